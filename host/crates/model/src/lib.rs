@@ -1,1 +1,50 @@
-//! .
+//! Flows, events, verdicts, effects and records as plain values: the words that every other part of ctwarden speaks.
+//!
+//! They live in a crate of their own so that the codec, the engine and the guest wall can know the same values without
+//! knowing each other. No clock, no I/O, no logger, no unsafe: nothing here can do anything.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod batch;
+mod effect;
+mod event;
+mod expectation;
+mod filter;
+mod flow;
+mod masked;
+mod outcome;
+mod plugin;
+mod prefix;
+mod prefix_map;
+mod protocol;
+mod record;
+mod status;
+mod time;
+mod tuple;
+mod verdict;
+
+pub use batch::{Batch, Cause, Entries, ExpectationBatch};
+pub use effect::{Effect, EffectId, Update};
+pub use event::{Event, EventKind, EventKinds};
+pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};
+pub use filter::{Family, Filter, PortRange, SecondsRange};
+pub use flow::{
+    Attribute, Counters, Flow, FlowId, FlowKey, HELPER_NAME_MAX, Labels, Mark, ProtocolInfo, Rare, SequenceAdjustment,
+    SynProxy, TcpFlags, Zone,
+};
+pub use masked::{Masked, MaskedError};
+pub use outcome::{Outcome, Refusal, Tally};
+pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Subscription};
+pub use prefix::{Prefix, PrefixError};
+pub use prefix_map::{PrefixMap, PrefixSet};
+pub use protocol::{DccpState, Protocol, SctpState, TcpState};
+pub use record::{FaultRecord, Notice, Record, VerdictRecord};
+pub use status::Status;
+pub use time::{Now, Steady, Timestamp};
+pub use tuple::{Layer4, PerDirection, Tuple};
+pub use verdict::{
+    Action, Alert, Block, Fields, LabelChange, Reply, Selection, SetName, Target, Unblock, Verdict, VerdictKind,
+    VerdictKinds,
+};

@@ -1,0 +1,108 @@
+//! What a plugin is given in one call.
+//!
+//! The entries of a batch are decoded once and shared by all plugins; each one sees the selection that its subscription
+//! makes.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::{Event, ExpectationEvent, Timestamp};
+
+/// Why a batch was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// Events, oldest first.
+    Events,
+    /// A sweep begins; no entries.
+    SweepBegin,
+    /// Rows of the running sweep.
+    SweepRows,
+    /// The sweep ended and missed nothing that lived throughout it.
+    SweepComplete,
+    /// The sweep ended early or was inconsistent.
+    SweepInterrupted,
+    /// Events were lost here; a sweep follows.
+    Gap,
+    /// An address set has changed; no entries.
+    SetChanged,
+}
+
+/// Shared entries, or a selection of them. Indices are those of the selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries {
+    events: Arc<[Event]>,
+    selected: Option<Vec<u32>>,
+}
+
+impl Entries {
+    /// All of the events.
+    #[must_use]
+    pub const fn all(events: Arc<[Event]>) -> Self {
+        Self { events, selected: None }
+    }
+
+    /// Those of the events whose index is given, in that order; an index outside is as if it were not there.
+    #[must_use]
+    pub const fn selected(events: Arc<[Event]>, indices: Vec<u32>) -> Self {
+        Self { events, selected: Some(indices) }
+    }
+
+    /// None.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::all(Arc::from(Vec::new()))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.selected.as_ref().map_or(self.events.len(), Vec::len)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entry of that index.
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<&Event> {
+        let index = usize::try_from(index).ok()?;
+        match &self.selected {
+            None => self.events.get(index),
+            Some(indices) => self.events.get(usize::try_from(*indices.get(index)?).ok()?),
+        }
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Event> {
+        (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter_map(|index| self.get(index))
+    }
+}
+
+/// One call of `judge`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Why.
+    pub cause: Cause,
+    /// When it was made.
+    pub now: Timestamp,
+    /// Entries dropped in front of this plugin since its last batch.
+    pub missed: u64,
+    /// The entries.
+    pub entries: Entries,
+}
+
+/// One call of `judge-expectations`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectationBatch {
+    /// Why.
+    pub cause: Cause,
+    /// When it was made.
+    pub now: Timestamp,
+    /// Entries dropped in front of this plugin since its last batch.
+    pub missed: u64,
+    /// The entries.
+    pub events: Arc<[ExpectationEvent]>,
+}

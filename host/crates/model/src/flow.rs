@@ -1,0 +1,242 @@
+//! One entry of the connection tracking table.
+//!
+//! What the kernel leaves out is `None`, never zero. Attributes that few entries have are behind one box, so that the
+//! common entry is flat and copied without an allocation.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{DccpState, Family, PerDirection, Protocol, SctpState, Status, TcpState, Timestamp, Tuple};
+
+/// The kernel's id of an entry (`CTA_ID`): unique among the entries that live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u32);
+
+/// Conntrack zone (`CTA_ZONE`); 0 where none was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Zone(pub u16);
+
+/// Connection mark (`CTA_MARK`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mark(pub u32);
+
+/// The 128 connection label bits (`CTA_LABELS`), bit 0 lowest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(pub u128);
+
+/// Accounting of one direction (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Counters {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes at layer 3.
+    pub bytes: u64,
+}
+
+/// TCP flags of one direction and the mask they are known under (`struct nf_ct_tcp_flags`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TcpFlags {
+    /// `IP_CT_TCP_FLAG_*`.
+    pub flags: u8,
+    /// Bits that count.
+    pub mask: u8,
+}
+
+/// What conntrack keeps for the protocol (`CTA_PROTOINFO`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolInfo {
+    /// `CTA_PROTOINFO_TCP`.
+    Tcp {
+        /// State, where given.
+        state: Option<TcpState>,
+        /// Window scale of each direction, where given.
+        window_scale: PerDirection<Option<u8>>,
+        /// Flags of each direction, where given.
+        flags: PerDirection<Option<TcpFlags>>,
+    },
+    /// `CTA_PROTOINFO_SCTP`.
+    Sctp {
+        /// State, where given.
+        state: Option<SctpState>,
+        /// Verification tag of each direction, where given.
+        vtag: PerDirection<Option<u32>>,
+    },
+    /// `CTA_PROTOINFO_DCCP`.
+    Dccp {
+        /// State, where given.
+        state: Option<DccpState>,
+        /// Role of the original direction (`CT_DCCP_ROLE_*`: 0 client, 1 server).
+        role: Option<u8>,
+        /// Handshake sequence number.
+        handshake_seq: Option<u64>,
+    },
+}
+
+impl ProtocolInfo {
+    /// The state's number, whatever the protocol.
+    #[must_use]
+    pub fn state(&self) -> Option<u8> {
+        match self {
+            Self::Tcp { state, .. } => state.map(|s| s.0),
+            Self::Sctp { state, .. } => state.map(|s| s.0),
+            Self::Dccp { state, .. } => state.map(|s| s.0),
+        }
+    }
+}
+
+/// Sequence number adjustment of one direction (`CTA_SEQ_ADJ_*`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SequenceAdjustment {
+    /// Sequence number from which on the later offset holds.
+    pub correction_pos: Option<u32>,
+    /// Offset before.
+    pub offset_before: Option<i32>,
+    /// Offset after.
+    pub offset_after: Option<i32>,
+}
+
+/// SYN proxy state (`CTA_SYNPROXY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SynProxy {
+    /// Initial sequence number of the proxy.
+    pub isn: Option<u32>,
+    /// Initial timestamp.
+    pub its: Option<u32>,
+    /// Timestamp offset.
+    pub tsoff: Option<u32>,
+}
+
+/// Longest helper name with its closing zero (`NF_CT_HELPER_NAME_LEN`).
+pub const HELPER_NAME_MAX: usize = 16;
+
+/// A top-level attribute without a name here: number (`CTA_*`) and payload as the kernel sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Number, without `NLA_F_*` bits.
+    pub number: u16,
+    /// Payload.
+    pub payload: Vec<u8>,
+}
+
+/// Attributes that few entries have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rare {
+    /// Name of the helper (`CTA_HELP_NAME`).
+    pub helper: Option<String>,
+    /// Private data of the helper (`CTA_HELP_INFO`), in the helper's own form.
+    pub helper_info: Option<Vec<u8>>,
+    /// Security context (`CTA_SECCTX_NAME`).
+    pub security_context: Option<String>,
+    /// Old form of the context (`CTA_SECMARK`).
+    pub secmark: Option<u32>,
+    /// Original tuple of the flow that this one was expected by (`CTA_TUPLE_MASTER`).
+    pub master: Option<Tuple>,
+    /// Zones that hold for one direction only (`CTA_TUPLE_ZONE`).
+    pub zones: PerDirection<Option<Zone>>,
+    /// Sequence adjustment (`CTA_SEQ_ADJ_ORIG`, `CTA_SEQ_ADJ_REPLY`).
+    pub sequence: PerDirection<Option<SequenceAdjustment>>,
+    /// SYN proxy (`CTA_SYNPROXY`).
+    pub synproxy: Option<SynProxy>,
+    /// What has no name here.
+    pub unknown: Vec<Attribute>,
+}
+
+/// One entry of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Id, where the kernel gave one.
+    pub id: Option<FlowId>,
+    /// Zone.
+    pub zone: Zone,
+    /// Both tuples; where the kernel sent one only, the reply is its mirror.
+    pub tuples: PerDirection<Tuple>,
+    /// Status bits.
+    pub status: Option<Status>,
+    /// Protocol state.
+    pub info: Option<ProtocolInfo>,
+    /// Seconds left.
+    pub timeout: Option<u32>,
+    /// Mark.
+    pub mark: Option<Mark>,
+    /// Labels.
+    pub labels: Option<Labels>,
+    /// Accounting.
+    pub counters: PerDirection<Option<Counters>>,
+    /// Begin of the flow.
+    pub started: Option<Timestamp>,
+    /// End of the flow.
+    pub stopped: Option<Timestamp>,
+    /// Reference count (`CTA_USE`).
+    pub uses: Option<u32>,
+    /// The rest.
+    pub rare: Option<Box<Rare>>,
+}
+
+impl Flow {
+    /// An entry of which only the tuples are known.
+    #[must_use]
+    pub const fn new(tuples: PerDirection<Tuple>) -> Self {
+        Self {
+            id: None,
+            zone: Zone(0),
+            tuples,
+            status: None,
+            info: None,
+            timeout: None,
+            mark: None,
+            labels: None,
+            counters: PerDirection { original: None, reply: None },
+            started: None,
+            stopped: None,
+            uses: None,
+            rare: None,
+        }
+    }
+
+    /// IP protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        self.tuples.original.protocol
+    }
+
+    /// Family of its addresses.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        self.tuples.original.family()
+    }
+
+    /// What names the flow in a request. An entry without an id (kernels always send one) is named by id 0, which no
+    /// living entry has, so that a request for it ends in "gone" rather than at a wrong flow.
+    #[must_use]
+    pub fn key(&self) -> FlowKey {
+        FlowKey { id: self.id.unwrap_or_default(), zone: self.zone, original: self.tuples.original }
+    }
+
+    /// Attributes that few entries have, to be filled.
+    pub fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+}
+
+/// Names one flow: tuple, zone and id. A successor with the same tuple has another id and is another flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    /// Id.
+    pub id: FlowId,
+    /// Zone.
+    pub zone: Zone,
+    /// Original tuple, protocol included.
+    pub original: Tuple,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_stays_small_enough_to_move() {
+        // A sweep moves a million of them; what few entries have belongs into `Rare`.
+        assert!(size_of::<Flow>() <= 320, "{}", size_of::<Flow>());
+    }
+}

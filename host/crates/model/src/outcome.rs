@@ -1,0 +1,102 @@
+//! What came of a verdict: each ends in exactly one of these.
+
+use core::fmt;
+
+use thiserror::Error;
+
+/// Why a verdict was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum Refusal {
+    /// The kernel said no.
+    #[error("the kernel answered with error number {0}")]
+    Kernel(i32),
+    /// No answer came: the request or its answer was lost, or the daemon stopped before it came.
+    #[error("no answer came from the kernel")]
+    NoAnswer,
+    /// Its `entry` is no index of the batch that was answered.
+    #[error("the batch has no entry of that index")]
+    NoSuchEntry,
+    /// The action needs a flow and the target names none, or the other way round.
+    #[error("this action does not go with this target")]
+    WrongTarget,
+    /// A value is out of its range.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// The plugin stopped before its verdict could be carried out.
+    #[error("the plugin is gone")]
+    PluginGone,
+}
+
+/// What came of a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Done, and acknowledged where the kernel was asked.
+    Applied,
+    /// The flow was not there any more.
+    Gone,
+    /// Another flow has taken the tuple.
+    Replaced,
+    /// Not done; says why.
+    Refused(Refusal),
+    /// The plugin's budget is used up.
+    OverBudget,
+    /// The plugin did not ask for it or the operator did not grant it.
+    NotGranted,
+    /// The flow is protected.
+    Protected,
+    /// The plugin only observes: all checks passed, nothing was done.
+    Observed,
+    /// A stronger verdict on the same flow, or one equal to it, stands for it.
+    Superseded,
+}
+
+impl Outcome {
+    /// One of each, for tables over all outcomes.
+    pub const NAMES: [&'static str; 9] =
+        ["applied", "gone", "replaced", "refused", "over-budget", "not-granted", "protected", "observed", "superseded"];
+
+    /// Name in records and counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Gone => "gone",
+            Self::Replaced => "replaced",
+            Self::Refused(_) => "refused",
+            Self::OverBudget => "over-budget",
+            Self::NotGranted => "not-granted",
+            Self::Protected => "protected",
+            Self::Observed => "observed",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Outcomes of the flows that one verdict over a selection hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Flows that matched.
+    pub matched: u64,
+    /// [`Outcome::Applied`].
+    pub applied: u64,
+    /// [`Outcome::Gone`].
+    pub gone: u64,
+    /// [`Outcome::Replaced`].
+    pub replaced: u64,
+    /// [`Outcome::Refused`].
+    pub refused: u64,
+    /// [`Outcome::OverBudget`].
+    pub over_budget: u64,
+    /// [`Outcome::Protected`].
+    pub protected: u64,
+    /// [`Outcome::Observed`].
+    pub observed: u64,
+    /// [`Outcome::Superseded`].
+    pub superseded: u64,
+}

@@ -1,0 +1,98 @@
+//! What is written down: one record for every verdict, every fault and every turn of the daemon.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::{Action, Fault, FlowKey, Mode, Outcome, PluginName, SetName, Tally, Timestamp, Verdict};
+
+/// What came of one verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerdictRecord {
+    /// When the outcome was known.
+    pub at: Timestamp,
+    /// Whose verdict.
+    pub plugin: PluginName,
+    /// The plugin's mode then.
+    pub mode: Mode,
+    /// The verdict as it was given.
+    pub verdict: Verdict,
+    /// The one flow it was about, where it was about one.
+    pub flow: Option<FlowKey>,
+    /// What came of it. Of a verdict over a selection: applied where any flow was, else the most frequent.
+    pub outcome: Outcome,
+    /// Of a verdict over a selection: what came of each flow.
+    pub tally: Option<Tally>,
+    /// From the verdict's arrival to its outcome.
+    pub took: Duration,
+}
+
+impl VerdictRecord {
+    /// Whether people should be shown an alert because of it.
+    #[must_use]
+    pub const fn is_alert(&self) -> bool {
+        matches!((&self.verdict.action, self.outcome), (Action::Alert(_), Outcome::Applied | Outcome::Observed))
+    }
+}
+
+/// A plugin failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub plugin: PluginName,
+    /// How.
+    pub fault: Fault,
+    /// Entries of the void call, which are not delivered again.
+    pub entries: u64,
+    /// How long until a fresh instance starts.
+    pub restart_in: Duration,
+    /// Whether it failed so often that this wait is a quarantine.
+    pub quarantined: bool,
+}
+
+/// A turn that operators want to know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The kernel dropped events in front of us (ENOBUFS); a sweep follows.
+    Gap,
+    /// A sweep ended.
+    Swept {
+        /// Rows read.
+        rows: u64,
+        /// Whether it was complete.
+        complete: bool,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A fresh instance of a failed plugin runs.
+    Restarted(PluginName),
+    /// The plugin spent its budget so often that it only observes, for so long.
+    BreakerOpened(PluginName, Duration),
+    /// It may act again.
+    BreakerClosed(PluginName),
+    /// Its queue was full: so many entries were dropped.
+    Missed(PluginName, u64),
+    /// A named address set changed.
+    SetChanged(SetName),
+    /// The configuration was read anew.
+    Reloaded,
+    /// The configuration was not taken, the old one goes on; the text says why.
+    ReloadFailed(String),
+    /// The daemon runs.
+    Started,
+    /// The daemon ends in order.
+    Stopping,
+}
+
+/// What is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Of a verdict.
+    Verdict(Box<VerdictRecord>),
+    /// Of a fault.
+    Fault(FaultRecord),
+    /// Of a turn, with its time.
+    Notice(Timestamp, Notice),
+}

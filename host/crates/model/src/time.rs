@@ -1,0 +1,36 @@
+//! Two clocks' readings: wall time for people and plugins, steady time for budgets and deadlines.
+//!
+//! Pure code never reads a clock; it is handed a [`Now`], so that tests can make time jump.
+
+use core::time::Duration;
+
+/// Nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+/// Nanoseconds on a clock that never goes back (CLOCK_MONOTONIC), from an arbitrary start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Steady(pub u64);
+
+impl Steady {
+    /// The moment `after` from here; saturates.
+    #[must_use]
+    pub fn plus(self, after: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Time since `earlier`; zero where `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Wall time.
+    pub wall: Timestamp,
+    /// Steady time.
+    pub steady: Steady,
+}

@@ -1,0 +1,282 @@
+//! What a plugin wants, as it said it.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{Filter, FlowKey, Masked, Prefix};
+
+/// Name of an operator-named nftables set or address set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetName(pub String);
+
+impl fmt::Display for SetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Every flow that matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Which.
+    pub filter: Filter,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// What a verdict is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Index in the batch that was answered.
+    Entry(u32),
+    /// A flow known from before.
+    Key(FlowKey),
+    /// Every flow that matches when the verdict is carried out.
+    Matching(Box<Selection>),
+    /// Nothing in the table.
+    None,
+}
+
+/// Label bits to set and to clear; a bit in both is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LabelChange {
+    /// Bits to set.
+    pub set: u128,
+    /// Bits to clear.
+    pub clear: u128,
+}
+
+impl LabelChange {
+    /// Both changes; where both touch a bit, `later` wins.
+    #[must_use]
+    pub const fn then(self, later: Self) -> Self {
+        Self { set: self.set & !later.clear | later.set, clear: self.clear & !later.set | later.clear & !later.set }
+    }
+
+    /// Every bit touched.
+    #[must_use]
+    pub const fn mask(self) -> u128 {
+        self.set | self.clear
+    }
+}
+
+/// Names and values for machines.
+pub type Fields = Vec<(String, String)>;
+
+/// A word to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Syslog's numbers, 0 emergency to 7 debug (RFC 5424).
+    pub severity: u8,
+    /// One line.
+    pub title: String,
+    /// Alerts with the same key are one.
+    pub key: String,
+    /// Names and values.
+    pub fields: Fields,
+}
+
+/// A network into a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Which set.
+    pub set: SetName,
+    /// Which network.
+    pub network: Prefix,
+    /// Lifetime in seconds; none: until unblocked.
+    pub seconds: Option<u32>,
+}
+
+/// A network out of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unblock {
+    /// Which set.
+    pub set: SetName,
+    /// Which network.
+    pub network: Prefix,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// End the tracking of the flow.
+    Delete,
+    /// Change the mark.
+    Mark(Masked),
+    /// Change labels.
+    Labels(LabelChange),
+    /// Seconds until the flow expires.
+    Timeout(u32),
+    /// A word to people.
+    Alert(Alert),
+    /// A record, neither rated nor merged.
+    Log(Fields),
+    /// A network into a set.
+    Block(Block),
+    /// A network out of a set.
+    Unblock(Unblock),
+    /// Nobody may touch the flow for so many seconds.
+    Protect(u32),
+    /// Deliver matching flows as sweep rows to the asking plugin.
+    Sweep,
+}
+
+impl Action {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> VerdictKind {
+        match self {
+            Self::Delete => VerdictKind::Delete,
+            Self::Mark(_) => VerdictKind::Mark,
+            Self::Labels(_) => VerdictKind::Labels,
+            Self::Timeout(_) => VerdictKind::Timeout,
+            Self::Alert(_) => VerdictKind::Alert,
+            Self::Log(_) => VerdictKind::Log,
+            Self::Block(_) => VerdictKind::Block,
+            Self::Unblock(_) => VerdictKind::Unblock,
+            Self::Protect(_) => VerdictKind::Protect,
+            Self::Sweep => VerdictKind::Sweep,
+        }
+    }
+}
+
+/// Kind of a verdict: what is asked for and granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VerdictKind {
+    /// [`Action::Delete`].
+    Delete,
+    /// [`Action::Mark`].
+    Mark,
+    /// [`Action::Labels`].
+    Labels,
+    /// [`Action::Timeout`].
+    Timeout,
+    /// [`Action::Alert`].
+    Alert,
+    /// [`Action::Log`].
+    Log,
+    /// [`Action::Block`].
+    Block,
+    /// [`Action::Unblock`].
+    Unblock,
+    /// [`Action::Protect`].
+    Protect,
+    /// [`Action::Sweep`].
+    Sweep,
+}
+
+impl VerdictKind {
+    /// All of them, in the order of the WIT flags.
+    pub const ALL: [Self; 10] = [
+        Self::Delete,
+        Self::Mark,
+        Self::Labels,
+        Self::Timeout,
+        Self::Alert,
+        Self::Log,
+        Self::Block,
+        Self::Unblock,
+        Self::Protect,
+        Self::Sweep,
+    ];
+
+    /// Name in configuration, records and the WIT.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Mark => "mark",
+            Self::Labels => "labels",
+            Self::Timeout => "timeout",
+            Self::Alert => "alert",
+            Self::Log => "log",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Protect => "protect",
+            Self::Sweep => "sweep",
+        }
+    }
+
+    /// Whether carrying it out changes the kernel.
+    #[must_use]
+    pub const fn touches_kernel(self) -> bool {
+        match self {
+            Self::Delete | Self::Mark | Self::Labels | Self::Timeout | Self::Block | Self::Unblock => true,
+            Self::Alert | Self::Log | Self::Protect | Self::Sweep => false,
+        }
+    }
+}
+
+impl fmt::Display for VerdictKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of [`VerdictKind`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerdictKinds(u16);
+
+impl VerdictKinds {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Whether the kind is in the set.
+    #[must_use]
+    pub const fn contains(self, kind: VerdictKind) -> bool {
+        self.0 & (1 << kind as u16) != 0
+    }
+
+    /// The set with the kind.
+    #[must_use]
+    pub const fn with(self, kind: VerdictKind) -> Self {
+        Self(self.0 | 1 << kind as u16)
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The kinds in the set.
+    pub fn iter(self) -> impl Iterator<Item = VerdictKind> {
+        VerdictKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+    }
+}
+
+impl FromIterator<VerdictKind> for VerdictKinds {
+    fn from_iter<I: IntoIterator<Item = VerdictKind>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+/// What a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// About what.
+    pub target: Target,
+    /// What is to be done.
+    pub action: Action,
+    /// Short and stable: a label of metrics.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+}
+
+/// What came of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// For the sender.
+    pub text: String,
+    /// What the plugin wants done.
+    pub verdicts: Vec<Verdict>,
+}
