@@ -21,6 +21,7 @@ mod prefix_map;
 mod protocol;
 mod record;
 mod status;
+mod table;
 mod time;
 mod tuple;
 mod verdict;
@@ -42,6 +43,7 @@ pub use prefix_map::{PrefixMap, PrefixSet};
 pub use protocol::{DccpState, Protocol, SctpState, TcpState};
 pub use record::{FaultRecord, Notice, Record, VerdictRecord};
 pub use status::Status;
+pub use table::TableStatistics;
 pub use time::{Now, Steady, Timestamp};
 pub use tuple::{Layer4, PerDirection, Tuple};
 pub use verdict::{
