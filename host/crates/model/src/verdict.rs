@@ -121,6 +121,9 @@ pub enum Action {
     Protect(u32),
     /// Deliver matching flows as sweep rows to the asking plugin.
     Sweep,
+    /// A verdict of that kind with a value out of its range, and which; it is never carried out and ends as
+    /// [`Refusal::Malformed`](crate::Refusal::Malformed). Where the target is what is wrong, the target is none.
+    Malformed(VerdictKind, &'static str),
 }
 
 impl Action {
@@ -138,6 +141,7 @@ impl Action {
             Self::Unblock(_) => VerdictKind::Unblock,
             Self::Protect(_) => VerdictKind::Protect,
             Self::Sweep => VerdictKind::Sweep,
+            Self::Malformed(kind, _) => *kind,
         }
     }
 }
