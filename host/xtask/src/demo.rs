@@ -1,0 +1,32 @@
+//! `cargo xtask demo`: from a fresh clone to the running demonstration in one command; it exists so that seeing ctwarden
+//! at work takes no knowledge of how it is built.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::progress::Progress;
+use crate::toolchain::Origin;
+use crate::{components, guests, packages, process, tree};
+
+/// The command; `arguments` go to the program.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    let forced = Origin::forced()?;
+    let mut progress = Progress::new();
+    progress.step("checking what the build needs", |progress| packages::ensure(progress, &[packages::BUILD]))?;
+    progress.step("bundled policies, as WebAssembly components", |progress| {
+        guests::build(progress, &tree::plugins()?, forced)
+    })?;
+    progress.step("ctwarden itself (the first time this compiles wasmtime: a few minutes)", |_| {
+        let mut cargo = process::cargo();
+        cargo.args(["build", "--locked", "--package", "ctwarden", "--target-dir"]).arg(tree::target());
+        process::run(cargo.current_dir(tree::root()))
+    })?;
+    progress.say("ctwarden demo");
+    // In place of this process: signals, terminal and exit status are the demo's own.
+    let program = tree::host_binary();
+    let error = Command::new(&program).args(["demo", "--plugins"]).arg(components::folder()).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
+}

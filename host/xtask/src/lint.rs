@@ -1,0 +1,60 @@
+//! `cargo xtask lint`: what a machine can say about the text of the code; it exists so that review is about the rest.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::progress::Progress;
+use crate::{licences, packages, process, tree};
+
+/// The command: every check runs, and all that failed are named at the end.
+pub(crate) fn run() -> Result<()> {
+    let mut progress = Progress::new();
+    packages::ensure(&progress, &[packages::BUILD])?;
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        if let Err(error) = progress.step(name, check) {
+            progress.say(&format!("{name}: {error:#}"));
+            failed.push(*name);
+        }
+    }
+    progress.print_table();
+    if !failed.is_empty() {
+        bail!("lint found something in: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+type Check = fn(&Progress) -> Result<()>;
+
+const CHECKS: &[(&str, Check)] = &[
+    ("formatting", |_| process::run(cargo("fmt").args(["--all", "--check"]))),
+    ("licences and sources", |_| licences::check()),
+    ("cargo-deny", deny),
+    ("clippy", |_| process::run(workspace("clippy").args(["--all-targets", "--", "-D", "warnings"]))),
+    ("documentation", |_| process::run(workspace("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))),
+];
+
+/// Bans, licences and sources as `deny.toml` has them. Advisories are left out: their database is a download from a place
+/// that CI does not have, and one that changes under the same commit.
+fn deny(progress: &Progress) -> Result<()> {
+    if process::find("cargo-deny").is_none() {
+        // Compiling it takes longer than all other checks together; licences and sources are looked at anyway, above.
+        progress.say("skipped: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
+        return Ok(());
+    }
+    progress.say("without advisories: their database is not part of the clone");
+    process::run(cargo("deny").args(["--offline", "--locked", "check", "bans", "licenses", "sources"]))
+}
+
+fn workspace(command: &str) -> Command {
+    let mut cargo = cargo(command);
+    cargo.args(["--locked", "--workspace", "--target-dir"]).arg(tree::target());
+    cargo
+}
+
+fn cargo(command: &str) -> Command {
+    let mut cargo = process::cargo();
+    cargo.arg(command).current_dir(tree::root());
+    cargo
+}

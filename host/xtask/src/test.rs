@@ -1,0 +1,54 @@
+//! `cargo xtask test`: everything that has to hold, on this machine and in CI alike; it exists because the tests need
+//! components, the program itself and a few tools, and cargo alone provides none of them.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+
+use crate::progress::Progress;
+use crate::toolchain::Origin;
+use crate::{components, guests, no_os, packages, process, tree};
+
+/// Where the tests find the components.
+const GUESTS: &str = "CTWARDEN_GUESTS";
+/// Where the tests find the program.
+const PROGRAM: &str = "CTWARDEN_BIN";
+
+/// The command; `filters` go to the test runner.
+pub(crate) fn run(filters: &[OsString]) -> Result<()> {
+    let forced = Origin::forced()?;
+    let mut progress = Progress::new();
+    let result = steps(&mut progress, filters, forced);
+    progress.print_table();
+    result
+}
+
+fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) -> Result<()> {
+    progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::TEST]))?;
+    progress.step("guests", |progress| guests::build(progress, &guests::all()?, forced))?;
+    // The same selection as below, so that each crate is compiled once, with one set of features.
+    progress.step("build program and tests", |_| {
+        process::run(cargo("build").args(["--lib", "--bins", "--tests", "--examples"]))
+    })?;
+    // Neither hides what the other finds.
+    let tests = progress.step("tests", |_| {
+        let mut test = cargo("test");
+        test.arg("--no-fail-fast").env("PATH", process::full_path()?);
+        test.env(GUESTS, components::folder()).env(PROGRAM, tree::host_binary());
+        if !filters.is_empty() {
+            test.arg("--").args(filters);
+        }
+        process::run(&mut test)
+    });
+    let pure = progress.step("pure crates without an operating system", |progress| no_os::build(progress, forced));
+    match (tests, pure) {
+        (Err(tests), Err(pure)) => bail!("{tests:#}\n{pure:#}"),
+        (tests, pure) => tests.and(pure),
+    }
+}
+
+fn cargo(command: &str) -> std::process::Command {
+    let mut cargo = process::cargo();
+    cargo.current_dir(tree::root()).args([command, "--locked", "--workspace", "--target-dir"]).arg(tree::target());
+    cargo
+}

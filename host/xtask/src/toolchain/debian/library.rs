@@ -1,0 +1,67 @@
+//! Rust's standard library, compiled from Debian's source of it; it exists because Debian ships that library for its own
+//! architectures only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::toolchain::{Target, bare_cargo};
+
+const MANIFEST: &str = "[package]\nname = \"nothing\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
+
+/// Where the compiler looks for a target's libraries, relative to the toolchain.
+pub(super) fn folder(target: Target) -> PathBuf {
+    ["usr", "lib", "rustlib", target.triple(), "lib"].iter().collect()
+}
+
+/// Compiles the library and puts it there.
+///
+/// Cargo's `build-std` is the only supported way to build it outside the compiler's own build. It is unstable, which this
+/// one compiler is told to accept; what is compiled with the result later needs no unstable feature.
+pub(super) fn build(target: Target, work: &Path, place: &Path) -> Result<()> {
+    let package = work.join(target.triple());
+    fs::create_dir_all(package.join("src"))?;
+    fs::write(package.join("Cargo.toml"), MANIFEST)?;
+    fs::write(package.join("src").join("lib.rs"), "#![no_std]\n")?;
+    let parts = match target {
+        Target::Component => "build-std=std,panic_abort",
+        Target::BareMetal => "build-std=core,alloc",
+    };
+    let mut cargo = bare_cargo();
+    cargo.args(["build", "--quiet", "--release", "-Z", parts, "--target", target.triple(), "--target-dir"]);
+    cargo.arg(package.join("target")).current_dir(&package);
+    cargo.env("RUSTC", place.join("bin").join("rustc")).env("RUSTC_BOOTSTRAP", "1");
+    // Bitcode for the guests' fat LTO. The source is removed afterwards, so its paths would lead nowhere.
+    let link = place.join("usr").join("lib").join("rustlib").join("src").join("rust");
+    let source =
+        fs::canonicalize(&link).with_context(|| format!("no source of the standard library in {}", link.display()))?;
+    let flags = [
+        "-Cembed-bitcode=yes".to_owned(),
+        "-Cdebuginfo=0".to_owned(),
+        format!("--remap-path-prefix={}=/rust", source.display()),
+        format!("--remap-path-prefix={}=/rust", link.display()),
+    ];
+    // The form in which a path may hold spaces.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    process::run(&mut cargo)?;
+    install(&package.join("target").join(target.triple()).join("release").join("deps"), &place.join(folder(target)))
+}
+
+fn install(built: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut count = 0;
+    for entry in fs::read_dir(built).with_context(|| format!("cannot list {}", built.display()))? {
+        let file = entry?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".rlib") && !name.starts_with("libnothing-") {
+            fs::copy(&file, folder.join(&name))?;
+            count += 1;
+        }
+    }
+    if count == 0 {
+        bail!("no library came out in {}", built.display());
+    }
+    Ok(())
+}

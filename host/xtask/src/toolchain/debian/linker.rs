@@ -1,0 +1,52 @@
+//! The linker: `wasm-component-ld`, which turns what LLVM's linker makes into a component; it exists as a step of its own
+//! because the compiler's own LLVM has to do the linking, or fat LTO could not read the compiler's bitcode.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::apt::{self, Apt};
+use super::write_wrapper;
+use crate::process;
+use crate::toolchain::bare_cargo;
+
+/// Puts both linkers into `place` and returns what the outer one calls itself; it links the libraries, whose paths are
+/// relative to `place`, into everything.
+pub(super) fn install(apt: &Apt, llvm: &str, libraries: &[PathBuf], work: &Path, place: &Path) -> Result<String> {
+    for package in apt.download(&[format!("lld-{llvm}")], &work.join("linker"))? {
+        apt::unpack(&package, place)?;
+    }
+    let outer = place.join("usr").join("bin").join("wasm-component-ld");
+    match of_this_rust()? {
+        Some(own) => fs::copy(own, &outer).map(drop)?,
+        None => from_registry(work, &outer)?,
+    }
+    // The arguments of rustc come first: it begins with `-flavor`, which is refused anywhere else.
+    let mut last = format!(" --wasm-ld-path \"$here/usr/bin/wasm-ld-{llvm}\"");
+    for library in libraries {
+        last.push_str(&format!(" \"$here/{}\"", library.display()));
+    }
+    let wrapper = write_wrapper(place, "wasm-component-ld", "usr/bin/wasm-component-ld", &last)?;
+    let version = process::read(Command::new(wrapper).arg("--version")).context("the linker does not run here")?;
+    Ok(version.trim().to_owned())
+}
+
+/// The one that comes with Rust's own distribution, whatever targets are installed.
+fn of_this_rust() -> Result<Option<PathBuf>> {
+    let sysroot = process::read(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let rustlib = Path::new(sysroot.trim()).join("lib").join("rustlib");
+    let linker = rustlib.join("x86_64-unknown-linux-gnu").join("bin").join("wasm-component-ld");
+    Ok(linker.is_file().then_some(linker))
+}
+
+/// For a Rust that was packaged without it.
+fn from_registry(work: &Path, place: &Path) -> Result<()> {
+    let root = work.join("wasm-component-ld");
+    let mut install = bare_cargo();
+    install.args(["install", "--quiet", "--locked", "wasm-component-ld", "--root"]).arg(&root);
+    process::run(install.arg("--target-dir").arg(root.join("target")))?;
+    fs::copy(root.join("bin").join("wasm-component-ld"), place)?;
+    Ok(())
+}

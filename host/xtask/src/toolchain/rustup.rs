@@ -1,0 +1,24 @@
+//! Rustup as a source of the target's libraries; it exists so that a developer's machine needs one download and no build.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Target, Toolchain, installed};
+use crate::process;
+use crate::progress::Progress;
+
+/// About 30 MB; where a firewall swallows the connection, rustup alone would retry for many minutes.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Adds the target to the compiler in use.
+pub(super) fn provide(progress: &Progress, target: Target) -> Result<Toolchain> {
+    if process::find("rustup").is_none() {
+        bail!("rustup is not installed; with it, `rustup target add {}` would do", target.triple())
+    }
+    progress.say(&format!("rustup target add {} (at most {} s)", target.triple(), LIMIT.as_secs()));
+    process::run_within(Command::new("rustup").args(["target", "add", target.triple()]), LIMIT)
+        .context("rustup could not add the target; is its server within reach?")?;
+    installed::provide(target)
+}
