@@ -144,8 +144,9 @@ fn make(progress: &Progress, place: &Path) -> Result<()> {
     let stamp = format!("{name}\n{linker}\nbuilt {} ns\n", built.as_nanos());
     smoke::check(&at(place, stamp.clone()), &work.join("smoke"))?;
 
-    for leftover in [work, place.join("usr").join("src"), place.join("usr").join("share")] {
-        remove(&leftover)?;
+    remove(&work)?;
+    for leftover in ["src", "share", "lib/rustlib/src"] {
+        remove(&place.join("usr").join(leftover))?;
     }
     fs::write(place.join(STAMP), stamp)?;
     Ok(())
