@@ -1,1 +1,30 @@
-//! .
+//! What ctwarden decides: events and verdicts in, calls of plugins, granted effects and records out.
+//!
+//! It is a state machine without I/O and without a clock, so that every rule of it can be tested by a sentence and by
+//! random interleavings, with time that jumps. Start at [`Engine`], whose documentation gives the calling order.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod config;
+mod delivery;
+mod engine;
+mod guard;
+mod ids;
+mod lookup;
+mod message;
+mod pending;
+mod status;
+mod sweep;
+
+pub use config::{BreakerLimits, EngineConfig, OnFailure, PluginLimits, PluginSpec, RestartLimits};
+pub use delivery::{Answer, Call, Delivery};
+pub use engine::{Engine, Subscribed};
+pub use guard::Granted;
+pub use ids::{CallId, LookupId, PluginId, SweepId, Ticket};
+pub use lookup::Lookup;
+pub use message::{MessageError, MessageOutcome};
+pub use pending::Ack;
+pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
+pub use sweep::SweepRequest;
