@@ -68,6 +68,51 @@ impl Tuple {
             Layer4::None | Layer4::Icmp { .. } | Layer4::Keys { .. } => None,
         }
     }
+
+    /// The tuple of the other direction where nothing is translated: ends swapped, and an ICMP query as its answer (an
+    /// ICMP type that has no answer stays).
+    #[must_use]
+    pub const fn mirror(&self) -> Self {
+        let layer4 = match self.layer4 {
+            Layer4::None => Layer4::None,
+            Layer4::Ports { src, dst } => Layer4::Ports { src: dst, dst: src },
+            Layer4::Keys { src, dst } => Layer4::Keys { src: dst, dst: src },
+            Layer4::Icmp { id, kind, code } => {
+                let kind = match self.protocol {
+                    Protocol::ICMPV6 => icmpv6_answer(kind),
+                    Protocol(_) => icmp_answer(kind),
+                };
+                Layer4::Icmp { id, kind, code }
+            }
+        };
+        Self { src: self.dst, dst: self.src, protocol: self.protocol, layer4 }
+    }
+}
+
+/// The answer to an ICMP query, and the query to an answer: echo, timestamp, information, address mask (RFC 792, RFC 950).
+const fn icmp_answer(kind: u8) -> u8 {
+    match kind {
+        0 => 8,
+        8 => 0,
+        13 => 14,
+        14 => 13,
+        15 => 16,
+        16 => 15,
+        17 => 18,
+        18 => 17,
+        other => other,
+    }
+}
+
+/// The same for ICMPv6: echo (RFC 4443), node information (RFC 4620).
+const fn icmpv6_answer(kind: u8) -> u8 {
+    match kind {
+        128 => 129,
+        129 => 128,
+        139 => 140,
+        140 => 139,
+        other => other,
+    }
 }
 
 /// One thing for each direction of a flow.
@@ -77,4 +122,34 @@ pub struct PerDirection<T> {
     pub original: T,
     /// The direction of the answer.
     pub reply: T,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuple(protocol: Protocol, layer4: Layer4) -> Tuple {
+        Tuple { src: [192, 0, 2, 1].into(), dst: [198, 51, 100, 2].into(), protocol, layer4 }
+    }
+
+    #[test]
+    fn the_mirror_of_a_mirror_is_the_tuple() {
+        let kinds = (0..=u8::MAX).map(|kind| Layer4::Icmp { id: 7, kind, code: 0 });
+        let others = [Layer4::None, Layer4::Ports { src: 1, dst: 2 }, Layer4::Keys { src: 1, dst: 2 }];
+        for layer4 in kinds.chain(others) {
+            for protocol in [Protocol::ICMP, Protocol::ICMPV6, Protocol::TCP] {
+                let tuple = tuple(protocol, layer4);
+                assert_eq!(tuple.mirror().mirror(), tuple);
+                assert_eq!((tuple.mirror().src, tuple.mirror().dst), (tuple.dst, tuple.src));
+            }
+        }
+    }
+
+    #[test]
+    fn an_echo_is_answered_by_an_echo_reply() {
+        let echo = tuple(Protocol::ICMP, Layer4::Icmp { id: 7, kind: 8, code: 0 });
+        assert_eq!(echo.mirror().layer4, Layer4::Icmp { id: 7, kind: 0, code: 0 });
+        let echo = tuple(Protocol::ICMPV6, Layer4::Icmp { id: 7, kind: 128, code: 0 });
+        assert_eq!(echo.mirror().layer4, Layer4::Icmp { id: 7, kind: 129, code: 0 });
+    }
 }
