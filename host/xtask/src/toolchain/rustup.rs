@@ -18,7 +18,9 @@ pub(super) fn provide(progress: &Progress, target: Target) -> Result<Toolchain> 
         bail!("rustup is not installed; with it, `rustup target add {}` would do", target.triple())
     }
     progress.say(&format!("rustup target add {} (at most {} s)", target.triple(), LIMIT.as_secs()));
-    process::run_within(Command::new("rustup").args(["target", "add", target.triple()]), LIMIT)
-        .context("rustup could not add the target; is its server within reach?")?;
+    // A failed download is no defect of rustup, of which it would print a trace.
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", target.triple()]).env("RUST_BACKTRACE", "0");
+    process::run_within(&mut rustup, LIMIT).context("rustup could not add the target; is its server within reach?")?;
     installed::provide(target)
 }
