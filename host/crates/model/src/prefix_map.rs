@@ -73,6 +73,19 @@ impl<V> PrefixMap<V> {
         self.lengths(address).iter().any(|(&length, networks)| networks.contains_key(&cut(address, length)))
     }
 
+    /// Whether any network shares an address with the given one: holds it, or lies within it.
+    #[must_use]
+    pub fn overlaps(&self, network: Prefix) -> bool {
+        let (first, last) = (network.address(), network.last());
+        self.lengths(first).iter().any(|(&length, networks)| {
+            if length <= network.length() {
+                networks.contains_key(&cut(first, length))
+            } else {
+                networks.range(first..=last).next().is_some()
+            }
+        })
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -147,6 +160,8 @@ mod tests {
             let expected = naive.iter().filter(|(n, _)| n.contains(address)).max_by_key(|(n, _)| n.length());
             prop_assert_eq!(map.longest(address).map(|(n, v)| (n, *v)), expected.copied());
             prop_assert_eq!(map.contains(address), expected.is_some());
+            let overlap = naive.iter().any(|(n, _)| n.contains(address) || probe.contains(n.address()));
+            prop_assert_eq!(map.overlaps(probe), overlap);
             prop_assert_eq!(map.len(), naive.len());
             prop_assert_eq!(map.is_empty(), naive.is_empty());
             prop_assert_eq!(map.iter().map(|(n, v)| (n, *v)).collect::<PrefixMap<u8>>(), map);
