@@ -1,0 +1,99 @@
+//! `ctwarden check`: everything that a start would find wrong, and what each plugin asks and is granted.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use ctwarden_model::VerdictKinds;
+
+use crate::plugins::{Preparer, Ready};
+
+/// Check a configuration and show what each plugin asks, is granted and lacks
+///
+/// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing.
+#[derive(Args)]
+pub(super) struct Check {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = super::CONFIGURATION)]
+    config: PathBuf,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let prepared = Preparer::new(&self.config, None)?.prepare()?;
+        let mut out = io::stdout().lock();
+        for ready in &prepared.plugins {
+            show(&mut out, ready)?;
+        }
+        let protected = prepared.engine.protect.len();
+        writeln!(out, "protected filters: {protected}\n{} is good", self.config.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
+    let (spec, descriptor) = (&ready.spec, &ready.descriptor);
+    let both: VerdictKinds = spec.wants.iter().filter(|kind| spec.grants.kinds.contains(*kind)).collect();
+    writeln!(out, "{} ({}): {} {}, {}", spec.name, spec.mode.name(), descriptor.name, descriptor.version, descriptor.summary)?;
+    writeln!(out, "  component  {}", ready.path.display())?;
+    writeln!(out, "  asks       {}", names(spec.wants))?;
+    writeln!(out, "  granted    {}{}", names(both), bounds(ready))?;
+    writeln!(out, "  missing    {}", names(spec.wants.without(spec.grants.kinds)))?;
+    let unused = spec.grants.kinds.without(spec.wants);
+    if !unused.is_empty() {
+        writeln!(out, "  not asked  {} (granted in vain)", names(unused))?;
+    }
+    writeln!(out, "  listens    {}", listens(ready))
+}
+
+fn names(kinds: VerdictKinds) -> String {
+    if kinds.is_empty() {
+        return "nothing".to_owned();
+    }
+    kinds.iter().map(ctwarden_model::VerdictKind::name).collect::<Vec<_>>().join(", ")
+}
+
+fn bounds(ready: &Ready) -> String {
+    let grants = &ready.spec.grants;
+    let mut parts = Vec::new();
+    if grants.mark_mask != 0 {
+        parts.push(format!("mark bits {:#x}", grants.mark_mask));
+    }
+    if grants.label_mask != 0 {
+        let bits = (0..128).filter(|bit| grants.label_mask >> bit & 1 == 1).map(|bit| bit.to_string());
+        parts.push(format!("label bits {}", bits.collect::<Vec<_>>().join(", ")));
+    }
+    for (what, sets) in [("block sets", &grants.block_sets), ("address sets", &grants.read_sets)] {
+        if !sets.is_empty() {
+            let names: Vec<_> = sets.iter().map(ToString::to_string).collect();
+            parts.push(format!("{what} {}", names.join(", ")));
+        }
+    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+}
+
+fn listens(ready: &Ready) -> String {
+    let subscription = &ready.spec.subscription;
+    let kinds = subscription.kinds;
+    let mut parts: Vec<String> = [("new", kinds.new), ("update", kinds.update), ("destroy", kinds.destroy)]
+        .into_iter()
+        .filter_map(|(name, wanted)| wanted.then(|| name.to_owned()))
+        .collect();
+    if kinds.row {
+        let every = subscription.sweep_every.map(|every| format!(" and every {every:?}")).unwrap_or_default();
+        parts.push(format!("sweeps at start{every}"));
+    }
+    parts.extend(subscription.tick_every.map(|every| format!("ticks every {every:?}")));
+    if subscription.expectations {
+        parts.push("expectations".to_owned());
+    }
+    let filters = match subscription.filters.len() {
+        0 => "every flow".to_owned(),
+        1 => "flows of 1 filter".to_owned(),
+        many => format!("flows of {many} filters"),
+    };
+    parts.push(filters);
+    parts.join(", ")
+}

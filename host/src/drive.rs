@@ -1,0 +1,381 @@
+//! The event loop: a ranked list of what to look at, and values moved from one part to the next. It decides nothing.
+//!
+//! Each turn looks at every rank, highest first, and takes at most its budget from it, so that a flood in one rank delays
+//! the others and never stops them. What is to be done is the engine's to say; see `ctwarden_engine::Engine` for the order
+//! of its calls.
+
+mod answers;
+mod sweep;
+
+use std::collections::BTreeMap;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ctwarden_engine::{Delivery, Engine, PluginId};
+use ctwarden_model::{Notice, Record, Steady};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+
+use self::answers::Waiting;
+use self::sweep::Sweeping;
+use crate::clock;
+use crate::control::Asked;
+use crate::effects::{Effects, Outcomes};
+use crate::netlink::{Drained, EventSocket, Groups, Heard, Requests};
+use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
+use crate::set_file::SetFiles;
+use crate::sinks::Scribe;
+
+/// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
+const EVENT_READS: usize = 256;
+/// Reads of a running sweep in one turn, about a hundred rows each.
+const SWEEP_READS: usize = 2;
+/// Answers of plugins in one turn; a plugin has at most one outstanding.
+const ANSWERS: usize = 64;
+/// Outcomes in one turn, counted in batches of the effects' thread.
+const OUTCOMES: usize = 16;
+/// Requests of the control socket in one turn.
+const REQUESTS: usize = 16;
+/// How often the table's size is asked for and set files are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long running calls, requests and sinks may take at the end.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// The running daemon.
+pub(crate) struct Drive {
+    engine: Engine,
+    events: AsyncFd<EventSocket>,
+    sweeping: Option<Sweeping>,
+    effects: Effects,
+    outcomes: UnboundedReceiver<Outcomes>,
+    plugins: BTreeMap<PluginId, PluginThread>,
+    /// Threads of plugins that were replaced or stopped and still end their last call.
+    leaving: Vec<JoinHandle<()>>,
+    saying: UnboundedSender<Said>,
+    said: UnboundedReceiver<Said>,
+    asked: Receiver<Asked>,
+    waiting: Waiting,
+    scribe: Scribe,
+    reloader: Reloader,
+    prepared: UnboundedReceiver<Result<Prepared>>,
+    sets: AddressSets,
+    set_files: SetFiles,
+    statistics: Requests,
+    stop: Option<Steady>,
+}
+
+/// Why the loop woke.
+enum Woke {
+    Outcomes(Outcomes),
+    Said(Said),
+    Asked(Asked),
+    Prepared(Result<Prepared>),
+    Terminate,
+    Reload,
+    Housekeeping,
+    /// A socket can be read or a deadline has passed: the turn will see.
+    Look,
+}
+
+impl Drive {
+    /// Puts the prepared parts together; nothing runs yet.
+    pub(crate) fn new(preparer: Preparer, prepared: Prepared, scribe: Scribe, asked: Receiver<Asked>) -> Result<Self> {
+        let (saying, said) = unbounded_channel();
+        let (acks, outcomes) = unbounded_channel();
+        let (preparing, prepared_later) = unbounded_channel();
+        let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
+        let mut drive = Self {
+            engine: Engine::new(prepared.engine.clone(), clock::now()),
+            events: AsyncFd::with_interest(events, Interest::READABLE).context("cannot watch the event socket")?,
+            sweeping: None,
+            effects: Effects::start(acks)?,
+            outcomes,
+            plugins: BTreeMap::new(),
+            leaving: Vec::new(),
+            saying,
+            said,
+            asked,
+            waiting: Waiting::default(),
+            scribe,
+            reloader: Reloader::new(preparer, preparing),
+            prepared: prepared_later,
+            sets: AddressSets::default(),
+            set_files: SetFiles::new(),
+            statistics: Requests::open()?,
+            stop: None,
+        };
+        drive.write(Notice::Started);
+        drive.take(prepared)?;
+        Ok(drive)
+    }
+
+    /// Runs until it is told to stop or cannot go on, and ends in order either way.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let outcome = self.work().await;
+        let ended = self.finish();
+        outcome.and(ended)
+    }
+
+    async fn work(&mut self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut reload = signal(SignalKind::hangup())?;
+        let mut housekeeping = interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.turn()?;
+            if self.is_over() {
+                return Ok(());
+            }
+            match self.wait(&mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
+                Woke::Outcomes(outcomes) => self.note_outcomes(outcomes),
+                Woke::Said(said) => self.hear(said),
+                Woke::Asked(asked) => self.answer(asked),
+                Woke::Prepared(prepared) => self.reload(prepared),
+                Woke::Terminate => self.begin_to_stop(),
+                Woke::Reload => self.reloader.begin(),
+                Woke::Housekeeping => self.keep_house(),
+                Woke::Look => {}
+            }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        terminate: &mut Signal,
+        interrupt: &mut Signal,
+        reload: &mut Signal,
+        housekeeping: &mut Interval,
+    ) -> Woke {
+        let deadline = [self.engine.poll_timeout(), self.stop].into_iter().flatten().min();
+        let rows = self.engine.ready_for_rows();
+        let listening = self.stop.is_none();
+        let sweep = self.sweeping.as_ref().filter(|_| rows);
+        tokio::select! {
+            biased;
+            Some(()) = terminate.recv() => Woke::Terminate,
+            Some(()) = interrupt.recv() => Woke::Terminate,
+            Some(()) = reload.recv() => Woke::Reload,
+            Some(outcomes) = self.outcomes.recv() => Woke::Outcomes(outcomes),
+            Some(said) = self.said.recv() => Woke::Said(said),
+            _ = self.events.readable(), if listening => Woke::Look,
+            () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
+            Some(asked) = self.asked.recv() => Woke::Asked(asked),
+            Some(prepared) = self.prepared.recv() => Woke::Prepared(prepared),
+            () = until(deadline), if deadline.is_some() => Woke::Look,
+            _ = housekeeping.tick() => Woke::Housekeeping,
+        }
+    }
+
+    /// One look at every rank.
+    fn turn(&mut self) -> Result<()> {
+        // 1. What came of earlier effects: it frees room and ends verdicts.
+        for _ in 0..OUTCOMES {
+            let Ok(outcomes) = self.outcomes.try_recv() else { break };
+            self.note_outcomes(outcomes);
+        }
+        // 2. Answers: a verdict is worth more than the next event.
+        for _ in 0..ANSWERS {
+            let Ok(said) = self.said.try_recv() else { break };
+            self.hear(said);
+        }
+        // 3. Events: the kernel's buffer is finite.
+        self.read_events()?;
+        // 4. Rows of a sweep: the kernel waits for us.
+        self.read_sweep();
+        // 5. People and programs at the control socket.
+        for _ in 0..REQUESTS {
+            let Ok(asked) = self.asked.try_recv() else { break };
+            self.answer(asked);
+        }
+        // 6. Time.
+        let now = clock::now();
+        if self.engine.poll_timeout().is_some_and(|at| at <= now.steady) {
+            self.engine.handle_timeout(now);
+        }
+        self.carry_on()
+    }
+
+    fn read_events(&mut self) -> Result<()> {
+        if self.stop.is_some() {
+            return Ok(());
+        }
+        let (engine, ours) = (&mut self.engine, self.effects.port());
+        for _ in 0..EVENT_READS {
+            let read = self.events.try_io_mut(Interest::READABLE, |socket| {
+                let now = clock::now();
+                let drained = socket.drain(ours, |heard| match heard {
+                    Heard::Flow(event) => engine.handle_event(now, event),
+                    Heard::Expectation(event) => engine.handle_expectation(now, event),
+                })?;
+                match drained {
+                    Drained::Some => {}
+                    Drained::Lost => engine.handle_gap(now),
+                    Drained::Nothing => return Err(std::io::ErrorKind::WouldBlock.into()),
+                }
+                Ok(())
+            });
+            match read {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error).context("cannot read conntrack events"),
+            }
+        }
+        self.engine.handle_flush(clock::now());
+        Ok(())
+    }
+
+    /// Moves everything that the engine has ready to where it belongs.
+    fn carry_on(&mut self) -> Result<()> {
+        while let Some(Delivery { plugin, call, what }) = self.engine.poll_delivery() {
+            if let Some(thread) = self.plugins.get(&plugin) {
+                thread.call(call, what);
+            }
+        }
+        let effects: Vec<_> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
+        if !effects.is_empty() {
+            self.effects.apply(effects);
+        }
+        while let Some(lookup) = self.engine.poll_lookup() {
+            self.effects.look_up(lookup);
+        }
+        self.start_sweep();
+        while let Some(plugin) = self.engine.poll_restart() {
+            if let Some(thread) = self.plugins.get(&plugin) {
+                thread.restart();
+            }
+        }
+        while let Some((ticket, outcome)) = self.engine.poll_reply() {
+            self.waiting.settle(ticket, outcome);
+        }
+        while let Some(record) = self.engine.poll_record() {
+            self.scribe.write(record);
+        }
+        match self.engine.poll_exit() {
+            None => Ok(()),
+            Some(reason) => bail!("{reason}"),
+        }
+    }
+
+    fn note_outcomes(&mut self, outcomes: Outcomes) {
+        let now = clock::now();
+        match outcomes {
+            Outcomes::Effects(acks) => {
+                for (effect, ack) in acks {
+                    self.engine.handle_ack(now, effect, ack);
+                }
+            }
+            Outcomes::Lookup(lookup, flow) => self.engine.handle_lookup(now, lookup, flow),
+        }
+    }
+
+    fn hear(&mut self, said: Said) {
+        let now = clock::now();
+        match said {
+            Said::Answered(call, answer) => self.engine.handle_answer(now, call, answer),
+            Said::Started(plugin) => self.engine.handle_started(now, plugin),
+            Said::StartFailed(plugin, fault) => self.engine.handle_start_failed(now, plugin, fault),
+        }
+    }
+
+    fn keep_house(&mut self) {
+        let now = clock::now();
+        if let Ok(entries) = self.statistics.entries() {
+            self.engine.handle_table(now, entries);
+        }
+        for (name, networks) in self.set_files.changed() {
+            match networks {
+                Ok(networks) => {
+                    self.sets.put(name.clone(), networks);
+                    self.engine.handle_set_changed(now, &name);
+                }
+                Err(error) => crate::log::say(&format!("the set {name} stays as it was: {error}")),
+            }
+        }
+        self.leaving.retain(|thread| !thread.is_finished());
+    }
+
+    /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
+    fn take(&mut self, prepared: Prepared) -> Result<()> {
+        let now = clock::now();
+        self.effects.use_sets(prepared.block_sets);
+        self.sets = prepared.sets;
+        self.set_files = prepared.set_files;
+        crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
+        let (specs, threads): (Vec<_>, Vec<_>) =
+            prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
+        let ids = self.engine.handle_plugins(now, prepared.engine, specs);
+        for old in std::mem::take(&mut self.plugins).into_values() {
+            self.leaving.extend(old.stop());
+        }
+        for (id, thread) in ids.into_iter().zip(threads) {
+            thread.named(id, self.saying.clone());
+            self.plugins.insert(id, thread);
+        }
+        let subscribed = self.engine.subscribed();
+        let groups = Groups {
+            new: subscribed.kinds.new,
+            update: subscribed.kinds.update,
+            destroy: subscribed.kinds.destroy,
+            expectations: subscribed.expectations,
+        };
+        self.events.get_mut().listen(groups)?;
+        self.scribe.reopen();
+        Ok(())
+    }
+
+    fn reload(&mut self, prepared: Result<Prepared>) {
+        self.reloader.ended();
+        let notice = match prepared.and_then(|prepared| self.take(prepared)) {
+            Ok(()) => Notice::Reloaded,
+            Err(error) => Notice::ReloadFailed(format!("{error:#}")),
+        };
+        if let Notice::ReloadFailed(why) = &notice {
+            crate::log::say(&format!("the configuration was not taken, the old one goes on: {why}"));
+        }
+        self.write(notice);
+    }
+
+    fn write(&self, notice: Notice) {
+        self.scribe.write(Record::Notice(clock::now().wall, notice));
+    }
+
+    fn begin_to_stop(&mut self) {
+        if self.stop.is_some() {
+            return;
+        }
+        let now = clock::now();
+        self.write(Notice::Stopping);
+        self.stop = Some(now.steady.plus(LAST_WORK));
+        self.engine.handle_stop(now);
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_some_and(|at| self.engine.is_quiet() || at <= clock::now().steady)
+    }
+
+    /// The end, in order: what is open gets its record, plugins get their last call, records are on their way.
+    fn finish(mut self) -> Result<()> {
+        self.engine.handle_finish(clock::now());
+        self.carry_on()?;
+        for thread in std::mem::take(&mut self.plugins).into_values() {
+            self.leaving.extend(thread.stop());
+        }
+        let until = clock::now().steady.plus(LAST_WORK);
+        while self.leaving.iter().any(|thread| !thread.is_finished()) && clock::now().steady < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.scribe.close(LAST_WORK);
+        Ok(())
+    }
+}
+
+/// Sleeps until a moment of the steady clock.
+async fn until(deadline: Option<Steady>) {
+    let Some(deadline) = deadline else { return std::future::pending().await };
+    sleep_until(Instant::now() + deadline.since(clock::now().steady)).await;
+}

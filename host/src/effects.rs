@@ -1,0 +1,126 @@
+//! The thread that changes the kernel: takes granted effects in order, answers with what came of each.
+//!
+//! A thread of its own, because a request is over when its send returns: the loop would stand still meanwhile. Order is
+//! kept, so a network is in its set before the flows of the same answer are deleted.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use anyhow::{Context, Result};
+use ctwarden_engine::{Ack, Granted, Lookup, LookupId};
+use ctwarden_model::{Block, Effect, EffectId, Flow, SetName, Unblock};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::netlink::Requests;
+use crate::netlink::nftables::Sets;
+
+/// nftables sets by the name that the operator gave them.
+pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
+
+/// What comes back from the thread.
+pub(crate) enum Outcomes {
+    /// What came of effects, in the order in which they were carried out.
+    Effects(Vec<(EffectId, Ack)>),
+    /// The entry that has the tuple now, where there is one.
+    Lookup(LookupId, Option<Box<Flow>>),
+}
+
+enum Job {
+    Apply(Vec<(EffectId, Granted<Effect>)>),
+    LookUp(Lookup),
+    Sets(BlockSets),
+}
+
+/// The loop's end of the thread; the thread ends when it is dropped and what was given before is carried out.
+pub(crate) struct Effects {
+    jobs: Sender<Job>,
+    port: u32,
+}
+
+impl Effects {
+    /// Opens the request socket and starts the thread.
+    pub(crate) fn start(outcomes: UnboundedSender<Outcomes>) -> Result<Self> {
+        let requests = Requests::open()?;
+        let port = requests.port();
+        let (jobs, inbox) = channel();
+        thread::Builder::new()
+            .name("effects".to_owned())
+            .spawn(move || carry_out(requests, &inbox, &outcomes))
+            .context("cannot start the thread that carries out verdicts")?;
+        Ok(Self { jobs, port })
+    }
+
+    /// `nlmsg_pid` of the events that our own changes cause.
+    pub(crate) const fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// Hands effects over; each one's outcome comes back.
+    pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) {
+        // Without the thread no outcome comes, and the engine then says so of each.
+        let _ = self.jobs.send(Job::Apply(effects));
+    }
+
+    /// Asks for the whole entry of a flow; the answer comes back.
+    pub(crate) fn look_up(&self, lookup: Lookup) {
+        let _ = self.jobs.send(Job::LookUp(lookup));
+    }
+
+    /// Takes other sets from here on.
+    pub(crate) fn use_sets(&self, sets: BlockSets) {
+        let _ = self.jobs.send(Job::Sets(sets));
+    }
+}
+
+fn carry_out(mut requests: Requests, inbox: &Receiver<Job>, outcomes: &UnboundedSender<Outcomes>) {
+    let mut sets = BlockSets::new();
+    while let Ok(job) = inbox.recv() {
+        let came = match job {
+            Job::Sets(new) => {
+                sets = new;
+                continue;
+            }
+            Job::LookUp(lookup) => {
+                // No answer is as good as none: the engine then takes the flow for protected.
+                let Ok(flow) = requests.get(&lookup.key) else { continue };
+                Outcomes::Lookup(lookup.id, flow.map(Box::new))
+            }
+            Job::Apply(effects) => Outcomes::Effects(apply(&effects, &mut requests, &mut sets)),
+        };
+        if outcomes.send(came).is_err() {
+            return;
+        }
+    }
+}
+
+fn apply(effects: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
+    let mut acks = Vec::with_capacity(effects.len());
+    // Runs for the same socket go out together.
+    for run in effects.chunk_by(|(_, a), (_, b)| on_set(a) == on_set(b)) {
+        for (id, effect) in run {
+            acks.extend(change_set(sets, effect).map(|ack| (*id, ack)));
+        }
+        acks.extend(requests.apply(run.iter().map(|(id, effect)| (*id, &**effect))));
+    }
+    acks
+}
+
+const fn on_set(effect: &Effect) -> bool {
+    match effect {
+        Effect::Block(_) | Effect::Unblock(_) => true,
+        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => false,
+    }
+}
+
+fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
+    match effect {
+        Effect::Block(Block { set, network, seconds }) => {
+            Some(sets.get_mut(set).map_or(Ack::NoAnswer, |set| as_ack(set.add(*network, *seconds))))
+        }
+        Effect::Unblock(Unblock { set, network }) => {
+            Some(sets.get_mut(set).map_or(Ack::NoAnswer, |set| as_ack(set.remove(*network))))
+        }
+        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => None,
+    }
+}

@@ -1,0 +1,12 @@
+//! The conntrack netlink sockets: events, dumps and requests, each a file; the bytes are the wire crate's.
+
+mod dump;
+mod events;
+pub(crate) mod nftables;
+mod requests;
+mod socket;
+
+pub(crate) use dump::{Dump, Dumped, Row};
+pub(crate) use events::{Drained, EventSocket, Groups, Heard};
+pub(crate) use requests::Requests;
+pub(crate) use socket::OpenError;

@@ -1,0 +1,129 @@
+//! The event socket: joins the groups that somebody wants and turns what the kernel says into events.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use ctwarden_model::{Event, ExpectationEvent};
+use ctwarden_wire::{Content, Messages};
+
+use super::socket::{NetfilterSocket, OpenError, Read};
+
+/// Multicast groups (`enum nfnetlink_groups`, linux/netfilter/nfnetlink.h).
+const CONNTRACK_NEW: u32 = 1;
+const CONNTRACK_UPDATE: u32 = 2;
+const CONNTRACK_DESTROY: u32 = 3;
+const EXPECTATION_NEW: u32 = 4;
+const EXPECTATION_DESTROY: u32 = 6;
+
+/// Which events somebody wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Groups {
+    /// New flows.
+    pub(crate) new: bool,
+    /// Changes.
+    pub(crate) update: bool,
+    /// Ends.
+    pub(crate) destroy: bool,
+    /// Expectations.
+    pub(crate) expectations: bool,
+}
+
+impl Groups {
+    const fn each(self) -> [(u32, bool); 5] {
+        [
+            (CONNTRACK_NEW, self.new),
+            (CONNTRACK_UPDATE, self.update),
+            (CONNTRACK_DESTROY, self.destroy),
+            (EXPECTATION_NEW, self.expectations),
+            (EXPECTATION_DESTROY, self.expectations),
+        ]
+    }
+}
+
+/// What one read of the socket gave.
+pub(crate) enum Drained {
+    /// Events were handed over.
+    Some,
+    /// Nothing is there now.
+    Nothing,
+    /// Events were lost.
+    Lost,
+}
+
+/// One message of the kernel.
+pub(crate) enum Heard {
+    /// Of a flow.
+    Flow(Event),
+    /// Of an expectation.
+    Expectation(ExpectationEvent),
+}
+
+/// The socket with the groups that it is in.
+pub(crate) struct EventSocket {
+    socket: NetfilterSocket,
+    joined: Groups,
+    unreadable: u64,
+}
+
+impl EventSocket {
+    /// Opens it with a receive buffer of so many bytes, as the kernel counts them; in no group yet.
+    pub(crate) fn open(receive_buffer: usize) -> Result<Self, OpenError> {
+        let socket = NetfilterSocket::open()?;
+        socket.size_receive_buffer(receive_buffer)?;
+        Ok(Self { socket, joined: Groups::default(), unreadable: 0 })
+    }
+
+    /// Joins and leaves groups until it is in exactly those.
+    pub(crate) fn listen(&mut self, wanted: Groups) -> Result<(), OpenError> {
+        for ((group, wants), (_, has)) in wanted.each().into_iter().zip(self.joined.each()) {
+            match (wants, has) {
+                (true, false) => self.socket.join(group)?,
+                (false, true) => self.socket.leave(group)?,
+                (true, true) | (false, false) => {}
+            }
+        }
+        self.joined = wanted;
+        Ok(())
+    }
+
+    /// Messages that could not be read since the start.
+    pub(crate) const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// Reads once and hands over what it gave; `ours` is the port of the socket whose requests are our own.
+    pub(crate) fn drain(&mut self, ours: u32, mut hand: impl FnMut(Heard)) -> io::Result<Drained> {
+        match self.socket.read()? {
+            Read::Nothing => return Ok(Drained::Nothing),
+            Read::Overrun => return Ok(Drained::Lost),
+            Read::Bytes => {}
+        }
+        for message in Messages::new(self.socket.bytes()) {
+            let Ok(message) = message else {
+                self.unreadable += 1;
+                break;
+            };
+            let by_us = message.header.port == ours && ours != 0;
+            match message.content() {
+                Content::Conntrack(entry) => match entry.view().to_flow() {
+                    Ok(flow) => hand(Heard::Flow(Event { kind: entry.kind(), by_us, flow })),
+                    Err(_) => self.unreadable += 1,
+                },
+                Content::Expectation(entry) => match entry.view().to_expectation() {
+                    Ok(expectation) => {
+                        hand(Heard::Expectation(ExpectationEvent { kind: entry.kind(), by_us, expectation }));
+                    }
+                    Err(_) => self.unreadable += 1,
+                },
+                _ => {}
+            }
+        }
+        Ok(Drained::Some)
+    }
+}
+
+impl AsRawFd for EventSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}

@@ -1,0 +1,198 @@
+//! Requests to conntrack and what came of each: deletes, updates, the full entry of one flow, figures of the table.
+//!
+//! The kernel handles a request while it is sent, so all answers are in the socket when the send returns. That is why this
+//! socket can be plain and blocking: whoever asks is a thread that has nothing else to do.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use ctwarden_engine::Ack;
+use ctwarden_model::{Effect, EffectId, Flow, FlowId, FlowKey, TableStatistics};
+use ctwarden_wire::{Content, Messages, request};
+use rustix::io::Errno;
+
+use super::socket::{NetfilterSocket, OpenError, Read};
+
+/// Effects in one send. Each asks for an acknowledgement, and the answers to all of them wait in the receive buffer at once.
+const EFFECTS_IN_ONE_SEND: usize = 128;
+
+/// Receive buffer: far more than the answers to one send need.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// How long to wait for answers that should be there already.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A socket for requests.
+pub(crate) struct Requests {
+    socket: NetfilterSocket,
+    outgoing: Vec<u8>,
+    sequence: u32,
+}
+
+/// What a message answers.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// A change; the answer is its acknowledgement.
+    Change(EffectId),
+    /// Who has the tuple after the change: `IPCTNL_MSG_CT_NEW` ignores `CTA_ID`, so only the entry that comes back tells
+    /// whether the change hit the flow that was meant.
+    Identity(EffectId, FlowId),
+}
+
+impl Requests {
+    /// Opens the socket.
+    pub(crate) fn open() -> Result<Self, OpenError> {
+        let socket = NetfilterSocket::open()?;
+        socket.size_receive_buffer(RECEIVE_BUFFER)?;
+        Ok(Self { socket, outgoing: Vec::new(), sequence: 0 })
+    }
+
+    /// `nlmsg_pid` of the events that its requests cause.
+    pub(crate) const fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
+    fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// Carries out changes of the conntrack and the expectation table, in order, and gives what came of each. Effects on
+    /// nftables sets are not for this socket and are left out.
+    pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = (EffectId, &'a Effect)>) -> Vec<(EffectId, Ack)> {
+        let mut effects = effects.peekable();
+        let mut outcomes = Vec::new();
+        while effects.peek().is_some() {
+            let mut asked = BTreeMap::new();
+            self.outgoing.clear();
+            for (id, effect) in effects.by_ref().take(EFFECTS_IN_ONE_SEND) {
+                self.write(id, effect, &mut asked);
+            }
+            self.exchange(asked, &mut outcomes);
+        }
+        outcomes
+    }
+
+    fn write(&mut self, id: EffectId, effect: &Effect, asked: &mut BTreeMap<u32, Asked>) {
+        let sequence = self.next_sequence();
+        match effect {
+            Effect::Delete(key) => request::delete(&mut self.outgoing, sequence, true, key),
+            Effect::Update(update) => {
+                request::update(&mut self.outgoing, sequence, true, update);
+                let identity = self.next_sequence();
+                request::get(&mut self.outgoing, identity, &update.key);
+                asked.insert(identity, Asked::Identity(id, update.key.id));
+            }
+            Effect::DeleteExpectation(key) => request::delete_expectation(&mut self.outgoing, sequence, true, key),
+            Effect::Block(_) | Effect::Unblock(_) => return,
+        }
+        asked.insert(sequence, Asked::Change(id));
+    }
+
+    /// Sends what was written and reads until each request has its answer.
+    fn exchange(&mut self, mut asked: BTreeMap<u32, Asked>, outcomes: &mut Vec<(EffectId, Ack)>) {
+        let mut known: BTreeMap<EffectId, Ack> = BTreeMap::new();
+        let changes: Vec<EffectId> = asked
+            .values()
+            .filter_map(|a| match a {
+                Asked::Change(id) => Some(*id),
+                Asked::Identity(..) => None,
+            })
+            .collect();
+        if self.socket.send(&self.outgoing).is_ok() {
+            while !asked.is_empty() {
+                match self.socket.read() {
+                    Ok(Read::Bytes) => note_answers(self.socket.bytes(), &mut asked, &mut known),
+                    Ok(Read::Nothing) if self.socket.wait(PATIENCE).unwrap_or(false) => {}
+                    // Whatever is still open got no answer.
+                    Ok(Read::Nothing | Read::Overrun) | Err(_) => break,
+                }
+            }
+        }
+        outcomes.extend(changes.into_iter().map(|id| (id, known.get(&id).copied().unwrap_or(Ack::NoAnswer))));
+    }
+
+    /// The whole entry that has the tuple and zone now, whatever its id; none where there is none.
+    pub(crate) fn get(&mut self, key: &FlowKey) -> io::Result<Option<Flow>> {
+        let sequence = self.next_sequence();
+        self.outgoing.clear();
+        request::get(&mut self.outgoing, sequence, key);
+        self.ask(sequence, |content| match content {
+            Content::Conntrack(message) => message.view().to_flow().ok(),
+            _ => None,
+        })
+    }
+
+    /// How full the table is.
+    pub(crate) fn statistics(&mut self) -> io::Result<TableStatistics> {
+        let missing = || io::Error::other("the kernel gave no statistics");
+        let sequence = self.next_sequence();
+        self.outgoing.clear();
+        request::statistics(&mut self.outgoing, sequence);
+        let mut statistics = self
+            .ask(sequence, |content| match content {
+                Content::Statistics(global) => Some(global.to_table()),
+                _ => None,
+            })?
+            .ok_or_else(missing)?;
+        self.add_cpu_statistics(&mut statistics)?;
+        Ok(statistics)
+    }
+}
+
+impl Requests {
+    /// Sends what was written and picks the answer with that sequence number; an error answer of "no such entry" is none.
+    fn ask<T>(&mut self, sequence: u32, mut pick: impl FnMut(Content<'_>) -> Option<T>) -> io::Result<Option<T>> {
+        self.socket.send(&self.outgoing)?;
+        loop {
+            match self.socket.read()? {
+                Read::Bytes => {}
+                Read::Nothing if self.socket.wait(PATIENCE)? => continue,
+                Read::Nothing | Read::Overrun => return Err(io::Error::other("no answer came from the kernel")),
+            }
+            for message in Messages::new(self.socket.bytes()) {
+                let message = message.map_err(io::Error::other)?;
+                if message.header.sequence != sequence {
+                    continue;
+                }
+                match message.content() {
+                    Content::Answer { errno, .. } if errno == Errno::NOENT.raw_os_error() => return Ok(None),
+                    Content::Answer { errno, .. } if errno != 0 => return Err(io::Error::from_raw_os_error(errno)),
+                    content => {
+                        if let Some(found) = pick(content) {
+                            return Ok(Some(found));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn note_answers(bytes: &[u8], asked: &mut BTreeMap<u32, Asked>, known: &mut BTreeMap<EffectId, Ack>) {
+    for message in Messages::new(bytes).map_while(Result::ok) {
+        let Some(question) = asked.remove(&message.header.sequence) else { continue };
+        match (question, message.content()) {
+            (Asked::Change(id), Content::Answer { errno, .. }) => {
+                known.insert(id, as_ack(errno));
+            }
+            (Asked::Identity(id, meant), Content::Conntrack(entry)) => {
+                let is = entry.view().to_flow().ok().and_then(|flow| flow.id);
+                if is.is_some_and(|is| is != meant) && known.get(&id) == Some(&Ack::Done) {
+                    known.insert(id, Ack::Replaced);
+                }
+            }
+            // The flow ended right after its change: the change stands as the kernel acknowledged it.
+            (Asked::Identity(..), _) | (Asked::Change(_), _) => {}
+        }
+    }
+}
+
+fn as_ack(errno: i32) -> Ack {
+    match Errno::from_raw_os_error(errno) {
+        _ if errno == 0 => Ack::Done,
+        Errno::NOENT => Ack::Gone,
+        _ => Ack::Refused(errno),
+    }
+}

@@ -1,0 +1,161 @@
+//! A netfilter netlink socket: opened, sized, read and written, with errors that say what to do.
+//!
+//! It exists so that the three ways of talking to conntrack (events, dumps, requests) share one place where the sender is
+//! checked, a truncated read is noticed and lost events are told apart from failure.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use netlink_sys::{Socket, SocketAddr};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use thiserror::Error;
+
+/// Bytes of one read. A dump fills 32 KiB at a time and an event or an answer is far smaller; twice that is never short.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Why a socket could not be opened.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    /// Without the capability.
+    #[error(
+        "no permission to use conntrack's netlink socket: it needs CAP_NET_ADMIN; run ctwarden as root, or grant it \
+         once: setcap cap_net_admin+ep \"$(command -v ctwarden)\""
+    )]
+    NotPermitted,
+    /// Without the kernel's part.
+    #[error("this kernel has no netfilter netlink socket; load it: modprobe nf_conntrack_netlink")]
+    Unsupported,
+    /// Anything else.
+    #[error("cannot {what} the netlink socket")]
+    System {
+        /// Step that failed.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    fn new(what: &'static str, source: io::Error) -> Self {
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted,
+            Some(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT) => Self::Unsupported,
+            _ => Self::System { what, source },
+        }
+    }
+}
+
+/// What a read gave.
+pub(crate) enum Read {
+    /// Bytes are in the buffer.
+    Bytes,
+    /// Nothing is there now.
+    Nothing,
+    /// The kernel dropped messages in front of this socket (ENOBUFS).
+    Overrun,
+}
+
+/// An open socket with its read buffer.
+pub(crate) struct NetfilterSocket {
+    socket: Socket,
+    port: u32,
+    buffer: Vec<u8>,
+}
+
+impl NetfilterSocket {
+    /// Opens and binds a socket that never blocks.
+    pub(crate) fn open() -> Result<Self, OpenError> {
+        let step = |what| move |error| OpenError::new(what, error);
+        let mut socket = Socket::new(NETLINK_NETFILTER).map_err(step("open"))?;
+        let port = socket.bind_auto().map_err(step("bind"))?.port_number();
+        socket.set_non_blocking(true).map_err(step("set up"))?;
+        // Refusals then come with a sentence of the kernel's and without a copy of the request.
+        socket.set_ext_ack(true).map_err(step("set up"))?;
+        socket.set_cap_ack(true).map_err(step("set up"))?;
+        Ok(Self { socket, port, buffer: Vec::with_capacity(READ_BYTES) })
+    }
+
+    /// The port that the kernel gave it: `nlmsg_pid` of events that its requests cause.
+    pub(crate) const fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// Makes the receive buffer hold so many bytes (the kernel counts its own overhead in), over the system's limit where
+    /// CAP_NET_ADMIN allows it. Gives back what it is now.
+    pub(crate) fn size_receive_buffer(&self, bytes: usize) -> Result<usize, OpenError> {
+        // The kernel doubles what it is given (socket(7)).
+        let half = bytes / 2;
+        let step = |error: Errno| OpenError::new("size the receive buffer of", error.into());
+        if sockopt::set_socket_recv_buffer_size_force(&self.socket, half).is_err() {
+            sockopt::set_socket_recv_buffer_size(&self.socket, half).map_err(step)?;
+        }
+        sockopt::socket_recv_buffer_size(&self.socket).map_err(step)
+    }
+
+    /// Joins a multicast group (`NFNLGRP_*`).
+    pub(crate) fn join(&self, group: u32) -> Result<(), OpenError> {
+        self.socket.add_membership(group).map_err(|error| OpenError::new("join a group of", error))
+    }
+
+    /// Leaves a multicast group.
+    pub(crate) fn leave(&self, group: u32) -> Result<(), OpenError> {
+        self.socket.drop_membership(group).map_err(|error| OpenError::new("leave a group of", error))
+    }
+
+    /// Sends requests; the kernel has handled all of them when this returns.
+    pub(crate) fn send(&self, requests: &[u8]) -> io::Result<()> {
+        let sent = self.socket.send_to(requests, &SocketAddr::new(0, 0), 0)?;
+        if sent == requests.len() { Ok(()) } else { Err(io::Error::other("the kernel took only a part of the requests")) }
+    }
+
+    /// Reads what the kernel sent into the buffer; what anybody else sent is thrown away.
+    pub(crate) fn read(&mut self) -> io::Result<Read> {
+        loop {
+            self.buffer.clear();
+            match self.socket.recv_from(&mut self.buffer, rustix::net::RecvFlags::TRUNC.bits().cast_signed()) {
+                Ok((_, sender)) if sender.port_number() != 0 => {}
+                Ok((length, _)) if length > self.buffer.len() => {
+                    return Err(io::Error::other(format!("a message of {length} bytes is larger than the read buffer")));
+                }
+                Ok(_) => return Ok(Read::Bytes),
+                Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                    Some(Errno::AGAIN) => return Ok(Read::Nothing),
+                    Some(Errno::NOBUFS) => return Ok(Read::Overrun),
+                    Some(Errno::INTR) => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// What the last read gave.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Waits until something can be read; false where nothing came in time.
+    pub(crate) fn wait(&self, at_most: Duration) -> io::Result<bool> {
+        let mut fds = [rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN)];
+        let timeout = rustix::event::Timespec::try_from(at_most).map_err(io::Error::other)?;
+        match rustix::event::poll(&mut fds, Some(&timeout)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for NetfilterSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for NetfilterSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}

@@ -1,0 +1,10 @@
+//! The daemon's side of plugins: prepared from the configuration, each on a thread of its own, with what stands behind
+//! their imports.
+
+mod host;
+mod prepare;
+mod thread;
+
+pub(crate) use host::AddressSets;
+pub(crate) use prepare::{Prepared, Preparer, Ready, Reloader, summary};
+pub(crate) use thread::{PluginThread, Said};

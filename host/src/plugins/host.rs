@@ -1,0 +1,106 @@
+//! What stands behind a plugin's imports: the kernel's table, the operator's address sets, its own lasting memory, the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ctwarden_guest::{Host, LogStream};
+use ctwarden_model::{Flow, FlowKey, PluginName, SetName, TableStatistics};
+
+use crate::netlink::Requests;
+use crate::set_file::Networks;
+use crate::store::PluginMemory;
+
+/// The operator's address sets as they are now, shared by all plugins.
+#[derive(Clone, Default)]
+pub(crate) struct AddressSets(Arc<RwLock<BTreeMap<SetName, Networks>>>);
+
+impl AddressSets {
+    /// Puts a set in, or a new version of it.
+    pub(crate) fn put(&self, name: SetName, networks: Networks) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, networks);
+    }
+
+    fn get(&self, name: &SetName) -> Option<Networks> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+/// What every instance of one plugin is given.
+#[derive(Clone)]
+pub(crate) struct HostParts {
+    /// Address sets.
+    pub(crate) sets: AddressSets,
+    /// Which of them the plugin may look into.
+    pub(crate) read_sets: BTreeSet<SetName>,
+    /// Its lasting memory; none while it is only checked.
+    pub(crate) memory: Option<PluginMemory>,
+}
+
+impl HostParts {
+    /// The host side of one instance.
+    pub(crate) fn open(&self, name: &PluginName) -> PluginHost {
+        PluginHost { name: name.clone(), parts: self.clone(), requests: None }
+    }
+}
+
+/// The host side of one instance; used by the plugin's own thread only.
+pub(crate) struct PluginHost {
+    name: PluginName,
+    parts: HostParts,
+    /// Opened at the first question to the kernel: few plugins ask any.
+    requests: Option<Requests>,
+}
+
+impl PluginHost {
+    fn requests(&mut self) -> Option<&mut Requests> {
+        if self.requests.is_none() {
+            self.requests = Requests::open().ok();
+        }
+        self.requests.as_mut()
+    }
+}
+
+impl Host for PluginHost {
+    fn get(&mut self, key: &FlowKey) -> Option<Flow> {
+        // Another flow may have the tuple by now.
+        self.requests()?.get(key).ok().flatten().filter(|flow| flow.id == Some(key.id))
+    }
+
+    fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
+        if !self.parts.read_sets.contains(set) {
+            return Err(format!("the set {set} is not granted to {}; add it to its read-sets", self.name));
+        }
+        let networks = self.parts.sets.get(set).ok_or_else(|| format!("there is no set {set}"))?;
+        Ok(addresses.iter().map(|address| networks.longest(*address).map(|(_, value)| value.clone())).collect())
+    }
+
+    fn table(&mut self) -> Option<TableStatistics> {
+        self.requests()?.statistics().ok()
+    }
+
+    fn memory_get(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.parts.memory.as_ref()?.get(key)
+    }
+
+    fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String> {
+        match &self.parts.memory {
+            Some(memory) => memory.set(key, &value),
+            None => Err("a plugin that is only checked keeps nothing".to_owned()),
+        }
+    }
+
+    fn memory_remove(&mut self, key: &str) {
+        if let Some(memory) = &self.parts.memory {
+            memory.remove(key);
+        }
+    }
+
+    fn memory_keys(&mut self, beginning: &str) -> Vec<String> {
+        self.parts.memory.as_ref().map(|memory| memory.keys(beginning)).unwrap_or_default()
+    }
+
+    fn log(&mut self, stream: LogStream, line: &str) {
+        crate::log::plugin(&self.name, stream, line);
+    }
+}

@@ -1,0 +1,238 @@
+//! From a checked configuration to plugins that run: the one way that start, reload and `ctwarden check` all go.
+//!
+//! Everything that can be wrong is found here and before anything is swapped or listened to: all problems at once, and not
+//! one plugin runs while another cannot (fail closed at start, keep the old set at a reload).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
+use ctwarden_guest::{Component, ConfigureError, Limits, Runtime};
+use ctwarden_model::{Descriptor, Mode, PluginName, Subscription, VerdictKinds};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::host::{AddressSets, HostParts};
+use super::thread::{PluginThread, Recipe};
+use crate::config::{self, Configuration, Problem, Problems};
+use crate::effects::BlockSets;
+use crate::netlink::nftables::{Sets, Table};
+use crate::set_file::SetFiles;
+use crate::store::{Quota, Store};
+
+/// What a configuration became.
+pub(crate) struct Prepared {
+    /// Figures of the engine.
+    pub(crate) engine: EngineConfig,
+    /// Plugins that are configured and wait for their first call, in the order of the file.
+    pub(crate) plugins: Vec<Ready>,
+    /// Address sets.
+    pub(crate) sets: AddressSets,
+    /// Those of them that come from files.
+    pub(crate) set_files: SetFiles,
+    /// nftables sets, opened.
+    pub(crate) block_sets: BlockSets,
+    /// The daemon's own part.
+    pub(crate) daemon: config::Daemon,
+}
+
+/// One plugin that runs.
+pub(crate) struct Ready {
+    /// As the engine is to run it.
+    pub(crate) spec: PluginSpec,
+    /// Who it says it is.
+    pub(crate) descriptor: Descriptor,
+    /// Where it was read from.
+    pub(crate) path: PathBuf,
+    /// Its thread.
+    pub(crate) thread: PluginThread,
+}
+
+/// Prepares, as often as it is asked.
+pub(crate) struct Preparer {
+    file: PathBuf,
+    runtime: Runtime,
+    store: Option<Arc<Store>>,
+}
+
+impl Preparer {
+    /// For the configuration of that file. Without a store plugins have no lasting memory: that is for looking only.
+    pub(crate) fn new(file: &Path, store: Option<Arc<Store>>) -> Result<Self> {
+        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, store })
+    }
+
+    /// Reads, checks and starts everything anew.
+    pub(crate) fn prepare(&self) -> Result<Prepared, Problems> {
+        self.prepare_from(config::load(&self.file)?)
+    }
+
+    /// The same where the configuration was read already.
+    pub(crate) fn prepare_from(&self, configuration: Configuration) -> Result<Prepared, Problems> {
+        let sets = AddressSets::default();
+        for (name, networks) in &configuration.sets {
+            sets.put(name.clone(), networks.clone());
+        }
+        let mut problems = Vec::new();
+        let mut problem = |line: Option<usize>, what: String| {
+            problems.push(Problem { file: configuration.file.clone(), line, what });
+        };
+        let mut block_sets = BlockSets::new();
+        for (name, set) in &configuration.block_sets {
+            let table = Table { family: set.family, name: set.table.clone() };
+            match Sets::open(&table, set.ipv4.as_deref(), set.ipv6.as_deref()) {
+                Ok(opened) => drop(block_sets.insert(name.clone(), opened)),
+                Err(error) => problem(None, format!("block set {name}: {:#}", anyhow!(error))),
+            }
+        }
+        let mut plugins = Vec::new();
+        for plugin in configuration.plugins {
+            let (name, path, line) = (plugin.name.clone(), plugin.path.clone(), plugin.line);
+            match self.ready(plugin, &sets) {
+                Ok(ready) => plugins.push(ready),
+                Err(whats) => {
+                    for what in whats {
+                        problem(Some(line), format!("plugin {name} ({}): {what}", path.display()));
+                    }
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let engine = EngineConfig {
+            protect: configuration.protected.into_iter().map(|protected| protected.filter).collect(),
+            merge_window: configuration.daemon.merge_window,
+            alert_window: configuration.daemon.alert_window,
+            sweep_rest: configuration.daemon.sweep_pause,
+            ..EngineConfig::default()
+        };
+        let set_files = configuration.set_files;
+        Ok(Prepared { engine, plugins, sets, set_files, block_sets, daemon: configuration.daemon })
+    }
+
+    fn ready(&self, plugin: config::Plugin, sets: &AddressSets) -> Result<Ready, Vec<String>> {
+        let one = |error: anyhow::Error| vec![format!("{error:#}")];
+        let component = self.runtime.load(&plugin.component).map_err(|error| one(error.into()))?;
+        let descriptor = component.describe().map_err(|error| one(error.into()))?;
+        check_configuration(&descriptor, &plugin)?;
+        let recipe = self.recipe(component, &plugin, sets);
+        let (thread, subscription) = PluginThread::start(recipe).map_err(|error| vec![refused(error)])?;
+        let spec = specification(&plugin, descriptor.wants, subscription);
+        Ok(Ready { spec, descriptor, path: plugin.path, thread })
+    }
+
+    fn recipe(&self, component: Component, plugin: &config::Plugin, sets: &AddressSets) -> Recipe {
+        let limits = &plugin.limits;
+        let quota = Quota { keys: limits.store_keys, bytes: limits.store_bytes };
+        Recipe {
+            name: plugin.name.clone(),
+            component,
+            limits: Limits {
+                memory_bytes: limits.memory,
+                call_cpu: limits.call_cpu,
+                call_wall: limits.call_wall,
+                verdicts_per_call: saturate(limits.verdicts_per_call),
+                output_bytes_per_call: usize::try_from(limits.text_per_call).unwrap_or(usize::MAX),
+                ..Limits::default()
+            },
+            configuration: plugin.config.to_string(),
+            host: HostParts {
+                sets: sets.clone(),
+                read_sets: plugin.grants.read_sets.clone(),
+                memory: self.store.as_ref().map(|store| store.plugin(&plugin.name, quota)),
+            },
+        }
+    }
+}
+
+/// What the plugin is given, held against the schema that it gave.
+fn check_configuration(descriptor: &Descriptor, plugin: &config::Plugin) -> Result<(), Vec<String>> {
+    let Some(schema) = &descriptor.configuration_schema else {
+        let empty = plugin.config.as_object().is_none_or(serde_json::Map::is_empty);
+        return if empty { Ok(()) } else { Err(vec!["it takes no configuration; remove its [plugin.config]".to_owned()]) };
+    };
+    config::check_against_schema(schema, &plugin.config)
+        .map_err(|errors| errors.into_iter().map(|error| format!("[plugin.config] {error}")).collect())
+}
+
+fn refused(error: ConfigureError) -> String {
+    match error {
+        ConfigureError::Refused(why) => format!("it refused its [plugin.config]: {why}"),
+        other => format!("{:#}", anyhow!(other)),
+    }
+}
+
+fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Subscription) -> PluginSpec {
+    let (budget, defaults) = (&plugin.budget, PluginLimits::default());
+    PluginSpec {
+        name: plugin.name.clone(),
+        mode: plugin.mode,
+        wants,
+        grants: plugin.grants.clone(),
+        subscription,
+        limits: PluginLimits {
+            queue_entries: saturate(plugin.limits.queue_entries),
+            verdicts_per_second: budget.verdicts_per_second,
+            // Two seconds' worth at once: a ban of a busy network is one stroke.
+            verdict_burst: budget.verdicts_per_second.saturating_mul(2),
+            table_share_per_minute: u32::from(budget.table_share_per_minute),
+            table_share_floor: budget.table_share_floor,
+            alerts_per_second: budget.alerts_per_second,
+            alert_burst: budget.alerts_per_second.saturating_mul(10),
+            ..defaults
+        },
+        on_failure: match plugin.on_failure {
+            config::OnFailure::Restart => ctwarden_engine::OnFailure::Restart,
+            config::OnFailure::Exit => ctwarden_engine::OnFailure::Exit,
+        },
+    }
+}
+
+fn saturate(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Runs preparations aside, so that the loop goes on meanwhile; one at a time, and one more if asked during it.
+pub(crate) struct Reloader {
+    preparer: Arc<Preparer>,
+    results: UnboundedSender<Result<Prepared>>,
+    running: bool,
+    again: bool,
+}
+
+impl Reloader {
+    /// Results go there.
+    pub(crate) fn new(preparer: Preparer, results: UnboundedSender<Result<Prepared>>) -> Self {
+        Self { preparer: Arc::new(preparer), results, running: false, again: false }
+    }
+
+    /// Starts a preparation.
+    pub(crate) fn begin(&mut self) {
+        if std::mem::replace(&mut self.running, true) {
+            self.again = true;
+            return;
+        }
+        let (preparer, results) = (Arc::clone(&self.preparer), self.results.clone());
+        let work = move || drop(results.send(preparer.prepare().map_err(anyhow::Error::from)));
+        if let Err(error) = std::thread::Builder::new().name("reload".to_owned()).spawn(work) {
+            let _ = self.results.send(Err(anyhow!(error).context("no thread could be started to read the configuration")));
+        }
+    }
+
+    /// A result was taken; starts the preparation that was asked for meanwhile.
+    pub(crate) fn ended(&mut self) {
+        self.running = false;
+        if std::mem::take(&mut self.again) {
+            self.begin();
+        }
+    }
+}
+
+/// Name and mode of each, for a first line in the log.
+pub(crate) fn summary(plugins: &[Ready]) -> String {
+    let one = |ready: &Ready| -> String {
+        let (name, mode): (&PluginName, Mode) = (&ready.spec.name, ready.spec.mode);
+        format!("{name} ({})", mode.name())
+    };
+    plugins.iter().map(one).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,178 @@
+//! One plugin, one thread: jobs go in, answers come out, nobody waits.
+//!
+//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other; when to start a fresh
+//! one is the engine's to say. Whatever a plugin does, only its own thread is busy with it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use ctwarden_engine::{Answer, Call, CallId, PluginId};
+use ctwarden_guest::{Component, ConfigureError, Instance, Limits};
+use ctwarden_model::{Fault, PluginName, Subscription};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::host::HostParts;
+
+/// Everything that it takes to start an instance, again and again.
+pub(crate) struct Recipe {
+    /// Name in the configuration.
+    pub(crate) name: PluginName,
+    /// Compiled component.
+    pub(crate) component: Component,
+    /// Limits of the instance.
+    pub(crate) limits: Limits,
+    /// What `configure` is given.
+    pub(crate) configuration: String,
+    /// What stands behind its imports.
+    pub(crate) host: HostParts,
+}
+
+/// What the thread says.
+pub(crate) enum Said {
+    /// An instance runs.
+    Started(PluginId),
+    /// None could be started.
+    StartFailed(PluginId, Fault),
+    /// A call returned.
+    Answered(CallId, Answer),
+}
+
+enum Job {
+    Named(PluginId, UnboundedSender<Said>),
+    Start,
+    Call(CallId, Call),
+    Stop,
+}
+
+/// The loop's end of the thread. When it is dropped, the plugin is stopped in order once its running call is over.
+pub(crate) struct PluginThread {
+    jobs: Sender<Job>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl PluginThread {
+    /// Starts the thread and in it a first instance; gives what the plugin subscribes to, or why it does not run.
+    pub(crate) fn start(recipe: Recipe) -> Result<(Self, Subscription), ConfigureError> {
+        let (jobs, inbox) = channel();
+        let (first, started) = channel();
+        let name = recipe.name.to_string();
+        let spawned = thread::Builder::new().name(name).spawn(move || live(&recipe, &inbox, &first));
+        let lost = |why: String| ConfigureError::Fault(Fault::Trap(why));
+        let thread = spawned.map_err(|error| lost(format!("no thread could be started for it: {error}")))?;
+        let plugin = Self { jobs, thread: Some(thread) };
+        match started.recv() {
+            Ok(outcome) => outcome.map(|subscription| (plugin, subscription)),
+            Err(_) => Err(lost("its thread ended".to_owned())),
+        }
+    }
+
+    /// Tells the thread what the engine calls the plugin and where its answers go; before any call.
+    pub(crate) fn named(&self, id: PluginId, answers: UnboundedSender<Said>) {
+        self.tell(Job::Named(id, answers));
+    }
+
+    /// Starts a fresh instance; the answer says whether it runs.
+    pub(crate) fn restart(&self) {
+        self.tell(Job::Start);
+    }
+
+    /// Calls the plugin; exactly one answer comes back.
+    pub(crate) fn call(&self, id: CallId, call: Call) {
+        self.tell(Job::Call(id, call));
+    }
+
+    /// Asks it to stop after the running call, and gives the thread to wait for.
+    pub(crate) fn stop(mut self) -> Option<thread::JoinHandle<()>> {
+        self.tell(Job::Stop);
+        self.thread.take()
+    }
+
+    fn tell(&self, job: Job) {
+        // A thread that is gone cannot answer; the engine's own bounds on waiting hold then.
+        let _ = self.jobs.send(job);
+    }
+}
+
+impl Drop for PluginThread {
+    fn drop(&mut self) {
+        self.tell(Job::Stop);
+    }
+}
+
+fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscription, ConfigureError>>) {
+    let mut instance = None;
+    let outcome = begin(recipe).map(|(started, subscription)| {
+        instance = Some(started);
+        subscription
+    });
+    if first.send(outcome).is_err() || instance.is_none() {
+        return;
+    }
+    let mut says: Option<(PluginId, UnboundedSender<Said>)> = None;
+    while let Ok(job) = inbox.recv() {
+        let said = match job {
+            Job::Named(id, answers) => {
+                says = Some((id, answers));
+                continue;
+            }
+            Job::Start => {
+                instance = None;
+                let Some((id, _)) = &says else { continue };
+                match begin(recipe) {
+                    Ok((started, _)) => {
+                        instance = Some(started);
+                        Said::Started(*id)
+                    }
+                    Err(error) => Said::StartFailed(*id, as_fault(error)),
+                }
+            }
+            Job::Call(id, call) => Said::Answered(id, answer(&mut instance, call)),
+            Job::Stop => break,
+        };
+        if let Some((_, answers)) = &says
+            && answers.send(said).is_err()
+        {
+            break;
+        }
+    }
+    if let Some(instance) = instance {
+        // Its last words are in the log; a fault at the very end changes nothing any more.
+        let _ = instance.stop();
+    }
+}
+
+fn begin(recipe: &Recipe) -> Result<(Instance, Subscription), ConfigureError> {
+    let host = Box::new(recipe.host.open(&recipe.name));
+    let mut instance = recipe
+        .component
+        .instantiate(recipe.name.clone(), recipe.limits.clone(), host)
+        .map_err(ConfigureError::Fault)?;
+    let subscription = instance.configure(&recipe.configuration)?;
+    Ok((instance, subscription))
+}
+
+fn as_fault(error: ConfigureError) -> Fault {
+    match error {
+        ConfigureError::Fault(fault) => fault,
+        other => Fault::Configuration(other.to_string()),
+    }
+}
+
+fn answer(instance: &mut Option<Instance>, call: Call) -> Answer {
+    let Some(running) = instance else {
+        return Answer::Fault(Fault::Trap("it was called while no instance was running".to_owned()));
+    };
+    let outcome = match call {
+        Call::Judge(batch) => running.judge(&batch).map(Answer::Verdicts),
+        Call::JudgeExpectations(batch) => running.judge_expectations(&batch).map(Answer::Verdicts),
+        Call::Tick(now) => running.tick(now).map(Answer::Verdicts),
+        Call::Message { now, text } => {
+            running.message(now, &text).map(|said| said.map_or_else(Answer::MessageRefused, Answer::Reply))
+        }
+    };
+    outcome.unwrap_or_else(|fault| {
+        *instance = None;
+        Answer::Fault(fault)
+    })
+}
