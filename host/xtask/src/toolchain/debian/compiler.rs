@@ -106,6 +106,7 @@ fn add_missing_libraries(apt: &Apt, packages: &Packages, work: &Path, place: &Pa
         let old = place.join("lib").join("x86_64-linux-gnu");
         if old.is_dir() {
             process::read(Command::new("cp").arg("-a").arg(old.join(".")).arg(&libraries))?;
+            fs::remove_dir_all(place.join("lib"))?;
         }
     }
 }
