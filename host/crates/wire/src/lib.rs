@@ -1,1 +1,73 @@
-//! .
+//! The conntrack netlink codec of ctwarden: bytes from and to the kernel on one side, the values of the model on the other.
+//!
+//! Kept apart because these are the only bytes that come from outside at full speed: no clock, no I/O, no unsafe, and no
+//! panic whatever the bytes are.
+//!
+//! - [`Messages`] walks over what one read gave; [`Message::content`] says what each message is.
+//! - [`FlowView`] and [`ExpectationView`] look at the attributes where they lie, without an allocation;
+//!   [`FlowView::to_flow`] and [`ExpectationView::to_expectation`] make values of them.
+//! - [`request`] has one function for each thing that the kernel can be asked, each of which appends to a buffer.
+//! - [`KernelFilter`] is the part of a filter that the kernel applies rightly in a dump, [`ExactFilter`] a filter that it
+//!   applies so exactly that a bulk delete may use it.
+//!
+//! ```
+//! use ctwarden_wire::{Content, KernelFilter, Messages, request};
+//!
+//! let mut buffer = Vec::new();
+//! request::dump(&mut buffer, 1, &KernelFilter::EVERYTHING);
+//! // … send the buffer, read the answer into `read` …
+//! # let read = buffer;
+//! for message in Messages::new(&read) {
+//!     match message?.content() {
+//!         Content::Conntrack(entry) => drop(entry.flow.to_flow()),
+//!         Content::Done { .. } => break,
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<(), ctwarden_wire::DecodeError>(())
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod answer;
+mod attribute;
+mod conntrack;
+mod counters;
+mod emit;
+mod entry;
+mod error;
+mod exact_filter;
+mod expectation;
+mod flow_value;
+mod flow_view;
+mod helper;
+mod kernel_filter;
+mod labels;
+mod message;
+mod nat;
+mod nfnetlink_conntrack;
+mod protocol_info;
+mod report;
+pub mod request;
+mod security_context;
+mod sequence_adjustment;
+mod statistics;
+mod synproxy;
+mod timestamps;
+mod tuple;
+
+pub use answer::Answer;
+pub use conntrack::ConntrackMessage;
+pub use entry::{Origin, write_entry};
+pub use error::{DecodeError, Expected, Found, Path};
+pub use exact_filter::{ExactFilter, KernelVersion};
+pub use expectation::{ExpectationMessage, ExpectationView};
+pub use flow_view::{FlowView, TupleFilterFlags};
+pub use helper::Helper;
+pub use kernel_filter::KernelFilter;
+pub use message::{Content, Flags, Header, Message, Messages};
+pub use nat::NatRange;
+pub use report::{Report, Silent};
+pub use statistics::{CpuStatistics, ExpectationCpuStatistics, GlobalStatistics};

@@ -1,0 +1,116 @@
+//! Writes one netlink message at the end of a buffer.
+//!
+//! It appends and never looks at what the buffer held before, so that many messages go into one send and a buffer is used
+//! again and again.
+
+use alloc::vec::Vec;
+
+use crate::attribute::{HEADER, NESTED};
+
+/// Longest payload that is written. Nothing in this subsystem takes more than a few dozen bytes (helper names 16, private
+/// data of helpers 32, labels 16), so that a longer one is refused by the kernel whether cut or not; cutting keeps every
+/// length field in its 16 bits.
+const PAYLOAD_MAX: usize = 4096;
+
+/// What stands in front of the attributes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    /// `nlmsg_type`.
+    pub(crate) kind: u16,
+    /// `nlmsg_flags`.
+    pub(crate) flags: u16,
+    /// `nlmsg_seq`.
+    pub(crate) sequence: u32,
+    /// `nlmsg_pid`.
+    pub(crate) port: u32,
+    /// `nfgen_family`.
+    pub(crate) family: u8,
+    /// `version` of `struct nfgenmsg`.
+    pub(crate) version: u8,
+}
+
+/// A message while it is written.
+pub(crate) struct Emit<'b> {
+    buffer: &'b mut Vec<u8>,
+}
+
+impl Emit<'_> {
+    /// Appends one message to the buffer.
+    pub(crate) fn message(buffer: &mut Vec<u8>, head: Head, attributes: impl FnOnce(&mut Emit<'_>)) {
+        // `NLMSG_ALIGN`: the message before may have ended anywhere.
+        buffer.resize(buffer.len().next_multiple_of(4), 0);
+        let start = buffer.len();
+        buffer.extend_from_slice(&[0; 4]);
+        buffer.extend_from_slice(&head.kind.to_ne_bytes());
+        buffer.extend_from_slice(&head.flags.to_ne_bytes());
+        buffer.extend_from_slice(&head.sequence.to_ne_bytes());
+        buffer.extend_from_slice(&head.port.to_ne_bytes());
+        // res_id 0 in network byte order.
+        buffer.extend_from_slice(&[head.family, head.version, 0, 0]);
+        attributes(&mut Emit { buffer });
+        let length = buffer.len().saturating_sub(start);
+        if let Some(field) = buffer.get_mut(start..).and_then(|message| message.first_chunk_mut()) {
+            // No message here comes near 4 GiB: every payload is bounded and their number too.
+            *field = u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes();
+        }
+    }
+
+    /// An attribute that holds attributes.
+    pub(crate) fn nest(&mut self, number: u16, attributes: impl FnOnce(&mut Emit<'_>)) {
+        let start = self.buffer.len();
+        self.header(0, number | NESTED);
+        attributes(&mut Emit { buffer: self.buffer });
+        let length = self.buffer.len().saturating_sub(start);
+        if let Some(field) = self.buffer.get_mut(start..).and_then(|attribute| attribute.first_chunk_mut()) {
+            // The largest nest holds two payloads of at most PAYLOAD_MAX.
+            *field = u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes();
+        }
+    }
+
+    /// An attribute of that payload.
+    pub(crate) fn bytes(&mut self, number: u16, payload: &[u8]) {
+        let payload = payload.get(..PAYLOAD_MAX).unwrap_or(payload);
+        let length = payload.len().saturating_add(HEADER);
+        self.header(u16::try_from(length).unwrap_or(u16::MAX), number);
+        self.buffer.extend_from_slice(payload);
+        self.buffer.resize(self.buffer.len().next_multiple_of(4), 0);
+    }
+
+    fn header(&mut self, length: u16, number: u16) {
+        self.buffer.extend_from_slice(&length.to_ne_bytes());
+        self.buffer.extend_from_slice(&number.to_ne_bytes());
+    }
+
+    /// One byte.
+    pub(crate) fn byte(&mut self, number: u16, value: u8) {
+        self.bytes(number, &[value]);
+    }
+
+    /// 16 bits in network byte order.
+    pub(crate) fn be16(&mut self, number: u16, value: u16) {
+        self.bytes(number, &value.to_be_bytes());
+    }
+
+    /// 32 bits in network byte order.
+    pub(crate) fn be32(&mut self, number: u16, value: u32) {
+        self.bytes(number, &value.to_be_bytes());
+    }
+
+    /// 32 bits in host byte order.
+    pub(crate) fn ne32(&mut self, number: u16, value: u32) {
+        self.bytes(number, &value.to_ne_bytes());
+    }
+
+    /// 64 bits in network byte order.
+    pub(crate) fn be64(&mut self, number: u16, value: u64) {
+        self.bytes(number, &value.to_be_bytes());
+    }
+
+    /// Text with its closing zero.
+    pub(crate) fn text(&mut self, number: u16, text: &str) {
+        let mut bytes = Vec::with_capacity(text.len().saturating_add(1));
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        self.bytes(number, &bytes);
+    }
+}

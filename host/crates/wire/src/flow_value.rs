@@ -1,0 +1,120 @@
+//! From the view to the value: the entry as the rest of the program knows it.
+//!
+//! Kept apart from the view because here is judged: what is odd is skipped, what is absent is none, and the zone that names
+//! the flow in requests is found.
+
+use alloc::vec::Vec;
+
+use ctwarden_model::{Attribute as Unknown, Flow, FlowId, Labels, Mark, PerDirection, Rare, Status, Zone};
+
+use crate::error::DecodeError;
+use crate::flow_view::{FlowView, NAMING};
+use crate::nfnetlink_conntrack::cta;
+use crate::report::{Report, heard};
+use crate::{
+    counters, helper, labels, protocol_info, security_context, sequence_adjustment, synproxy, timestamps, tuple,
+};
+
+impl FlowView<'_> {
+    /// The entry as a value; `report` hears of what was skipped.
+    ///
+    /// The flow's zone is the one that its *original* tuple lives in, because that is what names the flow in a request:
+    /// `CTA_ZONE`, or the zone of the original direction where zones differ by direction.
+    ///
+    /// # Errors
+    /// Where the original tuple is absent or makes no sense.
+    #[inline]
+    pub fn to_flow_telling<R: Report>(&self, report: &mut R) -> Result<Flow, DecodeError> {
+        let original = self.original_zoned(report)?;
+        let reply = match self.attribute(cta::TUPLE_REPLY) {
+            Some(attribute) => heard(tuple::read(attribute, NAMING, report), report),
+            None => None,
+        };
+        let zones = PerDirection { original: original.zone, reply: reply.and_then(|reply| reply.zone) };
+        let mut flow = Flow::new(PerDirection {
+            original: original.tuple,
+            reply: reply.map_or_else(|| original.tuple.mirror(), |reply| reply.tuple),
+        });
+        let mut number = |number| self.attribute(number).and_then(|attribute| heard(attribute.be32(NAMING), report));
+        flow.id = number(cta::ID).map(FlowId);
+        flow.status = number(cta::STATUS).map(Status);
+        flow.timeout = number(cta::TIMEOUT);
+        flow.mark = number(cta::MARK).map(Mark);
+        flow.uses = number(cta::USE);
+        let zone = self.attribute(cta::ZONE).and_then(|attribute| heard(attribute.be16(NAMING), report));
+        flow.zone = zone.map(Zone).or(zones.original).unwrap_or_default();
+        if let Some(attribute) = self.attribute(cta::PROTOINFO) {
+            flow.info = protocol_info::read(attribute, NAMING, report);
+        }
+        if let Some(attribute) = self.attribute(cta::LABELS) {
+            flow.labels = heard(labels::read(attribute, NAMING).map(Labels), report);
+        }
+        if let Some(attribute) = self.attribute(cta::COUNTERS_ORIG) {
+            flow.counters.original = counters::read(attribute, NAMING, report);
+        }
+        if let Some(attribute) = self.attribute(cta::COUNTERS_REPLY) {
+            flow.counters.reply = counters::read(attribute, NAMING, report);
+        }
+        if let Some(attribute) = self.attribute(cta::TIMESTAMP) {
+            (flow.started, flow.stopped) = timestamps::read(attribute, NAMING, report);
+        }
+        if zones != PerDirection::default() {
+            flow.rare_mut().zones = zones;
+        }
+        if self.has_rare() {
+            self.read_rare(flow.rare_mut(), report);
+        }
+        if let Some(error) = self.broken() {
+            report.odd(error);
+        }
+        Ok(flow)
+    }
+
+    fn has_rare(&self) -> bool {
+        const RARE: [u16; 8] = [
+            cta::HELP,
+            cta::TUPLE_MASTER,
+            cta::SEQ_ADJ_ORIG,
+            cta::SEQ_ADJ_REPLY,
+            cta::SECMARK,
+            cta::SECCTX,
+            cta::SYNPROXY,
+            cta::TIMESTAMP_EVENT,
+        ];
+        RARE.into_iter().any(|number| self.has(number)) || self.has_unknown()
+    }
+
+    #[inline(never)]
+    fn read_rare<R: Report>(&self, rare: &mut Rare, report: &mut R) {
+        if let Some(attribute) = self.attribute(cta::HELP) {
+            let helper = helper::read(attribute, NAMING, report);
+            rare.helper = helper.name.map(Into::into);
+            rare.helper_info = helper.info.map(Into::into);
+        }
+        if let Some(attribute) = self.attribute(cta::SECCTX) {
+            rare.security_context = security_context::read(attribute, NAMING, report).map(Into::into);
+        }
+        if let Some(attribute) = self.attribute(cta::SECMARK) {
+            rare.secmark = heard(attribute.be32(NAMING), report);
+        }
+        if let Some(attribute) = self.attribute(cta::TUPLE_MASTER) {
+            rare.master = heard(tuple::read(attribute, NAMING, report), report).map(|zoned| zoned.tuple);
+        }
+        if let Some(attribute) = self.attribute(cta::SEQ_ADJ_ORIG) {
+            rare.sequence.original = Some(sequence_adjustment::read(attribute, NAMING, report));
+        }
+        if let Some(attribute) = self.attribute(cta::SEQ_ADJ_REPLY) {
+            rare.sequence.reply = Some(sequence_adjustment::read(attribute, NAMING, report));
+        }
+        if let Some(attribute) = self.attribute(cta::SYNPROXY) {
+            rare.synproxy = Some(synproxy::read(attribute, NAMING, report));
+        }
+        // The model has no name for the time of the event, so that it stays bytes.
+        let event_time = self.raw(cta::TIMESTAMP_EVENT).map(|payload| (cta::TIMESTAMP_EVENT, payload));
+        rare.unknown = event_time
+            .into_iter()
+            .chain(self.unknown())
+            .map(|(number, payload)| Unknown { number, payload: Vec::from(payload) })
+            .collect();
+    }
+}

@@ -1,0 +1,50 @@
+//! The connection tracking helper of an entry (`CTA_HELP`).
+//!
+//! Its private data has a form of its own for each helper, so that it stays bytes.
+
+use crate::attribute::{Attribute, Naming};
+use crate::emit::Emit;
+use crate::nfnetlink_conntrack::{cta, cta_help};
+use crate::report::{Report, Within, heard};
+
+/// A helper as it lies in the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Helper<'a> {
+    /// Name (`CTA_HELP_NAME`).
+    pub name: Option<&'a str>,
+    /// Private data (`CTA_HELP_INFO`).
+    pub info: Option<&'a [u8]>,
+}
+
+/// Reads name and data.
+pub(crate) fn read<'a, R: Report>(attribute: Attribute<'a>, naming: Naming, report: &mut R) -> Helper<'a> {
+    let mut report = Within { parent: naming(attribute.number), to: report };
+    let mut helper = Helper::default();
+    let mut parts = attribute.nested();
+    for part in parts.by_ref() {
+        match part.number {
+            cta_help::NAME => helper.name = heard(part.text(cta_help::name), &mut report),
+            cta_help::INFO => helper.info = Some(part.payload),
+            _ => {}
+        }
+    }
+    if let Some(error) = parts.broken() {
+        report.odd(error);
+    }
+    helper
+}
+
+/// Writes what is there.
+pub(crate) fn write(message: &mut Emit<'_>, name: Option<&str>, info: Option<&[u8]>) {
+    if name.is_none() && info.is_none() {
+        return;
+    }
+    message.nest(cta::HELP, |message| {
+        if let Some(name) = name {
+            message.text(cta_help::NAME, name);
+        }
+        if let Some(info) = info {
+            message.bytes(cta_help::INFO, info);
+        }
+    });
+}

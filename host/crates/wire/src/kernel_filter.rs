@@ -1,0 +1,183 @@
+//! The part of a filter that the kernel applies rightly, in dumps.
+//!
+//! Asking the kernel for less is the largest saving there is; what it gives back is always a superset of what the filter
+//! matches, and the caller matches exactly afterwards. What is not asked, and why:
+//! - addresses, ports and protocols of IPv6: the kernel's IPv6 address comparison is inverted (seen on Linux 6.18);
+//! - zone 0: the kernel compares the entry's zone number, which for a zone of the reply direction only is not 0 although
+//!   the flow's original tuple lives in zone 0;
+//! - a mark or status under an empty mask: the kernel refuses it, and it holds for every entry that has the field.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use ctwarden_model::{Family, Filter, Masked, PortRange, PrefixSet, Protocol, Zone};
+
+/// What the kernel is asked to leave out. Every part that is given must hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelFilter {
+    pub(crate) family: Option<Family>,
+    pub(crate) mark: Option<Masked>,
+    pub(crate) status: Option<Masked>,
+    pub(crate) zone: Option<Zone>,
+    pub(crate) original: Ipv4Parts,
+    pub(crate) reply: Ipv4Parts,
+}
+
+/// Parts of an IPv4 tuple that must be equal. Ports are there only beside a protocol that the kernel compares them for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ipv4Parts {
+    pub(crate) src: Option<Ipv4Addr>,
+    pub(crate) dst: Option<Ipv4Addr>,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) src_port: Option<u16>,
+    pub(crate) dst_port: Option<u16>,
+}
+
+impl KernelFilter {
+    /// Every entry.
+    pub const EVERYTHING: Self =
+        Self { family: None, mark: None, status: None, zone: None, original: Ipv4Parts::ANY, reply: Ipv4Parts::ANY };
+
+    /// Every entry of a family.
+    #[must_use]
+    pub const fn family(family: Family) -> Self {
+        Self { family: Some(family), ..Self::EVERYTHING }
+    }
+
+    /// What the kernel can do for the filter.
+    #[must_use]
+    pub fn of(filter: &Filter) -> Self {
+        let family = filter.family.or_else(|| implied_family(filter));
+        let zone = match filter.zones.as_slice() {
+            [zone] if *zone != Zone(0) => Some(*zone),
+            _ => None,
+        };
+        let (original, reply) = match family {
+            Some(Family::Ipv4) => {
+                let protocol = match filter.protocols.as_slice() {
+                    [protocol] => Some(*protocol),
+                    _ => None,
+                };
+                // Of other protocols the kernel takes ports and does not look at them.
+                let has_ports = matches!(protocol, Some(Protocol::TCP | Protocol::UDP));
+                let port = |ranges: &[PortRange]| if has_ports { single_port(ranges) } else { None };
+                let original = Ipv4Parts {
+                    src: single_address(&filter.original_src),
+                    dst: single_address(&filter.original_dst),
+                    protocol,
+                    src_port: port(&filter.src_ports),
+                    dst_port: port(&filter.dst_ports),
+                };
+                let reply = Ipv4Parts {
+                    src: single_address(&filter.reply_src),
+                    dst: single_address(&filter.reply_dst),
+                    ..Ipv4Parts::ANY
+                };
+                (original, reply)
+            }
+            Some(Family::Ipv6) | None => (Ipv4Parts::ANY, Ipv4Parts::ANY),
+        };
+        Self {
+            family,
+            mark: filter.mark.filter(|mark| mark.mask() != 0),
+            status: filter.status.filter(|status| status.mask() != 0),
+            zone,
+            original,
+            reply,
+        }
+    }
+
+    /// What the kernel can do for flows that match any of the filters; without filters everything, as in a subscription.
+    #[must_use]
+    pub fn union_of(filters: &[Filter]) -> Self {
+        filters.iter().map(Self::of).reduce(Self::union).unwrap_or(Self::EVERYTHING)
+    }
+
+    /// The least filter that lets through what either does.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            family: both(self.family, other.family),
+            mark: agreed(self.mark, other.mark),
+            status: agreed(self.status, other.status),
+            zone: both(self.zone, other.zone),
+            original: self.original.union(other.original),
+            reply: self.reply.union(other.reply),
+        }
+        .without_loose_parts()
+    }
+
+    /// A tuple's parts need the family, and ports need the protocol: the kernel refuses the one without the other.
+    fn without_loose_parts(mut self) -> Self {
+        if self.family != Some(Family::Ipv4) {
+            self.original = Ipv4Parts::ANY;
+            self.reply = Ipv4Parts::ANY;
+        }
+        if self.original.protocol.is_none() {
+            self.original.src_port = None;
+            self.original.dst_port = None;
+        }
+        self
+    }
+
+    /// Whether the kernel is asked for everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Self::EVERYTHING
+    }
+}
+
+impl Ipv4Parts {
+    pub(crate) const ANY: Self = Self { src: None, dst: None, protocol: None, src_port: None, dst_port: None };
+
+    fn union(self, other: Self) -> Self {
+        Self {
+            src: both(self.src, other.src),
+            dst: both(self.dst, other.dst),
+            protocol: both(self.protocol, other.protocol),
+            src_port: both(self.src_port, other.src_port),
+            dst_port: both(self.dst_port, other.dst_port),
+        }
+    }
+}
+
+/// What both ask for.
+fn both<T: PartialEq>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.filter(|value| Some(value) == other.as_ref())
+}
+
+/// The bits on which both agree.
+fn agreed(one: Option<Masked>, other: Option<Masked>) -> Option<Masked> {
+    let (one, other) = (one?, other?);
+    let mask = one.mask() & other.mask() & !(one.value() ^ other.value());
+    Masked::new(one.value() & mask, mask).ok().filter(|masked| masked.mask() != 0)
+}
+
+/// The family that all prefixes of one of the lists share: no flow of the other family can match.
+fn implied_family(filter: &Filter) -> Option<Family> {
+    let lists = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
+    lists.into_iter().find_map(shared_family)
+}
+
+fn shared_family(networks: &PrefixSet) -> Option<Family> {
+    let mut families = networks.iter().map(|(network, ())| network.family());
+    let first = families.next()?;
+    families.all(|family| family == first).then_some(first)
+}
+
+fn single_address(networks: &PrefixSet) -> Option<Ipv4Addr> {
+    let mut networks = networks.iter();
+    match (networks.next(), networks.next()) {
+        (Some((network, ())), None) if network.length() == 32 => match network.address() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn single_port(ranges: &[PortRange]) -> Option<u16> {
+    match ranges {
+        [PortRange { first, last }] if first == last => Some(*first),
+        _ => None,
+    }
+}
