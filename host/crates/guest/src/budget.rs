@@ -1,0 +1,107 @@
+//! How long one call has run: on the processor, and by the clock.
+//!
+//! A limit on the clock alone would end healthy plugins on a busy machine, a limit on the processor alone would never end one that
+//! sleeps; so there are both. Neither clock is read when a call begins (the processor's costs a system call), but at the
+//! first tick within the call, which nearly no call lives to see.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::Limits;
+use crate::fault::Stop;
+
+/// Where the call's clocks stood when they were first looked at.
+#[derive(Clone, Copy)]
+struct Start {
+    processor: Duration,
+    clock: Instant,
+}
+
+/// The time of one call.
+pub(crate) struct Budget {
+    cpu: Duration,
+    wall: Duration,
+    start: Option<Start>,
+}
+
+impl Budget {
+    pub(crate) const fn new(limits: &Limits) -> Self {
+        Self { cpu: limits.call_cpu, wall: limits.call_wall, start: None }
+    }
+
+    /// A call begins.
+    pub(crate) const fn begin(&mut self) {
+        self.start = None;
+    }
+
+    fn start(&mut self) -> Start {
+        *self.start.get_or_insert_with(|| Start { processor: thread_time(), clock: Instant::now() })
+    }
+
+    /// The running call may go on.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn check(&mut self) -> Result<(), Stop> {
+        let start = self.start();
+        if thread_time().saturating_sub(start.processor) > self.cpu {
+            return Err(Stop::OutOfTime);
+        }
+        if start.clock.elapsed() > self.wall {
+            return Err(Stop::Stuck);
+        }
+        Ok(())
+    }
+
+    /// When the running call ends by the clock.
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
+        self.start().clock.checked_add(self.wall)
+    }
+}
+
+/// Processor time of this thread.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(cpu: Duration, wall: Duration) -> Budget {
+        Budget::new(&Limits { call_cpu: cpu, call_wall: wall, ..Limits::default() })
+    }
+
+    #[test]
+    fn waiting_is_not_computing() {
+        let mut budget = budget(Duration::from_millis(20), Duration::from_secs(3600));
+        budget.begin();
+        budget.check().unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+        budget.check().unwrap();
+    }
+
+    #[test]
+    fn computing_ends() {
+        let mut budget = budget(Duration::from_millis(5), Duration::from_secs(3600));
+        budget.begin();
+        let begun = Instant::now();
+        while budget.check().is_ok() {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+        }
+        assert!(matches!(budget.check(), Err(Stop::OutOfTime)));
+        budget.begin();
+        budget.check().unwrap();
+    }
+
+    #[test]
+    fn waiting_ends_too() {
+        let mut budget = budget(Duration::from_secs(3600), Duration::from_millis(5));
+        budget.begin();
+        budget.check().unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(matches!(budget.check(), Err(Stop::Stuck)));
+    }
+}

@@ -1,0 +1,285 @@
+//! A compiled plugin: checked against the interface when it is loaded, described and instantiated afterwards.
+//!
+//! Whatever is wrong with a file is found here and named with the way out, before any of its code runs.
+
+use std::sync::Arc;
+
+use ctwarden_model::{Descriptor, Fault, NameError, PluginName};
+use semver::Version;
+use thiserror::Error;
+use wasmtime::component::{InstancePre, Linker};
+
+use crate::instance::{self, Instance};
+use crate::line::Line;
+use crate::runtime::Shared;
+use crate::state::State;
+use crate::{Host, Limits, wasi};
+
+/// Largest component in bytes; compiling takes time and memory in proportion. A Python plugin has 18 MB.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+
+/// `\0asm`: WebAssembly core specification, 5.5.16.
+const MAGIC: [u8; 4] = *b"\0asm";
+/// Version 1 of the core format.
+const MODULE: [u8; 4] = [1, 0, 0, 0];
+
+/// Why bytes are no plugin.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// It is too large.
+    #[error("it has {bytes} bytes, more than the {COMPONENT_BYTES_MAX} that a component may have; strip it")]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// It does not begin as WebAssembly does.
+    #[error("it is not webassembly; give the .wasm file that `cargo build --target wasm32-wasip2` writes")]
+    NotWasm,
+    /// It is a core module.
+    #[error(
+        "it is a core module, not a component; build it with `cargo build --target wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// It is no valid component, or needs something that this host does not offer; the source says what.
+    #[error("it is not a valid component")]
+    Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It does not export what a plugin does.
+    #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:policy/plugin", list(.exports))]
+    OtherWorld {
+        /// The export that is missing.
+        missing: String,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// It was built for another line of the interface.
+    #[error("it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or take a ctwarden that knows it", list(.known))]
+    OtherLine {
+        /// The version it was built for.
+        found: String,
+        /// The versions known here.
+        known: Vec<String>,
+    },
+    /// It imports what nobody offers.
+    #[error("it imports {}, which this host does not offer; a plugin may import ctwarden:policy and WASI 0.2 (io, clocks, random, cli, filesystem, sockets)", list(.names))]
+    UnknownImports {
+        /// The names of the imports.
+        names: Vec<String>,
+    },
+    /// An import or export has another shape than the interface; the source says which.
+    #[error("it does not fit the interface ctwarden:policy@{line}; build it against that version")]
+    Mismatch {
+        /// The version of the interface.
+        line: &'static str,
+        /// What does not fit.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why a plugin gave no descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DescribeError {
+    /// It failed.
+    #[error("it failed when it was asked to describe itself")]
+    Fault(#[source] Fault),
+    /// Its name is none.
+    #[error("its descriptor has no valid name")]
+    Name(#[source] NameError),
+    /// Its version is none.
+    #[error("its descriptor's version \"{0}\" is not a semantic version; write for example 1.0.0")]
+    Version(String),
+    /// A text is too long or has control characters.
+    #[error("its descriptor's {what} is not at most {limit} bytes{}", if *.one_line { " on one line" } else { "" })]
+    Text {
+        /// Which.
+        what: &'static str,
+        /// How long it may be.
+        limit: usize,
+        /// Whether it must be one line.
+        one_line: bool,
+    },
+}
+
+/// Longest summary of a descriptor in bytes.
+const SUMMARY_BYTES: usize = 256;
+/// Longest schema of a descriptor in bytes.
+const SCHEMA_BYTES: usize = 128 << 10;
+/// Longest version of a descriptor in bytes.
+const VERSION_BYTES: usize = 64;
+
+/// A plugin, ready to be instantiated any number of times. Clones are the same compiled code.
+#[derive(Clone)]
+pub struct Component {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) line: &'static Line,
+    pub(crate) ready: InstancePre<State>,
+    expectations: bool,
+}
+
+impl Component {
+    pub(crate) fn load(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Self, LoadError> {
+        check_format(bytes)?;
+        let component =
+            wasmtime::component::Component::new(&shared.engine, bytes).map_err(|e| LoadError::Invalid(e.into()))?;
+        let shape = component.component_type();
+        let exports: Vec<String> = shape.exports(&shared.engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<String> = shape.imports(&shared.engine).map(|(name, _)| name.to_owned()).collect();
+        let (line, linker) = line_of(shared, &exports)?;
+        check_imports(line, &imports)?;
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch { line: line.version, source: error.into() };
+        let ready = linker.instantiate_pre(&component).map_err(mismatch)?;
+        (line.check)(&ready).map_err(mismatch)?;
+        let expectations = exports.iter().any(|name| without_version(name) == line.expectations);
+        Ok(Self { shared: Arc::clone(shared), line, ready, expectations })
+    }
+
+    /// Asks the plugin who it is, in an instance of its own that can reach nothing and is thrown away.
+    ///
+    /// # Errors
+    /// The plugin fails, or what it says is out of range.
+    pub fn describe(&self) -> Result<Descriptor, DescribeError> {
+        let limits = Limits::default().describing();
+        let descriptor = instance::describe(self, limits).map_err(DescribeError::Fault)?;
+        check_descriptor(&descriptor)?;
+        Ok(descriptor)
+    }
+
+    /// Whether it wants to be called with expectations.
+    #[must_use]
+    pub const fn exports_expectations(&self) -> bool {
+        self.expectations
+    }
+
+    /// Version of the interface that it is spoken to in.
+    #[must_use]
+    pub const fn line(&self) -> &'static str {
+        self.line.version
+    }
+
+    /// Starts an instance. The name is the one in the configuration.
+    ///
+    /// # Errors
+    /// Its start code fails or wants more than the limits allow.
+    pub fn instantiate(&self, name: PluginName, limits: Limits, host: Box<dyn Host>) -> Result<Instance, Fault> {
+        Instance::start(self, name, limits, host)
+    }
+}
+
+fn check_format(bytes: &[u8]) -> Result<(), LoadError> {
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        return Err(LoadError::TooLarge { bytes: bytes.len() });
+    }
+    match bytes.strip_prefix(&MAGIC) {
+        None => Err(LoadError::NotWasm),
+        Some(rest) if rest.starts_with(&MODULE) => Err(LoadError::CoreModule),
+        Some(_) => Ok(()),
+    }
+}
+
+fn without_version(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(interface, _)| interface)
+}
+
+/// The line whose policy is among the exports, and what its plugins are linked against.
+fn line_of<'a>(shared: &'a Shared, exports: &[String]) -> Result<(&'static Line, &'a Linker<State>), LoadError> {
+    let mut found = None;
+    for (line, linker) in Line::ALL.iter().zip(&shared.linkers) {
+        for export in exports.iter().filter(|export| without_version(export) == line.policy) {
+            let version = export.split_once('@').map_or("none", |(_, version)| version);
+            if compatible(version, line.version) {
+                return Ok((line, linker));
+            }
+            found = Some(version.to_owned());
+        }
+    }
+    Err(match (found, Line::ALL.last()) {
+        (Some(found), _) => {
+            LoadError::OtherLine { found, known: Line::ALL.iter().map(|line| line.version.to_owned()).collect() }
+        }
+        (None, latest) => LoadError::OtherWorld {
+            missing: latest.map(|line| format!("{}@{}", line.policy, line.version)).unwrap_or_default(),
+            exports: exports.to_vec(),
+        },
+    })
+}
+
+/// Whether a component built for one version can be run by a host of the other, as wasmtime's linker sees it: the same major
+/// version, or the same minor one where the major is 0.
+fn compatible(one: &str, other: &str) -> bool {
+    match (Version::parse(one), Version::parse(other)) {
+        (Ok(a), Ok(b)) => {
+            a.major == b.major && (a.major > 0 || a.minor == b.minor) && a.pre.is_empty() && b.pre.is_empty()
+        }
+        _ => false,
+    }
+}
+
+fn check_imports(line: &Line, imports: &[String]) -> Result<(), LoadError> {
+    let known = |name: &&String| {
+        let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+        wasi::INTERFACES.contains(&interface) && compatible(version, wasi::VERSION)
+            || line.imports.contains(&interface) && compatible(version, line.version)
+    };
+    let names: Vec<String> = imports.iter().filter(|name| !known(name)).cloned().collect();
+    if names.is_empty() { Ok(()) } else { Err(LoadError::UnknownImports { names }) }
+}
+
+fn check_descriptor(descriptor: &Descriptor) -> Result<(), DescribeError> {
+    PluginName::new(&descriptor.name).map_err(|NameError(name)| DescribeError::Name(NameError(shortened(&name))))?;
+    if descriptor.version.len() > VERSION_BYTES || Version::parse(&descriptor.version).is_err() {
+        return Err(DescribeError::Version(shortened(&descriptor.version)));
+    }
+    if descriptor.summary.len() > SUMMARY_BYTES || descriptor.summary.contains(char::is_control) {
+        return Err(DescribeError::Text { what: "summary", limit: SUMMARY_BYTES, one_line: true });
+    }
+    if descriptor.configuration_schema.as_ref().is_some_and(|schema| schema.len() > SCHEMA_BYTES) {
+        return Err(DescribeError::Text { what: "configuration schema", limit: SCHEMA_BYTES, one_line: false });
+    }
+    Ok(())
+}
+
+/// The text as it can be shown in an error.
+fn shortened(text: &str) -> String {
+    let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+    if text.chars().nth(64).is_some() { format!("{shown}…") } else { shown }
+}
+
+/// Names in a sentence.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| shortened(name)).collect();
+    match names.len() {
+        0 => "nothing".to_owned(),
+        n if n > SHOWN => format!("{} and {} more", shown.join(", "), n - SHOWN),
+        _ => shown.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_by_version() {
+        for (one, other, fits) in [
+            ("0.1.0", "0.1.0", true),
+            ("0.1.7", "0.1.0", true),
+            ("0.2.0", "0.1.0", false),
+            ("0.9.0", "0.1.0", false),
+            ("1.0.0", "1.4.0", true),
+            ("2.0.0", "1.0.0", false),
+            ("0.1.0-rc.1", "0.1.0", false),
+            ("", "0.1.0", false),
+        ] {
+            assert_eq!(compatible(one, other), fits, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<String> = (0..10).map(|n| format!("n{n}")).collect();
+        assert_eq!(list(&names), "n0, n1, n2, n3, n4, n5, n6, n7 and 2 more");
+        assert_eq!(list(&[]), "nothing");
+        assert_eq!(shortened(&"x".repeat(70)), format!("{}…", "x".repeat(64)));
+    }
+}

@@ -1,0 +1,189 @@
+//! Standard output and error of a plugin: bytes in, bounded log lines out.
+//!
+//! A plugin writes when it likes and as much as it likes; the log gets whole lines, so many a call, and the end of
+//! what went to standard error is kept to say why it panicked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::pipe::SinkOutputStream;
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::{Host, Limits, LogStream};
+
+/// Longest log line in bytes; a longer one is cut into several.
+pub const LOG_LINE_BYTES: usize = 1024;
+
+/// How much of standard error is kept to find a panic's text in.
+const TAIL_BYTES: usize = 4096;
+
+/// How much may be written at once: what a write can make the host hold.
+const WRITE_BYTES: usize = 4096;
+
+/// What a plugin wrote in the running call.
+pub(crate) struct Console {
+    lines_limit: usize,
+    bytes_limit: usize,
+    lines: Vec<(LogStream, String)>,
+    bytes: usize,
+    left_out: u64,
+    output: Vec<u8>,
+    error: Vec<u8>,
+    tail: VecDeque<u8>,
+}
+
+impl Console {
+    pub(crate) const fn new(limits: &Limits) -> Self {
+        Self {
+            lines_limit: limits.log_lines_per_call,
+            bytes_limit: limits.log_bytes_per_call,
+            lines: Vec::new(),
+            bytes: 0,
+            left_out: 0,
+            output: Vec::new(),
+            error: Vec::new(),
+            tail: VecDeque::new(),
+        }
+    }
+
+    /// The plugin wrote.
+    fn write(&mut self, stream: LogStream, written: &[u8]) {
+        if stream == LogStream::Error {
+            self.tail.extend(written);
+            let over = self.tail.len().saturating_sub(TAIL_BYTES);
+            self.tail.drain(..over);
+        }
+        for &byte in written {
+            let pending = match stream {
+                LogStream::Output => &mut self.output,
+                LogStream::Error => &mut self.error,
+            };
+            if byte != b'\n' {
+                pending.push(byte);
+            }
+            if byte == b'\n' || pending.len() >= LOG_LINE_BYTES {
+                self.end_line(stream);
+            }
+        }
+    }
+
+    /// What is pending on the stream becomes a line, unless there are too many.
+    fn end_line(&mut self, stream: LogStream) {
+        let pending = match stream {
+            LogStream::Output => &mut self.output,
+            LogStream::Error => &mut self.error,
+        };
+        let bytes = self.bytes.saturating_add(pending.len());
+        if pending.iter().all(u8::is_ascii_whitespace) {
+            // Nothing to read: panics begin with an empty line.
+        } else if self.lines.len() >= self.lines_limit || bytes > self.bytes_limit {
+            self.left_out = self.left_out.saturating_add(1);
+        } else {
+            self.bytes = bytes;
+            self.lines.push((stream, printable(pending)));
+        }
+        pending.clear();
+    }
+
+    /// The end of what went to standard error in this call.
+    pub(crate) fn tail(&mut self) -> String {
+        String::from_utf8_lossy(self.tail.make_contiguous()).into_owned()
+    }
+
+    /// Hands everything to the log and is empty again.
+    pub(crate) fn flush(&mut self, host: &mut dyn Host) {
+        if self.lines.is_empty() && self.left_out == 0 && self.output.is_empty() && self.error.is_empty() {
+            self.tail.clear();
+            return;
+        }
+        self.end_line(LogStream::Output);
+        self.end_line(LogStream::Error);
+        for (stream, line) in self.lines.drain(..) {
+            host.log(stream, &line);
+        }
+        if self.left_out > 0 {
+            host.log(LogStream::Error, &format!("({} more lines in one call were left out)", self.left_out));
+        }
+        self.left_out = 0;
+        self.bytes = 0;
+        self.tail.clear();
+    }
+}
+
+/// The line as text that cannot move a terminal's cursor.
+fn printable(line: &[u8]) -> String {
+    String::from_utf8_lossy(line)
+        .trim_end()
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+/// The console, shared between the call that empties it and the streams that the plugin holds.
+#[derive(Clone)]
+pub(crate) struct SharedConsole(Arc<Mutex<Console>>);
+
+impl SharedConsole {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self(Arc::new(Mutex::new(Console::new(limits))))
+    }
+
+    /// For one thread at a time; a poisoned one is as good as any.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Console> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the plugin gets as standard output or error.
+    pub(crate) fn stream(&self, stream: LogStream) -> Stream {
+        Stream { console: self.clone(), stream }
+    }
+}
+
+/// One of the two streams. It takes everything at once and is always ready.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    console: SharedConsole,
+    stream: LogStream,
+}
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stream {
+    /// Nobody asks for it: WASI 0.2 takes the other one.
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        SinkOutputStream.async_stream()
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait]
+impl OutputStream for Stream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.console.lock().write(self.stream, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES)
+    }
+}

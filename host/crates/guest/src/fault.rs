@@ -1,0 +1,127 @@
+//! Why a call of a plugin ended early, told from what wasmtime says and from what the plugin did before.
+//!
+//! To wasmtime nearly everything is a trap; operators and the restart logic need to know which: a panic is a mistake of
+//! the author, out of memory may be a limit too low, out of time an endless loop.
+
+use std::error::Error as StdError;
+
+use ctwarden_model::Fault;
+use thiserror::Error;
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use crate::Limits;
+use crate::state::State;
+
+/// An end that this crate makes; it travels through wasmtime as an error and comes back here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Stop {
+    /// The budget of processor time is used up.
+    #[error("out of processor time")]
+    OutOfTime,
+    /// The time by the clock is over.
+    #[error("did not return in time")]
+    Stuck,
+    /// It gave the host more than it may.
+    #[error("{returned} {what}, more than {limit}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        returned: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
+}
+
+impl Stop {
+    /// As [`Stop::TooMuch`], where `returned` is more than `limit`.
+    pub(crate) fn if_over(what: &'static str, returned: usize, limit: usize) -> Result<(), Self> {
+        if returned <= limit {
+            return Ok(());
+        }
+        Err(Self::TooMuch { what, returned: number(returned), limit: number(limit) })
+    }
+
+    const fn fault(self, limits: &Limits) -> Fault {
+        match self {
+            Self::OutOfTime => Fault::OutOfTime { limit: limits.call_cpu },
+            Self::Stuck => Fault::Stuck { limit: limits.call_wall },
+            Self::TooMuch { what, returned, limit } => Fault::TooMuch { what, returned, limit },
+        }
+    }
+}
+
+fn number(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// What wasmtime says where a transfer exhausts `Store::set_hostcall_fuel`; its error has no public type.
+const TRANSFER_TOO_LARGE: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What the error stands for.
+pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> Fault {
+    let limits = *state.limits();
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return stop.fault(&limits);
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        return Fault::Exited(*status);
+    }
+    if error.chain().any(|cause| cause.to_string().contains(TRANSFER_TOO_LARGE)) {
+        let limit = number(state.transfer_limit());
+        return Fault::TooMuch { what: "bytes or more", returned: limit.saturating_add(1), limit };
+    }
+    // A guest that aborts, whatever for, executes `unreachable`; any other trap says itself what it is.
+    let aborted = matches!(error.downcast_ref::<Trap>(), Some(Trap::UnreachableCodeReached));
+    if aborted && let Some(text) = panic_text(&state.console().lock().tail()) {
+        return Fault::Panic(text);
+    }
+    if state.limiter().denied() {
+        return Fault::OutOfMemory { limit: limits.memory_bytes };
+    }
+    Fault::Trap(cause(error))
+}
+
+/// Of the error's causes the innermost, which names what happened; the outer ones say where.
+pub(crate) fn cause(error: &wasmtime::Error) -> String {
+    let text = error.chain().last().map_or_else(|| error.to_string(), <dyn StdError>::to_string);
+    let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Message and place of the last panic in what went to standard error, on one line: Rust's standard panic hook writes
+/// `thread 'NAME' panicked at FILE:LINE:COLUMN:`, the message on the next lines, and a note about backtraces.
+fn panic_text(error_output: &str) -> Option<String> {
+    let (_, text) = error_output.rsplit_once("panicked at ")?;
+    let (place, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let message = rest.split("\nnote: ").next().unwrap_or(rest).trim();
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let place = place.trim().trim_end_matches(':');
+    Some(if message.is_empty() { place.to_owned() } else { format!("{message} ({place})") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_line() {
+        let text = "\nthread '<unnamed>' (1) panicked at src/lib.rs:7:9:\nno\n such  flow\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        assert_eq!(panic_text(text).unwrap(), "no such flow (src/lib.rs:7:9)");
+    }
+
+    #[test]
+    fn the_last_panic_counts() {
+        let text = "thread 'a' panicked at a.rs:1:1:\nfirst\nthread 'a' panicked at b.rs:2:2:\nsecond";
+        assert_eq!(panic_text(text).unwrap(), "second (b.rs:2:2)");
+        assert_eq!(panic_text("thread 'a' panicked at b.rs:2:2:").unwrap(), "b.rs:2:2");
+        assert_eq!(panic_text("memory allocation of 8 bytes failed"), None);
+    }
+
+    #[test]
+    fn as_many_as_allowed_is_no_fault() {
+        assert_eq!(Stop::if_over("verdicts", 10, 10), Ok(()));
+        assert_eq!(Stop::if_over("verdicts", 11, 10), Err(Stop::TooMuch { what: "verdicts", returned: 11, limit: 10 }));
+    }
+}

@@ -1,0 +1,179 @@
+//! One running plugin: a function from batches to verdicts, with a memory, that may fail.
+//!
+//! A failed instance is never called again: what it was doing is half done, and wasmtime says so too. Its successor is another
+//! [`Instance`] of the same component.
+
+use ctwarden_model::{
+    Batch, Descriptor, Entries, ExpectationBatch, Fault, PluginName, Reply, Subscription, Timestamp, Verdict,
+};
+use thiserror::Error;
+use wasmtime::Store;
+
+use crate::host::NoHost;
+use crate::line::{Configured, Policy};
+use crate::runtime::Shared;
+use crate::state::{self, State};
+use crate::{Component, Host, Limits, fault};
+
+/// Why a plugin was not configured.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigureError {
+    /// It does not take the configuration; the text is its own.
+    #[error("it refuses its configuration: {0}")]
+    Refused(String),
+    /// It failed.
+    #[error("it failed when it was configured")]
+    Fault(#[source] Fault),
+    /// What it wants delivered is out of range.
+    #[error("its subscription is wrong: {0}")]
+    Malformed(String),
+}
+
+/// A plugin that runs. It is used by one thread at a time.
+pub struct Instance {
+    name: PluginName,
+    store: Store<State>,
+    policy: Box<dyn Policy>,
+    component: Component,
+    fault: Option<Fault>,
+}
+
+impl Instance {
+    pub(crate) fn start(
+        component: &Component,
+        name: PluginName,
+        limits: Limits,
+        host: Box<dyn Host>,
+    ) -> Result<Self, Fault> {
+        let (store, policy) = start(component, limits, host)?;
+        Ok(Self { name, store, policy, component: component.clone(), fault: None })
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub const fn name(&self) -> &PluginName {
+        &self.name
+    }
+
+    /// Calls the plugin, unless it has failed before.
+    fn call<R>(
+        &mut self,
+        judged: Option<Entries>,
+        call: impl FnOnce(&mut dyn Policy, &mut Store<State>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let policy = &mut *self.policy;
+        let result = run(&self.component.shared, &mut self.store, judged, |store| call(policy, store));
+        if let Err(fault) = &result {
+            self.fault = Some(fault.clone());
+        }
+        result
+    }
+
+    /// Gives the plugin its configuration and asks what it wants delivered. Once, before any other call.
+    ///
+    /// # Errors
+    /// It refuses, fails, or wants something out of range.
+    pub fn configure(&mut self, json: &str) -> Result<Subscription, ConfigureError> {
+        match self.call(None, |policy, store| policy.configure(store, json)) {
+            Ok(Configured::Subscribed(subscription)) => {
+                Ok(Subscription { expectations: self.component.exports_expectations(), ..subscription })
+            }
+            Ok(Configured::Malformed(what)) => Err(ConfigureError::Malformed(what)),
+            Ok(Configured::Refused(reason)) => Err(ConfigureError::Refused(reason)),
+            Err(fault) => Err(ConfigureError::Fault(fault)),
+        }
+    }
+
+    /// Verdicts about the entries of a batch. One with a value out of range is
+    /// [`Action::Malformed`](ctwarden_model::Action::Malformed).
+    ///
+    /// # Errors
+    /// The plugin failed; nothing that it said counts.
+    pub fn judge(&mut self, batch: &Batch) -> Result<Vec<Verdict>, Fault> {
+        self.call(Some(batch.entries.clone()), |policy, store| policy.judge(store, batch))
+    }
+
+    /// Verdicts about expectations; none from a plugin that does not export the interface.
+    ///
+    /// # Errors
+    /// The plugin failed.
+    pub fn judge_expectations(&mut self, batch: &ExpectationBatch) -> Result<Vec<Verdict>, Fault> {
+        self.call(None, |policy, store| policy.judge_expectations(store, batch))
+    }
+
+    /// Time has passed.
+    ///
+    /// # Errors
+    /// The plugin failed.
+    pub fn tick(&mut self, now: Timestamp) -> Result<Vec<Verdict>, Fault> {
+        self.call(None, |policy, store| policy.tick(store, now))
+    }
+
+    /// A word from outside; the inner error is the plugin's own.
+    ///
+    /// # Errors
+    /// The plugin failed.
+    pub fn message(&mut self, now: Timestamp, text: &str) -> Result<Result<Reply, String>, Fault> {
+        self.call(None, |policy, store| policy.message(store, now, text))
+    }
+
+    /// The last call.
+    ///
+    /// # Errors
+    /// The plugin failed; it is gone all the same.
+    pub fn stop(mut self) -> Result<(), Fault> {
+        self.call(None, |policy, store| policy.stop(store))
+    }
+
+    /// How it failed, where it has: every call from then on gives the same.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// Bytes of linear memory that it has now.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().limiter().memory()
+    }
+}
+
+/// A store with the limits, and the exports of a fresh instance in it.
+fn start(component: &Component, limits: Limits, host: Box<dyn Host>) -> Result<(Store<State>, Box<dyn Policy>), Fault> {
+    let mut store = Store::new(&component.shared.engine, State::new(limits, host));
+    store.limiter(|state| state.limiter_mut());
+    store.set_max_component_handles(limits.handles);
+    store.set_hostcall_fuel(store.data().transfer_limit());
+    store.epoch_deadline_callback(state::tick);
+    let policy = run(&component.shared, &mut store, None, |store| {
+        let instance = component.ready.instantiate(&mut *store)?;
+        (component.line.bind)(&component.ready, &instance, store)
+    })?;
+    Ok((store, policy))
+}
+
+/// What the plugin says of itself, in an instance that can reach nothing and is thrown away.
+pub(crate) fn describe(component: &Component, limits: Limits) -> Result<Descriptor, Fault> {
+    let (mut store, mut policy) = start(component, limits, Box::new(NoHost))?;
+    run(&component.shared, &mut store, None, |store| policy.describe(store))
+}
+
+/// Runs the plugin's code within its limits.
+fn run<R>(
+    shared: &Shared,
+    store: &mut Store<State>,
+    judged: Option<Entries>,
+    code: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+) -> Result<R, Fault> {
+    store.data_mut().begin(judged);
+    store.set_epoch_deadline(1);
+    let running = shared.ticker.call();
+    let result = code(store);
+    drop(running);
+    let result = result.map_err(|error| fault::classify(&error, store.data_mut()));
+    store.data_mut().end();
+    result
+}

@@ -1,0 +1,71 @@
+//! The lines of the interface that this host speaks, each behind the same trait.
+//!
+//! A released line is frozen, and plugins outlive it: a new line is one more folder beside `v0_1` and one more row of
+//! [`Line::ALL`]; nothing else in this crate knows which line a plugin was built for.
+
+use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Subscription, Timestamp, Verdict};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre, Linker};
+
+use crate::state::State;
+use crate::v0_1;
+
+/// A line of the interface.
+pub(crate) struct Line {
+    /// Its latest version; plugins of any version with the same leading number (the same two where the first is 0) fit.
+    pub(crate) version: &'static str,
+    /// Adds what its plugins import.
+    pub(crate) link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
+    /// Interfaces that its plugins import, without version.
+    pub(crate) imports: &'static [&'static str],
+    /// The interface that its plugins export, without version.
+    pub(crate) policy: &'static str,
+    /// The interface that they may export, without version.
+    pub(crate) expectations: &'static str,
+    /// Whether the interface is whole.
+    pub(crate) check: fn(&InstancePre<State>) -> wasmtime::Result<()>,
+    /// Finds what the instance exports.
+    pub(crate) bind: fn(&InstancePre<State>, &Instance, &mut Store<State>) -> wasmtime::Result<Box<dyn Policy>>,
+}
+
+impl Line {
+    /// Oldest first.
+    pub(crate) const ALL: &[Self] = &[v0_1::LINE];
+}
+
+/// What came of `configure`.
+pub(crate) enum Configured {
+    /// It wants this.
+    Subscribed(Subscription),
+    /// It wants something that is no value of the model; says what.
+    Malformed(String),
+    /// It does not take the configuration; says why.
+    Refused(String),
+}
+
+/// The exported functions of an instance, whatever its line. An error is the end of the instance.
+pub(crate) trait Policy: Send {
+    fn describe(&mut self, store: &mut Store<State>) -> wasmtime::Result<Descriptor>;
+
+    fn configure(&mut self, store: &mut Store<State>, json: &str) -> wasmtime::Result<Configured>;
+
+    fn judge(&mut self, store: &mut Store<State>, batch: &Batch) -> wasmtime::Result<Vec<Verdict>>;
+
+    fn tick(&mut self, store: &mut Store<State>, now: Timestamp) -> wasmtime::Result<Vec<Verdict>>;
+
+    fn message(
+        &mut self,
+        store: &mut Store<State>,
+        now: Timestamp,
+        text: &str,
+    ) -> wasmtime::Result<Result<Reply, String>>;
+
+    fn stop(&mut self, store: &mut Store<State>) -> wasmtime::Result<()>;
+
+    /// No verdicts where the plugin does not export it.
+    fn judge_expectations(
+        &mut self,
+        store: &mut Store<State>,
+        batch: &ExpectationBatch,
+    ) -> wasmtime::Result<Vec<Verdict>>;
+}

@@ -1,0 +1,80 @@
+//! The engine with its settings, and what every plugin is linked against.
+//!
+//! There is one for the whole daemon: compiled code, the epoch and its ticker are shared by all plugins, instances are not.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine};
+
+use crate::component::{Component, LoadError};
+use crate::line::Line;
+use crate::state::State;
+use crate::ticker::Ticker;
+use crate::wasi;
+
+/// Why no runtime could be made.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// wasmtime does not run here; the source says why.
+    #[error("cannot run webassembly on this machine")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The thread that limits calls could not be started.
+    #[error("cannot start the thread that limits the time of plugins")]
+    Ticker(#[source] std::io::Error),
+}
+
+/// Loads components. Clones are the same runtime; it lives as long as anything that it loaded.
+#[derive(Clone)]
+pub struct Runtime(Arc<Shared>);
+
+/// What a runtime, its components and their instances share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) ticker: Ticker,
+    /// One for each of [`Line::ALL`], in its order.
+    pub(crate) linkers: Vec<Linker<State>>,
+}
+
+impl Runtime {
+    /// Starts the engine and the thread that ends calls which take too long.
+    ///
+    /// # Errors
+    /// The machine is none that wasmtime compiles for, or no thread can be started.
+    pub fn new() -> Result<Self, RuntimeError> {
+        let engine = Engine::new(&settings()).map_err(engine_error)?;
+        let linkers = Line::ALL
+            .iter()
+            .map(|line| {
+                let mut linker = Linker::new(&engine);
+                wasi::link(&mut linker)?;
+                (line.link)(&mut linker)?;
+                Ok(linker)
+            })
+            .collect::<wasmtime::Result<Vec<_>>>()
+            .map_err(engine_error)?;
+        let ticker = Ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
+        Ok(Self(Arc::new(Shared { engine, ticker, linkers })))
+    }
+
+    /// Checks and compiles a component: some 100 ms for one written in Rust, seconds for an interpreter.
+    ///
+    /// # Errors
+    /// It is no component, or none that this host can run; the error says what it is instead.
+    pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
+        Component::load(&self.0, bytes)
+    }
+}
+
+fn engine_error(error: wasmtime::Error) -> RuntimeError {
+    RuntimeError::Engine(error.into())
+}
+
+/// Settings of the engine that differ from wasmtime's own.
+fn settings() -> Config {
+    let mut config = Config::new();
+    // Endless loops come back to the host.
+    config.epoch_interruption(true);
+    config
+}

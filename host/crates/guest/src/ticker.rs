@@ -1,0 +1,89 @@
+//! The thread that advances the engine's epoch while any plugin runs.
+//!
+//! Compiled code looks at the epoch at each function and loop, which is free; only this thread makes it move, so that a plugin in
+//! an endless loop comes back to the host. While no plugin runs it sleeps, and an idle daemon is not woken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use wasmtime::EngineWeak;
+
+/// How often a running call is looked at: often enough for limits of some 100 ms, seldom enough to cost nothing.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Counts running calls. Sequentially consistent on purpose: either the ticker sees the call that begins, or the call sees that the
+/// ticker sleeps.
+#[derive(Default)]
+struct Calls {
+    running: AtomicUsize,
+    asleep: AtomicBool,
+    ended: AtomicBool,
+}
+
+/// The thread, ended by drop.
+pub(crate) struct Ticker {
+    calls: Arc<Calls>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// Starts the thread.
+    pub(crate) fn start(engine: EngineWeak) -> std::io::Result<Self> {
+        let calls = Arc::new(Calls::default());
+        let shared = Arc::clone(&calls);
+        let thread = thread::Builder::new().name("ctwarden-epoch".to_owned()).spawn(move || run(&shared, &engine))?;
+        Ok(Self { calls, thread: Some(thread) })
+    }
+
+    /// Ticks until the guard is dropped.
+    pub(crate) fn call(&self) -> Running<'_> {
+        self.calls.running.fetch_add(1, Ordering::SeqCst);
+        if self.calls.asleep.load(Ordering::SeqCst)
+            && let Some(thread) = self.thread()
+        {
+            thread.unpark();
+        }
+        Running(&self.calls)
+    }
+
+    fn thread(&self) -> Option<&Thread> {
+        self.thread.as_ref().map(JoinHandle::thread)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.calls.ended.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It cannot panic, and if it did there is nothing left that needs it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A call that runs.
+pub(crate) struct Running<'a>(&'a Calls);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn run(calls: &Calls, engine: &EngineWeak) {
+    while !calls.ended.load(Ordering::SeqCst) {
+        thread::park_timeout(TICK);
+        let Some(engine) = engine.upgrade() else { return };
+        engine.increment_epoch();
+        if calls.running.load(Ordering::SeqCst) == 0 {
+            calls.asleep.store(true, Ordering::SeqCst);
+            while calls.running.load(Ordering::SeqCst) == 0 && !calls.ended.load(Ordering::SeqCst) {
+                thread::park();
+            }
+            calls.asleep.store(false, Ordering::SeqCst);
+        }
+    }
+}

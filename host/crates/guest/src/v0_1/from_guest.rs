@@ -1,0 +1,297 @@
+//! What the plugin says as the model's values.
+//!
+//! A verdict with a value out of range is neither dropped nor a fault of the call: it becomes a malformed one, so that it
+//! ends in a record like every other and its author learns of it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ctwarden_model::{
+    Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, FlowId, FlowKey, LabelChange, Layer4, Masked,
+    PortRange, Prefix, PrefixSet, Protocol, SecondsRange, Selection, SetName, Subscription, Target, Tuple, Unblock,
+    Verdict, VerdictKind, VerdictKinds, Zone,
+};
+
+use super::bindings::ctwarden::policy::types;
+use super::bindings::exports::ctwarden::policy::policy;
+
+/// What is out of range.
+type What = &'static str;
+
+const PREFIX: What = "a prefix is longer than its address";
+const MASKED: What = "a value has bits outside its mask";
+const LABEL: What = "a label bit is above 127";
+const PORTS: What = "a port range ends before it begins";
+const FAMILIES: What = "source and destination are of different families";
+const SEVERITY: What = "a severity is above 7";
+const CODE: What = "a code is not at most 64 letters, digits or -";
+
+/// Longest code of a verdict in bytes: it is a label in metrics.
+const CODE_BYTES: usize = 64;
+
+/// Shortest time between ticks (WIT `subscription.tick-every`).
+const TICK_MILLISECONDS_MIN: u32 = 10;
+
+pub(super) fn descriptor(descriptor: policy::Descriptor) -> Descriptor {
+    let schema = descriptor.configuration_schema;
+    Descriptor {
+        name: descriptor.name,
+        version: descriptor.version,
+        summary: descriptor.summary,
+        configuration_schema: if schema.is_empty() { None } else { Some(schema) },
+        wants: verdict_kinds(descriptor.wants),
+    }
+}
+
+fn verdict_kinds(flags: policy::VerdictKinds) -> VerdictKinds {
+    VerdictKind::ALL.into_iter().filter(|kind| flags.contains(flag(*kind))).collect()
+}
+
+const fn flag(kind: VerdictKind) -> policy::VerdictKinds {
+    match kind {
+        VerdictKind::Delete => policy::VerdictKinds::DELETE,
+        VerdictKind::Mark => policy::VerdictKinds::MARK,
+        VerdictKind::Labels => policy::VerdictKinds::LABELS,
+        VerdictKind::Timeout => policy::VerdictKinds::TIMEOUT,
+        VerdictKind::Alert => policy::VerdictKinds::ALERT,
+        VerdictKind::Log => policy::VerdictKinds::LOG,
+        VerdictKind::Block => policy::VerdictKinds::BLOCK,
+        VerdictKind::Unblock => policy::VerdictKinds::UNBLOCK,
+        VerdictKind::Protect => policy::VerdictKinds::PROTECT,
+        VerdictKind::Sweep => policy::VerdictKinds::SWEEP,
+    }
+}
+
+/// An error says what is out of range.
+pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscription, String> {
+    let mut filters = Vec::with_capacity(subscription.filters.len());
+    for (number, given) in subscription.filters.into_iter().enumerate() {
+        filters.push(filter(given).map_err(|what| format!("filter {number}: {what}"))?);
+    }
+    let tick_every = match subscription.tick_every {
+        0 => None,
+        ms if ms < TICK_MILLISECONDS_MIN => {
+            return Err(format!("tick-every is {ms} milliseconds, less than {TICK_MILLISECONDS_MIN}"));
+        }
+        ms => Some(Duration::from_millis(ms.into())),
+    };
+    let kinds = subscription.kinds;
+    Ok(Subscription {
+        kinds: EventKinds {
+            row: kinds.contains(policy::Kinds::ROW),
+            new: kinds.contains(policy::Kinds::NEW),
+            update: kinds.contains(policy::Kinds::UPDATE),
+            destroy: kinds.contains(policy::Kinds::DESTROY),
+        },
+        filters,
+        sweep_every: some_if_not_zero(subscription.sweep_every).map(|s| Duration::from_secs(s.into())),
+        tick_every,
+        own_changes: subscription.own_changes,
+        sets: subscription.sets.into_iter().map(SetName).collect(),
+        expectations: false,
+    })
+}
+
+const fn some_if_not_zero(number: u32) -> Option<u32> {
+    if number == 0 { None } else { Some(number) }
+}
+
+pub(super) const fn address(address: types::IpAddress) -> IpAddr {
+    match address {
+        types::IpAddress::Ipv4(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+        types::IpAddress::Ipv6((high, low)) => IpAddr::V6(Ipv6Addr::from_bits((high as u128) << 64 | low as u128)),
+    }
+}
+
+pub(super) fn key(key: types::FlowKey) -> Result<FlowKey, What> {
+    let protocol = Protocol(key.protocol);
+    Ok(FlowKey { id: FlowId(key.id), zone: Zone(key.zone), original: tuple(key.original, protocol)? })
+}
+
+fn tuple(endpoints: types::Endpoints, protocol: Protocol) -> Result<Tuple, What> {
+    let (src, dst) = (address(endpoints.src), address(endpoints.dst));
+    if src.is_ipv4() != dst.is_ipv4() {
+        return Err(FAMILIES);
+    }
+    let (src_port, dst_port) = (endpoints.src_port, endpoints.dst_port);
+    let layer4 = match protocol {
+        Protocol::ICMP | Protocol::ICMPV6 => {
+            let [kind, code] = dst_port.to_be_bytes();
+            Layer4::Icmp { id: src_port, kind, code }
+        }
+        Protocol::GRE => Layer4::Keys { src: src_port, dst: dst_port },
+        protocol if protocol.has_ports() => Layer4::Ports { src: src_port, dst: dst_port },
+        _ => Layer4::None,
+    };
+    Ok(Tuple { src, dst, protocol, layer4 })
+}
+
+fn prefix(prefix: types::Prefix) -> Result<Prefix, What> {
+    Prefix::new(address(prefix.address), prefix.length).map_err(|_| PREFIX)
+}
+
+fn masked(masked: types::Masked) -> Result<Masked, What> {
+    Masked::new(masked.value, masked.mask).map_err(|_| MASKED)
+}
+
+fn label_bits(numbers: &[u8]) -> Result<u128, What> {
+    numbers.iter().try_fold(0, |bits, number| Ok(bits | 1u128.checked_shl((*number).into()).ok_or(LABEL)?))
+}
+
+fn prefixes(given: Vec<types::Prefix>) -> Result<PrefixSet, What> {
+    given.into_iter().map(|network| Ok((prefix(network)?, ()))).collect()
+}
+
+fn ports(given: Vec<types::PortRange>) -> Result<Vec<PortRange>, What> {
+    given
+        .into_iter()
+        .map(|types::PortRange { first, last }| if first <= last { Ok(PortRange { first, last }) } else { Err(PORTS) })
+        .collect()
+}
+
+fn filter(filter: types::Filter) -> Result<Filter, What> {
+    Ok(Filter {
+        family: filter.family.map(|family| match family {
+            types::Family::Ipv4 => Family::Ipv4,
+            types::Family::Ipv6 => Family::Ipv6,
+        }),
+        protocols: filter.protocols.into_iter().map(Protocol).collect(),
+        zones: filter.zones.into_iter().map(Zone).collect(),
+        original_src: prefixes(filter.original_src)?,
+        original_dst: prefixes(filter.original_dst)?,
+        reply_src: prefixes(filter.reply_src)?,
+        reply_dst: prefixes(filter.reply_dst)?,
+        either: prefixes(filter.either)?,
+        src_ports: ports(filter.src_ports)?,
+        dst_ports: ports(filter.dst_ports)?,
+        states: filter.states,
+        mark: filter.mark.map(masked).transpose()?,
+        status: filter.status.map(masked).transpose()?,
+        timeout: filter.timeout.map(|range| SecondsRange { first: range.first, last: range.last }),
+        labels: label_bits(&filter.labels)?,
+    })
+}
+
+fn target(target: policy::Target) -> Result<Target, What> {
+    Ok(match target {
+        policy::Target::Entry(index) => Target::Entry(index),
+        policy::Target::Key(given) => Target::Key(key(given)?),
+        policy::Target::Matching(selection) => Target::Matching(Box::new(Selection {
+            filter: filter(selection.filter)?,
+            limit: some_if_not_zero(selection.limit),
+        })),
+        policy::Target::None => Target::None,
+    })
+}
+
+const fn kind(action: &policy::Action) -> VerdictKind {
+    match action {
+        policy::Action::Delete => VerdictKind::Delete,
+        policy::Action::Mark(_) => VerdictKind::Mark,
+        policy::Action::Labels(_) => VerdictKind::Labels,
+        policy::Action::Timeout(_) => VerdictKind::Timeout,
+        policy::Action::Alert(_) => VerdictKind::Alert,
+        policy::Action::Log(_) => VerdictKind::Log,
+        policy::Action::Block(_) => VerdictKind::Block,
+        policy::Action::Unblock(_) => VerdictKind::Unblock,
+        policy::Action::Protect(_) => VerdictKind::Protect,
+        policy::Action::Sweep => VerdictKind::Sweep,
+    }
+}
+
+fn action(action: policy::Action) -> Result<Action, What> {
+    Ok(match action {
+        policy::Action::Delete => Action::Delete,
+        policy::Action::Mark(given) => Action::Mark(masked(given)?),
+        policy::Action::Labels(change) => {
+            Action::Labels(LabelChange { set: label_bits(&change.set)?, clear: label_bits(&change.clear)? })
+        }
+        policy::Action::Timeout(seconds) => Action::Timeout(seconds),
+        policy::Action::Alert(alert) if alert.severity > 7 => return Err(SEVERITY),
+        policy::Action::Alert(alert) => {
+            Action::Alert(Alert { severity: alert.severity, title: alert.title, key: alert.key, fields: alert.fields })
+        }
+        policy::Action::Log(fields) => Action::Log(fields),
+        policy::Action::Block(block) => Action::Block(Block {
+            set: SetName(block.set),
+            network: prefix(block.network)?,
+            seconds: some_if_not_zero(block.seconds),
+        }),
+        policy::Action::Unblock(unblock) => {
+            Action::Unblock(Unblock { set: SetName(unblock.set), network: prefix(unblock.network)? })
+        }
+        policy::Action::Protect(seconds) => Action::Protect(seconds),
+        policy::Action::Sweep => Action::Sweep,
+    })
+}
+
+/// The verdict; where any part of it is out of range, one of the same kind that says so and keeps what is in range.
+pub(super) fn verdict(verdict: policy::Verdict) -> Verdict {
+    let kind = kind(&verdict.action);
+    let malformed = |what| Action::Malformed(kind, what);
+    let (target, of_target) = match target(verdict.target) {
+        Ok(target) => (target, None),
+        Err(what) => (Target::None, Some(what)),
+    };
+    let (code, of_code) = code(verdict.code);
+    let action = match action(verdict.action) {
+        Ok(action) => of_target.or(of_code).map_or(action, malformed),
+        Err(what) => malformed(what),
+    };
+    Verdict { target, action, code, reason: verdict.reason }
+}
+
+/// The code, or what of it can be shown and what is wrong.
+fn code(code: String) -> (String, Option<What>) {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+    if code.len() <= CODE_BYTES && code.chars().all(|c| fits(&c)) {
+        return (code, None);
+    }
+    (code.chars().filter(fits).take(CODE_BYTES).collect(), Some(CODE))
+}
+
+/// Bytes of text and lists in a verdict.
+pub(super) fn text_bytes(verdict: &policy::Verdict) -> usize {
+    let target = match &verdict.target {
+        policy::Target::Matching(selection) => filter_bytes(&selection.filter),
+        policy::Target::Entry(_) | policy::Target::Key(_) | policy::Target::None => 0,
+    };
+    let action = match &verdict.action {
+        policy::Action::Labels(change) => change.set.len().saturating_add(change.clear.len()),
+        policy::Action::Alert(alert) => {
+            alert.title.len().saturating_add(alert.key.len()).saturating_add(fields_bytes(&alert.fields))
+        }
+        policy::Action::Log(fields) => fields_bytes(fields),
+        policy::Action::Block(block) => block.set.len(),
+        policy::Action::Unblock(unblock) => unblock.set.len(),
+        policy::Action::Delete
+        | policy::Action::Mark(_)
+        | policy::Action::Timeout(_)
+        | policy::Action::Protect(_)
+        | policy::Action::Sweep => 0,
+    };
+    [target, action, verdict.code.len(), verdict.reason.len()].into_iter().fold(0, usize::saturating_add)
+}
+
+fn fields_bytes(fields: &Fields) -> usize {
+    let pairs = fields.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+    pairs.fold(size_of_val(fields.as_slice()), usize::saturating_add)
+}
+
+fn filter_bytes(filter: &types::Filter) -> usize {
+    [
+        size_of_val(filter.protocols.as_slice()),
+        size_of_val(filter.zones.as_slice()),
+        size_of_val(filter.original_src.as_slice()),
+        size_of_val(filter.original_dst.as_slice()),
+        size_of_val(filter.reply_src.as_slice()),
+        size_of_val(filter.reply_dst.as_slice()),
+        size_of_val(filter.either.as_slice()),
+        size_of_val(filter.src_ports.as_slice()),
+        size_of_val(filter.dst_ports.as_slice()),
+        size_of_val(filter.states.as_slice()),
+        size_of_val(filter.labels.as_slice()),
+    ]
+    .into_iter()
+    .fold(0, usize::saturating_add)
+}

@@ -1,0 +1,102 @@
+//! What the plugin calls: details, sets, table and memory, answered from the batch that is judged and from the [`Host`](crate::Host).
+//!
+//! Every byte that it passes is counted before the host sees it.
+
+use std::net::IpAddr;
+
+use ctwarden_model::{Flow, Rare, SetName};
+
+use super::bindings::ctwarden::policy::{details, memory, sets, table, types};
+use super::{from_guest, to_guest};
+use crate::state::State;
+
+impl State {
+    fn flow(&self, entry: u32) -> Option<&Flow> {
+        self.judged(entry).map(|event| &event.flow)
+    }
+
+    fn rare(&self, entry: u32) -> Option<&Rare> {
+        self.flow(entry)?.rare.as_deref()
+    }
+}
+
+impl types::Host for State {}
+
+impl details::Host for State {
+    fn helper(&mut self, entry: u32) -> wasmtime::Result<Option<String>> {
+        Ok(self.rare(entry).and_then(|rare| rare.helper.clone()))
+    }
+
+    fn labels(&mut self, entry: u32) -> wasmtime::Result<Option<(u64, u64)>> {
+        Ok(self.flow(entry).and_then(|flow| flow.labels).map(|labels| (labels.0 as u64, (labels.0 >> 64) as u64)))
+    }
+
+    fn security_context(&mut self, entry: u32) -> wasmtime::Result<Option<String>> {
+        Ok(self.rare(entry).and_then(|rare| rare.security_context.clone()))
+    }
+
+    fn master(&mut self, entry: u32) -> wasmtime::Result<Option<types::Endpoints>> {
+        Ok(self.rare(entry).and_then(|rare| rare.master.as_ref()).map(to_guest::tuple))
+    }
+
+    fn zones(&mut self, entry: u32) -> wasmtime::Result<Option<(u16, u16)>> {
+        let Some(flow) = self.flow(entry) else { return Ok(None) };
+        let Some(zones) = flow.rare.as_ref().map(|rare| rare.zones) else { return Ok(None) };
+        if zones.original.is_none() && zones.reply.is_none() {
+            return Ok(None);
+        }
+        Ok(Some((zones.original.unwrap_or(flow.zone).0, zones.reply.unwrap_or(flow.zone).0)))
+    }
+
+    fn attribute(&mut self, entry: u32, number: u16) -> wasmtime::Result<Option<Vec<u8>>> {
+        let unknown = self.rare(entry).and_then(|rare| rare.unknown.iter().find(|one| one.number == number));
+        Ok(unknown.map(|attribute| attribute.payload.clone()))
+    }
+
+    fn get(&mut self, key: details::FlowKey) -> wasmtime::Result<Option<details::Flow>> {
+        // A key that is out of range names no entry.
+        let Ok(key) = from_guest::key(key) else { return Ok(None) };
+        Ok(self.host().get(&key).as_ref().map(to_guest::row))
+    }
+}
+
+impl sets::Host for State {
+    fn lookup(
+        &mut self,
+        set: String,
+        addresses: Vec<types::IpAddress>,
+    ) -> wasmtime::Result<Result<Vec<Option<String>>, String>> {
+        self.pass(set.len().saturating_add(size_of_val(addresses.as_slice())))?;
+        let addresses: Vec<IpAddr> = addresses.into_iter().map(from_guest::address).collect();
+        Ok(self.host().lookup(&SetName(set), &addresses))
+    }
+}
+
+impl table::Host for State {
+    fn read(&mut self) -> wasmtime::Result<Option<table::Statistics>> {
+        Ok(self.host().table().map(to_guest::statistics))
+    }
+}
+
+impl memory::Host for State {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.pass(key.len())?;
+        Ok(self.host().memory_get(&key))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        self.pass(key.len().saturating_add(value.len()))?;
+        Ok(self.host().memory_set(&key, value))
+    }
+
+    fn remove(&mut self, key: String) -> wasmtime::Result<()> {
+        self.pass(key.len())?;
+        self.host().memory_remove(&key);
+        Ok(())
+    }
+
+    fn keys(&mut self, beginning: String) -> wasmtime::Result<Vec<String>> {
+        self.pass(beginning.len())?;
+        Ok(self.host().memory_keys(&beginning))
+    }
+}

@@ -1,0 +1,163 @@
+//! `ctwarden:policy@0.1`: the adapter between that line's types and the model.
+//!
+//! Everything that depends on the line is in this folder, so that a later line is another folder and this one stays as it
+//! is.
+
+mod from_guest;
+mod imports;
+mod to_guest;
+
+use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Timestamp, Verdict};
+use wasmtime::Store;
+use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
+
+use self::bindings::exports::ctwarden::policy::{expectations, policy};
+use crate::fault::Stop;
+use crate::line::{Configured, Line, Policy};
+use crate::state::State;
+
+/// What wasmtime makes of the WIT.
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../../wit/v0.1",
+        world: "ctwarden:policy/plugin-with-expectations",
+        imports: { default: trappable },
+    });
+}
+
+/// This line.
+pub(crate) const LINE: Line = Line {
+    version: "0.1.0",
+    imports: &[
+        "ctwarden:policy/details",
+        "ctwarden:policy/memory",
+        "ctwarden:policy/sets",
+        "ctwarden:policy/table",
+        "ctwarden:policy/types",
+    ],
+    policy: "ctwarden:policy/policy",
+    expectations: "ctwarden:policy/expectations",
+    link,
+    check,
+    bind,
+};
+
+const EXPECTATIONS: &str = "ctwarden:policy/expectations@0.1.0";
+
+fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use self::bindings::ctwarden::policy::{details, memory, sets, table, types};
+
+    details::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    memory::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    sets::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    table::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    types::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    Ok(())
+}
+
+fn check(ready: &InstancePre<State>) -> wasmtime::Result<()> {
+    policy::GuestIndices::new(ready)?;
+    if ready.component().get_export_index(None, EXPECTATIONS).is_some() {
+        expectations::GuestIndices::new(ready)?;
+    }
+    Ok(())
+}
+
+fn bind(
+    ready: &InstancePre<State>,
+    instance: &Instance,
+    store: &mut Store<State>,
+) -> wasmtime::Result<Box<dyn Policy>> {
+    let policy = policy::GuestIndices::new(ready)?.load(&mut *store, instance)?;
+    let expectations = if ready.component().get_export_index(None, EXPECTATIONS).is_some() {
+        Some(expectations::GuestIndices::new(ready)?.load(&mut *store, instance)?)
+    } else {
+        None
+    };
+    let batch = policy::Batch { cause: policy::Cause::Events, now: 0, missed: 0, flows: Vec::new() };
+    Ok(Box::new(Exports { policy, expectations, batch }))
+}
+
+/// The functions of one instance.
+struct Exports {
+    policy: policy::Guest,
+    expectations: Option<expectations::Guest>,
+    /// Kept for its memory.
+    batch: policy::Batch,
+}
+
+impl Policy for Exports {
+    fn describe(&mut self, store: &mut Store<State>) -> wasmtime::Result<Descriptor> {
+        Ok(from_guest::descriptor(self.policy.call_describe(store)?))
+    }
+
+    fn configure(&mut self, store: &mut Store<State>, json: &str) -> wasmtime::Result<Configured> {
+        Ok(match self.policy.call_configure(store, json)? {
+            Ok(subscription) => match from_guest::subscription(subscription) {
+                Ok(subscription) => Configured::Subscribed(subscription),
+                Err(malformed) => Configured::Malformed(malformed),
+            },
+            Err(reason) => Configured::Refused(reason),
+        })
+    }
+
+    fn judge(&mut self, store: &mut Store<State>, batch: &Batch) -> wasmtime::Result<Vec<Verdict>> {
+        self.batch.cause = to_guest::cause(batch.cause);
+        self.batch.now = batch.now.0;
+        self.batch.missed = batch.missed;
+        self.batch.flows.clear();
+        self.batch.flows.extend(batch.entries.iter().map(to_guest::event));
+        let verdicts = self.policy.call_judge(&mut *store, &self.batch)?;
+        answer(store, verdicts)
+    }
+
+    fn tick(&mut self, store: &mut Store<State>, now: Timestamp) -> wasmtime::Result<Vec<Verdict>> {
+        let verdicts = self.policy.call_tick(&mut *store, now.0)?;
+        answer(store, verdicts)
+    }
+
+    fn message(
+        &mut self,
+        store: &mut Store<State>,
+        now: Timestamp,
+        text: &str,
+    ) -> wasmtime::Result<Result<Reply, String>> {
+        Ok(match self.policy.call_message(&mut *store, now.0, text)? {
+            Ok(reply) => {
+                let limit = store.data().limits().output_bytes_per_call;
+                Stop::if_over("bytes of reply", reply.text.len(), limit)?;
+                Ok(Reply { text: reply.text, verdicts: answer(store, reply.verdicts)? })
+            }
+            Err(reason) => Err(reason),
+        })
+    }
+
+    fn stop(&mut self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        self.policy.call_stop(store)
+    }
+
+    fn judge_expectations(
+        &mut self,
+        store: &mut Store<State>,
+        batch: &ExpectationBatch,
+    ) -> wasmtime::Result<Vec<Verdict>> {
+        let Some(exports) = &self.expectations else { return Ok(Vec::new()) };
+        let batch = expectations::ExpectationBatch {
+            cause: to_guest::cause(batch.cause),
+            now: batch.now.0,
+            missed: batch.missed,
+            expectations: batch.events.iter().map(to_guest::expectation).collect(),
+        };
+        let verdicts = exports.call_judge_expectations(&mut *store, &batch)?;
+        answer(store, verdicts)
+    }
+}
+
+/// The answer of a call, unless it is too large.
+fn answer(store: &Store<State>, verdicts: Vec<policy::Verdict>) -> wasmtime::Result<Vec<Verdict>> {
+    let limits = store.data().limits();
+    Stop::if_over("verdicts", verdicts.len(), limits.verdicts_per_call)?;
+    let bytes = verdicts.iter().map(from_guest::text_bytes).fold(0, usize::saturating_add);
+    Stop::if_over("bytes of text and lists", bytes, limits.output_bytes_per_call)?;
+    Ok(verdicts.into_iter().map(from_guest::verdict).collect())
+}

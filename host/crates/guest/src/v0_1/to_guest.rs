@@ -1,0 +1,113 @@
+//! The model's values as the plugin gets them.
+//!
+//! An event becomes a flat record of numbers: it is copied into the plugin's memory a million times a sweep.
+
+use std::net::IpAddr;
+
+use ctwarden_model::{Cause, Counters, Event, EventKind, ExpectationEvent, Flow, Layer4, TableStatistics, Tuple};
+
+use super::bindings::ctwarden::policy::table::Statistics;
+use super::bindings::ctwarden::policy::types;
+use super::bindings::exports::ctwarden::policy::{expectations, policy};
+
+pub(super) const fn cause(cause: Cause) -> policy::Cause {
+    match cause {
+        Cause::Events => policy::Cause::Events,
+        Cause::SweepBegin => policy::Cause::SweepBegin,
+        Cause::SweepRows => policy::Cause::SweepRows,
+        Cause::SweepComplete => policy::Cause::SweepComplete,
+        Cause::SweepInterrupted => policy::Cause::SweepInterrupted,
+        Cause::Gap => policy::Cause::Gap,
+        Cause::SetChanged => policy::Cause::SetChanged,
+    }
+}
+
+const fn kind(kind: EventKind) -> types::Kind {
+    match kind {
+        EventKind::Row => types::Kind::Row,
+        EventKind::New => types::Kind::New,
+        EventKind::Update => types::Kind::Update,
+        EventKind::Destroy => types::Kind::Destroy,
+    }
+}
+
+const fn address(address: IpAddr) -> types::IpAddress {
+    match address {
+        IpAddr::V4(address) => types::IpAddress::Ipv4(address.to_bits()),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            types::IpAddress::Ipv6(((bits >> 64) as u64, bits as u64))
+        }
+    }
+}
+
+pub(super) const fn tuple(tuple: &Tuple) -> types::Endpoints {
+    let (src_port, dst_port) = match tuple.layer4 {
+        Layer4::None => (0, 0),
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (src, dst),
+        Layer4::Icmp { id, kind, code } => (id, u16::from_be_bytes([kind, code])),
+    };
+    types::Endpoints { src: address(tuple.src), dst: address(tuple.dst), src_port, dst_port }
+}
+
+const fn counters(counters: Counters) -> types::Counters {
+    types::Counters { packets: counters.packets, bytes: counters.bytes }
+}
+
+pub(super) fn event(event: &Event) -> types::Flow {
+    flow(kind(event.kind), event.by_us, &event.flow)
+}
+
+/// The answer of a request for an entry: a row that nobody's change caused.
+pub(super) fn row(row: &Flow) -> types::Flow {
+    flow(types::Kind::Row, false, row)
+}
+
+fn flow(kind: types::Kind, by_us: bool, flow: &Flow) -> types::Flow {
+    types::Flow {
+        kind,
+        by_us,
+        id: flow.id.unwrap_or_default().0,
+        zone: flow.zone.0,
+        protocol: flow.protocol().0,
+        original: tuple(&flow.tuples.original),
+        reply: tuple(&flow.tuples.reply),
+        status: flow.status.map(|status| status.0),
+        state: flow.info.and_then(|info| info.state()),
+        timeout: flow.timeout,
+        mark: flow.mark.map(|mark| mark.0),
+        original_counters: flow.counters.original.map(counters),
+        reply_counters: flow.counters.reply.map(counters),
+        started: flow.started.map(|at| at.0),
+        stopped: flow.stopped.map(|at| at.0),
+    }
+}
+
+pub(super) fn expectation(event: &ExpectationEvent) -> expectations::Expectation {
+    let expectation = &event.expectation;
+    expectations::Expectation {
+        kind: kind(event.kind),
+        id: expectation.id.unwrap_or_default().0,
+        zone: expectation.zone.0,
+        protocol: expectation.tuple.protocol.0,
+        master: tuple(&expectation.master),
+        expected: tuple(&expectation.tuple),
+        mask: tuple(&expectation.mask),
+        timeout: expectation.timeout,
+        flags: expectation.flags,
+        class: expectation.class,
+        helper: expectation.helper.clone(),
+    }
+}
+
+pub(super) const fn statistics(table: TableStatistics) -> Statistics {
+    Statistics {
+        entries: table.entries,
+        maximum: table.maximum,
+        insert_failed: table.insert_failed,
+        dropped: table.dropped,
+        early_dropped: table.early_dropped,
+        clashes: table.clashes,
+        invalid: table.invalid,
+    }
+}

@@ -1,0 +1,147 @@
+//! Waiting: `wasi:io/poll` and the clock that is waited for.
+//!
+//! The only place where a plugin can wait for anything. Its host side ends the wait, and with it the call, when the time
+//! of the call is over; a plugin that sleeps for ever cannot hold its thread.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::io::poll as asynchronous;
+use wasmtime_wasi::p2::bindings::sync::io::poll as synchronous;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+
+use super::Ours;
+use crate::fault::Stop;
+use crate::state::State;
+
+/// The plugin's clock, and when the next thing that it waits for is due.
+pub(crate) struct Waits {
+    origin: Instant,
+    due: Due,
+}
+
+/// The earliest moment of the alarms that were polled and are not over, shared with the alarms.
+#[derive(Clone, Default)]
+struct Due(Arc<Mutex<Option<Instant>>>);
+
+impl Due {
+    /// Also then.
+    fn at(&self, moment: Instant) {
+        let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = Some(due.map_or(moment, |earlier| earlier.min(moment)));
+    }
+
+    fn take(&self) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Waits {
+    pub(crate) fn new() -> Self {
+        Self { origin: Instant::now(), due: Due::default() }
+    }
+
+    /// Nanoseconds since the instance began.
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A moment that is waited for; none: further away than a clock goes.
+struct Alarm {
+    at: Option<Instant>,
+    due: Due,
+}
+
+#[async_trait]
+impl Pollable for Alarm {
+    async fn ready(&mut self) {
+        poll_fn(|_| match self.at {
+            Some(at) if at <= Instant::now() => Poll::Ready(()),
+            Some(at) => {
+                self.due.at(at);
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        })
+        .await;
+    }
+}
+
+/// Drives what is waited for on this thread until it is ready or the call's time is over. Nothing but alarms is ever waited for, so that it
+/// is enough to sleep until the earliest of them.
+fn wait<T>(state: &mut State, ready: impl AsyncFnOnce(&mut State) -> T) -> wasmtime::Result<T> {
+    let due = state.waits.due.clone();
+    let deadline = state.budget().deadline();
+    let mut ready = pin!(ready(state));
+    loop {
+        due.take();
+        if let Poll::Ready(value) = ready.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Ok(value);
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Stop::Stuck.into());
+        }
+        let next = [due.take(), deadline].into_iter().flatten().min();
+        let pause = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
+        std::thread::sleep(pause);
+    }
+}
+
+impl synchronous::Host for Ours<'_> {
+    fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
+        wait(self.0, async |state| asynchronous::Host::poll(&mut state.resources, pollables).await)?
+    }
+}
+
+impl synchronous::HostPollable for Ours<'_> {
+    fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
+        let mut ready = pin!(asynchronous::HostPollable::ready(&mut self.0.resources, pollable));
+        match ready.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        wait(self.0, async |state| asynchronous::HostPollable::block(&mut state.resources, pollable).await)?
+    }
+
+    fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        asynchronous::HostPollable::drop(&mut self.0.resources, pollable)
+    }
+}
+
+impl Ours<'_> {
+    fn alarm(&mut self, after: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let at = Instant::now().checked_add(Duration::from_nanos(after));
+        let due = self.0.waits.due.clone();
+        let alarm = self.0.resources.push(Alarm { at, due })?;
+        subscribe(&mut self.0.resources, alarm)
+    }
+}
+
+impl monotonic_clock::Host for Ours<'_> {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.0.waits.now())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.alarm(when.saturating_sub(self.0.waits.now()))
+    }
+
+    fn subscribe_duration(&mut self, after: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.alarm(after)
+    }
+}
