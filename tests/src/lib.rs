@@ -1,1 +1,38 @@
-//! .
+//! The harness of the end-to-end tests: a world of its own for each test, the real daemon in it, real traffic through it.
+//!
+//! Whether a verdict did what it says only the kernel can tell, so nothing here shares code with the daemon: its binary is
+//! started as a person would start it, and Debian's own `conntrack` and `nft` are asked what became of it. A test begins
+//! with [`Scene::new`] and reads from there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a step of a test that fails is a test that fails, and its message is the panic"
+)]
+
+mod command;
+mod daemon;
+mod namespace;
+mod nftables;
+mod patience;
+mod peer;
+mod privilege;
+mod program;
+mod records;
+mod scene;
+mod traffic;
+mod witness;
+
+pub use command::Said;
+pub use daemon::{Daemon, Ended};
+pub use namespace::Namespace;
+pub use nftables::{Element, counter, elements, load, set_elements};
+pub use patience::{PATIENCE, eventually, stays};
+pub use peer::Peer;
+pub use privilege::skip;
+pub use program::{component, ctwarden};
+pub use records::{Record, Records};
+pub use scene::Scene;
+pub use traffic::{Tcp, Udp, ping};
+pub use witness::{Entry, Way, insert, insert_all, remove, table};

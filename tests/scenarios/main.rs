@@ -1,0 +1,10 @@
+//! Everything that a person would see ctwarden do, seen from outside, on the real kernel.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a step of a test that fails is a test that fails, and its message is the panic"
+)]
+
+mod world;

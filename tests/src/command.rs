@@ -1,0 +1,68 @@
+//! A program that is run to its end, and what it said.
+//!
+//! Tests ask other programs what is so, and a program that could not be run must not look like an answer.
+
+use std::io::Write;
+use std::process::{Command, ExitStatus, Output, Stdio};
+
+/// What a program said.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The command line, for messages.
+    pub command: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// Runs the command with that standard input.
+    #[must_use]
+    pub fn of(mut command: Command, input: &str) -> Self {
+        let line = format!("{command:?}");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {line}: {error}"));
+        // One that does not read its input may close it.
+        let _ = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
+        let Output { status, stdout, stderr } = child.wait_with_output().expect("a child can be waited for");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { command: line, status, out: text(stdout), err: text(stderr) }
+    }
+
+    /// Whether it ended with status 0.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.status.success()
+    }
+
+    /// Its standard output, if it ended with status 0.
+    ///
+    /// # Panics
+    /// Where it did not.
+    #[must_use]
+    pub fn good(self) -> String {
+        assert!(self.is_good(), "{} ended with {}\n{}{}", self.command, self.status, self.out, self.err);
+        self.out
+    }
+
+    /// Its standard error, if it ended with another status than 0.
+    ///
+    /// # Panics
+    /// Where it ended with 0 or by a signal.
+    #[must_use]
+    pub fn failed(self) -> String {
+        let code = self.status.code();
+        assert!(code.is_some_and(|code| code != 0), "{} ended with {}\n{}{}", self.command, self.status, self.out, self.err);
+        self.err
+    }
+}
+
+/// A program with its arguments in one line, separated by blanks.
+pub(crate) fn line(program: &str, arguments: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments.split_whitespace()).env("LC_ALL", "C");
+    command
+}

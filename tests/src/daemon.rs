@@ -1,0 +1,196 @@
+//! The running daemon, as its operator meets it: started with a configuration, asked by its verbs, told by signals.
+//!
+//! It is killed by its own process id when a test fails, and its last words are shown then.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::command::Said;
+use crate::patience::eventually;
+use crate::program::ctwarden;
+use crate::records::{Record, Records};
+use crate::witness::table;
+
+/// A daemon that runs.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    folder: PathBuf,
+    /// What it has written down.
+    pub records: Records,
+}
+
+/// A daemon that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// What it had written down.
+    pub records: Vec<Record>,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Daemon {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let mut daemon = Self::spawn(folder);
+        let control = folder.join("control.sock");
+        eventually("the daemon runs", || {
+            daemon.must_run();
+            control.exists().then(|| daemon.verb("status --json")).filter(Said::is_good)
+        });
+        daemon
+    }
+
+    fn spawn(folder: &Path) -> Self {
+        let output = |name: &str| File::options().create(true).append(true).open(folder.join(name)).expect("the folder is ours");
+        let mut command = ctwarden();
+        command.arg("run").arg("--config").arg(folder.join("ctwarden.toml")).current_dir("/");
+        command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
+        let child = command.spawn().expect("the program can be run");
+        Self { child, folder: folder.to_owned(), records: Records::in_file(folder.join("records.jsonl")) }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard error so far.
+    #[must_use]
+    pub fn err(&self) -> String {
+        fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
+    }
+
+    /// Its standard output so far.
+    #[must_use]
+    pub fn out(&self) -> String {
+        fs::read_to_string(self.folder.join("stdout")).unwrap_or_default()
+    }
+
+    /// A verb with its arguments, separated by blanks, for this daemon.
+    #[must_use]
+    pub fn verb(&self, words: &str) -> Said {
+        Said::of(self.command(words), "")
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = ctwarden();
+        command.args(words.split_whitespace()).arg("--socket").arg(self.folder.join("control.sock"));
+        command
+    }
+
+    /// `ctwarden send PLUGIN MESSAGE`.
+    #[must_use]
+    pub fn send(&self, plugin: &str, message: &str) -> Said {
+        let mut command = self.command("send");
+        command.args([plugin, message]);
+        Said::of(command, "")
+    }
+
+    /// `ctwarden send PLUGIN` with the messages on standard input, one a line.
+    #[must_use]
+    pub fn send_lines(&self, plugin: &str, messages: &str) -> Said {
+        let mut command = self.command("send");
+        command.arg(plugin);
+        Said::of(command, messages)
+    }
+
+    /// `ctwarden status --json`.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.verb("status --json").good()).expect("the status is JSON")
+    }
+
+    /// What the status says of one plugin.
+    #[must_use]
+    pub fn plugin_status(&self, name: &str) -> Value {
+        let status = self.status();
+        let plugins = status["plugins"].as_array().unwrap_or_else(|| panic!("no plugins: {status}"));
+        plugins.iter().find(|plugin| plugin["name"] == name).unwrap_or_else(|| panic!("no {name}: {status}")).clone()
+    }
+
+    /// Waits for a record.
+    pub fn wait_for(&mut self, what: &str, is: impl Fn(&Record) -> bool) -> Record {
+        self.wait_for_many(what, 1, is).remove(0)
+    }
+
+    /// Waits for so many such records, at least.
+    pub fn wait_for_many(&mut self, what: &str, count: usize, is: impl Fn(&Record) -> bool) -> Vec<Record> {
+        eventually(what, || {
+            self.must_run();
+            Some(self.records.which(&is)).filter(|found| found.len() >= count)
+        })
+    }
+
+    /// Tells it to read its configuration anew and waits until it has said what came of it; none: it was taken, else why
+    /// not.
+    pub fn reload(&mut self) -> Option<String> {
+        let is = |record: &Record| record.is_notice("reloaded") || record.is_notice("reload-failed");
+        let before = self.records.which(is).len();
+        self.signal(Signal::SIGHUP);
+        let said = self.wait_for_many("the reload", before + 1, is).remove(before);
+        if said.is_notice("reloaded") { None } else { Some(said.text("text").expect("a failure says why").to_owned()) }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(id), signal).expect("the daemon is ours");
+    }
+
+    /// Asks it to end, in order.
+    pub fn ask_to_stop(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Asks it to end and waits.
+    ///
+    /// # Panics
+    /// Where it does not end with status 0, or the last record is not that of its end.
+    #[must_use]
+    pub fn stop(self) -> Ended {
+        self.ask_to_stop();
+        let ended = self.wait_for_end();
+        assert!(ended.status.success(), "ended with {}\n{}", ended.status, ended.err);
+        assert_eq!(ended.records.iter().filter(|record| record.is_notice("stopping")).count(), 1, "{:?}", ended.records.last());
+        ended
+    }
+
+    /// Waits until it has ended by itself.
+    #[must_use]
+    pub fn wait_for_end(mut self) -> Ended {
+        let status = eventually("the daemon ends", || self.child.try_wait().expect("a child can be waited for"));
+        Ended { status, records: self.records.all(), err: self.err() }
+    }
+
+    fn must_run(&mut self) {
+        let ended = self.child.try_wait().expect("a child can be waited for");
+        assert!(ended.is_none(), "the daemon ended with {}\n{}", ended.map_or_else(String::new, |s| s.to_string()), self.err());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- standard error of the daemon\n{}", self.err());
+            let records = self.records.all();
+            eprintln!("--- its last records of {}", records.len());
+            for record in records.iter().rev().take(40).rev() {
+                eprintln!("{}", record.0);
+            }
+            eprintln!("--- the kernel's table");
+            for entry in table().iter().take(40) {
+                eprintln!("{}", entry.line);
+            }
+        }
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,58 @@
+//! A network namespace for one test: the calling thread moves into it and comes back when it is dropped.
+//!
+//! Tests run as threads of one process, and a network namespace belongs to a thread; whatever the test starts inherits it.
+//! So tests neither see each other nor the machine's own network.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::command::{Said, line};
+use crate::nftables::load;
+
+/// The thread's own namespace while this lives.
+#[derive(Debug)]
+pub struct Namespace {
+    before: File,
+}
+
+impl Namespace {
+    /// A new namespace with its loopback up; none where this process may not make one.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn enter() -> Result<Self, String> {
+        let before = File::open("/proc/thread-self/ns/net").map_err(|error| format!("no network namespaces here: {error}"))?;
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| match error {
+            Errno::EPERM => "only root can make a network namespace; run the tests as root".to_owned(),
+            other => format!("the kernel makes no network namespace: {other}"),
+        })?;
+        let namespace = Self { before };
+        ip("link set lo up");
+        Ok(namespace)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        setns(&self.before, CloneFlags::CLONE_NEWNET).expect("the way back is open");
+    }
+}
+
+/// Runs `ip` with these arguments in the thread's namespace.
+pub(crate) fn ip(arguments: &str) {
+    let _ = Said::of(line("ip", arguments), "").good();
+}
+
+/// Conntrack is off in a namespace until a rule there uses it.
+pub(crate) fn switch_conntrack_on() {
+    load("table inet watch { chain out { type filter hook output priority 0; ct state invalid counter; }; }");
+}
+
+/// Sets a switch of the thread's namespace; a path below `/proc/sys/net`.
+pub(crate) fn set(switch: &str, value: u32) {
+    let path = Path::new("/proc/sys/net").join(switch);
+    fs::write(&path, value.to_string()).unwrap_or_else(|error| panic!("cannot set {}: {error}", path.display()));
+}

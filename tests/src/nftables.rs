@@ -1,0 +1,74 @@
+//! nftables rules, and what its sets and counters hold, asked of `nft`.
+//!
+//! Sets are where a block ends up, and counters see what no listing shows: whether a packet of a flow met a rule.
+
+use std::net::IpAddr;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::Said;
+
+/// An element of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Address, or first address of the network.
+    pub address: IpAddr,
+    /// Length of the prefix.
+    pub length: u8,
+    /// Seconds of life that it was given.
+    pub lifetime: Option<u64>,
+}
+
+/// Loads a ruleset, as `nft -f` reads it.
+pub fn load(ruleset: &str) {
+    // Within braces nft wants a line's end or a semicolon before the closing one.
+    let mut command = Command::new("nft");
+    command.args(["-f", "-"]);
+    let _ = Said::of(command, &format!("{}\n", ruleset.replace('}', "\n}"))).good();
+}
+
+fn list(arguments: &[&str]) -> Value {
+    let mut command = Command::new("nft");
+    command.args(["-j", "list"]).args(arguments);
+    serde_json::from_str(&Said::of(command, "").good()).expect("nft writes JSON")
+}
+
+fn member<'a>(answer: &'a Value, name: &str) -> &'a Value {
+    let items = answer["nftables"].as_array().expect("nft lists under one name");
+    items.iter().find_map(|item| item.get(name)).unwrap_or_else(|| panic!("no {name} in {answer}"))
+}
+
+/// What is in a set: family, table and name of it.
+#[must_use]
+pub fn elements(set: &str) -> Vec<Element> {
+    let answer = list(&[&["set"], set.split(' ').collect::<Vec<_>>().as_slice()].concat());
+    set_elements(member(&answer, "set"))
+}
+
+/// The elements of a set as `nft -j` writes it.
+#[must_use]
+pub fn set_elements(set: &Value) -> Vec<Element> {
+    set["elem"].as_array().into_iter().flatten().map(element).collect()
+}
+
+fn element(written: &Value) -> Element {
+    let (value, lifetime) = match written.get("elem") {
+        Some(elem) => (&elem["val"], elem["timeout"].as_u64()),
+        None => (written, None),
+    };
+    let (address, length) = match value.get("prefix") {
+        Some(prefix) => (&prefix["addr"], prefix["len"].as_u64()),
+        None => (value, None),
+    };
+    let address: IpAddr = address.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{written}"));
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    Element { address, length: u8::try_from(length.unwrap_or(whole)).expect("a prefix length"), lifetime }
+}
+
+/// Packets that a named counter has counted: family, table and name of it.
+#[must_use]
+pub fn counter(name: &str) -> u64 {
+    let answer = list(&[&["counter"], name.split(' ').collect::<Vec<_>>().as_slice()].concat());
+    member(&answer, "counter")["packets"].as_u64().expect("a counter counts packets")
+}

@@ -1,0 +1,97 @@
+//! The daemon's records, as they are read from its file: one JSON object a line.
+//!
+//! Scenarios ask about them in words (whose, which action, which outcome), so that a change of the format is met here.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record(pub Value);
+
+impl Record {
+    /// A text of the record.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0[name].as_str()
+    }
+
+    /// Whether it is about a verdict.
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
+        self.text("record") == Some("verdict")
+    }
+
+    /// Whether it is about a verdict of that action with that outcome.
+    #[must_use]
+    pub fn came(&self, action: &str, outcome: &str) -> bool {
+        self.is_verdict() && self.text("action") == Some(action) && self.text("outcome") == Some(outcome)
+    }
+
+    /// Whether it is that notice.
+    #[must_use]
+    pub fn is_notice(&self, name: &str) -> bool {
+        self.text("record") == Some("notice") && self.text("notice") == Some(name)
+    }
+
+    /// Whether it is a fault of that plugin.
+    #[must_use]
+    pub fn is_fault(&self, plugin: &str) -> bool {
+        self.text("record") == Some("fault") && self.is_of(plugin)
+    }
+
+    /// Whether it is of that plugin.
+    #[must_use]
+    pub fn is_of(&self, plugin: &str) -> bool {
+        self.text("plugin") == Some(plugin)
+    }
+
+    /// Whether the flow that it is about has that port in its original direction.
+    #[must_use]
+    pub fn has_port(&self, port: u16) -> bool {
+        ["src_port", "dst_port"].iter().any(|name| self.0["flow"][name] == port)
+    }
+
+    /// A number within it, by the names on the way.
+    #[must_use]
+    pub fn number(&self, way: &[&str]) -> Option<u64> {
+        way.iter().fold(&self.0, |value, name| &value[name]).as_u64()
+    }
+}
+
+/// The file of records.
+#[derive(Clone, Debug)]
+pub struct Records {
+    file: PathBuf,
+}
+
+impl Records {
+    pub(crate) const fn in_file(file: PathBuf) -> Self {
+        Self { file }
+    }
+
+    /// All complete lines so far.
+    ///
+    /// # Panics
+    /// Where a line is no JSON object with a time and a kind.
+    #[must_use]
+    pub fn all(&self) -> Vec<Record> {
+        let Ok(text) = fs::read_to_string(&self.file) else { return Vec::new() };
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete.lines().map(read).collect()
+    }
+
+    /// Those that are so.
+    #[must_use]
+    pub fn which(&self, is: impl Fn(&Record) -> bool) -> Vec<Record> {
+        self.all().into_iter().filter(|record| is(record)).collect()
+    }
+}
+
+fn read(line: &str) -> Record {
+    let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("no JSON: {error}: {line}"));
+    assert!(value["time"].is_string() && value["record"].is_string(), "no record: {line}");
+    Record(value)
+}

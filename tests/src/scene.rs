@@ -1,0 +1,130 @@
+//! A test's world: a network namespace with conntrack switched on, and a private folder with a configuration.
+//!
+//! A scenario sets the scene, starts the daemon in it and looks at what happens; all of it is gone when it is dropped.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::command::Said;
+use crate::daemon::Daemon;
+use crate::namespace::{Namespace, ip, set, switch_conntrack_on};
+use crate::privilege::skip;
+use crate::program::{component, ctwarden};
+
+/// The folder is dropped before the namespace is left; the fields' order says so.
+#[derive(Debug)]
+pub struct Scene {
+    folder: TempDir,
+    _namespace: Namespace,
+}
+
+impl Scene {
+    /// A world of its own for the calling test, with 2001:db8::1 and 2001:db8::2 beside 127.0.0.0/8 on its loopback, and
+    /// with accounting; none where this process may not make one, which is then said.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let namespace = match Namespace::enter() {
+            Ok(namespace) => namespace,
+            Err(reason) => {
+                skip(&reason);
+                return None;
+            }
+        };
+        for address in ["2001:db8::1", "2001:db8::2"] {
+            ip(&format!("addr add {address}/128 dev lo nodad"));
+        }
+        switch_conntrack_on();
+        set("netfilter/nf_conntrack_acct", 1);
+        let folder = tempfile::Builder::new().prefix("ctwarden-").tempdir().expect("a private folder can be made");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("the folder is ours");
+        Some(Self { folder, _namespace: namespace })
+    }
+
+    /// A path in the private folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into the private folder.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).expect("the folder can be written to");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is ours");
+        path
+    }
+
+    /// Sets a switch of the namespace: a path below `/proc/sys/net`.
+    pub fn set(&self, switch: &str, value: u32) {
+        set(switch, value);
+    }
+
+    /// Runs `ip` in the namespace.
+    pub fn ip(&self, arguments: &str) {
+        ip(arguments);
+    }
+
+    /// Where the configuration is.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.path("ctwarden.toml")
+    }
+
+    /// The control socket.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.path("control.sock")
+    }
+
+    /// Writes the configuration: everything but `[daemon]`. Each component that a `path = "NAME.wasm"` names is put beside
+    /// it unless a file of that name is there.
+    pub fn configure(&self, text: &str) -> PathBuf {
+        self.configure_daemon("", text)
+    }
+
+    /// The same with more keys of `[daemon]`.
+    pub fn configure_daemon(&self, daemon: &str, text: &str) -> PathBuf {
+        for name in text.lines().filter_map(component_of) {
+            if !self.path(&format!("{name}.wasm")).exists() {
+                self.write(&format!("{name}.wasm"), fs::read(component(name)).expect("components can be read"));
+            }
+        }
+        let folder = self.folder.path().display();
+        let own = format!(
+            "[daemon]\ncontrol = \"{folder}/control.sock\"\nstate = \"{folder}/state\"\nrecords = \"{folder}/records.jsonl\"\n"
+        );
+        self.write("ctwarden.toml", format!("{own}{daemon}\n{text}"))
+    }
+
+    /// Starts the daemon with that configuration and waits until it runs.
+    #[must_use]
+    pub fn start(&self, text: &str) -> Daemon {
+        self.configure(text);
+        self.start_again()
+    }
+
+    /// Starts the daemon with the configuration that is there.
+    #[must_use]
+    pub fn start_again(&self) -> Daemon {
+        Daemon::start(self.folder.path())
+    }
+
+    /// Runs a verb of the program to its end: its name and arguments, separated by blanks, then `--config` with the
+    /// configuration's path.
+    #[must_use]
+    pub fn verb(&self, words: &str) -> Said {
+        let mut command = ctwarden();
+        command.args(words.split_whitespace()).arg("--config").arg(self.configuration());
+        Said::of(command, "")
+    }
+}
+
+/// NAME of a line `path = "NAME.wasm"`.
+fn component_of(line: &str) -> Option<&str> {
+    let name = line.trim().strip_prefix("path")?.trim_start().strip_prefix('=')?.trim().strip_prefix('"')?;
+    let name = name.strip_suffix(".wasm\"")?;
+    Path::new(name).file_name().is_some_and(|file| file == name).then_some(name)
+}

@@ -1,0 +1,179 @@
+//! Real traffic: TCP, UDP and ICMP between addresses of the thread's namespace, or of several.
+//!
+//! Entries made by `conntrack -I` show what is done to the table; only packets show what is done to a connection.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::patience::PATIENCE;
+
+/// How long a packet that arrives at all may take.
+const ARRIVAL: Duration = Duration::from_secs(5);
+/// How long to wait for one that should not.
+const ABSENCE: Duration = Duration::from_millis(300);
+
+fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(address.parse().unwrap_or_else(|_| panic!("{address} is no address")), port)
+}
+
+/// An established TCP connection, both ends in hand.
+#[derive(Debug)]
+pub struct Tcp {
+    /// The end that connected.
+    pub client: TcpStream,
+    /// The end that accepted.
+    pub server: TcpStream,
+}
+
+impl Tcp {
+    /// Connects from one address to a port of another, both of the thread's namespace.
+    #[must_use]
+    pub fn connect(from: &str, to: &str, port: u16) -> Self {
+        Self::to(&Self::listen(to, port), from, to, port)
+    }
+
+    /// A listening socket in the thread's namespace.
+    #[must_use]
+    pub fn listen(address: &str, port: u16) -> TcpListener {
+        let local = at(address, port);
+        let socket = Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP)).expect("a socket");
+        socket.set_reuse_address(true).expect("a new socket can be set up");
+        socket.bind(&local.into()).unwrap_or_else(|error| panic!("cannot listen at {local}: {error}"));
+        socket.listen(64).expect("a bound socket can listen");
+        socket.into()
+    }
+
+    /// Connects to a listening socket; several connections may share it.
+    #[must_use]
+    pub fn to(listener: &TcpListener, from: &str, to: &str, port: u16) -> Self {
+        let client = Self::dial(from, to, port).unwrap_or_else(|error| panic!("no connection from {from} to {to}: {error}"));
+        let (server, _) = listener.accept().expect("who is connected was accepted");
+        Self { client, server }
+    }
+
+    /// Connects from an address, or says why not.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn dial(from: &str, to: &str, port: u16) -> std::io::Result<TcpStream> {
+        let remote = at(to, port);
+        let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
+        socket.bind(&at(from, 0).into())?;
+        socket.connect_timeout(&remote.into(), ARRIVAL)?;
+        Ok(socket.into())
+    }
+
+    /// The client's port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.client.local_addr().expect("a connection has an address").port()
+    }
+
+    /// Whether a word gets from the client to the server and another one back.
+    #[must_use]
+    pub fn works(&mut self) -> bool {
+        Self::passes(&mut self.client, &mut self.server, ARRIVAL) && Self::passes(&mut self.server, &mut self.client, ARRIVAL)
+    }
+
+    /// Whether nothing gets through any more, in either direction.
+    #[must_use]
+    pub fn is_dead(&mut self) -> bool {
+        !Self::passes(&mut self.client, &mut self.server, ABSENCE) && !Self::passes(&mut self.server, &mut self.client, ABSENCE)
+    }
+
+    fn passes(from: &mut TcpStream, to: &mut TcpStream, within: Duration) -> bool {
+        if from.write_all(b"!").is_err() {
+            return false;
+        }
+        to.set_read_timeout(Some(within)).expect("a timeout can be set");
+        matches!(to.read(&mut [0; 64]), Ok(1..))
+    }
+}
+
+/// Two UDP sockets that know each other.
+#[derive(Debug)]
+pub struct Udp {
+    /// Who speaks first.
+    pub client: UdpSocket,
+    /// Who answers.
+    pub server: UdpSocket,
+}
+
+impl Udp {
+    /// Sockets at two addresses, the second at that port; nothing is sent yet.
+    #[must_use]
+    pub fn between(from: &str, to: &str, port: u16) -> Self {
+        let client = UdpSocket::bind(at(from, 0)).expect("a free port");
+        let server = UdpSocket::bind(at(to, port)).unwrap_or_else(|error| panic!("cannot use port {port} of {to}: {error}"));
+        client.connect(at(to, port)).expect("an address can be connected to");
+        server.connect(client.local_addr().expect("a bound socket has an address")).expect("an address can be connected to");
+        Self { client, server }
+    }
+
+    /// The client's port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.client.local_addr().expect("a bound socket has an address").port()
+    }
+
+    /// Whether a datagram gets to the server and another one back.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        [(&self.client, &self.server), (&self.server, &self.client)].into_iter().all(|(from, to)| {
+            to.set_read_timeout(Some(ARRIVAL)).expect("a timeout can be set");
+            from.send(b"?").is_ok() && to.recv(&mut [0; 64]).is_ok()
+        })
+    }
+
+    /// Sends one datagram to each of many ports of an address: as many new flows. Nobody has to listen there.
+    pub fn flood(from: &str, to: &str, ports: impl Iterator<Item = u16>) {
+        let socket = UdpSocket::bind(at(from, 0)).expect("a free port");
+        for port in ports {
+            let end = Instant::now() + PATIENCE;
+            // A port nobody listens at answers with an ICMP error, which the next send reports once.
+            while let Err(error) = socket.send_to(b"*", at(to, port)) {
+                let known = matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::WouldBlock | ErrorKind::OutOfMemory);
+                assert!(known && Instant::now() < end, "cannot send to port {port}: {error}");
+            }
+        }
+    }
+}
+
+/// Sends an ICMP or ICMPv6 echo request with that identifier and waits for the reply.
+#[must_use]
+pub fn ping(from: &str, to: &str, id: u16) -> bool {
+    let remote = at(to, 0);
+    let (protocol, request, reply) = match remote.ip() {
+        IpAddr::V4(_) => (Protocol::ICMPV4, 8, 0),
+        IpAddr::V6(_) => (Protocol::ICMPV6, 128, 129),
+    };
+    let socket = Socket::new(Domain::for_address(remote), Type::RAW, Some(protocol)).expect("root may use raw sockets");
+    socket.bind(&at(from, 0).into()).expect("the address is ours");
+    let [high, low] = id.to_be_bytes();
+    // Type, code, checksum, identifier, sequence number (RFC 792; RFC 4443, where the kernel fills the checksum in).
+    let mut echo = [request, 0, 0, 0, high, low, 0, 1];
+    if remote.is_ipv4() {
+        let sum = echo.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum::<u32>();
+        let folded = (sum & 0xffff) + (sum >> 16);
+        let checksum = u16::try_from(!folded & 0xffff).expect("16 bits");
+        echo[2..4].copy_from_slice(&checksum.to_be_bytes());
+    }
+    socket.send_to(&echo, &remote.into()).expect("a request can be sent");
+    let end = Instant::now() + ARRIVAL;
+    let mut socket = socket;
+    socket.set_read_timeout(Some(ARRIVAL)).expect("a timeout can be set");
+    let mut packet = [0; 256];
+    while Instant::now() < end {
+        let Ok(length) = socket.read(&mut packet) else { return false };
+        // A raw IPv4 socket gives the IP header as well (raw(7)); its length is in its first byte.
+        let skip = if remote.is_ipv4() { usize::from(packet[0] & 0xf) * 4 } else { 0 };
+        let icmp = packet.get(skip..length).unwrap_or_default();
+        if icmp.first() == Some(&reply) && icmp.get(4..6) == Some(&[high, low]) {
+            return true;
+        }
+    }
+    false
+}
