@@ -130,7 +130,7 @@ fn make(progress: &Progress, place: &Path) -> Result<()> {
     let named = libc.install(place)?;
     progress.say(&format!("guest toolchain 3/6: wasi-libc {}", libc.version));
 
-    let linker = linker::install(&apt, packages.llvm(), &named, &work, place)?;
+    let linker = linker::install(progress, &apt, packages.llvm(), &named, &work, place)?;
     progress.say(&format!("guest toolchain 4/6: {linker}"));
 
     progress.say(&format!("guest toolchain 5/6: building the standard library of {compiler}"));

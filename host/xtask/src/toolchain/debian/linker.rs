@@ -10,18 +10,29 @@ use anyhow::{Context, Result};
 use super::apt::{self, Apt};
 use super::write_wrapper;
 use crate::process;
+use crate::progress::Progress;
 use crate::toolchain::bare_cargo;
+
+/// The one that comes with Rust 1.95.
+const VERSION: &str = "0.5.21";
 
 /// Puts both linkers into `place` and returns what the outer one calls itself; it links the libraries, whose paths are
 /// relative to `place`, into everything.
-pub(super) fn install(apt: &Apt, llvm: &str, libraries: &[PathBuf], work: &Path, place: &Path) -> Result<String> {
+pub(super) fn install(
+    progress: &Progress,
+    apt: &Apt,
+    llvm: &str,
+    libraries: &[PathBuf],
+    work: &Path,
+    place: &Path,
+) -> Result<String> {
     for package in apt.download(&[format!("lld-{llvm}")], &work.join("linker"))? {
         apt::unpack(&package, place)?;
     }
     let outer = place.join("usr").join("bin").join("wasm-component-ld");
     match of_this_rust()? {
         Some(own) => fs::copy(own, &outer).map(drop)?,
-        None => from_registry(work, &outer)?,
+        None => from_registry(progress, work, &outer)?,
     }
     // The arguments of rustc come first: it begins with `-flavor`, which is refused anywhere else.
     let mut last = format!(" --wasm-ld-path \"$here/usr/bin/wasm-ld-{llvm}\"");
@@ -42,10 +53,11 @@ fn of_this_rust() -> Result<Option<PathBuf>> {
 }
 
 /// For a Rust that was packaged without it.
-fn from_registry(work: &Path, place: &Path) -> Result<()> {
+fn from_registry(progress: &Progress, work: &Path, place: &Path) -> Result<()> {
+    progress.say(&format!("this Rust has no wasm-component-ld: compiling version {VERSION} of it, a minute or two"));
     let root = work.join("wasm-component-ld");
     let mut install = bare_cargo();
-    install.args(["install", "--quiet", "--locked", "wasm-component-ld", "--root"]).arg(&root);
+    install.args(["install", "--quiet", "--locked", "--version", VERSION, "wasm-component-ld", "--root"]).arg(&root);
     process::run(install.arg("--target-dir").arg(root.join("target")))?;
     fs::copy(root.join("bin").join("wasm-component-ld"), place)?;
     Ok(())
