@@ -25,8 +25,10 @@ pub(crate) struct Line {
     /// Whether the interface is whole.
     pub(crate) check: fn(&InstancePre<State>) -> wasmtime::Result<()>,
     /// Finds what the instance exports.
-    pub(crate) bind: fn(&InstancePre<State>, &Instance, &mut Store<State>) -> wasmtime::Result<Box<dyn Policy>>,
+    pub(crate) bind: Bind,
 }
+
+type Bind = fn(&InstancePre<State>, &Instance, &mut Store<State>) -> wasmtime::Result<Box<dyn Policy>>;
 
 impl Line {
     /// Oldest first.

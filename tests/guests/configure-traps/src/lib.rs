@@ -1,0 +1,24 @@
+//! Panics in `configure`.
+//!
+//! It shows that a plugin which fails before its first entry fails as any other.
+
+#[path = "../../plugin.rs"]
+mod plugin;
+
+use plugin::{Provoked, Subscription, Verdict};
+
+/// The plugin.
+pub struct Traps;
+
+impl Provoked for Traps {
+    fn misbehave() -> Vec<Verdict> {
+        Vec::new()
+    }
+
+    #[expect(clippy::panic, reason = "it is what this guest is for")]
+    fn configure(_configuration: &str) -> Result<Subscription, String> {
+        panic!("this configuration was too much")
+    }
+}
+
+plugin::export_plugin!(Traps);

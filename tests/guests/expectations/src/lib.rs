@@ -1,0 +1,90 @@
+//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records the others.
+//!
+//! It shows that expectations reach a plugin that wants them, and what each of their fields becomes.
+
+/// What wit-bindgen makes of the WIT.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:policy/plugin-with-expectations" });
+}
+
+use std::cell::RefCell;
+
+use bindings::exports::ctwarden::policy::expectations::{self, ExpectationBatch};
+use bindings::exports::ctwarden::policy::policy::{
+    self, Action, Batch, Descriptor, Kinds, Reply, Subscription, Target, Verdict, VerdictKinds,
+};
+
+thread_local! {
+    static HELPER: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The plugin.
+pub struct Expectations;
+
+impl policy::Guest for Expectations {
+    fn describe() -> Descriptor {
+        Descriptor {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: "a guest of the tests".to_owned(),
+            configuration_schema: r#"{"type":"string"}"#.to_owned(),
+            wants: VerdictKinds::DELETE | VerdictKinds::LOG,
+        }
+    }
+
+    fn configure(configuration: String) -> Result<Subscription, String> {
+        HELPER.set(configuration.trim_matches('"').to_owned());
+        Ok(Subscription {
+            kinds: Kinds::NEW | Kinds::ROW,
+            filters: Vec::new(),
+            sweep_every: 60,
+            tick_every: 1000,
+            own_changes: true,
+            sets: vec!["banned".to_owned()],
+        })
+    }
+
+    fn judge(_batch: Batch) -> Vec<Verdict> {
+        Vec::new()
+    }
+
+    fn tick(_now: u64) -> Vec<Verdict> {
+        Vec::new()
+    }
+
+    fn message(_now: u64, text: String) -> Result<Reply, String> {
+        Err(format!("{text} is no message for this plugin"))
+    }
+
+    fn stop() {}
+}
+
+impl expectations::Guest for Expectations {
+    fn judge_expectations(batch: ExpectationBatch) -> Vec<Verdict> {
+        let wanted = HELPER.take();
+        let verdicts = (0..)
+            .zip(&batch.expectations)
+            .map(|(index, expectation)| Verdict {
+                target: Target::Entry(index),
+                action: if expectation.helper.as_ref() == Some(&wanted) {
+                    Action::Delete
+                } else {
+                    Action::Log(Vec::new())
+                },
+                code: "expectation".to_owned(),
+                reason: format!("{expectation:?}"),
+            })
+            .collect();
+        HELPER.set(wanted);
+        verdicts
+    }
+}
+
+#[cfg(target_family = "wasm")]
+#[allow(unsafe_code, reason = "the entry points of the canonical ABI, as wit-bindgen generates them")]
+mod exported {
+    use crate::{Expectations, bindings};
+
+    bindings::export!(Expectations with_types_in bindings);
+}

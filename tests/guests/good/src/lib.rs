@@ -1,0 +1,154 @@
+//! Behaves: judges every flow with every kind of verdict in turn, and calls every function of the host.
+//!
+//! The other guests show what goes wrong; this one shows that what is right goes through the wall whole.
+
+#[path = "../../plugin.rs"]
+mod plugin;
+
+use std::cell::RefCell;
+
+use plugin::bindings::ctwarden::policy::types::{FlowKey, IpAddress, Masked, Prefix};
+use plugin::bindings::ctwarden::policy::{details, memory, sets, table};
+use plugin::bindings::exports::ctwarden::policy::policy::{Alert, Block, LabelChange, Unblock};
+use plugin::{
+    Action, Batch, Descriptor, Filter, Flow, Guest, Reply, Selection, Subscription, Target, Verdict, any_flow,
+    descriptor, everything, verdict,
+};
+
+thread_local! {
+    static CONFIGURATION: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The plugin.
+pub struct Good;
+
+const fn key(flow: &Flow) -> FlowKey {
+    FlowKey { id: flow.id, zone: flow.zone, protocol: flow.protocol, original: flow.original }
+}
+
+/// Each kind of verdict once, about the flow of that index.
+fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
+    let entry = || Target::Entry(index);
+    let network = Prefix { address: flow.original.src, length: 24 };
+    let fields = || vec![("name".to_owned(), "value".to_owned())];
+    let filter = Filter { protocols: vec![flow.protocol], either: vec![network], labels: vec![0, 127], ..any_flow() };
+    vec![
+        verdict(Target::Key(key(flow)), Action::Delete, "delete"),
+        verdict(entry(), Action::Mark(Masked { value: 0x10, mask: 0xf0 }), "mark"),
+        verdict(entry(), Action::Labels(LabelChange { set: vec![0, 127], clear: vec![64] }), "labels"),
+        verdict(entry(), Action::Timeout(30), "timeout"),
+        verdict(
+            Target::None,
+            Action::Alert(Alert { severity: 4, title: "title".to_owned(), key: "key".to_owned(), fields: fields() }),
+            "alert",
+        ),
+        verdict(Target::None, Action::Log(fields()), "log"),
+        verdict(Target::None, Action::Block(Block { set: "banned".to_owned(), network, seconds: 60 }), "block"),
+        verdict(Target::None, Action::Unblock(Unblock { set: "banned".to_owned(), network }), "unblock"),
+        verdict(entry(), Action::Protect(5), "protect"),
+        verdict(Target::Matching(Selection { filter, limit: 7 }), Action::Sweep, "sweep"),
+    ]
+}
+
+/// What the host says of a flow, as a line of text.
+fn detail(index: u32, flow: &Flow) -> String {
+    format!(
+        "helper={:?} labels={:?} context={:?} master={:?} zones={:?} attribute={:?} get={:?}",
+        details::helper(index),
+        details::labels(index),
+        details::security_context(index),
+        details::master(index).map(|master| master.dst_port),
+        details::zones(index),
+        details::attribute(index, 99),
+        details::get(key(flow)).map(|whole| (whole.kind, whole.mark)),
+    )
+}
+
+/// An answer to each of the words that a test may send.
+fn answer(text: &str) -> Result<String, String> {
+    match text.split_once(' ').unwrap_or((text, "")) {
+        ("table", _) => Ok(format!("{:?}", table::read())),
+        ("lookup", set) => {
+            let addresses = [IpAddress::Ipv4(0xc000_0201), IpAddress::Ipv6((0x2001_0db8_0000_0000, 1))];
+            sets::lookup(set, &addresses).map(|values| format!("{values:?}"))
+        }
+        ("remember", value) => memory::set("key", value.as_bytes()).map(|()| format!("{:?}", memory::keys("k"))),
+        ("recall", _) => Ok(format!("{:?}", memory::get("key").map(|bytes| bytes.len()))),
+        ("forget", _) => {
+            memory::remove("key");
+            Ok(format!("{:?}", memory::get("key")))
+        }
+        ("fill", _) => {
+            let value = vec![0; 1 << 20];
+            let mut kept = 0;
+            while memory::set("big", &value).is_ok() {
+                kept += 1;
+            }
+            Ok(format!("{kept}"))
+        }
+        // Outside of judge there is no batch.
+        ("detail", _) => Ok(format!("{:?} {:?}", details::helper(0), details::labels(0))),
+        ("configuration", _) => Ok(CONFIGURATION.with_borrow(Clone::clone)),
+        ("say", words) => {
+            println!("{words}");
+            eprint!("{words}");
+            Ok(String::new())
+        }
+        ("clock", _) => Ok(std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+            .to_string()),
+        ("random", _) => {
+            let map: std::collections::HashMap<u8, u8> = (0..10).map(|n| (n, n)).collect();
+            Ok(map.len().to_string())
+        }
+        (other, _) => Err(format!("{other} is nothing that this plugin knows")),
+    }
+}
+
+impl Guest for Good {
+    fn describe() -> Descriptor {
+        Descriptor { configuration_schema: r#"{"type":"object"}"#.to_owned(), ..descriptor() }
+    }
+
+    fn configure(configuration: String) -> Result<Subscription, String> {
+        CONFIGURATION.set(configuration);
+        Ok(everything())
+    }
+
+    /// Marks every flow; with the configuration `"every kind"` it returns each kind of verdict, with `"echo"` it says
+    /// what it was given.
+    fn judge(batch: Batch) -> Vec<Verdict> {
+        let flows = || (0_u32..).zip(&batch.flows);
+        match CONFIGURATION.with_borrow(Clone::clone).as_str() {
+            "\"every kind\"" => flows().flat_map(|(index, flow)| every_kind(index, flow)).collect(),
+            "\"echo\"" => flows()
+                .map(|(index, flow)| Verdict {
+                    target: Target::Entry(index),
+                    action: Action::Log(vec![("detail".to_owned(), detail(index, flow))]),
+                    code: "echo".to_owned(),
+                    reason: format!("{:?} {} {} {flow:?}", batch.cause, batch.now, batch.missed),
+                })
+                .collect(),
+            "\"nothing\"" => Vec::new(),
+            _ => flows()
+                .map(|(index, _)| verdict(Target::Entry(index), Action::Mark(Masked { value: 1, mask: 1 }), "marked"))
+                .collect(),
+        }
+    }
+
+    fn tick(now: u64) -> Vec<Verdict> {
+        vec![Verdict { reason: now.to_string(), ..verdict(Target::None, Action::Log(Vec::new()), "tick") }]
+    }
+
+    fn message(_now: u64, text: String) -> Result<Reply, String> {
+        let verdicts = vec![verdict(Target::None, Action::Sweep, "asked")];
+        answer(&text).map(|text| Reply { text, verdicts })
+    }
+
+    fn stop() {
+        println!("stopped");
+    }
+}
+
+plugin::export_plugin!(Good);

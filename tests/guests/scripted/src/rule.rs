@@ -1,0 +1,90 @@
+//! A rule: when it holds, and what it then wants.
+//!
+//! Words in the order in which a test would say them, so that a scenario reads by itself.
+
+use std::str::FromStr;
+
+use ctwarden_sdk::prelude::*;
+
+use crate::what;
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    when: Vec<When>,
+    what: Vec<String>,
+    remember: Option<String>,
+}
+
+#[derive(Debug, PartialEq)]
+enum When {
+    Kind(Kind),
+    Ours,
+    Protocol(Protocol),
+    Port(u16),
+    Turn(String),
+}
+
+const TURNS: [&str; 6] = ["gap", "sweep-begin", "sweep-complete", "sweep-interrupted", "set-changed", "tick"];
+
+impl FromStr for When {
+    type Err = Refusal;
+
+    fn from_str(word: &str) -> Result<Self, Refusal> {
+        Ok(match word {
+            "new" => Self::Kind(Kind::New),
+            "update" => Self::Kind(Kind::Update),
+            "destroy" => Self::Kind(Kind::Destroy),
+            "row" => Self::Kind(Kind::Row),
+            "ours" => Self::Ours,
+            turn if TURNS.contains(&turn) => Self::Turn(turn.to_owned()),
+            number if number.bytes().all(|b| b.is_ascii_digit()) => Self::Port(number.parse()?),
+            protocol => Self::Protocol(protocol.parse()?),
+        })
+    }
+}
+
+impl FromStr for Rule {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let (when, what) = text.split_once(": ").ok_or("write WHEN: WHAT")?;
+        let when = when.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let (named, what): (Vec<&str>, Vec<&str>) =
+            what.split(';').map(str::trim).partition(|what| what.starts_with("remember "));
+        let remember = named.first().and_then(|what| what.split_whitespace().nth(1)).map(str::to_owned);
+        Ok(Self { when, what: what.into_iter().map(str::to_owned).collect(), remember })
+    }
+}
+
+impl Rule {
+    /// Whether it holds of the entry.
+    pub(crate) fn holds(&self, flow: &Flow<'_>) -> bool {
+        self.when.iter().all(|when| match when {
+            When::Kind(kind) => flow.kind() == *kind,
+            When::Ours => flow.by_us(),
+            When::Protocol(protocol) => flow.protocol() == *protocol,
+            When::Port(port) => [flow.src_port(), flow.dst_port()].contains(&Some(*port)),
+            When::Turn(_) => false,
+        })
+    }
+
+    /// Name under which the flow is to be remembered (`remember NAME`).
+    pub(crate) fn name_of(&self, flow: &Flow<'_>) -> Option<String> {
+        self.remember.as_ref().and_then(|name| what::expanded(name, Some(flow)).ok())
+    }
+
+    /// Whether it is for a turn of that name.
+    pub(crate) fn is_turn(&self, name: &str) -> bool {
+        self.when.iter().any(|when| matches!(when, When::Turn(turn) if turn == name))
+    }
+
+    /// What it wants; words that make no verdict become an alert that says so, which no test expects.
+    pub(crate) fn verdicts(&self, flow: Option<&Flow<'_>>) -> Verdicts {
+        let wanted = |text: &String| {
+            what::verdict(text, flow)
+                .unwrap_or_else(|error| alert(format!("{text}: {}", error.as_str())).because("unreadable", ""))
+        };
+        self.what.iter().map(wanted).collect()
+    }
+}
