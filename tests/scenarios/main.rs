@@ -7,4 +7,14 @@
     reason = "a step of a test that fails is a test that fails, and its message is the panic"
 )]
 
+mod asking;
+mod blocking;
+mod changing;
+mod containing;
+mod deleting;
+mod detailing;
+mod guarding;
+mod losing;
+mod reloading;
+mod starting;
 mod world;

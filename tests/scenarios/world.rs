@@ -15,9 +15,13 @@ fn each_kind_of_traffic_is_an_entry_that_the_witness_reads() {
     assert!(Udp::between("2001:db8::1", "2001:db8::2", 5353).works());
     assert!(ping("127.0.0.1", "127.0.0.2", 77) && ping("2001:db8::1", "2001:db8::2", 78));
     let entries = table();
-    let mut kinds: Vec<(&str, bool)> = entries.iter().map(|e| (e.protocol.as_str(), e.original.src.is_ipv4())).collect();
+    let mut kinds: Vec<(&str, bool)> =
+        entries.iter().map(|e| (e.protocol.as_str(), e.original.src.is_ipv4())).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, [("icmp", true), ("icmpv6", false), ("tcp", false), ("tcp", true), ("udp", false), ("udp", true)]);
+    assert_eq!(
+        kinds,
+        [("icmp", true), ("icmpv6", false), ("tcp", false), ("tcp", true), ("udp", false), ("udp", true)]
+    );
     for entry in &entries {
         assert_eq!((entry.original.src, entry.original.dst), (entry.reply.dst, entry.reply.src), "{}", entry.line);
         assert!(!entry.flags.contains(&"UNREPLIED".to_owned()), "{}", entry.line);
@@ -32,7 +36,9 @@ fn each_kind_of_traffic_is_an_entry_that_the_witness_reads() {
 #[test]
 fn entries_without_traffic_are_made_and_removed() {
     let Some(_scene) = Scene::new() else { return };
-    insert("-p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 80 --state ESTABLISHED -t 900 -u SEEN_REPLY,ASSURED -m 5 -w 7");
+    insert(
+        "-p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 80 --state ESTABLISHED -t 900 -u SEEN_REPLY,ASSURED -m 5 -w 7",
+    );
     insert_all((1..=300).map(|port| format!("-p udp -s 10.0.0.1 -d 10.0.0.2 --sport {port} --dport 53 -t 100")));
     let entries = table();
     assert_eq!(entries.len(), 301);
@@ -58,7 +64,9 @@ fn two_hosts_talk_over_a_cable() {
 #[test]
 fn elements_of_sets_are_read() {
     let Some(_scene) = Scene::new() else { return };
-    load("table inet t { set a { type ipv4_addr; flags interval, timeout; elements = { 10.0.0.0/8 timeout 60s, 192.0.2.1 }; }; }");
+    load(
+        "table inet t { set a { type ipv4_addr; flags interval, timeout; elements = { 10.0.0.0/8 timeout 60s, 192.0.2.1 }; }; }",
+    );
     let found = elements("inet t a");
     let seen: Vec<_> = found.iter().map(|e| (e.address.to_string(), e.length, e.lifetime)).collect();
     assert_eq!(seen, [("10.0.0.0".to_owned(), 8, Some(60)), ("192.0.2.1".to_owned(), 32, None)]);

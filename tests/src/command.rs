@@ -4,6 +4,15 @@
 
 use std::io::Write;
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// One that runs longer will run for ever, and is killed.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What a program said.
 #[derive(Clone, Debug)]
@@ -25,9 +34,19 @@ impl Said {
         let line = format!("{command:?}");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {line}: {error}"));
+        let id = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+        let (over, watched) = channel::<()>();
+        let watch = thread::spawn(move || {
+            if watched.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                // It may have ended just now.
+                let _ = kill(id, Signal::SIGKILL);
+            }
+        });
         // One that does not read its input may close it.
         let _ = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
         let Output { status, stdout, stderr } = child.wait_with_output().expect("a child can be waited for");
+        drop(over);
+        watch.join().expect("the watch has nothing to fail in");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self { command: line, status, out: text(stdout), err: text(stderr) }
     }
@@ -55,7 +74,14 @@ impl Said {
     #[must_use]
     pub fn failed(self) -> String {
         let code = self.status.code();
-        assert!(code.is_some_and(|code| code != 0), "{} ended with {}\n{}{}", self.command, self.status, self.out, self.err);
+        assert!(
+            code.is_some_and(|code| code != 0),
+            "{} ended with {}\n{}{}",
+            self.command,
+            self.status,
+            self.out,
+            self.err
+        );
         self.err
     }
 }

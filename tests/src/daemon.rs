@@ -48,7 +48,8 @@ impl Daemon {
     }
 
     fn spawn(folder: &Path) -> Self {
-        let output = |name: &str| File::options().create(true).append(true).open(folder.join(name)).expect("the folder is ours");
+        let output =
+            |name: &str| File::options().create(true).append(true).open(folder.join(name)).expect("the folder is ours");
         let mut command = ctwarden();
         command.arg("run").arg("--config").arg(folder.join("ctwarden.toml")).current_dir("/");
         command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
@@ -144,6 +145,23 @@ impl Daemon {
         kill(Pid::from_raw(id), signal).expect("the daemon is ours");
     }
 
+    /// Stops its clock: it does nothing until [`Daemon::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+        // The signal is on its way when kill(2) returns; the state says when it has arrived in all threads.
+        eventually("the daemon stands still", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a child has threads");
+            let stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+            let mut stats = threads.map(|thread| fs::read_to_string(thread.expect("a thread").path().join("stat")));
+            stats.all(|stat| stat.is_ok_and(stopped)).then_some(())
+        });
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Asks it to end, in order.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);
@@ -158,7 +176,12 @@ impl Daemon {
         self.ask_to_stop();
         let ended = self.wait_for_end();
         assert!(ended.status.success(), "ended with {}\n{}", ended.status, ended.err);
-        assert_eq!(ended.records.iter().filter(|record| record.is_notice("stopping")).count(), 1, "{:?}", ended.records.last());
+        assert_eq!(
+            ended.records.iter().filter(|record| record.is_notice("stopping")).count(),
+            1,
+            "{:?}",
+            ended.records.last()
+        );
         ended
     }
 
@@ -171,7 +194,12 @@ impl Daemon {
 
     fn must_run(&mut self) {
         let ended = self.child.try_wait().expect("a child can be waited for");
-        assert!(ended.is_none(), "the daemon ended with {}\n{}", ended.map_or_else(String::new, |s| s.to_string()), self.err());
+        assert!(
+            ended.is_none(),
+            "the daemon ended with {}\n{}",
+            ended.map_or_else(String::new, |s| s.to_string()),
+            self.err()
+        );
     }
 }
 

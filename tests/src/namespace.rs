@@ -24,7 +24,8 @@ impl Namespace {
     /// # Errors
     /// The reason.
     pub fn enter() -> Result<Self, String> {
-        let before = File::open("/proc/thread-self/ns/net").map_err(|error| format!("no network namespaces here: {error}"))?;
+        let before =
+            File::open("/proc/thread-self/ns/net").map_err(|error| format!("no network namespaces here: {error}"))?;
         unshare(CloneFlags::CLONE_NEWNET).map_err(|error| match error {
             Errno::EPERM => "only root can make a network namespace; run the tests as root".to_owned(),
             other => format!("the kernel makes no network namespace: {other}"),

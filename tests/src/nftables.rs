@@ -22,10 +22,19 @@ pub struct Element {
 
 /// Loads a ruleset, as `nft -f` reads it.
 pub fn load(ruleset: &str) {
+    try_load(ruleset).unwrap_or_else(|why| panic!("{why}\n{ruleset}"));
+}
+
+/// The same where the kernel may lack something of it.
+///
+/// # Errors
+/// What `nft` says.
+pub fn try_load(ruleset: &str) -> Result<(), String> {
     // Within braces nft wants a line's end or a semicolon before the closing one.
     let mut command = Command::new("nft");
     command.args(["-f", "-"]);
-    let _ = Said::of(command, &format!("{}\n", ruleset.replace('}', "\n}"))).good();
+    let said = Said::of(command, &format!("{}\n", ruleset.replace('}', "\n}")));
+    if said.is_good() { Ok(()) } else { Err(said.err.lines().next().unwrap_or_default().to_owned()) }
 }
 
 fn list(arguments: &[&str]) -> Value {

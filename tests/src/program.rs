@@ -4,6 +4,8 @@
 //! which command builds it.
 
 use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,6 +26,15 @@ pub fn ctwarden() -> Command {
     let mut command = Command::new(there("CTWARDEN_BIN", "debug/ctwarden", "cargo build --package ctwarden"));
     command.env("LC_ALL", "C").env_remove("RUST_BACKTRACE");
     command
+}
+
+/// A copy of the program in a folder, for users who cannot reach where it was built.
+#[must_use]
+pub fn copy_of_ctwarden(folder: &Path) -> PathBuf {
+    let copy = folder.join("ctwarden");
+    fs::copy(ctwarden().get_program(), &copy).expect("the program can be copied");
+    fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("the copy is ours");
+    copy
 }
 
 /// The component of a plugin or of a guest of the tests: in `CTWARDEN_GUESTS`, or where `cargo xtask guests` puts it.

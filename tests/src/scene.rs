@@ -2,6 +2,7 @@
 //!
 //! A scenario sets the scene, starts the daemon in it and looks at what happens; all of it is gone when it is dropped.
 
+use std::fmt::Display;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,12 @@ impl Scene {
         ip(arguments);
     }
 
+    /// The private folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Where the configuration is.
     #[must_use]
     pub fn configuration(&self) -> PathBuf {
@@ -81,12 +88,13 @@ impl Scene {
 
     /// Writes the configuration: everything but `[daemon]`. Each component that a `path = "NAME.wasm"` names is put beside
     /// it unless a file of that name is there.
-    pub fn configure(&self, text: &str) -> PathBuf {
+    pub fn configure(&self, text: impl Display) -> PathBuf {
         self.configure_daemon("", text)
     }
 
     /// The same with more keys of `[daemon]`.
-    pub fn configure_daemon(&self, daemon: &str, text: &str) -> PathBuf {
+    pub fn configure_daemon(&self, daemon: &str, text: impl Display) -> PathBuf {
+        let text = text.to_string();
         for name in text.lines().filter_map(component_of) {
             if !self.path(&format!("{name}.wasm")).exists() {
                 self.write(&format!("{name}.wasm"), fs::read(component(name)).expect("components can be read"));
@@ -101,7 +109,7 @@ impl Scene {
 
     /// Starts the daemon with that configuration and waits until it runs.
     #[must_use]
-    pub fn start(&self, text: &str) -> Daemon {
+    pub fn start(&self, text: impl Display) -> Daemon {
         self.configure(text);
         self.start_again()
     }

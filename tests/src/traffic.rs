@@ -49,7 +49,8 @@ impl Tcp {
     /// Connects to a listening socket; several connections may share it.
     #[must_use]
     pub fn to(listener: &TcpListener, from: &str, to: &str, port: u16) -> Self {
-        let client = Self::dial(from, to, port).unwrap_or_else(|error| panic!("no connection from {from} to {to}: {error}"));
+        let client =
+            Self::dial(from, to, port).unwrap_or_else(|error| panic!("no connection from {from} to {to}: {error}"));
         let (server, _) = listener.accept().expect("who is connected was accepted");
         Self { client, server }
     }
@@ -75,13 +76,15 @@ impl Tcp {
     /// Whether a word gets from the client to the server and another one back.
     #[must_use]
     pub fn works(&mut self) -> bool {
-        Self::passes(&mut self.client, &mut self.server, ARRIVAL) && Self::passes(&mut self.server, &mut self.client, ARRIVAL)
+        Self::passes(&mut self.client, &mut self.server, ARRIVAL)
+            && Self::passes(&mut self.server, &mut self.client, ARRIVAL)
     }
 
     /// Whether nothing gets through any more, in either direction.
     #[must_use]
     pub fn is_dead(&mut self) -> bool {
-        !Self::passes(&mut self.client, &mut self.server, ABSENCE) && !Self::passes(&mut self.server, &mut self.client, ABSENCE)
+        !Self::passes(&mut self.client, &mut self.server, ABSENCE)
+            && !Self::passes(&mut self.server, &mut self.client, ABSENCE)
     }
 
     fn passes(from: &mut TcpStream, to: &mut TcpStream, within: Duration) -> bool {
@@ -107,9 +110,12 @@ impl Udp {
     #[must_use]
     pub fn between(from: &str, to: &str, port: u16) -> Self {
         let client = UdpSocket::bind(at(from, 0)).expect("a free port");
-        let server = UdpSocket::bind(at(to, port)).unwrap_or_else(|error| panic!("cannot use port {port} of {to}: {error}"));
+        let server =
+            UdpSocket::bind(at(to, port)).unwrap_or_else(|error| panic!("cannot use port {port} of {to}: {error}"));
         client.connect(at(to, port)).expect("an address can be connected to");
-        server.connect(client.local_addr().expect("a bound socket has an address")).expect("an address can be connected to");
+        server
+            .connect(client.local_addr().expect("a bound socket has an address"))
+            .expect("an address can be connected to");
         Self { client, server }
     }
 
@@ -135,7 +141,10 @@ impl Udp {
             let end = Instant::now() + PATIENCE;
             // A port nobody listens at answers with an ICMP error, which the next send reports once.
             while let Err(error) = socket.send_to(b"*", at(to, port)) {
-                let known = matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::WouldBlock | ErrorKind::OutOfMemory);
+                let known = matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionRefused | ErrorKind::WouldBlock | ErrorKind::OutOfMemory
+                );
                 assert!(known && Instant::now() < end, "cannot send to port {port}: {error}");
             }
         }

@@ -70,6 +70,12 @@ pub fn table() -> Vec<Entry> {
     Said::of(line("conntrack", "-L -o id"), "").good().lines().map(entry).collect()
 }
 
+/// How many entries the expectation table has.
+#[must_use]
+pub fn expectations() -> usize {
+    Said::of(line("conntrack", "-L expect"), "").good().lines().count()
+}
+
 /// Makes an entry: the options of `conntrack -I`.
 pub fn insert(options: &str) {
     let _ = Said::of(line("conntrack", &format!("-I {options}")), "").good();

@@ -1,0 +1,51 @@
+//! A policy of the expectation table: deletes what some helpers expect, records what others do.
+//!
+//! It shows that the optional interface works from the SDK to the kernel.
+
+use ctwarden_sdk::expectation::Expectation;
+use ctwarden_sdk::prelude::*;
+use serde::Deserialize;
+
+/// What it does.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Settings {
+    /// Helpers whose expectations are deleted.
+    delete: Vec<String>,
+}
+
+struct Expecting(Settings);
+
+impl Policy for Expecting {
+    type Config = Settings;
+    const WANTS: &'static [VerdictKind] = &[VerdictKind::Delete, VerdictKind::Log];
+
+    fn configure(settings: Settings) -> Result<Self, Refusal> {
+        Ok(Self(settings))
+    }
+
+    fn judge(&mut self, _: &Flow<'_>) -> Verdicts {
+        Verdicts::none()
+    }
+}
+
+impl Expectations for Expecting {
+    fn judge_expectation(&mut self, expectation: &Expectation) -> Verdicts {
+        let helper = expectation.helper().unwrap_or("none");
+        if expectation.kind() == Kind::Destroy || !self.0.delete.iter().any(|name| name == helper) {
+            let expected = expectation.expected();
+            return log([
+                ("kind", format!("{:?}", expectation.kind()).to_lowercase()),
+                ("helper", helper.to_owned()),
+                ("master", expectation.master().src.to_string()),
+                ("port", expected.dst_port.to_string()),
+                ("protocol", expectation.protocol().to_string()),
+            ])
+            .because("expectation", "")
+            .into();
+        }
+        delete().because("helper", helper).into()
+    }
+}
+
+export!(Expecting with expectations);

@@ -1,0 +1,131 @@
+//! The verdicts `block` and `unblock`: networks in nftables sets.
+//!
+//! Delete is not kill: with an accept policy the next packet makes the entry anew. Only a block that is there first ends a
+//! connection for good.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ctwarden_tests::{Element, Policy, Scene, Tcp, Udp, elements, eventually, load, stays, table};
+
+const SETS: &str = "table inet ward {
+    set bad4 { type ipv4_addr; flags interval, timeout; };
+    set bad6 { type ipv6_addr; flags interval, timeout; };
+    chain out { type filter hook output priority 0; ip saddr @bad4 drop; ip6 saddr @bad6 drop; };
+    }";
+
+const BLOCK: &str = "[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = \"bad6\"\n";
+
+fn policy(rules: &[&str]) -> String {
+    let policy = Policy::scripted_with(&["block", "unblock", "delete"], rules).key("block-sets = [\"bad\"]");
+    format!("{BLOCK}{policy}")
+}
+
+fn element(address: &str, length: u8, lifetime: Option<u64>) -> Element {
+    Element { address: address.parse().unwrap(), length, lifetime }
+}
+
+#[test]
+fn networks_go_in_for_a_time_and_out_again() {
+    let Some(scene) = Scene::new() else { return };
+    load(SETS);
+    let daemon = scene.start(policy(&[]));
+    let send = |message: &str| daemon.send("scripted", message).good();
+    assert!(
+        send("none: block bad 192.0.2.1 600; block bad 198.51.100.0/24 60; block bad 2001:db8:7::/48 60")
+            .contains("3 applied")
+    );
+    let mut v4 = elements("inet ward bad4");
+    v4.sort_by_key(|element| element.address);
+    assert_eq!(v4, [element("192.0.2.1", 32, Some(600)), element("198.51.100.0", 24, Some(60))]);
+    assert_eq!(elements("inet ward bad6"), [element("2001:db8:7::", 48, Some(60))]);
+
+    assert!(send("none: unblock bad 198.51.100.0/24; unblock bad 2001:db8:7::/48").contains("2 applied"));
+    assert_eq!((elements("inet ward bad4").len(), elements("inet ward bad6").len()), (1, 0));
+    assert!(send("none: unblock bad 203.0.113.1").contains("1 applied"), "one that is not there is no error");
+    assert!(send("none: block bad 203.0.113.7 0").contains("1 applied"));
+    let lifeless = elements("inet ward bad4").into_iter().find(|e| e.address.to_string() == "203.0.113.7").unwrap();
+    assert_eq!(lifeless.lifetime, None, "0 is until unblocked");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn too_wide_a_network_is_refused_and_a_foreign_set_not_granted() {
+    let Some(scene) = Scene::new() else { return };
+    load(SETS);
+    load("table inet ward { set other { type ipv4_addr; flags interval, timeout; }; }");
+    let other = "[block.other]\ntable = \"inet ward\"\nipv4 = \"other\"\n";
+    let mut daemon = scene.start(format!("{other}{}", policy(&[])));
+    assert!(daemon.send("scripted", "none: block bad 0.0.0.0/0 60").good().contains("block: 1 refused"));
+    assert!(daemon.send("scripted", "none: block bad 10.0.0.0/7 60").good().contains("block: 1 refused"));
+    assert!(daemon.send("scripted", "none: block other 10.0.0.1 60").good().contains("block: 1 not-granted"));
+    assert!(elements("inet ward bad4").is_empty() && elements("inet ward other").is_empty());
+    let record = daemon.wait_for("the refusal", |record| record.came("block", "refused"));
+    assert!(record.text("refusal").is_some_and(|why| why.contains("wider")), "{record:?}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn the_address_is_in_the_set_before_its_flows_end() {
+    let Some(scene) = Scene::new() else { return };
+    load(SETS);
+    let daemon = scene.start(policy(&["new udp 5353: remember flow"]));
+    let udp = Udp::between("127.0.0.9", "127.0.0.2", 5353);
+    assert!(udp.works());
+    eventually("the plugin knows the flow", || {
+        daemon.send("scripted", "get flow").good().contains("id ").then_some(())
+    });
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Between a delete and a later block one of these would get through and make the entry anew.
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // Refused once it is blocked.
+                let _ = udp.client.send(b"*");
+            }
+        });
+        let said = daemon.send("scripted", "key flow: delete; block bad 127.0.0.9 600");
+        let gone = table().iter().all(|entry| !entry.has_port(5353));
+        stays("no packet makes the entry anew", || table().iter().all(|entry| !entry.has_port(5353)));
+        stop.store(true, Ordering::Relaxed);
+        let said = said.good();
+        assert!(said.contains("delete: 1 applied") && said.contains("block: 1 applied") && gone, "{said}");
+    });
+    let records = daemon.stop().records;
+    let place = |action: &str| records.iter().position(|record| record.came(action, "applied")).unwrap();
+    assert!(place("block") < place("delete"));
+}
+
+#[test]
+fn a_blocked_connection_is_dead_in_both_directions() {
+    let Some(scene) = Scene::new() else { return };
+    load(SETS);
+    load(
+        "table inet ward { chain in { type filter hook input priority 0; ip saddr @bad4 drop; ip6 saddr @bad6 drop; }; }",
+    );
+    let mut connections = [
+        Tcp::connect("127.0.0.9", "127.0.0.2", 8080),
+        Tcp::connect("2001:db8::2", "2001:db8::1", 8080),
+        Tcp::connect("127.0.0.10", "127.0.0.2", 8081),
+    ];
+    assert!(connections.iter_mut().all(Tcp::works));
+    let daemon = scene.start(policy(&[]));
+    let said = daemon.send("scripted", "none: block bad 127.0.0.9 600; block bad 2001:db8::2 600").good();
+    assert!(said.contains("2 applied"), "{said}");
+    assert!(daemon.send("scripted", "matching dport 8080: delete").good().contains("2 applied"));
+    let [v4, v6, other] = &mut connections;
+    assert!(v4.is_dead() && v6.is_dead() && other.works());
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_block_set_that_is_not_there_is_named_with_the_command_that_makes_it() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(policy(&[]));
+    let said = scene.verb("run").failed();
+    assert!(said.contains("bad4") && said.contains("nft 'add table inet ward; add set inet ward bad4"), "{said}");
+    load(
+        "table inet ward { set bad4 { type ipv6_addr; flags timeout; }; set bad6 { type ipv6_addr; flags timeout; }; }",
+    );
+    let said = scene.verb("check").failed();
+    assert!(said.contains("bad4") && !said.contains("bad6"), "only the wrong one is named: {said}");
+}

@@ -1,0 +1,74 @@
+//! Lost events: the kernel's buffer was full, or the plugin's queue.
+//!
+//! One ENOBUFS can stand for thousands of events, and only the table itself knows which; so a loss is told and repaired by a
+//! sweep. The daemon is stopped (SIGSTOP) while the flood comes, so that the loss does not depend on the machine's speed.
+
+use ctwarden_tests::{Policy, Scene, Udp, eventually, table};
+
+const RULES: [&str; 6] = [
+    "new udp: mark 0x5/0xff",
+    "row udp: mark 0x5/0xff",
+    "gap: log turn=gap",
+    "sweep-begin: log turn=begin",
+    "sweep-complete: log turn=complete",
+    "sweep-interrupted: log turn=interrupted",
+];
+
+fn all_marked(count: usize) {
+    eventually("every flow is marked", || {
+        let table = table();
+        (table.len() == count && table.iter().all(|entry| entry.mark == 5)).then_some(())
+    });
+}
+
+#[test]
+fn what_the_kernel_drops_is_swept() {
+    let Some(scene) = Scene::new() else { return };
+    // 8 KiB hold about six events.
+    scene.configure_daemon("receive-buffer = \"8KiB\"\n", Policy::scripted(&RULES));
+    let mut daemon = scene.start_again();
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    daemon.pause();
+    Udp::flood("127.0.0.1", "127.0.0.2", 10_000..12_000);
+    daemon.resume();
+    daemon.wait_for("the gap", |record| record.is_notice("gap"));
+    all_marked(2_000);
+    let records = daemon.stop().records;
+    let gap = records.iter().position(|record| record.is_notice("gap")).unwrap();
+    assert!(records[gap..].iter().any(|record| record.is_notice("swept")), "a sweep follows");
+    let turns: Vec<_> = records.iter().filter_map(|record| record.0["fields"]["turn"].as_str()).collect();
+    let told = turns.iter().position(|turn| *turn == "gap").expect("the plugin is told");
+    assert!(turns[told..].starts_with(&["gap", "begin"]) || turns[told..].contains(&"begin"), "{turns:?}");
+    assert!(turns[told..].contains(&"complete") || turns[told..].contains(&"interrupted"), "{turns:?}");
+}
+
+#[test]
+fn what_a_full_queue_drops_is_swept() {
+    let Some(scene) = Scene::new() else { return };
+    let policy = Policy::scripted(&RULES).of("limits", "queue-entries = 8");
+    let mut daemon = scene.start(policy);
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    daemon.pause();
+    Udp::flood("127.0.0.1", "127.0.0.2", 10_000..11_000);
+    daemon.resume();
+    let missed = daemon.wait_for("the loss", |record| record.is_notice("missed"));
+    assert!(missed.is_of("scripted") && missed.number(&["entries"]).is_some_and(|entries| entries > 0), "{missed:?}");
+    all_marked(1_000);
+    assert!(daemon.plugin_status("scripted")["missed"].as_u64().is_some_and(|missed| missed > 0));
+    let records = daemon.stop().records;
+    assert_eq!(records.iter().filter(|record| record.is_notice("gap")).count(), 0, "the kernel lost nothing");
+}
+
+#[test]
+fn nothing_is_lost_where_there_is_room() {
+    let Some(scene) = Scene::new() else { return };
+    let mut daemon = scene.start(Policy::scripted(&["new udp: mark 0x5/0xff"]));
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    daemon.pause();
+    Udp::flood("127.0.0.1", "127.0.0.2", 10_000..13_000);
+    daemon.resume();
+    all_marked(3_000);
+    let records = daemon.stop().records;
+    assert!(!records.iter().any(|record| record.is_notice("gap") || record.is_notice("missed")));
+    assert_eq!(records.iter().filter(|record| record.came("mark", "applied")).count(), 3_000);
+}

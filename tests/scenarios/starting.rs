@@ -1,0 +1,218 @@
+//! What is wrong with a configuration or a plugin, at the start: one clear line each, and nothing is started.
+//!
+//! The line is all that a person has at that moment, so it names the file, the plugin and the way out.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use ctwarden_tests::{Policy, Said, Scene, ctwarden, insert, table};
+
+/// Starts it with what is configured, which must fail, and gives the lines that it says; `check` says the same.
+fn refused(scene: &Scene) -> Vec<String> {
+    insert("-p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 53 -t 300");
+    let lines = |said: &str| -> Vec<String> { said.lines().map(str::to_owned).collect() };
+    let said = scene.verb("run").failed();
+    assert!(!scene.control().exists(), "it listens: {said}");
+    assert!(!scene.path("records.jsonl").exists(), "it has begun to write records: {said}");
+    assert_eq!(table()[0].mark, 0, "a plugin ran");
+    assert_eq!(lines(&said), lines(&scene.verb("check").failed()));
+    lines(&said)
+}
+
+/// A component like the others beside the one that is wrong: it must not be started either.
+fn good() -> Policy {
+    Policy::scripted(&["row udp 53: mark 1/1", "new udp 53: mark 1/1"])
+}
+
+/// The one line that is said of a component with these bytes.
+fn refused_component(bytes: &[u8]) -> Option<String> {
+    let scene = Scene::new()?;
+    scene.write("odd.wasm", bytes);
+    scene.configure(format!("{}{}", good(), Policy::new("odd", "odd")));
+    let mut lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("plugin odd") && lines[0].contains("odd.wasm"), "{lines:?}");
+    assert!(lines[0].contains("ctwarden.toml:"), "{lines:?}");
+    lines.pop()
+}
+
+#[test]
+fn a_core_module_is_told_from_a_component() {
+    let Some(said) = refused_component(b"\0asm\x01\0\0\0") else { return };
+    assert!(said.contains("core module") && said.contains("wasm32-wasip2"), "{said}");
+}
+
+#[test]
+fn what_is_no_webassembly_is_told_so() {
+    let Some(said) = refused_component(b"#!/bin/sh\necho no\n") else { return };
+    assert!(said.contains("not webassembly"), "{said}");
+}
+
+#[test]
+fn a_component_of_another_world_is_told_what_it_lacks() {
+    // Layer 1, version 13, and nothing in it.
+    let Some(said) = refused_component(b"\0asm\x0d\0\x01\0") else { return };
+    assert!(said.contains("ctwarden:policy/policy@0.1") && said.contains("lacks"), "{said}");
+}
+
+#[test]
+fn a_component_of_another_line_is_told_both_versions() {
+    let name = b"ctwarden:policy/policy@0.9.0";
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    // An instance without exports, exported by that name (component-model, Binary.md: sections 5 and 11).
+    bytes.extend([5, 3, 1, 1, 0]);
+    let length = u8::try_from(name.len()).unwrap();
+    bytes.extend([11, length + 6, 1, 0, length]);
+    bytes.extend(name);
+    bytes.extend([5, 0, 0]);
+    let Some(said) = refused_component(&bytes) else { return };
+    assert!(said.contains("0.9.0") && said.contains("0.1.0"), "{said}");
+}
+
+#[test]
+fn a_broken_component_is_told_so() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(Policy::scripted(&[]));
+    let whole = fs::read(scene.path("guest-scripted.wasm")).unwrap();
+    drop(scene);
+    let Some(said) = refused_component(&whole[..whole.len() / 2]) else { return };
+    assert!(said.contains("not a valid component"), "{said}");
+}
+
+#[test]
+fn a_missing_component_is_named() {
+    let Some(scene) = Scene::new() else { return };
+    scene.write("none.wasm", "");
+    scene.configure(format!("{}{}", good(), Policy::new("none", "none")));
+    fs::remove_file(scene.path("none.wasm")).unwrap();
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains("plugin none")
+            && lines[0].contains(&format!("there is no {}", scene.path("none.wasm").display())),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_file_that_others_can_write_to_is_refused_with_the_chmod() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(good());
+    let component = scene.path("guest-scripted.wasm");
+    fs::set_permissions(&component, Permissions::from_mode(0o666)).unwrap();
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("chmod") && lines[0].contains(&component.display().to_string()), "{lines:?}");
+    fs::set_permissions(&component, Permissions::from_mode(0o644)).unwrap();
+
+    let configuration = scene.configuration();
+    fs::set_permissions(&configuration, Permissions::from_mode(0o602)).unwrap();
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("chmod") && lines[0].contains("ctwarden.toml"), "{lines:?}");
+    fs::set_permissions(&configuration, Permissions::from_mode(0o600)).unwrap();
+
+    fs::set_permissions(scene.folder(), Permissions::from_mode(0o777)).unwrap();
+    assert!(refused(&scene).iter().all(|line| line.contains("chmod")));
+    fs::set_permissions(scene.folder(), Permissions::from_mode(0o755)).unwrap();
+    assert!(scene.verb("check").is_good(), "the way out that is told mends it");
+}
+
+#[test]
+fn a_configuration_that_the_plugin_does_not_take_is_told_with_its_key() {
+    let Some(scene) = Scene::new() else { return };
+    let odd = |config: &str| format!("{}{}", good(), Policy::new("odd", "guest-scripted").config(config));
+    scene.configure(odd("sweep-every = \"often\"\nrulez = []"));
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("plugin odd") && line.contains("[plugin.config]")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("sweep-every")) && lines.iter().any(|line| line.contains("rulez")),
+        "{lines:?}"
+    );
+
+    scene.configure(odd("rules = [\"always delete\"]"));
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("plugin odd") && lines[0].contains("always delete: write WHEN: WHAT"), "{lines:?}");
+}
+
+#[test]
+fn every_mistake_in_the_file_is_named_with_its_line() {
+    let Some(scene) = Scene::new() else { return };
+    let other = Policy::new("other", "guest-scripted")
+        .key("allow = [\"mark\", \"destroy\"]\nmark-mask = 0xf0\nmod = \"enforce\"");
+    let first = Policy::new("first", "guest-scripted").key("allow = [\"mark\"]\nmark-mask = 0x30");
+    let second = Policy::new("second", "guest-scripted").key("allow = [\"mark\", \"kill\"]\nmark-mask = 0x60");
+    scene.configure(format!("{first}{second}{other}[[protect]]\nstates = [\"OPEN\"]\n"));
+    let lines = refused(&scene);
+    let text = fs::read_to_string(scene.configuration()).unwrap();
+    let line_of = |part: &str| text.lines().position(|line| line.contains(part)).unwrap() + 1;
+    for (part, words) in [
+        ("mod = ", vec!["mod", "plugin other", "mode"]),
+        ("\"kill\"", vec!["kill", "plugin second", "delete"]),
+        ("0x60", vec!["mark-mask", "plugin second", "plugin first", "0x20"]),
+        ("OPEN", vec!["OPEN", "states"]),
+    ] {
+        let place = format!("ctwarden.toml:{}:", line_of(part));
+        let found: Vec<_> = lines.iter().filter(|line| line.contains(&place)).collect();
+        assert!(
+            found.iter().any(|line| words.iter().all(|word| line.contains(word))),
+            "{part} at {place} in {lines:#?}"
+        );
+    }
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line() {
+    let Some(scene) = Scene::new() else { return };
+    scene.write("ctwarden.toml", "[daemon]\ncontrol = \"open\n");
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("ctwarden.toml:2:"), "{lines:?}");
+    fs::remove_file(scene.configuration()).unwrap();
+    let lines = refused(&scene);
+    assert!(lines.len() == 1 && lines[0].contains("there is no") && lines[0].contains("ctwarden.toml"), "{lines:?}");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_socket_is_told_who_has_it() {
+    let Some(scene) = Scene::new() else { return };
+    let daemon = scene.start(good());
+    // Another state folder, so that only the socket is shared.
+    let text = fs::read_to_string(scene.configuration())
+        .unwrap()
+        .replace("/state\"", "/other\"")
+        .replace("/records", "/others");
+    scene.write("second.toml", text);
+    let mut second = ctwarden();
+    second.arg("run").arg("--config").arg(scene.path("second.toml"));
+    let said = Said::of(second, "").failed();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("control.sock") && said.contains(&daemon.id().to_string()), "{said}");
+    assert!(!scene.path("others.jsonl").exists(), "{said}");
+    assert!(daemon.verb("status").is_good(), "the first one goes on");
+    let _ = daemon.stop();
+    let again = scene.start_again();
+    let _ = again.stop();
+}
+
+#[test]
+fn without_the_capability_it_says_how_to_grant_it() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(good());
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--"]);
+    command.arg(ctwarden().get_program()).arg("run").arg("--config").arg(scene.configuration());
+    let said = Said::of(command, "").failed();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("CAP_NET_ADMIN") && said.contains("setcap cap_net_admin+ep"), "{said}");
+    assert!(!scene.control().exists() && !scene.path("records.jsonl").exists());
+    // What needs no privilege works without.
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--"]);
+    command.arg(ctwarden().get_program()).arg("check").arg("--config").arg(scene.configuration());
+    assert!(Said::of(command, "").is_good());
+}
