@@ -4,11 +4,17 @@
 //! it is known.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Batch, ExpectationBatch, Fault, Reply, Timestamp, Verdict};
+use ctwarden_model::{
+    Batch, Cause, Entries, ExpectationBatch, ExpectationEvent, Fault, Mode, PluginName, Reply, Timestamp, Verdict,
+};
 
-use crate::{CallId, PluginId};
+use crate::engine::Engine;
+use crate::ids::RoundId;
+use crate::queue::Item;
+use crate::{CallId, PluginId, Ticket};
 
 /// One call to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,4 +56,109 @@ pub enum Answer {
     MessageRefused(String),
     /// It failed; what it returned is void and its instance is not called again.
     Fault(Fault),
+}
+
+/// What a call without an answer is about.
+#[derive(Debug)]
+pub(crate) enum About {
+    /// A part of a round.
+    Entries {
+        round: RoundId,
+        /// Whether the entries are whole (rows) or thin (events).
+        cause: Cause,
+        entries: Entries,
+    },
+    /// Expectations.
+    Expectations { round: RoundId, events: Arc<[ExpectationEvent]> },
+    /// A turn or a tick.
+    Nothing,
+    /// A message.
+    Message(Ticket),
+}
+
+impl About {
+    /// The round that waits for the answer.
+    pub(crate) const fn round(&self) -> Option<RoundId> {
+        match self {
+            Self::Entries { round, .. } | Self::Expectations { round, .. } => Some(*round),
+            Self::Nothing | Self::Message(_) => None,
+        }
+    }
+
+    /// The message that waits for the answer.
+    pub(crate) const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Message(ticket) => Some(*ticket),
+            Self::Entries { .. } | Self::Expectations { .. } | Self::Nothing => None,
+        }
+    }
+
+    /// How many entries were handed over.
+    pub(crate) fn entries(&self) -> u64 {
+        match self {
+            Self::Entries { entries, .. } => entries.len() as u64,
+            Self::Expectations { events, .. } => events.len() as u64,
+            Self::Nothing | Self::Message(_) => 0,
+        }
+    }
+}
+
+/// A call without an answer. There is one for each plugin, and for each of an earlier set that never answered.
+#[derive(Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) plugin: PluginId,
+    pub(crate) name: PluginName,
+    pub(crate) mode: Mode,
+    pub(crate) about: About,
+}
+
+/// Calls without an answer that are remembered; a program that lets reloaded plugins hang for ever loses the oldest.
+const OUTSTANDING: usize = 1_024;
+
+impl Engine {
+    pub(crate) fn next_delivery(&mut self) -> Option<Delivery> {
+        if self.stopping || self.is_backlogged() {
+            return None;
+        }
+        let free = |engine: &Self, id: &PluginId| {
+            engine.plugins.get(*id).is_some_and(|plugin| {
+                plugin.supervision.is_running() && plugin.outstanding.is_none() && !plugin.queue.is_empty()
+            })
+        };
+        let id = self.plugins.ids_after(self.last_served).find(|id| free(self, id))?;
+        self.last_served = Some(id);
+        self.deliver(id)
+    }
+
+    fn deliver(&mut self, id: PluginId) -> Option<Delivery> {
+        let now = self.clock;
+        let call = CallId(self.next_call);
+        let plugin = self.plugins.get_mut(id)?;
+        let item = plugin.queue.pop()?;
+        self.next_call += 1;
+        plugin.outstanding = Some(call);
+        plugin.calls = plugin.calls.saturating_add(1);
+        let mut missed = || plugin.queue.take_missed();
+        let (what, about) = match item {
+            Item::Entries { round, cause, entries } => {
+                let batch = Batch { cause, now: now.wall, missed: missed(), entries: entries.clone() };
+                (Call::Judge(batch), About::Entries { round, cause, entries })
+            }
+            Item::Expectations { round, cause, events } => {
+                let batch = ExpectationBatch { cause, now: now.wall, missed: missed(), events: Arc::clone(&events) };
+                (Call::JudgeExpectations(batch), About::Expectations { round, events })
+            }
+            Item::Turn(cause) => {
+                let batch = Batch { cause, now: now.wall, missed: missed(), entries: Entries::none() };
+                (Call::Judge(batch), About::Nothing)
+            }
+            Item::Tick => (Call::Tick(now.wall), About::Nothing),
+            Item::Message(ticket, text) => (Call::Message { now: now.wall, text }, About::Message(ticket)),
+        };
+        plugin.entries = plugin.entries.saturating_add(about.entries());
+        let (name, mode) = (plugin.spec.name.clone(), plugin.mode(now.steady));
+        while self.calls.len() >= OUTSTANDING && self.calls.pop_first().is_some() {}
+        self.calls.insert(call, Outstanding { plugin: id, name, mode, about });
+        Some(Delivery { plugin: id, call, what })
+    }
 }

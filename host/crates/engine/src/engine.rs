@@ -1,6 +1,9 @@
 //! The state machine itself: what is told to it and what it wants done.
+//!
+//! Only the doors are here, in the order in which a program meets them; what is behind each is in a file of its own.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,6 +11,16 @@ use ctwarden_model::{
     Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Flow, Now, Record, SetName, Steady,
 };
 
+use crate::audit::Audit;
+use crate::batch::Rounds;
+use crate::collect::Collected;
+use crate::delivery::Outstanding;
+use crate::lookup::Lookups;
+use crate::message::Messages;
+use crate::pending::Pending;
+use crate::plugin::Roster;
+use crate::protect::{ProtectedFlows, Protections};
+use crate::sweep::Sweeps;
 use crate::{
     Ack, Answer, CallId, Delivery, EngineConfig, Granted, Lookup, LookupId, MessageError, MessageOutcome, PluginId,
     PluginSpec, Status, SweepId, SweepRequest, Ticket,
@@ -23,80 +36,296 @@ pub struct Subscribed {
 }
 
 /// The decisions of the daemon.
-pub struct Engine {}
+///
+/// It has getters (`&self`), `handle_*` (something happened) and `poll_*` (what is to be done about it). It does nothing
+/// itself and never waits. The calling order:
+///
+/// 1. [`Engine::new`], then [`Engine::handle_plugins`] with plugins that are configured and ready;
+///    [`Engine::subscribed`] says which groups to join.
+/// 2. Whenever something happens, tell it by the `handle_*` that names it, with the time of both clocks. Events are told
+///    one by one; when the socket is drained, or a fair number of them was read, [`Engine::handle_flush`].
+/// 3. After each `handle_*` (or a bounded burst of them), take what is to be done until each gives nothing more:
+///    [`Engine::poll_effect`] (send, answer with [`Engine::handle_ack`]), [`Engine::poll_lookup`] (ask, answer with
+///    [`Engine::handle_lookup`]), [`Engine::poll_delivery`] (call, answer with [`Engine::handle_answer`]),
+///    [`Engine::poll_sweep`] (read the table: [`Engine::handle_row`] while [`Engine::ready_for_rows`], then
+///    [`Engine::handle_sweep_end`]), [`Engine::poll_restart`] (answer with [`Engine::handle_started`] or
+///    [`Engine::handle_start_failed`]), [`Engine::poll_reply`], [`Engine::poll_record`], [`Engine::poll_exit`].
+/// 4. Sleep until something happens or [`Engine::poll_timeout`], then [`Engine::handle_timeout`].
+/// 5. To end: [`Engine::handle_stop`], go on as before until [`Engine::is_quiet`] or patience ends, then
+///    [`Engine::handle_finish`], and take the last records and replies.
+///
+/// Effects are to be carried out in the order in which they are polled. An effect whose answer was not told within
+/// [`EngineConfig::answer_wait`] is given up; an answer that comes later is ignored. Time that goes back is taken for no
+/// time.
+///
+/// Everything that it keeps is bounded: by [`crate::PluginLimits`] for each plugin, by [`EngineConfig`] as a whole, and by
+/// what one call of a plugin may return, which is limited where it is called.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) clock: Now,
+    pub(crate) plugins: Roster,
+    pub(crate) protected: ProtectedFlows,
+    pub(crate) protections: Protections,
+    pub(crate) collected: Collected,
+    pub(crate) rounds: Rounds,
+    pub(crate) calls: BTreeMap<CallId, Outstanding>,
+    pub(crate) next_call: u64,
+    /// Who got the last call, so that all get their turn.
+    pub(crate) last_served: Option<PluginId>,
+    pub(crate) audit: Audit,
+    pub(crate) pending: Pending,
+    pub(crate) lookups: Lookups,
+    pub(crate) sweeps: Sweeps,
+    pub(crate) messages: Messages,
+    pub(crate) exits: VecDeque<String>,
+    /// Entries of the table; 0 until told.
+    pub(crate) table_entries: u32,
+    pub(crate) stopping: bool,
+    /// Nothing more is brought about.
+    pub(crate) finished: bool,
+    pub(crate) events: u64,
+    pub(crate) gaps: u64,
+}
 
 impl Engine {
     /// No plugins yet; see [`Engine::handle_plugins`].
     #[must_use]
-    pub fn new(config: EngineConfig, now: Now) -> Self { todo!() }
-    /// A new set of plugins, at start and at reload. In the order of the specs.
-    pub fn handle_plugins(&mut self, now: Now, config: EngineConfig, specs: Vec<PluginSpec>) -> Vec<PluginId> { todo!() }
+    pub fn new(config: EngineConfig, now: Now) -> Self {
+        Self {
+            protected: ProtectedFlows::new(config.protect.clone()),
+            config,
+            clock: now,
+            plugins: Roster::default(),
+            protections: Protections::default(),
+            collected: Collected::default(),
+            rounds: Rounds::default(),
+            calls: BTreeMap::new(),
+            next_call: 0,
+            last_served: None,
+            audit: Audit::default(),
+            pending: Pending::default(),
+            lookups: Lookups::default(),
+            sweeps: Sweeps::default(),
+            messages: Messages::default(),
+            exits: VecDeque::new(),
+            table_entries: 0,
+            stopping: false,
+            finished: false,
+            events: 0,
+            gaps: 0,
+        }
+    }
+
+    /// A new set of plugins, at start and at reload, ready to be called; their ids are in the order of the specs.
+    ///
+    /// The swap is at a batch boundary. Verdicts that were already given are arbitrated by the old rules, effects on their
+    /// way and protections stay. What waits in front of a plugin goes to the new one of the same name, with its budget and
+    /// its alert window; calls that an old one has not answered end in [`ctwarden_model::Refusal::PluginGone`], and so do
+    /// its selections. The table is swept for the new set.
+    pub fn handle_plugins(&mut self, now: Now, config: EngineConfig, specs: Vec<PluginSpec>) -> Vec<PluginId> {
+        self.tell(now);
+        let ids = self.swap_plugins(config, specs);
+        self.tidy();
+        ids
+    }
+
     /// An event.
-    pub fn handle_event(&mut self, now: Now, event: Event) { todo!() }
-    /// An expectation event or, during a sweep, a row.
-    pub fn handle_expectation(&mut self, now: Now, event: ExpectationEvent) { todo!() }
-    /// The socket is drained for the moment.
-    pub fn handle_flush(&mut self, now: Now) { todo!() }
-    /// ENOBUFS.
-    pub fn handle_gap(&mut self, now: Now) { todo!() }
-    /// Whether a row would be taken now.
+    pub fn handle_event(&mut self, now: Now, event: Event) {
+        self.tell(now);
+        self.collect(event);
+    }
+
+    /// An expectation event or, during a sweep that asked for them, a row of the expectation table.
+    pub fn handle_expectation(&mut self, now: Now, event: ExpectationEvent) {
+        self.tell(now);
+        self.collect_expectation(event);
+    }
+
+    /// The socket is drained for the moment: what was collected is offered to the plugins.
+    pub fn handle_flush(&mut self, now: Now) {
+        self.tell(now);
+        self.flush_to_idle();
+        self.tidy();
+    }
+
+    /// The kernel dropped events in front of us (ENOBUFS).
+    pub fn handle_gap(&mut self, now: Now) {
+        self.tell(now);
+        self.gap();
+        self.tidy();
+    }
+
+    /// Whether a row would be taken now. Read the dump only while it is, so that no row is ever dropped.
     #[must_use]
-    pub fn ready_for_rows(&self) -> bool { todo!() }
-    /// A row of a sweep.
-    pub fn handle_row(&mut self, now: Now, sweep: SweepId, flow: Flow) { todo!() }
-    /// The end of a sweep.
-    pub fn handle_sweep_end(&mut self, now: Now, sweep: SweepId, complete: bool) { todo!() }
+    pub fn ready_for_rows(&self) -> bool {
+        self.takes_rows()
+    }
+
+    /// A row of a sweep. Of a sweep that is not the running one it is ignored.
+    pub fn handle_row(&mut self, now: Now, sweep: SweepId, flow: Flow) {
+        self.tell(now);
+        self.row(sweep, flow);
+        self.tidy();
+    }
+
+    /// The end of a sweep: `complete` unless it ended early or the kernel called it inconsistent (`NLM_F_DUMP_INTR`).
+    pub fn handle_sweep_end(&mut self, now: Now, sweep: SweepId, complete: bool) {
+        self.tell(now);
+        self.end_sweep(sweep, complete);
+        self.tidy();
+    }
+
     /// A sweep to be started; one at a time.
-    pub fn poll_sweep(&mut self) -> Option<SweepRequest> { todo!() }
+    pub fn poll_sweep(&mut self) -> Option<SweepRequest> {
+        self.next_sweep()
+    }
+
     /// A call to be made.
-    pub fn poll_delivery(&mut self) -> Option<Delivery> { todo!() }
-    /// What came of a call.
-    pub fn handle_answer(&mut self, now: Now, call: CallId, answer: Answer) { todo!() }
-    /// An effect to be carried out.
-    pub fn poll_effect(&mut self) -> Option<(EffectId, Granted<Effect>)> { todo!() }
+    pub fn poll_delivery(&mut self) -> Option<Delivery> {
+        self.next_delivery()
+    }
+
+    /// What came of a call. Each verdict of it ends in exactly one record.
+    pub fn handle_answer(&mut self, now: Now, call: CallId, answer: Answer) {
+        self.tell(now);
+        self.answered(call, answer);
+        self.tidy();
+    }
+
+    /// An effect to be carried out, in this order. Blocks of an answer come before its deletes, and these only after the
+    /// answers to the blocks.
+    pub fn poll_effect(&mut self) -> Option<(EffectId, Granted<Effect>)> {
+        self.take_effect()
+    }
+
     /// What came of an effect.
-    pub fn handle_ack(&mut self, now: Now, effect: EffectId, ack: Ack) { todo!() }
+    pub fn handle_ack(&mut self, now: Now, effect: EffectId, ack: Ack) {
+        self.tell(now);
+        self.end_effect(effect, ack);
+        self.tidy();
+    }
+
     /// An entry to be asked for.
-    pub fn poll_lookup(&mut self) -> Option<Lookup> { todo!() }
+    pub fn poll_lookup(&mut self) -> Option<Lookup> {
+        self.next_lookup()
+    }
+
     /// The entry that has the tuple and zone now, whatever its id; none where there is none.
-    pub fn handle_lookup(&mut self, now: Now, lookup: LookupId, flow: Option<Box<Flow>>) { todo!() }
+    pub fn handle_lookup(&mut self, now: Now, lookup: LookupId, flow: Option<Box<Flow>>) {
+        self.tell(now);
+        self.looked_up(lookup, flow);
+        self.tidy();
+    }
+
     /// A record to be written.
-    pub fn poll_record(&mut self) -> Option<Record> { todo!() }
-    /// A message for the plugin of that name.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.audit.next_record()
+    }
+
+    /// A message for the plugin of that name. It is delivered in its turn; what came of it is polled.
     ///
     /// # Errors
-    /// [`MessageError`] where it cannot be delivered.
-    pub fn handle_message(&mut self, now: Now, plugin: &str, text: String) -> Result<Ticket, MessageError> { todo!() }
-    /// What came of a message.
-    pub fn poll_reply(&mut self) -> Option<(Ticket, MessageOutcome)> { todo!() }
+    /// [`MessageError`] where it is not taken.
+    pub fn handle_message(&mut self, now: Now, plugin: &str, text: String) -> Result<Ticket, MessageError> {
+        self.tell(now);
+        let ticket = self.take_message(plugin, text)?;
+        Ok(ticket)
+    }
+
+    /// What came of a message, once all its verdicts have ended or [`EngineConfig::message_wait`] is over.
+    pub fn poll_reply(&mut self) -> Option<(Ticket, MessageOutcome)> {
+        self.messages.next_reply()
+    }
+
     /// A named address set has changed.
-    pub fn handle_set_changed(&mut self, now: Now, set: &SetName) { todo!() }
-    /// How many entries the table has.
-    pub fn handle_table(&mut self, now: Now, entries: u32) { todo!() }
+    pub fn handle_set_changed(&mut self, now: Now, set: &SetName) {
+        self.tell(now);
+        self.set_changed(set);
+    }
+
+    /// How many entries the table has: what a share of it is. Once a second or so will do.
+    pub fn handle_table(&mut self, now: Now, entries: u32) {
+        self.tell(now);
+        self.table_entries = entries;
+    }
+
     /// A plugin of which a fresh instance is to be started now.
-    pub fn poll_restart(&mut self) -> Option<PluginId> { todo!() }
-    /// It runs.
-    pub fn handle_started(&mut self, now: Now, plugin: PluginId) { todo!() }
-    /// It could not be started.
-    pub fn handle_start_failed(&mut self, now: Now, plugin: PluginId, fault: Fault) { todo!() }
-    /// Why the daemon has to end.
-    pub fn poll_exit(&mut self) -> Option<String> { todo!() }
-    /// When [`Engine::handle_timeout`] wants to be called.
-    #[must_use]
-    pub fn poll_timeout(&mut self) -> Option<Steady> { todo!() }
+    pub fn poll_restart(&mut self) -> Option<PluginId> {
+        self.next_restart()
+    }
+
+    /// The fresh instance runs.
+    pub fn handle_started(&mut self, now: Now, plugin: PluginId) {
+        self.tell(now);
+        self.started(plugin);
+        self.flush_to_idle();
+        self.tidy();
+    }
+
+    /// The fresh instance could not be started.
+    pub fn handle_start_failed(&mut self, now: Now, plugin: PluginId, fault: Fault) {
+        self.tell(now);
+        self.start_failed(plugin, fault);
+        self.tidy();
+    }
+
+    /// Why the daemon has to end: a plugin failed whose operator wants that.
+    pub fn poll_exit(&mut self) -> Option<String> {
+        self.exits.pop_front()
+    }
+
+    /// When [`Engine::handle_timeout`] wants to be called; it may be called earlier.
+    pub fn poll_timeout(&mut self) -> Option<Steady> {
+        self.next_timeout()
+    }
+
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Now) { todo!() }
-    /// No new calls and sweeps from now on.
-    pub fn handle_stop(&mut self, now: Now) { todo!() }
-    /// Whether nothing is outstanding.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.tell(now);
+        self.pass_time();
+        self.tidy();
+    }
+
+    /// The daemon stops: no new calls and sweeps from now on. Answers and acks are still taken.
+    pub fn handle_stop(&mut self, now: Now) {
+        self.tell(now);
+        self.stop();
+        self.tidy();
+    }
+
+    /// Whether nothing is outstanding: no call of a plugin of the present set, no verdict, no effect, no message.
     #[must_use]
-    pub fn is_quiet(&self) -> bool { todo!() }
-    /// The end: whatever is open gets its record.
-    pub fn handle_finish(&mut self, now: Now) { todo!() }
+    pub fn is_quiet(&self) -> bool {
+        self.plugins.iter().all(|plugin| plugin.outstanding.is_none())
+            && self.audit.open_verdicts() == 0
+            && self.pending.len() == 0
+            && self.messages.is_empty()
+    }
+
+    /// The end: whatever is open gets its record and its reply. Nothing more is brought about.
+    pub fn handle_finish(&mut self, now: Now) {
+        self.tell(now);
+        self.end();
+    }
+
     /// What has to be listened to.
     #[must_use]
-    pub fn subscribed(&self) -> Subscribed { todo!() }
+    pub fn subscribed(&self) -> Subscribed {
+        Subscribed {
+            kinds: self.wanted_kinds(),
+            expectations: self.plugins.iter().any(|plugin| plugin.spec.subscription.expectations),
+        }
+    }
+
     /// Counters and states.
     #[must_use]
-    pub fn status(&self, now: Now) -> Status { todo!() }
+    pub fn status(&self, now: Now) -> Status {
+        self.report(now)
+    }
+
+    /// Takes the time, which never goes back.
+    fn tell(&mut self, now: Now) {
+        self.clock = Now { wall: now.wall, steady: self.clock.steady.max(now.steady) };
+    }
 }

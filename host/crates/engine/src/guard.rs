@@ -1,4 +1,16 @@
-//! The five checks between what a plugin wants and what is done.
+//! The five checks between what a plugin wants and what is done: grant, protection, budget, breaker, mode.
+//!
+//! Each check returns a proof that the next one takes, and only the last proof makes an effect: a path around the guard
+//! does not compile.
+
+use ctwarden_model::{
+    Action, Block, Effect, Family, FlowKey, Mode, Notice, Outcome, PluginName, Prefix, Refusal, Selection, Target,
+    Verdict,
+};
+
+use crate::engine::Engine;
+use crate::protect::Held;
+use crate::{EngineConfig, PluginId, PluginSpec};
 
 /// Proof that a thing passed every check of the guard; nothing else can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,5 +25,218 @@ impl<T> Granted<T> {
     /// What was granted, to be carried out.
     pub fn into_inner(self) -> T {
         self.0
+    }
+}
+
+impl Granted<Effect> {
+    /// An effect that verdicts with these passes bring about; none without a pass.
+    pub(crate) fn new(effect: Effect, passes: &[Pass]) -> Option<Self> {
+        (!passes.is_empty()).then_some(Self(effect))
+    }
+}
+
+/// Proof of the first check: the plugin asked for it and the operator granted it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed(());
+
+/// Proof of the second check: what it is about is not protected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unprotected(());
+
+/// Proof of all five checks.
+#[derive(Debug)]
+pub(crate) struct Pass(());
+
+/// What the last three checks say.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// To be carried out.
+    Enforce(Pass),
+    /// All checks passed, but the plugin only observes.
+    Observe,
+    /// Not to be carried out.
+    Refuse(Outcome),
+}
+
+/// What a verdict costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// Nothing: it does not touch the kernel.
+    None,
+    /// One verdict.
+    Change,
+    /// One verdict and one entry of the table.
+    End,
+}
+
+/// Longest code of a verdict in bytes: it is a label of metrics.
+const CODE_MAX: usize = 64;
+
+/// First check: the verdict is well formed and granted. A verdict that is not takes no part in anything further.
+pub(crate) fn check(spec: &PluginSpec, config: &EngineConfig, verdict: &Verdict) -> Result<Allowed, Outcome> {
+    well_formed(config, verdict).map_err(Outcome::Refused)?;
+    let kind = verdict.action.kind();
+    if !(spec.wants.contains(kind) && spec.grants.kinds.contains(kind)) {
+        return Err(Outcome::NotGranted);
+    }
+    let granted = match &verdict.action {
+        Action::Mark(mark) => mark.mask() & !spec.grants.mark_mask == 0,
+        Action::Labels(labels) => labels.mask() & !spec.grants.label_mask == 0,
+        Action::Block(block) => spec.grants.block_sets.contains(&block.set),
+        Action::Unblock(unblock) => spec.grants.block_sets.contains(&unblock.set),
+        Action::Delete
+        | Action::Timeout(_)
+        | Action::Alert(_)
+        | Action::Log(_)
+        | Action::Protect(_)
+        | Action::Sweep => true,
+        Action::Malformed(..) => false,
+    };
+    if granted { Ok(Allowed(())) } else { Err(Outcome::NotGranted) }
+}
+
+fn well_formed(config: &EngineConfig, verdict: &Verdict) -> Result<(), Refusal> {
+    if verdict.code.len() > CODE_MAX {
+        return Err(Refusal::Malformed("its code is longer than 64 bytes"));
+    }
+    if !verdict.code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(Refusal::Malformed("its code has other characters than letters, digits and -"));
+    }
+    match &verdict.action {
+        Action::Mark(mark) if mark.mask() == 0 => return Err(Refusal::Malformed("its mark mask has no bits")),
+        Action::Labels(labels) if labels.mask() == 0 => return Err(Refusal::Malformed("it changes no label bit")),
+        Action::Alert(alert) if alert.severity > 7 => {
+            return Err(Refusal::Malformed("its severity is greater than 7 (debug)"));
+        }
+        Action::Block(block) if is_too_wide(config, block.network) => {
+            return Err(Refusal::Malformed("its network is wider than may be blocked; name smaller ones"));
+        }
+        Action::Malformed(_, what) => return Err(Refusal::Malformed(what)),
+        Action::Protect(0) => return Err(Refusal::Malformed("a protection of 0 seconds protects nothing")),
+        Action::Delete
+        | Action::Mark(_)
+        | Action::Labels(_)
+        | Action::Timeout(_)
+        | Action::Alert(_)
+        | Action::Log(_)
+        | Action::Block(_)
+        | Action::Unblock(_)
+        | Action::Protect(_)
+        | Action::Sweep => {}
+    }
+    match (&verdict.target, takes(&verdict.action)) {
+        (Target::None, Takes::Flows)
+        | (Target::Matching(_), Takes::OneOrNothing)
+        | (Target::Entry(_) | Target::Key(_), Takes::Many) => Err(Refusal::WrongTarget),
+        (Target::Matching(selection), Takes::Flows | Takes::Many) => selection_is_well_formed(selection),
+        (Target::Key(key), Takes::Flows | Takes::OneOrNothing) => key_is_well_formed(key),
+        (Target::Entry(_), Takes::Flows | Takes::OneOrNothing) | (Target::None, Takes::OneOrNothing | Takes::Many) => {
+            Ok(())
+        }
+    }
+}
+
+/// Targets that an action goes with.
+enum Takes {
+    /// A flow or a selection of them.
+    Flows,
+    /// Nothing, or the one flow that it is about.
+    OneOrNothing,
+    /// A selection, or nothing for all.
+    Many,
+}
+
+const fn takes(action: &Action) -> Takes {
+    match action {
+        Action::Delete | Action::Mark(_) | Action::Labels(_) | Action::Timeout(_) | Action::Protect(_) => Takes::Flows,
+        Action::Alert(_) | Action::Log(_) | Action::Block(_) | Action::Unblock(_) | Action::Malformed(..) => {
+            Takes::OneOrNothing
+        }
+        Action::Sweep => Takes::Many,
+    }
+}
+
+const fn is_too_wide(config: &EngineConfig, network: Prefix) -> bool {
+    let shortest = match network.family() {
+        Family::Ipv4 => config.widest_block_ipv4,
+        Family::Ipv6 => config.widest_block_ipv6,
+    };
+    // A length of 0 is everyone, whatever the configuration says.
+    network.length() == 0 || network.length() < shortest
+}
+
+fn selection_is_well_formed(selection: &Selection) -> Result<(), Refusal> {
+    let filter = &selection.filter;
+    if filter.src_ports.iter().chain(&filter.dst_ports).any(|range| range.first > range.last)
+        || filter.timeout.is_some_and(|range| range.first > range.last)
+    {
+        return Err(Refusal::Malformed("a range of its filter ends before it begins"));
+    }
+    Ok(())
+}
+
+fn key_is_well_formed(key: &FlowKey) -> Result<(), Refusal> {
+    if key.original.src.is_ipv4() != key.original.dst.is_ipv4() {
+        return Err(Refusal::Malformed("the addresses of its flow are of two families"));
+    }
+    Ok(())
+}
+
+/// What the second check says of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Protection {
+    /// It may be touched.
+    Free(Unprotected),
+    /// It may not.
+    Protected,
+    /// The whole entry has to be looked at.
+    Unknown,
+}
+
+impl Engine {
+    /// Second check, for a flow: `held` is what the filters of the configuration say.
+    pub(crate) fn protection(&self, key: &FlowKey, held: Held, of: &PluginName) -> Protection {
+        if held == Held::Yes || self.protections.hold(key, of, self.clock.steady) {
+            return Protection::Protected;
+        }
+        match held {
+            Held::No => Protection::Free(Unprotected(())),
+            Held::Yes | Held::Unknown => Protection::Unknown,
+        }
+    }
+
+    /// Second check, for a network to be blocked.
+    pub(crate) fn block_protection(&self, block: &Block) -> Protection {
+        if self.protected.covers(block.network) { Protection::Protected } else { Protection::Free(Unprotected(())) }
+    }
+
+    /// Third to fifth check: budget, breaker, mode.
+    pub(crate) fn admit(&mut self, plugin: PluginId, cost: Cost, _: Allowed, _: Unprotected) -> Admission {
+        let (now, entries) = (self.clock.steady, self.table_entries);
+        let Some(plugin) = self.plugins.get_mut(plugin) else {
+            return Admission::Refuse(Outcome::Refused(Refusal::PluginGone));
+        };
+        let within = match cost {
+            Cost::None => true,
+            Cost::Change => plugin.budget.take(&plugin.spec.limits, false, entries, now),
+            Cost::End => plugin.budget.take(&plugin.spec.limits, true, entries, now),
+        };
+        if !within {
+            if let Some(opened) = plugin.breaker.exhausted(&self.config.breaker, now) {
+                let name = plugin.spec.name.clone();
+                self.audit.notice(self.clock.wall, Notice::BreakerOpened(name, opened));
+            }
+            return Admission::Refuse(Outcome::OverBudget);
+        }
+        match plugin.mode(now) {
+            Mode::Observe => Admission::Observe,
+            Mode::Enforce => Admission::Enforce(Pass(())),
+        }
+    }
+
+    /// What needs no second check because it touches neither a flow nor a network that could be protected: taking a
+    /// network out of a set, protecting a flow.
+    pub(crate) fn admit_harmless(&mut self, plugin: PluginId, cost: Cost, allowed: Allowed) -> Admission {
+        self.admit(plugin, cost, allowed, Unprotected(()))
     }
 }

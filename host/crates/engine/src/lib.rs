@@ -7,6 +7,14 @@
 
 extern crate alloc;
 
+mod alerts;
+mod answer;
+mod arbitrate;
+mod audit;
+mod batch;
+mod breaker;
+mod budget;
+mod collect;
 mod config;
 mod delivery;
 mod engine;
@@ -14,9 +22,20 @@ mod guard;
 mod ids;
 mod lookup;
 mod message;
+mod network;
 mod pending;
+mod plugin;
+mod protect;
+mod queue;
+mod reload;
+mod selection;
 mod status;
+mod stop;
+mod supervise;
 mod sweep;
+mod tick;
+mod timeout;
+mod turn;
 
 pub use config::{BreakerLimits, EngineConfig, OnFailure, PluginLimits, PluginSpec, RestartLimits};
 pub use delivery::{Answer, Call, Delivery};

@@ -3,12 +3,15 @@
 //! The sender of a ban wants to know what became of it, not only that it was delivered; so a reply waits, within bounds,
 //! for the outcomes of the verdicts that the message brought about.
 
-use alloc::string::String;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use ctwarden_model::Tally;
+use ctwarden_model::{Outcome, Steady, Tally, VerdictKind};
 use thiserror::Error;
 
-use crate::VerdictCounts;
+use crate::engine::Engine;
+use crate::{Ticket, VerdictCounts};
 
 /// Why a message was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -16,7 +19,7 @@ pub enum MessageError {
     /// No plugin of that name is configured.
     #[error("no plugin is named \"{0}\"; `ctwarden status` lists them")]
     Unknown(String),
-    /// It is between a failure and a restart, or quarantined.
+    /// It is quarantined, or has failed for good.
     #[error("plugin {0} does not run at the moment; `ctwarden status` says why and until when")]
     NotRunning(String),
     /// Too many messages wait in front of it.
@@ -43,4 +46,146 @@ pub struct MessageOutcome {
     pub flows: Tally,
     /// Verdicts whose outcome was not known when the wait ended; their records come later.
     pub open: u64,
+}
+
+/// A message under way.
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// Once the plugin has answered: its answer, and until when outcomes are awaited.
+    answered: Option<(Result<String, String>, Steady)>,
+    verdicts: VerdictCounts,
+    flows: Tally,
+    open: u64,
+}
+
+/// Messages that were taken and have no reply yet. Bounded by [`crate::PluginLimits::queue_messages`], and after their
+/// answers by the bounds of the verdicts that they wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    next: u64,
+    under_way: BTreeMap<Ticket, UnderWay>,
+    replies: VecDeque<(Ticket, MessageOutcome)>,
+}
+
+impl Messages {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    pub(crate) fn verdict_opened(&mut self, ticket: Ticket) {
+        if let Some(message) = self.under_way.get_mut(&ticket) {
+            message.open += 1;
+        }
+    }
+
+    pub(crate) fn verdict_ended(&mut self, ticket: Ticket, kind: VerdictKind, outcome: Outcome, flows: Tally) {
+        if let Some(message) = self.under_way.get_mut(&ticket) {
+            message.open = message.open.saturating_sub(1);
+            message.verdicts.add(kind, outcome);
+            message.flows = sum(message.flows, flows);
+            self.reply_if_known(ticket);
+        }
+    }
+
+    /// The plugin has answered, and all verdicts of the answer are opened.
+    pub(crate) fn answered(&mut self, ticket: Ticket, result: Result<String, String>, until: Steady) {
+        if let Some(message) = self.under_way.get_mut(&ticket) {
+            message.answered = Some((result, until));
+            self.reply_if_known(ticket);
+        }
+    }
+
+    /// The message did not come to the plugin, or the plugin failed over it.
+    pub(crate) fn failed(&mut self, ticket: Ticket, why: String) {
+        if let Some(message) = self.under_way.remove(&ticket) {
+            self.reply(ticket, Err(why), message);
+        }
+    }
+
+    fn reply_if_known(&mut self, ticket: Ticket) {
+        let known = |message: &UnderWay| message.open == 0 && message.answered.is_some();
+        if self.under_way.get(&ticket).is_some_and(known) {
+            self.reply_now(ticket);
+        }
+    }
+
+    fn reply_now(&mut self, ticket: Ticket) {
+        if let Some(mut message) = self.under_way.remove(&ticket)
+            && let Some((result, _)) = message.answered.take()
+        {
+            self.reply(ticket, result, message);
+        }
+    }
+
+    fn reply(&mut self, ticket: Ticket, result: Result<String, String>, message: UnderWay) {
+        let UnderWay { verdicts, flows, open, .. } = message;
+        self.replies.push_back((ticket, MessageOutcome { result, verdicts, flows, open }));
+    }
+
+    /// Replies to those who have waited long enough.
+    pub(crate) fn give_up(&mut self, now: Steady) {
+        let over = |message: &UnderWay| message.answered.as_ref().is_some_and(|(_, until)| *until <= now);
+        let tickets: Vec<Ticket> =
+            self.under_way.iter().filter(|(_, message)| over(message)).map(|(&ticket, _)| ticket).collect();
+        for ticket in tickets {
+            self.reply_now(ticket);
+        }
+    }
+
+    /// Replies to everybody; those whose message had no answer are told why.
+    pub(crate) fn end(&mut self, why: &str) {
+        let tickets: Vec<Ticket> = self.under_way.keys().copied().collect();
+        for ticket in tickets {
+            if self.under_way.get(&ticket).is_some_and(|message| message.answered.is_some()) {
+                self.reply_now(ticket);
+            } else {
+                self.failed(ticket, why.to_string());
+            }
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Steady> {
+        self.under_way.values().filter_map(|message| message.answered.as_ref().map(|(_, until)| *until)).min()
+    }
+
+    pub(crate) fn next_reply(&mut self) -> Option<(Ticket, MessageOutcome)> {
+        self.replies.pop_front()
+    }
+}
+
+const fn sum(a: Tally, b: Tally) -> Tally {
+    Tally {
+        matched: a.matched.saturating_add(b.matched),
+        applied: a.applied.saturating_add(b.applied),
+        gone: a.gone.saturating_add(b.gone),
+        replaced: a.replaced.saturating_add(b.replaced),
+        refused: a.refused.saturating_add(b.refused),
+        over_budget: a.over_budget.saturating_add(b.over_budget),
+        protected: a.protected.saturating_add(b.protected),
+        observed: a.observed.saturating_add(b.observed),
+        superseded: a.superseded.saturating_add(b.superseded),
+    }
+}
+
+impl Engine {
+    pub(crate) fn take_message(&mut self, plugin: &str, text: String) -> Result<Ticket, MessageError> {
+        if self.stopping {
+            return Err(MessageError::Stopping);
+        }
+        let found = self.plugins.named(plugin).ok_or_else(|| MessageError::Unknown(plugin.to_string()))?;
+        if !found.supervision.is_coming_back() {
+            return Err(MessageError::NotRunning(plugin.to_string()));
+        }
+        let (id, limit) = (found.id, found.spec.limits.queue_messages);
+        // What was collected happened before the message.
+        self.flush_collected();
+        let ticket = Ticket(self.messages.next);
+        let taken = self.plugins.get_mut(id).is_some_and(|found| found.queue.push_message(ticket, text, limit));
+        if !taken {
+            return Err(MessageError::QueueFull { plugin: plugin.to_string(), limit });
+        }
+        self.messages.next += 1;
+        self.messages.under_way.insert(ticket, UnderWay::default());
+        Ok(ticket)
+    }
 }

@@ -1,4 +1,17 @@
 //! Effects on their way: handed out, answered, or given up.
+//!
+//! A flow is deleted once: who wants the same while the delete is on its way shares its outcome. Deletes of an answer that
+//! also blocks wait here until the blocks are in place, for an entry that is deleted first is made again by the next
+//! packet and then lives on.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use ctwarden_model::{Effect, EffectId, FlowKey, Outcome, Refusal, Steady};
+
+use crate::Granted;
+use crate::engine::Engine;
+use crate::ids::{GateId, VerdictId};
 
 /// What came of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,4 +26,216 @@ pub enum Ack {
     Refused(i32),
     /// The request or its answer was lost.
     NoAnswer,
+}
+
+impl Ack {
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Done => Outcome::Applied,
+            Self::Gone => Outcome::Gone,
+            Self::Replaced => Outcome::Replaced,
+            Self::Refused(errno) => Outcome::Refused(Refusal::Kernel(errno)),
+            Self::NoAnswer => Outcome::Refused(Refusal::NoAnswer),
+        }
+    }
+}
+
+/// One effect.
+#[derive(Debug)]
+struct InFlight {
+    /// Until it is handed out.
+    effect: Option<Granted<Effect>>,
+    /// Verdicts that end with it.
+    waiters: Vec<VerdictId>,
+    deletes: Option<FlowKey>,
+    opens: Option<GateId>,
+}
+
+/// Deletes that wait for blocks.
+#[derive(Debug, Default)]
+struct Gate {
+    blocks: usize,
+    effects: Vec<EffectId>,
+    selections: Vec<VerdictId>,
+}
+
+/// What an answered effect sets free.
+#[derive(Debug)]
+struct Answered {
+    waiters: Vec<VerdictId>,
+    selections: Vec<VerdictId>,
+}
+
+/// All effects that have no answer yet. Bounded by [`crate::EngineConfig::backlog`] and what the calls outstanding then
+/// still bring, for beyond it no plugin is called and no row taken.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    next: u32,
+    next_gate: u64,
+    effects: BTreeMap<EffectId, InFlight>,
+    outbox: VecDeque<EffectId>,
+    /// Of those handed out, in that order.
+    deadlines: VecDeque<(Steady, EffectId)>,
+    deleting: BTreeMap<FlowKey, EffectId>,
+    gates: BTreeMap<GateId, Gate>,
+}
+
+impl Pending {
+    /// How many have no answer yet.
+    pub(crate) fn len(&self) -> usize {
+        self.effects.len()
+    }
+
+    /// A gate, shut by the blocks that are added with it.
+    pub(crate) const fn gate(&mut self) -> GateId {
+        let gate = GateId(self.next_gate);
+        self.next_gate += 1;
+        gate
+    }
+
+    /// Takes an effect in. A block shuts the gate; a delete waits where the gate is shut.
+    pub(crate) fn add(&mut self, effect: Granted<Effect>, waiters: Vec<VerdictId>, gate: Option<GateId>) {
+        while self.effects.contains_key(&EffectId(self.next)) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let id = EffectId(self.next);
+        self.next = self.next.wrapping_add(1);
+        let (mut deletes, mut opens, mut held) = (None, None, None);
+        match effect.get() {
+            Effect::Delete(key) => {
+                deletes = Some(*key);
+                self.deleting.insert(*key, id);
+                held = gate.and_then(|gate| self.gates.get_mut(&gate));
+            }
+            Effect::DeleteExpectation(_) => held = gate.and_then(|gate| self.gates.get_mut(&gate)),
+            Effect::Block(_) => {
+                opens = gate;
+                if let Some(gate) = gate {
+                    self.gates.entry(gate).or_default().blocks += 1;
+                }
+            }
+            Effect::Update(_) | Effect::Unblock(_) => {}
+        }
+        match held {
+            Some(gate) => gate.effects.push(id),
+            None => self.outbox.push_back(id),
+        }
+        self.effects.insert(id, InFlight { effect: Some(effect), waiters, deletes, opens });
+    }
+
+    /// Whether a delete of the flow is on its way.
+    pub(crate) fn is_deleting(&self, key: &FlowKey) -> bool {
+        self.deleting.contains_key(key)
+    }
+
+    /// Shares the outcome of the delete that is on its way; gives the verdicts back where there is none.
+    pub(crate) fn join_delete(&mut self, key: &FlowKey, verdicts: Vec<VerdictId>) -> Option<Vec<VerdictId>> {
+        let joined = self.deleting.get(key).copied().and_then(|id| self.effects.get_mut(&id));
+        match joined {
+            Some(effect) => {
+                effect.waiters.extend(verdicts);
+                None
+            }
+            None => Some(verdicts),
+        }
+    }
+
+    /// Holds a selection back while the gate is shut; false where it is open.
+    pub(crate) fn hold_selection(&mut self, gate: Option<GateId>, selection: VerdictId) -> bool {
+        match gate.and_then(|gate| self.gates.get_mut(&gate)) {
+            Some(gate) => {
+                gate.selections.push(selection);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn take(&mut self, deadline: Steady) -> Option<(EffectId, Granted<Effect>)> {
+        loop {
+            let id = self.outbox.pop_front()?;
+            if let Some(effect) = self.effects.get_mut(&id).and_then(|in_flight| in_flight.effect.take()) {
+                self.deadlines.push_back((deadline, id));
+                return Some((id, effect));
+            }
+        }
+    }
+
+    /// Ends an effect that was handed out.
+    fn answered(&mut self, id: EffectId) -> Option<Answered> {
+        if self.effects.get(&id).is_none_or(|in_flight| in_flight.effect.is_some()) {
+            return None;
+        }
+        let ended = self.effects.remove(&id)?;
+        if let Some(key) = ended.deletes {
+            self.deleting.remove(&key);
+        }
+        let mut selections = Vec::new();
+        if let Some(gate) = ended.opens.filter(|gate| self.one_block_less(*gate))
+            && let Some(open) = self.gates.remove(&gate)
+        {
+            self.outbox.extend(open.effects);
+            selections = open.selections;
+        }
+        Some(Answered { waiters: ended.waiters, selections })
+    }
+
+    /// Whether it was the last one.
+    fn one_block_less(&mut self, gate: GateId) -> bool {
+        self.gates.get_mut(&gate).is_some_and(|gate| {
+            gate.blocks = gate.blocks.saturating_sub(1);
+            gate.blocks == 0
+        })
+    }
+
+    fn overdue(&mut self, now: Steady) -> Option<EffectId> {
+        let &(deadline, id) = self.deadlines.front()?;
+        if deadline > now {
+            return None;
+        }
+        self.deadlines.pop_front();
+        Some(id)
+    }
+
+    /// When the next one is given up.
+    pub(crate) fn deadline(&mut self) -> Option<Steady> {
+        while self.deadlines.front().is_some_and(|(_, id)| !self.effects.contains_key(id)) {
+            self.deadlines.pop_front();
+        }
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        let (next, next_gate) = (self.next, self.next_gate);
+        *self = Self { next, next_gate, ..Self::default() };
+    }
+}
+
+impl Engine {
+    pub(crate) fn take_effect(&mut self) -> Option<(EffectId, Granted<Effect>)> {
+        let deadline = self.clock.steady.plus(self.config.answer_wait);
+        self.pending.take(deadline)
+    }
+
+    pub(crate) fn end_effect(&mut self, id: EffectId, ack: Ack) {
+        let Some(answered) = self.pending.answered(id) else { return };
+        for verdict in answered.waiters {
+            self.conclude(verdict, ack.outcome());
+        }
+        for selection in answered.selections {
+            self.await_sweep(selection);
+        }
+    }
+
+    pub(crate) fn give_up_effects(&mut self) {
+        while let Some(id) = self.pending.overdue(self.clock.steady) {
+            self.end_effect(id, Ack::NoAnswer);
+        }
+    }
+
+    /// Whether so much waits to be taken or answered that nothing more is to be brought about.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.pending.len().saturating_add(self.audit.waiting_records()) >= self.config.backlog
+    }
 }

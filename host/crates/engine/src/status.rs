@@ -6,9 +6,12 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Fault, Mode, Outcome, PluginName, Timestamp, VerdictKind};
+use ctwarden_model::{Fault, Mode, Now, Outcome, PluginName, Steady, Timestamp, VerdictKind};
 
 use crate::PluginId;
+use crate::engine::Engine;
+use crate::plugin::Plugin;
+use crate::supervise::Life;
 
 /// How many verdicts ended how: by kind and by the name of the outcome ([`Outcome::NAMES`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,4 +129,54 @@ pub struct Status {
     pub open_verdicts: usize,
     /// Flows protected by plugins at the moment.
     pub protections: usize,
+}
+
+impl Engine {
+    pub(crate) fn report(&self, now: Now) -> Status {
+        Status {
+            plugins: self.plugins.iter().map(|plugin| plugin_status(plugin, now)).collect(),
+            events: self.events,
+            sweeps: self.sweeps.ended,
+            rows: self.sweeps.rows,
+            gaps: self.gaps,
+            effects_in_flight: self.pending.len(),
+            open_verdicts: self.audit.open_verdicts(),
+            protections: self.protections.count(now.steady),
+        }
+    }
+}
+
+fn plugin_status(plugin: &Plugin, now: Now) -> PluginStatus {
+    PluginStatus {
+        id: plugin.id,
+        name: plugin.spec.name.clone(),
+        mode: plugin.spec.mode,
+        state: match &plugin.supervision.life {
+            Life::Running => PluginState::Running,
+            Life::Backoff(until) => PluginState::Backoff { until: wall(*until, now) },
+            Life::Quarantined(until, reason) => {
+                PluginState::Quarantined { until: wall(*until, now), reason: reason.clone() }
+            }
+            Life::Starting { .. } => PluginState::Starting,
+            Life::Failed(reason) => PluginState::Failed { reason: reason.clone() },
+        },
+        breaker: match plugin.breaker.closes() {
+            Some(until) if until > now.steady => BreakerStatus::Open { until: wall(until, now) },
+            Some(_) | None => BreakerStatus::Closed,
+        },
+        queue_entries: plugin.queue.events() + plugin.queue.rows(),
+        queue_limit: plugin.spec.limits.queue_entries,
+        missed: plugin.missed,
+        calls: plugin.calls,
+        entries: plugin.entries,
+        verdicts: plugin.counts.clone(),
+        faults: plugin.faults.clone(),
+        last_fault: plugin.last_fault.clone(),
+    }
+}
+
+/// A moment of the steady clock as wall time, for people.
+fn wall(at: Steady, now: Now) -> Timestamp {
+    let nanos = u64::try_from(at.since(now.steady).as_nanos()).unwrap_or(u64::MAX);
+    Timestamp(now.wall.0.saturating_add(nanos))
 }

@@ -1,10 +1,23 @@
-//! Readings of the whole table.
+//! Readings of the whole table: at start, after a loss, in time, when asked, and to carry out verdicts over selections.
+//!
+//! There is one at a time and all who want one share it, with a rest in between, so that lasting loss or a plugin that asks
+//! for ever does not turn into a load of its own. A row is never dropped; the sweep waits, but others' sweep does not wait
+//! for one laggard.
 
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use ctwarden_model::Filter;
+use ctwarden_model::{
+    Cause, Event, EventKind, ExpectationEvent, Filter, Flow, Mode, Notice, Now, Outcome, Refusal, Steady, Target,
+};
 
-use crate::SweepId;
+use crate::collect::part;
+use crate::engine::Engine;
+use crate::ids::VerdictId;
+use crate::plugin::Plugin;
+use crate::{PluginId, SweepId};
 
 /// Asks for the table to be read. Hand each entry to [`crate::Engine::handle_row`] while
 /// [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
@@ -18,4 +31,386 @@ pub struct SweepRequest {
     /// Whether the expectation table is to be read too; its entries go to [`crate::Engine::handle_expectation`] as rows,
     /// before the end of the sweep.
     pub expectations: bool,
+}
+
+/// Filters that a request names at most; beyond, it asks for every row.
+const HINTS: usize = 64;
+
+/// Sweeps for a plugin in a row that may be interrupted before it has to wait for another reason.
+const INTERRUPTED_MAX: u8 = 3;
+
+/// A plugin that takes rows of the running sweep.
+#[derive(Debug)]
+struct Participant {
+    plugin: PluginId,
+    /// Whether it gets all that it subscribes to.
+    subscribed: bool,
+    /// Verdicts that asked for rows.
+    asked: Vec<VerdictId>,
+}
+
+/// The running sweep.
+#[derive(Debug)]
+struct Running {
+    id: SweepId,
+    began: Now,
+    participants: Vec<Participant>,
+    selections: Vec<VerdictId>,
+    /// Rows and expectation rows that no round has yet: at most a batch of each.
+    rows: Vec<Event>,
+    expectations: Vec<ExpectationEvent>,
+    count: u64,
+    /// Since when a plugin has had no room for rows.
+    stalled: Option<Steady>,
+}
+
+/// Sweeps: the one that runs and those that are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Sweeps {
+    next: u32,
+    running: Option<Running>,
+    /// Selections for the next one.
+    pub(crate) waiting: VecDeque<VerdictId>,
+    /// When the last one ended and how long it took.
+    last: Option<(Steady, Duration)>,
+    /// A new set of plugins does not wait out the rest.
+    pub(crate) hurry: bool,
+    pub(crate) ended: u64,
+    pub(crate) rows: u64,
+}
+
+impl Engine {
+    /// When the next sweep may begin; none where none is wanted or one runs.
+    pub(crate) fn sweep_due(&self) -> Option<Steady> {
+        if self.stopping || self.sweeps.running.is_some() {
+            return None;
+        }
+        let running = |plugin: &&Plugin| plugin.supervision.is_running();
+        let pressing = !self.sweeps.waiting.is_empty()
+            || self.plugins.iter().filter(running).any(|plugin| !plugin.asked.is_empty());
+        let wanted = pressing || self.plugins.iter().filter(running).any(|plugin| plugin.wants_sweep);
+        let Some((ended, took)) = self.sweeps.last else { return wanted.then_some(self.clock.steady) };
+        let rest = if pressing {
+            // Half of the time at most.
+            self.config.selection_rest.max(took)
+        } else if self.sweeps.hurry {
+            Duration::ZERO
+        } else {
+            self.config.sweep_rest.max(took.saturating_mul(4))
+        };
+        wanted.then_some(ended.plus(rest))
+    }
+
+    pub(crate) fn next_sweep(&mut self) -> Option<SweepRequest> {
+        if self.sweep_due()? > self.clock.steady {
+            return None;
+        }
+        // What was collected happened before the sweep.
+        self.flush_collected();
+        let now = self.clock.steady;
+        let most = self.config.selections_per_sweep.max(1);
+        let mut participants = Vec::new();
+        for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
+            let subscribed = core::mem::take(&mut plugin.wants_sweep);
+            let asked: Vec<VerdictId> = plugin.asked.drain(..plugin.asked.len().min(most)).collect();
+            if subscribed {
+                plugin.wind_sweep(now);
+            }
+            if subscribed || !asked.is_empty() {
+                plugin.queue.push_turn(Cause::SweepBegin);
+                participants.push(Participant { plugin: plugin.id, subscribed, asked });
+            }
+        }
+        let selections: Vec<VerdictId> = self.sweeps.waiting.drain(..self.sweeps.waiting.len().min(most)).collect();
+        let filters = self.hints(&participants, &selections);
+        let expectations = participants.iter().any(|participant| self.takes_expectations(participant));
+        self.sweeps.hurry = false;
+        let id = SweepId(self.sweeps.next);
+        self.sweeps.next = self.sweeps.next.wrapping_add(1);
+        self.sweeps.running = Some(Running {
+            id,
+            began: self.clock,
+            participants,
+            selections,
+            rows: Vec::new(),
+            expectations: Vec::new(),
+            count: 0,
+            stalled: None,
+        });
+        Some(SweepRequest { id, filters, expectations })
+    }
+
+    fn takes_expectations(&self, participant: &Participant) -> bool {
+        participant.subscribed
+            && self.plugins.get(participant.plugin).is_some_and(|plugin| plugin.spec.subscription.expectations)
+    }
+
+    /// What all who want rows want, as far as it can be said in few filters.
+    fn hints(&self, participants: &[Participant], selections: &[VerdictId]) -> Vec<Filter> {
+        let mut hints: Vec<Filter> = Vec::new();
+        for participant in participants.iter().filter(|participant| participant.subscribed) {
+            match self.plugins.get(participant.plugin) {
+                Some(plugin) if !plugin.spec.subscription.filters.is_empty() => {
+                    hints.extend(plugin.spec.subscription.filters.iter().cloned());
+                }
+                Some(_) | None => return Vec::new(),
+            }
+        }
+        for &verdict in participants.iter().flat_map(|participant| &participant.asked).chain(selections) {
+            match self.audit.get(verdict).map(|open| &open.verdict.target) {
+                Some(Target::Matching(selection)) => hints.push(selection.filter.clone()),
+                Some(Target::None) => return Vec::new(),
+                Some(Target::Entry(_) | Target::Key(_)) | None => {}
+            }
+            if hints.len() > HINTS {
+                return Vec::new();
+            }
+        }
+        if hints.len() > HINTS { Vec::new() } else { hints }
+    }
+
+    /// Rows that may wait in front of a plugin; at least a batch, or a sweep would never move.
+    fn row_limit(&self, plugin: &Plugin) -> usize {
+        plugin.spec.limits.queue_rows.max(self.batch_entries())
+    }
+
+    fn has_room(&self, participant: &Participant) -> bool {
+        self.plugins
+            .get(participant.plugin)
+            .is_none_or(|plugin| plugin.queue.rows() + self.batch_entries() <= self.row_limit(plugin))
+    }
+
+    pub(crate) fn takes_rows(&self) -> bool {
+        self.sweeps.running.as_ref().is_none_or(|running| {
+            !self.is_backlogged() && running.participants.iter().all(|participant| self.has_room(participant))
+        })
+    }
+
+    pub(crate) fn row(&mut self, id: SweepId, flow: Flow) {
+        let Some(running) = self.sweeps.running.as_mut().filter(|running| running.id == id) else { return };
+        running.count += 1;
+        self.sweeps.rows = self.sweeps.rows.saturating_add(1);
+        let selections = core::mem::take(&mut running.selections);
+        self.select(&selections, &flow);
+        let batch = self.batch_entries();
+        let Some(running) = self.sweeps.running.as_mut() else { return };
+        running.selections = selections;
+        if running.participants.is_empty() {
+            return;
+        }
+        running.rows.push(Event { kind: EventKind::Row, by_us: false, flow });
+        if running.rows.len() >= batch {
+            self.flush_rows();
+        }
+    }
+
+    /// A row of the expectation table; without a sweep it is nobody's.
+    pub(crate) fn expectation_row(&mut self, event: ExpectationEvent) {
+        let batch = self.batch_entries();
+        let Some(running) = self.sweeps.running.as_mut() else { return };
+        running.count += 1;
+        self.sweeps.rows = self.sweeps.rows.saturating_add(1);
+        running.expectations.push(event);
+        if running.expectations.len() >= batch {
+            self.flush_expectation_rows();
+        }
+    }
+
+    fn flush_rows(&mut self) {
+        // What was collected happened before the rows were read.
+        self.flush_collected();
+        let Some(running) = self.sweeps.running.as_mut() else { return };
+        if running.rows.is_empty() {
+            return;
+        }
+        let rows: Arc<[Event]> = core::mem::take(&mut running.rows).into();
+        let Some(running) = self.sweeps.running.as_ref() else { return };
+        let parts = running
+            .participants
+            .iter()
+            .filter_map(|participant| {
+                Some((participant.plugin, part(&rows, |event| self.takes_row(participant, event))?))
+            })
+            .collect();
+        self.offer(Cause::SweepRows, parts);
+        self.put_off_flooded();
+    }
+
+    fn takes_row(&self, participant: &Participant, event: &Event) -> bool {
+        let subscribed = || {
+            let filters = self.plugins.get(participant.plugin).map(|plugin| &plugin.spec.subscription.filters);
+            filters.is_some_and(|filters| filters.is_empty() || filters.iter().any(|f| f.matches(&event.flow)))
+        };
+        let asked = |verdict: &VerdictId| match self.audit.get(*verdict).map(|open| &open.verdict.target) {
+            Some(Target::Matching(selection)) => selection.filter.matches(&event.flow),
+            Some(Target::None) => subscribed(),
+            Some(Target::Entry(_) | Target::Key(_)) | None => false,
+        };
+        (participant.subscribed && subscribed()) || participant.asked.iter().any(asked)
+    }
+
+    fn flush_expectation_rows(&mut self) {
+        let Some(running) = self.sweeps.running.as_mut() else { return };
+        let events = core::mem::take(&mut running.expectations);
+        let Some(running) = self.sweeps.running.as_ref() else { return };
+        let takers: Vec<PluginId> = running
+            .participants
+            .iter()
+            .filter(|participant| self.takes_expectations(participant))
+            .map(|participant| participant.plugin)
+            .collect();
+        self.offer_expectations(Cause::SweepRows, &events, &takers);
+    }
+
+    pub(crate) fn end_sweep(&mut self, id: SweepId, complete: bool) {
+        if self.sweeps.running.as_ref().is_none_or(|running| running.id != id) {
+            return;
+        }
+        self.flush_rows();
+        self.flush_expectation_rows();
+        let Some(running) = self.sweeps.running.take() else { return };
+        let now = self.clock;
+        let took = now.steady.since(running.began.steady);
+        self.sweeps.last = Some((now.steady, took));
+        self.sweeps.ended = self.sweeps.ended.saturating_add(1);
+        self.audit.notice(now.wall, Notice::Swept { rows: running.count, complete, took });
+        let end = if complete { Cause::SweepComplete } else { Cause::SweepInterrupted };
+        for Participant { plugin: id, subscribed, asked } in running.participants {
+            let mut mode = Mode::Observe;
+            if let Some(plugin) = self.plugins.get_mut(id) {
+                plugin.queue.push_turn(end);
+                mode = plugin.mode(now.steady);
+                plugin.interrupted = if complete { 0 } else { plugin.interrupted.saturating_add(1) };
+                plugin.wants_sweep |= subscribed && !complete && plugin.interrupted < INTERRUPTED_MAX;
+            }
+            for verdict in asked {
+                self.finish(verdict, done(mode));
+            }
+        }
+        self.end_selections(running.selections, complete);
+    }
+
+    /// A plugin has failed: it takes no more rows, and what it asked for is void. A fresh instance gets its own sweep.
+    pub(crate) fn leave_sweep(&mut self, id: PluginId) {
+        let mut asked = Vec::new();
+        if let Some(running) = self.sweeps.running.as_mut() {
+            for participant in running.participants.extract_if(.., |participant| participant.plugin == id) {
+                asked.extend(participant.asked);
+            }
+        }
+        if let Some(plugin) = self.plugins.get_mut(id) {
+            asked.append(&mut plugin.asked);
+        }
+        for verdict in asked {
+            self.finish(verdict, Outcome::Refused(Refusal::PluginGone));
+        }
+    }
+
+    /// Puts plugins off that have far more rows than they should: the program went on although it was not asked to.
+    fn put_off_flooded(&mut self) {
+        let Some(running) = self.sweeps.running.as_ref() else { return };
+        let flooded = |id: &PluginId| {
+            self.plugins.get(*id).is_some_and(|plugin| plugin.queue.rows() > 2 * self.row_limit(plugin))
+        };
+        let ids: Vec<PluginId> = running.participants.iter().map(|participant| participant.plugin).collect();
+        for id in ids.into_iter().filter(flooded).collect::<Vec<_>>() {
+            self.put_off(id);
+        }
+    }
+
+    /// Interrupts the sweep for one plugin; it gets another one.
+    fn put_off(&mut self, id: PluginId) {
+        let Some(running) = self.sweeps.running.as_mut() else { return };
+        let gone: Vec<Participant> =
+            running.participants.extract_if(.., |participant| participant.plugin == id).collect();
+        let Some(plugin) = self.plugins.get_mut(id) else { return };
+        for participant in gone {
+            plugin.wants_sweep |= participant.subscribed;
+            plugin.asked.extend(participant.asked);
+            plugin.queue.push_turn(Cause::SweepInterrupted);
+        }
+    }
+
+    /// Whether anybody but the plugins without room waits for the running sweep to end.
+    fn others_wait(&self, running: &Running) -> bool {
+        let takes_part = |id: PluginId| running.participants.iter().any(|participant| participant.plugin == id);
+        let wants = |plugin: &Plugin| plugin.wants_sweep || !plugin.asked.is_empty();
+        !running.selections.is_empty()
+            || !self.sweeps.waiting.is_empty()
+            || running.participants.iter().any(|participant| self.has_room(participant))
+            || self.plugins.iter().any(|plugin| wants(plugin) && !takes_part(plugin.id))
+    }
+
+    /// When patience with a plugin that takes no rows ends.
+    pub(crate) fn stall_deadline(&self) -> Option<Steady> {
+        let running = self.sweeps.running.as_ref()?;
+        let since = running.stalled?;
+        self.others_wait(running).then(|| since.plus(self.config.row_patience))
+    }
+
+    /// Notes since when the sweep has waited for a plugin, and ends the wait where it has lasted too long.
+    pub(crate) fn watch_stall(&mut self) {
+        let now = self.clock.steady;
+        let Some(running) = self.sweeps.running.as_ref() else { return };
+        let laggards: Vec<PluginId> = running
+            .participants
+            .iter()
+            .filter(|participant| !self.has_room(participant))
+            .map(|participant| participant.plugin)
+            .collect();
+        let Some(running) = self.sweeps.running.as_mut() else { return };
+        if laggards.is_empty() {
+            running.stalled = None;
+            return;
+        }
+        running.stalled.get_or_insert(now);
+        if self.stall_deadline().is_some_and(|end| end <= now) {
+            for id in laggards {
+                self.put_off(id);
+            }
+        }
+    }
+
+    /// A new set of plugins: nobody of the old one takes rows any more, and their selections end. The reading itself goes
+    /// on until the program tells its end.
+    pub(crate) fn abandon_sweep(&mut self) {
+        let mut asked = Vec::new();
+        let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
+        if let Some(running) = self.sweeps.running.as_mut() {
+            running.rows.clear();
+            running.expectations.clear();
+            asked.extend(running.participants.drain(..).flat_map(|participant| participant.asked));
+            selections.append(&mut running.selections);
+        }
+        for verdict in asked {
+            self.finish(verdict, Outcome::Refused(Refusal::PluginGone));
+        }
+        for verdict in selections {
+            self.abandon_run(verdict, Refusal::PluginGone);
+        }
+    }
+
+    /// The daemon stops: no sweep runs or begins any more.
+    pub(crate) fn stop_sweeps(&mut self) {
+        let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
+        let mut asked: Vec<VerdictId> = self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)).collect();
+        if let Some(running) = self.sweeps.running.take() {
+            selections.extend(running.selections);
+            asked.extend(running.participants.into_iter().flat_map(|participant| participant.asked));
+        }
+        for verdict in asked {
+            self.finish(verdict, Outcome::Refused(Refusal::NoAnswer));
+        }
+        for verdict in selections {
+            self.end_run(verdict, false);
+        }
+    }
+}
+
+/// A verdict that is done without the kernel.
+pub(crate) const fn done(mode: Mode) -> Outcome {
+    match mode {
+        Mode::Observe => Outcome::Observed,
+        Mode::Enforce => Outcome::Applied,
+    }
 }

@@ -1,0 +1,290 @@
+//! What a plugin answered: each verdict is opened, checked, and settled at once or handed to the merge.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use ctwarden_model::{Action, Cause, EventKind, FlowKey, Notice, Outcome, PluginName, Refusal, Target, Verdict};
+
+use crate::arbitrate::{Candidate, Change, Subject};
+use crate::audit::Open;
+use crate::delivery::{About, Outstanding};
+use crate::engine::Engine;
+use crate::guard::{self, Allowed};
+use crate::ids::VerdictId;
+use crate::protect::{Held, Known};
+use crate::selection::Run;
+use crate::sweep::done;
+use crate::{Answer, CallId, PluginId};
+
+/// What the target of a verdict turned out to be.
+enum Aim {
+    /// One flow.
+    Flow { key: FlowKey, protected: Held, gone: bool },
+    /// One expectation of the batch.
+    Expectation { index: u32 },
+    /// Every flow that matches.
+    Selection,
+    /// Nothing.
+    Nothing,
+    /// Its entry is not there.
+    Missing,
+}
+
+impl Engine {
+    pub(crate) fn answered(&mut self, call: CallId, answer: Answer) {
+        let Some(outstanding) = self.calls.remove(&call) else { return };
+        let known = self.plugins.get_mut(outstanding.plugin).map(|plugin| plugin.outstanding = None);
+        if known.is_none() || self.finished {
+            self.answered_too_late(&outstanding, answer);
+            return;
+        }
+        let Outstanding { plugin, about, .. } = outstanding;
+        match answer {
+            Answer::Fault(fault) => {
+                if let Some(ticket) = about.ticket() {
+                    self.messages.failed(ticket, fault.to_string());
+                }
+                if let Some(round) = about.round() {
+                    self.give_up(round, plugin);
+                }
+                self.fail(plugin, fault, about.entries());
+            }
+            Answer::Verdicts(verdicts) => self.judged(plugin, &about, verdicts, Ok(String::new())),
+            Answer::Reply(reply) => self.judged(plugin, &about, reply.verdicts, Ok(reply.text)),
+            Answer::MessageRefused(why) => self.judged(plugin, &about, Vec::new(), Err(why)),
+        }
+        self.catch_up(plugin);
+    }
+
+    /// The plugin was swapped out while it computed.
+    fn answered_too_late(&mut self, outstanding: &Outstanding, answer: Answer) {
+        let verdicts = match answer {
+            Answer::Verdicts(verdicts) => verdicts,
+            Answer::Reply(reply) => reply.verdicts,
+            Answer::MessageRefused(_) | Answer::Fault(_) => Vec::new(),
+        };
+        for verdict in verdicts {
+            let flow = self.flow_of(&outstanding.about, &verdict.target);
+            let id = self.audit.open(Open {
+                plugin: outstanding.plugin,
+                name: outstanding.name.clone(),
+                mode: outstanding.mode,
+                verdict,
+                flow,
+                arrived: self.clock,
+                ticket: None,
+                run: None,
+                awaits_sweep: false,
+            });
+            self.finish(id, Outcome::Refused(Refusal::PluginGone));
+        }
+        if let Some(ticket) = outstanding.about.ticket() {
+            let why = alloc::format!("plugin {} was replaced before it answered; send it again", outstanding.name);
+            self.messages.failed(ticket, why);
+        }
+    }
+
+    fn judged(&mut self, plugin: PluginId, about: &About, verdicts: Vec<Verdict>, result: Result<String, String>) {
+        let candidates: Vec<Candidate> =
+            verdicts.into_iter().filter_map(|verdict| self.open_verdict(plugin, about, verdict)).collect();
+        match about.round() {
+            Some(round) => {
+                let (now, window) = (self.clock.steady, self.config.merge_window);
+                if let Some(candidates) = self.rounds.answered(round, plugin, candidates, now, window) {
+                    self.arbitrate(Some(round), candidates);
+                }
+                self.rounds.settled(round, plugin);
+            }
+            None if candidates.is_empty() => {}
+            None => self.arbitrate(None, candidates),
+        }
+        if let Some(ticket) = about.ticket() {
+            self.messages.answered(ticket, result, self.clock.steady.plus(self.config.message_wait));
+        }
+    }
+
+    /// Opens a verdict; what needs no merge is settled at once, the rest returned.
+    fn open_verdict(&mut self, id: PluginId, about: &About, verdict: Verdict) -> Option<Candidate> {
+        let plugin = self.plugins.get(id)?;
+        let checked = guard::check(&plugin.spec, &self.config, &verdict);
+        let aim = self.aim(about, &verdict.target);
+        let flow = match &aim {
+            Aim::Flow { key, .. } => Some(*key),
+            Aim::Expectation { .. } | Aim::Selection | Aim::Nothing | Aim::Missing => None,
+        };
+        let ticket = about.ticket();
+        let action = verdict.action.clone();
+        let open = Open {
+            plugin: id,
+            name: plugin.spec.name.clone(),
+            mode: plugin.mode(self.clock.steady),
+            verdict,
+            flow,
+            arrived: self.clock,
+            ticket,
+            run: None,
+            awaits_sweep: false,
+        };
+        let verdict = self.audit.open(open);
+        if let Some(ticket) = ticket {
+            self.messages.verdict_opened(ticket);
+        }
+        match checked.and_then(|allowed| Ok((allowed, self.subject(verdict, id, allowed, &action, aim, about)?))) {
+            Ok((allowed, Some(subject))) => Some(Candidate { verdict, plugin: id, allowed, subject }),
+            Ok((_, None)) => None,
+            Err(outcome) => {
+                self.finish(verdict, outcome);
+                None
+            }
+        }
+    }
+
+    /// What is to be merged of a granted verdict; none where it needs no merge and is settled or waits for a sweep.
+    fn subject(
+        &mut self,
+        verdict: VerdictId,
+        id: PluginId,
+        allowed: Allowed,
+        action: &Action,
+        aim: Aim,
+        about: &About,
+    ) -> Result<Option<Subject>, Outcome> {
+        if matches!(aim, Aim::Missing) {
+            return Err(Outcome::Refused(Refusal::NoSuchEntry));
+        }
+        match (action, aim) {
+            (Action::Alert(alert), _) => {
+                let (now, window, keys) = (self.clock.steady, self.config.alert_window, self.config.alert_keys);
+                let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
+                match plugin.alerts.admit(alert, &plugin.spec.limits, window, keys, now) {
+                    Some(outcome) => Err(outcome),
+                    None => Err(done(plugin.mode(now))),
+                }
+            }
+            (Action::Log(_), _) => {
+                let mode = self.plugins.get(id).map(|plugin| plugin.mode(self.clock.steady));
+                Err(mode.map_or(Outcome::Refused(Refusal::PluginGone), done))
+            }
+            (Action::Block(_) | Action::Unblock(_), _) => Ok(Some(Subject::Network)),
+            (Action::Sweep, _) => {
+                self.count_awaiting(verdict, id)?;
+                if let Some(plugin) = self.plugins.get_mut(id) {
+                    plugin.asked.push(verdict);
+                }
+                Ok(None)
+            }
+            (Action::Delete, Aim::Expectation { index }) => Ok(self.expectation(about, index)),
+            (_, Aim::Expectation { .. } | Aim::Nothing | Aim::Missing) => Err(Outcome::Refused(Refusal::WrongTarget)),
+            (_, Aim::Selection) => {
+                self.count_awaiting(verdict, id)?;
+                if let Some(open) = self.audit.get_mut(verdict) {
+                    open.run = Some(Run::new(allowed));
+                }
+                Ok(Some(Subject::Selection))
+            }
+            (action, Aim::Flow { key, protected, gone }) => {
+                let change = Change::of(action).ok_or(Outcome::Refused(Refusal::WrongTarget))?;
+                Ok(Some(Subject::Flow { key, protected, gone, change }))
+            }
+        }
+    }
+
+    /// One more verdict that waits for a sweep, if the plugin may have one more.
+    fn count_awaiting(&mut self, verdict: VerdictId, id: PluginId) -> Result<(), Outcome> {
+        let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
+        if plugin.awaiting_sweep >= plugin.spec.limits.selections {
+            return Err(Outcome::OverBudget);
+        }
+        plugin.awaiting_sweep += 1;
+        if let Some(open) = self.audit.get_mut(verdict) {
+            open.awaits_sweep = true;
+        }
+        Ok(())
+    }
+
+    fn aim(&self, about: &About, target: &Target) -> Aim {
+        match target {
+            Target::None => Aim::Nothing,
+            Target::Matching(_) => Aim::Selection,
+            Target::Key(key) => Aim::Flow { key: *key, protected: self.protected.holds(Known::Key(key)), gone: false },
+            Target::Entry(index) => match about {
+                About::Entries { cause, entries, .. } => match entries.get(*index) {
+                    None => Aim::Missing,
+                    Some(event) => {
+                        let known = match cause {
+                            Cause::SweepRows => Known::Whole(&event.flow),
+                            Cause::Events
+                            | Cause::SweepBegin
+                            | Cause::SweepComplete
+                            | Cause::SweepInterrupted
+                            | Cause::Gap
+                            | Cause::SetChanged => Known::Event(&event.flow),
+                        };
+                        let gone = event.kind == EventKind::Destroy;
+                        Aim::Flow { key: event.flow.key(), protected: self.protected.holds(known), gone }
+                    }
+                },
+                About::Expectations { events, .. } => {
+                    let place = usize::try_from(*index).ok();
+                    match place.and_then(|place| events.get(place)) {
+                        Some(_) => Aim::Expectation { index: *index },
+                        None => Aim::Missing,
+                    }
+                }
+                About::Nothing | About::Message(_) => Aim::Missing,
+            },
+        }
+    }
+
+    /// The one flow that a target names.
+    fn flow_of(&self, about: &About, target: &Target) -> Option<FlowKey> {
+        match self.aim(about, target) {
+            Aim::Flow { key, .. } => Some(key),
+            Aim::Expectation { .. } | Aim::Selection | Aim::Nothing | Aim::Missing => None,
+        }
+    }
+
+    /// An expectation of the batch, to be deleted. It counts as protected where its master or the expected flow is sure to
+    /// be; its other properties are not a flow's, and not knowing them does not hold it.
+    fn expectation(&self, about: &About, index: u32) -> Option<Subject> {
+        let About::Expectations { events, .. } = about else { return None };
+        let expectation = &events.get(usize::try_from(index).ok()?)?.expectation;
+        let key = expectation.key();
+        let is_protected = |original| {
+            let flow = FlowKey { id: key.id, zone: key.zone, original };
+            self.protected.holds(Known::Key(&flow)).is_sure()
+        };
+        let protected = is_protected(expectation.master) || is_protected(expectation.tuple);
+        Some(Subject::Expectation { key, protected })
+    }
+
+    /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is
+    /// time to sweep for it.
+    fn catch_up(&mut self, id: PluginId) {
+        if self.plugins.get(id).is_some_and(crate::plugin::Plugin::is_idle) {
+            self.flush_to_idle();
+        }
+        if let Some(plugin) = self.plugins.get_mut(id)
+            && plugin.is_idle()
+            && plugin.is_behind
+        {
+            plugin.is_behind = false;
+            plugin.wants_sweep |= plugin.spec.subscription.kinds.row;
+        }
+    }
+
+    /// Tells of dropped entries, at most once a second for each plugin.
+    pub(crate) fn notice_missed(&mut self) {
+        let now = self.clock;
+        let mut notices: Vec<(PluginName, u64)> = Vec::new();
+        for plugin in self.plugins.iter_mut() {
+            if plugin.missed_notice_due().is_some_and(|due| due <= now.steady) {
+                plugin.noticed = Some(now.steady);
+                notices.push((plugin.spec.name.clone(), core::mem::take(&mut plugin.unnoticed)));
+            }
+        }
+        for (name, entries) in notices {
+            self.audit.notice(now.wall, Notice::Missed(name, entries));
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Many verdicts, one change: what several plugins want of one flow is merged into at most one effect of a kind.
+//!
+//! Protect beats delete, delete beats the rest; marks and labels merge by mask, the later of one plugin over its earlier.
+//! A verdict that is not allowed, over budget or only observed never beats another plugin's. Equal deletes and blocks of
+//! several plugins share one effect and its outcome; what is beaten, or said twice by one plugin, ends superseded.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use ctwarden_model::{
+    Action, Effect, ExpectationKey, FlowKey, LabelChange, Masked, Outcome, PluginName, Refusal, Update,
+};
+
+use crate::PluginId;
+use crate::engine::Engine;
+use crate::guard::{Admission, Allowed, Cost, Granted, Pass, Protection};
+use crate::ids::{GateId, RoundId, VerdictId};
+use crate::network::NetworkClaim;
+use crate::protect::Held;
+
+/// A verdict that passed the first check.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) verdict: VerdictId,
+    pub(crate) plugin: PluginId,
+    pub(crate) allowed: Allowed,
+    pub(crate) subject: Subject,
+}
+
+/// What a candidate is about.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    /// One flow.
+    Flow {
+        /// Which.
+        key: FlowKey,
+        /// What the filters of the configuration say, by what the plugin was shown.
+        protected: Held,
+        /// Whether what it was shown is the flow's end.
+        gone: bool,
+        /// What is to be done with it.
+        change: Change,
+    },
+    /// One expectation, to be deleted.
+    Expectation {
+        /// Which.
+        key: ExpectationKey,
+        /// Whether its tuples are those of a protected flow.
+        protected: bool,
+    },
+    /// A network, into a set or out of it.
+    Network,
+    /// Every flow that matches.
+    Selection,
+}
+
+/// What is to be done with a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Delete,
+    Mark(Masked),
+    Labels(LabelChange),
+    Timeout(u32),
+    Protect(u32),
+}
+
+impl Change {
+    /// Of an action on a flow; none for the others.
+    pub(crate) const fn of(action: &Action) -> Option<Self> {
+        match action {
+            Action::Delete => Some(Self::Delete),
+            Action::Mark(mark) => Some(Self::Mark(*mark)),
+            Action::Labels(labels) => Some(Self::Labels(*labels)),
+            Action::Timeout(seconds) => Some(Self::Timeout(*seconds)),
+            Action::Protect(seconds) => Some(Self::Protect(*seconds)),
+            Action::Alert(_)
+            | Action::Log(_)
+            | Action::Block(_)
+            | Action::Unblock(_)
+            | Action::Sweep
+            | Action::Malformed(..) => None,
+        }
+    }
+
+    /// A timeout of 0 seconds ends the flow as a delete does.
+    const fn cost(self) -> Cost {
+        match self {
+            Self::Delete | Self::Timeout(0) => Cost::End,
+            Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) => Cost::Change,
+            Self::Protect(_) => Cost::None,
+        }
+    }
+
+    /// Whether nothing is left of this change after a later one of the same plugin.
+    const fn is_undone_by(self, later: Self) -> bool {
+        match (self, later) {
+            (Self::Mark(mark), Self::Mark(over)) => mark.mask() & !over.mask() == 0,
+            (Self::Labels(labels), Self::Labels(over)) => labels.mask() & !over.mask() == 0,
+            (Self::Timeout(_), Self::Timeout(_)) | (Self::Delete, Self::Delete) => true,
+            (Self::Delete | Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) | Self::Protect(_), _) => false,
+        }
+    }
+}
+
+/// One verdict on a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) verdict: VerdictId,
+    pub(crate) plugin: PluginId,
+    pub(crate) allowed: Allowed,
+    pub(crate) change: Change,
+}
+
+/// All verdicts on one flow that are merged.
+#[derive(Debug)]
+pub(crate) struct FlowGroup {
+    pub(crate) key: FlowKey,
+    pub(crate) protected: Held,
+    pub(crate) gone: bool,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) round: Option<RoundId>,
+    pub(crate) gate: Option<GateId>,
+}
+
+/// A claim that passed all checks; without a pass it is only observed.
+struct Admitted {
+    claim: Claim,
+    pass: Option<Pass>,
+}
+
+impl Engine {
+    /// Merges verdicts that belong together and brings about what is left of them.
+    pub(crate) fn arbitrate(&mut self, round: Option<RoundId>, candidates: Vec<Candidate>) {
+        let gate = self.pending.gate();
+        let mut networks = Vec::new();
+        let mut selections = Vec::new();
+        let mut expectations: BTreeMap<ExpectationKey, Vec<(Candidate, bool)>> = BTreeMap::new();
+        let mut flows = FlowGroups::default();
+        for candidate in candidates {
+            let Candidate { verdict, plugin, allowed, .. } = candidate;
+            match candidate.subject {
+                Subject::Flow { key, protected, gone, change } => {
+                    flows.add(key, protected, gone, Claim { verdict, plugin, allowed, change });
+                }
+                Subject::Expectation { key, protected } => {
+                    expectations.entry(key).or_default().push((candidate, protected));
+                }
+                Subject::Network => networks.push(NetworkClaim { verdict, plugin, allowed }),
+                Subject::Selection => selections.push(verdict),
+            }
+        }
+        // Blocks first: they shut the gate for the deletes that come after.
+        self.settle_networks(networks, gate);
+        for (key, protected, gone, claims) in flows.groups {
+            self.settle(FlowGroup { key, protected, gone, claims, round, gate: Some(gate) });
+        }
+        for (key, claims) in expectations {
+            self.settle_expectation(key, claims, gate);
+        }
+        for selection in selections {
+            self.begin_selection(selection, Some(gate));
+        }
+    }
+
+    /// All that is wanted of one flow.
+    pub(crate) fn settle(&mut self, mut group: FlowGroup) {
+        self.settle_protects(&mut group);
+        let mut free = Vec::new();
+        let mut unknown = Vec::new();
+        for claim in group.claims {
+            match self.claim_protection(&group.key, group.protected, claim) {
+                Protection::Protected => self.conclude(claim.verdict, Outcome::Protected),
+                Protection::Free(_) | Protection::Unknown if group.gone => self.conclude(claim.verdict, Outcome::Gone),
+                Protection::Free(unprotected) => free.push((claim, unprotected)),
+                Protection::Unknown => unknown.push(claim),
+            }
+        }
+        if !unknown.is_empty() {
+            self.look_up(FlowGroup { claims: unknown, ..group });
+            return;
+        }
+        let on_its_way = self.pending.is_deleting(&group.key);
+        let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
+        if ended_before && !on_its_way {
+            for (claim, _) in free {
+                self.conclude(claim.verdict, Outcome::Superseded);
+            }
+            return;
+        }
+        let (deletes, others): (Vec<_>, Vec<_>) = free.into_iter().partition(|(c, _)| c.change == Change::Delete);
+        let mut ending = BTreeSet::new();
+        let mut deleted = on_its_way;
+        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        for (claim, unprotected) in deletes {
+            if ending.contains(&claim.plugin) {
+                self.conclude(claim.verdict, Outcome::Superseded);
+                continue;
+            }
+            match self.admit(claim.plugin, Cost::End, claim.allowed, unprotected) {
+                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
+                Admission::Observe => {
+                    ending.insert(claim.plugin);
+                    self.conclude(claim.verdict, Outcome::Observed);
+                }
+                Admission::Enforce(pass) => {
+                    ending.insert(claim.plugin);
+                    deleted = true;
+                    winners.push(claim.verdict);
+                    passes.push(pass);
+                }
+            }
+        }
+        self.delete(&group.key, winners, &passes, group.round, group.gate);
+        let mut admitted = Vec::new();
+        for (claim, unprotected) in others {
+            if deleted || ending.contains(&claim.plugin) {
+                self.conclude(claim.verdict, Outcome::Superseded);
+                continue;
+            }
+            match self.admit(claim.plugin, claim.change.cost(), claim.allowed, unprotected) {
+                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
+                Admission::Observe => admitted.push(Admitted { claim, pass: None }),
+                Admission::Enforce(pass) => admitted.push(Admitted { claim, pass: Some(pass) }),
+            }
+        }
+        self.update(group.key, admitted);
+    }
+
+    /// Protections that the group itself asks for hold before anything else of it is looked at.
+    fn settle_protects(&mut self, group: &mut FlowGroup) {
+        let key = group.key;
+        let now = self.clock.steady;
+        let protects: Vec<(Claim, u32)> = group
+            .claims
+            .extract_if(.., |claim| matches!(claim.change, Change::Protect(_)))
+            .filter_map(|claim| match claim.change {
+                Change::Protect(seconds) => Some((claim, seconds)),
+                Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Timeout(_) => None,
+            })
+            .collect();
+        for (claim, seconds) in protects {
+            let admission = self.admit_harmless(claim.plugin, Cost::None, claim.allowed);
+            let (observed, done) = match admission {
+                Admission::Refuse(outcome) => {
+                    self.conclude(claim.verdict, outcome);
+                    continue;
+                }
+                Admission::Observe => (true, Outcome::Observed),
+                Admission::Enforce(_) => (false, Outcome::Applied),
+            };
+            let Some((name, limit)) = self.name_and_protections(claim.plugin) else { continue };
+            let until = now.plus(core::time::Duration::from_secs(seconds.into()));
+            let added = self.protections.add(key, &name, until, observed, limit, now);
+            self.conclude(claim.verdict, if added { done } else { Outcome::OverBudget });
+        }
+    }
+
+    fn name_and_protections(&self, plugin: PluginId) -> Option<(PluginName, usize)> {
+        self.plugins.get(plugin).map(|plugin| (plugin.spec.name.clone(), plugin.spec.limits.protections))
+    }
+
+    fn claim_protection(&self, key: &FlowKey, held: Held, claim: Claim) -> Protection {
+        match self.plugins.get(claim.plugin) {
+            Some(plugin) => self.protection(key, held, &plugin.spec.name),
+            // The third check will find that it is gone; until then nothing may be touched for it.
+            None => Protection::Protected,
+        }
+    }
+
+    fn delete(
+        &mut self,
+        key: &FlowKey,
+        winners: Vec<VerdictId>,
+        passes: &[Pass],
+        round: Option<RoundId>,
+        gate: Option<GateId>,
+    ) {
+        let Some(effect) = Granted::new(Effect::Delete(*key), passes) else { return };
+        if let Some(round) = round {
+            self.rounds.remember_deleted(round, *key);
+        }
+        if let Some(winners) = self.pending.join_delete(key, winners) {
+            self.pending.add(effect, winners, gate);
+        }
+    }
+
+    /// Marks, labels and timeouts of one flow, as one change. Of timeouts the longest is taken: it does the least harm.
+    fn update(&mut self, key: FlowKey, admitted: Vec<Admitted>) {
+        let undone: Vec<bool> = admitted
+            .iter()
+            .enumerate()
+            .map(|(index, earlier)| {
+                admitted.iter().skip(index + 1).any(|later| {
+                    later.claim.plugin == earlier.claim.plugin && earlier.claim.change.is_undone_by(later.claim.change)
+                })
+            })
+            .collect();
+        let timeout = longest_timeout(&admitted, &undone);
+        let mut update = Update { key, mark: None, labels: None, timeout };
+        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        for (Admitted { claim, pass }, undone) in admitted.into_iter().zip(undone) {
+            let beaten = matches!((claim.change, timeout), (Change::Timeout(own), Some(longest)) if own < longest);
+            if undone || beaten {
+                self.conclude(claim.verdict, Outcome::Superseded);
+                continue;
+            }
+            let Some(pass) = pass else {
+                self.conclude(claim.verdict, Outcome::Observed);
+                continue;
+            };
+            match claim.change {
+                Change::Mark(mark) => update.mark = Some(update.mark.map_or(mark, |before| before.then(mark))),
+                Change::Labels(labels) => {
+                    update.labels = Some(update.labels.map_or(labels, |before| before.then(labels)));
+                }
+                Change::Timeout(_) | Change::Delete | Change::Protect(_) => {}
+            }
+            winners.push(claim.verdict);
+            passes.push(pass);
+        }
+        if let Some(effect) = Granted::new(Effect::Update(update), &passes) {
+            self.pending.add(effect, winners, None);
+        }
+    }
+
+    fn settle_expectation(&mut self, key: ExpectationKey, claims: Vec<(Candidate, bool)>, gate: GateId) {
+        let mut ending = BTreeSet::new();
+        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        for (claim, protected) in claims {
+            if protected {
+                self.conclude(claim.verdict, Outcome::Protected);
+                continue;
+            }
+            if !ending.insert(claim.plugin) {
+                self.conclude(claim.verdict, Outcome::Superseded);
+                continue;
+            }
+            match self.admit_harmless(claim.plugin, Cost::Change, claim.allowed) {
+                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
+                Admission::Observe => self.conclude(claim.verdict, Outcome::Observed),
+                Admission::Enforce(pass) => {
+                    winners.push(claim.verdict);
+                    passes.push(pass);
+                }
+            }
+        }
+        if let Some(effect) = Granted::new(Effect::DeleteExpectation(key), &passes) {
+            self.pending.add(effect, winners, Some(gate));
+        }
+    }
+
+    /// Ends the verdicts of candidates whose plugin is gone before they could be arbitrated.
+    pub(crate) fn void(&mut self, claims: Vec<Claim>) {
+        for claim in claims {
+            self.conclude(claim.verdict, Outcome::Refused(Refusal::PluginGone));
+        }
+    }
+}
+
+/// The longest timeout that is to be carried out.
+fn longest_timeout(admitted: &[Admitted], undone: &[bool]) -> Option<u32> {
+    let of = |(admitted, undone): (&Admitted, &bool)| match admitted.claim.change {
+        Change::Timeout(seconds) if !undone && admitted.pass.is_some() => Some(seconds),
+        Change::Timeout(_) | Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Protect(_) => None,
+    };
+    admitted.iter().zip(undone).filter_map(of).max()
+}
+
+/// Flows in the order in which they were first named.
+#[derive(Default)]
+struct FlowGroups {
+    groups: Vec<(FlowKey, Held, bool, Vec<Claim>)>,
+    places: BTreeMap<FlowKey, usize>,
+}
+
+impl FlowGroups {
+    fn add(&mut self, key: FlowKey, protected: Held, gone: bool, claim: Claim) {
+        let place = *self.places.entry(key).or_insert(self.groups.len());
+        match self.groups.get_mut(place) {
+            Some((_, known, ended, claims)) => {
+                *known = known.with_another_look(protected);
+                *ended |= gone;
+                claims.push(claim);
+            }
+            None => self.groups.push((key, protected, gone, Vec::from([claim]))),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Verdicts on their way to their one record.
+//!
+//! A verdict is opened when it arrives and taken out when its outcome is known; nothing else writes a verdict's record, so
+//! that none is lost and none is written twice.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+
+use ctwarden_model::{
+    FlowKey, Mode, Notice, Now, Outcome, PluginName, Record, Refusal, Tally, Timestamp, Verdict, VerdictRecord,
+};
+
+use crate::engine::Engine;
+use crate::ids::VerdictId;
+use crate::selection::Run;
+use crate::{PluginId, Ticket};
+
+/// A verdict without an outcome.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) plugin: PluginId,
+    pub(crate) name: PluginName,
+    pub(crate) mode: Mode,
+    pub(crate) verdict: Verdict,
+    pub(crate) flow: Option<FlowKey>,
+    pub(crate) arrived: Now,
+    pub(crate) ticket: Option<Ticket>,
+    /// Of a verdict over a selection.
+    pub(crate) run: Option<Run>,
+    /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
+    pub(crate) awaits_sweep: bool,
+}
+
+/// Open verdicts and records to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Audit {
+    next: u64,
+    open: BTreeMap<VerdictId, Open>,
+    records: VecDeque<Record>,
+}
+
+impl Audit {
+    pub(crate) fn open(&mut self, open: Open) -> VerdictId {
+        let id = VerdictId(self.next);
+        self.next += 1;
+        self.open.insert(id, open);
+        id
+    }
+
+    pub(crate) fn get(&self, id: VerdictId) -> Option<&Open> {
+        self.open.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: VerdictId) -> Option<&mut Open> {
+        self.open.get_mut(&id)
+    }
+
+    /// Verdicts without an outcome.
+    pub(crate) fn open_verdicts(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn first_open(&self) -> Option<VerdictId> {
+        self.open.keys().next().copied()
+    }
+
+    pub(crate) fn waiting_records(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn notice(&mut self, at: Timestamp, notice: Notice) {
+        self.records.push_back(Record::Notice(at, notice));
+    }
+
+    pub(crate) fn record(&mut self, record: Record) {
+        self.records.push_back(record);
+    }
+
+    pub(crate) fn next_record(&mut self) -> Option<Record> {
+        self.records.pop_front()
+    }
+}
+
+impl Engine {
+    /// Ends a verdict: one record, one count, one word for the sender of the message that brought it about.
+    pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
+        let Some(open) = self.audit.open.remove(&id) else { return };
+        let kind = open.verdict.action.kind();
+        let tally = open.run.as_ref().map(|run| run.tally);
+        if let Some(plugin) = self.plugins.get_mut(open.plugin) {
+            plugin.counts.add(kind, outcome);
+            if open.awaits_sweep {
+                plugin.awaiting_sweep = plugin.awaiting_sweep.saturating_sub(1);
+            }
+        }
+        if let Some(ticket) = open.ticket {
+            let flows = tally.unwrap_or_else(|| one_flow(&open, outcome));
+            self.messages.verdict_ended(ticket, kind, outcome, flows);
+        }
+        self.audit.records.push_back(Record::Verdict(Box::new(VerdictRecord {
+            at: self.clock.wall,
+            plugin: open.name,
+            // The breaker may have opened or closed since it arrived.
+            mode: match outcome {
+                Outcome::Applied => Mode::Enforce,
+                Outcome::Observed => Mode::Observe,
+                Outcome::Gone
+                | Outcome::Replaced
+                | Outcome::Refused(_)
+                | Outcome::OverBudget
+                | Outcome::NotGranted
+                | Outcome::Protected
+                | Outcome::Superseded => open.mode,
+            },
+            verdict: open.verdict,
+            flow: open.flow,
+            outcome,
+            tally,
+            took: self.clock.steady.since(open.arrived.steady),
+        })));
+    }
+
+    /// What came of a verdict on one flow: its end, or of a selection one more flow of it.
+    pub(crate) fn conclude(&mut self, id: VerdictId, outcome: Outcome) {
+        let Some(open) = self.audit.get_mut(id) else { return };
+        match &mut open.run {
+            None => self.finish(id, outcome),
+            Some(run) => {
+                run.concluded(outcome);
+                self.finish_run_if_over(id);
+            }
+        }
+    }
+
+    /// Ends everything that is open.
+    pub(crate) fn finish_all(&mut self, refusal: Refusal) {
+        while let Some(id) = self.audit.first_open() {
+            let outcome = self.audit.get(id).and_then(|open| open.run.as_ref()).and_then(Run::outcome_so_far);
+            self.finish(id, outcome.unwrap_or(Outcome::Refused(refusal)));
+        }
+    }
+}
+
+/// The tally of a verdict about one flow, or of none where it is about something else.
+fn one_flow(open: &Open, outcome: Outcome) -> Tally {
+    let mut tally = Tally::default();
+    let about_a_flow = open.flow.is_some() && open.verdict.action.kind().touches_kernel();
+    if about_a_flow {
+        tally.matched = 1;
+        crate::selection::count(&mut tally, outcome);
+    }
+    tally
+}

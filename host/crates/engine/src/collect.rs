@@ -1,0 +1,161 @@
+//! From single events to shared rounds.
+//!
+//! Events are collected while everybody who wants them is busy, so that batches grow with the load and a quiet host still
+//! gets its verdict at once. Each entry is decoded and kept once, however many plugins look at it.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent};
+
+use crate::PluginId;
+use crate::engine::Engine;
+use crate::ids::RoundId;
+use crate::plugin::Plugin;
+use crate::queue::Item;
+
+/// Events that no round has yet: at most [`crate::EngineConfig::batch_entries`] of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    events: Vec<Event>,
+    expectations: Vec<ExpectationEvent>,
+}
+
+impl Engine {
+    pub(crate) fn collect(&mut self, event: Event) {
+        self.events = self.events.saturating_add(1);
+        let wanted = |plugin: &Plugin| {
+            plugin.takes_entries()
+                && plugin.spec.subscription.kinds.contains(event.kind)
+                && (plugin.spec.subscription.own_changes || !event.by_us)
+        };
+        if self.stopping || !self.plugins.iter().any(wanted) {
+            return;
+        }
+        self.collected.events.push(event);
+        if self.collected.events.len() >= self.batch_entries() {
+            self.flush_collected();
+        }
+    }
+
+    pub(crate) fn collect_expectation(&mut self, event: ExpectationEvent) {
+        if event.kind == EventKind::Row {
+            self.expectation_row(event);
+            return;
+        }
+        self.events = self.events.saturating_add(1);
+        if self.stopping || !self.plugins.iter().any(|p| p.takes_entries() && p.spec.subscription.expectations) {
+            return;
+        }
+        self.collected.expectations.push(event);
+        if self.collected.expectations.len() >= self.batch_entries() {
+            self.flush_collected();
+        }
+    }
+
+    /// Entries in one call.
+    pub(crate) fn batch_entries(&self) -> usize {
+        self.config.batch_entries.max(1)
+    }
+
+    /// The socket is drained: offer what there is, unless all who want it are busy. Then more may come until one is not.
+    pub(crate) fn flush_to_idle(&mut self) {
+        let takes = |plugin: &Plugin| plugin.wants_events() || plugin.spec.subscription.expectations;
+        if self.plugins.iter().any(|plugin| plugin.is_idle() && takes(plugin)) {
+            self.flush_collected();
+        }
+    }
+
+    /// Offers what was collected. Also called before anything else that happens is told, so that order is kept.
+    pub(crate) fn flush_collected(&mut self) {
+        if !self.collected.events.is_empty() {
+            let events: Arc<[Event]> = core::mem::take(&mut self.collected.events).into();
+            let parts = self
+                .plugins
+                .iter()
+                .filter(|plugin| plugin.takes_entries())
+                .filter_map(|plugin| Some((plugin.id, part(&events, |event| plugin.subscribes(event))?)))
+                .collect();
+            self.offer(Cause::Events, parts);
+        }
+        if !self.collected.expectations.is_empty() {
+            let events = core::mem::take(&mut self.collected.expectations);
+            let takers: Vec<PluginId> = self
+                .plugins
+                .iter()
+                .filter(|plugin| plugin.takes_entries() && plugin.spec.subscription.expectations)
+                .map(|plugin| plugin.id)
+                .collect();
+            self.offer_expectations(Cause::Events, &events, &takers);
+        }
+    }
+
+    /// Hands each plugin its part of shared entries.
+    pub(crate) fn offer(&mut self, cause: Cause, parts: Vec<(PluginId, Entries)>) {
+        if parts.is_empty() {
+            return;
+        }
+        let round = self.rounds.begin(parts.iter().map(|(plugin, _)| *plugin).collect());
+        for (plugin, entries) in parts {
+            self.enqueue(plugin, Item::Entries { round, cause, entries });
+        }
+    }
+
+    /// Hands each taker the expectations that it subscribes to.
+    pub(crate) fn offer_expectations(&mut self, cause: Cause, events: &[ExpectationEvent], takers: &[PluginId]) {
+        let part = |plugin: &Plugin| -> Arc<[ExpectationEvent]> {
+            let subscription = &plugin.spec.subscription;
+            let wanted = |event: &&ExpectationEvent| {
+                (cause == Cause::SweepRows || subscription.kinds.contains(event.kind))
+                    && (subscription.own_changes || !event.by_us)
+            };
+            events.iter().filter(wanted).cloned().collect()
+        };
+        let parts: Vec<(PluginId, Arc<[ExpectationEvent]>)> = takers
+            .iter()
+            .filter_map(|&id| Some((id, part(self.plugins.get(id)?))))
+            .filter(|(_, part)| !part.is_empty())
+            .collect();
+        if parts.is_empty() {
+            return;
+        }
+        let waiting: BTreeSet<PluginId> = parts.iter().map(|(id, _)| *id).collect();
+        let round = self.rounds.begin(waiting);
+        for (plugin, events) in parts {
+            self.enqueue(plugin, Item::Expectations { round, cause, events });
+        }
+    }
+
+    fn enqueue(&mut self, id: PluginId, item: Item) {
+        let Some(plugin) = self.plugins.get_mut(id) else { return };
+        let dropped = plugin.queue.push_entries(item, plugin.spec.limits.queue_entries);
+        plugin.count_missed(dropped.entries);
+        for round in dropped.rounds {
+            self.give_up(round, id);
+        }
+    }
+
+    /// A plugin will not answer its part of a round.
+    pub(crate) fn give_up(&mut self, round: RoundId, plugin: PluginId) {
+        if let Some(candidates) = self.rounds.given_up(round, plugin) {
+            self.arbitrate(Some(round), candidates);
+        }
+    }
+
+    pub(crate) fn wanted_kinds(&self) -> EventKinds {
+        self.plugins.iter().fold(EventKinds::default(), |kinds, plugin| kinds.union(plugin.spec.subscription.kinds))
+    }
+}
+
+/// The entries that are wanted: shared whole where that is all of them; none where there is none.
+pub(crate) fn part(events: &Arc<[Event]>, wanted: impl Fn(&Event) -> bool) -> Option<Entries> {
+    let indices: Vec<u32> = (0..).zip(events.iter()).filter(|(_, event)| wanted(event)).map(|(i, _)| i).collect();
+    if indices.is_empty() {
+        None
+    } else if indices.len() == events.len() {
+        Some(Entries::all(Arc::clone(events)))
+    } else {
+        Some(Entries::selected(Arc::clone(events), indices))
+    }
+}

@@ -1,0 +1,225 @@
+//! What waits in front of one plugin, in the order in which it happened.
+//!
+//! Events are dropped from the old end when there are too many, because the loop never waits for a plugin; rows are never
+//! dropped, because the sweep can wait; everything else is little and is merged or refused.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ctwarden_model::{Cause, Entries, ExpectationEvent};
+
+use crate::Ticket;
+use crate::ids::RoundId;
+
+/// One thing that waits.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// A part of a round.
+    Entries {
+        /// Of which round.
+        round: RoundId,
+        /// [`Cause::Events`] or [`Cause::SweepRows`].
+        cause: Cause,
+        /// This plugin's part.
+        entries: Entries,
+    },
+    /// Expectations; each plugin gets a copy of its own, there are few.
+    Expectations {
+        /// Of which round.
+        round: RoundId,
+        /// [`Cause::Events`] or [`Cause::SweepRows`].
+        cause: Cause,
+        /// This plugin's part.
+        events: Arc<[ExpectationEvent]>,
+    },
+    /// A turn without entries.
+    Turn(Cause),
+    /// A tick.
+    Tick,
+    /// A message.
+    Message(Ticket, String),
+}
+
+/// What had to make room.
+#[derive(Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) rounds: Vec<RoundId>,
+    pub(crate) entries: u64,
+}
+
+/// Gap turns that may wait; a further one is told by `missed` and by the sweep that follows in any case.
+const GAPS: usize = 64;
+
+/// The queue of one plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    items: VecDeque<Item>,
+    events: usize,
+    rows: usize,
+    messages: usize,
+    gaps: usize,
+    ticking: bool,
+    missed: u64,
+}
+
+impl Queue {
+    /// Events that wait, expectation events included.
+    pub(crate) const fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Sweep rows that wait.
+    pub(crate) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Entries dropped since last asked.
+    pub(crate) fn take_missed(&mut self) -> u64 {
+        core::mem::take(&mut self.missed)
+    }
+
+    /// Adds entries. Of events no more than `limit` wait (or this one item, where it alone is more): the oldest are
+    /// dropped.
+    pub(crate) fn push_entries(&mut self, item: Item, limit: usize) -> Dropped {
+        let mut dropped = Dropped::default();
+        let (cause, count, _) = shape(&item);
+        if cause == Some(Cause::SweepRows) {
+            self.rows += count;
+        } else {
+            while self.events > 0 && self.events + count > limit {
+                let Some((round, entries)) = self.drop_oldest() else { break };
+                dropped.rounds.extend(round);
+                dropped.entries += entries;
+            }
+            self.events += count;
+        }
+        self.items.push_back(item);
+        dropped
+    }
+
+    fn drop_oldest(&mut self) -> Option<(Option<RoundId>, u64)> {
+        let index = self.items.iter().position(|item| shape(item).0 == Some(Cause::Events))?;
+        let (_, count, round) = shape(&self.items.remove(index)?);
+        self.events -= count;
+        self.missed = self.missed.saturating_add(count as u64);
+        // What parted two gaps may be gone.
+        let is_gap = |item: Option<&Item>| matches!(item, Some(Item::Turn(Cause::Gap)));
+        if index > 0 && is_gap(self.items.get(index - 1)) && is_gap(self.items.get(index)) {
+            self.items.remove(index);
+            self.gaps -= 1;
+        }
+        Some((round, count as u64))
+    }
+
+    /// Adds a turn. Gaps without an event between them are one; a set's change is told once, whenever it is heard of.
+    pub(crate) fn push_turn(&mut self, cause: Cause) {
+        let told = |item: &Item| matches!(item, Item::Turn(c) if *c == cause);
+        match cause {
+            Cause::Gap if self.gaps >= GAPS || self.items.back().is_some_and(told) => return,
+            Cause::Gap => self.gaps += 1,
+            Cause::SetChanged if self.items.iter().any(told) => return,
+            Cause::SetChanged
+            | Cause::Events
+            | Cause::SweepBegin
+            | Cause::SweepRows
+            | Cause::SweepComplete
+            | Cause::SweepInterrupted => {}
+        }
+        self.items.push_back(Item::Turn(cause));
+    }
+
+    /// Adds a tick, unless one waits.
+    pub(crate) fn push_tick(&mut self) {
+        if !self.ticking {
+            self.ticking = true;
+            self.items.push_back(Item::Tick);
+        }
+    }
+
+    /// Adds a message; false where `limit` wait already.
+    pub(crate) fn push_message(&mut self, ticket: Ticket, text: String, limit: usize) -> bool {
+        let room = self.messages < limit;
+        if room {
+            self.messages += 1;
+            self.items.push_back(Item::Message(ticket, text));
+        }
+        room
+    }
+
+    /// What is next.
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        let (cause, count, _) = shape(&item);
+        match &item {
+            Item::Entries { .. } | Item::Expectations { .. } if cause == Some(Cause::SweepRows) => self.rows -= count,
+            Item::Entries { .. } | Item::Expectations { .. } => self.events -= count,
+            Item::Turn(Cause::Gap) => self.gaps -= 1,
+            Item::Turn(_) => {}
+            Item::Tick => self.ticking = false,
+            Item::Message(..) => self.messages -= 1,
+        }
+        Some(item)
+    }
+
+    /// Takes out what belongs to sweeps: a fresh instance gets a sweep of its own. Returns the rounds of the rows.
+    pub(crate) fn drop_sweep(&mut self) -> Vec<RoundId> {
+        let mut rounds = Vec::new();
+        self.items.retain(|item| {
+            let (cause, _, round) = shape(item);
+            let of_sweep = matches!(
+                cause,
+                Some(Cause::SweepBegin | Cause::SweepRows | Cause::SweepComplete | Cause::SweepInterrupted)
+            );
+            if of_sweep {
+                rounds.extend(round);
+            }
+            !of_sweep
+        });
+        self.rows = 0;
+        rounds
+    }
+
+    /// Takes out expectations, for a plugin that does not take them any more.
+    pub(crate) fn drop_expectations(&mut self) {
+        let mut events = 0;
+        self.items.retain(|item| {
+            let is_one = matches!(item, Item::Expectations { .. });
+            if is_one {
+                events += shape(item).1;
+            }
+            !is_one
+        });
+        self.events = self.events.saturating_sub(events);
+    }
+
+    /// Takes everything out; what of it are entries counts as missed. Returns their rounds and the messages.
+    pub(crate) fn clear(&mut self) -> (Vec<RoundId>, Vec<Ticket>) {
+        let mut rounds = Vec::new();
+        let mut tickets = Vec::new();
+        let events = self.events as u64;
+        while let Some(item) = self.pop() {
+            rounds.extend(shape(&item).2);
+            if let Item::Message(ticket, _) = item {
+                tickets.push(ticket);
+            }
+        }
+        self.missed = self.missed.saturating_add(events);
+        (rounds, tickets)
+    }
+}
+
+/// Cause, entries and round of an item.
+fn shape(item: &Item) -> (Option<Cause>, usize, Option<RoundId>) {
+    match item {
+        Item::Entries { round, cause, entries } => (Some(*cause), entries.len(), Some(*round)),
+        Item::Expectations { round, cause, events } => (Some(*cause), events.len(), Some(*round)),
+        Item::Turn(cause) => (Some(*cause), 0, None),
+        Item::Tick | Item::Message(..) => (None, 0, None),
+    }
+}

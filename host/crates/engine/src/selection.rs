@@ -1,0 +1,186 @@
+//! Verdicts over a selection: every flow that matches, found by a sweep, each judged by the guard on its own.
+//!
+//! Many share one sweep. Each ends in one record with a tally, when the sweep is over and the last of its effects
+//! answered.
+
+use alloc::vec::Vec;
+
+use ctwarden_model::{Action, Flow, Mode, Outcome, Refusal, Tally, Target};
+
+use crate::arbitrate::{Change, Claim, FlowGroup};
+use crate::engine::Engine;
+use crate::guard::Allowed;
+use crate::ids::{GateId, VerdictId};
+use crate::protect::Known;
+
+/// How often a selection is read again because its sweep was interrupted.
+const TRIES: u8 = 3;
+
+/// A verdict over a selection under way.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) tally: Tally,
+    /// Proof of the first check, for each of its flows.
+    allowed: Allowed,
+    /// Flows whose outcome is not known yet.
+    outstanding: u64,
+    /// Whether no more flows come.
+    over: bool,
+    /// Whether the last sweep for it told all there was.
+    complete: bool,
+    tries: u8,
+    refusal: Option<Refusal>,
+}
+
+impl Run {
+    pub(crate) fn new(allowed: Allowed) -> Self {
+        Self { tally: Tally::default(), allowed, outstanding: 0, over: false, complete: false, tries: 0, refusal: None }
+    }
+
+    /// What came of one of its flows.
+    pub(crate) fn concluded(&mut self, outcome: Outcome) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        if let Outcome::Refused(refusal) = outcome {
+            self.refusal = Some(refusal);
+        }
+        count(&mut self.tally, outcome);
+    }
+
+    /// Applied where any flow was, else what most of them came to; none where no flow came to anything.
+    pub(crate) fn outcome_so_far(&self) -> Option<Outcome> {
+        let tally = &self.tally;
+        if tally.applied > 0 {
+            return Some(Outcome::Applied);
+        }
+        let refused = Outcome::Refused(self.refusal.unwrap_or(Refusal::NoAnswer));
+        [
+            (tally.superseded, Outcome::Superseded),
+            (tally.replaced, Outcome::Replaced),
+            (tally.gone, Outcome::Gone),
+            (tally.observed, Outcome::Observed),
+            (tally.protected, Outcome::Protected),
+            (tally.over_budget, Outcome::OverBudget),
+            (tally.refused, refused),
+        ]
+        .into_iter()
+        .filter(|(flows, _)| *flows > 0)
+        .max_by_key(|(flows, _)| *flows)
+        .map(|(_, outcome)| outcome)
+    }
+
+    /// Nothing matched is success: there is nothing left to be done.
+    fn outcome(&self, mode: Mode) -> Outcome {
+        self.outcome_so_far().unwrap_or(match (self.complete, mode) {
+            (false, _) => Outcome::Refused(Refusal::NoAnswer),
+            (true, Mode::Enforce) => Outcome::Applied,
+            (true, Mode::Observe) => Outcome::Observed,
+        })
+    }
+}
+
+/// Adds one flow's outcome.
+pub(crate) const fn count(tally: &mut Tally, outcome: Outcome) {
+    let count = match outcome {
+        Outcome::Applied => &mut tally.applied,
+        Outcome::Gone => &mut tally.gone,
+        Outcome::Replaced => &mut tally.replaced,
+        Outcome::Refused(_) => &mut tally.refused,
+        Outcome::OverBudget => &mut tally.over_budget,
+        Outcome::Protected => &mut tally.protected,
+        Outcome::Observed => &mut tally.observed,
+        Outcome::Superseded => &mut tally.superseded,
+        // Checked before a selection begins; no flow of it ends so.
+        Outcome::NotGranted => return,
+    };
+    *count = count.saturating_add(1);
+}
+
+impl Engine {
+    /// Takes a verdict over a selection in: it waits for a sweep, a delete for the blocks of its answer too.
+    pub(crate) fn begin_selection(&mut self, id: VerdictId, gate: Option<GateId>) {
+        let ends_flows = |action: &Action| matches!(action, Action::Delete);
+        let held = self.audit.get(id).is_some_and(|open| ends_flows(&open.verdict.action));
+        if !(held && self.pending.hold_selection(gate, id)) {
+            self.await_sweep(id);
+        }
+    }
+
+    /// Puts a selection into the line for the next sweep. When stopping there is none.
+    pub(crate) fn await_sweep(&mut self, id: VerdictId) {
+        let Some(open) = self.audit.get(id) else { return };
+        if self.stopping {
+            self.end_run(id, false);
+        } else if self.plugins.get(open.plugin).is_none() {
+            self.abandon_run(id, Refusal::PluginGone);
+        } else {
+            self.sweeps.waiting.push_back(id);
+        }
+    }
+
+    /// Matches a row against the selections of the running sweep and judges it.
+    pub(crate) fn select(&mut self, selections: &[VerdictId], flow: &Flow) {
+        let claims: Vec<Claim> = selections.iter().filter_map(|&id| self.claim(id, flow)).collect();
+        if claims.is_empty() {
+            return;
+        }
+        let protected = self.protected.holds(Known::Whole(flow));
+        self.settle(FlowGroup { key: flow.key(), protected, gone: false, claims, round: None, gate: None });
+    }
+
+    fn claim(&mut self, id: VerdictId, flow: &Flow) -> Option<Claim> {
+        let open = self.audit.get_mut(id)?;
+        let run = open.run.as_mut()?;
+        let Target::Matching(selection) = &open.verdict.target else { return None };
+        let full = selection.limit.is_some_and(|limit| run.tally.matched >= limit.into());
+        if run.over || full || !selection.filter.matches(flow) {
+            return None;
+        }
+        let change = Change::of(&open.verdict.action)?;
+        run.tally.matched += 1;
+        run.outstanding += 1;
+        Some(Claim { verdict: id, plugin: open.plugin, allowed: run.allowed, change })
+    }
+
+    /// The sweep of these selections has ended: those that it did not serve well wait for another.
+    pub(crate) fn end_selections(&mut self, selections: Vec<VerdictId>, complete: bool) {
+        for id in selections {
+            let again = self.audit.get_mut(id).and_then(|open| open.run.as_mut()).is_some_and(|run| {
+                run.tries += 1;
+                !complete && run.tries < TRIES
+            });
+            if again && !self.stopping {
+                self.sweeps.waiting.push_back(id);
+            } else {
+                self.end_run(id, complete);
+            }
+        }
+    }
+
+    /// No more flows come.
+    pub(crate) fn end_run(&mut self, id: VerdictId, complete: bool) {
+        if let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) {
+            run.over = true;
+            run.complete = complete;
+        }
+        self.finish_run_if_over(id);
+    }
+
+    pub(crate) fn finish_run_if_over(&mut self, id: VerdictId) {
+        let Some(open) = self.audit.get(id) else { return };
+        let Some(run) = &open.run else { return };
+        if run.over && run.outstanding == 0 {
+            let outcome = run.outcome(open.mode);
+            self.finish(id, outcome);
+        }
+    }
+
+    /// Ends a selection whose plugin is gone; what it has under way is still counted.
+    pub(crate) fn abandon_run(&mut self, id: VerdictId, refusal: Refusal) {
+        let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) else { return };
+        run.over = true;
+        if run.outstanding == 0 {
+            let outcome = run.outcome_so_far().unwrap_or(Outcome::Refused(refusal));
+            self.finish(id, outcome);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What happens after a failure: a wait that grows, then a fresh instance; after many, a quarantine that people can see.
+//!
+//! Nothing stays dead unseen: each wait has an end that is shown, and a fresh instance gets the table swept for it.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use ctwarden_model::{Fault, FaultRecord, Notice, Record, Steady};
+
+use crate::engine::Engine;
+use crate::{OnFailure, PluginId, RestartLimits};
+
+/// Whether a plugin is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It is.
+    #[default]
+    Running,
+    /// Not before then.
+    Backoff(Steady),
+    /// Not before then, for it failed too often; the last failure.
+    Quarantined(Steady, String),
+    /// Its time has come; a fresh instance is being started, or about to be.
+    Starting {
+        /// Whether [`Engine::poll_restart`] has told.
+        told: bool,
+    },
+    /// Never again; the failure.
+    Failed(String),
+}
+
+/// One plugin's life.
+#[derive(Debug, Default)]
+pub(crate) struct Supervision {
+    pub(crate) life: Life,
+    /// Failures in the window, at most as many as quarantine it.
+    failures: VecDeque<Steady>,
+}
+
+/// What a failure leads to.
+struct Sentence {
+    wait: Duration,
+    quarantined: bool,
+}
+
+impl Supervision {
+    pub(crate) const fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running)
+    }
+
+    /// Whether it runs or will soon.
+    pub(crate) const fn is_coming_back(&self) -> bool {
+        match self.life {
+            Life::Running | Life::Backoff(_) | Life::Starting { .. } => true,
+            Life::Quarantined(..) | Life::Failed(_) => false,
+        }
+    }
+
+    fn sentence(&mut self, limits: &RestartLimits, now: Steady) -> Sentence {
+        while self.failures.front().is_some_and(|first| now.since(*first) >= limits.window) {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(now);
+        let failures = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
+        if failures >= limits.failures {
+            self.failures.clear();
+            return Sentence { wait: limits.quarantine, quarantined: true };
+        }
+        let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        Sentence { wait: limits.backoff.saturating_mul(doubled).min(limits.backoff_max), quarantined: false }
+    }
+
+    /// When it is to be started again.
+    pub(crate) const fn due(&self) -> Option<Steady> {
+        match self.life {
+            Life::Backoff(until) | Life::Quarantined(until, _) => Some(until),
+            Life::Running | Life::Starting { .. } | Life::Failed(_) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// A plugin failed in a call with so many entries, or could not be started.
+    pub(crate) fn fail(&mut self, id: PluginId, fault: Fault, entries: u64) {
+        let (now, limits) = (self.clock, self.config.restart.clone());
+        let Some(plugin) = self.plugins.get_mut(id) else { return };
+        let name = plugin.spec.name.clone();
+        let count = plugin.faults.entry(fault.name()).or_default();
+        *count = count.saturating_add(1);
+        plugin.last_fault = Some((now.wall, fault.clone()));
+        let reason = fault.to_string();
+        let sentence = match plugin.spec.on_failure {
+            OnFailure::Exit => {
+                plugin.supervision.life = Life::Failed(reason.clone());
+                self.exits.push_back(format!("plugin {name} {reason}, and its on-failure is exit"));
+                Sentence { wait: Duration::MAX, quarantined: false }
+            }
+            OnFailure::Restart => {
+                let sentence = plugin.supervision.sentence(&limits, now.steady);
+                let until = now.steady.plus(sentence.wait);
+                plugin.supervision.life =
+                    if sentence.quarantined { Life::Quarantined(until, reason) } else { Life::Backoff(until) };
+                sentence
+            }
+        };
+        self.audit.record(Record::Fault(FaultRecord {
+            at: now.wall,
+            plugin: name,
+            fault,
+            entries,
+            restart_in: sentence.wait,
+            quarantined: sentence.quarantined,
+        }));
+        self.leave_sweep(id);
+        self.tidy_queue_of_failed(id);
+    }
+
+    /// What waits in front of a failed plugin: sweeps come anew; events and messages wait for a fresh instance that comes
+    /// soon, and are let go where it does not.
+    fn tidy_queue_of_failed(&mut self, id: PluginId) {
+        let Some(plugin) = self.plugins.get_mut(id) else { return };
+        let mut rounds = plugin.queue.drop_sweep();
+        let mut tickets = Vec::new();
+        if !plugin.supervision.is_coming_back() {
+            plugin.count_missed(plugin.queue.events() as u64);
+            let (dropped, messages) = plugin.queue.clear();
+            rounds.extend(dropped);
+            tickets = messages;
+        }
+        let name = plugin.spec.name.clone();
+        for round in rounds {
+            self.give_up(round, id);
+        }
+        for ticket in tickets {
+            self.messages.failed(ticket, format!("plugin {name} failed before it got the message"));
+        }
+    }
+
+    /// Plugins whose wait has ended are to be started.
+    pub(crate) fn end_waits(&mut self) {
+        let now = self.clock.steady;
+        for plugin in self.plugins.iter_mut() {
+            if plugin.supervision.due().is_some_and(|until| until <= now) {
+                plugin.supervision.life = Life::Starting { told: false };
+            }
+        }
+    }
+
+    pub(crate) fn next_restart(&mut self) -> Option<PluginId> {
+        if self.stopping {
+            return None;
+        }
+        let waiting = |life: &Life| matches!(life, Life::Starting { told: false });
+        let plugin = self.plugins.iter_mut().find(|plugin| waiting(&plugin.supervision.life))?;
+        plugin.supervision.life = Life::Starting { told: true };
+        Some(plugin.id)
+    }
+
+    pub(crate) fn started(&mut self, id: PluginId) {
+        let now = self.clock.steady;
+        let Some(plugin) = self.plugins.get_mut(id) else { return };
+        if !matches!(plugin.supervision.life, Life::Starting { .. }) {
+            return;
+        }
+        plugin.supervision.life = Life::Running;
+        plugin.wants_sweep = plugin.spec.subscription.kinds.row;
+        plugin.wind_clocks(now);
+        let name = plugin.spec.name.clone();
+        self.audit.notice(self.clock.wall, Notice::Restarted(name));
+    }
+
+    pub(crate) fn start_failed(&mut self, id: PluginId, fault: Fault) {
+        let starting = |life: &Life| matches!(life, Life::Starting { .. });
+        if self.plugins.get(id).is_some_and(|plugin| starting(&plugin.supervision.life)) {
+            self.fail(id, fault, 0);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Timed work of plugins: ticks and periodic sweeps.
+//!
+//! Late ones are merged into one, so that a slow plugin or a paused host is not met by a pile of them.
+
+use core::time::Duration;
+
+use ctwarden_model::Steady;
+
+use crate::engine::Engine;
+use crate::plugin::Plugin;
+
+/// Shortest time between two ticks, as the interface promises at most.
+const TICK_MIN: Duration = Duration::from_millis(10);
+
+/// Shortest time between two periodic sweeps: the interface counts in seconds.
+const SWEEP_MIN: Duration = Duration::from_secs(1);
+
+impl Plugin {
+    /// Starts its clocks, at the start of an instance.
+    pub(crate) fn wind_clocks(&mut self, now: Steady) {
+        let subscription = &self.spec.subscription;
+        self.next_tick = subscription.tick_every.map(|period| now.plus(period.max(TICK_MIN)));
+        self.wind_sweep(now);
+    }
+
+    /// Starts the clock of its periodic sweeps, also where a sweep has begun for another reason.
+    pub(crate) fn wind_sweep(&mut self, now: Steady) {
+        let subscription = &self.spec.subscription;
+        let period = subscription.sweep_every.filter(|_| subscription.kinds.row);
+        self.next_sweep = period.map(|period| now.plus(period.max(SWEEP_MIN)));
+    }
+
+    fn tick_if_due(&mut self, now: Steady) {
+        let (Some(due), Some(period)) = (self.next_tick, self.spec.subscription.tick_every) else { return };
+        if due > now {
+            return;
+        }
+        let period = period.max(TICK_MIN);
+        self.queue.push_tick();
+        let next = due.plus(period);
+        self.next_tick = Some(if next > now { next } else { now.plus(period) });
+    }
+}
+
+impl Engine {
+    pub(crate) fn tick_plugins(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let now = self.clock.steady;
+        let due = |due: Option<Steady>| due.is_some_and(|due| due <= now);
+        let running = |plugin: &&mut Plugin| plugin.supervision.is_running();
+        if self.plugins.iter_mut().filter(running).any(|plugin| due(plugin.next_tick)) {
+            // What was collected happened before the tick.
+            self.flush_collected();
+        }
+        for plugin in self.plugins.iter_mut().filter(running) {
+            plugin.tick_if_due(now);
+            if due(plugin.next_sweep) {
+                plugin.wants_sweep = true;
+                plugin.wind_sweep(now);
+            }
+        }
+    }
+}
