@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{EventKind, Flow, Rare, Zone};
+use ctwarden_model::{EventKind, Flow, Rare};
 
 use crate::emit::{Emit, Head};
 use crate::message::{CONNTRACK, Flags};
@@ -48,9 +48,8 @@ fn write_attributes(message: &mut Emit<'_>, flow: &Flow) {
     let rare = flow.rare.as_deref().unwrap_or(&none);
     tuple::write(message, cta::TUPLE_ORIG, &flow.tuples.original, rare.zones.original);
     tuple::write(message, cta::TUPLE_REPLY, &flow.tuples.reply, rare.zones.reply);
-    // Where only one direction has a zone, the flow's is that of its original direction and stands in the tuple.
-    let one_sided = rare.zones.original == Some(flow.zone);
-    if flow.zone != Zone(0) && !one_sided {
+    // Where only the original direction has a zone, it stands in the tuple and is the flow's.
+    if flow.zone != rare.zones.original.unwrap_or_default() {
         message.be16(cta::ZONE, flow.zone.0);
     }
     write_number(message, cta::STATUS, flow.status.map(|status| status.0));

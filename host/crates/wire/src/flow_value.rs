@@ -63,6 +63,8 @@ impl FlowView<'_> {
         }
         if self.has_rare() {
             self.read_rare(flow.rare_mut(), report);
+            // Attributes that were there and said nothing.
+            flow.rare = flow.rare.filter(|rare| **rare != Rare::default());
         }
         if let Some(error) = self.broken() {
             report.odd(error);

@@ -144,6 +144,11 @@ impl<'a> Message<'a> {
             kind => match (kind & 0xff00, kind & 0xff) {
                 (CONNTRACK, ctnl::GET_STATS) => entry(GlobalStatistics::read(self).map(Content::Statistics)),
                 (CONNTRACK, ctnl::GET_STATS_CPU) => entry(CpuStatistics::read(self).map(Content::CpuStatistics)),
+                // The kernel labels expectation counters with the subsystem of entries (seen on Linux 6.18), where the
+                // number is that of a request which is never an answer.
+                (CONNTRACK, ctnl::GET_CTRZERO) if !self.header.flags.contains(Flags::REQUEST) => {
+                    entry(ExpectationCpuStatistics::read(self).map(Content::ExpectationCpuStatistics))
+                }
                 (CONNTRACK, _) => entry(ConntrackMessage::read(self).map(Content::Conntrack)),
                 (EXPECTATION, ctnl_exp::GET_STATS_CPU) => {
                     entry(ExpectationCpuStatistics::read(self).map(Content::ExpectationCpuStatistics))

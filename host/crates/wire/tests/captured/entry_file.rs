@@ -1,0 +1,125 @@
+//! One file of the corpus: messages that a real kernel sent, and the commands that made it send them.
+//!
+//! A file can be made again from its own head (`cargo run -p ctwarden-wire --example capture`), so that the head is never
+//! out of step with the bytes.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is taken down once the commands have run.
+pub(crate) const TAKES: [&str; 12] = [
+    "events",
+    "expectation-events",
+    "rows",
+    "expectation-rows",
+    "get",
+    "statistics",
+    "statistics-cpu",
+    "expectation-statistics-cpu",
+    "acknowledgement",
+    "refusal",
+    "refusal-with-text",
+    "refused-dump",
+];
+
+/// One file.
+#[derive(Clone, Debug)]
+pub(crate) struct EntryFile {
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// What it shows, in a sentence.
+    pub(crate) about: String,
+    /// Release and machine of the kernel.
+    pub(crate) kernel: String,
+    /// Commands that ran before anything was listened for.
+    pub(crate) before: Vec<String>,
+    /// Commands that made what was taken.
+    pub(crate) run: Vec<String>,
+    /// What was taken; one of [`TAKES`].
+    pub(crate) take: String,
+    /// The messages, one after the other.
+    pub(crate) messages: Vec<Vec<u8>>,
+}
+
+/// Where the files lie.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/corpus/entries")
+}
+
+/// All files, by name.
+pub(crate) fn all() -> Vec<EntryFile> {
+    let mut paths: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    paths.sort();
+    paths.iter().map(|path| EntryFile::read(path)).collect()
+}
+
+impl EntryFile {
+    /// Name without its ending.
+    pub(crate) fn name(&self) -> &str {
+        self.path.file_stem().unwrap().to_str().unwrap()
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Self {
+        let mut file = Self {
+            path: path.to_owned(),
+            about: String::new(),
+            kernel: String::new(),
+            before: Vec::new(),
+            run: Vec::new(),
+            take: String::new(),
+            messages: Vec::new(),
+        };
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            match word {
+                "about" => file.about = rest.to_owned(),
+                "kernel" => file.kernel = rest.to_owned(),
+                "before" => file.before.push(rest.to_owned()),
+                "run" => file.run.push(rest.to_owned()),
+                "take" => file.take = rest.to_owned(),
+                "message" => file.messages.push(Vec::new()),
+                "" => {}
+                _ => file.messages.last_mut().unwrap().extend(hex(line)),
+            }
+        }
+        assert!(TAKES.contains(&file.take.as_str()), "{}: take {:?}", path.display(), file.take);
+        file
+    }
+
+    /// The messages as one read would give them.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for message in &self.messages {
+            bytes.extend_from_slice(message);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("about {}\nkernel {}\n", self.about, self.kernel);
+        for command in &self.before {
+            writeln!(text, "before {command}").unwrap();
+        }
+        for command in &self.run {
+            writeln!(text, "run {command}").unwrap();
+        }
+        writeln!(text, "take {}", self.take).unwrap();
+        for message in &self.messages {
+            text.push_str("message\n");
+            for row in message.chunks(32) {
+                let row: Vec<_> = row.iter().map(|byte| format!("{byte:02x}")).collect();
+                writeln!(text, "{}", row.join(" ")).unwrap();
+            }
+        }
+        text
+    }
+}
+
+fn hex(line: &str) -> Vec<u8> {
+    line.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("not hexadecimal: {line}"))).collect()
+}
