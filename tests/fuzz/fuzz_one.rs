@@ -2,7 +2,7 @@
 //! understood the same again.
 
 use ctwarden_model::{EventKind, Expectation, Flow};
-use ctwarden_wire::{Content, ConntrackMessage, Messages, Origin, request, write_entry};
+use ctwarden_wire::{ConntrackMessage, Content, Messages, Origin, request, write_entry};
 
 /// Longer payloads are cut by the writer on purpose.
 const WRITTEN_WHOLE: u32 = 4096;

@@ -4,7 +4,12 @@
 //! Run from the folder `tests/corpus` as root: `cargo run -p ctwarden-wire --example capture -- entries/tcp4.txt`. A new file
 //! needs its head only: `about`, `before`, `run` and `take` lines.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a tool for whoever keeps the corpus: it stops and says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a tool for whoever keeps the corpus: it stops and says where"
+)]
 
 #[path = "../tests/captured/entry_file.rs"]
 mod entry_file;

@@ -53,7 +53,20 @@ fn write_attributes(message: &mut Emit<'_>, flow: &Flow) {
         message.be16(cta::ZONE, flow.zone.0);
     }
     write_number(message, cta::STATUS, flow.status.map(|status| status.0));
+    write_number(message, cta::MARK, flow.mark.map(|mark| mark.0));
+    write_number(message, cta::SECMARK, rare.secmark);
+    if let Some(context) = &rare.security_context {
+        security_context::write(message, context);
+    }
+    write_number(message, cta::ID, flow.id.map(|id| id.0));
+    write_number(message, cta::USE, flow.uses);
+    if let Some(master) = &rare.master {
+        tuple::write(message, cta::TUPLE_MASTER, master, None);
+    }
     write_number(message, cta::TIMEOUT, flow.timeout);
+    if let Some(info) = &flow.info {
+        protocol_info::write(message, info);
+    }
     if let Some(counted) = flow.counters.original {
         counters::write(message, cta::COUNTERS_ORIG, counted);
     }
@@ -61,22 +74,9 @@ fn write_attributes(message: &mut Emit<'_>, flow: &Flow) {
         counters::write(message, cta::COUNTERS_REPLY, counted);
     }
     timestamps::write(message, (flow.started, flow.stopped));
-    if let Some(info) = &flow.info {
-        protocol_info::write(message, info);
-    }
     helper::write(message, rare.helper.as_deref(), rare.helper_info.as_deref());
-    write_number(message, cta::MARK, flow.mark.map(|mark| mark.0));
-    write_number(message, cta::SECMARK, rare.secmark);
-    if let Some(context) = &rare.security_context {
-        security_context::write(message, context);
-    }
     if let Some(bits) = flow.labels {
         labels::write(message, cta::LABELS, bits.0);
-    }
-    write_number(message, cta::ID, flow.id.map(|id| id.0));
-    write_number(message, cta::USE, flow.uses);
-    if let Some(master) = &rare.master {
-        tuple::write(message, cta::TUPLE_MASTER, master, None);
     }
     if let Some(adjustment) = rare.sequence.original {
         sequence_adjustment::write(message, cta::SEQ_ADJ_ORIG, adjustment);

@@ -121,5 +121,7 @@ impl EntryFile {
 }
 
 fn hex(line: &str) -> Vec<u8> {
-    line.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("not hexadecimal: {line}"))).collect()
+    line.split(' ')
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("not hexadecimal: {line}")))
+        .collect()
 }

@@ -21,7 +21,9 @@ fn both_decoders_agree() {
             let theirs = NetlinkMessage::<NetfilterMessage>::deserialize(bytes).unwrap();
             let NetlinkPayload::InnerMessage(theirs) = theirs.payload else { panic!("{}", file.name()) };
             let attributes = match theirs.inner {
-                NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes) | ConntrackMessage::Delete(attributes)) => attributes,
+                NetfilterMessageInner::Conntrack(
+                    ConntrackMessage::New(attributes) | ConntrackMessage::Delete(attributes),
+                ) => attributes,
                 other => panic!("{}: {other:?}", file.name()),
             };
             for attribute in &attributes {

@@ -31,7 +31,9 @@ fn an_event_is_understood_the_same_again() {
             let flow = entry.flow.to_flow().unwrap();
             let mut written = Vec::new();
             write_entry(&mut written, origin, entry.kind(), &flow);
-            let Content::Conntrack(again) = Messages::new(&written).next().unwrap().unwrap().content() else { panic!() };
+            let Content::Conntrack(again) = Messages::new(&written).next().unwrap().unwrap().content() else {
+                panic!()
+            };
             assert_eq!(again.flow.to_flow().unwrap(), flow, "{}", file.name());
             assert_eq!((again.kind(), again.family), (entry.kind(), entry.family), "{}", file.name());
             // Attributes of an event come in another order; nothing else differs.
