@@ -26,9 +26,12 @@ impl Namespace {
     pub fn enter() -> Result<Self, String> {
         let before =
             File::open("/proc/thread-self/ns/net").map_err(|error| format!("no network namespaces here: {error}"))?;
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| match error {
-            Errno::EPERM => "only root can make a network namespace; run the tests as root".to_owned(),
-            other => format!("the kernel makes no network namespace: {other}"),
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| {
+            if error == Errno::EPERM {
+                "only root can make a network namespace; run the tests as root".to_owned()
+            } else {
+                format!("the kernel makes no network namespace: {error}")
+            }
         })?;
         let namespace = Self { before };
         ip("link set lo up");
