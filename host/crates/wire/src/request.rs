@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Family, Flow, FlowKey, Masked, Rare, Tuple, Update, Zone};
+use ctwarden_model::{Family, Flow, FlowKey, Masked, Rare, Status, Tuple, Update, Zone};
 
 use crate::emit::{Emit, Head};
 use crate::exact_filter::ExactFilter;
@@ -124,7 +124,8 @@ pub fn update(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {
 /// Makes an entry, acknowledged; `EEXIST` where its tuple is taken.
 ///
 /// The kernel refuses an entry without a timeout (`EINVAL`), and takes no id, counters, timestamps or security context. A
-/// reply tuple that is not the mirror of the original becomes address translation.
+/// reply tuple that is not the mirror of the original becomes address translation, and the kernel sets the status bits that
+/// are its own: what any row or event told can be made again.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
     let flags = Flags::ACK.with(Flags::CREATE).with(Flags::EXCLUSIVE);
     let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(flow.family()));
@@ -140,7 +141,7 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
             write_zone(message, flow.zone);
         }
         if let Some(status) = flow.status {
-            message.be32(cta::STATUS, status.0);
+            message.be32(cta::STATUS, status_at_birth(status).0);
         }
         if let Some(seconds) = flow.timeout {
             message.be32(cta::TIMEOUT, seconds);
@@ -156,6 +157,12 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
         }
         write_rare(message, rare);
     });
+}
+
+/// The kernel itself sets whether an entry is confirmed, expected or dying, and refuses a status (`EBUSY`) that differs
+/// there from what a new entry has.
+const fn status_at_birth(status: Status) -> Status {
+    Status(status.0 & !(Status::EXPECTED.0 | Status::DYING.0) | Status::CONFIRMED.0)
 }
 
 fn write_rare(message: &mut Emit<'_>, rare: &Rare) {

@@ -1,0 +1,10 @@
+//! Requests sent to the real kernel, each test in a network namespace of its own, and what the kernel then has.
+//!
+//! They need CAP_SYS_ADMIN and CAP_NET_ADMIN; without them each prints that it skips.
+#![cfg(target_os = "linux")]
+
+mod entries;
+mod expectations;
+mod filters;
+mod namespace;
+mod population;

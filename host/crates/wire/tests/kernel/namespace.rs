@@ -1,0 +1,152 @@
+//! A network namespace that lives as long as one test, and a netlink socket in it.
+//!
+//! A namespace belongs to a thread: the test runs in a new one, and when it ends nothing is left.
+
+use std::process::Command;
+use std::{io, thread};
+
+use ctwarden_model::{Event, EventKind, Flow};
+use ctwarden_wire::{Content, KernelFilter, Messages, request};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use nix::sched::{CloneFlags, unshare};
+
+/// Runs the test in a namespace of its own, or prints why not.
+pub(crate) fn in_namespace(test: impl FnOnce(&mut Kernel) + Send + 'static) {
+    let thread = thread::spawn(move || match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => test(&mut Kernel::open()),
+        Err(error) => eprintln!("skipped: a network namespace of its own needs root ({error})"),
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// The kernel, as the namespace sees it.
+pub(crate) struct Kernel {
+    socket: Socket,
+    /// Port of the socket: what events that it caused carry.
+    pub(crate) port: u32,
+    sequence: u32,
+}
+
+/// What came of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    /// Errno of the answer, 0 for an acknowledgement; none where the kernel said nothing.
+    pub(crate) errno: Option<i32>,
+    /// Entries that were sent.
+    pub(crate) flows: Vec<Flow>,
+    /// Everything, for what has no field here.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Kernel {
+    fn open() -> Self {
+        let mut socket = Socket::new(NETLINK_NETFILTER).unwrap();
+        let port = socket.bind_auto().unwrap().port_number();
+        socket.set_ext_ack(true).unwrap();
+        socket.set_non_blocking(true).unwrap();
+        Self { socket, port, sequence: 0 }
+    }
+
+    /// A second socket that hears of every event.
+    pub(crate) fn listener() -> Self {
+        let mut listener = Self::open();
+        for group in 1..=6 {
+            listener.socket.add_membership(group).unwrap();
+        }
+        listener
+    }
+
+    /// Sends what `write` wrote and reads all that the kernel says to it; it answers before the send returns.
+    pub(crate) fn ask(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Reply {
+        self.sequence += 1;
+        // A buffer that something else was written to before.
+        let mut buffer = vec![0xee; 64];
+        buffer.clear();
+        write(&mut buffer, self.sequence);
+        self.socket.send_to(&buffer, &SocketAddr::new(0, 0), 0).unwrap();
+        let mut reply = Reply { bytes: self.read(), ..Reply::default() };
+        for message in Messages::new(&reply.bytes) {
+            let message = message.unwrap();
+            assert_eq!(message.header.sequence, self.sequence);
+            match message.content() {
+                Content::Answer(answer) => {
+                    assert_eq!(answer.sequence(), self.sequence);
+                    reply.errno = Some(answer.errno);
+                }
+                Content::Conntrack(entry) => {
+                    assert_eq!(entry.flow.oddities(), []);
+                    reply.flows.push(entry.flow.to_flow().unwrap());
+                }
+                Content::Done { status } => assert_eq!(status, 0),
+                Content::Malformed(error) => panic!("{error}"),
+                Content::Noop
+                | Content::Overrun
+                | Content::Expectation(_)
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Other => {}
+            }
+        }
+        reply
+    }
+
+    /// Every entry of the table, or those that the kernel thinks pass the filter.
+    pub(crate) fn rows(&mut self, filter: &KernelFilter) -> Vec<Flow> {
+        let reply = self.ask(|buffer, sequence| request::dump(buffer, sequence, filter));
+        assert_eq!(reply.errno, None, "{filter:?}");
+        reply.flows
+    }
+
+    /// Makes an entry and gives back what the kernel made of it.
+    pub(crate) fn create(&mut self, flow: &Flow) -> Flow {
+        let reply = self.ask(|buffer, sequence| request::create(buffer, sequence, flow));
+        assert_eq!(reply.errno, Some(0), "{flow:?}");
+        self.get(flow).unwrap_or_else(|errno| panic!("{errno}: {flow:?}"))
+    }
+
+    /// The entry that has the flow's tuple and zone.
+    pub(crate) fn get(&mut self, flow: &Flow) -> Result<Flow, i32> {
+        let mut reply = self.ask(|buffer, sequence| request::get(buffer, sequence, &flow.key()));
+        reply.flows.pop().ok_or_else(|| reply.errno.unwrap())
+    }
+
+    /// Events that are waiting.
+    pub(crate) fn events(&self) -> Vec<(Event, u32)> {
+        let bytes = self.read();
+        let event = |content| match content {
+            Content::Conntrack(entry) => {
+                let by_us = entry.header.port == self.port;
+                Some((Event { kind: entry.kind(), by_us, flow: entry.flow.to_flow().unwrap() }, entry.header.port))
+            }
+            _ => None,
+        };
+        Messages::new(&bytes).filter_map(|message| event(message.unwrap().content())).collect()
+    }
+
+    /// Kinds of the events that are waiting, each with the port of whoever caused it.
+    pub(crate) fn event_kinds(&self) -> Vec<(EventKind, u32)> {
+        self.events().into_iter().map(|(event, port)| (event.kind, port)).collect()
+    }
+
+    /// All that is waiting.
+    pub(crate) fn read(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            match self.socket.recv_from_full() {
+                Ok((read, _)) => bytes.extend(read),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return bytes,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// Runs a command in the namespace and gives back what it printed.
+pub(crate) fn run(command: &str) -> String {
+    let output = Command::new("sh").args(["-ec", command]).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
