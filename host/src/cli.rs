@@ -6,9 +6,11 @@ mod run;
 mod send;
 mod status;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
 
 /// Where the configuration is looked for.
 const CONFIGURATION: &str = "/etc/ctwarden/ctwarden.toml";
@@ -19,6 +21,26 @@ const CONFIGURATION: &str = "/etc/ctwarden/ctwarden.toml";
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// Which daemon to talk to.
+#[derive(Args)]
+struct Socket {
+    /// Configuration file of the daemon, to find its control socket
+    #[arg(long, value_name = "FILE", default_value = CONFIGURATION)]
+    config: PathBuf,
+    /// Control socket of the daemon, instead of the one that its configuration names
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+}
+
+impl Socket {
+    fn path(&self) -> Result<PathBuf> {
+        match &self.socket {
+            Some(path) => Ok(path.clone()),
+            None => Ok(crate::config::control_socket(&self.config)?),
+        }
+    }
 }
 
 #[derive(Subcommand)]

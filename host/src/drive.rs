@@ -8,6 +8,7 @@ mod answers;
 mod sweep;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Groups, Heard, Requests};
 use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
 use crate::set_file::SetFiles;
-use crate::sinks::Scribe;
+use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
 const EVENT_READS: usize = 256;
@@ -59,13 +60,18 @@ pub(crate) struct Drive {
     said: UnboundedReceiver<Said>,
     asked: Receiver<Asked>,
     waiting: Waiting,
-    scribe: Scribe,
+    /// None once it was stopped.
+    sinks: Option<Sinks>,
     reloader: Reloader,
     prepared: UnboundedReceiver<Result<Prepared>>,
     sets: AddressSets,
     set_files: SetFiles,
     statistics: Requests,
     stop: Option<Steady>,
+    configuration: PathBuf,
+    started: Steady,
+    /// What each plugin says its version is.
+    versions: BTreeMap<PluginId, String>,
 }
 
 /// Why the loop woke.
@@ -83,14 +89,20 @@ enum Woke {
 
 impl Drive {
     /// Puts the prepared parts together; nothing runs yet.
-    pub(crate) fn new(preparer: Preparer, prepared: Prepared, scribe: Scribe, asked: Receiver<Asked>) -> Result<Self> {
+    pub(crate) fn new(
+        configuration: &Path,
+        preparer: Preparer,
+        prepared: Prepared,
+        sinks: Sinks,
+        asked: Receiver<Asked>,
+    ) -> Result<Self> {
         let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
         let (preparing, prepared_later) = unbounded_channel();
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
         let mut drive = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
-            events: AsyncFd::with_interest(events, Interest::READABLE).context("cannot watch the event socket")?,
+            events: crate::sys::watch(events).context("cannot watch the event socket")?,
             sweeping: None,
             effects: Effects::start(acks)?,
             outcomes,
@@ -100,7 +112,10 @@ impl Drive {
             said,
             asked,
             waiting: Waiting::default(),
-            scribe,
+            sinks: Some(sinks),
+            configuration: configuration.to_owned(),
+            started: clock::now().steady,
+            versions: BTreeMap::new(),
             reloader: Reloader::new(preparer, preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
@@ -253,7 +268,7 @@ impl Drive {
             self.waiting.settle(ticket, outcome);
         }
         while let Some(record) = self.engine.poll_record() {
-            self.scribe.write(record);
+            self.record(record);
         }
         match self.engine.poll_exit() {
             None => Ok(()),
@@ -306,14 +321,19 @@ impl Drive {
         self.sets = prepared.sets;
         self.set_files = prepared.set_files;
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
-        let (specs, threads): (Vec<_>, Vec<_>) =
-            prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
+        let (specs, parts): (Vec<_>, Vec<_>) = prepared
+            .plugins
+            .into_iter()
+            .map(|ready| (ready.spec, (ready.thread, ready.descriptor.version)))
+            .unzip();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);
         for old in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(old.stop());
         }
-        for (id, thread) in ids.into_iter().zip(threads) {
+        self.versions.clear();
+        for (id, (thread, version)) in ids.into_iter().zip(parts) {
             thread.named(id, self.saying.clone());
+            self.versions.insert(id, version);
             self.plugins.insert(id, thread);
         }
         let subscribed = self.engine.subscribed();
@@ -324,7 +344,10 @@ impl Drive {
             expectations: subscribed.expectations,
         };
         self.events.get_mut().listen(groups)?;
-        self.scribe.reopen();
+        if let Some(sinks) = &self.sinks {
+            // A reload is also what logrotate asks for.
+            sinks.reopen();
+        }
         Ok(())
     }
 
@@ -341,7 +364,13 @@ impl Drive {
     }
 
     fn write(&self, notice: Notice) {
-        self.scribe.write(Record::Notice(clock::now().wall, notice));
+        self.record(Record::Notice(clock::now().wall, notice));
+    }
+
+    fn record(&self, record: Record) {
+        if let Some(sinks) = &self.sinks {
+            sinks.write(record);
+        }
     }
 
     fn begin_to_stop(&mut self) {
@@ -369,7 +398,9 @@ impl Drive {
         while self.leaving.iter().any(|thread| !thread.is_finished()) && clock::now().steady < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.scribe.close(LAST_WORK);
+        if let Some(lost) = self.sinks.take().map(|sinks| sinks.stop().lost).filter(|lost| *lost > 0) {
+            crate::log::say(&format!("{lost} records could not be written"));
+        }
         Ok(())
     }
 }

@@ -97,11 +97,11 @@ fn carry_out(mut requests: Requests, inbox: &Receiver<Job>, outcomes: &Unbounded
 fn apply(effects: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
     let mut acks = Vec::with_capacity(effects.len());
     // Runs for the same socket go out together.
-    for run in effects.chunk_by(|(_, a), (_, b)| on_set(a) == on_set(b)) {
+    for run in effects.chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get())) {
         for (id, effect) in run {
-            acks.extend(change_set(sets, effect).map(|ack| (*id, ack)));
+            acks.extend(change_set(sets, effect.get()).map(|ack| (*id, ack)));
         }
-        acks.extend(requests.apply(run.iter().map(|(id, effect)| (*id, &**effect))));
+        acks.extend(requests.apply(run.iter().map(|(id, effect)| (*id, effect.get()))));
     }
     acks
 }
@@ -113,14 +113,19 @@ const fn on_set(effect: &Effect) -> bool {
     }
 }
 
+/// Changes a set; nothing where the effect is not about one.
 fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
-    match effect {
-        Effect::Block(Block { set, network, seconds }) => {
-            Some(sets.get_mut(set).map_or(Ack::NoAnswer, |set| as_ack(set.add(*network, *seconds))))
+    let changed = match effect {
+        Effect::Block(Block { set, network, seconds }) => sets.get_mut(set)?.add(*network, *seconds).map(drop),
+        Effect::Unblock(Unblock { set, network }) => sets.get_mut(set)?.remove(*network).map(drop),
+        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => return None,
+    };
+    Some(match changed {
+        Ok(()) => Ack::Done,
+        Err(error) => {
+            // The record has room for a number only.
+            crate::log::say(&format!("{:#}", anyhow::Error::from(error)));
+            Ack::NoAnswer
         }
-        Effect::Unblock(Unblock { set, network }) => {
-            Some(sets.get_mut(set).map_or(Ack::NoAnswer, |set| as_ack(set.remove(*network))))
-        }
-        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => None,
-    }
+    })
 }

@@ -6,12 +6,16 @@ mod config;
 mod control;
 mod drive;
 mod effects;
+mod lab;
 mod log;
 mod netlink;
 mod plugins;
 mod set_file;
 mod sinks;
 mod store;
+mod sys;
+#[cfg(test)]
+mod witness;
 
 use std::process::ExitCode;
 

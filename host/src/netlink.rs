@@ -2,6 +2,7 @@
 
 mod dump;
 mod events;
+pub(crate) mod exchange;
 pub(crate) mod nftables;
 mod requests;
 mod socket;

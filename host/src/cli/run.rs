@@ -1,18 +1,22 @@
 //! `ctwarden run`: the daemon.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::control::ControlServer;
 use crate::drive::Drive;
 use crate::netlink::Requests;
 use crate::plugins::Preparer;
-use crate::sinks::Scribe;
+use crate::sinks::Sinks;
 use crate::store::Store;
-use crate::{config, control};
+use crate::{config, log};
+
+/// Requests of the control socket that wait for the loop; clients then wait.
+const REQUESTS_WAITING: usize = 64;
 
 /// Run the daemon in the foreground
 ///
@@ -26,21 +30,31 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let configuration = config::load(&self.config)?;
-        // Before anything is written or started: without the capability nothing of the rest is of use.
-        Requests::open()?;
-        let store = Arc::new(Store::open(&configuration.daemon.state)?);
-        let preparer = Preparer::new(&self.config, Some(store))?;
-        let prepared = preparer.prepare_from(configuration)?;
-        let scribe = Scribe::start(&prepared.daemon.records, prepared.daemon.alerts.as_ref())?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the event loop")?;
-        runtime.block_on(async {
-            let asked = control::listen(&prepared.daemon)?;
-            Drive::new(preparer, prepared, scribe, asked)?.run().await
-        })?;
+        serve(&self.config)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Runs a daemon of that configuration until it is told to stop.
+pub(super) fn serve(file: &Path) -> Result<()> {
+    let configuration = config::load(file)?;
+    // Before anything is written or started: without the capability nothing of the rest is of use.
+    Requests::open()?;
+    let daemon = configuration.daemon.clone();
+    let server = ControlServer::bind(&daemon.control, daemon.control_group.as_ref())?;
+    let store = Arc::new(Store::open(&daemon.state, |line| log::say(&line))?);
+    let preparer = Preparer::new(file, Some(store))?;
+    let prepared = preparer.prepare_from(configuration)?;
+    let sinks = Sinks::start(&daemon.records, daemon.alerts.as_ref(), |line| log::say(&line))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    runtime.block_on(async {
+        let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
+        let serving = tokio::spawn(server.serve(requests));
+        let outcome = Drive::new(file, preparer, prepared, sinks, asked)?.run().await;
+        serving.abort();
+        outcome
+    })
 }

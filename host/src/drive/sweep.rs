@@ -62,8 +62,7 @@ impl Sweeping {
 }
 
 fn watched(dump: Dump) -> Result<AsyncFd<Dump>, OpenError> {
-    AsyncFd::with_interest(dump, Interest::READABLE)
-        .map_err(|source| OpenError::System { what: "watch the dump on", source })
+    crate::sys::watch(dump).map_err(|source| OpenError::System { what: "watch the dump on", source })
 }
 
 impl Drive {

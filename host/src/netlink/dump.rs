@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use ctwarden_model::{Expectation, Filter, Flow};
-use ctwarden_wire::{Content, KernelFilter, Messages, request};
+use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 
 use super::socket::{NetfilterSocket, OpenError, Read};
 
@@ -43,7 +43,7 @@ impl Dump {
 
     /// Asks for all expectations.
     pub(crate) fn expectations() -> Result<Self, OpenError> {
-        Self::begin(|asking| request::dump_expectations(asking, 1))
+        Self::begin(|asking| request::expectation::dump(asking, 1, None))
     }
 
     fn begin(write: impl FnOnce(&mut Vec<u8>)) -> Result<Self, OpenError> {
@@ -63,20 +63,20 @@ impl Dump {
         }
         for message in Messages::new(self.socket.bytes()) {
             let Ok(message) = message else { return Ok(Dumped::Done(false)) };
-            if message.header.is_interrupted() {
+            if message.header.flags.contains(Flags::DUMP_INTERRUPTED) {
                 self.whole = false;
             }
             match message.content() {
-                Content::Conntrack(entry) => match entry.view().to_flow() {
+                Content::Conntrack(entry) => match entry.flow.to_flow() {
                     Ok(flow) => row(Row::Flow(flow)),
                     Err(_) => self.whole = false,
                 },
-                Content::Expectation(entry) => match entry.view().to_expectation() {
+                Content::Expectation(entry) => match entry.expectation.to_expectation() {
                     Ok(expectation) => row(Row::Expectation(expectation)),
                     Err(_) => self.whole = false,
                 },
                 Content::Done { status } => return Ok(Dumped::Done(self.whole && status == 0)),
-                Content::Answer { .. } | Content::Overrun => return Ok(Dumped::Done(false)),
+                Content::Answer(_) | Content::Overrun => return Ok(Dumped::Done(false)),
                 _ => {}
             }
         }

@@ -105,11 +105,11 @@ impl EventSocket {
             };
             let by_us = message.header.port == ours && ours != 0;
             match message.content() {
-                Content::Conntrack(entry) => match entry.view().to_flow() {
+                Content::Conntrack(entry) => match entry.flow.to_flow() {
                     Ok(flow) => hand(Heard::Flow(Event { kind: entry.kind(), by_us, flow })),
                     Err(_) => self.unreadable += 1,
                 },
-                Content::Expectation(entry) => match entry.view().to_expectation() {
+                Content::Expectation(entry) => match entry.expectation.to_expectation() {
                     Ok(expectation) => {
                         hand(Heard::Expectation(ExpectationEvent { kind: entry.kind(), by_us, expectation }));
                     }

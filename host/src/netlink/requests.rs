@@ -84,7 +84,7 @@ impl Requests {
                 request::get(&mut self.outgoing, identity, &update.key);
                 asked.insert(identity, Asked::Identity(id, update.key.id));
             }
-            Effect::DeleteExpectation(key) => request::delete_expectation(&mut self.outgoing, sequence, true, key),
+            Effect::DeleteExpectation(key) => request::expectation::delete(&mut self.outgoing, sequence, true, key),
             Effect::Block(_) | Effect::Unblock(_) => return,
         }
         asked.insert(sequence, Asked::Change(id));
@@ -119,25 +119,48 @@ impl Requests {
         self.outgoing.clear();
         request::get(&mut self.outgoing, sequence, key);
         self.ask(sequence, |content| match content {
-            Content::Conntrack(message) => message.view().to_flow().ok(),
+            Content::Conntrack(message) => message.flow.to_flow().ok(),
             _ => None,
         })
     }
 
-    /// How full the table is.
-    pub(crate) fn statistics(&mut self) -> io::Result<TableStatistics> {
-        let missing = || io::Error::other("the kernel gave no statistics");
+    /// How many entries the table has.
+    pub(crate) fn entries(&mut self) -> io::Result<u32> {
         let sequence = self.next_sequence();
         self.outgoing.clear();
         request::statistics(&mut self.outgoing, sequence);
-        let mut statistics = self
-            .ask(sequence, |content| match content {
-                Content::Statistics(global) => Some(global.to_table()),
-                _ => None,
-            })?
-            .ok_or_else(missing)?;
-        self.add_cpu_statistics(&mut statistics)?;
-        Ok(statistics)
+        self.ask(sequence, |content| match content {
+            Content::Statistics(global) => global.entries,
+            _ => None,
+        })?
+        .ok_or_else(|| io::Error::other("the kernel gave no statistics"))
+    }
+
+    /// How full the table is, with its counters.
+    pub(crate) fn statistics(&mut self) -> io::Result<TableStatistics> {
+        let mut sum = TableStatistics::default();
+        let sequence = self.next_sequence();
+        self.outgoing.clear();
+        request::statistics(&mut self.outgoing, sequence);
+        self.ask(sequence, |content| match content {
+            Content::Statistics(global) => {
+                global.add_to(&mut sum);
+                Some(())
+            }
+            _ => None,
+        })?;
+        let sequence = self.next_sequence();
+        self.outgoing.clear();
+        request::statistics_cpu(&mut self.outgoing, sequence);
+        self.ask(sequence, |content| match content {
+            Content::CpuStatistics(cpu) => {
+                cpu.add_to(&mut sum);
+                None
+            }
+            Content::Done { .. } => Some(()),
+            _ => None,
+        })?;
+        Ok(sum)
     }
 }
 
@@ -157,8 +180,10 @@ impl Requests {
                     continue;
                 }
                 match message.content() {
-                    Content::Answer { errno, .. } if errno == Errno::NOENT.raw_os_error() => return Ok(None),
-                    Content::Answer { errno, .. } if errno != 0 => return Err(io::Error::from_raw_os_error(errno)),
+                    Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => return Ok(None),
+                    Content::Answer(answer) if !answer.is_ack() => {
+                        return Err(io::Error::from_raw_os_error(answer.errno));
+                    }
                     content => {
                         if let Some(found) = pick(content) {
                             return Ok(Some(found));
@@ -174,11 +199,11 @@ fn note_answers(bytes: &[u8], asked: &mut BTreeMap<u32, Asked>, known: &mut BTre
     for message in Messages::new(bytes).map_while(Result::ok) {
         let Some(question) = asked.remove(&message.header.sequence) else { continue };
         match (question, message.content()) {
-            (Asked::Change(id), Content::Answer { errno, .. }) => {
-                known.insert(id, as_ack(errno));
+            (Asked::Change(id), Content::Answer(answer)) => {
+                known.insert(id, as_ack(answer.errno));
             }
             (Asked::Identity(id, meant), Content::Conntrack(entry)) => {
-                let is = entry.view().to_flow().ok().and_then(|flow| flow.id);
+                let is = entry.flow.to_flow().ok().and_then(|flow| flow.id);
                 if is.is_some_and(|is| is != meant) && known.get(&id) == Some(&Ack::Done) {
                     known.insert(id, Ack::Replaced);
                 }

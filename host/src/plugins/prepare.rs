@@ -18,7 +18,7 @@ use crate::config::{self, Configuration, Problem, Problems};
 use crate::effects::BlockSets;
 use crate::netlink::nftables::{Sets, Table};
 use crate::set_file::SetFiles;
-use crate::store::{Quota, Store};
+use crate::store::{Quota, Store, StoreError};
 
 /// What a configuration became.
 pub(crate) struct Prepared {
@@ -78,10 +78,9 @@ impl Preparer {
         };
         let mut block_sets = BlockSets::new();
         for (name, set) in &configuration.block_sets {
-            let table = Table { family: set.family, name: set.table.clone() };
-            match Sets::open(&table, set.ipv4.as_deref(), set.ipv6.as_deref()) {
+            match open_sets(set) {
                 Ok(opened) => drop(block_sets.insert(name.clone(), opened)),
-                Err(error) => problem(None, format!("block set {name}: {:#}", anyhow!(error))),
+                Err(error) => problem(None, format!("block set {name}: {error:#}")),
             }
         }
         let mut plugins = Vec::new();
@@ -115,16 +114,17 @@ impl Preparer {
         let component = self.runtime.load(&plugin.component).map_err(|error| one(error.into()))?;
         let descriptor = component.describe().map_err(|error| one(error.into()))?;
         check_configuration(&descriptor, &plugin)?;
-        let recipe = self.recipe(component, &plugin, sets);
+        let recipe = self.recipe(component, &plugin, sets).map_err(|error| one(error.into()))?;
         let (thread, subscription) = PluginThread::start(recipe).map_err(|error| vec![refused(error)])?;
         let spec = specification(&plugin, descriptor.wants, subscription);
         Ok(Ready { spec, descriptor, path: plugin.path, thread })
     }
 
-    fn recipe(&self, component: Component, plugin: &config::Plugin, sets: &AddressSets) -> Recipe {
+    fn recipe(&self, component: Component, plugin: &config::Plugin, sets: &AddressSets) -> Result<Recipe, StoreError> {
         let limits = &plugin.limits;
-        let quota = Quota { keys: limits.store_keys, bytes: limits.store_bytes };
-        Recipe {
+        let quota = Quota { keys: saturate(limits.store_keys), bytes: usize::try_from(limits.store_bytes).unwrap_or(usize::MAX) };
+        let memory = self.store.as_ref().map(|store| store.plugin(&plugin.name, quota)).transpose()?;
+        Ok(Recipe {
             name: plugin.name.clone(),
             component,
             limits: Limits {
@@ -139,10 +139,15 @@ impl Preparer {
             host: HostParts {
                 sets: sets.clone(),
                 read_sets: plugin.grants.read_sets.clone(),
-                memory: self.store.as_ref().map(|store| store.plugin(&plugin.name, quota)),
+                memory,
             },
-        }
+        })
     }
+}
+
+fn open_sets(set: &config::BlockSet) -> Result<Sets> {
+    let table: Table = format!("{} {}", set.family.name(), set.table).parse()?;
+    Ok(Sets::open(&table, set.ipv4.as_deref(), set.ipv6.as_deref())?)
 }
 
 /// What the plugin is given, held against the schema that it gave.

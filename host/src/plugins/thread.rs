@@ -3,7 +3,6 @@
 //! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other; when to start a fresh
 //! one is the engine's to say. Whatever a plugin does, only its own thread is busy with it.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 

@@ -117,8 +117,10 @@ pub struct Status {
     pub plugins: Vec<PluginStatus>,
     /// Events taken in, expectation events included.
     pub events: u64,
-    /// Sweeps ended.
+    /// Sweeps that ended complete.
     pub sweeps: u64,
+    /// Sweeps that ended early or were inconsistent.
+    pub sweeps_interrupted: u64,
     /// Rows taken in.
     pub rows: u64,
     /// Times that events were lost.
@@ -137,6 +139,7 @@ impl Engine {
             plugins: self.plugins.iter().map(|plugin| plugin_status(plugin, now)).collect(),
             events: self.events,
             sweeps: self.sweeps.ended,
+            sweeps_interrupted: self.sweeps.interrupted,
             rows: self.sweeps.rows,
             gaps: self.gaps,
             effects_in_flight: self.pending.len(),

@@ -76,6 +76,8 @@ pub(crate) struct Sweeps {
     /// A new set of plugins does not wait out the rest.
     pub(crate) hurry: bool,
     pub(crate) ended: u64,
+    /// How many ended early or were inconsistent.
+    pub(crate) interrupted: u64,
     pub(crate) rows: u64,
 }
 
@@ -272,7 +274,8 @@ impl Engine {
         let now = self.clock;
         let took = now.steady.since(running.began.steady);
         self.sweeps.last = Some((now.steady, took));
-        self.sweeps.ended = self.sweeps.ended.saturating_add(1);
+        let ended = if complete { &mut self.sweeps.ended } else { &mut self.sweeps.interrupted };
+        *ended = ended.saturating_add(1);
         self.audit.notice(now.wall, Notice::Swept { rows: running.count, complete, took });
         let end = if complete { Cause::SweepComplete } else { Cause::SweepInterrupted };
         for Participant { plugin: id, subscribed, asked } in running.participants {

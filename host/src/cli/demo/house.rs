@@ -1,0 +1,151 @@
+//! What the demo's daemon runs from: a private directory with a configuration and a ban list.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::lab::{BLOCKED_IPV4, BLOCKED_IPV6, table};
+
+/// Connections that one source may have to the capped service.
+pub(super) const CAP: u32 = 20;
+/// An address that is banned all the same, and must not be touched.
+pub(super) const MANAGEMENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// Port of the capped service.
+pub(super) const CAPPED_PORT: u16 = 8080;
+
+/// The directory; it goes with the value.
+pub(super) struct House {
+    directory: PathBuf,
+}
+
+impl House {
+    /// Makes it, for the policies in that directory.
+    pub(super) fn build(plugins: &Path) -> Result<Self> {
+        let directory = std::env::temp_dir().join(format!("ctwarden-demo-{}", std::process::id()));
+        let make = || fs::DirBuilder::new().mode(0o700).create(&directory);
+        make().with_context(|| format!("cannot make {}", directory.display()))?;
+        let house = Self { directory };
+        for policy in ["ban-follower", "mark-by-service", "connection-cap"] {
+            let file = plugins.join(policy).with_extension("wasm");
+            let copy = house.path(policy).with_extension("wasm");
+            fs::copy(&file, &copy)
+                .and_then(|_| fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)))
+                .with_context(|| format!("cannot copy {}; build it with: cargo xtask guests", file.display()))?;
+        }
+        house.write("banned.txt", "# one address or network a line\n")?;
+        house.write("ctwarden.toml", &house.configuration())?;
+        Ok(house)
+    }
+
+    /// The daemon's configuration.
+    pub(super) fn configuration_file(&self) -> PathBuf {
+        self.path("ctwarden.toml")
+    }
+
+    /// The daemon's control socket.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.path("control.sock")
+    }
+
+    /// What the daemon writes down.
+    pub(super) fn records(&self) -> PathBuf {
+        self.path("records.jsonl")
+    }
+
+    /// Writes the ban list anew.
+    pub(super) fn ban_in_file(&self, network: &str) -> io::Result<()> {
+        fs::write(self.path("banned.txt"), format!("# one address or network a line\n{network}\n"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path(name);
+        fs::write(&path, text)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn configuration(&self) -> String {
+        let directory = self.directory.display();
+        let table = table();
+        format!(
+            r#"
+[daemon]
+control = "{directory}/control.sock"
+state = "{directory}/state"
+records = "{directory}/records.jsonl"
+
+# What no policy may touch, whatever it says.
+[[protect]]
+comment = "the management host"
+either = ["{MANAGEMENT}"]
+
+[sets.banned]
+file = "banned.txt"
+
+[block.blocked]
+table = "{table}"
+ipv4 = "{BLOCKED_IPV4}"
+ipv6 = "{BLOCKED_IPV6}"
+
+[[plugin]]
+name = "ban-follower"
+path = "ban-follower.wasm"
+mode = "enforce"
+allow = ["delete", "block", "unblock", "alert", "sweep"]
+block-sets = ["blocked"]
+read-sets = ["banned"]
+[plugin.config]
+sets = ["banned"]
+block-set = "blocked"
+block-seconds = 60
+
+[[plugin]]
+name = "mark-by-service"
+path = "mark-by-service.wasm"
+mode = "enforce"
+allow = ["mark"]
+mark-mask = "0xff"
+[[plugin.config.rules]]
+name = "web"
+protocols = ["tcp"]
+ports = ["443"]
+mark = "0x10/0xff"
+[[plugin.config.rules]]
+name = "dns"
+protocols = ["udp"]
+ports = ["53"]
+mark = "0x20/0xff"
+[[plugin.config.rules]]
+name = "ping"
+protocols = ["icmp", "icmpv6"]
+mark = "0x30/0xff"
+
+[[plugin]]
+name = "connection-cap"
+path = "connection-cap.wasm"
+mode = "enforce"
+allow = ["delete", "alert"]
+[plugin.config]
+cap = {CAP}
+protocols = ["tcp"]
+ports = ["{CAPPED_PORT}"]
+action = "delete"
+"#
+        )
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // Private and ours alone; what cannot be removed now is the system's to clean.
+        drop(fs::remove_dir_all(&self.directory));
+    }
+}

@@ -1,0 +1,158 @@
+//! What a person sees of the demo, or a machine with `--json`.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::checks::Check;
+use crate::control::{Colour, Paint, StatusReport};
+
+/// Records of one act that are shown; the rest is counted.
+const SHOWN: usize = 12;
+
+/// Where the demo is told.
+pub(super) struct Screen {
+    json: bool,
+    colour: Colour,
+    since: Instant,
+    shown: usize,
+    hidden: usize,
+}
+
+impl Screen {
+    /// On standard output.
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, colour: Colour::of(&io::stdout()), since: Instant::now(), shown: 0, hidden: 0 }
+    }
+
+    /// A line of what happens.
+    pub(super) fn say(&self, text: &str) -> Result<()> {
+        if self.json { line(&json!({ "say": text })) } else { print(&format!("{} {text}", self.clock())) }
+    }
+
+    /// The next act begins.
+    pub(super) fn act(&mut self, title: &str) -> Result<()> {
+        self.end_act()?;
+        if self.json {
+            line(&json!({ "act": title }))
+        } else {
+            print(&format!("\n{}", self.colour.paint(Paint::Bold, title)))
+        }
+    }
+
+    /// Tells of records that were not shown.
+    pub(super) fn end_act(&mut self) -> Result<()> {
+        self.shown = 0;
+        match std::mem::take(&mut self.hidden) {
+            0 => Ok(()),
+            hidden => print(&format!("{} … and {hidden} more records", self.clock())),
+        }
+    }
+
+    /// A record of the daemon.
+    pub(super) fn record(&mut self, record: &Value) -> Result<()> {
+        if self.json {
+            return line(record);
+        }
+        let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
+        if text("record") == "notice" {
+            return Ok(());
+        }
+        let is_alert = text("action") == "alert";
+        if self.shown >= SHOWN && !is_alert {
+            self.hidden += 1;
+            return Ok(());
+        }
+        self.shown += 1;
+        let outcome = match text("outcome") {
+            "applied" => self.colour.paint(Paint::Green, "applied"),
+            "" => self.colour.paint(Paint::Red, text("fault")),
+            other => self.colour.paint(Paint::Yellow, other),
+        };
+        let action = format!("{:<8}", text("action"));
+        let action = if is_alert { self.colour.paint(Paint::Red, action) } else { action };
+        print(&format!("{}   {:<16} {action} {:<60} {outcome}", self.clock(), text("plugin"), object(record)))
+    }
+
+    /// A claim was held against the kernel.
+    pub(super) fn check(&self, check: &Check) -> Result<()> {
+        if self.json {
+            return line(&json!({ "check": check.claim, "found": check.found, "held": check.held }));
+        }
+        print(&format!("{} {} {}: {}", self.clock(), self.mark(check.held), check.claim, check.found))
+    }
+
+    /// The end: all checks, and what the policies did.
+    pub(super) fn summary(&self, checks: &[Check], status: &StatusReport) -> Result<()> {
+        let held = checks.iter().filter(|check| check.held).count();
+        if self.json {
+            return line(&json!({ "summary": {
+                "checks": checks.len(),
+                "held": held,
+                "seconds": self.since.elapsed().as_secs_f64(),
+                "status": status,
+            }}));
+        }
+        print(&format!("\n{}", self.colour.paint(Paint::Bold, "What the policies did")))?;
+        print(&status.to_text(self.colour))?;
+        print(&self.colour.paint(Paint::Bold, "What the kernel's table says"))?;
+        let width = checks.iter().map(|check| check.claim.chars().count()).max().unwrap_or_default();
+        for check in checks {
+            print(&format!("{}  {:<width$}  {}", self.mark(check.held), check.claim, check.found))?;
+        }
+        let verdict = format!("{held} of {} checks held, {:.1} s", checks.len(), self.since.elapsed().as_secs_f64());
+        let paint = if held == checks.len() { Paint::Green } else { Paint::Red };
+        print(&format!("\n{}", self.colour.paint(paint, verdict)))
+    }
+
+    fn clock(&self) -> String {
+        let elapsed: Duration = self.since.elapsed();
+        self.colour.paint(Paint::Dim, format_args!("{:6.2}s", elapsed.as_secs_f64()))
+    }
+
+    fn mark(&self, held: bool) -> String {
+        if held { self.colour.paint(Paint::Green, "held  ") } else { self.colour.paint(Paint::Red, "FAILED") }
+    }
+}
+
+/// What a record is about, in a few words.
+fn object(record: &Value) -> String {
+    let text = |value: &Value, key: &str| match value.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let what = if let Some(alert) = record.get("alert") {
+        return text(alert, "title");
+    } else if let Some(block) = record.get("block").or_else(|| record.get("unblock")) {
+        return format!("{} in {}", text(block, "network"), text(block, "set"));
+    } else if let Some(mark) = record.get("mark") {
+        let number = |key| mark.get(key).and_then(Value::as_u64).unwrap_or_default();
+        format!(" = {:#x}/{:#x}", number("value"), number("mask"))
+    } else {
+        String::new()
+    };
+    match record.get("flow") {
+        Some(flow) => {
+            let port = |key| flow.get(key).map(|port| format!(" {port}")).unwrap_or_default();
+            let (src, dst) = (text(flow, "src"), text(flow, "dst"));
+            format!("{} {src}{} → {dst}{}{what}", text(flow, "protocol"), port("src_port"), port("dst_port"))
+        }
+        None => match record.get("tally") {
+            Some(tally) => format!("flows that match: {tally}"),
+            None => text(record, "text"),
+        },
+    }
+}
+
+fn line(value: &Value) -> Result<()> {
+    print(&value.to_string())
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,57 @@
+//! `ctwarden send`: a word to a plugin of the running daemon.
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::Socket;
+use crate::control::{self, Client, Request, Response};
+
+/// Send messages to a plugin and print what came of each
+///
+/// Without MESSAGE every line of standard input is one. The exit status is 1 where the plugin or the daemon refused any.
+#[derive(Args)]
+pub(super) struct Send {
+    #[command(flatten)]
+    socket: Socket,
+    /// Name of the plugin in the configuration
+    plugin: String,
+    /// What to send
+    message: Option<String>,
+}
+
+impl Send {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let mut client = Client::connect(&self.socket.path()?)?;
+        let mut all_taken = true;
+        match self.message {
+            Some(text) => all_taken = send(&mut client, &self.plugin, text)?,
+            None => {
+                for line in io::stdin().lock().lines() {
+                    let line = line.context("cannot read standard input")?;
+                    if !line.trim().is_empty() {
+                        all_taken &= send(&mut client, &self.plugin, line)?;
+                    }
+                }
+            }
+        }
+        Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Whether it was taken; why not is said on standard error.
+fn send(client: &mut Client, plugin: &str, text: String) -> Result<bool> {
+    match client.ask(&Request::Send(control::Send { plugin: plugin.to_owned(), text }))? {
+        Response::Sent(sent) => {
+            writeln!(io::stdout().lock(), "{sent}")?;
+            Ok(true)
+        }
+        Response::Error(why) => {
+            crate::log::say(&why);
+            Ok(false)
+        }
+        Response::Status(_) => bail!("the daemon answered something else than was asked; use the daemon's own version"),
+    }
+}

@@ -1,0 +1,332 @@
+//! From a written `[[protect]]` to the filter that the engine matches.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use ctwarden_model::{
+    DccpState, Family, Filter, Masked, PortRange, Prefix, PrefixSet, Protocol, SctpState, SecondsRange, Status,
+    TcpState, Zone,
+};
+use toml::Spanned;
+
+use super::problem::Findings;
+use super::scalar::Scalar;
+use super::written::{Protect, WrittenFamily};
+
+/// The filter; every mistake in it is noted under `name`.
+pub(super) fn resolve(name: &str, place: &Range<usize>, written: &Protect, findings: &mut Findings<'_>) -> Filter {
+    let mut reader = Reader { name, findings };
+    let protocols = reader.each("protocols", &written.protocols, protocol);
+    let filter = Filter {
+        family: written.family.map(|family| match family {
+            WrittenFamily::Ipv4 => Family::Ipv4,
+            WrittenFamily::Ipv6 => Family::Ipv6,
+        }),
+        zones: written.zones.iter().copied().map(Zone).collect(),
+        original_src: reader.networks("original-src", &written.original_src),
+        original_dst: reader.networks("original-dst", &written.original_dst),
+        reply_src: reader.networks("reply-src", &written.reply_src),
+        reply_dst: reader.networks("reply-dst", &written.reply_dst),
+        either: reader.networks("either", &written.either),
+        src_ports: reader.each("src-ports", &written.src_ports, ports),
+        dst_ports: reader.each("dst-ports", &written.dst_ports, ports),
+        states: reader.each("states", &written.states, |state| protocol_state(state, &protocols)),
+        mark: reader.one("mark", written.mark.as_ref(), masked),
+        status: reader.status(&written.status),
+        timeout: reader.one("timeout-seconds", written.timeout_seconds.as_ref(), seconds),
+        labels: reader.labels("labels", &written.labels),
+        protocols,
+    };
+    if is_empty(written) {
+        reader.findings.at(
+            place,
+            format_args!(
+                "{name}: has no condition and would protect every flow; give one (either = [\"0.0.0.0/0\", \"::/0\"] \
+                 where every flow is meant)"
+            ),
+        );
+    }
+    filter
+}
+
+/// Whether nothing but the comment was written.
+fn is_empty(written: &Protect) -> bool {
+    let Protect {
+        comment: _,
+        family,
+        protocols,
+        zones,
+        original_src,
+        original_dst,
+        reply_src,
+        reply_dst,
+        either,
+        src_ports,
+        dst_ports,
+        states,
+        mark,
+        status,
+        timeout_seconds,
+        labels,
+    } = written;
+    let networks = [original_src, original_dst, reply_src, reply_dst, either];
+    let scalars = [protocols, src_ports, dst_ports, states, status];
+    family.is_none()
+        && mark.is_none()
+        && timeout_seconds.is_none()
+        && zones.is_empty()
+        && labels.is_empty()
+        && networks.into_iter().all(Vec::is_empty)
+        && scalars.into_iter().all(Vec::is_empty)
+}
+
+struct Reader<'a, 'f> {
+    name: &'a str,
+    findings: &'a mut Findings<'f>,
+}
+
+impl Reader<'_, '_> {
+    fn keep<T, E: Display>(&mut self, place: &Range<usize>, key: &str, value: Result<T, E>) -> Option<T> {
+        self.findings.keep(place, &format!("{}: {key}", self.name), value)
+    }
+
+    fn each<T>(
+        &mut self,
+        key: &str,
+        written: &[Spanned<Scalar>],
+        read: impl Fn(&Scalar) -> Result<T, String>,
+    ) -> Vec<T> {
+        written.iter().filter_map(|value| self.keep(&value.span(), key, read(value.get_ref()))).collect()
+    }
+
+    fn one<T>(
+        &mut self,
+        key: &str,
+        written: Option<&Spanned<Scalar>>,
+        read: impl Fn(&Scalar) -> Result<T, String>,
+    ) -> Option<T> {
+        written.and_then(|value| self.keep(&value.span(), key, read(value.get_ref())))
+    }
+
+    fn networks(&mut self, key: &str, written: &[Spanned<String>]) -> PrefixSet {
+        let networks = written.iter().filter_map(|text| {
+            let network: Result<Prefix, _> = text.get_ref().parse();
+            self.keep(&text.span(), key, network)
+        });
+        networks.collect()
+    }
+
+    fn labels(&mut self, key: &str, written: &[Spanned<u8>]) -> u128 {
+        written.iter().filter_map(|bit| self.keep(&bit.span(), key, label_bit(*bit.get_ref()))).fold(0, |a, b| a | b)
+    }
+
+    /// All of them must hold: they become one value under one mask.
+    fn status(&mut self, written: &[Spanned<Scalar>]) -> Option<Masked> {
+        let mut whole: Option<Masked> = None;
+        for part in written {
+            let joined = status_bits(part.get_ref()).and_then(|bits| match whole {
+                Some(so_far) if (so_far.value() ^ bits.value()) & so_far.mask() & bits.mask() != 0 => {
+                    Err(format!("{} contradicts what stands before it; no flow can hold both", part.get_ref()))
+                }
+                Some(so_far) => Ok(so_far.then(bits)),
+                None => Ok(bits),
+            });
+            whole = self.keep(&part.span(), "status", joined).or(whole);
+        }
+        whole
+    }
+}
+
+/// The mask of one label bit.
+pub(super) fn label_bit(bit: u8) -> Result<u128, String> {
+    1u128.checked_shl(bit.into()).ok_or_else(|| format!("{bit} is no label bit; they are 0 to 127"))
+}
+
+fn protocol(value: &Scalar) -> Result<Protocol, String> {
+    Protocol::parse(&value.to_string())
+        .ok_or_else(|| format!("\"{value}\" is no protocol; write a name such as tcp, udp, icmpv6, or a number to 255"))
+}
+
+fn ports(value: &Scalar) -> Result<PortRange, String> {
+    let wrong = || format!("\"{value}\" is no port; write 80 or \"8000-8100\", each 0 to 65535, the lower first");
+    let text = value.to_string();
+    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+    let range = PortRange { first: digits(first).ok_or_else(wrong)?, last: digits(last).ok_or_else(wrong)? };
+    if range.first <= range.last { Ok(range) } else { Err(wrong()) }
+}
+
+fn seconds(value: &Scalar) -> Result<SecondsRange, String> {
+    let wrong = || format!("\"{value}\" are no seconds; write \"30\", \"0-30\" or \"600-\", the lower first");
+    let text = value.to_string();
+    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+    let last = if last.is_empty() { Some(u32::MAX) } else { digits(last) };
+    let range = SecondsRange { first: digits(first).ok_or_else(wrong)?, last: last.ok_or_else(wrong)? };
+    if range.first <= range.last { Ok(range) } else { Err(wrong()) }
+}
+
+/// A decimal number; no sign, no space.
+fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn masked(value: &Scalar) -> Result<Masked, String> {
+    value.to_string().parse().map_err(|error: ctwarden_model::MaskedError| error.to_string())
+}
+
+fn status_bits(value: &Scalar) -> Result<Masked, String> {
+    let text = value.to_string();
+    let (name, wanted) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
+    match Status::NAMES.into_iter().find(|(_, known)| name.eq_ignore_ascii_case(known)) {
+        Some((Status(bit), _)) => Masked::new(if wanted { bit } else { 0 }, bit).map_err(|error| error.to_string()),
+        None => text.parse().map_err(|error: ctwarden_model::MaskedError| match error {
+            ctwarden_model::MaskedError::Outside { .. } => error.to_string(),
+            ctwarden_model::MaskedError::Text(text) => {
+                let names = Status::NAMES.map(|(_, name)| name).join(", ");
+                format!(
+                    "\"{text}\" is no status; write a number/mask or one of {names}, with ! where it must not be set"
+                )
+            }
+        }),
+    }
+}
+
+/// A state's number; a name means another number in each protocol (ESTABLISHED is 3 in TCP, 4 in SCTP).
+fn protocol_state(value: &Scalar, protocols: &[Protocol]) -> Result<u8, String> {
+    let name = match value {
+        Scalar::Number(number) => {
+            return u8::try_from(*number).map_err(|_| format!("{number} is no state; they are 0 to 255"));
+        }
+        Scalar::Word(name) => name,
+    };
+    let mut numbers: Vec<u8> = protocols.iter().filter_map(|protocol| state_of(*protocol, name)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    match numbers.as_slice() {
+        [number] => Ok(*number),
+        [] => Err(format!(
+            "\"{name}\" is no state of its protocols; write protocols = [\"tcp\"] (or sctp, dccp) beside it, or the \
+             number"
+        )),
+        [..] => Err(format!("\"{name}\" is another number in each protocol; write a [[protect]] for each protocol")),
+    }
+}
+
+fn state_of(protocol: Protocol, name: &str) -> Option<u8> {
+    let known = |number: &u8| match protocol {
+        Protocol::TCP => TcpState(*number).name(),
+        Protocol::SCTP => SctpState(*number).name(),
+        Protocol::DCCP => DccpState(*number).name(),
+        _ => None,
+    };
+    (0..=u8::MAX).find(|number| known(number).is_some_and(|known| known.eq_ignore_ascii_case(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::problem::Problems;
+    use super::*;
+
+    fn read(text: &str) -> Result<Filter, Problems> {
+        let mut findings = Findings::new(Path::new("c.toml"), text);
+        let written: Protect = toml::from_str(text).unwrap();
+        let filter = resolve("protect[0]", &(0..1), &written, &mut findings);
+        findings.into_result(Some(filter))
+    }
+
+    fn networks(texts: &[&str]) -> PrefixSet {
+        texts.iter().map(|text| text.parse::<Prefix>().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_part_is_read() {
+        let filter = read(
+            r#"
+            comment = "all of it"
+            family = "ipv4"
+            protocols = ["tcp", 132, "udp"]
+            zones = [0, 7]
+            original-src = ["192.0.2.0/28"]
+            original-dst = ["198.51.100.1"]
+            reply-src = ["10.0.0.0/8"]
+            reply-dst = ["10.1.0.0/16"]
+            either = ["2001:db8::/32", "192.0.2.0/24"]
+            src-ports = [80, "8000-8100"]
+            dst-ports = ["443"]
+            states = ["TIME_WAIT", 3]
+            mark = "0x1/0xf"
+            status = ["assured", "!SEEN_REPLY", "0x10/0x10"]
+            timeout-seconds = "0-30"
+            labels = [0, 127]
+            "#,
+        )
+        .unwrap();
+        let expected = Filter {
+            family: Some(Family::Ipv4),
+            protocols: vec![Protocol::TCP, Protocol::SCTP, Protocol::UDP],
+            zones: vec![Zone(0), Zone(7)],
+            original_src: networks(&["192.0.2.0/28"]),
+            original_dst: networks(&["198.51.100.1"]),
+            reply_src: networks(&["10.0.0.0/8"]),
+            reply_dst: networks(&["10.1.0.0/16"]),
+            either: networks(&["2001:db8::/32", "192.0.2.0/24"]),
+            src_ports: vec![PortRange { first: 80, last: 80 }, PortRange { first: 8000, last: 8100 }],
+            dst_ports: vec![PortRange { first: 443, last: 443 }],
+            states: vec![TcpState::TIME_WAIT.0, 3],
+            mark: Some(Masked::new(1, 15).unwrap()),
+            status: Some(Masked::new(0x14, 0x16).unwrap()),
+            timeout: Some(SecondsRange { first: 0, last: 30 }),
+            labels: 1 | 1 << 127,
+        };
+        assert_eq!(filter, expected);
+        assert_eq!(
+            read("timeout-seconds = \"600-\"").unwrap().timeout,
+            Some(SecondsRange { first: 600, last: u32::MAX })
+        );
+        assert_eq!(read("mark = 7").unwrap().mark, Some(Masked::all(7)));
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_line_and_way_out() {
+        let text = "protocols = [\"tcpx\", 256]\neither = [\"10.0.0.0/33\"]\nsrc-ports = [\"90-80\"]\n\
+                    dst-ports = [70000]\nstates = [\"LISTENING\", 300]\nmark = \"0x100/0xff\"\n\
+                    status = [\"ASURED\", \"ASSURED\", \"!ASSURED\"]\ntimeout-seconds = \"30-0\"\nlabels = [128]\n";
+        let said = read(text).unwrap_err().to_string();
+        let expected = [
+            "c.toml:1: protect[0]: protocols: \"tcpx\" is no protocol; write a name such as tcp",
+            "c.toml:1: protect[0]: protocols: \"256\" is no protocol; write",
+            "c.toml:2: protect[0]: either: prefix length 33 is longer than the 32 bits of 10.0.0.0",
+            "c.toml:3: protect[0]: src-ports: \"90-80\" is no port; write 80 or \"8000-8100\"",
+            "c.toml:4: protect[0]: dst-ports: \"70000\" is no port; write",
+            "c.toml:5: protect[0]: states: \"LISTENING\" is no state of its protocols; write protocols = [\"tcp\"]",
+            "c.toml:5: protect[0]: states: 300 is no state; they are 0 to 255",
+            "c.toml:6: protect[0]: mark: value 0x100 has bits outside its mask 0xff; widen the mask",
+            "c.toml:7: protect[0]: status: \"ASURED\" is no status; write a number/mask or one of EXPECTED,",
+            "c.toml:7: protect[0]: status: !ASSURED contradicts what stands before it",
+            "c.toml:8: protect[0]: timeout-seconds: \"30-0\" are no seconds; write \"30\", \"0-30\"",
+            "c.toml:9: protect[0]: labels: 128 is no label bit; they are 0 to 127",
+        ];
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{said}");
+        for (line, begin) in lines.iter().zip(expected) {
+            assert!(line.starts_with(begin), "{line}\nis not\n{begin}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_differs_by_protocol_must_be_split() {
+        let said = read("protocols = [\"tcp\", \"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap_err().to_string();
+        assert!(
+            said.contains("\"ESTABLISHED\" is another number in each protocol; write a [[protect]] for each"),
+            "{said}"
+        );
+        assert_eq!(read("protocols = [\"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap().states, vec![4]);
+    }
+
+    #[test]
+    fn an_empty_protection_is_a_mistake() {
+        let said = read("comment = \"nothing\"\n").unwrap_err().to_string();
+        assert!(said.contains("protect[0]: has no condition and would protect every flow; give one"), "{said}");
+    }
+}

@@ -1,0 +1,164 @@
+//! What the operator grants to each plugin, and that no grant is empty, without a bound, or shared.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use ctwarden_model::{Grants, SetName, VerdictKind};
+use toml::Spanned;
+
+use super::problem::Findings;
+use super::scalar::Scalar;
+use super::word::{mark_mask, verdict_kind};
+use super::{filter, written};
+
+/// What is there to be granted, and what was granted so far.
+pub(super) struct Granting<'w> {
+    /// Names of sections, of wrong ones too, so that one mistake is told once.
+    sets: BTreeSet<&'w str>,
+    block_sets: BTreeSet<&'w str>,
+    /// Name, mark bits and label bits of the plugins so far.
+    granted: Vec<(&'w str, u32, u128)>,
+}
+
+impl<'w> Granting<'w> {
+    pub(super) fn new(written: &'w written::Written) -> Self {
+        Self {
+            sets: written.sets.keys().map(|name| name.get_ref().as_str()).collect(),
+            block_sets: written.block.keys().map(|name| name.get_ref().as_str()).collect(),
+            granted: Vec::new(),
+        }
+    }
+
+    /// The grants of the next plugin; every mistake in them is noted under `name`.
+    pub(super) fn next(&mut self, name: &str, plugin: &'w written::Plugin, findings: &mut Findings<'_>) -> Grants {
+        let kinds = plugin
+            .allow
+            .iter()
+            .filter_map(|word| findings.keep(&word.span(), &format!("{name}: allow"), verdict_kind(word.get_ref())));
+        let kinds = kinds.collect();
+        let mut grants = Grants { kinds, ..Grants::default() };
+        check_bounds(name, plugin, &grants, findings);
+
+        if let Some(mask) = &plugin.mark_mask {
+            let read = findings.keep(&mask.span(), &format!("{name}: mark-mask"), mark_mask(mask.get_ref()));
+            grants.mark_mask = read.unwrap_or_default();
+        }
+        for bit in plugin.label_bits.iter().flat_map(Spanned::get_ref) {
+            let read = findings.keep(&bit.span(), &format!("{name}: label-bits"), filter::label_bit(*bit.get_ref()));
+            grants.label_mask |= read.unwrap_or_default();
+        }
+        let block_sets = plugin.block_sets.as_ref().map_or(&[][..], |names| names.get_ref());
+        grants.block_sets = known_sets(&format!("{name}: block-sets"), "block", &self.block_sets, block_sets, findings);
+        grants.read_sets = known_sets(&format!("{name}: read-sets"), "sets", &self.sets, &plugin.read_sets, findings);
+        self.check_shared(name, plugin, &grants, findings);
+        grants
+    }
+
+    /// Two plugins that change the same bits would undo each other's work.
+    fn check_shared(&mut self, name: &str, plugin: &'w written::Plugin, grants: &Grants, findings: &mut Findings<'_>) {
+        for (other, mask, labels) in &self.granted {
+            let shared = mask & grants.mark_mask;
+            if let (true, Some(written)) = (shared != 0, &plugin.mark_mask) {
+                let what = "each mark bit belongs to one plugin: take them out of one mark-mask";
+                findings.at(
+                    &written.span(),
+                    format_args!("{name}: mark-mask: the bits {shared:#x} are granted to plugin {other} too; {what}"),
+                );
+            }
+            let shared = labels & grants.label_mask;
+            if let (true, Some(written)) = (shared != 0, &plugin.label_bits) {
+                let bits: Vec<_> = (0..128u8).filter(|bit| shared >> bit & 1 == 1).map(|bit| bit.to_string()).collect();
+                let bits = bits.join(", ");
+                let what = "each label bit belongs to one plugin: take them out of one label-bits";
+                findings.at(
+                    &written.span(),
+                    format_args!("{name}: label-bits: the bits {bits} are granted to plugin {other} too; {what}"),
+                );
+            }
+        }
+        self.granted.push((plugin.name.get_ref(), grants.mark_mask, grants.label_mask));
+    }
+}
+
+/// Those of the names that are declared; the others are noted.
+fn known_sets(
+    key: &str,
+    section: &str,
+    declared: &BTreeSet<&str>,
+    names: &[Spanned<String>],
+    findings: &mut Findings<'_>,
+) -> BTreeSet<SetName> {
+    let mut known = BTreeSet::new();
+    for name in names {
+        let set = name.get_ref();
+        if declared.contains(set.as_str()) {
+            known.insert(SetName(set.clone()));
+        } else {
+            let what = format_args!("{key}: there is no set \"{set}\"; declare it as [{section}.{set}]");
+            findings.at(&name.span(), what);
+        }
+    }
+    known
+}
+
+/// A kind of verdict and the key that says how far it goes: one without the other grants nothing and is a mistake.
+fn check_bounds(name: &str, plugin: &written::Plugin, grants: &Grants, findings: &mut Findings<'_>) {
+    let allows = |kind| grants.kinds.contains(kind);
+    let blocks = allows(VerdictKind::Block) || allows(VerdictKind::Unblock);
+    let bounds = [
+        Bound::of("mark-mask", "[\"mark\"]", allows(VerdictKind::Mark), plugin.mark_mask.as_ref()),
+        Bound::of("label-bits", "[\"labels\"]", allows(VerdictKind::Labels), plugin.label_bits.as_ref()),
+        Bound::of("block-sets", "[\"block\", \"unblock\"]", blocks, plugin.block_sets.as_ref()),
+    ];
+    for Bound { key, kinds, allowed, written } in bounds {
+        match written {
+            Some((place, _)) if !allowed => {
+                let what = format_args!("{name}: {key}: allow lacks {kinds}; add it to allow or remove {key}");
+                findings.at(&place, what);
+            }
+            Some((place, true)) => {
+                findings.at(&place, format_args!("{name}: {key}: is empty and grants nothing; name what is granted"));
+            }
+            None if allowed => {
+                let place = plugin.allow.first().map_or_else(|| plugin.name.span(), Spanned::span);
+                let what = format_args!("{name}: allow: {kinds} needs {key}, which says how far it goes; add {key}");
+                findings.at(&place, what);
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// The key that bounds a kind of verdict.
+struct Bound {
+    key: &'static str,
+    /// The kinds, as `allow` lists them.
+    kinds: &'static str,
+    /// Whether any of them is allowed.
+    allowed: bool,
+    /// Where the key stands, and whether it grants nothing.
+    written: Option<(Range<usize>, bool)>,
+}
+
+impl Bound {
+    fn of<T: IsEmpty>(key: &'static str, kinds: &'static str, allowed: bool, written: Option<&Spanned<T>>) -> Self {
+        Self { key, kinds, allowed, written: written.map(|value| (value.span(), value.get_ref().is_empty())) }
+    }
+}
+
+/// Whether a bound grants nothing.
+trait IsEmpty {
+    fn is_empty(&self) -> bool;
+}
+
+impl<T> IsEmpty for Vec<T> {
+    fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+}
+
+impl IsEmpty for Scalar {
+    fn is_empty(&self) -> bool {
+        mark_mask(self).is_ok_and(|mask| mask == 0)
+    }
+}

@@ -1,0 +1,84 @@
+//! The operator's configuration: read, checked, and handed on in the model's words.
+//!
+//! Two stages: what was written (text and types, nothing else), and what it means on this system. `ctwarden check`, the
+//! start and a reload all run the same [`load`].
+
+pub(crate) mod access;
+mod filter;
+mod grants;
+mod json;
+mod parse;
+pub(crate) mod problem;
+mod quantity;
+mod resolve;
+mod resolved;
+mod scalar;
+mod schema;
+mod word;
+mod written;
+
+use std::path::{Path, PathBuf};
+
+use problem::Findings;
+pub(crate) use problem::{Problem, Problems};
+pub(crate) use resolved::{
+    BlockSet, Budget, Configuration, ControlGroup, Daemon, Destination, Limits, OnFailure, Plugin, Protected,
+    TableFamily,
+};
+pub(crate) use schema::check_against_schema;
+
+/// A configuration of more than this is not meant; large lists belong into set files.
+const FILE_MAX: u64 = 16 << 20;
+
+/// Reads and checks a configuration file, the plugins and set files that it names included.
+///
+/// # Errors
+/// Every finding at once, one line each: file, line, key or plugin, what is wrong, and the way out.
+pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
+    let bytes =
+        access::read_trusted(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
+    load_bytes(file, &bytes)
+}
+
+/// The same from bytes in hand; paths in them are relative to the file's directory.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_bytes(file: &Path, bytes: &[u8]) -> Result<Configuration, Problems> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let what = "not UTF-8; save the file in that encoding".to_owned();
+            return Err(Problems(vec![Problem {
+                file: file.to_path_buf(),
+                line: Some(line_at(good, good.len())),
+                what,
+            }]));
+        }
+    };
+    let mut findings = Findings::new(file, text);
+    let written = parse::parse(text, &mut findings);
+    let configuration = resolve::resolve(file, &written, &mut findings, |place| line_at(text.as_bytes(), place.start));
+    findings.into_result(Some(configuration))
+}
+
+/// The control socket that a configuration names, without a look at the rest: for the commands that talk to a daemon.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, Problems> {
+    let bytes =
+        access::read_trusted(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let written = parse::parse(&text, &mut Findings::new(file, &text));
+    Ok(resolve::control(&written.daemon))
+}
+
+/// The line of a place, from 1.
+fn line_at(text: &[u8], place: usize) -> usize {
+    text.iter().take(place).filter(|b| **b == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! From a file's text to the written configuration, section by section.
+//!
+//! Each `[[plugin]]`, `[[protect]]` and named table is read by itself, so that a mistake in one does not hide those in the
+//! others, and each message names the line and the key.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
+
+use super::problem::Findings;
+use super::written::Written;
+
+/// The sections of a file.
+const SECTIONS: &str = "[daemon], [[protect]], [sets.NAME], [block.NAME], [[plugin]]";
+
+/// What the text says; what it says wrongly is left out and noted.
+pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Written {
+    let mut written = Written::default();
+    let root = match DeTable::parse(text) {
+        Ok(root) => root.into_inner(),
+        Err(error) => {
+            // What follows a mistake in the grammar is guesswork: only the first is told.
+            findings.at(&error.span().unwrap_or(0..0), format_args!("not TOML: {}", error.message()));
+            return written;
+        }
+    };
+    let mut reader = Reader { root: &root, file_end: text.len(), findings };
+    for (key, value) in &root {
+        match key.get_ref().as_ref() {
+            "daemon" => written.daemon = reader.section(value).unwrap_or_default(),
+            "protect" => written.protect = reader.list("protect", value),
+            "sets" => written.sets = reader.named("sets", value),
+            "block" => written.block = reader.named("block", value),
+            "plugin" => written.plugin = reader.list("plugin", value),
+            other => {
+                reader.findings.at(&key.span(), format_args!("{other}: no such section; the sections are {SECTIONS}"))
+            }
+        }
+    }
+    written
+}
+
+struct Reader<'a, 'f, 'i> {
+    root: &'a DeTable<'i>,
+    file_end: usize,
+    findings: &'a mut Findings<'f>,
+}
+
+impl<'i> Reader<'_, '_, 'i> {
+    fn section<T: DeserializeOwned>(&mut self, value: &Spanned<DeValue<'i>>) -> Option<T> {
+        match T::deserialize(ValueDeserializer::from(value.clone())) {
+            Ok(section) => Some(section),
+            Err(error) => {
+                self.refuse(&error, value.span());
+                None
+            }
+        }
+    }
+
+    fn list<T: DeserializeOwned>(&mut self, name: &str, value: &Spanned<DeValue<'i>>) -> Vec<Spanned<T>> {
+        let Some(items) = value.get_ref().as_array() else {
+            self.findings.at(&value.span(), format_args!("{name}: not a list; begin each with [[{name}]]"));
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| self.section(item).map(|section| Spanned::new(item.span(), section))).collect()
+    }
+
+    fn named<T: DeserializeOwned>(
+        &mut self,
+        name: &str,
+        value: &Spanned<DeValue<'i>>,
+    ) -> BTreeMap<Spanned<String>, Option<T>> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.findings.at(&value.span(), format_args!("{name}: not a table; begin each with [{name}.NAME]"));
+            return BTreeMap::new();
+        };
+        table
+            .iter()
+            .map(|(key, value)| (Spanned::new(key.span(), key.get_ref().as_ref().to_owned()), self.section(value)))
+            .collect()
+    }
+
+    fn refuse(&mut self, error: &Error, section: Range<usize>) {
+        let place = error.span().unwrap_or(section);
+        let path = path_at(self.root, place.start.min(self.file_end));
+        self.findings.at(&place, format_args!("{path}: {}", error.message()));
+    }
+}
+
+/// The key at a place of the text, in words: "plugin ban-follower: budget.alerts-per-second".
+fn path_at(root: &DeTable<'_>, offset: usize) -> String {
+    let mut path = String::new();
+    descend_table(root, offset, &mut path);
+    path
+}
+
+/// Goes down to the innermost key whose key or value holds the place; tells whether any did.
+fn descend_table(table: &DeTable<'_>, offset: usize, path: &mut String) -> bool {
+    table.iter().any(|(key, value)| {
+        let length = path.len();
+        if !path.is_empty() && !path.ends_with(' ') {
+            path.push('.');
+        }
+        path.push_str(key.get_ref());
+        if key.span().contains(&offset) || descend(value, offset, path) {
+            return true;
+        }
+        path.truncate(length);
+        false
+    })
+}
+
+fn descend(value: &Spanned<DeValue<'_>>, offset: usize, path: &mut String) -> bool {
+    let inside = match value.get_ref() {
+        // A table of a header does not span its keys: it is looked into in any case.
+        DeValue::Table(table) => descend_table(table, offset, path),
+        DeValue::Array(items) => descend_array(items, offset, path),
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            false
+        }
+    };
+    inside || value.span().contains(&offset)
+}
+
+fn descend_array(items: &DeArray<'_>, offset: usize, path: &mut String) -> bool {
+    items.iter().enumerate().any(|(index, item)| {
+        let length = path.len();
+        match item.get_ref().get("name").and_then(|name| name.get_ref().as_str()) {
+            Some(name) => path.push_str(&format!(" {name}: ")),
+            None => path.push_str(&format!("[{index}]")),
+        }
+        if descend(item, offset, path) {
+            path.truncate(path.trim_end_matches(": ").len());
+            return true;
+        }
+        path.truncate(length);
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        let path = Path::new("ctwarden.toml");
+        let mut findings = Findings::new(path, text);
+        let written = parse(text, &mut findings);
+        findings.into_result(Some(written)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_line_path_and_what_there_is() {
+        let text = "[[plugin]]\nname = \"a\"\npath = \"a.wasm\"\n[plugin.budget]\nalerts-per-secon = 1\n";
+        let said = problems(text);
+        assert!(
+            said.starts_with("ctwarden.toml:5: plugin a: budget.alerts-per-secon: unknown field `alerts-per-secon`"),
+            "{said}"
+        );
+        assert!(said.contains("`alerts-per-second`"), "{said}");
+    }
+
+    #[test]
+    fn an_unknown_section_is_named_with_those_there_are() {
+        let said = problems("[deamon]\ncontrol = \"x\"\n");
+        assert_eq!(
+            said,
+            "ctwarden.toml:1: deamon: no such section; the sections are [daemon], [[protect]], [sets.NAME], \
+             [block.NAME], [[plugin]]"
+        );
+    }
+
+    #[test]
+    fn a_mistake_in_one_section_does_not_hide_the_others() {
+        let text = "[daemon]\ncontrol = 1\n[[protect]]\nfamily = \"ipv5\"\n[sets.a]\nfiles = \"x\"\n[block.b]\n\
+                    [[plugin]]\nname = \"a\"\npath = \"a\"\nmode = \"enforced\"\n[[plugin]]\nname = \"b\"\n\
+                    [plugin.limits]\nmemory = \"64MB\"\n";
+        let said = problems(text);
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines.len(), 6, "{said}");
+        for (line, begin) in lines.iter().zip([
+            "ctwarden.toml:2: daemon.control: invalid type: integer `1`",
+            "ctwarden.toml:4: protect[0].family: unknown variant `ipv5`, expected `ipv4` or `ipv6`",
+            "ctwarden.toml:6: sets.a.files: unknown field `files`, expected `file` or `entries`",
+            "ctwarden.toml:7: block.b: missing field `table`",
+            "ctwarden.toml:11: plugin a: mode: unknown variant `enforced`, expected `observe` or `enforce`",
+            "ctwarden.toml:15: plugin b: limits.memory: \"64MB\" is not a size; write digits and one of B, KiB",
+        ]) {
+            assert!(line.starts_with(begin), "{line}\nis not\n{begin}");
+        }
+    }
+
+    #[test]
+    fn a_single_table_where_a_list_belongs_is_told_how() {
+        assert_eq!(
+            problems("[plugin]\nname = \"a\"\n"),
+            "ctwarden.toml:1: plugin: not a list; begin each with [[plugin]]"
+        );
+        assert_eq!(problems("sets = 3\n"), "ctwarden.toml:1: sets: not a table; begin each with [sets.NAME]");
+    }
+
+    #[test]
+    fn what_is_not_toml_is_told_with_its_line() {
+        let said = problems("[daemon]\ncontrol = \"open\nstate = 1\n");
+        assert!(said.starts_with("ctwarden.toml:2: not TOML: "), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC*") {
+            let path = Path::new("c");
+            let mut findings = Findings::new(path, &text);
+            let _ = parse(&text, &mut findings);
+        }
+
+        #[test]
+        fn no_text_that_looks_like_a_configuration_panics(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "[daemon]", "[[plugin]]", "[plugin.config]", "[[protect]]", "[sets.a]", "[block.b]", "\n", " = ", "name",
+                "path", "\"x\"", "mark", "0x1", "[", "]", "{", "}", ",", "1979-05-27", "'''", "\"", "é", "#", "-1", "nan",
+                "entries", "plugin", "protect", "sets", "daemon", ".", "true",
+            ]), 0..40),
+        ) {
+            let text = parts.concat();
+            let path = Path::new("c");
+            let mut findings = Findings::new(path, &text);
+            let _ = parse(&text, &mut findings);
+        }
+    }
+}

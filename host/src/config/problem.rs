@@ -1,0 +1,109 @@
+//! What is wrong with a configuration: one line for each finding, with file, line, key and the way out.
+//!
+//! A person who mends a configuration wants every mistake at once, not the next one after each attempt; so nothing stops at
+//! the first finding, and all are gathered here.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The file at fault.
+    pub file: PathBuf,
+    /// The line at fault, from 1; none where the whole file is.
+    pub line: Option<usize>,
+    /// What is wrong and how it is mended, on one line.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        // A parser's message may span lines; a finding is one.
+        write!(f, " {}", self.what.trim_end().replace('\n', "; "))
+    }
+}
+
+/// Every finding, in the order of the file; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Gathers findings about one configuration file.
+#[derive(Debug)]
+pub(super) struct Findings<'a> {
+    file: &'a Path,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) const fn new(file: &'a Path, text: &'a str) -> Self {
+        Self { file, text, problems: Vec::new() }
+    }
+
+    /// Notes what is wrong at a place of the configuration file.
+    pub(super) fn at(&mut self, place: &Range<usize>, what: impl fmt::Display) {
+        let line = self.text.bytes().take(place.start).filter(|b| *b == b'\n').count() + 1;
+        self.problems.push(Problem { file: self.file.to_path_buf(), line: Some(line), what: what.to_string() });
+    }
+
+    /// Notes what was found elsewhere.
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// The good value, or a note of what is wrong with it.
+    pub(super) fn keep<T, E: fmt::Display>(
+        &mut self,
+        place: &Range<usize>,
+        key: &str,
+        checked: Result<T, E>,
+    ) -> Option<T> {
+        checked.map_err(|error| self.at(place, format_args!("{key}: {error}"))).ok()
+    }
+
+    /// All findings, those of the configuration file in the order of its lines, then those of other files.
+    pub(super) fn into_result<T>(mut self, good: Option<T>) -> Result<T, Problems> {
+        let file = self.file;
+        self.problems.sort_by_key(|p| (p.file != file, p.line));
+        self.problems.dedup();
+        match good {
+            Some(good) if self.problems.is_empty() => Ok(good),
+            Some(_) | None => Err(Problems(self.problems)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_from_one_and_findings_are_ordered() {
+        let mut findings = Findings::new(Path::new("c.toml"), "a\nb\nc\n");
+        findings.at(&(4..5), "third");
+        findings.at(&(0..1), "first");
+        findings.push(Problem { file: "set.txt".into(), line: None, what: "two\nlines".into() });
+        let problems = findings.into_result(Some(())).unwrap_err();
+        assert_eq!(problems.to_string(), "c.toml:1: first\nc.toml:3: third\nset.txt: two; lines");
+    }
+}

@@ -1,0 +1,359 @@
+//! From the written to the resolved configuration: the stage that checks what the words mean and touches the system.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ctwarden_model::{Mode, PluginName, PrefixMap, SetName};
+use serde_json::{Map, Value};
+use toml::Spanned;
+
+use super::access::{AccessError, read_trusted};
+use super::grants::Granting;
+use super::json::to_json;
+use super::problem::{Findings, Problem};
+use super::quantity::{Period, Size};
+use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
+use super::word::{control_group, destination, nft_name, set_name, table};
+use super::{filter, written};
+use crate::set_file::{Networks, SetFileError, SetFiles, parse_line};
+
+/// A component of more than this is not meant; the largest that people ship (whole JavaScript engines) have 12 MiB.
+const COMPONENT_MAX: u64 = 64 << 20;
+
+/// The configuration, if nothing is wrong with it.
+pub(super) fn resolve(
+    file: &Path,
+    written: &written::Written,
+    findings: &mut Findings<'_>,
+    line_of: impl Fn(&Range<usize>) -> usize,
+) -> Configuration {
+    let mut resolver = Resolver { base: file.parent().unwrap_or(Path::new("")), findings };
+    let daemon = resolver.daemon(&written.daemon);
+    let protected = written.protect.iter().enumerate().map(|(index, protect)| {
+        let name = format!("protect[{index}]");
+        let filter = filter::resolve(&name, &protect.span(), protect.get_ref(), resolver.findings);
+        Protected { comment: protect.get_ref().comment.clone(), filter }
+    });
+    let protected = protected.collect();
+    let mut set_files = SetFiles::new();
+    let sets = resolver.sets(&written.sets, &mut set_files);
+    let block_sets = resolver.block_sets(&written.block);
+    let granting = Granting::new(written);
+    let plugins = resolver.plugins(&written.plugin, granting, line_of);
+    Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, block_sets, plugins }
+}
+
+struct Resolver<'a, 'f> {
+    base: &'a Path,
+    findings: &'a mut Findings<'f>,
+}
+
+impl Resolver<'_, '_> {
+    fn keep<T, E: Display>(&mut self, place: &Range<usize>, key: &str, checked: Result<T, E>) -> Option<T> {
+        self.findings.keep(place, key, checked)
+    }
+
+    /// A number or time that must not be zero, or its default.
+    fn positive<W, T: PartialEq + Default>(
+        &mut self,
+        key: &str,
+        written: Option<&Spanned<W>>,
+        value: impl Fn(&W) -> T,
+        default: T,
+    ) -> T {
+        let Some(written) = written else { return default };
+        let value = value(written.get_ref());
+        if value == T::default() {
+            self.findings.at(&written.span(), format_args!("{key}: must not be zero; leave it out for the default"));
+        }
+        value
+    }
+
+    fn daemon(&mut self, written: &written::Daemon) -> Daemon {
+        let path = |written: &Option<Spanned<PathBuf>>, default: &str| {
+            written.as_ref().map_or_else(|| PathBuf::from(default), |path| path.get_ref().clone())
+        };
+        for (key, path) in [("control", &written.control), ("state", &written.state)] {
+            if let Some(path) = path.as_ref().filter(|path| !path.get_ref().is_absolute()) {
+                self.findings.at(
+                    &path.span(),
+                    format_args!(
+                        "daemon.{key}: \"{}\" depends on the directory of the start; write a path that begins with /",
+                        path.get_ref().display()
+                    ),
+                );
+            }
+        }
+        let control_group = written
+            .control_group
+            .as_ref()
+            .and_then(|name| self.keep(&name.span(), "daemon.control-group", control_group(name.get_ref())));
+        let records = written
+            .records
+            .as_ref()
+            .and_then(|text| self.keep(&text.span(), "daemon.records", destination(text.get_ref(), "stdout, journal")));
+        let alerts = written.alerts.as_ref().filter(|text| text.get_ref() != "none").and_then(|text| {
+            self.keep(&text.span(), "daemon.alerts", destination(text.get_ref(), "stdout, journal, none"))
+        });
+        Daemon {
+            control: control(written),
+            control_group,
+            state: path(&written.state, "/var/lib/ctwarden"),
+            records: records.unwrap_or(Destination::Stdout),
+            alerts,
+            receive_buffer: self.positive("daemon.receive-buffer", written.receive_buffer.as_ref(), bytes, 64 << 20),
+            // Zero is a good value here: act at once, without waiting for anybody.
+            merge_window: written.merge_window.as_ref().map_or(Duration::from_millis(2), |window| window.get_ref().0),
+            alert_window: written.alert_window.as_ref().map_or(Duration::from_secs(60), |window| window.get_ref().0),
+            sweep_pause: written.sweep_pause.as_ref().map_or(Duration::from_secs(1), |pause| pause.get_ref().0),
+        }
+    }
+
+    fn sets(
+        &mut self,
+        written: &BTreeMap<Spanned<String>, Option<written::Set>>,
+        files: &mut SetFiles,
+    ) -> BTreeMap<SetName, Networks> {
+        let mut sets = BTreeMap::new();
+        for (name, set) in written {
+            let Some(set) = set else { continue };
+            let key = format!("sets.{}", name.get_ref());
+            let Some(set_name) = self.keep(&name.span(), &key, set_name(name.get_ref())) else { continue };
+            let networks = match (&set.file, &set.entries) {
+                (Some(file), None) => self.set_of_file(&key, &set_name, file, files),
+                (None, Some(entries)) => Some(self.set_of_entries(&key, entries.get_ref())),
+                (None, None) | (Some(_), Some(_)) => {
+                    let either =
+                        format_args!("{key}: write either file = \"NAME.txt\" or entries = [\"192.0.2.0/24\"]");
+                    self.findings.at(&name.span(), either);
+                    None
+                }
+            };
+            if let Some(networks) = networks {
+                sets.insert(set_name, networks);
+            }
+        }
+        sets
+    }
+
+    fn set_of_file(
+        &mut self,
+        key: &str,
+        name: &SetName,
+        file: &Spanned<PathBuf>,
+        files: &mut SetFiles,
+    ) -> Option<Networks> {
+        match files.add(name.clone(), &self.base.join(file.get_ref())) {
+            Ok(networks) => Some(networks),
+            Err(SetFileError::Access(error)) => {
+                self.findings.at(&file.span(), format_args!("{key}: {error}"));
+                None
+            }
+            Err(error @ (SetFileError::NotText { .. } | SetFileError::Lines(_))) => {
+                // Each line of it begins with the set file's own name and line.
+                for line in error.to_string().lines() {
+                    self.findings.at(&file.span(), format_args!("{key}: {line}"));
+                }
+                None
+            }
+        }
+    }
+
+    fn set_of_entries(&mut self, key: &str, entries: &[Spanned<String>]) -> Networks {
+        let mut networks = PrefixMap::new();
+        for entry in entries {
+            if let Some(Some((network, value))) = self.keep(&entry.span(), key, parse_line(entry.get_ref())) {
+                networks.insert(network, value);
+            }
+        }
+        Arc::new(networks)
+    }
+
+    fn block_sets(
+        &mut self,
+        written: &BTreeMap<Spanned<String>, Option<written::Block>>,
+    ) -> BTreeMap<SetName, BlockSet> {
+        let mut sets = BTreeMap::new();
+        for (name, block) in written {
+            let Some(block) = block else { continue };
+            let key = format!("block.{}", name.get_ref());
+            let set_name = self.keep(&name.span(), &key, set_name(name.get_ref()));
+            let table = self.keep(&block.table.span(), &format!("{key}.table"), table(block.table.get_ref()));
+            let ipv4 = self.nft_set(&format!("{key}.ipv4"), block.ipv4.as_ref());
+            let ipv6 = self.nft_set(&format!("{key}.ipv6"), block.ipv6.as_ref());
+            if block.ipv4.is_none() && block.ipv6.is_none() {
+                let what = "names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both";
+                self.findings.at(&name.span(), format_args!("{key}: {what}"));
+            }
+            if let (Some(set_name), Some((family, table))) = (set_name, table) {
+                sets.insert(set_name, BlockSet { family, table, ipv4, ipv6 });
+            }
+        }
+        sets
+    }
+
+    fn nft_set(&mut self, key: &str, written: Option<&Spanned<String>>) -> Option<String> {
+        written.and_then(|name| self.keep(&name.span(), key, nft_name(name.get_ref()).map(str::to_owned)))
+    }
+
+    fn plugins<'w>(
+        &mut self,
+        written: &'w [Spanned<written::Plugin>],
+        mut granting: Granting<'w>,
+        line_of: impl Fn(&Range<usize>) -> usize,
+    ) -> Vec<Plugin> {
+        self.unique_names(written);
+        let mut plugins = Vec::new();
+        for plugin in written {
+            let place = plugin.span();
+            let plugin = plugin.get_ref();
+            let key = format!("plugin {}", plugin.name.get_ref());
+            let name = self.keep(&plugin.name.span(), "plugin", PluginName::new(plugin.name.get_ref()));
+            let grants = granting.next(&key, plugin, self.findings);
+            let component = self.component(&key, &plugin.path);
+            let config = self.config(&key, plugin.config.as_ref());
+            let budget = self.budget(&key, &plugin.budget);
+            let limits = self.limits(&key, &plugin.limits);
+            let (Some(name), Some((path, component)), Some(config)) = (name, component, config) else { continue };
+            plugins.push(Plugin {
+                name,
+                path,
+                component,
+                mode: match plugin.mode {
+                    written::WrittenMode::Observe => Mode::Observe,
+                    written::WrittenMode::Enforce => Mode::Enforce,
+                },
+                grants,
+                on_failure: match plugin.on_failure {
+                    written::WrittenOnFailure::Restart => OnFailure::Restart,
+                    written::WrittenOnFailure::Exit => OnFailure::Exit,
+                },
+                budget,
+                limits,
+                config,
+                line: line_of(&place),
+            });
+        }
+        plugins
+    }
+
+    fn unique_names(&mut self, written: &[Spanned<written::Plugin>]) {
+        let mut seen = BTreeSet::new();
+        for plugin in written {
+            let name = &plugin.get_ref().name;
+            if !seen.insert(name.get_ref().as_str()) {
+                let what = "has the name of another plugin; give each [[plugin]] its own name";
+                self.findings.at(&name.span(), format_args!("plugin {}: {what}", name.get_ref()));
+            }
+        }
+    }
+
+    fn component(&mut self, key: &str, path: &Spanned<PathBuf>) -> Option<(PathBuf, Arc<[u8]>)> {
+        let file = self.base.join(path.get_ref());
+        let bytes = self.keep(&path.span(), &format!("{key}: path"), read_trusted(&file, COMPONENT_MAX))?;
+        Some((file, bytes.into()))
+    }
+
+    fn config(&mut self, key: &str, config: Option<&Spanned<toml::Table>>) -> Option<Value> {
+        let Some(config) = config else { return Some(Value::Object(Map::new())) };
+        match to_json(config.get_ref()) {
+            Ok(value) => Some(value),
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    self.findings.at(&config.span(), format_args!("{key}: config.{mistake}"));
+                }
+                None
+            }
+        }
+    }
+
+    fn budget(&mut self, key: &str, written: &written::Budget) -> Budget {
+        let default = Budget::default();
+        let key = |name| format!("{key}: budget.{name}");
+        if let Some(share) = written.table_share_per_minute.as_ref().filter(|share| *share.get_ref() > 100) {
+            let name = key("table-share-per-minute");
+            self.findings
+                .at(&share.span(), format_args!("{name}: {} is no percentage; write 1 to 100", share.get_ref()));
+        }
+        Budget {
+            verdicts_per_second: self.positive(
+                &key("verdicts-per-second"),
+                written.verdicts_per_second.as_ref(),
+                |number| *number,
+                default.verdicts_per_second,
+            ),
+            table_share_per_minute: self.positive(
+                &key("table-share-per-minute"),
+                written.table_share_per_minute.as_ref(),
+                |share| *share,
+                default.table_share_per_minute,
+            ),
+            // Zero is a good value here: the share alone counts.
+            table_share_floor: written
+                .table_share_floor
+                .as_ref()
+                .map_or(default.table_share_floor, |floor| *floor.get_ref()),
+            alerts_per_second: self.positive(
+                &key("alerts-per-second"),
+                written.alerts_per_second.as_ref(),
+                |number| *number,
+                default.alerts_per_second,
+            ),
+        }
+    }
+
+    fn limits(&mut self, key: &str, written: &written::Limits) -> Limits {
+        let default = Limits::default();
+        let key = |name| format!("{key}: limits.{name}");
+        let number = |number: &u32| *number;
+        Limits {
+            memory: self.positive(&key("memory"), written.memory.as_ref(), bytes, default.memory),
+            call_cpu: self.positive(&key("call-cpu"), written.call_cpu.as_ref(), period, default.call_cpu),
+            call_wall: self.positive(&key("call-wall"), written.call_wall.as_ref(), period, default.call_wall),
+            queue_entries: self.positive(
+                &key("queue-entries"),
+                written.queue_entries.as_ref(),
+                number,
+                default.queue_entries,
+            ),
+            verdicts_per_call: self.positive(
+                &key("verdicts-per-call"),
+                written.verdicts_per_call.as_ref(),
+                number,
+                default.verdicts_per_call,
+            ),
+            text_per_call: self.positive(
+                &key("text-per-call"),
+                written.text_per_call.as_ref(),
+                bytes,
+                default.text_per_call,
+            ),
+            // Zero is a good value for these two: it may keep nothing.
+            store_keys: written.store_keys.as_ref().map_or(default.store_keys, |keys| *keys.get_ref()),
+            store_bytes: written.store.as_ref().map_or(default.store_bytes, |size| size.get_ref().0),
+        }
+    }
+}
+
+const fn bytes(size: &Size) -> u64 {
+    size.0
+}
+
+const fn period(period: &Period) -> Duration {
+    period.0
+}
+
+/// The control socket, as written or by default.
+pub(super) fn control(written: &written::Daemon) -> PathBuf {
+    let default = || PathBuf::from("/run/ctwarden/control.sock");
+    written.control.as_ref().map_or_else(default, |path| path.get_ref().clone())
+}
+
+/// What is wrong with the configuration file itself.
+pub(super) fn unreadable(file: &Path, error: &AccessError) -> Problem {
+    Problem { file: file.to_path_buf(), line: None, what: error.to_string() }
+}

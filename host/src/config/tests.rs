@@ -1,0 +1,296 @@
+//! Whole configurations: what is good is read, and each mistake is named with file, line and way out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ctwarden_model::{Mode, SetName, VerdictKind, VerdictKinds};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+/// A directory with two components and a set, as the example wants them.
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in [
+            ("ban-follower.wasm", &b"\0asm one"[..]),
+            ("mark-by-service.wasm", b"\0asm two"),
+            ("banned.txt", b"192.0.2.66 scanner\n"),
+        ] {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("ctwarden.toml")
+    }
+
+    fn load(&self, text: &str) -> Result<Configuration, Problems> {
+        fs::write(self.file(), text).unwrap();
+        load(&self.file())
+    }
+
+    /// The findings, each without the name of the file.
+    fn findings(&self, text: &str) -> Vec<String> {
+        let file = format!("{}:", self.file().display());
+        let said = self.load(text).map(drop).unwrap_err().to_string();
+        said.lines()
+            .map(|line| line.strip_prefix(&file).unwrap_or_else(|| panic!("{line} lacks {file}")).to_owned())
+            .collect()
+    }
+
+    #[track_caller]
+    fn expect(&self, text: &str, begins: &[&str]) {
+        let found = self.findings(text);
+        assert_eq!(found.len(), begins.len(), "{found:#?}");
+        for (line, begin) in found.iter().zip(begins) {
+            assert!(line.starts_with(begin), "{line}\ndoes not begin with\n{begin}");
+        }
+    }
+}
+
+const EXAMPLE: &str = include_str!("../../ctwarden.example.toml");
+
+#[test]
+fn the_example_is_good_and_means_what_it_says() {
+    let scene = Scene::new();
+    let read = scene.load(EXAMPLE).unwrap();
+    assert_eq!(read.file, scene.file());
+    assert_eq!(read.daemon.records, Destination::File("/var/log/ctwarden/records.jsonl".into()));
+    assert_eq!(read.daemon.alerts, Some(Destination::Journal));
+    assert_eq!(read.daemon.control, PathBuf::from("/run/ctwarden/control.sock"));
+    assert_eq!(read.protected.len(), 3);
+    assert_eq!(read.protected[0].comment, "the management network");
+    assert_eq!(read.protected[0].filter.either.len(), 2);
+    assert_eq!(read.protected[2].filter.labels, 1 << 7);
+    let banned = SetName("banned".into());
+    let longest =
+        |set: &SetName, address: &str| read.sets[set].longest(address.parse().unwrap()).map(|(_, value)| value.clone());
+    assert_eq!(longest(&banned, "192.0.2.66").as_deref(), Some("scanner"));
+    assert_eq!(longest(&SetName("offices".into()), "2001:db8:1::9").as_deref(), Some("tokyo"));
+    let block = &read.block_sets[&banned];
+    assert_eq!((block.family, block.table.as_str()), (TableFamily::Inet, "ctwarden"));
+    assert_eq!((block.ipv4.as_deref(), block.ipv6.as_deref()), (Some("banned4"), Some("banned6")));
+
+    let [ban, mark] = read.plugins.as_slice() else { panic!("two plugins") };
+    assert_eq!((ban.name.as_str(), ban.mode, &*ban.component), ("ban-follower", Mode::Enforce, &b"\0asm one"[..]));
+    let kinds: VerdictKinds = [VerdictKind::Delete, VerdictKind::Block, VerdictKind::Alert].into_iter().collect();
+    assert_eq!(ban.grants.kinds, kinds);
+    assert_eq!(ban.grants.block_sets.iter().collect::<Vec<_>>(), [&banned]);
+    assert_eq!(ban.grants.read_sets.iter().collect::<Vec<_>>(), [&banned]);
+    assert_eq!((ban.budget, ban.limits, ban.on_failure), (Budget::default(), Limits::default(), OnFailure::Restart));
+    assert_eq!(ban.config, json!({"set": "banned", "block-seconds": 3600}));
+    assert_eq!(mark.mode, Mode::Observe);
+    assert_eq!((mark.grants.mark_mask, mark.grants.label_mask), (0xff, 0b110));
+    assert_eq!(mark.config["services"][0]["mark"], "0x10");
+}
+
+#[test]
+fn what_the_example_shows_as_default_is_the_default() {
+    let scene = Scene::new();
+    let key = |line: &str| {
+        line.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+    };
+    let opened: String = EXAMPLE
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|rest| key(rest)).unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let shown = scene.load(&opened).unwrap();
+    let default = scene.load(EXAMPLE).unwrap();
+    assert!(opened.contains("\nreceive-buffer = \"64MiB\"\n") && opened.contains("\nstore = \"16MiB\"\n"));
+    let group = ControlGroup { name: "root".into(), gid: 0 };
+    assert_eq!(shown.daemon, Daemon { control_group: Some(group), ..default.daemon });
+    assert_eq!(shown.plugins[0].budget, Budget::default());
+    assert_eq!(shown.plugins[0].limits, Limits::default());
+}
+
+#[test]
+fn an_empty_configuration_is_all_defaults() {
+    let read = Scene::new().load("").unwrap();
+    assert_eq!(read.daemon.state, PathBuf::from("/var/lib/ctwarden"));
+    assert_eq!((read.daemon.records, read.daemon.alerts), (Destination::Stdout, None));
+    assert_eq!((read.daemon.receive_buffer, read.daemon.merge_window), (64 << 20, Duration::from_millis(2)));
+    assert!(read.plugins.is_empty() && read.protected.is_empty() && read.daemon.control_group.is_none());
+}
+
+#[test]
+fn every_mistake_of_the_daemon_is_told() {
+    Scene::new().expect(
+        "[daemon]\ncontrol = \"control.sock\"\ncontrol-group = \"no-such-group-here\"\nstate = \"state\"\n\
+         records = \"syslog\"\nalerts = \"log/alerts\"\nreceive-buffer = \"0B\"\n",
+        &[
+            "2: daemon.control: \"control.sock\" depends on the directory of the start; write a path that begins with /",
+            "3: daemon.control-group: there is no group \"no-such-group-here\"; create it with `groupadd --system",
+            "4: daemon.state: \"state\" depends on the directory",
+            "5: daemon.records: \"syslog\" is none of stdout, journal, nor a file; write one of them or a path",
+            "6: daemon.alerts: \"log/alerts\" is none of stdout, journal, none, nor a file",
+            "7: daemon.receive-buffer: must not be zero; leave it out for the default",
+        ],
+    );
+}
+
+#[test]
+fn every_mistake_of_sets_is_told() {
+    let scene = Scene::new();
+    fs::write(scene.dir.path().join("bad.txt"), "192.0.2.1\nnonsense\n").unwrap();
+    let bad = scene.dir.path().join("bad.txt");
+    let gone = scene.dir.path().join("gone.txt");
+    scene.expect(
+        "[sets.a]\nfile = \"bad.txt\"\n[sets.b]\nfile = \"gone.txt\"\n[sets.c]\n[sets.d]\nentries = [\"10.0.0.0/8\",\n\
+         \"10.0.0.0/99\"]\n[sets.\"e f\"]\nentries = []\n[block.x]\ntable = \"ctwarden\"\nipv4 = \"a\"\n[block.y]\n\
+         table = \"inet x\"\n[block.z]\ntable = \"ip 0x\"\nipv4 = \"a b\"\n",
+        &[
+            &format!("2: sets.a: {}:2: \"nonsense\" is not an address or network; write for example", bad.display()),
+            &format!("4: sets.b: there is no {}; create it or correct the path", gone.display()),
+            "5: sets.c: write either file = \"NAME.txt\" or entries = [",
+            "8: sets.d: prefix length 99 is longer than the 32 bits of 10.0.0.0",
+            "9: sets.e f: \"e f\" is not a name; use 1 to 64 letters, digits, - or _",
+            "12: block.x.table: \"ctwarden\" is no table; write its family and name as nft does, for example \"inet",
+            "14: block.y: names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both",
+            "17: block.z.table: \"0x\" is no nftables name; use letters",
+            "18: block.z.ipv4: \"a b\" is no nftables name; use letters",
+        ],
+    );
+}
+
+#[test]
+fn every_mistake_of_a_plugin_is_told_with_its_name() {
+    let scene = Scene::new();
+    let gone = scene.dir.path().join("gone.wasm");
+    scene.expect(
+        "[[plugin]]\nname = \"9 lives\"\npath = \"gone.wasm\"\nallow = [\"kill\", \"mark\", \"labels\", \"block\"]\n\
+         read-sets = [\"banned\"]\n[plugin.limits]\nmemory = \"0MiB\"\ncall-cpu = \"0s\"\n[plugin.budget]\n\
+         table-share-per-minute = 101\nalerts-per-second = 0\n[plugin.config]\nsince = 2026-01-01\n\
+         [[plugin]]\nname = \"b\"\npath = \"ban-follower.wasm\"\nallow = [\"delete\"]\nmark-mask = \"0xff/0xff\"\n\
+         label-bits = [128]\nblock-sets = [\"x\"]\n\
+         [[plugin]]\nname = \"b\"\npath = \"ban-follower.wasm\"\nallow = [\"mark\", \"labels\"]\nmark-mask = 0\n\
+         label-bits = []\n",
+        &[
+            "2: plugin: \"9 lives\" is not a name: use 1 to 64 letters, digits or -, beginning with a letter",
+            &format!("3: plugin 9 lives: path: there is no {}; create it or correct the path", gone.display()),
+            "4: plugin 9 lives: allow: \"kill\" is no kind of verdict; they are delete, mark,",
+            "4: plugin 9 lives: allow: [\"mark\"] needs mark-mask, which says how far it goes; add mark-mask",
+            "4: plugin 9 lives: allow: [\"labels\"] needs label-bits",
+            "4: plugin 9 lives: allow: [\"block\", \"unblock\"] needs block-sets",
+            "5: plugin 9 lives: read-sets: there is no set \"banned\"; declare it as [sets.banned]",
+            "7: plugin 9 lives: limits.memory: must not be zero",
+            "8: plugin 9 lives: limits.call-cpu: must not be zero",
+            "10: plugin 9 lives: budget.table-share-per-minute: 101 is no percentage; write 1 to 100",
+            "11: plugin 9 lives: budget.alerts-per-second: must not be zero",
+            "12: plugin 9 lives: config.since: JSON has no dates; write it as a string: \"2026-01-01\"",
+            "18: plugin b: mark-mask: allow lacks [\"mark\"]; add it to allow or remove mark-mask",
+            "18: plugin b: mark-mask: \"0xff/0xff\" is no mask; write its bits as one number",
+            "19: plugin b: label-bits: allow lacks [\"labels\"]; add it to allow or remove label-bits",
+            "19: plugin b: label-bits: 128 is no label bit; they are 0 to 127",
+            "20: plugin b: block-sets: allow lacks [\"block\", \"unblock\"]; add it",
+            "20: plugin b: block-sets: there is no set \"x\"; declare it as [block.x]",
+            "22: plugin b: has the name of another plugin; give each [[plugin]] its own name",
+            "25: plugin b: mark-mask: is empty and grants nothing",
+            "26: plugin b: label-bits: is empty and grants nothing",
+        ],
+    );
+}
+
+#[test]
+fn two_plugins_never_share_a_bit() {
+    let plugin = |name: &str, mask: &str, bits: &str| {
+        format!(
+            "[[plugin]]\nname = \"{name}\"\npath = \"ban-follower.wasm\"\nallow = [\"mark\", \"labels\"]\n\
+             mark-mask = \"{mask}\"\nlabel-bits = {bits}\n"
+        )
+    };
+    let scene = Scene::new();
+    let apart = plugin("a", "0x0f", "[1, 2]") + &plugin("b", "0xf0", "[3]");
+    assert_eq!(scene.load(&apart).unwrap().plugins.len(), 2);
+    scene.expect(
+        &(plugin("a", "0x0f", "[1, 2, 100]") + &plugin("b", "0x1c", "[3, 100, 2]")),
+        &[
+            "11: plugin b: mark-mask: the bits 0xc are granted to plugin a too; each mark bit belongs to one plugin",
+            "12: plugin b: label-bits: the bits 2, 100 are granted to plugin a too; each label bit belongs to one",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_section_is_told_once_and_not_by_those_who_name_it() {
+    Scene::new().expect(
+        "[sets.banned]\nfiles = \"banned.txt\"\n[[plugin]]\nname = \"a\"\npath = \"ban-follower.wasm\"\n\
+         read-sets = [\"banned\"]\n",
+        &["2: sets.banned.files: unknown field `files`"],
+    );
+}
+
+#[test]
+fn mistakes_of_writing_and_of_meaning_are_told_together() {
+    Scene::new().expect(
+        "[daemon]\nstate = 5\n[[protect]]\ncomment = \"nothing\"\n[[plugin]]\nname = \"a\"\npath = \"none.wasm\"\n",
+        &["2: daemon.state: invalid type", "3: protect[0]: has no condition", "7: plugin a: path: there is no "],
+    );
+}
+
+#[test]
+fn a_file_that_others_can_write_to_is_refused() {
+    let scene = Scene::new();
+    let mode = |name: &str, mode| {
+        fs::set_permissions(scene.dir.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let text = "[sets.banned]\nfile = \"banned.txt\"\n[[plugin]]\nname = \"a\"\npath = \"ban-follower.wasm\"\n";
+    mode("ban-follower.wasm", 0o646);
+    mode("banned.txt", 0o602);
+    let path = |name: &str| scene.dir.path().canonicalize().unwrap().join(name).display().to_string();
+    scene.expect(
+        text,
+        &[
+            &format!("2: sets.banned: {0} can be changed by every user; run `chmod o-w {0}`", path("banned.txt")),
+            &format!(
+                "5: plugin a: path: {0} can be changed by every user; run `chmod o-w {0}`",
+                path("ban-follower.wasm")
+            ),
+        ],
+    );
+    mode("ban-follower.wasm", 0o644);
+    mode("banned.txt", 0o600);
+    scene.load(text).unwrap();
+    mode("ctwarden.toml", 0o666);
+    let said = load(&scene.file()).unwrap_err().to_string();
+    assert!(said.contains("ctwarden.toml can be changed by") && said.contains("run `chmod"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_text_is_told() {
+    let scene = Scene::new();
+    let file = scene.file();
+    assert_eq!(
+        load(&file).unwrap_err().to_string(),
+        format!("{0}: there is no {0}; create it or correct the path", file.display())
+    );
+    assert_eq!(
+        load_bytes(&file, b"[daemon]\n# \xff\n").unwrap_err().to_string(),
+        format!("{}:2: not UTF-8; save the file in that encoding", file.display())
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = load_bytes(Path::new("/nowhere/c.toml"), &bytes);
+    }
+
+    #[test]
+    fn no_damaged_example_panics(cut in 0..EXAMPLE.len(), at in 0..EXAMPLE.len(), byte in any::<u8>()) {
+        let mut bytes = EXAMPLE.as_bytes().to_vec();
+        bytes[at] = byte;
+        bytes.truncate(cut);
+        let _ = load_bytes(Path::new("/nowhere/c.toml"), &bytes);
+    }
+}

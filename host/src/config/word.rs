@@ -1,0 +1,79 @@
+//! Words that a configuration writes for things that have a form of their own: groups, destinations, names, kinds.
+//!
+//! Each reads one word and says, where it is wrong, what it should look like.
+
+use ctwarden_model::{Masked, SetName, VerdictKind};
+use nix::unistd::Group;
+
+use super::resolved::{ControlGroup, Destination, TableFamily};
+use super::scalar::Scalar;
+
+/// Longest name of an nftables table or set (`NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h with its closing zero).
+const NFT_NAME_MAX: usize = 255;
+
+pub(super) fn control_group(name: &str) -> Result<ControlGroup, String> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(ControlGroup { name: name.to_owned(), gid: group.gid.as_raw() }),
+        Ok(None) => Err(format!("there is no group \"{name}\"; create it with `groupadd --system {name}`")),
+        Err(error) => {
+            Err(format!("cannot look up the group \"{name}\": {error}; check /etc/group and /etc/nsswitch.conf"))
+        }
+    }
+}
+
+pub(super) fn destination(text: &str, words: &str) -> Result<Destination, String> {
+    match text {
+        "stdout" => Ok(Destination::Stdout),
+        "journal" => Ok(Destination::Journal),
+        path if path.starts_with('/') => Ok(Destination::File(path.into())),
+        other => {
+            Err(format!("\"{other}\" is none of {words}, nor a file; write one of them or a path that begins with /"))
+        }
+    }
+}
+
+/// The same form as a plugin's name, and `_` beside it, as nftables sets are often called.
+pub(super) fn set_name(name: &str) -> Result<SetName, String> {
+    let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if good && (1..=64).contains(&name.len()) {
+        Ok(SetName(name.to_owned()))
+    } else {
+        Err(format!("\"{name}\" is not a name; use 1 to 64 letters, digits, - or _"))
+    }
+}
+
+pub(super) fn table(text: &str) -> Result<(TableFamily, String), String> {
+    let wrong =
+        || format!("\"{text}\" is no table; write its family and name as nft does, for example \"inet ctwarden\"");
+    let (family, name) = text.split_once(' ').ok_or_else(wrong)?;
+    let family = TableFamily::ALL.into_iter().find(|known| known.name() == family).ok_or_else(wrong)?;
+    Ok((family, nft_name(name.trim())?.to_owned()))
+}
+
+/// What `nft` takes as an identifier, so that a person can look at the set with it.
+pub(super) fn nft_name(name: &str) -> Result<&str, String> {
+    let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'\\'));
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if good && begins && name.len() <= NFT_NAME_MAX {
+        Ok(name)
+    } else {
+        Err(format!("\"{name}\" is no nftables name; use letters, digits, _ - . / and begin with a letter"))
+    }
+}
+
+pub(super) fn verdict_kind(word: &str) -> Result<VerdictKind, String> {
+    VerdictKind::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| {
+        let kinds = VerdictKind::ALL.map(VerdictKind::name).join(", ");
+        format!("\"{word}\" is no kind of verdict; they are {kinds}")
+    })
+}
+
+/// Bits as one number, "0xff" or 255.
+pub(super) fn mark_mask(value: &Scalar) -> Result<u32, String> {
+    let text = value.to_string();
+    let number: Result<Masked, _> = text.parse();
+    match number {
+        Ok(bits) if !text.contains('/') => Ok(bits.value()),
+        Ok(_) | Err(_) => Err(format!("\"{text}\" is no mask; write its bits as one number, for example \"0xff\"")),
+    }
+}

@@ -1,0 +1,122 @@
+//! The commands' end of the control socket: blocking, one request after the other.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::message::{LINE_MAX, Request, Response};
+
+/// Longer than the daemon lets any answer take.
+const ANSWER_TIME: Duration = Duration::from_secs(90);
+/// An answer may be longer than a request: the status of many plugins.
+const ANSWER_MAX: u64 = 64 << 20;
+
+/// Why the daemon could not be asked.
+#[derive(Debug, Error)]
+pub(crate) enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "no ctwarden runs at {0}; start it with `ctwarden run --config FILE`, or name its socket if it has another"
+    )]
+    NotRunning(PathBuf),
+    /// Not allowed.
+    #[error("{0} is for root and its group only; run as root or join that group (`ls -l {0}` shows it)")]
+    NotAllowed(PathBuf),
+    /// The request does not fit.
+    #[error("the message is longer than the {LINE_MAX} bytes that fit; send it in parts")]
+    TooLong,
+    /// The daemon has gone.
+    #[error("the daemon at {0} hung up; look at its log")]
+    HungUp(PathBuf),
+    /// It does not answer.
+    #[error("the daemon at {path} did not answer within {ANSWER_TIME:?}; look at its log")]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// It speaks another language.
+    #[error(
+        "the daemon at {path} answered what this version does not understand: {error}; use the daemon's own version"
+    )]
+    Answer {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong with the answer.
+        error: serde_json::Error,
+    },
+    /// The system would not.
+    #[error("cannot talk to the daemon at {path}: {error}; look at its log")]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+/// A connection to the daemon.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Connects to the daemon's socket.
+    ///
+    /// # Errors
+    /// [`ClientError`] that says what to do.
+    pub(crate) fn connect(path: &Path) -> Result<Self, ClientError> {
+        let of_io = |error: io::Error| {
+            let path = path.to_path_buf();
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+                ClientError::NotRunning(path)
+            } else if error.kind() == ErrorKind::PermissionDenied {
+                ClientError::NotAllowed(path)
+            } else {
+                ClientError::Io { path, error }
+            }
+        };
+        let stream = UnixStream::connect(path).map_err(of_io)?;
+        stream.set_read_timeout(Some(ANSWER_TIME)).map_err(of_io)?;
+        stream.set_write_timeout(Some(ANSWER_TIME)).map_err(of_io)?;
+        Ok(Self { stream: BufReader::new(stream), path: path.to_path_buf() })
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ClientError`]; what the daemon refuses is no error but [`Response::Error`].
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
+        let answer_error = |error| ClientError::Answer { path: self.path.clone(), error };
+        let mut line = serde_json::to_vec(request).map_err(answer_error)?;
+        line.push(b'\n');
+        if line.len() > LINE_MAX {
+            return Err(ClientError::TooLong);
+        }
+        // A daemon that refuses the connection has answered and hung up before it reads: its answer is worth more.
+        let written = self.stream.get_mut().write_all(&line);
+        let mut answer = Vec::new();
+        let read = (&mut self.stream).take(ANSWER_MAX).read_until(b'\n', &mut answer);
+        let of_io = |error: io::Error| {
+            let path = self.path.clone();
+            if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+                ClientError::Silent { path }
+            } else if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
+                ClientError::HungUp(path)
+            } else {
+                ClientError::Io { path, error }
+            }
+        };
+        if let Err(error) = read {
+            return Err(of_io(written.err().unwrap_or(error)));
+        }
+        if !answer.ends_with(b"\n") {
+            return Err(written.err().map_or_else(|| ClientError::HungUp(self.path.clone()), of_io));
+        }
+        serde_json::from_slice(&answer).map_err(answer_error)
+    }
+}

@@ -1,0 +1,19 @@
+//! The control socket: how `ctwarden status` and `ctwarden send` talk to the running daemon.
+//!
+//! JSON lines over a Unix stream socket, one request a line and one answer a line, in order. Who may connect is decided by
+//! the socket's owner and mode, and once more by the peer's credentials.
+
+mod client;
+mod colour;
+mod message;
+mod server;
+mod status;
+
+pub(crate) use client::{Client, ClientError};
+pub(crate) use colour::{Colour, Paint};
+pub(crate) use message::{LINE_MAX, Request, Response, Send, Sent};
+pub(crate) use server::{Asked, BindError, ControlServer};
+pub(crate) use status::{Fault, FlowTable, PluginReport, PluginState, StatusReport};
+
+#[cfg(test)]
+mod tests;

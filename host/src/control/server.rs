@@ -1,0 +1,319 @@
+//! The daemon's end of the control socket.
+//!
+//! It moves lines: each request is handed into a channel together with the way back, and whoever runs the daemon answers.
+//! Lines, clients and times are bounded, so that a client can neither fill the memory nor hold the daemon.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::{Gid, Uid};
+use thiserror::Error;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::message::{LINE_MAX, Request, Response};
+use crate::config::ControlGroup;
+use crate::config::access::{AccessError, check_directory};
+
+/// Clients at a time; more are people who forgot some.
+const CLIENTS_MAX: usize = 32;
+/// A line that was begun is complete within this time. Between lines a client may wait as long as it likes: `send` feeds
+/// from pipes.
+const LINE_TIME: Duration = Duration::from_secs(10);
+/// An answer is there within this time: longer than a call of a plugin and the outcomes of its verdicts take by default.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// A client takes its answer within this time.
+const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// A request and the way back. A way back that is dropped is told to the client as "stopping".
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Response>,
+}
+
+/// Why the socket could not be made.
+#[derive(Debug, Error)]
+pub(crate) enum BindError {
+    /// Its directory cannot be made.
+    #[error("cannot make {path} for the control socket: {error}; create it or name another path in [daemon] control")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Others could replace the socket.
+    #[error("control socket: {0}")]
+    Access(#[from] AccessError),
+    /// Another daemon has it.
+    #[error(
+        "{path} belongs to a running ctwarden (process {pid}); stop that one or give this one its own [daemon] control"
+    )]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+        /// Whose it is, as far as known.
+        pid: String,
+    },
+    /// Something that is no socket has its name.
+    #[error("{0} is there and no socket; move it away or name another path in [daemon] control")]
+    NotASocket(PathBuf),
+    /// The group cannot be set.
+    #[error(
+        "cannot give {path} to the group {group}: {error}; run as root, or name a group of the daemon's user in [daemon] control-group"
+    )]
+    Group {
+        /// The socket or its directory.
+        path: PathBuf,
+        /// The group.
+        group: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system would not.
+    #[error("cannot listen at {path}: {error}; name another path in [daemon] control")]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// The socket, bound and locked. It is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct ControlServer {
+    listener: StdListener,
+    path: PathBuf,
+    gid: u32,
+    /// Locked as long as the daemon lives: whoever holds it may replace the socket of a daemon that died.
+    _lock: File,
+}
+
+impl ControlServer {
+    /// Makes the socket, for root and a group (none: the process's own). The directory is made where it is missing.
+    ///
+    /// # Errors
+    /// [`BindError`] that names the path and the way out.
+    pub(crate) fn bind(path: &Path, group: Option<&ControlGroup>) -> Result<Self, BindError> {
+        let of_io = |error| BindError::Io { path: path.to_path_buf(), error };
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        make_directory(directory, group)?;
+        check_directory(directory)?;
+        let lock = lock(path)?;
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path).map_err(of_io)?,
+            Ok(_) => return Err(BindError::NotASocket(path.to_path_buf())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(of_io(error)),
+        }
+        let listener = StdListener::bind(path).map_err(of_io)?;
+        let gid = group.map_or_else(|| Gid::effective().as_raw(), |group| group.gid);
+        // From here on a failure removes the socket again.
+        let server = Self { listener, path: path.to_path_buf(), gid, _lock: lock };
+        give_to(path, group)?;
+        fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(of_io)?;
+        server.listener.set_nonblocking(true).map_err(of_io)?;
+        Ok(server)
+    }
+
+    /// Serves clients until the channel's other end is dropped. Runs on a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// Where the socket cannot be registered with the runtime.
+    pub(crate) async fn serve(self, requests: mpsc::Sender<Asked>) -> io::Result<()> {
+        let listener = UnixListener::from_std(self.listener.try_clone()?)?;
+        let clients = Arc::new(Semaphore::new(CLIENTS_MAX));
+        loop {
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(_) => {
+                        // Out of file descriptors, most likely: some end before long.
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                () = requests.closed() => return Ok(()),
+            };
+            let place = Arc::clone(&clients).try_acquire_owned().ok();
+            let requests = requests.clone();
+            let gid = self.gid;
+            tokio::spawn(async move {
+                let refusal = match (&place, stream.peer_cred()) {
+                    (None, _) => Some(format!("{CLIENTS_MAX} clients are connected already; end one of them")),
+                    (Some(_), Ok(peer)) if may_ask(&peer, gid) => None,
+                    (Some(_), Ok(peer)) => {
+                        Some(format!("user {} may not use this socket; run as root or join its group", peer.uid()))
+                    }
+                    (Some(_), Err(error)) => Some(format!("cannot tell who asks: {error}")),
+                };
+                let (from, to) = stream.into_split();
+                let mut client = Connection { from: BufReader::new(from), to, requests };
+                match refusal {
+                    Some(refusal) => drop(client.answer(&Response::Error(refusal)).await),
+                    None => drop(client.serve().await),
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        // Nobody else's: we hold the lock.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+fn make_directory(directory: &Path, group: Option<&ControlGroup>) -> Result<(), BindError> {
+    let of_io = |error| BindError::Directory { path: directory.to_path_buf(), error };
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(of_io)?;
+    }
+    DirBuilder::new().mode(0o750).create(directory).map_err(of_io)?;
+    give_to(directory, group)
+}
+
+fn give_to(path: &Path, group: Option<&ControlGroup>) -> Result<(), BindError> {
+    let Some(group) = group else { return Ok(()) };
+    chown(path, None, Some(group.gid)).map_err(|error| BindError::Group {
+        path: path.to_path_buf(),
+        group: group.name.clone(),
+        error,
+    })
+}
+
+/// The lock beside the socket, with our process id in it for whoever comes second.
+fn lock(path: &Path) -> Result<File, BindError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let of_io = |error| BindError::Io { path: lock_path.clone(), error };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(&lock_path)
+        .map_err(of_io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            drop(file.take(20).read_to_string(&mut pid));
+            let pid = pid.trim();
+            let pid = if pid.is_empty() { "unknown" } else { pid }.to_owned();
+            return Err(BindError::InUse { path: path.to_path_buf(), pid });
+        }
+        Err(TryLockError::Error(error)) => return Err(of_io(error)),
+    }
+    file.set_len(0).map_err(of_io)?;
+    file.seek(SeekFrom::Start(0)).map_err(of_io)?;
+    writeln!(file, "{}", std::process::id()).map_err(of_io)?;
+    Ok(file)
+}
+
+/// Root, the daemon's own user, and members of the group. The kernel has looked at the socket's mode already; this holds
+/// even where somebody has loosened it.
+fn may_ask(peer: &UCred, gid: u32) -> bool {
+    peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() || peer.gid() == gid || has_group(peer.pid(), gid)
+}
+
+/// Whether the process has the group among its supplementary ones (proc_pid_status(5)); false where it is gone.
+fn has_group(pid: Option<i32>, gid: u32) -> bool {
+    let Some(pid) = pid else { return false };
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let groups = status.lines().find_map(|line| line.strip_prefix("Groups:"));
+    groups.is_some_and(|groups| groups.split_whitespace().any(|group| group.parse() == Ok(gid)))
+}
+
+struct Connection {
+    from: BufReader<OwnedReadHalf>,
+    to: OwnedWriteHalf,
+    requests: mpsc::Sender<Asked>,
+}
+
+/// What came instead of a line.
+enum NoLine {
+    /// The client has gone.
+    End,
+    /// The client is told why and cut off: where the next line begins is unknown.
+    Refused(String),
+}
+
+impl Connection {
+    async fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let line = match self.line().await? {
+                Ok(line) => line,
+                Err(NoLine::End) => return Ok(()),
+                Err(NoLine::Refused(why)) => return self.answer(&Response::Error(why)).await,
+            };
+            let response = match serde_json::from_slice(&line) {
+                Ok(request) => self.ask(request).await,
+                Err(error) => {
+                    let forms = "\"status\" or {\"send\":{\"plugin\":\"NAME\",\"text\":\"…\"}}";
+                    Response::Error(format!("not a request: {error}; write {forms}"))
+                }
+            };
+            self.answer(&response).await?;
+        }
+    }
+
+    async fn line(&mut self) -> io::Result<Result<Vec<u8>, NoLine>> {
+        // Waits without a limit for the first byte only.
+        if self.from.fill_buf().await?.is_empty() {
+            return Ok(Err(NoLine::End));
+        }
+        let mut line = Vec::new();
+        let limit = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+        let mut limited = (&mut self.from).take(limit);
+        match timeout(LINE_TIME, limited.read_until(b'\n', &mut line)).await {
+            Err(_) => Ok(Err(NoLine::Refused(format!("the line did not end within {LINE_TIME:?}")))),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) if line.ends_with(b"\n") => Ok(Ok(line)),
+            Ok(Ok(_)) if line.len() >= LINE_MAX => {
+                Ok(Err(NoLine::Refused(format!("the line is longer than {LINE_MAX} bytes; send less at once"))))
+            }
+            Ok(Ok(_)) => Ok(Err(NoLine::End)),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Response {
+        let stopping = || Response::Error("the daemon is stopping".to_owned());
+        let (answer, answered) = oneshot::channel();
+        let exchange = async {
+            self.requests.send(Asked { request, answer }).await.ok()?;
+            answered.await.ok()
+        };
+        match timeout(ANSWER_TIME, exchange).await {
+            Ok(Some(response)) => response,
+            Ok(None) => stopping(),
+            Err(_) => Response::Error(format!("no answer within {ANSWER_TIME:?}; look at `ctwarden status`")),
+        }
+    }
+
+    async fn answer(&mut self, response: &Response) -> io::Result<()> {
+        let mut line = serde_json::to_vec(response)?;
+        line.push(b'\n');
+        timeout(WRITE_TIME, self.to.write_all(&line)).await?
+    }
+}

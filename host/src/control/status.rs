@@ -1,0 +1,283 @@
+//! How the daemon and its plugins are: the report, and its form for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::colour::{Colour, Paint};
+use super::message::Outcomes;
+
+/// How the daemon is. Times are milliseconds, counts are since the start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatusReport {
+    /// Version of the daemon.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// The configuration that is in force.
+    pub configuration: String,
+    /// Since when it runs.
+    pub uptime_ms: u64,
+    /// The kernel's table, where the kernel says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<FlowTable>,
+    /// Events that were received.
+    pub events: u64,
+    /// Times that the kernel dropped events in front of us.
+    pub gaps: u64,
+    /// Sweeps that ended complete.
+    pub sweeps: u64,
+    /// Sweeps that ended early.
+    pub sweeps_interrupted: u64,
+    /// Rows that sweeps read.
+    pub rows: u64,
+    /// Records written.
+    pub records: u64,
+    /// Records that could not be written.
+    pub records_lost: u64,
+    /// Its plugins, in the order of the configuration.
+    pub plugins: Vec<PluginReport>,
+}
+
+/// How full the kernel's table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FlowTable {
+    /// Entries of this network namespace.
+    pub entries: u32,
+    /// `nf_conntrack_max`; 0 is unlimited.
+    pub maximum: u32,
+    /// Entries that could not be inserted.
+    pub insert_failed: u64,
+    /// Packets dropped because an entry could not be made.
+    pub dropped: u64,
+    /// Entries evicted to make room.
+    pub early_dropped: u64,
+}
+
+/// What a plugin does now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PluginState {
+    /// It runs.
+    #[default]
+    Running,
+    /// It failed; a fresh instance starts soon.
+    Restarting,
+    /// It failed again and again; a fresh instance starts at the time given.
+    Quarantined,
+    /// It spent its budget again and again; until the time given it only observes.
+    BreakerOpen,
+    /// It ended and is not started again.
+    Stopped,
+}
+
+impl PluginState {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Quarantined => "quarantined",
+            Self::BreakerOpen => "breaker-open",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    const fn paint(self) -> Paint {
+        match self {
+            Self::Running => Paint::Green,
+            Self::Restarting | Self::BreakerOpen => Paint::Yellow,
+            Self::Quarantined | Self::Stopped => Paint::Red,
+        }
+    }
+}
+
+/// How a plugin is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PluginReport {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The version that it says it has.
+    pub version: String,
+    /// `observe` or `enforce`.
+    pub mode: String,
+    /// What it does now.
+    pub state: PluginState,
+    /// How long until that changes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+    /// Entries that wait for it.
+    pub queue: u64,
+    /// Entries that may wait.
+    pub queue_limit: u64,
+    /// Entries that were delivered to it.
+    pub delivered: u64,
+    /// Entries that were dropped in front of it.
+    pub missed: u64,
+    /// Verdicts: kind to outcome to count.
+    pub verdicts: Outcomes,
+    /// How often it failed.
+    pub faults: u64,
+    /// How it failed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<Fault>,
+}
+
+/// A failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    /// When, as RFC 3339.
+    pub time: String,
+    /// Name of the kind: trap, out-of-time, ….
+    pub kind: String,
+    /// What happened.
+    pub text: String,
+}
+
+/// Columns of the table of plugins: the heading, and whether it is a number.
+const COLUMNS: [(&str, bool); 9] = [
+    ("PLUGIN", false),
+    ("VERSION", false),
+    ("MODE", false),
+    ("STATE", false),
+    ("QUEUE", true),
+    ("DELIVERED", true),
+    ("MISSED", true),
+    ("VERDICTS", true),
+    ("FAULTS", true),
+];
+
+impl StatusReport {
+    /// The report for people: the daemon, a line for each plugin, and under it what is worth knowing.
+    #[must_use]
+    pub(crate) fn to_text(&self, colour: Colour) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = self.write_text(&mut text, colour);
+        text
+    }
+
+    fn write_text(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        let uptime = time_in_words(self.uptime_ms);
+        let name = colour.paint(Paint::Bold, format_args!("ctwarden {}", self.version));
+        writeln!(out, "{name}, pid {}, up {uptime}, {}", self.pid, self.configuration)?;
+        if let Some(table) = &self.table {
+            let entries = match table.maximum {
+                0 => format!("{} entries", table.entries),
+                maximum => {
+                    let percent = u64::from(table.entries) * 100 / u64::from(maximum);
+                    let share = format!("{} of {maximum} entries ({percent} %)", table.entries);
+                    if percent >= 90 { colour.paint(Paint::Red, share) } else { share }
+                }
+            };
+            let failures = [
+                ("insert failed", table.insert_failed),
+                ("dropped", table.dropped),
+                ("evicted early", table.early_dropped),
+            ];
+            writeln!(out, "table:   {entries}{}", counts(&failures, colour))?;
+        }
+        let troubles = counts(&[("gaps", self.gaps)], colour);
+        writeln!(out, "events:  {}{troubles}", self.events)?;
+        let troubles = counts(&[("interrupted", self.sweeps_interrupted)], colour);
+        writeln!(out, "sweeps:  {}, {} rows{troubles}", self.sweeps, self.rows)?;
+        let troubles = counts(&[("lost", self.records_lost)], colour);
+        writeln!(out, "records: {}{troubles}", self.records)?;
+        if self.plugins.is_empty() {
+            return writeln!(out, "\nno plugins; add [[plugin]] to {}", self.configuration);
+        }
+        writeln!(out)?;
+        self.write_plugins(out, colour)
+    }
+
+    fn write_plugins(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        let rows: Vec<[String; 9]> = self.plugins.iter().map(PluginReport::cells).collect();
+        let headings = COLUMNS.map(|(heading, _)| heading.to_owned());
+        let widths: Vec<usize> = (0..COLUMNS.len())
+            .map(|column| {
+                let cells = std::iter::once(&headings).chain(&rows).filter_map(|row| row.get(column));
+                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
+            .collect();
+        let align = |cells: &[String; 9]| {
+            let cells = cells.iter().zip(COLUMNS).zip(&widths).map(|((cell, (_, is_number)), width)| {
+                if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
+            cells.collect::<Vec<_>>()
+        };
+        writeln!(out, "{}", colour.paint(Paint::Bold, align(&headings).join("  ").trim_end()))?;
+        for (row, plugin) in rows.iter().zip(&self.plugins) {
+            let painted = align(row).into_iter().zip(COLUMNS).map(|(cell, (heading, _))| match heading {
+                "STATE" => colour.paint(plugin.state.paint(), cell),
+                "MISSED" if plugin.missed > 0 => colour.paint(Paint::Yellow, cell),
+                "FAULTS" if plugin.faults > 0 => colour.paint(Paint::Red, cell),
+                _ => cell,
+            });
+            writeln!(out, "{}", painted.collect::<Vec<_>>().join("  ").trim_end())?;
+            plugin.write_details(out, colour)?;
+        }
+        Ok(())
+    }
+}
+
+impl PluginReport {
+    fn cells(&self) -> [String; 9] {
+        let verdicts: u64 = self.verdicts.values().flat_map(|outcomes| outcomes.values()).sum();
+        let state = match self.until_ms {
+            Some(until) => format!("{} ({})", self.state.name(), time_in_words(until)),
+            None => self.state.name().to_owned(),
+        };
+        [
+            self.name.clone(),
+            self.version.clone(),
+            self.mode.clone(),
+            state,
+            format!("{}/{}", self.queue, self.queue_limit),
+            self.delivered.to_string(),
+            self.missed.to_string(),
+            verdicts.to_string(),
+            self.faults.to_string(),
+        ]
+    }
+
+    fn write_details(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        for (kind, outcomes) in &self.verdicts {
+            let counts: Vec<_> = outcomes
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(outcome, count)| match outcome.as_str() {
+                    "refused" | "not-granted" | "over-budget" => {
+                        colour.paint(Paint::Yellow, format_args!("{count} {outcome}"))
+                    }
+                    _ => format!("{count} {outcome}"),
+                })
+                .collect();
+            if !counts.is_empty() {
+                writeln!(out, "  {kind}: {}", counts.join(", "))?;
+            }
+        }
+        if let Some(fault) = &self.last_fault {
+            let said = colour.paint(Paint::Red, format_args!("{}: {}", fault.kind, fault.text.replace('\n', "; ")));
+            writeln!(out, "  last fault: {said} {}", colour.paint(Paint::Dim, &fault.time))?;
+        }
+        Ok(())
+    }
+}
+
+/// ", 3 gaps" for each count that is not zero.
+fn counts(counts: &[(&str, u64)], colour: Colour) -> String {
+    let shown = counts.iter().filter(|(_, count)| *count > 0);
+    shown.map(|(name, count)| colour.paint(Paint::Yellow, format_args!(", {count} {name}"))).collect()
+}
+
+/// Two units suffice: "3d 4h", "12s", "350ms".
+fn time_in_words(ms: u64) -> String {
+    let seconds = Duration::from_millis(ms).as_secs();
+    match seconds {
+        0 => format!("{ms}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        86_400.. => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}

@@ -1,0 +1,424 @@
+//! Both ends of the socket together, and each against an end that behaves badly.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::config::ControlGroup;
+
+/// A daemon that answers sends with what they said; it ends when this is dropped.
+struct Daemon {
+    path: PathBuf,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Daemon {
+    fn start(server: ControlServer, path: &Path) -> Self {
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let thread = thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (requests, mut asked) = mpsc::channel::<Asked>(4);
+                let serving = tokio::spawn(server.serve(requests));
+                let answering = async {
+                    while let Some(Asked { request, answer }) = asked.recv().await {
+                        let response = match request {
+                            Request::Status => Response::Status(Box::new(report())),
+                            Request::Send(Send { plugin, text }) if plugin == "echo" => {
+                                Response::Sent(Sent { text, outcomes: BTreeMap::new() })
+                            }
+                            Request::Send(Send { plugin, .. }) if plugin == "dies" => continue,
+                            Request::Send(Send { plugin, .. }) => {
+                                Response::Error(format!("there is no plugin {plugin}; `ctwarden status` lists them"))
+                            }
+                        };
+                        drop(answer.send(response));
+                    }
+                };
+                tokio::select! { () = answering => {}, _ = ended => {} }
+                drop(asked);
+                serving.await.unwrap().unwrap();
+            });
+        });
+        Self { path: path.to_path_buf(), end: Some(end), thread: Some(thread) }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+fn scene() -> (tempfile::TempDir, Daemon) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run/control.sock");
+    let server = ControlServer::bind(&path, None).unwrap();
+    let daemon = Daemon::start(server, &path);
+    (dir, daemon)
+}
+
+fn send(plugin: &str, text: &str) -> Request {
+    Request::Send(Send { plugin: plugin.into(), text: text.into() })
+}
+
+fn sent(text: &str) -> Response {
+    Response::Sent(Sent { text: text.into(), outcomes: BTreeMap::new() })
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn requests_are_answered_in_order_on_one_connection() {
+    let (_dir, daemon) = scene();
+    let mut client = Client::connect(&daemon.path).unwrap();
+    for text in ["ban 192.0.2.1", "", "two\nlines \u{1f980}"] {
+        assert_eq!(client.ask(&send("echo", text)).unwrap(), sent(text));
+    }
+    assert_eq!(client.ask(&Request::Status).unwrap(), Response::Status(Box::new(report())));
+    let refused = Response::Error("there is no plugin x; `ctwarden status` lists them".into());
+    assert_eq!(client.ask(&send("x", "y")).unwrap(), refused);
+    assert_eq!(client.ask(&send("dies", "")).unwrap(), Response::Error("the daemon is stopping".into()));
+    assert_eq!(client.ask(&send("echo", "still there")).unwrap(), sent("still there"));
+}
+
+#[test]
+fn the_wire_is_what_is_documented() {
+    let (_dir, daemon) = scene();
+    let stream = UnixStream::connect(&daemon.path).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut ask = |line: &str| {
+        (&stream).write_all(line.as_bytes()).unwrap();
+        lines.next().unwrap().unwrap()
+    };
+    assert_eq!(ask("{\"send\":{\"plugin\":\"echo\",\"text\":\"a\"}}\n"), "{\"sent\":{\"text\":\"a\"}}");
+    assert!(ask("\"status\"\n").starts_with("{\"status\":{\"version\":\"1.2.3\",\"pid\":42,"));
+    for wrong in ["\n", "{}\n", "\"stop\"\n", "{\"send\":{\"plugin\":\"echo\",\"text\":\"a\",\"x\":1}}\n", "\u{0}\n"] {
+        let said = ask(wrong);
+        assert!(said.starts_with("{\"error\":\"not a request: "), "{wrong:?}: {said}");
+        assert!(said.contains("; write \\\"status\\\" or {\\\"send\\\""), "{said}");
+    }
+    assert_eq!(ask("{\"send\":{\"plugin\":\"echo\",\"text\":\"b\"}}\n"), "{\"sent\":{\"text\":\"b\"}}");
+}
+
+#[test]
+fn the_socket_is_for_root_and_its_group() {
+    let (_dir, daemon) = scene();
+    assert_eq!(mode(&daemon.path), 0o660);
+    assert_eq!(mode(daemon.path.parent().unwrap()), 0o750);
+    assert!(fs::metadata(&daemon.path).unwrap().file_type().is_socket());
+}
+
+#[test]
+fn the_group_gets_directory_and_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run/control.sock");
+    let group = ControlGroup { name: "wheel".into(), gid: 4711 };
+    match ControlServer::bind(&path, Some(&group)) {
+        Ok(_server) => {
+            assert_eq!(fs::metadata(&path).unwrap().gid(), 4711);
+            assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().gid(), 4711);
+        }
+        Err(error) => {
+            let said = error.to_string();
+            let directory = path.parent().unwrap().display();
+            assert!(said.starts_with(&format!("cannot give {directory} to the group wheel: ")), "{said}");
+            assert!(said.ends_with("name a group of the daemon's user in [daemon] control-group"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn the_socket_goes_with_the_daemon() {
+    let (_dir, daemon) = scene();
+    let path = daemon.path.clone();
+    drop(daemon);
+    assert!(!path.exists());
+    let said = Client::connect(&path).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!(
+            "no ctwarden runs at {}; start it with `ctwarden run --config FILE`, or name its socket if it has another",
+            path.display()
+        )
+    );
+}
+
+#[test]
+fn the_socket_of_a_daemon_that_died_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists(), "nobody cleaned up");
+    assert!(Client::connect(&path).unwrap_err().to_string().starts_with("no ctwarden runs at "));
+    let daemon = Daemon::start(ControlServer::bind(&path, None).unwrap(), &path);
+    let mut client = Client::connect(&daemon.path).unwrap();
+    assert_eq!(client.ask(&send("echo", "a")).unwrap(), sent("a"));
+}
+
+#[test]
+fn a_second_daemon_is_told_who_is_there_and_harms_nobody() {
+    let (_dir, daemon) = scene();
+    let said = ControlServer::bind(&daemon.path, None).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!(
+            "{} belongs to a running ctwarden (process {}); stop that one or give this one its own [daemon] control",
+            daemon.path.display(),
+            std::process::id()
+        )
+    );
+    let mut client = Client::connect(&daemon.path).unwrap();
+    assert_eq!(client.ask(&send("echo", "a")).unwrap(), sent("a"));
+}
+
+#[test]
+fn what_is_no_socket_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    fs::write(&path, "a letter").unwrap();
+    let said = ControlServer::bind(&path, None).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!("{} is there and no socket; move it away or name another path in [daemon] control", path.display())
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a letter");
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = dir.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let said = ControlServer::bind(&open.join("control.sock"), None).unwrap_err().to_string();
+    assert!(said.starts_with("control socket: ") && said.contains(" can be changed by "), "{said}");
+    let nowhere = dir.path().join("file");
+    fs::write(&nowhere, "").unwrap();
+    let said = ControlServer::bind(&nowhere.join("run/control.sock"), None).unwrap_err().to_string();
+    assert!(
+        said.contains("for the control socket: ") && said.ends_with("name another path in [daemon] control"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused() {
+    let (_dir, daemon) = scene();
+    let mut client = Client::connect(&daemon.path).unwrap();
+    let said = client.ask(&send("echo", &"x".repeat(LINE_MAX))).unwrap_err().to_string();
+    assert_eq!(said, format!("the message is longer than the {LINE_MAX} bytes that fit; send it in parts"));
+    let longest = "x".repeat(LINE_MAX - 100);
+    assert_eq!(client.ask(&send("echo", &longest)).unwrap(), sent(&longest));
+
+    let mut stream = UnixStream::connect(&daemon.path).unwrap();
+    let line = "x".repeat(LINE_MAX);
+    // The daemon hangs up while we still write, or after.
+    drop(stream.write_all(line.as_bytes()));
+    let mut said = String::new();
+    drop(stream.read_to_string(&mut said));
+    assert_eq!(said, format!("{{\"error\":\"the line is longer than {LINE_MAX} bytes; send less at once\"}}\n"));
+}
+
+#[test]
+fn too_many_clients_are_told() {
+    let (_dir, daemon) = scene();
+    let mut clients: Vec<_> = (0..32)
+        .map(|_| {
+            let mut client = Client::connect(&daemon.path).unwrap();
+            assert_eq!(client.ask(&send("echo", "")).unwrap(), sent(""));
+            client
+        })
+        .collect();
+    let refused = Response::Error("32 clients are connected already; end one of them".into());
+    assert_eq!(Client::connect(&daemon.path).unwrap().ask(&Request::Status).unwrap(), refused);
+    clients.pop();
+    // The daemon notices that one has gone when it next looks at its socket.
+    let answered = (0..1000).any(|_| {
+        thread::sleep(std::time::Duration::from_millis(5));
+        matches!(Client::connect(&daemon.path).unwrap().ask(&Request::Status), Ok(Response::Status(_)))
+    });
+    assert!(answered);
+}
+
+#[test]
+fn a_client_that_stops_in_the_middle_holds_nobody() {
+    let (_dir, daemon) = scene();
+    let mut half = UnixStream::connect(&daemon.path).unwrap();
+    half.write_all(b"{\"send\":").unwrap();
+    let mut client = Client::connect(&daemon.path).unwrap();
+    assert_eq!(client.ask(&send("echo", "a")).unwrap(), sent("a"));
+    drop(half);
+    assert_eq!(client.ask(&send("echo", "b")).unwrap(), sent("b"));
+}
+
+#[test]
+fn a_daemon_that_hangs_up_or_speaks_otherwise_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let daemon = thread::spawn(move || {
+        drop(listener.accept().unwrap());
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"{\"later\":{}}\n").unwrap();
+        drop(BufReader::new(stream).lines().next());
+    });
+    let said = Client::connect(&path).unwrap().ask(&Request::Status).unwrap_err().to_string();
+    assert_eq!(said, format!("the daemon at {} hung up; look at its log", path.display()));
+    let said = Client::connect(&path).unwrap().ask(&Request::Status).unwrap_err().to_string();
+    assert!(
+        said.starts_with(&format!("the daemon at {} answered what this version does not", path.display())),
+        "{said}"
+    );
+    assert!(said.ends_with("use the daemon's own version"), "{said}");
+    daemon.join().unwrap();
+}
+
+#[test]
+fn somebody_else_is_kept_out() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let (dir, daemon) = scene();
+    // Somebody has loosened the file's mode: the daemon's own check still holds.
+    let group = fs::metadata(&daemon.path).unwrap().gid();
+    for path in [dir.path(), daemon.path.parent().unwrap(), &daemon.path] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        chown(path, None, Some(group)).unwrap();
+    }
+    let script = "import socket, sys, os\n\
+                  os.setgroups([int(g) for g in sys.argv[3].split()]); os.setgid(int(sys.argv[2])); os.setuid(4711)\n\
+                  s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n\
+                  s.sendall(b'{\"send\":{\"plugin\":\"echo\",\"text\":\"a\"}}\\n')\n\
+                  print(s.makefile().readline(), end='')\n";
+    let ask = |gid: u32, groups: &str| {
+        let gid = gid.to_string();
+        let arguments = ["-c", script, daemon.path.to_str().unwrap(), &gid, groups];
+        let output = std::process::Command::new("python3").args(arguments).output();
+        match output {
+            Ok(output) if output.status.success() => Some(String::from_utf8(output.stdout).unwrap()),
+            other => {
+                eprintln!("skipped: cannot become somebody else: {other:?}");
+                None
+            }
+        }
+    };
+    let refused = "{\"error\":\"user 4711 may not use this socket; run as root or join its group\"}\n";
+    if let Some(said) = ask(4711, "4712") {
+        assert_eq!(said, refused);
+        assert_eq!(ask(group, "").unwrap(), "{\"sent\":{\"text\":\"a\"}}\n");
+        assert_eq!(ask(4711, &format!("4712 {group}")).unwrap(), "{\"sent\":{\"text\":\"a\"}}\n");
+    }
+}
+
+fn report() -> StatusReport {
+    let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+    StatusReport {
+        version: "1.2.3".into(),
+        pid: 42,
+        configuration: "/etc/ctwarden/ctwarden.toml".into(),
+        uptime_ms: 93_784_000,
+        table: Some(FlowTable { entries: 950, maximum: 1000, early_dropped: 7, ..FlowTable::default() }),
+        events: 123_456,
+        gaps: 2,
+        sweeps: 3,
+        rows: 2850,
+        records: 77,
+        plugins: vec![
+            PluginReport {
+                name: "ban-follower".into(),
+                version: "0.1.0".into(),
+                mode: "enforce".into(),
+                queue: 5,
+                queue_limit: 65_536,
+                delivered: 120_000,
+                verdicts: BTreeMap::from([
+                    ("delete".into(), counts(&[("applied", 10), ("gone", 2), ("refused", 1), ("observed", 0)])),
+                    ("block".into(), counts(&[("applied", 1)])),
+                ]),
+                ..PluginReport::default()
+            },
+            PluginReport {
+                name: "cap".into(),
+                version: "12.0.1".into(),
+                mode: "observe".into(),
+                state: PluginState::Quarantined,
+                until_ms: Some(61_000),
+                queue_limit: 8,
+                missed: 99,
+                faults: 3,
+                last_fault: Some(Fault {
+                    time: "2026-11-22T12:00:00.000000000Z".into(),
+                    kind: "trap".into(),
+                    text: "trapped: unreachable\nat f".into(),
+                }),
+                ..PluginReport::default()
+            },
+        ],
+        ..StatusReport::default()
+    }
+}
+
+#[test]
+fn the_report_for_people() {
+    let expected = "\
+ctwarden 1.2.3, pid 42, up 1d 2h, /etc/ctwarden/ctwarden.toml
+table:   950 of 1000 entries (95 %), 7 evicted early
+events:  123456, 2 gaps
+sweeps:  3, 2850 rows
+records: 77
+
+PLUGIN        VERSION  MODE     STATE                  QUEUE  DELIVERED  MISSED  VERDICTS  FAULTS
+ban-follower  0.1.0    enforce  running              5/65536     120000       0        14       0
+  block: 1 applied
+  delete: 10 applied, 2 gone, 1 refused
+cap           12.0.1   observe  quarantined (1m 1s)      0/8          0      99         0       3
+  last fault: trap: trapped: unreachable; at f 2026-11-22T12:00:00.000000000Z
+";
+    assert_eq!(report().to_text(Colour::Off), expected);
+    let coloured = report().to_text(Colour::On);
+    assert!(coloured.contains("\x1b[32mrunning") && coloured.contains("\x1b[31mquarantined"));
+    let mut plain = String::new();
+    let mut rest = coloured.as_str();
+    while let Some(at) = rest.find('\x1b') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at + rest[at..].find('m').unwrap() + 1..];
+    }
+    assert_eq!(plain + rest, expected, "colour changes nothing but colour");
+    assert!(StatusReport::default().to_text(Colour::Off).contains("no plugins; add [[plugin]] to "));
+}
+
+#[test]
+fn the_report_for_machines_goes_there_and_back() {
+    let text = serde_json::to_string(&report()).unwrap();
+    assert_eq!(serde_json::from_str::<StatusReport>(&text).unwrap(), report());
+    assert!(text.contains("\"state\":\"quarantined\",\"until_ms\":61000"));
+    assert!(text.contains("\"verdicts\":{\"block\":{\"applied\":1},\"delete\":{"));
+}
+
+#[test]
+fn what_came_of_a_message_in_words() {
+    let outcomes = BTreeMap::from([
+        ("delete".to_owned(), BTreeMap::from([("applied".to_owned(), 3), ("gone".to_owned(), 1)])),
+        ("block".to_owned(), BTreeMap::from([("applied".to_owned(), 1)])),
+    ]);
+    let words =
+        |text: &str, outcomes: &message::Outcomes| Sent { text: text.into(), outcomes: outcomes.clone() }.to_string();
+    assert_eq!(words("banned\n", &outcomes), "banned (block: 1 applied; delete: 3 applied, 1 gone)");
+    assert_eq!(words("", &outcomes), "block: 1 applied; delete: 3 applied, 1 gone");
+    assert_eq!(words("ok", &BTreeMap::new()), "ok");
+    assert_eq!(words("", &BTreeMap::new()), "done, no verdicts");
+}

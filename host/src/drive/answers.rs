@@ -1,0 +1,147 @@
+//! What the control socket is answered: status at once, messages when it is known what came of them.
+
+use std::collections::BTreeMap;
+
+use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts};
+use ctwarden_model::{Tally, Timestamp};
+use tokio::sync::oneshot;
+
+use super::Drive;
+use crate::clock;
+use crate::control::{self, Asked, Request, Response, Sent, StatusReport};
+use crate::sinks::Rfc3339;
+
+/// Who waits for what came of a message.
+#[derive(Default)]
+pub(super) struct Waiting(BTreeMap<Ticket, oneshot::Sender<Response>>);
+
+impl Waiting {
+    /// Tells who waits.
+    pub(super) fn settle(&mut self, ticket: Ticket, outcome: MessageOutcome) {
+        // Whoever has gone meanwhile does not want to know.
+        if let Some(answer) = self.0.remove(&ticket) {
+            let _ = answer.send(sent(outcome));
+        }
+    }
+}
+
+fn sent(outcome: MessageOutcome) -> Response {
+    match outcome.result {
+        Err(why) => Response::Error(why),
+        Ok(text) => {
+            let mut outcomes = by_kind(&outcome.verdicts);
+            let flows = by_outcome(&outcome.flows);
+            if !flows.is_empty() {
+                outcomes.insert("flows".to_owned(), flows);
+            }
+            if outcome.open > 0 {
+                outcomes.insert("verdicts".to_owned(), BTreeMap::from([("still open".to_owned(), outcome.open)]));
+            }
+            Response::Sent(Sent { text, outcomes })
+        }
+    }
+}
+
+fn by_kind(counts: &VerdictCounts) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut kinds: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (kind, outcome, count) in counts.iter() {
+        kinds.entry(kind.name().to_owned()).or_default().insert(outcome.to_owned(), count);
+    }
+    kinds
+}
+
+fn by_outcome(flows: &Tally) -> BTreeMap<String, u64> {
+    let counts = [
+        ("applied", flows.applied),
+        ("gone", flows.gone),
+        ("replaced", flows.replaced),
+        ("refused", flows.refused),
+        ("over-budget", flows.over_budget),
+        ("protected", flows.protected),
+        ("observed", flows.observed),
+        ("superseded", flows.superseded),
+    ];
+    counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+impl Drive {
+    /// Answers a request, now or when the answer is known.
+    pub(super) fn answer(&mut self, asked: Asked) {
+        let response = match asked.request {
+            Request::Status => Response::Status(Box::new(self.report())),
+            Request::Send(send) => match self.engine.handle_message(clock::now(), &send.plugin, send.text) {
+                Ok(ticket) => {
+                    self.waiting.0.insert(ticket, asked.answer);
+                    return;
+                }
+                Err(error) => Response::Error(error.to_string()),
+            },
+        };
+        let _ = asked.answer.send(response);
+    }
+
+    fn report(&mut self) -> StatusReport {
+        let now = clock::now();
+        let status = self.engine.status(now);
+        let sinks = self.sinks.as_ref().map(crate::sinks::Sinks::counts).unwrap_or_default();
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            configuration: self.configuration.display().to_string(),
+            uptime_ms: milliseconds(now.steady.since(self.started)),
+            table: self.statistics.statistics().ok().map(|table| control::FlowTable {
+                entries: table.entries,
+                maximum: table.maximum,
+                insert_failed: table.insert_failed,
+                dropped: table.dropped,
+                early_dropped: table.early_dropped,
+            }),
+            events: status.events,
+            gaps: status.gaps,
+            sweeps: status.sweeps,
+            sweeps_interrupted: status.sweeps_interrupted,
+            rows: status.rows,
+            records: sinks.written,
+            records_lost: sinks.lost,
+            plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),
+        }
+    }
+
+    fn plugin_report(&self, plugin: &PluginStatus, now: Timestamp) -> control::PluginReport {
+        let left = |until: Timestamp| Some(until.0.saturating_sub(now.0) / 1_000_000);
+        let (state, until_ms) = match (&plugin.state, plugin.breaker) {
+            (PluginState::Backoff { until }, _) => (control::PluginState::Restarting, left(*until)),
+            (PluginState::Starting, _) => (control::PluginState::Restarting, None),
+            (PluginState::Quarantined { until, .. }, _) => (control::PluginState::Quarantined, left(*until)),
+            (PluginState::Failed { .. }, _) => (control::PluginState::Stopped, None),
+            (PluginState::Running, BreakerStatus::Open { until }) => (control::PluginState::BreakerOpen, left(until)),
+            (PluginState::Running, BreakerStatus::Closed) => (control::PluginState::Running, None),
+        };
+        control::PluginReport {
+            name: plugin.name.to_string(),
+            version: self.versions.get(&plugin.id).cloned().unwrap_or_default(),
+            mode: plugin.mode.name().to_owned(),
+            state,
+            until_ms,
+            queue: count(plugin.queue_entries),
+            queue_limit: count(plugin.queue_limit),
+            delivered: plugin.entries,
+            missed: plugin.missed,
+            verdicts: by_kind(&plugin.verdicts),
+            faults: plugin.faults.values().sum(),
+            last_fault: plugin.last_fault.as_ref().map(|(at, fault)| control::Fault {
+                time: Rfc3339(*at).to_string(),
+                kind: fault.name().to_owned(),
+                text: fault.to_string(),
+            }),
+        }
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn milliseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

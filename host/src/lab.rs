@@ -1,0 +1,148 @@
+//! A small world in network namespaces: a gateway with connection tracking, a client and a server, and real traffic between them.
+//!
+//! The demo shows every policy at work on the real kernel without touching the machine's own network: no external program is
+//! run, and all of it ends with the process, however that ends, because namespaces live only as long as somebody is in them.
+//!
+//! ```text
+//!   client ──────────── gateway ──────────── server
+//!   192.0.2.0/24        this process         203.0.113.0/24
+//!   198.51.100.0/24     (forwards, tracks,   2001:db8:5::/48
+//!   2001:db8:c::/48      drops blocked)
+//! ```
+//!
+//! Order of calls: [`isolate`] before the first thread, then [`Lab::build`], then traffic.
+
+mod bound;
+mod firewall;
+mod host;
+mod isolate;
+mod link;
+mod network;
+mod sysctl;
+mod traffic;
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub(crate) use bound::Bound;
+pub(crate) use firewall::{BLOCKED_IPV4, BLOCKED_IPV6, FirewallError, table};
+pub(crate) use host::{Host, HostError};
+pub(crate) use isolate::{IsolateError, Isolated, isolate};
+pub(crate) use network::NetworkError;
+pub(crate) use sysctl::{SysctlError, Written};
+pub(crate) use traffic::{Client, Exchanges, Held, Server, Service, TrafficError, Transfer};
+
+/// What is asked of a lab.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// All traffic ends after it, whatever else happens.
+    pub(crate) lifetime: Duration,
+    /// `nf_conntrack_tcp_loose`: whether packets of a TCP connection that is not in the table bring it back into it. Without it
+    /// they are invalid and dropped, so that a deleted connection ends.
+    pub(crate) tcp_loose: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { lifetime: Duration::from_secs(120), tcp_loose: true }
+    }
+}
+
+/// Why a lab could not be built.
+#[derive(Debug, Error)]
+pub(crate) enum LabError {
+    /// A host could not be made.
+    #[error("cannot make a host of the lab")]
+    Host(#[from] HostError),
+    /// Hosts could not be connected.
+    #[error("cannot connect the lab's hosts")]
+    Network(#[from] NetworkError),
+    /// A setting of the kernel could not be made.
+    #[error("cannot prepare the lab's hosts")]
+    Sysctl(#[from] SysctlError),
+    /// The rule set could not be made.
+    #[error("cannot switch connection tracking on in the lab")]
+    Firewall(#[from] FirewallError),
+}
+
+/// The world; it ends with the value, or with the process.
+pub(crate) struct Lab {
+    client: Client,
+    server: Server,
+    bound: Bound,
+    missing: Vec<&'static str>,
+    user_namespace: bool,
+}
+
+impl Lab {
+    /// Builds it around the namespace of this process, which becomes the gateway.
+    ///
+    /// # Errors
+    /// [`LabError`], with the way out where there is one; nothing is left behind.
+    pub(crate) fn build(isolated: Isolated, plan: Plan) -> Result<Self, LabError> {
+        let client = Host::start("client")?;
+        let server = Host::start("server")?;
+        network::connect(&client, &server)?;
+        firewall::load()?;
+        let missing = tracking(plan)?;
+        let bound = Bound::new(plan.lifetime);
+        Ok(Self {
+            client: Client::new(client, bound.clone()),
+            server: Server::new(server, bound.clone()),
+            bound,
+            missing,
+            user_namespace: isolated.user_namespace(),
+        })
+    }
+
+    /// The host that asks.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The host that answers.
+    pub(crate) const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Settings of connection tracking that this kernel does not have or does not let a user namespace make, by their names:
+    /// without `nf_conntrack_acct` entries have no counters, without `nf_conntrack_timestamp` no times.
+    pub(crate) fn missing(&self) -> &[&'static str] {
+        &self.missing
+    }
+
+    /// Whether it was built without root, in a user namespace.
+    pub(crate) const fn in_user_namespace(&self) -> bool {
+        self.user_namespace
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.bound.end();
+    }
+}
+
+/// Makes the settings of connection tracking; gives the names of those that are not to be had. They appear with the module, so
+/// after the first rule.
+fn tracking(plan: Plan) -> Result<Vec<&'static str>, SysctlError> {
+    let settings = [
+        ("net.netfilter.nf_conntrack_acct", "1"),
+        ("net.netfilter.nf_conntrack_timestamp", "1"),
+        // Not 2: a flow that is older than its listener shall have events too.
+        ("net.netfilter.nf_conntrack_events", "1"),
+        ("net.netfilter.nf_conntrack_tcp_loose", if plan.tcp_loose { "1" } else { "0" }),
+    ];
+    let mut missing = Vec::new();
+    for (name, value) in settings {
+        match sysctl::write(name, value)? {
+            Written::Done => {}
+            Written::NotThere => missing.push(name),
+        }
+    }
+    Ok(missing)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A host of the lab: one thread in a network namespace of its own.
+//!
+//! A socket stays in the namespace of the thread that made it, and a thread in that of the thread that started it. So a host needs
+//! one thread only, which makes sockets and threads for the others, and no thread ever has to change its namespace.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc;
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use thiserror::Error;
+
+/// Why a host cannot be had.
+#[derive(Debug, Error)]
+pub(crate) enum HostError {
+    /// No namespace.
+    #[error("the kernel refused a network namespace for host {host}")]
+    Namespace {
+        /// Which host.
+        host: &'static str,
+        /// Its answer.
+        #[source]
+        errno: Errno,
+    },
+    /// The namespace has no file.
+    #[error("cannot open /proc/thread-self/ns/net of host {host}; is /proc mounted?")]
+    Proc {
+        /// Which host.
+        host: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No thread.
+    #[error("cannot start a thread of host {host}")]
+    Thread {
+        /// Which host.
+        host: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Its thread has ended.
+    #[error("host {host} is gone")]
+    Gone {
+        /// Which host.
+        host: &'static str,
+    },
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread in a network namespace; both end with the value.
+pub(crate) struct Host {
+    name: &'static str,
+    jobs: mpsc::Sender<Job>,
+    namespace: File,
+}
+
+impl Host {
+    /// Makes the namespace.
+    pub(crate) fn start(name: &'static str) -> Result<Self, HostError> {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let (opened, opening) = mpsc::channel();
+        let live = move || {
+            let namespace = unshare(CloneFlags::CLONE_NEWNET)
+                .map_err(|errno| HostError::Namespace { host: name, errno })
+                .and_then(|()| {
+                    File::open("/proc/thread-self/ns/net").map_err(|source| HostError::Proc { host: name, source })
+                });
+            if opened.send(namespace).is_ok() {
+                waiting.into_iter().for_each(|job| job());
+            }
+        };
+        let thread = thread::Builder::new().name(name.to_owned());
+        thread.spawn(live).map_err(|source| HostError::Thread { host: name, source })?;
+        let namespace = opening.recv().map_err(|_| HostError::Gone { host: name })??;
+        Ok(Self { name, jobs, namespace })
+    }
+
+    /// Its name.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its namespace, as others name it to the kernel.
+    pub(crate) fn namespace(&self) -> BorrowedFd<'_> {
+        self.namespace.as_fd()
+    }
+
+    /// Does something short in its namespace, and waits for it.
+    pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HostError> {
+        let gone = HostError::Gone { host: self.name };
+        let (done, doing) = mpsc::channel();
+        // Where nobody waits any more the result is not needed.
+        let job = move || drop(done.send(work()));
+        match self.jobs.send(Box::new(job)) {
+            Ok(()) => doing.recv().map_err(|_| gone),
+            Err(_) => Err(gone),
+        }
+    }
+
+    /// Starts a thread in its namespace.
+    pub(crate) fn spawn(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<thread::JoinHandle<()>, HostError> {
+        self.run(move || thread::Builder::new().name(name.to_owned()).spawn(work))?
+            .map_err(|source| HostError::Thread { host: self.name, source })
+    }
+}

@@ -1,0 +1,140 @@
+//! Real traffic: what the client asks and the server answers.
+//!
+//! Everything here runs on threads of its own and ends by itself: with its count, or with the lab's [`super::Bound`].
+
+mod connect;
+mod exchanges;
+mod held;
+mod ping;
+mod server;
+mod transfer;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::bound::Bound;
+use super::host::{Host, HostError};
+
+pub(crate) use exchanges::Exchanges;
+pub(crate) use held::Held;
+pub(crate) use server::{Server, Service};
+pub(crate) use transfer::Transfer;
+
+/// How long a connection may take to be there, and an answer to come.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Why there is no traffic.
+#[derive(Debug, Error)]
+pub(crate) enum TrafficError {
+    /// The server cannot listen there.
+    #[error("the lab's server cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No connection.
+    #[error("the lab's client cannot connect from {from} to {to}")]
+    Connect {
+        /// The client's address.
+        from: IpAddr,
+        /// The server's.
+        to: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A host is gone.
+    #[error("a host of the lab is gone")]
+    Host(#[from] HostError),
+}
+
+/// The host that asks. Each of its methods takes the client's address to ask from: any of the lab's client networks.
+pub(crate) struct Client {
+    host: Host,
+    bound: Bound,
+}
+
+impl Client {
+    pub(super) const fn new(host: Host, bound: Bound) -> Self {
+        Self { host, bound }
+    }
+
+    /// The host itself.
+    pub(crate) const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Begins to read from a [`Service::Stream`], until the end of the lab or of the value.
+    ///
+    /// # Errors
+    /// [`TrafficError::Connect`] where no connection is made within a second.
+    pub(crate) fn transfer(&self, from: IpAddr, to: SocketAddr) -> Result<Transfer, TrafficError> {
+        Transfer::start(connect::connect(&self.host, from, to)?, &self.host, &self.bound)
+    }
+
+    /// Connects to a [`Service::Echo`] and keeps the connection open.
+    ///
+    /// # Errors
+    /// [`TrafficError::Connect`] where no connection is made within a second.
+    pub(crate) fn hold(&self, from: IpAddr, to: SocketAddr) -> Result<Held, TrafficError> {
+        connect::connect(&self.host, from, to).map(Held::new)
+    }
+
+    /// Makes short connections to a [`Service::Echo`], one after the other: connect, ask, be answered, close.
+    pub(crate) fn connections(
+        &self,
+        from: IpAddr,
+        to: SocketAddr,
+        count: u32,
+        pause: Duration,
+    ) -> Result<Exchanges, TrafficError> {
+        Exchanges::start(&self.host, &self.bound, count, pause, move || Ok(move |_number| connect::ask(from, to)))
+    }
+
+    /// Sends datagrams to a UDP service from one port, each after the answer to the one before.
+    pub(crate) fn datagrams(
+        &self,
+        from: IpAddr,
+        to: SocketAddr,
+        count: u32,
+        pause: Duration,
+    ) -> Result<Exchanges, TrafficError> {
+        Exchanges::start(&self.host, &self.bound, count, pause, move || {
+            let socket = std::net::UdpSocket::bind(SocketAddr::new(from, 0))?;
+            socket.connect(to)?;
+            socket.set_read_timeout(Some(ANSWER_TIME))?;
+            Ok(move |number: u32| {
+                let mut answer = [0; 4];
+                socket.send(&number.to_be_bytes())?;
+                loop {
+                    // A late answer to an earlier one may come first.
+                    let length = socket.recv(&mut answer)?;
+                    if answer.get(..length) == Some(&number.to_be_bytes()) {
+                        return Ok(());
+                    }
+                }
+            })
+        })
+    }
+
+    /// Sends echo requests (ICMP, ICMPv6) with that identifier, each after the answer to the one before.
+    pub(crate) fn ping(
+        &self,
+        from: IpAddr,
+        to: IpAddr,
+        identifier: u16,
+        count: u32,
+        pause: Duration,
+    ) -> Result<Exchanges, TrafficError> {
+        Exchanges::start(&self.host, &self.bound, count, pause, move || {
+            let socket = ping::Echo::open(from, to, identifier, ANSWER_TIME)?;
+            Ok(move |number| socket.ask(number))
+        })
+    }
+}

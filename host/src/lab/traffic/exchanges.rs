@@ -1,0 +1,94 @@
+//! A row of questions, each asked after the answer to the one before, counted while it runs.
+//!
+//! Short connections, datagrams and pings differ only in the question.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::TrafficError;
+use crate::lab::bound::{Bound, Part};
+use crate::lab::host::Host;
+
+/// A running row; it ends with the value.
+pub(crate) struct Exchanges {
+    counts: Arc<Counts>,
+    part: Part,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    asked: AtomicU32,
+    answered: AtomicU32,
+    finished: AtomicBool,
+}
+
+impl Exchanges {
+    /// Asks on a thread of the host. `open` makes the means there, and what it gives asks one question of that number, waiting a
+    /// bounded time for its answer.
+    pub(super) fn start<A>(
+        host: &Host,
+        bound: &Bound,
+        count: u32,
+        pause: Duration,
+        open: impl FnOnce() -> io::Result<A> + Send + 'static,
+    ) -> Result<Self, TrafficError>
+    where
+        A: Fn(u32) -> io::Result<()>,
+    {
+        let counts = Arc::<Counts>::default();
+        let part = bound.part();
+        let (told, until) = (Arc::clone(&counts), part.clone());
+        let thread = host.spawn("exchanges", move || {
+            let ask = open();
+            for number in 0..count {
+                if until.is_over() {
+                    break;
+                }
+                told.asked.fetch_add(1, Ordering::Relaxed);
+                // Whatever the reason is, a question without an answer is what is to be seen.
+                if ask.as_ref().is_ok_and(|ask| ask(number).is_ok()) {
+                    told.answered.fetch_add(1, Ordering::Relaxed);
+                }
+                until.sleep(pause);
+            }
+            told.finished.store(true, Ordering::Release);
+        })?;
+        Ok(Self { counts, part, thread: Some(thread) })
+    }
+
+    /// Questions asked so far.
+    pub(crate) fn asked(&self) -> u32 {
+        self.counts.asked.load(Ordering::Relaxed)
+    }
+
+    /// Answers got so far.
+    pub(crate) fn answered(&self) -> u32 {
+        self.counts.answered.load(Ordering::Relaxed)
+    }
+
+    /// Whether all was asked, or the lab ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.counts.finished.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is finished, at most that long; says whether it is.
+    pub(crate) fn wait(&self, time: Duration) -> bool {
+        let since = Instant::now();
+        while !self.is_finished() && since.elapsed() < time {
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.is_finished()
+    }
+}
+
+impl Drop for Exchanges {
+    fn drop(&mut self) {
+        self.part.end();
+        // At most one answer's time; a panic of the thread was printed by itself.
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}

@@ -1,0 +1,107 @@
+//! A long transfer that tells how far it is.
+//!
+//! A deleted entry need not end a connection and a dropped packet gives no error, so "stalled" is seen only by what comes in:
+//! bytes so far, and the time since the last.
+
+use std::io::{ErrorKind, Read};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::TrafficError;
+use crate::lab::bound::{Bound, LOOK, Part};
+use crate::lab::host::Host;
+
+/// A running transfer; it ends with the value.
+pub(crate) struct Transfer {
+    progress: Arc<Progress>,
+    local: SocketAddr,
+    stream: TcpStream,
+    part: Part,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Progress {
+    since: Instant,
+    received: AtomicU64,
+    /// Microseconds from `since` to the last byte.
+    last: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Progress {
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Transfer {
+    pub(super) fn start(stream: TcpStream, host: &Host, bound: &Bound) -> Result<Self, TrafficError> {
+        let opened = |stream: &TcpStream| {
+            stream.set_read_timeout(Some(LOOK))?;
+            Ok((stream.local_addr()?, stream.peer_addr()?, stream.try_clone()?))
+        };
+        let (local, _, mut reading) = opened(&stream).map_err(|source| {
+            let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+            let to = stream.peer_addr().unwrap_or(unknown);
+            TrafficError::Connect { from: stream.local_addr().unwrap_or(unknown).ip(), to, source }
+        })?;
+        let progress = Arc::new(Progress {
+            since: Instant::now(),
+            received: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let part = bound.part();
+        let (told, until) = (Arc::clone(&progress), part.clone());
+        let thread = host.spawn("transfer", move || {
+            let mut bytes = vec![0; 64 * 1024];
+            while !until.is_over() {
+                match reading.read(&mut bytes) {
+                    Ok(0) => break,
+                    Ok(length) => {
+                        told.received.fetch_add(length as u64, Ordering::Relaxed);
+                        told.last.store(told.now(), Ordering::Relaxed);
+                    }
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                    Err(_) => break,
+                }
+            }
+            told.ended.store(true, Ordering::Relaxed);
+        })?;
+        Ok(Self { progress, local, stream, part, thread: Some(thread) })
+    }
+
+    /// Bytes so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.progress.received.load(Ordering::Relaxed)
+    }
+
+    /// Time since the last byte, or since the begin.
+    pub(crate) fn idle_for(&self) -> Duration {
+        let last = self.progress.last.load(Ordering::Relaxed);
+        Duration::from_micros(self.progress.now().saturating_sub(last))
+    }
+
+    /// Whether the connection was ended: by the server, by a reset, or with the lab.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.progress.ended.load(Ordering::Relaxed)
+    }
+
+    /// Its own address and port.
+    pub(crate) const fn local(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.part.end();
+        // It may be closed already.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        // A panic of the thread was printed by itself.
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}

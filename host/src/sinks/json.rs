@@ -1,0 +1,432 @@
+//! The one place that turns a record into its JSON line.
+//!
+//! Names are stable: a name is never given another meaning, readers skip names that they do not know. A key whose value
+//! is not known or does not apply is left out, never null. Every line has
+//!
+//! | key | value |
+//! |---|---|
+//! | `time` | RFC 3339 in UTC with nanoseconds, always 30 characters |
+//! | `record` | `verdict`, `fault` or `notice` |
+//!
+//! A **verdict** has `plugin`, `mode` (`observe`, `enforce`), `action` (delete, mark, labels, timeout, alert, log, block,
+//! unblock, protect, sweep), `outcome` (applied, gone, replaced, refused, over-budget, not-granted, protected, observed,
+//! superseded), `code`, `reason`, `took_us` (microseconds from the verdict to its outcome), and where they apply: `flow`
+//! (`id`, `zone`, `protocol` as a name or else its number, both as a string, `src`, `dst`, then `src_port` and
+//! `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or `src_key` and `dst_key`), `selection` (the `filter`, in the
+//! words of the configuration, and the `limit`), `tally` (flows by outcome), `refusal` and `errno`. The action's own
+//! value stands under its name: `mark` (`value`, `mask`), `labels` (`set`, `clear`: bit numbers), `timeout_seconds`,
+//! `alert` (`severity` 0 to 7, `title`, `key`, `fields`), `fields` of a log, `block` and `unblock` (`set`, `network`,
+//! `seconds`), `protect_seconds`. In `fields` a name that was given twice has a list.
+//!
+//! A **fault** has `plugin`, `fault` (trap, panic, out-of-time, stuck, out-of-memory, too-much, exited, configuration),
+//! `text`, `entries` (of the void call), `restart_ms` and `quarantined`.
+//!
+//! A **notice** has `notice` (gap, swept, restarted, breaker-opened, breaker-closed, missed, set-changed, reloaded,
+//! reload-failed, started, stopping, records-lost) and where they apply `plugin`, `set`, `rows`, `complete`, `took_us`,
+//! `seconds`, `entries`, `text`, `lost`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ctwarden_model::{
+    Action, Family, FaultRecord, Fields, Filter, FlowKey, LabelChange, Layer4, Masked, Notice, Outcome, PortRange,
+    PrefixSet, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple, VerdictRecord,
+};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use super::rfc3339::Rfc3339;
+
+/// A list of networks longer than this is cut in the record; how many were left out is told.
+const NETWORKS_MAX: usize = 32;
+
+/// The record as one line, without the line's end.
+///
+/// # Errors
+/// None in practice: every key is a string and every value is finite.
+pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
+    serde_json::to_string(&RecordJson(record))
+}
+
+/// The line that stands where records are missing, so that nobody takes a gap for silence.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn lost_line(at: Timestamp, lost: u64) -> serde_json::Result<String> {
+    serde_json::to_string(&LostJson { at, lost })
+}
+
+struct RecordJson<'a>(&'a Record);
+
+impl Serialize for RecordJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            Record::Verdict(record) => verdict(&mut map, record)?,
+            Record::Fault(record) => fault(&mut map, record)?,
+            Record::Notice(at, record) => notice(&mut map, *at, record)?,
+        }
+        map.end()
+    }
+}
+
+struct LostJson {
+    at: Timestamp,
+    lost: u64,
+}
+
+impl Serialize for LostJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        begin(&mut map, self.at, "notice")?;
+        map.serialize_entry("notice", "records-lost")?;
+        map.serialize_entry("lost", &self.lost)?;
+        map.end()
+    }
+}
+
+fn begin<M: SerializeMap>(map: &mut M, at: Timestamp, record: &str) -> Result<(), M::Error> {
+    map.serialize_entry("time", &format_args!("{}", Rfc3339(at)))?;
+    map.serialize_entry("record", record)
+}
+
+fn verdict<M: SerializeMap>(map: &mut M, record: &VerdictRecord) -> Result<(), M::Error> {
+    begin(map, record.at, "verdict")?;
+    map.serialize_entry("plugin", record.plugin.as_str())?;
+    map.serialize_entry("mode", record.mode.name())?;
+    map.serialize_entry("action", record.verdict.action.kind().name())?;
+    map.serialize_entry("outcome", record.outcome.name())?;
+    if let Outcome::Refused(refusal) = record.outcome {
+        map.serialize_entry("refusal", &format_args!("{refusal}"))?;
+        if let Refusal::Kernel(errno) = refusal {
+            map.serialize_entry("errno", &errno)?;
+        }
+    }
+    map.serialize_entry("code", &record.verdict.code)?;
+    map.serialize_entry("reason", &record.verdict.reason)?;
+    if let Some(flow) = &record.flow {
+        map.serialize_entry("flow", &FlowJson(flow))?;
+    }
+    if let Target::Matching(selection) = &record.verdict.target {
+        map.serialize_entry("selection", &SelectionJson(selection))?;
+    }
+    action(map, &record.verdict.action)?;
+    if let Some(tally) = &record.tally {
+        map.serialize_entry("tally", &TallyJson(tally))?;
+    }
+    map.serialize_entry("took_us", &micros(record.took))
+}
+
+fn action<M: SerializeMap>(map: &mut M, action: &Action) -> Result<(), M::Error> {
+    match action {
+        // What was wrong with it is the refusal.
+        Action::Delete | Action::Sweep | Action::Malformed(..) => Ok(()),
+        Action::Mark(mark) => map.serialize_entry("mark", &MaskedJson(*mark)),
+        Action::Labels(change) => map.serialize_entry("labels", &LabelsJson(*change)),
+        Action::Timeout(seconds) => map.serialize_entry("timeout_seconds", seconds),
+        Action::Alert(alert) => {
+            let alert = AlertJson {
+                severity: alert.severity,
+                title: &alert.title,
+                key: &alert.key,
+                fields: FieldsJson(&alert.fields),
+            };
+            map.serialize_entry("alert", &alert)
+        }
+        Action::Log(fields) => map.serialize_entry("fields", &FieldsJson(fields)),
+        Action::Block(block) => {
+            let block = BlockJson { set: &block.set.0, network: block.network.to_string(), seconds: block.seconds };
+            map.serialize_entry("block", &block)
+        }
+        Action::Unblock(unblock) => {
+            let unblock = BlockJson { set: &unblock.set.0, network: unblock.network.to_string(), seconds: None };
+            map.serialize_entry("unblock", &unblock)
+        }
+        Action::Protect(seconds) => map.serialize_entry("protect_seconds", seconds),
+    }
+}
+
+fn fault<M: SerializeMap>(map: &mut M, record: &FaultRecord) -> Result<(), M::Error> {
+    begin(map, record.at, "fault")?;
+    map.serialize_entry("plugin", record.plugin.as_str())?;
+    map.serialize_entry("fault", record.fault.name())?;
+    map.serialize_entry("text", &format_args!("{}", record.fault))?;
+    map.serialize_entry("entries", &record.entries)?;
+    map.serialize_entry("restart_ms", &u64::try_from(record.restart_in.as_millis()).unwrap_or(u64::MAX))?;
+    map.serialize_entry("quarantined", &record.quarantined)
+}
+
+fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Result<(), M::Error> {
+    begin(map, at, "notice")?;
+    map.serialize_entry("notice", notice_name(notice))?;
+    match notice {
+        Notice::Gap | Notice::Reloaded | Notice::Started | Notice::Stopping => Ok(()),
+        Notice::Swept { rows, complete, took } => {
+            map.serialize_entry("rows", rows)?;
+            map.serialize_entry("complete", complete)?;
+            map.serialize_entry("took_us", &micros(*took))
+        }
+        Notice::Restarted(plugin) | Notice::BreakerClosed(plugin) => map.serialize_entry("plugin", plugin.as_str()),
+        Notice::BreakerOpened(plugin, rest) => {
+            map.serialize_entry("plugin", plugin.as_str())?;
+            map.serialize_entry("seconds", &rest.as_secs())
+        }
+        Notice::Missed(plugin, entries) => {
+            map.serialize_entry("plugin", plugin.as_str())?;
+            map.serialize_entry("entries", entries)
+        }
+        Notice::SetChanged(set) => map.serialize_entry("set", &set.0),
+        Notice::ReloadFailed(text) => map.serialize_entry("text", text),
+    }
+}
+
+/// Name of a notice.
+pub(super) const fn notice_name(notice: &Notice) -> &'static str {
+    match notice {
+        Notice::Gap => "gap",
+        Notice::Swept { .. } => "swept",
+        Notice::Restarted(_) => "restarted",
+        Notice::BreakerOpened(..) => "breaker-opened",
+        Notice::BreakerClosed(_) => "breaker-closed",
+        Notice::Missed(..) => "missed",
+        Notice::SetChanged(_) => "set-changed",
+        Notice::Reloaded => "reloaded",
+        Notice::ReloadFailed(_) => "reload-failed",
+        Notice::Started => "started",
+        Notice::Stopping => "stopping",
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+struct FlowJson<'a>(&'a FlowKey);
+
+impl Serialize for FlowJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.0.id.0)?;
+        map.serialize_entry("zone", &self.0.zone.0)?;
+        tuple(&mut map, &self.0.original)?;
+        map.end()
+    }
+}
+
+fn tuple<M: SerializeMap>(map: &mut M, tuple: &Tuple) -> Result<(), M::Error> {
+    map.serialize_entry("protocol", &format_args!("{}", tuple.protocol))?;
+    address(map, "src", tuple.src)?;
+    address(map, "dst", tuple.dst)?;
+    match tuple.layer4 {
+        Layer4::None => Ok(()),
+        Layer4::Ports { src, dst } => {
+            map.serialize_entry("src_port", &src)?;
+            map.serialize_entry("dst_port", &dst)
+        }
+        Layer4::Icmp { id, kind, code } => {
+            map.serialize_entry("icmp_type", &kind)?;
+            map.serialize_entry("icmp_code", &code)?;
+            map.serialize_entry("icmp_id", &id)
+        }
+        Layer4::Keys { src, dst } => {
+            map.serialize_entry("src_key", &src)?;
+            map.serialize_entry("dst_key", &dst)
+        }
+    }
+}
+
+fn address<M: SerializeMap>(map: &mut M, name: &str, address: IpAddr) -> Result<(), M::Error> {
+    map.serialize_entry(name, &format_args!("{address}"))
+}
+
+struct MaskedJson(Masked);
+
+impl Serialize for MaskedJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("value", &self.0.value())?;
+        map.serialize_entry("mask", &self.0.mask())?;
+        map.end()
+    }
+}
+
+struct LabelsJson(LabelChange);
+
+impl Serialize for LabelsJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("set", &bits(self.0.set))?;
+        map.serialize_entry("clear", &bits(self.0.clear))?;
+        map.end()
+    }
+}
+
+fn bits(mask: u128) -> Vec<u8> {
+    (0..128).filter(|bit| mask >> bit & 1 == 1).collect()
+}
+
+#[derive(serde::Serialize)]
+struct AlertJson<'a> {
+    severity: u8,
+    title: &'a str,
+    key: &'a str,
+    fields: FieldsJson<'a>,
+}
+
+#[derive(serde::Serialize)]
+struct BlockJson<'a> {
+    set: &'a str,
+    network: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<u32>,
+}
+
+/// An object in the order of first mention; a name that was given again has a list, so that no value is lost.
+struct FieldsJson<'a>(&'a Fields);
+
+impl Serialize for FieldsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if self.0.iter().take(index).any(|(earlier, _)| earlier == name) {
+                continue;
+            }
+            let again: Vec<&str> = self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+            if again.len() == 1 {
+                map.serialize_entry(name, value)?;
+            } else {
+                map.serialize_entry(name, &again)?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct TallyJson<'a>(&'a Tally);
+
+impl Serialize for TallyJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Tally { matched, applied, gone, replaced, refused, over_budget, protected, observed, superseded } = *self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("matched", &matched)?;
+        for (name, flows) in [
+            ("applied", applied),
+            ("gone", gone),
+            ("replaced", replaced),
+            ("refused", refused),
+            ("over-budget", over_budget),
+            ("protected", protected),
+            ("observed", observed),
+            ("superseded", superseded),
+        ] {
+            if flows != 0 {
+                map.serialize_entry(name, &flows)?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct SelectionJson<'a>(&'a Selection);
+
+impl Serialize for SelectionJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("filter", &FilterJson(&self.0.filter))?;
+        if let Some(limit) = self.0.limit {
+            map.serialize_entry("limit", &limit)?;
+        }
+        map.end()
+    }
+}
+
+struct FilterJson<'a>(&'a Filter);
+
+impl Serialize for FilterJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Filter {
+            family,
+            protocols,
+            zones,
+            original_src,
+            original_dst,
+            reply_src,
+            reply_dst,
+            either,
+            src_ports,
+            dst_ports,
+            states,
+            mark,
+            status,
+            timeout,
+            labels,
+        } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(family) = family {
+            let name = match family {
+                Family::Ipv4 => "ipv4",
+                Family::Ipv6 => "ipv6",
+            };
+            map.serialize_entry("family", name)?;
+        }
+        if !protocols.is_empty() {
+            map.serialize_entry("protocols", &protocols.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        }
+        if !zones.is_empty() {
+            map.serialize_entry("zones", &zones.iter().map(|zone| zone.0).collect::<Vec<_>>())?;
+        }
+        for (name, networks) in [
+            ("original_src", original_src),
+            ("original_dst", original_dst),
+            ("reply_src", reply_src),
+            ("reply_dst", reply_dst),
+            ("either", either),
+        ] {
+            if !networks.is_empty() {
+                map.serialize_entry(name, &NetworksJson(networks))?;
+            }
+        }
+        for (name, ranges) in [("src_ports", src_ports), ("dst_ports", dst_ports)] {
+            if !ranges.is_empty() {
+                map.serialize_entry(name, &ranges.iter().map(port_range).collect::<Vec<_>>())?;
+            }
+        }
+        if !states.is_empty() {
+            map.serialize_entry("states", states)?;
+        }
+        for (name, masked) in [("mark", mark), ("status", status)] {
+            if let Some(masked) = masked {
+                map.serialize_entry(name, &MaskedJson(*masked))?;
+            }
+        }
+        if let Some(range) = timeout {
+            map.serialize_entry("timeout_seconds", &format_args!("{}-{}", range.first, range.last))?;
+        }
+        if *labels != 0 {
+            map.serialize_entry("labels", &bits(*labels))?;
+        }
+        map.end()
+    }
+}
+
+fn port_range(range: &PortRange) -> String {
+    if range.first == range.last { range.first.to_string() } else { format!("{}-{}", range.first, range.last) }
+}
+
+struct NetworksJson<'a>(&'a PrefixSet);
+
+impl Serialize for NetworksJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for (network, ()) in self.0.iter().take(NETWORKS_MAX) {
+            list.serialize_element(&format_args!("{network}"))?;
+        }
+        let more = self.0.len().saturating_sub(NETWORKS_MAX);
+        if more > 0 {
+            list.serialize_element(&format_args!("and {more} more"))?;
+        }
+        list.end()
+    }
+}
+
+#[cfg(test)]
+mod tests;

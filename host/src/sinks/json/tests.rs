@@ -1,0 +1,225 @@
+//! The golden lines: a change here is a change of what others read.
+
+use ctwarden_model::{
+    Alert, Block, Fault, FlowId, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName, Unblock, Verdict, Zone,
+};
+
+use super::*;
+
+const AT: Timestamp = Timestamp(1_790_000_000_000_000_042);
+
+fn key(layer4: Layer4, protocol: Protocol, src: &str, dst: &str) -> FlowKey {
+    let original = Tuple { src: src.parse().unwrap(), dst: dst.parse().unwrap(), protocol, layer4 };
+    FlowKey { id: FlowId(305_419_896), zone: Zone(3), original }
+}
+
+fn tcp() -> FlowKey {
+    key(Layer4::Ports { src: 40000, dst: 443 }, Protocol::TCP, "192.0.2.1", "198.51.100.2")
+}
+
+fn record(action: Action, flow: Option<FlowKey>, outcome: Outcome) -> VerdictRecord {
+    let target = flow.map_or(Target::None, Target::Key);
+    VerdictRecord {
+        at: AT,
+        plugin: PluginName::new("ban-follower").unwrap(),
+        mode: Mode::Enforce,
+        verdict: Verdict { target, action, code: "banned".into(), reason: "on the \"list\"\n".into() },
+        flow,
+        outcome,
+        tally: None,
+        took: Duration::from_nanos(1_234_567),
+    }
+}
+
+#[track_caller]
+fn assert_verdict(record: VerdictRecord, middle: &str) {
+    let begin =
+        r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"verdict","plugin":"ban-follower","mode":"enforce","#;
+    let line = line(&Record::Verdict(Box::new(record))).unwrap();
+    assert_eq!(line, format!("{begin}{middle},\"took_us\":1234}}"));
+}
+
+const TCP: &str = r#""flow":{"id":305419896,"zone":3,"protocol":"tcp","src":"192.0.2.1","dst":"198.51.100.2","src_port":40000,"dst_port":443}"#;
+const WHY: &str = r#""code":"banned","reason":"on the \"list\"\n""#;
+
+#[test]
+fn each_action_has_its_line() {
+    let network: Prefix = "2001:db8::/32".parse().unwrap();
+    let applied = Outcome::Applied;
+    assert_verdict(
+        record(Action::Delete, Some(tcp()), applied),
+        &format!(r#""action":"delete","outcome":"applied",{WHY},{TCP}"#),
+    );
+    assert_verdict(
+        record(Action::Mark(Masked::new(0x10, 0xff).unwrap()), Some(tcp()), applied),
+        &format!(r#""action":"mark","outcome":"applied",{WHY},{TCP},"mark":{{"value":16,"mask":255}}"#),
+    );
+    assert_verdict(
+        record(Action::Labels(LabelChange { set: 1 << 127 | 1, clear: 2 }), Some(tcp()), applied),
+        &format!(r#""action":"labels","outcome":"applied",{WHY},{TCP},"labels":{{"set":[0,127],"clear":[1]}}"#),
+    );
+    assert_verdict(
+        record(Action::Timeout(30), Some(tcp()), applied),
+        &format!(r#""action":"timeout","outcome":"applied",{WHY},{TCP},"timeout_seconds":30"#),
+    );
+    let fields: Fields = [("a", "1"), ("b", "2"), ("a", "3")].map(|(n, v)| (n.into(), v.into())).to_vec();
+    let alert = Alert { severity: 4, title: "t".into(), key: "k".into(), fields: fields.clone() };
+    assert_verdict(
+        record(Action::Alert(alert), None, Outcome::Observed),
+        &format!(
+            r#""action":"alert","outcome":"observed",{WHY},"alert":{{"severity":4,"title":"t","key":"k","fields":{{"a":["1","3"],"b":"2"}}}}"#
+        ),
+    );
+    assert_verdict(
+        record(Action::Log(fields), None, applied),
+        &format!(r#""action":"log","outcome":"applied",{WHY},"fields":{{"a":["1","3"],"b":"2"}}"#),
+    );
+    let set = SetName("banned".into());
+    assert_verdict(
+        record(Action::Block(Block { set: set.clone(), network, seconds: Some(60) }), None, applied),
+        &format!(
+            r#""action":"block","outcome":"applied",{WHY},"block":{{"set":"banned","network":"2001:db8::/32","seconds":60}}"#
+        ),
+    );
+    assert_verdict(
+        record(Action::Unblock(Unblock { set, network }), None, applied),
+        &format!(
+            r#""action":"unblock","outcome":"applied",{WHY},"unblock":{{"set":"banned","network":"2001:db8::/32"}}"#
+        ),
+    );
+    assert_verdict(
+        record(Action::Protect(9), Some(tcp()), applied),
+        &format!(r#""action":"protect","outcome":"applied",{WHY},{TCP},"protect_seconds":9"#),
+    );
+    assert_verdict(record(Action::Sweep, None, applied), &format!(r#""action":"sweep","outcome":"applied",{WHY}"#));
+}
+
+#[test]
+fn each_outcome_has_its_name_and_a_refusal_its_reason() {
+    let plain = [
+        Outcome::Applied,
+        Outcome::Gone,
+        Outcome::Replaced,
+        Outcome::OverBudget,
+        Outcome::NotGranted,
+        Outcome::Protected,
+        Outcome::Observed,
+        Outcome::Superseded,
+    ];
+    for outcome in plain {
+        assert_verdict(
+            record(Action::Delete, Some(tcp()), outcome),
+            &format!(r#""action":"delete","outcome":"{}",{WHY},{TCP}"#, outcome.name()),
+        );
+    }
+    assert_verdict(
+        record(Action::Delete, Some(tcp()), Outcome::Refused(Refusal::Kernel(16))),
+        &format!(
+            r#""action":"delete","outcome":"refused","refusal":"the kernel answered with error number 16","errno":16,{WHY},{TCP}"#
+        ),
+    );
+    assert_verdict(
+        record(Action::Delete, None, Outcome::Refused(Refusal::WrongTarget)),
+        &format!(r#""action":"delete","outcome":"refused","refusal":"this action does not go with this target",{WHY}"#),
+    );
+}
+
+#[test]
+fn each_layer_4_has_its_own_names() {
+    for (flow, expected) in [
+        (
+            key(Layer4::Icmp { id: 7, kind: 128, code: 0 }, Protocol::ICMPV6, "::1", "2001:db8::1"),
+            r#""protocol":"icmpv6","src":"::1","dst":"2001:db8::1","icmp_type":128,"icmp_code":0,"icmp_id":7}"#,
+        ),
+        (
+            key(Layer4::Keys { src: 1, dst: 2 }, Protocol::GRE, "10.0.0.1", "10.0.0.2"),
+            r#""protocol":"gre","src":"10.0.0.1","dst":"10.0.0.2","src_key":1,"dst_key":2}"#,
+        ),
+        (
+            key(Layer4::None, Protocol(99), "10.0.0.1", "10.0.0.2"),
+            r#""protocol":"99","src":"10.0.0.1","dst":"10.0.0.2"}"#,
+        ),
+    ] {
+        assert_verdict(
+            record(Action::Delete, Some(flow), Outcome::Gone),
+            &format!(r#""action":"delete","outcome":"gone",{WHY},"flow":{{"id":305419896,"zone":3,{expected}"#),
+        );
+    }
+}
+
+#[test]
+fn a_selection_tells_its_filter_and_its_tally() {
+    let filter = Filter {
+        family: Some(Family::Ipv4),
+        protocols: vec![Protocol::TCP, Protocol(99)],
+        zones: vec![Zone(1)],
+        either: (0..40u8).map(|n| Prefix::host([10, 0, 0, n].into())).collect(),
+        dst_ports: vec![PortRange { first: 80, last: 80 }, PortRange { first: 8000, last: 8100 }],
+        states: vec![3],
+        mark: Some(Masked::new(1, 15).unwrap()),
+        status: Some(Masked::new(4, 4).unwrap()),
+        timeout: Some(SecondsRange { first: 0, last: 30 }),
+        labels: 0b101,
+        ..Filter::default()
+    };
+    let mut record = record(Action::Delete, None, Outcome::Applied);
+    record.verdict.target = Target::Matching(Box::new(Selection { filter, limit: Some(100) }));
+    record.tally = Some(Tally { matched: 5, applied: 3, gone: 2, ..Tally::default() });
+    let networks: Vec<_> = (0..32).map(|n| format!("\"10.0.0.{n}\"")).collect();
+    assert_verdict(
+        record,
+        &format!(
+            r#""action":"delete","outcome":"applied",{WHY},"selection":{{"filter":{{"family":"ipv4","protocols":["tcp","99"],"zones":[1],"either":[{},"and 8 more"],"dst_ports":["80","8000-8100"],"states":[3],"mark":{{"value":1,"mask":15}},"status":{{"value":4,"mask":4}},"timeout_seconds":"0-30","labels":[0,2]}},"limit":100}},"tally":{{"matched":5,"applied":3,"gone":2}}"#,
+            networks.join(",")
+        ),
+    );
+}
+
+#[test]
+fn a_fault_has_its_line() {
+    let record = FaultRecord {
+        at: AT,
+        plugin: PluginName::new("x").unwrap(),
+        fault: Fault::OutOfTime { limit: Duration::from_millis(100) },
+        entries: 64,
+        restart_in: Duration::from_millis(1500),
+        quarantined: false,
+    };
+    assert_eq!(
+        line(&Record::Fault(record)).unwrap(),
+        r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"fault","plugin":"x","fault":"out-of-time","text":"used more than 100ms of processor time in one call","entries":64,"restart_ms":1500,"quarantined":false}"#
+    );
+}
+
+#[test]
+fn each_notice_has_its_line() {
+    let plugin = PluginName::new("x").unwrap();
+    for (notice, expected) in [
+        (Notice::Gap, r#""notice":"gap""#),
+        (
+            Notice::Swept { rows: 9, complete: true, took: Duration::from_millis(2) },
+            r#""notice":"swept","rows":9,"complete":true,"took_us":2000"#,
+        ),
+        (Notice::Restarted(plugin.clone()), r#""notice":"restarted","plugin":"x""#),
+        (
+            Notice::BreakerOpened(plugin.clone(), Duration::from_secs(60)),
+            r#""notice":"breaker-opened","plugin":"x","seconds":60"#,
+        ),
+        (Notice::BreakerClosed(plugin.clone()), r#""notice":"breaker-closed","plugin":"x""#),
+        (Notice::Missed(plugin, 12), r#""notice":"missed","plugin":"x","entries":12"#),
+        (Notice::SetChanged(SetName("s".into())), r#""notice":"set-changed","set":"s""#),
+        (Notice::Reloaded, r#""notice":"reloaded""#),
+        (Notice::ReloadFailed("why".into()), r#""notice":"reload-failed","text":"why""#),
+        (Notice::Started, r#""notice":"started""#),
+        (Notice::Stopping, r#""notice":"stopping""#),
+    ] {
+        assert_eq!(
+            line(&Record::Notice(AT, notice)).unwrap(),
+            format!(r#"{{"time":"2026-09-21T14:13:20.000000042Z","record":"notice",{expected}}}"#)
+        );
+    }
+    assert_eq!(
+        lost_line(AT, 5).unwrap(),
+        r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"notice","notice":"records-lost","lost":5}"#
+    );
+}

@@ -1,0 +1,37 @@
+//! Records on standard output, one JSON line each.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use ctwarden_model::Record;
+
+use super::lines::Lines;
+use super::sink::{Lost, Sink};
+
+/// Standard output, without the line buffer of the standard library: that one keeps what it could not write.
+pub(super) struct StdoutSink(Lines<File>);
+
+impl StdoutSink {
+    pub(super) fn open() -> io::Result<Self> {
+        Ok(Self(Lines::new(File::from(io::stdout().as_fd().try_clone_to_owned()?))))
+    }
+}
+
+impl Sink for StdoutSink {
+    fn put(&mut self, _: &Record, line: &str) -> Result<(), Lost> {
+        self.0.put(line)
+    }
+
+    fn put_lost(&mut self, _: u64, line: &str) -> Result<(), Lost> {
+        self.0.put(line)
+    }
+
+    fn flush(&mut self) -> Result<(), Lost> {
+        self.0.flush()
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

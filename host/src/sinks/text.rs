@@ -1,0 +1,104 @@
+//! A record as one line for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use ctwarden_model::{Action, Layer4, Notice, Outcome, Record, Target, Tuple, VerdictRecord};
+
+/// Writes the record in words.
+pub(crate) struct InWords<'a>(pub &'a Record);
+
+impl Display for InWords<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Record::Verdict(record) => verdict(f, record),
+            Record::Fault(record) => {
+                write!(f, "{}: {}; ", record.plugin, record.fault)?;
+                let state = if record.quarantined { "quarantined for" } else { "restarted in" };
+                write!(f, "{state} {:?}", record.restart_in)
+            }
+            Record::Notice(_, notice) => self::notice(f, notice),
+        }
+    }
+}
+
+fn verdict(f: &mut Formatter<'_>, record: &VerdictRecord) -> fmt::Result {
+    write!(f, "{}: ", record.plugin)?;
+    match &record.verdict.action {
+        Action::Delete => f.write_str("delete")?,
+        Action::Mark(mark) => write!(f, "mark {mark}")?,
+        Action::Labels(change) => write!(f, "labels +{:#x} -{:#x}", change.set, change.clear)?,
+        Action::Timeout(seconds) => write!(f, "timeout {seconds} s")?,
+        Action::Alert(alert) => write!(f, "alert \"{}\"", alert.title)?,
+        Action::Log(_) => f.write_str("log")?,
+        Action::Block(block) => match block.seconds {
+            Some(seconds) => write!(f, "block {} in {} for {seconds} s", block.network, block.set)?,
+            None => write!(f, "block {} in {}", block.network, block.set)?,
+        },
+        Action::Unblock(unblock) => write!(f, "unblock {} in {}", unblock.network, unblock.set)?,
+        Action::Protect(seconds) => write!(f, "protect for {seconds} s")?,
+        Action::Sweep => f.write_str("sweep")?,
+        Action::Malformed(kind, _) => write!(f, "{kind}")?,
+    }
+    match (&record.flow, &record.verdict.target) {
+        (Some(flow), _) => write!(f, " {}", TupleInWords(&flow.original))?,
+        (None, Target::Matching(_)) => f.write_str(" matching flows")?,
+        (None, Target::Entry(_) | Target::Key(_) | Target::None) => {}
+    }
+    write!(f, ": {}", record.outcome)?;
+    if let Outcome::Refused(refusal) = record.outcome {
+        write!(f, " ({refusal})")?;
+    }
+    if let Some(tally) = record.tally {
+        write!(f, " ({} of {} flows)", tally.applied, tally.matched)?;
+    }
+    if !record.verdict.code.is_empty() {
+        write!(f, " [{}]", record.verdict.code)?;
+    }
+    if !record.verdict.reason.is_empty() {
+        write!(f, " {}", record.verdict.reason)?;
+    }
+    Ok(())
+}
+
+fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
+    match notice {
+        Notice::Gap => f.write_str("the kernel dropped events; a sweep follows"),
+        Notice::Swept { rows, complete: true, took } => write!(f, "swept the table: {rows} rows in {took:?}"),
+        Notice::Swept { rows, complete: false, took } => {
+            write!(f, "sweep was interrupted after {rows} rows and {took:?}")
+        }
+        Notice::Restarted(plugin) => write!(f, "{plugin}: runs again"),
+        Notice::BreakerOpened(plugin, rest) => {
+            write!(f, "{plugin}: spent its budget again and again and only observes for {rest:?}")
+        }
+        Notice::BreakerClosed(plugin) => write!(f, "{plugin}: may act again"),
+        Notice::Missed(plugin, entries) => write!(f, "{plugin}: its queue was full, {entries} entries were dropped"),
+        Notice::SetChanged(set) => write!(f, "set {set} has changed"),
+        Notice::Reloaded => f.write_str("the configuration was reloaded"),
+        Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one goes on: {why}"),
+        Notice::Started => f.write_str("started"),
+        Notice::Stopping => f.write_str("stopping"),
+    }
+}
+
+/// Writes "tcp 192.0.2.1:4711 > 198.51.100.1:443".
+pub(crate) struct TupleInWords<'a>(pub &'a Tuple);
+
+impl Display for TupleInWords<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Tuple { src, dst, protocol, layer4 } = self.0;
+        match layer4 {
+            Layer4::None => write!(f, "{protocol} {src} > {dst}"),
+            Layer4::Ports { src: src_port, dst: dst_port } => {
+                let src = std::net::SocketAddr::new(*src, *src_port);
+                write!(f, "{protocol} {src} > {}", std::net::SocketAddr::new(*dst, *dst_port))
+            }
+            Layer4::Icmp { id, kind, code } => {
+                write!(f, "{protocol} {src} > {dst} type {kind} code {code} id {id}")
+            }
+            Layer4::Keys { src: src_key, dst: dst_key } => {
+                write!(f, "{protocol} {src} > {dst} keys {src_key:#x} {dst_key:#x}")
+            }
+        }
+    }
+}

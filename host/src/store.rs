@@ -1,0 +1,407 @@
+//! What plugins keep over faults, reloads and restarts: keys and bytes, private to each plugin, with a quota.
+//!
+//! A plugin may write for each flow, so a write must cost no more than a change in memory: each plugin's keys are held in
+//! memory, and what has changed is written into one embedded database (redb) by a thread of its own, all in one
+//! transaction a second and at the end. A crash of the daemon loses at most that second and never half a transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fs, io, thread};
+
+use ctwarden_model::PluginName;
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use thiserror::Error;
+
+/// Plugin and key to value.
+const TABLE: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("memory");
+/// Name of the database in the state directory.
+const FILE: &str = "memory.redb";
+/// The WIT's limit of a key.
+pub(crate) const KEY_BYTES_MAX: usize = 256;
+/// Time between two writes of what has changed.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// The database's own cache of pages; values are held by the plugins' memories.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// Why the store could not be opened.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// The directory cannot be made.
+    #[error(
+        "cannot make the state directory {path}: {error}; create it for the daemon's user or name another in [daemon] state"
+    )]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Another process has it.
+    #[error("{0} is in use by another ctwarden; stop that one or give this one its own [daemon] state")]
+    InUse(PathBuf),
+    /// It is no database, or a broken one.
+    #[error(
+        "{path} is damaged: {error}; move it away to start with empty plugin memories (`mv {path} {path}.damaged`)"
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What the database said.
+        error: String,
+    },
+    /// The system would not.
+    #[error("cannot use {path}: {error}; check the directory's owner and the space on its disk")]
+    Io {
+        /// The database.
+        path: PathBuf,
+        /// What the database said.
+        error: String,
+    },
+    /// No thread.
+    #[error(
+        "cannot start the thread that writes plugins' memories: {0}; raise the limit of threads of the daemon's user"
+    )]
+    Thread(io::Error),
+}
+
+/// How much a plugin may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    /// Keys.
+    pub keys: usize,
+    /// Bytes of keys and values.
+    pub bytes: usize,
+}
+
+/// One plugin's keys, and which of them the database does not know yet.
+#[derive(Debug)]
+struct Memory {
+    values: BTreeMap<String, Vec<u8>>,
+    bytes: usize,
+    quota: Quota,
+    dirty: BTreeSet<String>,
+}
+
+type Memories = Arc<Mutex<BTreeMap<String, Arc<Mutex<Memory>>>>>;
+
+/// The store of all plugins.
+#[derive(Debug)]
+pub(crate) struct Store {
+    disk: Arc<Mutex<Disk>>,
+    memories: Memories,
+    stop: Option<Sender<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What one plugin sees of it. Copies share the same keys, so an instance that replaces another finds its memory.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginMemory(Arc<Mutex<Memory>>);
+
+impl Store {
+    /// Opens the store in a directory, which is made where it is missing. `report` is told, in one line, when writing
+    /// begins to fail and when it works again; it is called from the store's own thread.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the file and the way out.
+    pub(crate) fn open(directory: &Path, report: impl Fn(String) + Send + 'static) -> Result<Self, StoreError> {
+        make_directory(directory)?;
+        let path = directory.join(FILE);
+        let database = open_database(&path)?;
+        let disk = Arc::new(Mutex::new(Disk { path, database: Some(database) }));
+        let memories = Memories::default();
+        let (stop, stopped) = channel();
+        let mut flusher = Flusher { disk: Arc::clone(&disk), memories: Arc::clone(&memories), failing: false, report };
+        let writer = thread::Builder::new()
+            .name("ctwarden-store".into())
+            .spawn(move || flusher.run(&stopped))
+            .map_err(StoreError::Thread)?;
+        Ok(Self { disk, memories, stop: Some(stop), writer: Some(writer) })
+    }
+
+    /// The memory of a plugin. Of a smaller quota than before nothing is dropped; only new keys and bytes are refused.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub(crate) fn plugin(&self, name: &PluginName, quota: Quota) -> Result<PluginMemory, StoreError> {
+        // In this order everywhere: the disk, the memories, one memory.
+        let mut disk = lock(&self.disk);
+        let mut memories = lock(&self.memories);
+        if let Some(known) = memories.get(name.as_str()) {
+            lock(known).quota = quota;
+            return Ok(PluginMemory(Arc::clone(known)));
+        }
+        let values = disk.read(name.as_str())?;
+        let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let memory = Arc::new(Mutex::new(Memory { values, bytes, quota, dirty: BTreeSet::new() }));
+        memories.insert(name.as_str().to_owned(), Arc::clone(&memory));
+        Ok(PluginMemory(memory))
+    }
+
+    /// Writes what has changed now; the end of the store does it too.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database would not; what has changed is kept and tried again.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        flush(&self.disk, &self.memories)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(writer) = self.writer.take() {
+            // A panic of that thread was told by itself.
+            drop(writer.join());
+        }
+    }
+}
+
+impl PluginMemory {
+    /// The value of a key.
+    #[must_use]
+    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        lock(&self.0).values.get(key).cloned()
+    }
+
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// One line for the plugin: the key is too long, or the quota of keys or bytes is used up.
+    pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), String> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(format!("the key has {} bytes, more than the {KEY_BYTES_MAX} it may", key.len()));
+        }
+        let mut memory = lock(&self.0);
+        let Memory { values, bytes, quota, .. } = &*memory;
+        let before = values.get(key);
+        if before.is_none() && values.len() >= quota.keys {
+            return Err(format!("the quota of {} keys is used up; remove some or have store-keys raised", quota.keys));
+        }
+        let freed = before.map_or(0, |before| key.len() + before.len());
+        let needed = bytes.saturating_sub(freed).saturating_add(key.len()).saturating_add(value.len());
+        // A value that does not grow is taken even over a quota that was lowered.
+        if needed > quota.bytes && needed > *bytes {
+            return Err(format!("the quota of {} bytes is used up; remove keys or have store raised", quota.bytes));
+        }
+        if before.is_some_and(|before| before == value) {
+            return Ok(());
+        }
+        memory.bytes = needed;
+        memory.values.insert(key.to_owned(), value.to_owned());
+        memory.dirty.insert(key.to_owned());
+        Ok(())
+    }
+
+    /// Removes a key; one that is not there is no error.
+    pub(crate) fn remove(&self, key: &str) {
+        let mut memory = lock(&self.0);
+        if let Some(value) = memory.values.remove(key) {
+            memory.bytes = memory.bytes.saturating_sub(key.len() + value.len());
+            memory.dirty.insert(key.to_owned());
+        }
+    }
+
+    /// Keys that begin so, in order of their bytes.
+    #[must_use]
+    pub(crate) fn keys(&self, beginning: &str) -> Vec<String> {
+        let memory = lock(&self.0);
+        let from_there =
+            memory.values.range::<str, _>((std::ops::Bound::Included(beginning), std::ops::Bound::Unbounded));
+        from_there.map(|(key, _)| key).take_while(|key| key.starts_with(beginning)).cloned().collect()
+    }
+}
+
+/// A thread that panicked while it held the lock left whole values behind: each change is one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn make_directory(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| StoreError::Directory { path: path.to_path_buf(), error })
+}
+
+/// The database. After a failure of the disk redb refuses all further work on a handle, so it is opened anew.
+#[derive(Debug)]
+struct Disk {
+    path: PathBuf,
+    database: Option<Database>,
+}
+
+impl Disk {
+    /// Runs work on the database.
+    fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open_database(&self.path)?,
+        };
+        match work(&database) {
+            Ok(done) => {
+                self.database = Some(database);
+                Ok(done)
+            }
+            Err(error) => Err(of_database(&self.path, &error)),
+        }
+    }
+
+    fn read(&mut self, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.with(|database| read(database, plugin))
+    }
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let opened = match file {
+        // Checked as a whole at each opening: it is small, and a damaged file must be told, not be trusted.
+        Ok(file) => FileBackend::new(file).and_then(|file| {
+            let mut builder = redb::Builder::new();
+            builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create_with_backend(file)
+        }),
+        Err(error) => Err(DatabaseError::Storage(error.into())),
+    };
+    match opened {
+        Ok(database) => Ok(database),
+        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_path_buf())),
+        Err(error) => Err(of_database(path, &error.into())),
+    }
+}
+
+fn of_database(path: &Path, error: &redb::Error) -> StoreError {
+    let path = path.to_path_buf();
+    let text = error.to_string();
+    // A file that is no database is told as invalid data, not as a corruption.
+    let invalid = matches!(error, redb::Error::Io(error)
+        if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof));
+    let damaged = invalid
+        || matches!(
+            error,
+            redb::Error::Corrupted(_)
+                | redb::Error::UpgradeRequired(_)
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::TableIsMultimap(_)
+        );
+    if damaged { StoreError::Damaged { path, error: text } } else { StoreError::Io { path, error: text } }
+}
+
+fn read(database: &Database, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(TABLE) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut values = BTreeMap::new();
+    for entry in table.range((plugin, "")..)? {
+        let (key, value) = entry?;
+        let (owner, key) = key.value();
+        if owner != plugin {
+            break;
+        }
+        values.insert(key.to_owned(), value.value().to_owned());
+    }
+    Ok(values)
+}
+
+/// Writes every key that has changed, in one transaction.
+fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
+    // First, so that whoever finds nothing left to write knows that it is written.
+    let mut disk = lock(disk);
+    let memories: Vec<_> = lock(memories).iter().map(|(name, memory)| (name.clone(), Arc::clone(memory))).collect();
+    let mut changes: Vec<(&str, &Arc<Mutex<Memory>>, Changes)> = Vec::new();
+    for (name, memory) in &memories {
+        // The lock is held for the copy only: a plugin does not wait for the disk.
+        let mut held = lock(memory);
+        let dirty = std::mem::take(&mut held.dirty);
+        let copied: Changes = dirty
+            .into_iter()
+            .map(|key| {
+                let value = held.values.get(&key).cloned();
+                (key, value)
+            })
+            .collect();
+        drop(held);
+        if !copied.is_empty() {
+            changes.push((name, memory, copied));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let written = disk.with(|database| write(database, &changes));
+    if written.is_err() {
+        for (_, memory, changes) in changes {
+            lock(memory).dirty.extend(changes.into_iter().map(|(key, _)| key));
+        }
+    }
+    written
+}
+
+/// Keys with their new value; none: removed.
+type Changes = Vec<(String, Option<Vec<u8>>)>;
+
+fn write(database: &Database, changes: &[(&str, &Arc<Mutex<Memory>>, Changes)]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for (name, _, changes) in changes {
+            for (key, value) in changes {
+                match value {
+                    Some(value) => drop(table.insert((*name, key.as_str()), value.as_slice())?),
+                    None => drop(table.remove((*name, key.as_str()))?),
+                }
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+struct Flusher<R> {
+    disk: Arc<Mutex<Disk>>,
+    memories: Memories,
+    failing: bool,
+    report: R,
+}
+
+impl<R: Fn(String)> Flusher<R> {
+    fn run(&mut self, stopped: &Receiver<()>) {
+        loop {
+            let stop = match stopped.recv_timeout(FLUSH_EVERY) {
+                Err(RecvTimeoutError::Timeout) => false,
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
+            };
+            self.flush();
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        match flush(&self.disk, &self.memories) {
+            Ok(()) if self.failing => {
+                self.failing = false;
+                (self.report)("plugins' memories can be written again; nothing is lost".to_owned());
+            }
+            Ok(()) => {}
+            Err(error) if !self.failing => {
+                self.failing = true;
+                (self.report)(format!("plugins' memories stay in the daemon until they can be written: {error}"));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
