@@ -1,1 +1,277 @@
-//! .
+//! Ends the flows of banned addresses: those that live when the ban comes, and those that begin while it holds.
+//!
+//! It exists because a ban elsewhere (fail2ban, CrowdSec, a firewall rule) stops new connections and lets the
+//! established ones go on.
+
+mod bans;
+mod command;
+mod config;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ctwarden_sdk::prelude::*;
+
+use crate::bans::{Bans, seconds_to};
+use crate::command::Command;
+pub use crate::config::Config;
+
+/// Lines that `list` answers with at most; an answer has a limit.
+const LISTED: usize = 500;
+
+/// Networks in one message at most; each may become a verdict, and an answer has a limit of those too.
+const NETWORKS: usize = 1000;
+
+/// The policy.
+#[derive(Debug)]
+pub struct BanFollower {
+    config: Config,
+    never: PrefixSet,
+    bans: Bans,
+    /// Addresses of the batch at hand that a set lists, and why.
+    listed: BTreeMap<IpAddr, String>,
+    /// What was put into the block set since the running sweep began or the batch at hand: once is enough.
+    blocked: BTreeSet<Prefix>,
+}
+
+impl Policy for BanFollower {
+    type Config = Config;
+    const WANTS: &'static [VerdictKind] =
+        &[VerdictKind::Delete, VerdictKind::Block, VerdictKind::Unblock, VerdictKind::Alert, VerdictKind::Sweep];
+
+    fn configure(config: Config) -> Result<Self, Refusal> {
+        if !config.ports.is_empty() && config.protocols.iter().any(|protocol| !protocol.has_ports()) {
+            return Err("ports: the protocols that are given have none; remove one of the two".into());
+        }
+        Ok(Self {
+            never: config.never.iter().copied().collect(),
+            bans: Bans::new(config.remember),
+            listed: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            config,
+        })
+    }
+
+    fn subscription(&self) -> Subscription {
+        let scope = self.config.scope();
+        let all = Subscription::default().tick_every(Duration::from_secs(60));
+        let narrowed = if scope == Filter::new() { all } else { all.only(scope) };
+        self.config.sets.iter().fold(narrowed, Subscription::set)
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Verdicts {
+        if !batch.is_sweep() {
+            self.blocked.clear();
+        }
+        let mut verdicts = self.look_up(batch);
+        verdicts.extend(batch.each(|flow| self.judge(flow)));
+        verdicts
+    }
+
+    fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
+        let [src, dst, reply_src, reply_dst] = flow.addresses();
+        let banned = [src, dst, reply_src, reply_dst].into_iter().find_map(|address| self.ban(address, flow.now()));
+        let Some(Ban { network, seconds, why }) = banned else { return Verdicts::none() };
+        let mut verdicts = Verdicts::none();
+        if let Some(set) = &self.config.block_set
+            && self.blocked.insert(network)
+        {
+            verdicts.push(block(set, network).seconds(seconds).because("banned", why.clone()));
+        }
+        verdicts.and(delete().because("banned", why))
+    }
+
+    fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
+        self.blocked.clear();
+        Verdicts::none()
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Verdicts {
+        self.bans.expire(now);
+        Verdicts::none()
+    }
+
+    fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
+        self.bans.expire(now);
+        let commands = command::read(text)?;
+        if commands.len() > NETWORKS {
+            return Err(format!("{} networks in one message; send at most {NETWORKS}", commands.len()).into());
+        }
+        // All of a message or nothing: what is refused is found before anything is done.
+        for command in &commands {
+            self.check(command)?;
+        }
+        let new = commands.iter().filter(|command| matches!(command, Command::Ban(n, _) if !self.bans.contains(*n)));
+        let (new, most) = (new.count(), usize::try_from(self.config.max_bans).unwrap_or(usize::MAX));
+        if self.bans.len().saturating_add(new) > most {
+            return Err(format!("there are {} bans of at most {most} (max-bans); unban some", self.bans.len()).into());
+        }
+        let mut lines = Vec::new();
+        let mut verdicts = Verdicts::none();
+        let mut banned = Vec::new();
+        for command in commands {
+            match command {
+                Command::Ban(network, seconds) => {
+                    lines.push(self.begin(network, seconds, now, &mut verdicts));
+                    banned.push(network);
+                }
+                Command::Unban(network) => lines.push(self.end(network, &mut verdicts)),
+                Command::List => lines.push(self.list(now)),
+            }
+        }
+        if let Some(first) = banned.first() {
+            let flows = banned.iter().fold(self.config.scope(), |filter, network| filter.either(*network));
+            let why = match banned.len() {
+                1 => format!("{first} is banned"),
+                many => format!("{first} and {} more are banned", many - 1),
+            };
+            verdicts.push(delete().on(flows).because("banned", why));
+        }
+        Ok(reply(lines.join("\n")).with(verdicts))
+    }
+}
+
+/// A ban that holds for an address.
+struct Ban {
+    /// What to block: the network that a message banned, or the address that a set lists.
+    network: Prefix,
+    /// For how long.
+    seconds: u32,
+    /// For people.
+    why: String,
+}
+
+impl BanFollower {
+    /// Asks each set once for all addresses of the batch.
+    fn look_up(&mut self, batch: &Batch) -> Verdicts {
+        self.listed.clear();
+        let mut verdicts = Verdicts::none();
+        if self.config.sets.is_empty() {
+            return verdicts;
+        }
+        let unique: BTreeSet<IpAddr> = batch.flows().flat_map(|flow| flow.addresses()).collect();
+        let asked: Vec<IpAddr> = unique.into_iter().filter(|address| !self.never.contains(*address)).collect();
+        for set in &self.config.sets {
+            match sets::lookup(set, &asked) {
+                Ok(values) => {
+                    for (address, value) in asked.iter().zip(values) {
+                        let Some(value) = value else { continue };
+                        let value = if value.is_empty() { value } else { format!(" ({value})") };
+                        self.listed.entry(*address).or_insert_with(|| format!("{address} is in set {set}{value}"));
+                    }
+                }
+                Err(refusal) => {
+                    let title = format!("bans of set {set} do not hold: {}", refusal.as_str());
+                    verdicts.push(alert(title).severity(Severity::Error).key(format!("set {set}")).because("set", ""));
+                }
+            }
+        }
+        verdicts
+    }
+
+    fn ban(&self, address: IpAddr, now: Timestamp) -> Option<Ban> {
+        if self.never.contains(address) {
+            return None;
+        }
+        let by_message = || {
+            let (network, end) = self.bans.of(address, now)?;
+            let seconds = end.map_or(self.config.block_seconds, |end| seconds_to(end, now));
+            Some(Ban { network, seconds, why: format!("{network} is banned") })
+        };
+        let by_set = || {
+            let why = self.listed.get(&address)?.clone();
+            Some(Ban { network: address.into(), seconds: self.config.block_seconds, why })
+        };
+        by_message().or_else(by_set)
+    }
+
+    /// Whether the command may be carried out.
+    fn check(&self, command: &Command) -> Result<(), Refusal> {
+        match command {
+            Command::Ban(network, _) => {
+                let (shortest, key) = match network.family() {
+                    Family::Ipv4 => (self.config.shortest_ipv4_prefix, "shortest-ipv4-prefix"),
+                    Family::Ipv6 => (self.config.shortest_ipv6_prefix, "shortest-ipv6-prefix"),
+                };
+                if network.length() < shortest {
+                    return Err(format!("{network} is not banned: it is wider than /{shortest} ({key})").into());
+                }
+                match self.never.overlapping(*network) {
+                    Some(never) if never == *network => Err(format!("{network} is not banned: it is in never").into()),
+                    Some(never) if never.covers(*network) => {
+                        Err(format!("{network} is not banned: it is in {never}, which is in never").into())
+                    }
+                    Some(never) => Err(format!("{network} is not banned: it holds {never}, which is in never").into()),
+                    None => Ok(()),
+                }
+            }
+            Command::Unban(network) if self.bans.contains(*network) => Ok(()),
+            Command::Unban(network) => match self.still_banned(*network) {
+                Some(why) => Err(format!("{network} is not unbanned: {why}").into()),
+                None if self.config.block_set.is_none() => Err(format!("{network} is not banned").into()),
+                None => Ok(()),
+            },
+            Command::List => Ok(()),
+        }
+    }
+
+    /// What bans the network although it is not, or no longer, banned by itself.
+    fn still_banned(&self, network: Prefix) -> Option<String> {
+        let wider = self.bans.iter().find(|(ban, _)| *ban != network && ban.covers(network));
+        let one = network == network.address().into();
+        let listed = |set: &&String| one && sets::contains(set, network.address()).unwrap_or(false);
+        match wider {
+            Some((ban, _)) => Some(format!("{ban} is banned")),
+            None => self.config.sets.iter().find(listed).map(|set| format!("it is in set {set}")),
+        }
+    }
+
+    fn begin(&mut self, network: Prefix, seconds: Option<u32>, now: Timestamp, verdicts: &mut Verdicts) -> String {
+        let end = seconds.map(|seconds| now + Duration::from_secs(seconds.into()));
+        let forgotten = self.bans.insert(network, end);
+        if let Some(set) = &self.config.block_set {
+            let seconds = seconds.unwrap_or(self.config.block_seconds);
+            verdicts.push(block(set, network).seconds(seconds).because("banned", format!("{network} is banned")));
+        }
+        let mut line = match seconds {
+            Some(seconds) => format!("{network} banned for {seconds} s"),
+            None => format!("{network} banned"),
+        };
+        if let Some(refusal) = forgotten {
+            line.push_str(&format!("; a restart forgets it: {}", refusal.as_str()));
+        }
+        line
+    }
+
+    fn end(&mut self, network: Prefix, verdicts: &mut Verdicts) -> String {
+        let was = self.bans.remove(network);
+        if let Some(set) = &self.config.block_set {
+            verdicts.push(unblock(set, network).because("unbanned", format!("{network} is unbanned")));
+        }
+        let still = self.still_banned(network).filter(|_| was);
+        match (still, &self.config.block_set) {
+            (Some(why), _) => format!("{network} unbanned, but {why}"),
+            (None, Some(set)) if !was => format!("{network} was not banned; taken out of {set}"),
+            (None, _) => format!("{network} unbanned"),
+        }
+    }
+
+    fn list(&self, now: Timestamp) -> String {
+        let line = |(network, end): (Prefix, Option<Timestamp>)| match end {
+            Some(end) => format!("{network} for {} s", seconds_to(end, now)),
+            None => network.to_string(),
+        };
+        let mut lines: Vec<String> = self.bans.iter().take(LISTED).map(line).collect();
+        match self.bans.len().saturating_sub(LISTED) {
+            0 if lines.is_empty() => "no bans".to_owned(),
+            0 => lines.join("\n"),
+            more => {
+                lines.push(format!("and {more} more"));
+                lines.join("\n")
+            }
+        }
+    }
+}
+
+export!(BanFollower);

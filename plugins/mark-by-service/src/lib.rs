@@ -1,1 +1,94 @@
-//! .
+//! Gives every flow the mark and the labels of the service that it belongs to: for quality of service, policy routing and
+//! rules that look at either.
+//!
+//! It exists because a ruleset marks packets as they come: flows that lived before a rule did keep their old mark, and
+//! what a helper or another program knows about a flow comes too late for the rule.
+
+mod config;
+mod service;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ctwarden_sdk::prelude::*;
+
+pub use crate::config::{Change, Config, Rule};
+use crate::service::{Asked, Service, check};
+
+/// Code of verdicts for flows that belong to no service.
+const DEFAULT: &str = "default";
+
+/// The policy.
+#[derive(Debug)]
+pub struct MarkByService {
+    services: Vec<Service>,
+    default: Option<Change>,
+    sweep_every: Duration,
+}
+
+impl Policy for MarkByService {
+    type Config = Config;
+    const WANTS: &'static [VerdictKind] = &[VerdictKind::Mark, VerdictKind::Labels];
+
+    fn configure(config: Config) -> Result<Self, Refusal> {
+        if config.rules.is_empty() && config.default.is_none() {
+            return Err("neither rules nor a default are given, so nothing would be marked".into());
+        }
+        let mut names = BTreeSet::new();
+        let mut services = Vec::new();
+        for rule in config.rules {
+            let name = rule.name.clone();
+            if !names.insert(name.clone()) {
+                return Err(format!("two rules are named \"{name}\"").into());
+            }
+            services.push(Service::new(rule).map_err(|refusal| refusal.about(format!("rule \"{name}\"")))?);
+        }
+        if let Some(default) = &config.default {
+            check(default).map_err(|refusal| refusal.about(DEFAULT))?;
+        }
+        let sweep_every = Duration::from_secs(config.sweep_seconds.into());
+        Ok(Self { services, default: config.default, sweep_every })
+    }
+
+    fn subscription(&self) -> Subscription {
+        let all = Subscription::default().sweep_every(self.sweep_every);
+        if self.default.is_some() {
+            return all;
+        }
+        let mut filters: Vec<Filter> = Vec::new();
+        for filter in self.services.iter().flat_map(Service::filters) {
+            if !filters.contains(&filter) {
+                filters.push(filter);
+            }
+        }
+        // A rule that holds every flow makes the others no narrower.
+        if filters.contains(&Filter::new()) { all } else { filters.into_iter().fold(all, Subscription::only) }
+    }
+
+    fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
+        let asked = Asked::new(flow);
+        let service = self.services.iter().find(|service| service.holds(&asked));
+        let (name, change) = match (service, &self.default) {
+            (Some(service), _) => (service.name(), service.change()),
+            (None, Some(default)) => (DEFAULT, default),
+            (None, None) => return Verdicts::none(),
+        };
+        let mut verdicts = Verdicts::none();
+        // The kernel leaves out a mark of 0 that nobody has set (ctnetlink_dump_mark), so none is 0.
+        if let Some(wanted) = change.mark
+            && !wanted.matches(flow.mark().unwrap_or(0))
+        {
+            verdicts.push(mark(wanted).because(name, format!("service {name}")));
+        }
+        if !change.labels.is_empty() {
+            let present = flow.labels().unwrap_or_default();
+            let missing: Vec<u8> = change.labels.iter().copied().filter(|bit| !present.contains(*bit)).collect();
+            if !missing.is_empty() {
+                verdicts.push(labels(missing, []).because(name, format!("service {name}")));
+            }
+        }
+        verdicts
+    }
+}
+
+export!(MarkByService);

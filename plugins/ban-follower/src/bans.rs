@@ -1,0 +1,103 @@
+//! Bans by message, each with its end if it has one, and their copy in the memory that outlives the plugin.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ctwarden_sdk::prelude::*;
+
+/// Beginning of the keys in memory; the network follows, and the value is the end in seconds since the epoch, or empty.
+const KEY: &str = "ban/";
+
+/// When a ban ends; none: when it is unbanned.
+pub(crate) type End = Option<Timestamp>;
+
+/// Networks banned by message.
+#[derive(Debug, Default)]
+pub(crate) struct Bans {
+    networks: PrefixMap<End>,
+    remember: bool,
+}
+
+impl Bans {
+    /// What is remembered from earlier, or nothing.
+    pub(crate) fn new(remember: bool) -> Self {
+        let mut networks = PrefixMap::new();
+        if remember {
+            for key in memory::keys(KEY) {
+                if let Some((network, end)) = recall(&key) {
+                    networks.insert(network, end);
+                } else {
+                    eprintln!("what is remembered as \"{key}\" is not a ban; forgotten");
+                    memory::remove(&key);
+                }
+            }
+        }
+        Self { networks, remember }
+    }
+
+    /// Bans a network, or gives its ban another end. Returns why it cannot be remembered, if so: the ban holds either way.
+    pub(crate) fn insert(&mut self, network: Prefix, end: End) -> Option<Refusal> {
+        self.networks.insert(network, end);
+        let value = end.map_or(String::new(), |end| end.as_secs().to_string());
+        if self.remember { memory::set(&key(network), value.as_bytes()).err() } else { None }
+    }
+
+    /// Ends the ban of exactly this network; whether there was one.
+    pub(crate) fn remove(&mut self, network: Prefix) -> bool {
+        let was = self.networks.remove(network).is_some();
+        if was && self.remember {
+            memory::remove(&key(network));
+        }
+        was
+    }
+
+    /// Forgets what has ended.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        let ended = |(network, end): (Prefix, &End)| (!holds(*end, now)).then_some(network);
+        let ended: Vec<Prefix> = self.networks.iter().filter_map(ended).collect();
+        for network in ended {
+            self.remove(network);
+        }
+    }
+
+    /// The narrowest ban that holds the address now.
+    pub(crate) fn of(&self, address: IpAddr, now: Timestamp) -> Option<(Prefix, End)> {
+        self.networks.holding(address).map(|(network, end)| (network, *end)).find(|(_, end)| holds(*end, now))
+    }
+
+    /// Whether exactly this network is banned.
+    pub(crate) fn contains(&self, network: Prefix) -> bool {
+        self.networks.get(network).is_some()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.networks.len()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, End)> {
+        self.networks.iter().map(|(network, end)| (network, *end))
+    }
+}
+
+/// Seconds from now to the end, at least 1.
+pub(crate) fn seconds_to(end: Timestamp, now: Timestamp) -> u32 {
+    let left = end.since(now).as_millis().div_ceil(Duration::from_secs(1).as_millis());
+    u32::try_from(left).unwrap_or(u32::MAX).max(1)
+}
+
+fn holds(end: End, now: Timestamp) -> bool {
+    end.is_none_or(|end| now < end)
+}
+
+fn key(network: Prefix) -> String {
+    format!("{KEY}{network}")
+}
+
+fn recall(key: &str) -> Option<(Prefix, End)> {
+    let network = key.strip_prefix(KEY)?.parse().ok()?;
+    let value = String::from_utf8(memory::get(key)?).ok()?;
+    let end = if value.is_empty() { None } else { Some(Timestamp::from_secs(value.parse().ok()?)) };
+    Some((network, end))
+}

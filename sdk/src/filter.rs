@@ -1,0 +1,229 @@
+//! Which flows: what a plugin subscribes to, and what a verdict about many flows is about.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+
+use crate::address::halves;
+use crate::bindings::ctwarden::policy::types as wit;
+use crate::verdict::Target;
+use crate::{Family, Flow, Labels, Masked, Ports, Prefix, Protocol, Status};
+
+/// A conjunction of parts; each part holds where any of its values does, and a part that is not given always holds.
+///
+/// ```
+/// use ctwarden_sdk::{Filter, Status};
+///
+/// let old_web = Filter::new().tcp().dst_port(80).dst_port(8000..=8999).status(Status::ASSURED);
+/// ```
+///
+/// A part whose field an entry lacks does not hold: a filter on the mark misses events that leave the mark out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    family: Option<Family>,
+    protocols: Vec<Protocol>,
+    zones: Vec<u16>,
+    original_src: Vec<Prefix>,
+    original_dst: Vec<Prefix>,
+    reply_src: Vec<Prefix>,
+    reply_dst: Vec<Prefix>,
+    either: Vec<Prefix>,
+    src_ports: Vec<Ports>,
+    dst_ports: Vec<Ports>,
+    states: Vec<u8>,
+    mark: Option<Masked>,
+    status: Option<Masked>,
+    timeout: Option<(u32, u32)>,
+    labels: u128,
+}
+
+impl Filter {
+    /// Every flow.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Of this family.
+    #[must_use]
+    pub const fn family(mut self, family: Family) -> Self {
+        self.family = Some(family);
+        self
+    }
+
+    /// Of this protocol, or of another that was given.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocols.push(protocol);
+        self
+    }
+
+    /// TCP.
+    #[must_use]
+    pub fn tcp(self) -> Self {
+        self.protocol(Protocol::TCP)
+    }
+
+    /// UDP.
+    #[must_use]
+    pub fn udp(self) -> Self {
+        self.protocol(Protocol::UDP)
+    }
+
+    /// In this zone.
+    #[must_use]
+    pub fn zone(mut self, zone: u16) -> Self {
+        self.zones.push(zone);
+        self
+    }
+
+    /// Begun by this network.
+    #[must_use]
+    pub fn from(mut self, network: impl Into<Prefix>) -> Self {
+        self.original_src.push(network.into());
+        self
+    }
+
+    /// Begun towards this network, before NAT.
+    #[must_use]
+    pub fn to(mut self, network: impl Into<Prefix>) -> Self {
+        self.original_dst.push(network.into());
+        self
+    }
+
+    /// Answered by this network: who really serves, after NAT.
+    #[must_use]
+    pub fn reply_from(mut self, network: impl Into<Prefix>) -> Self {
+        self.reply_src.push(network.into());
+        self
+    }
+
+    /// Answered to this network: the address that source NAT gave.
+    #[must_use]
+    pub fn reply_to(mut self, network: impl Into<Prefix>) -> Self {
+        self.reply_dst.push(network.into());
+        self
+    }
+
+    /// With this network at either end, before or after NAT.
+    #[must_use]
+    pub fn either(mut self, network: impl Into<Prefix>) -> Self {
+        self.either.push(network.into());
+        self
+    }
+
+    /// From these ports, as the first packet was sent.
+    #[must_use]
+    pub fn src_port(mut self, ports: impl Into<Ports>) -> Self {
+        self.src_ports.push(ports.into());
+        self
+    }
+
+    /// To these ports, as the first packet was sent: a service.
+    #[must_use]
+    pub fn dst_port(mut self, ports: impl Into<Ports>) -> Self {
+        self.dst_ports.push(ports.into());
+        self
+    }
+
+    /// In this state of its protocol.
+    #[must_use]
+    pub fn state(mut self, state: impl Into<u8>) -> Self {
+        self.states.push(state.into());
+        self
+    }
+
+    /// With this mark.
+    #[must_use]
+    pub fn mark(mut self, mark: impl Into<Masked>) -> Self {
+        self.mark = Some(mark.into());
+        self
+    }
+
+    /// With all of these status bits set.
+    #[must_use]
+    pub const fn status(self, set: Status) -> Self {
+        self.status_bits(set, Status(0))
+    }
+
+    /// With all of the first status bits set and all of the second clear; a bit that is in both is to be set.
+    #[must_use]
+    pub const fn status_bits(mut self, set: Status, clear: Status) -> Self {
+        self.status = Some(Masked::within(set.0, set.0 | clear.0));
+        self
+    }
+
+    /// With so many seconds left.
+    #[must_use]
+    pub const fn timeout(mut self, seconds: RangeInclusive<u32>) -> Self {
+        self.timeout = Some((*seconds.start(), *seconds.end()));
+        self
+    }
+
+    /// With this label bit set, and every other that was given; numbers above 127 name no bit.
+    #[must_use]
+    pub fn label(mut self, bit: u8) -> Self {
+        self.labels |= 1_u128.checked_shl(bit.into()).unwrap_or(0);
+        self
+    }
+
+    /// So many of the flows at most, as the target of a verdict.
+    #[must_use]
+    pub fn at_most(self, flows: NonZeroU32) -> Target {
+        Target::Matching { filter: Box::new(self), limit: flows.get() }
+    }
+
+    /// Whether the flow matches, exactly as the host decides it.
+    #[must_use]
+    pub fn matches(&self, flow: &Flow<'_>) -> bool {
+        let (original, reply) = (flow.original(), flow.reply());
+        let among = |networks: &[Prefix], address| networks.is_empty() || networks.iter().any(|n| n.contains(address));
+        let ports = |ranges: &[Ports], port: Option<u16>| {
+            ranges.is_empty() || port.is_some_and(|port| ranges.iter().any(|range| range.contains(port)))
+        };
+        self.family.is_none_or(|family| family == flow.family())
+            && (self.protocols.is_empty() || self.protocols.contains(&flow.protocol()))
+            && (self.zones.is_empty() || self.zones.contains(&flow.zone()))
+            && among(&self.original_src, original.src)
+            && among(&self.original_dst, original.dst)
+            && among(&self.reply_src, reply.src)
+            && among(&self.reply_dst, reply.dst)
+            && (self.either.is_empty() || flow.addresses().into_iter().any(|address| among(&self.either, address)))
+            && ports(&self.src_ports, flow.src_port())
+            && ports(&self.dst_ports, flow.dst_port())
+            && (self.states.is_empty() || flow.state().is_some_and(|state| self.states.contains(&state)))
+            && self.mark.is_none_or(|wanted| flow.mark().is_some_and(|mark| wanted.matches(mark)))
+            && self.status.is_none_or(|wanted| flow.status().is_some_and(|status| wanted.matches(status.0)))
+            && self.timeout.is_none_or(|(first, last)| flow.timeout().is_some_and(|t| first <= t && t <= last))
+            && (self.labels == 0 || flow.labels().is_some_and(|Labels(bits)| bits & self.labels == self.labels))
+    }
+}
+
+impl From<Filter> for wit::Filter {
+    fn from(filter: Filter) -> Self {
+        let networks = |prefixes: Vec<Prefix>| prefixes.into_iter().map(wit::Prefix::from).collect();
+        let ports = |ranges: Vec<Ports>| ranges.into_iter().map(wit::PortRange::from).collect();
+        Self {
+            family: filter.family.map(Into::into),
+            protocols: filter.protocols.into_iter().map(|protocol| protocol.0).collect(),
+            zones: filter.zones,
+            original_src: networks(filter.original_src),
+            original_dst: networks(filter.original_dst),
+            reply_src: networks(filter.reply_src),
+            reply_dst: networks(filter.reply_dst),
+            either: networks(filter.either),
+            src_ports: ports(filter.src_ports),
+            dst_ports: ports(filter.dst_ports),
+            states: filter.states,
+            mark: filter.mark.map(Into::into),
+            status: filter.status.map(Into::into),
+            timeout: filter.timeout.map(|(first, last)| wit::SecondsRange { first, last }),
+            labels: bit_numbers(filter.labels),
+        }
+    }
+}
+
+/// Numbers of the bits that are set, lowest first.
+pub(crate) fn bit_numbers(bits: u128) -> Vec<u8> {
+    let (high, low) = halves(bits);
+    (0..128_u8).filter(|bit| if *bit < 64 { low >> bit & 1 == 1 } else { high >> (bit - 64) & 1 == 1 }).collect()
+}

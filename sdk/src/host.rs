@@ -1,0 +1,7 @@
+//! Where the host's functions are: across the wall in a component, in the [test harness](crate::testing) in a native build.
+
+#[cfg(target_family = "wasm")]
+pub(crate) use crate::bindings::ctwarden::policy::{details, memory, sets, table};
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use crate::testing::imports::{details, memory, sets, table};

@@ -1,0 +1,86 @@
+//! The one trait that a policy implements.
+
+use crate::{Batch, Configuration, Flow, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts};
+
+/// A policy: a function from flows to verdicts, and what it remembers between calls, which is the struct itself.
+///
+/// Calls never overlap and come in the order in which things happened. After a fault (a panic, out of time, out of memory)
+/// the struct is gone: a fresh one is configured and the table swept for it. What must outlive that goes into
+/// [`memory`](crate::memory).
+pub trait Policy: Sized + 'static {
+    /// What the operator writes under `[plugin.config]`; [`Nothing`](crate::Nothing) if there is nothing to write.
+    type Config: Configuration;
+
+    /// Kinds of verdicts that it may return, whatever its configuration. Others are refused. The operator sees them in
+    /// `ctwarden check` and grants each.
+    const WANTS: &'static [VerdictKind];
+
+    /// Makes the policy.
+    ///
+    /// # Errors
+    /// One line that names what is wrong with the configuration.
+    fn configure(config: Self::Config) -> Result<Self, Refusal>;
+
+    /// What the host is to deliver; asked once, after `configure`. By default every new flow and every row of a sweep.
+    fn subscription(&self) -> Subscription {
+        Subscription::default()
+    }
+
+    /// Judges a flow. A verdict that does not say what it is about is about this flow.
+    fn judge(&mut self, flow: &Flow<'_>) -> Verdicts;
+
+    /// Judges many flows, for a policy that does better than one at a time (such as asking a [set](crate::sets) once for
+    /// all of them). By default each goes through `judge`.
+    fn batch(&mut self, batch: &Batch) -> Verdicts {
+        batch.each(|flow| self.judge(flow))
+    }
+
+    /// A sweep begins: rows of the table follow, between which events may come.
+    fn sweep_begin(&mut self, now: Timestamp) -> Verdicts {
+        let _ = now;
+        Verdicts::none()
+    }
+
+    /// The sweep ended. If it is complete, every entry that lived throughout it was delivered; else rows may be missing or
+    /// doubled.
+    fn sweep_end(&mut self, complete: bool, now: Timestamp) -> Verdicts {
+        let _ = (complete, now);
+        Verdicts::none()
+    }
+
+    /// Events were lost here, and a sweep follows: `missed` of them in front of this plugin because it was too slow, or 0
+    /// where the kernel lost them and nobody knows how many.
+    fn gap(&mut self, missed: u64, now: Timestamp) -> Verdicts {
+        let _ = (missed, now);
+        Verdicts::none()
+    }
+
+    /// A set that the subscription names has changed. By default the table is swept, if the policy wants
+    /// [`VerdictKind::Sweep`].
+    fn set_changed(&mut self, now: Timestamp) -> Verdicts {
+        let _ = now;
+        if Self::WANTS.contains(&VerdictKind::Sweep) {
+            crate::sweep().because("set-changed", "").into()
+        } else {
+            Verdicts::none()
+        }
+    }
+
+    /// Time has passed; see [`Subscription::tick_every`].
+    fn tick(&mut self, now: Timestamp) -> Verdicts {
+        let _ = now;
+        Verdicts::none()
+    }
+
+    /// A word from outside: a ban, an operator's request, whatever `ctwarden send` was given.
+    ///
+    /// # Errors
+    /// One line for the sender.
+    fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
+        let _ = (text, now);
+        Err("this policy takes no messages".into())
+    }
+
+    /// The last call of an orderly end.
+    fn stop(&mut self) {}
+}

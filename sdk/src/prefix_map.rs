@@ -1,0 +1,180 @@
+//! Many networks with a value each, asked for the longest that holds an address: ban lists, exemptions, classes of hosts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::{Family, Prefix};
+
+/// A map from networks to values.
+///
+/// A lookup costs one search for each prefix length in use; in lists that people keep that is a handful.
+#[derive(Clone, Debug)]
+pub struct PrefixMap<V> {
+    entries: BTreeMap<Prefix, V>,
+    /// How many entries there are of each length.
+    lengths: BTreeMap<(Family, u8), usize>,
+}
+
+/// A set of networks.
+pub type PrefixSet = PrefixMap<()>;
+
+impl<V> PrefixMap<V> {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { entries: BTreeMap::new(), lengths: BTreeMap::new() }
+    }
+
+    /// Adds a network or gives it a new value; the old value, if there was one.
+    pub fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
+        let old = self.entries.insert(prefix, value);
+        if old.is_none() {
+            *self.lengths.entry((prefix.family(), prefix.length())).or_default() += 1;
+        }
+        old
+    }
+
+    /// Removes exactly this network.
+    pub fn remove(&mut self, prefix: Prefix) -> Option<V> {
+        let old = self.entries.remove(&prefix)?;
+        let length = (prefix.family(), prefix.length());
+        if let Some(count) = self.lengths.get_mut(&length) {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&length);
+            }
+        }
+        Some(old)
+    }
+
+    /// The value of exactly this network.
+    #[must_use]
+    pub fn get(&self, prefix: Prefix) -> Option<&V> {
+        self.entries.get(&prefix)
+    }
+
+    /// Every network that holds the address, the longest first.
+    pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
+        let family = Family::of(address);
+        let lengths = self.lengths.range((family, 0)..=(family, u8::MAX)).rev();
+        lengths.filter_map(move |((_, length), _)| {
+            let prefix = Prefix::around(address, *length);
+            self.entries.get(&prefix).map(|value| (prefix, value))
+        })
+    }
+
+    /// The longest network that holds the address.
+    #[must_use]
+    pub fn lookup(&self, address: IpAddr) -> Option<(Prefix, &V)> {
+        self.holding(address).next()
+    }
+
+    /// Whether any network holds the address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.lookup(address).is_some()
+    }
+
+    /// A network of the map that shares addresses with the given one: holds it, or lies in it.
+    #[must_use]
+    pub fn overlapping(&self, prefix: Prefix) -> Option<Prefix> {
+        let wider = self.holding(prefix.address()).map(|(entry, _)| entry).find(|entry| entry.covers(prefix));
+        let within = || {
+            let widest = Prefix::around(prefix.address(), prefix.length());
+            self.entries.range(widest..=prefix.last().into()).next().map(|(entry, _)| *entry)
+        };
+        wider.or_else(within)
+    }
+
+    /// How many networks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All of them, by address, the wider first.
+    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
+        self.entries.iter().map(|(prefix, value)| (*prefix, value))
+    }
+}
+
+impl<V> Default for PrefixMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
+    fn from_iter<I: IntoIterator<Item = (Prefix, V)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        for (prefix, value) in entries {
+            map.insert(prefix, value);
+        }
+        map
+    }
+}
+
+impl FromIterator<Prefix> for PrefixSet {
+    fn from_iter<I: IntoIterator<Item = Prefix>>(prefixes: I) -> Self {
+        prefixes.into_iter().map(|prefix| (prefix, ())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(text: &str) -> Prefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_longest_network_answers() {
+        let map: PrefixMap<u8> = [("10.0.0.0/8", 8), ("10.1.0.0/16", 16), ("10.1.2.3", 32), ("::/0", 0)]
+            .map(|(text, value)| (prefix(text), value))
+            .into_iter()
+            .collect();
+        let value = |text: &str| map.lookup(text.parse().unwrap()).map(|(_, value)| *value);
+        assert_eq!(value("10.1.2.3"), Some(32));
+        assert_eq!(value("10.1.2.4"), Some(16));
+        assert_eq!(value("10.2.0.0"), Some(8));
+        assert_eq!(value("11.0.0.0"), None);
+        assert_eq!(value("2001:db8::1"), Some(0));
+        assert_eq!(map.holding("10.1.2.3".parse().unwrap()).count(), 3);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone() {
+        let mut map = PrefixMap::new();
+        assert_eq!(map.insert(prefix("10.0.0.0/8"), 1), None);
+        assert_eq!(map.insert(prefix("10.9.9.9/8"), 2), Some(1));
+        map.insert(prefix("11.0.0.0/8"), 3);
+        assert_eq!(map.remove(prefix("10.0.0.0/8")), Some(2));
+        assert_eq!(map.remove(prefix("10.0.0.0/8")), None);
+        assert!(!map.contains("10.0.0.1".parse().unwrap()) && map.contains("11.0.0.1".parse().unwrap()));
+        map.remove(prefix("11.0.0.0/8"));
+        assert!(map.is_empty() && map.lengths.is_empty());
+    }
+
+    #[test]
+    fn overlap_is_found_in_both_directions() {
+        let set: PrefixSet = ["10.1.0.0/16", "192.0.2.1", "2001:db8::/64"].map(prefix).into_iter().collect();
+        let overlap = |text| set.overlapping(prefix(text)).map(|found| found.to_string());
+        assert_eq!(overlap("10.1.2.0/24").as_deref(), Some("10.1.0.0/16"));
+        assert_eq!(overlap("10.0.0.0/8").as_deref(), Some("10.1.0.0/16"));
+        assert_eq!(overlap("10.1.0.0/16").as_deref(), Some("10.1.0.0/16"));
+        assert_eq!(overlap("10.1.0.0/12").as_deref(), Some("10.1.0.0/16"));
+        assert_eq!(overlap("192.0.2.0/24").as_deref(), Some("192.0.2.1"));
+        assert_eq!(overlap("2001:db8::7").as_deref(), Some("2001:db8::/64"));
+        assert_eq!(overlap("10.2.0.0/16"), None);
+        assert_eq!(overlap("192.0.2.2"), None);
+        assert_eq!(overlap("::/128"), None);
+        assert_eq!(overlap("0.0.0.0/0").as_deref(), Some("10.1.0.0/16"));
+    }
+}

@@ -1,0 +1,40 @@
+//! Runs a policy natively, without WebAssembly and without root: flows, sweeps, ticks and messages in, verdicts out.
+//!
+//! ```
+//! use ctwarden_sdk::prelude::*;
+//! use ctwarden_sdk::testing::{flow, json, start};
+//! # struct NoTelnet;
+//! # impl Policy for NoTelnet {
+//! #     type Config = Nothing;
+//! #     const WANTS: &'static [VerdictKind] = &[VerdictKind::Delete];
+//! #     fn configure(_: Nothing) -> Result<Self, Refusal> { Ok(Self) }
+//! #     fn judge(&mut self, flow: &Flow) -> Verdicts {
+//! #         if flow.is_tcp() && flow.dst_port() == Some(23) { delete().because("telnet", "not here").into() }
+//! #         else { Verdicts::none() }
+//! #     }
+//! # }
+//!
+//! let mut policy = start::<NoTelnet>(json!({})).unwrap();
+//! let telnet = flow().tcp().from("192.0.2.1:4000").to("198.51.100.7:23");
+//! let ssh = flow().tcp().from("192.0.2.1:4001").to("198.51.100.7:22").established();
+//! assert_eq!(policy.events([ssh, telnet]).lines(), ["delete on entry 1: telnet: not here"]);
+//! ```
+//!
+//! The harness does what the host does: it delivers what the subscription asks for and nothing else, and it fails the test
+//! where the host would refuse a verdict (a kind that the policy does not want, a mark without a flow, and the like). What
+//! it does not do is carry verdicts out; a test says what comes next.
+//!
+//! It is there in native builds only.
+#![expect(clippy::panic, reason = "a check that does not hold in a test is a panic")]
+
+mod answer;
+mod flow;
+mod harness;
+pub(crate) mod imports;
+
+pub use serde_json::json;
+
+pub use self::answer::Answer;
+pub use self::flow::{FlowBuilder, flow};
+pub use self::harness::{Harness, start};
+pub use self::imports::Host;

@@ -1,0 +1,124 @@
+//! What a policy answered, in forms that a test compares.
+
+use std::ops::Deref;
+
+use crate::verdict::{Action, Target, Verdict};
+use crate::{Filter, Severity, VerdictKind, Verdicts};
+
+/// Verdicts of one or more calls, in order, and the text of a reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    verdicts: Vec<Verdict>,
+    text: String,
+}
+
+impl Deref for Answer {
+    type Target = [Verdict];
+
+    fn deref(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+}
+
+impl Answer {
+    /// Checks each verdict as the host does.
+    #[track_caller]
+    pub(crate) fn new(wants: &[VerdictKind], verdicts: Verdicts, text: String, entries: usize) -> Self {
+        let verdicts: Vec<Verdict> = verdicts.into_iter().collect();
+        for verdict in &verdicts {
+            if let Err(fault) = check(wants, verdict, entries) {
+                panic!("the host would refuse \"{verdict}\": {fault}");
+            }
+        }
+        Self { verdicts, text }
+    }
+
+    pub(crate) fn then(mut self, later: Self) -> Self {
+        self.verdicts.extend(later.verdicts);
+        self
+    }
+
+    /// One line for each verdict: kind and value, target, code and reason.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.verdicts.iter().map(ToString::to_string).collect()
+    }
+
+    /// Kinds of the verdicts.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<VerdictKind> {
+        self.verdicts.iter().map(Verdict::kind).collect()
+    }
+
+    /// Indexes of the entries that verdicts of this kind are about.
+    #[must_use]
+    pub fn entries(&self, kind: VerdictKind) -> Vec<u32> {
+        let index = |verdict: &Verdict| match verdict.target() {
+            Some(Target::Entry(index)) => Some(*index),
+            Some(Target::Key(_) | Target::Matching { .. }) | None => None,
+        };
+        self.verdicts.iter().filter(|verdict| verdict.kind() == kind).filter_map(index).collect()
+    }
+
+    /// The filter of the only verdict about every flow that matches.
+    ///
+    /// # Panics
+    /// Where there is none, or more than one.
+    #[must_use]
+    #[track_caller]
+    pub fn filter(&self) -> &Filter {
+        let filter = |verdict| match Verdict::target(verdict) {
+            Some(Target::Matching { filter, .. }) => Some(&**filter),
+            Some(Target::Key(_) | Target::Entry(_)) | None => None,
+        };
+        let filters: Vec<&Filter> = self.verdicts.iter().filter_map(filter).collect();
+        match filters.as_slice() {
+            [only] => only,
+            _ => panic!("{} verdicts are about every match, not one: {:?}", filters.len(), self.lines()),
+        }
+    }
+
+    /// Text of the reply to a message.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn check(wants: &[VerdictKind], verdict: &Verdict, entries: usize) -> Result<(), String> {
+    let kind = verdict.kind();
+    if !wants.contains(&kind) {
+        return Err(format!("WANTS does not list {}", kind.name()));
+    }
+    match (verdict.target(), verdict.action()) {
+        (Some(Target::Entry(index)), _) if usize::try_from(*index).is_ok_and(|index| index >= entries) => {
+            return Err(format!("the batch has {entries} entries"));
+        }
+        (None, Action::Delete | Action::Mark(_) | Action::Labels { .. } | Action::Timeout(_) | Action::Protect(_)) => {
+            return Err("it is about no flow; say which with on()".to_owned());
+        }
+        (
+            None | Some(_),
+            Action::Delete
+            | Action::Mark(_)
+            | Action::Labels { .. }
+            | Action::Timeout(_)
+            | Action::Alert(_)
+            | Action::Log(_)
+            | Action::Block(_)
+            | Action::Unblock { .. }
+            | Action::Protect(_)
+            | Action::Sweep,
+        ) => {}
+    }
+    let code = verdict.code();
+    if code.is_empty() || !code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(format!("the code \"{code}\" is not made of letters, digits and -"));
+    }
+    if let Action::Alert(alert) = verdict.action()
+        && (alert.title.is_empty() || alert.title.contains('\n') || alert.severity > Severity::Debug)
+    {
+        return Err("the title of an alert is one line".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Flows as a test writes them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::bindings::ctwarden::policy::types as wit;
+use crate::{Endpoints, Family, FlowKey, Protocol, Status, TcpState, Timestamp};
+
+/// A flow to be delivered to a policy. Unless the test says otherwise it is a new TCP connection that nobody has answered
+/// yet, without NAT, with an id of its own.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FlowBuilder {
+    pub(crate) record: wit::Flow,
+    original: Endpoints,
+    reply_src: Option<SocketAddr>,
+    reply_dst: Option<SocketAddr>,
+    pub(crate) rare: Rare,
+}
+
+/// What a policy asks the host for one by one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) helper: Option<String>,
+    pub(crate) labels: Option<u128>,
+    pub(crate) security_context: Option<String>,
+    pub(crate) master: Option<Endpoints>,
+    pub(crate) zones: Option<(u16, u16)>,
+    pub(crate) attributes: Vec<(u16, Vec<u8>)>,
+}
+
+/// A new TCP connection from 192.0.2.1:40000 to 198.51.100.1:443, to be changed.
+pub fn flow() -> FlowBuilder {
+    static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+    let original = Endpoints {
+        src: IpAddr::from([192, 0, 2, 1]),
+        dst: IpAddr::from([198, 51, 100, 1]),
+        src_port: 40_000,
+        dst_port: 443,
+    };
+    let record = wit::Flow {
+        kind: wit::Kind::New,
+        by_us: false,
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        zone: 0,
+        protocol: Protocol::TCP.0,
+        original: original.into(),
+        reply: original.reversed().into(),
+        status: Some(Status::CONFIRMED.0),
+        state: Some(TcpState::SYN_SENT.0),
+        timeout: Some(120),
+        mark: None,
+        original_counters: None,
+        reply_counters: None,
+        started: None,
+        stopped: None,
+    };
+    FlowBuilder { record, original, reply_src: None, reply_dst: None, rare: Rare::default() }
+}
+
+impl FlowBuilder {
+    /// Of this protocol; other than TCP it has no state.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.record.protocol = protocol.0;
+        self.record.state = (protocol == Protocol::TCP).then_some(TcpState::SYN_SENT.0);
+        self
+    }
+
+    /// TCP.
+    pub fn tcp(self) -> Self {
+        self.protocol(Protocol::TCP)
+    }
+
+    /// UDP.
+    pub fn udp(self) -> Self {
+        self.protocol(Protocol::UDP)
+    }
+
+    /// An echo request (ICMP or ICMPv6, by the family of the addresses) with this identifier.
+    pub fn ping(mut self, id: u16) -> Self {
+        self.original.src_port = id;
+        let (protocol, kind) = match Family::of(self.original.dst) {
+            Family::Ipv4 => (Protocol::ICMP, 8),
+            Family::Ipv6 => (Protocol::ICMPV6, 128),
+        };
+        self.original.dst_port = u16::from_be_bytes([kind, 0]);
+        self.protocol(protocol)
+    }
+
+    /// Who begins it: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or an address alone.
+    ///
+    /// # Panics
+    /// On anything else.
+    #[track_caller]
+    pub fn from(mut self, sender: &str) -> Self {
+        let sender = socket(sender, self.original.src_port);
+        (self.original.src, self.original.src_port) = (sender.ip(), sender.port());
+        self
+    }
+
+    /// To whom it goes, as [`from`](Self::from).
+    ///
+    /// # Panics
+    /// On anything that is no address.
+    #[track_caller]
+    pub fn to(mut self, receiver: &str) -> Self {
+        let receiver = socket(receiver, self.original.dst_port);
+        (self.original.dst, self.original.dst_port) = (receiver.ip(), receiver.port());
+        self
+    }
+
+    /// Destination NAT: who really answers.
+    ///
+    /// # Panics
+    /// On anything that is no address.
+    #[track_caller]
+    pub fn answered_by(mut self, server: &str) -> Self {
+        self.reply_src = Some(socket(server, self.original.dst_port));
+        self
+    }
+
+    /// Source NAT: as whom the sender appears.
+    ///
+    /// # Panics
+    /// On anything that is no address.
+    #[track_caller]
+    pub fn appearing_as(mut self, sender: &str) -> Self {
+        self.reply_dst = Some(socket(sender, self.original.src_port));
+        self
+    }
+
+    /// Answered, and for TCP established.
+    pub fn established(mut self) -> Self {
+        self.record.status = Some((Status::CONFIRMED | Status::SEEN_REPLY | Status::ASSURED).0);
+        if self.record.protocol == Protocol::TCP.0 {
+            self.record.state = Some(TcpState::ESTABLISHED.0);
+            self.record.timeout = Some(432_000);
+        }
+        self
+    }
+
+    /// A row of a sweep; the kernel always tells the mark in these.
+    pub fn row(mut self) -> Self {
+        self.record.kind = wit::Kind::Row;
+        self.record.mark = self.record.mark.or(Some(0));
+        self
+    }
+
+    /// A changed flow.
+    pub const fn updated(mut self) -> Self {
+        self.record.kind = wit::Kind::Update;
+        self
+    }
+
+    /// A flow that is gone.
+    pub const fn destroyed(mut self) -> Self {
+        self.record.kind = wit::Kind::Destroy;
+        self
+    }
+
+    /// Caused by a verdict of this host.
+    pub const fn by_us(mut self) -> Self {
+        self.record.by_us = true;
+        self
+    }
+
+    /// With this id.
+    pub const fn id(mut self, id: u32) -> Self {
+        self.record.id = id;
+        self
+    }
+
+    /// In this zone.
+    pub const fn zone(mut self, zone: u16) -> Self {
+        self.record.zone = zone;
+        self
+    }
+
+    /// With exactly these status bits.
+    pub const fn status(mut self, status: Status) -> Self {
+        self.record.status = Some(status.0);
+        self
+    }
+
+    /// In this state of its protocol.
+    pub fn state(mut self, state: impl Into<u8>) -> Self {
+        self.record.state = Some(state.into());
+        self
+    }
+
+    /// With so many seconds left.
+    pub const fn timeout(mut self, seconds: u32) -> Self {
+        self.record.timeout = Some(seconds);
+        self
+    }
+
+    /// With this mark.
+    pub const fn mark(mut self, mark: u32) -> Self {
+        self.record.mark = Some(mark);
+        self
+    }
+
+    /// With accounting: packets and bytes of the original and of the reply direction.
+    pub const fn counters(mut self, original: (u64, u64), reply: (u64, u64)) -> Self {
+        self.record.original_counters = Some(wit::Counters { packets: original.0, bytes: original.1 });
+        self.record.reply_counters = Some(wit::Counters { packets: reply.0, bytes: reply.1 });
+        self
+    }
+
+    /// Begun then.
+    pub const fn started(mut self, time: Timestamp) -> Self {
+        self.record.started = Some(time.0);
+        self
+    }
+
+    /// Ended then.
+    pub const fn stopped(mut self, time: Timestamp) -> Self {
+        self.record.stopped = Some(time.0);
+        self
+    }
+
+    /// With this helper.
+    pub fn helper(mut self, name: &str) -> Self {
+        self.rare.helper = Some(name.to_owned());
+        self
+    }
+
+    /// With these label bits set.
+    ///
+    /// # Panics
+    /// On a number above 127.
+    #[track_caller]
+    pub fn labels(mut self, bits: &[u8]) -> Self {
+        let bit = |bit: &u8| 1_u128.checked_shl((*bit).into()).unwrap_or_else(|| panic!("there is no label bit {bit}"));
+        self.rare.labels = Some(bits.iter().map(bit).fold(0, |all, bit| all | bit));
+        self
+    }
+
+    /// With this security context.
+    pub fn security_context(mut self, context: &str) -> Self {
+        self.rare.security_context = Some(context.to_owned());
+        self
+    }
+
+    /// Expected by the helper of another flow.
+    pub fn expected_by(mut self, master: &Self) -> Self {
+        self.rare.master = Some(master.original);
+        self.record.status = Some(self.record.status.unwrap_or(0) | Status::EXPECTED.0);
+        self
+    }
+
+    /// With zones that differ by direction.
+    pub const fn zones(mut self, original: u16, reply: u16) -> Self {
+        self.rare.zones = Some((original, reply));
+        self
+    }
+
+    /// With a top-level attribute that has no name in the interface.
+    pub fn attribute(mut self, number: u16, payload: &[u8]) -> Self {
+        self.rare.attributes.push((number, payload.to_vec()));
+        self
+    }
+
+    /// What names it.
+    pub fn key(&self) -> FlowKey {
+        let wit::Flow { id, zone, protocol, .. } = self.record;
+        FlowKey { id, zone, protocol: Protocol(protocol), original: self.original }
+    }
+
+    /// The record as it crosses the wall.
+    pub(crate) fn record(&self) -> wit::Flow {
+        let mut reply = match Protocol(self.record.protocol) {
+            // An echo request (8; 128 in ICMPv6) is awaited as its answer (0; 129), with the same identifier.
+            Protocol::ICMP => Endpoints { src_port: self.original.src_port, dst_port: 0, ..self.original.reversed() },
+            Protocol::ICMPV6 => {
+                Endpoints { src_port: self.original.src_port, dst_port: 129 << 8, ..self.original.reversed() }
+            }
+            _ => self.original.reversed(),
+        };
+        if let Some(server) = self.reply_src {
+            (reply.src, reply.src_port) = (server.ip(), server.port());
+        }
+        if let Some(sender) = self.reply_dst {
+            (reply.dst, reply.dst_port) = (sender.ip(), sender.port());
+        }
+        wit::Flow { original: self.original.into(), reply: reply.into(), ..self.record }
+    }
+}
+
+#[track_caller]
+fn socket(text: &str, port: u16) -> SocketAddr {
+    let address = || text.parse().ok().map(|address: IpAddr| SocketAddr::new(address, port));
+    let whole = text.parse().ok().or_else(address);
+    whole.unwrap_or_else(|| panic!("\"{text}\" is not an address, nor an address and a port"))
+}

@@ -1,0 +1,171 @@
+//! A policy under test and the host around it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::flow::FlowBuilder;
+use super::imports::{self, Host};
+use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::{Configuration, Entry, Flow, Policy, Subscription, Timestamp, export};
+
+/// A configured policy, and a host that it can ask.
+#[derive(Debug)]
+pub struct Harness<P> {
+    policy: P,
+    subscription: Subscription,
+    config: Value,
+    host: Host,
+    now: Timestamp,
+}
+
+/// A policy on a host that has nothing; see [`Host::start`] for one that has.
+///
+/// # Errors
+/// What the policy says is wrong with its configuration.
+pub fn start<P: Policy>(config: Value) -> Result<Harness<P>, String> {
+    Host::new().start(config)
+}
+
+impl<P: Policy> Harness<P> {
+    pub(crate) fn new(mut host: Host, config: Value) -> Result<Self, String> {
+        let policy = imports::on(&mut host, || P::Config::read(&config.to_string()).and_then(P::configure))?;
+        let subscription = policy.subscription();
+        // The first of January 2026, so that a test is the same every day.
+        Ok(Self { policy, subscription, config, host, now: Timestamp::from_secs(1_767_225_600) })
+    }
+
+    /// The policy itself.
+    pub const fn policy(&self) -> &P {
+        &self.policy
+    }
+
+    /// What it subscribed to.
+    pub const fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// Time of the next call.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, by: Duration) {
+        self.now = self.now + by;
+    }
+
+    /// Delivers events in one batch: those that the subscription holds.
+    #[track_caller]
+    pub fn events(&mut self, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
+        self.deliver(wit::Cause::Events, 0, flows)
+    }
+
+    /// Delivers one event.
+    #[track_caller]
+    pub fn event(&mut self, flow: FlowBuilder) -> Answer {
+        self.events([flow])
+    }
+
+    /// Delivers a whole sweep: its begin, these flows as rows in one batch, its end.
+    #[track_caller]
+    pub fn sweep(&mut self, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
+        let begun = self.sweep_begin();
+        let rows = self.sweep_rows(flows);
+        begun.then(rows).then(self.sweep_end(true))
+    }
+
+    /// Delivers the begin of a sweep.
+    #[track_caller]
+    pub fn sweep_begin(&mut self) -> Answer {
+        self.deliver(wit::Cause::SweepBegin, 0, [])
+    }
+
+    /// Delivers rows of a sweep.
+    #[track_caller]
+    pub fn sweep_rows(&mut self, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
+        self.deliver(wit::Cause::SweepRows, 0, flows.into_iter().map(FlowBuilder::row))
+    }
+
+    /// Delivers the end of a sweep.
+    #[track_caller]
+    pub fn sweep_end(&mut self, complete: bool) -> Answer {
+        self.deliver(if complete { wit::Cause::SweepComplete } else { wit::Cause::SweepInterrupted }, 0, [])
+    }
+
+    /// Tells that events were lost: so many in front of the plugin, or 0 for the kernel's losses. A test that is true to
+    /// the host goes on with a sweep.
+    #[track_caller]
+    pub fn gap(&mut self, missed: u64) -> Answer {
+        self.deliver(if missed == 0 { wit::Cause::Gap } else { wit::Cause::Events }, missed, [])
+    }
+
+    /// Gives a set other networks, as [`Host::set`], and tells the policy if it subscribed to the set.
+    #[track_caller]
+    pub fn change_set<'a>(&mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Answer {
+        self.host.sets.insert(name.to_owned(), imports::set_of(networks));
+        if self.subscription.sets().iter().any(|set| set == name) {
+            self.deliver(wit::Cause::SetChanged, 0, [])
+        } else {
+            Answer::default()
+        }
+    }
+
+    /// Calls `tick`.
+    #[track_caller]
+    pub fn tick(&mut self) -> Answer {
+        let (policy, now) = (&mut self.policy, self.now);
+        let verdicts = imports::on(&mut self.host, || policy.tick(now));
+        Answer::new(P::WANTS, verdicts, String::new(), 0)
+    }
+
+    /// Calls `message`.
+    ///
+    /// # Errors
+    /// What the policy says to the sender.
+    #[track_caller]
+    pub fn message(&mut self, text: &str) -> Result<Answer, String> {
+        let (policy, now) = (&mut self.policy, self.now);
+        let reply = imports::on(&mut self.host, || export::message(policy, text, now))?;
+        Ok(Answer::new(P::WANTS, reply.verdicts, reply.text, 0))
+    }
+
+    /// Stops the policy in order and starts it again with the same configuration, memory and sets; time goes on.
+    ///
+    /// # Errors
+    /// What the policy says is wrong with its configuration.
+    pub fn restart(mut self) -> Result<Self, String> {
+        imports::on(&mut self.host, || self.policy.stop());
+        Ok(Self { now: self.now, ..Self::new(self.host, self.config)? })
+    }
+
+    #[track_caller]
+    fn deliver(&mut self, cause: wit::Cause, missed: u64, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
+        let now = self.now;
+        let mut records = Vec::new();
+        self.host.rare.clear();
+        for flow in flows {
+            let record = flow.record();
+            // Filters may ask for labels, by index: the flow takes its place first and leaves it if it is not wanted.
+            self.host.rare.push(flow.rare);
+            let entry = Entry::from_wit(record);
+            let index = u32::try_from(records.len()).unwrap_or(u32::MAX);
+            let subscription = &self.subscription;
+            if imports::on(&mut self.host, || subscription.holds(&Flow::new(&entry, index, now))) {
+                records.push(record);
+            } else {
+                self.host.rare.pop();
+            }
+        }
+        let entries = records.len();
+        let empty = matches!(cause, wit::Cause::Events | wit::Cause::SweepRows) && entries == 0 && missed == 0;
+        if empty {
+            return Answer::default();
+        }
+        let batch = wit::Batch { cause, now: now.0, missed, flows: records };
+        let policy = &mut self.policy;
+        let verdicts = imports::on(&mut self.host, || export::judge(policy, batch));
+        Answer::new(P::WANTS, verdicts, String::new(), entries)
+    }
+}

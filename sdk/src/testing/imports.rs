@@ -1,0 +1,207 @@
+//! The host of a native test: what a policy may ask for, kept in memory.
+//!
+//! The modules have the names and signatures of the generated imports, so that the same code asks either.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::flow::{FlowBuilder, Rare};
+use super::harness::Harness;
+use crate::bindings::ctwarden::policy::types as wit;
+use crate::table::Statistics;
+use crate::{Policy, Prefix, PrefixMap};
+
+/// What the host of a test has: sets, memory, figures of the table, entries that can be fetched.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Host {
+    pub(crate) sets: BTreeMap<String, PrefixMap<String>>,
+    pub(crate) memory: BTreeMap<String, Vec<u8>>,
+    pub(crate) memory_keys: Option<usize>,
+    pub(crate) statistics: Option<Statistics>,
+    pub(crate) entries: Vec<wit::Flow>,
+    /// Of the batch at hand.
+    pub(crate) rare: Vec<Rare>,
+}
+
+impl Host {
+    /// A host that has nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An address set: networks, each with a value behind a space if it has one (`"192.0.2.0/24 DE"`).
+    ///
+    /// # Panics
+    /// On anything that is no network.
+    #[track_caller]
+    pub fn set<'a>(mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.sets.insert(name.to_owned(), set_of(networks));
+        self
+    }
+
+    /// At most so many keys in memory.
+    pub const fn memory_keys(mut self, most: usize) -> Self {
+        self.memory_keys = Some(most);
+        self
+    }
+
+    /// A key that is already in memory.
+    pub fn remembering(mut self, key: &str, value: &[u8]) -> Self {
+        self.memory.insert(key.to_owned(), value.to_vec());
+        self
+    }
+
+    /// Figures of the table.
+    pub const fn statistics(mut self, statistics: Statistics) -> Self {
+        self.statistics = Some(statistics);
+        self
+    }
+
+    /// An entry that [`FlowKey::fetch`](crate::FlowKey::fetch) finds.
+    pub fn holding(mut self, flow: &FlowBuilder) -> Self {
+        self.entries.push(flow.clone().row().record());
+        self
+    }
+
+    /// A policy on this host.
+    ///
+    /// # Errors
+    /// What the policy says is wrong with its configuration.
+    pub fn start<P: Policy>(self, config: serde_json::Value) -> Result<Harness<P>, String> {
+        Harness::new(self, config)
+    }
+}
+
+#[track_caller]
+pub(crate) fn set_of<'a>(networks: impl IntoIterator<Item = &'a str>) -> PrefixMap<String> {
+    let network = |line: &str| -> (Prefix, String) {
+        let (network, value) = line.split_once(' ').unwrap_or((line, ""));
+        (network.parse().unwrap_or_else(|error| panic!("{error}")), value.to_owned())
+    };
+    networks.into_iter().map(network).collect()
+}
+
+thread_local! {
+    static CURRENT: RefCell<Host> = RefCell::default();
+}
+
+/// Runs a call into the policy on this host.
+pub(crate) fn on<R>(host: &mut Host, call: impl FnOnce() -> R) -> R {
+    CURRENT.with_borrow_mut(|current| std::mem::swap(current, host));
+    let result = call();
+    CURRENT.with_borrow_mut(|current| std::mem::swap(current, host));
+    result
+}
+
+fn rare<R>(entry: u32, attribute: impl FnOnce(&Rare) -> Option<R>) -> Option<R> {
+    let index = usize::try_from(entry).ok()?;
+    CURRENT.with_borrow(|host| host.rare.get(index).and_then(attribute))
+}
+
+pub(crate) mod details {
+    //! Rare attributes of the batch at hand.
+
+    use super::{CURRENT, rare, wit};
+    use crate::address::halves;
+
+    pub(crate) fn helper(entry: u32) -> Option<String> {
+        rare(entry, |rare| rare.helper.clone())
+    }
+
+    pub(crate) fn labels(entry: u32) -> Option<(u64, u64)> {
+        let (high, low) = halves(rare(entry, |rare| rare.labels)?);
+        Some((low, high))
+    }
+
+    pub(crate) fn security_context(entry: u32) -> Option<String> {
+        rare(entry, |rare| rare.security_context.clone())
+    }
+
+    pub(crate) fn master(entry: u32) -> Option<wit::Endpoints> {
+        rare(entry, |rare| rare.master.map(Into::into))
+    }
+
+    pub(crate) fn zones(entry: u32) -> Option<(u16, u16)> {
+        rare(entry, |rare| rare.zones)
+    }
+
+    pub(crate) fn attribute(entry: u32, number: u16) -> Option<Vec<u8>> {
+        rare(entry, |rare| rare.attributes.iter().find(|(known, _)| *known == number).map(|(_, bytes)| bytes.clone()))
+    }
+
+    pub(crate) fn get(key: wit::FlowKey) -> Option<wit::Flow> {
+        let named = |flow: &&wit::Flow| {
+            flow.id == key.id && flow.zone == key.zone && flow.protocol == key.protocol && flow.original == key.original
+        };
+        CURRENT.with_borrow(|host| host.entries.iter().find(named).copied())
+    }
+}
+
+pub(crate) mod sets {
+    //! Address sets.
+
+    use std::net::IpAddr;
+
+    use super::{CURRENT, wit};
+
+    pub(crate) fn lookup(set: &str, addresses: &[wit::IpAddress]) -> Result<Vec<Option<String>>, String> {
+        CURRENT.with_borrow(|host| {
+            let networks = host.sets.get(set).ok_or_else(|| format!("there is no set \"{set}\""))?;
+            let value = |address: &wit::IpAddress| networks.lookup(IpAddr::from(*address)).map(|(_, v)| v.clone());
+            Ok(addresses.iter().map(value).collect())
+        })
+    }
+}
+
+pub(crate) mod table {
+    //! Figures of the table.
+
+    use super::CURRENT;
+    use crate::bindings::ctwarden::policy::table as wit;
+
+    pub(crate) fn read() -> Option<wit::Statistics> {
+        let figures = CURRENT.with_borrow(|host| host.statistics)?;
+        Some(wit::Statistics {
+            entries: figures.entries,
+            maximum: figures.maximum.unwrap_or(0),
+            insert_failed: figures.insert_failed,
+            dropped: figures.dropped,
+            early_dropped: figures.early_dropped,
+            clashes: figures.clashes,
+            invalid: figures.invalid,
+        })
+    }
+}
+
+pub(crate) mod memory {
+    //! Memory that outlives the instance.
+
+    use super::CURRENT;
+
+    pub(crate) fn get(key: &str) -> Option<Vec<u8>> {
+        CURRENT.with_borrow(|host| host.memory.get(key).cloned())
+    }
+
+    pub(crate) fn set(key: &str, value: &[u8]) -> Result<(), String> {
+        CURRENT.with_borrow_mut(|host| {
+            if key.len() > 256 {
+                return Err(format!("a key of {} bytes is longer than 256 bytes", key.len()));
+            }
+            let full = host.memory_keys.is_some_and(|most| host.memory.len() >= most);
+            if full && !host.memory.contains_key(key) {
+                return Err(format!("the quota of {} keys is used up", host.memory.len()));
+            }
+            host.memory.insert(key.to_owned(), value.to_vec());
+            Ok(())
+        })
+    }
+
+    pub(crate) fn remove(key: &str) {
+        CURRENT.with_borrow_mut(|host| host.memory.remove(key));
+    }
+
+    pub(crate) fn keys(beginning: &str) -> Vec<String> {
+        CURRENT.with_borrow(|host| host.memory.keys().filter(|key| key.starts_with(beginning)).cloned().collect())
+    }
+}

@@ -1,0 +1,329 @@
+//! Verdicts: what a plugin wants done, about what, and why.
+//!
+//! They are values. The host decides (what the operator granted, protected flows, budgets, mode), acts, and writes one
+//! record with the outcome of each.
+
+use std::fmt;
+
+use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::filter::bit_numbers;
+use crate::{Alert, Block, Filter, Flow, FlowKey, Masked, Prefix};
+
+/// Kind of a verdict: what a policy says it may want, and what the operator grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VerdictKind {
+    /// [`delete`].
+    Delete,
+    /// [`mark`].
+    Mark,
+    /// [`labels`].
+    Labels,
+    /// [`timeout`].
+    Timeout,
+    /// [`alert`](crate::alert()).
+    Alert,
+    /// [`log`].
+    Log,
+    /// [`block`](crate::block()).
+    Block,
+    /// [`unblock`].
+    Unblock,
+    /// [`protect`].
+    Protect,
+    /// [`sweep`].
+    Sweep,
+}
+
+impl VerdictKind {
+    /// Name in configuration and records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Mark => "mark",
+            Self::Labels => "labels",
+            Self::Timeout => "timeout",
+            Self::Alert => "alert",
+            Self::Log => "log",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Protect => "protect",
+            Self::Sweep => "sweep",
+        }
+    }
+
+    pub(crate) fn flags(kinds: &[Self]) -> wit::VerdictKinds {
+        kinds
+            .iter()
+            .map(|kind| match kind {
+                Self::Delete => wit::VerdictKinds::DELETE,
+                Self::Mark => wit::VerdictKinds::MARK,
+                Self::Labels => wit::VerdictKinds::LABELS,
+                Self::Timeout => wit::VerdictKinds::TIMEOUT,
+                Self::Alert => wit::VerdictKinds::ALERT,
+                Self::Log => wit::VerdictKinds::LOG,
+                Self::Block => wit::VerdictKinds::BLOCK,
+                Self::Unblock => wit::VerdictKinds::UNBLOCK,
+                Self::Protect => wit::VerdictKinds::PROTECT,
+                Self::Sweep => wit::VerdictKinds::SWEEP,
+            })
+            .fold(wit::VerdictKinds::empty(), |all, kind| all | kind)
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// End the tracking of the flow.
+    Delete,
+    /// Change the mark.
+    Mark(Masked),
+    /// Set and clear label bits, as a bit each.
+    Labels {
+        /// Bits to set.
+        set: u128,
+        /// Bits to clear.
+        clear: u128,
+    },
+    /// Seconds until the flow expires.
+    Timeout(u32),
+    /// A word to people.
+    Alert(Alert),
+    /// A record for machines.
+    Log(Vec<(String, String)>),
+    /// A network into a set.
+    Block(Block),
+    /// A network out of a set.
+    Unblock {
+        /// Name that the operator gave the set.
+        set: String,
+        /// The network.
+        network: Prefix,
+    },
+    /// Nobody may touch the flow for so many seconds.
+    Protect(u32),
+    /// Deliver flows as rows of a sweep.
+    Sweep,
+}
+
+impl Action {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> VerdictKind {
+        match self {
+            Self::Delete => VerdictKind::Delete,
+            Self::Mark(_) => VerdictKind::Mark,
+            Self::Labels { .. } => VerdictKind::Labels,
+            Self::Timeout(_) => VerdictKind::Timeout,
+            Self::Alert(_) => VerdictKind::Alert,
+            Self::Log(_) => VerdictKind::Log,
+            Self::Block(_) => VerdictKind::Block,
+            Self::Unblock { .. } => VerdictKind::Unblock,
+            Self::Protect(_) => VerdictKind::Protect,
+            Self::Sweep => VerdictKind::Sweep,
+        }
+    }
+}
+
+/// What a verdict is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The entry of that index in the batch at hand.
+    Entry(u32),
+    /// A flow remembered from an earlier call.
+    Key(FlowKey),
+    /// Every flow that matches when the verdict is carried out.
+    Matching {
+        /// Which.
+        filter: Box<Filter>,
+        /// At most so many; 0: all.
+        limit: u32,
+    },
+}
+
+impl From<&Flow<'_>> for Target {
+    fn from(flow: &Flow<'_>) -> Self {
+        Self::Entry(flow.index())
+    }
+}
+
+impl From<FlowKey> for Target {
+    fn from(key: FlowKey) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl From<Filter> for Target {
+    fn from(filter: Filter) -> Self {
+        Self::Matching { filter: Box::new(filter), limit: 0 }
+    }
+}
+
+/// What a plugin wants: an action, what it is about, and why.
+///
+/// A verdict returned from [`judge`](crate::Policy::judge) is about the flow that was judged unless [`on`](Self::on) says
+/// otherwise; one from another call is about no flow unless `on` names one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a verdict does nothing until it is returned to the host"]
+pub struct Verdict {
+    target: Option<Target>,
+    action: Action,
+    code: Option<String>,
+    reason: String,
+}
+
+/// Ends the tracking of the flow. Alone it does not stop traffic that the ruleset accepts; see [`block`](crate::block()).
+pub const fn delete() -> Verdict {
+    Verdict::new(Action::Delete)
+}
+
+/// Changes the mark under its mask; a plain number is the whole mark.
+pub fn mark(mark: impl Into<Masked>) -> Verdict {
+    Verdict::new(Action::Mark(mark.into()))
+}
+
+/// Sets and clears label bits, by number from 0 to 127; greater numbers name no bit, and a bit in both is set.
+pub fn labels(set: impl IntoIterator<Item = u8>, clear: impl IntoIterator<Item = u8>) -> Verdict {
+    fn bits(numbers: impl IntoIterator<Item = u8>) -> u128 {
+        numbers.into_iter().filter_map(|number| 1_u128.checked_shl(number.into())).fold(0, |all, bit| all | bit)
+    }
+    let set = bits(set);
+    Verdict::new(Action::Labels { set, clear: bits(clear) & !set })
+}
+
+/// Lets the flow expire in so many seconds; the next packet sets the kernel's own timeout again.
+pub const fn timeout(seconds: u32) -> Verdict {
+    Verdict::new(Action::Timeout(seconds))
+}
+
+/// Writes a record with names and values, for machines: neither rated nor merged.
+pub fn log<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N, V)>) -> Verdict {
+    Verdict::new(Action::Log(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
+}
+
+/// Takes a network out of an operator-named nftables set; one that is not there is no error.
+pub fn unblock(set: impl Into<String>, network: impl Into<Prefix>) -> Verdict {
+    Verdict::new(Action::Unblock { set: set.into(), network: network.into() })
+}
+
+/// Keeps every plugin from changing or deleting the flow for so many seconds.
+pub const fn protect(seconds: u32) -> Verdict {
+    Verdict::new(Action::Protect(seconds))
+}
+
+/// Asks for the table: every flow that the subscription holds, or with [`on`](Verdict::on) every flow that a filter holds,
+/// is delivered as rows of a sweep.
+pub const fn sweep() -> Verdict {
+    Verdict::new(Action::Sweep)
+}
+
+impl Verdict {
+    pub(crate) const fn new(action: Action) -> Self {
+        Self { target: None, action, code: None, reason: String::new() }
+    }
+
+    /// Why: a short stable code of letters, digits and `-`, which becomes a label of metrics, and a sentence for people.
+    /// Without it the code is the kind's name.
+    pub fn because(self, code: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), reason: reason.into(), ..self }
+    }
+
+    /// About what: a [`Flow`], a [`FlowKey`], or every flow that a [`Filter`] holds.
+    pub fn on(self, target: impl Into<Target>) -> Self {
+        Self { target: Some(target.into()), ..self }
+    }
+
+    /// About what, if that was said.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub const fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Kind of the action.
+    #[must_use]
+    pub const fn kind(&self) -> VerdictKind {
+        self.action.kind()
+    }
+
+    /// Short and stable.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or(self.kind().name())
+    }
+
+    /// For people; may be empty.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// About the entry of that index unless something else was said. A sweep is never about one entry.
+    pub(crate) fn on_entry(mut self, index: u32) -> Self {
+        if self.target.is_none() && self.action != Action::Sweep {
+            self.target = Some(Target::Entry(index));
+        }
+        self
+    }
+}
+
+impl fmt::Display for Verdict {
+    /// One line: kind and value, target, code and reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().name())?;
+        match &self.action {
+            Action::Delete | Action::Sweep => {}
+            Action::Mark(masked) => write!(f, " {masked}")?,
+            Action::Labels { set, clear } => write!(f, " +{:?} -{:?}", bit_numbers(*set), bit_numbers(*clear))?,
+            Action::Timeout(seconds) | Action::Protect(seconds) => write!(f, " {seconds} s")?,
+            Action::Alert(alert) => write!(f, " \"{}\"", alert.title)?,
+            Action::Log(fields) => write!(f, " {fields:?}")?,
+            Action::Block(block) if block.seconds == 0 => write!(f, " {} in {}", block.network, block.set)?,
+            Action::Block(block) => write!(f, " {} in {} for {} s", block.network, block.set, block.seconds)?,
+            Action::Unblock { set, network } => write!(f, " {network} in {set}")?,
+        }
+        match &self.target {
+            None => {}
+            Some(Target::Entry(index)) => write!(f, " on entry {index}")?,
+            Some(Target::Key(key)) => write!(f, " on {} {} (id {})", key.protocol, key.original, key.id)?,
+            Some(Target::Matching { limit: 0, .. }) => f.write_str(" on every match")?,
+            Some(Target::Matching { limit, .. }) => write!(f, " on {limit} matches")?,
+        }
+        write!(f, ": {}", self.code())?;
+        if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", self.reason) }
+    }
+}
+
+impl From<Verdict> for wit::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        let code = verdict.code().to_owned();
+        let target = match verdict.target {
+            None => wit::Target::None,
+            Some(Target::Entry(index)) => wit::Target::Entry(index),
+            Some(Target::Key(key)) => wit::Target::Key(key.into()),
+            Some(Target::Matching { filter, limit }) => {
+                wit::Target::Matching(wit::Selection { filter: (*filter).into(), limit })
+            }
+        };
+        let action = match verdict.action {
+            Action::Delete => wit::Action::Delete,
+            Action::Mark(masked) => wit::Action::Mark(masked.into()),
+            Action::Labels { set, clear } => {
+                wit::Action::Labels(wit::LabelChange { set: bit_numbers(set), clear: bit_numbers(clear) })
+            }
+            Action::Timeout(seconds) => wit::Action::Timeout(seconds),
+            Action::Alert(alert) => wit::Action::Alert(alert.into()),
+            Action::Log(fields) => wit::Action::Log(fields),
+            Action::Block(block) => wit::Action::Block(block.into()),
+            Action::Unblock { set, network } => wit::Action::Unblock(wit::Unblock { set, network: network.into() }),
+            Action::Protect(seconds) => wit::Action::Protect(seconds),
+            Action::Sweep => wit::Action::Sweep,
+        };
+        Self { target, action, code, reason: verdict.reason }
+    }
+}
