@@ -1,0 +1,91 @@
+//! A host that answers with fixed values and remembers what it was asked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use ctwarden_guest::{Host, LogStream};
+use ctwarden_model::{Flow, FlowKey, Mark, SetName, TableStatistics};
+
+use crate::setup;
+
+/// What a plugin did.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) lines: Vec<(LogStream, String)>,
+    pub(crate) keys: Vec<FlowKey>,
+    pub(crate) lookups: Vec<(String, Vec<IpAddr>)>,
+    pub(crate) memory: BTreeMap<String, Vec<u8>>,
+}
+
+/// Shared with the test.
+#[derive(Clone, Default)]
+pub(crate) struct Recorded(Arc<Mutex<Seen>>);
+
+impl Recorded {
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Seen) -> R) -> R {
+        look(&mut self.0.lock().unwrap())
+    }
+
+    /// What was logged, without the stream.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.with(|seen| seen.lines.iter().map(|(_, line)| line.clone()).collect())
+    }
+}
+
+/// The host.
+pub(crate) struct Recorder(Recorded);
+
+impl Recorder {
+    pub(crate) fn new() -> (Self, Recorded) {
+        let recorded = Recorded::default();
+        (Self(recorded.clone()), recorded)
+    }
+}
+
+pub(crate) const TABLE: TableStatistics =
+    TableStatistics { entries: 1, maximum: 2, insert_failed: 3, dropped: 4, early_dropped: 5, clashes: 6, invalid: 7 };
+
+impl Host for Recorder {
+    /// Every flow lives and has mark 9.
+    fn get(&mut self, key: &FlowKey) -> Option<Flow> {
+        self.0.with(|seen| seen.keys.push(*key));
+        let mut flow = setup::flow(80);
+        flow.mark = Some(Mark(9));
+        Some(flow)
+    }
+
+    /// In the set `known` is every address but IPv6.
+    fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
+        self.0.with(|seen| seen.lookups.push((set.0.clone(), addresses.to_vec())));
+        if set.0 != "known" {
+            return Err(format!("no set is called {set}"));
+        }
+        Ok(addresses.iter().map(|address| address.is_ipv4().then(|| format!("value of {address}"))).collect())
+    }
+
+    fn table(&mut self) -> Option<TableStatistics> {
+        Some(TABLE)
+    }
+
+    fn memory_get(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.0.with(|seen| seen.memory.get(key).cloned())
+    }
+
+    fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String> {
+        self.0.with(|seen| seen.memory.insert(key.to_owned(), value));
+        Ok(())
+    }
+
+    fn memory_remove(&mut self, key: &str) {
+        self.0.with(|seen| seen.memory.remove(key));
+    }
+
+    fn memory_keys(&mut self, beginning: &str) -> Vec<String> {
+        self.0.with(|seen| seen.memory.keys().filter(|key| key.starts_with(beginning)).cloned().collect())
+    }
+
+    fn log(&mut self, stream: LogStream, line: &str) {
+        self.0.with(|seen| seen.lines.push((stream, line.to_owned())));
+    }
+}

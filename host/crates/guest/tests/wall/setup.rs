@@ -1,0 +1,88 @@
+//! Guests, batches and limits for the tests.
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use ctwarden_guest::{Component, Instance, Limits, Runtime};
+use ctwarden_model::{
+    Batch, Cause, Entries, Event, EventKind, Flow, FlowId, Layer4, PerDirection, PluginName, Protocol, Timestamp, Tuple,
+};
+
+use crate::host::{Recorded, Recorder};
+
+/// A flow to this port provokes a guest (`tests/guests/plugin.rs`).
+pub(crate) const PROVOCATION: u16 = 6666;
+
+/// One for all tests, as there is one in the daemon.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+pub(crate) fn runtime() -> &'static Runtime {
+    &RUNTIME
+}
+
+fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+/// Where the sources of the guests are.
+pub(crate) fn sources() -> PathBuf {
+    workspace().join("tests/guests")
+}
+
+/// The bytes of a guest.
+pub(crate) fn bytes(guest: &str) -> Vec<u8> {
+    let folder =
+        std::env::var_os("CTWARDEN_GUESTS").map_or_else(|| workspace().join("target/guests/components"), PathBuf::from);
+    let file = folder.join(format!("{guest}.wasm"));
+    std::fs::read(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", file.display()))
+}
+
+pub(crate) fn load(guest: &str) -> Component {
+    runtime().load(&bytes(guest)).unwrap()
+}
+
+/// Limits under which a test need not wait.
+pub(crate) fn limits() -> Limits {
+    Limits { call_cpu: Duration::from_millis(200), call_wall: Duration::from_secs(20), ..Limits::default() }
+}
+
+/// A fresh instance, not configured, and what it did to its host.
+pub(crate) fn start(guest: &str, limits: Limits) -> (Instance, Recorded) {
+    let (host, recorded) = Recorder::new();
+    let name = PluginName::new(guest).unwrap();
+    (load(guest).instantiate(name, limits, Box::new(host)).unwrap(), recorded)
+}
+
+/// The same, configured.
+pub(crate) fn configured(guest: &str, configuration: &str, limits: Limits) -> (Instance, Recorded) {
+    let (mut instance, recorded) = start(guest, limits);
+    instance.configure(configuration).unwrap();
+    (instance, recorded)
+}
+
+pub(crate) fn tuple(src: &str, dst: &str, protocol: Protocol, layer4: Layer4) -> Tuple {
+    Tuple { src: src.parse().unwrap(), dst: dst.parse().unwrap(), protocol, layer4 }
+}
+
+/// A TCP flow from 192.0.2.1 to that port.
+pub(crate) fn flow(port: u16) -> Flow {
+    let original = tuple("192.0.2.1", "198.51.100.2", Protocol::TCP, Layer4::Ports { src: 40_000, dst: port });
+    let reply = tuple("198.51.100.2", "192.0.2.1", Protocol::TCP, Layer4::Ports { src: port, dst: 40_000 });
+    let mut flow = Flow::new(PerDirection { original, reply });
+    flow.id = Some(FlowId(u32::from(port)));
+    flow
+}
+
+/// New flows.
+pub(crate) fn batch(flows: impl IntoIterator<Item = Flow>) -> Batch {
+    let event = |flow| Event { kind: EventKind::New, by_us: false, flow };
+    let events: Vec<Event> = flows.into_iter().map(event).collect();
+    Batch { cause: Cause::Events, now: Timestamp(1), missed: 0, entries: Entries::all(Arc::from(events)) }
+}
+
+/// One flow to each of the ports.
+pub(crate) fn flows(ports: impl IntoIterator<Item = u16>) -> Batch {
+    batch(ports.into_iter().map(flow))
+}
