@@ -215,9 +215,10 @@ fn note_answers(bytes: &[u8], asked: &mut BTreeMap<u32, Asked>, known: &mut BTre
 }
 
 fn as_ack(errno: i32) -> Ack {
-    match Errno::from_raw_os_error(errno) {
-        _ if errno == 0 => Ack::Done,
-        Errno::NOENT => Ack::Gone,
+    // Compared as numbers: 0, which is no error, is no `Errno`, and making one of it panics.
+    match errno {
+        0 => Ack::Done,
+        _ if errno == Errno::NOENT.raw_os_error() => Ack::Gone,
         _ => Ack::Refused(errno),
     }
 }
