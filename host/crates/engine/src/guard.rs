@@ -205,9 +205,13 @@ impl Engine {
         }
     }
 
-    /// Second check, for a network to be blocked.
-    pub(crate) fn block_protection(&self, block: &Block) -> Protection {
-        if self.protected.covers(block.network) { Protection::Protected } else { Protection::Free(Unprotected(())) }
+    /// Second check, for a network to be blocked; none is to be taken out of a set, which cuts nobody off.
+    pub(crate) fn block_protection(&self, block: Option<&Block>) -> Protection {
+        if block.is_some_and(|block| self.protected.covers(block.network)) {
+            Protection::Protected
+        } else {
+            Protection::Free(Unprotected(()))
+        }
     }
 
     /// Third to fifth check: budget, breaker, mode.

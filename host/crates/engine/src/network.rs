@@ -3,14 +3,14 @@
 //! A block beats an unblock, and the longest block holds for all who want one: who wants a network out is served by its
 //! lifetime's end, who wants it in would be let down at once.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ctwarden_model::{Action, Block, Effect, Outcome, Prefix, SetName, Unblock};
 
 use crate::PluginId;
 use crate::engine::Engine;
-use crate::guard::{Admission, Allowed, Cost, Granted, Protection};
+use crate::guard::{Admission, Allowed, Cost, Granted, Protection, Unprotected};
 use crate::ids::{GateId, VerdictId};
 
 /// One verdict on a network.
@@ -56,7 +56,7 @@ impl Word {
 /// All verdicts on one network of one set.
 #[derive(Default)]
 struct Wanted {
-    blocks: Vec<(NetworkClaim, Block)>,
+    blocks: Vec<(NetworkClaim, Unprotected, Block)>,
     unblocks: Vec<(NetworkClaim, Unblock)>,
 }
 
@@ -65,17 +65,29 @@ impl Engine {
         if claims.is_empty() {
             return;
         }
+        let mut last_words: BTreeMap<(SetName, Prefix, PluginId), VerdictId> = BTreeMap::new();
+        let mut words = Vec::new();
+        for claim in claims {
+            let Some(word) = self.audit.get(claim.verdict).and_then(|open| Word::of(&open.verdict.action)) else {
+                continue;
+            };
+            let unprotected = match self.network_protection(&word) {
+                Protection::Free(unprotected) => unprotected,
+                Protection::Protected | Protection::Unknown => {
+                    self.finish(claim.verdict, Outcome::Protected);
+                    continue;
+                }
+            };
+            let (set, network) = word.about();
+            last_words.insert((set, network, claim.plugin), claim.verdict);
+            words.push((claim, unprotected, word));
+        }
         let mut networks: Vec<Wanted> = Vec::new();
         let mut places: BTreeMap<(SetName, Prefix), usize> = BTreeMap::new();
-        let mut said: BTreeSet<(SetName, Prefix, PluginId)> = BTreeSet::new();
-        let mut doubled = Vec::new();
-        // From the last to the first: of what one plugin says of one network, the last word counts.
-        for claim in claims.into_iter().rev() {
-            let Some(open) = self.audit.get(claim.verdict) else { continue };
-            let Some(word) = Word::of(&open.verdict.action) else { continue };
+        for (claim, unprotected, word) in words {
             let (set, network) = word.about();
-            if !said.insert((set.clone(), network, claim.plugin)) {
-                doubled.push(claim.verdict);
+            if last_words.get(&(set.clone(), network, claim.plugin)) != Some(&claim.verdict) {
+                self.finish(claim.verdict, Outcome::Superseded);
                 continue;
             }
             let place = *places.entry((set, network)).or_insert(networks.len());
@@ -84,31 +96,27 @@ impl Engine {
             }
             let Some(wanted) = networks.get_mut(place) else { continue };
             match word {
-                Word::Block(block) => wanted.blocks.push((claim, block)),
+                Word::Block(block) => wanted.blocks.push((claim, unprotected, block)),
                 Word::Unblock(unblock) => wanted.unblocks.push((claim, unblock)),
             }
         }
-        for verdict in doubled.into_iter().rev() {
-            self.finish(verdict, Outcome::Superseded);
-        }
-        for mut wanted in networks.into_iter().rev() {
-            wanted.blocks.reverse();
-            wanted.unblocks.reverse();
+        for wanted in networks {
             self.settle_network(wanted, gate);
+        }
+    }
+
+    /// Taking a network out of a set cuts nobody off.
+    fn network_protection(&self, word: &Word) -> Protection {
+        match word {
+            Word::Block(block) => self.block_protection(Some(block)),
+            Word::Unblock(_) => self.block_protection(None),
         }
     }
 
     fn settle_network(&mut self, wanted: Wanted, gate: GateId) {
         let mut longest: Option<Block> = None;
         let (mut winners, mut passes) = (Vec::new(), Vec::new());
-        for (claim, block) in wanted.blocks {
-            let unprotected = match self.block_protection(&block) {
-                Protection::Free(unprotected) => unprotected,
-                Protection::Protected | Protection::Unknown => {
-                    self.finish(claim.verdict, Outcome::Protected);
-                    continue;
-                }
-            };
+        for (claim, unprotected, block) in wanted.blocks {
             match self.admit(claim.plugin, Cost::Change, claim.allowed, unprotected) {
                 Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
                 Admission::Observe => self.finish(claim.verdict, Outcome::Observed),

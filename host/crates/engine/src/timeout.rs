@@ -33,7 +33,8 @@ impl Engine {
             self.lookups.deadline(),
             self.messages.deadline(),
             self.stall_deadline(),
-            self.sweep_due(),
+            // Once it is due it waits to be polled, not for time.
+            self.sweep_due().filter(|due| *due > self.clock.steady),
         ]
         .into_iter()
         .flatten()

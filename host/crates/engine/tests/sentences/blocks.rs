@@ -1,0 +1,100 @@
+//! Networks into sets: before the deletes of the same answer, merged, and never two at once.
+
+use ctwarden_engine::Ack;
+use ctwarden_model::{Block, Effect, SetName, Unblock};
+
+use crate::words::*;
+use crate::world::World;
+
+fn blocked(network: &str, seconds: Option<u32>) -> Effect {
+    Effect::Block(Block { set: SetName("banned".into()), network: network.parse().unwrap(), seconds })
+}
+
+#[test]
+fn deletes_wait_until_the_blocks_of_the_same_answer_are_in_place() {
+    let mut world = World::new([plugin("a")]);
+    world.events([new(1), new(2)]);
+    world.answer(
+        "a",
+        [
+            delete("d1", entry(0)),
+            block("b1", "10.0.0.1", Some(60)),
+            delete("d2", entry(1)),
+            block("b2", "10.0.0.2", Some(60)),
+        ],
+    );
+    assert_eq!(world.effects(), [blocked("10.0.0.1", Some(60)), blocked("10.0.0.2", Some(60))]);
+    world.ack(Ack::Done);
+    assert_eq!(world.effects(), [blocked("10.0.0.2", Some(60))], "one of two is not enough");
+    world.ack(Ack::Done);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a b1 applied", "a b2 applied", "a d1 applied", "a d2 applied"]);
+}
+
+#[test]
+fn a_block_that_fails_or_is_lost_does_not_keep_the_delete_for_ever() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(1), [("a", vec![block("b1", "10.0.0.1", None), delete("d1", entry(0))])]);
+    world.ack(Ack::Refused(2));
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    world.ack_all();
+    world.judge(new(2), [("a", vec![block("b2", "10.0.0.2", None), delete("d2", entry(0))])]);
+    world.effects.clear();
+    world.pass_by_timeouts(core::time::Duration::from_secs(5));
+    assert_eq!(world.effects(), [Effect::Delete(key_of(2))]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a b1 refused", "a b2 refused", "a d1 applied", "a d2 applied"]);
+}
+
+#[test]
+fn selections_wait_for_the_blocks_too() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1))), block("b", "10.0.0.1", None)])]);
+    assert!(world.engine.poll_sweep().is_none());
+    world.ack(Ack::Done);
+    world.sweep_of([flow(1)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+}
+
+#[test]
+fn the_longest_of_several_blocks_serves_all() {
+    let mut world = World::new([plugin("a"), plugin("b"), plugin("c").observes()]);
+    world.judge(
+        new(1),
+        [
+            ("a", vec![block("a1", "10.0.0.1", Some(60))]),
+            ("b", vec![block("b1", "10.0.0.1", Some(3_600)), block("b2", "10.0.0.2", None)]),
+            ("c", vec![block("c1", "10.0.0.1", None)]),
+        ],
+    );
+    assert_eq!(world.effects(), [blocked("10.0.0.1", Some(3_600)), blocked("10.0.0.2", None)]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a a1 applied", "b b1 applied", "b b2 applied", "c c1 observed"]);
+}
+
+#[test]
+fn the_last_word_of_one_plugin_counts_and_a_block_beats_anothers_unblock() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(1), [("a", vec![block("b", "10.0.0.1", None), unblock("u", "10.0.0.1")])]);
+    let unblocked = Effect::Unblock(Unblock { set: SetName("banned".into()), network: "10.0.0.1".parse().unwrap() });
+    assert_eq!(world.effects(), [unblocked]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a b superseded", "a u applied"]);
+    let mut world = World::new([plugin("a"), plugin("b")]);
+    world.judge(
+        new(1),
+        [("a", vec![unblock("u", "10.0.0.1")]), ("b", vec![block("b", "10.0.0.1", Some(1))])],
+    );
+    assert_eq!(world.effects(), [blocked("10.0.0.1", Some(1))]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a u superseded", "b b applied"]);
+}
+
+#[test]
+fn a_network_that_was_not_in_the_set_is_gone_not_refused() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(1), [("a", vec![unblock("u", "10.0.0.1")])]);
+    world.ack(Ack::Gone);
+    assert_eq!(world.outcomes(), ["a u gone"]);
+}

@@ -1,0 +1,21 @@
+//! The engine tested by sentences: given these plugins, events and verdicts, expect these effects and records.
+//!
+//! They go through the engine's doors only, with a clock that jumps; no test sleeps.
+#![cfg(test)]
+
+mod alerts;
+mod blocks;
+mod budgets;
+mod faults;
+mod grants;
+mod merge;
+mod messages;
+mod properties;
+mod protection;
+mod reload;
+mod rounds;
+mod stop;
+mod sweeps;
+mod turns;
+mod words;
+mod world;

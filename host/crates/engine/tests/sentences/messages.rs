@@ -1,0 +1,93 @@
+//! Words from outside and what is told to their senders.
+
+use core::time::Duration;
+
+use ctwarden_engine::{Ack, Answer, Call, MessageError};
+use ctwarden_model::VerdictKind;
+
+use crate::words::*;
+use crate::world::World;
+
+#[test]
+fn a_reply_waits_for_the_outcomes_of_its_verdicts() {
+    let mut world = World::new([plugin("a")]);
+    let ticket = world.message("a", "ban 10.0.0.1");
+    assert!(matches!(world.call("a"), Some(Call::Message { text, .. }) if text == "ban 10.0.0.1"));
+    world.reply("a", "banned", [block("b", "10.0.0.1", None), delete("d", matching(from(1))), delete("k", key(2))]);
+    world.ack(Ack::Done);
+    world.ack(Ack::Gone);
+    assert!(world.replied().is_none());
+    world.sweep_of([flow(1), flow(2)]);
+    world.ack(Ack::Done);
+    let (told, outcome) = world.replied().unwrap();
+    assert_eq!(told, ticket);
+    assert_eq!(outcome.result, Ok("banned".into()));
+    assert_eq!(outcome.verdicts.get(VerdictKind::Block, "applied"), 1);
+    assert_eq!(outcome.verdicts.get(VerdictKind::Delete, "applied"), 1);
+    assert_eq!(outcome.verdicts.get(VerdictKind::Delete, "gone"), 1);
+    assert_eq!((outcome.flows.matched, outcome.flows.applied, outcome.flows.gone, outcome.open), (2, 1, 1, 0));
+}
+
+#[test]
+fn it_does_not_wait_for_ever() {
+    let mut world = World::new([plugin("a")]);
+    world.message("a", "");
+    world.reply("a", "", [delete("d", matching(from(1)))]);
+    world.pass_by_timeouts(Duration::from_secs(10));
+    let (_, outcome) = world.replied().unwrap();
+    assert_eq!((outcome.result, outcome.open), (Ok(String::new()), 1));
+    world.sweep_of([flow(1)]);
+    world.ack_all();
+    assert!(world.replied().is_none());
+    assert_eq!(world.outcomes(), ["a d applied"], "its record comes all the same");
+}
+
+#[test]
+fn refusals_and_faults_are_told() {
+    let mut world = World::new([plugin("a")]);
+    world.message("a", "nonsense");
+    world.give("a", Answer::MessageRefused("not an address".into()));
+    assert_eq!(world.replied().unwrap().1.result, Err("not an address".into()));
+    world.message("a", "poison");
+    world.fault("a");
+    assert_eq!(world.replied().unwrap().1.result, Err("trapped: unreachable".into()));
+}
+
+#[test]
+fn messages_come_in_their_turn() {
+    let mut world = World::new([plugin("a")]);
+    world.events([new(1)]);
+    world.engine.handle_event(world.now, new(2));
+    world.message("a", "first");
+    world.message("a", "second");
+    world.answer("a", []);
+    assert_eq!(world.flows("a"), [2]);
+    world.answer("a", []);
+    assert!(matches!(world.call("a"), Some(Call::Message { text, .. }) if text == "first"));
+    world.reply("a", "", []);
+    assert!(matches!(world.call("a"), Some(Call::Message { text, .. }) if text == "second"));
+}
+
+#[test]
+fn too_many_or_for_nobody_are_errors() {
+    let mut world = World::new([plugin("a").with(|spec| spec.limits.queue_messages = 2)]);
+    for _ in 0..3 {
+        world.message("a", "one is under way, two wait");
+    }
+    assert_eq!(
+        world.engine.handle_message(world.now, "a", String::new()),
+        Err(MessageError::QueueFull { plugin: "a".into(), limit: 2 })
+    );
+    assert_eq!(world.engine.handle_message(world.now, "b", String::new()), Err(MessageError::Unknown("b".into())));
+}
+
+#[test]
+fn a_message_survives_a_short_failure_and_a_reload() {
+    let mut world = World::new([plugin("a")]);
+    world.events([new(1)]);
+    let ticket = world.message("a", "ban");
+    world.fault("a");
+    world.configure(Default::default(), [plugin("a")]);
+    world.reply("a", "done", []);
+    assert_eq!(world.replied().map(|(told, outcome)| (told, outcome.result)), Some((ticket, Ok("done".into()))));
+}

@@ -1,0 +1,208 @@
+//! Flows that nobody may touch, whatever is known of them.
+
+use core::time::Duration;
+
+use ctwarden_engine::EngineConfig;
+use ctwarden_model::{Effect, Filter, FlowId, Mark};
+
+use crate::words::*;
+use crate::world::World;
+
+fn protecting(filters: impl IntoIterator<Item = Filter>) -> EngineConfig {
+    EngineConfig { protect: filters.into_iter().collect(), ..EngineConfig::default() }
+}
+
+fn marked() -> Filter {
+    filter(|f| f.mark = Some(masked(1, 1)))
+}
+
+#[test]
+fn a_protected_flow_is_not_touched_in_any_way() {
+    let mut world = World::with(protecting([from(1)]), [plugin("a").sweeps()]);
+    world.sweep_of([]);
+    world.answer_all();
+    world.events([new(1)]);
+    world.answer(
+        "a",
+        [
+            delete("entry", entry(0)),
+            delete("key", key(1)),
+            mark("mark", entry(0), 1, 1),
+            labels("labels", entry(0), 1, 0),
+            timeout("timeout", entry(0), 1),
+            delete("matching", matching(from(1))),
+        ],
+    );
+    world.pass_millis(1_000);
+    world.sweep_of([flow(1)]);
+    assert_eq!(world.effects(), []);
+    assert_eq!(world.record("matching").tally.unwrap().protected, 1);
+    assert_eq!(
+        world.outcomes(),
+        [
+            "a entry protected",
+            "a key protected",
+            "a labels protected",
+            "a mark protected",
+            "a matching protected",
+            "a timeout protected"
+        ]
+    );
+}
+
+#[test]
+fn what_an_event_does_not_tell_is_asked_for() {
+    let mut world = World::with(protecting([marked()]), [plugin("a")]);
+    let whole = |mark: u32| {
+        let mut flow = flow(1);
+        flow.mark = Some(Mark(mark));
+        flow
+    };
+    for (found, outcome, effects) in [
+        (Some(whole(1)), "protected", 0),
+        (Some(whole(2)), "applied", 1),
+        (None, "gone", 0),
+        (Some({ let mut other = whole(1); other.id = Some(FlowId(99)); other }), "replaced", 0),
+    ] {
+        world.judge(new(1), [("a", vec![delete("d", entry(0)), ])]);
+        assert_eq!(world.effects(), [], "nothing is done before it is known");
+        let lookups = world.lookups();
+        assert_eq!(lookups.len(), 1);
+        world.looked_up(lookups[0], found);
+        assert_eq!(world.effects.len(), effects);
+        world.ack_all();
+        assert_eq!(world.outcomes(), [format!("a d {outcome}")]);
+    }
+}
+
+#[test]
+fn without_an_answer_a_doubtful_flow_counts_as_protected() {
+    let mut world = World::with(protecting([marked()]), [plugin("a")]);
+    world.judge(new(1), [("a", vec![delete("d", entry(0))])]);
+    world.pass_by_timeouts(Duration::from_secs(5));
+    assert_eq!(world.effects(), []);
+    assert_eq!(world.outcomes(), ["a d protected"]);
+    let late = world.lookups();
+    assert!(late.is_empty());
+}
+
+#[test]
+fn what_an_event_tells_is_not_asked_for_again() {
+    let mut world = World::with(protecting([marked()]), [plugin("a")]);
+    let mut known = new(1);
+    known.flow.mark = Some(Mark(1));
+    world.judge(known, [("a", vec![delete("d", entry(0))])]);
+    let mut known = new(2);
+    known.flow.mark = Some(Mark(2));
+    world.judge(known, [("a", vec![delete("e", entry(0))])]);
+    assert!(world.lookups().is_empty());
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a d protected", "a e applied"]);
+}
+
+#[test]
+fn a_key_is_looked_up_only_where_its_tuple_does_not_tell() {
+    let either = filter(|f| f.either = networks(&["172.16.0.0/12"]));
+    let ssh_only = filter(|f| {
+        f.either = networks(&["172.16.0.0/12"]);
+        f.dst_ports = vec![ctwarden_model::PortRange { first: 22, last: 22 }];
+    });
+    // The reply side may be translated to a protected address: not known from the key.
+    let mut world = World::with(protecting([either]), [plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", key(1))])]);
+    assert_eq!((world.lookups().len(), world.effects.len()), (1, 0));
+    // The port is known, and it is another one.
+    let mut world = World::with(protecting([ssh_only]), [plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", key(1))])]);
+    assert_eq!((world.lookups().len(), world.effects()), (0, vec![Effect::Delete(key_of(1))]));
+}
+
+#[test]
+fn two_looks_at_one_flow_tell_more_than_one() {
+    let mut world = World::with(protecting([marked()]), [plugin("a")]);
+    let mut known = new(1);
+    known.flow.mark = Some(Mark(3));
+    world.events([new(1), known]);
+    world.answer("a", [delete("thin", entry(0)), mark("known", entry(1), 4, 4)]);
+    assert!(world.lookups().is_empty());
+    assert_eq!(world.outcomes(), ["a known protected", "a thin protected"]);
+}
+
+#[test]
+fn a_plugins_protection_ends_with_its_time() {
+    let mut world = World::new([plugin("a"), plugin("b")]);
+    world.judge(new(1), [("a", vec![protect("p", entry(0), 60)]), ("b", vec![])]);
+    world.pass(Duration::from_secs(59));
+    world.judge(new(1), [("a", vec![delete("a1", entry(0))]), ("b", vec![delete("b1", key(1))])]);
+    assert_eq!(world.engine.status(world.now).protections, 1);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.engine.status(world.now).protections, 0);
+    world.judge(new(1), [("a", vec![]), ("b", vec![delete("b2", key(1))])]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a a1 protected", "a p applied", "b b1 protected", "b b2 applied"]);
+}
+
+#[test]
+fn a_plugin_may_protect_only_so_many_flows() {
+    let mut world = World::new([plugin("a").with(|spec| spec.limits.protections = 2)]);
+    world.events([new(1), new(2), new(3)]);
+    world.answer("a", (0..3).map(|n| protect(&format!("p{n}"), entry(n), 10)));
+    world.judge(new(1), [("a", vec![protect("renewed", entry(0), 10)])]);
+    world.pass(Duration::from_secs(10));
+    world.judge(new(3), [("a", vec![protect("room-again", entry(0), 10)])]);
+    assert_eq!(
+        world.outcomes(),
+        ["a p0 applied", "a p1 applied", "a p2 over-budget", "a renewed applied", "a room-again applied"]
+    );
+}
+
+#[test]
+fn a_block_of_a_protected_address_never_happens() {
+    let admins = filter(|f| {
+        f.original_src = networks(&["10.9.0.0/16", "2001:db8:1::/48"]);
+        f.dst_ports = vec![ctwarden_model::PortRange { first: 22, last: 22 }];
+    });
+    let mut world = World::with(protecting([admins]), [plugin("a")]);
+    world.judge(
+        new(1),
+        [(
+            "a",
+            vec![
+                block("within", "10.9.8.7", Some(60)),
+                block("same", "10.9.0.0/16", Some(60)),
+                block("around", "10.0.0.0/8", Some(60)),
+                block("beside", "10.10.0.0/16", Some(60)),
+                block("within6", "2001:db8:1::7", Some(60)),
+                block("around6", "2001:db8::/32", Some(60)),
+                block("beside6", "2001:db8:2::/48", Some(60)),
+                unblock("out", "10.9.8.7"),
+            ],
+        )],
+    );
+    world.ack_all();
+    assert_eq!(
+        world.outcomes(),
+        [
+            "a around protected",
+            "a around6 protected",
+            "a beside applied",
+            "a beside6 applied",
+            "a out applied",
+            "a same protected",
+            "a within protected",
+            "a within6 protected"
+        ]
+    );
+}
+
+#[test]
+fn the_lookup_of_a_round_keeps_its_merge() {
+    let mut world = World::with(protecting([marked()]), [plugin("a"), plugin("b")]);
+    world.judge(new(1), [("a", vec![mark("a1", entry(0), 8, 8)]), ("b", vec![delete("b1", entry(0))])]);
+    let lookups = world.lookups();
+    assert_eq!(lookups.len(), 1, "one question for both");
+    world.looked_up(lookups[0], Some(flow(1)));
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a a1 superseded", "b b1 applied"]);
+}

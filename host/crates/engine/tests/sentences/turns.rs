@@ -1,0 +1,89 @@
+//! Ticks, gaps and changed sets, each in its order.
+
+use core::time::Duration;
+
+use ctwarden_engine::Call;
+use ctwarden_model::{Cause, Notice, SetName};
+
+use crate::words::*;
+use crate::world::World;
+
+#[test]
+fn late_ticks_are_one() {
+    let mut world = World::new([plugin("a").ticks_every(100)]);
+    assert_eq!(world.engine.poll_timeout(), Some(world.now.steady.plus(Duration::from_millis(100))));
+    world.pass_millis(100);
+    assert!(matches!(world.call("a"), Some(Call::Tick(now)) if *now == world.now.wall));
+    for _ in 0..30 {
+        world.pass_millis(100);
+    }
+    world.answer("a", [delete("d", key(1))]);
+    assert_eq!(world.effects().len(), 1);
+    assert!(matches!(world.call("a"), Some(Call::Tick(_))));
+    world.answer("a", []);
+    assert!(world.call("a").is_none());
+}
+
+#[test]
+fn a_gap_is_told_where_it_was_and_then_swept() {
+    let mut world = World::new([plugin("a").sweeps()]);
+    world.sweep_of([]);
+    world.answer_all();
+    world.events([new(1)]);
+    world.engine.handle_event(world.now, new(2));
+    world.gap();
+    world.gap();
+    world.events([new(3)]);
+    world.answer("a", []);
+    assert_eq!((world.cause("a"), world.flows("a")), (Cause::Events, vec![2]));
+    world.answer("a", []);
+    assert_eq!(world.cause("a"), Cause::Gap);
+    world.answer("a", []);
+    assert_eq!(world.flows("a"), [3]);
+    world.answer("a", []);
+    assert!(world.call("a").is_none(), "two gaps without an event between them are one");
+    world.pass_millis(1_000);
+    world.sweep_of([flow(1)]);
+    assert_eq!(world.cause("a"), Cause::SweepBegin);
+    world.answer("a", []);
+    assert_eq!((world.cause("a"), world.flows("a")), (Cause::SweepRows, vec![1]));
+    world.answer("a", []);
+    assert_eq!(world.cause("a"), Cause::SweepComplete);
+    assert_eq!(world.notices().iter().filter(|notice| **notice == Notice::Gap).count(), 2);
+    assert_eq!(world.engine.status(world.now).gaps, 2);
+}
+
+#[test]
+fn lasting_loss_does_not_become_a_storm_of_sweeps() {
+    let mut world = World::new([plugin("a").sweeps()]);
+    let mut sweeps = 0;
+    for _ in 0..1_000 {
+        world.gap();
+        world.answer_all();
+        if let Some(request) = world.engine.poll_sweep() {
+            sweeps += 1;
+            world.end_sweep(request.id, true);
+            world.answer_all();
+        }
+        world.pass_millis(10);
+    }
+    assert!((9..=11).contains(&sweeps), "{sweeps} in ten seconds");
+}
+
+#[test]
+fn a_changed_set_is_told_once_to_those_who_asked() {
+    let set = SetName("feed".into());
+    let wants = plugin("a").with(|spec| spec.subscription.sets = vec![SetName("feed".into())]);
+    let mut world = World::new([wants, plugin("b")]);
+    world.events([new(1)]);
+    for _ in 0..3 {
+        world.engine.handle_set_changed(world.now, &set);
+    }
+    world.answer("a", []);
+    assert_eq!(world.cause("a"), Cause::SetChanged);
+    world.answer("a", [delete("d", matching(from(1)))]);
+    assert!(world.call("a").is_none());
+    world.answer("b", []);
+    assert!(world.call("b").is_none());
+    assert!(world.engine.poll_sweep().is_some());
+}

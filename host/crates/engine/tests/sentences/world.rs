@@ -1,0 +1,271 @@
+//! A world around the engine: its clock, the plugins' threads and the kernel, played by the sentence.
+//!
+//! Calls wait until the sentence answers them, effects until it acknowledges them; records are told as
+//! `plugin code outcome`.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use ctwarden_engine::{
+    Ack, Answer, Call, CallId, Engine, EngineConfig, LookupId, MessageOutcome, PluginId, PluginSpec, SweepId,
+    SweepRequest, Ticket,
+};
+use ctwarden_model::{
+    Action, Batch, Cause, Effect, EffectId, Event, EventKind, Fault, Flow, Notice, Now, Record, Reply, Steady,
+    Timestamp, Verdict, VerdictRecord,
+};
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Now,
+    pub(crate) names: BTreeMap<PluginId, String>,
+    /// Calls that were made and have no answer, oldest first.
+    pub(crate) calls: VecDeque<(PluginId, CallId, Call)>,
+    /// Effects that were taken and have no answer, oldest first.
+    pub(crate) effects: VecDeque<(EffectId, Effect)>,
+    pub(crate) records: Vec<Record>,
+}
+
+impl World {
+    pub(crate) fn new(specs: impl IntoIterator<Item = PluginSpec>) -> Self {
+        Self::with(EngineConfig::default(), specs)
+    }
+
+    pub(crate) fn with(config: EngineConfig, specs: impl IntoIterator<Item = PluginSpec>) -> Self {
+        let now = Now { wall: Timestamp(1_000_000_000_000), steady: Steady(5_000_000_000) };
+        let mut world = Self {
+            engine: Engine::new(config.clone(), now),
+            now,
+            names: BTreeMap::new(),
+            calls: VecDeque::new(),
+            effects: VecDeque::new(),
+            records: Vec::new(),
+        };
+        world.configure(config, specs);
+        world
+    }
+
+    pub(crate) fn configure(&mut self, config: EngineConfig, specs: impl IntoIterator<Item = PluginSpec>) {
+        let specs: Vec<PluginSpec> = specs.into_iter().collect();
+        let names: Vec<String> = specs.iter().map(|spec| spec.name.to_string()).collect();
+        let ids = self.engine.handle_plugins(self.now, config, specs);
+        self.names.extend(ids.into_iter().zip(names));
+        self.pump();
+    }
+
+    /// Takes what the engine wants done.
+    pub(crate) fn pump(&mut self) {
+        while let Some((id, effect)) = self.engine.poll_effect() {
+            self.effects.push_back((id, effect.into_inner()));
+        }
+        while let Some(delivery) = self.engine.poll_delivery() {
+            self.calls.push_back((delivery.plugin, delivery.call, delivery.what));
+        }
+        while let Some(record) = self.engine.poll_record() {
+            self.records.push(record);
+        }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now.steady = self.now.steady.plus(time);
+        self.now.wall.0 += u64::try_from(time.as_nanos()).unwrap();
+        self.engine.handle_timeout(self.now);
+        self.pump();
+    }
+
+    pub(crate) fn pass_millis(&mut self, millis: u64) {
+        self.pass(Duration::from_millis(millis));
+    }
+
+    /// Lets time jump from one timeout to the next, as a program that sleeps would.
+    pub(crate) fn pass_by_timeouts(&mut self, time: Duration) {
+        let end = self.now.steady.plus(time);
+        while let Some(next) = self.engine.poll_timeout().filter(|next| *next <= end) {
+            let step = next.since(self.now.steady).max(Duration::from_nanos(1));
+            self.pass(step);
+        }
+        let rest = end.since(self.now.steady);
+        self.pass(rest);
+    }
+
+    pub(crate) fn events(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            self.engine.handle_event(self.now, event);
+        }
+        self.engine.handle_flush(self.now);
+        self.pump();
+    }
+
+    pub(crate) fn gap(&mut self) {
+        self.engine.handle_gap(self.now);
+        self.pump();
+    }
+
+    /// The call that the plugin has to answer.
+    pub(crate) fn call(&self, plugin: &str) -> Option<&Call> {
+        self.calls.iter().find(|(id, _, _)| self.names[id] == plugin).map(|(_, _, call)| call)
+    }
+
+    pub(crate) fn batch(&self, plugin: &str) -> &Batch {
+        match self.call(plugin) {
+            Some(Call::Judge(batch)) => batch,
+            other => panic!("{plugin} has no batch to judge but {other:?}"),
+        }
+    }
+
+    pub(crate) fn cause(&self, plugin: &str) -> Cause {
+        self.batch(plugin).cause
+    }
+
+    /// Ids of the flows that the plugin has to judge.
+    pub(crate) fn flows(&self, plugin: &str) -> Vec<u32> {
+        self.batch(plugin).entries.iter().map(|event| event.flow.id.unwrap().0).collect()
+    }
+
+    pub(crate) fn take_call(&mut self, plugin: &str) -> CallId {
+        let place = self.calls.iter().position(|(id, _, _)| self.names[id] == plugin);
+        let place = place.unwrap_or_else(|| panic!("{plugin} has no call to answer"));
+        self.calls.remove(place).unwrap().1
+    }
+
+    pub(crate) fn give(&mut self, plugin: &str, answer: Answer) {
+        let call = self.take_call(plugin);
+        self.engine.handle_answer(self.now, call, answer);
+        self.pump();
+    }
+
+    pub(crate) fn answer(&mut self, plugin: &str, verdicts: impl IntoIterator<Item = Verdict>) {
+        self.give(plugin, Answer::Verdicts(verdicts.into_iter().collect()));
+    }
+
+    pub(crate) fn reply(&mut self, plugin: &str, text: &str, verdicts: impl IntoIterator<Item = Verdict>) {
+        let reply = Reply { text: text.into(), verdicts: verdicts.into_iter().collect() };
+        self.give(plugin, Answer::Reply(reply));
+    }
+
+    pub(crate) fn fault(&mut self, plugin: &str) {
+        self.give(plugin, Answer::Fault(Fault::Trap("unreachable".into())));
+    }
+
+    /// Answers calls without a verdict until there are none.
+    pub(crate) fn answer_all(&mut self) {
+        while let Some((_, call, _)) = self.calls.pop_front() {
+            self.engine.handle_answer(self.now, call, Answer::Verdicts(Vec::new()));
+            self.pump();
+        }
+    }
+
+    /// One event for all plugins, and what each says to it.
+    pub(crate) fn judge<const N: usize>(&mut self, event: Event, answers: [(&str, Vec<Verdict>); N]) {
+        self.events([event]);
+        for (plugin, verdicts) in answers {
+            self.answer(plugin, verdicts);
+        }
+    }
+
+    /// Effects without an answer yet.
+    pub(crate) fn effects(&self) -> Vec<Effect> {
+        self.effects.iter().map(|(_, effect)| effect.clone()).collect()
+    }
+
+    pub(crate) fn ack(&mut self, ack: Ack) {
+        let (id, _) = self.effects.pop_front().expect("an effect to acknowledge");
+        self.engine.handle_ack(self.now, id, ack);
+        self.pump();
+    }
+
+    pub(crate) fn ack_all(&mut self) {
+        while !self.effects.is_empty() {
+            self.ack(Ack::Done);
+        }
+    }
+
+    /// Begins the sweep that is wanted.
+    pub(crate) fn sweep(&mut self) -> SweepRequest {
+        let request = self.engine.poll_sweep().expect("a sweep is wanted");
+        self.pump();
+        request
+    }
+
+    pub(crate) fn rows(&mut self, sweep: SweepId, flows: impl IntoIterator<Item = Flow>) {
+        for flow in flows {
+            self.engine.handle_row(self.now, sweep, flow);
+        }
+        self.pump();
+    }
+
+    pub(crate) fn end_sweep(&mut self, sweep: SweepId, complete: bool) {
+        self.engine.handle_sweep_end(self.now, sweep, complete);
+        self.pump();
+    }
+
+    /// A whole sweep of these flows.
+    pub(crate) fn sweep_of(&mut self, flows: impl IntoIterator<Item = Flow>) {
+        let id = self.sweep().id;
+        self.rows(id, flows);
+        self.end_sweep(id, true);
+    }
+
+    pub(crate) fn message(&mut self, plugin: &str, text: &str) -> Ticket {
+        let ticket = self.engine.handle_message(self.now, plugin, text.into()).unwrap();
+        self.pump();
+        ticket
+    }
+
+    pub(crate) fn replied(&mut self) -> Option<(Ticket, MessageOutcome)> {
+        self.engine.poll_reply()
+    }
+
+    pub(crate) fn lookups(&mut self) -> Vec<LookupId> {
+        core::iter::from_fn(|| self.engine.poll_lookup()).map(|lookup| lookup.id).collect()
+    }
+
+    pub(crate) fn looked_up(&mut self, lookup: LookupId, flow: Option<Flow>) {
+        self.engine.handle_lookup(self.now, lookup, flow.map(Box::new));
+        self.pump();
+    }
+
+    pub(crate) fn verdicts(&self) -> impl Iterator<Item = &VerdictRecord> {
+        self.records.iter().filter_map(|record| match record {
+            Record::Verdict(verdict) => Some(&**verdict),
+            Record::Fault(_) | Record::Notice(..) => None,
+        })
+    }
+
+    /// What came of the verdicts since last asked, in order of their codes: `plugin code outcome`.
+    pub(crate) fn outcomes(&mut self) -> Vec<String> {
+        let mut told: Vec<String> =
+            self.verdicts().map(|v| format!("{} {} {}", v.plugin, v.verdict.code, v.outcome)).collect();
+        self.records.retain(|record| !matches!(record, Record::Verdict(_)));
+        told.sort();
+        told
+    }
+
+    /// The record of the verdict with that code.
+    pub(crate) fn record(&self, code: &str) -> &VerdictRecord {
+        self.verdicts().find(|v| v.verdict.code == code).unwrap_or_else(|| panic!("no record of {code}"))
+    }
+
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        self.records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Notice(_, notice) => Some(notice.clone()),
+                Record::Verdict(_) | Record::Fault(_) => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn shown_alerts(&self) -> usize {
+        self.verdicts().filter(|v| v.is_alert()).count()
+    }
+
+    pub(crate) fn logs(&self) -> usize {
+        self.verdicts().filter(|v| matches!(v.verdict.action, Action::Log(_))).count()
+    }
+}
+
+/// How each entry of a batch came.
+pub(crate) fn kinds(batch: &Batch) -> Vec<EventKind> {
+    batch.entries.iter().map(|event| event.kind).collect()
+}
