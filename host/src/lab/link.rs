@@ -14,7 +14,7 @@ use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, Rou
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use thiserror::Error;
 
-use crate::netlink::exchange::{Connection, ExchangeError, Request};
+use crate::netlink::exchange::{Answer, Connection, ExchangeError, Request};
 
 /// Index of the loopback device in every namespace.
 pub(super) const LOOPBACK: u32 = 1;
@@ -65,7 +65,7 @@ pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
         names.push(change.what);
         requests.push(Request { message: change.message, flags: change.flags | NLM_F_ACK });
     }
-    let answers = connection.exchange(requests)?;
+    let answers: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;
     for (answer, what) in answers.into_iter().zip(names) {
         if let Some(errno) = answer.errno {
             return Err(LinkError::Refused { what, errno });
@@ -81,7 +81,8 @@ pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
     message.header.index = index;
     let question = Request { message: RouteNetlinkMessage::GetLink(message), flags: NLM_F_ACK };
     let mut up = false;
-    for answer in connection.exchange(vec![question])? {
+    let answers: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(vec![question])?;
+    for answer in answers {
         if let Some(errno) = answer.errno {
             return Err(LinkError::Refused { what: format!("look at link {index}"), errno });
         }

@@ -44,7 +44,7 @@ pub(crate) enum ExchangeError {
     NoAnswer,
     /// A reply is no netlink message.
     #[error("the kernel's answer to a netlink request cannot be read")]
-    Malformed(#[source] DecodeError),
+    Malformed(#[from] DecodeError),
 }
 
 /// One message with its flags (`NLM_F_*`); `NLM_F_REQUEST` is always added.
@@ -54,17 +54,17 @@ pub(crate) struct Request<M> {
 }
 
 /// What the kernel said to one request.
-pub(crate) struct Answer<M> {
+pub(crate) struct Answer<T> {
     /// Error number, positive; none: done, or not asked for an acknowledgement.
     pub(crate) errno: Option<i32>,
     /// Messages that came with it.
-    pub(crate) messages: Vec<M>,
+    pub(crate) messages: Vec<T>,
     /// The kernel's data changed during the dump (`NLM_F_DUMP_INTR`).
     pub(crate) interrupted: bool,
     ended: bool,
 }
 
-impl<M> Answer<M> {
+impl<T> Answer<T> {
     const fn pending() -> Self {
         Self { errno: None, messages: Vec::new(), interrupted: false, ended: false }
     }
@@ -86,10 +86,11 @@ impl Connection {
     ///
     /// All replies are put into the socket's buffer before the send returns, and the default buffer holds about 256
     /// acknowledgements; so many requests are too many for one call.
-    pub(crate) fn exchange<M>(&mut self, requests: Vec<Request<M>>) -> Result<Vec<Answer<M>>, ExchangeError>
+    pub(crate) fn exchange<M, T>(&mut self, requests: Vec<Request<M>>) -> Result<Vec<Answer<T>>, ExchangeError>
     where
-        M: NetlinkSerializable + NetlinkDeserializable,
+        M: NetlinkSerializable,
         NetlinkPayload<M>: From<M>,
+        T: NetlinkDeserializable,
     {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
@@ -111,11 +112,11 @@ impl Connection {
         self.collect(first, &waits)
     }
 
-    fn collect<M>(&mut self, first: u32, waits: &[bool]) -> Result<Vec<Answer<M>>, ExchangeError>
+    fn collect<T>(&mut self, first: u32, waits: &[bool]) -> Result<Vec<Answer<T>>, ExchangeError>
     where
-        M: NetlinkDeserializable,
+        T: NetlinkDeserializable,
     {
-        let mut answers: Vec<Answer<M>> = waits.iter().map(|_| Answer::pending()).collect();
+        let mut answers: Vec<Answer<T>> = waits.iter().map(|_| Answer::pending()).collect();
         let mut open = waits.iter().filter(|wait| **wait).count();
         while open > 0 {
             self.receive()?;
@@ -164,17 +165,17 @@ impl Connection {
 }
 
 /// A message and the bytes behind it.
-type Split<'a, M> = (NetlinkMessage<M>, &'a [u8]);
+type Split<'a, T> = (NetlinkMessage<T>, &'a [u8]);
 
 /// The first message and what is behind it; none at the end.
-fn split<M>(bytes: &[u8]) -> Result<Option<Split<'_, M>>, ExchangeError>
+fn split<T>(bytes: &[u8]) -> Result<Option<Split<'_, T>>, ExchangeError>
 where
-    M: NetlinkDeserializable,
+    T: NetlinkDeserializable,
 {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let message = NetlinkMessage::<M>::deserialize(bytes).map_err(ExchangeError::Malformed)?;
+    let message = NetlinkMessage::<T>::deserialize(bytes).map_err(ExchangeError::Malformed)?;
     // NLMSG_ALIGN: messages begin at multiples of four.
     let length = usize::try_from(message.header.length).unwrap_or(usize::MAX).max(16).next_multiple_of(4);
     Ok(Some((message, bytes.get(length..).unwrap_or_default())))

@@ -9,10 +9,13 @@ mod rule;
 mod schema;
 mod sets;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use netlink_packet_core::{DefaultNla, NLM_F_ACK, NLM_F_DUMP};
+use netlink_packet_core::{
+    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader, ParseableParametrized,
+};
 use netlink_packet_netfilter::nftables::{GenAttribute, GenMessage, NfTablesMessage};
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
@@ -178,7 +181,7 @@ impl Nftables {
             flags: change.flags | NLM_F_ACK,
         }));
         requests.push(bracket(ControlMessage::BatchEnd));
-        let answers = self.connection.exchange(requests)?;
+        let answers: Vec<Answer<Told>> = self.connection.exchange(requests)?;
         // The begin stands for the whole, then the changes follow in order.
         if let Some(errno) = answers.first().and_then(|begin| begin.errno) {
             return Err(CommitError::Transaction { errno });
@@ -192,11 +195,16 @@ impl Nftables {
     }
 
     /// One question outside of a transaction.
-    fn ask(&mut self, family: TableFamily, message: NfTablesMessage, dump: bool) -> Result<Reply, ExchangeError> {
+    fn ask(
+        &mut self,
+        family: TableFamily,
+        message: NfTablesMessage,
+        dump: bool,
+    ) -> Result<Answer<Told>, ExchangeError> {
         let message = NetfilterMessage::new(NetfilterHeader::new(family.protocol(), 0, 0), message);
         let flags = if dump { NLM_F_DUMP } else { NLM_F_ACK };
-        let answer = self.connection.exchange(vec![Request { message, flags }])?.pop();
-        Ok(answer.map_or(Reply { errno: None, messages: Vec::new(), interrupted: false }, Reply::from))
+        // One request, one answer.
+        self.connection.exchange(vec![Request { message, flags }])?.pop().ok_or(ExchangeError::NoAnswer)
     }
 
     /// Number of the rule set's present generation.
@@ -207,8 +215,8 @@ impl Nftables {
             return Err(CommitError::Transaction { errno });
         }
         let mut id = 0;
-        for message in reply.messages {
-            if let NfTablesMessage::NewGen(GenMessage { attributes }) = message {
+        for told in reply.messages {
+            if let Some(NfTablesMessage::NewGen(GenMessage { attributes })) = told.read()? {
                 for attribute in attributes {
                     if let GenAttribute::Id(value) = attribute {
                         id = value;
@@ -220,22 +228,31 @@ impl Nftables {
     }
 }
 
-/// What nftables said to a question.
-struct Reply {
-    errno: Option<i32>,
-    messages: Vec<NfTablesMessage>,
-    interrupted: bool,
+/// A message as it came. `netlink-packet-netfilter` needs a time for a message with many set elements that grows with the square
+/// of their number (it words an error for each of them), so those are read by ourselves.
+struct Told {
+    kind: u16,
+    payload: Vec<u8>,
 }
 
-impl From<Answer<NetfilterMessage>> for Reply {
-    fn from(answer: Answer<NetfilterMessage>) -> Self {
-        let mut messages = Vec::with_capacity(answer.messages.len());
-        for message in answer.messages {
-            if let NetfilterMessageInner::NfTables(message) = message.inner {
-                messages.push(message);
-            }
-        }
-        Self { errno: answer.errno, messages, interrupted: answer.interrupted }
+impl NetlinkDeserializable for Told {
+    type Error = Infallible;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
+        Ok(Self { kind: header.message_type, payload: payload.to_vec() })
+    }
+}
+
+impl Told {
+    /// The message, where it is one of nftables.
+    fn read(&self) -> Result<Option<NfTablesMessage>, ExchangeError> {
+        let message = NetfilterMessage::parse_with_param(&self.payload, self.kind)?;
+        Ok(if let NetfilterMessageInner::NfTables(message) = message.inner { Some(message) } else { None })
+    }
+
+    /// The attributes, behind `struct nfgenmsg`.
+    fn attributes(&self) -> &[u8] {
+        self.payload.get(4..).unwrap_or_default()
     }
 }
 

@@ -134,7 +134,7 @@ path = "connection-cap.wasm"
 mode = "enforce"
 allow = ["delete", "alert"]
 [plugin.config]
-cap = {CAP}
+limit = {CAP}
 protocols = ["tcp"]
 ports = ["{CAPPED_PORT}"]
 action = "delete"

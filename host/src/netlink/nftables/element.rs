@@ -4,7 +4,7 @@
 //! user data, so that is done here too.
 
 use ctwarden_model::{Family, Prefix};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
 use netlink_packet_netfilter::nftables::{
     DataAttribute, ListAttribute, NfTablesMessage, SetElementAttribute, SetElementFlags, SetElementList,
     SetElementMessage,
@@ -12,7 +12,15 @@ use netlink_packet_netfilter::nftables::{
 use std::net::IpAddr;
 
 use super::interval::{Element, Lifetime, Range};
-use super::{Change, SetKind, Table};
+use super::{Change, SetKind, Table, Told};
+
+/// `NFTA_SET_ELEM_LIST_ELEMENTS` and `NFTA_SET_ELEM_*` (linux/netfilter/nf_tables.h).
+const LIST_ELEMENTS: u16 = 3;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_FLAGS: u16 = 3;
+const ELEMENT_TIMEOUT: u16 = 4;
+const ELEMENT_EXPIRATION: u16 = 5;
+const ELEMENT_USERDATA: u16 = 6;
 
 /// Most elements of one message: the attribute that holds them has a length of 16 bits, and an element takes less than 100 bytes.
 const MOST_ELEMENTS: usize = 400;
@@ -55,7 +63,7 @@ impl SetHandle {
         self.changes(elements, |element| self.entries(element, false), NfTablesMessage::DeleteSetElement, 0)
     }
 
-    /// `get element`: for the start, or the end, of the range that holds the address.
+    /// `get element`: the highest start that is not above the address, or the lowest end that is not below it.
     pub(super) fn get(&self, address: u128, end: bool) -> NfTablesMessage {
         let mut attributes = vec![self.key(address)];
         if end {
@@ -144,17 +152,16 @@ impl SetHandle {
         SetElementAttribute::Key(DataAttribute::Value(bytes.get(from..).unwrap_or_default().to_vec()))
     }
 
-    const fn highest(&self) -> u128 {
+    pub(super) const fn highest(&self) -> u128 {
         match self.kind.family {
             Family::Ipv4 => u32::MAX as u128,
             Family::Ipv6 => u128::MAX,
         }
     }
 
-    /// The ranges that messages from the kernel tell of, lowest first. An end whose start is not told of belongs to a range that
-    /// has expired, or is the end below the first range that `nft` puts into its sets.
-    pub(super) fn elements(&self, messages: Vec<NfTablesMessage>) -> Vec<Element> {
-        let mut bounds: Vec<Bound> = messages.into_iter().flat_map(entries_of).filter_map(Bound::read).collect();
+    /// The ranges that the bounds make, lowest first. An end whose start is not told of belongs to a range that has expired, or is
+    /// the end below the first range that `nft` puts into its sets.
+    pub(super) fn elements(&self, mut bounds: Vec<Bound>) -> Vec<Element> {
         bounds.sort_by_key(|bound| (bound.key, !bound.end));
         let mut elements: Vec<Element> = Vec::new();
         let mut closed = true;
@@ -166,8 +173,7 @@ impl SetHandle {
                 closed = true;
             } else {
                 let last = if self.kind.interval { self.highest() } else { bound.key };
-                let range = Range { first: bound.key, last };
-                elements.push(Element { range, lifetime: bound.lifetime, userdata: bound.userdata });
+                elements.push(bound.up_to(last));
                 closed = !self.kind.interval;
             }
         }
@@ -180,49 +186,65 @@ impl SetHandle {
 pub(super) struct Bound {
     pub(super) key: u128,
     pub(super) end: bool,
-    pub(super) lifetime: Lifetime,
-    pub(super) userdata: Vec<u8>,
+    lifetime: Lifetime,
+    userdata: Vec<u8>,
 }
 
 impl Bound {
-    /// None without a key: the catch-all element.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what an element may carry beside these is not needed")]
-    fn read(attributes: Vec<SetElementAttribute>) -> Option<Self> {
+    /// The element that starts here.
+    pub(super) fn up_to(self, last: u128) -> Element {
+        let range = Range { first: self.key, last };
+        Element { range, lifetime: self.lifetime, userdata: self.userdata }
+    }
+
+    /// The bounds that a message of set elements tells of; anything else that it holds is skipped, and so is the element without
+    /// a key that stands for all others.
+    pub(super) fn read_all(told: &Told) -> Result<Vec<Self>, DecodeError> {
+        let mut bounds = Vec::new();
+        for list in NlasIterator::new(told.attributes()) {
+            let list = list?;
+            if list.kind() == LIST_ELEMENTS {
+                for element in NlasIterator::new(list.value()) {
+                    bounds.extend(Self::read(element?.value())?);
+                }
+            }
+        }
+        Ok(bounds)
+    }
+
+    fn read(attributes: &[u8]) -> Result<Option<Self>, DecodeError> {
         let mut key = None;
         let mut end = false;
         let mut lifetime = Lifetime::FOREVER;
         let mut userdata = Vec::new();
-        for attribute in attributes {
-            match attribute {
-                SetElementAttribute::Key(DataAttribute::Value(bytes)) => {
-                    key = Some(bytes.iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte)));
+        for attribute in NlasIterator::new(attributes) {
+            let attribute = attribute?;
+            let value = attribute.value();
+            match attribute.kind() {
+                ELEMENT_KEY => {
+                    for data in NlasIterator::new(value) {
+                        key = Some(number(data?.value()));
+                    }
                 }
-                SetElementAttribute::Flags(flags) => end = flags.contains(SetElementFlags::IntervalEnd),
+                ELEMENT_FLAGS => end = number(value) & u128::from(SetElementFlags::IntervalEnd.bits()) != 0,
                 // Zero is "never" of kernels that tell it apart from the set's own lifetime.
-                SetElementAttribute::Timeout(whole) => lifetime.whole = (whole != 0).then_some(whole),
-                SetElementAttribute::Expiration(left) => lifetime.left = (left != 0).then_some(left),
-                SetElementAttribute::UserData(bytes) => userdata = bytes,
+                ELEMENT_TIMEOUT => lifetime.whole = milliseconds(value),
+                ELEMENT_EXPIRATION => lifetime.left = milliseconds(value),
+                ELEMENT_USERDATA => userdata = value.to_vec(),
                 _ => {}
             }
         }
-        key.map(|key| Self { key, end, lifetime, userdata })
+        Ok(key.map(|key| Self { key, end, lifetime, userdata }))
     }
 }
 
-fn entries_of(message: NfTablesMessage) -> Vec<Vec<SetElementAttribute>> {
-    let mut entries = Vec::new();
-    if let NfTablesMessage::NewSetElement(message) = message {
-        for list in message.attributes {
-            if let SetElementList::Elements(elements) = list {
-                for element in elements {
-                    if let ListAttribute::Element(attributes) = element {
-                        entries.push(attributes);
-                    }
-                }
-            }
-        }
-    }
-    entries
+/// All numbers here are big-endian.
+fn number(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+fn milliseconds(bytes: &[u8]) -> Option<u64> {
+    u64::try_from(number(bytes)).ok().filter(|milliseconds| *milliseconds != 0)
 }
 
 /// User data (type, length, value, one after the other) without the part that says whether the range is open.

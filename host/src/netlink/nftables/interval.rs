@@ -68,6 +68,18 @@ pub(super) struct Exchange {
     pub(super) into: Vec<Element>,
 }
 
+/// As much of the range as overlaps no more than so many elements, which are sorted; these elements; and what is left behind.
+pub(super) fn portion(range: Range, present: &[Element], most: usize) -> (Range, &[Element], Option<Range>) {
+    let cut = present.get(most).map(|next| next.range.first).filter(|cut| range.first < *cut);
+    match (cut, present.split_at_checked(most)) {
+        (Some(cut), Some((taken, _))) => {
+            let behind = Range { first: cut, last: range.last };
+            (Range { first: range.first, last: cut.saturating_sub(1) }, taken, Some(behind))
+        }
+        _ => (range, present, None),
+    }
+}
+
 /// What brings `range` into the set for that long; none where it is so already. `present` does not overlap itself.
 pub(super) fn adding(range: Range, lifetime: Lifetime, present: &[Element]) -> Option<Exchange> {
     let mut exchange = Exchange::default();
@@ -197,6 +209,24 @@ mod tests {
                 expected.insert(address, longer);
             }
             prop_assert_eq!(carried_out(&present, adding(range, lifetime(left), &present)), expected);
+        }
+
+        #[test]
+        fn portions_make_up_the_whole(present in elements(), first in 0u128..64, length in 1u128..40, most in 1usize..4) {
+            let whole = Range { first, last: first + length - 1 };
+            let mut rest = Some(whole);
+            let mut next = whole.first;
+            while let Some(range) = rest {
+                let overlapping: Vec<Element> = present.iter().filter(|e| e.range.overlaps(range)).cloned().collect();
+                let (portion, taken, behind) = super::portion(range, &overlapping, most);
+                prop_assert_eq!(portion.first, next);
+                prop_assert!(taken.len() <= most);
+                let within: Vec<Element> = present.iter().filter(|e| e.range.overlaps(portion)).cloned().collect();
+                prop_assert_eq!(taken, within);
+                next = portion.last + 1;
+                rest = behind;
+            }
+            prop_assert_eq!(next, whole.last + 1);
         }
 
         #[test]

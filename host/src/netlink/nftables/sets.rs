@@ -3,19 +3,45 @@
 //! "Block" means one thing here, whether the set holds single addresses or networks, and whatever was in it before: see
 //! [`Sets::add`] and [`Sets::remove`].
 
+mod open;
+
 use std::fmt;
 
 use ctwarden_model::{Family, Prefix};
-use netlink_packet_netfilter::nftables::{NfTablesMessage, SetAttribute, SetFlags, SetMessage};
 use nix::errno::Errno;
 use thiserror::Error;
 
-use super::element::{SetHandle, range_of};
+pub(crate) use open::OpenError;
+use open::{find, get_set};
+
+use super::element::{Bound, SetHandle, range_of};
 use super::interval::{self, Element, Lifetime, Range};
-use super::{Change, CommitError, ExchangeError, Nftables, SetKind, Table, errno_text};
+use super::{Change, CommitError, ExchangeError, Nftables, Table, Told, errno_text};
 
 /// How often a change is tried anew after somebody else changed the rule set, or an element expired, in between.
 const ATTEMPTS: usize = 16;
+
+/// Most elements that one transaction takes out: a send buffer of the default size holds some more.
+const MOST_ELEMENTS: usize = 1000;
+
+/// What a change came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Changed {
+    /// Whether anything had to be done.
+    anything: bool,
+    /// Whether the network shared addresses with present elements.
+    found: bool,
+}
+
+/// What came of an addition without a look.
+enum Tried {
+    /// It cannot be told from the kernel's answer whether it would be right.
+    Not,
+    /// It is there.
+    Done,
+    /// Error number.
+    Refused(i32),
+}
 
 /// The sets of one name, one for each family; at least one.
 pub(crate) struct Sets {
@@ -42,52 +68,6 @@ pub(crate) enum Removed {
     Removed,
     /// Nothing of it was there; nothing was done.
     NotThere,
-}
-
-/// Why sets cannot be used.
-#[derive(Debug, Error)]
-pub(crate) enum OpenError {
-    /// No name was given.
-    #[error("table {0}: neither a set for IPv4 nor one for IPv6 is named")]
-    NoName(Table),
-    /// There is no such set.
-    #[error("there is no nftables set {name} in table {table}; create it with: {way_out}")]
-    Missing {
-        /// Its table.
-        table: Table,
-        /// Its name.
-        name: String,
-        /// The command that makes it.
-        way_out: String,
-    },
-    /// The set is of a kind that cannot be used.
-    #[error("nftables set {name} in table {table} {fault}; create one with: {way_out}")]
-    Kind {
-        /// Its table.
-        table: Table,
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        fault: &'static str,
-        /// The command that makes a right one.
-        way_out: String,
-    },
-    /// The kernel refuses to tell.
-    #[error("nftables set {name} in table {table} cannot be looked at: {}", errno_text(*errno))]
-    Refused {
-        /// Its table.
-        table: Table,
-        /// Its name.
-        name: String,
-        /// Error number.
-        errno: i32,
-    },
-    /// Not root.
-    #[error("nftables may be changed only with the capability CAP_NET_ADMIN")]
-    Privilege,
-    /// No answer was got.
-    #[error("nftables could not be asked")]
-    Exchange(#[from] ExchangeError),
 }
 
 /// Why a set was not changed.
@@ -156,10 +136,12 @@ impl Sets {
     ///
     /// After it each address of the network is in the set for at least that long. What was to stay longer is not shortened, so
     /// that a short block never ends a long one; and no address outside of the network stays longer than it would have. Where
-    /// the network overlaps present elements that end sooner, those are cut at its borders, in one transaction.
+    /// the network overlaps present elements that end sooner, those are cut at its borders, in one transaction (one for each
+    /// thousand elements). On a set with intervals a network costs the kernel a dump of the set where it overlaps anything;
+    /// an address does not.
     ///
     /// # Errors
-    /// [`ChangeError`]; nothing is changed then.
+    /// [`ChangeError`]; a network over more than a thousand elements may be there in part then.
     pub(crate) fn add(&mut self, network: Prefix, seconds: Option<u32>) -> Result<Added, ChangeError> {
         let handle = self.handle(network.family()).ok_or(ChangeError::NoSet(network))?.clone();
         let range = range_of(network);
@@ -170,55 +152,75 @@ impl Sets {
             return Err(ChangeError::NoTime(network));
         }
         let lifetime = Lifetime::fresh(seconds);
-        let refused = |errno| ChangeError::Refused { network, set: handle.name.clone(), errno };
-        // To look a network up is to read the whole set, so that is tried without; but a refused transaction costs the kernel
-        // some milliseconds (it waits for all readers of the rules), so an address is looked up first.
         if range.first != range.last {
             let element = Element { range, lifetime, userdata: Vec::new() };
-            match outcome(self.nftables.commit(handle.add(&[element], true)))? {
-                None => return Ok(Added::New),
-                Some(errno) if errno == Errno::ENOENT as i32 => return Err(gone(&handle)),
-                Some(errno) if is_race(errno) => {}
-                Some(errno) => return Err(refused(errno)),
+            match self.try_adding(&handle, element).map_err(|error| error.told(network, &handle))? {
+                Tried::Not => {}
+                Tried::Done => return Ok(Added::New),
+                Tried::Refused(errno) if errno == Errno::ENOENT as i32 => return Err(gone(&handle)),
+                Tried::Refused(errno) if is_race(errno) => {}
+                Tried::Refused(errno) => return Err(refused(&handle, network, errno)),
             }
         }
-        for _ in 0..ATTEMPTS {
-            let (generation, present) = self.overlapping(&handle, range).map_err(|error| error.told(&refused))?;
-            let Some(exchange) = interval::adding(range, lifetime, &present) else { return Ok(Added::AlreadyThere) };
-            let nothing_there = present.is_empty();
-            match self.swap(&handle, generation, &exchange)? {
-                None if nothing_there => return Ok(Added::New),
-                None => return Ok(Added::Renewed),
-                Some(errno) if errno == Errno::ENOENT as i32 && nothing_there => return Err(gone(&handle)),
-                Some(errno) if is_race(errno) => {}
-                Some(errno) => return Err(refused(errno)),
-            }
-        }
-        Err(refused(Errno::EAGAIN as i32))
+        let change = self.change(&handle, network, |range, present| interval::adding(range, lifetime, present))?;
+        Ok(match change {
+            Changed { anything: false, .. } => Added::AlreadyThere,
+            Changed { found: false, .. } => Added::New,
+            Changed { .. } => Added::Renewed,
+        })
     }
 
     /// Takes a network out of its set, with every part of it that is there. Where an element reaches over the network's borders,
     /// what lies outside stays with the lifetime it had.
     ///
     /// # Errors
-    /// [`ChangeError`]; nothing is changed then.
+    /// [`ChangeError`]; a network over more than a thousand elements may be gone in part then.
     pub(crate) fn remove(&mut self, network: Prefix) -> Result<Removed, ChangeError> {
         let handle = self.handle(network.family()).ok_or(ChangeError::NoSet(network))?.clone();
-        let range = range_of(network);
-        let refused = |errno| ChangeError::Refused { network, set: handle.name.clone(), errno };
-        for _ in 0..ATTEMPTS {
-            let (generation, present) = self.overlapping(&handle, range).map_err(|error| error.told(&refused))?;
-            let Some(exchange) = interval::removing(range, &present) else {
-                // A missing set answers as a missing element does.
-                return if self.is_there(&handle)? { Ok(Removed::NotThere) } else { Err(gone(&handle)) };
-            };
-            match self.swap(&handle, generation, &exchange)? {
-                None => return Ok(Removed::Removed),
-                Some(errno) if is_race(errno) => {}
-                Some(errno) => return Err(refused(errno)),
-            }
+        if self.change(&handle, network, interval::removing)?.anything {
+            return Ok(Removed::Removed);
         }
-        Err(refused(Errno::EAGAIN as i32))
+        // A missing set answers as a missing element does.
+        if self.is_there(&handle)? { Ok(Removed::NotThere) } else { Err(gone(&handle)) }
+    }
+
+    /// Changes the elements of a network, one transaction for each portion of [`MOST_ELEMENTS`].
+    fn change(
+        &mut self,
+        handle: &SetHandle,
+        network: Prefix,
+        decide: impl Fn(Range, &[Element]) -> Option<interval::Exchange>,
+    ) -> Result<Changed, ChangeError> {
+        let refused = |errno| refused(handle, network, errno);
+        let mut changed = Changed::default();
+        let mut rest = Some(range_of(network));
+        let mut attempts = 0..ATTEMPTS;
+        let mut guess = true;
+        while let Some(range) = rest {
+            if attempts.next().is_none() {
+                return Err(refused(Errno::EAGAIN as i32));
+            }
+            let (generation, present) =
+                self.overlapping(handle, range, guess).map_err(|error| error.told(network, handle))?;
+            let (portion, present, behind) = interval::portion(range, &present, MOST_ELEMENTS);
+            if let Some(exchange) = decide(portion, present) {
+                match self.swap(handle, generation, &exchange)? {
+                    None => changed.anything = true,
+                    Some(errno) if errno == Errno::ENOENT as i32 && exchange.out.is_empty() => {
+                        return Err(gone(handle));
+                    }
+                    Some(errno) if is_race(errno) => {
+                        guess &= errno == Errno::ERESTART as i32;
+                        continue;
+                    }
+                    Some(errno) => return Err(refused(errno)),
+                }
+            }
+            changed.found |= !present.is_empty();
+            rest = behind;
+            attempts = 0..ATTEMPTS;
+        }
+        Ok(changed)
     }
 
     fn handle(&self, family: Family) -> Option<&SetHandle> {
@@ -228,8 +230,22 @@ impl Sets {
         }
     }
 
-    /// Carries an exchange out. Where elements are deleted, only if the rule set is still the one that it was made for: what is
-    /// deleted by its bounds could else tear other elements open.
+    /// Adds an element without a look at what is there, which is to read the whole set.
+    ///
+    /// The kernel refuses what overlaps, but a range up to the highest address has no end for it to compare with (run on Linux
+    /// 6.18): such a one is not tried, nor is any where such a one is in the set.
+    fn try_adding(&mut self, handle: &SetHandle, element: Element) -> Result<Tried, CommitError> {
+        let generation = self.nftables.generation()?;
+        let highest = handle.highest();
+        if element.range.last == highest || self.bound(handle, highest, false)?.is_some() {
+            return Ok(Tried::Not);
+        }
+        let refused = outcome(self.nftables.commit_on(generation, handle.add(&[element], true)))?;
+        Ok(refused.map_or(Tried::Done, Tried::Refused))
+    }
+
+    /// Carries an exchange out. Where elements are deleted or have no end, only if the rule set is still the one that it was made
+    /// for: what is deleted by its bounds could else tear other elements open.
     fn swap(
         &mut self,
         handle: &SetHandle,
@@ -238,19 +254,31 @@ impl Sets {
     ) -> Result<Option<i32>, ExchangeError> {
         let mut changes: Vec<Change> = handle.delete(&exchange.out);
         changes.extend(handle.add(&exchange.into, true));
-        outcome(if exchange.out.is_empty() {
+        let endless = exchange.into.iter().any(|element| element.range.last == handle.highest());
+        outcome(if exchange.out.is_empty() && !endless {
             self.nftables.commit(changes)
         } else {
             self.nftables.commit_on(generation, changes)
         })
     }
 
-    /// The elements that share addresses with a range, and the generation that they were read in.
-    fn overlapping(&mut self, handle: &SetHandle, range: Range) -> Result<(u32, Vec<Element>), CommitError> {
+    /// The elements that share addresses with a range, and the generation that they were read in. With `guess` the one that holds
+    /// an address is asked for by its bounds, which is quick in a large set.
+    fn overlapping(
+        &mut self,
+        handle: &SetHandle,
+        range: Range,
+        guess: bool,
+    ) -> Result<(u32, Vec<Element>), CommitError> {
         for _ in 0..ATTEMPTS {
             let generation = self.nftables.generation()?;
-            let present =
-                if range.first == range.last { self.holding(handle, range.first)? } else { self.all(handle)? };
+            let mut present = None;
+            if guess && range.first == range.last {
+                present = self.holding(handle, range.first)?;
+            }
+            if present.is_none() {
+                present = self.all(handle)?;
+            }
             if let Some(mut present) = present {
                 present.retain(|element| element.range.overlaps(range));
                 return Ok((generation, present));
@@ -259,48 +287,68 @@ impl Sets {
         Err(CommitError::Transaction { errno: Errno::EAGAIN as i32 })
     }
 
-    /// The element that holds an address; none where it changed meanwhile.
+    /// The element that holds an address, asked for by its bounds; none where the answers do not make one element for certain.
+    ///
+    /// The kernel finds every start, but misses an end where a start lies on the same address (`__nft_rbtree_get` in
+    /// net/netfilter/nft_set_rbtree.c, run on Linux 6.18). So an end that it gives is checked: no other start may lie below it. An
+    /// element that starts at the address is taken for a single address: if it is longer, there is no end behind the address,
+    /// and to delete it by these bounds is refused with `ENOENT`.
     fn holding(&mut self, handle: &SetHandle, address: u128) -> Result<Option<Vec<Element>>, CommitError> {
-        let start = self.nftables.ask(handle.table.family, handle.get(address, false), false)?;
-        match start.errno {
+        let Some(start) = self.bound(handle, address, false)? else { return Ok(Some(Vec::new())) };
+        if start.end || start.key > address {
+            return Ok(None);
+        }
+        if start.key == address {
+            return Ok(Some(vec![start.up_to(address)]));
+        }
+        let Some(behind) = address.checked_add(1).filter(|behind| *behind <= handle.highest()) else { return Ok(None) };
+        let Some(end) = self.bound(handle, behind, true)? else { return Ok(None) };
+        let Some(last) = end.key.checked_sub(1).filter(|last| end.end && address <= *last) else { return Ok(None) };
+        let below = self.bound(handle, last, false)?;
+        let certain = below.is_some_and(|below| !below.end && below.key == start.key);
+        Ok(certain.then(|| vec![start.up_to(last)]))
+    }
+
+    /// One bound; none where the kernel knows of none.
+    fn bound(&mut self, handle: &SetHandle, address: u128, end: bool) -> Result<Option<Bound>, CommitError> {
+        let answer = self.nftables.ask(handle.table.family, handle.get(address, end), false)?;
+        match answer.errno {
+            None => {}
+            Some(errno) if errno == Errno::ENOENT as i32 => return Ok(None),
+            Some(errno) => return Err(CommitError::Transaction { errno }),
+        }
+        Ok(bounds(&answer.messages)?.into_iter().next())
+    }
+
+    /// Every element; none where the dump was inconsistent.
+    fn all(&mut self, handle: &SetHandle) -> Result<Option<Vec<Element>>, CommitError> {
+        let answer = self.nftables.ask(handle.table.family, handle.get_all(), true)?;
+        match answer.errno {
             None => {}
             Some(errno) if errno == Errno::ENOENT as i32 => return Ok(Some(Vec::new())),
             Some(errno) => return Err(CommitError::Transaction { errno }),
         }
-        let mut messages = start.messages;
-        if handle.kind.interval {
-            let end = self.nftables.ask(handle.table.family, handle.get(address, true), false)?;
-            match end.errno {
-                None => messages.extend(end.messages),
-                // An open range has no end.
-                Some(errno) if errno == Errno::ENOENT as i32 => {}
-                Some(errno) => return Err(CommitError::Transaction { errno }),
-            }
-        }
-        let elements = handle.elements(messages);
-        let held = |element: &Element| element.range.first <= address && address <= element.range.last;
-        Ok(elements.iter().any(held).then_some(elements))
+        Ok(if answer.interrupted { None } else { Some(handle.elements(bounds(&answer.messages)?)) })
     }
 
     fn is_there(&mut self, handle: &SetHandle) -> Result<bool, ExchangeError> {
         let question = get_set(&handle.table, &handle.name);
         Ok(self.nftables.ask(handle.table.family, question, false)?.errno.is_none())
     }
+}
 
-    /// Every element; none where the dump was inconsistent.
-    fn all(&mut self, handle: &SetHandle) -> Result<Option<Vec<Element>>, CommitError> {
-        let reply = self.nftables.ask(handle.table.family, handle.get_all(), true)?;
-        if let Some(errno) = reply.errno {
-            return Err(CommitError::Transaction { errno });
-        }
-        Ok((!reply.interrupted).then(|| handle.elements(reply.messages)))
+fn bounds(told: &[Told]) -> Result<Vec<Bound>, ExchangeError> {
+    let mut bounds = Vec::new();
+    for told in told {
+        bounds.extend(Bound::read_all(told)?);
     }
+    Ok(bounds)
 }
 
 impl CommitError {
-    fn told(self, refused: &impl Fn(i32) -> ChangeError) -> ChangeError {
+    fn told(self, network: Prefix, handle: &SetHandle) -> ChangeError {
         match self {
-            Self::Change { errno, .. } | Self::Transaction { errno } => refused(errno),
+            Self::Change { errno, .. } | Self::Transaction { errno } => refused(handle, network, errno),
             Self::Exchange(error) => ChangeError::Exchange(error),
         }
     }
@@ -326,78 +374,12 @@ fn is_race(errno: i32) -> bool {
     [Errno::ERESTART, Errno::EEXIST, Errno::ENOENT].into_iter().any(|race| errno == race as i32)
 }
 
+fn refused(handle: &SetHandle, network: Prefix, errno: i32) -> ChangeError {
+    ChangeError::Refused { network, set: handle.name.clone(), errno }
+}
+
 fn gone(handle: &SetHandle) -> ChangeError {
     ChangeError::SetGone { table: handle.table.clone(), set: handle.name.clone() }
-}
-
-fn get_set(table: &Table, name: &str) -> NfTablesMessage {
-    let attributes = vec![SetAttribute::Table(table.name.clone()), SetAttribute::Name(name.to_owned())];
-    NfTablesMessage::GetSet(SetMessage { attributes })
-}
-
-/// Looks a set up and checks it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what a set may have beside these is not asked for")]
-fn find(nftables: &mut Nftables, table: &Table, name: &str, family: Family) -> Result<SetHandle, OpenError> {
-    let wanted = SetKind { family, interval: true, timeout: true };
-    let way_out = || {
-        format!(
-            "nft 'add table {table}; add set {table} {name} {{ type {}; flags interval, timeout; }}'",
-            wanted.key_type_name()
-        )
-    };
-    let reply = nftables.ask(table.family, get_set(table, name), false)?;
-    let named = || (table.clone(), name.to_owned());
-    match reply.errno.map(Errno::from_raw) {
-        None => {}
-        Some(Errno::ENOENT) => {
-            let (table, name) = named();
-            return Err(OpenError::Missing { table, name, way_out: way_out() });
-        }
-        Some(Errno::EPERM) => return Err(OpenError::Privilege),
-        Some(errno) => {
-            let (table, name) = named();
-            return Err(OpenError::Refused { table, name, errno: errno as i32 });
-        }
-    }
-    let mut found = None;
-    for message in reply.messages {
-        if let NfTablesMessage::NewSet(set) = message {
-            found = Some(set);
-        }
-    }
-    let wrong = |fault| {
-        let (table, name) = named();
-        OpenError::Kind { table, name, fault, way_out: way_out() }
-    };
-    let Some(set) = found else { return Err(wrong("is not told of by the kernel")) };
-    let mut flags = SetFlags::empty();
-    let mut key_type = 0;
-    let mut default_timeout = 0;
-    for attribute in set.attributes {
-        match attribute {
-            SetAttribute::Flags(value) => flags = value,
-            SetAttribute::KeyType(value) => key_type = value,
-            SetAttribute::Timeout(value) => default_timeout = value,
-            _ => {}
-        }
-    }
-    if key_type != wanted.key_type() {
-        return Err(wrong(match family {
-            Family::Ipv4 => "does not hold IPv4 addresses",
-            Family::Ipv6 => "does not hold IPv6 addresses",
-        }));
-    }
-    if flags.intersects(SetFlags::Map | SetFlags::Object | SetFlags::Concat) {
-        return Err(wrong("is a map or holds more than addresses"));
-    }
-    if flags.contains(SetFlags::Constant) {
-        return Err(wrong("has \"flags constant\" and cannot be changed"));
-    }
-    if !flags.contains(SetFlags::Timeout) {
-        return Err(wrong("was made without \"flags timeout\""));
-    }
-    let kind = SetKind { family, interval: flags.contains(SetFlags::Interval), timeout: true };
-    Ok(SetHandle { table: table.clone(), name: name.to_owned(), kind, default_timeout })
 }
 
 #[cfg(test)]

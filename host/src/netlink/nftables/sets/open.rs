@@ -1,0 +1,128 @@
+//! Finding a set and checking that it is of the right kind.
+//!
+//! Sets belong to the operator, so a missing or wrong one is told with the command that makes a right one.
+
+use ctwarden_model::Family;
+use netlink_packet_netfilter::nftables::{NfTablesMessage, SetAttribute, SetFlags, SetMessage};
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::netlink::nftables::element::SetHandle;
+use crate::netlink::nftables::{ExchangeError, Nftables, SetKind, Table, errno_text};
+
+/// Why sets cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    /// No name was given.
+    #[error("table {0}: neither a set for IPv4 nor one for IPv6 is named")]
+    NoName(Table),
+    /// There is no such set.
+    #[error("there is no nftables set {name} in table {table}; create it with: {way_out}")]
+    Missing {
+        /// Its table.
+        table: Table,
+        /// Its name.
+        name: String,
+        /// The command that makes it.
+        way_out: String,
+    },
+    /// The set is of a kind that cannot be used.
+    #[error("nftables set {name} in table {table} {fault}; create one with: {way_out}")]
+    Kind {
+        /// Its table.
+        table: Table,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        fault: &'static str,
+        /// The command that makes a right one.
+        way_out: String,
+    },
+    /// The kernel refuses to tell.
+    #[error("nftables set {name} in table {table} cannot be looked at: {}", errno_text(*errno))]
+    Refused {
+        /// Its table.
+        table: Table,
+        /// Its name.
+        name: String,
+        /// Error number.
+        errno: i32,
+    },
+    /// Not root.
+    #[error("nftables may be changed only with the capability CAP_NET_ADMIN")]
+    Privilege,
+    /// No answer was got.
+    #[error("nftables could not be asked")]
+    Exchange(#[from] ExchangeError),
+}
+
+/// Looks a set up and checks it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what a set may have beside these is not asked for")]
+pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: Family) -> Result<SetHandle, OpenError> {
+    let wanted = SetKind { family, interval: true, timeout: true };
+    let way_out = || {
+        format!(
+            "nft 'add table {table}; add set {table} {name} {{ type {}; flags interval, timeout; }}'",
+            wanted.key_type_name()
+        )
+    };
+    let reply = nftables.ask(table.family, get_set(table, name), false)?;
+    let named = || (table.clone(), name.to_owned());
+    match reply.errno.map(Errno::from_raw) {
+        None => {}
+        Some(Errno::ENOENT) => {
+            let (table, name) = named();
+            return Err(OpenError::Missing { table, name, way_out: way_out() });
+        }
+        Some(Errno::EPERM) => return Err(OpenError::Privilege),
+        Some(errno) => {
+            let (table, name) = named();
+            return Err(OpenError::Refused { table, name, errno: errno as i32 });
+        }
+    }
+    let mut found = None;
+    for told in reply.messages {
+        if let Some(NfTablesMessage::NewSet(set)) = told.read()? {
+            found = Some(set);
+        }
+    }
+    let wrong = |fault| {
+        let (table, name) = named();
+        OpenError::Kind { table, name, fault, way_out: way_out() }
+    };
+    let Some(set) = found else { return Err(wrong("is not told of by the kernel")) };
+    let mut flags = SetFlags::empty();
+    let mut key_type = 0;
+    let mut default_timeout = 0;
+    for attribute in set.attributes {
+        match attribute {
+            SetAttribute::Flags(value) => flags = value,
+            SetAttribute::KeyType(value) => key_type = value,
+            SetAttribute::Timeout(value) => default_timeout = value,
+            _ => {}
+        }
+    }
+    if key_type != wanted.key_type() {
+        return Err(wrong(match family {
+            Family::Ipv4 => "does not hold IPv4 addresses",
+            Family::Ipv6 => "does not hold IPv6 addresses",
+        }));
+    }
+    if flags.intersects(SetFlags::Map | SetFlags::Object | SetFlags::Concat) {
+        return Err(wrong("is a map or holds more than addresses"));
+    }
+    if flags.contains(SetFlags::Constant) {
+        return Err(wrong("has \"flags constant\" and cannot be changed"));
+    }
+    if !flags.contains(SetFlags::Timeout) {
+        return Err(wrong("was made without \"flags timeout\""));
+    }
+    let kind = SetKind { family, interval: flags.contains(SetFlags::Interval), timeout: true };
+    Ok(SetHandle { table: table.clone(), name: name.to_owned(), kind, default_timeout })
+}
+
+/// The question for a set.
+pub(super) fn get_set(table: &Table, name: &str) -> NfTablesMessage {
+    let attributes = vec![SetAttribute::Table(table.name.clone()), SetAttribute::Name(name.to_owned())];
+    NfTablesMessage::GetSet(SetMessage { attributes })
+}
