@@ -12,6 +12,7 @@
 )]
 
 #[path = "../tests/captured/entry_file.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
 mod entry_file;
 
 use std::path::Path;

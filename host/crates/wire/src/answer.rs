@@ -120,10 +120,9 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> (i32, u32, Option<&str>, Option<u32>) {
-        match Messages::new(bytes).next().unwrap().unwrap().content() {
-            Content::Answer(a) => (a.errno, a.sequence(), a.text, a.offset),
-            other => panic!("{other:?}"),
-        }
+        let content = Messages::new(bytes).next().unwrap().unwrap().content();
+        let Content::Answer(answer) = content else { panic!("{content:?}") };
+        (answer.errno, answer.sequence(), answer.text, answer.offset)
     }
 
     const REMARKS: &[u8] = if cfg!(target_endian = "little") {

@@ -41,8 +41,8 @@ pub struct FlowView<'a> {
     attributes: &'a [u8],
     /// Byte of the message that the attributes begin at.
     offset: usize,
-    /// Where in `attributes` the payload of each number lies: begin and length; begin 0 where there is none.
-    places: [(u32, u16); SLOTS],
+    /// Where in `attributes` the payload of each number begins, behind its header; 0 where there is none.
+    places: [u32; SLOTS],
     has_unknown: bool,
     /// Where the walk broke off.
     broken_at: Option<u32>,
@@ -55,17 +55,15 @@ impl<'a> FlowView<'a> {
     /// one (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` to the top level).
     #[inline]
     pub(crate) fn new(attributes: &'a [u8], offset: usize) -> Self {
-        let mut places = [(0, 0); SLOTS];
+        let mut places = [0; SLOTS];
         let mut has_unknown = false;
         let mut walk = Attributes::new(attributes, 0);
         for attribute in walk.by_ref() {
             match places.get_mut(usize::from(attribute.number)) {
                 Some(place) if attribute.number != 0 => {
-                    if place.0 == 0
-                        && let Ok(begin) = u32::try_from(attribute.offset.saturating_add(HEADER))
-                        && let Ok(length) = u16::try_from(attribute.payload.len())
-                    {
-                        *place = (begin, length);
+                    if *place == 0 {
+                        // A message is shorter than its 32-bit length can tell.
+                        *place = u32::try_from(attribute.offset.saturating_add(HEADER)).unwrap_or_default();
                     }
                 }
                 Some(_) | None => has_unknown = true,
@@ -78,16 +76,14 @@ impl<'a> FlowView<'a> {
     /// The attribute of that number.
     #[inline]
     pub(crate) fn attribute(&self, number: u16) -> Option<Attribute<'a>> {
-        let &(begin, length) = self.places.get(usize::from(number))?;
-        let begin = usize::try_from(begin).ok().filter(|&begin| begin != 0)?;
-        let payload = self.attributes.get(begin..begin.saturating_add(usize::from(length)))?;
-        Some(Attribute { number, offset: self.offset.saturating_add(begin.saturating_sub(HEADER)), payload })
+        let begin = usize::try_from(*self.places.get(usize::from(number))?).ok()?.checked_sub(HEADER)?;
+        Attributes::new(self.attributes.get(begin..)?, self.offset.saturating_add(begin)).next()
     }
 
     /// Whether the attribute of that number is there.
     #[inline]
     pub(crate) fn has(&self, number: u16) -> bool {
-        self.places.get(usize::from(number)).is_some_and(|place| place.0 != 0)
+        self.places.get(usize::from(number)).is_some_and(|place| *place != 0)
     }
 
     /// Whether there are attributes of unknown numbers.

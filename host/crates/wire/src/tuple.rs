@@ -21,6 +21,7 @@ pub(crate) struct ZonedTuple {
 }
 
 /// Reads a tuple.
+#[inline]
 pub(crate) fn read<R: Report>(
     attribute: Attribute<'_>,
     naming: Naming,
@@ -48,6 +49,7 @@ pub(crate) fn read<R: Report>(
     Ok(ZonedTuple { tuple: Tuple { src, dst, protocol, layer4 }, zone })
 }
 
+#[inline]
 fn addresses(ip: Attribute<'_>) -> Result<(IpAddr, IpAddr), DecodeError> {
     let mut src = None;
     let mut dst = None;
@@ -78,6 +80,7 @@ fn addresses(ip: Attribute<'_>) -> Result<(IpAddr, IpAddr), DecodeError> {
 
 /// What the protocol adds. A tuple without any of the protocol's parts has none (protocols that the kernel tracks by
 /// address only); one with some of them is odd.
+#[inline]
 fn layer4(proto: Attribute<'_>) -> Result<(Protocol, Layer4), DecodeError> {
     let mut number = None;
     let mut ports = (None, None);

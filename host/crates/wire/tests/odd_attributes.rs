@@ -1,6 +1,14 @@
 //! One odd attribute costs only itself: each is put into a message that is otherwise good, and told with its path and place.
 //!
 //! What real kernels do not send (or no longer, or not this machine's) is made here by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that fails may panic, and asks for one arm"
+)]
 
 use ctwarden_model::{Counters, EventKind, Flow, FlowId, Labels, Layer4, PerDirection, Protocol, Status, Tuple, Zone};
 use ctwarden_wire::{Content, Expected, Found, Messages, Origin, write_entry};

@@ -1,6 +1,14 @@
 //! The bytes of each request, as a person would write them down from the kernel's headers.
 //!
 //! In the byte order of a little-endian machine; what they do is tried on a real kernel by the tests beside this one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that fails may panic, and asks for one arm"
+)]
 #![cfg(target_endian = "little")]
 
 use ctwarden_model::{

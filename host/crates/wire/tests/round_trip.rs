@@ -1,4 +1,12 @@
 //! What is written is read as the same: entries, requests and expectations, for generated values and used buffers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that fails may panic, and asks for one arm"
+)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

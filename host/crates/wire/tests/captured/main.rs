@@ -1,6 +1,14 @@
 //! Messages of a real kernel against values written by hand, against a second decoder, cut, and bent.
 //!
 //! The bytes are in the host byte order of the machine that they were captured on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that fails may panic, and asks for one arm"
+)]
 #![cfg(target_endian = "little")]
 
 mod cuts;

@@ -6,6 +6,13 @@ use ctwarden_wire::{Content, Messages, Origin, write_entry};
 use crate::entry_file;
 
 #[test]
+fn a_file_is_written_as_it_is_read() {
+    for file in entry_file::all() {
+        assert_eq!(file.text(), std::fs::read_to_string(&file.path).unwrap(), "{}", file.name());
+    }
+}
+
+#[test]
 fn a_row_becomes_the_same_bytes() {
     let mut rows = 0;
     for file in entry_file::all().iter().filter(|file| file.take == "rows") {

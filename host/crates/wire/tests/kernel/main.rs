@@ -1,6 +1,14 @@
 //! Requests sent to the real kernel, each test in a network namespace of its own, and what the kernel then has.
 //!
 //! They need CAP_SYS_ADMIN and CAP_NET_ADMIN; without them each prints that it skips.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that fails may panic, and asks for one arm"
+)]
 #![cfg(target_os = "linux")]
 
 mod entries;

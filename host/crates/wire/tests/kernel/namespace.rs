@@ -51,7 +51,7 @@ impl Kernel {
 
     /// A second socket that hears of every event.
     pub(crate) fn listener() -> Self {
-        let mut listener = Self::open();
+        let listener = Self::open();
         for group in 1..=6 {
             listener.socket.add_membership(group).unwrap();
         }
