@@ -102,9 +102,9 @@ fn echoed(batch: &Batch) -> Vec<(String, String)> {
     let verdicts = instance.judge(batch).unwrap();
     verdicts
         .into_iter()
-        .map(|verdict| match verdict.action {
-            Action::Log(mut fields) => (verdict.reason, fields.remove(0).1),
-            other => panic!("{other:?}"),
+        .map(|verdict| {
+            let Action::Log(mut fields) = verdict.action else { panic!("{:?}", verdict.action) };
+            (verdict.reason, fields.remove(0).1)
         })
         .collect()
 }
