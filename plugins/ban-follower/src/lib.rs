@@ -6,6 +6,8 @@
 mod bans;
 mod command;
 mod config;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

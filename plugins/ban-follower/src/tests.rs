@@ -1,0 +1,272 @@
+//! The policy against a host of its own: what a ban ends, what it spares, and what it answers.
+
+use std::time::Duration;
+
+use ctwarden_sdk::prelude::*;
+use ctwarden_sdk::testing::{FlowBuilder, Harness, Host, flow, json, start};
+
+use serde_json::Value;
+
+use crate::{BanFollower, Config};
+
+fn ssh(client: &str) -> FlowBuilder {
+    flow().tcp().from(&format!("{client}:40000")).to("198.51.100.1:22").established()
+}
+
+fn follower(config: Value) -> Harness<BanFollower> {
+    start(config).unwrap()
+}
+
+#[test]
+fn a_message_bans_at_once_and_from_then_on() {
+    let mut policy = follower(json!({}));
+    assert!(policy.event(ssh("203.0.113.7")).is_empty());
+    let answer = policy.message("ban 203.0.113.7 for 3600").unwrap();
+    assert_eq!(answer.text(), "203.0.113.7 banned for 3600 s");
+    assert_eq!(answer.lines(), ["delete on every match: banned: 203.0.113.7 is banned"]);
+    assert_eq!(*answer.filter(), Filter::new().either(address("203.0.113.7")));
+    let later = policy.events([ssh("203.0.113.8"), ssh("203.0.113.7")]);
+    assert_eq!(later.lines(), ["delete on entry 1: banned: 203.0.113.7 is banned"]);
+}
+
+#[test]
+fn a_ban_holds_at_either_end_and_through_nat() {
+    let mut policy = follower(json!({}));
+    policy.message("ban 203.0.113.0/24").unwrap();
+    let to = flow().udp().from("192.0.2.1:5000").to("203.0.113.9:53");
+    let behind = flow().tcp().from("192.0.2.1:5000").to("198.51.100.1:80").answered_by("203.0.113.9:8080");
+    let translated = flow().tcp().from("192.0.2.1:5000").to("198.51.100.1:80").appearing_as("203.0.113.10:80");
+    let other = flow().ping(7).from("192.0.2.1").to("198.51.100.1");
+    let answer = policy.sweep([to, other, behind, translated]);
+    assert_eq!(answer.entries(VerdictKind::Delete), [0, 2, 3]);
+}
+
+#[test]
+fn a_ban_ends() {
+    let mut policy = follower(json!({}));
+    policy.message("ban 203.0.113.7 for 60").unwrap();
+    policy.message("ban 2001:db8::/32").unwrap();
+    policy.advance(Duration::from_millis(59_001));
+    assert_eq!(policy.message("list").unwrap().text(), "203.0.113.7 for 1 s\n2001:db8::/32");
+    assert_eq!(policy.event(ssh("203.0.113.7")).len(), 1);
+    policy.advance(Duration::from_secs(1));
+    assert!(policy.event(ssh("203.0.113.7")).is_empty(), "without a tick in between");
+    assert!(policy.tick().is_empty());
+    assert_eq!(policy.message("list").unwrap().text(), "2001:db8::/32");
+    assert_eq!(policy.message("unban 2001:db8::/32").unwrap().text(), "2001:db8::/32 unbanned");
+    assert_eq!(policy.message("list").unwrap().text(), "no bans");
+    let ipv6 = flow().tcp().from("[2001:db8::7]:4000").to("[2001:db8:1::1]:22");
+    assert!(policy.event(ipv6).is_empty());
+    assert_eq!(policy.message("unban 2001:db8::/32"), Err("2001:db8::/32 is not banned".into()));
+}
+
+#[test]
+fn bans_outlive_a_restart_with_their_ends() {
+    let mut policy = follower(json!({}));
+    policy.message(r#"{"ban": ["203.0.113.7", "203.0.113.8"], "seconds": 60}"#).unwrap();
+    policy.message("ban 2001:db8::/32").unwrap();
+    policy.message("unban 203.0.113.8").unwrap();
+    policy.advance(Duration::from_secs(10));
+    let mut policy = policy.restart().unwrap();
+    assert_eq!(policy.message("list").unwrap().text(), "203.0.113.7 for 50 s\n2001:db8::/32");
+    policy.advance(Duration::from_secs(50));
+    policy.tick();
+    let mut policy = policy.restart().unwrap();
+    assert_eq!(policy.message("list").unwrap().text(), "2001:db8::/32");
+}
+
+#[test]
+fn bans_are_forgotten_where_that_is_wanted() {
+    let mut policy = follower(json!({ "remember": false }));
+    policy.message("ban 203.0.113.7").unwrap();
+    assert_eq!(policy.restart().unwrap().message("list").unwrap().text(), "no bans");
+}
+
+#[test]
+fn a_ban_that_cannot_be_remembered_holds_all_the_same() {
+    let mut policy: Harness<BanFollower> = Host::new().memory_keys(0).start(json!({})).unwrap();
+    let answer = policy.message("ban 203.0.113.7 for 5").unwrap();
+    assert_eq!(answer.text(), "203.0.113.7 banned for 5 s; a restart forgets it: the quota of 0 keys is used up");
+    assert_eq!(policy.event(ssh("203.0.113.7")).len(), 1);
+}
+
+#[test]
+fn what_is_remembered_and_is_no_ban_is_dropped() {
+    let host = Host::new().remembering("ban/nonsense", b"").remembering("ban/192.0.2.1", b"soon");
+    let mut policy: Harness<BanFollower> = host.remembering("ban/192.0.2.2", b"").start(json!({})).unwrap();
+    assert_eq!(policy.message("list").unwrap().text(), "192.0.2.2");
+}
+
+#[test]
+fn a_block_comes_with_each_ban() {
+    let mut policy = follower(json!({ "block-set": "banned", "block-seconds": 600 }));
+    let answer = policy.message("ban 203.0.113.7 for 3600").unwrap();
+    let block = "block 203.0.113.7 in banned for 3600 s: banned: 203.0.113.7 is banned";
+    assert_eq!(answer.lines(), [block, "delete on every match: banned: 203.0.113.7 is banned"]);
+    let answer = policy.message("ban 2001:db8::/32").unwrap();
+    assert_eq!(answer.lines()[0], "block 2001:db8::/32 in banned for 600 s: banned: 2001:db8::/32 is banned");
+    let answer = policy.message("unban 203.0.113.7").unwrap();
+    assert_eq!(answer.lines(), ["unblock 203.0.113.7 in banned: unbanned: 203.0.113.7 is unbanned"]);
+}
+
+#[test]
+fn who_comes_back_after_the_block_is_blocked_again_once_a_batch() {
+    let mut policy = follower(json!({ "block-set": "banned", "block-seconds": 600 }));
+    policy.message("ban 203.0.113.7 for 3600").unwrap();
+    policy.advance(Duration::from_secs(1000));
+    let answer = policy.events([ssh("203.0.113.7"), ssh("203.0.113.7")]);
+    let kinds = [VerdictKind::Block, VerdictKind::Delete, VerdictKind::Delete];
+    assert_eq!(answer.kinds(), kinds);
+    assert_eq!(answer.lines()[0], "block 203.0.113.7 in banned for 2600 s on entry 0: banned: 203.0.113.7 is banned");
+    assert_eq!(policy.event(ssh("203.0.113.7")).kinds(), [VerdictKind::Block, VerdictKind::Delete]);
+    policy.sweep_begin();
+    assert_eq!(policy.sweep_rows([ssh("203.0.113.7")]).len(), 2);
+    assert_eq!(policy.sweep_rows([ssh("203.0.113.7")]).len(), 1, "the same sweep");
+}
+
+#[test]
+fn nobody_in_never_is_banned() {
+    let config = json!({ "never": ["10.0.0.0/8", "192.0.2.1", "2001:db8::/64"], "sets": ["list"] });
+    let host = Host::new().set("list", ["10.1.2.3", "203.0.113.0/24"]);
+    let mut policy: Harness<BanFollower> = host.start(config).unwrap();
+    for (message, error) in [
+        ("ban 192.0.2.1", "192.0.2.1 is not banned: it is in never"),
+        ("ban 10.1.2.3", "10.1.2.3 is not banned: it is in 10.0.0.0/8, which is in never"),
+        ("ban 192.0.2.0/24 for 60", "192.0.2.0/24 is not banned: it holds 192.0.2.1, which is in never"),
+        ("ban 2001:db8::/32", "2001:db8::/32 is not banned: it holds 2001:db8::/64, which is in never"),
+        ("{\"ban\": [\"203.0.113.7\", \"192.0.2.1\"]}", "192.0.2.1 is not banned: it is in never"),
+    ] {
+        assert_eq!(policy.message(message), Err(error.into()));
+    }
+    assert_eq!(policy.message("list").unwrap().text(), "no bans", "all of a message or nothing");
+    assert!(policy.event(flow().tcp().from("10.1.2.3:1").to("192.0.2.1:22")).is_empty());
+    let peer = flow().tcp().from("10.1.2.3:1").to("203.0.113.1:22");
+    assert_eq!(policy.event(peer).len(), 1, "its peer is banned, and so is their flow");
+}
+
+#[test]
+fn half_the_world_is_not_banned_by_a_slip() {
+    let mut policy = follower(json!({}));
+    let refused = "0.0.0.0/0 is not banned: it is wider than /8 (shortest-ipv4-prefix)";
+    assert_eq!(policy.message("ban 0.0.0.0/0"), Err(refused.into()));
+    let refused = "2000::/3 is not banned: it is wider than /16 (shortest-ipv6-prefix)";
+    assert_eq!(policy.message("ban 2000::/3"), Err(refused.into()));
+    let mut policy = follower(json!({ "shortest-ipv4-prefix": 0 }));
+    assert_eq!(policy.message("ban 0.0.0.0/0").unwrap().text(), "0.0.0.0/0 banned");
+}
+
+#[test]
+fn a_runaway_sender_finds_an_end() {
+    let mut policy = follower(json!({ "max-bans": 2 }));
+    policy.message("ban 192.0.2.1").unwrap();
+    policy.message("ban 192.0.2.2").unwrap();
+    policy.message("ban 192.0.2.2 for 60").unwrap();
+    let refused = Err("there are 2 bans of at most 2 (max-bans); unban some".into());
+    assert_eq!(policy.message("ban 192.0.2.3"), refused);
+    policy.advance(Duration::from_secs(60));
+    assert!(policy.message("ban 192.0.2.3").is_ok(), "one has ended");
+    let many: Vec<String> = (0..1001).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+    let refused = Err("1001 networks in one message; send at most 1000".into());
+    assert_eq!(policy.message(&json!({ "ban": many }).to_string()), refused);
+}
+
+#[test]
+fn a_set_bans_as_soon_as_it_changes() {
+    let host = Host::new().set("banned", ["203.0.113.0/24 scanner"]).set("other", []);
+    let config = json!({ "sets": ["banned", "other"], "block-set": "drop", "block-seconds": 60 });
+    let mut policy: Harness<BanFollower> = host.start(config).unwrap();
+    assert_eq!(policy.subscription().sets(), ["banned", "other"]);
+    let why = "banned: 203.0.113.7 is in set banned (scanner)";
+    let answer = policy.events([ssh("192.0.2.7"), ssh("203.0.113.7")]);
+    let lines = [format!("block 203.0.113.7 in drop for 60 s on entry 1: {why}"), format!("delete on entry 1: {why}")];
+    assert_eq!(answer.lines(), lines);
+    assert_eq!(policy.change_set("other", ["192.0.2.7"]).lines(), ["sweep: set-changed"]);
+    let answer = policy.sweep([ssh("192.0.2.7"), ssh("192.0.2.8")]);
+    assert_eq!(answer.lines()[1], "delete on entry 0: banned: 192.0.2.7 is in set other");
+    assert_eq!(policy.change_set("other", []).len(), 1);
+    assert!(policy.sweep([ssh("192.0.2.7")]).is_empty());
+}
+
+#[test]
+fn a_set_that_cannot_be_read_is_told_and_the_rest_goes_on() {
+    let mut policy = follower(json!({ "sets": ["lost"] }));
+    policy.message("ban 203.0.113.7").unwrap();
+    let answer = policy.event(ssh("203.0.113.7"));
+    assert_eq!(answer.kinds(), [VerdictKind::Alert, VerdictKind::Delete]);
+    assert_eq!(answer.lines()[0], "alert \"bans of set lost do not hold: there is no set \"lost\"\": set");
+}
+
+#[test]
+fn unbanning_says_what_still_holds() {
+    let host = Host::new().set("banned", ["192.0.2.1"]);
+    let mut policy: Harness<BanFollower> = host.start(json!({ "sets": ["banned"] })).unwrap();
+    policy.message("ban 203.0.113.0/24").unwrap();
+    policy.message("ban 203.0.113.7").unwrap();
+    policy.message("ban 192.0.2.1").unwrap();
+    let text = |answer: Result<ctwarden_sdk::testing::Answer, String>| answer.unwrap().text().to_owned();
+    let still = "203.0.113.7 unbanned, but 203.0.113.0/24 is banned";
+    assert_eq!(text(policy.message("unban 203.0.113.7")), still);
+    let refused = Err("203.0.113.7 is not unbanned: 203.0.113.0/24 is banned".into());
+    assert_eq!(policy.message("unban 203.0.113.7"), refused);
+    assert_eq!(text(policy.message("unban 192.0.2.1")), "192.0.2.1 unbanned, but it is in set banned");
+    assert_eq!(policy.message("unban 192.0.2.1"), Err("192.0.2.1 is not unbanned: it is in set banned".into()));
+}
+
+#[test]
+fn who_is_only_blocked_can_be_let_go() {
+    let mut policy = follower(json!({ "block-set": "drop" }));
+    let answer = policy.message("unban 192.0.2.1").unwrap();
+    assert_eq!(answer.text(), "192.0.2.1 was not banned; taken out of drop");
+    assert_eq!(answer.kinds(), [VerdictKind::Unblock]);
+}
+
+#[test]
+fn only_the_ports_that_were_asked_for() {
+    let mut policy = follower(json!({ "protocols": ["tcp"], "ports": [22, "8000-8999"] }));
+    let scope = Filter::new().tcp().dst_port(22).dst_port(8000..=8999);
+    let answer = policy.message("ban 203.0.113.7").unwrap();
+    assert_eq!(*answer.filter(), scope.clone().either(address("203.0.113.7")));
+    let web = flow().tcp().from("203.0.113.7:40000").to("198.51.100.1:443");
+    let alternative = flow().tcp().from("203.0.113.7:40000").to("198.51.100.1:8080");
+    let answer = policy.events([web, alternative, ssh("203.0.113.7")]);
+    assert_eq!(answer.len(), 2, "the host delivers no more: {:?}", answer.lines());
+    let whole = Subscription::default().tick_every(Duration::from_secs(60));
+    assert_eq!(*policy.subscription(), whole.clone().only(scope));
+    assert_eq!(*follower(json!({})).subscription(), whole);
+}
+
+#[test]
+fn many_bans_at_once_are_one_deletion() {
+    let mut policy = follower(json!({ "block-set": "drop" }));
+    let answer = policy.message(r#"{"ban": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "seconds": 60}"#).unwrap();
+    assert_eq!(answer.text(), "192.0.2.1 banned for 60 s\n192.0.2.2 banned for 60 s\n192.0.2.3 banned for 60 s");
+    let kinds = [VerdictKind::Block, VerdictKind::Block, VerdictKind::Block, VerdictKind::Delete];
+    assert_eq!(answer.kinds(), kinds);
+    assert_eq!(answer.lines()[3], "delete on every match: banned: 192.0.2.1 and 2 more are banned");
+}
+
+#[test]
+fn a_long_list_is_cut() {
+    let mut policy = follower(json!({}));
+    let many: Vec<String> = (0..600).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+    policy.message(&json!({ "ban": many }).to_string()).unwrap();
+    let list = policy.message("list").unwrap();
+    assert_eq!((list.text().lines().count(), list.text().lines().last()), (501, Some("and 100 more")));
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense_is_refused() {
+    let refused = |config| start::<BanFollower>(config).map(|_| ()).unwrap_err();
+    assert!(refused(json!({ "block-sets": "x" })).starts_with("unknown field `block-sets`"));
+    assert!(refused(json!({ "never": ["10.0.0.0/40"] })).starts_with("10.0.0.0/40: an address of this family has 32"));
+    let ports = "ports: the protocols that are given have none; remove one of the two";
+    assert_eq!(refused(json!({ "protocols": ["icmp"], "ports": [22] })), ports);
+    let schema = <Config as Configuration>::schema();
+    for key in ["block-set", "shortest-ipv6-prefix", "put into before their flows are ended"] {
+        assert!(schema.contains(key), "{schema}");
+    }
+}
+
+fn address(text: &str) -> Prefix {
+    text.parse().unwrap()
+}
