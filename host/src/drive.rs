@@ -77,9 +77,11 @@ pub(crate) struct Drive {
 /// Why the loop woke.
 enum Woke {
     Outcomes(Outcomes),
+    /// Its thread ends only when it panics.
+    EffectsEnded,
     Said(Said),
     Asked(Asked),
-    Prepared(Result<Prepared>),
+    Prepared(Box<Result<Prepared>>),
     Terminate,
     Reload,
     Housekeeping,
@@ -148,12 +150,13 @@ impl Drive {
             }
             match self.wait(&mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
                 Woke::Outcomes(outcomes) => self.note_outcomes(outcomes),
+                Woke::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
                 Woke::Said(said) => self.hear(said),
                 Woke::Asked(asked) => self.answer(asked),
-                Woke::Prepared(prepared) => self.reload(prepared),
+                Woke::Prepared(prepared) => self.reload(*prepared),
                 Woke::Terminate => self.begin_to_stop(),
                 Woke::Reload => self.reloader.begin(),
-                Woke::Housekeeping => self.keep_house(),
+                Woke::Housekeeping => self.keep_house()?,
                 Woke::Look => {}
             }
         }
@@ -175,12 +178,12 @@ impl Drive {
             Some(()) = terminate.recv() => Woke::Terminate,
             Some(()) = interrupt.recv() => Woke::Terminate,
             Some(()) = reload.recv() => Woke::Reload,
-            Some(outcomes) = self.outcomes.recv() => Woke::Outcomes(outcomes),
+            outcomes = self.outcomes.recv() => outcomes.map_or(Woke::EffectsEnded, Woke::Outcomes),
             Some(said) = self.said.recv() => Woke::Said(said),
             _ = self.events.readable(), if listening => Woke::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
-            Some(prepared) = self.prepared.recv() => Woke::Prepared(prepared),
+            Some(prepared) = self.prepared.recv() => Woke::Prepared(Box::new(prepared)),
             () = until(deadline), if deadline.is_some() => Woke::Look,
             _ = housekeeping.tick() => Woke::Housekeeping,
         }
@@ -297,8 +300,12 @@ impl Drive {
         }
     }
 
-    fn keep_house(&mut self) {
+    fn keep_house(&mut self) -> Result<()> {
         let now = clock::now();
+        // Better no daemon, which a service manager starts again, than one that only looks healthy.
+        if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
+            bail!("the thread of plugin {} has died; start ctwarden again", dead.name());
+        }
         if let Ok(entries) = self.statistics.entries() {
             self.engine.handle_table(now, entries);
         }
@@ -312,6 +319,7 @@ impl Drive {
             }
         }
         self.leaving.retain(|thread| !thread.is_finished());
+        Ok(())
     }
 
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
@@ -321,11 +329,8 @@ impl Drive {
         self.sets = prepared.sets;
         self.set_files = prepared.set_files;
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
-        let (specs, parts): (Vec<_>, Vec<_>) = prepared
-            .plugins
-            .into_iter()
-            .map(|ready| (ready.spec, (ready.thread, ready.descriptor.version)))
-            .unzip();
+        let (specs, parts): (Vec<_>, Vec<_>) =
+            prepared.plugins.into_iter().map(|ready| (ready.spec, (ready.thread, ready.descriptor.version))).unzip();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);
         for old in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(old.stop());

@@ -10,10 +10,11 @@ use std::thread;
 use anyhow::{Context, Result};
 use ctwarden_engine::{Ack, Granted, Lookup, LookupId};
 use ctwarden_model::{Block, Effect, EffectId, Flow, SetName, Unblock};
+use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::netlink::Requests;
-use crate::netlink::nftables::Sets;
+use crate::netlink::nftables::{ChangeError, Sets};
 
 /// nftables sets by the name that the operator gave them.
 pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
@@ -94,7 +95,11 @@ fn carry_out(mut requests: Requests, inbox: &Receiver<Job>, outcomes: &Unbounded
     }
 }
 
-fn apply(effects: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
+fn apply(
+    effects: &[(EffectId, Granted<Effect>)],
+    requests: &mut Requests,
+    sets: &mut BlockSets,
+) -> Vec<(EffectId, Ack)> {
     let mut acks = Vec::with_capacity(effects.len());
     // Runs for the same socket go out together.
     for run in effects.chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get())) {
@@ -124,8 +129,21 @@ fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
         Ok(()) => Ack::Done,
         Err(error) => {
             // The record has room for a number only.
+            let ack = refusal(&error);
             crate::log::say(&format!("{:#}", anyhow::Error::from(error)));
-            Ack::NoAnswer
+            ack
         }
     })
+}
+
+/// The nearest of the kernel's own words.
+fn refusal(error: &ChangeError) -> Ack {
+    let errno = match error {
+        ChangeError::NoSet(_) => Errno::AFNOSUPPORT,
+        ChangeError::NoNetworks { .. } | ChangeError::NoTime(_) => Errno::INVAL,
+        ChangeError::SetGone { .. } => Errno::NOENT,
+        ChangeError::Refused { errno, .. } => return Ack::Refused(*errno),
+        ChangeError::Exchange(_) => return Ack::NoAnswer,
+    };
+    Ack::Refused(errno.raw_os_error())
 }

@@ -28,7 +28,7 @@ use thiserror::Error;
 pub(crate) use bound::Bound;
 pub(crate) use firewall::{BLOCKED_IPV4, BLOCKED_IPV6, FirewallError, table};
 pub(crate) use host::{Host, HostError};
-pub(crate) use isolate::{IsolateError, Isolated, isolate};
+pub(crate) use isolate::{Isolated, isolate};
 pub(crate) use network::NetworkError;
 pub(crate) use sysctl::{SysctlError, Written};
 pub(crate) use traffic::{Client, Exchanges, Held, Server, Service, TrafficError, Transfer};

@@ -15,7 +15,7 @@ use std::{fs, io, thread};
 
 use ctwarden_model::PluginName;
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 use thiserror::Error;
 
 /// Plugin and key to value.
@@ -147,6 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database would not; what has changed is kept and tried again.
+    #[cfg(test)]
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         flush(&self.disk, &self.memories)
     }

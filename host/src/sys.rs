@@ -26,5 +26,5 @@ pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `OwnsDescriptor` promises exactly what is asked for: the descriptor stays open and the same.
     #[expect(unsafe_code, reason = "see above")]
     let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
-    Ok(watched.map_err(io::Error::from)?)
+    watched.map_err(io::Error::from)
 }

@@ -36,7 +36,15 @@ impl Check {
 fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
     let (spec, descriptor) = (&ready.spec, &ready.descriptor);
     let both: VerdictKinds = spec.wants.iter().filter(|kind| spec.grants.kinds.contains(*kind)).collect();
-    writeln!(out, "{} ({}): {} {}, {}", spec.name, spec.mode.name(), descriptor.name, descriptor.version, descriptor.summary)?;
+    writeln!(
+        out,
+        "{} ({}): {} {}, {}",
+        spec.name,
+        spec.mode.name(),
+        descriptor.name,
+        descriptor.version,
+        descriptor.summary
+    )?;
     writeln!(out, "  component  {}", ready.path.display())?;
     writeln!(out, "  asks       {}", names(spec.wants))?;
     writeln!(out, "  granted    {}{}", names(both), bounds(ready))?;
@@ -79,7 +87,8 @@ fn listens(ready: &Ready) -> String {
     let kinds = subscription.kinds;
     let mut parts: Vec<String> = [("new", kinds.new), ("update", kinds.update), ("destroy", kinds.destroy)]
         .into_iter()
-        .filter_map(|(name, wanted)| wanted.then(|| name.to_owned()))
+        .filter(|(_, wanted)| *wanted)
+        .map(|(name, _)| name.to_owned())
         .collect();
     if kinds.row {
         let every = subscription.sweep_every.map(|every| format!(" and every {every:?}")).unwrap_or_default();

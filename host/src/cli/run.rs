@@ -46,10 +46,8 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     let preparer = Preparer::new(file, Some(store))?;
     let prepared = preparer.prepare_from(configuration)?;
     let sinks = Sinks::start(&daemon.records, daemon.alerts.as_ref(), |line| log::say(&line))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the event loop")?;
     runtime.block_on(async {
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
         let serving = tokio::spawn(server.serve(requests));

@@ -25,7 +25,9 @@ impl Status {
         let report = match client.ask(&Request::Status)? {
             Response::Status(report) => report,
             Response::Error(why) => bail!("{why}"),
-            Response::Sent(_) => bail!("the daemon answered something else than was asked; use the daemon's own version"),
+            Response::Sent(_) => {
+                bail!("the daemon answered something else than was asked; use the daemon's own version")
+            }
         };
         let mut out = io::stdout().lock();
         if self.json {

@@ -67,6 +67,7 @@ impl<'a> Findings<'a> {
     }
 
     /// Notes what was found elsewhere.
+    #[cfg(test)]
     pub(super) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }

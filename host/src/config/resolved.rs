@@ -124,18 +124,6 @@ impl TableFamily {
             Self::Netdev => "netdev",
         }
     }
-
-    /// Its number (`NFPROTO_*`, linux/netfilter.h).
-    #[must_use]
-    pub(crate) const fn number(self) -> u8 {
-        match self {
-            Self::Inet => 1,
-            Self::Ip => 2,
-            Self::Netdev => 5,
-            Self::Bridge => 7,
-            Self::Ip6 => 10,
-        }
-    }
 }
 
 /// `[block.NAME]`.

@@ -9,6 +9,7 @@ use ctwarden_model::{Mode, SetName, VerdictKind, VerdictKinds};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::resolved::{Budget, Limits, TableFamily};
 use super::*;
 
 /// A directory with two components and a set, as the example wants them.

@@ -9,10 +9,10 @@ mod message;
 mod server;
 mod status;
 
-pub(crate) use client::{Client, ClientError};
+pub(crate) use client::Client;
 pub(crate) use colour::{Colour, Paint};
-pub(crate) use message::{LINE_MAX, Request, Response, Send, Sent};
-pub(crate) use server::{Asked, BindError, ControlServer};
+pub(crate) use message::{Request, Response, Send, Sent};
+pub(crate) use server::{Asked, ControlServer};
 pub(crate) use status::{Fault, FlowTable, PluginReport, PluginState, StatusReport};
 
 #[cfg(test)]

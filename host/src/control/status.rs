@@ -24,6 +24,9 @@ pub(crate) struct StatusReport {
     pub table: Option<FlowTable>,
     /// Events that were received.
     pub events: u64,
+    /// Messages of the kernel that could not be read.
+    #[serde(default)]
+    pub(crate) unreadable: u64,
     /// Times that the kernel dropped events in front of us.
     pub gaps: u64,
     /// Sweeps that ended complete.
@@ -177,7 +180,7 @@ impl StatusReport {
             ];
             writeln!(out, "table:   {entries}{}", counts(&failures, colour))?;
         }
-        let troubles = counts(&[("gaps", self.gaps)], colour);
+        let troubles = counts(&[("gaps", self.gaps), ("unreadable", self.unreadable)], colour);
         writeln!(out, "events:  {}{troubles}", self.events)?;
         let troubles = counts(&[("interrupted", self.sweeps_interrupted)], colour);
         writeln!(out, "sweeps:  {}, {} rows{troubles}", self.sweeps, self.rows)?;

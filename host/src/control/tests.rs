@@ -11,6 +11,7 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
+use super::message::LINE_MAX;
 use super::*;
 use crate::config::ControlGroup;
 

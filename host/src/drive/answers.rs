@@ -97,6 +97,7 @@ impl Drive {
                 early_dropped: table.early_dropped,
             }),
             events: status.events,
+            unreadable: self.events.get_ref().unreadable(),
             gaps: status.gaps,
             sweeps: status.sweeps,
             sweeps_interrupted: status.sweeps_interrupted,

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::netlink::nftables::{Added, Sets};
+use crate::netlink::nftables::Sets;
 use crate::witness::{ask, in_own_namespace, nft};
 
 fn ip(text: &str) -> IpAddr {
@@ -66,7 +66,6 @@ fn every_kind_of_traffic_passes_and_is_tracked() {
             held.exchange(Duration::from_secs(1)).unwrap();
             assert!(soon(|| transfer.received() > 100_000));
             assert!(transfer.idle_for() < Duration::from_secs(1) && !transfer.has_ended());
-            assert_eq!(transfer.local().ip(), from);
 
             let family = if from.is_ipv4() { "ipv4" } else { "ipv6" };
             let tcp = table_of(&["-L", "-f", family, "-p", "tcp", "-s", &from.to_string(), "--dport", "80"]);
@@ -115,7 +114,7 @@ fn the_transfer_of_a_blocked_address_stalls_and_others_go_on() {
             let stalls = lab.client().transfer(ip(blocked), to).unwrap();
             let goes_on = lab.client().transfer(ip(other), to).unwrap();
             assert!(soon(|| stalls.received() > 0 && goes_on.received() > 0));
-            assert_eq!(sets.add(blocked.parse().unwrap(), Some(600)).unwrap(), Added::New);
+            sets.add(blocked.parse().unwrap(), Some(600)).unwrap();
             assert!(soon(|| stalls.idle_for() > Duration::from_millis(500)));
             let (stalled, going) = (stalls.received(), goes_on.received());
             assert!(soon(|| goes_on.received() > going + 100_000));

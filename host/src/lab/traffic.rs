@@ -65,11 +65,6 @@ impl Client {
         Self { host, bound }
     }
 
-    /// The host itself.
-    pub(crate) const fn host(&self) -> &Host {
-        &self.host
-    }
-
     /// Begins to read from a [`Service::Stream`], until the end of the lab or of the value.
     ///
     /// # Errors

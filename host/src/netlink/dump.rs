@@ -77,7 +77,12 @@ impl Dump {
                 },
                 Content::Done { status } => return Ok(Dumped::Done(self.whole && status == 0)),
                 Content::Answer(_) | Content::Overrun => return Ok(Dumped::Done(false)),
-                _ => {}
+                Content::Malformed(_) => self.whole = false,
+                Content::Noop
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Other => {}
             }
         }
         Ok(Dumped::More)

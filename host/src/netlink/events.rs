@@ -115,7 +115,15 @@ impl EventSocket {
                     }
                     Err(_) => self.unreadable += 1,
                 },
-                _ => {}
+                Content::Malformed(_) => self.unreadable += 1,
+                Content::Overrun => return Ok(Drained::Lost),
+                Content::Noop
+                | Content::Done { .. }
+                | Content::Answer(_)
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Other => {}
             }
         }
         Ok(Drained::Some)

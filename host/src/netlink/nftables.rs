@@ -25,7 +25,7 @@ use super::exchange::{Answer, Connection, ExchangeError, Request};
 
 pub(crate) use rule::{Direction, Rule};
 pub(crate) use schema::{SetKind, add_base_chain, add_chain, add_rule, add_set, add_table};
-pub(crate) use sets::{Added, ChangeError, OpenError, Removed, Sets};
+pub(crate) use sets::{ChangeError, Sets};
 
 /// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
 const SUBSYSTEM: u16 = 10;

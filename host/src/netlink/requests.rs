@@ -118,9 +118,9 @@ impl Requests {
         let sequence = self.next_sequence();
         self.outgoing.clear();
         request::get(&mut self.outgoing, sequence, key);
-        self.ask(sequence, |content| match content {
-            Content::Conntrack(message) => message.flow.to_flow().ok(),
-            _ => None,
+        self.ask(sequence, |content| {
+            let Content::Conntrack(message) = content else { return None };
+            message.flow.to_flow().ok()
         })
     }
 
@@ -129,9 +129,9 @@ impl Requests {
         let sequence = self.next_sequence();
         self.outgoing.clear();
         request::statistics(&mut self.outgoing, sequence);
-        self.ask(sequence, |content| match content {
-            Content::Statistics(global) => global.entries,
-            _ => None,
+        self.ask(sequence, |content| {
+            let Content::Statistics(global) = content else { return None };
+            global.entries
         })?
         .ok_or_else(|| io::Error::other("the kernel gave no statistics"))
     }
@@ -142,23 +142,19 @@ impl Requests {
         let sequence = self.next_sequence();
         self.outgoing.clear();
         request::statistics(&mut self.outgoing, sequence);
-        self.ask(sequence, |content| match content {
-            Content::Statistics(global) => {
-                global.add_to(&mut sum);
-                Some(())
-            }
-            _ => None,
+        self.ask(sequence, |content| {
+            let Content::Statistics(global) = content else { return None };
+            global.add_to(&mut sum);
+            Some(())
         })?;
         let sequence = self.next_sequence();
         self.outgoing.clear();
         request::statistics_cpu(&mut self.outgoing, sequence);
-        self.ask(sequence, |content| match content {
-            Content::CpuStatistics(cpu) => {
+        self.ask(sequence, |content| {
+            if let Content::CpuStatistics(cpu) = &content {
                 cpu.add_to(&mut sum);
-                None
             }
-            Content::Done { .. } => Some(()),
-            _ => None,
+            matches!(content, Content::Done { .. }).then_some(())
         })?;
         Ok(sum)
     }
@@ -179,16 +175,17 @@ impl Requests {
                 if message.header.sequence != sequence {
                     continue;
                 }
-                match message.content() {
-                    Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => return Ok(None),
-                    Content::Answer(answer) if !answer.is_ack() => {
+                let content = message.content();
+                if let Content::Answer(answer) = &content {
+                    if answer.errno == Errno::NOENT.raw_os_error() {
+                        return Ok(None);
+                    }
+                    if !answer.is_ack() {
                         return Err(io::Error::from_raw_os_error(answer.errno));
                     }
-                    content => {
-                        if let Some(found) = pick(content) {
-                            return Ok(Some(found));
-                        }
-                    }
+                }
+                if let Some(found) = pick(content) {
+                    return Ok(Some(found));
                 }
             }
         }
@@ -198,18 +195,20 @@ impl Requests {
 fn note_answers(bytes: &[u8], asked: &mut BTreeMap<u32, Asked>, known: &mut BTreeMap<EffectId, Ack>) {
     for message in Messages::new(bytes).map_while(Result::ok) {
         let Some(question) = asked.remove(&message.header.sequence) else { continue };
-        match (question, message.content()) {
-            (Asked::Change(id), Content::Answer(answer)) => {
-                known.insert(id, as_ack(answer.errno));
+        match question {
+            Asked::Change(id) => {
+                if let Content::Answer(answer) = message.content() {
+                    known.insert(id, as_ack(answer.errno));
+                }
             }
-            (Asked::Identity(id, meant), Content::Conntrack(entry)) => {
+            Asked::Identity(id, meant) => {
+                // An error instead of an entry: the flow ended right after its change, which stands as it was acknowledged.
+                let Content::Conntrack(entry) = message.content() else { continue };
                 let is = entry.flow.to_flow().ok().and_then(|flow| flow.id);
                 if is.is_some_and(|is| is != meant) && known.get(&id) == Some(&Ack::Done) {
                     known.insert(id, Ack::Replaced);
                 }
             }
-            // The flow ended right after its change: the change stands as the kernel acknowledged it.
-            (Asked::Identity(..), _) | (Asked::Change(_), _) => {}
         }
     }
 }

@@ -108,7 +108,11 @@ impl NetfilterSocket {
     /// Sends requests; the kernel has handled all of them when this returns.
     pub(crate) fn send(&self, requests: &[u8]) -> io::Result<()> {
         let sent = self.socket.send_to(requests, &SocketAddr::new(0, 0), 0)?;
-        if sent == requests.len() { Ok(()) } else { Err(io::Error::other("the kernel took only a part of the requests")) }
+        if sent == requests.len() {
+            Ok(())
+        } else {
+            Err(io::Error::other("the kernel took only a part of the requests"))
+        }
     }
 
     /// Reads what the kernel sent into the buffer; what anybody else sent is thrown away.
@@ -118,7 +122,9 @@ impl NetfilterSocket {
             match self.socket.recv_from(&mut self.buffer, rustix::net::RecvFlags::TRUNC.bits().cast_signed()) {
                 Ok((_, sender)) if sender.port_number() != 0 => {}
                 Ok((length, _)) if length > self.buffer.len() => {
-                    return Err(io::Error::other(format!("a message of {length} bytes is larger than the read buffer")));
+                    return Err(io::Error::other(format!(
+                        "a message of {length} bytes is larger than the read buffer"
+                    )));
                 }
                 Ok(_) => return Ok(Read::Bytes),
                 Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {

@@ -122,7 +122,10 @@ impl Preparer {
 
     fn recipe(&self, component: Component, plugin: &config::Plugin, sets: &AddressSets) -> Result<Recipe, StoreError> {
         let limits = &plugin.limits;
-        let quota = Quota { keys: saturate(limits.store_keys), bytes: usize::try_from(limits.store_bytes).unwrap_or(usize::MAX) };
+        let quota = Quota {
+            keys: saturate(limits.store_keys),
+            bytes: usize::try_from(limits.store_bytes).unwrap_or(usize::MAX),
+        };
         let memory = self.store.as_ref().map(|store| store.plugin(&plugin.name, quota)).transpose()?;
         Ok(Recipe {
             name: plugin.name.clone(),
@@ -136,11 +139,7 @@ impl Preparer {
                 ..Limits::default()
             },
             configuration: plugin.config.to_string(),
-            host: HostParts {
-                sets: sets.clone(),
-                read_sets: plugin.grants.read_sets.clone(),
-                memory,
-            },
+            host: HostParts { sets: sets.clone(), read_sets: plugin.grants.read_sets.clone(), memory },
         })
     }
 }
@@ -154,7 +153,11 @@ fn open_sets(set: &config::BlockSet) -> Result<Sets> {
 fn check_configuration(descriptor: &Descriptor, plugin: &config::Plugin) -> Result<(), Vec<String>> {
     let Some(schema) = &descriptor.configuration_schema else {
         let empty = plugin.config.as_object().is_none_or(serde_json::Map::is_empty);
-        return if empty { Ok(()) } else { Err(vec!["it takes no configuration; remove its [plugin.config]".to_owned()]) };
+        return if empty {
+            Ok(())
+        } else {
+            Err(vec!["it takes no configuration; remove its [plugin.config]".to_owned()])
+        };
     };
     config::check_against_schema(schema, &plugin.config)
         .map_err(|errors| errors.into_iter().map(|error| format!("[plugin.config] {error}")).collect())
@@ -163,7 +166,7 @@ fn check_configuration(descriptor: &Descriptor, plugin: &config::Plugin) -> Resu
 fn refused(error: ConfigureError) -> String {
     match error {
         ConfigureError::Refused(why) => format!("it refused its [plugin.config]: {why}"),
-        other => format!("{:#}", anyhow!(other)),
+        error @ (ConfigureError::Fault(_) | ConfigureError::Malformed(_)) => format!("{:#}", anyhow!(error)),
     }
 }
 
@@ -220,7 +223,8 @@ impl Reloader {
         let (preparer, results) = (Arc::clone(&self.preparer), self.results.clone());
         let work = move || drop(results.send(preparer.prepare().map_err(anyhow::Error::from)));
         if let Err(error) = std::thread::Builder::new().name("reload".to_owned()).spawn(work) {
-            let _ = self.results.send(Err(anyhow!(error).context("no thread could be started to read the configuration")));
+            let _ =
+                self.results.send(Err(anyhow!(error).context("no thread could be started to read the configuration")));
         }
     }
 

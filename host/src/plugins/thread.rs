@@ -46,6 +46,7 @@ enum Job {
 
 /// The loop's end of the thread. When it is dropped, the plugin is stopped in order once its running call is over.
 pub(crate) struct PluginThread {
+    name: PluginName,
     jobs: Sender<Job>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -55,11 +56,11 @@ impl PluginThread {
     pub(crate) fn start(recipe: Recipe) -> Result<(Self, Subscription), ConfigureError> {
         let (jobs, inbox) = channel();
         let (first, started) = channel();
-        let name = recipe.name.to_string();
-        let spawned = thread::Builder::new().name(name).spawn(move || live(&recipe, &inbox, &first));
+        let name = recipe.name.clone();
+        let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&recipe, &inbox, &first));
         let lost = |why: String| ConfigureError::Fault(Fault::Trap(why));
         let thread = spawned.map_err(|error| lost(format!("no thread could be started for it: {error}")))?;
-        let plugin = Self { jobs, thread: Some(thread) };
+        let plugin = Self { name, jobs, thread: Some(thread) };
         match started.recv() {
             Ok(outcome) => outcome.map(|subscription| (plugin, subscription)),
             Err(_) => Err(lost("its thread ended".to_owned())),
@@ -85,6 +86,16 @@ impl PluginThread {
     pub(crate) fn stop(mut self) -> Option<thread::JoinHandle<()>> {
         self.tell(Job::Stop);
         self.thread.take()
+    }
+
+    /// Name of the plugin.
+    pub(crate) const fn name(&self) -> &PluginName {
+        &self.name
+    }
+
+    /// Whether the thread has ended, which it should only do when it is asked to.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
     }
 
     fn tell(&self, job: Job) {
@@ -143,10 +154,8 @@ fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscripti
 
 fn begin(recipe: &Recipe) -> Result<(Instance, Subscription), ConfigureError> {
     let host = Box::new(recipe.host.open(&recipe.name));
-    let mut instance = recipe
-        .component
-        .instantiate(recipe.name.clone(), recipe.limits.clone(), host)
-        .map_err(ConfigureError::Fault)?;
+    let mut instance =
+        recipe.component.instantiate(recipe.name.clone(), recipe.limits, host).map_err(ConfigureError::Fault)?;
     let subscription = instance.configure(&recipe.configuration)?;
     Ok((instance, subscription))
 }
@@ -154,7 +163,9 @@ fn begin(recipe: &Recipe) -> Result<(Instance, Subscription), ConfigureError> {
 fn as_fault(error: ConfigureError) -> Fault {
     match error {
         ConfigureError::Fault(fault) => fault,
-        other => Fault::Configuration(other.to_string()),
+        refused @ (ConfigureError::Refused(_) | ConfigureError::Malformed(_)) => {
+            Fault::Configuration(refused.to_string())
+        }
     }
 }
 

@@ -23,9 +23,7 @@ use std::time::Duration;
 use ctwarden_model::Record;
 use thiserror::Error;
 
-pub(crate) use json::line;
 pub(crate) use rfc3339::Rfc3339;
-pub(crate) use text::{InWords, TupleInWords};
 
 use crate::config::Destination;
 use outlet::Outlet;

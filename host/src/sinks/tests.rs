@@ -14,6 +14,7 @@ use ctwarden_model::{
 };
 
 use super::sink::{Lost, Sink};
+use super::text::{InWords, TupleInWords};
 use super::*;
 
 fn verdict(action: Action, outcome: Outcome) -> Record {

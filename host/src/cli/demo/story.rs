@@ -1,8 +1,8 @@
 //! The demo's acts: real traffic, what the policies make of it, and what the kernel's table says afterwards.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,11 @@ impl Stage<'_> {
         self.until(PATIENCE, || Ok(traffic.iter().all(crate::lab::Exchanges::is_finished)))?;
         let (asked, answered) =
             traffic.iter().fold((0, 0), |(asked, answered), t| (asked + t.asked(), answered + t.answered()));
-        self.check("TCP, UDP and ICMP flow over IPv4 and IPv6", format!("{answered} of {asked} answered"), answered == asked)?;
+        self.check(
+            "TCP, UDP and ICMP flow over IPv4 and IPv6",
+            format!("{answered} of {asked} answered"),
+            answered == asked,
+        )?;
         for (claim, filter, mark) in [
             ("web connections carry mark 0x10", checks::to_port(Protocol::TCP, WEB), 0x10),
             ("DNS flows carry mark 0x20", checks::to_port(Protocol::UDP, DNS), 0x20),
@@ -113,7 +117,8 @@ impl Stage<'_> {
         let [intruder, intruder6] = INTRUDER;
         let [server, server6] = SERVER;
         let download = |from, to| self.lab.client().transfer(from, SocketAddr::new(to, DOWNLOAD));
-        let [good, bad, bad6] = [download(GUEST[0], server)?, download(intruder, server)?, download(intruder6, server6)?];
+        let [good, bad, bad6] =
+            [download(GUEST[0], server)?, download(intruder, server)?, download(intruder6, server6)?];
         let managed = self.lab.client().hold(MANAGEMENT.into(), SocketAddr::new(server, WEB))?;
         self.until(PATIENCE, || Ok([&good, &bad, &bad6].iter().all(|transfer| transfer.received() > 0)))?;
         self.screen.say("three downloads are running, two of them by an intruder")?;
@@ -121,7 +126,11 @@ impl Stage<'_> {
         let (sent, took) = self.warden.send("ban-follower", &format!("ban {intruder} for 60"))?;
         self.screen.say(&format!("ctwarden send ban-follower \"ban {intruder} for 60\": {sent}"))?;
         let left = table(&checks::with(intruder))?.len();
-        self.check("a ban ends the flows at once", format!("{left} left after {:.1} ms", took.as_secs_f64() * 1e3), left == 0)?;
+        self.check(
+            "a ban ends the flows at once",
+            format!("{left} left after {:.1} ms", took.as_secs_f64() * 1e3),
+            left == 0,
+        )?;
         self.stalled("the banned download has stalled", &bad)?;
         let again = self.lab.client().hold(intruder, SocketAddr::new(server, WEB));
         self.check("the banned address cannot come back", answer(&again), again.is_err())?;
@@ -145,9 +154,8 @@ impl Stage<'_> {
         self.screen.act("3. connection-cap: one source, so many connections and no more")?;
         let server = SocketAddr::new(SERVER[0], CAPPED_PORT);
         let client = self.lab.client();
-        let try_some = |count: usize| -> Vec<Held> {
-            (0..count).filter_map(|_| client.hold(GREEDY, server).ok()).collect()
-        };
+        let try_some =
+            |count: usize| -> Vec<Held> { (0..count).filter_map(|_| client.hold(GREEDY, server).ok()).collect() };
         // Side by side: a connection that is refused keeps its opener waiting.
         let held: Vec<Held> = thread::scope(|scope| {
             let parts: Vec<_> = (0..8).map(|_| scope.spawn(|| try_some(WANTED / 8))).collect();
@@ -168,8 +176,12 @@ impl Stage<'_> {
             let asked: Vec<_> = held.iter().map(|one| scope.spawn(move || one.exchange(wait).is_ok())).collect();
             asked.into_iter().filter_map(|one| one.join().ok()).filter(|answered| *answered).count()
         });
-        self.check("those go on, the newest over the cap do not", format!("{alive} answer"), alive == entries && alive > 0)?;
-        let calm = client.hold(GUEST[0], server).and_then(|one| Ok(one.exchange(Duration::from_secs(1)).is_ok()));
+        self.check(
+            "those go on, the newest over the cap do not",
+            format!("{alive} answer"),
+            alive == entries && alive > 0,
+        )?;
+        let calm = client.hold(GUEST[0], server).map(|one| one.exchange(Duration::from_secs(1)).is_ok());
         let calm = calm.is_ok_and(|answered| answered);
         self.check("another source is not held", if calm { "answered" } else { "no answer" }.to_owned(), calm)
     }
@@ -180,9 +192,14 @@ impl Stage<'_> {
         let status = self.warden.status()?;
         let rest = self.warden.stop()?.read()?;
         self.verdicts += rest.iter().filter(|record| is_verdict(record)).count() as u64;
-        let counted: u64 = status.plugins.iter().flat_map(|plugin| plugin.verdicts.values()).flat_map(|o| o.values()).sum();
+        let counted: u64 =
+            status.plugins.iter().flat_map(|plugin| plugin.verdicts.values()).flat_map(|o| o.values()).sum();
         let claim = "every verdict has one record";
-        let check = Check { claim, found: format!("{counted} verdicts, {} records", self.verdicts), held: self.verdicts == counted };
+        let check = Check {
+            claim,
+            found: format!("{counted} verdicts, {} records", self.verdicts),
+            held: self.verdicts == counted,
+        };
         self.screen.check(&check)?;
         self.checks.push(check);
         self.screen.summary(&self.checks, &status)?;

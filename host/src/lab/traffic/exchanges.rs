@@ -5,8 +5,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::TrafficError;
 use crate::lab::bound::{Bound, Part};
@@ -76,10 +76,11 @@ impl Exchanges {
     }
 
     /// Waits until it is finished, at most that long; says whether it is.
+    #[cfg(test)]
     pub(crate) fn wait(&self, time: Duration) -> bool {
-        let since = Instant::now();
+        let since = std::time::Instant::now();
         while !self.is_finished() && since.elapsed() < time {
-            thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
         self.is_finished()
     }

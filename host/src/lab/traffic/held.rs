@@ -3,7 +3,7 @@
 //! Idle connections are what a cap counts; trying one shows whether it still lives.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::connect;
@@ -23,7 +23,8 @@ impl Held {
     ///
     /// # Errors
     /// What the system says of a broken socket.
-    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
+    #[cfg(test)]
+    pub(crate) fn local(&self) -> io::Result<std::net::SocketAddr> {
         self.stream.local_addr()
     }
 

@@ -48,6 +48,7 @@ impl Server {
     }
 
     /// The host itself.
+    #[cfg(test)]
     pub(crate) const fn host(&self) -> &Host {
         &self.host
     }

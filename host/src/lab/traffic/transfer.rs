@@ -17,7 +17,6 @@ use crate::lab::host::Host;
 /// A running transfer; it ends with the value.
 pub(crate) struct Transfer {
     progress: Arc<Progress>,
-    local: SocketAddr,
     stream: TcpStream,
     part: Part,
     thread: Option<JoinHandle<()>>,
@@ -41,9 +40,9 @@ impl Transfer {
     pub(super) fn start(stream: TcpStream, host: &Host, bound: &Bound) -> Result<Self, TrafficError> {
         let opened = |stream: &TcpStream| {
             stream.set_read_timeout(Some(LOOK))?;
-            Ok((stream.local_addr()?, stream.peer_addr()?, stream.try_clone()?))
+            stream.try_clone()
         };
-        let (local, _, mut reading) = opened(&stream).map_err(|source| {
+        let mut reading = opened(&stream).map_err(|source| {
             let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
             let to = stream.peer_addr().unwrap_or(unknown);
             TrafficError::Connect { from: stream.local_addr().unwrap_or(unknown).ip(), to, source }
@@ -71,7 +70,7 @@ impl Transfer {
             }
             told.ended.store(true, Ordering::Relaxed);
         })?;
-        Ok(Self { progress, local, stream, part, thread: Some(thread) })
+        Ok(Self { progress, stream, part, thread: Some(thread) })
     }
 
     /// Bytes so far.
@@ -86,13 +85,9 @@ impl Transfer {
     }
 
     /// Whether the connection was ended: by the server, by a reset, or with the lab.
+    #[cfg(test)]
     pub(crate) fn has_ended(&self) -> bool {
         self.progress.ended.load(Ordering::Relaxed)
-    }
-
-    /// Its own address and port.
-    pub(crate) const fn local(&self) -> SocketAddr {
-        self.local
     }
 }
 

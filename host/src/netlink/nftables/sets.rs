@@ -128,6 +128,7 @@ impl Sets {
     }
 
     /// Whether networks can be added for that family, beside single addresses.
+    #[cfg(test)]
     pub(crate) fn holds_networks(&self, family: Family) -> bool {
         self.handle(family).is_some_and(|handle| handle.kind.interval)
     }
