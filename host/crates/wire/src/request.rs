@@ -24,8 +24,8 @@ pub(crate) const fn family_number(family: Family) -> u8 {
     }
 }
 
-/// `CTA_FILTER_F_*` (net/netfilter/nf_conntrack_netlink.c): bits of `CTA_FILTER_ORIG_FLAGS` and `CTA_FILTER_REPLY_FLAGS`.
-/// The kernel has no public header for them; since Linux 5.8 each bit is one less than its attribute's place in a tuple.
+/// `CTA_FILTER_F_*` (net/netfilter/nf_conntrack_netlink.c): bits of `CTA_FILTER_ORIG_FLAGS` and `CTA_FILTER_REPLY_FLAGS`, one
+/// for each part of a tuple that is to be compared. No public header of the kernel has them.
 mod filter_flags {
     pub(super) const IP_SRC: u32 = 1;
     pub(super) const IP_DST: u32 = 1 << 1;
