@@ -39,7 +39,7 @@ impl Run {
 pub(super) fn serve(file: &Path) -> Result<()> {
     let configuration = config::load(file)?;
     // Before anything is written or started: without the capability nothing of the rest is of use.
-    Requests::open()?;
+    Requests::open()?.check_permission()?;
     let daemon = configuration.daemon.clone();
     let server = ControlServer::bind(&daemon.control, daemon.control_group.as_ref())?;
     let store = Arc::new(Store::open(&daemon.state, |line| log::say(&line))?);

@@ -48,6 +48,11 @@ impl Requests {
         Ok(Self { socket, outgoing: Vec::new(), sequence: 0 })
     }
 
+    /// Whether the kernel answers this process at all: opening the socket needs no capability, the first request does.
+    pub(crate) fn check_permission(&mut self) -> Result<(), OpenError> {
+        self.entries().map(drop).map_err(|source| OpenError::new("ask the kernel on", source))
+    }
+
     /// `nlmsg_pid` of the events that its requests cause.
     pub(crate) const fn port(&self) -> u32 {
         self.socket.port()

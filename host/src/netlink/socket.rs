@@ -39,7 +39,7 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
-    fn new(what: &'static str, source: io::Error) -> Self {
+    pub(super) fn new(what: &'static str, source: io::Error) -> Self {
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted,
             Some(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT) => Self::Unsupported,
