@@ -45,7 +45,8 @@ impl details::Host for State {
         if zones.original.is_none() && zones.reply.is_none() {
             return Ok(None);
         }
-        Ok(Some((zones.original.unwrap_or(flow.zone).0, zones.reply.unwrap_or(flow.zone).0)))
+        // Where zones differ by direction the kernel leaves zone 0 out (ctnetlink_dump_zone_id in nf_conntrack_netlink.c).
+        Ok(Some((zones.original.unwrap_or_default().0, zones.reply.unwrap_or_default().0)))
     }
 
     fn attribute(&mut self, entry: u32, number: u16) -> wasmtime::Result<Option<Vec<u8>>> {
