@@ -36,7 +36,7 @@ fn a_ban_holds_at_either_end_and_through_nat() {
     let to = flow().udp().from("192.0.2.1:5000").to("203.0.113.9:53");
     let behind = flow().tcp().from("192.0.2.1:5000").to("198.51.100.1:80").answered_by("203.0.113.9:8080");
     let translated = flow().tcp().from("192.0.2.1:5000").to("198.51.100.1:80").appearing_as("203.0.113.10:80");
-    let other = flow().ping(7).from("192.0.2.1").to("198.51.100.1");
+    let other = flow().from("192.0.2.1").to("198.51.100.1").ping(7);
     let answer = policy.sweep([to, other, behind, translated]);
     assert_eq!(answer.entries(VerdictKind::Delete), [0, 2, 3]);
 }

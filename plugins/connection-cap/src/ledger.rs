@@ -158,4 +158,10 @@ impl Ledger {
     pub(crate) fn len(&self) -> usize {
         self.connections.len()
     }
+
+    /// How many sources have any.
+    #[cfg(test)]
+    pub(crate) fn sources(&self) -> usize {
+        self.sources.len()
+    }
 }

@@ -5,6 +5,8 @@
 
 mod config;
 mod ledger;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

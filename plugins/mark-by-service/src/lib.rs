@@ -6,6 +6,8 @@
 
 mod config;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
