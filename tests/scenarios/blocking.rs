@@ -100,7 +100,7 @@ fn a_blocked_connection_is_dead_in_both_directions() {
     let Some(scene) = Scene::new() else { return };
     load(SETS);
     load(
-        "table inet ward { chain in { type filter hook input priority 0; ip saddr @bad4 drop; ip6 saddr @bad6 drop; }; }",
+        "table inet ward { chain back { type filter hook output priority 0; ip daddr @bad4 drop; ip6 daddr @bad6 drop; }; }",
     );
     let mut connections = [
         Tcp::connect("127.0.0.9", "127.0.0.2", 8080),

@@ -88,7 +88,7 @@ fn hunger_for_memory() {
 #[test]
 fn a_million_verdicts() {
     let policy = hostile("guest-storm").of("limits", "memory = \"512MiB\"\ncall-cpu = \"10s\"");
-    contained(policy, "too-much", &["verdicts"]);
+    contained(policy, "too-much", &["in one call, more than"]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn endless_recursion() {
 
 #[test]
 fn an_exit() {
-    contained(hostile("guest-exits"), "exited", &["3"]);
+    contained(hostile("guest-exits"), "exited", &["ended itself"]);
 }
 
 #[test]
@@ -208,8 +208,11 @@ fn who_fails_before_the_first_entry_is_not_started() {
         [("guest-configure-traps", "this configuration was too much"), ("guest-bad-descriptor", "name")]
     {
         scene.configure(format!("{}{}", Policy::new("hostile", guest), worker()));
+        // The guest itself may have said something too.
         let said = scene.verb("run").failed();
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let said: Vec<_> = said.lines().filter(|line| line.starts_with("ctwarden: ")).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        let said = said[0];
         assert!(said.contains("plugin hostile") && said.contains(guest) && said.contains(words), "{said}");
     }
 }

@@ -50,14 +50,14 @@ fn a_selection_ends_every_match_and_nothing_else() {
     insert_all((1..=40).map(|n| format!("-p udp -s 2001:db8:1::{n} -d 2001:db8:2::1 --sport 1000 --dport 53 -t 300")));
     let daemon = scene.start(Policy::scripted(&[]));
     let said = daemon.send("scripted", "matching src 10.0.0.0/28 dport 53: delete").good();
-    assert!(said.contains("delete: 15 applied"), "{said}");
+    assert!(said.contains("flows: 15 applied"), "{said}");
     // The kernel's own filter on IPv6 addresses deletes everything but the match (Linux up to 6.18).
     let said = daemon.send("scripted", "matching src 2001:db8:1::20/124: delete").good();
-    assert!(said.contains("delete: 10 applied"), "{said}");
+    assert!(said.contains("flows: 10 applied"), "{said}");
     let said = daemon.send("scripted", "matching v6 dport 53 limit 4: delete").good();
-    assert!(said.contains("delete: 4 applied"), "{said}");
+    assert!(said.contains("flows: 4 applied"), "{said}");
     let said = daemon.send("scripted", "matching dport 54: delete").good();
-    assert!(!said.contains("applied"), "{said}");
+    assert!(!said.contains("flows") && !said.contains("refused"), "that nothing matches is no failure: {said}");
     let (v4, v6): (Vec<_>, Vec<_>) = table().into_iter().partition(|entry| entry.original.src.is_ipv4());
     assert_eq!((v4.len(), v6.len()), (25, 26));
     assert!(!v6.iter().any(|entry| entry.has_address("2001:db8:1::21")));
@@ -89,6 +89,8 @@ fn the_reply_direction_finds_what_nat_has_hidden() {
     load(
         "table ip nat { chain out { type nat hook output priority -100; ip daddr 127.0.0.5 tcp dport 8080 dnat to 127.0.0.2:9090; }; }",
     );
+    // Else the next packet makes the entry anew, and the rule maps it as before.
+    scene.set("netfilter/nf_conntrack_tcp_loose", 0);
     let listener = Tcp::listen("127.0.0.2", 9090);
     let mut through = Tcp::to(&listener, "127.0.0.1", "127.0.0.5", 8080);
     let mut direct = Tcp::to(&listener, "127.0.0.1", "127.0.0.2", 9090);
@@ -151,7 +153,7 @@ fn a_successor_with_the_same_tuple_is_never_hit() {
 fn flows_end_as_they_begin() {
     let Some(scene) = Scene::new() else { return };
     load(
-        "table inet seen { counter all { }; chain out { type filter hook output priority 1; udp dport 5353 counter name all; }; }",
+        "table inet seen { counter met { }; chain out { type filter hook output priority 1; udp dport 5353 counter name met; }; }",
     );
     let mut daemon = scene.start(Policy::scripted(&["new udp 5353: delete because too-new|nobody may"]));
     let udp = Udp::between("127.0.0.1", "127.0.0.2", 5353);
@@ -161,6 +163,6 @@ fn flows_end_as_they_begin() {
     assert_eq!((record.text("plugin"), record.text("mode")), (Some("scripted"), Some("enforce")));
     assert!(record.has_port(5353) && record.has_port(udp.port()));
     eventually("the entry is gone", || table().is_empty().then_some(()));
-    assert_eq!(counter("inet seen all"), 1);
+    assert_eq!(counter("inet seen met"), 1);
     let _ = daemon.stop();
 }

@@ -16,7 +16,7 @@ fn flow(port: u16) -> u32 {
 #[test]
 fn a_good_configuration_takes_over() {
     let Some(scene) = Scene::new() else { return };
-    let mut daemon = scene.start(Policy::scripted(&["new udp: mark 1/0xf"]));
+    let mut daemon = scene.start(Policy::scripted(&["new udp: mark 1/0xf"]).config("farewell = true"));
     assert_eq!(flow(5001), 1);
     assert!(daemon.send("scripted", "store word kept").is_good());
     scene.configure(format!("{}{}", Policy::scripted(&["new udp: mark 2/0xf"]), Policy::new("more", "guest-scripted")));
@@ -100,7 +100,7 @@ fn it_ends_in_order_with_every_verdict_told() {
         (0..3_000)
             .map(|n| format!("-p udp -s 10.{}.{}.1 -d 10.9.9.9 --sport 1000 --dport 53 -t 300", n / 250, n % 250)),
     );
-    let daemon = scene.start(Policy::scripted(&["row udp: mark 1/1; log told=yes"]));
+    let daemon = scene.start(Policy::scripted(&["row udp: mark 1/1; log told=yes"]).config("farewell = true"));
     // In the middle of the sweep, most likely.
     let ended = daemon.stop();
     let count = |action: &str| {

@@ -53,8 +53,9 @@ impl Daemon {
         let mut command = ctwarden();
         command.arg("run").arg("--config").arg(folder.join("ctwarden.toml")).current_dir("/");
         command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
+        let records = Records::from_now(folder.join("records.jsonl"));
         let child = command.spawn().expect("the program can be run");
-        Self { child, folder: folder.to_owned(), records: Records::in_file(folder.join("records.jsonl")) }
+        Self { child, folder: folder.to_owned(), records }
     }
 
     /// Its process id.

@@ -65,11 +65,15 @@ impl Record {
 #[derive(Clone, Debug)]
 pub struct Records {
     file: PathBuf,
+    /// Bytes that an earlier daemon had written.
+    begin: usize,
 }
 
 impl Records {
-    pub(crate) const fn in_file(file: PathBuf) -> Self {
-        Self { file }
+    /// Those that are written to the file from now on.
+    pub(crate) fn from_now(file: PathBuf) -> Self {
+        let begin = fs::read(&file).map_or(0, |bytes| bytes.len());
+        Self { file, begin }
     }
 
     /// All complete lines so far.
@@ -79,7 +83,7 @@ impl Records {
     #[must_use]
     pub fn all(&self) -> Vec<Record> {
         let Ok(text) = fs::read_to_string(&self.file) else { return Vec::new() };
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let complete = text.rfind('\n').map_or("", |end| &text[self.begin..=end.max(self.begin)]);
         complete.lines().map(read).collect()
     }
 

@@ -36,6 +36,8 @@ struct Script {
     own_changes: bool,
     /// Sets whose change is told.
     sets: Vec<String>,
+    /// Whether it says a word at its end.
+    farewell: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,7 @@ struct Scripted {
     subscription: Subscription,
     /// Flows that `remember` named.
     remembered: BTreeMap<String, FlowKey>,
+    farewell: bool,
 }
 
 impl Policy for Scripted {
@@ -73,7 +76,8 @@ impl Policy for Scripted {
             subscription = subscription.own_changes();
         }
         let subscription = script.sets.into_iter().fold(subscription, Subscription::set);
-        Ok(Self { rules: rules.collect::<Result<_, _>>()?, subscription, remembered: BTreeMap::new() })
+        let (rules, remembered) = (rules.collect::<Result<_, _>>()?, BTreeMap::new());
+        Ok(Self { rules, subscription, remembered, farewell: script.farewell })
     }
 
     fn subscription(&self) -> Subscription {
@@ -86,6 +90,7 @@ impl Policy for Scripted {
             if let Some(name) = rule.name_of(flow) {
                 self.remembered.insert(name, flow.key());
             }
+            std::thread::sleep(rule.sleep);
             verdicts.extend(rule.verdicts(Some(flow)));
         }
         verdicts
@@ -116,7 +121,9 @@ impl Policy for Scripted {
     }
 
     fn stop(&mut self) {
-        println!("stopped in order");
+        if self.farewell {
+            println!("stopped in order");
+        }
     }
 }
 

@@ -53,9 +53,9 @@ fn verdicts(text: &str, remembered: &BTreeMap<String, FlowKey>) -> Result<Reply,
         ["none"] => None,
         ["key", name] => Some(Target::Key(key(name, remembered)?)),
         ["matching", words @ .., "limit", limit] => {
-            Some(Target::Matching { filter: filter(words)?, limit: limit.parse()? })
+            Some(Target::Matching { filter: Box::new(filter(words)?), limit: limit.parse()? })
         }
-        ["matching", words @ ..] => Some(Target::Matching { filter: filter(words)?, limit: 0 }),
+        ["matching", words @ ..] => Some(Target::Matching { filter: Box::new(filter(words)?), limit: 0 }),
         _ => return Err("the target is none, key NAME or matching WORDS".into()),
     };
     let about = |verdict: Verdict| match &target {

@@ -3,6 +3,7 @@
 //! Words in the order in which a test would say them, so that a scenario reads by itself.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use ctwarden_sdk::prelude::*;
 
@@ -14,6 +15,8 @@ pub(crate) struct Rule {
     when: Vec<When>,
     what: Vec<String>,
     remember: Option<String>,
+    /// How long it sleeps before it answers (`sleep MILLISECONDS`).
+    pub(crate) sleep: Duration,
 }
 
 #[derive(Debug, PartialEq)]
@@ -50,10 +53,15 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let (when, what) = text.split_once(": ").ok_or("write WHEN: WHAT")?;
         let when = when.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        let (named, what): (Vec<&str>, Vec<&str>) =
-            what.split(';').map(str::trim).partition(|what| what.starts_with("remember "));
-        let remember = named.first().and_then(|what| what.split_whitespace().nth(1)).map(str::to_owned);
-        Ok(Self { when, what: what.into_iter().map(str::to_owned).collect(), remember })
+        let mut rule = Self { when, what: Vec::new(), remember: None, sleep: Duration::ZERO };
+        for what in what.split(';').map(str::trim) {
+            match what.split_once(' ') {
+                Some(("remember", name)) => rule.remember = Some(name.to_owned()),
+                Some(("sleep", milliseconds)) => rule.sleep = Duration::from_millis(milliseconds.parse()?),
+                Some(_) | None => rule.what.push(what.to_owned()),
+            }
+        }
+        Ok(rule)
     }
 }
 
