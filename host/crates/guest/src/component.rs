@@ -2,11 +2,13 @@
 //!
 //! Whatever is wrong with a file is found here and named with the way out, before any of its code runs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ctwarden_model::{Descriptor, Fault, NameError, PluginName};
 use semver::Version;
 use thiserror::Error;
+use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::instance::{self, Instance};
@@ -117,10 +119,14 @@ pub struct Component {
 }
 
 impl Component {
-    pub(crate) fn load(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Self, LoadError> {
+    /// The plugin of these bytes, compiled so.
+    pub(crate) fn load(
+        shared: &Arc<Shared>,
+        bytes: &[u8],
+        compile: impl FnOnce(&Engine) -> wasmtime::Result<wasmtime::component::Component>,
+    ) -> Result<Self, LoadError> {
         check_format(bytes)?;
-        let component =
-            wasmtime::component::Component::new(&shared.engine, bytes).map_err(|e| LoadError::Invalid(e.into()))?;
+        let component = compile(&shared.engine).map_err(|error| LoadError::Invalid(error.into()))?;
         let shape = component.component_type();
         let exports: Vec<String> = shape.exports(&shared.engine).map(|(name, _)| name.to_owned()).collect();
         let imports: Vec<String> = shape.imports(&shared.engine).map(|(name, _)| name.to_owned()).collect();
@@ -162,6 +168,12 @@ impl Component {
     /// Its start code fails or wants more than the limits allow.
     pub fn instantiate(&self, name: PluginName, limits: Limits, host: Box<dyn Host>) -> Result<Instance, Fault> {
         Instance::start(self, name, limits, host)
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("line", &self.line.version).finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,8 @@
 //! A failed instance is never called again: what it was doing is half done, and wasmtime says so too. Its successor is another
 //! [`Instance`] of the same component.
 
+use std::fmt;
+
 use ctwarden_model::{
     Batch, Descriptor, Entries, ExpectationBatch, Fault, PluginName, Reply, Subscription, Timestamp, Verdict,
 };
@@ -138,6 +140,12 @@ impl Instance {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.store.data().limiter().memory()
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("name", &self.name).field("fault", &self.fault).finish_non_exhaustive()
     }
 }
 

@@ -24,6 +24,7 @@
 //! at a time, with at least 1 MiB of stack; it needs no executor and may be called within one, which it then blocks.
 
 mod budget;
+mod cache;
 mod component;
 mod console;
 mod fault;
@@ -38,6 +39,7 @@ mod ticker;
 mod v0_1;
 mod wasi;
 
+pub use cache::{CacheError, CodeCache};
 pub use component::{COMPONENT_BYTES_MAX, Component, DescribeError, LoadError};
 pub use console::LOG_LINE_BYTES;
 pub use host::{Host, LogStream};

@@ -2,12 +2,14 @@
 //!
 //! There is one for the whole daemon: compiled code, the epoch and its ticker are shared by all plugins, instances are not.
 
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
+use crate::cache::CodeCache;
 use crate::component::{Component, LoadError};
 use crate::line::Line;
 use crate::state::State;
@@ -26,7 +28,7 @@ pub enum RuntimeError {
 }
 
 /// Loads components. Clones are the same runtime; it lives as long as anything that it loaded.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Runtime(Arc<Shared>);
 
 /// What a runtime, its components and their instances share.
@@ -63,12 +65,26 @@ impl Runtime {
     /// # Errors
     /// It is no component, or none that this host can run; the error says what it is instead.
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        Component::load(&self.0, bytes)
+        Component::load(&self.0, bytes, |engine| wasmtime::component::Component::new(engine, bytes))
+    }
+
+    /// The same, but takes the compiled code from the folder where it is there, and else puts it there.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`]; a folder that cannot be read or written is no error.
+    pub fn load_cached(&self, bytes: &[u8], cache: &CodeCache) -> Result<Component, LoadError> {
+        Component::load(&self.0, bytes, |engine| cache.component(engine, bytes))
     }
 }
 
 fn engine_error(error: wasmtime::Error) -> RuntimeError {
     RuntimeError::Engine(error.into())
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
 }
 
 /// Settings of the engine that differ from wasmtime's own.

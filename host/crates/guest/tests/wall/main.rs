@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it says")]
 
 mod behaves;
+mod cached;
 mod complete;
 mod denied;
 mod fails;

@@ -1,0 +1,111 @@
+//! Compiled code that is kept: taken when it is whole and trustworthy, made anew when it is not.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use ctwarden_guest::{CacheError, CodeCache, Limits};
+use ctwarden_model::PluginName;
+
+use crate::host::Recorder;
+use crate::setup::{bytes, flows, runtime};
+
+/// A folder that only this user can write, gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ctwarden-guest-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        allow(&folder, 0o700);
+        Self(folder)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        fs::read_dir(&self.0).unwrap().map(|file| file.unwrap().path()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn allow(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Loads a guest by way of the folder and sees it work.
+fn works(folder: &Folder) {
+    let cache = CodeCache::open(&folder.0).unwrap();
+    let component = runtime().load_cached(&bytes("guest-trap"), &cache).unwrap();
+    let name = PluginName::new("cached").unwrap();
+    let mut instance = component.instantiate(name, Limits::default(), Box::new(Recorder::new().0)).unwrap();
+    instance.configure("{}").unwrap();
+    assert_eq!(instance.judge(&flows([80])).unwrap().len(), 1);
+}
+
+#[test]
+fn code_is_kept_and_taken() {
+    let folder = Folder::new("kept");
+    works(&folder);
+    let [file] = &folder.files()[..] else { panic!("{:?}", folder.files()) };
+    let written = fs::metadata(file).unwrap();
+    assert_eq!(written.permissions().mode() & 0o777, 0o600);
+    works(&folder);
+    // It was read and not written again.
+    assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written.modified().unwrap());
+    let cache = CodeCache::open(&folder.0).unwrap();
+    runtime().load_cached(&bytes("guest-panic"), &cache).unwrap();
+    assert_eq!(folder.files().len(), 2);
+}
+
+#[test]
+fn broken_code_is_made_anew() {
+    let folder = Folder::new("broken");
+    works(&folder);
+    let file = folder.files().remove(0);
+    let whole = fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for broken in [&whole[..0], &whole[..31], &whole[..32], &whole[..whole.len() / 2], &flipped[..]] {
+        fs::write(&file, broken).unwrap();
+        works(&folder);
+        assert_eq!(fs::read(&file).unwrap().len(), whole.len());
+    }
+}
+
+#[test]
+fn code_that_others_can_write_is_not_taken() {
+    let folder = Folder::new("writable");
+    works(&folder);
+    let file = folder.files().remove(0);
+    allow(&file, 0o606);
+    works(&folder);
+    // It was replaced by one of our own.
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let elsewhere = folder.0.join("elsewhere");
+    fs::rename(&file, &elsewhere).unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    works(&folder);
+    assert!(!fs::symlink_metadata(&file).unwrap().is_symlink());
+}
+
+#[test]
+fn a_folder_that_others_can_write_is_refused() {
+    let folder = Folder::new("shared");
+    for mode in [0o770, 0o702, 0o777] {
+        allow(&folder.0, mode);
+        let error = CodeCache::open(&folder.0).unwrap_err();
+        assert!(matches!(error, CacheError::Untrusted { .. }), "{mode:o}");
+        assert!(error.to_string().contains("chmod 700"), "{error}");
+    }
+    allow(&folder.0, 0o700);
+    let link = folder.0.join("link");
+    symlink(&folder.0, &link).unwrap();
+    for none in [link, folder.0.join("missing")] {
+        assert!(matches!(CodeCache::open(&none).unwrap_err(), CacheError::Open { .. }));
+    }
+}
