@@ -202,3 +202,164 @@ macro_rules! __plugin {
         }
     };
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use super::*;
+    use crate::expectation::Expectation;
+    use crate::testing::flow;
+    use crate::{Flow, Kind, Nothing, Subscription, alert, delete, reply, sweep};
+
+    /// Answers each call with its name.
+    struct Echo;
+
+    impl Policy for Echo {
+        type Config = Nothing;
+        const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Alert, VerdictKind::Sweep];
+
+        fn configure(_: Nothing) -> Result<Self, Refusal> {
+            Ok(Self)
+        }
+
+        fn subscription(&self) -> Subscription {
+            Subscription::to(&[Kind::Update]).set("list")
+        }
+
+        fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
+            Verdicts::from(delete()).and(alert("word").because("word", format!("{}", flow.index()))).and(sweep())
+        }
+
+        fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
+            alert("begin").into()
+        }
+
+        fn sweep_end(&mut self, complete: bool, _: Timestamp) -> Verdicts {
+            alert(if complete { "complete" } else { "interrupted" }).into()
+        }
+
+        fn gap(&mut self, missed: u64, _: Timestamp) -> Verdicts {
+            alert(format!("gap {missed}")).into()
+        }
+
+        fn tick(&mut self, now: Timestamp) -> Verdicts {
+            alert(now.0.to_string()).into()
+        }
+
+        fn message(&mut self, text: &str, _: Timestamp) -> Result<Reply, Refusal> {
+            if text.is_empty() { Err("say something".into()) } else { Ok(reply(text).with(sweep())) }
+        }
+    }
+
+    impl Expectations for Echo {
+        fn judge_expectation(&mut self, expectation: &Expectation) -> Verdicts {
+            if expectation.helper() == Some("ftp") { delete().into() } else { Verdicts::none() }
+        }
+    }
+
+    fn batch(cause: wit::Cause, missed: u64, flows: usize) -> wit::Batch {
+        wit::Batch { cause, now: 1, missed, flows: (0..flows).map(|_| flow().record()).collect() }
+    }
+
+    fn titles(verdicts: Vec<wit::Verdict>) -> Vec<String> {
+        let title = |verdict: wit::Verdict| match verdict.action {
+            wit::Action::Alert(alert) => alert.title,
+            other => format!("{other:?} {:?}", verdict.target),
+        };
+        verdicts.into_iter().map(title).collect()
+    }
+
+    fn configured() -> Instance<Echo> {
+        let instance = Instance::new();
+        instance.configure("{}").unwrap();
+        instance
+    }
+
+    #[test]
+    fn each_cause_finds_its_method() {
+        let instance = configured();
+        let judge = |cause, missed, flows| titles(instance.judge(batch(cause, missed, flows)));
+        assert_eq!(judge(wit::Cause::SweepBegin, 0, 0), ["begin"]);
+        assert_eq!(judge(wit::Cause::SweepComplete, 0, 0), ["complete"]);
+        assert_eq!(judge(wit::Cause::SweepInterrupted, 0, 0), ["interrupted"]);
+        assert_eq!(judge(wit::Cause::Gap, 0, 0), ["gap 0"]);
+        assert_eq!(judge(wit::Cause::SetChanged, 0, 0), ["Action::Sweep Target::None"]);
+        let rows = ["gap 7", "Action::Delete Target::Entry(0)", "word", "Action::Sweep Target::None"];
+        assert_eq!(judge(wit::Cause::SweepRows, 7, 1), rows);
+        assert_eq!(judge(wit::Cause::Events, 0, 0), [""; 0]);
+        assert_eq!(titles(instance.tick(9)), ["9"]);
+    }
+
+    #[test]
+    fn a_verdict_finds_back_to_its_entry() {
+        let verdicts = configured().judge(batch(wit::Cause::Events, 0, 3));
+        let words: Vec<_> = verdicts.iter().filter(|verdict| verdict.code == "word").collect();
+        assert_eq!(words.len(), 3);
+        for (index, verdict) in (0..).zip(words) {
+            assert_eq!(verdict.target, wit::Target::Entry(index));
+            assert_eq!(verdict.reason, index.to_string());
+        }
+    }
+
+    #[test]
+    fn the_descriptor_says_who_and_what() {
+        let descriptor = Instance::<Echo>::describe("echo", "1.2.3", "Answers");
+        assert_eq!((descriptor.name.as_str(), descriptor.version.as_str()), ("echo", "1.2.3"));
+        assert_eq!((descriptor.summary.as_str(), descriptor.configuration_schema.as_str()), ("Answers", ""));
+        let wants = wit::VerdictKinds::DELETE | wit::VerdictKinds::ALERT | wit::VerdictKinds::SWEEP;
+        assert_eq!(descriptor.wants, wants);
+        let subscription = Instance::<Echo>::new().configure("").unwrap();
+        assert_eq!((subscription.kinds, subscription.sets), (wit::Kinds::UPDATE, vec!["list".to_owned()]));
+    }
+
+    #[test]
+    fn a_message_is_answered_or_refused() {
+        let instance = configured();
+        assert_eq!(
+            instance.message(0, "hello").map(|reply| (reply.text, reply.verdicts.len())),
+            Ok(("hello".into(), 1))
+        );
+        assert_eq!(instance.message(0, "").unwrap_err(), "say something");
+    }
+
+    #[test]
+    fn a_call_too_early_or_too_late_is_answered_with_nothing() {
+        let instance = Instance::<Echo>::new();
+        for _ in 0..2 {
+            assert_eq!(instance.judge(batch(wit::Cause::Events, 1, 1)), []);
+            assert_eq!(instance.tick(1), []);
+            assert_eq!(instance.message(0, "hello").unwrap_err(), "the plugin is not configured");
+            instance.configure("{}").unwrap();
+            instance.stop();
+            instance.stop();
+        }
+        let refused = instance.configure("{\"colour\": 1}").unwrap_err();
+        assert!(refused.starts_with("unknown field `colour`"), "{refused}");
+    }
+
+    #[test]
+    fn expectations_are_judged() {
+        let endpoints = flow().record().original;
+        let expectation = |helper: &str| wit_expectations::Expectation {
+            kind: crate::bindings::ctwarden::policy::types::Kind::New,
+            id: 1,
+            zone: 0,
+            protocol: 6,
+            master: endpoints,
+            expected: endpoints,
+            mask: endpoints,
+            timeout: None,
+            flags: None,
+            class: None,
+            helper: Some(helper.to_owned()),
+        };
+        let batch = wit_expectations::ExpectationBatch {
+            cause: wit::Cause::Events,
+            now: 1,
+            missed: 0,
+            expectations: vec![expectation("sip"), expectation("ftp")],
+        };
+        assert_eq!(titles(configured().judge_expectations(batch)), ["Action::Delete Target::Entry(1)"]);
+    }
+
+    crate::export!(Echo with expectations);
+}

@@ -227,3 +227,82 @@ pub(crate) fn bit_numbers(bits: u128) -> Vec<u8> {
     let (high, low) = halves(bits);
     (0..128_u8).filter(|bit| if *bit < 64 { low >> bit & 1 == 1 } else { high >> (bit - 64) & 1 == 1 }).collect()
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use super::*;
+    use crate::testing::imports;
+    use crate::testing::{FlowBuilder, Host, flow};
+    use crate::{Entry, TcpState, Timestamp};
+
+    fn matches(filter: &Filter, flow: &FlowBuilder) -> bool {
+        let entry = Entry::from_wit(flow.record());
+        let mut host = Host { rare: vec![flow.rare.clone()], ..Host::new() };
+        imports::on(&mut host, || filter.matches(&Flow::new(&entry, 0, Timestamp(0))))
+    }
+
+    fn network(text: &str) -> Prefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_part_decides_alone() {
+        let tcp = flow().from("192.0.2.1:40000").to("198.51.100.1:443").answered_by("10.0.0.1:8443");
+        let tcp = tcp.appearing_as("203.0.113.1:50000").established().zone(3).mark(0x17).labels(&[0, 127]).row();
+        for (holds, fails) in [
+            (Filter::new().family(Family::Ipv4), Filter::new().family(Family::Ipv6)),
+            (Filter::new().udp().tcp(), Filter::new().udp()),
+            (Filter::new().zone(1).zone(3), Filter::new().zone(1)),
+            (Filter::new().from(network("192.0.2.0/24")), Filter::new().from(network("203.0.113.0/24"))),
+            (Filter::new().to(network("198.51.100.1")), Filter::new().to(network("10.0.0.1"))),
+            (Filter::new().reply_from(network("10.0.0.0/8")), Filter::new().reply_from(network("198.51.100.1"))),
+            (Filter::new().reply_to(network("203.0.113.1")), Filter::new().reply_to(network("192.0.2.1"))),
+            (Filter::new().either(network("10.0.0.1")), Filter::new().either(network("10.0.0.2"))),
+            (Filter::new().either(network("192.0.2.1")), Filter::new().either(network("::/0"))),
+            (Filter::new().src_port(40_000), Filter::new().src_port(443)),
+            (Filter::new().dst_port(1).dst_port(400..=500), Filter::new().dst_port(8443)),
+            (Filter::new().state(TcpState::ESTABLISHED), Filter::new().state(TcpState::CLOSE)),
+            (Filter::new().mark(Masked::within(0x10, 0xf0)), Filter::new().mark(0x10)),
+            (Filter::new().status(Status::ASSURED), Filter::new().status(Status::SRC_NAT)),
+            (
+                Filter::new().status_bits(Status::ASSURED, Status::SRC_NAT),
+                Filter::new().status_bits(Status::CONFIRMED, Status::ASSURED),
+            ),
+            (Filter::new().timeout(0..=432_000), Filter::new().timeout(0..=60)),
+            (Filter::new().label(0).label(127), Filter::new().label(0).label(1)),
+        ] {
+            assert!(matches(&filter_with_more(&holds), &tcp), "{holds:?}");
+            assert!(!matches(&filter_with_more(&fails), &tcp), "{fails:?}");
+        }
+        assert!(matches(&Filter::new(), &tcp));
+    }
+
+    /// Another part that holds does not make up for one that does not.
+    fn filter_with_more(filter: &Filter) -> Filter {
+        if filter.protocols.is_empty() { filter.clone().tcp() } else { filter.clone() }
+    }
+
+    #[test]
+    fn a_part_whose_field_is_missing_does_not_hold() {
+        let ping = flow().ping(7);
+        assert!(!matches(&Filter::new().dst_port(0..=65535), &ping), "no ports");
+        assert!(!matches(&Filter::new().mark(0), &ping), "no mark");
+        assert!(!matches(&Filter::new().state(0), &ping), "no state");
+        assert!(!matches(&Filter::new().label(0), &ping), "no labels");
+    }
+
+    #[test]
+    fn a_filter_crosses_the_wall_whole() {
+        let filter =
+            Filter::new().tcp().zone(7).from(network("192.0.2.0/24")).dst_port(1..=2).label(0).label(64).label(127);
+        let filter = filter.label(128).timeout(1..=2).status_bits(Status(1), Status(3)).mark(5).family(Family::Ipv6);
+        let sent = wit::Filter::from(filter);
+        assert_eq!((sent.protocols, sent.zones, sent.labels), (vec![6], vec![7], vec![0, 64, 127]));
+        assert_eq!((sent.original_src.len(), sent.original_src[0].length), (1, 24));
+        assert_eq!((sent.dst_ports[0].first, sent.dst_ports[0].last), (1, 2));
+        assert_eq!(sent.status, Some(wit::Masked { value: 1, mask: 3 }));
+        assert_eq!(sent.mark, Some(wit::Masked { value: 5, mask: u32::MAX }));
+        assert_eq!(sent.timeout, Some(wit::SecondsRange { first: 1, last: 2 }));
+        assert_eq!(sent.family, Some(wit::Family::Ipv6));
+    }
+}

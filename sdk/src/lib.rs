@@ -1,32 +1,114 @@
 //! What a policy author depends on: write a struct and one function from a flow to verdicts, get a component.
 //!
-//! A policy of [ctwarden](https://github.com/ctwarden/ctwarden) sees the connections that a Linux host tracks and says what
-//! is to be done about them. This is a whole one:
+//! ctwarden shows policies the connections that a Linux host tracks; a policy says what is to be done about them. This is a
+//! whole one, and it ends every telnet connection, those that live when it is loaded and those that begin later:
 //!
 //! ```
 //! use ctwarden_sdk::prelude::*;
-//!
 //! struct NoTelnet;
-//!
 //! impl Policy for NoTelnet {
 //!     type Config = Nothing;
-//!     const WANTS: &'static [VerdictKind] = &[VerdictKind::Delete];
+//!     const WANTS: &[VerdictKind] = &[VerdictKind::Delete];
+//!     fn configure(_: Nothing) -> Result<Self, Refusal> { Ok(Self) }
+//!     fn subscription(&self) -> Subscription { Subscription::default().only(Filter::new().tcp().dst_port(23)) }
+//!     fn judge(&mut self, _: &Flow) -> Verdicts { delete().because("telnet", "telnet is not allowed here").into() }
+//! }
+//! export!(NoTelnet);
+//! ```
 //!
-//!     fn configure(_: Nothing) -> Result<Self, Refusal> {
-//!         Ok(Self)
+//! # What a policy is made of
+//!
+//! - **What it may want** ([`Policy::WANTS`]) is one key, what the operator grants is the other; a verdict needs both.
+//! - **Its configuration** ([`Policy::Config`]) is a type of its own. The host checks what the operator wrote against the
+//!   schema of that type and hands it over.
+//! - **What it wants to see** ([`Subscription`]): kinds of events, filters, sweeps, ticks. The host filters early.
+//! - **[`Policy::judge`]** gets one [`Flow`] and answers with [`Verdicts`]. What it remembers is the struct itself.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::net::IpAddr;
+//! use std::time::Duration;
+//!
+//! use ctwarden_sdk::prelude::*;
+//! use serde::Deserialize;
+//!
+//! /// Alerts when one source begins many connections in a short time.
+//! struct Rate {
+//!     settings: Settings,
+//!     begun: BTreeMap<IpAddr, u32>,
+//! }
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+//! struct Settings {
+//!     /// New connections in ten seconds that are still normal.
+//!     normal: u32,
+//!     /// Sources that are never reported.
+//!     #[serde(default)]
+//!     trusted: Vec<Prefix>,
+//! }
+//!
+//! impl Policy for Rate {
+//!     type Config = Settings;
+//!     const WANTS: &[VerdictKind] = &[VerdictKind::Alert];
+//!
+//!     fn configure(settings: Settings) -> Result<Self, Refusal> {
+//!         if settings.normal == 0 {
+//!             return Err("normal: 0 would report everybody".into());
+//!         }
+//!         Ok(Self { settings, begun: BTreeMap::new() })
+//!     }
+//!
+//!     fn subscription(&self) -> Subscription {
+//!         Subscription::to(&[Kind::New]).tick_every(Duration::from_secs(10))
 //!     }
 //!
 //!     fn judge(&mut self, flow: &Flow) -> Verdicts {
-//!         if flow.is_tcp() && flow.dst_port() == Some(23) {
-//!             delete().because("telnet", "telnet is not allowed here").into()
-//!         } else {
-//!             Verdicts::none()
+//!         if self.settings.trusted.iter().any(|network| network.contains(flow.src())) {
+//!             return Verdicts::none();
 //!         }
+//!         let begun = self.begun.entry(flow.src()).or_default();
+//!         *begun += 1;
+//!         if *begun != self.settings.normal + 1 {
+//!             return Verdicts::none();
+//!         }
+//!         let key = flow.src().to_string();
+//!         alert(format!("{key} begins many connections")).key(key).because("rate", "").into()
+//!     }
+//!
+//!     fn tick(&mut self, _: Timestamp) -> Verdicts {
+//!         self.begun.clear();
+//!         Verdicts::none()
 //!     }
 //! }
 //!
-//! export!(NoTelnet);
+//! export!(Rate);
+//!
+//! // In a test, natively:
+//! use ctwarden_sdk::testing::{flow, json, start};
+//!
+//! let mut policy = start::<Rate>(json!({ "normal": 2 })).unwrap();
+//! assert!(policy.events([flow(), flow()]).is_empty());
+//! let lines = policy.event(flow()).lines();
+//! assert_eq!(lines, ["alert \"192.0.2.1 begins many connections\" on entry 0: rate"]);
+//! policy.tick();
+//! assert!(policy.event(flow()).is_empty());
 //! ```
+//!
+//! # What it can ask
+//!
+//! [`Flow`] tells what the event told, and asks the host for helper, labels and other rare attributes. [`sets`] looks up
+//! addresses in lists that the operator keeps, [`table`] says how full the kernel's table is, [`memory`] outlives restarts.
+//! What a policy prints becomes log lines. It has no files, no network and no handle to the kernel.
+//!
+//! # Building
+//!
+//! A policy is a library crate with `crate-type = ["cdylib", "rlib"]`: the first for the component, the second for tests.
+//! `cargo build --release --target wasm32-wasip2` makes the component.
+
+#[cfg(all(target_family = "wasm", not(target_env = "p2")))]
+compile_error!("a policy is built for wasm32-wasip2: cargo build --target wasm32-wasip2");
+
 mod address;
 mod alert;
 mod batch;

@@ -31,6 +31,8 @@ mod answer;
 mod flow;
 mod harness;
 pub(crate) mod imports;
+#[cfg(test)]
+mod tests;
 
 pub use serde_json::json;
 

@@ -327,3 +327,57 @@ impl From<Verdict> for wit::Verdict {
         Self { target, action, code, reason: verdict.reason }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Severity, alert, block};
+
+    fn network() -> Prefix {
+        "192.0.2.0/24".parse().unwrap()
+    }
+
+    #[test]
+    fn every_action_crosses_the_wall() {
+        let sent = |verdict: Verdict| wit::Verdict::from(verdict).action;
+        assert_eq!(sent(delete()), wit::Action::Delete);
+        let masked = crate::bindings::ctwarden::policy::types::Masked { value: 7, mask: u32::MAX };
+        assert_eq!(sent(mark(7)), wit::Action::Mark(masked));
+        let change = wit::LabelChange { set: vec![0, 127], clear: vec![64] };
+        assert_eq!(sent(labels([127, 0, 128], [64, 0])), wit::Action::Labels(change));
+        assert_eq!(sent(timeout(5)), wit::Action::Timeout(5));
+        assert_eq!(sent(protect(5)), wit::Action::Protect(5));
+        assert_eq!(sent(sweep()), wit::Action::Sweep);
+        assert_eq!(sent(log([("a", "b")])), wit::Action::Log(vec![("a".into(), "b".into())]));
+        let (set, seconds) = ("s".to_owned(), 9);
+        let unblocked = wit::Unblock { set: set.clone(), network: network().into() };
+        assert_eq!(sent(unblock("s", network())), wit::Action::Unblock(unblocked));
+        let blocked = wit::Block { set, network: network().into(), seconds };
+        assert_eq!(sent(block("s", network()).seconds(9).into()), wit::Action::Block(blocked));
+        let word = alert("t").severity(Severity::Debug).field("n", 1);
+        let fields = vec![("n".to_owned(), "1".to_owned())];
+        let expected = wit::Alert { severity: 7, title: "t".into(), key: "t".into(), fields };
+        assert_eq!(sent(word.clone().into()), wit::Action::Alert(expected.clone()));
+        assert_eq!(sent(word.key("k").into()), wit::Action::Alert(wit::Alert { key: "k".into(), ..expected }));
+    }
+
+    #[test]
+    fn a_verdict_always_has_a_code() {
+        assert_eq!(wit::Verdict::from(delete()).code, "delete");
+        let verdict = wit::Verdict::from(delete().because("idle", "nothing for an hour"));
+        assert_eq!((verdict.code.as_str(), verdict.reason.as_str()), ("idle", "nothing for an hour"));
+    }
+
+    #[test]
+    fn a_target_is_what_was_said_or_the_entry() {
+        let sent = |verdict: Verdict| wit::Verdict::from(verdict).target;
+        assert_eq!(sent(delete()), wit::Target::None);
+        assert_eq!(sent(delete().on_entry(3)), wit::Target::Entry(3));
+        assert_eq!(sent(sweep().on_entry(3)), wit::Target::None);
+        let limit = std::num::NonZeroU32::new(10).unwrap();
+        for (target, expected) in [(Target::from(Filter::new().tcp()), 0), (Filter::new().tcp().at_most(limit), 10)] {
+            let wit::Target::Matching(selection) = sent(delete().on(target).on_entry(3)) else { panic!() };
+            assert_eq!((selection.limit, selection.filter.protocols), (expected, vec![6]));
+        }
+    }
+}

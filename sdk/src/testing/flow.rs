@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::bindings::ctwarden::policy::types as wit;
-use crate::{Endpoints, Family, FlowKey, Protocol, Status, TcpState, Timestamp};
+use crate::{Endpoints, Entry, Family, FlowKey, Protocol, Status, TcpState, Timestamp};
 
 /// A flow to be delivered to a policy. Unless the test says otherwise it is a new TCP connection that nobody has answered
 /// yet, without NAT, with an id of its own.
@@ -76,15 +76,11 @@ impl FlowBuilder {
         self.protocol(Protocol::UDP)
     }
 
-    /// An echo request (ICMP or ICMPv6, by the family of the addresses) with this identifier.
+    /// An echo request with this identifier: ICMP, or ICMPv6 where the addresses are IPv6.
     pub fn ping(mut self, id: u16) -> Self {
         self.original.src_port = id;
-        let (protocol, kind) = match Family::of(self.original.dst) {
-            Family::Ipv4 => (Protocol::ICMP, 8),
-            Family::Ipv6 => (Protocol::ICMPV6, 128),
-        };
-        self.original.dst_port = u16::from_be_bytes([kind, 0]);
-        self.protocol(protocol)
+        self.original.dst_port = 0;
+        self.protocol(Protocol::ICMP)
     }
 
     /// Who begins it: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or an address alone.
@@ -263,27 +259,32 @@ impl FlowBuilder {
 
     /// What names it.
     pub fn key(&self) -> FlowKey {
-        let wit::Flow { id, zone, protocol, .. } = self.record;
-        FlowKey { id, zone, protocol: Protocol(protocol), original: self.original }
+        Entry::from_wit(self.record()).key()
     }
 
     /// The record as it crosses the wall.
     pub(crate) fn record(&self) -> wit::Flow {
-        let mut reply = match Protocol(self.record.protocol) {
-            // An echo request (8; 128 in ICMPv6) is awaited as its answer (0; 129), with the same identifier.
-            Protocol::ICMP => Endpoints { src_port: self.original.src_port, dst_port: 0, ..self.original.reversed() },
-            Protocol::ICMPV6 => {
-                Endpoints { src_port: self.original.src_port, dst_port: 129 << 8, ..self.original.reversed() }
+        let (mut original, mut protocol) = (self.original, Protocol(self.record.protocol));
+        let mut reply = original.reversed();
+        if protocol == Protocol::ICMP {
+            // Type and code of the request and of its answer; the identifier is the same in both.
+            let (request, answer) = match Family::of(original.dst) {
+                Family::Ipv4 => ([8, 0], [0, 0]),
+                Family::Ipv6 => ([128, 0], [129, 0]),
+            };
+            original.dst_port = u16::from_be_bytes(request);
+            (reply.src_port, reply.dst_port) = (original.src_port, u16::from_be_bytes(answer));
+            if Family::of(original.dst) == Family::Ipv6 {
+                protocol = Protocol::ICMPV6;
             }
-            _ => self.original.reversed(),
-        };
+        }
         if let Some(server) = self.reply_src {
             (reply.src, reply.src_port) = (server.ip(), server.port());
         }
         if let Some(sender) = self.reply_dst {
             (reply.dst, reply.dst_port) = (sender.ip(), sender.port());
         }
-        wit::Flow { original: self.original.into(), reply: reply.into(), ..self.record }
+        wit::Flow { protocol: protocol.0, original: original.into(), reply: reply.into(), ..self.record }
     }
 }
 

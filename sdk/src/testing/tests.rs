@@ -1,0 +1,120 @@
+//! The harness itself: it delivers what the host would, and fails a test where the host would refuse.
+
+use std::time::Duration;
+
+use super::{Harness, Host, flow, json, start};
+use crate::prelude::*;
+use crate::table::Statistics;
+use crate::verdict::Action;
+
+/// Answers with whatever its message named last, so that a test can make it misbehave.
+struct Puppet(String);
+
+impl Policy for Puppet {
+    type Config = Nothing;
+    const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Log];
+
+    fn configure(_: Nothing) -> Result<Self, Refusal> {
+        Ok(Self(String::new()))
+    }
+
+    fn subscription(&self) -> Subscription {
+        Subscription::to(&[Kind::New, Kind::Row]).only(Filter::new().tcp().dst_port(22)).only(Filter::new().label(5))
+    }
+
+    fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
+        match self.0.as_str() {
+            "mark" => mark(1).into(),
+            "code" => delete().because("no code", "").into(),
+            "ask" => {
+                let helper = flow.helper().unwrap_or_default();
+                let fetched = flow.key().fetch().and_then(|entry| entry.mark());
+                let listed = sets::contains("list", flow.src()).unwrap_or(false);
+                let entries = table::statistics().map(|figures| figures.entries);
+                log([("all", format!("{helper} {fetched:?} {listed} {entries:?}"))]).into()
+            }
+            _ => delete().into(),
+        }
+    }
+
+    fn tick(&mut self, _: Timestamp) -> Verdicts {
+        delete().into()
+    }
+
+    fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
+        self.0 = text.to_owned();
+        Ok(reply(now.as_secs().to_string()))
+    }
+}
+
+fn puppet(behaviour: &str) -> Harness<Puppet> {
+    let mut policy = start(json!({})).unwrap();
+    policy.message(behaviour).unwrap();
+    policy
+}
+
+#[test]
+fn only_what_was_subscribed_to_is_delivered() {
+    let mut policy = puppet("");
+    let ssh = || flow().to("198.51.100.1:22");
+    let labelled = flow().labels(&[5]);
+    let answer =
+        policy.events([flow(), ssh().updated(), ssh(), labelled.by_us(), flow().labels(&[5]), ssh().destroyed()]);
+    assert_eq!(answer.entries(VerdictKind::Delete), [0, 1], "counted among those that are delivered");
+    assert!(policy.event(flow()).is_empty());
+    assert_eq!(policy.sweep([flow(), ssh().updated()]).len(), 1);
+}
+
+#[test]
+#[should_panic(expected = "the host would refuse \"mark 0x1/0xffffffff on entry 0: mark\": WANTS does not list mark")]
+fn a_kind_that_is_not_wanted_fails_the_test() {
+    puppet("mark").event(flow().to("198.51.100.1:22"));
+}
+
+#[test]
+#[should_panic(expected = "the code \"no code\" is not made of letters, digits and -")]
+fn a_code_that_is_none_fails_the_test() {
+    puppet("code").event(flow().to("198.51.100.1:22"));
+}
+
+#[test]
+#[should_panic(expected = "it is about no flow; say which with on()")]
+fn a_deletion_of_nothing_fails_the_test() {
+    puppet("").tick();
+}
+
+#[test]
+fn a_policy_finds_what_the_host_has() {
+    let ssh = flow().to("198.51.100.1:22").mark(9).helper("ssh-helper");
+    let figures = Statistics { entries: 12, ..Statistics::default() };
+    let host = Host::new().set("list", ["192.0.2.0/24 value"]).statistics(figures).holding(&ssh);
+    let mut policy: Harness<Puppet> = host.start(json!({})).unwrap();
+    policy.message("ask").unwrap();
+    let answer = policy.event(ssh);
+    let [verdict] = &answer[..] else { panic!("{:?}", answer.lines()) };
+    let Action::Log(fields) = verdict.action() else { panic!("{verdict}") };
+    assert_eq!(fields[0].1, "ssh-helper Some(9) true Some(12)");
+}
+
+#[test]
+fn time_passes_when_the_test_says_so() {
+    let mut policy = puppet("");
+    let first: u64 = policy.message("").unwrap().text().parse().unwrap();
+    policy.advance(Duration::from_secs(90));
+    let second: u64 = policy.message("").unwrap().text().parse().unwrap();
+    assert_eq!(second - first, 90);
+}
+
+#[test]
+fn pings_are_echo_requests_of_their_family() {
+    for (flow, protocol, kind, answer) in [
+        (flow().ping(7), Protocol::ICMP, 8, 0),
+        (flow().ping(7).from("2001:db8::1").to("2001:db8::2"), Protocol::ICMPV6, 128, 129 << 8),
+    ] {
+        let entry = Entry::from_wit(flow.record());
+        assert_eq!(entry.protocol(), protocol);
+        assert_eq!(entry.icmp(), Some(Icmp { id: 7, kind, code: 0 }));
+        assert_eq!((entry.reply().src_port, entry.reply().dst_port), (7, answer));
+        assert_eq!((entry.src_port(), entry.dst_port()), (None, None));
+    }
+}
