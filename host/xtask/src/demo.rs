@@ -21,7 +21,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     })?;
     progress.step("ctwarden itself (the first time this compiles wasmtime: a few minutes)", |_| {
         let mut cargo = process::cargo();
-        cargo.args(["build", "--locked", "--package", "ctwarden", "--target-dir"]).arg(tree::target());
+        // All binaries of the workspace, as the tests build them: wasmtime then has the same features and is compiled once.
+        cargo.args(["build", "--locked", "--workspace", "--bins", "--target-dir"]).arg(tree::target());
         process::run(cargo.current_dir(tree::root()))
     })?;
     progress.say("ctwarden demo");
