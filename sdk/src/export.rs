@@ -203,7 +203,7 @@ macro_rules! __plugin {
     };
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::expectation::Expectation;
@@ -261,9 +261,11 @@ mod tests {
     }
 
     fn titles(verdicts: Vec<wit::Verdict>) -> Vec<String> {
-        let title = |verdict: wit::Verdict| match verdict.action {
-            wit::Action::Alert(alert) => alert.title,
-            other => format!("{other:?} {:?}", verdict.target),
+        let title = |verdict: wit::Verdict| {
+            if let wit::Action::Alert(alert) = verdict.action {
+                return alert.title;
+            }
+            format!("{:?} {:?}", verdict.action, verdict.target)
         };
         verdicts.into_iter().map(title).collect()
     }

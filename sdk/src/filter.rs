@@ -228,7 +228,7 @@ pub(crate) fn bit_numbers(bits: u128) -> Vec<u8> {
     (0..128_u8).filter(|bit| if *bit < 64 { low >> bit & 1 == 1 } else { high >> (bit - 64) & 1 == 1 }).collect()
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::imports;
