@@ -64,8 +64,10 @@ pub(crate) fn run() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            // Causes follow on the same line: whoever reads a log by lines gets the whole of it.
-            crate::log::say(&format!("{error:#}"));
+            // Causes follow on the same line, and each problem is a line of its own: logs are read by lines.
+            for line in format!("{error:#}").lines() {
+                crate::log::say(line);
+            }
             ExitCode::FAILURE
         }
     }

@@ -24,6 +24,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use self::answers::Waiting;
 use self::sweep::Sweeping;
 use crate::clock;
+use crate::config;
 use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Groups, Heard, Requests};
@@ -69,6 +70,8 @@ pub(crate) struct Drive {
     statistics: Requests,
     stop: Option<Steady>,
     configuration: PathBuf,
+    /// The daemon's own part as it was at the start.
+    daemon: config::Daemon,
     started: Steady,
     /// What each plugin says its version is.
     versions: BTreeMap<PluginId, String>,
@@ -116,6 +119,7 @@ impl Drive {
             waiting: Waiting::default(),
             sinks: Some(sinks),
             configuration: configuration.to_owned(),
+            daemon: prepared.daemon.clone(),
             started: clock::now().steady,
             versions: BTreeMap::new(),
             reloader: Reloader::new(preparer, preparing),
@@ -325,6 +329,9 @@ impl Drive {
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
     fn take(&mut self, prepared: Prepared) -> Result<()> {
         let now = clock::now();
+        for key in self.daemon.needs_restart(&prepared.daemon) {
+            crate::log::say(&format!("[daemon] {key} has changed; that takes effect at the next start"));
+        }
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
         self.set_files = prepared.set_files;

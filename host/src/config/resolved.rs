@@ -55,6 +55,22 @@ pub(crate) struct Daemon {
     pub sweep_pause: Duration,
 }
 
+impl Daemon {
+    /// Keys in which another version differs and which a reload does not take over: they are used once, at start.
+    #[must_use]
+    pub(crate) fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        let changes = [
+            ("control", self.control != other.control),
+            ("control-group", self.control_group != other.control_group),
+            ("state", self.state != other.state),
+            ("records", self.records != other.records),
+            ("alerts", self.alerts != other.alerts),
+            ("receive-buffer", self.receive_buffer != other.receive_buffer),
+        ];
+        changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    }
+}
+
 /// A group by name and number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ControlGroup {

@@ -295,3 +295,12 @@ proptest! {
         let _ = load_bytes(Path::new("/nowhere/c.toml"), &bytes);
     }
 }
+
+#[test]
+fn what_a_reload_cannot_take_over_is_named() {
+    let with = |daemon: &str| load_bytes(Path::new("/x.toml"), daemon.as_bytes()).unwrap().daemon;
+    let old = with("");
+    assert!(old.needs_restart(&with("[daemon]\nmerge-window = \"5ms\"")).is_empty());
+    let new = with("[daemon]\ncontrol = \"/run/other.sock\"\nrecords = \"journal\"\nreceive-buffer = \"1MiB\"");
+    assert_eq!(old.needs_restart(&new), ["control", "records", "receive-buffer"]);
+}

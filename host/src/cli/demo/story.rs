@@ -59,7 +59,7 @@ pub(super) fn tell(lab: &Lab, house: &House, screen: &mut Screen) -> Result<bool
         screen.say(&format!("this kernel does not let us set {missing}"))?;
     }
     screen.say("starting the daemon with ban-follower, mark-by-service and connection-cap, all enforcing")?;
-    let warden = Warden::start(house)?;
+    let warden = Warden::start(house, &interrupted)?;
     let mut stage = Stage { lab, house, screen, warden, interrupted, checks: Vec::new(), verdicts: 0 };
     for address in SERVER {
         for (port, service) in [

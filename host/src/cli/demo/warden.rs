@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -26,14 +27,17 @@ pub(super) struct Warden {
 }
 
 impl Warden {
-    /// Starts it and waits until it answers.
-    pub(super) fn start(house: &House) -> Result<Self> {
+    /// Starts it and waits until it answers, or until the person at the terminal has had enough.
+    pub(super) fn start(house: &House, interrupted: &AtomicBool) -> Result<Self> {
         let file = house.configuration_file();
         let thread = thread::Builder::new().name("daemon".to_owned()).spawn(move || run::serve(&file))?;
         let since = Instant::now();
         while Client::connect(&house.socket()).and_then(|mut client| client.ask(&Request::Status)).is_err() {
             if thread.is_finished() {
                 return ended(thread).and(Err(anyhow!("the daemon ended at once")));
+            }
+            if interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted");
             }
             if since.elapsed() > START_TIME {
                 bail!("the daemon did not answer within {START_TIME:?}");
