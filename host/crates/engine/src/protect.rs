@@ -255,3 +255,145 @@ impl Protections {
         self.flows.values().filter(live).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use ctwarden_model::{FlowId, Layer4, Masked, PerDirection, Protocol, SecondsRange, TcpState};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address() -> impl Strategy<Value = IpAddr> {
+        (0_u8..3, 0_u8..3).prop_map(|(a, b)| Ipv4Addr::new(10, a, 0, b).into())
+    }
+
+    fn whole() -> impl Strategy<Value = Flow> {
+        let tuple = || {
+            (address(), address(), 0_u16..4).prop_map(|(src, dst, port)| Tuple {
+                src,
+                dst,
+                protocol: Protocol::TCP,
+                layer4: Layer4::Ports { src: port, dst: 80 },
+            })
+        };
+        let fields = (0_u32..4, 0_u32..4, 0_u32..4, 0_u8..4, proptest::option::of(0_u128..4));
+        (tuple(), tuple(), fields).prop_map(|(original, reply, (mark, status, timeout, state, labels))| {
+            let mut flow = Flow::new(PerDirection { original, reply });
+            flow.id = Some(FlowId(7));
+            flow.mark = Some(Mark(mark));
+            flow.status = Some(Status(status));
+            flow.timeout = Some(timeout);
+            flow.labels = labels.map(Labels);
+            flow.info = Some(ProtocolInfo::Tcp {
+                state: Some(TcpState(state)),
+                window_scale: PerDirection::default(),
+                flags: PerDirection::default(),
+            });
+            flow
+        })
+    }
+
+    fn any_filter() -> impl Strategy<Value = Filter> {
+        let networks = || {
+            let network = (address(), prop_oneof![Just(8_u8), Just(16), Just(32)])
+                .prop_map(|(address, length)| Prefix::new(address, length).unwrap());
+            prop_oneof![2 => Just(PrefixSet::new()), 1 => prop::collection::vec(network, 1..3)
+                .prop_map(|list| list.into_iter().collect())]
+        };
+        let masked = || proptest::option::of((0_u32..4, 0_u32..4).prop_map(|(v, m)| Masked::new(v & m, m).unwrap()));
+        let ports = proptest::option::of((0_u16..4).prop_map(|last| PortRange { first: 0, last }));
+        let seconds = proptest::option::of((0_u32..4).prop_map(|last| SecondsRange { first: 0, last }));
+        let states = proptest::option::of(0_u8..4);
+        let addresses = [networks(), networks(), networks(), networks(), networks()];
+        (addresses, masked(), masked(), ports, seconds, states, 0_u128..3).prop_map(
+            |(
+                [original_src, original_dst, reply_src, reply_dst, either],
+                mark,
+                status,
+                port,
+                timeout,
+                state,
+                labels,
+            )| {
+                Filter {
+                    original_src,
+                    original_dst,
+                    reply_src,
+                    reply_dst,
+                    either,
+                    mark,
+                    status,
+                    timeout,
+                    labels,
+                    src_ports: port.into_iter().collect(),
+                    states: state.into_iter().collect(),
+                    ..Filter::default()
+                }
+            },
+        )
+    }
+
+    /// The flow as an event may tell it.
+    fn thin(flow: &Flow, left_out: [bool; 5]) -> Flow {
+        let [mark, status, timeout, labels, info] = left_out;
+        let mut thin = flow.clone();
+        if mark {
+            thin.mark = None;
+        }
+        if status {
+            thin.status = None;
+        }
+        if timeout {
+            thin.timeout = None;
+        }
+        if labels {
+            thin.labels = None;
+        }
+        if info {
+            thin.info = None;
+        }
+        thin
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn of_a_whole_entry_all_is_known(filter in any_filter(), flow in whole()) {
+            prop_assert_eq!(matches(&filter, Known::Whole(&flow)), Held::from(filter.matches(&flow)));
+        }
+
+        #[test]
+        fn who_knows_less_is_unsure_but_never_wrong(
+            filter in any_filter(),
+            flow in whole(),
+            left_out in any::<[bool; 5]>(),
+        ) {
+            // Labels that an entry does not have are not told by an event either.
+            let truth = Held::from(filter.matches(&flow));
+            let key = flow.key();
+            for known in [Known::Event(&thin(&flow, left_out)), Known::Key(&key)] {
+                let told = matches(&filter, known);
+                prop_assert!(told == truth || told == Held::Unknown, "{told:?} of {truth:?}");
+            }
+        }
+
+        #[test]
+        fn a_filter_without_hidden_parts_is_sure_by_the_key(filter in any_filter(), flow in whole()) {
+            let visible = Filter {
+                reply_src: PrefixSet::new(),
+                reply_dst: PrefixSet::new(),
+                either: PrefixSet::new(),
+                mark: None,
+                status: None,
+                timeout: None,
+                labels: 0,
+                states: Vec::new(),
+                ..filter
+            };
+            prop_assert_eq!(matches(&visible, Known::Key(&flow.key())), Held::from(visible.matches(&flow)));
+        }
+    }
+}

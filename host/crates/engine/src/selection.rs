@@ -46,18 +46,21 @@ impl Run {
         count(&mut self.tally, outcome);
     }
 
-    /// Applied where any flow was, else what most of them came to; none where no flow came to anything.
+    /// Applied where any flow was (observed where any would have been), else what most of them came to; none where no flow
+    /// came to anything.
     pub(crate) fn outcome_so_far(&self) -> Option<Outcome> {
         let tally = &self.tally;
         if tally.applied > 0 {
             return Some(Outcome::Applied);
+        }
+        if tally.observed > 0 {
+            return Some(Outcome::Observed);
         }
         let refused = Outcome::Refused(self.refusal.unwrap_or(Refusal::NoAnswer));
         [
             (tally.superseded, Outcome::Superseded),
             (tally.replaced, Outcome::Replaced),
             (tally.gone, Outcome::Gone),
-            (tally.observed, Outcome::Observed),
             (tally.protected, Outcome::Protected),
             (tally.over_budget, Outcome::OverBudget),
             (tally.refused, refused),

@@ -371,6 +371,9 @@ impl Engine {
             for id in laggards {
                 self.put_off(id);
             }
+            if let Some(running) = self.sweeps.running.as_mut() {
+                running.stalled = None;
+            }
         }
     }
 

@@ -105,3 +105,262 @@ fn held<const N: usize>(networks: &PrefixSet, addresses: [IpAddr; N]) -> bool {
 fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
     ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{FlowId, Labels, Layer4, Mark, PerDirection, Prefix, ProtocolInfo, SctpState, TcpState, Tuple};
+
+    // Few values for each field, so that filters and flows meet.
+
+    fn address(ipv4: bool) -> impl Strategy<Value = IpAddr> {
+        (0_u8..4, 0_u8..4).prop_map(move |(a, b)| match ipv4 {
+            true => Ipv4Addr::new(10, a, 0, b).into(),
+            false => Ipv6Addr::new(0xfd00, a.into(), 0, 0, 0, 0, 0, b.into()).into(),
+        })
+    }
+
+    fn layer4() -> impl Strategy<Value = (Protocol, Layer4)> {
+        let ports = |(src, dst)| Layer4::Ports { src, dst };
+        prop_oneof![
+            (0_u16..6, 0_u16..6).prop_map(move |p| (Protocol::TCP, ports(p))),
+            (0_u16..6, 0_u16..6).prop_map(move |p| (Protocol::SCTP, ports(p))),
+            (0_u16..6).prop_map(|id| (Protocol::ICMP, Layer4::Icmp { id, kind: 8, code: 0 })),
+            (0_u16..6).prop_map(|src| (Protocol::GRE, Layer4::Keys { src, dst: 1 })),
+            Just((Protocol(99), Layer4::None)),
+        ]
+    }
+
+    fn tuples() -> impl Strategy<Value = PerDirection<Tuple>> {
+        (any::<bool>(), layer4()).prop_flat_map(|(ipv4, (protocol, layer4))| {
+            let tuple =
+                move || (address(ipv4), address(ipv4)).prop_map(move |(src, dst)| Tuple { src, dst, protocol, layer4 });
+            (tuple(), tuple()).prop_map(|(original, reply)| PerDirection { original, reply })
+        })
+    }
+
+    fn info() -> impl Strategy<Value = ProtocolInfo> {
+        let tcp =
+            |state| ProtocolInfo::Tcp { state, window_scale: PerDirection::default(), flags: PerDirection::default() };
+        prop_oneof![
+            proptest::option::of(0_u8..4).prop_map(move |state| tcp(state.map(TcpState))),
+            (0_u8..4).prop_map(|s| ProtocolInfo::Sctp { state: Some(SctpState(s)), vtag: PerDirection::default() }),
+        ]
+    }
+
+    fn flow() -> impl Strategy<Value = Flow> {
+        let fields = (
+            proptest::option::of(0_u32..8),
+            proptest::option::of(0_u32..8),
+            proptest::option::of(0_u32..8),
+            proptest::option::of(0_u128..8),
+            proptest::option::of(info()),
+        );
+        (tuples(), 0_u16..3, fields).prop_map(|(tuples, zone, (mark, status, timeout, labels, info))| {
+            let mut flow = Flow::new(tuples);
+            flow.id = Some(FlowId(1));
+            flow.zone = Zone(zone);
+            flow.mark = mark.map(Mark);
+            flow.status = status.map(Status);
+            flow.timeout = timeout;
+            flow.labels = labels.map(Labels);
+            flow.info = info;
+            flow
+        })
+    }
+
+    fn networks() -> impl Strategy<Value = Vec<Prefix>> {
+        let network = any::<bool>().prop_flat_map(|ipv4| {
+            let lengths = if ipv4 { 0..=32_u8 } else { 0..=128_u8 };
+            (address(ipv4), lengths).prop_map(|(address, length)| Prefix::new(address, length).unwrap())
+        });
+        prop_oneof![3 => Just(Vec::new()), 2 => prop::collection::vec(network, 1..4)]
+    }
+
+    fn ranges() -> impl Strategy<Value = Vec<PortRange>> {
+        let range = (0_u16..6, 0_u16..6).prop_map(|(first, last)| PortRange { first, last });
+        prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(range, 1..3)]
+    }
+
+    fn masked() -> impl Strategy<Value = Option<Masked>> {
+        proptest::option::of((0_u32..8, 0_u32..8).prop_map(|(v, m)| Masked::new(v & m, m).unwrap()))
+    }
+
+    /// A filter with its networks as lists.
+    fn filter() -> impl Strategy<Value = (Filter, [Vec<Prefix>; 5])> {
+        let protocols = [Protocol::TCP, Protocol::SCTP, Protocol::ICMP, Protocol(99)];
+        let first = (
+            proptest::option::of(prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)]),
+            prop_oneof![3 => Just(Vec::new()), 1 => prop::sample::subsequence(protocols.to_vec(), 1..3)],
+            prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec((0_u16..3).prop_map(Zone), 1..3)],
+            [networks(), networks(), networks(), networks(), networks()],
+        );
+        let second = (
+            (ranges(), ranges()),
+            prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0_u8..4, 1..3)],
+            (masked(), masked()),
+            proptest::option::of((0_u32..8, 0_u32..8).prop_map(|(first, last)| SecondsRange { first, last })),
+            prop_oneof![3 => Just(0_u128), 1 => 0_u128..8],
+        );
+        (first, second).prop_map(|((family, protocols, zones, lists), (ports, states, masks, timeout, labels))| {
+            let set = |list: &Vec<Prefix>| list.iter().copied().collect::<PrefixSet>();
+            let [original_src, original_dst, reply_src, reply_dst, either] = lists.each_ref().map(set);
+            let (src_ports, dst_ports) = ports;
+            let (mark, status) = masks;
+            let filter = Filter {
+                family,
+                protocols,
+                zones,
+                original_src,
+                original_dst,
+                reply_src,
+                reply_dst,
+                either,
+                src_ports,
+                dst_ports,
+                states,
+                mark,
+                status,
+                timeout,
+                labels,
+            };
+            (filter, lists)
+        })
+    }
+
+    /// The same question, asked part by part in the words of the interface.
+    fn naive(filter: &Filter, lists: &[Vec<Prefix>; 5], flow: &Flow) -> bool {
+        let PerDirection { original, reply } = flow.tuples;
+        let mut conditions: Vec<Box<dyn Fn() -> bool + '_>> = Vec::new();
+        if let Some(family) = filter.family {
+            conditions.push(Box::new(move || (family == Family::Ipv4) == original.src.is_ipv4()));
+        }
+        if !filter.protocols.is_empty() {
+            conditions.push(Box::new(|| filter.protocols.iter().any(|p| p.0 == flow.tuples.original.protocol.0)));
+        }
+        if !filter.zones.is_empty() {
+            conditions.push(Box::new(|| filter.zones.iter().any(|z| z.0 == flow.zone.0)));
+        }
+        let sides = [
+            Vec::from([original.src]),
+            Vec::from([original.dst]),
+            Vec::from([reply.src]),
+            Vec::from([reply.dst]),
+            Vec::from([original.src, original.dst, reply.src, reply.dst]),
+        ];
+        for (list, addresses) in lists.iter().zip(sides) {
+            if !list.is_empty() {
+                conditions.push(Box::new(move || list.iter().any(|n| addresses.iter().any(|a| n.contains(*a)))));
+            }
+        }
+        let ports = match original.layer4 {
+            Layer4::Ports { src, dst } => [Some(src), Some(dst)],
+            Layer4::None | Layer4::Icmp { .. } | Layer4::Keys { .. } => [None, None],
+        };
+        for (ranges, port) in [&filter.src_ports, &filter.dst_ports].into_iter().zip(ports) {
+            if !ranges.is_empty() {
+                conditions.push(Box::new(move || {
+                    port.is_some_and(|p| ranges.iter().any(|r| (r.first..=r.last).contains(&p)))
+                }));
+            }
+        }
+        if !filter.states.is_empty() {
+            let state = match flow.info {
+                Some(ProtocolInfo::Tcp { state, .. }) => state.map(|s| s.0),
+                Some(ProtocolInfo::Sctp { state, .. }) => state.map(|s| s.0),
+                Some(ProtocolInfo::Dccp { state, .. }) => state.map(|s| s.0),
+                None => None,
+            };
+            conditions.push(Box::new(move || filter.states.iter().any(|s| Some(*s) == state)));
+        }
+        if let Some(mark) = filter.mark {
+            conditions.push(Box::new(move || flow.mark.is_some_and(|m| m.0 & mark.mask() == mark.value())));
+        }
+        if let Some(status) = filter.status {
+            conditions.push(Box::new(move || flow.status.is_some_and(|s| s.0 & status.mask() == status.value())));
+        }
+        if let Some(range) = filter.timeout {
+            conditions.push(Box::new(move || flow.timeout.is_some_and(|t| (range.first..=range.last).contains(&t))));
+        }
+        for bit in (0..128).filter(|bit| filter.labels >> bit & 1 == 1) {
+            conditions.push(Box::new(move || flow.labels.is_some_and(|l| l.0 >> bit & 1 == 1)));
+        }
+        conditions.iter().all(|holds| holds())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn agrees_with_asking_part_by_part((filter, lists) in filter(), flow in flow()) {
+            prop_assert_eq!(filter.matches(&flow), naive(&filter, &lists, &flow));
+        }
+
+        #[test]
+        fn the_empty_filter_matches_every_flow(flow in flow()) {
+            prop_assert!(Filter::default().matches(&flow));
+        }
+    }
+
+    /// The properties say little if filters never match.
+    #[test]
+    fn random_filters_and_flows_do_meet() {
+        use proptest::strategy::ValueTree;
+        use proptest::test_runner::TestRunner;
+
+        let mut runner = TestRunner::deterministic();
+        let mut met = 0;
+        for _ in 0..2_000 {
+            let (filter, _) = filter().new_tree(&mut runner).unwrap().current();
+            let flow = flow().new_tree(&mut runner).unwrap().current();
+            met += u32::from(filter != Filter::default() && filter.matches(&flow));
+        }
+        assert!(met > 20, "{met} of 2000 met");
+    }
+
+    fn web() -> Flow {
+        let original = Tuple {
+            src: [192, 0, 2, 1].into(),
+            dst: [198, 51, 100, 2].into(),
+            protocol: Protocol::TCP,
+            layer4: Layer4::Ports { src: 40_000, dst: 443 },
+        };
+        Flow::new(PerDirection { original, reply: original.mirror() })
+    }
+
+    fn with(change: impl FnOnce(&mut Filter)) -> Filter {
+        let mut filter = Filter::default();
+        change(&mut filter);
+        filter
+    }
+
+    #[test]
+    fn a_part_whose_field_the_entry_lacks_does_not_hold() {
+        let everything = Masked::new(0, 0).unwrap();
+        for filter in [
+            with(|f| f.mark = Some(everything)),
+            with(|f| f.status = Some(everything)),
+            with(|f| f.timeout = Some(SecondsRange { first: 0, last: u32::MAX })),
+            with(|f| f.states = (0..=u8::MAX).collect()),
+            with(|f| f.labels = 1),
+        ] {
+            assert!(!filter.matches(&web()), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn ports_are_those_of_the_original_direction_with_both_ends() {
+        for (first, last, matches) in
+            [(443, 443, true), (1, 443, true), (443, 500, true), (444, 442, false), (80, 80, false)]
+        {
+            let filter = with(|f| f.dst_ports = Vec::from([PortRange { first, last }]));
+            assert_eq!(filter.matches(&web()), matches, "{first}-{last}");
+        }
+        assert!(!with(|f| f.src_ports = Vec::from([PortRange { first: 443, last: 443 }])).matches(&web()));
+    }
+}

@@ -82,10 +82,7 @@ fn the_last_word_of_one_plugin_counts_and_a_block_beats_anothers_unblock() {
     world.ack_all();
     assert_eq!(world.outcomes(), ["a b superseded", "a u applied"]);
     let mut world = World::new([plugin("a"), plugin("b")]);
-    world.judge(
-        new(1),
-        [("a", vec![unblock("u", "10.0.0.1")]), ("b", vec![block("b", "10.0.0.1", Some(1))])],
-    );
+    world.judge(new(1), [("a", vec![unblock("u", "10.0.0.1")]), ("b", vec![block("b", "10.0.0.1", Some(1))])]);
     assert_eq!(world.effects(), [blocked("10.0.0.1", Some(1))]);
     world.ack_all();
     assert_eq!(world.outcomes(), ["a u superseded", "b b applied"]);

@@ -23,7 +23,14 @@ fn verdicts_a_second_are_limited_and_come_back_with_time() {
     world.ack_all();
     assert_eq!(
         world.outcomes(),
-        ["a later applied", "a m0 applied", "a m1 applied", "a m2 over-budget", "a m3 over-budget", "a too over-budget"]
+        [
+            "a later applied",
+            "a m0 applied",
+            "a m1 applied",
+            "a m2 over-budget",
+            "a m3 over-budget",
+            "a too over-budget"
+        ]
     );
 }
 

@@ -65,11 +65,11 @@ fn waits_grow_and_end_in_a_quarantine_that_ends() {
     world.fault("a");
     assert!(faults(&world)[4].quarantined);
     let state = world.engine.status(world.now).plugins[0].state.clone();
-    assert!(matches!(state, PluginState::Quarantined { ref reason, .. } if reason.contains("unreachable")), "{state:?}");
-    assert_eq!(
-        world.engine.handle_message(world.now, "a", String::new()),
-        Err(MessageError::NotRunning("a".into()))
+    assert!(
+        matches!(state, PluginState::Quarantined { ref reason, .. } if reason.contains("unreachable")),
+        "{state:?}"
     );
+    assert_eq!(world.engine.handle_message(world.now, "a", String::new()), Err(MessageError::NotRunning("a".into())));
     world.events([new(2)]);
     assert!(world.call("a").is_none());
     world.pass_by_timeouts(Duration::from_secs(600));

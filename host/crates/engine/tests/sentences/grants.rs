@@ -110,7 +110,10 @@ fn malformed_verdicts_are_refused_with_the_reason() {
         assert!(refused(record.outcome), "{} {:?}", record.verdict.code, record.outcome);
     }
     assert_eq!(world.verdicts().count(), count);
-    assert_eq!(world.record("told").outcome, Outcome::Refused(Refusal::Malformed("a bit of the mark is outside its mask")));
+    assert_eq!(
+        world.record("told").outcome,
+        Outcome::Refused(Refusal::Malformed("a bit of the mark is outside its mask"))
+    );
 }
 
 #[test]

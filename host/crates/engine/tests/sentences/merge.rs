@@ -48,10 +48,7 @@ fn protect_beats_delete_and_marks() {
     let mut world = World::new([plugin("a"), plugin("b")]);
     world.judge(
         new(1),
-        [
-            ("a", vec![delete("a1", entry(0)), mark("a2", entry(0), 1, 1)]),
-            ("b", vec![protect("b1", entry(0), 60)]),
-        ],
+        [("a", vec![delete("a1", entry(0)), mark("a2", entry(0), 1, 1)]), ("b", vec![protect("b1", entry(0), 60)])],
     );
     assert_eq!(world.effects(), []);
     assert_eq!(world.outcomes(), ["a a1 protected", "a a2 protected", "b b1 applied"]);

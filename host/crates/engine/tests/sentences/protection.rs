@@ -62,9 +62,17 @@ fn what_an_event_does_not_tell_is_asked_for() {
         (Some(whole(1)), "protected", 0),
         (Some(whole(2)), "applied", 1),
         (None, "gone", 0),
-        (Some({ let mut other = whole(1); other.id = Some(FlowId(99)); other }), "replaced", 0),
+        (
+            Some({
+                let mut other = whole(1);
+                other.id = Some(FlowId(99));
+                other
+            }),
+            "replaced",
+            0,
+        ),
     ] {
-        world.judge(new(1), [("a", vec![delete("d", entry(0)), ])]);
+        world.judge(new(1), [("a", vec![delete("d", entry(0))])]);
         assert_eq!(world.effects(), [], "nothing is done before it is known");
         let lookups = world.lookups();
         assert_eq!(lookups.len(), 1);

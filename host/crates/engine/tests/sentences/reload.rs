@@ -22,10 +22,7 @@ fn late_answers_of_old_plugins_are_refused_and_pending_effects_kept() {
     assert_eq!(world.record("late").outcome, Outcome::Refused(Refusal::PluginGone));
     assert_eq!(world.record("late").flow, Some(key_of(2)));
     world.ack_all();
-    assert_eq!(
-        world.outcomes(),
-        ["a before applied", "a merged applied", "b late refused", "b late-log refused"]
-    );
+    assert_eq!(world.outcomes(), ["a before applied", "a merged applied", "b late refused", "b late-log refused"]);
     world.events([new(3)]);
     assert_eq!(world.flows("b"), [3]);
 }
@@ -70,7 +67,8 @@ fn selections_and_lookups_of_old_plugins_end() {
     let config = EngineConfig { protect: vec![filter(|f| f.mark = Some(masked(1, 1)))], ..EngineConfig::default() };
     let mut world = World::with(config, [plugin("a")]);
     world.events([new(1)]);
-    world.answer("a", [delete("s", matching(from(1))), delete("doubtful", entry(0)), sweep("asked", matching(from(3)))]);
+    world
+        .answer("a", [delete("s", matching(from(1))), delete("doubtful", entry(0)), sweep("asked", matching(from(3)))]);
     let id = world.sweep().id;
     world.events([new(9)]);
     world.configure(EngineConfig::default(), [plugin("a")]);

@@ -40,20 +40,22 @@ fn acks_are_still_taken_after_stop() {
 
 #[test]
 fn at_the_end_everything_open_gets_its_record() {
-    let config = ctwarden_engine::EngineConfig {
-        protect: vec![filter(|f| f.mark = Some(masked(1, 1)))],
-        ..Default::default()
-    };
+    let config =
+        ctwarden_engine::EngineConfig { protect: vec![filter(|f| f.mark = Some(masked(1, 1)))], ..Default::default() };
     let mut world = World::with(config, [plugin("a"), plugin("b")]);
     world.events([new(1)]);
     world.answer("a", [mark("in-round", entry(0), 1, 1)]);
     world.message("a", "ban");
-    world.reply("a", "soon", [
-        block("block", "10.0.0.1", None),
-        delete("behind-block", key(1)),
-        delete("selection", matching(from(1))),
-        sweep("asked", ctwarden_model::Target::None),
-    ]);
+    world.reply(
+        "a",
+        "soon",
+        [
+            block("block", "10.0.0.1", None),
+            delete("behind-block", key(1)),
+            delete("selection", matching(from(1))),
+            sweep("asked", ctwarden_model::Target::None),
+        ],
+    );
     let ticket = world.message("a", "unheard");
     let late = world.take_call("b");
     world.engine.handle_stop(world.now);

@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use ctwarden_engine::{OnFailure, PluginLimits, PluginSpec};
 use ctwarden_model::{
-    Action, Alert, Block, Event, EventKind, EventKinds, Filter, Flow, FlowId, FlowKey, Grants, LabelChange, Layer4, Mark,
-    Masked, Mode, PerDirection, PluginName, Prefix, PrefixSet, Protocol, Selection, SetName, Status, Subscription,
-    Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Action, Alert, Block, Event, EventKind, EventKinds, Filter, Flow, FlowId, FlowKey, Grants, LabelChange, Layer4,
+    Mark, Masked, Mode, PerDirection, PluginName, Prefix, PrefixSet, Protocol, Selection, SetName, Status,
+    Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 /// A plugin that may do everything, enforces, and wants all events but no rows.
