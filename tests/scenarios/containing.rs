@@ -9,8 +9,8 @@ const PROVOCATION: u16 = 6666;
 
 /// The plugin that has to go on.
 fn worker() -> Policy {
-    let policy = Policy::scripted_with(&["mark"], &["new udp: mark 1/1", "row udp: mark 1/1"]).key("mark-mask = 1");
-    policy.config("only = \"protocol udp dst 127.0.0.2\"")
+    let rule = "[[plugin.config.rules]]\nname = \"all\"\nprotocols = [\"udp\"]\nto = [\"127.0.0.2\"]\nmark = \"1/1\"";
+    Policy::new("worker", "mark-by-service").enforce().key("allow = [\"mark\"]\nmark-mask = 1").config(rule)
 }
 
 fn hostile(guest: &str) -> Policy {
@@ -32,7 +32,7 @@ fn provoked(scene: &Scene, policy: Policy) -> (Daemon, Record) {
     works(5002);
     let fault = daemon.wait_for("the fault", |record| record.is_fault("hostile"));
     works(5003);
-    assert_eq!(daemon.plugin_status("scripted")["faults"], 0);
+    assert_eq!(daemon.plugin_status("worker")["faults"], 0);
     assert!(daemon.plugin_status("hostile")["faults"].as_u64() >= Some(1));
     assert!(fault.number(&["restart_ms"]).is_some() && fault.number(&["entries"]) >= Some(1), "{fault:?}");
     (daemon, fault)

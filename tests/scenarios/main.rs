@@ -8,13 +8,17 @@
 )]
 
 mod asking;
+mod banning;
 mod blocking;
+mod capping;
 mod changing;
 mod containing;
 mod deleting;
 mod detailing;
+mod enduring;
 mod guarding;
 mod losing;
+mod marking;
 mod reloading;
 mod starting;
 mod world;

@@ -163,6 +163,26 @@ impl Daemon {
         self.signal(Signal::SIGCONT);
     }
 
+    /// Ends it without a chance to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the daemon is ours");
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end as a terminal does.
+    pub fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
+    /// Processor time that it has used, in hundredths of a second (`USER_HZ`).
+    #[must_use]
+    pub fn processor_time(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("a child has a state");
+        // utime and stime are fields 14 and 15 of proc_pid_stat(5), 12 and 13 behind the name.
+        let fields: Vec<_> = stat.rsplit_once(") ").expect("a name in brackets").1.split(' ').collect();
+        [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("a number")).sum()
+    }
+
     /// Asks it to end, in order.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);

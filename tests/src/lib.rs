@@ -37,4 +37,4 @@ pub use program::{component, copy_of_ctwarden, ctwarden};
 pub use records::{Record, Records};
 pub use scene::Scene;
 pub use traffic::{Tcp, Udp, ping};
-pub use witness::{Entry, Way, expectations, insert, insert_all, remove, table};
+pub use witness::{Entry, Way, expectations, insert, insert_all, remove, table, update};

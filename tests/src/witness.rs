@@ -89,6 +89,11 @@ pub fn insert_all(entries: impl Iterator<Item = String>) {
     let _ = Said::of(command, &lines).good();
 }
 
+/// Changes entries: the options of `conntrack -U`.
+pub fn update(options: &str) {
+    let _ = Said::of(line("conntrack", &format!("-U {options}")), "").good();
+}
+
 /// Removes entries: the options of `conntrack -D`.
 pub fn remove(options: &str) {
     let _ = Said::of(line("conntrack", &format!("-D {options}")), "").good();

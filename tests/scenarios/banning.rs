@@ -1,0 +1,201 @@
+//! The bundled policy `ban-follower`: established flows to and from banned addresses end.
+//!
+//! It is the rule that is asked for most: a ban today keeps new connections out and lets the old ones go on.
+
+use std::net::TcpStream;
+
+use ctwarden_tests::{
+    Daemon, Element, Peer, Policy, Scene, Tcp, Udp, elements, eventually, insert, insert_all, load, table,
+};
+
+/// A firewall that drops what its sets hold, in both directions.
+const WARD: &str = "table inet ward {
+    set bad4 { type ipv4_addr; flags interval, timeout; };
+    set bad6 { type ipv6_addr; flags interval, timeout; };
+    chain out { type filter hook output priority 0;
+        ip saddr @bad4 drop; ip daddr @bad4 drop; ip6 saddr @bad6 drop; ip6 daddr @bad6 drop; };
+    chain through { type filter hook forward priority 0;
+        ip saddr @bad4 drop; ip daddr @bad4 drop; ip6 saddr @bad6 drop; ip6 daddr @bad6 drop; };
+    }";
+
+const BLOCK: &str = "[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = \"bad6\"\n";
+
+fn follower() -> Policy {
+    Policy::new("ban", "ban-follower").enforce()
+}
+
+/// It ends flows and blocks.
+fn blocking() -> String {
+    let policy =
+        follower().key("allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]");
+    format!("{BLOCK}{}", policy.config("block-set = \"bad\""))
+}
+
+/// It ends flows only.
+fn deleting(config: &str) -> Policy {
+    follower().key("allow = [\"delete\", \"alert\", \"sweep\"]").config(config)
+}
+
+fn say(daemon: &Daemon, message: &str) -> String {
+    daemon.send("ban", message).good()
+}
+
+#[test]
+fn a_ban_by_message_ends_established_connections_in_both_directions() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    let mut banned = [
+        Tcp::connect("127.0.0.9", "127.0.0.2", 8080),
+        Tcp::connect("127.0.0.1", "127.0.0.9", 8081),
+        Tcp::connect("2001:db8::2", "2001:db8::1", 8080),
+        Tcp::connect("2001:db8::1", "2001:db8::2", 8081),
+    ];
+    let mut other = Tcp::connect("127.0.0.1", "127.0.0.2", 8082);
+    let udp = Udp::between("127.0.0.9", "127.0.0.2", 5353);
+    assert!(banned.iter_mut().all(Tcp::works) && other.works() && udp.works());
+    let daemon = scene.start(blocking());
+
+    let said = say(&daemon, "ban 127.0.0.9");
+    assert!(
+        said.contains("127.0.0.9 banned") && said.contains("block: 1 applied") && said.contains("3 applied"),
+        "{said}"
+    );
+    let said = say(&daemon, "{\"ban\": [\"2001:db8::2\"], \"seconds\": 90}");
+    assert!(said.contains("2 applied"), "{said}");
+    assert!(banned.iter_mut().all(Tcp::is_dead), "nothing gets through any more, in either direction");
+    assert!(other.works());
+    assert!(!table().iter().any(|entry| entry.has_address("127.0.0.9") || entry.has_address("2001:db8::2")));
+    let element = |address: &str, length, lifetime| Element {
+        address: address.parse().unwrap(),
+        length,
+        lifetime: Some(lifetime),
+    };
+    assert_eq!(elements("inet ward bad4"), [element("127.0.0.9", 32, 3600)]);
+    assert_eq!(elements("inet ward bad6"), [element("2001:db8::2", 128, 90)]);
+    let listed = say(&daemon, "list");
+    assert!(listed.contains("127.0.0.9") && listed.contains("2001:db8::2"), "{listed}");
+
+    assert!(say(&daemon, "unban 127.0.0.9").contains("unblock: 1 applied"));
+    assert!(elements("inet ward bad4").is_empty());
+    assert!(Tcp::connect("127.0.0.9", "127.0.0.2", 8083).works(), "whoever is unbanned may come back");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_ban_by_file_ends_established_connections() {
+    let Some(scene) = Scene::new() else { return };
+    scene.write("feed.txt", "192.0.2.1 an old one\n");
+    insert_all((1..=9).map(|n| format!("-p udp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 53 -t 300")));
+    insert_all((1..=9).map(|n| format!("-p udp -s 2001:db8:1::1 -d 2001:db8:2::{n} --sport 1000 --dport 53 -t 300")));
+    let policy = deleting("sets = [\"feed\"]").key("read-sets = [\"feed\"]");
+    let mut daemon = scene.start(format!("[sets.feed]\nfile = \"feed.txt\"\n{policy}"));
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    assert_eq!(table().len(), 18, "nobody is banned yet");
+
+    scene.write("feed.txt", "192.0.2.1\n10.0.0.4/31 scanner\n2001:db8:2::7\n");
+    daemon.wait_for_many("three flows end", 3, |record| record.came("delete", "applied"));
+    let left = table();
+    assert_eq!(left.len(), 15);
+    assert!(
+        !left.iter().any(|e| ["10.0.0.4", "10.0.0.5", "2001:db8:2::7"].iter().any(|address| e.has_address(address)))
+    );
+    let record = daemon.wait_for("why", |record| record.0["flow"]["src"] == "10.0.0.4");
+    assert!(record.text("reason").is_some_and(|why| why.contains("feed") && why.contains("scanner")), "{record:?}");
+
+    // Who comes anew while the ban holds is met by the first packet.
+    insert("-p udp -s 10.0.0.5 -d 10.1.0.1 --sport 1001 --dport 53 -t 300");
+    daemon.wait_for_many("the newcomer ends", 4, |record| record.came("delete", "applied"));
+    scene.write("feed.txt", "192.0.2.1\n");
+    eventually("the file was read", || {
+        (daemon.records.which(|record| record.is_notice("set-changed")).len() >= 2).then_some(())
+    });
+    insert("-p udp -s 10.0.0.5 -d 10.1.0.1 --sport 1002 --dport 53 -t 300");
+    assert!(say(&daemon, "list").contains("no bans"), "and it has seen the newcomer by now");
+    let _ = daemon.stop();
+    assert!(table().iter().any(|entry| entry.has_address("10.0.0.5")));
+}
+
+#[test]
+fn a_ban_may_be_for_some_ports_only() {
+    let Some(scene) = Scene::new() else { return };
+    for port in [22, 80, 443] {
+        insert(&format!(
+            "-p tcp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport {port} --state ESTABLISHED -t 900 -u SEEN_REPLY,ASSURED"
+        ));
+        insert(&format!("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport {port} -t 300"));
+    }
+    insert("-p icmp -s 10.0.0.1 -d 10.1.0.1 --icmp-type 8 --icmp-code 0 --icmp-id 7 -t 30");
+    let daemon = scene.start(deleting("protocols = [\"tcp\"]\nports = [80, \"400-500\"]"));
+    assert!(say(&daemon, "ban 10.0.0.0/24").contains("2 applied"));
+    let left = table();
+    assert_eq!(left.len(), 5);
+    assert!(!left.iter().any(|entry| entry.protocol == "tcp" && (entry.has_port(80) || entry.has_port(443))));
+    let _ = daemon.stop();
+}
+
+#[test]
+fn who_may_never_be_banned_is_not() {
+    let Some(scene) = Scene::new() else { return };
+    insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    insert("-p udp -s 10.0.7.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    let protect = "[[protect]]\noriginal-src = [\"10.0.7.1\"]\n";
+    let daemon = scene.start(format!("{protect}{}", deleting("never = [\"10.0.0.0/30\"]")));
+    for (message, words) in [
+        ("ban 10.0.0.1", "never"),
+        ("ban 10.0.0.0/24", "never"),
+        ("ban 0.0.0.0/0", "wider"),
+        ("ban 10.0.0", "not an address"),
+        ("bann 10.0.0.1", "ban ADDRESS"),
+        ("unban 192.0.2.9", "not banned"),
+    ] {
+        let why = daemon.send("ban", message).failed();
+        assert!(why.contains(words), "{message}: {why}");
+    }
+    let said = say(&daemon, "ban 10.0.7.0/24");
+    assert!(said.contains("1 protected"), "{said}");
+    assert_eq!(table().len(), 2);
+    let _ = daemon.stop();
+}
+
+#[test]
+fn bans_by_message_outlive_the_daemon() {
+    let Some(scene) = Scene::new() else { return };
+    let daemon = scene.start(deleting(""));
+    assert!(say(&daemon, "ban 10.0.0.0/24 for 3600").contains("3600"));
+    let _ = daemon.stop();
+    // While nobody watches.
+    insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    insert("-p udp -s 10.0.1.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    let mut daemon = scene.start_again();
+    daemon.wait_for("the sweep at the start ends it", |record| record.came("delete", "applied"));
+    assert_eq!(table().iter().map(|entry| entry.original.src.to_string()).collect::<Vec<_>>(), ["10.0.1.1"]);
+    assert!(say(&daemon, "list").contains("10.0.0.0/24"));
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_client_behind_nat_is_cut_off_in_the_middle_of_a_transfer() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    load("table ip nat { chain post { type nat hook postrouting priority 100; oifname \"inside\" masquerade; }; }");
+    scene.set("ipv4/ip_forward", 1);
+    let client = Peer::connect("outside", &["198.51.100.1/24"], &["198.51.100.7/24", "198.51.100.8/24"]);
+    let server = Peer::connect("inside", &["10.8.0.1/24"], &["10.8.0.2/24"]);
+    let listener = server.run(|| Tcp::listen("10.8.0.2", 8080));
+    let connect = |from: &str| -> Tcp {
+        let dialled: TcpStream = eventually("a connection", || client.run(|| Tcp::dial(from, "10.8.0.2", 8080)).ok());
+        Tcp { client: dialled, server: listener.accept().unwrap().0 }
+    };
+    let (mut bad, mut good) = (connect("198.51.100.7"), connect("198.51.100.8"));
+    assert!(bad.works() && good.works());
+    let hidden = table().into_iter().find(|entry| entry.has_address("198.51.100.7")).unwrap();
+    assert_eq!(hidden.reply.dst.to_string(), "10.8.0.1", "the server sees this host");
+
+    let daemon = scene.start(blocking());
+    let said = say(&daemon, "ban 198.51.100.7");
+    assert!(said.contains("1 applied"), "{said}");
+    assert!(bad.is_dead());
+    assert!(good.works());
+    assert!(!table().iter().any(|entry| entry.has_address("198.51.100.7")));
+    let _ = daemon.stop();
+}
