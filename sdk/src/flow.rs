@@ -52,7 +52,7 @@ impl<'a> Flow<'a> {
         self.now
     }
 
-    /// Name of the helper, such as ftp. New flows get theirs a moment later.
+    /// Name of the helper, such as ftp; an event tells it only if the flow had one by then.
     #[must_use]
     pub fn helper(&self) -> Option<String> {
         details::helper(self.index)

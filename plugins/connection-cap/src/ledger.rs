@@ -165,3 +165,104 @@ impl Ledger {
         self.sources.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ctwarden_sdk::testing::flow;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What happens, to one of a few connections; `heard` says whether its event arrives.
+    #[derive(Clone, Debug)]
+    enum Happening {
+        Begins { number: u32, heard: bool },
+        Ends { number: u32, heard: bool },
+        SweepBegins,
+        RowIsRead { number: u32 },
+        SweepEnds { complete: bool },
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let number = || 0..24_u32;
+        prop_oneof![
+            4 => (number(), any::<bool>()).prop_map(|(number, heard)| Happening::Begins { number, heard }),
+            4 => (number(), any::<bool>()).prop_map(|(number, heard)| Happening::Ends { number, heard }),
+            1 => Just(Happening::SweepBegins),
+            4 => number().prop_map(|number| Happening::RowIsRead { number }),
+            1 => any::<bool>().prop_map(|complete| Happening::SweepEnds { complete }),
+        ]
+    }
+
+    /// Four sources have six connections each.
+    fn connection(number: u32) -> (FlowKey, Prefix) {
+        let source = format!("192.0.2.{}", number % 4);
+        let key = flow().id(number).from(&format!("{source}:{}", 1024 + number)).key();
+        (key, key.original.src.into())
+    }
+
+    fn counted(ledger: &Ledger) -> BTreeMap<Prefix, u32> {
+        let mut counts = BTreeMap::new();
+        for connection in ledger.connections.values() {
+            *counts.entry(connection.source).or_default() += 1;
+        }
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_those_of_the_connections_and_a_sweep_makes_them_true(
+            happenings in prop::collection::vec(happening(), 0..200),
+            most in prop_oneof![Just(5_usize), Just(100)],
+        ) {
+            let mut ledger = Ledger::new(most);
+            let mut living = BTreeSet::new();
+            for happening in happenings {
+                match happening {
+                    Happening::Begins { number, heard } => {
+                        let (key, source) = connection(number);
+                        living.insert(number);
+                        if heard {
+                            ledger.tell(key, source, Timestamp(0), false);
+                        }
+                    }
+                    Happening::Ends { number, heard } => {
+                        living.remove(&number);
+                        if heard {
+                            ledger.end(connection(number).0);
+                        }
+                    }
+                    Happening::SweepBegins => ledger.sweep_begin(),
+                    Happening::RowIsRead { number } => {
+                        let (key, source) = connection(number);
+                        ledger.tell(key, source, Timestamp(0), true);
+                    }
+                    Happening::SweepEnds { complete } => ledger.sweep_end(complete),
+                }
+                let counts: BTreeMap<Prefix, u32> = ledger.sources.iter().map(|(p, s)| (*p, s.connections)).collect();
+                prop_assert_eq!(counts, counted(&ledger));
+                prop_assert!(ledger.len() <= most);
+            }
+            // Nothing is lost from here on: one sweep is enough for the truth.
+            ledger.sweep_begin();
+            for number in &living {
+                let (key, source) = connection(*number);
+                ledger.tell(key, source, Timestamp(0), true);
+            }
+            ledger.sweep_end(true);
+            let truth: BTreeSet<FlowKey> = living.iter().map(|number| connection(*number).0).collect();
+            let known: BTreeSet<FlowKey> = ledger.connections.keys().copied().collect();
+            prop_assert!(known.is_subset(&truth));
+            // What did not fit beside dead ones comes with the next sweep, once they are gone.
+            ledger.sweep_begin();
+            for number in &living {
+                let (key, source) = connection(*number);
+                ledger.tell(key, source, Timestamp(0), true);
+            }
+            ledger.sweep_end(true);
+            prop_assert_eq!(ledger.len(), truth.len().min(most));
+        }
+    }
+}
