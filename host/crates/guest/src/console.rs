@@ -13,7 +13,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::pipe::SinkOutputStream;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::{Host, Limits, LogStream};
+use crate::{Host, Limits, LogStream, text};
 
 /// Longest log line in bytes; a longer one is cut into several.
 pub const LOG_LINE_BYTES: usize = 1024;
@@ -84,7 +84,8 @@ impl Console {
             self.left_out = self.left_out.saturating_add(1);
         } else {
             self.bytes = bytes;
-            self.lines.push((stream, printable(pending)));
+            let line = String::from_utf8_lossy(pending).trim_end().to_owned();
+            self.lines.push((stream, text::line(line)));
         }
         pending.clear();
     }
@@ -112,15 +113,6 @@ impl Console {
         self.bytes = 0;
         self.tail.clear();
     }
-}
-
-/// The line as text that cannot move a terminal's cursor.
-fn printable(line: &[u8]) -> String {
-    String::from_utf8_lossy(line)
-        .trim_end()
-        .chars()
-        .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
 }
 
 /// The console, shared between the call that empties it and the streams that the plugin holds.

@@ -10,8 +10,8 @@ use thiserror::Error;
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
-use crate::Limits;
 use crate::state::State;
+use crate::{Limits, text};
 
 /// An end that this crate makes; it travels through wasmtime as an error and comes back here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -93,12 +93,12 @@ pub(crate) fn cause(error: &wasmtime::Error) -> String {
 /// Message and place of the last panic in what went to standard error, on one line: Rust's standard panic hook writes
 /// `thread 'NAME' panicked at FILE:LINE:COLUMN:`, the message on the next lines, and a note about backtraces.
 fn panic_text(error_output: &str) -> Option<String> {
-    let (_, text) = error_output.rsplit_once("panicked at ")?;
-    let (place, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let (_, said) = error_output.rsplit_once("panicked at ")?;
+    let (place, rest) = said.split_once('\n').unwrap_or((said, ""));
     let message = rest.split("\nnote: ").next().unwrap_or(rest).trim();
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let place = place.trim().trim_end_matches(':');
-    Some(if message.is_empty() { place.to_owned() } else { format!("{message} ({place})") })
+    Some(text::line(if message.is_empty() { place.to_owned() } else { format!("{message} ({place})") }))
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod limits;
 mod line;
 mod runtime;
 mod state;
+mod text;
 mod ticker;
 mod v0_1;
 mod wasi;

@@ -15,7 +15,7 @@ use crate::wasi::{self, Waits};
 use crate::{Host, Limits};
 
 /// What the host needs in memory for one verdict before its texts and lists.
-const VERDICT_BYTES: usize = 640;
+pub(crate) const VERDICT_BYTES: usize = 640;
 
 /// Data of the store.
 pub(crate) struct State {

@@ -1,4 +1,5 @@
-//! Returns verdicts with values that are out of range, of each kind that has a range, and one good one among them.
+//! Returns verdicts with values that are out of range, of each kind that has a range, a reason that is no line, and one verdict that is
+//! as it should be.
 //!
 //! It shows that none of them is lost, carried out or a fault.
 
@@ -59,6 +60,7 @@ impl Provoked for Malformed {
             verdict(matching(Filter { mark: Some(outside), ..any_flow() }), Action::Protect(1), "mark"),
             verdict(matching(Filter { labels: vec![128], ..any_flow() }), Action::Sweep, "labels"),
             verdict(entry(), Action::Log(Vec::new()), "two words\n"),
+            Verdict { reason: "\u{1b}[2Jcleared\nforged".to_owned(), ..seen(entry()) },
             seen(entry()),
         ]
     }

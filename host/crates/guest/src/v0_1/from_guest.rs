@@ -14,6 +14,7 @@ use ctwarden_model::{
 
 use super::bindings::ctwarden::policy::types;
 use super::bindings::exports::ctwarden::policy::policy;
+use crate::text;
 
 /// What is out of range.
 type What = &'static str;
@@ -87,7 +88,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         sweep_every: some_if_not_zero(subscription.sweep_every).map(|s| Duration::from_secs(s.into())),
         tick_every,
         own_changes: subscription.own_changes,
-        sets: subscription.sets.into_iter().map(SetName).collect(),
+        sets: subscription.sets.into_iter().map(set_name).collect(),
         expectations: false,
     })
 }
@@ -184,6 +185,14 @@ fn target(target: policy::Target) -> Result<Target, What> {
     })
 }
 
+fn set_name(name: String) -> SetName {
+    SetName(text::line(name))
+}
+
+fn fields(given: Fields) -> Fields {
+    given.into_iter().map(|(name, value)| (text::line(name), text::lines(value))).collect()
+}
+
 const fn kind(action: &policy::Action) -> VerdictKind {
     match action {
         policy::Action::Delete => VerdictKind::Delete,
@@ -211,14 +220,14 @@ fn action(action: policy::Action) -> Result<Action, What> {
         policy::Action::Alert(alert) => {
             Action::Alert(Alert { severity: alert.severity, title: alert.title, key: alert.key, fields: alert.fields })
         }
-        policy::Action::Log(fields) => Action::Log(fields),
+        policy::Action::Log(given) => Action::Log(fields(given)),
         policy::Action::Block(block) => Action::Block(Block {
-            set: SetName(block.set),
+            set: set_name(block.set),
             network: prefix(block.network)?,
             seconds: some_if_not_zero(block.seconds),
         }),
         policy::Action::Unblock(unblock) => {
-            Action::Unblock(Unblock { set: SetName(unblock.set), network: prefix(unblock.network)? })
+            Action::Unblock(Unblock { set: set_name(unblock.set), network: prefix(unblock.network)? })
         }
         policy::Action::Protect(seconds) => Action::Protect(seconds),
         policy::Action::Sweep => Action::Sweep,
@@ -238,7 +247,7 @@ pub(super) fn verdict(verdict: policy::Verdict) -> Verdict {
         Ok(action) => of_target.or(of_code).map_or(action, malformed),
         Err(what) => malformed(what),
     };
-    Verdict { target, action, code, reason: verdict.reason }
+    Verdict { target, action, code, reason: text::line(verdict.reason) }
 }
 
 /// The code, or what of it can be shown and what is wrong.
@@ -250,8 +259,15 @@ fn code(code: String) -> (String, Option<What>) {
     (code.chars().filter(fits).take(CODE_BYTES).collect(), Some(CODE))
 }
 
+/// Bytes of text and lists in a subscription.
+pub(super) fn subscription_bytes(subscription: &policy::Subscription) -> usize {
+    let filters = subscription.filters.iter().map(|filter| size_of_val(filter).saturating_add(filter_bytes(filter)));
+    let sets = subscription.sets.iter().map(String::len);
+    filters.chain(sets).fold(0, usize::saturating_add)
+}
+
 /// Bytes of text and lists in a verdict.
-pub(super) fn text_bytes(verdict: &policy::Verdict) -> usize {
+pub(super) fn verdict_bytes(verdict: &policy::Verdict) -> usize {
     let target = match &verdict.target {
         policy::Target::Matching(selection) => filter_bytes(&selection.filter),
         policy::Target::Entry(_) | policy::Target::Key(_) | policy::Target::None => 0,
@@ -294,4 +310,15 @@ fn filter_bytes(filter: &types::Filter) -> usize {
     ]
     .into_iter()
     .fold(0, usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::VERDICT_BYTES;
+
+    #[test]
+    fn a_verdict_needs_no_more_than_is_reckoned_with() {
+        assert!(size_of::<policy::Verdict>() <= VERDICT_BYTES, "{}", size_of::<policy::Verdict>());
+    }
 }

@@ -15,6 +15,7 @@ use self::bindings::exports::ctwarden::policy::{expectations, policy};
 use crate::fault::Stop;
 use crate::line::{Configured, Line, Policy};
 use crate::state::State;
+use crate::text;
 
 /// What wasmtime makes of the WIT.
 mod bindings {
@@ -92,12 +93,15 @@ impl Policy for Exports {
     }
 
     fn configure(&mut self, store: &mut Store<State>, json: &str) -> wasmtime::Result<Configured> {
-        Ok(match self.policy.call_configure(store, json)? {
-            Ok(subscription) => match from_guest::subscription(subscription) {
-                Ok(subscription) => Configured::Subscribed(subscription),
-                Err(malformed) => Configured::Malformed(malformed),
-            },
-            Err(reason) => Configured::Refused(reason),
+        Ok(match self.policy.call_configure(&mut *store, json)? {
+            Ok(subscription) => {
+                measure(store, "bytes of subscription", from_guest::subscription_bytes(&subscription))?;
+                match from_guest::subscription(subscription) {
+                    Ok(subscription) => Configured::Subscribed(subscription),
+                    Err(malformed) => Configured::Malformed(malformed),
+                }
+            }
+            Err(reason) => Configured::Refused(said(store, reason)?),
         })
     }
 
@@ -123,12 +127,8 @@ impl Policy for Exports {
         text: &str,
     ) -> wasmtime::Result<Result<Reply, String>> {
         Ok(match self.policy.call_message(&mut *store, now.0, text)? {
-            Ok(reply) => {
-                let limit = store.data().limits().output_bytes_per_call;
-                Stop::if_over("bytes of reply", reply.text.len(), limit)?;
-                Ok(Reply { text: reply.text, verdicts: answer(store, reply.verdicts)? })
-            }
-            Err(reason) => Err(reason),
+            Ok(reply) => Ok(Reply { text: said(store, reply.text)?, verdicts: answer(store, reply.verdicts)? }),
+            Err(reason) => Err(said(store, reason)?),
         })
     }
 
@@ -153,11 +153,21 @@ impl Policy for Exports {
     }
 }
 
-/// The answer of a call, unless it is too large.
+/// The verdicts of a call, unless they are too many.
 fn answer(store: &Store<State>, verdicts: Vec<policy::Verdict>) -> wasmtime::Result<Vec<Verdict>> {
-    let limits = store.data().limits();
-    Stop::if_over("verdicts", verdicts.len(), limits.verdicts_per_call)?;
-    let bytes = verdicts.iter().map(from_guest::text_bytes).fold(0, usize::saturating_add);
-    Stop::if_over("bytes of text and lists", bytes, limits.output_bytes_per_call)?;
+    Stop::if_over("verdicts", verdicts.len(), store.data().limits().verdicts_per_call)?;
+    let bytes = verdicts.iter().map(from_guest::verdict_bytes).fold(0, usize::saturating_add);
+    measure(store, "bytes of text and lists", bytes)?;
     Ok(verdicts.into_iter().map(from_guest::verdict).collect())
+}
+
+/// What the plugin says to people, unless it is too much.
+fn said(store: &Store<State>, words: String) -> wasmtime::Result<String> {
+    measure(store, "bytes of text", words.len())?;
+    Ok(text::lines(words))
+}
+
+/// An end of the call where it gives more than it may.
+fn measure(store: &Store<State>, what: &'static str, bytes: usize) -> Result<(), Stop> {
+    Stop::if_over(what, bytes, store.data().limits().output_bytes_per_call)
 }

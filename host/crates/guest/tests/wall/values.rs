@@ -130,7 +130,7 @@ fn every_field_of_an_entry_comes_through() {
     assert_eq!(flow.replace("_", "-"), expected.replace("_", "-"));
     assert_eq!(
         details,
-        "helper=Some(\"ftp\") labels=Some((16, 15)) context=Some(\"system_u\") master=Some(24) zones=Some((10, 25)) attribute=Some([26, 27]) get=Some((Kind::Row, Some(9)))"
+        "helper=Some(\"ftp\") labels=Some((16, 15)) context=Some(\"system_u\") master=Some(24) zones=Some((0, 25)) attribute=Some([26, 27]) get=Some((Kind::Row, Some(9)))"
     );
 }
 
@@ -210,13 +210,16 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
             Some((VerdictKind::Sweep, label)),
             Some((VerdictKind::Log, "a code is not at most 64 letters, digits or -")),
             None,
+            None,
         ]
     );
     // What is in range stays, for the record.
     assert_eq!(verdicts[0].target, Target::Entry(0));
     assert_eq!(verdicts[6].target, Target::None);
     assert_eq!(verdicts[11].code, "twowords");
-    assert_eq!(verdicts[12], verdict(Target::Entry(0), Action::Log(Vec::new()), "seen"));
+    // Nothing that is shown to people is more than a line of text.
+    assert_eq!(verdicts[12].reason, "\u{fffd}[2Jcleared\u{fffd}forged");
+    assert_eq!(verdicts[13], verdict(Target::Entry(0), Action::Log(Vec::new()), "seen"));
 }
 
 #[test]
