@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ctwarden_tests::{Policy, Scene, Tcp, Udp, elements, eventually, insert, load, table};
 
@@ -11,6 +11,14 @@ fn who_was_killed_leaves_nothing_in_the_way() {
     let Some(scene) = Scene::new() else { return };
     let daemon = scene.start(Policy::scripted(&["row udp: mark 1/1"]));
     assert!(daemon.send("scripted", "store word kept").is_good());
+    // What plugins keep is written behind, every second.
+    let stored = SystemTime::now();
+    let written = || {
+        std::fs::read_dir(scene.path("state"))
+            .ok()?
+            .find_map(|file| file.ok()?.metadata().ok()?.modified().ok().filter(|at| *at > stored))
+    };
+    eventually("it is on the disk", written);
     daemon.kill();
     assert!(scene.control().exists(), "it had no chance to remove it");
     assert!(scene.verb("status").failed().contains("ctwarden run"));
