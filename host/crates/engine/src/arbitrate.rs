@@ -119,7 +119,8 @@ pub(crate) struct FlowGroup {
     pub(crate) gone: bool,
     pub(crate) claims: Vec<Claim>,
     pub(crate) round: Option<RoundId>,
-    pub(crate) gate: Option<GateId>,
+    /// Blocks that have to be in place before the flow is deleted; no gate is there twice.
+    pub(crate) gates: Vec<GateId>,
 }
 
 /// A claim that passed all checks; without a pass it is only observed.
@@ -152,39 +153,37 @@ impl Engine {
         // Blocks first: they shut the gate for the deletes that come after.
         self.settle_networks(networks, gate);
         for (key, protected, gone, claims) in flows.groups {
-            self.settle(FlowGroup { key, protected, gone, claims, round, gate: Some(gate) });
+            self.settle(FlowGroup { key, protected, gone, claims, round, gates: Vec::from([gate]) });
         }
         for (key, claims) in expectations {
             self.settle_expectation(key, claims, gate);
         }
         for selection in selections {
-            self.begin_selection(selection, Some(gate));
+            self.begin_selection(selection, gate);
         }
     }
 
     /// All that is wanted of one flow.
     pub(crate) fn settle(&mut self, mut group: FlowGroup) {
+        self.rejoin(&mut group);
         self.settle_protects(&mut group);
+        let on_its_way = self.pending.is_deleting(&group.key);
+        let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
         let mut free = Vec::new();
         let mut unknown = Vec::new();
         for claim in group.claims {
             match self.claim_protection(&group.key, group.protected, claim) {
                 Protection::Protected => self.conclude(claim.verdict, Outcome::Protected),
                 Protection::Free(_) | Protection::Unknown if group.gone => self.conclude(claim.verdict, Outcome::Gone),
+                Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => {
+                    self.conclude(claim.verdict, Outcome::Superseded);
+                }
                 Protection::Free(unprotected) => free.push((claim, unprotected)),
                 Protection::Unknown => unknown.push(claim),
             }
         }
         if !unknown.is_empty() {
             self.look_up(FlowGroup { claims: unknown, ..group });
-            return;
-        }
-        let on_its_way = self.pending.is_deleting(&group.key);
-        let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
-        if ended_before && !on_its_way {
-            for (claim, _) in free {
-                self.conclude(claim.verdict, Outcome::Superseded);
-            }
             return;
         }
         let (deletes, others): (Vec<_>, Vec<_>) = free.into_iter().partition(|(c, _)| c.change == Change::Delete);
@@ -210,7 +209,7 @@ impl Engine {
                 }
             }
         }
-        self.delete(&group.key, winners, &passes, group.round, group.gate);
+        self.delete(&group.key, winners, &passes, group.round, &group.gates);
         let mut admitted = Vec::new();
         for (claim, unprotected) in others {
             if deleted || ending.contains(&claim.plugin) {
@@ -273,14 +272,14 @@ impl Engine {
         winners: Vec<VerdictId>,
         passes: &[Pass],
         round: Option<RoundId>,
-        gate: Option<GateId>,
+        gates: &[GateId],
     ) {
         let Some(effect) = Granted::new(Effect::Delete(*key), passes) else { return };
         if let Some(round) = round {
             self.rounds.remember_deleted(round, *key);
         }
         if let Some(winners) = self.pending.join_delete(key, winners) {
-            self.pending.add(effect, winners, gate);
+            self.pending.add(effect, winners, gates);
         }
     }
 
@@ -319,7 +318,7 @@ impl Engine {
             passes.push(pass);
         }
         if let Some(effect) = Granted::new(Effect::Update(update), &passes) {
-            self.pending.add(effect, winners, None);
+            self.pending.add(effect, winners, &[]);
         }
     }
 
@@ -345,7 +344,7 @@ impl Engine {
             }
         }
         if let Some(effect) = Granted::new(Effect::DeleteExpectation(key), &passes) {
-            self.pending.add(effect, winners, Some(gate));
+            self.pending.add(effect, winners, &[gate]);
         }
     }
 

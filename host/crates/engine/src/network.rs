@@ -133,7 +133,7 @@ impl Engine {
         let blocked = longest.and_then(|block| Granted::new(Effect::Block(block), &passes));
         let is_blocked = blocked.is_some();
         if let Some(effect) = blocked {
-            self.pending.add(effect, winners, Some(gate));
+            self.pending.add(effect, winners, &[gate]);
         }
         let (mut winners, mut passes) = (Vec::new(), Vec::new());
         let mut unblock = None;
@@ -153,7 +153,7 @@ impl Engine {
             }
         }
         if let Some(effect) = unblock.and_then(|unblock| Granted::new(Effect::Unblock(unblock), &passes)) {
-            self.pending.add(effect, winners, None);
+            self.pending.add(effect, winners, &[]);
         }
     }
 }

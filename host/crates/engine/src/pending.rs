@@ -49,6 +49,8 @@ struct InFlight {
     waiters: Vec<VerdictId>,
     deletes: Option<FlowKey>,
     opens: Option<GateId>,
+    /// Gates that hold it back.
+    shut: usize,
 }
 
 /// Deletes that wait for blocks.
@@ -93,34 +95,45 @@ impl Pending {
         gate
     }
 
-    /// Takes an effect in. A block shuts the gate; a delete waits where the gate is shut.
-    pub(crate) fn add(&mut self, effect: Granted<Effect>, waiters: Vec<VerdictId>, gate: Option<GateId>) {
+    /// Takes an effect in. A block shuts the gate that it is given; a delete waits while any of its gates is shut.
+    pub(crate) fn add(&mut self, effect: Granted<Effect>, waiters: Vec<VerdictId>, gates: &[GateId]) {
         while self.effects.contains_key(&EffectId(self.next)) {
             self.next = self.next.wrapping_add(1);
         }
         let id = EffectId(self.next);
         self.next = self.next.wrapping_add(1);
-        let (mut deletes, mut opens, mut held) = (None, None, None);
+        let (mut deletes, mut opens, mut shut) = (None, None, 0);
         match effect.get() {
             Effect::Delete(key) => {
                 deletes = Some(*key);
                 self.deleting.insert(*key, id);
-                held = gate.and_then(|gate| self.gates.get_mut(&gate));
+                shut = self.hold(id, gates);
             }
-            Effect::DeleteExpectation(_) => held = gate.and_then(|gate| self.gates.get_mut(&gate)),
+            Effect::DeleteExpectation(_) => shut = self.hold(id, gates),
             Effect::Block(_) => {
-                opens = gate;
-                if let Some(gate) = gate {
+                opens = gates.first().copied();
+                if let Some(gate) = opens {
                     self.gates.entry(gate).or_default().blocks += 1;
                 }
             }
             Effect::Update(_) | Effect::Unblock(_) => {}
         }
-        match held {
-            Some(gate) => gate.effects.push(id),
-            None => self.outbox.push_back(id),
+        if shut == 0 {
+            self.outbox.push_back(id);
         }
-        self.effects.insert(id, InFlight { effect: Some(effect), waiters, deletes, opens });
+        self.effects.insert(id, InFlight { effect: Some(effect), waiters, deletes, opens, shut });
+    }
+
+    /// Puts an effect behind those of the gates that are shut; tells how many.
+    fn hold(&mut self, id: EffectId, gates: &[GateId]) -> usize {
+        let mut shut = 0;
+        for gate in gates {
+            if let Some(gate) = self.gates.get_mut(gate) {
+                gate.effects.push(id);
+                shut += 1;
+            }
+        }
+        shut
     }
 
     /// Whether a delete of the flow is on its way.
@@ -141,8 +154,8 @@ impl Pending {
     }
 
     /// Holds a selection back while the gate is shut; false where it is open.
-    pub(crate) fn hold_selection(&mut self, gate: Option<GateId>, selection: VerdictId) -> bool {
-        match gate.and_then(|gate| self.gates.get_mut(&gate)) {
+    pub(crate) fn hold_selection(&mut self, gate: GateId, selection: VerdictId) -> bool {
+        match self.gates.get_mut(&gate) {
             Some(gate) => {
                 gate.selections.push(selection);
                 true
@@ -174,10 +187,21 @@ impl Pending {
         if let Some(gate) = ended.opens.filter(|gate| self.one_block_less(*gate))
             && let Some(open) = self.gates.remove(&gate)
         {
-            self.outbox.extend(open.effects);
+            for id in open.effects {
+                self.one_gate_less(id);
+            }
             selections = open.selections;
         }
         Some(Answered { waiters: ended.waiters, selections })
+    }
+
+    fn one_gate_less(&mut self, id: EffectId) {
+        if let Some(held) = self.effects.get_mut(&id) {
+            held.shut = held.shut.saturating_sub(1);
+            if held.shut == 0 {
+                self.outbox.push_back(id);
+            }
+        }
     }
 
     /// Whether it was the last one.

@@ -100,7 +100,7 @@ pub(crate) const fn count(tally: &mut Tally, outcome: Outcome) {
 
 impl Engine {
     /// Takes a verdict over a selection in: it waits for a sweep, a delete for the blocks of its answer too.
-    pub(crate) fn begin_selection(&mut self, id: VerdictId, gate: Option<GateId>) {
+    pub(crate) fn begin_selection(&mut self, id: VerdictId, gate: GateId) {
         let ends_flows = |action: &Action| matches!(action, Action::Delete);
         let held = self.audit.get(id).is_some_and(|open| ends_flows(&open.verdict.action));
         if !(held && self.pending.hold_selection(gate, id)) {
@@ -127,7 +127,7 @@ impl Engine {
             return;
         }
         let protected = self.protected.holds(Known::Whole(flow));
-        self.settle(FlowGroup { key: flow.key(), protected, gone: false, claims, round: None, gate: None });
+        self.settle(FlowGroup { key: flow.key(), protected, gone: false, claims, round: None, gates: Vec::new() });
     }
 
     fn claim(&mut self, id: VerdictId, flow: &Flow) -> Option<Claim> {

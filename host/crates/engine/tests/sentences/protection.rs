@@ -214,3 +214,48 @@ fn the_lookup_of_a_round_keeps_its_merge() {
     world.ack_all();
     assert_eq!(world.outcomes(), ["a a1 superseded", "b b1 applied"]);
 }
+
+#[test]
+fn a_late_answer_joins_the_question_that_its_round_has_asked() {
+    let config = || protecting([marked()]);
+    let plugins = || [plugin("a"), plugin("b")];
+    // Both wait for one answer, and for both blocks.
+    let mut world = World::with(config(), plugins());
+    world.events([new(1)]);
+    world.answer("a", [delete("a1", entry(0)), block("a2", "10.0.0.7", None)]);
+    world.pass_millis(2);
+    world.answer("b", [delete("b1", entry(0)), block("b2", "10.0.0.8", None)]);
+    let lookups = world.lookups();
+    assert_eq!(lookups.len(), 1);
+    world.looked_up(lookups[0], Some(flow(1)));
+    world.ack(ctwarden_engine::Ack::Done);
+    assert!(world.effects().iter().all(|effect| matches!(effect, Effect::Block(_))), "{:?}", world.effects());
+    world.ack(ctwarden_engine::Ack::Done);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a a1 applied", "a a2 applied", "b b1 applied", "b b2 applied"]);
+    // The round has ended the flow before the late answer came: there is nothing left to ask.
+    let mut world = World::with(config(), plugins());
+    world.events([new(1)]);
+    world.answer("a", [delete("a1", entry(0))]);
+    world.pass_millis(2);
+    let lookups = world.lookups();
+    world.looked_up(lookups[0], Some(flow(1)));
+    world.ack_all();
+    world.answer("b", [delete("b1", entry(0))]);
+    assert!(world.lookups().is_empty());
+    assert_eq!(world.outcomes(), ["a a1 applied", "b b1 superseded"]);
+    // The late answer knows what was asked.
+    let mut world = World::with(config(), plugins());
+    let mut known = new(1);
+    known.flow.mark = Some(Mark(4));
+    world.events([new(1), known]);
+    world.answer("a", [delete("a1", entry(0))]);
+    world.pass_millis(2);
+    world.answer("b", [mark("b1", entry(1), 2, 2)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    let stale = world.lookups();
+    assert!(stale.is_empty());
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a a1 applied", "b b1 superseded"]);
+}
