@@ -1,7 +1,8 @@
 //! What the guests of the tests share: the bindings of line 0.1 and a plugin that behaves.
 //!
 //! Each of them is that plugin with one thing gone wrong, and only when it is provoked, so that a test can see it work
-//! before and the others work on afterwards. It is a file and not a crate because everything in this folder that is a crate is a guest.
+//! before and the others work on afterwards. It is a file and not a crate because everything in this folder that is a
+//! crate is a guest.
 
 #![allow(dead_code, unused_imports, reason = "each guest uses its own part of it")]
 

@@ -1,8 +1,8 @@
 //! How long one call has run: on the processor, and by the clock.
 //!
-//! A limit on the clock alone would end healthy plugins on a busy machine, a limit on the processor alone would never end one that
-//! sleeps; so there are both. Neither clock is read when a call begins (the processor's costs a system call), but at the
-//! first tick within the call, which nearly no call lives to see.
+//! A limit on the clock alone would end healthy plugins on a busy machine, a limit on the processor alone would never
+//! end one that sleeps; so there are both. Neither clock is read when a call begins (the processor's costs a system
+//! call), but at the first tick within the call, which nearly no call lives to see.
 
 use std::time::{Duration, Instant};
 

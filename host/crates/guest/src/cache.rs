@@ -1,8 +1,8 @@
 //! Compiled code, kept in a folder from one start to the next.
 //!
-//! Compiling an interpreter takes seconds, loading what was compiled takes milliseconds. Compiled code is machine code that
-//! runs as the daemon does, so it is taken only from a folder and a file that nobody but root and the daemon's own user could have
-//! written, and only whole.
+//! Compiling an interpreter takes seconds, loading what was compiled takes milliseconds. Compiled code is machine code
+//! that runs as the daemon does, so it is taken only from a folder and a file that nobody but root and the daemon's own
+//! user could have written, and only whole.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -116,7 +116,8 @@ fn trusted(stat: &Stat) -> bool {
     (owner == 0 || owner == rustix::process::geteuid().as_raw()) && stat.st_mode & WRITABLE_BY_OTHERS == 0
 }
 
-/// Names what is compiled and everything that it is compiled with: the compiler's version, its settings and this processor.
+/// Names what is compiled and everything that it is compiled with: the compiler's version, its settings and this
+/// processor.
 fn name(engine: &Engine, bytes: &[u8]) -> String {
     struct Everything(Sha256);
 
@@ -141,8 +142,8 @@ fn name(engine: &Engine, bytes: &[u8]) -> String {
 /// Takes the code as a component; wasmtime refuses that of another version or with other settings.
 #[expect(unsafe_code, reason = "the only way to take compiled code")]
 fn trust(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the code must be what `Component::serialize` gave. `CodeCache::read` gives it only from a file that nobody but
-    // root or this process's user can have written, in a folder of which the same holds, and whose digest says that it
-    // is whole; and all that this program writes there is `Component::serialize`'s.
+    // SAFETY: the code must be what `Component::serialize` gave. `CodeCache::read` gives it only from a file that
+    // nobody but root or this process's user can have written, in a folder of which the same holds, and whose digest
+    // says that it is whole; and all that this program writes there is `Component::serialize`'s.
     unsafe { Component::deserialize(engine, code) }
 }

@@ -215,8 +215,8 @@ fn line_of<'a>(shared: &'a Shared, exports: &[String]) -> Result<(&'static Line,
     })
 }
 
-/// Whether a component built for one version can be run by a host of the other, as wasmtime's linker sees it: the same major
-/// version, or the same minor one where the major is 0.
+/// Whether a component built for one version can be run by a host of the other, as wasmtime's linker sees it: the same
+/// major version, or the same minor one where the major is 0.
 fn compatible(one: &str, other: &str) -> bool {
     match (Version::parse(one), Version::parse(other)) {
         (Ok(a), Ok(b)) => {

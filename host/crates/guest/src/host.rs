@@ -1,7 +1,7 @@
 //! What plugins may ask of the host while they run: the imports of the WIT, as a trait over the model's values.
 //!
-//! The program answers it from its sockets, its address sets and its store, and never meets wasmtime; the same trait serves
-//! every line of the interface.
+//! The program answers it from its sockets, its address sets and its store, and never meets wasmtime; the same trait
+//! serves every line of the interface.
 
 use std::net::IpAddr;
 
@@ -16,8 +16,8 @@ pub enum LogStream {
     Error,
 }
 
-/// Answers one plugin's calls. It is called on the thread that called the [`Instance`](crate::Instance), and the time it takes counts as the
-/// plugin's.
+/// Answers one plugin's calls. It is called on the thread that called the [`Instance`](crate::Instance), and the time
+/// it takes counts as the plugin's.
 pub trait Host: Send {
     /// The whole entry as the kernel has it now; none where it is gone or replaced (`details.get`).
     fn get(&mut self, key: &FlowKey) -> Option<Flow>;
@@ -46,7 +46,8 @@ pub trait Host: Send {
     /// Keys that begin so, in order of their bytes (`memory.keys`).
     fn memory_keys(&mut self, beginning: &str) -> Vec<String>;
 
-    /// A line that the plugin wrote, without its end, without control characters and at most [`LOG_LINE_BYTES`](crate::LOG_LINE_BYTES) long.
+    /// A line that the plugin wrote, without its end, without control characters and at most
+    /// [`LOG_LINE_BYTES`](crate::LOG_LINE_BYTES) long.
     fn log(&mut self, stream: LogStream, line: &str);
 }
 

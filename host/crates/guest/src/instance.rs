@@ -1,7 +1,7 @@
 //! One running plugin: a function from batches to verdicts, with a memory, that may fail.
 //!
-//! A failed instance is never called again: what it was doing is half done, and wasmtime says so too. Its successor is another
-//! [`Instance`] of the same component.
+//! A failed instance is never called again: what it was doing is half done, and wasmtime says so too. Its successor is
+//! another [`Instance`] of the same component.
 
 use std::fmt;
 

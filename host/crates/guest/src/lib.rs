@@ -1,7 +1,8 @@
-//! Runs plugins: loads a component, describes it, starts instances and calls them, and turns whatever they do wrong into a value.
+//! Runs plugins: loads a component, describes it, starts instances and calls them, and turns whatever they do wrong
+//! into a value.
 //!
-//! The only crate that names wasmtime, so that the rest of the daemon meets plugins as functions over the model's values
-//! and nothing that a plugin does can reach it but through [`Fault`](ctwarden_model::Fault).
+//! The only crate that names wasmtime, so that the rest of the daemon meets plugins as functions over the model's
+//! values and nothing that a plugin does can reach it but through [`Fault`](ctwarden_model::Fault).
 //!
 //! ```no_run
 //! # use ctwarden_guest::{Host, Limits, Runtime};
@@ -18,10 +19,11 @@
 //! # }
 //! ```
 //!
-//! Calls are synchronous. What would speak for asynchronous ones is a plugin that sleeps, and there is one place only where a plugin can wait:
-//! `wasi:io/poll`, whose host side is ours and ends the call when its time is over (`wasi::poll`). Asynchronous calls would
-//! put every call on a stack of its own for that, and ask for an executor on each plugin's thread. An [`Instance`] is used by one thread
-//! at a time, with at least 1 MiB of stack; it needs no executor and may be called within one, which it then blocks.
+//! Calls are synchronous. What would speak for asynchronous ones is a plugin that sleeps, and there is one place only
+//! where a plugin can wait: `wasi:io/poll`, whose host side is ours and ends the call when its time is over
+//! (`wasi::poll`). Asynchronous calls would put every call on a stack of its own for that, and ask for an executor on
+//! each plugin's thread. An [`Instance`] is used by one thread at a time, with at least 1 MiB of stack; it needs no
+//! executor and may be called within one, which it then blocks.
 
 mod budget;
 mod cache;

@@ -1,7 +1,7 @@
 //! Grants memory, tables and instances up to the limits, and remembers that it denied.
 //!
-//! A plugin that is denied memory sees an allocation fail and aborts; that it was denied is what tells out of memory from
-//! any other trap.
+//! A plugin that is denied memory sees an allocation fail and aborts; that it was denied is what tells out of memory
+//! from any other trap.
 
 use wasmtime::ResourceLimiter;
 

@@ -1,40 +1,42 @@
 //! What one plugin may use, each limit with its unit and its reason.
 //!
-//! A plugin is someone else's code in a privileged process: whatever it can take more of, it takes until it is stopped, so
-//! every such thing is counted somewhere in this crate and bounded here.
+//! A plugin is someone else's code in a privileged process: whatever it can take more of, it takes until it is stopped,
+//! so every such thing is counted somewhere in this crate and bounded here.
 
 use std::time::Duration;
 
 /// Limits of one instance. "In one call" is one of `configure`, `judge`, `tick`, `message` or `stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all its linear memories together. A Rust plugin with state for 100,000 sources needs about 20 MiB, an
-    /// interpreter (JavaScript, Python) starts with 10 to 40 MiB.
+    /// Bytes of all its linear memories together. A Rust plugin begins with 1 MiB, most of it stack, and takes what its
+    /// state needs; a JavaScript or Python plugin carries its interpreter's memory with it.
     pub memory_bytes: u64,
-    /// Elements of all its tables together: 8 bytes each in the host. Tables hold the functions that are called by pointer; an interpreter has some
-    /// 20,000 of them.
+    /// Elements of all its tables together: 8 bytes each in the host. Tables hold the functions that are called by
+    /// pointer: about 100 in a small Rust plugin, and as many as it has built-in functions in an interpreter.
     pub table_elements: u64,
-    /// Core instances within the component. A Rust plugin has 2 to 4, an interpreter about 20; each costs the host some KiB that
-    /// no other limit sees.
+    /// Core instances within the component, memories and tables. A Rust plugin has 3 instances; each costs the host
+    /// some KiB that no other limit sees.
     pub instances: usize,
-    /// Resource handles (streams, pollables) that live at once. Each is an allocation in the host; a plugin that prints has 3.
+    /// Resource handles (streams, pollables) that live at once. Each is an allocation in the host; a plugin that prints
+    /// has one for each stream that it writes to.
     pub handles: usize,
-    /// Processor time in one call, host calls included. Judging costs microseconds an entry, so that a batch takes
-    /// milliseconds; reading a configuration of 100,000 networks takes some 100 ms. It is looked at every
+    /// Processor time in one call, host calls included. A batch of some hundred entries takes a Rust plugin less than a
+    /// millisecond; reading a configuration with a long list takes most. It is looked at every
     /// [`TICK`](crate::TICK), so that a call may get up to two ticks more.
     pub call_cpu: Duration,
-    /// Time in one call, waiting included. Only there to end a plugin that sleeps for ever or waits on the host: far above
-    /// `call_cpu`, as a busy machine may run a healthy plugin much slower than the clock.
+    /// Time in one call, waiting included. Only there to end a plugin that sleeps for ever or waits on the host: far
+    /// above `call_cpu`, as a busy machine may run a healthy plugin much slower than the clock.
     pub call_wall: Duration,
-    /// Verdicts in one answer. A sweep's batch holds a few hundred entries; a message with a ban list may answer with one for each
-    /// network.
+    /// Verdicts in one answer. A sweep's batch holds a few hundred entries; a message with a ban list may answer with
+    /// one for each network.
     pub verdicts_per_call: usize,
-    /// Bytes of text and lists in all verdicts of one answer (and in a subscription or a reply). They are copied into the
-    /// host and end up in records.
+    /// Bytes of text and lists in all verdicts of one answer (and in a subscription or a reply). They are copied into
+    /// the host and end up in records.
     pub output_bytes_per_call: usize,
     /// Bytes that the plugin may pass to the host's functions in one call: addresses to look up, values to keep.
     pub host_call_bytes_per_call: usize,
-    /// Lines on standard output and error in one call; more are counted and left out. A log that a packet can fill is of no use.
+    /// Lines on standard output and error in one call; more are counted and left out. A log that a packet can fill is
+    /// of no use.
     pub log_lines_per_call: usize,
     /// Bytes on standard output and error in one call; more are left out.
     pub log_bytes_per_call: usize,
@@ -59,7 +61,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For `describe`: it computes nothing, so it gets little; memory and instances stay, as the plugin's start needs them.
+    /// For `describe`: it computes nothing, so it gets little; memory and instances stay, as the plugin's start needs
+    /// them.
     pub(crate) fn describing(self) -> Self {
         Self {
             call_cpu: self.call_cpu.min(Duration::from_secs(1)),

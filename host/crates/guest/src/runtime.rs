@@ -1,6 +1,7 @@
 //! The engine with its settings, and what every plugin is linked against.
 //!
-//! There is one for the whole daemon: compiled code, the epoch and its ticker are shared by all plugins, instances are not.
+//! There is one for the whole daemon: compiled code, the epoch and its ticker are shared by all plugins, instances are
+//! not.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What belongs to one running instance on the host's side: its limits and what it has used of them, its WASI context, and who
-//! answers its calls.
+//! What belongs to one running instance on the host's side: its limits and what it has used of them, its WASI context,
+//! and who answers its calls.
 //!
 //! It is the data of wasmtime's store, which every imported function is handed.
 

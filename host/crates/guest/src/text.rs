@@ -1,7 +1,7 @@
 //! Text that a plugin wrote, as it may be shown to people.
 //!
-//! It ends in terminals, logs and alerts: a control character in it could move a cursor, forge a line or start a sequence
-//! that the terminal obeys.
+//! It ends in terminals, logs and alerts: a control character in it could move a cursor, forge a line or start a
+//! sequence that the terminal obeys.
 
 /// The text on one line and without control characters but tabs; each is shown as U+FFFD.
 pub(crate) fn line(text: String) -> String {

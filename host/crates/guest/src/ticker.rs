@@ -1,7 +1,7 @@
 //! The thread that advances the engine's epoch while any plugin runs.
 //!
-//! Compiled code looks at the epoch at each function and loop, which is free; only this thread makes it move, so that a plugin in
-//! an endless loop comes back to the host. While no plugin runs it sleeps, and an idle daemon is not woken.
+//! Compiled code looks at the epoch at each function and loop, which is free; only this thread makes it move, so that a
+//! plugin in an endless loop comes back to the host. While no plugin runs it sleeps, and an idle daemon is not woken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,8 +13,8 @@ use wasmtime::EngineWeak;
 /// How often a running call is looked at: often enough for limits of some 100 ms, seldom enough to cost nothing.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// Counts running calls. Sequentially consistent on purpose: either the ticker sees the call that begins, or the call sees that the
-/// ticker sleeps.
+/// Counts running calls. Sequentially consistent on purpose: either the ticker sees the call that begins, or the call
+/// sees that the ticker sleeps.
 #[derive(Default)]
 struct Calls {
     running: AtomicUsize,

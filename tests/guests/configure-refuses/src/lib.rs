@@ -1,4 +1,5 @@
-//! Refuses every configuration but an empty object, and asks for something impossible when it is given a filter or a tick.
+//! Refuses every configuration but an empty object, and asks for something impossible when it is given a filter or a
+//! tick.
 //!
 //! It shows that an operator is told what the plugin says, and that a subscription is checked.
 

@@ -1,4 +1,5 @@
-//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records the others.
+//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records the
+//! others.
 //!
 //! It shows that expectations reach a plugin that wants them, and what each of their fields becomes.
 

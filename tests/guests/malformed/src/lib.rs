@@ -1,5 +1,5 @@
-//! Returns verdicts with values that are out of range, of each kind that has a range, a reason that is no line, and one verdict that is
-//! as it should be.
+//! Returns verdicts with values that are out of range, of each kind that has a range, a reason that is no line, and one
+//! verdict that is as it should be.
 //!
 //! It shows that none of them is lost, carried out or a fault.
 

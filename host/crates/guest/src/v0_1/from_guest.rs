@@ -1,7 +1,7 @@
 //! What the plugin says as the model's values.
 //!
-//! A verdict with a value out of range is neither dropped nor a fault of the call: it becomes a malformed one, so that it
-//! ends in a record like every other and its author learns of it.
+//! A verdict with a value out of range is neither dropped nor a fault of the call: it becomes a malformed one, so that
+//! it ends in a record like every other and its author learns of it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What the plugin calls: details, sets, table and memory, answered from the batch that is judged and from the [`Host`](crate::Host).
+//! What the plugin calls: details, sets, table and memory, answered from the batch that is judged and from the
+//! [`Host`](crate::Host).
 //!
 //! Every byte that it passes is counted before the host sees it.
 
@@ -45,7 +46,8 @@ impl details::Host for State {
         if zones.original.is_none() && zones.reply.is_none() {
             return Ok(None);
         }
-        // Where zones differ by direction the kernel leaves zone 0 out (ctnetlink_dump_zone_id in nf_conntrack_netlink.c).
+        // Where zones differ by direction the kernel leaves zone 0 out (ctnetlink_dump_zone_id in
+        // nf_conntrack_netlink.c).
         Ok(Some((zones.original.unwrap_or_default().0, zones.reply.unwrap_or_default().0)))
     }
 

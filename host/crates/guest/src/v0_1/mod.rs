@@ -1,7 +1,7 @@
 //! `ctwarden:policy@0.1`: the adapter between that line's types and the model.
 //!
-//! Everything that depends on the line is in this folder, so that a later line is another folder and this one stays as it
-//! is.
+//! Everything that depends on the line is in this folder, so that a later line is another folder and this one stays as
+//! it is.
 
 mod from_guest;
 mod imports;

@@ -1,11 +1,12 @@
 //! WASI 0.2 for plugins: all of it is there, most of it says no.
 //!
 //! A component built by plain `cargo build --target wasm32-wasip2` imports files, sockets and environment from its libc
-//! whether it uses them or not; a host that left them out could not load it. So everything is linked, with an empty context: no files, no
-//! environment, no arguments, no input, no network. Clocks and random numbers work, output becomes log lines.
+//! whether it uses them or not; a host that left them out could not load it. So everything is linked, with an empty
+//! context: no files, no environment, no arguments, no input, no network. Clocks and random numbers work, output
+//! becomes log lines.
 //!
-//! Three things are ours rather than wasmtime's: waiting (it must end when the call's time is over), the streams' waiting
-//! functions and what makes sockets (wasmtime's would start an executor with threads of its own to say no).
+//! Three things are ours rather than wasmtime's: waiting (it must end when the call's time is over), the streams'
+//! waiting functions and what makes sockets (wasmtime's would start an executor with threads of its own to say no).
 
 mod poll;
 mod sockets;

@@ -1,7 +1,7 @@
 //! Waiting: `wasi:io/poll` and the clock that is waited for.
 //!
-//! The only place where a plugin can wait for anything. Its host side ends the wait, and with it the call, when the time
-//! of the call is over; a plugin that sleeps for ever cannot hold its thread.
+//! The only place where a plugin can wait for anything. Its host side ends the wait, and with it the call, when the
+//! time of the call is over; a plugin that sleeps for ever cannot hold its thread.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -74,8 +74,8 @@ impl Pollable for Alarm {
     }
 }
 
-/// Drives what is waited for on this thread until it is ready or the call's time is over. Nothing but alarms is ever waited for, so that it
-/// is enough to sleep until the earliest of them.
+/// Drives what is waited for on this thread until it is ready or the call's time is over. Nothing but alarms is ever
+/// waited for, so that it is enough to sleep until the earliest of them.
 fn wait<T>(state: &mut State, ready: impl AsyncFnOnce(&mut State) -> T) -> wasmtime::Result<T> {
     let due = state.waits.due.clone();
     let deadline = state.budget().deadline();

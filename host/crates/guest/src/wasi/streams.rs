@@ -1,7 +1,8 @@
 //! `wasi:io/streams` without an executor.
 //!
-//! The only streams that a plugin can hold are its two outputs, which take everything at once, and its input, which is at
-//! its end; so what waits in WASI's terms returns at once here. Anything else would be a stream that nobody gave it, and ends the call.
+//! The only streams that a plugin can hold are its two outputs, which take everything at once, and its input, which is
+//! at its end; so what waits in WASI's terms returns at once here. Anything else would be a stream that nobody gave it,
+//! and ends the call.
 
 use std::future::Future;
 use std::pin::pin;

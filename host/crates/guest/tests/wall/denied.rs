@@ -31,8 +31,8 @@ pub(crate) fn everything_is_there_and_says_no() {
 
 #[test]
 fn saying_no_starts_no_threads() {
-    // Apart from the test's own, the epoch's and the compiler's there is none: an executor would have brought one for each
-    // processor, named after it.
+    // Apart from the test's own, the epoch's and the compiler's there is none: an executor would have brought one for
+    // each processor, named after it.
     everything_is_there_and_says_no();
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
         let name = std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default();

@@ -45,7 +45,7 @@ pub(crate) fn load(guest: &str) -> Component {
 
 /// Limits under which a test need not wait.
 pub(crate) fn limits() -> Limits {
-    Limits { call_cpu: Duration::from_millis(200), call_wall: Duration::from_secs(20), ..Limits::default() }
+    Limits { call_cpu: Duration::from_millis(500), call_wall: Duration::from_secs(20), ..Limits::default() }
 }
 
 /// A fresh instance, not configured, and what it did to its host.
