@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -10,9 +9,8 @@ use clap::Args;
 use crate::control::ControlServer;
 use crate::drive::Drive;
 use crate::netlink::Requests;
-use crate::plugins::Preparer;
+use crate::plugins::{Kept, Preparer};
 use crate::sinks::Sinks;
-use crate::store::Store;
 use crate::{config, log};
 
 /// Requests of the control socket that wait for the loop; clients then wait.
@@ -42,8 +40,8 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     Requests::open()?.check_permission()?;
     let daemon = configuration.daemon.clone();
     let server = ControlServer::bind(&daemon.control, daemon.control_group.as_ref())?;
-    let store = Arc::new(Store::open(&daemon.state, |line| log::say(&line))?);
-    let preparer = Preparer::new(file, Some(store))?;
+    let kept = Kept::open(&daemon.state)?;
+    let preparer = Preparer::new(file, Some(kept))?;
     let prepared = preparer.prepare_from(configuration)?;
     let sinks = Sinks::start(&daemon.records, daemon.alerts.as_ref(), |line| log::say(&line))?;
     let runtime =

@@ -3,12 +3,14 @@
 //! Everything that can be wrong is found here and before anything is swapped or listened to: all problems at once, and not
 //! one plugin runs while another cannot (fail closed at start, keep the old set at a reload).
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
-use ctwarden_guest::{Component, ConfigureError, Limits, Runtime};
+use ctwarden_guest::{CodeCache, Component, ConfigureError, Limits, Runtime};
 use ctwarden_model::{Descriptor, Mode, PluginName, Subscription, VerdictKinds};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -52,13 +54,32 @@ pub(crate) struct Ready {
 pub(crate) struct Preparer {
     file: PathBuf,
     runtime: Runtime,
-    store: Option<Arc<Store>>,
+    kept: Option<Kept>,
+}
+
+/// What outlives the daemon.
+pub(crate) struct Kept {
+    store: Store,
+    code: CodeCache,
+}
+
+impl Kept {
+    /// Opens both in the state directory, which is made where it is missing.
+    pub(crate) fn open(state: &Path) -> Result<Self> {
+        let store = Store::open(state, |line| crate::log::say(&line))?;
+        let compiled = state.join("compiled");
+        DirBuilder::new().recursive(true).mode(0o700).create(&compiled).with_context(|| {
+            format!("cannot make {}; mend it or name another state in [daemon]", compiled.display())
+        })?;
+        let code = CodeCache::open(&compiled)?;
+        Ok(Self { store, code })
+    }
 }
 
 impl Preparer {
-    /// For the configuration of that file. Without a store plugins have no lasting memory: that is for looking only.
-    pub(crate) fn new(file: &Path, store: Option<Arc<Store>>) -> Result<Self> {
-        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, store })
+    /// For the configuration of that file. Where nothing is kept plugins have no lasting memory: that is for looking only.
+    pub(crate) fn new(file: &Path, kept: Option<Kept>) -> Result<Self> {
+        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, kept })
     }
 
     /// Reads, checks and starts everything anew.
@@ -111,7 +132,11 @@ impl Preparer {
 
     fn ready(&self, plugin: config::Plugin, sets: &AddressSets) -> Result<Ready, Vec<String>> {
         let one = |error: anyhow::Error| vec![format!("{error:#}")];
-        let component = self.runtime.load(&plugin.component).map_err(|error| one(error.into()))?;
+        let component = match &self.kept {
+            Some(kept) => self.runtime.load_cached(&plugin.component, &kept.code),
+            None => self.runtime.load(&plugin.component),
+        }
+        .map_err(|error| one(error.into()))?;
         let descriptor = component.describe().map_err(|error| one(error.into()))?;
         check_configuration(&descriptor, &plugin)?;
         let recipe = self.recipe(component, &plugin, sets).map_err(|error| one(error.into()))?;
@@ -126,7 +151,7 @@ impl Preparer {
             keys: saturate(limits.store_keys),
             bytes: usize::try_from(limits.store_bytes).unwrap_or(usize::MAX),
         };
-        let memory = self.store.as_ref().map(|store| store.plugin(&plugin.name, quota)).transpose()?;
+        let memory = self.kept.as_ref().map(|kept| kept.store.plugin(&plugin.name, quota)).transpose()?;
         Ok(Recipe {
             name: plugin.name.clone(),
             component,
