@@ -10,6 +10,7 @@ use ctwarden_model::{
     FlowKey, Mode, Notice, Now, Outcome, PluginName, Record, Refusal, Tally, Timestamp, Verdict, VerdictRecord,
 };
 
+use crate::arbitrate::Change;
 use crate::engine::Engine;
 use crate::ids::VerdictId;
 use crate::selection::Run;
@@ -144,8 +145,7 @@ impl Engine {
 /// The tally of a verdict about one flow, or of none where it is about something else.
 fn one_flow(open: &Open, outcome: Outcome) -> Tally {
     let mut tally = Tally::default();
-    let about_a_flow = open.flow.is_some() && open.verdict.action.kind().touches_kernel();
-    if about_a_flow {
+    if open.flow.is_some() && Change::of(&open.verdict.action).is_some() {
         tally.matched = 1;
         crate::selection::count(&mut tally, outcome);
     }

@@ -19,7 +19,8 @@ use crate::lookup::Lookups;
 use crate::message::Messages;
 use crate::pending::Pending;
 use crate::plugin::Roster;
-use crate::protect::{ProtectedFlows, Protections};
+use crate::protect::ProtectedFlows;
+use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
     Ack, Answer, CallId, Delivery, EngineConfig, Granted, Lookup, LookupId, MessageError, MessageOutcome, PluginId,

@@ -1,16 +1,14 @@
-//! Flows that nobody may touch: those of the configuration, and those that a plugin has protected for a time.
+//! Flows that nobody may touch: the `protect` filters of the configuration.
 //!
 //! What is known of a flow is often less than a filter asks: a key has one tuple, an event lacks what did not change. So
 //! the answer has three values, and "not known" is never taken for "not protected".
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::time::Duration;
 
 use ctwarden_model::{
-    Family, Filter, Flow, FlowKey, Labels, Mark, PluginName, PortRange, Prefix, PrefixSet, ProtocolInfo, Status,
-    Steady, Tuple, Zone,
+    Family, Filter, Flow, FlowKey, Labels, Mark, PortRange, Prefix, PrefixSet, ProtocolInfo, Status,
+    Tuple, Zone,
 };
 
 /// Whether something holds, as far as is known.
@@ -176,83 +174,6 @@ impl ProtectedFlows {
     /// looked at: a block stops all traffic of its network, the protected part of it too.
     pub(crate) fn covers(&self, network: Prefix) -> bool {
         self.networks.overlaps(network)
-    }
-}
-
-/// A protection that a plugin asked for.
-#[derive(Clone, Copy, Debug)]
-struct Protection {
-    until: Steady,
-    /// From an observing plugin it holds for that plugin's own verdicts only, so that the simulation is right and nobody
-    /// else is held back by it.
-    observed: bool,
-}
-
-/// Flows that plugins have protected for a time; kept over reloads. Bounded for each plugin by
-/// [`crate::PluginLimits::protections`].
-#[derive(Debug, Default)]
-pub(crate) struct Protections {
-    flows: BTreeMap<FlowKey, BTreeMap<PluginName, Protection>>,
-    /// How many flows each plugin has in `flows`, ended protections included.
-    held: BTreeMap<PluginName, usize>,
-    /// When ended ones were last looked for: at most once a second, for it walks over all.
-    tidied: Steady,
-}
-
-impl Protections {
-    /// Protects a flow; false where the plugin has as many as it may.
-    pub(crate) fn add(
-        &mut self,
-        key: FlowKey,
-        by: &PluginName,
-        until: Steady,
-        observed: bool,
-        limit: usize,
-        now: Steady,
-    ) -> bool {
-        let renewed = self.flows.get(&key).is_some_and(|protections| protections.contains_key(by));
-        if !renewed && self.held_by(by) >= limit {
-            self.forget_ended(now);
-            if self.held_by(by) >= limit {
-                return false;
-            }
-        }
-        if self.flows.entry(key).or_default().insert(by.clone(), Protection { until, observed }).is_none() {
-            *self.held.entry(by.clone()).or_default() += 1;
-        }
-        true
-    }
-
-    fn held_by(&self, by: &PluginName) -> usize {
-        self.held.get(by).copied().unwrap_or(0)
-    }
-
-    fn forget_ended(&mut self, now: Steady) {
-        if now.since(self.tidied) < Duration::from_secs(1) {
-            return;
-        }
-        self.tidied = now;
-        self.flows.retain(|_, protections| {
-            protections.retain(|_, protection| protection.until > now);
-            !protections.is_empty()
-        });
-        self.held.clear();
-        for by in self.flows.values().flat_map(BTreeMap::keys) {
-            *self.held.entry(by.clone()).or_default() += 1;
-        }
-    }
-
-    /// Whether a verdict of the plugin on the flow is held off.
-    pub(crate) fn hold(&self, key: &FlowKey, against: &PluginName, now: Steady) -> bool {
-        self.flows.get(key).is_some_and(|protections| {
-            protections.iter().any(|(by, protection)| protection.until > now && (!protection.observed || by == against))
-        })
-    }
-
-    /// Flows that are protected at the moment.
-    pub(crate) fn count(&self, now: Steady) -> usize {
-        let live = |protections: &&BTreeMap<PluginName, Protection>| protections.values().any(|p| p.until > now);
-        self.flows.values().filter(live).count()
     }
 }
 
