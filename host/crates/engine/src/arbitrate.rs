@@ -13,7 +13,7 @@ use ctwarden_model::{
 
 use crate::PluginId;
 use crate::engine::Engine;
-use crate::guard::{Admission, Allowed, Cost, Granted, Pass, Protection};
+use crate::guard::{Admission, Allowed, Cost, Granted, Pass, Protection, Unprotected};
 use crate::ids::{GateId, RoundId, VerdictId};
 use crate::network::NetworkClaim;
 use crate::protect::Held;
@@ -129,6 +129,14 @@ struct Admitted {
     pass: Option<Pass>,
 }
 
+/// Who has ended a flow.
+struct Ended {
+    /// Plugins whose delete passed all checks, observing ones included: nothing else of theirs is left to do.
+    by: BTreeSet<PluginId>,
+    /// Whether it is really deleted.
+    by_effect: bool,
+}
+
 impl Engine {
     /// Merges verdicts that belong together and brings about what is left of them.
     pub(crate) fn arbitrate(&mut self, round: Option<RoundId>, candidates: Vec<Candidate>) {
@@ -187,32 +195,10 @@ impl Engine {
             return;
         }
         let (deletes, others): (Vec<_>, Vec<_>) = free.into_iter().partition(|(c, _)| c.change == Change::Delete);
-        let mut ending = BTreeSet::new();
-        let mut deleted = on_its_way;
-        let (mut winners, mut passes) = (Vec::new(), Vec::new());
-        for (claim, unprotected) in deletes {
-            if ending.contains(&claim.plugin) {
-                self.conclude(claim.verdict, Outcome::Superseded);
-                continue;
-            }
-            match self.admit(claim.plugin, Cost::End, claim.allowed, unprotected) {
-                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
-                Admission::Observe => {
-                    ending.insert(claim.plugin);
-                    self.conclude(claim.verdict, Outcome::Observed);
-                }
-                Admission::Enforce(pass) => {
-                    ending.insert(claim.plugin);
-                    deleted = true;
-                    winners.push(claim.verdict);
-                    passes.push(pass);
-                }
-            }
-        }
-        self.delete(&group.key, winners, &passes, group.round, &group.gates);
+        let ended = self.settle_deletes(&group.key, deletes, group.round, &group.gates);
         let mut admitted = Vec::new();
         for (claim, unprotected) in others {
-            if deleted || ending.contains(&claim.plugin) {
+            if on_its_way || ended.by_effect || ended.by.contains(&claim.plugin) {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
             }
@@ -223,6 +209,46 @@ impl Engine {
             }
         }
         self.update(group.key, admitted);
+    }
+
+    /// Deletes of one flow: one effect for all who enforce.
+    fn settle_deletes(
+        &mut self,
+        key: &FlowKey,
+        deletes: Vec<(Claim, Unprotected)>,
+        round: Option<RoundId>,
+        gates: &[GateId],
+    ) -> Ended {
+        let mut by = BTreeSet::new();
+        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        for (claim, unprotected) in deletes {
+            if by.contains(&claim.plugin) {
+                self.conclude(claim.verdict, Outcome::Superseded);
+                continue;
+            }
+            match self.admit(claim.plugin, Cost::End, claim.allowed, unprotected) {
+                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
+                Admission::Observe => {
+                    by.insert(claim.plugin);
+                    self.conclude(claim.verdict, Outcome::Observed);
+                }
+                Admission::Enforce(pass) => {
+                    by.insert(claim.plugin);
+                    winners.push(claim.verdict);
+                    passes.push(pass);
+                }
+            }
+        }
+        let Some(effect) = Granted::new(Effect::Delete(*key), &passes) else {
+            return Ended { by, by_effect: false };
+        };
+        if let Some(round) = round {
+            self.rounds.remember_deleted(round, *key);
+        }
+        if let Some(winners) = self.pending.join_delete(key, winners) {
+            self.pending.add(effect, winners, gates);
+        }
+        Ended { by, by_effect: true }
     }
 
     /// Protections that the group itself asks for hold before anything else of it is looked at.
@@ -263,23 +289,6 @@ impl Engine {
             Some(plugin) => self.protection(key, held, &plugin.spec.name),
             // The third check will find that it is gone; until then nothing may be touched for it.
             None => Protection::Protected,
-        }
-    }
-
-    fn delete(
-        &mut self,
-        key: &FlowKey,
-        winners: Vec<VerdictId>,
-        passes: &[Pass],
-        round: Option<RoundId>,
-        gates: &[GateId],
-    ) {
-        let Some(effect) = Granted::new(Effect::Delete(*key), passes) else { return };
-        if let Some(round) = round {
-            self.rounds.remember_deleted(round, *key);
-        }
-        if let Some(winners) = self.pending.join_delete(key, winners) {
-            self.pending.add(effect, winners, gates);
         }
     }
 

@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ctwarden_model::{
-    Family, Filter, Flow, FlowKey, Labels, Mark, PortRange, Prefix, PrefixSet, ProtocolInfo, Status,
-    Tuple, Zone,
+    Family, Filter, Flow, FlowKey, Labels, Mark, PortRange, Prefix, PrefixSet, ProtocolInfo, Status, Tuple, Zone,
 };
 
 /// Whether something holds, as far as is known.
