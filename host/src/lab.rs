@@ -10,7 +10,7 @@
 //!   2001:db8:c::/48      drops blocked)
 //! ```
 //!
-//! Order of calls: [`isolate`] before the first thread, then [`Lab::build`], then traffic.
+//! Order of calls: [`isolate()`] before the first thread, then [`Lab::build`], then traffic.
 
 mod bound;
 mod firewall;

@@ -200,6 +200,10 @@ macro_rules! __plugin {
                 INSTANCE.with(|instance| instance.stop());
             }
         }
+
+        // Natively nothing is exported; this keeps the compiler from calling the policy dead code.
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::policy::policy::Guest>::stop;
     };
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
 /// The line that stands where records are missing, so that nobody takes a gap for silence.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn lost_line(at: Timestamp, lost: u64) -> serde_json::Result<String> {
     serde_json::to_string(&LostJson { at, lost })
 }
