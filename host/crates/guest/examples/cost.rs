@@ -1,13 +1,14 @@
 //! What the wall costs: `cargo run --release -p ctwarden-guest --example cost [COMPONENT [CONFIGURATION]]`.
 //!
-//! Prints how long a component takes to compile, describe and instantiate, and what a call and an entry in it cost;
-//! without arguments for the guest of the tests that gets every entry and answers nothing.
+//! Prints how long a component takes to compile, load, describe and instantiate, and what a call and an entry in it
+//! cost; without arguments for the guest of the tests that gets every entry and answers nothing.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ctwarden_guest::{Host, Limits, LogStream, Runtime};
+use ctwarden_guest::{CodeCache, Host, Limits, LogStream, Runtime};
 use ctwarden_model::{
     Batch, Cause, Counters, Entries, Event, EventKind, Flow, FlowId, FlowKey, Layer4, Mark, PerDirection, PluginName,
     Protocol, ProtocolInfo, SetName, Status, TableStatistics, TcpState, Timestamp, Tuple,
@@ -100,6 +101,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = timed("engine", Runtime::new)?;
     println!("component: {} bytes", bytes.len());
     let component = timed("compile", || runtime.load(&bytes))?;
+    let folder = std::env::temp_dir().join(format!("ctwarden-cost-{}", std::process::id()));
+    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let cache = CodeCache::open(&folder)?;
+    runtime.load_cached(&bytes, &cache)?;
+    timed("load what was compiled before", || runtime.load_cached(&bytes, &cache))?;
+    std::fs::remove_dir_all(&folder)?;
     timed("describe", || component.describe())?;
     let name = PluginName::new("cost")?;
     let start = || component.instantiate(name.clone(), Limits::default(), Box::new(Nothing));
