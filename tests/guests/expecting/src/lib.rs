@@ -9,12 +9,14 @@ use serde::Deserialize;
 /// What it does.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-struct Settings {
+pub struct Settings {
     /// Helpers whose expectations are deleted.
     delete: Vec<String>,
 }
 
-struct Expecting(Settings);
+/// The policy.
+#[derive(Debug)]
+pub struct Expecting(Settings);
 
 impl Policy for Expecting {
     type Config = Settings;

@@ -23,7 +23,7 @@ use crate::rule::Rule;
 /// What it does.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-struct Script {
+pub struct Script {
     /// Rules, each `WHEN: WHAT; WHAT`.
     rules: Vec<String>,
     /// Only entries that this selects, in the words of a message's target.
@@ -40,8 +40,9 @@ struct Script {
     farewell: bool,
 }
 
+/// The policy.
 #[derive(Debug)]
-struct Scripted {
+pub struct Scripted {
     rules: Vec<Rule>,
     subscription: Subscription,
     /// Flows that `remember` named.
