@@ -3,14 +3,14 @@
 //! Random plugins, random deeds of kernel, plugins and people, all limits small so that each of them is met.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ctwarden_engine::{
     Ack, Answer, Call, EngineConfig, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
 };
 use ctwarden_model::{
-    Effect, Event, EventKind, Fault, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection, SetName, Target,
-    Verdict, VerdictKind, VerdictKinds,
+    Effect, EffectId, Event, EventKind, Fault, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection, SetName,
+    Steady, Target, Verdict, VerdictKind, VerdictKinds,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -184,6 +184,8 @@ struct History {
     replied: BTreeMap<Ticket, u32>,
     /// How often each flow was deleted.
     deletes: BTreeMap<FlowKey, u32>,
+    /// When each effect was taken.
+    sent: BTreeMap<EffectId, Steady>,
     /// Everything is acknowledged at once.
     obedient_kernel: bool,
 }
@@ -199,6 +201,7 @@ impl History {
             tickets: BTreeSet::new(),
             replied: BTreeMap::new(),
             deletes: BTreeMap::new(),
+            sent: BTreeMap::new(),
             obedient_kernel,
         }
     }
@@ -338,17 +341,8 @@ impl History {
                 }
             }
             Deed::Pass(millis) => {
-                let before = core::mem::take(&mut self.world.effects);
                 self.world.pass_millis(millis);
-                if Duration::from_millis(millis) < EngineConfig::default().answer_wait {
-                    let after = core::mem::replace(&mut self.world.effects, before);
-                    self.world.effects.extend(after);
-                } else {
-                    // They are given up; the late answers must change nothing.
-                    for (id, _) in before {
-                        self.world.engine.handle_ack(self.world.now, id, Ack::Done);
-                    }
-                }
+                self.give_up_effects();
                 self.check_no_spinning();
             }
             Deed::Reload => self.world.configure(config(self.obedient_kernel), self.specs.clone()),
@@ -374,11 +368,27 @@ impl History {
             let (id, _) = self.world.effects.pop_front().unwrap();
             self.world.engine.handle_ack(self.world.now, id, Ack::Done);
         }
+        for (id, _) in &self.world.effects {
+            self.sent.entry(*id).or_insert(self.world.now.steady);
+        }
         while let Some((ticket, _)) = self.world.replied() {
             *self.replied.entry(ticket).or_default() += 1;
         }
         self.check_effects();
         self.check_bounds();
+    }
+
+    /// Effects that the engine has given up by now; late answers must change nothing.
+    fn give_up_effects(&mut self) {
+        let now = self.world.now.steady;
+        let (sent, wait) = (&self.sent, EngineConfig::default().answer_wait);
+        let overdue = |id: &EffectId| sent.get(id).is_some_and(|at| now.since(*at) >= wait);
+        let effects = core::mem::take(&mut self.world.effects);
+        let (given_up, open): (VecDeque<_>, _) = effects.into_iter().partition(|(id, _)| overdue(id));
+        self.world.effects = open;
+        for (id, _) in given_up {
+            self.world.engine.handle_ack(self.world.now, id, Ack::Done);
+        }
     }
 
     /// After time was told, the engine does not want to be told the same time again.
