@@ -4,7 +4,6 @@
 
 use std::fmt::Display;
 use std::fs::{self, Permissions};
-use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use crate::namespace::{Namespace, ip, set, switch_conntrack_on};
 use crate::patience::eventually;
 use crate::privilege::skip;
 use crate::program::{component, ctwarden};
+use crate::traffic::Udp;
 
 /// The folder is dropped before the namespace is left; the fields' order says so.
 #[derive(Debug)]
@@ -39,11 +39,8 @@ impl Scene {
         for address in ["2001:db8::1", "2001:db8::2"] {
             ip(&format!("addr add {address}/128 dev lo nodad"));
         }
-        // The kernel brings an IPv6 address into use a moment later, even without looking for duplicates.
-        eventually("the IPv6 addresses are there", || {
-            let socket = UdpSocket::bind("[2001:db8::1]:0").ok()?;
-            socket.connect("[2001:db8::2]:9").ok()
-        });
+        // The kernel brings an IPv6 address and its route into use a moment later, even without looking for duplicates.
+        eventually("the IPv6 addresses are there", || Udp::reach("2001:db8::1", "2001:db8::2"));
         switch_conntrack_on();
         set("netfilter/nf_conntrack_acct", 1);
         let folder = tempfile::Builder::new().prefix("ctwarden-").tempdir().expect("a private folder can be made");

@@ -119,6 +119,17 @@ impl Udp {
         Self { client, server }
     }
 
+    /// Whether two addresses reach each other at this moment; nothing where they do not, or not yet.
+    pub(crate) fn reach(one: &str, other: &str) -> Option<()> {
+        let sockets = [UdpSocket::bind(at(one, 0)).ok()?, UdpSocket::bind(at(other, 0)).ok()?];
+        for (from, to) in [(&sockets[0], &sockets[1]), (&sockets[1], &sockets[0])] {
+            to.set_read_timeout(Some(Duration::from_millis(50))).ok()?;
+            from.send_to(b"?", to.local_addr().ok()?).ok()?;
+            to.recv(&mut [0; 8]).ok()?;
+        }
+        Some(())
+    }
+
     /// The client's port.
     #[must_use]
     pub fn port(&self) -> u16 {
