@@ -37,7 +37,7 @@ pub(crate) fn check_against_schema(schema: &str, config: &Value) -> Result<(), V
     if lines.is_empty() { Ok(()) } else { Err(lines) }
 }
 
-/// A JSON Pointer (RFC 6901) as a TOML key: `/services/0/ports` is services[0].ports.
+/// A JSON Pointer (RFC 6901) as a TOML key: `/services/0/ports` is `services[0].ports`.
 fn key_path(pointer: &str) -> String {
     let mut path = String::new();
     for part in pointer.split('/').skip(1) {

@@ -6,7 +6,7 @@
 //! A rule is `WHEN: WHAT; WHAT …`. WHEN is words that all have to hold of an entry: its kind (`new`, `update`, `destroy`,
 //! `row`), `ours` (this host's verdict caused it), a protocol, a port of the original direction; or one of `gap`,
 //! `sweep-begin`, `sweep-complete`, `sweep-interrupted`, `set-changed`, `tick`, which are about no entry. WHAT is in
-//! [`what`], a message is in [`message`].
+//! `what.rs`, a message is in `message.rs`.
 
 mod message;
 mod rule;
