@@ -121,13 +121,17 @@ const fn on_set(effect: &Effect) -> bool {
 /// Changes a set; nothing where the effect is not about one.
 fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
     let changed = match effect {
-        Effect::Block(Block { set, network, seconds }) => sets.get_mut(set)?.add(*network, *seconds).map(drop),
-        Effect::Unblock(Unblock { set, network }) => sets.get_mut(set)?.remove(*network).map(drop),
+        Effect::Block(Block { set, network, seconds }) => {
+            sets.get_mut(set).map(|set| set.add(*network, *seconds).map(drop))
+        }
+        Effect::Unblock(Unblock { set, network }) => sets.get_mut(set).map(|set| set.remove(*network).map(drop)),
         Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => return None,
     };
     Some(match changed {
-        Ok(()) => Ack::Done,
-        Err(error) => {
+        Some(Ok(())) => Ack::Done,
+        // A reload took the set away after the verdict was granted.
+        None => Ack::Refused(Errno::NOENT.raw_os_error()),
+        Some(Err(error)) => {
             // The record has room for a number only.
             let ack = refusal(&error);
             crate::log::say(&format!("{:#}", anyhow::Error::from(error)));
