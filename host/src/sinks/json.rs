@@ -19,7 +19,7 @@
 //! `seconds`), `protect_seconds`. In `fields` a name that was given twice has a list.
 //!
 //! A **fault** has `plugin`, `fault` (trap, panic, out-of-time, stuck, out-of-memory, too-much, exited, configuration),
-//! `text`, `entries` (of the void call), `restart_ms` and `quarantined`.
+//! `text`, `entries` (of the void call), `restart_ms` (left out where the daemon ends instead) and `quarantined`.
 //!
 //! A **notice** has `notice` (gap, swept, restarted, breaker-opened, breaker-closed, missed, set-changed, reloaded,
 //! reload-failed, started, stopping, records-lost) and where they apply `plugin`, `set`, `rows`, `complete`, `took_us`,
@@ -151,7 +151,11 @@ fn fault<M: SerializeMap>(map: &mut M, record: &FaultRecord) -> Result<(), M::Er
     map.serialize_entry("fault", record.fault.name())?;
     map.serialize_entry("text", &format_args!("{}", record.fault))?;
     map.serialize_entry("entries", &record.entries)?;
-    map.serialize_entry("restart_ms", &u64::try_from(record.restart_in.as_millis()).unwrap_or(u64::MAX))?;
+    if let Ok(milliseconds) = u64::try_from(record.restart_in.as_millis())
+        && record.restart_in != Duration::MAX
+    {
+        map.serialize_entry("restart_ms", &milliseconds)?;
+    }
     map.serialize_entry("quarantined", &record.quarantined)
 }
 

@@ -1,6 +1,7 @@
 //! A record as one line for people.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 use ctwarden_model::{Action, Layer4, Notice, Outcome, Record, Target, Tuple, VerdictRecord};
 
@@ -13,8 +14,11 @@ impl Display for InWords<'_> {
             Record::Verdict(record) => verdict(f, record),
             Record::Fault(record) => {
                 write!(f, "{}: {}; ", record.plugin, record.fault)?;
-                let state = if record.quarantined { "quarantined for" } else { "restarted in" };
-                write!(f, "{state} {:?}", record.restart_in)
+                match (record.restart_in, record.quarantined) {
+                    (Duration::MAX, _) => f.write_str("the daemon ends"),
+                    (wait, true) => write!(f, "quarantined for {wait:?}"),
+                    (wait, false) => write!(f, "restarted in {wait:?}"),
+                }
             }
             Record::Notice(_, notice) => self::notice(f, notice),
         }
