@@ -1,0 +1,60 @@
+//! Names of connection label bits, as `connlabel.conf` gives them.
+//!
+//! It exists because people write labels by name, on the command line and in what is printed, while the kernel knows bits.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+/// Bits of `CTA_LABELS` and their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelMap {
+    names: BTreeMap<u8, String>,
+}
+
+/// How many label bits an entry has (`NF_CT_LABELS_MAX_SIZE` bytes).
+const BITS: u8 = 128;
+
+impl LabelMap {
+    /// Reads the text of a `connlabel.conf`: a number and a name each line, `#` begins a comment. Lines that are neither are
+    /// passed over, as the command does. Of two names for a bit, or two bits for a name, the first counts.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut map = Self::default();
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            let mut words = line.split_whitespace();
+            let (Some(number), Some(name)) = (words.next(), words.next()) else { continue };
+            let Some(bit) = number.parse().ok().filter(|bit| *bit < BITS) else { continue };
+            if map.bit(name).is_none() {
+                map.names.entry(bit).or_insert_with(|| name.to_string());
+            }
+        }
+        map
+    }
+
+    /// The name of a bit.
+    #[must_use]
+    pub fn name(&self, bit: u8) -> Option<&str> {
+        self.names.get(&bit).map(String::as_str)
+    }
+
+    /// The bit of a name.
+    #[must_use]
+    pub fn bit(&self, name: &str) -> Option<u8> {
+        self.names.iter().find(|(_, known)| known.as_str() == name).map(|(bit, _)| *bit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_number_and_a_name() {
+        let map =
+            LabelMap::parse("# labels\n0\teth0-in\n\n127 last # the highest\n128 none\nx y\n3\n0 again\n4 eth0-in\n");
+        assert_eq!(map.name(0), Some("eth0-in"));
+        assert_eq!(map.bit("last"), Some(127));
+        assert_eq!((map.name(4), map.bit("again"), map.bit("none"), map.name(3)), (None, None, None, None));
+    }
+}
