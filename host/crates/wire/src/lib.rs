@@ -8,7 +8,7 @@
 //!   [`FlowView::to_flow`] and [`ExpectationView::to_expectation`] make values of them.
 //! - [`request`] has one function for each thing that the kernel can be asked, each of which appends to a buffer.
 //! - [`KernelFilter`] is the part of a filter that the kernel applies rightly in a dump, [`ExactFilter`] a filter that it
-//!   applies so exactly that a bulk delete may use it.
+//!   applies so exactly that a bulk delete may use it, [`EventFilter`] what it can do in front of an event socket.
 //!
 //! ```
 //! use ctwarden_wire::{Content, KernelFilter, Messages, request};
@@ -38,6 +38,8 @@ mod counters;
 mod emit;
 mod entry;
 mod error;
+mod event_filter;
+mod event_program;
 mod exact_filter;
 mod expectation;
 mod flow_value;
@@ -62,6 +64,8 @@ pub use answer::Answer;
 pub use conntrack::ConntrackMessage;
 pub use entry::{Origin, write_entry};
 pub use error::{DecodeError, Expected, Found, Path};
+pub use event_filter::EventFilter;
+pub use event_program::Instruction;
 pub use exact_filter::{ExactFilter, KernelVersion};
 pub use expectation::{ExpectationMessage, ExpectationView};
 pub use flow_view::{FlowView, TupleFilterFlags};

@@ -24,7 +24,7 @@ fn rows(kernel: &mut Kernel) -> Vec<Expectation> {
 }
 
 /// A control connection, and the data connection that is expected of it.
-fn asked(kernel: &mut Kernel) -> Expectation {
+pub(crate) fn asked(kernel: &mut Kernel) -> Expectation {
     let control = tuple("192.0.2.1", "192.0.2.2", Protocol::TCP, ports(1000, 21));
     let mut master = Flow { info: tcp_info(TcpState::ESTABLISHED), ..plain(control) };
     master.status = Some(Status::CONFIRMED | Status::HELPER);

@@ -63,7 +63,7 @@ const PARTS: [Part; 34] = [
 ];
 
 /// Every filter of at most two parts, and those of the likely threes and fours.
-fn filters() -> Vec<(String, Filter)> {
+pub(crate) fn filters() -> Vec<(String, Filter)> {
     let mut picks: Vec<Vec<&Part>> = vec![vec![]];
     for (index, one) in PARTS.iter().enumerate() {
         picks.push(vec![one]);

@@ -12,6 +12,7 @@
 #![cfg(target_os = "linux")]
 
 mod entries;
+mod event_filters;
 mod expectations;
 mod filters;
 mod namespace;

@@ -6,9 +6,10 @@ use std::process::Command;
 use std::{io, thread};
 
 use ctwarden_model::{Event, EventKind, Flow};
-use ctwarden_wire::{Content, KernelFilter, Messages, request};
+use ctwarden_wire::{Content, EventFilter, Instruction, KernelFilter, Messages, request};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::sched::{CloneFlags, unshare};
+use socket2::{SockFilter, SockRef};
 
 /// Runs the test in a namespace of its own, or prints why not.
 pub(crate) fn in_namespace(test: impl FnOnce(&mut Kernel) + Send + 'static) {
@@ -56,6 +57,13 @@ impl Kernel {
             listener.socket.add_membership(group).unwrap();
         }
         listener
+    }
+
+    /// From here on the kernel runs the program in front of the socket.
+    pub(crate) fn attach(&self, program: &EventFilter) {
+        let filter = |i: &Instruction| SockFilter::new(i.code, i.jump_true, i.jump_false, i.operand);
+        let program: Vec<_> = program.instructions().iter().map(filter).collect();
+        SockRef::from(&self.socket).attach_filter(&program).unwrap();
     }
 
     /// Sends what `write` wrote and reads all that the kernel says to it; it answers before the send returns.
