@@ -5,6 +5,8 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
+use ctwarden_model::Labels;
+
 /// Bits of `CTA_LABELS` and their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelMap {
@@ -36,6 +38,11 @@ impl LabelMap {
     #[must_use]
     pub fn name(&self, bit: u8) -> Option<&str> {
         self.names.get(&bit).map(String::as_str)
+    }
+
+    /// The names of those bits that have one, lowest first.
+    pub(crate) fn names_of(&self, labels: Labels) -> impl Iterator<Item = &str> {
+        self.names.iter().filter(move |(bit, _)| labels.0 >> **bit & 1 == 1).map(|(_, name)| name.as_str())
     }
 
     /// The bit of a name.

@@ -2,11 +2,31 @@
 //!
 //! Kept apart because scripts depend on every byte of them and nothing else does: no clock, no I/O, no unsafe, and no panic
 //! whatever the text is.
+//!
+//! A writer is a function of a module that is named after the form ([`text`], [`xml`], [`save`], [`json`], [`proc`],
+//! [`statistics`]): it appends one entry to a buffer, without a line's end, so that a table of a million entries is printed
+//! through one buffer. [`Show`] is what the command's `-o` adds, [`Occasion`] is how the entry came. [`read`] takes one line
+//! of any of these forms back.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod append;
+mod civil_time;
+pub mod json;
 mod label_map;
+mod names;
+mod occasion;
+pub mod proc;
+pub mod read;
+pub mod save;
+mod show;
+pub mod statistics;
+pub mod text;
+pub mod xml;
 
+pub use civil_time::CivilTime;
 pub use label_map::LabelMap;
+pub use occasion::{Occasion, Userspace};
+pub use show::Show;

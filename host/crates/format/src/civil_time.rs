@@ -1,0 +1,124 @@
+//! A moment by calendar and clock, as people in one place read it.
+//!
+//! A pure crate does not know the place, so that the program gives a function from Unix seconds to this.
+
+use alloc::vec::Vec;
+
+use crate::append::Append;
+
+/// A moment by calendar and clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CivilTime {
+    /// Year of the common era.
+    pub year: i32,
+    /// Month, 1 to 12.
+    pub month: u8,
+    /// Day of the month, 1 to 31.
+    pub day: u8,
+    /// Day of the week, 0 (Sunday) to 6.
+    pub weekday: u8,
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Minute, 0 to 59.
+    pub minute: u8,
+    /// Second, 0 to 60 (a leap second).
+    pub second: u8,
+}
+
+const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+const DAY: i64 = 24 * 60 * 60;
+/// Days of 400 years of the Gregorian calendar, after which it repeats.
+const CYCLE: i64 = 146_097;
+/// Days from 1 March of the year 0 to the Unix epoch.
+const EPOCH: i64 = 719_468;
+
+impl CivilTime {
+    /// Seconds since the Unix epoch as UTC has them.
+    #[must_use]
+    pub fn utc(seconds: i64) -> Self {
+        let days = seconds.div_euclid(DAY);
+        let clock = seconds.rem_euclid(DAY);
+        // Years that begin in March, so that the odd day is their last: Howard Hinnant, "chrono-Compatible Low-Level Date
+        // Algorithms", civil_from_days.
+        let since = days.saturating_add(EPOCH);
+        let cycle = since.div_euclid(CYCLE);
+        let day_of_cycle = since.rem_euclid(CYCLE);
+        let year_of_cycle =
+            (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
+        let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
+        let byte = |number: i64| u8::try_from(number).unwrap_or_default();
+        Self {
+            year: i32::try_from(year).unwrap_or(i32::MAX),
+            month: byte(month),
+            day: byte(day),
+            // 1 January 1970 was a Thursday.
+            weekday: byte((days + 4).rem_euclid(7)),
+            hour: byte(clock / 3_600),
+            minute: byte(clock / 60 % 60),
+            second: byte(clock % 60),
+        }
+    }
+
+    /// As `ctime` of the C library writes it, without its line's end: `Sun Nov 22 15:20:29 2026`.
+    pub(crate) fn write_ctime(&self, out: &mut Vec<u8>) {
+        out.text(WEEKDAYS.get(usize::from(self.weekday)).copied().unwrap_or("???"));
+        out.push(b' ');
+        out.text(self.month.checked_sub(1).and_then(|at| MONTHS.get(usize::from(at))).copied().unwrap_or("???"));
+        out.push(b' ');
+        if self.day < 10 {
+            out.push(b' ');
+        }
+        out.decimal(self.day);
+        for (sign, part) in [(b' ', self.hour), (b':', self.minute), (b':', self.second)] {
+            out.push(sign);
+            out.padded(part, 2);
+        }
+        out.push(b' ');
+        self.write_year(out);
+    }
+
+    /// The year, with a minus before the common era.
+    pub(crate) fn write_year(&self, out: &mut Vec<u8>) {
+        if self.year < 0 {
+            out.push(b'-');
+        }
+        out.decimal(self.year.unsigned_abs());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    #[test]
+    fn seconds_become_a_date() {
+        // `TZ=UTC date -d @N`.
+        for (seconds, text) in [
+            (0, "Thu Jan  1 00:00:00 1970"),
+            (951_782_399, "Mon Feb 28 23:59:59 2000"),
+            (951_782_400, "Tue Feb 29 00:00:00 2000"),
+            (1_795_360_829, "Sun Nov 22 15:20:29 2026"),
+            (-1, "Wed Dec 31 23:59:59 1969"),
+            (4_107_542_400, "Mon Mar  1 00:00:00 2100"),
+        ] {
+            let mut out = Vec::new();
+            CivilTime::utc(seconds).write_ctime(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn no_second_is_too_far() {
+        for seconds in [i64::MIN, i64::MAX] {
+            CivilTime::utc(seconds).write_ctime(&mut Vec::new());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One JSON object as it is written into a buffer.
+//!
+//! A serialiser would need a type for each shape, and serde in a crate that has none; this is a comma and a colon.
+
+use alloc::vec::Vec;
+
+use crate::append::Append;
+
+/// An object that was opened and not yet closed. Names are ours and need no escape.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens an object.
+    pub(super) fn open(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Closes it.
+    pub(super) fn close(self) {
+        self.out.push(b'}');
+    }
+
+    /// A member whose value the caller writes.
+    #[inline]
+    pub(super) fn raw(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.text(name);
+        self.out.text("\":");
+        value(self.out);
+    }
+
+    /// A number.
+    #[inline]
+    pub(super) fn number(&mut self, name: &str, number: impl Into<u64>) {
+        self.raw(name, |out| out.decimal(number));
+    }
+
+    /// A number, where there is one.
+    pub(super) fn some_number(&mut self, name: &str, number: Option<impl Into<u64>>) {
+        if let Some(number) = number {
+            self.number(name, number);
+        }
+    }
+
+    /// A number that may be below zero, where there is one.
+    pub(super) fn some_signed(&mut self, name: &str, number: Option<i32>) {
+        if let Some(number) = number {
+            self.raw(name, |out| {
+                if number < 0 {
+                    out.push(b'-');
+                }
+                out.decimal(number.unsigned_abs());
+            });
+        }
+    }
+
+    /// Text.
+    pub(super) fn string(&mut self, name: &str, text: &str) {
+        self.raw(name, |out| string(out, text));
+    }
+
+    /// Bytes in hexadecimal.
+    pub(super) fn hex(&mut self, name: &str, bytes: &[u8]) {
+        self.raw(name, |out| {
+            out.push(b'"');
+            out.hex_bytes(bytes);
+            out.push(b'"');
+        });
+    }
+
+    /// A list of numbers.
+    pub(super) fn numbers(&mut self, name: &str, numbers: impl Iterator<Item = u8>) {
+        self.list(name, numbers, |out, number| out.decimal(number));
+    }
+
+    /// A list of texts.
+    pub(super) fn strings<'b>(&mut self, name: &str, texts: impl Iterator<Item = &'b str>) {
+        self.list(name, texts, string);
+    }
+
+    /// An object.
+    pub(super) fn object(&mut self, name: &str, members: impl FnOnce(&mut Object<'_>)) {
+        self.raw(name, |out| {
+            let mut object = Object::open(out);
+            members(&mut object);
+            object.close();
+        });
+    }
+
+    /// A list of objects.
+    pub(super) fn objects<T>(&mut self, name: &str, items: &[T], members: impl Fn(&mut Object<'_>, &T)) {
+        self.list(name, items.iter(), |out, item| {
+            let mut object = Object::open(out);
+            members(&mut object, item);
+            object.close();
+        });
+    }
+
+    fn list<T>(&mut self, name: &str, items: impl Iterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+        self.raw(name, |out| {
+            out.push(b'[');
+            let mut empty = true;
+            for item in items {
+                if !empty {
+                    out.push(b',');
+                }
+                empty = false;
+                write(out, item);
+            }
+            out.push(b']');
+        });
+    }
+}
+
+/// Text in quotes; what JSON forbids in it is escaped (RFC 8259, section 7).
+fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' => out.text("\\\""),
+            b'\\' => out.text("\\\\"),
+            b'\n' => out.text("\\n"),
+            b'\r' => out.text("\\r"),
+            b'\t' => out.text("\\t"),
+            0..=0x1f | 0x7f => {
+                out.text("\\u00");
+                out.hex_bytes(&[byte]);
+            }
+            other => out.push(other),
+        }
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,32 @@
+//! The names that libnetfilter_conntrack gives to families, protocols and states.
+//!
+//! They differ from the model's in what they lack: a protocol that the library does not know is `unknown`, a state that it
+//! does not know is `NONE`. Texts have to lack the same.
+
+use ctwarden_model::{Family, Protocol, ProtocolInfo};
+
+/// Name and `AF_*` number of a family.
+pub(crate) const fn family(family: Family) -> (&'static str, u8) {
+    match family {
+        Family::Ipv4 => ("ipv4", 2),
+        Family::Ipv6 => ("ipv6", 10),
+    }
+}
+
+/// Name of a protocol that the library knows.
+pub(crate) const fn protocol(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::IPIP => None,
+        known => known.name(),
+    }
+}
+
+/// Name of the state, where one is given.
+pub(crate) fn state(info: &ProtocolInfo) -> Option<&'static str> {
+    let name = match info {
+        ProtocolInfo::Tcp { state, .. } => (*state)?.name(),
+        ProtocolInfo::Sctp { state, .. } => (*state)?.name(),
+        ProtocolInfo::Dccp { state, .. } => (*state)?.name(),
+    };
+    Some(name.unwrap_or("NONE"))
+}

@@ -1,0 +1,69 @@
+//! On what occasion an entry is printed.
+//!
+//! Rows of a list and events share their text except for what stands before and behind it: the kind, and who caused it.
+
+use alloc::vec::Vec;
+
+use ctwarden_model::EventKind;
+
+use crate::append::Append;
+
+/// The process whose request caused an event (`nlmsg_pid`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Userspace<'a> {
+    /// Its netlink port.
+    pub portid: u32,
+    /// Its program, where that could be found.
+    pub program: Option<&'a str>,
+}
+
+/// How an entry came to be printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occasion<'a> {
+    /// A row, or which event.
+    pub kind: EventKind,
+    /// Who caused the event, where it was not a packet or a timer.
+    pub userspace: Option<Userspace<'a>>,
+}
+
+impl Occasion<'_> {
+    /// A row of a list, or the answer to a command.
+    pub const ROW: Self = Self::of(EventKind::Row);
+
+    /// That nobody in userspace caused, or nobody cares who did.
+    #[must_use]
+    pub const fn of(kind: EventKind) -> Self {
+        Self { kind, userspace: None }
+    }
+
+    /// Name of the event, in lower case.
+    pub(crate) const fn name(&self) -> Option<&'static str> {
+        match self.kind {
+            EventKind::Row => None,
+            EventKind::New => Some("new"),
+            EventKind::Update => Some("update"),
+            EventKind::Destroy => Some("destroy"),
+        }
+    }
+
+    /// What a line of text begins with.
+    pub(crate) fn write_prefix(&self, out: &mut Vec<u8>) {
+        out.text(match self.kind {
+            EventKind::Row => "",
+            EventKind::New => "    [NEW] ",
+            EventKind::Update => " [UPDATE] ",
+            EventKind::Destroy => "[DESTROY] ",
+        });
+    }
+
+    /// What a line of text ends in.
+    pub(crate) fn write_userspace(&self, out: &mut Vec<u8>) {
+        let Some(Userspace { portid, program }) = self.userspace else { return };
+        out.text(" [USERSPACE] portid=");
+        out.decimal(portid);
+        if let Some(program) = program {
+            out.text(" progname=");
+            out.text(program);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a line was not read, and where in it.
+//!
+//! A table of a thousand lines is pasted by people: the column tells them what to look at.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use thiserror::Error;
+
+use super::Form;
+
+/// Characters of the line that an error repeats.
+const EXCERPT: usize = 32;
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("column {column}: {problem}")]
+pub struct LineError {
+    /// Which character, counted from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+/// Kinds of what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Something else stands there.
+    Expected {
+        /// What should.
+        expected: &'static str,
+        /// What does; empty at the end of the line.
+        found: String,
+    },
+    /// A field has a value that it cannot have.
+    Value {
+        /// Name of the field.
+        field: &'static str,
+        /// What it can have.
+        expected: &'static str,
+        /// What it has.
+        found: String,
+    },
+    /// A field without which there is no entry.
+    Missing(&'static str),
+    /// Addresses of different families in one entry.
+    TwoFamilies,
+    /// A form that is not read here.
+    Form(Form),
+}
+
+impl LineError {
+    /// At that byte of the line.
+    pub(super) fn at(line: &str, at: usize, problem: Problem) -> Self {
+        let column = line.get(..at).map_or(at, |before| before.chars().count()).saturating_add(1);
+        Self { column, problem }
+    }
+}
+
+impl Problem {
+    /// That something else was expected.
+    pub(super) fn expected(expected: &'static str, found: &str) -> Self {
+        Self::Expected { expected, found: excerpt(found) }
+    }
+
+    /// That the field has another value.
+    pub(super) fn value(field: &'static str, expected: &'static str, found: &str) -> Self {
+        Self::Value { field, expected, found: excerpt(found) }
+    }
+}
+
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_string() + "…",
+        None => text.to_string(),
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expected { expected, found } if found.is_empty() => {
+                write!(f, "the line ends where {expected} should be; was it cut?")
+            }
+            Self::Expected { expected, found } => write!(f, "expected {expected}, found {found:?}"),
+            Self::Value { field, expected, found } => write!(f, "{field} is {found:?}; it can be {expected}"),
+            Self::Missing(field) => write!(f, "{field} is missing; was the line cut?"),
+            Self::TwoFamilies => f.write_str("IPv4 and IPv6 addresses are mixed in one entry"),
+            Self::Form(Form::Blank) => f.write_str("there is nothing in the line"),
+            Self::Form(Form::Save) => f.write_str("this is a command line; load it with -R"),
+            Self::Form(Form::Xml) => f.write_str("XML is not read; print the table as text, save or json"),
+            Self::Form(Form::Json | Form::Text) => f.write_str("the line is not of this form"),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! A line of text: of `conntrack`, with all that `-o` and `-E` add, and of `/proc/net/nf_conntrack`.
+//!
+//! The two differ in which fields there are and how addresses are spelled, not in how a field is read, so that one reader
+//! takes both. Fields that are not known here are passed over: a later kernel may tell more.
+
+use alloc::string::String;
+use core::net::IpAddr;
+
+use ctwarden_model::{
+    Counters, DccpState, EventKind, Flow, FlowId, Labels, Mark, PerDirection, Protocol, ProtocolInfo, SctpState,
+    Status, TcpState, Timestamp, Tuple, Zone,
+};
+
+use crate::LabelMap;
+
+use super::tuple::{TupleParts, nowhere, pair};
+use super::words::{Word, Words};
+use super::{Entry, LineError, Problem};
+
+const U8: &str = "a number from 0 to 255";
+const U16: &str = "a number from 0 to 65535";
+const U32: &str = "a number from 0 to 4294967295";
+const U64: &str = "a number of at most 64 bits";
+
+/// Reads a line.
+pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, LineError> {
+    let mut reader = Reader { line, words: Words::of(line) };
+    let time = reader.moment()?;
+    let kind = reader.kind();
+    let protocol = reader.protocol()?;
+    let timeout = reader.timeout()?;
+    let info = reader.state(protocol)?;
+    let mut fields = Fields::new();
+    while let Some(word) = reader.words.peek() {
+        reader.field(word, &mut fields, labels)?;
+    }
+    let end = line.trim_ascii_end().len();
+    let fail = |problem| LineError::at(line, end, problem);
+    let original = fields.original.complete(protocol).map_err(fail)?;
+    let reply = fields.reply.complete(protocol).map_err(fail)?;
+    let mut flow = fields.flow;
+    flow.tuples = pair(original, reply).map_err(fail)?;
+    flow.status = Some(status(fields.status, &flow.tuples));
+    flow.timeout = timeout;
+    flow.info = info;
+    for (counters, (packets, bytes)) in
+        [(&mut flow.counters.original, fields.counters.original), (&mut flow.counters.reply, fields.counters.reply)]
+    {
+        *counters = match (packets, bytes) {
+            (Some(packets), Some(bytes)) => Some(Counters { packets, bytes }),
+            (None, None) => None,
+            (Some(_), None) => return Err(fail(Problem::Missing("bytes= behind packets="))),
+            (None, Some(_)) => return Err(fail(Problem::Missing("packets= in front of bytes="))),
+        };
+    }
+    Ok(Entry { kind, time, flow, portid: fields.portid, program: fields.program })
+}
+
+/// What the flags of the line and the tuples say. The kernel sets `*_NAT` and `*_NAT_DONE` where it translates.
+fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
+    let mirror = tuples.original.mirror();
+    let mut status = Status(told.0 ^ Status::SEEN_REPLY.0) | Status::CONFIRMED;
+    let (plain, translated) = (mirror.ports().unwrap_or_default(), tuples.reply.ports().unwrap_or_default());
+    if (mirror.src, plain.0) != (tuples.reply.src, translated.0) {
+        status = status | Status::DST_NAT | Status::DST_NAT_DONE;
+    }
+    if (mirror.dst, plain.1) != (tuples.reply.dst, translated.1) {
+        status = status | Status::SRC_NAT | Status::SRC_NAT_DONE;
+    }
+    status
+}
+
+/// What was gathered from fields. In `status` the bit of a reply stands for `[UNREPLIED]`.
+struct Fields {
+    /// Source addresses seen: 1 within the original tuple, 2 within the reply.
+    sources: u8,
+    original: TupleParts,
+    reply: TupleParts,
+    counters: PerDirection<(Option<u64>, Option<u64>)>,
+    status: Status,
+    flow: Flow,
+    portid: Option<u32>,
+    program: Option<String>,
+}
+
+struct Reader<'a> {
+    line: &'a str,
+    words: Words<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn fail(&self, at: usize, problem: Problem) -> LineError {
+        LineError::at(self.line, at, problem)
+    }
+
+    /// What stands in brackets next, without them, and the byte behind.
+    fn bracketed(&mut self) -> Option<(&'a str, usize)> {
+        let inside = self.words.rest().strip_prefix('[')?;
+        let (inside, _) = inside.split_once(']')?;
+        Some((inside, inside.len().saturating_add(2)))
+    }
+
+    /// `[seconds.microseconds]`, with zeros or with blanks.
+    fn moment(&mut self) -> Result<Option<Timestamp>, LineError> {
+        let Some((inside, length)) = self.bracketed() else { return Ok(None) };
+        let Some((seconds, microseconds)) = inside.split_once('.') else { return Ok(None) };
+        let at = self.words.at();
+        let nanoseconds = digits::<u64>(seconds.trim_ascii())
+            .and_then(|seconds| seconds.checked_mul(1_000_000_000))
+            .zip(digits::<u32>(microseconds.trim_ascii()).filter(|microseconds| *microseconds < 1_000_000))
+            .and_then(|(seconds, microseconds)| seconds.checked_add(u64::from(microseconds) * 1_000));
+        let nanoseconds = nanoseconds
+            .ok_or_else(|| self.fail(at, Problem::value("the time in front", "[seconds.microseconds]", inside)))?;
+        self.words.pass(length);
+        Ok(Some(Timestamp(nanoseconds)))
+    }
+
+    fn kind(&mut self) -> EventKind {
+        let kind = match self.bracketed() {
+            Some(("NEW", _)) => EventKind::New,
+            Some(("UPDATE", _)) => EventKind::Update,
+            Some(("DESTROY", _)) => EventKind::Destroy,
+            Some(_) | None => return EventKind::Row,
+        };
+        self.words.take();
+        kind
+    }
+
+    /// Family, which addresses tell better, then name and number of the protocol, of which the number counts.
+    fn protocol(&mut self) -> Result<Protocol, LineError> {
+        if matches!(self.words.peek(), Some(Word { text: "ipv4" | "ipv6", .. })) {
+            self.words.take();
+            self.number::<u8>("the number of the family", U8)?;
+        }
+        const NAME: &str = "the name of a protocol";
+        let at = self.words.at();
+        let name = self.words.take().ok_or_else(|| self.fail(at, Problem::expected(NAME, "")))?;
+        let known = Protocol::parse(name.text).filter(|_| digits::<u8>(name.text).is_none());
+        if known.is_none() && name.text != "unknown" {
+            return Err(self.fail(name.at, Problem::expected(NAME, name.text)));
+        }
+        let number = Protocol(self.number("the number of the protocol", U8)?);
+        if known.is_some_and(|known| known != number) {
+            return Err(self.fail(name.at, Problem::expected("the name that belongs to the number", name.text)));
+        }
+        Ok(number)
+    }
+
+    /// The next word as a number.
+    fn number<T: TryFrom<u64>>(&mut self, field: &'static str, expected: &'static str) -> Result<T, LineError> {
+        let at = self.words.at();
+        let word = self.words.take().ok_or_else(|| self.fail(at, Problem::Missing(field)))?;
+        digits(word.text).ok_or_else(|| self.fail(word.at, Problem::value(field, expected, word.text)))
+    }
+
+    fn timeout(&mut self) -> Result<Option<u32>, LineError> {
+        match self.words.peek() {
+            Some(word) if word.text.starts_with(|c: char| c.is_ascii_digit()) => {
+                self.number("the timeout", U32).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// A state is a word of its own, without a `=`.
+    fn state(&mut self, protocol: Protocol) -> Result<Option<ProtocolInfo>, LineError> {
+        let Some(word) = self.words.peek() else { return Ok(None) };
+        if word.text.contains(['=', '[']) {
+            return Ok(None);
+        }
+        let info = state_of(protocol, word.text)
+            .ok_or_else(|| self.fail(word.at, Problem::value("the state", "one that the protocol has", word.text)))?;
+        self.words.take();
+        Ok(Some(info))
+    }
+
+    /// One field of those that stand in any order behind.
+    fn field(&mut self, word: Word<'a>, fields: &mut Fields, labels: Option<&LabelMap>) -> Result<(), LineError> {
+        if let Some((inside, length)) = self.bracketed() {
+            self.words.pass(length);
+            fields.status = fields.status
+                | match inside {
+                    "UNREPLIED" => Status::SEEN_REPLY,
+                    "ASSURED" => Status::ASSURED,
+                    "OFFLOAD" => Status::OFFLOAD,
+                    // Hardware forwards nothing that software was not asked to.
+                    "HW_OFFLOAD" => Status::HW_OFFLOAD | Status::OFFLOAD,
+                    _ => Status(0),
+                };
+            return Ok(());
+        }
+        if word.text.starts_with("progname=") {
+            // Names of programs may have blanks in them.
+            fields.program = self.words.rest().split_once('=').map(|(_, name)| name.into());
+            self.words.pass(usize::MAX);
+            return Ok(());
+        }
+        self.words.take();
+        match word.text.split_once('=') {
+            Some((key, value)) => {
+                let at = word.at.saturating_add(key.len()).saturating_add(1);
+                fields.set(key, value, labels).map_err(|problem| self.fail(at, problem))
+            }
+            // The library writes so where an entry has labels and none of them a name.
+            None if word.text == "labels" => {
+                fields.flow.labels = labels.map(|_| Labels(0));
+                Ok(())
+            }
+            None => Err(self.fail(word.at, Problem::expected("a field=value or [FLAG]", word.text))),
+        }
+    }
+}
+
+fn state_of(protocol: Protocol, name: &str) -> Option<ProtocolInfo> {
+    let numbers = || 0..=u8::MAX;
+    match protocol {
+        Protocol::TCP => {
+            // The name of SYN_SENT2 up to Linux 2.6.30.
+            let state = match name {
+                "LISTEN" => TcpState::SYN_SENT2,
+                _ => numbers().map(TcpState).find(|state| state.name() == Some(name))?,
+            };
+            let (window_scale, flags) = (PerDirection::default(), PerDirection::default());
+            Some(ProtocolInfo::Tcp { state: Some(state), window_scale, flags })
+        }
+        Protocol::SCTP => {
+            let state = numbers().map(SctpState).find(|state| state.name() == Some(name))?;
+            Some(ProtocolInfo::Sctp { state: Some(state), vtag: PerDirection::default() })
+        }
+        Protocol::DCCP => {
+            let state = numbers().map(DccpState).find(|state| state.name() == Some(name))?;
+            Some(ProtocolInfo::Dccp { state: Some(state), role: None, handshake_seq: None })
+        }
+        Protocol(_) => None,
+    }
+}
+
+impl Fields {
+    fn new() -> Self {
+        Self {
+            sources: 0,
+            original: TupleParts::default(),
+            reply: TupleParts::default(),
+            counters: PerDirection::default(),
+            status: Status::default(),
+            flow: nowhere(),
+            portid: None,
+            program: None,
+        }
+    }
+
+    /// The tuple that is being told.
+    const fn tuple(&mut self) -> &mut TupleParts {
+        if self.sources < 2 { &mut self.original } else { &mut self.reply }
+    }
+
+    const fn counters(&mut self) -> &mut (Option<u64>, Option<u64>) {
+        if self.sources < 2 { &mut self.counters.original } else { &mut self.counters.reply }
+    }
+
+    fn set(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
+        match key {
+            "src" => {
+                self.sources = self.sources.saturating_add(1);
+                if self.sources > 2 {
+                    return Err(Problem::expected("two tuples", "a third"));
+                }
+                self.tuple().src = Some(address("src", value)?);
+            }
+            "dst" => self.tuple().dst = Some(address("dst", value)?),
+            "sport" => self.tuple().ports.0 = Some(number("sport", U16, value)?),
+            "dport" => self.tuple().ports.1 = Some(number("dport", U16, value)?),
+            "srckey" => self.tuple().keys.0 = Some(key_of("srckey", value)?),
+            "dstkey" => self.tuple().keys.1 = Some(key_of("dstkey", value)?),
+            "type" => self.tuple().icmp_type = Some(number("type", U8, value)?),
+            "code" => self.tuple().icmp_code = Some(number("code", U8, value)?),
+            // In an ICMP tuple the identifier follows the code; later it is the id of the entry.
+            "id" if self.in_icmp() => self.tuple().icmp_id = Some(number("id", U16, value)?),
+            "id" => self.flow.id = Some(FlowId(number("id", U32, value)?)),
+            "packets" => self.counters().0 = Some(number("packets", U64, value)?),
+            "bytes" => self.counters().1 = Some(number("bytes", U64, value)?),
+            "mark" => self.flow.mark = Some(Mark(number("mark", U32, value)?)),
+            "secmark" => self.flow.rare_mut().secmark = Some(number("secmark", U32, value)?),
+            "secctx" => self.flow.rare_mut().security_context = Some(value.into()),
+            "zone" => self.flow.zone = Zone(number("zone", U16, value)?),
+            "zone-orig" => {
+                let zone = Zone(number("zone-orig", U16, value)?);
+                self.flow.rare_mut().zones.original = Some(zone);
+                self.flow.zone = zone;
+            }
+            "zone-reply" => self.flow.rare_mut().zones.reply = Some(Zone(number("zone-reply", U16, value)?)),
+            "helper" => self.flow.rare_mut().helper = Some(value.into()),
+            "use" => self.flow.uses = Some(number("use", U32, value)?),
+            "labels" => {
+                if let Some(map) = labels {
+                    self.flow.labels = Some(bits(map, value)?);
+                }
+            }
+            "portid" => self.portid = Some(number("portid", U32, value)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    const fn in_icmp(&mut self) -> bool {
+        let tuple = self.tuple();
+        tuple.icmp_code.is_some() && tuple.icmp_id.is_none()
+    }
+}
+
+fn bits(map: &LabelMap, names: &str) -> Result<Labels, Problem> {
+    let mut labels = Labels(0);
+    for name in names.split(',') {
+        let bit = map.bit(name).ok_or_else(|| Problem::value("labels", "names of the label map", name))?;
+        labels.0 |= 1 << bit;
+    }
+    Ok(labels)
+}
+
+fn address(field: &'static str, value: &str) -> Result<IpAddr, Problem> {
+    value.parse().map_err(|_| Problem::value(field, "an IPv4 or IPv6 address", value))
+}
+
+fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static str, value: &str) -> Result<T, Problem> {
+    digits(value).ok_or_else(|| Problem::value(field, expected, value))
+}
+
+fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
+    let digits = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
+    let key = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    key.ok_or_else(|| Problem::value(field, "0x and at most four hexadecimal digits", value))
+}
+
+/// A decimal number, of nothing but digits.
+fn digits<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u64>().ok().filter(|_| plain).and_then(|number| T::try_from(number).ok())
+}

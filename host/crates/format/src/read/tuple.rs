@@ -1,0 +1,82 @@
+//! A tuple as its parts come in, one by one and in any order.
+//!
+//! Text and JSON name the parts differently and mean the same.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, Tuple};
+
+use super::Problem;
+
+/// What is known of a tuple.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TupleParts {
+    pub(super) src: Option<IpAddr>,
+    pub(super) dst: Option<IpAddr>,
+    pub(super) ports: (Option<u16>, Option<u16>),
+    pub(super) keys: (Option<u16>, Option<u16>),
+    pub(super) icmp_type: Option<u8>,
+    pub(super) icmp_code: Option<u8>,
+    pub(super) icmp_id: Option<u16>,
+}
+
+impl TupleParts {
+    /// The tuple. Protocols that the kernel always gives a layer-4 part have to have it.
+    pub(super) fn complete(&self, protocol: Protocol) -> Result<Tuple, Problem> {
+        let src = self.src.ok_or(Problem::Missing("a source address"))?;
+        let dst = self.dst.ok_or(Problem::Missing("a destination address"))?;
+        if src.is_ipv4() != dst.is_ipv4() {
+            return Err(Problem::TwoFamilies);
+        }
+        let layer4 = self.layer4()?;
+        // DCCP has no ports since the kernel does not track it (Linux 6.15).
+        let wanting = match (protocol, layer4) {
+            (Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP, Layer4::None) => "a pair of ports",
+            (Protocol::ICMP | Protocol::ICMPV6, Layer4::None) => "the type of the ICMP message",
+            (Protocol::GRE, Layer4::None) => "a pair of keys",
+            _ => return Ok(Tuple { src, dst, protocol, layer4 }),
+        };
+        Err(Problem::Missing(wanting))
+    }
+
+    fn layer4(&self) -> Result<Layer4, Problem> {
+        let icmp = (self.icmp_type, self.icmp_code, self.icmp_id);
+        let layer4 = match (self.ports, self.keys, icmp) {
+            ((None, None), (None, None), (None, None, None)) => Layer4::None,
+            ((Some(src), Some(dst)), (None, None), (None, None, None)) => Layer4::Ports { src, dst },
+            ((None, None), (Some(src), Some(dst)), (None, None, None)) => Layer4::Keys { src, dst },
+            ((None, None), (None, None), (Some(kind), Some(code), Some(id))) => Layer4::Icmp { id, kind, code },
+            ((None, Some(_)), ..) => return Err(Problem::Missing("a source port")),
+            ((Some(_), None), ..) => return Err(Problem::Missing("a destination port")),
+            (_, (None, Some(_)), _) => return Err(Problem::Missing("a source key")),
+            (_, (Some(_), None), _) => return Err(Problem::Missing("a destination key")),
+            (ports, keys, _) if ports.0.is_some() || keys.0.is_some() => {
+                return Err(Problem::expected("one of ports, keys and ICMP", "more than one of them"));
+            }
+            (_, _, (None, ..)) => return Err(Problem::Missing("the type of the ICMP message")),
+            (_, _, (_, None, _)) => return Err(Problem::Missing("the code of the ICMP message")),
+            (_, _, (_, _, None)) => return Err(Problem::Missing("the id of the ICMP message")),
+            (_, _, (Some(_), Some(_), Some(_))) => Layer4::None,
+        };
+        Ok(layer4)
+    }
+}
+
+/// Both tuples of a flow, of one family.
+pub(super) fn pair(original: Tuple, reply: Tuple) -> Result<PerDirection<Tuple>, Problem> {
+    if original.family() != reply.family() {
+        return Err(Problem::TwoFamilies);
+    }
+    Ok(PerDirection { original, reply })
+}
+
+/// An entry whose tuples are still to come.
+pub(super) fn nowhere() -> Flow {
+    let tuple = Tuple {
+        src: Ipv4Addr::UNSPECIFIED.into(),
+        dst: Ipv4Addr::UNSPECIFIED.into(),
+        protocol: Protocol(0),
+        layer4: Layer4::None,
+    };
+    Flow::new(PerDirection { original: tuple, reply: tuple })
+}

@@ -1,0 +1,151 @@
+//! What a save line of 1.4.9 loses, in options at its end.
+//!
+//! Kept apart because here words are ours to choose, while everything before is an interface that others made.
+
+use alloc::vec::Vec;
+
+use ctwarden_model::{Flow, Labels, Layer4, ProtocolInfo, SequenceAdjustment, SynProxy, TcpFlags, Tuple};
+
+use crate::LabelMap;
+use crate::append::Append;
+
+use super::option;
+
+/// Appends what the entry has.
+pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>) {
+    if let Some(mark) = flow.mark.filter(|mark| mark.0 != 0) {
+        option(out, "-m", mark.0);
+    }
+    if let Some(bits) = flow.labels.filter(|labels| labels.0 != 0) {
+        write_labels(out, bits, labels);
+    }
+    write_icmp(out, flow);
+    if let Some(info) = &flow.info {
+        write_info(out, info);
+    }
+    let Some(rare) = flow.rare.as_deref() else { return };
+    if let Some(helper) = rare.helper.as_deref().filter(|helper| is_word(helper)) {
+        out.text("--helper ");
+        out.text(helper);
+        out.push(b' ');
+    }
+    if let Some(info) = rare.helper_info.as_deref().filter(|info| !info.is_empty()) {
+        out.text("--helper-info ");
+        out.hex_bytes(info);
+        out.push(b' ');
+    }
+    let adjustments = [("--orig-seqadj ", rare.sequence.original), ("--reply-seqadj ", rare.sequence.reply)];
+    for (name, adjustment) in adjustments {
+        if let Some(adjustment) = adjustment {
+            write_adjustment(out, name, adjustment);
+        }
+    }
+    if let Some(SynProxy { isn, its, tsoff }) = rare.synproxy {
+        out.text("--synproxy");
+        write_list(out, [isn, its, tsoff].map(Option::unwrap_or_default));
+    }
+    if let Some(master) = &rare.master {
+        write_master(out, master);
+    }
+}
+
+/// A word that a line can carry: neither blank nor quote in it.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\'))
+}
+
+/// Names where bits have one that can stand in a list. `#` begins a comment in a `connlabel.conf`, so that no name is taken
+/// for a number.
+fn write_labels(out: &mut Vec<u8>, labels: Labels, map: Option<&LabelMap>) {
+    out.text("--label-add");
+    let mut sign = b' ';
+    for bit in (0..128_u8).filter(|bit| labels.0 >> bit & 1 == 1) {
+        out.push(sign);
+        sign = b',';
+        match map.and_then(|map| map.name(bit)).filter(|name| is_word(name) && !name.contains(',')) {
+            Some(name) => out.text(name),
+            None => {
+                out.push(b'#');
+                out.decimal(bit);
+            }
+        }
+    }
+    out.push(b' ');
+}
+
+/// The options of ICMP are about the original direction only.
+fn write_icmp(out: &mut Vec<u8>, flow: &Flow) {
+    if let (Layer4::Icmp { id: original, .. }, Layer4::Icmp { id: reply, .. }) =
+        (flow.tuples.original.layer4, flow.tuples.reply.layer4)
+        && original != reply
+    {
+        option(out, "--reply-icmp-id", reply);
+    }
+}
+
+fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo) {
+    match info {
+        ProtocolInfo::Tcp { window_scale, flags, .. } => {
+            for (name, scale) in [("--orig-wscale", window_scale.original), ("--reply-wscale", window_scale.reply)] {
+                if let Some(scale) = scale.filter(|scale| *scale != 0) {
+                    option(out, name, scale);
+                }
+            }
+            for (name, flags) in [("--orig-tcp-flags", flags.original), ("--reply-tcp-flags", flags.reply)] {
+                if let Some(TcpFlags { flags, .. }) = flags.filter(|flags| flags.flags != 0) {
+                    option(out, name, flags);
+                }
+            }
+        }
+        ProtocolInfo::Dccp { handshake_seq, .. } => {
+            if let Some(number) = handshake_seq.filter(|number| *number != 0) {
+                option(out, "--handshake-seq", number);
+            }
+        }
+        ProtocolInfo::Sctp { .. } => {}
+    }
+}
+
+fn write_adjustment(out: &mut Vec<u8>, name: &str, adjustment: SequenceAdjustment) {
+    let SequenceAdjustment { correction_pos, offset_before, offset_after } = adjustment;
+    out.text(name);
+    out.decimal(correction_pos.unwrap_or_default());
+    for offset in [offset_before, offset_after] {
+        let offset = offset.unwrap_or_default();
+        out.text(if offset < 0 { ",-" } else { "," });
+        out.decimal(offset.unsigned_abs());
+    }
+    out.push(b' ');
+}
+
+fn write_list(out: &mut Vec<u8>, numbers: [u32; 3]) {
+    let mut sign = b' ';
+    for number in numbers {
+        out.push(sign);
+        sign = b',';
+        out.decimal(number);
+    }
+    out.push(b' ');
+}
+
+fn write_master(out: &mut Vec<u8>, master: &Tuple) {
+    out.text("--master ");
+    match master.protocol.name() {
+        Some(name) => out.text(name),
+        None => out.decimal(master.protocol.0),
+    }
+    for address in [master.src, master.dst] {
+        out.push(b',');
+        out.address(address);
+    }
+    let parts = match master.layer4 {
+        Layer4::None => [None; 3],
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => [Some(src), Some(dst), None],
+        Layer4::Icmp { id, kind, code } => [Some(u16::from(kind)), Some(u16::from(code)), Some(id)],
+    };
+    for part in parts.into_iter().flatten() {
+        out.push(b',');
+        out.decimal(part);
+    }
+    out.push(b' ');
+}

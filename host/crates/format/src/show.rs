@@ -1,0 +1,86 @@
+//! What `-o` adds to the text and the XML of an entry.
+//!
+//! One value for both forms and both tables, because the command has one option for them; each form takes from it what it has.
+
+use core::fmt;
+
+use ctwarden_model::{Flow, Timestamp};
+
+use crate::{CivilTime, LabelMap};
+
+/// `CTA_TIMESTAMP_EVENT` (linux/netfilter/nfnetlink_conntrack.h, Linux 6.14): eight bytes, nanoseconds since the epoch.
+pub(crate) const TIMESTAMP_EVENT: u16 = 27;
+
+/// What to show beside what is always shown.
+#[derive(Clone, Copy)]
+pub struct Show<'a> {
+    /// Family in front of the protocol (`-o extended`); text only, XML always has it.
+    pub layer3: bool,
+    /// Id of the entry (`-o id`); text only, XML always has it.
+    pub id: bool,
+    /// When the flow began and ended (`-o ktimestamp`).
+    pub kernel_timestamps: bool,
+    /// Wall time of the event (`-o timestamp`): that of the kernel where the event carries it, else `now`. Rows of the
+    /// conntrack table do not show it, those of the expectation table do.
+    pub timestamp: bool,
+    /// Names of labels (`-o labels`); without them no labels are shown.
+    pub labels: Option<&'a LabelMap>,
+    /// The moment of printing: end of a flow that has not ended, and time of an event that has none.
+    pub now: Timestamp,
+    /// Local time of Unix seconds; [`CivilTime::utc`] where the place is not known.
+    pub local_time: &'a dyn Fn(i64) -> CivilTime,
+}
+
+impl Show<'_> {
+    /// Nothing beside.
+    #[must_use]
+    pub const fn plain(now: Timestamp) -> Self {
+        Self {
+            layer3: false,
+            id: false,
+            kernel_timestamps: false,
+            timestamp: false,
+            labels: None,
+            now,
+            local_time: &CivilTime::utc,
+        }
+    }
+
+    /// Local time of a moment.
+    pub(crate) fn local(&self, moment: Timestamp) -> CivilTime {
+        (self.local_time)(i64::try_from(seconds(moment)).unwrap_or(i64::MAX))
+    }
+
+    /// Seconds that a flow lasted, up to now where it has not ended. As the command does, a flow that began later than it
+    /// ends wraps around.
+    pub(crate) fn duration(&self, started: Timestamp, stopped: Option<Timestamp>) -> u64 {
+        let end = stopped.filter(|stopped| stopped.0 != 0).unwrap_or(self.now);
+        seconds(end).wrapping_sub(seconds(started))
+    }
+}
+
+impl fmt::Debug for Show<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layer3, id, kernel_timestamps, timestamp, labels, now, local_time: _ } = self;
+        f.debug_struct("Show")
+            .field("layer3", layer3)
+            .field("id", id)
+            .field("kernel_timestamps", kernel_timestamps)
+            .field("timestamp", timestamp)
+            .field("labels", labels)
+            .field("now", now)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whole seconds.
+pub(crate) const fn seconds(moment: Timestamp) -> u64 {
+    moment.0 / 1_000_000_000
+}
+
+/// When the kernel says that the event happened (`CTA_TIMESTAMP_EVENT`).
+pub(crate) fn event_time(flow: &Flow) -> Option<Timestamp> {
+    let unknown = &flow.rare.as_ref()?.unknown;
+    let attribute = unknown.iter().find(|attribute| attribute.number == TIMESTAMP_EVENT)?;
+    Some(Timestamp(u64::from_be_bytes(attribute.payload.as_slice().try_into().ok()?)))
+}

@@ -1,0 +1,129 @@
+//! Lines that the real command and the kernel printed, against the entries that they came from.
+//!
+//! Every entry is read from its richest line, `-o id`, and what only other requests tell is added by hand; then each writer
+//! has to print what was printed, and each reader has to read it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+
+use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};
+use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, ProtocolInfo, Status, Timestamp};
+
+const ROWS: &str = include_str!("lines/rows.txt");
+
+/// The lines of one entry.
+struct Row<'a> {
+    list: &'a str,
+    extended: &'a str,
+    id: &'a str,
+    xml: &'a str,
+    save: &'a str,
+    proc: &'a str,
+}
+
+fn rows() -> Vec<Row<'static>> {
+    let mut blocks = ROWS.split("\n\n").skip(1).map(|block| block.trim_end().lines().collect::<Vec<_>>());
+    let rows: Vec<_> = blocks
+        .by_ref()
+        .map(|lines| {
+            let [list, extended, id, xml, save, proc] = lines.try_into().unwrap();
+            Row { list, extended, id, xml, save, proc }
+        })
+        .collect();
+    assert!(rows.len() >= 19);
+    rows
+}
+
+/// The entry as the kernel sent it.
+fn entry(row: &Row<'_>) -> Flow {
+    let mut flow = read::line(row.id, None).unwrap().flow;
+    match flow.protocol() {
+        Protocol::SCTP => {
+            let established = row.list.contains("ESTABLISHED");
+            let tags = if established { (17, 18) } else { (19, 20) };
+            let Some(ProtocolInfo::Sctp { vtag, .. }) = &mut flow.info else { panic!("{}", row.id) };
+            *vtag = PerDirection { original: Some(tags.0), reply: Some(tags.1) };
+        }
+        // This kernel does not track DCCP and sends no ports.
+        Protocol::DCCP => {
+            flow.tuples.original.layer4 = Layer4::None;
+            flow.tuples.reply.layer4 = Layer4::None;
+        }
+        Protocol::IPIP => flow.status = flow.status.map(|status| status | Status::FIXED_TIMEOUT),
+        _ => {}
+    }
+    flow
+}
+
+fn printed(print: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = b"before\n".to_vec();
+    print(&mut out);
+    String::from_utf8(out).unwrap().strip_prefix("before\n").unwrap().to_owned()
+}
+
+fn show() -> Show<'static> {
+    Show::plain(Timestamp(0))
+}
+
+#[test]
+fn text_is_what_conntrack_prints() {
+    for row in rows() {
+        let flow = entry(&row);
+        let text = |show: &Show<'_>| printed(|out| text::flow(out, &flow, &Occasion::ROW, show));
+        assert_eq!(text(&show()), row.list);
+        assert_eq!(text(&Show { layer3: true, ..show() }), row.extended);
+        assert_eq!(text(&Show { id: true, ..show() }), row.id);
+    }
+}
+
+#[test]
+fn xml_is_what_conntrack_prints() {
+    for row in rows() {
+        let flow = entry(&row);
+        assert_eq!(printed(|out| xml::flow(out, &flow, &Occasion::ROW, &show())), row.xml);
+    }
+}
+
+#[test]
+fn save_is_what_conntrack_prints() {
+    for row in rows() {
+        let flow = entry(&row);
+        assert_eq!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)), row.save);
+    }
+}
+
+#[test]
+fn proc_is_what_the_kernel_prints() {
+    for row in rows() {
+        let mut flow = entry(&row);
+        // While the kernel prints the line it holds one more reference than while it dumps the entry.
+        flow.uses = flow.uses.map(|uses| uses + 1);
+        assert_eq!(printed(|out| proc::flow(out, &flow, Timestamp(0))), row.proc);
+    }
+}
+
+#[test]
+fn every_text_is_read_as_the_same_entry() {
+    for row in rows() {
+        let read = |line: &str| read::line(line, None).unwrap_or_else(|error| panic!("{error}: {line}")).flow;
+        let full = read(row.id);
+        let mut plain = full.clone();
+        plain.id = None;
+        assert_eq!(read(row.list), plain);
+        assert_eq!(read(row.extended), plain);
+        let mut from_proc = read(row.proc);
+        from_proc.uses = from_proc.uses.map(|uses| uses - 1);
+        if plain.protocol() == Protocol::DCCP {
+            plain.tuples.original.layer4 = Layer4::None;
+            plain.tuples.reply.layer4 = Layer4::None;
+        }
+        assert_eq!(from_proc, plain);
+    }
+}
+
+#[test]
+fn json_carries_all_of_it() {
+    for row in rows() {
+        let flow = entry(&row);
+        let line = printed(|out| json::flow(out, &flow, &Occasion::ROW, None));
+        assert_eq!(read::line(&line, None).unwrap().flow, flow, "{line}");
+    }
+}
