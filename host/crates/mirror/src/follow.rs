@@ -1,0 +1,161 @@
+//! How one event or row changes the flows of its family.
+//!
+//! Events and rows come through two sockets, so that either may be older than what the other has already said; here is
+//! decided which of them is believed. The reasons stand in the documentation of the crate.
+
+use ctwarden_model::{Flow, Status, Steady};
+
+use crate::address::Address;
+use crate::flags::Flags;
+use crate::record::{Direction, Identity, Record};
+use crate::shelf::{Shelf, translated};
+use crate::slab::Handle;
+use crate::state::State;
+
+impl<A: Address> Shelf<A> {
+    /// An event says that the flow lives; `born` where it is NEW. `others` is the heap that other families hold.
+    pub(crate) fn hear(&mut self, flow: &Flow, born: bool, state: &mut State, others: usize, now: Steady) {
+        let Some(identity) = Identity::new(&flow.key()) else { return };
+        if is_dying(flow) {
+            return;
+        }
+        let Ok(reply) = translated(flow) else { return state.turn_away(A::FAMILY, now) };
+        let handle = match self.find(&identity) {
+            Some(handle) if self.is_dead(handle) => {
+                if !born {
+                    return;
+                }
+                self.revive(handle, &identity, state.epoch, reply);
+                Some(handle)
+            }
+            Some(handle) if self.has_reply(handle, reply) => Some(handle),
+            // Its predecessor's end was not heard: same identity, translated otherwise.
+            Some(handle) => {
+                self.remove(handle);
+                self.admit(&identity, reply, state, others, now)
+            }
+            None => self.admit(&identity, reply, state, others, now),
+        };
+        if let Some(record) = handle.and_then(|handle| self.get_mut(handle)) {
+            take_event(record, flow, state);
+        }
+    }
+
+    /// An event says that the flow has ended.
+    pub(crate) fn end(&mut self, flow: &Flow, state: &State, others: usize) {
+        let Some(identity) = Identity::new(&flow.key()) else { return };
+        let swept = state.running.as_ref().is_some_and(|running| running.slice.covers(&identity));
+        match self.find(&identity) {
+            Some(handle) if self.is_dead(handle) => {}
+            Some(handle) if swept => self.bury(handle),
+            Some(handle) => self.remove(handle),
+            // Without room it is not remembered: at worst an entry too many, until the next sweep.
+            None if swept && self.bytes() + others + self.next_chunk(false) <= state.limit => {
+                self.insert_dead(&identity, state.epoch);
+            }
+            None => {}
+        }
+    }
+
+    /// A row of the running sweep says that the flow lived when it was read.
+    pub(crate) fn read(&mut self, flow: &Flow, state: &mut State, others: usize, now: Steady) {
+        let Some(identity) = Identity::new(&flow.key()) else { return };
+        let Some(running) = &state.running else { return };
+        if !running.slice.covers(&identity) || is_dying(flow) {
+            return;
+        }
+        let (begin, clean) = (running.begin, running.clean);
+        let Ok(reply) = translated(flow) else { return state.turn_away(A::FAMILY, now) };
+        let handle = match self.find(&identity) {
+            Some(handle) if self.is_dead(handle) => return,
+            Some(handle) if self.has_reply(handle, reply) => Some(handle),
+            // Same identity, translated otherwise: of two incarnations the one that an event told of is the later one.
+            Some(handle) if self.get(handle).is_some_and(|record| is_heard_since(record, begin)) => return,
+            Some(handle) => {
+                self.remove(handle);
+                self.admit(&identity, reply, state, others, now)
+            }
+            None => self.admit(&identity, reply, state, others, now),
+        };
+        if let Some(record) = handle.and_then(|handle| self.get_mut(handle)) {
+            take_row(record, flow, begin, clean);
+        }
+    }
+
+    /// Puts in a flow that is not there, where there is room for it. Its epoch is 0, so that whoever confirms it is first.
+    fn admit(
+        &mut self,
+        identity: &Identity<A>,
+        reply: Option<Direction<A>>,
+        state: &mut State,
+        others: usize,
+        now: Steady,
+    ) -> Option<Handle> {
+        let room = self.bytes() + others + self.next_chunk(reply.is_some()) <= state.limit;
+        let handle = if room { self.insert(identity, 0, reply) } else { None };
+        if handle.is_none() {
+            state.turn_away(A::FAMILY, now);
+        }
+        handle
+    }
+
+    fn is_dead(&self, handle: Handle) -> bool {
+        self.get(handle).is_some_and(Record::is_dead)
+    }
+}
+
+/// An entry on its way out: its end was told, or will be, and no packet finds it any more. The kernel sets the bit before
+/// it sends DESTROY (`nf_ct_delete`), so that what was written down later carries it.
+fn is_dying(flow: &Flow) -> bool {
+    flow.status.is_some_and(|status| status.contains(Status::DYING))
+}
+
+/// Whether an event of the flow was handled since the sweep that began with this epoch.
+const fn is_heard_since<A: Address>(record: &Record<A>, begin: u32) -> bool {
+    record.epoch >= begin && record.flags.has(Flags::EVENT)
+}
+
+fn take_event<A: Address>(record: &mut Record<A>, flow: &Flow, state: &State) {
+    let was_fresh = record.epoch >= state.fresh_from;
+    if record.epoch < state.epoch {
+        record.flags.set(Flags::EVENT.and(Flags::STATE_EVENT), false);
+        record.epoch = state.epoch;
+    }
+    record.flags.set(Flags::HEARD.and(Flags::EVENT), true);
+    if flow.status.is_none() && !was_fresh {
+        record.flags.set(Flags::STATUS_KNOWN, false);
+    }
+    record.take_status_and_mark(flow);
+    if record.take_state(flow) {
+        record.flags.set(Flags::STATE_EVENT, true);
+        record.flags.set(Flags::STATE_DOUBTFUL, false);
+    } else if !was_fresh {
+        record.flags.set(Flags::STATE_DOUBTFUL, true);
+    }
+}
+
+fn take_row<A: Address>(record: &mut Record<A>, flow: &Flow, begin: u32, clean: bool) {
+    if is_heard_since(record, begin) {
+        // The row may be older than what events have said. But no event has told of the protocol state since the sweep
+        // began, so it has not changed up to the last event, and later ones will correct the row.
+        if clean && !record.flags.has(Flags::STATE_EVENT) && record.take_state(flow) {
+            record.flags.set(Flags::STATE_DOUBTFUL, false);
+        }
+        return;
+    }
+    if record.epoch < begin {
+        record.flags.set(Flags::EVENT.and(Flags::STATE_EVENT), false);
+        record.epoch = begin;
+    }
+    record.take_status_and_mark(flow);
+    record.flags.set(Flags::STATE_DOUBTFUL, false);
+    if !record.take_state(flow) {
+        record.flags.set(Flags::STATE_KNOWN, false);
+    }
+}
+
+impl<A: Address> Shelf<A> {
+    fn has_reply(&self, handle: Handle, reply: Option<Direction<A>>) -> bool {
+        self.get(handle).is_some_and(|record| self.reply_of(record) == reply)
+    }
+}

@@ -1,0 +1,236 @@
+//! The mirror: what happens in the calling order, and how far its knowledge goes then.
+//!
+//! It is the only door of the crate: the families' shelves behind it know nothing of sweeps.
+
+use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
+
+use crate::address::Address;
+use crate::hash::Seed;
+use crate::knowledge::Knowledge;
+use crate::record::Identity;
+use crate::selection::{Selected, Selection, judged};
+use crate::shelf::Shelf;
+use crate::slab::Handle;
+use crate::state::State;
+use crate::sweep::{Running, Settling, Slice, SweepEnd, SweepToken};
+
+/// A copy of the connection tracking table.
+///
+/// Calling order: join the multicast groups, then sweep. Hand over each event with [`Mirror::handle_event`] in the order of
+/// the socket; when the socket says that events were lost, [`Mirror::handle_gap`]; when it has been read empty,
+/// [`Mirror::handle_drained`]. A sweep is [`Mirror::begin_sweep`] *before* the dump is asked for, [`Mirror::handle_row`] for
+/// each row, [`Mirror::end_sweep`] after the last; then [`Mirror::settle`] until it is done. Questions may be asked at any
+/// time: [`Mirror::select`], [`Mirror::get`].
+#[derive(Debug)]
+pub struct Mirror {
+    ipv4: Shelf<u32>,
+    ipv6: Shelf<[u32; 4]>,
+    state: State,
+    settling: Option<Settling>,
+}
+
+impl Mirror {
+    /// An empty mirror, which knows nothing yet. `limit` is the heap in bytes that it may hold; beyond it flows are turned
+    /// away and [`Knowledge::OverLimit`] says so. One step in which an index grows may pass it.
+    #[must_use]
+    pub const fn new(seed: Seed, limit: usize) -> Self {
+        Self { ipv4: Shelf::new(seed), ipv6: Shelf::new(seed), state: State::new(limit), settling: None }
+    }
+
+    /// What the kernel says of a flow. A row (of [`EventKind::Row`]) is not taken here: without its sweep nothing tells
+    /// whether it is older than what events have said.
+    pub fn handle_event(&mut self, event: &Event, now: Steady) {
+        let flow = &event.flow;
+        match event.kind {
+            EventKind::New => self.hear(flow, true, now),
+            EventKind::Update => self.hear(flow, false, now),
+            EventKind::Destroy => match flow.family() {
+                Family::Ipv4 => self.ipv4.end(flow, &self.state, self.ipv6.bytes()),
+                Family::Ipv6 => self.ipv6.end(flow, &self.state, self.ipv4.bytes()),
+            },
+            EventKind::Row => {}
+        }
+    }
+
+    fn hear(&mut self, flow: &Flow, born: bool, now: Steady) {
+        self.state.marks |= flow.mark.is_some();
+        match flow.family() {
+            Family::Ipv4 => self.ipv4.hear(flow, born, &mut self.state, self.ipv6.bytes(), now),
+            Family::Ipv6 => self.ipv6.hear(flow, born, &mut self.state, self.ipv4.bytes(), now),
+        }
+    }
+
+    /// Events were lost (ENOBUFS). What is read from the socket until it is empty was sent before the loss, and the kernel
+    /// drops all that comes in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c): the gap lasts until
+    /// [`Mirror::handle_drained`], and only a sweep that begins after that can close it.
+    pub fn handle_gap(&mut self, now: Steady) {
+        self.state.contiguous = false;
+        self.state.fresh_from = u32::MAX;
+        if let Some(running) = &mut self.state.running {
+            running.clean = false;
+        }
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let knowledge = self.state.knowledge_mut(family);
+            match knowledge {
+                Knowledge::Complete { .. } | Knowledge::OverLimit { .. } => *knowledge = Knowledge::Gap { since: now },
+                Knowledge::NeverSwept | Knowledge::Gap { .. } => {}
+            }
+        }
+    }
+
+    /// The event socket was read empty (EAGAIN), and all that was read has been handed over. Costs nothing where nothing
+    /// was lost, so that it can be said each time.
+    pub const fn handle_drained(&mut self) {
+        if !self.state.contiguous {
+            self.state.contiguous = true;
+            self.state.epoch = self.state.epoch.saturating_add(1);
+            self.state.fresh_from = self.state.epoch;
+        }
+    }
+
+    /// A dump of that part of the table will be asked for. One runs at a time: where one runs, it counts as interrupted, and
+    /// where the last one is not settled, that is done first, at once.
+    pub fn begin_sweep(&mut self, slice: Slice) -> SweepToken {
+        if let Some(running) = self.state.running.take() {
+            self.settle_later(&running, SweepEnd::Interrupted);
+        }
+        while !self.settle(usize::MAX) {}
+        self.state.epoch = self.state.epoch.saturating_add(1);
+        let begin = self.state.epoch;
+        self.state.running = Some(Running { begin, slice, clean: self.state.contiguous, turned_away: false });
+        SweepToken(begin)
+    }
+
+    /// A row of the dump. Of another sweep than the running one it is passed over.
+    pub fn handle_row(&mut self, token: SweepToken, flow: &Flow, now: Steady) {
+        if self.state.running.as_ref().is_none_or(|running| running.begin != token.0) {
+            return;
+        }
+        self.state.marks |= flow.mark.is_some();
+        match flow.family() {
+            Family::Ipv4 => self.ipv4.read(flow, &mut self.state, self.ipv6.bytes(), now),
+            Family::Ipv6 => self.ipv6.read(flow, &mut self.state, self.ipv4.bytes(), now),
+        }
+    }
+
+    /// The dump has ended and all its rows have been handed over. What a complete one has proved absent is taken out by
+    /// [`Mirror::settle`]; what the mirror knows holds from here on.
+    pub fn end_sweep(&mut self, token: SweepToken, end: SweepEnd, now: Steady) {
+        let Some(running) = self.state.running.take_if(|running| running.begin == token.0) else { return };
+        self.settle_later(&running, end);
+        let whole = end == SweepEnd::Complete && running.slice.is_of_whole_families();
+        for family in [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| running.slice.covers_family(*family)) {
+            if whole && running.clean {
+                *self.state.knowledge_mut(family) = if running.turned_away {
+                    Knowledge::OverLimit { since: now }
+                } else {
+                    Knowledge::Complete { since: now }
+                };
+            }
+        }
+    }
+
+    fn settle_later(&mut self, running: &Running, end: SweepEnd) {
+        let proves = end == SweepEnd::Complete && !running.slice.partial;
+        self.settling = Some(Settling { begin: running.begin, slice: running.slice, proves, ipv4: 0, ipv6: 0 });
+    }
+
+    /// Goes on taking out what the last sweep has proved absent, looking at so many flows at most; whether that is done.
+    /// Until then those flows are still answered, as any that has ended unheard.
+    pub fn settle(&mut self, budget: usize) -> bool {
+        let Some(settling) = &mut self.settling else { return true };
+        let left = settle(&mut self.ipv4, settling.begin, settling.proves, &settling.slice, &mut settling.ipv4, budget);
+        let left = settle(&mut self.ipv6, settling.begin, settling.proves, &settling.slice, &mut settling.ipv6, left);
+        if left > 0 {
+            self.settling = None;
+        }
+        self.settling.is_none()
+    }
+
+    /// Every flow that matches, found through the index that promises the fewest. What the mirror cannot judge makes a
+    /// [`crate::Certainty::Candidate`], never a flow that is left out; flows that it lacks are told by [`Selection::knowledge`].
+    #[must_use]
+    pub fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
+        Selection::new(&self.ipv4, &self.ipv6, &self.state, filter)
+    }
+
+    /// One flow. It is [`crate::Certainty::Certain`]: nothing was asked of it but what it is.
+    #[must_use]
+    pub fn get(&self, key: &FlowKey) -> Option<Selected> {
+        self.judge(&Filter::default(), key)
+    }
+
+    /// One flow, where it matches or may match.
+    #[must_use]
+    pub fn judge(&self, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+        fn of<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+            judged(shelf, state, filter, shelf.find(&Identity::new(key)?)?)
+        }
+        match key.original.family() {
+            Family::Ipv4 => of(&self.ipv4, &self.state, filter, key),
+            Family::Ipv6 => of(&self.ipv6, &self.state, filter, key),
+        }
+    }
+
+    /// How far the flows of a family are all there.
+    #[must_use]
+    pub const fn knowledge(&self, family: Family) -> Knowledge {
+        self.state.knowledge(family)
+    }
+
+    /// Flows in the mirror.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.ipv4.len() + self.ipv6.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Heap that it holds, in bytes. It does not fall below what the most flows so far needed for their records.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.ipv4.bytes() + self.ipv6.bytes()
+    }
+
+    /// Heap that it may hold, in bytes.
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.state.limit
+    }
+
+    /// Flows turned away since the start: there was no room, or their tuples were of different families.
+    #[must_use]
+    pub const fn turned_away(&self) -> u64 {
+        self.state.turned_away
+    }
+}
+
+/// Settles the flows of a family from `next` on and tells what is left of the budget; 0 where it is not done.
+fn settle<A: Address>(
+    shelf: &mut Shelf<A>,
+    begin: u32,
+    proves: bool,
+    slice: &Slice,
+    next: &mut Handle,
+    mut budget: usize,
+) -> usize {
+    let end = if slice.covers_family(A::FAMILY) { shelf.records.end() } else { 0 };
+    while *next < end {
+        if budget == 0 {
+            return 0;
+        }
+        budget -= 1;
+        let handle = *next;
+        *next += 1;
+        let Some(record) = shelf.get(handle) else { continue };
+        let absent = proves && record.epoch < begin && slice.covers(&record.identity());
+        if record.is_dead() || absent {
+            shelf.remove(handle);
+        }
+    }
+    budget
+}

@@ -1,0 +1,196 @@
+//! The flows of one family with their indexes: records, reply tuples, by identity, by address.
+//!
+//! It keeps the four in step and knows nothing of time; what an event or a row means is decided above.
+
+use ctwarden_model::{Flow, Tuple};
+
+use crate::address::Address;
+use crate::address_index::AddressIndex;
+use crate::flags::Flags;
+use crate::hash::Seed;
+use crate::hash_index::HashIndex;
+use crate::record::{Direction, Identity, Record, Translated};
+use crate::slab::{Handle, NONE, Slab};
+
+#[derive(Debug)]
+pub(crate) struct Shelf<A: Address> {
+    seed: Seed,
+    pub(crate) records: Slab<Record<A>>,
+    replies: Slab<Translated<A>>,
+    identities: HashIndex,
+    /// Each address of each living flow once.
+    pub(crate) addresses: AddressIndex<A::Key>,
+    /// Records of flows that ended while a sweep runs.
+    dead: usize,
+}
+
+impl<A: Address> Shelf<A> {
+    pub(crate) const fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            records: Slab::new(),
+            replies: Slab::new(),
+            identities: HashIndex::new(),
+            addresses: AddressIndex::new(),
+            dead: 0,
+        }
+    }
+
+    /// Living flows.
+    pub(crate) const fn len(&self) -> usize {
+        self.records.len() - self.dead
+    }
+
+    /// Heap that is held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.records.bytes() + self.replies.bytes() + self.identities.bytes() + self.addresses.bytes()
+    }
+
+    /// Heap that the next flow takes at once: a chunk where one is full.
+    pub(crate) fn next_chunk(&self, translated: bool) -> usize {
+        let records = if self.records.is_full() { Slab::<Record<A>>::CHUNK_BYTES } else { 0 };
+        let replies = if translated && self.replies.is_full() { Slab::<Translated<A>>::CHUNK_BYTES } else { 0 };
+        records + replies
+    }
+
+    /// The record of that identity, living or dead.
+    pub(crate) fn find(&self, identity: &Identity<A>) -> Option<Handle> {
+        let is_it = |handle| self.records.get(handle).is_some_and(|record| record.identity() == *identity);
+        self.identities.find(identity.hash(self.seed), is_it)
+    }
+
+    pub(crate) fn get(&self, handle: Handle) -> Option<&Record<A>> {
+        self.records.get(handle)
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut Record<A>> {
+        self.records.get_mut(handle)
+    }
+
+    /// Puts in a record whose identity is not there yet. `None` where handles or places of the index are used up.
+    pub(crate) fn insert(&mut self, identity: &Identity<A>, epoch: u32, reply: Option<Direction<A>>) -> Option<Handle> {
+        let handle = self.place(identity, epoch, Flags::EMPTY)?;
+        self.give_addresses(handle, reply);
+        Some(handle)
+    }
+
+    /// Remembers the end of a flow that is not there.
+    pub(crate) fn insert_dead(&mut self, identity: &Identity<A>, epoch: u32) {
+        if self.place(identity, epoch, Flags::DEAD).is_some() {
+            self.dead += 1;
+        }
+    }
+
+    /// Remembers the end of a flow that is there.
+    pub(crate) fn bury(&mut self, handle: Handle) {
+        if self.records.get(handle).is_some_and(|record| !record.is_dead()) {
+            self.take_addresses(handle);
+            if let Some(record) = self.records.get_mut(handle) {
+                record.flags.set(Flags::DEAD, true);
+                self.dead += 1;
+            }
+        }
+    }
+
+    /// A successor with the same identity lives: the dead record becomes its own.
+    pub(crate) fn revive(&mut self, handle: Handle, identity: &Identity<A>, epoch: u32, reply: Option<Direction<A>>) {
+        if let Some(record) = self.records.get_mut(handle).filter(|record| record.is_dead()) {
+            *record = Record::new(identity, epoch, Flags::EMPTY);
+            self.dead -= 1;
+            self.give_addresses(handle, reply);
+        }
+    }
+
+    /// Takes a record out, living or dead.
+    pub(crate) fn remove(&mut self, handle: Handle) {
+        let Some(record) = self.records.get(handle).copied() else { return };
+        if record.is_dead() {
+            self.dead -= 1
+        } else {
+            self.take_addresses(handle)
+        }
+        self.identities.remove(record.identity().hash(self.seed), handle);
+        self.records.remove(handle);
+    }
+
+    /// Both directions of a record.
+    pub(crate) fn directions(&self, record: &Record<A>) -> (Direction<A>, Direction<A>) {
+        let original = record.identity().original;
+        // The mirror is of the same family, so that this is never `None`.
+        let reply = self.reply_of(record).or_else(|| Direction::new(&original.tuple().mirror())).unwrap_or(original);
+        (original, reply)
+    }
+
+    /// The reply tuple where it is not the mirror of the original one.
+    pub(crate) fn reply_of(&self, record: &Record<A>) -> Option<Direction<A>> {
+        self.replies.get(record.reply).map(Translated::direction)
+    }
+
+    /// The four addresses of a record, each as often as it occurs: source and destination, original first.
+    pub(crate) fn addresses_of(&self, record: &Record<A>) -> [A; 4] {
+        let original = record.identity().original;
+        match self.replies.get(record.reply) {
+            Some(translated) => {
+                let reply = translated.direction();
+                [original.src, original.dst, reply.src, reply.dst]
+            }
+            None => [original.src, original.dst, original.dst, original.src],
+        }
+    }
+
+    fn place(&mut self, identity: &Identity<A>, epoch: u32, flags: Flags) -> Option<Handle> {
+        let handle = self.records.insert(Record::new(identity, epoch, flags))?;
+        if !self.identities.insert(identity.hash(self.seed), handle) {
+            self.records.remove(handle);
+            return None;
+        }
+        Some(handle)
+    }
+
+    /// Gives a record its reply tuple and puts it into the index of addresses.
+    fn give_addresses(&mut self, handle: Handle, reply: Option<Direction<A>>) {
+        // There are no more replies than records, so that a handle is never wanting.
+        let reply = reply.and_then(|reply| self.replies.insert(Translated::new(reply)));
+        if let Some(record) = self.records.get_mut(handle) {
+            record.reply = reply.unwrap_or(NONE);
+            let record = *record;
+            for address in distinct(self.addresses_of(&record)) {
+                self.addresses.insert(address.key(handle));
+            }
+        }
+    }
+
+    fn take_addresses(&mut self, handle: Handle) {
+        if let Some(record) = self.records.get(handle).copied() {
+            for address in distinct(self.addresses_of(&record)) {
+                self.addresses.remove(address.key(handle));
+            }
+            self.replies.remove(record.reply);
+            if let Some(record) = self.records.get_mut(handle) {
+                record.reply = NONE;
+            }
+        }
+    }
+}
+
+/// The addresses without those that occurred before.
+fn distinct<A: Address>(addresses: [A; 4]) -> impl Iterator<Item = A> {
+    addresses
+        .into_iter()
+        .enumerate()
+        .filter(move |(index, address)| !addresses.iter().take(*index).any(|earlier| earlier == address))
+        .map(|(_, address)| address)
+}
+
+/// The reply tuple of a flow where it is not the mirror of the original one. `Err` where it is of another family.
+pub(crate) fn translated<A: Address>(flow: &Flow) -> Result<Option<Direction<A>>, MixedFamilies> {
+    let reply: &Tuple = &flow.tuples.reply;
+    if *reply == flow.tuples.original.mirror() {
+        return Ok(None);
+    }
+    Direction::new(reply).map(Some).ok_or(MixedFamilies)
+}
+
+/// The tuples of a flow are of different families, which no kernel sends.
+#[derive(Debug)]
+pub(crate) struct MixedFamilies;

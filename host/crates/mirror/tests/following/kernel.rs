@@ -1,0 +1,291 @@
+//! A kernel to play with: a table, an event socket that can overflow, and a dump on another socket.
+//!
+//! Both sockets are read at any pace, so that events and rows meet in every order in which they can meet.
+
+use std::collections::VecDeque;
+
+use ctwarden_mirror::{Mirror, Seed, Slice, SweepEnd, SweepToken};
+use ctwarden_model::{
+    Event, EventKind, Family, Flow, FlowId, FlowKey, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, Status,
+    Steady, TcpState, Tuple, Zone,
+};
+
+/// Tuples there are; a tuple has one living flow at most. They are the buckets of the dump, in order.
+pub(crate) const TUPLES: usize = 12;
+
+/// What can change of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fields {
+    pub(crate) mark: u32,
+    pub(crate) status: u32,
+    pub(crate) state: u8,
+}
+
+/// One incarnation of a flow.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) key: FlowKey,
+    pub(crate) reply: Tuple,
+    /// Older than the subscription: no events, not even of its end.
+    pub(crate) silent: bool,
+    pub(crate) born: u64,
+    pub(crate) died: Option<u64>,
+    /// Since when which fields hold.
+    pub(crate) history: Vec<(u64, Fields)>,
+}
+
+impl Life {
+    pub(crate) fn fields(&self) -> Fields {
+        self.history.last().unwrap().1
+    }
+
+    /// The flow as it was in each moment from `from` on.
+    pub(crate) fn versions(&self, from: u64) -> Vec<Flow> {
+        let ends = self.history.iter().skip(1).map(|(since, _)| *since).chain([u64::MAX]);
+        let held = self.history.iter().zip(ends).filter(|(_, end)| *end > from);
+        held.map(|((_, fields), _)| self.flow(*fields, true)).collect()
+    }
+
+    /// As a row has it, or as an event has it: without a mark that is zero.
+    pub(crate) fn flow(&self, fields: Fields, row: bool) -> Flow {
+        let mut flow = Flow::new(PerDirection { original: self.key.original, reply: self.reply });
+        flow.id = Some(self.key.id);
+        flow.zone = self.key.zone;
+        flow.status = Some(Status(fields.status));
+        flow.mark = (row || fields.mark != 0).then_some(Mark(fields.mark));
+        if self.key.original.protocol == Protocol::TCP {
+            flow.info = Some(ProtocolInfo::Tcp {
+                state: Some(TcpState(fields.state)),
+                window_scale: PerDirection::default(),
+                flags: PerDirection::default(),
+            });
+        }
+        flow
+    }
+}
+
+#[derive(Debug)]
+struct Dump {
+    token: SweepToken,
+    slice: Slice,
+    /// Tuples before were listed.
+    next: usize,
+    rows: VecDeque<Flow>,
+}
+
+/// The table, the sockets, and the mirror that reads them.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    pub(crate) mirror: Mirror,
+    pub(crate) lives: Vec<Life>,
+    /// The last life of each tuple, and whether it can still be seen dying.
+    slots: [Option<(usize, bool)>; TUPLES],
+    events: VecDeque<(u64, Event)>,
+    /// Events that the socket holds.
+    room: usize,
+    congested: bool,
+    overrun: bool,
+    pub(crate) seq: u64,
+    /// The event up to which the mirror has been told.
+    pub(crate) position: u64,
+    dump: Option<Dump>,
+    next_id: u32,
+}
+
+impl Kernel {
+    /// With silent flows on some of the tuples.
+    pub(crate) fn new(room: usize, silent: &[(usize, u8)]) -> Self {
+        let mut kernel = Self {
+            mirror: Mirror::new(Seed([7, 9]), usize::MAX / 2),
+            lives: Vec::new(),
+            slots: [None; TUPLES],
+            events: VecDeque::new(),
+            room,
+            congested: false,
+            overrun: false,
+            seq: 0,
+            position: 0,
+            dump: None,
+            next_id: 1,
+        };
+        for (slot, arg) in silent {
+            kernel.create(*slot, *arg, true);
+        }
+        kernel
+    }
+
+    pub(crate) fn living(&self, slot: usize) -> Option<usize> {
+        self.slots[slot].map(|(life, _)| life).filter(|life| self.lives[*life].died.is_none())
+    }
+
+    /// A flow is born, at times with the id of its predecessor, at times translated.
+    pub(crate) fn create(&mut self, slot: usize, arg: u8, silent: bool) {
+        if self.living(slot).is_some() {
+            return;
+        }
+        let same_id = self.slots[slot].filter(|_| arg & 1 == 1).map(|(life, _)| self.lives[life].key.id);
+        let id = same_id.unwrap_or(FlowId(self.next_id));
+        self.next_id += 1;
+        let original = tuple(slot);
+        let reply =
+            if arg & 2 == 2 { Tuple { dst: address(slot, 99), ..original.mirror() } } else { original.mirror() };
+        let key = FlowKey { id, zone: Zone((slot % 3) as u16), original };
+        self.seq += 1;
+        let fields = Fields { mark: u32::from(arg >> 2 & 3), status: 8, state: 1 };
+        let history = vec![(self.seq, fields)];
+        self.lives.push(Life { key, reply, silent, born: self.seq, died: None, history });
+        self.slots[slot] = Some((self.lives.len() - 1, false));
+        self.tell(EventKind::New, self.lives.len() - 1, true, false);
+    }
+
+    pub(crate) fn change(&mut self, slot: usize, change: impl FnOnce(&mut Fields)) {
+        let Some(life) = self.living(slot) else { return };
+        let before = self.lives[life].fields();
+        let mut fields = before;
+        change(&mut fields);
+        if fields != before {
+            self.seq += 1;
+            self.lives[life].history.push((self.seq, fields));
+            self.tell(EventKind::Update, life, fields.state != before.state, fields.mark != before.mark);
+        }
+    }
+
+    /// A flow ends; `lingers`: a dump can still meet it on its way out.
+    pub(crate) fn destroy(&mut self, slot: usize, lingers: bool) {
+        let Some(life) = self.living(slot) else { return };
+        self.seq += 1;
+        self.lives[life].died = Some(self.seq);
+        self.slots[slot] = Some((life, lingers));
+        self.tell(EventKind::Destroy, life, true, false);
+    }
+
+    /// A change of a flow that has just ended is told after its end.
+    pub(crate) fn belated(&mut self, slot: usize) {
+        let Some((life, true)) = self.slots[slot] else { return };
+        if self.lives[life].died.is_some() {
+            self.seq += 1;
+            self.tell(EventKind::Update, life, false, false);
+        }
+    }
+
+    fn tell(&mut self, kind: EventKind, life: usize, with_state: bool, with_mark: bool) {
+        let life = &self.lives[life];
+        if life.silent {
+            return;
+        }
+        if self.congested || self.events.len() >= self.room {
+            self.overrun |= !self.congested;
+            self.congested = true;
+            return;
+        }
+        let mut flow = life.flow(life.fields(), with_mark);
+        if !with_state {
+            flow.info = None;
+        }
+        if life.died.is_some() {
+            flow.status = Some(Status(life.fields().status | Status::DYING.0));
+        }
+        self.events.push_back((self.seq, Event { kind, by_us: false, flow }));
+    }
+
+    /// Reads the event socket once.
+    pub(crate) fn read_event(&mut self) {
+        if self.overrun {
+            self.overrun = false;
+            self.mirror.handle_gap(Steady(self.seq));
+        } else if let Some((seq, event)) = self.events.pop_front() {
+            self.congested &= !self.events.is_empty();
+            self.position = seq;
+            self.mirror.handle_event(&event, Steady(self.seq));
+        } else {
+            self.position = self.seq;
+            self.mirror.handle_drained();
+        }
+    }
+
+    pub(crate) fn read_all_events(&mut self) {
+        while self.overrun || !self.events.is_empty() {
+            self.read_event();
+        }
+        self.read_event();
+    }
+
+    pub(crate) fn events_are_read(&self) -> bool {
+        self.events.is_empty() && !self.overrun && self.position == self.seq
+    }
+
+    pub(crate) fn begin_sweep(&mut self, slice: Slice) {
+        let token = self.mirror.begin_sweep(slice);
+        self.dump = Some(Dump { token, slice, next: 0, rows: VecDeque::new() });
+    }
+
+    pub(crate) const fn is_sweeping(&self) -> bool {
+        self.dump.is_some()
+    }
+
+    /// The kernel goes on with its dump by one bucket.
+    pub(crate) fn list(&mut self) {
+        let Some(dump) = &mut self.dump else { return };
+        if dump.next == TUPLES {
+            return;
+        }
+        if let Some((life, lingers)) = self.slots[dump.next] {
+            let life = &self.lives[life];
+            let mut flow = life.flow(life.fields(), true);
+            let slice = dump.slice;
+            let wanted = slice.family.is_none_or(|family| family == flow.family())
+                && slice.zone.is_none_or(|zone| zone == flow.zone)
+                && slice.protocol.is_none_or(|protocol| protocol == flow.protocol());
+            if life.died.is_some() {
+                flow.status = Some(Status(life.fields().status | Status::DYING.0));
+            }
+            if wanted && (life.died.is_none() || lingers) {
+                dump.rows.push_back(flow);
+            }
+        }
+        dump.next += 1;
+    }
+
+    /// Reads a row, or the end of the dump.
+    pub(crate) fn read_row(&mut self) {
+        let Some(dump) = &mut self.dump else { return };
+        if let Some(flow) = dump.rows.pop_front() {
+            self.mirror.handle_row(dump.token, &flow, Steady(self.seq));
+        } else if dump.next == TUPLES {
+            self.mirror.end_sweep(dump.token, SweepEnd::Complete, Steady(self.seq));
+            self.dump = None;
+        }
+    }
+
+    pub(crate) fn interrupt(&mut self) {
+        if let Some(dump) = self.dump.take() {
+            self.mirror.end_sweep(dump.token, SweepEnd::Interrupted, Steady(self.seq));
+        }
+    }
+
+    pub(crate) fn sweep_at_once(&mut self, slice: Slice) {
+        self.begin_sweep(slice);
+        while self.dump.is_some() {
+            self.list();
+            self.read_row();
+        }
+        while !self.mirror.settle(1) {}
+    }
+}
+
+pub(crate) fn address(slot: usize, host: u8) -> std::net::IpAddr {
+    match family(slot) {
+        Family::Ipv4 => [10, 0, (slot / 4) as u8, host].into(),
+        Family::Ipv6 => [0xfd00, 0, 0, 0, 0, 0, (slot / 4) as u16, u16::from(host)].into(),
+    }
+}
+
+pub(crate) const fn family(slot: usize) -> Family {
+    if slot.is_multiple_of(2) { Family::Ipv4 } else { Family::Ipv6 }
+}
+
+fn tuple(slot: usize) -> Tuple {
+    let protocol = if (slot / 2).is_multiple_of(2) { Protocol::TCP } else { Protocol::UDP };
+    let layer4 = Layer4::Ports { src: slot as u16, dst: 53 };
+    Tuple { src: address(slot, slot as u8), dst: address(slot, 1), protocol, layer4 }
+}

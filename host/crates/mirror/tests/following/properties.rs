@@ -1,0 +1,275 @@
+//! What the mirror claims, held against a table that it cannot see, under every order of events, rows and losses.
+
+use std::collections::BTreeSet;
+
+use crate::kernel::{Kernel, Life, TUPLES, address, family};
+use ctwarden_mirror::{Certainty, Evidence, Selected, Slice};
+use ctwarden_model::{Family, Filter, FlowKey, Masked, PortRange, Prefix, Protocol, Zone};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(usize, u8),
+    Mark(usize, u32),
+    Status(usize, u32),
+    State(usize, u8),
+    Destroy(usize, bool),
+    Belated(usize),
+    ReadEvents(u8),
+    Begin(Slice),
+    List(u8),
+    ReadRows(u8),
+    Interrupt,
+    Settle(usize),
+}
+
+fn slice() -> impl Strategy<Value = Slice> {
+    let part = |change: fn(&mut Slice)| {
+        let mut slice = Slice::ALL;
+        change(&mut slice);
+        Just(slice)
+    };
+    prop_oneof![
+        6 => Just(Slice::ALL),
+        1 => part(|s| s.family = Some(Family::Ipv4)),
+        1 => part(|s| s.family = Some(Family::Ipv6)),
+        1 => part(|s| s.zone = Some(Zone(1))),
+        1 => part(|s| s.protocol = Some(Protocol::TCP)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let slot = 0..TUPLES;
+    prop_oneof![
+        6 => (slot.clone(), any::<u8>()).prop_map(|(slot, arg)| Step::Create(slot, arg)),
+        3 => (slot.clone(), 0_u32..4).prop_map(|(slot, mark)| Step::Mark(slot, mark)),
+        2 => (slot.clone(), prop::sample::select(vec![8_u32, 0xa, 0xe, 0x400e])).prop_map(|(slot, s)| Step::Status(slot, s)),
+        3 => (slot.clone(), 1_u8..6).prop_map(|(slot, state)| Step::State(slot, state)),
+        5 => (slot.clone(), any::<bool>()).prop_map(|(slot, lingers)| Step::Destroy(slot, lingers)),
+        1 => slot.prop_map(Step::Belated),
+        9 => (1_u8..6).prop_map(Step::ReadEvents),
+        2 => slice().prop_map(Step::Begin),
+        6 => (1_u8..8).prop_map(Step::List),
+        6 => (1_u8..8).prop_map(Step::ReadRows),
+        1 => Just(Step::Interrupt),
+        2 => (1_usize..20).prop_map(Step::Settle),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let network = || {
+        prop::collection::vec((0..TUPLES, 0_u8..16, prop::sample::select(vec![0_u8, 24, 30, 32, 120, 128])), 1..4)
+            .prop_map(|networks| {
+                let prefix = |(slot, host, length): (usize, u8, u8)| {
+                    let address = address(slot, host);
+                    Prefix::new(address, length).unwrap_or(Prefix::host(address))
+                };
+                networks.into_iter().map(prefix).collect::<ctwarden_model::PrefixSet>()
+            })
+    };
+    let masked = prop::sample::select(vec![(0, 3), (1, 1), (2, 3), (0, 0), (3, 3)]);
+    let status = prop::sample::select(vec![(8, 8), (4, 4), (0, 2), (0x4000, 0x4000), (0x4004, 0x4004)]);
+    let mutable = prop_oneof![
+        2 => Just(Filter::default()),
+        1 => masked.prop_map(|(v, m)| Filter { mark: Some(Masked::new(v, m).unwrap()), ..Filter::default() }),
+        1 => status.prop_map(|(v, m)| Filter { status: Some(Masked::new(v, m).unwrap()), ..Filter::default() }),
+        1 => prop::collection::vec(1_u8..6, 1..3).prop_map(|states| Filter { states, ..Filter::default() }),
+        1 => Just(Filter { labels: 1, ..Filter::default() }),
+    ];
+    let family = prop::option::of(prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)]);
+    let ports = prop::option::of((0_u16..12, 0_u16..12));
+    (mutable, prop::option::of((0..5_u8, network())), prop::option::of(network()), family, ports).prop_map(
+        |(mut filter, one, either, family, ports)| {
+            match one {
+                Some((0, networks)) => filter.original_src = networks,
+                Some((1, networks)) => filter.original_dst = networks,
+                Some((2, networks)) => filter.reply_src = networks,
+                Some((3, networks)) => filter.reply_dst = networks,
+                Some(_) | None => {}
+            }
+            filter.either = either.unwrap_or_default();
+            filter.family = family;
+            filter.src_ports = ports.map(|(first, last)| PortRange { first, last }).into_iter().collect();
+            filter
+        },
+    )
+}
+
+fn apply(kernel: &mut Kernel, step: &Step) {
+    match *step {
+        Step::Create(slot, arg) => kernel.create(slot, arg, false),
+        Step::Mark(slot, mark) => kernel.change(slot, |fields| fields.mark = mark),
+        Step::Status(slot, status) => kernel.change(slot, |fields| fields.status = status),
+        Step::State(slot, state) => kernel.change(slot, |fields| fields.state = state),
+        Step::Destroy(slot, lingers) => kernel.destroy(slot, lingers),
+        Step::Belated(slot) => kernel.belated(slot),
+        Step::ReadEvents(count) => (0..count).for_each(|_| kernel.read_event()),
+        Step::Begin(slice) => {
+            if !kernel.is_sweeping() {
+                kernel.begin_sweep(slice);
+            }
+        }
+        Step::List(count) => (0..count).for_each(|_| kernel.list()),
+        Step::ReadRows(count) => (0..count).for_each(|_| kernel.read_row()),
+        Step::Interrupt => kernel.interrupt(),
+        Step::Settle(budget) => {
+            kernel.mirror.settle(budget);
+        }
+    }
+}
+
+/// Lives that go on and whose begin was handed over, where there was a word of it.
+fn lives_at_position(kernel: &Kernel) -> impl Iterator<Item = &Life> {
+    let position = kernel.position;
+    kernel.lives.iter().filter(move |life| life.born <= position && life.died.is_none())
+}
+
+/// All that the mirror claims, at any moment.
+fn claims_hold(kernel: &Kernel, filter: &Filter) -> Result<(), TestCaseError> {
+    let everything = Filter::default();
+    let all: Vec<Selected> = kernel.mirror.select(&everything).collect();
+    prop_assert_eq!(all.len(), kernel.mirror.len());
+    let keys: BTreeSet<FlowKey> = all.iter().map(|selected| selected.key).collect();
+    prop_assert_eq!(keys.len(), all.len(), "a flow came twice");
+
+    for life in lives_at_position(kernel) {
+        if kernel.mirror.knowledge(life.key.original.family()).is_complete() {
+            let found = kernel.mirror.get(&life.key);
+            prop_assert!(found.is_some_and(|found| found.reply == life.reply), "{life:?} is missing: {found:?}");
+        }
+    }
+
+    let matching: Vec<Selected> = kernel.mirror.select(filter).collect();
+    let chosen: BTreeSet<FlowKey> = matching.iter().map(|selected| selected.key).collect();
+    prop_assert_eq!(chosen.len(), matching.len(), "a flow came twice");
+    prop_assert!(chosen.is_subset(&keys));
+    for selected in &all {
+        let lives = kernel.lives.iter().filter(|life| life.key == selected.key);
+        let (position, evidence) = (kernel.position, selected.evidence);
+        let alive: Vec<&Life> = lives.clone().filter(|life| life.died.is_none_or(|died| died > position)).collect();
+        prop_assert!(lives.count() > 0, "{selected:?} never was");
+        if selected.fresh {
+            prop_assert_eq!(evidence, Evidence::Heard);
+            prop_assert!(!alive.is_empty(), "{:?} has ended and that was heard", selected);
+        }
+        // Everything that it has been since the last event; with a reused id, in either life.
+        let versions: Vec<_> = alive.iter().flat_map(|life| life.versions(position)).collect();
+        if selected.fresh {
+            let seen = |flow: &ctwarden_model::Flow| flow.status == selected.status;
+            prop_assert!(versions.iter().any(seen), "{:?} {:?}", selected, versions);
+        }
+        match matching.iter().find(|m| m.key == selected.key).map(|m| m.certainty) {
+            _ if versions.is_empty() => {}
+            None => prop_assert!(versions.iter().any(|f| !filter.matches(f)), "{selected:?} was left out"),
+            Some(Certainty::Certain) => {
+                prop_assert!(versions.iter().any(|f| filter.matches(f)), "{selected:?} does not match {versions:?}");
+            }
+            Some(Certainty::Candidate) => {}
+        }
+    }
+    Ok(())
+}
+
+/// What more holds once everything was read.
+fn equals_the_table(kernel: &Kernel, slot_family: Family, and_silent: bool) -> Result<(), TestCaseError> {
+    let everything = Filter { family: Some(slot_family), ..Filter::default() };
+    let mirrored: BTreeSet<FlowKey> = kernel
+        .mirror
+        .select(&everything)
+        .filter(|selected| and_silent || selected.evidence == Evidence::Heard)
+        .map(|selected| selected.key)
+        .collect();
+    let living: BTreeSet<FlowKey> = (0..TUPLES)
+        .filter(|slot| family(*slot) == slot_family)
+        .filter_map(|slot| Some(kernel.lives[kernel.living(slot)?].key))
+        .collect();
+    if and_silent {
+        prop_assert_eq!(&mirrored, &living);
+    }
+    prop_assert!(mirrored.is_subset(&living), "{:?} have ended", mirrored.difference(&living));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_it_claims_is_so(
+        room in prop::sample::select(vec![2_usize, 5, 12, 1_000]),
+        silent in prop::collection::vec((0..TUPLES, any::<u8>()), 0..6),
+        steps in prop::collection::vec(step(), 1..120),
+        filter in filter(),
+    ) {
+        let mut kernel = Kernel::new(room, &silent);
+        for step in &steps {
+            apply(&mut kernel, step);
+            claims_hold(&kernel, &filter)?;
+        }
+        // A sweep that nothing disturbs repairs all.
+        kernel.read_all_events();
+        kernel.interrupt();
+        kernel.sweep_at_once(Slice::ALL);
+        claims_hold(&kernel, &filter)?;
+        for family in [Family::Ipv4, Family::Ipv6] {
+            prop_assert!(kernel.mirror.knowledge(family).is_complete());
+            equals_the_table(&kernel, family, true)?;
+        }
+    }
+
+    #[test]
+    fn without_loss_it_equals_the_table_whenever_all_is_read(
+        silent in prop::collection::vec((0..TUPLES, any::<u8>()), 0..4),
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut kernel = Kernel::new(usize::MAX, &silent);
+        kernel.sweep_at_once(Slice::ALL);
+        for step in &steps {
+            apply(&mut kernel, step);
+            if kernel.events_are_read() {
+                for family in [Family::Ipv4, Family::Ipv6] {
+                    prop_assert!(kernel.mirror.knowledge(family).is_complete());
+                    equals_the_table(&kernel, family, false)?;
+                }
+            }
+        }
+    }
+}
+
+/// The properties say little if nothing is ever complete, lost, fresh or chosen.
+#[test]
+fn random_histories_come_into_every_state() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let (mut complete, mut gaps, mut certain, mut candidates, mut again) = (0, 0, 0, 0, 0);
+    for _ in 0..200 {
+        let steps = prop::collection::vec(step(), 600).new_tree(&mut runner).unwrap().current();
+        let filter = filter().new_tree(&mut runner).unwrap().current();
+        let mut kernel = Kernel::new(5, &[(0, 0), (3, 2), (6, 8)]);
+        let mut lost = false;
+        for step in &steps {
+            apply(&mut kernel, step);
+            match kernel.mirror.knowledge(Family::Ipv4) {
+                ctwarden_mirror::Knowledge::Complete { .. } => {
+                    complete += 1;
+                    again += u32::from(lost);
+                    lost = false;
+                }
+                ctwarden_mirror::Knowledge::Gap { .. } => {
+                    gaps += 1;
+                    lost = true;
+                }
+                ctwarden_mirror::Knowledge::NeverSwept | ctwarden_mirror::Knowledge::OverLimit { .. } => {}
+            }
+            for selected in kernel.mirror.select(&filter) {
+                match selected.certainty {
+                    Certainty::Certain => certain += 1,
+                    Certainty::Candidate => candidates += 1,
+                }
+            }
+        }
+    }
+    let seen = [complete, gaps, certain, candidates, again];
+    assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
+}

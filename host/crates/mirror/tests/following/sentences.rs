@@ -1,0 +1,366 @@
+//! One sentence for each case in which a simpler mirror would be wrong.
+
+use ctwarden_mirror::{Certainty, Evidence, Knowledge, Mirror, Seed, Selected, Slice, SweepEnd};
+use ctwarden_model::{
+    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Mark, Masked, PerDirection, Protocol, ProtocolInfo,
+    SecondsRange, Status, Steady, TcpState, Tuple, Zone,
+};
+
+const NOW: Steady = Steady(7);
+
+fn mirror() -> Mirror {
+    Mirror::new(Seed([1, 2]), 1 << 30)
+}
+
+/// An established flow of that client.
+fn flow(client: u8, id: u32) -> Flow {
+    let original = Tuple {
+        src: [192, 0, 2, client].into(),
+        dst: [198, 51, 100, 1].into(),
+        protocol: Protocol::TCP,
+        layer4: Layer4::Ports { src: 40_000, dst: 443 },
+    };
+    let mut flow = Flow::new(PerDirection { original, reply: original.mirror() });
+    flow.id = Some(FlowId(id));
+    flow.status = Some(Status::CONFIRMED);
+    flow.mark = Some(Mark(0));
+    flow.info = Some(tcp(3));
+    flow
+}
+
+fn tcp(state: u8) -> ProtocolInfo {
+    let (window_scale, flags) = (PerDirection::default(), PerDirection::default());
+    ProtocolInfo::Tcp { state: Some(TcpState(state)), window_scale, flags }
+}
+
+fn with(flow: &Flow, change: impl FnOnce(&mut Flow)) -> Flow {
+    let mut flow = flow.clone();
+    change(&mut flow);
+    flow
+}
+
+fn hear(mirror: &mut Mirror, kind: EventKind, flow: &Flow) {
+    mirror.handle_event(&Event { kind, by_us: false, flow: flow.clone() }, NOW);
+}
+
+fn sweep(mirror: &mut Mirror, rows: &[Flow]) {
+    let token = mirror.begin_sweep(Slice::ALL);
+    for row in rows {
+        mirror.handle_row(token, row, NOW);
+    }
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    while !mirror.settle(1) {}
+}
+
+fn all(mirror: &Mirror) -> Vec<Selected> {
+    let mut all: Vec<Selected> = mirror.select(&Filter::default()).collect();
+    all.sort_by_key(|selected| selected.key);
+    all
+}
+
+fn ids(mirror: &Mirror) -> Vec<u32> {
+    let mut ids: Vec<u32> = all(mirror).iter().map(|selected| selected.key.id.0).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn certainty(mirror: &Mirror, filter: &Filter) -> Option<Certainty> {
+    mirror.select(filter).next().map(|selected| selected.certainty)
+}
+
+fn marked(value: u32) -> Filter {
+    Filter { mark: Some(Masked::all(value)), ..Filter::default() }
+}
+
+#[test]
+fn before_the_first_sweep_it_does_not_know_older_flows_and_says_so() {
+    let mut mirror = mirror();
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::NeverSwept);
+    sweep(&mut mirror, &[flow(1, 1), flow(2, 2)]);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::Complete { since: NOW });
+    assert_eq!(ids(&mirror), [1, 2]);
+}
+
+#[test]
+fn the_end_of_an_unknown_flow_and_of_a_predecessor_hits_nobody() {
+    let mut mirror = mirror();
+    hear(&mut mirror, EventKind::New, &flow(1, 2));
+    hear(&mut mirror, EventKind::Destroy, &flow(1, 1));
+    hear(&mut mirror, EventKind::Destroy, &flow(9, 9));
+    assert_eq!(ids(&mirror), [2]);
+    hear(&mut mirror, EventKind::Destroy, &with(&flow(1, 2), |flow| flow.zone = Zone(5)));
+    assert_eq!(ids(&mirror), [2], "another zone is another flow");
+}
+
+#[test]
+fn a_row_that_is_older_than_the_end_does_not_bring_the_flow_back() {
+    let mut mirror = mirror();
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    let token = mirror.begin_sweep(Slice::ALL);
+    // The dump has read both, and both ended before the rows are handed over; of one nothing was known.
+    hear(&mut mirror, EventKind::Destroy, &flow(1, 1));
+    hear(&mut mirror, EventKind::Destroy, &flow(2, 2));
+    mirror.handle_row(token, &flow(1, 1), NOW);
+    mirror.handle_row(token, &flow(2, 2), NOW);
+    // A change that was on its way is no life either.
+    hear(&mut mirror, EventKind::Update, &flow(1, 1));
+    assert!(mirror.is_empty());
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    while !mirror.settle(1) {}
+    assert!(mirror.is_empty());
+}
+
+#[test]
+fn a_successor_with_the_same_id_lives_though_its_predecessor_ended_in_the_same_sweep() {
+    let mut mirror = mirror();
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    let token = mirror.begin_sweep(Slice::ALL);
+    hear(&mut mirror, EventKind::Destroy, &flow(1, 1));
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    while !mirror.settle(1) {}
+    assert_eq!(ids(&mirror), [1], "born after its place in the dump was read: no row, but alive");
+}
+
+#[test]
+fn a_successor_that_is_translated_otherwise_is_found_at_its_own_addresses() {
+    let mut mirror = mirror();
+    let inside = [10, 9, 9, 9].into();
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    hear(&mut mirror, EventKind::New, &with(&flow(1, 1), |flow| flow.tuples.reply.src = inside));
+    let at = |address| {
+        let either = [ctwarden_model::Prefix::host(address)].into_iter().collect();
+        mirror.select(&Filter { either, ..Filter::default() }).count()
+    };
+    assert_eq!((at(inside), at([198, 51, 100, 1].into()), mirror.len()), (1, 1, 1));
+}
+
+#[test]
+fn a_complete_sweep_takes_out_what_it_did_not_list_and_an_interrupted_one_does_not() {
+    let mut mirror = mirror();
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    hear(&mut mirror, EventKind::New, &flow(2, 2));
+    let token = mirror.begin_sweep(Slice::ALL);
+    mirror.handle_row(token, &flow(1, 1), NOW);
+    mirror.end_sweep(token, SweepEnd::Interrupted, NOW);
+    assert!(mirror.settle(100));
+    assert_eq!((ids(&mirror), mirror.knowledge(Family::Ipv4)), (vec![1, 2], Knowledge::NeverSwept));
+    sweep(&mut mirror, &[flow(1, 1)]);
+    assert_eq!(ids(&mirror), [1]);
+}
+
+#[test]
+fn what_was_born_during_a_sweep_needs_no_row() {
+    let mut mirror = mirror();
+    let token = mirror.begin_sweep(Slice::ALL);
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    assert!(mirror.settle(100));
+    assert_eq!(ids(&mirror), [1]);
+}
+
+#[test]
+fn a_sweep_of_one_part_takes_out_nothing_of_the_others() {
+    let mut mirror = mirror();
+    let elsewhere = with(&flow(3, 3), |flow| flow.zone = Zone(1));
+    sweep(&mut mirror, &[flow(1, 1), elsewhere]);
+    for slice in [
+        Slice { family: Some(Family::Ipv6), ..Slice::ALL },
+        Slice { protocol: Some(Protocol::UDP), ..Slice::ALL },
+        Slice { zone: Some(Zone(2)), ..Slice::ALL },
+        Slice { partial: true, ..Slice::ALL },
+    ] {
+        let token = mirror.begin_sweep(slice);
+        mirror.end_sweep(token, SweepEnd::Complete, NOW);
+        assert!(mirror.settle(100));
+        assert_eq!(ids(&mirror), [1, 3], "{slice:?}");
+    }
+    let token = mirror.begin_sweep(Slice { zone: Some(Zone(1)), ..Slice::ALL });
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    assert!(mirror.settle(100));
+    assert_eq!(ids(&mirror), [1]);
+}
+
+#[test]
+fn a_sweep_of_one_family_closes_the_gap_of_that_family_only() {
+    let mut mirror = mirror();
+    sweep(&mut mirror, &[]);
+    mirror.handle_gap(Steady(9));
+    mirror.handle_drained();
+    let token = mirror.begin_sweep(Slice { family: Some(Family::Ipv6), ..Slice::ALL });
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    assert_eq!(mirror.knowledge(Family::Ipv6), Knowledge::Complete { since: NOW });
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::Gap { since: Steady(9) });
+    let everything = Filter::default();
+    assert_eq!(mirror.select(&everything).knowledge(), Knowledge::Gap { since: Steady(9) });
+    let ipv6 = Filter { family: Some(Family::Ipv6), ..Filter::default() };
+    assert!(mirror.select(&ipv6).knowledge().is_complete());
+}
+
+#[test]
+fn a_sweep_that_began_before_the_socket_was_read_empty_does_not_close_the_gap() {
+    let mut mirror = mirror();
+    sweep(&mut mirror, &[]);
+    mirror.handle_gap(Steady(9));
+    // The kernel drops events as long as old ones wait: the end of a flow may be lost after this sweep has listed it.
+    sweep(&mut mirror, &[flow(1, 1)]);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::Gap { since: Steady(9) });
+    mirror.handle_drained();
+    sweep(&mut mirror, &[]);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::Complete { since: NOW });
+    assert!(mirror.is_empty());
+}
+
+#[test]
+fn an_event_from_before_the_loss_does_not_save_a_flow_from_the_next_sweep() {
+    let mut mirror = mirror();
+    sweep(&mut mirror, &[flow(1, 1)]);
+    mirror.handle_gap(NOW);
+    hear(&mut mirror, EventKind::Update, &flow(1, 1));
+    mirror.handle_drained();
+    sweep(&mut mirror, &[]);
+    assert!(mirror.is_empty(), "its end was lost after that update");
+}
+
+#[test]
+fn a_loss_during_a_sweep_leaves_the_gap_open() {
+    let mut mirror = mirror();
+    let token = mirror.begin_sweep(Slice::ALL);
+    mirror.handle_gap(NOW);
+    mirror.handle_drained();
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    assert!(!mirror.knowledge(Family::Ipv4).is_complete());
+}
+
+#[test]
+fn a_flow_on_its_way_out_is_no_flow() {
+    let mut mirror = mirror();
+    let dying = with(&flow(1, 1), |flow| flow.status = Some(Status::CONFIRMED | Status::DYING));
+    let token = mirror.begin_sweep(Slice::ALL);
+    mirror.handle_row(token, &dying, NOW);
+    hear(&mut mirror, EventKind::Update, &dying);
+    assert!(mirror.is_empty());
+    // A dying row may be of a predecessor with the same id.
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    mirror.handle_row(token, &dying, NOW);
+    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    assert!(mirror.settle(100));
+    assert_eq!(ids(&mirror), [1]);
+}
+
+#[test]
+fn rows_of_another_sweep_and_events_that_call_themselves_rows_are_passed_over() {
+    let mut mirror = mirror();
+    let old = mirror.begin_sweep(Slice::ALL);
+    let new = mirror.begin_sweep(Slice::ALL);
+    mirror.handle_row(old, &flow(1, 1), NOW);
+    mirror.end_sweep(old, SweepEnd::Complete, NOW);
+    hear(&mut mirror, EventKind::Row, &flow(2, 2));
+    assert!(mirror.is_empty());
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::NeverSwept);
+    mirror.end_sweep(new, SweepEnd::Complete, NOW);
+    assert!(mirror.knowledge(Family::Ipv4).is_complete());
+}
+
+#[test]
+fn a_flow_known_from_rows_only_may_be_gone_and_may_have_changed() {
+    let mut mirror = mirror();
+    sweep(&mut mirror, &[with(&flow(1, 1), |flow| flow.mark = Some(Mark(5)))]);
+    assert_eq!(all(&mirror)[0].evidence, Evidence::RowsOnly);
+    for value in [5, 6] {
+        assert_eq!(certainty(&mirror, &marked(value)), Some(Certainty::Candidate), "{value}");
+    }
+    // Once it is heard the kernel tells of it: what the sweep read holds, too.
+    hear(&mut mirror, EventKind::Update, &with(&flow(1, 1), |flow| (flow.mark, flow.info) = (Some(Mark(6)), None)));
+    assert_eq!(all(&mirror)[0].evidence, Evidence::Heard);
+    assert_eq!((certainty(&mirror, &marked(6)), certainty(&mirror, &marked(5))), (Some(Certainty::Certain), None));
+    let state = |number| Filter { states: vec![number], ..Filter::default() };
+    assert_eq!((certainty(&mirror, &state(3)), certainty(&mirror, &state(1))), (Some(Certainty::Certain), None));
+}
+
+#[test]
+fn after_a_gap_marks_and_states_are_in_doubt_until_they_are_heard_or_read_again() {
+    let mut mirror = mirror();
+    let state = |number| Filter { states: vec![number], ..Filter::default() };
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    sweep(&mut mirror, &[flow(1, 1)]);
+    mirror.handle_gap(NOW);
+    assert_eq!(certainty(&mirror, &marked(9)), Some(Certainty::Candidate));
+    mirror.handle_drained();
+    assert_eq!(certainty(&mirror, &marked(9)), Some(Certainty::Candidate));
+    // An update tells the mark, not the state.
+    hear(&mut mirror, EventKind::Update, &with(&flow(1, 1), |flow| flow.info = None));
+    assert_eq!(certainty(&mirror, &marked(9)), None);
+    assert_eq!(certainty(&mirror, &state(5)), Some(Certainty::Candidate));
+    // Nor does a row that may be older than that update bring back an older mark; but it brings the state.
+    let row = with(&flow(1, 1), |flow| (flow.mark, flow.info) = (Some(Mark(9)), Some(tcp(5))));
+    let token = mirror.begin_sweep(Slice::ALL);
+    hear(&mut mirror, EventKind::Update, &with(&flow(1, 1), |flow| flow.info = None));
+    mirror.handle_row(token, &row, NOW);
+    assert_eq!((certainty(&mirror, &marked(9)), certainty(&mirror, &state(5))), (None, Some(Certainty::Certain)));
+}
+
+#[test]
+fn what_is_not_kept_or_not_told_makes_a_candidate_and_never_a_no() {
+    let mut mirror = mirror();
+    hear(&mut mirror, EventKind::New, &flow(1, 1));
+    let offloaded = Masked::new(Status::OFFLOAD.0, Status::OFFLOAD.0).unwrap();
+    let assured = Masked::new(Status::ASSURED.0, (Status::ASSURED | Status::OFFLOAD).0).unwrap();
+    for (filter, expected) in [
+        (Filter { labels: 1, ..Filter::default() }, Some(Certainty::Candidate)),
+        (Filter { timeout: Some(SecondsRange { first: 0, last: 9 }), ..Filter::default() }, Some(Certainty::Candidate)),
+        (Filter { status: Some(offloaded), ..Filter::default() }, Some(Certainty::Candidate)),
+        (Filter { status: Some(assured), ..Filter::default() }, None),
+        (Filter { labels: 1, protocols: vec![Protocol::UDP], ..Filter::default() }, None),
+    ] {
+        assert_eq!(certainty(&mirror, &filter), expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn an_absent_mark_is_zero_where_the_kernel_has_marks() {
+    let mut mirror = mirror();
+    let silent = with(&flow(1, 1), |flow| flow.mark = None);
+    hear(&mut mirror, EventKind::New, &silent);
+    assert_eq!(certainty(&mirror, &marked(0)), Some(Certainty::Candidate), "it may be a kernel without marks");
+    assert_eq!(certainty(&mirror, &marked(1)), None);
+    hear(&mut mirror, EventKind::New, &flow(2, 2));
+    assert!(mirror.select(&marked(0)).all(|selected| selected.certainty == Certainty::Certain));
+}
+
+#[test]
+fn time_that_passes_without_a_word_ends_nothing() {
+    let mut mirror = mirror();
+    let short = with(&flow(1, 1), |flow| flow.timeout = Some(1));
+    mirror.handle_event(&Event { kind: EventKind::New, by_us: false, flow: short }, Steady(0));
+    // Packets refresh the timeout without an event.
+    mirror.handle_event(&Event { kind: EventKind::New, by_us: false, flow: flow(2, 2) }, Steady(u64::MAX));
+    assert_eq!(ids(&mirror), [1, 2]);
+}
+
+#[test]
+fn over_its_limit_it_turns_flows_away_and_says_so_until_a_sweep_finds_room() {
+    let mut mirror = Mirror::new(Seed([1, 2]), 120_000);
+    sweep(&mut mirror, &[]);
+    let many: Vec<Flow> = (0..5_000_u32)
+        .map(|number| {
+            let mut flow = flow(1, number);
+            flow.tuples.original.layer4 = Layer4::Ports { src: number as u16, dst: 443 };
+            flow.tuples.reply = flow.tuples.original.mirror();
+            flow
+        })
+        .collect();
+    many.iter().for_each(|flow| hear(&mut mirror, EventKind::New, flow));
+    assert!(mirror.turned_away() > 0 && mirror.len() > 1_000, "{} {}", mirror.turned_away(), mirror.len());
+    assert!(mirror.bytes() <= mirror.limit() * 11 / 10, "by one step of an index at most: {}", mirror.bytes());
+    assert_eq!(mirror.len() as u64 + mirror.turned_away(), 5_000);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::OverLimit { since: NOW });
+    sweep(&mut mirror, &many);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::OverLimit { since: NOW });
+    many.iter().skip(500).for_each(|flow| hear(&mut mirror, EventKind::Destroy, flow));
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::OverLimit { since: NOW });
+    sweep(&mut mirror, &many[..500]);
+    assert!(mirror.knowledge(Family::Ipv4).is_complete());
+    assert_eq!(mirror.len(), 500);
+}
