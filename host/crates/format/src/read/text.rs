@@ -7,8 +7,8 @@ use alloc::string::String;
 use core::net::IpAddr;
 
 use ctwarden_model::{
-    Counters, DccpState, EventKind, Flow, FlowId, Labels, Mark, PerDirection, Protocol, ProtocolInfo, SctpState,
-    Status, TcpState, Timestamp, Tuple, Zone,
+    Counters, DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo,
+    SctpState, Status, TcpState, Timestamp, Tuple, Zone,
 };
 
 use crate::LabelMap;
@@ -60,7 +60,7 @@ pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, Line
 fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
     let mirror = tuples.original.mirror();
     let mut status = Status(told.0 ^ Status::SEEN_REPLY.0) | Status::CONFIRMED;
-    let (plain, translated) = (mirror.ports().unwrap_or_default(), tuples.reply.ports().unwrap_or_default());
+    let (plain, translated) = (ends(&mirror), ends(&tuples.reply));
     if (mirror.src, plain.0) != (tuples.reply.src, translated.0) {
         status = status | Status::DST_NAT | Status::DST_NAT_DONE;
     }
@@ -68,6 +68,15 @@ fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
         status = status | Status::SRC_NAT | Status::SRC_NAT_DONE;
     }
     status
+}
+
+/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original direction.
+const fn ends(tuple: &Tuple) -> (u16, u16) {
+    match tuple.layer4 {
+        Layer4::None => (0, 0),
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (src, dst),
+        Layer4::Icmp { id, .. } => (0, id),
+    }
 }
 
 /// What was gathered from fields. In `status` the bit of a reply stands for `[UNREPLIED]`.

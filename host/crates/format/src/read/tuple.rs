@@ -21,20 +21,25 @@ pub(super) struct TupleParts {
 }
 
 impl TupleParts {
-    /// The tuple. Protocols that the kernel always gives a layer-4 part have to have it.
-    pub(super) fn complete(&self, protocol: Protocol) -> Result<Tuple, Problem> {
+    /// The tuple, of which the protocol's part may be missing.
+    pub(super) fn tuple(&self, protocol: Protocol) -> Result<Tuple, Problem> {
         let src = self.src.ok_or(Problem::Missing("a source address"))?;
         let dst = self.dst.ok_or(Problem::Missing("a destination address"))?;
         if src.is_ipv4() != dst.is_ipv4() {
             return Err(Problem::TwoFamilies);
         }
-        let layer4 = self.layer4()?;
+        Ok(Tuple { src, dst, protocol, layer4: self.layer4()? })
+    }
+
+    /// The tuple. Protocols that the kernel always gives a part have to have it, or else a line was cut.
+    pub(super) fn complete(&self, protocol: Protocol) -> Result<Tuple, Problem> {
+        let tuple = self.tuple(protocol)?;
         // DCCP has no ports since the kernel does not track it (Linux 6.15).
-        let wanting = match (protocol, layer4) {
+        let wanting = match (protocol, tuple.layer4) {
             (Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP, Layer4::None) => "a pair of ports",
             (Protocol::ICMP | Protocol::ICMPV6, Layer4::None) => "the type of the ICMP message",
             (Protocol::GRE, Layer4::None) => "a pair of keys",
-            _ => return Ok(Tuple { src, dst, protocol, layer4 }),
+            _ => return Ok(tuple),
         };
         Err(Problem::Missing(wanting))
     }

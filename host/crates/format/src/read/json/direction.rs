@@ -66,7 +66,7 @@ impl Direction {
     /// The tuple, of its own protocol or else of that one.
     pub(super) fn tuple(&self, protocol: Option<Protocol>) -> Result<Tuple, Problem> {
         let protocol = self.protocol.get().or(protocol).ok_or(Problem::Missing("protocol"))?;
-        self.parts.complete(protocol)
+        self.parts.tuple(protocol)
     }
 
     /// Flags of TCP; without a mask all of them count.

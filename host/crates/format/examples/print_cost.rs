@@ -1,0 +1,80 @@
+//! What a line of each form costs to print and to read: `cargo run --release -p ctwarden-format --example print_cost`.
+//!
+//! A table has a million entries, of which the kernel takes about three microseconds each to dump; a writer has to stay far
+//! below that.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};
+use ctwarden_model::{Flow, Timestamp};
+
+const ROUNDS: u32 = 1_000_000;
+/// As much as is gathered before it is written out.
+const BUFFER: usize = 64 * 1024;
+
+const LINES: [&str; 4] = [
+    "tcp      6 431999 ESTABLISHED src=192.168.100.101 dst=203.0.113.77 sport=49152 dport=443 packets=1234 bytes=567890 \
+     src=203.0.113.77 dst=192.168.100.101 sport=443 dport=49152 packets=2345 bytes=6789012 [ASSURED] mark=17 use=1 id=3456789012",
+    "udp      17 29 src=10.0.0.1 dst=10.0.0.2 sport=53124 dport=53 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 sport=53 \
+     dport=53124 mark=0 use=1 id=123456789",
+    "tcp      6 86399 ESTABLISHED src=2001:db8:1:2::1001 dst=2001:db8:ffff::443 sport=50123 dport=443 \
+     src=2001:db8:ffff::443 dst=2001:db8:1:2::1001 sport=443 dport=50123 [ASSURED] mark=0 use=1 id=987654321",
+    "icmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=77 src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=77 mark=0 use=1",
+];
+
+fn main() -> Result<(), read::LineError> {
+    let flows =
+        LINES.iter().map(|line| read::line(line, None).map(|entry| entry.flow)).collect::<Result<Vec<_>, _>>()?;
+    let show = Show::plain(Timestamp(0));
+    let extended = Show { layer3: true, id: true, ..show };
+    print("text", &flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &show));
+    print("text, extended and id", &flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &extended));
+    print("xml", &flows, |out, flow| xml::flow(out, flow, &Occasion::ROW, &show));
+    print("save", &flows, |out, flow| save::flow(out, flow, &Occasion::ROW, None));
+    print("json", &flows, |out, flow| json::flow(out, flow, &Occasion::ROW, None));
+    print("proc", &flows, |out, flow| proc::flow(out, flow, Timestamp(0)));
+    read("text", &lines(&flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &extended)))?;
+    read("proc", &lines(&flows, |out, flow| proc::flow(out, flow, Timestamp(0))))?;
+    read("json", &lines(&flows, |out, flow| json::flow(out, flow, &Occasion::ROW, None)))
+}
+
+fn print(form: &str, flows: &[Flow], write: impl Fn(&mut Vec<u8>, &Flow)) {
+    let mut out = Vec::with_capacity(2 * BUFFER);
+    let mut bytes = 0;
+    let begin = Instant::now();
+    for flow in flows.iter().cycle().take(ROUNDS as usize) {
+        write(&mut out, black_box(flow));
+        out.push(b'\n');
+        if out.len() > BUFFER {
+            bytes += black_box(&out).len();
+            out.clear();
+        }
+    }
+    report("print", form, begin, bytes + out.len());
+}
+
+fn lines(flows: &[Flow], write: impl Fn(&mut Vec<u8>, &Flow)) -> Vec<String> {
+    let line = |flow| {
+        let mut out = Vec::new();
+        write(&mut out, flow);
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    flows.iter().map(line).collect()
+}
+
+fn read(form: &str, lines: &[String]) -> Result<(), read::LineError> {
+    let mut bytes = 0;
+    let begin = Instant::now();
+    for line in lines.iter().cycle().take(ROUNDS as usize) {
+        black_box(read::line(black_box(line), None)?);
+        bytes += line.len();
+    }
+    report("read", form, begin, bytes);
+    Ok(())
+}
+
+fn report(verb: &str, form: &str, begin: Instant, bytes: usize) {
+    let each = begin.elapsed() / ROUNDS;
+    println!("{verb:5} {form:22} {each:>8.1?} an entry, {} bytes", bytes / ROUNDS as usize);
+}

@@ -1,0 +1,378 @@
+//! What is printed is read as the same, as far as the form carries it; and no line harms a reader.
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ctwarden_format::{LabelMap, Occasion, Show, Userspace, json, proc, read, text};
+use ctwarden_model::{
+    Attribute, Counters, DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
+    ProtocolInfo, Rare, SctpState, SequenceAdjustment, Status, SynProxy, TcpFlags, TcpState, Timestamp, Tuple, Zone,
+};
+use proptest::option::of;
+use proptest::prelude::*;
+
+fn protocol() -> impl Strategy<Value = Protocol> {
+    let known = [1, 4, 6, 17, 33, 47, 58, 132, 136].map(Protocol).to_vec();
+    prop_oneof![4 => prop::sample::select(known), 1 => any::<u8>().prop_map(Protocol)]
+}
+
+fn address(ipv4: bool) -> BoxedStrategy<IpAddr> {
+    if ipv4 {
+        any::<u32>().prop_map(|bits| Ipv4Addr::from_bits(bits).into()).boxed()
+    } else {
+        let bits = prop_oneof![any::<u128>(), any::<u32>().prop_map(u128::from), Just(0xffff_0102_0304)];
+        bits.prop_map(|bits| Ipv6Addr::from_bits(bits).into()).boxed()
+    }
+}
+
+/// What the kernel tells of the protocol; of one that it does not know nothing.
+fn layer4(protocol: Protocol) -> BoxedStrategy<Layer4> {
+    match protocol {
+        Protocol::ICMP | Protocol::ICMPV6 => {
+            any::<(u16, u8, u8)>().prop_map(|(id, kind, code)| Layer4::Icmp { id, kind, code }).boxed()
+        }
+        Protocol::GRE => any::<(u16, u16)>().prop_map(|(src, dst)| Layer4::Keys { src, dst }).boxed(),
+        protocol if protocol.has_ports() => {
+            any::<(u16, u16)>().prop_map(|(src, dst)| Layer4::Ports { src, dst }).boxed()
+        }
+        Protocol(_) => Just(Layer4::None).boxed(),
+    }
+}
+
+fn tuple(ipv4: bool, protocol: Protocol) -> impl Strategy<Value = Tuple> {
+    (address(ipv4), address(ipv4), layer4(protocol)).prop_map(move |(src, dst, layer4)| Tuple {
+        src,
+        dst,
+        protocol,
+        layer4,
+    })
+}
+
+/// Any tuple, also with parts that its protocol does not have.
+fn odd_tuple(ipv4: bool) -> impl Strategy<Value = Tuple> {
+    (protocol(), protocol())
+        .prop_flat_map(move |(protocol, other)| (tuple(ipv4, other), Just(protocol)))
+        .prop_map(|(tuple, protocol)| Tuple { protocol, ..tuple })
+}
+
+fn per<T: Clone + std::fmt::Debug + 'static>(
+    one: impl Fn() -> BoxedStrategy<T>,
+) -> impl Strategy<Value = PerDirection<T>> {
+    (one(), one()).prop_map(|(original, reply)| PerDirection { original, reply })
+}
+
+fn counters() -> BoxedStrategy<Option<Counters>> {
+    of(any::<(u64, u64)>().prop_map(|(packets, bytes)| Counters { packets, bytes })).boxed()
+}
+
+/// State of the protocol, with anything told.
+fn full_info(protocol: Protocol) -> BoxedStrategy<Option<ProtocolInfo>> {
+    let flags = || of(any::<(u8, u8)>().prop_map(|(flags, mask)| TcpFlags { flags, mask })).boxed();
+    let info = match protocol {
+        Protocol::TCP => (any::<u8>(), per(|| any::<Option<u8>>().boxed()), per(flags))
+            .prop_map(|(state, window_scale, flags)| ProtocolInfo::Tcp {
+                state: Some(TcpState(state)),
+                window_scale,
+                flags,
+            })
+            .boxed(),
+        Protocol::SCTP => (any::<Option<u8>>(), any::<u32>(), any::<Option<u32>>())
+            .prop_map(|(state, original, reply)| ProtocolInfo::Sctp {
+                state: state.map(SctpState),
+                vtag: PerDirection { original: Some(original), reply },
+            })
+            .boxed(),
+        Protocol::DCCP => any::<(Option<u8>, u8, Option<u64>)>()
+            .prop_map(|(state, role, handshake_seq)| ProtocolInfo::Dccp {
+                state: state.map(DccpState),
+                role: Some(role),
+                handshake_seq,
+            })
+            .boxed(),
+        Protocol(_) => return Just(None).boxed(),
+    };
+    of(info).boxed()
+}
+
+fn full_rare(ipv4: bool) -> impl Strategy<Value = Rare> {
+    let adjustment = || {
+        let any = any::<(Option<u32>, Option<i32>, Option<i32>)>();
+        of(any.prop_map(|(correction_pos, offset_before, offset_after)| SequenceAdjustment {
+            correction_pos,
+            offset_before,
+            offset_after,
+        }))
+        .boxed()
+    };
+    let number = prop_oneof![Just(27_u16), any::<u16>()];
+    let payload = prop_oneof![prop::collection::vec(any::<u8>(), 8), prop::collection::vec(any::<u8>(), 0..20)];
+    let attribute = (number, payload).prop_map(|(number, payload)| Attribute { number, payload });
+    let proxy = any::<(Option<u32>, Option<u32>, Option<u32>)>();
+    (
+        any::<(Option<String>, Option<Vec<u8>>, Option<String>, Option<u32>)>(),
+        of(odd_tuple(ipv4)),
+        per(|| of(any::<u16>().prop_map(Zone)).boxed()),
+        per(adjustment),
+        of(proxy.prop_map(|(isn, its, tsoff)| SynProxy { isn, its, tsoff })),
+        prop::collection::vec(attribute, 0..3),
+    )
+        .prop_map(
+            |((helper, helper_info, security_context, secmark), master, zones, sequence, synproxy, unknown)| Rare {
+                helper,
+                helper_info,
+                security_context,
+                secmark,
+                master,
+                zones,
+                sequence,
+                synproxy,
+                unknown,
+            },
+        )
+}
+
+/// Any entry.
+fn full_flow() -> impl Strategy<Value = Flow> {
+    (any::<bool>(), odd_tuple(true), odd_tuple(false))
+        .prop_flat_map(|(ipv4, v4, v6)| {
+            let original = if ipv4 { v4 } else { v6 };
+            let numbers = any::<(Option<u32>, u16, Option<u32>, Option<u32>, Option<u32>, Option<u128>)>();
+            let times = any::<(Option<u64>, Option<u64>, Option<u32>)>();
+            (
+                Just(original),
+                odd_tuple(ipv4),
+                full_info(original.protocol),
+                numbers,
+                per(counters),
+                times,
+                of(full_rare(ipv4)),
+            )
+        })
+        .prop_map(|(original, reply, info, (id, zone, status, timeout, mark, labels), counters, times, rare)| Flow {
+            id: id.map(FlowId),
+            zone: Zone(zone),
+            tuples: PerDirection { original, reply },
+            status: status.map(Status),
+            info,
+            timeout,
+            mark: mark.map(Mark),
+            labels: labels.map(Labels),
+            counters,
+            started: times.0.map(Timestamp),
+            stopped: times.1.map(Timestamp),
+            uses: times.2,
+            rare: rare.filter(|rare| *rare != Rare::default()).map(Box::new),
+        })
+}
+
+/// What a text tells of the status: what the flags say, and translation where the tuples show it.
+fn told_status(flags: u8, tuples: &PerDirection<Tuple>) -> Status {
+    let mut status = Status::CONFIRMED;
+    if flags & 1 != 0 {
+        status = status | Status::SEEN_REPLY;
+    }
+    status = status
+        | match flags >> 1 & 3 {
+            0 => Status(0),
+            1 => Status::ASSURED,
+            2 => Status::OFFLOAD,
+            _ => Status::OFFLOAD | Status::HW_OFFLOAD,
+        };
+    let end = |tuple: &Tuple| match tuple.layer4 {
+        Layer4::None => (0, 0),
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (src, dst),
+        Layer4::Icmp { id, .. } => (0, id),
+    };
+    let PerDirection { original, reply } = tuples;
+    let icmp = matches!(original.layer4, Layer4::Icmp { .. });
+    let source = if icmp { end(original).1 } else { end(original).0 };
+    let destination = if icmp { 0 } else { end(original).1 };
+    if (reply.src, end(reply).0) != (original.dst, destination) {
+        status = status | Status::DST_NAT | Status::DST_NAT_DONE;
+    }
+    if (reply.dst, end(reply).1) != (original.src, source) {
+        status = status | Status::SRC_NAT | Status::SRC_NAT_DONE;
+    }
+    status
+}
+
+/// An entry of which a text tells everything. Protocols without ports have no layer 4 there.
+fn text_flow() -> impl Strategy<Value = Flow> {
+    (any::<bool>(), protocol())
+        .prop_flat_map(|(ipv4, protocol)| {
+            let state = match protocol {
+                Protocol::TCP | Protocol::SCTP | Protocol::DCCP => of(0..10_u8).boxed(),
+                Protocol(_) => Just(None).boxed(),
+            };
+            let both = (tuple(ipv4, protocol), tuple(ipv4, protocol), any::<bool>());
+            let numbers = any::<(Option<u32>, Option<u32>, Option<u32>, Option<u128>, Option<u32>)>();
+            let zones = prop_oneof![
+                any::<u16>().prop_map(|zone| (Zone(zone), PerDirection::default())),
+                any::<u16>()
+                    .prop_map(|zone| { (Zone(zone), PerDirection { original: Some(Zone(zone)), reply: None }) }),
+                any::<u16>().prop_map(|zone| (Zone(0), PerDirection { original: None, reply: Some(Zone(zone)) })),
+            ];
+            let word = || of("[!-~]{1,12}");
+            (both, state, numbers, zones, per(counters), (word(), word(), any::<Option<u32>>(), any::<u8>()))
+        })
+        .prop_map(|((original, reply, plain), state, numbers, (zone, zones), counters, rest)| {
+            let tuples = PerDirection { original, reply: if plain { original.mirror() } else { reply } };
+            let (helper, security_context, secmark, flags) = rest;
+            let (id, timeout, mark, labels, uses) = numbers;
+            let info = state.map(|state| match original.protocol {
+                Protocol::TCP => ProtocolInfo::Tcp {
+                    state: Some(TcpState(state)),
+                    window_scale: PerDirection::default(),
+                    flags: PerDirection::default(),
+                },
+                Protocol::SCTP => ProtocolInfo::Sctp { state: Some(SctpState(state)), vtag: PerDirection::default() },
+                Protocol(_) => ProtocolInfo::Dccp { state: Some(DccpState(state)), role: None, handshake_seq: None },
+            });
+            let rare = Rare { helper, security_context, secmark, zones, ..Rare::default() };
+            let mut flow = Flow::new(tuples);
+            flow.id = id.map(FlowId);
+            flow.zone = zone;
+            flow.status = Some(told_status(flags, &tuples));
+            flow.info = info;
+            flow.timeout = timeout;
+            flow.mark = mark.map(Mark);
+            flow.labels = labels.map(Labels);
+            flow.counters = counters;
+            flow.uses = uses;
+            flow.rare = (rare != Rare::default()).then(|| Box::new(rare));
+            flow
+        })
+}
+
+/// What of it `/proc` tells.
+fn proc_flow(mut flow: Flow) -> Flow {
+    flow.id = None;
+    flow.labels = None;
+    if flow.status.unwrap().contains(Status::OFFLOAD) {
+        flow.timeout = None;
+        if flow.protocol() == Protocol::TCP {
+            flow.info = None;
+        }
+    }
+    flow.rare = flow.rare.and_then(|mut rare| {
+        rare.helper = None;
+        rare.secmark = None;
+        (*rare != Rare::default()).then_some(rare)
+    });
+    flow
+}
+
+/// A name for every bit.
+fn every_label() -> LabelMap {
+    LabelMap::parse(&(0..128).map(|bit| format!("{bit} label-{bit}\n")).collect::<String>())
+}
+
+fn kind() -> impl Strategy<Value = EventKind> {
+    prop::sample::select(vec![EventKind::Row, EventKind::New, EventKind::Update, EventKind::Destroy])
+}
+
+fn printed(print: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    print(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn json_line(flow: &Flow) -> String {
+    printed(|out| json::flow(out, flow, &Occasion::ROW, None))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn json_carries_everything(flow in full_flow(), kind in kind(), portid: Option<u32>, program: Option<String>) {
+        let userspace = portid.map(|portid| Userspace { portid, program: program.as_deref() });
+        let occasion = Occasion { kind, userspace };
+        let line = printed(|out| json::flow(out, &flow, &occasion, Some(&every_label())));
+        let entry = read::line(&line, None);
+        prop_assert!(entry.is_ok(), "{entry:?}: {line}");
+        let entry = entry.unwrap();
+        prop_assert_eq!(entry.occasion(), occasion);
+        prop_assert_eq!(entry.flow, flow, "{}", line);
+    }
+
+    #[test]
+    fn text_carries_what_it_shows(
+        flow in text_flow(), kind in kind(), now: u64, shown: [bool; 2],
+        portid: Option<u32>, program in of("[!-~]([ -~]{0,13}[!-~])?"),
+    ) {
+        let map = every_label();
+        let show = Show {
+            layer3: shown[0], id: true, timestamp: shown[1], labels: Some(&map), ..Show::plain(Timestamp(now))
+        };
+        let userspace = portid.map(|portid| Userspace { portid, program: program.as_deref() });
+        let occasion = Occasion { kind, userspace };
+        let line = printed(|out| text::flow(out, &flow, &occasion, &show));
+        let entry = read::line(&line, Some(&map));
+        prop_assert!(entry.is_ok(), "{entry:?}: {line}");
+        let entry = entry.unwrap();
+        let told = shown[1] && kind != EventKind::Row;
+        prop_assert_eq!(entry.time, told.then_some(Timestamp(now / 1_000 * 1_000)));
+        prop_assert_eq!(entry.occasion(), occasion);
+        prop_assert_eq!(entry.flow, flow, "{}", line);
+    }
+
+    #[test]
+    fn proc_carries_what_it_shows(flow in text_flow()) {
+        let line = printed(|out| proc::flow(out, &flow, Timestamp(0)));
+        let entry = read::line(&line, None);
+        prop_assert!(entry.is_ok(), "{entry:?}: {line}");
+        prop_assert_eq!(entry.unwrap().flow, proc_flow(flow), "{}", line);
+    }
+
+    #[test]
+    fn times_of_a_flow_are_passed_over(flow in text_flow(), started: u64, stopped: Option<u64>, now: u64) {
+        let mut timed = flow.clone();
+        timed.started = Some(Timestamp(started));
+        timed.stopped = stopped.map(Timestamp);
+        let map = every_label();
+        let show = Show { id: true, kernel_timestamps: true, labels: Some(&map), ..Show::plain(Timestamp(now)) };
+        let line = printed(|out| text::flow(out, &timed, &Occasion::ROW, &show));
+        prop_assert_eq!(read::line(&line, Some(&map)).map(|entry| entry.flow), Ok(flow), "{}", line);
+    }
+
+    #[test]
+    fn a_cut_object_is_an_error(flow in full_flow(), cut: prop::sample::Index) {
+        let line = json_line(&flow);
+        let end = cut.index(line.len());
+        if let Some(line) = line.get(..end).filter(|line| !line.is_empty()) {
+            prop_assert!(read::line(line, None).is_err(), "{}", line);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_in_its_tuples_is_an_error(flow in text_flow(), cut: prop::sample::Index) {
+        let line = printed(|out| text::flow(out, &flow, &Occasion::ROW, &Show::plain(Timestamp(0))));
+        let tuples = line.rfind("src=").unwrap();
+        let line = &line[..cut.index(tuples + 4)];
+        prop_assert!(read::line(line, None).is_err(), "{}", line);
+    }
+
+    #[test]
+    fn any_line_is_survived(line: String) {
+        let _ = read::line(&line, None);
+        let _ = read::line(&format!("{{{line}"), None);
+    }
+
+    #[test]
+    fn a_line_with_an_odd_part_is_survived(
+        flow in full_flow(), json: bool, at: prop::sample::Index, odd in "[\\[\\]{}\",:=0-9a-z \\\\-]{0,6}|\\PC{1,4}", length in 0..12_usize,
+    ) {
+        let line = match json {
+            true => json_line(&flow),
+            false => printed(|out| text::flow(out, &flow, &Occasion::of(EventKind::New), &Show::plain(Timestamp(0)))),
+        };
+        let places: Vec<usize> = line.char_indices().map(|(place, _)| place).collect();
+        let begin = at.index(places.len());
+        let (from, to) = (places[begin], places.get(begin + length).copied().unwrap_or(line.len()));
+        let line = format!("{}{odd}{}", &line[..from], &line[to..]);
+        if let Err(error) = read::line(&line, Some(&every_label())) {
+            prop_assert!(error.column >= 1 && error.column <= line.chars().count() + 1, "{}: {}", error, line);
+        }
+    }
+}
