@@ -35,6 +35,7 @@ pub(super) fn resolve(name: &str, place: &Range<usize>, written: &Protect, findi
         status: reader.status(&written.status),
         timeout: reader.one("timeout-seconds", written.timeout_seconds.as_ref(), seconds),
         labels: reader.labels("labels", &written.labels),
+        rare: None,
         protocols,
     };
     if is_empty(written) {
@@ -278,6 +279,7 @@ mod tests {
             status: Some(Masked::new(0x14, 0x16).unwrap()),
             timeout: Some(SecondsRange { first: 0, last: 30 }),
             labels: 1 | 1 << 127,
+            rare: None,
         };
         assert_eq!(filter, expected);
         assert_eq!(

@@ -363,6 +363,7 @@ impl Serialize for FilterJson<'_> {
             status,
             timeout,
             labels,
+            rare,
         } = self.0;
         let mut map = serializer.serialize_map(None)?;
         if let Some(family) = family {
@@ -407,6 +408,10 @@ impl Serialize for FilterJson<'_> {
         }
         if *labels != 0 {
             map.serialize_entry("labels", &bits(*labels))?;
+        }
+        if let Some(rare) = rare {
+            // No plugin can ask for them yet; whoever lets one do so gives them names here.
+            map.serialize_entry("more", &format_args!("{rare:?}"))?;
         }
         map.end()
     }

@@ -133,6 +133,11 @@ pub(crate) fn matches(filter: &Filter, known: Known<'_>) -> Held {
         when(filter.labels != 0, || {
             known.part(|flow| flow.labels, |Labels(bits)| bits & filter.labels == filter.labels)
         }),
+        filter.rare.as_ref().map_or(Held::Yes, |rare| match known {
+            Known::Whole(flow) => rare.matches(flow).into(),
+            // Not worth an answer part by part: no configuration can ask for them.
+            Known::Key(_) | Known::Event(_) => Held::Unknown,
+        }),
     ];
     sure.into_iter().fold(Held::Yes, Held::and)
 }

@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod append;
 mod civil_time;
+pub mod command;
 pub mod json;
 mod label_map;
 mod names;

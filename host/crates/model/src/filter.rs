@@ -1,9 +1,11 @@
 //! Which flows: one filter type serves subscriptions, protected flows, bulk verdicts and the command line.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::{Flow, Masked, PrefixSet, Protocol, Status, Zone};
+use crate::rare_filter::in_ranges;
+use crate::{Flow, Masked, PrefixSet, Protocol, RareFilter, Status, Zone};
 
 /// Address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +68,8 @@ pub struct Filter {
     pub timeout: Option<SecondsRange>,
     /// Label bits that must all be set.
     pub labels: u128,
+    /// Conditions that few filters have.
+    pub rare: Option<Box<RareFilter>>,
 }
 
 impl Filter {
@@ -91,6 +95,12 @@ impl Filter {
             && self.status.is_none_or(|m| flow.status.is_some_and(|Status(bits)| m.matches(bits)))
             && self.timeout.is_none_or(|r| flow.timeout.is_some_and(|t| r.first <= t && t <= r.last))
             && (self.labels == 0 || flow.labels.is_some_and(|l| l.0 & self.labels == self.labels))
+            && self.rare.as_ref().is_none_or(|rare| rare.matches(flow))
+    }
+
+    /// Conditions that few filters have, to be filled.
+    pub fn rare_mut(&mut self) -> &mut RareFilter {
+        self.rare.get_or_insert_default()
     }
 }
 
@@ -102,10 +112,6 @@ fn held<const N: usize>(networks: &PrefixSet, addresses: [IpAddr; N]) -> bool {
     networks.is_empty() || addresses.into_iter().any(|address| networks.contains(address))
 }
 
-fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
-    ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
@@ -114,7 +120,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{FlowId, Labels, Layer4, Mark, PerDirection, Prefix, ProtocolInfo, SctpState, TcpState, Tuple};
+    use crate::{
+        FlowId, IcmpFilter, Labels, Layer4, Mark, MaskedAddress, NatFilter, NatTo, PerDirection, Prefix, ProtocolInfo,
+        Rare, RareFilter, SctpState, TcpState, Tuple,
+    };
 
     // Few values for each field, so that filters and flows meet.
 
@@ -130,7 +139,7 @@ mod tests {
         prop_oneof![
             (0_u16..6, 0_u16..6).prop_map(move |p| (Protocol::TCP, ports(p))),
             (0_u16..6, 0_u16..6).prop_map(move |p| (Protocol::SCTP, ports(p))),
-            (0_u16..6).prop_map(|id| (Protocol::ICMP, Layer4::Icmp { id, kind: 8, code: 0 })),
+            (0_u16..4, 0_u8..3, 0_u8..2).prop_map(|(id, kind, code)| (Protocol::ICMP, Layer4::Icmp { id, kind, code })),
             (0_u16..6).prop_map(|src| (Protocol::GRE, Layer4::Keys { src, dst: 1 })),
             Just((Protocol(99), Layer4::None)),
         ]
@@ -140,7 +149,10 @@ mod tests {
         (any::<bool>(), layer4()).prop_flat_map(|(ipv4, (protocol, layer4))| {
             let tuple =
                 move || (address(ipv4), address(ipv4)).prop_map(move |(src, dst)| Tuple { src, dst, protocol, layer4 });
-            (tuple(), tuple()).prop_map(|(original, reply)| PerDirection { original, reply })
+            (tuple(), tuple(), any::<bool>()).prop_map(|(original, reply, mirrored)| PerDirection {
+                original,
+                reply: if mirrored { original.mirror() } else { reply },
+            })
         })
     }
 
@@ -161,12 +173,18 @@ mod tests {
             proptest::option::of(0_u128..8),
             proptest::option::of(info()),
         );
-        (tuples(), 0_u16..3, fields).prop_map(|(tuples, zone, (mark, status, timeout, labels, info))| {
+        let zones = (0_u16..3, proptest::option::of(0_u16..3), proptest::option::of(0_u16..3));
+        (tuples(), zones, fields).prop_map(|(tuples, zones, (mark, status, timeout, labels, info))| {
             let mut flow = Flow::new(tuples);
             flow.id = Some(FlowId(1));
-            flow.zone = Zone(zone);
+            let (shared, original, reply) = zones;
+            flow.zone = Zone(original.unwrap_or(shared));
+            if original.is_some() || reply.is_some() {
+                flow.rare_mut().zones = PerDirection { original: original.map(Zone), reply: reply.map(Zone) };
+            }
             flow.mark = mark.map(Mark);
-            flow.status = status.map(Status);
+            // Few bits, the two of settled translation among them.
+            flow.status = status.map(|bits| Status(bits | (bits & 3) << 7));
             flow.timeout = timeout;
             flow.labels = labels.map(Labels);
             flow.info = info;
@@ -191,6 +209,58 @@ mod tests {
         proptest::option::of((0_u32..8, 0_u32..8).prop_map(|(v, m)| Masked::new(v & m, m).unwrap()))
     }
 
+    fn seldom<T: core::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+        proptest::option::weighted(0.1, of)
+    }
+
+    fn nat_to() -> impl Strategy<Value = NatTo> {
+        (proptest::option::of(any::<bool>().prop_flat_map(address)), proptest::option::of(0_u16..6))
+            .prop_map(|(address, port)| NatTo { address, port })
+    }
+
+    fn nat() -> impl Strategy<Value = NatFilter> {
+        prop_oneof![
+            nat_to().prop_map(NatFilter::Source),
+            nat_to().prop_map(NatFilter::Destination),
+            (nat_to(), nat_to()).prop_map(|(source, destination)| NatFilter::Both { source, destination }),
+            nat_to().prop_map(NatFilter::Either),
+        ]
+    }
+
+    fn masked_address() -> impl Strategy<Value = MaskedAddress> {
+        let pair = (any::<bool>(), 0..64_u8)
+            .prop_flat_map(|(ipv4, odd)| (address(ipv4), address(if odd == 0 { !ipv4 } else { ipv4 })));
+        pair.prop_map(|(address, mask)| MaskedAddress { address, mask })
+    }
+
+    fn rare() -> impl Strategy<Value = RareFilter> {
+        let first = (
+            proptest::bool::weighted(0.02),
+            seldom((0_u32..3).prop_map(FlowId)),
+            [seldom((0_u16..3).prop_map(Zone)), seldom((0_u16..3).prop_map(Zone)), seldom((0_u16..3).prop_map(Zone))],
+            [seldom(masked_address()), seldom(masked_address())],
+        );
+        let second = ((ranges(), ranges()), (seldom(0_u16..4), seldom(0_u8..3), seldom(0_u8..2)), seldom(nat()));
+        (first, second).prop_map(|((nothing, id, zones, addresses), (ports, icmp, nat))| {
+            let [shared_zone, original, reply] = zones;
+            let [original_src, original_dst] = addresses;
+            let (reply_src_ports, reply_dst_ports) = ports;
+            let icmp = IcmpFilter { id: icmp.0, kind: icmp.1, code: icmp.2 };
+            RareFilter {
+                nothing,
+                id,
+                shared_zone,
+                zones: PerDirection { original, reply },
+                original_src,
+                original_dst,
+                reply_src_ports,
+                reply_dst_ports,
+                icmp,
+                nat,
+            }
+        })
+    }
+
     /// A filter with its networks as lists.
     fn filter() -> impl Strategy<Value = (Filter, [Vec<Prefix>; 5])> {
         let protocols = [Protocol::TCP, Protocol::SCTP, Protocol::ICMP, Protocol(99)];
@@ -206,31 +276,35 @@ mod tests {
             (masked(), masked()),
             proptest::option::of((0_u32..8, 0_u32..8).prop_map(|(first, last)| SecondsRange { first, last })),
             prop_oneof![3 => Just(0_u128), 1 => 0_u128..8],
+            proptest::option::weighted(0.2, rare().prop_map(Box::new)),
         );
-        (first, second).prop_map(|((family, protocols, zones, lists), (ports, states, masks, timeout, labels))| {
-            let set = |list: &Vec<Prefix>| list.iter().copied().collect::<PrefixSet>();
-            let [original_src, original_dst, reply_src, reply_dst, either] = lists.each_ref().map(set);
-            let (src_ports, dst_ports) = ports;
-            let (mark, status) = masks;
-            let filter = Filter {
-                family,
-                protocols,
-                zones,
-                original_src,
-                original_dst,
-                reply_src,
-                reply_dst,
-                either,
-                src_ports,
-                dst_ports,
-                states,
-                mark,
-                status,
-                timeout,
-                labels,
-            };
-            (filter, lists)
-        })
+        (first, second).prop_map(
+            |((family, protocols, zones, lists), (ports, states, masks, timeout, labels, rare))| {
+                let set = |list: &Vec<Prefix>| list.iter().copied().collect::<PrefixSet>();
+                let [original_src, original_dst, reply_src, reply_dst, either] = lists.each_ref().map(set);
+                let (src_ports, dst_ports) = ports;
+                let (mark, status) = masks;
+                let filter = Filter {
+                    family,
+                    protocols,
+                    zones,
+                    original_src,
+                    original_dst,
+                    reply_src,
+                    reply_dst,
+                    either,
+                    src_ports,
+                    dst_ports,
+                    states,
+                    mark,
+                    status,
+                    timeout,
+                    labels,
+                    rare,
+                };
+                (filter, lists)
+            },
+        )
     }
 
     /// The same question, asked part by part in the words of the interface.
@@ -290,7 +364,104 @@ mod tests {
         for bit in (0..128).filter(|bit| filter.labels >> bit & 1 == 1) {
             conditions.push(Box::new(move || flow.labels.is_some_and(|l| l.0 >> bit & 1 == 1)));
         }
+        if let Some(rare) = &filter.rare {
+            conditions.extend(naive_rare(rare, flow));
+        }
         conditions.iter().all(|holds| holds())
+    }
+
+    fn naive_rare<'a>(rare: &'a RareFilter, flow: &'a Flow) -> Vec<Box<dyn Fn() -> bool + 'a>> {
+        let PerDirection { original, reply } = flow.tuples;
+        let zones = flow.rare.as_deref().map_or_else(PerDirection::default, |rare: &Rare| rare.zones);
+        let mut conditions: Vec<Box<dyn Fn() -> bool + 'a>> = Vec::from([Box::new(|| !rare.nothing) as Box<_>]);
+        if let Some(id) = rare.id {
+            conditions.push(Box::new(move || flow.id.map(|id| id.0) == Some(id.0)));
+        }
+        if let Some(zone) = rare.shared_zone {
+            conditions.push(Box::new(move || match zones.original {
+                Some(_) => zone.0 == 0,
+                None => zone == flow.zone,
+            }));
+        }
+        for (wanted, found) in [(rare.zones.original, zones.original), (rare.zones.reply, zones.reply)] {
+            if let Some(wanted) = wanted {
+                conditions.push(Box::new(move || wanted == found.unwrap_or(Zone(0))));
+            }
+        }
+        for (bits, address) in [(rare.original_src, original.src), (rare.original_dst, original.dst)] {
+            if let Some(MaskedAddress { address: wanted, mask }) = bits {
+                let octets = |address: IpAddr| match address {
+                    IpAddr::V4(address) => address.octets().to_vec(),
+                    IpAddr::V6(address) => address.octets().to_vec(),
+                };
+                conditions.push(Box::new(move || {
+                    let (wanted, mask, found) = (octets(wanted), octets(mask), octets(address));
+                    let same_family = wanted.len() == mask.len() && mask.len() == found.len();
+                    same_family && (0..mask.len()).all(|n| wanted[n] & mask[n] == found[n] & mask[n])
+                }));
+            }
+        }
+        let ports = reply.ports().map_or([None, None], |(src, dst)| [Some(src), Some(dst)]);
+        for (ranges, port) in [&rare.reply_src_ports, &rare.reply_dst_ports].into_iter().zip(ports) {
+            if !ranges.is_empty() {
+                conditions.push(Box::new(move || {
+                    port.is_some_and(|p| ranges.iter().any(|r| (r.first..=r.last).contains(&p)))
+                }));
+            }
+        }
+        let icmp = match original.layer4 {
+            Layer4::Icmp { id, kind, code } => [Some(u32::from(id)), Some(kind.into()), Some(code.into())],
+            Layer4::None | Layer4::Ports { .. } | Layer4::Keys { .. } => [None; 3],
+        };
+        let wanted = [rare.icmp.id.map(u32::from), rare.icmp.kind.map(u32::from), rare.icmp.code.map(u32::from)];
+        for (wanted, found) in wanted.into_iter().zip(icmp).filter(|(wanted, _)| wanted.is_some()) {
+            conditions.push(Box::new(move || wanted == found));
+        }
+        if let Some(nat) = rare.nat {
+            conditions.push(Box::new(move || naive_nat(nat, flow)));
+        }
+        conditions
+    }
+
+    fn naive_nat(nat: NatFilter, flow: &Flow) -> bool {
+        let PerDirection { original, reply } = flow.tuples;
+        let settled = |bit: u32| flow.status.is_none_or(|status| status.0 & bit != 0);
+        // The bytes of a tuple's two ends as the kernel keeps them.
+        let ends = |tuple: Tuple| match tuple.layer4 {
+            Layer4::None => [[0; 2]; 2],
+            Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => [src.to_be_bytes(), dst.to_be_bytes()],
+            Layer4::Icmp { id, kind, code } => [id.to_be_bytes(), [kind, code]],
+        };
+        let port = |n: usize| match reply.layer4 {
+            Layer4::Icmp { .. } => 0,
+            Layer4::None | Layer4::Ports { .. } | Layer4::Keys { .. } => u16::from_be_bytes(ends(reply)[n]),
+        };
+        let source = |to: NatTo| {
+            let moved = settled(1 << 7) && reply.dst != original.src;
+            let port_moved = settled(1 << 7) && ends(reply)[1] != ends(original)[0];
+            match (to.address, to.port) {
+                (None, None) => moved || port_moved,
+                (Some(address), None) => moved && address == reply.dst,
+                (None, Some(wanted)) => port_moved && wanted == port(1),
+                (Some(address), Some(wanted)) => moved && address == reply.dst && port_moved && wanted == port(1),
+            }
+        };
+        let destination = |to: NatTo| {
+            let moved = settled(1 << 8) && reply.src != original.dst;
+            let port_moved = settled(1 << 8) && ends(reply)[0] != ends(original)[1];
+            match (to.address, to.port) {
+                (None, None) => moved || port_moved,
+                (Some(address), None) => moved && address == reply.src,
+                (None, Some(wanted)) => port_moved && wanted == port(0),
+                (Some(address), Some(wanted)) => moved && address == reply.src && port_moved && wanted == port(0),
+            }
+        };
+        match nat {
+            NatFilter::Source(to) => source(to),
+            NatFilter::Destination(to) => destination(to),
+            NatFilter::Both { source: first, destination: second } => source(first) && destination(second),
+            NatFilter::Either(to) => source(to) || destination(to),
+        }
     }
 
     proptest! {
@@ -299,6 +470,12 @@ mod tests {
         #[test]
         fn agrees_with_asking_part_by_part((filter, lists) in filter(), flow in flow()) {
             prop_assert_eq!(filter.matches(&flow), naive(&filter, &lists, &flow));
+        }
+
+        #[test]
+        fn rare_conditions_agree_with_asking_part_by_part(rare in rare(), flow in flow()) {
+            let expected = naive_rare(&rare, &flow).iter().all(|holds| holds());
+            prop_assert_eq!(rare.matches(&flow), expected);
         }
 
         #[test]
@@ -314,13 +491,16 @@ mod tests {
         use proptest::test_runner::TestRunner;
 
         let mut runner = TestRunner::deterministic();
-        let mut met = 0;
-        for _ in 0..2_000 {
+        let (mut met, mut rarely) = (0, 0);
+        for _ in 0..5_000 {
             let (filter, _) = filter().new_tree(&mut runner).unwrap().current();
+            let rare = rare().new_tree(&mut runner).unwrap().current();
             let flow = flow().new_tree(&mut runner).unwrap().current();
             met += u32::from(filter != Filter::default() && filter.matches(&flow));
+            rarely += u32::from(rare != RareFilter::default() && rare.matches(&flow));
         }
-        assert!(met > 20, "{met} of 2000 met");
+        assert!(rarely > 100, "{rarely} of 5000 met");
+        assert!(met > 20, "{met} of 5000 met");
     }
 
     fn web() -> Flow {
@@ -337,6 +517,12 @@ mod tests {
         let mut filter = Filter::default();
         change(&mut filter);
         filter
+    }
+
+    #[test]
+    fn the_common_filter_stays_small() {
+        // What few filters ask belongs into `RareFilter`.
+        assert!(size_of::<Filter>() <= 464, "{}", size_of::<Filter>());
     }
 
     #[test]

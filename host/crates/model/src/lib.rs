@@ -14,11 +14,13 @@ mod expectation;
 mod filter;
 mod flow;
 mod masked;
+mod nat_filter;
 mod outcome;
 mod plugin;
 mod prefix;
 mod prefix_map;
 mod protocol;
+mod rare_filter;
 mod record;
 mod status;
 mod table;
@@ -36,11 +38,13 @@ pub use flow::{
     SynProxy, TcpFlags, Zone,
 };
 pub use masked::{Masked, MaskedError};
+pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{Outcome, Refusal, Tally};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Subscription};
 pub use prefix::{Prefix, PrefixError};
 pub use prefix_map::{PrefixMap, PrefixSet};
 pub use protocol::{DccpState, Protocol, SctpState, TcpState};
+pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};
 pub use record::{FaultRecord, Notice, Record, VerdictRecord};
 pub use status::Status;
 pub use table::TableStatistics;

@@ -5,6 +5,7 @@
 //! - addresses, ports and protocols of IPv6: the kernel's IPv6 address comparison is inverted (seen on Linux 6.18);
 //! - zone 0: the kernel compares the entry's zone number, which for a zone of the reply direction only is not 0 although
 //!   the flow's original tuple lives in zone 0;
+//! - whatever is in the filter's `rare`;
 //! - a mark or status under an empty mask: it holds for every entry that has the field, and the kernel refuses such a status.
 
 use core::net::{IpAddr, Ipv4Addr};

@@ -170,6 +170,7 @@ fn filter(filter: types::Filter) -> Result<Filter, What> {
         status: filter.status.map(masked).transpose()?,
         timeout: filter.timeout.map(|range| SecondsRange { first: range.first, last: range.last }),
         labels: label_bits(&filter.labels)?,
+        rare: None,
     })
 }
 

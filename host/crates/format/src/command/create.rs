@@ -1,0 +1,32 @@
+//! What `-I` and `-A` make.
+
+use ctwarden_model::{Flow, NatTo};
+
+/// An entry to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Create {
+    /// The entry as it shall be, with its reply tuple translated (`-n`, `-g`). A tuple that was not given is the mirror of the
+    /// other one; the mark, labels, status and helper are there if they were given.
+    pub flow: Flow,
+    /// Translation that was asked for. Where nothing was, a reply tuple that is not the mirror is to be taken as it is.
+    pub nat: Nat,
+    /// Fail where the tuple is taken (`-I`); else change the entry that has it (`-A`).
+    pub exclusive: bool,
+}
+
+/// Address translation of an entry to be made (`CTA_NAT_SRC`, `CTA_NAT_DST`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nat {
+    /// New source of the original direction (`-n`).
+    pub source: Option<NatTo>,
+    /// New destination of the original direction (`-g`).
+    pub destination: Option<NatTo>,
+}
+
+impl Nat {
+    /// Whether any is asked for.
+    #[must_use]
+    pub const fn is_some(&self) -> bool {
+        self.source.is_some() || self.destination.is_some()
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a command line was refused, in the words that its users and their scripts know.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+/// The version whose words these are; it stands in every message.
+pub const VERSION: &str = "1.4.9";
+
+/// What was wrong, and what was said before that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{problem}")]
+pub struct Refused {
+    /// Lines for standard error that are due before the problem, each without its newline.
+    pub warnings: Vec<String>,
+    /// What was wrong.
+    pub problem: Problem,
+}
+
+/// A mistake. Its display is the message as standard error shows it behind [`Problem::PREFIX`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// The words are wrong: exit status 2, and a hint at the help follows.
+    #[error("{0}")]
+    Parameter(String),
+    /// Something else is: exit status 1.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Problem {
+    /// What stands before each message.
+    pub const PREFIX: &str = "conntrack v1.4.9 (conntrack-tools): ";
+    /// The line after a message about a parameter.
+    pub const HINT: &str = "Try `conntrack -h' or 'conntrack --help' for more information.";
+
+    /// Exit status.
+    #[must_use]
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Parameter(_) => 2,
+            Self::Other(_) => 1,
+        }
+    }
+
+    /// Line that follows the message.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Parameter(_) => Some(Self::HINT),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// Exit status of `-D` and `-U` with `--exit-code` where nothing matched.
+pub const NOTHING_MATCHED: u8 = 3;

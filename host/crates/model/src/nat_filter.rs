@@ -1,0 +1,108 @@
+//! Which flows are translated, and to what.
+//!
+//! The kernel does not tell of translation as such: it shows in the reply tuple, which is then not the mirror of the original
+//! one, and in two status bits that say that the mapping was settled.
+
+use core::net::IpAddr;
+
+use crate::{Flow, Layer4, Status, Tuple};
+
+/// Translation that a flow must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatFilter {
+    /// Of its source.
+    Source(NatTo),
+    /// Of its destination.
+    Destination(NatTo),
+    /// Of both.
+    Both {
+        /// Of its source.
+        source: NatTo,
+        /// Of its destination.
+        destination: NatTo,
+    },
+    /// Of either, to the same.
+    Either(NatTo),
+}
+
+/// What an end is translated to. Where nothing is given, any other address or port counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NatTo {
+    /// Address.
+    pub address: Option<IpAddr>,
+    /// Port, or key of GRE.
+    pub port: Option<u16>,
+}
+
+/// One end before and after.
+struct End {
+    /// The kernel's bit for a settled mapping.
+    settled: bool,
+    address: (IpAddr, IpAddr),
+    /// The 16 bits that the kernel keeps in the place of the port, whatever the protocol.
+    place: (u16, u16),
+    port: u16,
+}
+
+impl NatTo {
+    fn holds(self, end: &End) -> bool {
+        let address = end.settled && end.address.0 != end.address.1;
+        let port = end.settled && end.place.0 != end.place.1;
+        match self {
+            Self { address: None, port: None } => address || port,
+            Self { address: wanted, port: wanted_port } => {
+                wanted.is_none_or(|wanted| address && wanted == end.address.1)
+                    && wanted_port.is_none_or(|wanted| port && wanted == end.port)
+            }
+        }
+    }
+}
+
+impl NatFilter {
+    /// Whether the flow is translated so. An entry that says nothing of its status is judged by its tuples alone.
+    #[must_use]
+    pub fn matches(self, flow: &Flow) -> bool {
+        let (original, reply) = (&flow.tuples.original, &flow.tuples.reply);
+        let settled = |bit| flow.status.is_none_or(|status| status.contains(bit));
+        let (original_src, original_dst) = places(original);
+        let (reply_src, reply_dst) = places(reply);
+        let (port_src, port_dst) = ports(reply);
+        let source = End {
+            settled: settled(Status::SRC_NAT_DONE),
+            address: (original.src, reply.dst),
+            place: (original_src, reply_dst),
+            port: port_dst,
+        };
+        let destination = End {
+            settled: settled(Status::DST_NAT_DONE),
+            address: (original.dst, reply.src),
+            place: (original_dst, reply_src),
+            port: port_src,
+        };
+        match self {
+            Self::Source(to) => to.holds(&source),
+            Self::Destination(to) => to.holds(&destination),
+            Self::Both { source: to_source, destination: to } => to_source.holds(&source) && to.holds(&destination),
+            Self::Either(to) => to.holds(&source) || to.holds(&destination),
+        }
+    }
+}
+
+/// `union nf_conntrack_man_proto` and its counterpart (linux/netfilter/nf_conntrack_tuple.h) as 16 bits each. An ICMP
+/// identifier stands in the place of the source port and type and code in that of the destination port, so that an ICMP flow
+/// whose mapping is settled counts as translated; the conntrack command has it so, too.
+const fn places(tuple: &Tuple) -> (u16, u16) {
+    match tuple.layer4 {
+        Layer4::None => (0, 0),
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (src, dst),
+        Layer4::Icmp { id, kind, code } => (id, u16::from_be_bytes([kind, code])),
+    }
+}
+
+/// Source and destination port or key, zero without.
+const fn ports(tuple: &Tuple) -> (u16, u16) {
+    match tuple.layer4 {
+        Layer4::None | Layer4::Icmp { .. } => (0, 0),
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (src, dst),
+    }
+}

@@ -1,0 +1,110 @@
+//! Conditions that few filters have: mostly those that only a command line can ask for.
+//!
+//! They are behind one box of [`Filter`](crate::Filter), so that the common filter stays small and its matching does not ask
+//! for them one by one. The kernel is never asked for any of them.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::{Flow, FlowId, Layer4, NatFilter, PerDirection, PortRange, Zone};
+
+/// Every part that is given must hold; a part whose field the entry lacks does not hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RareFilter {
+    /// The filter contradicts itself: no flow matches.
+    pub nothing: bool,
+    /// Id.
+    pub id: Option<FlowId>,
+    /// Zone of an entry whose directions share it (`CTA_ZONE`); 0 is also that of an entry that has none of its own because
+    /// its directions differ.
+    pub shared_zone: Option<Zone>,
+    /// Zones of single directions (`CTA_TUPLE_ZONE`); 0 is also that of an entry whose directions share theirs.
+    pub zones: PerDirection<Option<Zone>>,
+    /// Source of the original direction, under a mask that is no prefix.
+    pub original_src: Option<MaskedAddress>,
+    /// Destination of the original direction, under a mask that is no prefix.
+    pub original_dst: Option<MaskedAddress>,
+    /// Source port of the reply direction.
+    pub reply_src_ports: Vec<PortRange>,
+    /// Destination port of the reply direction.
+    pub reply_dst_ports: Vec<PortRange>,
+    /// What an ICMP flow began with.
+    pub icmp: IcmpFilter,
+    /// Address translation.
+    pub nat: Option<NatFilter>,
+}
+
+/// Bits of an address that must be equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaskedAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Where it counts: ones. Of the address's family; under a mask of the other one nothing matches.
+    pub mask: IpAddr,
+}
+
+impl MaskedAddress {
+    /// Whether the address has these bits; never across families.
+    #[must_use]
+    pub const fn contains(self, address: IpAddr) -> bool {
+        match (self.address, self.mask, address) {
+            (IpAddr::V4(wanted), IpAddr::V4(mask), IpAddr::V4(found)) => {
+                (wanted.to_bits() ^ found.to_bits()) & mask.to_bits() == 0
+            }
+            (IpAddr::V6(wanted), IpAddr::V6(mask), IpAddr::V6(found)) => {
+                (wanted.to_bits() ^ found.to_bits()) & mask.to_bits() == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Parts of the original tuple of an ICMP or ICMPv6 flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IcmpFilter {
+    /// Identifier.
+    pub id: Option<u16>,
+    /// Type.
+    pub kind: Option<u8>,
+    /// Code.
+    pub code: Option<u8>,
+}
+
+impl IcmpFilter {
+    fn matches(self, layer4: Layer4) -> bool {
+        match layer4 {
+            Layer4::Icmp { id, kind, code } => {
+                self.id.is_none_or(|wanted| wanted == id)
+                    && self.kind.is_none_or(|wanted| wanted == kind)
+                    && self.code.is_none_or(|wanted| wanted == code)
+            }
+            Layer4::None | Layer4::Ports { .. } | Layer4::Keys { .. } => self == Self::default(),
+        }
+    }
+}
+
+impl RareFilter {
+    /// Whether the flow matches.
+    #[must_use]
+    pub fn matches(&self, flow: &Flow) -> bool {
+        let PerDirection { original, reply } = &flow.tuples;
+        let ports = reply.ports();
+        let zones = flow.rare.as_ref().map(|rare| rare.zones).unwrap_or_default();
+        let shared = if zones.original.is_some() { Zone(0) } else { flow.zone };
+        !self.nothing
+            && self.id.is_none_or(|id| flow.id == Some(id))
+            && self.shared_zone.is_none_or(|zone| zone == shared)
+            && self.zones.original.is_none_or(|zone| zone == zones.original.unwrap_or_default())
+            && self.zones.reply.is_none_or(|zone| zone == zones.reply.unwrap_or_default())
+            && self.original_src.is_none_or(|bits| bits.contains(original.src))
+            && self.original_dst.is_none_or(|bits| bits.contains(original.dst))
+            && in_ranges(&self.reply_src_ports, ports.map(|(src, _)| src))
+            && in_ranges(&self.reply_dst_ports, ports.map(|(_, dst)| dst))
+            && self.icmp.matches(original.layer4)
+            && self.nat.is_none_or(|nat| nat.matches(flow))
+    }
+}
+
+pub(crate) fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
+    ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
+}
