@@ -16,7 +16,7 @@ mod words;
 
 use alloc::string::String;
 
-use ctwarden_model::{EventKind, Flow, Timestamp};
+use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
 
 use crate::{LabelMap, Occasion, Userspace};
 
@@ -38,6 +38,30 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// How the entry came, for printing it again.
+    #[must_use]
+    pub fn occasion(&self) -> Occasion<'_> {
+        let userspace = self.portid.map(|portid| Userspace { portid, program: self.program.as_deref() });
+        Occasion { kind: self.kind, userspace }
+    }
+}
+
+/// An expectation as a line told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectationEntry {
+    /// A row, or which event.
+    pub kind: EventKind,
+    /// Wall time in front of the line.
+    pub time: Option<Timestamp>,
+    /// The expectation.
+    pub expectation: Expectation,
+    /// Netlink port of who caused the event.
+    pub portid: Option<u32>,
+    /// Its program.
+    pub program: Option<String>,
+}
+
+impl ExpectationEntry {
     /// How the entry came, for printing it again.
     #[must_use]
     pub fn occasion(&self) -> Occasion<'_> {
@@ -83,9 +107,23 @@ pub fn line(line: &str, labels: Option<&LabelMap>) -> Result<Entry, LineError> {
     match Form::of(line) {
         Form::Json => json::entry(line),
         Form::Text => text::entry(line, labels),
-        form @ (Form::Blank | Form::Save | Form::Xml) => {
-            let at = line.len().saturating_sub(line.trim_ascii_start().len());
-            Err(LineError::at(line, at, Problem::Form(form)))
-        }
+        form @ (Form::Blank | Form::Save | Form::Xml) => Err(not_read(line, form)),
     }
+}
+
+/// Reads a line of text or JSON of the expectation table. Text does not tell the id.
+///
+/// # Errors
+/// As [`line()`]; the line of `/proc/net/nf_conntrack_expect` lacks mask and master.
+pub fn expectation(line: &str) -> Result<ExpectationEntry, LineError> {
+    match Form::of(line) {
+        Form::Json => json::expectation(line),
+        Form::Text => text::expectation(line),
+        form @ (Form::Blank | Form::Save | Form::Xml) => Err(not_read(line, form)),
+    }
+}
+
+fn not_read(line: &str, form: Form) -> LineError {
+    let at = line.len().saturating_sub(line.trim_ascii_start().len());
+    LineError::at(line, at, Problem::Form(form))
 }

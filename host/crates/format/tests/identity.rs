@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_format::{LabelMap, Occasion, Show, Userspace, json, proc, read, text};
 use ctwarden_model::{
-    Attribute, Counters, DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
+    Attribute, Counters, DccpState, EventKind, Expectation, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
     ProtocolInfo, Rare, SctpState, SequenceAdjustment, Status, SynProxy, TcpFlags, TcpState, Timestamp, Tuple, Zone,
 };
 use proptest::option::of;
@@ -262,6 +262,48 @@ fn proc_flow(mut flow: Flow) -> Flow {
     flow
 }
 
+fn expectation(tuples: [Tuple; 3], numbers: (u16, Option<u32>, Option<u32>, Option<u32>)) -> Expectation {
+    let [tuple, mask, master] = tuples;
+    let (zone, timeout, flags, class) = numbers;
+    Expectation {
+        id: None,
+        zone: Zone(zone),
+        master,
+        tuple,
+        mask,
+        timeout,
+        flags,
+        class,
+        helper: None,
+        function: None,
+        nat: None,
+    }
+}
+
+/// Any expectation.
+fn full_expectation() -> impl Strategy<Value = Expectation> {
+    let tuples = any::<bool>().prop_flat_map(|v4| ([odd_tuple(v4), odd_tuple(v4), odd_tuple(v4)], of(odd_tuple(v4))));
+    let texts = any::<(Option<u32>, Option<String>, Option<String>, u32)>();
+    (tuples, any::<(u16, Option<u32>, Option<u32>, Option<u32>)>(), texts).prop_map(
+        |((tuples, nat), numbers, (id, helper, function, direction))| Expectation {
+            id: id.map(FlowId),
+            helper,
+            function,
+            nat: nat.map(|tuple| (direction, tuple)),
+            ..expectation(tuples, numbers)
+        },
+    )
+}
+
+/// An expectation of which a text tells everything.
+fn text_expectation() -> impl Strategy<Value = Expectation> {
+    let tuples = (any::<bool>(), protocol())
+        .prop_flat_map(|(v4, protocol)| [tuple(v4, protocol), tuple(v4, protocol), tuple(v4, protocol)]);
+    let numbers = (any::<u16>(), any::<Option<u32>>(), of(1..8_u32), any::<Option<u32>>());
+    (tuples, numbers, of("[!-~]{1,12}"))
+        .prop_map(|(tuples, numbers, helper)| Expectation { helper, ..expectation(tuples, numbers) })
+}
+
 /// A name for every bit.
 fn every_label() -> LabelMap {
     LabelMap::parse(&(0..128).map(|bit| format!("{bit} label-{bit}\n")).collect::<String>())
@@ -337,6 +379,34 @@ proptest! {
     }
 
     #[test]
+    fn json_carries_an_expectation(
+        expectation in full_expectation(), kind in kind(), portid: Option<u32>, program: Option<String>,
+    ) {
+        let userspace = portid.map(|portid| Userspace { portid, program: program.as_deref() });
+        let occasion = Occasion { kind, userspace };
+        let line = printed(|out| json::expectation(out, &expectation, &occasion));
+        let entry = read::expectation(&line);
+        prop_assert!(entry.is_ok(), "{entry:?}: {line}");
+        let entry = entry.unwrap();
+        prop_assert_eq!(entry.occasion(), occasion);
+        prop_assert_eq!(entry.expectation, expectation, "{}", line);
+    }
+
+    #[test]
+    fn text_carries_what_it_shows_of_an_expectation(
+        expectation in text_expectation(), kind in kind(), now: u64, timestamp: bool,
+    ) {
+        let show = Show { timestamp, ..Show::plain(Timestamp(now)) };
+        let line = printed(|out| text::expectation(out, &expectation, &Occasion::of(kind), &show));
+        let entry = read::expectation(&line);
+        prop_assert!(entry.is_ok(), "{entry:?}: {line}");
+        let entry = entry.unwrap();
+        prop_assert_eq!(entry.time, timestamp.then_some(Timestamp(now / 1_000 * 1_000)));
+        prop_assert_eq!(entry.kind, kind);
+        prop_assert_eq!(entry.expectation, expectation, "{}", line);
+    }
+
+    #[test]
     fn a_cut_object_is_an_error(flow in full_flow(), cut: prop::sample::Index) {
         let line = json_line(&flow);
         let end = cut.index(line.len());
@@ -355,8 +425,10 @@ proptest! {
 
     #[test]
     fn any_line_is_survived(line: String) {
-        let _ = read::line(&line, None);
-        let _ = read::line(&format!("{{{line}"), None);
+        for line in [&line, &format!("{{{line}"), &format!("{{\"original\":{{{line}"), &format!("udp 17 30 {line}")] {
+            let _ = read::line(line, None);
+            let _ = read::expectation(line);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Every name that the writer has is read; others are passed over, since names may be added later.
 
 mod direction;
+mod expectation;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -21,6 +22,7 @@ use super::tuple::{nowhere, pair};
 use super::{Entry, LineError, Problem};
 
 use direction::Direction;
+pub(super) use expectation::entry as expectation;
 
 const U8: &str = "a whole number from 0 to 255";
 const U16: &str = "a whole number from 0 to 65535";

@@ -3,8 +3,10 @@
 //! The two differ in which fields there are and how addresses are spelled, not in how a field is read, so that one reader
 //! takes both. Fields that are not known here are passed over: a later kernel may tell more.
 
+mod expectation;
+mod field;
+
 use alloc::string::String;
-use core::net::IpAddr;
 
 use ctwarden_model::{
     Counters, DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo,
@@ -17,10 +19,8 @@ use super::tuple::{TupleParts, nowhere, pair};
 use super::words::{Word, Words};
 use super::{Entry, LineError, Problem};
 
-const U8: &str = "a number from 0 to 255";
-const U16: &str = "a number from 0 to 65535";
-const U32: &str = "a number from 0 to 4294967295";
-const U64: &str = "a number of at most 64 bits";
+pub(super) use expectation::entry as expectation;
+use field::{U8, U16, U32, U64, address, digits, layer4, number};
 
 /// Reads a line.
 pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, LineError> {
@@ -268,6 +268,9 @@ impl Fields {
     }
 
     fn set(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
+        if layer4(self.tuple(), key, value)? {
+            return Ok(());
+        }
         match key {
             "src" => {
                 self.sources = self.sources.saturating_add(1);
@@ -277,14 +280,8 @@ impl Fields {
                 self.tuple().src = Some(address("src", value)?);
             }
             "dst" => self.tuple().dst = Some(address("dst", value)?),
-            "sport" => self.tuple().ports.0 = Some(number("sport", U16, value)?),
-            "dport" => self.tuple().ports.1 = Some(number("dport", U16, value)?),
-            "srckey" => self.tuple().keys.0 = Some(key_of("srckey", value)?),
-            "dstkey" => self.tuple().keys.1 = Some(key_of("dstkey", value)?),
-            "type" => self.tuple().icmp_type = Some(number("type", U8, value)?),
-            "code" => self.tuple().icmp_code = Some(number("code", U8, value)?),
             // In an ICMP tuple the identifier follows the code; later it is the id of the entry.
-            "id" if self.in_icmp() => self.tuple().icmp_id = Some(number("id", U16, value)?),
+            "id" if self.tuple().awaits_icmp_id() => self.tuple().icmp_id = Some(number("id", U16, value)?),
             "id" => self.flow.id = Some(FlowId(number("id", U32, value)?)),
             "packets" => self.counters().0 = Some(number("packets", U64, value)?),
             "bytes" => self.counters().1 = Some(number("bytes", U64, value)?),
@@ -310,11 +307,6 @@ impl Fields {
         }
         Ok(())
     }
-
-    const fn in_icmp(&mut self) -> bool {
-        let tuple = self.tuple();
-        tuple.icmp_code.is_some() && tuple.icmp_id.is_none()
-    }
 }
 
 fn bits(map: &LabelMap, names: &str) -> Result<Labels, Problem> {
@@ -324,24 +316,4 @@ fn bits(map: &LabelMap, names: &str) -> Result<Labels, Problem> {
         labels.0 |= 1 << bit;
     }
     Ok(labels)
-}
-
-fn address(field: &'static str, value: &str) -> Result<IpAddr, Problem> {
-    value.parse().map_err(|_| Problem::value(field, "an IPv4 or IPv6 address", value))
-}
-
-fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static str, value: &str) -> Result<T, Problem> {
-    digits(value).ok_or_else(|| Problem::value(field, expected, value))
-}
-
-fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
-    let digits = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
-    let key = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
-    key.ok_or_else(|| Problem::value(field, "0x and at most four hexadecimal digits", value))
-}
-
-/// A decimal number, of nothing but digits.
-fn digits<T: TryFrom<u64>>(text: &str) -> Option<T> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse::<u64>().ok().filter(|_| plain).and_then(|number| T::try_from(number).ok())
 }

@@ -44,6 +44,11 @@ impl TupleParts {
         Err(Problem::Missing(wanting))
     }
 
+    /// Whether the code of an ICMP message was told and its identifier, which follows, was not.
+    pub(super) const fn awaits_icmp_id(&self) -> bool {
+        self.icmp_code.is_some() && self.icmp_id.is_none()
+    }
+
     fn layer4(&self) -> Result<Layer4, Problem> {
         let icmp = (self.icmp_type, self.icmp_code, self.icmp_id);
         let layer4 = match (self.ports, self.keys, icmp) {

@@ -1,0 +1,50 @@
+//! One field of a line of text: a key and a value.
+//!
+//! Flows and expectations share those of a tuple, and how numbers are written.
+
+use core::net::IpAddr;
+
+use super::super::Problem;
+use super::super::tuple::TupleParts;
+
+pub(super) const U8: &str = "a number from 0 to 255";
+pub(super) const U16: &str = "a number from 0 to 65535";
+pub(super) const U32: &str = "a number from 0 to 4294967295";
+pub(super) const U64: &str = "a number of at most 64 bits";
+
+/// Takes a field of the protocol's part of a tuple; whether it was one. The identifier of ICMP is not: its key has another
+/// meaning elsewhere.
+pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<bool, Problem> {
+    match key {
+        "sport" => parts.ports.0 = Some(number("sport", U16, value)?),
+        "dport" => parts.ports.1 = Some(number("dport", U16, value)?),
+        "srckey" => parts.keys.0 = Some(key_of("srckey", value)?),
+        "dstkey" => parts.keys.1 = Some(key_of("dstkey", value)?),
+        "type" => parts.icmp_type = Some(number("type", U8, value)?),
+        "code" => parts.icmp_code = Some(number("code", U8, value)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// An address.
+pub(super) fn address(field: &'static str, value: &str) -> Result<IpAddr, Problem> {
+    value.parse().map_err(|_| Problem::value(field, "an IPv4 or IPv6 address", value))
+}
+
+/// A decimal number.
+pub(super) fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static str, value: &str) -> Result<T, Problem> {
+    digits(value).ok_or_else(|| Problem::value(field, expected, value))
+}
+
+fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
+    let digits = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
+    let key = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    key.ok_or_else(|| Problem::value(field, "0x and at most four hexadecimal digits", value))
+}
+
+/// A decimal number, of nothing but digits.
+pub(super) fn digits<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u64>().ok().filter(|_| plain).and_then(|number| T::try_from(number).ok())
+}
