@@ -355,7 +355,7 @@ impl Drive {
             destroy: subscribed.kinds.destroy,
             expectations: subscribed.expectations,
         };
-        self.events.get_mut().listen(groups)?;
+        self.events.get_mut().listen(groups, &subscribed.filters)?;
         if let Some(sinks) = &self.sinks {
             // A reload is also what logrotate asks for.
             sinks.reopen();

@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-use ctwarden_model::{Event, ExpectationEvent};
-use ctwarden_wire::{Content, Messages};
+use ctwarden_model::{Event, ExpectationEvent, Filter};
+use ctwarden_wire::{Content, EventFilter, Messages};
 
 use super::socket::{NetfilterSocket, OpenError, Read};
 
@@ -58,10 +58,11 @@ pub(crate) enum Heard {
     Expectation(ExpectationEvent),
 }
 
-/// The socket with the groups that it is in.
+/// The socket with the groups that it is in and the program in front of it.
 pub(crate) struct EventSocket {
     socket: NetfilterSocket,
     joined: Groups,
+    program: Option<EventFilter>,
     unreadable: u64,
 }
 
@@ -70,11 +71,18 @@ impl EventSocket {
     pub(crate) fn open(receive_buffer: usize) -> Result<Self, OpenError> {
         let socket = NetfilterSocket::open()?;
         socket.size_receive_buffer(receive_buffer)?;
-        Ok(Self { socket, joined: Groups::default(), unreadable: 0 })
+        Ok(Self { socket, joined: Groups::default(), program: None, unreadable: 0 })
     }
 
-    /// Joins and leaves groups until it is in exactly those.
-    pub(crate) fn listen(&mut self, wanted: Groups) -> Result<(), OpenError> {
+    /// Joins and leaves groups until it is in exactly those. Of flows it hears at least what any of the filters matches, of
+    /// all where there is none.
+    pub(crate) fn listen(&mut self, wanted: Groups, filters: &[Filter]) -> Result<(), OpenError> {
+        let program = EventFilter::of(filters);
+        if program != self.program {
+            // An event that comes meanwhile passes the old one or the new one.
+            self.socket.attach(program.as_ref())?;
+            self.program = program;
+        }
         for ((group, wants), (_, has)) in wanted.each().into_iter().zip(self.joined.each()) {
             match (wants, has) {
                 (true, false) => self.socket.join(group)?,

@@ -7,10 +7,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use ctwarden_wire::{EventFilter, Instruction};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::io::Errno;
 use rustix::net::sockopt;
+use socket2::{SockFilter, SockRef};
 use thiserror::Error;
 
 /// Bytes of one read. A dump fills 32 KiB at a time and an event or an answer is far smaller; twice that is never short.
@@ -103,6 +105,19 @@ impl NetfilterSocket {
     /// Leaves a multicast group.
     pub(crate) fn leave(&self, group: u32) -> Result<(), OpenError> {
         self.socket.drop_membership(group).map_err(|error| OpenError::new("leave a group of", error))
+    }
+
+    /// Puts a program in front of the socket in place of the one that is there, or takes that away.
+    pub(crate) fn attach(&self, program: Option<&EventFilter>) -> Result<(), OpenError> {
+        let socket = SockRef::from(&self.socket);
+        let outcome = match program {
+            Some(program) => {
+                let raw = |i: &Instruction| SockFilter::new(i.code, i.jump_true, i.jump_false, i.operand);
+                socket.attach_filter(&program.instructions().iter().map(raw).collect::<Vec<_>>())
+            }
+            None => socket.detach_filter(),
+        };
+        outcome.map_err(|error| OpenError::new("put a filter in front of", error))
     }
 
     /// Sends requests; the kernel has handled all of them when this returns.

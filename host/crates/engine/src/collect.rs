@@ -7,7 +7,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent};
+use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent, Filter};
 
 use crate::PluginId;
 use crate::engine::Engine;
@@ -145,6 +145,13 @@ impl Engine {
 
     pub(crate) fn wanted_kinds(&self) -> EventKinds {
         self.plugins.iter().fold(EventKinds::default(), |kinds, plugin| kinds.union(plugin.spec.subscription.kinds))
+    }
+
+    /// Which events anybody wants; empty where somebody wants every event.
+    pub(crate) fn wanted_flows(&self) -> Vec<Filter> {
+        let filters =
+            || self.plugins.iter().filter(|plugin| plugin.wants_events()).map(|p| &p.spec.subscription.filters);
+        if filters().any(Vec::is_empty) { Vec::new() } else { filters().flatten().cloned().collect() }
     }
 }
 

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ctwarden_model::{
-    Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Flow, Now, Record, SetName, Steady,
+    Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Filter, Flow, Now, Record, SetName, Steady,
 };
 
 use crate::audit::Audit;
@@ -28,10 +28,13 @@ use crate::{
 };
 
 /// What has to be listened to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscribed {
     /// Kinds that any plugin wants.
     pub kinds: EventKinds,
+    /// Which events are of use: any of these; empty: every event. A hint that may be pushed down to the kernel; events
+    /// outside do no harm.
+    pub filters: Vec<Filter>,
     /// Whether any plugin wants expectation events.
     pub expectations: bool,
 }
@@ -315,6 +318,7 @@ impl Engine {
     pub fn subscribed(&self) -> Subscribed {
         Subscribed {
             kinds: self.wanted_kinds(),
+            filters: self.wanted_flows(),
             expectations: self.plugins.iter().any(|plugin| plugin.spec.subscription.expectations),
         }
     }

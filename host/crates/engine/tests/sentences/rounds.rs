@@ -1,7 +1,7 @@
 //! When verdicts on shared entries are merged, and what becomes of those that come late.
 
 use ctwarden_engine::{Answer, Call};
-use ctwarden_model::{Cause, Effect, EventKind, Fault, Notice};
+use ctwarden_model::{Cause, Effect, EventKind, EventKinds, Fault, Notice};
 
 use crate::words::*;
 use crate::world::{World, kinds};
@@ -177,4 +177,15 @@ fn a_backlog_of_effects_holds_calls_back() {
     world.ack_all();
     world.pump();
     assert!(matches!(world.call("a"), Some(Call::Judge(_))));
+}
+
+#[test]
+fn what_has_to_be_listened_to_is_what_anybody_wants() {
+    let narrow = |name: &str, n: u8| plugin(name).with(|spec| spec.subscription.filters = vec![from(n)]);
+    let rows_only =
+        plugin("c").with(|spec| spec.subscription.kinds = EventKinds { row: true, ..EventKinds::default() });
+    let world = World::new([narrow("a", 1), narrow("b", 2), rows_only]);
+    assert_eq!(world.engine.subscribed().filters, [from(1), from(2)]);
+    let world = World::new([narrow("a", 1), plugin("b")]);
+    assert_eq!(world.engine.subscribed().filters, [], "one that wants every event wants every event");
 }
