@@ -57,7 +57,13 @@ impl Append for Vec<u8> {
 
     #[inline]
     fn decimal(&mut self, number: impl Into<u64>) {
-        self.padded(number, 1);
+        let number = number.into();
+        // Most numbers of an entry are small: marks, protocols, reference counts, zeros.
+        let small = usize::try_from(number).ok().and_then(|number| BYTES.get(number));
+        match small.and_then(|(digits, count)| digits.get(..*count)) {
+            Some(digits) => self.extend_from_slice(digits),
+            None => self.padded(number, 1),
+        }
     }
 
     fn padded(&mut self, number: impl Into<u64>, digits: usize) {
