@@ -44,6 +44,10 @@
 //! above, each with its protocol where it is not the expectation's), `flags` (list of `PERMANENT`, `INACTIVE`, `USERSPACE`),
 //! `flags_bits`, `class`, `helper`, `function`, `nat` (`direction` and `tuple`), `portid`, `program`.
 //!
+//! # Counters of a processor
+//!
+//! `cpu`, its number, and the counters under the names that `conntrack -S` gives them (`found`, `insert_failed`, …).
+//!
 //! # Reading
 //!
 //! What is told twice is read once: `status_bits` counts before `status`, `protocol` before `protocol_number`, and
@@ -117,6 +121,16 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Opt
         write_rare(&mut object, rare, leading_event_time(flow).is_some());
     }
     write_userspace(&mut object, occasion);
+    object.close();
+}
+
+/// Appends the counters of one processor: `cpu`, and each counter under its name.
+pub fn statistics<'a>(out: &mut Vec<u8>, cpu: u32, counters: impl IntoIterator<Item = (&'a str, u32)>) {
+    let mut object = Object::open(out);
+    object.number("cpu", cpu);
+    for (name, value) in counters {
+        object.number(name, value);
+    }
     object.close();
 }
 

@@ -23,8 +23,9 @@
 //! | `--synproxy ISN,ITS,TSOFF` | SYN proxy |
 //! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; behind the addresses both ports or keys, or ICMP type, code, id |
 //!
-//! `-u` has two words more than the original prints: `HELPER`, and a state without a name is its number. Counters, times
-//! and the security context cannot be given to the kernel, and an id cannot be chosen.
+//! `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number. A `-U` line has no
+//! master, which the kernel takes only for a new entry, and a `-D` line nothing of all this. Counters, times and the
+//! security context cannot be given to the kernel, and an id cannot be chosen.
 
 mod extra;
 
@@ -74,7 +75,11 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Opt
     }
     write_addresses(out, flow);
     write_protocol(out, flow);
-    extra::write(out, flow, labels);
+    match occasion.kind {
+        EventKind::Row | EventKind::New | EventKind::Update => extra::write(out, flow, labels, occasion.kind),
+        // The line has to name the entry, and 1.4.9 does that.
+        EventKind::Destroy => {}
+    }
     out.drop_blank();
     occasion.write_userspace(out);
 }

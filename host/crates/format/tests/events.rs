@@ -174,7 +174,7 @@ fn a_destroyed_flow_tells_its_end() {
     assert_eq!(
         printed(|out| save::flow(out, &flow, &occasion, None)),
         "-D -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.6 -p udp --sport 21000 --dport 21 \
-         --reply-port-src 21 --reply-port-dst 21000 -m 7 [USERSPACE] portid=3025302472"
+         --reply-port-src 21 --reply-port-dst 21000 [USERSPACE] portid=3025302472"
     );
 }
 
@@ -209,6 +209,9 @@ fn a_saved_line_has_at_its_end_what_conntrack_loses() {
     assert_eq!(line(Some(&map)), expected);
     assert_eq!(line(None), expected.replace("zero,three,#17", "#0,#3,#17"));
     assert_eq!(read::Form::of(expected), read::Form::Save);
+    let update = printed(|out| save::flow(out, &flow, &Occasion::of(EventKind::Update), Some(&map)));
+    let (without_master, _) = expected.split_once(" --master").unwrap();
+    assert_eq!(update, without_master.replacen("-A", "-U", 1));
 }
 
 #[test]
@@ -245,6 +248,12 @@ fn json_has_every_attribute_under_its_name() {
          \"label_names\":[\"zero\",\"three\"],\"started_ns\":1795362496985923917,\"use\":1,\"helper\":\"ftp\",\
          \"portid\":12,\"program\":\"ct \\\"warden\\\"\"}"
     );
+}
+
+#[test]
+fn counters_of_a_processor_are_an_object() {
+    let line = printed(|out| json::statistics(out, 1, [("found", 0), ("early_drop", 12)]));
+    assert_eq!(line, "{\"cpu\":1,\"found\":0,\"early_drop\":12}");
 }
 
 /// The expectation of the helper, from `conntrack -I expect`.

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Flow, Labels, Layer4, ProtocolInfo, SequenceAdjustment, SynProxy, TcpFlags, Tuple};
+use ctwarden_model::{EventKind, Flow, Labels, Layer4, ProtocolInfo, SequenceAdjustment, SynProxy, TcpFlags, Tuple};
 
 use crate::LabelMap;
 use crate::append::Append;
@@ -12,7 +12,7 @@ use crate::append::Append;
 use super::option;
 
 /// Appends what the entry has.
-pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>) {
+pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, kind: EventKind) {
     if let Some(mark) = flow.mark.filter(|mark| mark.0 != 0) {
         option(out, "-m", mark.0);
     }
@@ -44,7 +44,7 @@ pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>) {
         out.text("--synproxy");
         write_list(out, [isn, its, tsoff].map(Option::unwrap_or_default));
     }
-    if let Some(master) = &rare.master {
+    if let Some(master) = rare.master.as_ref().filter(|_| kind != EventKind::Update) {
         write_master(out, master);
     }
 }
