@@ -24,7 +24,7 @@ use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
     Ack, Answer, CallId, Delivery, EngineConfig, Granted, Lookup, LookupId, MessageError, MessageOutcome, PluginId,
-    PluginSpec, Status, SweepId, SweepRequest, Ticket,
+    PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket,
 };
 
 /// What has to be listened to.
@@ -166,14 +166,20 @@ impl Engine {
         self.takes_rows()
     }
 
-    /// A row of a sweep. Of a sweep that is not the running one it is ignored.
+    /// Whether a flow of a [`SelectionRequest`] would be taken now: while not too many effects have no answer.
+    #[must_use]
+    pub fn ready_for_selected(&self) -> bool {
+        !self.is_backlogged()
+    }
+
+    /// A row of a sweep, or a flow of a selection. Of a sweep that is not the running one it is ignored.
     pub fn handle_row(&mut self, now: Now, sweep: SweepId, flow: Flow) {
         self.tell(now);
         self.row(sweep, flow);
         self.tidy();
     }
 
-    /// The end of a sweep: `complete` unless it ended early or the kernel called it inconsistent (`NLM_F_DUMP_INTR`).
+    /// The end of a sweep or of a selection: `complete` unless it ended early or the kernel called it inconsistent (`NLM_F_DUMP_INTR`).
     pub fn handle_sweep_end(&mut self, now: Now, sweep: SweepId, complete: bool) {
         self.tell(now);
         self.end_sweep(sweep, complete);
@@ -183,6 +189,12 @@ impl Engine {
     /// A sweep to be started; one at a time.
     pub fn poll_sweep(&mut self) -> Option<SweepRequest> {
         self.next_sweep()
+    }
+
+    /// Selections that the program can answer without a sweep, where it follows the table itself: `answers` says for which
+    /// filters. One at a time, beside a running sweep. Without this call selections wait for a sweep.
+    pub fn poll_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
+        self.next_selection(answers)
     }
 
     /// A call to be made.

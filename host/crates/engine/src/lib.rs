@@ -48,4 +48,4 @@ pub use lookup::Lookup;
 pub use message::{MessageError, MessageOutcome};
 pub use pending::Ack;
 pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
-pub use sweep::SweepRequest;
+pub use sweep::{SelectionRequest, SweepRequest};

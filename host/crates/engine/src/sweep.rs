@@ -33,6 +33,16 @@ pub struct SweepRequest {
     pub expectations: bool,
 }
 
+/// Asks for the flows that match any of the filters, of a program that knows them without a sweep. Hand each of them, once, to
+/// [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_selected`], then tell [`crate::Engine::handle_sweep_end`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectionRequest {
+    /// Names it.
+    pub id: SweepId,
+    /// Which flows: any of these; never empty.
+    pub filters: Vec<Filter>,
+}
+
 /// Filters that a request names at most; beyond, it asks for every row.
 const HINTS: usize = 64;
 
@@ -69,6 +79,8 @@ pub(crate) struct Running {
 pub(crate) struct Sweeps {
     next: u32,
     pub(crate) running: Option<Running>,
+    /// Selections that the program answers beside the running sweep.
+    selected: Option<(SweepId, Vec<VerdictId>)>,
     /// Selections for the next one.
     pub(crate) waiting: VecDeque<VerdictId>,
     /// When the last one ended and how long it took.
@@ -81,7 +93,51 @@ pub(crate) struct Sweeps {
     pub(crate) rows: u64,
 }
 
+impl Sweeps {
+    fn name(&mut self) -> SweepId {
+        let id = SweepId(self.next);
+        self.next = self.next.wrapping_add(1);
+        id
+    }
+}
+
 impl Engine {
+    /// Takes the selections out of the line that the program can answer without a sweep. They need no rest in between, as they
+    /// cost no reading of the table.
+    pub(crate) fn next_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
+        if self.stopping || self.sweeps.selected.is_some() {
+            return None;
+        }
+        let most = self.config.selections_per_sweep.max(1);
+        let (mut verdicts, mut filters, mut waiting) = (Vec::new(), Vec::new(), VecDeque::new());
+        for id in core::mem::take(&mut self.sweeps.waiting) {
+            match self.audit.get(id).map(|open| &open.verdict.target) {
+                Some(Target::Matching(selection)) if verdicts.len() < most && answers(&selection.filter) => {
+                    verdicts.push(id);
+                    filters.push(selection.filter.clone());
+                }
+                Some(_) | None => waiting.push_back(id),
+            }
+        }
+        self.sweeps.waiting = waiting;
+        if verdicts.is_empty() {
+            return None;
+        }
+        let id = self.sweeps.name();
+        self.sweeps.selected = Some((id, verdicts));
+        Some(SelectionRequest { id, filters })
+    }
+
+    /// A flow that the program found for selections; false where the name is not theirs.
+    fn selected_row(&mut self, id: SweepId, flow: &Flow) -> bool {
+        let Some((named, verdicts)) = self.sweeps.selected.take() else { return false };
+        if named == id {
+            self.select(&verdicts, flow);
+        }
+        self.sweeps.selected = Some((named, verdicts));
+        named == id
+    }
+
     /// When the next sweep may begin; none where none is wanted or one runs.
     pub(crate) fn sweep_due(&self) -> Option<Steady> {
         if self.stopping || self.sweeps.running.is_some() {
@@ -127,8 +183,7 @@ impl Engine {
         let filters = self.hints(&participants, &selections);
         let expectations = participants.iter().any(|participant| self.takes_expectations(participant));
         self.sweeps.hurry = false;
-        let id = SweepId(self.sweeps.next);
-        self.sweeps.next = self.sweeps.next.wrapping_add(1);
+        let id = self.sweeps.name();
         self.sweeps.running = Some(Running {
             id,
             began: self.clock,
@@ -172,6 +227,9 @@ impl Engine {
     }
 
     pub(crate) fn row(&mut self, id: SweepId, flow: Flow) {
+        if self.selected_row(id, &flow) {
+            return;
+        }
         let Some(running) = self.sweeps.running.as_mut().filter(|running| running.id == id) else { return };
         running.count += 1;
         self.sweeps.rows = self.sweeps.rows.saturating_add(1);
@@ -248,6 +306,10 @@ impl Engine {
     }
 
     pub(crate) fn end_sweep(&mut self, id: SweepId, complete: bool) {
+        if let Some((_, verdicts)) = self.sweeps.selected.take_if(|(named, _)| *named == id) {
+            self.end_selections(verdicts, complete);
+            return;
+        }
         if self.sweeps.running.as_ref().is_none_or(|running| running.id != id) {
             return;
         }
@@ -297,6 +359,7 @@ impl Engine {
     pub(crate) fn abandon_sweep(&mut self) {
         let mut asked = Vec::new();
         let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
+        selections.extend(self.sweeps.selected.take().into_iter().flat_map(|(_, verdicts)| verdicts));
         if let Some(running) = self.sweeps.running.as_mut() {
             running.rows.clear();
             running.expectations.clear();
@@ -314,6 +377,7 @@ impl Engine {
     /// The daemon stops: no sweep runs or begins any more.
     pub(crate) fn stop_sweeps(&mut self) {
         let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
+        selections.extend(self.sweeps.selected.take().into_iter().flat_map(|(_, verdicts)| verdicts));
         let mut asked: Vec<VerdictId> = self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)).collect();
         if let Some(running) = self.sweeps.running.take() {
             selections.extend(running.selections);

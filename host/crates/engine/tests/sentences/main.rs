@@ -14,6 +14,7 @@ mod properties;
 mod protection;
 mod reload;
 mod rounds;
+mod selections;
 mod stop;
 mod sweeps;
 mod turns;

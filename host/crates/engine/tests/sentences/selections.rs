@@ -1,0 +1,87 @@
+//! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
+
+use ctwarden_engine::{EngineConfig, SelectionRequest};
+use ctwarden_model::{Effect, Filter, Flow, Outcome, Refusal};
+
+use crate::words::*;
+use crate::world::World;
+
+fn asked(world: &mut World) -> SelectionRequest {
+    world.engine.poll_selection(|_| true).unwrap()
+}
+
+fn answer(world: &mut World, request: &SelectionRequest, flows: impl IntoIterator<Item = Flow>) {
+    for flow in flows {
+        assert!(world.engine.ready_for_selected());
+        world.engine.handle_row(world.now, request.id, flow);
+    }
+    world.engine.handle_sweep_end(world.now, request.id, true);
+    world.pump();
+}
+
+#[test]
+fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
+    let mut world = World::new([plugin("a").sweeps()]);
+    let sweep = world.sweep();
+    world.answer_all();
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    let request = asked(&mut world);
+    assert_eq!(request.filters, [from(1)]);
+    assert!(world.engine.poll_selection(|_| true).is_none(), "one at a time");
+    answer(&mut world, &request, [flow(1)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    world.ack_all();
+    assert_eq!(world.record("d").tally.unwrap().applied, 1);
+    world.rows(sweep.id, [flow(2)]);
+    world.end_sweep(sweep.id, true);
+    assert_eq!(world.flows("a"), [2], "what was selected was no row");
+}
+
+#[test]
+fn what_the_program_cannot_answer_waits_for_a_sweep() {
+    let mut world = World::new([plugin("a")]);
+    let odd = filter(|f| f.states = vec![3]);
+    world.judge(new(9), [("a", vec![delete("odd", matching(odd.clone())), delete("known", matching(from(1)))])]);
+    let request = world.engine.poll_selection(|filter| *filter == from(1)).unwrap();
+    assert_eq!(request.filters, [from(1)]);
+    answer(&mut world, &request, []);
+    assert_eq!(world.record("known").outcome, Outcome::Applied);
+    assert!(world.engine.poll_selection(|filter| *filter == from(1)).is_none());
+    assert_eq!(world.sweep().filters, [odd]);
+}
+
+#[test]
+fn one_after_the_other_needs_no_rest() {
+    let mut world = World::new([plugin("a")]);
+    for n in 1..=3 {
+        world.judge(new(9), [("a", vec![delete("d", matching(from(n)))])]);
+        let request = asked(&mut world);
+        answer(&mut world, &request, [flow(n)]);
+        assert_eq!(world.effects(), [Effect::Delete(key_of(n))]);
+        world.ack_all();
+    }
+}
+
+#[test]
+fn an_answer_that_broke_off_is_asked_for_again_and_at_last_refused() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    for _ in 0..3 {
+        let request = asked(&mut world);
+        world.engine.handle_sweep_end(world.now, request.id, false);
+        world.pump();
+    }
+    assert!(world.engine.poll_selection(|_: &Filter| true).is_none());
+    assert_eq!(world.record("d").outcome, Outcome::Refused(Refusal::NoAnswer));
+}
+
+#[test]
+fn a_reload_in_between_ends_it() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    let request = asked(&mut world);
+    world.configure(EngineConfig::default(), [plugin("b")]);
+    assert_eq!(world.record("d").outcome, Outcome::Refused(Refusal::PluginGone));
+    answer(&mut world, &request, [flow(1)]);
+    assert_eq!(world.effects(), []);
+}
