@@ -2,6 +2,7 @@
 //!
 //! Records of IPv4 and IPv6 lie in slabs of their own, so that an IPv4 flow does not pay for the longer addresses.
 
+use core::cmp::Ordering;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::Family;
@@ -63,41 +64,80 @@ impl Address for u32 {
     }
 }
 
-/// IPv6, as four numbers, highest first: aligned to four bytes, records and keys have no gaps.
-impl Address for [u32; 4] {
-    const FAMILY: Family = Family::Ipv6;
-    const ZERO: Self = [0; 4];
+/// IPv6 as two numbers would make gaps in records and keys; as four it is aligned to four bytes, highest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Long([u32; 4]);
 
-    type Key = ([u32; 4], Handle);
+impl Long {
+    const fn bits(self) -> u128 {
+        let [a, b, c, d] = self.0;
+        (a as u128) << 96 | (b as u128) << 64 | (c as u128) << 32 | d as u128
+    }
+}
+
+impl Ord for Long {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bits().cmp(&other.bits())
+    }
+}
+
+impl PartialOrd for Long {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A key of [`Long`]: by address, then by handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LongKey(Long, Handle);
+
+impl Ord for LongKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0).then(self.1.cmp(&other.1))
+    }
+}
+
+impl PartialOrd for LongKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    fn lt(&self, other: &Self) -> bool {
+        let (a, b) = (self.0.bits(), other.0.bits());
+        (a < b) | ((a == b) & (self.1 < other.1))
+    }
+}
+
+impl Address for Long {
+    const FAMILY: Family = Family::Ipv6;
+    const ZERO: Self = Self([0; 4]);
+
+    type Key = LongKey;
 
     fn from_ip(address: IpAddr) -> Option<Self> {
         match address {
             IpAddr::V4(_) => None,
             IpAddr::V6(address) => {
                 let bits = address.to_bits();
-                Some([(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32])
+                Some(Self([(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]))
             }
         }
     }
 
     fn to_ip(self) -> IpAddr {
-        Ipv6Addr::from_bits(self.into_iter().fold(0, |bits, part| bits << 32 | u128::from(part))).into()
+        Ipv6Addr::from_bits(self.bits()).into()
     }
 
-    fn key(self, handle: Handle) -> Self::Key {
-        (self, handle)
+    fn key(self, handle: Handle) -> LongKey {
+        LongKey(self, handle)
     }
 
-    fn parts(key: Self::Key) -> (Self, Handle) {
-        key
+    fn parts(LongKey(address, handle): LongKey) -> (Self, Handle) {
+        (address, handle)
     }
 
-    fn words([a, b, c, d]: Self, [e, f, g, h]: Self) -> [u64; 4] {
-        [
-            u64::from(a) << 32 | u64::from(b),
-            u64::from(c) << 32 | u64::from(d),
-            u64::from(e) << 32 | u64::from(f),
-            u64::from(g) << 32 | u64::from(h),
-        ]
+    fn words(src: Self, dst: Self) -> [u64; 4] {
+        let (src, dst) = (src.bits(), dst.bits());
+        [(src >> 64) as u64, src as u64, (dst >> 64) as u64, dst as u64]
     }
 }

@@ -1,151 +1,219 @@
 //! Keys in order: an address with the handle of a flow that has it, so that a network is a range.
 //!
-//! One sorted list cut into short chunks, and above it the sorted list of the chunks. Two steps find a place, growth moves
-//! a chunk or the short upper list and never everything, and there is no pointer for each key as in a tree.
+//! A tree of three levels: keys in short chunks, chunks in groups, and the list of the groups. Each growth moves one chunk
+//! or one group and never everything; chunks have little spare room, so that a key costs little more than its own bytes.
 
 use alloc::vec::Vec;
 
-/// Keys of a chunk at most: short enough that an insertion moves little, long enough that the upper list stays short.
-const CHUNK: usize = 128;
+/// Keys of a chunk at most: short enough that an insertion moves little, long enough that there are few chunks. (In tests
+/// few, so that all levels grow and shrink.)
+const CHUNK: usize = if cfg!(test) { 12 } else { 128 };
 /// Room that a full chunk is given: small, as it is what the index wastes.
 const STEP: usize = 8;
+/// Chunks of a group at most.
+const GROUP: usize = if cfg!(test) { 16 } else { 256 };
 
 #[derive(Debug)]
 pub(crate) struct AddressIndex<K> {
+    /// First key of each group.
+    firsts: Vec<K>,
+    /// None is empty.
+    groups: Vec<Group<K>>,
+    /// Keys that the chunks have room for.
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Group<K> {
     /// First key of each chunk.
     firsts: Vec<K>,
     /// None is empty.
     chunks: Vec<Vec<K>>,
-    /// Keys that the chunks have room for.
-    capacity: usize,
 }
 
 /// A place in the index; it holds until the index changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cursor {
+    group: usize,
     chunk: usize,
     place: usize,
 }
 
 impl<K: Copy + Ord> AddressIndex<K> {
     pub(crate) const fn new() -> Self {
-        Self { firsts: Vec::new(), chunks: Vec::new(), capacity: 0 }
+        Self { firsts: Vec::new(), groups: Vec::new(), capacity: 0 }
     }
 
     /// Heap that is held.
     pub(crate) fn bytes(&self) -> usize {
+        let group = GROUP * (size_of::<K>() + size_of::<Vec<K>>());
         self.firsts.capacity() * size_of::<K>()
-            + self.chunks.capacity() * size_of::<Vec<K>>()
+            + self.groups.capacity() * size_of::<Group<K>>()
+            + self.groups.len() * group
             + self.capacity * size_of::<K>()
     }
 
     /// Puts a key in.
     pub(crate) fn insert(&mut self, key: K) {
-        let index = self.chunk_of(key);
-        let Some(chunk) = self.chunks.get_mut(index) else {
-            self.capacity += STEP;
-            let mut chunk = Vec::with_capacity(STEP);
-            chunk.push(key);
+        if self.groups.is_empty() {
             self.firsts.push(key);
-            self.chunks.push(chunk);
-            return;
-        };
-        let Err(place) = chunk.binary_search(&key) else { return };
-        if chunk.len() < CHUNK {
-            let before = chunk.capacity();
-            if chunk.len() == before {
-                chunk.reserve_exact(STEP);
-            }
-            chunk.insert(place, key);
-            self.capacity += chunk.capacity() - before;
-            if place == 0 {
-                self.set_first(index, key);
-            }
-            return;
+            self.groups.push(Group::new());
         }
-        // Keys that come in order leave full chunks behind; else both halves have room.
-        let at = if place == CHUNK { CHUNK } else { CHUNK / 2 };
-        let before = chunk.capacity();
-        let mut upper = Vec::with_capacity((CHUNK - at) + STEP);
-        upper.extend(chunk.drain(at..));
-        if place < at {
-            chunk.insert(place, key)
-        } else {
-            upper.insert(place - at, key)
-        }
-        chunk.shrink_to(chunk.len() + STEP);
-        self.capacity += chunk.capacity() + upper.capacity();
-        self.capacity -= before;
-        if place == 0 {
-            self.set_first(index, key);
-        }
-        if let Some(first) = upper.first() {
-            self.firsts.insert(index + 1, *first);
-            self.chunks.insert(index + 1, upper);
+        let index = last_not_behind(&self.firsts, key);
+        let Some(group) = self.groups.get_mut(index) else { return };
+        group.insert(key, &mut self.capacity);
+        let upper = (group.chunks.len() == GROUP).then(|| group.split());
+        self.update_first(index);
+        if let Some(upper) = upper {
+            self.firsts.insert(index + 1, key);
+            self.groups.insert(index + 1, upper);
+            self.update_first(index + 1);
         }
     }
 
     /// Takes a key out.
     pub(crate) fn remove(&mut self, key: K) {
-        let index = self.chunk_of(key);
-        let Some(chunk) = self.chunks.get_mut(index) else { return };
-        let Ok(place) = chunk.binary_search(&key) else { return };
-        chunk.remove(place);
-        let before = chunk.capacity();
-        if let Some(first) = chunk.first().copied() {
-            if before > chunk.len() + 3 * STEP {
-                chunk.shrink_to(chunk.len() + STEP);
-                self.capacity -= before - chunk.capacity();
-            }
-            if place == 0 {
-                self.set_first(index, first);
-            }
-            self.join(index);
-        } else {
-            self.capacity -= before;
+        let index = last_not_behind(&self.firsts, key);
+        let Some(group) = self.groups.get_mut(index) else { return };
+        group.remove(key, &mut self.capacity);
+        if group.chunks.is_empty() {
             self.firsts.remove(index);
-            self.chunks.remove(index);
+            self.groups.remove(index);
+            return;
+        }
+        self.update_first(index);
+        let len_of = |index: usize| self.groups.get(index).map_or(GROUP, |group| group.chunks.len());
+        if len_of(index) < GROUP / 4 && len_of(index) + len_of(index + 1) < GROUP * 3 / 4 {
+            self.firsts.remove(index + 1);
+            let upper = self.groups.remove(index + 1);
+            if let Some(group) = self.groups.get_mut(index) {
+                group.firsts.extend(upper.firsts);
+                group.chunks.extend(upper.chunks);
+            }
         }
     }
 
     /// Where the keys from this one on begin.
     pub(crate) fn seek(&self, key: K) -> Cursor {
-        let chunk = self.chunk_of(key);
-        Cursor { chunk, place: self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(|k| *k < key)) }
+        let at = last_not_behind(&self.firsts, key);
+        let Some(group) = self.groups.get(at) else { return Cursor::default() };
+        let chunk = last_not_behind(&group.firsts, key);
+        Cursor { group: at, chunk, place: group.chunks.get(chunk).map_or(0, |chunk| rank(chunk, key)) }
     }
 
     /// The key at the cursor, which then stands behind it.
     pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<K> {
         loop {
-            let chunk = self.chunks.get(cursor.chunk)?;
-            if let Some(key) = chunk.get(cursor.place) {
-                cursor.place += 1;
-                return Some(*key);
+            let group = self.groups.get(cursor.group)?;
+            match group.chunks.get(cursor.chunk) {
+                Some(chunk) => match chunk.get(cursor.place) {
+                    Some(key) => {
+                        cursor.place += 1;
+                        return Some(*key);
+                    }
+                    None => *cursor = Cursor { chunk: cursor.chunk + 1, place: 0, ..*cursor },
+                },
+                None => *cursor = Cursor { group: cursor.group + 1, chunk: 0, place: 0 },
             }
-            *cursor = Cursor { chunk: cursor.chunk + 1, place: 0 };
         }
     }
 
-    /// About how many keys lie from `first` to `last`: exact within a chunk, else off by two chunks at most.
+    /// About how many keys lie from `first` to `last`: exact within a chunk, else by the chunks between.
     pub(crate) fn estimate(&self, first: K, last: K) -> usize {
         let (from, to) = (self.seek(first), self.seek(last));
-        let chunks = to.chunk.saturating_sub(from.chunk);
-        if chunks == 0 { to.place.saturating_sub(from.place) + 1 } else { chunks * CHUNK }
-    }
-
-    /// The chunk in which the key lies or would be put: the last one that does not begin behind it, else the first.
-    fn chunk_of(&self, key: K) -> usize {
-        self.firsts.partition_point(|first| *first <= key).saturating_sub(1)
-    }
-
-    fn set_first(&mut self, index: usize, key: K) {
-        if let Some(first) = self.firsts.get_mut(index) {
-            *first = key;
+        if (from.group, from.chunk) == (to.group, to.chunk) {
+            return to.place.saturating_sub(from.place) + 1;
         }
+        let before = |cursor: Cursor| cursor.group * GROUP + cursor.chunk;
+        before(to).saturating_sub(before(from)) * CHUNK
+    }
+
+    fn update_first(&mut self, index: usize) {
+        let key = self.groups.get(index).and_then(|group| group.firsts.first());
+        if let (Some(first), Some(key)) = (self.firsts.get_mut(index), key) {
+            *first = *key;
+        }
+    }
+}
+
+impl<K: Copy + Ord> Group<K> {
+    fn new() -> Self {
+        Self { firsts: Vec::with_capacity(GROUP), chunks: Vec::with_capacity(GROUP) }
+    }
+
+    fn insert(&mut self, key: K, capacity: &mut usize) {
+        let index = last_not_behind(&self.firsts, key);
+        let Some(chunk) = self.chunks.get_mut(index) else {
+            let mut chunk = Vec::with_capacity(STEP);
+            chunk.push(key);
+            *capacity += chunk.capacity();
+            self.firsts.push(key);
+            self.chunks.push(chunk);
+            return;
+        };
+        let place = rank(chunk, key);
+        if chunk.get(place) == Some(&key) {
+            return;
+        }
+        *capacity -= chunk.capacity();
+        let mut upper = None;
+        if chunk.len() < CHUNK {
+            if chunk.len() == chunk.capacity() {
+                chunk.reserve_exact(STEP);
+            }
+            chunk.insert(place, key);
+        } else {
+            // Keys that come in order leave full chunks behind; else both halves have room.
+            let at = if place == CHUNK { CHUNK } else { CHUNK / 2 };
+            let mut behind = Vec::with_capacity((CHUNK - at) + STEP);
+            behind.extend(chunk.drain(at..));
+            if place < at {
+                chunk.insert(place, key)
+            } else {
+                behind.insert(place - at, key)
+            }
+            chunk.shrink_to(chunk.len() + STEP);
+            *capacity += behind.capacity();
+            upper = Some(behind);
+        }
+        *capacity += chunk.capacity();
+        if place == 0 {
+            self.update_first(index);
+        }
+        if let Some(upper) = upper
+            && let Some(first) = upper.first()
+        {
+            self.firsts.insert(index + 1, *first);
+            self.chunks.insert(index + 1, upper);
+        }
+    }
+
+    fn remove(&mut self, key: K, capacity: &mut usize) {
+        let index = last_not_behind(&self.firsts, key);
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        let place = rank(chunk, key);
+        if chunk.get(place) != Some(&key) {
+            return;
+        }
+        *capacity -= chunk.capacity();
+        chunk.remove(place);
+        if chunk.is_empty() {
+            self.firsts.remove(index);
+            self.chunks.remove(index);
+            return;
+        }
+        if chunk.capacity() > chunk.len() + 3 * STEP {
+            chunk.shrink_to(chunk.len() + STEP);
+        }
+        *capacity += chunk.capacity();
+        if place == 0 {
+            self.update_first(index);
+        }
+        self.join(index, capacity);
     }
 
     /// Joins a chunk that has become short with the one behind it, where both then are far from full.
-    fn join(&mut self, index: usize) {
+    fn join(&mut self, index: usize, capacity: &mut usize) {
         let len_of = |index: usize| self.chunks.get(index).map_or(CHUNK, Vec::len);
         let (here, behind) = (len_of(index), len_of(index + 1));
         if here > CHUNK / 4 || here + behind > CHUNK * 3 / 4 {
@@ -154,12 +222,50 @@ impl<K: Copy + Ord> AddressIndex<K> {
         let upper = self.chunks.remove(index + 1);
         self.firsts.remove(index + 1);
         let Some(chunk) = self.chunks.get_mut(index) else { return };
-        let before = chunk.capacity() + upper.capacity();
+        *capacity -= chunk.capacity() + upper.capacity();
         chunk.reserve_exact(upper.len() + STEP);
         chunk.extend(upper);
-        self.capacity += chunk.capacity();
-        self.capacity -= before;
+        *capacity += chunk.capacity();
     }
+
+    /// Gives away the upper half of the chunks.
+    fn split(&mut self) -> Self {
+        let mut upper = Self::new();
+        upper.firsts.extend(self.firsts.drain(GROUP / 2..));
+        upper.chunks.extend(self.chunks.drain(GROUP / 2..));
+        upper
+    }
+
+    fn update_first(&mut self, index: usize) {
+        let key = self.chunks.get(index).and_then(|chunk| chunk.first());
+        if let (Some(first), Some(key)) = (self.firsts.get_mut(index), key) {
+            *first = *key;
+        }
+    }
+}
+
+/// The last list that does not begin behind the key, else the first one: in which the key lies or is to be put.
+fn last_not_behind<K: Copy + Ord>(firsts: &[K], key: K) -> usize {
+    let place = rank(firsts, key);
+    if firsts.get(place) == Some(&key) { place } else { place.saturating_sub(1) }
+}
+
+/// How many of the keys, which are in order, are less than this one.
+///
+/// A binary search waits for memory at each of its steps; here the steps are fewer and the keys that one step looks at are
+/// fetched at the same time.
+fn rank<K: Copy + Ord>(keys: &[K], key: K) -> usize {
+    const WAYS: usize = 8;
+    let (mut before, mut rest) = (0, keys);
+    while rest.len() > WAYS {
+        let step = rest.len().div_ceil(WAYS);
+        let less = rest.iter().skip(step - 1).step_by(step).map(|k| usize::from(*k < key)).sum::<usize>();
+        let skipped = (less * step).min(rest.len());
+        before += skipped;
+        rest = rest.get(skipped..).unwrap_or_default();
+        rest = rest.get(..step - 1).unwrap_or(rest);
+    }
+    before + rest.iter().map(|k| usize::from(*k < key)).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -169,6 +275,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn ranks_are_those_of_a_binary_search() {
+        for len in 0..700_u32 {
+            let keys: Vec<u32> = (0..len).map(|k| 2 * k + 1).collect();
+            for key in 0..=2 * len + 2 {
+                assert_eq!(rank(&keys, key), keys.partition_point(|k| *k < key), "{key} of {len}");
+            }
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
@@ -193,9 +309,14 @@ mod tests {
                 let found: Vec<u64> = core::iter::from_fn(|| index.next(&mut cursor)).take_while(|k| *k <= last).collect();
                 prop_assert_eq!(found, naive.range(first..=last).copied().collect::<Vec<_>>());
             }
-            prop_assert_eq!(index.capacity, index.chunks.iter().map(Vec::capacity).sum::<usize>());
-            prop_assert!(index.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
-            prop_assert!(index.chunks.iter().zip(&index.firsts).all(|(chunk, first)| chunk.first() == Some(first)));
+            let chunks = || index.groups.iter().flat_map(|group| &group.chunks);
+            prop_assert_eq!(index.capacity, chunks().map(Vec::capacity).sum::<usize>());
+            prop_assert!(chunks().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
+            prop_assert!(index.groups.iter().all(|group| !group.chunks.is_empty() && group.chunks.len() < GROUP));
+            for (group, first) in index.groups.iter().zip(&index.firsts) {
+                prop_assert_eq!(group.firsts.first(), Some(first));
+                prop_assert!(group.chunks.iter().zip(&group.firsts).all(|(chunk, first)| chunk.first() == Some(first)));
+            }
         }
     }
 }

@@ -3,8 +3,6 @@
 //! Three answers: it does not, it does, or the part that decides is not kept or may have changed. Doubt is never taken for
 //! a no.
 
-use core::net::IpAddr;
-
 use ctwarden_model::{Filter, PortRange, PrefixSet, Protocol, Status, Tuple};
 
 use crate::address::Address;
@@ -22,17 +20,58 @@ const TOLD: u32 = Status::EXPECTED.0
     | Status::DST_NAT.0
     | Status::DYING.0;
 
-/// `None` where it does not match. `fresh`: nothing was lost since the record was confirmed, and its changes are told;
+/// A part of a filter that names addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    OriginalSrc,
+    OriginalDst,
+    ReplySrc,
+    ReplyDst,
+    Either,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OriginalSrc, Self::OriginalDst, Self::ReplySrc, Self::ReplyDst, Self::Either];
+
+    pub(crate) const fn networks(self, filter: &Filter) -> &PrefixSet {
+        match self {
+            Self::OriginalSrc => &filter.original_src,
+            Self::OriginalDst => &filter.original_dst,
+            Self::ReplySrc => &filter.reply_src,
+            Self::ReplyDst => &filter.reply_dst,
+            Self::Either => &filter.either,
+        }
+    }
+
+    fn holds(self, filter: &Filter, original: &Tuple, reply: &Tuple) -> bool {
+        let networks = self.networks(filter);
+        networks.is_empty()
+            || match self {
+                Self::OriginalSrc => networks.contains(original.src),
+                Self::OriginalDst => networks.contains(original.dst),
+                Self::ReplySrc => networks.contains(reply.src),
+                Self::ReplyDst => networks.contains(reply.dst),
+                Self::Either => {
+                    [original.src, original.dst, reply.src, reply.dst].into_iter().any(|a| networks.contains(a))
+                }
+            }
+    }
+}
+
+/// `None` where it does not match. `met`: a part that it is known to meet; `fresh`: nothing was lost since the record was confirmed, and its changes are told;
 /// `marks`: the kernel has marks.
 pub(crate) fn judge<A: Address>(
     filter: &Filter,
+    met: Option<Part>,
     record: &Record<A>,
     original: &Tuple,
     reply: &Tuple,
     fresh: bool,
     marks: bool,
 ) -> Option<Certainty> {
-    if !holds_for_life(filter, original, reply, record.identity().zone) {
+    let unmet = |part: &Part| Some(*part) != met && !part.holds(filter, original, reply);
+    if !holds_for_life(filter, original, record.identity().zone) || Part::ALL.iter().any(unmet) {
         return None;
     }
     let parts = [
@@ -42,79 +81,70 @@ pub(crate) fn judge<A: Address>(
         // Seconds left follow packets without events, labels are not kept.
         (filter.timeout.is_none() && filter.labels == 0).into(),
     ];
-    if parts.contains(&Part::Fails) {
+    if parts.contains(&Finding::Fails) {
         return None;
     }
-    Some(if parts.contains(&Part::Open) { Certainty::Candidate } else { Certainty::Certain })
+    Some(if parts.contains(&Finding::Open) { Certainty::Candidate } else { Certainty::Certain })
 }
 
-/// What one part of a filter says.
+/// What one condition of a filter comes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Finding {
     Holds,
     Fails,
     Open,
 }
 
-impl From<bool> for Part {
+impl From<bool> for Finding {
     /// Holds, or is open.
     fn from(holds: bool) -> Self {
         if holds { Self::Holds } else { Self::Open }
     }
 }
 
-/// The parts about what a flow keeps for life.
-fn holds_for_life(filter: &Filter, original: &Tuple, reply: &Tuple, zone: u16) -> bool {
+/// The parts about what a flow keeps for life, addresses apart.
+fn holds_for_life(filter: &Filter, original: &Tuple, zone: u16) -> bool {
     let ports = original.ports();
     filter.family.is_none_or(|family| family == original.family())
         && (filter.protocols.is_empty() || filter.protocols.contains(&original.protocol))
         && (filter.zones.is_empty() || filter.zones.iter().any(|wanted| wanted.0 == zone))
         && in_ranges(&filter.src_ports, ports.map(|(src, _)| src))
         && in_ranges(&filter.dst_ports, ports.map(|(_, dst)| dst))
-        && held(&filter.original_src, [original.src])
-        && held(&filter.original_dst, [original.dst])
-        && held(&filter.reply_src, [reply.src])
-        && held(&filter.reply_dst, [reply.dst])
-        && held(&filter.either, [original.src, original.dst, reply.src, reply.dst])
-}
-
-fn held<const N: usize>(networks: &PrefixSet, addresses: [IpAddr; N]) -> bool {
-    networks.is_empty() || addresses.into_iter().any(|address| networks.contains(address))
 }
 
 fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
     ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
 }
 
-fn state<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool) -> Part {
+fn state<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool) -> Finding {
     if filter.states.is_empty() {
-        return Part::Holds;
+        return Finding::Holds;
     }
     let protocol = Protocol(record.identity().original.protocol);
     if ![Protocol::TCP, Protocol::SCTP, Protocol::DCCP].contains(&protocol) {
-        return Part::Fails;
+        return Finding::Fails;
     }
     if !fresh || !record.flags.has(Flags::STATE_KNOWN) || record.flags.has(Flags::STATE_DOUBTFUL) {
-        return Part::Open;
+        return Finding::Open;
     }
-    if filter.states.contains(&record.state) { Part::Holds } else { Part::Fails }
+    if filter.states.contains(&record.state) { Finding::Holds } else { Finding::Fails }
 }
 
-fn mark<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool, marks: bool) -> Part {
+fn mark<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool, marks: bool) -> Finding {
     match filter.mark {
-        None => Part::Holds,
-        Some(_) if !fresh => Part::Open,
-        Some(wanted) if !wanted.matches(record.mark) => Part::Fails,
+        None => Finding::Holds,
+        Some(_) if !fresh => Finding::Open,
+        Some(wanted) if !wanted.matches(record.mark) => Finding::Fails,
         // Zero, or a kernel without marks, where the part does not hold.
         Some(_) => marks.into(),
     }
 }
 
-fn status<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool) -> Part {
+fn status<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool) -> Finding {
     match filter.status {
-        None => Part::Holds,
-        Some(_) if !fresh || !record.flags.has(Flags::STATUS_KNOWN) => Part::Open,
-        Some(wanted) if (u32::from(record.status) ^ wanted.value()) & wanted.mask() & TOLD != 0 => Part::Fails,
+        None => Finding::Holds,
+        Some(_) if !fresh || !record.flags.has(Flags::STATUS_KNOWN) => Finding::Open,
+        Some(wanted) if (u32::from(record.status) ^ wanted.value()) & wanted.mask() & TOLD != 0 => Finding::Fails,
         Some(wanted) => (wanted.mask() & !TOLD == 0).into(),
     }
 }

@@ -4,7 +4,7 @@
 
 use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 
-use crate::address::Address;
+use crate::address::{Address, Long};
 use crate::hash::Seed;
 use crate::knowledge::Knowledge;
 use crate::record::Identity;
@@ -24,7 +24,7 @@ use crate::sweep::{Running, Settling, Slice, SweepEnd, SweepToken};
 #[derive(Debug)]
 pub struct Mirror {
     ipv4: Shelf<u32>,
-    ipv6: Shelf<[u32; 4]>,
+    ipv6: Shelf<Long>,
     state: State,
     settling: Option<Settling>,
 }
@@ -164,7 +164,7 @@ impl Mirror {
     #[must_use]
     pub fn judge(&self, filter: &Filter, key: &FlowKey) -> Option<Selected> {
         fn of<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-            judged(shelf, state, filter, shelf.find(&Identity::new(key)?)?)
+            judged(shelf, state, filter, None, shelf.find(&Identity::new(key)?)?)
         }
         match key.original.family() {
             Family::Ipv4 => of(&self.ipv4, &self.state, filter, key),

@@ -7,10 +7,10 @@ use ctwarden_model::{
     TcpState, Tuple,
 };
 
-use crate::address::Address;
+use crate::address::{Address, Long};
 use crate::address_index::Cursor;
 use crate::flags::Flags;
-use crate::judge::judge;
+use crate::judge::{Part, judge};
 use crate::knowledge::{Certainty, Evidence, Knowledge};
 use crate::shelf::Shelf;
 use crate::slab::{Handle, NONE};
@@ -68,11 +68,11 @@ pub struct Selection<'a> {
     filter: &'a Filter,
     state: &'a State,
     ipv4: (&'a Shelf<u32>, Walk<u32>),
-    ipv6: (&'a Shelf<[u32; 4]>, Walk<[u32; 4]>),
+    ipv6: (&'a Shelf<Long>, Walk<Long>),
 }
 
 impl<'a> Selection<'a> {
-    pub(crate) fn new(ipv4: &'a Shelf<u32>, ipv6: &'a Shelf<[u32; 4]>, state: &'a State, filter: &'a Filter) -> Self {
+    pub(crate) fn new(ipv4: &'a Shelf<u32>, ipv6: &'a Shelf<Long>, state: &'a State, filter: &'a Filter) -> Self {
         Self { filter, state, ipv4: (ipv4, Walk::new(ipv4, filter)), ipv6: (ipv6, Walk::new(ipv6, filter)) }
     }
 
@@ -95,13 +95,13 @@ impl Iterator for Selection<'_> {
         let (filter, state) = (self.filter, self.state);
         let (shelf, walk) = &mut self.ipv4;
         while let Some(handle) = walk.next(shelf) {
-            if let Some(selected) = judged(shelf, state, filter, handle) {
+            if let Some(selected) = judged(shelf, state, filter, walk.part(), handle) {
                 return Some(selected);
             }
         }
         let (shelf, walk) = &mut self.ipv6;
         while let Some(handle) = walk.next(shelf) {
-            if let Some(selected) = judged(shelf, state, filter, handle) {
+            if let Some(selected) = judged(shelf, state, filter, walk.part(), handle) {
                 return Some(selected);
             }
         }
@@ -109,13 +109,19 @@ impl Iterator for Selection<'_> {
     }
 }
 
-/// The flow of a record, where it lives and may match.
-pub(crate) fn judged<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, handle: Handle) -> Option<Selected> {
+/// The flow of a record, where it lives and may match; `met` is a part of the filter that it is known to meet.
+pub(crate) fn judged<A: Address>(
+    shelf: &Shelf<A>,
+    state: &State,
+    filter: &Filter,
+    met: Option<Part>,
+    handle: Handle,
+) -> Option<Selected> {
     let record = shelf.get(handle).filter(|record| !record.is_dead())?;
     let (original, reply) = shelf.directions(record);
     let (original, reply) = (original.tuple(), reply.tuple());
     let fresh = state.is_fresh(record);
-    let certainty = judge(filter, record, &original, &reply, fresh, state.marks)?;
+    let certainty = judge(filter, met, record, &original, &reply, fresh, state.marks)?;
     let flags = record.flags;
     Some(Selected {
         key: record.identity().key(),
@@ -137,7 +143,7 @@ enum Walk<A> {
     /// One after the other, from this place on.
     All(Handle),
     /// Those with an address in ranges, which are in order and apart.
-    Ranges { ranges: Vec<(A, A)>, at: usize, cursor: Option<Cursor> },
+    Ranges { part: Part, ranges: Vec<(A, A)>, at: usize, cursor: Option<Cursor> },
 }
 
 impl<A: Address> Walk<A> {
@@ -145,19 +151,25 @@ impl<A: Address> Walk<A> {
         if filter.family.is_some_and(|family| family != A::FAMILY) {
             return Self::Nothing;
         }
-        let given = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either]
-            .into_iter()
-            .filter(|networks| !networks.is_empty())
-            .map(ranges);
-        let mut given: Vec<Vec<(A, A)>> = given.collect();
-        if given.iter().any(Vec::is_empty) {
+        let given = Part::ALL.into_iter().map(|part| (part, part.networks(filter)));
+        let given = given.filter(|(_, networks)| !networks.is_empty()).map(|(part, networks)| (part, ranges(networks)));
+        let mut given: Vec<(Part, Vec<(A, A)>)> = given.collect();
+        if given.iter().any(|(_, ranges)| ranges.is_empty()) {
             return Self::Nothing;
         }
         let best = match given.len() {
             0 | 1 => given.pop(),
-            _ => given.into_iter().min_by_key(|ranges| estimate(shelf, ranges)),
+            _ => given.into_iter().min_by_key(|(_, ranges)| estimate(shelf, ranges)),
         };
-        best.map_or(Self::All(0), |ranges| Self::Ranges { ranges, at: 0, cursor: None })
+        best.map_or(Self::All(0), |(part, ranges)| Self::Ranges { part, ranges, at: 0, cursor: None })
+    }
+
+    /// The part that all flows of this walk meet.
+    const fn part(&self) -> Option<Part> {
+        match self {
+            Self::Nothing | Self::All(_) => None,
+            Self::Ranges { part, .. } => Some(*part),
+        }
     }
 
     /// The next one; each comes once.
@@ -174,7 +186,7 @@ impl<A: Address> Walk<A> {
                 }
                 None
             }
-            Self::Ranges { ranges, at, cursor } => loop {
+            Self::Ranges { part, ranges, at, cursor } => loop {
                 let (first, last) = *ranges.get(*at)?;
                 let place = cursor.get_or_insert_with(|| shelf.addresses.seek(first.key(0)));
                 let found = shelf.addresses.next(place).map(A::parts).filter(|(address, _)| *address <= last);
@@ -183,7 +195,7 @@ impl<A: Address> Walk<A> {
                     *cursor = None;
                     continue;
                 };
-                if is_first(shelf, ranges, address, handle) {
+                if shelf.get(handle).is_some_and(|record| part.is_met_at(address, shelf.addresses_of(record), ranges)) {
                     return Some(handle);
                 }
             },
@@ -191,15 +203,25 @@ impl<A: Address> Walk<A> {
     }
 }
 
-/// Whether no other address of the flow that lies in the ranges stands before this one in its tuples: a flow with several
-/// is taken at one of them.
-fn is_first<A: Address>(shelf: &Shelf<A>, ranges: &[(A, A)], address: A, handle: Handle) -> bool {
-    let held = |address: &A| {
-        let behind = ranges.partition_point(|(first, _)| first <= address);
-        behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= last)
-    };
-    let Some(record) = shelf.get(handle) else { return false };
-    shelf.addresses_of(record).into_iter().find(held) == Some(address)
+impl Part {
+    /// Whether a flow that was found at this address, which lies in the ranges, meets the part there, and nowhere earlier in
+    /// its tuples: a flow with several addresses is taken at one of them.
+    fn is_met_at<A: Address>(self, address: A, [src, dst, reply_src, reply_dst]: [A; 4], ranges: &[(A, A)]) -> bool {
+        let held = |address: A| {
+            let behind = ranges.partition_point(|(first, _)| *first <= address);
+            behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= *last)
+        };
+        match self {
+            Self::OriginalSrc => address == src,
+            Self::OriginalDst => address == dst,
+            Self::ReplySrc => address == reply_src,
+            Self::ReplyDst => address == reply_dst,
+            Self::Either => {
+                let mut earlier = [src, dst, reply_src, reply_dst].into_iter().take_while(|other| *other != address);
+                !earlier.any(held)
+            }
+        }
+    }
 }
 
 /// The networks of one family as ranges, in order, without overlaps.
