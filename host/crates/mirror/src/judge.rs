@@ -7,6 +7,7 @@ use ctwarden_model::{Filter, PortRange, PrefixSet, Protocol, Status, Tuple};
 
 use crate::address::Address;
 use crate::flags::Flags;
+use crate::judge_rare;
 use crate::knowledge::Certainty;
 use crate::record::Record;
 
@@ -74,22 +75,26 @@ pub(crate) fn judge<A: Address>(
     if !holds_for_life(filter, original, record.identity().zone) || Part::ALL.iter().any(unmet) {
         return None;
     }
-    let parts = [
+    let rare = filter.rare.as_deref().map_or(Finding::Holds, |filter| {
+        judge_rare::rare(filter, &record.identity().key(), *reply, Status(record.status.into()))
+    });
+    let findings = [
         state(filter, record, fresh),
         mark(filter, record, fresh, marks),
         status(filter, record, fresh),
         // Seconds left follow packets without events, labels are not kept.
         (filter.timeout.is_none() && filter.labels == 0).into(),
+        rare,
     ];
-    if parts.contains(&Finding::Fails) {
+    if findings.contains(&Finding::Fails) {
         return None;
     }
-    Some(if parts.contains(&Finding::Open) { Certainty::Candidate } else { Certainty::Certain })
+    Some(if findings.contains(&Finding::Open) { Certainty::Candidate } else { Certainty::Certain })
 }
 
 /// What one condition of a filter comes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Finding {
+pub(crate) enum Finding {
     Holds,
     Fails,
     Open,
@@ -104,12 +109,31 @@ impl From<bool> for Finding {
 
 /// The parts about what a flow keeps for life, addresses apart.
 fn holds_for_life(filter: &Filter, original: &Tuple, zone: u16) -> bool {
+    // By name, so that a part that is added later is decided about in this file.
+    let Filter {
+        family,
+        protocols,
+        zones,
+        src_ports,
+        dst_ports,
+        original_src: _,
+        original_dst: _,
+        reply_src: _,
+        reply_dst: _,
+        either: _,
+        states: _,
+        mark: _,
+        status: _,
+        timeout: _,
+        labels: _,
+        rare: _,
+    } = filter;
     let ports = original.ports();
-    filter.family.is_none_or(|family| family == original.family())
-        && (filter.protocols.is_empty() || filter.protocols.contains(&original.protocol))
-        && (filter.zones.is_empty() || filter.zones.iter().any(|wanted| wanted.0 == zone))
-        && in_ranges(&filter.src_ports, ports.map(|(src, _)| src))
-        && in_ranges(&filter.dst_ports, ports.map(|(_, dst)| dst))
+    family.is_none_or(|family| family == original.family())
+        && (protocols.is_empty() || protocols.contains(&original.protocol))
+        && (zones.is_empty() || zones.iter().any(|wanted| wanted.0 == zone))
+        && in_ranges(src_ports, ports.map(|(src, _)| src))
+        && in_ranges(dst_ports, ports.map(|(_, dst)| dst))
 }
 
 fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {

@@ -15,6 +15,7 @@ mod follow;
 mod hash;
 mod hash_index;
 mod judge;
+mod judge_rare;
 mod knowledge;
 mod mirror;
 mod record;

@@ -2,8 +2,8 @@
 
 use ctwarden_mirror::{Certainty, Evidence, Knowledge, Mirror, Seed, Selected, Slice, SweepEnd};
 use ctwarden_model::{
-    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Mark, Masked, PerDirection, Protocol, ProtocolInfo,
-    SecondsRange, Status, Steady, TcpState, Tuple, Zone,
+    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Mark, Masked, NatFilter, NatTo, PerDirection, Protocol,
+    ProtocolInfo, RareFilter, SecondsRange, Status, Steady, TcpState, Tuple, Zone,
 };
 
 const NOW: Steady = Steady(7);
@@ -316,6 +316,33 @@ fn what_is_not_kept_or_not_told_makes_a_candidate_and_never_a_no() {
     ] {
         assert_eq!(certainty(&mirror, &filter), expected, "{filter:?}");
     }
+}
+
+#[test]
+fn of_rare_conditions_only_zones_of_directions_and_late_translation_are_left_open() {
+    let mut mirror = mirror();
+    let translated = with(&flow(1, 1), |flow| flow.tuples.reply.dst = [203, 0, 113, 1].into());
+    hear(&mut mirror, EventKind::New, &translated);
+    let rare = |rare: RareFilter| Filter { rare: Some(Box::new(rare)), ..Filter::default() };
+    let source = rare(RareFilter { nat: Some(NatFilter::Source(NatTo::default())), ..RareFilter::default() });
+    let destination = rare(RareFilter { nat: Some(NatFilter::Destination(NatTo::default())), ..RareFilter::default() });
+    let id = |id| rare(RareFilter { id: Some(FlowId(id)), ..RareFilter::default() });
+    let zones = PerDirection { original: Some(Zone(1)), reply: None };
+    for (filter, expected) in [
+        (id(1), Some(Certainty::Certain)),
+        (id(2), None),
+        (rare(RareFilter { nothing: true, ..RareFilter::default() }), None),
+        (rare(RareFilter { zones, ..RareFilter::default() }), Some(Certainty::Candidate)),
+        (rare(RareFilter { zones, id: Some(FlowId(2)), ..RareFilter::default() }), None),
+        (rare(RareFilter { shared_zone: Some(Zone(0)), ..RareFilter::default() }), Some(Certainty::Candidate)),
+        (source.clone(), Some(Certainty::Candidate)),
+        (destination, None),
+    ] {
+        assert_eq!(certainty(&mirror, &filter), expected, "{filter:?}");
+    }
+    let settled = with(&translated, |flow| flow.status = Some(Status::CONFIRMED | Status::SRC_NAT_DONE));
+    hear(&mut mirror, EventKind::Update, &settled);
+    assert_eq!(certainty(&mirror, &source), Some(Certainty::Certain));
 }
 
 #[test]
