@@ -359,7 +359,8 @@ impl Engine {
     pub(crate) fn abandon_sweep(&mut self) {
         let mut asked = Vec::new();
         let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
-        selections.extend(self.sweeps.selected.take().into_iter().flat_map(|(_, verdicts)| verdicts));
+        // The program ends what it is at, like a sweep.
+        selections.extend(self.sweeps.selected.iter_mut().flat_map(|(_, verdicts)| core::mem::take(verdicts)));
         if let Some(running) = self.sweeps.running.as_mut() {
             running.rows.clear();
             running.expectations.clear();

@@ -144,6 +144,8 @@ enum Deed {
     Sweep,
     Rows(Vec<u8>),
     EndSweep(bool),
+    /// Selections answered by the program: flows, and whether it ends and is complete.
+    Select(Vec<u8>, Option<bool>),
     Message(usize),
     Restart(bool),
     Pass(u64),
@@ -161,6 +163,7 @@ fn any_deed() -> impl Strategy<Value = Deed> {
         3 => Just(Deed::Sweep),
         3 => vec(0..FLOWS, 0..6).prop_map(Deed::Rows),
         2 => any::<bool>().prop_map(Deed::EndSweep),
+        3 => (vec(0..FLOWS, 0..6), proptest::option::of(any::<bool>())).prop_map(|(rows, end)| Deed::Select(rows, end)),
         6 => prop_oneof![0_u64..5, Just(20), Just(300), Just(1_500), Just(6_000)].prop_map(Deed::Pass),
         2 => (0_usize..3).prop_map(Deed::Message),
         1 => Just(Deed::Gap),
@@ -180,6 +183,7 @@ struct History {
     said: usize,
     next_id: u32,
     sweep: Option<SweepId>,
+    selection: Option<SweepId>,
     tickets: BTreeSet<Ticket>,
     replied: BTreeMap<Ticket, u32>,
     /// How often each flow was deleted.
@@ -198,6 +202,7 @@ impl History {
             said: 0,
             next_id: FIRST_OWN_ID,
             sweep: None,
+            selection: None,
             tickets: BTreeSet::new(),
             replied: BTreeMap::new(),
             deletes: BTreeMap::new(),
@@ -322,6 +327,22 @@ impl History {
             }
             Deed::EndSweep(complete) => {
                 if let Some(id) = self.sweep.take() {
+                    self.world.engine.handle_sweep_end(now, id, complete);
+                }
+            }
+            Deed::Select(rows, end) => {
+                if let Some(request) = self.world.engine.poll_selection(|_| true) {
+                    assert!(self.selection.is_none(), "two selections at a time");
+                    self.selection = Some(request.id);
+                }
+                for n in rows {
+                    if let Some(id) = self.selection.filter(|_| self.world.engine.ready_for_selected()) {
+                        self.world.engine.handle_row(now, id, table_flow(n));
+                        self.settle();
+                    }
+                }
+                if let (Some(complete), Some(id)) = (end, self.selection) {
+                    self.selection = None;
                     self.world.engine.handle_sweep_end(now, id, complete);
                 }
             }
