@@ -1,12 +1,13 @@
 //! Lines of `-o save`: command lines that make the entry again.
 //!
 //! Words, order and spelling are those of conntrack-tools 1.4.9, so that a line without rare attributes is the same and
-//! either program loads it. What 1.4.9 leaves out stands at the end of the line, and only where the entry has it, first in
-//! words that 1.4.9 can read:
+//! either program loads it. What 1.4.9 leaves out stands at the end of the line (ports of translations in their place), and
+//! only where the entry has it, in words that 1.4.9 can read where there are any:
 //!
 //! | words | attribute |
 //! |---|---|
 //! | `-m N` | mark that is not 0 |
+//! | `-n ADDR:PORT`, `-g ADDR:PORT` | a translation of the port only, or of ports both ways |
 //! | `--label-add A,B` | labels: the name of the bit, or `#` and its number where it has none |
 //!
 //! then in words of our own:
@@ -17,12 +18,13 @@
 //! | `--helper-info HEX` | the helper's private data |
 //! | `--reply-icmp-id N` | ICMP identifier of the reply, where it is translated |
 //! | `--orig-wscale N`, `--reply-wscale N` | TCP window scale that is not 0 |
-//! | `--orig-tcp-flags N`, `--reply-tcp-flags N` | TCP flags (`IP_CT_TCP_FLAG_*`) that are not 0; all of them count |
+//! | `--orig-tcp-flags N`, `--reply-tcp-flags N` | TCP flags (`IP_CT_TCP_FLAG_*`) that are not the 10 of `--state` |
 //! | `--handshake-seq N` | DCCP handshake sequence number that is not 0 |
 //! | `--orig-seqadj POS,BEFORE,AFTER`, `--reply-seqadj …` | sequence adjustment, in decimal, offsets signed |
-//! | `--synproxy ISN,ITS,TSOFF` | SYN proxy |
+//! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
 //! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; behind the addresses both ports or keys, or ICMP type, code, id |
 //!
+//! As in 1.4.9, `--state` makes an entry with the TCP flags 10, SACK permitted and liberal; where they are told, all bits count.
 //! `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number. A `-U` line has no
 //! master, which the kernel takes only for a new entry, and a `-D` line nothing of all this. Counters, times and the
 //! security context cannot be given to the kernel, and an id cannot be chosen.
@@ -30,8 +32,11 @@
 mod extra;
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
-use ctwarden_model::{DccpState, EventKind, Flow, Layer4, Protocol, ProtocolInfo, SctpState, Status, TcpState};
+use ctwarden_model::{
+    DccpState, EventKind, Flow, Layer4, PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpState, Tuple,
+};
 
 use crate::append::Append;
 use crate::text::zone_of_both;
@@ -98,23 +103,76 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
 }
 
 /// The four addresses. A translated one has the option of the translation, provided that the status says that it is done.
+///
+/// 1.4.9 looks at addresses only, so that a translation of nothing but a port becomes none when its line is loaded, and it
+/// loads the ports of an entry that is translated both ways from nowhere but these options: there the port is told too.
 fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
-    let original = &flow.tuples.original;
-    let reply = &flow.tuples.reply;
-    let done = |bit| flow.status.is_none_or(|status| status.contains(bit));
-    let destination = reply.src != original.dst && done(Status::DST_NAT_DONE);
-    let source = reply.dst != original.src && done(Status::SRC_NAT_DONE);
-    let addresses = [
-        ("-s ", original.src),
-        ("-d ", original.dst),
-        (if destination { "-g " } else { "-r " }, reply.src),
-        (if source { "-n " } else { "-q " }, reply.dst),
-    ];
-    for (name, address) in addresses {
-        out.text(name);
-        out.address(address);
-        out.push(b' ');
+    let PerDirection { original, reply } = &flow.tuples;
+    let (before, after) = (ends(&original.mirror()), ends(reply));
+    let bits = (Status::SRC_NAT, Status::SRC_NAT_DONE);
+    let source = End::of(flow.status, bits, (original.src, reply.dst), (before.1, after.1));
+    let bits = (Status::DST_NAT, Status::DST_NAT_DONE);
+    let destination = End::of(flow.status, bits, (original.dst, reply.src), (before.0, after.0));
+    let both = source.is_some() && destination.is_some();
+    out.text("-s ");
+    out.address(original.src);
+    out.text(" -d ");
+    out.address(original.dst);
+    for (translated, plain, end, address) in
+        [(" -g ", " -r ", destination, reply.src), (" -n ", " -q ", source, reply.dst)]
+    {
+        out.text(if end.is_some() { translated } else { plain });
+        match end.and_then(|end| end.port.filter(|_| both || end.port_only)) {
+            Some(port) => write_address_and_port(out, address, port),
+            None => out.address(address),
+        }
     }
+    out.push(b' ');
+}
+
+/// A translated end.
+#[derive(Clone, Copy)]
+struct End {
+    /// The port, where it is another one.
+    port: Option<u16>,
+    /// The address is as it was.
+    port_only: bool,
+}
+
+impl End {
+    /// Of the status, the bits of this end, and its address and port before and after.
+    fn of(
+        status: Option<Status>,
+        (translated, done): (Status, Status),
+        addresses: (IpAddr, IpAddr),
+        ports: (Option<u16>, Option<u16>),
+    ) -> Option<Self> {
+        let port = ports.1.filter(|_| ports.0 != ports.1);
+        if addresses.0 != addresses.1 {
+            status.is_none_or(|status| status.contains(done)).then_some(Self { port, port_only: false })
+        } else {
+            let told = status.is_some_and(|status| status.contains(translated));
+            (told && port.is_some()).then_some(Self { port, port_only: true })
+        }
+    }
+}
+
+/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original direction.
+const fn ends(tuple: &Tuple) -> (Option<u16>, Option<u16>) {
+    match tuple.layer4 {
+        Layer4::None => (None, None),
+        Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (Some(src), Some(dst)),
+        Layer4::Icmp { id, .. } => (None, Some(id)),
+    }
+}
+
+fn write_address_and_port(out: &mut Vec<u8>, address: IpAddr, port: u16) {
+    if address.is_ipv6() {
+        out.push(b'[');
+    }
+    out.address(address);
+    out.text(if address.is_ipv6() { "]:" } else { ":" });
+    out.decimal(port);
 }
 
 /// The protocol, and what the kernel sent of its part of the tuples and of its state.

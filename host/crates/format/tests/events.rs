@@ -215,6 +215,63 @@ fn a_saved_line_has_at_its_end_what_conntrack_loses() {
 }
 
 #[test]
+fn a_saved_line_tells_the_port_where_only_that_is_translated() {
+    let saved = |flow: &Flow| printed(|out| save::flow(out, flow, &Occasion::ROW, None));
+    let ports = |src, dst| Layer4::Ports { src, dst };
+    let done = Status::CONFIRMED | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+    let mut flow = udp(9, 0);
+    flow.tuples.reply.layer4 = ports(21, 4000);
+    flow.status = Some(done);
+    let tail = "-p udp --sport 21000 --dport 21 --reply-port-src";
+    // Without the bit it is an entry whose reply has another port, for whatever reason.
+    let plain =
+        format!("-A -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.6 {tail} 21 --reply-port-dst 4000");
+    assert_eq!(saved(&flow), plain);
+    flow.status = Some(done | Status::SRC_NAT);
+    assert_eq!(saved(&flow), plain.replace("-q 10.0.0.6", "-n 10.0.0.6:4000"));
+    flow.tuples.reply.dst = [192, 0, 2, 1].into();
+    assert_eq!(saved(&flow), plain.replace("-q 10.0.0.6", "-n 192.0.2.1"));
+    flow.tuples.reply.layer4 = ports(81, 4000);
+    flow.status = Some(done | Status::SRC_NAT | Status::DST_NAT);
+    assert_eq!(
+        saved(&flow),
+        format!(
+            "-A -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -g 10.0.0.2:81 -n 192.0.2.1:4000 {tail} 81 --reply-port-dst 4000"
+        )
+    );
+    flow.tuples.original.src = "fd00::1".parse().unwrap();
+    flow.tuples.original.dst = "fd00::2".parse().unwrap();
+    flow.tuples.reply = Tuple { layer4: ports(21, 4000), ..flow.tuples.original.mirror() };
+    assert_eq!(
+        saved(&flow),
+        format!("-A -t 9 -u UNSET -s fd00::1 -d fd00::2 -r fd00::2 -n [fd00::1]:4000 {tail} 21 --reply-port-dst 4000")
+    );
+}
+
+#[test]
+fn a_saved_line_says_nothing_of_what_its_words_imply() {
+    let mut flow = udp(9, 0);
+    flow.rare_mut().synproxy = Some(SynProxy { isn: Some(0), its: Some(0), tsoff: Some(0) });
+    let protocol = |protocol| PerDirection {
+        original: Tuple { protocol, ..flow.tuples.original },
+        reply: Tuple { protocol, ..flow.tuples.reply },
+    };
+    let (tcp, flags) = (protocol(Protocol::TCP), |flags| Some(TcpFlags { flags, mask: 0 }));
+    let info = |original, reply| ProtocolInfo::Tcp {
+        state: Some(TcpState::SYN_SENT),
+        window_scale: PerDirection { original: Some(0), reply: None },
+        flags: PerDirection { original, reply },
+    };
+    flow.tuples = tcp;
+    flow.info = Some(info(flags(10), flags(10)));
+    let line = "-A -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.6 -p tcp --sport 21000 --dport 21 \
+                --reply-port-src 21 --reply-port-dst 21000 --state SYN_SENT";
+    assert_eq!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)), line);
+    flow.info = Some(info(flags(0), None));
+    assert_eq!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)), format!("{line} --orig-tcp-flags 0"));
+}
+
+#[test]
 fn a_translated_ping_keeps_both_identifiers() {
     let mut flow = flow(Tuple {
         src: [10, 0, 0, 1].into(),

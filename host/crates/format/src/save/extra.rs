@@ -11,6 +11,10 @@ use crate::append::Append;
 
 use super::option;
 
+/// TCP flags of an entry that is made with a state and without flags: `IP_CT_TCP_FLAG_SACK_PERM` and
+/// `IP_CT_TCP_FLAG_BE_LIBERAL`. The original has no other way to make one whose window it does not know.
+const IMPLIED_FLAGS: u8 = 0x0a;
+
 /// Appends what the entry has.
 pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, kind: EventKind) {
     if let Some(mark) = flow.mark.filter(|mark| mark.0 != 0) {
@@ -41,8 +45,12 @@ pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, k
         }
     }
     if let Some(SynProxy { isn, its, tsoff }) = rare.synproxy {
-        out.text("--synproxy");
-        write_list(out, [isn, its, tsoff].map(Option::unwrap_or_default));
+        let numbers = [isn, its, tsoff].map(Option::unwrap_or_default);
+        // Every entry that was made by request has it, with nothing but zeros.
+        if numbers != [0; 3] {
+            out.text("--synproxy");
+            write_list(out, numbers);
+        }
     }
     if let Some(master) = rare.master.as_ref().filter(|_| kind != EventKind::Update) {
         write_master(out, master);
@@ -85,14 +93,15 @@ fn write_icmp(out: &mut Vec<u8>, flow: &Flow) {
 
 fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo) {
     match info {
-        ProtocolInfo::Tcp { window_scale, flags, .. } => {
+        ProtocolInfo::Tcp { state, window_scale, flags } => {
+            let implied = if state.is_some() { IMPLIED_FLAGS } else { 0 };
             for (name, scale) in [("--orig-wscale", window_scale.original), ("--reply-wscale", window_scale.reply)] {
                 if let Some(scale) = scale.filter(|scale| *scale != 0) {
                     option(out, name, scale);
                 }
             }
             for (name, flags) in [("--orig-tcp-flags", flags.original), ("--reply-tcp-flags", flags.reply)] {
-                if let Some(TcpFlags { flags, .. }) = flags.filter(|flags| flags.flags != 0) {
+                if let Some(TcpFlags { flags, .. }) = flags.filter(|flags| flags.flags != implied) {
                     option(out, name, flags);
                 }
             }
