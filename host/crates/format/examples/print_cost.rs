@@ -1,7 +1,7 @@
 //! What a line of each form costs to print and to read: `cargo run --release -p ctwarden-format --example print_cost`.
 //!
-//! A table has a million entries, of which the kernel takes about three microseconds each to dump; a writer has to stay far
-//! below that.
+//! A table has a million entries, of which the kernel takes about three microseconds each to dump; a writer has to stay
+//! far below that.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! What every writer appends to its buffer: words, numbers and addresses.
 //!
-//! It exists because a table has a million entries: `core::fmt` takes several times as long for a number as this, and nothing
-//! here allocates beside the buffer itself.
+//! It exists because a table has a million entries: `core::fmt` takes several times as long for a number as this, and
+//! nothing here allocates beside the buffer itself.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -154,8 +154,8 @@ fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
     out.extend_from_slice(text.get(..end).unwrap_or_default());
 }
 
-/// The longest run of zero groups, two or more, becomes `::`, the first of equals (RFC 5952); beyond that RFC, glibc writes
-/// the last four bytes as IPv4 where nothing but zeros, or zeros and `ffff`, is in front of them.
+/// The longest run of zero groups, two or more, becomes `::`, the first of equals (RFC 5952); beyond that RFC, glibc
+/// writes the last four bytes as IPv4 where nothing but zeros, or zeros and `ffff`, is in front of them.
 fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
     let groups = address.segments();
     let (start, length) = longest_zeros(&groups);
@@ -253,7 +253,7 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_and_addresses_are_those_of_core_fmt(
-            number in any::<u64>(), short in any::<u32>(), v4 in any::<u32>(), v6 in any::<[u16; 8]>(), zeros in any::<u8>(),
+            number: u64, short: u32, v4: u32, v6: [u16; 8], zeros: u8,
         ) {
             prop_assert_eq!(written(|out| out.decimal(number)), number.to_string());
             prop_assert_eq!(written(|out| out.decimal(short)), short.to_string());

@@ -40,8 +40,8 @@ impl CivilTime {
     pub fn utc(seconds: i64) -> Self {
         let days = seconds.div_euclid(DAY);
         let clock = seconds.rem_euclid(DAY);
-        // Years that begin in March, so that the odd day is their last: Howard Hinnant, "chrono-Compatible Low-Level Date
-        // Algorithms", civil_from_days.
+        // Years that begin in March, so that the odd day is their last: Howard Hinnant, "chrono-Compatible Low-Level
+        // Date Algorithms", civil_from_days.
         let since = days.saturating_add(EPOCH);
         let cycle = since.div_euclid(CYCLE);
         let day_of_cycle = since.rem_euclid(CYCLE);

@@ -1,8 +1,9 @@
 //! JSON: one object a line, of every attribute that an entry has.
 //!
-//! Names are stable: a name is never given another meaning, and readers skip names that they do not know. What is not known
-//! is left out, never null. Where the daemon's audit records speak of flows they use the same names. Numbers are whole and
-//! exact; those above 2⁵³ (counters and nanoseconds can be) need a reader that does not make them floating-point.
+//! Names are stable: a name is never given another meaning, and readers skip names that they do not know. What is not
+//! known is left out, never null. Where the daemon's audit records speak of flows they use the same names. Numbers are
+//! whole and exact; those above 2⁵³ (counters and nanoseconds can be) need a reader that does not make them
+//! floating-point.
 //!
 //! # A flow
 //!
@@ -40,9 +41,9 @@
 //!
 //! # An expectation
 //!
-//! `event`, `id`, `family`, `protocol`, `protocol_number`, `zone`, `timeout`, `expected`, `mask` and `master` (tuples as
-//! above, each with its protocol where it is not the expectation's), `flags` (list of `PERMANENT`, `INACTIVE`, `USERSPACE`),
-//! `flags_bits`, `class`, `helper`, `function`, `nat` (`direction` and `tuple`), `portid`, `program`.
+//! `event`, `id`, `family`, `protocol`, `protocol_number`, `zone`, `timeout`, `expected`, `mask` and `master` (tuples
+//! as above, each with its protocol where it is not the expectation's), `flags` (list of `PERMANENT`, `INACTIVE`,
+//! `USERSPACE`), `flags_bits`, `class`, `helper`, `function`, `nat` (`direction` and `tuple`), `portid`, `program`.
 //!
 //! # Counters of a processor
 //!
@@ -51,7 +52,8 @@
 //! # Reading
 //!
 //! What is told twice is read once: `status_bits` counts before `status`, `protocol` before `protocol_number`, and
-//! `family` and `label_names` are not read. An entry needs its protocol and `original`; a missing `reply` is the mirror.
+//! `family` and `label_names` are not read. An entry needs its protocol and `original`; a missing `reply` is the
+//! mirror.
 
 mod expectation;
 mod object;
@@ -280,7 +282,8 @@ fn write_labels(object: &mut Object<'_>, labels: Labels, map: Option<&LabelMap>)
     }
 }
 
-/// The time of the event, where it is the first of the attributes that the model has no name for: the decoder puts it there.
+/// The time of the event, where it is the first of the attributes that the model has no name for: the decoder puts it
+/// there.
 fn leading_event_time(flow: &Flow) -> Option<Timestamp> {
     let first = flow.rare.as_ref()?.unknown.first()?;
     (first.number == TIMESTAMP_EVENT).then(|| event_time(flow)).flatten()

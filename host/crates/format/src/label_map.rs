@@ -1,6 +1,7 @@
 //! Names of connection label bits, as `connlabel.conf` gives them.
 //!
-//! It exists because people write labels by name, on the command line and in what is printed, while the kernel knows bits.
+//! It exists because people write labels by name, on the command line and in what is printed, while the kernel knows
+//! bits.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -17,8 +18,8 @@ pub struct LabelMap {
 const BITS: u8 = 128;
 
 impl LabelMap {
-    /// Reads the text of a `connlabel.conf`: a number and a name each line, `#` begins a comment. Lines that are neither are
-    /// passed over, as the command does. Of two names for a bit, or two bits for a name, the first counts.
+    /// Reads the text of a `connlabel.conf`: a number and a name each line, `#` begins a comment. Lines that are
+    /// neither are passed over, as the command does. Of two names for a bit, or two bits for a name, the first counts.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut map = Self::default();

@@ -1,12 +1,12 @@
 //! The texts of the conntrack command: what it prints, what it reads, and its command lines.
 //!
-//! Kept apart because scripts depend on every byte of them and nothing else does: no clock, no I/O, no unsafe, and no panic
-//! whatever the text is.
+//! Kept apart because scripts depend on every byte of them and nothing else does: no clock, no I/O, no unsafe, and no
+//! panic whatever the text is.
 //!
 //! A writer is a function of a module that is named after the form ([`text`], [`xml`], [`save`], [`json`], [`proc`],
-//! [`statistics`]): it appends one entry to a buffer, without a line's end, so that a table of a million entries is printed
-//! through one buffer. [`Show`] is what the command's `-o` adds, [`Occasion`] is how the entry came. [`read`] takes one line
-//! of any of these forms back.
+//! [`statistics`]): it appends one entry to a buffer, without a line's end, so that a table of a million entries is
+//! printed through one buffer. [`Show`] is what the command's `-o` adds, [`Occasion`] is how the entry came. [`read`]
+//! takes one line of any of these forms back.
 #![no_std]
 #![forbid(unsafe_code)]
 

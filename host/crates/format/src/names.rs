@@ -1,7 +1,7 @@
 //! The names that libnetfilter_conntrack gives to families, protocols and states.
 //!
-//! They differ from the model's in what they lack: a protocol that the library does not know is `unknown`, a state that it
-//! does not know is `NONE`. Texts have to lack the same.
+//! They differ from the model's in what they lack: a protocol that the library does not know is `unknown`, a state that
+//! it does not know is `NONE`. Texts have to lack the same.
 
 use ctwarden_model::{Family, Protocol, ProtocolInfo};
 

@@ -1,7 +1,9 @@
-//! Lines of `/proc/net/nf_conntrack`, as the kernel writes them (net/netfilter/nf_conntrack_standalone.c, `ct_seq_show`).
+//! Lines of `/proc/net/nf_conntrack`, as the kernel writes them (net/netfilter/nf_conntrack_standalone.c,
+//! `ct_seq_show`).
 //!
-//! They look like those of `conntrack -L -o extended` and are not: IPv6 addresses have all eight groups, the zone is always
-//! there, GRE tells its own timeouts, an offloaded entry has no timeout, and neither id nor labels nor helper is told.
+//! They look like those of `conntrack -L -o extended` and are not: IPv6 addresses have all eight groups, the zone is
+//! always there, GRE tells its own timeouts, an offloaded entry has no timeout, and neither id nor labels nor helper is
+//! told.
 
 use alloc::vec::Vec;
 
@@ -14,8 +16,8 @@ use crate::names;
 use crate::show::seconds;
 use crate::text::{write_assured, write_layer4, write_named};
 
-/// Appends the line of a flow, without a line's end. `now` is the end of a flow that has not ended. The timeouts that GRE
-/// tells of its template are known to nobody but the kernel, and are 0 as for an entry that was made by request.
+/// Appends the line of a flow, without a line's end. `now` is the end of a flow that has not ended. The timeouts that
+/// GRE tells of its template are known to nobody but the kernel, and are 0 as for an entry that was made by request.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, now: Timestamp) {
     let rare = flow.rare.as_deref();
     let zones = rare.map(|rare| rare.zones).unwrap_or_default();
@@ -66,7 +68,8 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, now: Timestamp) {
     out.drop_blank();
 }
 
-/// What the kernel calls a protocol. Kernels that track DCCP tell its ports (up to Linux 6.14); the others do not know it.
+/// What the kernel calls a protocol. Kernels that track DCCP tell its ports (up to Linux 6.14); the others do not know
+/// it.
 fn name(tuple: &Tuple) -> &'static str {
     match (tuple.protocol, tuple.layer4) {
         (Protocol::DCCP, Layer4::None) => "unknown",

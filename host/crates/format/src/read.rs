@@ -1,11 +1,12 @@
 //! One line back into an entry: text of `conntrack`, text of `/proc/net/nf_conntrack`, and JSON.
 //!
-//! So that whoever has nothing but a pasted table can filter it, print it in another form and try a plugin on it. What a form
-//! does not carry stays none; what it carries and makes no sense is an error with its column.
+//! So that whoever has nothing but a pasted table can filter it, print it in another form and try a plugin on it. What
+//! a form does not carry stays none; what it carries and makes no sense is an error with its column.
 //!
-//! Text does not tell status bits beside `[UNREPLIED]`, `[ASSURED]` and the offload ones: a read entry is confirmed, and
-//! translated where its tuples show it. `[start=…]` and `delta-time=` are local and relative times, and are not read. A
-//! flow between two zones by direction has the zone of its original direction, as the kernel's own entries are known here.
+//! Text does not tell status bits beside `[UNREPLIED]`, `[ASSURED]` and the offload ones: a read entry is confirmed,
+//! and translated where its tuples show it. `[start=…]` and `delta-time=` are local and relative times, and are not
+//! read. A flow between two zones by direction has the zone of its original direction, as the kernel's own entries are
+//! known here.
 
 mod error;
 mod json;
@@ -99,7 +100,8 @@ impl Form {
     }
 }
 
-/// Reads a line of text or JSON. `labels` are the names of label bits: without them `labels=` of a text line is passed over.
+/// Reads a line of text or JSON. `labels` are the names of label bits: without them `labels=` of a text line is passed
+/// over.
 ///
 /// # Errors
 /// What is wrong first, and its column. Save lines, XML and blank lines are not read here: look at [`Form::of`] before.

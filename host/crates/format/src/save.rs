@@ -1,8 +1,8 @@
 //! Lines of `-o save`: command lines that make the entry again.
 //!
 //! Words, order and spelling are those of conntrack-tools 1.4.9, so that a line without rare attributes is the same and
-//! either program loads it. What 1.4.9 leaves out stands at the end of the line (ports of translations in their place), and
-//! only where the entry has it, in words that 1.4.9 can read where there are any:
+//! either program loads it. What 1.4.9 leaves out stands at the end of the line (ports of translations in their place),
+//! and only where the entry has it, in words that 1.4.9 can read where there are any:
 //!
 //! | words | attribute |
 //! |---|---|
@@ -22,12 +22,12 @@
 //! | `--handshake-seq N` | DCCP handshake sequence number that is not 0 |
 //! | `--orig-seqadj POS,BEFORE,AFTER`, `--reply-seqadj …` | sequence adjustment, in decimal, offsets signed |
 //! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
-//! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; behind the addresses both ports or keys, or ICMP type, code, id |
+//! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
 //!
-//! As in 1.4.9, `--state` makes an entry with the TCP flags 10, SACK permitted and liberal; where they are told, all bits count.
-//! `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number. A `-U` line has no
-//! master, which the kernel takes only for a new entry, and a `-D` line nothing of all this. Counters, times and the
-//! security context cannot be given to the kernel, and an id cannot be chosen.
+//! As in 1.4.9, `--state` makes an entry with the TCP flags 10, SACK permitted and liberal; where they are told, all
+//! bits count. `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number. A
+//! `-U` line has no master, which the kernel takes only for a new entry, and a `-D` line nothing of all this. Counters,
+//! times and the security context cannot be given to the kernel, and an id cannot be chosen.
 
 mod extra;
 
@@ -51,8 +51,8 @@ const STATUS: [(Status, &str); 5] = [
     (Status::HELPER, "HELPER"),
 ];
 
-/// Appends the line of a flow, without a line's end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. `labels`
-/// are the names of label bits; without them bits are written by number.
+/// Appends the line of a flow, without a line's end: `-A` for rows and new flows, `-U` for changes, `-D` for ends.
+/// `labels` are the names of label bits; without them bits are written by number.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Option<&LabelMap>) {
     let rare = flow.rare.as_deref();
     out.text(match occasion.kind {
@@ -102,10 +102,12 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
     out.text(if some { " " } else { "UNSET " });
 }
 
-/// The four addresses. A translated one has the option of the translation, provided that the status says that it is done.
+/// The four addresses. A translated one has the option of the translation, provided that the status says that it is
+/// done.
 ///
-/// 1.4.9 looks at addresses only, so that a translation of nothing but a port becomes none when its line is loaded, and it
-/// loads the ports of an entry that is translated both ways from nowhere but these options: there the port is told too.
+/// 1.4.9 looks at addresses only, so that a translation of nothing but a port becomes none when its line is loaded, and
+/// it loads the ports of an entry that is translated both ways from nowhere but these options: there the port is told
+/// too.
 fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
     let PerDirection { original, reply } = &flow.tuples;
     let (before, after) = (ends(&original.mirror()), ends(reply));
@@ -157,7 +159,8 @@ impl End {
     }
 }
 
-/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original direction.
+/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original
+/// direction.
 const fn ends(tuple: &Tuple) -> (Option<u16>, Option<u16>) {
     match tuple.layer4 {
         Layer4::None => (None, None),

@@ -1,6 +1,7 @@
 //! What `-o` adds to the text and the XML of an entry.
 //!
-//! One value for both forms and both tables, because the command has one option for them; each form takes from it what it has.
+//! One value for both forms and both tables, because the command has one option for them; each form takes from it what
+//! it has.
 
 use core::fmt;
 
@@ -51,8 +52,8 @@ impl Show<'_> {
         (self.local_time)(i64::try_from(seconds(moment)).unwrap_or(i64::MAX))
     }
 
-    /// Seconds that a flow lasted, up to now where it has not ended. As the command does, a flow that began later than it
-    /// ends wraps around.
+    /// Seconds that a flow lasted, up to now where it has not ended. As the command does, a flow that began later than
+    /// it ends wraps around.
     pub(crate) fn duration(&self, started: Timestamp, stopped: Option<Timestamp>) -> u64 {
         let end = stopped.filter(|stopped| stopped.0 != 0).unwrap_or(self.now);
         seconds(end).wrapping_sub(seconds(started))

@@ -1,7 +1,7 @@
 //! Counters of one processor as `conntrack -S` prints them.
 //!
-//! Names and values come from the caller, in the order in which they are to stand: which counters there are is the kernel's
-//! matter.
+//! Names and values come from the caller, in the order in which they are to stand: which counters there are is the
+//! kernel's matter.
 
 use alloc::vec::Vec;
 

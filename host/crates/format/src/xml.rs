@@ -1,7 +1,7 @@
 //! The XML of `-o xml`: a document's head, one `<flow>` a line, a tail.
 //!
-//! Byte for byte that of conntrack-tools 1.4.9, with two differences, both defects of the original: states of SCTP and DCCP
-//! have their own names (it takes those of TCP), and characters that XML forbids in text are escaped.
+//! Byte for byte that of conntrack-tools 1.4.9, with two differences, both defects of the original: states of SCTP and
+//! DCCP have their own names (it takes those of TCP), and characters that XML forbids in text are escaped.
 
 mod expectation;
 

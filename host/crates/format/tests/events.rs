@@ -1,8 +1,8 @@
 //! Lines of events, rare attributes and expectations that conntrack 1.4.9 printed on Linux 6.18, against the entries.
 //!
-//! Made in a network namespace (`unshare -n`, `TZ=UTC`, accounting and timestamps on) by a TCP connection over loopback to
-//! port 21 whose rule set `ct mark set 5`, `ct label set 3` and the helper of FTP, by `conntrack -I`, `-U` and `-D` of
-//! 10.0.0.6, by a rule with `ct expectation set` and by `conntrack -I expect`.
+//! Made in a network namespace (`unshare -n`, `TZ=UTC`, accounting and timestamps on) by a TCP connection over loopback
+//! to port 21 whose rule set `ct mark set 5`, `ct label set 3` and the helper of FTP, by `conntrack -I`, `-U` and `-D`
+//! of 10.0.0.6, by a rule with `ct expectation set` and by `conntrack -I expect`.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, Userspace, json, read, save, text, xml};

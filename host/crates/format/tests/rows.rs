@@ -1,7 +1,7 @@
 //! Lines that the real command and the kernel printed, against the entries that they came from.
 //!
-//! Every entry is read from its richest line, `-o id`, and what only other requests tell is added by hand; then each writer
-//! has to print what was printed, and each reader has to read it.
+//! Every entry is read from its richest line, `-o id`, and what only other requests tell is added by hand; then each
+//! writer has to print what was printed, and each reader has to read it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};

@@ -1,7 +1,7 @@
 //! A line of text: of `conntrack`, with all that `-o` and `-E` add, and of `/proc/net/nf_conntrack`.
 //!
-//! The two differ in which fields there are and how addresses are spelled, not in how a field is read, so that one reader
-//! takes both. Fields that are not known here are passed over: a later kernel may tell more.
+//! The two differ in which fields there are and how addresses are spelled, not in how a field is read, so that one
+//! reader takes both. Fields that are not known here are passed over: a later kernel may tell more.
 
 mod expectation;
 mod field;
@@ -70,7 +70,8 @@ fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
     status
 }
 
-/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original direction.
+/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original
+/// direction.
 const fn ends(tuple: &Tuple) -> (u16, u16) {
     match tuple.layer4 {
         Layer4::None => (0, 0),

@@ -62,8 +62,8 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\'))
 }
 
-/// Names where bits have one that can stand in a list. `#` begins a comment in a `connlabel.conf`, so that no name is taken
-/// for a number.
+/// Names where bits have one that can stand in a list. `#` begins a comment in a `connlabel.conf`, so that no name is
+/// taken for a number.
 fn write_labels(out: &mut Vec<u8>, labels: Labels, map: Option<&LabelMap>) {
     out.text("--label-add");
     let mut sign = b' ';

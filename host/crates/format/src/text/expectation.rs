@@ -12,7 +12,8 @@ use crate::{Occasion, Show};
 
 use super::{write_number, write_tuple};
 
-/// `NF_CT_EXPECT_*` bits (linux/netfilter/nf_conntrack_common.h) and their names, in the order in which they are printed.
+/// `NF_CT_EXPECT_*` bits (linux/netfilter/nf_conntrack_common.h) and their names, in the order in which they are
+/// printed.
 pub(crate) const FLAGS: [(u32, &str); 3] = [(1, "PERMANENT"), (1 << 1, "INACTIVE"), (1 << 2, "USERSPACE")];
 
 /// Appends the line of an expectation.
