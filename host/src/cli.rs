@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod run;
 mod send;
 mod status;
@@ -50,6 +51,7 @@ enum Verb {
     Status(status::Status),
     Send(send::Send),
     Demo(demo::Demo),
+    Doctor(doctor::Doctor),
 }
 
 /// Parses the command line and does what it says.
@@ -60,6 +62,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Status(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(),
     };
     match outcome {
         Ok(code) => code,

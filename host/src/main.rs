@@ -4,6 +4,7 @@ mod cli;
 mod clock;
 mod config;
 mod control;
+mod doctor;
 mod drive;
 mod effects;
 mod lab;

@@ -15,6 +15,7 @@ mod changing;
 mod containing;
 mod deleting;
 mod detailing;
+mod diagnosing;
 mod enduring;
 mod guarding;
 mod losing;

@@ -129,6 +129,15 @@ impl Requests {
         })
     }
 
+    /// Makes an entry; `EEXIST` where its tuple is taken.
+    pub(crate) fn create(&mut self, flow: &Flow) -> io::Result<()> {
+        let sequence = self.next_sequence();
+        self.outgoing.clear();
+        request::create(&mut self.outgoing, sequence, flow);
+        // Whatever is no refusal is its acknowledgement.
+        self.ask(sequence, |_| Some(())).map(drop)
+    }
+
     /// How many entries the table has.
     pub(crate) fn entries(&mut self) -> io::Result<u32> {
         let sequence = self.next_sequence();

@@ -1,0 +1,79 @@
+//! The doctor: whether this machine is fit for ctwarden, and why its connection tracking shows nothing.
+//!
+//! What goes wrong with connection tracking goes wrong silently: it is off in a namespace, events are not sent, labels
+//! have no room. Each notion is a file that gathers facts, judges them apart from that, and says what follows and what
+//! changes it.
+//!
+//! Order of calls: [`Facts::gather`], then [`Report::of`].
+
+mod buckets;
+mod capability;
+mod ctnetlink;
+mod finding;
+mod kernel;
+mod labels;
+mod netfilter;
+mod per_family;
+mod presence;
+mod receive_buffer;
+mod report;
+mod setting;
+mod switches;
+mod table;
+mod timeouts;
+mod tracking;
+
+use serde::Serialize;
+
+pub(crate) use report::Report;
+
+use buckets::Buckets;
+use capability::Capability;
+use ctnetlink::Ctnetlink;
+use kernel::Kernel;
+use labels::LabelRoom;
+use presence::Presence;
+use receive_buffer::ReceiveBuffer;
+use switches::Switches;
+use table::Table;
+use timeouts::Timeouts;
+use tracking::Tracking;
+
+/// What the machine says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Facts {
+    kernel: Kernel,
+    conntrack: Presence,
+    ctnetlink: Ctnetlink,
+    capability: Capability,
+    tracking: Tracking,
+    labels: LabelRoom,
+    table: Table,
+    buckets: Buckets,
+    switches: Switches,
+    timeouts: Timeouts,
+    receive_buffer: ReceiveBuffer,
+}
+
+impl Facts {
+    /// Asks the kernel. Over loopback it connects to itself once in each family, and where the rules do not tell
+    /// whether labels have room it makes an entry of its own for a moment; nothing else is touched, and nothing stays.
+    pub(crate) fn gather() -> Self {
+        let ctnetlink = Ctnetlink::ask();
+        // After the first request: it may load modules, and with them their settings.
+        let tracking = Tracking::gather();
+        Self {
+            kernel: Kernel::read(),
+            conntrack: Presence::of("nf_conntrack", "nf_conntrack_max"),
+            capability: Capability::read(),
+            labels: LabelRoom::find(&ctnetlink, tracking.rules.as_ref()),
+            tracking,
+            table: Table::read(&ctnetlink),
+            buckets: Buckets::read(),
+            switches: Switches::read(),
+            timeouts: Timeouts::read(),
+            receive_buffer: ReceiveBuffer::try_out(),
+            ctnetlink,
+        }
+    }
+}

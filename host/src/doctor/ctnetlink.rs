@@ -1,0 +1,78 @@
+//! Whether conntrack's netlink interface answers this process.
+//!
+//! Only a question tells: the interface may be a module that the first question loads, and whether a capability holds
+//! for this network namespace is known to the kernel alone.
+
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::finding::Finding;
+use crate::netlink::{OpenError, Requests};
+
+/// What came of a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Ctnetlink {
+    /// An answer.
+    Answers,
+    /// The kernel refused this process.
+    NotPermitted,
+    /// The kernel has no such interface.
+    Absent,
+    /// Something else.
+    Failed(String),
+}
+
+impl Ctnetlink {
+    pub(super) fn ask() -> Self {
+        match Requests::open().and_then(|mut requests| requests.check_permission()) {
+            Ok(()) => Self::Answers,
+            Err(OpenError::NotPermitted) => Self::NotPermitted,
+            Err(OpenError::Unsupported) => Self::Absent,
+            Err(OpenError::System { what, source }) => {
+                match source.raw_os_error().map(Errno::from_raw_os_error) {
+                    // nfnetlink knows no subsystem of that number.
+                    Some(Errno::INVAL | Errno::OPNOTSUPP) => Self::Absent,
+                    _ => Self::Failed(format!("cannot {what} the netlink socket: {source}")),
+                }
+            }
+        }
+    }
+
+    pub(super) fn judge(&self) -> Finding {
+        let name = "ctnetlink";
+        match self {
+            Self::Answers => {
+                Finding::good(name, "nf_conntrack_netlink answers", "entries can be read, changed and listened to")
+            }
+            Self::NotPermitted => Finding::note(
+                name,
+                "cannot be asked without the capability",
+                "whether nf_conntrack_netlink is there only shows when it may be asked",
+            ),
+            Self::Absent => Finding::bad(
+                name,
+                "nf_conntrack_netlink is not there",
+                "entries can be neither read nor changed, and there are no events",
+            )
+            .change("modprobe nf_conntrack_netlink"),
+            Self::Failed(why) => Finding::bad(name, why.clone(), "ctwarden cannot talk to the kernel"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn each_answer_has_its_judgement() {
+        let verdict = |state: Ctnetlink| state.judge().verdict;
+        assert_eq!(verdict(Ctnetlink::Answers), Verdict::Good);
+        assert_eq!(verdict(Ctnetlink::NotPermitted), Verdict::Note);
+        assert_eq!(verdict(Ctnetlink::Failed("x".to_owned())), Verdict::Bad);
+        let absent = Ctnetlink::Absent.judge();
+        assert!(absent.verdict == Verdict::Bad && absent.change.unwrap().contains("nf_conntrack_netlink"));
+    }
+}

@@ -1,0 +1,94 @@
+//! Questions to netfilter's other subsystems, and the attributes that come back.
+//!
+//! The doctor only looks for a few attributes of rules and hooks, and must not fail on those that it does not know; so
+//! it walks over them itself.
+
+use std::convert::Infallible;
+
+use netlink_packet_core::{
+    NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator,
+};
+use netlink_sys::constants::NETLINK_NETFILTER;
+
+use crate::netlink::exchange::{Connection, Request};
+
+/// Length of `struct nfgenmsg` (linux/netfilter/nfnetlink.h).
+const HEAD: usize = 4;
+
+/// A dump to be asked for.
+pub(super) struct Question {
+    /// Subsystem (`NFNL_SUBSYS_*`) in the upper byte, message in the lower.
+    pub(super) kind: u16,
+    /// `NFPROTO_*`; 0 is all.
+    pub(super) family: u8,
+    /// Attributes, as bytes.
+    pub(super) attributes: Vec<u8>,
+}
+
+/// A message of the answer.
+pub(super) struct Told {
+    /// `NFPROTO_*`.
+    pub(super) family: u8,
+    /// Attributes, as bytes.
+    pub(super) attributes: Vec<u8>,
+}
+
+/// All messages of the answer; none where the kernel refused, which it also does where it lacks the subsystem.
+pub(super) fn dump(question: Question) -> Option<Vec<Told>> {
+    let mut connection = Connection::open(NETLINK_NETFILTER).ok()?;
+    let mut answers = connection.exchange(vec![Request { message: question, flags: NLM_F_DUMP }]).ok()?;
+    let answer = answers.pop()?;
+    answer.errno.is_none().then_some(answer.messages)
+}
+
+/// Each attribute of a list: its number and its value. What is cut short ends the list.
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    NlasIterator::new(bytes).map_while(Result::ok).map(|attribute: NlaBuffer<&[u8]>| {
+        let (kind, length) = (attribute.kind(), attribute.value_length());
+        // The header of an attribute has four bytes.
+        (kind, attribute.into_inner().get(HEAD..HEAD.saturating_add(length)).unwrap_or_default())
+    })
+}
+
+/// The value of the first attribute of that number.
+pub(super) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
+}
+
+/// A value that is a string: without its zero byte.
+pub(super) fn text(value: &[u8]) -> &str {
+    let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
+    value.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+impl NetlinkSerializable for Question {
+    fn message_type(&self) -> u16 {
+        self.kind
+    }
+
+    fn buffer_len(&self) -> usize {
+        HEAD.saturating_add(self.attributes.len())
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        let head = [self.family, 0, 0, 0];
+        for (to, from) in buffer.iter_mut().zip(head.iter().chain(&self.attributes)) {
+            *to = *from;
+        }
+    }
+}
+
+impl From<Question> for NetlinkPayload<Question> {
+    fn from(question: Question) -> Self {
+        Self::InnerMessage(question)
+    }
+}
+
+impl NetlinkDeserializable for Told {
+    type Error = Infallible;
+
+    fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
+        let attributes = payload.get(HEAD..).unwrap_or_default().to_vec();
+        Ok(Self { family: payload.first().copied().unwrap_or_default(), attributes })
+    }
+}

@@ -1,0 +1,34 @@
+//! Settings of the kernel as numbers, read from `/proc/sys`.
+//!
+//! Those below `net` are of the calling thread's network namespace; some that hold for the whole machine can be read in
+//! every namespace and written only in the first.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// The number; none where the kernel has no such setting or hides it from a user namespace.
+pub(super) fn read(name: &str) -> Option<u64> {
+    fs::read_to_string(path(name)).ok()?.trim().parse().ok()
+}
+
+/// One of connection tracking's settings, by the part of its name behind `net.netfilter.`.
+pub(super) fn netfilter(name: &str) -> Option<u64> {
+    read(&format!("net.netfilter.{name}"))
+}
+
+/// Whether it can be set in this namespace by who may.
+pub(super) fn is_writable(name: &str) -> bool {
+    // The kernel clears the bits for writing in namespaces that may not; that root can write any file does not hold
+    // here.
+    fs::metadata(path(name)).is_ok_and(|file| file.permissions().mode() & 0o222 != 0)
+}
+
+/// The command that sets it, in the machine's first network namespace where this one may not.
+pub(super) fn command(name: &str, value: u64) -> String {
+    let elsewhere = if is_writable(name) { "" } else { "nsenter --target 1 --net " };
+    format!("{elsewhere}sysctl -w {name}={value}")
+}
+
+fn path(name: &str) -> String {
+    format!("/proc/sys/{}", name.replace('.', "/"))
+}

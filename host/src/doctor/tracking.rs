@@ -1,0 +1,228 @@
+//! Whether connections are tracked in this network namespace.
+//!
+//! The kernel tracks nothing in a namespace until a rule there needs it, and then only in that rule's family
+//! (`nf_ct_netns_get`). Nothing in `/proc` says so. Evidence, the most certain first: the list of hooks, where the
+//! kernel gives one; a connection of our own, which is either tracked or not; the rules.
+
+mod hook_list;
+mod own_connection;
+mod ruleset;
+
+use ctwarden_model::Family;
+use serde::Serialize;
+
+use self::own_connection::OwnConnection;
+pub(super) use self::ruleset::Rules;
+use super::finding::{Finding, Verdict};
+use super::per_family::PerFamily;
+
+/// A rule in a chain that no packet comes to: it costs nothing, and tracking is on.
+const SWITCH_ON: &str =
+    "nft 'add table inet tracking; add chain inet tracking on; add rule inet tracking on ct state new'";
+
+/// The evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Tracking {
+    /// Whether conntrack's hooks are in the list of hooks; none where the kernel does not list them.
+    pub(super) hooks: Option<PerFamily<bool>>,
+    /// What became of a connection of our own over loopback.
+    pub(super) own_connection: PerFamily<OwnConnection>,
+    /// What nftables' rules use, iptables' rules in nftables included; none where they cannot be read.
+    pub(super) rules: Option<Rules>,
+    /// Tables of the older iptables, whose rules are not looked at.
+    pub(super) legacy_tables: PerFamily<Vec<String>>,
+}
+
+/// What the evidence says of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    On(&'static str),
+    Off(&'static str),
+    Unknown,
+}
+
+impl Tracking {
+    pub(super) fn gather() -> Self {
+        Self {
+            hooks: hook_list::read(),
+            own_connection: PerFamily::of(own_connection::try_out),
+            rules: Rules::read(),
+            legacy_tables: PerFamily::of(ruleset::legacy_tables),
+        }
+    }
+
+    fn state(&self, family: Family) -> State {
+        let rules = self.rules.as_ref().map(|rules| *rules.tracking.get(family));
+        let legacy = !self.legacy_tables.get(family).is_empty();
+        if let Some(hooks) = &self.hooks {
+            return if *hooks.get(family) {
+                State::On("conntrack's hooks are in the list of hooks")
+            } else {
+                State::Off("conntrack's hooks are not in the list of hooks")
+            };
+        }
+        match (self.own_connection.get(family), rules) {
+            (OwnConnection::Tracked, _) => State::On("a connection of our own over loopback was tracked"),
+            (_, Some(1..)) => State::On("rules use it"),
+            (OwnConnection::NotTracked, Some(0)) if !legacy => {
+                State::Off("no rule uses it, and a connection of our own over loopback was not tracked")
+            }
+            (OwnConnection::NotTracked, _) => State::Off("a connection of our own over loopback was not tracked"),
+            (OwnConnection::NotMade(_), Some(0)) if !legacy => State::Off("no rule uses it"),
+            (OwnConnection::NotMade(_), _) => State::Unknown,
+        }
+    }
+
+    /// `entries` are those of the table now.
+    pub(super) fn judge(&self, entries: Option<u64>) -> Finding {
+        let name = "hooks";
+        let (ipv4, ipv6) = (self.state(Family::Ipv4), self.state(Family::Ipv6));
+        let elsewhere = match entries {
+            Some(0) | None => "",
+            Some(_) => {
+                "; the entries that are there were made before, or by others than the network's hooks: conntrack -I, \
+                 Open vSwitch, tc"
+            }
+        };
+        let (verdict, value, follows) = match (ipv4, ipv6) {
+            (State::On(how), State::On(_)) => {
+                (Verdict::Good, "active", format!("new connections become entries: {how}"))
+            }
+            (State::Off(how), State::Off(_)) => (
+                Verdict::Bad,
+                "not active in this network namespace",
+                format!("connections are not tracked, so policies see none of them: {how}{elsewhere}"),
+            ),
+            (State::On(_), State::Off(how)) => (
+                Verdict::Note,
+                "active for IPv4, not for IPv6",
+                format!("policies see no IPv6 connections: {how}{elsewhere}"),
+            ),
+            (State::Off(how), State::On(_)) => (
+                Verdict::Note,
+                "active for IPv6, not for IPv4",
+                format!("policies see no IPv4 connections: {how}{elsewhere}"),
+            ),
+            (State::Unknown, _) | (_, State::Unknown) => {
+                let finding =
+                    Finding::note(name, self.unknown(ipv4, ipv6), format!("cannot tell: {}", self.why_unknown()));
+                return finding.change(SWITCH_ON);
+            }
+        };
+        let finding = Finding::new(name, verdict, value, follows);
+        if verdict == Verdict::Good { finding } else { finding.change(SWITCH_ON) }
+    }
+
+    fn unknown(&self, ipv4: State, ipv6: State) -> String {
+        let word = |state| match state {
+            State::On(_) => "active",
+            State::Off(_) => "not active",
+            State::Unknown => "unknown",
+        };
+        format!("IPv4 {}, IPv6 {}", word(ipv4), word(ipv6))
+    }
+
+    fn why_unknown(&self) -> String {
+        let mut reasons = Vec::new();
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if self.state(family) != State::Unknown {
+                continue;
+            }
+            if let OwnConnection::NotMade(why) = self.own_connection.get(family) {
+                reasons.push(format!("no connection of our own over loopback ({why})"));
+            }
+            if !self.legacy_tables.get(family).is_empty() {
+                reasons.push("the rules of iptables-legacy are not looked at".to_owned());
+            }
+        }
+        if self.rules.is_none() {
+            reasons.push("nftables' rules cannot be read".to_owned());
+        }
+        reasons.dedup();
+        format!(
+            "{}; look for ct or nat in \"nft list ruleset\" and for conntrack or nat in \"iptables-legacy-save\", or \
+             see whether \"conntrack -E\" shows anything",
+            reasons.join(", ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Tracking {
+        Tracking {
+            hooks: None,
+            own_connection: PerFamily::of(|_| OwnConnection::NotTracked),
+            rules: Some(Rules::default()),
+            legacy_tables: PerFamily::default(),
+        }
+    }
+
+    fn not_made() -> PerFamily<OwnConnection> {
+        PerFamily::of(|_| OwnConnection::NotMade("Network is unreachable".to_owned()))
+    }
+
+    fn uses(ipv4: u32, ipv6: u32) -> Option<Rules> {
+        Some(Rules { tracking: PerFamily { ipv4, ipv6 }, labels: 0 })
+    }
+
+    #[test]
+    fn an_empty_namespace_is_not_tracked_and_the_way_out_is_told() {
+        let finding = nothing().judge(Some(0));
+        assert_eq!(finding.verdict, Verdict::Bad);
+        assert!(finding.value.starts_with("not active") && finding.follows.contains("no rule uses it"), "{finding:?}");
+        assert!(finding.change.unwrap().starts_with("nft "));
+        let finding = Tracking { own_connection: not_made(), ..nothing() }.judge(Some(0));
+        assert_eq!(finding.verdict, Verdict::Bad, "without loopback the rules tell");
+    }
+
+    #[test]
+    fn entries_of_an_untracked_namespace_are_explained() {
+        assert!(nothing().judge(Some(3)).follows.contains("Open vSwitch"));
+        assert!(!nothing().judge(Some(0)).follows.contains("Open vSwitch"));
+    }
+
+    #[test]
+    fn the_list_of_hooks_is_the_last_word() {
+        let hooks = |ipv4, ipv6| Some(PerFamily { ipv4, ipv6 });
+        let finding = Tracking { hooks: hooks(true, true), ..nothing() }.judge(None);
+        assert_eq!((finding.verdict, finding.value.as_str(), finding.change), (Verdict::Good, "active", None));
+        let tracked = PerFamily::of(|_| OwnConnection::Tracked);
+        let finding = Tracking { hooks: hooks(false, false), own_connection: tracked, ..nothing() }.judge(None);
+        assert_eq!(finding.verdict, Verdict::Bad);
+    }
+
+    #[test]
+    fn one_tracked_connection_or_one_rule_is_enough() {
+        let tracked = PerFamily::of(|_| OwnConnection::Tracked);
+        assert_eq!(Tracking { own_connection: tracked, ..nothing() }.judge(None).verdict, Verdict::Good);
+        // Loopback may be exempt from tracking (notrack).
+        assert_eq!(Tracking { rules: uses(1, 1), ..nothing() }.judge(None).verdict, Verdict::Good);
+    }
+
+    #[test]
+    fn a_family_that_is_left_out_is_named() {
+        let finding = Tracking { rules: uses(2, 0), ..nothing() }.judge(Some(1));
+        assert_eq!(finding.verdict, Verdict::Note);
+        assert_eq!(finding.value, "active for IPv4, not for IPv6");
+        assert!(finding.change.is_some());
+        let finding = Tracking { rules: uses(0, 2), ..nothing() }.judge(Some(1));
+        assert_eq!(finding.value, "active for IPv6, not for IPv4");
+    }
+
+    #[test]
+    fn what_cannot_be_told_says_where_to_look() {
+        let blind = Tracking { own_connection: not_made(), rules: None, ..nothing() };
+        let finding = blind.judge(None);
+        assert_eq!((finding.verdict, finding.value.as_str()), (Verdict::Note, "IPv4 unknown, IPv6 unknown"));
+        for word in ["Network is unreachable", "nftables' rules cannot be read", "nft list ruleset"] {
+            assert!(finding.follows.contains(word), "{finding:?}");
+        }
+        let legacy_tables = PerFamily { ipv4: vec!["nat".to_owned()], ipv6: Vec::new() };
+        let finding = Tracking { own_connection: not_made(), legacy_tables, ..nothing() }.judge(None);
+        assert_eq!((finding.verdict, finding.value.as_str()), (Verdict::Note, "IPv4 unknown, IPv6 not active"));
+        assert!(finding.follows.contains("iptables-legacy"), "{finding:?}");
+    }
+}
