@@ -8,7 +8,7 @@
 use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, Userspace, json, read, save, text, xml};
 use ctwarden_model::{
     Attribute, Counters, EventKind, Expectation, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
-    ProtocolInfo, SequenceAdjustment, Status, SynProxy, TcpFlags, TcpState, Timestamp, Tuple, Zone,
+    ProtocolInfo, SctpState, SequenceAdjustment, Status, SynProxy, TcpFlags, TcpState, Timestamp, Tuple, Zone,
 };
 
 const NOW: Timestamp = Timestamp(1_795_362_499_000_000_000);
@@ -372,6 +372,21 @@ fn the_xml_of_an_expectation_is_as_conntrack_prints_it() {
              <month>11</month><year>2026</year></when></meta></flow>"
         )
     );
+}
+
+#[test]
+fn xml_is_well_formed_whatever_the_names_are() {
+    let mut flow = flow(tuple([10, 0, 0, 6], [10, 0, 0, 2], Protocol::SCTP, (1, 2)));
+    flow.rare_mut().helper = Some("a<b>&\u{1}\"c".into());
+    let print = |flow: &Flow| printed(|out| xml::flow(out, flow, &Occasion::ROW, &Show::plain(NOW)));
+    let line = print(&flow);
+    // Of an entry that tells nothing beside its tuples there is no third part.
+    assert!(!line.contains("independent"), "{line}");
+    assert!(line.ends_with("</meta><helper>a&lt;b&gt;&amp;\u{fffd}\"c</helper></flow>"), "{line}");
+    let state = Some(SctpState::HEARTBEAT_SENT);
+    flow.info = Some(ProtocolInfo::Sctp { state, vtag: PerDirection::default() });
+    assert!(print(&flow).contains("<meta direction=\"independent\"><state>HEARTBEAT_SENT</state></meta>"));
+    assert!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)).ends_with(" --state HEARTBEAT_SENT"));
 }
 
 #[test]
