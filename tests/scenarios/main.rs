@@ -13,6 +13,7 @@ mod blocking;
 mod capping;
 mod changing;
 mod containing;
+mod counting;
 mod deleting;
 mod detailing;
 mod diagnosing;

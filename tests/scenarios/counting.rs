@@ -1,0 +1,40 @@
+//! The policy that counts: what it says it judged is what the kernel has. The benchmark rests on that.
+
+use ctwarden_tests::{Policy, Record, Scene, insert_all, table};
+
+fn tally() -> Policy {
+    Policy::new("tally", "guest-tally")
+        .enforce()
+        .key("allow = [\"delete\", \"mark\", \"log\", \"sweep\"]\nmark-mask = 0xff")
+}
+
+/// Rows and sum of ids of the sweep that comes next.
+fn swept(record: &Record) -> (u64, u64) {
+    let field = |name: &str| record.0["fields"][name].as_str().and_then(|text| text.parse().ok()).unwrap();
+    assert_eq!(record.0["fields"]["complete"], "true");
+    (field("rows"), field("ids"))
+}
+
+fn there() -> (u64, u64) {
+    let entries = table();
+    (entries.len() as u64, entries.iter().map(|entry| u64::from(entry.id)).sum())
+}
+
+#[test]
+fn every_entry_is_judged_once_and_the_sum_of_ids_says_so() {
+    let Some(scene) = Scene::new() else { return };
+    insert_all((1..=250).map(|n| format!("-p udp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 53 -t 300")));
+    insert_all((1..=250).map(|n| format!("-p udp -s 2001:db8:1::1 -d 2001:db8:2::{n} --sport 1000 --dport 53 -t 300")));
+    let mut daemon = scene.start(tally());
+    let tallied = |record: &Record| record.text("code") == Some("tallied");
+    assert_eq!(swept(&daemon.wait_for("the first sweep", tallied)), there());
+
+    assert!(daemon.send("tally", "sweep src 10.0.0.0/25").is_good());
+    assert_eq!(swept(&daemon.wait_for_many("a part", 2, tallied)[1]).0, 127);
+
+    assert!(daemon.send("tally", "judge delete 10.0.0.0/24").is_good());
+    assert!(daemon.send("tally", "sweep").is_good());
+    daemon.wait_for_many("the verdicts", 250, |record| record.came("delete", "applied"));
+    assert_eq!(there().0, 250);
+    let _ = daemon.stop();
+}
