@@ -1,6 +1,7 @@
 //! `cargo xtask`, the development tasks of ctwarden; it exists so that building, testing and showing the project need
 //! nothing but Rust.
 
+mod bench;
 mod components;
 mod demo;
 mod guests;
@@ -24,6 +25,8 @@ usage: cargo xtask COMMAND
 
   demo [-- ARGS]            build everything the demo needs, then run `ctwarden demo ARGS`
   test [-- FILTER...]       build everything and run all tests
+  bench [--dev | --program PATH] [LINE...] [--entries N] [--runs N] [--json FILE]
+                            measure ctwarden beside its peers; `bench --help` lists the lines
   guests [--force-fallback] compile plugins and test guests into target/guests/components
   no-os                     compile the pure crates for a target without an operating system
   lint                      formatting, clippy, documentation, licences
@@ -52,6 +55,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
     match command.to_str() {
         Some("demo") => demo::run(after_separator(rest)),
         Some("test") => test::run(after_separator(rest)),
+        Some("bench") => bench::run(rest),
         Some("guests") => guests::run(guests::Options::parse(rest)?),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),

@@ -1,0 +1,91 @@
+//! How many entries the kernel's table may have, raised for the time of the benchmark and put back at its end.
+//!
+//! `nf_conntrack_max` and the number of buckets belong to the whole machine, not to a network namespace
+//! (`nf_conntrack_standalone.c` makes them read-only in all but the first), so whoever raises them changes other people's
+//! machine: it is said on the screen, and it is undone on an error and on an interrupt, too.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+
+const FOLDER: &str = "/proc/sys/net/netfilter";
+const MAXIMUM: &str = "nf_conntrack_max";
+const BUCKETS: &str = "nf_conntrack_buckets";
+
+/// What to put back: switch and value.
+static SAVED: Mutex<Vec<(&str, u64)>> = Mutex::new(Vec::new());
+
+/// Puts back what was changed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Ceiling(());
+
+/// Room for what lines make beside the large table: floods of flows, above all.
+const LEAST_MAXIMUM: u64 = 1 << 22;
+
+/// Makes room for a table of so many entries with as many buckets, where there is less; the calling thread is in the
+/// machine's first network namespace.
+pub(crate) fn raise(entries: u64) -> Result<Ceiling> {
+    let ceiling = Ceiling(());
+    // Changing the number of buckets sets no maximum (nf_conntrack_hash_resize), so that their order does not matter.
+    let maximum = entries.saturating_mul(2).max(LEAST_MAXIMUM);
+    for (switch, wanted) in [(BUCKETS, entries.next_power_of_two()), (MAXIMUM, maximum)] {
+        let present = read(switch)?;
+        // A maximum of 0 is none.
+        if present >= wanted || present == 0 && switch == MAXIMUM {
+            continue;
+        }
+        saved().push((switch, present));
+        write(switch, wanted)?;
+        println!("{switch} is the whole machine's: raised from {present} to {wanted}, and put back at the end");
+    }
+    Ok(ceiling)
+}
+
+impl Ceiling {
+    /// Puts back what was changed, and says so.
+    pub(crate) fn restore(self) -> Result<()> {
+        restore()
+    }
+}
+
+impl Drop for Ceiling {
+    fn drop(&mut self) {
+        if let Err(error) = restore() {
+            eprintln!("bench: {error:#}");
+        }
+    }
+}
+
+/// The same for whoever does not hold it: after an interrupt.
+pub(crate) fn restore() -> Result<()> {
+    let mut first = Ok(());
+    for (switch, value) in saved().drain(..).rev() {
+        let put = write(switch, value).with_context(|| {
+            format!("{switch} was {value} and could not be put back; as root: sysctl -w net.netfilter.{switch}={value}")
+        });
+        if put.is_ok() {
+            println!("{switch} is {value} again");
+        }
+        first = first.and(put);
+    }
+    first
+}
+
+fn saved() -> std::sync::MutexGuard<'static, Vec<(&'static str, u64)>> {
+    SAVED.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn read(switch: &str) -> Result<u64> {
+    let path = Path::new(FOLDER).join(switch);
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}; is nf_conntrack loaded? (modprobe nf_conntrack)", path.display()))?;
+    text.trim().parse().with_context(|| format!("{} is no number", path.display()))
+}
+
+fn write(switch: &str, value: u64) -> Result<()> {
+    let path = Path::new(FOLDER).join(switch);
+    fs::write(&path, value.to_string())
+        .with_context(|| format!("cannot write {}; run as root in the machine's own network namespace", path.display()))
+}

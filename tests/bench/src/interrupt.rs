@@ -1,0 +1,37 @@
+//! An interrupt: programs are ended and the machine's switches put back before this one goes.
+
+use std::io;
+use std::thread;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{ceiling, children};
+
+/// Starts a thread that waits for SIGINT, SIGTERM and SIGHUP. It stays in the network namespace of its birth, where the
+/// switches can be written.
+pub(crate) fn watch() -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let inside = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    drop(inside);
+    thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let mut asked = [&mut interrupt, &mut terminate, &mut hangup].map(|signal| Box::pin(signal.recv()));
+            std::future::poll_fn(|context| {
+                let heard = asked.iter_mut().any(|signal| signal.as_mut().poll(context).is_ready());
+                if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+        });
+        children::end_all();
+        if let Err(error) = ceiling::restore() {
+            eprintln!("bench: {error:#}");
+        }
+        // What a shell reports of a program that an interrupt ended.
+        std::process::exit(130);
+    })?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! A sweep through the three bundled policies at once, beside the bare cost of receiving the same dump.
+//!
+//! Only a new set of plugins makes all of them want a sweep at one time, so the daemon is told to read its configuration
+//! anew. The clock begins with the sweep (its end as it is seen here, less the time that its record says it took) and ends
+//! when every policy has been delivered every entry and has answered a message after its last batch.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Line, check};
+use crate::daemon::{Daemon, at, number, plugins};
+use crate::figure::Figure;
+use crate::options::Options;
+use crate::policies;
+use crate::population::mixed;
+use crate::row::Row;
+use crate::world::World;
+
+pub(crate) const LINE: Line = Line {
+    name: "bundled",
+    title: "every entry through the three bundled policies at once, beside the bare cost of receiving",
+    measure,
+};
+
+fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let mut world = World::with(&mixed(options.entries))?;
+    let mut daemon = Daemon::start_swept(options, &policies::bundled(options, options.entries)?)?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        ours.push(sweep(&mut daemon, options.entries)?);
+        let begin = Instant::now();
+        world.kernel.receive_all()?;
+        bare.push(begin.elapsed());
+    }
+    check("entries in the table afterwards", world.kernel.entries()?, options.entries)?;
+    if let (Some(ours), Some(bare)) = (Figure::wall(&ours), Figure::wall(&bare)) {
+        let entries = options.entries;
+        let row = Row::new(format!("sweep of {entries} entries through three bundled policies"), ours);
+        let judged = format!("in each run each of the three was delivered {entries} entries and has judged the last");
+        tell(row.beside("bare receiving", bare, 1.0 / 1.3).checked(judged));
+    }
+    Ok(())
+}
+
+fn sweep(daemon: &mut Daemon, entries: u64) -> Result<Duration> {
+    daemon.records.skip()?;
+    daemon.reload();
+    let swept = daemon.wait("the end of the sweep", |d| d.records.next(|line| line.contains("\"swept\"")))?;
+    let seen = Instant::now();
+    ensure!(
+        at(&swept, "/complete") == true && at(&swept, "/rows") == entries,
+        "not the whole table was swept: {swept}"
+    );
+    let took = Duration::from_micros(at(&swept, "/took_us").as_u64().context("a sweep without its time")?);
+    daemon.settle()?;
+    let wall = took + seen.elapsed();
+    let status = daemon.status()?;
+    ensure!(plugins(&status).count() == 3, "not all policies run: {status}");
+    for plugin in plugins(&status) {
+        check("entries delivered to a policy", number(plugin, "delivered")?, entries)?;
+        check("faults of a policy", number(plugin, "faults")?, 0)?;
+    }
+    Ok(wall)
+}

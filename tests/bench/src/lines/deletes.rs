@@ -1,0 +1,103 @@
+//! Deleting a fifth of a table by verdicts, beside `conntrack -D` with a filter that it runs itself (a source network) and
+//! with one that the kernel runs (a mark).
+//!
+//! Two forms of the same wish: a policy that judges each row and says "delete" of those, and one verdict over a selection.
+//! Ours ends when the outcome of each is known, theirs when the program ends.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::{Line, check};
+use crate::daemon::{Daemon, at, verdicts};
+use crate::figure::Figure;
+use crate::options::Options;
+use crate::population::{Group, Kind, mixed};
+use crate::row::Row;
+use crate::world::World;
+use crate::{command, policies};
+
+pub(crate) const LINE: Line = Line {
+    name: "deletes",
+    title: "a fifth of half the table deleted by verdicts, beside `conntrack -D` by source and by mark",
+    measure,
+};
+
+fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let all = options.entries / 2;
+    let victims = Group { kind: Kind::Victim, count: all / 5 };
+    let rest = all - victims.count;
+    let mut world = World::with(&mixed(rest))?;
+    world.fill(&[victims])?;
+    let mut daemon = Daemon::start_swept(options, &policies::tally(options, "rows-only = true")?.to_string())?;
+    let (mut judged, mut selected, mut by_source, mut by_mark) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let refill = |world: &mut World| -> Result<()> {
+        check("entries after the deletion", world.kernel.entries()?, rest)?;
+        world.fill(&[victims])
+    };
+    let mark = format!("{:#x}", Kind::VICTIMS_MARK);
+    for _ in 0..options.runs {
+        judged.push(judge(&mut daemon, victims.count)?);
+        refill(&mut world)?;
+        let deleted = command::run("conntrack", &["-D", "-s", Kind::VICTIMS])?.good("conntrack -D -s")?;
+        check("entries that the peer deleted", deleted.entries(), victims.count)?;
+        by_source.push(deleted.wall);
+        refill(&mut world)?;
+        selected.push(select(&mut daemon, victims.count)?);
+        refill(&mut world)?;
+        let deleted = command::run("conntrack", &["-D", "-m", &mark])?.good("conntrack -D -m")?;
+        check("entries that the peer deleted", deleted.entries(), victims.count)?;
+        by_mark.push(deleted.wall);
+        refill(&mut world)?;
+    }
+    let (source, mark) = (Figure::wall(&by_source), Figure::wall(&by_mark));
+    for (how, ours) in [("judged row by row", &judged), ("by one verdict over a selection", &selected)] {
+        let (Some(ours), Some(source), Some(mark)) = (Figure::wall(ours), source.clone(), mark.clone()) else { break };
+        let row = Row::new(format!("delete {} of {all}, {how}", victims.count), ours);
+        let row = row.beside("conntrack -D -s", source, 3.0).beside("conntrack -D -m", mark, 2.5);
+        tell(row.checked(format!("in each run {} applied outcomes, and {rest} entries left", victims.count)));
+    }
+    Ok(())
+}
+
+/// A sweep in which the policy says "delete" of each victim.
+fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
+    daemon.send("tally", &format!("judge delete {}", Kind::VICTIMS))?;
+    let applied =
+        |daemon: &mut Daemon| -> Result<u64> { Ok(verdicts(&daemon.status()?, "tally", "delete", "applied")) };
+    let before = applied(daemon)?;
+    rest(daemon)?;
+    let begin = Instant::now();
+    daemon.begin_to_send("tally", "sweep")?;
+    daemon.sent()?;
+    daemon.wait("the outcomes", |daemon| {
+        let done = applied(daemon)? - before >= victims;
+        if !done {
+            // A question costs some of the daemon's time.
+            sleep(Duration::from_millis(1));
+        }
+        Ok(done.then_some(()))
+    })?;
+    let wall = begin.elapsed();
+    check("applied outcomes", applied(daemon)? - before, victims)?;
+    daemon.send("tally", "judge nothing")?;
+    Ok(wall)
+}
+
+/// One verdict about all victims; its reply comes when every outcome is known.
+fn select(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
+    rest(daemon)?;
+    let begin = Instant::now();
+    let said = daemon.send("tally", &format!("end {}", Kind::VICTIMS))?;
+    let wall = begin.elapsed();
+    ensure!(at(&said, "/outcomes/flows/applied") == victims, "not every flow ended: {said}");
+    Ok(wall)
+}
+
+/// Sweeps take half of the time at most: the next one waits as long as the last one took, which is not its own cost.
+fn rest(daemon: &mut Daemon) -> Result<()> {
+    daemon.records.skip()?;
+    sleep(Duration::from_secs(1));
+    Ok(())
+}

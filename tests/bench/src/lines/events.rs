@@ -1,0 +1,140 @@
+//! The highest rate of new UDP flows at which no event is lost: through three bundled policies, beside `conntrack -E`.
+//!
+//! Rates rise step by step; a step is a second of real flows, then all that waits is worked off. Lost is what the kernel
+//! could not put into the socket, and, with ours, also what a policy was too slow for. The machine makes no more than it
+//! can: where it does not reach a step, the highest rate that it made counts, and it is said.
+
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::Line;
+use crate::daemon::{Daemon, at, number, plugins};
+use crate::figure::{Figure, Unit};
+use crate::listener::{Listener, sockets};
+use crate::options::Options;
+use crate::policies;
+use crate::row::{Of, Row};
+use crate::traffic::{Flood, Sent};
+use crate::world::World;
+
+pub(crate) const LINE: Line = Line {
+    name: "events",
+    title: "highest rate of new UDP flows without a lost event, through three policies, beside `conntrack -E >/dev/null`",
+    measure,
+};
+
+/// First rate, and how much faster each step is.
+const SLOWEST: f64 = 8_000.0;
+const FASTER: f64 = 1.25;
+/// No machine that this was written on makes as many.
+const FASTEST: f64 = 600_000.0;
+/// Time of a step.
+const STEP: Duration = Duration::from_secs(1);
+/// What waits after a step is worked off by then, or never.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How far it went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Climbed {
+    /// Highest rate without loss.
+    pub(super) rate: f64,
+    /// Whether the machine made no more.
+    pub(super) machine: bool,
+}
+
+fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        ours.push(through_policies(options)?);
+        theirs.push(listening(|| {
+            let mut command = Command::new("conntrack");
+            command.arg("-E");
+            command
+        })?);
+    }
+    let rates = |all: &[Climbed]| Figure::of(Unit::EventsASecond, all.iter().map(|one| one.rate).collect());
+    if let (Some(mine), Some(peer)) = (rates(&ours), rates(&theirs)) {
+        let row = Row::new("new flows a second through three policies, none lost", mine);
+        let row = row.beside("conntrack -E", peer, 5.0).at_least(Of::Median, 100_000.0);
+        let row = row.checked("each event was delivered to each policy; the kernel dropped none");
+        let machine = ours.iter().filter(|one| one.machine).count();
+        tell(if machine > 0 {
+            row.note(format!("in {machine} of {} runs the machine made no more flows", ours.len()))
+        } else {
+            row
+        });
+    }
+    Ok(())
+}
+
+/// Goes up until something is lost; `lost` says whether a step was.
+pub(super) fn climb(mut lost: impl FnMut(&mut Flood, u64) -> Result<(Sent, bool)>) -> Result<Climbed> {
+    let mut flood = Flood::new()?;
+    let mut best = Climbed { rate: 0.0, machine: false };
+    let mut rate = SLOWEST;
+    while rate < FASTEST {
+        let (sent, lost) = lost(&mut flood, (rate * STEP.as_secs_f64()) as u64)?;
+        if lost {
+            return Ok(best);
+        }
+        best.rate = best.rate.max(sent.rate());
+        if sent.rate() < 0.9 * rate {
+            best.machine = true;
+            return Ok(best);
+        }
+        rate *= FASTER;
+    }
+    Ok(best)
+}
+
+fn through_policies(options: &Options) -> Result<Climbed> {
+    let _world = World::new()?;
+    let mut daemon = Daemon::start_swept(options, &policies::bundled(options, 1 << 22)?)?;
+    climb(|flood, flows| {
+        let before = daemon.status()?;
+        let sent = flood.send(flows, STEP)?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let after = daemon.status()?;
+            let grown = |name: &str| Ok::<_, anyhow::Error>(number(&after, name)? - number(&before, name)?);
+            let missed = plugins(&after).any(|plugin| at(plugin, "/missed") != 0);
+            if sockets()?.dropped > 0 || grown("gaps")? > 0 || missed {
+                return Ok((sent, true));
+            }
+            let delivered = plugins(&after).zip(plugins(&before)).all(|(after, before)| {
+                let of = |plugin: &serde_json::Value| at(plugin, "/delivered").as_u64().unwrap_or(0);
+                of(after) - of(before) >= flows
+            });
+            if delivered && grown("events")? >= flows {
+                return Ok((sent, false));
+            }
+            ensure!(Instant::now() < end, "events are neither delivered nor lost: {after}");
+            sleep(Duration::from_millis(10));
+        }
+    })
+}
+
+/// The same for a program that prints events; it is started anew for each step.
+pub(super) fn listening(command: impl Fn() -> Command) -> Result<Climbed> {
+    let _world = World::new()?;
+    climb(|flood, flows| {
+        let mut listener = Listener::start(command())?;
+        let sent = flood.send(flows, STEP)?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let after = sockets()?;
+            if after.dropped > 0 || !listener.runs()? {
+                return Ok((sent, true));
+            }
+            if after.waiting == 0 {
+                listener.end()?;
+                return Ok((sent, false));
+            }
+            ensure!(Instant::now() < end, "{:?} does not read its events", command());
+            sleep(Duration::from_millis(10));
+        }
+    })
+}

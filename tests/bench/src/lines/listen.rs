@@ -1,0 +1,74 @@
+//! `-E` side by side: the highest rate without loss with a large buffer, and what each says where its buffer is a person's.
+//!
+//! The peer sizes another socket than the one that it reads, so that `-b` does nothing for it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Line;
+use super::events::listening;
+use crate::command::run;
+use crate::figure::{Figure, Unit};
+use crate::listener::{Listener, sockets};
+use crate::options::Options;
+use crate::row::Row;
+use crate::traffic::Flood;
+use crate::world::World;
+
+pub(crate) const LINE: Line = Line {
+    name: "listen",
+    title: "`ctwarden conntrack -E` beside `conntrack -E`, with a large buffer and under load",
+    measure,
+};
+
+const LARGE: &[&str] = &["-E", "-b", "8388608"];
+/// Far above what a person's buffer holds.
+const STORM: u64 = 60_000;
+
+fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    run(&options.program, &["conntrack", "-C"])?.good("ctwarden conntrack")?;
+    let ours = |words: &[&str]| {
+        let mut command = Command::new(&options.program);
+        command.arg("conntrack").args(words);
+        command
+    };
+    let theirs = |words: &[&str]| {
+        let mut command = Command::new("conntrack");
+        command.args(words);
+        command
+    };
+    let (mut mine, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        mine.push(listening(|| ours(LARGE))?.rate);
+        peers.push(listening(|| theirs(LARGE))?.rate);
+    }
+    let figure = |rates: Vec<f64>| Figure::of(Unit::EventsASecond, rates);
+    if let (Some(mine), Some(peers)) = (figure(mine), figure(peers)) {
+        let row = Row::new("conntrack -E -b 8388608, new flows a second without loss", mine);
+        tell(
+            row.beside("conntrack -E -b 8388608", peers, None)
+                .note(storm(ours(&["-E"]))?)
+                .note(storm(theirs(&["-E"]))?),
+        );
+    }
+    Ok(())
+}
+
+/// What a listener with its default buffer does when far too much comes.
+fn storm(command: Command) -> Result<String> {
+    let _world = World::new()?;
+    let mut flood = Flood::new()?;
+    let name = command.get_program().to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned();
+    let mut listener = Listener::start(command)?;
+    flood.send(STORM, Duration::from_millis(300))?;
+    std::thread::sleep(Duration::from_secs(2));
+    let (lost, runs) = (sockets()?.dropped, listener.runs()?);
+    let (_, said) = listener.end()?;
+    let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing").to_owned();
+    let state = if runs { "goes on" } else { "has ended" };
+    Ok(format!(
+        "under {STORM} flows in 0.3 s {name} -E {state} ({lost} messages dropped as the kernel counts); it says: {said}"
+    ))
+}

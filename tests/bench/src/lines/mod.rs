@@ -1,0 +1,62 @@
+//! The lines of the benchmark: one file for each, with what ours does, what the peer does, what is to be reached and what
+//! is checked.
+
+mod banlist;
+mod bans;
+mod bundled;
+mod cold_start;
+mod deletes;
+mod event_cost;
+mod events;
+mod latency;
+mod listen;
+mod marks;
+mod memory;
+mod selective;
+mod sweep;
+mod verb;
+
+use anyhow::{Result, ensure};
+
+use crate::options::Options;
+use crate::row::Row;
+
+/// A line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// What it measures.
+    pub(crate) title: &'static str,
+    /// Measures, and hands over each row as soon as it is known.
+    pub(crate) measure: fn(&Options, &mut dyn FnMut(Row)) -> Result<()>,
+}
+
+/// All lines, in the order in which they are measured.
+pub(crate) const LINES: &[Line] = &[
+    sweep::LINE,
+    bundled::LINE,
+    selective::LINE,
+    verb::LINE,
+    deletes::LINE,
+    marks::LINE,
+    bans::LINE,
+    banlist::LINE,
+    events::LINE,
+    event_cost::LINE,
+    latency::LINE,
+    memory::LINE,
+    cold_start::LINE,
+    listen::LINE,
+];
+
+/// Their names.
+pub(crate) fn names() -> String {
+    LINES.iter().map(|line| line.name).collect::<Vec<_>>().join(", ")
+}
+
+/// A check: nobody did less than was asked for.
+fn check(what: &str, is: u64, wanted: u64) -> Result<String> {
+    ensure!(is == wanted, "{what}: {is} instead of {wanted}");
+    Ok(format!("{what}: {is}"))
+}

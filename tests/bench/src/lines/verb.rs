@@ -1,0 +1,156 @@
+//! The command: `ctwarden conntrack` beside `conntrack`, word for word the same.
+//!
+//! Listings go to /dev/null in both. That they say the same is checked once, on the whole output without the seconds that
+//! run; a saved table is the peer's own, as both must be able to read it.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Line, check};
+use crate::command::{Ran, run, run_to_file};
+use crate::figure::Figure;
+use crate::options::Options;
+use crate::population::mixed;
+use crate::row::Row;
+use crate::world::World;
+
+pub(crate) const LINE: Line = Line {
+    name: "command",
+    title: "`ctwarden conntrack` -L, -L -o xml, -C and -R beside the same command of conntrack-tools",
+    measure,
+};
+
+/// Entries of a saved table at most: the peer takes some 20 µs for each.
+const SAVED: u64 = 100_000;
+
+fn ours(options: &Options, words: &[&str]) -> Result<Ran> {
+    let words: Vec<&str> = std::iter::once("conntrack").chain(words.iter().copied()).collect();
+    run(&options.program, &words)?.good("ctwarden conntrack")
+}
+
+fn theirs(words: &[&str]) -> Result<Ran> {
+    run("conntrack", words)?.good("conntrack")
+}
+
+fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let world = World::with(&mixed(options.entries))?;
+    ours(options, &["-C"])?;
+    let folder = tempfile::tempdir()?;
+    for (words, goal) in [(&["-L"] as &[&str], 1.5), (&["-L", "-o", "xml"], 1.5), (&["-C"], 1.0)] {
+        let said = same(options, words, folder.path())?;
+        let (mut mine, mut peers) = (Vec::new(), Vec::new());
+        for _ in 0..options.runs {
+            let (one, other) = (ours(options, words)?, theirs(words)?);
+            check("entries that both say they listed", one.entries(), other.entries())?;
+            mine.push(one.wall);
+            peers.push(other.wall);
+        }
+        if let (Some(mine), Some(peers)) = (Figure::wall(&mine), Figure::wall(&peers)) {
+            let words = words.join(" ");
+            let row = Row::new(format!("conntrack {words} of {} entries", options.entries), mine);
+            tell(row.beside(format!("conntrack {words}"), peers, goal).checked(said));
+        }
+    }
+    drop(world);
+    tell(load(options, folder.path())?);
+    Ok(())
+}
+
+/// Both print the same lines, whatever their order, but for the seconds that run.
+fn same(options: &Options, words: &[&str], folder: &Path) -> Result<String> {
+    let (mine, peers) = (folder.join("mine"), folder.join("peers"));
+    let all: Vec<&str> = std::iter::once("conntrack").chain(words.iter().copied()).collect();
+    run_to_file(&options.program, &all, &mine)?.good("ctwarden conntrack")?;
+    run_to_file("conntrack", words, &peers)?.good("conntrack")?;
+    let (mine, peers) = (Digest::of(&mine)?, Digest::of(&peers)?);
+    ensure!(mine == peers, "`{}` prints something else: {mine:?} instead of {peers:?}", words.join(" "));
+    Ok(format!("both print the same {} lines ({} bytes)", mine.lines, mine.bytes))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Digest {
+    lines: u64,
+    bytes: u64,
+    sum: u64,
+}
+
+impl Digest {
+    fn of(file: &Path) -> Result<Self> {
+        let mut digest = Self { lines: 0, bytes: 0, sum: 0 };
+        let mut reader = BufReader::with_capacity(1 << 20, File::open(file).context("an output has gone")?);
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 0 {
+            let timeless = without_seconds(&line);
+            let mut hasher = DefaultHasher::new();
+            timeless.hash(&mut hasher);
+            digest.lines += 1;
+            digest.bytes += timeless.iter().map(|part| part.len() as u64).sum::<u64>();
+            digest.sum = digest.sum.wrapping_add(hasher.finish());
+            line.clear();
+        }
+        Ok(digest)
+    }
+}
+
+/// A line of text without its third word, or of XML without what is in `<timeout>`.
+fn without_seconds(line: &str) -> [&str; 2] {
+    if let Some((before, rest)) = line.split_once("<timeout>") {
+        return [before, rest.split_once("</timeout>").map_or("", |(_, after)| after)];
+    }
+    let words = line.split_inclusive(' ').scan(0, |seen, word| {
+        *seen += usize::from(!word.trim().is_empty());
+        Some((*seen, word))
+    });
+    let length_of = |most: usize| words.clone().take_while(|(seen, _)| *seen <= most).map(|(_, word)| word.len()).sum();
+    let (begin, end): (usize, usize) = (length_of(2), length_of(3));
+    [line.get(..begin).unwrap_or(""), line.get(end..).unwrap_or("")]
+}
+
+/// `-R` of a table that was saved, into an empty one.
+fn load(options: &Options, folder: &Path) -> Result<Row> {
+    let entries = options.entries.min(SAVED);
+    let saved = folder.join("saved");
+    let mut world = World::with(&mixed(entries))?;
+    run_to_file("conntrack", &["-L", "-o", "save"], &saved)?.good("conntrack -L -o save")?;
+    let path = saved.to_str().context("the folder's name is no text")?;
+    let (mut mine, mut peers) = (Vec::new(), Vec::new());
+    let mut one = |world: &mut World, ours_too: bool| -> Result<()> {
+        theirs(&["-F"])?;
+        check("entries before a load", world.kernel.entries()?, 0)?;
+        let ran = if ours_too { ours(options, &["-R", path]) } else { theirs(&["-R", path]) }?;
+        check("entries after a load", world.kernel.entries()?, entries)?;
+        if ours_too {
+            mine.push(ran.wall)
+        } else {
+            peers.push(ran.wall)
+        }
+        Ok(())
+    };
+    for _ in 0..options.runs {
+        one(&mut world, true)?;
+        one(&mut world, false)?;
+    }
+    let (mine, peers) = (Figure::wall(&mine), Figure::wall(&peers));
+    let (mine, peers) = mine.zip(peers).context("nothing was measured")?;
+    let row = Row::new(format!("conntrack -R of {entries} entries"), mine).beside("conntrack -R", peers, 5.0);
+    Ok(row.checked(format!("the empty table has {entries} entries after each load")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seconds_that_run_are_left_out() {
+        let line = "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2\n";
+        assert_eq!(without_seconds(line).concat(), "tcp      6 ESTABLISHED src=10.0.0.1 dst=10.0.0.2\n");
+        let xml = "<flow><meta><timeout>431999</timeout><mark>0</mark></meta></flow>\n";
+        assert_eq!(without_seconds(xml).concat(), "<flow><meta><mark>0</mark></meta></flow>\n");
+        assert_eq!(without_seconds("").concat(), "");
+        assert_eq!(without_seconds("1203\n").concat(), "1203\n");
+    }
+}

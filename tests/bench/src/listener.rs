@@ -1,0 +1,110 @@
+//! Who listens to events while flows are made: how fast that goes before one is lost.
+//!
+//! The kernel counts what it could not put into a socket (`/proc/net/netlink`, column Drops), so that nobody's own word is
+//! taken for it.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::children::Running;
+use crate::processor;
+
+/// How long a listener may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A program that prints events into nothing.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    running: Running,
+}
+
+impl Listener {
+    /// Starts it in the network namespace of the calling thread, in which nobody else listens, and waits until it does.
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
+        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+        let mut running = Running::new(child);
+        let end = Instant::now() + PATIENCE;
+        while sockets()?.listening == 0 {
+            ensure!(running.get().try_wait()?.is_none(), "{command:?} ended before it listened");
+            ensure!(Instant::now() < end, "{command:?} does not listen");
+            sleep(Duration::from_millis(1));
+        }
+        Ok(Self { running })
+    }
+
+    /// Its processor time.
+    pub(crate) fn processor(&self) -> Result<Duration> {
+        processor::of_running(self.running.id())
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        Ok(self.running.get().try_wait()?.is_none())
+    }
+
+    /// Ends it as a terminal does; gives how, and what it said on standard error.
+    pub(crate) fn end(mut self) -> Result<(std::process::ExitStatus, String)> {
+        self.running.signal(Signal::SIGINT);
+        let mut said = String::new();
+        if let Some(mut pipe) = self.running.get().stderr.take() {
+            std::io::Read::read_to_string(&mut pipe, &mut said)?;
+        }
+        Ok((self.running.get().wait()?, said))
+    }
+}
+
+/// Netfilter sockets of the namespace that are in a multicast group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sockets {
+    /// How many there are.
+    pub(crate) listening: u64,
+    /// Bytes that wait in them.
+    pub(crate) waiting: u64,
+    /// Messages that the kernel could not put into them.
+    pub(crate) dropped: u64,
+}
+
+/// Looks at them.
+pub(crate) fn sockets() -> Result<Sockets> {
+    let table = fs::read_to_string("/proc/thread-self/net/netlink").context("the kernel lists no netlink sockets")?;
+    read(&table)
+}
+
+/// Columns: sk, Eth (the protocol), Pid, Groups, Rmem, Wmem, Dump, Locks, Drops, Inode (`netlink_native_seq_show`).
+fn read(table: &str) -> Result<Sockets> {
+    /// `NETLINK_NETFILTER` (linux/netlink.h).
+    const NETFILTER: &str = "12";
+    let mut sockets = Sockets::default();
+    for line in table.lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, protocol, _, groups, waiting, _, _, _, dropped, ..] = words.as_slice() else { continue };
+        if *protocol == NETFILTER && groups.chars().any(|digit| digit != '0') {
+            sockets.listening += 1;
+            sockets.waiting += waiting.parse::<u64>().context("Rmem is no number")?;
+            sockets.dropped += dropped.parse::<u64>().context("Drops is no number")?;
+        }
+    }
+    Ok(sockets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listeners_of_netfilter_count() {
+        let table = "\
+sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
+0000000000000000 0   4196       00000551 0        0        0     2        0        27015
+0000000000000000 12  4195       00000007 1280     0        0     2        41       27014
+0000000000000000 12  4194       00000000 0        0        0     2        7        27013
+";
+        assert_eq!(read(table).unwrap(), Sockets { listening: 1, waiting: 1280, dropped: 41 });
+    }
+}

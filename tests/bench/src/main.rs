@@ -1,0 +1,64 @@
+//! What ctwarden costs, measured beside its peers in turn on a table of its own; `docs/benchmarks.md` says what each line
+//! means.
+//!
+//! It is a program and not a test because its figures mean something on a quiet machine only. `cargo xtask bench` builds
+//! what it needs and starts it.
+
+mod ceiling;
+mod children;
+mod command;
+mod daemon;
+mod figure;
+mod interrupt;
+mod kernel;
+mod lines;
+mod listener;
+mod machine;
+mod options;
+mod policies;
+mod population;
+mod processor;
+mod report;
+mod row;
+mod traffic;
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::lines::LINES;
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::report::Report;
+
+fn main() -> ExitCode {
+    match Options::parse(std::env::args_os().skip(1)).and_then(|options| options.map_or(Ok(true), |o| run(&o))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every line could be measured.
+fn run(options: &Options) -> Result<bool> {
+    let machine = Machine::look(options)?;
+    let chosen: Vec<_> = LINES.iter().filter(|line| options.takes(line.name)).collect();
+    if chosen.is_empty() {
+        bail!("no line is called that; the lines are {}", lines::names());
+    }
+    interrupt::watch().context("cannot watch for an interrupt")?;
+    print!("{machine}");
+    let mut report = Report::new(machine, options);
+    let ceiling = ceiling::raise(options.entries)?;
+    for line in chosen {
+        report.run(line, options);
+    }
+    ceiling.restore()?;
+    print!("{}", report.table());
+    report.write()?;
+    Ok(report.is_whole())
+}
