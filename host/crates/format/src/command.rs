@@ -4,14 +4,38 @@
 //! told is a large set of facts of its own, and all of it can be settled without a kernel. The facts are those of conntrack
 //! 1.4.9, its quirks included; our own additions go through the same machinery.
 
+mod address;
 mod change;
 mod create;
+mod entries;
 mod error;
+mod help;
+mod legal;
+mod line;
+mod named;
+mod number;
+mod option;
+mod parse;
+mod protocol;
+mod protocol_part;
+mod saved;
+mod settle;
 mod surroundings;
+mod template;
+#[cfg(test)]
+mod tests;
 mod value;
+mod verb;
+mod words;
 
 pub use change::{Change, MarkChange};
 pub use create::{Create, Nat};
 pub use error::{NOTHING_MATCHED, Problem, Refused, VERSION};
+pub use help::help;
+pub use line::{line, words};
+pub use option::{Argument, Group, OPTIONS, OptionDefinition};
+pub use parse::parse;
+pub use protocol::{PROTOCOLS, ProtocolDefinition, ProtocolOption};
 pub use surroundings::Surroundings;
 pub use value::{Command, Delete, Events, ExpectationTemplate, Form, Get, List, Output, Parsed, Source, Table, Update};
+pub use verb::{COMMANDS, CommandDefinition, Verb, Verbs};

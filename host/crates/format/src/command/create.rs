@@ -1,6 +1,6 @@
 //! What `-I` and `-A` make.
 
-use ctwarden_model::{Flow, NatTo};
+use ctwarden_model::{Flow, Layer4, NatTo, PerDirection, Protocol, Tuple};
 
 /// An entry to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,5 +28,26 @@ impl Nat {
     #[must_use]
     pub const fn is_some(&self) -> bool {
         self.source.is_some() || self.destination.is_some()
+    }
+
+    /// The tuples with the reply as the kernel will have it.
+    pub(super) fn applied(&self, tuples: PerDirection<Tuple>) -> PerDirection<Tuple> {
+        let mut reply = tuples.reply;
+        // The command gives the kernel ports of these two only.
+        let ports = matches!(reply.protocol, Protocol::TCP | Protocol::UDP);
+        let port = |to: &NatTo| to.port.filter(|_| ports);
+        if let Some(to) = &self.source {
+            reply.dst = to.address.unwrap_or(reply.dst);
+            if let (Layer4::Ports { dst, .. }, Some(port)) = (&mut reply.layer4, port(to)) {
+                *dst = port;
+            }
+        }
+        if let Some(to) = &self.destination {
+            reply.src = to.address.unwrap_or(reply.src);
+            if let (Layer4::Ports { src, .. }, Some(port)) = (&mut reply.layer4, port(to)) {
+                *src = port;
+            }
+        }
+        PerDirection { original: tuples.original, reply }
     }
 }

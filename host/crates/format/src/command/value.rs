@@ -73,7 +73,7 @@ pub enum Command {
     CountExpectations,
     /// `-S expect`.
     ExpectationStatistics,
-    /// `-R`: the commands in a file, one a line.
+    /// `-R`: the commands in a file, one a line (see [`line`](super::line())).
     Load {
         /// Where they are.
         file: Source,
@@ -82,6 +82,8 @@ pub enum Command {
     Help {
         /// Tell of this protocol's options, too (`-p`), by the name to print.
         protocol: Option<(Protocol, String)>,
+        /// Whether it was asked for; else there was no command.
+        given: bool,
     },
     /// `-V`.
     Version,
@@ -106,6 +108,12 @@ pub enum Source {
     StandardInput,
     /// A file.
     File(String),
+}
+
+impl Source {
+    pub(super) fn named(name: &str) -> Self {
+        if name == "-" { Self::StandardInput } else { Self::File(name.into()) }
+    }
 }
 
 /// `-L`.

@@ -1,0 +1,199 @@
+//! Which entries a command line means: the filter of `-L`, `-D`, `-U`, `-E`, and of the answer to `-G`.
+//!
+//! What counts is not simply what was given. 1.4.9 compares some options only beside others, and some never; scripts have
+//! come to rely on what it shows and deletes, so that this is done the same way, with each such case told where it is.
+
+use core::net::IpAddr;
+
+use ctwarden_model::{
+    Filter, IcmpFilter, Masked, MaskedAddress, NatFilter, NatTo, PortRange, Prefix, PrefixSet, Protocol, SecondsRange,
+};
+
+use super::address;
+use super::option::Key;
+use super::parse::{Checked, other, parameter};
+use super::template::Template;
+use super::value::Table;
+use super::verb::Verb;
+
+/// Options that make 1.4.9 compare an entry with all that was given. Without one of them `-t` beside `-D` counts for nothing.
+const COMPARED: &[Key] = &[
+    Key::Protocol,
+    Key::OriginalSrc,
+    Key::OriginalDst,
+    Key::ReplySrc,
+    Key::ReplyDst,
+    Key::Mark,
+    Key::Secmark,
+    Key::Status,
+    Key::Id,
+    Key::Zone,
+    Key::Label,
+    Key::OriginalZone,
+    Key::ReplyZone,
+];
+
+/// Whether anything that entries are compared with was given.
+pub(super) fn compares(template: &Template) -> bool {
+    template.used_any(COMPARED)
+}
+
+/// The filter. `labels` are the bits of `-l`.
+pub(super) fn filter(template: &Template, verb: Verb, labels: u128) -> Checked<Filter> {
+    let mut filter = Filter { family: template.family, labels, ..Filter::default() };
+    if let Some(nat) = nat(template) {
+        filter.rare_mut().nat = Some(nat);
+    }
+    networks(template, &mut filter)?;
+    if verb == Verb::Update {
+        // The rest is what to change.
+        tuples(template, &mut filter);
+        if let Some(id) = template.id {
+            filter.rare_mut().id = Some(id);
+        }
+        return Ok(filter);
+    }
+    if let Some((value, mask)) = template.mark {
+        match Masked::new(value, mask) {
+            Ok(mark) => filter.mark = Some(mark),
+            // No mark under the mask has a bit outside of it.
+            Err(_) => filter.rare_mut().nothing = true,
+        }
+    }
+    if compares(template) {
+        tuples(template, &mut filter);
+        metadata(template, verb, &mut filter)?;
+    }
+    Ok(filter)
+}
+
+fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()> {
+    if let Some(id) = template.id {
+        filter.rare_mut().id = Some(id);
+    }
+    if let Some(zone) = template.zone {
+        filter.rare_mut().shared_zone = Some(zone);
+        // Follows from the other, and the kernel can be asked for it.
+        if zone.0 != 0 {
+            filter.zones.push(zone);
+        }
+    }
+    if template.zones.original.is_some() || template.zones.reply.is_some() {
+        filter.rare_mut().zones = template.zones;
+    }
+    if let Some(seconds) = template.timeout {
+        filter.timeout = Some(SecondsRange { first: seconds, last: seconds });
+    }
+    for (protocol, state) in template.states.given() {
+        filter.states.push(state);
+        // The state of one protocol beside the name of another is in no entry.
+        if template.protocol != Some(protocol) {
+            filter.rare_mut().nothing = true;
+        }
+    }
+    if template.used(Key::Status) {
+        status(template, verb, filter)?;
+    }
+    Ok(())
+}
+
+/// All bits that were named must be set. Absence (`!`) is asked of the kernel alone, and only by `-L` of the main table:
+/// elsewhere it counts for nothing. The kernel is asked for "these bits, under this mask", so that bits which are outside the
+/// mask, because others were negated, make it find nothing; and it refuses an empty mask.
+fn status(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()> {
+    let (bits, mask) = (template.status, template.status_mask);
+    filter.status = Some(Masked::new(bits, bits).unwrap_or(Masked::all(bits)));
+    if verb == Verb::List && template.table == Table::Conntrack {
+        if mask == 0 && template.from.is_none() {
+            return other("Operation failed: invalid parameters");
+        }
+        match Masked::new(bits, mask) {
+            Ok(status) => filter.status = Some(status),
+            Err(_) => filter.rare_mut().nothing = true,
+        }
+    }
+    Ok(())
+}
+
+/// Addresses under the masks that were given.
+fn networks(template: &Template, filter: &mut Filter) -> Checked<()> {
+    let ends = &template.original;
+    for (key, address, mask, what) in
+        [(Key::MaskSrc, ends.src, template.mask.src, "src"), (Key::MaskDst, ends.dst, template.mask.dst, "dst")]
+    {
+        if !template.used(key) {
+            continue;
+        }
+        let (Some(address), Some(mask)) = (address, mask) else {
+            return parameter(alloc::format!("Can't use --mask-{what} without --{what}"));
+        };
+        let prefix = address::length_of(mask).and_then(|length| Prefix::new(address, length).ok());
+        match (prefix, key == Key::MaskSrc) {
+            (Some(prefix), true) => filter.original_src = only(prefix),
+            (Some(prefix), false) => filter.original_dst = only(prefix),
+            (None, true) => filter.rare_mut().original_src = Some(MaskedAddress { address, mask }),
+            (None, false) => filter.rare_mut().original_dst = Some(MaskedAddress { address, mask }),
+        }
+    }
+    Ok(())
+}
+
+fn only(prefix: Prefix) -> PrefixSet {
+    core::iter::once(prefix).collect()
+}
+
+fn host(address: Option<IpAddr>) -> PrefixSet {
+    address.map(Prefix::host).into_iter().collect()
+}
+
+fn port(port: u16) -> PortRange {
+    PortRange { first: port, last: port }
+}
+
+/// What was given of both tuples. Keys of GRE, verification tags and roles are compared by no command.
+fn tuples(template: &Template, filter: &mut Filter) {
+    if !template.used(Key::MaskSrc) {
+        filter.original_src = host(template.original.src);
+    }
+    if !template.used(Key::MaskDst) {
+        filter.original_dst = host(template.original.dst);
+    }
+    filter.reply_src = host(template.reply.src);
+    filter.reply_dst = host(template.reply.dst);
+    let Some(protocol) = template.protocol else { return };
+    filter.protocols.push(protocol);
+    if protocol.has_ports() {
+        filter.src_ports.extend(template.original.src_port.map(port));
+        filter.dst_ports.extend(template.original.dst_port.map(port));
+    }
+    if matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) && template.icmp != IcmpFilter::default() {
+        filter.rare_mut().icmp = template.icmp;
+    }
+    let Some(of_reply) = template.reply_protocol else { return };
+    // Both directions have one protocol.
+    if of_reply != protocol {
+        filter.rare_mut().nothing = true;
+    } else if of_reply.has_ports() {
+        let (src, dst) = (template.reply.src_port, template.reply.dst_port);
+        if src.is_some() || dst.is_some() {
+            let rare = filter.rare_mut();
+            rare.reply_src_ports.extend(src.map(port));
+            rare.reply_dst_ports.extend(dst.map(port));
+        }
+    }
+}
+
+/// Translation asked for. An IPv6 address of it counts for nothing: any translation of the family will do.
+fn nat(template: &Template) -> Option<NatFilter> {
+    let counted = |to: NatTo| NatTo { address: to.address.filter(IpAddr::is_ipv4), ..to };
+    let (source, destination) = (counted(template.source), counted(template.destination));
+    if template.used(Key::AnyNat) {
+        return Some(NatFilter::Either(source));
+    }
+    match (template.used(Key::SrcNat), template.used(Key::DstNat)) {
+        (true, true) => Some(NatFilter::Both { source, destination }),
+        (true, false) => Some(NatFilter::Source(source)),
+        (false, true) => Some(NatFilter::Destination(destination)),
+        (false, false) => None,
+    }
+}

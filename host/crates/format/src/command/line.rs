@@ -1,0 +1,92 @@
+//! One line of a file of commands (`-R`).
+//!
+//! Lines are split into words by their own rules, which are not those of a shell: only the double quote quotes, and only
+//! between quotes does a backslash escape.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem;
+
+use super::error::{Problem, Refused};
+use super::parse;
+use super::surroundings::Surroundings;
+use super::value::{Command, Parsed};
+
+/// The words of a line. An empty pair of quotes is an empty word.
+#[must_use]
+pub fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    for c in line.chars() {
+        match c {
+            _ if escaped => {
+                word.push(c);
+                escaped = false;
+            }
+            '\\' if quoted => escaped = true,
+            // A closing quote ends the word, whatever follows.
+            '"' => {
+                if quoted {
+                    words.push(mem::take(&mut word));
+                }
+                quoted = !quoted;
+            }
+            ' ' | '\t' | '\n' if !quoted => {
+                if !word.is_empty() {
+                    words.push(mem::take(&mut word));
+                }
+            }
+            _ => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// Reads one line. An empty line and a comment (`#` first) are none. `program` as in [`parse`](super::parse()).
+///
+/// # Errors
+/// [`Refused`] where the command line is wrong or its command is none that a file may hold. 1.4.9 reads the whole file before
+/// it carries out the first line, so that a mistake anywhere leaves everything undone.
+pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Result<Option<Parsed>, Refused> {
+    let text = line.trim_start_matches([' ', '\t']);
+    if matches!(text.chars().next(), None | Some('\n' | '#')) {
+        return Ok(None);
+    }
+    let words = words(text);
+    let parsed = parse::read(program, words.iter().map(String::as_str), surroundings)?;
+    match unusual(&parsed.command) {
+        None => Ok(Some(parsed)),
+        Some(name) => Err(Refused {
+            warnings: parsed.warnings,
+            problem: Problem::Parameter(format!("Cannot use command `{name}' with --load-file")),
+        }),
+    }
+}
+
+/// How 1.4.9 calls a command that a file may not hold.
+const fn unusual(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Create(_) | Command::Update(_) | Command::Delete(_) | Command::Flush { .. } => None,
+        Command::List(_) => Some("-L"),
+        Command::Get(_) => Some("-G"),
+        Command::Events(_) => Some("-E"),
+        Command::Version => Some("-V"),
+        Command::Help { given: true, .. } => Some("-h"),
+        Command::Help { given: false, .. } | Command::Load { .. } => Some("unknown"),
+        Command::ListExpectations { .. } => Some("-L expect"),
+        Command::CreateExpectation(_) => Some("-C expect"),
+        Command::DeleteExpectation { .. } => Some("-D expect"),
+        Command::GetExpectation { .. } => Some("-G expect"),
+        Command::FlushExpectations => Some("-F expect"),
+        Command::ExpectationEvents { .. } => Some("-E expect"),
+        Command::Count => Some("-C"),
+        Command::CountExpectations => Some("-C expect"),
+        Command::Statistics => Some("-S"),
+        Command::ExpectationStatistics => Some("-S expect"),
+    }
+}

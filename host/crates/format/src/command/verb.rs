@@ -1,0 +1,151 @@
+//! The commands of the command line, each with the table it is about.
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// `-L`
+    List,
+    /// `-I`
+    Create,
+    /// `-U`
+    Update,
+    /// `-D`
+    Delete,
+    /// `-G`
+    Get,
+    /// `-F`
+    Flush,
+    /// `-E`
+    Event,
+    /// `-V`
+    Version,
+    /// `-h`
+    Help,
+    /// `-L expect`
+    ListExpectations,
+    /// `-I expect`
+    CreateExpectation,
+    /// `-D expect`
+    DeleteExpectation,
+    /// `-G expect`
+    GetExpectation,
+    /// `-F expect`
+    FlushExpectations,
+    /// `-E expect`
+    ExpectationEvents,
+    /// `-C`
+    Count,
+    /// `-C expect`
+    CountExpectations,
+    /// `-S`
+    Statistics,
+    /// `-S expect`
+    ExpectationStatistics,
+    /// `-A`
+    Add,
+    /// No command: the help, if there is nothing else either.
+    None,
+}
+
+/// A set of commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verbs(u32);
+
+impl Verbs {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// These.
+    #[must_use]
+    pub const fn of(verbs: &[Verb]) -> Self {
+        let mut bits = 0;
+        let mut rest = verbs;
+        while let [verb, others @ ..] = rest {
+            bits |= 1 << *verb as u32;
+            rest = others;
+        }
+        Self(bits)
+    }
+
+    /// Whether the command is among them.
+    #[must_use]
+    pub const fn has(self, verb: Verb) -> bool {
+        self.0 >> verb as u32 & 1 == 1
+    }
+}
+
+/// One command as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandDefinition {
+    /// Letter.
+    pub short: char,
+    /// Long name.
+    pub long: &'static str,
+    /// What it is about the table `conntrack`, and about `expect` where it can be.
+    pub verbs: (Verb, Option<Verb>),
+    /// Whether a table may follow and what else is usual, for the line of help.
+    pub usage: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+    /// Whether the long name takes a value behind `=` (which it then does not look at).
+    pub(super) long_value: bool,
+    /// Whether the letter does.
+    pub(super) short_value: bool,
+}
+
+const fn command(
+    short: char,
+    long: &'static str,
+    verbs: (Verb, Option<Verb>),
+    usage: &'static str,
+    help: &'static str,
+) -> CommandDefinition {
+    let valueless = matches!(short, 'S' | 'V' | 'h');
+    CommandDefinition { short, long, verbs, usage, help, long_value: !valueless, short_value: short == 'C' }
+}
+
+/// Every command but `-R`, which stands alone.
+pub const COMMANDS: &[CommandDefinition] = &[
+    command(
+        'L',
+        "dump",
+        (Verb::List, Some(Verb::ListExpectations)),
+        "[TABLE] [OPTIONS]",
+        "Show the entries that match",
+    ),
+    command(
+        'I',
+        "create",
+        (Verb::Create, Some(Verb::CreateExpectation)),
+        "[TABLE] PARAMETERS",
+        "Make an entry; fails where there is one",
+    ),
+    command('A', "add", (Verb::Add, None), "[TABLE] PARAMETERS", "Make an entry, or change the one that is there"),
+    command(
+        'D',
+        "delete",
+        (Verb::Delete, Some(Verb::DeleteExpectation)),
+        "[TABLE] PARAMETERS",
+        "Delete the entries that match",
+    ),
+    command('U', "update", (Verb::Update, None), "[TABLE] PARAMETERS", "Change the entries that match"),
+    command('G', "get", (Verb::Get, Some(Verb::GetExpectation)), "[TABLE] PARAMETERS", "Look one entry up"),
+    command('F', "flush", (Verb::Flush, Some(Verb::FlushExpectations)), "[TABLE]", "Delete everything"),
+    command(
+        'E',
+        "event",
+        (Verb::Event, Some(Verb::ExpectationEvents)),
+        "[TABLE] [OPTIONS]",
+        "Show changes as they happen",
+    ),
+    command('C', "counter", (Verb::Count, Some(Verb::CountExpectations)), "[TABLE]", "Show how many entries there are"),
+    command(
+        'S',
+        "stats",
+        (Verb::Statistics, Some(Verb::ExpectationStatistics)),
+        "[TABLE]",
+        "Show what each processor counted",
+    ),
+    command('V', "version", (Verb::Version, Some(Verb::Version)), "", "Show the version"),
+    command('h', "help", (Verb::Help, Some(Verb::Help)), "[-p PROTOCOL]", "Show this help, and a protocol's options"),
+];

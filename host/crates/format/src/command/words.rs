@@ -1,0 +1,219 @@
+//! From words to options: what getopt_long(3) of GNU's C library does, with its order of words and its abbreviations.
+//!
+//! Written anew because the command's rules are exactly that function's: options may stand anywhere, letters may be joined,
+//! long names may be cut short while they stay unambiguous.
+
+use alloc::vec::Vec;
+
+use super::option::{Argument, Key, OPTIONS, OptionDefinition};
+use super::protocol::ProtocolDefinition;
+use super::verb::{COMMANDS, CommandDefinition};
+
+/// What a word turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Command(&'static CommandDefinition),
+    Option(Key),
+    /// An option of a protocol, and which `-p` made it known.
+    OfProtocol {
+        code: u8,
+        which: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value,
+    Perhaps,
+}
+
+impl Takes {
+    const fn of(argument: Argument) -> Self {
+        match argument {
+            Argument::None => Self::Nothing,
+            Argument::Required(_) => Self::Value,
+            Argument::Optional(_) => Self::Perhaps,
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step<'a> {
+    /// An option, with the value that it has or that is joined to it.
+    Found(Code, Option<&'a str>),
+    /// An option without the value it needs; the word that messages name.
+    Lacks(&'a str),
+    /// No option, or several; the word that messages name.
+    Unknown(&'a str),
+}
+
+/// The words and how far they are read.
+pub(super) struct Words<'a> {
+    /// The program's name first; words that are no options are moved behind those that are.
+    words: Vec<&'a str>,
+    /// The next word.
+    next: usize,
+    /// Letters that are left of the current word.
+    letters: &'a str,
+    /// Words that were passed over: from, and up to.
+    passed: (usize, usize),
+    /// Protocols whose options are known.
+    protocols: Vec<&'static ProtocolDefinition>,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(program: &'a str, words: impl Iterator<Item = &'a str>) -> Self {
+        let words = core::iter::once(program).chain(words).collect();
+        Self { words, next: 1, letters: "", passed: (1, 1), protocols: Vec::new() }
+    }
+
+    /// Makes the options of a protocol known; gives the number that tells them from those of others.
+    pub(super) fn learn(&mut self, protocol: &'static ProtocolDefinition) {
+        self.protocols.push(protocol);
+    }
+
+    /// The value of an option that can do without: the next word, unless it looks like an option or a negation. A value
+    /// that is joined to the option is not taken.
+    pub(super) fn value_perhaps(&mut self, joined: Option<&str>) -> Option<&'a str> {
+        let word = self.words.get(self.next).filter(|word| joined.is_none() && !word.starts_with(['-', '!']))?;
+        self.next += 1;
+        Some(word)
+    }
+
+    pub(super) fn step(&mut self) -> Option<Step<'a>> {
+        if self.letters.is_empty() {
+            let word = self.next_option()?;
+            if let Some(name) = word.strip_prefix("--") {
+                return Some(self.long(name));
+            }
+            self.letters = word.get(1..).unwrap_or_default();
+        }
+        Some(self.letter())
+    }
+
+    /// Moves the words that were passed over behind the options read since.
+    fn exchange(&mut self) {
+        let (first, last) = self.passed;
+        if let Some(words) = self.words.get_mut(first..self.next) {
+            words.rotate_left(last.saturating_sub(first));
+        }
+        self.passed = (first + (self.next - last), self.next);
+    }
+
+    fn settle(&mut self) {
+        let (first, last) = self.passed;
+        if first != last && last != self.next {
+            self.exchange();
+        } else if last != self.next {
+            self.passed.0 = self.next;
+        }
+    }
+
+    fn next_option(&mut self) -> Option<&'a str> {
+        self.passed = (self.passed.0.min(self.next), self.passed.1.min(self.next));
+        self.settle();
+        while self.words.get(self.next).is_some_and(|word| !word.starts_with('-') || word.len() == 1) {
+            self.next += 1;
+        }
+        self.passed.1 = self.next;
+        self.words.get(self.next).copied().filter(|word| *word != "--")
+    }
+
+    /// The word that messages name: the one before the next.
+    fn named(&self) -> &'a str {
+        self.next.checked_sub(1).and_then(|last| self.words.get(last)).copied().unwrap_or_default()
+    }
+
+    fn take(&mut self) -> Option<&'a str> {
+        let word = self.words.get(self.next).copied()?;
+        self.next += 1;
+        Some(word)
+    }
+
+    fn letter(&mut self) -> Step<'a> {
+        let letters = self.letters;
+        let letter = letters.chars().next();
+        // A letter of several bytes is none, and its first byte is what was read.
+        let width = letter.map_or(1, |letter| if letter.is_ascii() { 1 } else { 0 });
+        let rest = letters.get(width..).unwrap_or_default();
+        self.letters = rest;
+        if rest.is_empty() {
+            self.next += 1;
+        }
+        let Some((code, takes)) = letter.and_then(of_letter) else { return Step::Unknown(self.named()) };
+        match takes {
+            Takes::Nothing => Step::Found(code, None),
+            Takes::Value | Takes::Perhaps if !rest.is_empty() => {
+                self.letters = "";
+                self.next += 1;
+                Step::Found(code, Some(rest))
+            }
+            Takes::Perhaps => Step::Found(code, None),
+            Takes::Value => match self.take() {
+                Some(value) => Step::Found(code, Some(value)),
+                None => Step::Lacks(self.named()),
+            },
+        }
+    }
+
+    fn long(&mut self, word: &'a str) -> Step<'a> {
+        self.next += 1;
+        let (name, joined) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let Some((code, takes)) = self.of_name(name) else { return Step::Unknown(self.named()) };
+        match (takes, joined) {
+            (Takes::Nothing, Some(_)) => Step::Unknown(self.named()),
+            (Takes::Nothing | Takes::Perhaps, None) => Step::Found(code, None),
+            (Takes::Value | Takes::Perhaps, Some(value)) => Step::Found(code, Some(value)),
+            (Takes::Value, None) => match self.take() {
+                Some(value) => Step::Found(code, Some(value)),
+                None => Step::Lacks(self.named()),
+            },
+        }
+    }
+
+    /// The option of a long name, or of the beginning of one. An abbreviation that 1.4.9 knows means what it means there,
+    /// whatever options of ours begin so.
+    fn of_name(&self, name: &str) -> Option<(Code, Takes)> {
+        let exact = self.names().find(|(known, ..)| *known == name);
+        if let Some((_, code, takes, _)) = exact {
+            return Some((code, takes));
+        }
+        let beginning = |ours: bool| {
+            let mut found = self.names().filter(|(known, .., is_ours)| *is_ours == ours && known.starts_with(name));
+            let (_, code, takes, _) = found.next()?;
+            Some(found.all(|(_, other, other_takes, _)| (other, other_takes) == (code, takes)).then_some((code, takes)))
+        };
+        beginning(false).or_else(|| beginning(true)).flatten()
+    }
+
+    fn names(&self) -> impl Iterator<Item = (&'static str, Code, Takes, bool)> {
+        let commands = COMMANDS.iter().map(|command| {
+            let takes = if command.long_value { Takes::Perhaps } else { Takes::Nothing };
+            (command.long, Code::Command(command), takes, false)
+        });
+        let options = OPTIONS.iter().flat_map(|option: &'static OptionDefinition| {
+            let (code, takes) = (Code::Option(option.key), Takes::of(option.argument));
+            option.long.iter().map(move |name| (*name, code, takes, option.ours))
+        });
+        let of_protocols = self.protocols.iter().enumerate().flat_map(|(which, protocol)| {
+            protocol.options.iter().flat_map(move |option| {
+                let code = Code::OfProtocol { code: option.code, which };
+                option.long.iter().map(move |name| (*name, code, Takes::Value, option.ours))
+            })
+        });
+        commands.chain(options).chain(of_protocols)
+    }
+}
+
+fn of_letter(letter: char) -> Option<(Code, Takes)> {
+    let command = COMMANDS
+        .iter()
+        .find(|command| command.short == letter)
+        .map(|command| (Code::Command(command), if command.short_value { Takes::Perhaps } else { Takes::Nothing }));
+    command.or_else(|| {
+        let option = OPTIONS.iter().find(|option| option.short == Some(letter))?;
+        Some((Code::Option(option.key), Takes::of(option.argument)))
+    })
+}
