@@ -45,21 +45,20 @@ fn command(line: &str) -> Command {
 }
 
 fn filter(line: &str) -> Filter {
-    match command(line) {
-        Command::List(List { filter, .. })
-        | Command::Delete(Delete { filter, .. })
-        | Command::Update(Update { filter, .. })
-        | Command::Events(Events { filter, .. })
-        | Command::Get(Get { filter, .. }) => filter,
-        other => panic!("{line}: {other:?}"),
-    }
+    let (Command::List(List { filter, .. })
+    | Command::Delete(Delete { filter, .. })
+    | Command::Update(Update { filter, .. })
+    | Command::Events(Events { filter, .. })
+    | Command::Get(Get { filter, .. })) = command(line)
+    else {
+        panic!("{line} has no filter")
+    };
+    filter
 }
 
 fn created(line: &str) -> Create {
-    match command(line) {
-        Command::Create(create) => create,
-        other => panic!("{line}: {other:?}"),
-    }
+    let Command::Create(create) = command(line) else { panic!("{line} makes nothing") };
+    create
 }
 
 fn with(change: impl FnOnce(&mut Filter)) -> Filter {
@@ -437,9 +436,9 @@ fn a_change_is_applied_to_what_is_there() {
 
 #[test]
 fn events_are_of_the_kinds_that_were_asked_for() {
-    let events = |line: &str| match command(line) {
-        Command::Events(events) => events,
-        other => panic!("{other:?}"),
+    let events = |line: &str| {
+        let Command::Events(events) = command(line) else { panic!("{line} shows no events") };
+        events
     };
     assert_eq!(events("-E").kinds, EventKinds { row: false, new: true, update: true, destroy: true });
     assert_eq!(events("-E -e n,DEST").kinds, EventKinds { row: false, new: true, update: false, destroy: true });
