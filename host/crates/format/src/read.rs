@@ -4,9 +4,9 @@
 //! a form does not carry stays none; what it carries and makes no sense is an error with its column.
 //!
 //! Text does not tell status bits beside `[UNREPLIED]`, `[ASSURED]` and the offload ones: a read entry is confirmed,
-//! and translated where its tuples show it. `[start=…]` and `delta-time=` are local and relative times, and are not
-//! read. A flow between two zones by direction has the zone of its original direction, as the kernel's own entries are
-//! known here.
+//! and translated where its tuples show it. `[start=…]` is local time and not read, `delta-time=` is [`Entry::lasted`].
+//! A flow between two zones by direction has the zone of its original direction, as the kernel's own entries are known
+//! here.
 
 mod error;
 mod json;
@@ -32,6 +32,9 @@ pub struct Entry {
     pub time: Option<Timestamp>,
     /// The flow.
     pub flow: Flow,
+    /// Seconds that the flow lasted (`delta-time=`), to the moment of the printing where it has not ended: whoever
+    /// knows that moment knows its begin.
+    pub lasted: Option<u64>,
     /// Netlink port of who caused the event.
     pub portid: Option<u32>,
     /// Its program.

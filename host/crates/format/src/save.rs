@@ -24,10 +24,11 @@
 //! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
 //! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
 //!
-//! As in 1.4.9, `--state` makes an entry with the TCP flags 10, SACK permitted and liberal; where they are told, all
-//! bits count. `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number. A
-//! `-U` line has no master, which the kernel takes only for a new entry, and a `-D` line nothing of all this. Counters,
-//! times and the security context cannot be given to the kernel, and an id cannot be chosen.
+//! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order where the machine is
+//! little-endian, and `--state` makes an entry with the TCP flags 10, SACK permitted and liberal; where they are told,
+//! all bits count. `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number.
+//! A `-U` line has no master, which the kernel takes only for a new entry, and a `-D` line nothing of all this.
+//! Counters, times and the security context cannot be given to the kernel, and an id cannot be chosen.
 
 mod extra;
 
@@ -221,7 +222,9 @@ fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo) {
             write_state(out, state.map(|state| (state.0, SctpState::name(state))));
             for (name, vtag) in [("--orig-vtag", vtag.original), ("--reply-vtag", vtag.reply)] {
                 if let Some(vtag) = vtag {
-                    option(out, name, vtag);
+                    // 1.4.9 turns the bytes once too often, here and where it reads the option, so that its tag 17 is
+                    // 0x11000000 in packets. These are its words: they have to mean the same.
+                    option(out, name, vtag.to_be());
                 }
             }
         }

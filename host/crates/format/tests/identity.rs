@@ -368,14 +368,19 @@ proptest! {
     }
 
     #[test]
-    fn times_of_a_flow_are_passed_over(flow in text_flow(), started: u64, stopped: Option<u64>, now: u64) {
+    fn of_the_times_of_a_flow_its_length_is_read(flow in text_flow(), started: u64, stopped: Option<u64>, now: u64) {
         let mut timed = flow.clone();
         timed.started = Some(Timestamp(started));
         timed.stopped = stopped.map(Timestamp);
         let map = every_label();
         let show = Show { id: true, kernel_timestamps: true, labels: Some(&map), ..Show::plain(Timestamp(now)) };
         let line = printed(|out| text::flow(out, &timed, &Occasion::ROW, &show));
-        prop_assert_eq!(read::line(&line, Some(&map)).map(|entry| entry.flow), Ok(flow), "{}", line);
+        let entry = read::line(&line, Some(&map));
+        prop_assert!(entry.is_ok(), "{entry:?}: {line}");
+        let entry = entry.unwrap();
+        let end = stopped.filter(|stopped| *stopped != 0).unwrap_or(now);
+        prop_assert_eq!(entry.lasted, Some((end / 1_000_000_000).wrapping_sub(started / 1_000_000_000)));
+        prop_assert_eq!(entry.flow, flow, "{}", line);
     }
 
     #[test]

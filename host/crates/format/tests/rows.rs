@@ -40,7 +40,8 @@ fn entry(row: &Row<'_>) -> Flow {
             let established = row.list.contains("ESTABLISHED");
             let tags = if established { (17, 18) } else { (19, 20) };
             let Some(ProtocolInfo::Sctp { vtag, .. }) = &mut flow.info else { panic!("{}", row.id) };
-            *vtag = PerDirection { original: Some(tags.0), reply: Some(tags.1) };
+            // The command writes and reads tags in the wrong byte order.
+            *vtag = PerDirection { original: Some(u32::to_be(tags.0)), reply: Some(u32::to_be(tags.1)) };
         }
         // This kernel does not track DCCP and sends no ports.
         Protocol::DCCP => {

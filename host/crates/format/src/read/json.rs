@@ -102,7 +102,7 @@ pub(super) fn entry(line: &str) -> Result<Entry, LineError> {
     })?;
     json.end()?;
     let flow = finish(&json, begin, rest, told)?;
-    Ok(Entry { kind, time: None, flow, portid, program })
+    Ok(Entry { kind, time: None, flow, lasted: None, portid, program })
 }
 
 fn read_field<'a>(json: &mut Json<'a>, name: &str, flow: &mut Flow, told: &mut Told<'a>) -> Result<(), LineError> {

@@ -53,7 +53,7 @@ pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, Line
             (None, Some(_)) => return Err(fail(Problem::Missing("packets= in front of bytes="))),
         };
     }
-    Ok(Entry { kind, time, flow, portid: fields.portid, program: fields.program })
+    Ok(Entry { kind, time, flow, lasted: fields.lasted, portid: fields.portid, program: fields.program })
 }
 
 /// What the flags of the line and the tuples say. The kernel sets `*_NAT` and `*_NAT_DONE` where it translates.
@@ -89,6 +89,7 @@ struct Fields {
     counters: PerDirection<(Option<u64>, Option<u64>)>,
     status: Status,
     flow: Flow,
+    lasted: Option<u64>,
     portid: Option<u32>,
     program: Option<String>,
 }
@@ -254,6 +255,7 @@ impl Fields {
             counters: PerDirection::default(),
             status: Status::default(),
             flow: nowhere(),
+            lasted: None,
             portid: None,
             program: None,
         }
@@ -303,6 +305,7 @@ impl Fields {
                     self.flow.labels = Some(bits(map, value)?);
                 }
             }
+            "delta-time" => self.lasted = Some(number("delta-time", U64, value)?),
             "portid" => self.portid = Some(number("portid", U32, value)?),
             _ => {}
         }
