@@ -97,3 +97,28 @@ fn write_range(message: &mut Emit<'_>, number: u16, address: IpAddr, port: Optio
         }
     });
 }
+
+/// Writes what is there of a translation that somebody asks for, as attribute `number`.
+pub(crate) fn write_as_said(message: &mut Emit<'_>, number: u16, range: &NatRange) {
+    message.nest(number, |message| {
+        let addresses = [
+            (range.addresses.0, cta_nat::V4_MINIP, cta_nat::V6_MINIP),
+            (range.addresses.1, cta_nat::V4_MAXIP, cta_nat::V6_MAXIP),
+        ];
+        for (address, v4, v6) in addresses {
+            if let Some(address) = address {
+                write_address(message, address, v4, v6);
+            }
+        }
+        if range.ports != (None, None) {
+            message.nest(cta_nat::PROTO, |message| {
+                for (port, number) in [(range.ports.0, cta_protonat::PORT_MIN), (range.ports.1, cta_protonat::PORT_MAX)]
+                {
+                    if let Some(port) = port {
+                        message.be16(number, port);
+                    }
+                }
+            });
+        }
+    });
+}

@@ -28,6 +28,18 @@ pub fn get(buffer: &mut Vec<u8>, sequence: u32, key: &ExpectationKey) {
     Emit::message(buffer, head, |message| write_key(message, key));
 }
 
+/// One expectation by its tuple alone, whatever its id.
+pub fn get_any(buffer: &mut Vec<u8>, sequence: u32, tuple: &Tuple) {
+    let head = head(ctnl_exp::GET, NONE, sequence, Some(tuple.family()));
+    Emit::message(buffer, head, |message| tuple::write(message, cta_expect::TUPLE, tuple, None));
+}
+
+/// Removes one expectation by its tuple alone, whatever its id, acknowledged.
+pub fn delete_any(buffer: &mut Vec<u8>, sequence: u32, tuple: &Tuple) {
+    let head = head(ctnl_exp::DELETE, Flags::ACK, sequence, Some(tuple.family()));
+    Emit::message(buffer, head, |message| tuple::write(message, cta_expect::TUPLE, tuple, None));
+}
+
 /// Removes one expectation, by tuple, zone and id.
 pub fn delete(buffer: &mut Vec<u8>, sequence: u32, ack: bool, key: &ExpectationKey) {
     let head = head(ctnl_exp::DELETE, acked(ack), sequence, Some(key.tuple.family()));
