@@ -1,13 +1,15 @@
 //! The command line: one file for each verb, and how each of them ends.
 
 mod check;
+mod conntrack;
 mod demo;
 mod doctor;
 mod run;
 mod send;
 mod status;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -52,10 +54,14 @@ enum Verb {
     Send(send::Send),
     Demo(demo::Demo),
     Doctor(doctor::Doctor),
+    Conntrack(conntrack::Conntrack),
 }
 
 /// Parses the command line and does what it says.
 pub(crate) fn run() -> ExitCode {
+    if let Some(status) = as_conntrack(std::env::args_os()) {
+        return status;
+    }
     let outcome = match Cli::parse().verb {
         Verb::Run(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
@@ -63,6 +69,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Send(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
+        Verb::Conntrack(verb) => Ok(verb.run()),
     };
     match outcome {
         Ok(code) => code,
@@ -74,4 +81,18 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The conntrack command has a grammar of its own, which the words reach untouched: `ctwarden conntrack …`, and whatever
+/// follows the name `conntrack` as which this program was called.
+fn as_conntrack(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let called = words.next()?;
+    if Path::new(&called).file_name()? == conntrack::NAME {
+        return Some(conntrack::carry_out(&called.to_string_lossy(), words));
+    }
+    if words.next()? == conntrack::NAME {
+        let called = format!("{} {}", called.to_string_lossy(), conntrack::NAME);
+        return Some(conntrack::carry_out(&called, words));
+    }
+    None
 }

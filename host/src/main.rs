@@ -3,6 +3,7 @@
 mod cli;
 mod clock;
 mod config;
+mod conntrack;
 mod control;
 mod doctor;
 mod drive;

@@ -10,4 +10,4 @@ mod socket;
 pub(crate) use dump::{Dump, Dumped, Row};
 pub(crate) use events::{Drained, EventSocket, Groups, Heard};
 pub(crate) use requests::Requests;
-pub(crate) use socket::OpenError;
+pub(crate) use socket::{NetfilterSocket, OpenError, Read};

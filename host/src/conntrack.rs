@@ -1,0 +1,241 @@
+//! The conntrack command: `ctwarden conntrack …`, or this program called under the name `conntrack`.
+//!
+//! The grammar and the texts are the format crate's, the bytes the wire crate's. What is here asks the kernel and prints, one
+//! thing after another, without threads and without anything of the daemon: the command is over before a runtime had begun.
+
+mod count;
+mod create;
+mod delete;
+mod events;
+mod expectations;
+mod failure;
+mod flush;
+mod from;
+mod get;
+mod kernel;
+mod list;
+mod load;
+mod local_time;
+mod netlink_sockets;
+mod output;
+mod printer;
+mod program_name;
+mod signals;
+mod statistics;
+mod surroundings;
+mod update;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Table};
+use ctwarden_model::Family;
+
+use failure::{Failure, Operation, TITLE};
+use local_time::LocalTime;
+use output::{Output, say};
+use printer::Printer;
+use surroundings::Machine;
+
+/// Name of the command; lines of a file are as if they stood behind it.
+const NAME: &str = "conntrack";
+
+/// Exit status of a command that failed, or had nothing to do where that counts as failure.
+const FAILED: u8 = 1;
+
+/// Carries out a command line, without the program's name; `called` is the name that the help shows.
+pub(crate) fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
+    // Where the signal cannot be restored a closed pipe becomes an error to be told, which is no reason not to begin.
+    drop(crate::sys::end_at_broken_pipe());
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let machine = Machine::default();
+    let mut output = Output::new();
+    match command::parse(called, &words, &machine) {
+        Ok(parsed) => {
+            say_all(&parsed.warnings);
+            let operation = operation_of(&parsed.command);
+            let outcome = carry_out(called, parsed.command, &machine, &mut output);
+            match outcome {
+                Ok(status) => ExitCode::from(status),
+                Err(failure) => {
+                    // What was printed before stands before what went wrong.
+                    drop(output.drain());
+                    ExitCode::from(tell(failure, operation))
+                }
+            }
+        }
+        Err(refused) => ExitCode::from(refuse(&refused)),
+    }
+}
+
+fn say_all(lines: &[String]) {
+    for line in lines {
+        say(line);
+    }
+}
+
+/// Says what was wrong with the words. Gives the exit status.
+fn refuse(refused: &Refused) -> u8 {
+    say_all(&refused.warnings);
+    say(&format!("{TITLE}{}", refused.problem));
+    if let Some(hint) = refused.problem.hint() {
+        say(hint);
+    }
+    refused.problem.exit_status()
+}
+
+/// Says why the command ended. Gives the exit status.
+fn tell(failure: Failure, operation: Operation) -> u8 {
+    match failure {
+        Failure::Refused(errno) => {
+            say(&format!("{TITLE}Operation failed: {}", failure::meaning(errno, operation)));
+            FAILED
+        }
+        Failure::Said { status, text } => {
+            say(&format!("{TITLE}{text}"));
+            status
+        }
+        Failure::Words(refused) => refuse(&refused),
+    }
+}
+
+const fn operation_of(command: &Command) -> Operation {
+    match command {
+        Command::List(_) => Operation::List,
+        Command::Get(_) => Operation::Get,
+        Command::Delete(_) => Operation::Delete,
+        Command::Create(create) if create.exclusive => Operation::Create,
+        Command::Create(_) => Operation::Add,
+        Command::CreateExpectation(_) => Operation::ExpectationCreate,
+        Command::CountExpectations | Command::Statistics | Command::ExpectationStatistics => Operation::Statistics,
+        Command::Update(_)
+        | Command::Events(_)
+        | Command::Flush { .. }
+        | Command::Count
+        | Command::ListExpectations { .. }
+        | Command::GetExpectation { .. }
+        | Command::DeleteExpectation { .. }
+        | Command::FlushExpectations
+        | Command::ExpectationEvents { .. }
+        | Command::Load { .. }
+        | Command::Help { .. }
+        | Command::Version => Operation::Other,
+    }
+}
+
+/// Does it. Gives the exit status.
+fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Output) -> Result<u8, Failure> {
+    let place = LocalTime::default();
+    let local_time = |seconds| place.at(seconds);
+    match command {
+        Command::List(list) => {
+            let mut printer = Printer::of_document(&list.output, &local_time);
+            if let Some(source) = &list.from {
+                return from::list(output, &mut printer, source, &list.filter, machine);
+            }
+            let source = match (list.table, list.zero) {
+                (Table::Conntrack, false) => list::Source::Table,
+                (Table::Conntrack, true) => list::Source::TableAndZero,
+                (Table::Dying, _) => list::Source::Dying,
+                (Table::Unconfirmed, _) => list::Source::Unconfirmed,
+            };
+            let shown = list::flows(output, &mut printer, source, &list.filter)?;
+            count_line(shown, "flow entries have been shown.");
+            Ok(0)
+        }
+        Command::Get(get) => {
+            let shown = get::flow(output, &mut Printer::of_document(&get.output, &local_time), &get)?;
+            Ok(counted(shown, "flow entries have been shown."))
+        }
+        Command::Delete(delete) => {
+            let deleted = delete::flows(output, &mut Printer::of_deleted(&delete.output), &delete.filter)?;
+            Ok(matched(deleted, "flow entries have been deleted.", delete.exit_code))
+        }
+        Command::Update(update) => {
+            let mut printer = Printer::of_entries(&update.output);
+            let updated = update::flows(output, &mut printer, &update.filter, &update.change)?;
+            Ok(matched(updated, "flow entries have been updated.", update.exit_code))
+        }
+        Command::Create(create) => {
+            create::flow(&create)?;
+            let done = if create.exclusive { "created" } else { "added" };
+            Ok(counted(1, &format!("flow entries have been {done}.")))
+        }
+        Command::Events(events) => {
+            let mut printer = Printer::of_document(&events.output, &local_time);
+            let listening = events::Listening {
+                table: events::Table::Conntrack,
+                kinds: events.kinds,
+                buffer: events.buffer,
+                filter: Some(&events.filter),
+            };
+            listen(output, &mut printer, &listening)
+        }
+        Command::ExpectationEvents { output: how } => {
+            let mut printer = Printer::of_document(&how, &local_time);
+            listen(output, &mut printer, &events::Listening::EXPECTATIONS)
+        }
+        Command::Flush { family } => {
+            flush::flows(&mut kernel::Kernel::open()?, family)?;
+            Ok(0)
+        }
+        Command::FlushExpectations => flush::expectations(&mut kernel::Kernel::open()?).map(|()| 0),
+        Command::Count => count::flows(output).map(|()| 0),
+        // As ever, the family is IPv4 where the command takes none.
+        Command::CountExpectations => count::expectations(output, Family::Ipv4).map(|()| 0),
+        Command::Statistics => statistics::flows(output).map(|()| 0),
+        Command::ExpectationStatistics => statistics::expectations(output).map(|()| 0),
+        Command::ListExpectations { family, output: how } => {
+            let mut printer = Printer::of_document(&how, &local_time);
+            let shown = list::expectations(output, &mut printer, family)?;
+            count_line(shown, "expectations have been shown.");
+            Ok(0)
+        }
+        Command::GetExpectation { master } => {
+            let how = command::Output::default();
+            get::expectation(output, &mut Printer::of_entries(&how), &master).map(|()| 0)
+        }
+        Command::CreateExpectation(template) => expectations::create(&template.expectation).map(|()| 0),
+        Command::DeleteExpectation { tuple } => {
+            expectations::delete(&tuple)?;
+            // Scripts know this line and this status: the command never counted what it deleted here.
+            Ok(counted(0, "expectations have been shown."))
+        }
+        Command::Load { file } => load::file(output, &file, machine).map(|()| 0),
+        Command::Help { protocol, given: _ } => {
+            output.text().extend_from_slice(command::help(called, protocol.as_ref()).as_bytes());
+            output.drain().map(|()| 0)
+        }
+        Command::Version => {
+            output.text().extend_from_slice(format!("conntrack v{} (conntrack-tools)\n", command::VERSION).as_bytes());
+            output.drain().map(|()| 0)
+        }
+    }
+}
+
+fn count_line(count: u64, what: &str) {
+    say(&format!("{TITLE}{count} {what}"));
+}
+
+/// Says how many; none is a failure.
+fn counted(count: u64, what: &str) -> u8 {
+    count_line(count, what);
+    if count == 0 { FAILED } else { 0 }
+}
+
+/// The same, where somebody may want to tell "nothing matched" from failure.
+fn matched(count: u64, what: &str, exit_code: bool) -> u8 {
+    let status = counted(count, what);
+    if status == FAILED && exit_code { NOTHING_MATCHED } else { status }
+}
+
+fn listen(output: &mut Output, printer: &mut Printer<'_>, listening: &events::Listening<'_>) -> Result<u8, Failure> {
+    let shown = events::listen(output, printer, listening)?;
+    let what = match listening.table {
+        events::Table::Conntrack => "flow events have been shown.",
+        events::Table::Expect => "expectation events have been shown.",
+    };
+    count_line(shown, what);
+    Ok(0)
+}

@@ -1,0 +1,53 @@
+//! `-C`: how many entries a table has.
+
+use std::fs;
+
+use ctwarden_model::Family;
+use ctwarden_wire::{Content, request};
+
+use super::failure::Failure;
+use super::kernel::Kernel;
+use super::output::Output;
+
+const PROC_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+
+/// Prints how many flows there are. Where the kernel does not tell this process, the number is in /proc for everybody to
+/// read; the refusal is told all the same.
+pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
+    let mut entries = None;
+    let answer = Kernel::open()?.ask(request::statistics, |content| {
+        if let Content::Statistics(global) = content {
+            entries = global.entries;
+        }
+        Ok(())
+    });
+    if let Err(refused) = answer {
+        let count = fs::read_to_string(PROC_COUNT).map_err(|_| Failure::other(format!("Can't open {PROC_COUNT}")))?;
+        output.text().extend_from_slice(count.as_bytes());
+        output.drain()?;
+        return Err(refused);
+    }
+    if let Some(entries) = entries {
+        number(output, entries.into());
+    }
+    output.drain()
+}
+
+/// Prints how many expectations there are.
+pub(super) fn expectations(output: &mut Output, family: Family) -> Result<(), Failure> {
+    let mut count = 0_u64;
+    Kernel::open()?.dump(
+        |buffer, sequence| request::expectation::dump(buffer, sequence, Some(family)),
+        |content| {
+            count += u64::from(matches!(content, Content::Expectation(_)));
+            Ok(())
+        },
+    )?;
+    number(output, count);
+    output.drain()
+}
+
+fn number(output: &mut Output, number: u64) {
+    output.text().extend_from_slice(number.to_string().as_bytes());
+    output.text().push(b'\n');
+}

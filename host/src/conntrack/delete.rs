@@ -1,0 +1,81 @@
+//! `-D`: removes the flows that match and prints each that it removed.
+//!
+//! Which flows there are is known from a dump; each is then deleted by tuple, zone and id, so that a flow which took the
+//! tuple over in between stays. Deletes go to the kernel many at once.
+
+use ctwarden_model::{Filter, Flow};
+use ctwarden_wire::{Content, request};
+use rustix::io::Errno;
+
+use super::failure::Failure;
+use super::kernel::{Batch, Kernel};
+use super::list::{self, Source};
+use super::output::Output;
+use super::printer::Printer;
+
+/// Deletes in one send: more gain nothing, and the kernel's answers to all of them have to fit into the receive buffer.
+const IN_ONE_SEND: usize = 256;
+
+/// Deletes and prints. Gives how many were deleted.
+pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Filter) -> Result<u64, Failure> {
+    let mut deletion = Deletion {
+        kernel: Kernel::open_for_batches()?,
+        batch: Batch::new(),
+        text: Vec::new(),
+        ends: Vec::new(),
+        deleted: 0,
+    };
+    let listed = list::each_flow(Source::Table, filter, |flow| {
+        deletion.add(flow, printer);
+        if deletion.batch.len() >= IN_ONE_SEND { deletion.carry_out(output) } else { Ok(()) }
+    });
+    let last = listed.and_then(|()| deletion.carry_out(output));
+    output.drain()?;
+    last.map(|()| deletion.deleted)
+}
+
+/// What is to be deleted next.
+struct Deletion {
+    kernel: Kernel,
+    batch: Batch,
+    /// Lines of the flows in the batch.
+    text: Vec<u8>,
+    /// Where each line ends.
+    ends: Vec<usize>,
+    deleted: u64,
+}
+
+impl Deletion {
+    fn add(&mut self, flow: &Flow, printer: &mut Printer<'_>) {
+        let key = flow.key();
+        self.batch.push(|buffer, sequence| request::delete(buffer, sequence, false, &key));
+        let occasion = printer.deletion();
+        printer.flow(&mut self.text, flow, &occasion);
+        self.ends.push(self.text.len());
+    }
+
+    /// Deletes what is in the batch and prints what was there to be deleted.
+    fn carry_out(&mut self, output: &mut Output) -> Result<(), Failure> {
+        let mut errors = vec![0; self.ends.len()];
+        self.kernel.carry_out(&mut self.batch, |place, content| {
+            if let (Content::Answer(answer), Some(error)) = (content, errors.get_mut(place)) {
+                *error = answer.errno;
+            }
+        })?;
+        let mut begin = 0;
+        let mut refused = None;
+        for (end, errno) in self.ends.drain(..).zip(errors) {
+            if errno == 0 {
+                output.text().extend_from_slice(self.text.get(begin..end).unwrap_or_default());
+                self.deleted += 1;
+            } else if errno != Errno::NOENT.raw_os_error() {
+                // One that is gone was not ours to delete; anything else ends the command, after what was done is told.
+                refused = refused.or(Some(errno));
+            }
+            begin = end;
+        }
+        self.text.clear();
+        output.drain_if_full()?;
+        refused.map_or(Ok(()), |errno| Err(Failure::Refused(errno)))
+    }
+}

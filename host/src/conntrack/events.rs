@@ -1,0 +1,244 @@
+//! `-E`: what happens to the entries of a table, as it happens.
+//!
+//! The kernel drops events in front of a socket that is not read fast enough, so that this one has a large receive buffer,
+//! writes many lines at once while there is more to read, and says how many events were lost when some were.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use ctwarden_format::{Occasion, Userspace, xml};
+use ctwarden_model::{EventKinds, Filter};
+use ctwarden_wire::{ConntrackMessage, Content, EventFilter, Messages};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use super::failure::{Failure, text_of};
+use super::netlink_sockets;
+use super::output::{self, Output, say};
+use super::printer::Printer;
+use super::program_name::ProgramNames;
+use super::signals::{Next, Signals};
+use crate::netlink::{NetfilterSocket, Read};
+
+/// Receive buffer where nobody says how large: some six thousand events, where the system's default holds 166.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Reads until the signals are looked at again, where there is always more to read.
+const READS_IN_A_ROW: u32 = 1024;
+
+/// What a pipe takes without blocking when it is ready (`PIPE_BUF`).
+const AT_ONCE: usize = 4096;
+
+/// Multicast groups (`enum nfnetlink_groups`, linux/netfilter/nfnetlink.h).
+const CONNTRACK_NEW: u32 = 1;
+const CONNTRACK_UPDATE: u32 = 2;
+const CONNTRACK_DESTROY: u32 = 3;
+const EXPECTATION_NEW: u32 = 4;
+const EXPECTATION_UPDATE: u32 = 5;
+const EXPECTATION_DESTROY: u32 = 6;
+
+/// Which table's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    Conntrack,
+    Expect,
+}
+
+/// What to listen to.
+pub(super) struct Listening<'a> {
+    pub(super) table: Table,
+    pub(super) kinds: EventKinds,
+    /// Receive buffer in bytes that somebody asked for, before the kernel doubles it.
+    pub(super) buffer: Option<u32>,
+    /// Which flows; none: all of them.
+    pub(super) filter: Option<&'a Filter>,
+}
+
+impl Listening<'_> {
+    /// Everything about expectations.
+    pub(super) const EXPECTATIONS: Self = Self {
+        table: Table::Expect,
+        kinds: EventKinds { row: false, new: true, update: true, destroy: true },
+        buffer: None,
+        filter: None,
+    };
+}
+
+/// Prints events until SIGINT or SIGTERM comes. Gives how many.
+pub(super) fn listen(
+    output: &mut Output,
+    printer: &mut Printer<'_>,
+    listening: &Listening<'_>,
+) -> Result<u64, Failure> {
+    // First, so that nothing ends the command between its first line and its last.
+    let signals = Signals::hold().map_err(|error| Failure::system("Can't take in signals", &error))?;
+    let mut listener =
+        Listener { socket: open(listening)?, output, printer, programs: ProgramNames::default(), listening, shown: 0 };
+    listener.run(&signals)?;
+    let root = match listening.table {
+        Table::Conntrack => xml::Table::Conntrack,
+        Table::Expect => xml::Table::Expect,
+    };
+    let shown = listener.shown;
+    printer.close(output.text(), root);
+    drain_or_stop(output, &signals)?;
+    Ok(shown)
+}
+
+fn open(listening: &Listening<'_>) -> Result<NetfilterSocket, Failure> {
+    let socket = NetfilterSocket::open()?;
+    match listening.buffer {
+        Some(bytes) => {
+            // Twice, because the kernel doubles what it is given and this counts as the kernel does.
+            let size = socket.size_receive_buffer(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2))?;
+            say(&format!("NOTICE: Netlink socket buffer size has been set to {size} bytes."));
+        }
+        None => drop(socket.size_receive_buffer(RECEIVE_BUFFER)?),
+    }
+    if let Some(program) = listening.filter.and_then(|filter| EventFilter::of(std::slice::from_ref(filter))) {
+        // In front of the receive buffer, so that what nobody wants to see takes no place in it.
+        socket.attach(Some(&program))?;
+    }
+    let EventKinds { row: _, new, update, destroy } = listening.kinds;
+    let groups = match listening.table {
+        Table::Conntrack => [(new, CONNTRACK_NEW), (update, CONNTRACK_UPDATE), (destroy, CONNTRACK_DESTROY)],
+        Table::Expect => [(new, EXPECTATION_NEW), (update, EXPECTATION_UPDATE), (destroy, EXPECTATION_DESTROY)],
+    };
+    for (_, group) in groups.into_iter().filter(|(wanted, _)| *wanted) {
+        socket.join(group)?;
+    }
+    Ok(socket)
+}
+
+struct Listener<'l, 'a> {
+    socket: NetfilterSocket,
+    output: &'l mut Output,
+    printer: &'l mut Printer<'a>,
+    programs: ProgramNames,
+    listening: &'l Listening<'l>,
+    shown: u64,
+}
+
+impl Listener<'_, '_> {
+    fn run(&mut self, signals: &Signals) -> Result<(), Failure> {
+        loop {
+            if wait(signals, self.socket.as_fd(), PollFlags::IN)? == Next::End {
+                return Ok(());
+            }
+            for _ in 0..READS_IN_A_ROW {
+                match self.socket.read() {
+                    Ok(Read::Bytes) => self.print(),
+                    Ok(Read::Nothing) => break,
+                    Ok(Read::Overrun) => self.tell_of_loss(),
+                    Err(error) => {
+                        let why = text_of(&error);
+                        return Err(Failure::other(format!("failed to received netlink event: {why}")));
+                    }
+                }
+                if self.output.is_full() {
+                    break;
+                }
+            }
+            if drain_or_stop(self.output, signals)? == Next::End {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Prints what one read gave: mostly a single event.
+    fn print(&mut self) {
+        self.printer.look_at_the_clock();
+        for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
+            match message.content() {
+                Content::Conntrack(entry) => {
+                    self.shown += u64::from(print_flow(
+                        self.output.text(),
+                        self.printer,
+                        &mut self.programs,
+                        self.listening,
+                        &entry,
+                    ));
+                }
+                Content::Expectation(entry) => {
+                    if let Ok(expectation) = entry.expectation.to_expectation() {
+                        self.printer.expectation(self.output.text(), &expectation, entry.kind());
+                        self.shown += 1;
+                    }
+                }
+                Content::Noop
+                | Content::Done { .. }
+                | Content::Overrun
+                | Content::Answer(_)
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Other
+                | Content::Malformed(_) => {}
+            }
+        }
+    }
+
+    fn tell_of_loss(&self) {
+        say("WARNING: We have hit ENOBUFS! We are losing events.");
+        if let Some(socket) = netlink_sockets::find(self.socket.port()) {
+            say(&format!(
+                "The kernel has dropped {} events in front of this socket since it was opened.",
+                socket.dropped
+            ));
+        }
+        say("Give it a larger receive buffer with --buffer-size, or read faster what this command prints.");
+    }
+}
+
+/// Appends the event, if it is one that is wanted.
+fn print_flow(
+    text: &mut Vec<u8>,
+    printer: &mut Printer<'_>,
+    programs: &mut ProgramNames,
+    listening: &Listening<'_>,
+    entry: &ConntrackMessage<'_>,
+) -> bool {
+    let Ok(flow) = entry.flow.to_flow() else { return false };
+    if listening.filter.is_some_and(|filter| !filter.matches(&flow)) {
+        return false;
+    }
+    let port = entry.header.port;
+    let userspace =
+        (port != 0 && printer.tells_programs()).then(|| Userspace { portid: port, program: programs.of(port) });
+    printer.flow(text, &flow, &Occasion { kind: entry.kind(), userspace });
+    true
+}
+
+fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlags) -> Result<Next, Failure> {
+    signals.or(file, for_what).map_err(|error| Failure::system("Can't wait for events", &error))
+}
+
+/// Writes everything, unless one of the signals comes while whoever reads it does not read: a pipe that is ready takes so much
+/// without blocking.
+fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure> {
+    let failed = |error: io::Error| Failure::system("Can't write to standard output", &error);
+    let mut written = 0;
+    let mut next = Next::Ready;
+    while let Some(rest) = output.waiting().get(written..).filter(|rest| !rest.is_empty()) {
+        next = wait(signals, output::stdout(), PollFlags::OUT)?;
+        let part = rest.get(..AT_ONCE).unwrap_or(rest);
+        // After a signal too, as long as there is a taker.
+        if next == Next::End && !is_ready().map_err(failed)? {
+            break;
+        }
+        match rustix::io::write(output::stdout(), part) {
+            Ok(bytes) => written += bytes,
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    output.written(written);
+    Ok(next)
+}
+
+/// Whether standard output takes something right now.
+fn is_ready() -> io::Result<bool> {
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(output::stdout(), PollFlags::OUT)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    Ok(rustix::event::poll(&mut fds, Some(&now))? > 0)
+}

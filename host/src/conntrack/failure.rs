@@ -1,0 +1,158 @@
+//! How the command fails: what is said on standard error and the exit status, as scripts know them.
+//!
+//! One type for all commands, because the same errno is worded differently for different commands.
+
+use std::io;
+
+use ctwarden_format::command::{Problem, Refused};
+use rustix::io::Errno;
+
+use crate::netlink::OpenError;
+
+/// Name and version that stand in front of every message: those of the program that this one replaces.
+pub(super) const TITLE: &str = Problem::PREFIX;
+
+/// Exit status of everything that is not a wrong parameter.
+const OTHER_PROBLEM: u8 = 1;
+
+/// `ENOTSUPP`, which the kernel keeps to itself (linux/errno.h) and gives away all the same.
+const ENOTSUPP: i32 = 524;
+
+/// `ETIME`.
+const ETIME: i32 = 62;
+
+/// What is going on, as far as it matters for the wording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    List,
+    Get,
+    Create,
+    Add,
+    Delete,
+    ExpectationCreate,
+    Statistics,
+    Other,
+}
+
+/// Why the command ends.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The kernel refused (errno), or could not be asked.
+    Refused(i32),
+    /// This is to be said.
+    Said {
+        /// Exit status.
+        status: u8,
+        /// What follows the title.
+        text: String,
+    },
+    /// The words of a line were wrong.
+    Words(Box<Refused>),
+}
+
+impl Failure {
+    /// A problem that is not a wrong parameter.
+    pub(super) fn other(text: impl Into<String>) -> Self {
+        Self::Said { status: OTHER_PROBLEM, text: text.into() }
+    }
+
+    /// A wrong parameter.
+    pub(super) fn parameter(text: impl Into<String>) -> Self {
+        let problem = Problem::Parameter(text.into());
+        Self::Words(Box::new(Refused { warnings: Vec::new(), problem }))
+    }
+
+    /// The same with the place that it is about, a line of a file.
+    pub(super) fn at(self, file: &str, line: u64, operation: Operation) -> Self {
+        let placed = |text: String| format!("{text} ({file}, line {line})");
+        match self {
+            Self::Refused(errno) => Self::other(placed(format!("Operation failed: {}", meaning(errno, operation)))),
+            Self::Said { status, text } => Self::Said { status, text: placed(text) },
+            Self::Words(refused) => {
+                let problem = match refused.problem {
+                    Problem::Parameter(text) => Problem::Parameter(placed(text)),
+                    Problem::Other(text) => Problem::Other(placed(text)),
+                };
+                Self::Words(Box::new(Refused { warnings: refused.warnings, problem }))
+            }
+        }
+    }
+
+    /// What the system said.
+    pub(super) fn system(what: &str, error: &io::Error) -> Self {
+        Self::other(format!("{what}: {}", text_of(error)))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(errno) => Self::Refused(errno),
+            None => Self::other(format!("Operation failed: {error}")),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotPermitted => Self::Refused(Errno::PERM.raw_os_error()),
+            OpenError::Unsupported => Self::other(error.to_string()),
+            OpenError::System { what, source } => Self::system(&format!("Can't {what} the netlink socket"), &source),
+        }
+    }
+}
+
+/// The system's words, without the number that Rust puts behind them.
+pub(super) fn text_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+/// What the kernel's refusal means in this operation.
+pub(super) fn meaning(errno: i32, operation: Operation) -> String {
+    words(errno, operation).map_or_else(|| text_of(&io::Error::from_raw_os_error(errno)), str::to_owned)
+}
+
+/// Words that scripts know; none where the system's own are said.
+fn words(errno: i32, operation: Operation) -> Option<&'static str> {
+    let is = |name: Errno| errno == name.raw_os_error();
+    let one_of = |operations: &[Operation]| operations.contains(&operation);
+    let of_lookups = one_of(&[Operation::Create, Operation::Get, Operation::Delete, Operation::Add]);
+    let of_makers = one_of(&[Operation::Create, Operation::Add]);
+    // The table of meanings is older than these two.
+    let unlisted = one_of(&[Operation::Add, Operation::Statistics]);
+    let table = [
+        (operation == Operation::List && errno == ENOTSUPP, "function not implemented"),
+        (is(Errno::INVAL) && !unlisted, "invalid parameters"),
+        (operation == Operation::Create && is(Errno::EXIST), "Such conntrack exists, try -U to update"),
+        (of_lookups && is(Errno::NOENT), "such conntrack doesn't exist"),
+        ((of_makers || operation == Operation::Get) && is(Errno::NOMEM), "not enough memory"),
+        (operation == Operation::Get && is(Errno::AFNOSUPPORT), "protocol not supported"),
+        (of_makers && errno == ETIME, "conntrack has expired"),
+        (operation == Operation::ExpectationCreate && is(Errno::NOENT), "master conntrack not found"),
+        (is(Errno::PERM), "sorry, you must be root or get CAP_NET_ADMIN capability to do this"),
+    ];
+    table.into_iter().find_map(|(holds, words)| holds.then_some(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_means_different_things_to_different_commands() {
+        let noent = Errno::NOENT.raw_os_error();
+        assert_eq!(meaning(noent, Operation::Get), "such conntrack doesn't exist");
+        assert_eq!(meaning(noent, Operation::ExpectationCreate), "master conntrack not found");
+        assert_eq!(meaning(noent, Operation::List), "No such file or directory");
+        assert_eq!(meaning(ENOTSUPP, Operation::List), "function not implemented");
+        assert_eq!(meaning(ENOTSUPP, Operation::Get), "Unknown error 524");
+        let invalid = Errno::INVAL.raw_os_error();
+        assert_eq!(meaning(invalid, Operation::Other), "invalid parameters");
+        assert_eq!(meaning(invalid, Operation::Add), "Invalid argument");
+    }
+}

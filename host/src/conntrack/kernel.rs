@@ -1,0 +1,194 @@
+//! Asking the kernel, one thing after another: the plain, blocking side of the netlink socket.
+//!
+//! The kernel handles a request while it is sent and fills the next part of a dump when the part before was read, so that a
+//! command has nothing to gain from waiting in any other way.
+
+use std::io;
+use std::time::Duration;
+
+use ctwarden_wire::{Content, Message, Messages};
+
+use super::failure::Failure;
+use crate::netlink::{NetfilterSocket, Read};
+
+/// Receive buffer for the answers to one send: the kernel puts all of them in before the send returns.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// How long to wait for an answer that should be there already.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A socket for requests.
+pub(super) struct Kernel {
+    socket: NetfilterSocket,
+    outgoing: Vec<u8>,
+    sequence: u32,
+}
+
+impl Kernel {
+    /// Opens the socket.
+    pub(super) fn open() -> Result<Self, Failure> {
+        let socket = NetfilterSocket::open()?;
+        Ok(Self { socket, outgoing: Vec::new(), sequence: 0 })
+    }
+
+    /// Opens a socket that takes the answers to many requests at once.
+    pub(super) fn open_for_batches() -> Result<Self, Failure> {
+        let kernel = Self::open()?;
+        kernel.socket.size_receive_buffer(RECEIVE_BUFFER)?;
+        Ok(kernel)
+    }
+
+    /// Sends the one request that `write` makes and hands each message of the answer on, until it is complete.
+    pub(super) fn dump(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>, u32),
+        mut each: impl FnMut(&Content<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let sequence = self.send_one(write)?;
+        loop {
+            self.read()?;
+            for message in Messages::new(self.socket.bytes()) {
+                let message = readable(message)?;
+                if message.header.sequence != sequence {
+                    continue;
+                }
+                let content = message.content();
+                match content {
+                    Content::Done { status: 0 } => return Ok(()),
+                    Content::Done { status } => return Err(Failure::Refused(status)),
+                    Content::Answer(answer) if answer.is_ack() => return Ok(()),
+                    Content::Answer(answer) => return Err(Failure::Refused(answer.errno)),
+                    Content::Noop
+                    | Content::Overrun
+                    | Content::Conntrack(_)
+                    | Content::Expectation(_)
+                    | Content::Statistics(_)
+                    | Content::CpuStatistics(_)
+                    | Content::ExpectationCpuStatistics(_)
+                    | Content::Other
+                    | Content::Malformed(_) => each(&content)?,
+                }
+            }
+        }
+    }
+
+    /// Sends the one request that `write` makes, whose answer is one message, and hands that on; an acknowledgement alone
+    /// is an answer too.
+    pub(super) fn ask(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>, u32),
+        mut answer: impl FnMut(&Content<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let sequence = self.send_one(write)?;
+        loop {
+            self.read()?;
+            for message in Messages::new(self.socket.bytes()) {
+                let message = readable(message)?;
+                if message.header.sequence != sequence {
+                    continue;
+                }
+                let content = message.content();
+                return match &content {
+                    Content::Answer(told) if told.is_ack() => Ok(()),
+                    Content::Answer(told) => Err(Failure::Refused(told.errno)),
+                    Content::Noop
+                    | Content::Done { .. }
+                    | Content::Overrun
+                    | Content::Conntrack(_)
+                    | Content::Expectation(_)
+                    | Content::Statistics(_)
+                    | Content::CpuStatistics(_)
+                    | Content::ExpectationCpuStatistics(_)
+                    | Content::Other
+                    | Content::Malformed(_) => answer(&content),
+                };
+            }
+        }
+    }
+
+    /// Sends the requests of the batch and hands every answer on; which request it answers is said by its place in the batch.
+    /// Requests that ask for no acknowledgement answer only where they are refused. The batch is empty afterwards.
+    pub(super) fn carry_out(
+        &mut self,
+        batch: &mut Batch,
+        mut answer: impl FnMut(usize, &Content<'_>),
+    ) -> Result<(), Failure> {
+        if batch.count == 0 {
+            return Ok(());
+        }
+        let first = batch.first;
+        let count = batch.count;
+        let sent = self.socket.send(&batch.bytes);
+        batch.begin_anew();
+        sent?;
+        // All answers are there: whatever the kernel had to say it said before the send returned.
+        loop {
+            match self.socket.read()? {
+                Read::Bytes => {}
+                Read::Nothing => return Ok(()),
+                Read::Overrun => return Err(Failure::Refused(rustix::io::Errno::NOBUFS.raw_os_error())),
+            }
+            for message in Messages::new(self.socket.bytes()) {
+                let message = readable(message)?;
+                let place = message.header.sequence.wrapping_sub(first);
+                if place < count {
+                    answer(usize::try_from(place).unwrap_or(usize::MAX), &message.content());
+                }
+            }
+        }
+    }
+
+    fn send_one(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Result<u32, Failure> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.outgoing.clear();
+        write(&mut self.outgoing, self.sequence);
+        self.socket.send(&self.outgoing)?;
+        Ok(self.sequence)
+    }
+
+    fn read(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.socket.read()? {
+                Read::Bytes => return Ok(()),
+                Read::Nothing if self.socket.wait(PATIENCE)? => {}
+                Read::Nothing => return Err(Failure::other("Operation failed: the kernel does not answer")),
+                Read::Overrun => return Err(Failure::Refused(rustix::io::Errno::NOBUFS.raw_os_error())),
+            }
+        }
+    }
+}
+
+fn readable<'a>(message: Result<Message<'a>, ctwarden_wire::DecodeError>) -> Result<Message<'a>, Failure> {
+    message.map_err(|error| Failure::from(io::Error::other(error)))
+}
+
+/// Requests that go into one send.
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    first: u32,
+    count: u32,
+}
+
+impl Batch {
+    /// Without a request.
+    pub(super) const fn new() -> Self {
+        Self { bytes: Vec::new(), first: 1, count: 0 }
+    }
+
+    /// How many requests are in it.
+    pub(super) fn len(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+
+    /// Puts one more in; its place is how many there were before.
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) {
+        write(&mut self.bytes, self.first.wrapping_add(self.count));
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn begin_anew(&mut self) {
+        self.bytes.clear();
+        self.first = self.first.wrapping_add(self.count);
+        self.count = 0;
+    }
+}

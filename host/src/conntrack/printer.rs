@@ -1,0 +1,128 @@
+//! Entries in the form that `-o` asks for.
+//!
+//! Every command prints through this, so that a form exists everywhere or nowhere.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ctwarden_format::command::{self, Form};
+use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, json, save, text, xml};
+use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
+
+/// Whether entries stand in a document with a head and a tail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    /// They do; the head comes with the first entry.
+    Closed,
+    /// The head was printed.
+    Open,
+    /// They do not: commands that change entries print each on its own.
+    None,
+}
+
+/// Prints entries.
+pub(super) struct Printer<'a> {
+    form: Form,
+    show: Show<'a>,
+    document: Document,
+}
+
+impl<'a> Printer<'a> {
+    /// For rows of a table and for events.
+    pub(super) fn of_document(output: &'a command::Output, local_time: &'a dyn Fn(i64) -> CivilTime) -> Self {
+        let show = Show {
+            layer3: output.extended,
+            id: output.id,
+            kernel_timestamps: output.kernel_timestamp,
+            timestamp: output.timestamp,
+            labels: output.labels.as_ref(),
+            now: now(),
+            local_time,
+        };
+        Self { form: output.form, show, document: Document::Closed }
+    }
+
+    /// For entries that a command changed or was asked for by name: no document, no times.
+    pub(super) fn of_entries(output: &'a command::Output) -> Self {
+        let show =
+            Show { layer3: output.extended, id: output.id, labels: output.labels.as_ref(), ..Show::plain(now()) };
+        Self { form: output.form, show, document: Document::None }
+    }
+
+    /// For entries that are deleted, of which names of labels are not shown.
+    pub(super) fn of_deleted(output: &'a command::Output) -> Self {
+        let mut printer = Self::of_entries(output);
+        if matches!(output.form, Form::Text | Form::Xml) {
+            printer.show.labels = None;
+        }
+        printer
+    }
+
+    /// Takes the time for all that is printed until it is taken again.
+    pub(super) fn look_at_the_clock(&mut self) {
+        self.show.now = now();
+    }
+
+    /// On what occasion a deleted entry is printed: saved, it is the command that deletes it; elsewhere it is a row.
+    pub(super) const fn deletion(&self) -> Occasion<'static> {
+        match self.form {
+            Form::Save => Occasion::of(EventKind::Destroy),
+            Form::Text | Form::Xml | Form::Json => Occasion::ROW,
+        }
+    }
+
+    /// Names of labels that are printed.
+    pub(super) const fn labels(&self) -> Option<&'a LabelMap> {
+        self.show.labels
+    }
+
+    /// Whether who caused an event is printed.
+    pub(super) const fn tells_programs(&self) -> bool {
+        !matches!(self.form, Form::Xml)
+    }
+
+    /// Appends a flow and the line's end.
+    pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>) {
+        self.open(out, xml::Table::Conntrack);
+        match self.form {
+            Form::Text => text::flow(out, flow, occasion, &self.show),
+            Form::Xml => xml::flow(out, flow, occasion, &self.show),
+            Form::Save => save::flow(out, flow, occasion, self.show.labels),
+            Form::Json => json::flow(out, flow, occasion, self.show.labels),
+        }
+        out.push(b'\n');
+    }
+
+    /// Appends an expectation and the line's end.
+    pub(super) fn expectation(&mut self, out: &mut Vec<u8>, expectation: &Expectation, kind: EventKind) {
+        self.open(out, xml::Table::Expect);
+        let occasion = Occasion::of(kind);
+        match self.form {
+            Form::Xml => xml::expectation(out, expectation, &occasion, &self.show),
+            Form::Json => json::expectation(out, expectation, &occasion),
+            // There is no saved form of expectations; the original prints text then.
+            Form::Text | Form::Save => text::expectation(out, expectation, &occasion, &self.show),
+        }
+        out.push(b'\n');
+    }
+
+    fn open(&mut self, out: &mut Vec<u8>, table: xml::Table) {
+        if self.form == Form::Xml && self.document == Document::Closed {
+            xml::head(out, table);
+            self.document = Document::Open;
+        }
+    }
+
+    /// Appends the tail of the document, where the head was printed.
+    pub(super) fn close(&mut self, out: &mut Vec<u8>, table: xml::Table) {
+        if self.document == Document::Open {
+            xml::tail(out, table);
+            self.document = Document::Closed;
+        }
+    }
+}
+
+/// Wall time.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,60 @@
+//! Names of the programs whose requests cause events.
+//!
+//! The kernel gives the netlink port of whoever asked. Who that is stands in /proc only, and looking there for every event
+//! would cost more than all else; so that what was found for a port holds for a moment.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::netlink_sockets;
+
+/// How long an answer holds. A port is given anew only after its socket was closed, mostly together with its process.
+const HOLDS: Duration = Duration::from_millis(500);
+
+/// More ports than ask at the same time; beyond it everything is forgotten, which costs no more than to look again.
+const PORTS: usize = 1024;
+
+/// Names by port.
+#[derive(Default)]
+pub(super) struct ProgramNames {
+    known: HashMap<u32, Known>,
+}
+
+struct Known {
+    name: Option<String>,
+    since: Instant,
+}
+
+impl ProgramNames {
+    /// Name of the program that has a netfilter socket with that port; none where it is gone or not ours to see.
+    pub(super) fn of(&mut self, port: u32) -> Option<&str> {
+        let holds = self.known.get(&port).is_some_and(|known| known.since.elapsed() < HOLDS);
+        if !holds {
+            if self.known.len() >= PORTS {
+                self.known.clear();
+            }
+            self.known.insert(port, Known { name: look(port), since: Instant::now() });
+        }
+        self.known.get(&port).and_then(|known| known.name.as_deref())
+    }
+}
+
+fn look(port: u32) -> Option<String> {
+    let socket = format!("socket:[{}]", netlink_sockets::find(port)?.inode);
+    // The kernel gives a process its own number as port, as long as that is free.
+    let process = if has(port, &socket) { port } else { processes().find(|process| has(*process, &socket))? };
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(name.trim_end_matches('\n').to_owned())
+}
+
+/// Whether the process has that file open.
+fn has(process: u32, socket: &str) -> bool {
+    let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
+    files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|target| target.as_os_str() == socket))
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+}

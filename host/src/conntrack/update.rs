@@ -1,0 +1,158 @@
+//! `-U`: changes the flows that match and prints each as it is afterwards.
+//!
+//! An entry that already is as it shall be is left alone. The change is followed by a question for the same tuple in the same
+//! send, because the kernel does not compare the id in a change: only the answer tells whether the flow that was meant is
+//! still the one that has the tuple.
+
+use ctwarden_format::{Occasion, command};
+use ctwarden_model::{Filter, Flow, FlowId};
+use ctwarden_wire::Content;
+use ctwarden_wire::request;
+use ctwarden_wire::request::by_hand::{self, Change};
+use rustix::io::Errno;
+
+use super::failure::Failure;
+use super::kernel::{Batch, Kernel};
+use super::list::{self, Source};
+use super::output::Output;
+use super::printer::Printer;
+
+/// Changes in one send; each is answered by a whole entry, and all answers have to fit into the receive buffer.
+const IN_ONE_SEND: usize = 64;
+
+/// What has to be sent for the change at the flow; none where it is so already.
+fn at<'a>(wish: &'a command::Change, flow: &Flow) -> Option<Change<'a>> {
+    wish.alters(flow).then(|| Change {
+        timeout: wish.timeout,
+        status: wish.status.map(|bits| flow.status.unwrap_or_default() | bits),
+        mark: wish.mark.map(|mark| (mark.value, mark.mask)),
+        // An entry without labels has none to lose, and may have no place for any.
+        labels: wish.labels.filter(|change| flow.labels.is_some() || change.set != 0),
+        info: wish.info,
+        helper: wish.helper.as_deref(),
+    })
+}
+
+/// Changes and prints. Gives how many were changed.
+pub(super) fn flows(
+    output: &mut Output,
+    printer: &mut Printer<'_>,
+    filter: &Filter,
+    wish: &command::Change,
+) -> Result<u64, Failure> {
+    let mut updating =
+        Updating { kernel: Kernel::open_for_batches()?, batch: Batch::new(), meant: Vec::new(), changed: 0 };
+    let listed = list::each_flow(Source::Table, filter, |flow| {
+        let Some(change) = at(wish, flow) else { return Ok(()) };
+        updating.add(flow, &change);
+        if updating.meant.len() >= IN_ONE_SEND { updating.carry_out(output, printer) } else { Ok(()) }
+    });
+    let last = listed.and_then(|()| updating.carry_out(output, printer));
+    output.drain()?;
+    last.map(|()| updating.changed)
+}
+
+struct Updating {
+    kernel: Kernel,
+    batch: Batch,
+    meant: Vec<Meant>,
+    changed: u64,
+}
+
+/// A flow in the batch.
+struct Meant {
+    id: Option<FlowId>,
+    /// Nothing can be stored in its labels, so that a refusal of new ones passes.
+    without_labels: bool,
+    errno: i32,
+}
+
+impl Meant {
+    /// Whether the refusal ends the command.
+    fn is_failure(&self) -> bool {
+        let is = |name: Errno| self.errno == name.raw_os_error();
+        self.errno != 0 && !is(Errno::NOENT) && !(self.without_labels && is(Errno::NOSPC))
+    }
+}
+
+impl Updating {
+    fn add(&mut self, flow: &Flow, change: &Change<'_>) {
+        let key = flow.key();
+        self.batch.push(|buffer, sequence| by_hand::change(buffer, sequence, false, &key, change));
+        self.batch.push(|buffer, sequence| request::get(buffer, sequence, &key));
+        let without_labels = change.labels.is_some() && flow.labels.is_none();
+        self.meant.push(Meant { id: flow.id, without_labels, errno: 0 });
+    }
+
+    fn carry_out(&mut self, output: &mut Output, printer: &mut Printer<'_>) -> Result<(), Failure> {
+        let Self { kernel, batch, meant, changed } = self;
+        // Two requests for each: the change, whose refusal comes before the answer to the question behind it.
+        kernel.carry_out(batch, |place, content| {
+            let Some(meant) = meant.get_mut(place / 2) else { return };
+            match content {
+                Content::Answer(answer) if meant.errno == 0 => meant.errno = answer.errno,
+                Content::Conntrack(entry) if meant.errno == 0 => {
+                    let Ok(flow) = entry.flow.to_flow() else { return };
+                    if flow.id == meant.id {
+                        printer.flow(output.text(), &flow, &Occasion::ROW);
+                        *changed += 1;
+                    }
+                }
+                Content::Noop
+                | Content::Done { .. }
+                | Content::Overrun
+                | Content::Answer(_)
+                | Content::Conntrack(_)
+                | Content::Expectation(_)
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Other
+                | Content::Malformed(_) => {}
+            }
+        })?;
+        let refused = meant.iter().find(|meant| meant.is_failure()).map(|meant| meant.errno);
+        meant.clear();
+        output.drain_if_full()?;
+        refused.map_or(Ok(()), |errno| Err(Failure::Refused(errno)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ctwarden_model::{LabelChange, Labels, Layer4, PerDirection, Protocol, Status, Tuple};
+
+    use super::*;
+
+    fn flow() -> Flow {
+        let original = Tuple {
+            src: [192, 0, 2, 1].into(),
+            dst: [192, 0, 2, 2].into(),
+            protocol: Protocol::UDP,
+            layer4: Layer4::Ports { src: 1, dst: 2 },
+        };
+        let mut flow = Flow::new(PerDirection { original, reply: original.mirror() });
+        flow.status = Some(Status::CONFIRMED);
+        flow
+    }
+
+    #[test]
+    fn status_bits_are_added_to_those_that_are_there() {
+        let wish = command::Change { status: Some(Status::ASSURED), ..command::Change::default() };
+        let sent = at(&wish, &flow()).unwrap();
+        assert_eq!(sent.status, Some(Status::CONFIRMED | Status::ASSURED));
+        let mut assured = flow();
+        assured.status = sent.status;
+        assert_eq!(at(&wish, &assured), None);
+    }
+
+    #[test]
+    fn an_entry_without_labels_is_not_asked_to_lose_any() {
+        let labels = Some(LabelChange { set: 0, clear: 1 });
+        let wish = command::Change { labels, timeout: Some(9), ..command::Change::default() };
+        assert_eq!(at(&wish, &flow()).unwrap().labels, None);
+        let mut labelled = flow();
+        labelled.labels = Some(Labels(1));
+        assert_eq!(at(&wish, &labelled).unwrap().labels, labels);
+    }
+}
