@@ -13,7 +13,7 @@
 
 use ctwarden_model::{
     Family, Filter, Flow, FlowId, FlowKey, LabelChange, Layer4, Mark, Masked, PerDirection, PortRange, Prefix,
-    Protocol, ProtocolInfo, Status, TcpState, Tuple, Update, Zone,
+    Protocol, ProtocolInfo, RareFilter, Status, TcpState, Tuple, Update, Zone,
 };
 use ctwarden_wire::{ExactFilter, KernelFilter, KernelVersion, request};
 
@@ -258,6 +258,11 @@ fn a_bulk_delete_needs_a_kernel_that_knows_its_parts() {
         Filter { original_src: host("192.0.2.0/24"), ..Filter::default() },
         Filter { either: host("192.0.2.1"), ..Filter::default() },
         Filter { labels: 1, ..Filter::default() },
+        Filter {
+            rare: Some(Box::new(RareFilter { id: Some(FlowId(1)), ..RareFilter::default() })),
+            ..Filter::default()
+        },
+        Filter { rare: Some(Box::new(RareFilter { nothing: true, ..RareFilter::default() })), ..full() },
         Filter { states: vec![3], ..Filter::default() },
         Filter { protocols: vec![Protocol::TCP], ..Filter::default() },
         Filter { src_ports: vec![PortRange { first: 1, last: 2 }], ..full() },
