@@ -24,15 +24,16 @@ fn sign(text: &str) -> (bool, &str) {
     }
 }
 
-/// The digits at the beginning; clamped. None where there is none.
+/// The digits at the beginning; what is larger than 64 bits hold is the largest number. None where there is none.
 fn digits(text: &str, radix: u32) -> Option<Read<'_, u128>> {
-    let end = text.find(|c: char| !c.is_digit(radix)).unwrap_or(text.len());
-    let (number, rest) = text.split_at_checked(end)?;
-    let mut value: u128 = 0;
-    for digit in number.chars().filter_map(|c| c.to_digit(radix)) {
-        value = value.saturating_mul(radix.into()).saturating_add(digit.into());
+    let mut value = Some(0_u64);
+    let mut end = 0_usize;
+    for digit in text.bytes().map_while(|byte| char::from(byte).to_digit(radix)) {
+        value = value.and_then(|value| value.checked_mul(radix.into())?.checked_add(digit.into()));
+        end += 1;
     }
-    (!number.is_empty()).then_some(Read { value, rest })
+    let rest = text.get(end..)?;
+    (end != 0).then_some(Read { value: value.map_or(u128::MAX, u128::from), rest })
 }
 
 /// strtol(3) with base 10, on a machine whose `long` has 64 bits. Nothing to read is 0, and all of the text the rest.

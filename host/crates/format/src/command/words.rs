@@ -176,9 +176,8 @@ impl<'a> Words<'a> {
     /// The option of a long name, or of the beginning of one. An abbreviation that 1.4.9 knows means what it means there,
     /// whatever options of ours begin so.
     fn of_name(&self, name: &str) -> Option<(Code, Takes)> {
-        let exact = self.names().find(|(known, ..)| *known == name);
-        if let Some((_, code, takes, _)) = exact {
-            return Some((code, takes));
+        if let Some(exact) = self.of_whole_name(name) {
+            return Some(exact);
         }
         let beginning = |ours: bool| {
             let mut found = self.names().filter(|(known, .., is_ours)| *is_ours == ours && known.starts_with(name));
@@ -186,6 +185,21 @@ impl<'a> Words<'a> {
             Some(found.all(|(_, other, other_takes, _)| (other, other_takes) == (code, takes)).then_some((code, takes)))
         };
         beginning(false).or_else(|| beginning(true)).flatten()
+    }
+
+    /// The option of exactly that name: nearly all names are written out.
+    fn of_whole_name(&self, name: &str) -> Option<(Code, Takes)> {
+        if let Some(command) = COMMANDS.iter().find(|command| command.long == name) {
+            let takes = if command.long_value { Takes::Perhaps } else { Takes::Nothing };
+            return Some((Code::Command(command), takes));
+        }
+        if let Some(option) = OPTIONS.iter().find(|option| option.long.contains(&name)) {
+            return Some((Code::Option(option.key), Takes::of(option.argument)));
+        }
+        self.protocols.iter().enumerate().find_map(|(which, protocol)| {
+            let option = protocol.options.iter().find(|option| option.long.contains(&name))?;
+            Some((Code::OfProtocol { code: option.code, which }, Takes::Value))
+        })
     }
 
     fn names(&self) -> impl Iterator<Item = (&'static str, Code, Takes, bool)> {
