@@ -1,7 +1,7 @@
 //! The conntrack command: `ctwarden conntrack …`, or this program called under the name `conntrack`.
 //!
 //! The grammar and the texts are the format crate's, the bytes the wire crate's. What is here asks the kernel and prints, one
-//! thing after another, without threads and without anything of the daemon: the command is over before a runtime had begun.
+//! thing after another and without anything of the daemon: the command is over before a runtime had begun.
 
 mod count;
 mod create;
@@ -202,7 +202,7 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
             // Scripts know this line and this status: the command never counted what it deleted here.
             Ok(counted(0, "expectations have been shown."))
         }
-        Command::Load { file } => load::file(output, &file, machine).map(|()| 0),
+        Command::Load { file } => load::file(output, &file).map(|()| 0),
         Command::Help { protocol, given: _ } => {
             output.text().extend_from_slice(command::help(called, protocol.as_ref()).as_bytes());
             output.drain().map(|()| 0)
