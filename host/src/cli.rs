@@ -1,9 +1,11 @@
 //! The command line: one file for each verb, and how each of them ends.
 
 mod check;
+mod completions;
 mod conntrack;
 mod demo;
 mod doctor;
+mod man;
 mod run;
 mod send;
 mod status;
@@ -55,6 +57,13 @@ enum Verb {
     Demo(demo::Demo),
     Doctor(doctor::Doctor),
     Conntrack(conntrack::Conntrack),
+    Man(man::Man),
+    Completions(completions::Completions),
+}
+
+/// The whole command line, for whoever tells of it.
+pub(crate) fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// Parses the command line and does what it says.
@@ -70,6 +79,8 @@ pub(crate) fn run() -> ExitCode {
         Verb::Demo(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
         Verb::Conntrack(verb) => Ok(verb.run()),
+        Verb::Man(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
     };
     match outcome {
         Ok(code) => code,

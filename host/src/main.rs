@@ -10,6 +10,7 @@ mod drive;
 mod effects;
 mod lab;
 mod log;
+mod manual;
 mod netlink;
 mod plugins;
 mod set_file;

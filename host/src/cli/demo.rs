@@ -1,7 +1,8 @@
-//! `ctwarden demo`: the whole of it on the real kernel, in a network of its own, and checked against the kernel's table.
+//! `ctwarden demo`: the whole of it on the real kernel, in a network of its own, and checked against the kernel's
+//! table.
 //!
-//! It exists so that a person sees in half a minute what ctwarden does, and so that a machine can be told fit or not: the exit
-//! status is 0 only where every check held.
+//! It exists so that a person sees in half a minute what ctwarden does, and so that a machine can be told fit or not:
+//! the exit status is 0 only where every check held.
 
 mod checks;
 mod house;
@@ -24,8 +25,8 @@ const PACKAGED: &str = "/usr/lib/ctwarden/plugins";
 
 /// Show the bundled policies at work on real traffic, in a network of its own
 ///
-/// Needs root or user namespaces, touches nothing of this machine's network and leaves nothing behind. Exit status 0: every
-/// check held.
+/// Needs root or user namespaces, touches nothing of this machine's network and leaves nothing behind. Exit status 0:
+/// every check held.
 #[derive(Args)]
 pub(super) struct Demo {
     /// Directory of the bundled policies [default: plugins beside the program, else /usr/lib/ctwarden/plugins]

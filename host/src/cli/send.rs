@@ -11,7 +11,8 @@ use crate::control::{self, Client, Request, Response};
 
 /// Send messages to a plugin and print what came of each
 ///
-/// Without MESSAGE every line of standard input is one. The exit status is 1 where the plugin or the daemon refused any.
+/// Without MESSAGE every line of standard input is one. The exit status is 1 where the plugin or the daemon refused
+/// any.
 #[derive(Args)]
 pub(super) struct Send {
     #[command(flatten)]

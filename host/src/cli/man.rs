@@ -1,0 +1,40 @@
+//! `ctwarden man`: the man pages, printed or written into a folder.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::manual;
+
+/// Print a man page, or write all of them
+///
+/// Without VERB the page is ctwarden's own. To read one: ctwarden man doctor | man -l -
+#[derive(Args)]
+pub(super) struct Man {
+    /// Verb whose page is wanted, or conntrack
+    #[arg(conflicts_with = "dir")]
+    verb: Option<String>,
+    /// Write every page into this folder instead: ctwarden.1, ctwarden-VERB.1, conntrack.8
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Man {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        match self.dir {
+            None => write!(out, "{}", manual::page(super::definition(), self.verb.as_deref())?)?,
+            Some(folder) => {
+                let written = manual::write_all(&super::definition(), &folder)
+                    .with_context(|| format!("cannot write man pages into {}", folder.display()))?;
+                for file in written {
+                    writeln!(out, "{}", folder.join(file).display())?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
