@@ -2,51 +2,17 @@
 //!
 //! Events are thin on purpose; a policy that needs more must get it, and only what is its own.
 
-use std::io::{BufRead, BufReader, Write};
-
-use ctwarden_tests::{Policy, Scene, Tcp, Udp, eventually, insert, load, skip, table, try_load};
+use ctwarden_tests::{Ftp, Policy, Scene, Tcp, Udp, eventually, insert, load, table};
 
 /// A logged field of the first such record.
 fn field(record: &ctwarden_tests::Record, name: &str) -> String {
     record.0["fields"][name].as_str().unwrap_or_else(|| panic!("no {name} in {record:?}")).to_owned()
 }
 
-/// An FTP control connection to port 21 whose server has offered that port for data, with the kernel's helper at work.
-struct Ftp {
-    control: Tcp,
-}
-
-impl Ftp {
-    fn new() -> Option<Self> {
-        let rules = "table inet h { ct helper ftp-standard { type \"ftp\" protocol tcp; };
-            chain pre { type filter hook output priority -100; tcp dport 21 ct helper set \"ftp-standard\"; }; }";
-        if let Err(why) = try_load(rules) {
-            skip(&format!("this kernel has no FTP helper: {why}"));
-            return None;
-        }
-        let mut ftp = Self { control: Tcp::connect("127.0.0.1", "127.0.0.2", 21) };
-        // The helper reads from the second line of a direction on: it has to know where lines begin.
-        ftp.say("220 ready\r\n");
-        Some(ftp)
-    }
-
-    fn say(&mut self, line: &str) {
-        self.control.server.write_all(line.as_bytes()).unwrap();
-        let mut read = String::new();
-        BufReader::new(&self.control.client).read_line(&mut read).unwrap();
-        assert_eq!(read, line);
-    }
-
-    fn offer(&mut self, port: u16) {
-        let [high, low] = port.to_be_bytes();
-        self.say(&format!("227 Entering Passive Mode (127,0,0,2,{high},{low})\r\n"));
-    }
-}
-
 #[test]
 fn helper_and_master_of_an_ftp_transfer() {
     let Some(scene) = Scene::new() else { return };
-    let Some(mut ftp) = Ftp::new() else { return };
+    let Some(mut ftp) = Ftp::new("127.0.0.1", "127.0.0.2") else { return };
     ftp.offer(20_021);
     let mut data = Tcp::connect("127.0.0.1", "127.0.0.2", 20_021);
     assert!(data.works());
@@ -68,7 +34,7 @@ fn expectations_are_delivered_and_deleted() {
     let policy = Policy::new("expecting", "guest-expecting").enforce().key("allow = [\"delete\", \"log\"]");
     let mut daemon = scene.start(&policy);
     // Begun while somebody listens: older flows, and what is expected for them, have no events (nf_conntrack_events=2).
-    let Some(mut ftp) = Ftp::new() else { return };
+    let Some(mut ftp) = Ftp::new("127.0.0.1", "127.0.0.2") else { return };
     ftp.offer(20_021);
     let seen = daemon.wait_for("the expectation", |record| record.text("code") == Some("expectation"));
     for (name, value) in

@@ -12,6 +12,7 @@ mod banning;
 mod blocking;
 mod capping;
 mod changing;
+mod conntrack;
 mod containing;
 mod counting;
 mod deleting;

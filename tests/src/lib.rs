@@ -13,6 +13,10 @@
 
 mod command;
 mod daemon;
+mod ftp;
+mod label_map;
+mod likeness;
+mod listener;
 mod namespace;
 mod nftables;
 mod patience;
@@ -27,13 +31,17 @@ mod witness;
 
 pub use command::Said;
 pub use daemon::{Daemon, Ended};
-pub use namespace::Namespace;
+pub use ftp::Ftp;
+pub use label_map::with_label_map;
+pub use likeness::{Built, difference};
+pub use listener::Listener;
+pub use namespace::{Beside, Namespace};
 pub use nftables::{Element, counter, elements, load, set_elements, try_load};
 pub use patience::{PATIENCE, eventually, stays};
 pub use peer::Peer;
 pub use policy::Policy;
 pub use privilege::skip;
-pub use program::{component, copy_of_ctwarden, ctwarden};
+pub use program::{component, conntrack, copy_of_ctwarden, ctwarden, original, original_version};
 pub use records::{Record, Records};
 pub use scene::Scene;
 pub use traffic::{Tcp, Udp, ping};

@@ -4,7 +4,11 @@
 //! So tests neither see each other nor the machine's own network.
 
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::process;
+use std::thread;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -42,6 +46,49 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         setns(&self.before, CloneFlags::CLONE_NEWNET).expect("the way back is open");
+    }
+}
+
+/// A namespace beside the thread's own, where something can be done now and then.
+#[derive(Debug)]
+pub struct Beside {
+    namespace: File,
+}
+
+impl Beside {
+    /// A new one, nothing in it but a loopback that is down.
+    ///
+    /// # Panics
+    /// Where this process may not make one; whoever asks is in a namespace of its own already.
+    #[must_use]
+    pub fn new() -> Self {
+        let namespace = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a second namespace can be made like the first");
+            File::open("/proc/thread-self/ns/net").expect("a namespace has a file")
+        });
+        Self { namespace: namespace.join().expect("the namespace was made") }
+    }
+
+    /// Its name in the file system while this lives, as `ip` takes it.
+    pub(crate) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", process::id(), self.namespace.as_raw_fd())
+    }
+
+    /// Does something there. Sockets that it opens stay there, wherever they are used.
+    pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                setns(&self.namespace, CloneFlags::CLONE_NEWNET).expect("the namespace is there");
+                what()
+            });
+            there.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -3,18 +3,12 @@
 //! On loopback both ends of a flow are the same host; only with a second one is there forwarding, NAT and a client that
 //! goes on sending when its server's side is blocked.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::thread;
-
-use nix::sched::{CloneFlags, setns, unshare};
-
-use crate::namespace::ip;
+use crate::namespace::{Beside, ip};
 
 /// A host at the other end of a cable.
 #[derive(Debug)]
 pub struct Peer {
-    namespace: File,
+    host: Beside,
 }
 
 impl Peer {
@@ -23,13 +17,8 @@ impl Peer {
     /// first address of each family.
     #[must_use]
     pub fn connect(name: &str, here: &[&str], there: &[&str]) -> Self {
-        let namespace = thread::spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).expect("a second namespace can be made like the first");
-            File::open("/proc/thread-self/ns/net").expect("a namespace has a file")
-        });
-        let peer = Self { namespace: namespace.join().expect("the namespace was made") };
-        let path = format!("/proc/{}/fd/{}", std::process::id(), peer.namespace.as_raw_fd());
-        ip(&format!("link add {name} type veth peer name eth0 netns {path}"));
+        let peer = Self { host: Beside::new() };
+        ip(&format!("link add {name} type veth peer name eth0 netns {}", peer.host.path()));
         ip(&format!("link set {name} up"));
         for address in here {
             ip(&format!("addr add {address} dev {name}{}", no_waiting(address)));
@@ -50,13 +39,7 @@ impl Peer {
 
     /// Does something on that host. Sockets that it opens stay there, wherever they are used.
     pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
-        thread::scope(|scope| {
-            let there = scope.spawn(|| {
-                setns(&self.namespace, CloneFlags::CLONE_NEWNET).expect("the host is there");
-                what()
-            });
-            there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        self.host.run(what)
     }
 }
 

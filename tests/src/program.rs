@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::command::Said;
+
 fn target() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a folder of the workspace");
     root.join("target")
@@ -26,6 +28,31 @@ pub fn ctwarden() -> Command {
     let mut command = Command::new(there("CTWARDEN_BIN", "debug/ctwarden", "cargo build --package ctwarden"));
     command.env("LC_ALL", "C").env_remove("RUST_BACKTRACE");
     command
+}
+
+/// `ctwarden conntrack` with these words.
+#[must_use]
+pub fn conntrack(words: &[&str]) -> Command {
+    let mut command = ctwarden();
+    command.arg("conntrack").args(words);
+    command
+}
+
+/// What it must be like, with these words: Debian's `conntrack`, or another one that `CONNTRACK_BIN` names.
+#[must_use]
+pub fn original(words: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CONNTRACK_BIN").unwrap_or_else(|| "conntrack".into()));
+    command.env("LC_ALL", "C").args(words);
+    command
+}
+
+/// Its version, such as `1.4.7`.
+#[must_use]
+pub fn original_version() -> String {
+    // "conntrack v1.4.7 (conntrack-tools)"
+    let said = Said::of(original(&["-V"]), "").good();
+    let version = said.split_whitespace().find_map(|word| word.strip_prefix('v'));
+    version.unwrap_or_else(|| panic!("no version: {said}")).to_owned()
 }
 
 /// A copy of the program in a folder, for users who cannot reach where it was built.

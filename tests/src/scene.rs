@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::command::Said;
 use crate::daemon::Daemon;
-use crate::namespace::{Namespace, ip, set, switch_conntrack_on};
+use crate::namespace::{Beside, Namespace, ip, set, switch_conntrack_on};
 use crate::patience::eventually;
 use crate::privilege::skip;
 use crate::program::{component, ctwarden};
@@ -36,16 +36,21 @@ impl Scene {
                 return None;
             }
         };
-        for address in ["2001:db8::1", "2001:db8::2"] {
-            ip(&format!("addr add {address}/128 dev lo nodad"));
-        }
-        // The kernel brings an IPv6 address and its route into use a moment later, even without looking for duplicates.
-        eventually("the IPv6 addresses are there", || Udp::reach("2001:db8::1", "2001:db8::2"));
-        switch_conntrack_on();
-        set("netfilter/nf_conntrack_acct", 1);
+        furnish();
         let folder = tempfile::Builder::new().prefix("ctwarden-").tempdir().expect("a private folder can be made");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("the folder is ours");
         Some(Self { folder, _namespace: namespace })
+    }
+
+    /// A second world like this one, with nothing in common.
+    #[must_use]
+    pub fn twin(&self) -> Beside {
+        let twin = Beside::new();
+        twin.run(|| {
+            ip("link set lo up");
+            furnish();
+        });
+        twin
     }
 
     /// A path in the private folder.
@@ -132,6 +137,17 @@ impl Scene {
         command.args(words.split_whitespace()).arg("--config").arg(self.configuration());
         Said::of(command, "")
     }
+}
+
+/// What every world has beside its loopback.
+fn furnish() {
+    for address in ["2001:db8::1", "2001:db8::2"] {
+        ip(&format!("addr add {address}/128 dev lo nodad"));
+    }
+    // The kernel brings an IPv6 address and its route into use a moment later, even without looking for duplicates.
+    eventually("the IPv6 addresses are there", || Udp::reach("2001:db8::1", "2001:db8::2"));
+    switch_conntrack_on();
+    set("netfilter/nf_conntrack_acct", 1);
 }
 
 /// NAME of a line `path = "NAME.wasm"`.

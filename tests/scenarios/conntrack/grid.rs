@@ -1,0 +1,112 @@
+//! Many command lines judged at once: what differs is collected, held against the list of what is known to differ, and told
+//! together.
+//!
+//! A fault in one place shows in dozens of lines; seeing all of them tells where it is.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ctwarden_tests::{Built, Said, conntrack, difference, original, original_version};
+
+use super::known::{KNOWN, Kind, Known};
+
+/// A part of the test; the list of what is known names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Changing,
+    Expecting,
+    Legality,
+    Listening,
+    Reading,
+    Words,
+}
+
+/// The command lines of one part, and what came of them.
+pub(super) struct Grid {
+    part: Part,
+    /// What the next command lines are tried on, before each of them.
+    state: String,
+    older: bool,
+    judged: BTreeSet<String>,
+    faults: Vec<String>,
+    stale: Vec<String>,
+}
+
+impl Grid {
+    pub(super) fn new(part: Part) -> Self {
+        let older = original_version() == "1.4.7";
+        Self { part, state: String::new(), older, judged: BTreeSet::new(), faults: Vec::new(), stale: Vec::new() }
+    }
+
+    /// From now on the table is another one; the command lines of the list say so as `[name] line`.
+    pub(super) fn next(&mut self, state: &str) {
+        self.state = format!("[{state}] ");
+    }
+
+    /// Runs both programs with these words on the thread's namespace as it is. For commands that change nothing.
+    pub(super) fn ask(&mut self, line: &str) {
+        self.ask_about(line, Path::new("MAP"));
+    }
+
+    /// The same with `MAP` in place of a label map's path.
+    pub(super) fn ask_about(&mut self, line: &str, map: &Path) {
+        let map = map.display().to_string();
+        let words: Vec<&str> = line.split_whitespace().map(|word| if word == "MAP" { &map } else { word }).collect();
+        let theirs = Said::of(original(&words), "");
+        let ours = Said::of(conntrack(&words), "");
+        self.judge(line, &theirs, &ours, Built::Once);
+    }
+
+    /// Judges two answers to one command line.
+    pub(super) fn judge(&mut self, line: &str, theirs: &Said, ours: &Said, built: Built) {
+        self.judge_both(line, (theirs, ours, built), None);
+    }
+
+    /// The same where the tables afterwards were compared as well.
+    pub(super) fn judge_both(&mut self, line: &str, said: (&Said, &Said, Built), tables: Option<String>) {
+        let (theirs, ours, built) = said;
+        let line = &format!("{}{line}", self.state);
+        if !self.judged.insert(line.to_owned()) {
+            self.faults.push(format!("conntrack {line} is asked twice"));
+        }
+        let tables = tables.map(|tables| format!("  the table afterwards:\n{tables}"));
+        let difference = match (difference(theirs, ours, built), tables) {
+            (Some(said), Some(tables)) => Some(said + &tables),
+            (said, tables) => said.or(tables),
+        };
+        let known = KNOWN.iter().filter(|known| known.part == self.part && known.has(line));
+        let known: Vec<&Known> = known.filter(|known| self.older || known.kind != Kind::Older).collect();
+        match (difference, known.as_slice()) {
+            (None, []) => {}
+            (Some(difference), []) => self.faults.push(format!("conntrack {line}\n{difference}")),
+            (None, known) => self.stale.extend(known.iter().map(|known| format!("conntrack {line}: {}", known.why))),
+            (Some(difference), known) => {
+                for known in known.iter().filter(|known| !known.shows(theirs, ours)) {
+                    self.faults.push(format!(
+                        "conntrack {line}\n  differs otherwise than known ({})\n{difference}",
+                        known.why
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Fails where something differed that is not known to, or where the list knows of something that is not so.
+    pub(super) fn finish(mut self) {
+        for known in KNOWN.iter().filter(|known| known.part == self.part) {
+            let absent = known.lines.iter().filter(|line| !self.judged.contains(**line));
+            self.stale.extend(absent.map(|line| format!("conntrack {line}: no such case, but: {}", known.why)));
+        }
+        if self.faults.is_empty() && self.stale.is_empty() {
+            return;
+        }
+        let [faults, stale] = [&self.faults, &self.stale].map(|lines| lines.join("\n"));
+        panic!(
+            "{:?}: of {} command lines {} differ (- the original, + ours):\n\n{faults}\n{} are known to differ but do not:\n\n{stale}",
+            self.part,
+            self.judged.len(),
+            self.faults.len(),
+            self.stale.len(),
+        );
+    }
+}

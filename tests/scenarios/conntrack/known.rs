@@ -1,0 +1,173 @@
+//! What differs from Debian's `conntrack` on purpose, each with its reason.
+//!
+//! A line on this list must really differ, in the way that is said here; one that does not fails the test, so that the list
+//! never hides a fault and never outlives its reason.
+
+use ctwarden_tests::Said;
+
+use super::grid::Part;
+
+/// Why two programs may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Debian 12 has 1.4.7; we follow 1.4.9. Not looked at where the original is another version.
+    Older,
+    /// A defect of the original that is not copied.
+    Defect,
+    /// Words that are nobody's interface: the help.
+    Words,
+}
+
+/// Command lines that differ for one reason.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) part: Part,
+    pub(super) kind: Kind,
+    pub(super) why: &'static str,
+    /// What the original says and ours does not; empty where it says nothing of the kind.
+    theirs: &'static str,
+    /// What ours says and the original does not.
+    ours: &'static str,
+    pub(super) lines: &'static [&'static str],
+}
+
+impl Known {
+    pub(super) fn has(&self, line: &str) -> bool {
+        self.lines.contains(&line)
+    }
+
+    /// Whether the answers differ in the way that is said here.
+    pub(super) fn shows(&self, theirs: &Said, ours: &Said) -> bool {
+        let says = |said: &Said, words: &str| said.out.contains(words) || said.err.contains(words);
+        (self.theirs.is_empty() || says(theirs, self.theirs) && !says(ours, self.theirs))
+            && (self.ours.is_empty() || says(ours, self.ours) && !says(theirs, self.ours))
+    }
+}
+
+pub(super) const KNOWN: &[Known] = &[
+    Known {
+        part: Part::Legality,
+        kind: Kind::Words,
+        why: "the help is in our own words",
+        theirs: "Command line interface for the connection tracking system",
+        ours: "",
+        lines: &["-h -p tcp", "-h -p 89"],
+    },
+    Known {
+        part: Part::Words,
+        kind: Kind::Words,
+        why: "the help is in our own words",
+        theirs: "Command line interface for the connection tracking system",
+        ours: "",
+        lines: &["-h", "--help", "-h expect", "-h -p udp", "-h -p udp --sport 1", "-", "--", ""],
+    },
+    Known {
+        part: Part::Reading,
+        kind: Kind::Older,
+        why: "1.4.7 has no --labelmap",
+        theirs: "unknown option `--labelmap'",
+        ours: "",
+        lines: &[
+            "-L -l office --labelmap MAP",
+            "-L -o labels --labelmap MAP",
+            "-L --labelmap /nonexistent",
+            "-L -l office --labelmap /nonexistent",
+            "-L --labelmap MAP --labelmap MAP",
+        ],
+    },
+    Known {
+        part: Part::Words,
+        kind: Kind::Older,
+        why: "1.4.7 swallows what follows a command's letter",
+        theirs: "16 flow entries have been shown",
+        ours: "",
+        lines: &["-Lp tcp", "-Lptcp", "-Lfipv4", "-Lztcp", "-Lexpect"],
+    },
+    Known {
+        part: Part::Words,
+        kind: Kind::Older,
+        why: "1.4.7 takes any word for a number",
+        theirs: "flow entries have been",
+        ours: "unexpected value",
+        lines: &[
+            "-L -m x",
+            "-L -m 1x",
+            "-L -m 1/x",
+            "-L -m /1",
+            "-L -m -1",
+            "-L -m 4294967296",
+            "-L -m 0x",
+            "-L -m 08",
+            "-L -w x",
+            "-L -w 65536",
+            "-L -w -1",
+            "-L --orig-zone x",
+            "-L --reply-zone 65536",
+            "-L -c x",
+            "-L -c 4294967296",
+            "-D -i x",
+            "-D -i 4294967296",
+            "-D -i -1",
+        ],
+    },
+    Known {
+        part: Part::Words,
+        kind: Kind::Older,
+        why: "1.4.7 looks labels up before it sees that both options are there",
+        theirs: "unknown label 'x'",
+        ours: "cannot use --label-add and --label-del at the same time",
+        lines: &["-U --label-add x --label-del y"],
+    },
+    Known {
+        part: Part::Listening,
+        kind: Kind::Older,
+        why: "1.4.7 writes who caused an event behind XML, which is none any more",
+        theirs: "</flow> [USERSPACE]",
+        ours: "",
+        lines: &[
+            "-E -o xml",
+            "-E -o xml,timestamp",
+            "-E -o xml,extended,id,ktimestamp,labels",
+            "-E -e DE -o xml",
+            "-E -n 192.0.2.1 -o xml",
+        ],
+    },
+    Known {
+        part: Part::Expecting,
+        kind: Kind::Older,
+        why: "1.4.7 loses the protocol and the ports of what is expected",
+        theirs: "",
+        ours: "",
+        lines: &[EXPECT_ANY, EXPECT_PORT],
+    },
+    Known {
+        part: Part::Changing,
+        kind: Kind::Older,
+        why: "1.4.7 updates nothing where no address tells the family",
+        theirs: "Operation failed: Operation not supported",
+        ours: "flow entries have been updated.",
+        lines: &["-U -m 5", "-U -p tcp -m 5", "-U -t 77"],
+    },
+    Known {
+        part: Part::Changing,
+        kind: Kind::Older,
+        why: "1.4.7 sets another mark where status is set as well",
+        theirs: "mark=2 ",
+        ours: "mark=3 ",
+        lines: &["-U -p udplite -s 10.0.0.1 -m 3 -t 100 -u SEEN_REPLY"],
+    },
+    Known {
+        part: Part::Changing,
+        kind: Kind::Older,
+        why: "1.4.7 neither adds nor counts where -A meets an entry that is there",
+        theirs: "0 flow entries have been added.",
+        ours: "1 flow entries have been added.",
+        lines: &[
+            "-A -p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 80 --state ESTABLISHED -t 100",
+            "-A -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 53 -t 100 -m 3",
+        ],
+    },
+];
+
+const EXPECT_ANY: &str = "-I expect -p tcp -s 127.0.0.1 -d 127.0.0.2 --sport CLIENT --dport 21 -t 60 --tuple-src 127.0.0.1 --tuple-dst 127.0.0.2 --mask-src 255.255.255.255 --mask-dst 255.255.255.255 --tuple-port-src 0 --tuple-port-dst 999 --mask-port-src 0 --mask-port-dst 65535";
+const EXPECT_PORT: &str = "-I expect -p tcp -s 127.0.0.1 -d 127.0.0.2 --sport CLIENT --dport 21 -t 60 --tuple-src 127.0.0.9 --tuple-dst 127.0.0.2 --mask-src 255.255.255.0 --mask-dst 255.255.255.255 --tuple-port-src 5 --tuple-port-dst 999 --mask-port-src 65535 --mask-port-dst 65535";

@@ -1,0 +1,80 @@
+//! How it behaves among other programs: under its old name, for a user who may not, and in a pipe that closes.
+//!
+//! Nobody should have to change a script, a cron job or a habit.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+
+use ctwarden_tests::{Said, Scene, conntrack, copy_of_ctwarden, original};
+
+use super::world::{FEW, fill};
+
+#[test]
+fn under_the_name_conntrack_it_is_conntrack() {
+    let Some(scene) = Scene::new() else { return };
+    fill(FEW);
+    let link = scene.path("conntrack");
+    symlink(copy_of_ctwarden(scene.folder()), &link).unwrap();
+    for words in [&["-L", "-p", "tcp"][..], &["-C"], &["-V"], &["-L", "-x"], &["-G"]] {
+        let mut called = Command::new(&link);
+        called.env("LC_ALL", "C").args(words);
+        let [linked, verb] = [called, conntrack(words)].map(|command| Said::of(command, ""));
+        assert_eq!((linked.status, &linked.out, &linked.err), (verb.status, &verb.out, &verb.err));
+    }
+    let said = Said::of(Command::new(&link), "");
+    assert!(said.out.contains("conntrack") && !said.out.contains("ctwarden conntrack"), "{said:?}");
+}
+
+#[test]
+fn a_user_who_may_not_is_told_as_before() {
+    let Some(scene) = Scene::new() else { return };
+    fill(FEW);
+    std::fs::set_permissions(scene.folder(), Permissions::from_mode(0o755)).unwrap();
+    let program = copy_of_ctwarden(scene.folder());
+    for line in [
+        "-L",
+        "-L -o xml",
+        "-D -p tcp",
+        "-F",
+        "-C",
+        "-S",
+        "-U -s 10.0.0.1 -m 1",
+        "-G -p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 80",
+        "-I -p udp -s 10.9.0.1 -d 10.9.0.2 --sport 1 --dport 2 -t 100",
+        "-L expect",
+        "-C expect",
+        "-V",
+        "-L -x",
+    ] {
+        let as_nobody = |program: &str, verb: &[&str]| {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--", program]);
+            command.args(verb).args(line.split_whitespace()).env("LC_ALL", "C");
+            Said::of(command, "")
+        };
+        let theirs = as_nobody(original(&[]).get_program().to_str().unwrap(), &[]);
+        let ours = as_nobody(program.to_str().unwrap(), &["conntrack"]);
+        let err = |said: &Said| said.err.replace("v1.4.7", "v#").replace("v1.4.9", "v#");
+        let out = |said: &Said| said.out.replace("v1.4.7", "v#").replace("v1.4.9", "v#");
+        assert_eq!((ours.status, out(&ours), err(&ours)), (theirs.status, out(&theirs), err(&theirs)), "{line}");
+    }
+}
+
+#[test]
+fn a_pipe_that_closes_ends_it_quietly() {
+    let Some(_scene) = Scene::new() else { return };
+    let many: String =
+        (1..4000).map(|port| format!("-I -p udp -s 10.0.0.1 -d 10.0.0.2 --sport {port} --dport 2 -t 600\n")).collect();
+    fill(&many);
+    for output in ["-o extended", "-o xml", "-o json", "-o save"] {
+        let words: Vec<&str> = ["-L"].into_iter().chain(output.split_whitespace()).collect();
+        let mut child = conntrack(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // As `head -1` does once it has what it wants.
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&ended.stderr);
+        assert!(!err.contains("panicked") && !err.contains("Broken pipe"), "{output}: {err}");
+        assert!(ended.status.code() != Some(0), "{output}: {:?}", ended.status);
+    }
+}

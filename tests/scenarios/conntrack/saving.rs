@@ -1,0 +1,170 @@
+//! A table saved and loaded is the same table, by either program's file.
+//!
+//! The original's save lines lose marks, labels and helpers; ours keep them, and what the other wrote is read as before.
+
+use std::path::Path;
+
+use ctwarden_tests::{Ftp, Said, Scene, conntrack, insert, load, original, with_label_map};
+
+use super::world::{LABELS, Traffic, fill, many};
+
+/// The table without what no program can give the kernel: ids, counters, times, references.
+fn table() -> Vec<String> {
+    let listed = Said::of(original(&["-L", "-o", "extended,labels"]), "").good();
+    let mut lines: Vec<String> = listed.lines().map(comparable).collect();
+    lines.sort();
+    lines
+}
+
+fn comparable(line: &str) -> String {
+    let words = line.split_whitespace().enumerate();
+    // The fifth word is the seconds, which run.
+    let stays = |&(at, word): &(usize, &str)| {
+        let varies = ["packets=", "bytes=", "use=", "delta-time="];
+        at != 4 && !varies.iter().any(|name| word.starts_with(name))
+    };
+    words.filter(stays).map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+}
+
+fn flush() {
+    let _ = Said::of(original(&["-F"]), "").good();
+    assert_eq!(table(), Vec::<String>::new());
+}
+
+/// Rules through which labels are known to the kernel, and nothing else.
+const RULES: &str =
+    "table inet label { chain out { type filter hook output priority 0; udp dport 5301 ct label set 1; }; };";
+
+#[test]
+fn what_ours_saves_ours_loads() {
+    let Some(scene) = Scene::new() else { return };
+    load(RULES);
+    with_label_map(LABELS, || {
+        fill(&many());
+        insert("-p udp -s 192.0.2.30 -d 192.0.2.31 --sport 1 --dport 2 -t 900 -m 77 --label-add customer,guest");
+        insert("-p tcp -s 192.0.2.30 -d 192.0.2.31 --sport 1 --dport 2 -t 900 --state ESTABLISHED --label-add far");
+        let before = table();
+        assert!(before.len() > 80 && before.iter().any(|line| line.contains("labels=customer,guest")), "{before:?}");
+        let saved = Said::of(conntrack(&["-L", "-o", "save"]), "").good();
+        assert_eq!(saved.lines().count(), before.len());
+        let file = scene.write("saved", &saved);
+        for words in [&["-R", path(&file)][..], &["--load-file", path(&file)], &["-R", "-"]] {
+            flush();
+            let _ = Said::of(conntrack(words), &saved).good();
+            assert_eq!(table(), before, "{words:?}");
+        }
+        // Loaded again over itself nothing changes.
+        let _ = Said::of(conntrack(&["-R", path(&file)]), "").good();
+        assert_eq!(table(), before);
+    });
+}
+
+#[test]
+fn flows_of_real_packets_come_back_with_their_helper() {
+    let Some(scene) = Scene::new() else { return };
+    let traffic = Traffic::new(&scene);
+    with_label_map(LABELS, || {
+        // What nobody can give back: that a flow was expected by another.
+        let without = |table: Vec<String>| -> Vec<String> {
+            table.into_iter().filter(|line| !line.contains("dport=20021")).collect()
+        };
+        let before = without(table());
+        assert!(before.iter().any(|line| line.contains("helper=ftp")), "{before:?}");
+        let saved = Said::of(conntrack(&["-L", "-o", "save"]), "").good();
+        drop(traffic);
+        flush();
+        let _ = Said::of(conntrack(&["-R", "-"]), &saved).good();
+        assert_eq!(without(table()), before);
+    });
+}
+
+#[test]
+fn each_loads_what_the_other_saves() {
+    let Some(_scene) = Scene::new() else { return };
+    // The original refuses to load the entry of DCCP that it saves itself.
+    let lines: String =
+        many().lines().filter(|line| !line.contains("-p dccp")).map(|line| format!("{line}\n")).collect();
+    fill(&lines);
+    let marked = |table: &[String]| table.iter().any(|line| line.contains("mark=4294967295"));
+    let before = table();
+    assert!(marked(&before));
+    let [theirs, ours] =
+        [original(&["-L", "-o", "save"]), conntrack(&["-L", "-o", "save"])].map(|command| Said::of(command, "").good());
+    // Ours has the words of the original in the same order, and the mark behind them.
+    for (line, longer) in theirs.lines().zip(ours.lines()) {
+        let [line, longer] = [line, longer].map(without_seconds);
+        assert!(longer.starts_with(&line), "{line}\n{longer}");
+    }
+
+    flush();
+    let _ = Said::of(conntrack(&["-R", "-"]), &theirs).good();
+    let by_ours = table();
+    flush();
+    let _ = Said::of(original(&["-R", "-"]), &theirs).good();
+    assert_eq!(by_ours, table(), "the original's file is read as the original reads it");
+
+    flush();
+    let _ = Said::of(original(&["-R", "-"]), &ours).good();
+    assert_eq!(table(), before, "the original reads our file, marks and all");
+}
+
+fn without_seconds(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let seconds = words.iter().position(|word| *word == "-t").expect("a save line has a timeout") + 1;
+    words.iter().enumerate().filter(|(at, _)| *at != seconds).map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_file_may_change_and_remove_and_is_refused_before_anything_is_done() {
+    let Some(_scene) = Scene::new() else { return };
+    let orders = "# a comment\n\n  \t-A -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2 -t 60\n\
+        -I -p udp -s \"10.0.0.1\" -d 10.0.0.2 --sport 2 --dport 2 -t 60 -m 5\n\
+        -I -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 3 --dport 2 -t 60 -m 7\n\
+        -D -p udp -s 10.0.0.1 --sport 2\n";
+    let mut tables = Vec::new();
+    for program in [original, conntrack] {
+        let _ = Said::of(original(&["-F"]), "").good();
+        let said = Said::of(program(&["-R", "-"]), orders).good();
+        tables.push((table(), said));
+    }
+    assert_eq!(tables[0].0, tables[1].0);
+    assert!(tables[1].0.iter().any(|line| line.contains("mark=7")), "{tables:?}");
+    for wrong in [
+        "-L",
+        "-G -p udp -s 1.1.1.1 -d 1.1.1.2 --sport 1 --dport 1",
+        "-E",
+        "-C",
+        "-S",
+        "-V",
+        "-h",
+        "-F expect",
+        "-I -p udp",
+        "nonsense",
+    ] {
+        let before = table();
+        let file = format!("-D\n{wrong}\n");
+        let [theirs, ours] = [original, conntrack].map(|program| Said::of(program(&["-R", "-"]), &file));
+        assert_eq!(
+            (ours.status, ours.err.replace("1.4.9", "")),
+            (theirs.status, theirs.err.replace("1.4.7", "")),
+            "{wrong}"
+        );
+        assert_eq!(table(), before, "{wrong}");
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a temporary folder has a plain name")
+}
+
+#[test]
+fn a_control_connection_keeps_its_helper() {
+    let Some(_scene) = Scene::new() else { return };
+    let Some(mut ftp) = Ftp::new("127.0.0.1", "127.0.0.2") else { return };
+    let saved = Said::of(conntrack(&["-L", "-p", "tcp", "-o", "save"]), "").good();
+    flush();
+    let _ = Said::of(conntrack(&["-R", "-"]), &saved).good();
+    assert!(table().iter().any(|line| line.contains("helper=ftp")), "{saved}{:?}", table());
+    ftp.offer(20_021);
+    assert_eq!(ctwarden_tests::expectations(), 1, "the helper goes on reading");
+}

@@ -1,0 +1,310 @@
+//! How words are read: long, short, clustered and shortened options, their order, stray words, and words that are wrong.
+//!
+//! This is where a rewrite differs first, as what people type was never written down but in the original's parser.
+
+use ctwarden_tests::Scene;
+
+use super::grid::{Grid, Part};
+use super::world::{FEW, fill};
+
+const LINES: &str = "
+-L -f ipv4 -p tcp
+-f ipv4 -p tcp -L
+-p tcp -L -f ipv4
+-Lp tcp
+-Lptcp
+-Lfipv4
+-Lztcp
+-L -ptcp
+-L -fipv6
+-L -s10.0.0.1
+-L -m1
+-L -oid
+-L -o=id
+-L --output=id
+-L --output id
+-L --out id
+-L --outp=extended
+-L --fam ipv6
+-L --family=ipv6
+-L --orig-src=10.0.0.1
+-L --orig-src 10.0.0.1
+-L --orig-s 10.0.0.1
+-L --orig 10.0.0.1
+-L --src=10.0.0.1
+-L --sr 10.0.0.1
+-L --reply-src=10.0.0.2
+-L --reply 10.0.0.2
+-L --proto tcp
+-L --protonum=tcp
+-L --prot udp --dport 53
+-L --mark=1
+-L --mar 1
+-L --ma 1
+-L --zone=5
+-L --status=ASSURED
+-L --stat ASSURED
+-L --sta ASSURED
+-L --label
+-L --any-nat
+-L --src-nat
+-L --src-nat 192.0.2.1
+-L --src-nat=192.0.2.1
+-L -n192.0.2.1
+-L --dst-nat
+-L --dst-nat 192.0.2.2:5353
+-L -n -p udp
+-L -p tcp --sport=1000
+-L -p tcp --spo 1000
+-L -p tcp --dport=80 --state=ESTABLISHED
+-L --sport 1000 -p tcp
+-L -p tcp --state
+-L -p tcp --state established
+-L -p tcp --state NOSUCH
+-L -p sctp --state NOSUCH
+-L -p sctp --state closed
+-L -p dccp --state NOSUCH
+-L -p dccp --state open
+-L -p icmp --icmp-type eight
+-L -p icmp --sport 1
+-L -p udp --state ESTABLISHED
+-L -p tcp --icmp-type 8
+-L -p tcp -p udp
+-L -p udp -p tcp --dport 80
+-L -p tcp --dport 80 -p udp
+-L -p nosuch
+-L -p 256
+-L -p 999
+-L -p -1
+-L -p 6x
+-L -p
+-L -p tcp stray
+-L stray
+-L conntrack stray
+-L -p tcp stray words here
+-L -f ipv4 -- -p udp
+stray -L -p tcp
+conntrack -L -p tcp
+-L -L
+-L -C
+-L -D
+-D -L
+-C -S
+-L expect -L
+-Lexpect
+-L exp
+-L expected
+-L nosuch
+-L conntracks
+-C dying
+-C unconfirmed
+-D dying
+-F unconfirmed
+-S dying
+-U expect
+-A expect
+-h expect
+-V expect
+--dump=expect
+--dump=conntrack
+--nosuch
+-L --nosuch
+-L -x
+-L -k
+-L -Z
+-
+--
+-L -
+-s 10.0.0.1
+-p tcp
+-o xml
+-L -f ipv5
+-L -f ipv44
+-L -f ipv
+-L -f IPV4
+-L -f inet
+-L -f
+-L -f ipv4 -f ipv6
+-L -f ipv4 -s ::1
+-L -s 10.0.0.1 -d ::1
+-L -s
+-L -s nosuch
+-L -s 10.0.0.256
+-L -s 10.0.0.1/33
+-L -s 10.0.0.1/-1
+-L -s 10.0.0.1/x
+-L -s 10.0.0.1/
+-L -s 10.0.0.1/255.0.0.0
+-L -s ::1/129
+-L -s :::
+-L -r 10.0.0.1/24
+-L -q 10.0.0.1/24
+-L -r 10.0.0.1/32
+-L -n 10.0.0.1/24
+-L -j 10.0.0.1/24
+-L -g ::1/64
+-L --mask-src 255.0.0.0
+-L --mask-dst 255.0.0.0
+-L -s 10.0.0.1 --mask-dst 255.0.0.0
+-L -s 10.0.0.1 --mask-src nosuch
+-L -s 10.0.0.1 --mask-src ffff::
+-L -n nosuch
+-L -n 10.0.0.1:
+-L -n 10.0.0.1:x
+-L -n 10.0.0.1:65536
+-L -n 10.0.0.1:65535
+-L -n 10.0.0.1:-1
+-L -n []
+-L -n [::1
+-L -n [::1]
+-L -n [::1]:80
+-L -n [::1]:
+-L -n [::1]x:80
+-L -n ::1:80
+-L -g :80
+-L -j [10.0.0.1]:80
+-L -j -n
+-L -j -g 10.0.0.1
+-L -n -j
+-L -t 5
+-L -t x
+-L -u
+-L -u NOSUCH
+-L -u ,
+-L -u ASSURED,
+-L -u ,ASSURED
+-L -u ASSURED,NOSUCH
+-L -u !NOSUCH
+-L -u !
+-L -u !,ASSURED
+-L -u ASSURED,!
+-L -u !UNREPLIED
+-L -u unreplied
+-L -u UNREPLIEDX
+-L -u UNREP
+-L -u A
+-L -u SRC
+-L -u DST_NAT
+-L -u !SRC_NAT
+-L -m
+-L -m x
+-L -m 1x
+-L -m 1/
+-L -m 1/x
+-L -m /1
+-L -m -1
+-L -m 4294967296
+-L -m 1/4294967296
+-L -m 0x
+-L -m 08
+-L -w x
+-L -w 65536
+-L -w -1
+-L -w 0x5
+-L -w
+-L --orig-zone x
+-L --reply-zone 65536
+-L -c x
+-L -c 4294967296
+-L -i 1
+-D -i x
+-D -i 4294967296
+-D -i -1
+-L -o
+-L -o nosuch
+-L -o id,
+-L -o ,id
+-L -o id,nosuch
+-L -o ID
+-L -o XML
+-L -o t
+-L -o s
+-L -o k
+-L -o l
+-L -o u
+-L -o e
+-L -o i
+-L -o save,id
+-L -o id,save
+-L -o id -o save
+-L -o save -o save
+-L -o save,userspace
+-L -o SRC_NAT
+-E -e NOSUCH
+-E -e ,
+-E -e NEW,
+-E -e
+-E -o nosuch
+-E stray
+-E -l x
+-L -e NEW
+-L -b x
+-L -a 10.0.0.1
+-L --nat-range 10.0.0.1
+-L -l
+-L -l x
+-L -o labels
+-D -l x
+-U --label-add x --label-del y
+-U --label-del x
+-I -p tcp
+-I -p tcp -t 5
+-I -p tcp -t 5 -s 10.0.0.1
+-I -p tcp -t 5 -s 10.0.0.1 -d 10.0.0.2
+-I -p tcp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1
+-I -p tcp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2
+-I -p tcp -t 5 -r 10.0.0.1
+-I -p tcp -t 5 -r 10.0.0.1 -s 10.0.0.2
+-I -p tcp -t 5 -s 10.0.0.1 -d 10.0.0.2 --reply-port-src 5 --state CLOSE
+-I -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2
+-I -p udp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1
+-I -p udp -t 5 -s 10.0.0.1 -d 10.0.0.2 --reply-port-src 1
+-I -p sctp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2
+-I -p sctp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2 --state CLOSED
+-I -p sctp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2 --state CLOSED --orig-vtag 1
+-I -p dccp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2
+-I -p dccp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2 --state OPEN
+-I -p dccp -t 5 -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2 --state OPEN --role nobody
+-I -p dccp -t 5 -s 10.0.0.1 -d 10.0.0.2 --reply-port-src 1 --state OPEN --role client
+-I -p gre -t 5 -s 10.0.0.1 -d 10.0.0.2
+-I -p gre -t 5 -s 10.0.0.1 -d 10.0.0.2 --srckey 1
+-I -p gre -t 5 -s 10.0.0.1 -d 10.0.0.2 --reply-key-src 1
+-I -p icmp -t 5 -s 10.0.0.1 -d 10.0.0.2
+-I -p icmp -t 5 -s 10.0.0.1 -d 10.0.0.2 --icmp-type 8
+-I -p icmpv6 -t 5 -s ::1 -d ::2 --icmpv6-type 128
+-I -p udp -t 5 -s 10.0.0.1 -d ::1 --sport 1 --dport 2
+-G -p tcp
+-G -p tcp -s 10.0.0.1
+-G -p udp -s 10.0.0.1 -d 10.0.0.2
+-G -s 10.0.0.1 -d 10.0.0.2
+-G -p icmp -s 10.0.0.1 -d 10.0.0.2
+-G expect
+-G expect -p tcp
+-I expect -p udp
+-R
+-R /nonexistent
+--load-file
+--load-file /nonexistent
+-R /nonexistent -L
+-L -R
+-L -R x
+-R -L
+-h
+--help
+-h -p udp
+-h -p udp --sport 1
+-h -p nosuch
+-V -p tcp
+-V -L
+";
+
+#[test]
+fn words_are_read_as_the_original_reads_them() {
+    let Some(_scene) = Scene::new() else { return };
+    fill(FEW);
+    let mut grid = Grid::new(Part::Words);
+    LINES.lines().filter(|line| !line.is_empty()).for_each(|line| grid.ask(line));
+    // No word at all, and an empty one.
+    grid.ask("");
+    grid.finish();
+}

@@ -1,0 +1,128 @@
+//! A program that listens to events until it is told to stop, and what it had heard by then.
+//!
+//! A listener that has not subscribed yet, or that is ended before it has read everything, looks like one that is told less;
+//! the kernel's own list of netlink sockets knows both.
+
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::NamedTempFile;
+
+use crate::command::{Said, line};
+use crate::patience::eventually;
+
+/// Netfilter's number among the netlink families (`linux/netlink.h`).
+const NETFILTER: &str = "12";
+
+/// One that runs. It is killed where a test forgets it.
+#[derive(Debug)]
+pub struct Listener {
+    command: String,
+    child: Child,
+    out: NamedTempFile,
+    err: NamedTempFile,
+}
+
+impl Listener {
+    /// Starts it in the thread's namespace and waits until it has subscribed.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        let before = sockets(|socket| socket.subscribed).len();
+        let [out, err] = [(); 2].map(|()| NamedTempFile::new().expect("a file can be made"));
+        let file = |file: &NamedTempFile| File::create(file.path()).expect("the file is ours");
+        command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
+        let line = format!("{command:?}");
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot run {line}: {error}"));
+        let mut listener = Self { command: line, child, out, err };
+        eventually(&format!("{} listens", listener.command), || {
+            let ended = listener.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "{} has ended: {}", listener.command, listener.text(&listener.err));
+            (sockets(|socket| socket.subscribed).len() > before).then_some(())
+        });
+        listener
+    }
+
+    fn text(&self, file: &NamedTempFile) -> String {
+        String::from_utf8_lossy(&fs::read(file.path()).expect("the file is there")).into_owned()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard output so far.
+    #[must_use]
+    pub fn out(&self) -> String {
+        self.text(&self.out)
+    }
+
+    /// Its standard error so far.
+    #[must_use]
+    pub fn err(&self) -> String {
+        self.text(&self.err)
+    }
+
+    /// Ends it as Ctrl-C does, and tells what it had said.
+    #[must_use]
+    pub fn stop(mut self) -> Said {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        kill(id, Signal::SIGINT).expect("it runs");
+        let status = eventually("it ends", || self.child.try_wait().expect("a child can be asked"));
+        Said { command: self.command.clone(), status, out: self.out(), err: self.err() }
+    }
+
+    /// Sizes of the receive buffers, in bytes, of the sockets that listen in the thread's namespace.
+    #[must_use]
+    pub fn buffers() -> Vec<u64> {
+        let list = Said::of(line("ss", "-f netlink -a -m -e"), "").good();
+        // `UNCONN 0 0 nft:1234 * sk=0 cb=0 groups=0x00000007 skmem:(r0,rb212992,…)`
+        let netfilter = list.lines().filter(|row| row.contains(" nft:"));
+        let listening = netfilter.filter(|row| row.contains("groups=0x") && !row.contains("groups=0x00000000"));
+        let size = |row: &str| row.split_once(",rb")?.1.split(',').next()?.parse().ok();
+        listening.filter_map(size).collect()
+    }
+
+    /// Waits until all that listen in the thread's namespace have read what was sent to them, and sleep again.
+    pub fn wait_for_all(listeners: &[Self]) {
+        eventually("everything is read", || {
+            let waiting = |socket: &Socket| socket.subscribed && socket.unread > 0;
+            (sockets(waiting).is_empty() && listeners.iter().all(Self::sleeps)).then_some(())
+        });
+    }
+
+    /// Whether it waits for something: the third word of its status line (proc_pid_stat(5)) is `S`.
+    fn sleeps(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Socket {
+    subscribed: bool,
+    unread: u64,
+}
+
+/// The thread's namespace's netlink sockets of netfilter that are asked for.
+fn sockets(which: impl Fn(&Socket) -> bool) -> Vec<Socket> {
+    // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
+    let list = fs::read_to_string("/proc/thread-self/net/netlink").expect("the kernel lists its sockets");
+    let rows = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let netfilter = rows.filter(|row| row.get(1) == Some(&NETFILTER));
+    let sockets = netfilter.map(|row| Socket {
+        subscribed: row.get(3).is_some_and(|groups| groups.bytes().any(|digit| digit != b'0')),
+        unread: row.get(4).and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
+    });
+    sockets.filter(|socket| which(socket)).collect()
+}
