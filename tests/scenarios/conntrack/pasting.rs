@@ -6,7 +6,7 @@ use std::fs;
 
 use ctwarden_tests::{Said, Scene, conntrack, with_label_map};
 
-use super::world::{LABELS, Traffic, fill, many};
+use super::world::{LABELS, Traffic, fill, loadable, many};
 
 const FILTERS: [&str; 9] = [
     "",
@@ -39,13 +39,14 @@ fn comparable(said: Said, leave: &[&str]) -> Vec<String> {
 fn a_pasted_table_prints_like_the_kernels() {
     let Some(scene) = Scene::new() else { return };
     let _traffic = Traffic::new(&scene);
-    fill(&many());
+    fill(&loadable());
     with_label_map(LABELS, || {
         for (form, leaves) in [
             ("text", &["use=", "zone-orig=", "[start=", "helper="][..]),
             ("extended,id,labels,ktimestamp", &["[start="]),
             ("json", &[]),
-            ("save", &["packets=", "bytes=", "use=", "id=", "[start=", "labels=", "secctx="]),
+            // A save line has what the kernel can be given, and no mark that is 0.
+            ("save", &["mark=0", "packets=", "bytes=", "use=", "id=", "[start=", "labels=", "secctx="]),
         ] {
             let output = if form == "text" { String::new() } else { format!("-o {form}") };
             let pasted = listed(&output, "").good();
