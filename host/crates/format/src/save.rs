@@ -18,17 +18,18 @@
 //! | `--helper-info HEX` | the helper's private data |
 //! | `--reply-icmp-id N` | ICMP identifier of the reply, where it is translated |
 //! | `--orig-wscale N`, `--reply-wscale N` | TCP window scale that is not 0 |
-//! | `--orig-tcp-flags N`, `--reply-tcp-flags N` | TCP flags (`IP_CT_TCP_FLAG_*`) that are not the 10 of `--state` |
+//! | `--orig-tcp-flags N`, `--reply-tcp-flags N` | TCP flags (`IP_CT_TCP_FLAG_*`) that `--state` does not give |
 //! | `--handshake-seq N` | DCCP handshake sequence number that is not 0 |
 //! | `--orig-seqadj POS,BEFORE,AFTER`, `--reply-seqadj …` | sequence adjustment, in decimal, offsets signed |
 //! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
 //! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
 //!
 //! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order where the machine is
-//! little-endian, and `--state` makes an entry with the TCP flags 10, SACK permitted and liberal; where they are told,
-//! all bits count. `-u` has one word more than the original prints, `HELPER`, and a state without a name is its number.
-//! A `-U` line has no master, which the kernel takes only for a new entry, and a `-D` line nothing of all this.
-//! Counters, times and the security context cannot be given to the kernel, and an id cannot be chosen.
+//! little-endian, and `--state` makes an entry with the TCP flags 10, SACK permitted and liberal (14, with the close
+//! begun, from `TIME_WAIT` on); where they are told, all bits count. `-u` has one word more than the original prints,
+//! `HELPER`, and a state without a name is its number. A `-U` line has no master, which the kernel takes only for a new
+//! entry, and a `-D` line nothing of all this. Counters, times and the security context cannot be given to the kernel,
+//! and an id cannot be chosen.
 
 mod extra;
 

@@ -4,7 +4,9 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{EventKind, Flow, Labels, Layer4, ProtocolInfo, SequenceAdjustment, SynProxy, TcpFlags, Tuple};
+use ctwarden_model::{
+    EventKind, Flow, Labels, Layer4, ProtocolInfo, SequenceAdjustment, SynProxy, TcpFlags, TcpState, Tuple,
+};
 
 use crate::LabelMap;
 use crate::append::Append;
@@ -14,6 +16,14 @@ use super::option;
 /// TCP flags of an entry that is made with a state and without flags: `IP_CT_TCP_FLAG_SACK_PERM` and
 /// `IP_CT_TCP_FLAG_BE_LIBERAL`. The original has no other way to make one whose window it does not know.
 const IMPLIED_FLAGS: u8 = 0x0a;
+
+/// `IP_CT_TCP_FLAG_CLOSE_INIT`, which goes with the states from `TIME_WAIT` on, so that the same ports can connect again.
+const CLOSE_INITIATED: u8 = 0x04;
+
+/// The flags that `--state` gives an entry.
+fn implied_flags(state: TcpState) -> u8 {
+    if state.0 >= TcpState::TIME_WAIT.0 { IMPLIED_FLAGS | CLOSE_INITIATED } else { IMPLIED_FLAGS }
+}
 
 /// Appends what the entry has.
 pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, kind: EventKind) {
@@ -94,7 +104,7 @@ fn write_icmp(out: &mut Vec<u8>, flow: &Flow) {
 fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo) {
     match info {
         ProtocolInfo::Tcp { state, window_scale, flags } => {
-            let implied = if state.is_some() { IMPLIED_FLAGS } else { 0 };
+            let implied = state.map_or(0, implied_flags);
             for (name, scale) in [("--orig-wscale", window_scale.original), ("--reply-wscale", window_scale.reply)] {
                 if let Some(scale) = scale.filter(|scale| *scale != 0) {
                     option(out, name, scale);
