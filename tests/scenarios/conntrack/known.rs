@@ -98,7 +98,7 @@ pub(super) const KNOWN: &[Known] = &[
         why: "a save line of the original loses mark, labels, helper and more",
         theirs: "",
         ours: " -m ",
-        lines: &["-D -p udp -o save", "-U -p udplite -s 10.0.0.1 -m 3 -o save"],
+        lines: &["-U -p udplite -s 10.0.0.1 -m 3 -o save"],
     },
     Known {
         part: Part::Words,

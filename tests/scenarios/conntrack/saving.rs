@@ -26,6 +26,16 @@ fn comparable(line: &str) -> String {
     words.filter(stays).map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
 
+/// Fails with the lines that only one of two tables has.
+fn assert_same(now: &[String], before: &[String], what: &str) {
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect()
+    };
+    let [lost, new] = [only(before, now), only(now, before)];
+    assert!(lost.is_empty() && new.is_empty(), "{what}\nlost: {lost:#?}\nnew: {new:#?}");
+    assert_eq!(now.len(), before.len(), "{what}");
+}
+
 fn flush() {
     let _ = Said::of(original(&["-F"]), "").good();
     assert_eq!(table(), Vec::<String>::new());
@@ -51,7 +61,7 @@ fn what_ours_saves_ours_loads() {
         for words in [&["-R", path(&file)][..], &["--load-file", path(&file)], &["-R", "-"]] {
             flush();
             let _ = Said::of(conntrack(words), &saved).good();
-            assert_eq!(table(), before, "{words:?}");
+            assert_same(&table(), &before, &format!("{words:?}"));
         }
     });
 }
@@ -71,7 +81,7 @@ fn flows_of_real_packets_come_back_with_their_helper() {
         drop(traffic);
         flush();
         let _ = Said::of(conntrack(&["-R", "-"]), &saved).good();
-        assert_eq!(without(table()), before);
+        assert_same(&without(table()), &before, "real flows");
     });
 }
 
@@ -90,16 +100,22 @@ fn each_loads_what_the_other_saves() {
         assert!(longer.starts_with(&line), "{line}\n{longer}");
     }
 
+    // The original loses the ports of an entry that is translated both ways when it loads its own line.
+    let theirs: String = theirs.lines().filter(|line| !twice(line)).map(|line| format!("{line}\n")).collect();
     flush();
     let _ = Said::of(conntrack(&["-R", "-"]), &theirs).good();
     let by_ours = table();
     flush();
     let _ = Said::of(original(&["-R", "-"]), &theirs).good();
-    assert_eq!(by_ours, table(), "the original's file is read as the original reads it");
+    assert_same(&by_ours, &table(), "the original's file is read as the original reads it");
 
     flush();
     let _ = Said::of(original(&["-R", "-"]), &ours).good();
-    assert_eq!(table(), before, "the original reads our file, marks and all");
+    assert_same(&table(), &before, "the original reads our file, marks and all");
+}
+
+fn twice(line: &str) -> bool {
+    line.contains(" -n ") && line.contains(" -g ")
 }
 
 /// A save line without its seconds and without the ports of `-n ADDRESS:PORT` and `-g ADDRESS:PORT`.
