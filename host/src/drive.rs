@@ -336,6 +336,11 @@ impl Drive {
         self.sets = prepared.sets;
         self.set_files = prepared.set_files;
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
+        for ready in &prepared.plugins {
+            if let Some(warning) = &ready.warning {
+                crate::log::say(&format!("warning: plugin {}: {warning}", ready.spec.name));
+            }
+        }
         let (specs, parts): (Vec<_>, Vec<_>) =
             prepared.plugins.into_iter().map(|ready| (ready.spec, (ready.thread, ready.descriptor.version))).unzip();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);

@@ -3,6 +3,15 @@
 use crate::bindings::ctwarden::policy::types as wit;
 use crate::{Entry, Flow, Timestamp, Verdicts};
 
+/// Which rows a sweep has for a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extent {
+    /// Of every flow that the subscription holds: what no row tells is not there.
+    Subscribed,
+    /// Of those flows only that the policy asked for, with [`sweep`](crate::sweep())`.on(…)`; others may live all the same.
+    Asked,
+}
+
 /// Flows of one call, in the order in which things happened.
 #[derive(Clone, Debug)]
 pub struct Batch {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::Protocol;
 use crate::bindings::ctwarden::policy::types as wit;
 
 /// Addresses and layer-4 numbers of one direction.
@@ -58,5 +59,32 @@ impl From<Endpoints> for wit::Endpoints {
             src_port: endpoints.src_port,
             dst_port: endpoints.dst_port,
         }
+    }
+}
+
+/// One direction of a flow with its protocol, such as that of the flow whose helper expected another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowTuple {
+    /// IP protocol.
+    pub protocol: Protocol,
+    /// Addresses and layer-4 numbers.
+    pub endpoints: Endpoints,
+}
+
+impl fmt::Display for FlowTuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.protocol, self.endpoints)
+    }
+}
+
+impl From<wit::FlowTuple> for FlowTuple {
+    fn from(tuple: wit::FlowTuple) -> Self {
+        Self { protocol: Protocol(tuple.protocol), endpoints: tuple.endpoints.into() }
+    }
+}
+
+impl From<FlowTuple> for wit::FlowTuple {
+    fn from(tuple: FlowTuple) -> Self {
+        Self { protocol: tuple.protocol.0, endpoints: tuple.endpoints.into() }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bindings::exports::ctwarden::policy::expectations as wit;
 use crate::bindings::exports::ctwarden::policy::policy::Cause as WitCause;
-use crate::{Endpoints, Kind, Policy, Protocol, Timestamp, Verdicts};
+use crate::{Endpoints, FlowTuple, Kind, Policy, Protocol, Timestamp, Verdicts};
 
 /// A policy that also judges expectations; export it with [`export!(T with expectations)`](crate::export!).
 pub trait Expectations: Policy {
@@ -15,39 +15,6 @@ pub trait Expectations: Policy {
     }
 }
 
-/// Why a batch was delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// Events, oldest first.
-    Events,
-    /// A sweep begins.
-    SweepBegin,
-    /// Rows of the running sweep.
-    SweepRows,
-    /// The sweep ended, and every entry that lived throughout it was delivered.
-    SweepComplete,
-    /// The sweep ended, and rows may be missing or doubled.
-    SweepInterrupted,
-    /// Events were lost here; a sweep follows.
-    Gap,
-    /// A set that the subscription names has changed.
-    SetChanged,
-}
-
-impl From<WitCause> for Cause {
-    fn from(cause: WitCause) -> Self {
-        match cause {
-            WitCause::Events => Self::Events,
-            WitCause::SweepBegin => Self::SweepBegin,
-            WitCause::SweepRows => Self::SweepRows,
-            WitCause::SweepComplete => Self::SweepComplete,
-            WitCause::SweepInterrupted => Self::SweepInterrupted,
-            WitCause::Gap => Self::Gap,
-            WitCause::SetChanged => Self::SetChanged,
-        }
-    }
-}
-
 /// One expectation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation(wit::Expectation);
@@ -57,6 +24,14 @@ impl Expectation {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         Kind::from_wit(self.0.kind)
+    }
+
+    /// Whether a verdict of this host caused the event. Such events come only with [`own_changes`].
+    ///
+    /// [`own_changes`]: crate::Subscription::own_changes
+    #[must_use]
+    pub const fn by_us(&self) -> bool {
+        self.0.by_us
     }
 
     /// The kernel's id.
@@ -74,19 +49,19 @@ impl Expectation {
     /// IP protocol of the flow that is expected.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
-        Protocol(self.0.protocol)
+        Protocol(self.0.expected.protocol)
     }
 
     /// Original direction of the flow that the helper works for.
     #[must_use]
-    pub fn master(&self) -> Endpoints {
+    pub fn master(&self) -> FlowTuple {
         self.0.master.into()
     }
 
-    /// The flow that is expected, where [`mask`](Self::mask) has ones.
+    /// Endpoints of the flow that is expected, where [`mask`](Self::mask) has ones.
     #[must_use]
     pub fn expected(&self) -> Endpoints {
-        self.0.expected.into()
+        self.0.expected.endpoints.into()
     }
 
     /// Which bits of the expected flow are known.
@@ -123,7 +98,7 @@ impl Expectation {
 /// Expectations of one call.
 #[derive(Clone, Debug)]
 pub struct ExpectationBatch {
-    cause: Cause,
+    rows: bool,
     now: Timestamp,
     missed: u64,
     expectations: Vec<Expectation>,
@@ -132,17 +107,17 @@ pub struct ExpectationBatch {
 impl ExpectationBatch {
     pub(crate) fn from_wit(batch: wit::ExpectationBatch) -> Self {
         Self {
-            cause: batch.cause.into(),
+            rows: batch.cause == WitCause::SweepRows,
             now: Timestamp(batch.now),
             missed: batch.missed,
             expectations: batch.expectations.into_iter().map(Expectation).collect(),
         }
     }
 
-    /// Why it was delivered.
+    /// Whether these are rows of the running sweep; else they are events.
     #[must_use]
-    pub const fn cause(&self) -> Cause {
-        self.cause
+    pub const fn is_sweep(&self) -> bool {
+        self.rows
     }
 
     /// When the host made it.

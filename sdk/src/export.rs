@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::bindings::exports::ctwarden::policy::{expectations as wit_expectations, policy as wit};
 use crate::expectation::ExpectationBatch;
-use crate::{Batch, Configuration, Expectations, Policy, Refusal, Reply, Timestamp, VerdictKind, Verdicts};
+use crate::{Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, Timestamp, VerdictKind, Verdicts};
 
 /// The one policy of a component: nothing until it is configured. A call that comes too early is answered with nothing.
 #[doc(hidden)]
@@ -28,9 +28,9 @@ impl<P: Policy> Instance<P> {
         }
     }
 
-    pub fn configure(&self, json: &str) -> Result<wit::Subscription, String> {
-        let policy = P::Config::read(json).and_then(P::configure)?;
-        let subscription = policy.subscription().into();
+    pub fn configure(&self, now: u64, json: &str) -> Result<wit::Subscription, String> {
+        let policy = P::Config::read(json).and_then(|config| P::configure(config, Timestamp(now)))?;
+        let subscription = policy.subscription().into_wit(P::WANTS)?;
         if let Ok(mut place) = self.0.try_borrow_mut() {
             *place = Some(policy);
         }
@@ -90,18 +90,22 @@ pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
     if batch.cause == wit::Cause::Gap || batch.missed > 0 {
         verdicts.extend(policy.gap(batch.missed, now));
     }
-    if batch.cause == wit::Cause::SweepBegin {
-        verdicts.extend(policy.sweep_begin(now));
+    if let wit::Cause::SweepBegin(extent) = batch.cause {
+        let extent = match extent {
+            wit::Extent::Subscribed => Extent::Subscribed,
+            wit::Extent::Asked => Extent::Asked,
+        };
+        verdicts.extend(policy.sweep_begin(extent, now));
     }
     if !batch.flows.is_empty() {
         let rows = batch.cause != wit::Cause::Events;
         verdicts.extend(policy.batch(&Batch::new(rows, now, batch.flows)));
     }
     match batch.cause {
-        wit::Cause::Events | wit::Cause::SweepBegin | wit::Cause::SweepRows | wit::Cause::Gap => {}
+        wit::Cause::Events | wit::Cause::SweepBegin(_) | wit::Cause::SweepRows | wit::Cause::Gap => {}
         wit::Cause::SweepComplete => verdicts.extend(policy.sweep_end(true, now)),
         wit::Cause::SweepInterrupted => verdicts.extend(policy.sweep_end(false, now)),
-        wit::Cause::SetChanged => verdicts.extend(policy.set_changed(now)),
+        wit::Cause::SetsChanged(sets) => verdicts.extend(policy.sets_changed(&sets, now)),
     }
     verdicts
 }
@@ -168,12 +172,13 @@ macro_rules! __plugin {
             }
 
             fn configure(
+                now: u64,
                 configuration: ::std::string::String,
             ) -> ::std::result::Result<
                 $crate::bindings::exports::ctwarden::policy::policy::Subscription,
                 ::std::string::String,
             > {
-                INSTANCE.with(|instance| instance.configure(&configuration))
+                INSTANCE.with(|instance| instance.configure(now, &configuration))
             }
 
             fn judge(
@@ -221,7 +226,7 @@ mod tests {
         type Config = Nothing;
         const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Alert, VerdictKind::Sweep];
 
-        fn configure(_: Nothing) -> Result<Self, Refusal> {
+        fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> {
             Ok(Self)
         }
 
@@ -233,8 +238,8 @@ mod tests {
             Verdicts::from(delete()).and(alert("word").because("word", format!("{}", flow.index()))).and(sweep())
         }
 
-        fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
-            alert("begin").into()
+        fn sweep_begin(&mut self, extent: Extent, _: Timestamp) -> Verdicts {
+            alert(format!("begin {extent:?}")).into()
         }
 
         fn sweep_end(&mut self, complete: bool, _: Timestamp) -> Verdicts {
@@ -276,7 +281,7 @@ mod tests {
 
     fn configured() -> Instance<Echo> {
         let instance = Instance::new();
-        instance.configure("{}").unwrap();
+        instance.configure(0, "{}").unwrap();
         instance
     }
 
@@ -284,11 +289,12 @@ mod tests {
     fn each_cause_finds_its_method() {
         let instance = configured();
         let judge = |cause, missed, flows| titles(instance.judge(batch(cause, missed, flows)));
-        assert_eq!(judge(wit::Cause::SweepBegin, 0, 0), ["begin"]);
+        assert_eq!(judge(wit::Cause::SweepBegin(wit::Extent::Subscribed), 0, 0), ["begin Subscribed"]);
+        assert_eq!(judge(wit::Cause::SweepBegin(wit::Extent::Asked), 0, 0), ["begin Asked"]);
         assert_eq!(judge(wit::Cause::SweepComplete, 0, 0), ["complete"]);
         assert_eq!(judge(wit::Cause::SweepInterrupted, 0, 0), ["interrupted"]);
         assert_eq!(judge(wit::Cause::Gap, 0, 0), ["gap 0"]);
-        assert_eq!(judge(wit::Cause::SetChanged, 0, 0), ["Action::Sweep Target::None"]);
+        assert_eq!(judge(wit::Cause::SetsChanged(vec!["list".into()]), 0, 0), ["Action::Sweep Target::None"]);
         let rows = ["gap 7", "Action::Delete Target::Entry(0)", "word", "Action::Sweep Target::None"];
         assert_eq!(judge(wit::Cause::SweepRows, 7, 1), rows);
         assert_eq!(judge(wit::Cause::Events, 0, 0), [""; 0]);
@@ -313,7 +319,7 @@ mod tests {
         assert_eq!((descriptor.summary.as_str(), descriptor.configuration_schema.as_str()), ("Answers", ""));
         let wants = wit::VerdictKinds::DELETE | wit::VerdictKinds::ALERT | wit::VerdictKinds::SWEEP;
         assert_eq!(descriptor.wants, wants);
-        let subscription = Instance::<Echo>::new().configure("").unwrap();
+        let subscription = Instance::<Echo>::new().configure(0, "").unwrap();
         assert_eq!((subscription.kinds, subscription.sets), (wit::Kinds::UPDATE, vec!["list".to_owned()]));
     }
 
@@ -334,24 +340,25 @@ mod tests {
             assert_eq!(instance.judge(batch(wit::Cause::Events, 1, 1)), []);
             assert_eq!(instance.tick(1), []);
             assert_eq!(instance.message(0, "hello").unwrap_err(), "the plugin is not configured");
-            instance.configure("{}").unwrap();
+            instance.configure(0, "{}").unwrap();
             instance.stop();
             instance.stop();
         }
-        let refused = instance.configure("{\"colour\": 1}").unwrap_err();
+        let refused = instance.configure(0, "{\"colour\": 1}").unwrap_err();
         assert!(refused.starts_with("unknown field `colour`"), "{refused}");
     }
 
     #[test]
     fn expectations_are_judged() {
         let endpoints = flow().record().original;
+        let tuple = crate::bindings::ctwarden::policy::types::FlowTuple { protocol: 6, endpoints };
         let expectation = |helper: &str| wit_expectations::Expectation {
             kind: crate::bindings::ctwarden::policy::types::Kind::New,
             id: 1,
             zone: 0,
-            protocol: 6,
-            master: endpoints,
-            expected: endpoints,
+            by_us: false,
+            master: tuple,
+            expected: tuple,
             mask: endpoints,
             timeout: None,
             flags: None,

@@ -29,6 +29,8 @@ pub struct Filter {
     either: Vec<Prefix>,
     src_ports: Vec<Ports>,
     dst_ports: Vec<Ports>,
+    reply_src_ports: Vec<Ports>,
+    reply_dst_ports: Vec<Ports>,
     states: Vec<u8>,
     mark: Option<Masked>,
     status: Option<Masked>,
@@ -125,6 +127,20 @@ impl Filter {
         self
     }
 
+    /// Answered from these ports: what really serves, after NAT.
+    #[must_use]
+    pub fn reply_src_port(mut self, ports: impl Into<Ports>) -> Self {
+        self.reply_src_ports.push(ports.into());
+        self
+    }
+
+    /// Answered to these ports: those that source NAT gave.
+    #[must_use]
+    pub fn reply_dst_port(mut self, ports: impl Into<Ports>) -> Self {
+        self.reply_dst_ports.push(ports.into());
+        self
+    }
+
     /// In this state of its protocol.
     #[must_use]
     pub fn state(mut self, state: impl Into<u8>) -> Self {
@@ -180,6 +196,7 @@ impl Filter {
         let ports = |ranges: &[Ports], port: Option<u16>| {
             ranges.is_empty() || port.is_some_and(|port| ranges.iter().any(|range| range.contains(port)))
         };
+        let has_ports = flow.protocol().has_ports();
         self.family.is_none_or(|family| family == flow.family())
             && (self.protocols.is_empty() || self.protocols.contains(&flow.protocol()))
             && (self.zones.is_empty() || self.zones.contains(&flow.zone()))
@@ -190,6 +207,8 @@ impl Filter {
             && (self.either.is_empty() || flow.addresses().into_iter().any(|address| among(&self.either, address)))
             && ports(&self.src_ports, flow.src_port())
             && ports(&self.dst_ports, flow.dst_port())
+            && ports(&self.reply_src_ports, has_ports.then_some(reply.src_port))
+            && ports(&self.reply_dst_ports, has_ports.then_some(reply.dst_port))
             && (self.states.is_empty() || flow.state().is_some_and(|state| self.states.contains(&state)))
             && self.mark.is_none_or(|wanted| flow.mark().is_some_and(|mark| wanted.matches(mark)))
             && self.status.is_none_or(|wanted| flow.status().is_some_and(|status| wanted.matches(status.0)))
@@ -213,6 +232,8 @@ impl From<Filter> for wit::Filter {
             either: networks(filter.either),
             src_ports: ports(filter.src_ports),
             dst_ports: ports(filter.dst_ports),
+            reply_src_ports: ports(filter.reply_src_ports),
+            reply_dst_ports: ports(filter.reply_dst_ports),
             states: filter.states,
             mark: filter.mark.map(Into::into),
             status: filter.status.map(Into::into),

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use crate::host::details;
-use crate::{Endpoints, Entry, Status, Timestamp};
+use crate::{Entry, FlowTuple, Status, Timestamp};
 
 /// A flow that is being judged; all that [`Entry`] tells, and the rarer attributes, which the host is asked for one by one.
 ///
@@ -72,11 +72,11 @@ impl<'a> Flow<'a> {
 
     /// Original direction of the flow whose helper expected this one, such as the control connection of an FTP transfer.
     #[must_use]
-    pub fn master(&self) -> Option<Endpoints> {
+    pub fn master(&self) -> Option<FlowTuple> {
         if self.status().is_some() && !self.has(Status::EXPECTED) {
             return None;
         }
-        details::master(self.index).map(Endpoints::from)
+        details::master(self.index).map(FlowTuple::from)
     }
 
     /// Zones of the original and the reply direction, where they differ from the flow's.

@@ -9,7 +9,7 @@
 //! impl Policy for NoTelnet {
 //!     type Config = Nothing;
 //!     const WANTS: &[VerdictKind] = &[VerdictKind::Delete];
-//!     fn configure(_: Nothing) -> Result<Self, Refusal> { Ok(Self) }
+//!     fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> { Ok(Self) }
 //!     fn subscription(&self) -> Subscription { Subscription::default().only(Filter::new().tcp().dst_port(23)) }
 //!     fn judge(&mut self, _: &Flow) -> Verdicts { delete().because("telnet", "telnet is not allowed here").into() }
 //! }
@@ -18,7 +18,8 @@
 //!
 //! # What a policy is made of
 //!
-//! - **What it may want** ([`Policy::WANTS`]) is one key, what the operator grants is the other; a verdict needs both.
+//! - **What it may want** ([`Policy::WANTS`]) is one key, what the operator grants is the other; a verdict needs both. Where a
+//!   configuration takes fewer kinds, [`Subscription::needs`] says which.
 //! - **Its configuration** ([`Policy::Config`]) is a type of its own. The host checks what the operator wrote against the
 //!   schema of that type and hands it over.
 //! - **What it wants to see** ([`Subscription`]): kinds of events, filters, sweeps, ticks. The host filters early.
@@ -52,7 +53,7 @@
 //!     type Config = Settings;
 //!     const WANTS: &[VerdictKind] = &[VerdictKind::Alert];
 //!
-//!     fn configure(settings: Settings) -> Result<Self, Refusal> {
+//!     fn configure(settings: Settings, _: Timestamp) -> Result<Self, Refusal> {
 //!         if settings.normal == 0 {
 //!             return Err("normal: 0 would report everybody".into());
 //!         }
@@ -147,10 +148,10 @@ pub use schemars;
 
 pub use self::address::Family;
 pub use self::alert::{Alert, Severity, alert};
-pub use self::batch::Batch;
+pub use self::batch::{Batch, Extent};
 pub use self::block::{Block, block};
 pub use self::configuration::{Configuration, Nothing};
-pub use self::endpoints::Endpoints;
+pub use self::endpoints::{Endpoints, FlowTuple};
 pub use self::entry::{Counters, Entry, FlowKey, Icmp, Kind};
 pub use self::expectation::Expectations;
 #[doc(hidden)]
@@ -176,9 +177,10 @@ pub mod prelude {
     pub use schemars::{self, JsonSchema};
 
     pub use crate::{
-        Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Family, Filter, Flow,
-        FlowKey, Icmp, Kind, Labels, Masked, Nothing, Policy, Ports, Prefix, PrefixMap, PrefixSet, Protocol, Refusal,
-        Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert,
-        block, delete, export, labels, log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
+        Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
+        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Masked, Nothing, Policy, Ports, Prefix, PrefixMap,
+        PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp, Verdict,
+        VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets, sweep,
+        table, timeout, unblock,
     };
 }

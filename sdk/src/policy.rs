@@ -1,6 +1,6 @@
 //! The one trait that a policy implements.
 
-use crate::{Batch, Configuration, Flow, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts};
+use crate::{Batch, Configuration, Extent, Flow, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts};
 
 /// A policy: a function from flows to verdicts, and what it remembers between calls, which is the struct itself.
 ///
@@ -12,16 +12,17 @@ pub trait Policy: Sized + 'static {
     type Config: Configuration;
 
     /// Kinds of verdicts that it may return, whatever its configuration. Others are refused. The operator sees them in
-    /// `ctwarden check` and grants each.
+    /// `ctwarden check` and grants each; where the configuration asks for fewer, say so with [`Subscription::needs`].
     const WANTS: &'static [VerdictKind];
 
     /// Makes the policy.
     ///
     /// # Errors
     /// One line that names what is wrong with the configuration.
-    fn configure(config: Self::Config) -> Result<Self, Refusal>;
+    fn configure(config: Self::Config, now: Timestamp) -> Result<Self, Refusal>;
 
-    /// What the host is to deliver; asked once, after `configure`. By default every new flow and every row of a sweep.
+    /// What the host is to deliver; asked after `configure`, and the same for as long as the policy lives. By default every
+    /// new flow and every row of a sweep.
     fn subscription(&self) -> Subscription {
         Subscription::default()
     }
@@ -36,8 +37,8 @@ pub trait Policy: Sized + 'static {
     }
 
     /// A sweep begins: rows of the table follow, between which events may come.
-    fn sweep_begin(&mut self, now: Timestamp) -> Verdicts {
-        let _ = now;
+    fn sweep_begin(&mut self, extent: Extent, now: Timestamp) -> Verdicts {
+        let _ = (extent, now);
         Verdicts::none()
     }
 
@@ -55,12 +56,12 @@ pub trait Policy: Sized + 'static {
         Verdicts::none()
     }
 
-    /// A set that the subscription names has changed. By default the table is swept, if the policy wants
-    /// [`VerdictKind::Sweep`].
-    fn set_changed(&mut self, now: Timestamp) -> Verdicts {
+    /// These sets, of those that the subscription names, have changed. By default the table is swept, if the policy wants
+    /// and needs [`VerdictKind::Sweep`].
+    fn sets_changed(&mut self, sets: &[String], now: Timestamp) -> Verdicts {
         let _ = now;
-        if Self::WANTS.contains(&VerdictKind::Sweep) {
-            crate::sweep().because("set-changed", "").into()
+        if Self::WANTS.contains(&VerdictKind::Sweep) && self.subscription().may(VerdictKind::Sweep) {
+            crate::sweep().because("set-changed", sets.join(", ")).into()
         } else {
             Verdicts::none()
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bindings::exports::ctwarden::policy::policy as wit;
-use crate::{Entry, Filter, Flow, Kind};
+use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 
 /// What the host is to deliver. The default: new flows and rows of sweeps, which is what a policy needs to judge every flow
 /// once.
@@ -19,6 +19,8 @@ use crate::{Entry, Filter, Flow, Kind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Subscription {
+    /// None: all that the policy wants.
+    needs: Option<Vec<VerdictKind>>,
     kinds: Vec<Kind>,
     filters: Vec<Filter>,
     sweep_every: Duration,
@@ -37,6 +39,7 @@ impl Subscription {
     /// Entries of these kinds.
     pub fn to(kinds: &[Kind]) -> Self {
         Self {
+            needs: None,
             kinds: kinds.to_vec(),
             filters: Vec::new(),
             sweep_every: Duration::ZERO,
@@ -44,6 +47,13 @@ impl Subscription {
             own_changes: false,
             sets: Vec::new(),
         }
+    }
+
+    /// Kinds of verdicts that the policy will return as it is configured, where they are fewer than
+    /// [`WANTS`](crate::Policy::WANTS): the operator has to grant these and no others. Verdicts of other kinds are refused.
+    pub fn needs(mut self, kinds: impl IntoIterator<Item = VerdictKind>) -> Self {
+        self.needs = Some(kinds.into_iter().collect());
+        self
     }
 
     /// Only flows that this filter holds, or another that was given. Without any: every flow.
@@ -83,6 +93,23 @@ impl Subscription {
             && (self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(flow)))
     }
 
+    /// Kinds of verdicts that it needs, of a policy that wants these.
+    ///
+    /// # Errors
+    /// One of them is not wanted.
+    pub(crate) fn needed(&self, wants: &[VerdictKind]) -> Result<Vec<VerdictKind>, Refusal> {
+        let needs = self.needs.as_deref().unwrap_or(wants);
+        match needs.iter().find(|kind| !wants.contains(kind)) {
+            Some(kind) => Err(format!("the subscription needs {}, which WANTS does not list", kind.name()).into()),
+            None => Ok(needs.to_vec()),
+        }
+    }
+
+    /// Whether the policy may return verdicts of that kind, one that it wants.
+    pub(crate) fn may(&self, kind: VerdictKind) -> bool {
+        self.needs.as_ref().is_none_or(|needs| needs.contains(&kind))
+    }
+
     /// Names of the sets.
     #[must_use]
     pub fn sets(&self) -> &[String] {
@@ -90,8 +117,12 @@ impl Subscription {
     }
 }
 
-impl From<Subscription> for wit::Subscription {
-    fn from(subscription: Subscription) -> Self {
+impl Subscription {
+    /// As it crosses the wall, of a policy that wants these kinds.
+    ///
+    /// # Errors
+    /// It needs a kind that is not wanted.
+    pub(crate) fn into_wit(self, wants: &[VerdictKind]) -> Result<wit::Subscription, Refusal> {
         let kind = |kind: &Kind| match kind {
             Kind::Row => wit::Kinds::ROW,
             Kind::New => wit::Kinds::NEW,
@@ -103,14 +134,15 @@ impl From<Subscription> for wit::Subscription {
             0 => 0,
             number => u32::try_from(number.max(least)).unwrap_or(u32::MAX),
         };
-        Self {
-            kinds: subscription.kinds.iter().map(kind).fold(wit::Kinds::empty(), |all, kind| all | kind),
-            filters: subscription.filters.into_iter().map(Into::into).collect(),
-            sweep_every: at_least(1, subscription.sweep_every.as_millis().div_ceil(1000)),
-            tick_every: at_least(10, subscription.tick_every.as_micros().div_ceil(1000)),
-            own_changes: subscription.own_changes,
-            sets: subscription.sets,
-        }
+        Ok(wit::Subscription {
+            needs: VerdictKind::flags(&self.needed(wants)?),
+            kinds: self.kinds.iter().map(kind).fold(wit::Kinds::empty(), |all, kind| all | kind),
+            filters: self.filters.into_iter().map(Into::into).collect(),
+            sweep_every: at_least(1, self.sweep_every.as_millis().div_ceil(1000)),
+            tick_every: at_least(10, self.tick_every.as_micros().div_ceil(1000)),
+            own_changes: self.own_changes,
+            sets: self.sets,
+        })
     }
 }
 
@@ -122,12 +154,23 @@ mod tests {
     fn a_period_never_becomes_never() {
         let times = |sweep, tick| {
             let wanted = Subscription::default().sweep_every(sweep).tick_every(tick);
-            let wanted = wit::Subscription::from(wanted);
+            let wanted = wanted.into_wit(&[]).unwrap();
             (wanted.sweep_every, wanted.tick_every)
         };
         assert_eq!(times(Duration::ZERO, Duration::ZERO), (0, 0));
         assert_eq!(times(Duration::from_millis(1), Duration::from_micros(1)), (1, 10));
         assert_eq!(times(Duration::from_secs(60), Duration::from_millis(250)), (60, 250));
         assert_eq!(times(Duration::MAX, Duration::MAX), (u32::MAX, u32::MAX));
+    }
+
+    #[test]
+    fn a_policy_needs_what_it_wants_unless_it_says_less() {
+        let wants = [VerdictKind::Delete, VerdictKind::Alert];
+        let needs = |subscription: Subscription| subscription.into_wit(&wants).map(|told| told.needs);
+        assert_eq!(needs(Subscription::default()), Ok(wit::VerdictKinds::DELETE | wit::VerdictKinds::ALERT));
+        assert_eq!(needs(Subscription::default().needs([VerdictKind::Alert])), Ok(wit::VerdictKinds::ALERT));
+        assert_eq!(needs(Subscription::default().needs([])), Ok(wit::VerdictKinds::empty()));
+        let refused = needs(Subscription::default().needs([VerdictKind::Mark])).unwrap_err();
+        assert_eq!(refused.as_str(), "the subscription needs mark, which WANTS does not list");
     }
 }

@@ -7,7 +7,7 @@
 //! # impl Policy for NoTelnet {
 //! #     type Config = Nothing;
 //! #     const WANTS: &'static [VerdictKind] = &[VerdictKind::Delete];
-//! #     fn configure(_: Nothing) -> Result<Self, Refusal> { Ok(Self) }
+//! #     fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> { Ok(Self) }
 //! #     fn judge(&mut self, flow: &Flow) -> Verdicts {
 //! #         if flow.is_tcp() && flow.dst_port() == Some(23) { delete().because("telnet", "not here").into() }
 //! #         else { Verdicts::none() }

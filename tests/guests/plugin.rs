@@ -42,7 +42,7 @@ impl<T: Provoked> Guest for T {
         T::describe()
     }
 
-    fn configure(configuration: String) -> Result<Subscription, String> {
+    fn configure(_now: u64, configuration: String) -> Result<Subscription, String> {
         <T as Provoked>::configure(&configuration)
     }
 
@@ -76,9 +76,10 @@ pub(crate) fn descriptor() -> Descriptor {
     }
 }
 
-/// Every event and row, nothing by time.
+/// Every event and row, nothing by time, and no kind of verdict but records.
 pub(crate) fn everything() -> Subscription {
     Subscription {
+        needs: VerdictKinds::LOG,
         kinds: Kinds::all(),
         filters: Vec::new(),
         sweep_every: 0,
@@ -101,6 +102,8 @@ pub(crate) fn any_flow() -> Filter {
         either: Vec::new(),
         src_ports: Vec::new(),
         dst_ports: Vec::new(),
+        reply_src_ports: Vec::new(),
+        reply_dst_ports: Vec::new(),
         states: Vec::new(),
         mark: None,
         status: None,

@@ -9,7 +9,7 @@ use std::process::Command;
 use ctwarden_tests::{Policy, Said, Scene, Udp, copy_of_ctwarden, insert, skip, table};
 
 #[test]
-fn check_says_what_is_asked_granted_and_missing() {
+fn check_says_what_is_asked_needed_granted_and_missing() {
     let Some(scene) = Scene::new() else { return };
     let first = Policy::scripted_with(&["mark", "log"], &[])
         .key("mark-mask = 0xf0\nread-sets = [\"office\"]")
@@ -24,8 +24,11 @@ fn check_says_what_is_asked_granted_and_missing() {
         &["second", "observe"],
         &["asks", "delete", "mark", "labels", "timeout", "alert", "log", "block", "unblock", "protect", "sweep"],
         &["granted", "mark", "log", "0xf0", "office"],
-        &["missing", "delete", "labels", "timeout", "alert", "block", "unblock", "protect", "sweep"],
+        &["needs", "mark, log (with this configuration)"],
+        &["missing", "nothing"],
         &["granted", "nothing"],
+        &["missing", "delete", "mark", "labels", "timeout", "alert", "log", "block", "unblock", "protect", "sweep"],
+        &["warning", "needs delete, mark", "allow = [\"delete\", \"mark\"", "mark-mask and label-bits and block-sets"],
         &["guest-scripted.wasm"],
         &["new", "update", "destroy", "30s"],
         &["protected", "1"],

@@ -97,7 +97,7 @@ fn who_is_over_the_cap_can_be_blocked() {
     );
     let policy = Policy::new("cap", "connection-cap")
         .enforce()
-        .key("allow = [\"alert\", \"delete\", \"block\"]\nblock-sets = [\"greedy\"]");
+        .key("allow = [\"alert\", \"delete\", \"block\", \"sweep\"]\nblock-sets = [\"greedy\"]");
     let policy = policy
         .config("limit = 2\naction = \"block\"\nblock-set = \"greedy\"\nblock-seconds = 120\nprotocols = [\"tcp\"]");
     let mut daemon = scene.start(format!("[block.greedy]\ntable = \"inet ward\"\nipv4 = \"greedy\"\n{policy}"));

@@ -106,7 +106,7 @@ fn what_a_plugin_protects_no_other_touches() {
     let Some(scene) = Scene::new() else { return };
     insert(DNS);
     insert_all((1..=3).map(|n| format!("-p udp -s 10.0.1.{n} -d 10.0.0.2 --sport 1000 --dport 53 -t 300")));
-    let guard = Policy::new("guard", "guest-scripted").enforce().key("allow = [\"protect\"]");
+    let guard = Policy::new("guard", "guest-scripted").enforce().key("allow = [\"protect\"]").needs(&["protect"]);
     let daemon = scene.start(format!("{guard}{}", Policy::scripted(&[])));
     assert!(daemon.send("guard", "matching src 10.0.0.1: protect 600").good().contains("protect: 1 applied"));
     let said = daemon.send("scripted", "matching dport 53: delete").good();

@@ -24,7 +24,7 @@ fn helper_and_master_of_an_ftp_transfer() {
     let records = daemon.wait_for_many("both rows", 2, |record| record.came("log", "applied"));
     let of = |port: u16| records.iter().find(|record| record.has_port(port)).unwrap();
     assert_eq!((field(of(21), "helper"), field(of(21), "master")), ("ftp".to_owned(), "none".to_owned()));
-    assert_eq!(field(of(20_021), "master"), "127.0.0.1-127.0.0.2", "the data connection was expected by the other");
+    assert_eq!(field(of(20_021), "master"), "tcp-127.0.0.1-127.0.0.2", "the data connection was expected by the other");
     let _ = daemon.stop();
 }
 
@@ -37,9 +37,14 @@ fn expectations_are_delivered_and_deleted() {
     let Some(mut ftp) = Ftp::new("127.0.0.1", "127.0.0.2") else { return };
     ftp.offer(20_021);
     let seen = daemon.wait_for("the expectation", |record| record.text("code") == Some("expectation"));
-    for (name, value) in
-        [("kind", "new"), ("helper", "ftp"), ("master", "127.0.0.1"), ("port", "20021"), ("protocol", "tcp")]
-    {
+    for (name, value) in [
+        ("kind", "new"),
+        ("helper", "ftp"),
+        ("master", "127.0.0.1"),
+        ("master_protocol", "tcp"),
+        ("port", "20021"),
+        ("protocol", "tcp"),
+    ] {
         assert_eq!(field(&seen, name), value, "{seen:?}");
     }
     assert_eq!(ctwarden_tests::expectations(), 1);
@@ -119,6 +124,7 @@ fn address_sets_are_looked_up_and_followed() {
     daemon.wait_for("the plugin is told", |record| {
         record.came("log", "applied") && record.0["fields"]["set"] == "changed"
     });
+    eventually("by its name", || daemon.err().contains("scripted: changed: bad\n").then_some(()));
     assert!(
         daemon
             .records

@@ -182,6 +182,7 @@ fn observing_changes_nothing_and_records_the_same() {
         assert!(tcp.works());
         let mut policy = Policy::new("scripted", "guest-scripted").key("mark-mask = 0xff\nlabel-bits = [3]\nblock-sets = [\"bad\"]")
             .key("allow = [\"mark\", \"alert\", \"log\", \"delete\", \"timeout\", \"labels\", \"block\", \"protect\"]")
+            .needs(&["mark", "alert", "log", "delete", "timeout", "labels", "block", "protect"])
             .config(&format!("rules = {rules:?}"));
         if !observe {
             policy = policy.enforce();

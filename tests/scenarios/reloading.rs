@@ -54,6 +54,9 @@ fn a_broken_configuration_changes_nothing() {
         Policy::new("odd", "guest-scripted").config("rules = [\"no\"]")
     ));
     assert!(daemon.reload().is_some_and(|why| why.contains("plugin odd")));
+    let more = Policy::scripted_with(&["mark"], &["new udp: mark 2/0xf"]).key("mark-mask = 0xf");
+    scene.configure(more.to_string().replace("needs = [\"mark\"]", "needs = [\"mark\", \"timeout\"]"));
+    assert!(daemon.reload().is_some_and(|why| why.contains("needs timeout, which is not granted")));
     scene.write("guest-scripted.wasm", b"\0asm\x01\0\0\0");
     scene.write("ctwarden.toml", &good);
     assert!(daemon.reload().is_some_and(|why| why.contains("core module")));

@@ -218,3 +218,22 @@ fn without_the_capability_it_says_how_to_grant_it() {
     command.arg(ctwarden().get_program()).arg("check").arg("--config").arg(scene.configuration());
     assert!(Said::of(command, "").is_good());
 }
+
+#[test]
+fn who_enforces_needs_its_grants_and_who_observes_is_warned() {
+    let Some(scene) = Scene::new() else { return };
+    let cap = |policy: Policy| policy.config("limit = 20\naction = \"delete\"").key("allow = [\"alert\", \"sweep\"]");
+    let new = || Policy::new("cap", "connection-cap");
+    scene.configure(format!("{}{}", good(), cap(new().enforce())));
+    let lines = refused(&scene);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for words in ["plugin cap", "needs delete", "allow = [\"delete\", \"alert\", \"sweep\"]", "ctwarden.toml:"] {
+        assert!(lines[0].contains(words), "{words} is not in {lines:?}");
+    }
+
+    // A grant that another configuration of the plugin would need is not missed.
+    let daemon = scene.start(format!("{}{}", good(), cap(new())));
+    assert!(daemon.err().contains("warning: plugin cap: its configuration needs delete"), "{}", daemon.err());
+    assert!(!daemon.err().contains("block"), "{}", daemon.err());
+    let _ = daemon.stop();
+}

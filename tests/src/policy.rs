@@ -30,13 +30,20 @@ impl Policy {
         Self::new("scripted", "guest-scripted")
             .enforce()
             .key(&format!("allow = {kinds:?}\nmark-mask = 0xffffffff\nlabel-bits = {bits:?}"))
+            .needs(&kinds)
             .rules(rules)
     }
 
-    /// The same, with these kinds granted and nothing else.
+    /// The same, with these kinds needed and granted and nothing else.
     #[must_use]
     pub fn scripted_with(allow: &[&str], rules: &[&str]) -> Self {
-        Self::new("scripted", "guest-scripted").enforce().key(&format!("allow = {allow:?}")).rules(rules)
+        Self::new("scripted", "guest-scripted").enforce().key(&format!("allow = {allow:?}")).needs(allow).rules(rules)
+    }
+
+    /// The kinds that the guest which does what its rules say needs; otherwise it needs every kind.
+    #[must_use]
+    pub fn needs(self, kinds: &[&str]) -> Self {
+        self.config(&format!("needs = {kinds:?}"))
     }
 
     /// Carries out, instead of only observing.

@@ -1,4 +1,4 @@
-//! `ctwarden check`: everything that a start would find wrong, and what each plugin asks and is granted.
+//! `ctwarden check`: everything that a start would find wrong, and what each plugin asks, needs and is granted.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use anyhow::Result;
 use clap::Args;
 use ctwarden_model::VerdictKinds;
 
-use crate::plugins::{Preparer, Ready};
+use crate::plugins::{self, Preparer, Ready};
 
-/// Check a configuration and show what each plugin asks, is granted and lacks
+/// Check a configuration and show what each plugin asks, needs, is granted and lacks
 ///
 /// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing.
 #[derive(Args)]
@@ -47,20 +47,23 @@ fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
     )?;
     writeln!(out, "  component  {}", ready.path.display())?;
     writeln!(out, "  asks       {}", names(spec.wants))?;
+    let needs = spec.subscription.needs;
+    writeln!(out, "  needs      {} (with this configuration)", names(needs))?;
     writeln!(out, "  granted    {}{}", names(both), bounds(ready))?;
-    writeln!(out, "  missing    {}", names(spec.wants.without(spec.grants.kinds)))?;
-    let unused = spec.grants.kinds.without(spec.wants);
+    writeln!(out, "  missing    {}", names(needs.without(spec.grants.kinds)))?;
+    let unused = spec.grants.kinds.without(needs);
     if !unused.is_empty() {
-        writeln!(out, "  not asked  {} (granted in vain)", names(unused))?;
+        writeln!(out, "  not needed {} (granted in vain)", names(unused))?;
     }
-    writeln!(out, "  listens    {}", listens(ready))
+    writeln!(out, "  listens    {}", listens(ready))?;
+    match &ready.warning {
+        Some(warning) => writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce"),
+        None => Ok(()),
+    }
 }
 
 fn names(kinds: VerdictKinds) -> String {
-    if kinds.is_empty() {
-        return "nothing".to_owned();
-    }
-    kinds.iter().map(ctwarden_model::VerdictKind::name).collect::<Vec<_>>().join(", ")
+    if kinds.is_empty() { "nothing".to_owned() } else { plugins::names(kinds) }
 }
 
 fn bounds(ready: &Ready) -> String {

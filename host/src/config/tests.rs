@@ -83,15 +83,16 @@ fn the_example_is_good_and_means_what_it_says() {
 
     let [ban, mark] = read.plugins.as_slice() else { panic!("two plugins") };
     assert_eq!((ban.name.as_str(), ban.mode, &*ban.component), ("ban-follower", Mode::Enforce, &b"\0asm one"[..]));
-    let kinds: VerdictKinds = [VerdictKind::Delete, VerdictKind::Block, VerdictKind::Alert].into_iter().collect();
+    let kinds = ["delete", "block", "unblock", "alert", "sweep"];
+    let kinds: VerdictKinds = VerdictKind::ALL.into_iter().filter(|kind| kinds.contains(&kind.name())).collect();
     assert_eq!(ban.grants.kinds, kinds);
     assert_eq!(ban.grants.block_sets.iter().collect::<Vec<_>>(), [&banned]);
     assert_eq!(ban.grants.read_sets.iter().collect::<Vec<_>>(), [&banned]);
     assert_eq!((ban.budget, ban.limits, ban.on_failure), (Budget::default(), Limits::default(), OnFailure::Restart));
-    assert_eq!(ban.config, json!({"set": "banned", "block-seconds": 3600}));
+    assert_eq!(ban.config, json!({"sets": ["banned"], "block-set": "banned", "block-seconds": 3600}));
     assert_eq!(mark.mode, Mode::Observe);
     assert_eq!((mark.grants.mark_mask, mark.grants.label_mask), (0xff, 0b110));
-    assert_eq!(mark.config["services"][0]["mark"], "0x10");
+    assert_eq!(mark.config["rules"][0]["mark"], "0x10/0xff");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
 use ctwarden_guest::{CodeCache, Component, ConfigureError, Limits, Runtime};
-use ctwarden_model::{Descriptor, Mode, PluginName, Subscription, VerdictKinds};
+use ctwarden_model::{Descriptor, Grants, Mode, PluginName, Subscription, VerdictKind, VerdictKinds};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::host::{AddressSets, HostParts};
@@ -46,6 +46,8 @@ pub(crate) struct Ready {
     pub(crate) descriptor: Descriptor,
     /// Where it was read from.
     pub(crate) path: PathBuf,
+    /// What its configuration needs and the operator did not grant: it runs, for it only observes.
+    pub(crate) warning: Option<String>,
     /// Its thread.
     pub(crate) thread: PluginThread,
 }
@@ -141,8 +143,10 @@ impl Preparer {
         check_configuration(&descriptor, &plugin)?;
         let recipe = self.recipe(component, &plugin, sets).map_err(|error| one(error.into()))?;
         let (thread, subscription) = PluginThread::start(recipe).map_err(|error| vec![refused(error)])?;
+        let warning = check_needs(plugin.mode, &plugin.grants, descriptor.wants, subscription.needs)
+            .map_err(|refusal| vec![refusal])?;
         let spec = specification(&plugin, descriptor.wants, subscription);
-        Ok(Ready { spec, descriptor, path: plugin.path, thread })
+        Ok(Ready { spec, descriptor, path: plugin.path, warning, thread })
     }
 
     fn recipe(&self, component: Component, plugin: &config::Plugin, sets: &AddressSets) -> Result<Recipe, StoreError> {
@@ -186,6 +190,51 @@ fn check_configuration(descriptor: &Descriptor, plugin: &config::Plugin) -> Resu
     };
     config::check_against_schema(schema, &plugin.config)
         .map_err(|errors| errors.into_iter().map(|error| format!("[plugin.config] {error}")).collect())
+}
+
+/// What the plugin needs as it is configured, held against what it asks and is granted. A plugin that enforces without a grant
+/// that it needs would look as if it did its work; one that observes does none, and its operator is warned.
+fn check_needs(
+    mode: Mode,
+    grants: &Grants,
+    wants: VerdictKinds,
+    needs: VerdictKinds,
+) -> Result<Option<String>, String> {
+    let foreign = needs.without(wants);
+    if !foreign.is_empty() {
+        let foreign = names(foreign);
+        return Err(format!("its subscription needs {foreign}, which it does not ask for; tell the plugin's author"));
+    }
+    let missing = needs.without(grants.kinds);
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let verb = if missing.iter().count() == 1 { "is" } else { "are" };
+    let granted = VerdictKind::ALL.into_iter().filter(|kind| grants.kinds.contains(*kind) || missing.contains(*kind));
+    let allow: Vec<&str> = granted.map(VerdictKind::name).collect();
+    let blocks = missing.contains(VerdictKind::Block) || missing.contains(VerdictKind::Unblock);
+    let bounds: Vec<&str> = [
+        ("mark-mask", missing.contains(VerdictKind::Mark)),
+        ("label-bits", missing.contains(VerdictKind::Labels)),
+        ("block-sets", blocks && grants.block_sets.is_empty()),
+    ]
+    .into_iter()
+    .filter_map(|(key, needed)| needed.then_some(key))
+    .collect();
+    let bounds = if bounds.is_empty() { String::new() } else { format!(" with {}", bounds.join(" and ")) };
+    let missing = names(missing);
+    let what = format!(
+        "its configuration needs {missing}, which {verb} not granted; write allow = {allow:?}{bounds} in its [[plugin]]"
+    );
+    match mode {
+        Mode::Enforce => Err(what),
+        Mode::Observe => Ok(Some(what)),
+    }
+}
+
+/// Names of kinds, for people.
+pub(crate) fn names(kinds: VerdictKinds) -> String {
+    kinds.iter().map(VerdictKind::name).collect::<Vec<_>>().join(", ")
 }
 
 fn refused(error: ConfigureError) -> String {
@@ -269,4 +318,74 @@ pub(crate) fn summary(plugins: &[Ready]) -> String {
         format!("{name} ({})", mode.name())
     };
     plugins.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use ctwarden_model::SetName;
+
+    use super::*;
+
+    fn kinds<const N: usize>(kinds: [VerdictKind; N]) -> VerdictKinds {
+        kinds.into_iter().collect()
+    }
+
+    fn granted<const N: usize>(allow: [VerdictKind; N]) -> Grants {
+        Grants { kinds: kinds(allow), ..Grants::default() }
+    }
+
+    const ALL: [VerdictKind; 10] = VerdictKind::ALL;
+
+    #[test]
+    fn what_is_granted_is_enough() {
+        use VerdictKind::{Alert, Delete};
+        for mode in [Mode::Enforce, Mode::Observe] {
+            let check = |grants, needs| check_needs(mode, &grants, kinds(ALL), needs);
+            assert_eq!(check(granted([Delete, Alert]), kinds([Alert])), Ok(None));
+            assert_eq!(check(granted([]), VerdictKinds::NONE), Ok(None));
+        }
+    }
+
+    #[test]
+    fn who_enforces_without_a_grant_is_refused_and_who_observes_warned() {
+        use VerdictKind::{Alert, Block, Delete, Labels, Mark, Unblock};
+        let with_sets = Grants { block_sets: [SetName("bad".into())].into(), ..granted([Alert, Block]) };
+        for (grants, needs, told) in [
+            (
+                granted([Alert]),
+                kinds([Alert, Delete]),
+                "needs delete, which is not granted; write allow = [\"delete\", \"alert\"] in its [[plugin]]",
+            ),
+            (
+                granted([]),
+                kinds([Mark, Labels]),
+                "needs mark, labels, which are not granted; write allow = [\"mark\", \"labels\"] with mark-mask and \
+                 label-bits in its [[plugin]]",
+            ),
+            (
+                granted([]),
+                kinds([Block]),
+                "needs block, which is not granted; write allow = [\"block\"] with block-sets in its [[plugin]]",
+            ),
+            (
+                with_sets,
+                kinds([Block, Unblock]),
+                "needs unblock, which is not granted; write allow = [\"alert\", \"block\", \"unblock\"] in its [[plugin]]",
+            ),
+        ] {
+            let told = format!("its configuration {told}");
+            assert_eq!(check_needs(Mode::Enforce, &grants, kinds(ALL), needs), Err(told.clone()));
+            assert_eq!(check_needs(Mode::Observe, &grants, kinds(ALL), needs), Ok(Some(told)));
+        }
+    }
+
+    #[test]
+    fn nobody_needs_what_he_does_not_ask_for() {
+        use VerdictKind::{Alert, Delete};
+        let told = "its subscription needs delete, which it does not ask for; tell the plugin's author";
+        for mode in [Mode::Enforce, Mode::Observe] {
+            let refused = check_needs(mode, &granted(ALL), kinds([Alert]), kinds([Alert, Delete]));
+            assert_eq!(refused, Err(told.to_owned()));
+        }
+    }
 }

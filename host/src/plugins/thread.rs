@@ -12,6 +12,7 @@ use ctwarden_model::{Fault, PluginName, Subscription};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::host::HostParts;
+use crate::clock;
 
 /// Everything that it takes to start an instance, again and again.
 pub(crate) struct Recipe {
@@ -156,7 +157,7 @@ fn begin(recipe: &Recipe) -> Result<(Instance, Subscription), ConfigureError> {
     let host = Box::new(recipe.host.open(&recipe.name));
     let mut instance =
         recipe.component.instantiate(recipe.name.clone(), recipe.limits, host).map_err(ConfigureError::Fault)?;
-    let subscription = instance.configure(&recipe.configuration)?;
+    let subscription = instance.configure(clock::now().wall, &recipe.configuration)?;
     Ok((instance, subscription))
 }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use ctwarden_model::{
     Action, Family, FaultRecord, Fields, Filter, FlowKey, LabelChange, Layer4, Masked, Notice, Outcome, PortRange,
-    PrefixSet, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple, VerdictRecord,
+    PrefixSet, RareFilter, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple, VerdictRecord,
 };
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -410,8 +410,19 @@ impl Serialize for FilterJson<'_> {
             map.serialize_entry("labels", &bits(*labels))?;
         }
         if let Some(rare) = rare {
-            // No plugin can ask for them yet; whoever lets one do so gives them names here.
-            map.serialize_entry("more", &format_args!("{rare:?}"))?;
+            let mut more = RareFilter::clone(rare);
+            for (name, ranges) in [
+                ("reply_src_ports", std::mem::take(&mut more.reply_src_ports)),
+                ("reply_dst_ports", std::mem::take(&mut more.reply_dst_ports)),
+            ] {
+                if !ranges.is_empty() {
+                    map.serialize_entry(name, &ranges.iter().map(port_range).collect::<Vec<_>>())?;
+                }
+            }
+            if more != RareFilter::default() {
+                // No plugin can ask for the others yet; whoever lets one do so gives them names here.
+                map.serialize_entry("more", &format_args!("{more:?}"))?;
+            }
         }
         map.end()
     }

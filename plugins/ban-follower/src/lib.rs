@@ -42,13 +42,16 @@ impl Policy for BanFollower {
     const WANTS: &'static [VerdictKind] =
         &[VerdictKind::Delete, VerdictKind::Block, VerdictKind::Unblock, VerdictKind::Alert, VerdictKind::Sweep];
 
-    fn configure(config: Config) -> Result<Self, Refusal> {
+    fn configure(config: Config, now: Timestamp) -> Result<Self, Refusal> {
         if !config.ports.is_empty() && config.protocols.iter().any(|protocol| !protocol.has_ports()) {
             return Err("ports: the protocols that are given have none; remove one of the two".into());
         }
+        let mut bans = Bans::new(config.remember);
+        // Those that ran out while nobody watched.
+        bans.expire(now);
         Ok(Self {
             never: config.never.iter().copied().collect(),
-            bans: Bans::new(config.remember),
+            bans,
             listed: BTreeMap::new(),
             blocked: BTreeSet::new(),
             config,
@@ -59,7 +62,7 @@ impl Policy for BanFollower {
         let scope = self.config.scope();
         let all = Subscription::default().tick_every(Duration::from_secs(60));
         let narrowed = if scope == Filter::new() { all } else { all.only(scope) };
-        self.config.sets.iter().fold(narrowed, Subscription::set)
+        self.config.sets.iter().fold(narrowed, Subscription::set).needs(self.needs())
     }
 
     fn batch(&mut self, batch: &Batch) -> Verdicts {
@@ -84,7 +87,7 @@ impl Policy for BanFollower {
         verdicts.and(delete().because("banned", why))
     }
 
-    fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
+    fn sweep_begin(&mut self, _: Extent, _: Timestamp) -> Verdicts {
         self.blocked.clear();
         Verdicts::none()
     }
@@ -145,6 +148,18 @@ struct Ban {
 }
 
 impl BanFollower {
+    /// What bans from sets and messages take: an alert tells of a set that cannot be read, its change asks for a sweep.
+    fn needs(&self) -> Vec<VerdictKind> {
+        let mut needs = vec![VerdictKind::Delete];
+        if self.config.block_set.is_some() {
+            needs.extend([VerdictKind::Block, VerdictKind::Unblock]);
+        }
+        if !self.config.sets.is_empty() {
+            needs.extend([VerdictKind::Alert, VerdictKind::Sweep]);
+        }
+        needs
+    }
+
     /// Asks each set once for all addresses of the batch.
     fn look_up(&mut self, batch: &Batch) -> Verdicts {
         self.listed.clear();

@@ -180,7 +180,7 @@ fn a_set_bans_as_soon_as_it_changes() {
     let answer = policy.events([ssh("192.0.2.7"), ssh("203.0.113.7")]);
     let lines = [format!("block 203.0.113.7 in drop for 60 s on entry 1: {why}"), format!("delete on entry 1: {why}")];
     assert_eq!(answer.lines(), lines);
-    assert_eq!(policy.change_set("other", ["192.0.2.7"]).lines(), ["sweep: set-changed"]);
+    assert_eq!(policy.change_set("other", ["192.0.2.7"]).lines(), ["sweep: set-changed: other"]);
     let answer = policy.sweep([ssh("192.0.2.7"), ssh("192.0.2.8")]);
     assert_eq!(answer.lines()[1], "delete on entry 0: banned: 192.0.2.7 is in set other");
     assert_eq!(policy.change_set("other", []).len(), 1);
@@ -269,4 +269,23 @@ fn a_configuration_that_makes_no_sense_is_refused() {
 
 fn address(text: &str) -> Prefix {
     text.parse().unwrap()
+}
+
+#[test]
+fn no_more_is_needed_than_bans_take() {
+    let needs = |config| follower(config).needs().to_vec();
+    assert_eq!(needs(json!({})), [VerdictKind::Delete]);
+    let blocking = [VerdictKind::Delete, VerdictKind::Block, VerdictKind::Unblock];
+    assert_eq!(needs(json!({ "block-set": "b" })), blocking);
+    assert_eq!(needs(json!({ "sets": ["s"] })), [VerdictKind::Delete, VerdictKind::Alert, VerdictKind::Sweep]);
+}
+
+#[test]
+fn a_ban_that_ran_out_while_nobody_watched_is_forgotten_at_once() {
+    let mut policy = follower(json!({}));
+    policy.message("ban 203.0.113.7 for 60").unwrap();
+    policy.message("ban 203.0.113.8").unwrap();
+    policy.advance(Duration::from_secs(61));
+    let policy = policy.restart().unwrap();
+    assert_eq!(policy.policy().bans.len(), 1);
 }

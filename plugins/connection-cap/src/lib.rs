@@ -42,7 +42,7 @@ impl Policy for ConnectionCap {
     const WANTS: &'static [VerdictKind] =
         &[VerdictKind::Alert, VerdictKind::Delete, VerdictKind::Block, VerdictKind::Sweep];
 
-    fn configure(config: Config) -> Result<Self, Refusal> {
+    fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         match (config.action, &config.block_set) {
             (Overrun::Block, None) => return Err("action \"block\" needs block-set".into()),
             (Overrun::Alert | Overrun::Delete, Some(_)) => {
@@ -80,6 +80,7 @@ impl Policy for ConnectionCap {
         // The ends of connections that our own verdicts deleted are ends like any other.
         let all =
             Subscription::to(kinds).sweep_every(Duration::from_secs(self.config.sweep_seconds.into())).own_changes();
+        let all = all.needs(self.needs());
         if filter == Filter::new() { all } else { all.only(filter) }
     }
 
@@ -103,7 +104,7 @@ impl Policy for ConnectionCap {
         }
     }
 
-    fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
+    fn sweep_begin(&mut self, _: Extent, _: Timestamp) -> Verdicts {
         self.ledger.sweep_begin();
         Verdicts::none()
     }
@@ -133,6 +134,17 @@ impl Policy for ConnectionCap {
 }
 
 impl ConnectionCap {
+    /// Alerts whatever it does, and sweeps to count anew; the rest as it is to act.
+    fn needs(&self) -> Vec<VerdictKind> {
+        let mut needs = vec![VerdictKind::Alert, VerdictKind::Sweep];
+        match self.config.action {
+            Overrun::Alert => {}
+            Overrun::Delete => needs.push(VerdictKind::Delete),
+            Overrun::Block => needs.extend([VerdictKind::Delete, VerdictKind::Block]),
+        }
+        needs
+    }
+
     fn source_of(&self, flow: &Flow<'_>) -> Prefix {
         let length = match flow.family() {
             Family::Ipv4 => self.config.ipv4_prefix_length,

@@ -288,3 +288,15 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     assert_eq!(refused(json!({ "limit": 1, "protocols": ["icmp"], "ports": [1] })), ports);
     assert!(<Config as Configuration>::schema().contains("How many connections one source may have at a time."));
 }
+
+#[test]
+fn no_more_is_needed_than_its_action_takes() {
+    let needs = |action: &str, set: Option<&str>| {
+        let config = json!({ "limit": 1, "action": action, "block-set": set });
+        start::<ConnectionCap>(config).unwrap().needs().to_vec()
+    };
+    let base = [VerdictKind::Alert, VerdictKind::Sweep];
+    assert_eq!(needs("alert", None), base);
+    assert_eq!(needs("delete", None), [&base[..], &[VerdictKind::Delete]].concat());
+    assert_eq!(needs("block", Some("s")), [&base[..], &[VerdictKind::Delete, VerdictKind::Block]].concat());
+}

@@ -32,7 +32,7 @@ impl Policy for MarkByService {
     type Config = Config;
     const WANTS: &'static [VerdictKind] = &[VerdictKind::Mark, VerdictKind::Labels];
 
-    fn configure(config: Config) -> Result<Self, Refusal> {
+    fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         if config.rules.is_empty() && config.default.is_none() {
             return Err("neither rules nor a default are given, so nothing would be marked".into());
         }
@@ -53,7 +53,7 @@ impl Policy for MarkByService {
     }
 
     fn subscription(&self) -> Subscription {
-        let all = Subscription::default().sweep_every(self.sweep_every);
+        let all = Subscription::default().sweep_every(self.sweep_every).needs(self.needs());
         if self.default.is_some() {
             return all;
         }
@@ -90,6 +90,16 @@ impl Policy for MarkByService {
             }
         }
         verdicts
+    }
+}
+
+impl MarkByService {
+    /// What the services and the default change.
+    fn needs(&self) -> Vec<VerdictKind> {
+        let changes = || self.services.iter().map(Service::change).chain(&self.default);
+        let marks = changes().any(|change| change.mark.is_some()).then_some(VerdictKind::Mark);
+        let labels = changes().any(|change| !change.labels.is_empty()).then_some(VerdictKind::Labels);
+        marks.into_iter().chain(labels).collect()
     }
 }
 

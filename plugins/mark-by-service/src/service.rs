@@ -51,10 +51,11 @@ impl Service {
             && self.rule.helper.as_deref().is_none_or(|helper| asked.helper() == Some(helper))
     }
 
-    /// The master's protocol is not told, so the ports of a master are compared whatever it is; helpers know their own.
     fn holds_master(&self, asked: &Asked<'_>) -> bool {
-        let Some(master) = asked.master() else { return false };
-        any(&self.rule.ports, |ports| ports.contains(master.dst_port)) && self.holds_addresses(master.src, master.dst)
+        let Some(FlowTuple { protocol, endpoints }) = asked.master() else { return false };
+        any(&self.rule.protocols, |wanted| *wanted == protocol)
+            && any(&self.rule.ports, |ports| protocol.has_ports() && ports.contains(endpoints.dst_port))
+            && self.holds_addresses(endpoints.src, endpoints.dst)
     }
 
     fn holds_addresses(&self, src: IpAddr, dst: IpAddr) -> bool {
@@ -93,7 +94,7 @@ pub(crate) struct Asked<'a> {
     /// The flow.
     pub(crate) flow: &'a Flow<'a>,
     helper: std::cell::OnceCell<Option<String>>,
-    master: std::cell::OnceCell<Option<Endpoints>>,
+    master: std::cell::OnceCell<Option<FlowTuple>>,
 }
 
 impl<'a> Asked<'a> {
@@ -106,7 +107,7 @@ impl<'a> Asked<'a> {
         self.helper.get_or_init(|| self.flow.helper()).as_deref()
     }
 
-    fn master(&self) -> Option<Endpoints> {
+    fn master(&self) -> Option<FlowTuple> {
         *self.master.get_or_init(|| self.flow.master())
     }
 }

@@ -92,14 +92,24 @@ fn a_helper_and_what_it_expected_belong_together() {
     let control = tcp("192.0.2.1", 21).helper("ftp");
     let data = tcp("192.0.2.1", 50_000).expected_by(&control);
     let foreign = tcp("192.0.2.1", 50_001).expected_by(&tcp("192.0.2.1", 80));
+    let other = tcp("192.0.2.1", 50_002).expected_by(&flow().udp().from("192.0.2.1:5000").to("198.51.100.1:21"));
     let sip = flow().udp().to("198.51.100.1:5099").helper("sip");
-    let answer = policy.events([data, foreign, sip, control]);
+    let answer = policy.events([data, foreign, sip, control, other]);
     let expected = [
         "mark 0x5/0xff on entry 0: ftp: service ftp",
         "mark 0x6/0xff on entry 2: sip: service sip",
         "mark 0x5/0xff on entry 3: ftp: service ftp",
     ];
     assert_eq!(answer.lines(), expected);
+}
+
+#[test]
+fn no_more_is_needed_than_what_the_rules_change() {
+    let needs = |config| start::<MarkByService>(config).unwrap().needs().to_vec();
+    let rules = |change: &str| json!({ "rules": [{ "name": "a", "mark": 1 }], "default": { change: [1] } });
+    assert_eq!(needs(json!({ "default": { "mark": 1 } })), [VerdictKind::Mark]);
+    assert_eq!(needs(json!({ "default": { "labels": [1] } })), [VerdictKind::Labels]);
+    assert_eq!(needs(rules("labels")), [VerdictKind::Mark, VerdictKind::Labels]);
 }
 
 #[test]
@@ -112,6 +122,7 @@ fn no_more_is_subscribed_to_than_rules_speak_of() {
     let policy: Harness<MarkByService> = start(config).unwrap();
     let network = |text: &str| text.parse::<Prefix>().unwrap();
     let expected = Subscription::default()
+        .needs([VerdictKind::Mark])
         .only(Filter::new().tcp().dst_port(22).from(network("10.0.0.0/8")))
         .only(Filter::new().to(network("192.0.2.0/24")))
         .only(Filter::new().status(Status::EXPECTED));
@@ -122,7 +133,7 @@ fn no_more_is_subscribed_to_than_rules_speak_of() {
         json!({ "rules": [{ "name": "a", "ports": [22], "mark": 1 }, { "name": "b", "mark": 1 }] }),
     ] {
         let policy: Harness<MarkByService> = start(config).unwrap();
-        assert_eq!(*policy.subscription(), Subscription::default().sweep_every(every));
+        assert_eq!(*policy.subscription(), Subscription::default().sweep_every(every).needs([VerdictKind::Mark]));
     }
 }
 

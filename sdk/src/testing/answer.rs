@@ -23,10 +23,16 @@ impl Deref for Answer {
 impl Answer {
     /// Checks each verdict as the host does.
     #[track_caller]
-    pub(crate) fn new(wants: &[VerdictKind], verdicts: Verdicts, text: String, entries: usize) -> Self {
+    pub(crate) fn new(
+        wants: &[VerdictKind],
+        needs: &[VerdictKind],
+        verdicts: Verdicts,
+        text: String,
+        entries: usize,
+    ) -> Self {
         let verdicts: Vec<Verdict> = verdicts.into_iter().collect();
         for verdict in &verdicts {
-            if let Err(fault) = check(wants, verdict, entries) {
+            if let Err(fault) = check(wants, needs, verdict, entries) {
                 panic!("the host would refuse \"{verdict}\": {fault}");
             }
         }
@@ -85,10 +91,13 @@ impl Answer {
     }
 }
 
-fn check(wants: &[VerdictKind], verdict: &Verdict, entries: usize) -> Result<(), String> {
+fn check(wants: &[VerdictKind], needs: &[VerdictKind], verdict: &Verdict, entries: usize) -> Result<(), String> {
     let kind = verdict.kind();
     if !wants.contains(&kind) {
         return Err(format!("WANTS does not list {}", kind.name()));
+    }
+    if !needs.contains(&kind) {
+        return Err(format!("the needs of its subscription do not list {}", kind.name()));
     }
     match (verdict.target(), verdict.action()) {
         (Some(Target::Entry(index)), _) if usize::try_from(*index).is_ok_and(|index| index >= entries) => {

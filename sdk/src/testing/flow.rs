@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::bindings::ctwarden::policy::types as wit;
-use crate::{Endpoints, Entry, Family, FlowKey, Protocol, Status, TcpState, Timestamp};
+use crate::{Endpoints, Entry, Family, FlowKey, FlowTuple, Protocol, Status, TcpState, Timestamp};
 
 /// A flow to be delivered to a policy. Unless the test says otherwise it is a new TCP connection that nobody has answered
 /// yet, without NAT, with an id of its own.
@@ -24,7 +24,7 @@ pub(crate) struct Rare {
     pub(crate) helper: Option<String>,
     pub(crate) labels: Option<u128>,
     pub(crate) security_context: Option<String>,
-    pub(crate) master: Option<Endpoints>,
+    pub(crate) master: Option<FlowTuple>,
     pub(crate) zones: Option<(u16, u16)>,
     pub(crate) attributes: Vec<(u16, Vec<u8>)>,
 }
@@ -240,7 +240,9 @@ impl FlowBuilder {
 
     /// Expected by the helper of another flow.
     pub fn expected_by(mut self, master: &Self) -> Self {
-        self.rare.master = Some(master.original);
+        let master = master.record();
+        let (protocol, endpoints) = (Protocol(master.protocol), master.original.into());
+        self.rare.master = Some(FlowTuple { protocol, endpoints });
         self.record.status = Some(self.record.status.unwrap_or(0) | Status::EXPECTED.0);
         self
     }

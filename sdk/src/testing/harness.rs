@@ -8,13 +8,14 @@ use super::answer::Answer;
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::policy::policy as wit;
-use crate::{Configuration, Entry, Flow, Policy, Subscription, Timestamp, export};
+use crate::{Configuration, Entry, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
 
 /// A configured policy, and a host that it can ask.
 #[derive(Debug)]
 pub struct Harness<P> {
     policy: P,
     subscription: Subscription,
+    needs: Vec<VerdictKind>,
     config: Value,
     host: Host,
     now: Timestamp,
@@ -29,11 +30,12 @@ pub fn start<P: Policy>(config: Value) -> Result<Harness<P>, String> {
 }
 
 impl<P: Policy> Harness<P> {
-    pub(crate) fn new(mut host: Host, config: Value) -> Result<Self, String> {
-        let policy = imports::on(&mut host, || P::Config::read(&config.to_string()).and_then(P::configure))?;
+    pub(crate) fn new(mut host: Host, config: Value, now: Timestamp) -> Result<Self, String> {
+        let configure = || P::Config::read(&config.to_string()).and_then(|config| P::configure(config, now));
+        let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
-        // The first of January 2026, so that a test is the same every day.
-        Ok(Self { policy, subscription, config, host, now: Timestamp::from_secs(1_767_225_600) })
+        let needs = subscription.needed(P::WANTS)?;
+        Ok(Self { policy, subscription, needs, config, host, now })
     }
 
     /// The policy itself.
@@ -44,6 +46,11 @@ impl<P: Policy> Harness<P> {
     /// What it subscribed to.
     pub const fn subscription(&self) -> &Subscription {
         &self.subscription
+    }
+
+    /// Kinds of verdicts that it needs as it is configured.
+    pub fn needs(&self) -> &[VerdictKind] {
+        &self.needs
     }
 
     /// Time of the next call.
@@ -79,7 +86,7 @@ impl<P: Policy> Harness<P> {
     /// Delivers the begin of a sweep.
     #[track_caller]
     pub fn sweep_begin(&mut self) -> Answer {
-        self.deliver(wit::Cause::SweepBegin, 0, [])
+        self.deliver(wit::Cause::SweepBegin(wit::Extent::Subscribed), 0, [])
     }
 
     /// Delivers rows of a sweep.
@@ -106,7 +113,7 @@ impl<P: Policy> Harness<P> {
     pub fn change_set<'a>(&mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Answer {
         self.host.sets.insert(name.to_owned(), imports::set_of(networks));
         if self.subscription.sets().iter().any(|set| set == name) {
-            self.deliver(wit::Cause::SetChanged, 0, [])
+            self.deliver(wit::Cause::SetsChanged(vec![name.to_owned()]), 0, [])
         } else {
             Answer::default()
         }
@@ -117,7 +124,7 @@ impl<P: Policy> Harness<P> {
     pub fn tick(&mut self) -> Answer {
         let (policy, now) = (&mut self.policy, self.now);
         let verdicts = imports::on(&mut self.host, || policy.tick(now));
-        Answer::new(P::WANTS, verdicts, String::new(), 0)
+        Answer::new(P::WANTS, &self.needs, verdicts, String::new(), 0)
     }
 
     /// Calls `message`.
@@ -128,7 +135,7 @@ impl<P: Policy> Harness<P> {
     pub fn message(&mut self, text: &str) -> Result<Answer, String> {
         let (policy, now) = (&mut self.policy, self.now);
         let reply = imports::on(&mut self.host, || export::message(policy, text, now))?;
-        Ok(Answer::new(P::WANTS, reply.verdicts, reply.text, 0))
+        Ok(Answer::new(P::WANTS, &self.needs, reply.verdicts, reply.text, 0))
     }
 
     /// Stops the policy in order and starts it again with the same configuration, memory and sets; time goes on.
@@ -137,7 +144,7 @@ impl<P: Policy> Harness<P> {
     /// What the policy says is wrong with its configuration.
     pub fn restart(mut self) -> Result<Self, String> {
         imports::on(&mut self.host, || self.policy.stop());
-        Ok(Self { now: self.now, ..Self::new(self.host, self.config)? })
+        Self::new(self.host, self.config, self.now)
     }
 
     #[track_caller]
@@ -166,6 +173,6 @@ impl<P: Policy> Harness<P> {
         let batch = wit::Batch { cause, now: now.0, missed, flows: records };
         let policy = &mut self.policy;
         let verdicts = imports::on(&mut self.host, || export::judge(policy, batch));
-        Answer::new(P::WANTS, verdicts, String::new(), entries)
+        Answer::new(P::WANTS, &self.needs, verdicts, String::new(), entries)
     }
 }

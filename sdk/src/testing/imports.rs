@@ -9,7 +9,7 @@ use super::flow::{FlowBuilder, Rare};
 use super::harness::Harness;
 use crate::bindings::ctwarden::policy::types as wit;
 use crate::table::Statistics;
-use crate::{Policy, Prefix, PrefixMap};
+use crate::{Policy, Prefix, PrefixMap, Timestamp};
 
 /// What the host of a test has: sets, memory, figures of the table, entries that can be fetched.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +69,8 @@ impl Host {
     /// # Errors
     /// What the policy says is wrong with its configuration.
     pub fn start<P: Policy>(self, config: serde_json::Value) -> Result<Harness<P>, String> {
-        Harness::new(self, config)
+        // The first of January 2026, so that a test is the same every day.
+        Harness::new(self, config, Timestamp::from_secs(1_767_225_600))
     }
 }
 
@@ -118,7 +119,7 @@ pub(crate) mod details {
         rare(entry, |rare| rare.security_context.clone())
     }
 
-    pub(crate) fn master(entry: u32) -> Option<wit::Endpoints> {
+    pub(crate) fn master(entry: u32) -> Option<wit::FlowTuple> {
         rare(entry, |rare| rare.master.map(Into::into))
     }
 

@@ -12,19 +12,23 @@ struct Puppet(String);
 
 impl Policy for Puppet {
     type Config = Nothing;
-    const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Log];
+    const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Log, VerdictKind::Alert];
 
-    fn configure(_: Nothing) -> Result<Self, Refusal> {
+    fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> {
         Ok(Self(String::new()))
     }
 
     fn subscription(&self) -> Subscription {
-        Subscription::to(&[Kind::New, Kind::Row]).only(Filter::new().tcp().dst_port(22)).only(Filter::new().label(5))
+        Subscription::to(&[Kind::New, Kind::Row])
+            .needs([VerdictKind::Delete, VerdictKind::Log])
+            .only(Filter::new().tcp().dst_port(22))
+            .only(Filter::new().label(5))
     }
 
     fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
         match self.0.as_str() {
             "mark" => mark(1).into(),
+            "alert" => alert("word").into(),
             "code" => delete().because("no code", "").into(),
             "ask" => {
                 let helper = flow.helper().unwrap_or_default();
@@ -72,6 +76,12 @@ fn a_kind_that_is_not_wanted_fails_the_test() {
 }
 
 #[test]
+#[should_panic(expected = "the needs of its subscription do not list alert")]
+fn a_kind_that_is_not_needed_fails_the_test() {
+    puppet("alert").event(flow().to("198.51.100.1:22"));
+}
+
+#[test]
 #[should_panic(expected = "the code \"no code\" is not made of letters, digits and -")]
 fn a_code_that_is_none_fails_the_test() {
     puppet("code").event(flow().to("198.51.100.1:22"));
@@ -94,6 +104,16 @@ fn a_policy_finds_what_the_host_has() {
     let [verdict] = &answer[..] else { panic!("{:?}", answer.lines()) };
     let Action::Log(fields) = verdict.action() else { panic!("{verdict}") };
     assert_eq!(fields[0].1, "ssh-helper Some(9) true Some(12)");
+}
+
+#[test]
+fn a_master_has_a_protocol() {
+    let control = flow().udp().from("192.0.2.1:5060").to("198.51.100.1:5060");
+    let media = flow().udp().expected_by(&control);
+    let host = Host { rare: vec![media.rare], ..Host::new() };
+    let told = super::imports::on(&mut host.clone(), || crate::host::details::master(0));
+    let master = FlowTuple::from(told.unwrap());
+    assert_eq!(master.to_string(), "udp 192.0.2.1:5060 > 198.51.100.1:5060");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) fn ban_follower(options: &Options, config: &str) -> Result<Policy> {
 pub(crate) fn bundled(options: &Options, entries: u64) -> Result<String> {
     let ban = ban_follower(options, "")?;
     let cap = policy(options, "cap", "connection-cap")?
-        .key("allow = [\"alert\"]")
+        .key("allow = [\"alert\", \"sweep\"]")
         .of("limits", "memory = \"1GiB\"")
         .config(&format!("limit = {}\nmax-connections = {}", u32::MAX, entries.saturating_mul(2)));
     let mark = policy(options, "mark", "mark-by-service")?.key("allow = [\"mark\"]\nmark-mask = 0x80000000").config(

@@ -214,11 +214,11 @@ impl Engine {
                         let known = match cause {
                             Cause::SweepRows => Known::Whole(&event.flow),
                             Cause::Events
-                            | Cause::SweepBegin
+                            | Cause::SweepBegin(_)
                             | Cause::SweepComplete
                             | Cause::SweepInterrupted
                             | Cause::Gap
-                            | Cause::SetChanged => Known::Event(&event.flow),
+                            | Cause::SetsChanged(_) => Known::Event(&event.flow),
                         };
                         let gone = event.kind == EventKind::Destroy;
                         Aim::Flow { key: event.flow.key(), protected: self.protected.holds(known), gone }

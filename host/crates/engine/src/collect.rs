@@ -98,7 +98,7 @@ impl Engine {
         }
         let round = self.rounds.begin(parts.iter().map(|(plugin, _)| *plugin).collect());
         for (plugin, entries) in parts {
-            self.enqueue(plugin, Item::Entries { round, cause, entries });
+            self.enqueue(plugin, Item::Entries { round, cause: cause.clone(), entries });
         }
     }
 
@@ -123,7 +123,7 @@ impl Engine {
         let waiting: BTreeSet<PluginId> = parts.iter().map(|(id, _)| *id).collect();
         let round = self.rounds.begin(waiting);
         for (plugin, events) in parts {
-            self.enqueue(plugin, Item::Expectations { round, cause, events });
+            self.enqueue(plugin, Item::Expectations { round, cause: cause.clone(), events });
         }
     }
 

@@ -25,7 +25,7 @@ pub struct PluginSpec {
     pub name: PluginName,
     /// Whether its verdicts are carried out.
     pub mode: Mode,
-    /// Kinds it asked for (descriptor).
+    /// Kinds it asked for (descriptor); what its configuration needs of them is in [`PluginSpec::subscription`].
     pub wants: VerdictKinds,
     /// What the operator grants.
     pub grants: Grants,

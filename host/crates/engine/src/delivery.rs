@@ -141,7 +141,7 @@ impl Engine {
         let mut missed = || plugin.queue.take_missed();
         let (what, about) = match item {
             Item::Entries { round, cause, entries } => {
-                let batch = Batch { cause, now: now.wall, missed: missed(), entries: entries.clone() };
+                let batch = Batch { cause: cause.clone(), now: now.wall, missed: missed(), entries: entries.clone() };
                 (Call::Judge(batch), About::Entries { round, cause, entries })
             }
             Item::Expectations { round, cause, events } => {

@@ -35,7 +35,7 @@ impl Granted<Effect> {
     }
 }
 
-/// Proof of the first check: the plugin asked for it and the operator granted it.
+/// Proof of the first check: the plugin asked for it, its configuration needs it, and the operator granted it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed(());
 
@@ -76,7 +76,7 @@ const CODE_MAX: usize = 64;
 pub(crate) fn check(spec: &PluginSpec, config: &EngineConfig, verdict: &Verdict) -> Result<Allowed, Outcome> {
     well_formed(config, verdict).map_err(Outcome::Refused)?;
     let kind = verdict.action.kind();
-    if !(spec.wants.contains(kind) && spec.grants.kinds.contains(kind)) {
+    if !(spec.wants.contains(kind) && spec.subscription.needs.contains(kind) && spec.grants.kinds.contains(kind)) {
         return Err(Outcome::NotGranted);
     }
     let granted = match &verdict.action {
@@ -167,7 +167,8 @@ const fn is_too_wide(config: &EngineConfig, network: Prefix) -> bool {
 
 fn selection_is_well_formed(selection: &Selection) -> Result<(), Refusal> {
     let filter = &selection.filter;
-    if filter.src_ports.iter().chain(&filter.dst_ports).any(|range| range.first > range.last)
+    let reply_ports = filter.rare.iter().flat_map(|rare| rare.reply_src_ports.iter().chain(&rare.reply_dst_ports));
+    if filter.src_ports.iter().chain(&filter.dst_ports).chain(reply_ports).any(|range| range.first > range.last)
         || filter.timeout.is_some_and(|range| range.first > range.last)
     {
         return Err(Refusal::Malformed("a range of its filter ends before it begins"));

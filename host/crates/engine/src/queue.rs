@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Cause, Entries, ExpectationEvent};
+use ctwarden_model::{Cause, Entries, ExpectationEvent, SetName};
 
 use crate::Ticket;
 use crate::ids::RoundId;
@@ -89,7 +89,7 @@ impl Queue {
     pub(crate) fn push_entries(&mut self, item: Item, limit: usize) -> Dropped {
         let mut dropped = Dropped::default();
         let (cause, count, _) = shape(&item);
-        if cause == Some(Cause::SweepRows) {
+        if cause == Some(&Cause::SweepRows) {
             self.rows += count;
         } else {
             while self.events > 0 && self.events + count > limit {
@@ -104,7 +104,7 @@ impl Queue {
     }
 
     fn drop_oldest(&mut self) -> Option<(Option<RoundId>, u64)> {
-        let index = self.items.iter().position(|item| shape(item).0 == Some(Cause::Events))?;
+        let index = self.items.iter().position(|item| shape(item).0 == Some(&Cause::Events))?;
         let (_, count, round) = shape(&self.items.remove(index)?);
         self.events -= count;
         self.missed = self.missed.saturating_add(count as u64);
@@ -117,21 +117,40 @@ impl Queue {
         Some((round, count as u64))
     }
 
-    /// Adds a turn. Gaps without an event between them are one; a set's change is told once, whenever it is heard of.
+    /// Adds a turn. Gaps without an event between them are one.
     pub(crate) fn push_turn(&mut self, cause: Cause) {
-        let told = |item: &Item| matches!(item, Item::Turn(c) if *c == cause);
-        match cause {
-            Cause::Gap if self.gaps >= GAPS || self.items.back().is_some_and(told) => return,
-            Cause::Gap => self.gaps += 1,
-            Cause::SetChanged if self.items.iter().any(told) => return,
-            Cause::SetChanged
-            | Cause::Events
-            | Cause::SweepBegin
-            | Cause::SweepRows
-            | Cause::SweepComplete
-            | Cause::SweepInterrupted => {}
+        if cause == Cause::Gap {
+            if self.gaps >= GAPS || matches!(self.items.back(), Some(Item::Turn(Cause::Gap))) {
+                return;
+            }
+            self.gaps += 1;
         }
         self.items.push_back(Item::Turn(cause));
+    }
+
+    /// Adds word of a changed set. All that changed before the plugin is told are told at once: it looks into them as they
+    /// are then, and one sweep serves for all.
+    pub(crate) fn push_changed_set(&mut self, set: &SetName) {
+        let turn = self.items.iter_mut().find_map(|item| match item {
+            Item::Turn(Cause::SetsChanged(sets)) => Some(sets),
+            Item::Turn(_) | Item::Entries { .. } | Item::Expectations { .. } | Item::Tick | Item::Message(..) => None,
+        });
+        match turn {
+            Some(sets) if sets.contains(set) => {}
+            Some(sets) => sets.push(set.clone()),
+            None => self.items.push_back(Item::Turn(Cause::SetsChanged([set.clone()].into()))),
+        }
+    }
+
+    /// Takes out word of sets other than these, for a plugin that does not want to be told of them any more.
+    pub(crate) fn keep_sets(&mut self, wanted: &[SetName]) {
+        self.items.retain_mut(|item| match item {
+            Item::Turn(Cause::SetsChanged(sets)) => {
+                sets.retain(|set| wanted.contains(set));
+                !sets.is_empty()
+            }
+            Item::Turn(_) | Item::Entries { .. } | Item::Expectations { .. } | Item::Tick | Item::Message(..) => true,
+        });
     }
 
     /// Adds a tick, unless one waits.
@@ -157,7 +176,7 @@ impl Queue {
         let item = self.items.pop_front()?;
         let (cause, count, _) = shape(&item);
         match &item {
-            Item::Entries { .. } | Item::Expectations { .. } if cause == Some(Cause::SweepRows) => self.rows -= count,
+            Item::Entries { .. } | Item::Expectations { .. } if cause == Some(&Cause::SweepRows) => self.rows -= count,
             Item::Entries { .. } | Item::Expectations { .. } => self.events -= count,
             Item::Turn(Cause::Gap) => self.gaps -= 1,
             Item::Turn(_) => {}
@@ -174,7 +193,7 @@ impl Queue {
             let (cause, _, round) = shape(item);
             let of_sweep = matches!(
                 cause,
-                Some(Cause::SweepBegin | Cause::SweepRows | Cause::SweepComplete | Cause::SweepInterrupted)
+                Some(Cause::SweepBegin(_) | Cause::SweepRows | Cause::SweepComplete | Cause::SweepInterrupted)
             );
             if of_sweep {
                 rounds.extend(round);
@@ -215,11 +234,11 @@ impl Queue {
 }
 
 /// Cause, entries and round of an item.
-fn shape(item: &Item) -> (Option<Cause>, usize, Option<RoundId>) {
+fn shape(item: &Item) -> (Option<&Cause>, usize, Option<RoundId>) {
     match item {
-        Item::Entries { round, cause, entries } => (Some(*cause), entries.len(), Some(*round)),
-        Item::Expectations { round, cause, events } => (Some(*cause), events.len(), Some(*round)),
-        Item::Turn(cause) => (Some(*cause), 0, None),
+        Item::Entries { round, cause, entries } => (Some(cause), entries.len(), Some(*round)),
+        Item::Expectations { round, cause, events } => (Some(cause), events.len(), Some(*round)),
+        Item::Turn(cause) => (Some(cause), 0, None),
         Item::Tick | Item::Message(..) => (None, 0, None),
     }
 }

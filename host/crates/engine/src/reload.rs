@@ -37,6 +37,7 @@ impl Engine {
         match self.plugins.by_name_mut(&old.spec.name) {
             Some(new) => {
                 new.queue = old.queue;
+                new.queue.keep_sets(&new.spec.subscription.sets);
                 if !new.spec.subscription.expectations {
                     new.queue.drop_expectations();
                 }

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use ctwarden_model::{
-    Cause, Event, EventKind, ExpectationEvent, Filter, Flow, Mode, Notice, Now, Outcome, Refusal, Steady, Target,
+    Cause, Event, EventKind, ExpectationEvent, Extent, Filter, Flow, Mode, Notice, Now, Outcome, Refusal, Steady,
+    Target,
 };
 
 use crate::collect::part;
@@ -53,8 +54,10 @@ const INTERRUPTED_MAX: u8 = 3;
 #[derive(Debug)]
 pub(crate) struct Participant {
     pub(crate) plugin: PluginId,
-    /// Whether it gets all that it subscribes to.
+    /// Whether the sweep is for it, and not only for what it asked.
     pub(crate) subscribed: bool,
+    /// Which rows it gets.
+    pub(crate) extent: Extent,
     /// Verdicts that asked for rows.
     pub(crate) asked: Vec<VerdictId>,
 }
@@ -175,8 +178,12 @@ impl Engine {
                 plugin.wind_sweep(now);
             }
             if subscribed || !asked.is_empty() {
-                plugin.queue.push_turn(Cause::SweepBegin);
-                participants.push(Participant { plugin: plugin.id, subscribed, asked });
+                let open = |verdict: &VerdictId| self.audit.get(*verdict);
+                let asks_all = |verdict| open(verdict).is_some_and(|open| matches!(open.verdict.target, Target::None));
+                let whole = subscribed || asked.iter().any(asks_all);
+                let extent = if whole { Extent::Subscribed } else { Extent::Asked };
+                plugin.queue.push_turn(Cause::SweepBegin(extent));
+                participants.push(Participant { plugin: plugin.id, subscribed, extent, asked });
             }
         }
         let selections: Vec<VerdictId> = self.sweeps.waiting.drain(..self.sweeps.waiting.len().min(most)).collect();
@@ -198,7 +205,7 @@ impl Engine {
     }
 
     fn takes_expectations(&self, participant: &Participant) -> bool {
-        participant.subscribed
+        participant.extent == Extent::Subscribed
             && self.plugins.get(participant.plugin).is_some_and(|plugin| plugin.spec.subscription.expectations)
     }
 
@@ -323,10 +330,10 @@ impl Engine {
         *ended = ended.saturating_add(1);
         self.audit.notice(now.wall, Notice::Swept { rows: running.count, complete, took });
         let end = if complete { Cause::SweepComplete } else { Cause::SweepInterrupted };
-        for Participant { plugin: id, subscribed, asked } in running.participants {
+        for Participant { plugin: id, subscribed, extent: _, asked } in running.participants {
             let mut mode = Mode::Observe;
             if let Some(plugin) = self.plugins.get_mut(id) {
-                plugin.queue.push_turn(end);
+                plugin.queue.push_turn(end.clone());
                 mode = plugin.mode(now.steady);
                 plugin.interrupted = if complete { 0 } else { plugin.interrupted.saturating_add(1) };
                 plugin.wants_sweep |= subscribed && !complete && plugin.interrupted < INTERRUPTED_MAX;

@@ -24,7 +24,7 @@ impl Engine {
         self.audit.notice(self.clock.wall, Notice::SetChanged(set.clone()));
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
             if plugin.spec.subscription.sets.contains(set) {
-                plugin.queue.push_turn(Cause::SetChanged);
+                plugin.queue.push_changed_set(set);
             }
         }
     }

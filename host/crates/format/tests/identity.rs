@@ -3,8 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctwarden_format::command::{self, Command, Surroundings};
-use ctwarden_format::{LabelMap, Occasion, Show, Userspace, json, proc, read, save, text};
+use ctwarden_format::{LabelMap, Occasion, Show, Userspace, json, proc, read, text};
 use ctwarden_model::{
     Attribute, Counters, DccpState, EventKind, Expectation, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
     ProtocolInfo, Rare, SctpState, SequenceAdjustment, Status, SynProxy, TcpFlags, TcpState, Timestamp, Tuple, Zone,
@@ -310,23 +309,6 @@ fn every_label() -> LabelMap {
     LabelMap::parse(&(0..128).map(|bit| format!("{bit} label-{bit}\n")).collect::<String>())
 }
 
-/// The names of protocols that the command knows itself, and the labels of [`every_label`].
-struct Names;
-
-impl Surroundings for Names {
-    fn protocol_named(&self, _: &str) -> Option<Protocol> {
-        None
-    }
-
-    fn name_of_protocol(&self, _: Protocol) -> Option<String> {
-        None
-    }
-
-    fn label_map(&self, _: Option<&str>) -> Result<LabelMap, String> {
-        Ok(every_label())
-    }
-}
-
 fn kind() -> impl Strategy<Value = EventKind> {
     prop::sample::select(vec![EventKind::Row, EventKind::New, EventKind::Update, EventKind::Destroy])
 }
@@ -427,60 +409,6 @@ proptest! {
         prop_assert_eq!(entry.time, timestamp.then_some(Timestamp(now / 1_000 * 1_000)));
         prop_assert_eq!(entry.kind, kind);
         prop_assert_eq!(entry.expectation, expectation, "{}", line);
-    }
-
-    #[test]
-    fn a_saved_line_makes_the_entry_again(flow in full_flow(), plain in text_flow(), named: bool, timeout: u32) {
-        // Addresses, zones and parts that a kernel tells, with what is rare from anywhere.
-        let info = match plain.protocol() {
-            Protocol::TCP => Some(ProtocolInfo::Tcp {
-                state: Some(TcpState::ESTABLISHED),
-                window_scale: PerDirection { original: Some(7), reply: Some(9) },
-                flags: PerDirection {
-                    original: Some(TcpFlags { flags: 0x23, mask: 0xff }),
-                    reply: Some(TcpFlags { flags: 0, mask: 0xff }),
-                },
-            }),
-            Protocol::SCTP => Some(ProtocolInfo::Sctp {
-                state: Some(SctpState::ESTABLISHED),
-                vtag: PerDirection { original: Some(timeout), reply: Some(19) },
-            }),
-            Protocol::DCCP => Some(ProtocolInfo::Dccp {
-                state: Some(DccpState::OPEN),
-                role: Some(1),
-                handshake_seq: Some(u64::from(timeout) + 1),
-            }),
-            Protocol(_) => None,
-        };
-        let mut flow = Flow { tuples: plain.tuples, info, zone: plain.zone, timeout: Some(timeout), ..flow };
-        // The answer's type and code follow from the question's; only the identifier may be another one.
-        if let (Layer4::Icmp { id, .. }, Layer4::Icmp { kind, code, .. }) =
-            (flow.tuples.reply.layer4, flow.tuples.original.mirror().layer4)
-        {
-            flow.tuples.reply.layer4 = Layer4::Icmp { id, kind, code };
-        }
-        flow.status = None;
-        let zones = plain.rare.map(|rare| rare.zones).unwrap_or_default();
-        let rare = flow.rare_mut();
-        rare.zones = zones;
-        rare.helper = rare.helper.take().map(|_| "ftp".into());
-        rare.secmark = None;
-        rare.master = rare.master.map(|_| plain.tuples.reply);
-        let map = every_label();
-        let line = printed(|out| save::flow(out, &flow, &Occasion::ROW, named.then_some(&map)));
-        let parsed = command::line("conntrack", &line, &Names).map(|parsed| parsed.map(|parsed| parsed.command));
-        prop_assert!(matches!(&parsed, Ok(Some(Command::Create(_)))), "{parsed:?}: {line}");
-        let Ok(Some(Command::Create(made))) = parsed else { return Ok(()) };
-        let (made, none) = (made.flow, Rare::default());
-        prop_assert_eq!(made.tuples, flow.tuples, "{}", line);
-        prop_assert_eq!((made.zone, made.timeout), (flow.zone, flow.timeout), "{}", line);
-        prop_assert_eq!(made.info, flow.info, "{}", line);
-        prop_assert_eq!(made.mark.unwrap_or_default(), flow.mark.unwrap_or_default(), "{}", line);
-        prop_assert_eq!(made.labels.unwrap_or_default(), flow.labels.unwrap_or_default(), "{}", line);
-        let (made, flow) = (made.rare.as_deref().unwrap_or(&none), flow.rare.as_deref().unwrap_or(&none));
-        prop_assert_eq!((&made.helper, made.zones, made.master), (&flow.helper, flow.zones, flow.master), "{}", line);
-        let info = |rare: &Rare| rare.helper_info.clone().unwrap_or_default();
-        prop_assert_eq!(info(made), info(flow), "{}", line);
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let instantiate = best(100, || drop(start()));
     println!("instantiate: {instantiate:?}");
     let mut instance = start()?;
-    instance.configure(&configuration)?;
+    instance.configure(Timestamp(1), &configuration)?;
     println!("tick: {:?}", best(10_000, || drop(instance.tick(Timestamp(1)))));
     for size in [0_u32, 1, 64, 256] {
         let events: Arc<[Event]> = (0..size).map(event).collect();

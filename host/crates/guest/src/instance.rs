@@ -78,8 +78,8 @@ impl Instance {
     ///
     /// # Errors
     /// It refuses, fails, or wants something out of range.
-    pub fn configure(&mut self, json: &str) -> Result<Subscription, ConfigureError> {
-        match self.call(None, |policy, store| policy.configure(store, json)) {
+    pub fn configure(&mut self, now: Timestamp, json: &str) -> Result<Subscription, ConfigureError> {
+        match self.call(None, |policy, store| policy.configure(store, now, json)) {
             Ok(Configured::Subscribed(subscription)) => {
                 Ok(Subscription { expectations: self.component.exports_expectations(), ..subscription })
             }

@@ -6,13 +6,14 @@
 //!
 //! ```no_run
 //! # use ctwarden_guest::{Host, Limits, Runtime};
-//! # fn run(bytes: &[u8], host: Box<dyn Host>, batch: &ctwarden_model::Batch) -> Result<(), Box<dyn std::error::Error>> {
+//! # use ctwarden_model::{Batch, Timestamp};
+//! # fn run(bytes: &[u8], host: Box<dyn Host>, now: Timestamp, batch: &Batch) -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::new()?;
 //! let component = runtime.load(bytes)?;
 //! let descriptor = component.describe()?;
 //! let name = ctwarden_model::PluginName::new(&descriptor.name)?;
 //! let mut instance = component.instantiate(name, Limits::default(), host)?;
-//! let subscription = instance.configure("{}")?;
+//! let subscription = instance.configure(now, "{}")?;
 //! let verdicts = instance.judge(batch)?;
 //! instance.stop()?;
 //! # Ok(())

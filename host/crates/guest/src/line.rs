@@ -49,7 +49,7 @@ pub(crate) enum Configured {
 pub(crate) trait Policy: Send {
     fn describe(&mut self, store: &mut Store<State>) -> wasmtime::Result<Descriptor>;
 
-    fn configure(&mut self, store: &mut Store<State>, json: &str) -> wasmtime::Result<Configured>;
+    fn configure(&mut self, store: &mut Store<State>, now: Timestamp, json: &str) -> wasmtime::Result<Configured>;
 
     fn judge(&mut self, store: &mut Store<State>, batch: &Batch) -> wasmtime::Result<Vec<Verdict>>;
 

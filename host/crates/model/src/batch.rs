@@ -6,15 +6,24 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::{Event, ExpectationEvent, Timestamp};
+use crate::{Event, ExpectationEvent, SetName, Timestamp};
+
+/// Which rows a sweep has for a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extent {
+    /// Of every flow that its subscription holds.
+    Subscribed,
+    /// Of flows only that it asked for by a filter.
+    Asked,
+}
 
 /// Why a batch was delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// Events, oldest first.
     Events,
     /// A sweep begins; no entries.
-    SweepBegin,
+    SweepBegin(Extent),
     /// Rows of the running sweep.
     SweepRows,
     /// The sweep ended and missed nothing that lived throughout it.
@@ -23,8 +32,8 @@ pub enum Cause {
     SweepInterrupted,
     /// Events were lost here; a sweep follows.
     Gap,
-    /// An address set has changed; no entries.
-    SetChanged,
+    /// These address sets have changed since the plugin was last told, each named once; no entries.
+    SetsChanged(Vec<SetName>),
 }
 
 /// Shared entries, or a selection of them. Indices are those of the selection.

@@ -28,7 +28,7 @@ mod time;
 mod tuple;
 mod verdict;
 
-pub use batch::{Batch, Cause, Entries, ExpectationBatch};
+pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent};
 pub use effect::{Effect, EffectId, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};

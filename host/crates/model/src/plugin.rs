@@ -58,13 +58,15 @@ pub struct Descriptor {
     pub summary: String,
     /// JSON Schema of its configuration; none: it takes none.
     pub configuration_schema: Option<String>,
-    /// Kinds of verdicts it may return.
+    /// Kinds of verdicts it may return, whatever its configuration.
     pub wants: VerdictKinds,
 }
 
 /// What it wants delivered (WIT `subscription`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
+    /// Kinds of verdicts that it will return with its configuration; a subset of [`Descriptor::wants`].
+    pub needs: VerdictKinds,
     /// Kinds of entries.
     pub kinds: EventKinds,
     /// Any of these; empty: every flow.

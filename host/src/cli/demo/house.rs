@@ -132,7 +132,7 @@ mark = "0x30/0xff"
 name = "connection-cap"
 path = "connection-cap.wasm"
 mode = "enforce"
-allow = ["delete", "alert"]
+allow = ["delete", "alert", "sweep"]
 [plugin.config]
 limit = {CAP}
 protocols = ["tcp"]

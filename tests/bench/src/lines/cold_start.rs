@@ -56,7 +56,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
 fn kind(number: usize) -> (&'static str, &'static str) {
     match number % 4 {
         0 => ("ban-follower", "allow = [\"delete\", \"alert\", \"sweep\"]"),
-        1 => ("connection-cap", "allow = [\"alert\"]"),
+        1 => ("connection-cap", "allow = [\"alert\", \"sweep\"]"),
         2 => ("mark-by-service", "allow = []"),
         _ => ("guest-tally", "allow = [\"log\", \"sweep\"]"),
     }

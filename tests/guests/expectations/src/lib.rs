@@ -34,9 +34,10 @@ impl policy::Guest for Expectations {
         }
     }
 
-    fn configure(configuration: String) -> Result<Subscription, String> {
+    fn configure(_now: u64, configuration: String) -> Result<Subscription, String> {
         HELPER.set(configuration.trim_matches('"').to_owned());
         Ok(Subscription {
+            needs: VerdictKinds::DELETE,
             kinds: Kinds::NEW | Kinds::ROW,
             filters: Vec::new(),
             sweep_every: 60,

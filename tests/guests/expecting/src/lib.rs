@@ -22,7 +22,7 @@ impl Policy for Expecting {
     type Config = Settings;
     const WANTS: &'static [VerdictKind] = &[VerdictKind::Delete, VerdictKind::Log];
 
-    fn configure(settings: Settings) -> Result<Self, Refusal> {
+    fn configure(settings: Settings, _: Timestamp) -> Result<Self, Refusal> {
         Ok(Self(settings))
     }
 
@@ -39,7 +39,8 @@ impl Expectations for Expecting {
             return log([
                 ("kind", format!("{:?}", expectation.kind()).to_lowercase()),
                 ("helper", helper.to_owned()),
-                ("master", expectation.master().src.to_string()),
+                ("master", expectation.master().endpoints.src.to_string()),
+                ("master_protocol", expectation.master().protocol.to_string()),
                 ("port", expected.dst_port.to_string()),
                 ("protocol", expectation.protocol().to_string()),
             ])

@@ -5,18 +5,19 @@
 #[path = "../../plugin.rs"]
 mod plugin;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use plugin::bindings::ctwarden::policy::types::{FlowKey, IpAddress, Masked, Prefix};
 use plugin::bindings::ctwarden::policy::{details, memory, sets, table};
 use plugin::bindings::exports::ctwarden::policy::policy::{Alert, Block, LabelChange, Unblock};
 use plugin::{
-    Action, Batch, Descriptor, Filter, Flow, Guest, Reply, Selection, Subscription, Target, Verdict, any_flow,
-    descriptor, everything, verdict,
+    Action, Batch, Descriptor, Filter, Flow, Guest, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
+    any_flow, descriptor, everything, verdict,
 };
 
 thread_local! {
     static CONFIGURATION: RefCell<String> = const { RefCell::new(String::new()) };
+    static CONFIGURED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The plugin.
@@ -57,7 +58,7 @@ fn detail(index: u32, flow: &Flow) -> String {
         details::helper(index),
         details::labels(index),
         details::security_context(index),
-        details::master(index).map(|master| master.dst_port),
+        details::master(index).map(|master| (master.protocol, master.endpoints.dst_port)),
         details::zones(index),
         details::attribute(index, 99),
         details::get(key(flow)).map(|whole| (whole.kind, whole.mark)),
@@ -88,7 +89,7 @@ fn answer(text: &str) -> Result<String, String> {
         }
         // Outside of judge there is no batch.
         ("detail", _) => Ok(format!("{:?} {:?}", details::helper(0), details::labels(0))),
-        ("configuration", _) => Ok(CONFIGURATION.with_borrow(Clone::clone)),
+        ("configuration", _) => Ok(format!("{} {}", CONFIGURED.get(), CONFIGURATION.with_borrow(Clone::clone))),
         ("say", words) => {
             println!("{words}");
             eprint!("{words}");
@@ -111,9 +112,10 @@ impl Guest for Good {
         Descriptor { configuration_schema: r#"{"type":"object"}"#.to_owned(), ..descriptor() }
     }
 
-    fn configure(configuration: String) -> Result<Subscription, String> {
+    fn configure(now: u64, configuration: String) -> Result<Subscription, String> {
+        CONFIGURED.set(now);
         CONFIGURATION.set(configuration);
-        Ok(everything())
+        Ok(Subscription { needs: VerdictKinds::all(), ..everything() })
     }
 
     /// Marks every flow; with the configuration `"every kind"` it returns each kind of verdict, with `"echo"` it says
@@ -122,6 +124,10 @@ impl Guest for Good {
         let flows = || (0_u32..).zip(&batch.flows);
         match CONFIGURATION.with_borrow(Clone::clone).as_str() {
             "\"every kind\"" => flows().flat_map(|(index, flow)| every_kind(index, flow)).collect(),
+            "\"echo\"" if batch.flows.is_empty() => {
+                let turn = verdict(Target::None, Action::Log(Vec::new()), "echo");
+                vec![Verdict { reason: format!("{:?}", batch.cause), ..turn }]
+            }
             "\"echo\"" => flows()
                 .map(|(index, flow)| Verdict {
                     target: Target::Entry(index),

@@ -56,7 +56,7 @@ impl Provoked for Malformed {
             ),
             verdict(Target::Key(mixed()), Action::Delete, "key"),
             verdict(matching(Filter { either: vec![network(40)], ..any_flow() }), Action::Delete, "prefix"),
-            verdict(matching(Filter { dst_ports: vec![backwards], ..any_flow() }), Action::Timeout(1), "ports"),
+            verdict(matching(Filter { reply_dst_ports: vec![backwards], ..any_flow() }), Action::Timeout(1), "ports"),
             verdict(matching(Filter { mark: Some(outside), ..any_flow() }), Action::Protect(1), "mark"),
             verdict(matching(Filter { labels: vec![128], ..any_flow() }), Action::Sweep, "labels"),
             verdict(entry(), Action::Log(Vec::new()), "two words\n"),

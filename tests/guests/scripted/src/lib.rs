@@ -36,6 +36,8 @@ pub struct Script {
     own_changes: bool,
     /// Sets whose change is told.
     sets: Vec<String>,
+    /// Kinds of verdicts that it needs; all of them where nothing is written.
+    needs: Option<Vec<String>>,
     /// Whether it says a word at its end.
     farewell: bool,
 }
@@ -65,7 +67,7 @@ impl Policy for Scripted {
         VerdictKind::Sweep,
     ];
 
-    fn configure(script: Script) -> Result<Self, Refusal> {
+    fn configure(script: Script, _: Timestamp) -> Result<Self, Refusal> {
         let rules = script.rules.iter().map(|rule| rule.parse().map_err(|e: Refusal| e.about(rule)));
         let mut subscription = Subscription::to(&[Kind::New, Kind::Update, Kind::Destroy, Kind::Row])
             .sweep_every(Duration::from_secs(script.sweep_every))
@@ -76,7 +78,11 @@ impl Policy for Scripted {
         if script.own_changes {
             subscription = subscription.own_changes();
         }
-        let subscription = script.sets.into_iter().fold(subscription, Subscription::set);
+        let mut subscription = script.sets.into_iter().fold(subscription, Subscription::set);
+        if let Some(names) = &script.needs {
+            let kind = |name: &String| Self::WANTS.iter().copied().find(|kind| kind.name() == name);
+            subscription = subscription.needs(names.iter().filter_map(kind));
+        }
         let (rules, remembered) = (rules.collect::<Result<_, _>>()?, BTreeMap::new());
         Ok(Self { rules, subscription, remembered, farewell: script.farewell })
     }
@@ -97,7 +103,7 @@ impl Policy for Scripted {
         verdicts
     }
 
-    fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
+    fn sweep_begin(&mut self, _: Extent, _: Timestamp) -> Verdicts {
         self.turn("sweep-begin")
     }
 
@@ -109,7 +115,8 @@ impl Policy for Scripted {
         self.turn("gap")
     }
 
-    fn set_changed(&mut self, _: Timestamp) -> Verdicts {
+    fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {
+        println!("changed: {}", sets.join(" "));
         self.turn("set-changed")
     }
 

@@ -55,7 +55,10 @@ fn of_flow(name: &str, flow: &Flow<'_>) -> Result<String, Refusal> {
         ("helper", _) => text(flow.helper()),
         ("labels", _) => text(flow.labels().map(|Labels(bits)| format!("{bits:#x}"))),
         ("context", _) => text(flow.security_context()),
-        ("master", _) => text(flow.master().map(|master| format!("{}-{}", master.src, master.dst))),
+        ("master", _) => text(
+            flow.master()
+                .map(|master| format!("{}-{}-{}", master.protocol, master.endpoints.src, master.endpoints.dst)),
+        ),
         ("zones", _) => text(flow.zones().map(|(original, reply)| format!("{original}/{reply}"))),
         ("attribute", number) => text(flow.attribute(number.parse()?).map(|bytes| bytes.len())),
         ("value", set) => text(sets::lookup(set, &[flow.src()])?.into_iter().next().flatten()),

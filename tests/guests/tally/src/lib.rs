@@ -66,7 +66,7 @@ impl Policy for Tally {
     const WANTS: &'static [VerdictKind] =
         &[VerdictKind::Delete, VerdictKind::Mark, VerdictKind::Log, VerdictKind::Sweep];
 
-    fn configure(settings: Settings) -> Result<Self, Refusal> {
+    fn configure(settings: Settings, _: Timestamp) -> Result<Self, Refusal> {
         let (rows, new) = (Count::default(), Count::default());
         Ok(Self { settings, rule: Rule::Nothing, rows, new, keys: Vec::new(), first: true })
     }
@@ -97,7 +97,7 @@ impl Policy for Tally {
         verdicts
     }
 
-    fn sweep_begin(&mut self, _: Timestamp) -> Verdicts {
+    fn sweep_begin(&mut self, _: Extent, _: Timestamp) -> Verdicts {
         self.rows = Count::default();
         self.keys.clear();
         Verdicts::none()

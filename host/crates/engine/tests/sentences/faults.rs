@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use ctwarden_engine::{MessageError, OnFailure, PluginState};
-use ctwarden_model::{Cause, Effect, Fault, FaultRecord, Notice, Record};
+use ctwarden_model::{Cause, Effect, Extent, Fault, FaultRecord, Notice, Record};
 
 use crate::words::*;
 use crate::world::World;
@@ -46,7 +46,7 @@ fn a_failed_call_is_void_and_its_batch_is_not_delivered_again() {
     world.answer("a", []);
     world.pass_millis(1_000);
     world.sweep();
-    assert_eq!(world.cause("a"), Cause::SweepBegin);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
 }
 
 #[test]
@@ -132,5 +132,5 @@ fn a_failure_in_a_sweep_lets_the_sweep_go_on_for_the_others() {
     restart(&mut world, "a");
     assert!(world.call("a").is_none(), "nothing of the old sweep is left");
     world.sweep();
-    assert_eq!(world.cause("a"), Cause::SweepBegin);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
 }

@@ -6,20 +6,22 @@ use crate::words::*;
 use crate::world::World;
 
 #[test]
-fn a_kind_must_be_asked_for_and_granted() {
+fn a_kind_must_be_asked_for_needed_and_granted() {
     let only = |kind: VerdictKind| [kind].into_iter().collect::<VerdictKinds>();
-    for (wants, grants, outcome) in [
-        (VerdictKind::Delete, VerdictKind::Delete, "applied"),
-        (VerdictKind::Mark, VerdictKind::Delete, "not-granted"),
-        (VerdictKind::Delete, VerdictKind::Mark, "not-granted"),
+    for (wants, needs, grants, outcome) in [
+        (VerdictKind::Delete, VerdictKind::Delete, VerdictKind::Delete, "applied"),
+        (VerdictKind::Mark, VerdictKind::Delete, VerdictKind::Delete, "not-granted"),
+        (VerdictKind::Delete, VerdictKind::Mark, VerdictKind::Delete, "not-granted"),
+        (VerdictKind::Delete, VerdictKind::Delete, VerdictKind::Mark, "not-granted"),
     ] {
         let mut world = World::new([plugin("a").with(|spec| {
             spec.wants = only(wants);
+            spec.subscription.needs = only(needs);
             spec.grants.kinds = only(grants);
         })]);
         world.judge(new(1), [("a", vec![delete("d", entry(0))])]);
         world.ack_all();
-        assert_eq!(world.outcomes(), [format!("a d {outcome}")], "asked {wants}, granted {grants}");
+        assert_eq!(world.outcomes(), [format!("a d {outcome}")], "asked {wants}, needed {needs}, granted {grants}");
     }
 }
 
@@ -83,7 +85,7 @@ fn a_set_must_be_granted() {
 fn malformed_verdicts_are_refused_with_the_reason() {
     let mut world = World::new([plugin("a")]);
     let too_severe = Alert { severity: 8, title: String::new(), key: String::new(), fields: Vec::new() };
-    let backwards = filter(|f| f.dst_ports = vec![ctwarden_model::PortRange { first: 9, last: 8 }]);
+    let backwards = filter(|f| f.rare_mut().reply_dst_ports = vec![ctwarden_model::PortRange { first: 9, last: 8 }]);
     let mut two_families = key_of(1);
     two_families.original.dst = "::1".parse().unwrap();
     let verdicts = vec![

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use ctwarden_engine::{Ack, Answer, EngineConfig};
-use ctwarden_model::{Cause, Effect, Outcome, Refusal};
+use ctwarden_model::{Cause, Effect, Extent, Outcome, Refusal};
 
 use crate::words::*;
 use crate::world::World;
@@ -35,7 +35,7 @@ fn ids_are_never_given_twice_and_a_sweep_comes_at_once() {
     world.configure(EngineConfig::default(), [plugin("a").sweeps()]);
     assert_eq!(world.names.len(), 2);
     world.sweep_of([flow(1)]);
-    assert_eq!(world.cause("a"), Cause::SweepBegin);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
 }
 
 #[test]

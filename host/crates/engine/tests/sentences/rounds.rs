@@ -1,7 +1,7 @@
 //! When verdicts on shared entries are merged, and what becomes of those that come late.
 
 use ctwarden_engine::{Answer, Call};
-use ctwarden_model::{Cause, Effect, EventKind, EventKinds, Fault, Notice};
+use ctwarden_model::{Cause, Effect, EventKind, EventKinds, Extent, Fault, Notice};
 
 use crate::words::*;
 use crate::world::{World, kinds};
@@ -146,7 +146,7 @@ fn a_full_queue_drops_the_oldest_tells_it_and_asks_for_a_sweep() {
     }
     assert!(world.engine.poll_sweep().is_some());
     world.pump();
-    assert_eq!(world.cause("slow"), Cause::SweepBegin);
+    assert_eq!(world.cause("slow"), Cause::SweepBegin(Extent::Subscribed));
     let missed = |notice: &Notice| if let Notice::Missed(_, entries) = notice { *entries } else { 0 };
     let missed: u64 = world.notices().iter().map(missed).sum();
     assert_eq!(missed, 14);

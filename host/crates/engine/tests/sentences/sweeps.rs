@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use ctwarden_engine::{Call, EngineConfig, PluginSpec};
 use ctwarden_model::{
-    Cause, Effect, EventKind, Expectation, ExpectationEvent, FlowId, Notice, Outcome, Refusal, Selection, Target,
-    Verdict,
+    Cause, Effect, EventKind, Expectation, ExpectationEvent, Extent, FlowId, Notice, Outcome, Refusal, Selection,
+    Target, Verdict,
 };
 
 use crate::words::*;
@@ -20,7 +20,7 @@ fn a_sweep_comes_at_start_begin_rows_complete() {
     world.rows(request.id, [flow(1), flow(2)]);
     world.events([new(3)]);
     world.end_sweep(request.id, true);
-    assert_eq!(world.cause("a"), Cause::SweepBegin);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
     world.answer("a", []);
     assert_eq!((world.cause("a"), world.flows("a")), (Cause::Events, vec![3]), "events during a sweep go on");
     world.answer("a", []);
@@ -90,6 +90,7 @@ fn a_plugin_may_ask_for_a_sweep_of_all_or_of_some() {
     assert!(world.engine.poll_sweep().is_none(), "it wants no rows of its own");
     world.judge(new(1), [("a", vec![sweep("all", Target::None)])]);
     world.sweep_of([flow(1), flow(2)]);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
     world.answer("a", []);
     assert_eq!(world.flows("a"), [1]);
     world.answer_all();
@@ -97,6 +98,7 @@ fn a_plugin_may_ask_for_a_sweep_of_all_or_of_some() {
     world.judge(new(1), [("a", vec![sweep("some", matching(from(2)))])]);
     world.pass_millis(10);
     world.sweep_of([flow(1), flow(2)]);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Asked), "other flows may live all the same");
     world.answer("a", []);
     assert_eq!(world.flows("a"), [2], "also outside of its subscription");
     assert_eq!(world.outcomes(), ["a some applied"]);
@@ -255,11 +257,14 @@ fn a_sweep_that_others_wait_for_does_not_wait_for_a_laggard() {
         causes.push(world.cause("slow"));
         world.answer("slow", []);
     }
-    assert_eq!(causes, [Cause::SweepBegin, Cause::SweepRows, Cause::SweepRows, Cause::SweepInterrupted]);
+    assert_eq!(
+        causes,
+        [Cause::SweepBegin(Extent::Subscribed), Cause::SweepRows, Cause::SweepRows, Cause::SweepInterrupted]
+    );
     world.answer_all();
     world.pass(Duration::from_secs(10));
     world.sweep();
-    assert_eq!(world.cause("slow"), Cause::SweepBegin, "its turn comes again");
+    assert_eq!(world.cause("slow"), Cause::SweepBegin(Extent::Subscribed), "its turn comes again");
 }
 
 #[test]
@@ -343,4 +348,13 @@ fn expectations_are_judged_and_deleted() {
     );
     world.answer("a", []);
     assert_eq!(world.cause("a"), Cause::SweepComplete);
+}
+
+#[test]
+fn a_sweep_that_was_asked_for_has_the_expectations_unless_it_is_about_some_flows() {
+    for (target, expectations) in [(Target::None, true), (matching(from(2)), false)] {
+        let mut world = World::new([plugin("a").with(|spec| spec.subscription.expectations = true)]);
+        world.judge(new(1), [("a", vec![sweep("asked", target)])]);
+        assert_eq!(world.sweep().expectations, expectations);
+    }
 }

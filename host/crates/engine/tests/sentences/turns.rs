@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use ctwarden_engine::Call;
-use ctwarden_model::{Cause, Notice, SetName};
+use ctwarden_model::{Cause, Extent, Notice, SetName};
 
 use crate::words::*;
 use crate::world::World;
@@ -44,7 +44,7 @@ fn a_gap_is_told_where_it_was_and_then_swept() {
     assert!(world.call("a").is_none(), "two gaps without an event between them are one");
     world.pass_millis(1_000);
     world.sweep_of([flow(1)]);
-    assert_eq!(world.cause("a"), Cause::SweepBegin);
+    assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
     world.answer("a", []);
     assert_eq!((world.cause("a"), world.flows("a")), (Cause::SweepRows, vec![1]));
     world.answer("a", []);
@@ -71,16 +71,19 @@ fn lasting_loss_does_not_become_a_storm_of_sweeps() {
 }
 
 #[test]
-fn a_changed_set_is_told_once_to_those_who_asked() {
-    let set = SetName("feed".into());
-    let wants = plugin("a").with(|spec| spec.subscription.sets = vec![SetName("feed".into())]);
-    let mut world = World::new([wants, plugin("b")]);
+fn changed_sets_are_told_once_by_name_to_those_who_asked() {
+    let set = |name: &str| SetName(name.into());
+    let wants = plugin("a").with(|spec| spec.subscription.sets = vec![set("feed"), set("more"), set("quiet")]);
+    let mut world = World::new([wants, plugin("b").with(|spec| spec.subscription.sets = vec![set("quiet")])]);
     world.events([new(1)]);
-    for _ in 0..3 {
-        world.engine.handle_set_changed(world.now, &set);
+    for name in ["more", "feed", "more", "foreign", "feed"] {
+        world.engine.handle_set_changed(world.now, &set(name));
     }
     world.answer("a", []);
-    assert_eq!(world.cause("a"), Cause::SetChanged);
+    assert_eq!(world.cause("a"), Cause::SetsChanged(vec![set("more"), set("feed")]));
+    world.engine.handle_set_changed(world.now, &set("feed"));
+    world.answer("a", []);
+    assert_eq!(world.cause("a"), Cause::SetsChanged(vec![set("feed")]), "it has changed again since it was told");
     world.answer("a", [delete("d", matching(from(1)))]);
     assert!(world.call("a").is_none());
     world.answer("b", []);

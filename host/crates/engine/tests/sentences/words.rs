@@ -27,6 +27,7 @@ pub(crate) fn plugin(name: &str) -> PluginSpec {
             read_sets: [].into(),
         },
         subscription: Subscription {
+            needs: all,
             kinds: EventKinds { row: false, new: true, update: true, destroy: true },
             ..Subscription::default()
         },

@@ -114,7 +114,7 @@ impl World {
     }
 
     pub(crate) fn cause(&self, plugin: &str) -> Cause {
-        self.batch(plugin).cause
+        self.batch(plugin).cause.clone()
     }
 
     /// Ids of the flows that the plugin has to judge.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ctwarden_model::{
     Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, FlowId, FlowKey, LabelChange, Layer4, Masked,
-    PortRange, Prefix, PrefixSet, Protocol, SecondsRange, Selection, SetName, Subscription, Target, Tuple, Unblock,
+    PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, Selection, SetName, Subscription, Target, Tuple, Unblock,
     Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
@@ -78,6 +78,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
     };
     let kinds = subscription.kinds;
     Ok(Subscription {
+        needs: verdict_kinds(subscription.needs),
         kinds: EventKinds {
             row: kinds.contains(policy::Kinds::ROW),
             new: kinds.contains(policy::Kinds::NEW),
@@ -151,6 +152,12 @@ fn ports(given: Vec<types::PortRange>) -> Result<Vec<PortRange>, What> {
 }
 
 fn filter(filter: types::Filter) -> Result<Filter, What> {
+    let (reply_src_ports, reply_dst_ports) = (ports(filter.reply_src_ports)?, ports(filter.reply_dst_ports)?);
+    let rare = if reply_src_ports.is_empty() && reply_dst_ports.is_empty() {
+        None
+    } else {
+        Some(Box::new(RareFilter { reply_src_ports, reply_dst_ports, ..RareFilter::default() }))
+    };
     Ok(Filter {
         family: filter.family.map(|family| match family {
             types::Family::Ipv4 => Family::Ipv4,
@@ -170,7 +177,7 @@ fn filter(filter: types::Filter) -> Result<Filter, What> {
         status: filter.status.map(masked).transpose()?,
         timeout: filter.timeout.map(|range| SecondsRange { first: range.first, last: range.last }),
         labels: label_bits(&filter.labels)?,
-        rare: None,
+        rare,
     })
 }
 
@@ -306,6 +313,8 @@ fn filter_bytes(filter: &types::Filter) -> usize {
         size_of_val(filter.either.as_slice()),
         size_of_val(filter.src_ports.as_slice()),
         size_of_val(filter.dst_ports.as_slice()),
+        size_of_val(filter.reply_src_ports.as_slice()),
+        size_of_val(filter.reply_dst_ports.as_slice()),
         size_of_val(filter.states.as_slice()),
         size_of_val(filter.labels.as_slice()),
     ]

@@ -36,7 +36,7 @@ impl details::Host for State {
         Ok(self.rare(entry).and_then(|rare| rare.security_context.clone()))
     }
 
-    fn master(&mut self, entry: u32) -> wasmtime::Result<Option<types::Endpoints>> {
+    fn master(&mut self, entry: u32) -> wasmtime::Result<Option<types::FlowTuple>> {
         Ok(self.rare(entry).and_then(|rare| rare.master.as_ref()).map(to_guest::tuple))
     }
 

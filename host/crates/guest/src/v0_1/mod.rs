@@ -92,8 +92,8 @@ impl Policy for Exports {
         Ok(from_guest::descriptor(self.policy.call_describe(store)?))
     }
 
-    fn configure(&mut self, store: &mut Store<State>, json: &str) -> wasmtime::Result<Configured> {
-        Ok(match self.policy.call_configure(&mut *store, json)? {
+    fn configure(&mut self, store: &mut Store<State>, now: Timestamp, json: &str) -> wasmtime::Result<Configured> {
+        Ok(match self.policy.call_configure(&mut *store, now.0, json)? {
             Ok(subscription) => {
                 measure(store, "bytes of subscription", from_guest::subscription_bytes(&subscription))?;
                 match from_guest::subscription(subscription) {
@@ -106,7 +106,7 @@ impl Policy for Exports {
     }
 
     fn judge(&mut self, store: &mut Store<State>, batch: &Batch) -> wasmtime::Result<Vec<Verdict>> {
-        self.batch.cause = to_guest::cause(batch.cause);
+        self.batch.cause = to_guest::cause(&batch.cause);
         self.batch.now = batch.now.0;
         self.batch.missed = batch.missed;
         self.batch.flows.clear();
@@ -143,7 +143,7 @@ impl Policy for Exports {
     ) -> wasmtime::Result<Vec<Verdict>> {
         let Some(exports) = &self.expectations else { return Ok(Vec::new()) };
         let batch = expectations::ExpectationBatch {
-            cause: to_guest::cause(batch.cause),
+            cause: to_guest::cause(&batch.cause),
             now: batch.now.0,
             missed: batch.missed,
             expectations: batch.events.iter().map(to_guest::expectation).collect(),

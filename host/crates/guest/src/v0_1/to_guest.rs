@@ -4,21 +4,26 @@
 
 use std::net::IpAddr;
 
-use ctwarden_model::{Cause, Counters, Event, EventKind, ExpectationEvent, Flow, Layer4, TableStatistics, Tuple};
+use ctwarden_model::{
+    Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, Layer4, TableStatistics, Tuple,
+};
 
 use super::bindings::ctwarden::policy::table::Statistics;
 use super::bindings::ctwarden::policy::types;
 use super::bindings::exports::ctwarden::policy::{expectations, policy};
 
-pub(super) const fn cause(cause: Cause) -> policy::Cause {
+pub(super) fn cause(cause: &Cause) -> policy::Cause {
     match cause {
         Cause::Events => policy::Cause::Events,
-        Cause::SweepBegin => policy::Cause::SweepBegin,
+        Cause::SweepBegin(extent) => policy::Cause::SweepBegin(match extent {
+            Extent::Subscribed => policy::Extent::Subscribed,
+            Extent::Asked => policy::Extent::Asked,
+        }),
         Cause::SweepRows => policy::Cause::SweepRows,
         Cause::SweepComplete => policy::Cause::SweepComplete,
         Cause::SweepInterrupted => policy::Cause::SweepInterrupted,
         Cause::Gap => policy::Cause::Gap,
-        Cause::SetChanged => policy::Cause::SetChanged,
+        Cause::SetsChanged(sets) => policy::Cause::SetsChanged(sets.iter().map(|set| set.0.clone()).collect()),
     }
 }
 
@@ -41,7 +46,12 @@ const fn address(address: IpAddr) -> types::IpAddress {
     }
 }
 
-pub(super) const fn tuple(tuple: &Tuple) -> types::Endpoints {
+/// One direction with its protocol.
+pub(super) const fn tuple(tuple: &Tuple) -> types::FlowTuple {
+    types::FlowTuple { protocol: tuple.protocol.0, endpoints: endpoints(tuple) }
+}
+
+const fn endpoints(tuple: &Tuple) -> types::Endpoints {
     let (src_port, dst_port) = match tuple.layer4 {
         Layer4::None => (0, 0),
         Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => (src, dst),
@@ -70,8 +80,8 @@ fn flow(kind: types::Kind, by_us: bool, flow: &Flow) -> types::Flow {
         id: flow.id.unwrap_or_default().0,
         zone: flow.zone.0,
         protocol: flow.protocol().0,
-        original: tuple(&flow.tuples.original),
-        reply: tuple(&flow.tuples.reply),
+        original: endpoints(&flow.tuples.original),
+        reply: endpoints(&flow.tuples.reply),
         status: flow.status.map(|status| status.0),
         state: flow.info.and_then(|info| info.state()),
         timeout: flow.timeout,
@@ -87,12 +97,12 @@ pub(super) fn expectation(event: &ExpectationEvent) -> expectations::Expectation
     let expectation = &event.expectation;
     expectations::Expectation {
         kind: kind(event.kind),
+        by_us: event.by_us,
         id: expectation.id.unwrap_or_default().0,
         zone: expectation.zone.0,
-        protocol: expectation.tuple.protocol.0,
         master: tuple(&expectation.master),
         expected: tuple(&expectation.tuple),
-        mask: tuple(&expectation.mask),
+        mask: endpoints(&expectation.mask),
         timeout: expectation.timeout,
         flags: expectation.flags,
         class: expectation.class,

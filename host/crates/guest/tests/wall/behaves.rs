@@ -3,15 +3,13 @@
 use ctwarden_guest::{ConfigureError, LogStream};
 use ctwarden_model::{Action, EventKinds, Target, Timestamp};
 
-use crate::setup::{configured, flow, flows, limits, start};
-
-const NOW: Timestamp = Timestamp(7);
+use crate::setup::{NOW, configured, flow, flows, limits, start};
 
 #[test]
 fn the_life_of_an_instance() {
     let (mut instance, recorded) = start("guest-good", limits());
     assert_eq!(instance.name().as_str(), "guest-good");
-    let subscription = instance.configure(r#"{"a":1}"#).unwrap();
+    let subscription = instance.configure(Timestamp(3), r#"{"a":1}"#).unwrap();
     assert_eq!(subscription.kinds, EventKinds { row: true, new: true, update: true, destroy: true });
     assert!(!subscription.expectations && subscription.tick_every.is_none() && subscription.filters.is_empty());
     let verdicts = instance.judge(&flows([80, 443])).unwrap();
@@ -20,7 +18,7 @@ fn the_life_of_an_instance() {
     assert_eq!(instance.tick(NOW).unwrap()[0].reason, "7");
     // State between calls is the instance's memory.
     let reply = instance.message(NOW, "configuration").unwrap().unwrap();
-    assert_eq!(reply.text, r#"{"a":1}"#);
+    assert_eq!(reply.text, r#"3 {"a":1}"#, "when it was configured, and with what");
     assert_eq!(reply.verdicts[0].action, Action::Sweep);
     assert!(instance.memory_bytes() > 0);
     instance.stop().unwrap();
@@ -37,7 +35,7 @@ fn a_plugins_own_error_is_no_fault() {
 
 #[test]
 pub(crate) fn a_refusal_and_a_wrong_subscription_are_told_apart() {
-    let configure = |json| start("guest-configure-refuses", limits()).0.configure(json);
+    let configure = |json| start("guest-configure-refuses", limits()).0.configure(NOW, json);
     configure("{}").unwrap();
     assert_eq!(
         configure("[]").unwrap_err(),

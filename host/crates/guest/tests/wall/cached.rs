@@ -8,7 +8,7 @@ use ctwarden_guest::{CacheError, CodeCache, Limits};
 use ctwarden_model::PluginName;
 
 use crate::host::Recorder;
-use crate::setup::{bytes, flows, runtime};
+use crate::setup::{NOW, bytes, flows, runtime};
 
 /// A folder that only this user can write, gone with the test.
 struct Folder(PathBuf);
@@ -42,7 +42,7 @@ fn works(folder: &Folder) {
     let component = runtime().load_cached(&bytes("guest-trap"), &cache).unwrap();
     let name = PluginName::new("cached").unwrap();
     let mut instance = component.instantiate(name, Limits::default(), Box::new(Recorder::new().0)).unwrap();
-    instance.configure("{}").unwrap();
+    instance.configure(NOW, "{}").unwrap();
     assert_eq!(instance.judge(&flows([80])).unwrap().len(), 1);
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ctwarden_guest::{ConfigureError, Instance, LOG_LINE_BYTES, Limits, LogStream};
 use ctwarden_model::{Fault, Timestamp};
 
-use crate::setup::{PROVOCATION, configured, flows, limits, start};
+use crate::setup::{NOW, PROVOCATION, configured, flows, limits, start};
 
 /// The guest works, then it is provoked, and it is over; another one of the same component works.
 fn provoked(guest: &str, limits: Limits) -> Fault {
@@ -62,7 +62,7 @@ fn a_short_sleep_is_no_fault() {
     let limits = Limits { call_cpu: Duration::from_millis(20), ..limits() };
     let (mut instance, _) = start("guest-sleeper", limits);
     let begun = Instant::now();
-    instance.configure("80").unwrap();
+    instance.configure(NOW, "80").unwrap();
     let slept = begun.elapsed();
     assert!(slept >= Duration::from_millis(80) && slept < Duration::from_secs(10), "{slept:?}");
     instance.judge(&flows([80])).unwrap();
@@ -110,7 +110,7 @@ pub(crate) fn an_answer_is_measured_before_it_is_taken() {
 pub(crate) fn a_log_is_bounded() {
     let limits = limits();
     let (mut instance, recorded) = start("guest-chatty", limits);
-    instance.configure("1000").unwrap();
+    instance.configure(NOW, "1000").unwrap();
     let lines = recorded.lines();
     assert_eq!(lines.len(), limits.log_lines_per_call + 1);
     assert_eq!(lines[..2], ["line 0", "line 1"]);
@@ -122,7 +122,7 @@ pub(crate) fn a_log_is_bounded() {
     instance.message(Timestamp(1), "hello").unwrap().unwrap();
 
     let (mut instance, recorded) = start("guest-chatty", limits);
-    instance.configure("0").unwrap();
+    instance.configure(NOW, "0").unwrap();
     let lines = recorded.with(|seen| std::mem::take(&mut seen.lines));
     // Nothing in it moves a terminal's cursor, and no line is longer than allowed.
     assert_eq!(lines[0], (LogStream::Error, "\u{fffd}[2Jred\u{fffd}".to_owned()));
@@ -151,7 +151,7 @@ pub(crate) fn an_exit_ends_the_plugin_only() {
 #[test]
 pub(crate) fn a_plugin_may_fail_before_its_first_entry() {
     let (mut instance, _) = start("guest-configure-traps", limits());
-    let Err(ConfigureError::Fault(fault)) = instance.configure("{}") else { panic!("no fault") };
+    let Err(ConfigureError::Fault(fault)) = instance.configure(NOW, "{}") else { panic!("no fault") };
     assert!(matches!(&fault, Fault::Panic(text) if text.starts_with("this configuration was too much (")), "{fault}");
     ended(&mut instance, &fault);
 }

@@ -48,6 +48,9 @@ pub(crate) fn limits() -> Limits {
     Limits { call_cpu: Duration::from_millis(500), call_wall: Duration::from_secs(20), ..Limits::default() }
 }
 
+/// When a test happens.
+pub(crate) const NOW: Timestamp = Timestamp(7);
+
 /// A fresh instance, not configured, and what it did to its host.
 pub(crate) fn start(guest: &str, limits: Limits) -> (Instance, Recorded) {
     let (host, recorded) = Recorder::new();
@@ -58,7 +61,7 @@ pub(crate) fn start(guest: &str, limits: Limits) -> (Instance, Recorded) {
 /// The same, configured.
 pub(crate) fn configured(guest: &str, configuration: &str, limits: Limits) -> (Instance, Recorded) {
     let (mut instance, recorded) = start(guest, limits);
-    instance.configure(configuration).unwrap();
+    instance.configure(NOW, configuration).unwrap();
     (instance, recorded)
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ctwarden_model::{
     Action, Alert, Attribute, Batch, Block, Cause, Counters, Entries, Event, EventKind, Expectation, ExpectationBatch,
-    ExpectationEvent, Filter, Flow, FlowId, LabelChange, Labels, Layer4, Mark, Masked, PerDirection, Prefix, PrefixSet,
-    Protocol, ProtocolInfo, Selection, SetName, Status, Target, TcpState, Timestamp, Tuple, Unblock, Verdict,
-    VerdictKind, VerdictKinds, Zone,
+    ExpectationEvent, Extent, Filter, Flow, FlowId, LabelChange, Labels, Layer4, Mark, Masked, PerDirection, Prefix,
+    PrefixSet, Protocol, ProtocolInfo, Selection, SetName, Status, Target, TcpState, Timestamp, Tuple, Unblock,
+    Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
-use crate::setup::{PROVOCATION, batch, configured, flow, flows, limits, load, start, tuple};
+use crate::setup::{NOW, PROVOCATION, batch, configured, flow, flows, limits, load, start, tuple};
 
 fn verdict(target: Target, action: Action, code: &str) -> Verdict {
     Verdict { target, action, code: code.to_owned(), reason: String::new() }
@@ -57,7 +57,8 @@ fn what_a_plugin_wants_comes_through_whole() {
     assert_eq!(descriptor.wants, VerdictKinds::from_iter([VerdictKind::Delete, VerdictKind::Log]));
     assert_eq!(load("guest-trap").describe().unwrap().configuration_schema, None);
     let (mut instance, _) = start("guest-expectations", limits());
-    let subscription = instance.configure("\"ftp\"").unwrap();
+    let subscription = instance.configure(NOW, "\"ftp\"").unwrap();
+    assert_eq!(subscription.needs, VerdictKinds::from_iter([VerdictKind::Delete]), "less than it may want");
     assert!(subscription.expectations && subscription.own_changes);
     assert!(
         subscription.kinds.new && subscription.kinds.row && !subscription.kinds.update && !subscription.kinds.destroy
@@ -130,8 +131,27 @@ fn every_field_of_an_entry_comes_through() {
     assert_eq!(flow.replace("_", "-"), expected.replace("_", "-"));
     assert_eq!(
         details,
-        "helper=Some(\"ftp\") labels=Some((16, 15)) context=Some(\"system_u\") master=Some(24) zones=Some((0, 25)) attribute=Some([26, 27]) get=Some((Kind::Row, Some(9)))"
+        "helper=Some(\"ftp\") labels=Some((16, 15)) context=Some(\"system_u\") master=Some((6, 24)) zones=Some((0, 25)) attribute=Some([26, 27]) get=Some((Kind::Row, Some(9)))"
     );
+}
+
+#[test]
+fn every_cause_comes_through_with_what_it_tells() {
+    let (mut instance, _) = configured("guest-good", "\"echo\"", limits());
+    let sets = Vec::from(["feed", "office"].map(|name| SetName(name.to_owned())));
+    for (cause, told) in [
+        (Cause::Events, "Cause::Events"),
+        (Cause::SweepBegin(Extent::Subscribed), "Cause::SweepBegin(Extent::Subscribed)"),
+        (Cause::SweepBegin(Extent::Asked), "Cause::SweepBegin(Extent::Asked)"),
+        (Cause::SweepRows, "Cause::SweepRows"),
+        (Cause::SweepComplete, "Cause::SweepComplete"),
+        (Cause::SweepInterrupted, "Cause::SweepInterrupted"),
+        (Cause::Gap, "Cause::Gap"),
+        (Cause::SetsChanged(sets), "Cause::SetsChanged([\"feed\", \"office\"])"),
+    ] {
+        let batch = Batch { cause, now: NOW, missed: 0, entries: Entries::none() };
+        assert_eq!(instance.judge(&batch).unwrap()[0].reason, told);
+    }
 }
 
 #[test]
@@ -225,13 +245,14 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
 #[test]
 pub(crate) fn an_expectation_goes_through_whole() {
     let (mut instance, _) = configured("guest-expectations", "\"ftp\"", limits());
-    let end = |port| -> Tuple { tuple("10.0.0.1", "10.0.0.2", Protocol::TCP, Layer4::Ports { src: 0, dst: port }) };
+    let end =
+        |protocol, port| -> Tuple { tuple("10.0.0.1", "10.0.0.2", protocol, Layer4::Ports { src: 0, dst: port }) };
     let expectation = |helper: &str| Expectation {
         id: Some(FlowId(1)),
         zone: Zone(2),
-        master: end(21),
-        tuple: end(3),
-        mask: end(65535),
+        master: end(Protocol::UDP, 21),
+        tuple: end(Protocol::TCP, 3),
+        mask: end(Protocol::TCP, 65535),
         timeout: Some(4),
         flags: Some(5),
         class: Some(6),
@@ -239,7 +260,7 @@ pub(crate) fn an_expectation_goes_through_whole() {
         function: None,
         nat: None,
     };
-    let event = |helper| ExpectationEvent { kind: EventKind::New, by_us: false, expectation: expectation(helper) };
+    let event = |helper| ExpectationEvent { kind: EventKind::New, by_us: true, expectation: expectation(helper) };
     let batch = ExpectationBatch {
         cause: Cause::Events,
         now: Timestamp(1),
@@ -250,9 +271,17 @@ pub(crate) fn an_expectation_goes_through_whole() {
     assert_eq!(verdicts[0].action, Action::Log(Vec::new()));
     assert_eq!((&verdicts[1].target, &verdicts[1].action), (&Target::Entry(1), &Action::Delete));
     let told = &verdicts[1].reason;
-    for part in
-        ["id: 1", "zone: 2", "protocol: 6", "dst-port: 21", "dst-port: 3", "dst-port: 65535", "timeout: Some(4)"]
-    {
+    for part in [
+        "by-us: true",
+        "id: 1",
+        "zone: 2",
+        "master: FlowTuple { protocol: 17,",
+        "expected: FlowTuple { protocol: 6,",
+        "dst-port: 21",
+        "dst-port: 3",
+        "dst-port: 65535",
+        "timeout: Some(4)",
+    ] {
         assert!(told.replace('_', "-").contains(part), "{part}: {told}");
     }
     assert!(told.contains("Some(5)") && told.contains("Some(6)") && told.contains(r#"helper: Some("ftp")"#), "{told}");
