@@ -151,6 +151,14 @@ impl Daemon {
         answer.get("sent").cloned().with_context(|| format!("the message was refused: {answer}"))
     }
 
+    /// Lets the daemon rest from the last sweep: those that plugins ask for take half of the time at most, so that the next one
+    /// waits as long as the last one took, which is not its own cost.
+    pub(crate) fn rest(&mut self) -> Result<()> {
+        self.records.skip()?;
+        sleep(self.records.swept + Duration::from_millis(50));
+        Ok(())
+    }
+
     /// Waits until every plugin has worked off what waited in front of it.
     pub(crate) fn settle(&mut self) -> Result<()> {
         let status = self.wait("the queues to be empty", |daemon| {
@@ -228,13 +236,15 @@ pub(crate) struct Records {
     bytes: Vec<u8>,
     /// Where in `bytes` the first line begins that nobody has had.
     begin: usize,
+    /// How long the last sweep took that a record told of.
+    swept: Duration,
 }
 
 impl Records {
     /// Of the daemon in that folder, from its first on.
     pub(crate) fn of(folder: &TempDir) -> Result<Self> {
         let file = File::open(folder.path().join("records.jsonl")).context("the daemon writes no records")?;
-        Ok(Self { file, bytes: Vec::new(), begin: 0 })
+        Ok(Self { file, bytes: Vec::new(), begin: 0, swept: Duration::ZERO })
     }
 
     /// The next record whose line is such; those before it are passed over. A line is parsed only where it is wanted: there
@@ -247,6 +257,10 @@ impl Records {
             let line = self.bytes.get(self.begin..self.begin + length).unwrap_or_default();
             let line = std::str::from_utf8(line).context("a record is no text")?;
             self.begin += length + 1;
+            if line.contains("\"swept\"") {
+                let took = at(&serde_json::from_str(line)?, "/took_us").as_u64();
+                self.swept = Duration::from_micros(took.context("a sweep without its time")?);
+            }
             if is(line) {
                 return Ok(Some(serde_json::from_str(line)?));
             }

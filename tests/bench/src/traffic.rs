@@ -13,8 +13,10 @@ use rustix::io::Errno;
 use rustix::net::addr::SocketAddrArg;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 
-/// Datagrams in one call.
+/// Datagrams in one call at most.
 const IN_ONE_CALL: u64 = 64;
+/// Flows come evenly, no more than this time's at once.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// Ports of each address.
 const PORTS: u64 = 60_000;
@@ -52,6 +54,8 @@ impl Flood {
 
     /// Sends so many, spread evenly over the time, or as fast as the machine makes them where that is slower.
     pub(crate) fn send(&mut self, flows: u64, within: Duration) -> Result<Sent> {
+        let even = flows as f64 * AT_ONCE.as_secs_f64() / within.as_secs_f64();
+        let in_one_call = (even as u64).clamp(1, IN_ONE_CALL);
         let begin = Instant::now();
         let mut sent = 0;
         while sent < flows {
@@ -60,7 +64,7 @@ impl Flood {
             if early > Duration::from_micros(100) {
                 std::thread::sleep(early);
             }
-            let count = IN_ONE_CALL.min(flows - sent);
+            let count = in_one_call.min(flows - sent);
             self.burst(count)?;
             sent += count;
         }

@@ -56,7 +56,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let mut ours = Vec::new();
     for _ in 0..options.runs {
         daemon.settle()?;
-        changed(&mut daemon, || Ok(()), false)?;
+        daemon.rest()?;
         check("entries before the list", world.kernel.entries()?, rest + listed.count)?;
         let begin = Instant::now();
         put(&everybody)?;
@@ -68,7 +68,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
             Ok(done.then_some(()))
         })?;
         ours.push(begin.elapsed());
-        changed(&mut daemon, || put(&nobody), true)?;
+        changed(&mut daemon, || put(&nobody))?;
         check("entries after the list", world.kernel.entries()?, rest)?;
         world.fill(&[listed])?;
     }
@@ -87,12 +87,10 @@ fn list() -> String {
 }
 
 /// Does something to the set and waits until the daemon has seen it and swept.
-fn changed(daemon: &mut Daemon, change: impl FnOnce() -> Result<()>, wait: bool) -> Result<()> {
+fn changed(daemon: &mut Daemon, change: impl FnOnce() -> Result<()>) -> Result<()> {
     daemon.records.skip()?;
     change()?;
-    if wait {
-        daemon.wait("the set to change", |daemon| daemon.records.next(|line| line.contains("\"set-changed\"")))?;
-        daemon.wait("the sweep after it", |daemon| daemon.records.next(|line| line.contains("\"swept\"")))?;
-    }
+    daemon.wait("the set to change", |daemon| daemon.records.next(|line| line.contains("\"set-changed\"")))?;
+    daemon.wait("the sweep after it", |daemon| daemon.records.next(|line| line.contains("\"swept\"")))?;
     daemon.settle()
 }

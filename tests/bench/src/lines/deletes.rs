@@ -67,7 +67,7 @@ fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
     let applied =
         |daemon: &mut Daemon| -> Result<u64> { Ok(verdicts(&daemon.status()?, "tally", "delete", "applied")) };
     let before = applied(daemon)?;
-    rest(daemon)?;
+    daemon.rest()?;
     let begin = Instant::now();
     daemon.begin_to_send("tally", "sweep")?;
     daemon.sent()?;
@@ -87,17 +87,10 @@ fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
 
 /// One verdict about all victims; its reply comes when every outcome is known.
 fn select(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
-    rest(daemon)?;
+    daemon.rest()?;
     let begin = Instant::now();
     let said = daemon.send("tally", &format!("end {}", Kind::VICTIMS))?;
     let wall = begin.elapsed();
     ensure!(at(&said, "/outcomes/flows/applied") == victims, "not every flow ended: {said}");
     Ok(wall)
-}
-
-/// Sweeps take half of the time at most: the next one waits as long as the last one took, which is not its own cost.
-fn rest(daemon: &mut Daemon) -> Result<()> {
-    daemon.records.skip()?;
-    sleep(Duration::from_secs(1));
-    Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) const LINE: Line = Line {
 };
 
 /// First rate, and how much faster each step is.
-const SLOWEST: f64 = 8_000.0;
+const SLOWEST: f64 = 2_000.0;
 const FASTER: f64 = 1.25;
 /// No machine that this was written on makes as many.
 const FASTEST: f64 = 600_000.0;

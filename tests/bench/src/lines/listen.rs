@@ -24,6 +24,8 @@ pub(crate) const LINE: Line = Line {
 };
 
 const LARGE: &[&str] = &["-E", "-b", "8388608"];
+/// As much as a system gives by default.
+const SMALL: &[&str] = &["-E", "-b", "212992"];
 /// Far above what a person's buffer holds.
 const STORM: u64 = 60_000;
 
@@ -47,11 +49,9 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let figure = |rates: Vec<f64>| Figure::of(Unit::EventsASecond, rates);
     if let (Some(mine), Some(peers)) = (figure(mine), figure(peers)) {
         let row = Row::new("conntrack -E -b 8388608, new flows a second without loss", mine);
-        tell(
-            row.beside("conntrack -E -b 8388608", peers, None)
-                .note(storm(ours(&["-E"]))?)
-                .note(storm(theirs(&["-E"]))?),
-        );
+        let row = row.beside("conntrack -E -b 8388608", peers, None);
+        let row = row.note(storm(ours(&["-E"]))?).note(storm(ours(SMALL))?).note(storm(theirs(&["-E"]))?);
+        tell(row.note(storm(theirs(SMALL))?));
     }
     Ok(())
 }
@@ -60,7 +60,8 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
 fn storm(command: Command) -> Result<String> {
     let _world = World::new()?;
     let mut flood = Flood::new()?;
-    let name = command.get_program().to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned();
+    let words = [command.get_program()].into_iter().chain(command.get_args()).map(|word| word.to_string_lossy());
+    let name = words.collect::<Vec<_>>().join(" ").rsplit('/').next().unwrap_or_default().to_owned();
     let mut listener = Listener::start(command)?;
     flood.send(STORM, Duration::from_millis(300))?;
     std::thread::sleep(Duration::from_secs(2));
@@ -69,6 +70,6 @@ fn storm(command: Command) -> Result<String> {
     let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing").to_owned();
     let state = if runs { "goes on" } else { "has ended" };
     Ok(format!(
-        "under {STORM} flows in 0.3 s {name} -E {state} ({lost} messages dropped as the kernel counts); it says: {said}"
+        "under {STORM} flows in 0.3 s `{name}` {state} ({lost} messages dropped as the kernel counts); it says: {said}"
     ))
 }

@@ -4,7 +4,6 @@
 //! the file of records: the policy has then judged the last row, and a person could read so. The peer lists the table and
 //! throws the text away; the bare cost is a loop that receives the same dump and looks at nothing.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -76,7 +75,7 @@ pub(super) struct Swept {
 
 /// Asks the policy `tally` for a sweep and waits for its record of the end.
 pub(super) fn sweep(daemon: &mut Daemon, message: &str) -> Result<Swept> {
-    daemon.records.skip()?;
+    daemon.rest()?;
     let before = daemon.processor()?;
     let begin = Instant::now();
     daemon.begin_to_send("tally", message)?;
@@ -87,7 +86,5 @@ pub(super) fn sweep(daemon: &mut Daemon, message: &str) -> Result<Swept> {
     let field = |name: &str| at(&record, &format!("/fields/{name}")).as_str().and_then(|text| text.parse::<u64>().ok());
     let count = Count { entries: field("rows").unwrap_or(0), ids: field("ids").unwrap_or(0) };
     ensure!(at(&record, "/fields/complete") == "true", "the sweep was interrupted: {record}");
-    // Sweeps that plugins ask for take half of the time at most; the rest of the last one is not part of the next.
-    sleep(wall.saturating_add(Duration::from_millis(50)));
     Ok(Swept { wall, processor, count })
 }
