@@ -3,9 +3,8 @@
 //! It is driven as an operator and a responder would, and over one connection that stays open, so that what is measured is
 //! the daemon and not the start of a client.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::children::Running;
 use crate::options::Options;
-use crate::processor;
+use crate::{processor, scratch};
 
 /// Longer than anything that is waited for takes, a million entries with an unoptimised build included.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -38,8 +37,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// A private folder with a configuration: these lines and a `[daemon]` table whose files are in the folder.
     pub(crate) fn prepare(text: &str) -> Result<TempDir> {
-        let folder = tempfile::Builder::new().prefix("ctwarden-bench-").tempdir()?;
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
+        let folder = scratch::folder()?;
         let at = folder.path().display();
         let own = format!(
             "[daemon]\ncontrol = \"{at}/control.sock\"\nstate = \"{at}/state\"\nrecords = \"{at}/records.jsonl\"\nalerts = \"none\"\n"

@@ -6,7 +6,7 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{ceiling, children};
+use crate::{ceiling, children, scratch};
 
 /// Starts a thread that waits for SIGINT, SIGTERM and SIGHUP. It stays in the network namespace of its birth, where the
 /// switches can be written.
@@ -27,6 +27,7 @@ pub(crate) fn watch() -> io::Result<()> {
             .await;
         });
         children::end_all();
+        scratch::remove();
         if let Err(error) = ceiling::restore() {
             eprintln!("bench: {error:#}");
         }

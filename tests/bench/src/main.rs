@@ -20,6 +20,7 @@ mod population;
 mod processor;
 mod report;
 mod row;
+mod scratch;
 mod traffic;
 mod world;
 
@@ -53,11 +54,13 @@ fn run(options: &Options) -> Result<bool> {
     interrupt::watch().context("cannot watch for an interrupt")?;
     print!("{machine}");
     let mut report = Report::new(machine, options);
+    let scratch = scratch::open()?;
     let ceiling = ceiling::raise(options.entries)?;
     for line in chosen {
         report.run(line, options);
     }
     ceiling.restore()?;
+    drop(scratch);
     print!("{}", report.table());
     report.write()?;
     Ok(report.is_whole())

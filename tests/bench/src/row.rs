@@ -30,7 +30,8 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     /// Its figure.
     pub(crate) figure: Figure,
-    /// How many times better ours is: the quotient of the medians, above 1 where ours is better.
+    /// How many times better ours is: the quotient of the medians, above 1 where ours is better; infinite, which JSON writes
+    /// as null, where the peer's is 0.
     pub(crate) ratio: f64,
     /// What that is to be at least.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::{Line, check};
-use crate::daemon::{Daemon, at, verdicts};
+use crate::daemon::{Daemon, at, number, verdicts};
 use crate::figure::Figure;
 use crate::options::Options;
 use crate::population::{Group, Kind, mixed};
@@ -81,6 +81,7 @@ fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
     })?;
     let wall = begin.elapsed();
     check("applied outcomes", applied(daemon)? - before, victims)?;
+    check("records lost", number(&daemon.status()?, "records_lost")?, 0)?;
     daemon.send("tally", "judge nothing")?;
     Ok(wall)
 }

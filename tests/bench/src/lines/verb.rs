@@ -16,6 +16,7 @@ use crate::figure::Figure;
 use crate::options::Options;
 use crate::population::mixed;
 use crate::row::Row;
+use crate::scratch;
 use crate::world::World;
 
 pub(crate) const LINE: Line = Line {
@@ -39,7 +40,7 @@ fn theirs(words: &[&str]) -> Result<Ran> {
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let world = World::with(&mixed(options.entries))?;
     ours(options, &["-C"])?;
-    let folder = tempfile::tempdir()?;
+    let folder = scratch::folder()?;
     for (words, goal) in [(&["-L"] as &[&str], 1.5), (&["-L", "-o", "xml"], 1.5), (&["-C"], 1.0)] {
         let said = same(options, words, folder.path())?;
         let (mut mine, mut peers) = (Vec::new(), Vec::new());
