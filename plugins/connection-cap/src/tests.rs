@@ -242,11 +242,13 @@ fn only_answered_connections_count_where_that_is_wanted() {
 fn only_what_was_asked_for_is_subscribed_to() {
     let policy = started(json!({ "limit": 1, "protocols": ["tcp"], "ports": [80, "8000-8999"], "sweep-seconds": 0 }));
     let expected = Subscription::to(&[Kind::New, Kind::Destroy, Kind::Row])
+        .needs([VerdictKind::Alert, VerdictKind::Sweep])
         .own_changes()
         .only(Filter::new().tcp().dst_port(80).dst_port(8000..=8999));
     assert_eq!(*policy.subscription(), expected);
     let policy = started(json!({ "limit": 1, "count": "replied" }));
     let expected = Subscription::to(&[Kind::New, Kind::Update, Kind::Destroy, Kind::Row])
+        .needs([VerdictKind::Alert, VerdictKind::Sweep])
         .own_changes()
         .sweep_every(Duration::from_secs(300))
         .only(Filter::new().status(Status::SEEN_REPLY));
