@@ -16,5 +16,6 @@ mod pasting;
 mod reading;
 mod repairs;
 mod saving;
+mod succeeding;
 mod words;
 mod world;

@@ -75,7 +75,7 @@ impl Grid {
             (said, tables) => said.or(tables),
         };
         let known = KNOWN.iter().filter(|known| known.part == self.part && known.has(line));
-        let known: Vec<&Known> = known.filter(|known| self.older || known.kind != Kind::Older).collect();
+        let known: Vec<&Known> = known.filter(|known| self.counts(known.kind)).collect();
         match (difference, known.as_slice()) {
             (None, []) => {}
             (Some(difference), []) => self.faults.push(format!("conntrack {line}\n{difference}")),
@@ -88,6 +88,15 @@ impl Grid {
                     ));
                 }
             }
+        }
+    }
+
+    /// Whether differences of that kind are to be expected of this original.
+    fn counts(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Older => self.older,
+            Kind::Newer => !self.older,
+            Kind::Defect | Kind::Words => true,
         }
     }
 

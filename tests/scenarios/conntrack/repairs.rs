@@ -17,7 +17,8 @@ fn a_flush_of_one_family_leaves_the_other() {
         assert!(said.is_good() && said.err.contains("connection tracking table has been emptied."), "{said:?}");
         assert_eq!(table().len(), others, "{family}");
         assert!(table().iter().all(|entry| entry.original.src.is_ipv4() == (kept == "ipv4")), "{family}");
-        fill(&FEW.replace("-I", "-A"));
+        let _ = Said::of(original(&["-F"]), "").good();
+        fill(FEW);
         let _ = Said::of(original(&["-F", "-f", family]), "").good();
         assert_eq!(table(), [], "the original has learnt it: take it off the list");
     }
