@@ -27,6 +27,7 @@ pub struct Subscription {
     tick_every: Duration,
     own_changes: bool,
     sets: Vec<String>,
+    selects: bool,
 }
 
 impl Default for Subscription {
@@ -46,6 +47,7 @@ impl Subscription {
             tick_every: Duration::ZERO,
             own_changes: false,
             sets: Vec::new(),
+            selects: false,
         }
     }
 
@@ -83,6 +85,12 @@ impl Subscription {
     pub fn set(mut self, name: impl Into<String>) -> Self {
         self.sets.push(name.into());
         self
+    }
+
+    /// Verdicts of this policy name flows by a filter with addresses: the host keeps a copy of the table, so that a ban finds
+    /// its flows at once. Without it they are found by a sweep.
+    pub fn selects(self) -> Self {
+        Self { selects: true, ..self }
     }
 
     /// Whether the host would deliver the flow.
@@ -142,6 +150,7 @@ impl Subscription {
             tick_every: at_least(10, self.tick_every.as_micros().div_ceil(1000)),
             own_changes: self.own_changes,
             sets: self.sets,
+            selects: self.selects,
         })
     }
 }

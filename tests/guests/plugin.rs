@@ -86,6 +86,7 @@ pub(crate) fn everything() -> Subscription {
         tick_every: 0,
         own_changes: false,
         sets: Vec::new(),
+        selects: false,
     }
 }
 

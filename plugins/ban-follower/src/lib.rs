@@ -62,7 +62,7 @@ impl Policy for BanFollower {
         let scope = self.config.scope();
         let all = Subscription::default().tick_every(Duration::from_secs(60));
         let narrowed = if scope == Filter::new() { all } else { all.only(scope) };
-        self.config.sets.iter().fold(narrowed, Subscription::set).needs(self.needs())
+        self.config.sets.iter().fold(narrowed, Subscription::set).needs(self.needs()).selects()
     }
 
     fn batch(&mut self, batch: &Batch) -> Verdicts {

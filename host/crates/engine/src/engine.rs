@@ -35,6 +35,8 @@ pub struct Subscribed {
     /// Which events are of use: any of these; empty: every event. A hint that may be pushed down to the kernel; events
     /// outside do no harm.
     pub filters: Vec<Filter>,
+    /// Whether any plugin's verdicts name flows by filters.
+    pub selects: bool,
     /// Whether any plugin wants expectation events.
     pub expectations: bool,
 }
@@ -331,6 +333,7 @@ impl Engine {
         Subscribed {
             kinds: self.wanted_kinds(),
             filters: self.wanted_flows(),
+            selects: self.plugins.iter().any(|plugin| plugin.spec.subscription.selects),
             expectations: self.plugins.iter().any(|plugin| plugin.spec.subscription.expectations),
         }
     }

@@ -44,6 +44,7 @@ impl policy::Guest for Expectations {
             tick_every: 1000,
             own_changes: true,
             sets: vec!["banned".to_owned()],
+            selects: true,
         })
     }
 

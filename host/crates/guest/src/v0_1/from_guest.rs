@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ctwarden_model::{
     Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, FlowId, FlowKey, LabelChange, Layer4, Masked,
-    PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, Selection, SetName, Subscription, Target, Tuple, Unblock,
-    Verdict, VerdictKind, VerdictKinds, Zone,
+    PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, Selection, SetName, Subscription, Target, Tuple,
+    Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 use super::bindings::ctwarden::policy::types;
@@ -90,6 +90,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         tick_every,
         own_changes: subscription.own_changes,
         sets: subscription.sets.into_iter().map(set_name).collect(),
+        selects: subscription.selects,
         expectations: false,
     })
 }

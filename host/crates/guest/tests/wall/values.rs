@@ -59,7 +59,7 @@ fn what_a_plugin_wants_comes_through_whole() {
     let (mut instance, _) = start("guest-expectations", limits());
     let subscription = instance.configure(NOW, "\"ftp\"").unwrap();
     assert_eq!(subscription.needs, VerdictKinds::from_iter([VerdictKind::Delete]), "less than it may want");
-    assert!(subscription.expectations && subscription.own_changes);
+    assert!(subscription.expectations && subscription.own_changes && subscription.selects);
     assert!(
         subscription.kinds.new && subscription.kinds.row && !subscription.kinds.update && !subscription.kinds.destroy
     );
