@@ -5,6 +5,7 @@
 //! of its calls.
 
 mod answers;
+mod following;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use self::answers::Waiting;
-use self::sweep::Sweeping;
+use self::following::Following;
+use self::sweep::{Selecting, Sweeping};
 use crate::clock;
 use crate::config;
 use crate::control::Asked;
@@ -34,6 +36,8 @@ use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
 const EVENT_READS: usize = 256;
+/// The same where the copy of the table has to keep up: it answers only after all events were read.
+const EVENT_READS_TO_FOLLOW: usize = 4096;
 /// Reads of a running sweep in one turn, about a hundred rows each.
 const SWEEP_READS: usize = 2;
 /// Answers of plugins in one turn; a plugin has at most one outstanding.
@@ -42,6 +46,8 @@ const ANSWERS: usize = 64;
 const OUTCOMES: usize = 16;
 /// Requests of the control socket in one turn.
 const REQUESTS: usize = 16;
+/// How long the repair of a loss waits for the socket to be read empty.
+const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the table's size is asked for and set files are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long running calls, requests and sinks may take at the end.
@@ -52,6 +58,10 @@ pub(crate) struct Drive {
     engine: Engine,
     events: AsyncFd<EventSocket>,
     sweeping: Option<Sweeping>,
+    selecting: Option<Selecting>,
+    following: Following,
+    /// Since when events are being lost.
+    lost: Option<Steady>,
     effects: Effects,
     outcomes: UnboundedReceiver<Outcomes>,
     plugins: BTreeMap<PluginId, PluginThread>,
@@ -109,6 +119,9 @@ impl Drive {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
             events: crate::sys::watch(events).context("cannot watch the event socket")?,
             sweeping: None,
+            selecting: None,
+            following: Following::new()?,
+            lost: None,
             effects: Effects::start(acks)?,
             outcomes,
             plugins: BTreeMap::new(),
@@ -173,10 +186,11 @@ impl Drive {
         reload: &mut Signal,
         housekeeping: &mut Interval,
     ) -> Woke {
-        let deadline = [self.engine.poll_timeout(), self.stop].into_iter().flatten().min();
-        let rows = self.engine.ready_for_rows();
+        let sweep_for_copy = self.following.sweep_due().filter(|_| self.sweeping.is_none());
+        let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
         let listening = self.stop.is_none();
-        let sweep = self.sweeping.as_ref().filter(|_| rows);
+        let sweep = self.sweeping.as_ref().filter(|sweeping| sweeping.is_awaited(&self.engine));
+        let selected = self.selecting.is_some() && self.engine.ready_for_selected();
         tokio::select! {
             biased;
             Some(()) = terminate.recv() => Woke::Terminate,
@@ -186,6 +200,7 @@ impl Drive {
             Some(said) = self.said.recv() => Woke::Said(said),
             _ = self.events.readable(), if listening => Woke::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
+            () = std::future::ready(()), if selected || !self.following.is_settled() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
             Some(prepared) = self.prepared.recv() => Woke::Prepared(Box::new(prepared)),
             () = until(deadline), if deadline.is_some() => Woke::Look,
@@ -207,8 +222,10 @@ impl Drive {
         }
         // 3. Events: the kernel's buffer is finite.
         self.read_events()?;
-        // 4. Rows of a sweep: the kernel waits for us.
+        // 4. Flows of selections, which somebody waits for, and rows of a sweep: the kernel waits for us.
+        self.read_selection();
         self.read_sweep();
+        self.following.settle();
         // 5. People and programs at the control socket.
         for _ in 0..REQUESTS {
             let Ok(asked) = self.asked.try_recv() else { break };
@@ -226,28 +243,47 @@ impl Drive {
         if self.stop.is_some() {
             return Ok(());
         }
-        let (engine, ours) = (&mut self.engine, self.effects.port());
-        for _ in 0..EVENT_READS {
+        let (engine, following, ours) = (&mut self.engine, &mut self.following, self.effects.port());
+        let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
+        let lost = &mut self.lost;
+        let mut to_the_end = false;
+        for _ in 0..reads {
             let read = self.events.try_io_mut(Interest::READABLE, |socket| {
                 let now = clock::now();
                 let drained = socket.drain(ours, |heard| match heard {
-                    Heard::Flow(event) => engine.handle_event(now, event),
+                    Heard::Flow(event) => {
+                        following.hear(&event, now.steady);
+                        engine.handle_event(now, event);
+                    }
                     Heard::Expectation(event) => engine.handle_expectation(now, event),
                 })?;
                 match drained {
                     Drained::Some => {}
-                    Drained::Lost => engine.handle_gap(now),
+                    Drained::Lost => {
+                        following.lose(now.steady);
+                        lost.get_or_insert(now.steady);
+                    }
                     Drained::Nothing => return Err(std::io::ErrorKind::WouldBlock.into()),
                 }
                 Ok(())
             });
             match read {
                 Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    to_the_end = true;
+                    break;
+                }
                 Err(error) => return Err(error).context("cannot read conntrack events"),
             }
         }
-        self.engine.handle_flush(clock::now());
+        self.following.read_events(to_the_end);
+        let now = clock::now();
+        // Once it has dropped one, the kernel drops every event until the socket was read empty; only a sweep that begins
+        // after that finds them all.
+        if self.lost.take_if(|since| to_the_end || now.steady.since(*since) >= LOSS_PATIENCE).is_some() {
+            self.engine.handle_gap(now);
+        }
+        self.engine.handle_flush(now);
         Ok(())
     }
 
@@ -265,6 +301,7 @@ impl Drive {
         while let Some(lookup) = self.engine.poll_lookup() {
             self.effects.look_up(lookup);
         }
+        self.start_selection();
         self.start_sweep();
         while let Some(plugin) = self.engine.poll_restart() {
             if let Some(thread) = self.plugins.get(&plugin) {
@@ -353,19 +390,27 @@ impl Drive {
             self.versions.insert(id, version);
             self.plugins.insert(id, thread);
         }
-        let subscribed = self.engine.subscribed();
-        let groups = Groups {
-            new: subscribed.kinds.new,
-            update: subscribed.kinds.update,
-            destroy: subscribed.kinds.destroy,
-            expectations: subscribed.expectations,
-        };
-        self.events.get_mut().listen(groups, &subscribed.filters)?;
+        self.listen()?;
         if let Some(sinks) = &self.sinks {
             // A reload is also what logrotate asks for.
             sinks.reopen();
         }
         Ok(())
+    }
+
+    /// Hears of what plugins subscribe to, and of the begin and end of every flow where the copy of the table is kept.
+    fn listen(&mut self) -> Result<()> {
+        let subscribed = self.engine.subscribed();
+        let kept = self.daemon.mirror.is_wanted(subscribed.selects);
+        self.following.keep(kept.then_some(self.daemon.mirror_memory))?;
+        let groups = Groups {
+            new: subscribed.kinds.new || kept,
+            update: subscribed.kinds.update,
+            destroy: subscribed.kinds.destroy || kept,
+            expectations: subscribed.expectations,
+        };
+        let filters = if kept { &[] } else { subscribed.filters.as_slice() };
+        Ok(self.events.get_mut().listen(groups, filters)?)
     }
 
     fn reload(&mut self, prepared: Result<Prepared>) {

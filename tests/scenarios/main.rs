@@ -22,6 +22,7 @@ mod enduring;
 mod guarding;
 mod losing;
 mod marking;
+mod mirroring;
 mod reloading;
 mod starting;
 mod world;

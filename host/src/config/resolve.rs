@@ -106,6 +106,8 @@ impl Resolver<'_, '_> {
             records: records.unwrap_or(Destination::Stdout),
             alerts,
             receive_buffer: self.positive("daemon.receive-buffer", written.receive_buffer.as_ref(), bytes, 64 << 20),
+            mirror: written.mirror,
+            mirror_memory: self.positive("daemon.mirror-memory", written.mirror_memory.as_ref(), bytes, 256 << 20),
             // Zero is a good value here: act at once, without waiting for anybody.
             merge_window: written.merge_window.as_ref().map_or(Duration::from_millis(2), |window| window.get_ref().0),
             alert_window: written.alert_window.as_ref().map_or(Duration::from_secs(60), |window| window.get_ref().0),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ctwarden_model::{Filter, Grants, Mode, PluginName, SetName};
 use serde_json::Value;
 
+pub(crate) use super::written::MirrorUse;
 use crate::set_file::{Networks, SetFiles};
 
 /// A whole configuration.
@@ -47,6 +48,10 @@ pub(crate) struct Daemon {
     pub alerts: Option<Destination>,
     /// Receive buffer of the event socket, in bytes.
     pub receive_buffer: u64,
+    /// When a copy of the table is kept.
+    pub mirror: MirrorUse,
+    /// Memory of the copy at most, in bytes.
+    pub mirror_memory: u64,
     /// How long verdicts wait for those of other plugins.
     pub merge_window: Duration,
     /// How long repetitions of an alert are counted, not shown.
@@ -66,8 +71,21 @@ impl Daemon {
             ("records", self.records != other.records),
             ("alerts", self.alerts != other.alerts),
             ("receive-buffer", self.receive_buffer != other.receive_buffer),
+            ("mirror", self.mirror != other.mirror),
+            ("mirror-memory", self.mirror_memory != other.mirror_memory),
         ];
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    }
+}
+
+impl MirrorUse {
+    /// Whether the copy is kept; `selects` where a plugin says that its verdicts name flows by filters.
+    pub(crate) const fn is_wanted(self, selects: bool) -> bool {
+        match self {
+            Self::Auto => selects,
+            Self::On => true,
+            Self::Off => false,
+        }
     }
 }
 

@@ -44,6 +44,11 @@ pub(crate) struct Daemon {
     /// Receive buffer of the event socket: about 1280 bytes an event wait in it while the daemon is busy, what does not
     /// fit is lost and costs a sweep. Default: `64MiB` (52,000 events).
     pub receive_buffer: Option<Spanned<Size>>,
+    /// Whether the daemon keeps a copy of the table, so that verdicts over addresses need no reading of it: `auto` (where a
+    /// plugin says that it names flows so), `on`, `off`. Default: `auto`.
+    pub mirror: MirrorUse,
+    /// Memory of that copy at most; about 128 bytes an IPv4 flow and 192 an IPv6 flow. Default: `256MiB`.
+    pub mirror_memory: Option<Spanned<Size>>,
     /// How long the daemon waits for the other plugins' verdicts on the same flows before it acts: longer merges more,
     /// sooner acts faster. Default: `2ms`.
     pub merge_window: Option<Spanned<Period>>,
@@ -91,6 +96,19 @@ pub(crate) struct Protect {
     pub timeout_seconds: Option<Spanned<Scalar>>,
     /// Label bits 0 to 127 that must all be set.
     pub labels: Vec<Spanned<u8>>,
+}
+
+/// When a copy of the table is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MirrorUse {
+    /// Where a plugin says that its verdicts name flows by filters.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Address family.

@@ -22,6 +22,9 @@ pub(crate) struct StatusReport {
     /// The kernel's table, where the kernel says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<FlowTable>,
+    /// The copy of it, where one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorReport>,
     /// Events that were received.
     pub events: u64,
     /// Messages of the kernel that could not be read.
@@ -56,6 +59,21 @@ pub(crate) struct FlowTable {
     pub dropped: u64,
     /// Entries evicted to make room.
     pub early_dropped: u64,
+}
+
+/// How the copy of the table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MirrorReport {
+    /// Flows in it.
+    pub flows: u64,
+    /// Memory that it holds, in bytes.
+    pub bytes: u64,
+    /// Memory that it may hold, in bytes.
+    pub limit: u64,
+    /// Whether it has every flow that lives, so that it is asked.
+    pub complete: bool,
+    /// Flows for which there was no room.
+    pub turned_away: u64,
 }
 
 /// What a plugin does now.
@@ -179,6 +197,13 @@ impl StatusReport {
                 ("evicted early", table.early_dropped),
             ];
             writeln!(out, "table:   {entries}{}", counts(&failures, colour))?;
+        }
+        if let Some(mirror) = &self.mirror {
+            let state = if mirror.complete { "" } else { ", not complete" };
+            let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+            let memory = format!("{} of {} MiB", mebibytes(mirror.bytes), mebibytes(mirror.limit));
+            let troubles = counts(&[("turned away", mirror.turned_away)], colour);
+            writeln!(out, "mirror:  {} flows, {memory}{state}{troubles}", mirror.flows)?;
         }
         let troubles = counts(&[("gaps", self.gaps), ("unreadable", self.unreadable)], colour);
         writeln!(out, "events:  {}{troubles}", self.events)?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts};
-use ctwarden_model::{Tally, Timestamp};
+use ctwarden_mirror::Mirror;
+use ctwarden_model::{Family, Tally, Timestamp};
 use tokio::sync::oneshot;
 
 use super::Drive;
@@ -64,6 +65,17 @@ fn by_outcome(flows: &Tally) -> BTreeMap<String, u64> {
     counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
+fn mirror_report(mirror: &Mirror) -> control::MirrorReport {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    control::MirrorReport {
+        flows: count(mirror.len()),
+        bytes: count(mirror.bytes()),
+        limit: count(mirror.limit()),
+        complete: [Family::Ipv4, Family::Ipv6].into_iter().all(|family| mirror.knowledge(family).is_complete()),
+        turned_away: mirror.turned_away(),
+    }
+}
+
 impl Drive {
     /// Answers a request, now or when the answer is known.
     pub(super) fn answer(&mut self, asked: Asked) {
@@ -96,6 +108,7 @@ impl Drive {
                 dropped: table.dropped,
                 early_dropped: table.early_dropped,
             }),
+            mirror: self.following.mirror().map(mirror_report),
             events: status.events,
             unreadable: self.events.get_ref().unreadable(),
             gaps: status.gaps,

@@ -1,55 +1,100 @@
-//! A running sweep: the table, and where somebody wants it the expectations, read no faster than plugins judge.
+//! A running sweep: the table, and where somebody wants it the expectations, read no faster than plugins judge; and flows
+//! that verdicts name by their addresses, found without one.
 
 use std::io;
 
 use ctwarden_engine::{Engine, SweepId, SweepRequest};
+use ctwarden_mirror::SweepToken;
 use ctwarden_model::{EventKind, ExpectationEvent};
+use ctwarden_wire::KernelFilter;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::following::{Following, Found};
 use super::{Drive, SWEEP_READS};
 use crate::clock;
 use crate::netlink::{Dump, Dumped, OpenError, Row};
 
 /// A sweep of which rows are still to come.
 pub(super) struct Sweeping {
-    id: SweepId,
-    dump: AsyncFd<Dump>,
+    /// Whose it is; none where it is for the copy of the table alone.
+    id: Option<SweepId>,
+    source: Source,
     /// Whether the expectations come after the flows.
     expectations: bool,
     /// Whether all that was read so far was complete.
     whole: bool,
 }
 
+/// Where rows come from.
+enum Source {
+    /// The kernel's dump, and its name where the copy learns from it.
+    Table(AsyncFd<Dump>, Option<SweepToken>),
+    /// What the copy of the table knows.
+    Copy(Found),
+}
+
+/// Flows of selections that are still to come.
+pub(super) struct Selecting {
+    id: SweepId,
+    found: Found,
+}
+
 impl Sweeping {
-    fn begin(request: &SweepRequest) -> Result<Self, OpenError> {
-        let dump = watched(Dump::flows(&request.filters)?)?;
-        Ok(Self { id: request.id, dump, expectations: request.expectations, whole: true })
+    fn of_table(request: Option<&SweepRequest>, following: &mut Following) -> Result<Self, OpenError> {
+        let filters = request.map(|request| request.filters.as_slice()).unwrap_or_default();
+        // What ended before this moment is not in the dump, what ends later is told by an event.
+        let token = following.begin_sweep(KernelFilter::union_of(filters).is_everything());
+        let dump = Dump::flows(filters).and_then(watched);
+        let dump = dump.inspect_err(|_| following.end_sweep(token, false))?;
+        let expectations = request.is_some_and(|request| request.expectations);
+        Ok(Self {
+            id: request.map(|request| request.id),
+            source: Source::Table(dump, token),
+            expectations,
+            whole: true,
+        })
     }
 
     /// Waits until a part can be read; for ever where there is no sweep.
     pub(super) async fn readable(sweep: Option<&Self>) {
-        match sweep {
+        match sweep.map(|sweep| &sweep.source) {
             // An error shows itself at the read.
-            Some(sweep) => drop(sweep.dump.readable().await),
+            Some(Source::Table(dump, _)) => drop(dump.readable().await),
+            Some(Source::Copy(_)) => {}
             None => std::future::pending().await,
         }
     }
 
+    /// Whether a row would be taken now.
+    pub(super) fn is_awaited(&self, engine: &Engine) -> bool {
+        self.id.is_none() || engine.ready_for_rows()
+    }
+
     /// Reads one part; none where nothing is there right now.
-    fn read(&mut self, engine: &mut Engine) -> Option<Dumped> {
+    fn read(&mut self, engine: &mut Engine, following: &mut Following) -> Option<Dumped> {
         let id = self.id;
-        let read = self.dump.try_io_mut(Interest::READABLE, |dump| {
-            let now = clock::now();
-            let dumped = dump.read(|row| match row {
-                Row::Flow(flow) => engine.handle_row(now, id, flow),
-                Row::Expectation(expectation) => {
-                    let event = ExpectationEvent { kind: EventKind::Row, by_us: false, expectation };
-                    engine.handle_expectation(now, event);
-                }
-            })?;
-            if dumped == Dumped::Nothing { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(dumped) }
-        });
+        let read = match &mut self.source {
+            Source::Copy(found) => following
+                .read(found, |flow| id.into_iter().for_each(|id| engine.handle_row(clock::now(), id, flow.clone())))
+                .map(|more| if more { Dumped::More } else { Dumped::Done(true) }),
+            Source::Table(dump, token) => dump.try_io_mut(Interest::READABLE, |dump| {
+                let now = clock::now();
+                let dumped = dump.read(|row| match row {
+                    Row::Flow(flow) => {
+                        following.row(*token, &flow, now.steady);
+                        if let Some(id) = id {
+                            engine.handle_row(now, id, flow);
+                        }
+                    }
+                    Row::Expectation(expectation) => {
+                        let event = ExpectationEvent { kind: EventKind::Row, by_us: false, expectation };
+                        engine.handle_expectation(now, event);
+                    }
+                })?;
+                if dumped == Dumped::Nothing { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(dumped) }
+            }),
+        };
         match read {
             Ok(dumped) => Some(dumped),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -66,17 +111,60 @@ fn watched(dump: Dump) -> Result<AsyncFd<Dump>, OpenError> {
 }
 
 impl Drive {
-    /// Starts the sweep that the engine asks for, if none is running.
+    /// Starts to look for the flows of selections where the copy of the table knows them.
+    pub(super) fn start_selection(&mut self) {
+        if self.selecting.is_none()
+            && let Some(request) = self.engine.poll_selection(|filter| self.following.answers(filter))
+        {
+            self.selecting = Some(Selecting { id: request.id, found: self.following.find(&request.filters) });
+        }
+    }
+
+    /// Reads found flows while their verdicts can be carried out.
+    pub(super) fn read_selection(&mut self) {
+        let Some(selecting) = &mut self.selecting else { return };
+        if !self.engine.ready_for_selected() {
+            return;
+        }
+        let (engine, id) = (&mut self.engine, selecting.id);
+        let complete = match self.following.read(&mut selecting.found, |flow| engine.handle_row(clock::now(), id, flow))
+        {
+            Ok(true) => return,
+            Ok(false) => true,
+            Err(error) => {
+                crate::log::say(&format!("a selection was interrupted: {error}"));
+                false
+            }
+        };
+        self.selecting = None;
+        self.engine.handle_sweep_end(clock::now(), id, complete);
+    }
+
+    /// Starts the sweep that the engine asks for, or one for the copy of the table, if none is running.
     pub(super) fn start_sweep(&mut self) {
         if self.sweeping.is_some() {
             return;
         }
-        let Some(request) = self.engine.poll_sweep() else { return };
-        match Sweeping::begin(&request) {
+        let request = self.engine.poll_sweep();
+        let known = |request: &SweepRequest| {
+            let (filters, following) = (&request.filters, &self.following);
+            !request.expectations && !filters.is_empty() && filters.iter().all(|filter| following.answers(filter))
+        };
+        if let Some(request) = request.as_ref().filter(|request| known(request)) {
+            let source = Source::Copy(self.following.find(&request.filters));
+            self.sweeping = Some(Sweeping { id: Some(request.id), source, expectations: false, whole: true });
+            return;
+        }
+        if request.is_none() && self.following.sweep_due().is_none_or(|at| at > clock::now().steady) {
+            return;
+        }
+        match Sweeping::of_table(request.as_ref(), &mut self.following) {
             Ok(sweeping) => self.sweeping = Some(sweeping),
             Err(error) => {
                 crate::log::say(&format!("a sweep could not start: {:#}", anyhow::Error::from(error)));
-                self.engine.handle_sweep_end(clock::now(), request.id, false);
+                if let Some(request) = request {
+                    self.engine.handle_sweep_end(clock::now(), request.id, false);
+                }
             }
         }
     }
@@ -85,10 +173,10 @@ impl Drive {
     pub(super) fn read_sweep(&mut self) {
         for _ in 0..SWEEP_READS {
             let Some(sweeping) = &mut self.sweeping else { return };
-            if !self.engine.ready_for_rows() {
+            if !sweeping.is_awaited(&self.engine) {
                 return;
             }
-            match sweeping.read(&mut self.engine) {
+            match sweeping.read(&mut self.engine, &mut self.following) {
                 None => return,
                 Some(Dumped::Done(whole)) => self.end_part(whole),
                 Some(Dumped::More | Dumped::Nothing) => {}
@@ -100,16 +188,23 @@ impl Drive {
     fn end_part(&mut self, whole: bool) {
         let Some(mut sweeping) = self.sweeping.take() else { return };
         sweeping.whole &= whole;
+        if let Source::Table(_, token) = &mut sweeping.source
+            && let Some(token) = token.take()
+        {
+            self.following.end_sweep(Some(token), whole);
+        }
         if std::mem::take(&mut sweeping.expectations) {
             match Dump::expectations().and_then(watched) {
                 Ok(dump) => {
-                    sweeping.dump = dump;
+                    sweeping.source = Source::Table(dump, None);
                     self.sweeping = Some(sweeping);
                     return;
                 }
                 Err(_) => sweeping.whole = false,
             }
         }
-        self.engine.handle_sweep_end(clock::now(), sweeping.id, sweeping.whole);
+        if let Some(id) = sweeping.id {
+            self.engine.handle_sweep_end(clock::now(), id, sweeping.whole);
+        }
     }
 }

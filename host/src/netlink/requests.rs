@@ -138,6 +138,41 @@ impl Requests {
         self.ask(sequence, |_| Some(())).map(drop)
     }
 
+    /// Hands over the whole entries of flows as they are now; whoever is gone or was replaced is left out. All answers wait
+    /// in the receive buffer at once, so that the keys must be few.
+    pub(crate) fn get_each(&mut self, keys: &[FlowKey], mut row: impl FnMut(Flow)) -> io::Result<()> {
+        let mut asked = BTreeMap::new();
+        self.outgoing.clear();
+        for key in keys {
+            let sequence = self.next_sequence();
+            request::get(&mut self.outgoing, sequence, key);
+            asked.insert(sequence, key.id);
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.socket.send(&self.outgoing)?;
+        while !asked.is_empty() {
+            match self.socket.read()? {
+                Read::Bytes => {}
+                Read::Nothing if self.socket.wait(PATIENCE)? => continue,
+                Read::Nothing | Read::Overrun => return Err(io::Error::other("no answer came from the kernel")),
+            }
+            for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
+                let Some(id) = asked.remove(&message.header.sequence) else { continue };
+                match message.content() {
+                    Content::Conntrack(entry) => {
+                        entry.flow.to_flow().into_iter().filter(|flow| flow.id == Some(id)).for_each(&mut row);
+                    }
+                    Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => {}
+                    Content::Answer(answer) => return Err(io::Error::from_raw_os_error(answer.errno)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How many entries the table has.
     pub(crate) fn entries(&mut self) -> io::Result<u32> {
         let sequence = self.next_sequence();

@@ -1,0 +1,192 @@
+//! The copy of the table: kept up from events and sweeps, and asked where verdicts name flows by their addresses.
+//!
+//! It only says *which* flows there are; each is then read from the kernel, whole and as it is now, so that a row means the
+//! same whether it came from here or from a sweep.
+
+use std::io;
+use std::time::Duration;
+
+use ctwarden_mirror::{Knowledge, Mirror, Seed, Slice, SweepEnd, SweepToken};
+use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, Steady};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::clock;
+use crate::netlink::{OpenError, Requests};
+
+/// Flows that are read from the kernel in one step: their answers fit into the request socket's buffer many times over, and
+/// reading them takes less than a millisecond.
+const FLOWS_IN_ONE_READ: usize = 64;
+/// Records that are settled after a sweep in one turn; to take one out costs up to three microseconds.
+const SETTLED_IN_ONE_TURN: usize = 256;
+/// Least time between two sweeps for the copy alone.
+const REST: Duration = Duration::from_secs(1);
+
+/// The copy, where it is kept.
+pub(super) struct Following {
+    mirror: Option<Mirror>,
+    requests: Requests,
+    settled: bool,
+    /// Whether all events that the socket had were handed over.
+    drained: bool,
+    /// The earliest next sweep for the copy alone.
+    next_sweep: Steady,
+    began: Steady,
+}
+
+/// Flows that were found, to be read from the kernel.
+pub(super) struct Found {
+    keys: std::vec::IntoIter<FlowKey>,
+}
+
+impl Following {
+    pub(super) fn new() -> Result<Self, OpenError> {
+        let now = clock::now().steady;
+        Ok(Self {
+            mirror: None,
+            requests: Requests::open()?,
+            settled: true,
+            drained: false,
+            next_sweep: now,
+            began: now,
+        })
+    }
+
+    /// Begins or ends to keep the copy, with so much memory at most.
+    pub(super) fn keep(&mut self, limit: Option<u64>) -> io::Result<()> {
+        let limit = limit.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if self.mirror.as_ref().map(Mirror::limit) != limit {
+            self.mirror = limit.map(|limit| Ok::<_, io::Error>(Mirror::new(seed()?, limit))).transpose()?;
+            self.settled = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the copy is kept, so that it has to hear of every flow that begins or ends.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.mirror.is_some()
+    }
+
+    /// The copy.
+    pub(super) const fn mirror(&self) -> Option<&Mirror> {
+        self.mirror.as_ref()
+    }
+
+    pub(super) fn hear(&mut self, event: &Event, now: Steady) {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.handle_event(event, now);
+        }
+    }
+
+    pub(super) fn lose(&mut self, now: Steady) {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.handle_gap(now);
+        }
+    }
+
+    /// Whether the event socket was read empty in this turn.
+    pub(super) const fn read_events(&mut self, to_the_end: bool) {
+        self.drained = to_the_end;
+        if to_the_end && let Some(mirror) = &mut self.mirror {
+            mirror.handle_drained();
+        }
+    }
+
+    /// Whether the copy can say which flows match: it is whole, up to date, and has an index for the question.
+    pub(super) fn answers(&self, filter: &Filter) -> bool {
+        let Some(mirror) = self.mirror.as_ref().filter(|_| self.drained) else { return false };
+        lasting(filter).is_some_and(|filter| mirror.select(&filter).knowledge().is_complete())
+    }
+
+    /// Every flow that may match any of the filters, each once.
+    pub(super) fn find(&self, filters: &[Filter]) -> Found {
+        let mut keys = Vec::new();
+        if let Some(mirror) = &self.mirror {
+            for filter in filters.iter().filter_map(lasting) {
+                keys.extend(mirror.select(&filter).map(|selected| selected.key));
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Found { keys: keys.into_iter() }
+    }
+
+    /// Reads the next found flows from the kernel; false where there is no more. Who is gone or was replaced is left out.
+    pub(super) fn read(&mut self, found: &mut Found, row: impl FnMut(Flow)) -> io::Result<bool> {
+        let keys: Vec<FlowKey> = found.keys.by_ref().take(FLOWS_IN_ONE_READ).collect();
+        self.requests.get_each(&keys, row)?;
+        Ok(found.keys.len() > 0)
+    }
+
+    /// When a sweep is wanted for the copy alone; none where it is whole, or where there is no room for it to become so. It
+    /// begins with an empty socket: until then the kernel may still drop events.
+    pub(super) fn sweep_due(&self) -> Option<Steady> {
+        let mirror = self.mirror.as_ref().filter(|_| self.drained)?;
+        let wanted = [Family::Ipv4, Family::Ipv6].into_iter().any(|family| match mirror.knowledge(family) {
+            Knowledge::NeverSwept | Knowledge::Gap { .. } => true,
+            Knowledge::Complete { .. } | Knowledge::OverLimit { .. } => false,
+        });
+        wanted.then_some(self.next_sweep)
+    }
+
+    /// A dump will be asked for, of the whole table or of a part of it.
+    pub(super) fn begin_sweep(&mut self, whole: bool) -> Option<SweepToken> {
+        self.began = clock::now().steady;
+        let slice = Slice { partial: !whole, ..Slice::ALL };
+        self.mirror.as_mut().map(|mirror| mirror.begin_sweep(slice))
+    }
+
+    pub(super) fn row(&mut self, token: Option<SweepToken>, flow: &Flow, now: Steady) {
+        if let (Some(mirror), Some(token)) = (&mut self.mirror, token) {
+            mirror.handle_row(token, flow, now);
+        }
+    }
+
+    pub(super) fn end_sweep(&mut self, token: Option<SweepToken>, complete: bool) {
+        let now = clock::now().steady;
+        let took = now.since(self.began);
+        // A table that is too busy to be read in one piece must not be read all the time.
+        self.next_sweep = now.plus(REST.max(took.saturating_mul(4)));
+        if let (Some(mirror), Some(token)) = (&mut self.mirror, token) {
+            mirror.end_sweep(token, if complete { SweepEnd::Complete } else { SweepEnd::Interrupted }, now);
+            self.settled = false;
+        }
+    }
+
+    /// Goes on taking out what the last sweep has proved absent; whether that is done.
+    pub(super) fn settle(&mut self) -> bool {
+        self.settled = self.settled || self.mirror.as_mut().is_none_or(|mirror| mirror.settle(SETTLED_IN_ONE_TURN));
+        self.settled
+    }
+
+    /// Whether something is left to be settled.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+}
+
+/// The parts of a filter that a flow keeps for life, where one of them has an index. The rest is matched on the whole entry.
+fn lasting(filter: &Filter) -> Option<Filter> {
+    let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
+    networks.iter().any(|networks| !networks.is_empty()).then(|| Filter {
+        family: filter.family,
+        protocols: filter.protocols.clone(),
+        zones: filter.zones.clone(),
+        original_src: filter.original_src.clone(),
+        original_dst: filter.original_dst.clone(),
+        reply_src: filter.reply_src.clone(),
+        reply_dst: filter.reply_dst.clone(),
+        either: filter.either.clone(),
+        src_ports: filter.src_ports.clone(),
+        dst_ports: filter.dst_ports.clone(),
+        ..Filter::default()
+    })
+}
+
+/// Addresses and ports are chosen by whoever sends, so that the places of flows must not be foreseen.
+fn seed() -> io::Result<Seed> {
+    let mut bytes = [0; 16];
+    getrandom(&mut bytes[..], GetRandomFlags::empty())?;
+    let (low, high) = bytes.split_at(8);
+    let word = |bytes: &[u8]| bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    Ok(Seed([word(low), word(high)]))
+}

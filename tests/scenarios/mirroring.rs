@@ -1,0 +1,97 @@
+//! The copy of the table: verdicts over addresses find their flows without a sweep, and what it does not know it does not say.
+
+use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually, insert, insert_all, table};
+
+fn follower() -> Policy {
+    Policy::new("ban", "ban-follower").enforce().key("allow = [\"delete\", \"alert\", \"sweep\"]").config("sets = []")
+}
+
+fn many() -> impl Iterator<Item = String> {
+    (0..400).map(|n| format!("-p udp -s 10.0.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 600", n / 200, n % 200 + 1))
+}
+
+fn wait_until_complete(daemon: &Daemon, flows: u64) {
+    eventually("the copy is complete", || {
+        let mirror = &daemon.status()["mirror"];
+        (mirror["complete"] == true && mirror["flows"].as_u64() >= Some(flows)).then_some(())
+    });
+}
+
+fn sweeps(daemon: &Daemon) -> u64 {
+    let status = daemon.status();
+    status["sweeps"].as_u64().unwrap() + status["sweeps_interrupted"].as_u64().unwrap()
+}
+
+fn is_left(address: &str) -> bool {
+    table().iter().any(|entry| entry.has_address(address))
+}
+
+#[test]
+fn a_ban_finds_its_flows_without_a_sweep() {
+    let Some(scene) = Scene::new() else { return };
+    insert_all(many());
+    insert("-p tcp -s 2001:db8::7 -d 2001:db8::8 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 600");
+    let mut daemon = scene.start(follower());
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    wait_until_complete(&daemon, 401);
+    // One that is older than the daemon, one that it saw begin, one whose receiver is banned, one of a network.
+    insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
+    insert("-p udp -s 10.77.0.1 -d 10.0.0.7 --sport 1 --dport 2 -t 600");
+    let before = sweeps(&daemon);
+    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    assert!(said.contains("3 applied"), "{said}");
+    assert!(!is_left("10.0.0.7"));
+    let said = daemon.send("ban", "ban 2001:db8::/64").good();
+    assert!(said.contains("1 applied"), "{said}");
+    assert!(!is_left("2001:db8::7"));
+    assert_eq!(sweeps(&daemon), before, "nobody read the table");
+    assert_eq!(table().iter().filter(|entry| entry.has_address("10.9.0.1")).count(), 399);
+    let report = daemon.verb("status").good();
+    assert!(report.contains("\nmirror:  ") && !report.contains("not complete"), "{report}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_ban_in_a_loss_still_finds_everything() {
+    let Some(scene) = Scene::new() else { return };
+    // 8 KiB hold about six events.
+    scene.configure_daemon("receive-buffer = \"8KiB\"\nsweep-pause = \"50ms\"\n", follower());
+    let mut daemon = scene.start_again();
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    wait_until_complete(&daemon, 0);
+    daemon.pause();
+    Udp::flood("127.0.0.1", "127.0.0.2", 10_000..10_500);
+    insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
+    daemon.resume();
+    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    assert!(said.contains("1 applied"), "{said}");
+    assert!(!is_left("10.0.0.7"));
+    wait_until_complete(&daemon, 500);
+    let said = daemon.send("ban", "ban 127.0.0.2").good();
+    assert!(said.contains("500 applied"), "the repair made the copy whole: {said}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
+    let Some(scene) = Scene::new() else { return };
+    let kept = |daemon: &Daemon| daemon.status()["mirror"].is_object();
+    scene.configure_daemon("mirror = \"off\"\n", follower());
+    insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
+    let daemon = scene.start_again();
+    assert!(!kept(&daemon));
+    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    assert!(said.contains("1 applied"), "found by a sweep: {said}");
+    let _ = daemon.stop();
+    scene.configure(Policy::scripted(&["new udp: log seen=1"]));
+    let daemon = scene.start_again();
+    assert!(!kept(&daemon), "nobody names flows by address");
+    let _ = daemon.stop();
+    scene.configure_daemon("mirror = \"on\"\nmirror-memory = \"1MiB\"\n", Policy::scripted(&["new udp: log seen=1"]));
+    let daemon = scene.start_again();
+    wait_until_complete(&daemon, 0);
+    assert_eq!(daemon.status()["mirror"]["limit"], 1 << 20);
+    insert("-p tcp -s 10.0.0.8 -d 10.9.0.2 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 600");
+    wait_until_complete(&daemon, 1);
+    let _ = daemon.stop();
+}
