@@ -31,7 +31,7 @@ pub(crate) struct Daemon {
     control: BufReader<UnixStream>,
     /// What it writes down.
     pub(crate) records: Records,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Daemon {
@@ -60,8 +60,7 @@ impl Daemon {
                 Ok(stream) => break stream,
                 Err(_) => {
                     if let Some(status) = running.get().try_wait()? {
-                        let said = fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
-                        bail!("the daemon ended with {status}: {}", said.trim());
+                        bail!("the daemon ended with {status}: {}", last_words(&folder));
                     }
                     ensure!(Instant::now() < end, "the daemon does not come up");
                     sleep(LOOK);
@@ -70,8 +69,13 @@ impl Daemon {
         };
         stream.set_read_timeout(Some(PATIENCE))?;
         let records = Records::of(&folder)?;
-        let mut daemon = Self { running, control: BufReader::new(stream), records, _folder: folder };
-        daemon.status()?;
+        let mut daemon = Self { running, control: BufReader::new(stream), records, folder };
+        if let Err(error) = daemon.status() {
+            // Its socket is there before its plugins are.
+            let ended = daemon.running.get().wait()?;
+            return Err(error)
+                .with_context(|| format!("the daemon ended with {ended}: {}", last_words(&daemon.folder)));
+        }
         Ok(daemon)
     }
 
@@ -193,6 +197,11 @@ impl Daemon {
             sleep(LOOK);
         }
     }
+}
+
+/// What a daemon in that folder has said on standard error.
+pub(crate) fn last_words(folder: &TempDir) -> String {
+    fs::read_to_string(folder.path().join("stderr")).unwrap_or_default().trim().replace('\n', "; ")
 }
 
 /// Starts the daemon in a prepared folder.

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ctwarden_tests::Policy;
 use nix::sys::signal::Signal;
 
 use super::Line;
-use crate::daemon::{Daemon, Records, spawn};
+use crate::daemon::{Daemon, Records, last_words, spawn};
 use crate::figure::Figure;
 use crate::options::Options;
 use crate::population::mixed;
@@ -88,8 +88,7 @@ fn start(options: &Options, folder: &tempfile::TempDir) -> Result<Duration> {
     let mut records = Records::of(folder)?;
     while records.next(|line| line.contains("first-row"))?.is_none() {
         if let Some(status) = running.get().try_wait()? {
-            let said = fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
-            anyhow::bail!("the daemon ended with {status}: {}", said.trim());
+            bail!("the daemon ended with {status}: {}", last_words(folder));
         }
         ensure!(begin.elapsed() < PATIENCE, "no row was judged");
         sleep(Duration::from_micros(100));
