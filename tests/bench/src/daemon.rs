@@ -72,9 +72,9 @@ impl Daemon {
         let mut daemon = Self { running, control: BufReader::new(stream), records, folder };
         if let Err(error) = daemon.status() {
             // Its socket is there before its plugins are.
-            let ended = daemon.running.get().wait()?;
-            return Err(error)
-                .with_context(|| format!("the daemon ended with {ended}: {}", last_words(&daemon.folder)));
+            sleep(Duration::from_millis(100));
+            let ended = daemon.running.get().try_wait()?.map_or_else(String::new, |status| format!(" ({status})"));
+            return Err(error).with_context(|| format!("the daemon says{ended}: {}", last_words(&daemon.folder)));
         }
         Ok(daemon)
     }
