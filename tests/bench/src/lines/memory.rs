@@ -3,6 +3,9 @@
 //! It is what the process has for itself (resident, no file's), before and after: without the mirror between half of the table
 //! and all of it, each swept; with the mirror between none and all.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use super::sweep::sweep;
@@ -43,7 +46,13 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
         let before = daemon.memory()?;
         world.fill(&[Group { kind, count: options.entries }])?;
         daemon.wait("the mirror to have every entry", |daemon| {
-            Ok((at(&daemon.status()?, "/mirror/flows") == options.entries).then_some(()))
+            let status = daemon.status()?;
+            let whole = at(&status, "/mirror/flows") == options.entries && at(&status, "/mirror/complete") == true;
+            if !whole {
+                // A question costs some of the daemon's time.
+                sleep(Duration::from_millis(10));
+            }
+            Ok(whole.then_some(()))
         })?;
         daemon.settle()?;
         let row = row(format!("an {name} entry with the mirror"), before, daemon.memory()?, options.entries)?;
