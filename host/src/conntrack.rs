@@ -6,6 +6,8 @@
 //! Where it does otherwise than conntrack 1.4.9, each time because that is a defect there:
 //! - `-D` and `-U` name a flow by tuple, zone and id, so that a flow that took the tuple over is never hit; `-U` reaches flows
 //!   in zones, and the kernel itself changes the mark under its mask.
+//! - `-u` with `!` or `UNREPLIED` holds for every command that selects, and beside bits that must be set; there `-D -u UNREPLIED`
+//!   deletes every flow.
 //! - `-F -f` empties one family, and a refused `-F` does not say that the table is empty.
 //! - `-E -b` sizes the socket that is read, without it the socket takes some six thousand events instead of 166, and where events
 //!   are lost the kernel's count of them is told.

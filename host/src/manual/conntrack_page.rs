@@ -37,6 +37,8 @@ const DIFFERENCES: &[&str] = &[
     "-D and -U name each entry by its id as well: an entry that has taken the place of the one that was listed is \
      never deleted.",
     "-U -m hands value and mask to the kernel, so that bits which others set at the same moment stay.",
+    "-u with !BIT or UNREPLIED counts with -D as well, and beside bits that must be set: conntrack -D -u UNREPLIED deletes \
+     the flows without an answer, not all.",
     "-l, --label-add and --label-del mean every label of a list, and take #BIT for a label without a name.",
     "Filters by mark, status, zone, family and IPv4 address run in the kernel where it knows them; those by IPv6 \
      address never do, because the kernel inverts them (seen up to Linux 6.18).",

@@ -186,6 +186,22 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         part: Part::Changing,
         kind: Kind::Defect,
+        why: "the original passes over what must not be set, and deletes every flow",
+        theirs: "[ASSURED]",
+        ours: "",
+        lines: &["-D -u UNREPLIED", "-D -u !ASSURED"],
+    },
+    Known {
+        part: Part::Reading,
+        kind: Kind::Defect,
+        why: "the original asks the kernel for bits outside of the mask, and finds nothing",
+        theirs: " 0 flow entries have been shown.",
+        ours: "",
+        lines: &["-L -u SEEN_REPLY,!ASSURED"],
+    },
+    Known {
+        part: Part::Changing,
+        kind: Kind::Defect,
         why: "the original's flush of one family flushes both",
         theirs: "",
         ours: "",

@@ -97,21 +97,17 @@ fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()>
     Ok(())
 }
 
-/// All bits that were named must be set. Absence (`!`) is asked of the kernel alone, and only by `-L` of the main table:
-/// elsewhere it counts for nothing. The kernel is asked for "these bits, under this mask", so that bits which are outside the
-/// mask, because others were negated, make it find nothing; and it refuses an empty mask.
+/// All bits that were named must be set, and those that were negated must not be. 1.4.9 looks at absence in `-L` of the main
+/// table only, so that `-D -u UNREPLIED` deletes every flow there, and finds nothing where both are asked at once.
+///
+/// The kernel refuses an empty mask, which `-u UNSET` asks for.
 fn status(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()> {
-    let (bits, mask) = (template.status, template.status_mask);
-    filter.status = Some(Masked::new(bits, bits).unwrap_or(Masked::all(bits)));
-    if verb == Verb::List && template.table == Table::Conntrack {
-        if mask == 0 && template.from.is_none() {
-            return other("Operation failed: invalid parameters");
-        }
-        match Masked::new(bits, mask) {
-            Ok(status) => filter.status = Some(status),
-            Err(_) => filter.rare_mut().nothing = true,
-        }
+    let (bits, mask) = (template.status, template.status | template.status_mask);
+    let listed = verb == Verb::List && template.table == Table::Conntrack && template.from.is_none();
+    if listed && mask == 0 {
+        return other("Operation failed: invalid parameters");
     }
+    filter.status = Some(Masked::new(bits, mask).unwrap_or(Masked::all(bits)));
     Ok(())
 }
 
