@@ -30,6 +30,8 @@ use outlet::Outlet;
 
 /// Records that wait for a slow sink; about 30 MiB of them.
 const WAITING_MAX: usize = 65_536;
+/// How long records are gathered before the next are written, so that a flood of them does not wake the thread for each.
+const GATHER: Duration = Duration::from_millis(1);
 /// How often a failing sink is tried again while no records come.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the daemon waits for a sink that does not take what is left.
@@ -193,6 +195,7 @@ impl<R: Fn(String)> Writer<R> {
             }
             self.each(Outlet::flush);
             self.tell_overflow();
+            thread::sleep(GATHER);
         }
         self.each(Outlet::flush);
     }

@@ -13,11 +13,17 @@ use wasmtime::EngineWeak;
 /// How often a running call is looked at: often enough for limits of some 100 ms, seldom enough to cost nothing.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// Ticks without a call after which the ticker sleeps until one begins. Waking it for each call would cost more than the
+/// call.
+const TICKS_AWAKE: u32 = 20;
+
 /// Counts running calls. Sequentially consistent on purpose: either the ticker sees the call that begins, or the call
 /// sees that the ticker sleeps.
 #[derive(Default)]
 struct Calls {
     running: AtomicUsize,
+    /// Calls that ever began.
+    begun: AtomicUsize,
     asleep: AtomicBool,
     ended: AtomicBool,
 }
@@ -40,6 +46,7 @@ impl Ticker {
     /// Ticks until the guard is dropped.
     pub(crate) fn call(&self) -> Running<'_> {
         self.calls.running.fetch_add(1, Ordering::SeqCst);
+        self.calls.begun.fetch_add(1, Ordering::Relaxed);
         if self.calls.asleep.load(Ordering::SeqCst)
             && let Some(thread) = self.thread()
         {
@@ -74,11 +81,15 @@ impl Drop for Running<'_> {
 }
 
 fn run(calls: &Calls, engine: &EngineWeak) {
+    let (mut begun, mut quiet) = (0, 0);
     while !calls.ended.load(Ordering::SeqCst) {
         thread::park_timeout(TICK);
         let Some(engine) = engine.upgrade() else { return };
         engine.increment_epoch();
-        if calls.running.load(Ordering::SeqCst) == 0 {
+        let before = std::mem::replace(&mut begun, calls.begun.load(Ordering::Relaxed));
+        quiet = if before == begun { quiet + 1 } else { 0 };
+        if quiet >= TICKS_AWAKE && calls.running.load(Ordering::SeqCst) == 0 {
+            quiet = 0;
             calls.asleep.store(true, Ordering::SeqCst);
             while calls.running.load(Ordering::SeqCst) == 0 && !calls.ended.load(Ordering::SeqCst) {
                 thread::park();
