@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Ipv4,
     /// The same with IPv6.
     Ipv6,
-    /// Connections of [`Kind::victims`], all with the mark [`Kind::VICTIMS_MARK`].
+    /// Connections of clients in a network apart (10.64.0.0/10), all with the mark [`Kind::VICTIMS_MARK`].
     Victim,
     /// Connections of one client, [`Kind::client4`].
     OneClient4,
