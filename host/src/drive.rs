@@ -46,6 +46,9 @@ const ANSWERS: usize = 64;
 const OUTCOMES: usize = 16;
 /// Requests of the control socket in one turn.
 const REQUESTS: usize = 16;
+/// How long events are gathered after some were read, where they come so often: handing over each by itself costs its reader
+/// two wakes, which is more than all the rest. The first one after a pause is never held up.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long the repair of a loss waits for the socket to be read empty.
 const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the table's size is asked for and set files are looked at.
@@ -62,6 +65,9 @@ pub(crate) struct Drive {
     following: Following,
     /// Since when events are being lost.
     lost: Option<Steady>,
+    /// When events were last read, and until when they are gathered.
+    read_at: Steady,
+    gather_until: Steady,
     effects: Effects,
     outcomes: UnboundedReceiver<Outcomes>,
     plugins: BTreeMap<PluginId, PluginThread>,
@@ -122,6 +128,8 @@ impl Drive {
             selecting: None,
             following: Following::new()?,
             lost: None,
+            read_at: clock::now().steady,
+            gather_until: clock::now().steady,
             effects: Effects::start(acks)?,
             outcomes,
             plugins: BTreeMap::new(),
@@ -188,7 +196,9 @@ impl Drive {
     ) -> Woke {
         let sweep_for_copy = self.following.sweep_due().filter(|_| self.sweeping.is_none());
         let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
-        let listening = self.stop.is_none();
+        let gathering = self.is_gathering().then_some(self.gather_until);
+        let deadline = deadline.into_iter().chain(gathering).min();
+        let listening = self.stop.is_none() && gathering.is_none();
         let sweep = self.sweeping.as_ref().filter(|sweeping| sweeping.is_awaited(&self.engine));
         let selected = self.selecting.is_some() && self.engine.ready_for_selected();
         tokio::select! {
@@ -221,7 +231,9 @@ impl Drive {
             self.hear(said);
         }
         // 3. Events: the kernel's buffer is finite.
-        self.read_events()?;
+        if !self.is_gathering() {
+            self.read_events()?;
+        }
         // 4. Flows of selections, which somebody waits for, and rows of a sweep: the kernel waits for us.
         self.read_selection();
         self.read_sweep();
@@ -239,6 +251,11 @@ impl Drive {
         self.carry_on()
     }
 
+    /// Whether events wait a moment for those that come after them.
+    fn is_gathering(&self) -> bool {
+        clock::now().steady < self.gather_until
+    }
+
     fn read_events(&mut self) -> Result<()> {
         if self.stop.is_some() {
             return Ok(());
@@ -246,7 +263,7 @@ impl Drive {
         let (engine, following, ours) = (&mut self.engine, &mut self.following, self.effects.port());
         let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
         let lost = &mut self.lost;
-        let mut to_the_end = false;
+        let (mut to_the_end, mut some) = (false, false);
         for _ in 0..reads {
             let read = self.events.try_io_mut(Interest::READABLE, |socket| {
                 let now = clock::now();
@@ -258,7 +275,7 @@ impl Drive {
                     Heard::Expectation(event) => engine.handle_expectation(now, event),
                 })?;
                 match drained {
-                    Drained::Some => {}
+                    Drained::Some => some = true,
                     Drained::Lost => {
                         following.lose(now.steady);
                         lost.get_or_insert(now.steady);
@@ -278,6 +295,12 @@ impl Drive {
         }
         self.following.read_events(to_the_end);
         let now = clock::now();
+        if some {
+            if to_the_end && now.steady.since(self.read_at) < 2 * GATHER {
+                self.gather_until = now.steady.plus(GATHER);
+            }
+            self.read_at = now.steady;
+        }
         // Once it has dropped one, the kernel drops every event until the socket was read empty; only a sweep that begins
         // after that finds them all.
         if self.lost.take_if(|since| to_the_end || now.steady.since(*since) >= LOSS_PATIENCE).is_some() {
@@ -301,8 +324,8 @@ impl Drive {
         while let Some(lookup) = self.engine.poll_lookup() {
             self.effects.look_up(lookup);
         }
-        self.start_selection();
-        self.start_sweep();
+        self.start_selection()?;
+        self.start_sweep()?;
         while let Some(plugin) = self.engine.poll_restart() {
             if let Some(thread) = self.plugins.get(&plugin) {
                 thread.restart();

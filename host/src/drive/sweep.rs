@@ -3,6 +3,7 @@
 
 use std::io;
 
+use anyhow::Result;
 use ctwarden_engine::{Engine, SweepId, SweepRequest};
 use ctwarden_mirror::SweepToken;
 use ctwarden_model::{EventKind, ExpectationEvent};
@@ -112,12 +113,18 @@ fn watched(dump: Dump) -> Result<AsyncFd<Dump>, OpenError> {
 
 impl Drive {
     /// Starts to look for the flows of selections where the copy of the table knows them.
-    pub(super) fn start_selection(&mut self) {
-        if self.selecting.is_none()
-            && let Some(request) = self.engine.poll_selection(|filter| self.following.answers(filter))
-        {
+    pub(super) fn start_selection(&mut self) -> Result<()> {
+        if self.selecting.is_some() || !self.engine.awaits_selection() {
+            return Ok(());
+        }
+        // What was made before the verdict has its event in the socket by now.
+        if self.is_gathering() {
+            self.read_events()?;
+        }
+        if let Some(request) = self.engine.poll_selection(|filter| self.following.answers(filter)) {
             self.selecting = Some(Selecting { id: request.id, found: self.following.find(&request.filters) });
         }
+        Ok(())
     }
 
     /// Reads found flows while their verdicts can be carried out.
@@ -141,11 +148,14 @@ impl Drive {
     }
 
     /// Starts the sweep that the engine asks for, or one for the copy of the table, if none is running.
-    pub(super) fn start_sweep(&mut self) {
+    pub(super) fn start_sweep(&mut self) -> Result<()> {
         if self.sweeping.is_some() {
-            return;
+            return Ok(());
         }
         let request = self.engine.poll_sweep();
+        if request.as_ref().is_some_and(|request| !request.filters.is_empty()) && self.is_gathering() {
+            self.read_events()?;
+        }
         let known = |request: &SweepRequest| {
             let (filters, following) = (&request.filters, &self.following);
             !request.expectations && !filters.is_empty() && filters.iter().all(|filter| following.answers(filter))
@@ -153,10 +163,10 @@ impl Drive {
         if let Some(request) = request.as_ref().filter(|request| known(request)) {
             let source = Source::Copy(self.following.find(&request.filters));
             self.sweeping = Some(Sweeping { id: Some(request.id), source, expectations: false, whole: true });
-            return;
+            return Ok(());
         }
         if request.is_none() && self.following.sweep_due().is_none_or(|at| at > clock::now().steady) {
-            return;
+            return Ok(());
         }
         match Sweeping::of_table(request.as_ref(), &mut self.following) {
             Ok(sweeping) => self.sweeping = Some(sweeping),
@@ -167,6 +177,7 @@ impl Drive {
                 }
             }
         }
+        Ok(())
     }
 
     /// Reads parts of the running sweep while plugins keep up.

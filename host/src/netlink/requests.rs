@@ -166,7 +166,15 @@ impl Requests {
                     }
                     Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => {}
                     Content::Answer(answer) => return Err(io::Error::from_raw_os_error(answer.errno)),
-                    _ => {}
+                    Content::Noop
+                    | Content::Done { .. }
+                    | Content::Overrun
+                    | Content::Expectation(_)
+                    | Content::Statistics(_)
+                    | Content::CpuStatistics(_)
+                    | Content::ExpectationCpuStatistics(_)
+                    | Content::Other
+                    | Content::Malformed(_) => {}
                 }
             }
         }

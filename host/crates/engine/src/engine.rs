@@ -193,6 +193,12 @@ impl Engine {
         self.next_sweep()
     }
 
+    /// Whether selections wait for a sweep or for [`Engine::poll_selection`].
+    #[must_use]
+    pub fn awaits_selection(&self) -> bool {
+        self.has_waiting_selections()
+    }
+
     /// Selections that the program can answer without a sweep, where it follows the table itself: `answers` says for which
     /// filters. One at a time, beside a running sweep. Without this call selections wait for a sweep.
     pub fn poll_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {

@@ -105,6 +105,10 @@ impl Sweeps {
 }
 
 impl Engine {
+    pub(crate) fn has_waiting_selections(&self) -> bool {
+        !self.sweeps.waiting.is_empty() && self.sweeps.selected.is_none()
+    }
+
     /// Takes the selections out of the line that the program can answer without a sweep. They need no rest in between, as they
     /// cost no reading of the table.
     pub(crate) fn next_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
