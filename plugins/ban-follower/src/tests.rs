@@ -230,7 +230,7 @@ fn only_the_ports_that_were_asked_for() {
     let alternative = flow().tcp().from("203.0.113.7:40000").to("198.51.100.1:8080");
     let answer = policy.events([web, alternative, ssh("203.0.113.7")]);
     assert_eq!(answer.len(), 2, "the host delivers no more: {:?}", answer.lines());
-    let whole = Subscription::default().needs([VerdictKind::Delete]).tick_every(Duration::from_secs(60));
+    let whole = Subscription::default().needs([VerdictKind::Delete]).tick_every(Duration::from_secs(60)).selects();
     assert_eq!(*policy.subscription(), whole.clone().only(scope));
     assert_eq!(*follower(json!({})).subscription(), whole);
 }
