@@ -9,6 +9,7 @@ mod man;
 mod run;
 mod send;
 mod status;
+mod trial;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ impl Socket {
 enum Verb {
     Run(run::Run),
     Check(check::Check),
+    Try(trial::Trial),
     Status(status::Status),
     Send(send::Send),
     Demo(demo::Demo),
@@ -74,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
+        Verb::Try(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),

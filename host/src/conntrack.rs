@@ -38,8 +38,9 @@ mod update;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Table};
-use ctwarden_model::Family;
+use anyhow::{Result, bail};
+use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Source, Table};
+use ctwarden_model::{Family, Flow};
 
 use failure::{Failure, Operation, TITLE};
 use local_time::LocalTime;
@@ -76,6 +77,23 @@ pub(crate) fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCo
             }
         }
         Err(refused) => ExitCode::from(refuse(&refused)),
+    }
+}
+
+/// Entries of a file, `-` is standard input, in any form that `-L --from` reads; lines that are none are named on standard
+/// error. Gives also whether there was such a line.
+pub(crate) fn entries_of(file: &str) -> Result<(Vec<Flow>, bool)> {
+    let source = if file == "-" { Source::StandardInput } else { Source::File(file.to_owned()) };
+    let mut flows = Vec::new();
+    let hand = |flow| {
+        flows.push(flow);
+        Ok(())
+    };
+    match from::each(&source, None, &Machine::default(), hand) {
+        Ok(unreadable) => Ok((flows, unreadable)),
+        Err(Failure::Said { text, .. }) => bail!("{text}"),
+        Err(Failure::Words(refused)) => bail!("{}", refused.problem),
+        Err(Failure::Refused(errno)) => bail!("{}", failure::meaning(errno, Operation::Other)),
     }
 }
 

@@ -25,4 +25,5 @@ mod marking;
 mod mirroring;
 mod reloading;
 mod starting;
+mod trying;
 mod world;

@@ -28,36 +28,49 @@ pub(super) fn list(
     filter: &Filter,
     machine: &Machine,
 ) -> Result<u8, Failure> {
+    let mut shown = 0;
+    let unreadable = each(source, printer.labels(), machine, |flow| {
+        if filter.matches(&flow) {
+            printer.flow(output.text(), &flow, &Occasion::of(EventKind::Row));
+            shown += 1;
+            output.drain_if_full()?;
+        }
+        Ok(())
+    })?;
+    printer.close(output.text(), xml::Table::Conntrack);
+    output.drain()?;
+    count_line(shown, "flow entries have been shown.");
+    Ok(if unreadable { FAILED } else { 0 })
+}
+
+/// Hands over the entries of a file; names lines that are none by number on standard error. Gives whether there was such a
+/// line.
+pub(super) fn each(
+    source: &Source,
+    labels: Option<&LabelMap>,
+    machine: &Machine,
+    mut hand: impl FnMut(Flow) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
     let (name, file) = open(source)?;
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
     let mut bytes = Vec::new();
-    let mut shown = 0;
     let mut unreadable = false;
-    let labels = printer.labels();
     for number in 1_u64.. {
         bytes.clear();
         let got = reader.read_until(b'\n', &mut bytes);
         if got.map_err(|error| Failure::system(&format!("Can't read {name}"), &error))? == 0 {
             break;
         }
-        let text = String::from_utf8_lossy(&bytes);
-        match entry(text.trim_end(), labels, machine) {
-            Ok(Some(flow)) if filter.matches(&flow) => {
-                printer.flow(output.text(), &flow, &Occasion::of(EventKind::Row));
-                shown += 1;
-                output.drain_if_full()?;
-            }
-            Ok(_) => {}
+        match entry(String::from_utf8_lossy(&bytes).trim_end(), labels, machine) {
+            Ok(Some(flow)) => hand(flow)?,
+            Ok(None) => {}
             Err(why) => {
                 unreadable = true;
                 say(&format!("{name}, line {number}: {why}"));
             }
         }
     }
-    printer.close(output.text(), xml::Table::Conntrack);
-    output.drain()?;
-    count_line(shown, "flow entries have been shown.");
-    Ok(if unreadable { FAILED } else { 0 })
+    Ok(unreadable)
 }
 
 fn open(source: &Source) -> Result<(&str, Box<dyn Read>), Failure> {
