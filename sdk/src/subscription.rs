@@ -81,7 +81,7 @@ impl Subscription {
         Self { own_changes: true, ..self }
     }
 
-    /// Word when this operator-named set changes: [`set_changed`](crate::Policy::set_changed).
+    /// Word when this operator-named set changes: [`sets_changed`](crate::Policy::sets_changed).
     pub fn set(mut self, name: impl Into<String>) -> Self {
         self.sets.push(name.into());
         self
