@@ -194,7 +194,7 @@ impl Drive {
         reload: &mut Signal,
         housekeeping: &mut Interval,
     ) -> Woke {
-        let sweep_for_copy = self.following.sweep_due().filter(|_| self.sweeping.is_none());
+        let sweep_for_copy = self.sweep_for_copy_due().filter(|_| self.sweeping.is_none());
         let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
         let gathering = self.is_gathering().then_some(self.gather_until);
         let deadline = deadline.into_iter().chain(gathering).min();

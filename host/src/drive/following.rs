@@ -30,7 +30,8 @@ pub(super) struct Following {
     drained: bool,
     /// The earliest next sweep for the copy alone.
     next_sweep: Steady,
-    began: Steady,
+    /// When the running sweep began, if it is of the whole table.
+    began: Option<Steady>,
 }
 
 /// Flows that were found, to be read from the kernel.
@@ -47,7 +48,7 @@ impl Following {
             settled: true,
             drained: false,
             next_sweep: now,
-            began: now,
+            began: None,
         })
     }
 
@@ -130,7 +131,7 @@ impl Following {
 
     /// A dump will be asked for, of the whole table or of a part of it.
     pub(super) fn begin_sweep(&mut self, whole: bool) -> Option<SweepToken> {
-        self.began = clock::now().steady;
+        self.began = whole.then(|| clock::now().steady);
         let slice = Slice { partial: !whole, ..Slice::ALL };
         self.mirror.as_mut().map(|mirror| mirror.begin_sweep(slice))
     }
@@ -143,9 +144,11 @@ impl Following {
 
     pub(super) fn end_sweep(&mut self, token: Option<SweepToken>, complete: bool) {
         let now = clock::now().steady;
-        let took = now.since(self.began);
-        // A table that is too busy to be read in one piece must not be read all the time.
-        self.next_sweep = now.plus(REST.max(took.saturating_mul(4)));
+        // A table that is too busy to be read in one piece must not be read all the time. Sweeps of a part do not help the copy
+        // and do not hold up its own.
+        if let Some(began) = self.began.take() {
+            self.next_sweep = now.plus(REST.max(now.since(began).saturating_mul(4)));
+        }
         if let (Some(mirror), Some(token)) = (&mut self.mirror, token) {
             mirror.end_sweep(token, if complete { SweepEnd::Complete } else { SweepEnd::Interrupted }, now);
             self.settled = false;

@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Result;
 use ctwarden_engine::{Engine, SweepId, SweepRequest};
 use ctwarden_mirror::SweepToken;
-use ctwarden_model::{EventKind, ExpectationEvent};
+use ctwarden_model::{EventKind, ExpectationEvent, Steady};
 use ctwarden_wire::KernelFilter;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -77,7 +77,11 @@ impl Sweeping {
         let id = self.id;
         let read = match &mut self.source {
             Source::Copy(found) => following
-                .read(found, |flow| id.into_iter().for_each(|id| engine.handle_row(clock::now(), id, flow.clone())))
+                .read(found, |flow| {
+                    if let Some(id) = id {
+                        engine.handle_row(clock::now(), id, flow);
+                    }
+                })
                 .map(|more| if more { Dumped::More } else { Dumped::Done(true) }),
             Source::Table(dump, token) => dump.try_io_mut(Interest::READABLE, |dump| {
                 let now = clock::now();
@@ -147,6 +151,11 @@ impl Drive {
         self.engine.handle_sweep_end(clock::now(), id, complete);
     }
 
+    /// When a sweep is wanted for the copy of the table alone; not at the end, when nobody asks it any more.
+    pub(super) fn sweep_for_copy_due(&self) -> Option<Steady> {
+        self.following.sweep_due().filter(|_| self.stop.is_none())
+    }
+
     /// Starts the sweep that the engine asks for, or one for the copy of the table, if none is running.
     pub(super) fn start_sweep(&mut self) -> Result<()> {
         if self.sweeping.is_some() {
@@ -165,7 +174,7 @@ impl Drive {
             self.sweeping = Some(Sweeping { id: Some(request.id), source, expectations: false, whole: true });
             return Ok(());
         }
-        if request.is_none() && self.following.sweep_due().is_none_or(|at| at > clock::now().steady) {
+        if request.is_none() && self.sweep_for_copy_due().is_none_or(|at| at > clock::now().steady) {
             return Ok(());
         }
         match Sweeping::of_table(request.as_ref(), &mut self.following) {
