@@ -41,6 +41,13 @@ pub(crate) const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
 
+/// What counts instructions.
+pub(crate) const COUNT: &[Need] = &[Need {
+    program: "valgrind",
+    packages: &["valgrind"],
+    purpose: "count instructions, which no other load on the machine changes",
+}];
+
 /// Installs what is missing; does nothing at all if nothing is.
 pub(crate) fn ensure(progress: &Progress, needs: &[&[Need]]) -> Result<()> {
     let missing: Vec<&Need> =

@@ -182,7 +182,7 @@ impl Output<'_> {
 }
 
 /// Cargo without the settings of the caller that would change what is compiled.
-fn bare_cargo() -> Command {
+pub(crate) fn bare_cargo() -> Command {
     let mut cargo = process::cargo();
     for name in FOREIGN {
         cargo.env_remove(name);

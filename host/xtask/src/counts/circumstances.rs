@@ -1,0 +1,63 @@
+//! What counts belong to beside the source: the compiler, what it compiles for, and the C library that allocates and
+//! copies. Kept with them because under others they would differ without anybody's doing.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// Compiler, target and C library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Circumstances {
+    /// First line of `rustc --version --verbose`.
+    pub(crate) rustc: String,
+    /// Its host.
+    pub(crate) target: String,
+    /// `getconf GNU_LIBC_VERSION`.
+    pub(crate) libc: String,
+}
+
+impl Circumstances {
+    /// Of this machine.
+    pub(crate) fn here() -> Result<Self> {
+        let said = process::read(Command::new("rustc").args(["--version", "--verbose"]))?;
+        let rustc = said.lines().next().context("rustc says nothing of its version")?;
+        let target = said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+        // Where it is not glibc it is another one.
+        let libc =
+            process::read(Command::new("getconf").arg("GNU_LIBC_VERSION")).unwrap_or_else(|_| "not glibc".into());
+        Ok(Self { rustc: rustc.to_owned(), target: target.to_owned(), libc: libc.trim().to_owned() })
+    }
+
+    /// What is not as it was when the counts landed, for people; empty where nothing differs.
+    pub(crate) fn differences(&self, here: &Self) -> String {
+        let pairs = [(&self.rustc, &here.rustc), (&self.target, &here.target), (&self.libc, &here.libc)];
+        let differ = pairs.into_iter().filter(|(landed, here)| landed != here);
+        let said: Vec<String> =
+            differ.map(|(landed, here)| format!("the landed counts are of `{landed}`, here is `{here}`")).collect();
+        said.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_compiler_or_library_is_named() {
+        let landed = Circumstances { rustc: "rustc 1".into(), target: "x".into(), libc: "glibc 2.36".into() };
+        assert_eq!(landed.differences(&landed), "");
+        let here = Circumstances { rustc: "rustc 2".into(), libc: "glibc 2.41".into(), ..landed.clone() };
+        assert_eq!(
+            landed.differences(&here),
+            "the landed counts are of `rustc 1`, here is `rustc 2`; the landed counts are of `glibc 2.36`, here is `glibc 2.41`"
+        );
+    }
+
+    #[test]
+    fn this_machine_has_all_of_them() {
+        let here = Circumstances::here().unwrap();
+        assert!(here.rustc.starts_with("rustc 1.") && !here.target.is_empty() && !here.libc.is_empty(), "{here:?}");
+    }
+}

@@ -1,0 +1,190 @@
+//! The engine between the socket and the plugins: events and rows in, answers of plugins in, effects and records out.
+//!
+//! The plugins are played: what a guest and its wall cost is not in these figures. An event is cloned for each time that it
+//! is handed in.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ctwarden_engine::{
+    Ack, Answer, Call, Engine, EngineConfig, OnFailure, PluginId, PluginLimits, PluginSpec, SweepId,
+};
+use ctwarden_model::{
+    Action, Batch, Event, EventKind, EventKinds, Flow, Grants, Masked, Mode, Now, Outcome, PluginName, Record, Steady,
+    Subscription, Target, Timestamp, Verdict, VerdictKind, VerdictKinds,
+};
+
+use crate::{Prepared, flows};
+
+/// What is read from the socket before the engine is told that it is empty.
+const READ: usize = 256;
+const EVENTS: usize = 10 * READ;
+const ROWS: usize = 10_000;
+
+pub(crate) fn event() -> Result<Prepared> {
+    let mut world = World::new(1, Says::Nothing)?;
+    let events = flows::events(EventKind::New, &flows::mixed(EVENTS));
+    Prepared::new(EVENTS, move || if world.hear(&events) == Done::default() { EVENTS } else { 0 })
+}
+
+pub(crate) fn verdicts() -> Result<Prepared> {
+    let mut world = World::new(3, Says::MarkEvery(1))?;
+    let events = flows::events(EventKind::New, &flows::mixed(EVENTS));
+    // Three verdicts on a flow become one request.
+    let expected = Done { effects: EVENTS, carried_out: 3 * EVENTS };
+    Prepared::new(EVENTS, move || if world.hear(&events) == expected { EVENTS } else { 0 })
+}
+
+pub(crate) fn row() -> Result<Prepared> {
+    let mut world = World::new(3, Says::MarkEvery(10))?;
+    let flows = flows::mixed(ROWS);
+    Prepared::new(ROWS, move || {
+        let done = world.sweep(&flows);
+        if done.effects >= ROWS / 10 && done.carried_out == 3 * done.effects { ROWS } else { 0 }
+    })
+}
+
+/// What a played plugin answers.
+#[derive(Clone, Copy)]
+enum Says {
+    Nothing,
+    /// A mark of its own bits for each entry whose place in the batch is a multiple.
+    MarkEvery(u32),
+}
+
+/// What came of a round.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Done {
+    effects: usize,
+    carried_out: usize,
+}
+
+struct World {
+    engine: Engine,
+    now: Now,
+    plugins: Vec<PluginId>,
+    says: Says,
+    done: Done,
+}
+
+impl World {
+    fn new(plugins: usize, says: Says) -> Result<Self> {
+        let now = Now { wall: Timestamp(1_700_000_000_000_000_000), steady: Steady(0) };
+        let mut engine = Engine::new(EngineConfig::default(), now);
+        let names = ["first", "second", "third"].into_iter().take(plugins);
+        let specs = names.map(spec).collect::<Result<Vec<_>>>()?;
+        let plugins = engine.handle_plugins(now, EngineConfig::default(), specs);
+        let mut world = Self { engine, now, plugins, says, done: Done::default() };
+        // The first sweep, of an empty table.
+        let sweep = world.next_sweep().context("no plugin wants the table swept")?;
+        world.end(sweep);
+        Ok(world)
+    }
+
+    fn hear(&mut self, events: &[Event]) -> Done {
+        // Time in which budgets fill up again.
+        self.pass();
+        for read in events.chunks(READ) {
+            for event in read {
+                self.engine.handle_event(self.now, black_box(event).clone());
+            }
+            self.engine.handle_flush(self.now);
+            self.pump();
+        }
+        self.take_done()
+    }
+
+    fn sweep(&mut self, flows: &[Flow]) -> Done {
+        self.pass();
+        if let Some(sweep) = self.next_sweep() {
+            for flow in flows {
+                if !self.engine.ready_for_rows() {
+                    self.pump();
+                }
+                self.engine.handle_row(self.now, sweep, black_box(flow).clone());
+            }
+            self.end(sweep);
+        }
+        self.take_done()
+    }
+
+    fn next_sweep(&mut self) -> Option<SweepId> {
+        let sweep = self.engine.poll_sweep().map(|request| request.id);
+        self.pump();
+        sweep
+    }
+
+    fn end(&mut self, sweep: SweepId) {
+        self.pump();
+        self.engine.handle_sweep_end(self.now, sweep, true);
+        self.pump();
+    }
+
+    fn pass(&mut self) {
+        let time = Duration::from_secs(60);
+        self.now.steady = self.now.steady.plus(time);
+        self.now.wall.0 += 60_000_000_000;
+        self.engine.handle_timeout(self.now);
+    }
+
+    /// Plays plugins and kernel until nothing is left to be done.
+    fn pump(&mut self) {
+        loop {
+            if let Some((id, effect)) = self.engine.poll_effect() {
+                black_box(effect);
+                self.done.effects += 1;
+                self.engine.handle_ack(self.now, id, Ack::Done);
+            } else if let Some(delivery) = self.engine.poll_delivery() {
+                let verdicts = match &delivery.what {
+                    Call::Judge(batch) => self.judge(delivery.plugin, batch),
+                    Call::JudgeExpectations(_) | Call::Tick(_) | Call::Message { .. } => Vec::new(),
+                };
+                self.engine.handle_answer(self.now, delivery.call, Answer::Verdicts(verdicts));
+            } else if let Some(record) = self.engine.poll_record() {
+                let carried_out = matches!(&record, Record::Verdict(verdict) if verdict.outcome == Outcome::Applied);
+                self.done.carried_out += usize::from(carried_out);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn judge(&self, plugin: PluginId, batch: &Batch) -> Vec<Verdict> {
+        let Says::MarkEvery(step) = self.says else { return Vec::new() };
+        let bit = self.plugins.iter().position(|id| *id == plugin).unwrap_or_default();
+        let Ok(mark) = Masked::new(0x100 << bit, 0x100 << bit) else { return Vec::new() };
+        let entries = (0..u32::try_from(batch.entries.len()).unwrap_or_default()).step_by(step as usize);
+        let verdict = |entry| Verdict {
+            target: Target::Entry(entry),
+            action: Action::Mark(mark),
+            code: "marked".to_owned(),
+            reason: "as its configuration says".to_owned(),
+        };
+        entries.map(verdict).collect()
+    }
+
+    fn take_done(&mut self) -> Done {
+        let quiet = self.engine.is_quiet();
+        let done = std::mem::take(&mut self.done);
+        if quiet { done } else { Done { effects: usize::MAX, carried_out: usize::MAX } }
+    }
+}
+
+fn spec(name: &str) -> Result<PluginSpec> {
+    let kinds: VerdictKinds = [VerdictKind::Mark].into_iter().collect();
+    Ok(PluginSpec {
+        name: PluginName::new(name)?,
+        mode: Mode::Enforce,
+        wants: kinds,
+        grants: Grants { kinds, mark_mask: u32::MAX, ..Grants::default() },
+        subscription: Subscription {
+            needs: kinds,
+            kinds: EventKinds { row: true, new: true, update: true, destroy: true },
+            sweep_every: Some(Duration::from_secs(30)),
+            ..Subscription::default()
+        },
+        limits: PluginLimits::default(),
+        on_failure: OnFailure::Restart,
+    })
+}

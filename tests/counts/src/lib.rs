@@ -1,0 +1,86 @@
+//! What the pure parts do for one entry, as bodies of benchmarks.
+//!
+//! One list, so that the clock (`cargo bench -p ctwarden-counts`) and the counted instructions (`cargo xtask counts`) are
+//! always of the same work. Inputs are the same in each run and on each machine.
+
+mod decode;
+mod encode;
+mod engine;
+mod flows;
+mod matching;
+mod mirror;
+mod numbers;
+mod print;
+mod read;
+
+use anyhow::Result;
+
+/// One thing that the pure parts do.
+#[derive(Debug)]
+pub struct Body {
+    /// What it is called in figures and files.
+    pub name: &'static str,
+    /// What one operation of it is.
+    pub operation: &'static str,
+    prepare: fn() -> Result<Prepared>,
+}
+
+/// A body with its inputs made.
+pub struct Prepared {
+    operations: usize,
+    round: Box<dyn FnMut() -> usize>,
+}
+
+impl Body {
+    /// Makes its inputs.
+    ///
+    /// # Errors
+    /// Where they cannot be made, which is a mistake of the body.
+    pub fn prepare(&self) -> Result<Prepared> {
+        (self.prepare)()
+    }
+}
+
+impl Prepared {
+    /// `round` does so many operations each time that it is called, and tells how many it saw come out right.
+    fn new(operations: usize, round: impl FnMut() -> usize + 'static) -> Result<Self> {
+        Ok(Self { operations, round: Box::new(round) })
+    }
+
+    /// Operations of a round.
+    #[must_use]
+    pub const fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// Does a round and tells how many operations came out right: all of them, or the figures are worth nothing.
+    pub fn round(&mut self) -> usize {
+        (self.round)()
+    }
+}
+
+/// All bodies.
+pub const BODIES: &[Body] = &[
+    Body { name: "decode-view", operation: "a row: id, mark, status, timeout", prepare: decode::view },
+    Body { name: "decode-row", operation: "a row, as a value", prepare: decode::rows },
+    Body { name: "encode-delete", operation: "a request with tuple, zone and id", prepare: encode::delete },
+    Body { name: "encode-mark", operation: "a request that changes a mark", prepare: encode::mark },
+    Body { name: "encode-dump", operation: "a filter, as a request for a dump", prepare: encode::dump },
+    Body { name: "event-program", operation: "four filters, as a BPF program", prepare: encode::event_program },
+    Body { name: "match-filters", operation: "a flow against eight filters", prepare: matching::filters },
+    Body { name: "match-networks", operation: "a flow against 10,000 networks", prepare: matching::networks },
+    Body { name: "mirror-flow", operation: "NEW and DESTROY of a flow among 100,000", prepare: mirror::flow },
+    Body { name: "mirror-update", operation: "UPDATE of one of 100,000 flows", prepare: mirror::update },
+    Body { name: "mirror-address", operation: "all of one address among 100,000", prepare: mirror::address },
+    Body { name: "mirror-scan", operation: "a flow, where all are asked for a mark", prepare: mirror::scan },
+    Body { name: "mirror-sweep", operation: "a row of a sweep of 100,000", prepare: mirror::sweep },
+    Body { name: "engine-event", operation: "an event, one plugin, no verdict", prepare: engine::event },
+    Body { name: "engine-verdicts", operation: "an event that three plugins mark", prepare: engine::verdicts },
+    Body { name: "engine-row", operation: "a row, three plugins, every tenth marked", prepare: engine::row },
+    Body { name: "print-text", operation: "a row as text", prepare: print::text },
+    Body { name: "print-xml", operation: "a row as XML", prepare: print::xml },
+    Body { name: "print-save", operation: "a row as a command line", prepare: print::save },
+    Body { name: "print-json", operation: "a row as JSON", prepare: print::json },
+    Body { name: "read-text", operation: "a line of text", prepare: read::text },
+    Body { name: "read-json", operation: "a line of JSON", prepare: read::json },
+];
