@@ -1,13 +1,12 @@
-//! The conntrack netlink sockets: events, dumps and requests, each a file; the bytes are the wire crate's.
+//! What is done with the conntrack netlink socket: events, dumps and requests, each a file; the bytes are the wire crate's.
 
 mod dump;
 mod events;
 pub(crate) mod exchange;
 pub(crate) mod nftables;
 mod requests;
-mod socket;
 
+pub(crate) use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 pub(crate) use dump::{Dump, Dumped, Row};
 pub(crate) use events::{Drained, EventSocket, Groups, Heard};
 pub(crate) use requests::Requests;
-pub(crate) use socket::{NetfilterSocket, OpenError, Read};

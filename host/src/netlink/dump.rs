@@ -4,9 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use ctwarden_model::{Expectation, Filter, Flow};
+use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
-
-use super::socket::{NetfilterSocket, OpenError, Read};
 
 /// How a walk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use ctwarden_model::{Event, ExpectationEvent, Filter};
+use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, EventFilter, Messages};
-
-use super::socket::{NetfilterSocket, OpenError, Read};
 
 /// Multicast groups (`enum nfnetlink_groups`, linux/netfilter/nfnetlink.h).
 const CONNTRACK_NEW: u32 = 1;

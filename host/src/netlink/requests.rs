@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use ctwarden_engine::Ack;
 use ctwarden_model::{Effect, EffectId, Flow, FlowId, FlowKey, TableStatistics};
+use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, Messages, request};
 use rustix::io::Errno;
-
-use super::socket::{NetfilterSocket, OpenError, Read};
 
 /// Effects in one send. Each asks for an acknowledgement, and the answers to all of them wait in the receive buffer at once.
 const EFFECTS_IN_ONE_SEND: usize = 128;

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Why a socket could not be opened.
 #[derive(Debug, Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// Without the capability.
     #[error(
         "no permission to use conntrack's netlink socket: it needs CAP_NET_ADMIN; run ctwarden as root, or grant it \
@@ -41,7 +41,8 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn new(what: &'static str, source: io::Error) -> Self {
+    /// The error of a step, out of what the system said.
+    pub fn new(what: &'static str, source: io::Error) -> Self {
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted,
             Some(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT) => Self::Unsupported,
@@ -51,7 +52,7 @@ impl OpenError {
 }
 
 /// What a read gave.
-pub(crate) enum Read {
+pub enum Read {
     /// Bytes are in the buffer.
     Bytes,
     /// Nothing is there now.
@@ -61,7 +62,7 @@ pub(crate) enum Read {
 }
 
 /// An open socket with its read buffer.
-pub(crate) struct NetfilterSocket {
+pub struct NetfilterSocket {
     socket: Socket,
     port: u32,
     buffer: Vec<u8>,
@@ -69,7 +70,7 @@ pub(crate) struct NetfilterSocket {
 
 impl NetfilterSocket {
     /// Opens and binds a socket that never blocks.
-    pub(crate) fn open() -> Result<Self, OpenError> {
+    pub fn open() -> Result<Self, OpenError> {
         let step = |what| move |error| OpenError::new(what, error);
         let mut socket = Socket::new(NETLINK_NETFILTER).map_err(step("open"))?;
         let port = socket.bind_auto().map_err(step("bind"))?.port_number();
@@ -81,13 +82,13 @@ impl NetfilterSocket {
     }
 
     /// The port that the kernel gave it: `nlmsg_pid` of events that its requests cause.
-    pub(crate) const fn port(&self) -> u32 {
+    pub const fn port(&self) -> u32 {
         self.port
     }
 
     /// Makes the receive buffer hold so many bytes (the kernel counts its own overhead in), over the system's limit where
     /// CAP_NET_ADMIN allows it. Gives back what it is now.
-    pub(crate) fn size_receive_buffer(&self, bytes: usize) -> Result<usize, OpenError> {
+    pub fn size_receive_buffer(&self, bytes: usize) -> Result<usize, OpenError> {
         // The kernel doubles what it is given (socket(7)).
         let half = bytes / 2;
         let step = |error: Errno| OpenError::new("size the receive buffer of", error.into());
@@ -98,17 +99,17 @@ impl NetfilterSocket {
     }
 
     /// Joins a multicast group (`NFNLGRP_*`).
-    pub(crate) fn join(&self, group: u32) -> Result<(), OpenError> {
+    pub fn join(&self, group: u32) -> Result<(), OpenError> {
         self.socket.add_membership(group).map_err(|error| OpenError::new("join a group of", error))
     }
 
     /// Leaves a multicast group.
-    pub(crate) fn leave(&self, group: u32) -> Result<(), OpenError> {
+    pub fn leave(&self, group: u32) -> Result<(), OpenError> {
         self.socket.drop_membership(group).map_err(|error| OpenError::new("leave a group of", error))
     }
 
     /// Puts a program in front of the socket in place of the one that is there, or takes that away.
-    pub(crate) fn attach(&self, program: Option<&EventFilter>) -> Result<(), OpenError> {
+    pub fn attach(&self, program: Option<&EventFilter>) -> Result<(), OpenError> {
         let socket = SockRef::from(&self.socket);
         let outcome = match program {
             Some(program) => {
@@ -121,7 +122,7 @@ impl NetfilterSocket {
     }
 
     /// Sends requests; the kernel has handled all of them when this returns.
-    pub(crate) fn send(&self, requests: &[u8]) -> io::Result<()> {
+    pub fn send(&self, requests: &[u8]) -> io::Result<()> {
         let sent = self.socket.send_to(requests, &SocketAddr::new(0, 0), 0)?;
         if sent == requests.len() {
             Ok(())
@@ -131,7 +132,7 @@ impl NetfilterSocket {
     }
 
     /// Reads what the kernel sent into the buffer; what anybody else sent is thrown away.
-    pub(crate) fn read(&mut self) -> io::Result<Read> {
+    pub fn read(&mut self) -> io::Result<Read> {
         loop {
             self.buffer.clear();
             match self.socket.recv_from(&mut self.buffer, rustix::net::RecvFlags::TRUNC.bits().cast_signed()) {
@@ -153,12 +154,12 @@ impl NetfilterSocket {
     }
 
     /// What the last read gave.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.buffer
     }
 
     /// Waits until something can be read; false where nothing came in time.
-    pub(crate) fn wait(&self, at_most: Duration) -> io::Result<bool> {
+    pub fn wait(&self, at_most: Duration) -> io::Result<bool> {
         let mut fds = [rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN)];
         let timeout = rustix::event::Timespec::try_from(at_most).map_err(io::Error::other)?;
         match rustix::event::poll(&mut fds, Some(&timeout)) {

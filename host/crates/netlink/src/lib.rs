@@ -1,0 +1,7 @@
+//! The sockets through which ctwarden talks to the kernel's connection tracking; what the bytes mean is the wire crate's.
+//!
+//! A crate of its own, because the daemon and the conntrack command are programs of their own and both need it.
+
+mod socket;
+
+pub use socket::{NetfilterSocket, OpenError, Read};
