@@ -3,7 +3,6 @@
 mod cli;
 mod clock;
 mod config;
-mod conntrack;
 mod control;
 mod doctor;
 mod drive;

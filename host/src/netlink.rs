@@ -6,7 +6,7 @@ pub(crate) mod exchange;
 pub(crate) mod nftables;
 mod requests;
 
-pub(crate) use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
+pub(crate) use ctwarden_netlink::OpenError;
 pub(crate) use dump::{Dump, Dumped, Row};
 pub(crate) use events::{Drained, EventSocket, Groups, Heard};
 pub(crate) use requests::Requests;

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use nix::sys::signal::{SigHandler, Signal, signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -28,13 +27,4 @@ pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
     #[expect(unsafe_code, reason = "see above")]
     let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     watched.map_err(io::Error::from)
-}
-
-/// Has a write into a pipe that nobody reads end this process without a word, as it ends other commands: Rust's own start
-/// ignores the signal.
-pub(crate) fn end_at_broken_pipe() -> io::Result<()> {
-    // SAFETY: no handler of ours is installed, so that no code runs where little is allowed; the default ends the process.
-    #[expect(unsafe_code, reason = "see above")]
-    let before = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
-    before.map(drop).map_err(io::Error::from)
 }

@@ -10,8 +10,8 @@ pub(super) const NAME: &str = "conntrack";
 
 /// List, change and watch the connection tracking table, in the words of the conntrack command
 ///
-/// The words are those of conntrack 1.4.9: `ctwarden conntrack -h` lists them. A link of that name to this program does the
-/// same.
+/// The words are those of conntrack 1.4.9: `ctwarden conntrack -h` lists them. The program conntrack, and a link of that name to
+/// this one, do the same.
 #[derive(Args)]
 #[command(disable_help_flag = true)]
 pub(super) struct Conntrack {
@@ -28,5 +28,5 @@ impl Conntrack {
 
 /// Does it without a look at the words.
 pub(super) fn carry_out(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
-    crate::conntrack::run(called, words)
+    ctwarden_conntrack::run(called, words)
 }

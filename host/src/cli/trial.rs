@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::config::{self, Destination};
 use crate::plugins::{PluginThread, Preparer, Said};
 use crate::sinks::Sinks;
-use crate::{clock, conntrack, log};
+use crate::{clock, log};
 
 /// How long to wait for a plugin where the engine knows no nearer moment.
 const LOOK: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ struct Rehearsal {
 
 impl Trial {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let (flows, unreadable) = conntrack::entries_of(&self.table)?;
+        let (flows, unreadable) = ctwarden_conntrack::entries_of(&self.table)?;
         let mut configuration = config::load(&self.config)?;
         // Only needed by whoever acts.
         configuration.block_sets.clear();

@@ -11,11 +11,11 @@ use ctwarden_wire::Content;
 use rustix::io::Errno;
 
 use super::lines::Lines;
-use crate::conntrack::failure::{Failure, Operation};
-use crate::conntrack::kernel::{Batch, Kernel};
-use crate::conntrack::output::Output;
-use crate::conntrack::printer::Printer;
-use crate::conntrack::{create, delete, flush, operation_of, update};
+use crate::failure::{Failure, Operation};
+use crate::kernel::{Batch, Kernel};
+use crate::output::Output;
+use crate::printer::Printer;
+use crate::{create, delete, flush, operation_of, update};
 
 /// Entries that are made in one send: more gain nothing, and the kernel's refusals of all of them have to fit into the receive
 /// buffer.

@@ -8,9 +8,9 @@ use std::os::unix::fs::FileExt;
 
 use ctwarden_format::command::{self, Parsed, Refused};
 
-use crate::conntrack::NAME;
-use crate::conntrack::failure::Failure;
-use crate::conntrack::surroundings::Machine;
+use crate::NAME;
+use crate::failure::Failure;
+use crate::surroundings::Machine;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 * 1024;

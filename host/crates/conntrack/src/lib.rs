@@ -1,4 +1,4 @@
-//! The conntrack command: `ctwarden conntrack …`, or this program called under the name `conntrack`.
+//! The conntrack command: the program `conntrack`, and `ctwarden conntrack …` inside of the daemon's program.
 //!
 //! The grammar and the texts are the format crate's, the bytes the wire crate's. What is here asks the kernel and prints, one
 //! thing after another and without anything of the daemon: the command is over before a runtime had begun.
@@ -13,6 +13,7 @@
 //!   are lost the kernel's count of them is told.
 //! - `-R` names the line of a mistake, makes expected flows after their masters, and keeps nothing of the file in memory.
 
+mod clock;
 mod count;
 mod create;
 mod delete;
@@ -33,14 +34,15 @@ mod program_name;
 mod signals;
 mod statistics;
 mod surroundings;
+mod sys;
 mod update;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
 use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Source, Table};
 use ctwarden_model::{Family, Flow};
+use thiserror::Error;
 
 use failure::{Failure, Operation, TITLE};
 use local_time::LocalTime;
@@ -55,9 +57,9 @@ const NAME: &str = "conntrack";
 const FAILED: u8 = 1;
 
 /// Carries out a command line, without the program's name; `called` is the name that the help shows.
-pub(crate) fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     // Where the signal cannot be restored a closed pipe becomes an error to be told, which is no reason not to begin.
-    drop(crate::sys::end_at_broken_pipe());
+    drop(sys::end_at_broken_pipe());
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let machine = Machine::default();
@@ -80,9 +82,14 @@ pub(crate) fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCo
     }
 }
 
+/// Why a file's entries could not be had.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct EntriesError(String);
+
 /// Entries of a file, `-` is standard input, in any form that `-L --from` reads; lines that are none are named on standard
 /// error. Gives also whether there was such a line.
-pub(crate) fn entries_of(file: &str) -> Result<(Vec<Flow>, bool)> {
+pub fn entries_of(file: &str) -> Result<(Vec<Flow>, bool), EntriesError> {
     let source = if file == "-" { Source::StandardInput } else { Source::File(file.to_owned()) };
     let mut flows = Vec::new();
     let hand = |flow| {
@@ -91,9 +98,11 @@ pub(crate) fn entries_of(file: &str) -> Result<(Vec<Flow>, bool)> {
     };
     match from::each(&source, None, &Machine::default(), hand) {
         Ok(unreadable) => Ok((flows, unreadable)),
-        Err(Failure::Said { text, .. }) => bail!("{text}"),
-        Err(Failure::Words(refused)) => bail!("{}", refused.problem),
-        Err(Failure::Refused(errno)) => bail!("{}", failure::meaning(errno, Operation::Other)),
+        Err(failure) => Err(EntriesError(match failure {
+            Failure::Said { text, .. } => text,
+            Failure::Words(refused) => refused.problem.to_string(),
+            Failure::Refused(errno) => failure::meaning(errno, Operation::Other),
+        })),
     }
 }
 

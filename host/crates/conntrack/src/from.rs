@@ -12,9 +12,9 @@ use ctwarden_model::{EventKind, Filter, Flow, Timestamp};
 
 use super::failure::Failure;
 use super::output::{Output, say};
-use super::printer::{Printer, now};
+use super::printer::Printer;
 use super::surroundings::Machine;
-use super::{FAILED, NAME, count_line};
+use super::{FAILED, NAME, clock, count_line};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -99,7 +99,7 @@ fn begun(entry: read::Entry) -> Flow {
     let mut flow = entry.flow;
     if let (None, Some(seconds)) = (flow.started, entry.lasted) {
         let age = seconds.saturating_mul(1_000_000_000);
-        flow.started = Some(Timestamp(now().0.saturating_sub(age)));
+        flow.started = Some(Timestamp(clock::wall().0.saturating_sub(age)));
     }
     flow
 }

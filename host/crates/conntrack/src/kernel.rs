@@ -9,7 +9,7 @@ use std::time::Duration;
 use ctwarden_wire::{Content, Message, Messages};
 
 use super::failure::Failure;
-use crate::netlink::{NetfilterSocket, Read};
+use ctwarden_netlink::{NetfilterSocket, Read};
 
 /// Receive buffer for the answers to one send: the kernel puts all of them in before the send returns.
 const RECEIVE_BUFFER: usize = 4 << 20;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::netlink_sockets;
+use super::{clock, netlink_sockets};
 
 /// How long an answer holds. A port is given anew only after its socket was closed, mostly together with its process.
 const HOLDS: Duration = Duration::from_millis(500);
@@ -29,12 +29,13 @@ struct Known {
 impl ProgramNames {
     /// Name of the program that has a netfilter socket with that port; none where it is gone or not ours to see.
     pub(super) fn of(&mut self, port: u32) -> Option<&str> {
-        let holds = self.known.get(&port).is_some_and(|known| known.since.elapsed() < HOLDS);
+        let now = clock::steady();
+        let holds = self.known.get(&port).is_some_and(|known| now.duration_since(known.since) < HOLDS);
         if !holds {
             if self.known.len() >= PORTS {
                 self.known.clear();
             }
-            self.known.insert(port, Known { name: look(port), since: Instant::now() });
+            self.known.insert(port, Known { name: look(port), since: now });
         }
         self.known.get(&port).and_then(|known| known.name.as_deref())
     }

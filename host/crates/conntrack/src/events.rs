@@ -18,7 +18,7 @@ use super::output::{self, Output, say};
 use super::printer::Printer;
 use super::program_name::ProgramNames;
 use super::signals::{Next, Signals};
-use crate::netlink::{NetfilterSocket, Read};
+use ctwarden_netlink::{NetfilterSocket, Read};
 
 /// Receive buffer where nobody says how large: some six thousand events, where the system's default holds 166.
 const RECEIVE_BUFFER: usize = 8 << 20;

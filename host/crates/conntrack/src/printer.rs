@@ -2,11 +2,11 @@
 //!
 //! Every command prints through this, so that a form exists everywhere or nowhere.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use ctwarden_format::command::{self, Form};
 use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, json, save, text, xml};
-use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
+use ctwarden_model::{EventKind, Expectation, Flow};
+
+use super::clock;
 
 /// Whether entries stand in a document with a head and a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl<'a> Printer<'a> {
             kernel_timestamps: output.kernel_timestamp,
             timestamp: output.timestamp,
             labels: output.labels.as_ref(),
-            now: now(),
+            now: clock::wall(),
             local_time,
         };
         Self { form: output.form, show, document: Document::Closed }
@@ -43,8 +43,12 @@ impl<'a> Printer<'a> {
 
     /// For entries that a command changed or was asked for by name: no document, no times.
     pub(super) fn of_entries(output: &'a command::Output) -> Self {
-        let show =
-            Show { layer3: output.extended, id: output.id, labels: output.labels.as_ref(), ..Show::plain(now()) };
+        let show = Show {
+            layer3: output.extended,
+            id: output.id,
+            labels: output.labels.as_ref(),
+            ..Show::plain(clock::wall())
+        };
         Self { form: output.form, show, document: Document::None }
     }
 
@@ -59,7 +63,7 @@ impl<'a> Printer<'a> {
 
     /// Takes the time for all that is printed until it is taken again.
     pub(super) fn look_at_the_clock(&mut self) {
-        self.show.now = now();
+        self.show.now = clock::wall();
     }
 
     /// On what occasion a deleted entry is printed: saved, it is the command that deletes it; elsewhere it is a row.
@@ -119,10 +123,4 @@ impl<'a> Printer<'a> {
             self.document = Document::Closed;
         }
     }
-}
-
-/// Wall time.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

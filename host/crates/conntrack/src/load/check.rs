@@ -5,8 +5,8 @@
 use std::thread;
 
 use super::lines::Lines;
-use crate::conntrack::failure::{Failure, Operation};
-use crate::conntrack::say_all;
+use crate::failure::{Failure, Operation};
+use crate::say_all;
 
 /// A part that is worth a thread.
 const PART: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use std::io;
 use ctwarden_format::command::{Problem, Refused};
 use rustix::io::Errno;
 
-use crate::netlink::OpenError;
+use ctwarden_netlink::OpenError;
 
 /// Name and version that stand in front of every message: those of the program that this one replaces.
 pub(super) const TITLE: &str = Problem::PREFIX;
