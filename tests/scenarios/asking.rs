@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
-use ctwarden_tests::{Policy, Said, Scene, Udp, copy_of_ctwarden, insert, skip, table};
+use ctwarden_tests::{Policy, Said, Scene, Udp, copy_of, ctwarden, insert, skip, table};
 
 #[test]
 fn check_says_what_is_asked_needed_granted_and_missing() {
@@ -120,7 +120,7 @@ fn send_prints_what_came_of_each_message() {
 fn as_nobody(scene: &Scene, group: &str) -> Said {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", group, "--clear-groups", "--"]);
-    command.arg(copy_of_ctwarden(scene.folder())).args(["status", "--socket"]).arg(scene.control());
+    command.arg(copy_of(&ctwarden(), scene.folder())).args(["status", "--socket"]).arg(scene.control());
     Said::of(command, "")
 }
 

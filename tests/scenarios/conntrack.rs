@@ -1,4 +1,4 @@
-//! `ctwarden conntrack` beside the program that it replaces: the same words, the same table, the same answer.
+//! Our `conntrack` beside the program that it replaces: the same words, the same table, the same answer.
 //!
 //! Whoever puts it in the other's place must notice nothing, so what is compared is all that can be noticed: both outputs,
 //! the exit status, and the table afterwards. What differs on purpose is listed in `known.rs`; everything else that differs

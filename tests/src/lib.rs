@@ -41,7 +41,7 @@ pub use patience::{PATIENCE, eventually, stays};
 pub use peer::Peer;
 pub use policy::Policy;
 pub use privilege::skip;
-pub use program::{component, conntrack, copy_of_ctwarden, ctwarden, original, original_version};
+pub use program::{component, conntrack, conntrack_verb, copy_of, ctwarden, original, original_version};
 pub use records::{Record, Records};
 pub use scene::Scene;
 pub use traffic::{Tcp, Udp, ping};

@@ -1,4 +1,4 @@
-//! Where the program under test and the components are.
+//! Where the programs under test and the components are.
 //!
 //! `cargo xtask test` says where; a plain `cargo test` finds what was built last, and where nothing was, the failure says
 //! which command builds it.
@@ -22,7 +22,7 @@ fn there(variable: &str, otherwise: &str, built_by: &str) -> PathBuf {
     path
 }
 
-/// The program under test: `CTWARDEN_BIN`, or what `cargo build` made.
+/// The daemon's program: `CTWARDEN_BIN`, or what `cargo build` made.
 #[must_use]
 pub fn ctwarden() -> Command {
     let mut command = Command::new(there("CTWARDEN_BIN", "debug/ctwarden", "cargo build --package ctwarden"));
@@ -30,9 +30,19 @@ pub fn ctwarden() -> Command {
     command
 }
 
-/// `ctwarden conntrack` with these words.
+/// The program `conntrack` that packages install, with these words: `CTWARDEN_CONNTRACK`, which may as well be a link of that
+/// name to `ctwarden`, or what `cargo build` made.
 #[must_use]
 pub fn conntrack(words: &[&str]) -> Command {
+    let path = there("CTWARDEN_CONNTRACK", "debug/conntrack", "cargo build --package ctwarden-conntrack");
+    let mut command = Command::new(path);
+    command.env("LC_ALL", "C").env_remove("RUST_BACKTRACE").args(words);
+    command
+}
+
+/// The same command inside of the daemon's program: `ctwarden conntrack` with these words.
+#[must_use]
+pub fn conntrack_verb(words: &[&str]) -> Command {
     let mut command = ctwarden();
     command.arg("conntrack").args(words);
     command
@@ -55,14 +65,15 @@ pub fn original_version() -> String {
     version.unwrap_or_else(|| panic!("no version: {said}")).to_owned()
 }
 
-/// A copy of the program in a folder, for users who cannot reach where it was built.
+/// A copy of a program in a folder, for users who cannot reach where it was built.
 #[must_use]
-pub fn copy_of_ctwarden(folder: &Path) -> PathBuf {
-    let copy = folder.join("ctwarden");
+pub fn copy_of(program: &Command, folder: &Path) -> PathBuf {
+    let program = Path::new(program.get_program());
+    let copy = folder.join(program.file_name().expect("a program has a name"));
     // By another program: a file that is open for writing cannot be run, and what is open here is inherited by whatever
     // another test starts at this moment.
     let mut cp = Command::new("cp");
-    cp.arg(ctwarden().get_program()).arg(&copy);
+    cp.arg("--dereference").arg(program).arg(&copy);
     let _ = Said::of(cp, "").good();
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("the copy is ours");
     copy

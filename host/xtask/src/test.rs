@@ -13,6 +13,8 @@ use crate::{components, guests, no_os, packages, process, tree};
 const GUESTS: &str = "CTWARDEN_GUESTS";
 /// Where the tests find the program.
 const PROGRAM: &str = "CTWARDEN_BIN";
+/// Where the tests find the conntrack command of its own.
+const COMMAND: &str = "CTWARDEN_CONNTRACK";
 
 /// The command; `filters` go to the test runner.
 pub(crate) fn run(filters: &[OsString]) -> Result<()> {
@@ -35,6 +37,7 @@ fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) 
         let mut test = cargo("test");
         test.arg("--no-fail-fast").env("PATH", process::full_path()?);
         test.env(GUESTS, components::folder()).env(PROGRAM, tree::host_binary());
+        test.env(COMMAND, tree::conntrack_binary());
         if !filters.is_empty() {
             test.arg("--").args(filters);
         }

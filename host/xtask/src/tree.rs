@@ -34,6 +34,11 @@ pub(crate) fn host_binary() -> PathBuf {
     target().join("debug").join("ctwarden")
 }
 
+/// The conntrack command of its own, as built by the dev profile.
+pub(crate) fn conntrack_binary() -> PathBuf {
+    target().join("debug").join("conntrack")
+}
+
 /// The bundled policies.
 pub(crate) fn plugins() -> Result<Vec<Crate>> {
     crates_in(&root().join("plugins"))

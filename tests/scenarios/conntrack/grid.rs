@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ctwarden_tests::{Built, Said, conntrack, difference, original, original_version};
+use ctwarden_tests::{Built, Said, conntrack, conntrack_verb, difference, original, original_version};
 
 use super::known::{KNOWN, Kind, Known};
 
@@ -43,7 +43,8 @@ impl Grid {
         self.state = format!("[{state}] ");
     }
 
-    /// Runs both programs with these words on the thread's namespace as it is. For commands that change nothing.
+    /// Runs both programs with these words on the thread's namespace as it is, and the verb of the daemon's program, which is
+    /// the same command. For commands that change nothing.
     pub(super) fn ask(&mut self, line: &str) {
         self.ask_about(line, Path::new("MAP"));
     }
@@ -54,6 +55,10 @@ impl Grid {
         let words: Vec<&str> = line.split_whitespace().map(|word| if word == "MAP" { &map } else { word }).collect();
         let theirs = Said::of(original(&words), "");
         let ours = Said::of(conntrack(&words), "");
+        let verb = Said::of(conntrack_verb(&words), "");
+        if let Some(difference) = difference(&nameless(&ours), &nameless(&verb), Built::Once) {
+            self.faults.push(format!("{}{line}: the daemon's program says something else\n{difference}", self.state));
+        }
         self.judge(line, &theirs, &ours, Built::Once);
     }
 
@@ -118,4 +123,10 @@ impl Grid {
             self.stale.len(),
         );
     }
+}
+
+/// What was said, without the line of the help that tells how the program was called.
+fn nameless(said: &Said) -> Said {
+    let out = said.out.split_inclusive('\n').filter(|line| !line.starts_with("Usage: ")).collect();
+    Said { out, ..said.clone() }
 }

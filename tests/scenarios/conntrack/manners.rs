@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use ctwarden_tests::{Built, Said, Scene, conntrack, copy_of_ctwarden, difference, original, table};
+use ctwarden_tests::{Built, Said, Scene, conntrack, conntrack_verb, copy_of, ctwarden, difference, original, table};
 
 use super::world::{FEW, fill};
 
@@ -15,15 +15,21 @@ fn under_the_name_conntrack_it_is_conntrack() {
     let Some(scene) = Scene::new() else { return };
     fill(FEW);
     let link = scene.path("conntrack");
-    symlink(conntrack(&[]).get_program(), &link).unwrap();
-    for words in [&["-L", "-p", "tcp"][..], &["-C"], &["-V"], &["-L", "-x"], &["-G"]] {
+    symlink(ctwarden().get_program(), &link).unwrap();
+    let linked = |words: &[&str]| {
         let mut called = Command::new(&link);
         called.env("LC_ALL", "C").args(words);
-        let [linked, verb] = [called, conntrack(words)].map(|command| Said::of(command, ""));
-        assert_eq!((linked.status, &linked.out, &linked.err), (verb.status, &verb.out, &verb.err));
+        Said::of(called, "")
+    };
+    for words in [&["-L", "-p", "tcp"][..], &["-C"], &["-V"], &["-L", "-x"], &["-G"]] {
+        let link = linked(words);
+        for other in [conntrack(words), conntrack_verb(words)].map(|command| Said::of(command, "")) {
+            assert_eq!((link.status, &link.out, &link.err), (other.status, &other.out, &other.err));
+        }
     }
-    let said = Said::of(Command::new(&link), "");
-    assert!(said.out.contains("conntrack") && !said.out.contains("ctwarden conntrack"), "{said:?}");
+    for said in [linked(&[]), Said::of(conntrack(&[]), "")] {
+        assert!(said.out.contains("conntrack") && !said.out.contains("ctwarden conntrack"), "{said:?}");
+    }
 }
 
 #[test]
@@ -31,11 +37,11 @@ fn a_user_who_may_not_is_told_as_before() {
     let Some(scene) = Scene::new() else { return };
     fill(FEW);
     std::fs::set_permissions(scene.folder(), Permissions::from_mode(0o755)).unwrap();
-    let program = copy_of_ctwarden(scene.folder());
-    let as_nobody = |program: &str, verb: &[&str], line: &str| {
+    let program = copy_of(&conntrack(&[]), scene.folder());
+    let as_nobody = |program: &str, line: &str| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--", program]);
-        command.args(verb).args(line.split_whitespace()).env("LC_ALL", "C");
+        command.args(line.split_whitespace()).env("LC_ALL", "C");
         Said::of(command, "")
     };
     for line in [
@@ -51,12 +57,12 @@ fn a_user_who_may_not_is_told_as_before() {
         "-V",
         "-L -x",
     ] {
-        let theirs = as_nobody(original(&[]).get_program().to_str().unwrap(), &[], line);
-        let ours = as_nobody(program.to_str().unwrap(), &["conntrack"], line);
+        let theirs = as_nobody(original(&[]).get_program().to_str().unwrap(), line);
+        let ours = as_nobody(program.to_str().unwrap(), line);
         assert_eq!(difference(&theirs, &ours, Built::Once), None, "{line}");
     }
     // The original says first that the table has been emptied, and counts 0 expectations (`-C expect`).
-    let flush = as_nobody(program.to_str().unwrap(), &["conntrack"], "-F").failed();
+    let flush = as_nobody(program.to_str().unwrap(), "-F").failed();
     assert!(flush.contains("you must be root") && !flush.contains("has been emptied"), "{flush}");
     assert_eq!(table().len(), FEW.lines().count());
 }
