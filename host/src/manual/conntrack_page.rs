@@ -10,8 +10,8 @@ type Prose = (&'static str, &'static [&'static str]);
 
 const DESCRIPTION: &[&str] = &[
     "Shows, changes and watches the kernel's table of tracked connections and the table of expectations. Commands, \
-     options, texts and exit statuses are those of conntrack 1.4.9; a link of the name conntrack to ctwarden is that \
-     command. What differs on purpose is told below.",
+     options, texts and exit statuses are those of conntrack 1.4.9. The program conntrack, ctwarden conntrack and a link \
+     of the name conntrack to ctwarden are the same command; the first starts fastest. What differs on purpose is told below.",
     "A table may follow the command: conntrack (the default) or expect, and behind -L also dying and unconfirmed; a \
      name may be cut short. Words may stand in any order, letters may be joined, and a word that is nothing known is \
      ignored.",
