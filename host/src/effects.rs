@@ -77,37 +77,39 @@ impl Effects {
 fn carry_out(mut requests: Requests, inbox: &Receiver<Job>, outcomes: &UnboundedSender<Outcomes>) {
     let mut sets = BlockSets::new();
     while let Ok(job) = inbox.recv() {
-        let came = match job {
+        let heard = match job {
             Job::Sets(new) => {
                 sets = new;
-                continue;
+                true
             }
-            Job::LookUp(lookup) => {
+            Job::LookUp(lookup) => match requests.get(&lookup.key) {
+                Ok(flow) => outcomes.send(Outcomes::Lookup(lookup.id, flow.map(Box::new))).is_ok(),
                 // No answer is as good as none: the engine then takes the flow for protected.
-                let Ok(flow) = requests.get(&lookup.key) else { continue };
-                Outcomes::Lookup(lookup.id, flow.map(Box::new))
-            }
-            Job::Apply(effects) => Outcomes::Effects(apply(&effects, &mut requests, &mut sets)),
+                Err(_) => true,
+            },
+            Job::Apply(effects) => parts(&effects).all(|part| {
+                let acks = apply(part, &mut requests, &mut sets);
+                outcomes.send(Outcomes::Effects(acks)).is_ok()
+            }),
         };
-        if outcomes.send(came).is_err() {
+        if !heard {
             return;
         }
     }
 }
 
-fn apply(
-    effects: &[(EffectId, Granted<Effect>)],
-    requests: &mut Requests,
-    sets: &mut BlockSets,
-) -> Vec<(EffectId, Ack)> {
-    let mut acks = Vec::with_capacity(effects.len());
-    // Runs for the same socket go out together.
-    for run in effects.chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get())) {
-        for (id, effect) in run {
-            acks.extend(change_set(sets, effect.get()).map(|ack| (*id, ack)));
-        }
-        acks.extend(requests.apply(run.iter().map(|(id, effect)| (*id, effect.get()))));
-    }
+/// Effects as they go out together: those for the same socket, as many as are sent at once. What came of one part is told
+/// before the next is begun, so that the loop has its work while the kernel has its own.
+fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
+    effects
+        .chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get()))
+        .flat_map(|run| run.chunks(Requests::IN_ONE_SEND))
+}
+
+fn apply(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
+    let mut acks = Vec::with_capacity(part.len());
+    acks.extend(part.iter().filter_map(|(id, effect)| Some((*id, change_set(sets, effect.get())?))));
+    acks.extend(requests.apply(part.iter().map(|(id, effect)| (*id, effect.get()))));
     acks
 }
 

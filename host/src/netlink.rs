@@ -1,5 +1,6 @@
 //! What is done with the conntrack netlink socket: events, dumps and requests, each a file; the bytes are the wire crate's.
 
+mod changes;
 mod dump;
 mod events;
 pub(crate) mod exchange;

@@ -8,13 +8,12 @@ use std::io;
 use std::time::Duration;
 
 use ctwarden_engine::Ack;
-use ctwarden_model::{Effect, EffectId, Flow, FlowId, FlowKey, TableStatistics};
+use ctwarden_model::{Effect, EffectId, Flow, FlowKey, TableStatistics};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
-use ctwarden_wire::{Content, Messages, request};
+use ctwarden_wire::{Content, Message, Messages, request};
 use rustix::io::Errno;
 
-/// Effects in one send. Each asks for an acknowledgement, and the answers to all of them wait in the receive buffer at once.
-const EFFECTS_IN_ONE_SEND: usize = 128;
+use super::changes::Changes;
 
 /// Receive buffer: far more than the answers to one send need.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -27,24 +26,19 @@ pub(crate) struct Requests {
     socket: NetfilterSocket,
     outgoing: Vec<u8>,
     sequence: u32,
-}
-
-/// What a message answers.
-#[derive(Clone, Copy)]
-enum Asked {
-    /// A change; the answer is its acknowledgement.
-    Change(EffectId),
-    /// Who has the tuple after the change: `IPCTNL_MSG_CT_NEW` ignores `CTA_ID`, so only the entry that comes back tells
-    /// whether the change hit the flow that was meant.
-    Identity(EffectId, FlowId),
+    changes: Changes,
 }
 
 impl Requests {
+    /// Changes that go into one send; more are cut into as many. What the kernel says to all of them waits in the receive
+    /// buffer at once.
+    pub(crate) const IN_ONE_SEND: usize = 256;
+
     /// Opens the socket.
     pub(crate) fn open() -> Result<Self, OpenError> {
         let socket = NetfilterSocket::open()?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;
-        Ok(Self { socket, outgoing: Vec::new(), sequence: 0 })
+        Ok(Self { socket, outgoing: Vec::new(), sequence: 0, changes: Changes::default() })
     }
 
     /// Whether the kernel answers this process at all: opening the socket needs no capability, the first request does.
@@ -58,63 +52,75 @@ impl Requests {
     }
 
     fn next_sequence(&mut self) -> u32 {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.sequence
+        self.take_sequences(1)
+    }
+
+    /// The first of so many.
+    fn take_sequences(&mut self, count: usize) -> u32 {
+        // Number 0 is that of events.
+        if self.sequence > u32::MAX / 2 {
+            self.sequence = 0;
+        }
+        let first = self.sequence.wrapping_add(1);
+        self.sequence = self.sequence.wrapping_add(u32::try_from(count).unwrap_or(u32::MAX));
+        first
     }
 
     /// Carries out changes of the conntrack and the expectation table, in order, and gives what came of each. Effects on
     /// nftables sets are not for this socket and are left out.
     pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = (EffectId, &'a Effect)>) -> Vec<(EffectId, Ack)> {
-        let mut effects = effects.peekable();
+        let mut effects = effects.filter(|(_, effect)| Changes::takes(effect)).peekable();
         let mut outcomes = Vec::new();
         while effects.peek().is_some() {
-            let mut asked = BTreeMap::new();
+            let first = self.take_sequences(Self::IN_ONE_SEND);
+            self.changes.begin(first);
             self.outgoing.clear();
-            for (id, effect) in effects.by_ref().take(EFFECTS_IN_ONE_SEND) {
-                self.write(id, effect, &mut asked);
+            for number in 1..=Self::IN_ONE_SEND {
+                let Some((id, effect)) = effects.next() else { break };
+                let last = number == Self::IN_ONE_SEND || effects.peek().is_none();
+                self.changes.write(&mut self.outgoing, id, effect, last);
             }
-            self.exchange(asked, &mut outcomes);
+            self.carry_out();
+            outcomes.extend(self.changes.outcomes());
         }
         outcomes
     }
 
-    fn write(&mut self, id: EffectId, effect: &Effect, asked: &mut BTreeMap<u32, Asked>) {
-        let sequence = self.next_sequence();
-        match effect {
-            Effect::Delete(key) => request::delete(&mut self.outgoing, sequence, true, key),
-            Effect::Update(update) => {
-                request::update(&mut self.outgoing, sequence, true, update);
-                let identity = self.next_sequence();
-                request::get(&mut self.outgoing, identity, &update.key);
-                asked.insert(identity, Asked::Identity(id, update.key.id));
-            }
-            Effect::DeleteExpectation(key) => request::expectation::delete(&mut self.outgoing, sequence, true, key),
-            Effect::Block(_) | Effect::Unblock(_) => return,
+    /// Sends the changes that were written and hears what came of them.
+    fn carry_out(&mut self) {
+        if self.socket.send(&self.outgoing).is_err() {
+            return;
         }
-        asked.insert(sequence, Asked::Change(id));
+        let port = self.socket.port();
+        let (changes, mut answered) = (&mut self.changes, true);
+        while !changes.is_over() && answered {
+            answered = hear(&mut self.socket, |message| changes.hear(message, port));
+        }
+        if !answered {
+            self.empty();
+            return;
+        }
+        let first = self.take_sequences(Self::IN_ONE_SEND);
+        self.outgoing.clear();
+        let mut open = self.changes.write_doubts(&mut self.outgoing, first);
+        if open == 0 || self.socket.send(&self.outgoing).is_err() {
+            return;
+        }
+        let changes = &mut self.changes;
+        while open > 0 && answered {
+            answered = hear(&mut self.socket, |message| {
+                open = open.saturating_sub(usize::from(changes.hear_of_doubt(message)));
+            });
+        }
+        if !answered {
+            self.empty();
+        }
     }
 
-    /// Sends what was written and reads until each request has its answer.
-    fn exchange(&mut self, mut asked: BTreeMap<u32, Asked>, outcomes: &mut Vec<(EffectId, Ack)>) {
-        let mut known: BTreeMap<EffectId, Ack> = BTreeMap::new();
-        let changes: Vec<EffectId> = asked
-            .values()
-            .filter_map(|a| match a {
-                Asked::Change(id) => Some(*id),
-                Asked::Identity(..) => None,
-            })
-            .collect();
-        if self.socket.send(&self.outgoing).is_ok() {
-            while !asked.is_empty() {
-                match self.socket.read() {
-                    Ok(Read::Bytes) => note_answers(self.socket.bytes(), &mut asked, &mut known),
-                    Ok(Read::Nothing) if self.socket.wait(PATIENCE).unwrap_or(false) => {}
-                    // Whatever is still open got no answer.
-                    Ok(Read::Nothing | Read::Overrun) | Err(_) => break,
-                }
-            }
-        }
-        outcomes.extend(changes.into_iter().map(|id| (id, known.get(&id).copied().unwrap_or(Ack::NoAnswer))));
+    /// Throws away what waits in the socket, which the kernel has filled before the send returned, so that it is not taken for
+    /// an answer to something else.
+    fn empty(&mut self) {
+        while let Ok(Read::Bytes | Read::Overrun) = self.socket.read() {}
     }
 
     /// The whole entry that has the tuple and zone now, whatever its id; none where there is none.
@@ -248,32 +254,15 @@ impl Requests {
     }
 }
 
-fn note_answers(bytes: &[u8], asked: &mut BTreeMap<u32, Asked>, known: &mut BTreeMap<EffectId, Ack>) {
-    for message in Messages::new(bytes).map_while(Result::ok) {
-        let Some(question) = asked.remove(&message.header.sequence) else { continue };
-        match question {
-            Asked::Change(id) => {
-                if let Content::Answer(answer) = message.content() {
-                    known.insert(id, as_ack(answer.errno));
-                }
-            }
-            Asked::Identity(id, meant) => {
-                // An error instead of an entry: the flow ended right after its change, which stands as it was acknowledged.
-                let Content::Conntrack(entry) = message.content() else { continue };
-                let is = entry.flow.to_flow().ok().and_then(|flow| flow.id);
-                if is.is_some_and(|is| is != meant) && known.get(&id) == Some(&Ack::Done) {
-                    known.insert(id, Ack::Replaced);
-                }
-            }
-        }
+/// Reads once; false where nothing came in time, or messages were lost.
+fn hear(socket: &mut NetfilterSocket, mut each: impl FnMut(&Message<'_>)) -> bool {
+    match socket.read() {
+        Ok(Read::Bytes) => Messages::new(socket.bytes()).map_while(Result::ok).for_each(|message| each(&message)),
+        Ok(Read::Nothing) => return socket.wait(PATIENCE).unwrap_or(false),
+        Ok(Read::Overrun) | Err(_) => return false,
     }
+    true
 }
 
-fn as_ack(errno: i32) -> Ack {
-    // Compared as numbers: 0, which is no error, is no `Errno`, and making one of it panics.
-    match errno {
-        0 => Ack::Done,
-        _ if errno == Errno::NOENT.raw_os_error() => Ack::Gone,
-        _ => Ack::Refused(errno),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,28 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Attribute as Unknown, Flow, FlowId, Labels, Mark, PerDirection, Rare, Status, Zone};
+use ctwarden_model::{Attribute as Unknown, Flow, FlowId, FlowKey, Labels, Mark, PerDirection, Rare, Status, Zone};
 
 use crate::error::DecodeError;
 use crate::flow_view::{FlowView, NAMING};
 use crate::nfnetlink_conntrack::cta;
-use crate::report::{Report, heard};
+use crate::report::{Report, Silent, heard};
 use crate::{
     counters, helper, labels, protocol_info, security_context, sequence_adjustment, synproxy, timestamps, tuple,
 };
 
 impl FlowView<'_> {
+    /// What names the flow in a request, for a fraction of what the whole value costs; id 0, which no living entry has,
+    /// where none is told.
+    ///
+    /// # Errors
+    /// Where the original tuple is absent or makes no sense.
+    pub fn key(&self) -> Result<FlowKey, DecodeError> {
+        let original = self.original_zoned(&mut Silent)?;
+        let zone = self.zone().or(original.zone).unwrap_or_default();
+        Ok(FlowKey { id: self.id().unwrap_or_default(), zone, original: original.tuple })
+    }
+
     /// The entry as a value; `report` hears of what was skipped.
     ///
     /// The flow's zone is the one that its *original* tuple lives in, because that is what names the flow in a request:

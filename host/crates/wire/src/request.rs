@@ -105,8 +105,22 @@ pub fn delete_matching(buffer: &mut Vec<u8>, sequence: u32, filter: &ExactFilter
 ///
 /// Mark and labels change under their masks inside the kernel, so that what others set at the same moment stays.
 pub fn update(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {
+    update_as(buffer, acked(ack), sequence, update);
+}
+
+/// As [`update`], and the entry that was changed is told (`NLM_F_ECHO`), before the acknowledgement where there is one: it
+/// carries the id, so that it tells which flow was hit.
+///
+/// It is the event of the change, sent to who asked as well, so that it has the port of the asking socket and the sequence
+/// number 0. Entries that were made while nobody wanted events (`net.netfilter.nf_conntrack_events`), or that a rule spared
+/// from events of changes, are not told.
+pub fn update_echoed(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {
+    update_as(buffer, acked(ack).with(Flags::ECHO), sequence, update);
+}
+
+fn update_as(buffer: &mut Vec<u8>, flags: Flags, sequence: u32, update: &Update) {
     let key = &update.key;
-    let head = request(CONNTRACK | ctnl::NEW, acked(ack), sequence, Some(key.original.family()));
+    let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(key.original.family()));
     Emit::message(buffer, head, |message| {
         write_place(message, &key.original, key.zone);
         if let Some(seconds) = update.timeout {

@@ -1,0 +1,238 @@
+//! What the kernel might say, as bytes, and what is made of it.
+
+use ctwarden_model::{Flow, FlowId, Layer4, Masked, PerDirection, Protocol, Tuple, Update, Zone};
+use ctwarden_wire::{Flags, Messages};
+
+use super::*;
+
+const OURS: u32 = 4711;
+const FIRST: u32 = 1000;
+const ENOENT: i32 = 2;
+const ENOSPC: i32 = 28;
+
+impl Changes {
+    /// How many entries it asked for.
+    pub(in crate::netlink) fn asked_again(&self) -> usize {
+        self.doubts.len()
+    }
+}
+
+fn flow(port: u16, id: u32) -> Flow {
+    let original = Tuple {
+        src: [192, 0, 2, 1].into(),
+        dst: [192, 0, 2, 2].into(),
+        protocol: Protocol::UDP,
+        layer4: Layer4::Ports { src: port, dst: 53 },
+    };
+    Flow { id: Some(FlowId(id)), ..Flow::new(PerDirection { original, reply: original.mirror() }) }
+}
+
+fn mark(flow: &Flow) -> Effect {
+    Effect::Update(Update { key: flow.key(), mark: Some(Masked::all(5)), labels: None, timeout: None })
+}
+
+/// The effects, written for one send; effect `n` is the `n`th.
+fn asked(effects: &[Effect]) -> Changes {
+    let mut changes = Changes::default();
+    changes.begin(FIRST);
+    let mut buffer = Vec::new();
+    for (index, effect) in effects.iter().enumerate() {
+        let last = index + 1 == effects.len();
+        changes.write(&mut buffer, EffectId(u32::try_from(index).unwrap()), effect, last);
+    }
+    let flags: Vec<_> = Messages::new(&buffer).map(|message| message.unwrap().header.flags).collect();
+    let acked: Vec<_> = flags.iter().map(|flags| flags.contains(Flags::ACK)).collect();
+    let last_only: Vec<_> = (1..=effects.len()).map(|n| n == effects.len()).collect();
+    assert_eq!(acked, last_only);
+    changes
+}
+
+/// A message about the flow, as the kernel sends it.
+fn entry(flow: &Flow, sequence: u32, port: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    request::create(&mut bytes, sequence, flow);
+    // CTA_ID
+    bytes.extend([8, 0, 12, 0]);
+    bytes.extend(flow.id.unwrap().0.to_be_bytes());
+    let length = u32::try_from(bytes.len()).unwrap();
+    bytes[..4].copy_from_slice(&length.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&port.to_ne_bytes());
+    bytes
+}
+
+fn echo(flow: &Flow) -> Vec<u8> {
+    entry(flow, 0, OURS)
+}
+
+/// Acknowledgement, or refusal, of the `n`th request.
+fn answer(n: u32, errno: i32) -> Vec<u8> {
+    answer_to(FIRST + n, errno)
+}
+
+fn answer_to(sequence: u32, errno: i32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // `struct nlmsghdr` of NLMSG_ERROR with NLM_F_CAPPED, the error, and the header of the request.
+    for word in [36, 2 | 0x100 << 16, sequence, OURS] {
+        bytes.extend(word.to_ne_bytes());
+    }
+    bytes.extend((-errno).to_ne_bytes());
+    for word in [20, 0x100, sequence, OURS] {
+        bytes.extend(word.to_ne_bytes());
+    }
+    bytes
+}
+
+fn hear(changes: &mut Changes, messages: &[Vec<u8>]) {
+    for bytes in messages {
+        for message in Messages::new(bytes) {
+            changes.hear(&message.unwrap(), OURS);
+        }
+    }
+}
+
+/// Asks for what is in doubt, of which there must be so many; each gets its answer, or none.
+fn ask_again(changes: &mut Changes, answers: &[Option<Vec<u8>>]) {
+    let mut buffer = Vec::new();
+    assert_eq!(changes.write_doubts(&mut buffer, FIRST + 500), answers.len());
+    assert_eq!(Messages::new(&buffer).count(), answers.len());
+    for bytes in answers.iter().flatten() {
+        assert!(changes.hear_of_doubt(&Messages::new(bytes).next().unwrap().unwrap()));
+    }
+}
+
+/// What came of the `n`th doubt.
+fn found(n: u32, flow: &Flow) -> Option<Vec<u8>> {
+    Some(entry(flow, FIRST + 500 + n, OURS))
+}
+
+fn acks(changes: &Changes) -> Vec<Ack> {
+    let (ids, acks): (Vec<_>, Vec<_>) = changes.outcomes().unzip();
+    assert_eq!(ids, (0..).map(EffectId).take(acks.len()).collect::<Vec<_>>());
+    acks
+}
+
+#[test]
+fn echoes_tell_everything() {
+    let (a, b, c) = (flow(1, 10), flow(2, 20), flow(3, 30));
+    let mut changes = asked(&[mark(&a), mark(&b), mark(&c)]);
+    hear(&mut changes, &[echo(&a), echo(&b)]);
+    assert!(!changes.is_over());
+    hear(&mut changes, &[echo(&c), answer(2, 0)]);
+    assert!(changes.is_over());
+    ask_again(&mut changes, &[]);
+    assert_eq!(acks(&changes), [Ack::Done; 3]);
+}
+
+#[test]
+fn refusals_come_by_number_between_echoes() {
+    let (a, b, c) = (flow(1, 10), flow(2, 20), flow(3, 30));
+    let mut changes = asked(&[mark(&a), mark(&b), mark(&c)]);
+    hear(&mut changes, &[answer(0, ENOENT), echo(&b), answer(2, ENOSPC)]);
+    assert!(changes.is_over());
+    ask_again(&mut changes, &[]);
+    assert_eq!(acks(&changes), [Ack::Gone, Ack::Done, Ack::Refused(ENOSPC)]);
+}
+
+#[test]
+fn without_an_echo_the_entry_tells_who_was_hit() {
+    let flows = [flow(1, 10), flow(2, 20), flow(3, 30), flow(4, 40), flow(5, 50)];
+    let mut changes = asked(&flows.each_ref().map(mark));
+    // Only the third has an echo.
+    hear(&mut changes, &[echo(&flows[2]), answer(4, 0)]);
+    let gone = answer_to(FIRST + 502, ENOENT);
+    ask_again(&mut changes, &[found(0, &flows[0]), found(1, &flow(2, 21)), Some(gone), None]);
+    assert_eq!(acks(&changes), [Ack::Done, Ack::Replaced, Ack::Done, Ack::Done, Ack::NoAnswer]);
+}
+
+#[test]
+fn a_successor_that_was_hit_is_noticed_even_if_it_is_gone_again() {
+    let (a, b) = (flow(1, 10), flow(2, 20));
+    let mut changes = asked(&[mark(&a), mark(&b)]);
+    hear(&mut changes, &[echo(&flow(1, 11)), echo(&flow(2, 21)), answer(1, 0)]);
+    ask_again(&mut changes, &[found(0, &flow(1, 11)), Some(answer_to(FIRST + 501, ENOENT))]);
+    assert_eq!(acks(&changes), [Ack::Replaced; 2]);
+}
+
+#[test]
+fn a_flow_of_the_other_direction_that_was_hit_is_noticed() {
+    let a = flow(1, 10);
+    let mut opposite = flow(1, 11);
+    opposite.tuples = PerDirection { original: opposite.tuples.reply, reply: opposite.tuples.original };
+    let mut changes = asked(&[mark(&a)]);
+    hear(&mut changes, &[echo(&opposite), answer(0, 0)]);
+    ask_again(&mut changes, &[found(0, &opposite)]);
+    assert_eq!(acks(&changes), [Ack::Replaced]);
+}
+
+#[test]
+fn the_place_is_the_tuple_and_the_zone() {
+    let a = flow(1, 10);
+    let elsewhere = Flow { zone: Zone(7), id: Some(FlowId(11)), ..a.clone() };
+    let mut changes = asked(&[mark(&a), mark(&elsewhere)]);
+    hear(&mut changes, &[echo(&elsewhere), answer(1, 0)]);
+    ask_again(&mut changes, &[found(0, &a)]);
+    assert_eq!(acks(&changes), [Ack::Done; 2]);
+}
+
+#[test]
+fn what_is_no_echo_of_ours_tells_nothing() {
+    let (a, b) = (flow(1, 10), flow(2, 20));
+    let mut changes = asked(&[mark(&a), mark(&b)]);
+    // Of another's change, of another request, late to an earlier send, of no request, and no message at all.
+    let foreign = [entry(&a, 0, OURS + 1), entry(&a, FIRST, OURS), answer_to(FIRST - 1, ENOENT), answer(2, 0)];
+    hear(&mut changes, &foreign);
+    hear(&mut changes, &[echo(&flow(3, 30)), vec![20, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x67, 0x12, 0, 0, 2, 0, 0, 0]]);
+    assert!(!changes.is_over());
+    assert_eq!(acks(&changes), [Ack::NoAnswer; 2]);
+}
+
+#[test]
+fn echoes_out_of_order_are_asked_for() {
+    let (a, b) = (flow(1, 10), flow(2, 20));
+    let mut changes = asked(&[mark(&a), mark(&b)]);
+    hear(&mut changes, &[echo(&b), echo(&a), answer(1, 0)]);
+    ask_again(&mut changes, &[found(0, &a)]);
+    assert_eq!(acks(&changes), [Ack::Done; 2]);
+}
+
+#[test]
+fn two_changes_of_one_flow_are_told_apart() {
+    let a = flow(1, 10);
+    let mut changes = asked(&[mark(&a), mark(&a)]);
+    hear(&mut changes, &[echo(&a), echo(&a), answer(1, 0)]);
+    ask_again(&mut changes, &[]);
+    assert_eq!(acks(&changes), [Ack::Done; 2]);
+    // It was replaced between them, and only the successor is told of.
+    let mut changes = asked(&[mark(&a), mark(&a)]);
+    hear(&mut changes, &[answer(0, ENOENT), echo(&flow(1, 11)), answer(1, 0)]);
+    ask_again(&mut changes, &[found(0, &flow(1, 11))]);
+    assert_eq!(acks(&changes), [Ack::Gone, Ack::Replaced]);
+}
+
+#[test]
+fn deletes_are_done_where_nothing_was_said_and_the_end_was_reached() {
+    let (a, b) = (flow(1, 10), flow(2, 20));
+    let effects = [Effect::Delete(a.key()), Effect::Delete(b.key()), mark(&a)];
+    let mut changes = asked(&effects);
+    hear(&mut changes, &[answer(1, ENOENT), answer(2, ENOENT)]);
+    assert_eq!(acks(&changes), [Ack::Done, Ack::Gone, Ack::Gone]);
+    // What was said behind it may have been lost.
+    let mut changes = asked(&effects);
+    hear(&mut changes, &[answer(1, ENOENT)]);
+    assert_eq!(acks(&changes), [Ack::NoAnswer, Ack::Gone, Ack::NoAnswer]);
+}
+
+#[test]
+fn it_is_used_again() {
+    let (a, b) = (flow(1, 10), flow(2, 20));
+    let mut changes = asked(&[mark(&a), mark(&b)]);
+    hear(&mut changes, &[answer(1, 0)]);
+    ask_again(&mut changes, &[found(0, &a), None]);
+    changes.begin(FIRST + 10);
+    changes.write(&mut Vec::new(), EffectId(0), &Effect::Delete(a.key()), true);
+    hear(&mut changes, &[answer(1, 0)]);
+    assert!(!changes.is_over());
+    hear(&mut changes, &[answer(10, 0)]);
+    ask_again(&mut changes, &[]);
+    assert_eq!(acks(&changes), [Ack::Done]);
+}
