@@ -199,7 +199,7 @@ impl Drive {
         let gathering = self.is_gathering().then_some(self.gather_until);
         let deadline = deadline.into_iter().chain(gathering).min();
         let listening = self.stop.is_none() && gathering.is_none();
-        let sweep = self.sweeping.as_ref().filter(|sweeping| sweeping.is_awaited(&self.engine));
+        let sweep = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine));
         let selected = self.selecting.is_some() && self.engine.ready_for_selected();
         tokio::select! {
             biased;

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::netlink::{Dump, EventSocket};
+use crate::netlink::EventSocket;
 
 /// Sockets of which the loop waits to be readable.
 ///
@@ -17,9 +17,6 @@ pub(crate) unsafe trait OwnsDescriptor: AsRawFd {}
 
 #[expect(unsafe_code, reason = "holds one NetfilterSocket from beginning to end, and nothing else has a descriptor")]
 unsafe impl OwnsDescriptor for EventSocket {}
-
-#[expect(unsafe_code, reason = "holds one NetfilterSocket from beginning to end, and nothing else has a descriptor")]
-unsafe impl OwnsDescriptor for Dump {}
 
 /// Has the runtime watch whether it is readable.
 pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {

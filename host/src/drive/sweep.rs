@@ -1,15 +1,11 @@
 //! A running sweep: the table, and where somebody wants it the expectations, read no faster than plugins judge; and flows
 //! that verdicts name by their addresses, found without one.
 
-use std::io;
-
 use anyhow::Result;
 use ctwarden_engine::{Engine, SweepId, SweepRequest};
 use ctwarden_mirror::SweepToken;
 use ctwarden_model::{EventKind, ExpectationEvent, Steady};
 use ctwarden_wire::KernelFilter;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::following::{Following, Found};
 use super::{Drive, SWEEP_READS};
@@ -30,7 +26,7 @@ pub(super) struct Sweeping {
 /// Where rows come from.
 enum Source {
     /// The kernel's dump, and its name where the copy learns from it.
-    Table(AsyncFd<Dump>, Option<SweepToken>),
+    Table(Dump, Option<SweepToken>),
     /// What the copy of the table knows.
     Copy(Found),
 }
@@ -46,8 +42,7 @@ impl Sweeping {
         let filters = request.map(|request| request.filters.as_slice()).unwrap_or_default();
         // What ended before this moment is not in the dump, what ends later is told by an event.
         let token = following.begin_sweep(KernelFilter::union_of(filters).is_everything());
-        let dump = Dump::flows(filters).and_then(watched);
-        let dump = dump.inspect_err(|_| following.end_sweep(token, false))?;
+        let dump = Dump::flows(filters).inspect_err(|_| following.end_sweep(token, false))?;
         let expectations = request.is_some_and(|request| request.expectations);
         Ok(Self {
             id: request.map(|request| request.id),
@@ -58,10 +53,9 @@ impl Sweeping {
     }
 
     /// Waits until a part can be read; for ever where there is no sweep.
-    pub(super) async fn readable(sweep: Option<&Self>) {
-        match sweep.map(|sweep| &sweep.source) {
-            // An error shows itself at the read.
-            Some(Source::Table(dump, _)) => drop(dump.readable().await),
+    pub(super) async fn readable(sweep: Option<&mut Self>) {
+        match sweep.map(|sweep| &mut sweep.source) {
+            Some(Source::Table(dump, _)) => dump.readable().await,
             Some(Source::Copy(_)) => {}
             None => std::future::pending().await,
         }
@@ -72,8 +66,8 @@ impl Sweeping {
         self.id.is_none() || engine.ready_for_rows()
     }
 
-    /// Reads one part; none where nothing is there right now.
-    fn read(&mut self, engine: &mut Engine, following: &mut Following) -> Option<Dumped> {
+    /// Reads one part.
+    fn read(&mut self, engine: &mut Engine, following: &mut Following) -> Dumped {
         let id = self.id;
         let read = match &mut self.source {
             Source::Copy(found) => following
@@ -83,9 +77,9 @@ impl Sweeping {
                     }
                 })
                 .map(|more| if more { Dumped::More } else { Dumped::Done(true) }),
-            Source::Table(dump, token) => dump.try_io_mut(Interest::READABLE, |dump| {
+            Source::Table(dump, token) => {
                 let now = clock::now();
-                let dumped = dump.read(|row| match row {
+                dump.read(|row| match row {
                     Row::Flow(flow) => {
                         following.row(*token, &flow, now.steady);
                         if let Some(id) = id {
@@ -96,23 +90,14 @@ impl Sweeping {
                         let event = ExpectationEvent { kind: EventKind::Row, by_us: false, expectation };
                         engine.handle_expectation(now, event);
                     }
-                })?;
-                if dumped == Dumped::Nothing { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(dumped) }
-            }),
-        };
-        match read {
-            Ok(dumped) => Some(dumped),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => {
-                crate::log::say(&format!("a sweep was interrupted: {error}"));
-                Some(Dumped::Done(false))
+                })
             }
-        }
+        };
+        read.unwrap_or_else(|error| {
+            crate::log::say(&format!("a sweep was interrupted: {error}"));
+            Dumped::Done(false)
+        })
     }
-}
-
-fn watched(dump: Dump) -> Result<AsyncFd<Dump>, OpenError> {
-    crate::sys::watch(dump).map_err(|source| OpenError::System { what: "watch the dump on", source })
 }
 
 impl Drive {
@@ -197,9 +182,9 @@ impl Drive {
                 return;
             }
             match sweeping.read(&mut self.engine, &mut self.following) {
-                None => return,
-                Some(Dumped::Done(whole)) => self.end_part(whole),
-                Some(Dumped::More | Dumped::Nothing) => {}
+                Dumped::Nothing => return,
+                Dumped::Done(whole) => self.end_part(whole),
+                Dumped::More => {}
             }
         }
     }
@@ -214,7 +199,7 @@ impl Drive {
             self.following.end_sweep(Some(token), whole);
         }
         if std::mem::take(&mut sweeping.expectations) {
-            match Dump::expectations().and_then(watched) {
+            match Dump::expectations() {
                 Ok(dump) => {
                     sweeping.source = Source::Table(dump, None);
                     self.sweeping = Some(sweeping);

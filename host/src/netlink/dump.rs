@@ -1,11 +1,22 @@
-//! One walk over a table of the kernel, read at the reader's pace: the kernel fills the next part only when it is asked.
+//! One walk over a table of the kernel, read at the reader's pace: the kernel goes no further than a few parts ahead of it.
+//!
+//! Nine tenths of a walk are the kernel's own work, done inside the read. A thread of its own reads, so that the entries of one
+//! part are judged while the kernel fills the next ones.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::thread;
+use std::time::Duration;
 
 use ctwarden_model::{Expectation, Filter, Flow};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Parts that are read ahead, each of about a hundred entries: enough that neither side waits for the other's wake.
+const PARTS_AHEAD: usize = 8;
+/// How often the thread looks whether anybody still listens while the kernel gives nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a walk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +38,20 @@ pub(crate) enum Row {
     Expectation(Expectation),
 }
 
-/// A running walk.
+/// A running walk; its thread ends with it.
 pub(crate) struct Dump {
-    socket: NetfilterSocket,
+    parts: Receiver<Part>,
+    /// The part that was waited for.
+    next: Option<Part>,
     whole: bool,
+}
+
+/// What one read gave.
+enum Part {
+    Bytes(Vec<u8>),
+    /// The kernel dropped something (ENOBUFS).
+    Overrun,
+    Failed(io::Error),
 }
 
 impl Dump {
@@ -46,21 +67,40 @@ impl Dump {
     }
 
     fn begin(write: impl FnOnce(&mut Vec<u8>)) -> Result<Self, OpenError> {
+        let step = |what| move |source| OpenError::System { what, source };
         let socket = NetfilterSocket::open()?;
         let mut asking = Vec::new();
         write(&mut asking);
-        socket.send(&asking).map_err(|source| OpenError::System { what: "ask for the table on", source })?;
-        Ok(Self { socket, whole: true })
+        socket.send(&asking).map_err(step("ask for the table on"))?;
+        let (sender, parts) = channel(PARTS_AHEAD);
+        thread::Builder::new()
+            .name("dump".to_owned())
+            .spawn(move || receive(socket, &sender))
+            .map_err(step("start a thread for"))?;
+        Ok(Self { parts, next: None, whole: true })
+    }
+
+    /// Waits until a part can be read, or the end.
+    pub(crate) async fn readable(&mut self) {
+        if self.next.is_none() {
+            self.next = self.parts.recv().await;
+        }
     }
 
     /// Reads the next part, about a hundred entries.
     pub(crate) fn read(&mut self, mut row: impl FnMut(Row)) -> io::Result<Dumped> {
-        match self.socket.read()? {
-            Read::Nothing => return Ok(Dumped::Nothing),
-            Read::Overrun => return Ok(Dumped::Done(false)),
-            Read::Bytes => {}
-        }
-        for message in Messages::new(self.socket.bytes()) {
+        let part = match self.next.take().map_or_else(|| self.parts.try_recv(), Ok) {
+            Ok(part) => part,
+            Err(TryRecvError::Empty) => return Ok(Dumped::Nothing),
+            // Without the last part: the thread has died.
+            Err(TryRecvError::Disconnected) => return Ok(Dumped::Done(false)),
+        };
+        let bytes = match part {
+            Part::Bytes(bytes) => bytes,
+            Part::Overrun => return Ok(Dumped::Done(false)),
+            Part::Failed(error) => return Err(error),
+        };
+        for message in Messages::new(&bytes) {
             let Ok(message) = message else { return Ok(Dumped::Done(false)) };
             if message.header.flags.contains(Flags::DUMP_INTERRUPTED) {
                 self.whole = false;
@@ -88,8 +128,34 @@ impl Dump {
     }
 }
 
-impl AsRawFd for Dump {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+/// Reads until the walk's end, or until nobody wants the rest.
+fn receive(mut socket: NetfilterSocket, parts: &Sender<Part>) {
+    loop {
+        let part = match socket.read() {
+            Ok(Read::Bytes) => Part::Bytes(socket.bytes().to_vec()),
+            Ok(Read::Overrun) => Part::Overrun,
+            Ok(Read::Nothing) => match socket.wait(PATIENCE) {
+                Ok(_) if parts.is_closed() => return,
+                Ok(_) => continue,
+                Err(error) => Part::Failed(error),
+            },
+            Err(error) => Part::Failed(error),
+        };
+        let last = match &part {
+            Part::Bytes(bytes) => is_last(bytes),
+            Part::Overrun | Part::Failed(_) => true,
+        };
+        if parts.blocking_send(part).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// Whether nothing follows: the kernel has said that the walk is over, or what it said cannot be read.
+fn is_last(part: &[u8]) -> bool {
+    match Messages::new(part).last() {
+        Some(Ok(message)) => matches!(message.content(), Content::Done { .. } | Content::Answer(_) | Content::Overrun),
+        Some(Err(_)) => true,
+        None => false,
     }
 }
