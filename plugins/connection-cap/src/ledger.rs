@@ -1,39 +1,56 @@
 //! Who has how many connections: exact by the kernel's ids, bounded, and counted anew by each sweep.
 //!
 //! A connection is in the ledger once or not at all, and a source's count is changed only together with that, so counts
-//! are never negative and nothing stays behind.
+//! are never negative and nothing stays behind. Hash maps under random keys: a sweep of a million rows looks into them a
+//! million times, and senders choose what is in them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ctwarden_sdk::prelude::*;
 
 /// All connections that are counted, and how many each source has.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    connections: BTreeMap<FlowKey, Connection>,
-    sources: BTreeMap<Prefix, Source>,
+    connections: HashMap<FlowKey, Connection>,
+    /// How many each source has, at least 1.
+    counts: HashMap<Prefix, u32>,
+    /// What was done about sources that have connections; few of them are ever over the limit.
+    done: BTreeMap<Prefix, Done>,
+    networks: Networks,
     /// More are not kept, see `max-connections`.
     most: usize,
     /// Number of the running or last sweep.
     sweep: u32,
     /// Connections that ended while the running sweep read the table: their rows may come after their ends.
-    ended: Option<BTreeSet<FlowKey>>,
+    ended: Option<HashSet<FlowKey>>,
+}
+
+/// Prefix lengths that make one source of many addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Networks {
+    pub(crate) ipv4: u8,
+    pub(crate) ipv6: u8,
+}
+
+impl Networks {
+    /// The source that a connection is counted for.
+    pub(crate) fn source_of(self, key: &FlowKey) -> Prefix {
+        let address = key.original.src;
+        Prefix::around(address, if address.is_ipv4() { self.ipv4 } else { self.ipv6 })
+    }
 }
 
 #[derive(Debug)]
 struct Connection {
-    source: Prefix,
     began: Timestamp,
     /// The last sweep that knew it.
     sweep: u32,
 }
 
-/// What is known about a source that has connections.
+/// What was done about a source.
 #[derive(Debug, Default)]
-pub(crate) struct Source {
-    /// How many it has, at least 1.
-    pub(crate) connections: u32,
+pub(crate) struct Done {
     /// When people were last told.
     pub(crate) alerted: Option<Timestamp>,
     /// Until when it is in the block set; the end of time where it stays.
@@ -52,13 +69,21 @@ pub(crate) enum Told {
 }
 
 impl Ledger {
-    pub(crate) const fn new(most: usize) -> Self {
-        Self { connections: BTreeMap::new(), sources: BTreeMap::new(), most, sweep: 0, ended: None }
+    pub(crate) fn new(most: usize, networks: Networks) -> Self {
+        Self {
+            connections: HashMap::new(),
+            counts: HashMap::new(),
+            done: BTreeMap::new(),
+            networks,
+            most,
+            sweep: 0,
+            ended: None,
+        }
     }
 
     /// A connection lives: an event, or a row of a sweep. Of one that nobody has told the begin of, `began` is when it
     /// was first seen.
-    pub(crate) fn tell(&mut self, key: FlowKey, source: Prefix, began: Timestamp, row: bool) -> Told {
+    pub(crate) fn tell(&mut self, key: FlowKey, began: Timestamp, row: bool) -> Told {
         match &mut self.ended {
             Some(ended) if row && ended.contains(&key) => return Told::Known,
             // The same id again, as an event: the kernel gave it to a successor.
@@ -74,8 +99,8 @@ impl Ledger {
         if self.connections.len() >= self.most {
             return Told::Full;
         }
-        self.connections.insert(key, Connection { source, began, sweep: self.sweep });
-        self.sources.entry(source).or_default().connections += 1;
+        self.connections.insert(key, Connection { began, sweep: self.sweep });
+        *self.counts.entry(self.networks.source_of(&key)).or_default() += 1;
         Told::Counted
     }
 
@@ -86,24 +111,16 @@ impl Ledger {
         {
             ended.insert(key);
         }
-        if let Some(connection) = self.connections.remove(&key) {
-            self.uncount(connection.source);
-        }
-    }
-
-    fn uncount(&mut self, source: Prefix) {
-        if let Some(entry) = self.sources.get_mut(&source) {
-            entry.connections = entry.connections.saturating_sub(1);
-            if entry.connections == 0 {
-                self.sources.remove(&source);
-            }
+        if self.connections.remove(&key).is_some() {
+            let source = self.networks.source_of(&key);
+            uncount(&mut self.counts, &mut self.done, source);
         }
     }
 
     /// A sweep begins.
     pub(crate) fn sweep_begin(&mut self) {
         self.sweep = self.sweep.wrapping_add(1);
-        self.ended = Some(BTreeSet::new());
+        self.ended = Some(HashSet::new());
     }
 
     /// The sweep ended. If it was complete, what it did not show is no more.
@@ -113,27 +130,27 @@ impl Ledger {
             return;
         }
         let sweep = self.sweep;
-        for (_, connection) in self.connections.extract_if(.., |_, connection| connection.sweep != sweep) {
-            // `uncount`, on a field: the map of connections is borrowed.
-            if let Some(entry) = self.sources.get_mut(&connection.source) {
-                entry.connections = entry.connections.saturating_sub(1);
-            }
+        for (key, _) in self.connections.extract_if(|_, connection| connection.sweep != sweep) {
+            uncount(&mut self.counts, &mut self.done, self.networks.source_of(&key));
         }
-        self.sources.retain(|_, source| source.connections > 0);
     }
 
-    /// What is known about a source.
-    pub(crate) fn source(&mut self, source: Prefix) -> Option<&mut Source> {
-        self.sources.get_mut(&source)
+    /// How many connections a source has.
+    pub(crate) fn count(&self, source: Prefix) -> u32 {
+        self.counts.get(&source).copied().unwrap_or_default()
+    }
+
+    /// What was done about a source; none where it has no connection.
+    pub(crate) fn done(&mut self, source: Prefix) -> Option<&mut Done> {
+        self.counts.contains_key(&source).then(|| self.done.entry(source).or_default())
     }
 
     /// Sources with more than `limit` connections, the worst first, `most` at most.
     pub(crate) fn over(&self, limit: u32, most: usize) -> Vec<Prefix> {
-        let over = self.sources.iter().filter(|(_, source)| source.connections > limit);
-        let mut over: Vec<(Reverse<u32>, Prefix)> =
-            over.map(|(prefix, source)| (Reverse(source.connections), *prefix)).collect();
+        let over = self.counts.iter().filter(|(_, count)| **count > limit);
+        let mut over: Vec<(Reverse<u32>, Prefix)> = over.map(|(source, count)| (Reverse(*count), *source)).collect();
         over.sort_unstable();
-        over.into_iter().map(|(_, prefix)| prefix).take(most).collect()
+        over.into_iter().map(|(_, source)| source).take(most).collect()
     }
 
     /// The newest connections that these sources have over the limit, `most` at most.
@@ -141,7 +158,7 @@ impl Ledger {
         let mut found: BTreeMap<Prefix, Vec<(Timestamp, FlowKey)>> =
             sources.iter().map(|source| (*source, Vec::new())).collect();
         for (key, connection) in &self.connections {
-            if let Some(list) = found.get_mut(&connection.source) {
+            if let Some(list) = found.get_mut(&self.networks.source_of(key)) {
                 list.push((connection.began, *key));
             }
         }
@@ -162,13 +179,23 @@ impl Ledger {
     /// How many sources have any.
     #[cfg(test)]
     pub(crate) fn sources(&self) -> usize {
-        self.sources.len()
+        self.counts.len()
+    }
+}
+
+/// One connection fewer. With a source's last one all goes that is known about it.
+fn uncount(counts: &mut HashMap<Prefix, u32>, done: &mut BTreeMap<Prefix, Done>, source: Prefix) {
+    let Some(count) = counts.get_mut(&source) else { return };
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        counts.remove(&source);
+        done.remove(&source);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use ctwarden_sdk::testing::flow;
     use proptest::prelude::*;
@@ -196,17 +223,17 @@ mod tests {
         ]
     }
 
+    const NETWORKS: Networks = Networks { ipv4: 32, ipv6: 64 };
+
     /// Four sources have six connections each.
-    fn connection(number: u32) -> (FlowKey, Prefix) {
-        let source = format!("192.0.2.{}", number % 4);
-        let key = flow().id(number).from(&format!("{source}:{}", 1024 + number)).key();
-        (key, key.original.src.into())
+    fn connection(number: u32) -> FlowKey {
+        flow().id(number).from(&format!("192.0.2.{}:{}", number % 4, 1024 + number)).key()
     }
 
     fn counted(ledger: &Ledger) -> BTreeMap<Prefix, u32> {
         let mut counts = BTreeMap::new();
-        for connection in ledger.connections.values() {
-            *counts.entry(connection.source).or_default() += 1;
+        for key in ledger.connections.keys() {
+            *counts.entry(NETWORKS.source_of(key)).or_default() += 1;
         }
         counts
     }
@@ -217,49 +244,45 @@ mod tests {
             happenings in prop::collection::vec(happening(), 0..200),
             most in prop_oneof![Just(5_usize), Just(100)],
         ) {
-            let mut ledger = Ledger::new(most);
+            let mut ledger = Ledger::new(most, NETWORKS);
             let mut living = BTreeSet::new();
             for happening in happenings {
                 match happening {
                     Happening::Begins { number, heard } => {
-                        let (key, source) = connection(number);
                         living.insert(number);
                         if heard {
-                            ledger.tell(key, source, Timestamp(0), false);
+                            ledger.tell(connection(number), Timestamp(0), false);
                         }
                     }
                     Happening::Ends { number, heard } => {
                         living.remove(&number);
                         if heard {
-                            ledger.end(connection(number).0);
+                            ledger.end(connection(number));
                         }
                     }
                     Happening::SweepBegins => ledger.sweep_begin(),
                     Happening::RowIsRead { number } => {
-                        let (key, source) = connection(number);
-                        ledger.tell(key, source, Timestamp(0), true);
+                        ledger.tell(connection(number), Timestamp(0), true);
                     }
                     Happening::SweepEnds { complete } => ledger.sweep_end(complete),
                 }
-                let counts: BTreeMap<Prefix, u32> = ledger.sources.iter().map(|(p, s)| (*p, s.connections)).collect();
+                let counts: BTreeMap<Prefix, u32> = ledger.counts.iter().map(|(source, count)| (*source, *count)).collect();
                 prop_assert_eq!(counts, counted(&ledger));
                 prop_assert!(ledger.len() <= most);
             }
             // Nothing is lost from here on: one sweep is enough for the truth.
             ledger.sweep_begin();
             for number in &living {
-                let (key, source) = connection(*number);
-                ledger.tell(key, source, Timestamp(0), true);
+                ledger.tell(connection(*number), Timestamp(0), true);
             }
             ledger.sweep_end(true);
-            let truth: BTreeSet<FlowKey> = living.iter().map(|number| connection(*number).0).collect();
+            let truth: BTreeSet<FlowKey> = living.iter().map(|number| connection(*number)).collect();
             let known: BTreeSet<FlowKey> = ledger.connections.keys().copied().collect();
             prop_assert!(known.is_subset(&truth));
             // What did not fit beside dead ones comes with the next sweep, once they are gone.
             ledger.sweep_begin();
             for number in &living {
-                let (key, source) = connection(*number);
-                ledger.tell(key, source, Timestamp(0), true);
+                ledger.tell(connection(*number), Timestamp(0), true);
             }
             ledger.sweep_end(true);
             prop_assert_eq!(ledger.len(), truth.len().min(most));

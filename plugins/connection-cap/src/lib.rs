@@ -13,7 +13,7 @@ use std::time::Duration;
 use ctwarden_sdk::prelude::*;
 
 pub use crate::config::{Config, Count, Overrun};
-use crate::ledger::{Ledger, Told};
+use crate::ledger::{Ledger, Networks, Told};
 
 /// Connections that one sweep ends at most; the next one goes on. A wrong limit should not empty the table at once.
 const ENDED_BY_SWEEP: usize = 1000;
@@ -29,6 +29,7 @@ const RETRIES: u8 = 3;
 pub struct ConnectionCap {
     config: Config,
     exempt: PrefixSet,
+    networks: Networks,
     ledger: Ledger,
     /// Whether the ledger holds no connection that has ended: not before the first sweep, nor after events were lost.
     exact: bool,
@@ -59,9 +60,11 @@ impl Policy for ConnectionCap {
         if !config.ports.is_empty() && config.protocols.iter().any(|protocol| !protocol.has_ports()) {
             return Err("ports: one of the protocols that are given has none".into());
         }
+        let networks = Networks { ipv4: config.ipv4_prefix_length, ipv6: config.ipv6_prefix_length };
         Ok(Self {
             exempt: config.exempt.iter().copied().collect(),
-            ledger: Ledger::new(usize::try_from(config.max_connections).unwrap_or(usize::MAX)),
+            ledger: Ledger::new(usize::try_from(config.max_connections).unwrap_or(usize::MAX), networks),
+            networks,
             config,
             exact: false,
             retries: 0,
@@ -93,12 +96,11 @@ impl Policy for ConnectionCap {
         if self.exempt.contains(flow.src()) {
             return Verdicts::none();
         }
-        let source = self.source_of(flow);
         let row = flow.kind() == Kind::Row;
         let began = flow.started().unwrap_or(flow.now());
-        match self.ledger.tell(key, source, began, row) {
+        match self.ledger.tell(key, began, row) {
             // Which rows are the newest is known when all are there.
-            Told::Counted if !row && self.exact => self.over(source, flow),
+            Told::Counted if !row && self.exact => self.over(self.networks.source_of(&key), flow),
             Told::Counted | Told::Known => Verdicts::none(),
             Told::Full => self.full(flow.now()),
         }
@@ -145,17 +147,9 @@ impl ConnectionCap {
         needs
     }
 
-    fn source_of(&self, flow: &Flow<'_>) -> Prefix {
-        let length = match flow.family() {
-            Family::Ipv4 => self.config.ipv4_prefix_length,
-            Family::Ipv6 => self.config.ipv6_prefix_length,
-        };
-        Prefix::around(flow.src(), length)
-    }
-
     /// A new connection was counted; if its source is over the limit now, it is the one over it.
     fn over(&mut self, source: Prefix, flow: &Flow<'_>) -> Verdicts {
-        let Some(count) = self.ledger.source(source).map(|entry| entry.connections) else { return Verdicts::none() };
+        let count = self.ledger.count(source);
         if count <= self.config.limit {
             return Verdicts::none();
         }
@@ -177,8 +171,8 @@ impl ConnectionCap {
             Overrun::Alert => {}
             Overrun::Delete | Overrun::Block => {
                 for (source, key) in self.ledger.newest_over(limit, &sources, ENDED_BY_SWEEP) {
-                    let count = self.ledger.source(source).map_or(0, |entry| entry.connections);
-                    verdicts.push(delete().on(key).because("over-cap", self.why(source, count)));
+                    let why = self.why(source, self.ledger.count(source));
+                    verdicts.push(delete().on(key).because("over-cap", why));
                 }
             }
         }
@@ -188,15 +182,15 @@ impl ConnectionCap {
     /// The alert about a source and its block, each if it is due.
     fn tell_and_block(&mut self, source: Prefix, now: Timestamp) -> Verdicts {
         let mut verdicts = Verdicts::none();
-        let Some(entry) = self.ledger.source(source) else { return verdicts };
-        let count = entry.connections;
-        let alert_due = entry.alerted.is_none_or(|then| now.since(then) >= seconds(self.config.alert_seconds));
+        let count = self.ledger.count(source);
+        let Some(done) = self.ledger.done(source) else { return verdicts };
+        let alert_due = done.alerted.is_none_or(|then| now.since(then) >= seconds(self.config.alert_seconds));
         if alert_due {
-            entry.alerted = Some(now);
+            done.alerted = Some(now);
         }
-        let block_due = self.config.action == Overrun::Block && entry.blocked.is_none_or(|until| until <= now);
+        let block_due = self.config.action == Overrun::Block && done.blocked.is_none_or(|until| until <= now);
         if block_due {
-            entry.blocked = Some(match self.config.block_seconds {
+            done.blocked = Some(match self.config.block_seconds {
                 0 => Timestamp(u64::MAX),
                 time => now + seconds(time),
             });
