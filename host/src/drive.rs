@@ -51,8 +51,9 @@ const REQUESTS: usize = 16;
 const GATHER: Duration = Duration::from_millis(1);
 /// How long the repair of a loss waits for the socket to be read empty.
 const LOSS_PATIENCE: Duration = Duration::from_secs(1);
-/// How often the table's size is asked for and set files are looked at.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How often the table's size is asked for and set files are looked at: a list of bans should hold at once, and a look costs a
+/// few system calls.
+const HOUSEKEEPING: Duration = Duration::from_millis(250);
 /// How long running calls, requests and sinks may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 

@@ -131,7 +131,7 @@ struct Watched {
     networks: Networks,
 }
 
-/// Files that are looked after. One `stat` a file and look: cheap enough for each second, and unlike inotify it sees
+/// Files that are looked after. One `stat` a file and look: cheap enough for four a second, and unlike inotify it sees
 /// renames, mounts and network file systems without a special case.
 #[derive(Debug, Default)]
 pub(crate) struct SetFiles {
