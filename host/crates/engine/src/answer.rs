@@ -1,16 +1,19 @@
 //! What a plugin answered: each verdict is opened, checked, and settled at once or handed to the merge.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use ctwarden_model::{Action, Cause, EventKind, FlowKey, Notice, Outcome, PluginName, Refusal, Target, Verdict};
+use ctwarden_model::{
+    Action, Cause, EventKind, Expectation, ExpectationKey, FlowKey, Notice, Outcome, PluginName, Refusal, Target,
+    Verdict,
+};
 
 use crate::arbitrate::{Candidate, Change, Subject};
 use crate::audit::Open;
 use crate::delivery::{About, Outstanding};
 use crate::engine::Engine;
 use crate::guard::{self, Allowed};
-use crate::ids::VerdictId;
 use crate::protect::{Held, Known};
 use crate::selection::Run;
 use crate::sweep::done;
@@ -21,13 +24,31 @@ enum Aim {
     /// One flow.
     Flow { key: FlowKey, protected: Held, gone: bool },
     /// One expectation of the batch.
-    Expectation { index: u32 },
+    Expectation { key: ExpectationKey, protected: bool },
     /// Every flow that matches.
     Selection,
     /// Nothing.
     Nothing,
     /// Its entry is not there.
     Missing,
+}
+
+impl Aim {
+    /// The one flow.
+    const fn flow(&self) -> Option<FlowKey> {
+        match self {
+            Self::Flow { key, .. } => Some(*key),
+            Self::Expectation { .. } | Self::Selection | Self::Nothing | Self::Missing => None,
+        }
+    }
+}
+
+/// What becomes of a granted verdict that is not settled at once.
+enum Way {
+    /// It is merged with others.
+    Merge(Allowed, Subject),
+    /// It asks for rows of the next sweep.
+    Ask,
 }
 
 impl Engine {
@@ -64,18 +85,9 @@ impl Engine {
             Answer::MessageRefused(_) | Answer::Fault(_) => Vec::new(),
         };
         for verdict in verdicts {
-            let flow = self.flow_of(&outstanding.about, &verdict.target);
-            let id = self.audit.open(Open {
-                plugin: outstanding.plugin,
-                name: outstanding.name.clone(),
-                mode: outstanding.mode,
-                verdict,
-                flow,
-                arrived: self.clock,
-                ticket: None,
-                run: None,
-                awaits_sweep: false,
-            });
+            let Outstanding { plugin, name, mode, about } = outstanding;
+            let flow = self.aim(about, &verdict.target).flow();
+            let id = self.audit.open(Open::new(*plugin, name.clone(), *mode, verdict, flow, self.clock));
             self.finish(id, Outcome::Refused(Refusal::PluginGone));
         }
         if let Some(ticket) = outstanding.about.ticket() {
@@ -103,102 +115,79 @@ impl Engine {
         }
     }
 
-    /// Opens a verdict; what needs no merge is settled at once, the rest returned.
+    /// Opens a verdict; what needs no merge is settled at once or waits for a sweep, the rest is returned.
     fn open_verdict(&mut self, id: PluginId, about: &About, verdict: Verdict) -> Option<Candidate> {
         let plugin = self.plugins.get(id)?;
+        let (name, mode) = (plugin.spec.name.clone(), plugin.mode(self.clock.steady));
         let checked = guard::check(&plugin.spec, &self.config, &verdict);
         let aim = self.aim(about, &verdict.target);
-        let flow = match &aim {
-            Aim::Flow { key, .. } => Some(*key),
-            Aim::Expectation { .. } | Aim::Selection | Aim::Nothing | Aim::Missing => None,
+        let flow = aim.flow();
+        let way = checked.and_then(|allowed| self.way(id, allowed, &verdict.action, aim));
+        let (run, awaits_sweep) = match &way {
+            Ok(Way::Merge(allowed, Subject::Selection)) => (Some(Box::new(Run::new(*allowed))), true),
+            Ok(Way::Ask) => (None, true),
+            Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation { .. } | Subject::Network)) | Err(_) => {
+                (None, false)
+            }
         };
         let ticket = about.ticket();
-        let action = verdict.action.clone();
-        let open = Open {
-            plugin: id,
-            name: plugin.spec.name.clone(),
-            mode: plugin.mode(self.clock.steady),
-            verdict,
-            flow,
-            arrived: self.clock,
-            ticket,
-            run: None,
-            awaits_sweep: false,
-        };
-        let verdict = self.audit.open(open);
+        let open = Open::new(id, name, mode, verdict, flow, self.clock);
+        let verdict = self.audit.open(Open { ticket, run, awaits_sweep, ..open });
         if let Some(ticket) = ticket {
             self.messages.verdict_opened(ticket);
         }
-        match checked.and_then(|allowed| Ok((allowed, self.subject(verdict, id, allowed, &action, aim, about)?))) {
-            Ok((allowed, Some(subject))) => Some(Candidate { verdict, plugin: id, allowed, subject }),
-            Ok((_, None)) => None,
-            Err(outcome) => {
-                self.finish(verdict, outcome);
-                None
-            }
-        }
-    }
-
-    /// What is to be merged of a granted verdict; none where it needs no merge and is settled or waits for a sweep.
-    fn subject(
-        &mut self,
-        verdict: VerdictId,
-        id: PluginId,
-        allowed: Allowed,
-        action: &Action,
-        aim: Aim,
-        about: &About,
-    ) -> Result<Option<Subject>, Outcome> {
-        if matches!(aim, Aim::Missing) {
-            return Err(Outcome::Refused(Refusal::NoSuchEntry));
-        }
-        match (action, aim) {
-            (Action::Alert(alert), _) => {
-                let (now, window, keys) = (self.clock.steady, self.config.alert_window, self.config.alert_keys);
-                let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
-                match plugin.alerts.admit(alert, &plugin.spec.limits, window, keys, now) {
-                    Some(outcome) => Err(outcome),
-                    None => Err(done(plugin.mode(now))),
-                }
-            }
-            (Action::Log(_), _) => {
-                let mode = self.plugins.get(id).map(|plugin| plugin.mode(self.clock.steady));
-                Err(mode.map_or(Outcome::Refused(Refusal::PluginGone), done))
-            }
-            (Action::Block(_) | Action::Unblock(_), _) => Ok(Some(Subject::Network)),
-            (Action::Sweep, _) => {
-                self.count_awaiting(verdict, id)?;
+        match way {
+            Ok(Way::Merge(allowed, subject)) => return Some(Candidate { verdict, plugin: id, allowed, subject }),
+            Ok(Way::Ask) => {
                 if let Some(plugin) = self.plugins.get_mut(id) {
                     plugin.asked.push(verdict);
                 }
-                Ok(None)
             }
-            (Action::Delete, Aim::Expectation { index }) => Ok(self.expectation(about, index)),
-            (_, Aim::Expectation { .. } | Aim::Nothing | Aim::Missing) => Err(Outcome::Refused(Refusal::WrongTarget)),
+            Err(outcome) => self.finish(verdict, outcome),
+        }
+        None
+    }
+
+    /// Where a granted verdict goes; the outcome where it is settled.
+    fn way(&mut self, id: PluginId, allowed: Allowed, action: &Action, aim: Aim) -> Result<Way, Outcome> {
+        let subject = match (action, aim) {
+            (_, Aim::Missing) => return Err(Outcome::Refused(Refusal::NoSuchEntry)),
+            (Action::Alert(alert), _) => {
+                let (now, window, keys) = (self.clock.steady, self.config.alert_window, self.config.alert_keys);
+                let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
+                let shown = plugin.alerts.admit(alert, &plugin.spec.limits, window, keys, now);
+                return Err(shown.unwrap_or_else(|| done(plugin.mode(now))));
+            }
+            (Action::Log(_), _) => {
+                let mode = self.plugins.get(id).map(|plugin| plugin.mode(self.clock.steady));
+                return Err(mode.map_or(Outcome::Refused(Refusal::PluginGone), done));
+            }
+            (Action::Block(_) | Action::Unblock(_), _) => Subject::Network,
+            (Action::Sweep, _) => {
+                self.count_awaiting(id)?;
+                return Ok(Way::Ask);
+            }
+            (Action::Delete, Aim::Expectation { key, protected }) => Subject::Expectation { key, protected },
+            (_, Aim::Expectation { .. } | Aim::Nothing) => return Err(Outcome::Refused(Refusal::WrongTarget)),
             (_, Aim::Selection) => {
-                self.count_awaiting(verdict, id)?;
-                if let Some(open) = self.audit.get_mut(verdict) {
-                    open.run = Some(Run::new(allowed));
-                }
-                Ok(Some(Subject::Selection))
+                self.count_awaiting(id)?;
+                Subject::Selection
             }
             (action, Aim::Flow { key, protected, gone }) => {
                 let change = Change::of(action).ok_or(Outcome::Refused(Refusal::WrongTarget))?;
-                Ok(Some(Subject::Flow { key, protected, gone, change }))
+                Subject::Flow { key, protected, gone, change }
             }
-        }
+        };
+        Ok(Way::Merge(allowed, subject))
     }
 
     /// One more verdict that waits for a sweep, if the plugin may have one more.
-    fn count_awaiting(&mut self, verdict: VerdictId, id: PluginId) -> Result<(), Outcome> {
+    fn count_awaiting(&mut self, id: PluginId) -> Result<(), Outcome> {
         let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
         if plugin.awaiting_sweep >= plugin.spec.limits.selections {
             return Err(Outcome::OverBudget);
         }
         plugin.awaiting_sweep += 1;
-        if let Some(open) = self.audit.get_mut(verdict) {
-            open.awaits_sweep = true;
-        }
         Ok(())
     }
 
@@ -226,36 +215,25 @@ impl Engine {
                 },
                 About::Expectations { events, .. } => {
                     let place = usize::try_from(*index).ok();
-                    match place.and_then(|place| events.get(place)) {
-                        Some(_) => Aim::Expectation { index: *index },
-                        None => Aim::Missing,
-                    }
+                    place
+                        .and_then(|place| events.get(place))
+                        .map_or(Aim::Missing, |event| self.aim_at(&event.expectation))
                 }
                 About::Nothing | About::Message(_) => Aim::Missing,
             },
         }
     }
 
-    /// The one flow that a target names.
-    fn flow_of(&self, about: &About, target: &Target) -> Option<FlowKey> {
-        match self.aim(about, target) {
-            Aim::Flow { key, .. } => Some(key),
-            Aim::Expectation { .. } | Aim::Selection | Aim::Nothing | Aim::Missing => None,
-        }
-    }
-
-    /// An expectation of the batch, to be deleted. It counts as protected where its master or the expected flow is sure to
-    /// be; its other properties are not a flow's, and not knowing them does not hold it.
-    fn expectation(&self, about: &About, index: u32) -> Option<Subject> {
-        let About::Expectations { events, .. } = about else { return None };
-        let expectation = &events.get(usize::try_from(index).ok()?)?.expectation;
+    /// An expectation counts as protected where its master or the expected flow is sure to be; its other properties are not
+    /// a flow's, and not knowing them does not hold it.
+    fn aim_at(&self, expectation: &Expectation) -> Aim {
         let key = expectation.key();
         let is_protected = |original| {
             let flow = FlowKey { id: key.id, zone: key.zone, original };
             self.protected.holds(Known::Key(&flow)).is_sure()
         };
         let protected = is_protected(expectation.master) || is_protected(expectation.tuple);
-        Some(Subject::Expectation { key, protected })
+        Aim::Expectation { key, protected }
     }
 
     /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is

@@ -161,7 +161,8 @@ impl Engine {
         // Blocks first: they shut the gate for the deletes that come after.
         self.settle_networks(networks, gate);
         for (key, protected, gone, claims) in flows.groups {
-            self.settle(FlowGroup { key, protected, gone, claims, round, gates: Vec::from([gate]) });
+            let gates = if self.pending.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
+            self.settle(FlowGroup { key, protected, gone, claims, round, gates });
         }
         for (key, claims) in expectations {
             self.settle_expectation(key, claims, gate);
@@ -177,7 +178,7 @@ impl Engine {
         self.settle_protects(&mut group);
         let on_its_way = self.pending.is_deleting(&group.key);
         let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
-        let mut free = Vec::new();
+        let mut free = Vec::with_capacity(group.claims.len());
         let mut unknown = Vec::new();
         for claim in group.claims {
             match self.claim_protection(&group.key, group.protected, claim) {
@@ -194,10 +195,9 @@ impl Engine {
             self.look_up(FlowGroup { claims: unknown, ..group });
             return;
         }
-        let (deletes, others): (Vec<_>, Vec<_>) = free.into_iter().partition(|(c, _)| c.change == Change::Delete);
-        let ended = self.settle_deletes(&group.key, deletes, group.round, &group.gates);
-        let mut admitted = Vec::new();
-        for (claim, unprotected) in others {
+        let ended = self.settle_deletes(&group.key, &free, group.round, &group.gates);
+        let mut admitted = Vec::with_capacity(free.len());
+        for (claim, unprotected) in free.into_iter().filter(|(claim, _)| claim.change != Change::Delete) {
             if on_its_way || ended.by_effect || ended.by.contains(&claim.plugin) {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
@@ -211,17 +211,17 @@ impl Engine {
         self.update(group.key, admitted);
     }
 
-    /// Deletes of one flow: one effect for all who enforce.
+    /// The deletes among the claims on one flow: one effect for all who enforce.
     fn settle_deletes(
         &mut self,
         key: &FlowKey,
-        deletes: Vec<(Claim, Unprotected)>,
+        claims: &[(Claim, Unprotected)],
         round: Option<RoundId>,
         gates: &[GateId],
     ) -> Ended {
         let mut by = BTreeSet::new();
-        let (mut winners, mut passes) = (Vec::new(), Vec::new());
-        for (claim, unprotected) in deletes {
+        let (mut winners, mut passed) = (Vec::new(), None);
+        for &(claim, unprotected) in claims.iter().filter(|(claim, _)| claim.change == Change::Delete) {
             if by.contains(&claim.plugin) {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
@@ -235,11 +235,11 @@ impl Engine {
                 Admission::Enforce(pass) => {
                     by.insert(claim.plugin);
                     winners.push(claim.verdict);
-                    passes.push(pass);
+                    passed = Some(pass);
                 }
             }
         }
-        let Some(effect) = Granted::new(Effect::Delete(*key), &passes) else {
+        let Some(effect) = Granted::new(Effect::Delete(*key), passed.as_ref()) else {
             return Ended { by, by_effect: false };
         };
         if let Some(round) = round {
@@ -294,21 +294,13 @@ impl Engine {
 
     /// Marks, labels and timeouts of one flow, as one change. Of timeouts the longest is taken: it does the least harm.
     fn update(&mut self, key: FlowKey, admitted: Vec<Admitted>) {
-        let undone: Vec<bool> = admitted
-            .iter()
-            .enumerate()
-            .map(|(index, earlier)| {
-                admitted.iter().skip(index + 1).any(|later| {
-                    later.claim.plugin == earlier.claim.plugin && earlier.claim.change.is_undone_by(later.claim.change)
-                })
-            })
-            .collect();
-        let timeout = longest_timeout(&admitted, &undone);
+        let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };
-        let (mut winners, mut passes) = (Vec::new(), Vec::new());
-        for (Admitted { claim, pass }, undone) in admitted.into_iter().zip(undone) {
+        let mut winners = Vec::with_capacity(admitted.len());
+        let mut passed = None;
+        for (index, Admitted { claim, pass }) in admitted.iter().enumerate() {
             let beaten = matches!((claim.change, timeout), (Change::Timeout(own), Some(longest)) if own < longest);
-            if undone || beaten {
+            if beaten || is_undone(&admitted, index, claim) {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
             }
@@ -324,16 +316,16 @@ impl Engine {
                 Change::Timeout(_) | Change::Delete | Change::Protect(_) => {}
             }
             winners.push(claim.verdict);
-            passes.push(pass);
+            passed = Some(pass);
         }
-        if let Some(effect) = Granted::new(Effect::Update(update), &passes) {
+        if let Some(effect) = Granted::new(Effect::Update(update), passed) {
             self.pending.add(effect, winners, &[]);
         }
     }
 
     fn settle_expectation(&mut self, key: ExpectationKey, claims: Vec<(Candidate, bool)>, gate: GateId) {
         let mut ending = BTreeSet::new();
-        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        let (mut winners, mut passed) = (Vec::new(), None);
         for (claim, protected) in claims {
             if protected {
                 self.conclude(claim.verdict, Outcome::Protected);
@@ -348,11 +340,11 @@ impl Engine {
                 Admission::Observe => self.conclude(claim.verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {
                     winners.push(claim.verdict);
-                    passes.push(pass);
+                    passed = Some(pass);
                 }
             }
         }
-        if let Some(effect) = Granted::new(Effect::DeleteExpectation(key), &passes) {
+        if let Some(effect) = Granted::new(Effect::DeleteExpectation(key), passed.as_ref()) {
             self.pending.add(effect, winners, &[gate]);
         }
     }
@@ -365,13 +357,19 @@ impl Engine {
     }
 }
 
+/// Whether a later change of the same plugin leaves nothing of this one.
+fn is_undone(admitted: &[Admitted], index: usize, claim: &Claim) -> bool {
+    let later = admitted.iter().skip(index + 1).map(|later| &later.claim);
+    later.filter(|later| later.plugin == claim.plugin).any(|later| claim.change.is_undone_by(later.change))
+}
+
 /// The longest timeout that is to be carried out.
-fn longest_timeout(admitted: &[Admitted], undone: &[bool]) -> Option<u32> {
-    let of = |(admitted, undone): (&Admitted, &bool)| match admitted.claim.change {
-        Change::Timeout(seconds) if !undone && admitted.pass.is_some() => Some(seconds),
+fn longest_timeout(admitted: &[Admitted]) -> Option<u32> {
+    let of = |(index, Admitted { claim, pass }): (usize, &Admitted)| match claim.change {
+        Change::Timeout(seconds) if pass.is_some() && !is_undone(admitted, index, claim) => Some(seconds),
         Change::Timeout(_) | Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Protect(_) => None,
     };
-    admitted.iter().zip(undone).filter_map(of).max()
+    admitted.iter().enumerate().filter_map(of).max()
 }
 
 /// Flows in the order in which they were first named.
@@ -390,7 +388,12 @@ impl FlowGroups {
                 *ended |= gone;
                 claims.push(claim);
             }
-            None => self.groups.push((key, protected, gone, Vec::from([claim]))),
+            None => {
+                // Room for a few, as several plugins may name the flow.
+                let mut claims = Vec::with_capacity(4);
+                claims.push(claim);
+                self.groups.push((key, protected, gone, claims));
+            }
         }
     }
 }

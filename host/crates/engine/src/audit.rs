@@ -5,9 +5,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use core::time::Duration;
 
 use ctwarden_model::{
-    FlowKey, Mode, Notice, Now, Outcome, PluginName, Record, Refusal, Tally, Timestamp, Verdict, VerdictRecord,
+    FlowKey, Mode, Notice, Now, Outcome, PluginName, Record, Refusal, Steady, Tally, Timestamp, Verdict, VerdictRecord,
 };
 
 use crate::arbitrate::Change;
@@ -20,16 +21,38 @@ use crate::{PluginId, Ticket};
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) plugin: PluginId,
-    pub(crate) name: PluginName,
-    pub(crate) mode: Mode,
-    pub(crate) verdict: Verdict,
-    pub(crate) flow: Option<FlowKey>,
-    pub(crate) arrived: Now,
+    /// What will be written, as far as it is known: its end is that of a verdict of which nothing is heard.
+    pub(crate) record: Box<VerdictRecord>,
+    pub(crate) arrived: Steady,
     pub(crate) ticket: Option<Ticket>,
     /// Of a verdict over a selection.
-    pub(crate) run: Option<Run>,
+    pub(crate) run: Option<Box<Run>>,
     /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
     pub(crate) awaits_sweep: bool,
+}
+
+impl Open {
+    /// A verdict of a plugin of that name and mode, and the one flow that it is about.
+    pub(crate) fn new(
+        plugin: PluginId,
+        name: PluginName,
+        mode: Mode,
+        verdict: Verdict,
+        flow: Option<FlowKey>,
+        arrived: Now,
+    ) -> Self {
+        let record = VerdictRecord {
+            at: arrived.wall,
+            plugin: name,
+            mode,
+            verdict,
+            flow,
+            outcome: Outcome::Refused(Refusal::NoAnswer),
+            tally: None,
+            took: Duration::ZERO,
+        };
+        Self { plugin, record: Box::new(record), arrived: arrived.steady, ticket: None, run: None, awaits_sweep: false }
+    }
 }
 
 /// Open verdicts and records to be written.
@@ -86,39 +109,36 @@ impl Engine {
     /// Ends a verdict: one record, one count, one word for the sender of the message that brought it about.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.audit.open.remove(&id) else { return };
-        let kind = open.verdict.action.kind();
-        let tally = open.run.as_ref().map(|run| run.tally);
-        if let Some(plugin) = self.plugins.get_mut(open.plugin) {
+        let Open { plugin, mut record, arrived, ticket, run, awaits_sweep } = open;
+        let kind = record.verdict.action.kind();
+        let tally = run.map(|run| run.tally);
+        if let Some(plugin) = self.plugins.get_mut(plugin) {
             plugin.counts.add(kind, outcome);
-            if open.awaits_sweep {
+            if awaits_sweep {
                 plugin.awaiting_sweep = plugin.awaiting_sweep.saturating_sub(1);
             }
         }
-        if let Some(ticket) = open.ticket {
-            let flows = tally.unwrap_or_else(|| one_flow(&open, outcome));
+        if let Some(ticket) = ticket {
+            let flows = tally.unwrap_or_else(|| one_flow(&record, outcome));
             self.messages.verdict_ended(ticket, kind, outcome, flows);
         }
-        self.audit.records.push_back(Record::Verdict(Box::new(VerdictRecord {
-            at: self.clock.wall,
-            plugin: open.name,
-            // The breaker may have opened or closed since it arrived.
-            mode: match outcome {
-                Outcome::Applied => Mode::Enforce,
-                Outcome::Observed => Mode::Observe,
-                Outcome::Gone
-                | Outcome::Replaced
-                | Outcome::Refused(_)
-                | Outcome::OverBudget
-                | Outcome::NotGranted
-                | Outcome::Protected
-                | Outcome::Superseded => open.mode,
-            },
-            verdict: open.verdict,
-            flow: open.flow,
-            outcome,
-            tally,
-            took: self.clock.steady.since(open.arrived.steady),
-        })));
+        record.at = self.clock.wall;
+        // The breaker may have opened or closed since it arrived.
+        match outcome {
+            Outcome::Applied => record.mode = Mode::Enforce,
+            Outcome::Observed => record.mode = Mode::Observe,
+            Outcome::Gone
+            | Outcome::Replaced
+            | Outcome::Refused(_)
+            | Outcome::OverBudget
+            | Outcome::NotGranted
+            | Outcome::Protected
+            | Outcome::Superseded => {}
+        }
+        record.outcome = outcome;
+        record.tally = tally;
+        record.took = self.clock.steady.since(arrived);
+        self.audit.records.push_back(Record::Verdict(record));
     }
 
     /// What came of a verdict on one flow: its end, or of a selection one more flow of it.
@@ -136,16 +156,16 @@ impl Engine {
     /// Ends everything that is open.
     pub(crate) fn finish_all(&mut self, refusal: Refusal) {
         while let Some(id) = self.audit.first_open() {
-            let outcome = self.audit.get(id).and_then(|open| open.run.as_ref()).and_then(Run::outcome_so_far);
+            let outcome = self.audit.get(id).and_then(|open| open.run.as_ref()).and_then(|run| run.outcome_so_far());
             self.finish(id, outcome.unwrap_or(Outcome::Refused(refusal)));
         }
     }
 }
 
 /// The tally of a verdict about one flow, or of none where it is about something else.
-fn one_flow(open: &Open, outcome: Outcome) -> Tally {
+fn one_flow(record: &VerdictRecord, outcome: Outcome) -> Tally {
     let mut tally = Tally::default();
-    if open.flow.is_some() && Change::of(&open.verdict.action).is_some() {
+    if record.flow.is_some() && Change::of(&record.verdict.action).is_some() {
         tally.matched = 1;
         crate::selection::count(&mut tally, outcome);
     }

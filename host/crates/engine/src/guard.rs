@@ -29,9 +29,9 @@ impl<T> Granted<T> {
 }
 
 impl Granted<Effect> {
-    /// An effect that verdicts with these passes bring about; none without a pass.
-    pub(crate) fn new(effect: Effect, passes: &[Pass]) -> Option<Self> {
-        (!passes.is_empty()).then_some(Self(effect))
+    /// An effect of verdicts that have a pass; none without one.
+    pub(crate) fn new(effect: Effect, pass: Option<&Pass>) -> Option<Self> {
+        pass.map(|Pass(())| Self(effect))
     }
 }
 

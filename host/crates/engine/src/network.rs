@@ -68,7 +68,8 @@ impl Engine {
         let mut last_words: BTreeMap<(SetName, Prefix, PluginId), VerdictId> = BTreeMap::new();
         let mut words = Vec::new();
         for claim in claims {
-            let Some(word) = self.audit.get(claim.verdict).and_then(|open| Word::of(&open.verdict.action)) else {
+            let Some(word) = self.audit.get(claim.verdict).and_then(|open| Word::of(&open.record.verdict.action))
+            else {
                 continue;
             };
             let unprotected = match self.network_protection(&word) {
@@ -115,14 +116,14 @@ impl Engine {
 
     fn settle_network(&mut self, wanted: Wanted, gate: GateId) {
         let mut longest: Option<Block> = None;
-        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        let (mut winners, mut passed) = (Vec::new(), None);
         for (claim, unprotected, block) in wanted.blocks {
             match self.admit(claim.plugin, Cost::Change, claim.allowed, unprotected) {
                 Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
                 Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {
                     winners.push(claim.verdict);
-                    passes.push(pass);
+                    passed = Some(pass);
                     longest = Some(match longest {
                         Some(before) if outlasts(before.seconds, block.seconds) => before,
                         Some(_) | None => block,
@@ -130,12 +131,12 @@ impl Engine {
                 }
             }
         }
-        let blocked = longest.and_then(|block| Granted::new(Effect::Block(block), &passes));
+        let blocked = longest.and_then(|block| Granted::new(Effect::Block(block), passed.as_ref()));
         let is_blocked = blocked.is_some();
         if let Some(effect) = blocked {
             self.pending.add(effect, winners, &[gate]);
         }
-        let (mut winners, mut passes) = (Vec::new(), Vec::new());
+        let (mut winners, mut passed) = (Vec::new(), None);
         let mut unblock = None;
         for (claim, wanted) in wanted.unblocks {
             if is_blocked {
@@ -147,12 +148,12 @@ impl Engine {
                 Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {
                     winners.push(claim.verdict);
-                    passes.push(pass);
+                    passed = Some(pass);
                     unblock = Some(wanted);
                 }
             }
         }
-        if let Some(effect) = unblock.and_then(|unblock| Granted::new(Effect::Unblock(unblock), &passes)) {
+        if let Some(effect) = unblock.and_then(|unblock| Granted::new(Effect::Unblock(unblock), passed.as_ref())) {
             self.pending.add(effect, winners, &[]);
         }
     }

@@ -4,7 +4,8 @@
 //! also blocks wait here until the blocks are in place, for an entry that is deleted first is made again by the next
 //! packet and then lives on.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 
 use ctwarden_model::{Effect, EffectId, FlowKey, Outcome, Refusal, Steady};
@@ -43,13 +44,18 @@ impl Ack {
 /// One effect.
 #[derive(Debug)]
 struct InFlight {
-    /// Until it is handed out.
-    effect: Option<Granted<Effect>>,
     /// Verdicts that end with it.
     waiters: Vec<VerdictId>,
     deletes: Option<FlowKey>,
     opens: Option<GateId>,
-    /// Gates that hold it back.
+    handed_out: bool,
+}
+
+/// An effect behind gates.
+#[derive(Debug)]
+struct Held {
+    effect: Granted<Effect>,
+    /// How many of the gates are shut.
     shut: usize,
 }
 
@@ -75,7 +81,9 @@ pub(crate) struct Pending {
     next: u32,
     next_gate: u64,
     effects: BTreeMap<EffectId, InFlight>,
-    outbox: VecDeque<EffectId>,
+    held: BTreeMap<EffectId, Held>,
+    /// To be handed out.
+    outbox: VecDeque<(EffectId, Granted<Effect>)>,
     /// Of those handed out, in that order.
     deadlines: VecDeque<(Steady, EffectId)>,
     deleting: BTreeMap<FlowKey, EffectId>,
@@ -93,6 +101,11 @@ impl Pending {
         let gate = GateId(self.next_gate);
         self.next_gate += 1;
         gate
+    }
+
+    /// Whether a block shuts the gate.
+    pub(crate) fn is_shut(&self, gate: GateId) -> bool {
+        self.gates.contains_key(&gate)
     }
 
     /// Takes an effect in. A block shuts the gate that it is given; a delete waits while any of its gates is shut.
@@ -118,10 +131,12 @@ impl Pending {
             }
             Effect::Update(_) | Effect::Unblock(_) => {}
         }
+        self.effects.insert(id, InFlight { waiters, deletes, opens, handed_out: false });
         if shut == 0 {
-            self.outbox.push_back(id);
+            self.outbox.push_back((id, effect));
+        } else {
+            self.held.insert(id, Held { effect, shut });
         }
-        self.effects.insert(id, InFlight { effect: Some(effect), waiters, deletes, opens, shut });
     }
 
     /// Puts an effect behind those of the gates that are shut; tells how many.
@@ -165,18 +180,17 @@ impl Pending {
     }
 
     fn take(&mut self, deadline: Steady) -> Option<(EffectId, Granted<Effect>)> {
-        loop {
-            let id = self.outbox.pop_front()?;
-            if let Some(effect) = self.effects.get_mut(&id).and_then(|in_flight| in_flight.effect.take()) {
-                self.deadlines.push_back((deadline, id));
-                return Some((id, effect));
-            }
+        let (id, effect) = self.outbox.pop_front()?;
+        if let Some(in_flight) = self.effects.get_mut(&id) {
+            in_flight.handed_out = true;
         }
+        self.deadlines.push_back((deadline, id));
+        Some((id, effect))
     }
 
     /// Ends an effect that was handed out.
     fn answered(&mut self, id: EffectId) -> Option<Answered> {
-        if self.effects.get(&id).is_none_or(|in_flight| in_flight.effect.is_some()) {
+        if self.effects.get(&id).is_none_or(|in_flight| !in_flight.handed_out) {
             return None;
         }
         let ended = self.effects.remove(&id)?;
@@ -196,10 +210,11 @@ impl Pending {
     }
 
     fn one_gate_less(&mut self, id: EffectId) {
-        if let Some(held) = self.effects.get_mut(&id) {
-            held.shut = held.shut.saturating_sub(1);
-            if held.shut == 0 {
-                self.outbox.push_back(id);
+        if let Entry::Occupied(mut held) = self.held.entry(id) {
+            let shut = &mut held.get_mut().shut;
+            *shut = shut.saturating_sub(1);
+            if *shut == 0 {
+                self.outbox.push_back((id, held.remove().effect));
             }
         }
     }

@@ -102,7 +102,7 @@ impl Engine {
     /// Takes a verdict over a selection in: it waits for a sweep, a delete for the blocks of its answer too.
     pub(crate) fn begin_selection(&mut self, id: VerdictId, gate: GateId) {
         let ends_flows = |action: &Action| matches!(action, Action::Delete);
-        let held = self.audit.get(id).is_some_and(|open| ends_flows(&open.verdict.action));
+        let held = self.audit.get(id).is_some_and(|open| ends_flows(&open.record.verdict.action));
         if !(held && self.pending.hold_selection(gate, id)) {
             self.await_sweep(id);
         }
@@ -133,12 +133,12 @@ impl Engine {
     fn claim(&mut self, id: VerdictId, flow: &Flow) -> Option<Claim> {
         let open = self.audit.get_mut(id)?;
         let run = open.run.as_mut()?;
-        let Target::Matching(selection) = &open.verdict.target else { return None };
+        let Target::Matching(selection) = &open.record.verdict.target else { return None };
         let full = selection.limit.is_some_and(|limit| run.tally.matched >= limit.into());
         if run.over || full || !selection.filter.matches(flow) {
             return None;
         }
-        let change = Change::of(&open.verdict.action)?;
+        let change = Change::of(&open.record.verdict.action)?;
         run.tally.matched += 1;
         run.outstanding += 1;
         Some(Claim { verdict: id, plugin: open.plugin, allowed: run.allowed, change })
@@ -172,7 +172,7 @@ impl Engine {
         let Some(open) = self.audit.get(id) else { return };
         let Some(run) = &open.run else { return };
         if run.over && run.outstanding == 0 {
-            let outcome = run.outcome(open.mode);
+            let outcome = run.outcome(open.record.mode);
             self.finish(id, outcome);
         }
     }

@@ -118,7 +118,7 @@ impl Engine {
         let most = self.config.selections_per_sweep.max(1);
         let (mut verdicts, mut filters, mut waiting) = (Vec::new(), Vec::new(), VecDeque::new());
         for id in core::mem::take(&mut self.sweeps.waiting) {
-            match self.audit.get(id).map(|open| &open.verdict.target) {
+            match self.audit.get(id).map(|open| &open.record.verdict.target) {
                 Some(Target::Matching(selection)) if verdicts.len() < most && answers(&selection.filter) => {
                     verdicts.push(id);
                     filters.push(selection.filter.clone());
@@ -183,7 +183,8 @@ impl Engine {
             }
             if subscribed || !asked.is_empty() {
                 let open = |verdict: &VerdictId| self.audit.get(*verdict);
-                let asks_all = |verdict| open(verdict).is_some_and(|open| matches!(open.verdict.target, Target::None));
+                let asks_all =
+                    |verdict| open(verdict).is_some_and(|open| matches!(open.record.verdict.target, Target::None));
                 let whole = subscribed || asked.iter().any(asks_all);
                 let extent = if whole { Extent::Subscribed } else { Extent::Asked };
                 plugin.queue.push_turn(Cause::SweepBegin(extent));
@@ -225,7 +226,7 @@ impl Engine {
             }
         }
         for &verdict in participants.iter().flat_map(|participant| &participant.asked).chain(selections) {
-            match self.audit.get(verdict).map(|open| &open.verdict.target) {
+            match self.audit.get(verdict).map(|open| &open.record.verdict.target) {
                 Some(Target::Matching(selection)) => hints.push(selection.filter.clone()),
                 Some(Target::None) => return Vec::new(),
                 Some(Target::Entry(_) | Target::Key(_)) | None => {}
@@ -295,7 +296,7 @@ impl Engine {
             let filters = self.plugins.get(participant.plugin).map(|plugin| &plugin.spec.subscription.filters);
             filters.is_some_and(|filters| filters.is_empty() || filters.iter().any(|f| f.matches(&event.flow)))
         };
-        let asked = |verdict: &VerdictId| match self.audit.get(*verdict).map(|open| &open.verdict.target) {
+        let asked = |verdict: &VerdictId| match self.audit.get(*verdict).map(|open| &open.record.verdict.target) {
             Some(Target::Matching(selection)) => selection.filter.matches(&event.flow),
             Some(Target::None) => subscribed(),
             Some(Target::Entry(_) | Target::Key(_)) | None => false,

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -10,9 +11,9 @@ use thiserror::Error;
 
 use crate::{EventKinds, Filter, SetName, VerdictKinds};
 
-/// Name of a plugin in the configuration, in records and in counters.
+/// Name of a plugin in the configuration, in records and in counters; shared, for each record names one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PluginName(String);
+pub struct PluginName(Arc<str>);
 
 /// Why a name was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,11 +28,7 @@ impl PluginName {
     pub fn new(name: &str) -> Result<Self, NameError> {
         let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        if letters && begins && name.len() <= 64 {
-            Ok(Self(name.to_string()))
-        } else {
-            Err(NameError(name.to_string()))
-        }
+        if letters && begins && name.len() <= 64 { Ok(Self(name.into())) } else { Err(NameError(name.to_string())) }
     }
 
     /// As text.
