@@ -10,10 +10,10 @@ use ctwarden_model::{
 };
 
 use crate::arbitrate::{Candidate, Change, Subject};
-use crate::audit::Open;
 use crate::delivery::{About, Outstanding};
 use crate::engine::Engine;
 use crate::guard::{self, Allowed};
+use crate::open::Open;
 use crate::protect::{Held, Known};
 use crate::selection::Run;
 use crate::sweep::done;

@@ -3,89 +3,38 @@
 //! A verdict is opened when it arrives and taken out when its outcome is known; nothing else writes a verdict's record, so
 //! that none is lost and none is written twice.
 
-use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
-use core::time::Duration;
+use alloc::collections::VecDeque;
 
-use ctwarden_model::{
-    FlowKey, Mode, Notice, Now, Outcome, PluginName, Record, Refusal, Steady, Tally, Timestamp, Verdict, VerdictRecord,
-};
+use ctwarden_model::{Mode, Notice, Outcome, Record, Refusal, Tally, Timestamp, VerdictRecord};
 
 use crate::arbitrate::Change;
 use crate::engine::Engine;
 use crate::ids::VerdictId;
-use crate::selection::Run;
-use crate::{PluginId, Ticket};
-
-/// A verdict without an outcome.
-#[derive(Debug)]
-pub(crate) struct Open {
-    pub(crate) plugin: PluginId,
-    /// What will be written, as far as it is known: its end is that of a verdict of which nothing is heard.
-    pub(crate) record: Box<VerdictRecord>,
-    pub(crate) arrived: Steady,
-    pub(crate) ticket: Option<Ticket>,
-    /// Of a verdict over a selection.
-    pub(crate) run: Option<Box<Run>>,
-    /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
-    pub(crate) awaits_sweep: bool,
-}
-
-impl Open {
-    /// A verdict of a plugin of that name and mode, and the one flow that it is about.
-    pub(crate) fn new(
-        plugin: PluginId,
-        name: PluginName,
-        mode: Mode,
-        verdict: Verdict,
-        flow: Option<FlowKey>,
-        arrived: Now,
-    ) -> Self {
-        let record = VerdictRecord {
-            at: arrived.wall,
-            plugin: name,
-            mode,
-            verdict,
-            flow,
-            outcome: Outcome::Refused(Refusal::NoAnswer),
-            tally: None,
-            took: Duration::ZERO,
-        };
-        Self { plugin, record: Box::new(record), arrived: arrived.steady, ticket: None, run: None, awaits_sweep: false }
-    }
-}
+use crate::open::{Open, OpenVerdicts};
 
 /// Open verdicts and records to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    next: u64,
-    open: BTreeMap<VerdictId, Open>,
+    open: OpenVerdicts,
     records: VecDeque<Record>,
 }
 
 impl Audit {
     pub(crate) fn open(&mut self, open: Open) -> VerdictId {
-        let id = VerdictId(self.next);
-        self.next += 1;
-        self.open.insert(id, open);
-        id
+        self.open.insert(open)
     }
 
     pub(crate) fn get(&self, id: VerdictId) -> Option<&Open> {
-        self.open.get(&id)
+        self.open.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: VerdictId) -> Option<&mut Open> {
-        self.open.get_mut(&id)
+        self.open.get_mut(id)
     }
 
     /// Verdicts without an outcome.
-    pub(crate) fn open_verdicts(&self) -> usize {
+    pub(crate) const fn open_verdicts(&self) -> usize {
         self.open.len()
-    }
-
-    pub(crate) fn first_open(&self) -> Option<VerdictId> {
-        self.open.keys().next().copied()
     }
 
     pub(crate) fn waiting_records(&self) -> usize {
@@ -108,7 +57,7 @@ impl Audit {
 impl Engine {
     /// Ends a verdict: one record, one count, one word for the sender of the message that brought it about.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
-        let Some(open) = self.audit.open.remove(&id) else { return };
+        let Some(open) = self.audit.open.remove(id) else { return };
         let Open { plugin, mut record, arrived, ticket, run, awaits_sweep } = open;
         let kind = record.verdict.action.kind();
         let tally = run.map(|run| run.tally);
@@ -155,7 +104,7 @@ impl Engine {
 
     /// Ends everything that is open.
     pub(crate) fn finish_all(&mut self, refusal: Refusal) {
-        while let Some(id) = self.audit.first_open() {
+        for id in self.audit.open.ids() {
             let outcome = self.audit.get(id).and_then(|open| open.run.as_ref()).and_then(|run| run.outcome_so_far());
             self.finish(id, outcome.unwrap_or(Outcome::Refused(refusal)));
         }

@@ -155,14 +155,12 @@ impl Engine {
     }
 }
 
-/// The entries that are wanted: shared whole where that is all of them; none where there is none.
+/// The entries that are wanted, of one or more: shared whole where that is all of them; none where there is none.
 pub(crate) fn part(events: &Arc<[Event]>, wanted: impl Fn(&Event) -> bool) -> Option<Entries> {
-    let indices: Vec<u32> = (0..).zip(events.iter()).filter(|(_, event)| wanted(event)).map(|(i, _)| i).collect();
-    if indices.is_empty() {
-        None
-    } else if indices.len() == events.len() {
-        Some(Entries::all(Arc::clone(events)))
-    } else {
-        Some(Entries::selected(Arc::clone(events), indices))
-    }
+    let Some(unwanted) = events.iter().position(|event| !wanted(event)) else {
+        return Some(Entries::all(Arc::clone(events)));
+    };
+    let rest = (0..).zip(events.iter()).skip(unwanted).filter(|(_, event)| wanted(event)).map(|(index, _)| index);
+    let indices: Vec<u32> = (0..).take(unwanted).chain(rest).collect();
+    (!indices.is_empty()).then(|| Entries::selected(Arc::clone(events), indices))
 }

@@ -178,7 +178,6 @@ impl Engine {
     pub fn handle_row(&mut self, now: Now, sweep: SweepId, flow: Flow) {
         self.tell(now);
         self.row(sweep, flow);
-        self.tidy();
     }
 
     /// The end of a sweep or of a selection: `complete` unless it ended early or the kernel called it inconsistent (`NLM_F_DUMP_INTR`).

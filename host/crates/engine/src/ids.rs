@@ -23,9 +23,12 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupId(pub u64);
 
-/// One verdict on its way to its record.
+/// One verdict on its way to its record: in their order, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct VerdictId(pub(crate) u64);
+pub(crate) struct VerdictId {
+    pub(crate) number: u64,
+    pub(crate) place: usize,
+}
 
 /// Entries that were offered to several plugins at once and whose verdicts are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

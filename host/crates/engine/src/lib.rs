@@ -24,6 +24,7 @@ mod laggard;
 mod lookup;
 mod message;
 mod network;
+mod open;
 mod pending;
 mod plugin;
 mod protect;

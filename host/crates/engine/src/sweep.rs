@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use ctwarden_model::{
-    Cause, Event, EventKind, ExpectationEvent, Extent, Filter, Flow, Mode, Notice, Now, Outcome, Refusal, Steady,
-    Target,
+    Cause, Entries, Event, EventKind, ExpectationEvent, Extent, Filter, Flow, Mode, Notice, Now, Outcome, Refusal,
+    Steady, Target,
 };
 
 use crate::collect::part;
@@ -135,16 +135,6 @@ impl Engine {
         Some(SelectionRequest { id, filters })
     }
 
-    /// A flow that the program found for selections; false where the name is not theirs.
-    fn selected_row(&mut self, id: SweepId, flow: &Flow) -> bool {
-        let Some((named, verdicts)) = self.sweeps.selected.take() else { return false };
-        if named == id {
-            self.select(&verdicts, flow);
-        }
-        self.sweeps.selected = Some((named, verdicts));
-        named == id
-    }
-
     /// When the next sweep may begin; none where none is wanted or one runs.
     pub(crate) fn sweep_due(&self) -> Option<Steady> {
         if self.stopping || self.sweeps.running.is_some() {
@@ -239,7 +229,9 @@ impl Engine {
     }
 
     pub(crate) fn row(&mut self, id: SweepId, flow: Flow) {
-        if self.selected_row(id, &flow) {
+        if let Some((_, verdicts)) = self.sweeps.selected.take_if(|(named, _)| *named == id) {
+            self.select(&verdicts, &flow);
+            self.sweeps.selected = Some((id, verdicts));
             return;
         }
         let Some(running) = self.sweeps.running.as_mut().filter(|running| running.id == id) else { return };
@@ -256,6 +248,8 @@ impl Engine {
         running.rows.push(Event { kind: EventKind::Row, by_us: false, flow });
         if running.rows.len() >= batch {
             self.flush_rows();
+            // Before, nobody's queue has changed.
+            self.tidy();
         }
     }
 
@@ -283,25 +277,24 @@ impl Engine {
         let parts = running
             .participants
             .iter()
-            .filter_map(|participant| {
-                Some((participant.plugin, part(&rows, |event| self.takes_row(participant, event))?))
-            })
+            .filter_map(|participant| Some((participant.plugin, self.part_of(participant, &rows)?)))
             .collect();
         self.offer(Cause::SweepRows, parts);
         self.put_off_flooded();
     }
 
-    fn takes_row(&self, participant: &Participant, event: &Event) -> bool {
-        let subscribed = || {
-            let filters = self.plugins.get(participant.plugin).map(|plugin| &plugin.spec.subscription.filters);
-            filters.is_some_and(|filters| filters.is_empty() || filters.iter().any(|f| f.matches(&event.flow)))
-        };
-        let asked = |verdict: &VerdictId| match self.audit.get(*verdict).map(|open| &open.record.verdict.target) {
-            Some(Target::Matching(selection)) => selection.filter.matches(&event.flow),
-            Some(Target::None) => subscribed(),
-            Some(Target::Entry(_) | Target::Key(_)) | None => false,
-        };
-        (participant.subscribed && subscribed()) || participant.asked.iter().any(asked)
+    fn part_of(&self, participant: &Participant, rows: &Arc<[Event]>) -> Option<Entries> {
+        let filters = &self.plugins.get(participant.plugin)?.spec.subscription.filters;
+        let subscribed = |flow: &Flow| filters.is_empty() || filters.iter().any(|filter| filter.matches(flow));
+        let asked =
+            |verdict: &VerdictId, flow: &Flow| match self.audit.get(*verdict).map(|open| &open.record.verdict.target) {
+                Some(Target::Matching(selection)) => selection.filter.matches(flow),
+                Some(Target::None) => subscribed(flow),
+                Some(Target::Entry(_) | Target::Key(_)) | None => false,
+            };
+        part(rows, |Event { flow, .. }| {
+            (participant.subscribed && subscribed(flow)) || participant.asked.iter().any(|verdict| asked(verdict, flow))
+        })
     }
 
     fn flush_expectation_rows(&mut self) {

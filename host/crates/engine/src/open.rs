@@ -1,0 +1,129 @@
+//! Verdicts without an outcome, each in a place that another had before it.
+//!
+//! There may be many of them, and each is looked for several times in its short life: by its place it is found at once, where
+//! a map in order would search, and move its neighbours when it comes and goes.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use ctwarden_model::{FlowKey, Mode, Now, Outcome, PluginName, Refusal, Steady, Verdict, VerdictRecord};
+
+use crate::ids::VerdictId;
+use crate::selection::Run;
+use crate::{PluginId, Ticket};
+
+/// A verdict without an outcome.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) plugin: PluginId,
+    /// What will be written, as far as it is known: its end is that of a verdict of which nothing is heard.
+    pub(crate) record: Box<VerdictRecord>,
+    pub(crate) arrived: Steady,
+    pub(crate) ticket: Option<Ticket>,
+    /// Of a verdict over a selection.
+    pub(crate) run: Option<Box<Run>>,
+    /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
+    pub(crate) awaits_sweep: bool,
+}
+
+impl Open {
+    /// A verdict of a plugin of that name and mode, and the one flow that it is about.
+    pub(crate) fn new(
+        plugin: PluginId,
+        name: PluginName,
+        mode: Mode,
+        verdict: Verdict,
+        flow: Option<FlowKey>,
+        arrived: Now,
+    ) -> Self {
+        let record = Box::new(VerdictRecord {
+            at: arrived.wall,
+            plugin: name,
+            mode,
+            verdict,
+            flow,
+            outcome: Outcome::Refused(Refusal::NoAnswer),
+            tally: None,
+            took: Duration::ZERO,
+        });
+        Self { plugin, record, arrived: arrived.steady, ticket: None, run: None, awaits_sweep: false }
+    }
+}
+
+/// All of them. Places are as many as there were ever verdicts open at once.
+#[derive(Debug, Default)]
+pub(crate) struct OpenVerdicts {
+    next: u64,
+    places: Vec<Option<(VerdictId, Open)>>,
+    free: Vec<usize>,
+}
+
+impl OpenVerdicts {
+    pub(crate) const fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(crate) fn insert(&mut self, open: Open) -> VerdictId {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        let id = VerdictId { number: self.next, place };
+        self.next += 1;
+        if let Some(free) = self.places.get_mut(place) {
+            *free = Some((id, open));
+        }
+        id
+    }
+
+    pub(crate) fn get(&self, id: VerdictId) -> Option<&Open> {
+        self.places.get(id.place)?.as_ref().filter(|(at, _)| *at == id).map(|(_, open)| open)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: VerdictId) -> Option<&mut Open> {
+        self.places.get_mut(id.place)?.as_mut().filter(|(at, _)| *at == id).map(|(_, open)| open)
+    }
+
+    pub(crate) fn remove(&mut self, id: VerdictId) -> Option<Open> {
+        let (_, open) = self.places.get_mut(id.place)?.take_if(|(at, _)| *at == id)?;
+        self.free.push(id.place);
+        Some(open)
+    }
+
+    /// Their names, oldest first.
+    pub(crate) fn ids(&self) -> Vec<VerdictId> {
+        let mut ids: Vec<VerdictId> = self.places.iter().flatten().map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use ctwarden_model::{Action, Target, Timestamp};
+
+    use super::*;
+
+    fn open(plugin: u32) -> Open {
+        let verdict =
+            Verdict { target: Target::None, action: Action::Sweep, code: String::new(), reason: String::new() };
+        let name = PluginName::new("first").unwrap();
+        let now = Now { wall: Timestamp(0), steady: Steady(0) };
+        Open::new(PluginId(plugin), name, Mode::Enforce, verdict, None, now)
+    }
+
+    #[test]
+    fn a_place_is_used_again_and_an_old_name_finds_nothing_in_it() {
+        let mut verdicts = OpenVerdicts::default();
+        let ids: Vec<VerdictId> = (0..3).map(|plugin| verdicts.insert(open(plugin))).collect();
+        assert_eq!(verdicts.remove(ids[1]).map(|open| open.plugin), Some(PluginId(1)));
+        let later = verdicts.insert(open(3));
+        assert_eq!((later.place, verdicts.len()), (ids[1].place, 3));
+        assert!(verdicts.get(ids[1]).is_none() && verdicts.remove(ids[1]).is_none());
+        assert_eq!(verdicts.get(later).map(|open| open.plugin), Some(PluginId(3)));
+        assert_eq!(verdicts.ids(), [ids[0], ids[2], later]);
+    }
+}
