@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Family, Flow, FlowKey, Masked, Rare, Status, Tuple, Update, Zone};
+use ctwarden_model::{Family, Flow, FlowKey, Masked, PerDirection, Rare, Status, Tuple, Update, Zone};
 
 use crate::emit::{Emit, Head};
 use crate::exact_filter::ExactFilter;
@@ -144,34 +144,39 @@ fn update_as(buffer: &mut Vec<u8>, flags: Flags, sequence: u32, update: &Update)
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
     let flags = Flags::ACK.with(Flags::CREATE).with(Flags::EXCLUSIVE);
     let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(flow.family()));
+    Emit::message(buffer, head, |message| {
+        let reply = flow.tuples.original.mirror();
+        write_new(message, flow, &reply, |message| nat::write(message, &flow.tuples));
+    });
+}
+
+/// All that a new entry is made of: its reply tuple as it is before it is translated, then how it is translated, then the rest.
+fn write_new(message: &mut Emit<'_>, flow: &Flow, reply: &Tuple, write_translation: impl FnOnce(&mut Emit<'_>)) {
     let none = Rare::default();
     let rare = flow.rare.as_deref().unwrap_or(&none);
-    Emit::message(buffer, head, |message| {
-        let original = &flow.tuples.original;
-        tuple::write(message, cta::TUPLE_ORIG, original, rare.zones.original);
-        tuple::write(message, cta::TUPLE_REPLY, &original.mirror(), rare.zones.reply);
-        nat::write(message, &flow.tuples);
-        // A zone of one direction is in that direction's tuple; the kernel refuses both.
-        if rare.zones.original.is_none() && rare.zones.reply.is_none() {
-            write_zone(message, flow.zone);
-        }
-        if let Some(status) = flow.status {
-            message.be32(cta::STATUS, status_at_birth(status).0);
-        }
-        if let Some(seconds) = flow.timeout {
-            message.be32(cta::TIMEOUT, seconds);
-        }
-        if let Some(mark) = flow.mark {
-            message.be32(cta::MARK, mark.0);
-        }
-        if let Some(info) = &flow.info {
-            protocol_info::write(message, info);
-        }
-        if let Some(bits) = flow.labels {
-            labels::write(message, cta::LABELS, bits.0);
-        }
-        write_rare(message, rare);
-    });
+    tuple::write(message, cta::TUPLE_ORIG, &flow.tuples.original, rare.zones.original);
+    tuple::write(message, cta::TUPLE_REPLY, reply, rare.zones.reply);
+    write_translation(message);
+    // A zone of one direction is in that direction's tuple; the kernel refuses both.
+    if rare.zones == PerDirection::default() {
+        write_zone(message, flow.zone);
+    }
+    if let Some(status) = flow.status {
+        message.be32(cta::STATUS, status_at_birth(status).0);
+    }
+    if let Some(seconds) = flow.timeout {
+        message.be32(cta::TIMEOUT, seconds);
+    }
+    if let Some(mark) = flow.mark {
+        message.be32(cta::MARK, mark.0);
+    }
+    if let Some(info) = &flow.info {
+        protocol_info::write(message, info);
+    }
+    if let Some(bits) = flow.labels {
+        labels::write(message, cta::LABELS, bits.0);
+    }
+    write_rare(message, rare);
 }
 
 /// The kernel itself sets whether an entry is confirmed, expected or dying, and refuses a status (`EBUSY`) that differs

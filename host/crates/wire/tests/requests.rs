@@ -86,6 +86,12 @@ fn update() {
     ";
     let expected = hex(&[head, TUPLE, tail].concat());
     assert_eq!(written(|buffer| request::update(buffer, 9, false, &update)), expected);
+    // NLM_F_ECHO is all that differs.
+    for (ack, flags) in [(false, 0x09), (true, 0x0d)] {
+        let mut echoed = expected.clone();
+        echoed[6] = flags;
+        assert_eq!(written(|buffer| request::update_echoed(buffer, 9, ack, &update)), echoed);
+    }
 }
 
 #[test]

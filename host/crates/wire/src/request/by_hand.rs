@@ -5,15 +5,15 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Flow, FlowId, FlowKey, LabelChange, PerDirection, ProtocolInfo, Rare, Status};
+use ctwarden_model::{Flow, FlowId, FlowKey, LabelChange, ProtocolInfo, Status};
 
 use crate::emit::Emit;
 use crate::message::{CONNTRACK, Flags};
 use crate::nat::{self, NatRange};
 use crate::nfnetlink_conntrack::{cta, ctnl};
-use crate::{helper, labels, protocol_info, tuple};
+use crate::{helper, labels, protocol_info};
 
-use super::{NONE, acked, request, status_at_birth, write_rare};
+use super::{NONE, acked, request};
 
 /// An entry is made where there is none; what to do where there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,37 +45,15 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereIt
     let flow = creation.flow;
     let flags = Flags::CREATE.with(exclusive).with(acked(ack));
     let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(flow.family()));
-    let none = Rare::default();
-    let rare = flow.rare.as_deref().unwrap_or(&none);
     Emit::message(buffer, head, |message| {
-        tuple::write(message, cta::TUPLE_ORIG, &flow.tuples.original, rare.zones.original);
-        tuple::write(message, cta::TUPLE_REPLY, &flow.tuples.reply, rare.zones.reply);
-        let translations = [(cta::NAT_SRC, creation.source_nat), (cta::NAT_DST, creation.destination_nat)];
-        for (number, range) in translations {
-            if let Some(range) = range {
-                nat::write_as_said(message, number, &range);
+        super::write_new(message, flow, &flow.tuples.reply, |message| {
+            let translations = [(cta::NAT_SRC, creation.source_nat), (cta::NAT_DST, creation.destination_nat)];
+            for (number, range) in translations {
+                if let Some(range) = range {
+                    nat::write_as_said(message, number, &range);
+                }
             }
-        }
-        // A zone of one direction is in that direction's tuple; the kernel refuses both.
-        if rare.zones == PerDirection::default() {
-            super::write_zone(message, flow.zone);
-        }
-        if let Some(status) = flow.status {
-            message.be32(cta::STATUS, status_at_birth(status).0);
-        }
-        if let Some(seconds) = flow.timeout {
-            message.be32(cta::TIMEOUT, seconds);
-        }
-        if let Some(mark) = flow.mark {
-            message.be32(cta::MARK, mark.0);
-        }
-        if let Some(info) = &flow.info {
-            protocol_info::write(message, info);
-        }
-        if let Some(bits) = flow.labels {
-            labels::write(message, cta::LABELS, bits.0);
-        }
-        write_rare(message, rare);
+        });
     });
 }
 

@@ -275,6 +275,48 @@ fn events_tell_who_asked() {
 }
 
 #[test]
+fn a_change_is_echoed_where_the_entry_has_events() {
+    in_namespace(|kernel| {
+        run("echo 1 >/proc/sys/net/netfilter/nf_conntrack_events");
+        let told = kernel.create(&Flow { zone: Zone(3), ..udp() });
+        run("echo 0 >/proc/sys/net/netfilter/nf_conntrack_events");
+        let untold = kernel.create(&udp());
+        for flow in [&told, &untold] {
+            let update = Update { key: flow.key(), mark: Some(Masked::all(5)), labels: None, timeout: None };
+            let bytes = kernel.say(|buffer, sequence| request::update_echoed(buffer, sequence, true, &update));
+            let mut messages = Messages::new(&bytes).map(Result::unwrap);
+            if flow == &told {
+                let echo = messages.next().unwrap();
+                assert_eq!((echo.header.sequence, echo.header.port), (0, kernel.port));
+                let Content::Conntrack(entry) = echo.content() else { panic!("{echo:?}") };
+                assert_eq!(entry.flow.key(), Ok(flow.key()));
+                assert_eq!((entry.kind(), entry.flow.mark()), (Changed, Some(Mark(5))));
+            }
+            // Its acknowledgement comes directly behind.
+            let answer = messages.next().unwrap();
+            assert!(matches!(answer.content(), Content::Answer(answer) if answer.is_ack()), "{answer:?}");
+            assert_eq!(messages.next(), None);
+            assert_eq!(kernel.get(flow).unwrap().mark, Some(Mark(5)));
+        }
+    });
+}
+
+#[test]
+fn what_names_an_entry_is_the_same_by_view_and_by_value() {
+    in_namespace(|kernel| {
+        let population = population();
+        population.iter().for_each(|flow| drop(kernel.create(flow)));
+        let reply = kernel.ask(|buffer, sequence| request::dump(buffer, sequence, &KernelFilter::EVERYTHING));
+        let keys = Messages::new(&reply.bytes).filter_map(|message| match message.unwrap().content() {
+            Content::Conntrack(entry) => Some(entry.flow.key().unwrap()),
+            _ => None,
+        });
+        assert_eq!(keys.collect::<Vec<_>>(), reply.flows.iter().map(Flow::key).collect::<Vec<_>>());
+        assert_eq!(reply.flows.len(), population.len());
+    });
+}
+
+#[test]
 fn many_requests_go_into_one_send() {
     in_namespace(|kernel| {
         let flows: Vec<_> = population().into_iter().map(|flow| kernel.create(&flow)).collect();

@@ -66,15 +66,20 @@ impl Kernel {
         SockRef::from(&self.socket).attach_filter(&program).unwrap();
     }
 
-    /// Sends what `write` wrote and reads all that the kernel says to it; it answers before the send returns.
-    pub(crate) fn ask(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Reply {
+    /// Sends what `write` wrote and gives all that the kernel says to it; it answers before the send returns.
+    pub(crate) fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Vec<u8> {
         self.sequence += 1;
         // A buffer that something else was written to before.
         let mut buffer = vec![0xee; 64];
         buffer.clear();
         write(&mut buffer, self.sequence);
         self.socket.send_to(&buffer, &SocketAddr::new(0, 0), 0).unwrap();
-        let mut reply = Reply { bytes: self.read(), ..Reply::default() };
+        self.read()
+    }
+
+    /// The same for one request, of which everything has the number; read.
+    pub(crate) fn ask(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Reply {
+        let mut reply = Reply { bytes: self.say(write), ..Reply::default() };
         for message in Messages::new(&reply.bytes) {
             let message = message.unwrap();
             assert_eq!(message.header.sequence, self.sequence);
