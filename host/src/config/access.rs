@@ -94,7 +94,9 @@ pub(crate) fn open_trusted(path: &Path) -> Result<File, AccessError> {
 
 /// All of an open file, unless it is larger than the limit.
 pub(crate) fn read_from(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, AccessError> {
-    let mut bytes = Vec::new();
+    // Room at once for what is there: growing step by step copies a large component several times.
+    let length = file.metadata().map_or(0, |metadata| metadata.len()).min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length.saturating_add(1)).unwrap_or_default());
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| of_io(path, error))?;
     if u64::try_from(bytes.len()).is_ok_and(|read| read > limit) {
         return Err(AccessError::TooLarge { path: path.to_path_buf(), limit });

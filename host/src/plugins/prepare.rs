@@ -4,9 +4,11 @@
 //! one plugin runs while another cannot (fail closed at start, keep the old set at a reload).
 
 use std::fs::DirBuilder;
+use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
@@ -107,9 +109,10 @@ impl Preparer {
             }
         }
         let mut plugins = Vec::new();
-        for plugin in configuration.plugins {
-            let (name, path, line) = (plugin.name.clone(), plugin.path.clone(), plugin.line);
-            match self.ready(plugin, &sets) {
+        let prepared = in_parallel(&configuration.plugins, |plugin| self.ready(plugin, &sets));
+        for (plugin, outcome) in configuration.plugins.iter().zip(prepared) {
+            let (name, path, line) = (&plugin.name, &plugin.path, plugin.line);
+            match outcome {
                 Ok(ready) => plugins.push(ready),
                 Err(whats) => {
                     for what in whats {
@@ -132,7 +135,7 @@ impl Preparer {
         Ok(Prepared { engine, plugins, sets, set_files, block_sets, daemon: configuration.daemon })
     }
 
-    fn ready(&self, plugin: config::Plugin, sets: &AddressSets) -> Result<Ready, Vec<String>> {
+    fn ready(&self, plugin: &config::Plugin, sets: &AddressSets) -> Result<Ready, Vec<String>> {
         let one = |error: anyhow::Error| vec![format!("{error:#}")];
         let component = match &self.kept {
             Some(kept) => self.runtime.load_cached(&plugin.component, &kept.code),
@@ -140,13 +143,13 @@ impl Preparer {
         }
         .map_err(|error| one(error.into()))?;
         let descriptor = component.describe().map_err(|error| one(error.into()))?;
-        check_configuration(&descriptor, &plugin)?;
-        let recipe = self.recipe(component, &plugin, sets).map_err(|error| one(error.into()))?;
+        check_configuration(&descriptor, plugin)?;
+        let recipe = self.recipe(component, plugin, sets).map_err(|error| one(error.into()))?;
         let (thread, subscription) = PluginThread::start(recipe).map_err(|error| vec![refused(error)])?;
         let warning = check_needs(plugin.mode, &plugin.grants, descriptor.wants, subscription.needs)
             .map_err(|refusal| vec![refusal])?;
-        let spec = specification(&plugin, descriptor.wants, subscription);
-        Ok(Ready { spec, descriptor, path: plugin.path, warning, thread })
+        let spec = specification(plugin, descriptor.wants, subscription);
+        Ok(Ready { spec, descriptor, path: plugin.path.clone(), warning, thread })
     }
 
     fn recipe(&self, component: Component, plugin: &config::Plugin, sets: &AddressSets) -> Result<Recipe, StoreError> {
@@ -176,6 +179,36 @@ impl Preparer {
 fn open_sets(set: &config::BlockSet) -> Result<Sets> {
     let table: Table = format!("{} {}", set.family.name(), set.table).parse()?;
     Ok(Sets::open(&table, set.ipv4.as_deref(), set.ipv6.as_deref())?)
+}
+
+/// What becomes of each, in their order. Loading a plugin and asking it who it is takes milliseconds of one processor, or
+/// seconds where it is compiled, and needs nothing of the others.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let waiting = Mutex::new(items.iter().enumerate());
+    let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work_off = || {
+        let mut done = Vec::new();
+        while let Some((index, item)) = take() {
+            done.push((index, work(item)));
+        }
+        done
+    };
+    let others = thread::available_parallelism().map_or(1, NonZero::get).min(items.len()).saturating_sub(1);
+    let mut done = thread::scope(|scope| {
+        let start = |_| thread::Builder::new().name("prepare".to_owned()).spawn_scoped(scope, work_off);
+        // A thread that cannot be started is one less: this one works, too.
+        let threads: Vec<_> = (0..others).filter_map(|number| start(number).ok()).collect();
+        let mut done = work_off();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// What the plugin is given, held against the schema that it gave.
@@ -296,7 +329,7 @@ impl Reloader {
         }
         let (preparer, results) = (Arc::clone(&self.preparer), self.results.clone());
         let work = move || drop(results.send(preparer.prepare().map_err(anyhow::Error::from)));
-        if let Err(error) = std::thread::Builder::new().name("reload".to_owned()).spawn(work) {
+        if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(work) {
             let _ =
                 self.results.send(Err(anyhow!(error).context("no thread could be started to read the configuration")));
         }
@@ -332,6 +365,18 @@ mod tests {
 
     fn granted<const N: usize>(allow: [VerdictKind; N]) -> Grants {
         Grants { kinds: kinds(allow), ..Grants::default() }
+    }
+
+    #[test]
+    fn what_is_done_in_parallel_comes_back_in_order() {
+        // The first ones take longest, so that those after them are done earlier.
+        let items: Vec<u64> = (0..40).collect();
+        let outcome = in_parallel(&items, |item| {
+            thread::sleep(std::time::Duration::from_micros(100 * (40 - item)));
+            item * 2
+        });
+        assert_eq!(outcome, items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(in_parallel(&[] as &[u8], |item| *item), [] as [u8; 0]);
     }
 
     const ALL: [VerdictKind; 10] = VerdictKind::ALL;

@@ -3,14 +3,19 @@
 //! Compiling an interpreter takes seconds, loading what was compiled takes milliseconds. Compiled code is machine code
 //! that runs as the daemon does, so it is taken only from a folder and a file that nobody but root and the daemon's own
 //! user could have written, and only whole.
+//!
+//! It is mapped, not copied to where it runs. What is mapped is not the file itself: who changes a mapped file changes
+//! code that runs, and who cuts it off kills the process (mmap(2), SIGBUS), long after all checks; a folder that is mounted
+//! `noexec` could not be mapped at all. So the bytes go, while they are hashed, into a memory file that is sealed before
+//! anything is taken from it (memfd_create(2)): what was verified is what runs, whatever happens to the folder.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags, Stat};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Engine;
@@ -20,6 +25,8 @@ use wasmtime::component::Component;
 const DIGEST: usize = 32;
 /// Largest file that is read: a component grows by about ten when it is compiled.
 const CODE_BYTES_MAX: u64 = 1 << 30;
+/// Bytes that are hashed and handed on at a time: they stay in the processor's cache between the two.
+const PORTION: usize = 64 << 10;
 /// Permission bits that let others write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -70,7 +77,7 @@ impl CodeCache {
     pub(crate) fn component(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
         let name = name(engine, bytes);
         if let Some(code) = self.read(&name)
-            && let Ok(component) = trust(engine, &code)
+            && let Ok(component) = code.trust(engine)
         {
             return Ok(component);
         }
@@ -81,17 +88,17 @@ impl CodeCache {
     }
 
     /// The code of that name, if it is there, trustworthy and whole.
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
+    fn read(&self, name: &str) -> Option<Sealed> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::openat(&self.0, name, flags, Mode::empty()).ok()?;
         let stat = rustix::fs::fstat(&file).ok()?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !trusted(&stat) {
             return None;
         }
-        let mut kept = Vec::new();
-        File::from(file).take(CODE_BYTES_MAX).read_to_end(&mut kept).ok()?;
-        let (digest, code) = kept.split_at_checked(DIGEST)?;
-        (Sha256::digest(code).as_slice() == digest).then(|| code.to_vec())
+        let mut kept = File::from(file).take(CODE_BYTES_MAX);
+        let mut digest = [0; DIGEST];
+        kept.read_exact(&mut digest).ok()?;
+        Sealed::copy(kept, &digest).ok()?
     }
 
     /// A reader meets either no file or a whole one.
@@ -139,11 +146,45 @@ fn name(engine: &Engine, bytes: &[u8]) -> String {
     name
 }
 
-/// Takes the code as a component; wasmtime refuses that of another version or with other settings.
-#[expect(unsafe_code, reason = "the only way to take compiled code")]
-fn trust(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the code must be what `Component::serialize` gave. `CodeCache::read` gives it only from a file that
-    // nobody but root or this process's user can have written, in a folder of which the same holds, and whose digest
-    // says that it is whole; and all that this program writes there is `Component::serialize`'s.
-    unsafe { Component::deserialize(engine, code) }
+/// Code whose digest was right, in memory that nobody can change any more, this process included.
+struct Sealed(File);
+
+impl Sealed {
+    /// All that comes, if it has that digest.
+    fn copy(mut from: impl Read, digest: &[u8; DIGEST]) -> io::Result<Option<Self>> {
+        let mut memory = memory_file()?;
+        let (mut found, mut portion) = (Sha256::new(), vec![0; PORTION]);
+        loop {
+            let length = from.read(&mut portion)?;
+            let Some(bytes) = portion.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
+            found.update(bytes);
+            memory.write_all(bytes)?;
+        }
+        if found.finalize().as_slice() != digest {
+            return Ok(None);
+        }
+        rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Ok(Some(Self(memory)))
+    }
+
+    /// Takes the code as a component; wasmtime refuses that of another version or with other settings.
+    #[expect(unsafe_code, reason = "the only way to take compiled code")]
+    fn trust(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // wasmtime takes a path only. This one leads to the open file itself (proc_pid_fd(5)); without /proc it leads nowhere,
+        // and the code is compiled.
+        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        // SAFETY: the code must be what `Component::serialize` gave, and must stay so while it is mapped. `CodeCache::read`
+        // takes it only from a file that nobody but root or this process's user can have written, in a folder of which the
+        // same holds, and whose digest says that it is whole; all that this program writes there is
+        // `Component::serialize`'s; and the seals keep the mapped memory as it was when the digest was right.
+        unsafe { Component::deserialize_file(engine, path) }
+    }
+}
+
+/// An empty file in memory that can be sealed. Kernels since 6.3 want to be told whether a program may be started from it,
+/// and may be set to refuse where it may (`vm.memfd_noexec`); older ones do not know the word.
+fn memory_file() -> io::Result<File> {
+    let (name, flags) = ("ctwarden-code", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+    let made = rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL);
+    Ok(made.or_else(|_| rustix::fs::memfd_create(name, flags))?.into())
 }

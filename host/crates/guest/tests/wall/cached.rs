@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use ctwarden_guest::{CacheError, CodeCache, Limits};
+use ctwarden_guest::{CacheError, CodeCache, Component, Limits};
 use ctwarden_model::PluginName;
 
 use crate::host::Recorder;
@@ -38,8 +38,15 @@ fn allow(path: &Path, mode: u32) {
 
 /// Loads a guest by way of the folder and sees it work.
 fn works(folder: &Folder) {
+    runs(&load(folder));
+}
+
+fn load(folder: &Folder) -> Component {
     let cache = CodeCache::open(&folder.0).unwrap();
-    let component = runtime().load_cached(&bytes("guest-trap"), &cache).unwrap();
+    runtime().load_cached(&bytes("guest-trap"), &cache).unwrap()
+}
+
+fn runs(component: &Component) {
     let name = PluginName::new("cached").unwrap();
     let mut instance = component.instantiate(name, Limits::default(), Box::new(Recorder::new().0)).unwrap();
     instance.configure(NOW, "{}").unwrap();
@@ -59,6 +66,23 @@ fn code_is_kept_and_taken() {
     let cache = CodeCache::open(&folder.0).unwrap();
     runtime().load_cached(&bytes("guest-panic"), &cache).unwrap();
     assert_eq!(folder.files().len(), 2);
+}
+
+#[test]
+fn code_that_was_taken_does_not_change_with_its_file() {
+    let folder = Folder::new("changed");
+    works(&folder);
+    let file = folder.files().remove(0);
+    let taken = load(&folder);
+    // The same file as it is mapped by others: emptied, which would end a process that maps it, and full of nonsense.
+    let length = fs::metadata(&file).unwrap().len();
+    fs::write(&file, b"").unwrap();
+    runs(&taken);
+    fs::write(&file, vec![0xcc; usize::try_from(length).unwrap()]).unwrap();
+    runs(&taken);
+    let mapped = fs::read_to_string("/proc/self/maps").unwrap();
+    let ours = |line: &&str| line.contains("r-xp") && line.contains("/memfd:ctwarden-code");
+    assert!(mapped.lines().any(|line| ours(&line)), "it was taken from sealed memory: {mapped}");
 }
 
 #[test]
