@@ -15,8 +15,8 @@ mod stdout;
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -66,6 +66,9 @@ pub(crate) struct SinkCounts {
 
 #[derive(Debug, Default)]
 struct Counters {
+    /// Records in the channel. It is bounded by this count, as a bounded channel would take the memory of all of them, and
+    /// write to it, before the first one came.
+    waiting: AtomicUsize,
     /// Records that found the channel full.
     overflowed: AtomicU64,
     /// Records that a sink took, for good or not.
@@ -83,7 +86,7 @@ enum Order {
 /// The sinks at work.
 #[derive(Debug)]
 pub(crate) struct Sinks {
-    orders: SyncSender<Order>,
+    orders: Sender<Order>,
     /// Its other end is dropped when the thread has ended.
     ended: Receiver<()>,
     counters: Arc<Counters>,
@@ -109,7 +112,7 @@ impl Sinks {
     }
 
     fn of(outlets: Vec<Outlet>, report: impl Fn(String) + Send + 'static) -> Result<Self, SinkError> {
-        let (orders, taken) = sync_channel(WAITING_MAX);
+        let (orders, taken) = channel();
         let (ending, ended) = channel::<()>();
         let counters = Arc::new(Counters::default());
         let mut writer = Writer { taken, outlets, counters: Arc::clone(&counters), overflowed: 0, report };
@@ -123,15 +126,17 @@ impl Sinks {
 
     /// Hands a record over; never waits.
     pub(crate) fn write(&self, record: Record) {
-        if self.orders.try_send(Order::Write(record)).is_err() {
-            self.counters.overflowed.fetch_add(1, Ordering::Relaxed);
+        let counters = &self.counters;
+        let has_room = counters.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX;
+        if !has_room || self.orders.send(Order::Write(record)).is_err() {
+            counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            counters.overflowed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Opens files anew, after logrotate has moved them away.
     pub(crate) fn reopen(&self) {
-        // A full channel is full of records, whose writing fails or hangs: then there is nothing to gain by it.
-        drop(self.orders.try_send(Order::Reopen));
+        drop(self.orders.send(Order::Reopen));
     }
 
     /// Figures for `status`.
@@ -146,17 +151,9 @@ impl Sinks {
 
     /// Writes what is left, at most for five seconds, and gives the final figures.
     pub(crate) fn stop(self) -> SinkCounts {
-        let mut order = Order::Stop;
-        let deadline = std::time::Instant::now() + STOP_WAIT;
-        while let Err(TrySendError::Full(again)) = self.orders.try_send(order) {
-            if std::time::Instant::now() >= deadline {
-                return self.counts();
-            }
-            order = again;
-            thread::sleep(Duration::from_millis(10));
-        }
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        match self.ended.recv_timeout(left) {
+        // A thread that is gone has nothing left to write.
+        drop(self.orders.send(Order::Stop));
+        match self.ended.recv_timeout(STOP_WAIT) {
             Ok(()) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => self.counts(),
         }
     }
@@ -183,7 +180,10 @@ impl<R: Fn(String)> Writer<R> {
             };
             while let Some(order) = next {
                 match order {
-                    Order::Write(record) => self.write(&record),
+                    Order::Write(record) => {
+                        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+                        self.write(&record);
+                    }
                     Order::Reopen => self.each(Outlet::reopen),
                     Order::Stop => {
                         self.each(Outlet::flush);
