@@ -12,6 +12,7 @@ mod ctnetlink;
 mod finding;
 mod kernel;
 mod labels;
+mod muting;
 mod netfilter;
 mod per_family;
 mod presence;

@@ -132,6 +132,24 @@ fn room_for_labels_is_found_and_made() {
 }
 
 #[test]
+fn rules_that_mute_entries_are_found() {
+    let Some(_namespace) = untouched() else { return };
+    load("table inet t { chain c { ct event set new,related,destroy,reply; }; }");
+    assert_eq!(found(&doctor().0, "event_rules"), ("good", "none mutes an entry"));
+    load("table inet t { chain c { udp dport 53 ct event set new; ct event set new,destroy; }; }");
+    let (report, status) = doctor();
+    assert_eq!((found(&report, "event_rules"), status), (("note", "2 mute entries"), 0));
+    assert_eq!(report["facts"]["tracking"]["rules"]["muting"], 2);
+    let mut iptables = Command::new("iptables-nft");
+    iptables.args("-t raw -A PREROUTING -p udp -j CT --ctevents new".split(' '));
+    let said = Said::of(iptables, "");
+    if !said.is_good() {
+        return skip(&format!("no rule of iptables here: {}", said.err));
+    }
+    assert_eq!(found(&doctor().0, "event_rules").1, "3 mute entries");
+}
+
+#[test]
 fn a_timeout_that_was_changed_is_odd_until_it_is_changed_back() {
     let Some(_namespace) = untouched() else { return };
     let setting = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established";

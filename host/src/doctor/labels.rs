@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_enough_and_silence_is_no_answer() {
-        let rules = Rules { tracking: PerFamily { ipv4: 1, ipv6: 1 }, labels: 1 };
+        let rules = Rules { tracking: PerFamily { ipv4: 1, ipv6: 1 }, labels: 1, muting: 0 };
         assert_eq!(LabelRoom::find(&Ctnetlink::NotPermitted, Some(&rules)), LabelRoom::Room);
         let rules = Rules { labels: 0, ..rules };
         assert!(matches!(LabelRoom::find(&Ctnetlink::NotPermitted, Some(&rules)), LabelRoom::Unknown(_)));

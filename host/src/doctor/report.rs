@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::Facts;
 use super::finding::{Finding, Verdict};
+use super::{Facts, muting};
 use crate::control::{Colour, Paint};
 
 /// Columns of a line of text; terminals have at least 80, and commands are never broken.
@@ -35,6 +35,7 @@ impl Report {
             facts.buckets.judge(facts.table.maximum),
         ];
         findings.extend(facts.switches.judge());
+        findings.push(muting::judge(facts.tracking.rules.as_ref()));
         findings.extend(facts.timeouts.judge());
         findings.push(facts.receive_buffer.judge());
         Self { findings, facts }

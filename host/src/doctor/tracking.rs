@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn uses(ipv4: u32, ipv6: u32) -> Option<Rules> {
-        Some(Rules { tracking: PerFamily { ipv4, ipv6 }, labels: 0 })
+        Some(Rules { tracking: PerFamily { ipv4, ipv6 }, labels: 0, muting: 0 })
     }
 
     #[test]

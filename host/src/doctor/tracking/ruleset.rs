@@ -1,8 +1,9 @@
 //! What the rules of this namespace use of connection tracking.
 //!
 //! A rule with one of these expressions switches tracking on in its family when it is loaded, wherever it stands, and
-//! one that sets labels makes room for them.
+//! one that sets labels makes room for them. One that sets a mask of events keeps entries from sending the others.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use ctwarden_model::Family;
@@ -18,12 +19,25 @@ const RULE_EXPRESSIONS: u16 = 4;
 const LIST_ELEMENT: u16 = 1;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
-/// `NFTA_CT_KEY` and `NFTA_CT_SREG`; `NFT_CT_LABELS`.
+/// `NFTA_CT_KEY` and `NFTA_CT_SREG`; `NFT_CT_LABELS` and `NFT_CT_EVENTMASK`.
 const CT_KEY: u16 = 2;
 const CT_SOURCE: u16 = 4;
 const CT_LABELS: u32 = 13;
-/// `NFTA_MATCH_NAME` and `NFTA_TARGET_NAME`: an extension of iptables in a rule of nftables.
+const CT_EVENTS: u32 = 18;
+/// `NFTA_IMMEDIATE_DREG`, `NFTA_IMMEDIATE_DATA` and in it `NFTA_DATA_VALUE`.
+const IMMEDIATE_DESTINATION: u16 = 1;
+const IMMEDIATE_DATA: u16 = 2;
+const DATA_VALUE: u16 = 1;
+/// `NFTA_MATCH_NAME` and `NFTA_TARGET_NAME`: an extension of iptables in a rule of nftables; `NFTA_TARGET_INFO`.
 const EXTENSION_NAME: u16 = 1;
+const EXTENSION_INFO: u16 = 3;
+/// Where `ct_events` and `exp_events` lie in `struct xt_ct_target_info` (linux/netfilter/xt_CT.h).
+const TARGET_EVENTS: std::ops::Range<usize> = 4..8;
+const TARGET_EXPECTATION_EVENTS: std::ops::Range<usize> = 8..12;
+
+/// `IPCT_NEW`, `IPCT_RELATED` (the begin of a flow that was expected) and `IPCT_DESTROY`
+/// (linux/netfilter/nf_conntrack_common.h).
+const BEGIN_AND_END: u32 = 1 | 1 << 1 | 1 << 2;
 
 /// Expressions of nftables that call `nf_ct_netns_get` (net/netfilter/nft_*.c).
 const EXPRESSIONS: [&str; 7] = ["ct", "nat", "masq", "redir", "connlimit", "synproxy", "flow_offload"];
@@ -40,6 +54,8 @@ pub(in super::super) struct Rules {
     pub(in super::super) tracking: PerFamily<u32>,
     /// Rules that make room for labels.
     pub(in super::super) labels: u32,
+    /// Rules that keep entries from telling of their begin or end.
+    pub(in super::super) muting: u32,
 }
 
 impl Rules {
@@ -67,6 +83,9 @@ impl Rules {
             if expressions().any(sets_labels) {
                 sum.labels = sum.labels.saturating_add(1);
             }
+            if mutes(expressions()) {
+                sum.muting = sum.muting.saturating_add(1);
+            }
         }
         sum
     }
@@ -88,12 +107,50 @@ fn tracks(expression: &[u8]) -> bool {
     }
 }
 
+/// A number as the kernel tells it.
+fn number(data: &[u8], kind: u16) -> Option<u32> {
+    find(data, kind).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes)
+}
+
+/// A number as it lies in memory: a register, a structure.
+fn in_memory(bytes: Option<&[u8]>) -> Option<u32> {
+    bytes.and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes)
+}
+
+/// Whether the expressions of a rule leave the begin or the end of a flow out of what it sends. A mask that is not written in
+/// the rule (it comes from a map) may.
+fn mutes<'a>(expressions: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut registers = BTreeMap::new();
+    for expression in expressions {
+        let mask = match parts(expression) {
+            ("immediate", data) => {
+                let value = find(data, IMMEDIATE_DATA).and_then(|data| find(data, DATA_VALUE));
+                registers.insert(number(data, IMMEDIATE_DESTINATION), in_memory(value));
+                continue;
+            }
+            ("ct", data) if number(data, CT_KEY) == Some(CT_EVENTS) && find(data, CT_SOURCE).is_some() => {
+                registers.get(&number(data, CT_SOURCE)).copied().flatten().unwrap_or(0)
+            }
+            ("target", data) if find(data, EXTENSION_NAME).map(text) == Some("CT") => {
+                let info = find(data, EXTENSION_INFO).unwrap_or_default();
+                match (in_memory(info.get(TARGET_EVENTS)), in_memory(info.get(TARGET_EXPECTATION_EVENTS))) {
+                    // It sets no mask, but a zone or a helper.
+                    (Some(0) | None, Some(0) | None) => continue,
+                    (events, _) => events.unwrap_or(0),
+                }
+            }
+            _ => continue,
+        };
+        if mask & BEGIN_AND_END != BEGIN_AND_END {
+            return true;
+        }
+    }
+    false
+}
+
 fn sets_labels(expression: &[u8]) -> bool {
     match parts(expression) {
-        ("ct", data) => {
-            let key = find(data, CT_KEY).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
-            key == Some(CT_LABELS) && find(data, CT_SOURCE).is_some()
-        }
+        ("ct", data) => number(data, CT_KEY) == Some(CT_LABELS) && find(data, CT_SOURCE).is_some(),
         ("match", data) => find(data, EXTENSION_NAME).map(text) == Some("connlabel"),
         _ => false,
     }
@@ -162,5 +219,38 @@ mod tests {
         assert_eq!(Rules::of(&[rule(1, &[ct(CT_SOURCE, CT_LABELS)])]).labels, 1);
         assert_eq!(Rules::of(&[rule(1, &[ct(CT_SOURCE, 3)])]).labels, 0);
         assert_eq!(Rules::of(&[rule(2, &[extension("match", "connlabel")])]).labels, 1);
+    }
+
+    fn immediate(register: u32, value: u32) -> Vec<u8> {
+        let data = attribute(DATA_VALUE, &value.to_ne_bytes());
+        let parts =
+            [attribute(IMMEDIATE_DESTINATION, &register.to_be_bytes()), attribute(IMMEDIATE_DATA | 0x8000, &data)];
+        expression("immediate", &parts)
+    }
+
+    fn target(events: u32, expectation_events: u32) -> Vec<u8> {
+        let info = [[0; 4], events.to_ne_bytes(), expectation_events.to_ne_bytes(), [0; 4]].concat();
+        expression("target", &[attribute(EXTENSION_NAME, b"CT\0"), attribute(EXTENSION_INFO, &info)])
+    }
+
+    #[test]
+    fn a_mask_without_begin_or_end_mutes() {
+        let muting = |expressions: &[Vec<u8>]| Rules::of(&[rule(1, expressions)]).muting;
+        let (new, related, destroy, reply) = (1, 2, 4, 8);
+        let set = ct(CT_SOURCE, CT_EVENTS);
+        assert_eq!(muting(&[immediate(1, new | related | destroy), set.clone()]), 0);
+        assert_eq!(muting(&[immediate(1, u32::MAX), set.clone()]), 0);
+        for mask in [new, destroy, new | destroy, related | destroy | reply, 0] {
+            assert_eq!(muting(&[immediate(1, mask), set.clone()]), 1, "{mask}");
+            assert_eq!(muting(&[target(mask, u32::from(mask == 0))]), 1, "{mask}");
+        }
+        assert_eq!(muting(&[target(0, 0)]), 0, "it sets something else");
+        assert_eq!(muting(&[target(new | related | destroy, 0)]), 0);
+        // Another register, one that is written again, and one that comes from a map.
+        assert_eq!(muting(&[immediate(1, new), immediate(2, 7), set.clone()]), 1);
+        assert_eq!(muting(&[immediate(1, new), immediate(1, 7), set.clone()]), 0);
+        assert_eq!(muting(&[set]), 1);
+        assert_eq!(muting(&[immediate(1, new), ct(1, CT_EVENTS)]), 0, "it only looks");
+        assert_eq!(muting(&[immediate(1, new), ct(CT_SOURCE, 3)]), 0, "it sets a mark");
     }
 }

@@ -1,0 +1,39 @@
+//! Whether rules keep entries from telling of their begin or end.
+//!
+//! `nf_conntrack_events` is not the last word: a rule can give an entry a mask of the events that it sends, and what is not
+//! in it nobody hears. Policies then miss flows, and so does the copy of the table.
+
+use super::finding::Finding;
+use super::tracking::Rules;
+
+/// The rules are none where they cannot be read.
+pub(super) fn judge(rules: Option<&Rules>) -> Finding {
+    let name = "event_rules";
+    match rules.map(|rules| rules.muting) {
+        None => Finding::note(name, "unknown", "whether a rule keeps entries from sending events cannot be told"),
+        Some(0) => Finding::good(name, "none mutes an entry", "what nf_conntrack_events says holds for every entry"),
+        Some(count) => Finding::note(
+            name,
+            if count == 1 { "1 mutes entries".to_owned() } else { format!("{count} mute entries") },
+            "a rule with `ct event set`, or -j CT --ctevents in iptables, leaves out new, related or destroy: such flows \
+             begin or end without a word, so policies and the copy of the table see them in sweeps only; name all three \
+             in the rule",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn rules_that_mute_are_to_be_known() {
+        let judged = |muting| judge(Some(&Rules { muting, ..Rules::default() }));
+        assert_eq!(judged(0).verdict, Verdict::Good);
+        assert_eq!((judged(1).verdict, judged(1).value.as_str()), (Verdict::Note, "1 mutes entries"));
+        assert_eq!(judged(3).value, "3 mute entries");
+        assert!(judged(1).follows.contains("name all three"));
+        assert_eq!((judge(None).verdict, judge(None).value.as_str()), (Verdict::Note, "unknown"));
+    }
+}
