@@ -6,6 +6,7 @@
 
 mod answers;
 mod following;
+mod listening;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -24,12 +25,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use self::answers::Waiting;
 use self::following::Following;
+pub(crate) use self::listening::Listening;
 use self::sweep::{Selecting, Sweeping};
 use crate::clock;
 use crate::config;
 use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
-use crate::netlink::{Drained, EventSocket, Groups, Heard, Requests};
+use crate::netlink::{Drained, EventSocket, Heard, Requests};
 use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
 use crate::set_file::SetFiles;
 use crate::sinks::Sinks;
@@ -424,17 +426,9 @@ impl Drive {
 
     /// Hears of what plugins subscribe to, and of the begin and end of every flow where the copy of the table is kept.
     fn listen(&mut self) -> Result<()> {
-        let subscribed = self.engine.subscribed();
-        let kept = self.daemon.mirror.is_wanted(subscribed.selects);
-        self.following.keep(kept.then_some(self.daemon.mirror_memory))?;
-        let groups = Groups {
-            new: subscribed.kinds.new || kept,
-            update: subscribed.kinds.update,
-            destroy: subscribed.kinds.destroy || kept,
-            expectations: subscribed.expectations,
-        };
-        let filters = if kept { &[] } else { subscribed.filters.as_slice() };
-        Ok(self.events.get_mut().listen(groups, filters)?)
+        let listening = Listening::of(self.engine.subscribed(), self.daemon.mirror);
+        self.following.keep(listening.mirror.then_some(self.daemon.mirror_memory))?;
+        Ok(self.events.get_mut().listen(listening.groups, &listening.filters)?)
     }
 
     fn reload(&mut self, prepared: Result<Prepared>) {

@@ -2,6 +2,7 @@
 //!
 //! They are how an operator finds out what a plugin may do, what it did, and how to tell it something.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
@@ -39,6 +40,65 @@ fn check_says_what_is_asked_needed_granted_and_missing() {
         );
     }
     assert!(!scene.control().exists() && !scene.path("records.jsonl").exists() && !scene.path("state").exists());
+}
+
+/// Each line of `check` below that of the plugin (or of all of them), by its name.
+fn of(said: &str, whose: &str) -> BTreeMap<String, String> {
+    let lines = said.lines().skip_while(|line| !line.starts_with(whose)).skip(1);
+    let lines = lines.take_while(|line| line.starts_with(' '));
+    lines.filter_map(|line| line.trim().split_once(' ')).map(|(name, text)| (name.into(), text.trim().into())).collect()
+}
+
+/// Multicast groups of the sockets for netfilter in this namespace, as bits (`/proc/net/netlink`).
+fn groups() -> u32 {
+    let sockets = fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
+    let words = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = words.filter(|words| words[1] == "12");
+    ours.map(|words| u32::from_str_radix(words[3], 16).unwrap()).fold(0, |sum, groups| sum | groups)
+}
+
+#[test]
+fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
+    let Some(scene) = Scene::new() else { return };
+    let only = |name: &str, words: &str| {
+        Policy::new(name, "guest-scripted").config(&format!("needs = []\nonly = \"{words}\""))
+    };
+    let dns = only("dns", "v4 protocol udp src 192.0.2.1 dport 53 label 3");
+    let six = only("six", "src 2001:db8::1 protocol udp");
+    scene.configure(format!("{dns}{six}"));
+    let said = scene.verb("check").good();
+
+    let lines = of(&said, "dns ");
+    assert_eq!(lines["groups"], "new, update, destroy", "{said}");
+    assert!(
+        lines["events"].starts_with("the kernel drops others, by family, protocols, original-src, dst-ports (")
+            && lines["events"].ends_with("; ctwarden matches labels"),
+        "{said}"
+    );
+    let kernel = "the kernel gives entries with family ipv4, protocols udp, original-src 192.0.2.1, dst-ports 53";
+    assert_eq!(lines["sweeps"], format!("{kernel}; ctwarden matches labels"));
+    assert_eq!(
+        of(&said, "six ")["sweeps"],
+        "the kernel gives entries with family ipv6; ctwarden matches protocols, original-src"
+    );
+    let together = of(&said, "all plugins together");
+    assert!(together["events"].contains("by family, protocols, original-src, dst-ports ("), "{said}");
+    assert_eq!(
+        together["sweeps"],
+        "the kernel gives every entry; ctwarden matches family, protocols, original-src, dst-ports, labels"
+    );
+    assert_eq!(together["mirror"], "not kept, as nobody names flows by filters (selects)");
+    let daemon = scene.start(format!("{dns}{six}"));
+    ctwarden_tests::eventually("it is in the groups", || (groups() == 0b111).then_some(()));
+    drop(daemon);
+
+    let ban = Policy::new("ban", "ban-follower").config("sets = []");
+    scene.configure(format!("{dns}{ban}"));
+    let said = scene.verb("check").good();
+    let together = of(&said, "all plugins together");
+    assert_eq!(together["mirror"], "kept, as ban names flows by filters (selects)", "{said}");
+    assert_eq!(together["events"], "none is left out by the kernel: the copy of the table follows every flow");
+    assert_eq!(of(&said, "dns ")["mirror"], "not kept, as nobody names flows by filters (selects)");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `ctwarden check`: everything that a start would find wrong, and what each plugin asks, needs and is granted.
 
+mod pushdown;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +10,13 @@ use anyhow::Result;
 use clap::Args;
 use ctwarden_model::VerdictKinds;
 
+use self::pushdown::Pushdown;
 use crate::plugins::{self, Preparer, Ready};
 
 /// Check a configuration and show what each plugin asks, needs, is granted and lacks
 ///
-/// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing.
+/// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing. Shows as well what the kernel
+/// is asked to leave out, for each plugin by itself and for all of them together, and what is left for ctwarden to match.
 #[derive(Args)]
 pub(super) struct Check {
     /// Configuration file
@@ -24,9 +28,16 @@ impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
         let prepared = Preparer::new(&self.config, None)?.prepare()?;
         let mut out = io::stdout().lock();
+        let mirror = prepared.daemon.mirror;
         for ready in &prepared.plugins {
             show(&mut out, ready)?;
+            tell(&mut out, &Pushdown::of(&prepared.engine, mirror, [&ready.spec]))?;
+            if let Some(warning) = &ready.warning {
+                writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce")?;
+            }
         }
+        writeln!(out, "all plugins together:")?;
+        tell(&mut out, &Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec)))?;
         let protected = prepared.engine.protect.len();
         writeln!(out, "protected filters: {protected}\n{} is good", self.config.display())?;
         Ok(ExitCode::SUCCESS)
@@ -55,11 +66,14 @@ fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
     if !unused.is_empty() {
         writeln!(out, "  not needed {} (granted in vain)", names(unused))?;
     }
-    writeln!(out, "  listens    {}", listens(ready))?;
-    match &ready.warning {
-        Some(warning) => writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce"),
-        None => Ok(()),
+    writeln!(out, "  listens    {}", listens(ready))
+}
+
+fn tell(out: &mut impl Write, pushdown: &Pushdown) -> io::Result<()> {
+    for (name, text) in pushdown.lines() {
+        writeln!(out, "  {name:<10} {text}")?;
     }
+    Ok(())
 }
 
 fn names(kinds: VerdictKinds) -> String {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use problem::Findings;
 pub(crate) use problem::{Problem, Problems};
-pub(crate) use resolved::{BlockSet, Configuration, ControlGroup, Daemon, Destination, OnFailure, Plugin};
+pub(crate) use resolved::{BlockSet, Configuration, ControlGroup, Daemon, Destination, MirrorUse, OnFailure, Plugin};
 pub(crate) use schema::check_against_schema;
 
 /// A configuration of more than this is not meant; large lists belong into set files.

@@ -12,6 +12,7 @@ mod effect;
 mod event;
 mod expectation;
 mod filter;
+mod filter_part;
 mod flow;
 mod masked;
 mod nat_filter;
@@ -33,6 +34,7 @@ pub use effect::{Effect, EffectId, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};
 pub use filter::{Family, Filter, PortRange, SecondsRange};
+pub use filter_part::FilterPart;
 pub use flow::{
     Attribute, Counters, Flow, FlowId, FlowKey, HELPER_NAME_MAX, Labels, Mark, ProtocolInfo, Rare, SequenceAdjustment,
     SynProxy, TcpFlags, Zone,

@@ -8,9 +8,13 @@
 //! - whatever is in the filter's `rare`;
 //! - a mark or status under an empty mask: it holds for every entry that has the field, and the kernel refuses such a status.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
-use ctwarden_model::{Family, Filter, Masked, PortRange, PrefixSet, Protocol, Zone};
+use ctwarden_model::{Family, Filter, FilterPart, Masked, PortRange, PrefixSet, Protocol, Zone};
 
 /// What the kernel is asked to leave out. Every part that is given must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +122,34 @@ impl KernelFilter {
             self.original.dst_port = None;
         }
         self
+    }
+
+    /// The parts that the kernel is asked for and the value of each, for people.
+    #[must_use]
+    pub fn asked(&self) -> Vec<(FilterPart, String)> {
+        let address = |address: Option<Ipv4Addr>| address.map(|address| address.to_string());
+        let port = |port: Option<u16>| port.map(|port| port.to_string());
+        let masked = |masked: Option<Masked>| masked.map(|bits| format!("{:#x}/{:#x}", bits.value(), bits.mask()));
+        let family = self.family.map(|family| match family {
+            Family::Ipv4 => "ipv4".to_owned(),
+            Family::Ipv6 => "ipv6".to_owned(),
+        });
+        [
+            (FilterPart::Family, family),
+            (FilterPart::Protocols, self.original.protocol.map(|protocol| protocol.to_string())),
+            (FilterPart::Zones, self.zone.map(|zone| zone.0.to_string())),
+            (FilterPart::OriginalSrc, address(self.original.src)),
+            (FilterPart::OriginalDst, address(self.original.dst)),
+            (FilterPart::ReplySrc, address(self.reply.src)),
+            (FilterPart::ReplyDst, address(self.reply.dst)),
+            (FilterPart::SrcPorts, port(self.original.src_port)),
+            (FilterPart::DstPorts, port(self.original.dst_port)),
+            (FilterPart::Mark, masked(self.mark)),
+            (FilterPart::Status, masked(self.status)),
+        ]
+        .into_iter()
+        .filter_map(|(part, value)| Some((part, value?)))
+        .collect()
     }
 
     /// Whether the kernel is asked for everything.

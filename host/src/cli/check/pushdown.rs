@@ -1,0 +1,259 @@
+//! What the kernel is asked to leave out for a set of plugins, and what ctwarden has to match itself.
+//!
+//! It decides nothing: the engine says what is wanted, [`Listening`] what is heard, and the filters of the codec what the
+//! kernel applies, each as in the daemon. Here it is put into words, because the difference is a factor of a hundred.
+
+use std::collections::BTreeSet;
+
+use ctwarden_engine::{Engine, EngineConfig, PluginSpec, SweepRequest};
+use ctwarden_model::{Filter, FilterPart, PluginName};
+use ctwarden_wire::{EventFilter, KernelFilter};
+
+use crate::clock;
+use crate::config::MirrorUse;
+use crate::drive::Listening;
+use crate::netlink::Groups;
+
+/// What is asked of the kernel at the start.
+pub(super) struct Pushdown {
+    mirror: MirrorUse,
+    listening: Listening,
+    sweep: Option<SweepRequest>,
+    /// Plugins whose verdicts name flows by filters.
+    selecting: Vec<PluginName>,
+    /// Plugins that listen to events of every flow.
+    hearing_all: Vec<PluginName>,
+}
+
+impl Pushdown {
+    /// For these plugins, as if there were no others.
+    pub(super) fn of<'a>(
+        config: &EngineConfig,
+        mirror: MirrorUse,
+        plugins: impl IntoIterator<Item = &'a PluginSpec>,
+    ) -> Self {
+        let plugins: Vec<PluginSpec> = plugins.into_iter().cloned().collect();
+        let named =
+            |is: fn(&PluginSpec) -> bool| plugins.iter().filter(|spec| is(spec)).map(|s| s.name.clone()).collect();
+        let selecting = named(|spec| spec.subscription.selects);
+        let hearing_all = named(|spec| {
+            let (kinds, filters) = (spec.subscription.kinds, &spec.subscription.filters);
+            (kinds.new || kinds.update || kinds.destroy) && filters.is_empty()
+        });
+        let now = clock::now();
+        let mut engine = Engine::new(config.clone(), now);
+        engine.handle_plugins(now, config.clone(), plugins);
+        let listening = Listening::of(engine.subscribed(), mirror);
+        Self { mirror, listening, sweep: engine.poll_sweep(), selecting, hearing_all }
+    }
+
+    /// A name and a text for each kind of work.
+    pub(super) fn lines(&self) -> [(&'static str, String); 4] {
+        [("groups", self.groups()), ("events", self.events()), ("sweeps", self.sweeps()), ("mirror", self.mirror())]
+    }
+
+    fn groups(&self) -> String {
+        let Groups { new, update, destroy, expectations } = self.listening.groups;
+        let groups = [("new", new), ("update", update), ("destroy", destroy), ("expectations", expectations)];
+        let joined: Vec<&str> = groups.into_iter().filter_map(|(name, joined)| joined.then_some(name)).collect();
+        if joined.is_empty() { "none".to_owned() } else { joined.join(", ") }
+    }
+
+    fn events(&self) -> String {
+        let Groups { new, update, destroy, expectations: _ } = self.listening.groups;
+        if !(new || update || destroy) {
+            return "none of flows".to_owned();
+        }
+        let filters = &self.listening.filters;
+        if let Some(program) = EventFilter::of(filters) {
+            let asks = |filter: &Filter, part| EventFilter::of(&[filter.only(part)]).is_some();
+            let asked = parts(filters, asks);
+            let left = parts(filters, |filter, part| filter.has(part) && !asks(filter, part));
+            let count = program.instructions().len();
+            return format!("the kernel drops others, by {} ({count} instructions){}", list(&asked), and_left(&left));
+        }
+        let why = if self.listening.mirror {
+            "the copy of the table follows every flow".to_owned()
+        } else if !self.hearing_all.is_empty() {
+            format!("{} every flow", who(&self.hearing_all, "wants", "want"))
+        } else if let Some(filter) = filters.iter().find(|filter| EventFilter::of(&[(*filter).clone()]).is_none()) {
+            let given = parts([filter], Filter::has);
+            format!("the kernel cannot be asked for {}", list(&given))
+        } else {
+            "the program would be longer than the kernel takes".to_owned()
+        };
+        format!("none is left out by the kernel: {why}")
+    }
+
+    fn sweeps(&self) -> String {
+        let Some(request) = &self.sweep else { return "none at the start".to_owned() };
+        let filters = &request.filters;
+        let union = KernelFilter::union_of(filters);
+        let asked = union.asked();
+        // What the kernel was asked for one filter, it does for it only if it is still asked among the others.
+        let done = |filter: &Filter, part| {
+            let own = KernelFilter::of(filter).asked().into_iter().find(|(own, _)| *own == part);
+            own.is_some_and(|own| asked.contains(&own))
+        };
+        let left = and_left(&parts(filters, |filter, part| filter.has(part) && !done(filter, part)));
+        if asked.is_empty() {
+            return format!("the kernel gives every entry{left}");
+        }
+        let asked: Vec<String> = asked.into_iter().map(|(part, value)| format!("{} {value}", part.name())).collect();
+        format!("the kernel gives entries with {}{left}", asked.join(", "))
+    }
+
+    fn mirror(&self) -> String {
+        let flows_by_filters = "flows by filters (selects)";
+        match (self.mirror, self.listening.mirror) {
+            (MirrorUse::On, _) => "kept, by [daemon] mirror".to_owned(),
+            (MirrorUse::Off, _) if self.selecting.is_empty() => "not kept, by [daemon] mirror".to_owned(),
+            (MirrorUse::Off, _) => {
+                let who = who(&self.selecting, "names", "name");
+                format!("not kept, by [daemon] mirror; {who} {flows_by_filters}, which takes a sweep each time")
+            }
+            (MirrorUse::Auto, true) => format!("kept, as {} {flows_by_filters}", who(&self.selecting, "names", "name")),
+            (MirrorUse::Auto, false) => format!("not kept, as nobody names {flows_by_filters}"),
+        }
+    }
+}
+
+/// Parts for which that holds in any of the filters.
+fn parts<'a>(
+    filters: impl IntoIterator<Item = &'a Filter>,
+    holds: impl Fn(&Filter, FilterPart) -> bool,
+) -> BTreeSet<FilterPart> {
+    let of_one =
+        |filter: &'a Filter| FilterPart::ALL.into_iter().filter(|part| holds(filter, *part)).collect::<Vec<_>>();
+    filters.into_iter().flat_map(of_one).collect()
+}
+
+fn list(parts: &BTreeSet<FilterPart>) -> String {
+    parts.iter().map(|part| part.name()).collect::<Vec<_>>().join(", ")
+}
+
+fn and_left(left: &BTreeSet<FilterPart>) -> String {
+    if left.is_empty() { String::new() } else { format!("; ctwarden matches {}", list(left)) }
+}
+
+fn who(names: &[PluginName], one: &str, many: &str) -> String {
+    let verb = if names.len() == 1 { one } else { many };
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    format!("{} {verb}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use ctwarden_engine::{OnFailure, PluginLimits};
+    use ctwarden_model::{
+        EventKinds, Family, Grants, Masked, Mode, PortRange, Prefix, Protocol, Subscription, VerdictKinds, Zone,
+    };
+
+    use super::*;
+
+    const EVENTS: EventKinds = EventKinds { new: true, update: false, destroy: true, row: false };
+    const ALL: EventKinds = EventKinds { new: true, update: true, destroy: true, row: true };
+
+    fn plugin(name: &str, kinds: EventKinds, filters: Vec<Filter>, selects: bool) -> PluginSpec {
+        PluginSpec {
+            name: PluginName::new(name).unwrap(),
+            mode: Mode::Observe,
+            wants: VerdictKinds::NONE,
+            grants: Grants::default(),
+            subscription: Subscription { kinds, filters, selects, ..Subscription::default() },
+            limits: PluginLimits::default(),
+            on_failure: OnFailure::Restart,
+        }
+    }
+
+    fn told(mirror: MirrorUse, plugins: &[PluginSpec]) -> [String; 4] {
+        Pushdown::of(&EngineConfig::default(), mirror, plugins).lines().map(|(_, text)| text)
+    }
+
+    fn from(address: &str) -> Filter {
+        Filter { original_src: [address.parse::<Prefix>().unwrap()].into_iter().collect(), ..Filter::default() }
+    }
+
+    #[test]
+    fn what_the_kernel_does_is_told_from_what_is_left() {
+        let web = Filter {
+            protocols: vec![Protocol::TCP],
+            dst_ports: vec![PortRange { first: 80, last: 80 }, PortRange { first: 443, last: 443 }],
+            labels: 1,
+            zones: vec![Zone(7)],
+            ..from("192.0.2.1/32")
+        };
+        let [groups, events, sweeps, mirror] = told(MirrorUse::Auto, &[plugin("web", ALL, vec![web], false)]);
+        assert_eq!(groups, "new, update, destroy");
+        assert!(
+            events.starts_with("the kernel drops others, by protocols, zones, original-src, dst-ports ("),
+            "{events}"
+        );
+        assert!(events.ends_with(" instructions); ctwarden matches labels"), "{events}");
+        assert_eq!(
+            sweeps,
+            "the kernel gives entries with family ipv4, protocols tcp, zones 7, original-src 192.0.2.1; \
+             ctwarden matches dst-ports, labels"
+        );
+        assert_eq!(mirror, "not kept, as nobody names flows by filters (selects)");
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_left_to_us_in_sweeps_but_not_in_events() {
+        let six = from("2001:db8::1/128");
+        let [_, events, sweeps, _] = told(MirrorUse::Auto, &[plugin("six", ALL, vec![six], false)]);
+        assert!(events.contains("by original-src ("), "{events}");
+        assert_eq!(sweeps, "the kernel gives entries with family ipv6; ctwarden matches original-src");
+    }
+
+    #[test]
+    fn together_only_what_all_agree_on_is_asked() {
+        let marked = |value| Filter { mark: Masked::new(value, 0xf).ok(), ..from("192.0.2.1/32") };
+        let (one, other) = (plugin("one", ALL, vec![marked(1)], false), plugin("other", ALL, vec![marked(3)], false));
+        let [_, _, alone, _] = told(MirrorUse::Auto, std::slice::from_ref(&one));
+        assert_eq!(alone, "the kernel gives entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xf");
+        let [_, _, both, _] = told(MirrorUse::Auto, &[one, other]);
+        assert_eq!(
+            both,
+            "the kernel gives entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xd; ctwarden matches mark"
+        );
+    }
+
+    #[test]
+    fn why_nothing_is_left_out_is_said() {
+        let every = plugin("every", EVENTS, vec![], false);
+        let [groups, events, sweeps, _] =
+            told(MirrorUse::Auto, &[every, plugin("six", EVENTS, vec![from("::/0")], false)]);
+        assert_eq!(groups, "new, destroy");
+        assert_eq!(events, "none is left out by the kernel: every wants every flow");
+        assert_eq!(sweeps, "none at the start");
+        let labelled = Filter { labels: 4, ..Filter::default() };
+        let [_, events, _, _] = told(MirrorUse::Auto, &[plugin("labelled", EVENTS, vec![labelled], false)]);
+        assert_eq!(events, "none is left out by the kernel: the kernel cannot be asked for labels");
+        let many = |n: u32| Filter { mark: Masked::new(n, u32::MAX).ok(), ..Filter::default() };
+        let [_, events, _, _] = told(MirrorUse::Auto, &[plugin("many", EVENTS, (0..2000).map(many).collect(), false)]);
+        assert_eq!(events, "none is left out by the kernel: the program would be longer than the kernel takes");
+        let quiet = EventKinds { row: true, ..EventKinds::default() };
+        let four = Filter { family: Some(Family::Ipv4), ..Filter::default() };
+        let [groups, events, sweeps, _] = told(MirrorUse::Auto, &[plugin("quiet", quiet, vec![four], false)]);
+        assert_eq!((groups.as_str(), events.as_str()), ("none", "none of flows"));
+        assert_eq!(sweeps, "the kernel gives entries with family ipv4");
+    }
+
+    #[test]
+    fn the_copy_hears_of_every_flow_and_who_wants_it_is_named() {
+        let ban = plugin("ban", EventKinds::default(), vec![from("192.0.2.1/32")], true);
+        let [groups, events, _, mirror] = told(MirrorUse::Auto, std::slice::from_ref(&ban));
+        assert_eq!(groups, "new, destroy");
+        assert_eq!(events, "none is left out by the kernel: the copy of the table follows every flow");
+        assert_eq!(mirror, "kept, as ban names flows by filters (selects)");
+        let [groups, _, _, mirror] = told(MirrorUse::Off, &[ban]);
+        assert_eq!(groups, "none");
+        assert_eq!(
+            mirror,
+            "not kept, by [daemon] mirror; ban names flows by filters (selects), which takes a sweep each time"
+        );
+        let [_, _, _, mirror] = told(MirrorUse::On, &[]);
+        assert_eq!(mirror, "kept, by [daemon] mirror");
+    }
+}

@@ -1,0 +1,35 @@
+//! What has to be heard for a set of plugins: the groups, what may be left out of them, and whether a copy of the table is
+//! kept.
+//!
+//! Apart from the loop, so that `ctwarden check` shows what the daemon decides and has no rules of its own.
+
+use ctwarden_engine::Subscribed;
+use ctwarden_model::Filter;
+
+use crate::config::MirrorUse;
+use crate::netlink::Groups;
+
+/// What the event socket is set to.
+pub(crate) struct Listening {
+    /// Groups that are joined.
+    pub(crate) groups: Groups,
+    /// Events outside of these may be left out; empty: none.
+    pub(crate) filters: Vec<Filter>,
+    /// Whether a copy of the table is kept, which has to hear of the begin and end of every flow.
+    pub(crate) mirror: bool,
+}
+
+impl Listening {
+    /// For what plugins want.
+    pub(crate) fn of(subscribed: Subscribed, mirror: MirrorUse) -> Self {
+        let mirror = mirror.is_wanted(subscribed.selects);
+        let groups = Groups {
+            new: subscribed.kinds.new || mirror,
+            update: subscribed.kinds.update,
+            destroy: subscribed.kinds.destroy || mirror,
+            expectations: subscribed.expectations,
+        };
+        let filters = if mirror { Vec::new() } else { subscribed.filters };
+        Self { groups, filters, mirror }
+    }
+}
