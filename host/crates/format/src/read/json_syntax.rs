@@ -5,7 +5,6 @@
 //! built without an operating system. What is left of a JSON reader then is this file.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 
 use super::{LineError, Problem};
 
@@ -49,15 +48,24 @@ impl<'a> Json<'a> {
         self.line.get(self.at..).unwrap_or_default()
     }
 
+    /// The byte there.
+    fn byte(&self) -> Option<u8> {
+        self.line.as_bytes().get(self.at).copied()
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
     fn blanks(&mut self) {
-        let rest = self.rest();
-        let blanks = rest.len().saturating_sub(rest.trim_start_matches([' ', '\t', '\r', '\n']).len());
-        self.at = self.at.saturating_add(blanks);
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.byte() {
+            self.pass(1);
+        }
     }
 
     fn peek(&mut self) -> Option<u8> {
         self.blanks();
-        self.rest().bytes().next()
+        self.byte()
     }
 
     fn unexpected(&self, expected: &'static str) -> LineError {
@@ -67,7 +75,7 @@ impl<'a> Json<'a> {
     fn takes(&mut self, sign: u8) -> bool {
         let is = self.peek() == Some(sign);
         if is {
-            self.at = self.at.saturating_add(1);
+            self.pass(1);
         }
         is
     }
@@ -123,23 +131,19 @@ impl<'a> Json<'a> {
     /// Text; what has no escape in it is borrowed.
     pub(super) fn string(&mut self, expected: &'static str) -> Result<Cow<'a, str>, LineError> {
         self.take(b'"', expected)?;
-        let mut text = Cow::Borrowed("");
+        let mut text = Cow::Borrowed(self.plain());
         loop {
-            let rest = self.rest();
-            let plain = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).unwrap_or(rest.len());
-            let part = rest.get(..plain).unwrap_or_default();
-            text = if text.is_empty() { Cow::Borrowed(part) } else { Cow::Owned(text.into_owned() + part) };
-            self.at = self.at.saturating_add(plain);
-            match self.rest().bytes().next() {
+            match self.byte() {
                 Some(b'"') => {
-                    self.at = self.at.saturating_add(1);
+                    self.pass(1);
                     return Ok(text);
                 }
                 Some(b'\\') => {
-                    self.at = self.at.saturating_add(1);
-                    let mut owned: String = text.into_owned();
-                    owned.push(self.escaped()?);
-                    text = Cow::Owned(owned);
+                    self.pass(1);
+                    let escaped = self.escaped()?;
+                    let text = text.to_mut();
+                    text.push(escaped);
+                    text.push_str(self.plain());
                 }
                 Some(_) => return Err(self.unexpected("no control character in a text")),
                 None => return Err(self.unexpected("the closing quote")),
@@ -147,11 +151,20 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Text up to what ends it or has to be looked at.
+    fn plain(&mut self) -> &'a str {
+        let rest = self.rest();
+        let end = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        let plain = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+        self.pass(plain.len());
+        plain
+    }
+
     /// What a backslash stands for.
     fn escaped(&mut self) -> Result<char, LineError> {
         let begin = self.at;
-        let sign = self.rest().bytes().next();
-        self.at = self.at.saturating_add(1);
+        let sign = self.byte();
+        self.pass(1);
         let character = match sign {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -178,7 +191,7 @@ impl<'a> Json<'a> {
         let code = match first {
             0xd800..=0xdbff => {
                 self.rest().strip_prefix("\\u")?;
-                self.at = self.at.saturating_add(2);
+                self.pass(2);
                 let second = self.four_digits().filter(|second| (0xdc00..=0xdfff).contains(second))?;
                 0x1_0000 + ((first & 0x3ff) << 10 | second & 0x3ff)
             }
@@ -189,7 +202,7 @@ impl<'a> Json<'a> {
 
     fn four_digits(&mut self) -> Option<u32> {
         let digits = self.rest().get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-        self.at = self.at.saturating_add(4);
+        self.pass(4);
         u32::from_str_radix(digits, 16).ok()
     }
 
@@ -198,8 +211,8 @@ impl<'a> Json<'a> {
         self.blanks();
         let rest = self.rest();
         let end = rest.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
-        let digits = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-        self.at = self.at.saturating_add(digits.len());
+        let digits = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+        self.pass(digits.len());
         digits
     }
 
@@ -212,8 +225,7 @@ impl<'a> Json<'a> {
         let at = self.at();
         let digits = self.digits();
         let found = if digits.is_empty() { self.rest() } else { digits };
-        let number = digits.parse::<i128>().ok().filter(|_| is_number(digits) && !digits.starts_with("-0"));
-        let number = number.and_then(|number| T::try_from(number).ok());
+        let number = whole(digits).and_then(|number| T::try_from(number).ok());
         number.ok_or_else(|| self.fail(at, Problem::value(field, expected, found)))
     }
 
@@ -231,10 +243,20 @@ impl<'a> Json<'a> {
             }
             Some(_) | None => {
                 let word = ["true", "false", "null"].into_iter().find(|word| self.rest().starts_with(word));
-                self.at = self.at.saturating_add(word.ok_or_else(|| self.unexpected(VALUE))?.len());
+                self.pass(word.ok_or_else(|| self.unexpected(VALUE))?.len());
                 Ok(())
             }
         }
+    }
+}
+
+/// A whole number of at most 64 bits and a sign, without zeros in front.
+fn whole(text: &str) -> Option<i128> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    match digits.as_bytes() {
+        [b'0'] if sign > 0 => Some(0),
+        [b'1'..=b'9', ..] => digits.parse::<u64>().ok().map(|number| sign * i128::from(number)),
+        _ => None,
     }
 }
 

@@ -206,8 +206,8 @@ impl<'a> Reader<'a> {
             self.words.pass(usize::MAX);
             return Ok(());
         }
-        self.words.take();
-        match word.text.split_once('=') {
+        self.words.pass(word.text.len());
+        match word.field() {
             Some((key, value)) => {
                 let at = word.at.saturating_add(key.len()).saturating_add(1);
                 fields.set(key, value, labels).map_err(|problem| self.fail(at, problem))

@@ -11,6 +11,14 @@ pub(super) struct Word<'a> {
     pub(super) text: &'a str,
 }
 
+impl<'a> Word<'a> {
+    /// What stands in front of the first `=` and what behind.
+    pub(super) fn field(&self) -> Option<(&'a str, &'a str)> {
+        let (key, rest) = self.text.split_at_checked(self.text.bytes().position(|byte| byte == b'=')?)?;
+        Some((key, rest.get(1..)?))
+    }
+}
+
 /// What is left of a line.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {
@@ -21,7 +29,7 @@ pub(super) struct Words<'a> {
 impl<'a> Words<'a> {
     /// All words of the line.
     pub(super) const fn of(line: &'a str) -> Self {
-        Self { line, at: 0 }
+        Self { line: line.trim_ascii_end(), at: 0 }
     }
 
     /// The byte at which what is left begins.
@@ -34,7 +42,7 @@ impl<'a> Words<'a> {
         let rest = self.line.get(self.at..).unwrap_or_default();
         let trimmed = rest.trim_ascii_start();
         self.at = self.at.saturating_add(rest.len().saturating_sub(trimmed.len()));
-        trimmed.trim_ascii_end()
+        trimmed
     }
 
     /// Goes on behind so many bytes; in the middle of a character nothing is left.

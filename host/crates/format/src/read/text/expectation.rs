@@ -56,7 +56,7 @@ pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError>
 
 impl<'a> Fields<'a> {
     fn set(&mut self, word: Word<'a>) -> Result<(), Problem> {
-        let Some((key, value)) = word.text.split_once('=') else { return self.set_flags(word.text) };
+        let Some((key, value)) = word.field() else { return self.set_flags(word.text) };
         self.current = match key {
             "mask-src" => 1,
             "master-src" => 2,

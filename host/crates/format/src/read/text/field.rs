@@ -45,6 +45,6 @@ fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
 
 /// A decimal number, of nothing but digits.
 pub(super) fn digits<T: TryFrom<u64>>(text: &str) -> Option<T> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse::<u64>().ok().filter(|_| plain).and_then(|number| T::try_from(number).ok())
+    let number: u64 = text.parse().ok().filter(|_| !text.starts_with('+'))?;
+    T::try_from(number).ok()
 }
