@@ -64,7 +64,11 @@ impl Lines<'_> {
             }
             at = at.saturating_add(length);
             number += 1;
-            let said = command::line(NAME, &String::from_utf8_lossy(&bytes), &machine);
+            // Looked at in one go first: nearly every line is plain text.
+            let said = match str::from_utf8(&bytes) {
+                Ok(text) => command::line(NAME, text, &machine),
+                Err(_) => command::line(NAME, &String::from_utf8_lossy(&bytes), &machine),
+            };
             if let Some(said) = said.transpose() {
                 each(number, said)?;
             }

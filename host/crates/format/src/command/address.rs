@@ -46,6 +46,10 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 }
 
 fn address(text: &str) -> Option<IpAddr> {
+    // Nearly all are plain dotted decimals, which mean the same to everybody.
+    if let Ok(plain) = text.parse::<Ipv4Addr>() {
+        return Some(IpAddr::V4(plain));
+    }
     ipv4(text).map(IpAddr::V4).or_else(|| text.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
 }
 

@@ -58,11 +58,10 @@ pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Resu
         return Ok(None);
     }
     // Most lines quote nothing, and a saved table has a million of them: their words are read where they lie.
-    let parsed = if text.contains('"') {
+    let parsed = if text.as_bytes().contains(&b'"') {
         parse::read(program, words(text).iter().map(String::as_str), surroundings)?
     } else {
-        let words = text.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
-        parse::read(program, words, surroundings)?
+        parse::read(program, plain_words(text), surroundings)?
     };
     match unusual(&parsed.command) {
         None => Ok(Some(parsed)),
@@ -71,6 +70,20 @@ pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Resu
             problem: Problem::Parameter(format!("Cannot use command `{name}' with --load-file")),
         }),
     }
+}
+
+/// The words of a line without quotes. What parts words is ASCII, so that bytes can be looked at.
+fn plain_words(text: &str) -> impl Iterator<Item = &str> {
+    let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let begin = rest.bytes().position(|byte| !is_end(&byte))?;
+        let word = rest.get(begin..)?;
+        let end = word.bytes().position(|byte| is_end(&byte)).unwrap_or(word.len());
+        let (word, behind) = word.split_at_checked(end)?;
+        rest = behind;
+        Some(word)
+    })
 }
 
 /// How 1.4.9 calls a command that a file may not hold.

@@ -65,8 +65,11 @@ pub(super) struct Words<'a> {
 
 impl<'a> Words<'a> {
     pub(super) fn new(program: &'a str, words: impl Iterator<Item = &'a str>) -> Self {
-        let words = core::iter::once(program).chain(words).collect();
-        Self { words, next: 1, letters: "", passed: (1, 1), protocols: Vec::new() }
+        // A saved entry has some thirty words.
+        let mut all = Vec::with_capacity(40);
+        all.push(program);
+        all.extend(words);
+        Self { words: all, next: 1, letters: "", passed: (1, 1), protocols: Vec::new() }
     }
 
     /// Makes the options of a protocol known; gives the number that tells them from those of others.
@@ -189,11 +192,14 @@ impl<'a> Words<'a> {
 
     /// The option of exactly that name: nearly all names are written out.
     fn of_whole_name(&self, name: &str) -> Option<(Code, Takes)> {
-        if let Some(command) = COMMANDS.iter().find(|command| command.long == name) {
+        let Length { commands, options } = LENGTHS.get(name.len()).copied().unwrap_or_default();
+        if let Some(command) = places(commands).find_map(|at| COMMANDS.get(at).filter(|command| command.long == name)) {
             let takes = if command.long_value { Takes::Perhaps } else { Takes::Nothing };
             return Some((Code::Command(command), takes));
         }
-        if let Some(option) = OPTIONS.iter().find(|option| option.long.contains(&name)) {
+        if let Some(option) =
+            places(options).find_map(|at| OPTIONS.get(at).filter(|option| option.long.contains(&name)))
+        {
             return Some((Code::Option(option.key), Takes::of(option.argument)));
         }
         self.protocols.iter().enumerate().find_map(|(which, protocol)| {
@@ -222,12 +228,67 @@ impl<'a> Words<'a> {
 }
 
 fn of_letter(letter: char) -> Option<(Code, Takes)> {
-    let command = COMMANDS
-        .iter()
-        .find(|command| command.short == letter)
-        .map(|command| (Code::Command(command), if command.short_value { Takes::Perhaps } else { Takes::Nothing }));
-    command.or_else(|| {
-        let option = OPTIONS.iter().find(|option| option.short == Some(letter))?;
-        Some((Code::Option(option.key), Takes::of(option.argument)))
+    usize::try_from(u32::from(letter)).ok().and_then(|letter| LETTERS.get(letter).copied().flatten())
+}
+
+/// What each letter is. A saved table is read by millions of letters, so that none of them is searched for.
+static LETTERS: [Option<(Code, Takes)>; 128] = letters();
+
+#[expect(clippy::indexing_slicing, reason = "done while compiling: a letter out of the table does not compile")]
+const fn letters() -> [Option<(Code, Takes)>; 128] {
+    let mut letters = [None; 128];
+    // From behind, so that of two with the same letter the first one has it, and commands before options.
+    let mut at = OPTIONS.len();
+    while at > 0 {
+        at -= 1;
+        if let Some(letter) = OPTIONS[at].short {
+            letters[letter as usize] = Some((Code::Option(OPTIONS[at].key), Takes::of(OPTIONS[at].argument)));
+        }
+    }
+    at = COMMANDS.len();
+    while at > 0 {
+        at -= 1;
+        let takes = if COMMANDS[at].short_value { Takes::Perhaps } else { Takes::Nothing };
+        letters[COMMANDS[at].short as usize] = Some((Code::Command(&COMMANDS[at]), takes));
+    }
+    letters
+}
+
+/// Commands and options with a long name of one length, a bit for the place of each in its table.
+#[derive(Clone, Copy, Default)]
+struct Length {
+    commands: u64,
+    options: u64,
+}
+
+/// By length of the name: few names share one, so that few have to be compared.
+static LENGTHS: [Length; 32] = lengths();
+
+#[expect(clippy::indexing_slicing, reason = "done while compiling: a name out of the table does not compile")]
+const fn lengths() -> [Length; 32] {
+    let mut lengths = [Length { commands: 0, options: 0 }; 32];
+    let mut at = 0;
+    while at < COMMANDS.len() {
+        lengths[COMMANDS[at].long.len()].commands |= 1 << at;
+        at += 1;
+    }
+    at = 0;
+    while at < OPTIONS.len() {
+        let mut name = 0;
+        while name < OPTIONS[at].long.len() {
+            lengths[OPTIONS[at].long[name].len()].options |= 1 << at;
+            name += 1;
+        }
+        at += 1;
+    }
+    lengths
+}
+
+/// Places of the bits.
+fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let place = usize::try_from(bits.trailing_zeros()).ok().filter(|_| bits != 0)?;
+        bits &= bits - 1;
+        Some(place)
     })
 }
