@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::progress::Progress;
 use crate::toolchain::Origin;
 use crate::tree::Crate;
-use crate::{components, guests, packages, process, tree};
+use crate::{components, dist, guests, packages, process, tree};
 
 /// Policies of the tests that the benchmark uses beside the bundled ones.
 const GUESTS: [&str; 1] = ["guest-tally"];
@@ -34,13 +34,20 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
         progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::TEST]))?;
         progress.step("policies", |progress| guests::build(progress, &policies()?, Origin::forced()?))?;
     }
-    let program = progress.step("ctwarden", |_| build(program))?;
+    let (program, command) = progress.step("ctwarden and conntrack", |_| build(program))?;
     // Little of it is compiled, and a slow benchmark would measure itself.
     progress.step("the benchmark", |_| {
         process::run(cargo().args(["build", "--locked", "--release", "--package", "ctwarden-bench"]))
     })?;
     let mut bench = Command::new(tree::target().join("release").join("ctwarden-bench"));
-    bench.arg("--program").arg(program).arg("--components").arg(components::folder()).args(rest);
+    bench
+        .arg("--program")
+        .arg(program)
+        .arg("--conntrack")
+        .arg(command)
+        .arg("--components")
+        .arg(components::folder())
+        .args(rest);
     process::run(bench.env("PATH", process::full_path()?))
 }
 
@@ -68,18 +75,16 @@ fn policies() -> Result<Vec<Crate>> {
     Ok(all)
 }
 
-fn build(program: Program) -> Result<PathBuf> {
+/// The daemon's program and the conntrack command.
+fn build(program: Program) -> Result<(PathBuf, PathBuf)> {
     match program {
-        Program::There(path) => Ok(path),
+        Program::There(path) => Ok((path, dist::conntrack()?)),
         Program::Dev => {
             // As the demo and the tests build it, so that nothing is compiled twice.
             process::run(cargo().args(["build", "--locked", "--workspace", "--bins"]))?;
-            Ok(tree::host_binary())
+            Ok((tree::host_binary(), tree::conntrack_binary()))
         }
-        Program::Packaged => {
-            process::run(cargo().args(["build", "--locked", "--profile", "dist", "--package", "ctwarden"]))?;
-            Ok(tree::target().join("dist").join("ctwarden"))
-        }
+        Program::Packaged => Ok((dist::ctwarden()?, dist::conntrack()?)),
     }
 }
 

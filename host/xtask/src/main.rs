@@ -5,6 +5,7 @@ mod bench;
 mod components;
 mod counts;
 mod demo;
+mod dist;
 mod guests;
 mod licences;
 mod lint;
@@ -29,6 +30,7 @@ usage: cargo xtask COMMAND
   bench [--dev | --program PATH] [LINE...] [--entries N] [--runs N] [--json FILE]
                             measure ctwarden beside its peers; `bench --help` lists the lines
   counts [--keep] [NAME...] count the instructions of the pure parts, and hold them against those that landed last
+  dist [ctwarden|conntrack] build the programs as packages have them, into target/dist
   guests [--force-fallback] compile plugins and test guests into target/guests/components
   no-os                     compile the pure crates for a target without an operating system
   lint                      formatting, clippy, documentation, licences
@@ -59,6 +61,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("test") => test::run(after_separator(rest)),
         Some("bench") => bench::run(rest),
         Some("counts") => counts::run(rest),
+        Some("dist") => dist::run(rest),
         Some("guests") => guests::run(guests::Options::parse(rest)?),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),

@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
     /// The program under test.
     pub(crate) program: PathBuf,
+    /// The conntrack command of its own, where there is one.
+    conntrack: Option<PathBuf>,
     /// The folder of compiled components.
     pub(crate) components: PathBuf,
 }
@@ -39,6 +41,7 @@ usage: ctwarden-bench [LINE...] [OPTIONS]
   --runs N           runs of which the median is taken; default {RUNS}
   --json FILE        write the figures there
   --program PATH     ctwarden itself; default CTWARDEN_BIN
+  --conntrack PATH   our program conntrack; default CTWARDEN_CONNTRACK, or the one beside ctwarden
   --components DIR   compiled policies; default CTWARDEN_GUESTS
 
 lines, all by default:
@@ -51,6 +54,7 @@ impl Options {
     pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Self>> {
         let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
         let (mut program, mut components) = (from("CTWARDEN_BIN"), from("CTWARDEN_GUESTS"));
+        let mut conntrack = from("CTWARDEN_CONNTRACK");
         let (mut lines, mut entries, mut runs, mut json) = (Vec::new(), ENTRIES, RUNS, None);
         let mut words = words;
         while let Some(word) = words.next() {
@@ -65,6 +69,7 @@ impl Options {
                 "--runs" => runs = usize::try_from(number(&word, &value()?)?)?,
                 "--json" => json = Some(value()?.into()),
                 "--program" => program = Some(value()?.into()),
+                "--conntrack" => conntrack = Some(value()?.into()),
                 "--components" => components = Some(value()?.into()),
                 option if option.starts_with('-') => bail!("no such option: {option}; --help lists them"),
                 _ => lines.push(word),
@@ -80,12 +85,18 @@ impl Options {
             let path = path.with_context(|| format!("{option} or {variable} must say where that is"))?;
             absolute(&path)
         };
+        let program = there(program, "--program", "CTWARDEN_BIN")?;
+        let conntrack = match conntrack {
+            Some(path) => Some(absolute(&path)?),
+            None => program.parent().map(|folder| folder.join("conntrack")).filter(|path| path.is_file()),
+        };
         Ok(Some(Self {
             lines,
             entries,
             runs,
             json,
-            program: there(program, "--program", "CTWARDEN_BIN")?,
+            program,
+            conntrack,
             components: there(components, "--components", "CTWARDEN_GUESTS")?,
         }))
     }
@@ -93,6 +104,16 @@ impl Options {
     /// Whether the line of that name is to be measured.
     pub(crate) fn takes(&self, line: &str) -> bool {
         self.lines.is_empty() || self.lines.iter().any(|name| name == line)
+    }
+
+    /// The conntrack command of its own.
+    pub(crate) fn conntrack(&self) -> Result<&Path> {
+        self.conntrack.as_deref().with_context(|| {
+            format!(
+                "no conntrack is beside {}; --conntrack or CTWARDEN_CONNTRACK says where it is",
+                self.program.display()
+            )
+        })
     }
 
     /// The compiled policy of that name.

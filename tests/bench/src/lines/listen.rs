@@ -1,4 +1,5 @@
-//! `-E` side by side: the highest rate without loss with a large buffer, and what each says where its buffer is a person's.
+//! `-E` of the program that packages install as `conntrack`, and of conntrack-tools', side by side: the highest rate without loss
+//! with a large buffer, and what each says where its buffer is a person's.
 //!
 //! The peer sizes another socket than the one that it reads, so that `-b` does nothing for it.
 
@@ -19,7 +20,7 @@ use crate::world::World;
 
 pub(crate) const LINE: Line = Line {
     name: "listen",
-    title: "`ctwarden conntrack -E` beside `conntrack -E`, with a large buffer and under load",
+    title: "our conntrack -E beside conntrack-tools', with a large buffer and under load",
     measure,
 };
 
@@ -30,10 +31,11 @@ const SMALL: &[&str] = &["-E", "-b", "212992"];
 const STORM: u64 = 60_000;
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
-    run(&options.program, &["conntrack", "-C"])?.good("ctwarden conntrack")?;
+    let program = options.conntrack()?;
+    run(program, &["-C"])?.good("our conntrack")?;
     let ours = |words: &[&str]| {
-        let mut command = Command::new(&options.program);
-        command.arg("conntrack").args(words);
+        let mut command = Command::new(program);
+        command.args(words);
         command
     };
     let theirs = |words: &[&str]| {
@@ -50,18 +52,17 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     if let (Some(mine), Some(peers)) = (figure(mine), figure(peers)) {
         let row = Row::new("conntrack -E -b 8388608, new flows a second without loss", mine);
         let row = row.beside("conntrack -E -b 8388608", peers, None);
-        let row = row.note(storm(ours(&["-E"]))?).note(storm(ours(SMALL))?).note(storm(theirs(&["-E"]))?);
-        tell(row.note(storm(theirs(SMALL))?));
+        let row = row.note(storm("ours", ours(&["-E"]))?).note(storm("ours", ours(SMALL))?);
+        tell(row.note(storm("the peer's", theirs(&["-E"]))?).note(storm("the peer's", theirs(SMALL))?));
     }
     Ok(())
 }
 
 /// What a listener with its default buffer does when far too much comes.
-fn storm(command: Command) -> Result<String> {
+fn storm(whose: &str, command: Command) -> Result<String> {
     let _world = World::new()?;
     let mut flood = Flood::new()?;
-    let words = [command.get_program()].into_iter().chain(command.get_args()).map(|word| word.to_string_lossy());
-    let name = words.collect::<Vec<_>>().join(" ").rsplit('/').next().unwrap_or_default().to_owned();
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut listener = Listener::start(command)?;
     flood.send(STORM, Duration::from_millis(300))?;
     std::thread::sleep(Duration::from_secs(2));
@@ -70,6 +71,8 @@ fn storm(command: Command) -> Result<String> {
     let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing").to_owned();
     let state = if runs { "goes on" } else { "has ended" };
     Ok(format!(
-        "under {STORM} flows in 0.3 s `{name}` {state} ({lost} messages dropped as the kernel counts); it says: {said}"
+        "under {STORM} flows in 0.3 s {whose} `conntrack {}` {state} ({lost} messages dropped as the kernel counts); \
+         it says: {said}",
+        words.join(" ")
     ))
 }

@@ -5,6 +5,7 @@ mod banlist;
 mod bans;
 mod bundled;
 mod cold_start;
+mod command;
 mod deletes;
 mod event_cost;
 mod events;
@@ -14,7 +15,6 @@ mod marks;
 mod memory;
 mod selective;
 mod sweep;
-mod verb;
 
 use anyhow::{Result, ensure};
 
@@ -37,7 +37,7 @@ pub(crate) const LINES: &[Line] = &[
     sweep::LINE,
     bundled::LINE,
     selective::LINE,
-    verb::LINE,
+    command::LINE,
     deletes::LINE,
     marks::LINE,
     bans::LINE,

@@ -1,4 +1,4 @@
-//! The command: `ctwarden conntrack` beside `conntrack`, word for word the same.
+//! The command: the program that packages install as `conntrack` beside the one of conntrack-tools, word for word the same.
 //!
 //! Listings go to /dev/null in both. That they say the same is checked once, on the whole output without the seconds that
 //! run; a saved table is the peer's own, as both must be able to read it.
@@ -7,6 +7,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -14,21 +15,29 @@ use super::{Line, check};
 use crate::command::{Ran, run, run_to_file};
 use crate::figure::Figure;
 use crate::options::Options;
-use crate::population::mixed;
+use crate::population::{Group, Kind, mixed};
 use crate::row::Row;
 use crate::scratch;
 use crate::world::World;
 
 pub(crate) const LINE: Line = Line {
     name: "command",
-    title: "`ctwarden conntrack` -L, -L -o xml, -C and -R beside the same command of conntrack-tools",
+    title: "our conntrack -L, -L -o xml, -L -s, -C, -D and -R beside conntrack-tools'",
     measure,
 };
 
 /// Entries of a saved table at most: the peer takes some 20 µs for each.
 const SAVED: u64 = 100_000;
 
+/// Runs of `-C` for each that is asked for.
+const STARTS: usize = 40;
+
 fn ours(options: &Options, words: &[&str]) -> Result<Ran> {
+    run(options.conntrack()?, words)?.good("our conntrack")
+}
+
+/// The same command inside of the daemon's program.
+fn verb(options: &Options, words: &[&str]) -> Result<Ran> {
     let words: Vec<&str> = std::iter::once("conntrack").chain(words.iter().copied()).collect();
     run(&options.program, &words)?.good("ctwarden conntrack")
 }
@@ -38,34 +47,79 @@ fn theirs(words: &[&str]) -> Result<Ran> {
 }
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
-    let world = World::with(&mixed(options.entries))?;
-    ours(options, &["-C"])?;
+    let victims = Group { kind: Kind::Victim, count: options.entries / 10 };
+    let rest = options.entries - victims.count;
+    let mut world = World::with(&mixed(rest))?;
+    world.fill(&[victims])?;
     let folder = scratch::folder()?;
-    for (words, goal) in [(&["-L"] as &[&str], 1.5), (&["-L", "-o", "xml"], 1.5), (&["-C"], 1.0)] {
-        let said = same(options, words, folder.path())?;
-        let (mut mine, mut peers) = (Vec::new(), Vec::new());
-        for _ in 0..options.runs {
-            let (one, other) = (ours(options, words)?, theirs(words)?);
-            check("entries that both say they listed", one.entries(), other.entries())?;
-            mine.push(one.wall);
-            peers.push(other.wall);
-        }
-        if let (Some(mine), Some(peers)) = (Figure::wall(&mine), Figure::wall(&peers)) {
-            let words = words.join(" ");
-            let row = Row::new(format!("conntrack {words} of {} entries", options.entries), mine);
-            tell(row.beside(format!("conntrack {words}"), peers, goal).checked(said));
-        }
+    let source = Kind::client4().to_string();
+    for (words, goal) in [(&["-L"] as &[&str], 1.5), (&["-L", "-o", "xml"], 1.5), (&["-L", "-s", &source], 1.0)] {
+        tell(list(options, words, goal, folder.path())?);
+    }
+    tell(count(options, folder.path())?);
+    let mark = format!("{:#x}", Kind::VICTIMS_MARK);
+    for words in [["-D", "-m", &mark], ["-D", "-s", Kind::VICTIMS]] {
+        tell(delete(options, &mut world, &words, victims)?);
     }
     drop(world);
     tell(load(options, folder.path())?);
     Ok(())
 }
 
+/// A row of both.
+fn row(options: &Options, words: &[&str], mine: &[Duration], peers: &[Duration], goal: f64) -> Result<Row> {
+    let words = words.join(" ");
+    let (mine, peers) = Figure::wall(mine).zip(Figure::wall(peers)).context("nothing was measured")?;
+    let row = Row::new(format!("conntrack {words} of {} entries", options.entries), mine);
+    Ok(row.beside(format!("conntrack {words}"), peers, goal))
+}
+
+fn list(options: &Options, words: &[&str], goal: f64, folder: &Path) -> Result<Row> {
+    let said = same(options, words, folder)?;
+    let (mut mine, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        let (one, other) = (ours(options, words)?, theirs(words)?);
+        check("entries that both say they listed", one.entries(), other.entries())?;
+        mine.push(one.wall);
+        peers.push(other.wall);
+    }
+    Ok(row(options, words, &mine, &peers, goal)?.checked(said))
+}
+
+/// `-C` is the start of a program and little else, so that it is run more often, and the daemon's program beside it.
+fn count(options: &Options, folder: &Path) -> Result<Row> {
+    let words = &["-C"];
+    let said = same(options, words, folder)?;
+    let (mut mine, mut peers, mut verbs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..options.runs * STARTS {
+        mine.push(ours(options, words)?.wall);
+        peers.push(theirs(words)?.wall);
+        verbs.push(verb(options, words)?.wall);
+    }
+    let row = row(options, words, &mine, &peers, 1.0)?.checked(said);
+    let verbs = Figure::wall(&verbs).context("nothing was measured")?;
+    Ok(row.beside("ctwarden conntrack -C", verbs, None))
+}
+
+fn delete(options: &Options, world: &mut World, words: &[&str], victims: Group) -> Result<Row> {
+    let (mut mine, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        for ours_too in [true, false] {
+            let ran = if ours_too { ours(options, words) } else { theirs(words) }?;
+            check("entries that it deleted", ran.entries(), victims.count)?;
+            check("entries that are left", world.kernel.entries()?, options.entries - victims.count)?;
+            world.fill(&[victims])?;
+            if ours_too { mine.push(ran.wall) } else { peers.push(ran.wall) }
+        }
+    }
+    let row = row(options, words, &mine, &peers, 1.0)?;
+    Ok(row.checked(format!("each deleted {} entries and left the others", victims.count)))
+}
+
 /// Both print the same lines, whatever their order, but for the seconds that run.
 fn same(options: &Options, words: &[&str], folder: &Path) -> Result<String> {
     let (mine, peers) = (folder.join("mine"), folder.join("peers"));
-    let all: Vec<&str> = std::iter::once("conntrack").chain(words.iter().copied()).collect();
-    run_to_file(&options.program, &all, &mine)?.good("ctwarden conntrack")?;
+    run_to_file(options.conntrack()?, words, &mine)?.good("our conntrack")?;
     run_to_file("conntrack", words, &peers)?.good("conntrack")?;
     let (mine, peers) = (Digest::of(&mine)?, Digest::of(&peers)?);
     ensure!(mine == peers, "`{}` prints something else: {mine:?} instead of {peers:?}", words.join(" "));
