@@ -149,31 +149,15 @@ impl Listener<'_, '_> {
     fn print(&mut self) {
         self.printer.look_at_the_clock();
         for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
-            match message.content() {
-                Content::Conntrack(entry) => {
-                    self.shown += u64::from(print_flow(
-                        self.output.text(),
-                        self.printer,
-                        &mut self.programs,
-                        self.listening,
-                        &entry,
-                    ));
-                }
-                Content::Expectation(entry) => {
-                    if let Ok(expectation) = entry.expectation.to_expectation() {
-                        self.printer.expectation(self.output.text(), &expectation, entry.kind());
-                        self.shown += 1;
-                    }
-                }
-                Content::Noop
-                | Content::Done { .. }
-                | Content::Overrun
-                | Content::Answer(_)
-                | Content::Statistics(_)
-                | Content::CpuStatistics(_)
-                | Content::ExpectationCpuStatistics(_)
-                | Content::Other
-                | Content::Malformed(_) => {}
+            let content = message.content();
+            if let Content::Conntrack(entry) = content {
+                let (text, programs) = (self.output.text(), &mut self.programs);
+                self.shown += u64::from(print_flow(text, self.printer, programs, self.listening, &entry));
+            } else if let Content::Expectation(entry) = content
+                && let Ok(expectation) = entry.expectation.to_expectation()
+            {
+                self.printer.expectation(self.output.text(), &expectation, entry.kind());
+                self.shown += 1;
             }
         }
     }

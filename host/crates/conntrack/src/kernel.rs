@@ -53,21 +53,12 @@ impl Kernel {
                     continue;
                 }
                 let content = message.content();
-                match content {
-                    Content::Done { status: 0 } => return Ok(()),
-                    Content::Done { status } => return Err(Failure::Refused(status)),
-                    Content::Answer(answer) if answer.is_ack() => return Ok(()),
-                    Content::Answer(answer) => return Err(Failure::Refused(answer.errno)),
-                    Content::Noop
-                    | Content::Overrun
-                    | Content::Conntrack(_)
-                    | Content::Expectation(_)
-                    | Content::Statistics(_)
-                    | Content::CpuStatistics(_)
-                    | Content::ExpectationCpuStatistics(_)
-                    | Content::Other
-                    | Content::Malformed(_) => each(&content)?,
+                if let Content::Done { status } = content {
+                    return done(status);
+                } else if let Content::Answer(answer) = content {
+                    return done(answer.errno);
                 }
+                each(&content)?;
             }
         }
     }
@@ -88,20 +79,7 @@ impl Kernel {
                     continue;
                 }
                 let content = message.content();
-                return match &content {
-                    Content::Answer(told) if told.is_ack() => Ok(()),
-                    Content::Answer(told) => Err(Failure::Refused(told.errno)),
-                    Content::Noop
-                    | Content::Done { .. }
-                    | Content::Overrun
-                    | Content::Conntrack(_)
-                    | Content::Expectation(_)
-                    | Content::Statistics(_)
-                    | Content::CpuStatistics(_)
-                    | Content::ExpectationCpuStatistics(_)
-                    | Content::Other
-                    | Content::Malformed(_) => answer(&content),
-                };
+                return if let Content::Answer(told) = content { done(told.errno) } else { answer(&content) };
             }
         }
     }
@@ -156,6 +134,11 @@ impl Kernel {
             }
         }
     }
+}
+
+/// What the kernel's last word means: an errno, or 0.
+const fn done(errno: i32) -> Result<(), Failure> {
+    if errno == 0 { Ok(()) } else { Err(Failure::Refused(errno)) }
 }
 
 fn readable<'a>(message: Result<Message<'a>, ctwarden_wire::DecodeError>) -> Result<Message<'a>, Failure> {

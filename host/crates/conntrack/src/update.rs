@@ -88,27 +88,15 @@ impl Updating {
         let Self { kernel, batch, meant, changed } = self;
         // Two requests for each: the change, whose refusal comes before the answer to the question behind it.
         kernel.carry_out(batch, |place, content| {
-            let Some(meant) = meant.get_mut(place / 2) else { return };
-            match content {
-                Content::Answer(answer) if meant.errno == 0 => meant.errno = answer.errno,
-                Content::Conntrack(entry) if meant.errno == 0 => {
-                    let Ok(flow) = entry.flow.to_flow() else { return };
-                    if flow.id == meant.id {
-                        printer.flow(output.text(), &flow, &Occasion::ROW);
-                        *changed += 1;
-                    }
-                }
-                Content::Noop
-                | Content::Done { .. }
-                | Content::Overrun
-                | Content::Answer(_)
-                | Content::Conntrack(_)
-                | Content::Expectation(_)
-                | Content::Statistics(_)
-                | Content::CpuStatistics(_)
-                | Content::ExpectationCpuStatistics(_)
-                | Content::Other
-                | Content::Malformed(_) => {}
+            let Some(meant) = meant.get_mut(place / 2).filter(|meant| meant.errno == 0) else { return };
+            if let Content::Answer(answer) = content {
+                meant.errno = answer.errno;
+            } else if let Content::Conntrack(entry) = content
+                && let Ok(flow) = entry.flow.to_flow()
+                && flow.id == meant.id
+            {
+                printer.flow(output.text(), &flow, &Occasion::ROW);
+                *changed += 1;
             }
         })?;
         let refused = meant.iter().find(|meant| meant.is_failure()).map(|meant| meant.errno);
