@@ -39,6 +39,8 @@ const DIFFERENCES: &[&str] = &[
     "-U -m hands value and mask to the kernel, so that bits which others set at the same moment stay.",
     "-u with !BIT or UNREPLIED counts with -D as well, and beside bits that must be set: conntrack -D -u UNREPLIED deletes \
      the flows without an answer, not all.",
+    "-n, -g and -j with an IPv6 address mean that address, and not every entry of IPv6 that is translated; -D deletes no \
+     more than that.",
     "-l, --label-add and --label-del mean every label of a list, and take #BIT for a label without a name.",
     "Filters by mark, status, zone, family and IPv4 address run in the kernel where it knows them; those by IPv6 \
      address never do, because the kernel inverts them (seen up to Linux 6.18).",
@@ -77,6 +79,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 const DELETE_IS_NOT_KILL: &[&str] = &[
     "Deleting an entry does not end its connection: where the rules accept it, its next packet makes the entry again \
      (nf_conntrack_tcp_loose). Block first, then delete.",
+    "With -D, -t selects nothing, as in 1.4.9: conntrack -D -t 5 deletes every entry.",
     "Tracking is off in a network namespace until a rule there uses it; ctwarden doctor tells.",
 ];
 

@@ -66,6 +66,8 @@ const ON_ENTRIES: &str = "
 -D -g 192.0.2.2:5353
 -D -j 192.0.2.2
 -D -n [2001:db8:9::1]:4000
+-D -n 2001:db8:9::1
+-D -n 2001:db8:9::99
 -D -i 1
 -D -t 5
 -D -l customer

@@ -8,10 +8,14 @@
 //!   in zones, and the kernel itself changes the mark under its mask.
 //! - `-u` with `!` or `UNREPLIED` holds for every command that selects, and beside bits that must be set; there `-D -u UNREPLIED`
 //!   deletes every flow.
+//! - `-n`, `-g` and `-j` compare IPv6 addresses, too; there any translation of the family matches, and `-D` deletes it.
 //! - `-F -f` empties one family, and a refused `-F` does not say that the table is empty.
 //! - `-E -b` sizes the socket that is read, without it the socket takes some six thousand events instead of 166, and where events
 //!   are lost the kernel's count of them is told.
 //! - `-R` names the line of a mistake, makes expected flows after their masters, and keeps nothing of the file in memory.
+//!
+//! What is odd there and kept, because scripts may live by it: `-D -t` takes the seconds and selects nothing by them, so that
+//! `-D -t 5` alone deletes every flow.
 
 mod clock;
 mod count;

@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 
 use ctwarden_model::{
-    Filter, IcmpFilter, Masked, MaskedAddress, NatFilter, NatTo, PortRange, Prefix, PrefixSet, Protocol, SecondsRange,
+    Filter, IcmpFilter, Masked, MaskedAddress, NatFilter, PortRange, Prefix, PrefixSet, Protocol, SecondsRange,
 };
 
 use super::address;
@@ -179,10 +179,9 @@ fn tuples(template: &Template, filter: &mut Filter) {
     }
 }
 
-/// Translation asked for. An IPv6 address of it counts for nothing: any translation of the family will do.
+/// Translation asked for.
 fn nat(template: &Template) -> Option<NatFilter> {
-    let counted = |to: NatTo| NatTo { address: to.address.filter(IpAddr::is_ipv4), ..to };
-    let (source, destination) = (counted(template.source), counted(template.destination));
+    let (source, destination) = (template.source, template.destination);
     if template.used(Key::AnyNat) {
         return Some(NatFilter::Either(source));
     }

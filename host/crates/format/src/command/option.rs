@@ -180,7 +180,7 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::Protocol, Some('p'), &["protonum"], Argument::Required("PROTOCOL"), Group::Entry, "Protocol, by name or number; its own options may follow")
         .may(&[List, Update, Delete, Event, Help])
         .must(&[Create, Add, Get, CreateExpectation, DeleteExpectation, GetExpectation]),
-    option(Key::Timeout, Some('t'), &["timeout"], Argument::Required("SECONDS"), Group::Entry, "Seconds until the entry expires")
+    option(Key::Timeout, Some('t'), &["timeout"], Argument::Required("SECONDS"), Group::Entry, "Seconds until the entry expires; -D takes it and selects nothing by it")
         .may(&[Update, Delete])
         .must(&[Create, Add, CreateExpectation]),
     option(Key::Status, Some('u'), &["status"], Argument::Required("STATUS[,...]"), Group::Entry, "Status bits: ASSURED, SEEN_REPLY, UNSET, FIXED_TIMEOUT, EXPECTED, OFFLOAD, HW_OFFLOAD, HELPER; !BIT and UNREPLIED with -L")

@@ -261,9 +261,9 @@ fn an_optional_value_is_the_next_word() {
     assert_eq!(nat("-L -n 1.1.1.1:80"), NatFilter::Source(to("1.1.1.1", Some(80))));
     assert_eq!(nat("-L -n -g 2.2.2.2"), NatFilter::Both { source: any, destination: to("2.2.2.2", None) });
     assert_eq!(nat("-L -j 2.2.2.2"), NatFilter::Either(to("2.2.2.2", None)));
-    // An IPv6 address is not compared.
-    let ported = NatFilter::Destination(NatTo { address: None, port: Some(80) });
-    assert_eq!(nat("-L -g [2001:db8::1]:80"), ported);
+    // 1.4.9 does not compare these, and deletes whatever is translated.
+    assert_eq!(nat("-D -g [2001:db8::1]:80"), NatFilter::Destination(to("2001:db8::1", Some(80))));
+    assert_eq!(nat("-D -n 2001:db8::1"), NatFilter::Source(to("2001:db8::1", None)));
     assert_eq!(filter("-L -g 2001:db8::1").family, Some(Family::Ipv6));
 }
 
