@@ -5,6 +5,7 @@
 //! is a fault.
 
 mod changing;
+mod dying;
 mod expecting;
 mod grid;
 mod json;

@@ -41,6 +41,7 @@ const DIFFERENCES: &[&str] = &[
      the flows without an answer, not all.",
     "-n, -g and -j with an IPv6 address mean that address, and not every entry of IPv6 that is translated; -D deletes no \
      more than that.",
+    "-L dying selects by networks as well, and its XML is a whole document.",
     "-l, --label-add and --label-del mean every label of a list, and take #BIT for a label without a name.",
     "Filters by mark, status, zone, family and IPv4 address run in the kernel where it knows them; those by IPv6 \
      address never do, because the kernel inverts them (seen up to Linux 6.18).",

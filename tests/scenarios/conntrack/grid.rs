@@ -14,6 +14,7 @@ use super::known::{KNOWN, Kind, Known};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Changing,
+    Dying,
     Expecting,
     Legality,
     Listening,

@@ -216,6 +216,22 @@ pub(super) const KNOWN: &[Known] = &[
         lines: &["-L -n 2001:db8:9::1", "-L -n 2001:db8:9::99", "-L -g 2001:db8:6::1"],
     },
     Known {
+        part: Part::Dying,
+        kind: Kind::Defect,
+        why: "the original makes networks ready for the table only, and finds nothing in this list",
+        theirs: " 0 flow entries have been shown.",
+        ours: "src=",
+        lines: &["-L dying -s 10.0.0.0/8", "-L dying -s 2001:db8::/32"],
+    },
+    Known {
+        part: Part::Dying,
+        kind: Kind::Defect,
+        why: "the original does not close the XML of this list",
+        theirs: "",
+        ours: "</conntrack>",
+        lines: &["-L dying -o xml", "-L dying -o xml,id"],
+    },
+    Known {
         part: Part::Words,
         kind: Kind::Defect,
         why: "the original does not compare an IPv6 address of a translation",

@@ -9,6 +9,7 @@
 //! - `-u` with `!` or `UNREPLIED` holds for every command that selects, and beside bits that must be set; there `-D -u UNREPLIED`
 //!   deletes every flow.
 //! - `-n`, `-g` and `-j` compare IPv6 addresses, too; there any translation of the family matches, and `-D` deletes it.
+//! - `-L dying` looks at networks (`-s 10.0.0.0/8`), and closes the document of its XML.
 //! - `-F -f` empties one family, and a refused `-F` does not say that the table is empty.
 //! - `-E -b` sizes the socket that is read, without it the socket takes some six thousand events instead of 166, and where events
 //!   are lost the kernel's count of them is told.
