@@ -86,8 +86,9 @@ impl Engine {
         };
         for verdict in verdicts {
             let Outstanding { plugin, name, mode, about } = outstanding;
-            let flow = self.aim(about, &verdict.target).flow();
-            let id = self.audit.open(Open::new(*plugin, name.clone(), *mode, verdict, flow, self.clock));
+            let mut open = Open::new(*plugin, name.clone(), *mode, verdict, self.clock);
+            open.record.flow = self.aim(about, &open.record.verdict.target).flow();
+            let id = self.audit.open(open);
             self.finish(id, Outcome::Refused(Refusal::PluginGone));
         }
         if let Some(ticket) = outstanding.about.ticket() {
@@ -118,21 +119,24 @@ impl Engine {
     /// Opens a verdict; what needs no merge is settled at once or waits for a sweep, the rest is returned.
     fn open_verdict(&mut self, id: PluginId, about: &About, verdict: Verdict) -> Option<Candidate> {
         let plugin = self.plugins.get(id)?;
-        let (name, mode) = (plugin.spec.name.clone(), plugin.mode(self.clock.steady));
-        let checked = guard::check(&plugin.spec, &self.config, &verdict);
+        let mut open = Open::new(id, plugin.spec.name.clone(), plugin.mode(self.clock.steady), verdict, self.clock);
+        let verdict = &open.record.verdict;
+        let checked = guard::check(&plugin.spec, &self.config, verdict);
         let aim = self.aim(about, &verdict.target);
         let flow = aim.flow();
         let way = checked.and_then(|allowed| self.way(id, allowed, &verdict.action, aim));
-        let (run, awaits_sweep) = match &way {
-            Ok(Way::Merge(allowed, Subject::Selection)) => (Some(Box::new(Run::new(*allowed))), true),
-            Ok(Way::Ask) => (None, true),
-            Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation { .. } | Subject::Network)) | Err(_) => {
-                (None, false)
-            }
-        };
         let ticket = about.ticket();
-        let open = Open::new(id, name, mode, verdict, flow, self.clock);
-        let verdict = self.audit.open(Open { ticket, run, awaits_sweep, ..open });
+        open.record.flow = flow;
+        open.ticket = ticket;
+        match &way {
+            Ok(Way::Merge(allowed, Subject::Selection)) => {
+                open.run = Some(Box::new(Run::new(*allowed)));
+                open.awaits_sweep = true;
+            }
+            Ok(Way::Ask) => open.awaits_sweep = true,
+            Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation { .. } | Subject::Network)) | Err(_) => {}
+        }
+        let verdict = self.audit.open(open);
         if let Some(ticket) = ticket {
             self.messages.verdict_opened(ticket);
         }

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ctwarden_model::{FlowKey, Mode, Now, Outcome, PluginName, Refusal, Steady, Verdict, VerdictRecord};
+use ctwarden_model::{Mode, Now, Outcome, PluginName, Refusal, Steady, Verdict, VerdictRecord};
 
 use crate::ids::VerdictId;
 use crate::selection::Run;
@@ -28,21 +28,14 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// A verdict of a plugin of that name and mode, and the one flow that it is about.
-    pub(crate) fn new(
-        plugin: PluginId,
-        name: PluginName,
-        mode: Mode,
-        verdict: Verdict,
-        flow: Option<FlowKey>,
-        arrived: Now,
-    ) -> Self {
+    /// A verdict of a plugin of that name and mode; which flow it is about is not known yet.
+    pub(crate) fn new(plugin: PluginId, name: PluginName, mode: Mode, verdict: Verdict, arrived: Now) -> Self {
         let record = Box::new(VerdictRecord {
             at: arrived.wall,
             plugin: name,
             mode,
             verdict,
-            flow,
+            flow: None,
             outcome: Outcome::Refused(Refusal::NoAnswer),
             tally: None,
             took: Duration::ZERO,
@@ -112,7 +105,7 @@ mod tests {
             Verdict { target: Target::None, action: Action::Sweep, code: String::new(), reason: String::new() };
         let name = PluginName::new("first").unwrap();
         let now = Now { wall: Timestamp(0), steady: Steady(0) };
-        Open::new(PluginId(plugin), name, Mode::Enforce, verdict, None, now)
+        Open::new(PluginId(plugin), name, Mode::Enforce, verdict, now)
     }
 
     #[test]
