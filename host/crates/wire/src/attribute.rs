@@ -32,13 +32,13 @@ pub(crate) struct Attribute<'a> {
 
 impl<'a> Attribute<'a> {
     #[cold]
-    pub(crate) fn error(&self, naming: Naming, expected: Expected, found: Found) -> DecodeError {
+    pub(crate) fn error(self, naming: Naming, expected: Expected, found: Found) -> DecodeError {
         DecodeError { path: Path::of(naming(self.number)), offset: self.offset, expected, found }
     }
 
     /// The payload, which has to be of that length.
     #[inline]
-    fn exactly<const N: usize>(&self, naming: Naming) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn exactly<const N: usize>(self, naming: Naming) -> Result<[u8; N], DecodeError> {
         match self.payload.try_into() {
             Ok(bytes) => Ok(bytes),
             Err(_) => Err(self.error(naming, Expected::Bytes(N), Found::Bytes(self.payload.len()))),
@@ -47,56 +47,50 @@ impl<'a> Attribute<'a> {
 
     /// One byte.
     #[inline]
-    pub(crate) fn byte(&self, naming: Naming) -> Result<u8, DecodeError> {
+    pub(crate) fn byte(self, naming: Naming) -> Result<u8, DecodeError> {
         let [byte] = self.exactly(naming)?;
         Ok(byte)
     }
 
     /// Two bytes as they are.
     #[inline]
-    pub(crate) fn two_bytes(&self, naming: Naming) -> Result<[u8; 2], DecodeError> {
+    pub(crate) fn two_bytes(self, naming: Naming) -> Result<[u8; 2], DecodeError> {
         self.exactly(naming)
     }
 
     /// A 16-bit number in network byte order.
     #[inline]
-    pub(crate) fn be16(&self, naming: Naming) -> Result<u16, DecodeError> {
+    pub(crate) fn be16(self, naming: Naming) -> Result<u16, DecodeError> {
         Ok(u16::from_be_bytes(self.exactly(naming)?))
     }
 
     /// A 32-bit number in network byte order.
     #[inline]
-    pub(crate) fn be32(&self, naming: Naming) -> Result<u32, DecodeError> {
+    pub(crate) fn be32(self, naming: Naming) -> Result<u32, DecodeError> {
         Ok(u32::from_be_bytes(self.exactly(naming)?))
     }
 
     /// A 32-bit number in host byte order.
     #[inline]
-    pub(crate) fn ne32(&self, naming: Naming) -> Result<u32, DecodeError> {
+    pub(crate) fn ne32(self, naming: Naming) -> Result<u32, DecodeError> {
         Ok(u32::from_ne_bytes(self.exactly(naming)?))
     }
 
     /// A 64-bit number in network byte order.
     #[inline]
-    pub(crate) fn be64(&self, naming: Naming) -> Result<u64, DecodeError> {
+    pub(crate) fn be64(self, naming: Naming) -> Result<u64, DecodeError> {
         Ok(u64::from_be_bytes(self.exactly(naming)?))
     }
 
-    /// A 128-bit number in network byte order.
-    #[inline]
-    pub(crate) fn be128(&self, naming: Naming) -> Result<u128, DecodeError> {
-        Ok(u128::from_be_bytes(self.exactly(naming)?))
-    }
-
     /// Text up to its closing zero, or all of it where there is none.
-    pub(crate) fn text(&self, naming: Naming) -> Result<&'a str, DecodeError> {
+    pub(crate) fn text(self, naming: Naming) -> Result<&'a str, DecodeError> {
         let bytes = self.payload.split(|&byte| byte == 0).next().unwrap_or_default();
         str::from_utf8(bytes).map_err(|_| self.error(naming, Expected::Text, Found::OtherBytes(self.payload.len())))
     }
 
     /// The attributes inside.
     #[inline]
-    pub(crate) const fn nested(&self) -> Attributes<'a> {
+    pub(crate) const fn nested(self) -> Attributes<'a> {
         Attributes::new(self.payload, self.offset.saturating_add(HEADER))
     }
 }
@@ -150,7 +144,7 @@ impl<'a> Iterator for Attributes<'a> {
             payload: self.rest.get(HEADER..length)?,
         };
         // The last one may lack its padding (`NLA_ALIGN`).
-        let padded = length.next_multiple_of(4);
+        let padded = ((length + 3) & !3).min(self.rest.len());
         self.rest = self.rest.get(padded..).unwrap_or_default();
         self.offset = self.offset.saturating_add(padded);
         Some(attribute)

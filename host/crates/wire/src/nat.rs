@@ -3,7 +3,7 @@
 //! Only requests carry it: the kernel tells of translation by the reply tuple, and takes it only together with a reply tuple
 //! that is not yet translated.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
 use ctwarden_model::{Layer4, PerDirection, Tuple};
 
@@ -28,8 +28,8 @@ pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: 
     let mut range = NatRange::default();
     let mut parts = attribute.nested();
     for part in parts.by_ref() {
-        let v4 = || part.be32(cta_nat::name).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
-        let v6 = || part.be128(cta_nat::name).map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
+        let v4 = || part.exactly::<4>(cta_nat::name).map(IpAddr::from);
+        let v6 = || part.exactly::<16>(cta_nat::name).map(IpAddr::from);
         match part.number {
             cta_nat::V4_MINIP => range.addresses.0 = heard(v4(), &mut report),
             cta_nat::V4_MAXIP => range.addresses.1 = heard(v4(), &mut report),

@@ -3,7 +3,7 @@
 //! A tuple is one value: half of it names nothing, so that an odd part makes all of it odd. Only the zone inside, which
 //! most tuples lack, may be skipped.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
 use ctwarden_model::{Layer4, Protocol, Tuple, Zone};
 
@@ -55,8 +55,8 @@ fn addresses(ip: Attribute<'_>) -> Result<(IpAddr, IpAddr), DecodeError> {
     let mut dst = None;
     let mut parts = ip.nested();
     for part in parts.by_ref() {
-        let v4 = || part.be32(cta_ip::name).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
-        let v6 = || part.be128(cta_ip::name).map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
+        let v4 = || part.exactly::<4>(cta_ip::name).map(IpAddr::from);
+        let v6 = || part.exactly::<16>(cta_ip::name).map(IpAddr::from);
         let within = |error: DecodeError| error.within(cta_tuple::name(cta_tuple::IP));
         match part.number {
             cta_ip::V4_SRC => src = Some(v4().map_err(within)?),
