@@ -1,23 +1,19 @@
 //! Processor time: of a running program with all its threads, of programs that have ended, of the calling thread.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::time::ClockId;
+use nix::unistd::Pid;
 
-/// What all threads of a running program have used, user and system, to the nanosecond (proc_pid_schedstat(5): the first
-/// number). Threads that have ended are left out; the daemon's live as long as it.
+/// What a running program has used, user and system, to the nanosecond: the sum over its threads, those that have ended
+/// included (clock_getcpuclockid(3)). A sweep's own thread ends with the sweep.
 pub(crate) fn of_running(id: u32) -> Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for thread in fs::read_dir(format!("/proc/{id}/task")).context("the program has ended")? {
-        // A thread may end while its folder is looked at.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
-        sum += Duration::from_nanos(first.context("the kernel keeps no scheduler statistics")?);
-    }
-    Ok(sum)
+    let id = Pid::from_raw(id.try_into().context("no process id")?);
+    let now = ClockId::pid_cpu_clock_id(id).and_then(ClockId::now).context("the program has ended")?;
+    Ok(now.into())
 }
 
 /// What all programs have used that this one has started and that have ended.
