@@ -85,33 +85,23 @@ impl Changes {
 
     /// Takes note of what the kernel sent to the socket of that port.
     pub(super) fn hear(&mut self, message: &Message<'_>, port: u32) {
-        match message.content() {
-            Content::Answer(answer) => {
-                let Some(index) = index(self.first, answer.sequence()) else { return };
-                let last = index.saturating_add(1) == self.asked.len();
-                let Some(asked) = self.asked.get_mut(index) else { return };
-                if !answer.is_ack() {
-                    asked.told = Told::Refused(answer.errno);
-                }
-                self.next = index.saturating_add(1);
-                self.over |= last;
+        let content = message.content();
+        if let Content::Answer(answer) = content {
+            let Some(index) = index(self.first, answer.sequence()) else { return };
+            let last = index.saturating_add(1) == self.asked.len();
+            let Some(asked) = self.asked.get_mut(index) else { return };
+            if !answer.is_ack() {
+                asked.told = Told::Refused(answer.errno);
             }
+            self.next = index.saturating_add(1);
+            self.over |= last;
+        } else if let Content::Conntrack(entry) = content
             // A request has its number, an event of our own change none.
-            Content::Conntrack(entry) if message.header.sequence == 0 && message.header.port == port => {
-                if let Ok(key) = entry.flow.key() {
-                    self.echo(&key);
-                }
-            }
-            Content::Conntrack(_)
-            | Content::Noop
-            | Content::Done { .. }
-            | Content::Overrun
-            | Content::Expectation(_)
-            | Content::Statistics(_)
-            | Content::CpuStatistics(_)
-            | Content::ExpectationCpuStatistics(_)
-            | Content::Other
-            | Content::Malformed(_) => {}
+            && message.header.sequence == 0
+            && message.header.port == port
+            && let Ok(key) = entry.flow.key()
+        {
+            self.echo(&key);
         }
     }
 
@@ -153,33 +143,21 @@ impl Changes {
     pub(super) fn hear_of_doubt(&mut self, message: &Message<'_>) -> bool {
         let doubt = index(self.doubts_from, message.header.sequence).and_then(|index| self.doubts.get(index));
         let Some(asked) = doubt.and_then(|index| self.asked.get_mut(*index)) else { return false };
-        match message.content() {
-            Content::Conntrack(entry) => {
-                // A kernel that tells no id has none to compare.
-                let is = entry.flow.id().unwrap_or_default();
-                let same = is == FlowId::default() || asked.meant.is_some_and(|meant| meant.id == is);
-                asked.told = if same { Told::Hit } else { Told::Another };
-                asked.meant = None;
-                true
-            }
-            Content::Answer(answer) => {
-                // It ended right after its change, which stands: whoever is not known to be another is the one that was meant.
-                if answer.errno == Errno::NOENT.raw_os_error() {
-                    asked.told = if asked.told == Told::Another { Told::Another } else { Told::Hit };
-                    asked.meant = None;
-                }
-                true
-            }
-            Content::Noop
-            | Content::Done { .. }
-            | Content::Overrun
-            | Content::Expectation(_)
-            | Content::Statistics(_)
-            | Content::CpuStatistics(_)
-            | Content::ExpectationCpuStatistics(_)
-            | Content::Other
-            | Content::Malformed(_) => true,
+        let content = message.content();
+        if let Content::Conntrack(entry) = content {
+            // A kernel that tells no id has none to compare.
+            let is = entry.flow.id().unwrap_or_default();
+            let same = is == FlowId::default() || asked.meant.is_some_and(|meant| meant.id == is);
+            asked.told = if same { Told::Hit } else { Told::Another };
+            asked.meant = None;
+        } else if let Content::Answer(answer) = content
+            && answer.errno == Errno::NOENT.raw_os_error()
+        {
+            // It ended right after its change, which stands: whoever is not known to be another is the one that was meant.
+            asked.told = if asked.told == Told::Another { Told::Another } else { Told::Hit };
+            asked.meant = None;
         }
+        true
     }
 
     /// What came of each, in order.

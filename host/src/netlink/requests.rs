@@ -166,21 +166,13 @@ impl Requests {
             }
             for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
                 let Some(id) = asked.remove(&message.header.sequence) else { continue };
-                match message.content() {
-                    Content::Conntrack(entry) => {
-                        entry.flow.to_flow().into_iter().filter(|flow| flow.id == Some(id)).for_each(&mut row);
-                    }
-                    Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => {}
-                    Content::Answer(answer) => return Err(io::Error::from_raw_os_error(answer.errno)),
-                    Content::Noop
-                    | Content::Done { .. }
-                    | Content::Overrun
-                    | Content::Expectation(_)
-                    | Content::Statistics(_)
-                    | Content::CpuStatistics(_)
-                    | Content::ExpectationCpuStatistics(_)
-                    | Content::Other
-                    | Content::Malformed(_) => {}
+                let content = message.content();
+                if let Content::Conntrack(entry) = content {
+                    entry.flow.to_flow().into_iter().filter(|flow| flow.id == Some(id)).for_each(&mut row);
+                } else if let Content::Answer(answer) = content
+                    && answer.errno != Errno::NOENT.raw_os_error()
+                {
+                    return Err(io::Error::from_raw_os_error(answer.errno));
                 }
             }
         }
