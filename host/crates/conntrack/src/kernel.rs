@@ -4,6 +4,7 @@
 //! command has nothing to gain from waiting in any other way.
 
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
 
 use ctwarden_wire::{Content, Message, Messages};
@@ -44,23 +45,15 @@ impl Kernel {
         write: impl FnOnce(&mut Vec<u8>, u32),
         mut each: impl FnMut(&Content<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let sequence = self.send_one(write)?;
-        loop {
-            self.read()?;
-            for message in Messages::new(self.socket.bytes()) {
-                let message = readable(message)?;
-                if message.header.sequence != sequence {
-                    continue;
-                }
-                let content = message.content();
-                if let Content::Done { status } = content {
-                    return done(status);
-                } else if let Content::Answer(answer) = content {
-                    return done(answer.errno);
-                }
-                each(&content)?;
+        self.hear(write, |content| {
+            if let Content::Done { status } = content {
+                Break(done(*status))
+            } else if let Content::Answer(answer) = content {
+                Break(done(answer.errno))
+            } else {
+                each(content).map_or_else(|failure| Break(Err(failure)), Continue)
             }
-        }
+        })
     }
 
     /// Sends the one request that `write` makes, whose answer is one message, and hands that on; an acknowledgement alone
@@ -70,18 +63,9 @@ impl Kernel {
         write: impl FnOnce(&mut Vec<u8>, u32),
         mut answer: impl FnMut(&Content<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let sequence = self.send_one(write)?;
-        loop {
-            self.read()?;
-            for message in Messages::new(self.socket.bytes()) {
-                let message = readable(message)?;
-                if message.header.sequence != sequence {
-                    continue;
-                }
-                let content = message.content();
-                return if let Content::Answer(told) = content { done(told.errno) } else { answer(&content) };
-            }
-        }
+        self.hear(write, |content| {
+            Break(if let Content::Answer(told) = content { done(told.errno) } else { answer(content) })
+        })
     }
 
     /// Sends the requests of the batch and hands every answer on; which request it answers is said by its place in the batch.
@@ -116,12 +100,27 @@ impl Kernel {
         }
     }
 
-    fn send_one(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Result<u32, Failure> {
+    /// Sends the one request that `write` makes and hands each message that answers it on, until that is enough.
+    fn hear(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>, u32),
+        mut each: impl FnMut(&Content<'_>) -> ControlFlow<Result<(), Failure>>,
+    ) -> Result<(), Failure> {
         self.sequence = self.sequence.wrapping_add(1);
         self.outgoing.clear();
         write(&mut self.outgoing, self.sequence);
         self.socket.send(&self.outgoing)?;
-        Ok(self.sequence)
+        loop {
+            self.read()?;
+            for message in Messages::new(self.socket.bytes()) {
+                let message = readable(message)?;
+                if message.header.sequence == self.sequence
+                    && let Break(enough) = each(&message.content())
+                {
+                    return enough;
+                }
+            }
+        }
     }
 
     fn read(&mut self) -> Result<(), Failure> {
