@@ -90,25 +90,43 @@ impl Filter {
     /// The filter with nothing left but that part.
     #[must_use]
     pub fn only(&self, part: FilterPart) -> Self {
-        let all = self.clone();
+        // Each by name, so that a new one has to be given its place here.
+        let Self {
+            family,
+            protocols,
+            zones,
+            original_src,
+            original_dst,
+            reply_src,
+            reply_dst,
+            either,
+            src_ports,
+            dst_ports,
+            states,
+            mark,
+            status,
+            timeout,
+            labels,
+            rare,
+        } = self.clone();
         let nothing = Self::default();
         match part {
-            FilterPart::Family => Self { family: all.family, ..nothing },
-            FilterPart::Protocols => Self { protocols: all.protocols, ..nothing },
-            FilterPart::Zones => Self { zones: all.zones, ..nothing },
-            FilterPart::OriginalSrc => Self { original_src: all.original_src, ..nothing },
-            FilterPart::OriginalDst => Self { original_dst: all.original_dst, ..nothing },
-            FilterPart::ReplySrc => Self { reply_src: all.reply_src, ..nothing },
-            FilterPart::ReplyDst => Self { reply_dst: all.reply_dst, ..nothing },
-            FilterPart::Either => Self { either: all.either, ..nothing },
-            FilterPart::SrcPorts => Self { src_ports: all.src_ports, ..nothing },
-            FilterPart::DstPorts => Self { dst_ports: all.dst_ports, ..nothing },
-            FilterPart::States => Self { states: all.states, ..nothing },
-            FilterPart::Mark => Self { mark: all.mark, ..nothing },
-            FilterPart::Status => Self { status: all.status, ..nothing },
-            FilterPart::Timeout => Self { timeout: all.timeout, ..nothing },
-            FilterPart::Labels => Self { labels: all.labels, ..nothing },
-            FilterPart::Rare => Self { rare: all.rare, ..nothing },
+            FilterPart::Family => Self { family, ..nothing },
+            FilterPart::Protocols => Self { protocols, ..nothing },
+            FilterPart::Zones => Self { zones, ..nothing },
+            FilterPart::OriginalSrc => Self { original_src, ..nothing },
+            FilterPart::OriginalDst => Self { original_dst, ..nothing },
+            FilterPart::ReplySrc => Self { reply_src, ..nothing },
+            FilterPart::ReplyDst => Self { reply_dst, ..nothing },
+            FilterPart::Either => Self { either, ..nothing },
+            FilterPart::SrcPorts => Self { src_ports, ..nothing },
+            FilterPart::DstPorts => Self { dst_ports, ..nothing },
+            FilterPart::States => Self { states, ..nothing },
+            FilterPart::Mark => Self { mark, ..nothing },
+            FilterPart::Status => Self { status, ..nothing },
+            FilterPart::Timeout => Self { timeout, ..nothing },
+            FilterPart::Labels => Self { labels, ..nothing },
+            FilterPart::Rare => Self { rare, ..nothing },
         }
     }
 
