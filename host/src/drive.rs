@@ -179,7 +179,7 @@ impl Drive {
             match self.wait(&mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
                 Woke::Outcomes(outcomes) => self.note_outcomes(outcomes),
                 Woke::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
-                Woke::Said(said) => self.hear(said),
+                Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
                 Woke::Asked(asked) => self.answer(asked),
                 Woke::Prepared(prepared) => self.reload(*prepared),
                 Woke::Terminate => self.begin_to_stop(),
@@ -231,7 +231,7 @@ impl Drive {
         // 2. Answers: a verdict is worth more than the next event.
         for _ in 0..ANSWERS {
             let Ok(said) = self.said.try_recv() else { break };
-            self.hear(said);
+            said.tell(&mut self.engine, clock::now());
         }
         // 3. Events: the kernel's buffer is finite.
         if !self.is_gathering() {
@@ -355,15 +355,6 @@ impl Drive {
                 }
             }
             Outcomes::Lookup(lookup, flow) => self.engine.handle_lookup(now, lookup, flow),
-        }
-    }
-
-    fn hear(&mut self, said: Said) {
-        let now = clock::now();
-        match said {
-            Said::Answered(call, answer) => self.engine.handle_answer(now, call, answer),
-            Said::Started(plugin) => self.engine.handle_started(now, plugin),
-            Said::StartFailed(plugin, fault) => self.engine.handle_start_failed(now, plugin, fault),
         }
     }
 

@@ -103,7 +103,7 @@ impl Rehearsal {
             let now = clock::now();
             let wait = self.engine.poll_timeout().map_or(LOOK, |at| at.since(now.steady).min(LOOK));
             if let Ok(Some(said)) = timeout(wait, self.said.recv()).await {
-                self.hear(said);
+                said.tell(&mut self.engine, clock::now());
             }
             self.engine.handle_timeout(clock::now());
         }
@@ -126,15 +126,6 @@ impl Rehearsal {
             next += 1;
         }
         self.sweep = Some((id, next));
-    }
-
-    fn hear(&mut self, said: Said) {
-        let now = clock::now();
-        match said {
-            Said::Answered(call, answer) => self.engine.handle_answer(now, call, answer),
-            Said::Started(plugin) => self.engine.handle_started(now, plugin),
-            Said::StartFailed(plugin, fault) => self.engine.handle_start_failed(now, plugin, fault),
-        }
     }
 
     fn carry_on(&mut self) -> Result<()> {

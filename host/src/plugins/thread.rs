@@ -6,9 +6,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use ctwarden_engine::{Answer, Call, CallId, PluginId};
+use ctwarden_engine::{Answer, Call, CallId, Engine, PluginId};
 use ctwarden_guest::{Component, ConfigureError, Instance, Limits};
-use ctwarden_model::{Fault, PluginName, Subscription};
+use ctwarden_model::{Fault, Now, PluginName, Subscription};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::host::HostParts;
@@ -36,6 +36,17 @@ pub(crate) enum Said {
     StartFailed(PluginId, Fault),
     /// A call returned.
     Answered(CallId, Answer),
+}
+
+impl Said {
+    /// Tells the engine.
+    pub(crate) fn tell(self, engine: &mut Engine, now: Now) {
+        match self {
+            Self::Answered(call, answer) => engine.handle_answer(now, call, answer),
+            Self::Started(plugin) => engine.handle_started(now, plugin),
+            Self::StartFailed(plugin, fault) => engine.handle_start_failed(now, plugin, fault),
+        }
+    }
 }
 
 enum Job {
