@@ -135,6 +135,11 @@ impl Ledger {
         }
     }
 
+    /// The source that a connection is counted for.
+    pub(crate) fn source_of(&self, key: &FlowKey) -> Prefix {
+        self.networks.source_of(key)
+    }
+
     /// How many connections a source has.
     pub(crate) fn count(&self, source: Prefix) -> u32 {
         self.counts.get(&source).copied().unwrap_or_default()

@@ -29,7 +29,6 @@ const RETRIES: u8 = 3;
 pub struct ConnectionCap {
     config: Config,
     exempt: PrefixSet,
-    networks: Networks,
     ledger: Ledger,
     /// Whether the ledger holds no connection that has ended: not before the first sweep, nor after events were lost.
     exact: bool,
@@ -64,7 +63,6 @@ impl Policy for ConnectionCap {
         Ok(Self {
             exempt: config.exempt.iter().copied().collect(),
             ledger: Ledger::new(usize::try_from(config.max_connections).unwrap_or(usize::MAX), networks),
-            networks,
             config,
             exact: false,
             retries: 0,
@@ -100,7 +98,7 @@ impl Policy for ConnectionCap {
         let began = flow.started().unwrap_or(flow.now());
         match self.ledger.tell(key, began, row) {
             // Which rows are the newest is known when all are there.
-            Told::Counted if !row && self.exact => self.over(self.networks.source_of(&key), flow),
+            Told::Counted if !row && self.exact => self.over(self.ledger.source_of(&key), flow),
             Told::Counted | Told::Known => Verdicts::none(),
             Told::Full => self.full(flow.now()),
         }
