@@ -168,16 +168,25 @@ impl Engine {
         self.takes_rows()
     }
 
-    /// Whether a flow of a [`SelectionRequest`] would be taken now: while not too many effects have no answer.
+    /// Whether a flow of a [`SelectionRequest`] would be taken now: while effects that have no answer are few, so that those of
+    /// a later verdict do not wait long behind them.
     #[must_use]
     pub fn ready_for_selected(&self) -> bool {
-        !self.is_backlogged()
+        !self.is_backlogged() && self.has_few_effects()
     }
 
     /// A row of a sweep, or a flow of a selection. Of a sweep that is not the running one it is ignored.
     pub fn handle_row(&mut self, now: Now, sweep: SweepId, flow: Flow) {
         self.tell(now);
         self.row(sweep, flow);
+    }
+
+    /// A flow of a [`SelectionRequest`] as far as the program is sure of it: id, zone and tuples, and none of what may have
+    /// changed. Whether that was enough; where not, nothing was done, and the whole entry is for [`Engine::handle_row`].
+    #[must_use]
+    pub fn handle_known(&mut self, now: Now, selection: SweepId, flow: &Flow) -> bool {
+        self.tell(now);
+        self.known(selection, flow)
     }
 
     /// The end of a sweep or of a selection: `complete` unless it ended early or the kernel called it inconsistent (`NLM_F_DUMP_INTR`).

@@ -14,6 +14,10 @@ use crate::Granted;
 use crate::engine::Engine;
 use crate::ids::{GateId, VerdictId};
 
+/// Effects that may be without an answer while more are brought about for a selection: enough to keep busy whoever carries
+/// them out, and done within some fifteen milliseconds, which is how long a ban may have to wait behind a large one.
+const SELECTED_AHEAD: usize = 4096;
+
 /// What came of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ack {
@@ -271,6 +275,11 @@ impl Engine {
         while let Some(id) = self.pending.overdue(self.clock.steady) {
             self.end_effect(id, Ack::NoAnswer);
         }
+    }
+
+    /// Whether more can be brought about before others are answered without a long line behind them.
+    pub(crate) fn has_few_effects(&self) -> bool {
+        self.pending.len() < SELECTED_AHEAD
     }
 
     /// Whether so much waits to be taken or answered that nothing more is to be brought about.

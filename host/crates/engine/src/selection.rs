@@ -11,7 +11,7 @@ use crate::arbitrate::{Change, Claim, FlowGroup};
 use crate::engine::Engine;
 use crate::guard::Allowed;
 use crate::ids::{GateId, VerdictId};
-use crate::protect::Known;
+use crate::protect::{Held, Known, matches};
 
 /// How often a selection is read again because its sweep was interrupted.
 const TRIES: u8 = 3;
@@ -122,22 +122,60 @@ impl Engine {
 
     /// Matches a row against the selections of the running sweep and judges it.
     pub(crate) fn select(&mut self, selections: &[VerdictId], flow: &Flow) {
-        let claims: Vec<Claim> = selections.iter().filter_map(|&id| self.claim(id, flow)).collect();
-        if claims.is_empty() {
-            return;
+        let wanted = selections.iter().filter(|&&id| self.matched(id, Known::Whole(flow)) == Held::Yes);
+        let wanted: Vec<VerdictId> = wanted.copied().collect();
+        if !wanted.is_empty() {
+            self.judge_selected(&wanted, flow, self.protected.holds(Known::Whole(flow)));
         }
-        let protected = self.protected.holds(Known::Whole(flow));
+    }
+
+    /// The same for a flow that is known by name and tuples only. Nothing is done, and false said, where more has to be known:
+    /// for a filter that asks more, or to be sure that it is not protected.
+    pub(crate) fn select_known(&mut self, selections: &[VerdictId], flow: &Flow) -> bool {
+        let known = Known::Event(flow);
+        let mut wanted = Vec::with_capacity(selections.len());
+        for &id in selections {
+            match self.matched(id, known) {
+                Held::Yes => wanted.push(id),
+                Held::No => {}
+                Held::Unknown => return false,
+            }
+        }
+        if wanted.is_empty() {
+            return true;
+        }
+        let protected = self.protected.holds(known);
+        if protected != Held::Unknown {
+            self.judge_selected(&wanted, flow, protected);
+        }
+        protected != Held::Unknown
+    }
+
+    /// Whether a selection takes a flow, as far as is known of it.
+    fn matched(&self, id: VerdictId, flow: Known<'_>) -> Held {
+        let Some(open) = self.audit.get(id) else { return Held::No };
+        let (Some(run), Target::Matching(selection)) = (&open.run, &open.record.verdict.target) else {
+            return Held::No;
+        };
+        let full = selection.limit.is_some_and(|limit| run.tally.matched >= limit.into());
+        if run.over || full {
+            return Held::No;
+        }
+        match flow {
+            Known::Whole(flow) => selection.filter.matches(flow).into(),
+            Known::Key(_) | Known::Event(_) => matches(&selection.filter, flow),
+        }
+    }
+
+    fn judge_selected(&mut self, selections: &[VerdictId], flow: &Flow, protected: Held) {
+        let claims: Vec<Claim> = selections.iter().filter_map(|&id| self.claim(id)).collect();
         self.settle(FlowGroup { key: flow.key(), protected, gone: false, claims, round: None, gates: Vec::new() });
     }
 
-    fn claim(&mut self, id: VerdictId, flow: &Flow) -> Option<Claim> {
+    /// What a selection wants of a flow that it takes.
+    fn claim(&mut self, id: VerdictId) -> Option<Claim> {
         let open = self.audit.get_mut(id)?;
         let run = open.run.as_mut()?;
-        let Target::Matching(selection) = &open.record.verdict.target else { return None };
-        let full = selection.limit.is_some_and(|limit| run.tally.matched >= limit.into());
-        if run.over || full || !selection.filter.matches(flow) {
-            return None;
-        }
         let change = Change::of(&open.record.verdict.action)?;
         run.tally.matched += 1;
         run.outstanding += 1;

@@ -35,7 +35,8 @@ pub struct SweepRequest {
 }
 
 /// Asks for the flows that match any of the filters, of a program that knows them without a sweep. Hand each of them, once, to
-/// [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_selected`], then tell [`crate::Engine::handle_sweep_end`].
+/// [`crate::Engine::handle_known`] while [`crate::Engine::ready_for_selected`], or whole to [`crate::Engine::handle_row`], then
+/// tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionRequest {
     /// Names it.
@@ -251,6 +252,14 @@ impl Engine {
             // Before, nobody's queue has changed.
             self.tidy();
         }
+    }
+
+    /// A flow of selections of which only name and tuples are known; whether that was enough.
+    pub(crate) fn known(&mut self, id: SweepId, flow: &Flow) -> bool {
+        let Some((_, verdicts)) = self.sweeps.selected.take_if(|(named, _)| *named == id) else { return true };
+        let enough = self.select_known(&verdicts, flow);
+        self.sweeps.selected = Some((id, verdicts));
+        enough
     }
 
     /// A row of the expectation table; without a sweep it is nobody's.

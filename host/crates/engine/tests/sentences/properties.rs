@@ -337,7 +337,10 @@ impl History {
                 }
                 for n in rows {
                     if let Some(id) = self.selection.filter(|_| self.world.engine.ready_for_selected()) {
-                        self.world.engine.handle_row(now, id, table_flow(n));
+                        let whole = table_flow(n);
+                        if !self.world.engine.handle_known(now, id, &known(&whole)) {
+                            self.world.engine.handle_row(now, id, whole);
+                        }
                         self.settle();
                     }
                 }

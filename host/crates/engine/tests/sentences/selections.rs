@@ -1,7 +1,7 @@
 //! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
 
 use ctwarden_engine::{EngineConfig, SelectionRequest};
-use ctwarden_model::{Effect, Filter, Flow, Outcome, Refusal};
+use ctwarden_model::{Effect, Filter, Flow, Mark, Outcome, Protocol, Refusal, Selection, Target};
 
 use crate::words::*;
 use crate::world::World;
@@ -60,6 +60,54 @@ fn one_after_the_other_needs_no_rest() {
         assert_eq!(world.effects(), [Effect::Delete(key_of(n))]);
         world.ack_all();
     }
+}
+
+#[test]
+fn name_and_tuples_are_enough_where_nothing_asks_for_more() {
+    let protect = vec![from(2)];
+    let mut world = World::with(EngineConfig { protect, ..EngineConfig::default() }, [plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(filter(|f| f.protocols = vec![Protocol::TCP])))])]);
+    let request = asked(&mut world);
+    for n in 1..=3 {
+        assert!(world.engine.handle_known(world.now, request.id, &known(&flow(n))));
+    }
+    world.engine.handle_sweep_end(world.now, request.id, true);
+    world.pump();
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(3))]);
+    world.ack_all();
+    let tally = world.record("d").tally.unwrap();
+    assert_eq!((tally.matched, tally.applied, tally.protected), (3, 2, 1));
+}
+
+#[test]
+fn what_a_filter_or_a_protection_asks_beyond_that_needs_the_whole_entry() {
+    let marked = |filter: Filter| Filter { mark: Some(masked(7, 7)), ..filter };
+    for (protect, wanted) in [(vec![], marked(from(1))), (vec![marked(Filter::default())], from(1))] {
+        let protected = !protect.is_empty();
+        let mut world = World::with(EngineConfig { protect, ..EngineConfig::default() }, [plugin("a")]);
+        world.judge(new(9), [("a", vec![delete("d", matching(wanted))])]);
+        let request = asked(&mut world);
+        let whole = Flow { mark: Some(Mark(7)), ..flow(1) };
+        assert!(!world.engine.handle_known(world.now, request.id, &known(&whole)));
+        answer(&mut world, &request, [whole]);
+        world.ack_all();
+        let tally = world.record("d").tally.unwrap();
+        assert_eq!((tally.matched, tally.protected), (1, u64::from(protected)), "not counted twice");
+    }
+}
+
+#[test]
+fn a_limit_counts_what_is_known_too() {
+    let mut world = World::new([plugin("a")]);
+    let two = Selection { filter: Filter::default(), limit: Some(2) };
+    world.judge(new(9), [("a", vec![delete("d", Target::Matching(Box::new(two)))])]);
+    let request = asked(&mut world);
+    for n in 1..=4 {
+        assert!(world.engine.handle_known(world.now, request.id, &known(&flow(n))));
+    }
+    world.engine.handle_sweep_end(world.now, request.id, true);
+    world.pump();
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
 }
 
 #[test]

@@ -97,6 +97,14 @@ pub(crate) fn flow(n: u8) -> Flow {
     flow
 }
 
+/// What never changes of a flow: all that a program knows without asking the kernel.
+pub(crate) fn known(whole: &Flow) -> Flow {
+    let mut flow = Flow::new(whole.tuples);
+    flow.id = whole.id;
+    flow.zone = whole.zone;
+    flow
+}
+
 pub(crate) fn key_of(n: u8) -> FlowKey {
     flow(n).key()
 }
