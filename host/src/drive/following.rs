@@ -1,18 +1,21 @@
 //! The copy of the table: kept up from events and sweeps, and asked where verdicts name flows by their addresses.
 //!
-//! It only says *which* flows there are; each is then read from the kernel, whole and as it is now, so that a row means the
-//! same whether it came from here or from a sweep.
+//! It says *which* flows there are, and of each what never changes: name and tuples, which is all that most verdicts over a
+//! selection need. Whatever asks for more gets the flow read from the kernel, whole and as it is now, so that a row means
+//! the same whether it came from here or from a sweep.
 
 use std::io;
 use std::time::Duration;
 
-use ctwarden_mirror::{Knowledge, Mirror, Seed, Slice, SweepEnd, SweepToken};
-use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, Steady};
+use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken};
+use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, Steady, Tuple};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::clock;
 use crate::netlink::{OpenError, Requests};
 
+/// Flows that are looked at in one step, of which no more is read: a fraction of a millisecond.
+const FLOWS_IN_ONE_LOOK: usize = 256;
 /// Flows that are read from the kernel in one step: their answers fit into the request socket's buffer many times over, and
 /// reading them takes less than a millisecond.
 const FLOWS_IN_ONE_READ: usize = 64;
@@ -34,9 +37,55 @@ pub(super) struct Following {
     began: Option<Steady>,
 }
 
-/// Flows that were found, to be read from the kernel.
+/// Flows that were found, each once.
 pub(super) struct Found {
-    keys: std::vec::IntoIter<FlowKey>,
+    flows: std::vec::IntoIter<Constant>,
+}
+
+/// What never changes of a flow.
+struct Constant {
+    key: FlowKey,
+    /// Its reply tuple where that is not the mirror of the original one; few flows are translated.
+    translated: Option<Box<Tuple>>,
+}
+
+impl Constant {
+    fn flow(&self) -> Flow {
+        let original = self.key.original;
+        let reply = self.translated.as_deref().copied().unwrap_or_else(|| original.mirror());
+        let mut flow = Flow::new(PerDirection { original, reply });
+        flow.id = Some(self.key.id);
+        flow.zone = self.key.zone;
+        flow
+    }
+}
+
+impl From<Selected> for Constant {
+    fn from(selected: Selected) -> Self {
+        let Selected { key, reply, .. } = selected;
+        Self { key, translated: (reply != key.original.mirror()).then(|| Box::new(reply)) }
+    }
+}
+
+impl Found {
+    /// Offers the next flows as they are known, and gives those back of which more has to be known.
+    pub(super) fn offer(&mut self, mut is_enough: impl FnMut(&Flow) -> bool) -> Vec<FlowKey> {
+        let mut doubtful = Vec::new();
+        for constant in self.flows.by_ref().take(FLOWS_IN_ONE_LOOK) {
+            if !is_enough(&constant.flow()) {
+                doubtful.push(constant.key);
+                if doubtful.len() == FLOWS_IN_ONE_READ {
+                    break;
+                }
+            }
+        }
+        doubtful
+    }
+
+    /// Whether there are no more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.flows.len() == 0
+    }
 }
 
 impl Following {
@@ -98,24 +147,31 @@ impl Following {
         lasting(filter).is_some_and(|filter| mirror.select(&filter).knowledge().is_complete())
     }
 
-    /// Every flow that may match any of the filters, each once.
+    /// Every flow that may match any of the filters.
     pub(super) fn find(&self, filters: &[Filter]) -> Found {
-        let mut keys = Vec::new();
+        let mut flows: Vec<Constant> = Vec::new();
         if let Some(mirror) = &self.mirror {
             for filter in filters.iter().filter_map(lasting) {
-                keys.extend(mirror.select(&filter).map(|selected| selected.key));
+                flows.extend(mirror.select(&filter).map(Constant::from));
             }
         }
-        keys.sort_unstable();
-        keys.dedup();
-        Found { keys: keys.into_iter() }
+        if filters.len() > 1 {
+            flows.sort_unstable_by_key(|flow| flow.key);
+            flows.dedup_by_key(|flow| flow.key);
+        }
+        Found { flows: flows.into_iter() }
     }
 
-    /// Reads the next found flows from the kernel; false where there is no more. Who is gone or was replaced is left out.
+    /// Reads the next found flows from the kernel; false where there is no more.
     pub(super) fn read(&mut self, found: &mut Found, row: impl FnMut(Flow)) -> io::Result<bool> {
-        let keys: Vec<FlowKey> = found.keys.by_ref().take(FLOWS_IN_ONE_READ).collect();
-        self.requests.get_each(&keys, row)?;
-        Ok(found.keys.len() > 0)
+        let keys: Vec<FlowKey> = found.flows.by_ref().take(FLOWS_IN_ONE_READ).map(|flow| flow.key).collect();
+        self.read_each(&keys, row)?;
+        Ok(!found.is_empty())
+    }
+
+    /// Reads flows from the kernel, few at a time. Who is gone or was replaced is left out.
+    pub(super) fn read_each(&mut self, keys: &[FlowKey], row: impl FnMut(Flow)) -> io::Result<()> {
+        self.requests.get_each(keys, row)
     }
 
     /// When a sweep is wanted for the copy alone; none where it is whole, or where there is no room for it to become so. It

@@ -31,7 +31,7 @@ enum Source {
     Copy(Found),
 }
 
-/// Flows of selections that are still to come.
+/// Flows of selections that are still to be judged.
 pub(super) struct Selecting {
     id: SweepId,
     found: Found,
@@ -116,24 +116,22 @@ impl Drive {
         Ok(())
     }
 
-    /// Reads found flows while their verdicts can be carried out.
+    /// Judges found flows while their verdicts can be carried out.
     pub(super) fn read_selection(&mut self) {
-        let Some(selecting) = &mut self.selecting else { return };
+        let Some(Selecting { id, found }) = &mut self.selecting else { return };
         if !self.engine.ready_for_selected() {
             return;
         }
-        let (engine, id) = (&mut self.engine, selecting.id);
-        let complete = match self.following.read(&mut selecting.found, |flow| engine.handle_row(clock::now(), id, flow))
-        {
-            Ok(true) => return,
-            Ok(false) => true,
-            Err(error) => {
-                crate::log::say(&format!("a selection was interrupted: {error}"));
-                false
-            }
-        };
+        let (engine, now, id) = (&mut self.engine, clock::now(), *id);
+        let doubtful = found.offer(|flow| engine.handle_known(now, id, flow));
+        let read = self.following.read_each(&doubtful, |flow| engine.handle_row(clock::now(), id, flow));
+        if let Err(error) = &read {
+            crate::log::say(&format!("a selection was interrupted: {error}"));
+        } else if !found.is_empty() {
+            return;
+        }
         self.selecting = None;
-        self.engine.handle_sweep_end(clock::now(), id, complete);
+        self.engine.handle_sweep_end(clock::now(), id, read.is_ok());
     }
 
     /// When a sweep is wanted for the copy of the table alone; not at the end, when nobody asks it any more.
