@@ -1,7 +1,8 @@
 //! Deleting a fifth of a table by verdicts, beside `conntrack -D` with a filter that it runs itself (a source network) and
 //! with one that the kernel runs (a mark).
 //!
-//! Two forms of the same wish: a policy that judges each row and says "delete" of those, and one verdict over a selection.
+//! Three forms of the same wish: a policy that judges each row and says "delete" of those; one verdict over a selection, found
+//! by a sweep; and the same of a policy that says it selects, for which the daemon follows the table and needs no sweep.
 //! Ours ends when the outcome of each is known, theirs when the program ends.
 
 use std::thread::sleep;
@@ -30,7 +31,8 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let rest = all - victims.count;
     let mut world = World::with(&mixed(rest))?;
     world.fill(&[victims])?;
-    let mut daemon = Daemon::start_swept(options, &policies::tally(options, "rows-only = true")?.to_string())?;
+    let policy = |config: &str| Ok::<_, anyhow::Error>(policies::tally(options, config)?.to_string());
+    let mut daemon = Daemon::start_swept(options, &policy("rows-only = true")?)?;
     let (mut judged, mut selected, mut by_source, mut by_mark) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let refill = |world: &mut World| -> Result<()> {
         check("entries after the deletion", world.kernel.entries()?, rest)?;
@@ -51,14 +53,48 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
         by_mark.push(deleted.wall);
         refill(&mut world)?;
     }
-    let (source, mark) = (Figure::wall(&by_source), Figure::wall(&by_mark));
-    for (how, ours) in [("judged row by row", &judged), ("by one verdict over a selection", &selected)] {
-        let (Some(ours), Some(source), Some(mark)) = (Figure::wall(ours), source.clone(), mark.clone()) else { break };
+    let mut told = |how: &str, ours: &[Duration], source: &[Duration], mark: &[Duration]| {
+        let figures = (Figure::wall(ours), Figure::wall(source), Figure::wall(mark));
+        let (Some(ours), Some(source), Some(mark)) = figures else { return };
         let row = Row::new(format!("delete {} of {all}, {how}", victims.count), ours);
         let row = row.beside("conntrack -D -s", source, 3.0).beside("conntrack -D -m", mark, 2.5);
         tell(row.checked(format!("in each run {} applied outcomes, and {rest} entries left", victims.count)));
+    };
+    told("judged row by row", &judged, &by_source, &by_mark);
+    told("by one verdict over a selection", &selected, &by_source, &by_mark);
+    drop(daemon);
+    let mut known = Vec::new();
+    let (mut by_source, mut by_mark) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        // It hears of all that happens, which must not disturb the peer.
+        let mut daemon = Daemon::start_swept(options, &policy("rows-only = true\nselects = true")?)?;
+        know(&mut daemon, all)?;
+        known.push(select(&mut daemon, victims.count)?);
+        drop(daemon);
+        refill(&mut world)?;
+        let deleted = command::run("conntrack", &["-D", "-s", Kind::VICTIMS])?.good("conntrack -D -s")?;
+        check("entries that the peer deleted", deleted.entries(), victims.count)?;
+        by_source.push(deleted.wall);
+        refill(&mut world)?;
+        let deleted = command::run("conntrack", &["-D", "-m", &mark])?.good("conntrack -D -m")?;
+        check("entries that the peer deleted", deleted.entries(), victims.count)?;
+        by_mark.push(deleted.wall);
+        refill(&mut world)?;
     }
+    told("by one verdict over a selection, the table being followed", &known, &by_source, &by_mark);
     Ok(())
+}
+
+/// Waits until the daemon's copy of the table has every entry.
+fn know(daemon: &mut Daemon, entries: u64) -> Result<()> {
+    daemon.wait("the copy of the table to be whole", |daemon| {
+        let status = daemon.status()?;
+        let whole = at(&status, "/mirror/flows") == entries && at(&status, "/mirror/complete") == true;
+        if !whole {
+            sleep(Duration::from_millis(10));
+        }
+        Ok(whole.then_some(()))
+    })
 }
 
 /// A sweep in which the policy says "delete" of each victim.

@@ -23,6 +23,8 @@ pub struct Settings {
     rows_only: bool,
     /// Whether it remembers the keys of all rows of a sweep.
     remember: bool,
+    /// Whether it says that its verdicts name flows by addresses.
+    selects: bool,
 }
 
 /// How many there were, and the sum of their ids.
@@ -72,7 +74,9 @@ impl Policy for Tally {
     }
 
     fn subscription(&self) -> Subscription {
-        if self.settings.rows_only { Subscription::to(&[Kind::Row]) } else { Subscription::default() }
+        let subscription =
+            if self.settings.rows_only { Subscription::to(&[Kind::Row]) } else { Subscription::default() };
+        if self.settings.selects { subscription.selects() } else { subscription }
     }
 
     fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
