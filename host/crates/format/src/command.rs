@@ -8,6 +8,7 @@ mod address;
 mod change;
 mod create;
 mod entries;
+mod entry_line;
 mod error;
 mod help;
 mod legal;

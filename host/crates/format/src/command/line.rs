@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
 
+use super::entry_line;
 use super::error::{Problem, Refused};
 use super::parse;
 use super::surroundings::Surroundings;
@@ -57,7 +58,10 @@ pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Resu
     if matches!(text.chars().next(), None | Some('\n' | '#')) {
         return Ok(None);
     }
-    // Most lines quote nothing, and a saved table has a million of them: their words are read where they lie.
+    if let Some(create) = entry_line::read(text) {
+        return Ok(Some(Parsed { command: Command::Create(create), warnings: Vec::new() }));
+    }
+    // Most lines quote nothing, and their words are read where they lie.
     let parsed = if text.as_bytes().contains(&b'"') {
         parse::read(program, words(text).iter().map(String::as_str), surroundings)?
     } else {

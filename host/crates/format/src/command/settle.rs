@@ -211,19 +211,7 @@ const CLOSE_INITIATED: u8 = 0x04;
 fn info(template: &Template) -> Option<ProtocolInfo> {
     let saved = &template.saved;
     match template.protocol? {
-        Protocol::TCP => {
-            let state = template.states.tcp;
-            let closing = state.is_some_and(|state| state >= TcpState::TIME_WAIT.0);
-            let usual = BE_LIBERAL | SACK_PERMITTED | if closing { CLOSE_INITIATED } else { 0 };
-            let flags = |given: Option<u8>| {
-                Some(given.map_or(TcpFlags { flags: usual, mask: usual }, |flags| TcpFlags { flags, mask: 0xff }))
-            };
-            Some(ProtocolInfo::Tcp {
-                state: state.map(TcpState),
-                window_scale: saved.scale,
-                flags: PerDirection { original: flags(saved.flags.original), reply: flags(saved.flags.reply) },
-            })
-        }
+        Protocol::TCP => Some(tcp(template.states.tcp, saved.scale, saved.flags)),
         Protocol::SCTP => {
             let given = template.states.sctp.is_some() || template.vtag != PerDirection::default();
             given.then(|| ProtocolInfo::Sctp { state: template.states.sctp.map(SctpState), vtag: template.vtag })
@@ -234,6 +222,24 @@ fn info(template: &Template) -> Option<ProtocolInfo> {
             given.then(|| ProtocolInfo::Dccp { state: state.map(DccpState), role, handshake_seq })
         }
         Protocol(_) => None,
+    }
+}
+
+/// What a TCP entry is made or changed with; of the flags, those that are given instead of the usual ones.
+pub(super) fn tcp(
+    state: Option<u8>,
+    window_scale: PerDirection<Option<u8>>,
+    flags: PerDirection<Option<u8>>,
+) -> ProtocolInfo {
+    let closing = state.is_some_and(|state| state >= TcpState::TIME_WAIT.0);
+    let usual = BE_LIBERAL | SACK_PERMITTED | if closing { CLOSE_INITIATED } else { 0 };
+    let flags_of = |given: Option<u8>| {
+        Some(given.map_or(TcpFlags { flags: usual, mask: usual }, |flags| TcpFlags { flags, mask: 0xff }))
+    };
+    ProtocolInfo::Tcp {
+        state: state.map(TcpState),
+        window_scale,
+        flags: PerDirection { original: flags_of(flags.original), reply: flags_of(flags.reply) },
     }
 }
 

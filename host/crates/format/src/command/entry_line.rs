@@ -1,0 +1,540 @@
+//! A line that makes an entry, in the words that saved tables use, read without looking at anything else.
+//!
+//! A saved table has a million lines of the same few words. Each word there is written out, none comes twice, and nothing can
+//! be wrong with them together, so that such a line needs neither abbreviations nor the checks of what goes with what. Whatever
+//! is said in any other way is left to the reader of all command lines, who makes the same of these lines, too.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ctwarden_model::{Flow, Layer4, Mark, NatTo, PerDirection, Protocol, Status, TcpState, Tuple, Zone};
+
+use super::create::{Create, Nat};
+use super::named::STATUS;
+use super::number::{low8, low16};
+use super::settle;
+
+/// What the words said. Each is said once.
+#[derive(Default)]
+struct Said {
+    timeout: Option<u32>,
+    status: Option<u32>,
+    zone: Option<Zone>,
+    mark: Option<u32>,
+    src: Option<IpAddr>,
+    dst: Option<IpAddr>,
+    reply_src: Option<IpAddr>,
+    reply_dst: Option<IpAddr>,
+    new_src: Option<IpAddr>,
+    new_dst: Option<IpAddr>,
+    protocol: Option<Protocol>,
+    ports: PerDirection<(Option<u16>, Option<u16>)>,
+    icmp_type: Option<u8>,
+    icmp_code: Option<u8>,
+    icmp_id: Option<u16>,
+    state: Option<u8>,
+    scale: PerDirection<Option<u8>>,
+    flags: PerDirection<Option<u8>>,
+}
+
+/// Reads the line, or leaves it to the general reader.
+pub(super) fn read(line: &str) -> Option<Create> {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let mut words = Words(line.as_bytes());
+    let exclusive = match words.next()? {
+        b"-A" => false,
+        b"-I" => true,
+        _ => return None,
+    };
+    let mut said = Said::default();
+    while let Some(option) = words.next() {
+        said.take(option, words.next()?)?;
+    }
+    said.entry(exclusive)
+}
+
+/// Words between blanks.
+struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let end = self.0.iter().position(|byte| *byte == b' ').unwrap_or(self.0.len());
+            let (word, rest) = self.0.split_at_checked(end)?;
+            self.0 = rest.get(1..).unwrap_or_default();
+            if !word.is_empty() {
+                return Some(word);
+            }
+            if rest.is_empty() {
+                return None;
+            }
+        }
+    }
+}
+
+impl Said {
+    fn take(&mut self, option: &[u8], text: &[u8]) -> Option<()> {
+        match option {
+            b"-s" => once(&mut self.src, address(text)),
+            b"-d" => once(&mut self.dst, address(text)),
+            b"-r" => once(&mut self.reply_src, address(text)),
+            b"-q" => once(&mut self.reply_dst, address(text)),
+            b"-t" => once(&mut self.timeout, decimal(text, u32::MAX)),
+            b"-u" => once(&mut self.status, status(text)),
+            b"-p" => once(&mut self.protocol, protocol(text)),
+            b"-n" => once(&mut self.new_src, address(text)),
+            b"-g" => once(&mut self.new_dst, address(text)),
+            b"-w" => once(&mut self.zone, two_bytes(text).map(Zone)),
+            b"-m" => once(&mut self.mark, decimal(text, u32::MAX)),
+            _ => self.take_part(self.protocol?, option, text),
+        }
+    }
+
+    /// An option of the protocol, which is named before.
+    fn take_part(&mut self, protocol: Protocol, option: &[u8], text: &[u8]) -> Option<()> {
+        if protocol.has_ports() {
+            let place = match option {
+                b"--sport" => Some(&mut self.ports.original.0),
+                b"--dport" => Some(&mut self.ports.original.1),
+                b"--reply-port-src" => Some(&mut self.ports.reply.0),
+                b"--reply-port-dst" => Some(&mut self.ports.reply.1),
+                _ => None,
+            };
+            if let Some(place) = place {
+                return once(place, two_bytes(text));
+            }
+        }
+        match (protocol, option) {
+            (Protocol::TCP, b"--state") => once(&mut self.state, state(text)),
+            (Protocol::TCP, b"--orig-wscale") => once(&mut self.scale.original, byte(text, 14)),
+            (Protocol::TCP, b"--reply-wscale") => once(&mut self.scale.reply, byte(text, 14)),
+            (Protocol::TCP, b"--orig-tcp-flags") => once(&mut self.flags.original, byte(text, u8::MAX)),
+            (Protocol::TCP, b"--reply-tcp-flags") => once(&mut self.flags.reply, byte(text, u8::MAX)),
+            (Protocol::ICMP, b"--icmp-type") | (Protocol::ICMPV6, b"--icmpv6-type") => {
+                once(&mut self.icmp_type, byte(text, u8::MAX))
+            }
+            (Protocol::ICMP, b"--icmp-code") | (Protocol::ICMPV6, b"--icmpv6-code") => {
+                once(&mut self.icmp_code, byte(text, u8::MAX))
+            }
+            (Protocol::ICMP, b"--icmp-id") | (Protocol::ICMPV6, b"--icmpv6-id") => {
+                once(&mut self.icmp_id, two_bytes(text))
+            }
+            _ => None,
+        }
+    }
+
+    /// The entry, if everything is there that a saved line has.
+    fn entry(self, exclusive: bool) -> Option<Create> {
+        let (src, dst, protocol) = (self.src?, self.dst?, self.protocol?);
+        // Each end of the reply direction is told plainly or as a translation.
+        let reply_src = one_of(self.reply_src, self.new_dst)?;
+        let reply_dst = one_of(self.reply_dst, self.new_src)?;
+        if [dst, reply_src, reply_dst].iter().any(|address| address.is_ipv4() != src.is_ipv4()) {
+            return None;
+        }
+        let (original, reply) = match protocol {
+            Protocol::ICMP | Protocol::ICMPV6 => {
+                let layer4 = Layer4::Icmp { id: self.icmp_id?, kind: self.icmp_type?, code: self.icmp_code? };
+                (layer4, Tuple { src, dst, protocol, layer4 }.mirror().layer4)
+            }
+            Protocol(_) => (ports(self.ports.original)?, ports(self.ports.reply)?),
+        };
+        let tuples = PerDirection {
+            original: Tuple { src, dst, protocol, layer4: original },
+            reply: Tuple { src: reply_src, dst: reply_dst, protocol, layer4: reply },
+        };
+        let mut flow = Flow::new(tuples);
+        flow.info = match protocol {
+            Protocol::TCP => Some(settle::tcp(Some(self.state?), self.scale, self.flags)),
+            Protocol(_) => None,
+        };
+        flow.zone = self.zone.unwrap_or_default();
+        flow.timeout = Some(self.timeout?);
+        flow.status = self.status.map(Status);
+        flow.mark = self.mark.map(Mark);
+        let to = |address: Option<IpAddr>| address.map(|address| NatTo { address: Some(address), port: None });
+        Some(Create { flow, nat: Nat { source: to(self.new_src), destination: to(self.new_dst) }, exclusive })
+    }
+}
+
+/// Keeps what is said for the first time.
+fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
+    if place.is_some() {
+        return None;
+    }
+    *place = value;
+    place.is_some().then_some(())
+}
+
+/// The one that was said; not both.
+const fn one_of(one: Option<IpAddr>, other: Option<IpAddr>) -> Option<IpAddr> {
+    match (one, other) {
+        (Some(address), None) | (None, Some(address)) => Some(address),
+        (None, None) | (Some(_), Some(_)) => None,
+    }
+}
+
+const fn ports((src, dst): (Option<u16>, Option<u16>)) -> Option<Layer4> {
+    match (src, dst) {
+        (Some(src), Some(dst)) => Some(Layer4::Ports { src, dst }),
+        (None, _) | (_, None) => None,
+    }
+}
+
+/// A decimal number. A zero in front would make it octal in some places.
+fn decimal(text: &[u8], most: u32) -> Option<u32> {
+    if text.len() > 10 || (text.first() == Some(&b'0') && text.len() > 1) {
+        return None;
+    }
+    let mut value = 0_u64;
+    for digit in text {
+        value = value * 10 + u64::from(digit_of(*digit)?);
+    }
+    let value = u32::try_from(value).ok()?;
+    (!text.is_empty() && value <= most).then_some(value)
+}
+
+const fn digit_of(byte: u8) -> Option<u8> {
+    let digit = byte.wrapping_sub(b'0');
+    if digit < 10 { Some(digit) } else { None }
+}
+
+fn two_bytes(text: &[u8]) -> Option<u16> {
+    decimal(text, u16::MAX.into()).map(low16)
+}
+
+fn byte(text: &[u8], most: u8) -> Option<u8> {
+    decimal(text, most.into()).map(low8)
+}
+
+/// An address without anything behind it, in the forms that everybody writes.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    match dotted(text) {
+        Some(address) => Some(IpAddr::V4(address)),
+        None => groups(text).map(IpAddr::V6),
+    }
+}
+
+/// Four decimal numbers.
+fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut bits, mut number, mut digits, mut dots) = (0_u32, 0_u32, 0_u32, 0_u32);
+    for byte in text {
+        if let Some(digit) = digit_of(*byte) {
+            // Neither a zero in front nor a fourth digit.
+            if digits > 2 || (digits > 0 && number == 0) {
+                return None;
+            }
+            number = number * 10 + u32::from(digit);
+            digits += 1;
+        } else if *byte == b'.' && digits > 0 && number < 256 && dots < 3 {
+            bits = bits << 8 | number;
+            (number, digits) = (0, 0);
+            dots += 1;
+        } else {
+            return None;
+        }
+    }
+    (dots == 3 && digits > 0 && number < 256).then(|| Ipv4Addr::from_bits(bits << 8 | number))
+}
+
+/// Hexadecimal groups, of which `::` may leave some out; without dotted decimals at the end.
+fn groups(text: &[u8]) -> Option<Ipv6Addr> {
+    // What stands before `::`, and everything or what stands behind it.
+    let (mut front, mut bits) = (None, 0_u128);
+    let (mut group, mut digits, mut count, mut in_front) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let mut rest = text;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        if let Some(digit) = char::from(*byte).to_digit(16) {
+            if digits == 4 {
+                return None;
+            }
+            group = group << 4 | digit;
+            digits += 1;
+            continue;
+        }
+        if *byte != b':' || count > 7 {
+            return None;
+        }
+        let begins_with_gap = digits == 0 && count == 0 && front.is_none();
+        if digits > 0 {
+            bits = bits << 16 | u128::from(group);
+            count += 1;
+            (group, digits) = (0, 0);
+        } else if !begins_with_gap {
+            return None;
+        }
+        match rest.split_first() {
+            Some((b':', behind)) if front.is_none() => {
+                (front, bits) = (Some(bits), 0);
+                in_front = count;
+                rest = behind;
+            }
+            // A colon alone neither begins nor ends an address.
+            Some(_) if !begins_with_gap => {}
+            _ => return None,
+        }
+    }
+    if digits > 0 {
+        bits = bits << 16 | u128::from(group);
+        count += 1;
+    }
+    match front {
+        None => (count == 8).then(|| Ipv6Addr::from_bits(bits)),
+        // The gap is of one group at least.
+        Some(front) => {
+            (count < 8).then(|| Ipv6Addr::from_bits(front.checked_shl(128 - 16 * in_front).unwrap_or(0) | bits))
+        }
+    }
+}
+
+/// Names that are written out.
+fn status(text: &[u8]) -> Option<u32> {
+    let mut bits = 0;
+    for name in text.split(|byte| *byte == b',') {
+        bits |= STATUS.iter().find(|(known, _)| known.as_bytes() == name)?.1;
+    }
+    Some(bits)
+}
+
+fn protocol(text: &[u8]) -> Option<Protocol> {
+    match text {
+        b"tcp" => Some(Protocol::TCP),
+        b"udp" => Some(Protocol::UDP),
+        b"icmp" => Some(Protocol::ICMP),
+        b"icmpv6" => Some(Protocol::ICMPV6),
+        _ => None,
+    }
+}
+
+fn state(text: &[u8]) -> Option<u8> {
+    (0..=TcpState::SYN_SENT2.0).find(|state| TcpState(*state).name().is_some_and(|name| name.as_bytes() == text))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::LabelMap;
+    use crate::command::{Command, Parsed, Refused, Surroundings, parse};
+
+    struct Nothing;
+
+    impl Surroundings for Nothing {
+        fn protocol_named(&self, _: &str) -> Option<Protocol> {
+            None
+        }
+
+        fn name_of_protocol(&self, _: Protocol) -> Option<String> {
+            None
+        }
+
+        fn label_map(&self, _: Option<&str>) -> Result<LabelMap, String> {
+            Err("there is none".to_string())
+        }
+    }
+
+    /// What the general reader makes of the line.
+    fn in_general(line: &str) -> Result<Parsed, Refused> {
+        parse::read("conntrack", line.split([' ', '\n']).filter(|word| !word.is_empty()), &Nothing)
+    }
+
+    #[track_caller]
+    fn same(line: &str) -> bool {
+        match read(line) {
+            None => false,
+            Some(create) => {
+                let expected = Parsed { command: Command::Create(create), warnings: Vec::new() };
+                assert_eq!(in_general(line), Ok(expected), "{line}");
+                true
+            }
+        }
+    }
+
+    const TCP: &str =
+        "-p tcp --sport 40000 --dport 443 --reply-port-src 8443 --reply-port-dst 1024 --state ESTABLISHED";
+    const UDP: &str = "-p udp --sport 5353 --dport 53 --reply-port-src 53 --reply-port-dst 5353";
+
+    #[test]
+    fn lines_of_saved_tables_are_read_here() {
+        let four = "-s 10.0.0.1 -d 198.18.0.1 -r 198.18.0.1 -q 10.0.0.1";
+        for line in [
+            format!("-A -t 86399 -u SEEN_REPLY,ASSURED {four} {TCP}"),
+            format!("-A -t 86399 -u SEEN_REPLY,ASSURED {four} {TCP} \n"),
+            format!("-I -t 0 -u UNSET -w 7 {four} {UDP} -m 4660\n"),
+            format!(
+                "-A -t 5 -u EXPECTED,HELPER,FIXED_TIMEOUT -s 1.2.3.4 -d 5.6.7.8 -g 9.0.0.1 -n 255.255.255.255 {TCP}"
+            ),
+            format!("-A -t 5 -s 1.2.3.4 -d 5.6.7.8 -r 5.6.7.8 -n 10.20.30.40 {UDP}"),
+            format!("-A -t 5 {four} {TCP} --orig-wscale 14 --reply-wscale 7 --orig-tcp-flags 255 --reply-tcp-flags 10"),
+            format!("-A -t 5 -s ::1 -d 2001:db8:1:: -r 2001:db8:1:: -q 1:2:3:4:5:6:7:8 {UDP}"),
+            format!("-A -t 29 {four} -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 4711"),
+            "-A -t 29 -s ::1 -d ::2 -r ::2 -q ::1 -p icmpv6 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 65535"
+                .to_string(),
+        ] {
+            assert!(same(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_what_everybody_reads() {
+        for text in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "01.1.1.1",
+            "1..1.1",
+            ".1.1.1.1",
+            "1.1.1.1.",
+            "1.1.1.0001",
+            "",
+            "::",
+            "::1",
+            "1::",
+            "1::2",
+            ":1",
+            "1:",
+            ":",
+            ":::",
+            "1:::2",
+            "::1::",
+            "1::2::3",
+            "::ffff:1.2.3.4",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7::",
+            "::2:3:4:5:6:7:8",
+            "1:2:3:4::5:6:7:8",
+            "1:2:3:4:5:6:7:8:9",
+            "1:2:3:4:5:6:7:8::",
+            "::1:2:3:4:5:6:7:8",
+            "12345::",
+            "ABCD:ef01::",
+            "g::",
+            "fe80::1%lo",
+            "1:2:3:4:5:6:7:8:",
+        ] {
+            let expected = text.parse::<IpAddr>().ok().filter(|_| text != "::ffff:1.2.3.4");
+            assert_eq!(address(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ipv6_is_what_everybody_reads(text in "[0-9a-f:]{0,20}|([0-9a-f]{1,4}:){0,8}:?([0-9a-f]{1,4}:){0,8}[0-9a-f]{0,4}") {
+            prop_assert_eq!(groups(text.as_bytes()), text.parse().ok());
+        }
+
+        #[test]
+        fn a_line_means_the_same_to_the_general_reader(
+            v6 in any::<bool>(),
+            protocol in 0..4_usize,
+            changes in proptest::collection::vec((0..3_usize, any::<prop::sample::Index>(), word()), 0..4),
+        ) {
+            let addresses = if v6 { "-s ::1 -d 1::2 -r 1::2 -q ::1" } else { "-s 1.1.1.1 -d 2.2.2.2 -r 2.2.2.2 -q 3.3.3.3" };
+            let parts = [TCP, UDP, "-p icmp --icmp-type 8 --icmp-code 0 --icmp-id 1", "-p icmpv6 --icmpv6-type 129 --icmpv6-code 0 --icmpv6-id 1"];
+            let line = format!("-A -t 9 -u SEEN_REPLY {addresses} {}", parts[protocol]);
+            let mut words: Vec<String> = line.split(' ').map(ToString::to_string).collect();
+            let unchanged = changes.is_empty();
+            for (how, place, word) in changes {
+                let place = place.index(words.len());
+                match how {
+                    0 => words[place] = word,
+                    1 => words.insert(place, word),
+                    _ => drop(words.remove(place)),
+                }
+            }
+            let read_here = same(&words.join(" "));
+            prop_assert!(read_here || !unchanged);
+        }
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        proptest::sample::select(Vec::from([
+            "-A",
+            "-I",
+            "-D",
+            "-s",
+            "-d",
+            "-r",
+            "-q",
+            "-n",
+            "-g",
+            "-t",
+            "-u",
+            "-w",
+            "-m",
+            "-p",
+            "-i",
+            "-f",
+            "-c",
+            "-z",
+            "--sport",
+            "--dport",
+            "--reply-port-src",
+            "--reply-port-dst",
+            "--state",
+            "--orig-wscale",
+            "--reply-tcp-flags",
+            "--icmp-type",
+            "--icmpv6-id",
+            "--spo",
+            "-s1.1.1.1",
+            "--src=1.1.1.1",
+            "tcp",
+            "udp",
+            "icmp",
+            "icmpv6",
+            "TCP",
+            "6",
+            "sctp",
+            "gre",
+            "0",
+            "1",
+            "14",
+            "15",
+            "010",
+            "0x10",
+            "255",
+            "256",
+            "65535",
+            "65536",
+            "4294967295",
+            "4294967296",
+            "-1",
+            "+1",
+            "1.1.1.1",
+            "1.1.1.1/8",
+            "1.1.1.1:80",
+            "[::1]:80",
+            "10.1",
+            "::1",
+            "::ffff:1.2.3.4",
+            "ASSURED",
+            "SEEN_REPLY,",
+            "ASSURED,EXPECTED",
+            "!ASSURED",
+            "assured",
+            "SRC_NAT",
+            "UNREPLIED",
+            "CLOSE",
+            "LISTEN",
+            "12",
+            "expect",
+            "conntrack",
+            "#",
+            "\t",
+            "\"",
+            "é",
+            "",
+        ]))
+        .prop_map(ToString::to_string)
+    }
+}
