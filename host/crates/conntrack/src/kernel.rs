@@ -144,6 +144,12 @@ fn readable<'a>(message: Result<Message<'a>, ctwarden_wire::DecodeError>) -> Res
     message.map_err(|error| Failure::from(io::Error::other(error)))
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Requests that go into one send.
 pub(super) struct Batch {
     bytes: Vec<u8>,

@@ -26,7 +26,7 @@ use execution::{Execution, prepare};
 use lines::Lines;
 
 /// Steps that are prepared ahead of the kernel.
-const AHEAD: usize = 8;
+const AHEAD: usize = 2;
 
 /// Checks all lines, then carries them out.
 pub(super) fn file(output: &mut Output, source: &Source) -> Result<(), Failure> {

@@ -21,10 +21,14 @@ use crate::{create, delete, flush, operation_of, update};
 /// buffer.
 const IN_ONE_SEND: usize = 256;
 
+/// Sends that are handed over at once: whoever waits for them is woken that much less often, and a waking costs about as much
+/// as the kernel needs for ten entries.
+const SENDS: usize = 4;
+
 /// What is to be done next.
 pub(super) enum Step {
     /// Entries are to be made.
-    Make(Creations),
+    Make(Vec<Creations>),
     /// A flow that another one expected is to be made, when the others are.
     MakeLate(Box<Late>),
     /// Another command is to be carried out, when all before it was.
@@ -34,6 +38,7 @@ pub(super) enum Step {
 }
 
 /// Requests of one send.
+#[derive(Default)]
 pub(super) struct Creations {
     batch: Batch,
     /// Line of each entry, and how its making is called.
@@ -50,7 +55,7 @@ pub(super) struct Late {
 
 /// Reads the lines and makes steps of them, until nobody takes any more.
 pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
-    let mut next = Creations::new();
+    let mut ready = Ready::default();
     let taken = |step| steps.send(step).map_err(|_| Failure::other("nobody takes the next step"));
     let outcome = lines.each(|line, said| {
         let command = match said {
@@ -62,24 +67,38 @@ pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
             if creation.flow.rare.as_ref().is_some_and(|rare| rare.master.is_some()) {
                 return taken(Step::MakeLate(Box::new(Late { line, operation, creation })));
             }
-            next.batch.push(|buffer, sequence| create::write(buffer, sequence, false, &creation));
-            next.lines.push((line, operation));
-            return if next.lines.len() < IN_ONE_SEND { Ok(()) } else { taken(Step::Make(next.taken())) };
+            return if ready.add(line, operation, &creation) < SENDS { Ok(()) } else { taken(ready.step()) };
         }
-        taken(Step::Make(next.taken()))?;
+        taken(ready.step())?;
         taken(Step::CarryOut(line, Box::new(command)))
     });
     // What stands before a line that fails is still carried out; who has stopped taking steps knows why.
-    drop(taken(Step::Make(next)).and_then(|()| outcome.map_or_else(|failure| taken(Step::Fail(failure)), |_| Ok(()))));
+    drop(taken(ready.step()).and_then(|()| outcome.map_or_else(|failure| taken(Step::Fail(failure)), |_| Ok(()))));
 }
 
-impl Creations {
-    const fn new() -> Self {
-        Self { batch: Batch::new(), lines: Vec::new() }
+/// Entries that are ready to be made.
+#[derive(Default)]
+struct Ready {
+    full: Vec<Creations>,
+    next: Creations,
+}
+
+impl Ready {
+    /// Adds one. Gives how many sends are full.
+    fn add(&mut self, line: u64, operation: Operation, creation: &Create) -> usize {
+        self.next.batch.push(|buffer, sequence| create::write(buffer, sequence, false, creation));
+        self.next.lines.push((line, operation));
+        if self.next.lines.len() == IN_ONE_SEND {
+            self.full.push(std::mem::take(&mut self.next));
+        }
+        self.full.len()
     }
 
-    const fn taken(&mut self) -> Self {
-        std::mem::replace(self, Self::new())
+    /// Takes everything away.
+    fn step(&mut self) -> Step {
+        let mut sends = std::mem::take(&mut self.full);
+        sends.push(std::mem::take(&mut self.next));
+        Step::Make(sends)
     }
 }
 
@@ -102,7 +121,7 @@ impl<'o> Execution<'o> {
     /// Does the next step.
     pub(super) fn take(&mut self, step: Step) -> Result<(), Failure> {
         match step {
-            Step::Make(creations) => self.make(creations),
+            Step::Make(sends) => sends.into_iter().try_for_each(|creations| self.make(creations)),
             Step::MakeLate(late) => {
                 self.late.push(*late);
                 Ok(())

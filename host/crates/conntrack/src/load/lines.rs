@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::surroundings::Machine;
 
 /// Bytes that are read at once.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 
 /// The lines that begin in a part of a file.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 //! is said in any other way is left to the reader of all command lines, who makes the same of these lines, too.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::slice::Iter;
 
 use ctwarden_model::{Flow, Layer4, Mark, NatTo, PerDirection, Protocol, Status, TcpState, Tuple, Zone};
 
@@ -36,44 +37,35 @@ struct Said {
     flags: PerDirection<Option<u8>>,
 }
 
+/// What is left of the line.
+type Rest<'a> = Iter<'a, u8>;
+
 /// Reads the line, or leaves it to the general reader.
 pub(super) fn read(line: &str) -> Option<Create> {
-    let line = line.strip_suffix('\n').unwrap_or(line);
-    let mut words = Words(line.as_bytes());
-    let exclusive = match words.next()? {
+    let mut rest = line.strip_suffix('\n').unwrap_or(line).as_bytes().iter();
+    let exclusive = match word(&mut rest) {
         b"-A" => false,
         b"-I" => true,
         _ => return None,
     };
     let mut said = Said::default();
-    while let Some(option) = words.next() {
-        said.take(option, words.next()?)?;
+    // At the end of a line there may be a blank.
+    while !matches!(rest.as_slice(), [] | [b' ']) {
+        let option = word(&mut rest);
+        said.take(option, &mut rest)?;
     }
     said.entry(exclusive)
 }
 
-/// Words between blanks.
-struct Words<'a>(&'a [u8]);
-
-impl<'a> Words<'a> {
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        loop {
-            let end = self.0.iter().position(|byte| *byte == b' ').unwrap_or(self.0.len());
-            let (word, rest) = self.0.split_at_checked(end)?;
-            self.0 = rest.get(1..).unwrap_or_default();
-            if !word.is_empty() {
-                return Some(word);
-            }
-            if rest.is_empty() {
-                return None;
-            }
-        }
-    }
+/// Takes everything up to the next blank, and that with it.
+fn word<'a>(rest: &mut Rest<'a>) -> &'a [u8] {
+    let all = rest.as_slice();
+    let end = rest.position(|byte| *byte == b' ').unwrap_or(all.len());
+    all.get(..end).unwrap_or_default()
 }
 
 impl Said {
-    fn take(&mut self, option: &[u8], text: &[u8]) -> Option<()> {
+    fn take(&mut self, option: &[u8], text: &mut Rest<'_>) -> Option<()> {
         match option {
             b"-s" => once(&mut self.src, address(text)),
             b"-d" => once(&mut self.dst, address(text)),
@@ -91,7 +83,7 @@ impl Said {
     }
 
     /// An option of the protocol, which is named before.
-    fn take_part(&mut self, protocol: Protocol, option: &[u8], text: &[u8]) -> Option<()> {
+    fn take_part(&mut self, protocol: Protocol, option: &[u8], text: &mut Rest<'_>) -> Option<()> {
         if protocol.has_ports() {
             let place = match option {
                 b"--sport" => Some(&mut self.ports.original.0),
@@ -181,17 +173,20 @@ const fn ports((src, dst): (Option<u16>, Option<u16>)) -> Option<Layer4> {
     }
 }
 
-/// A decimal number. A zero in front would make it octal in some places.
-fn decimal(text: &[u8], most: u32) -> Option<u32> {
-    if text.len() > 10 || (text.first() == Some(&b'0') && text.len() > 1) {
-        return None;
+/// A decimal number up to the next blank. A zero in front would make it octal in some places.
+fn decimal(text: &mut Rest<'_>, most: u32) -> Option<u32> {
+    let (mut value, mut digits) = (0_u64, 0_u32);
+    for byte in text {
+        if *byte == b' ' {
+            break;
+        }
+        if digits > 9 || (digits > 0 && value == 0) {
+            return None;
+        }
+        value = value * 10 + u64::from(digit_of(*byte)?);
+        digits += 1;
     }
-    let mut value = 0_u64;
-    for digit in text {
-        value = value * 10 + u64::from(digit_of(*digit)?);
-    }
-    let value = u32::try_from(value).ok()?;
-    (!text.is_empty() && value <= most).then_some(value)
+    u32::try_from(value).ok().filter(|value| digits > 0 && *value <= most)
 }
 
 const fn digit_of(byte: u8) -> Option<u8> {
@@ -199,106 +194,108 @@ const fn digit_of(byte: u8) -> Option<u8> {
     if digit < 10 { Some(digit) } else { None }
 }
 
-fn two_bytes(text: &[u8]) -> Option<u16> {
+fn two_bytes(text: &mut Rest<'_>) -> Option<u16> {
     decimal(text, u16::MAX.into()).map(low16)
 }
 
-fn byte(text: &[u8], most: u8) -> Option<u8> {
+fn byte(text: &mut Rest<'_>, most: u8) -> Option<u8> {
     decimal(text, most.into()).map(low8)
 }
 
 /// An address without anything behind it, in the forms that everybody writes.
-fn address(text: &[u8]) -> Option<IpAddr> {
-    match dotted(text) {
-        Some(address) => Some(IpAddr::V4(address)),
-        None => groups(text).map(IpAddr::V6),
+fn address(text: &mut Rest<'_>) -> Option<IpAddr> {
+    let begin = text.clone();
+    if let Some(address) = dotted(text) {
+        return Some(IpAddr::V4(address));
     }
+    *text = begin;
+    groups(text).map(IpAddr::V6)
 }
 
 /// Four decimal numbers.
-fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut bits, mut number, mut digits, mut dots) = (0_u32, 0_u32, 0_u32, 0_u32);
-    for byte in text {
-        if let Some(digit) = digit_of(*byte) {
-            // Neither a zero in front nor a fourth digit.
-            if digits > 2 || (digits > 0 && number == 0) {
+fn dotted(text: &mut Rest<'_>) -> Option<Ipv4Addr> {
+    let mut bits = 0;
+    for end in [b'.', b'.', b'.', b' '] {
+        let mut number = u32::from(digit_of(*text.next()?)?);
+        loop {
+            match text.next() {
+                None if end == b' ' => break,
+                None => return None,
+                Some(byte) if *byte == end => break,
+                // No number has a zero in front.
+                Some(_) if number == 0 => return None,
+                Some(byte) => number = number * 10 + u32::from(digit_of(*byte)?),
+            }
+            if number > 255 {
                 return None;
             }
-            number = number * 10 + u32::from(digit);
-            digits += 1;
-        } else if *byte == b'.' && digits > 0 && number < 256 && dots < 3 {
-            bits = bits << 8 | number;
-            (number, digits) = (0, 0);
-            dots += 1;
-        } else {
-            return None;
         }
+        bits = bits << 8 | number;
     }
-    (dots == 3 && digits > 0 && number < 256).then(|| Ipv4Addr::from_bits(bits << 8 | number))
+    Some(Ipv4Addr::from_bits(bits))
 }
 
 /// Hexadecimal groups, of which `::` may leave some out; without dotted decimals at the end.
-fn groups(text: &[u8]) -> Option<Ipv6Addr> {
+fn groups(text: &mut Rest<'_>) -> Option<Ipv6Addr> {
     // What stands before `::`, and everything or what stands behind it.
     let (mut front, mut bits) = (None, 0_u128);
-    let (mut group, mut digits, mut count, mut in_front) = (0_u32, 0_u32, 0_u32, 0_u32);
-    let mut rest = text;
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
+    let (mut group, mut digits, mut count) = (0_u32, 0_u32, 0_u32);
+    let mut last = b' ';
+    for byte in text {
+        if *byte == b' ' {
+            break;
+        }
         if let Some(digit) = char::from(*byte).to_digit(16) {
-            if digits == 4 {
+            // A colon alone begins no address.
+            if digits == 4 || (last == b':' && count == 0 && front.is_none()) {
                 return None;
             }
             group = group << 4 | digit;
             digits += 1;
-            continue;
-        }
-        if *byte != b':' || count > 7 {
+        } else if *byte != b':' {
             return None;
-        }
-        let begins_with_gap = digits == 0 && count == 0 && front.is_none();
-        if digits > 0 {
+        } else if digits > 0 {
             bits = bits << 16 | u128::from(group);
             count += 1;
             (group, digits) = (0, 0);
-        } else if !begins_with_gap {
+            if count > 7 {
+                return None;
+            }
+        } else if last == b':' && front.is_none() {
+            front = Some((bits, count));
+            bits = 0;
+        } else if last != b' ' {
             return None;
         }
-        match rest.split_first() {
-            Some((b':', behind)) if front.is_none() => {
-                (front, bits) = (Some(bits), 0);
-                in_front = count;
-                rest = behind;
-            }
-            // A colon alone neither begins nor ends an address.
-            Some(_) if !begins_with_gap => {}
-            _ => return None,
-        }
+        last = *byte;
     }
     if digits > 0 {
         bits = bits << 16 | u128::from(group);
         count += 1;
+    } else if front.is_none_or(|(_, before)| before != count) {
+        // Nor does it end one.
+        return None;
     }
     match front {
         None => (count == 8).then(|| Ipv6Addr::from_bits(bits)),
         // The gap is of one group at least.
-        Some(front) => {
-            (count < 8).then(|| Ipv6Addr::from_bits(front.checked_shl(128 - 16 * in_front).unwrap_or(0) | bits))
+        Some((front, before)) => {
+            (count < 8).then(|| Ipv6Addr::from_bits(front.checked_shl(128 - 16 * before).unwrap_or(0) | bits))
         }
     }
 }
 
 /// Names that are written out.
-fn status(text: &[u8]) -> Option<u32> {
+fn status(text: &mut Rest<'_>) -> Option<u32> {
     let mut bits = 0;
-    for name in text.split(|byte| *byte == b',') {
+    for name in word(text).split(|byte| *byte == b',') {
         bits |= STATUS.iter().find(|(known, _)| known.as_bytes() == name)?.1;
     }
     Some(bits)
 }
 
-fn protocol(text: &[u8]) -> Option<Protocol> {
-    match text {
+fn protocol(text: &mut Rest<'_>) -> Option<Protocol> {
+    match word(text) {
         b"tcp" => Some(Protocol::TCP),
         b"udp" => Some(Protocol::UDP),
         b"icmp" => Some(Protocol::ICMP),
@@ -307,7 +304,8 @@ fn protocol(text: &[u8]) -> Option<Protocol> {
     }
 }
 
-fn state(text: &[u8]) -> Option<u8> {
+fn state(text: &mut Rest<'_>) -> Option<u8> {
+    let text = word(text);
     (0..=TcpState::SYN_SENT2.0).find(|state| TcpState(*state).name().is_some_and(|name| name.as_bytes() == text))
 }
 
@@ -422,14 +420,14 @@ mod tests {
             "1:2:3:4:5:6:7:8:",
         ] {
             let expected = text.parse::<IpAddr>().ok().filter(|_| text != "::ffff:1.2.3.4");
-            assert_eq!(address(text.as_bytes()), expected, "{text}");
+            assert_eq!(address(&mut text.as_bytes().iter()), expected, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn ipv6_is_what_everybody_reads(text in "[0-9a-f:]{0,20}|([0-9a-f]{1,4}:){0,8}:?([0-9a-f]{1,4}:){0,8}[0-9a-f]{0,4}") {
-            prop_assert_eq!(groups(text.as_bytes()), text.parse().ok());
+            prop_assert_eq!(groups(&mut text.as_bytes().iter()), text.parse().ok());
         }
 
         #[test]
