@@ -4,8 +4,8 @@
 //! in the last line changes nothing, and the largest file needs no more memory than the smallest. What comes through a pipe
 //! can be read once only and goes into a temporary file without a name first.
 //!
-//! Reading a line costs about as much as the kernel needs to make the entry, so that all processors check, and one reads
-//! ahead while another one sends.
+//! The kernel makes one entry after the other, whoever asks, and takes nearly all of the time; all that can be done beside it is:
+//! all processors check, and one reads ahead while another one sends.
 
 mod check;
 mod execution;
@@ -25,8 +25,8 @@ use super::output::Output;
 use execution::{Execution, prepare};
 use lines::Lines;
 
-/// Steps that are prepared ahead of the kernel.
-const AHEAD: usize = 2;
+/// Steps that wait for the kernel, beside the one that is with it and the one that is prepared.
+const AHEAD: usize = 1;
 
 /// Checks all lines, then carries them out.
 pub(super) fn file(output: &mut Output, source: &Source) -> Result<(), Failure> {
