@@ -44,7 +44,7 @@ pub struct Config {
     /// Seconds between sweeps that count anew; 0: only at start and after lost events. Default: 300.
     #[serde(default = "Config::sweep_seconds")]
     pub sweep_seconds: u32,
-    /// How many connections are kept count of, all sources together; one takes 100 to 300 bytes of the plugin's memory.
+    /// How many connections are kept count of, all sources together; one takes 75 to 130 bytes of the plugin's memory.
     /// Those beyond are let through uncounted, with an alert. Default: 131072.
     #[serde(default = "Config::max_connections")]
     #[schemars(range(min = 1))]

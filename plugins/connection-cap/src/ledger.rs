@@ -1,20 +1,24 @@
 //! Who has how many connections: exact by the kernel's ids, bounded, and counted anew by each sweep.
 //!
 //! A connection is in the ledger once or not at all, and a source's count is changed only together with that, so counts
-//! are never negative and nothing stays behind. Hash maps under random keys: a sweep of a million rows looks into them a
-//! million times, and senders choose what is in them.
+//! are never negative and nothing stays behind. Both are found by hashes under random keys (SipHash, as in `std`): a sweep
+//! of a million rows looks for a million of each, and senders choose what they are.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 
 use ctwarden_sdk::prelude::*;
+
+use crate::places::{Handle, Places};
 
 /// All connections that are counted, and how many each source has.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    connections: HashMap<FlowKey, Connection>,
-    /// How many each source has, at least 1.
-    counts: HashMap<Prefix, u32>,
+    random: RandomState,
+    connections: Places<Connection>,
+    sources: Places<Source>,
     /// What was done about sources that have connections; few of them are ever over the limit.
     done: BTreeMap<Prefix, Done>,
     networks: Networks,
@@ -43,9 +47,18 @@ impl Networks {
 
 #[derive(Debug)]
 struct Connection {
+    key: FlowKey,
     began: Timestamp,
     /// The last sweep that knew it.
     sweep: u32,
+    source: Handle,
+}
+
+#[derive(Debug)]
+struct Source {
+    prefix: Prefix,
+    /// How many connections it has, at least 1.
+    count: u32,
 }
 
 /// What was done about a source.
@@ -71,8 +84,9 @@ pub(crate) enum Told {
 impl Ledger {
     pub(crate) fn new(most: usize, networks: Networks) -> Self {
         Self {
-            connections: HashMap::new(),
-            counts: HashMap::new(),
+            random: RandomState::new(),
+            connections: Places::new(),
+            sources: Places::new(),
             done: BTreeMap::new(),
             networks,
             most,
@@ -92,15 +106,16 @@ impl Ledger {
             }
             Some(_) | None => {}
         }
-        if let Some(connection) = self.connections.get_mut(&key) {
+        let hash = self.hash_of(&key);
+        if let Some(connection) = self.find(hash, &key).and_then(|handle| self.connections.get_mut(handle)) {
             connection.sweep = self.sweep;
             return Told::Known;
         }
         if self.connections.len() >= self.most {
             return Told::Full;
         }
-        self.connections.insert(key, Connection { began, sweep: self.sweep });
-        *self.counts.entry(self.networks.source_of(&key)).or_default() += 1;
+        let source = self.count_one(self.networks.source_of(&key));
+        self.connections.insert(hash, Connection { key, began, sweep: self.sweep, source });
         Told::Counted
     }
 
@@ -111,9 +126,9 @@ impl Ledger {
         {
             ended.insert(key);
         }
-        if self.connections.remove(&key).is_some() {
-            let source = self.networks.source_of(&key);
-            uncount(&mut self.counts, &mut self.done, source);
+        let hash = self.hash_of(&key);
+        if let Some(handle) = self.find(hash, &key) {
+            self.strike_out(hash, handle);
         }
     }
 
@@ -129,9 +144,10 @@ impl Ledger {
         if !complete {
             return;
         }
-        let sweep = self.sweep;
-        for (key, _) in self.connections.extract_if(|_, connection| connection.sweep != sweep) {
-            uncount(&mut self.counts, &mut self.done, self.networks.source_of(&key));
+        let unseen = self.connections.iter().filter(|(_, connection)| connection.sweep != self.sweep);
+        let unseen: Vec<(u32, Handle)> = unseen.map(|(handle, gone)| (self.hash_of(&gone.key), handle)).collect();
+        for (hash, handle) in unseen {
+            self.strike_out(hash, handle);
         }
     }
 
@@ -142,18 +158,18 @@ impl Ledger {
 
     /// How many connections a source has.
     pub(crate) fn count(&self, source: Prefix) -> u32 {
-        self.counts.get(&source).copied().unwrap_or_default()
+        self.find_source(source).and_then(|handle| self.sources.get(handle)).map_or(0, |source| source.count)
     }
 
     /// What was done about a source; none where it has no connection.
     pub(crate) fn done(&mut self, source: Prefix) -> Option<&mut Done> {
-        self.counts.contains_key(&source).then(|| self.done.entry(source).or_default())
+        self.find_source(source).is_some().then(|| self.done.entry(source).or_default())
     }
 
     /// Sources with more than `limit` connections, the worst first, `most` at most.
     pub(crate) fn over(&self, limit: u32, most: usize) -> Vec<Prefix> {
-        let over = self.counts.iter().filter(|(_, count)| **count > limit);
-        let mut over: Vec<(Reverse<u32>, Prefix)> = over.map(|(source, count)| (Reverse(*count), *source)).collect();
+        let over = self.sources.iter().map(|(_, source)| source).filter(|source| source.count > limit);
+        let mut over: Vec<(Reverse<u32>, Prefix)> = over.map(|source| (Reverse(source.count), source.prefix)).collect();
         over.sort_unstable();
         over.into_iter().map(|(_, source)| source).take(most).collect()
     }
@@ -162,9 +178,12 @@ impl Ledger {
     pub(crate) fn newest_over(&self, limit: u32, sources: &[Prefix], most: usize) -> Vec<(Prefix, FlowKey)> {
         let mut found: BTreeMap<Prefix, Vec<(Timestamp, FlowKey)>> =
             sources.iter().map(|source| (*source, Vec::new())).collect();
-        for (key, connection) in &self.connections {
-            if let Some(list) = found.get_mut(&self.networks.source_of(key)) {
-                list.push((connection.began, *key));
+        if found.is_empty() {
+            return Vec::new();
+        }
+        for (_, connection) in self.connections.iter() {
+            if let Some(list) = found.get_mut(&self.networks.source_of(&connection.key)) {
+                list.push((connection.began, connection.key));
             }
         }
         let allowed = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -173,6 +192,55 @@ impl Ledger {
             list.into_iter().skip(allowed).rev().map(move |(_, key)| (source, key))
         });
         newest.take(most).collect()
+    }
+
+    /// The kernel's id and the ports, as in [`FlowKey`]'s own hash, but as one number.
+    fn hash_of(&self, key: &FlowKey) -> u32 {
+        let ports = u64::from(key.original.src_port) << 16 | u64::from(key.original.dst_port);
+        self.random.hash_one(u64::from(key.id) << 32 | ports) as u32
+    }
+
+    /// A source's address is enough: within a family all have the same length.
+    fn hash_of_source(&self, source: Prefix) -> u32 {
+        let hash = match source.address() {
+            IpAddr::V4(address) => self.random.hash_one(u64::from(address.to_bits())),
+            IpAddr::V6(address) => self.random.hash_one(address.to_bits()),
+        };
+        hash as u32
+    }
+
+    fn find(&self, hash: u32, key: &FlowKey) -> Option<Handle> {
+        self.connections.find(hash, |connection| connection.key == *key)
+    }
+
+    fn find_source(&self, source: Prefix) -> Option<Handle> {
+        self.sources.find(self.hash_of_source(source), |there| there.prefix == source)
+    }
+
+    /// One connection more.
+    fn count_one(&mut self, prefix: Prefix) -> Handle {
+        let hash = self.hash_of_source(prefix);
+        match self.sources.find(hash, |there| there.prefix == prefix) {
+            Some(handle) => {
+                if let Some(source) = self.sources.get_mut(handle) {
+                    source.count += 1;
+                }
+                handle
+            }
+            None => self.sources.insert(hash, Source { prefix, count: 1 }),
+        }
+    }
+
+    /// One connection fewer. With a source's last one all goes that is known about it.
+    fn strike_out(&mut self, hash: u32, handle: Handle) {
+        let Some(connection) = self.connections.remove(hash, handle) else { return };
+        let Some(source) = self.sources.get_mut(connection.source) else { return };
+        source.count = source.count.saturating_sub(1);
+        if source.count == 0 {
+            let prefix = source.prefix;
+            self.sources.remove(self.hash_of_source(prefix), connection.source);
+            self.done.remove(&prefix);
+        }
     }
 
     /// How many connections are counted.
@@ -184,17 +252,7 @@ impl Ledger {
     /// How many sources have any.
     #[cfg(test)]
     pub(crate) fn sources(&self) -> usize {
-        self.counts.len()
-    }
-}
-
-/// One connection fewer. With a source's last one all goes that is known about it.
-fn uncount(counts: &mut HashMap<Prefix, u32>, done: &mut BTreeMap<Prefix, Done>, source: Prefix) {
-    let Some(count) = counts.get_mut(&source) else { return };
-    *count = count.saturating_sub(1);
-    if *count == 0 {
-        counts.remove(&source);
-        done.remove(&source);
+        self.sources.len()
     }
 }
 
@@ -237,10 +295,16 @@ mod tests {
 
     fn counted(ledger: &Ledger) -> BTreeMap<Prefix, u32> {
         let mut counts = BTreeMap::new();
-        for key in ledger.connections.keys() {
-            *counts.entry(NETWORKS.source_of(key)).or_default() += 1;
+        for (_, connection) in ledger.connections.iter() {
+            *counts.entry(NETWORKS.source_of(&connection.key)).or_default() += 1;
         }
         counts
+    }
+
+    /// What `max-connections` is documented with: both, and 8 to 22 bytes of slots for each.
+    #[test]
+    fn a_connection_and_a_source_are_as_small_as_promised() {
+        assert_eq!((size_of::<Option<Connection>>(), size_of::<Option<Source>>()), (64, 24));
     }
 
     proptest! {
@@ -271,7 +335,9 @@ mod tests {
                     }
                     Happening::SweepEnds { complete } => ledger.sweep_end(complete),
                 }
-                let counts: BTreeMap<Prefix, u32> = ledger.counts.iter().map(|(source, count)| (*source, *count)).collect();
+                let counts: BTreeMap<Prefix, u32> =
+                    ledger.sources.iter().map(|(_, source)| (source.prefix, source.count)).collect();
+                prop_assert!(ledger.sources.iter().all(|(_, source)| ledger.count(source.prefix) == source.count));
                 prop_assert_eq!(counts, counted(&ledger));
                 prop_assert!(ledger.len() <= most);
             }
@@ -282,7 +348,7 @@ mod tests {
             }
             ledger.sweep_end(true);
             let truth: BTreeSet<FlowKey> = living.iter().map(|number| connection(*number)).collect();
-            let known: BTreeSet<FlowKey> = ledger.connections.keys().copied().collect();
+            let known: BTreeSet<FlowKey> = ledger.connections.iter().map(|(_, connection)| connection.key).collect();
             prop_assert!(known.is_subset(&truth));
             // What did not fit beside dead ones comes with the next sweep, once they are gone.
             ledger.sweep_begin();

@@ -5,6 +5,7 @@
 
 mod config;
 mod ledger;
+mod places;
 #[cfg(test)]
 mod tests;
 
