@@ -30,7 +30,7 @@
 //! | `secctx`, `secmark` | security context as text, and its old number |
 //! | `master` | original tuple of the flow that this one was expected by, with `protocol` and `protocol_number` |
 //! | `dccp` | `role` (0 client, 1 server), `handshake_seq` |
-//! | `synproxy` | `isn`, `its`, `tsoff` |
+//! | `synproxy` | `isn`, `its`, `tsoff`; not where the kernel tells zeros only |
 //! | `unknown` | list of attributes without a name here: `attribute` (number), `payload` (hexadecimal) |
 //! | `portid`, `program` | who caused the event by a request, its netlink port and name |
 //!

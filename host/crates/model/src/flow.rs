@@ -107,6 +107,15 @@ pub struct SynProxy {
     pub tsoff: Option<u32>,
 }
 
+impl SynProxy {
+    /// Whether no proxy is at work. Every entry that a request made is told with such a state (`ctnetlink_create_conntrack` in
+    /// nf_conntrack_netlink.c), so that after a failover or a restore all of a table are.
+    #[must_use]
+    pub const fn is_unused(&self) -> bool {
+        matches!(self, Self { isn: Some(0), its: Some(0), tsoff: Some(0) })
+    }
+}
+
 /// Longest helper name with its closing zero (`NF_CT_HELPER_NAME_LEN`).
 pub const HELPER_NAME_MAX: usize = 16;
 

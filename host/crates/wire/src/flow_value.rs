@@ -72,6 +72,11 @@ impl FlowView<'_> {
         if zones != PerDirection::default() {
             flow.rare_mut().zones = zones;
         }
+        // An unused one says nothing, and would cost an allocation for each entry that a request made.
+        let synproxy = self.attribute(cta::SYNPROXY).map(|attribute| synproxy::read(attribute, NAMING, report));
+        if let Some(synproxy) = synproxy.filter(|synproxy| !synproxy.is_unused()) {
+            flow.rare_mut().synproxy = Some(synproxy);
+        }
         if self.has_rare() {
             self.read_rare(flow.rare_mut(), report);
             // Attributes that were there and said nothing.
@@ -84,14 +89,13 @@ impl FlowView<'_> {
     }
 
     fn has_rare(&self) -> bool {
-        const RARE: [u16; 8] = [
+        const RARE: [u16; 7] = [
             cta::HELP,
             cta::TUPLE_MASTER,
             cta::SEQ_ADJ_ORIG,
             cta::SEQ_ADJ_REPLY,
             cta::SECMARK,
             cta::SECCTX,
-            cta::SYNPROXY,
             cta::TIMESTAMP_EVENT,
         ];
         RARE.into_iter().any(|number| self.has(number)) || self.has_unknown()
@@ -118,9 +122,6 @@ impl FlowView<'_> {
         }
         if let Some(attribute) = self.attribute(cta::SEQ_ADJ_REPLY) {
             rare.sequence.reply = Some(sequence_adjustment::read(attribute, NAMING, report));
-        }
-        if let Some(attribute) = self.attribute(cta::SYNPROXY) {
-            rare.synproxy = Some(synproxy::read(attribute, NAMING, report));
         }
         // The model has no name for the time of the event, so that it stays bytes.
         let event_time = self.raw(cta::TIMESTAMP_EVENT).map(|payload| (cta::TIMESTAMP_EVENT, payload));

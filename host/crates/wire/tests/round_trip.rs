@@ -95,7 +95,7 @@ prop_compose! {
         ))),
         synproxy in of((of(any::<u32>()), of(any::<u32>()), of(any::<u32>())).prop_map(
             |(isn, its, tsoff)| SynProxy { isn, its, tsoff },
-        )),
+        ).prop_filter("an unused one is not kept", |proxy| !proxy.is_unused())),
         unknown in vec((28u16..0x3fff, vec(any::<u8>(), 0..20)).prop_map(
             |(number, payload)| Attribute { number, payload },
         ), 0..3),

@@ -36,12 +36,7 @@ fn as_asked(kernel: &Flow, asked: &Flow) -> Flow {
     {
         *flags = asked;
     }
-    // A fresh entry has both extensions, unused, and translation sets its own bits.
-    let rare = flow.rare_mut();
-    rare.synproxy = rare.synproxy.filter(|proxy| {
-        *proxy != SynProxy { isn: Some(0), its: Some(0), tsoff: Some(0) }
-            || asked.rare.as_ref().is_some_and(|rare| rare.synproxy.is_some())
-    });
+    // Translation sets its own bits.
     let nat = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
     flow.status = flow.status.map(|status| Status(status.0 & !nat.0));
     flow.rare = flow.rare.filter(|rare| **rare != Default::default());
