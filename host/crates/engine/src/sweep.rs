@@ -246,6 +246,10 @@ impl Engine {
         if running.participants.is_empty() {
             return;
         }
+        if running.rows.is_empty() {
+            // A batch is full as a rule; growing would copy each row twice.
+            running.rows.reserve_exact(batch);
+        }
         running.rows.push(Event { kind: EventKind::Row, by_us: false, flow });
         if running.rows.len() >= batch {
             self.flush_rows();

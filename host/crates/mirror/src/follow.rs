@@ -66,7 +66,7 @@ impl<A: Address> Shelf<A> {
         }
         let (begin, clean) = (running.begin, running.clean);
         let Ok(reply) = translated(flow) else { return state.turn_away(A::FAMILY, now) };
-        let handle = match self.find(&identity) {
+        let handle = match self.find_row(&identity) {
             Some(handle) if self.is_dead(handle) => return,
             Some(handle) if self.has_reply(handle, reply) => Some(handle),
             // Same identity, translated otherwise: of two incarnations the one that an event told of is the later one.

@@ -22,6 +22,8 @@ pub(crate) struct Shelf<A: Address> {
     pub(crate) addresses: AddressIndex<A::Key>,
     /// Records of flows that ended while a sweep runs.
     dead: usize,
+    /// Where the next row of a sweep is expected.
+    next: Handle,
 }
 
 impl<A: Address> Shelf<A> {
@@ -33,6 +35,7 @@ impl<A: Address> Shelf<A> {
             identities: HashIndex::new(),
             addresses: AddressIndex::new(),
             dead: 0,
+            next: 0,
         }
     }
 
@@ -57,6 +60,18 @@ impl<A: Address> Shelf<A> {
     pub(crate) fn find(&self, identity: &Identity<A>) -> Option<Handle> {
         let is_it = |handle| self.records.get(handle).is_some_and(|record| record.identity() == *identity);
         self.identities.find(identity.hash(self.seed), is_it)
+    }
+
+    /// The same, of the next row of a sweep. The kernel lists the table in the same order each time, so that flows which a sweep
+    /// put in lie behind one another: most are found without their hash.
+    pub(crate) fn find_row(&mut self, identity: &Identity<A>) -> Option<Handle> {
+        let expected = self.next;
+        let is_it = self.records.get(expected).is_some_and(|record| record.identity() == *identity);
+        let found = if is_it { Some(expected) } else { self.find(identity) };
+        if let Some(handle) = found {
+            self.next = handle.wrapping_add(1);
+        }
+        found
     }
 
     pub(crate) fn get(&self, handle: Handle) -> Option<&Record<A>> {
