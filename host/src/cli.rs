@@ -5,9 +5,11 @@ mod completions;
 mod conntrack;
 mod demo;
 mod doctor;
+mod explain;
 mod man;
 mod run;
 mod send;
+mod split;
 mod status;
 mod trial;
 
@@ -53,6 +55,7 @@ impl Socket {
 enum Verb {
     Run(run::Run),
     Check(check::Check),
+    Explain(explain::Explain),
     Try(trial::Trial),
     Status(status::Status),
     Send(send::Send),
@@ -76,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
+        Verb::Explain(verb) => verb.run(),
         Verb::Try(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),

@@ -13,11 +13,25 @@ use super::problem::Findings;
 use super::scalar::Scalar;
 use super::written::{Protect, WrittenFamily};
 
+/// The filter of flows to protect. One without a condition is a mistake: it would protect every flow.
+pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, findings: &mut Findings<'_>) -> Filter {
+    if is_empty(written) {
+        findings.at(
+            place,
+            format_args!(
+                "{name}: has no condition and would protect every flow; give one (either = [\"0.0.0.0/0\", \"::/0\"] \
+                 where every flow is meant)"
+            ),
+        );
+    }
+    resolve(name, written, findings)
+}
+
 /// The filter; every mistake in it is noted under `name`.
-pub(super) fn resolve(name: &str, place: &Range<usize>, written: &Protect, findings: &mut Findings<'_>) -> Filter {
+pub(super) fn resolve(name: &str, written: &Protect, findings: &mut Findings<'_>) -> Filter {
     let mut reader = Reader { name, findings };
     let protocols = reader.each("protocols", &written.protocols, protocol);
-    let filter = Filter {
+    Filter {
         family: written.family.map(|family| match family {
             WrittenFamily::Ipv4 => Family::Ipv4,
             WrittenFamily::Ipv6 => Family::Ipv6,
@@ -37,17 +51,7 @@ pub(super) fn resolve(name: &str, place: &Range<usize>, written: &Protect, findi
         labels: reader.labels("labels", &written.labels),
         rare: None,
         protocols,
-    };
-    if is_empty(written) {
-        reader.findings.at(
-            place,
-            format_args!(
-                "{name}: has no condition and would protect every flow; give one (either = [\"0.0.0.0/0\", \"::/0\"] \
-                 where every flow is meant)"
-            ),
-        );
     }
-    filter
 }
 
 /// Whether nothing but the comment was written.
@@ -226,13 +230,14 @@ fn state_of(protocol: Protocol, name: &str) -> Option<u8> {
 mod tests {
     use std::path::Path;
 
+    use super::super::one_filter;
     use super::super::problem::Problems;
     use super::*;
 
     fn read(text: &str) -> Result<Filter, Problems> {
         let mut findings = Findings::new(Path::new("c.toml"), text);
         let written: Protect = toml::from_str(text).unwrap();
-        let filter = resolve("protect[0]", &(0..1), &written, &mut findings);
+        let filter = protection("protect[0]", &(0..1), &written, &mut findings);
         findings.into_result(Some(filter))
     }
 
@@ -324,6 +329,26 @@ mod tests {
             "{said}"
         );
         assert_eq!(read("protocols = [\"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap().states, vec![4]);
+    }
+
+    #[test]
+    fn a_filter_by_itself_is_lines_or_one_line_and_may_be_empty() {
+        let expected = read("zones = [7]\nsrc-ports = [53]\n").unwrap();
+        for text in
+            ["zones = [7], src-ports = [53]", " {zones = [7], src-ports = [53]}\n", "zones = [7]\nsrc-ports = [53]"]
+        {
+            assert_eq!(one_filter(text).as_ref(), Ok(&expected), "{text}");
+        }
+        assert_eq!(one_filter(""), Ok(Filter::default()));
+        for (text, begin) in [
+            ("zone = [7]", "command line:1: zone: unknown field `zone`, expected one of `comment`, `family`"),
+            ("zones = [7", "command line:1: not TOML: "),
+            ("zones = [7]\nlabels = [128]", "command line:2: filter: labels: 128 is no label bit"),
+            ("zones = [7]\n[[protect]]\nzones = [8]", "command line:2: protect: unknown field `protect`"),
+        ] {
+            let said = one_filter(text).unwrap_err().to_string();
+            assert!(said.starts_with(begin), "{said}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
+use ctwarden_model::Filter;
 use problem::Findings;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use resolved::{BlockSet, Configuration, ControlGroup, Daemon, Destination, MirrorUse, OnFailure, Plugin};
@@ -70,6 +71,19 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, Problems> {
     let text = String::from_utf8_lossy(&bytes);
     let written = parse::parse(&text, &mut Findings::new(file, &text));
     Ok(resolve::control(&written.daemon))
+}
+
+/// A filter by itself, in the words of `[[protect]]`: a line for each part, or all on one line with commas between.
+///
+/// # Errors
+/// As [`load`], of the command line instead of a file.
+pub(crate) fn one_filter(text: &str) -> Result<Filter, Problems> {
+    let text = text.trim();
+    let text = if text.contains('\n') || text.starts_with('{') { text.to_owned() } else { format!("{{ {text} }}") };
+    let mut findings = Findings::new(Path::new("command line"), &text);
+    let written = parse::table(&text, &mut findings);
+    let filter = written.map(|written| filter::resolve("filter", &written, &mut findings));
+    findings.into_result(filter)
 }
 
 /// The line of a place, from 1.

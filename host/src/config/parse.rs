@@ -43,6 +43,25 @@ pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Written {
     written
 }
 
+/// One table by itself, in lines or in braces; what it says wrongly is noted.
+pub(super) fn table<T: DeserializeOwned>(text: &str, findings: &mut Findings<'_>) -> Option<T> {
+    let parsed = if text.trim_start().starts_with('{') {
+        DeValue::parse(text)
+    } else {
+        DeTable::parse(text).map(|root| Spanned::new(root.span(), DeValue::Table(root.into_inner())))
+    };
+    match parsed {
+        Ok(value) => {
+            let root = value.get_ref().as_table()?;
+            Reader { root, file_end: text.len(), findings }.section(&value)
+        }
+        Err(error) => {
+            findings.at(&error.span().unwrap_or(0..0), format_args!("not TOML: {}", error.message()));
+            None
+        }
+    }
+}
+
 struct Reader<'a, 'f, 'i> {
     root: &'a DeTable<'i>,
     file_end: usize,

@@ -35,7 +35,7 @@ pub(super) fn resolve(
     let daemon = resolver.daemon(&written.daemon);
     let protected = written.protect.iter().enumerate().map(|(index, protect)| {
         let name = format!("protect[{index}]");
-        let filter = filter::resolve(&name, &protect.span(), protect.get_ref(), resolver.findings);
+        let filter = filter::protection(&name, &protect.span(), protect.get_ref(), resolver.findings);
         Protected { comment: protect.get_ref().comment.clone(), filter }
     });
     let protected = protected.collect();

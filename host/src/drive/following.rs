@@ -224,7 +224,7 @@ impl Following {
 }
 
 /// The parts of a filter that a flow keeps for life, where one of them has an index. The rest is matched on the whole entry.
-fn lasting(filter: &Filter) -> Option<Filter> {
+pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
     let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
     networks.iter().any(|networks| !networks.is_empty()).then(|| Filter {
         family: filter.family,

@@ -3,12 +3,11 @@
 //! It decides nothing: the engine says what is wanted, [`Listening`] what is heard, and the filters of the codec what the
 //! kernel applies, each as in the daemon. Here it is put into words, because the difference is a factor of a hundred.
 
-use std::collections::BTreeSet;
-
 use ctwarden_engine::{Engine, EngineConfig, PluginSpec, SweepRequest};
-use ctwarden_model::{Filter, FilterPart, PluginName};
-use ctwarden_wire::{EventFilter, KernelFilter};
+use ctwarden_model::{Filter, PluginName};
+use ctwarden_wire::EventFilter;
 
+use crate::cli::split::{Dumped, Heard, Parts, list, parts};
 use crate::clock;
 use crate::config::MirrorUse;
 use crate::drive::Listening;
@@ -65,12 +64,9 @@ impl Pushdown {
             return "none of flows".to_owned();
         }
         let filters = &self.listening.filters;
-        if let Some(program) = EventFilter::of(filters) {
-            let asks = |filter: &Filter, part| EventFilter::of(&[filter.only(part)]).is_some();
-            let asked = parts(filters, asks);
-            let left = parts(filters, |filter, part| filter.has(part) && !asks(filter, part));
-            let count = program.instructions().len();
-            return format!("the kernel drops others, by {} ({count} instructions){}", list(&asked), and_left(&left));
+        if let Some(Heard { instructions, kernel, left }) = Heard::of(filters) {
+            let (asked, left) = (list(&kernel), and_left(&left));
+            return format!("the kernel drops others, by {asked} ({instructions} instructions){left}");
         }
         let why = if self.listening.mirror {
             "the copy of the table follows every flow".to_owned()
@@ -87,20 +83,8 @@ impl Pushdown {
 
     fn sweeps(&self) -> String {
         let Some(request) = &self.sweep else { return "none at the start".to_owned() };
-        let filters = &request.filters;
-        let union = KernelFilter::union_of(filters);
-        let asked = union.asked();
-        // What the kernel was asked for one filter, it does for it only if it is still asked among the others.
-        let done = |filter: &Filter, part| {
-            let own = KernelFilter::of(filter).asked().into_iter().find(|(own, _)| *own == part);
-            own.is_some_and(|own| asked.contains(&own))
-        };
-        let left = and_left(&parts(filters, |filter, part| filter.has(part) && !done(filter, part)));
-        if asked.is_empty() {
-            return format!("the kernel gives every entry{left}");
-        }
-        let asked: Vec<String> = asked.into_iter().map(|(part, value)| format!("{} {value}", part.name())).collect();
-        format!("the kernel gives entries with {}{left}", asked.join(", "))
+        let dumped = Dumped::of(&request.filters);
+        format!("{}{}", dumped.given(), and_left(&dumped.left))
     }
 
     fn mirror(&self) -> String {
@@ -118,21 +102,7 @@ impl Pushdown {
     }
 }
 
-/// Parts for which that holds in any of the filters.
-fn parts<'a>(
-    filters: impl IntoIterator<Item = &'a Filter>,
-    holds: impl Fn(&Filter, FilterPart) -> bool,
-) -> BTreeSet<FilterPart> {
-    let of_one =
-        |filter: &'a Filter| FilterPart::ALL.into_iter().filter(|part| holds(filter, *part)).collect::<Vec<_>>();
-    filters.into_iter().flat_map(of_one).collect()
-}
-
-fn list(parts: &BTreeSet<FilterPart>) -> String {
-    parts.iter().map(|part| part.name()).collect::<Vec<_>>().join(", ")
-}
-
-fn and_left(left: &BTreeSet<FilterPart>) -> String {
+fn and_left(left: &Parts) -> String {
     if left.is_empty() { String::new() } else { format!("; ctwarden matches {}", list(left)) }
 }
 
