@@ -32,12 +32,15 @@ pub(crate) struct StatusReport {
     pub(crate) unreadable: u64,
     /// Times that the kernel dropped events in front of us.
     pub gaps: u64,
-    /// Sweeps that ended complete.
+    /// Sweeps of the table that ended complete.
     pub sweeps: u64,
     /// Sweeps that ended early.
     pub sweeps_interrupted: u64,
     /// Rows that sweeps read.
     pub rows: u64,
+    /// Whether a sweep runs or is wanted, the mirror's own included.
+    #[serde(default)]
+    pub sweeping: bool,
     /// Records written.
     pub records: u64,
     /// Records that could not be written.

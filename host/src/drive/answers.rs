@@ -115,6 +115,7 @@ impl Drive {
             sweeps: status.sweeps,
             sweeps_interrupted: status.sweeps_interrupted,
             rows: status.rows,
+            sweeping: status.sweeping || self.sweeping.is_some() || self.sweep_for_copy_due().is_some(),
             records: sinks.written,
             records_lost: sinks.lost,
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),

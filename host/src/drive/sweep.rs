@@ -52,6 +52,11 @@ impl Sweeping {
         })
     }
 
+    fn of_copy(request: &SweepRequest, following: &Following) -> Self {
+        let source = Source::Copy(following.find(&request.filters));
+        Self { id: Some(request.id), source, expectations: false, whole: true }
+    }
+
     /// Waits until a part can be read; for ever where there is no sweep.
     pub(super) async fn readable(sweep: Option<&mut Self>) {
         match sweep.map(|sweep| &mut sweep.source) {
@@ -139,9 +144,26 @@ impl Drive {
         self.following.sweep_due().filter(|_| self.stop.is_none())
     }
 
+    /// Starts a sweep of rows that plugins asked for where the copy of the table knows them; whether there is one.
+    fn start_asked(&mut self) -> Result<bool> {
+        if !self.following.is_kept() || !self.engine.awaits_asked() {
+            return Ok(false);
+        }
+        // What was made before the verdict has its event in the socket by now.
+        if self.is_gathering() {
+            self.read_events()?;
+        }
+        let request = self.engine.poll_asked(|filter| self.following.answers(filter));
+        self.sweeping = request.map(|request| Sweeping::of_copy(&request, &self.following));
+        Ok(self.sweeping.is_some())
+    }
+
     /// Starts the sweep that the engine asks for, or one for the copy of the table, if none is running.
     pub(super) fn start_sweep(&mut self) -> Result<()> {
         if self.sweeping.is_some() {
+            return Ok(());
+        }
+        if self.start_asked()? {
             return Ok(());
         }
         let request = self.engine.poll_sweep();
@@ -153,8 +175,7 @@ impl Drive {
             !request.expectations && !filters.is_empty() && filters.iter().all(|filter| following.answers(filter))
         };
         if let Some(request) = request.as_ref().filter(|request| known(request)) {
-            let source = Source::Copy(self.following.find(&request.filters));
-            self.sweeping = Some(Sweeping { id: Some(request.id), source, expectations: false, whole: true });
+            self.sweeping = Some(Sweeping::of_copy(request, &self.following));
             return Ok(());
         }
         if request.is_none() && self.sweep_for_copy_due().is_none_or(|at| at > clock::now().steady) {

@@ -213,6 +213,19 @@ impl Engine {
         self.next_selection(answers)
     }
 
+    /// Whether rows that plugins asked for wait for a sweep or for [`Engine::poll_asked`], and none runs.
+    #[must_use]
+    pub fn awaits_asked(&self) -> bool {
+        self.has_asked_rows()
+    }
+
+    /// A sweep of rows that plugins asked for and that the program can tell without reading the table, where it follows the
+    /// table itself: `answers` says for which filters. It is handled as one of [`Engine::poll_sweep`], one of both at a time,
+    /// and needs no rest. Without this call such rows wait for a sweep of the table.
+    pub fn poll_asked(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SweepRequest> {
+        self.next_asked(answers)
+    }
+
     /// A call to be made.
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
         self.next_delivery()

@@ -121,8 +121,10 @@ pub struct Status {
     pub sweeps: u64,
     /// Sweeps that ended early or were inconsistent.
     pub sweeps_interrupted: u64,
-    /// Rows taken in.
+    /// Rows taken in; those that the program knew without reading the table are not counted, nor their sweeps.
     pub rows: u64,
+    /// Whether a sweep runs or is wanted.
+    pub sweeping: bool,
     /// Times that events were lost.
     pub gaps: u64,
     /// Effects handed out or waiting.
@@ -141,6 +143,7 @@ impl Engine {
             sweeps: self.sweeps.ended,
             sweeps_interrupted: self.sweeps.interrupted,
             rows: self.sweeps.rows,
+            sweeping: self.sweeps.running.is_some() || self.sweep_due().is_some(),
             gaps: self.gaps,
             effects_in_flight: self.pending.len(),
             open_verdicts: self.audit.open_verdicts(),

@@ -20,7 +20,7 @@ use crate::ids::VerdictId;
 use crate::plugin::Plugin;
 use crate::{PluginId, SweepId};
 
-/// Asks for the table to be read. Hand each entry to [`crate::Engine::handle_row`] while
+/// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to [`crate::Engine::handle_row`] while
 /// [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRequest {
@@ -70,6 +70,8 @@ pub(crate) struct Running {
     began: Now,
     pub(crate) participants: Vec<Participant>,
     pub(crate) selections: Vec<VerdictId>,
+    /// Whether the table is read for it.
+    reads_table: bool,
     /// Rows and expectation rows that no round has yet: at most a batch of each.
     rows: Vec<Event>,
     expectations: Vec<ExpectationEvent>,
@@ -87,7 +89,7 @@ pub(crate) struct Sweeps {
     selected: Option<(SweepId, Vec<VerdictId>)>,
     /// Selections for the next one.
     pub(crate) waiting: VecDeque<VerdictId>,
-    /// When the last one ended and how long it took.
+    /// When the last one that read the table ended and how long it took.
     last: Option<(Steady, Duration)>,
     /// A new set of plugins does not wait out the rest.
     pub(crate) hurry: bool,
@@ -186,18 +188,70 @@ impl Engine {
         let filters = self.hints(&participants, &selections);
         let expectations = participants.iter().any(|participant| self.takes_expectations(participant));
         self.sweeps.hurry = false;
+        let id = self.begin_sweep(participants, selections, true);
+        Some(SweepRequest { id, filters, expectations })
+    }
+
+    fn begin_sweep(
+        &mut self,
+        participants: Vec<Participant>,
+        selections: Vec<VerdictId>,
+        reads_table: bool,
+    ) -> SweepId {
         let id = self.sweeps.name();
         self.sweeps.running = Some(Running {
             id,
             began: self.clock,
             participants,
             selections,
+            reads_table,
             rows: Vec::new(),
             expectations: Vec::new(),
             count: 0,
             stalled: None,
         });
-        Some(SweepRequest { id, filters, expectations })
+        id
+    }
+
+    /// Whether rows that plugins asked for could be told, where somebody knows them: no sweep runs.
+    pub(crate) fn has_asked_rows(&self) -> bool {
+        let running = |plugin: &&Plugin| plugin.supervision.is_running();
+        !self.stopping
+            && self.sweeps.running.is_none()
+            && self.plugins.iter().filter(running).any(|plugin| !plugin.asked.is_empty())
+    }
+
+    /// Begins a sweep of the rows that plugins asked for and that the program knows without reading the table. It needs no rest.
+    pub(crate) fn next_asked(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SweepRequest> {
+        if !self.has_asked_rows() {
+            return None;
+        }
+        // What was collected happened before the rows are looked up.
+        self.flush_collected();
+        // Rows are read in one go, so that more filters than a request can name wait for the next.
+        let mut most = self.config.selections_per_sweep.clamp(1, HINTS);
+        let mut participants = Vec::new();
+        for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
+            let known = |verdict: &mut VerdictId| match self.audit.get(*verdict).map(|open| &open.record.verdict.target)
+            {
+                Some(Target::Matching(selection)) if most > 0 && answers(&selection.filter) => {
+                    most -= 1;
+                    true
+                }
+                Some(_) | None => false,
+            };
+            let asked: Vec<VerdictId> = plugin.asked.extract_if(.., known).collect();
+            if !asked.is_empty() {
+                plugin.queue.push_turn(Cause::SweepBegin(Extent::Asked));
+                participants.push(Participant { plugin: plugin.id, subscribed: false, extent: Extent::Asked, asked });
+            }
+        }
+        if participants.is_empty() {
+            return None;
+        }
+        let filters = self.hints(&participants, &[]);
+        let id = self.begin_sweep(participants, Vec::new(), false);
+        Some(SweepRequest { id, filters, expectations: false })
     }
 
     fn takes_expectations(&self, participant: &Participant) -> bool {
@@ -237,7 +291,9 @@ impl Engine {
         }
         let Some(running) = self.sweeps.running.as_mut().filter(|running| running.id == id) else { return };
         running.count += 1;
-        self.sweeps.rows = self.sweeps.rows.saturating_add(1);
+        if running.reads_table {
+            self.sweeps.rows = self.sweeps.rows.saturating_add(1);
+        }
         let selections = core::mem::take(&mut running.selections);
         self.select(&selections, &flow);
         let batch = self.batch_entries();
@@ -335,11 +391,13 @@ impl Engine {
         self.flush_expectation_rows();
         let Some(running) = self.sweeps.running.take() else { return };
         let now = self.clock;
-        let took = now.steady.since(running.began.steady);
-        self.sweeps.last = Some((now.steady, took));
-        let ended = if complete { &mut self.sweeps.ended } else { &mut self.sweeps.interrupted };
-        *ended = ended.saturating_add(1);
-        self.audit.notice(now.wall, Notice::Swept { rows: running.count, complete, took });
+        if running.reads_table {
+            let took = now.steady.since(running.began.steady);
+            self.sweeps.last = Some((now.steady, took));
+            let ended = if complete { &mut self.sweeps.ended } else { &mut self.sweeps.interrupted };
+            *ended = ended.saturating_add(1);
+            self.audit.notice(now.wall, Notice::Swept { rows: running.count, complete, took });
+        }
         let end = if complete { Cause::SweepComplete } else { Cause::SweepInterrupted };
         for Participant { plugin: id, subscribed, extent: _, asked } in running.participants {
             let mut mode = Mode::Observe;

@@ -9,8 +9,8 @@ use ctwarden_engine::{
     Ack, Answer, Call, EngineConfig, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
 };
 use ctwarden_model::{
-    Effect, EffectId, Event, EventKind, Fault, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection, SetName,
-    Steady, Target, Verdict, VerdictKind, VerdictKinds,
+    Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection,
+    SetName, Steady, Target, Verdict, VerdictKind, VerdictKinds,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -142,6 +142,7 @@ enum Deed {
     Lookups(u8),
     /// A sweep is begun where one is wanted.
     Sweep,
+    Asked,
     Rows(Vec<u8>),
     EndSweep(bool),
     /// Selections answered by the program: flows, and whether it ends and is complete.
@@ -161,6 +162,7 @@ fn any_deed() -> impl Strategy<Value = Deed> {
         8 => (any::<usize>(), 0_u8..5).prop_map(|(n, a)| Deed::Ack(n, a)),
         3 => (0_u8..4).prop_map(Deed::Lookups),
         3 => Just(Deed::Sweep),
+        1 => Just(Deed::Asked),
         3 => vec(0..FLOWS, 0..6).prop_map(Deed::Rows),
         2 => any::<bool>().prop_map(Deed::EndSweep),
         3 => (vec(0..FLOWS, 0..6), proptest::option::of(any::<bool>())).prop_map(|(rows, end)| Deed::Select(rows, end)),
@@ -313,6 +315,12 @@ impl History {
             Deed::Lookups(how) => self.lookups(how),
             Deed::Sweep => {
                 if let Some(request) = self.world.engine.poll_sweep() {
+                    assert!(self.sweep.is_none(), "two sweeps at a time");
+                    self.sweep = Some(request.id);
+                }
+            }
+            Deed::Asked => {
+                if let Some(request) = self.world.engine.poll_asked(|filter| *filter != Filter::default()) {
                     assert!(self.sweep.is_none(), "two sweeps at a time");
                     self.sweep = Some(request.id);
                 }

@@ -105,6 +105,50 @@ fn a_plugin_may_ask_for_a_sweep_of_all_or_of_some() {
 }
 
 #[test]
+fn rows_that_the_program_knows_need_no_rest_and_read_no_table() {
+    let mut world = World::new([plugin("a").sweeps()]);
+    world.sweep_of([flow(1)]);
+    world.answer_all();
+    let (notices, sweeps) = (world.notices().len(), world.engine.status(world.now).sweeps);
+    assert!(!world.engine.awaits_asked());
+    for n in 2..5 {
+        world.judge(new(9), [("a", vec![sweep("some", matching(from(n)))])]);
+        assert!(world.engine.poll_sweep().is_none(), "the table rests");
+        assert!(world.engine.awaits_asked());
+        let request = world.engine.poll_asked(|filter| *filter == from(n)).unwrap();
+        world.pump();
+        assert_eq!((&request.filters, request.expectations), (&vec![from(n)], false));
+        assert!(world.engine.poll_asked(|_| true).is_none() && !world.engine.awaits_asked(), "one at a time");
+        world.rows(request.id, [flow(n), flow(1)]);
+        world.end_sweep(request.id, true);
+        assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Asked));
+        world.answer("a", []);
+        assert_eq!((world.cause("a"), world.flows("a")), (Cause::SweepRows, vec![u32::from(n)]));
+        world.answer("a", []);
+        assert_eq!(world.cause("a"), Cause::SweepComplete);
+        world.answer("a", []);
+    }
+    assert_eq!(world.outcomes(), ["a some applied"; 3]);
+    assert_eq!((world.notices().len(), world.engine.status(world.now).sweeps), (notices, sweeps));
+}
+
+#[test]
+fn rows_that_the_program_does_not_know_wait_for_the_table() {
+    let mut world = World::new([plugin("a"), plugin("b")]);
+    let both = vec![sweep("known", matching(from(1))), sweep("unknown", matching(from(2)))];
+    world.judge(new(9), [("a", both), ("b", vec![sweep("all", Target::None)])]);
+    let request = world.engine.poll_asked(|filter| *filter == from(1)).unwrap();
+    world.pump();
+    assert!(world.engine.poll_sweep().is_none(), "one of both at a time");
+    world.end_sweep(request.id, true);
+    world.answer_all();
+    assert_eq!(world.outcomes(), ["a known applied"]);
+    assert!(world.engine.poll_asked(|filter| *filter == from(1)).is_none());
+    world.sweep_of([flow(2)]);
+    assert_eq!(world.outcomes(), ["a unknown applied", "b all applied"]);
+}
+
+#[test]
 fn selections_share_a_sweep_and_end_in_one_record_each() {
     let mut world = World::new([plugin("a"), plugin("b")]);
     let all = || matching(filter(|_| {}));
