@@ -27,6 +27,7 @@ pub struct Filter {
     reply_src: Vec<Prefix>,
     reply_dst: Vec<Prefix>,
     either: Vec<Prefix>,
+    sets: Vec<String>,
     src_ports: Vec<Ports>,
     dst_ports: Vec<Ports>,
     reply_src_ports: Vec<Ports>,
@@ -113,6 +114,29 @@ impl Filter {
         self
     }
 
+    /// With an address of this operator-named [set](crate::sets) at either end, before or after NAT; of this one or of another that
+    /// was given.
+    ///
+    /// ```
+    /// use ctwarden_sdk::{Filter, delete};
+    ///
+    /// let verdict = delete().on(Filter::new().tcp().in_set("banned")).because("banned", "listed");
+    /// ```
+    ///
+    /// The host takes the set as it is when it takes the verdict, however long the list is, and refuses a set that the
+    /// operator did not grant (`read-sets`). It is for verdicts: a subscription with such a filter is refused, because it
+    /// would not follow the set. [`Subscription::set`](crate::Subscription::set) tells of changes.
+    #[must_use]
+    pub fn in_set(mut self, name: impl Into<String>) -> Self {
+        self.sets.push(name.into());
+        self
+    }
+
+    /// Names of the sets that were given.
+    pub(crate) fn sets(&self) -> &[String] {
+        &self.sets
+    }
+
     /// From these ports, as the first packet was sent.
     #[must_use]
     pub fn src_port(mut self, ports: impl Into<Ports>) -> Self {
@@ -188,7 +212,8 @@ impl Filter {
         Target::Matching { filter: Box::new(self), limit: flows.get() }
     }
 
-    /// Whether the flow matches, exactly as the host decides it.
+    /// Whether the flow matches, exactly as the host decides it. Sets are asked as they are now; one that cannot be asked holds
+    /// no address.
     #[must_use]
     pub fn matches(&self, flow: &Flow<'_>) -> bool {
         let (original, reply) = (flow.original(), flow.reply());
@@ -205,6 +230,7 @@ impl Filter {
             && among(&self.reply_src, reply.src)
             && among(&self.reply_dst, reply.dst)
             && (self.either.is_empty() || flow.addresses().into_iter().any(|address| among(&self.either, address)))
+            && (self.sets.is_empty() || self.sets.iter().any(|set| crate::sets::holds_any(set, &flow.addresses())))
             && ports(&self.src_ports, flow.src_port())
             && ports(&self.dst_ports, flow.dst_port())
             && ports(&self.reply_src_ports, has_ports.then_some(reply.src_port))
@@ -230,6 +256,7 @@ impl From<Filter> for wit::Filter {
             reply_src: networks(filter.reply_src),
             reply_dst: networks(filter.reply_dst),
             either: networks(filter.either),
+            sets: filter.sets,
             src_ports: ports(filter.src_ports),
             dst_ports: ports(filter.dst_ports),
             reply_src_ports: ports(filter.reply_src_ports),
@@ -259,6 +286,7 @@ mod tests {
     fn matches(filter: &Filter, flow: &FlowBuilder) -> bool {
         let entry = Entry::from_wit(flow.record());
         let mut host = Host { rare: vec![flow.rare.clone()], ..Host::new() };
+        host = host.set("servers", ["10.0.0.0/30"]).set("others", ["10.0.0.2"]);
         imports::on(&mut host, || filter.matches(&Flow::new(&entry, 0, Timestamp(0))))
     }
 
@@ -280,6 +308,8 @@ mod tests {
             (Filter::new().reply_to(network("203.0.113.1")), Filter::new().reply_to(network("192.0.2.1"))),
             (Filter::new().either(network("10.0.0.1")), Filter::new().either(network("10.0.0.2"))),
             (Filter::new().either(network("192.0.2.1")), Filter::new().either(network("::/0"))),
+            (Filter::new().in_set("others").in_set("servers"), Filter::new().in_set("others")),
+            (Filter::new().in_set("servers"), Filter::new().in_set("unknown")),
             (Filter::new().src_port(40_000), Filter::new().src_port(443)),
             (Filter::new().dst_port(1).dst_port(400..=500), Filter::new().dst_port(8443)),
             (Filter::new().state(TcpState::ESTABLISHED), Filter::new().state(TcpState::CLOSE)),
@@ -317,7 +347,8 @@ mod tests {
         let filter =
             Filter::new().tcp().zone(7).from(network("192.0.2.0/24")).dst_port(1..=2).label(0).label(64).label(127);
         let filter = filter.label(128).timeout(1..=2).status_bits(Status(1), Status(3)).mark(5).family(Family::Ipv6);
-        let sent = wit::Filter::from(filter);
+        let sent = wit::Filter::from(filter.in_set("a").in_set("b"));
+        assert_eq!(sent.sets, ["a", "b"]);
         assert_eq!((sent.protocols, sent.zones, sent.labels), (vec![6], vec![7], vec![0, 64, 127]));
         assert_eq!((sent.original_src.len(), sent.original_src[0].length), (1, 24));
         assert_eq!((sent.dst_ports[0].first, sent.dst_ports[0].last), (1, 2));

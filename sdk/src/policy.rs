@@ -57,7 +57,17 @@ pub trait Policy: Sized + 'static {
     }
 
     /// These sets, of those that the subscription names, have changed. By default the table is swept, if the policy wants
-    /// and needs [`VerdictKind::Sweep`].
+    /// and needs [`VerdictKind::Sweep`]: a flow may have to be judged anew because its address is in the set now, or because it
+    /// is not any more. A policy to which only those in it matter, such as a list of bans, asks for these alone; with
+    /// [`Subscription::selects`] they are found without reading the table:
+    ///
+    /// ```
+    /// # use ctwarden_sdk::prelude::*;
+    /// fn sets_changed(sets: &[String]) -> Verdicts {
+    ///     let listed = sets.iter().fold(Filter::new(), |filter, set| filter.in_set(set));
+    ///     sweep().on(listed).because("set-changed", sets.join(", ")).into()
+    /// }
+    /// ```
     fn sets_changed(&mut self, sets: &[String], now: Timestamp) -> Verdicts {
         let _ = now;
         if Self::WANTS.contains(&VerdictKind::Sweep) && self.subscription().may(VerdictKind::Sweep) {

@@ -104,8 +104,12 @@ impl Subscription {
     /// Kinds of verdicts that it needs, of a policy that wants these.
     ///
     /// # Errors
-    /// One of them is not wanted.
+    /// One of them is not wanted, or the host would refuse the subscription.
     pub(crate) fn needed(&self, wants: &[VerdictKind]) -> Result<Vec<VerdictKind>, Refusal> {
+        if let Some(set) = self.filters.iter().find_map(|filter| filter.sets().first()) {
+            let why = "which changes; name it with Subscription::set and look addresses up in judge";
+            return Err(format!("a filter of the subscription names the set {set}, {why}").into());
+        }
         let needs = self.needs.as_deref().unwrap_or(wants);
         match needs.iter().find(|kind| !wants.contains(kind)) {
             Some(kind) => Err(format!("the subscription needs {}, which WANTS does not list", kind.name()).into()),
@@ -179,6 +183,8 @@ mod tests {
         assert_eq!(needs(Subscription::default()), Ok(wit::VerdictKinds::DELETE | wit::VerdictKinds::ALERT));
         assert_eq!(needs(Subscription::default().needs([VerdictKind::Alert])), Ok(wit::VerdictKinds::ALERT));
         assert_eq!(needs(Subscription::default().needs([])), Ok(wit::VerdictKinds::empty()));
+        let refused = needs(Subscription::default().only(Filter::new().in_set("feed"))).unwrap_err();
+        assert!(refused.as_str().starts_with("a filter of the subscription names the set feed, which changes;"));
         let refused = needs(Subscription::default().needs([VerdictKind::Mark])).unwrap_err();
         assert_eq!(refused.as_str(), "the subscription needs mark, which WANTS does not list");
     }

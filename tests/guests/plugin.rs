@@ -101,6 +101,7 @@ pub(crate) fn any_flow() -> Filter {
         reply_src: Vec::new(),
         reply_dst: Vec::new(),
         either: Vec::new(),
+        sets: Vec::new(),
         src_ports: Vec::new(),
         dst_ports: Vec::new(),
         reply_src_ports: Vec::new(),

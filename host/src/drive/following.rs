@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken};
-use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, Steady, Tuple};
+use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, RareFilter, Steady, Tuple};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::clock;
@@ -226,7 +226,8 @@ impl Following {
 /// The parts of a filter that a flow keeps for life, where one of them has an index. The rest is matched on the whole entry.
 pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
     let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
-    networks.iter().any(|networks| !networks.is_empty()).then(|| Filter {
+    let sets = filter.rare.as_ref().map(|rare| &rare.sets).filter(|sets| !sets.is_empty());
+    (sets.is_some() || networks.iter().any(|networks| !networks.is_empty())).then(|| Filter {
         family: filter.family,
         protocols: filter.protocols.clone(),
         zones: filter.zones.clone(),
@@ -237,6 +238,7 @@ pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
         either: filter.either.clone(),
         src_ports: filter.src_ports.clone(),
         dst_ports: filter.dst_ports.clone(),
+        rare: sets.map(|sets| Box::new(RareFilter { sets: sets.clone(), ..RareFilter::default() })),
         ..Filter::default()
     })
 }

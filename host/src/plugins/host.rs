@@ -68,11 +68,15 @@ impl Host for PluginHost {
     }
 
     fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
+        let networks = self.set(set)?;
+        Ok(addresses.iter().map(|address| networks.longest(*address).map(|(_, value)| value.clone())).collect())
+    }
+
+    fn set(&mut self, set: &SetName) -> Result<Networks, String> {
         if !self.parts.read_sets.contains(set) {
             return Err(format!("the set {set} is not granted to {}; add it to its read-sets", self.name));
         }
-        let networks = self.parts.sets.get(set).ok_or_else(|| format!("there is no set {set}"))?;
-        Ok(addresses.iter().map(|address| networks.longest(*address).map(|(_, value)| value.clone())).collect())
+        self.parts.sets.get(set).ok_or_else(|| format!("there is no set {set}"))
     }
 
     fn table(&mut self) -> Option<TableStatistics> {

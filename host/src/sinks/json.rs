@@ -13,7 +13,7 @@
 //! superseded), `code`, `reason`, `took_us` (microseconds from the verdict to its outcome), and where they apply: `flow`
 //! (`id`, `zone`, `protocol` as a name or else its number, both as a string, `src`, `dst`, then `src_port` and
 //! `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or `src_key` and `dst_key`), `selection` (the `filter`, in the
-//! words of the configuration, and the `limit`), `tally` (flows by outcome), `refusal` and `errno`. The action's own
+//! words of the configuration with `sets` by name, and the `limit`), `tally` (flows by outcome), `refusal` and `errno`. The action's own
 //! value stands under its name: `mark` (`value`, `mask`), `labels` (`set`, `clear`: bit numbers), `timeout_seconds`,
 //! `alert` (`severity` 0 to 7, `title`, `key`, `fields`), `fields` of a log, `block` and `unblock` (`set`, `network`,
 //! `seconds`), `protect_seconds`. In `fields` a name that was given twice has a list.
@@ -96,7 +96,7 @@ fn verdict<M: SerializeMap>(map: &mut M, record: &VerdictRecord) -> Result<(), M
     map.serialize_entry("action", record.verdict.action.kind().name())?;
     map.serialize_entry("outcome", record.outcome.name())?;
     if let Outcome::Refused(refusal) = record.outcome {
-        map.serialize_entry("refusal", &format_args!("{refusal}"))?;
+        map.serialize_entry("refusal", &record.refusal())?;
         if let Refusal::Kernel(errno) = refusal {
             map.serialize_entry("errno", &errno)?;
         }
@@ -410,7 +410,10 @@ impl Serialize for FilterJson<'_> {
             map.serialize_entry("labels", &bits(*labels))?;
         }
         if let Some(rare) = rare {
-            let mut more = RareFilter::clone(rare);
+            if !rare.sets.is_empty() {
+                map.serialize_entry("sets", &rare.sets.iter().map(|set| set.name.0.as_str()).collect::<Vec<_>>())?;
+            }
+            let mut more = RareFilter { sets: Vec::new(), ..RareFilter::clone(rare) };
             for (name, ranges) in [
                 ("reply_src_ports", std::mem::take(&mut more.reply_src_ports)),
                 ("reply_dst_ports", std::mem::take(&mut more.reply_dst_ports)),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use ctwarden_model::{Action, Layer4, Notice, Outcome, Record, Target, Tuple, VerdictRecord};
+use ctwarden_model::{Action, Layer4, Notice, Record, Target, Tuple, VerdictRecord};
 
 /// Writes the record in words.
 pub(crate) struct InWords<'a>(pub &'a Record);
@@ -49,7 +49,7 @@ fn verdict(f: &mut Formatter<'_>, record: &VerdictRecord) -> fmt::Result {
         (None, Target::Entry(_) | Target::Key(_) | Target::None) => {}
     }
     write!(f, ": {}", record.outcome)?;
-    if let Outcome::Refused(refusal) = record.outcome {
+    if let Some(refusal) = record.refusal() {
         write!(f, " ({refusal})")?;
     }
     if let Some(tally) = record.tally {

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use super::imports::Host;
 use crate::verdict::{Action, Target, Verdict};
 use crate::{Filter, Severity, VerdictKind, Verdicts};
 
@@ -26,13 +27,14 @@ impl Answer {
     pub(crate) fn new(
         wants: &[VerdictKind],
         needs: &[VerdictKind],
+        host: &Host,
         verdicts: Verdicts,
         text: String,
         entries: usize,
     ) -> Self {
         let verdicts: Vec<Verdict> = verdicts.into_iter().collect();
         for verdict in &verdicts {
-            if let Err(fault) = check(wants, needs, verdict, entries) {
+            if let Err(fault) = check(wants, needs, host, verdict, entries) {
                 panic!("the host would refuse \"{verdict}\": {fault}");
             }
         }
@@ -91,13 +93,24 @@ impl Answer {
     }
 }
 
-fn check(wants: &[VerdictKind], needs: &[VerdictKind], verdict: &Verdict, entries: usize) -> Result<(), String> {
+fn check(
+    wants: &[VerdictKind],
+    needs: &[VerdictKind],
+    host: &Host,
+    verdict: &Verdict,
+    entries: usize,
+) -> Result<(), String> {
     let kind = verdict.kind();
     if !wants.contains(&kind) {
         return Err(format!("WANTS does not list {}", kind.name()));
     }
     if !needs.contains(&kind) {
         return Err(format!("the needs of its subscription do not list {}", kind.name()));
+    }
+    if let Some(Target::Matching { filter, .. }) = verdict.target()
+        && let Some(set) = filter.sets().iter().find(|set| !host.sets.contains_key(*set))
+    {
+        return Err(format!("there is no set {set}"));
     }
     match (verdict.target(), verdict.action()) {
         (Some(Target::Entry(index)), _) if usize::try_from(*index).is_ok_and(|index| index >= entries) => {

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::policy::policy as wit;
-use crate::{Configuration, Entry, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
+use crate::{Configuration, Entry, Filter, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
 
 /// A configured policy, and a host that it can ask.
 #[derive(Debug)]
@@ -83,6 +83,16 @@ impl<P: Policy> Harness<P> {
         begun.then(rows).then(self.sweep_end(true))
     }
 
+    /// Delivers the sweep that a verdict asked for with [`sweep`](crate::sweep()).on(…): its begin, as rows those of these flows
+    /// that the filter holds, its end.
+    #[track_caller]
+    pub fn sweep_of(&mut self, filter: &Filter, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
+        let begun = self.deliver(wit::Cause::SweepBegin(wit::Extent::Asked), 0, []);
+        let rows = flows.into_iter().map(FlowBuilder::row);
+        let rows = self.deliver_those(wit::Cause::SweepRows, 0, rows, |_, flow| filter.matches(flow));
+        begun.then(rows).then(self.sweep_end(true))
+    }
+
     /// Delivers the begin of a sweep.
     #[track_caller]
     pub fn sweep_begin(&mut self) -> Answer {
@@ -124,7 +134,7 @@ impl<P: Policy> Harness<P> {
     pub fn tick(&mut self) -> Answer {
         let (policy, now) = (&mut self.policy, self.now);
         let verdicts = imports::on(&mut self.host, || policy.tick(now));
-        Answer::new(P::WANTS, &self.needs, verdicts, String::new(), 0)
+        Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), 0)
     }
 
     /// Calls `message`.
@@ -135,7 +145,7 @@ impl<P: Policy> Harness<P> {
     pub fn message(&mut self, text: &str) -> Result<Answer, String> {
         let (policy, now) = (&mut self.policy, self.now);
         let reply = imports::on(&mut self.host, || export::message(policy, text, now))?;
-        Ok(Answer::new(P::WANTS, &self.needs, reply.verdicts, reply.text, 0))
+        Ok(Answer::new(P::WANTS, &self.needs, &self.host, reply.verdicts, reply.text, 0))
     }
 
     /// Stops the policy in order and starts it again with the same configuration, memory and sets; time goes on.
@@ -149,6 +159,17 @@ impl<P: Policy> Harness<P> {
 
     #[track_caller]
     fn deliver(&mut self, cause: wit::Cause, missed: u64, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
+        self.deliver_those(cause, missed, flows, Subscription::holds)
+    }
+
+    #[track_caller]
+    fn deliver_those(
+        &mut self,
+        cause: wit::Cause,
+        missed: u64,
+        flows: impl IntoIterator<Item = FlowBuilder>,
+        wanted: impl Fn(&Subscription, &Flow<'_>) -> bool,
+    ) -> Answer {
         let now = self.now;
         let mut records = Vec::new();
         self.host.rare.clear();
@@ -159,7 +180,7 @@ impl<P: Policy> Harness<P> {
             let entry = Entry::from_wit(record);
             let index = u32::try_from(records.len()).unwrap_or(u32::MAX);
             let subscription = &self.subscription;
-            if imports::on(&mut self.host, || subscription.holds(&Flow::new(&entry, index, now))) {
+            if imports::on(&mut self.host, || wanted(subscription, &Flow::new(&entry, index, now))) {
                 records.push(record);
             } else {
                 self.host.rare.pop();
@@ -173,6 +194,6 @@ impl<P: Policy> Harness<P> {
         let batch = wit::Batch { cause, now: now.0, missed, flows: records };
         let policy = &mut self.policy;
         let verdicts = imports::on(&mut self.host, || export::judge(policy, batch));
-        Answer::new(P::WANTS, &self.needs, verdicts, String::new(), entries)
+        Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), entries)
     }
 }

@@ -30,6 +30,7 @@ impl Policy for Puppet {
             "mark" => mark(1).into(),
             "alert" => alert("word").into(),
             "code" => delete().because("no code", "").into(),
+            "set" => delete().on(Filter::new().in_set("lost")).into(),
             "ask" => {
                 let helper = flow.helper().unwrap_or_default();
                 let fetched = flow.key().fetch().and_then(|entry| entry.mark());
@@ -85,6 +86,12 @@ fn a_kind_that_is_not_needed_fails_the_test() {
 #[should_panic(expected = "the code \"no code\" is not made of letters, digits and -")]
 fn a_code_that_is_none_fails_the_test() {
     puppet("code").event(flow().to("198.51.100.1:22"));
+}
+
+#[test]
+#[should_panic(expected = "the host would refuse \"delete on every match: delete\": there is no set lost")]
+fn a_set_that_is_not_there_fails_the_test() {
+    puppet("set").event(flow().to("198.51.100.1:22"));
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn well_formed(config: &EngineConfig, verdict: &Verdict) -> Result<(), Refusal> 
         Action::Block(block) if is_too_wide(config, block.network) => {
             return Err(Refusal::Malformed("its network is wider than may be blocked; name smaller ones"));
         }
-        Action::Malformed(_, what) => return Err(Refusal::Malformed(what)),
+        Action::Malformed(_, flaw) => return Err(flaw.refusal()),
         Action::Protect(0) => return Err(Refusal::Malformed("a protection of 0 seconds protects nothing")),
         Action::Delete
         | Action::Mark(_)

@@ -135,7 +135,8 @@ pub(crate) fn matches(filter: &Filter, known: Known<'_>) -> Held {
         }),
         filter.rare.as_ref().map_or(Held::Yes, |rare| match known {
             Known::Whole(flow) => rare.matches(flow).into(),
-            // Not worth an answer part by part: no configuration can ask for them.
+            Known::Event(flow) if rare.is_about_tuples() => rare.matches(flow).into(),
+            // Not worth an answer part by part: neither a configuration nor a plugin can ask for them.
             Known::Key(_) | Known::Event(_) => Held::Unknown,
         }),
     ];
@@ -183,9 +184,15 @@ impl ProtectedFlows {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
+    use alloc::string::String;
+    use alloc::sync::Arc;
     use core::net::Ipv4Addr;
 
-    use ctwarden_model::{FlowId, Layer4, Masked, PerDirection, Protocol, SecondsRange, TcpState};
+    use ctwarden_model::{
+        FlowId, Layer4, Masked, NamedSet, NatFilter, NatTo, PerDirection, Protocol, RareFilter, SecondsRange, SetName,
+        TcpState,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -232,7 +239,20 @@ mod tests {
         let seconds = proptest::option::of((0_u32..4).prop_map(|last| SecondsRange { first: 0, last }));
         let states = proptest::option::of(0_u8..4);
         let addresses = [networks(), networks(), networks(), networks(), networks()];
-        (addresses, masked(), masked(), ports, seconds, states, 0_u128..3).prop_map(
+        let rare = (networks(), proptest::option::of(0_u16..4), 0..8_u8).prop_map(|(networks, port, odd)| {
+            let sets = (!networks.is_empty()).then(|| NamedSet {
+                name: SetName("feed".into()),
+                networks: Arc::new(networks.iter().map(|(network, ())| (network, String::new())).collect()),
+            });
+            Box::new(RareFilter {
+                reply_src_ports: port.map(|last| PortRange { first: 0, last }).into_iter().collect(),
+                sets: sets.into_iter().collect(),
+                nat: (odd == 0).then(|| NatFilter::Source(NatTo::default())),
+                ..RareFilter::default()
+            })
+        });
+        let rare = proptest::option::weighted(0.3, rare);
+        (addresses, masked(), masked(), ports, seconds, states, 0_u128..3, rare).prop_map(
             |(
                 [original_src, original_dst, reply_src, reply_dst, either],
                 mark,
@@ -241,6 +261,7 @@ mod tests {
                 timeout,
                 state,
                 labels,
+                rare,
             )| {
                 Filter {
                     original_src,
@@ -254,6 +275,7 @@ mod tests {
                     labels,
                     src_ports: port.into_iter().collect(),
                     states: state.into_iter().collect(),
+                    rare,
                     ..Filter::default()
                 }
             },
@@ -306,6 +328,22 @@ mod tests {
         }
 
         #[test]
+        fn a_filter_about_tuples_is_sure_by_an_event(filter in any_filter(), flow in whole()) {
+            let rare = filter.rare.clone().filter(|rare| rare.is_about_tuples());
+            let constant = Filter {
+                mark: None,
+                status: None,
+                timeout: None,
+                labels: 0,
+                states: Vec::new(),
+                rare,
+                ..filter
+            };
+            let thin = thin(&flow, [true; 5]);
+            prop_assert_eq!(matches(&constant, Known::Event(&thin)), Held::from(constant.matches(&flow)));
+        }
+
+        #[test]
         fn a_filter_without_hidden_parts_is_sure_by_the_key(filter in any_filter(), flow in whole()) {
             let visible = Filter {
                 reply_src: PrefixSet::new(),
@@ -316,6 +354,7 @@ mod tests {
                 timeout: None,
                 labels: 0,
                 states: Vec::new(),
+                rare: None,
                 ..filter
             };
             prop_assert_eq!(matches(&visible, Known::Key(&flow.key())), Held::from(visible.matches(&flow)));

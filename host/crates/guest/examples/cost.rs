@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ctwarden_guest::{CodeCache, Host, Limits, LogStream, Runtime};
 use ctwarden_model::{
     Batch, Cause, Counters, Entries, Event, EventKind, Flow, FlowId, FlowKey, Layer4, Mark, PerDirection, PluginName,
-    Protocol, ProtocolInfo, SetName, Status, TableStatistics, TcpState, Timestamp, Tuple,
+    PrefixMap, Protocol, ProtocolInfo, SetName, Status, TableStatistics, TcpState, Timestamp, Tuple,
 };
 
 /// Has nothing and prints what the plugin writes.
@@ -23,6 +23,9 @@ impl Host for Nothing {
     }
     fn lookup(&mut self, _: &SetName, addresses: &[std::net::IpAddr]) -> Result<Vec<Option<String>>, String> {
         Ok(vec![None; addresses.len()])
+    }
+    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+        Ok(Arc::default())
     }
     fn table(&mut self) -> Option<TableStatistics> {
         None

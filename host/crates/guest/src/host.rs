@@ -4,8 +4,9 @@
 //! serves every line of the interface.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use ctwarden_model::{Flow, FlowKey, SetName, TableStatistics};
+use ctwarden_model::{Flow, FlowKey, PrefixMap, SetName, TableStatistics};
 
 /// Which of its two streams a plugin wrote a line to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,12 @@ pub trait Host: Send {
     /// # Errors
     /// The set is unknown or not granted; the text goes to the plugin.
     fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String>;
+
+    /// The networks of a set as they are now, for a filter that names it (`filter.sets`).
+    ///
+    /// # Errors
+    /// As [`Host::lookup`]; the text becomes the verdict's refusal.
+    fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<String>>, String>;
 
     /// How full the table is; none where the kernel would not say (`table.read`).
     fn table(&mut self) -> Option<TableStatistics>;
@@ -60,6 +67,10 @@ impl Host for NoHost {
     }
 
     fn lookup(&mut self, _: &SetName, _: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
+        Err("describe has no sets".to_owned())
+    }
+
+    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
         Err("describe has no sets".to_owned())
     }
 

@@ -3,7 +3,9 @@
 //! Three answers: it does not, it does, or the part that decides is not kept or may have changed. Doubt is never taken for
 //! a no.
 
-use ctwarden_model::{Filter, PortRange, PrefixSet, Protocol, Status, Tuple};
+use core::net::IpAddr;
+
+use ctwarden_model::{Family, Filter, NamedSet, PortRange, Prefix, PrefixSet, Protocol, Status, Tuple};
 
 use crate::address::Address;
 use crate::flags::Flags;
@@ -29,32 +31,78 @@ pub(crate) enum Part {
     ReplySrc,
     ReplyDst,
     Either,
+    Sets,
+}
+
+/// The networks that a part names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Networks<'a> {
+    /// Listed in the filter.
+    Listed(&'a PrefixSet),
+    /// Those of sets. One set without networks is given all the same, and holds no address.
+    OfSets(&'a [NamedSet]),
+}
+
+impl Networks<'_> {
+    /// Whether the filter has the part at all.
+    pub(crate) fn are_given(self) -> bool {
+        match self {
+            Self::Listed(networks) => !networks.is_empty(),
+            Self::OfSets(sets) => !sets.is_empty(),
+        }
+    }
+
+    fn contain(self, address: IpAddr) -> bool {
+        match self {
+            Self::Listed(networks) => networks.contains(address),
+            Self::OfSets(sets) => sets.iter().any(|set| set.networks.contains(address)),
+        }
+    }
+
+    /// Whether any is of that family.
+    pub(crate) fn have(self, family: Family) -> bool {
+        match self {
+            Self::Listed(networks) => networks.of_family(family).next().is_some(),
+            Self::OfSets(sets) => sets.iter().any(|set| set.networks.of_family(family).next().is_some()),
+        }
+    }
+
+    /// Hands over each of that family.
+    pub(crate) fn each(self, family: Family, take: &mut dyn FnMut(Prefix)) {
+        match self {
+            Self::Listed(networks) => networks.of_family(family).for_each(|(network, ())| take(network)),
+            Self::OfSets(sets) => {
+                sets.iter().flat_map(|set| set.networks.of_family(family)).for_each(|(network, _)| take(network));
+            }
+        }
+    }
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::OriginalSrc, Self::OriginalDst, Self::ReplySrc, Self::ReplyDst, Self::Either];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::OriginalSrc, Self::OriginalDst, Self::ReplySrc, Self::ReplyDst, Self::Either, Self::Sets];
 
-    pub(crate) const fn networks(self, filter: &Filter) -> &PrefixSet {
+    pub(crate) fn networks(self, filter: &Filter) -> Networks<'_> {
         match self {
-            Self::OriginalSrc => &filter.original_src,
-            Self::OriginalDst => &filter.original_dst,
-            Self::ReplySrc => &filter.reply_src,
-            Self::ReplyDst => &filter.reply_dst,
-            Self::Either => &filter.either,
+            Self::OriginalSrc => Networks::Listed(&filter.original_src),
+            Self::OriginalDst => Networks::Listed(&filter.original_dst),
+            Self::ReplySrc => Networks::Listed(&filter.reply_src),
+            Self::ReplyDst => Networks::Listed(&filter.reply_dst),
+            Self::Either => Networks::Listed(&filter.either),
+            Self::Sets => Networks::OfSets(filter.rare.as_ref().map_or(&[], |rare| &rare.sets)),
         }
     }
 
     fn holds(self, filter: &Filter, original: &Tuple, reply: &Tuple) -> bool {
         let networks = self.networks(filter);
-        networks.is_empty()
+        !networks.are_given()
             || match self {
-                Self::OriginalSrc => networks.contains(original.src),
-                Self::OriginalDst => networks.contains(original.dst),
-                Self::ReplySrc => networks.contains(reply.src),
-                Self::ReplyDst => networks.contains(reply.dst),
-                Self::Either => {
-                    [original.src, original.dst, reply.src, reply.dst].into_iter().any(|a| networks.contains(a))
+                Self::OriginalSrc => networks.contain(original.src),
+                Self::OriginalDst => networks.contain(original.dst),
+                Self::ReplySrc => networks.contain(reply.src),
+                Self::ReplyDst => networks.contain(reply.dst),
+                Self::Either | Self::Sets => {
+                    [original.src, original.dst, reply.src, reply.dst].into_iter().any(|a| networks.contain(a))
                 }
             }
     }

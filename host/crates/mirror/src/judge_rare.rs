@@ -3,6 +3,8 @@
 //! Most are about the tuples and the id, which are kept; zones of single directions are not, and that a translation is
 //! settled may be set late without a word.
 
+use alloc::vec::Vec;
+
 use ctwarden_model::{Flow, FlowKey, PerDirection, RareFilter, Status, Tuple};
 
 use crate::judge::Finding;
@@ -24,6 +26,8 @@ pub(crate) fn rare(filter: &RareFilter, key: &FlowKey, reply: Tuple, status: Sta
         reply_dst_ports,
         icmp,
         nat,
+        // An address part, judged with the others.
+        sets: _,
     } = filter;
     let kept = RareFilter {
         nothing: *nothing,
@@ -36,6 +40,7 @@ pub(crate) fn rare(filter: &RareFilter, key: &FlowKey, reply: Tuple, status: Sta
         reply_dst_ports: reply_dst_ports.clone(),
         icmp: *icmp,
         nat: *nat,
+        sets: Vec::new(),
     };
     let mut flow = Flow::new(PerDirection { original: key.original, reply });
     flow.id = Some(key.id);

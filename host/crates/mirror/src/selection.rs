@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 
 use ctwarden_model::{
-    DccpState, Family, Filter, Flow, FlowKey, Mark, PerDirection, PrefixSet, Protocol, ProtocolInfo, SctpState, Status,
-    TcpState, Tuple,
+    DccpState, Family, Filter, Flow, FlowKey, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpState,
+    Tuple,
 };
 
 use crate::address::{Address, Long};
 use crate::address_index::Cursor;
 use crate::flags::Flags;
-use crate::judge::{Part, judge};
+use crate::judge::{Networks, Part, judge};
 use crate::knowledge::{Certainty, Evidence, Knowledge};
 use crate::shelf::Shelf;
 use crate::slab::{Handle, NONE};
@@ -62,28 +62,29 @@ impl Selected {
     }
 }
 
-/// The flows that match a filter; each comes once.
+/// The flows that match a filter; each comes once. Asking it for its knowledge alone costs nothing, however many networks the
+/// filter has.
 #[derive(Debug)]
 pub struct Selection<'a> {
     filter: &'a Filter,
     state: &'a State,
-    ipv4: (&'a Shelf<u32>, Walk<u32>),
-    ipv6: (&'a Shelf<Long>, Walk<Long>),
+    ipv4: (&'a Shelf<u32>, Option<Walk<u32>>),
+    ipv6: (&'a Shelf<Long>, Option<Walk<Long>>),
 }
 
 impl<'a> Selection<'a> {
     pub(crate) fn new(ipv4: &'a Shelf<u32>, ipv6: &'a Shelf<Long>, state: &'a State, filter: &'a Filter) -> Self {
-        Self { filter, state, ipv4: (ipv4, Walk::new(ipv4, filter)), ipv6: (ipv6, Walk::new(ipv6, filter)) }
+        Self { filter, state, ipv4: (ipv4, None), ipv6: (ipv6, None) }
     }
 
     /// How far the families that can match are all there.
     #[must_use]
     pub fn knowledge(&self) -> Knowledge {
         let (ipv4, ipv6) = (self.state.knowledge(Family::Ipv4), self.state.knowledge(Family::Ipv6));
-        match (&self.ipv4.1, &self.ipv6.1) {
-            (Walk::Nothing, _) => ipv6,
-            (_, Walk::Nothing) => ipv4,
-            (Walk::All(_) | Walk::Ranges { .. }, Walk::All(_) | Walk::Ranges { .. }) => ipv4.weaker(ipv6),
+        match (can_match(self.filter, Family::Ipv4), can_match(self.filter, Family::Ipv6)) {
+            (false, _) => ipv6,
+            (true, false) => ipv4,
+            (true, true) => ipv4.weaker(ipv6),
         }
     }
 }
@@ -94,12 +95,14 @@ impl Iterator for Selection<'_> {
     fn next(&mut self) -> Option<Selected> {
         let (filter, state) = (self.filter, self.state);
         let (shelf, walk) = &mut self.ipv4;
+        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter));
         while let Some(handle) = walk.next(shelf) {
             if let Some(selected) = judged(shelf, state, filter, walk.part(), handle) {
                 return Some(selected);
             }
         }
         let (shelf, walk) = &mut self.ipv6;
+        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter));
         while let Some(handle) = walk.next(shelf) {
             if let Some(selected) = judged(shelf, state, filter, walk.part(), handle) {
                 return Some(selected);
@@ -148,15 +151,11 @@ enum Walk<A> {
 
 impl<A: Address> Walk<A> {
     fn new(shelf: &Shelf<A>, filter: &Filter) -> Self {
-        if filter.family.is_some_and(|family| family != A::FAMILY) {
+        if !can_match(filter, A::FAMILY) {
             return Self::Nothing;
         }
-        let given = Part::ALL.into_iter().map(|part| (part, part.networks(filter)));
-        let given = given.filter(|(_, networks)| !networks.is_empty()).map(|(part, networks)| (part, ranges(networks)));
+        let given = given(filter).map(|(part, networks)| (part, ranges(networks)));
         let mut given: Vec<(Part, Vec<(A, A)>)> = given.collect();
-        if given.iter().any(|(_, ranges)| ranges.is_empty()) {
-            return Self::Nothing;
-        }
         let best = match given.len() {
             0 | 1 => given.pop(),
             _ => given.into_iter().min_by_key(|(_, ranges)| estimate(shelf, ranges)),
@@ -189,12 +188,17 @@ impl<A: Address> Walk<A> {
             Self::Ranges { part, ranges, at, cursor } => loop {
                 let (first, last) = *ranges.get(*at)?;
                 let place = cursor.get_or_insert_with(|| shelf.addresses.seek(first.key(0)));
-                let found = shelf.addresses.next(place).map(A::parts).filter(|(address, _)| *address <= last);
-                let Some((address, handle)) = found else {
-                    *at += 1;
-                    *cursor = None;
-                    continue;
-                };
+                let (address, handle) = A::parts(shelf.addresses.next(place)?);
+                if last < address {
+                    // On to the next range that this address does not lie behind. Either side leaps over what the other lacks,
+                    // so that a walk takes no more steps than the shorter of the two has.
+                    let behind = ranges.get(*at..).unwrap_or_default().partition_point(|(_, last)| *last < address);
+                    *at += behind;
+                    if ranges.get(*at).is_none_or(|(first, _)| address < *first) {
+                        *cursor = None;
+                        continue;
+                    }
+                }
                 if shelf.get(handle).is_some_and(|record| part.is_met_at(address, shelf.addresses_of(record), ranges)) {
                     return Some(handle);
                 }
@@ -216,7 +220,7 @@ impl Part {
             Self::OriginalDst => address == dst,
             Self::ReplySrc => address == reply_src,
             Self::ReplyDst => address == reply_dst,
-            Self::Either => {
+            Self::Either | Self::Sets => {
                 let mut earlier = [src, dst, reply_src, reply_dst].into_iter().take_while(|other| *other != address);
                 !earlier.any(held)
             }
@@ -224,12 +228,22 @@ impl Part {
     }
 }
 
+/// The parts of the filter that name addresses, where they are given.
+fn given(filter: &Filter) -> impl Iterator<Item = (Part, Networks<'_>)> {
+    Part::ALL.into_iter().map(|part| (part, part.networks(filter))).filter(|(_, networks)| networks.are_given())
+}
+
+/// Whether any flow of the family can match: it is asked for, and each part has networks of it.
+fn can_match(filter: &Filter, family: Family) -> bool {
+    filter.family.is_none_or(|wanted| wanted == family) && given(filter).all(|(_, networks)| networks.have(family))
+}
+
 /// The networks of one family as ranges, in order, without overlaps.
-fn ranges<A: Address>(networks: &PrefixSet) -> Vec<(A, A)> {
-    let of_family = networks.iter().filter(|(network, ())| network.family() == A::FAMILY);
-    let mut ranges: Vec<(A, A)> = of_family
-        .filter_map(|(network, ())| Some((A::from_ip(network.address())?, A::from_ip(network.last())?)))
-        .collect();
+fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
+    let mut ranges: Vec<(A, A)> = Vec::new();
+    networks.each(A::FAMILY, &mut |network| {
+        ranges.extend(A::from_ip(network.address()).zip(A::from_ip(network.last())));
+    });
     ranges.sort_unstable();
     // Networks nest or are apart, so that of two that meet the one that begins first, and is longer, holds the other.
     ranges.dedup_by(|later, kept| {

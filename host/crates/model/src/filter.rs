@@ -115,14 +115,16 @@ fn held<const N: usize>(networks: &PrefixSet, addresses: [IpAddr; N]) -> bool {
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
+    use alloc::string::String;
+    use alloc::sync::Arc;
     use core::net::{Ipv4Addr, Ipv6Addr};
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
-        FlowId, IcmpFilter, Labels, Layer4, Mark, MaskedAddress, NatFilter, NatTo, PerDirection, Prefix, ProtocolInfo,
-        Rare, RareFilter, SctpState, TcpState, Tuple,
+        FlowId, IcmpFilter, Labels, Layer4, Mark, MaskedAddress, NamedSet, NatFilter, NatTo, PerDirection, Prefix,
+        ProtocolInfo, Rare, RareFilter, SctpState, SetName, TcpState, Tuple,
     };
 
     // Few values for each field, so that filters and flows meet.
@@ -233,6 +235,15 @@ mod tests {
         pair.prop_map(|(address, mask)| MaskedAddress { address, mask })
     }
 
+    /// Sets without networks among them, which hold for no flow.
+    fn sets() -> impl Strategy<Value = Vec<NamedSet>> {
+        let set = networks().prop_map(|networks| NamedSet {
+            name: SetName("feed".into()),
+            networks: Arc::new(networks.into_iter().map(|network| (network, String::new())).collect()),
+        });
+        prop_oneof![4 => Just(Vec::new()), 1 => prop::collection::vec(set, 1..3)]
+    }
+
     fn rare() -> impl Strategy<Value = RareFilter> {
         let first = (
             proptest::bool::weighted(0.02),
@@ -240,8 +251,9 @@ mod tests {
             [seldom((0_u16..3).prop_map(Zone)), seldom((0_u16..3).prop_map(Zone)), seldom((0_u16..3).prop_map(Zone))],
             [seldom(masked_address()), seldom(masked_address())],
         );
-        let second = ((ranges(), ranges()), (seldom(0_u16..4), seldom(0_u8..3), seldom(0_u8..2)), seldom(nat()));
-        (first, second).prop_map(|((nothing, id, zones, addresses), (ports, icmp, nat))| {
+        let icmp = (seldom(0_u16..4), seldom(0_u8..3), seldom(0_u8..2));
+        let second = ((ranges(), ranges()), icmp, seldom(nat()), sets());
+        (first, second).prop_map(|((nothing, id, zones, addresses), (ports, icmp, nat, sets))| {
             let [shared_zone, original, reply] = zones;
             let [original_src, original_dst] = addresses;
             let (reply_src_ports, reply_dst_ports) = ports;
@@ -257,6 +269,7 @@ mod tests {
                 reply_dst_ports,
                 icmp,
                 nat,
+                sets,
             }
         })
     }
@@ -419,6 +432,13 @@ mod tests {
         }
         if let Some(nat) = rare.nat {
             conditions.push(Box::new(move || naive_nat(nat, flow)));
+        }
+        if !rare.sets.is_empty() {
+            conditions.push(Box::new(move || {
+                let networks = || rare.sets.iter().flat_map(|set| set.networks.iter().map(|(network, _)| network));
+                let addresses = [original.src, original.dst, reply.src, reply.dst];
+                addresses.iter().any(|address| networks().any(|network| network.contains(*address)))
+            }));
         }
         conditions
     }

@@ -15,6 +15,7 @@ mod filter;
 mod filter_part;
 mod flow;
 mod masked;
+mod named_set;
 mod nat_filter;
 mod outcome;
 mod plugin;
@@ -40,6 +41,7 @@ pub use flow::{
     SynProxy, TcpFlags, Zone,
 };
 pub use masked::{Masked, MaskedError};
+pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{Outcome, Refusal, Tally};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Subscription};
@@ -53,6 +55,6 @@ pub use table::TableStatistics;
 pub use time::{Now, Steady, Timestamp};
 pub use tuple::{Layer4, PerDirection, Tuple};
 pub use verdict::{
-    Action, Alert, Block, Fields, LabelChange, Reply, Selection, SetName, Target, Unblock, Verdict, VerdictKind,
+    Action, Alert, Block, Fields, Flaw, LabelChange, Reply, Selection, SetName, Target, Unblock, Verdict, VerdictKind,
     VerdictKinds,
 };

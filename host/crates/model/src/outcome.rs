@@ -22,6 +22,9 @@ pub enum Refusal {
     /// A value is out of its range.
     #[error("{0}")]
     Malformed(&'static str),
+    /// Its filter names an address set that is unknown or not granted; [`Flaw::Set`](crate::Flaw::Set) tells which.
+    #[error("its filter names a set that is unknown or not granted")]
+    NoSuchSet,
     /// The plugin stopped before its verdict could be carried out.
     #[error("the plugin is gone")]
     PluginGone,

@@ -6,8 +6,8 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use crate::Prefix;
 use crate::prefix::cut;
+use crate::{Family, Prefix};
 
 /// Networks with a value each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +86,15 @@ impl<V> PrefixMap<V> {
         })
     }
 
+    /// Every network of a family with its value, short before long.
+    pub fn of_family(&self, family: Family) -> impl Iterator<Item = (Prefix, &V)> {
+        let lengths = match family {
+            Family::Ipv4 => &self.ipv4,
+            Family::Ipv6 => &self.ipv6,
+        };
+        each(lengths)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -100,10 +109,14 @@ impl<V> PrefixMap<V> {
 
     /// Every network with its value, IPv4 before IPv6, short before long.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
-        self.ipv4.iter().chain(&self.ipv6).flat_map(|(&length, networks)| {
-            networks.iter().filter_map(move |(&address, value)| Some((Prefix::new(address, length).ok()?, value)))
-        })
+        each(&self.ipv4).chain(each(&self.ipv6))
     }
+}
+
+fn each<V>(lengths: &BTreeMap<u8, BTreeMap<IpAddr, V>>) -> impl Iterator<Item = (Prefix, &V)> {
+    lengths.iter().flat_map(|(&length, networks)| {
+        networks.iter().filter_map(move |(&address, value)| Some((Prefix::new(address, length).ok()?, value)))
+    })
 }
 
 impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
@@ -164,6 +177,10 @@ mod tests {
             prop_assert_eq!(map.overlaps(probe), overlap);
             prop_assert_eq!(map.len(), naive.len());
             prop_assert_eq!(map.is_empty(), naive.is_empty());
+            for family in [Family::Ipv4, Family::Ipv6] {
+                let of_family: Vec<_> = map.iter().filter(|(n, _)| n.family() == family).collect();
+                prop_assert_eq!(map.of_family(family).collect::<Vec<_>>(), of_family);
+            }
             prop_assert_eq!(map.iter().map(|(n, v)| (n, *v)).collect::<PrefixMap<u8>>(), map);
         }
     }

@@ -1,4 +1,4 @@
-//! Conditions that few filters have: mostly those that only a command line can ask for.
+//! Conditions that few filters have: mostly those that only a command line or a verdict can ask for.
 //!
 //! They are behind one box of [`Filter`](crate::Filter), so that the common filter stays small and its matching does not ask
 //! for them one by one. The kernel is never asked for any of them.
@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::{Flow, FlowId, Layer4, NatFilter, PerDirection, PortRange, Zone};
+use crate::{Flow, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRange, Zone};
 
 /// Every part that is given must hold; a part whose field the entry lacks does not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct RareFilter {
     pub icmp: IcmpFilter,
     /// Address translation.
     pub nat: Option<NatFilter>,
+    /// Any of the four addresses is in any of these.
+    pub sets: Vec<NamedSet>,
 }
 
 /// Bits of an address that must be equal.
@@ -102,6 +104,34 @@ impl RareFilter {
             && in_ranges(&self.reply_dst_ports, ports.map(|(_, dst)| dst))
             && self.icmp.matches(original.layer4)
             && self.nat.is_none_or(|nat| nat.matches(flow))
+            && self.sets_hold([original.src, original.dst, reply.src, reply.dst])
+    }
+
+    /// Whether it asks for nothing but what the two tuples tell.
+    #[must_use]
+    pub fn is_about_tuples(&self) -> bool {
+        // By name, so that a part that is added later is decided about here.
+        let Self {
+            nothing: _,
+            id,
+            shared_zone,
+            zones,
+            original_src: _,
+            original_dst: _,
+            reply_src_ports: _,
+            reply_dst_ports: _,
+            icmp: _,
+            // Whether a translation is settled is told by the status.
+            nat,
+            sets: _,
+        } = self;
+        id.is_none() && shared_zone.is_none() && *zones == PerDirection::default() && nat.is_none()
+    }
+
+    /// Whether [`RareFilter::sets`] holds for a flow with these addresses; where none is given it does.
+    #[must_use]
+    pub fn sets_hold(&self, addresses: [IpAddr; 4]) -> bool {
+        self.sets.is_empty() || self.sets.iter().any(|set| set.holds_any(addresses))
     }
 }
 

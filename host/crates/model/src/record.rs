@@ -1,10 +1,10 @@
 //! What is written down: one record for every verdict, every fault and every turn of the daemon.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use crate::{Action, Fault, FlowKey, Mode, Outcome, PluginName, SetName, Tally, Timestamp, Verdict};
+use crate::{Action, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Refusal, SetName, Tally, Timestamp, Verdict};
 
 /// What came of one verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,16 @@ impl VerdictRecord {
     #[must_use]
     pub const fn is_alert(&self) -> bool {
         matches!((&self.verdict.action, self.outcome), (Action::Alert(_), Outcome::Applied | Outcome::Observed))
+    }
+
+    /// Why it was refused, for people; none where it was not.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let Outcome::Refused(refusal) = self.outcome else { return None };
+        if let (Refusal::NoSuchSet, Action::Malformed(_, Flaw::Set(why))) = (refusal, &self.verdict.action) {
+            return Some(why.clone());
+        }
+        Some(refusal.to_string())
     }
 }
 

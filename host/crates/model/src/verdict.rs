@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{Filter, FlowKey, Masked, Prefix};
+use crate::{Filter, FlowKey, Masked, Prefix, Refusal};
 
 /// Name of an operator-named nftables set or address set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,9 +121,35 @@ pub enum Action {
     Protect(u32),
     /// Deliver matching flows as sweep rows to the asking plugin.
     Sweep,
-    /// A verdict of that kind with a value out of its range, and which; it is never carried out and ends as
-    /// [`Refusal::Malformed`](crate::Refusal::Malformed). Where the target is what is wrong, the target is none.
-    Malformed(VerdictKind, &'static str),
+    /// A verdict of that kind with something wrong in it; it is never carried out and ends as [`Flaw::refusal`] says. Where
+    /// the target is what is wrong, the target is none.
+    Malformed(VerdictKind, Flaw),
+}
+
+/// What is wrong with a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// A value is out of its range; says which.
+    Value(&'static str),
+    /// Its filter names a set that is not there or not granted; says so to people.
+    Set(String),
+}
+
+impl Flaw {
+    /// How such a verdict ends.
+    #[must_use]
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            Self::Value(what) => Refusal::Malformed(what),
+            Self::Set(_) => Refusal::NoSuchSet,
+        }
+    }
+}
+
+impl From<&'static str> for Flaw {
+    fn from(value: &'static str) -> Self {
+        Self::Value(value)
+    }
 }
 
 impl Action {

@@ -162,6 +162,7 @@ fn a_selection_tells_its_filter_and_its_tally() {
         labels: 0b101,
         rare: Some(Box::new(ctwarden_model::RareFilter {
             reply_src_ports: vec![PortRange { first: 8443, last: 8443 }],
+            sets: vec![ctwarden_model::NamedSet { name: SetName("feed".into()), networks: Default::default() }],
             ..Default::default()
         })),
         ..Filter::default()
@@ -173,7 +174,7 @@ fn a_selection_tells_its_filter_and_its_tally() {
     assert_verdict(
         record,
         &format!(
-            r#""action":"delete","outcome":"applied",{WHY},"selection":{{"filter":{{"family":"ipv4","protocols":["tcp","99"],"zones":[1],"either":[{},"and 8 more"],"dst_ports":["80","8000-8100"],"states":[3],"mark":{{"value":1,"mask":15}},"status":{{"value":4,"mask":4}},"timeout_seconds":"0-30","labels":[0,2],"reply_src_ports":["8443"]}},"limit":100}},"tally":{{"matched":5,"applied":3,"gone":2}}"#,
+            r#""action":"delete","outcome":"applied",{WHY},"selection":{{"filter":{{"family":"ipv4","protocols":["tcp","99"],"zones":[1],"either":[{},"and 8 more"],"dst_ports":["80","8000-8100"],"states":[3],"mark":{{"value":1,"mask":15}},"status":{{"value":4,"mask":4}},"timeout_seconds":"0-30","labels":[0,2],"sets":["feed"],"reply_src_ports":["8443"]}},"limit":100}},"tally":{{"matched":5,"applied":3,"gone":2}}"#,
             networks.join(",")
         ),
     );

@@ -24,6 +24,10 @@ impl Provoked for Refuses {
                 let filter = Filter { labels: vec![200], ..any_flow() };
                 Ok(Subscription { filters: vec![any_flow(), filter], ..everything() })
             }
+            "\"named set\"" => {
+                let filter = Filter { sets: vec!["known".to_owned()], ..any_flow() };
+                Ok(Subscription { filters: vec![filter], ..everything() })
+            }
             other => Err(format!("{other} is nothing that this plugin knows")),
         }
     }

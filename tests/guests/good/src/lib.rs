@@ -32,7 +32,13 @@ fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
     let entry = || Target::Entry(index);
     let network = Prefix { address: flow.original.src, length: 24 };
     let fields = || vec![("name".to_owned(), "value".to_owned())];
-    let filter = Filter { protocols: vec![flow.protocol], either: vec![network], labels: vec![0, 127], ..any_flow() };
+    let filter = Filter {
+        protocols: vec![flow.protocol],
+        either: vec![network],
+        sets: vec!["known".to_owned(), "known".to_owned()],
+        labels: vec![0, 127],
+        ..any_flow()
+    };
     vec![
         verdict(Target::Key(key(flow)), Action::Delete, "delete"),
         verdict(entry(), Action::Mark(Masked { value: 0x10, mask: 0xf0 }), "mark"),

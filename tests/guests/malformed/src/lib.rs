@@ -59,6 +59,7 @@ impl Provoked for Malformed {
             verdict(matching(Filter { reply_dst_ports: vec![backwards], ..any_flow() }), Action::Timeout(1), "ports"),
             verdict(matching(Filter { mark: Some(outside), ..any_flow() }), Action::Protect(1), "mark"),
             verdict(matching(Filter { labels: vec![128], ..any_flow() }), Action::Sweep, "labels"),
+            verdict(matching(Filter { sets: vec!["lost".to_owned()], ..any_flow() }), Action::Delete, "set"),
             verdict(entry(), Action::Log(Vec::new()), "two words\n"),
             Verdict { reason: "\u{1b}[2Jcleared\nforged".to_owned(), ..seen(entry()) },
             seen(entry()),

@@ -72,7 +72,7 @@ fn key(name: &str, remembered: &BTreeMap<String, FlowKey>) -> Result<FlowKey, Re
 }
 
 /// The flows that words select: `v4`, `v6`, and pairs of `protocol`, `zone`, `src`, `dst`, `reply-src`, `reply-dst`, `either`
-/// (networks), `sport`, `dport`, `mark`, `label` with their value.
+/// (networks), `set` (its name), `sport`, `dport`, `mark`, `label` with their value.
 pub(crate) fn filter(words: &[&str]) -> Result<Filter, Refusal> {
     let mut filter = Filter::new();
     let mut words = words.iter().copied();
@@ -98,6 +98,7 @@ fn pair(filter: Filter, name: &str, value: &str) -> Result<Filter, Refusal> {
         "reply-src" => filter.reply_from(value.parse::<Prefix>()?),
         "reply-dst" => filter.reply_to(value.parse::<Prefix>()?),
         "either" => filter.either(value.parse::<Prefix>()?),
+        "set" => filter.in_set(value),
         "sport" => filter.src_port(value.parse::<Ports>()?),
         "dport" => filter.dst_port(value.parse::<Ports>()?),
         "mark" => filter.mark(value.parse::<Masked>()?),

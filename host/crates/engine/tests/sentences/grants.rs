@@ -1,6 +1,6 @@
 //! Two keys for one door, and verdicts that no key fits.
 
-use ctwarden_model::{Action, Alert, Outcome, Refusal, Target, VerdictKind, VerdictKinds};
+use ctwarden_model::{Action, Alert, Flaw, Outcome, Refusal, Target, VerdictKind, VerdictKinds};
 
 use crate::words::*;
 use crate::world::World;
@@ -101,13 +101,20 @@ fn malformed_verdicts_are_refused_with_the_reason() {
         protect("no-time", entry(0), 0),
         delete("backwards", matching(backwards)),
         delete("families", Target::Key(two_families)),
-        verdict("told", Target::None, Action::Malformed(VerdictKind::Mark, "a bit of the mark is outside its mask")),
+        verdict(
+            "told",
+            Target::None,
+            Action::Malformed(VerdictKind::Mark, "a bit of the mark is outside its mask".into()),
+        ),
+        verdict("set", Target::None, Action::Malformed(VerdictKind::Delete, Flaw::Set("there is no set feed".into()))),
     ];
     let count = verdicts.len();
     world.judge(new(1), [("a", verdicts)]);
     assert_eq!(world.effects(), []);
     assert!(world.engine.poll_sweep().is_none());
-    let refused = |outcome: Outcome| matches!(outcome, Outcome::Refused(Refusal::Malformed(_)));
+    let refused = |outcome: Outcome| matches!(outcome, Outcome::Refused(Refusal::Malformed(_) | Refusal::NoSuchSet));
+    assert_eq!(world.record("set").refusal().as_deref(), Some("there is no set feed"));
+    assert_eq!(world.record("no-time").refusal().as_deref(), Some("a protection of 0 seconds protects nothing"));
     for record in world.verdicts() {
         assert!(refused(record.outcome), "{} {:?}", record.verdict.code, record.outcome);
     }

@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ctwarden_model::{
-    Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, FlowId, FlowKey, LabelChange, Layer4, Masked,
-    PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, Selection, SetName, Subscription, Target, Tuple,
-    Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange, Layer4,
+    Masked, NamedSet, PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, Selection, SetName,
+    Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 use super::bindings::ctwarden::policy::types;
 use super::bindings::exports::ctwarden::policy::policy;
-use crate::text;
+use crate::{Host, text};
 
 /// What is out of range.
 type What = &'static str;
@@ -25,6 +25,8 @@ const LABEL: What = "a label bit is above 127";
 const PORTS: What = "a port range ends before it begins";
 const FAMILIES: What = "source and destination are of different families";
 const SEVERITY: What = "a severity is above 7";
+const SETS: What =
+    "sets change and a subscription does not; name them in the subscription's sets and look addresses up in judge";
 const CODE: What = "a code is not at most 64 letters, digits or -";
 
 /// Longest code of a verdict in bytes: it is a label in metrics.
@@ -67,7 +69,8 @@ const fn flag(kind: VerdictKind) -> policy::VerdictKinds {
 pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscription, String> {
     let mut filters = Vec::with_capacity(subscription.filters.len());
     for (number, given) in subscription.filters.into_iter().enumerate() {
-        filters.push(filter(given).map_err(|what| format!("filter {number}: {what}"))?);
+        let given = if given.sets.is_empty() { filter(given) } else { Err(SETS) };
+        filters.push(given.map_err(|what| format!("filter {number}: {what}"))?);
     }
     let tick_every = match subscription.tick_every {
         0 => None,
@@ -152,6 +155,7 @@ fn ports(given: Vec<types::PortRange>) -> Result<Vec<PortRange>, What> {
         .collect()
 }
 
+/// All of the filter but its sets, which only the host knows.
 fn filter(filter: types::Filter) -> Result<Filter, What> {
     let (reply_src_ports, reply_dst_ports) = (ports(filter.reply_src_ports)?, ports(filter.reply_dst_ports)?);
     let rare = if reply_src_ports.is_empty() && reply_dst_ports.is_empty() {
@@ -182,14 +186,26 @@ fn filter(filter: types::Filter) -> Result<Filter, What> {
     })
 }
 
-fn target(target: policy::Target) -> Result<Target, What> {
+fn selection(selection: policy::Selection, host: &mut dyn Host) -> Result<Selection, Flaw> {
+    let policy::Selection { filter: mut given, limit } = selection;
+    let names = std::mem::take(&mut given.sets);
+    let mut filter = filter(given)?;
+    for name in names.into_iter().map(set_name) {
+        let networks = host.set(&name).map_err(|why| Flaw::Set(text::line(why)))?;
+        let sets = &mut filter.rare_mut().sets;
+        // Named again and again it must not cost more than once.
+        if sets.iter().all(|set| set.name != name) {
+            sets.push(NamedSet { name, networks });
+        }
+    }
+    Ok(Selection { filter, limit: some_if_not_zero(limit) })
+}
+
+fn target(target: policy::Target, host: &mut dyn Host) -> Result<Target, Flaw> {
     Ok(match target {
         policy::Target::Entry(index) => Target::Entry(index),
         policy::Target::Key(given) => Target::Key(key(given)?),
-        policy::Target::Matching(selection) => Target::Matching(Box::new(Selection {
-            filter: filter(selection.filter)?,
-            limit: some_if_not_zero(selection.limit),
-        })),
+        policy::Target::Matching(given) => Target::Matching(Box::new(selection(given, host)?)),
         policy::Target::None => Target::None,
     })
 }
@@ -243,18 +259,19 @@ fn action(action: policy::Action) -> Result<Action, What> {
     })
 }
 
-/// The verdict; where any part of it is out of range, one of the same kind that says so and keeps what is in range.
-pub(super) fn verdict(verdict: policy::Verdict) -> Verdict {
+/// The verdict; where any part of it is wrong, one of the same kind that says so and keeps what is right. The host is asked for
+/// the sets that it names.
+pub(super) fn verdict(verdict: policy::Verdict, host: &mut dyn Host) -> Verdict {
     let kind = kind(&verdict.action);
-    let malformed = |what| Action::Malformed(kind, what);
-    let (target, of_target) = match target(verdict.target) {
+    let malformed = |flaw| Action::Malformed(kind, flaw);
+    let (target, of_target) = match target(verdict.target, host) {
         Ok(target) => (target, None),
-        Err(what) => (Target::None, Some(what)),
+        Err(flaw) => (Target::None, Some(flaw)),
     };
     let (code, of_code) = code(verdict.code);
     let action = match action(verdict.action) {
-        Ok(action) => of_target.or(of_code).map_or(action, malformed),
-        Err(what) => malformed(what),
+        Ok(action) => of_target.or(of_code.map(Flaw::Value)).map_or(action, malformed),
+        Err(what) => malformed(what.into()),
     };
     Verdict { target, action, code, reason: text::line(verdict.reason) }
 }
@@ -320,6 +337,7 @@ fn filter_bytes(filter: &types::Filter) -> usize {
         size_of_val(filter.labels.as_slice()),
     ]
     .into_iter()
+    .chain(filter.sets.iter().map(|name| size_of_val(name).saturating_add(name.len())))
     .fold(0, usize::saturating_add)
 }
 

@@ -154,11 +154,12 @@ impl Policy for Exports {
 }
 
 /// The verdicts of a call, unless they are too many.
-fn answer(store: &Store<State>, verdicts: Vec<policy::Verdict>) -> wasmtime::Result<Vec<Verdict>> {
+fn answer(store: &mut Store<State>, verdicts: Vec<policy::Verdict>) -> wasmtime::Result<Vec<Verdict>> {
     Stop::if_over("verdicts", verdicts.len(), store.data().limits().verdicts_per_call)?;
     let bytes = verdicts.iter().map(from_guest::verdict_bytes).fold(0, usize::saturating_add);
     measure(store, "bytes of text and lists", bytes)?;
-    Ok(verdicts.into_iter().map(from_guest::verdict).collect())
+    let host = store.data_mut().host();
+    Ok(verdicts.into_iter().map(|verdict| from_guest::verdict(verdict, host)).collect())
 }
 
 /// What the plugin says to people, unless it is too much.

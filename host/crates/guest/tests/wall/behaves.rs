@@ -49,6 +49,11 @@ pub(crate) fn a_refusal_and_a_wrong_subscription_are_told_apart() {
         configure("\"far label\"").unwrap_err().to_string(),
         "its subscription is wrong: filter 1: a label bit is above 127"
     );
+    assert_eq!(
+        configure("\"named set\"").unwrap_err().to_string(),
+        "its subscription is wrong: filter 0: sets change and a subscription does not; name them in the subscription's \
+         sets and look addresses up in judge"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use ctwarden_guest::{Host, LogStream};
-use ctwarden_model::{Flow, FlowKey, Mark, SetName, TableStatistics};
+use ctwarden_model::{Flow, FlowKey, Mark, PrefixMap, SetName, TableStatistics};
 
 use crate::setup;
 
@@ -62,6 +62,14 @@ impl Host for Recorder {
             return Err(format!("no set is called {set}"));
         }
         Ok(addresses.iter().map(|address| address.is_ipv4().then(|| format!("value of {address}"))).collect())
+    }
+
+    /// In the set `known` is a whole network.
+    fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+        if set.0 != "known" {
+            return Err(format!("no set is called {set}"));
+        }
+        Ok(Arc::new(PrefixMap::from_iter([("192.0.2.0/24".parse().unwrap(), String::new())])))
     }
 
     fn table(&mut self) -> Option<TableStatistics> {

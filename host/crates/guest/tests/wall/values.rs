@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ctwarden_model::{
     Action, Alert, Attribute, Batch, Block, Cause, Counters, Entries, Event, EventKind, Expectation, ExpectationBatch,
-    ExpectationEvent, Extent, Filter, Flow, FlowId, LabelChange, Labels, Layer4, Mark, Masked, PerDirection, Prefix,
-    PrefixSet, Protocol, ProtocolInfo, Selection, SetName, Status, Target, TcpState, Timestamp, Tuple, Unblock,
-    Verdict, VerdictKind, VerdictKinds, Zone,
+    ExpectationEvent, Extent, Filter, Flaw, Flow, FlowId, LabelChange, Labels, Layer4, Mark, Masked, NamedSet,
+    PerDirection, Prefix, PrefixMap, PrefixSet, Protocol, ProtocolInfo, RareFilter, Selection, SetName, Status, Target,
+    TcpState, Timestamp, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 use crate::setup::{NOW, PROVOCATION, batch, configured, flow, flows, limits, load, start, tuple};
@@ -28,6 +28,13 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
         protocols: vec![Protocol::TCP],
         either: PrefixSet::from_iter([(network, ())]),
         labels: 1 | 1 << 127,
+        rare: Some(Box::new(RareFilter {
+            sets: vec![NamedSet {
+                name: SetName("known".to_owned()),
+                networks: Arc::new(PrefixMap::from_iter([(network, String::new())])),
+            }],
+            ..RareFilter::default()
+        })),
         ..Filter::default()
     };
     let entry = || Target::Entry(1);
@@ -198,7 +205,8 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
     let told: Vec<_> = verdicts
         .iter()
         .map(|verdict| match verdict.action {
-            Action::Malformed(kind, what) => Some((kind, what)),
+            Action::Malformed(kind, Flaw::Value(what)) => Some((kind, what)),
+            Action::Malformed(kind, Flaw::Set(ref why)) => Some((kind, why.as_str())),
             Action::Delete
             | Action::Mark(_)
             | Action::Labels(_)
@@ -228,6 +236,7 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
             Some((VerdictKind::Timeout, "a port range ends before it begins")),
             Some((VerdictKind::Protect, outside)),
             Some((VerdictKind::Sweep, label)),
+            Some((VerdictKind::Delete, "no set is called lost")),
             Some((VerdictKind::Log, "a code is not at most 64 letters, digits or -")),
             None,
             None,
@@ -236,10 +245,10 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
     // What is in range stays, for the record.
     assert_eq!(verdicts[0].target, Target::Entry(0));
     assert_eq!(verdicts[6].target, Target::None);
-    assert_eq!(verdicts[11].code, "twowords");
+    assert_eq!(verdicts[12].code, "twowords");
     // Nothing that is shown to people is more than a line of text.
-    assert_eq!(verdicts[12].reason, "\u{fffd}[2Jcleared\u{fffd}forged");
-    assert_eq!(verdicts[13], verdict(Target::Entry(0), Action::Log(Vec::new()), "seen"));
+    assert_eq!(verdicts[13].reason, "\u{fffd}[2Jcleared\u{fffd}forged");
+    assert_eq!(verdicts[14], verdict(Target::Entry(0), Action::Log(Vec::new()), "seen"));
 }
 
 #[test]

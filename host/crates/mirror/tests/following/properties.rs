@@ -1,10 +1,13 @@
 //! What the mirror claims, held against a table that it cannot see, under every order of events, rows and losses.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::kernel::{Kernel, Life, TUPLES, address};
 use ctwarden_mirror::{Certainty, Evidence, Selected, Slice};
-use ctwarden_model::{Family, Filter, Flow, FlowKey, Masked, PortRange, Prefix, Protocol, Zone};
+use ctwarden_model::{
+    Family, Filter, Flow, FlowKey, Masked, NamedSet, PortRange, Prefix, PrefixSet, Protocol, SetName, Zone,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -57,16 +60,23 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn filter() -> impl Strategy<Value = Filter> {
-    let network = || {
-        prop::collection::vec((0..TUPLES, 0_u8..16, prop::sample::select(vec![0_u8, 24, 30, 32, 120, 128])), 1..4)
+    let networks = |how_many: std::ops::Range<usize>| {
+        prop::collection::vec((0..TUPLES, 0_u8..16, prop::sample::select(vec![0_u8, 24, 30, 32, 120, 128])), how_many)
             .prop_map(|networks| {
                 let prefix = |(slot, host, length): (usize, u8, u8)| {
                     let address = address(slot, host);
                     Prefix::new(address, length).unwrap_or(Prefix::host(address))
                 };
-                networks.into_iter().map(prefix).collect::<ctwarden_model::PrefixSet>()
+                networks.into_iter().map(prefix).collect::<PrefixSet>()
             })
     };
+    let network = || networks(1..4);
+    // None at all, which holds no flow, and more than there are flows.
+    let named = networks(0..60).prop_map(|networks| NamedSet {
+        name: SetName("feed".into()),
+        networks: Arc::new(networks.iter().map(|(network, ())| (network, String::new())).collect()),
+    });
+    let sets = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(named, 1..3)];
     let masked = prop::sample::select(vec![(0, 3), (1, 1), (2, 3), (0, 0), (3, 3)]);
     let status = prop::sample::select(vec![(8, 8), (4, 4), (0, 2), (0x4000, 0x4000), (0x4004, 0x4004)]);
     let mutable = prop_oneof![
@@ -78,8 +88,9 @@ fn filter() -> impl Strategy<Value = Filter> {
     ];
     let family = prop::option::of(prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)]);
     let ports = prop::option::of((0_u16..12, 0_u16..12));
-    (mutable, prop::option::of((0..5_u8, network())), prop::option::of(network()), family, ports).prop_map(
-        |(mut filter, one, either, family, ports)| {
+    let one = prop::option::of((0..5_u8, network()));
+    (mutable, one, prop::option::of(network()), sets, family, ports).prop_map(
+        |(mut filter, one, either, sets, family, ports)| {
             match one {
                 Some((0, networks)) => filter.original_src = networks,
                 Some((1, networks)) => filter.original_dst = networks,
@@ -88,6 +99,9 @@ fn filter() -> impl Strategy<Value = Filter> {
                 Some(_) | None => {}
             }
             filter.either = either.unwrap_or_default();
+            if !sets.is_empty() {
+                filter.rare_mut().sets = sets;
+            }
             filter.family = family;
             filter.src_ports = ports.map(|(first, last)| PortRange { first, last }).into_iter().collect();
             filter
