@@ -115,6 +115,98 @@ fn a_ban_by_file_ends_established_connections() {
     assert!(table().iter().any(|entry| entry.has_address("10.0.0.5")));
 }
 
+/// Readings of the table so far, and rows of them.
+fn readings(daemon: &Daemon) -> (u64, u64) {
+    let status = daemon.status();
+    let number = |name: &str| status[name].as_u64().unwrap();
+    (number("sweeps") + number("sweeps_interrupted"), number("rows"))
+}
+
+/// A table of which a list names four flows, one of them by an address that is never banned.
+fn fill_around_a_list() {
+    insert_all((1..=200).map(|n| format!("-p udp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 53 -t 600")));
+    insert_all((1..=50).map(|n| format!("-p udp -s 2001:db8:1::{n} -d 2001:db8:2::1 --sport 1000 --dport 53 -t 600")));
+}
+
+/// Puts that list in place and waits until its flows have ended.
+fn load_the_list(scene: &Scene, daemon: &mut Daemon) {
+    // Far more networks than the table has flows.
+    let absent: String = (0..3_000).map(|n| format!("172.{}.{}.0/24\n", 16 + n / 256, n % 256)).collect();
+    scene.write("feed.txt", format!("{absent}10.0.0.4/31 scanner\n10.0.0.9\n2001:db8:1::7\n"));
+    daemon.wait_for_many("three flows end", 3, |record| record.came("delete", "applied"));
+    let asked = daemon.wait_for("the sweep is over", |record| record.came("sweep", "applied"));
+    assert_eq!(asked.0["selection"]["filter"], serde_json::json!({ "sets": ["feed"] }), "by name, not by network");
+    assert!(say(daemon, "list").contains("no bans"), "and all rows are judged");
+    let ended = daemon.records.which(|record| record.is_verdict() && record.0["action"] == "delete");
+    let mut ended: Vec<&str> = ended.iter().filter_map(|record| record.0["flow"]["src"].as_str()).collect();
+    ended.sort_unstable();
+    assert_eq!(ended, ["10.0.0.4", "10.0.0.5", "2001:db8:1::7"], "and nothing of who is never banned");
+    assert_eq!(table().len(), 247);
+    assert!(table().iter().any(|entry| entry.has_address("10.0.0.9")));
+}
+
+fn listing() -> String {
+    let policy = deleting("sets = [\"feed\"]\nnever = [\"10.0.0.9\"]").key("read-sets = [\"feed\"]");
+    format!("[sets.feed]\nfile = \"feed.txt\"\n{policy}")
+}
+
+#[test]
+fn a_list_that_changes_finds_its_flows_without_reading_the_table() {
+    let Some(scene) = Scene::new() else { return };
+    scene.write("feed.txt", "192.0.2.1\n");
+    fill_around_a_list();
+    let mut daemon = scene.start(listing());
+    eventually("the copy is complete and at rest", || {
+        let status = daemon.status();
+        (status["mirror"]["complete"] == true && status["sweeping"] == false).then_some(())
+    });
+    let (before, swept) = (readings(&daemon), daemon.records.which(|record| record.is_notice("swept")).len());
+    load_the_list(&scene, &mut daemon);
+    assert_eq!(readings(&daemon), before, "nobody read the table");
+    assert_eq!(daemon.records.which(|record| record.is_notice("swept")).len(), swept);
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_list_that_changes_finds_its_flows_without_a_copy_of_the_table() {
+    let Some(scene) = Scene::new() else { return };
+    scene.write("feed.txt", "192.0.2.1\n");
+    fill_around_a_list();
+    scene.configure_daemon("mirror = \"off\"\n", listing());
+    let mut daemon = scene.start_again();
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    let (sweeps, rows) = readings(&daemon);
+    load_the_list(&scene, &mut daemon);
+    daemon.wait_for_many("one that read the table", 2, |record| record.is_notice("swept"));
+    assert_eq!(readings(&daemon), (sweeps + 1, rows + 250));
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_set_that_is_not_there_or_not_granted_selects_nothing() {
+    let Some(scene) = Scene::new() else { return };
+    insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    let sets =
+        "[sets.all]\nentries = [\"0.0.0.0/0\"]\n[sets.none]\nentries = []\n[sets.other]\nentries = [\"0.0.0.0/0\"]\n";
+    let policy = Policy::scripted(&["new tcp: delete"]).key("read-sets = [\"all\", \"none\"]");
+    let mut daemon = scene.start(format!("{sets}{policy}"));
+    for (set, why) in [
+        ("lost", "the set lost is not granted to scripted; add it to its read-sets"),
+        ("other", "the set other is not granted to scripted; add it to its read-sets"),
+    ] {
+        let said = daemon.send("scripted", &format!("matching set {set}: delete")).good();
+        assert!(said.contains("1 refused"), "{said}");
+        daemon.wait_for(why, |record| record.came("delete", "refused") && record.text("refusal") == Some(why));
+    }
+    let said = daemon.send("scripted", "matching set none: delete").good();
+    assert!(!said.contains("flows"), "{said}");
+    assert_eq!(table().len(), 1);
+    let said = daemon.send("scripted", "matching set none set all: delete").good();
+    assert!(said.contains("1 applied"), "{said}");
+    assert!(table().is_empty());
+    let _ = daemon.stop();
+}
+
 #[test]
 fn a_ban_may_be_for_some_ports_only() {
     let Some(scene) = Scene::new() else { return };

@@ -92,6 +92,12 @@ impl Policy for BanFollower {
         Verdicts::none()
     }
 
+    /// Only flows that are in a set now may have to end.
+    fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {
+        let listed = sets.iter().fold(self.config.scope(), Filter::in_set);
+        sweep().on(listed).because("set-changed", sets.join(", ")).into()
+    }
+
     fn tick(&mut self, now: Timestamp) -> Verdicts {
         self.bans.expire(now);
         Verdicts::none()
