@@ -162,6 +162,20 @@ impl Daemon {
         self.records.skip()
     }
 
+    /// Waits until nothing of what went before goes on: its copy of the table is whole, with so many flows, and no sweep runs or
+    /// is wanted. What a line does to the table may have lost it events, and what repairs that is not what is measured.
+    pub(crate) fn mirrored(&mut self, flows: u64) -> Result<()> {
+        self.wait("the copy of the table to be whole and at rest", |daemon| {
+            let status = daemon.status()?;
+            let rests = mirror_is_whole(&status, flows) && at(&status, "/sweeping") == false;
+            if !rests {
+                // Each status costs the daemon what it needs for the repair.
+                sleep(Duration::from_millis(20));
+            }
+            Ok(rests.then_some(()))
+        })
+    }
+
     /// Waits until every plugin has worked off what waited in front of it.
     pub(crate) fn settle(&mut self) -> Result<()> {
         let status = self.wait("the queues to be empty", |daemon| {
@@ -224,6 +238,11 @@ pub(crate) fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
 /// The plugins of a status.
 pub(crate) fn plugins(status: &Value) -> impl Iterator<Item = &Value> {
     at(status, "/plugins").as_array().into_iter().flatten()
+}
+
+/// Whether the copy of the table lacks nothing and has so many flows.
+pub(crate) fn mirror_is_whole(status: &Value, flows: u64) -> bool {
+    at(status, "/mirror/complete") == true && at(status, "/mirror/flows") == flows
 }
 
 /// A number of the status, by its name.

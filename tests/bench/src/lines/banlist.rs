@@ -55,8 +55,8 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let mut daemon = Daemon::start_in(options, folder)?;
     let mut ours = Vec::new();
     for _ in 0..options.runs {
+        daemon.mirrored(rest + listed.count)?;
         daemon.settle()?;
-        daemon.rest()?;
         check("entries before the list", world.kernel.entries()?, rest + listed.count)?;
         let begin = Instant::now();
         put(&everybody)?;
@@ -68,6 +68,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
             Ok(done.then_some(()))
         })?;
         ours.push(begin.elapsed());
+        daemon.mirrored(rest)?;
         changed(&mut daemon, || put(&nobody))?;
         check("entries after the list", world.kernel.entries()?, rest)?;
         world.fill(&[listed])?;
@@ -86,11 +87,12 @@ fn list() -> String {
     (0..NETWORKS).map(|number| format!("{}\n", Kind::listed(number))).collect()
 }
 
-/// Does something to the set and waits until the daemon has seen it and swept.
+/// Does something to the set and waits until the daemon has seen it and its plugin has done what it does then.
 fn changed(daemon: &mut Daemon, change: impl FnOnce() -> Result<()>) -> Result<()> {
     daemon.records.skip()?;
     change()?;
     daemon.wait("the set to change", |daemon| daemon.records.next(|line| line.contains("\"set-changed\"")))?;
-    daemon.wait("the sweep after it", |daemon| daemon.records.next(|line| line.contains("\"swept\"")))?;
+    let asked = |line: &str| line.contains("\"set-changed\"") && line.contains("\"sweep\"");
+    daemon.wait("the sweep after it", |daemon| daemon.records.next(asked))?;
     daemon.settle()
 }
