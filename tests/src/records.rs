@@ -83,7 +83,7 @@ impl Records {
     #[must_use]
     pub fn all(&self) -> Vec<Record> {
         let Ok(text) = fs::read_to_string(&self.file) else { return Vec::new() };
-        let complete = text.rfind('\n').map_or("", |end| &text[self.begin..=end.max(self.begin)]);
+        let complete = text.rfind('\n').and_then(|end| text.get(self.begin..=end)).unwrap_or_default();
         complete.lines().map(read).collect()
     }
 
