@@ -5,6 +5,7 @@
 //! of its calls.
 
 mod answers;
+mod bell;
 mod following;
 mod listening;
 mod sweep;
@@ -17,13 +18,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ctwarden_engine::{Delivery, Engine, PluginId};
 use ctwarden_model::{Notice, Record, Steady};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use self::answers::Waiting;
+use self::bell::Bell;
 use self::following::Following;
 pub(crate) use self::following::lasting;
 pub(crate) use self::listening::Listening;
@@ -49,9 +49,11 @@ const ANSWERS: usize = 64;
 const OUTCOMES: usize = 16;
 /// Requests of the control socket in one turn.
 const REQUESTS: usize = 16;
-/// How long events are gathered after some were read, where they come so often: handing over each by itself costs its reader
-/// two wakes, which is more than all the rest. The first one after a pause is never held up.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long events are gathered after some were read, where they come thick: handing over each by itself wakes two threads and
+/// the loop again for the answer, which costs ten times its decoding and judging. The first one after a pause is never held up.
+const GATHER: Duration = Duration::from_millis(4);
+/// Events come thick where less than this lies between two of them: those that come seldom may cost what they cost.
+const THICK: Duration = Duration::from_millis(2);
 /// How long the repair of a loss waits for the socket to be read empty.
 const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the table's size is asked for and set files are looked at: a list of bans should hold at once, and a look costs a
@@ -63,7 +65,10 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 /// The running daemon.
 pub(crate) struct Drive {
     engine: Engine,
-    events: AsyncFd<EventSocket>,
+    events: EventSocket,
+    bell: Bell,
+    /// Whether events may be left in the socket of which the bell has rung already.
+    unread: bool,
     sweeping: Option<Sweeping>,
     selecting: Option<Selecting>,
     following: Following,
@@ -127,7 +132,9 @@ impl Drive {
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
         let mut drive = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
-            events: crate::sys::watch(events).context("cannot watch the event socket")?,
+            bell: Bell::new(&events).context("cannot watch the event socket")?,
+            events,
+            unread: false,
             sweeping: None,
             selecting: None,
             following: Following::new()?,
@@ -177,7 +184,10 @@ impl Drive {
             if self.is_over() {
                 return Ok(());
             }
-            match self.wait(&mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
+            // One look at the clock for both: a bell that is off needs a deadline.
+            let gathering = self.is_gathering().then_some(self.gather_until);
+            self.bell.switch(self.stop.is_none() && gathering.is_none()).context("cannot watch the event socket")?;
+            match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
                 Woke::Outcomes(outcomes) => self.note_outcomes(outcomes),
                 Woke::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
                 Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
@@ -193,6 +203,7 @@ impl Drive {
 
     async fn wait(
         &mut self,
+        gathering: Option<Steady>,
         terminate: &mut Signal,
         interrupt: &mut Signal,
         reload: &mut Signal,
@@ -200,9 +211,8 @@ impl Drive {
     ) -> Woke {
         let sweep_for_copy = self.sweep_for_copy_due().filter(|_| self.sweeping.is_none());
         let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
-        let gathering = self.is_gathering().then_some(self.gather_until);
         let deadline = deadline.into_iter().chain(gathering).min();
-        let listening = self.stop.is_none() && gathering.is_none();
+        let unread = self.unread && self.stop.is_none() && gathering.is_none();
         let sweep = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine));
         let selected = self.selecting.is_some() && self.engine.ready_for_selected();
         tokio::select! {
@@ -212,9 +222,9 @@ impl Drive {
             Some(()) = reload.recv() => Woke::Reload,
             outcomes = self.outcomes.recv() => outcomes.map_or(Woke::EffectsEnded, Woke::Outcomes),
             Some(said) = self.said.recv() => Woke::Said(said),
-            _ = self.events.readable(), if listening => Woke::Look,
+            () = self.bell.rings() => Woke::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
-            () = std::future::ready(()), if selected || !self.following.is_settled() => Woke::Look,
+            () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
             Some(prepared) = self.prepared.recv() => Woke::Prepared(Box::new(prepared)),
             () = until(deadline), if deadline.is_some() => Woke::Look,
@@ -267,40 +277,33 @@ impl Drive {
         let (engine, following, ours) = (&mut self.engine, &mut self.following, self.effects.port());
         let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
         let lost = &mut self.lost;
-        let (mut to_the_end, mut some) = (false, false);
+        let (mut to_the_end, mut count) = (false, 0);
         for _ in 0..reads {
-            let read = self.events.try_io_mut(Interest::READABLE, |socket| {
-                let now = clock::now();
-                let drained = socket.drain(ours, |heard| match heard {
-                    Heard::Flow(event) => {
-                        following.hear(&event, now.steady);
-                        engine.handle_event(now, event);
-                    }
-                    Heard::Expectation(event) => engine.handle_expectation(now, event),
-                })?;
-                match drained {
-                    Drained::Some => some = true,
-                    Drained::Lost => {
-                        following.lose(now.steady);
-                        lost.get_or_insert(now.steady);
-                    }
-                    Drained::Nothing => return Err(std::io::ErrorKind::WouldBlock.into()),
+            let now = clock::now();
+            let drained = self.events.drain(ours, |heard| match heard {
+                Heard::Flow(event) => {
+                    following.hear(&event, now.steady);
+                    engine.handle_event(now, event);
                 }
-                Ok(())
+                Heard::Expectation(event) => engine.handle_expectation(now, event),
             });
-            match read {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            match drained.context("cannot read conntrack events")? {
+                Drained::Some => count += 1,
+                Drained::Lost => {
+                    following.lose(now.steady);
+                    lost.get_or_insert(now.steady);
+                }
+                Drained::Nothing => {
                     to_the_end = true;
                     break;
                 }
-                Err(error) => return Err(error).context("cannot read conntrack events"),
             }
         }
+        self.unread = !to_the_end;
         self.following.read_events(to_the_end);
         let now = clock::now();
-        if some {
-            if to_the_end && now.steady.since(self.read_at) < 2 * GATHER {
+        if count > 0 {
+            if to_the_end && now.steady.since(self.read_at) < THICK * count {
                 self.gather_until = now.steady.plus(GATHER);
             }
             self.read_at = now.steady;
@@ -420,7 +423,7 @@ impl Drive {
     fn listen(&mut self) -> Result<()> {
         let listening = Listening::of(self.engine.subscribed(), self.daemon.mirror);
         self.following.keep(listening.mirror.then_some(self.daemon.mirror_memory))?;
-        Ok(self.events.get_mut().listen(listening.groups, &listening.filters)?)
+        Ok(self.events.listen(listening.groups, &listening.filters)?)
     }
 
     fn reload(&mut self, prepared: Result<Prepared>) {

@@ -1,22 +1,24 @@
 //! All that is unsafe in the program, each with the reason why it is sound.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::netlink::EventSocket;
-
-/// Sockets of which the loop waits to be readable.
+/// Descriptors of which the loop waits to be readable.
 ///
 /// # Safety
 /// The value owns one open descriptor for as long as it lives, and always gives that one.
 #[expect(unsafe_code, reason = "tokio asks for this promise, which no safe trait makes for values behind a wrapper")]
 pub(crate) unsafe trait OwnsDescriptor: AsRawFd {}
 
-#[expect(unsafe_code, reason = "holds one NetfilterSocket from beginning to end, and nothing else has a descriptor")]
-unsafe impl OwnsDescriptor for EventSocket {}
+#[expect(
+    unsafe_code,
+    reason = "an OwnedFd is one open descriptor until it is dropped, and shared it cannot be taken out"
+)]
+unsafe impl OwnsDescriptor for Arc<OwnedFd> {}
 
 /// Has the runtime watch whether it is readable.
 pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {

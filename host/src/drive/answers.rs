@@ -110,7 +110,7 @@ impl Drive {
             }),
             mirror: self.following.mirror().map(mirror_report),
             events: status.events,
-            unreadable: self.events.get_ref().unreadable(),
+            unreadable: self.events.unreadable(),
             gaps: status.gaps,
             sweeps: status.sweeps,
             sweeps_interrupted: status.sweeps_interrupted,

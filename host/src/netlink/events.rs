@@ -1,7 +1,7 @@
 //! The event socket: joins the groups that somebody wants and turns what the kernel says into events.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use ctwarden_model::{Event, ExpectationEvent, Filter};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
@@ -137,8 +137,8 @@ impl EventSocket {
     }
 }
 
-impl AsRawFd for EventSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+impl AsFd for EventSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
