@@ -319,14 +319,11 @@ impl Drive {
 
     /// Moves everything that the engine has ready to where it belongs.
     fn carry_on(&mut self) -> Result<()> {
+        self.bring_about();
         while let Some(Delivery { plugin, call, what }) = self.engine.poll_delivery() {
             if let Some(thread) = self.plugins.get(&plugin) {
                 thread.call(call, what);
             }
-        }
-        let effects: Vec<_> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
-        if !effects.is_empty() {
-            self.effects.apply(effects);
         }
         while let Some(lookup) = self.engine.poll_lookup() {
             self.effects.look_up(lookup);
@@ -347,6 +344,18 @@ impl Drive {
         match self.engine.poll_exit() {
             None => Ok(()),
             Some(reason) => bail!("{reason}"),
+        }
+    }
+
+    /// Effects first: what came of those that are carried out at once may set others free.
+    fn bring_about(&mut self) {
+        loop {
+            let effects: Vec<_> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
+            if effects.is_empty() {
+                return;
+            }
+            let acks = self.effects.apply(effects);
+            self.note_outcomes(Outcomes::Effects(acks));
         }
     }
 

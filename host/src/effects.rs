@@ -1,10 +1,13 @@
-//! The thread that changes the kernel: takes granted effects in order, answers with what came of each.
+//! What changes the kernel: takes granted effects in order, answers with what came of each.
 //!
-//! A thread of its own, because a request is over when its send returns: the loop would stand still meanwhile. Order is
-//! kept, so a network is in its set before the flows of the same answer are deleted.
+//! A thread of its own carries them out, because a request is over when its send returns: the loop would stand still meanwhile.
+//! Few of them, with nothing before them, take less time than to wake that thread and be woken by it; those go out at once.
+//! Order is kept, so a network is in its set before the flows of the same answer are deleted.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -15,6 +18,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::netlink::Requests;
 use crate::netlink::nftables::{ChangeError, Sets};
+
+/// Effects that go out at once: some forty microseconds of the loop's time.
+const AT_ONCE: usize = 8;
 
 /// nftables sets by the name that the operator gave them.
 pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
@@ -36,6 +42,9 @@ enum Job {
 /// The loop's end of the thread; the thread ends when it is dropped and what was given before is carried out.
 pub(crate) struct Effects {
     jobs: Sender<Job>,
+    /// Jobs that the thread has not ended. Only this end gives it any, so that none is under way or waits where it is 0.
+    open: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Requests>>,
     port: u32,
 }
 
@@ -44,12 +53,15 @@ impl Effects {
     pub(crate) fn start(outcomes: UnboundedSender<Outcomes>) -> Result<Self> {
         let requests = Requests::open()?;
         let port = requests.port();
+        let requests = Arc::new(Mutex::new(requests));
+        let open = Arc::new(AtomicUsize::new(0));
         let (jobs, inbox) = channel();
+        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open), sets: BlockSets::new() };
         thread::Builder::new()
             .name("effects".to_owned())
-            .spawn(move || carry_out(requests, &inbox, &outcomes))
+            .spawn(move || work.carry_out(&inbox, &outcomes))
             .context("cannot start the thread that carries out verdicts")?;
-        Ok(Self { jobs, port })
+        Ok(Self { jobs, open, requests, port })
     }
 
     /// `nlmsg_pid` of the events that our own changes cause.
@@ -57,43 +69,68 @@ impl Effects {
         self.port
     }
 
-    /// Hands effects over; each one's outcome comes back.
-    pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) {
-        // Without the thread no outcome comes, and the engine then says so of each.
-        let _ = self.jobs.send(Job::Apply(effects));
+    /// Carries effects out and gives what came of them, or hands them over: then it comes back.
+    pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) -> Vec<(EffectId, Ack)> {
+        let few = effects.len() <= AT_ONCE && !effects.iter().any(|(_, effect)| on_set(effect.get()));
+        if few
+            && self.open.load(Ordering::Acquire) == 0
+            && let Ok(mut requests) = self.requests.try_lock()
+        {
+            return requests.apply(effects.iter().map(|(id, effect)| (*id, effect.get())));
+        }
+        self.give(Job::Apply(effects));
+        Vec::new()
     }
 
     /// Asks for the whole entry of a flow; the answer comes back.
     pub(crate) fn look_up(&self, lookup: Lookup) {
-        let _ = self.jobs.send(Job::LookUp(lookup));
+        self.give(Job::LookUp(lookup));
     }
 
     /// Takes other sets from here on.
     pub(crate) fn use_sets(&self, sets: BlockSets) {
-        let _ = self.jobs.send(Job::Sets(sets));
+        self.give(Job::Sets(sets));
+    }
+
+    fn give(&self, job: Job) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        // Without the thread no outcome comes, and the engine then says so of each.
+        let _ = self.jobs.send(job);
     }
 }
 
-fn carry_out(mut requests: Requests, inbox: &Receiver<Job>, outcomes: &UnboundedSender<Outcomes>) {
-    let mut sets = BlockSets::new();
-    while let Ok(job) = inbox.recv() {
-        let heard = match job {
-            Job::Sets(new) => {
-                sets = new;
-                true
+/// What the thread has.
+struct Work {
+    requests: Arc<Mutex<Requests>>,
+    open: Arc<AtomicUsize>,
+    sets: BlockSets,
+}
+
+impl Work {
+    fn carry_out(mut self, inbox: &Receiver<Job>, outcomes: &UnboundedSender<Outcomes>) {
+        while let Ok(job) = inbox.recv() {
+            // The loop holds it only while this thread has nothing to do, and a panic there has ended the program.
+            let Ok(mut requests) = self.requests.lock() else { return };
+            let heard = match job {
+                Job::Sets(new) => {
+                    self.sets = new;
+                    true
+                }
+                Job::LookUp(lookup) => match requests.get(&lookup.key) {
+                    Ok(flow) => outcomes.send(Outcomes::Lookup(lookup.id, flow.map(Box::new))).is_ok(),
+                    // No answer is as good as none: the engine then takes the flow for protected.
+                    Err(_) => true,
+                },
+                Job::Apply(effects) => parts(&effects).all(|part| {
+                    let acks = apply(part, &mut requests, &mut self.sets);
+                    outcomes.send(Outcomes::Effects(acks)).is_ok()
+                }),
+            };
+            drop(requests);
+            self.open.fetch_sub(1, Ordering::AcqRel);
+            if !heard {
+                return;
             }
-            Job::LookUp(lookup) => match requests.get(&lookup.key) {
-                Ok(flow) => outcomes.send(Outcomes::Lookup(lookup.id, flow.map(Box::new))).is_ok(),
-                // No answer is as good as none: the engine then takes the flow for protected.
-                Err(_) => true,
-            },
-            Job::Apply(effects) => parts(&effects).all(|part| {
-                let acks = apply(part, &mut requests, &mut sets);
-                outcomes.send(Outcomes::Effects(acks)).is_ok()
-            }),
-        };
-        if !heard {
-            return;
         }
     }
 }
