@@ -87,7 +87,7 @@ fn hunger_for_memory() {
 
 #[test]
 fn a_million_verdicts() {
-    let policy = hostile("guest-storm").of("limits", "memory = \"512MiB\"\ncall-cpu = \"10s\"");
+    let policy = hostile("guest-storm").of("limits", "memory = \"1GiB\"\ncall-cpu = \"10s\"");
     contained(policy, "too-much", &["in one call, more than"]);
 }
 
