@@ -68,7 +68,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     for _ in 0..options.runs {
         // It hears of all that happens, which must not disturb the peer.
         let mut daemon = Daemon::start_swept(options, &policy("rows-only = true\nselects = true")?)?;
-        know(&mut daemon, all)?;
+        daemon.mirrored(all)?;
         known.push(select(&mut daemon, victims.count)?);
         drop(daemon);
         refill(&mut world)?;
@@ -83,18 +83,6 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     }
     told("by one verdict over a selection, the table being followed", &known, &by_source, &by_mark);
     Ok(())
-}
-
-/// Waits until the daemon's copy of the table has every entry.
-fn know(daemon: &mut Daemon, entries: u64) -> Result<()> {
-    daemon.wait("the copy of the table to be whole", |daemon| {
-        let status = daemon.status()?;
-        let whole = at(&status, "/mirror/flows") == entries && at(&status, "/mirror/complete") == true;
-        if !whole {
-            sleep(Duration::from_millis(10));
-        }
-        Ok(whole.then_some(()))
-    })
 }
 
 /// A sweep in which the policy says "delete" of each victim.
