@@ -16,13 +16,13 @@ use super::settle;
 
 /// What the words said. Each is said once.
 #[derive(Default)]
-struct Said {
+struct Said<'a> {
     timeout: Option<u32>,
     status: Option<u32>,
     zone: Option<Zone>,
     mark: Option<u32>,
-    src: Option<IpAddr>,
-    dst: Option<IpAddr>,
+    src: Option<Ended<'a>>,
+    dst: Option<Ended<'a>>,
     reply_src: Option<IpAddr>,
     reply_dst: Option<IpAddr>,
     new_src: Option<IpAddr>,
@@ -36,6 +36,9 @@ struct Said {
     scale: PerDirection<Option<u8>>,
     flags: PerDirection<Option<u8>>,
 }
+
+/// An address and how it was written, with the blank behind it.
+type Ended<'a> = (IpAddr, &'a [u8]);
 
 /// What is left of the line.
 type Rest<'a> = Iter<'a, u8>;
@@ -64,13 +67,13 @@ fn word<'a>(rest: &mut Rest<'a>) -> &'a [u8] {
     all.get(..end).unwrap_or_default()
 }
 
-impl Said {
-    fn take(&mut self, option: &[u8], text: &mut Rest<'_>) -> Option<()> {
+impl<'a> Said<'a> {
+    fn take(&mut self, option: &[u8], text: &mut Rest<'a>) -> Option<()> {
         match option {
-            b"-s" => once(&mut self.src, address(text)),
-            b"-d" => once(&mut self.dst, address(text)),
-            b"-r" => once(&mut self.reply_src, address(text)),
-            b"-q" => once(&mut self.reply_dst, address(text)),
+            b"-s" => once(&mut self.src, end(text)),
+            b"-d" => once(&mut self.dst, end(text)),
+            b"-r" => once(&mut self.reply_src, other_end(text, self.dst)),
+            b"-q" => once(&mut self.reply_dst, other_end(text, self.src)),
             b"-t" => once(&mut self.timeout, decimal(text, u32::MAX)),
             b"-u" => once(&mut self.status, status(text)),
             b"-p" => once(&mut self.protocol, protocol(text)),
@@ -117,7 +120,7 @@ impl Said {
 
     /// The entry, if everything is there that a saved line has.
     fn entry(self, exclusive: bool) -> Option<Create> {
-        let (src, dst, protocol) = (self.src?, self.dst?, self.protocol?);
+        let ((src, _), (dst, _), protocol) = (self.src?, self.dst?, self.protocol?);
         // Each end of the reply direction is told plainly or as a translation.
         let reply_src = one_of(self.reply_src, self.new_dst)?;
         let reply_dst = one_of(self.reply_dst, self.new_src)?;
@@ -200,6 +203,24 @@ fn two_bytes(text: &mut Rest<'_>) -> Option<u16> {
 
 fn byte(text: &mut Rest<'_>, most: u8) -> Option<u8> {
     decimal(text, most.into()).map(low8)
+}
+
+fn end<'a>(text: &mut Rest<'a>) -> Option<Ended<'a>> {
+    let all = text.as_slice();
+    let address = address(text)?;
+    Some((address, all.get(..all.len() - text.len()).unwrap_or_default()))
+}
+
+/// The address of the reply direction's end, which nearly always is written as that of the original direction was.
+fn other_end(text: &mut Rest<'_>, original: Option<Ended<'_>>) -> Option<IpAddr> {
+    if let Some((address, written)) = original
+        && let Some(behind) = text.as_slice().strip_prefix(written)
+        && written.last() == Some(&b' ')
+    {
+        *text = behind.iter();
+        return Some(address);
+    }
+    address(text)
 }
 
 /// An address without anything behind it, in the forms that everybody writes.
@@ -371,6 +392,8 @@ mod tests {
             format!("-A -t 5 -s 1.2.3.4 -d 5.6.7.8 -r 5.6.7.8 -n 10.20.30.40 {UDP}"),
             format!("-A -t 5 {four} {TCP} --orig-wscale 14 --reply-wscale 7 --orig-tcp-flags 255 --reply-tcp-flags 10"),
             format!("-A -t 5 -s ::1 -d 2001:db8:1:: -r 2001:db8:1:: -q 1:2:3:4:5:6:7:8 {UDP}"),
+            format!("-A -t 5 -r 10.0.0.2 -q 10.0.0.1 -s 10.0.0.1 -d 10.0.0.21 {UDP}"),
+            format!("-A -t 5 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.21 -q 10.0.0.1 {UDP}"),
             format!("-A -t 29 {four} -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 4711"),
             "-A -t 29 -s ::1 -d ::2 -r ::2 -q ::1 -p icmpv6 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 65535"
                 .to_string(),
