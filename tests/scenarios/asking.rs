@@ -1,4 +1,4 @@
-//! The verbs `status`, `check` and `send`, and who may use the control socket.
+//! The verbs `status`, `check`, `explain` and `send`, and who may use the control socket.
 //!
 //! They are how an operator finds out what a plugin may do, what it did, and how to tell it something.
 
@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use ctwarden_tests::{Policy, Said, Scene, Udp, copy_of, ctwarden, insert, skip, table};
+use serde_json::{Value, json};
 
 #[test]
 fn check_says_what_is_asked_needed_granted_and_missing() {
@@ -57,6 +58,10 @@ fn groups() -> u32 {
     ours.map(|words| u32::from_str_radix(words[3], 16).unwrap()).fold(0, |sum, groups| sum | groups)
 }
 
+/// The filter of the plugin `dns` below, as an operator writes it.
+const FILTER: &str =
+    "family = \"ipv4\", protocols = [\"udp\"], original-src = [\"192.0.2.1\"], dst-ports = [53], labels = [3]";
+
 #[test]
 fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
     let Some(scene) = Scene::new() else { return };
@@ -88,6 +93,17 @@ fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
         "the kernel gives every entry; ctwarden matches family, protocols, original-src, dst-ports, labels"
     );
     assert_eq!(together["mirror"], "not kept, as nobody names flows by filters (selects)");
+
+    // Programs are told the same, and so is who asks for that filter alone.
+    let told: Value = serde_json::from_str(&scene.verb("check --json").good()).unwrap();
+    let alone = &told["plugins"][0]["kernel"];
+    let kernel = json!({ "family": "ipv4", "protocols": "udp", "original-src": "192.0.2.1", "dst-ports": "53" });
+    assert_eq!(alone["sweeps"], json!({ "kernel": kernel, "left": ["labels"] }));
+    assert_eq!(told["together"]["sweeps"]["kernel"], json!({}));
+    let mut explain = ctwarden();
+    explain.args(["explain", "--json", FILTER]);
+    let explained: Value = serde_json::from_str(&Said::of(explain, "").good()).unwrap();
+    assert_eq!((&explained["sweeps"]["kernel"], &explained["events"]), (&kernel, &alone["events"]));
     let daemon = scene.start(format!("{dns}{six}"));
     ctwarden_tests::eventually("it is in the groups", || (groups() == 0b111).then_some(()));
     drop(daemon);

@@ -1,5 +1,6 @@
 //! `ctwarden check`: everything that a start would find wrong, and what each plugin asks, needs and is granted.
 
+mod json;
 mod pushdown;
 
 use std::io::{self, Write};
@@ -8,7 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use ctwarden_engine::PluginSpec;
 use ctwarden_model::VerdictKinds;
+use serde_json::json;
 
 use self::pushdown::Pushdown;
 use crate::plugins::{self, Preparer, Ready};
@@ -22,31 +25,65 @@ pub(super) struct Check {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = super::CONFIGURATION)]
     config: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
         let prepared = Preparer::new(&self.config, None)?.prepare()?;
-        let mut out = io::stdout().lock();
         let mirror = prepared.daemon.mirror;
+        let alone = |ready: &Ready| Pushdown::of(&prepared.engine, mirror, [&ready.spec]);
+        let together = Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec));
+        let protected = prepared.engine.protect.len();
+        let mut out = io::stdout().lock();
+        if self.json {
+            let plugins: Vec<_> = prepared.plugins.iter().map(|ready| json::plugin(ready, &alone(ready))).collect();
+            let all = json!({ "plugins": plugins, "together": together.to_json(), "protected-filters": protected });
+            serde_json::to_writer_pretty(&mut out, &all)?;
+            writeln!(out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         for ready in &prepared.plugins {
             show(&mut out, ready)?;
-            tell(&mut out, &Pushdown::of(&prepared.engine, mirror, [&ready.spec]))?;
+            tell(&mut out, &alone(ready))?;
             if let Some(warning) = &ready.warning {
                 writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce")?;
             }
         }
         writeln!(out, "all plugins together:")?;
-        tell(&mut out, &Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec)))?;
-        let protected = prepared.engine.protect.len();
+        tell(&mut out, &together)?;
         writeln!(out, "protected filters: {protected}\n{} is good", self.config.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// Kinds of verdicts by what becomes of them.
+struct Rights {
+    asks: VerdictKinds,
+    needs: VerdictKinds,
+    granted: VerdictKinds,
+    missing: VerdictKinds,
+    in_vain: VerdictKinds,
+}
+
+impl Rights {
+    fn of(spec: &PluginSpec) -> Self {
+        let (grants, needs) = (spec.grants.kinds, spec.subscription.needs);
+        Self {
+            asks: spec.wants,
+            needs,
+            granted: spec.wants.iter().filter(|kind| grants.contains(*kind)).collect(),
+            missing: needs.without(grants),
+            in_vain: grants.without(needs),
+        }
+    }
+}
+
 fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
     let (spec, descriptor) = (&ready.spec, &ready.descriptor);
-    let both: VerdictKinds = spec.wants.iter().filter(|kind| spec.grants.kinds.contains(*kind)).collect();
+    let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);
     writeln!(
         out,
         "{} ({}): {} {}, {}",
@@ -57,14 +94,12 @@ fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
         descriptor.summary
     )?;
     writeln!(out, "  component  {}", ready.path.display())?;
-    writeln!(out, "  asks       {}", names(spec.wants))?;
-    let needs = spec.subscription.needs;
+    writeln!(out, "  asks       {}", names(asks))?;
     writeln!(out, "  needs      {} (with this configuration)", names(needs))?;
-    writeln!(out, "  granted    {}{}", names(both), bounds(ready))?;
-    writeln!(out, "  missing    {}", names(needs.without(spec.grants.kinds)))?;
-    let unused = spec.grants.kinds.without(needs);
-    if !unused.is_empty() {
-        writeln!(out, "  not needed {} (granted in vain)", names(unused))?;
+    writeln!(out, "  granted    {}{}", names(granted), bounds(ready))?;
+    writeln!(out, "  missing    {}", names(missing))?;
+    if !in_vain.is_empty() {
+        writeln!(out, "  not needed {} (granted in vain)", names(in_vain))?;
     }
     writeln!(out, "  listens    {}", listens(ready))
 }

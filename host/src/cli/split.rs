@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use ctwarden_model::{Filter, FilterPart};
 use ctwarden_wire::{EventFilter, KernelFilter};
+use serde_json::{Value, json};
 
 /// Parts of filters.
 pub(super) type Parts = BTreeSet<FilterPart>;
@@ -30,6 +31,11 @@ impl Heard {
             kernel: parts(filters, can_be_heard),
             left: parts(filters, |filter, part| filter.has(part) && !can_be_heard(filter, part)),
         })
+    }
+
+    /// For programs.
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "kernel": names(&self.kernel), "left": names(&self.left), "instructions": self.instructions })
     }
 }
 
@@ -59,6 +65,12 @@ impl Dumped {
         Self { kernel, left }
     }
 
+    /// What the kernel is asked for, for programs.
+    pub(super) fn asked_json(&self) -> Value {
+        let asked = self.kernel.iter().map(|(part, value)| (part.name().to_owned(), json!(value)));
+        Value::Object(asked.collect())
+    }
+
     /// What the kernel gives.
     pub(super) fn given(&self) -> String {
         if self.kernel.is_empty() {
@@ -81,5 +93,10 @@ pub(super) fn parts<'a>(
 
 /// Names of parts, for people.
 pub(super) fn list(parts: &Parts) -> String {
-    parts.iter().map(|part| part.name()).collect::<Vec<_>>().join(", ")
+    names(parts).join(", ")
+}
+
+/// Names of parts.
+pub(super) fn names(parts: &Parts) -> Vec<&'static str> {
+    parts.iter().map(|part| part.name()).collect()
 }

@@ -6,8 +6,9 @@
 use ctwarden_engine::{Engine, EngineConfig, PluginSpec, SweepRequest};
 use ctwarden_model::{Filter, PluginName};
 use ctwarden_wire::EventFilter;
+use serde_json::{Value, json};
 
-use crate::cli::split::{Dumped, Heard, Parts, list, parts};
+use crate::cli::split::{Dumped, Heard, Parts, list, names, parts};
 use crate::clock;
 use crate::config::MirrorUse;
 use crate::drive::Listening;
@@ -51,24 +52,39 @@ impl Pushdown {
         [("groups", self.groups()), ("events", self.events()), ("sweeps", self.sweeps()), ("mirror", self.mirror())]
     }
 
-    fn groups(&self) -> String {
+    fn joined(&self) -> Vec<&'static str> {
         let Groups { new, update, destroy, expectations } = self.listening.groups;
         let groups = [("new", new), ("update", update), ("destroy", destroy), ("expectations", expectations)];
-        let joined: Vec<&str> = groups.into_iter().filter_map(|(name, joined)| joined.then_some(name)).collect();
+        groups.into_iter().filter_map(|(name, joined)| joined.then_some(name)).collect()
+    }
+
+    fn groups(&self) -> String {
+        let joined = self.joined();
         if joined.is_empty() { "none".to_owned() } else { joined.join(", ") }
     }
 
     fn events(&self) -> String {
-        let Groups { new, update, destroy, expectations: _ } = self.listening.groups;
-        if !(new || update || destroy) {
+        if !self.hears_flows() {
             return "none of flows".to_owned();
         }
-        let filters = &self.listening.filters;
-        if let Some(Heard { instructions, kernel, left }) = Heard::of(filters) {
-            let (asked, left) = (list(&kernel), and_left(&left));
-            return format!("the kernel drops others, by {asked} ({instructions} instructions){left}");
+        match Heard::of(&self.listening.filters) {
+            Some(Heard { instructions, kernel, left }) => {
+                let (asked, left) = (list(&kernel), and_left(&left));
+                format!("the kernel drops others, by {asked} ({instructions} instructions){left}")
+            }
+            None => format!("none is left out by the kernel: {}", self.why_all()),
         }
-        let why = if self.listening.mirror {
+    }
+
+    const fn hears_flows(&self) -> bool {
+        let Groups { new, update, destroy, expectations: _ } = self.listening.groups;
+        new || update || destroy
+    }
+
+    /// Why the kernel leaves no event out.
+    fn why_all(&self) -> String {
+        let filters = &self.listening.filters;
+        if self.listening.mirror {
             "the copy of the table follows every flow".to_owned()
         } else if !self.hearing_all.is_empty() {
             format!("{} every flow", who(&self.hearing_all, "wants", "want"))
@@ -77,14 +93,31 @@ impl Pushdown {
             format!("the kernel cannot be asked for {}", list(&given))
         } else {
             "the program would be longer than the kernel takes".to_owned()
-        };
-        format!("none is left out by the kernel: {why}")
+        }
     }
 
     fn sweeps(&self) -> String {
         let Some(request) = &self.sweep else { return "none at the start".to_owned() };
         let dumped = Dumped::of(&request.filters);
         format!("{}{}", dumped.given(), and_left(&dumped.left))
+    }
+
+    /// The same for programs; what is not done at all is null.
+    pub(super) fn to_json(&self) -> Value {
+        let events = self.hears_flows().then(|| match Heard::of(&self.listening.filters) {
+            Some(heard) => heard.to_json(),
+            None => json!({ "kernel": [], "instructions": 0, "why": self.why_all() }),
+        });
+        let sweeps = self.sweep.as_ref().map(|request| {
+            let dumped = Dumped::of(&request.filters);
+            json!({ "kernel": dumped.asked_json(), "left": names(&dumped.left) })
+        });
+        json!({
+            "groups": self.joined(),
+            "events": events,
+            "sweeps": sweeps,
+            "mirror": { "kept": self.listening.mirror, "why": self.mirror() },
+        })
     }
 
     fn mirror(&self) -> String {
@@ -166,6 +199,27 @@ mod tests {
              ctwarden matches dst-ports, labels"
         );
         assert_eq!(mirror, "not kept, as nobody names flows by filters (selects)");
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let web = Filter { dst_ports: vec![PortRange { first: 80, last: 80 }], labels: 1, ..from("192.0.2.1/32") };
+        let plugin = plugin("web", ALL, vec![web], false);
+        let mut told = Pushdown::of(&EngineConfig::default(), MirrorUse::Auto, [&plugin]).to_json();
+        assert!(told["events"]["instructions"].take().as_u64() > Some(10));
+        let expected = json!({
+            "groups": ["new", "update", "destroy"],
+            "events": { "kernel": ["original-src", "dst-ports"], "left": ["labels"], "instructions": null },
+            "sweeps": {
+                "kernel": { "family": "ipv4", "original-src": "192.0.2.1" },
+                "left": ["dst-ports", "labels"],
+            },
+            "mirror": { "kept": false, "why": "not kept, as nobody names flows by filters (selects)" },
+        });
+        assert_eq!(told, expected);
+        let none = Pushdown::of(&EngineConfig::default(), MirrorUse::On, []).to_json();
+        assert_eq!(none["events"]["why"], "the copy of the table follows every flow");
+        assert_eq!((&none["sweeps"], &none["mirror"]["kept"]), (&Value::Null, &json!(true)));
     }
 
     #[test]

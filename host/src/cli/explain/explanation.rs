@@ -6,7 +6,7 @@
 use ctwarden_model::{Family, Filter, FilterPart};
 use serde_json::{Value, json};
 
-use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, parts};
+use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
 use crate::drive::lasting;
 
 /// What the kernel does with every dump, whatever is asked of it.
@@ -108,8 +108,6 @@ impl Explanation {
 
     /// For programs.
     pub(super) fn to_json(&self) -> Value {
-        let names = |parts: &Parts| parts.iter().map(|part| part.name()).collect::<Vec<_>>();
-        let asked = self.dumped.kernel.iter().map(|(part, value)| (part.name().to_owned(), json!(value)));
         let left = self.left.iter().map(|(part, why)| (part.name().to_owned(), json!(why)));
         let mirror = match &self.copied {
             None => json!({ "answers": false }),
@@ -122,14 +120,12 @@ impl Explanation {
         };
         let events = match &self.heard {
             None => json!({ "kernel": [], "left": names(&self.given), "instructions": 0 }),
-            Some(Heard { instructions, kernel, left }) => {
-                json!({ "kernel": names(kernel), "left": names(left), "instructions": instructions })
-            }
+            Some(heard) => heard.to_json(),
         };
         json!({
             "filter": names(&self.given),
             "sweeps": {
-                "kernel": asked.collect::<serde_json::Map<_, _>>(),
+                "kernel": self.dumped.asked_json(),
                 "left": left.collect::<serde_json::Map<_, _>>(),
                 "walks": "whole-table",
             },
