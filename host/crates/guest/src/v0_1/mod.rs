@@ -3,15 +3,19 @@
 //! Everything that depends on the line is in this folder, so that a later line is another folder and this one stays as
 //! it is.
 
+mod flow_image;
 mod from_guest;
 mod imports;
 mod to_guest;
 
+use std::sync::Arc;
+
 use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Timestamp, Verdict};
-use wasmtime::Store;
-use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
+use wasmtime::component::{ComponentType, HasSelf, Instance, InstancePre, Linker, Lower, TypedFunc};
+use wasmtime::{Error, Store};
 
 use self::bindings::exports::ctwarden::policy::{expectations, policy};
+use self::flow_image::FlowImage;
 use crate::fault::Stop;
 use crate::line::{Configured, Line, Policy};
 use crate::state::State;
@@ -43,6 +47,7 @@ pub(crate) const LINE: Line = Line {
     bind,
 };
 
+const POLICY: &str = "ctwarden:policy/policy@0.1.0";
 const EXPECTATIONS: &str = "ctwarden:policy/expectations@0.1.0";
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -70,21 +75,37 @@ fn bind(
     store: &mut Store<State>,
 ) -> wasmtime::Result<Box<dyn Policy>> {
     let policy = policy::GuestIndices::new(ready)?.load(&mut *store, instance)?;
+    let exported = ready.component().get_export_index(None, POLICY);
+    let judge = exported.and_then(|policy| ready.component().get_export_index(Some(&policy), "judge"));
+    let judge = judge.ok_or_else(|| Error::msg("it does not export judge"))?;
+    let judge = instance.get_typed_func(&mut *store, judge)?;
     let expectations = if ready.component().get_export_index(None, EXPECTATIONS).is_some() {
         Some(expectations::GuestIndices::new(ready)?.load(&mut *store, instance)?)
     } else {
         None
     };
-    let batch = policy::Batch { cause: policy::Cause::Events, now: 0, missed: 0, flows: Vec::new() };
-    Ok(Box::new(Exports { policy, expectations, batch }))
+    let batch = Arc::new(FlowBatch { cause: policy::Cause::Events, now: 0, missed: 0, flows: Vec::new() });
+    Ok(Box::new(Exports { policy, judge, expectations, batch }))
 }
 
 /// The functions of one instance.
 struct Exports {
     policy: policy::Guest,
+    /// Of the policy, with flows that are laid out already.
+    judge: TypedFunc<(Arc<FlowBatch>,), (Vec<policy::Verdict>,)>,
     expectations: Option<expectations::Guest>,
     /// Kept for its memory.
-    batch: policy::Batch,
+    batch: Arc<FlowBatch>,
+}
+
+/// What `judge` is given.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct FlowBatch {
+    cause: policy::Cause,
+    now: u64,
+    missed: u64,
+    flows: Vec<FlowImage>,
 }
 
 impl Policy for Exports {
@@ -106,12 +127,12 @@ impl Policy for Exports {
     }
 
     fn judge(&mut self, store: &mut Store<State>, batch: &Batch) -> wasmtime::Result<Vec<Verdict>> {
-        self.batch.cause = to_guest::cause(&batch.cause);
-        self.batch.now = batch.now.0;
-        self.batch.missed = batch.missed;
-        self.batch.flows.clear();
-        self.batch.flows.extend(batch.entries.iter().map(to_guest::event));
-        let verdicts = self.policy.call_judge(&mut *store, &self.batch)?;
+        let mut flows = Arc::get_mut(&mut self.batch).map(|last| std::mem::take(&mut last.flows)).unwrap_or_default();
+        flows.clear();
+        flows.extend(batch.entries.iter().map(|event| FlowImage::new(&to_guest::event(event))));
+        let (now, missed) = (batch.now.0, batch.missed);
+        self.batch = Arc::new(FlowBatch { cause: to_guest::cause(&batch.cause), now, missed, flows });
+        let (verdicts,) = self.judge.call(&mut *store, (Arc::clone(&self.batch),))?;
         answer(store, verdicts)
     }
 
