@@ -95,32 +95,56 @@ impl Part {
 
     fn holds(self, filter: &Filter, original: &Tuple, reply: &Tuple) -> bool {
         let networks = self.networks(filter);
-        !networks.are_given()
-            || match self {
-                Self::OriginalSrc => networks.contain(original.src),
-                Self::OriginalDst => networks.contain(original.dst),
-                Self::ReplySrc => networks.contain(reply.src),
-                Self::ReplyDst => networks.contain(reply.dst),
-                Self::Either | Self::Sets => {
-                    [original.src, original.dst, reply.src, reply.dst].into_iter().any(|a| networks.contain(a))
-                }
+        match self {
+            Self::OriginalSrc => networks.contain(original.src),
+            Self::OriginalDst => networks.contain(original.dst),
+            Self::ReplySrc => networks.contain(reply.src),
+            Self::ReplyDst => networks.contain(reply.dst),
+            Self::Either | Self::Sets => {
+                [original.src, original.dst, reply.src, reply.dst].into_iter().any(|a| networks.contain(a))
             }
+        }
     }
 }
 
-/// `None` where it does not match. `met`: a part that it is known to meet; `fresh`: nothing was lost since the record was confirmed, and its changes are told;
+/// Parts of a filter: asked for once, as looking at each of them for each record would cost more than all the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts(u8);
+
+impl Parts {
+    /// Those that the filter has.
+    pub(crate) fn of(filter: &Filter) -> Self {
+        let given = Part::ALL.into_iter().filter(|part| part.networks(filter).are_given());
+        Self(given.fold(0, |parts, part| parts | 1 << part as u8))
+    }
+
+    /// Those but this one.
+    pub(crate) const fn without(self, part: Part) -> Self {
+        Self(self.0 & !(1 << part as u8))
+    }
+
+    pub(crate) fn iter(mut self) -> impl Iterator<Item = Part> {
+        core::iter::from_fn(move || {
+            let part = *Part::ALL.get(self.0.trailing_zeros() as usize)?;
+            self = self.without(part);
+            Some(part)
+        })
+    }
+}
+
+/// `None` where it does not match. `parts`: those of the filter that name addresses and are not known to be met; `fresh`: nothing was lost since the record was confirmed, and its changes are told;
 /// `marks`: the kernel has marks.
 pub(crate) fn judge<A: Address>(
     filter: &Filter,
-    met: Option<Part>,
+    parts: Parts,
     record: &Record<A>,
     original: &Tuple,
     reply: &Tuple,
     fresh: bool,
     marks: bool,
 ) -> Option<Certainty> {
-    let unmet = |part: &Part| Some(*part) != met && !part.holds(filter, original, reply);
-    if !holds_for_life(filter, original, record.identity().zone) || Part::ALL.iter().any(unmet) {
+    let unmet = |part: Part| !part.holds(filter, original, reply);
+    if !holds_for_life(filter, original, record.identity().zone) || parts.iter().any(unmet) {
         return None;
     }
     let rare = filter.rare.as_deref().map_or(Finding::Holds, |filter| {

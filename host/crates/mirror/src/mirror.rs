@@ -6,6 +6,7 @@ use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 
 use crate::address::{Address, Long};
 use crate::hash::Seed;
+use crate::judge::Parts;
 use crate::knowledge::Knowledge;
 use crate::record::Identity;
 use crate::selection::{Selected, Selection, judged};
@@ -164,7 +165,7 @@ impl Mirror {
     #[must_use]
     pub fn judge(&self, filter: &Filter, key: &FlowKey) -> Option<Selected> {
         fn of<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-            judged(shelf, state, filter, None, shelf.find(&Identity::new(key)?)?)
+            judged(shelf, state, filter, Parts::of(filter), shelf.find(&Identity::new(key)?)?)
         }
         match key.original.family() {
             Family::Ipv4 => of(&self.ipv4, &self.state, filter, key),

@@ -10,7 +10,7 @@ use ctwarden_model::{
 use crate::address::{Address, Long};
 use crate::address_index::Cursor;
 use crate::flags::Flags;
-use crate::judge::{Networks, Part, judge};
+use crate::judge::{Networks, Part, Parts, judge};
 use crate::knowledge::{Certainty, Evidence, Knowledge};
 use crate::shelf::Shelf;
 use crate::slab::{Handle, NONE};
@@ -68,20 +68,22 @@ impl Selected {
 pub struct Selection<'a> {
     filter: &'a Filter,
     state: &'a State,
+    /// Of the filter.
+    parts: Parts,
     ipv4: (&'a Shelf<u32>, Option<Walk<u32>>),
     ipv6: (&'a Shelf<Long>, Option<Walk<Long>>),
 }
 
 impl<'a> Selection<'a> {
     pub(crate) fn new(ipv4: &'a Shelf<u32>, ipv6: &'a Shelf<Long>, state: &'a State, filter: &'a Filter) -> Self {
-        Self { filter, state, ipv4: (ipv4, None), ipv6: (ipv6, None) }
+        Self { filter, state, parts: Parts::of(filter), ipv4: (ipv4, None), ipv6: (ipv6, None) }
     }
 
     /// How far the families that can match are all there.
     #[must_use]
     pub fn knowledge(&self) -> Knowledge {
         let (ipv4, ipv6) = (self.state.knowledge(Family::Ipv4), self.state.knowledge(Family::Ipv6));
-        match (can_match(self.filter, Family::Ipv4), can_match(self.filter, Family::Ipv6)) {
+        match (can_match(self.filter, self.parts, Family::Ipv4), can_match(self.filter, self.parts, Family::Ipv6)) {
             (false, _) => ipv6,
             (true, false) => ipv4,
             (true, true) => ipv4.weaker(ipv6),
@@ -93,18 +95,20 @@ impl Iterator for Selection<'_> {
     type Item = Selected;
 
     fn next(&mut self) -> Option<Selected> {
-        let (filter, state) = (self.filter, self.state);
+        let (filter, state, parts) = (self.filter, self.state, self.parts);
         let (shelf, walk) = &mut self.ipv4;
-        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter));
+        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter, parts));
+        let open = walk.part().map_or(parts, |met| parts.without(met));
         while let Some(handle) = walk.next(shelf) {
-            if let Some(selected) = judged(shelf, state, filter, walk.part(), handle) {
+            if let Some(selected) = judged(shelf, state, filter, open, handle) {
                 return Some(selected);
             }
         }
         let (shelf, walk) = &mut self.ipv6;
-        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter));
+        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter, parts));
+        let open = walk.part().map_or(parts, |met| parts.without(met));
         while let Some(handle) = walk.next(shelf) {
-            if let Some(selected) = judged(shelf, state, filter, walk.part(), handle) {
+            if let Some(selected) = judged(shelf, state, filter, open, handle) {
                 return Some(selected);
             }
         }
@@ -112,19 +116,19 @@ impl Iterator for Selection<'_> {
     }
 }
 
-/// The flow of a record, where it lives and may match; `met` is a part of the filter that it is known to meet.
+/// The flow of a record, where it lives and may match; `parts` are those of the filter that it is not known to meet.
 pub(crate) fn judged<A: Address>(
     shelf: &Shelf<A>,
     state: &State,
     filter: &Filter,
-    met: Option<Part>,
+    parts: Parts,
     handle: Handle,
 ) -> Option<Selected> {
     let record = shelf.get(handle).filter(|record| !record.is_dead())?;
     let (original, reply) = shelf.directions(record);
     let (original, reply) = (original.tuple(), reply.tuple());
     let fresh = state.is_fresh(record);
-    let certainty = judge(filter, met, record, &original, &reply, fresh, state.marks)?;
+    let certainty = judge(filter, parts, record, &original, &reply, fresh, state.marks)?;
     let flags = record.flags;
     Some(Selected {
         key: record.identity().key(),
@@ -150,11 +154,11 @@ enum Walk<A> {
 }
 
 impl<A: Address> Walk<A> {
-    fn new(shelf: &Shelf<A>, filter: &Filter) -> Self {
-        if !can_match(filter, A::FAMILY) {
+    fn new(shelf: &Shelf<A>, filter: &Filter, parts: Parts) -> Self {
+        if !can_match(filter, parts, A::FAMILY) {
             return Self::Nothing;
         }
-        let given = given(filter).map(|(part, networks)| (part, ranges(networks)));
+        let given = parts.iter().map(|part| (part, ranges(part.networks(filter))));
         let mut given: Vec<(Part, Vec<(A, A)>)> = given.collect();
         let best = match given.len() {
             0 | 1 => given.pop(),
@@ -228,14 +232,9 @@ impl Part {
     }
 }
 
-/// The parts of the filter that name addresses, where they are given.
-fn given(filter: &Filter) -> impl Iterator<Item = (Part, Networks<'_>)> {
-    Part::ALL.into_iter().map(|part| (part, part.networks(filter))).filter(|(_, networks)| networks.are_given())
-}
-
 /// Whether any flow of the family can match: it is asked for, and each part has networks of it.
-fn can_match(filter: &Filter, family: Family) -> bool {
-    filter.family.is_none_or(|wanted| wanted == family) && given(filter).all(|(_, networks)| networks.have(family))
+fn can_match(filter: &Filter, parts: Parts, family: Family) -> bool {
+    filter.family.is_none_or(|wanted| wanted == family) && parts.iter().all(|part| part.networks(filter).have(family))
 }
 
 /// The networks of one family as ranges, in order, without overlaps.

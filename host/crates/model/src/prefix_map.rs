@@ -92,7 +92,7 @@ impl<V> PrefixMap<V> {
             Family::Ipv4 => &self.ipv4,
             Family::Ipv6 => &self.ipv6,
         };
-        each(lengths)
+        lengths.iter().flat_map(of_length)
     }
 
     /// Whether there is none.
@@ -109,14 +109,12 @@ impl<V> PrefixMap<V> {
 
     /// Every network with its value, IPv4 before IPv6, short before long.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
-        each(&self.ipv4).chain(each(&self.ipv6))
+        self.ipv4.iter().chain(&self.ipv6).flat_map(of_length)
     }
 }
 
-fn each<V>(lengths: &BTreeMap<u8, BTreeMap<IpAddr, V>>) -> impl Iterator<Item = (Prefix, &V)> {
-    lengths.iter().flat_map(|(&length, networks)| {
-        networks.iter().filter_map(move |(&address, value)| Some((Prefix::new(address, length).ok()?, value)))
-    })
+fn of_length<'a, V>((&length, networks): (&'a u8, &'a BTreeMap<IpAddr, V>)) -> impl Iterator<Item = (Prefix, &'a V)> {
+    networks.iter().filter_map(move |(&address, value)| Some((Prefix::new(address, length).ok()?, value)))
 }
 
 impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
