@@ -399,13 +399,17 @@ impl Engine {
             self.audit.notice(now.wall, Notice::Swept { rows: running.count, complete, took });
         }
         let end = if complete { Cause::SweepComplete } else { Cause::SweepInterrupted };
-        for Participant { plugin: id, subscribed, extent: _, asked } in running.participants {
+        for Participant { plugin: id, subscribed, extent: _, mut asked } in running.participants {
             let mut mode = Mode::Observe;
             if let Some(plugin) = self.plugins.get_mut(id) {
                 plugin.queue.push_turn(end.clone());
                 mode = plugin.mode(now.steady);
                 plugin.interrupted = if complete { 0 } else { plugin.interrupted.saturating_add(1) };
-                plugin.wants_sweep |= subscribed && !complete && plugin.interrupted < INTERRUPTED_MAX;
+                let again = !complete && plugin.interrupted < INTERRUPTED_MAX;
+                plugin.wants_sweep |= subscribed && again;
+                if again {
+                    plugin.asked.append(&mut asked);
+                }
             }
             for verdict in asked {
                 self.finish(verdict, done(mode));

@@ -68,6 +68,27 @@ fn an_interrupted_sweep_is_told_and_done_again_but_not_for_ever() {
 }
 
 #[test]
+fn rows_that_were_asked_for_are_asked_for_again_where_their_sweep_breaks_off() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![sweep("some", matching(from(2)))])]);
+    for known in [true, false] {
+        let request = if known { world.engine.poll_asked(|_| true) } else { world.engine.poll_sweep() };
+        world.end_sweep(request.unwrap().id, false);
+        world.answer("a", []);
+        assert_eq!(world.cause("a"), Cause::SweepInterrupted);
+        world.answer_all();
+        assert_eq!(world.outcomes(), [""; 0]);
+        world.pass(Duration::from_secs(10));
+    }
+    let request = world.sweep();
+    assert_eq!(request.filters, [from(2)]);
+    world.end_sweep(request.id, false);
+    world.answer_all();
+    assert_eq!(world.outcomes(), ["a some applied"], "not for ever");
+    assert!(world.engine.poll_sweep().is_none());
+}
+
+#[test]
 fn the_request_names_what_is_of_use() {
     let narrow = |name: &str, n: u8| plugin(name).sweeps().with(|spec| spec.subscription.filters = vec![from(n)]);
     let mut world = World::new([narrow("a", 1), narrow("b", 2)]);
