@@ -7,6 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::Family;
 
+use crate::hash::{Seed, hash};
 use crate::slab::Handle;
 
 /// An address of one family.
@@ -29,8 +30,8 @@ pub(crate) trait Address: Copy + Ord {
 
     fn parts(key: Self::Key) -> (Self, Handle);
 
-    /// Both addresses of a tuple, for the hash.
-    fn words(src: Self, dst: Self) -> [u64; 4];
+    /// Hash of both addresses of a tuple and of what else names the flow.
+    fn hash(src: Self, dst: Self, rest: [u64; 2], seed: Seed) -> u32;
 }
 
 /// IPv4, as a number.
@@ -59,8 +60,8 @@ impl Address for u32 {
         ((key >> 32) as u32, key as Handle)
     }
 
-    fn words(src: Self, dst: Self) -> [u64; 4] {
-        [u64::from(src) << 32 | u64::from(dst), 0, 0, 0]
+    fn hash(src: Self, dst: Self, [a, b]: [u64; 2], seed: Seed) -> u32 {
+        hash(seed, [u64::from(src) << 32 | u64::from(dst), a, b])
     }
 }
 
@@ -136,8 +137,8 @@ impl Address for Long {
         (address, handle)
     }
 
-    fn words(src: Self, dst: Self) -> [u64; 4] {
+    fn hash(src: Self, dst: Self, [a, b]: [u64; 2], seed: Seed) -> u32 {
         let (src, dst) = (src.bits(), dst.bits());
-        [(src >> 64) as u64, src as u64, (dst >> 64) as u64, dst as u64]
+        hash(seed, [(src >> 64) as u64, src as u64, (dst >> 64) as u64, dst as u64, a, b])
     }
 }

@@ -7,7 +7,7 @@ use ctwarden_model::{Flow, FlowId, FlowKey, Layer4, Protocol, Tuple, Zone};
 
 use crate::address::Address;
 use crate::flags::Flags;
-use crate::hash::{Seed, hash};
+use crate::hash::Seed;
 use crate::slab::{Handle, NONE, Place};
 
 /// The layer-4 part of a tuple in 32 bits, and which kind it is.
@@ -90,10 +90,9 @@ impl<A: Address> Identity<A> {
 
     pub(crate) fn hash(&self, seed: Seed) -> u32 {
         let Direction { src, dst, layer4, protocol } = self.original;
-        let [a, b, c, d] = A::words(src, dst);
         let ends = u64::from(layer4.bits) << 32 | u64::from(self.id);
         let rest = u64::from(self.zone) << 16 | u64::from(protocol) << 8 | u64::from(layer4.kind);
-        hash(seed, [a, b, c, d, ends, rest])
+        A::hash(src, dst, [ends, rest], seed)
     }
 }
 
