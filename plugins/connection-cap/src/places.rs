@@ -3,6 +3,8 @@
 //! A hash map would move whole entries each time that it grows and hash each of them again; of a million connections that is
 //! more than all the rest. Here the things stay where they are, and what is moved are eight bytes: a hash and a handle.
 
+use hashbrown::HashTable;
+
 /// A thing's place.
 pub(crate) type Handle = u32;
 
@@ -15,20 +17,35 @@ const CHUNK_BITS: u32 = 10;
 pub(crate) struct Places<T> {
     chunks: Vec<Vec<Option<T>>>,
     free: Vec<Handle>,
-    /// Hash in the upper half, handle + 1 in the lower; 0 is empty. A power of two of them, of which a quarter at least is
-    /// empty: whoever looks for what is not there ends at the first such slot.
-    slots: Vec<u64>,
-    len: usize,
+    by_hash: HashTable<Slot>,
+}
+
+/// Where a thing is, with its hash, so that it need not be looked at to be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    hash: u32,
+    handle: Handle,
+}
+
+impl Slot {
+    /// The hash as the table wants it, which tells things of one place apart by its upper bits.
+    const fn spread(self) -> u64 {
+        spread(self.hash)
+    }
+}
+
+const fn spread(hash: u32) -> u64 {
+    (hash as u64) << 32 | hash as u64
 }
 
 impl<T> Places<T> {
     pub(crate) const fn new() -> Self {
-        Self { chunks: Vec::new(), free: Vec::new(), slots: Vec::new(), len: 0 }
+        Self { chunks: Vec::new(), free: Vec::new(), by_hash: HashTable::new() }
     }
 
     /// How many there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.len
+    pub(crate) fn len(&self) -> usize {
+        self.by_hash.len()
     }
 
     pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
@@ -46,29 +63,14 @@ impl<T> Places<T> {
 
     /// The one with this hash for which `is_it` holds.
     pub(crate) fn find(&self, hash: u32, is_it: impl Fn(&T) -> bool) -> Option<Handle> {
-        let mut slot = self.home(hash)?;
-        loop {
-            match self.slots.get(slot).copied() {
-                None | Some(0) => return None,
-                Some(found) => {
-                    let handle = handle_in(found);
-                    if hash_in(found) == hash && self.get(handle).is_some_and(&is_it) {
-                        return Some(handle);
-                    }
-                }
-            }
-            slot = self.behind(slot);
-        }
+        let there = |slot: &Slot| slot.hash == hash && self.get(slot.handle).is_some_and(&is_it);
+        self.by_hash.find(spread(hash), there).map(|slot| slot.handle)
     }
 
     /// Puts one in that is not there yet.
     pub(crate) fn insert(&mut self, hash: u32, thing: T) -> Handle {
         let handle = self.put(thing);
-        if (self.len + 1) * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
-        self.len += 1;
-        self.point(slot_with(hash, handle));
+        self.by_hash.insert_unique(spread(hash), Slot { hash, handle }, |slot| slot.spread());
         handle
     }
 
@@ -76,8 +78,9 @@ impl<T> Places<T> {
     pub(crate) fn remove(&mut self, hash: u32, handle: Handle) -> Option<T> {
         let thing = self.place_mut(handle)?.take()?;
         self.free.push(handle);
-        self.len -= 1;
-        self.forget(slot_with(hash, handle));
+        if let Ok(slot) = self.by_hash.find_entry(spread(hash), |slot| slot.handle == handle) {
+            slot.remove();
+        }
         Some(thing)
     }
 
@@ -102,68 +105,6 @@ impl<T> Places<T> {
         chunk.push(Some(thing));
         handle as Handle
     }
-
-    /// Doubles the slots.
-    fn grow(&mut self) {
-        let slots = vec![0; (self.slots.len() * 2).max(16)];
-        for slot in std::mem::replace(&mut self.slots, slots) {
-            if slot != 0 {
-                self.point(slot);
-            }
-        }
-    }
-
-    /// Writes into the first empty slot from its home on; there is one.
-    fn point(&mut self, wanted: u64) {
-        let Some(mut slot) = self.home(hash_in(wanted)) else { return };
-        while self.slots.get(slot).is_some_and(|found| *found != 0) {
-            slot = self.behind(slot);
-        }
-        self.set(slot, wanted);
-    }
-
-    /// Empties the slot and closes the gap, so that no search ends too early (Knuth, TAOCP 3, 6.4, algorithm R).
-    fn forget(&mut self, wanted: u64) {
-        let Some(mut gap) = self.home(hash_in(wanted)) else { return };
-        loop {
-            match self.slots.get(gap).copied() {
-                None | Some(0) => return,
-                Some(found) if found == wanted => break,
-                Some(_) => gap = self.behind(gap),
-            }
-        }
-        let mut slot = gap;
-        loop {
-            slot = self.behind(slot);
-            let Some(found) = self.slots.get(slot).copied().filter(|found| *found != 0) else { break };
-            let Some(home) = self.home(hash_in(found)) else { break };
-            // It may move into the gap where its home is not behind the gap.
-            if self.distance(home, slot) >= self.distance(gap, slot) {
-                self.set(gap, found);
-                gap = slot;
-            }
-        }
-        self.set(gap, 0);
-    }
-
-    fn set(&mut self, slot: usize, to: u64) {
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = to;
-        }
-    }
-
-    /// Where the search for a hash begins; none where there is nothing.
-    fn home(&self, hash: u32) -> Option<usize> {
-        self.slots.len().checked_sub(1).map(|mask| hash as usize & mask)
-    }
-
-    fn behind(&self, slot: usize) -> usize {
-        (slot + 1) & (self.slots.len() - 1)
-    }
-
-    fn distance(&self, from: usize, to: usize) -> usize {
-        to.wrapping_sub(from) & (self.slots.len() - 1)
-    }
 }
 
 const fn chunk_of(handle: Handle) -> usize {
@@ -172,18 +113,6 @@ const fn chunk_of(handle: Handle) -> usize {
 
 const fn place_of(handle: Handle) -> usize {
     handle as usize & (CHUNK - 1)
-}
-
-const fn slot_with(hash: u32, handle: Handle) -> u64 {
-    (hash as u64) << 32 | (handle as u64 + 1)
-}
-
-const fn hash_in(slot: u64) -> u32 {
-    (slot >> 32) as u32
-}
-
-const fn handle_in(slot: u64) -> Handle {
-    (slot as u32).wrapping_sub(1)
 }
 
 #[cfg(test)]
@@ -226,7 +155,6 @@ mod tests {
                 prop_assert_eq!(places.find(hash(number), |there| *there == number), Some(handle));
                 prop_assert_eq!(places.get(handle), Some(&number));
             }
-            prop_assert_eq!(places.slots.iter().filter(|slot| **slot != 0).count(), places.len());
         }
     }
 }
