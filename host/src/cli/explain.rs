@@ -13,7 +13,7 @@ use crate::config;
 
 /// Explain how a filter is carried out: by the kernel, by the copy of the table, or by ctwarden itself
 ///
-/// FILTER is written as in [[protect]] of the configuration, for example: 'zones = [7], src-ports = [53]'. Every part that is
+/// FILTER is written as a `protect` table of the configuration, for example `zones = [7], src-ports = [53]`. Every part that is
 /// given must hold; within a list any one suffices; without a part it is every flow.
 ///
 /// Tells what a sweep or a bulk delete by that filter leaves to the kernel, what is matched behind it and why, what of the table
@@ -22,7 +22,7 @@ use crate::config;
 /// something, the kernel does what all their filters agree on, which ctwarden check shows. Nothing is asked of the kernel.
 #[derive(Args)]
 pub(super) struct Explain {
-    /// The filter, in the words of [[protect]]
+    /// The filter, in the words of a `protect` table
     #[arg(value_name = "FILTER")]
     filter: String,
     /// Print one JSON object
