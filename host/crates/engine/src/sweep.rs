@@ -20,8 +20,8 @@ use crate::ids::VerdictId;
 use crate::plugin::Plugin;
 use crate::{PluginId, SweepId};
 
-/// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to [`crate::Engine::handle_row`] while
-/// [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
+/// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to
+/// [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRequest {
     /// Names the sweep.

@@ -19,6 +19,15 @@ fn answer(world: &mut World, request: &SelectionRequest, flows: impl IntoIterato
     world.pump();
 }
 
+/// Answers with what never changes of the flows, which is enough.
+fn answer_by_name(world: &mut World, request: &SelectionRequest, flows: impl IntoIterator<Item = Flow>) {
+    for flow in flows {
+        assert!(world.engine.handle_known(world.now, request.id, &known(&flow)), "{flow:?}");
+    }
+    world.engine.handle_sweep_end(world.now, request.id, true);
+    world.pump();
+}
+
 #[test]
 fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
     let mut world = World::new([plugin("a").sweeps()]);
@@ -68,11 +77,7 @@ fn name_and_tuples_are_enough_where_nothing_asks_for_more() {
     let mut world = World::with(EngineConfig { protect, ..EngineConfig::default() }, [plugin("a")]);
     world.judge(new(9), [("a", vec![delete("d", matching(filter(|f| f.protocols = vec![Protocol::TCP])))])]);
     let request = asked(&mut world);
-    for n in 1..=3 {
-        assert!(world.engine.handle_known(world.now, request.id, &known(&flow(n))));
-    }
-    world.engine.handle_sweep_end(world.now, request.id, true);
-    world.pump();
+    answer_by_name(&mut world, &request, (1..=3).map(flow));
     assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(3))]);
     world.ack_all();
     let tally = world.record("d").tally.unwrap();
@@ -102,11 +107,7 @@ fn a_limit_counts_what_is_known_too() {
     let two = Selection { filter: Filter::default(), limit: Some(2) };
     world.judge(new(9), [("a", vec![delete("d", Target::Matching(Box::new(two)))])]);
     let request = asked(&mut world);
-    for n in 1..=4 {
-        assert!(world.engine.handle_known(world.now, request.id, &known(&flow(n))));
-    }
-    world.engine.handle_sweep_end(world.now, request.id, true);
-    world.pump();
+    answer_by_name(&mut world, &request, (1..=4).map(flow));
     assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
 }
 
