@@ -114,8 +114,8 @@ impl Filter {
         self
     }
 
-    /// With an address of this operator-named [set](crate::sets) at either end, before or after NAT; of this one or of another that
-    /// was given.
+    /// With an address of this operator-named [set](crate::sets) at either end, before or after NAT; of this one or of
+    /// another that was given.
     ///
     /// ```
     /// use ctwarden_sdk::{Filter, delete};

@@ -13,8 +13,8 @@
 //! superseded), `code`, `reason`, `took_us` (microseconds from the verdict to its outcome), and where they apply: `flow`
 //! (`id`, `zone`, `protocol` as a name or else its number, both as a string, `src`, `dst`, then `src_port` and
 //! `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or `src_key` and `dst_key`), `selection` (the `filter`, in the
-//! words of the configuration with `sets` by name, and the `limit`), `tally` (flows by outcome), `refusal` and `errno`. The action's own
-//! value stands under its name: `mark` (`value`, `mask`), `labels` (`set`, `clear`: bit numbers), `timeout_seconds`,
+//! words of the configuration with `sets` by name, and the `limit`), `tally` (flows by outcome), `refusal` and `errno`.
+//! The action's own value stands under its name: `mark` (`value`, `mask`), `labels` (`set`, `clear`: bit numbers), `timeout_seconds`,
 //! `alert` (`severity` 0 to 7, `title`, `key`, `fields`), `fields` of a log, `block` and `unblock` (`set`, `network`,
 //! `seconds`), `protect_seconds`. In `fields` a name that was given twice has a list.
 //!

@@ -55,8 +55,9 @@ pub struct Subscribed {
 ///    [`Engine::handle_lookup`]), [`Engine::poll_delivery`] (call, answer with [`Engine::handle_answer`]),
 ///    [`Engine::poll_sweep`] (read the table: [`Engine::handle_row`] while [`Engine::ready_for_rows`], then
 ///    [`Engine::handle_sweep_end`]; a program that follows the table asks [`Engine::poll_selection`] and
-///    [`Engine::poll_asked`] before, which need no reading of it), [`Engine::poll_restart`] (answer with [`Engine::handle_started`] or
-///    [`Engine::handle_start_failed`]), [`Engine::poll_reply`], [`Engine::poll_record`], [`Engine::poll_exit`].
+///    [`Engine::poll_asked`] before, which need no reading of it), [`Engine::poll_restart`] (answer with
+///    [`Engine::handle_started`] or [`Engine::handle_start_failed`]), [`Engine::poll_reply`], [`Engine::poll_record`],
+///    [`Engine::poll_exit`].
 /// 4. Sleep until something happens or [`Engine::poll_timeout`], then [`Engine::handle_timeout`].
 /// 5. To end: [`Engine::handle_stop`], go on as before until [`Engine::is_quiet`] or patience ends, then
 ///    [`Engine::handle_finish`], and take the last records and replies.

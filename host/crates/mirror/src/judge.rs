@@ -132,8 +132,8 @@ impl Parts {
     }
 }
 
-/// `None` where it does not match. `parts`: those of the filter that name addresses and are not known to be met; `fresh`: nothing was lost since the record was confirmed, and its changes are told;
-/// `marks`: the kernel has marks.
+/// `None` where it does not match. `parts`: those of the filter that name addresses and are not known to be met; `fresh`:
+/// nothing was lost since the record was confirmed, and its changes are told; `marks`: the kernel has marks.
 pub(crate) fn judge<A: Address>(
     filter: &Filter,
     parts: Parts,
