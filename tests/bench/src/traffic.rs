@@ -1,13 +1,14 @@
 //! Real UDP flows at a rate: each datagram has a tuple of its own, so that each makes an entry and an event.
 //!
-//! They leave through loopback, whose ingress drops them: the entry is confirmed on the way out, and nothing is spent on
+//! They would leave through loopback, whose egress drops them: the entry is confirmed before that, and nothing is spent on
 //! receiving.
 
 use std::io::IoSlice;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use ctwarden_tests::load;
 use rustix::io::Errno;
 use rustix::net::addr::SocketAddrArg;
@@ -21,11 +22,10 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// Ports of each address.
 const PORTS: u64 = 60_000;
 
-/// A sender of new flows.
+/// Senders of new flows: one at first, another where that one cannot make as many as are wanted.
 #[derive(Debug)]
 pub(crate) struct Flood {
-    socket: UdpSocket,
-    next: u64,
+    senders: Vec<Sender>,
 }
 
 /// What was sent.
@@ -47,13 +47,59 @@ impl Sent {
 impl Flood {
     /// In the network namespace of the calling thread.
     pub(crate) fn new() -> Result<Self> {
-        load("table netdev bench { chain in { type filter hook ingress device lo priority 0; drop; }; }");
-        let socket = UdpSocket::bind("127.0.0.1:9").context("cannot bind a socket in the namespace")?;
-        Ok(Self { socket, next: 0 })
+        load("table netdev bench { chain out { type filter hook egress device lo priority 0; drop; }; }");
+        Ok(Self { senders: vec![Sender::new()?] })
+    }
+
+    /// One more sender. False where every processor has one already.
+    pub(crate) fn grow(&mut self) -> Result<bool> {
+        if self.senders.len() >= available_parallelism()?.get() {
+            return Ok(false);
+        }
+        self.senders.push(Sender::new()?);
+        Ok(true)
     }
 
     /// Sends so many, spread evenly over the time, or as fast as the machine makes them where that is slower.
     pub(crate) fn send(&mut self, flows: u64, within: Duration) -> Result<Sent> {
+        let begin = Instant::now();
+        let senders = self.senders.len() as u64;
+        thread::scope(|scope| {
+            let parts = self.senders.iter_mut().zip(0..).map(|(sender, number)| {
+                let part = flows * (number + 1) / senders - flows * number / senders;
+                scope.spawn(move || sender.send(part, within))
+            });
+            let parts: Vec<_> = parts.collect();
+            parts.into_iter().try_for_each(|part| part.join().map_err(|_| anyhow!("a sender died"))?)
+        })?;
+        Ok(Sent { flows, took: begin.elapsed() })
+    }
+
+    /// The flow that the next datagram of [`Flood::one`] makes: where it goes.
+    pub(crate) fn next_receiver(&self) -> SocketAddrV4 {
+        receiver(self.senders.first().map_or(0, |sender| sender.next))
+    }
+
+    /// Sends one datagram at once.
+    pub(crate) fn one(&mut self) -> Result<()> {
+        self.senders.iter_mut().take(1).try_for_each(|sender| sender.burst(1))
+    }
+}
+
+/// A socket whose port no other one has, so that neither have its flows.
+#[derive(Debug)]
+struct Sender {
+    socket: UdpSocket,
+    next: u64,
+}
+
+impl Sender {
+    fn new() -> Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0").context("cannot bind a socket in the namespace")?;
+        Ok(Self { socket, next: 0 })
+    }
+
+    fn send(&mut self, flows: u64, within: Duration) -> Result<()> {
         let even = flows as f64 * AT_ONCE.as_secs_f64() / within.as_secs_f64();
         let in_one_call = (even as u64).clamp(1, IN_ONE_CALL);
         let begin = Instant::now();
@@ -62,22 +108,17 @@ impl Flood {
             let due = begin + within.mul_f64(sent as f64 / flows as f64);
             let early = due.saturating_duration_since(Instant::now());
             if early > Duration::from_micros(100) {
-                std::thread::sleep(early);
+                thread::sleep(early);
             }
             let count = in_one_call.min(flows - sent);
             self.burst(count)?;
             sent += count;
         }
-        Ok(Sent { flows, took: begin.elapsed() })
-    }
-
-    /// The flow that the next datagram makes: where it goes.
-    pub(crate) fn next_receiver(&self) -> SocketAddrV4 {
-        receiver(self.next)
+        Ok(())
     }
 
     /// Sends the next datagrams at once.
-    pub(crate) fn burst(&mut self, count: u64) -> Result<()> {
+    fn burst(&mut self, count: u64) -> Result<()> {
         let addresses: Vec<SocketAddrAny> =
             (self.next..self.next + count).map(|number| receiver(number).as_any()).collect();
         let content = [IoSlice::new(b"*")];

@@ -1,8 +1,9 @@
 //! The highest rate of new UDP flows at which no event is lost: through three bundled policies, beside `conntrack -E`.
 //!
 //! Rates rise step by step; a step is a second of real flows, then all that waits is worked off. Lost is what the kernel
-//! could not put into the socket, and, with ours, also what a policy was too slow for. The machine makes no more than it
-//! can: where it does not reach a step, the highest rate that it made counts, and it is said.
+//! could not put into the socket, and, with ours, also what a policy was too slow for. Where one thread does not make as many
+//! flows as a step wants, another one helps, up to one for each processor. The machine makes no more than it can: where all of
+//! them do not reach a step, the highest rate that they made counts, and it is said.
 
 use std::process::Command;
 use std::thread::sleep;
@@ -82,6 +83,9 @@ pub(super) fn climb(mut lost: impl FnMut(&mut Flood, u64) -> Result<(Sent, bool)
         }
         best.rate = best.rate.max(sent.rate());
         if sent.rate() < 0.9 * rate {
+            if flood.grow()? {
+                continue;
+            }
             best.machine = true;
             return Ok(best);
         }

@@ -40,7 +40,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
         let (address, port): (IpAddr, u16) = (to.ip(), to.port());
         let mut done = false;
         let begin = Instant::now();
-        flood.burst(1)?;
+        flood.one()?;
         while !done {
             let heard = ear.hear(Duration::from_secs(5), |heard| {
                 let ports = heard.original.ports();
