@@ -11,6 +11,7 @@ mod lab;
 mod log;
 mod manual;
 mod netlink;
+mod niceness;
 mod plugins;
 mod set_file;
 mod sinks;

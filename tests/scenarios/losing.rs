@@ -77,3 +77,23 @@ fn nothing_is_lost_where_there_is_room() {
     assert!(!records.iter().any(|record| record.is_notice("gap") || record.is_notice("missed")));
     assert_eq!(records.iter().filter(|record| record.came("mark", "applied")).count(), 3_000);
 }
+
+#[test]
+fn who_reads_events_goes_before_plugins() {
+    let Some(scene) = Scene::new() else { return };
+    let mut daemon = scene.start(Policy::scripted(&RULES));
+    let ordinary = daemon.niceness("ctwarden-sinks");
+    for _ in 0..2 {
+        assert!(daemon.niceness("ctwarden").contains(&-10), "{}", daemon.err());
+        assert_eq!(daemon.niceness("effects"), [-10]);
+        assert_eq!(daemon.niceness("scripted"), ordinary);
+        // Plugins of a reload are started by a thread that the loop started.
+        assert_eq!(daemon.reload(), None);
+        eventually("the old thread has ended", || (daemon.niceness("scripted").len() == 1).then_some(()));
+    }
+    let _ = daemon.stop();
+    scene.configure_daemon("nice = 19\n", Policy::scripted(&RULES));
+    let daemon = scene.start_again();
+    assert_eq!(daemon.niceness("effects"), ordinary);
+    let _ = daemon.stop();
+}

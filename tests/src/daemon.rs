@@ -183,6 +183,25 @@ impl Daemon {
         [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("a number")).sum()
     }
 
+    /// Niceness of its threads of that name.
+    ///
+    /// # Panics
+    /// Where it has none.
+    #[must_use]
+    pub fn niceness(&self, thread: &str) -> Vec<i32> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a child has threads");
+        let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        let found: Vec<_> = stats
+            .filter_map(|stat| {
+                let (front, rest) = stat.rsplit_once(") ")?;
+                // Field 19 of proc_pid_stat(5), 16 behind the name.
+                front.ends_with(&format!("({thread}")).then(|| rest.split(' ').nth(16)?.parse().ok())?
+            })
+            .collect();
+        assert!(!found.is_empty(), "it has no thread {thread}");
+        found
+    }
+
     /// Asks it to end, in order.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);

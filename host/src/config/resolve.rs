@@ -17,8 +17,9 @@ use super::json::to_json;
 use super::problem::{Findings, Problem};
 use super::quantity::{Period, Size};
 use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
-use super::word::{control_group, destination, nft_name, set_name, table};
+use super::word::{control_group, destination, nft_name, niceness, set_name, table};
 use super::{filter, written};
+use crate::niceness::Niceness;
 use crate::set_file::{Networks, SetFileError, SetFiles, parse_line};
 
 /// A component of more than this is not meant; the largest that people ship (whole JavaScript engines) have 12 MiB.
@@ -99,6 +100,8 @@ impl Resolver<'_, '_> {
         let alerts = written.alerts.as_ref().filter(|text| text.get_ref() != "none").and_then(|text| {
             self.keep(&text.span(), "daemon.alerts", destination(text.get_ref(), "stdout, journal, none"))
         });
+        let nice = written.nice.as_ref();
+        let nice = nice.and_then(|nice| self.keep(&nice.span(), "daemon.nice", niceness(*nice.get_ref())));
         Daemon {
             control: control(written),
             control_group,
@@ -106,6 +109,7 @@ impl Resolver<'_, '_> {
             records: records.unwrap_or(Destination::Stdout),
             alerts,
             receive_buffer: self.positive("daemon.receive-buffer", written.receive_buffer.as_ref(), bytes, 64 << 20),
+            nice: nice.unwrap_or(Niceness::OF_LOOP),
             mirror: written.mirror,
             mirror_memory: self.positive("daemon.mirror-memory", written.mirror_memory.as_ref(), bytes, 256 << 20),
             // Zero is a good value here: act at once, without waiting for anybody.

@@ -12,6 +12,7 @@ use ctwarden_model::{Filter, Grants, Mode, PluginName, SetName};
 use serde_json::Value;
 
 pub(crate) use super::written::MirrorUse;
+use crate::niceness::Niceness;
 use crate::set_file::{Networks, SetFiles};
 
 /// A whole configuration.
@@ -48,6 +49,8 @@ pub(crate) struct Daemon {
     pub alerts: Option<Destination>,
     /// Receive buffer of the event socket, in bytes.
     pub receive_buffer: u64,
+    /// Niceness, at most, of the threads that read events and carry verdicts out.
+    pub nice: Niceness,
     /// When a copy of the table is kept.
     pub mirror: MirrorUse,
     /// Memory of the copy at most, in bytes.
@@ -71,6 +74,7 @@ impl Daemon {
             ("records", self.records != other.records),
             ("alerts", self.alerts != other.alerts),
             ("receive-buffer", self.receive_buffer != other.receive_buffer),
+            ("nice", self.nice != other.nice),
             ("mirror", self.mirror != other.mirror),
             ("mirror-memory", self.mirror_memory != other.mirror_memory),
         ];

@@ -127,7 +127,7 @@ fn an_empty_configuration_is_all_defaults() {
 fn every_mistake_of_the_daemon_is_told() {
     Scene::new().expect(
         "[daemon]\ncontrol = \"control.sock\"\ncontrol-group = \"no-such-group-here\"\nstate = \"state\"\n\
-         records = \"syslog\"\nalerts = \"log/alerts\"\nreceive-buffer = \"0B\"\n",
+         records = \"syslog\"\nalerts = \"log/alerts\"\nreceive-buffer = \"0B\"\nnice = -21\n",
         &[
             "2: daemon.control: \"control.sock\" depends on the directory of the start; write a path that begins with /",
             "3: daemon.control-group: there is no group \"no-such-group-here\"; create it with `groupadd --system",
@@ -135,6 +135,7 @@ fn every_mistake_of_the_daemon_is_told() {
             "5: daemon.records: \"syslog\" is none of stdout, journal, nor a file; write one of them or a path",
             "6: daemon.alerts: \"log/alerts\" is none of stdout, journal, none, nor a file",
             "7: daemon.receive-buffer: must not be zero; leave it out for the default",
+            "8: daemon.nice: -21 is no niceness; write a number from -20 to 19",
         ],
     );
 }
@@ -302,6 +303,7 @@ fn what_a_reload_cannot_take_over_is_named() {
     let with = |daemon: &str| load_bytes(Path::new("/x.toml"), daemon.as_bytes()).unwrap().daemon;
     let old = with("");
     assert!(old.needs_restart(&with("[daemon]\nmerge-window = \"5ms\"")).is_empty());
-    let new = with("[daemon]\ncontrol = \"/run/other.sock\"\nrecords = \"journal\"\nreceive-buffer = \"1MiB\"");
-    assert_eq!(old.needs_restart(&new), ["control", "records", "receive-buffer"]);
+    let new =
+        with("[daemon]\ncontrol = \"/run/other.sock\"\nrecords = \"journal\"\nreceive-buffer = \"1MiB\"\nnice = 0");
+    assert_eq!(old.needs_restart(&new), ["control", "records", "receive-buffer", "nice"]);
 }

@@ -7,6 +7,7 @@ use nix::unistd::Group;
 
 use super::resolved::{ControlGroup, Destination, TableFamily};
 use super::scalar::Scalar;
+use crate::niceness::Niceness;
 
 /// Longest name of an nftables table or set (`NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h with its closing zero).
 const NFT_NAME_MAX: usize = 255;
@@ -29,6 +30,15 @@ pub(super) fn destination(text: &str, words: &str) -> Result<Destination, String
         other => {
             Err(format!("\"{other}\" is none of {words}, nor a file; write one of them or a path that begins with /"))
         }
+    }
+}
+
+pub(super) fn niceness(number: i32) -> Result<Niceness, String> {
+    let niceness = Niceness(number);
+    if (Niceness::FIRST..=Niceness::LAST).contains(&niceness) {
+        Ok(niceness)
+    } else {
+        Err(format!("{number} is no niceness; write a number from {} to {}", Niceness::FIRST.0, Niceness::LAST.0))
     }
 }
 

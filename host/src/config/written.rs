@@ -44,6 +44,9 @@ pub(crate) struct Daemon {
     /// Receive buffer of the event socket: about 1280 bytes an event wait in it while the daemon is busy, what does not
     /// fit is lost and costs a sweep. Default: `64MiB` (52,000 events).
     pub receive_buffer: Option<Spanned<Size>>,
+    /// Niceness, at most, of the threads that read events and carry verdicts out: from -20 (they go before all others where the
+    /// processors are short) to 19 (they stay as they were started, as plugins' threads always do). Default: `-10`.
+    pub nice: Option<Spanned<i32>>,
     /// Whether the daemon keeps a copy of the table, so that verdicts over addresses need no reading of it: `auto` (where a
     /// plugin says that it names flows so), `on`, `off`. Default: `auto`.
     pub mirror: MirrorUse,

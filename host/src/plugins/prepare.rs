@@ -21,6 +21,7 @@ use super::thread::{PluginThread, Recipe};
 use crate::config::{self, Configuration, Problem, Problems};
 use crate::effects::BlockSets;
 use crate::netlink::nftables::{Sets, Table};
+use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
 use crate::store::{Quota, Store, StoreError};
 
@@ -57,6 +58,8 @@ pub(crate) struct Ready {
 /// Prepares, as often as it is asked.
 pub(crate) struct Preparer {
     file: PathBuf,
+    /// That of plugins' threads, whoever asks for a preparation.
+    niceness: Niceness,
     runtime: Runtime,
     kept: Option<Kept>,
 }
@@ -83,7 +86,8 @@ impl Kept {
 impl Preparer {
     /// For the configuration of that file. Where nothing is kept plugins have no lasting memory: that is for looking only.
     pub(crate) fn new(file: &Path, kept: Option<Kept>) -> Result<Self> {
-        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, kept })
+        let niceness = Niceness::here().context("cannot read the niceness that plugins are to have")?;
+        Ok(Self { file: file.to_owned(), niceness, runtime: Runtime::new()?, kept })
     }
 
     /// Reads, checks and starts everything anew.
@@ -328,7 +332,14 @@ impl Reloader {
             return;
         }
         let (preparer, results) = (Arc::clone(&self.preparer), self.results.clone());
-        let work = move || drop(results.send(preparer.prepare().map_err(anyhow::Error::from)));
+        let work = move || {
+            let prepared = || {
+                // The loop has handed its own down.
+                preparer.niceness.take().context("cannot give plugins an ordinary niceness")?;
+                Ok(preparer.prepare()?)
+            };
+            drop(results.send(prepared()));
+        };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(work) {
             let _ =
                 self.results.send(Err(anyhow!(error).context("no thread could be started to read the configuration")));
