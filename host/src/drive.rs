@@ -287,6 +287,11 @@ impl Drive {
                     following.hear(&event, now.steady);
                     engine.handle_event(now, event);
                 }
+                Heard::End { key, by_us } => {
+                    count += u32::from(!by_us);
+                    following.hear_of_end(&key);
+                    engine.handle_unwanted();
+                }
                 Heard::Expectation(event) => engine.handle_expectation(now, event),
             });
             match drained.context("cannot read conntrack events")? {
@@ -434,7 +439,7 @@ impl Drive {
     fn listen(&mut self) -> Result<()> {
         let listening = Listening::of(self.engine.subscribed(), self.daemon.mirror);
         self.following.keep(listening.mirror.then_some(self.daemon.mirror_memory))?;
-        Ok(self.events.listen(listening.groups, &listening.filters)?)
+        Ok(self.events.listen(listening.groups, listening.ends, &listening.filters)?)
     }
 
     fn reload(&mut self, prepared: Result<Prepared>) {

@@ -9,5 +9,5 @@ mod requests;
 
 pub(crate) use ctwarden_netlink::OpenError;
 pub(crate) use dump::{Dump, Dumped, Row};
-pub(crate) use events::{Drained, EventSocket, Groups, Heard};
+pub(crate) use events::{Drained, Ends, EventSocket, Groups, Heard};
 pub(crate) use requests::Requests;

@@ -1,6 +1,6 @@
 //! The copy of the table: verdicts over addresses find their flows without a sweep, and what it does not know it does not say.
 
-use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually, insert, insert_all, table};
+use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually, insert, insert_all, remove, table};
 
 fn follower() -> Policy {
     Policy::new("ban", "ban-follower").enforce().key("allow = [\"delete\", \"alert\", \"sweep\"]").config("sets = []")
@@ -48,6 +48,35 @@ fn a_ban_finds_its_flows_without_a_sweep() {
     assert_eq!(table().iter().filter(|entry| entry.has_address("10.9.0.1")).count(), 399);
     let report = daemon.verb("status").good();
     assert!(report.contains("\nmirror:  ") && !report.contains("not complete"), "{report}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn the_copy_forgets_who_has_ended_whoever_ended_it() {
+    let Some(scene) = Scene::new() else { return };
+    // With 2, the default, nothing tells of the end of an entry that is older than the daemon.
+    scene.set("netfilter/nf_conntrack_events", 1);
+    insert_all(many());
+    let mut daemon = scene.start(follower());
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    wait_until_complete(&daemon, 400);
+    let flows = |count: u64| (daemon.status()["mirror"]["flows"] == count).then_some(());
+    // It has no plugin that wants to hear of ends: of each it reads the name, of which the zone is a part.
+    for flow in [
+        "-p udp -s 10.1.0.1 -d 10.1.0.2 --sport 1 --dport 2 -t 600 -w 7",
+        "-p udp -s 10.1.0.1 -d 10.1.0.2 --sport 1 --dport 2 -t 600",
+        "-p udp -s 2001:db8::1 -d 2001:db8::2 --sport 1 --dport 2 -t 600",
+    ] {
+        insert(flow);
+    }
+    eventually("it knows the new ones", || flows(403));
+    let events = daemon.status()["events"].as_u64().unwrap();
+    remove("-p udp -s 10.1.0.1 -w 7");
+    eventually("somebody else ended one", || flows(402));
+    assert!(daemon.send("ban", "ban 2001:db8::1").good().contains("1 applied"));
+    assert!(daemon.send("ban", "ban 10.0.1.0/24").good().contains("200 applied"));
+    eventually("it ended the others itself", || flows(201));
+    assert_eq!(daemon.status()["events"].as_u64().unwrap() - events, 202, "each end is an event");
     let _ = daemon.stop();
 }
 

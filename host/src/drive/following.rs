@@ -127,6 +127,12 @@ impl Following {
         }
     }
 
+    pub(super) fn hear_of_end(&mut self, key: &FlowKey) {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.handle_end(key);
+        }
+    }
+
     pub(super) fn lose(&mut self, now: Steady) {
         if let Some(mirror) = &mut self.mirror {
             mirror.handle_gap(now);

@@ -7,7 +7,7 @@ use ctwarden_engine::Subscribed;
 use ctwarden_model::Filter;
 
 use crate::config::MirrorUse;
-use crate::netlink::Groups;
+use crate::netlink::{Ends, Groups};
 
 /// What the event socket is set to.
 pub(crate) struct Listening {
@@ -15,6 +15,8 @@ pub(crate) struct Listening {
     pub(crate) groups: Groups,
     /// Events outside of these may be left out; empty: none.
     pub(crate) filters: Vec<Filter>,
+    /// Which ends of flows are heard with all that the kernel tells of them.
+    pub(crate) ends: Ends,
     /// Whether a copy of the table is kept, which has to hear of the begin and end of every flow.
     pub(crate) mirror: bool,
 }
@@ -30,6 +32,8 @@ impl Listening {
             expectations: subscribed.expectations,
         };
         let filters = if mirror { Vec::new() } else { subscribed.filters };
-        Self { groups, filters, mirror }
+        // The copy needs no more of an end than whose it is.
+        let ends = Ends { others: subscribed.kinds.destroy, own: subscribed.own_ends };
+        Self { groups, filters, ends, mirror }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ctwarden_model::{Event, ExpectationEvent, Filter};
+use ctwarden_model::{Event, EventKind, ExpectationEvent, Filter, FlowKey};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, EventFilter, Messages};
 
@@ -39,6 +39,21 @@ impl Groups {
     }
 }
 
+/// Of which ends somebody wants to know more than whose they are. To read only that costs half as much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// Those that we did not bring about.
+    pub(crate) others: bool,
+    /// Those that we brought about.
+    pub(crate) own: bool,
+}
+
+impl Ends {
+    const fn wants(self, by_us: bool) -> bool {
+        if by_us { self.own } else { self.others }
+    }
+}
+
 /// What one read of the socket gave.
 pub(crate) enum Drained {
     /// Events were handed over.
@@ -53,6 +68,13 @@ pub(crate) enum Drained {
 pub(crate) enum Heard {
     /// Of a flow.
     Flow(Event),
+    /// The end of a flow of which nobody wants to know more.
+    End {
+        /// Whose it is.
+        key: FlowKey,
+        /// Whether we brought it about.
+        by_us: bool,
+    },
     /// Of an expectation.
     Expectation(ExpectationEvent),
 }
@@ -61,6 +83,7 @@ pub(crate) enum Heard {
 pub(crate) struct EventSocket {
     socket: NetfilterSocket,
     joined: Groups,
+    ends: Ends,
     program: Option<EventFilter>,
     unreadable: u64,
 }
@@ -70,12 +93,12 @@ impl EventSocket {
     pub(crate) fn open(receive_buffer: usize) -> Result<Self, OpenError> {
         let socket = NetfilterSocket::open()?;
         socket.size_receive_buffer(receive_buffer)?;
-        Ok(Self { socket, joined: Groups::default(), program: None, unreadable: 0 })
+        Ok(Self { socket, joined: Groups::default(), ends: Ends::default(), program: None, unreadable: 0 })
     }
 
     /// Joins and leaves groups until it is in exactly those. Of flows it hears at least what any of the filters matches, of
-    /// all where there is none.
-    pub(crate) fn listen(&mut self, wanted: Groups, filters: &[Filter]) -> Result<(), OpenError> {
+    /// all where there is none; what the kernel tells of ends is read only of those that are wanted.
+    pub(crate) fn listen(&mut self, wanted: Groups, ends: Ends, filters: &[Filter]) -> Result<(), OpenError> {
         let program = EventFilter::of(filters);
         if program != self.program {
             // An event that comes meanwhile passes the old one or the new one.
@@ -89,7 +112,7 @@ impl EventSocket {
                 (true, true) | (false, false) => {}
             }
         }
-        self.joined = wanted;
+        (self.joined, self.ends) = (wanted, ends);
         Ok(())
     }
 
@@ -112,6 +135,12 @@ impl EventSocket {
             };
             let by_us = message.header.port == ours && ours != 0;
             match message.content() {
+                Content::Conntrack(entry) if entry.kind() == EventKind::Destroy && !self.ends.wants(by_us) => {
+                    match entry.flow.key() {
+                        Ok(key) => hand(Heard::End { key, by_us }),
+                        Err(_) => self.unreadable += 1,
+                    }
+                }
                 Content::Conntrack(entry) => match entry.flow.to_flow() {
                     Ok(flow) => hand(Heard::Flow(Event { kind: entry.kind(), by_us, flow })),
                     Err(_) => self.unreadable += 1,

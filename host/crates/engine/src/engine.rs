@@ -35,6 +35,8 @@ pub struct Subscribed {
     /// Which events are of use: any of these; empty: every event. A hint that may be pushed down to the kernel; events
     /// outside do no harm.
     pub filters: Vec<Filter>,
+    /// Whether any plugin wants the ends of flows that its own or another plugin's verdicts brought about.
+    pub own_ends: bool,
     /// Whether any plugin's verdicts name flows by filters.
     pub selects: bool,
     /// Whether any plugin wants expectation events.
@@ -142,6 +144,11 @@ impl Engine {
     pub fn handle_event(&mut self, now: Now, event: Event) {
         self.tell(now);
         self.collect(event);
+    }
+
+    /// An event that no plugin subscribes to, so that nothing is known of it but that it came.
+    pub const fn handle_unwanted(&mut self) {
+        self.events = self.events.saturating_add(1);
     }
 
     /// An expectation event or, during a sweep that asked for them, a row of the expectation table.
@@ -362,6 +369,10 @@ impl Engine {
         Subscribed {
             kinds: self.wanted_kinds(),
             filters: self.wanted_flows(),
+            own_ends: self.plugins.iter().any(|plugin| {
+                let subscription = &plugin.spec.subscription;
+                subscription.kinds.destroy && subscription.own_changes
+            }),
             selects: self.plugins.iter().any(|plugin| plugin.spec.subscription.selects),
             expectations: self.plugins.iter().any(|plugin| plugin.spec.subscription.expectations),
         }

@@ -3,7 +3,7 @@
 //! Events and rows come through two sockets, so that either may be older than what the other has already said; here is
 //! decided which of them is believed. The reasons stand in the documentation of the crate.
 
-use ctwarden_model::{Flow, Status, Steady};
+use ctwarden_model::{Flow, FlowKey, Status, Steady};
 
 use crate::address::Address;
 use crate::flags::Flags;
@@ -42,8 +42,8 @@ impl<A: Address> Shelf<A> {
     }
 
     /// An event says that the flow has ended.
-    pub(crate) fn end(&mut self, flow: &Flow, state: &State, others: usize) {
-        let Some(identity) = Identity::new(&flow.key()) else { return };
+    pub(crate) fn end(&mut self, key: &FlowKey, state: &State, others: usize) {
+        let Some(identity) = Identity::new(key) else { return };
         let swept = state.running.as_ref().is_some_and(|running| running.slice.covers(&identity));
         match self.find(&identity) {
             Some(handle) if self.is_dead(handle) => {}

@@ -45,11 +45,16 @@ impl Mirror {
         match event.kind {
             EventKind::New => self.hear(flow, true, now),
             EventKind::Update => self.hear(flow, false, now),
-            EventKind::Destroy => match flow.family() {
-                Family::Ipv4 => self.ipv4.end(flow, &self.state, self.ipv6.bytes()),
-                Family::Ipv6 => self.ipv6.end(flow, &self.state, self.ipv4.bytes()),
-            },
+            EventKind::Destroy => self.handle_end(&flow.key()),
             EventKind::Row => {}
+        }
+    }
+
+    /// The same of an end (of [`EventKind::Destroy`]), of which nothing matters but whose it is.
+    pub fn handle_end(&mut self, key: &FlowKey) {
+        match key.original.family() {
+            Family::Ipv4 => self.ipv4.end(key, &self.state, self.ipv6.bytes()),
+            Family::Ipv6 => self.ipv6.end(key, &self.state, self.ipv4.bytes()),
         }
     }
 

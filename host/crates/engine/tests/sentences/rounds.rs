@@ -89,6 +89,19 @@ fn own_changes_come_back_only_where_wanted() {
 }
 
 #[test]
+fn own_ends_are_told_of_only_where_one_plugin_wants_both() {
+    let own = |name| plugin(name).with(|spec| spec.subscription.own_changes = true);
+    let without_ends = own("a").with(|spec| spec.subscription.kinds.destroy = false);
+    let mut world = World::new([without_ends.clone(), plugin("b")]);
+    assert!(world.engine.subscribed().kinds.destroy && !world.engine.subscribed().own_ends);
+    assert!(World::new([without_ends, own("b")]).engine.subscribed().own_ends);
+    // Whoever reads events counts those that nobody is told of.
+    world.events([new(1)]);
+    world.engine.handle_unwanted();
+    assert_eq!(world.engine.status(world.now).events, 2);
+}
+
+#[test]
 fn events_pile_up_into_one_batch_while_the_plugin_is_busy() {
     let mut world = World::new([plugin("a")]);
     for n in 1..=9 {
