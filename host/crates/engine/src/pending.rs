@@ -9,6 +9,7 @@ use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 
 use ctwarden_model::{Effect, EffectId, FlowKey, Outcome, Refusal, Steady};
+use hashbrown::HashMap;
 
 use crate::Granted;
 use crate::engine::Engine;
@@ -84,13 +85,13 @@ struct Answered {
 pub(crate) struct Pending {
     next: u32,
     next_gate: u64,
-    effects: BTreeMap<EffectId, InFlight>,
+    effects: HashMap<EffectId, InFlight>,
     held: BTreeMap<EffectId, Held>,
     /// To be handed out.
     outbox: VecDeque<(EffectId, Granted<Effect>)>,
     /// Of those handed out, in that order.
     deadlines: VecDeque<(Steady, EffectId)>,
-    deleting: BTreeMap<FlowKey, EffectId>,
+    deleting: HashMap<FlowKey, EffectId>,
     gates: BTreeMap<GateId, Gate>,
 }
 
