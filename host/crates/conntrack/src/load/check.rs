@@ -4,9 +4,12 @@
 
 use std::thread;
 
+use ctwarden_format::command;
+
 use super::lines::Lines;
 use crate::failure::{Failure, Operation};
-use crate::say_all;
+use crate::surroundings::Machine;
+use crate::{NAME, say_all};
 
 /// A part that is worth a thread.
 const PART: u64 = 1 << 20;
@@ -45,11 +48,13 @@ pub(super) fn all(whole: &Lines<'_>) -> Result<(), Failure> {
 }
 
 fn check(part: &Lines<'_>) -> Checked {
-    let mut at = 0;
-    let outcome = part.each(|line, said| {
+    let (mut at, machine) = (0, Machine::default());
+    let outcome = part.each(|line, text| {
         at = line;
-        let parsed = said.map_err(|refused| Failure::Words(Box::new(refused)))?;
-        say_all(&parsed.warnings);
+        if !command::is_saved_entry(text) {
+            let parsed = command::line(NAME, text, &machine).map_err(|refused| Failure::Words(Box::new(refused)))?;
+            say_all(&parsed.map(|parsed| parsed.warnings).unwrap_or_default());
+        }
         Ok(())
     });
     match outcome {

@@ -6,7 +6,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use ctwarden_format::command::{Command, Create};
+use ctwarden_format::command::{self, Command, Create};
 use ctwarden_wire::Content;
 use rustix::io::Errno;
 
@@ -15,7 +15,8 @@ use crate::failure::{Failure, Operation};
 use crate::kernel::{Batch, Kernel};
 use crate::output::Output;
 use crate::printer::Printer;
-use crate::{create, delete, flush, operation_of, update};
+use crate::surroundings::Machine;
+use crate::{NAME, create, delete, flush, operation_of, update};
 
 /// Entries that are made in one send: more gain nothing, and the kernel's refusals of all of them have to fit into the receive
 /// buffer.
@@ -57,9 +58,11 @@ pub(super) struct Late {
 pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
     let mut ready = Ready::default();
     let taken = |step| steps.send(step).map_err(|_| Failure::other("nobody takes the next step"));
-    let outcome = lines.each(|line, said| {
-        let command = match said {
-            Ok(parsed) => parsed.command,
+    let machine = Machine::default();
+    let outcome = lines.each(|line, text| {
+        let command = match command::line(NAME, text, &machine) {
+            Ok(Some(parsed)) => parsed.command,
+            Ok(None) => return Ok(()),
             Err(refused) => return Err(Failure::Words(Box::new(refused)).at(lines.name, line, Operation::Other)),
         };
         let operation = operation_of(&command);

@@ -1,16 +1,14 @@
-//! The commands of a part of a file, one a line.
+//! The lines of a part of a file.
 //!
-//! Several parts are read at the same time, so that each has a place in the file of its own.
+//! Several parts are read at the same time, so that each has a place in the file of its own. Lines are handed over where they
+//! were read to: a saved table has millions.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
-use ctwarden_format::command::{self, Parsed, Refused};
-
-use crate::NAME;
 use crate::failure::Failure;
-use crate::surroundings::Machine;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -27,90 +25,121 @@ pub(super) struct Lines<'f> {
     pub(super) end: u64,
 }
 
-/// Reads at a place that is nobody else's.
-struct Place<'f> {
-    file: &'f File,
-    offset: u64,
-}
-
-impl Read for Place<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
-        self.offset = self.offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-        Ok(read)
-    }
-}
-
 impl Lines<'_> {
-    /// Hands over what each line says, with the number of the line, counted from 1 in this part; lines that say nothing are
-    /// counted only. Gives how many lines there are.
-    pub(super) fn each(
-        &self,
-        mut each: impl FnMut(u64, Result<Parsed, Refused>) -> Result<(), Failure>,
-    ) -> Result<u64, Failure> {
-        let machine = Machine::default();
+    /// Hands over each line with its number, counted from 1 in this part. Gives how many there are.
+    pub(super) fn each(&self, mut each: impl FnMut(u64, &str) -> Result<(), Failure>) -> Result<u64, Failure> {
         // A line that began before belongs to the part before; one that ends there is no line of this one.
-        let mut at = self.begin.saturating_sub(1);
-        let mut reader = BufReader::with_capacity(READ_BYTES, Place { file: self.file, offset: at });
-        let mut bytes = Vec::new();
-        if self.begin > 0 {
-            at = at.saturating_add(self.next(&mut reader, &mut bytes)?);
-        }
+        let mut line_at = self.begin.saturating_sub(1);
+        let mut foreign = self.begin > 0;
+        let mut read_at = line_at;
+        let (mut buffer, mut filled) = (vec![0; READ_BYTES], 0);
         let mut number = 0;
-        while at < self.end {
-            let length = self.next(&mut reader, &mut bytes)?;
-            if length == 0 {
-                break;
-            }
-            at = at.saturating_add(length);
-            number += 1;
-            // Looked at in one go first: nearly every line is plain text.
-            let said = match str::from_utf8(&bytes) {
-                Ok(text) => command::line(NAME, text, &machine),
-                Err(_) => command::line(NAME, &String::from_utf8_lossy(&bytes), &machine),
+        loop {
+            let read = self.read(buffer.get_mut(filled..).unwrap_or_default(), read_at)?;
+            read_at = read_at.saturating_add(to_u64(read));
+            filled += read;
+            let present = buffer.get(..filled).unwrap_or_default();
+            let whole = match present.iter().rposition(|byte| *byte == b'\n') {
+                Some(last) if read > 0 => last + 1,
+                // The last line of a file may have no end.
+                _ if read == 0 => filled,
+                _ => 0,
             };
-            if let Some(said) = said.transpose() {
-                each(number, said)?;
+            for line in lines(present.get(..whole).unwrap_or_default()) {
+                if foreign {
+                    foreign = false;
+                } else if line_at >= self.end {
+                    return Ok(number);
+                } else {
+                    number += 1;
+                    each(number, &line.text)?;
+                }
+                line_at = line_at.saturating_add(line.bytes);
+            }
+            if read == 0 {
+                return Ok(number);
+            }
+            buffer.copy_within(whole..filled, 0);
+            filled -= whole;
+            if filled == buffer.len() {
+                buffer.resize(filled.saturating_mul(2), 0);
             }
         }
-        Ok(number)
     }
 
-    fn next(&self, reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> Result<u64, Failure> {
-        bytes.clear();
-        match reader.read_until(b'\n', bytes) {
-            Ok(length) => Ok(u64::try_from(length).unwrap_or(u64::MAX)),
-            Err(error) => Err(Failure::system(&format!("Can't read {}", self.name), &error)),
+    fn read(&self, buffer: &mut [u8], at: u64) -> Result<usize, Failure> {
+        loop {
+            match self.file.read_at(buffer, at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => {
+                    return outcome.map_err(|error| Failure::system(&format!("Can't read {}", self.name), &error));
+                }
+            }
         }
     }
+}
+
+/// A line and how long it is in the file.
+struct Line<'t> {
+    text: Cow<'t, str>,
+    bytes: u64,
+}
+
+/// Looks at all of them in one go first: nearly every file is plain text.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let (text, odd) = match str::from_utf8(bytes) {
+        Ok(text) => (text, &[][..]),
+        Err(_) => ("", bytes),
+    };
+    let plain = text.split_inclusive('\n').map(|line| Line { text: line.into(), bytes: to_u64(line.len()) });
+    let odd = odd.split_inclusive(|byte| *byte == b'\n');
+    plain.chain(odd.map(|line| Line { text: String::from_utf8_lossy(line), bytes: to_u64(line.len()) }))
+}
+
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn read(text: &[u8], begin: usize, end: usize) -> Vec<String> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text).unwrap();
+        let mut read = Vec::new();
+        let part = Lines { file: &file, name: "", begin: to_u64(begin), end: to_u64(end) };
+        let outcome = part.each(|number, line| {
+            read.push(line.to_owned());
+            assert_eq!(number, to_u64(read.len()));
+            Ok(())
+        });
+        assert_eq!(outcome.unwrap(), to_u64(read.len()));
+        read
+    }
 
     #[test]
     fn every_line_belongs_to_exactly_one_part() {
-        let text = "-F\n\n# comment\n-F -f ipv6\nnonsense\n-F";
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        let end = u64::try_from(text.len()).unwrap();
-        let count = |begin, end| {
-            let mut said = 0;
-            let part = Lines { file: &file, name: "", begin, end };
-            let lines = part.each(|_, _| {
-                said += 1;
-                Ok(())
-            });
-            (lines.unwrap(), said)
-        };
-        let whole = count(0, end);
-        assert_eq!(whole, (6, 4));
-        for cut in 0..=end {
-            let (first, second) = (count(0, cut), count(cut, end));
-            assert_eq!((first.0 + second.0, first.1 + second.1), whole, "cut at {cut}");
+        let text = b"-F\n\n# comment\n-F -f ipv6\n\xff is nonsense\n-F";
+        let whole = read(text, 0, text.len());
+        assert_eq!(whole, ["-F\n", "\n", "# comment\n", "-F -f ipv6\n", "\u{fffd} is nonsense\n", "-F"]);
+        for cut in 0..=text.len() {
+            assert_eq!([read(text, 0, cut), read(text, cut, text.len())].concat(), whole, "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn lines_are_whole_however_long(lengths in proptest::collection::vec(prop_oneof![0..300_usize, 65_530..65_540_usize, 100_000..300_000_usize], 0..40)) {
+            let lines: Vec<String> = lengths.iter().map(|length| "x".repeat(*length) + "\n").collect();
+            let text = lines.concat();
+            prop_assert_eq!(read(text.as_bytes(), 0, text.len()), lines);
         }
     }
 }
