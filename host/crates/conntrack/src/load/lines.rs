@@ -6,7 +6,10 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::mem::replace;
 use std::os::unix::fs::FileExt;
+
+use memchr::{memchr_iter, memrchr};
 
 use crate::failure::Failure;
 
@@ -39,7 +42,7 @@ impl Lines<'_> {
             read_at = read_at.saturating_add(to_u64(read));
             filled += read;
             let present = buffer.get(..filled).unwrap_or_default();
-            let whole = match present.iter().rposition(|byte| *byte == b'\n') {
+            let whole = match memrchr(b'\n', present) {
                 Some(last) if read > 0 => last + 1,
                 // The last line of a file may have no end.
                 _ if read == 0 => filled,
@@ -91,9 +94,18 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
         Ok(text) => (text, &[][..]),
         Err(_) => ("", bytes),
     };
-    let plain = text.split_inclusive('\n').map(|line| Line { text: line.into(), bytes: to_u64(line.len()) });
+    let plain = plain_lines(text).map(|line| Line { text: line.into(), bytes: to_u64(line.len()) });
     let odd = odd.split_inclusive(|byte| *byte == b'\n');
     plain.chain(odd.map(|line| Line { text: String::from_utf8_lossy(line), bytes: to_u64(line.len()) }))
+}
+
+fn plain_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut begin = 0;
+    let ends = memchr_iter(b'\n', text.as_bytes()).map(|last| last + 1);
+    // Behind the last end there may be a line without one.
+    ends.chain([text.len()])
+        .filter_map(move |end| text.get(replace(&mut begin, end)..end))
+        .filter(|line| !line.is_empty())
 }
 
 fn to_u64(length: usize) -> u64 {

@@ -7,26 +7,27 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::slice::Iter;
 
-use ctwarden_model::{Flow, Layer4, Mark, NatTo, PerDirection, Protocol, Status, TcpState, Tuple, Zone};
+use ctwarden_model::{Flow, Layer4, Mark, NatTo, PerDirection, Protocol, ProtocolInfo, Status, TcpState, Tuple, Zone};
 
 use super::create::{Create, Nat};
 use super::named::STATUS;
-use super::number::{low8, low16};
+use super::number::{low8, low16, low32};
 use super::settle;
 
 /// What the words said. Each is said once.
 #[derive(Default)]
 struct Said<'a> {
+    exclusive: bool,
     timeout: Option<u32>,
     status: Option<u32>,
     zone: Option<Zone>,
     mark: Option<u32>,
     src: Option<Ended<'a>>,
     dst: Option<Ended<'a>>,
-    reply_src: Option<IpAddr>,
-    reply_dst: Option<IpAddr>,
-    new_src: Option<IpAddr>,
-    new_dst: Option<IpAddr>,
+    reply_src: Option<Address>,
+    reply_dst: Option<Address>,
+    new_src: Option<Address>,
+    new_dst: Option<Address>,
     protocol: Option<Protocol>,
     ports: PerDirection<(Option<u16>, Option<u16>)>,
     icmp_type: Option<u8>,
@@ -37,27 +38,41 @@ struct Said<'a> {
     flags: PerDirection<Option<u8>>,
 }
 
+/// Parts of an entry.
+struct Parts {
+    tuples: PerDirection<Tuple>,
+    info: Option<ProtocolInfo>,
+    timeout: u32,
+}
+
+/// An address as a number until it is wanted: most lines are only looked at, and each address goes through many hands.
+#[derive(Clone, Copy)]
+struct Address {
+    ipv4: bool,
+    bits: u128,
+}
+
+impl From<Address> for IpAddr {
+    fn from(Address { ipv4, bits }: Address) -> Self {
+        // Of IPv4 there are never more than 32 bits.
+        if ipv4 { Ipv4Addr::from_bits(low32(bits)).into() } else { Ipv6Addr::from_bits(bits).into() }
+    }
+}
+
 /// An address and how it was written, with the blank behind it.
-type Ended<'a> = (IpAddr, &'a [u8]);
+type Ended<'a> = (Address, &'a [u8]);
 
 /// What is left of the line.
 type Rest<'a> = Iter<'a, u8>;
 
 /// Reads the line, or leaves it to the general reader.
 pub(super) fn read(line: &str) -> Option<Create> {
-    let mut rest = line.strip_suffix('\n').unwrap_or(line).as_bytes().iter();
-    let exclusive = match word(&mut rest) {
-        b"-A" => false,
-        b"-I" => true,
-        _ => return None,
-    };
-    let mut said = Said::default();
-    // At the end of a line there may be a blank.
-    while !matches!(rest.as_slice(), [] | [b' ']) {
-        let option = word(&mut rest);
-        said.take(option, &mut rest)?;
-    }
-    said.entry(exclusive)
+    Said::of(line)?.entry()
+}
+
+/// Whether [`read`] reads the line.
+pub(super) fn is_read(line: &str) -> bool {
+    Said::of(line).is_some_and(|said| said.parts().is_some())
 }
 
 /// Takes everything up to the next blank, and that with it.
@@ -88,6 +103,22 @@ fn length(text: &[u8]) -> usize {
 }
 
 impl<'a> Said<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let mut rest = line.strip_suffix('\n').unwrap_or(line).as_bytes().iter();
+        let exclusive = match word(&mut rest) {
+            b"-A" => false,
+            b"-I" => true,
+            _ => return None,
+        };
+        let mut said = Self { exclusive, ..Self::default() };
+        // At the end of a line there may be a blank.
+        while !matches!(rest.as_slice(), [] | [b' ']) {
+            let option = word(&mut rest);
+            said.take(option, &mut rest)?;
+        }
+        Some(said)
+    }
+
     fn take(&mut self, option: &[u8], text: &mut Rest<'a>) -> Option<()> {
         match option {
             b"-s" => once(&mut self.src, end(text)),
@@ -138,15 +169,16 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// The entry, if everything is there that a saved line has.
-    fn entry(self, exclusive: bool) -> Option<Create> {
+    /// What cannot be left out, if everything is there that a saved line has.
+    fn parts(&self) -> Option<Parts> {
         let ((src, _), (dst, _), protocol) = (self.src?, self.dst?, self.protocol?);
         // Each end of the reply direction is told plainly or as a translation.
         let reply_src = one_of(self.reply_src, self.new_dst)?;
         let reply_dst = one_of(self.reply_dst, self.new_src)?;
-        if [dst, reply_src, reply_dst].iter().any(|address| address.is_ipv4() != src.is_ipv4()) {
+        if [dst, reply_src, reply_dst].iter().any(|address| address.ipv4 != src.ipv4) {
             return None;
         }
+        let (src, dst) = (src.into(), dst.into());
         let (original, reply) = match protocol {
             Protocol::ICMP | Protocol::ICMPV6 => {
                 let layer4 = Layer4::Icmp { id: self.icmp_id?, kind: self.icmp_type?, code: self.icmp_code? };
@@ -156,19 +188,26 @@ impl<'a> Said<'a> {
         };
         let tuples = PerDirection {
             original: Tuple { src, dst, protocol, layer4: original },
-            reply: Tuple { src: reply_src, dst: reply_dst, protocol, layer4: reply },
+            reply: Tuple { src: reply_src.into(), dst: reply_dst.into(), protocol, layer4: reply },
         };
-        let mut flow = Flow::new(tuples);
-        flow.info = match protocol {
+        let info = match protocol {
             Protocol::TCP => Some(settle::tcp(Some(self.state?), self.scale, self.flags)),
             Protocol(_) => None,
         };
+        Some(Parts { tuples, info, timeout: self.timeout? })
+    }
+
+    fn entry(self) -> Option<Create> {
+        let Parts { tuples, info, timeout } = self.parts()?;
+        let mut flow = Flow::new(tuples);
+        flow.info = info;
         flow.zone = self.zone.unwrap_or_default();
-        flow.timeout = Some(self.timeout?);
+        flow.timeout = Some(timeout);
         flow.status = self.status.map(Status);
         flow.mark = self.mark.map(Mark);
-        let to = |address: Option<IpAddr>| address.map(|address| NatTo { address: Some(address), port: None });
-        Some(Create { flow, nat: Nat { source: to(self.new_src), destination: to(self.new_dst) }, exclusive })
+        let to = |address: Option<Address>| address.map(|to| NatTo { address: Some(to.into()), port: None });
+        let nat = Nat { source: to(self.new_src), destination: to(self.new_dst) };
+        Some(Create { flow, nat, exclusive: self.exclusive })
     }
 }
 
@@ -182,7 +221,7 @@ fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
 }
 
 /// The one that was said; not both.
-const fn one_of(one: Option<IpAddr>, other: Option<IpAddr>) -> Option<IpAddr> {
+const fn one_of(one: Option<Address>, other: Option<Address>) -> Option<Address> {
     match (one, other) {
         (Some(address), None) | (None, Some(address)) => Some(address),
         (None, None) | (Some(_), Some(_)) => None,
@@ -232,7 +271,7 @@ fn end<'a>(text: &mut Rest<'a>) -> Option<Ended<'a>> {
 }
 
 /// The address of the reply direction's end, which nearly always is written as that of the original direction was.
-fn other_end(text: &mut Rest<'_>, original: Option<Ended<'_>>) -> Option<IpAddr> {
+fn other_end(text: &mut Rest<'_>, original: Option<Ended<'_>>) -> Option<Address> {
     if let Some((address, written)) = original
         && let Some(behind) = text.as_slice().strip_prefix(written)
         && written.last() == Some(&b' ')
@@ -244,17 +283,17 @@ fn other_end(text: &mut Rest<'_>, original: Option<Ended<'_>>) -> Option<IpAddr>
 }
 
 /// An address without anything behind it, in the forms that everybody writes.
-fn address(text: &mut Rest<'_>) -> Option<IpAddr> {
+fn address(text: &mut Rest<'_>) -> Option<Address> {
     let begin = text.clone();
     if let Some(address) = dotted(text) {
-        return Some(IpAddr::V4(address));
+        return Some(Address { ipv4: true, bits: address.into() });
     }
     *text = begin;
-    groups(text).map(IpAddr::V6)
+    groups(text).map(|bits| Address { ipv4: false, bits })
 }
 
 /// Four decimal numbers.
-fn dotted(text: &mut Rest<'_>) -> Option<Ipv4Addr> {
+fn dotted(text: &mut Rest<'_>) -> Option<u32> {
     let mut bits = 0;
     for end in [b'.', b'.', b'.', b' '] {
         let mut number = u32::from(digit_of(*text.next()?)?);
@@ -273,11 +312,11 @@ fn dotted(text: &mut Rest<'_>) -> Option<Ipv4Addr> {
         }
         bits = bits << 8 | number;
     }
-    Some(Ipv4Addr::from_bits(bits))
+    Some(bits)
 }
 
 /// Hexadecimal groups, of which `::` may leave some out; without dotted decimals at the end.
-fn groups(text: &mut Rest<'_>) -> Option<Ipv6Addr> {
+fn groups(text: &mut Rest<'_>) -> Option<u128> {
     // What stands before `::`, and everything or what stands behind it.
     let (mut front, mut bits) = (None, 0_u128);
     let (mut group, mut digits, mut count) = (0_u32, 0_u32, 0_u32);
@@ -318,11 +357,9 @@ fn groups(text: &mut Rest<'_>) -> Option<Ipv6Addr> {
         return None;
     }
     match front {
-        None => (count == 8).then(|| Ipv6Addr::from_bits(bits)),
+        None => (count == 8).then_some(bits),
         // The gap is of one group at least.
-        Some((front, before)) => {
-            (count < 8).then(|| Ipv6Addr::from_bits(front.checked_shl(128 - 16 * before).unwrap_or(0) | bits))
-        }
+        Some((front, before)) => (count < 8).then(|| front.checked_shl(128 - 16 * before).unwrap_or(0) | bits),
     }
 }
 
@@ -385,7 +422,9 @@ mod tests {
 
     #[track_caller]
     fn same(line: &str) -> bool {
-        match read(line) {
+        let read = read(line);
+        assert_eq!(read.is_some(), is_read(line), "{line}");
+        match read {
             None => false,
             Some(create) => {
                 let expected = Parsed { command: Command::Create(create), warnings: Vec::new() };
@@ -476,14 +515,14 @@ mod tests {
             "1:2:3:4:5:6:7:8:",
         ] {
             let expected = text.parse::<IpAddr>().ok().filter(|_| text != "::ffff:1.2.3.4");
-            assert_eq!(address(&mut text.as_bytes().iter()), expected, "{text}");
+            assert_eq!(address(&mut text.as_bytes().iter()).map(IpAddr::from), expected, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn ipv6_is_what_everybody_reads(text in "[0-9a-f:]{0,20}|([0-9a-f]{1,4}:){0,8}:?([0-9a-f]{1,4}:){0,8}[0-9a-f]{0,4}") {
-            prop_assert_eq!(groups(&mut text.as_bytes().iter()), text.parse().ok());
+            prop_assert_eq!(groups(&mut text.as_bytes().iter()).map(Ipv6Addr::from_bits), text.parse().ok());
         }
 
         #[test]

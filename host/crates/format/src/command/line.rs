@@ -52,7 +52,7 @@ pub fn words(line: &str) -> Vec<String> {
 /// warn of; of others it may, too. It takes a fraction of the time.
 #[must_use]
 pub fn is_saved_entry(line: &str) -> bool {
-    entry_line::read(line).is_some()
+    entry_line::is_read(line)
 }
 
 /// Reads one line. An empty line and a comment (`#` first) are none. `program` as in [`parse`](super::parse()).

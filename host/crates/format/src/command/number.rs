@@ -51,6 +51,12 @@ pub(super) fn low_bits(text: &str) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
+/// The low 32 bits of a number.
+pub(super) const fn low32(value: u128) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
 /// The low 16 bits of a number.
 pub(super) const fn low16(value: u32) -> u16 {
     let [a, b, ..] = value.to_le_bytes();
