@@ -4,13 +4,16 @@
 //! may wait for a processor; whoever reads events loses what does not fit meanwhile.
 
 use std::io;
+use std::sync::OnceLock;
 
 use rustix::process::{getpriority_process, setpriority_process};
 
-/// Niceness of a thread: from -20, which goes first, to 19, which goes last (setpriority(2)). A thread that starts another one
-/// hands it down.
+/// Niceness of a thread: from -20, which goes first, to 19, which goes last (setpriority(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Niceness(pub i32);
+
+/// That of the thread that went first, before it did.
+static STARTED_WITH: OnceLock<Niceness> = OnceLock::new();
 
 impl Niceness {
     /// At most that of the loop if nobody says otherwise: it gets nine tenths of a processor that it shares with an ordinary
@@ -21,14 +24,25 @@ impl Niceness {
     /// Goes last.
     pub(crate) const LAST: Self = Self(19);
 
-    /// That of the calling thread.
-    pub(crate) fn here() -> io::Result<Self> {
-        Ok(Self(getpriority_process(None)?))
+    /// Gives the calling thread this niceness, where it has a larger one, and all threads that it starts from here on. Needs
+    /// `CAP_SYS_NICE`.
+    pub(crate) fn go_first(self) -> io::Result<()> {
+        // On Linux no process id means the calling thread, and no other one of its process.
+        let here = Self(getpriority_process(None)?);
+        STARTED_WITH.get_or_init(|| here);
+        if here > self { self.take() } else { Ok(()) }
     }
 
-    /// Makes it that of the calling thread, which needs `CAP_SYS_NICE` where it is less than it has.
-    pub(crate) fn take(self) -> io::Result<()> {
-        // On Linux no process id means the calling thread, and no other one of its process.
+    /// Gives the calling thread the niceness that the program was started with: to a thread that was started by one that goes
+    /// first, and is none of those who have to.
+    pub(crate) fn stand_back() {
+        if let Some(ordinary) = STARTED_WITH.get() {
+            // It goes from less to more, which is always allowed; and if not, nothing is worse than late.
+            let _ = ordinary.take();
+        }
+    }
+
+    fn take(self) -> io::Result<()> {
         Ok(setpriority_process(None, self.0)?)
     }
 }

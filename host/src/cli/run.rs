@@ -9,7 +9,6 @@ use clap::Args;
 use crate::control::ControlServer;
 use crate::drive::Drive;
 use crate::netlink::Requests;
-use crate::niceness::Niceness;
 use crate::plugins::{Kept, Preparer};
 use crate::sinks::Sinks;
 use crate::{config, log};
@@ -48,22 +47,16 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the event loop")?;
     runtime.block_on(async {
-        go_first(daemon.nice);
+        if let Err(error) = daemon.nice.go_first() {
+            log::say(&format!(
+                "cannot go before busy programs, beside which events may be lost sooner: {error}; give it CAP_SYS_NICE, or \
+                 write nice = 19 in [daemon]"
+            ));
+        }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
         let serving = tokio::spawn(server.serve(requests));
         let outcome = Drive::new(file, preparer, prepared, sinks, asked)?.run().await;
         serving.abort();
         outcome
     })
-}
-
-/// Has the calling thread, and what it starts from here on, go before others. Without the capability it works all the same.
-fn go_first(at_most: Niceness) {
-    let take = || if Niceness::here()? > at_most { at_most.take() } else { Ok(()) };
-    if let Err(error) = take() {
-        log::say(&format!(
-            "cannot go before busy programs, beside which events may be lost sooner: {error}; give it CAP_SYS_NICE, or write \
-             nice = 19 in [daemon]"
-        ));
-    }
 }

@@ -13,6 +13,8 @@ use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::niceness::Niceness;
+
 /// Parts that are read ahead, each of about a hundred entries: enough that neither side waits for the other's wake.
 const PARTS_AHEAD: usize = 8;
 /// How often the thread looks whether anybody still listens while the kernel gives nothing.
@@ -130,6 +132,8 @@ impl Dump {
 
 /// Reads until the walk's end, or until nobody wants the rest.
 fn receive(mut socket: NetfilterSocket, parts: &Sender<Part>) {
+    // A large table keeps a processor busy for seconds, which is no reason to go before anybody.
+    Niceness::stand_back();
     loop {
         let part = match socket.read() {
             Ok(Read::Bytes) => Part::Bytes(socket.bytes().to_vec()),

@@ -58,8 +58,6 @@ pub(crate) struct Ready {
 /// Prepares, as often as it is asked.
 pub(crate) struct Preparer {
     file: PathBuf,
-    /// That of plugins' threads, whoever asks for a preparation.
-    niceness: Niceness,
     runtime: Runtime,
     kept: Option<Kept>,
 }
@@ -86,8 +84,7 @@ impl Kept {
 impl Preparer {
     /// For the configuration of that file. Where nothing is kept plugins have no lasting memory: that is for looking only.
     pub(crate) fn new(file: &Path, kept: Option<Kept>) -> Result<Self> {
-        let niceness = Niceness::here().context("cannot read the niceness that plugins are to have")?;
-        Ok(Self { file: file.to_owned(), niceness, runtime: Runtime::new()?, kept })
+        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, kept })
     }
 
     /// Reads, checks and starts everything anew.
@@ -333,12 +330,9 @@ impl Reloader {
         }
         let (preparer, results) = (Arc::clone(&self.preparer), self.results.clone());
         let work = move || {
-            let prepared = || {
-                // The loop has handed its own down.
-                preparer.niceness.take().context("cannot give plugins an ordinary niceness")?;
-                Ok(preparer.prepare()?)
-            };
-            drop(results.send(prepared()));
+            // Plugins' threads, which are started from here, do not go before others.
+            Niceness::stand_back();
+            drop(results.send(preparer.prepare().map_err(anyhow::Error::from)));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(work) {
             let _ =
