@@ -48,7 +48,7 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Whether the line makes an entry in the very words of a saved table. Of such a line [`line`] makes a command and has nothing to
+/// Whether the line makes an entry in the very words of a saved table. Of such a line [`line()`] makes a command and has nothing to
 /// warn of; of others it may, too. It takes a fraction of the time.
 #[must_use]
 pub fn is_saved_entry(line: &str) -> bool {
