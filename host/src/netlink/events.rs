@@ -39,7 +39,7 @@ impl Groups {
     }
 }
 
-/// Of which ends somebody wants to know more than whose they are. To read only that costs half as much.
+/// Of which ends somebody wants to know more than whose they are. Of the others nothing else is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
     /// Those that we did not bring about.
