@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use ctwarden_engine::{Delivery, Engine, PluginId};
 use ctwarden_model::{Notice, Record, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use self::answers::Waiting;
@@ -33,9 +33,7 @@ use crate::config;
 use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Heard, Requests};
-use crate::plugins::{
-    AddressSets, Listener, PluginThread, Prepared, Preparer, Reloader, Said, Speaker, answers, summary,
-};
+use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
 use crate::set_file::SetFiles;
 use crate::sinks::Sinks;
 
@@ -84,8 +82,8 @@ pub(crate) struct Drive {
     plugins: BTreeMap<PluginId, PluginThread>,
     /// Threads of plugins that were replaced or stopped and still end their last call.
     leaving: Vec<JoinHandle<()>>,
-    saying: Speaker,
-    said: Listener,
+    saying: UnboundedSender<Said>,
+    said: UnboundedReceiver<Said>,
     asked: Receiver<Asked>,
     waiting: Waiting,
     /// None once it was stopped.
@@ -128,7 +126,7 @@ impl Drive {
         sinks: Sinks,
         asked: Receiver<Asked>,
     ) -> Result<Self> {
-        let (saying, said) = answers();
+        let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
         let (preparing, prepared_later) = unbounded_channel();
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
@@ -186,10 +184,6 @@ impl Drive {
             if self.is_over() {
                 return Ok(());
             }
-            // Where an answer is waited for that has come meanwhile, it is not left lying.
-            if self.said.hurry(self.engine.awaits_answers()) {
-                continue;
-            }
             // One look at the clock for both: a bell that is off needs a deadline.
             let gathering = self.is_gathering().then_some(self.gather_until);
             self.bell.switch(self.stop.is_none() && gathering.is_none()).context("cannot watch the event socket")?;
@@ -227,7 +221,7 @@ impl Drive {
             Some(()) = interrupt.recv() => Woke::Terminate,
             Some(()) = reload.recv() => Woke::Reload,
             outcomes = self.outcomes.recv() => outcomes.map_or(Woke::EffectsEnded, Woke::Outcomes),
-            Some(said) = self.said.next() => Woke::Said(said),
+            Some(said) = self.said.recv() => Woke::Said(said),
             () = self.bell.rings() => Woke::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
             () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
@@ -247,7 +241,7 @@ impl Drive {
         }
         // 2. Answers: a verdict is worth more than the next event.
         for _ in 0..ANSWERS {
-            let Some(said) = self.said.try_next() else { break };
+            let Ok(said) = self.said.try_recv() else { break };
             said.tell(&mut self.engine, clock::now());
         }
         // 3. Events: the kernel's buffer is finite.

@@ -12,10 +12,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use ctwarden_engine::{Ack, Delivery, Engine, PluginId, SweepId};
 use ctwarden_model::{Event, EventKind, Flow, Mode};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::config::{self, Destination};
-use crate::plugins::{Listener, PluginThread, Preparer, answers};
+use crate::plugins::{PluginThread, Preparer, Said};
 use crate::sinks::Sinks;
 use crate::{clock, log};
 
@@ -43,7 +44,7 @@ pub(super) struct Trial {
 struct Rehearsal {
     engine: Engine,
     plugins: BTreeMap<PluginId, PluginThread>,
-    said: Listener,
+    said: UnboundedReceiver<Said>,
     sinks: Sinks,
     flows: Vec<Flow>,
     /// The running sweep, and the next of its rows.
@@ -63,7 +64,7 @@ impl Trial {
         let prepared = Preparer::new(&self.config, None)?.prepare_from(configuration)?;
         let sinks = Sinks::start(&Destination::Stdout, None, |line| log::say(&line))?;
         let mut engine = Engine::new(prepared.engine.clone(), clock::now());
-        let (saying, said) = answers();
+        let (saying, said) = unbounded_channel();
         let (specs, threads): (Vec<_>, Vec<_>) =
             prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
         let ids = engine.handle_plugins(clock::now(), prepared.engine, specs);
@@ -101,7 +102,7 @@ impl Rehearsal {
             }
             let now = clock::now();
             let wait = self.engine.poll_timeout().map_or(LOOK, |at| at.since(now.steady).min(LOOK));
-            if let Ok(Some(said)) = timeout(wait, self.said.next()).await {
+            if let Ok(Some(said)) = timeout(wait, self.said.recv()).await {
                 said.tell(&mut self.engine, clock::now());
             }
             self.engine.handle_timeout(clock::now());

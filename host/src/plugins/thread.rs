@@ -6,11 +6,11 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use ctwarden_engine::{Answer, Call, CallId, PluginId};
+use ctwarden_engine::{Answer, Call, CallId, Engine, PluginId};
 use ctwarden_guest::{Component, ConfigureError, Instance, Limits};
-use ctwarden_model::{Fault, PluginName, Subscription};
+use ctwarden_model::{Fault, Now, PluginName, Subscription};
+use tokio::sync::mpsc::UnboundedSender;
 
-use super::answers::{Said, Speaker};
 use super::host::HostParts;
 use crate::clock;
 
@@ -28,8 +28,29 @@ pub(crate) struct Recipe {
     pub(crate) host: HostParts,
 }
 
+/// What the thread says.
+pub(crate) enum Said {
+    /// An instance runs.
+    Started(PluginId),
+    /// None could be started.
+    StartFailed(PluginId, Fault),
+    /// A call returned.
+    Answered(CallId, Answer),
+}
+
+impl Said {
+    /// Tells the engine.
+    pub(crate) fn tell(self, engine: &mut Engine, now: Now) {
+        match self {
+            Self::Answered(call, answer) => engine.handle_answer(now, call, answer),
+            Self::Started(plugin) => engine.handle_started(now, plugin),
+            Self::StartFailed(plugin, fault) => engine.handle_start_failed(now, plugin, fault),
+        }
+    }
+}
+
 enum Job {
-    Named(PluginId, Speaker),
+    Named(PluginId, UnboundedSender<Said>),
     Start,
     Call(CallId, Call),
     Stop,
@@ -59,7 +80,7 @@ impl PluginThread {
     }
 
     /// Tells the thread what the engine calls the plugin and where its answers go; before any call.
-    pub(crate) fn named(&self, id: PluginId, answers: Speaker) {
+    pub(crate) fn named(&self, id: PluginId, answers: UnboundedSender<Said>) {
         self.tell(Job::Named(id, answers));
     }
 
@@ -110,7 +131,7 @@ fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscripti
     if first.send(outcome).is_err() || instance.is_none() {
         return;
     }
-    let mut says: Option<(PluginId, Speaker)> = None;
+    let mut says: Option<(PluginId, UnboundedSender<Said>)> = None;
     while let Ok(job) = inbox.recv() {
         let said = match job {
             Job::Named(id, answers) => {
@@ -132,7 +153,7 @@ fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscripti
             Job::Stop => break,
         };
         if let Some((_, answers)) = &says
-            && !answers.say(said)
+            && answers.send(said).is_err()
         {
             break;
         }

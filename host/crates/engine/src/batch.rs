@@ -124,11 +124,6 @@ impl Rounds {
         None
     }
 
-    /// Whether verdicts of one plugin wait for those of others.
-    pub(crate) fn hold_verdicts(&self) -> bool {
-        self.open.values().any(|round| matches!(&round.state, State::Open { candidates, .. } if !candidates.is_empty()))
-    }
-
     /// Closes every round, for a reload or the end.
     pub(crate) fn close_all(&mut self) -> Vec<Vec<Candidate>> {
         let ids: Vec<RoundId> = self.open.keys().copied().collect();

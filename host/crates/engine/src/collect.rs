@@ -22,12 +22,6 @@ pub(crate) struct Collected {
     expectations: Vec<ExpectationEvent>,
 }
 
-impl Collected {
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.expectations.is_empty()
-    }
-}
-
 impl Engine {
     pub(crate) fn collect(&mut self, event: Event) {
         self.events = self.events.saturating_add(1);

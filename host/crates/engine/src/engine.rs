@@ -18,7 +18,7 @@ use crate::delivery::Outstanding;
 use crate::lookup::Lookups;
 use crate::message::Messages;
 use crate::pending::Pending;
-use crate::plugin::{Plugin, Roster};
+use crate::plugin::Roster;
 use crate::protect::ProtectedFlows;
 use crate::protections::Protections;
 use crate::sweep::Sweeps;
@@ -355,22 +355,6 @@ impl Engine {
             && self.audit.open_verdicts() == 0
             && self.pending.len() == 0
             && self.messages.is_empty()
-    }
-
-    /// Whether anything waits for an answer without a verdict: what was collected or queued for a plugin that is busy, others'
-    /// verdicts on the same entries, a sweep, a message, the end. Otherwise such an answer changes nothing, and may as well be
-    /// told together with whatever happens next.
-    #[must_use]
-    pub fn awaits_answers(&self) -> bool {
-        let waits = |plugin: &Plugin| {
-            !plugin.queue.is_empty() || plugin.is_behind || plugin.wants_sweep || !plugin.asked.is_empty()
-        };
-        self.stopping
-            || !self.collected.is_empty()
-            || self.rounds.hold_verdicts()
-            || !self.sweeps.are_idle()
-            || !self.messages.is_empty()
-            || self.plugins.iter().any(waits)
     }
 
     /// The end: whatever is open gets its record and its reply. Nothing more is brought about.

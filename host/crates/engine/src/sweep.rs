@@ -105,11 +105,6 @@ impl Sweeps {
         self.next = self.next.wrapping_add(1);
         id
     }
-
-    /// Whether none runs or is waited for.
-    pub(crate) fn are_idle(&self) -> bool {
-        self.running.is_none() && self.selected.is_none() && self.waiting.is_empty()
-    }
 }
 
 impl Engine {

@@ -113,33 +113,6 @@ fn events_pile_up_into_one_batch_while_the_plugin_is_busy() {
 }
 
 #[test]
-fn an_answer_without_a_verdict_is_awaited_only_where_something_waits_for_it() {
-    let events_only = |name| plugin(name).with(|spec| spec.subscription.kinds.row = false);
-    let mut world = World::new([events_only("a"), events_only("b")]);
-    assert!(!world.engine.awaits_answers());
-    world.events([new(1)]);
-    assert_eq!((world.flows("a"), world.flows("b")), (vec![1], vec![1]));
-    assert!(!world.engine.awaits_answers(), "both compute, and nothing is behind them");
-    // Its verdict waits for that of the other one.
-    world.answer("a", [delete("a1", entry(0))]);
-    assert!(world.engine.awaits_answers());
-    world.answer("b", []);
-    assert!(!world.engine.awaits_answers());
-    // More for those who are busy.
-    world.events([new(2)]);
-    assert!(!world.engine.awaits_answers());
-    world.events([new(3)]);
-    assert!(world.engine.awaits_answers());
-    for name in ["a", "b"] {
-        world.answer(name, []);
-        assert_eq!(world.flows(name), [3]);
-    }
-    assert!(!world.engine.awaits_answers());
-    world.engine.handle_stop(world.now);
-    assert!(world.engine.awaits_answers());
-}
-
-#[test]
 fn a_call_has_no_more_entries_than_configured() {
     let config = ctwarden_engine::EngineConfig { batch_entries: 4, ..Default::default() };
     let mut world = World::with(config, [plugin("a")]);
