@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use ctwarden_model::{
     Action, Effect, ExpectationKey, FlowKey, LabelChange, Masked, Outcome, PluginName, Refusal, Update,
 };
+use hashbrown::HashMap;
 
 use crate::PluginId;
 use crate::engine::Engine;
@@ -132,7 +133,7 @@ struct Admitted {
 /// Who has ended a flow.
 struct Ended {
     /// Plugins whose delete passed all checks, observing ones included: nothing else of theirs is left to do.
-    by: BTreeSet<PluginId>,
+    by: Vec<PluginId>,
     /// Whether it is really deleted.
     by_effect: bool,
 }
@@ -219,7 +220,8 @@ impl Engine {
         round: Option<RoundId>,
         gates: &[GateId],
     ) -> Ended {
-        let mut by = BTreeSet::new();
+        // As many as there are plugins at most, and as a rule one.
+        let mut by = Vec::new();
         let (mut winners, mut passed) = (Vec::new(), None);
         for &(claim, unprotected) in claims.iter().filter(|(claim, _)| claim.change == Change::Delete) {
             if by.contains(&claim.plugin) {
@@ -229,11 +231,11 @@ impl Engine {
             match self.admit(claim.plugin, Cost::End, claim.allowed, unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => {
-                    by.insert(claim.plugin);
+                    by.push(claim.plugin);
                     self.conclude(claim.verdict, Outcome::Observed);
                 }
                 Admission::Enforce(pass) => {
-                    by.insert(claim.plugin);
+                    by.push(claim.plugin);
                     winners.push(claim.verdict);
                     passed = Some(pass);
                 }
@@ -376,7 +378,7 @@ fn longest_timeout(admitted: &[Admitted]) -> Option<u32> {
 #[derive(Default)]
 struct FlowGroups {
     groups: Vec<(FlowKey, Held, bool, Vec<Claim>)>,
-    places: BTreeMap<FlowKey, usize>,
+    places: HashMap<FlowKey, usize>,
 }
 
 impl FlowGroups {
