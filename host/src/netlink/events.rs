@@ -91,7 +91,7 @@ pub(crate) struct EventSocket {
 impl EventSocket {
     /// Opens it with a receive buffer of so many bytes, as the kernel counts them; in no group yet.
     pub(crate) fn open(receive_buffer: usize) -> Result<Self, OpenError> {
-        let socket = NetfilterSocket::open()?;
+        let socket = NetfilterSocket::open_for_many()?;
         socket.size_receive_buffer(receive_buffer)?;
         Ok(Self { socket, joined: Groups::default(), ends: Ends::default(), program: None, unreadable: 0 })
     }

@@ -37,7 +37,7 @@ impl Requests {
 
     /// Opens the socket.
     pub(crate) fn open() -> Result<Self, OpenError> {
-        let socket = NetfilterSocket::open()?;
+        let socket = NetfilterSocket::open_for_many()?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;
         Ok(Self { socket, outgoing: Vec::new(), sequence: 0, changes: Changes::default() })
     }

@@ -86,7 +86,7 @@ pub(super) fn listen(
 }
 
 fn open(listening: &Listening<'_>) -> Result<NetfilterSocket, Failure> {
-    let socket = NetfilterSocket::open()?;
+    let socket = NetfilterSocket::open_for_many()?;
     match listening.buffer {
         Some(bytes) => {
             // Twice, because the kernel doubles what it is given and this counts as the kernel does.
@@ -125,7 +125,7 @@ impl Listener<'_, '_> {
             if wait(signals, self.socket.as_fd(), PollFlags::IN)? == Next::End {
                 return Ok(());
             }
-            for _ in 0..READS_IN_A_ROW {
+            for count in 1.. {
                 match self.socket.read() {
                     Ok(Read::Bytes) => self.print(),
                     Ok(Read::Nothing) => break,
@@ -135,7 +135,8 @@ impl Listener<'_, '_> {
                         return Err(Failure::other(format!("failed to received netlink event: {why}")));
                     }
                 }
-                if self.output.is_full() {
+                // What was taken over already wakes nobody.
+                if (self.output.is_full() || count >= READS_IN_A_ROW) && !self.socket.has_taken_more() {
                     break;
                 }
             }

@@ -2,6 +2,7 @@
 //!
 //! A crate of its own, because the daemon and the conntrack command are programs of their own and both need it.
 
+mod burst;
 mod socket;
 
 pub use socket::{NetfilterSocket, OpenError, Read};

@@ -15,8 +15,16 @@ use rustix::net::sockopt;
 use socket2::{SockFilter, SockRef};
 use thiserror::Error;
 
+use crate::burst::Burst;
+
 /// Bytes of one read. A dump fills 32 KiB at a time and an event or an answer is far smaller; twice that is never short.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Messages of one read where they come one by one.
+const BURST: usize = 32;
+/// Bytes of such a message at most. An entry needs some hundred; its longest part, a security context, is no longer than a page.
+/// (A little more than a round number, so that messages do not take each other's place in the processor's caches.)
+const MESSAGE_BYTES: usize = 8 * 1024 + 64;
 
 /// Why a socket could not be opened.
 #[derive(Debug, Error)]
@@ -65,12 +73,22 @@ pub enum Read {
 pub struct NetfilterSocket {
     socket: Socket,
     port: u32,
-    buffer: Vec<u8>,
+    burst: Burst,
 }
 
 impl NetfilterSocket {
-    /// Opens and binds a socket that never blocks.
+    /// Opens and binds a socket that never blocks, for a dump.
     pub fn open() -> Result<Self, OpenError> {
+        Self::with(Burst::new(1, READ_BYTES))
+    }
+
+    /// The same for events, or for answers to many requests, which come one by one: of those that wait many are taken over by
+    /// one call. Whoever waits for more has to read until there is [`Read::Nothing`].
+    pub fn open_for_many() -> Result<Self, OpenError> {
+        Self::with(Burst::new(BURST, MESSAGE_BYTES))
+    }
+
+    fn with(burst: Burst) -> Result<Self, OpenError> {
         let step = |what| move |error| OpenError::new(what, error);
         let mut socket = Socket::new(NETLINK_NETFILTER).map_err(step("open"))?;
         let port = socket.bind_auto().map_err(step("bind"))?.port_number();
@@ -78,7 +96,7 @@ impl NetfilterSocket {
         // Refusals then come with a sentence of the kernel's and without a copy of the request.
         socket.set_ext_ack(true).map_err(step("set up"))?;
         socket.set_cap_ack(true).map_err(step("set up"))?;
-        Ok(Self { socket, port, buffer: Vec::with_capacity(READ_BYTES) })
+        Ok(Self { socket, port, burst })
     }
 
     /// The port that the kernel gave it: `nlmsg_pid` of events that its requests cause.
@@ -131,31 +149,32 @@ impl NetfilterSocket {
         }
     }
 
-    /// Reads what the kernel sent into the buffer; what anybody else sent is thrown away.
+    /// Reads the next message that the kernel sent; what anybody else sent is thrown away.
     pub fn read(&mut self) -> io::Result<Read> {
         loop {
-            self.buffer.clear();
-            match self.socket.recv_from(&mut self.buffer, rustix::net::RecvFlags::TRUNC.bits().cast_signed()) {
-                Ok((_, sender)) if sender.port_number() != 0 => {}
-                Ok((length, _)) if length > self.buffer.len() => {
-                    return Err(io::Error::other(format!(
-                        "a message of {length} bytes is larger than the read buffer"
-                    )));
-                }
-                Ok(_) => return Ok(Read::Bytes),
-                Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            if self.burst.advance() {
+                return Ok(Read::Bytes);
+            }
+            if let Err(error) = self.burst.receive(self.socket.as_raw_fd()) {
+                match error.raw_os_error().map(Errno::from_raw_os_error) {
                     Some(Errno::AGAIN) => return Ok(Read::Nothing),
                     Some(Errno::NOBUFS) => return Ok(Read::Overrun),
                     Some(Errno::INTR) => {}
                     _ => return Err(error),
-                },
+                }
             }
         }
     }
 
+    /// Whether the next read may give what was taken over with the last one, of which no longer anything tells that it can be
+    /// read ([`NetfilterSocket::wait`], epoll).
+    pub const fn has_taken_more(&self) -> bool {
+        self.burst.has_more()
+    }
+
     /// What the last read gave.
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer
+        self.burst.bytes()
     }
 
     /// Waits until something can be read; false where nothing came in time.
@@ -181,3 +200,6 @@ impl AsRawFd for NetfilterSocket {
         self.socket.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;
