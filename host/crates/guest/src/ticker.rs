@@ -1,8 +1,9 @@
 //! The thread that advances the engine's epoch while any plugin runs.
 //!
 //! Compiled code looks at the epoch at each function and loop, which is free; only this thread makes it move, so that a
-//! plugin in an endless loop comes back to the host. When no plugin was called for some 200 ms ([`TICKS_AWAKE`]) it goes to
-//! sleep until one is: an idle daemon is not woken, and calls that follow each other closely wake nobody.
+//! plugin in an endless loop comes back to the host. It looks seldom ([`LOOK`]) while it finds no call under way, for to wake
+//! costs more than a short call. When no plugin was called for some 200 ms ([`LOOKS_AWAKE`]) it goes to sleep until one is: an
+//! idle daemon is not woken, and calls that follow each other closely wake nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,9 +15,12 @@ use wasmtime::EngineWeak;
 /// How often a running call is looked at: often enough for limits of some 100 ms, seldom enough to cost nothing.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// Ticks without a call after which the ticker sleeps until one begins. Waking it for each call would cost more than the
+/// How often it is looked whether a call is under way that will have to be looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Looks without a call after which the ticker sleeps until one begins. Waking it for each call would cost more than the
 /// call.
-const TICKS_AWAKE: u32 = 20;
+const LOOKS_AWAKE: u32 = 4;
 
 /// Counts running calls. Sequentially consistent on purpose: either the ticker sees the call that begins, or the call
 /// sees that the ticker sleeps.
@@ -82,14 +86,16 @@ impl Drop for Running<'_> {
 }
 
 fn run(calls: &Calls, engine: &EngineWeak) {
-    let (mut begun, mut quiet) = (0, 0);
+    let (mut begun, mut quiet, mut wait) = (0, 0, LOOK);
     while !calls.ended.load(Ordering::SeqCst) {
-        thread::park_timeout(TICK);
+        thread::park_timeout(wait);
         let Some(engine) = engine.upgrade() else { return };
         engine.increment_epoch();
         let before = std::mem::replace(&mut begun, calls.begun.load(Ordering::Relaxed));
+        let runs = calls.running.load(Ordering::SeqCst) > 0;
+        wait = if runs { TICK } else { LOOK };
         quiet = if before == begun { quiet + 1 } else { 0 };
-        if quiet >= TICKS_AWAKE && calls.running.load(Ordering::SeqCst) == 0 {
+        if quiet >= LOOKS_AWAKE && !runs {
             quiet = 0;
             calls.asleep.store(true, Ordering::SeqCst);
             while calls.running.load(Ordering::SeqCst) == 0 && !calls.ended.load(Ordering::SeqCst) {
