@@ -34,7 +34,7 @@ use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Heard, Requests};
 use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
-use crate::set_file::SetFiles;
+use crate::set_file::{SetChange, SetWatch, WatcherDied};
 use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
@@ -56,8 +56,7 @@ const GATHER: Duration = Duration::from_millis(4);
 const THICK: Duration = Duration::from_millis(2);
 /// How long the repair of a loss waits for the socket to be read empty.
 const LOSS_PATIENCE: Duration = Duration::from_secs(1);
-/// How often the table's size is asked for and set files are looked at: a list of bans should hold at once, and a look costs a
-/// few system calls.
+/// How often the table's size is asked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);
 /// How long running calls, requests and sinks may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
@@ -91,7 +90,7 @@ pub(crate) struct Drive {
     reloader: Reloader,
     prepared: UnboundedReceiver<Result<Prepared>>,
     sets: AddressSets,
-    set_files: SetFiles,
+    set_watch: SetWatch,
     statistics: Requests,
     stop: Option<Steady>,
     configuration: PathBuf,
@@ -110,6 +109,8 @@ enum Woke {
     Said(Said),
     Asked(Asked),
     Prepared(Box<Result<Prepared>>),
+    /// Its thread ends only when it panics.
+    SetChanged(Result<SetChange, WatcherDied>),
     Terminate,
     Reload,
     Housekeeping,
@@ -157,7 +158,7 @@ impl Drive {
             reloader: Reloader::new(preparer, preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
-            set_files: SetFiles::new(),
+            set_watch: SetWatch::idle(),
             statistics: Requests::open()?,
             stop: None,
         };
@@ -193,6 +194,10 @@ impl Drive {
                 Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
                 Woke::Asked(asked) => self.answer(asked),
                 Woke::Prepared(prepared) => self.reload(*prepared),
+                Woke::SetChanged(Ok(change)) => self.change_set(change),
+                Woke::SetChanged(Err(WatcherDied)) => {
+                    bail!("the thread that looks after set files has died; start ctwarden again")
+                }
                 Woke::Terminate => self.begin_to_stop(),
                 Woke::Reload => self.reloader.begin(),
                 Woke::Housekeeping => self.keep_house()?,
@@ -227,6 +232,7 @@ impl Drive {
             () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
             Some(prepared) = self.prepared.recv() => Woke::Prepared(Box::new(prepared)),
+            changed = self.set_watch.changed() => Woke::SetChanged(changed),
             () = until(deadline), if deadline.is_some() => Woke::Look,
             _ = housekeeping.tick() => Woke::Housekeeping,
         }
@@ -387,28 +393,32 @@ impl Drive {
         if let Ok(entries) = self.statistics.entries() {
             self.engine.handle_table(now, entries);
         }
-        for (name, networks) in self.set_files.changed() {
-            match networks {
-                Ok(networks) => {
-                    self.sets.put(name.clone(), networks);
-                    self.engine.handle_set_changed(now, &name);
-                }
-                Err(error) => crate::log::say(&format!("the set {name} stays as it was: {error}")),
-            }
-        }
         self.leaving.retain(|thread| !thread.is_finished());
         Ok(())
     }
 
+    fn change_set(&mut self, (name, networks): SetChange) {
+        match networks {
+            Ok(networks) => {
+                self.sets.put(name.clone(), networks);
+                self.engine.handle_set_changed(clock::now(), &name);
+            }
+            Err(error) => crate::log::say(&format!("the set {name} stays as it was: {error}")),
+        }
+    }
+
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
     fn take(&mut self, prepared: Prepared) -> Result<()> {
+        // What an older watch has found is forgotten with it.
+        let set_watch =
+            SetWatch::start(prepared.set_files).context("cannot start the thread that looks after set files")?;
         let now = clock::now();
         for key in self.daemon.needs_restart(&prepared.daemon) {
             crate::log::say(&format!("[daemon] {key} has changed; that takes effect at the next start"));
         }
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
-        self.set_files = prepared.set_files;
+        self.set_watch = set_watch;
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
         for ready in &prepared.plugins {
             if let Some(warning) = &ready.warning {

@@ -3,6 +3,8 @@
 //! Lists of bans or countries are written by other programs while the daemon runs. A new version is taken as soon as it is
 //! seen and only if every line of it is good; else the version in use goes on and the mistake is told.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use ctwarden_model::{Prefix, PrefixError, PrefixMap, SetName};
 use thiserror::Error;
 
+pub(crate) use self::watch::{SetWatch, WatcherDied};
 use crate::config::access::{AccessError, open_trusted, read_from};
 
 /// A file of a hundred million addresses is not meant: about 8 million networks fit.
@@ -129,6 +132,9 @@ struct Watched {
     stamp: Stamp,
     /// Of the version that is in use.
     networks: Networks,
+    /// The version before, until the next look: whoever lets go of it last takes the time to give it back, and that should be
+    /// who looks, not who decides.
+    before: Option<Networks>,
 }
 
 /// Files that are looked after. One `stat` a file and look: cheap enough for four a second, and unlike inotify it sees
@@ -154,9 +160,14 @@ impl SetFiles {
     /// [`SetFileError`] where the file is not good; it is then not looked after.
     pub(crate) fn add(&mut self, name: SetName, path: &Path) -> Result<Networks, SetFileError> {
         let (networks, stamp) = load(path)?;
-        let watched = Watched { path: path.to_path_buf(), stamp, networks: Arc::clone(&networks) };
+        let watched = Watched { path: path.to_path_buf(), stamp, networks: Arc::clone(&networks), before: None };
         self.files.insert(name, watched);
         Ok(networks)
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 
     /// The sets whose file has changed since the last look: the new networks, or why the old ones go on. A file that was
@@ -168,6 +179,7 @@ impl SetFiles {
 
 impl Watched {
     fn look(&mut self) -> Option<Result<Networks, SetFileError>> {
+        self.before = None;
         let seen = Stamp::of_path(&self.path);
         if seen == self.stamp {
             return None;
@@ -178,7 +190,7 @@ impl Watched {
                 if networks == self.networks {
                     return None;
                 }
-                self.networks = Arc::clone(&networks);
+                self.before = Some(std::mem::replace(&mut self.networks, Arc::clone(&networks)));
                 Some(Ok(networks))
             }
             Err(error) => {

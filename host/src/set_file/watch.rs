@@ -1,0 +1,96 @@
+//! The thread that looks after set files. The loop must not: a million networks take a third of a second to read, and a file
+//! system may take as long as it likes.
+
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{SetChange, SetFiles};
+use crate::niceness::Niceness;
+
+/// How often files are looked at: a list of bans should hold at once, and a look costs a system call a file.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Files that are looked after until this is dropped.
+pub(crate) struct SetWatch {
+    thread: Option<Watcher>,
+}
+
+/// The loop's end of the thread.
+struct Watcher {
+    changes: UnboundedReceiver<SetChange>,
+    /// The thread ends when it is dropped; nothing is ever sent.
+    _watched: Sender<()>,
+}
+
+/// The thread has ended by itself, which it does only when it panics.
+#[derive(Debug)]
+pub(crate) struct WatcherDied;
+
+impl SetWatch {
+    /// Looks after no files.
+    pub(crate) const fn idle() -> Self {
+        Self { thread: None }
+    }
+
+    /// Looks after these from now on.
+    pub(crate) fn start(mut files: SetFiles) -> io::Result<Self> {
+        if files.is_empty() {
+            return Ok(Self::idle());
+        }
+        let (told, changes) = unbounded_channel();
+        let (_watched, until) = channel();
+        thread::Builder::new().name("ctwarden-sets".to_owned()).spawn(move || {
+            Niceness::stand_back();
+            let mut heard = true;
+            while heard && until.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                heard = files.changed().into_iter().all(|change| told.send(change).is_ok());
+            }
+        })?;
+        Ok(Self { thread: Some(Watcher { changes, _watched }) })
+    }
+
+    /// The next set whose file has changed: its new networks, or why the old ones go on. Waits for ever where no file is looked
+    /// after.
+    pub(crate) async fn changed(&mut self) -> Result<SetChange, WatcherDied> {
+        match &mut self.thread {
+            Some(thread) => thread.changes.recv().await.ok_or(WatcherDied),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ctwarden_model::SetName;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_told_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("banned.txt");
+        fs::write(&path, "192.0.2.1\n").unwrap();
+        let name = SetName("banned".into());
+        let mut files = SetFiles::new();
+        files.add(name.clone(), &path).unwrap();
+        let mut watch = SetWatch::start(files).unwrap();
+        fs::write(&path, "192.0.2.1\n192.0.2.2\n").unwrap();
+        let (changed, networks) = watch.changed().await.unwrap();
+        assert_eq!((changed, networks.unwrap().len()), (name, 2));
+        fs::write(&path, "wrong\n").unwrap();
+        assert!(watch.changed().await.unwrap().1.unwrap_err().to_string().contains("banned.txt:1: \"wrong\""));
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_file_nothing_is_ever_told() {
+        let mut watch = SetWatch::start(SetFiles::new()).unwrap();
+        let told = tokio::time::timeout(LOOK * 2, watch.changed()).await;
+        assert!(told.is_err(), "{told:?}");
+    }
+}
