@@ -82,7 +82,7 @@ impl Flood {
 
     /// Sends one datagram at once.
     pub(crate) fn one(&mut self) -> Result<()> {
-        self.senders.iter_mut().take(1).try_for_each(|sender| sender.burst(1))
+        self.senders.first_mut().map_or(Ok(()), |sender| sender.burst(1))
     }
 }
 
