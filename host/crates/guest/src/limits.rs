@@ -22,7 +22,7 @@ pub struct Limits {
     pub handles: usize,
     /// Processor time in one call, host calls included. A batch of some hundred entries takes a Rust plugin less than a
     /// millisecond; reading a configuration with a long list takes most. It is looked at every [`TICK`](crate::TICK) once
-    /// a call has lasted for up to five of them, so that a call may get up to six ticks in all, or two more than this.
+    /// a call has lasted for up to five of them, so that a call may get two ticks more, and six in all where less is set.
     pub call_cpu: Duration,
     /// Time in one call, waiting included. Only there to end a plugin that sleeps for ever or waits on the host: far
     /// above `call_cpu`, as a busy machine may run a healthy plugin much slower than the clock.
