@@ -34,7 +34,7 @@ use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Heard, Requests};
 use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
-use crate::set_file::{SetChange, SetWatch, WatcherDied};
+use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
@@ -109,8 +109,9 @@ enum Woke {
     Said(Said),
     Asked(Asked),
     Prepared(Box<Result<Prepared>>),
+    SetChanged(SetChange),
     /// Its thread ends only when it panics.
-    SetChanged(Result<SetChange, WatcherDied>),
+    SetWatchEnded,
     Terminate,
     Reload,
     Housekeeping,
@@ -194,10 +195,8 @@ impl Drive {
                 Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
                 Woke::Asked(asked) => self.answer(asked),
                 Woke::Prepared(prepared) => self.reload(*prepared),
-                Woke::SetChanged(Ok(change)) => self.change_set(change),
-                Woke::SetChanged(Err(WatcherDied)) => {
-                    bail!("the thread that looks after set files has died; start ctwarden again")
-                }
+                Woke::SetChanged(change) => self.change_set(change),
+                Woke::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
                 Woke::Terminate => self.begin_to_stop(),
                 Woke::Reload => self.reloader.begin(),
                 Woke::Housekeeping => self.keep_house()?,
@@ -232,7 +231,7 @@ impl Drive {
             () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
             Some(prepared) = self.prepared.recv() => Woke::Prepared(Box::new(prepared)),
-            changed = self.set_watch.changed() => Woke::SetChanged(changed),
+            changed = self.set_watch.changed() => changed.map_or(Woke::SetWatchEnded, Woke::SetChanged),
             () = until(deadline), if deadline.is_some() => Woke::Look,
             _ = housekeeping.tick() => Woke::Housekeeping,
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use ctwarden_model::{Prefix, PrefixError, PrefixMap, SetName};
 use thiserror::Error;
 
-pub(crate) use self::watch::{SetWatch, WatcherDied};
+pub(crate) use self::watch::SetWatch;
 use crate::config::access::{AccessError, open_trusted, read_from};
 
 /// A file of a hundred million addresses is not meant: about 8 million networks fit.
