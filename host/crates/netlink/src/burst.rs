@@ -7,9 +7,6 @@ use std::os::fd::RawFd;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg};
 
-/// Messages of one call at most. More make none of them cheaper.
-const MESSAGES: usize = 32;
-
 /// What one call took over, message by message.
 pub(crate) struct Burst {
     /// One place after the other.
@@ -17,7 +14,7 @@ pub(crate) struct Burst {
     /// Bytes of a place.
     place: usize,
     /// Bytes of each message that was taken over; 0 where it is not the kernel's.
-    lengths: [usize; MESSAGES],
+    lengths: [usize; Self::MOST],
     /// How many of them there are.
     count: usize,
     /// The message behind the current one.
@@ -25,10 +22,13 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
-    /// Takes so many messages over at once, 32 at most, of so many bytes each.
+    /// Messages of one call at most. More make none of them cheaper.
+    pub(crate) const MOST: usize = 32;
+
+    /// Takes so many messages over at once, [`Burst::MOST`] at most, of so many bytes each.
     pub(crate) fn new(messages: usize, place: usize) -> Self {
-        let buffer = vec![0; place.saturating_mul(messages.clamp(1, MESSAGES))];
-        Self { buffer, place, lengths: [0; MESSAGES], count: 0, next: 0 }
+        let buffer = vec![0; place.saturating_mul(messages.clamp(1, Self::MOST))];
+        Self { buffer, place, lengths: [0; Self::MOST], count: 0, next: 0 }
     }
 
     /// The next message of the kernel that was taken over is the current one; false where there is none.
@@ -60,7 +60,7 @@ impl Burst {
         (self.count, self.next) = (0, 0);
         let mut places = self.buffer.chunks_exact_mut(self.place);
         let count = places.len();
-        let mut slices: [[IoSliceMut<'_>; 1]; MESSAGES] =
+        let mut slices: [[IoSliceMut<'_>; 1]; Self::MOST] =
             std::array::from_fn(|_| [IoSliceMut::new(places.next().unwrap_or_default())]);
         let mut headers = MultiHeaders::<NetlinkAddr>::preallocate(count, None);
         let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;

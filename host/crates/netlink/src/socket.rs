@@ -20,9 +20,8 @@ use crate::burst::Burst;
 /// Bytes of one read. A dump fills 32 KiB at a time and an event or an answer is far smaller; twice that is never short.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Messages of one read where they come one by one.
-const BURST: usize = 32;
-/// Bytes of such a message at most. An entry needs some hundred; its longest part, a security context, is no longer than a page.
+/// Bytes of a message at most where they come one by one. An entry needs some hundred; its longest part, a security
+/// context, is no longer than a page.
 /// (A little more than a round number, so that messages do not take each other's place in the processor's caches.)
 const MESSAGE_BYTES: usize = 8 * 1024 + 64;
 
@@ -85,7 +84,7 @@ impl NetfilterSocket {
     /// The same for events, or for answers to many requests, which come one by one: of those that wait many are taken over by
     /// one call. Whoever waits for more has to read until there is [`Read::Nothing`].
     pub fn open_for_many() -> Result<Self, OpenError> {
-        Self::with(Burst::new(BURST, MESSAGE_BYTES))
+        Self::with(Burst::new(Burst::MOST, MESSAGE_BYTES))
     }
 
     fn with(burst: Burst) -> Result<Self, OpenError> {
