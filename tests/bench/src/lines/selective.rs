@@ -1,15 +1,17 @@
 //! Sweeps that want few entries, beside `conntrack -L` with the same filter: processor time, as both wait little.
 //!
-//! What the kernel can filter rightly it filters; IPv6 addresses and ports are filtered here, and must be as right.
+//! What the kernel can filter rightly it filters; IPv6 addresses and ports are filtered here, and must be as right. Where the
+//! daemon follows the table anyway, because a plugin says that it selects, it knows the flows of an address without the
+//! kernel's walk through all entries, and reads those alone.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::sweep::sweep;
 use super::{Line, check};
 use crate::daemon::Daemon;
 use crate::figure::Figure;
 use crate::options::Options;
-use crate::population::{Kind, mixed};
+use crate::population::{Group, Kind, mixed};
 use crate::row::Row;
 use crate::world::World;
 use crate::{command, policies};
@@ -20,13 +22,16 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// A selection: what it is, in our words and in the peer's, the kind that it finds, and whether the kernel can filter it.
+/// A selection: what it is, in our words and in the peer's, and the kind that it finds.
 struct Selection {
     what: &'static str,
     ours: &'static str,
     theirs: &'static [&'static str],
     kind: Kind,
+    /// Whether the kernel can filter it.
     in_kernel: bool,
+    /// Whether the copy of the table can find it.
+    by_address: bool,
 }
 
 const SELECTIONS: &[Selection] = &[
@@ -36,6 +41,7 @@ const SELECTIONS: &[Selection] = &[
         theirs: &["-L", "-s", "192.0.2.9"],
         kind: Kind::OneClient4,
         in_kernel: true,
+        by_address: true,
     },
     Selection {
         what: "one mark",
@@ -43,6 +49,7 @@ const SELECTIONS: &[Selection] = &[
         theirs: &["-L", "-m", "0x1234"],
         kind: Kind::Marked,
         in_kernel: true,
+        by_address: false,
     },
     Selection {
         what: "one zone",
@@ -50,6 +57,7 @@ const SELECTIONS: &[Selection] = &[
         theirs: &["-L", "-w", "7"],
         kind: Kind::Zoned,
         in_kernel: true,
+        by_address: false,
     },
     Selection {
         what: "a status",
@@ -57,6 +65,7 @@ const SELECTIONS: &[Selection] = &[
         theirs: &["-L", "-u", "FIXED_TIMEOUT"],
         kind: Kind::Fixed,
         in_kernel: true,
+        by_address: false,
     },
     Selection {
         what: "one IPv6 source",
@@ -64,6 +73,7 @@ const SELECTIONS: &[Selection] = &[
         theirs: &["-L", "-f", "ipv6", "-s", "2001:db8:ffff::9"],
         kind: Kind::OneClient6,
         in_kernel: false,
+        by_address: true,
     },
     Selection {
         what: "one UDP port",
@@ -71,6 +81,7 @@ const SELECTIONS: &[Selection] = &[
         theirs: &["-L", "-p", "udp", "--dport", "53"],
         kind: Kind::Fixed,
         in_kernel: false,
+        by_address: false,
     },
 ];
 
@@ -79,22 +90,41 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let _world = World::with(&groups)?;
     let mut daemon = Daemon::start_swept(options, &policies::tally(options, "")?.to_string())?;
     for selection in SELECTIONS {
-        let wanted = groups.iter().filter(|group| group.kind == selection.kind).map(|group| group.count).sum();
+        let goal = selection.in_kernel.then_some(10.0);
+        tell(selection.measure(&mut daemon, &groups, options, ("", goal))?);
+    }
+    drop(daemon);
+    let mut daemon = Daemon::start_swept(options, &policies::tally(options, "selects = true")?.to_string())?;
+    daemon.mirrored(options.entries)?;
+    for selection in SELECTIONS.iter().filter(|selection| selection.by_address) {
+        tell(selection.measure(&mut daemon, &groups, options, (", the table being followed", Some(10.0)))?);
+    }
+    Ok(())
+}
+
+impl Selection {
+    /// Sweeps and lists in turn; with what is to be said of how the daemon does it, and what is to be reached.
+    fn measure(
+        &self,
+        daemon: &mut Daemon,
+        groups: &[Group],
+        options: &Options,
+        (how, goal): (&str, Option<f64>),
+    ) -> Result<Row> {
+        let wanted = groups.iter().filter(|group| group.kind == self.kind).map(|group| group.count).sum();
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..options.runs {
-            let swept = sweep(&mut daemon, selection.ours)?;
+            let swept = sweep(daemon, self.ours)?;
             check("entries that the policy judged", swept.count.entries, wanted)?;
             ours.push(swept.processor);
-            let listed = command::run("conntrack", selection.theirs)?.good("conntrack -L")?;
+            let listed = command::run("conntrack", self.theirs)?.good("conntrack -L")?;
             check("entries that the peer listed", listed.entries(), wanted)?;
             theirs.push(listed.processor);
         }
-        if let (Some(ours), Some(theirs)) = (Figure::processor(&ours), Figure::processor(&theirs)) {
-            let what = format!("sweep for {} ({wanted} of {}), processor time", selection.what, options.entries);
-            let peer = format!("conntrack {}", selection.theirs.join(" "));
-            let row = Row::new(what, ours).beside(peer, theirs, selection.in_kernel.then_some(10.0));
-            tell(row.checked(format!("both found exactly the {wanted} entries in each run")));
-        }
+        let figures = Figure::processor(&ours).zip(Figure::processor(&theirs));
+        let (ours, theirs) = figures.context("there was no run")?;
+        let what = format!("sweep for {} ({wanted} of {}){how}, processor time", self.what, options.entries);
+        let row = Row::new(what, ours).beside(format!("conntrack {}", self.theirs.join(" ")), theirs, goal);
+        Ok(row.checked(format!("both found exactly the {wanted} entries in each run")))
     }
-    Ok(())
 }
