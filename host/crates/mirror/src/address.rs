@@ -3,6 +3,7 @@
 //! Records of IPv4 and IPv6 lie in slabs of their own, so that an IPv4 flow does not pay for the longer addresses.
 
 use core::cmp::Ordering;
+use core::fmt::Debug;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::Family;
@@ -19,7 +20,7 @@ pub(crate) trait Address: Copy + Ord {
     const ZERO: Self;
 
     /// An address and the handle of a flow that has it, ordered by address.
-    type Key: Copy + Ord;
+    type Key: Copy + Ord + Debug;
 
     /// `None` where it is of the other family.
     fn from_ip(address: IpAddr) -> Option<Self>;

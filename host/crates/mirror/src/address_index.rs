@@ -101,6 +101,13 @@ impl<K: Copy + Ord> AddressIndex<K> {
         Cursor { group: at, chunk, place: group.chunks.get(chunk).map_or(0, |chunk| rank(chunk, key)) }
     }
 
+    /// Where the keys behind this one begin, whether or not it is still there.
+    pub(crate) fn seek_behind(&self, key: K) -> Cursor {
+        let at = self.seek(key);
+        let mut behind = at;
+        if self.next(&mut behind) == Some(key) { behind } else { at }
+    }
+
     /// The key at the cursor, which then stands behind it.
     pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<K> {
         loop {
@@ -118,14 +125,21 @@ impl<K: Copy + Ord> AddressIndex<K> {
         }
     }
 
-    /// About how many keys lie from `first` to `last`: exact within a chunk, else by the chunks between.
+    /// The key that [`AddressIndex::next`] gave last, where it was in the cursor's chunk.
+    pub(crate) fn before(&self, cursor: Cursor) -> Option<K> {
+        self.groups.get(cursor.group)?.chunks.get(cursor.chunk)?.get(cursor.place.checked_sub(1)?).copied()
+    }
+
+    /// About how many keys lie from `first` to `last`: exact within a chunk, else as if all chunks were as full as they are on
+    /// average.
     pub(crate) fn estimate(&self, first: K, last: K) -> usize {
         let (from, to) = (self.seek(first), self.seek(last));
         if (from.group, from.chunk) == (to.group, to.chunk) {
             return to.place.saturating_sub(from.place) + 1;
         }
-        let before = |cursor: Cursor| cursor.group * GROUP + cursor.chunk;
-        before(to).saturating_sub(before(from)) * CHUNK
+        let chunks = |groups: &[Group<K>]| groups.iter().map(|group| group.chunks.len()).sum::<usize>();
+        let before = |cursor: Cursor| chunks(self.groups.get(..cursor.group).unwrap_or_default()) + cursor.chunk;
+        before(to).saturating_sub(before(from)) * (self.capacity / chunks(&self.groups).max(1))
     }
 
     fn update_first(&mut self, index: usize) {

@@ -59,6 +59,14 @@ impl Networks<'_> {
         }
     }
 
+    /// Whether they are more than so many, of both families.
+    pub(crate) fn are_more_than(self, many: usize) -> bool {
+        match self {
+            Self::Listed(networks) => networks.len() > many,
+            Self::OfSets(sets) => sets.iter().map(|set| set.networks.len()).sum::<usize>() > many,
+        }
+    }
+
     /// Whether any is of that family.
     pub(crate) fn have(self, family: Family) -> bool {
         match self {

@@ -75,9 +75,12 @@ mod shelf;
 mod slab;
 mod state;
 mod sweep;
+mod walk;
+mod way;
 
 pub use hash::Seed;
 pub use knowledge::{Certainty, Evidence, Knowledge};
 pub use mirror::Mirror;
 pub use selection::{Selected, Selection};
 pub use sweep::{Slice, SweepEnd, SweepToken};
+pub use walk::Walk;

@@ -6,14 +6,14 @@ use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 
 use crate::address::{Address, Long};
 use crate::hash::Seed;
-use crate::judge::Parts;
 use crate::knowledge::Knowledge;
-use crate::record::Identity;
-use crate::selection::{Selected, Selection, judged};
+use crate::selection::{Selected, Selection, View, judged_by_name};
 use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
 use crate::sweep::{Running, Settling, Slice, SweepEnd, SweepToken};
+use crate::walk::Walk;
+use crate::way::Ways;
 
 /// A copy of the connection tracking table.
 ///
@@ -21,7 +21,7 @@ use crate::sweep::{Running, Settling, Slice, SweepEnd, SweepToken};
 /// the socket; when the socket says that events were lost, [`Mirror::handle_gap`]; when it has been read empty,
 /// [`Mirror::handle_drained`]. A sweep is [`Mirror::begin_sweep`] *before* the dump is asked for, [`Mirror::handle_row`] for
 /// each row, [`Mirror::end_sweep`] after the last; then [`Mirror::settle`] until it is done. Questions may be asked at any
-/// time: [`Mirror::select`], [`Mirror::get`].
+/// time: [`Mirror::select`], [`Mirror::get`], and in steps [`Mirror::step`].
 #[derive(Debug)]
 pub struct Mirror {
     ipv4: Shelf<u32>,
@@ -157,7 +157,11 @@ impl Mirror {
     /// [`crate::Certainty::Candidate`], never a flow that is left out; flows that it lacks are told by [`Selection::knowledge`].
     #[must_use]
     pub fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
-        Selection::new(&self.ipv4, &self.ipv6, &self.state, filter)
+        Selection::new(self.view(), filter)
+    }
+
+    const fn view(&self) -> View<'_> {
+        View { ipv4: &self.ipv4, ipv6: &self.ipv6, state: &self.state }
     }
 
     /// One flow. It is [`crate::Certainty::Certain`]: nothing was asked of it but what it is.
@@ -169,13 +173,20 @@ impl Mirror {
     /// One flow, where it matches or may match.
     #[must_use]
     pub fn judge(&self, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-        fn of<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-            judged(shelf, state, filter, Parts::of(filter), shelf.find(&Identity::new(key)?)?)
-        }
-        match key.original.family() {
-            Family::Ipv4 => of(&self.ipv4, &self.state, filter, key),
-            Family::Ipv6 => of(&self.ipv6, &self.state, filter, key),
-        }
+        judged_by_name(self.view(), filter, key)
+    }
+
+    /// Goes on with a walk and hands over the flows that it comes past, looking at so many at most; whether there are more.
+    /// In between the mirror may change: a flow that is there all the time comes once, one that begins or ends meanwhile may
+    /// come or not.
+    pub fn step(&self, walk: &mut Walk, looks: usize, mut take: impl FnMut(Selected)) -> bool {
+        walk.step(self.view(), looks, &mut take)
+    }
+
+    /// About how many flows an answer has to look at, told in a moment: more than 64 networks are not counted.
+    #[must_use]
+    pub fn estimate(&self, filter: &Filter) -> usize {
+        Ways::estimate(self.view(), filter)
     }
 
     /// How far the flows of a family are all there.

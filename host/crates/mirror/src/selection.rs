@@ -1,6 +1,4 @@
-//! Questions: the flows that match a filter, through the index that promises the fewest.
-
-use alloc::vec::Vec;
+//! Questions: the flows that match a filter, and what is known of each.
 
 use ctwarden_model::{
     DccpState, Family, Filter, Flow, FlowKey, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpState,
@@ -8,13 +6,14 @@ use ctwarden_model::{
 };
 
 use crate::address::{Address, Long};
-use crate::address_index::Cursor;
 use crate::flags::Flags;
-use crate::judge::{Networks, Part, Parts, judge};
+use crate::judge::{Parts, judge};
 use crate::knowledge::{Certainty, Evidence, Knowledge};
+use crate::record::Identity;
 use crate::shelf::Shelf;
-use crate::slab::{Handle, NONE};
+use crate::slab::Handle;
 use crate::state::State;
+use crate::way::{Ways, can_match};
 
 /// A flow of the mirror and what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,28 +61,35 @@ impl Selected {
     }
 }
 
+/// What a question looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) ipv4: &'a Shelf<u32>,
+    pub(crate) ipv6: &'a Shelf<Long>,
+    pub(crate) state: &'a State,
+}
+
 /// The flows that match a filter; each comes once. Asking it for its knowledge alone costs nothing, however many networks the
 /// filter has.
 #[derive(Debug)]
 pub struct Selection<'a> {
     filter: &'a Filter,
-    state: &'a State,
-    /// Of the filter.
-    parts: Parts,
-    ipv4: (&'a Shelf<u32>, Option<Walk<u32>>),
-    ipv6: (&'a Shelf<Long>, Option<Walk<Long>>),
+    view: View<'a>,
+    ways: Option<Ways>,
 }
 
 impl<'a> Selection<'a> {
-    pub(crate) fn new(ipv4: &'a Shelf<u32>, ipv6: &'a Shelf<Long>, state: &'a State, filter: &'a Filter) -> Self {
-        Self { filter, state, parts: Parts::of(filter), ipv4: (ipv4, None), ipv6: (ipv6, None) }
+    pub(crate) const fn new(view: View<'a>, filter: &'a Filter) -> Self {
+        Self { filter, view, ways: None }
     }
 
     /// How far the families that can match are all there.
     #[must_use]
     pub fn knowledge(&self) -> Knowledge {
-        let (ipv4, ipv6) = (self.state.knowledge(Family::Ipv4), self.state.knowledge(Family::Ipv6));
-        match (can_match(self.filter, self.parts, Family::Ipv4), can_match(self.filter, self.parts, Family::Ipv6)) {
+        let state = self.view.state;
+        let (ipv4, ipv6) = (state.knowledge(Family::Ipv4), state.knowledge(Family::Ipv6));
+        let parts = Parts::of(self.filter);
+        match (can_match(self.filter, parts, Family::Ipv4), can_match(self.filter, parts, Family::Ipv6)) {
             (false, _) => ipv6,
             (true, false) => ipv4,
             (true, true) => ipv4.weaker(ipv6),
@@ -95,24 +101,9 @@ impl Iterator for Selection<'_> {
     type Item = Selected;
 
     fn next(&mut self) -> Option<Selected> {
-        let (filter, state, parts) = (self.filter, self.state, self.parts);
-        let (shelf, walk) = &mut self.ipv4;
-        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter, parts));
-        let open = walk.part().map_or(parts, |met| parts.without(met));
-        while let Some(handle) = walk.next(shelf) {
-            if let Some(selected) = judged(shelf, state, filter, open, handle) {
-                return Some(selected);
-            }
-        }
-        let (shelf, walk) = &mut self.ipv6;
-        let walk = walk.get_or_insert_with(|| Walk::new(shelf, filter, parts));
-        let open = walk.part().map_or(parts, |met| parts.without(met));
-        while let Some(handle) = walk.next(shelf) {
-            if let Some(selected) = judged(shelf, state, filter, open, handle) {
-                return Some(selected);
-            }
-        }
-        None
+        let ways = self.ways.get_or_insert_with(|| Ways::new(self.view, self.filter));
+        let mut looks = usize::MAX;
+        ways.next(self.view, self.filter, &mut looks)
     }
 }
 
@@ -142,118 +133,13 @@ pub(crate) fn judged<A: Address>(
     })
 }
 
-/// How the flows of a family that may match are found.
-#[derive(Debug)]
-enum Walk<A> {
-    /// None can match.
-    Nothing,
-    /// One after the other, from this place on.
-    All(Handle),
-    /// Those with an address in ranges, which are in order and apart.
-    Ranges { part: Part, ranges: Vec<(A, A)>, at: usize, cursor: Option<Cursor> },
-}
-
-impl<A: Address> Walk<A> {
-    fn new(shelf: &Shelf<A>, filter: &Filter, parts: Parts) -> Self {
-        if !can_match(filter, parts, A::FAMILY) {
-            return Self::Nothing;
-        }
-        let given = parts.iter().map(|part| (part, ranges(part.networks(filter))));
-        let mut given: Vec<(Part, Vec<(A, A)>)> = given.collect();
-        let best = match given.len() {
-            0 | 1 => given.pop(),
-            _ => given.into_iter().min_by_key(|(_, ranges)| estimate(shelf, ranges)),
-        };
-        best.map_or(Self::All(0), |(part, ranges)| Self::Ranges { part, ranges, at: 0, cursor: None })
+/// The flow of that name, where it may match.
+pub(crate) fn judged_by_name(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+    fn of<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+        judged(shelf, state, filter, Parts::of(filter), shelf.find(&Identity::new(key)?)?)
     }
-
-    /// The part that all flows of this walk meet.
-    const fn part(&self) -> Option<Part> {
-        match self {
-            Self::Nothing | Self::All(_) => None,
-            Self::Ranges { part, .. } => Some(*part),
-        }
+    match key.original.family() {
+        Family::Ipv4 => of(view.ipv4, view.state, filter, key),
+        Family::Ipv6 => of(view.ipv6, view.state, filter, key),
     }
-
-    /// The next one; each comes once.
-    fn next(&mut self, shelf: &Shelf<A>) -> Option<Handle> {
-        match self {
-            Self::Nothing => None,
-            Self::All(next) => {
-                let end = shelf.records.end();
-                while *next < end {
-                    *next += 1;
-                    if shelf.get(*next - 1).is_some() {
-                        return Some(*next - 1);
-                    }
-                }
-                None
-            }
-            Self::Ranges { part, ranges, at, cursor } => loop {
-                let (first, last) = *ranges.get(*at)?;
-                let place = cursor.get_or_insert_with(|| shelf.addresses.seek(first.key(0)));
-                let (address, handle) = A::parts(shelf.addresses.next(place)?);
-                if last < address {
-                    // On to the next range that this address does not lie behind. Either side leaps over what the other lacks,
-                    // so that a walk takes no more steps than the shorter of the two has.
-                    let behind = ranges.get(*at..).unwrap_or_default().partition_point(|(_, last)| *last < address);
-                    *at += behind;
-                    if ranges.get(*at).is_none_or(|(first, _)| address < *first) {
-                        *cursor = None;
-                        continue;
-                    }
-                }
-                if shelf.get(handle).is_some_and(|record| part.is_met_at(address, shelf.addresses_of(record), ranges)) {
-                    return Some(handle);
-                }
-            },
-        }
-    }
-}
-
-impl Part {
-    /// Whether a flow that was found at this address, which lies in the ranges, meets the part there, and nowhere earlier in
-    /// its tuples: a flow with several addresses is taken at one of them.
-    fn is_met_at<A: Address>(self, address: A, [src, dst, reply_src, reply_dst]: [A; 4], ranges: &[(A, A)]) -> bool {
-        let held = |address: A| {
-            let behind = ranges.partition_point(|(first, _)| *first <= address);
-            behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= *last)
-        };
-        match self {
-            Self::OriginalSrc => address == src,
-            Self::OriginalDst => address == dst,
-            Self::ReplySrc => address == reply_src,
-            Self::ReplyDst => address == reply_dst,
-            Self::Either | Self::Sets => {
-                let mut earlier = [src, dst, reply_src, reply_dst].into_iter().take_while(|other| *other != address);
-                !earlier.any(held)
-            }
-        }
-    }
-}
-
-/// Whether any flow of the family can match: it is asked for, and each part has networks of it.
-fn can_match(filter: &Filter, parts: Parts, family: Family) -> bool {
-    filter.family.is_none_or(|wanted| wanted == family) && parts.iter().all(|part| part.networks(filter).have(family))
-}
-
-/// The networks of one family as ranges, in order, without overlaps.
-fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
-    let mut ranges: Vec<(A, A)> = Vec::new();
-    networks.each(A::FAMILY, &mut |network| {
-        ranges.extend(A::from_ip(network.address()).zip(A::from_ip(network.last())));
-    });
-    ranges.sort_unstable();
-    // Networks nest or are apart, so that of two that meet the one that begins first, and is longer, holds the other.
-    ranges.dedup_by(|later, kept| {
-        later.0 <= kept.1 && {
-            kept.1 = kept.1.max(later.1);
-            true
-        }
-    });
-    ranges
-}
-
-fn estimate<A: Address>(shelf: &Shelf<A>, ranges: &[(A, A)]) -> usize {
-    ranges.iter().map(|(first, last)| shelf.addresses.estimate(first.key(0), last.key(NONE))).sum()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::kernel::{Kernel, Life, TUPLES, address};
-use ctwarden_mirror::{Certainty, Evidence, Selected, Slice};
+use ctwarden_mirror::{Certainty, Evidence, Selected, Slice, Walk};
 use ctwarden_model::{
     Family, Filter, Flow, FlowKey, Masked, NamedSet, PortRange, Prefix, PrefixSet, Protocol, SetName, Zone,
 };
@@ -256,6 +256,59 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// What a flow keeps for life.
+fn lasting() -> impl Strategy<Value = Filter> {
+    filter().prop_map(|filter| Filter { mark: None, status: None, states: Vec::new(), labels: 0, ..filter })
+}
+
+/// The same in parts after each of which one can see what has changed.
+fn finely(step: Step) -> Vec<Step> {
+    if let Step::ReadEvents(count) = step {
+        (0..count).map(|_| Step::ReadEvents(1)).collect()
+    } else if let Step::ReadRows(count) = step {
+        (0..count).map(|_| Step::ReadRows(1)).collect()
+    } else {
+        vec![step]
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_walk_comes_once_past_each_flow_that_stays(
+        filters in prop::collection::vec(lasting(), 1..4),
+        before in prop::collection::vec(step(), 0..120),
+        turns in prop::collection::vec((1_usize..6, prop::collection::vec(step(), 0..4)), 1..40),
+    ) {
+        let mut kernel = Kernel::new(1_000, &[]);
+        before.iter().for_each(|step| apply(&mut kernel, step));
+        let wanted = |kernel: &Kernel| -> BTreeSet<FlowKey> {
+            filters.iter().flat_map(|filter| kernel.mirror.select(filter)).map(|selected| selected.key).collect()
+        };
+        let mut stayed = wanted(&kernel);
+        let mut were = stayed.clone();
+        let (mut walk, mut told) = (Walk::new(filters.clone()), Vec::new());
+        for (looks, steps) in turns {
+            if !kernel.mirror.step(&mut walk, looks, |selected| told.push(selected.key)) {
+                break;
+            }
+            for step in steps.into_iter().flat_map(finely) {
+                apply(&mut kernel, &step);
+                let now = wanted(&kernel);
+                stayed.retain(|key| now.contains(key));
+                were.extend(now);
+            }
+        }
+        while kernel.mirror.step(&mut walk, 3, |selected| told.push(selected.key)) {}
+        for key in &stayed {
+            prop_assert_eq!(told.iter().filter(|other| *other == key).count(), 1, "{:?}", key);
+        }
+        prop_assert!(told.iter().all(|key| were.contains(key)));
+        prop_assert!(!kernel.mirror.step(&mut walk, 3, |_| panic!("a walk that has ended goes on")));
     }
 }
 

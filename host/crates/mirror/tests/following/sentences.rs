@@ -2,8 +2,8 @@
 
 use ctwarden_mirror::{Certainty, Evidence, Knowledge, Mirror, Seed, Selected, Slice, SweepEnd};
 use ctwarden_model::{
-    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Mark, Masked, NatFilter, NatTo, PerDirection, Protocol,
-    ProtocolInfo, RareFilter, SecondsRange, Status, Steady, TcpState, Tuple, Zone,
+    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Mark, Masked, NatFilter, NatTo, PerDirection, Prefix,
+    Protocol, ProtocolInfo, RareFilter, SecondsRange, Status, Steady, TcpState, Tuple, Zone,
 };
 
 const NOW: Steady = Steady(7);
@@ -390,4 +390,25 @@ fn over_its_limit_it_turns_flows_away_and_says_so_until_a_sweep_finds_room() {
     sweep(&mut mirror, &many[..500]);
     assert!(mirror.knowledge(Family::Ipv4).is_complete());
     assert_eq!(mirror.len(), 500);
+}
+
+#[test]
+fn an_estimate_says_how_far_a_walk_goes() {
+    let mut mirror = mirror();
+    sweep(&mut mirror, &[flow(1, 1), flow(2, 2), flow(3, 3)]);
+    let from = |networks: &[&str]| Filter {
+        original_src: networks.iter().map(|network| network.parse::<Prefix>().unwrap()).collect(),
+        ..Filter::default()
+    };
+    assert_eq!(mirror.estimate(&Filter::default()), 3);
+    assert_eq!(mirror.estimate(&Filter { family: Some(Family::Ipv6), ..Filter::default() }), 0);
+    // About: a range is counted with what lies at its end.
+    assert!((3..=4).contains(&mirror.estimate(&from(&["192.0.2.0/24"]))));
+    assert!(mirror.estimate(&from(&["203.0.113.0/24"])) <= 1);
+    // The narrowest part decides.
+    let both = Filter { original_dst: from(&["198.51.100.1"]).original_src, ..from(&["192.0.2.2"]) };
+    assert!(mirror.estimate(&both) < mirror.estimate(&Filter { original_dst: both.original_dst, ..Filter::default() }));
+    // Of a long list nothing is counted.
+    let long: Vec<String> = (0..100).map(|n| format!("192.0.2.{n}")).collect();
+    assert_eq!(mirror.estimate(&from(&long.iter().map(String::as_str).collect::<Vec<_>>())), 0);
 }

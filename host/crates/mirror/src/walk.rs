@@ -1,0 +1,46 @@
+//! Long answers in steps, so that nobody has to stand still while a million flows are looked at.
+
+use alloc::vec::Vec;
+
+use ctwarden_model::Filter;
+
+use crate::selection::{Selected, View, judged_by_name};
+use crate::way::Ways;
+
+/// A walk past the flows that match any of its filters; see [`crate::Mirror::step`].
+#[derive(Debug)]
+pub struct Walk {
+    filters: Vec<Filter>,
+    /// The filter whose flows come next.
+    at: usize,
+    /// The ways of that filter, once it has begun.
+    ways: Option<Ways>,
+}
+
+impl Walk {
+    /// Past the flows that match any of these filters, which name only what a flow keeps for life: one whose mark changes
+    /// meanwhile might be missed.
+    #[must_use]
+    pub const fn new(filters: Vec<Filter>) -> Self {
+        Self { filters, at: 0, ways: None }
+    }
+
+    pub(crate) fn step(&mut self, view: View<'_>, mut looks: usize, take: &mut dyn FnMut(Selected)) -> bool {
+        while let Some((filter, earlier)) = self.filters.get(..=self.at).and_then(<[Filter]>::split_last) {
+            let ways = self.ways.get_or_insert_with(|| Ways::new(view, filter));
+            while let Some(selected) = ways.next(view, filter, &mut looks) {
+                let told = |filter: &Filter| judged_by_name(view, filter, &selected.key).is_some();
+                if !earlier.iter().any(told) {
+                    take(selected);
+                }
+            }
+            if looks == 0 {
+                ways.pause(view);
+                return true;
+            }
+            self.ways = None;
+            self.at += 1;
+        }
+        false
+    }
+}
