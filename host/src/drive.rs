@@ -20,6 +20,7 @@ use ctwarden_engine::{Delivery, Engine, PluginId};
 use ctwarden_model::{Notice, Record, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use self::answers::Waiting;
@@ -56,6 +57,8 @@ const GATHER: Duration = Duration::from_millis(4);
 const THICK: Duration = Duration::from_millis(2);
 /// How long the repair of a loss waits for the socket to be read empty.
 const LOSS_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the loop works at most before the runtime sees to the connections of the control socket. Under load it never waits.
+const COURTESY: Duration = Duration::from_millis(1);
 /// How often the table's size is asked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);
 /// How long running calls, requests and sinks may take at the end.
@@ -181,10 +184,16 @@ impl Drive {
         let mut reload = signal(SignalKind::hangup())?;
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut yielded = clock::now().steady;
         loop {
             self.turn()?;
             if self.is_over() {
                 return Ok(());
+            }
+            let now = clock::now().steady;
+            if now.since(yielded) >= COURTESY {
+                yield_now().await;
+                yielded = now;
             }
             // One look at the clock for both: a bell that is off needs a deadline.
             let gathering = self.is_gathering().then_some(self.gather_until);

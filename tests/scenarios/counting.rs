@@ -1,6 +1,6 @@
 //! The policy that counts: what it says it judged is what the kernel has. The benchmark rests on that.
 
-use ctwarden_tests::{Policy, Record, Scene, insert_all, table};
+use ctwarden_tests::{Daemon, Policy, Record, Scene, eventually, insert_all, table};
 
 fn tally() -> Policy {
     Policy::new("tally", "guest-tally")
@@ -36,5 +36,36 @@ fn every_entry_is_judged_once_and_the_sum_of_ids_says_so() {
     assert!(daemon.send("tally", "sweep").is_good());
     daemon.wait_for_many("the verdicts", 250, |record| record.came("delete", "applied"));
     assert_eq!(there().0, 250);
+    let _ = daemon.stop();
+}
+
+#[test]
+fn few_flows_of_a_followed_table_are_read_one_by_one_and_many_by_a_sweep() {
+    let Some(scene) = Scene::new() else { return };
+    insert_all(
+        (0..2_000)
+            .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 300", n / 250, n % 250 + 1)),
+    );
+    insert_all((1..=100).map(|n| format!("-p udp -s 10.2.0.{n} -d 10.9.0.1 --sport 1000 --dport 53 -t 300")));
+    let budget = "verdicts-per-second = 100000\ntable-share-per-minute = 100";
+    let mut daemon = scene.start(tally().of("budget", budget).config("selects = true"));
+    let tallied = |record: &Record| record.text("code") == Some("tallied");
+    daemon.wait_for("the first sweep", tallied);
+    eventually("the copy is complete and at rest", || {
+        let status = daemon.status();
+        (status["mirror"]["flows"] == 2_100 && status["mirror"]["complete"] == true && status["sweeping"] == false)
+            .then_some(())
+    });
+    let sweeps = |daemon: &Daemon| daemon.status()["sweeps"].as_u64().unwrap();
+    let before = sweeps(&daemon);
+    for (nth, (network, rows, read)) in [("10.2.0.0/16", 100, 0), ("10.1.0.0/16", 2_000, 1)].into_iter().enumerate() {
+        assert!(daemon.send("tally", &format!("sweep src {network}")).is_good());
+        assert_eq!(swept(&daemon.wait_for_many(network, nth + 2, tallied)[nth + 1]).0, rows);
+        assert_eq!(sweeps(&daemon) - before, read, "readings of the table up to {network}");
+    }
+    // To end them nothing has to be read, however many they are.
+    assert!(daemon.send("tally", "end 10.1.0.0/16").good().contains("2000 applied"));
+    assert_eq!(sweeps(&daemon) - before, 1);
+    assert_eq!(there().0, 100);
     let _ = daemon.stop();
 }

@@ -4,18 +4,24 @@
 //! selection need. Whatever asks for more gets the flow read from the kernel, whole and as it is now, so that a row means
 //! the same whether it came from here or from a sweep.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken};
+use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken, Walk};
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, RareFilter, Steady, Tuple};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::clock;
 use crate::netlink::{OpenError, Requests};
 
-/// Flows that are looked at in one step, of which no more is read: a fraction of a millisecond.
+/// Flows of the copy that are looked at in one step, of which no more is read: a fraction of a millisecond.
 const FLOWS_IN_ONE_LOOK: usize = 256;
+/// Flows that are read one by one, however small the table is.
+const FEW: usize = 1024;
+/// The part of the table up to which flows are read one by one: it costs twice what a row of a dump does, and a dump of the
+/// flows of a network has all rows.
+const SHARE_TO_READ: usize = 4;
 /// Flows that are read from the kernel in one step: their answers fit into the request socket's buffer many times over, and
 /// reading them takes less than a millisecond.
 const FLOWS_IN_ONE_READ: usize = 64;
@@ -37,9 +43,13 @@ pub(super) struct Following {
     began: Option<Steady>,
 }
 
-/// Flows that were found, each once.
+/// Flows that are being found.
 pub(super) struct Found {
-    flows: std::vec::IntoIter<Constant>,
+    walk: Walk,
+    /// Whether the walk goes on.
+    more: bool,
+    /// Those that it came past and that were not taken yet.
+    flows: VecDeque<Constant>,
 }
 
 /// What never changes of a flow.
@@ -68,23 +78,9 @@ impl From<Selected> for Constant {
 }
 
 impl Found {
-    /// Offers the next flows as they are known, and gives those back of which more has to be known.
-    pub(super) fn offer(&mut self, mut is_enough: impl FnMut(&Flow) -> bool) -> Vec<FlowKey> {
-        let mut doubtful = Vec::new();
-        for constant in self.flows.by_ref().take(FLOWS_IN_ONE_LOOK) {
-            if !is_enough(&constant.flow()) {
-                doubtful.push(constant.key);
-                if doubtful.len() == FLOWS_IN_ONE_READ {
-                    break;
-                }
-            }
-        }
-        doubtful
-    }
-
     /// Whether there are no more.
     pub(super) fn is_empty(&self) -> bool {
-        self.flows.len() == 0
+        !self.more && self.flows.is_empty()
     }
 }
 
@@ -147,30 +143,62 @@ impl Following {
         }
     }
 
-    /// Whether the copy can say which flows match: it is whole, up to date, and has an index for the question.
+    /// Whether the copy can say which flows match: it is whole, up to date, and has an index for the question. Where each flow
+    /// has to be read from the kernel, for a part that the copy does not know, there are few.
     pub(super) fn answers(&self, filter: &Filter) -> bool {
+        self.knows(filter, |lasting| lasting == filter)
+    }
+
+    /// The same where each flow has to be read from the kernel in any case.
+    pub(super) fn answers_with_rows(&self, filter: &Filter) -> bool {
+        self.knows(filter, |_| false)
+    }
+
+    fn knows(&self, filter: &Filter, is_all: impl FnOnce(&Filter) -> bool) -> bool {
         let Some(mirror) = self.mirror.as_ref().filter(|_| self.drained) else { return false };
-        lasting(filter).is_some_and(|filter| mirror.select(&filter).knowledge().is_complete())
+        lasting(filter).is_some_and(|filter| {
+            let few = || mirror.estimate(&filter) <= FEW.max(mirror.len() / SHARE_TO_READ);
+            mirror.select(&filter).knowledge().is_complete() && (is_all(&filter) || few())
+        })
     }
 
     /// Every flow that may match any of the filters.
-    pub(super) fn find(&self, filters: &[Filter]) -> Found {
-        let mut flows: Vec<Constant> = Vec::new();
-        if let Some(mirror) = &self.mirror {
-            for filter in filters.iter().filter_map(lasting) {
-                flows.extend(mirror.select(&filter).map(Constant::from));
+    pub(super) fn find(filters: &[Filter]) -> Found {
+        let walk = Walk::new(filters.iter().filter_map(lasting).collect());
+        Found { walk, more: true, flows: VecDeque::new() }
+    }
+
+    /// Goes on finding, until there are flows to be taken or a step is over.
+    fn go_on(&self, found: &mut Found) {
+        if !found.flows.is_empty() || !found.more {
+            return;
+        }
+        let Found { walk, more, flows } = found;
+        // Without the copy, which a reload has given up, nobody waits for the flows any more.
+        *more = self.mirror.as_ref().is_some_and(|mirror| {
+            mirror.step(walk, FLOWS_IN_ONE_LOOK, |selected| flows.push_back(Constant::from(selected)))
+        });
+    }
+
+    /// Offers the next found flows as they are known, and gives those back of which more has to be known.
+    pub(super) fn offer(&self, found: &mut Found, mut is_enough: impl FnMut(&Flow) -> bool) -> Vec<FlowKey> {
+        self.go_on(found);
+        let mut doubtful = Vec::new();
+        while doubtful.len() < FLOWS_IN_ONE_READ
+            && let Some(constant) = found.flows.pop_front()
+        {
+            if !is_enough(&constant.flow()) {
+                doubtful.push(constant.key);
             }
         }
-        if filters.len() > 1 {
-            flows.sort_unstable_by_key(|flow| flow.key);
-            flows.dedup_by_key(|flow| flow.key);
-        }
-        Found { flows: flows.into_iter() }
+        doubtful
     }
 
     /// Reads the next found flows from the kernel; false where there is no more.
     pub(super) fn read(&mut self, found: &mut Found, row: impl FnMut(Flow)) -> io::Result<bool> {
-        let keys: Vec<FlowKey> = found.flows.by_ref().take(FLOWS_IN_ONE_READ).map(|flow| flow.key).collect();
+        self.go_on(found);
+        let many = found.flows.len().min(FLOWS_IN_ONE_READ);
+        let keys: Vec<FlowKey> = found.flows.drain(..many).map(|flow| flow.key).collect();
         self.read_each(&keys, row)?;
         Ok(!found.is_empty())
     }

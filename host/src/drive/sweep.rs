@@ -28,7 +28,7 @@ enum Source {
     /// The kernel's dump, and its name where the copy learns from it.
     Table(Dump, Option<SweepToken>),
     /// What the copy of the table knows.
-    Copy(Found),
+    Copy(Box<Found>),
 }
 
 /// Flows of selections that are still to be judged.
@@ -52,8 +52,8 @@ impl Sweeping {
         })
     }
 
-    fn of_copy(request: &SweepRequest, following: &Following) -> Self {
-        let source = Source::Copy(following.find(&request.filters));
+    fn of_copy(request: &SweepRequest) -> Self {
+        let source = Source::Copy(Box::new(Following::find(&request.filters)));
         Self { id: Some(request.id), source, expectations: false, whole: true }
     }
 
@@ -116,7 +116,7 @@ impl Drive {
             self.read_events()?;
         }
         if let Some(request) = self.engine.poll_selection(|filter| self.following.answers(filter)) {
-            self.selecting = Some(Selecting { id: request.id, found: self.following.find(&request.filters) });
+            self.selecting = Some(Selecting { id: request.id, found: Following::find(&request.filters) });
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Drive {
             return;
         }
         let (engine, now, id) = (&mut self.engine, clock::now(), *id);
-        let doubtful = found.offer(|flow| engine.handle_known(now, id, flow));
+        let doubtful = self.following.offer(found, |flow| engine.handle_known(now, id, flow));
         let read = self.following.read_each(&doubtful, |flow| engine.handle_row(clock::now(), id, flow));
         if let Err(error) = &read {
             crate::log::say(&format!("a selection was interrupted: {error}"));
@@ -153,8 +153,8 @@ impl Drive {
         if self.is_gathering() {
             self.read_events()?;
         }
-        let request = self.engine.poll_asked(|filter| self.following.answers(filter));
-        self.sweeping = request.map(|request| Sweeping::of_copy(&request, &self.following));
+        let request = self.engine.poll_asked(|filter| self.following.answers_with_rows(filter));
+        self.sweeping = request.as_ref().map(Sweeping::of_copy);
         Ok(self.sweeping.is_some())
     }
 
@@ -172,10 +172,12 @@ impl Drive {
         }
         let known = |request: &SweepRequest| {
             let (filters, following) = (&request.filters, &self.following);
-            !request.expectations && !filters.is_empty() && filters.iter().all(|filter| following.answers(filter))
+            !request.expectations
+                && !filters.is_empty()
+                && filters.iter().all(|filter| following.answers_with_rows(filter))
         };
         if let Some(request) = request.as_ref().filter(|request| known(request)) {
-            self.sweeping = Some(Sweeping::of_copy(request, &self.following));
+            self.sweeping = Some(Sweeping::of_copy(request));
             return Ok(());
         }
         if request.is_none() && self.sweep_for_copy_due().is_none_or(|at| at > clock::now().steady) {
