@@ -10,7 +10,7 @@ mod following;
 mod listening;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub(crate) struct Drive {
     /// Whether events may be left in the socket of which the bell has rung already.
     unread: bool,
     sweeping: Option<Sweeping>,
-    selecting: Option<Selecting>,
+    selecting: VecDeque<Selecting>,
     following: Following,
     /// Since when events are being lost.
     lost: Option<Steady>,
@@ -141,7 +141,7 @@ impl Drive {
             events,
             unread: false,
             sweeping: None,
-            selecting: None,
+            selecting: VecDeque::new(),
             following: Following::new()?,
             lost: None,
             read_at: clock::now().steady,
@@ -227,7 +227,7 @@ impl Drive {
         let deadline = deadline.into_iter().chain(gathering).min();
         let unread = self.unread && self.stop.is_none() && gathering.is_none();
         let sweep = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine));
-        let selected = self.selecting.is_some() && self.engine.ready_for_selected();
+        let selected = !self.selecting.is_empty() && self.engine.ready_for_selected();
         tokio::select! {
             biased;
             Some(()) = terminate.recv() => Woke::Terminate,

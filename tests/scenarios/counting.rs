@@ -1,6 +1,12 @@
 //! The policy that counts: what it says it judged is what the kernel has. The benchmark rests on that.
 
+use std::thread;
+use std::time::Duration;
+
 use ctwarden_tests::{Daemon, Policy, Record, Scene, eventually, insert_all, table};
+
+/// What no test here uses up.
+const UNBOUNDED: &str = "verdicts-per-second = 1000000\ntable-share-per-minute = 100";
 
 fn tally() -> Policy {
     Policy::new("tally", "guest-tally")
@@ -13,6 +19,11 @@ fn swept(record: &Record) -> (u64, u64) {
     let field = |name: &str| record.0["fields"][name].as_str().and_then(|text| text.parse().ok()).unwrap();
     assert_eq!(record.0["fields"]["complete"], "true");
     (field("rows"), field("ids"))
+}
+
+/// Readings of the table so far.
+fn sweeps(daemon: &Daemon) -> u64 {
+    daemon.status()["sweeps"].as_u64().unwrap()
 }
 
 fn there() -> (u64, u64) {
@@ -47,8 +58,7 @@ fn few_flows_of_a_followed_table_are_read_one_by_one_and_many_by_a_sweep() {
             .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 300", n / 250, n % 250 + 1)),
     );
     insert_all((1..=100).map(|n| format!("-p udp -s 10.2.0.{n} -d 10.9.0.1 --sport 1000 --dport 53 -t 300")));
-    let budget = "verdicts-per-second = 100000\ntable-share-per-minute = 100";
-    let mut daemon = scene.start(tally().of("budget", budget).config("selects = true"));
+    let mut daemon = scene.start(tally().of("budget", UNBOUNDED).config("selects = true"));
     let tallied = |record: &Record| record.text("code") == Some("tallied");
     daemon.wait_for("the first sweep", tallied);
     eventually("the copy is complete and at rest", || {
@@ -56,7 +66,6 @@ fn few_flows_of_a_followed_table_are_read_one_by_one_and_many_by_a_sweep() {
         (status["mirror"]["flows"] == 2_100 && status["mirror"]["complete"] == true && status["sweeping"] == false)
             .then_some(())
     });
-    let sweeps = |daemon: &Daemon| daemon.status()["sweeps"].as_u64().unwrap();
     let before = sweeps(&daemon);
     for (nth, (network, rows, read)) in [("10.2.0.0/16", 100, 0), ("10.1.0.0/16", 2_000, 1)].into_iter().enumerate() {
         assert!(daemon.send("tally", &format!("sweep src {network}")).is_good());
@@ -67,5 +76,38 @@ fn few_flows_of_a_followed_table_are_read_one_by_one_and_many_by_a_sweep() {
     assert!(daemon.send("tally", "end 10.1.0.0/16").good().contains("2000 applied"));
     assert_eq!(sweeps(&daemon) - before, 1);
     assert_eq!(there().0, 100);
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_ban_does_not_wait_for_a_large_one() {
+    let Some(scene) = Scene::new() else { return };
+    insert_all(
+        (0..20_000)
+            .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 300", n / 250, n % 250 + 1)),
+    );
+    insert_all((1..=3).map(|n| format!("-p udp -s 10.2.0.1 -d 10.9.0.{n} --sport 1000 --dport 53 -t 300")));
+    let mut daemon = scene.start(tally().of("budget", UNBOUNDED).config("rows-only = true\nselects = true"));
+    eventually("the copy is complete and at rest", || {
+        let status = daemon.status();
+        (status["mirror"]["flows"] == 20_003 && status["mirror"]["complete"] == true && status["sweeping"] == false)
+            .then_some(())
+    });
+    let before = sweeps(&daemon);
+    // Both messages are there before it looks at the first.
+    daemon.pause();
+    thread::scope(|scope| {
+        for network in ["10.1.0.0/16", "10.2.0.1"] {
+            let daemon = &daemon;
+            scope.spawn(move || assert!(daemon.send("tally", &format!("end {network}")).is_good()));
+            thread::sleep(Duration::from_millis(300));
+        }
+        daemon.resume();
+    });
+    let ended = daemon.wait_for_many("both", 2, |record| record.text("code") == Some("ended"));
+    let applied: Vec<Option<u64>> = ended.iter().map(|record| record.number(&["tally", "applied"])).collect();
+    assert_eq!(applied, [Some(3), Some(20_000)], "the small one is done first");
+    assert_eq!(sweeps(&daemon), before, "and nobody read the table for it");
+    assert_eq!(there().0, 0);
     let _ = daemon.stop();
 }

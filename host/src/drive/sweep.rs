@@ -108,7 +108,7 @@ impl Sweeping {
 impl Drive {
     /// Starts to look for the flows of selections where the copy of the table knows them.
     pub(super) fn start_selection(&mut self) -> Result<()> {
-        if self.selecting.is_some() || !self.engine.awaits_selection() {
+        if !self.engine.awaits_selection() {
             return Ok(());
         }
         // What was made before the verdict has its event in the socket by now.
@@ -116,26 +116,26 @@ impl Drive {
             self.read_events()?;
         }
         if let Some(request) = self.engine.poll_selection(|filter| self.following.answers(filter)) {
-            self.selecting = Some(Selecting { id: request.id, found: Following::find(&request.filters) });
+            self.selecting.push_back(Selecting { id: request.id, found: Following::find(&request.filters) });
         }
         Ok(())
     }
 
-    /// Judges found flows while their verdicts can be carried out.
+    /// Judges found flows while their verdicts can be carried out; selections take turns, so that a small one is soon done.
     pub(super) fn read_selection(&mut self) {
-        let Some(Selecting { id, found }) = &mut self.selecting else { return };
         if !self.engine.ready_for_selected() {
             return;
         }
-        let (engine, now, id) = (&mut self.engine, clock::now(), *id);
-        let doubtful = self.following.offer(found, |flow| engine.handle_known(now, id, flow));
+        let Some(Selecting { id, mut found }) = self.selecting.pop_front() else { return };
+        let (engine, now) = (&mut self.engine, clock::now());
+        let doubtful = self.following.offer(&mut found, |flow| engine.handle_known(now, id, flow));
         let read = self.following.read_each(&doubtful, |flow| engine.handle_row(clock::now(), id, flow));
         if let Err(error) = &read {
             crate::log::say(&format!("a selection was interrupted: {error}"));
         } else if !found.is_empty() {
+            self.selecting.push_back(Selecting { id, found });
             return;
         }
-        self.selecting = None;
         self.engine.handle_sweep_end(clock::now(), id, read.is_ok());
     }
 

@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// Selections that the program can answer without a sweep, where it follows the table itself: `answers` says for which
-    /// filters. One at a time, beside a running sweep. Without this call selections wait for a sweep.
+    /// filters. Up to eight at once, beside a running sweep. Without this call selections wait for a sweep.
     pub fn poll_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
         self.next_selection(answers)
     }

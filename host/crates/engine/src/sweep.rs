@@ -80,13 +80,23 @@ pub(crate) struct Running {
     pub(crate) stalled: Option<Steady>,
 }
 
+/// Requests for selections that the program answers at once: a small one is not to wait for a large one, and each takes memory.
+const ANSWERING_MAX: usize = 8;
+
+/// Selections that the program answers without a sweep.
+#[derive(Debug)]
+struct Answering {
+    id: SweepId,
+    verdicts: Vec<VerdictId>,
+}
+
 /// Sweeps: the one that runs and those that are wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeps {
     next: u32,
     pub(crate) running: Option<Running>,
     /// Selections that the program answers beside the running sweep.
-    selected: Option<(SweepId, Vec<VerdictId>)>,
+    answering: Vec<Answering>,
     /// Selections for the next one.
     pub(crate) waiting: VecDeque<VerdictId>,
     /// When the last one that read the table ended and how long it took.
@@ -105,17 +115,22 @@ impl Sweeps {
         self.next = self.next.wrapping_add(1);
         id
     }
+
+    /// The selections of a request that the program answers.
+    fn answering(&mut self, id: SweepId) -> Option<&mut Vec<VerdictId>> {
+        self.answering.iter_mut().find(|answering| answering.id == id).map(|answering| &mut answering.verdicts)
+    }
 }
 
 impl Engine {
     pub(crate) fn has_waiting_selections(&self) -> bool {
-        !self.sweeps.waiting.is_empty() && self.sweeps.selected.is_none()
+        !self.sweeps.waiting.is_empty() && self.sweeps.answering.len() < ANSWERING_MAX
     }
 
     /// Takes the selections out of the line that the program can answer without a sweep. They need no rest in between, as they
     /// cost no reading of the table.
     pub(crate) fn next_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
-        if self.stopping || self.sweeps.selected.is_some() {
+        if self.stopping || !self.has_waiting_selections() {
             return None;
         }
         let most = self.config.selections_per_sweep.max(1);
@@ -134,8 +149,18 @@ impl Engine {
             return None;
         }
         let id = self.sweeps.name();
-        self.sweeps.selected = Some((id, verdicts));
+        self.sweeps.answering.push(Answering { id, verdicts });
         Some(SelectionRequest { id, filters })
+    }
+
+    /// Does something for the selections of a request, if it is one that the program answers.
+    fn for_answering<T>(&mut self, id: SweepId, act: impl FnOnce(&mut Self, &[VerdictId]) -> T) -> Option<T> {
+        let verdicts = core::mem::take(self.sweeps.answering(id)?);
+        let done = act(self, &verdicts);
+        if let Some(kept) = self.sweeps.answering(id) {
+            *kept = verdicts;
+        }
+        Some(done)
     }
 
     /// When the next sweep may begin; none where none is wanted or one runs.
@@ -284,9 +309,7 @@ impl Engine {
     }
 
     pub(crate) fn row(&mut self, id: SweepId, flow: Flow) {
-        if let Some((_, verdicts)) = self.sweeps.selected.take_if(|(named, _)| *named == id) {
-            self.select(&verdicts, &flow);
-            self.sweeps.selected = Some((id, verdicts));
+        if self.for_answering(id, |engine, verdicts| engine.select(verdicts, &flow)).is_some() {
             return;
         }
         let Some(running) = self.sweeps.running.as_mut().filter(|running| running.id == id) else { return };
@@ -316,10 +339,7 @@ impl Engine {
 
     /// A flow of selections of which only name and tuples are known; whether that was enough.
     pub(crate) fn known(&mut self, id: SweepId, flow: &Flow) -> bool {
-        let Some((_, verdicts)) = self.sweeps.selected.take_if(|(named, _)| *named == id) else { return true };
-        let enough = self.select_known(&verdicts, flow);
-        self.sweeps.selected = Some((id, verdicts));
-        enough
+        self.for_answering(id, |engine, verdicts| engine.select_known(verdicts, flow)).unwrap_or(true)
     }
 
     /// A row of the expectation table; without a sweep it is nobody's.
@@ -380,7 +400,9 @@ impl Engine {
     }
 
     pub(crate) fn end_sweep(&mut self, id: SweepId, complete: bool) {
-        if let Some((_, verdicts)) = self.sweeps.selected.take_if(|(named, _)| *named == id) {
+        let answered = self.sweeps.answering.iter().position(|answering| answering.id == id);
+        if let Some(place) = answered {
+            let Answering { id: _, verdicts } = self.sweeps.answering.swap_remove(place);
             self.end_selections(verdicts, complete);
             return;
         }
@@ -440,7 +462,8 @@ impl Engine {
         let mut asked = Vec::new();
         let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
         // The program ends what it is at, like a sweep.
-        selections.extend(self.sweeps.selected.iter_mut().flat_map(|(_, verdicts)| core::mem::take(verdicts)));
+        selections
+            .extend(self.sweeps.answering.iter_mut().flat_map(|answering| core::mem::take(&mut answering.verdicts)));
         if let Some(running) = self.sweeps.running.as_mut() {
             running.rows.clear();
             running.expectations.clear();
@@ -458,7 +481,8 @@ impl Engine {
     /// The daemon stops: no sweep runs or begins any more.
     pub(crate) fn stop_sweeps(&mut self) {
         let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
-        selections.extend(self.sweeps.selected.take().into_iter().flat_map(|(_, verdicts)| verdicts));
+        selections
+            .extend(core::mem::take(&mut self.sweeps.answering).into_iter().flat_map(|answering| answering.verdicts));
         let mut asked: Vec<VerdictId> = self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)).collect();
         if let Some(running) = self.sweeps.running.take() {
             selections.extend(running.selections);

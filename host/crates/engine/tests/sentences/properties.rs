@@ -185,7 +185,7 @@ struct History {
     said: usize,
     next_id: u32,
     sweep: Option<SweepId>,
-    selection: Option<SweepId>,
+    selections: VecDeque<SweepId>,
     tickets: BTreeSet<Ticket>,
     replied: BTreeMap<Ticket, u32>,
     /// How often each flow was deleted.
@@ -204,7 +204,7 @@ impl History {
             said: 0,
             next_id: FIRST_OWN_ID,
             sweep: None,
-            selection: None,
+            selections: VecDeque::new(),
             tickets: BTreeSet::new(),
             replied: BTreeMap::new(),
             deletes: BTreeMap::new(),
@@ -340,11 +340,12 @@ impl History {
             }
             Deed::Select(rows, end) => {
                 if let Some(request) = self.world.engine.poll_selection(|_| true) {
-                    assert!(self.selection.is_none(), "two selections at a time");
-                    self.selection = Some(request.id);
+                    self.selections.push_back(request.id);
+                    assert!(self.selections.len() <= 8, "too many selections at a time");
                 }
+                let id = self.selections.pop_front();
                 for n in rows {
-                    if let Some(id) = self.selection.filter(|_| self.world.engine.ready_for_selected()) {
+                    if let Some(id) = id.filter(|_| self.world.engine.ready_for_selected()) {
                         let whole = table_flow(n);
                         if !self.world.engine.handle_known(now, id, &known(&whole)) {
                             self.world.engine.handle_row(now, id, whole);
@@ -352,9 +353,10 @@ impl History {
                         self.settle();
                     }
                 }
-                if let (Some(complete), Some(id)) = (end, self.selection) {
-                    self.selection = None;
-                    self.world.engine.handle_sweep_end(now, id, complete);
+                match (id, end) {
+                    (Some(id), Some(complete)) => self.world.engine.handle_sweep_end(now, id, complete),
+                    (Some(id), None) => self.selections.push_back(id),
+                    (None, _) => {}
                 }
             }
             Deed::Message(n) => {

@@ -36,7 +36,7 @@ fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
     world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
     let request = asked(&mut world);
     assert_eq!(request.filters, [from(1)]);
-    assert!(world.engine.poll_selection(|_| true).is_none(), "one at a time");
+    assert!(world.engine.poll_selection(|_| true).is_none(), "each is asked for once");
     answer(&mut world, &request, [flow(1)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack_all();
@@ -69,6 +69,41 @@ fn one_after_the_other_needs_no_rest() {
         assert_eq!(world.effects(), [Effect::Delete(key_of(n))]);
         world.ack_all();
     }
+}
+
+#[test]
+fn a_small_one_does_not_wait_for_a_large_one() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("large", matching(Filter::default()))])]);
+    let large = asked(&mut world);
+    assert!(world.engine.handle_known(world.now, large.id, &known(&flow(1))));
+    world.judge(new(9), [("a", vec![delete("small", matching(from(2)))])]);
+    let small = asked(&mut world);
+    assert_eq!(small.filters, [from(2)]);
+    answer(&mut world, &small, [flow(2), flow(3)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
+    world.ack_all();
+    assert_eq!(world.record("small").tally.unwrap().applied, 1);
+    answer(&mut world, &large, [flow(3)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(3))]);
+    world.ack_all();
+    assert_eq!(world.record("large").tally.unwrap().applied, 2);
+}
+
+#[test]
+fn eight_are_answered_at_once_and_others_wait() {
+    let mut world = World::new([plugin("a")]);
+    let requests: Vec<SelectionRequest> = (1..=8)
+        .map(|n| {
+            world.judge(new(9), [("a", vec![delete("d", matching(from(n)))])]);
+            asked(&mut world)
+        })
+        .collect();
+    world.judge(new(9), [("a", vec![delete("d", matching(from(9)))])]);
+    assert!(!world.engine.awaits_selection() && world.engine.poll_selection(|_| true).is_none());
+    answer(&mut world, &requests[3], []);
+    assert!(world.engine.awaits_selection());
+    assert_eq!(asked(&mut world).filters, [from(9)]);
 }
 
 #[test]
