@@ -72,7 +72,7 @@ impl Constant {
 
 impl From<Selected> for Constant {
     fn from(selected: Selected) -> Self {
-        let Selected { key, reply, .. } = selected;
+        let Selected { key, reply } = selected;
         Self { key, translated: (reply != key.original.mirror()).then(|| Box::new(reply)) }
     }
 }

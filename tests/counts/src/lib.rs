@@ -72,7 +72,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "mirror-flow", operation: "NEW and DESTROY of a flow among 100,000", prepare: mirror::flow },
     Body { name: "mirror-update", operation: "UPDATE of one of 100,000 flows", prepare: mirror::update },
     Body { name: "mirror-address", operation: "all of one address among 100,000", prepare: mirror::address },
-    Body { name: "mirror-scan", operation: "a flow, where all are asked for a mark", prepare: mirror::scan },
+    Body { name: "mirror-scan", operation: "a flow, where all are asked for a port", prepare: mirror::scan },
     Body { name: "mirror-sweep", operation: "a row of a sweep of 100,000", prepare: mirror::sweep },
     Body { name: "engine-event", operation: "an event, one plugin, no verdict", prepare: engine::event },
     Body { name: "engine-verdicts", operation: "an event that three plugins mark", prepare: engine::verdicts },

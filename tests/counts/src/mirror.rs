@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::Result;
 use ctwarden_mirror::{Mirror, Seed, Slice, SweepEnd};
-use ctwarden_model::{Event, EventKind, Filter, Flow, Masked, Prefix, PrefixSet, Steady};
+use ctwarden_model::{Event, EventKind, Filter, Flow, PortRange, Prefix, PrefixSet, Steady};
 
 use crate::{Prepared, flows};
 
@@ -82,7 +82,7 @@ pub(crate) fn address() -> Result<Prepared> {
 pub(crate) fn scan() -> Result<Prepared> {
     let flows = flows::mixed(TABLE);
     let mirror = followed(&flows);
-    let filter = Filter { mark: Some(Masked::all(5)), ..Filter::default() };
+    let filter = Filter { src_ports: vec![PortRange { first: 1029, last: 1029 }], ..Filter::default() };
     let wanted = flows.iter().filter(|flow| filter.matches(flow)).count();
     Prepared::new(
         TABLE,

@@ -37,7 +37,8 @@ impl<A: Address> Shelf<A> {
             None => self.admit(&identity, reply, state, others, now),
         };
         if let Some(record) = handle.and_then(|handle| self.get_mut(handle)) {
-            take_event(record, flow, state);
+            record.epoch = state.epoch;
+            record.flags.set(Flags::EVENT, true);
         }
     }
 
@@ -64,7 +65,7 @@ impl<A: Address> Shelf<A> {
         if !running.slice.covers(&identity) || is_dying(flow) {
             return;
         }
-        let (begin, clean) = (running.begin, running.clean);
+        let begin = running.begin;
         let Ok(reply) = translated(flow) else { return state.turn_away(A::FAMILY, now) };
         let handle = match self.find_row(&identity) {
             Some(handle) if self.is_dead(handle) => return,
@@ -77,8 +78,9 @@ impl<A: Address> Shelf<A> {
             }
             None => self.admit(&identity, reply, state, others, now),
         };
-        if let Some(record) = handle.and_then(|handle| self.get_mut(handle)) {
-            take_row(record, flow, begin, clean);
+        if let Some(record) = handle.and_then(|handle| self.get_mut(handle)).filter(|record| record.epoch < begin) {
+            record.epoch = begin;
+            record.flags.set(Flags::EVENT, false);
         }
     }
 
@@ -99,6 +101,10 @@ impl<A: Address> Shelf<A> {
         handle
     }
 
+    fn has_reply(&self, handle: Handle, reply: Option<Direction<A>>) -> bool {
+        self.get(handle).is_some_and(|record| self.reply_of(record) == reply)
+    }
+
     fn is_dead(&self, handle: Handle) -> bool {
         self.get(handle).is_some_and(Record::is_dead)
     }
@@ -113,49 +119,4 @@ fn is_dying(flow: &Flow) -> bool {
 /// Whether an event of the flow was handled since the sweep that began with this epoch.
 const fn is_heard_since<A: Address>(record: &Record<A>, begin: u32) -> bool {
     record.epoch >= begin && record.flags.has(Flags::EVENT)
-}
-
-fn take_event<A: Address>(record: &mut Record<A>, flow: &Flow, state: &State) {
-    let was_fresh = record.epoch >= state.fresh_from;
-    if record.epoch < state.epoch {
-        record.flags.set(Flags::EVENT.and(Flags::STATE_EVENT), false);
-        record.epoch = state.epoch;
-    }
-    record.flags.set(Flags::HEARD.and(Flags::EVENT), true);
-    if flow.status.is_none() && !was_fresh {
-        record.flags.set(Flags::STATUS_KNOWN, false);
-    }
-    record.take_status_and_mark(flow);
-    if record.take_state(flow) {
-        record.flags.set(Flags::STATE_EVENT, true);
-        record.flags.set(Flags::STATE_DOUBTFUL, false);
-    } else if !was_fresh {
-        record.flags.set(Flags::STATE_DOUBTFUL, true);
-    }
-}
-
-fn take_row<A: Address>(record: &mut Record<A>, flow: &Flow, begin: u32, clean: bool) {
-    if is_heard_since(record, begin) {
-        // The row may be older than what events have said. But no event has told of the protocol state since the sweep
-        // began, so it has not changed up to the last event, and later ones will correct the row.
-        if clean && !record.flags.has(Flags::STATE_EVENT) && record.take_state(flow) {
-            record.flags.set(Flags::STATE_DOUBTFUL, false);
-        }
-        return;
-    }
-    if record.epoch < begin {
-        record.flags.set(Flags::EVENT.and(Flags::STATE_EVENT), false);
-        record.epoch = begin;
-    }
-    record.take_status_and_mark(flow);
-    record.flags.set(Flags::STATE_DOUBTFUL, false);
-    if !record.take_state(flow) {
-        record.flags.set(Flags::STATE_KNOWN, false);
-    }
-}
-
-impl<A: Address> Shelf<A> {
-    fn has_reply(&self, handle: Handle, reply: Option<Direction<A>>) -> bool {
-        self.get(handle).is_some_and(|record| self.reply_of(record) == reply)
-    }
 }

@@ -1,27 +1,11 @@
-//! Whether a record matches a filter, as `Filter::matches` would say of the flow itself.
+//! Whether a flow matches a filter, as `Filter::matches` would say of the flow itself, in what it keeps for life.
 //!
-//! Three answers: it does not, it does, or the part that decides is not kept or may have changed. Doubt is never taken for
-//! a no.
+//! Marks, status bits, states and the like are not judged: a change on a packet that a rule drops afterwards is not told (seen
+//! with nftables' `ct mark set … drop`, Linux 6.18), nor are some changes of the kernel's own, so that a no could be wrong.
 
 use core::net::IpAddr;
 
-use ctwarden_model::{Family, Filter, NamedSet, PortRange, Prefix, PrefixSet, Protocol, Status, Tuple};
-
-use crate::address::Address;
-use crate::flags::Flags;
-use crate::judge_rare;
-use crate::knowledge::Certainty;
-use crate::record::Record;
-
-/// Status bits whose every change the kernel tells by an event, or which never change in the table. The others (offload,
-/// sequence adjustment, fixed timeout, NAT set up late) may be set without a word.
-const TOLD: u32 = Status::EXPECTED.0
-    | Status::SEEN_REPLY.0
-    | Status::ASSURED.0
-    | Status::CONFIRMED.0
-    | Status::SRC_NAT.0
-    | Status::DST_NAT.0
-    | Status::DYING.0;
+use ctwarden_model::{Family, Filter, NamedSet, PortRange, Prefix, PrefixSet, Tuple};
 
 /// A part of a filter that names addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,56 +124,10 @@ impl Parts {
     }
 }
 
-/// `None` where it does not match. `parts`: those of the filter that name addresses and are not known to be met; `fresh`:
-/// nothing was lost since the record was confirmed, and its changes are told; `marks`: the kernel has marks.
-pub(crate) fn judge<A: Address>(
-    filter: &Filter,
-    parts: Parts,
-    record: &Record<A>,
-    original: &Tuple,
-    reply: &Tuple,
-    fresh: bool,
-    marks: bool,
-) -> Option<Certainty> {
-    let unmet = |part: Part| !part.holds(filter, original, reply);
-    if !holds_for_life(filter, original, record.identity().zone) || parts.iter().any(unmet) {
-        return None;
-    }
-    let rare = filter.rare.as_deref().map_or(Finding::Holds, |filter| {
-        judge_rare::rare(filter, &record.identity().key(), *reply, Status(record.status.into()))
-    });
-    let findings = [
-        state(filter, record, fresh),
-        mark(filter, record, fresh, marks),
-        status(filter, record, fresh),
-        // Seconds left follow packets without events, labels are not kept.
-        (filter.timeout.is_none() && filter.labels == 0).into(),
-        rare,
-    ];
-    if findings.contains(&Finding::Fails) {
-        return None;
-    }
-    Some(if findings.contains(&Finding::Open) { Certainty::Candidate } else { Certainty::Certain })
-}
-
-/// What one condition of a filter comes to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Finding {
-    Holds,
-    Fails,
-    Open,
-}
-
-impl From<bool> for Finding {
-    /// Holds, or is open.
-    fn from(holds: bool) -> Self {
-        if holds { Self::Holds } else { Self::Open }
-    }
-}
-
-/// The parts about what a flow keeps for life, addresses apart.
-fn holds_for_life(filter: &Filter, original: &Tuple, zone: u16) -> bool {
-    // By name, so that a part that is added later is decided about in this file.
+/// Whether a flow of these tuples matches as far as what it keeps for life is asked for. `parts`: those of the filter that name
+/// addresses and are not known to be met.
+pub(crate) fn matches(filter: &Filter, parts: Parts, zone: u16, original: &Tuple, reply: &Tuple) -> bool {
+    // By name, so that a part that is added later is decided about here.
     let Filter {
         family,
         protocols,
@@ -214,41 +152,9 @@ fn holds_for_life(filter: &Filter, original: &Tuple, zone: u16) -> bool {
         && (zones.is_empty() || zones.iter().any(|wanted| wanted.0 == zone))
         && in_ranges(src_ports, ports.map(|(src, _)| src))
         && in_ranges(dst_ports, ports.map(|(_, dst)| dst))
+        && parts.iter().all(|part| part.holds(filter, original, reply))
 }
 
 fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
     ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
-}
-
-fn state<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool) -> Finding {
-    if filter.states.is_empty() {
-        return Finding::Holds;
-    }
-    let protocol = Protocol(record.identity().original.protocol);
-    if ![Protocol::TCP, Protocol::SCTP, Protocol::DCCP].contains(&protocol) {
-        return Finding::Fails;
-    }
-    if !fresh || !record.flags.has(Flags::STATE_KNOWN) || record.flags.has(Flags::STATE_DOUBTFUL) {
-        return Finding::Open;
-    }
-    if filter.states.contains(&record.state) { Finding::Holds } else { Finding::Fails }
-}
-
-fn mark<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool, marks: bool) -> Finding {
-    match filter.mark {
-        None => Finding::Holds,
-        Some(_) if !fresh => Finding::Open,
-        Some(wanted) if !wanted.matches(record.mark) => Finding::Fails,
-        // Zero, or a kernel without marks, where the part does not hold.
-        Some(_) => marks.into(),
-    }
-}
-
-fn status<A: Address>(filter: &Filter, record: &Record<A>, fresh: bool) -> Finding {
-    match filter.status {
-        None => Finding::Holds,
-        Some(_) if !fresh || !record.flags.has(Flags::STATUS_KNOWN) => Finding::Open,
-        Some(wanted) if (u32::from(record.status) ^ wanted.value()) & wanted.mask() & TOLD != 0 => Finding::Fails,
-        Some(wanted) => (wanted.mask() & !TOLD == 0).into(),
-    }
 }

@@ -14,8 +14,7 @@ pub enum Knowledge {
     },
     /// No complete sweep has ended yet: older flows are missing.
     NeverSwept,
-    /// Events were lost, and no complete sweep that began after the loss has ended: flows may be missing, and marks, status
-    /// and states may be old.
+    /// Events were lost, and no complete sweep that began after the loss has ended: flows may be missing.
     Gap {
         /// When the first loss was noticed.
         since: Steady,
@@ -48,23 +47,4 @@ impl Knowledge {
             Self::NeverSwept => 3,
         }
     }
-}
-
-/// Whether a flow matches a filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Certainty {
-    /// It does.
-    Certain,
-    /// All that the mirror can judge holds; the rest is not kept or may have changed. A GET of the flow tells.
-    Candidate,
-}
-
-/// Whether the kernel tells of the flow's changes and of its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Evidence {
-    /// An event of this flow was heard: its end will be heard, too.
-    Heard,
-    /// Only rows of sweeps tell of it. It may be older than the subscription and then ends without a word
-    /// (`nf_conntrack_events=2`), so that it may be gone since the last sweep.
-    RowsOnly,
 }

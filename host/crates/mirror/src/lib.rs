@@ -10,13 +10,11 @@
 //!   that is older than the subscription, is in the mirror. It rests on each flow that is born while we listen saying NEW:
 //!   a rule set that mutes NEW (`ct event set`) breaks it, and nothing in the events would tell.
 //! - **Nothing is certain to live.** A flow in the mirror may be gone: it is older than the subscription and ended without a
-//!   word (`nf_conntrack_events=2`; [`Evidence::RowsOnly`]), or its end still waits in the socket. Requests carry
-//!   the id, so that one for such a flow ends as "gone" and never hits a successor. Silence ends nothing: packets refresh a
-//!   timeout without an event, so that seconds left are not even kept.
-//! - **Doubt is a candidate.** What the mirror does not keep (labels, seconds left, zones of single directions), what the
-//!   kernel changes without a word (offload and the like), and what may have changed in a gap never turns a flow away from
-//!   [`Mirror::select`]; it makes it a [`Certainty::Candidate`]. Each field is right as of some moment between the last event
-//!   handed over and now.
+//!   word (`nf_conntrack_events=2`), or its end still waits in the socket. Requests carry the id, so that one for such a flow
+//!   ends as "gone" and never hits a successor. Silence ends nothing: packets refresh a timeout without an event.
+//! - **Only what never changes is kept**: name and tuples. Not every change is told: a mark that a rule sets on a packet and
+//!   another rule then drops is in the table without an event, and so are status and state. Whoever asks for them reads the
+//!   flow.
 //!
 //! # Why events and rows may interleave
 //!
@@ -29,8 +27,7 @@
 //! - *A row older than them* must not win. The end of a flow that is handed over while a sweep runs is remembered until the
 //!   sweep has ended, known flow or not, and a row does not bring that flow back; only a NEW does. No row of this dump was
 //!   filled before the sweep began, so ends from before need no memory: the kernel sets DYING before it sends DESTROY, and
-//!   what was filled later carries it and is passed over. Marks, status and states of a row do not replace what an event of
-//!   the same sweep has said.
+//!   what was filled later carries it and is passed over.
 //! - *A flow that a complete dump did not list* was absent at some moment of it. If nothing confirmed it since the sweep
 //!   began, it is taken out. If it lives all the same, it was born again after its place in the dump was read: then its NEW
 //!   is still on its way, or was handed over since and has confirmed it.
@@ -46,7 +43,7 @@
 //!
 //! # How it is built
 //!
-//! Records of 36 bytes (IPv4) and 60 (IPv6) in a slab of each family, the reply tuple beside it only where it is translated;
+//! Records of 28 bytes (IPv4) and 52 (IPv6) in a slab of each family, the reply tuple beside it only where it is translated;
 //! an index by identity (extendible hashing, keyed, as addresses and ports are chosen by whoever sends packets) and an
 //! index by address (a sorted tree of three levels) hold handles of 32 bits. A flow is in the index of addresses once for
 //! each different address of its two tuples. No step of growth moves more than some kilobytes. `hashbrown` was left out: it
@@ -66,7 +63,6 @@ mod follow;
 mod hash;
 mod hash_index;
 mod judge;
-mod judge_rare;
 mod knowledge;
 mod mirror;
 mod record;
@@ -79,7 +75,7 @@ mod walk;
 mod way;
 
 pub use hash::Seed;
-pub use knowledge::{Certainty, Evidence, Knowledge};
+pub use knowledge::Knowledge;
 pub use mirror::Mirror;
 pub use selection::{Selected, Selection};
 pub use sweep::{Slice, SweepEnd, SweepToken};

@@ -59,7 +59,6 @@ impl Mirror {
     }
 
     fn hear(&mut self, flow: &Flow, born: bool, now: Steady) {
-        self.state.marks |= flow.mark.is_some();
         match flow.family() {
             Family::Ipv4 => self.ipv4.hear(flow, born, &mut self.state, self.ipv6.bytes(), now),
             Family::Ipv6 => self.ipv6.hear(flow, born, &mut self.state, self.ipv4.bytes(), now),
@@ -71,7 +70,6 @@ impl Mirror {
     /// [`Mirror::handle_drained`], and only a sweep that begins after that can close it.
     pub fn handle_gap(&mut self, now: Steady) {
         self.state.contiguous = false;
-        self.state.fresh_from = u32::MAX;
         if let Some(running) = &mut self.state.running {
             running.clean = false;
         }
@@ -84,14 +82,9 @@ impl Mirror {
         }
     }
 
-    /// The event socket was read empty (EAGAIN), and all that was read has been handed over. Costs nothing where nothing
-    /// was lost, so that it can be said each time.
+    /// The event socket was read empty (EAGAIN), and all that was read has been handed over.
     pub const fn handle_drained(&mut self) {
-        if !self.state.contiguous {
-            self.state.contiguous = true;
-            self.state.epoch = self.state.epoch.saturating_add(1);
-            self.state.fresh_from = self.state.epoch;
-        }
+        self.state.contiguous = true;
     }
 
     /// A dump of that part of the table will be asked for. One runs at a time: where one runs, it counts as interrupted, and
@@ -112,7 +105,6 @@ impl Mirror {
         if self.state.running.as_ref().is_none_or(|running| running.begin != token.0) {
             return;
         }
-        self.state.marks |= flow.mark.is_some();
         match flow.family() {
             Family::Ipv4 => self.ipv4.read(flow, &mut self.state, self.ipv6.bytes(), now),
             Family::Ipv6 => self.ipv6.read(flow, &mut self.state, self.ipv4.bytes(), now),
@@ -153,8 +145,9 @@ impl Mirror {
         self.settling.is_none()
     }
 
-    /// Every flow that matches, found through the index that promises the fewest. What the mirror cannot judge makes a
-    /// [`crate::Certainty::Candidate`], never a flow that is left out; flows that it lacks are told by [`Selection::knowledge`].
+    /// Every flow that matches as far as what it keeps for life is asked for: family, protocol, zone, addresses, ports, and sets.
+    /// Other parts of the filter turn nothing away; a GET of the flow tells. Found through the index that promises the fewest;
+    /// flows that the mirror lacks are told by [`Selection::knowledge`].
     #[must_use]
     pub fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
         Selection::new(self.view(), filter)
@@ -164,16 +157,10 @@ impl Mirror {
         View { ipv4: &self.ipv4, ipv6: &self.ipv6, state: &self.state }
     }
 
-    /// One flow. It is [`crate::Certainty::Certain`]: nothing was asked of it but what it is.
+    /// One flow.
     #[must_use]
     pub fn get(&self, key: &FlowKey) -> Option<Selected> {
-        self.judge(&Filter::default(), key)
-    }
-
-    /// One flow, where it matches or may match.
-    #[must_use]
-    pub fn judge(&self, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-        judged_by_name(self.view(), filter, key)
+        judged_by_name(self.view(), &Filter::default(), key)
     }
 
     /// Goes on with a walk and hands over the flows that it comes past, looking at so many at most; whether there are more.

@@ -1,9 +1,8 @@
-//! What is kept of a flow: 36 bytes of an IPv4 flow, 60 of an IPv6 flow, and the reply tuple where it is translated.
+//! What is kept of a flow: 28 bytes of an IPv4 flow, 52 of an IPv6 flow, and the reply tuple where it is translated.
 //!
-//! A whole `Flow` has 300 bytes, of which an index by address, a mark and a state need a tenth. Nothing is kept that
-//! changes without an event (counters, seconds left) or that few filters ask for (labels, rare attributes).
+//! A whole `Flow` has 300 bytes. Nothing is kept that can change: not all changes are told.
 
-use ctwarden_model::{Flow, FlowId, FlowKey, Layer4, Protocol, Tuple, Zone};
+use ctwarden_model::{FlowId, FlowKey, Layer4, Protocol, Tuple, Zone};
 
 use crate::address::Address;
 use crate::flags::Flags;
@@ -103,15 +102,12 @@ pub(crate) struct Record<A> {
     dst: A,
     layer4: u32,
     id: u32,
-    pub(crate) mark: u32,
     /// When it was last confirmed, by event or row.
     pub(crate) epoch: u32,
     /// Its reply tuple; [`NONE`] where that is the mirror of the original one. In a free place the next free one.
     pub(crate) reply: Handle,
     zone: u16,
-    pub(crate) status: u16,
     protocol: u8,
-    pub(crate) state: u8,
     pub(crate) flags: Flags,
 }
 
@@ -123,13 +119,10 @@ impl<A: Address> Record<A> {
             dst,
             layer4: layer4.bits,
             id,
-            mark: 0,
             epoch,
             reply: NONE,
             zone,
-            status: 0,
             protocol,
-            state: 0,
             flags: flags.with_kind(layer4.kind),
         }
     }
@@ -143,26 +136,6 @@ impl<A: Address> Record<A> {
     pub(crate) const fn is_dead(&self) -> bool {
         self.flags.has(Flags::DEAD)
     }
-
-    /// Takes over what an event or a row says of status, mark and protocol state. An absent mark is zero: the kernel leaves
-    /// out marks that are zero and were not changed (`ctnetlink_dump_mark`).
-    pub(crate) fn take_status_and_mark(&mut self, flow: &Flow) {
-        if let Some(status) = flow.status {
-            self.status = status.0 as u16;
-            self.flags.set(Flags::STATUS_KNOWN, true);
-        }
-        self.mark = flow.mark.map_or(0, |mark| mark.0);
-    }
-
-    /// Takes over the protocol's state and tells whether there was one.
-    pub(crate) fn take_state(&mut self, flow: &Flow) -> bool {
-        let state = flow.info.and_then(|info| info.state());
-        if let Some(state) = state {
-            self.state = state;
-            self.flags.set(Flags::STATE_KNOWN, true);
-        }
-        state.is_some()
-    }
 }
 
 impl<A: Address> Place for Record<A> {
@@ -173,13 +146,10 @@ impl<A: Address> Place for Record<A> {
             dst: nowhere,
             layer4: 0,
             id: 0,
-            mark: 0,
             epoch: 0,
             reply: next,
             zone: 0,
-            status: 0,
             protocol: 0,
-            state: 0,
             flags: Flags::FREE,
         }
     }
@@ -232,8 +202,8 @@ mod tests {
 
     #[test]
     fn records_are_as_small_as_promised() {
-        assert_eq!((size_of::<Record<u32>>(), size_of::<Translated<u32>>()), (36, 16));
-        assert_eq!((size_of::<Record<Long>>(), size_of::<Translated<Long>>()), (60, 40));
+        assert_eq!((size_of::<Record<u32>>(), size_of::<Translated<u32>>()), (28, 16));
+        assert_eq!((size_of::<Record<Long>>(), size_of::<Translated<Long>>()), (52, 40));
     }
 
     #[test]

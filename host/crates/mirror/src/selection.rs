@@ -1,64 +1,23 @@
-//! Questions: the flows that match a filter, and what is known of each.
+//! Questions: the flows that match a filter.
 
-use ctwarden_model::{
-    DccpState, Family, Filter, Flow, FlowKey, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpState,
-    Tuple,
-};
+use ctwarden_model::{Family, Filter, FlowKey, Tuple};
 
 use crate::address::{Address, Long};
-use crate::flags::Flags;
-use crate::judge::{Parts, judge};
-use crate::knowledge::{Certainty, Evidence, Knowledge};
+use crate::judge::{Parts, matches};
+use crate::knowledge::Knowledge;
 use crate::record::Identity;
 use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
 use crate::way::{Ways, can_match};
 
-/// A flow of the mirror and what is known of it.
+/// A flow of the mirror, which may be gone by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selected {
     /// Names it; with the id, so that a request never hits a successor.
     pub key: FlowKey,
     /// Its reply tuple.
     pub reply: Tuple,
-    /// Whether it matches what was asked.
-    pub certainty: Certainty,
-    /// Whether its end would have been heard.
-    pub evidence: Evidence,
-    /// Whether status, mark and state are as the kernel has them, as of the last event; else they are what was heard last.
-    pub fresh: bool,
-    /// Status bits.
-    pub status: Option<Status>,
-    /// Mark.
-    pub mark: Option<Mark>,
-    /// Protocol state of TCP, SCTP and DCCP.
-    pub state: Option<u8>,
-}
-
-impl Selected {
-    /// The flow with what the mirror keeps of it, last heard.
-    #[must_use]
-    pub fn flow(&self) -> Flow {
-        let mut flow = Flow::new(PerDirection { original: self.key.original, reply: self.reply });
-        flow.id = Some(self.key.id);
-        flow.zone = self.key.zone;
-        flow.status = self.status;
-        flow.mark = self.mark;
-        flow.info = self.state.and_then(|state| match self.key.original.protocol {
-            Protocol::TCP => Some(ProtocolInfo::Tcp {
-                state: Some(TcpState(state)),
-                window_scale: PerDirection::default(),
-                flags: PerDirection::default(),
-            }),
-            Protocol::SCTP => Some(ProtocolInfo::Sctp { state: Some(SctpState(state)), vtag: PerDirection::default() }),
-            Protocol::DCCP => {
-                Some(ProtocolInfo::Dccp { state: Some(DccpState(state)), role: None, handshake_seq: None })
-            }
-            Protocol(_) => None,
-        });
-        flow
-    }
 }
 
 /// What a question looks at.
@@ -107,39 +66,22 @@ impl Iterator for Selection<'_> {
     }
 }
 
-/// The flow of a record, where it lives and may match; `parts` are those of the filter that it is not known to meet.
-pub(crate) fn judged<A: Address>(
-    shelf: &Shelf<A>,
-    state: &State,
-    filter: &Filter,
-    parts: Parts,
-    handle: Handle,
-) -> Option<Selected> {
+/// The flow of a record, where it lives and matches; `parts` are those of the filter that it is not known to meet.
+pub(crate) fn judged<A: Address>(shelf: &Shelf<A>, filter: &Filter, parts: Parts, handle: Handle) -> Option<Selected> {
     let record = shelf.get(handle).filter(|record| !record.is_dead())?;
     let (original, reply) = shelf.directions(record);
     let (original, reply) = (original.tuple(), reply.tuple());
-    let fresh = state.is_fresh(record);
-    let certainty = judge(filter, parts, record, &original, &reply, fresh, state.marks)?;
-    let flags = record.flags;
-    Some(Selected {
-        key: record.identity().key(),
-        reply,
-        certainty,
-        evidence: if flags.has(Flags::HEARD) { Evidence::Heard } else { Evidence::RowsOnly },
-        fresh: fresh && !flags.has(Flags::STATE_DOUBTFUL),
-        status: flags.has(Flags::STATUS_KNOWN).then_some(Status(record.status.into())),
-        mark: state.marks.then_some(Mark(record.mark)),
-        state: flags.has(Flags::STATE_KNOWN).then_some(record.state),
-    })
+    let identity = record.identity();
+    matches(filter, parts, identity.zone, &original, &reply).then(|| Selected { key: identity.key(), reply })
 }
 
-/// The flow of that name, where it may match.
+/// The flow of that name, where it matches.
 pub(crate) fn judged_by_name(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-    fn of<A: Address>(shelf: &Shelf<A>, state: &State, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-        judged(shelf, state, filter, Parts::of(filter), shelf.find(&Identity::new(key)?)?)
+    fn of<A: Address>(shelf: &Shelf<A>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+        judged(shelf, filter, Parts::of(filter), shelf.find(&Identity::new(key)?)?)
     }
     match key.original.family() {
-        Family::Ipv4 => of(view.ipv4, view.state, filter, key),
-        Family::Ipv6 => of(view.ipv6, view.state, filter, key),
+        Family::Ipv4 => of(view.ipv4, filter, key),
+        Family::Ipv6 => of(view.ipv6, filter, key),
     }
 }

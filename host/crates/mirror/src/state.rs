@@ -1,24 +1,17 @@
 //! What holds for the whole mirror: epochs, gaps, the running sweep, the limit.
 //!
-//! An epoch begins with each sweep and with each return from a gap; a record knows the one in which it was last confirmed.
+//! An epoch begins with each sweep; a record knows the one in which it was last confirmed.
 
 use ctwarden_model::{Family, Steady};
 
-use crate::address::Address;
-use crate::flags::Flags;
 use crate::knowledge::Knowledge;
-use crate::record::Record;
 use crate::sweep::Running;
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) epoch: u32,
-    /// Marks, status bits and states of flows that were confirmed before this epoch may have changed unheard.
-    pub(crate) fresh_from: u32,
     /// Whether events come without loss: none was lost, or the socket was read empty since.
     pub(crate) contiguous: bool,
-    /// Whether the kernel has marks: one was seen.
-    pub(crate) marks: bool,
     pub(crate) running: Option<Running>,
     ipv4: Knowledge,
     ipv6: Knowledge,
@@ -30,9 +23,7 @@ impl State {
     pub(crate) const fn new(limit: usize) -> Self {
         Self {
             epoch: 0,
-            fresh_from: 0,
             contiguous: true,
-            marks: false,
             running: None,
             ipv4: Knowledge::NeverSwept,
             ipv6: Knowledge::NeverSwept,
@@ -65,11 +56,5 @@ impl State {
         if knowledge.is_complete() {
             *knowledge = Knowledge::OverLimit { since: now };
         }
-    }
-
-    /// Whether what the record says of mark and status is still so: the kernel tells of this flow, and nothing was lost
-    /// since it was confirmed.
-    pub(crate) const fn is_fresh<A: Address>(&self, record: &Record<A>) -> bool {
-        record.flags.has(Flags::HEARD) && record.epoch >= self.fresh_from
     }
 }

@@ -45,13 +45,13 @@ impl Ways {
     pub(crate) fn next(&mut self, view: View<'_>, filter: &Filter, looks: &mut usize) -> Option<Selected> {
         let open = self.ipv4.part().map_or(self.parts, |met| self.parts.without(met));
         while let Some(handle) = self.ipv4.next(view.ipv4, looks) {
-            if let Some(selected) = judged(view.ipv4, view.state, filter, open, handle) {
+            if let Some(selected) = judged(view.ipv4, filter, open, handle) {
                 return Some(selected);
             }
         }
         let open = self.ipv6.part().map_or(self.parts, |met| self.parts.without(met));
         while let Some(handle) = self.ipv6.next(view.ipv6, looks) {
-            if let Some(selected) = judged(view.ipv6, view.state, filter, open, handle) {
+            if let Some(selected) = judged(view.ipv6, filter, open, handle) {
                 return Some(selected);
             }
         }

@@ -6,20 +6,11 @@ use std::collections::VecDeque;
 
 use ctwarden_mirror::{Mirror, Seed, Slice, SweepEnd, SweepToken};
 use ctwarden_model::{
-    Event, EventKind, Family, Flow, FlowId, FlowKey, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, Status,
-    Steady, TcpState, Tuple, Zone,
+    Event, EventKind, Family, Flow, FlowId, FlowKey, Layer4, PerDirection, Protocol, Status, Steady, Tuple, Zone,
 };
 
 /// Tuples there are; a tuple has one living flow at most. They are the buckets of the dump, in order.
 pub(crate) const TUPLES: usize = 12;
-
-/// What can change of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fields {
-    pub(crate) mark: u32,
-    pub(crate) status: u32,
-    pub(crate) state: u8,
-}
 
 /// One incarnation of a flow.
 #[derive(Clone, Debug)]
@@ -30,36 +21,16 @@ pub(crate) struct Life {
     pub(crate) silent: bool,
     pub(crate) born: u64,
     pub(crate) died: Option<u64>,
-    /// Since when which fields hold.
-    pub(crate) history: Vec<(u64, Fields)>,
 }
 
 impl Life {
-    pub(crate) fn fields(&self) -> Fields {
-        self.history.last().unwrap().1
-    }
-
-    /// The flow as it was in each moment from `from` on.
-    pub(crate) fn versions(&self, from: u64) -> Vec<Flow> {
-        let ends = self.history.iter().skip(1).map(|(since, _)| *since).chain([u64::MAX]);
-        let held = self.history.iter().zip(ends).filter(|(_, end)| *end > from);
-        held.map(|((_, fields), _)| self.flow(*fields, true)).collect()
-    }
-
-    /// As a row has it, or as an event has it: without a mark that is zero.
-    pub(crate) fn flow(&self, fields: Fields, row: bool) -> Flow {
+    /// As the kernel tells of it.
+    pub(crate) fn flow(&self) -> Flow {
         let mut flow = Flow::new(PerDirection { original: self.key.original, reply: self.reply });
         flow.id = Some(self.key.id);
         flow.zone = self.key.zone;
-        flow.status = Some(Status(fields.status));
-        flow.mark = (row || fields.mark != 0).then_some(Mark(fields.mark));
-        if self.key.original.protocol == Protocol::TCP {
-            flow.info = Some(ProtocolInfo::Tcp {
-                state: Some(TcpState(fields.state)),
-                window_scale: PerDirection::default(),
-                flags: PerDirection::default(),
-            });
-        }
+        let dying = if self.died.is_some() { Status::DYING } else { Status(0) };
+        flow.status = Some(Status::CONFIRMED | dying);
         flow
     }
 }
@@ -131,23 +102,16 @@ impl Kernel {
             if arg & 2 == 2 { Tuple { dst: address(slot, 99), ..original.mirror() } } else { original.mirror() };
         let key = FlowKey { id, zone: Zone((slot % 3) as u16), original };
         self.seq += 1;
-        let fields = Fields { mark: u32::from(arg >> 2 & 3), status: 8, state: 1 };
-        let history = vec![(self.seq, fields)];
-        self.lives.push(Life { key, reply, silent, born: self.seq, died: None, history });
+        self.lives.push(Life { key, reply, silent, born: self.seq, died: None });
         self.slots[slot] = Some((self.lives.len() - 1, false));
-        self.tell(EventKind::New, self.lives.len() - 1, true, false);
+        self.tell(EventKind::New, self.lives.len() - 1);
     }
 
-    pub(crate) fn change(&mut self, slot: usize, change: impl FnOnce(&mut Fields)) {
+    /// Something of a flow changes.
+    pub(crate) fn change(&mut self, slot: usize) {
         let Some(life) = self.living(slot) else { return };
-        let before = self.lives[life].fields();
-        let mut fields = before;
-        change(&mut fields);
-        if fields != before {
-            self.seq += 1;
-            self.lives[life].history.push((self.seq, fields));
-            self.tell(EventKind::Update, life, fields.state != before.state, fields.mark != before.mark);
-        }
+        self.seq += 1;
+        self.tell(EventKind::Update, life);
     }
 
     /// A flow ends; `lingers`: a dump can still meet it on its way out.
@@ -156,7 +120,7 @@ impl Kernel {
         self.seq += 1;
         self.lives[life].died = Some(self.seq);
         self.slots[slot] = Some((life, lingers));
-        self.tell(EventKind::Destroy, life, true, false);
+        self.tell(EventKind::Destroy, life);
     }
 
     /// A change of a flow that has just ended is told after its end.
@@ -164,11 +128,11 @@ impl Kernel {
         let Some((life, true)) = self.slots[slot] else { return };
         if self.lives[life].died.is_some() {
             self.seq += 1;
-            self.tell(EventKind::Update, life, false, false);
+            self.tell(EventKind::Update, life);
         }
     }
 
-    fn tell(&mut self, kind: EventKind, life: usize, with_state: bool, with_mark: bool) {
+    fn tell(&mut self, kind: EventKind, life: usize) {
         let life = &self.lives[life];
         if life.silent {
             return;
@@ -178,13 +142,7 @@ impl Kernel {
             self.congested = true;
             return;
         }
-        let mut flow = life.flow(life.fields(), with_mark);
-        if !with_state {
-            flow.info = None;
-        }
-        if life.died.is_some() {
-            flow.status = Some(Status(life.fields().status | Status::DYING.0));
-        }
+        let flow = life.flow();
         self.events.push_back((self.seq, Event { kind, by_us: false, flow }));
     }
 
@@ -231,14 +189,11 @@ impl Kernel {
         }
         if let Some((life, lingers)) = self.slots[dump.next] {
             let life = &self.lives[life];
-            let mut flow = life.flow(life.fields(), true);
+            let flow = life.flow();
             let slice = dump.slice;
             let wanted = slice.family.is_none_or(|family| family == flow.family())
                 && slice.zone.is_none_or(|zone| zone == flow.zone)
                 && slice.protocol.is_none_or(|protocol| protocol == flow.protocol());
-            if life.died.is_some() {
-                flow.status = Some(Status(life.fields().status | Status::DYING.0));
-            }
             if wanted && (life.died.is_none() || lingers) {
                 dump.rows.push_back(flow);
             }

@@ -1,9 +1,9 @@
 //! One sentence for each case in which a simpler mirror would be wrong.
 
-use ctwarden_mirror::{Certainty, Evidence, Knowledge, Mirror, Seed, Selected, Slice, SweepEnd};
+use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd};
 use ctwarden_model::{
-    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Mark, Masked, NatFilter, NatTo, PerDirection, Prefix,
-    Protocol, ProtocolInfo, RareFilter, SecondsRange, Status, Steady, TcpState, Tuple, Zone,
+    Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Masked, PerDirection, Prefix, Protocol, RareFilter,
+    SecondsRange, Status, Steady, Tuple, Zone,
 };
 
 const NOW: Steady = Steady(7);
@@ -23,14 +23,7 @@ fn flow(client: u8, id: u32) -> Flow {
     let mut flow = Flow::new(PerDirection { original, reply: original.mirror() });
     flow.id = Some(FlowId(id));
     flow.status = Some(Status::CONFIRMED);
-    flow.mark = Some(Mark(0));
-    flow.info = Some(tcp(3));
     flow
-}
-
-fn tcp(state: u8) -> ProtocolInfo {
-    let (window_scale, flags) = (PerDirection::default(), PerDirection::default());
-    ProtocolInfo::Tcp { state: Some(TcpState(state)), window_scale, flags }
 }
 
 fn with(flow: &Flow, change: impl FnOnce(&mut Flow)) -> Flow {
@@ -62,14 +55,6 @@ fn ids(mirror: &Mirror) -> Vec<u32> {
     let mut ids: Vec<u32> = all(mirror).iter().map(|selected| selected.key.id.0).collect();
     ids.sort_unstable();
     ids
-}
-
-fn certainty(mirror: &Mirror, filter: &Filter) -> Option<Certainty> {
-    mirror.select(filter).next().map(|selected| selected.certainty)
-}
-
-fn marked(value: u32) -> Filter {
-    Filter { mark: Some(Masked::all(value)), ..Filter::default() }
 }
 
 #[test]
@@ -264,96 +249,22 @@ fn rows_of_another_sweep_and_events_that_call_themselves_rows_are_passed_over() 
 }
 
 #[test]
-fn a_flow_known_from_rows_only_may_be_gone_and_may_have_changed() {
-    let mut mirror = mirror();
-    sweep(&mut mirror, &[with(&flow(1, 1), |flow| flow.mark = Some(Mark(5)))]);
-    assert_eq!(all(&mirror)[0].evidence, Evidence::RowsOnly);
-    for value in [5, 6] {
-        assert_eq!(certainty(&mirror, &marked(value)), Some(Certainty::Candidate), "{value}");
-    }
-    // Once it is heard the kernel tells of it: what the sweep read holds, too.
-    hear(&mut mirror, EventKind::Update, &with(&flow(1, 1), |flow| (flow.mark, flow.info) = (Some(Mark(6)), None)));
-    assert_eq!(all(&mirror)[0].evidence, Evidence::Heard);
-    assert_eq!((certainty(&mirror, &marked(6)), certainty(&mirror, &marked(5))), (Some(Certainty::Certain), None));
-    let state = |number| Filter { states: vec![number], ..Filter::default() };
-    assert_eq!((certainty(&mirror, &state(3)), certainty(&mirror, &state(1))), (Some(Certainty::Certain), None));
-}
-
-#[test]
-fn after_a_gap_marks_and_states_are_in_doubt_until_they_are_heard_or_read_again() {
-    let mut mirror = mirror();
-    let state = |number| Filter { states: vec![number], ..Filter::default() };
-    hear(&mut mirror, EventKind::New, &flow(1, 1));
-    sweep(&mut mirror, &[flow(1, 1)]);
-    mirror.handle_gap(NOW);
-    assert_eq!(certainty(&mirror, &marked(9)), Some(Certainty::Candidate));
-    mirror.handle_drained();
-    assert_eq!(certainty(&mirror, &marked(9)), Some(Certainty::Candidate));
-    // An update tells the mark, not the state.
-    hear(&mut mirror, EventKind::Update, &with(&flow(1, 1), |flow| flow.info = None));
-    assert_eq!(certainty(&mirror, &marked(9)), None);
-    assert_eq!(certainty(&mirror, &state(5)), Some(Certainty::Candidate));
-    // Nor does a row that may be older than that update bring back an older mark; but it brings the state.
-    let row = with(&flow(1, 1), |flow| (flow.mark, flow.info) = (Some(Mark(9)), Some(tcp(5))));
-    let token = mirror.begin_sweep(Slice::ALL);
-    hear(&mut mirror, EventKind::Update, &with(&flow(1, 1), |flow| flow.info = None));
-    mirror.handle_row(token, &row, NOW);
-    assert_eq!((certainty(&mirror, &marked(9)), certainty(&mirror, &state(5))), (None, Some(Certainty::Certain)));
-}
-
-#[test]
-fn what_is_not_kept_or_not_told_makes_a_candidate_and_never_a_no() {
+fn what_may_change_of_a_flow_turns_nothing_away() {
     let mut mirror = mirror();
     hear(&mut mirror, EventKind::New, &flow(1, 1));
-    let offloaded = Masked::new(Status::OFFLOAD.0, Status::OFFLOAD.0).unwrap();
-    let assured = Masked::new(Status::ASSURED.0, (Status::ASSURED | Status::OFFLOAD).0).unwrap();
-    for (filter, expected) in [
-        (Filter { labels: 1, ..Filter::default() }, Some(Certainty::Candidate)),
-        (Filter { timeout: Some(SecondsRange { first: 0, last: 9 }), ..Filter::default() }, Some(Certainty::Candidate)),
-        (Filter { status: Some(offloaded), ..Filter::default() }, Some(Certainty::Candidate)),
-        (Filter { status: Some(assured), ..Filter::default() }, None),
-        (Filter { labels: 1, protocols: vec![Protocol::UDP], ..Filter::default() }, None),
+    let id = RareFilter { id: Some(FlowId(2)), ..RareFilter::default() };
+    for filter in [
+        Filter { mark: Some(Masked::all(9)), ..Filter::default() },
+        Filter { status: Some(Masked::all(Status::OFFLOAD.0)), ..Filter::default() },
+        Filter { states: vec![9], ..Filter::default() },
+        Filter { labels: 1, ..Filter::default() },
+        Filter { timeout: Some(SecondsRange { first: 0, last: 9 }), ..Filter::default() },
+        Filter { rare: Some(Box::new(id)), ..Filter::default() },
     ] {
-        assert_eq!(certainty(&mirror, &filter), expected, "{filter:?}");
+        assert_eq!(mirror.select(&filter).count(), 1, "{filter:?}");
+        let other = Filter { protocols: vec![Protocol::UDP], ..filter };
+        assert_eq!(mirror.select(&other).count(), 0, "{other:?}");
     }
-}
-
-#[test]
-fn of_rare_conditions_only_zones_of_directions_and_late_translation_are_left_open() {
-    let mut mirror = mirror();
-    let translated = with(&flow(1, 1), |flow| flow.tuples.reply.dst = [203, 0, 113, 1].into());
-    hear(&mut mirror, EventKind::New, &translated);
-    let rare = |rare: RareFilter| Filter { rare: Some(Box::new(rare)), ..Filter::default() };
-    let source = rare(RareFilter { nat: Some(NatFilter::Source(NatTo::default())), ..RareFilter::default() });
-    let destination = rare(RareFilter { nat: Some(NatFilter::Destination(NatTo::default())), ..RareFilter::default() });
-    let id = |id| rare(RareFilter { id: Some(FlowId(id)), ..RareFilter::default() });
-    let zones = PerDirection { original: Some(Zone(1)), reply: None };
-    for (filter, expected) in [
-        (id(1), Some(Certainty::Certain)),
-        (id(2), None),
-        (rare(RareFilter { nothing: true, ..RareFilter::default() }), None),
-        (rare(RareFilter { zones, ..RareFilter::default() }), Some(Certainty::Candidate)),
-        (rare(RareFilter { zones, id: Some(FlowId(2)), ..RareFilter::default() }), None),
-        (rare(RareFilter { shared_zone: Some(Zone(0)), ..RareFilter::default() }), Some(Certainty::Candidate)),
-        (source.clone(), Some(Certainty::Candidate)),
-        (destination, None),
-    ] {
-        assert_eq!(certainty(&mirror, &filter), expected, "{filter:?}");
-    }
-    let settled = with(&translated, |flow| flow.status = Some(Status::CONFIRMED | Status::SRC_NAT_DONE));
-    hear(&mut mirror, EventKind::Update, &settled);
-    assert_eq!(certainty(&mirror, &source), Some(Certainty::Certain));
-}
-
-#[test]
-fn an_absent_mark_is_zero_where_the_kernel_has_marks() {
-    let mut mirror = mirror();
-    let silent = with(&flow(1, 1), |flow| flow.mark = None);
-    hear(&mut mirror, EventKind::New, &silent);
-    assert_eq!(certainty(&mirror, &marked(0)), Some(Certainty::Candidate), "it may be a kernel without marks");
-    assert_eq!(certainty(&mirror, &marked(1)), None);
-    hear(&mut mirror, EventKind::New, &flow(2, 2));
-    assert!(mirror.select(&marked(0)).all(|selected| selected.certainty == Certainty::Certain));
 }
 
 #[test]
