@@ -26,7 +26,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use self::answers::Waiting;
 use self::bell::Bell;
 use self::following::Following;
-pub(crate) use self::following::lasting;
+pub(crate) use self::following::{is_indexed, lasting};
 pub(crate) use self::listening::Listening;
 use self::sweep::{Selecting, Sweeping};
 use crate::clock;

@@ -52,6 +52,28 @@ fn a_ban_finds_its_flows_without_a_sweep() {
 }
 
 #[test]
+fn flows_of_a_port_are_found_by_a_look_at_each() {
+    let Some(scene) = Scene::new() else { return };
+    insert_all(many());
+    insert_all((1..=3).map(|n| format!("-p udp -s 2001:db8::{n} -d 2001:db8::9 --sport 1000 --dport 54 -t 600")));
+    insert("-p tcp -s 10.0.0.8 -d 10.9.0.2 --sport 1 --dport 54 --state ESTABLISHED -u SEEN_REPLY -t 600");
+    scene.configure_daemon("mirror = \"on\"\n", Policy::scripted(&["new udp: log seen=1"]));
+    let daemon = scene.start_again();
+    wait_until_complete(&daemon, 404);
+    let before = sweeps(&daemon);
+    let said = daemon.send("scripted", "matching protocol udp dport 54: delete").good();
+    assert!(said.contains("3 applied"), "{said}");
+    assert_eq!(sweeps(&daemon), before, "nobody read the table");
+    // It keeps no marks: each flow that may match is read.
+    for (mark, left) in [("0x7", 401), ("0x0", 400)] {
+        daemon.send("scripted", &format!("matching protocol tcp mark {mark}: delete")).good();
+        assert_eq!(table().len(), left);
+    }
+    assert_eq!(sweeps(&daemon), before, "nor for these, as there are few");
+    let _ = daemon.stop();
+}
+
+#[test]
 fn the_copy_forgets_who_has_ended_whoever_ended_it() {
     let Some(scene) = Scene::new() else { return };
     // With 2, the default, nothing tells of the end of an entry that is older than the daemon.

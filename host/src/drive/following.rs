@@ -15,8 +15,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use crate::clock;
 use crate::netlink::{OpenError, Requests};
 
-/// Flows of the copy that are looked at in one step, of which no more is read: a fraction of a millisecond.
-const FLOWS_IN_ONE_LOOK: usize = 256;
+/// Flows of the copy that are looked at in one step: a fraction of a millisecond.
+const FLOWS_IN_ONE_STEP: usize = 4096;
+/// Found flows that are judged in one turn, of which no more is read: the same.
+const FLOWS_IN_ONE_TURN: usize = 256;
 /// Flows that are read one by one, however small the table is.
 const FEW: usize = 1024;
 /// The part of the table up to which flows are read one by one: it costs twice what a row of a dump does, and a dump of the
@@ -143,8 +145,8 @@ impl Following {
         }
     }
 
-    /// Whether the copy can say which flows match: it is whole, up to date, and has an index for the question. Where each flow
-    /// has to be read from the kernel, for a part that the copy does not know, there are few.
+    /// Whether the copy can say which flows match: it is whole, up to date, and asked for what it knows of a flow. Where each
+    /// flow has to be read from the kernel, for another part, there are few.
     pub(super) fn answers(&self, filter: &Filter) -> bool {
         self.knows(filter, |lasting| lasting == filter)
     }
@@ -176,7 +178,7 @@ impl Following {
         let Found { walk, more, flows } = found;
         // Without the copy, which a reload has given up, nobody waits for the flows any more.
         *more = self.mirror.as_ref().is_some_and(|mirror| {
-            mirror.step(walk, FLOWS_IN_ONE_LOOK, |selected| flows.push_back(Constant::from(selected)))
+            mirror.step(walk, FLOWS_IN_ONE_STEP, |selected| flows.push_back(Constant::from(selected)))
         });
     }
 
@@ -184,11 +186,13 @@ impl Following {
     pub(super) fn offer(&self, found: &mut Found, mut is_enough: impl FnMut(&Flow) -> bool) -> Vec<FlowKey> {
         self.go_on(found);
         let mut doubtful = Vec::new();
-        while doubtful.len() < FLOWS_IN_ONE_READ
-            && let Some(constant) = found.flows.pop_front()
-        {
+        for _ in 0..FLOWS_IN_ONE_TURN {
+            let Some(constant) = found.flows.pop_front() else { break };
             if !is_enough(&constant.flow()) {
                 doubtful.push(constant.key);
+                if doubtful.len() == FLOWS_IN_ONE_READ {
+                    break;
+                }
             }
         }
         doubtful
@@ -257,11 +261,10 @@ impl Following {
     }
 }
 
-/// The parts of a filter that a flow keeps for life, where one of them has an index. The rest is matched on the whole entry.
+/// The parts of a filter that a flow keeps for life, where it has any. The rest is matched on the whole entry.
 pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
-    let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
     let sets = filter.rare.as_ref().map(|rare| &rare.sets).filter(|sets| !sets.is_empty());
-    (sets.is_some() || networks.iter().any(|networks| !networks.is_empty())).then(|| Filter {
+    let lasting = Filter {
         family: filter.family,
         protocols: filter.protocols.clone(),
         zones: filter.zones.clone(),
@@ -274,7 +277,15 @@ pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
         dst_ports: filter.dst_ports.clone(),
         rare: sets.map(|sets| Box::new(RareFilter { sets: sets.clone(), ..RareFilter::default() })),
         ..Filter::default()
-    })
+    };
+    (lasting != Filter::default()).then_some(lasting)
+}
+
+/// Whether the copy finds the flows of a filter by an index; else it looks at each.
+pub(crate) fn is_indexed(filter: &Filter) -> bool {
+    let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
+    networks.iter().any(|networks| !networks.is_empty())
+        || filter.rare.as_ref().is_some_and(|rare| !rare.sets.is_empty())
 }
 
 /// Addresses and ports are chosen by whoever sends, so that the places of flows must not be foreseen.

@@ -7,7 +7,7 @@ use ctwarden_model::{Family, Filter, FilterPart};
 use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
-use crate::drive::lasting;
+use crate::drive::{is_indexed, lasting};
 
 /// What the kernel does with every dump, whatever is asked of it.
 const WALK: &str = "the kernel goes through its whole hash table, with the entries of other namespaces, whatever it is asked: an \
@@ -42,9 +42,10 @@ impl Explanation {
         let dumped = Dumped::of(filters);
         let family = family_of(&dumped);
         let left = dumped.left.iter().map(|part| (*part, why_left(*part, family))).collect();
-        let copied = lasting(filter).map(|lasting| {
+        let answered = lasting(filter).filter(|lasting| is_indexed(filter) || lasting == filter);
+        let copied = answered.map(|lasting| {
             let of_copy = |whole: &Filter, part| whole.has(part) && lasting.has(part);
-            let found = |whole: &Filter, part| self::lasting(&whole.only(part)).is_some();
+            let found = |whole: &Filter, part| is_indexed(&whole.only(part));
             Copied {
                 index: parts(filters, found),
                 compared: parts(filters, |whole, part| of_copy(whole, part) && !found(whole, part)),
@@ -79,10 +80,17 @@ impl Explanation {
     fn mirror(&self) -> Vec<String> {
         let Some(Copied { index, compared, read }) = &self.copied else {
             return vec![
-                "the copy of the table cannot find its flows, as it finds flows by address: a sweep each time"
+                "the copy of the table cannot find its flows, as it knows names and tuples only: a sweep each time"
                     .to_owned(),
             ];
         };
+        if index.is_empty() {
+            let of_each = list(compared);
+            return vec![
+                format!("the copy of the table finds its flows without a sweep, by comparing {of_each} of each"),
+                "rows of them take a sweep".to_owned(),
+            ];
+        }
         let compared = if compared.is_empty() { String::new() } else { format!(", and compares {}", list(compared)) };
         let mut lines =
             vec![format!("the copy of the table finds its flows without a sweep, by {}{compared}", list(index))];
@@ -258,9 +266,23 @@ mod tests {
         let [_, _, _, _, mirror, events] = told("labels = [1]");
         assert_eq!(
             mirror,
-            ["the copy of the table cannot find its flows, as it finds flows by address: a sweep each time"]
+            ["the copy of the table cannot find its flows, as it knows names and tuples only: a sweep each time"]
         );
         assert_eq!(events, ["none is left out by the kernel: it cannot be asked for labels"]);
+    }
+
+    #[test]
+    fn without_an_address_the_copy_compares_each_flow_or_takes_a_sweep() {
+        let [_, _, _, _, mirror, _] = told("protocols = [\"udp\"], dst-ports = [53]");
+        assert_eq!(
+            mirror,
+            [
+                "the copy of the table finds its flows without a sweep, by comparing protocols, dst-ports of each",
+                "rows of them take a sweep"
+            ]
+        );
+        let [_, _, _, _, mirror, _] = told("dst-ports = [53], labels = [1]");
+        assert!(mirror.concat().ends_with("a sweep each time"), "{mirror:?}");
     }
 
     #[test]
