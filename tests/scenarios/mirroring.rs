@@ -66,7 +66,7 @@ fn flows_of_a_port_are_found_by_a_look_at_each() {
     assert_eq!(sweeps(&daemon), before, "nobody read the table");
     // It keeps no marks: each flow that may match is read.
     for (mark, left) in [("0x7", 401), ("0x0", 400)] {
-        daemon.send("scripted", &format!("matching protocol tcp mark {mark}: delete")).good();
+        assert!(daemon.send("scripted", &format!("matching protocol tcp mark {mark}: delete")).is_good());
         assert_eq!(table().len(), left);
     }
     assert_eq!(sweeps(&daemon), before, "nor for these, as there are few");
