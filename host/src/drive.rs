@@ -33,7 +33,7 @@ use crate::clock;
 use crate::config;
 use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
-use crate::netlink::{Drained, EventSocket, Heard, Requests};
+use crate::netlink::{Drained, EventSocket, Families, Heard, Requests};
 use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
@@ -72,6 +72,8 @@ pub(crate) struct Drive {
     /// Whether events may be left in the socket of which the bell has rung already.
     unread: bool,
     sweeping: Option<Sweeping>,
+    /// What the table had when all of it was read last.
+    families: Families,
     selecting: VecDeque<Selecting>,
     following: Following,
     /// Since when events are being lost.
@@ -141,6 +143,7 @@ impl Drive {
             events,
             unread: false,
             sweeping: None,
+            families: Families::default(),
             selecting: VecDeque::new(),
             following: Following::new()?,
             lost: None,

@@ -1,5 +1,6 @@
 //! The policy that counts: what it says it judged is what the kernel has. The benchmark rests on that.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -47,6 +48,56 @@ fn every_entry_is_judged_once_and_the_sum_of_ids_says_so() {
     assert!(daemon.send("tally", "sweep").is_good());
     daemon.wait_for_many("the verdicts", 250, |record| record.came("delete", "applied"));
     assert_eq!(there().0, 250);
+    let _ = daemon.stop();
+}
+
+/// The most threads of that name that were seen in a process at one time while something was done, and what came of it.
+fn most_threads<T: Send>(process: u32, name: &str, work: impl FnOnce() -> T + Send) -> (usize, T) {
+    let count = || {
+        let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+        let names = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        names.filter(|found| found.trim_end() == name).count()
+    };
+    thread::scope(|scope| {
+        let working = scope.spawn(work);
+        let mut most = 0;
+        while !working.is_finished() {
+            most = most.max(count());
+            thread::sleep(Duration::from_millis(1));
+        }
+        (most, working.join().expect("the work is done"))
+    })
+}
+
+#[test]
+fn a_large_table_of_both_families_is_read_by_two_and_every_entry_is_judged_once() {
+    let Some(scene) = Scene::new() else { return };
+    let port = |n: u32| 1_000 + n;
+    insert_all(
+        (0..8_000).map(port).map(|port| format!("-p udp -s 10.1.0.1 -d 10.9.0.1 --sport {port} --dport 53 -t 300")),
+    );
+    let mut daemon = scene.start(tally().config("rows-only = true"));
+    let tallied = |record: &Record| record.text("code") == Some("tallied");
+    daemon.wait_for("the first sweep", tallied);
+    let mut sweeps = 1;
+    let mut readers = |daemon: &mut Daemon| {
+        sweeps += 1;
+        let (most, records) = most_threads(daemon.id(), "dump", || {
+            assert!(daemon.send("tally", "sweep").is_good());
+            daemon.wait_for_many("a sweep", sweeps, tallied)
+        });
+        assert_eq!(swept(records.last().unwrap()), there(), "entries and the sum of their ids");
+        most
+    };
+    assert!(readers(&mut daemon) <= 1, "one family");
+    insert_all(
+        (0..4_000)
+            .map(port)
+            .map(|port| format!("-p udp -s 2001:db8:1::1 -d 2001:db8:2::1 --sport {port} --dport 53 -t 300")),
+    );
+    assert!(readers(&mut daemon) <= 1, "it is not known yet that there are two");
+    let wanted = if thread::available_parallelism().unwrap().get() > 1 { 2 } else { 1 };
+    eventually("it is read by two", || (readers(&mut daemon) == wanted).then_some(()));
     let _ = daemon.stop();
 }
 

@@ -10,7 +10,7 @@ use ctwarden_wire::KernelFilter;
 use super::following::{Following, Found};
 use super::{Drive, SWEEP_READS};
 use crate::clock;
-use crate::netlink::{Dump, Dumped, OpenError, Row};
+use crate::netlink::{Dump, Dumped, Families, OpenError, Row};
 
 /// A sweep of which rows are still to come.
 pub(super) struct Sweeping {
@@ -38,11 +38,11 @@ pub(super) struct Selecting {
 }
 
 impl Sweeping {
-    fn of_table(request: Option<&SweepRequest>, following: &mut Following) -> Result<Self, OpenError> {
+    fn of_table(request: Option<&SweepRequest>, following: &mut Following, last: Families) -> Result<Self, OpenError> {
         let filters = request.map(|request| request.filters.as_slice()).unwrap_or_default();
         // What ended before this moment is not in the dump, what ends later is told by an event.
         let token = following.begin_sweep(KernelFilter::union_of(filters).is_everything());
-        let dump = Dump::flows(filters).inspect_err(|_| following.end_sweep(token, false))?;
+        let dump = Dump::flows(filters, last).inspect_err(|_| following.end_sweep(token, false))?;
         let expectations = request.is_some_and(|request| request.expectations);
         Ok(Self {
             id: request.map(|request| request.id),
@@ -183,7 +183,7 @@ impl Drive {
         if request.is_none() && self.sweep_for_copy_due().is_none_or(|at| at > clock::now().steady) {
             return Ok(());
         }
-        match Sweeping::of_table(request.as_ref(), &mut self.following) {
+        match Sweeping::of_table(request.as_ref(), &mut self.following, self.families) {
             Ok(sweeping) => self.sweeping = Some(sweeping),
             Err(error) => {
                 crate::log::say(&format!("a sweep could not start: {:#}", anyhow::Error::from(error)));
@@ -214,10 +214,13 @@ impl Drive {
     fn end_part(&mut self, whole: bool) {
         let Some(mut sweeping) = self.sweeping.take() else { return };
         sweeping.whole &= whole;
-        if let Source::Table(_, token) = &mut sweeping.source
-            && let Some(token) = token.take()
-        {
-            self.following.end_sweep(Some(token), whole);
+        if let Source::Table(dump, token) = &mut sweeping.source {
+            if let Some(families) = dump.families().filter(|_| whole) {
+                self.families = families;
+            }
+            if let Some(token) = token.take() {
+                self.following.end_sweep(Some(token), whole);
+            }
         }
         if std::mem::take(&mut sweeping.expectations) {
             match Dump::expectations() {

@@ -1,18 +1,19 @@
 //! One walk over a table of the kernel, read at the reader's pace: the kernel goes no further than a few parts ahead of it.
 //!
 //! Nine tenths of a walk are the kernel's own work, done inside the read. A thread of its own reads, so that the entries of one
-//! part are judged while the kernel fills the next ones.
+//! part are judged while the kernel fills the next ones; or two do, where `families.rs` says that it is worth it.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use ctwarden_model::{Expectation, Filter, Flow};
+use ctwarden_model::{Expectation, Family, Filter, Flow};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::families::Families;
 use crate::niceness::Niceness;
 
 /// Parts that are read ahead, each of about a hundred entries: enough that neither side waits for the other's wake.
@@ -40,12 +41,16 @@ pub(crate) enum Row {
     Expectation(Expectation),
 }
 
-/// A running walk; its thread ends with it.
+/// A running walk; its threads end with it.
 pub(crate) struct Dump {
     parts: Receiver<Part>,
     /// The part that was waited for.
     next: Option<Part>,
     whole: bool,
+    /// Readers of which the last part is still to come.
+    readers: usize,
+    /// What was seen of the whole table, if it is that which is read.
+    families: Option<Families>,
 }
 
 /// What one read gave.
@@ -58,28 +63,40 @@ enum Part {
 
 impl Dump {
     /// Asks for the flows that match any of the filters (all where there is none), as far as the kernel filters right: more
-    /// may come, never less.
-    pub(crate) fn flows(filters: &[Filter]) -> Result<Self, OpenError> {
-        Self::begin(|asking| request::dump(asking, 1, &KernelFilter::union_of(filters)))
+    /// may come, never less. `last` is what the table had when it was read last.
+    pub(crate) fn flows(filters: &[Filter], last: Families) -> Result<Self, OpenError> {
+        let filter = KernelFilter::union_of(filters);
+        let everything = filter.is_everything();
+        let divided = [KernelFilter::family(Family::Ipv4), KernelFilter::family(Family::Ipv6)];
+        let filters = if everything && last.are_for_two() { divided.as_slice() } else { &[filter] };
+        let requests = filters.iter().map(|filter| written(|asking| request::dump(asking, 1, filter)));
+        Self::begin(requests, everything.then(Families::default))
     }
 
     /// Asks for all expectations.
     pub(crate) fn expectations() -> Result<Self, OpenError> {
-        Self::begin(|asking| request::expectation::dump(asking, 1, None))
+        Self::begin([written(|asking| request::expectation::dump(asking, 1, None))], None)
     }
 
-    fn begin(write: impl FnOnce(&mut Vec<u8>)) -> Result<Self, OpenError> {
+    fn begin(requests: impl IntoIterator<Item = Vec<u8>>, families: Option<Families>) -> Result<Self, OpenError> {
         let step = |what| move |source| OpenError::System { what, source };
-        let socket = NetfilterSocket::open()?;
-        let mut asking = Vec::new();
-        write(&mut asking);
-        socket.send(&asking).map_err(step("ask for the table on"))?;
         let (sender, parts) = channel(PARTS_AHEAD);
-        thread::Builder::new()
-            .name("dump".to_owned())
-            .spawn(move || receive(socket, &sender))
-            .map_err(step("start a thread for"))?;
-        Ok(Self { parts, next: None, whole: true })
+        let mut readers = 0;
+        for asking in requests {
+            let (socket, sender) = (NetfilterSocket::open()?, sender.clone());
+            socket.send(&asking).map_err(step("ask for the table on"))?;
+            thread::Builder::new()
+                .name("dump".to_owned())
+                .spawn(move || receive(socket, &sender))
+                .map_err(step("start a thread for"))?;
+            readers += 1;
+        }
+        Ok(Self { parts, next: None, whole: true, readers, families })
+    }
+
+    /// How many flows of each family were seen so far, where the whole table is read.
+    pub(crate) const fn families(&self) -> Option<Families> {
+        self.families
     }
 
     /// Waits until a part can be read, or the end.
@@ -94,7 +111,7 @@ impl Dump {
         let part = match self.next.take().map_or_else(|| self.parts.try_recv(), Ok) {
             Ok(part) => part,
             Err(TryRecvError::Empty) => return Ok(Dumped::Nothing),
-            // Without the last part: the thread has died.
+            // Without the last part: a thread has died.
             Err(TryRecvError::Disconnected) => return Ok(Dumped::Done(false)),
         };
         let bytes = match part {
@@ -109,14 +126,25 @@ impl Dump {
             }
             match message.content() {
                 Content::Conntrack(entry) => match entry.flow.to_flow() {
-                    Ok(flow) => row(Row::Flow(flow)),
+                    Ok(flow) => {
+                        if let Some(families) = &mut self.families {
+                            families.count(&flow);
+                        }
+                        row(Row::Flow(flow));
+                    }
                     Err(_) => self.whole = false,
                 },
                 Content::Expectation(entry) => match entry.expectation.to_expectation() {
                     Ok(expectation) => row(Row::Expectation(expectation)),
                     Err(_) => self.whole = false,
                 },
-                Content::Done { status } => return Ok(Dumped::Done(self.whole && status == 0)),
+                Content::Done { status } => {
+                    self.whole &= status == 0;
+                    self.readers = self.readers.saturating_sub(1);
+                    if self.readers == 0 {
+                        return Ok(Dumped::Done(self.whole));
+                    }
+                }
                 Content::Answer(_) | Content::Overrun => return Ok(Dumped::Done(false)),
                 Content::Malformed(_) => self.whole = false,
                 Content::Noop
@@ -128,6 +156,13 @@ impl Dump {
         }
         Ok(Dumped::More)
     }
+}
+
+/// A request in a buffer of its own.
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut request = Vec::new();
+    write(&mut request);
+    request
 }
 
 /// Reads until the walk's end, or until nobody wants the rest.

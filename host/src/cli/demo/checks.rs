@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use ctwarden_model::{Filter, Flow, Prefix, Protocol};
 
-use crate::netlink::{Dump, Dumped, Row};
+use crate::netlink::{Dump, Dumped, Families, Row};
 
 /// One claim and what was found.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Check {
 /// Every entry of the kernel's table in this namespace that matches.
 pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
     let mut flows = Vec::new();
-    let mut dump = Dump::flows(&[])?;
+    let mut dump = Dump::flows(&[], Families::default())?;
     for _ in 0..10_000 {
         let dumped = dump.read(|row| match row {
             Row::Flow(flow) => flows.extend(filter.matches(&flow).then_some(flow)),

@@ -1,4 +1,5 @@
-//! A sweep of the whole table through a Rust policy that judges every entry.
+//! A sweep of the whole table through a Rust policy that judges every entry: of a table with both families, which two sockets
+//! read at once, and of one with IPv4 only, which one socket reads.
 //!
 //! The clock runs from before the message that asks for the sweep until the policy's own record of the sweep's end is in
 //! the file of records: the policy has then judged the last row, and a person could read so. The peer lists the table and
@@ -13,7 +14,7 @@ use crate::daemon::{Daemon, at};
 use crate::figure::Figure;
 use crate::kernel::Count;
 use crate::options::Options;
-use crate::population::mixed;
+use crate::population::{Group, Kind, mixed};
 use crate::row::Row;
 use crate::world::World;
 use crate::{command, policies, processor};
@@ -25,7 +26,13 @@ pub(crate) const LINE: Line = Line {
 };
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
-    let mut world = World::with(&mixed(options.entries))?;
+    sweeps_of("a Rust policy", &mixed(options.entries), 2.2, options, tell)?;
+    let ipv4 = Group { kind: Kind::Ipv4, count: options.entries };
+    sweeps_of("a Rust policy, IPv4 only", &[ipv4], 1.6, options, tell)
+}
+
+fn sweeps_of(what: &str, population: &[Group], goal: f64, options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let mut world = World::with(population)?;
     let there = world.kernel.count(&ctwarden_model::Filter::default(), |_| true)?;
     let mut daemon = Daemon::start_swept(options, &policies::tally(options, "")?.to_string())?;
     let (mut ours, mut list, mut bare) = (Vec::new(), Vec::new(), Vec::new());
@@ -48,8 +55,8 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let judged = format!("in each run the policy judged {entries} entries, and the sum of their ids is the kernel's");
     let figures = (Figure::wall(&ours), Figure::wall(&list), Figure::wall(&bare));
     if let (Some(ours), Some(list), Some(bare)) = figures {
-        let row = Row::new(format!("sweep of {entries} entries through a Rust policy"), ours)
-            .beside("conntrack -L", list, 1.6)
+        let row = Row::new(format!("sweep of {entries} entries through {what}"), ours)
+            .beside("conntrack -L", list, goal)
             .beside("bare receiving", bare, 1.0 / 1.10)
             .checked(judged.as_str());
         tell(row);
