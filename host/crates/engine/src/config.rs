@@ -44,8 +44,9 @@ pub struct PluginLimits {
     /// Default 16,384: about a tenth of a second of the fastest event stream that was measured without loss, and about
     /// 5 MiB where no other plugin shares the entries.
     pub queue_entries: usize,
-    /// Sweep rows that may wait in front of it; beyond, the sweep pauses. Rows are never dropped. Default 4,096: enough
-    /// to keep a plugin busy while the kernel fills the next buffers.
+    /// Sweep rows that may wait in front of it; beyond, the sweep pauses. Rows are never dropped. Default 1,024: enough
+    /// to keep a plugin busy while the kernel fills the next buffers, and few enough that an event or a message behind
+    /// them waits no longer than some milliseconds.
     pub queue_rows: usize,
     /// Messages that may wait in front of it; beyond, a sender is told so. Default 1,024: a list sent line by line.
     pub queue_messages: usize,
@@ -76,7 +77,7 @@ impl Default for PluginLimits {
     fn default() -> Self {
         Self {
             queue_entries: 16_384,
-            queue_rows: 4_096,
+            queue_rows: 1_024,
             queue_messages: 1_024,
             verdicts_per_second: 20_000,
             verdict_burst: 40_000,
