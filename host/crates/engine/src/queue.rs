@@ -1,4 +1,5 @@
-//! What waits in front of one plugin, in the order in which it happened.
+//! What waits in front of one plugin, in the order in which it happened; only what people and set files say goes before rows
+//! that nothing waits behind: a ban must not wait for a sweep, and rows say how things are, not what happens.
 //!
 //! Events are dropped from the old end when there are too many, because the loop never waits for a plugin; rows are never
 //! dropped, because the sweep can wait; everything else is little and is merged or refused.
@@ -138,7 +139,7 @@ impl Queue {
         match turn {
             Some(sets) if sets.contains(set) => {}
             Some(sets) => sets.push(set.clone()),
-            None => self.items.push_back(Item::Turn(Cause::SetsChanged([set.clone()].into()))),
+            None => self.push_before_rows(Item::Turn(Cause::SetsChanged([set.clone()].into()))),
         }
     }
 
@@ -166,9 +167,16 @@ impl Queue {
         let room = self.messages < limit;
         if room {
             self.messages += 1;
-            self.items.push_back(Item::Message(ticket, text));
+            self.push_before_rows(Item::Message(ticket, text));
         }
         room
+    }
+
+    /// Adds something before the rows at the end. Events keep their place: a row and a later end of its flow must not
+    /// change places.
+    fn push_before_rows(&mut self, item: Item) {
+        let rows = self.items.iter().rev().take_while(|item| shape(item).0 == Some(&Cause::SweepRows)).count();
+        self.items.insert(self.items.len().saturating_sub(rows), item);
     }
 
     /// What is next.

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::{Ack, Answer, Call, MessageError};
-use ctwarden_model::VerdictKind;
+use ctwarden_engine::{Ack, Answer, Call, EngineConfig, MessageError};
+use ctwarden_model::{Cause, SetName, VerdictKind};
 
 use crate::words::*;
 use crate::world::World;
@@ -66,6 +66,41 @@ fn messages_come_in_their_turn() {
     assert!(matches!(world.call("a"), Some(Call::Message { text, .. }) if text == "first"));
     world.reply("a", "", []);
     assert!(matches!(world.call("a"), Some(Call::Message { text, .. }) if text == "second"));
+}
+
+#[test]
+fn a_message_and_a_changed_set_wait_behind_events_but_not_behind_rows() {
+    let banned = SetName("banned".into());
+    let config = EngineConfig { batch_entries: 1, ..EngineConfig::default() };
+    let mut world =
+        World::with(config, [plugin("a").sweeps().with(|spec| spec.subscription.sets = vec![banned.clone()])]);
+    let id = world.sweep().id;
+    world.answer("a", []);
+    world.rows(id, [flow(1), flow(2)]);
+    world.events([new(3)]);
+    world.rows(id, [flow(4), flow(5)]);
+    world.message("a", "first");
+    world.message("a", "second");
+    world.engine.handle_set_changed(world.now, &banned);
+    let mut came = Vec::new();
+    while let Some(call) = world.call("a") {
+        if let Call::Message { text, .. } = call {
+            came.push(text.clone());
+            world.reply("a", "", []);
+            continue;
+        }
+        let cause = world.cause("a");
+        came.push(if matches!(cause, Cause::SetsChanged(_)) {
+            "set".to_owned()
+        } else {
+            format!("{cause:?} {:?}", world.flows("a"))
+        });
+        world.answer("a", []);
+    }
+    let rows = |n: u32| format!("SweepRows [{n}]");
+    let said = ["first", "second", "set"].map(str::to_owned);
+    let expected = [rows(1), rows(2), "Events [3]".to_owned()].into_iter().chain(said).chain([rows(4), rows(5)]);
+    assert_eq!(came, expected.collect::<Vec<_>>());
 }
 
 #[test]
