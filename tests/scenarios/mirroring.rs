@@ -1,6 +1,8 @@
 //! The copy of the table: verdicts over addresses find their flows without a sweep, and what it does not know it does not say.
 
-use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually, insert, insert_all, remove, table};
+use std::process::Command;
+
+use ctwarden_tests::{Daemon, Listener, Policy, Scene, Udp, eventually, insert, insert_all, remove, table};
 
 fn follower() -> Policy {
     Policy::new("ban", "ban-follower").enforce().key("allow = [\"delete\", \"alert\", \"sweep\"]").config("sets = []")
@@ -120,6 +122,41 @@ fn a_ban_in_a_loss_still_finds_everything() {
     wait_until_complete(&daemon, 500);
     let said = daemon.send("ban", "ban 127.0.0.2").good();
     assert!(said.contains("500 applied"), "the repair made the copy whole: {said}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure_daemon("mirror-memory = \"1MiB\"\nsweep-pause = \"50ms\"\n", follower());
+    let daemon = scene.start_again();
+    wait_until_complete(&daemon, 0);
+    let of_banned = |ports: std::ops::Range<u16>| {
+        ports.map(|port| format!("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport {port} --dport 53 -t 600"))
+    };
+    insert_all(of_banned(1..21));
+    wait_until_complete(&daemon, 20);
+    // More than there is room for; what comes after them is not in the copy.
+    insert_all(
+        (0..30_000)
+            .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 600", n / 250, n % 250 + 1)),
+    );
+    eventually("it is full", || (daemon.status()["mirror"]["turned_away"].as_u64() > Some(0)).then_some(()));
+    insert_all(of_banned(21..41));
+    let mut command = Command::new("conntrack");
+    command.args(["-E", "-e", "DESTROY"]);
+    let listener = Listener::start(command);
+    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    assert!(said.contains("flows: 40 applied"), "each is counted once: {said}");
+    let ends = eventually("all ends are told", || {
+        let told = listener.out();
+        let sports = told.lines().filter_map(|line| line.split_once(" sport=")?.1.split(' ').next()?.parse().ok());
+        let sports: Vec<u16> = sports.collect();
+        (sports.len() == 40).then_some(sports)
+    });
+    assert!(ends[..20].iter().all(|port| *port < 21), "those that it knew come first: {ends:?}");
+    assert!(!is_left("10.0.0.7"));
+    let _ = listener.stop();
     let _ = daemon.stop();
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use ctwarden_engine::Knows;
 use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken, Walk};
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, RareFilter, Steady, Tuple};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -145,23 +146,27 @@ impl Following {
         }
     }
 
-    /// Whether the copy can say which flows match: it is whole, up to date, and asked for what it knows of a flow. Where each
-    /// flow has to be read from the kernel, for another part, there are few.
-    pub(super) fn answers(&self, filter: &Filter) -> bool {
-        self.knows(filter, |lasting| lasting == filter)
+    /// How many of the flows that match the copy can name, where it is asked for what it knows of a flow: all while it is whole
+    /// and up to date. Where each flow has to be read from the kernel, for another part, there are few.
+    pub(super) fn knows(&self, filter: &Filter) -> Knows {
+        self.names(filter, |lasting| lasting == filter)
     }
 
-    /// The same where each flow has to be read from the kernel in any case.
-    pub(super) fn answers_with_rows(&self, filter: &Filter) -> bool {
-        self.knows(filter, |_| false)
+    /// Whether it can name all of them where each flow has to be read from the kernel in any case.
+    pub(super) fn knows_all_rows(&self, filter: &Filter) -> bool {
+        self.names(filter, |_| false) == Knows::All
     }
 
-    fn knows(&self, filter: &Filter, is_all: impl FnOnce(&Filter) -> bool) -> bool {
-        let Some(mirror) = self.mirror.as_ref().filter(|_| self.drained) else { return false };
-        lasting(filter).is_some_and(|filter| {
-            let few = || mirror.estimate(&filter) <= FEW.max(mirror.len() / SHARE_TO_READ);
-            mirror.select(&filter).knowledge().is_complete() && (is_all(&filter) || few())
-        })
+    fn names(&self, filter: &Filter, is_enough: impl FnOnce(&Filter) -> bool) -> Knows {
+        let (Some(mirror), Some(lasting)) = (&self.mirror, lasting(filter)) else { return Knows::Nothing };
+        let few = || mirror.estimate(&lasting) <= FEW.max(mirror.len() / SHARE_TO_READ);
+        if !is_enough(&lasting) && !few() {
+            Knows::Nothing
+        } else if self.drained && mirror.select(&lasting).knowledge().is_complete() {
+            Knows::All
+        } else {
+            Knows::Some
+        }
     }
 
     /// Every flow that may match any of the filters.

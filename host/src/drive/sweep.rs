@@ -106,7 +106,7 @@ impl Sweeping {
 }
 
 impl Drive {
-    /// Starts to look for the flows of selections where the copy of the table knows them.
+    /// Starts to look for the flows of selections where the copy of the table knows them, or some of them.
     pub(super) fn start_selection(&mut self) -> Result<()> {
         if !self.engine.awaits_selection() {
             return Ok(());
@@ -115,7 +115,7 @@ impl Drive {
         if self.is_gathering() {
             self.read_events()?;
         }
-        if let Some(request) = self.engine.poll_selection(|filter| self.following.answers(filter)) {
+        if let Some(request) = self.engine.poll_selection(|filter| self.following.knows(filter)) {
             self.selecting.push_back(Selecting { id: request.id, found: Following::find(&request.filters) });
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Drive {
         if self.is_gathering() {
             self.read_events()?;
         }
-        let request = self.engine.poll_asked(|filter| self.following.answers_with_rows(filter));
+        let request = self.engine.poll_asked(|filter| self.following.knows_all_rows(filter));
         self.sweeping = request.as_ref().map(Sweeping::of_copy);
         Ok(self.sweeping.is_some())
     }
@@ -174,7 +174,7 @@ impl Drive {
             let (filters, following) = (&request.filters, &self.following);
             !request.expectations
                 && !filters.is_empty()
-                && filters.iter().all(|filter| following.answers_with_rows(filter))
+                && filters.iter().all(|filter| following.knows_all_rows(filter))
         };
         if let Some(request) = request.as_ref().filter(|request| known(request)) {
             self.sweeping = Some(Sweeping::of_copy(request));

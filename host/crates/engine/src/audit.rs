@@ -97,7 +97,7 @@ impl Engine {
             None => self.finish(id, outcome),
             Some(run) => {
                 run.concluded(outcome);
-                self.finish_run_if_over(id);
+                self.go_on_with_run(id);
             }
         }
     }

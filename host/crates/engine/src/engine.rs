@@ -23,8 +23,8 @@ use crate::protect::ProtectedFlows;
 use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
-    Ack, Answer, CallId, Delivery, EngineConfig, Granted, Lookup, LookupId, MessageError, MessageOutcome, PluginId,
-    PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket,
+    Ack, Answer, CallId, Delivery, EngineConfig, Granted, Knows, Lookup, LookupId, MessageError, MessageOutcome,
+    PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket,
 };
 
 /// What has to be listened to.
@@ -216,10 +216,11 @@ impl Engine {
         self.has_waiting_selections()
     }
 
-    /// Selections that the program can answer without a sweep, where it follows the table itself: `answers` says for which
-    /// filters. Up to eight at once, beside a running sweep. Without this call selections wait for a sweep.
-    pub fn poll_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
-        self.next_selection(answers)
+    /// Selections that the program can answer without a sweep, where it follows the table itself: `knows` says how many of a
+    /// filter's flows. Where it knows only some, it is asked for those that are to be deleted, and a sweep finds the others. Up
+    /// to eight at once, beside a running sweep. Without this call selections wait for a sweep.
+    pub fn poll_selection(&mut self, knows: impl Fn(&Filter) -> Knows) -> Option<SelectionRequest> {
+        self.next_selection(knows)
     }
 
     /// Whether rows that plugins asked for wait for a sweep or for [`Engine::poll_asked`], and none runs.

@@ -49,4 +49,4 @@ pub use lookup::Lookup;
 pub use message::{MessageError, MessageOutcome};
 pub use pending::Ack;
 pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
-pub use sweep::{SelectionRequest, SweepRequest};
+pub use sweep::{Knows, SelectionRequest, SweepRequest};

@@ -24,17 +24,46 @@ pub(crate) struct Run {
     allowed: Allowed,
     /// Flows whose outcome is not known yet.
     outstanding: u64,
-    /// Whether no more flows come.
-    over: bool,
+    course: Course,
+    /// Whether the flows that the program knew came already, without a sweep.
+    anticipated: bool,
     /// Whether the last sweep for it told all there was.
     complete: bool,
     tries: u8,
     refusal: Option<Refusal>,
 }
 
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Flows come, or will come.
+    Finding,
+    /// Those that came were not all. Once each of them has its outcome, it waits for a sweep: what was ended is then not met
+    /// again.
+    Pausing,
+    /// No more flows come.
+    Over,
+}
+
 impl Run {
     pub(crate) fn new(allowed: Allowed) -> Self {
-        Self { tally: Tally::default(), allowed, outstanding: 0, over: false, complete: false, tries: 0, refusal: None }
+        Self {
+            tally: Tally::default(),
+            allowed,
+            outstanding: 0,
+            course: Course::Finding,
+            anticipated: false,
+            complete: false,
+            tries: 0,
+            refusal: None,
+        }
+    }
+
+    /// Leaves out of the count what is still in the table and is met again.
+    fn forget_what_stayed(&mut self) {
+        let Tally { applied, gone, replaced, superseded, .. } = self.tally;
+        let matched = applied + gone + replaced + superseded;
+        self.tally = Tally { matched, applied, gone, replaced, superseded, ..Tally::default() };
     }
 
     /// What came of one of its flows.
@@ -98,10 +127,13 @@ pub(crate) const fn count(tally: &mut Tally, outcome: Outcome) {
     *count = count.saturating_add(1);
 }
 
+const fn ends_flows(action: &Action) -> bool {
+    matches!(action, Action::Delete)
+}
+
 impl Engine {
     /// Takes a verdict over a selection in: it waits for a sweep, a delete for the blocks of its answer too.
     pub(crate) fn begin_selection(&mut self, id: VerdictId, gate: GateId) {
-        let ends_flows = |action: &Action| matches!(action, Action::Delete);
         let held = self.audit.get(id).is_some_and(|open| ends_flows(&open.record.verdict.action));
         if !(held && self.pending.hold_selection(gate, id)) {
             self.await_sweep(id);
@@ -158,7 +190,7 @@ impl Engine {
             return Held::No;
         };
         let full = selection.limit.is_some_and(|limit| run.tally.matched >= limit.into());
-        if run.over || full {
+        if run.course != Course::Finding || full {
             return Held::No;
         }
         match flow {
@@ -197,28 +229,58 @@ impl Engine {
         }
     }
 
+    /// Whether it is worth while to end the flows that the program knows before a sweep finds the others: only a delete is,
+    /// once, and not where it is only observed. What was changed otherwise would be met again.
+    pub(crate) fn may_be_anticipated(&self, id: VerdictId) -> bool {
+        self.audit.get(id).is_some_and(|open| {
+            let mode = self.plugins.get(open.plugin).map(|plugin| plugin.mode(self.clock.steady));
+            let is_first = open.run.as_ref().is_some_and(|run| !run.anticipated);
+            is_first && mode == Some(Mode::Enforce) && ends_flows(&open.record.verdict.action)
+        })
+    }
+
+    /// The program has told all flows of these selections that it knows; a sweep tells the others.
+    pub(crate) fn pause_selections(&mut self, selections: Vec<VerdictId>) {
+        for id in selections {
+            if let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) {
+                run.anticipated = true;
+                run.course = Course::Pausing;
+            }
+            self.go_on_with_run(id);
+        }
+    }
+
     /// No more flows come.
     pub(crate) fn end_run(&mut self, id: VerdictId, complete: bool) {
         if let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) {
-            run.over = true;
+            run.course = Course::Over;
             run.complete = complete;
         }
-        self.finish_run_if_over(id);
+        self.go_on_with_run(id);
     }
 
-    pub(crate) fn finish_run_if_over(&mut self, id: VerdictId) {
-        let Some(open) = self.audit.get(id) else { return };
-        let Some(run) = &open.run else { return };
-        if run.over && run.outstanding == 0 {
-            let outcome = run.outcome(open.record.mode);
-            self.finish(id, outcome);
+    /// What comes next where every flow that came has its outcome: the sweep for the others, or the end.
+    pub(crate) fn go_on_with_run(&mut self, id: VerdictId) {
+        let Some(open) = self.audit.get_mut(id) else { return };
+        let Some(run) = open.run.as_mut().filter(|run| run.outstanding == 0) else { return };
+        match run.course {
+            Course::Finding => {}
+            Course::Pausing => {
+                run.forget_what_stayed();
+                run.course = Course::Finding;
+                self.await_sweep(id);
+            }
+            Course::Over => {
+                let outcome = run.outcome(open.record.mode);
+                self.finish(id, outcome);
+            }
         }
     }
 
     /// Ends a selection whose plugin is gone; what it has under way is still counted.
     pub(crate) fn abandon_run(&mut self, id: VerdictId, refusal: Refusal) {
         let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) else { return };
-        run.over = true;
+        run.course = Course::Over;
         if run.outstanding == 0 {
             let outcome = run.outcome_so_far().unwrap_or(Outcome::Refused(refusal));
             self.finish(id, outcome);

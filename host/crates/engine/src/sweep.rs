@@ -34,8 +34,19 @@ pub struct SweepRequest {
     pub expectations: bool,
 }
 
-/// Asks for the flows that match any of the filters, of a program that knows them without a sweep. Hand each of them, once, to
-/// [`crate::Engine::handle_known`] while [`crate::Engine::ready_for_selected`], or whole to [`crate::Engine::handle_row`], then
+/// How many of the flows that match a filter a program knows that follows the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knows {
+    /// Each of them.
+    All,
+    /// Some; others may be missing.
+    Some,
+    /// It cannot tell.
+    Nothing,
+}
+
+/// Asks for the flows that match any of the filters, of a program that knows them without a sweep, or some of them. Hand each of
+/// those, once, to [`crate::Engine::handle_known`] while [`crate::Engine::ready_for_selected`], or whole to [`crate::Engine::handle_row`], then
 /// tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionRequest {
@@ -88,6 +99,8 @@ const ANSWERING_MAX: usize = 8;
 struct Answering {
     id: SweepId,
     verdicts: Vec<VerdictId>,
+    /// Whether it knows only some of their flows.
+    partly: bool,
 }
 
 /// Sweeps: the one that runs and those that are wanted.
@@ -127,17 +140,32 @@ impl Engine {
         !self.sweeps.waiting.is_empty() && self.sweeps.answering.len() < ANSWERING_MAX
     }
 
-    /// Takes the selections out of the line that the program can answer without a sweep. They need no rest in between, as they
-    /// cost no reading of the table.
-    pub(crate) fn next_selection(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SelectionRequest> {
+    /// Takes the selections out of the line that the program can answer without a sweep, or else those of which it can end some
+    /// flows before one. They need no rest in between, as they cost no reading of the table.
+    pub(crate) fn next_selection(&mut self, knows: impl Fn(&Filter) -> Knows) -> Option<SelectionRequest> {
         if self.stopping || !self.has_waiting_selections() {
             return None;
         }
+        self.take_selections(false, |_, (_, filter)| knows(filter) == Knows::All).or_else(|| {
+            self.take_selections(true, |engine, (id, filter)| {
+                engine.may_be_anticipated(id) && knows(filter) == Knows::Some
+            })
+        })
+    }
+
+    /// Takes out of the line what is wanted, as much as goes into one request.
+    fn take_selections(
+        &mut self,
+        partly: bool,
+        is_wanted: impl Fn(&Self, (VerdictId, &Filter)) -> bool,
+    ) -> Option<SelectionRequest> {
         let most = self.config.selections_per_sweep.max(1);
         let (mut verdicts, mut filters, mut waiting) = (Vec::new(), Vec::new(), VecDeque::new());
         for id in core::mem::take(&mut self.sweeps.waiting) {
             match self.audit.get(id).map(|open| &open.record.verdict.target) {
-                Some(Target::Matching(selection)) if verdicts.len() < most && answers(&selection.filter) => {
+                Some(Target::Matching(selection))
+                    if verdicts.len() < most && is_wanted(self, (id, &selection.filter)) =>
+                {
                     verdicts.push(id);
                     filters.push(selection.filter.clone());
                 }
@@ -149,7 +177,7 @@ impl Engine {
             return None;
         }
         let id = self.sweeps.name();
-        self.sweeps.answering.push(Answering { id, verdicts });
+        self.sweeps.answering.push(Answering { id, verdicts, partly });
         Some(SelectionRequest { id, filters })
     }
 
@@ -402,8 +430,13 @@ impl Engine {
     pub(crate) fn end_sweep(&mut self, id: SweepId, complete: bool) {
         let answered = self.sweeps.answering.iter().position(|answering| answering.id == id);
         if let Some(place) = answered {
-            let Answering { id: _, verdicts } = self.sweeps.answering.swap_remove(place);
-            self.end_selections(verdicts, complete);
+            let Answering { id: _, verdicts, partly } = self.sweeps.answering.swap_remove(place);
+            if partly {
+                // Whether it broke off or not: a sweep comes in any case.
+                self.pause_selections(verdicts);
+            } else {
+                self.end_selections(verdicts, complete);
+            }
             return;
         }
         if self.sweeps.running.as_ref().is_none_or(|running| running.id != id) {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ctwarden_engine::{
-    Ack, Answer, Call, EngineConfig, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
+    Ack, Answer, Call, EngineConfig, Knows, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
 };
 use ctwarden_model::{
     Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection,
@@ -145,13 +145,17 @@ enum Deed {
     Asked,
     Rows(Vec<u8>),
     EndSweep(bool),
-    /// Selections answered by the program: flows, and whether it ends and is complete.
-    Select(Vec<u8>, Option<bool>),
+    /// Selections answered by the program: how many of their flows it knows, flows, and whether it ends and is complete.
+    Select(Knows, Vec<u8>, Option<bool>),
     Message(usize),
     Restart(bool),
     Pass(u64),
     Reload,
     Stop,
+}
+
+fn any_knows() -> impl Strategy<Value = Knows> {
+    prop_oneof![2 => Just(Knows::All), 1 => Just(Knows::Some), 1 => Just(Knows::Nothing)]
 }
 
 fn any_deed() -> impl Strategy<Value = Deed> {
@@ -165,7 +169,8 @@ fn any_deed() -> impl Strategy<Value = Deed> {
         1 => Just(Deed::Asked),
         3 => vec(0..FLOWS, 0..6).prop_map(Deed::Rows),
         2 => any::<bool>().prop_map(Deed::EndSweep),
-        3 => (vec(0..FLOWS, 0..6), proptest::option::of(any::<bool>())).prop_map(|(rows, end)| Deed::Select(rows, end)),
+        3 => (any_knows(), vec(0..FLOWS, 0..6), proptest::option::of(any::<bool>()))
+            .prop_map(|(knows, rows, end)| Deed::Select(knows, rows, end)),
         6 => prop_oneof![0_u64..5, Just(20), Just(300), Just(1_500), Just(6_000)].prop_map(Deed::Pass),
         2 => (0_usize..3).prop_map(Deed::Message),
         1 => Just(Deed::Gap),
@@ -338,8 +343,10 @@ impl History {
                     self.world.engine.handle_sweep_end(now, id, complete);
                 }
             }
-            Deed::Select(rows, end) => {
-                if let Some(request) = self.world.engine.poll_selection(|_| true) {
+            Deed::Select(knows, rows, end) => {
+                // What is hurried because it is carried out has nothing in observing that it could be compared with.
+                let knows = if self.obedient_kernel && knows == Knows::Some { Knows::Nothing } else { knows };
+                if let Some(request) = self.world.engine.poll_selection(|_| knows) {
                     self.selections.push_back(request.id);
                     assert!(self.selections.len() <= 8, "too many selections at a time");
                 }

@@ -1,13 +1,18 @@
 //! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
 
-use ctwarden_engine::{EngineConfig, SelectionRequest};
+use ctwarden_engine::{Ack, EngineConfig, Knows, SelectionRequest};
 use ctwarden_model::{Effect, Filter, Flow, Mark, Outcome, Protocol, Refusal, Selection, Target};
 
 use crate::words::*;
 use crate::world::World;
 
 fn asked(world: &mut World) -> SelectionRequest {
-    world.engine.poll_selection(|_| true).unwrap()
+    world.engine.poll_selection(|_| Knows::All).unwrap()
+}
+
+/// Knows the flows of that filter, and nothing of any other.
+fn knows_all(of: Filter) -> impl Fn(&Filter) -> Knows {
+    move |filter| if *filter == of { Knows::All } else { Knows::Nothing }
 }
 
 fn answer(world: &mut World, request: &SelectionRequest, flows: impl IntoIterator<Item = Flow>) {
@@ -36,7 +41,7 @@ fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
     world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
     let request = asked(&mut world);
     assert_eq!(request.filters, [from(1)]);
-    assert!(world.engine.poll_selection(|_| true).is_none(), "each is asked for once");
+    assert!(world.engine.poll_selection(|_| Knows::All).is_none(), "each is asked for once");
     answer(&mut world, &request, [flow(1)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack_all();
@@ -51,11 +56,11 @@ fn what_the_program_cannot_answer_waits_for_a_sweep() {
     let mut world = World::new([plugin("a")]);
     let odd = filter(|f| f.states = vec![3]);
     world.judge(new(9), [("a", vec![delete("odd", matching(odd.clone())), delete("known", matching(from(1)))])]);
-    let request = world.engine.poll_selection(|filter| *filter == from(1)).unwrap();
+    let request = world.engine.poll_selection(knows_all(from(1))).unwrap();
     assert_eq!(request.filters, [from(1)]);
     answer(&mut world, &request, []);
     assert_eq!(world.record("known").outcome, Outcome::Applied);
-    assert!(world.engine.poll_selection(|filter| *filter == from(1)).is_none());
+    assert!(world.engine.poll_selection(knows_all(from(1))).is_none());
     assert_eq!(world.sweep().filters, [odd]);
 }
 
@@ -100,7 +105,7 @@ fn eight_are_answered_at_once_and_others_wait() {
         })
         .collect();
     world.judge(new(9), [("a", vec![delete("d", matching(from(9)))])]);
-    assert!(!world.engine.awaits_selection() && world.engine.poll_selection(|_| true).is_none());
+    assert!(!world.engine.awaits_selection() && world.engine.poll_selection(|_| Knows::All).is_none());
     answer(&mut world, &requests[3], []);
     assert!(world.engine.awaits_selection());
     assert_eq!(asked(&mut world).filters, [from(9)]);
@@ -155,7 +160,7 @@ fn an_answer_that_broke_off_is_asked_for_again_and_at_last_refused() {
         world.engine.handle_sweep_end(world.now, request.id, false);
         world.pump();
     }
-    assert!(world.engine.poll_selection(|_: &Filter| true).is_none());
+    assert!(world.engine.poll_selection(|_: &Filter| Knows::All).is_none());
     assert_eq!(world.record("d").outcome, Outcome::Refused(Refusal::NoAnswer));
 }
 
@@ -168,4 +173,79 @@ fn a_reload_in_between_ends_it() {
     assert_eq!(world.record("d").outcome, Outcome::Refused(Refusal::PluginGone));
     answer(&mut world, &request, [flow(1)]);
     assert_eq!(world.effects(), []);
+}
+
+fn asked_for_some(world: &mut World) -> Option<SelectionRequest> {
+    world.engine.poll_selection(|_| Knows::Some)
+}
+
+#[test]
+fn what_is_known_is_ended_before_a_sweep_finds_the_rest() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(Filter::default()))])]);
+    let request = asked_for_some(&mut world).unwrap();
+    answer_by_name(&mut world, &request, [flow(1), flow(2)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
+    assert!(world.engine.poll_sweep().is_none(), "it would meet what is being ended");
+    world.ack(Ack::Gone);
+    world.ack_all();
+    assert!(asked_for_some(&mut world).is_none(), "once is enough");
+    assert_eq!(world.outcomes(), Vec::<String>::new(), "it is not over");
+    world.sweep_of([flow(3)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(3))]);
+    world.ack_all();
+    let tally = world.record("d").tally.unwrap();
+    assert_eq!((tally.matched, tally.applied, tally.gone), (3, 2, 1));
+}
+
+#[test]
+fn what_was_known_and_stays_is_counted_once() {
+    let protect = vec![from(1)];
+    let mut world = World::with(EngineConfig { protect, ..EngineConfig::default() }, [plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(Filter::default()))])]);
+    let request = asked_for_some(&mut world).unwrap();
+    answer_by_name(&mut world, &request, [flow(1), flow(2), flow(3)]);
+    world.ack(Ack::Refused(16));
+    world.ack_all();
+    world.sweep_of([flow(1), flow(2)]);
+    world.ack_all();
+    let tally = world.record("d").tally.unwrap();
+    assert_eq!((tally.matched, tally.applied, tally.protected, tally.refused), (3, 2, 1, 0));
+}
+
+#[test]
+fn what_is_known_may_be_all_by_the_time_it_is_asked_again() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    let some = asked_for_some(&mut world).unwrap();
+    answer_by_name(&mut world, &some, [flow(1)]);
+    world.ack_all();
+    let all = asked(&mut world);
+    answer_by_name(&mut world, &all, []);
+    let record = world.record("d");
+    assert_eq!((record.outcome, record.tally.unwrap().applied), (Outcome::Applied, 1));
+}
+
+#[test]
+fn only_what_is_really_deleted_is_hurried() {
+    let observing = plugin("a").observes();
+    for (spec, verdict) in
+        [(observing, delete("v", matching(from(1)))), (plugin("a"), mark("v", matching(from(1)), 1, 1))]
+    {
+        let mut world = World::new([spec]);
+        world.judge(new(9), [("a", vec![verdict])]);
+        assert!(asked_for_some(&mut world).is_none());
+        assert_eq!(world.sweep().filters, [from(1)]);
+    }
+}
+
+#[test]
+fn a_reload_while_known_flows_are_being_ended_ends_it_with_what_was_done() {
+    let mut world = World::new([plugin("a")]);
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    let request = asked_for_some(&mut world).unwrap();
+    answer_by_name(&mut world, &request, [flow(1)]);
+    world.configure(EngineConfig::default(), [plugin("b")]);
+    world.ack_all();
+    assert_eq!(world.record("d").outcome, Outcome::Applied);
 }
