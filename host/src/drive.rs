@@ -295,8 +295,12 @@ impl Drive {
         let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
         let lost = &mut self.lost;
         let (mut to_the_end, mut count) = (false, 0);
+        let mut now = clock::now();
         for _ in 0..reads {
-            let now = clock::now();
+            // Events that were taken over together have come together.
+            if !self.events.has_taken_more() {
+                now = clock::now();
+            }
             let drained = self.events.drain(ours, |heard| match heard {
                 Heard::Flow(event) => {
                     // What we did ourselves comes behind each verdict and makes nothing thick.

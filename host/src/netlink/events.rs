@@ -121,6 +121,11 @@ impl EventSocket {
         self.unreadable
     }
 
+    /// Whether the next read gives what was taken over with the last one.
+    pub(crate) const fn has_taken_more(&self) -> bool {
+        self.socket.has_taken_more()
+    }
+
     /// Reads once and hands over what it gave; `ours` is the port of the socket whose requests are our own.
     pub(crate) fn drain(&mut self, ours: u32, mut hand: impl FnMut(Heard)) -> io::Result<Drained> {
         match self.socket.read()? {
