@@ -119,15 +119,19 @@ impl Daemon {
     }
 
     fn say(&mut self, request: &Value) -> Result<()> {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.control.get_mut().write_all(&line).context("the daemon has gone")
+        say(self.control.get_mut(), request)
     }
 
     fn answer(&mut self) -> Result<Value> {
-        let mut answer = String::new();
-        self.control.read_line(&mut answer).context("the daemon does not answer")?;
-        serde_json::from_str(&answer).with_context(|| format!("the daemon answered {answer:?}"))
+        answer(&mut self.control)
+    }
+
+    /// A message whose answer is not waited for now, on a connection of its own.
+    pub(crate) fn send_aside(&self, plugin: &str, text: &str) -> Result<Aside> {
+        let mut stream = UnixStream::connect(self.folder.path().join("control.sock"))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        say(&mut stream, &message(plugin, text))?;
+        Ok(Aside(BufReader::new(stream)))
     }
 
     /// `ctwarden status --json`.
@@ -144,7 +148,7 @@ impl Daemon {
 
     /// The first half: the message is on its way.
     pub(crate) fn begin_to_send(&mut self, plugin: &str, text: &str) -> Result<()> {
-        self.say(&json!({ "send": { "plugin": plugin, "text": text } }))
+        self.say(&message(plugin, text))
     }
 
     /// The second half: what came of it.
@@ -212,6 +216,33 @@ impl Daemon {
             sleep(LOOK);
         }
     }
+}
+
+/// A message on its way, whose answer is still to come.
+#[derive(Debug)]
+pub(crate) struct Aside(BufReader<UnixStream>);
+
+impl Aside {
+    /// Waits for its answer.
+    pub(crate) fn answer(mut self) -> Result<Value> {
+        answer(&mut self.0)
+    }
+}
+
+fn message(plugin: &str, text: &str) -> Value {
+    json!({ "send": { "plugin": plugin, "text": text } })
+}
+
+fn say(stream: &mut UnixStream, request: &Value) -> Result<()> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).context("the daemon has gone")
+}
+
+fn answer(stream: &mut BufReader<UnixStream>) -> Result<Value> {
+    let mut answer = String::new();
+    stream.read_line(&mut answer).context("the daemon does not answer")?;
+    serde_json::from_str(&answer).with_context(|| format!("the daemon answered {answer:?}"))
 }
 
 /// What a daemon in that folder has said on standard error.

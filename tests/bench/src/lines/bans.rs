@@ -3,16 +3,21 @@
 //! The benchmark hears of it on a socket of its own, by the kernel's destroy events, so that it counts what is so and not
 //! what the daemon says. Addresses are IPv4 and IPv6, and began the flows or were called. The peer's command is measured from
 //! its start to its end, and knows only one side at a time.
+//!
+//! The last row is for when things go wrong: the daemon's copy of the table has reached its limit of memory, so that it cannot be
+//! whole. A ban is then over only after a sweep; what is measured is again when the flows of its address are gone.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ctwarden_model::EventKind;
+use serde_json::Value;
 
 use super::{Line, check};
-use crate::daemon::{Daemon, at};
+use crate::daemon::{Aside, Daemon, at};
 use crate::figure::Figure;
 use crate::kernel::{Groups, Kernel};
 use crate::options::Options;
@@ -36,14 +41,21 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A flow that is not gone by then will not go.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whether a banned address is IPv6, and whether it began the flows.
+const SIDES: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
+
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
-    let sides = [(false, true), (false, false), (true, true), (true, false)];
+    with_a_whole_copy(options, tell)?;
+    without_a_whole_copy(options, tell)
+}
+
+fn with_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let count = (BANS + PEERS) * Kind::FLOWS_OF_A_BAN;
     let mut world = World::with(&mixed(options.entries.saturating_sub(4 * count).max(1_000)))?;
-    world.fill(&sides.map(|(six, source)| Group { kind: Kind::Banned { six, source }, count }))?;
+    world.fill(&SIDES.map(|(six, source)| Group { kind: Kind::Banned { six, source }, count }))?;
     let mut ear = Kernel::open(Groups::Destroy)?;
     let mut daemon = Daemon::start_swept(options, &policies::ban_follower(options, "")?.to_string())?;
-    for (six, source) in sides {
+    for (six, source) in SIDES {
         let entries = world.kernel.entries()?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         let begin = Instant::now();
@@ -78,12 +90,87 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     Ok(())
 }
 
+/// Memory for the copy where it is not to be whole: room for the flows of the bans and for few others.
+const TOO_LITTLE: &str = "mirror-memory = \"2MiB\"\n";
+/// Bans of that kind, more than a hundred, so that there is a 99th of a hundred.
+const HURRIED: u64 = 120;
+/// As many of them wait for the same sweep; the control socket takes 32 clients.
+const AT_ONCE: usize = 24;
+/// Between two of them.
+const APART: Duration = Duration::from_millis(5);
+
+/// Bans of addresses whose flows the copy knows, while it lacks most of the table.
+fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let banned = SIDES.map(|(six, source)| Group {
+        kind: Kind::Banned { six, source },
+        count: HURRIED / SIDES.len() as u64 * Kind::FLOWS_OF_A_BAN,
+    });
+    let known = HURRIED * Kind::FLOWS_OF_A_BAN;
+    let mut world = World::new()?;
+    let mut ear = Kernel::open(Groups::Destroy)?;
+    let mut daemon = Daemon::start_swept(options, &format!("{TOO_LITTLE}{}", policies::ban_follower(options, "")?))?;
+    world.fill(&banned)?;
+    daemon.mirrored(known)?;
+    world.fill(&mixed(options.entries.saturating_sub(known).max(50_000)))?;
+    daemon.wait("the copy to be full and at rest", |daemon| {
+        let status = daemon.status()?;
+        let is_full = at(&status, "/mirror/turned_away").as_u64() > Some(0) && at(&status, "/sweeping") == false;
+        if !is_full {
+            sleep(Duration::from_millis(20));
+        }
+        Ok(is_full.then_some(()))
+    })?;
+    let entries = world.kernel.entries()?;
+    let (mut ours, mut waiting) = (Vec::new(), Vec::new());
+    for number in 0..HURRIED {
+        sleep(APART);
+        let (side, number) = (number % SIDES.len() as u64, number / SIDES.len() as u64);
+        let Some(&(six, source)) = SIDES.get(usize::try_from(side)?) else { continue };
+        let address = Kind::banned(six, source, number);
+        let begin = Instant::now();
+        waiting.push(daemon.send_aside("ban", &format!("ban {address}"))?);
+        hear_of_ends(&mut ear, address)?;
+        ours.push(begin.elapsed());
+        if waiting.len() == AT_ONCE {
+            waiting.drain(..).try_for_each(answered)?;
+        }
+    }
+    check("whole copies", u64::from(at(&daemon.status()?, "/mirror/complete") == true), 0)?;
+    waiting.into_iter().try_for_each(answered)?;
+    check("entries left", world.kernel.entries()?, entries - known)?;
+    if let Some(ours) = Figure::wall(&ours) {
+        let row = Row::new(format!("ban at {entries} entries, most of which the copy lacks"), ours);
+        let row = row.at_most(Of::P99, 5e-3);
+        tell(row.checked(format!("each of {HURRIED} bans ended the flows of its address and nothing else")));
+    }
+    Ok(())
+}
+
 /// From before the message is written until the kernel has told of the last flow's end.
 fn ban(daemon: &mut Daemon, ear: &mut Kernel, address: IpAddr) -> Result<Duration> {
-    let mut ended = BTreeSet::new();
-    let mut others = 0;
     let begin = Instant::now();
     daemon.begin_to_send("ban", &format!("ban {address}"))?;
+    hear_of_ends(ear, address)?;
+    let wall = begin.elapsed();
+    ended(&daemon.sent()?)?;
+    Ok(wall)
+}
+
+/// Waits for what the daemon says of a ban.
+fn answered(ban: Aside) -> Result<()> {
+    ended(at(&ban.answer()?, "/sent"))
+}
+
+/// The daemon says that the ban ended all flows of its address.
+fn ended(said: &Value) -> Result<()> {
+    let applied = at(said, "/outcomes/flows/applied").as_u64().context("the ban has no outcome")?;
+    check("flows that the ban ended", applied, Kind::FLOWS_OF_A_BAN).map(drop)
+}
+
+/// Waits until the kernel has told of the end of all flows of a banned address, and of none of another.
+fn hear_of_ends(ear: &mut Kernel, address: IpAddr) -> Result<()> {
+    let mut ended = BTreeSet::new();
+    let mut others = 0;
     while (ended.len() as u64) < Kind::FLOWS_OF_A_BAN {
         let heard = ear.hear(PATIENCE, |heard| {
             let its = [heard.original.src, heard.original.dst].contains(&address);
@@ -95,10 +182,5 @@ fn ban(daemon: &mut Daemon, ear: &mut Kernel, address: IpAddr) -> Result<Duratio
         })?;
         ensure!(heard, "{} flows of {address} are still there", Kind::FLOWS_OF_A_BAN - ended.len() as u64);
     }
-    let wall = begin.elapsed();
-    let said = daemon.sent()?;
-    let applied = at(&said, "/outcomes/flows/applied").as_u64().context("the ban has no outcome")?;
-    check("flows that the ban ended", applied, Kind::FLOWS_OF_A_BAN)?;
-    check("flows of others that ended meanwhile", others, 0)?;
-    Ok(wall)
+    check("flows of others that ended meanwhile", others, 0).map(drop)
 }

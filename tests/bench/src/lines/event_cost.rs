@@ -25,33 +25,40 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// Flows of a run, in that time.
-const FLOWS: u64 = 20_000;
+/// Flows a second: what a busy gateway has, and near what the peer loses events at.
+const RATES: [u64; 2] = [5_000, 20_000];
+/// For so long.
 const TIME: Duration = Duration::from_secs(4);
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    RATES.into_iter().try_for_each(|rate| at_rate(rate, options, tell))
+}
+
+fn at_rate(rate: u64, options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
+    let flows = rate * TIME.as_secs();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..options.runs {
-        ours.push(judged(options)?);
-        theirs.push(printed()?);
+        ours.push(judged(flows, options)?);
+        theirs.push(printed(flows)?);
     }
     let each = |all: &[Duration]| {
-        let times = all.iter().map(|time| time.as_secs_f64() / FLOWS as f64).collect();
+        let times = all.iter().map(|time| time.as_secs_f64() / flows as f64).collect();
         Figure::of(Unit::ProcessorSeconds, times)
     };
     if let (Some(ours), Some(theirs)) = (each(&ours), each(&theirs)) {
-        let row = Row::new("processor time of an event, judged", ours).beside("conntrack -E", theirs, 2.0);
-        tell(row.checked(format!("each of {FLOWS} events was delivered to the policy; neither lost one")));
+        let row = Row::new(format!("processor time of an event, judged, at {rate} a second"), ours);
+        let row = row.beside("conntrack -E", theirs, 2.0);
+        tell(row.checked(format!("each of {flows} events was delivered to the policy; neither lost one")));
     }
     Ok(())
 }
 
-fn judged(options: &Options) -> Result<Duration> {
+fn judged(flows: u64, options: &Options) -> Result<Duration> {
     let _world = World::new()?;
     let mut flood = Flood::new()?;
     let mut daemon = Daemon::start_swept(options, &policies::tally(options, "")?.to_string())?;
     let before = daemon.processor()?;
-    flood.send(FLOWS, TIME)?;
+    flood.send(flows, TIME)?;
     // The last events are judged within milliseconds; the questions after that are not counted.
     sleep(Duration::from_millis(100));
     let used = daemon.processor()?.saturating_sub(before);
@@ -59,19 +66,19 @@ fn judged(options: &Options) -> Result<Duration> {
     let status = daemon.status()?;
     check("events lost", sockets()?.dropped + number(&status, "gaps")?, 0)?;
     for plugin in plugins(&status) {
-        check("events delivered", number(plugin, "delivered")?, FLOWS)?;
+        check("events delivered", number(plugin, "delivered")?, flows)?;
     }
     Ok(used)
 }
 
-fn printed() -> Result<Duration> {
+fn printed(flows: u64) -> Result<Duration> {
     let _world = World::new()?;
     let mut flood = Flood::new()?;
     let mut command = Command::new("conntrack");
     command.arg("-E");
     let mut listener = Listener::start(command)?;
     let before = listener.processor()?;
-    flood.send(FLOWS, TIME)?;
+    flood.send(flows, TIME)?;
     sleep(Duration::from_millis(100));
     ensure!(listener.runs()?, "conntrack -E ended");
     let used = listener.processor()?.saturating_sub(before);

@@ -1,5 +1,5 @@
-//! A sweep of the whole table through a Rust policy that judges every entry: of a table with both families, which two sockets
-//! read at once, and of one with IPv4 only, which one socket reads.
+//! A sweep of the whole table through a Rust policy that judges every entry: of tables with a quarter and with a half of IPv6,
+//! which two sockets read at once, and of one with IPv4 only, which one socket reads.
 //!
 //! The clock runs from before the message that asks for the sweep until the policy's own record of the sweep's end is in
 //! the file of records: the policy has then judged the last row, and a person could read so. The peer lists the table and
@@ -26,9 +26,12 @@ pub(crate) const LINE: Line = Line {
 };
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
-    sweeps_of("a Rust policy", &mixed(options.entries), 2.2, options, tell)?;
-    let ipv4 = Group { kind: Kind::Ipv4, count: options.entries };
-    sweeps_of("a Rust policy, IPv4 only", &[ipv4], 1.6, options, tell)
+    let group = |kind, count| Group { kind, count };
+    let (half, rest) = (options.entries / 2, options.entries.div_ceil(2));
+    let halves = [group(Kind::Ipv4, rest), group(Kind::Ipv6, half)];
+    sweeps_of("a Rust policy, a quarter IPv6", &mixed(options.entries), 2.2, options, tell)?;
+    sweeps_of("a Rust policy, half IPv6", &halves, 2.2, options, tell)?;
+    sweeps_of("a Rust policy, IPv4 only", &[group(Kind::Ipv4, options.entries)], 1.6, options, tell)
 }
 
 fn sweeps_of(what: &str, population: &[Group], goal: f64, options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
