@@ -42,8 +42,6 @@ use crate::sinks::Sinks;
 const EVENT_READS: usize = 256;
 /// The same where the copy of the table has to keep up: it answers only after all events were read.
 const EVENT_READS_TO_FOLLOW: usize = 4096;
-/// Reads of a running sweep in one turn, about a hundred rows each.
-const SWEEP_READS: usize = 2;
 /// Answers of plugins in one turn; a plugin has at most one outstanding.
 const ANSWERS: usize = 64;
 /// Outcomes in one turn, counted in batches of the effects' thread.

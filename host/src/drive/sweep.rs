@@ -7,8 +7,8 @@ use ctwarden_mirror::SweepToken;
 use ctwarden_model::{EventKind, ExpectationEvent, Steady};
 use ctwarden_wire::KernelFilter;
 
+use super::Drive;
 use super::following::{Following, Found};
-use super::{Drive, SWEEP_READS};
 use crate::clock;
 use crate::netlink::{Dump, Dumped, Families, OpenError, Row};
 
@@ -195,18 +195,14 @@ impl Drive {
         Ok(())
     }
 
-    /// Reads parts of the running sweep while plugins keep up.
+    /// Reads a part of the running sweep while plugins keep up.
     pub(super) fn read_sweep(&mut self) {
-        for _ in 0..SWEEP_READS {
-            let Some(sweeping) = &mut self.sweeping else { return };
-            if !sweeping.is_awaited(&self.engine) {
-                return;
-            }
-            match sweeping.read(&mut self.engine, &mut self.following) {
-                Dumped::Nothing => return,
-                Dumped::Done(whole) => self.end_part(whole),
-                Dumped::More => {}
-            }
+        let Some(sweeping) = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine)) else {
+            return;
+        };
+        match sweeping.read(&mut self.engine, &mut self.following) {
+            Dumped::Nothing | Dumped::More => {}
+            Dumped::Done(whole) => self.end_part(whole),
         }
     }
 
