@@ -37,6 +37,11 @@ pub(crate) const TEST: &[Need] = &[
         purpose: "have an independent witness of the kernel's table",
     },
     Need { program: "nft", packages: &["nftables"], purpose: "load rules in the tests' network namespaces" },
+    Need {
+        program: "iptables-nft",
+        packages: &["iptables"],
+        purpose: "load rules of iptables, which ctwarden doctor has to see as well",
+    },
     Need { program: "ip", packages: &["iproute2"], purpose: "make network namespaces" },
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
