@@ -66,9 +66,19 @@ impl Run {
         self.tally = Tally { matched, applied, gone, replaced, superseded, ..Tally::default() };
     }
 
+    /// Whether its flows are looked for again, after those that the program knew.
+    fn is_second_look(&self) -> bool {
+        self.anticipated && self.course != Course::Pausing
+    }
+
     /// What came of one of its flows.
     pub(crate) fn concluded(&mut self, outcome: Outcome) {
         self.outstanding = self.outstanding.saturating_sub(1);
+        if outcome == Outcome::Gone && self.is_second_look() {
+            // It was counted when it was ended: who answers may not have heard of that yet, or never will.
+            self.tally.matched = self.tally.matched.saturating_sub(1);
+            return;
+        }
         if let Outcome::Refused(refusal) = outcome {
             self.refusal = Some(refusal);
         }

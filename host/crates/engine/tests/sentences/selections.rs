@@ -214,16 +214,18 @@ fn what_was_known_and_stays_is_counted_once() {
 }
 
 #[test]
-fn what_is_known_may_be_all_by_the_time_it_is_asked_again() {
+fn what_was_ended_is_counted_once_though_it_is_told_of_again() {
     let mut world = World::new([plugin("a")]);
-    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    world.judge(new(9), [("a", vec![delete("d", matching(Filter::default()))])]);
     let some = asked_for_some(&mut world).unwrap();
     answer_by_name(&mut world, &some, [flow(1)]);
     world.ack_all();
     let all = asked(&mut world);
-    answer_by_name(&mut world, &all, []);
-    let record = world.record("d");
-    assert_eq!((record.outcome, record.tally.unwrap().applied), (Outcome::Applied, 1));
+    answer_by_name(&mut world, &all, [flow(1), flow(2)]);
+    world.ack(Ack::Gone);
+    world.ack(Ack::Done);
+    let tally = world.record("d").tally.unwrap();
+    assert_eq!((tally.matched, tally.applied, tally.gone), (2, 2, 0), "it had not heard yet that one was ended");
 }
 
 #[test]
