@@ -161,6 +161,22 @@ fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
 }
 
 #[test]
+fn who_does_not_wait_has_the_answer_before_the_table_was_read() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure_daemon("mirror = \"off\"\n", follower());
+    insert_all(many());
+    let mut daemon = scene.start_again();
+    let said = daemon.send_without_waiting("ban", "ban 10.0.0.7").good();
+    assert!(said.contains("10.0.0.7 banned") && said.contains("1 still open"), "{said}");
+    assert!(!said.contains("flows"), "none is found without a reading of the table: {said}");
+    daemon.wait_for("its record", |record| record.came("delete", "applied"));
+    assert!(!is_left("10.0.0.7"));
+    let said = daemon.send_without_waiting("ban", "ban nobody");
+    assert!(!said.is_good() && said.err.contains("nobody"), "{said:?}");
+    let _ = daemon.stop();
+}
+
+#[test]
 fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
     let Some(scene) = Scene::new() else { return };
     let kept = |daemon: &Daemon| daemon.status()["mirror"].is_object();

@@ -96,6 +96,14 @@ impl Daemon {
         Said::of(command, "")
     }
 
+    /// `ctwarden send --no-wait PLUGIN MESSAGE`.
+    #[must_use]
+    pub fn send_without_waiting(&self, plugin: &str, message: &str) -> Said {
+        let mut command = self.command("send --no-wait");
+        command.args([plugin, message]);
+        Said::of(command, "")
+    }
+
     /// `ctwarden send PLUGIN` with the messages on standard input, one a line.
     #[must_use]
     pub fn send_lines(&self, plugin: &str, messages: &str) -> Said {

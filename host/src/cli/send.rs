@@ -17,6 +17,12 @@ use crate::control::{self, Client, Request, Response};
 pub(super) struct Send {
     #[command(flatten)]
     socket: Socket,
+    /// Wait for the plugin's answer only, and not for what comes of its verdicts
+    ///
+    /// For whoever has the next ban at hand: to find the last flow of one may take a reading of the table. What comes of the
+    /// verdicts is in the records as always.
+    #[arg(long)]
+    no_wait: bool,
     /// Name of the plugin in the configuration
     plugin: String,
     /// What to send
@@ -27,13 +33,14 @@ impl Send {
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut client = Client::connect(&self.socket.path()?)?;
         let mut all_taken = true;
+        let of = |text| control::Send { plugin: self.plugin.clone(), text, no_wait: self.no_wait };
         match self.message {
-            Some(text) => all_taken = send(&mut client, &self.plugin, text)?,
+            Some(text) => all_taken = send(&mut client, of(text))?,
             None => {
                 for line in io::stdin().lock().lines() {
                     let line = line.context("cannot read standard input")?;
                     if !line.trim().is_empty() {
-                        all_taken &= send(&mut client, &self.plugin, line)?;
+                        all_taken &= send(&mut client, of(line))?;
                     }
                 }
             }
@@ -43,8 +50,8 @@ impl Send {
 }
 
 /// Whether it was taken; why not is said on standard error.
-fn send(client: &mut Client, plugin: &str, text: String) -> Result<bool> {
-    match client.ask(&Request::Send(control::Send { plugin: plugin.to_owned(), text }))? {
+fn send(client: &mut Client, message: control::Send) -> Result<bool> {
+    match client.ask(&Request::Send(message))? {
         Response::Sent(sent) => {
             writeln!(io::stdout().lock(), "{sent}")?;
             Ok(true)

@@ -10,7 +10,8 @@ use super::status::StatusReport;
 /// Longest line in bytes, its end included: a message of a plugin, or the status of many plugins.
 pub(crate) const LINE_MAX: usize = 1 << 20;
 
-/// What a client asks: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`.
+/// What a client asks: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`, where it may not wait with
+/// `"no-wait":true` behind the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -28,6 +29,9 @@ pub(crate) struct Send {
     pub plugin: String,
     /// What its `message` function gets.
     pub text: String,
+    /// Whether it is answered as soon as the plugin has answered, and not when it is known what came of its verdicts.
+    #[serde(default, rename = "no-wait", skip_serializing_if = "std::ops::Not::not")]
+    pub no_wait: bool,
 }
 
 /// What the daemon answers: `{"status":{…}}`, `{"sent":{…}}` or `{"error":"…"}`.

@@ -34,7 +34,7 @@ impl Daemon {
                     while let Some(Asked { request, answer }) = asked.recv().await {
                         let response = match request {
                             Request::Status => Response::Status(Box::new(report())),
-                            Request::Send(Send { plugin, text }) if plugin == "echo" => {
+                            Request::Send(Send { plugin, text, .. }) if plugin == "echo" => {
                                 Response::Sent(Sent { text, outcomes: BTreeMap::new() })
                             }
                             Request::Send(Send { plugin, .. }) if plugin == "dies" => continue,
@@ -70,7 +70,7 @@ fn scene() -> (tempfile::TempDir, Daemon) {
 }
 
 fn send(plugin: &str, text: &str) -> Request {
-    Request::Send(Send { plugin: plugin.into(), text: text.into() })
+    Request::Send(Send { plugin: plugin.into(), text: text.into(), no_wait: false })
 }
 
 fn sent(text: &str) -> Response {
@@ -105,6 +105,8 @@ fn the_wire_is_what_is_documented() {
         lines.next().unwrap().unwrap()
     };
     assert_eq!(ask("{\"send\":{\"plugin\":\"echo\",\"text\":\"a\"}}\n"), "{\"sent\":{\"text\":\"a\"}}");
+    let quick = "{\"send\":{\"plugin\":\"echo\",\"text\":\"a\",\"no-wait\":true}}\n";
+    assert_eq!(ask(quick), "{\"sent\":{\"text\":\"a\"}}");
     assert!(ask("\"status\"\n").starts_with("{\"status\":{\"version\":\"1.2.3\",\"pid\":42,"));
     for wrong in ["\n", "{}\n", "\"stop\"\n", "{\"send\":{\"plugin\":\"echo\",\"text\":\"a\",\"x\":1}}\n", "\u{0}\n"] {
         let said = ask(wrong);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts};
+use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts, Wait};
 use ctwarden_mirror::Mirror;
 use ctwarden_model::{Family, Tally, Timestamp};
 use tokio::sync::oneshot;
@@ -81,13 +81,16 @@ impl Drive {
     pub(super) fn answer(&mut self, asked: Asked) {
         let response = match asked.request {
             Request::Status => Response::Status(Box::new(self.report())),
-            Request::Send(send) => match self.engine.handle_message(clock::now(), &send.plugin, send.text) {
-                Ok(ticket) => {
-                    self.waiting.0.insert(ticket, asked.answer);
-                    return;
+            Request::Send(control::Send { plugin, text, no_wait }) => {
+                let wait = if no_wait { Wait::Answer } else { Wait::Outcomes };
+                match self.engine.handle_message(clock::now(), &plugin, text, wait) {
+                    Ok(ticket) => {
+                        self.waiting.0.insert(ticket, asked.answer);
+                        return;
+                    }
+                    Err(error) => Response::Error(error.to_string()),
                 }
-                Err(error) => Response::Error(error.to_string()),
-            },
+            }
         };
         let _ = asked.answer.send(response);
     }

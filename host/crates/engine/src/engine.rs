@@ -24,7 +24,7 @@ use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
     Ack, Answer, CallId, Delivery, EngineConfig, Granted, Knows, Lookup, LookupId, MessageError, MessageOutcome,
-    PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket,
+    PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket, Wait,
 };
 
 /// What has to be listened to.
@@ -278,13 +278,14 @@ impl Engine {
         self.audit.next_record()
     }
 
-    /// A message for the plugin of that name. It is delivered in its turn; what came of it is polled.
+    /// A message for the plugin of that name. It is delivered in its turn; what came of it is polled, as soon as that is known for
+    /// which its sender waits.
     ///
     /// # Errors
     /// [`MessageError`] where it is not taken.
-    pub fn handle_message(&mut self, now: Now, plugin: &str, text: String) -> Result<Ticket, MessageError> {
+    pub fn handle_message(&mut self, now: Now, plugin: &str, text: String, wait: Wait) -> Result<Ticket, MessageError> {
         self.tell(now);
-        let ticket = self.take_message(plugin, text)?;
+        let ticket = self.take_message(plugin, text, wait)?;
         Ok(ticket)
     }
 

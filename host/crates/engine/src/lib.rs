@@ -46,7 +46,7 @@ pub use engine::{Engine, Subscribed};
 pub use guard::Granted;
 pub use ids::{CallId, LookupId, PluginId, SweepId, Ticket};
 pub use lookup::Lookup;
-pub use message::{MessageError, MessageOutcome};
+pub use message::{MessageError, MessageOutcome, Wait};
 pub use pending::Ack;
 pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
 pub use sweep::{Knows, SelectionRequest, SweepRequest};

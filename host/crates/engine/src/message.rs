@@ -1,7 +1,7 @@
 //! Words from outside to a plugin, and what came of them.
 //!
 //! The sender of a ban wants to know what became of it, not only that it was delivered; so a reply waits, within bounds,
-//! for the outcomes of the verdicts that the message brought about.
+//! for the outcomes of the verdicts that the message brought about. Whoever has the next ban at hand need not wait for them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -48,9 +48,20 @@ pub struct MessageOutcome {
     pub open: u64,
 }
 
+/// What the sender of a message waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// What came of the verdicts that it brought about, within [`crate::EngineConfig::message_wait`].
+    #[default]
+    Outcomes,
+    /// The plugin's answer; what comes of the verdicts is told by their records only.
+    Answer,
+}
+
 /// A message under way.
 #[derive(Debug, Default)]
 struct UnderWay {
+    wait: Wait,
     /// Once the plugin has answered: its answer, and until when outcomes are awaited.
     answered: Option<(Result<String, String>, Steady)>,
     verdicts: VerdictCounts,
@@ -91,7 +102,10 @@ impl Messages {
     pub(crate) fn answered(&mut self, ticket: Ticket, result: Result<String, String>, until: Steady) {
         if let Some(message) = self.under_way.get_mut(&ticket) {
             message.answered = Some((result, until));
-            self.reply_if_known(ticket);
+            match message.wait {
+                Wait::Outcomes => self.reply_if_known(ticket),
+                Wait::Answer => self.reply_now(ticket),
+            }
         }
     }
 
@@ -168,7 +182,7 @@ const fn sum(a: Tally, b: Tally) -> Tally {
 }
 
 impl Engine {
-    pub(crate) fn take_message(&mut self, plugin: &str, text: String) -> Result<Ticket, MessageError> {
+    pub(crate) fn take_message(&mut self, plugin: &str, text: String, wait: Wait) -> Result<Ticket, MessageError> {
         if self.stopping {
             return Err(MessageError::Stopping);
         }
@@ -185,7 +199,7 @@ impl Engine {
             return Err(MessageError::QueueFull { plugin: plugin.to_string(), limit });
         }
         self.messages.next += 1;
-        self.messages.under_way.insert(ticket, UnderWay::default());
+        self.messages.under_way.insert(ticket, UnderWay { wait, ..UnderWay::default() });
         Ok(ticket)
     }
 }

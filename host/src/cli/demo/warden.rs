@@ -50,7 +50,7 @@ impl Warden {
 
     /// Sends a message to a policy; gives what came of it and how long that took.
     pub(super) fn send(&self, plugin: &str, text: &str) -> Result<(Sent, Duration)> {
-        let request = Request::Send(control::Send { plugin: plugin.to_owned(), text: text.to_owned() });
+        let request = Request::Send(control::Send { plugin: plugin.to_owned(), text: text.to_owned(), no_wait: false });
         let mut client = Client::connect(&self.socket)?;
         let since = Instant::now();
         match client.ask(&request)? {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::{MessageError, OnFailure, PluginState};
+use ctwarden_engine::{MessageError, OnFailure, PluginState, Wait};
 use ctwarden_model::{Cause, Effect, Extent, Fault, FaultRecord, Notice, Record};
 
 use crate::words::*;
@@ -69,7 +69,10 @@ fn waits_grow_and_end_in_a_quarantine_that_ends() {
         matches!(state, PluginState::Quarantined { ref reason, .. } if reason.contains("unreachable")),
         "{state:?}"
     );
-    assert_eq!(world.engine.handle_message(world.now, "a", String::new()), Err(MessageError::NotRunning("a".into())));
+    assert_eq!(
+        world.engine.handle_message(world.now, "a", String::new(), Wait::Outcomes),
+        Err(MessageError::NotRunning("a".into()))
+    );
     world.events([new(2)]);
     assert!(world.call("a").is_none());
     world.pass_by_timeouts(Duration::from_secs(600));

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::{Ack, Answer, Call, EngineConfig, MessageError};
+use ctwarden_engine::{Ack, Answer, Call, EngineConfig, MessageError, Wait};
 use ctwarden_model::{Cause, SetName, VerdictKind};
 
 use crate::words::*;
@@ -40,6 +40,24 @@ fn it_does_not_wait_for_ever() {
     world.ack_all();
     assert!(world.replied().is_none());
     assert_eq!(world.outcomes(), ["a d applied"], "its record comes all the same");
+}
+
+#[test]
+fn whoever_waits_for_the_answer_only_has_it_at_once() {
+    let mut world = World::new([plugin("a")]);
+    let ticket = world.message_of("a", "ban", Wait::Answer);
+    assert!(world.replied().is_none());
+    world.reply("a", "banned", [delete("d", matching(from(1))), log("l")]);
+    let (told, outcome) = world.replied().unwrap();
+    assert_eq!((told, outcome.result, outcome.open), (ticket, Ok("banned".into()), 1));
+    assert_eq!(outcome.verdicts.get(VerdictKind::Log, "applied"), 1, "what is known is told");
+    world.sweep_of([flow(1)]);
+    world.ack_all();
+    assert!(world.replied().is_none());
+    assert_eq!(world.record("d").tally.unwrap().applied, 1);
+    world.message_of("a", "nonsense", Wait::Answer);
+    world.give("a", Answer::MessageRefused("not an address".into()));
+    assert_eq!(world.replied().unwrap().1.result, Err("not an address".into()));
 }
 
 #[test]
@@ -110,10 +128,13 @@ fn too_many_or_for_nobody_are_errors() {
         world.message("a", "one is under way, two wait");
     }
     assert_eq!(
-        world.engine.handle_message(world.now, "a", String::new()),
+        world.engine.handle_message(world.now, "a", String::new(), Wait::Outcomes),
         Err(MessageError::QueueFull { plugin: "a".into(), limit: 2 })
     );
-    assert_eq!(world.engine.handle_message(world.now, "b", String::new()), Err(MessageError::Unknown("b".into())));
+    assert_eq!(
+        world.engine.handle_message(world.now, "b", String::new(), Wait::Outcomes),
+        Err(MessageError::Unknown("b".into()))
+    );
 }
 
 #[test]

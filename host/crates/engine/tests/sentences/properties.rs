@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ctwarden_engine::{
-    Ack, Answer, Call, EngineConfig, Knows, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
+    Ack, Answer, Call, EngineConfig, Knows, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket, Wait,
 };
 use ctwarden_model::{
     Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection,
@@ -147,7 +147,7 @@ enum Deed {
     EndSweep(bool),
     /// Selections answered by the program: how many of their flows it knows, flows, and whether it ends and is complete.
     Select(Knows, Vec<u8>, Option<bool>),
-    Message(usize),
+    Message(usize, Wait),
     Restart(bool),
     Pass(u64),
     Reload,
@@ -172,7 +172,7 @@ fn any_deed() -> impl Strategy<Value = Deed> {
         3 => (any_knows(), vec(0..FLOWS, 0..6), proptest::option::of(any::<bool>()))
             .prop_map(|(knows, rows, end)| Deed::Select(knows, rows, end)),
         6 => prop_oneof![0_u64..5, Just(20), Just(300), Just(1_500), Just(6_000)].prop_map(Deed::Pass),
-        2 => (0_usize..3).prop_map(Deed::Message),
+        2 => (0_usize..3, prop_oneof![Just(Wait::Outcomes), Just(Wait::Answer)]).prop_map(|(n, wait)| Deed::Message(n, wait)),
         1 => Just(Deed::Gap),
         1 => Just(Deed::SetChanged),
         1 => (0_u32..200).prop_map(Deed::Table),
@@ -366,9 +366,9 @@ impl History {
                     (None, _) => {}
                 }
             }
-            Deed::Message(n) => {
+            Deed::Message(n, wait) => {
                 let name = self.specs[n % self.specs.len()].name.to_string();
-                if let Ok(ticket) = self.world.engine.handle_message(now, &name, "word".into()) {
+                if let Ok(ticket) = self.world.engine.handle_message(now, &name, "word".into(), wait) {
                     assert!(self.tickets.insert(ticket), "a ticket given twice");
                 }
             }

@@ -1,6 +1,6 @@
 //! The end in order.
 
-use ctwarden_engine::{Ack, Answer, MessageError};
+use ctwarden_engine::{Ack, Answer, MessageError, Wait};
 use ctwarden_model::{Outcome, Refusal};
 
 use crate::words::*;
@@ -15,7 +15,7 @@ fn after_stop_nothing_new_begins_and_what_runs_is_finished() {
     world.engine.handle_stop(world.now);
     world.events([new(2)]);
     world.gap();
-    assert_eq!(world.engine.handle_message(world.now, "a", String::new()), Err(MessageError::Stopping));
+    assert_eq!(world.engine.handle_message(world.now, "a", String::new(), Wait::Outcomes), Err(MessageError::Stopping));
     assert!(!world.engine.is_quiet());
     world.answer("a", [delete("d", entry(0)), delete("s", matching(from(1)))]);
     assert!(world.call("a").is_none());

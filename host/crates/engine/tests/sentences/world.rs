@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ctwarden_engine::{
     Ack, Answer, Call, CallId, Engine, EngineConfig, LookupId, MessageOutcome, PluginId, PluginSpec, SweepId,
-    SweepRequest, Ticket,
+    SweepRequest, Ticket, Wait,
 };
 use ctwarden_model::{
     Action, Batch, Cause, Effect, EffectId, Event, EventKind, Fault, Flow, Notice, Now, Record, Reply, Steady,
@@ -207,7 +207,12 @@ impl World {
     }
 
     pub(crate) fn message(&mut self, plugin: &str, text: &str) -> Ticket {
-        let ticket = self.engine.handle_message(self.now, plugin, text.into()).unwrap();
+        self.message_of(plugin, text, Wait::Outcomes)
+    }
+
+    /// A message whose sender waits for that.
+    pub(crate) fn message_of(&mut self, plugin: &str, text: &str, wait: Wait) -> Ticket {
+        let ticket = self.engine.handle_message(self.now, plugin, text.into(), wait).unwrap();
         self.pump();
         ticket
     }
