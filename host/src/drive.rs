@@ -53,6 +53,9 @@ const REQUESTS: usize = 16;
 const GATHER: Duration = Duration::from_millis(4);
 /// Events come thick where less than this lies between two of them: those that come seldom may cost what they cost.
 const THICK: Duration = Duration::from_millis(2);
+/// Events of our own changes in one reading from which on they come thick, too: those of a large deletion. What happens right
+/// after a few verdicts is not to wait for their events.
+const MANY_OWN: u32 = 8;
 /// How long the repair of a loss waits for the socket to be read empty.
 const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the loop works at most before the runtime sees to the connections of the control socket. Under load it never waits.
@@ -292,7 +295,7 @@ impl Drive {
         let (engine, following, ours) = (&mut self.engine, &mut self.following, self.effects.port());
         let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
         let lost = &mut self.lost;
-        let (mut to_the_end, mut count) = (false, 0);
+        let (mut to_the_end, mut count, mut own) = (false, 0, 0);
         let mut now = clock::now();
         for _ in 0..reads {
             // Events that were taken over together have come together.
@@ -301,13 +304,12 @@ impl Drive {
             }
             let drained = self.events.drain(ours, |heard| match heard {
                 Heard::Flow(event) => {
-                    // What we did ourselves comes behind each verdict and makes nothing thick.
-                    count += u32::from(!event.by_us);
+                    *(if event.by_us { &mut own } else { &mut count }) += 1;
                     following.hear(&event, now.steady);
                     engine.handle_event(now, event);
                 }
                 Heard::End { key, by_us } => {
-                    count += u32::from(!by_us);
+                    *(if by_us { &mut own } else { &mut count }) += 1;
                     following.hear_of_end(&key);
                     engine.handle_unwanted();
                 }
@@ -328,10 +330,11 @@ impl Drive {
         self.unread = !to_the_end;
         self.following.read_events(to_the_end);
         let now = clock::now();
+        let is_thick = now.steady.since(self.read_at) < THICK * count || own >= MANY_OWN;
+        if to_the_end && is_thick {
+            self.gather_until = now.steady.plus(GATHER);
+        }
         if count > 0 {
-            if to_the_end && now.steady.since(self.read_at) < THICK * count {
-                self.gather_until = now.steady.plus(GATHER);
-            }
             self.read_at = now.steady;
         }
         // Once it has dropped one, the kernel drops every event until the socket was read empty; only a sweep that begins
