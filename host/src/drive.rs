@@ -295,7 +295,7 @@ impl Drive {
         let (engine, following, ours) = (&mut self.engine, &mut self.following, self.effects.port());
         let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
         let lost = &mut self.lost;
-        let (mut to_the_end, mut count, mut own) = (false, 0, 0);
+        let (mut to_the_end, mut count, mut own) = (false, 0, 0_u32);
         let mut now = clock::now();
         for _ in 0..reads {
             // Events that were taken over together have come together.
@@ -304,12 +304,14 @@ impl Drive {
             }
             let drained = self.events.drain(ours, |heard| match heard {
                 Heard::Flow(event) => {
-                    *(if event.by_us { &mut own } else { &mut count }) += 1;
+                    own += u32::from(event.by_us);
+                    count += u32::from(!event.by_us);
                     following.hear(&event, now.steady);
                     engine.handle_event(now, event);
                 }
                 Heard::End { key, by_us } => {
-                    *(if by_us { &mut own } else { &mut count }) += 1;
+                    own += u32::from(by_us);
+                    count += u32::from(!by_us);
                     following.hear_of_end(&key);
                     engine.handle_unwanted();
                 }
