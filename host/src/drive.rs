@@ -313,7 +313,7 @@ impl Drive {
                     own += u32::from(by_us);
                     count += u32::from(!by_us);
                     following.hear_of_end(&key);
-                    engine.handle_unwanted();
+                    engine.handle_end(now, &key);
                 }
                 Heard::Expectation(event) => engine.handle_expectation(now, event),
             });
@@ -356,9 +356,6 @@ impl Drive {
                 thread.call(call, what);
             }
         }
-        while let Some(lookup) = self.engine.poll_lookup() {
-            self.effects.look_up(lookup);
-        }
         self.start_selection()?;
         self.start_sweep()?;
         while let Some(plugin) = self.engine.poll_restart() {
@@ -378,15 +375,22 @@ impl Drive {
         }
     }
 
-    /// Effects first: what came of those that are carried out at once may set others free.
+    /// Effects first: what came of those that are carried out at once may set others free, and so may what is found.
     fn bring_about(&mut self) {
         loop {
             let effects: Vec<_> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
-            if effects.is_empty() {
+            let lookups: Vec<_> = std::iter::from_fn(|| self.engine.poll_lookup()).collect();
+            if effects.is_empty() && lookups.is_empty() {
                 return;
             }
-            let acks = self.effects.apply(effects);
-            self.note_outcomes(Outcomes::Effects(acks));
+            if !effects.is_empty() {
+                let acks = self.effects.apply(effects);
+                self.note_outcomes(Outcomes::Effects(acks));
+            }
+            if !lookups.is_empty() {
+                let found = self.effects.look_up(lookups);
+                self.note_outcomes(Outcomes::Lookups(found));
+            }
         }
     }
 
@@ -398,7 +402,11 @@ impl Drive {
                     self.engine.handle_ack(now, effect, ack);
                 }
             }
-            Outcomes::Lookup(lookup, flow) => self.engine.handle_lookup(now, lookup, flow),
+            Outcomes::Lookups(found) => {
+                for (lookup, looked) in found {
+                    self.engine.handle_lookup(now, lookup, looked);
+                }
+            }
         }
     }
 

@@ -4,23 +4,29 @@
 //! Few of them, with nothing before them, take less time than to wake that thread and be woken by it; those go out at once.
 //! Order is kept, so a network is in its set before the flows of the same answer are deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ctwarden_engine::{Ack, Granted, Lookup, LookupId};
-use ctwarden_model::{Block, Effect, EffectId, Flow, SetName, Unblock};
+use ctwarden_engine::{Ack, Granted, Looked, Lookup, LookupId};
+use ctwarden_model::{Block, Effect, EffectId, FlowKey, SetName, Unblock};
 use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::clock;
 use crate::netlink::Requests;
 use crate::netlink::nftables::{ChangeError, Sets};
 
-/// Effects that go out at once: some forty microseconds of the loop's time.
+/// Effects, or lookups, that go out at once: some forty microseconds of the loop's time.
 const AT_ONCE: usize = 8;
+
+/// How long a flow may have been seen before it is changed without another look. Longer than an event waits as a rule, and shorter
+/// than a slow plugin takes.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// nftables sets by the name that the operator gave them.
 pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
@@ -29,13 +35,13 @@ pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
 pub(crate) enum Outcomes {
     /// What came of effects, in the order in which they were carried out.
     Effects(Vec<(EffectId, Ack)>),
-    /// The entry that has the tuple now, where there is one.
-    Lookup(LookupId, Option<Box<Flow>>),
+    /// What the kernel has at places that were asked for.
+    Lookups(Vec<(LookupId, Looked)>),
 }
 
 enum Job {
     Apply(Vec<(EffectId, Granted<Effect>)>),
-    LookUp(Lookup),
+    LookUp(Vec<Lookup>),
     Sets(BlockSets),
 }
 
@@ -76,15 +82,22 @@ impl Effects {
             && self.open.load(Ordering::Acquire) == 0
             && let Ok(mut requests) = self.requests.try_lock()
         {
-            return requests.apply(effects.iter().map(|(id, effect)| (*id, effect.get())));
+            return change_table(&effects, &mut requests);
         }
         self.give(Job::Apply(effects));
         Vec::new()
     }
 
-    /// Asks for the whole entry of a flow; the answer comes back.
-    pub(crate) fn look_up(&self, lookup: Lookup) {
-        self.give(Job::LookUp(lookup));
+    /// Asks for the whole entries of flows and gives what was found, or hands the questions over: then it comes back.
+    pub(crate) fn look_up(&self, lookups: Vec<Lookup>) -> Vec<(LookupId, Looked)> {
+        if lookups.len() <= AT_ONCE
+            && self.open.load(Ordering::Acquire) == 0
+            && let Ok(mut requests) = self.requests.try_lock()
+        {
+            return requests.look_up(&lookups);
+        }
+        self.give(Job::LookUp(lookups));
+        Vec::new()
     }
 
     /// Takes other sets from here on.
@@ -116,11 +129,8 @@ impl Work {
                     self.sets = new;
                     true
                 }
-                Job::LookUp(lookup) => match requests.get(&lookup.key) {
-                    Ok(flow) => outcomes.send(Outcomes::Lookup(lookup.id, flow.map(Box::new))).is_ok(),
-                    // No answer is as good as none: the engine then takes the flow for protected.
-                    Err(_) => true,
-                },
+                // Where no answer came, the engine does nothing to the flow.
+                Job::LookUp(lookups) => outcomes.send(Outcomes::Lookups(requests.look_up(&lookups))).is_ok(),
                 Job::Apply(effects) => parts(&effects).all(|part| {
                     let acks = apply(part, &mut requests, &mut self.sets);
                     outcomes.send(Outcomes::Effects(acks)).is_ok()
@@ -146,8 +156,33 @@ fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(Eff
 fn apply(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
     let mut acks = Vec::with_capacity(part.len());
     acks.extend(part.iter().filter_map(|(id, effect)| Some((*id, change_set(sets, effect.get())?))));
-    acks.extend(requests.apply(part.iter().map(|(id, effect)| (*id, effect.get()))));
+    acks.extend(change_table(part, requests));
     acks
+}
+
+/// Changes the table. The kernel does not compare the id in an update, so that a flow that was seen long ago is looked at right
+/// before: where it has ended or was replaced, nothing is sent.
+fn change_table(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -> Vec<(EffectId, Ack)> {
+    let now = clock::now().steady;
+    let stale = |effect: &Granted<Effect>| effect.seen().is_some_and(|seen| now.since(seen) >= FRESH);
+    let doubtful: Vec<(EffectId, FlowKey)> = part
+        .iter()
+        .filter(|(_, effect)| stale(effect))
+        .filter_map(|(id, effect)| Some((*id, updated(effect.get())?)))
+        .collect();
+    let mut acks = requests.absent(&doubtful);
+    let absent: BTreeSet<EffectId> = acks.iter().map(|(id, _)| *id).collect();
+    let there = part.iter().filter(|(id, _)| !absent.contains(id));
+    acks.extend(requests.apply(there.map(|(id, effect)| (*id, effect.get()))));
+    acks
+}
+
+/// Which flow is updated.
+const fn updated(effect: &Effect) -> Option<FlowKey> {
+    match effect {
+        Effect::Update(update) => Some(update.key),
+        Effect::Delete(_) | Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => None,
+    }
 }
 
 const fn on_set(effect: &Effect) -> bool {

@@ -257,8 +257,13 @@ impl From<wit::Counters> for Counters {
     }
 }
 
-/// Names one flow beyond the call that delivered it. The id makes it exact: a later flow with the same addresses and ports
-/// is another one and is never hit.
+/// Names one flow beyond the call that delivered it.
+///
+/// The host looks the entry up before it does anything, and judges protections by what the kernel has. A later flow with the same
+/// addresses and ports and another id is not hit: the outcome is `replaced`. Linux may give it the same id. It is not hit either
+/// where the host has heard of the first flow's end since this policy was last handed an entry of that name, or where the entry
+/// tells that it began later (`net.netfilter.nf_conntrack_timestamp=1`). A policy that keeps keys forgets them at
+/// [`Kind::Destroy`](crate::Kind::Destroy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
     /// The kernel's id.

@@ -130,7 +130,7 @@ impl Action {
 pub enum Target {
     /// The entry of that index in the batch at hand.
     Entry(u32),
-    /// A flow remembered from an earlier call.
+    /// A flow remembered from an earlier call. See [`FlowKey`] for what is certain.
     Key(FlowKey),
     /// Every flow that matches when the verdict is carried out.
     Matching {
@@ -191,7 +191,8 @@ pub fn labels(set: impl IntoIterator<Item = u8>, clear: impl IntoIterator<Item =
     Verdict::new(Action::Labels { set, clear: bits(clear) & !set })
 }
 
-/// Lets the flow expire in so many seconds; the next packet sets the kernel's own timeout again.
+/// Lets the flow expire in so many seconds; the next packet sets the kernel's own timeout again. 0 ends the flow as [`delete`]
+/// does.
 pub const fn timeout(seconds: u32) -> Verdict {
     Verdict::new(Action::Timeout(seconds))
 }

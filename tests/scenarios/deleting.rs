@@ -143,6 +143,10 @@ fn a_successor_with_the_same_tuple_is_never_hit() {
     assert_ne!(successor().id, first);
     let said = daemon.send("scripted", "key dns: mark 0x1/0xf").good();
     assert!(said.contains("mark: 1 replaced"), "{said}");
+    assert_eq!(successor().mark, 0x50, "it was not hit and told of afterwards");
+    let said = daemon.send("scripted", "key dns: timeout 0").good();
+    assert!(said.contains("timeout: 1 gone") || said.contains("timeout: 1 replaced"), "{said}");
+    assert_ne!(successor().id, first);
     let records = daemon.stop().records;
     let replaced: Vec<_> = records.iter().filter(|record| record.came("mark", "replaced")).collect();
     assert_eq!(replaced.len(), 1);

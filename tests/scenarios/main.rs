@@ -23,6 +23,7 @@ mod guarding;
 mod losing;
 mod marking;
 mod mirroring;
+mod naming;
 mod reloading;
 mod starting;
 mod trying;

@@ -3,15 +3,15 @@
 //! The same engine and the same walls as in the daemon, with a file in the place of the kernel and every plugin observing: what
 //! is printed are the records that the daemon would have written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use ctwarden_engine::{Ack, Delivery, Engine, PluginId, SweepId};
-use ctwarden_model::{Event, EventKind, Flow, Mode};
+use ctwarden_engine::{Ack, Delivery, Engine, Looked, PluginId, SweepId};
+use ctwarden_model::{Event, EventKind, Flow, FlowKey, Mode};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
@@ -47,6 +47,8 @@ struct Rehearsal {
     said: UnboundedReceiver<Said>,
     sinks: Sinks,
     flows: Vec<Flow>,
+    /// Where each flow is, by both of its tuples; filled at the first question.
+    places: HashMap<FlowKey, usize>,
     /// The running sweep, and the next of its rows.
     sweep: Option<(SweepId, usize)>,
     swept: bool,
@@ -72,7 +74,8 @@ impl Trial {
         for (id, thread) in &plugins {
             thread.named(*id, saying.clone());
         }
-        let mut rehearsal = Rehearsal { engine, plugins, said, sinks, flows, sweep: None, swept: false };
+        let mut rehearsal =
+            Rehearsal { engine, plugins, said, sinks, flows, places: HashMap::new(), sweep: None, swept: false };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.context("cannot start the event loop")?.block_on(rehearsal.play(self.new))?;
         rehearsal.end();
@@ -139,8 +142,8 @@ impl Rehearsal {
             self.engine.handle_ack(clock::now(), effect, Ack::Gone);
         }
         while let Some(lookup) = self.engine.poll_lookup() {
-            let found = self.flows.iter().find(|flow| flow.key() == lookup.key).cloned();
-            self.engine.handle_lookup(clock::now(), lookup.id, found.map(Box::new));
+            let found = self.find(&lookup.key).map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow)));
+            self.engine.handle_lookup(clock::now(), lookup.id, found);
         }
         while let Some(plugin) = self.engine.poll_restart() {
             if let Some(thread) = self.plugins.get(&plugin) {
@@ -154,6 +157,15 @@ impl Rehearsal {
             None => Ok(()),
             Some(reason) => bail!("{reason}"),
         }
+    }
+
+    /// The flow that a key names, as the kernel would find it.
+    fn find(&mut self, key: &FlowKey) -> Option<Flow> {
+        if self.places.is_empty() {
+            let both = |(place, flow): (usize, &Flow)| [(flow.reply_key(), place), (flow.key(), place)];
+            self.places.extend(self.flows.iter().enumerate().flat_map(both));
+        }
+        self.flows.get(*self.places.get(key)?).cloned()
     }
 
     /// Plugins get their last call, records are written.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use ctwarden_engine::Knows;
+use ctwarden_engine::{Detail, Knows};
 use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken, Walk};
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, RareFilter, Steady, Tuple};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -146,10 +146,13 @@ impl Following {
         }
     }
 
-    /// How many of the flows that match the copy can name, where it is asked for what it knows of a flow: all while it is whole
-    /// and up to date. Where each flow has to be read from the kernel, for another part, there are few.
-    pub(super) fn knows(&self, filter: &Filter) -> Knows {
-        self.names(filter, |lasting| lasting == filter)
+    /// How many of the flows that match the copy can name: all while it is whole and up to date. Where each flow has to be read
+    /// from the kernel, for the filter or for what is to be done with it, there are few.
+    pub(super) fn knows(&self, filter: &Filter, detail: Detail) -> Knows {
+        self.names(filter, |lasting| match detail {
+            Detail::Name => lasting == filter,
+            Detail::Entry => false,
+        })
     }
 
     /// Whether it can name all of them where each flow has to be read from the kernel in any case.

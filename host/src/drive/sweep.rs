@@ -115,7 +115,7 @@ impl Drive {
         if self.is_gathering() {
             self.read_events()?;
         }
-        if let Some(request) = self.engine.poll_selection(|filter| self.following.knows(filter)) {
+        if let Some(request) = self.engine.poll_selection(|filter, detail| self.following.knows(filter, detail)) {
             self.selecting.push_back(Selecting { id: request.id, found: Following::find(&request.filters) });
         }
         Ok(())

@@ -3,11 +3,10 @@
 //! The kernel handles a request while it is sent, so all answers are in the socket when the send returns. That is why this
 //! socket can be plain and blocking: whoever asks is a thread that has nothing else to do.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use ctwarden_engine::Ack;
+use ctwarden_engine::{Ack, Looked, Lookup, LookupId};
 use ctwarden_model::{Effect, EffectId, Flow, FlowKey, TableStatistics};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
 use ctwarden_wire::{Content, Message, Messages, request};
@@ -34,6 +33,9 @@ impl Requests {
     /// buffer at once, also where that may not be forced over the system's limit: an echo takes 1,280 bytes of it at least, and more
     /// than 64 a send are no faster.
     pub(crate) const IN_ONE_SEND: usize = 128;
+
+    /// Lookups that go into one send: the answer to each is a whole entry.
+    const LOOKUPS_IN_ONE_SEND: usize = 64;
 
     /// Opens the socket.
     pub(crate) fn open() -> Result<Self, OpenError> {
@@ -147,32 +149,99 @@ impl Requests {
     /// Hands over the whole entries of flows as they are now; whoever is gone or was replaced is left out. All answers wait
     /// in the receive buffer at once, so that the keys must be few.
     pub(crate) fn get_each(&mut self, keys: &[FlowKey], mut row: impl FnMut(Flow)) -> io::Result<()> {
-        let mut asked = BTreeMap::new();
-        self.outgoing.clear();
-        for key in keys {
-            let sequence = self.next_sequence();
-            request::get(&mut self.outgoing, sequence, key);
-            asked.insert(sequence, key.id);
+        let mut refused = None;
+        self.ask_each(keys, |key, content| {
+            if let Content::Conntrack(entry) = content {
+                entry.flow.to_flow().into_iter().filter(|flow| flow.id == Some(key.id)).for_each(&mut row);
+            } else if let Content::Answer(answer) = content
+                && answer.errno != Errno::NOENT.raw_os_error()
+            {
+                refused = Some(answer.errno);
+            }
+        })?;
+        refused.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+    }
+
+    /// What the kernel has for each lookup now. A lookup whose answer is lost or cannot be read is left out.
+    pub(crate) fn look_up(&mut self, lookups: &[Lookup]) -> Vec<(LookupId, Looked)> {
+        let mut found = Vec::with_capacity(lookups.len());
+        for few in lookups.chunks(Self::LOOKUPS_IN_ONE_SEND) {
+            let keys: Vec<FlowKey> = few.iter().map(|lookup| lookup.key).collect();
+            let mut ids = few.iter().map(|lookup| lookup.id);
+            // The kernel answers in the order of the questions, and a lost answer ends the reading.
+            let read = self.ask_each(&keys, |_, content| {
+                let looked = match content {
+                    Content::Conntrack(entry) => entry.flow.to_flow().ok().map(|flow| Looked::Found(Box::new(flow))),
+                    Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => Some(Looked::Gone),
+                    Content::Answer(answer) => Some(Looked::Refused(answer.errno)),
+                    Content::Noop
+                    | Content::Overrun
+                    | Content::Done { .. }
+                    | Content::Expectation(_)
+                    | Content::Statistics(_)
+                    | Content::CpuStatistics(_)
+                    | Content::ExpectationCpuStatistics(_)
+                    | Content::Malformed(_)
+                    | Content::Other => None,
+                };
+                found.extend(ids.next().zip(looked));
+            });
+            if read.is_err() {
+                self.empty();
+            }
         }
+        found
+    }
+
+    /// Of which flows the kernel does not say that they live: what it says instead. The keys must be few.
+    pub(crate) fn absent(&mut self, flows: &[(EffectId, FlowKey)]) -> Vec<(EffectId, Ack)> {
+        let keys: Vec<FlowKey> = flows.iter().map(|(_, key)| *key).collect();
+        let mut said = Vec::with_capacity(keys.len());
+        let read = self.ask_each(&keys, |key, content| {
+            said.push(match content {
+                Content::Conntrack(entry) if entry.flow.key().is_ok_and(|found| found == *key) => Ack::Done,
+                Content::Conntrack(_) => Ack::Replaced,
+                Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => Ack::Gone,
+                Content::Answer(answer) => Ack::Refused(answer.errno),
+                Content::Noop
+                | Content::Overrun
+                | Content::Done { .. }
+                | Content::Expectation(_)
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Malformed(_)
+                | Content::Other => Ack::NoAnswer,
+            });
+        });
+        if read.is_err() {
+            self.empty();
+        }
+        let said = said.into_iter().chain(std::iter::repeat(Ack::NoAnswer));
+        flows.iter().map(|(id, _)| *id).zip(said).filter(|(_, ack)| *ack != Ack::Done).collect()
+    }
+
+    /// Asks for the entry at each place; `hear` is given the answer to each, in the order of the keys.
+    fn ask_each(&mut self, keys: &[FlowKey], mut hear: impl FnMut(&FlowKey, Content<'_>)) -> io::Result<()> {
         if keys.is_empty() {
             return Ok(());
         }
+        let first = self.take_sequences(keys.len());
+        self.outgoing.clear();
+        for (sequence, key) in (first..).zip(keys) {
+            request::get(&mut self.outgoing, sequence, key);
+        }
         self.socket.send(&self.outgoing)?;
-        while !asked.is_empty() {
+        let mut open = (first..).zip(keys).peekable();
+        while open.peek().is_some() {
             match self.socket.read()? {
                 Read::Bytes => {}
                 Read::Nothing if self.socket.wait(PATIENCE)? => continue,
                 Read::Nothing | Read::Overrun => return Err(io::Error::other("no answer came from the kernel")),
             }
             for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
-                let Some(id) = asked.remove(&message.header.sequence) else { continue };
-                let content = message.content();
-                if let Content::Conntrack(entry) = content {
-                    entry.flow.to_flow().into_iter().filter(|flow| flow.id == Some(id)).for_each(&mut row);
-                } else if let Content::Answer(answer) = content
-                    && answer.errno != Errno::NOENT.raw_os_error()
-                {
-                    return Err(io::Error::from_raw_os_error(answer.errno));
+                if let Some((_, key)) = open.next_if(|(sequence, _)| *sequence == message.header.sequence) {
+                    hear(key, message.content());
                 }
             }
         }

@@ -4,8 +4,10 @@
 //! thing after another and without anything of the daemon: the command is over before a runtime had begun.
 //!
 //! Where it does otherwise than conntrack 1.4.9, each time because that is a defect there:
-//! - `-D` and `-U` name a flow by tuple, zone and id, so that a flow that took the tuple over is never hit; `-U` reaches flows
-//!   in zones, and the kernel itself changes the mark under its mask.
+//! - `-D` names a flow by tuple, zone and id, which the kernel compares: a flow that took the tuple over is not hit unless the
+//!   kernel gave it the same id. In a change the kernel does not compare the id: `-U` sends the change right after the entry was
+//!   listed, and prints and counts only flows that still have the id afterwards. `-U` reaches flows in zones, and the kernel
+//!   itself changes the mark under its mask.
 //! - `-u` with `!` or `UNREPLIED` holds for every command that selects, and beside bits that must be set; there `-D -u UNREPLIED`
 //!   deletes every flow.
 //! - `-n`, `-g` and `-j` compare IPv6 addresses, too; there any translation of the family matches, and `-D` deletes it.

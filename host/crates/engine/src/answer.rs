@@ -4,44 +4,18 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use ctwarden_model::{
-    Action, Cause, EventKind, Expectation, ExpectationKey, FlowKey, Notice, Outcome, PluginName, Refusal, Target,
-    Verdict,
-};
+use ctwarden_model::{Action, Notice, Outcome, PluginName, Refusal, Timestamp, Verdict};
 
+use crate::aim::Aim;
 use crate::arbitrate::{Candidate, Change, Subject};
 use crate::delivery::{About, Outstanding};
 use crate::engine::Engine;
 use crate::guard::{self, Allowed};
 use crate::open::Open;
-use crate::protect::{Held, Known};
 use crate::selection::Run;
+use crate::sight::Named;
 use crate::sweep::done;
 use crate::{Answer, CallId, PluginId};
-
-/// What the target of a verdict turned out to be.
-enum Aim {
-    /// One flow.
-    Flow { key: FlowKey, protected: Held, gone: bool },
-    /// One expectation of the batch.
-    Expectation { key: ExpectationKey, protected: bool },
-    /// Every flow that matches.
-    Selection,
-    /// Nothing.
-    Nothing,
-    /// Its entry is not there.
-    Missing,
-}
-
-impl Aim {
-    /// The one flow.
-    const fn flow(&self) -> Option<FlowKey> {
-        match self {
-            Self::Flow { key, .. } => Some(*key),
-            Self::Expectation { .. } | Self::Selection | Self::Nothing | Self::Missing => None,
-        }
-    }
-}
 
 /// What becomes of a granted verdict that is not settled at once.
 enum Way {
@@ -59,7 +33,7 @@ impl Engine {
             self.answered_too_late(&outstanding, answer);
             return;
         }
-        let Outstanding { plugin, about, .. } = outstanding;
+        let Outstanding { plugin, about, delivered, .. } = outstanding;
         match answer {
             Answer::Fault(fault) => {
                 if let Some(ticket) = about.ticket() {
@@ -70,9 +44,9 @@ impl Engine {
                 }
                 self.fail(plugin, fault, about.entries());
             }
-            Answer::Verdicts(verdicts) => self.judged(plugin, &about, verdicts, Ok(String::new())),
-            Answer::Reply(reply) => self.judged(plugin, &about, reply.verdicts, Ok(reply.text)),
-            Answer::MessageRefused(why) => self.judged(plugin, &about, Vec::new(), Err(why)),
+            Answer::Verdicts(verdicts) => self.judged(plugin, &about, delivered, verdicts, Ok(String::new())),
+            Answer::Reply(reply) => self.judged(plugin, &about, delivered, reply.verdicts, Ok(reply.text)),
+            Answer::MessageRefused(why) => self.judged(plugin, &about, delivered, Vec::new(), Err(why)),
         }
         self.catch_up(plugin);
     }
@@ -85,9 +59,9 @@ impl Engine {
             Answer::MessageRefused(_) | Answer::Fault(_) => Vec::new(),
         };
         for verdict in verdicts {
-            let Outstanding { plugin, name, mode, about } = outstanding;
+            let Outstanding { plugin, name, mode, about, delivered } = outstanding;
             let mut open = Open::new(*plugin, name.clone(), *mode, verdict, self.clock);
-            open.record.flow = self.aim(about, &open.record.verdict.target).flow();
+            open.record.flow = self.aim(*plugin, &mut Named::of(about, *delivered), &open.record.verdict.target).flow();
             let id = self.audit.open(open);
             self.finish(id, Outcome::Refused(Refusal::PluginGone));
         }
@@ -97,9 +71,17 @@ impl Engine {
         }
     }
 
-    fn judged(&mut self, plugin: PluginId, about: &About, verdicts: Vec<Verdict>, result: Result<String, String>) {
+    fn judged(
+        &mut self,
+        plugin: PluginId,
+        about: &About,
+        delivered: Timestamp,
+        verdicts: Vec<Verdict>,
+        result: Result<String, String>,
+    ) {
+        let mut batch = Named::of(about, delivered);
         let candidates: Vec<Candidate> =
-            verdicts.into_iter().filter_map(|verdict| self.open_verdict(plugin, about, verdict)).collect();
+            verdicts.into_iter().filter_map(|verdict| self.open_verdict(plugin, &mut batch, verdict)).collect();
         match about.round() {
             Some(round) => {
                 let (now, window) = (self.clock.steady, self.config.merge_window);
@@ -117,15 +99,15 @@ impl Engine {
     }
 
     /// Opens a verdict; what needs no merge is settled at once or waits for a sweep, the rest is returned.
-    fn open_verdict(&mut self, id: PluginId, about: &About, verdict: Verdict) -> Option<Candidate> {
+    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict) -> Option<Candidate> {
         let plugin = self.plugins.get(id)?;
         let mut open = Open::new(id, plugin.spec.name.clone(), plugin.mode(self.clock.steady), verdict, self.clock);
         let verdict = &open.record.verdict;
         let checked = guard::check(&plugin.spec, &self.config, verdict);
-        let aim = self.aim(about, &verdict.target);
+        let aim = self.aim(id, batch, &verdict.target);
         let flow = aim.flow();
         let way = checked.and_then(|allowed| self.way(id, allowed, &verdict.action, aim));
-        let ticket = about.ticket();
+        let ticket = batch.about().ticket();
         open.record.flow = flow;
         open.ticket = ticket;
         match &way {
@@ -134,7 +116,7 @@ impl Engine {
                 open.awaits_sweep = true;
             }
             Ok(Way::Ask) => open.awaits_sweep = true,
-            Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation { .. } | Subject::Network)) | Err(_) => {}
+            Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation(_) | Subject::Network)) | Err(_) => {}
         }
         let verdict = self.audit.open(open);
         if let Some(ticket) = ticket {
@@ -171,15 +153,15 @@ impl Engine {
                 self.count_awaiting(id)?;
                 return Ok(Way::Ask);
             }
-            (Action::Delete, Aim::Expectation { key, protected }) => Subject::Expectation { key, protected },
-            (_, Aim::Expectation { .. } | Aim::Nothing) => return Err(Outcome::Refused(Refusal::WrongTarget)),
+            (Action::Delete, Aim::Expectation(expected)) => Subject::Expectation(expected),
+            (_, Aim::Expectation(_) | Aim::Nothing) => return Err(Outcome::Refused(Refusal::WrongTarget)),
             (_, Aim::Selection) => {
                 self.count_awaiting(id)?;
                 Subject::Selection
             }
-            (action, Aim::Flow { key, protected, gone }) => {
+            (action, Aim::Flow { key, sight, gone, ended }) => {
                 let change = Change::of(action).ok_or(Outcome::Refused(Refusal::WrongTarget))?;
-                Subject::Flow { key, protected, gone, change }
+                Subject::Flow { key, sight, gone, ended, change }
             }
         };
         Ok(Way::Merge(allowed, subject))
@@ -193,51 +175,6 @@ impl Engine {
         }
         plugin.awaiting_sweep += 1;
         Ok(())
-    }
-
-    fn aim(&self, about: &About, target: &Target) -> Aim {
-        match target {
-            Target::None => Aim::Nothing,
-            Target::Matching(_) => Aim::Selection,
-            Target::Key(key) => Aim::Flow { key: *key, protected: self.protected.holds(Known::Key(key)), gone: false },
-            Target::Entry(index) => match about {
-                About::Entries { cause, entries, .. } => match entries.get(*index) {
-                    None => Aim::Missing,
-                    Some(event) => {
-                        let known = match cause {
-                            Cause::SweepRows => Known::Whole(&event.flow),
-                            Cause::Events
-                            | Cause::SweepBegin(_)
-                            | Cause::SweepComplete
-                            | Cause::SweepInterrupted
-                            | Cause::Gap
-                            | Cause::SetsChanged(_) => Known::Event(&event.flow),
-                        };
-                        let gone = event.kind == EventKind::Destroy;
-                        Aim::Flow { key: event.flow.key(), protected: self.protected.holds(known), gone }
-                    }
-                },
-                About::Expectations { events, .. } => {
-                    let place = usize::try_from(*index).ok();
-                    place
-                        .and_then(|place| events.get(place))
-                        .map_or(Aim::Missing, |event| self.aim_at(&event.expectation))
-                }
-                About::Nothing | About::Message(_) => Aim::Missing,
-            },
-        }
-    }
-
-    /// An expectation counts as protected where its master or the expected flow is sure to be; its other properties are not
-    /// a flow's, and not knowing them does not hold it.
-    fn aim_at(&self, expectation: &Expectation) -> Aim {
-        let key = expectation.key();
-        let is_protected = |original| {
-            let flow = FlowKey { id: key.id, zone: key.zone, original };
-            self.protected.holds(Known::Key(&flow)).is_sure()
-        };
-        let protected = is_protected(expectation.master) || is_protected(expectation.tuple);
-        Aim::Expectation { key, protected }
     }
 
     /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is

@@ -4,7 +4,7 @@
 //! A verdict that is not allowed, over budget or only observed never beats another plugin's. Equal deletes and blocks of
 //! several plugins share one effect and its outcome; what is beaten, or said twice by one plugin, ends superseded.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ctwarden_model::{
@@ -14,10 +14,12 @@ use hashbrown::HashMap;
 
 use crate::PluginId;
 use crate::engine::Engine;
+use crate::expectations::{ExpectationGroup, Expected};
 use crate::guard::{Admission, Allowed, Cost, Granted, Pass, Protection, Unprotected};
 use crate::ids::{GateId, RoundId, VerdictId};
 use crate::network::NetworkClaim;
 use crate::protect::Held;
+use crate::sight::Sight;
 
 /// A verdict that passed the first check.
 #[derive(Debug)]
@@ -35,20 +37,17 @@ pub(crate) enum Subject {
     Flow {
         /// Which.
         key: FlowKey,
-        /// What the filters of the configuration say, by what the plugin was shown.
-        protected: Held,
+        /// What is known of it.
+        sight: Sight,
         /// Whether what it was shown is the flow's end.
         gone: bool,
+        /// Whether it has ended since the plugin was last told of it.
+        ended: bool,
         /// What is to be done with it.
         change: Change,
     },
     /// One expectation, to be deleted.
-    Expectation {
-        /// Which.
-        key: ExpectationKey,
-        /// Whether its tuples are those of a protected flow.
-        protected: bool,
-    },
+    Expectation(Expected),
     /// A network, into a set or out of it.
     Network,
     /// Every flow that matches.
@@ -69,9 +68,10 @@ impl Change {
     /// Of an action on a flow; none for the others.
     pub(crate) const fn of(action: &Action) -> Option<Self> {
         match action {
-            Action::Delete => Some(Self::Delete),
             Action::Mark(mark) => Some(Self::Mark(*mark)),
             Action::Labels(labels) => Some(Self::Labels(*labels)),
+            // A timeout of 0 ends the flow, and only a delete is carried out by id.
+            Action::Delete | Action::Timeout(0) => Some(Self::Delete),
             Action::Timeout(seconds) => Some(Self::Timeout(*seconds)),
             Action::Protect(seconds) => Some(Self::Protect(*seconds)),
             Action::Alert(_)
@@ -83,10 +83,9 @@ impl Change {
         }
     }
 
-    /// A timeout of 0 seconds ends the flow as a delete does.
     const fn cost(self) -> Cost {
         match self {
-            Self::Delete | Self::Timeout(0) => Cost::End,
+            Self::Delete => Cost::End,
             Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) => Cost::Change,
             Self::Protect(_) => Cost::None,
         }
@@ -110,13 +109,15 @@ pub(crate) struct Claim {
     pub(crate) plugin: PluginId,
     pub(crate) allowed: Allowed,
     pub(crate) change: Change,
+    /// Whether the flow has ended since the plugin was last told of it: whatever has its name now is another one.
+    pub(crate) ended: bool,
 }
 
 /// All verdicts on one flow that are merged.
 #[derive(Debug)]
 pub(crate) struct FlowGroup {
     pub(crate) key: FlowKey,
-    pub(crate) protected: Held,
+    pub(crate) sight: Sight,
     pub(crate) gone: bool,
     pub(crate) claims: Vec<Claim>,
     pub(crate) round: Option<RoundId>,
@@ -144,29 +145,32 @@ impl Engine {
         let gate = self.pending.gate();
         let mut networks = Vec::new();
         let mut selections = Vec::new();
-        let mut expectations: BTreeMap<ExpectationKey, Vec<(Candidate, bool)>> = BTreeMap::new();
+        let mut expectations: BTreeMap<ExpectationKey, ExpectationGroup> = BTreeMap::new();
         let mut flows = FlowGroups::default();
         for candidate in candidates {
             let Candidate { verdict, plugin, allowed, .. } = candidate;
             match candidate.subject {
-                Subject::Flow { key, protected, gone, change } => {
-                    flows.add(key, protected, gone, Claim { verdict, plugin, allowed, change });
+                Subject::Flow { key, sight, gone, ended, change } => {
+                    flows.add(key, sight, gone, Claim { verdict, plugin, allowed, change, ended });
                 }
-                Subject::Expectation { key, protected } => {
-                    expectations.entry(key).or_default().push((candidate, protected));
+                Subject::Expectation(expected) => {
+                    let group = ExpectationGroup { expected, claims: Vec::new(), gate };
+                    expectations.entry(expected.key).or_insert(group).claims.push(candidate);
                 }
                 Subject::Network => networks.push(NetworkClaim { verdict, plugin, allowed }),
                 Subject::Selection => selections.push(verdict),
             }
         }
+        // Verdicts of an answer without a round belong together, too.
+        let round = Some(round.unwrap_or_else(|| self.rounds.name()));
         // Blocks first: they shut the gate for the deletes that come after.
         self.settle_networks(networks, gate);
-        for (key, protected, gone, claims) in flows.groups {
+        for (key, sight, gone, claims) in flows.groups {
             let gates = if self.pending.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
-            self.settle(FlowGroup { key, protected, gone, claims, round, gates });
+            self.settle(FlowGroup { key, sight, gone, claims, round, gates });
         }
-        for (key, claims) in expectations {
-            self.settle_expectation(key, claims, gate);
+        for group in expectations.into_values() {
+            self.settle_expectation(group);
         }
         for selection in selections {
             self.begin_selection(selection, gate);
@@ -175,14 +179,24 @@ impl Engine {
 
     /// All that is wanted of one flow.
     pub(crate) fn settle(&mut self, mut group: FlowGroup) {
-        self.rejoin(&mut group);
+        let Sight::Told { ends, .. } = group.sight else {
+            self.look_up(group);
+            return;
+        };
+        let key = group.key;
+        self.rejoin(&mut group, key);
+        if self.ends.ended_after(&key, ends) && !group.gone && !self.is_ending(group.round, &key) {
+            self.look_up_ended(group);
+            return;
+        }
+        self.settle_ended(&mut group);
         self.settle_protects(&mut group);
         let on_its_way = self.pending.is_deleting(&group.key);
         let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
         let mut free = Vec::with_capacity(group.claims.len());
         let mut unknown = Vec::new();
         for claim in group.claims {
-            match self.claim_protection(&group.key, group.protected, claim) {
+            match self.claim_protection(&group.key, group.sight.protected(), claim) {
                 Protection::Protected => self.conclude(claim.verdict, Outcome::Protected),
                 Protection::Free(_) | Protection::Unknown if group.gone => self.conclude(claim.verdict, Outcome::Gone),
                 Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => {
@@ -209,7 +223,7 @@ impl Engine {
                 Admission::Enforce(pass) => admitted.push(Admitted { claim, pass: Some(pass) }),
             }
         }
-        self.update(group.key, admitted);
+        self.update(group.key, group.sight, admitted);
     }
 
     /// The deletes among the claims on one flow: one effect for all who enforce.
@@ -251,6 +265,23 @@ impl Engine {
             self.pending.add(effect, winners, gates);
         }
         Ended { by, by_effect: true }
+    }
+
+    /// Whether a delete of ours ends the flow or has ended it: who wants the same is told what comes of that.
+    pub(crate) fn is_ending(&self, round: Option<RoundId>, key: &FlowKey) -> bool {
+        self.pending.is_deleting(key) || round.is_some_and(|round| self.rounds.has_deleted(round, key))
+    }
+
+    /// Verdicts on a flow that has ended, where another look has shown the one that has its name now.
+    fn settle_ended(&mut self, group: &mut FlowGroup) {
+        if !group.claims.iter().any(|claim| claim.ended) {
+            return;
+        }
+        let outcome = if group.gone { Outcome::Gone } else { Outcome::Replaced };
+        let ended: Vec<Claim> = group.claims.extract_if(.., |claim| claim.ended).collect();
+        for claim in ended {
+            self.conclude(claim.verdict, outcome);
+        }
     }
 
     /// Protections that the group itself asks for hold before anything else of it is looked at.
@@ -295,7 +326,7 @@ impl Engine {
     }
 
     /// Marks, labels and timeouts of one flow, as one change. Of timeouts the longest is taken: it does the least harm.
-    fn update(&mut self, key: FlowKey, admitted: Vec<Admitted>) {
+    fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<Admitted>) {
         let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };
         let mut winners = Vec::with_capacity(admitted.len());
@@ -321,33 +352,7 @@ impl Engine {
             passed = Some(pass);
         }
         if let Some(effect) = Granted::new(Effect::Update(update), passed) {
-            self.pending.add(effect, winners, &[]);
-        }
-    }
-
-    fn settle_expectation(&mut self, key: ExpectationKey, claims: Vec<(Candidate, bool)>, gate: GateId) {
-        let mut ending = BTreeSet::new();
-        let (mut winners, mut passed) = (Vec::new(), None);
-        for (claim, protected) in claims {
-            if protected {
-                self.conclude(claim.verdict, Outcome::Protected);
-                continue;
-            }
-            if !ending.insert(claim.plugin) {
-                self.conclude(claim.verdict, Outcome::Superseded);
-                continue;
-            }
-            match self.admit_harmless(claim.plugin, Cost::Change, claim.allowed) {
-                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
-                Admission::Observe => self.conclude(claim.verdict, Outcome::Observed),
-                Admission::Enforce(pass) => {
-                    winners.push(claim.verdict);
-                    passed = Some(pass);
-                }
-            }
-        }
-        if let Some(effect) = Granted::new(Effect::DeleteExpectation(key), passed.as_ref()) {
-            self.pending.add(effect, winners, &[gate]);
+            self.pending.add(effect.seen_at(sight.at()), winners, &[]);
         }
     }
 
@@ -377,16 +382,16 @@ fn longest_timeout(admitted: &[Admitted]) -> Option<u32> {
 /// Flows in the order in which they were first named.
 #[derive(Default)]
 struct FlowGroups {
-    groups: Vec<(FlowKey, Held, bool, Vec<Claim>)>,
+    groups: Vec<(FlowKey, Sight, bool, Vec<Claim>)>,
     places: HashMap<FlowKey, usize>,
 }
 
 impl FlowGroups {
-    fn add(&mut self, key: FlowKey, protected: Held, gone: bool, claim: Claim) {
+    fn add(&mut self, key: FlowKey, sight: Sight, gone: bool, claim: Claim) {
         let place = *self.places.entry(key).or_insert(self.groups.len());
         match self.groups.get_mut(place) {
             Some((_, known, ended, claims)) => {
-                *known = known.with_another_look(protected);
+                *known = known.with_another_look(sight);
                 *ended |= gone;
                 claims.push(claim);
             }
@@ -394,7 +399,7 @@ impl FlowGroups {
                 // Room for a few, as several plugins may name the flow.
                 let mut claims = Vec::with_capacity(4);
                 claims.push(claim);
-                self.groups.push((key, protected, gone, claims));
+                self.groups.push((key, sight, gone, claims));
             }
         }
     }

@@ -41,9 +41,15 @@ pub(crate) struct Rounds {
 impl Rounds {
     /// A new one, for the plugins that are handed a part.
     pub(crate) fn begin(&mut self, waiting: BTreeSet<PluginId>) -> RoundId {
+        let id = self.name();
+        self.open.insert(id, Round { waiting, state: State::Open { candidates: Vec::new(), closing: false } });
+        id
+    }
+
+    /// A name that no round has.
+    pub(crate) const fn name(&mut self) -> RoundId {
         let id = RoundId(self.next);
         self.next += 1;
-        self.open.insert(id, Round { waiting, state: State::Open { candidates: Vec::new(), closing: false } });
         id
     }
 

@@ -7,24 +7,51 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent, Filter};
+use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent, Filter, FlowKey, Steady};
 
 use crate::PluginId;
+use crate::ends::Received;
 use crate::engine::Engine;
 use crate::ids::RoundId;
 use crate::plugin::Plugin;
 use crate::queue::Item;
+use crate::sight::Told;
 
 /// Events that no round has yet: at most [`crate::EngineConfig::batch_entries`] of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     events: Vec<Event>,
+    /// When the first of the events came.
+    since: Steady,
     expectations: Vec<ExpectationEvent>,
+    /// How many batches of events were collected before.
+    number: u64,
+}
+
+impl Collected {
+    /// Number of the batch of events that is collected.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many events it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Drops all.
+    pub(crate) fn clear(&mut self) {
+        self.events.clear();
+        self.expectations.clear();
+    }
 }
 
 impl Engine {
     pub(crate) fn collect(&mut self, event: Event) {
         self.events = self.events.saturating_add(1);
+        if event.kind == EventKind::Destroy {
+            self.hear_of_end(event.flow.key());
+        }
         let wanted = |plugin: &Plugin| {
             plugin.takes_entries()
                 && plugin.spec.subscription.kinds.contains(event.kind)
@@ -33,10 +60,18 @@ impl Engine {
         if self.stopping || !self.plugins.iter().any(wanted) {
             return;
         }
+        if self.collected.events.is_empty() {
+            self.collected.since = self.clock.steady;
+        }
         self.collected.events.push(event);
         if self.collected.events.len() >= self.batch_entries() {
             self.flush_collected();
         }
+    }
+
+    /// A flow has ended.
+    pub(crate) fn hear_of_end(&mut self, key: FlowKey) {
+        self.ends.add(key, self.collected.number, self.collected.events.len(), self.clock.wall);
     }
 
     pub(crate) fn collect_expectation(&mut self, event: ExpectationEvent) {
@@ -71,13 +106,15 @@ impl Engine {
     pub(crate) fn flush_collected(&mut self) {
         if !self.collected.events.is_empty() {
             let events: Arc<[Event]> = core::mem::take(&mut self.collected.events).into();
+            let told = Told { at: self.collected.since, received: Received::Events(self.collected.number) };
+            self.collected.number += 1;
             let parts = self
                 .plugins
                 .iter()
                 .filter(|plugin| plugin.takes_entries())
                 .filter_map(|plugin| Some((plugin.id, part(&events, |event| plugin.subscribes(event))?)))
                 .collect();
-            self.offer(Cause::Events, parts);
+            self.offer(Cause::Events, told, parts);
         }
         if !self.collected.expectations.is_empty() {
             let events = core::mem::take(&mut self.collected.expectations);
@@ -92,13 +129,13 @@ impl Engine {
     }
 
     /// Hands each plugin its part of shared entries.
-    pub(crate) fn offer(&mut self, cause: Cause, parts: Vec<(PluginId, Entries)>) {
+    pub(crate) fn offer(&mut self, cause: Cause, told: Told, parts: Vec<(PluginId, Entries)>) {
         if parts.is_empty() {
             return;
         }
         let round = self.rounds.begin(parts.iter().map(|(plugin, _)| *plugin).collect());
         for (plugin, entries) in parts {
-            self.enqueue(plugin, Item::Entries { round, cause: cause.clone(), entries });
+            self.enqueue(plugin, Item::Entries { round, cause: cause.clone(), entries, told });
         }
     }
 

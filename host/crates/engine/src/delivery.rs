@@ -14,6 +14,7 @@ use ctwarden_model::{
 use crate::engine::Engine;
 use crate::ids::RoundId;
 use crate::queue::Item;
+use crate::sight::Told;
 use crate::{CallId, PluginId, Ticket};
 
 /// One call to be made.
@@ -67,6 +68,8 @@ pub(crate) enum About {
         /// Whether the entries are whole (rows) or thin (events).
         cause: Cause,
         entries: Entries,
+        /// When the kernel told of them.
+        told: Told,
     },
     /// Expectations.
     Expectations { round: RoundId, events: Arc<[ExpectationEvent]> },
@@ -110,6 +113,8 @@ pub(crate) struct Outstanding {
     pub(crate) name: PluginName,
     pub(crate) mode: Mode,
     pub(crate) about: About,
+    /// When it was made.
+    pub(crate) delivered: Timestamp,
 }
 
 /// Calls without an answer that are remembered; a program that lets reloaded plugins hang for ever loses the oldest.
@@ -140,9 +145,10 @@ impl Engine {
         plugin.calls = plugin.calls.saturating_add(1);
         let mut missed = || plugin.queue.take_missed();
         let (what, about) = match item {
-            Item::Entries { round, cause, entries } => {
+            Item::Entries { round, cause, entries, told } => {
+                self.ends.tell(id, told.received, entries.all_placed());
                 let batch = Batch { cause: cause.clone(), now: now.wall, missed: missed(), entries: entries.clone() };
-                (Call::Judge(batch), About::Entries { round, cause, entries })
+                (Call::Judge(batch), About::Entries { round, cause, entries, told })
             }
             Item::Expectations { round, cause, events } => {
                 let batch = ExpectationBatch { cause, now: now.wall, missed: missed(), events: Arc::clone(&events) };
@@ -158,7 +164,7 @@ impl Engine {
         plugin.entries = plugin.entries.saturating_add(about.entries());
         let (name, mode) = (plugin.spec.name.clone(), plugin.mode(now.steady));
         while self.calls.len() >= OUTSTANDING && self.calls.pop_first().is_some() {}
-        self.calls.insert(call, Outstanding { plugin: id, name, mode, about });
+        self.calls.insert(call, Outstanding { plugin: id, name, mode, about, delivered: now.wall });
         Some(Delivery { plugin: id, call, what })
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! Only the doors are here, in the order in which a program meets them; what is behind each is in a file of its own.
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use ctwarden_model::{
-    Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Filter, Flow, Now, Record, SetName, Steady,
+    Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Filter, Flow, FlowKey, Now, Record, SetName, Steady,
 };
 
 use crate::audit::Audit;
 use crate::batch::Rounds;
 use crate::collect::Collected;
 use crate::delivery::Outstanding;
+use crate::ends::Ends;
 use crate::lookup::Lookups;
 use crate::message::Messages;
 use crate::pending::Pending;
@@ -23,8 +23,8 @@ use crate::protect::ProtectedFlows;
 use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
-    Ack, Answer, CallId, Delivery, EngineConfig, Granted, Knows, Lookup, LookupId, MessageError, MessageOutcome,
-    PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket, Wait,
+    Ack, Answer, CallId, Delivery, Detail, EngineConfig, Granted, Knows, Looked, Lookup, LookupId, MessageError,
+    MessageOutcome, PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket, Wait,
 };
 
 /// What has to be listened to.
@@ -78,6 +78,7 @@ pub struct Engine {
     pub(crate) protected: ProtectedFlows,
     pub(crate) protections: Protections,
     pub(crate) collected: Collected,
+    pub(crate) ends: Ends,
     pub(crate) rounds: Rounds,
     pub(crate) calls: BTreeMap<CallId, Outstanding>,
     pub(crate) next_call: u64,
@@ -109,6 +110,7 @@ impl Engine {
             plugins: Roster::default(),
             protections: Protections::default(),
             collected: Collected::default(),
+            ends: Ends::default(),
             rounds: Rounds::default(),
             calls: BTreeMap::new(),
             next_call: 0,
@@ -146,9 +148,11 @@ impl Engine {
         self.collect(event);
     }
 
-    /// An event that no plugin subscribes to, so that nothing is known of it but that it came.
-    pub const fn handle_unwanted(&mut self) {
+    /// The end of a flow that no plugin wants to know more of.
+    pub fn handle_end(&mut self, now: Now, key: &FlowKey) {
+        self.tell(now);
         self.events = self.events.saturating_add(1);
+        self.hear_of_end(*key);
     }
 
     /// An expectation event or, during a sweep that asked for them, a row of the expectation table.
@@ -219,7 +223,7 @@ impl Engine {
     /// Selections that the program can answer without a sweep, where it follows the table itself: `knows` says how many of a
     /// filter's flows. Where it knows only some, it is asked for those that are to be deleted, and a sweep finds the others. Up
     /// to eight at once, beside a running sweep. Without this call selections wait for a sweep.
-    pub fn poll_selection(&mut self, knows: impl Fn(&Filter) -> Knows) -> Option<SelectionRequest> {
+    pub fn poll_selection(&mut self, knows: impl Fn(&Filter, Detail) -> Knows) -> Option<SelectionRequest> {
         self.next_selection(knows)
     }
 
@@ -261,15 +265,15 @@ impl Engine {
         self.tidy();
     }
 
-    /// An entry to be asked for.
+    /// An entry to be asked for. None while many that were handed out have no answer.
     pub fn poll_lookup(&mut self) -> Option<Lookup> {
         self.next_lookup()
     }
 
-    /// The entry that has the tuple and zone now, whatever its id; none where there is none.
-    pub fn handle_lookup(&mut self, now: Now, lookup: LookupId, flow: Option<Box<Flow>>) {
+    /// What the kernel has at the tuple and zone now.
+    pub fn handle_lookup(&mut self, now: Now, lookup: LookupId, looked: Looked) {
         self.tell(now);
-        self.looked_up(lookup, flow);
+        self.looked_up(lookup, looked);
         self.tidy();
     }
 

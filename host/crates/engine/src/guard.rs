@@ -4,8 +4,8 @@
 //! does not compile.
 
 use ctwarden_model::{
-    Action, Block, Effect, Family, FlowKey, Mode, Notice, Outcome, PluginName, Prefix, Refusal, Selection, Target,
-    Verdict,
+    Action, Block, Effect, Family, FlowKey, Mode, Notice, Outcome, PluginName, Prefix, Refusal, Selection, Steady,
+    Target, Verdict,
 };
 
 use crate::engine::Engine;
@@ -14,24 +14,38 @@ use crate::{EngineConfig, PluginId, PluginSpec};
 
 /// Proof that a thing passed every check of the guard; nothing else can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted<T>(T);
+pub struct Granted<T> {
+    granted: T,
+    seen: Option<Steady>,
+}
 
 impl<T> Granted<T> {
     /// What was granted.
     pub const fn get(&self) -> &T {
-        &self.0
+        &self.granted
+    }
+
+    /// When the kernel last told of the flow, or earlier; none where that does not matter, because the kernel compares the id.
+    /// The kernel does not compare it in an update: a flow that was seen long ago is to be looked at again before.
+    pub const fn seen(&self) -> Option<Steady> {
+        self.seen
     }
 
     /// What was granted, to be carried out.
     pub fn into_inner(self) -> T {
-        self.0
+        self.granted
     }
 }
 
 impl Granted<Effect> {
     /// An effect of verdicts that have a pass; none without one.
     pub(crate) fn new(effect: Effect, pass: Option<&Pass>) -> Option<Self> {
-        pass.map(|Pass(())| Self(effect))
+        pass.map(|Pass(())| Self { granted: effect, seen: None })
+    }
+
+    /// The same, of a flow of which the kernel told then.
+    pub(crate) fn seen_at(self, seen: Option<Steady>) -> Self {
+        Self { seen, ..self }
     }
 }
 

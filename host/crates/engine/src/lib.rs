@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod aim;
 mod alerts;
 mod answer;
 mod arbitrate;
@@ -17,7 +18,9 @@ mod budget;
 mod collect;
 mod config;
 mod delivery;
+mod ends;
 mod engine;
+mod expectations;
 mod guard;
 mod ids;
 mod laggard;
@@ -32,6 +35,7 @@ mod protections;
 mod queue;
 mod reload;
 mod selection;
+mod sight;
 mod status;
 mod stop;
 mod supervise;
@@ -45,8 +49,8 @@ pub use delivery::{Answer, Call, Delivery};
 pub use engine::{Engine, Subscribed};
 pub use guard::Granted;
 pub use ids::{CallId, LookupId, PluginId, SweepId, Ticket};
-pub use lookup::Lookup;
+pub use lookup::{Looked, Lookup};
 pub use message::{MessageError, MessageOutcome, Wait};
 pub use pending::Ack;
 pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
-pub use sweep::{Knows, SelectionRequest, SweepRequest};
+pub use sweep::{Detail, Knows, SelectionRequest, SweepRequest};

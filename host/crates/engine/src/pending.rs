@@ -52,6 +52,8 @@ struct InFlight {
     /// Verdicts that end with it.
     waiters: Vec<VerdictId>,
     deletes: Option<FlowKey>,
+    /// Number of the end of the flow that it deletes, from when it was handed out.
+    end: Option<u64>,
     opens: Option<GateId>,
     handed_out: bool,
 }
@@ -77,6 +79,8 @@ struct Gate {
 struct Answered {
     waiters: Vec<VerdictId>,
     selections: Vec<VerdictId>,
+    /// The end of the flow that was to be deleted.
+    end: Option<(FlowKey, u64)>,
 }
 
 /// All effects that have no answer yet. Bounded by [`crate::EngineConfig::backlog`] and what the calls outstanding then
@@ -136,7 +140,7 @@ impl Pending {
             }
             Effect::Update(_) | Effect::Unblock(_) => {}
         }
-        self.effects.insert(id, InFlight { waiters, deletes, opens, handed_out: false });
+        self.effects.insert(id, InFlight { waiters, deletes, end: None, opens, handed_out: false });
         if shut == 0 {
             self.outbox.push_back((id, effect));
         } else {
@@ -184,10 +188,12 @@ impl Pending {
         }
     }
 
-    fn take(&mut self, deadline: Steady) -> Option<(EffectId, Granted<Effect>)> {
+    /// The next effect to be handed out; `ends` is told of the flow that it ends, and gives the number of that end.
+    fn take(&mut self, deadline: Steady, ends: impl FnOnce(FlowKey) -> u64) -> Option<(EffectId, Granted<Effect>)> {
         let (id, effect) = self.outbox.pop_front()?;
         if let Some(in_flight) = self.effects.get_mut(&id) {
             in_flight.handed_out = true;
+            in_flight.end = in_flight.deletes.map(ends);
         }
         self.deadlines.push_back((deadline, id));
         Some((id, effect))
@@ -211,7 +217,8 @@ impl Pending {
             }
             selections = open.selections;
         }
-        Some(Answered { waiters: ended.waiters, selections })
+        let end = ended.deletes.zip(ended.end);
+        Some(Answered { waiters: ended.waiters, selections, end })
     }
 
     fn one_gate_less(&mut self, id: EffectId) {
@@ -259,11 +266,16 @@ impl Pending {
 impl Engine {
     pub(crate) fn take_effect(&mut self) -> Option<(EffectId, Granted<Effect>)> {
         let deadline = self.clock.steady.plus(self.config.answer_wait);
-        self.pending.take(deadline)
+        // The event of the end may come late, or never. What is received from now on may be of the flow that comes after.
+        let (ends, collected, at) = (&mut self.ends, &self.collected, self.clock.wall);
+        self.pending.take(deadline, |key| ends.add(key, collected.number(), collected.len(), at))
     }
 
     pub(crate) fn end_effect(&mut self, id: EffectId, ack: Ack) {
         let Some(answered) = self.pending.answered(id) else { return };
+        if let (Some((key, end)), Ack::Refused(_) | Ack::Replaced | Ack::NoAnswer) = (answered.end, ack) {
+            self.ends.take_back(&key, end);
+        }
         for verdict in answered.waiters {
             self.conclude(verdict, ack.outcome());
         }
@@ -285,6 +297,7 @@ impl Engine {
 
     /// Whether so much waits to be taken or answered that nothing more is to be brought about.
     pub(crate) fn is_backlogged(&self) -> bool {
-        self.pending.len().saturating_add(self.audit.waiting_records()) >= self.config.backlog
+        let open = self.pending.len().saturating_add(self.lookups.len());
+        open.saturating_add(self.audit.waiting_records()) >= self.config.backlog
     }
 }

@@ -77,6 +77,11 @@ impl Protections {
         })
     }
 
+    /// Whether there is none, ended ones included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
     /// Flows that are protected at the moment.
     pub(crate) fn count(&self, now: Steady) -> usize {
         let live = |protections: &&BTreeMap<PluginName, Protection>| protections.values().any(|p| p.until > now);

@@ -13,6 +13,7 @@ use ctwarden_model::{Cause, Entries, ExpectationEvent, SetName};
 
 use crate::Ticket;
 use crate::ids::RoundId;
+use crate::sight::Told;
 
 /// One thing that waits.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) enum Item {
         cause: Cause,
         /// This plugin's part.
         entries: Entries,
+        /// When the kernel told of them.
+        told: Told,
     },
     /// Expectations; each plugin gets a copy of its own, there are few.
     Expectations {
@@ -244,7 +247,7 @@ impl Queue {
 /// Cause, entries and round of an item.
 fn shape(item: &Item) -> (Option<&Cause>, usize, Option<RoundId>) {
     match item {
-        Item::Entries { round, cause, entries } => (Some(cause), entries.len(), Some(*round)),
+        Item::Entries { round, cause, entries, .. } => (Some(cause), entries.len(), Some(*round)),
         Item::Expectations { round, cause, events } => (Some(cause), events.len(), Some(*round)),
         Item::Turn(cause) => (Some(cause), 0, None),
         Item::Tick | Item::Message(..) => (None, 0, None),

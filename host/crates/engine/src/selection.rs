@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::guard::Allowed;
 use crate::ids::{GateId, VerdictId};
 use crate::protect::{Held, Known, matches};
+use crate::sight::Sight;
 
 /// How often a selection is read again because its sweep was interrupted.
 const TRIES: u8 = 3;
@@ -137,8 +138,17 @@ pub(crate) const fn count(tally: &mut Tally, outcome: Outcome) {
     *count = count.saturating_add(1);
 }
 
-const fn ends_flows(action: &Action) -> bool {
-    matches!(action, Action::Delete)
+fn ends_flows(action: &Action) -> bool {
+    Change::of(action) == Some(Change::Delete)
+}
+
+/// Whether the kernel compares the id where the action is carried out, or is not asked at all. Where it does not, the flow has to
+/// be read from the kernel before: what the program knows of it may be of long ago.
+pub(crate) fn goes_by_name(action: &Action) -> bool {
+    match Change::of(action) {
+        Some(Change::Delete | Change::Protect(_)) => true,
+        Some(Change::Mark(_) | Change::Labels(_) | Change::Timeout(_)) | None => false,
+    }
 }
 
 impl Engine {
@@ -172,12 +182,15 @@ impl Engine {
     }
 
     /// The same for a flow that is known by name and tuples only. Nothing is done, and false said, where more has to be known:
-    /// for a filter that asks more, or to be sure that it is not protected.
+    /// for a filter that asks more, to be sure that it is not protected, or that it lives where it is not deleted.
     pub(crate) fn select_known(&mut self, selections: &[VerdictId], flow: &Flow) -> bool {
         let known = Known::Event(flow);
         let mut wanted = Vec::with_capacity(selections.len());
         for &id in selections {
             match self.matched(id, known) {
+                Held::Yes if !self.audit.get(id).is_some_and(|open| goes_by_name(&open.record.verdict.action)) => {
+                    return false;
+                }
                 Held::Yes => wanted.push(id),
                 Held::No => {}
                 Held::Unknown => return false,
@@ -211,7 +224,8 @@ impl Engine {
 
     fn judge_selected(&mut self, selections: &[VerdictId], flow: &Flow, protected: Held) {
         let claims: Vec<Claim> = selections.iter().filter_map(|&id| self.claim(id)).collect();
-        self.settle(FlowGroup { key: flow.key(), protected, gone: false, claims, round: None, gates: Vec::new() });
+        let sight = Sight::Told { protected, at: self.clock.steady, ends: self.ends.count() };
+        self.settle(FlowGroup { key: flow.key(), sight, gone: false, claims, round: None, gates: Vec::new() });
     }
 
     /// What a selection wants of a flow that it takes.
@@ -221,7 +235,7 @@ impl Engine {
         let change = Change::of(&open.record.verdict.action)?;
         run.tally.matched += 1;
         run.outstanding += 1;
-        Some(Claim { verdict: id, plugin: open.plugin, allowed: run.allowed, change })
+        Some(Claim { verdict: id, plugin: open.plugin, allowed: run.allowed, change, ended: false })
     }
 
     /// The sweep of these selections has ended: those that it did not serve well wait for another.

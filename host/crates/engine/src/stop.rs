@@ -15,7 +15,7 @@ impl Engine {
             return;
         }
         self.stopping = true;
-        self.collected = crate::collect::Collected::default();
+        self.collected.clear();
         let mut undelivered = Vec::new();
         let mut rounds = Vec::new();
         for plugin in self.plugins.iter_mut() {

@@ -15,9 +15,12 @@ use ctwarden_model::{
 };
 
 use crate::collect::part;
+use crate::ends::Received;
 use crate::engine::Engine;
 use crate::ids::VerdictId;
 use crate::plugin::Plugin;
+use crate::selection::goes_by_name;
+use crate::sight::Told;
 use crate::{PluginId, SweepId};
 
 /// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to
@@ -43,6 +46,15 @@ pub enum Knows {
     Some,
     /// It cannot tell.
     Nothing,
+}
+
+/// What has to be known of each flow of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Id, zone and tuples, as far as the filter and the protected flows ask for no more.
+    Name,
+    /// The whole entry as the kernel has it now.
+    Entry,
 }
 
 /// Asks for the flows that match any of the filters, of a program that knows them without a sweep, or some of them. Hand each of
@@ -79,12 +91,16 @@ pub(crate) struct Participant {
 pub(crate) struct Running {
     id: SweepId,
     began: Now,
+    /// How many ends of flows had been received then.
+    ends: u64,
     pub(crate) participants: Vec<Participant>,
     pub(crate) selections: Vec<VerdictId>,
     /// Whether the table is read for it.
     reads_table: bool,
     /// Rows and expectation rows that no round has yet: at most a batch of each.
     rows: Vec<Event>,
+    /// When the first of these rows came.
+    since: Steady,
     expectations: Vec<ExpectationEvent>,
     count: u64,
     /// Since when a plugin has had no room for rows.
@@ -142,15 +158,25 @@ impl Engine {
 
     /// Takes the selections out of the line that the program can answer without a sweep, or else those of which it can end some
     /// flows before one. They need no rest in between, as they cost no reading of the table.
-    pub(crate) fn next_selection(&mut self, knows: impl Fn(&Filter) -> Knows) -> Option<SelectionRequest> {
+    pub(crate) fn next_selection(&mut self, knows: impl Fn(&Filter, Detail) -> Knows) -> Option<SelectionRequest> {
         if self.stopping || !self.has_waiting_selections() {
             return None;
         }
-        self.take_selections(false, |_, (_, filter)| knows(filter) == Knows::All).or_else(|| {
-            self.take_selections(true, |engine, (id, filter)| {
-                engine.may_be_anticipated(id) && knows(filter) == Knows::Some
-            })
-        })
+        self.take_selections(false, |engine, (id, filter)| knows(filter, engine.detail(id)) == Knows::All).or_else(
+            || {
+                self.take_selections(true, |engine, (id, filter)| {
+                    engine.may_be_anticipated(id) && knows(filter, engine.detail(id)) == Knows::Some
+                })
+            },
+        )
+    }
+
+    /// What has to be known of the flows of a selection.
+    fn detail(&self, id: VerdictId) -> Detail {
+        match self.audit.get(id) {
+            Some(open) if goes_by_name(&open.record.verdict.action) => Detail::Name,
+            Some(_) | None => Detail::Entry,
+        }
     }
 
     /// Takes out of the line what is wanted, as much as goes into one request.
@@ -255,10 +281,12 @@ impl Engine {
         self.sweeps.running = Some(Running {
             id,
             began: self.clock,
+            ends: self.ends.count(),
             participants,
             selections,
             reads_table,
             rows: Vec::new(),
+            since: self.clock.steady,
             expectations: Vec::new(),
             count: 0,
             stalled: None,
@@ -356,6 +384,7 @@ impl Engine {
         if running.rows.is_empty() {
             // A batch is full as a rule; growing would copy each row twice.
             running.rows.reserve_exact(batch);
+            running.since = self.clock.steady;
         }
         running.rows.push(Event { kind: EventKind::Row, by_us: false, flow });
         if running.rows.len() >= batch {
@@ -390,13 +419,14 @@ impl Engine {
             return;
         }
         let rows: Arc<[Event]> = core::mem::take(&mut running.rows).into();
+        let told = Told { at: running.since, received: Received::Rows(running.ends) };
         let Some(running) = self.sweeps.running.as_ref() else { return };
         let parts = running
             .participants
             .iter()
             .filter_map(|participant| Some((participant.plugin, self.part_of(participant, &rows)?)))
             .collect();
-        self.offer(Cause::SweepRows, parts);
+        self.offer(Cause::SweepRows, told, parts);
         self.put_off_flooded();
     }
 

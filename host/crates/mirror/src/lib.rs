@@ -10,8 +10,9 @@
 //!   that is older than the subscription, is in the mirror. It rests on each flow that is born while we listen saying NEW:
 //!   a rule set that mutes NEW (`ct event set`) breaks it, and nothing in the events would tell.
 //! - **Nothing is certain to live.** A flow in the mirror may be gone: it is older than the subscription and ended without a
-//!   word (`nf_conntrack_events=2`), or its end still waits in the socket. Requests carry the id, so that one for such a flow
-//!   ends as "gone" and never hits a successor. Silence ends nothing: packets refresh a timeout without an event.
+//!   word (`nf_conntrack_events=2`), or its end still waits in the socket. A delete carries the id,
+//!   so that one for such a flow ends as "gone" where the successor has another id. An update does not compare it, so that
+//!   the flow is read before. Silence ends nothing: packets refresh a timeout without an event.
 //! - **Only what never changes is kept**: name and tuples. Not every change is told: a mark that a rule sets on a packet and
 //!   another rule then drops is in the table without an event, and so are status and state. Whoever asks for them reads the
 //!   flow.

@@ -14,7 +14,7 @@ use crate::way::{Ways, can_match};
 /// A flow of the mirror, which may be gone by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selected {
-    /// Names it; with the id, so that a request never hits a successor.
+    /// Names it; with the id, which the kernel compares in a delete and not in an update.
     pub key: FlowKey,
     /// Its reply tuple.
     pub reply: Tuple,

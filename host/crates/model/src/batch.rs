@@ -77,11 +77,22 @@ impl Entries {
     /// The entry of that index.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&Event> {
-        let index = usize::try_from(index).ok()?;
-        match &self.selected {
-            None => self.events.get(index),
-            Some(indices) => self.events.get(usize::try_from(*indices.get(index)?).ok()?),
-        }
+        self.placed(index).map(|(_, event)| event)
+    }
+
+    /// The entry of that index with its place among all the shared ones.
+    #[must_use]
+    pub fn placed(&self, index: u32) -> Option<(u32, &Event)> {
+        let place = match &self.selected {
+            None => index,
+            Some(indices) => *indices.get(usize::try_from(index).ok()?)?,
+        };
+        Some((place, self.events.get(usize::try_from(place).ok()?)?))
+    }
+
+    /// All of them in order, each with its place among all the shared ones.
+    pub fn all_placed(&self) -> impl Iterator<Item = (u32, &Event)> {
+        (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter_map(|index| self.placed(index))
     }
 
     /// All of them in order.

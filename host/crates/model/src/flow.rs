@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use crate::{DccpState, Family, PerDirection, Protocol, SctpState, Status, TcpState, Timestamp, Tuple};
 
-/// The kernel's id of an entry (`CTA_ID`): unique among the entries that live.
+/// The kernel's id of an entry (`CTA_ID`): unique among the entries that live. An entry that comes later may have it again,
+/// with the same tuple (`nf_ct_get_id` in nf_conntrack_core.c).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u32);
 
@@ -222,26 +223,77 @@ impl Flow {
         FlowKey { id: self.id.unwrap_or_default(), zone: self.zone, original: self.tuples.original }
     }
 
+    /// The key by the reply tuple. The kernel finds the entry by it as well.
+    ///
+    /// Where zones differ by direction, the reply tuple lives in the zone of its direction, and in zone 0 where none is told
+    /// (`nf_ct_zone_id` in include/net/netfilter/nf_conntrack_zones.h).
+    #[must_use]
+    pub fn reply_key(&self) -> FlowKey {
+        let zones = self.rare.as_deref().map(|rare| rare.zones).filter(|zones| *zones != PerDirection::default());
+        let zone = zones.map_or(self.zone, |zones| zones.reply.unwrap_or_default());
+        FlowKey { zone, original: self.tuples.reply, ..self.key() }
+    }
+
+    /// Whether a key names the flow, by either of its tuples.
+    #[must_use]
+    pub fn is_named_by(&self, key: &FlowKey) -> bool {
+        *key == self.key() || *key == self.reply_key()
+    }
+
     /// Attributes that few entries have, to be filled.
     pub fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 }
 
-/// Names one flow: tuple, zone and id. A successor with the same tuple has another id and is another flow.
+/// Names one flow: tuple, zone and id. A successor with the same tuple and another id is another flow. One with the same id
+/// can only be told apart by the time at which it began and by the order of what the kernel tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey {
     /// Id.
     pub id: FlowId,
     /// Zone.
     pub zone: Zone,
-    /// Original tuple, protocol included.
+    /// Original tuple, protocol included. In a key from a plugin it may be the reply tuple.
     pub original: Tuple,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn translated() -> Flow {
+        let tuple = |src: [u8; 4], dst: [u8; 4]| Tuple {
+            src: src.into(),
+            dst: dst.into(),
+            protocol: Protocol::TCP,
+            layer4: crate::Layer4::Ports { src: 1000, dst: 80 },
+        };
+        let (original, reply) = (tuple([192, 0, 2, 1], [192, 0, 2, 2]), tuple([10, 0, 0, 2], [192, 0, 2, 3]));
+        Flow { id: Some(FlowId(7)), zone: Zone(5), ..Flow::new(PerDirection { original, reply }) }
+    }
+
+    #[test]
+    fn both_tuples_name_a_flow_and_its_id_and_zone_do() {
+        let flow = translated();
+        assert!(flow.is_named_by(&flow.key()) && flow.is_named_by(&flow.reply_key()));
+        assert_eq!(flow.reply_key().original, flow.tuples.reply);
+        for key in [flow.key(), flow.reply_key()] {
+            assert!(!flow.is_named_by(&FlowKey { id: FlowId(8), ..key }));
+            assert!(!flow.is_named_by(&FlowKey { zone: Zone(0), ..key }));
+            assert!(!flow.is_named_by(&FlowKey { original: key.original.mirror(), ..key }));
+        }
+    }
+
+    #[test]
+    fn a_zone_of_one_direction_names_the_tuple_of_that_direction() {
+        for (original, reply) in [(None, Some(Zone(5))), (Some(Zone(5)), None), (Some(Zone(5)), Some(Zone(6)))] {
+            let mut flow = translated();
+            flow.zone = original.unwrap_or_default();
+            flow.rare_mut().zones = PerDirection { original, reply };
+            assert_eq!((flow.key().zone, flow.reply_key().zone), (flow.zone, reply.unwrap_or_default()));
+        }
+    }
 
     #[test]
     fn an_entry_stays_small_enough_to_move() {

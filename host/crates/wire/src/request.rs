@@ -77,7 +77,8 @@ pub fn dump_unconfirmed(buffer: &mut Vec<u8>, sequence: u32, family: Option<Fami
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_UNCONFIRMED, Flags::DUMP, sequence, family), |_| {});
 }
 
-/// One entry, found by tuple and zone. The answer carries the id: whoever means one certain flow compares it.
+/// One entry, found by tuple and zone, in either direction. The answer carries the id and the original tuple: whoever means one
+/// certain flow compares them.
 pub fn get(buffer: &mut Vec<u8>, sequence: u32, key: &FlowKey) {
     let head = request(CONNTRACK | ctnl::GET, NONE, sequence, Some(key.original.family()));
     Emit::message(buffer, head, |message| write_place(message, &key.original, key.zone));
@@ -101,7 +102,8 @@ pub fn delete_matching(buffer: &mut Vec<u8>, sequence: u32, filter: &ExactFilter
     Emit::message(buffer, head, |message| write_filter(message, filter));
 }
 
-/// Changes one entry, found by tuple and zone. The kernel does not compare the id here.
+/// Changes one entry, found by tuple and zone, in either direction. The kernel does not compare the id here: whoever is not
+/// sure of the flow asks for the entry before.
 ///
 /// Mark and labels change under their masks inside the kernel, so that what others set at the same moment stays.
 pub fn update(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {

@@ -151,3 +151,44 @@ fn two_changes_of_one_flow_in_one_send_are_both_done() {
         }
     });
 }
+
+#[test]
+fn an_entry_is_found_by_either_tuple_and_told_as_it_is() {
+    in_own_namespace(|| {
+        let mut requests = Requests::open().unwrap();
+        let keys = make(&mut requests, 0, 200);
+        let gone = keys[7];
+        assert_eq!(apply(&mut requests, &[Effect::Delete(gone)]), [Ack::Done]);
+        // More than go into one send, and one in the middle that the kernel refuses.
+        let mut asked: Vec<FlowKey> =
+            keys.iter().map(|key| FlowKey { original: key.original.mirror(), ..*key }).collect();
+        asked[100].original.protocol = Protocol::ICMP;
+        asked[100].original.layer4 = Layer4::Icmp { id: 1, kind: 250, code: 0 };
+        let lookups = (0..).map(LookupId).zip(asked).map(|(id, key)| Lookup { id, key }).collect::<Vec<_>>();
+        let found = requests.look_up(&lookups);
+        assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), (0..200).map(LookupId).collect::<Vec<_>>());
+        for (place, (_, looked)) in found.into_iter().enumerate() {
+            match (place, looked) {
+                (7, Looked::Gone) => {}
+                (100, Looked::Refused(errno)) => assert_eq!(errno, Errno::INVAL.raw_os_error()),
+                (_, Looked::Found(flow)) => assert_eq!(flow.key(), keys[place]),
+                (_, other) => panic!("{place}: {other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn who_is_not_there_is_known_before_anything_is_sent() {
+    in_own_namespace(|| {
+        let mut requests = Requests::open().unwrap();
+        let keys = make(&mut requests, 0, 3);
+        assert_eq!(apply(&mut requests, &[Effect::Delete(keys[0])]), [Ack::Done]);
+        let turned = FlowKey { original: keys[2].original.mirror(), ..keys[2] };
+        let other = FlowKey { id: FlowId(keys[2].id.0 ^ 1), ..keys[2] };
+        let asked: Vec<_> = (0..).map(EffectId).zip([keys[0], keys[1], turned, other]).collect();
+        let expected = [(0, Ack::Gone), (2, Ack::Replaced), (3, Ack::Replaced)].map(|(id, ack)| (EffectId(id), ack));
+        assert_eq!(requests.absent(&asked), expected);
+        assert_eq!(requests.absent(&[]), []);
+    });
+}

@@ -20,6 +20,7 @@ fn verdicts_a_second_are_limited_and_come_back_with_time() {
     world.ack_all();
     world.pass_millis(1_000);
     world.judge(new(5), [("a", vec![mark("later", entry(0), 1, 1), mark("too", key(6), 1, 1)])]);
+    world.look_up_in(&[flow(6)]);
     world.ack_all();
     assert_eq!(
         world.outcomes(),
@@ -91,6 +92,7 @@ fn who_spends_its_budget_again_and_again_only_observes_for_a_time() {
     for second in 0..5 {
         assert_eq!(breaker(&world), BreakerStatus::Closed, "{second}");
         world.judge(new(1), [("a", vec![mark("m", entry(0), 1, 1), mark("n", key(2), 1, 1)])]);
+        world.look_up_in(&[flow(2)]);
         world.ack_all();
         world.pass_millis(1_000);
     }

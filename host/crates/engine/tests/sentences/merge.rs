@@ -104,6 +104,51 @@ fn of_two_timeouts_the_longer_does_less_harm() {
 }
 
 #[test]
+fn a_timeout_of_zero_is_a_delete() {
+    let mut world = World::new([plugin("a"), plugin("b")]);
+    world.judge(
+        new(1),
+        [
+            ("a", vec![timeout("a1", entry(0), 0)]),
+            ("b", vec![timeout("b1", entry(0), 500), mark("b2", entry(0), 1, 1)]),
+        ],
+    );
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    world.ack(Ack::Gone);
+    assert_eq!(world.outcomes(), ["a a1 gone", "b b1 superseded", "b b2 superseded"]);
+    // Beside a delete it is the same wish, and it waits for blocks as one does.
+    world.judge(
+        new(2),
+        [("a", vec![timeout("a1", entry(0), 0), block("a2", "10.0.0.2", None)]), ("b", vec![delete("b1", entry(0))])],
+    );
+    assert!(world.effects().iter().all(|effect| matches!(effect, Effect::Block(_))));
+    world.ack(Ack::Done);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(2))]);
+    world.ack(Ack::Done);
+    assert_eq!(world.outcomes(), ["a a1 applied", "a a2 applied", "b b1 applied"]);
+}
+
+#[test]
+fn an_update_tells_when_its_flow_was_seen() {
+    let mut world = World::new([plugin("a")]);
+    world.events([new(9)]);
+    let seen = world.now.steady;
+    world.events([new(1)]);
+    world.pass_millis(500);
+    world.answer("a", []);
+    let call = world.take_call("a");
+    let verdicts = vec![mark("old", entry(0), 1, 1), mark("key", key(3), 1, 1)];
+    world.engine.handle_answer(world.now, call, ctwarden_engine::Answer::Verdicts(verdicts));
+    let effect = |world: &mut World| world.engine.poll_effect().unwrap().1;
+    assert_eq!(effect(&mut world).seen(), Some(seen), "when the event came, however long it waited");
+    let lookup = world.lookups()[0];
+    let asked = world.now.steady;
+    world.now.steady = asked.plus(core::time::Duration::from_millis(3));
+    world.engine.handle_lookup(world.now, lookup, ctwarden_engine::Looked::Found(Box::new(flow(3))));
+    assert_eq!(effect(&mut world).seen(), Some(asked), "when the kernel was asked");
+}
+
+#[test]
 fn who_only_observes_or_is_not_granted_beats_nobody() {
     let not_granted = plugin("c").with(|spec| spec.grants.kinds = [].into_iter().collect());
     let mut world = World::new([plugin("a"), plugin("b").observes(), not_granted]);

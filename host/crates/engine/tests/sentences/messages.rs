@@ -14,6 +14,7 @@ fn a_reply_waits_for_the_outcomes_of_its_verdicts() {
     let ticket = world.message("a", "ban 10.0.0.1");
     assert!(matches!(world.call("a"), Some(Call::Message { text, .. }) if text == "ban 10.0.0.1"));
     world.reply("a", "banned", [block("b", "10.0.0.1", None), delete("d", matching(from(1))), delete("k", key(2))]);
+    world.look_up_in(&[flow(2)]);
     world.ack(Ack::Done);
     world.ack(Ack::Gone);
     assert!(world.replied().is_none());

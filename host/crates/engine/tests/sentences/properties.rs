@@ -6,11 +6,12 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ctwarden_engine::{
-    Ack, Answer, Call, EngineConfig, Knows, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket, Wait,
+    Ack, Answer, Call, EngineConfig, Knows, Looked, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
+    Wait,
 };
 use ctwarden_model::{
-    Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply, Selection,
-    SetName, Steady, Target, Verdict, VerdictKind, VerdictKinds,
+    Action, Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply,
+    Selection, SetName, Steady, Target, Verdict, VerdictKind, VerdictKinds,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -138,7 +139,7 @@ enum Deed {
     Fault(usize),
     /// The n-th effect is answered.
     Ack(usize, u8),
-    /// Open lookups are answered: found, gone, replaced or not at all.
+    /// Open lookups are answered: found, gone, replaced, refused or not at all.
     Lookups(u8),
     /// A sweep is begun where one is wanted.
     Sweep,
@@ -164,7 +165,7 @@ fn any_deed() -> impl Strategy<Value = Deed> {
         8 => vec((0_u8..3, any::<bool>(), any::<bool>()), 1..6).prop_map(Deed::Events),
         12 => (any::<usize>(), verdicts()).prop_map(|(n, v)| Deed::Answer(n, v)),
         8 => (any::<usize>(), 0_u8..5).prop_map(|(n, a)| Deed::Ack(n, a)),
-        3 => (0_u8..4).prop_map(Deed::Lookups),
+        3 => (0_u8..5).prop_map(Deed::Lookups),
         3 => Just(Deed::Sweep),
         1 => Just(Deed::Asked),
         3 => vec(0..FLOWS, 0..6).prop_map(Deed::Rows),
@@ -218,11 +219,23 @@ impl History {
         }
     }
 
-    /// Gives each verdict a code of its own.
+    /// Gives each verdict a code of its own. Where everything is carried out, no flow may be ended twice: where everything is
+    /// only observed, it would live.
     fn say(&mut self, verdicts: Vec<Verdict>) -> Vec<Verdict> {
         let name = |mut verdict: Verdict| {
             verdict.code = format!("v{}", self.said);
             self.said += 1;
+            if self.obedient_kernel {
+                let ends = matches!(verdict.action, Action::Delete | Action::Timeout(0));
+                match &mut verdict.target {
+                    Target::Matching(_) if ends => verdict.action = Action::Mark(masked(1, 1)),
+                    Target::Key(key) => {
+                        key.id = FlowId(self.next_id);
+                        self.next_id += 1;
+                    }
+                    Target::Entry(_) | Target::Matching(_) | Target::None => {}
+                }
+            }
             verdict
         };
         verdicts.into_iter().map(name).collect()
@@ -234,7 +247,7 @@ impl History {
             let kind = [EventKind::New, EventKind::Update, EventKind::Destroy][usize::from(kind)];
             let mut flow = table_flow(u8::try_from(self.next_id % u32::from(FLOWS)).unwrap());
             flow.mark = None;
-            if !of_table {
+            if !of_table || self.obedient_kernel {
                 flow.id = Some(FlowId(self.next_id));
             }
             self.next_id += 1;
@@ -286,15 +299,16 @@ impl History {
             let mut found = table_flow(n);
             found.id = Some(lookup.key.id);
             let answer = match how {
-                0 => Some(found),
-                1 => None,
+                0 => Looked::Found(Box::new(found)),
+                1 => Looked::Gone,
                 2 => {
                     found.id = Some(FlowId(lookup.key.id.0 ^ 1));
-                    Some(found)
+                    Looked::Found(Box::new(found))
                 }
+                3 => Looked::Refused(22),
                 _ => continue,
             };
-            self.world.engine.handle_lookup(now, lookup.id, answer.map(Box::new));
+            self.world.engine.handle_lookup(now, lookup.id, answer);
             self.settle();
         }
     }
@@ -333,7 +347,12 @@ impl History {
             Deed::Rows(rows) => {
                 for n in rows {
                     if let Some(id) = self.sweep.filter(|_| self.world.engine.ready_for_rows()) {
-                        self.world.engine.handle_row(now, id, table_flow(n));
+                        let mut row = table_flow(n);
+                        if self.obedient_kernel {
+                            row.id = Some(FlowId(self.next_id));
+                            self.next_id += 1;
+                        }
+                        self.world.engine.handle_row(now, id, row);
                         self.settle();
                     }
                 }
@@ -346,7 +365,7 @@ impl History {
             Deed::Select(knows, rows, end) => {
                 // What is hurried because it is carried out has nothing in observing that it could be compared with.
                 let knows = if self.obedient_kernel && knows == Knows::Some { Knows::Nothing } else { knows };
-                if let Some(request) = self.world.engine.poll_selection(|_| knows) {
+                if let Some(request) = self.world.engine.poll_selection(|_, _| knows) {
                     self.selections.push_back(request.id);
                     assert!(self.selections.len() <= 8, "too many selections at a time");
                 }

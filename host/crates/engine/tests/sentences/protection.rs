@@ -109,20 +109,16 @@ fn what_an_event_tells_is_not_asked_for_again() {
 }
 
 #[test]
-fn a_key_is_looked_up_only_where_its_tuple_does_not_tell() {
+fn a_key_is_always_looked_up() {
     let either = filter(|f| f.either = networks(&["172.16.0.0/12"]));
-    let ssh_only = filter(|f| {
-        f.either = networks(&["172.16.0.0/12"]);
-        f.dst_ports = vec![ctwarden_model::PortRange { first: 22, last: 22 }];
-    });
-    // The reply side may be translated to a protected address: not known from the key.
-    let mut world = World::with(protecting([either]), [plugin("a")]);
-    world.judge(new(9), [("a", vec![delete("d", key(1))])]);
-    assert_eq!((world.lookups().len(), world.effects.len()), (1, 0));
-    // The port is known, and it is another one.
-    let mut world = World::with(protecting([ssh_only]), [plugin("a")]);
-    world.judge(new(9), [("a", vec![delete("d", key(1))])]);
-    assert_eq!((world.lookups().len(), world.effects()), (0, vec![Effect::Delete(key_of(1))]));
+    // Whatever the tuple of the key tells: the entry may have it as its reply tuple.
+    for config in [EngineConfig::default(), protecting([either]), protecting([from(2)])] {
+        let mut world = World::with(config, [plugin("a")]);
+        world.judge(new(9), [("a", vec![delete("d", key(1))])]);
+        assert_eq!(world.effects(), []);
+        assert_eq!(world.look_up_in(&[flow(1)]), 1);
+        assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn own_ends_are_told_of_only_where_one_plugin_wants_both() {
     assert!(World::new([without_ends, own("b")]).engine.subscribed().own_ends);
     // Whoever reads events counts those that nobody is told of.
     world.events([new(1)]);
-    world.engine.handle_unwanted();
+    world.engine.handle_end(world.now, &key_of(2));
     assert_eq!(world.engine.status(world.now).events, 2);
 }
 

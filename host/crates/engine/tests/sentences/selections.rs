@@ -1,18 +1,18 @@
 //! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
 
-use ctwarden_engine::{Ack, EngineConfig, Knows, SelectionRequest};
+use ctwarden_engine::{Ack, Detail, EngineConfig, Knows, SelectionRequest};
 use ctwarden_model::{Effect, Filter, Flow, Mark, Outcome, Protocol, Refusal, Selection, Target};
 
 use crate::words::*;
 use crate::world::World;
 
 fn asked(world: &mut World) -> SelectionRequest {
-    world.engine.poll_selection(|_| Knows::All).unwrap()
+    world.engine.poll_selection(|_, _| Knows::All).unwrap()
 }
 
 /// Knows the flows of that filter, and nothing of any other.
-fn knows_all(of: Filter) -> impl Fn(&Filter) -> Knows {
-    move |filter| if *filter == of { Knows::All } else { Knows::Nothing }
+fn knows_all(of: Filter) -> impl Fn(&Filter, Detail) -> Knows {
+    move |filter, _| if *filter == of { Knows::All } else { Knows::Nothing }
 }
 
 fn answer(world: &mut World, request: &SelectionRequest, flows: impl IntoIterator<Item = Flow>) {
@@ -41,7 +41,7 @@ fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
     world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
     let request = asked(&mut world);
     assert_eq!(request.filters, [from(1)]);
-    assert!(world.engine.poll_selection(|_| Knows::All).is_none(), "each is asked for once");
+    assert!(world.engine.poll_selection(|_, _| Knows::All).is_none(), "each is asked for once");
     answer(&mut world, &request, [flow(1)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack_all();
@@ -105,7 +105,7 @@ fn eight_are_answered_at_once_and_others_wait() {
         })
         .collect();
     world.judge(new(9), [("a", vec![delete("d", matching(from(9)))])]);
-    assert!(!world.engine.awaits_selection() && world.engine.poll_selection(|_| Knows::All).is_none());
+    assert!(!world.engine.awaits_selection() && world.engine.poll_selection(|_, _| Knows::All).is_none());
     answer(&mut world, &requests[3], []);
     assert!(world.engine.awaits_selection());
     assert_eq!(asked(&mut world).filters, [from(9)]);
@@ -160,7 +160,7 @@ fn an_answer_that_broke_off_is_asked_for_again_and_at_last_refused() {
         world.engine.handle_sweep_end(world.now, request.id, false);
         world.pump();
     }
-    assert!(world.engine.poll_selection(|_: &Filter| Knows::All).is_none());
+    assert!(world.engine.poll_selection(|_, _| Knows::All).is_none());
     assert_eq!(world.record("d").outcome, Outcome::Refused(Refusal::NoAnswer));
 }
 
@@ -176,7 +176,7 @@ fn a_reload_in_between_ends_it() {
 }
 
 fn asked_for_some(world: &mut World) -> Option<SelectionRequest> {
-    world.engine.poll_selection(|_| Knows::Some)
+    world.engine.poll_selection(|_, _| Knows::Some)
 }
 
 #[test]
@@ -250,4 +250,37 @@ fn a_reload_while_known_flows_are_being_ended_ends_it_with_what_was_done() {
     world.configure(EngineConfig::default(), [plugin("b")]);
     world.ack_all();
     assert_eq!(world.record("d").outcome, Outcome::Applied);
+}
+
+#[test]
+fn what_is_changed_and_not_deleted_is_read_before() {
+    let all = || matching(from(1));
+    let verdicts = || {
+        [
+            (mark("m", all(), 1, 1), Detail::Entry),
+            (labels("l", all(), 1, 0), Detail::Entry),
+            (timeout("t", all(), 60), Detail::Entry),
+            (timeout("t0", all(), 0), Detail::Name),
+            (delete("d", all()), Detail::Name),
+            (protect("p", all(), 60), Detail::Name),
+        ]
+    };
+    for (verdict, detail) in verdicts() {
+        let mut world = World::new([plugin("a")]);
+        world.judge(new(9), [("a", vec![verdict])]);
+        let knows = |_: &Filter, asked: Detail| if asked == detail { Knows::All } else { Knows::Nothing };
+        let request = world.engine.poll_selection(knows).unwrap();
+        // The copy may have it long after it ended.
+        let is_enough = world.engine.handle_known(world.now, request.id, &known(&flow(1)));
+        assert_eq!(is_enough, detail == Detail::Name);
+        if !is_enough {
+            world.pump();
+            assert_eq!(world.effects(), []);
+            world.engine.handle_row(world.now, request.id, flow(1));
+        }
+        world.engine.handle_sweep_end(world.now, request.id, true);
+        world.pump();
+        world.ack_all();
+        assert_eq!(world.verdicts().next().unwrap().tally.unwrap().applied, 1);
+    }
 }

@@ -18,6 +18,7 @@ fn late_ticks_are_one() {
         world.pass_millis(100);
     }
     world.answer("a", [delete("d", key(1))]);
+    world.look_up_in(&[flow(1)]);
     assert_eq!(world.effects().len(), 1);
     assert!(matches!(world.call("a"), Some(Call::Tick(_))));
     world.answer("a", []);

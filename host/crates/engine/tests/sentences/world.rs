@@ -7,11 +7,11 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use ctwarden_engine::{
-    Ack, Answer, Call, CallId, Engine, EngineConfig, LookupId, MessageOutcome, PluginId, PluginSpec, SweepId,
+    Ack, Answer, Call, CallId, Engine, EngineConfig, Looked, LookupId, MessageOutcome, PluginId, PluginSpec, SweepId,
     SweepRequest, Ticket, Wait,
 };
 use ctwarden_model::{
-    Action, Batch, Cause, Effect, EffectId, Event, EventKind, Fault, Flow, Notice, Now, Record, Reply, Steady,
+    Action, Batch, Cause, Effect, EffectId, Event, EventKind, Fault, Flow, FlowKey, Notice, Now, Record, Reply, Steady,
     Timestamp, Verdict, VerdictRecord,
 };
 
@@ -226,8 +226,20 @@ impl World {
     }
 
     pub(crate) fn looked_up(&mut self, lookup: LookupId, flow: Option<Flow>) {
-        self.engine.handle_lookup(self.now, lookup, flow.map(Box::new));
+        self.engine.handle_lookup(self.now, lookup, flow.map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow))));
         self.pump();
+    }
+
+    /// Answers each question as a kernel with these entries would, which finds one by either tuple and whatever its id. Gives
+    /// how many questions there were.
+    pub(crate) fn look_up_in(&mut self, table: &[Flow]) -> usize {
+        let mut asked = 0;
+        while let Some(lookup) = self.engine.poll_lookup() {
+            let at = |flow: &&Flow| flow.is_named_by(&FlowKey { id: flow.id.unwrap(), ..lookup.key });
+            self.looked_up(lookup.id, table.iter().find(at).cloned());
+            asked += 1;
+        }
+        asked
     }
 
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = &VerdictRecord> {
