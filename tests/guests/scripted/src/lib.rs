@@ -9,6 +9,7 @@
 //! `what.rs`, a message is in `message.rs`.
 
 mod message;
+mod named;
 mod rule;
 mod what;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 use ctwarden_sdk::prelude::*;
 use serde::Deserialize;
 
+use crate::named::Named;
 use crate::rule::Rule;
 
 /// What it does.
@@ -48,7 +50,7 @@ pub struct Scripted {
     rules: Vec<Rule>,
     subscription: Subscription,
     /// Flows that `remember` named.
-    remembered: BTreeMap<String, FlowKey>,
+    remembered: BTreeMap<String, Named>,
     farewell: bool,
 }
 
@@ -95,7 +97,7 @@ impl Policy for Scripted {
         let mut verdicts = Verdicts::none();
         for rule in self.rules.iter().filter(|rule| rule.holds(flow)) {
             if let Some(name) = rule.name_of(flow) {
-                self.remembered.insert(name, flow.key());
+                self.remembered.insert(name, Named::of(flow));
             }
             std::thread::sleep(rule.sleep);
             verdicts.extend(rule.verdicts(Some(flow)));

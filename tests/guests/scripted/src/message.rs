@@ -1,6 +1,7 @@
 //! A message: verdicts about something, or a question to the host.
 //!
-//! `none: WHAT; WHAT …`, `key NAME: WHAT …` (the flow that a rule remembered), `matching WORDS [limit N]: WHAT …` with words
+//! `none: WHAT; WHAT …`, `key NAME: WHAT …` (the flow that a rule remembered), `reply NAME: WHAT …` (the same by its reply tuple),
+//! `forged NAME: WHAT …` (with another id), `matching WORDS [limit N]: WHAT …` with words
 //! as in [`filter`]. Questions: `table`, `get NAME`, `lookup SET ADDRESS …`, `store KEY VALUE`, `load KEY`, `keys BEGINNING`,
 //! `forget KEY`. And `refuse TEXT` is refused with that text.
 
@@ -10,10 +11,11 @@ use std::net::IpAddr;
 use ctwarden_sdk::prelude::*;
 use ctwarden_sdk::verdict::Target;
 
+use crate::named::Named;
 use crate::what;
 
 /// What comes of a message.
-pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, FlowKey>) -> Result<Reply, Refusal> {
+pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, Named>) -> Result<Reply, Refusal> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
         ["refuse", ..] => Err(text.trim_start_matches("refuse").trim().into()),
@@ -21,7 +23,7 @@ pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, FlowKey>) -> Resu
             let figures = table::statistics().ok_or("the kernel would not say")?;
             Ok(reply(format!("entries {} maximum {:?}", figures.entries, figures.maximum)))
         }
-        ["get", name] => Ok(reply(match key(name, remembered)?.fetch() {
+        ["get", name] => Ok(reply(match named(name, remembered)?.key.fetch() {
             Some(entry) => format!("id {} timeout {:?} mark {:?}", entry.id(), entry.timeout(), entry.mark()),
             None => "gone".to_owned(),
         })),
@@ -46,17 +48,19 @@ pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, FlowKey>) -> Resu
     }
 }
 
-fn verdicts(text: &str, remembered: &BTreeMap<String, FlowKey>) -> Result<Reply, Refusal> {
+fn verdicts(text: &str, remembered: &BTreeMap<String, Named>) -> Result<Reply, Refusal> {
     let (about, wanted) = text.split_once(": ").ok_or("write TARGET: WHAT")?;
     let about: Vec<&str> = about.split_whitespace().collect();
     let target = match about.as_slice() {
         ["none"] => None,
-        ["key", name] => Some(Target::Key(key(name, remembered)?)),
+        ["key", name] => Some(Target::Key(named(name, remembered)?.key)),
+        ["reply", name] => Some(Target::Key(named(name, remembered)?.reply)),
+        ["forged", name] => Some(Target::Key(named(name, remembered)?.forged())),
         ["matching", words @ .., "limit", limit] => {
             Some(Target::Matching { filter: Box::new(filter(words)?), limit: limit.parse()? })
         }
         ["matching", words @ ..] => Some(Target::Matching { filter: Box::new(filter(words)?), limit: 0 }),
-        _ => return Err("the target is none, key NAME or matching WORDS".into()),
+        _ => return Err("the target is none, key NAME, reply NAME, forged NAME or matching WORDS".into()),
     };
     let about = |verdict: Verdict| match &target {
         Some(target) => verdict.on(target.clone()),
@@ -67,7 +71,7 @@ fn verdicts(text: &str, remembered: &BTreeMap<String, FlowKey>) -> Result<Reply,
     Ok(reply("as you say").with(verdicts?))
 }
 
-fn key(name: &str, remembered: &BTreeMap<String, FlowKey>) -> Result<FlowKey, Refusal> {
+fn named(name: &str, remembered: &BTreeMap<String, Named>) -> Result<Named, Refusal> {
     remembered.get(name).copied().ok_or_else(|| format!("no flow is remembered as {name}").into())
 }
 

@@ -2,12 +2,19 @@
 //!
 //! `delete`, `mark VALUE/MASK`, `labels +BIT -BIT …`, `timeout SECONDS`, `alert KEY TITLE …`, `log NAME=VALUE …`,
 //! `block SET NETWORK SECONDS`, `unblock SET NETWORK`, `protect SECONDS`, `sweep`. A word that begins with `$` stands for
-//! something of the entry, see [`of_flow`]; one of several words separated by `|` behind `because` is code and reason.
+//! something of the entry, see [`of_flow`]; `by-reply` before a verdict names the entry by its reply tuple; one of several words separated by `|` behind `because` is code and reason.
 
 use ctwarden_sdk::prelude::*;
+use ctwarden_sdk::verdict::Target;
+
+use crate::named::Named;
 
 /// The verdict that the words ask for.
 pub(crate) fn verdict(text: &str, flow: Option<&Flow<'_>>) -> Result<Verdict, Refusal> {
+    if let Some(wanted) = text.strip_prefix("by-reply ") {
+        let flow = flow.ok_or("by-reply is about an entry, and there is none")?;
+        return Ok(verdict(wanted, Some(flow))?.on(Target::Key(Named::of(flow).reply)));
+    }
     let (text, because) = text.split_once(" because ").map_or((text, None), |(text, because)| (text, Some(because)));
     let words: Vec<String> = text.split_whitespace().map(|word| expanded(word, flow)).collect::<Result<_, _>>()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
