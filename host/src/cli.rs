@@ -72,7 +72,7 @@ pub(crate) fn definition() -> clap::Command {
 }
 
 /// Parses the command line and does what it says.
-pub(crate) fn run() -> ExitCode {
+pub fn run() -> ExitCode {
     if let Some(status) = as_conntrack(std::env::args_os()) {
         return status;
     }

@@ -6,6 +6,7 @@ mod components;
 mod counts;
 mod demo;
 mod dist;
+mod fuzz;
 mod guests;
 mod licences;
 mod lint;
@@ -31,6 +32,8 @@ usage: cargo xtask COMMAND
                             measure ctwarden beside its peers; `bench --help` lists the lines
   counts [--keep] [NAME...] count the instructions of the pure parts, and hold them against those that landed last
   dist [ctwarden|conntrack] build the programs as packages have them, into target/dist
+  fuzz [NAME...] [--seconds N] [--keep]
+                            search for bytes that break a reader of untrusted bytes, a minute each
   guests [--force-fallback] compile plugins and test guests into target/guests/components
   no-os                     compile the pure crates for a target without an operating system
   lint                      formatting, clippy, documentation, licences
@@ -62,6 +65,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("bench") => bench::run(rest),
         Some("counts") => counts::run(rest),
         Some("dist") => dist::run(rest),
+        Some("fuzz") => fuzz::run(rest),
         Some("guests") => guests::run(guests::Options::parse(rest)?),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),

@@ -46,6 +46,10 @@ pub(crate) const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
 
+/// What the fuzzer's runtime is compiled by.
+pub(crate) const FUZZ: &[Need] =
+    &[Need { program: "c++", packages: &["g++"], purpose: "compile the fuzzer's runtime" }];
+
 /// What counts instructions.
 pub(crate) const COUNT: &[Need] = &[Need {
     program: "valgrind",

@@ -39,6 +39,11 @@ pub(crate) fn conntrack_binary() -> PathBuf {
     target().join("debug").join("conntrack")
 }
 
+/// The fuzzer, the corpora and what breaks.
+pub(crate) fn fuzz() -> PathBuf {
+    root().join("tests").join("fuzz")
+}
+
 /// The bundled policies.
 pub(crate) fn plugins() -> Result<Vec<Crate>> {
     crates_in(&root().join("plugins"))

@@ -8,7 +8,7 @@ use ctwarden_wire::{ConntrackMessage, Content, Messages, Origin, request, write_
 const WRITTEN_WHOLE: u32 = 4096;
 
 /// Reads the bytes in every way there is.
-pub(crate) fn fuzz_one(bytes: &[u8]) {
+pub fn check(bytes: &[u8]) {
     for message in Messages::new(bytes).map_while(Result::ok) {
         match message.content() {
             Content::Conntrack(entry) => {

@@ -1,0 +1,25 @@
+//! The daemon and everything else that the program `ctwarden` does.
+//!
+//! A library, so that the readers of untrusted bytes can be fuzzed; its only users are the program and the fuzz targets.
+
+mod cli;
+mod clock;
+mod config;
+mod control;
+mod doctor;
+mod drive;
+mod effects;
+mod lab;
+mod log;
+mod manual;
+mod netlink;
+mod niceness;
+mod plugins;
+mod set_file;
+mod sinks;
+mod store;
+mod sys;
+#[cfg(test)]
+mod witness;
+
+pub use cli::run;

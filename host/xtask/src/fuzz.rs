@@ -1,0 +1,147 @@
+//! `cargo xtask fuzz`: searches for bytes that break a reader of untrusted bytes, with coverage and on stable Rust; it exists
+//! so that a search needs neither a nightly compiler nor a program that the machine may lack.
+
+use std::ffi::OsString;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::progress::Progress;
+use crate::{packages, process, toolchain, tree};
+
+/// How long each check is searched where the command line does not say.
+const SECONDS: u64 = 60;
+
+/// A single input may not take longer than this many seconds, nor more memory than this many MiB.
+const INPUT_SECONDS: u64 = 10;
+const INPUT_MEMORY: u64 = 2048;
+
+/// What libFuzzer needs to see: each edge counted, each comparison told.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares --cfg=fuzzing";
+
+/// Named, so that build scripts are compiled without coverage.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    /// Empty: all checks.
+    names: Vec<String>,
+    seconds: u64,
+    /// What was found interesting is added to the corpora.
+    keep: bool,
+}
+
+/// The command.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    let options = Options::parse(arguments)?;
+    let mut progress = Progress::new();
+    progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::FUZZ]))?;
+    progress.step("build", |_| build())?;
+    let mut names = options.names.clone();
+    if names.is_empty() {
+        names = corpora()?;
+    }
+    let mut failed = Vec::new();
+    for name in names {
+        if let Err(error) = progress.step(&name, |_| search(&name, &options)) {
+            progress.say(&format!("{name}: {error:#}"));
+            failed.push(name);
+        }
+    }
+    progress.print_table();
+    if !failed.is_empty() {
+        bail!("broken: {}; the bytes are in {}", failed.join(", "), tree::fuzz().join("artifacts").display());
+    }
+    Ok(())
+}
+
+impl Options {
+    fn parse(arguments: &[OsString]) -> Result<Self> {
+        let mut options = Self { names: Vec::new(), seconds: SECONDS, keep: false };
+        let mut words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
+        while let Some(word) = words.next() {
+            match word {
+                "--keep" => options.keep = true,
+                "--seconds" => {
+                    let seconds = words.next().and_then(|word| word.parse().ok()).filter(|seconds| *seconds > 0);
+                    options.seconds = seconds.context("--seconds takes a whole number above 0")?;
+                }
+                name if !name.starts_with('-') && !name.is_empty() => options.names.push(name.to_owned()),
+                _ => bail!("unexpected argument {word:?}; fuzz takes names of checks, --seconds N and --keep"),
+            }
+        }
+        let known = corpora()?;
+        if let Some(unknown) = options.names.iter().find(|name| !known.contains(name)) {
+            bail!("there is no check {unknown}; there are: {}", known.join(", "));
+        }
+        Ok(options)
+    }
+}
+
+/// The checks by the names of their corpora.
+fn corpora() -> Result<Vec<String>> {
+    let folder = tree::fuzz().join("corpus");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn build() -> Result<()> {
+    let mut cargo = toolchain::bare_cargo();
+    cargo.current_dir(tree::fuzz()).args(["build", "--locked", "--release", "--target", TARGET, "--target-dir"]);
+    process::run(cargo.arg(tree::target().join("fuzz")).env("RUSTFLAGS", COVERAGE))
+}
+
+/// The committed corpus is only read, unless what was found is to be kept.
+fn search(name: &str, options: &Options) -> Result<()> {
+    let committed = tree::fuzz().join("corpus").join(name);
+    let found = tree::target().join("fuzz/corpus").join(name);
+    let artifacts = tree::fuzz().join("artifacts").join(name);
+    for folder in [&found, &artifacts] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let mut fuzzer = fuzzer(name);
+    fuzzer.arg(&found).arg(&committed).arg(format!("-max_total_time={}", options.seconds));
+    fuzzer.arg(format!("-timeout={INPUT_SECONDS}")).arg(format!("-rss_limit_mb={INPUT_MEMORY}"));
+    fuzzer.args(["-print_final_stats=1", "-verbosity=1"]);
+    process::run(fuzzer.arg(format!("-artifact_prefix={}/", artifacts.display())))?;
+    if options.keep {
+        // Only what covers something that the committed corpus does not.
+        process::run(self::fuzzer(name).arg("-merge=1").arg(&committed).arg(&found))?;
+    }
+    Ok(())
+}
+
+fn fuzzer(name: &str) -> std::process::Command {
+    let mut fuzzer = std::process::Command::new(tree::target().join("fuzz").join(TARGET).join("release/fuzz"));
+    fuzzer.env("CTWARDEN_FUZZ", name);
+    fuzzer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_check_a_time_and_keeping_can_be_named() {
+        let options = Options::parse(&words("messages --seconds 5 --keep")).unwrap();
+        assert_eq!(options, Options { names: vec!["messages".into()], seconds: 5, keep: true });
+        assert_eq!(Options::parse(&[]).unwrap().seconds, SECONDS);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(Options::parse(&words("mesages")).unwrap_err().to_string().contains("messages"));
+        assert!(Options::parse(&words("--seconds 0")).unwrap_err().to_string().contains("above 0"));
+        assert!(Options::parse(&words("--minutes")).unwrap_err().to_string().contains("--minutes"));
+    }
+}
