@@ -19,6 +19,7 @@ mod set_file;
 mod sinks;
 mod store;
 mod sys;
+mod trusted_path;
 #[cfg(test)]
 mod witness;
 

@@ -15,7 +15,7 @@ use ctwarden_model::{Prefix, PrefixError, PrefixMap, SetName};
 use thiserror::Error;
 
 pub(crate) use self::watch::SetWatch;
-use crate::config::access::{AccessError, open_trusted, read_from};
+use crate::trusted_path::{self, AccessError};
 
 /// A file of a hundred million addresses is not meant: about 8 million networks fit.
 const BYTES_MAX: u64 = 256 << 20;
@@ -65,10 +65,10 @@ pub(crate) type Networks = Arc<PrefixMap<String>>;
 
 /// All networks of a file, and which version of it they are.
 fn load(path: &Path) -> Result<(Networks, Stamp), SetFileError> {
-    let file = open_trusted(path)?;
+    let file = trusted_path::open(path)?;
     // The stamp of before the reading: what is written meanwhile is seen as a change later.
     let stamp = Stamp::of_open(&file);
-    let bytes = read_from(file, path, BYTES_MAX)?;
+    let bytes = trusted_path::read_from(file, path, BYTES_MAX)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(good).filter(|b| **b == b'\n').count() + 1;

@@ -5,18 +5,21 @@
 //! transaction a second and at the end. A crash of the daemon loses at most that second and never half a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{io, thread};
 
 use ctwarden_model::PluginName;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
+use rustix::fs::Mode;
 use thiserror::Error;
+
+use crate::trusted_path::{AccessError, Directory};
 
 /// Plugin and key to value.
 const TABLE: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("memory");
@@ -32,15 +35,21 @@ const CACHE_BYTES: usize = 4 << 20;
 /// Why the store could not be opened.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    /// The directory cannot be made.
-    #[error(
-        "cannot make the state directory {path}: {error}; create it for the daemon's user or name another in [daemon] state"
-    )]
+    /// The directory cannot be made, or others could change what is in it.
+    #[error("cannot use the state directory {path}: {error}; or name another in [daemon] state")]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
-        error: io::Error,
+        /// What is wrong.
+        error: AccessError,
+    },
+    /// Others could change the database, or it cannot be opened.
+    #[error("cannot use {path}: {error}")]
+    Access {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        error: AccessError,
     },
     /// Another process has it.
     #[error("{0} is in use by another ctwarden; stop that one or give this one its own [daemon] state")]
@@ -110,10 +119,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] with the file and the way out.
     pub(crate) fn open(directory: &Path, report: impl Fn(String) + Send + 'static) -> Result<Self, StoreError> {
-        make_directory(directory)?;
-        let path = directory.join(FILE);
-        let database = open_database(&path)?;
-        let disk = Arc::new(Mutex::new(Disk { path, database: Some(database) }));
+        let directory = Directory::open_or_make(directory, Mode::RWXU)
+            .map_err(|error| StoreError::Directory { path: directory.to_path_buf(), error })?;
+        let mut disk = Disk { path: directory.path().join(FILE), directory, database: None };
+        disk.database = Some(disk.open()?);
+        let disk = Arc::new(Mutex::new(disk));
         let memories = Memories::default();
         let (stop, stopped) = channel();
         let mut flusher = Flusher { disk: Arc::clone(&disk), memories: Arc::clone(&memories), failing: false, report };
@@ -223,18 +233,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn make_directory(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| StoreError::Directory { path: path.to_path_buf(), error })
-}
-
 /// The database. After a failure of the disk redb refuses all further work on a handle, so it is opened anew.
 #[derive(Debug)]
 struct Disk {
+    /// Held open, so that nothing else comes under its path while the daemon runs.
+    directory: Directory,
     path: PathBuf,
     database: Option<Database>,
 }
@@ -244,7 +247,7 @@ impl Disk {
     fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => open_database(&self.path)?,
+            None => self.open()?,
         };
         match work(&database) {
             Ok(done) => {
@@ -255,25 +258,24 @@ impl Disk {
         }
     }
 
-    fn read(&mut self, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
-        self.with(|database| read(database, plugin))
-    }
-}
-
-fn open_database(path: &Path) -> Result<Database, StoreError> {
-    let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let opened = match file {
+    fn open(&self) -> Result<Database, StoreError> {
+        let path = || self.path.clone();
+        let file = self.directory.open_or_make_file(OsStr::new(FILE), Mode::RUSR | Mode::WUSR);
+        let file = file.map_err(|error| StoreError::Access { path: path(), error })?;
         // Checked as a whole at each opening: it is small, and a damaged file must be told, not be trusted.
-        Ok(file) => FileBackend::new(file).and_then(|file| {
+        let opened = FileBackend::new(file).and_then(|file| {
             let mut builder = redb::Builder::new();
             builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create_with_backend(file)
-        }),
-        Err(error) => Err(DatabaseError::Storage(error.into())),
-    };
-    match opened {
-        Ok(database) => Ok(database),
-        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_path_buf())),
-        Err(error) => Err(of_database(path, &error.into())),
+        });
+        match opened {
+            Ok(database) => Ok(database),
+            Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path())),
+            Err(error) => Err(of_database(&self.path, &error.into())),
+        }
+    }
+
+    fn read(&mut self, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        self.with(|database| read(database, plugin))
     }
 }
 

@@ -3,7 +3,6 @@
 //! Two stages: what was written (text and types, nothing else), and what it means on this system. `ctwarden check`, the
 //! start and a reload all run the same [`load`].
 
-pub(crate) mod access;
 mod filter;
 mod grants;
 mod json;
@@ -25,6 +24,8 @@ pub(crate) use problem::{Problem, Problems};
 pub(crate) use resolved::{BlockSet, Configuration, ControlGroup, Daemon, Destination, MirrorUse, OnFailure, Plugin};
 pub(crate) use schema::check_against_schema;
 
+use crate::trusted_path;
+
 /// A configuration of more than this is not meant; large lists belong into set files.
 const FILE_MAX: u64 = 16 << 20;
 
@@ -34,7 +35,7 @@ const FILE_MAX: u64 = 16 << 20;
 /// Every finding at once, one line each: file, line, key or plugin, what is wrong, and the way out.
 pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
     let bytes =
-        access::read_trusted(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
+        trusted_path::read(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
     load_bytes(file, &bytes)
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn load_bytes(file: &Path, bytes: &[u8]) -> Result<Configuration, Pro
 /// As [`load`].
 pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, Problems> {
     let bytes =
-        access::read_trusted(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
+        trusted_path::read(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
     let text = String::from_utf8_lossy(&bytes);
     let written = parse::parse(&text, &mut Findings::new(file, &text));
     Ok(resolve::control(&written.daemon))

@@ -11,7 +11,6 @@ use ctwarden_model::{Mode, PluginName, PrefixMap, SetName};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::access::{AccessError, read_trusted};
 use super::grants::Granting;
 use super::json::to_json;
 use super::problem::{Findings, Problem};
@@ -21,6 +20,7 @@ use super::word::{control_group, destination, nft_name, niceness, set_name, tabl
 use super::{filter, written};
 use crate::niceness::Niceness;
 use crate::set_file::{Networks, SetFileError, SetFiles, parse_line};
+use crate::trusted_path::{self, AccessError};
 
 /// A component of more than this is not meant; the largest that people ship (whole JavaScript engines) have 12 MiB.
 const COMPONENT_MAX: u64 = 64 << 20;
@@ -260,7 +260,7 @@ impl Resolver<'_, '_> {
 
     fn component(&mut self, key: &str, path: &Spanned<PathBuf>) -> Option<(PathBuf, Arc<[u8]>)> {
         let file = self.base.join(path.get_ref());
-        let bytes = self.keep(&path.span(), &format!("{key}: path"), read_trusted(&file, COMPONENT_MAX))?;
+        let bytes = self.keep(&path.span(), &format!("{key}: path"), trusted_path::read(&file, COMPONENT_MAX))?;
         Some((file, bytes.into()))
     }
 

@@ -3,15 +3,16 @@
 //! It moves lines: each request is handed into a channel together with the way back, and whoever runs the daemon answers.
 //! Lines, clients and times are bounded, so that a client can neither fill the memory nor hold the daemon.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Uid};
+use rustix::fs::{FileType, Mode};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 
 use super::message::{LINE_MAX, Request, Response};
 use crate::config::ControlGroup;
-use crate::config::access::{AccessError, check_directory};
+use crate::trusted_path::{AccessError, Directory};
 
 /// Clients at a time; more are people who forgot some.
 const CLIENTS_MAX: usize = 32;
@@ -45,17 +46,12 @@ pub(crate) struct Asked {
 /// Why the socket could not be made.
 #[derive(Debug, Error)]
 pub(crate) enum BindError {
-    /// Its directory cannot be made.
-    #[error("cannot make {path} for the control socket: {error}; create it or name another path in [daemon] control")]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// Others could replace the socket.
-    #[error("control socket: {0}")]
+    /// Its directory cannot be made, or others could replace what is in it.
+    #[error("control socket: {0}; or name another path in [daemon] control")]
     Access(#[from] AccessError),
+    /// The path has no file name.
+    #[error("{0} names no file; write the path of a socket in [daemon] control")]
+    NoName(PathBuf),
     /// Another daemon has it.
     #[error(
         "{path} belongs to a running ctwarden (process {pid}); stop that one or give this one its own [daemon] control"
@@ -95,7 +91,8 @@ pub(crate) enum BindError {
 #[derive(Debug)]
 pub(crate) struct ControlServer {
     listener: StdListener,
-    path: PathBuf,
+    directory: Directory,
+    name: OsString,
     gid: u32,
     /// Locked as long as the daemon lives: whoever holds it may replace the socket of a daemon that died.
     _lock: File,
@@ -108,22 +105,25 @@ impl ControlServer {
     /// [`BindError`] that names the path and the way out.
     pub(crate) fn bind(path: &Path, group: Option<&ControlGroup>) -> Result<Self, BindError> {
         let of_io = |error| BindError::Io { path: path.to_path_buf(), error };
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        make_directory(directory, group)?;
-        check_directory(directory)?;
-        let lock = lock(path)?;
-        match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path).map_err(of_io)?,
-            Ok(_) => return Err(BindError::NotASocket(path.to_path_buf())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(of_io(error)),
+        let name = path.file_name().ok_or_else(|| BindError::NoName(path.to_path_buf()))?;
+        let directory = directory(path.parent().unwrap_or(Path::new("/")), group)?;
+        let lock = lock(&directory, name)?;
+        match directory.look(name)? {
+            None => {}
+            Some(FileType::Socket) => directory.remove(name)?,
+            Some(_) => return Err(BindError::NotASocket(path.to_path_buf())),
         }
+        // Nobody else can change what the path leads to: its directory was checked, and so were all above it.
         let listener = StdListener::bind(path).map_err(of_io)?;
         let gid = group.map_or_else(|| Gid::effective().as_raw(), |group| group.gid);
         // From here on a failure removes the socket again.
-        let server = Self { listener, path: path.to_path_buf(), gid, _lock: lock };
-        give_to(path, group)?;
-        fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(of_io)?;
+        let server = Self { listener, directory, name: name.to_owned(), gid, _lock: lock };
+        if let Some(group) = group {
+            let given = server.directory.give_to_group(name, group.gid);
+            given.map_err(|error| BindError::group(path, group, error))?;
+        }
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
+        server.directory.set_mode(name, mode).map_err(of_io)?;
         server.listener.set_nonblocking(true).map_err(of_io)?;
         Ok(server)
     }
@@ -174,46 +174,38 @@ impl ControlServer {
 impl Drop for ControlServer {
     fn drop(&mut self) {
         // Nobody else's: we hold the lock.
-        drop(fs::remove_file(&self.path));
+        drop(self.directory.remove(&self.name));
     }
 }
 
-fn make_directory(directory: &Path, group: Option<&ControlGroup>) -> Result<(), BindError> {
-    let of_io = |error| BindError::Directory { path: directory.to_path_buf(), error };
-    if directory.is_dir() {
-        return Ok(());
+impl BindError {
+    fn group(path: &Path, group: &ControlGroup, error: io::Error) -> Self {
+        Self::Group { path: path.to_path_buf(), group: group.name.clone(), error }
     }
-    if let Some(above) = directory.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(of_io)?;
-    }
-    DirBuilder::new().mode(0o750).create(directory).map_err(of_io)?;
-    give_to(directory, group)
 }
 
-fn give_to(path: &Path, group: Option<&ControlGroup>) -> Result<(), BindError> {
-    let Some(group) = group else { return Ok(()) };
-    chown(path, None, Some(group.gid)).map_err(|error| BindError::Group {
-        path: path.to_path_buf(),
-        group: group.name.clone(),
-        error,
-    })
+/// The directory of the socket. One that is made is the group's to enter, and nobody else's.
+fn directory(path: &Path, group: Option<&ControlGroup>) -> Result<Directory, BindError> {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(Directory::open(path)?) };
+    let above = Directory::open_or_make(above, Mode::from_raw_mode(0o755))?;
+    // A link leads to a directory of the operator's.
+    if above.look(name)?.is_some() {
+        return Ok(Directory::open(path)?);
+    }
+    let made = above.make(name, Mode::RWXU | Mode::RGRP | Mode::XGRP)?;
+    if let Some(group) = group {
+        above.give_to_group(name, group.gid).map_err(|error| BindError::group(path, group, error))?;
+    }
+    Ok(made)
 }
 
 /// The lock beside the socket, with our process id in it for whoever comes second.
-fn lock(path: &Path) -> Result<File, BindError> {
-    let mut name = path.as_os_str().to_owned();
+fn lock(directory: &Directory, socket: &OsStr) -> Result<File, BindError> {
+    let mut name = socket.to_owned();
     name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let of_io = |error| BindError::Io { path: lock_path.clone(), error };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o640)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&lock_path)
-        .map_err(of_io)?;
+    let of_io = |error| BindError::Io { path: directory.path().join(&name), error };
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
+    let mut file = directory.open_or_make_file(&name, mode)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -221,7 +213,7 @@ fn lock(path: &Path) -> Result<File, BindError> {
             drop(file.take(20).read_to_string(&mut pid));
             let pid = pid.trim();
             let pid = if pid.is_empty() { "unknown" } else { pid }.to_owned();
-            return Err(BindError::InUse { path: path.to_path_buf(), pid });
+            return Err(BindError::InUse { path: directory.path().join(socket), pid });
         }
         Err(TryLockError::Error(error)) => return Err(of_io(error)),
     }

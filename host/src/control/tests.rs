@@ -211,10 +211,21 @@ fn a_directory_that_others_can_write_to_is_refused() {
     let nowhere = dir.path().join("file");
     fs::write(&nowhere, "").unwrap();
     let said = ControlServer::bind(&nowhere.join("run/control.sock"), None).unwrap_err().to_string();
-    assert!(
-        said.contains("for the control socket: ") && said.ends_with("name another path in [daemon] control"),
-        "{said}"
-    );
+    let begin = format!("control socket: {} is not a directory", nowhere.display());
+    assert!(said.starts_with(&begin) && said.ends_with("name another path in [daemon] control"), "{said}");
+}
+
+#[test]
+fn a_lock_that_somebody_has_planted_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, "precious").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, dir.path().join("control.sock.lock")).unwrap();
+    let said = ControlServer::bind(&path, None).unwrap_err().to_string();
+    assert!(said.contains("control.sock.lock is not a regular file"), "{said}");
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "precious");
+    assert!(!path.exists());
 }
 
 #[test]

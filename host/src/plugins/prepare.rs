@@ -3,9 +3,8 @@
 //! Everything that can be wrong is found here and before anything is swapped or listened to: all problems at once, and not
 //! one plugin runs while another cannot (fail closed at start, keep the old set at a reload).
 
-use std::fs::DirBuilder;
+use std::ffi::OsStr;
 use std::num::NonZero;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -14,6 +13,7 @@ use anyhow::{Context, Result, anyhow};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
 use ctwarden_guest::{CodeCache, Component, ConfigureError, Limits, Runtime};
 use ctwarden_model::{Descriptor, Grants, Mode, PluginName, Subscription, VerdictKind, VerdictKinds};
+use rustix::fs::Mode as FileMode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::host::{AddressSets, HostParts};
@@ -24,6 +24,7 @@ use crate::netlink::nftables::{Sets, Table};
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
 use crate::store::{Quota, Store, StoreError};
+use crate::trusted_path::Directory;
 
 /// What a configuration became.
 pub(crate) struct Prepared {
@@ -72,11 +73,11 @@ impl Kept {
     /// Opens both in the state directory, which is made where it is missing.
     pub(crate) fn open(state: &Path) -> Result<Self> {
         let store = Store::open(state, |line| crate::log::say(&line))?;
-        let compiled = state.join("compiled");
-        DirBuilder::new().recursive(true).mode(0o700).create(&compiled).with_context(|| {
-            format!("cannot make {}; mend it or name another state in [daemon]", compiled.display())
-        })?;
-        let code = CodeCache::open(&compiled)?;
+        let compiled = Directory::open_or_make(state, FileMode::RWXU)
+            .and_then(|state| state.make(OsStr::new("compiled"), FileMode::RWXU))
+            .context("cannot keep compiled plugins; mend that or name another state in [daemon]")?;
+        let path = compiled.path().to_path_buf();
+        let code = CodeCache::within(compiled.into(), &path)?;
         Ok(Self { store, code })
     }
 }

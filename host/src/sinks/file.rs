@@ -2,18 +2,19 @@
 //!
 //! Nothing here limits its size: rotation is logrotate's work, which moves the file away and has the daemon reopen it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ctwarden_model::Record;
+use rustix::fs::Mode;
 
 use super::lines::Lines;
 use super::sink::{Lost, Sink};
+use crate::trusted_path;
 
 /// For root and its group: records name who talks to whom.
-const MODE: u32 = 0o640;
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
 
 /// A file.
 pub(super) struct FileSink {
@@ -28,7 +29,7 @@ impl FileSink {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    trusted_path::append(path, MODE).map_err(io::Error::other)
 }
 
 impl Sink for FileSink {

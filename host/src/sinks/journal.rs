@@ -17,6 +17,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
 use super::sink::{Lost, Sink};
 use super::text::InWords;
+use crate::trusted_path;
 
 /// Where journald listens.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
@@ -36,6 +37,7 @@ pub(super) struct JournalSink {
 impl JournalSink {
     /// Fails where nobody listens at the path.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        trusted_path::check_socket(path).map_err(io::Error::other)?;
         let socket = UnixDatagram::unbound()?;
         // Only a trial: each entry is sent to the path anew, so that a restarted journald is found again.
         UnixDatagram::unbound()?.connect(path)?;

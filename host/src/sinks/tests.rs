@@ -68,6 +68,25 @@ fn every_record_goes_to_records_and_alerts_go_to_alerts_too() {
 }
 
 #[test]
+fn a_file_that_others_could_have_planted_is_not_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = dir.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let precious = dir.path().join("precious");
+    fs::write(&precious, "").unwrap();
+    std::os::unix::fs::symlink(&precious, open.join("records")).unwrap();
+    let planted = Destination::File(open.join("records"));
+    let good = Destination::File(dir.path().join("good"));
+    for (records, alerts, what) in [(&planted, None, "records"), (&good, Some(&planted), "alerts")] {
+        let said = Sinks::start(records, alerts, silent).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("cannot open {planted} for {what}: ")), "{said}");
+        assert!(said.contains("open can be changed by "), "{said}");
+    }
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "");
+}
+
+#[test]
 fn one_destination_for_both_shows_an_alert_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("both");

@@ -1,5 +1,6 @@
 //! What plugins keep: kept over restarts, within its quota, and never in another's reach.
 
+use std::fs;
 use std::sync::mpsc::channel as reports;
 use std::time::Instant;
 
@@ -177,8 +178,11 @@ fn a_directory_that_cannot_be_made_is_told() {
     fs::write(dir.path().join("file"), b"").unwrap();
     let state = dir.path().join("file/state");
     let said = Store::open(&state, silent).unwrap_err().to_string();
-    assert!(said.starts_with(&format!("cannot make the state directory {}: ", state.display())), "{said}");
-    assert!(said.ends_with("create it for the daemon's user or name another in [daemon] state"), "{said}");
+    assert!(said.starts_with(&format!("cannot use the state directory {}: ", state.display())), "{said}");
+    assert!(
+        said.ends_with("file is not a directory; move it away or name another path; or name another in [daemon] state"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -254,6 +258,31 @@ fn a_disk_that_fails_is_told_once_and_nothing_is_lost() {
     assert_eq!(said, "plugins' memories can be written again; nothing is lost");
     drop((memory, store));
     assert_eq!(open(dir.path()).plugin(&name("a"), QUOTA).unwrap().keys(""), ["k", "l"]);
+}
+
+#[test]
+fn a_directory_or_a_file_that_others_could_change_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let said = |state: &Path| Store::open(state, silent).unwrap_err().to_string();
+    let open_to_all = dir.path().join("open");
+    fs::create_dir_all(open_to_all.join("state")).unwrap();
+    fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(said(&open_to_all).contains("open can be changed by "), "the directory itself");
+    assert!(said(&open_to_all.join("state")).contains("open can be changed by "), "the one above it");
+    assert!(!open_to_all.join("state").join(FILE).exists());
+
+    let state = dir.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let precious = dir.path().join("precious");
+    fs::write(&precious, b"").unwrap();
+    symlink(&precious, state.join(FILE)).unwrap();
+    assert!(said(&state).contains("memory.redb is not a regular file"), "a link is not followed");
+    assert_eq!(fs::read(&precious).unwrap(), b"");
+    fs::remove_file(state.join(FILE)).unwrap();
+    drop(open(&state));
+    fs::set_permissions(state.join(FILE), fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(said(&state).contains("memory.redb can be changed by "), "the file");
 }
 
 #[derive(Clone, Debug)]

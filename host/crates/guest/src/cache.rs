@@ -65,7 +65,15 @@ impl CodeCache {
     pub fn open(folder: &Path) -> Result<Self, CacheError> {
         let error = |source: rustix::io::Errno| CacheError::Open { folder: folder.to_owned(), source: source.into() };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(folder, flags, Mode::empty()).map_err(error)?;
+        Self::within(rustix::fs::open(folder, flags, Mode::empty()).map_err(error)?, folder)
+    }
+
+    /// Uses an open folder, whose path is only for messages.
+    ///
+    /// # Errors
+    /// Others can write there.
+    pub fn within(opened: OwnedFd, folder: &Path) -> Result<Self, CacheError> {
+        let error = |source: rustix::io::Errno| CacheError::Open { folder: folder.to_owned(), source: source.into() };
         if trusted(&rustix::fs::fstat(&opened).map_err(error)?) {
             Ok(Self(opened))
         } else {
