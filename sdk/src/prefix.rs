@@ -16,7 +16,7 @@ use crate::{Family, number_or_text};
 /// A network in CIDR form, or one address. In a configuration: text such as `"192.0.2.0/24"` or `"2001:db8::1"`.
 ///
 /// Bits behind the length are zero, so two prefixes are equal where their networks are. They are ordered by address, the
-/// wider first.
+/// wider first. An IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is the IPv4 address, as is a network of such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     address: IpAddr,
@@ -47,6 +47,16 @@ pub enum PrefixError {
         /// The greatest length there is.
         bits: u8,
     },
+    /// An IPv4 address in IPv6's form with a length that counts none of its bits.
+    #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
+    Mapped {
+        /// What was written.
+        text: String,
+        /// The IPv4 address.
+        address: Ipv4Addr,
+        /// The length given, if it could be one of IPv4.
+        length: u8,
+    },
     /// Something else.
     #[error("\"{0}\" is not an address or network; write for example 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")]
     Text(String),
@@ -75,7 +85,17 @@ impl Prefix {
             IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !host_v4(length))),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !host_v6(length))),
         };
-        Self { address, length }
+        Self { address, length }.canonical()
+    }
+
+    const fn canonical(self) -> Self {
+        match (self.address, self.length.checked_sub(MAPPED_BITS)) {
+            (IpAddr::V6(address), Some(length)) => match address.to_ipv4_mapped() {
+                Some(address) => Self { address: IpAddr::V4(address), length },
+                None => self,
+            },
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => self,
+        }
     }
 
     /// First address of the network.
@@ -105,9 +125,14 @@ impl Prefix {
         Family::of(self.address)
     }
 
-    /// Whether the address lies in the network; never across families.
+    /// Whether the address lies in the network; never across families, but an IPv4-mapped address is one of IPv4.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
+        let meant = address.to_canonical();
+        self.holds(meant) || meant != address && self.holds(address)
+    }
+
+    fn holds(self, address: IpAddr) -> bool {
         self.family() == Family::of(address) && Self::around(address, self.length).address == self.address
     }
 
@@ -117,6 +142,9 @@ impl Prefix {
         self.length <= other.length && self.contains(other.address)
     }
 }
+
+/// The bits before the IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2).
+pub(crate) const MAPPED_BITS: u8 = 96;
 
 const fn bits(address: IpAddr) -> u8 {
     match address {
@@ -143,7 +171,7 @@ const fn host_v6(length: u8) -> u128 {
 impl From<IpAddr> for Prefix {
     /// The network of this one address.
     fn from(address: IpAddr) -> Self {
-        Self { address, length: bits(address) }
+        Self { address, length: bits(address) }.canonical()
     }
 }
 
@@ -157,8 +185,18 @@ impl FromStr for Prefix {
         };
         // `parse` alone would take "+8".
         let digits = length.bytes().all(|byte| byte.is_ascii_digit());
-        let length = length.parse().ok().filter(|_| digits).ok_or_else(nonsense)?;
-        Self::new(address.parse().map_err(|_| nonsense())?, length)
+        let length: u8 = length.parse().ok().filter(|_| digits).ok_or_else(nonsense)?;
+        match address.parse().map_err(|_| nonsense())? {
+            // Most likely an IPv4 length behind an address that a program wrote in the other form.
+            IpAddr::V6(mapped) if length < MAPPED_BITS => match mapped.to_ipv4_mapped() {
+                Some(address) => {
+                    let length = if length < 32 { length } else { 32 };
+                    Err(PrefixError::Mapped { text: text.to_owned(), address, length })
+                }
+                None => Self::new(IpAddr::V6(mapped), length),
+            },
+            address => Self::new(address, length),
+        }
     }
 }
 
@@ -212,6 +250,33 @@ mod tests {
         assert_eq!(prefix("10.9.8.7/0").to_string(), "0.0.0.0/0");
         assert_eq!(prefix("2001:db8:1::/32").to_string(), "2001:db8::/32");
         assert_eq!(prefix("2001:db8::7/128").to_string(), "2001:db8::7");
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        for (mapped, plain) in [
+            ("::ffff:198.51.100.66", "198.51.100.66"),
+            ("::FFFF:c633:6442/128", "198.51.100.66"),
+            ("::ffff:198.51.100.66/120", "198.51.100.0/24"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
+            assert_eq!(prefix(mapped), prefix(plain), "{mapped}");
+            assert_eq!(prefix(mapped).to_string(), plain, "{mapped}");
+        }
+        let mapped: IpAddr = "::ffff:198.51.100.66".parse().unwrap();
+        let plain = prefix("198.51.100.66");
+        assert_eq!(Prefix::from(mapped), plain);
+        assert_eq!(Prefix::new(mapped, 128), Ok(plain));
+        assert_eq!(Prefix::around(mapped, 112), prefix("198.51.0.0/16"));
+        assert!(plain.contains(mapped) && prefix("198.51.100.0/24").contains(mapped));
+        assert!(prefix("::/0").contains(mapped), "it is in the wide networks of both");
+        assert!(!prefix("198.51.101.0/24").contains(mapped));
+        for text in ["::fffe:198.51.100.66", "::198.51.100.66", "64:ff9b::198.51.100.66"] {
+            assert_eq!(prefix(text).family(), Family::Ipv6, "{text}");
+        }
+        let said = "::ffff:198.51.100.66/24".parse::<Prefix>().unwrap_err().to_string();
+        assert!(said.ends_with("is wider than all of IPv4; write 198.51.100.66/24 if that is meant"), "{said}");
+        assert_eq!(serde_json::from_str::<Prefix>("\"::ffff:198.51.100.66\"").unwrap(), plain);
     }
 
     #[test]

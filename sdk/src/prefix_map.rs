@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::prefix::MAPPED_BITS;
 use crate::{Family, Prefix};
 
 /// A map from networks to values.
@@ -53,10 +54,18 @@ impl<V> PrefixMap<V> {
         self.entries.get(&prefix)
     }
 
-    /// Every network that holds the address, the longest first.
+    /// Every network that holds the address, the longest first. An IPv4-mapped address is held by networks of IPv4, and then by
+    /// those of IPv6 that are wider than all of it.
     pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
+        let meant = address.to_canonical();
+        let wider = if meant == address { 0 } else { MAPPED_BITS };
+        self.shorter_than(u8::MAX, meant).chain(self.shorter_than(wider, address))
+    }
+
+    /// Networks of fewer bits that hold the address, the longest first.
+    fn shorter_than(&self, bits: u8, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
         let family = Family::of(address);
-        let lengths = self.lengths.range((family, 0)..=(family, u8::MAX)).rev();
+        let lengths = self.lengths.range((family, 0)..(family, bits)).rev();
         lengths.filter_map(move |((_, length), _)| {
             let prefix = Prefix::around(address, *length);
             self.entries.get(&prefix).map(|value| (prefix, value))
@@ -147,6 +156,23 @@ mod tests {
         assert_eq!(value("11.0.0.0"), None);
         assert_eq!(value("2001:db8::1"), Some(0));
         assert_eq!(map.holding("10.1.2.3".parse().unwrap()).count(), 3);
+    }
+
+    #[test]
+    fn a_mapped_address_is_looked_up_as_the_ipv4_address() {
+        let map: PrefixMap<u8> = [("198.51.100.0/24", 1), ("::ffff:203.0.113.7", 2), ("::/0", 3), ("::/64", 4)]
+            .map(|(text, value)| (prefix(text), value))
+            .into_iter()
+            .collect();
+        let value = |text: &str| map.lookup(text.parse().unwrap()).map(|(_, value)| *value);
+        assert_eq!(value("::ffff:198.51.100.66"), Some(1));
+        assert_eq!((value("203.0.113.7"), value("::ffff:203.0.113.7")), (Some(2), Some(2)));
+        assert_eq!(
+            (value("192.0.2.1"), value("::ffff:192.0.2.1")),
+            (None, Some(4)),
+            "wide networks of IPv6 hold it too"
+        );
+        assert_eq!(map.holding("::ffff:198.51.100.66".parse().unwrap()).count(), 3);
     }
 
     #[test]

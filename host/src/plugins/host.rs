@@ -69,7 +69,9 @@ impl Host for PluginHost {
 
     fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
         let networks = self.set(set)?;
-        Ok(addresses.iter().map(|address| networks.longest(*address).map(|(_, value)| value.clone())).collect())
+        let value = |address| networks.longest(address).map(|(_, value)| value.clone());
+        // An IPv4-mapped address is the IPv4 address, in a list as in a question; only a wide network of IPv6 holds it as well.
+        Ok(addresses.iter().map(|address| value(address.to_canonical()).or_else(|| value(*address))).collect())
     }
 
     fn set(&mut self, set: &SetName) -> Result<Networks, String> {

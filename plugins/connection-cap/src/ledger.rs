@@ -40,7 +40,8 @@ pub(crate) struct Networks {
 impl Networks {
     /// The source that a connection is counted for.
     pub(crate) fn source_of(self, key: &FlowKey) -> Prefix {
-        let address = key.original.src;
+        // An IPv4-mapped address is the IPv4 address: else all of them together would be one source.
+        let address = key.original.src.to_canonical();
         Prefix::around(address, if address.is_ipv4() { self.ipv4 } else { self.ipv6 })
     }
 }

@@ -29,6 +29,16 @@ pub enum PrefixError {
         /// What the family allows.
         bits: u8,
     },
+    /// An IPv4 address in IPv6's form with a length that counts none of its bits.
+    #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
+    Mapped {
+        /// What was written.
+        text: String,
+        /// The IPv4 address.
+        address: Ipv4Addr,
+        /// The length given, if it could be one of IPv4.
+        length: u8,
+    },
     /// Not an address or address/length.
     #[error("\"{0}\" is not an address or network; write for example 192.0.2.0/24 or 2001:db8::1")]
     Text(String),
@@ -51,6 +61,22 @@ impl Prefix {
     #[must_use]
     pub const fn host(address: IpAddr) -> Self {
         Self { address, length: address_bits(address) }
+    }
+
+    /// The network that people mean: an IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is the IPv4 address, as programs with
+    /// one socket for both families write it.
+    ///
+    /// What the kernel says stays as it is: a flow of such a tuple, which packets cannot make (`ip6_rcv_core` in
+    /// net/ipv6/ip6_input.c drops them), is one of IPv6.
+    #[must_use]
+    pub const fn canonical(self) -> Self {
+        match (self.address, self.length.checked_sub(MAPPED_BITS)) {
+            (IpAddr::V6(address), Some(length)) => match address.to_ipv4_mapped() {
+                Some(address) => Self { address: IpAddr::V4(address), length },
+                None => self,
+            },
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => self,
+        }
     }
 
     /// First address of the network.
@@ -99,6 +125,9 @@ impl Prefix {
     }
 }
 
+/// The bits before the IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
 const fn address_bits(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
@@ -123,18 +152,29 @@ pub(crate) fn cut(address: IpAddr, length: u8) -> IpAddr {
 impl FromStr for Prefix {
     type Err = PrefixError;
 
-    /// `address` or `address/length`.
+    /// `address` or `address/length`; see [`Self::canonical`].
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         let refused = || PrefixError::Text(text.to_string());
-        match text.split_once('/') {
-            None => text.parse().map(Self::host).map_err(|_| refused()),
+        let network = match text.split_once('/') {
+            None => text.parse().map(Self::host).map_err(|_| refused())?,
             Some((address, length)) => {
                 let address = address.parse().map_err(|_| refused())?;
                 let digits = length.bytes().all(|b| b.is_ascii_digit());
-                let length = length.parse().ok().filter(|_| digits).ok_or_else(refused)?;
-                Self::new(address, length)
+                let length: u8 = length.parse().ok().filter(|_| digits).ok_or_else(refused)?;
+                match address {
+                    // Most likely an IPv4 length behind an address that a program wrote in the other form.
+                    IpAddr::V6(mapped) if length < MAPPED_BITS => match mapped.to_ipv4_mapped() {
+                        Some(address) => {
+                            let length = length.min(address_bits(IpAddr::V4(address)));
+                            return Err(PrefixError::Mapped { text: text.to_string(), address, length });
+                        }
+                        None => Self::new(IpAddr::V6(mapped), length)?,
+                    },
+                    address => Self::new(address, length)?,
+                }
             }
-        }
+        };
+        Ok(network.canonical())
     }
 }
 
@@ -151,6 +191,8 @@ impl fmt::Display for Prefix {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     fn prefix(text: &str) -> Prefix {
@@ -174,6 +216,31 @@ mod tests {
         assert!(prefix("::/0").contains("ffff::1".parse().unwrap()));
         assert_eq!(p.last().to_string(), "10.1.255.255");
         assert_eq!(prefix("::/0").last().to_string(), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        for (mapped, plain) in [
+            ("::ffff:198.51.100.66", "198.51.100.66"),
+            ("::FFFF:c633:6442", "198.51.100.66"),
+            ("0:0:0:0:0:ffff:198.51.100.66/128", "198.51.100.66"),
+            ("::ffff:198.51.100.66/120", "198.51.100.0/24"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
+            assert_eq!(prefix(mapped), prefix(plain), "{mapped}");
+            assert_eq!(prefix(mapped).to_string(), plain, "{mapped}");
+        }
+        // Others that only look alike.
+        for text in ["::fffe:198.51.100.66", "::198.51.100.66", "64:ff9b::198.51.100.66", "::/0", "::fffe:0:0/95"] {
+            assert_eq!(prefix(text).family(), Family::Ipv6, "{text}");
+        }
+        for (text, plain) in [("::ffff:198.51.100.66/24", "198.51.100.66/24"), ("::ffff:0:0/95", "0.0.0.0/32")] {
+            let said = text.parse::<Prefix>().unwrap_err().to_string();
+            assert_eq!(said, format!("\"{text}\" is wider than all of IPv4; write {plain} if that is meant"));
+        }
+        let raw = Prefix::host("::ffff:198.51.100.66".parse().unwrap());
+        assert_eq!(raw.family(), Family::Ipv6, "what the kernel says stays as it is");
+        assert_eq!(raw.canonical(), prefix("198.51.100.66"));
     }
 
     #[test]

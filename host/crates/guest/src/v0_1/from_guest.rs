@@ -133,7 +133,7 @@ fn tuple(endpoints: types::Endpoints, protocol: Protocol) -> Result<Tuple, What>
 }
 
 fn prefix(prefix: types::Prefix) -> Result<Prefix, What> {
-    Prefix::new(address(prefix.address), prefix.length).map_err(|_| PREFIX)
+    Prefix::new(address(prefix.address), prefix.length).map(Prefix::canonical).map_err(|_| PREFIX)
 }
 
 fn masked(masked: types::Masked) -> Result<Masked, What> {
