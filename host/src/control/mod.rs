@@ -6,6 +6,7 @@
 mod client;
 mod colour;
 mod message;
+mod seats;
 mod server;
 mod status;
 

@@ -17,15 +17,14 @@ use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::message::{LINE_MAX, Request, Response};
+use super::seats::{Seat, Seats};
 use crate::config::ControlGroup;
 use crate::trusted_path::{AccessError, Directory};
 
-/// Clients at a time; more are people who forgot some.
-const CLIENTS_MAX: usize = 32;
 /// A line that was begun is complete within this time. Between lines a client may wait as long as it likes: `send` feeds
 /// from pipes.
 const LINE_TIME: Duration = Duration::from_secs(10);
@@ -134,7 +133,7 @@ impl ControlServer {
     /// Where the socket cannot be registered with the runtime.
     pub(crate) async fn serve(self, requests: mpsc::Sender<Asked>) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
-        let clients = Arc::new(Semaphore::new(CLIENTS_MAX));
+        let seats = Arc::new(Seats::default());
         loop {
             let stream = tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -147,25 +146,22 @@ impl ControlServer {
                 },
                 () = requests.closed() => return Ok(()),
             };
-            let place = Arc::clone(&clients).try_acquire_owned().ok();
-            let requests = requests.clone();
+            let (requests, seats) = (requests.clone(), Arc::clone(&seats));
             let gid = self.gid;
             tokio::spawn(async move {
-                let refusal = match (&place, stream.peer_cred()) {
-                    (None, _) => Some(format!("{CLIENTS_MAX} clients are connected already; end one of them")),
-                    (Some(_), Ok(peer)) if may_ask(&peer, gid) => None,
-                    (Some(_), Ok(peer)) => {
-                        Some(format!("user {} may not use this socket; run as root or join its group", peer.uid()))
+                let seat = match stream.peer_cred() {
+                    Ok(peer) if may_ask(&peer, gid) => seats.take(peer.uid(), is_privileged(&peer)),
+                    Ok(peer) => {
+                        Err(format!("user {} may not use this socket; run as root or join its group", peer.uid()))
                     }
-                    (Some(_), Err(error)) => Some(format!("cannot tell who asks: {error}")),
+                    Err(error) => Err(format!("cannot tell who asks: {error}")),
                 };
                 let (from, to) = stream.into_split();
                 let mut client = Connection { from: BufReader::new(from), to, requests };
-                match refusal {
-                    Some(refusal) => drop(client.answer(&Response::Error(refusal)).await),
-                    None => drop(client.serve().await),
+                match seat {
+                    Err(refusal) => drop(client.answer(&Response::Error(refusal)).await),
+                    Ok(seat) => drop(client.serve(&seat).await),
                 }
-                drop(place);
             });
         }
     }
@@ -226,7 +222,12 @@ fn lock(directory: &Directory, socket: &OsStr) -> Result<File, BindError> {
 /// Root, the daemon's own user, and members of the group. The kernel has looked at the socket's mode already; this holds
 /// even where somebody has loosened it.
 fn may_ask(peer: &UCred, gid: u32) -> bool {
-    peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() || peer.gid() == gid || has_group(peer.pid(), gid)
+    is_privileged(peer) || peer.gid() == gid || has_group(peer.pid(), gid)
+}
+
+/// Root and the daemon's own user, whom nobody else may keep out.
+fn is_privileged(peer: &UCred) -> bool {
+    peer.uid() == 0 || peer.uid() == Uid::effective().as_raw()
 }
 
 /// Whether the process has the group among its supplementary ones (proc_pid_status(5)); false where it is gone.
@@ -252,9 +253,18 @@ enum NoLine {
 }
 
 impl Connection {
-    async fn serve(&mut self) -> io::Result<()> {
+    async fn serve(&mut self, seat: &Seat) -> io::Result<()> {
         loop {
-            let line = match self.line().await? {
+            seat.serve(false);
+            let line = tokio::select! {
+                line = self.line() => line?,
+                () = seat.leave() => return self.make_room().await,
+            };
+            // Half a line keeps a seat no better than none: only a whole request is served.
+            if !seat.serve(true) {
+                return self.make_room().await;
+            }
+            let line = match line {
                 Ok(line) => line,
                 Err(NoLine::End) => return Ok(()),
                 Err(NoLine::Refused(why)) => return self.answer(&Response::Error(why)).await,
@@ -268,6 +278,11 @@ impl Connection {
             };
             self.answer(&response).await?;
         }
+    }
+
+    async fn make_room(&mut self) -> io::Result<()> {
+        let why = "this connection waited and had to make room for another; nothing was done, connect again";
+        self.answer(&Response::Error(why.to_owned())).await
     }
 
     async fn line(&mut self) -> io::Result<Result<Vec<u8>, NoLine>> {
