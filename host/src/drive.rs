@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ctwarden_engine::{Delivery, Engine, PluginId};
-use ctwarden_model::{Notice, Record, Steady};
+use ctwarden_model::{Notice, Record, SetName, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -29,13 +29,14 @@ use self::following::Following;
 pub(crate) use self::following::{is_indexed, lasting};
 pub(crate) use self::listening::Listening;
 use self::sweep::{Selecting, Sweeping};
+use crate::address_sets::AddressSets;
 use crate::clock;
 use crate::config;
 use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests};
-use crate::plugins::{AddressSets, PluginThread, Prepared, Preparer, Reloader, Said, summary};
-use crate::set_file::{SetChange, SetWatch};
+use crate::plugins::{PluginThread, Prepared, Preparer, Reloader, Said, summary};
+use crate::set_file::{Fresh, SetChange, SetWatch};
 use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
@@ -103,6 +104,8 @@ pub(crate) struct Drive {
     /// The daemon's own part as it was at the start.
     daemon: config::Daemon,
     started: Steady,
+    /// Whether the configuration protects any flow.
+    protects: bool,
     /// What each plugin says its version is.
     versions: BTreeMap<PluginId, String>,
 }
@@ -162,6 +165,7 @@ impl Drive {
             configuration: configuration.to_owned(),
             daemon: prepared.daemon.clone(),
             started: clock::now().steady,
+            protects: false,
             versions: BTreeMap::new(),
             reloader: Reloader::new(preparer, preparing),
             prepared: prepared_later,
@@ -423,18 +427,48 @@ impl Drive {
         Ok(())
     }
 
-    fn change_set(&mut self, (name, networks): SetChange) {
-        match networks {
-            Ok(networks) => {
-                self.sets.put(name.clone(), networks);
-                self.engine.handle_set_changed(clock::now(), &name);
+    fn change_set(&mut self, (name, found): SetChange) {
+        match found {
+            Ok(Fresh { networks, note }) => {
+                if let Some(note) = note {
+                    crate::log::say(&format!("set {name}: {note}"));
+                }
+                if self.sets.renew(&name, networks) {
+                    self.engine.handle_set_changed(clock::now(), &name);
+                } else {
+                    // It was refused meanwhile, and is now what it was before.
+                    self.write(Notice::SetChanged(name));
+                }
             }
-            Err(error) => crate::log::say(&format!("the set {name} stays as it was: {error}")),
+            Err(error) => self.refuse_set(name, error.to_string()),
         }
     }
 
+    /// Tells that a list is not in use: on standard error, in the records, among the alerts and in the status.
+    fn refuse_set(&self, name: SetName, why: String) {
+        let stays = if self.sets.refuse(&name, &why) { "stays as it was" } else { "has no list" };
+        crate::log::say(&format!("the set {name} {stays}: {why}"));
+        self.write(Notice::SetRefused(name, why));
+    }
+
+    /// Lists of before in the place of those that were refused, if they come from the same file.
+    fn go_on_with_sets(&self, prepared: &mut Prepared) -> Vec<(SetName, String)> {
+        let mut refused = Vec::new();
+        for (name, set) in prepared.sets.all() {
+            let Some(why) = set.refused else { continue };
+            let before = set.file.as_deref().and_then(|file| self.sets.read_from(&name, file));
+            if let Some(networks) = before {
+                prepared.sets.go_on_with(&name, &networks);
+                prepared.set_files.go_on_with(&name, networks);
+            }
+            refused.push((name, why));
+        }
+        refused
+    }
+
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
-    fn take(&mut self, prepared: Prepared) -> Result<()> {
+    fn take(&mut self, mut prepared: Prepared) -> Result<()> {
+        let refused = self.go_on_with_sets(&mut prepared);
         // What an older watch has found is forgotten with it.
         let set_watch =
             SetWatch::start(prepared.set_files).context("cannot start the thread that looks after set files")?;
@@ -442,9 +476,16 @@ impl Drive {
         for key in self.daemon.needs_restart(&prepared.daemon) {
             crate::log::say(&format!("[daemon] {key} has changed; that takes effect at the next start"));
         }
+        let protects = !prepared.engine.protect.is_empty();
+        if std::mem::replace(&mut self.protects, protects) && !protects {
+            crate::log::say("warning: the new configuration has no [[protect]] any more; no flow is protected now");
+        }
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
         self.set_watch = set_watch;
+        for (name, why) in refused {
+            self.refuse_set(name, why);
+        }
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
         for ready in &prepared.plugins {
             if let Some(warning) = &ready.warning {

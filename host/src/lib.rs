@@ -2,6 +2,7 @@
 //!
 //! A library, so that the readers of untrusted bytes can be fuzzed; its only users are the program and the fuzz targets.
 
+mod address_sets;
 mod cli;
 mod clock;
 mod config;

@@ -5,6 +5,5 @@ mod host;
 mod prepare;
 mod thread;
 
-pub(crate) use host::AddressSets;
 pub(crate) use prepare::{Kept, Prepared, Preparer, Ready, Reloader, names, summary};
 pub(crate) use thread::{PluginThread, Said};

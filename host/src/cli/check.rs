@@ -20,6 +20,7 @@ use crate::plugins::{self, Preparer, Ready};
 ///
 /// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing. Shows as well what the kernel
 /// is asked to leave out, for each plugin by itself and for all of them together, and what is left for ctwarden to match.
+/// Exit status 1 where a start would go wrong, and where it would go on without a list that is refused.
 #[derive(Args)]
 pub(super) struct Check {
     /// Configuration file
@@ -37,13 +38,20 @@ impl Check {
         let alone = |ready: &Ready| Pushdown::of(&prepared.engine, mirror, [&ready.spec]);
         let together = Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec));
         let protected = prepared.engine.protect.len();
+        let exit = if prepared.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         let mut out = io::stdout().lock();
         if self.json {
             let plugins: Vec<_> = prepared.plugins.iter().map(|ready| json::plugin(ready, &alone(ready))).collect();
-            let all = json!({ "plugins": plugins, "together": together.to_json(), "protected-filters": protected });
+            let refused: Vec<_> = prepared.refused.iter().map(ToString::to_string).collect();
+            let all = json!({
+                "plugins": plugins,
+                "together": together.to_json(),
+                "protected-filters": protected,
+                "refused-lists": refused,
+            });
             serde_json::to_writer_pretty(&mut out, &all)?;
             writeln!(out)?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(exit);
         }
         for ready in &prepared.plugins {
             show(&mut out, ready)?;
@@ -54,8 +62,16 @@ impl Check {
         }
         writeln!(out, "all plugins together:")?;
         tell(&mut out, &together)?;
-        writeln!(out, "protected filters: {protected}\n{} is good", self.config.display())?;
-        Ok(ExitCode::SUCCESS)
+        writeln!(out, "protected filters: {protected}")?;
+        if prepared.refused.is_empty() {
+            writeln!(out, "{} is good", self.config.display())?;
+        } else {
+            for problem in &prepared.refused {
+                writeln!(out, "refused list: {problem}")?;
+            }
+            writeln!(out, "{} starts, without the lists that are refused", self.config.display())?;
+        }
+        Ok(exit)
     }
 }
 

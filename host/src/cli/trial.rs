@@ -64,6 +64,9 @@ impl Trial {
             plugin.mode = Mode::Observe;
         }
         let prepared = Preparer::new(&self.config, None)?.prepare_from(configuration)?;
+        for problem in &prepared.refused {
+            log::say(&format!("without a list that is refused: {problem}"));
+        }
         let sinks = Sinks::start(&Destination::Stdout, None, |line| log::say(&line))?;
         let mut engine = Engine::new(prepared.engine.clone(), clock::now());
         let (saying, said) = unbounded_channel();

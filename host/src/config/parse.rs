@@ -207,7 +207,7 @@ mod tests {
         for (line, begin) in lines.iter().zip([
             "ctwarden.toml:2: daemon.control: invalid type: integer `1`",
             "ctwarden.toml:4: protect[0].family: unknown variant `ipv5`, expected `ipv4` or `ipv6`",
-            "ctwarden.toml:6: sets.a.files: unknown field `files`, expected `file` or `entries`",
+            "ctwarden.toml:6: sets.a.files: unknown field `files`, expected one of `file`, `entries`, ",
             "ctwarden.toml:7: block.b: missing field `table`",
             "ctwarden.toml:11: plugin a: mode: unknown variant `enforced`, expected `observe` or `enforce`",
             "ctwarden.toml:15: plugin b: limits.memory: \"64MB\" is not a size; write digits and one of B, KiB",

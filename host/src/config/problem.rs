@@ -53,17 +53,35 @@ pub(super) struct Findings<'a> {
     file: &'a Path,
     text: &'a str,
     problems: Vec<Problem>,
+    /// What is wrong and stops nothing.
+    tolerated: Vec<Problem>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) const fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, problems: Vec::new() }
+        Self { file, text, problems: Vec::new(), tolerated: Vec::new() }
     }
 
     /// Notes what is wrong at a place of the configuration file.
     pub(super) fn at(&mut self, place: &Range<usize>, what: impl fmt::Display) {
+        let problem = self.problem(place, what);
+        self.problems.push(problem);
+    }
+
+    /// Notes what is wrong and stops nothing; where something else does, it is told with it.
+    pub(super) fn tolerate(&mut self, place: &Range<usize>, what: impl fmt::Display) {
+        let problem = self.problem(place, what);
+        self.tolerated.push(problem);
+    }
+
+    /// What was tolerated so far.
+    pub(super) fn tolerated(&self) -> Vec<Problem> {
+        self.tolerated.clone()
+    }
+
+    fn problem(&self, place: &Range<usize>, what: impl fmt::Display) -> Problem {
         let line = self.text.bytes().take(place.start).filter(|b| *b == b'\n').count() + 1;
-        self.problems.push(Problem { file: self.file.to_path_buf(), line: Some(line), what: what.to_string() });
+        Problem { file: self.file.to_path_buf(), line: Some(line), what: what.to_string() }
     }
 
     /// Notes what was found elsewhere.
@@ -85,6 +103,9 @@ impl<'a> Findings<'a> {
     /// All findings, those of the configuration file in the order of its lines, then those of other files.
     pub(super) fn into_result<T>(mut self, good: Option<T>) -> Result<T, Problems> {
         let file = self.file;
+        if !self.problems.is_empty() || good.is_none() {
+            self.problems.append(&mut self.tolerated);
+        }
         self.problems.sort_by_key(|p| (p.file != file, p.line));
         self.problems.dedup();
         match good {

@@ -18,8 +18,9 @@ use super::quantity::{Period, Size};
 use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
 use super::word::{control_group, destination, nft_name, niceness, set_name, table};
 use super::{filter, written};
+use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
-use crate::set_file::{Networks, SetFileError, SetFiles, parse_line};
+use crate::set_file::{Fresh, Networks, SetFiles, Shortest, parse_line};
 use crate::trusted_path::{self, AccessError};
 
 /// A component of more than this is not meant; the largest that people ship (whole JavaScript engines) have 12 MiB.
@@ -45,7 +46,8 @@ pub(super) fn resolve(
     let block_sets = resolver.block_sets(&written.block);
     let granting = Granting::new(written);
     let plugins = resolver.plugins(&written.plugin, granting, line_of);
-    Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, block_sets, plugins }
+    let refused = resolver.findings.tolerated();
+    Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, refused, block_sets, plugins }
 }
 
 struct Resolver<'a, 'f> {
@@ -123,27 +125,47 @@ impl Resolver<'_, '_> {
         &mut self,
         written: &BTreeMap<Spanned<String>, Option<written::Set>>,
         files: &mut SetFiles,
-    ) -> BTreeMap<SetName, Networks> {
+    ) -> BTreeMap<SetName, AddressSet> {
         let mut sets = BTreeMap::new();
         for (name, set) in written {
             let Some(set) = set else { continue };
             let key = format!("sets.{}", name.get_ref());
             let Some(set_name) = self.keep(&name.span(), &key, set_name(name.get_ref())) else { continue };
-            let networks = match (&set.file, &set.entries) {
-                (Some(file), None) => self.set_of_file(&key, &set_name, file, files),
-                (None, Some(entries)) => Some(self.set_of_entries(&key, entries.get_ref())),
+            let shortest = self.shortest(&key, set);
+            let resolved = match (&set.file, &set.entries) {
+                (Some(file), None) => self.set_of_file(&key, &set_name, file, shortest, files),
+                (None, Some(entries)) => {
+                    let networks = Some(self.set_of_entries(&key, entries.get_ref(), shortest));
+                    AddressSet { networks, ..AddressSet::default() }
+                }
                 (None, None) | (Some(_), Some(_)) => {
                     let either =
                         format_args!("{key}: write either file = \"NAME.txt\" or entries = [\"192.0.2.0/24\"]");
                     self.findings.at(&name.span(), either);
-                    None
+                    continue;
                 }
             };
-            if let Some(networks) = networks {
-                sets.insert(set_name, networks);
-            }
+            sets.insert(set_name, resolved);
         }
         sets
+    }
+
+    /// Shortest prefixes, as written or by default.
+    fn shortest(&mut self, key: &str, set: &written::Set) -> Shortest {
+        let default = Shortest::default();
+        let mut length = |name: &str, written: Option<&Spanned<u8>>, bits: u8, default: u8| {
+            let Some(written) = written else { return default };
+            let length = *written.get_ref();
+            if length > bits {
+                let what = format_args!("{key}.{name}: {length} is no prefix length; write 0 to {bits}");
+                self.findings.at(&written.span(), what);
+            }
+            length
+        };
+        Shortest {
+            ipv4: length("shortest-ipv4-prefix", set.shortest_ipv4_prefix.as_ref(), 32, default.ipv4),
+            ipv6: length("shortest-ipv6-prefix", set.shortest_ipv6_prefix.as_ref(), 128, default.ipv6),
+        }
     }
 
     fn set_of_file(
@@ -151,29 +173,38 @@ impl Resolver<'_, '_> {
         key: &str,
         name: &SetName,
         file: &Spanned<PathBuf>,
+        shortest: Shortest,
         files: &mut SetFiles,
-    ) -> Option<Networks> {
-        match files.add(name.clone(), &self.base.join(file.get_ref())) {
-            Ok(networks) => Some(networks),
-            Err(SetFileError::Access(error)) => {
-                self.findings.at(&file.span(), format_args!("{key}: {error}"));
-                None
-            }
-            Err(error @ (SetFileError::NotText { .. } | SetFileError::Lines(_))) => {
-                // Each line of it begins with the set file's own name and line.
-                for line in error.to_string().lines() {
-                    self.findings.at(&file.span(), format_args!("{key}: {line}"));
+    ) -> AddressSet {
+        let path = self.base.join(file.get_ref());
+        let read = files.add(name.clone(), &path, shortest);
+        let (networks, refused) = match read {
+            Ok(Fresh { networks, note }) => {
+                if let Some(note) = note {
+                    crate::log::say(&format!("set {name}: {note}"));
                 }
-                None
+                (Some(networks), None)
             }
-        }
+            Err(error) => {
+                let told = error.to_string();
+                // Each line of it begins with the set file's own name and line.
+                for line in told.lines() {
+                    self.findings.tolerate(&file.span(), format_args!("{key}: {line}"));
+                }
+                (None, Some(told))
+            }
+        };
+        AddressSet { networks, file: Some(path), refused }
     }
 
-    fn set_of_entries(&mut self, key: &str, entries: &[Spanned<String>]) -> Networks {
+    fn set_of_entries(&mut self, key: &str, entries: &[Spanned<String>], shortest: Shortest) -> Networks {
         let mut networks = PrefixMap::new();
         for entry in entries {
-            if let Some(Some((network, value))) = self.keep(&entry.span(), key, parse_line(entry.get_ref())) {
-                networks.insert(network, value);
+            let read = parse_line(entry.get_ref(), shortest).map_err(|mistake| mistake.told(true));
+            if let Some(Some(line)) = self.keep(&entry.span(), key, read) {
+                for network in line.networks {
+                    networks.insert(network, line.value.clone());
+                }
             }
         }
         Arc::new(networks)

@@ -11,9 +11,11 @@ use std::time::Duration;
 use ctwarden_model::{Filter, Grants, Mode, PluginName, SetName};
 use serde_json::Value;
 
+use super::problem::Problem;
 pub(crate) use super::written::MirrorUse;
+use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
-use crate::set_file::{Networks, SetFiles};
+use crate::set_file::SetFiles;
 
 /// A whole configuration.
 #[derive(Debug)]
@@ -25,9 +27,11 @@ pub(crate) struct Configuration {
     /// What no plugin may touch.
     pub protected: Vec<Protected>,
     /// Address sets that plugins look into.
-    pub sets: BTreeMap<SetName, Networks>,
+    pub sets: BTreeMap<SetName, AddressSet>,
     /// Those of them that come from files, to be looked after.
     pub set_files: SetFiles,
+    /// Lists that were refused. A start goes on without them: one list must not stop all policies.
+    pub refused: Vec<Problem>,
     /// nftables sets of `block` verdicts.
     pub block_sets: BTreeMap<SetName, BlockSet>,
     /// Policies, in the order of the file.

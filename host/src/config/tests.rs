@@ -73,8 +73,10 @@ fn the_example_is_good_and_means_what_it_says() {
     assert_eq!(read.protected[0].filter.either.len(), 2);
     assert_eq!(read.protected[2].filter.labels, 1 << 7);
     let banned = SetName("banned".into());
-    let longest =
-        |set: &SetName, address: &str| read.sets[set].longest(address.parse().unwrap()).map(|(_, value)| value.clone());
+    let longest = |set: &SetName, address: &str| {
+        let networks = read.sets[set].networks.as_ref().unwrap();
+        networks.longest(address.parse().unwrap()).map(|(_, value)| value.clone())
+    };
     assert_eq!(longest(&banned, "192.0.2.66").as_deref(), Some("scanner"));
     assert_eq!(longest(&SetName("offices".into()), "2001:db8:1::9").as_deref(), Some("tokyo"));
     let block = &read.block_sets[&banned];
@@ -154,7 +156,7 @@ fn every_mistake_of_sets_is_told() {
             &format!("2: sets.a: {}:2: \"nonsense\" is not an address or network; write for example", bad.display()),
             &format!("4: sets.b: there is no {}; create it or correct the path", gone.display()),
             "5: sets.c: write either file = \"NAME.txt\" or entries = [",
-            "8: sets.d: prefix length 99 is longer than the 32 bits of 10.0.0.0",
+            "8: sets.d: \"10.0.0.0/99\" has a prefix that is longer than its address; write /32 at most",
             "9: sets.e f: \"e f\" is not a name; use 1 to 64 letters, digits, - or _",
             "12: block.x.table: \"ctwarden\" is no table; write its family and name as nft does, for example \"inet",
             "14: block.y: names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both",

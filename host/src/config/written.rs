@@ -124,15 +124,19 @@ pub(crate) enum WrittenFamily {
     Ipv6,
 }
 
-/// `[sets.NAME]`: an address set that plugins can look into. Exactly one of the two keys.
+/// `[sets.NAME]`: an address set that plugins can look into. Exactly one of `file` and `entries`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Set {
-    /// File with one address or network a line, a value behind white space if wanted, `#` for comments. Relative to the
-    /// configuration file. Read again when it changes.
+    /// File with one address, network or range (`a-b`) a line, a value behind white space if wanted; `#`, `;` and `//` begin
+    /// comments. Relative to the configuration file. Read again when it changes and rests.
     pub file: Option<Spanned<PathBuf>>,
     /// The same lines, here.
     pub entries: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Shortest IPv4 prefix that may stand in it, so that a slip or half a line does not mean half the world. Default: 8.
+    pub shortest_ipv4_prefix: Option<Spanned<u8>>,
+    /// The same for IPv6. Default: 16.
+    pub shortest_ipv6_prefix: Option<Spanned<u8>>,
 }
 
 /// `[block.NAME]`: the nftables sets that a `block` verdict puts networks into. One of the two sets may be missing.

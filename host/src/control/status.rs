@@ -47,6 +47,24 @@ pub(crate) struct StatusReport {
     pub records_lost: u64,
     /// Its plugins, in the order of the configuration.
     pub plugins: Vec<PluginReport>,
+    /// Address sets, by name.
+    #[serde(default)]
+    pub(crate) sets: Vec<SetReport>,
+}
+
+/// How an address set is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetReport {
+    /// Its name.
+    pub(crate) name: String,
+    /// The file that it is read from, if it is from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
+    /// Networks in use.
+    pub(crate) networks: u64,
+    /// Why the list that is there is not in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
 }
 
 /// How full the kernel's table is.
@@ -214,6 +232,9 @@ impl StatusReport {
         writeln!(out, "sweeps:  {}, {} rows{troubles}", self.sweeps, self.rows)?;
         let troubles = counts(&[("lost", self.records_lost)], colour);
         writeln!(out, "records: {}{troubles}", self.records)?;
+        for set in &self.sets {
+            set.write(out, colour)?;
+        }
         if self.plugins.is_empty() {
             return writeln!(out, "\nno plugins; add [[plugin]] to {}", self.configuration);
         }
@@ -248,6 +269,19 @@ impl StatusReport {
             plugin.write_details(out, colour)?;
         }
         Ok(())
+    }
+}
+
+impl SetReport {
+    /// A line for a set that comes from a file, and the reasons why its list is refused.
+    fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        let Some(file) = &self.file else { return Ok(()) };
+        let Some(refused) = &self.refused else {
+            return writeln!(out, "set:     {}, {} networks, {file}", self.name, self.networks);
+        };
+        let refusal = colour.paint(Paint::Red, "its list is refused");
+        writeln!(out, "set:     {}, {} networks of before, {refusal}:", self.name, self.networks)?;
+        refused.lines().try_for_each(|line| writeln!(out, "           {line}"))
     }
 }
 

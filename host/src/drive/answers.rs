@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts, Wait};
 use ctwarden_mirror::Mirror;
-use ctwarden_model::{Family, Tally, Timestamp};
+use ctwarden_model::{Family, SetName, Tally, Timestamp};
 use tokio::sync::oneshot;
 
 use super::Drive;
+use crate::address_sets::AddressSet;
 use crate::clock;
 use crate::control::{self, Asked, Request, Response, Sent, StatusReport};
 use crate::sinks::Rfc3339;
@@ -76,6 +77,15 @@ fn mirror_report(mirror: &Mirror) -> control::MirrorReport {
     }
 }
 
+fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
+    control::SetReport {
+        name: name.to_string(),
+        file: set.file.map(|file| file.display().to_string()),
+        networks: set.networks.map_or(0, |networks| count(networks.len())),
+        refused: set.refused,
+    }
+}
+
 impl Drive {
     /// Answers a request, now or when the answer is known.
     pub(super) fn answer(&mut self, asked: Asked) {
@@ -122,6 +132,7 @@ impl Drive {
             records: sinks.written,
             records_lost: sinks.lost,
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),
+            sets: self.sets.all().into_iter().map(|(name, set)| set_report(&name, set)).collect(),
         }
     }
 

@@ -1,30 +1,15 @@
 //! What stands behind a plugin's imports: the kernel's table, the operator's address sets, its own lasting memory, the log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use ctwarden_guest::{Host, LogStream};
 use ctwarden_model::{Flow, FlowKey, PluginName, SetName, TableStatistics};
 
+use crate::address_sets::AddressSets;
 use crate::netlink::Requests;
 use crate::set_file::Networks;
 use crate::store::PluginMemory;
-
-/// The operator's address sets as they are now, shared by all plugins.
-#[derive(Clone, Default)]
-pub(crate) struct AddressSets(Arc<RwLock<BTreeMap<SetName, Networks>>>);
-
-impl AddressSets {
-    /// Puts a set in, or a new version of it.
-    pub(crate) fn put(&self, name: SetName, networks: Networks) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, networks);
-    }
-
-    fn get(&self, name: &SetName) -> Option<Networks> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-}
 
 /// What every instance of one plugin is given.
 #[derive(Clone)]
@@ -78,7 +63,7 @@ impl Host for PluginHost {
         if !self.parts.read_sets.contains(set) {
             return Err(format!("the set {set} is not granted to {}; add it to its read-sets", self.name));
         }
-        self.parts.sets.get(set).ok_or_else(|| format!("there is no set {set}"))
+        self.parts.sets.get(set)
     }
 
     fn table(&mut self) -> Option<TableStatistics> {

@@ -16,8 +16,9 @@ use ctwarden_model::{Descriptor, Grants, Mode, PluginName, Subscription, Verdict
 use rustix::fs::Mode as FileMode;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::host::{AddressSets, HostParts};
+use super::host::HostParts;
 use super::thread::{PluginThread, Recipe};
+use crate::address_sets::AddressSets;
 use crate::config::{self, Configuration, Problem, Problems};
 use crate::effects::BlockSets;
 use crate::netlink::nftables::{Sets, Table};
@@ -36,6 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) sets: AddressSets,
     /// Those of them that come from files.
     pub(crate) set_files: SetFiles,
+    /// Lists that were refused, which keeps nothing from starting.
+    pub(crate) refused: Vec<Problem>,
     /// nftables sets, opened.
     pub(crate) block_sets: BlockSets,
     /// The daemon's own part.
@@ -96,13 +99,18 @@ impl Preparer {
     /// The same where the configuration was read already.
     pub(crate) fn prepare_from(&self, configuration: Configuration) -> Result<Prepared, Problems> {
         let sets = AddressSets::default();
-        for (name, networks) in &configuration.sets {
-            sets.put(name.clone(), networks.clone());
+        for (name, set) in configuration.sets {
+            sets.insert(name, set);
         }
         let mut problems = Vec::new();
         let mut problem = |line: Option<usize>, what: String| {
             problems.push(Problem { file: configuration.file.clone(), line, what });
         };
+        if configuration.plugins.is_empty() {
+            let what = "names no plugin, so that nothing would be watched or protected; write a [[plugin]], or look whether \
+                        the file was cut short";
+            problem(None, what.to_owned());
+        }
         let mut block_sets = BlockSets::new();
         for (name, set) in &configuration.block_sets {
             match open_sets(set) {
@@ -133,8 +141,8 @@ impl Preparer {
             sweep_rest: configuration.daemon.sweep_pause,
             ..EngineConfig::default()
         };
-        let set_files = configuration.set_files;
-        Ok(Prepared { engine, plugins, sets, set_files, block_sets, daemon: configuration.daemon })
+        let Configuration { set_files, refused, daemon, .. } = configuration;
+        Ok(Prepared { engine, plugins, sets, set_files, refused, block_sets, daemon })
     }
 
     fn ready(&self, plugin: &config::Plugin, sets: &AddressSets) -> Result<Ready, Vec<String>> {

@@ -4,15 +4,15 @@
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{SetChange, SetFiles};
+use super::{GLANCE, SetChange, SetFiles};
 use crate::niceness::Niceness;
 
 /// How often files are looked at: a list of bans should hold at once, and a look costs a system call a file.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Files that are looked after until this is dropped.
 pub(crate) struct SetWatch {
@@ -42,8 +42,10 @@ impl SetWatch {
         thread::Builder::new().name("ctwarden-sets".to_owned()).spawn(move || {
             Niceness::stand_back();
             let mut heard = true;
-            while heard && until.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                heard = files.changed().into_iter().all(|change| told.send(change).is_ok());
+            let mut pause = LOOK;
+            while heard && until.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                heard = files.changed(Instant::now()).into_iter().all(|change| told.send(change).is_ok());
+                pause = if files.is_awaited() { GLANCE } else { LOOK };
             }
         })?;
         Ok(Self { thread: Some(Watcher { changes, _watched }) })
@@ -65,6 +67,7 @@ mod tests {
 
     use ctwarden_model::SetName;
 
+    use super::super::Shortest;
     use super::*;
 
     #[tokio::test]
@@ -74,7 +77,7 @@ mod tests {
         fs::write(&path, "192.0.2.1\n").unwrap();
         let name = SetName("banned".into());
         let mut files = SetFiles::new();
-        files.add(name.clone(), &path).unwrap();
+        files.add(name.clone(), &path, Shortest::default()).unwrap();
         let mut watch = SetWatch::start(files).unwrap();
         // In one step: a file that is written in place may be looked at while it is empty.
         let replace = |text: &str| {
@@ -84,7 +87,7 @@ mod tests {
         };
         replace("192.0.2.1\n192.0.2.2\n");
         let (changed, networks) = watch.changed().await.unwrap();
-        assert_eq!((changed, networks.unwrap().len()), (name, 2));
+        assert_eq!((changed, networks.unwrap().networks.len()), (name, 2));
         replace("wrong\n");
         assert!(watch.changed().await.unwrap().1.unwrap_err().to_string().contains("banned.txt:1: \"wrong\""));
     }

@@ -154,7 +154,11 @@ fn severity(record: &Record) -> u8 {
             | Fault::Configuration(_) => ERROR,
         },
         Record::Notice(_, notice) => match notice {
-            Notice::Gap | Notice::BreakerOpened(..) | Notice::Missed(..) | Notice::ReloadFailed(_) => WARNING,
+            Notice::Gap
+            | Notice::BreakerOpened(..)
+            | Notice::Missed(..)
+            | Notice::SetRefused(..)
+            | Notice::ReloadFailed(_) => WARNING,
             Notice::Swept { .. } => INFORMATIONAL,
             Notice::Restarted(_)
             | Notice::BreakerClosed(_)

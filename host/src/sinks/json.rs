@@ -179,6 +179,10 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             map.serialize_entry("entries", entries)
         }
         Notice::SetChanged(set) => map.serialize_entry("set", &set.0),
+        Notice::SetRefused(set, text) => {
+            map.serialize_entry("set", &set.0)?;
+            map.serialize_entry("text", text)
+        }
         Notice::ReloadFailed(text) => map.serialize_entry("text", text),
     }
 }
@@ -193,6 +197,7 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::BreakerClosed(_) => "breaker-closed",
         Notice::Missed(..) => "missed",
         Notice::SetChanged(_) => "set-changed",
+        Notice::SetRefused(..) => "set-refused",
         Notice::Reloaded => "reloaded",
         Notice::ReloadFailed(_) => "reload-failed",
         Notice::Started => "started",

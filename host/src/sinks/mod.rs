@@ -201,7 +201,7 @@ impl<R: Fn(String)> Writer<R> {
     }
 
     fn write(&mut self, record: &Record) {
-        let is_alert = matches!(record, Record::Verdict(record) if record.is_alert());
+        let is_alert = record.is_alert();
         let line = match json::line(record) {
             Ok(line) => line,
             Err(error) => {

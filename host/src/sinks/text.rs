@@ -78,6 +78,7 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
         Notice::BreakerClosed(plugin) => write!(f, "{plugin}: may act again"),
         Notice::Missed(plugin, entries) => write!(f, "{plugin}: its queue was full, {entries} entries were dropped"),
         Notice::SetChanged(set) => write!(f, "set {set} has changed"),
+        Notice::SetRefused(set, why) => write!(f, "the new list of set {set} was refused: {why}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),
         Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one goes on: {why}"),
         Notice::Started => f.write_str("started"),

@@ -86,6 +86,8 @@ pub enum Notice {
     Missed(PluginName, u64),
     /// A named address set changed.
     SetChanged(SetName),
+    /// A new list of a named address set was refused; the text says why. The older one goes on, if there is one.
+    SetRefused(SetName, String),
     /// The configuration was read anew.
     Reloaded,
     /// The configuration was not taken, the old one goes on; the text says why.
@@ -105,4 +107,17 @@ pub enum Record {
     Fault(FaultRecord),
     /// Of a turn, with its time.
     Notice(Timestamp, Notice),
+}
+
+impl Record {
+    /// Whether people should be shown it where they look at nothing but alerts.
+    #[must_use]
+    pub const fn is_alert(&self) -> bool {
+        match self {
+            Self::Verdict(record) => record.is_alert(),
+            // What the operator has banned or exempted is not what the list says.
+            Self::Notice(_, notice) => matches!(notice, Notice::SetRefused(..)),
+            Self::Fault(_) => false,
+        }
+    }
 }

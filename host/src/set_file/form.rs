@@ -1,0 +1,87 @@
+//! Forms in which lists come that are not read: named, so that whoever has one knows what to do.
+
+use std::fmt;
+
+/// So much of a file is looked at.
+const HEAD: usize = 4096;
+
+/// What a file is instead of a plain list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Columns with commas between.
+    Csv,
+    /// What `nft list set` prints, or a script for `nft -f`.
+    Nft,
+    /// What `ipset save` or `ipset list` prints.
+    Ipset,
+    /// Spamhaus' lists in JSON.
+    SpamhausJson,
+    /// Any other JSON.
+    Json,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Csv => "columns with commas between",
+            Self::Nft => "nftables' own words",
+            Self::Ipset => "ipset's own words",
+            Self::SpamhausJson => "Spamhaus' list in JSON",
+            Self::Json => "JSON",
+        })
+    }
+}
+
+impl Form {
+    /// Its name, as the set's `format` will have it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Nft => "nft",
+            Self::Ipset => "ipset",
+            Self::SpamhausJson => "spamhaus-json",
+            Self::Json => "json",
+        }
+    }
+
+    /// The form of a text of which that line is none of a plain list.
+    pub(super) fn of(text: &str, line: &str) -> Option<Self> {
+        let mut end = text.len().min(HEAD);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let head = text.get(..end).unwrap_or_default().trim_start();
+        if is_json(head) {
+            return Some(if head.contains("\"cidr\"") { Self::SpamhausJson } else { Self::Json });
+        }
+        let line = line.trim();
+        let words = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
+        if line.starts_with('{')
+            || words(&[
+                "table ",
+                "set ",
+                "define ",
+                "add element ",
+                "add table ",
+                "add set ",
+                "flush ",
+                "delete table ",
+            ])
+            || line.strip_prefix("elements").is_some_and(|rest| rest.trim_start().starts_with('='))
+        {
+            return Some(Self::Nft);
+        }
+        if words(&["create ", "add ", "-N ", "-A ", "Name: ", "Type: hash", "Members:"]) {
+            return Some(Self::Ipset);
+        }
+        line.contains(',').then_some(Self::Csv)
+    }
+}
+
+/// An object, or a list of objects or texts; not an address in brackets and not a set of nftables.
+fn is_json(head: &str) -> bool {
+    let follows = |opening: char, next: &[char]| {
+        head.strip_prefix(opening).is_some_and(|rest| rest.trim_start().starts_with(next))
+    };
+    follows('{', &['"', '}']) || follows('[', &['{', '"', '[', ']'])
+}

@@ -1,0 +1,78 @@
+//! Which version of a file is there, and whether it rests.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What tells one version of a file from another: a rename changes device or inode, a rewrite the time or the length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    Present { device: u64, inode: u64, length: u64, modified: (i64, i64), changed: (i64, i64) },
+    Absent,
+}
+
+impl Stamp {
+    pub(super) fn of_open(file: &File) -> Self {
+        file.metadata().map_or(Self::Absent, |metadata| Self::of(&metadata))
+    }
+
+    pub(super) fn of_path(path: &Path) -> Self {
+        path.metadata().map_or(Self::Absent, |metadata| Self::of(&metadata))
+    }
+
+    fn of(metadata: &Metadata) -> Self {
+        Self::Present {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// For how long nothing has changed, by the wall clock; none at all where that runs behind the file's. What is not there is
+    /// not being written.
+    pub(super) fn age(&self, now: SystemTime) -> Duration {
+        match self {
+            Self::Absent => Duration::MAX,
+            // The time of change as well: that of modification can be set at will.
+            Self::Present { modified, changed, .. } => {
+                let (seconds, nanoseconds) = *modified.max(changed);
+                let since = |seconds| Duration::new(seconds, u32::try_from(nanoseconds).unwrap_or_default());
+                let then =
+                    u64::try_from(seconds).ok().and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(since(seconds)));
+                then.and_then(|then| now.duration_since(then).ok()).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// For how long a file has been seen in one version.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    seen: Option<(Stamp, Instant)>,
+}
+
+impl Rest {
+    /// Notes what is seen now, and tells since when it is so.
+    pub(super) fn note(&mut self, stamp: Stamp, now: Instant) -> Duration {
+        match self.seen {
+            Some((seen, since)) if seen == stamp => now.saturating_duration_since(since),
+            Some(_) | None => {
+                self.seen = Some((stamp, now));
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// Whether a version waits for its turn.
+    pub(super) const fn is_awaited(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// Begins anew.
+    pub(super) fn forget(&mut self) {
+        self.seen = None;
+    }
+}
