@@ -14,7 +14,7 @@ use thiserror::Error;
 #[serde(try_from = "String")]
 pub(crate) struct Size(pub u64);
 
-/// A time: digits and one of us, ms, s, m, h, d.
+/// A time: digits and one of us, ms, s, m, h, d, once or, as in "1h30m", several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Period(pub Duration);
@@ -26,7 +26,7 @@ pub(crate) enum QuantityError {
     #[error("\"{0}\" is not a size; write digits and one of B, KiB, MiB, GiB, for example \"64MiB\"")]
     Size(String),
     /// No time.
-    #[error("\"{0}\" is not a time; write digits and one of us, ms, s, m, h, d, for example \"30s\"")]
+    #[error("\"{0}\" is not a time; write digits and one of us, ms, s, m, h, d, for example \"30s\" or \"1h30m\"")]
     Period(String),
 }
 
@@ -61,10 +61,22 @@ impl FromStr for Period {
             ("h", 3_600_000_000),
             ("d", 86_400_000_000),
         ];
-        split(text, &units)
-            .and_then(|(number, micros)| number.checked_mul(micros))
-            .map(|micros| Self(Duration::from_micros(micros)))
-            .ok_or_else(|| QuantityError::Period(text.to_owned()))
+        let refused = || QuantityError::Period(text.to_owned());
+        let mut rest = text;
+        let mut total = 0_u64;
+        loop {
+            // Up to where the next number begins.
+            let unit = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let behind = rest.get(unit..).unwrap_or_default();
+            let end = behind.find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |next| unit + next);
+            let (part, next) = rest.split_at_checked(end).ok_or_else(refused)?;
+            let micros = split(part, &units).and_then(|(number, micros)| number.checked_mul(micros));
+            total = micros.and_then(|micros| total.checked_add(micros)).ok_or_else(refused)?;
+            if next.is_empty() {
+                return Ok(Self(Duration::from_micros(total)));
+            }
+            rest = next;
+        }
     }
 }
 
@@ -104,14 +116,16 @@ mod tests {
         for (text, bytes) in [("64MiB", 64 << 20), ("1 KiB", 1024), ("0B", 0), ("3GiB", 3 << 30)] {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
-        for (text, micros) in [("30s", 30_000_000), ("5 ms", 5_000), ("2h", 7_200_000_000), ("0s", 0)] {
+        for (text, micros) in
+            [("30s", 30_000_000), ("5 ms", 5_000), ("2h", 7_200_000_000), ("0s", 0), ("1h30m", 5_400_000_000)]
+        {
             assert_eq!(text.parse(), Ok(Period(Duration::from_micros(micros))), "{text}");
         }
         for text in ["", "64", "MiB", "64MB", "64mib", "-1B", "1.5GiB", "99999999999GiB", "１B"] {
             let error = text.parse::<Size>().unwrap_err().to_string();
             assert!(error.contains(&format!("\"{text}\"")) && error.contains("for example"), "{error}");
         }
-        for text in ["", "30", "s", "30sec", "1h30m", "-1s", "99999999999999d"] {
+        for text in ["", "30", "s", "30sec", "1h30", "-1s", "99999999999999d", "30m1", "1h 30m"] {
             let error = text.parse::<Period>().unwrap_err().to_string();
             assert!(error.contains(&format!("\"{text}\"")) && error.contains("for example"), "{error}");
         }

@@ -26,8 +26,12 @@ pub(crate) enum OpenError {
         /// The command that makes it.
         way_out: String,
     },
-    /// The set is of a kind that cannot be used.
-    #[error("nftables set {name} in table {table} {fault}; create one with: {way_out}")]
+    /// The set is of a kind that cannot be used. What a set is cannot be changed (`nft add set` says that it exists), nor can it be
+    /// deleted while a rule looks at it.
+    #[error(
+        "nftables set {name} in table {table} {fault}; correct its definition in your ruleset and load that anew, or create another \
+         with: {way_out}, have your rules look at it and name it here"
+    )]
     Kind {
         /// Its table.
         table: Table,
@@ -60,7 +64,7 @@ pub(crate) enum OpenError {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what a set may have beside these is not asked for")]
 pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: Family) -> Result<SetHandle, OpenError> {
     let wanted = SetKind { family, interval: true, timeout: true };
-    let way_out = || {
+    let way_out = |name: &str| {
         format!(
             "nft 'add table {table}; add set {table} {name} {{ type {}; flags interval, timeout; }}'",
             wanted.key_type_name()
@@ -72,7 +76,8 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
         None => {}
         Some(Errno::ENOENT) => {
             let (table, name) = named();
-            return Err(OpenError::Missing { table, name, way_out: way_out() });
+            let way_out = way_out(&name);
+            return Err(OpenError::Missing { table, name, way_out });
         }
         Some(Errno::EPERM) => return Err(OpenError::Privilege),
         Some(errno) => {
@@ -88,7 +93,8 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
     }
     let wrong = |fault| {
         let (table, name) = named();
-        OpenError::Kind { table, name, fault, way_out: way_out() }
+        let way_out = way_out(&format!("{name}_timeout"));
+        OpenError::Kind { table, name, fault, way_out }
     };
     let Some(set) = found else { return Err(wrong("is not told of by the kernel")) };
     let mut flags = SetFlags::empty();
