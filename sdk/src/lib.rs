@@ -124,6 +124,7 @@ mod export;
 mod filter;
 mod flow;
 mod host;
+mod lifetime;
 mod masked;
 pub mod memory;
 mod number_or_text;
@@ -158,6 +159,7 @@ pub use self::expectation::Expectations;
 pub use self::export::Instance as __Instance;
 pub use self::filter::Filter;
 pub use self::flow::{Flow, Labels};
+pub use self::lifetime::{Lifetime, LifetimeError};
 pub use self::masked::{Masked, MaskedError};
 pub use self::policy::Policy;
 pub use self::ports::{Ports, PortsError};
@@ -178,9 +180,9 @@ pub mod prelude {
 
     pub use crate::{
         Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
-        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Masked, Nothing, Policy, Ports, Prefix, PrefixMap,
-        PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp, Verdict,
-        VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets, sweep,
-        table, timeout, unblock,
+        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
+        PrefixMap, PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp,
+        Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets,
+        sweep, table, timeout, unblock,
     };
 }

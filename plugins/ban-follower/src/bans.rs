@@ -26,6 +26,11 @@ impl Bans {
             for key in memory::keys(KEY) {
                 if let Some((network, end)) = recall(&key) {
                     networks.insert(network, end);
+                    // An earlier version may have kept it in another form, under which it would not be found to be removed.
+                    let known_as = self::key(network);
+                    if key != known_as && memory::set(&known_as, value_of(end).as_bytes()).is_ok() {
+                        memory::remove(&key);
+                    }
                 } else {
                     eprintln!("what is remembered as \"{key}\" is not a ban; forgotten");
                     memory::remove(&key);
@@ -35,11 +40,22 @@ impl Bans {
         Self { networks, remember }
     }
 
+    /// The end of the ban of exactly this network; none where it is not banned.
+    pub(crate) fn end_of(&self, network: Prefix) -> Option<End> {
+        self.networks.get(network).copied()
+    }
+
+    /// Bans that share addresses with a network, but the one of exactly this network.
+    pub(crate) fn beside(&self, network: Prefix, now: Timestamp) -> impl Iterator<Item = (Prefix, End)> {
+        let others =
+            self.iter().filter(move |(ban, _)| *ban != network && (ban.covers(network) || network.covers(*ban)));
+        others.filter(move |(_, end)| holds(*end, now))
+    }
+
     /// Bans a network, or gives its ban another end. Returns why it cannot be remembered, if so: the ban holds either way.
     pub(crate) fn insert(&mut self, network: Prefix, end: End) -> Option<Refusal> {
         self.networks.insert(network, end);
-        let value = end.map_or(String::new(), |end| end.as_secs().to_string());
-        if self.remember { memory::set(&key(network), value.as_bytes()).err() } else { None }
+        if self.remember { memory::set(&key(network), value_of(end).as_bytes()).err() } else { None }
     }
 
     /// Ends the ban of exactly this network; whether there was one.
@@ -51,13 +67,14 @@ impl Bans {
         was
     }
 
-    /// Forgets what has ended.
-    pub(crate) fn expire(&mut self, now: Timestamp) {
+    /// Forgets what has ended, and tells it.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Prefix> {
         let ended = |(network, end): (Prefix, &End)| (!holds(*end, now)).then_some(network);
         let ended: Vec<Prefix> = self.networks.iter().filter_map(ended).collect();
-        for network in ended {
-            self.remove(network);
+        for network in &ended {
+            self.remove(*network);
         }
+        ended
     }
 
     /// The narrowest ban that holds the address now.
@@ -93,6 +110,10 @@ fn holds(end: End, now: Timestamp) -> bool {
 
 fn key(network: Prefix) -> String {
     format!("{KEY}{network}")
+}
+
+fn value_of(end: End) -> String {
+    end.map_or(String::new(), |end| end.as_secs().to_string())
 }
 
 fn recall(key: &str) -> Option<(Prefix, End)> {

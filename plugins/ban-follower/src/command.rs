@@ -1,27 +1,56 @@
 //! Messages: what a responder (fail2ban, CrowdSec, a person) may say.
 
-use ctwarden_sdk::{Prefix, PrefixError};
+use std::fmt;
+use std::net::IpAddr;
+
+use ctwarden_sdk::{Lifetime, LifetimeError, Prefix, PrefixError};
 use serde::Deserialize;
 use thiserror::Error;
 
 /// What is to be done, in the order in which it was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Ban a network for some seconds, or until it is unbanned.
-    Ban(Prefix, Option<u32>),
+    /// Ban a network for some time, or until it is unbanned.
+    Ban(Named, Lifetime),
     /// End the ban of a network.
-    Unban(Prefix),
+    Unban(Named),
     /// Say what is banned by message.
     List,
+}
+
+/// A network, and the address that named it where that is not its first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) network: Prefix,
+    by: Option<IpAddr>,
+}
+
+impl Named {
+    fn read(text: &str) -> Result<Self, PrefixError> {
+        let network: Prefix = text.parse()?;
+        let address = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
+        let by = address.map(|address| address.to_canonical()).filter(|address| *address != network.address());
+        Ok(Self { network, by })
+    }
+}
+
+impl fmt::Display for Named {
+    /// The network, and what was taken for it: who bans one address of it should know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.by {
+            Some(address) => write!(f, "{} (all of it, not {address} alone)", self.network),
+            None => write!(f, "{}", self.network),
+        }
+    }
 }
 
 /// Why a message was not understood.
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
-    #[error("\"{0}\" is not understood; write ban ADDRESS [for SECONDS], unban ADDRESS, or list")]
+    #[error("\"{0}\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list")]
     Unknown(String),
-    #[error("\"{0}\" is not a number of seconds from 1 to 4294967295")]
-    Seconds(String),
+    #[error(transparent)]
+    Time(#[from] LifetimeError),
     #[error(transparent)]
     Network(#[from] PrefixError),
     #[error("the JSON says neither ban nor unban")]
@@ -44,12 +73,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<Command>, CommandError> {
 
 fn words(text: &str) -> Result<Command, CommandError> {
     match text.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
-        ["ban", network] => Ok(Command::Ban(network.parse()?, None)),
-        ["ban", network, "for", seconds] => {
-            let number = seconds.parse().ok().filter(|number| *number > 0);
-            Ok(Command::Ban(network.parse()?, Some(number.ok_or_else(|| CommandError::Seconds((*seconds).into()))?)))
-        }
-        ["unban", network] => Ok(Command::Unban(network.parse()?)),
+        ["ban", network] => Ok(Command::Ban(Named::read(network)?, Lifetime::FOREVER)),
+        ["ban", network, "for", time] => Ok(Command::Ban(Named::read(network)?, time.parse()?)),
+        ["unban", network] => Ok(Command::Unban(Named::read(network)?)),
         ["list"] => Ok(Command::List),
         _ => Err(CommandError::Unknown(text.chars().take(80).collect())),
     }
@@ -61,9 +87,26 @@ fn words(text: &str) -> Result<Command, CommandError> {
 struct Order {
     #[serde(default)]
     ban: OneOrMany,
-    seconds: Option<u32>,
+    seconds: Option<Time>,
     #[serde(default)]
     unban: OneOrMany,
+}
+
+/// Seconds, or text such as "1h".
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Time {
+    Seconds(i64),
+    Text(String),
+}
+
+impl Time {
+    fn lifetime(&self) -> Result<Lifetime, LifetimeError> {
+        match self {
+            Self::Seconds(seconds) => seconds.to_string().parse(),
+            Self::Text(text) => text.parse(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -80,22 +123,20 @@ impl Default for OneOrMany {
 }
 
 impl OneOrMany {
-    fn networks(self) -> Result<Vec<Prefix>, PrefixError> {
+    fn networks(self) -> Result<Vec<Named>, PrefixError> {
         let texts = match self {
             Self::One(text) => vec![text],
             Self::Many(texts) => texts,
         };
-        texts.iter().map(|text| text.parse()).collect()
+        texts.iter().map(|text| Named::read(text)).collect()
     }
 }
 
 fn commands_of(orders: Vec<Order>) -> Result<Vec<Command>, CommandError> {
     let mut commands = Vec::new();
     for order in orders {
-        if order.seconds == Some(0) {
-            return Err(CommandError::Seconds("0".to_owned()));
-        }
-        commands.extend(order.ban.networks()?.into_iter().map(|network| Command::Ban(network, order.seconds)));
+        let lifetime = order.seconds.as_ref().map(Time::lifetime).transpose()?.unwrap_or_default();
+        commands.extend(order.ban.networks()?.into_iter().map(|network| Command::Ban(network, lifetime)));
         commands.extend(order.unban.networks()?.into_iter().map(Command::Unban));
     }
     Ok(commands)
@@ -105,14 +146,22 @@ fn commands_of(orders: Vec<Order>) -> Result<Vec<Command>, CommandError> {
 mod tests {
     use super::*;
 
-    fn network(text: &str) -> Prefix {
-        text.parse().unwrap()
+    fn network(text: &str) -> Named {
+        Named { network: text.parse().unwrap(), by: None }
+    }
+
+    fn seconds(seconds: u32) -> Lifetime {
+        Lifetime::from_secs(seconds)
     }
 
     #[test]
     fn words_are_understood() {
-        assert_eq!(read("ban 203.0.113.7").unwrap(), [Command::Ban(network("203.0.113.7"), None)]);
-        let until = Command::Ban(network("2001:db8::/32"), Some(60));
+        assert_eq!(read("ban 203.0.113.7").unwrap(), [Command::Ban(network("203.0.113.7"), Lifetime::FOREVER)]);
+        for (time, lifetime) in [("1h", seconds(3600)), ("4h30m", seconds(16_200)), ("-1", Lifetime::FOREVER)] {
+            let ban = Command::Ban(network("203.0.113.7"), lifetime);
+            assert_eq!(read(&format!("ban ::ffff:203.0.113.7 for {time}")).unwrap(), [ban]);
+        }
+        let until = Command::Ban(network("2001:db8::/32"), seconds(60));
         assert_eq!(read("  ban\t2001:db8::/32 for 60\n").unwrap(), [until]);
         assert_eq!(read("unban 203.0.113.0/24").unwrap(), [Command::Unban(network("203.0.113.0/24"))]);
         assert_eq!(read("list").unwrap(), [Command::List]);
@@ -122,31 +171,37 @@ mod tests {
     fn json_is_understood() {
         let text = r#"{"ban": ["203.0.113.7", "2001:db8::/32"], "seconds": 60, "unban": "192.0.2.1"}"#;
         let all = [
-            Command::Ban(network("203.0.113.7"), Some(60)),
-            Command::Ban(network("2001:db8::/32"), Some(60)),
+            Command::Ban(network("203.0.113.7"), seconds(60)),
+            Command::Ban(network("2001:db8::/32"), seconds(60)),
             Command::Unban(network("192.0.2.1")),
         ];
         assert_eq!(read(text).unwrap(), all);
         let two = read(r#"[{"ban": "192.0.2.1"}, {"unban": ["192.0.2.2"]}]"#).unwrap();
-        assert_eq!(two, [Command::Ban(network("192.0.2.1"), None), Command::Unban(network("192.0.2.2"))]);
+        let bans = [Command::Ban(network("192.0.2.1"), Lifetime::FOREVER), Command::Unban(network("192.0.2.2"))];
+        assert_eq!(two, bans);
+        for (json, lifetime) in [("\"1h\"", seconds(3600)), ("-1", Lifetime::FOREVER), ("90", seconds(90))] {
+            let ban = Command::Ban(network("192.0.2.1"), lifetime);
+            assert_eq!(read(&format!("{{\"ban\": \"192.0.2.1\", \"seconds\": {json}}}")).unwrap(), [ban]);
+        }
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
         for (text, expected) in [
-            ("", "\"\" is not understood; write ban ADDRESS [for SECONDS], unban ADDRESS, or list"),
+            ("", "\"\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list"),
             ("ban", "\"ban\" is not understood"),
             ("ban 192.0.2.1 60", "\"ban 192.0.2.1 60\" is not understood"),
-            ("ban 192.0.2.1 for 0", "\"0\" is not a number of seconds"),
-            ("ban 192.0.2.1 for -1", "\"-1\" is not a number of seconds"),
-            ("ban 192.0.2.1 for 1h", "\"1h\" is not a number of seconds"),
+            ("ban 192.0.2.1 for 0", "\"0\" is no time; write seconds from 1 to"),
+            ("ban 192.0.2.1 for -2", "\"-2\" is no time"),
+            ("ban 192.0.2.1 for 1y", "\"1y\" is no time"),
+            ("ban ::ffff:192.0.2.1/24", "\"::ffff:192.0.2.1/24\" is wider than all of IPv4; write 192.0.2.1/24"),
             ("ban 192.0.2", "\"192.0.2\" is not an address or network"),
             ("ban 192.0.2.0/33", "192.0.2.0/33: an address of this family has 32 bits"),
             ("{}", "the JSON says neither ban nor unban"),
             ("[]", "the JSON says neither ban nor unban"),
             ("{\"ban\": 7}", "not understood as JSON: "),
             ("{\"ban\": \"192.0.2.1\", \"secs\": 1}", "not understood as JSON: unknown field `secs`"),
-            ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is not a number of seconds"),
+            ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is no time"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");

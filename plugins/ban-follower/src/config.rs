@@ -18,9 +18,9 @@ pub struct Config {
     /// Name of the block set that banned addresses are put into before their flows are ended; `block-sets` must grant it.
     /// Without it flows are ended, and the next packet may begin them anew.
     pub block_set: Option<String>,
-    /// How long an address stays in the block set, in seconds, where its ban has no end of its own; 0: until it is
-    /// unbanned. A banned address that comes back after that is blocked again. Default: 3600.
-    pub block_seconds: u32,
+    /// How long an address stays in the block set where its ban has no end of its own: seconds or a time such as "1h"; 0 or
+    /// -1: until it is unbanned. A banned address that comes back after that is blocked again. Default: 3600.
+    pub block_seconds: Lifetime,
     /// Whether bans by message are kept over restarts. Default: true.
     pub remember: bool,
     /// How many bans by message there may be, so that a sender that runs wild does not fill the memory. Default: 10000.
@@ -42,7 +42,7 @@ impl Default for Config {
             protocols: Vec::new(),
             ports: Vec::new(),
             block_set: None,
-            block_seconds: 3600,
+            block_seconds: Lifetime::from_secs(3600),
             remember: true,
             max_bans: 10_000,
             shortest_ipv4_prefix: 8,

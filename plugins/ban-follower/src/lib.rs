@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use ctwarden_sdk::prelude::*;
 
-use crate::bans::{Bans, seconds_to};
-use crate::command::Command;
+use crate::bans::{Bans, End, seconds_to};
+use crate::command::{Command, Named};
 pub use crate::config::Config;
 
 /// Lines that `list` answers with at most; an answer has a limit.
@@ -24,6 +24,9 @@ const LISTED: usize = 500;
 
 /// Networks in one message at most; each may become a verdict, and an answer has a limit of those too.
 const NETWORKS: usize = 1000;
+
+/// Blocks in one answer at most that renew what was there before.
+const RENEWED: usize = 2000;
 
 /// The policy.
 #[derive(Debug)]
@@ -35,6 +38,10 @@ pub struct BanFollower {
     listed: BTreeMap<IpAddr, String>,
     /// What was put into the block set since the running sweep began or the batch at hand: once is enough.
     blocked: BTreeSet<Prefix>,
+    /// Remembered bans that are not in the block set again yet: the firewall may have been made anew since.
+    remembered: Vec<Prefix>,
+    /// Bans that were given an earlier end, while the block set keeps the later one.
+    shortened: BTreeSet<Prefix>,
 }
 
 impl Policy for BanFollower {
@@ -49,11 +56,15 @@ impl Policy for BanFollower {
         let mut bans = Bans::new(config.remember);
         // Those that ran out while nobody watched.
         bans.expire(now);
+        let remembered =
+            if config.block_set.is_some() { bans.iter().map(|(network, _)| network).collect() } else { Vec::new() };
         Ok(Self {
             never: config.never.iter().copied().collect(),
             bans,
             listed: BTreeMap::new(),
             blocked: BTreeSet::new(),
+            remembered,
+            shortened: BTreeSet::new(),
             config,
         })
     }
@@ -69,7 +80,8 @@ impl Policy for BanFollower {
         if !batch.is_sweep() {
             self.blocked.clear();
         }
-        let mut verdicts = self.look_up(batch);
+        let mut verdicts = self.block_remembered(batch.now());
+        verdicts.extend(self.look_up(batch));
         verdicts.extend(batch.each(|flow| self.judge(flow)));
         verdicts
     }
@@ -87,9 +99,9 @@ impl Policy for BanFollower {
         verdicts.and(delete().because("banned", why))
     }
 
-    fn sweep_begin(&mut self, _: Extent, _: Timestamp) -> Verdicts {
+    fn sweep_begin(&mut self, _: Extent, now: Timestamp) -> Verdicts {
         self.blocked.clear();
-        Verdicts::none()
+        self.block_remembered(now)
     }
 
     /// Only flows that are in a set now may have to end.
@@ -99,12 +111,13 @@ impl Policy for BanFollower {
     }
 
     fn tick(&mut self, now: Timestamp) -> Verdicts {
-        self.bans.expire(now);
-        Verdicts::none()
+        let mut verdicts = self.expire(now);
+        verdicts.extend(self.block_remembered(now));
+        verdicts
     }
 
     fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
-        self.bans.expire(now);
+        let mut verdicts = self.expire(now);
         let commands = command::read(text)?;
         if commands.len() > NETWORKS {
             return Err(format!("{} networks in one message; send at most {NETWORKS}", commands.len()).into());
@@ -113,21 +126,21 @@ impl Policy for BanFollower {
         for command in &commands {
             self.check(command)?;
         }
-        let new = commands.iter().filter(|command| matches!(command, Command::Ban(n, _) if !self.bans.contains(*n)));
+        let is_new = |named: &Named| !self.bans.contains(named.network);
+        let new = commands.iter().filter(|command| matches!(command, Command::Ban(named, _) if is_new(named)));
         let (new, most) = (new.count(), usize::try_from(self.config.max_bans).unwrap_or(usize::MAX));
         if self.bans.len().saturating_add(new) > most {
             return Err(format!("there are {} bans of at most {most} (max-bans); unban some", self.bans.len()).into());
         }
         let mut lines = Vec::new();
-        let mut verdicts = Verdicts::none();
         let mut banned = Vec::new();
         for command in commands {
             match command {
-                Command::Ban(network, seconds) => {
-                    lines.push(self.begin(network, seconds, now, &mut verdicts));
-                    banned.push(network);
+                Command::Ban(named, lifetime) => {
+                    lines.push(self.begin(named, lifetime, now, &mut verdicts));
+                    banned.push(named.network);
                 }
-                Command::Unban(network) => lines.push(self.end(network, &mut verdicts)),
+                Command::Unban(named) => lines.push(self.end(named, now, &mut verdicts)),
                 Command::List => lines.push(self.list(now)),
             }
         }
@@ -199,12 +212,11 @@ impl BanFollower {
         }
         let by_message = || {
             let (network, end) = self.bans.of(address, now)?;
-            let seconds = end.map_or(self.config.block_seconds, |end| seconds_to(end, now));
-            Some(Ban { network, seconds, why: format!("{network} is banned") })
+            Some(Ban { network, seconds: self.seconds_of(end, now), why: format!("{network} is banned") })
         };
         let by_set = || {
             let why = self.listed.get(&address)?.clone();
-            Some(Ban { network: address.into(), seconds: self.config.block_seconds, why })
+            Some(Ban { network: address.into(), seconds: self.seconds_of(None, now), why })
         };
         by_message().or_else(by_set)
     }
@@ -212,7 +224,7 @@ impl BanFollower {
     /// Whether the command may be carried out.
     fn check(&self, command: &Command) -> Result<(), Refusal> {
         match command {
-            Command::Ban(network, _) => {
+            Command::Ban(Named { network, .. }, _) => {
                 let (shortest, key) = match network.family() {
                     Family::Ipv4 => (self.config.shortest_ipv4_prefix, "shortest-ipv4-prefix"),
                     Family::Ipv6 => (self.config.shortest_ipv6_prefix, "shortest-ipv6-prefix"),
@@ -229,8 +241,8 @@ impl BanFollower {
                     None => Ok(()),
                 }
             }
-            Command::Unban(network) if self.bans.contains(*network) => Ok(()),
-            Command::Unban(network) => match self.still_banned(*network) {
+            Command::Unban(Named { network, .. }) if self.bans.contains(*network) => Ok(()),
+            Command::Unban(Named { network, .. }) => match self.still_banned(*network) {
                 Some(why) => Err(format!("{network} is not unbanned: {why}").into()),
                 None if self.config.block_set.is_none() => Err(format!("{network} is not banned").into()),
                 None => Ok(()),
@@ -242,24 +254,33 @@ impl BanFollower {
     /// What bans the network although it is not, or no longer, banned by itself.
     fn still_banned(&self, network: Prefix) -> Option<String> {
         let wider = self.bans.iter().find(|(ban, _)| *ban != network && ban.covers(network));
-        let one = network == network.address().into();
-        let listed = |set: &&String| one && sets::contains(set, network.address()).unwrap_or(false);
         match wider {
             Some((ban, _)) => Some(format!("{ban} is banned")),
-            None => self.config.sets.iter().find(listed).map(|set| format!("it is in set {set}")),
+            None => self.is_listed(network).map(|set| format!("it is in set {set}")),
         }
     }
 
-    fn begin(&mut self, network: Prefix, seconds: Option<u32>, now: Timestamp, verdicts: &mut Verdicts) -> String {
-        let end = seconds.map(|seconds| now + Duration::from_secs(seconds.into()));
+    /// The set that lists an address.
+    fn is_listed(&self, network: Prefix) -> Option<&String> {
+        let one = network == network.address().into();
+        let listed = |set: &&String| one && sets::contains(set, network.address()).unwrap_or(false);
+        self.config.sets.iter().find(listed)
+    }
+
+    fn begin(&mut self, named: Named, lifetime: Lifetime, now: Timestamp, verdicts: &mut Verdicts) -> String {
+        let network = named.network;
+        let end = lifetime.as_secs().map(|seconds| now + Duration::from_secs(seconds.into()));
+        if self.bans.end_of(network).is_some_and(|before| lasts(before) > lasts(end)) {
+            self.shortened.insert(network);
+        }
         let forgotten = self.bans.insert(network, end);
         if let Some(set) = &self.config.block_set {
-            let seconds = seconds.unwrap_or(self.config.block_seconds);
+            let seconds = self.seconds_of(end, now);
             verdicts.push(block(set, network).seconds(seconds).because("banned", format!("{network} is banned")));
         }
-        let mut line = match seconds {
-            Some(seconds) => format!("{network} banned for {seconds} s"),
-            None => format!("{network} banned"),
+        let mut line = match lifetime.as_secs() {
+            Some(seconds) => format!("{named} banned for {seconds} s"),
+            None => format!("{named} banned"),
         };
         if let Some(refusal) = forgotten {
             line.push_str(&format!("; a restart forgets it: {}", refusal.as_str()));
@@ -267,16 +288,80 @@ impl BanFollower {
         line
     }
 
-    fn end(&mut self, network: Prefix, verdicts: &mut Verdicts) -> String {
+    fn end(&mut self, named: Named, now: Timestamp, verdicts: &mut Verdicts) -> String {
+        let network = named.network;
+        let end = self.bans.end_of(network);
         let was = self.bans.remove(network);
-        if let Some(set) = &self.config.block_set {
-            verdicts.push(unblock(set, network).because("unbanned", format!("{network} is unbanned")));
-        }
+        let shortened = self.shortened.remove(&network);
         let still = self.still_banned(network).filter(|_| was);
+        let end = if shortened { None } else { end.flatten() };
+        self.take_out(network, end, ("unbanned", format!("{network} is unbanned")), now, verdicts);
         match (still, &self.config.block_set) {
-            (Some(why), _) => format!("{network} unbanned, but {why}"),
-            (None, Some(set)) if !was => format!("{network} was not banned; taken out of {set}"),
-            (None, _) => format!("{network} unbanned"),
+            (Some(why), _) => format!("{named} unbanned, but {why}"),
+            (None, Some(set)) if !was => format!("{named} was not banned; taken out of {set}"),
+            (None, _) => format!("{named} unbanned"),
+        }
+    }
+
+    /// Takes a network out of the block set that was to be in it until `end`, and keeps in it what other bans hold.
+    fn take_out(&mut self, network: Prefix, end: End, why: (&str, String), now: Timestamp, verdicts: &mut Verdicts) {
+        let Some(set) = &self.config.block_set else { return };
+        let mut others: Vec<(Prefix, End)> = self.bans.beside(network, now).collect();
+        let longer = |(ban, other): &(Prefix, End)| ban.covers(network) && lasts(*other) >= lasts(end);
+        let listed = self.is_listed(network).cloned();
+        // Nothing has to leave, or nothing earlier than it would by itself.
+        if !others.iter().any(longer) && listed.is_none() {
+            let (code, reason) = why;
+            verdicts.push(unblock(set, network).because(code, reason));
+        }
+        // After that, in this order: what the network held of others has left with it. Where there are many, the rest follows
+        // with the next call.
+        others.retain(|other| !longer(other));
+        let later = others.split_off(others.len().min(RENEWED.saturating_sub(verdicts.len())));
+        self.remembered.extend(later.into_iter().map(|(ban, _)| ban));
+        for (ban, end) in others {
+            let why = format!("{ban} is banned");
+            verdicts.push(block(set, ban).seconds(self.seconds_of(end, now)).because("banned", why));
+        }
+        if let Some(list) = listed {
+            let why = format!("{network} is in set {list}");
+            verdicts.push(block(set, network).seconds(self.seconds_of(None, now)).because("banned", why));
+        }
+    }
+
+    /// Forgets bans that have ended. The block set lets go of them by itself, but of those whose end was brought forward.
+    fn expire(&mut self, now: Timestamp) -> Verdicts {
+        let mut verdicts = Verdicts::none();
+        for network in self.bans.expire(now) {
+            if self.shortened.remove(&network) {
+                self.take_out(network, None, ("ended", format!("the ban of {network} has ended")), now, &mut verdicts);
+            }
+        }
+        verdicts
+    }
+
+    /// Puts remembered bans into the block set again, some at a time.
+    fn block_remembered(&mut self, now: Timestamp) -> Verdicts {
+        let mut verdicts = Verdicts::none();
+        let Some(set) = &self.config.block_set else { return verdicts };
+        let from = self.remembered.len().saturating_sub(RENEWED);
+        for network in self.remembered.split_off(from) {
+            // Unbanned or ended since, or exempted by now.
+            let Some(end) = self.bans.end_of(network).filter(|_| self.never.overlapping(network).is_none()) else {
+                continue;
+            };
+            let seconds = self.seconds_of(end, now);
+            verdicts.push(block(set, network).seconds(seconds).because("remembered", format!("{network} is banned")));
+            self.blocked.insert(network);
+        }
+        verdicts
+    }
+
+    /// For how long a ban with that end is in the block set from now on; 0: until it is unbanned.
+    fn seconds_of(&self, end: End, now: Timestamp) -> u32 {
+        match end {
+            Some(end) => seconds_to(end, now),
+            None => self.config.block_seconds.as_secs().unwrap_or_default(),
         }
     }
 
@@ -295,6 +380,11 @@ impl BanFollower {
             }
         }
     }
+}
+
+/// Ends in their order; none is the last.
+fn lasts(end: End) -> Timestamp {
+    end.unwrap_or(Timestamp(u64::MAX))
 }
 
 export!(BanFollower);

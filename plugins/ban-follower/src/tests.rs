@@ -231,6 +231,113 @@ fn unbanning_says_what_still_holds() {
     assert_eq!(policy.message("unban 192.0.2.1"), Err("192.0.2.1 is not unbanned: it is in set banned".into()));
 }
 
+/// What the block set holds after an answer: each verdict on networks in its order.
+fn on_networks(answer: &ctwarden_sdk::testing::Answer) -> Vec<String> {
+    let lines = answer.lines();
+    let lines = lines.iter().filter(|line| line.starts_with("block") || line.starts_with("unblock"));
+    lines.map(|line| line.split(": ").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_another_ban_holds_stays_blocked() {
+    let mut policy = follower(json!({ "block-set": "drop", "block-seconds": 600 }));
+    policy.message("ban 203.0.113.0/28 for 1h").unwrap();
+    policy.message("ban 203.0.113.7 for 2h").unwrap();
+    policy.message("ban 203.0.113.8 for 60").unwrap();
+    policy.message("ban 192.0.2.1").unwrap();
+    let answer = policy.message("unban 203.0.113.8").unwrap();
+    assert!(on_networks(&answer).is_empty(), "it leaves with the network, which is banned for longer");
+    let answer = policy.message("unban 203.0.113.7").unwrap();
+    let expected = ["unblock 203.0.113.7 in drop", "block 203.0.113.0/28 in drop for 3600 s"];
+    assert_eq!(on_networks(&answer), expected, "it would have stayed longer than the network");
+
+    policy.message("ban 203.0.113.7 for 60").unwrap();
+    policy.message("ban 203.0.113.9").unwrap();
+    policy.advance(Duration::from_secs(10));
+    let answer = policy.message("unban 203.0.113.0/28").unwrap();
+    let expected =
+        ["unblock 203.0.113.0/28 in drop", "block 203.0.113.7 in drop for 50 s", "block 203.0.113.9 in drop for 600 s"];
+    assert_eq!(on_networks(&answer), expected);
+    assert_eq!(
+        policy.message("unban 203.0.113.7").unwrap().lines(),
+        ["unblock 203.0.113.7 in drop: unbanned: 203.0.113.7 is unbanned"]
+    );
+    let answer = policy.message("unban 203.0.113.0/24").unwrap();
+    assert_eq!(answer.text(), "203.0.113.0/24 was not banned; taken out of drop");
+    assert_eq!(on_networks(&answer), ["unblock 203.0.113.0/24 in drop", "block 203.0.113.9 in drop for 600 s"]);
+}
+
+#[test]
+fn what_a_set_lists_stays_blocked() {
+    let host = Host::new().set("list", ["192.0.2.1"]);
+    let mut policy: Harness<BanFollower> = host.start(json!({ "sets": ["list"], "block-set": "drop" })).unwrap();
+    policy.message("ban 192.0.2.1").unwrap();
+    let answer = policy.message("unban 192.0.2.1").unwrap();
+    assert_eq!(on_networks(&answer), ["block 192.0.2.1 in drop for 3600 s"]);
+}
+
+#[test]
+fn a_network_that_holds_many_bans_is_let_go_in_steps() {
+    let mut policy = follower(json!({ "block-set": "drop" }));
+    for part in 0..3 {
+        let many: Vec<String> = (0..1000).map(|n| format!("10.{part}.{}.{}", n / 256, n % 256)).collect();
+        policy.message(&json!({ "ban": many }).to_string()).unwrap();
+    }
+    policy.message("ban 10.0.0.0/8").unwrap();
+    let answer = policy.message("unban 10.0.0.0/8").unwrap();
+    let tick = policy.tick();
+    assert_eq!((answer.len(), tick.len()), (2000, 1001));
+    assert!(policy.tick().is_empty());
+}
+
+#[test]
+fn an_earlier_end_holds_for_the_block_set_too() {
+    let mut policy = follower(json!({ "block-set": "drop" }));
+    policy.message("ban 203.0.113.7 for 1h").unwrap();
+    policy.message("ban 203.0.113.7 for 60").unwrap();
+    policy.advance(Duration::from_secs(60));
+    assert_eq!(policy.tick().lines(), ["unblock 203.0.113.7 in drop: ended: the ban of 203.0.113.7 has ended"]);
+    policy.message("ban 203.0.113.7 for 60").unwrap();
+    policy.advance(Duration::from_secs(60));
+    assert!(policy.tick().is_empty(), "the set lets go of it by itself");
+}
+
+#[test]
+fn remembered_bans_are_blocked_again_for_the_rest_of_their_time() {
+    let config = json!({ "block-set": "drop", "block-seconds": "10m", "never": ["198.51.100.0/24"] });
+    let mut policy = follower(config.clone());
+    policy.message("ban 203.0.113.7 for 1h").unwrap();
+    policy.message("ban 203.0.113.8 for 60").unwrap();
+    policy.message("ban 2001:db8::/32").unwrap();
+    policy.advance(Duration::from_secs(100));
+    let mut policy = policy.restart().unwrap();
+    let answer = policy.sweep_begin();
+    assert_eq!(
+        answer.lines(),
+        [
+            "block 203.0.113.7 in drop for 3500 s: remembered: 203.0.113.7 is banned",
+            "block 2001:db8::/32 in drop for 600 s: remembered: 2001:db8::/32 is banned",
+        ]
+    );
+    assert!(policy.sweep_begin().is_empty(), "once is enough");
+    let mut policy = policy.restart().unwrap();
+    assert_eq!(policy.event(ssh("192.0.2.1")).len(), 2, "whatever comes first");
+    let host = Host::new().remembering("ban/198.51.100.7", b"").remembering("ban/::ffff:192.0.2.9", b"");
+    let mut policy: Harness<BanFollower> = host.start(config).unwrap();
+    assert_eq!(on_networks(&policy.sweep_begin()), ["block 192.0.2.9 in drop for 600 s"], "who is exempt stays so");
+}
+
+#[test]
+fn an_address_with_a_length_means_its_network_which_is_said() {
+    let mut policy = follower(json!({}));
+    let answer = policy.message("ban 10.1.0.3/24 for 4h30m").unwrap();
+    assert_eq!(answer.text(), "10.1.0.0/24 (all of it, not 10.1.0.3 alone) banned for 16200 s");
+    let answer = policy.message("unban 10.1.0.7/24").unwrap();
+    assert_eq!(answer.text(), "10.1.0.0/24 (all of it, not 10.1.0.7 alone) unbanned");
+    assert_eq!(policy.message("ban ::ffff:203.0.113.7 for -1").unwrap().text(), "203.0.113.7 banned");
+    assert_eq!(policy.event(ssh("203.0.113.7")).len(), 1);
+}
+
 #[test]
 fn who_is_only_blocked_can_be_let_go() {
     let mut policy = follower(json!({ "block-set": "drop" }));

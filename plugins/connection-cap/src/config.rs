@@ -15,9 +15,9 @@ pub struct Config {
     pub action: Overrun,
     /// Name of the block set that sources over the limit are put into, with action = "block"; `block-sets` must grant it.
     pub block_set: Option<String>,
-    /// How long they stay in it, in seconds; 0: until somebody takes them out. Default: 600.
+    /// How long they stay in it: seconds or a time such as "1h"; 0 or -1: until somebody takes them out. Default: 600.
     #[serde(default = "Config::block_seconds")]
-    pub block_seconds: u32,
+    pub block_seconds: Lifetime,
     /// Which connections are counted. Default: all.
     #[serde(default)]
     pub count: Count,
@@ -76,8 +76,8 @@ pub enum Count {
 }
 
 impl Config {
-    const fn block_seconds() -> u32 {
-        600
+    const fn block_seconds() -> Lifetime {
+        Lifetime::from_secs(600)
     }
 
     const fn ipv4_prefix_length() -> u8 {

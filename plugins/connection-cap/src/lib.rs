@@ -189,9 +189,9 @@ impl ConnectionCap {
         }
         let block_due = self.config.action == Overrun::Block && done.blocked.is_none_or(|until| until <= now);
         if block_due {
-            done.blocked = Some(match self.config.block_seconds {
-                0 => Timestamp(u64::MAX),
-                time => now + seconds(time),
+            done.blocked = Some(match self.config.block_seconds.as_secs() {
+                None => Timestamp(u64::MAX),
+                Some(time) => now + seconds(time),
             });
         }
         let why = self.why(source, count);
@@ -203,7 +203,8 @@ impl ConnectionCap {
         if let Some(set) = &self.config.block_set
             && block_due
         {
-            verdicts.push(block(set, source).seconds(self.config.block_seconds).because("over-cap", why));
+            let seconds = self.config.block_seconds.as_secs().unwrap_or_default();
+            verdicts.push(block(set, source).seconds(seconds).because("over-cap", why));
         }
         verdicts
     }
