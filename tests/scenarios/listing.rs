@@ -1,0 +1,205 @@
+//! Lists that are wrong, half written or in another form, and bans that overlap: what is banned, what the firewall holds and what
+//! people are told must be the same.
+
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use ctwarden_tests::{Daemon, Policy, Scene, elements, eventually, insert, load, table};
+use serde_json::Value;
+
+const WARD: &str = "table inet ward {
+    set bad4 { type ipv4_addr; flags interval, timeout; };
+    set bad6 { type ipv6_addr; flags interval, timeout; };
+    chain out { type filter hook output priority 0; ip daddr @bad4 drop; ip6 daddr @bad6 drop; };
+    }";
+
+const BLOCK: &str = "[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = \"bad6\"\n";
+
+fn blocking(config: &str) -> String {
+    let policy = Policy::new("ban", "ban-follower")
+        .enforce()
+        .key("allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]\nread-sets = [\"feed\"]");
+    let policy = policy.config(&format!("block-set = \"bad\"\n{config}"));
+    format!("[sets.feed]\nfile = \"feed.txt\"\n{BLOCK}{policy}")
+}
+
+fn set_status(daemon: &Daemon) -> Value {
+    daemon.status()["sets"].as_array().unwrap().iter().find(|set| set["name"] == "feed").unwrap().clone()
+}
+
+/// The networks of the set for IPv4, in order.
+fn held() -> Vec<String> {
+    let mut held: Vec<_> =
+        elements("inet ward bad4").iter().map(|element| format!("{}/{}", element.address, element.length)).collect();
+    held.sort_unstable();
+    held
+}
+
+/// Whether every one of these is within a network of the set.
+fn holds(addresses: &[&str]) -> bool {
+    let number = |address: &str| u32::from(address.parse::<std::net::Ipv4Addr>().unwrap());
+    let within = |address: u32| {
+        held().iter().any(|network| {
+            let (first, length) = network.split_once('/').unwrap();
+            let shift = 32 - length.parse::<u32>().unwrap();
+            u64::from(number(first)) >> shift == u64::from(address) >> shift
+        })
+    };
+    addresses.iter().all(|address| within(number(address)))
+}
+
+#[test]
+fn a_refused_list_stops_nothing_and_is_told_everywhere() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    scene.write("feed.txt", "198.51.100.66\nnonsense\n");
+    let alerts = scene.path("alerts.jsonl");
+    scene.configure_daemon(&format!("alerts = \"{}\"", alerts.display()), blocking("sets = [\"feed\"]"));
+    let checked = scene.verb("check");
+    assert!(
+        !checked.is_good() && checked.out.contains("refused list: ") && checked.out.contains("feed.txt:2: "),
+        "{checked:?}"
+    );
+    let mut daemon = scene.start_again();
+    let told = |daemon: &mut Daemon| daemon.wait_for("the record", |record| record.is_notice("set-refused"));
+    let record = told(&mut daemon);
+    assert_eq!(record.text("set"), Some("feed"));
+    assert!(record.text("text").is_some_and(|why| why.contains("feed.txt:2: ")), "{record:?}");
+    eventually("the alert", || std::fs::read_to_string(&alerts).ok().filter(|text| text.contains("set-refused")));
+    let status = set_status(&daemon);
+    assert!(status["refused"].as_str().is_some_and(|why| why.contains("feed.txt:2: ")), "{status}");
+    assert!(daemon.verb("status").good().contains("its list is refused:"));
+    assert!(daemon.send("ban", "ban 203.0.113.7").good().contains("banned"), "all else goes on");
+
+    insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    let alert = daemon.wait_for("the policy knows", |record| record.came("alert", "applied"));
+    assert!(alert.0.to_string().contains("has no good list"), "{alert:?}");
+
+    scene.write("feed.txt", "198.51.100.66\n10.0.0.1\n");
+    daemon.wait_for("the mended list", |record| record.is_notice("set-changed"));
+    eventually("the flow ends", || table().is_empty().then_some(()));
+    assert_eq!(set_status(&daemon)["networks"], 2);
+    assert!(set_status(&daemon)["refused"].is_null());
+
+    // A reload keeps what is in force where the list is wrong then.
+    scene.write("feed.txt", "10.0.0.2,x\n");
+    daemon.wait_for("the second refusal", |record| {
+        record.is_notice("set-refused") && record.text("text").is_some_and(|why| why.contains("format \"csv\""))
+    });
+    assert_eq!(daemon.reload(), None);
+    assert_eq!(set_status(&daemon)["networks"], 2, "the old entries stay");
+    assert!(set_status(&daemon)["refused"].is_string());
+    insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1001 --dport 53 -t 300");
+    eventually("and hold", || table().is_empty().then_some(()));
+    let _ = daemon.stop();
+}
+
+#[test]
+fn half_a_network_is_never_banned() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    scene.write("feed.txt", "192.0.2.1\n");
+    let mut daemon = scene.start(blocking("sets = [\"feed\"]"));
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
+    insert("-p udp -s 203.0.113.9 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    insert("-p udp -s 198.51.100.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
+    let path = scene.path("feed.txt");
+    let mut file = File::create(&path).unwrap();
+    file.write_all(b"198.51.100.0/2").unwrap();
+    // For a second, as a slow writer takes it; meanwhile nothing happens that is not written.
+    let begin = Instant::now();
+    eventually("a second has passed", || {
+        assert_eq!(table().len(), 2);
+        (begin.elapsed() > Duration::from_secs(1)).then_some(())
+    });
+    file.write_all(b"9\n").unwrap();
+    daemon.wait_for("the whole line is read", |record| record.is_notice("set-changed"));
+    eventually("who is listed ends", || (table().len() == 1).then_some(()));
+    assert!(holds(&["198.51.100.1"]) && !holds(&["203.0.113.9"]), "{:?}", held());
+    std::fs::write(&path, "0.0.0.0/0\n").unwrap();
+    let refused = daemon.wait_for("all of it is refused", |record| record.is_notice("set-refused"));
+    assert!(refused.text("text").is_some_and(|why| why.contains("wider than /8")), "{refused:?}");
+    assert_eq!(table().len(), 1);
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_secret_behind_a_link_is_not_told() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    let secret = scene.write("secret", "hunter2 is the word\n");
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(&secret, scene.path("feed.txt")).unwrap();
+    let mut daemon = scene.start(blocking("sets = [\"feed\"]"));
+    daemon.wait_for("the refusal", |record| record.is_notice("set-refused"));
+    std::fs::write(&secret, vec![0; 32 << 20]).unwrap();
+    daemon.wait_for_many("the second", 2, |record| record.is_notice("set-refused"));
+    let ended = daemon.stop();
+    assert!(!ended.err.contains("hunter2") && ended.err.len() < 10_000, "{} bytes", ended.err.len());
+    assert!(!ended.records.iter().any(|record| record.0.to_string().contains("hunter2")));
+}
+
+#[test]
+fn an_address_in_the_other_form_is_banned_as_what_it_is() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    scene.write("feed.txt", "::ffff:10.0.0.2\n");
+    for n in 1..=4 {
+        insert(&format!("-p udp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 53 -t 300"));
+    }
+    let protect = "[[protect]]\neither = [\"::ffff:10.0.0.3\"]\n";
+    let mut daemon = scene.start(format!("{protect}{}", blocking("sets = [\"feed\"]\nnever = [\"::ffff:10.0.0.4\"]")));
+    daemon.wait_for("who is listed ends", |record| record.came("delete", "applied"));
+    assert!(daemon.send("ban", "ban ::ffff:10.0.0.1 for 1h").good().contains("10.0.0.1 banned for 3600 s"));
+    assert!(!daemon.send("ban", "ban ::ffff:10.0.0.4").is_good());
+    let _ = daemon.send("ban", "ban ::ffff:10.0.0.3");
+    let left = table();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().all(|entry| entry.has_address("10.0.0.3") || entry.has_address("10.0.0.4")));
+    assert!(holds(&["10.0.0.1", "10.0.0.2"]) && elements("inet ward bad6").is_empty());
+    let _ = daemon.stop();
+}
+
+#[test]
+fn an_unban_takes_nothing_that_another_ban_holds() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    scene.write("feed.txt", "192.0.2.1\n");
+    let daemon = scene.start(blocking(""));
+    let say = |text: &str| daemon.send("ban", text).good();
+    say("ban 198.51.100.0/28 for 1h");
+    say("ban 198.51.100.7 for 2h");
+    let all: Vec<String> = (0..16).map(|n| format!("198.51.100.{n}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    assert!(holds(&all));
+    say("unban 198.51.100.7");
+    assert!(holds(&all), "the network is banned: {:?}", held());
+    say("ban 198.51.100.7 for 2h");
+    say("unban 198.51.100.0/28");
+    assert_eq!(held(), ["198.51.100.7/32"]);
+    say("unban 198.51.100.7");
+    assert!(held().is_empty());
+    let _ = daemon.stop();
+}
+
+#[test]
+fn remembered_bans_are_in_a_firewall_that_was_made_anew() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    scene.write("feed.txt", "192.0.2.1\n");
+    let daemon = scene.start(blocking(""));
+    assert!(daemon.send("ban", "ban 198.51.100.7 for 2h").is_good());
+    assert!(daemon.send("ban", "ban 198.51.100.64/26").is_good());
+    let _ = daemon.stop();
+    // As after a reboot.
+    load("delete table inet ward");
+    load(WARD);
+    assert!(held().is_empty());
+    let daemon = scene.start_again();
+    eventually("they are blocked again", || (held() == ["198.51.100.64/26", "198.51.100.7/32"]).then_some(()));
+    let lifetime = elements("inet ward bad4").iter().find(|element| element.length == 32).unwrap().lifetime.unwrap();
+    assert!((7000..=7200).contains(&lifetime), "{lifetime}");
+    let _ = daemon.stop();
+}
