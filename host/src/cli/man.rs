@@ -17,7 +17,7 @@ pub(super) struct Man {
     /// Verb whose page is wanted, or conntrack
     #[arg(conflicts_with = "dir")]
     verb: Option<String>,
-    /// Write every page into this folder instead: ctwarden.1, ctwarden-VERB.1, conntrack.8
+    /// Write every page into this folder instead, which is made where it is missing: ctwarden.1, ctwarden-VERB.1, conntrack.8
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -47,7 +47,7 @@ fn verbs(program: &Command) -> Vec<String> {
     verbs
 }
 
-/// Writes every page into a folder that is there, and gives back the files' names. `conntrack.8` only points at the
+/// Writes every page into a folder, which is made where it is missing, and gives back the files' names. `conntrack.8` only points at the
 /// page.
 pub(crate) fn write_all(program: &Command, folder: &Path) -> io::Result<Vec<String>> {
     let name = program.get_name();
@@ -56,6 +56,7 @@ pub(crate) fn write_all(program: &Command, folder: &Path) -> io::Result<Vec<Stri
         files.push((format!("{name}-{verb}.1"), page(program.clone(), Some(&verb))));
     }
     files.push((format!("{CONNTRACK}.8"), Ok(format!(".so man1/{name}-{CONNTRACK}.1\n"))));
+    fs::create_dir_all(folder)?;
     let mut written = Vec::new();
     for (file, text) in files {
         fs::write(folder.join(&file), text.map_err(io::Error::other)?)?;
@@ -71,17 +72,18 @@ mod tests {
     #[test]
     fn every_verb_has_a_page_that_names_it_and_its_options() {
         let program = crate::cli::definition();
-        let folder = tempfile::tempdir().unwrap();
-        let files = write_all(&program, folder.path()).unwrap();
+        let around = tempfile::tempdir().unwrap();
+        let folder = around.path().join("share/man/man1");
+        let files = write_all(&program, &folder).unwrap();
         assert_eq!(files.len(), verbs(&program).len() + 2);
         for verb in program.get_subcommands().filter(|verb| verb.get_name() != CONNTRACK) {
-            let text = fs::read_to_string(folder.path().join(format!("ctwarden-{}.1", verb.get_name()))).unwrap();
+            let text = fs::read_to_string(folder.join(format!("ctwarden-{}.1", verb.get_name()))).unwrap();
             assert!(text.contains(&format!("ctwarden\\-{}", verb.get_name())), "{text}");
             for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
                 assert!(text.contains(&option.replace('-', "\\-")), "--{option} of {}", verb.get_name());
             }
         }
-        let alias = fs::read_to_string(folder.path().join("conntrack.8")).unwrap();
+        let alias = fs::read_to_string(folder.join("conntrack.8")).unwrap();
         assert_eq!(alias, ".so man1/ctwarden-conntrack.1\n");
     }
 
