@@ -83,6 +83,59 @@ impl<P: Policy> Default for Instance<P> {
     }
 }
 
+/// Whether the daemon takes a name: 1 to 64 ASCII letters, digits or `-`, beginning with a letter.
+const fn is_name(name: &str) -> bool {
+    let mut rest = name.as_bytes();
+    let mut first = true;
+    while let [byte, behind @ ..] = rest {
+        let inside = byte.is_ascii_digit() || *byte == b'-';
+        if !(byte.is_ascii_alphabetic() || inside && !first) {
+            return false;
+        }
+        (rest, first) = (behind, false);
+    }
+    !name.is_empty() && name.len() <= 64
+}
+
+/// Whether the daemon takes a summary: at most 256 bytes on one line.
+const fn is_summary(summary: &str) -> bool {
+    let (mut rest, mut before) = (summary.as_bytes(), 0);
+    while let [byte, behind @ ..] = rest {
+        // U+0080 to U+009F are control characters as well; in UTF-8 they are 0xc2 and a byte up to 0x9f.
+        if byte.is_ascii_control() || before == 0xc2 && *byte <= 0x9f {
+            return false;
+        }
+        (rest, before) = (behind, *byte);
+    }
+    summary.len() <= 256
+}
+
+/// Ends the build where the daemon would not load what is built.
+///
+/// ```compile_fail
+/// const _: () = ctwarden_sdk::__check_crate("a_policy", "1.0.0", "");
+/// ```
+///
+/// ```
+/// const _: () = ctwarden_sdk::__check_crate("a-policy", "1.0.0", "");
+/// ```
+#[doc(hidden)]
+pub const fn check_crate(name: &str, version: &str, summary: &str) {
+    assert!(
+        is_name(name),
+        "the crate's name is the plugin's: use 1 to 64 letters, digits or - and no underscore, beginning with a letter; change \
+         name in Cargo.toml"
+    );
+    assert!(
+        version.len() <= 64,
+        "the crate's version is the plugin's: use at most 64 bytes; change version in Cargo.toml"
+    );
+    assert!(
+        is_summary(summary),
+        "the crate's description is the plugin's summary: use at most 256 bytes on one line; change description in Cargo.toml"
+    );
+}
+
 /// One call of `judge`: what was missed, then the flows, then what the cause says.
 pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
     let now = Timestamp(batch.now);
@@ -116,7 +169,8 @@ pub(crate) fn message<P: Policy>(policy: &mut P, text: &str, now: Timestamp) -> 
 }
 
 /// Makes a component of the crate, with this type as its policy. Name, version and summary of the plugin are those of the
-/// crate (`name`, `version` and `description` in Cargo.toml).
+/// crate (`name`, `version` and `description` in Cargo.toml). A crate whose name has an underscore does not build, for no
+/// plugin may be called so.
 ///
 /// `export!(MyPolicy with expectations)` also exports the optional [`Expectations`] interface.
 ///
@@ -159,6 +213,12 @@ macro_rules! __plugin {
         ::std::thread_local! {
             static INSTANCE: $crate::__Instance<$policy> = const { $crate::__Instance::new() };
         }
+
+        const _: () = $crate::__check_crate(
+            ::std::env!("CARGO_PKG_NAME"),
+            ::std::env!("CARGO_PKG_VERSION"),
+            ::std::env!("CARGO_PKG_DESCRIPTION"),
+        );
 
         struct Plugin;
 
@@ -321,6 +381,22 @@ mod tests {
         assert_eq!(descriptor.wants, wants);
         let subscription = Instance::<Echo>::new().configure(0, "").unwrap();
         assert_eq!((subscription.kinds, subscription.sets), (wit::Kinds::UPDATE, vec!["list".to_owned()]));
+    }
+
+    #[test]
+    fn what_the_daemon_does_not_take_is_not_built() {
+        for name in ["a", "ban-follower", "B2", &"x".repeat(64)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "a_policy", "_a", "-a", "9lives", "a b", "ä", "a.b", &"x".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+        for summary in ["", "Ends flows of banned addresses.", "für alle", &"x".repeat(256)] {
+            assert!(is_summary(summary), "{summary}");
+        }
+        for summary in ["two\nlines", "a\tb", "\u{9b}", "\u{7f}", &"x".repeat(257)] {
+            assert!(!is_summary(summary), "{summary}");
+        }
     }
 
     #[test]

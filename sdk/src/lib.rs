@@ -156,7 +156,7 @@ pub use self::endpoints::{Endpoints, FlowTuple};
 pub use self::entry::{Counters, Entry, FlowKey, Icmp, Kind};
 pub use self::expectation::Expectations;
 #[doc(hidden)]
-pub use self::export::Instance as __Instance;
+pub use self::export::{Instance as __Instance, check_crate as __check_crate};
 pub use self::filter::Filter;
 pub use self::flow::{Flow, Labels};
 pub use self::lifetime::{Lifetime, LifetimeError};
