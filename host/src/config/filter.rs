@@ -341,10 +341,16 @@ mod tests {
         }
         assert_eq!(one_filter(""), Ok(Filter::default()));
         for (text, begin) in [
-            ("zone = [7]", "command line:1: zone: unknown field `zone`, expected one of `comment`, `family`"),
+            (
+                "zone = [7]",
+                "command line:1: zone: there is no key \"zone\"; did you mean zones? there are comment, family",
+            ),
             ("zones = [7", "command line:1: not TOML: "),
             ("zones = [7]\nlabels = [128]", "command line:2: filter: labels: 128 is no label bit"),
-            ("zones = [7]\n[[protect]]\nzones = [8]", "command line:2: protect: unknown field `protect`"),
+            (
+                "zones = [7]\n[[protect]]\nzones = [8]",
+                "command line:2: protect: there is no key \"protect\"; there are comment",
+            ),
         ] {
             let said = one_filter(text).unwrap_err().to_string();
             assert!(said.starts_with(begin), "{said}");

@@ -14,6 +14,7 @@ mod resolved;
 mod scalar;
 mod schema;
 mod word;
+mod wording;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,10 @@ use std::path::{Path, PathBuf};
 use ctwarden_model::Filter;
 use problem::Findings;
 pub(crate) use problem::{Problem, Problems};
-pub(crate) use resolved::{BlockSet, Configuration, ControlGroup, Daemon, Destination, MirrorUse, OnFailure, Plugin};
+pub(crate) use quantity::{Period, Size};
+pub(crate) use resolved::{
+    BlockSet, Configuration, ControlGroup, Daemon, Destination, Limits, MirrorUse, OnFailure, Plugin,
+};
 pub(crate) use schema::check_against_schema;
 
 use crate::trusted_path;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 use super::problem::Findings;
+use super::wording::in_our_words;
 use super::written::Written;
 
 /// The sections of a file.
@@ -105,7 +106,10 @@ impl<'i> Reader<'_, '_, 'i> {
     fn refuse(&mut self, error: &Error, section: Range<usize>) {
         let place = error.span().unwrap_or(section);
         let path = path_at(self.root, place.start.min(self.file_end));
-        self.findings.at(&place, format_args!("{path}: {}", error.message()));
+        // The innermost key of a path such as "plugin a: budget.alerts-per-second" or "allow[0]".
+        let key = path.rsplit(['.', ' ']).next().unwrap_or_default();
+        let key = key.split_once('[').map_or(key, |(key, _)| key);
+        self.findings.at(&place, format_args!("{path}: {}", in_our_words(error.message(), key)));
     }
 }
 
@@ -180,10 +184,12 @@ mod tests {
         let text = "[[plugin]]\nname = \"a\"\npath = \"a.wasm\"\n[plugin.budget]\nalerts-per-secon = 1\n";
         let said = problems(text);
         assert!(
-            said.starts_with("ctwarden.toml:5: plugin a: budget.alerts-per-secon: unknown field `alerts-per-secon`"),
+            said.starts_with(
+                "ctwarden.toml:5: plugin a: budget.alerts-per-secon: there is no key \"alerts-per-secon\""
+            ),
             "{said}"
         );
-        assert!(said.contains("`alerts-per-second`"), "{said}");
+        assert!(said.contains("did you mean alerts-per-second?"), "{said}");
     }
 
     #[test]
@@ -205,11 +211,11 @@ mod tests {
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines.len(), 6, "{said}");
         for (line, begin) in lines.iter().zip([
-            "ctwarden.toml:2: daemon.control: invalid type: integer `1`",
-            "ctwarden.toml:4: protect[0].family: unknown variant `ipv5`, expected `ipv4` or `ipv6`",
-            "ctwarden.toml:6: sets.a.files: unknown field `files`, expected one of `file`, `entries`, ",
-            "ctwarden.toml:7: block.b: missing field `table`",
-            "ctwarden.toml:11: plugin a: mode: unknown variant `enforced`, expected `observe` or `enforce`",
+            "ctwarden.toml:2: daemon.control: 1 is not a path in quotes; write for example control = \"/run/",
+            "ctwarden.toml:4: protect[0].family: there is no choice \"ipv5\"; did you mean ipv",
+            "ctwarden.toml:6: sets.a.files: there is no key \"files\"; did you mean file? there are file, entries",
+            "ctwarden.toml:7: block.b: table is missing; write for example table = \"inet ctwarden\"",
+            "ctwarden.toml:11: plugin a: mode: there is no choice \"enforced\"; did you mean enforce? there are",
             "ctwarden.toml:15: plugin b: limits.memory: \"64MB\" is not a size; write digits and one of B, KiB",
         ]) {
             assert!(line.starts_with(begin), "{line}\nis not\n{begin}");
@@ -230,6 +236,55 @@ mod tests {
         let said = problems("[daemon]\ncontrol = \"open\nstate = 1\n");
         assert!(said.starts_with("ctwarden.toml:2: not TOML: "), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
+    }
+
+    /// Words of the reader that people cannot do anything with.
+    const FOREIGN: [&str; 8] = [
+        "invalid type",
+        "invalid value",
+        "unknown field",
+        "unknown variant",
+        "missing field",
+        "expected",
+        "struct ",
+        "`",
+    ];
+
+    #[test]
+    fn a_wrong_value_of_any_key_is_told_in_our_words() {
+        let values =
+            ["1", "-1", "1.5", "\"x\"", "true", "[1]", "[\"x\", [1]]", "{ a = 1 }", "1979-05-27", "99999999999"];
+        let keys = super::super::wording::EXAMPLE.lines().filter_map(|line| {
+            let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
+            key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-').then_some(key)
+        });
+        let keys: Vec<&str> = keys.collect();
+        assert!(keys.len() > 60, "{keys:?}");
+        let mut told = 0;
+        for key in keys {
+            for value in values {
+                for section in [
+                    "[daemon]",
+                    "[[protect]]",
+                    "[sets.a]",
+                    "[block.b]",
+                    "[[plugin]]\n[plugin.budget]",
+                    "[[plugin]]\n[plugin.limits]",
+                    "[[plugin]]",
+                ] {
+                    let text = format!("{section}\n{key} = {value}\n");
+                    let path = Path::new("c.toml");
+                    let mut findings = Findings::new(path, &text);
+                    let written = parse(&text, &mut findings);
+                    if let Err(problems) = findings.into_result(Some(written)) {
+                        told += 1;
+                        let said = problems.to_string();
+                        assert!(FOREIGN.iter().all(|word| !said.contains(word)), "{text}: {said}");
+                    }
+                }
+            }
+        }
+        assert!(told > 1_000, "{told}");
     }
 
     proptest! {
