@@ -1,5 +1,6 @@
 //! What a policy wants delivered; the narrower, the less it costs, for the host filters as early as it can.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bindings::exports::ctwarden::policy::policy as wit;
@@ -21,6 +22,10 @@ use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 pub struct Subscription {
     /// None: all that the policy wants.
     needs: Option<Vec<VerdictKind>>,
+    mark_bits: u32,
+    label_bits: BTreeSet<u8>,
+    block_sets: BTreeSet<String>,
+    read_sets: BTreeSet<String>,
     kinds: Vec<Kind>,
     filters: Vec<Filter>,
     sweep_every: Duration,
@@ -41,6 +46,10 @@ impl Subscription {
     pub fn to(kinds: &[Kind]) -> Self {
         Self {
             needs: None,
+            mark_bits: 0,
+            label_bits: BTreeSet::new(),
+            block_sets: BTreeSet::new(),
+            read_sets: BTreeSet::new(),
             kinds: kinds.to_vec(),
             filters: Vec::new(),
             sweep_every: Duration::ZERO,
@@ -55,6 +64,33 @@ impl Subscription {
     /// [`WANTS`](crate::Policy::WANTS): the operator has to grant these and no others. Verdicts of other kinds are refused.
     pub fn needs(mut self, kinds: impl IntoIterator<Item = VerdictKind>) -> Self {
         self.needs = Some(kinds.into_iter().collect());
+        self
+    }
+
+    /// Bits of the mark that verdicts change as the policy is configured; what is given more than once adds up. The operator has
+    /// to grant them (`mark-mask`), and learns so before the policy starts.
+    pub fn changes_mark(mut self, bits: u32) -> Self {
+        self.mark_bits |= bits;
+        self
+    }
+
+    /// Bits of the label that verdicts change, by number 0 to 127. The operator has to grant them (`label-bits`).
+    pub fn changes_labels(mut self, bits: impl IntoIterator<Item = u8>) -> Self {
+        self.label_bits.extend(bits);
+        self
+    }
+
+    /// An operator-named nftables set that [`block`](crate::block()) and [`unblock`](crate::unblock()) name. The operator has to
+    /// grant it (`block-sets`).
+    pub fn blocks_in(mut self, set: impl Into<String>) -> Self {
+        self.block_sets.insert(set.into());
+        self
+    }
+
+    /// An operator-named set that is looked into or named in a filter without word of its changes, as [`Subscription::set`] has
+    /// it. The operator has to grant it (`read-sets`).
+    pub fn reads(mut self, set: impl Into<String>) -> Self {
+        self.read_sets.insert(set.into());
         self
     }
 
@@ -81,7 +117,8 @@ impl Subscription {
         Self { own_changes: true, ..self }
     }
 
-    /// Word when this operator-named set changes: [`sets_changed`](crate::Policy::sets_changed).
+    /// Word when this operator-named set changes: [`sets_changed`](crate::Policy::sets_changed). The operator has to grant it
+    /// (`read-sets`).
     pub fn set(mut self, name: impl Into<String>) -> Self {
         self.sets.push(name.into());
         self
@@ -148,6 +185,12 @@ impl Subscription {
         };
         Ok(wit::Subscription {
             needs: VerdictKind::flags(&self.needed(wants)?),
+            reach: wit::Reach {
+                mark_bits: self.mark_bits,
+                label_bits: self.label_bits.into_iter().collect(),
+                block_sets: self.block_sets.into_iter().collect(),
+                read_sets: self.read_sets.into_iter().collect(),
+            },
             kinds: self.kinds.iter().map(kind).fold(wit::Kinds::empty(), |all, kind| all | kind),
             filters: self.filters.into_iter().map(Into::into).collect(),
             sweep_every: at_least(1, self.sweep_every.as_millis().div_ceil(1000)),
@@ -174,6 +217,20 @@ mod tests {
         assert_eq!(times(Duration::from_millis(1), Duration::from_micros(1)), (1, 10));
         assert_eq!(times(Duration::from_secs(60), Duration::from_millis(250)), (60, 250));
         assert_eq!(times(Duration::MAX, Duration::MAX), (u32::MAX, u32::MAX));
+    }
+
+    #[test]
+    fn how_far_verdicts_go_is_told_once_each() {
+        let wanted = Subscription::default().changes_mark(0x30).changes_mark(0x50).changes_labels([127, 3, 3]);
+        let wanted = wanted.blocks_in("banned").blocks_in("banned").reads("offices").set("feed");
+        let told = wanted.into_wit(&[]).unwrap();
+        let reach = wit::Reach {
+            mark_bits: 0x70,
+            label_bits: vec![3, 127],
+            block_sets: vec!["banned".to_owned()],
+            read_sets: vec!["offices".to_owned()],
+        };
+        assert_eq!((told.reach, told.sets), (reach, vec!["feed".to_owned()]));
     }
 
     #[test]

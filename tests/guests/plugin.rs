@@ -14,7 +14,7 @@ pub(crate) mod bindings {
 
 pub(crate) use bindings::ctwarden::policy::types::{Filter, Flow};
 pub(crate) use bindings::exports::ctwarden::policy::policy::{
-    Action, Batch, Descriptor, Guest, Kinds, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
+    Action, Batch, Descriptor, Guest, Kinds, Reach, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
 };
 
 /// A flow to this port provokes.
@@ -80,6 +80,7 @@ pub(crate) fn descriptor() -> Descriptor {
 pub(crate) fn everything() -> Subscription {
     Subscription {
         needs: VerdictKinds::LOG,
+        reach: Reach { mark_bits: 0, label_bits: Vec::new(), block_sets: Vec::new(), read_sets: Vec::new() },
         kinds: Kinds::all(),
         filters: Vec::new(),
         sweep_every: 0,

@@ -73,7 +73,8 @@ impl Policy for BanFollower {
         let scope = self.config.scope();
         let all = Subscription::default().tick_every(Duration::from_secs(60));
         let narrowed = if scope == Filter::new() { all } else { all.only(scope) };
-        self.config.sets.iter().fold(narrowed, Subscription::set).needs(self.needs()).selects()
+        let named = self.config.sets.iter().fold(narrowed, Subscription::set);
+        self.config.block_set.iter().fold(named, Subscription::blocks_in).needs(self.needs()).selects()
     }
 
     fn batch(&mut self, batch: &Batch) -> Verdicts {

@@ -82,7 +82,7 @@ impl Policy for ConnectionCap {
         // The ends of connections that our own verdicts deleted are ends like any other.
         let all =
             Subscription::to(kinds).sweep_every(Duration::from_secs(self.config.sweep_seconds.into())).own_changes();
-        let all = all.needs(self.needs());
+        let all = self.config.block_set.iter().fold(all.needs(self.needs()), Subscription::blocks_in);
         if filter == Filter::new() { all } else { all.only(filter) }
     }
 

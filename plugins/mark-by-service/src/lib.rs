@@ -54,6 +54,10 @@ impl Policy for MarkByService {
 
     fn subscription(&self) -> Subscription {
         let all = Subscription::default().sweep_every(self.sweep_every).needs(self.needs());
+        let all = self.changes().fold(all, |all, change| {
+            let marked = change.mark.map_or(0, |mark| mark.mask());
+            all.changes_mark(marked).changes_labels(change.labels.iter().copied())
+        });
         if self.default.is_some() {
             return all;
         }
@@ -94,11 +98,14 @@ impl Policy for MarkByService {
 }
 
 impl MarkByService {
+    fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.services.iter().map(Service::change).chain(&self.default)
+    }
+
     /// What the services and the default change.
     fn needs(&self) -> Vec<VerdictKind> {
-        let changes = || self.services.iter().map(Service::change).chain(&self.default);
-        let marks = changes().any(|change| change.mark.is_some()).then_some(VerdictKind::Mark);
-        let labels = changes().any(|change| !change.labels.is_empty()).then_some(VerdictKind::Labels);
+        let marks = self.changes().any(|change| change.mark.is_some()).then_some(VerdictKind::Mark);
+        let labels = self.changes().any(|change| !change.labels.is_empty()).then_some(VerdictKind::Labels);
         marks.into_iter().chain(labels).collect()
     }
 }

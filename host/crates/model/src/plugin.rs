@@ -59,11 +59,26 @@ pub struct Descriptor {
     pub wants: VerdictKinds,
 }
 
+/// How far the verdicts of a configuration go, and which sets it looks into (WIT `reach`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Mark bits that verdicts change.
+    pub mark_bits: u32,
+    /// Label bits that verdicts change.
+    pub label_bits: u128,
+    /// nftables sets that verdicts name.
+    pub block_sets: BTreeSet<SetName>,
+    /// Address sets that are looked into or named in filters.
+    pub read_sets: BTreeSet<SetName>,
+}
+
 /// What it wants delivered (WIT `subscription`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
     /// Kinds of verdicts that it will return with its configuration; a subset of [`Descriptor::wants`].
     pub needs: VerdictKinds,
+    /// How far those go.
+    pub reach: Reach,
     /// Kinds of entries.
     pub kinds: EventKinds,
     /// Any of these; empty: every flow.
@@ -80,6 +95,14 @@ pub struct Subscription {
     pub selects: bool,
     /// Whether it exports `expectations`.
     pub expectations: bool,
+}
+
+impl Subscription {
+    /// All address sets that it has to be granted: those that it looks into and those whose change it is told.
+    #[must_use]
+    pub fn read_sets(&self) -> BTreeSet<SetName> {
+        self.reach.read_sets.iter().chain(&self.sets).cloned().collect()
+    }
 }
 
 /// Whether verdicts are carried out.

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use bindings::exports::ctwarden::policy::expectations::{self, ExpectationBatch};
 use bindings::exports::ctwarden::policy::policy::{
-    self, Action, Batch, Descriptor, Kinds, Reply, Subscription, Target, Verdict, VerdictKinds,
+    self, Action, Batch, Descriptor, Kinds, Reach, Reply, Subscription, Target, Verdict, VerdictKinds,
 };
 
 thread_local! {
@@ -38,6 +38,7 @@ impl policy::Guest for Expectations {
         HELPER.set(configuration.trim_matches('"').to_owned());
         Ok(Subscription {
             needs: VerdictKinds::DELETE,
+            reach: Reach { mark_bits: 0x30, label_bits: vec![127], block_sets: Vec::new(), read_sets: Vec::new() },
             kinds: Kinds::NEW | Kinds::ROW,
             filters: Vec::new(),
             sweep_every: 60,

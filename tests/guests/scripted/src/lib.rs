@@ -40,6 +40,14 @@ pub struct Script {
     sets: Vec<String>,
     /// Kinds of verdicts that it needs; all of them where nothing is written.
     needs: Option<Vec<String>>,
+    /// Mark bits that it says its verdicts change.
+    mark_bits: u32,
+    /// Label bits likewise.
+    label_bits: Vec<u8>,
+    /// nftables sets that it says its verdicts name.
+    block_sets: Vec<String>,
+    /// Address sets that it says it looks into, beside those whose change is told.
+    read_sets: Vec<String>,
     /// Whether it says a word at its end.
     farewell: bool,
 }
@@ -80,7 +88,10 @@ impl Policy for Scripted {
         if script.own_changes {
             subscription = subscription.own_changes();
         }
-        let mut subscription = script.sets.into_iter().fold(subscription, Subscription::set);
+        let subscription = script.sets.into_iter().fold(subscription, Subscription::set);
+        let subscription = script.block_sets.into_iter().fold(subscription, Subscription::blocks_in);
+        let subscription = script.read_sets.into_iter().fold(subscription, Subscription::reads);
+        let mut subscription = subscription.changes_mark(script.mark_bits).changes_labels(script.label_bits);
         if let Some(names) = &script.needs {
             let kind = |name: &String| Self::WANTS.iter().copied().find(|kind| kind.name() == name);
             subscription = subscription.needs(names.iter().filter_map(kind));

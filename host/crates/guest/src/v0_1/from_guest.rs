@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ctwarden_model::{
     Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange, Layer4,
-    Masked, NamedSet, PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, Selection, SetName,
+    Masked, NamedSet, PortRange, Prefix, PrefixSet, Protocol, RareFilter, Reach, SecondsRange, Selection, SetName,
     Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
@@ -80,8 +80,17 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         ms => Some(Duration::from_millis(ms.into())),
     };
     let kinds = subscription.kinds;
+    let names = |given: Vec<String>| given.into_iter().map(set_name).collect();
+    let policy::Reach { mark_bits, label_bits: labels, block_sets, read_sets } = subscription.reach;
+    let reach = Reach {
+        mark_bits,
+        label_bits: label_bits(&labels).map_err(|what| format!("reach: {what}"))?,
+        block_sets: names(block_sets),
+        read_sets: names(read_sets),
+    };
     Ok(Subscription {
         needs: verdict_kinds(subscription.needs),
+        reach,
         kinds: EventKinds {
             row: kinds.contains(policy::Kinds::ROW),
             new: kinds.contains(policy::Kinds::NEW),
@@ -288,8 +297,10 @@ fn code(code: String) -> (String, Option<What>) {
 /// Bytes of text and lists in a subscription.
 pub(super) fn subscription_bytes(subscription: &policy::Subscription) -> usize {
     let filters = subscription.filters.iter().map(|filter| size_of_val(filter).saturating_add(filter_bytes(filter)));
-    let sets = subscription.sets.iter().map(String::len);
-    filters.chain(sets).fold(0, usize::saturating_add)
+    let reach = &subscription.reach;
+    let sets = [&subscription.sets, &reach.block_sets, &reach.read_sets].into_iter().flatten();
+    let sets = sets.map(|name| size_of_val(name).saturating_add(name.len()));
+    filters.chain(sets).chain([reach.label_bits.len()]).fold(0, usize::saturating_add)
 }
 
 /// Bytes of text and lists in a verdict.
