@@ -73,6 +73,10 @@ pub(crate) fn definition() -> clap::Command {
 
 /// Parses the command line and does what it says.
 pub fn run() -> ExitCode {
+    // Before all else: what this process is for, it may not touch with more rights than it needs.
+    if std::env::args_os().nth(1).is_some_and(|word| word == crate::plugins::LOADER_VERB) {
+        return crate::plugins::serve_as_loader();
+    }
     if let Some(status) = as_conntrack(std::env::args_os()) {
         return status;
     }

@@ -7,6 +7,7 @@
 mod answers;
 mod bell;
 mod following;
+mod granting;
 mod listening;
 mod sweep;
 
@@ -27,6 +28,7 @@ use self::answers::Waiting;
 use self::bell::Bell;
 use self::following::Following;
 pub(crate) use self::following::{is_indexed, lasting};
+use self::granting::Granting;
 pub(crate) use self::listening::Listening;
 use self::sweep::{Selecting, Sweeping};
 use crate::address_sets::AddressSets;
@@ -35,7 +37,7 @@ use crate::config;
 use crate::control::Asked;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests};
-use crate::plugins::{PluginThread, Prepared, Preparer, Reloader, Said, summary};
+use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said, summary};
 use crate::set_file::{Fresh, SetChange, SetWatch};
 use crate::sinks::Sinks;
 
@@ -94,8 +96,8 @@ pub(crate) struct Drive {
     waiting: Waiting,
     /// None once it was stopped.
     sinks: Option<Sinks>,
-    reloader: Reloader,
-    prepared: UnboundedReceiver<Result<Prepared>>,
+    reloader: Reloader<Prepared>,
+    prepared: UnboundedReceiver<(Reading, Result<Prepared>)>,
     sets: AddressSets,
     set_watch: SetWatch,
     statistics: Requests,
@@ -106,8 +108,8 @@ pub(crate) struct Drive {
     started: Steady,
     /// Whether the configuration protects any flow.
     protects: bool,
-    /// What each plugin says its version is.
-    versions: BTreeMap<PluginId, String>,
+    /// What each plugin says its version is, and what it lacks.
+    granting: Granting,
 }
 
 /// Why the loop woke.
@@ -117,7 +119,7 @@ enum Woke {
     EffectsEnded,
     Said(Said),
     Asked(Asked),
-    Prepared(Box<Result<Prepared>>),
+    Prepared(Reading, Box<Result<Prepared>>),
     SetChanged(SetChange),
     /// Its thread ends only when it panics.
     SetWatchEnded,
@@ -166,8 +168,8 @@ impl Drive {
             daemon: prepared.daemon.clone(),
             started: clock::now().steady,
             protects: false,
-            versions: BTreeMap::new(),
-            reloader: Reloader::new(preparer, preparing),
+            granting: Granting::default(),
+            reloader: Reloader::new(move || Ok(preparer.prepare()?), preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
             set_watch: SetWatch::idle(),
@@ -211,11 +213,11 @@ impl Drive {
                 Woke::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
                 Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
                 Woke::Asked(asked) => self.answer(asked),
-                Woke::Prepared(prepared) => self.reload(*prepared),
+                Woke::Prepared(reading, prepared) => self.reload(reading, *prepared),
                 Woke::SetChanged(change) => self.change_set(change),
                 Woke::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
                 Woke::Terminate => self.begin_to_stop(),
-                Woke::Reload => self.reloader.begin(),
+                Woke::Reload => self.reloader.begin(clock::now().steady),
                 Woke::Housekeeping => self.keep_house()?,
                 Woke::Look => {}
             }
@@ -247,7 +249,7 @@ impl Drive {
             () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
             () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
-            Some(prepared) = self.prepared.recv() => Woke::Prepared(Box::new(prepared)),
+            Some((reading, prepared)) = self.prepared.recv() => Woke::Prepared(reading, Box::new(prepared)),
             changed = self.set_watch.changed() => changed.map_or(Woke::SetWatchEnded, Woke::SetChanged),
             () = until(deadline), if deadline.is_some() => Woke::Look,
             _ = housekeeping.tick() => Woke::Housekeeping,
@@ -371,6 +373,9 @@ impl Drive {
             self.waiting.settle(ticket, outcome);
         }
         while let Some(record) = self.engine.poll_record() {
+            if let Some(told) = self.granting.hear(&record) {
+                crate::log::say(&told);
+            }
             self.record(record);
         }
         match self.engine.poll_exit() {
@@ -424,6 +429,9 @@ impl Drive {
             self.engine.handle_table(now, entries);
         }
         self.leaving.retain(|thread| !thread.is_finished());
+        if let Some(why) = self.reloader.give_up(now.steady) {
+            self.take_or_keep(Err(why));
+        }
         Ok(())
     }
 
@@ -488,20 +496,23 @@ impl Drive {
         }
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
         for ready in &prepared.plugins {
-            if let Some(warning) = &ready.warning {
+            for warning in &ready.warnings {
                 crate::log::say(&format!("warning: plugin {}: {warning}", ready.spec.name));
             }
         }
-        let (specs, parts): (Vec<_>, Vec<_>) =
-            prepared.plugins.into_iter().map(|ready| (ready.spec, (ready.thread, ready.descriptor.version))).unzip();
+        self.granting = Granting::default();
+        for ready in &prepared.plugins {
+            let (name, version) = (ready.spec.name.clone(), ready.described.version.clone());
+            self.granting.put(name, version, ready.warnings.clone());
+        }
+        let (specs, threads): (Vec<_>, Vec<_>) =
+            prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);
         for old in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(old.stop());
         }
-        self.versions.clear();
-        for (id, (thread, version)) in ids.into_iter().zip(parts) {
+        for (id, thread) in ids.into_iter().zip(threads) {
             thread.named(id, self.saying.clone());
-            self.versions.insert(id, version);
             self.plugins.insert(id, thread);
         }
         self.listen()?;
@@ -519,8 +530,14 @@ impl Drive {
         Ok(self.events.listen(listening.groups, listening.ends, &listening.filters)?)
     }
 
-    fn reload(&mut self, prepared: Result<Prepared>) {
-        self.reloader.ended();
+    fn reload(&mut self, reading: Reading, prepared: Result<Prepared>) {
+        // One that was given up was told of then.
+        if self.reloader.ended(reading, clock::now().steady) {
+            self.take_or_keep(prepared);
+        }
+    }
+
+    fn take_or_keep(&mut self, prepared: Result<Prepared>) {
         let notice = match prepared.and_then(|prepared| self.take(prepared)) {
             Ok(()) => Notice::Reloaded,
             Err(error) => Notice::ReloadFailed(format!("{error:#}")),

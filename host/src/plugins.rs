@@ -2,8 +2,17 @@
 //! their imports.
 
 mod host;
+mod known;
+mod loader;
+mod needs;
+mod parallel;
 mod prepare;
+mod reloader;
 mod thread;
 
-pub(crate) use prepare::{Kept, Prepared, Preparer, Ready, Reloader, names, summary};
+pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
+pub(crate) use needs::names;
+use prepare::guest_limits;
+pub(crate) use prepare::{Kept, Prepared, Preparer, Ready, summary};
+pub(crate) use reloader::{Reading, Reloader};
 pub(crate) use thread::{PluginThread, Said};

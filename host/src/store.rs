@@ -174,6 +174,18 @@ impl Drop for Store {
 }
 
 impl PluginMemory {
+    /// An empty memory that belongs to no store.
+    pub(crate) fn scratch(quota: Quota) -> Self {
+        Self(Arc::new(Mutex::new(Memory { values: BTreeMap::new(), bytes: 0, quota, dirty: BTreeSet::new() })))
+    }
+
+    /// The same keys in a memory that belongs to no store, so that no change of it lasts.
+    pub(crate) fn copy(&self) -> Self {
+        let Memory { values, bytes, quota, .. } = &*lock(&self.0);
+        let (values, dirty) = (values.clone(), BTreeSet::new());
+        Self(Arc::new(Mutex::new(Memory { values, bytes: *bytes, quota: *quota, dirty })))
+    }
+
     /// The value of a key.
     #[must_use]
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
+use ctwarden_guest::Code;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -26,4 +27,15 @@ pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
     #[expect(unsafe_code, reason = "see above")]
     let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     watched.map_err(io::Error::from)
+}
+
+/// The compiled code that the process which loads a component has written into a file of [`Code::file`].
+pub(crate) fn seal_code_of_loader(file: OwnedFd) -> io::Result<Code> {
+    // SAFETY: the file must have what `Code::write_to` wrote. The process on the other side is this very program, writes nothing
+    // else into that file, and has ended well; its code is as good as the compiler is on bytes of a stranger, which is all
+    // that would hold for code that was compiled in this process. See docs/decisions/loading.md.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        Code::seal(file)
+    }
 }

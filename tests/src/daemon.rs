@@ -149,6 +149,11 @@ impl Daemon {
         if said.is_notice("reloaded") { None } else { Some(said.text("text").expect("a failure says why").to_owned()) }
     }
 
+    /// Tells it to read its configuration anew.
+    pub fn ask_to_reload(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
         kill(Pid::from_raw(id), signal).expect("the daemon is ours");

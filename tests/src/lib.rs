@@ -14,6 +14,7 @@
 mod command;
 mod daemon;
 mod ftp;
+pub mod graft;
 mod label_map;
 mod likeness;
 mod listener;

@@ -3,6 +3,7 @@
 mod json;
 mod pushdown;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use ctwarden_engine::PluginSpec;
-use ctwarden_model::VerdictKinds;
+use ctwarden_model::{SetName, Subscription, VerdictKinds};
 use serde_json::json;
 
 use self::pushdown::Pushdown;
@@ -56,21 +57,24 @@ impl Check {
         for ready in &prepared.plugins {
             show(&mut out, ready)?;
             tell(&mut out, &alone(ready))?;
-            if let Some(warning) = &ready.warning {
+            for warning in &ready.warnings {
                 writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce")?;
             }
         }
         writeln!(out, "all plugins together:")?;
         tell(&mut out, &together)?;
+        let warnings: usize = prepared.plugins.iter().map(|ready| ready.warnings.len()).sum();
+        let outcome = match warnings {
+            _ if !prepared.refused.is_empty() => "starts, without the lists that are refused".to_owned(),
+            0 => "is good".to_owned(),
+            1 => "can be run, with the warning above".to_owned(),
+            many => format!("can be run, with the {many} warnings above"),
+        };
         writeln!(out, "protected filters: {protected}")?;
-        if prepared.refused.is_empty() {
-            writeln!(out, "{} is good", self.config.display())?;
-        } else {
-            for problem in &prepared.refused {
-                writeln!(out, "refused list: {problem}")?;
-            }
-            writeln!(out, "{} starts, without the lists that are refused", self.config.display())?;
+        for problem in &prepared.refused {
+            writeln!(out, "refused list: {problem}")?;
         }
+        writeln!(out, "{} {outcome}", self.config.display())?;
         Ok(exit)
     }
 }
@@ -98,22 +102,17 @@ impl Rights {
 }
 
 fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
-    let (spec, descriptor) = (&ready.spec, &ready.descriptor);
+    let (spec, policy) = (&ready.spec, &ready.described);
     let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);
-    writeln!(
-        out,
-        "{} ({}): {} {}, {}",
-        spec.name,
-        spec.mode.name(),
-        descriptor.name,
-        descriptor.version,
-        descriptor.summary
-    )?;
+    writeln!(out, "{} ({}): {} {}, {}", spec.name, spec.mode.name(), policy.name, policy.version, policy.summary)?;
     writeln!(out, "  component  {}", ready.path.display())?;
     writeln!(out, "  asks       {}", names(asks))?;
     writeln!(out, "  needs      {} (with this configuration)", names(needs))?;
+    if let Some(reach) = reach(&spec.subscription) {
+        writeln!(out, "  reaches    {reach}")?;
+    }
     writeln!(out, "  granted    {}{}", names(granted), bounds(ready))?;
-    writeln!(out, "  missing    {}", names(missing))?;
+    writeln!(out, "  missing    {}", all_missing(missing, spec))?;
     if !in_vain.is_empty() {
         writeln!(out, "  not needed {} (granted in vain)", names(in_vain))?;
     }
@@ -133,21 +132,51 @@ fn names(kinds: VerdictKinds) -> String {
 
 fn bounds(ready: &Ready) -> String {
     let grants = &ready.spec.grants;
+    let parts = parts(grants.mark_mask, grants.label_mask, &grants.block_sets, &grants.read_sets);
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+}
+
+/// Bits and sets in words.
+fn parts(marks: u32, labels: u128, block_sets: &BTreeSet<SetName>, read_sets: &BTreeSet<SetName>) -> Vec<String> {
     let mut parts = Vec::new();
-    if grants.mark_mask != 0 {
-        parts.push(format!("mark bits {:#x}", grants.mark_mask));
+    if marks != 0 {
+        parts.push(format!("mark bits {marks:#x}"));
     }
-    if grants.label_mask != 0 {
-        let bits = (0..128).filter(|bit| grants.label_mask >> bit & 1 == 1).map(|bit| bit.to_string());
+    if labels != 0 {
+        let bits = (0..128).filter(|bit| labels >> bit & 1 == 1).map(|bit| bit.to_string());
         parts.push(format!("label bits {}", bits.collect::<Vec<_>>().join(", ")));
     }
-    for (what, sets) in [("block sets", &grants.block_sets), ("address sets", &grants.read_sets)] {
+    for (what, sets) in [("block sets", block_sets), ("address sets", read_sets)] {
         if !sets.is_empty() {
             let names: Vec<_> = sets.iter().map(ToString::to_string).collect();
             parts.push(format!("{what} {}", names.join(", ")));
         }
     }
-    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+    parts
+}
+
+/// How far its verdicts go, where it says so.
+fn reach(subscription: &Subscription) -> Option<String> {
+    let reach = &subscription.reach;
+    let parts = parts(reach.mark_bits, reach.label_bits, &reach.block_sets, &subscription.read_sets());
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Kinds, bits and sets that are needed and not granted.
+fn all_missing(kinds: VerdictKinds, spec: &PluginSpec) -> String {
+    let (grants, reach) = (&spec.grants, &spec.subscription.reach);
+    let lacking = |needed: &BTreeSet<SetName>, granted| needed.difference(granted).cloned().collect();
+    let missing = parts(
+        reach.mark_bits & !grants.mark_mask,
+        reach.label_bits & !grants.label_mask,
+        &lacking(&reach.block_sets, &grants.block_sets),
+        &lacking(&spec.subscription.read_sets(), &grants.read_sets),
+    );
+    if missing.is_empty() {
+        return names(kinds);
+    }
+    let kinds = (!kinds.is_empty()).then(|| names(kinds));
+    kinds.into_iter().chain(missing).collect::<Vec<_>>().join("; ")
 }
 
 fn listens(ready: &Ready) -> String {

@@ -107,6 +107,18 @@ impl fmt::Display for Size {
     }
 }
 
+impl fmt::Display for Period {
+    /// In the largest unit that divides it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        let units = [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];
+        match units.into_iter().find(|(factor, _)| micros != 0 && micros.is_multiple_of(*factor)) {
+            Some((factor, unit)) => write!(f, "{}{unit}", micros / factor),
+            None => write!(f, "{micros}us"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -372,6 +372,8 @@ impl Resolver<'_, '_> {
             // Zero is a good value for these two: it may keep nothing.
             store_keys: written.store_keys.as_ref().map_or(default.store_keys, |keys| *keys.get_ref()),
             store_bytes: written.store.as_ref().map_or(default.store_bytes, |size| size.get_ref().0),
+            load_cpu: self.positive(&key("load-cpu"), written.load_cpu.as_ref(), period, default.load_cpu),
+            load_memory: self.positive(&key("load-memory"), written.load_memory.as_ref(), bytes, default.load_memory),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctwarden_model::{Filter, Grants, Mode, PluginName, SetName};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -243,10 +244,10 @@ impl Default for Budget {
     }
 }
 
-/// `[plugin.limits]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `[plugin.limits]`; the process that loads a component is told them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
-    /// Bytes of linear memory.
+    /// Bytes of all that an instance takes.
     pub memory: u64,
     /// Processor time of one call.
     pub call_cpu: Duration,
@@ -262,6 +263,10 @@ pub(crate) struct Limits {
     pub store_keys: u32,
     /// Bytes that it may keep.
     pub store_bytes: u64,
+    /// Processor time that compiling it may take.
+    pub load_cpu: Duration,
+    /// Memory that compiling it may take.
+    pub load_memory: u64,
 }
 
 impl Default for Limits {
@@ -280,6 +285,9 @@ impl Default for Limits {
             text_per_call: 1 << 20,
             store_keys: 10_000,
             store_bytes: 16 << 20,
+            // A policy in Rust takes a tenth of a second and some 50 MiB, an interpreter of 18 MB fifty times as long.
+            load_cpu: Duration::from_secs(20),
+            load_memory: 1 << 30,
         }
     }
 }

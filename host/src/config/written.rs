@@ -229,7 +229,7 @@ pub(crate) struct Budget {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// Linear memory. Default: `64MiB`.
+    /// All that an instance takes: linear memories, tables, globals, core instances. Default: `64MiB`.
     pub memory: Option<Spanned<Size>>,
     /// Processor time of one call. Default: `1s`.
     pub call_cpu: Option<Spanned<Period>>,
@@ -245,4 +245,8 @@ pub(crate) struct Limits {
     pub store_keys: Option<Spanned<u32>>,
     /// Bytes that it may keep over restarts, keys and values. Default: `16MiB`.
     pub store: Option<Spanned<Size>>,
+    /// Processor time that compiling it may take, in a process of its own. Default: `20s`.
+    pub load_cpu: Option<Spanned<Period>>,
+    /// Memory that compiling it may take there. Default: `1GiB`.
+    pub load_memory: Option<Spanned<Size>>,
 }

@@ -158,6 +158,9 @@ pub(crate) struct PluginReport {
     pub missed: u64,
     /// Verdicts: kind to outcome to count.
     pub verdicts: Outcomes,
+    /// What its configuration needs and is not granted, and the first verdict that was refused for want of a grant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_granted: Vec<String>,
     /// How often it failed.
     pub faults: u64,
     /// How it failed last.
@@ -320,6 +323,9 @@ impl PluginReport {
             if !counts.is_empty() {
                 writeln!(out, "  {kind}: {}", counts.join(", "))?;
             }
+        }
+        for line in &self.not_granted {
+            writeln!(out, "  not granted: {}", colour.paint(Paint::Yellow, line))?;
         }
         if let Some(fault) = &self.last_fault {
             let said = colour.paint(Paint::Red, format_args!("{}: {}", fault.kind, fault.text.replace('\n', "; ")));

@@ -357,6 +357,7 @@ fn report() -> StatusReport {
                     ("delete".into(), counts(&[("applied", 10), ("gone", 2), ("refused", 1), ("observed", 0)])),
                     ("block".into(), counts(&[("applied", 1)])),
                 ]),
+                not_granted: vec!["its configuration needs sweep, which is not granted".into()],
                 ..PluginReport::default()
             },
             PluginReport {
@@ -394,6 +395,7 @@ PLUGIN        VERSION  MODE     STATE                  QUEUE  DELIVERED  MISSED 
 ban-follower  0.1.0    enforce  running              5/65536     120000       0        14       0
   block: 1 applied
   delete: 10 applied, 2 gone, 1 refused
+  not granted: its configuration needs sweep, which is not granted
 cap           12.0.1   observe  quarantined (1m 1s)      0/8          0      99         0       3
   last fault: trap: trapped: unreachable; at f 2026-11-22T12:00:00.000000000Z
 ";

@@ -8,6 +8,7 @@ use ctwarden_model::{Family, SetName, Tally, Timestamp};
 use tokio::sync::oneshot;
 
 use super::Drive;
+use super::granting::About;
 use crate::address_sets::AddressSet;
 use crate::clock;
 use crate::control::{self, Asked, Request, Response, Sent, StatusReport};
@@ -146,9 +147,11 @@ impl Drive {
             (PluginState::Running, BreakerStatus::Open { until }) => (control::PluginState::BreakerOpen, left(until)),
             (PluginState::Running, BreakerStatus::Closed) => (control::PluginState::Running, None),
         };
+        let about = self.granting.of(&plugin.name);
         control::PluginReport {
             name: plugin.name.to_string(),
-            version: self.versions.get(&plugin.id).cloned().unwrap_or_default(),
+            version: about.map(|about| about.version.clone()).unwrap_or_default(),
+            not_granted: about.map(About::not_granted).unwrap_or_default(),
             mode: plugin.mode.name().to_owned(),
             state,
             until_ms,

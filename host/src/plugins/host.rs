@@ -18,11 +18,16 @@ pub(crate) struct HostParts {
     pub(crate) sets: AddressSets,
     /// Which of them the plugin may look into.
     pub(crate) read_sets: BTreeSet<SetName>,
-    /// Its lasting memory; none while it is only checked.
-    pub(crate) memory: Option<PluginMemory>,
+    /// Its lasting memory.
+    pub(crate) memory: PluginMemory,
 }
 
 impl HostParts {
+    /// The same for an instance that is thrown away: what it writes down does not last.
+    pub(crate) fn rehearsal(&self) -> Self {
+        Self { memory: self.memory.copy(), ..self.clone() }
+    }
+
     /// The host side of one instance.
     pub(crate) fn open(&self, name: &PluginName) -> PluginHost {
         PluginHost { name: name.clone(), parts: self.clone(), requests: None }
@@ -71,24 +76,19 @@ impl Host for PluginHost {
     }
 
     fn memory_get(&mut self, key: &str) -> Option<Vec<u8>> {
-        self.parts.memory.as_ref()?.get(key)
+        self.parts.memory.get(key)
     }
 
     fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String> {
-        match &self.parts.memory {
-            Some(memory) => memory.set(key, &value),
-            None => Err("a plugin that is only checked keeps nothing".to_owned()),
-        }
+        self.parts.memory.set(key, &value)
     }
 
     fn memory_remove(&mut self, key: &str) {
-        if let Some(memory) = &self.parts.memory {
-            memory.remove(key);
-        }
+        self.parts.memory.remove(key);
     }
 
     fn memory_keys(&mut self, beginning: &str) -> Vec<String> {
-        self.parts.memory.as_ref().map(|memory| memory.keys(beginning)).unwrap_or_default()
+        self.parts.memory.keys(beginning)
     }
 
     fn log(&mut self, stream: LogStream, line: &str) {

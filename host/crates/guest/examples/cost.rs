@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ctwarden_guest::{CodeCache, Host, Limits, LogStream, Runtime};
+use ctwarden_guest::{CodeCache, ComponentKey, Host, Limits, LogStream, Runtime};
 use ctwarden_model::{
     Batch, Cause, Counters, Entries, Event, EventKind, Flow, FlowId, FlowKey, Layer4, Mark, PerDirection, PluginName,
     PrefixMap, Protocol, ProtocolInfo, SetName, Status, TableStatistics, TcpState, Timestamp, Tuple,
@@ -107,10 +107,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("ctwarden-cost-{}", std::process::id()));
     std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let cache = CodeCache::open(&folder)?;
-    runtime.load_cached(&bytes, &cache)?;
-    timed("load what was compiled before", || runtime.load_cached(&bytes, &cache))?;
+    cache.keep_code(&ComponentKey::new(&runtime, &bytes), &component.code()?)?;
+    timed("load what was compiled before", || -> Result<_, Box<dyn std::error::Error>> {
+        let code = cache.code(&ComponentKey::new(&runtime, &bytes)).ok_or("nothing was kept")?;
+        Ok(runtime.load_code(&bytes, &code)?)
+    })?;
     std::fs::remove_dir_all(&folder)?;
-    timed("describe", || component.describe())?;
+    timed("describe", || component.describe(Limits::default()))?;
     let name = PluginName::new("cost")?;
     let start = || component.instantiate(name.clone(), Limits::default(), Box::new(Nothing));
     let instantiate = best(100, || drop(start()));

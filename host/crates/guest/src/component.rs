@@ -2,8 +2,8 @@
 //!
 //! Whatever is wrong with a file is found here and named with the way out, before any of its code runs.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use ctwarden_model::{Descriptor, Fault, NameError, PluginName};
 use semver::Version;
@@ -11,10 +11,12 @@ use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
+use crate::code::Code;
 use crate::instance::{self, Instance};
 use crate::line::Line;
 use crate::runtime::Shared;
 use crate::state::State;
+use crate::weight::Weight;
 use crate::{Host, Limits, wasi};
 
 /// Largest component in bytes; compiling takes time and memory in proportion. A Python plugin has 18 MB.
@@ -62,7 +64,12 @@ pub enum LoadError {
         known: Vec<String>,
     },
     /// It imports what nobody offers.
-    #[error("it imports {}, which this host does not offer; a plugin may import ctwarden:policy and WASI 0.2 (io, clocks, random, cli, filesystem, sockets)", list(.names))]
+    #[error(
+        "it imports {}, which this host does not offer: {}; a plugin may import ctwarden:policy and, of WASI 0.2, io, clocks, random, \
+         cli, filesystem and sockets",
+        list(.names),
+        without(.names)
+    )]
     UnknownImports {
         /// The names of the imports.
         names: Vec<String>,
@@ -76,6 +83,23 @@ pub enum LoadError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// A component whose instance needs more of the host than it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "its {instances} core instances and its declarations take {} MiB of the host, more than the {} MiB of its memory; take a \
+     component with fewer globals, functions and core instances, or raise memory in its [plugin.limits]",
+    .bytes.div_ceil(1 << 20),
+    .limit >> 20
+)]
+pub struct TooHeavy {
+    /// Core instances that it makes.
+    pub instances: u64,
+    /// Bytes that the host has for them.
+    pub bytes: u64,
+    /// Bytes that it may have.
+    pub limit: u64,
 }
 
 /// Why a plugin gave no descriptor.
@@ -115,6 +139,7 @@ pub struct Component {
     pub(crate) shared: Arc<Shared>,
     pub(crate) line: &'static Line,
     pub(crate) ready: InstancePre<State>,
+    pub(crate) weight: Weight,
     expectations: bool,
 }
 
@@ -136,18 +161,38 @@ impl Component {
         let ready = linker.instantiate_pre(&component).map_err(mismatch)?;
         (line.check)(&ready).map_err(mismatch)?;
         let expectations = exports.iter().any(|name| without_version(name) == line.expectations);
-        Ok(Self { shared: Arc::clone(shared), line, ready, expectations })
+        Ok(Self { shared: Arc::clone(shared), line, ready, weight: Weight::of(bytes), expectations })
+    }
+
+    /// Whether an instance of it has room within the limits before it has taken any memory.
+    ///
+    /// # Errors
+    /// It has not; the error says what takes the room.
+    pub const fn check_weight(&self, limits: &Limits) -> Result<(), TooHeavy> {
+        let Weight { instances, bytes } = self.weight;
+        if bytes > limits.memory_bytes {
+            Err(TooHeavy { instances, bytes, limit: limits.memory_bytes })
+        } else {
+            Ok(())
+        }
     }
 
     /// Asks the plugin who it is, in an instance of its own that can reach nothing and is thrown away.
     ///
     /// # Errors
     /// The plugin fails, or what it says is out of range.
-    pub fn describe(&self) -> Result<Descriptor, DescribeError> {
-        let limits = Limits::default().describing();
-        let descriptor = instance::describe(self, limits).map_err(DescribeError::Fault)?;
+    pub fn describe(&self, limits: Limits) -> Result<Descriptor, DescribeError> {
+        let descriptor = instance::describe(self, limits.describing()).map_err(DescribeError::Fault)?;
         check_descriptor(&descriptor)?;
         Ok(descriptor)
+    }
+
+    /// The compiled code.
+    ///
+    /// # Errors
+    /// It is too large, or cannot be written down.
+    pub fn code(&self) -> io::Result<Code> {
+        Code::of(&self.ready.component().serialize().map_err(io::Error::other)?)
     }
 
     /// Whether it wants to be called with expectations.
@@ -254,6 +299,23 @@ fn check_descriptor(descriptor: &Descriptor) -> Result<(), DescribeError> {
 fn shortened(text: &str) -> String {
     let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
     if text.chars().nth(64).is_some() { format!("{shown}…") } else { shown }
+}
+
+/// How to build a component that does not import these.
+fn without(names: &[String]) -> &'static str {
+    let any = |is: fn(&str) -> bool| names.iter().any(|name| is(name));
+    if any(|name| name.starts_with("wasi:http/")) {
+        "build it without HTTP, which no plugin may speak (in Rust without the crate that does, in JavaScript with `jco componentize \
+         --disable http --disable fetch-event`), and let another program hand over what it has with `ctwarden send`"
+    } else if any(|name| name.starts_with("wasi:") && !name.contains("@0.2.")) {
+        "build it for WASI 0.2, in Rust with `cargo build --target wasm32-wasip2`"
+    } else if any(|name| name.starts_with("ctwarden:policy/")) {
+        "build it against a version of the interface that this ctwarden knows"
+    } else if any(|name| name.starts_with("wasi:")) {
+        "build it without what uses them"
+    } else {
+        "compose it with a component that has them (`wac plug`), or build it without what uses them"
+    }
 }
 
 /// Names in a sentence.

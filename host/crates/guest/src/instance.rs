@@ -151,7 +151,10 @@ impl fmt::Debug for Instance {
 
 /// A store with the limits, and the exports of a fresh instance in it.
 fn start(component: &Component, limits: Limits, host: Box<dyn Host>) -> Result<(Store<State>, Box<dyn Policy>), Fault> {
-    let mut store = Store::new(&component.shared.engine, State::new(limits, host));
+    if component.weight.bytes > limits.memory_bytes {
+        return Err(Fault::OutOfMemory { limit: limits.memory_bytes });
+    }
+    let mut store = Store::new(&component.shared.engine, State::new(limits, component.weight, host));
     store.limiter(|state| state.limiter_mut());
     store.set_max_component_handles(limits.handles);
     store.set_hostcall_fuel(store.data().transfer_limit());

@@ -10,7 +10,7 @@
 //! # fn run(bytes: &[u8], host: Box<dyn Host>, now: Timestamp, batch: &Batch) -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::new()?;
 //! let component = runtime.load(bytes)?;
-//! let descriptor = component.describe()?;
+//! let descriptor = component.describe(Limits::default())?;
 //! let name = ctwarden_model::PluginName::new(&descriptor.name)?;
 //! let mut instance = component.instantiate(name, Limits::default(), host)?;
 //! let subscription = instance.configure(now, "{}")?;
@@ -28,6 +28,7 @@
 
 mod budget;
 mod cache;
+mod code;
 mod component;
 mod console;
 mod fault;
@@ -42,9 +43,11 @@ mod text;
 mod ticker;
 mod v0_1;
 mod wasi;
+mod weight;
 
-pub use cache::{CacheError, CodeCache};
-pub use component::{COMPONENT_BYTES_MAX, Component, DescribeError, LoadError};
+pub use cache::{CacheError, CodeCache, ComponentKey};
+pub use code::{CODE_BYTES_MAX, Code};
+pub use component::{COMPONENT_BYTES_MAX, Component, DescribeError, LoadError, TooHeavy};
 pub use console::LOG_LINE_BYTES;
 pub use host::{Host, LogStream};
 pub use instance::{ConfigureError, Instance};

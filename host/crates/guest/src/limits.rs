@@ -8,14 +8,16 @@ use std::time::Duration;
 /// Limits of one instance. "In one call" is one of `configure`, `judge`, `tick`, `message` or `stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all its linear memories together. A Rust plugin begins with 1 MiB, most of it stack, and takes what its
+    /// Bytes of all that it takes: its linear memories, its tables, and what the host has for its core instances, their globals
+    /// and functions, and for what it declares. Compiled code is not among them; that is limited by
+    /// [`CODE_BYTES_MAX`](crate::CODE_BYTES_MAX). A Rust plugin begins with 1 MiB, most of it stack, and takes what its
     /// state needs; a JavaScript or Python plugin carries its interpreter's memory with it.
     pub memory_bytes: u64,
-    /// Elements of all its tables together: 8 bytes each in the host. Tables hold the functions that are called by
+    /// Elements of all its tables together: 8 bytes each in the host, which count as memory too. Tables hold the functions that are called by
     /// pointer: about 100 in a small Rust plugin, and as many as it has built-in functions in an interpreter.
     pub table_elements: u64,
-    /// Core instances within the component, memories and tables. A Rust plugin has 3 instances; each costs the host
-    /// some KiB that no other limit sees.
+    /// Core instances within the component, memories and tables. A Rust plugin has 3 instances. Each memory reserves
+    /// addresses, and each instance costs the host some KiB beside what it holds.
     pub instances: usize,
     /// Resource handles (streams, pollables) that live at once. Each is an allocation in the host; a plugin that prints
     /// has one for each stream that it writes to.

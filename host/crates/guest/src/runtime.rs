@@ -10,7 +10,7 @@ use thiserror::Error;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
-use crate::cache::CodeCache;
+use crate::code::Code;
 use crate::component::{Component, LoadError};
 use crate::line::Line;
 use crate::state::State;
@@ -69,12 +69,16 @@ impl Runtime {
         Component::load(&self.0, bytes, |engine| wasmtime::component::Component::new(engine, bytes))
     }
 
-    /// The same, but takes the compiled code from the folder where it is there, and else puts it there.
+    /// The component of these bytes, of which this is the compiled code.
     ///
     /// # Errors
-    /// As [`Runtime::load`]; a folder that cannot be read or written is no error.
-    pub fn load_cached(&self, bytes: &[u8], cache: &CodeCache) -> Result<Component, LoadError> {
-        Component::load(&self.0, bytes, |engine| cache.component(engine, bytes))
+    /// As [`Runtime::load`], or the code was compiled by another version.
+    pub fn load_code(&self, bytes: &[u8], code: &Code) -> Result<Component, LoadError> {
+        Component::load(&self.0, bytes, |engine| code.component(engine))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 }
 

@@ -12,6 +12,7 @@ use crate::console::SharedConsole;
 use crate::fault::Stop;
 use crate::limiter::Limiter;
 use crate::wasi::{self, Waits};
+use crate::weight::Weight;
 use crate::{Host, Limits};
 
 /// What the host needs in memory for one verdict before its texts and lists.
@@ -32,13 +33,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(limits: Limits, host: Box<dyn Host>) -> Self {
+    pub(crate) fn new(limits: Limits, weight: Weight, host: Box<dyn Host>) -> Self {
         let console = SharedConsole::new(&limits);
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits.handles);
         Self {
             limits,
-            limiter: Limiter::new(&limits),
+            limiter: Limiter::new(&limits, weight),
             budget: Budget::new(&limits),
             wasi: wasi::context(&console),
             console,

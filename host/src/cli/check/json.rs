@@ -1,6 +1,8 @@
 //! What `check` says, for programs: the same facts under stable names.
 
-use ctwarden_model::{VerdictKind, VerdictKinds};
+use std::collections::BTreeSet;
+
+use ctwarden_model::{SetName, VerdictKind, VerdictKinds};
 use serde_json::{Value, json};
 
 use super::Rights;
@@ -9,29 +11,25 @@ use crate::plugins::Ready;
 
 /// A plugin, with what is asked of the kernel for it alone.
 pub(super) fn plugin(ready: &Ready, pushdown: &Pushdown) -> Value {
-    let (spec, descriptor) = (&ready.spec, &ready.descriptor);
+    let (spec, policy) = (&ready.spec, &ready.described);
     let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);
     let subscription = &spec.subscription;
     let kinds = subscription.kinds;
     let events = [("new", kinds.new), ("update", kinds.update), ("destroy", kinds.destroy)];
     let events: Vec<_> = events.into_iter().filter_map(|(name, wanted)| wanted.then_some(name)).collect();
-    let label_bits: Vec<u8> = (0..128).filter(|bit| spec.grants.label_mask >> bit & 1 == 1).collect();
+    let (reach, grants) = (&subscription.reach, &spec.grants);
     json!({
         "name": spec.name.to_string(),
         "mode": spec.mode.name(),
         "component": ready.path.display().to_string(),
-        "policy": { "name": descriptor.name, "version": descriptor.version, "summary": descriptor.summary },
+        "policy": { "name": policy.name, "version": policy.version, "summary": policy.summary },
         "asks": names(asks),
         "needs": names(needs),
+        "reaches": bits_and_sets(reach.mark_bits, reach.label_bits, &reach.block_sets, &subscription.read_sets()),
         "granted": names(granted),
         "missing": names(missing),
         "granted-in-vain": names(in_vain),
-        "bounds": {
-            "mark-bits": format!("{:#x}", spec.grants.mark_mask),
-            "label-bits": label_bits,
-            "block-sets": spec.grants.block_sets.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "address-sets": spec.grants.read_sets.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        },
+        "bounds": bits_and_sets(grants.mark_mask, grants.label_mask, &grants.block_sets, &grants.read_sets),
         "listens": {
             "events": events,
             "expectations": subscription.expectations,
@@ -41,7 +39,17 @@ pub(super) fn plugin(ready: &Ready, pushdown: &Pushdown) -> Value {
             "filters": subscription.filters.len(),
         },
         "kernel": pushdown.to_json(),
-        "warning": ready.warning,
+        "warnings": ready.warnings,
+    })
+}
+
+fn bits_and_sets(marks: u32, labels: u128, block_sets: &BTreeSet<SetName>, read_sets: &BTreeSet<SetName>) -> Value {
+    let names = |sets: &BTreeSet<SetName>| sets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "mark-bits": format!("{marks:#x}"),
+        "label-bits": (0..128_u8).filter(|bit| labels >> bit & 1 == 1).collect::<Vec<_>>(),
+        "block-sets": names(block_sets),
+        "address-sets": names(read_sets),
     })
 }
 

@@ -1,4 +1,4 @@
-//! WASI 0.2 for plugins: all of it is there, most of it says no.
+//! WASI 0.2 for plugins: the world `wasi:cli/imports` is there, most of it says no. `wasi:http` and what is still a draft are not.
 //!
 //! A component built by plain `cargo build --target wasm32-wasip2` imports files, sockets and environment from its libc
 //! whether it uses them or not; a host that left them out could not load it. So everything is linked, with an empty

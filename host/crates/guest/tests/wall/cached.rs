@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use ctwarden_guest::{CacheError, CodeCache, Component, Limits};
+use ctwarden_guest::{CacheError, CodeCache, Component, ComponentKey, Limits};
 use ctwarden_model::PluginName;
 
 use crate::host::Recorder;
@@ -42,8 +42,20 @@ fn works(folder: &Folder) {
 }
 
 fn load(folder: &Folder) -> Component {
+    load_guest(folder, "guest-trap")
+}
+
+/// As the program does: from the folder or else compiled and put there.
+fn load_guest(folder: &Folder, guest: &str) -> Component {
     let cache = CodeCache::open(&folder.0).unwrap();
-    runtime().load_cached(&bytes("guest-trap"), &cache).unwrap()
+    let bytes = bytes(guest);
+    let key = ComponentKey::new(runtime(), &bytes);
+    if let Some(code) = cache.code(&key) {
+        return runtime().load_code(&bytes, &code).unwrap();
+    }
+    let component = runtime().load(&bytes).unwrap();
+    cache.keep_code(&key, &component.code().unwrap()).unwrap();
+    component
 }
 
 fn runs(component: &Component) {
@@ -63,9 +75,35 @@ fn code_is_kept_and_taken() {
     works(&folder);
     // It was read and not written again.
     assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written.modified().unwrap());
-    let cache = CodeCache::open(&folder.0).unwrap();
-    runtime().load_cached(&bytes("guest-panic"), &cache).unwrap();
+    load_guest(&folder, "guest-panic");
     assert_eq!(folder.files().len(), 2);
+}
+
+#[test]
+fn a_note_holds_for_its_component_its_plugin_and_its_circumstances() {
+    let folder = Folder::new("noted");
+    let cache = CodeCache::open(&folder.0).unwrap();
+    let [one, other] = ["guest-trap", "guest-panic"].map(|guest| ComponentKey::new(runtime(), &bytes(guest)));
+    let [plugin, twin] = ["plugin", "twin"].map(|name| PluginName::new(name).unwrap());
+    cache.keep_note(&one, &plugin, b"as it was", b"seen").unwrap();
+    assert_eq!(cache.note(&one, &plugin, b"as it was").as_deref(), Some(&b"seen"[..]));
+    assert_eq!(cache.note(&one, &plugin, b"otherwise"), None);
+    assert_eq!(cache.note(&one, &twin, b"as it was"), None);
+    assert_eq!(cache.note(&other, &plugin, b"as it was"), None);
+    let file = folder.files().remove(0);
+    let whole = fs::read(&file).unwrap();
+    for place in [0, 40, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[place] ^= 1;
+        fs::write(&file, flipped).unwrap();
+        assert_eq!(cache.note(&one, &plugin, b"as it was"), None, "{place}");
+    }
+    fs::write(&file, &whole).unwrap();
+    allow(&file, 0o606);
+    assert_eq!(cache.note(&one, &plugin, b"as it was"), None, "others could have written it");
+    cache.keep_note(&one, &plugin, b"otherwise", b"seen again").unwrap();
+    assert_eq!(cache.note(&one, &plugin, b"as it was"), None, "the latest alone is kept");
+    assert_eq!(folder.files().len(), 1);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn every_guest_has_a_test() {
 fn every_guest_but_one_says_who_it_is() {
     for (guest, _) in TESTED.iter().filter(|(guest, _)| *guest != "guest-bad-descriptor") {
         let component = setup::load(guest);
-        let descriptor = component.describe().unwrap();
+        let descriptor = component.describe(setup::limits()).unwrap();
         assert_eq!(descriptor.name, *guest);
         assert_eq!(descriptor.version, env!("CARGO_PKG_VERSION"));
         assert_eq!(component.exports_expectations(), *guest == "guest-expectations", "{guest}");

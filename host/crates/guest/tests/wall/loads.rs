@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ctwarden_guest::{COMPONENT_BYTES_MAX, DescribeError, LoadError};
+use ctwarden_guest::{COMPONENT_BYTES_MAX, DescribeError, Limits, LoadError};
 
 use crate::setup::{bytes, load, runtime};
 
@@ -90,6 +90,25 @@ fn unknown_imports_are_all_named() {
 }
 
 #[test]
+fn each_unknown_import_is_told_with_the_way_out() {
+    for (import, way_out) in [
+        ("wasi:http/outgoing-handler@0.2.3", "jco componentize --disable http"),
+        ("wasi:http/types@0.3.0", "`ctwarden send`"),
+        ("wasi:cli/exit@0.3.0", "--target wasm32-wasip2"),
+        ("wasi:keyvalue/store@0.2.0-draft", "without what uses them"),
+        ("ctwarden:policy/oracle@0.1.0", "a version of the interface"),
+        ("acme:oracle/ask@1.0.0", "wac plug"),
+    ] {
+        let error = refused_text(&format!(
+            r#"(component (import "{import}" (instance))
+                (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#
+        ));
+        let said = error.to_string();
+        assert!(said.contains(import) && said.contains(way_out), "{said}");
+    }
+}
+
+#[test]
 fn an_import_of_another_shape_is_told() {
     let error = refused_text(
         r#"(component
@@ -117,7 +136,7 @@ fn everything_that_is_said_to_be_linked_is() {
 
 #[test]
 pub(crate) fn a_descriptor_is_checked() {
-    let error = load("guest-bad-descriptor").describe().unwrap_err();
+    let error = load("guest-bad-descriptor").describe(Limits::default()).unwrap_err();
     let DescribeError::Name(source) = &error else { panic!("{error:?}") };
     assert!(source.to_string().starts_with(r#""good\nsecond line" is not a name"#), "{source}");
     assert_eq!(error.to_string(), "its descriptor has no valid name");

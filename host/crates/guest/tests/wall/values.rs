@@ -57,12 +57,12 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
 
 #[test]
 fn what_a_plugin_wants_comes_through_whole() {
-    let descriptor = load("guest-good").describe().unwrap();
+    let descriptor = load("guest-good").describe(limits()).unwrap();
     assert_eq!(descriptor.wants, VerdictKinds::from_iter(VerdictKind::ALL));
     assert_eq!(descriptor.configuration_schema.as_deref(), Some(r#"{"type":"object"}"#));
-    let descriptor = load("guest-expectations").describe().unwrap();
+    let descriptor = load("guest-expectations").describe(limits()).unwrap();
     assert_eq!(descriptor.wants, VerdictKinds::from_iter([VerdictKind::Delete, VerdictKind::Log]));
-    assert_eq!(load("guest-trap").describe().unwrap().configuration_schema, None);
+    assert_eq!(load("guest-trap").describe(limits()).unwrap().configuration_schema, None);
     let (mut instance, _) = start("guest-expectations", limits());
     let subscription = instance.configure(NOW, "\"ftp\"").unwrap();
     assert_eq!(subscription.needs, VerdictKinds::from_iter([VerdictKind::Delete]), "less than it may want");
@@ -73,6 +73,7 @@ fn what_a_plugin_wants_comes_through_whole() {
     assert_eq!(subscription.sweep_every.unwrap().as_secs(), 60);
     assert_eq!(subscription.tick_every.unwrap().as_millis(), 1000);
     assert_eq!(subscription.sets, [SetName("banned".to_owned())]);
+    assert_eq!((subscription.reach.mark_bits, subscription.reach.label_bits), (0x30, 1 << 127));
 }
 
 /// An entry in which every field differs from every other.

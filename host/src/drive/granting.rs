@@ -1,0 +1,117 @@
+//! What plugins lack: what a check would have found missing, and the first verdict that was refused for want of a grant.
+//!
+//! A policy whose verdicts are refused looks like one that works. Its records say so verdict by verdict; here it is said once,
+//! where people look.
+
+use std::collections::BTreeMap;
+
+use ctwarden_model::{Action, Outcome, PluginName, Record, VerdictRecord};
+
+/// What is known of one plugin beside what the engine counts.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    /// The version that it says it has.
+    pub(super) version: String,
+    /// What its configuration needs and is not granted.
+    missing: Vec<String>,
+    /// Its first verdict that was refused for want of a grant.
+    refused: Option<String>,
+}
+
+impl About {
+    /// Lines for people.
+    pub(super) fn not_granted(&self) -> Vec<String> {
+        self.missing.iter().chain(&self.refused).cloned().collect()
+    }
+}
+
+/// All plugins.
+#[derive(Debug, Default)]
+pub(super) struct Granting(BTreeMap<PluginName, About>);
+
+impl Granting {
+    /// A plugin is taken over.
+    pub(super) fn put(&mut self, name: PluginName, version: String, missing: Vec<String>) {
+        self.0.insert(name, About { version, missing, refused: None });
+    }
+
+    /// Of that name.
+    pub(super) fn of(&self, name: &PluginName) -> Option<&About> {
+        self.0.get(name)
+    }
+
+    /// Hears of a record; gives a line to say where it is the first refusal of a plugin.
+    pub(super) fn hear(&mut self, record: &Record) -> Option<String> {
+        let Record::Verdict(verdict) = record else { return None };
+        if verdict.outcome != Outcome::NotGranted {
+            return None;
+        }
+        let about = self.0.get_mut(&verdict.plugin).filter(|about| about.refused.is_none())?;
+        let told = told(verdict);
+        about.refused = Some(told.clone());
+        Some(format!("warning: plugin {}: {told}; this is said once", verdict.plugin))
+    }
+}
+
+/// What was refused.
+fn told(record: &VerdictRecord) -> String {
+    let action = &record.verdict.action;
+    let kind = action.kind().name();
+    let what = match action {
+        Action::Mark(mark) => {
+            format!("changes the mark bits {:#x}, which need allow = [\"mark\"] and mark-mask", mark.mask())
+        }
+        Action::Labels(_) => "changes label bits that need allow = [\"labels\"] and label-bits".to_owned(),
+        Action::Block(block) => format!("names the set {}, which needs allow = [\"block\"] and block-sets", block.set),
+        Action::Unblock(unblock) => {
+            format!("names the set {}, which needs allow = [\"unblock\"] and block-sets", unblock.set)
+        }
+        Action::Delete
+        | Action::Timeout(_)
+        | Action::Alert(_)
+        | Action::Log(_)
+        | Action::Protect(_)
+        | Action::Sweep
+        | Action::Malformed(..) => format!("needs allow = [\"{kind}\"]"),
+    };
+    format!("a verdict was refused for want of a grant: {kind} ({}) {what} in its [[plugin]]", record.verdict.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ctwarden_model::{Masked, Mode, Target, Timestamp, Verdict};
+
+    use super::*;
+
+    fn record(plugin: &str, action: Action, outcome: Outcome) -> Record {
+        Record::Verdict(Box::new(VerdictRecord {
+            at: Timestamp(1),
+            plugin: PluginName::new(plugin).unwrap(),
+            mode: Mode::Enforce,
+            verdict: Verdict { target: Target::None, action, code: "why".to_owned(), reason: String::new() },
+            flow: None,
+            outcome,
+            tally: None,
+            took: Duration::ZERO,
+        }))
+    }
+
+    #[test]
+    fn the_first_refusal_of_each_plugin_is_told() {
+        let mut granting = Granting::default();
+        for name in ["a", "b"] {
+            granting.put(PluginName::new(name).unwrap(), "1.0.0".to_owned(), Vec::new());
+        }
+        let mark = || Action::Mark(Masked::new(0x10, 0x30).unwrap());
+        assert_eq!(granting.hear(&record("a", mark(), Outcome::Applied)), None);
+        let told = granting.hear(&record("a", mark(), Outcome::NotGranted)).unwrap();
+        assert!(told.contains("plugin a") && told.contains("0x30") && told.contains("mark-mask"), "{told}");
+        assert_eq!(granting.hear(&record("a", Action::Delete, Outcome::NotGranted)), None);
+        let told = granting.hear(&record("b", Action::Delete, Outcome::NotGranted)).unwrap();
+        assert!(told.contains("plugin b") && told.contains("allow = [\"delete\"]"), "{told}");
+        let a = granting.of(&PluginName::new("a").unwrap()).unwrap();
+        assert_eq!(a.not_granted().len(), 1);
+    }
+}

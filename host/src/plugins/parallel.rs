@@ -1,0 +1,52 @@
+//! Work on several things at once, as many as there are processors.
+
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// What becomes of each, in their order. Loading a plugin and asking it who it is takes milliseconds of one processor, or
+/// seconds where it is compiled, and needs nothing of the others.
+pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let waiting = Mutex::new(items.iter().enumerate());
+    let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work_off = || {
+        let mut done = Vec::new();
+        while let Some((index, item)) = take() {
+            done.push((index, work(item)));
+        }
+        done
+    };
+    let others = thread::available_parallelism().map_or(1, NonZero::get).min(items.len()).saturating_sub(1);
+    let mut done = thread::scope(|scope| {
+        let start = |_| thread::Builder::new().name("prepare".to_owned()).spawn_scoped(scope, work_off);
+        // A thread that cannot be started is one less: this one works, too.
+        let threads: Vec<_> = (0..others).filter_map(|number| start(number).ok()).collect();
+        let mut done = work_off();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_in_parallel_comes_back_in_order() {
+        // The first ones take longest, so that those after them are done earlier.
+        let items: Vec<u64> = (0..40).collect();
+        let outcome = in_parallel(&items, |item| {
+            thread::sleep(std::time::Duration::from_micros(100 * (40 - item)));
+            item * 2
+        });
+        assert_eq!(outcome, items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(in_parallel(&[] as &[u8], |item| *item), [] as [u8; 0]);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a plugin costs the daemon's memory, however its component is made up, stays within what its `memory` says.
+
+use std::fs;
+
+use ctwarden_tests::{Daemon, Policy, Scene, component, graft};
+
+/// A plugin whose component has core instances of that module beside its own.
+fn heavy(scene: &Scene, module: &[u8], instances: u32) -> Policy {
+    let good = fs::read(component("guest-good")).unwrap();
+    scene.write("heavy.wasm", graft::with_module(&good, module, instances));
+    Policy::new("heavy", "heavy")
+}
+
+/// Why neither a check nor a start takes it.
+fn refused(module: &[u8], instances: u32) -> Option<String> {
+    let scene = Scene::new()?;
+    scene.configure(heavy(&scene, module, instances));
+    let said = scene.verb("check").failed();
+    assert_eq!(said, scene.verb("run").failed());
+    assert!(said.contains("plugin heavy (") && said.contains("heavy.wasm"), "{said}");
+    Some(said)
+}
+
+#[test]
+fn core_instances_with_a_million_globals_are_refused() {
+    let Some(said) = refused(&graft::globals(1_000_000), 55) else { return };
+    assert!(said.contains("58 core instances"), "the three of the guest are among them: {said}");
+    assert!(said.contains("more than the 64 MiB of its memory") && said.contains("raise memory"), "{said}");
+}
+
+#[test]
+fn fewer_globals_in_more_instances_are_refused_as_well() {
+    let Some(said) = refused(&graft::globals(80_000), 55) else { return };
+    assert!(said.contains("more than the 64 MiB of its memory"), "{said}");
+}
+
+#[test]
+fn declarations_without_an_instance_are_refused_as_well() {
+    let Some(said) = refused(&graft::globals(1_000_000), 0) else { return };
+    assert!(said.contains("declarations") && said.contains("more than the 64 MiB of its memory"), "{said}");
+}
+
+#[test]
+fn more_instances_than_any_plugin_needs_are_refused() {
+    let Some(said) = refused(&graft::globals(1), 100) else { return };
+    assert!(said.contains("instance count too high"), "{said}");
+}
+
+#[test]
+fn many_memories_are_counted_together() {
+    // 2 MiB each.
+    let Some(said) = refused(&graft::memories(40, 32), 1) else { return };
+    assert!(said.contains("wanted more than its 67108864 bytes of memory"), "{said}");
+}
+
+#[test]
+fn a_large_table_is_refused() {
+    let Some(said) = refused(&graft::table(9_000_000), 1) else { return };
+    assert!(said.contains("table"), "{said}");
+}
+
+/// Memory of the daemon that is there, in bytes.
+fn resident(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn what_is_granted_is_what_the_daemon_grows_by() {
+    let Some(scene) = Scene::new() else { return };
+    let daemon = scene.start(Policy::new("light", "guest-good"));
+    let before = resident(&daemon);
+    let _ = daemon.stop();
+    let limit = 160;
+    let heavy = heavy(&scene, &graft::globals(100_000), 55).of("limits", &format!("memory = \"{limit}MiB\""));
+    let daemon = scene.start(heavy);
+    let grown = resident(&daemon).saturating_sub(before);
+    // 55 times 100,000 globals of 16 bytes are there, and no more than what was granted.
+    assert!((80 << 20..=limit << 20).contains(&grown), "{grown}");
+    let _ = daemon.stop();
+}
