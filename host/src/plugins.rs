@@ -6,6 +6,7 @@ mod known;
 mod loader;
 mod needs;
 mod parallel;
+pub(crate) mod places;
 mod prepare;
 mod reloader;
 mod thread;

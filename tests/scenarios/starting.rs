@@ -237,3 +237,97 @@ fn who_enforces_needs_its_grants_and_who_observes_is_warned() {
     assert!(!daemon.err().contains("block"), "{}", daemon.err());
     let _ = daemon.stop();
 }
+
+#[test]
+fn a_check_refuses_each_place_that_a_start_refuses_and_makes_nothing() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(good());
+    let whole = fs::read_to_string(scene.configuration()).unwrap();
+    let folder = scene.folder().display().to_string();
+    scene.write("file", "");
+    for (key, place, words) in [
+        ("control", format!("{folder}/{}/control.sock", "x".repeat(100)), "107 at most"),
+        ("control", format!("{folder}/file/control.sock"), "no directory"),
+        ("state", format!("{folder}/file"), "no directory"),
+        ("records", format!("{folder}/none/records.jsonl"), "there is no"),
+        ("records", folder.clone(), "is a directory"),
+    ] {
+        let line = |line: &str| {
+            if line.starts_with(&format!("{key} = ")) { format!("{key} = \"{place}\"\n") } else { format!("{line}\n") }
+        };
+        scene.write("ctwarden.toml", whole.lines().map(line).collect::<String>());
+        let lines = refused(&scene);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(&format!("daemon.{key}: ")) && lines[0].contains(words), "{lines:?}");
+        assert!(!scene.path("state").exists(), "{lines:?}");
+    }
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    let Some(scene) = Scene::new() else { return };
+    let block =
+        |name: &str| format!("[block.{name}]\ntable = \"inet {name}\"\nipv4 = \"{name}4\"\nipv6 = \"{name}6\"\n");
+    ctwarden_tests::load("table inet b { set other { type ipv4_addr; } }");
+    scene.configure(format!(
+        "{}{}{}",
+        block("a"),
+        block("b"),
+        Policy::new("none", "guest-doubling-schema").config("x = 1")
+    ));
+    let lines = refused(&scene);
+    for words in ["block set a", "b4", "b6", "plugin none"] {
+        assert!(lines.iter().any(|line| line.contains(words)), "{words} is not in {lines:#?}");
+    }
+}
+
+#[test]
+fn bits_and_sets_that_are_not_granted_are_missed_before_anything_starts() {
+    let Some(scene) = Scene::new() else { return };
+    let sets = "[sets.office]\nentries = [\"192.0.2.0/24\"]\n";
+    let policy = |granted: &str| {
+        Policy::new("reaching", "guest-scripted")
+            .key("allow = [\"mark\", \"labels\"]\nmark-mask = 0x0f\nlabel-bits = [1]")
+            .key(granted)
+            .config("needs = [\"mark\", \"labels\"]\nmark-bits = 0x1f\nlabel-bits = [1, 2]\nsets = [\"office\"]\nblock-sets = [\"blocke\"]")
+    };
+    scene.configure(format!("{sets}{}", policy("").enforce()));
+    let lines = refused(&scene);
+    for words in [
+        "changes the mark bits 0x10, which are not granted; write mark-mask = 0x1f",
+        "changes the label bits 2, which are not granted; write label-bits = [1, 2]",
+        "blocks in the set blocke, and there is no [block.blocke]",
+        "looks into the set office, which is not granted; write read-sets = [\"office\"]",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.contains("plugin reaching") && line.contains(words)),
+            "{words}: {lines:#?}"
+        );
+    }
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+
+    scene.configure(format!("{sets}{}", policy("")));
+    let said = scene.verb("check").good();
+    assert!(said.contains("missing    mark bits 0x10; label bits 2; block sets blocke; address sets office"), "{said}");
+    assert!(said.contains("can be run, with the 4 warnings above") && !said.contains("is good"), "{said}");
+    let daemon = scene.start_again();
+    let status = daemon.verb("status").good();
+    assert!(status.contains("not granted: its configuration changes the mark bits 0x10"), "{status}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_verdict_that_is_not_granted_is_told_once_where_people_look() {
+    let Some(scene) = Scene::new() else { return };
+    let policy = Policy::scripted_with(&["mark"], &["new udp 53: mark 0x10/0x10"]).key("mark-mask = 0x0f");
+    let mut daemon = scene.start(policy);
+    for source in 1..=3 {
+        insert(&format!("-p udp -s 10.0.0.{source} -d 10.0.0.9 --sport 1000 --dport 53 -t 300"));
+    }
+    daemon.wait_for_many("the verdicts are refused", 3, |record| record.came("mark", "not-granted"));
+    let status = daemon.verb("status").good();
+    assert!(status.contains("not granted: a verdict was refused for want of a grant: mark"), "{status}");
+    let told = daemon.err().lines().filter(|line| line.contains("for want of a grant")).count();
+    assert_eq!(told, 1, "{}", daemon.err());
+    let _ = daemon.stop();
+}

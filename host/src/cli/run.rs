@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::control::ControlServer;
 use crate::drive::Drive;
 use crate::netlink::Requests;
-use crate::plugins::{Kept, Preparer};
+use crate::plugins::{Kept, Preparer, places};
 use crate::sinks::Sinks;
 use crate::{config, log};
 
@@ -39,6 +39,11 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     // Before anything is written or started: without the capability nothing of the rest is of use.
     Requests::open()?.check_permission()?;
     let daemon = configuration.daemon.clone();
+    if !places::problems(&daemon).is_empty() {
+        // Nothing can be kept or listened to: what is told is what a check tells, and all of it.
+        Preparer::new(file, None)?.prepare_from(configuration)?;
+        bail!("{} cannot be run here; see `ctwarden check`", file.display());
+    }
     let server = ControlServer::bind(&daemon.control, daemon.control_group.as_ref())?;
     let kept = Kept::open(&daemon.state)?;
     let preparer = Preparer::new(file, Some(kept))?;

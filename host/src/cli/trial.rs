@@ -58,12 +58,10 @@ impl Trial {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (flows, unreadable) = ctwarden_conntrack::entries_of(&self.table)?;
         let mut configuration = config::load(&self.config)?;
-        // Only needed by whoever acts.
-        configuration.block_sets.clear();
         for plugin in &mut configuration.plugins {
             plugin.mode = Mode::Observe;
         }
-        let prepared = Preparer::new(&self.config, None)?.prepare_from(configuration)?;
+        let prepared = Preparer::new(&self.config, None)?.rehearse(configuration)?;
         for problem in &prepared.refused {
             log::say(&format!("without a list that is refused: {problem}"));
         }

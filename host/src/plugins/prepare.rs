@@ -18,6 +18,7 @@ use super::known::Known;
 use super::loader::{Described, examine, refused};
 use super::needs::{Declared, check_needs};
 use super::parallel::in_parallel;
+use super::places;
 use super::thread::{PluginThread, Recipe};
 use crate::address_sets::AddressSets;
 use crate::config::{self, Configuration, Problem, Problems};
@@ -108,8 +109,32 @@ impl Preparer {
         self.prepare_from(config::load(&self.file)?)
     }
 
-    /// The same where the configuration was read already.
+    /// The same where the configuration was read already. This is what a start, a reload and a check find wrong, all of it at
+    /// once.
     pub(crate) fn prepare_from(&self, configuration: Configuration) -> Result<Prepared, Problems> {
+        let mut findings: Vec<String> = places::problems(&configuration.daemon);
+        let mut block_sets = BlockSets::new();
+        for (name, set) in &configuration.block_sets {
+            match open_sets(set) {
+                Ok(opened) => drop(block_sets.insert(name.clone(), opened)),
+                Err(errors) => findings.extend(errors.into_iter().map(|error| format!("block set {name}: {error}"))),
+            }
+        }
+        self.plugins_of(configuration, block_sets, findings)
+    }
+
+    /// Starts the plugins alone: without the kernel, and wherever the daemon would keep and write things.
+    pub(crate) fn rehearse(&self, configuration: Configuration) -> Result<Prepared, Problems> {
+        self.plugins_of(configuration, BlockSets::new(), Vec::new())
+    }
+
+    /// Starts the plugins, unless anything is wrong with them or was found before.
+    fn plugins_of(
+        &self,
+        configuration: Configuration,
+        block_sets: BlockSets,
+        findings: Vec<String>,
+    ) -> Result<Prepared, Problems> {
         let sets = AddressSets::default();
         let set_names: BTreeSet<SetName> = configuration.sets.keys().cloned().collect();
         for (name, set) in configuration.sets {
@@ -124,18 +149,10 @@ impl Preparer {
                         the file was cut short";
             problem(None, what.to_owned());
         }
-        let mut block_sets = BlockSets::new();
-        for (name, set) in &configuration.block_sets {
-            match open_sets(set) {
-                Ok(opened) => drop(block_sets.insert(name.clone(), opened)),
-                Err(error) => problem(None, format!("block set {name}: {error:#}")),
-            }
-        }
+        findings.into_iter().for_each(|finding| problem(None, finding));
         let mut plugins = Vec::new();
-        let declared = Declared {
-            sets: set_names.iter().collect(),
-            block_sets: configuration.block_sets.keys().collect(),
-        };
+        let declared =
+            Declared { sets: set_names.iter().collect(), block_sets: configuration.block_sets.keys().collect() };
         let prepared = in_parallel(&configuration.plugins, |plugin| self.ready(plugin, &sets, &declared));
         for (plugin, outcome) in configuration.plugins.iter().zip(prepared) {
             let (name, path, line) = (&plugin.name, &plugin.path, plugin.line);
@@ -220,9 +237,22 @@ impl Preparer {
     }
 }
 
-fn open_sets(set: &config::BlockSet) -> Result<Sets> {
-    let table: Table = format!("{} {}", set.family.name(), set.table).parse()?;
-    Ok(Sets::open(&table, set.ipv4.as_deref(), set.ipv6.as_deref())?)
+/// The sets of one name, or all that is wrong with either of them.
+fn open_sets(set: &config::BlockSet) -> Result<Sets, Vec<String>> {
+    let told = |error: anyhow::Error| format!("{error:#}");
+    let table: Result<Table, _> = format!("{} {}", set.family.name(), set.table).parse();
+    let table = table.map_err(|error| vec![told(error.into())])?;
+    let (ipv4, ipv6) = (set.ipv4.as_deref(), set.ipv6.as_deref());
+    Sets::open(&table, ipv4, ipv6).map_err(|first| {
+        // One by one, because the first that is wrong hides the other.
+        let each = [(ipv4, None), (None, ipv6)].into_iter().filter(|(ipv4, ipv6)| ipv4.is_some() || ipv6.is_some());
+        let mut errors: Vec<String> = each
+            .filter_map(|(ipv4, ipv6)| Sets::open(&table, ipv4, ipv6).err())
+            .map(|error| told(error.into()))
+            .collect();
+        errors.dedup();
+        if errors.is_empty() { vec![told(first.into())] } else { errors }
+    })
 }
 
 fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Subscription) -> PluginSpec {

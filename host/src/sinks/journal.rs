@@ -20,7 +20,7 @@ use super::text::InWords;
 use crate::trusted_path;
 
 /// Where journald listens.
-pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+pub(crate) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Severities of RFC 5424.
 const ERROR: u8 = 3;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use ctwarden_model::Record;
 use thiserror::Error;
 
+pub(crate) use journal::SOCKET as JOURNAL;
 pub(crate) use rfc3339::Rfc3339;
 
 use crate::config::Destination;
