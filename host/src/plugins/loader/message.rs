@@ -41,8 +41,7 @@ impl Phase {
     pub(super) fn cpu(self, limits: &config::Limits) -> Duration {
         match self {
             Self::Compile => limits.load_cpu,
-            Self::Describe => Duration::from_secs(5),
-            Self::Check => Duration::from_secs(8),
+            Self::Describe | Self::Check => Duration::from_secs(4),
             // Its start is a call as well.
             Self::Configure => limits.call_cpu.saturating_mul(2).saturating_add(Duration::from_secs(3)),
         }
@@ -52,7 +51,7 @@ impl Phase {
     pub(super) fn wall(self, limits: &config::Limits) -> Duration {
         match self {
             Self::Compile => limits.load_cpu.saturating_mul(2).saturating_add(Duration::from_secs(5)),
-            Self::Describe | Self::Check => Duration::from_secs(20),
+            Self::Describe | Self::Check => Duration::from_secs(45),
             Self::Configure => limits.call_wall.saturating_mul(2).saturating_add(Duration::from_secs(5)),
         }
     }
