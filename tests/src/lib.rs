@@ -37,7 +37,7 @@ pub use label_map::with_label_map;
 pub use likeness::{Built, difference};
 pub use listener::Listener;
 pub use namespace::{Beside, Namespace};
-pub use nftables::{Element, counter, elements, load, set_elements, try_load};
+pub use nftables::{Element, counter, elements, holds, load, set_elements, try_load};
 pub use patience::{PATIENCE, eventually, stays};
 pub use peer::Peer;
 pub use policy::Policy;

@@ -55,6 +55,14 @@ pub fn elements(set: &str) -> Vec<Element> {
     set_elements(member(&answer, "set"))
 }
 
+/// Whether an address is in a set, by itself or within a network or range: family, table and name of the set.
+#[must_use]
+pub fn holds(set: &str, address: &str) -> bool {
+    let mut command = Command::new("nft");
+    command.args(["get", "element"]).args(set.split(' ')).arg(format!("{{ {address} }}"));
+    Said::of(command, "").is_good()
+}
+
 /// The elements of a set as `nft -j` writes it.
 #[must_use]
 pub fn set_elements(set: &Value) -> Vec<Element> {
