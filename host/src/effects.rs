@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ctwarden_engine::{Ack, Granted, Looked, Lookup, LookupId};
-use ctwarden_model::{Block, Effect, EffectId, FlowKey, SetName, Unblock};
+use ctwarden_model::{Block, BlockRefusal, Effect, EffectId, FlowKey, SetName, Unblock};
 use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -204,24 +204,27 @@ fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
     Some(match changed {
         Some(Ok(())) => Ack::Done,
         // A reload took the set away after the verdict was granted.
-        None => Ack::Refused(Errno::NOENT.raw_os_error()),
+        None => Ack::NotBlocked(BlockRefusal::NotConfigured),
         Some(Err(error)) => {
-            // The record has room for a number only.
             let ack = refusal(&error);
+            // The record has no room for the table's and the set's name.
             crate::log::say(&format!("{:#}", anyhow::Error::from(error)));
             ack
         }
     })
 }
 
-/// The nearest of the kernel's own words.
 fn refusal(error: &ChangeError) -> Ack {
-    let errno = match error {
-        ChangeError::NoSet(_) => Errno::AFNOSUPPORT,
-        ChangeError::NoNetworks { .. } | ChangeError::NoTime(_) => Errno::INVAL,
-        ChangeError::SetGone { .. } => Errno::NOENT,
+    Ack::NotBlocked(match error {
+        ChangeError::NoSet(_) => BlockRefusal::NoSetForFamily,
+        ChangeError::NoNetworks { .. } => BlockRefusal::SingleAddresses,
+        ChangeError::SetGone { .. } => BlockRefusal::SetGone,
+        ChangeError::WrongKind { fault, .. } => BlockRefusal::WrongKind(fault),
+        ChangeError::InPart { errno, .. } => BlockRefusal::InPart(*errno),
+        ChangeError::Refused { errno, .. } if *errno == Errno::NFILE.raw_os_error() => BlockRefusal::SetFull,
+        ChangeError::Refused { errno, .. } if *errno == Errno::AGAIN.raw_os_error() => BlockRefusal::Contended,
         ChangeError::Refused { errno, .. } => return Ack::Refused(*errno),
+        ChangeError::NoTime(_) => return Ack::Refused(Errno::INVAL.raw_os_error()),
         ChangeError::Exchange(_) => return Ack::NoAnswer,
-    };
-    Ack::Refused(errno.raw_os_error())
+    })
 }

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ctwarden_tests::{Element, Policy, Scene, Tcp, Udp, elements, eventually, load, stays, table};
+use ctwarden_tests::{Daemon, Element, Policy, Scene, Tcp, Udp, elements, eventually, load, stays, table};
 
 const SETS: &str = "table inet ward {
     set bad4 { type ipv4_addr; flags interval, timeout; };
@@ -128,4 +128,66 @@ fn a_block_set_that_is_not_there_is_named_with_the_command_that_makes_it() {
     );
     let said = scene.verb("check").failed();
     assert!(said.contains("bad4") && !said.contains("bad6"), "only the wrong one is named: {said}");
+}
+
+/// What a block was answered with, on whichever stream and with whichever status.
+fn told(daemon: &Daemon, message: &str) -> String {
+    let said = daemon.send("scripted", message);
+    format!("{}{}", said.out, said.err)
+}
+
+/// A block is refused, with these words in the answer, in its record and in the status; and nothing else of it is.
+fn refused(daemon: &mut Daemon, network: &str, words: &str) {
+    let before = daemon.records.which(|record| record.came("block", "refused")).len();
+    let said = told(daemon, &format!("none: block bad {network} 600"));
+    assert!(said.contains("block: 1 refused") && said.contains(words), "{said}");
+    assert!(!said.contains("applied"), "{said}");
+    let record =
+        daemon.wait_for_many("the record", before + 1, |record| record.came("block", "refused")).remove(before);
+    assert!(record.text("refusal").is_some_and(|why| why.contains(network) && why.contains(words)), "{record:?}");
+    let status = daemon.plugin_status("scripted");
+    assert!(status["last_refusal"]["text"].as_str().is_some_and(|why| why.contains(words)), "{status}");
+    assert!(daemon.verb("status").good().contains(words));
+}
+
+#[test]
+fn a_block_that_the_set_cannot_take_says_why() {
+    let Some(scene) = Scene::new() else { return };
+    load("table inet ward { set bad4 { type ipv4_addr; flags timeout; size 2; }; }");
+    let policy = Policy::scripted_with(&["block", "unblock", "delete"], &[]).key("block-sets = [\"bad\"]");
+    let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\n{policy}"));
+    refused(&mut daemon, "2001:db8::7", "no nftables set is named for addresses of its family");
+    refused(&mut daemon, "192.0.2.0/24", "holds single addresses only");
+    let said = daemon.send("scripted", "none: block bad 192.0.2.1 600; block bad 192.0.2.2 600").good();
+    assert!(said.contains("block: 2 applied"), "{said}");
+    refused(&mut daemon, "192.0.2.3", "the nftables set is full");
+    assert_eq!(elements("inet ward bad4").len(), 2);
+    let said = told(&daemon, "none: block bad 192.0.2.1 900; block bad 2001:db8::8 600");
+    assert!(said.contains("block: 1 applied, 1 refused") && said.contains("2001:db8::8"), "each by itself: {said}");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_set_that_a_reload_of_the_rules_took_away_or_made_anew_is_noticed() {
+    let Some(scene) = Scene::new() else { return };
+    load(SETS);
+    let mut daemon = scene.start(policy(&[]));
+    assert!(daemon.send("scripted", "none: block bad 192.0.2.1 600").good().contains("block: 1 applied"));
+    load("delete table inet ward");
+    for network in ["192.0.2.2", "198.51.100.0/24", "2001:db8::/32"] {
+        refused(&mut daemon, network, "the nftables set is gone");
+    }
+    // Of the same names, of other kinds.
+    load(
+        "table inet ward { set bad4 { type ipv4_addr; flags timeout; }; set bad6 { type ipv6_addr; flags interval; }; }",
+    );
+    refused(&mut daemon, "198.51.100.0/24", "holds single addresses only");
+    refused(&mut daemon, "2001:db8::/32", "made without \"flags timeout\"");
+    assert!(daemon.send("scripted", "none: block bad 192.0.2.2 600").good().contains("block: 1 applied"));
+    assert_eq!(elements("inet ward bad4"), [element("192.0.2.2", 32, Some(600))]);
+    load(&format!("delete table inet ward\n{SETS}"));
+    let said = daemon.send("scripted", "none: block bad 198.51.100.0/24 60; block bad 2001:db8::/32 60").good();
+    assert!(said.contains("block: 2 applied"), "{said}");
+    assert_eq!(elements("inet ward bad4"), [element("198.51.100.0", 24, Some(60))]);
+    let _ = daemon.stop();
 }

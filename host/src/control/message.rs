@@ -57,6 +57,9 @@ pub(crate) struct Sent {
     /// Flows and verdicts: kind to outcome to count. Of a verdict over a selection each flow is counted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: Outcomes,
+    /// Why verdicts, or flows of them, were refused; each reason once, and not all where there are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<String>,
 }
 
 impl fmt::Display for Sent {
@@ -74,6 +77,7 @@ impl fmt::Display for Sent {
             (true, false) => f.write_str(&kinds),
             (false, true) => f.write_str(text),
             (false, false) => write!(f, "{text} ({kinds})"),
-        }
+        }?;
+        self.refusals.iter().try_for_each(|why| write!(f, "; refused: {why}"))
     }
 }

@@ -14,7 +14,9 @@ pub(crate) use client::Client;
 pub(crate) use colour::{Colour, Paint};
 pub(crate) use message::{Request, Response, Send, Sent};
 pub(crate) use server::{Asked, ControlServer};
-pub(crate) use status::{Fault, FlowTable, MirrorReport, PluginReport, PluginState, SetReport, StatusReport};
+pub(crate) use status::{
+    Fault, FlowTable, LastRefusal, MirrorReport, PluginReport, PluginState, SetReport, StatusReport, Warning,
+};
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,9 @@ pub(crate) struct StatusReport {
     pub records: u64,
     /// Records that could not be written.
     pub records_lost: u64,
+    /// What keeps policies from their work at the moment.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
     /// Its plugins, in the order of the configuration.
     pub plugins: Vec<PluginReport>,
     /// Address sets, by name.
@@ -93,8 +96,16 @@ pub(crate) struct MirrorReport {
     pub limit: u64,
     /// Whether it has every flow that lives, so that it is asked.
     pub complete: bool,
+    /// Whether it hears of each flow that begins or ends; where it does not, it is not asked at all.
+    #[serde(default = "hears")]
+    pub hears: bool,
     /// Flows for which there was no room.
     pub turned_away: u64,
+}
+
+/// Of daemons that did not look.
+const fn hears() -> bool {
+    true
 }
 
 /// What a plugin does now.
@@ -166,6 +177,39 @@ pub(crate) struct PluginReport {
     /// How it failed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_fault: Option<Fault>,
+    /// The last of its verdicts that was refused, or some of the flows of which were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<LastRefusal>,
+}
+
+/// A verdict that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastRefusal {
+    /// When, as RFC 3339.
+    pub time: String,
+    /// Kind of the verdict: block, delete, ….
+    pub kind: String,
+    /// Why.
+    pub text: String,
+}
+
+/// Something about the machine that keeps policies from their work.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Warning {
+    /// What it is about: the name of the doctor's check.
+    pub about: String,
+    /// What is so, and what follows.
+    pub text: String,
+    /// Command line that changes it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.about, self.text)?;
+        self.change.iter().try_for_each(|command| write!(f, "; to change it: {command}"))
+    }
 }
 
 /// A failure.
@@ -223,7 +267,11 @@ impl StatusReport {
             writeln!(out, "table:   {entries}{}", counts(&failures, colour))?;
         }
         if let Some(mirror) = &self.mirror {
-            let state = if mirror.complete { "" } else { ", not complete" };
+            let state = match (mirror.hears, mirror.complete) {
+                (false, _) => ", not asked: flows begin or end unheard",
+                (true, false) => ", not complete",
+                (true, true) => "",
+            };
             let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
             let memory = format!("{} of {} MiB", mebibytes(mirror.bytes), mebibytes(mirror.limit));
             let troubles = counts(&[("turned away", mirror.turned_away)], colour);
@@ -237,6 +285,9 @@ impl StatusReport {
         writeln!(out, "records: {}{troubles}", self.records)?;
         for set in &self.sets {
             set.write(out, colour)?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "{}", colour.paint(Paint::Yellow, format_args!("warning: {warning}")))?;
         }
         if self.plugins.is_empty() {
             return writeln!(out, "\nno plugins; add [[plugin]] to {}", self.configuration);
@@ -330,6 +381,11 @@ impl PluginReport {
         if let Some(fault) = &self.last_fault {
             let said = colour.paint(Paint::Red, format_args!("{}: {}", fault.kind, fault.text.replace('\n', "; ")));
             writeln!(out, "  last fault: {said} {}", colour.paint(Paint::Dim, &fault.time))?;
+        }
+        if let Some(refusal) = &self.last_refusal {
+            let said =
+                colour.paint(Paint::Yellow, format_args!("{}: {}", refusal.kind, refusal.text.replace('\n', "; ")));
+            writeln!(out, "  last refusal: {said} {}", colour.paint(Paint::Dim, &refusal.time))?;
         }
         Ok(())
     }

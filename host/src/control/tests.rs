@@ -35,7 +35,7 @@ impl Daemon {
                         let response = match request {
                             Request::Status => Response::Status(Box::new(report())),
                             Request::Send(Send { plugin, text, .. }) if plugin == "echo" => {
-                                Response::Sent(Sent { text, outcomes: BTreeMap::new() })
+                                Response::Sent(Sent { text, ..Sent::default() })
                             }
                             Request::Send(Send { plugin, .. }) if plugin == "dies" => continue,
                             Request::Send(Send { plugin, .. }) => {
@@ -74,7 +74,7 @@ fn send(plugin: &str, text: &str) -> Request {
 }
 
 fn sent(text: &str) -> Response {
-    Response::Sent(Sent { text: text.into(), outcomes: BTreeMap::new() })
+    Response::Sent(Sent { text: text.into(), ..Sent::default() })
 }
 
 fn mode(path: &Path) -> u32 {
@@ -339,12 +339,24 @@ fn report() -> StatusReport {
         configuration: "/etc/ctwarden/ctwarden.toml".into(),
         uptime_ms: 93_784_000,
         table: Some(FlowTable { entries: 950, maximum: 1000, early_dropped: 7, ..FlowTable::default() }),
-        mirror: Some(MirrorReport { flows: 948, bytes: 70_000, limit: 256 << 20, complete: false, turned_away: 3 }),
+        mirror: Some(MirrorReport {
+            flows: 948,
+            bytes: 70_000,
+            limit: 256 << 20,
+            complete: false,
+            hears: true,
+            turned_away: 3,
+        }),
         events: 123_456,
         gaps: 2,
         sweeps: 3,
         rows: 2850,
         records: 77,
+        warnings: vec![Warning {
+            about: "hooks".into(),
+            text: "conntrack is not active".into(),
+            change: Some("nft -f".into()),
+        }],
         plugins: vec![
             PluginReport {
                 name: "ban-follower".into(),
@@ -358,6 +370,11 @@ fn report() -> StatusReport {
                     ("block".into(), counts(&[("applied", 1)])),
                 ]),
                 not_granted: vec!["its configuration needs sweep, which is not granted".into()],
+                last_refusal: Some(LastRefusal {
+                    time: "2026-11-22T12:00:01.000000000Z".into(),
+                    kind: "delete".into(),
+                    text: "no answer".into(),
+                }),
                 ..PluginReport::default()
             },
             PluginReport {
@@ -390,12 +407,14 @@ mirror:  948 flows, 1 of 256 MiB, not complete, 3 turned away
 events:  123456, 2 gaps
 sweeps:  3, 2850 rows
 records: 77
+warning: hooks: conntrack is not active; to change it: nft -f
 
 PLUGIN        VERSION  MODE     STATE                  QUEUE  DELIVERED  MISSED  VERDICTS  FAULTS
 ban-follower  0.1.0    enforce  running              5/65536     120000       0        14       0
   block: 1 applied
   delete: 10 applied, 2 gone, 1 refused
   not granted: its configuration needs sweep, which is not granted
+  last refusal: delete: no answer 2026-11-22T12:00:01.000000000Z
 cap           12.0.1   observe  quarantined (1m 1s)      0/8          0      99         0       3
   last fault: trap: trapped: unreachable; at f 2026-11-22T12:00:00.000000000Z
 ";
@@ -426,10 +445,17 @@ fn what_came_of_a_message_in_words() {
         ("delete".to_owned(), BTreeMap::from([("applied".to_owned(), 3), ("gone".to_owned(), 1)])),
         ("block".to_owned(), BTreeMap::from([("applied".to_owned(), 1)])),
     ]);
-    let words =
-        |text: &str, outcomes: &message::Outcomes| Sent { text: text.into(), outcomes: outcomes.clone() }.to_string();
+    let words = |text: &str, outcomes: &message::Outcomes| {
+        Sent { text: text.into(), outcomes: outcomes.clone(), refusals: Vec::new() }.to_string()
+    };
     assert_eq!(words("banned\n", &outcomes), "banned (block: 1 applied; delete: 3 applied, 1 gone)");
     assert_eq!(words("", &outcomes), "block: 1 applied; delete: 3 applied, 1 gone");
     assert_eq!(words("ok", &BTreeMap::new()), "ok");
     assert_eq!(words("", &BTreeMap::new()), "done, no verdicts");
+    let refusals = vec!["no room".to_owned(), "no set".to_owned()];
+    let refused = Sent { text: "banned".into(), outcomes, refusals };
+    assert_eq!(
+        refused.to_string(),
+        "banned (block: 1 applied; delete: 3 applied, 1 gone); refused: no room; refused: no set"
+    );
 }

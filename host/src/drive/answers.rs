@@ -40,7 +40,7 @@ fn sent(outcome: MessageOutcome) -> Response {
             if outcome.open > 0 {
                 outcomes.insert("verdicts".to_owned(), BTreeMap::from([("still open".to_owned(), outcome.open)]));
             }
-            Response::Sent(Sent { text, outcomes })
+            Response::Sent(Sent { text, outcomes, refusals: outcome.refusals })
         }
     }
 }
@@ -74,6 +74,7 @@ fn mirror_report(mirror: &Mirror) -> control::MirrorReport {
         bytes: count(mirror.bytes()),
         limit: count(mirror.limit()),
         complete: [Family::Ipv4, Family::Ipv6].into_iter().all(|family| mirror.knowledge(family).is_complete()),
+        hears: true,
         turned_away: mirror.turned_away(),
     }
 }
@@ -130,6 +131,7 @@ impl Drive {
             sweeps_interrupted: status.sweeps_interrupted,
             rows: status.rows,
             sweeping: status.sweeping || self.sweeping.is_some() || self.sweep_for_copy_due().is_some(),
+            warnings: Vec::new(),
             records: sinks.written,
             records_lost: sinks.lost,
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),
@@ -165,6 +167,11 @@ impl Drive {
                 time: Rfc3339(*at).to_string(),
                 kind: fault.name().to_owned(),
                 text: fault.to_string(),
+            }),
+            last_refusal: plugin.last_refusal.as_ref().map(|(at, kind, why)| control::LastRefusal {
+                time: Rfc3339(*at).to_string(),
+                kind: kind.name().to_owned(),
+                text: why.clone(),
             }),
         }
     }

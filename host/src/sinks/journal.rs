@@ -158,12 +158,14 @@ fn severity(record: &Record) -> u8 {
             | Notice::BreakerOpened(..)
             | Notice::Missed(..)
             | Notice::SetRefused(..)
-            | Notice::ReloadFailed(_) => WARNING,
+            | Notice::ReloadFailed(_)
+            | Notice::Warned { .. } => WARNING,
             Notice::Swept { .. } => INFORMATIONAL,
             Notice::Restarted(_)
             | Notice::BreakerClosed(_)
             | Notice::SetChanged(_)
             | Notice::Reloaded
+            | Notice::WarningOver(_)
             | Notice::Started
             | Notice::Stopping => NOTICE,
         },

@@ -184,6 +184,11 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             map.serialize_entry("text", text)
         }
         Notice::ReloadFailed(text) => map.serialize_entry("text", text),
+        Notice::Warned { about, text } => {
+            map.serialize_entry("about", about)?;
+            map.serialize_entry("text", text)
+        }
+        Notice::WarningOver(about) => map.serialize_entry("about", about),
     }
 }
 
@@ -200,6 +205,8 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::SetRefused(..) => "set-refused",
         Notice::Reloaded => "reloaded",
         Notice::ReloadFailed(_) => "reload-failed",
+        Notice::Warned { .. } => "warned",
+        Notice::WarningOver(_) => "warning-over",
         Notice::Started => "started",
         Notice::Stopping => "stopping",
     }

@@ -81,6 +81,8 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
         Notice::SetRefused(set, why) => write!(f, "the new list of set {set} was refused: {why}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),
         Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one goes on: {why}"),
+        Notice::Warned { about, text } => write!(f, "warning: {about}: {text}"),
+        Notice::WarningOver(about) => write!(f, "no longer so: {about}"),
         Notice::Started => f.write_str("started"),
         Notice::Stopping => f.write_str("stopping"),
     }

@@ -4,6 +4,7 @@
 //! that none is lost and none is written twice.
 
 use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
 
 use ctwarden_model::{Mode, Notice, Outcome, Record, Refusal, Tally, Timestamp, VerdictRecord};
 
@@ -60,15 +61,23 @@ impl Engine {
         let Some(open) = self.audit.open.remove(id) else { return };
         let Open { plugin, mut record, arrived, ticket, run, awaits_sweep } = open;
         let kind = record.verdict.action.kind();
+        record.outcome = outcome;
+        let refusal = record.refusal().or_else(|| run.as_ref()?.refused().map(|refusal| refusal.to_string()));
         let tally = run.map(|run| run.tally);
         if let Some(plugin) = self.plugins.get_mut(plugin) {
             plugin.counts.add(kind, outcome);
+            if let Some(why) = &refusal {
+                plugin.last_refusal = Some((self.clock.wall, kind, shortened(why)));
+            }
             if awaits_sweep {
                 plugin.awaiting_sweep = plugin.awaiting_sweep.saturating_sub(1);
             }
         }
         if let Some(ticket) = ticket {
             let flows = tally.unwrap_or_else(|| one_flow(&record, outcome));
+            if let Some(why) = refusal {
+                self.messages.refused(ticket, shortened(&why));
+            }
             self.messages.verdict_ended(ticket, kind, outcome, flows);
         }
         record.at = self.clock.wall;
@@ -84,7 +93,6 @@ impl Engine {
             | Outcome::Protected
             | Outcome::Superseded => {}
         }
-        record.outcome = outcome;
         record.tally = tally;
         record.took = self.clock.steady.since(arrived);
         self.audit.records.push_back(Record::Verdict(record));
@@ -109,6 +117,13 @@ impl Engine {
             self.finish(id, outcome.unwrap_or(Outcome::Refused(refusal)));
         }
     }
+}
+
+/// Characters of a reason in a status or a reply; the record has all of it.
+const REASON: usize = 300;
+
+fn shortened(why: &str) -> String {
+    why.chars().take(REASON).collect()
 }
 
 /// The tally of a verdict about one flow, or of none where it is about something else.

@@ -24,7 +24,7 @@ use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
     Ack, Answer, CallId, Delivery, Detail, EngineConfig, Granted, Knows, Looked, Lookup, LookupId, MessageError,
-    MessageOutcome, PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket, Wait,
+    MessageOutcome, PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket, Tracked, Wait,
 };
 
 /// What has to be listened to.
@@ -92,6 +92,7 @@ pub struct Engine {
     pub(crate) exits: VecDeque<String>,
     /// Entries of the table; 0 until told.
     pub(crate) table_entries: u32,
+    pub(crate) tracked: Tracked,
     pub(crate) stopping: bool,
     /// Nothing more is brought about.
     pub(crate) finished: bool,
@@ -122,6 +123,7 @@ impl Engine {
             messages: Messages::default(),
             exits: VecDeque::new(),
             table_entries: 0,
+            tracked: Tracked::ALL,
             stopping: false,
             finished: false,
             events: 0,
@@ -212,6 +214,12 @@ impl Engine {
     /// A sweep to be started; one at a time.
     pub fn poll_sweep(&mut self) -> Option<SweepRequest> {
         self.next_sweep()
+    }
+
+    /// Whether selections or rows that plugins asked for wait for a sweep.
+    #[must_use]
+    pub fn awaits_table(&self) -> bool {
+        !self.sweeps.waiting.is_empty() || self.has_asked_rows()
     }
 
     /// Whether selections wait for a sweep or for [`Engine::poll_selection`].
@@ -308,6 +316,11 @@ impl Engine {
     pub fn handle_table(&mut self, now: Now, entries: u32) {
         self.tell(now);
         self.table_entries = entries;
+    }
+
+    /// In which families connections are tracked; both until told.
+    pub const fn handle_tracked(&mut self, tracked: Tracked) {
+        self.tracked = tracked;
     }
 
     /// A plugin of which a fresh instance is to be started now.

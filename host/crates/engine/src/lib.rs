@@ -42,6 +42,7 @@ mod supervise;
 mod sweep;
 mod tick;
 mod timeout;
+mod tracked;
 mod turn;
 
 pub use config::{BreakerLimits, EngineConfig, OnFailure, PluginLimits, PluginSpec, RestartLimits};
@@ -50,7 +51,8 @@ pub use engine::{Engine, Subscribed};
 pub use guard::Granted;
 pub use ids::{CallId, LookupId, PluginId, SweepId, Ticket};
 pub use lookup::{Looked, Lookup};
-pub use message::{MessageError, MessageOutcome, Wait};
+pub use message::{MessageError, MessageOutcome, REFUSALS, Wait};
 pub use pending::Ack;
 pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
 pub use sweep::{Detail, Knows, SelectionRequest, SweepRequest};
+pub use tracked::Tracked;

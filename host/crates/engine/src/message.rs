@@ -46,7 +46,12 @@ pub struct MessageOutcome {
     pub flows: Tally,
     /// Verdicts whose outcome was not known when the wait ended; their records come later.
     pub open: u64,
+    /// Why verdicts, or flows of them, were refused: each reason once, and no more than [`REFUSALS`].
+    pub refusals: Vec<String>,
 }
+
+/// Reasons of refusals that a reply tells at most.
+pub const REFUSALS: usize = 8;
 
 /// What the sender of a message waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +72,7 @@ struct UnderWay {
     verdicts: VerdictCounts,
     flows: Tally,
     open: u64,
+    refusals: Vec<String>,
 }
 
 /// Messages that were taken and have no reply yet. Bounded by [`crate::PluginLimits::queue_messages`], and after their
@@ -95,6 +101,16 @@ impl Messages {
             message.verdicts.add(kind, outcome);
             message.flows = sum(message.flows, flows);
             self.reply_if_known(ticket);
+        }
+    }
+
+    /// Why a verdict is refused that is about to end.
+    pub(crate) fn refused(&mut self, ticket: Ticket, why: String) {
+        if let Some(message) = self.under_way.get_mut(&ticket)
+            && message.refusals.len() < REFUSALS
+            && !message.refusals.contains(&why)
+        {
+            message.refusals.push(why);
         }
     }
 
@@ -132,8 +148,8 @@ impl Messages {
     }
 
     fn reply(&mut self, ticket: Ticket, result: Result<String, String>, message: UnderWay) {
-        let UnderWay { verdicts, flows, open, .. } = message;
-        self.replies.push_back((ticket, MessageOutcome { result, verdicts, flows, open }));
+        let UnderWay { verdicts, flows, open, refusals, .. } = message;
+        self.replies.push_back((ticket, MessageOutcome { result, verdicts, flows, open, refusals }));
     }
 
     /// Replies to those who have waited long enough.

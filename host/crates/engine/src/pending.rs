@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 
-use ctwarden_model::{Effect, EffectId, FlowKey, Outcome, Refusal, Steady};
+use ctwarden_model::{BlockRefusal, Effect, EffectId, FlowKey, Outcome, Refusal, Steady};
 use hashbrown::HashMap;
 
 use crate::Granted;
@@ -30,6 +30,8 @@ pub enum Ack {
     Replaced,
     /// The kernel said no, with this `errno` (positive).
     Refused(i32),
+    /// The network was not put into its block set, or not taken out of it.
+    NotBlocked(BlockRefusal),
     /// The request or its answer was lost.
     NoAnswer,
 }
@@ -41,6 +43,7 @@ impl Ack {
             Self::Gone => Outcome::Gone,
             Self::Replaced => Outcome::Replaced,
             Self::Refused(errno) => Outcome::Refused(Refusal::Kernel(errno)),
+            Self::NotBlocked(why) => Outcome::Refused(Refusal::Block(why)),
             Self::NoAnswer => Outcome::Refused(Refusal::NoAnswer),
         }
     }

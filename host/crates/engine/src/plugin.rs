@@ -4,9 +4,10 @@
 //! others alone.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Event, Fault, Mode, PluginName, Steady, Timestamp};
+use ctwarden_model::{Event, Fault, Mode, PluginName, Steady, Timestamp, VerdictKind};
 
 use crate::alerts::Alerts;
 use crate::breaker::Breaker;
@@ -49,6 +50,7 @@ pub(crate) struct Plugin {
     pub(crate) entries: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     pub(crate) last_fault: Option<(Timestamp, Fault)>,
+    pub(crate) last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
 impl Plugin {
@@ -76,6 +78,7 @@ impl Plugin {
             entries: 0,
             faults: BTreeMap::new(),
             last_fault: None,
+            last_refusal: None,
             spec,
         };
         plugin.wind_clocks(now);

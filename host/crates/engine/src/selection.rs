@@ -86,6 +86,11 @@ impl Run {
         count(&mut self.tally, outcome);
     }
 
+    /// Why flows of it were refused last; none where none was.
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        self.refusal.filter(|_| self.tally.refused > 0)
+    }
+
     /// Applied where any flow was (observed where any would have been), else what most of them came to; none where no flow
     /// came to anything.
     pub(crate) fn outcome_so_far(&self) -> Option<Outcome> {
@@ -111,12 +116,13 @@ impl Run {
         .map(|(_, outcome)| outcome)
     }
 
-    /// Nothing matched is success: there is nothing left to be done.
-    fn outcome(&self, mode: Mode) -> Outcome {
-        self.outcome_so_far().unwrap_or(match (self.complete, mode) {
-            (false, _) => Outcome::Refused(Refusal::NoAnswer),
-            (true, Mode::Enforce) => Outcome::Applied,
-            (true, Mode::Observe) => Outcome::Observed,
+    /// Nothing matched is success where flows could have been found: there is nothing left to be done.
+    fn outcome(&self, mode: Mode, tracked: bool) -> Outcome {
+        self.outcome_so_far().unwrap_or(match (self.complete, tracked, mode) {
+            (false, _, _) => Outcome::Refused(Refusal::NoAnswer),
+            (true, false, _) => Outcome::Refused(Refusal::NotTracked),
+            (true, true, Mode::Enforce) => Outcome::Applied,
+            (true, true, Mode::Observe) => Outcome::Observed,
         })
     }
 }
@@ -295,7 +301,11 @@ impl Engine {
                 self.await_sweep(id);
             }
             Course::Over => {
-                let outcome = run.outcome(open.record.mode);
+                let tracked = match &open.record.verdict.target {
+                    Target::Matching(selection) => self.tracked.reaches(&selection.filter),
+                    Target::None | Target::Entry(_) | Target::Key(_) => true,
+                };
+                let outcome = run.outcome(open.record.mode, tracked);
                 self.finish(id, outcome);
             }
         }

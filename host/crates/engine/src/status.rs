@@ -108,6 +108,8 @@ pub struct PluginStatus {
     pub faults: BTreeMap<&'static str, u64>,
     /// The last one and when.
     pub last_fault: Option<(Timestamp, Fault)>,
+    /// The last verdict of which all or a part was refused: when, of which kind, and why.
+    pub last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
 /// Everything at a glance.
@@ -178,6 +180,7 @@ fn plugin_status(plugin: &Plugin, now: Now) -> PluginStatus {
         verdicts: plugin.counts.clone(),
         faults: plugin.faults.clone(),
         last_fault: plugin.last_fault.clone(),
+        last_refusal: plugin.last_refusal.clone(),
     }
 }
 

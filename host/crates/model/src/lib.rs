@@ -43,7 +43,7 @@ pub use flow::{
 pub use masked::{Masked, MaskedError};
 pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
-pub use outcome::{Outcome, Refusal, Tally};
+pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, Subscription};
 pub use prefix::{Prefix, PrefixError};
 pub use prefix_map::{PrefixMap, PrefixSet};

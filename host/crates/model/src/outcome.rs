@@ -25,9 +25,47 @@ pub enum Refusal {
     /// Its filter names an address set that is unknown or not granted; [`Flaw::Set`](crate::Flaw::Set) tells which.
     #[error("its filter names a set that is unknown or not granted")]
     NoSuchSet,
+    /// The kernel makes no entries for connections of the addresses that its filter names.
+    #[error(
+        "conntrack is off in this network namespace for these addresses: no rule uses it, so their flows cannot be found; \
+         ctwarden doctor names the command that switches it on"
+    )]
+    NotTracked,
+    /// A block set was not changed, or only in part; says why.
+    #[error("the block set was not changed: {0}")]
+    Block(BlockRefusal),
     /// The plugin stopped before its verdict could be carried out.
     #[error("the plugin is gone")]
     PluginGone,
+}
+
+/// Why a network is not put into a block set, or not taken out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum BlockRefusal {
+    /// No nftables set is named for the network's family.
+    #[error("no nftables set is named for addresses of its family; name one in [block]")]
+    NoSetForFamily,
+    /// The nftables set takes addresses only.
+    #[error("the nftables set holds single addresses only; make it with \"flags interval\"")]
+    SingleAddresses,
+    /// The nftables set was made anew, of another kind; says what is wrong with it.
+    #[error("the nftables set {0}")]
+    WrongKind(&'static str),
+    /// The nftables set or its table is not there any more.
+    #[error("the nftables set is gone; load the rules that make it again")]
+    SetGone,
+    /// The nftables set has as many elements as it may have.
+    #[error("the nftables set is full; make it with a larger \"size\"")]
+    SetFull,
+    /// Others changed the rules again and again meanwhile.
+    #[error("the rules were changed by others again and again meanwhile")]
+    Contended,
+    /// Some of it was changed before the kernel refused the rest.
+    #[error("the kernel refused a part of it with error number {0}; the other part is done")]
+    InPart(i32),
+    /// A reload of the configuration took the block set away.
+    #[error("a reload of the configuration took the block set away")]
+    NotConfigured,
 }
 
 /// What came of a verdict.

@@ -1,10 +1,14 @@
 //! What is written down: one record for every verdict, every fault and every turn of the daemon.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use crate::{Action, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Refusal, SetName, Tally, Timestamp, Verdict};
+use crate::{
+    Action, Block, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Refusal, SetName, Tally, Timestamp, Unblock,
+    Verdict,
+};
 
 /// What came of one verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +45,15 @@ impl VerdictRecord {
         if let (Refusal::NoSuchSet, Action::Malformed(_, Flaw::Set(why))) = (refusal, &self.verdict.action) {
             return Some(why.clone());
         }
-        Some(refusal.to_string())
+        Some(match (refusal, &self.verdict.action) {
+            (Refusal::Block(why), Action::Block(Block { set, network, .. })) => {
+                format!("{network} was not put into block set {}: {why}", set.0)
+            }
+            (Refusal::Block(why), Action::Unblock(Unblock { set, network })) => {
+                format!("{network} was not taken out of block set {}: {why}", set.0)
+            }
+            (refusal, _) => refusal.to_string(),
+        })
     }
 }
 
@@ -92,6 +104,15 @@ pub enum Notice {
     Reloaded,
     /// The configuration was not taken, the old one goes on; the text says why.
     ReloadFailed(String),
+    /// Something about the machine keeps policies from their work, from now on.
+    Warned {
+        /// Name of what it is about; the doctor's check of that name says more.
+        about: String,
+        /// What is so, what follows, and what changes it.
+        text: String,
+    },
+    /// It is no longer so.
+    WarningOver(String),
     /// The daemon runs.
     Started,
     /// The daemon ends in order.

@@ -97,6 +97,26 @@ pub(crate) enum ChangeError {
         /// The set.
         set: String,
     },
+    /// Somebody has made the set anew, of a kind that cannot be used.
+    #[error("nftables set {set} in table {table} was made anew and {fault}")]
+    WrongKind {
+        /// Its table.
+        table: Table,
+        /// The set.
+        set: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// The kernel refused a part of it when another part was done already.
+    #[error("nftables refused a part of {network} in set {set}, and another part is done: {}", errno_text(*errno))]
+    InPart {
+        /// What was to be added or removed.
+        network: Prefix,
+        /// The set.
+        set: String,
+        /// Error number.
+        errno: i32,
+    },
     /// The kernel said no.
     #[error("nftables refused {network} in set {set}: {}", errno_text(*errno))]
     Refused {
@@ -144,6 +164,10 @@ impl Sets {
     /// # Errors
     /// [`ChangeError`]; a network over more than a thousand elements may be there in part then.
     pub(crate) fn add(&mut self, network: Prefix, seconds: Option<u32>) -> Result<Added, ChangeError> {
+        self.as_it_is_now(network, |sets| sets.add_to_known(network, seconds))
+    }
+
+    fn add_to_known(&mut self, network: Prefix, seconds: Option<u32>) -> Result<Added, ChangeError> {
         let handle = self.handle(network.family()).ok_or(ChangeError::NoSet(network))?.clone();
         let range = range_of(network);
         if range.first != range.last && !handle.kind.interval {
@@ -177,6 +201,53 @@ impl Sets {
     /// # Errors
     /// [`ChangeError`]; a network over more than a thousand elements may be gone in part then.
     pub(crate) fn remove(&mut self, network: Prefix) -> Result<Removed, ChangeError> {
+        self.as_it_is_now(network, |sets| sets.remove_from_known(network))
+    }
+
+    /// Makes a change; where the set is not what it was when it was opened, because the rules were loaded anew, once more.
+    fn as_it_is_now<T>(
+        &mut self,
+        network: Prefix,
+        mut change: impl FnMut(&mut Self) -> Result<T, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        let error = match change(self) {
+            Err(
+                error @ (ChangeError::NoNetworks { .. } | ChangeError::Refused { .. } | ChangeError::InPart { .. }),
+            ) => error,
+            Ok(done) => return Ok(done),
+            Err(
+                error @ (ChangeError::NoSet(_)
+                | ChangeError::NoTime(_)
+                | ChangeError::SetGone { .. }
+                | ChangeError::WrongKind { .. }
+                | ChangeError::Exchange(_)),
+            ) => return Err(error),
+        };
+        if self.look_again(network.family())? { change(self) } else { Err(error) }
+    }
+
+    /// Looks at the set of a family anew; whether it is of another kind than it was.
+    fn look_again(&mut self, family: Family) -> Result<bool, ChangeError> {
+        let Some(known) = self.handle(family).cloned() else { return Ok(false) };
+        let found = match find(&mut self.nftables, &known.table, &known.name, family) {
+            Ok(found) => found,
+            Err(OpenError::Missing { table, name, .. }) => return Err(ChangeError::SetGone { table, set: name }),
+            Err(OpenError::Kind { table, name, fault, .. }) => {
+                return Err(ChangeError::WrongKind { table, set: name, fault });
+            }
+            Err(OpenError::Exchange(error)) => return Err(ChangeError::Exchange(error)),
+            // The refusal of the change itself says more.
+            Err(OpenError::NoName(_) | OpenError::Refused { .. } | OpenError::Privilege) => return Ok(false),
+        };
+        let is_another = found.kind != known.kind || found.default_timeout != known.default_timeout;
+        match family {
+            Family::Ipv4 => self.ipv4 = Some(found),
+            Family::Ipv6 => self.ipv6 = Some(found),
+        }
+        Ok(is_another)
+    }
+
+    fn remove_from_known(&mut self, network: Prefix) -> Result<Removed, ChangeError> {
         let handle = self.handle(network.family()).ok_or(ChangeError::NoSet(network))?.clone();
         if self.change(&handle, network, interval::removing)?.anything {
             return Ok(Removed::Removed);
@@ -192,14 +263,20 @@ impl Sets {
         network: Prefix,
         decide: impl Fn(Range, &[Element]) -> Option<interval::Exchange>,
     ) -> Result<Changed, ChangeError> {
-        let refused = |errno| refused(handle, network, errno);
+        let refused = |changed: Changed, errno| {
+            if changed.anything {
+                ChangeError::InPart { network, set: handle.name.clone(), errno }
+            } else {
+                refused(handle, network, errno)
+            }
+        };
         let mut changed = Changed::default();
         let mut rest = Some(range_of(network));
         let mut attempts = 0..ATTEMPTS;
         let mut guess = true;
         while let Some(range) = rest {
             if attempts.next().is_none() {
-                return Err(refused(Errno::EAGAIN as i32));
+                return Err(refused(changed, Errno::EAGAIN as i32));
             }
             let (generation, present) =
                 self.overlapping(handle, range, guess).map_err(|error| error.told(network, handle))?;
@@ -214,7 +291,7 @@ impl Sets {
                         guess &= errno == Errno::ERESTART as i32;
                         continue;
                     }
-                    Some(errno) => return Err(refused(errno)),
+                    Some(errno) => return Err(refused(changed, errno)),
                 }
             }
             changed.found |= !present.is_empty();

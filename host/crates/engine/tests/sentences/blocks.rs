@@ -1,7 +1,7 @@
 //! Networks into sets: before the deletes of the same answer, merged, and never two at once.
 
-use ctwarden_engine::Ack;
-use ctwarden_model::{Block, Effect, SetName, Unblock};
+use ctwarden_engine::{Ack, REFUSALS};
+use ctwarden_model::{Block, BlockRefusal, Effect, Outcome, Refusal, SetName, Unblock, VerdictKind};
 
 use crate::words::*;
 use crate::world::World;
@@ -94,4 +94,47 @@ fn a_network_that_was_not_in_the_set_is_gone_not_refused() {
     world.judge(new(1), [("a", vec![unblock("u", "10.0.0.1")])]);
     world.ack(Ack::Gone);
     assert_eq!(world.outcomes(), ["a u gone"]);
+}
+
+#[test]
+fn why_a_network_was_not_blocked_is_told_in_record_reply_and_status() {
+    for why in [
+        BlockRefusal::NoSetForFamily,
+        BlockRefusal::SingleAddresses,
+        BlockRefusal::SetFull,
+        BlockRefusal::SetGone,
+        BlockRefusal::WrongKind("was made without \"flags timeout\""),
+        BlockRefusal::InPart(12),
+    ] {
+        let mut world = World::new([plugin("a")]);
+        world.message("a", "ban");
+        world.reply("a", "banned", [block("b1", "10.0.0.1", None), block("b2", "2001:db8::/32", None)]);
+        world.ack(Ack::Done);
+        world.ack(Ack::NotBlocked(why));
+        let record = world.record("b2");
+        assert_eq!(record.outcome, Outcome::Refused(Refusal::Block(why)));
+        let text = record.refusal().unwrap();
+        assert_eq!(text, format!("2001:db8::/32 was not put into block set banned: {why}"));
+        let (_, told) = world.replied().unwrap();
+        assert_eq!(told.verdicts.get(VerdictKind::Block, "applied"), 1, "and never the other one");
+        assert_eq!((told.verdicts.get(VerdictKind::Block, "refused"), told.refusals), (1, vec![text.clone()]));
+        let status = world.engine.status(world.now);
+        let (_, kind, last) = status.plugins[0].last_refusal.clone().unwrap();
+        assert_eq!((kind, last), (VerdictKind::Block, text));
+    }
+}
+
+#[test]
+fn a_reply_tells_each_reason_once_and_not_more_than_some() {
+    let mut world = World::new([plugin("a")]);
+    world.message("a", "ban");
+    let networks = (0..20).map(|n| format!("10.0.{n}.0/24"));
+    let twice = networks.clone().chain(networks);
+    world.reply("a", "", twice.map(|network| block("b", &network, None)));
+    while !world.effects.is_empty() {
+        world.ack(Ack::NotBlocked(BlockRefusal::SetFull));
+    }
+    let (_, told) = world.replied().unwrap();
+    assert_eq!(told.refusals.len(), REFUSALS);
+    assert!(told.refusals.is_sorted(), "{:?}", told.refusals);
 }

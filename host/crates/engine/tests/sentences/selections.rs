@@ -1,7 +1,7 @@
 //! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
 
-use ctwarden_engine::{Ack, Detail, EngineConfig, Knows, SelectionRequest};
-use ctwarden_model::{Effect, Filter, Flow, Mark, Outcome, Protocol, Refusal, Selection, Target};
+use ctwarden_engine::{Ack, Detail, EngineConfig, Knows, SelectionRequest, Tracked};
+use ctwarden_model::{Effect, Family, Filter, Flow, Mark, Outcome, Prefix, Protocol, Refusal, Selection, Target};
 
 use crate::words::*;
 use crate::world::World;
@@ -283,4 +283,42 @@ fn what_is_changed_and_not_deleted_is_read_before() {
         world.ack_all();
         assert_eq!(world.verdicts().next().unwrap().tally.unwrap().applied, 1);
     }
+}
+
+#[test]
+fn where_connections_are_not_tracked_finding_none_is_no_success() {
+    let (off, four) = (Tracked { ipv4: false, ipv6: false }, Tracked { ipv4: true, ipv6: false });
+    let six = filter(|f| f.either = ["2001:db8::1/128".parse::<Prefix>().unwrap()].into_iter().collect());
+    let any = filter(|f| f.protocols = vec![Protocol::TCP]);
+    let not_tracked = Outcome::Refused(Refusal::NotTracked);
+    for (tracked, wanted, outcome) in [
+        (off, from(1), not_tracked),
+        (off, any.clone(), not_tracked),
+        (four, from(1), Outcome::Applied),
+        (four, six.clone(), not_tracked),
+        (four, Filter { family: Some(Family::Ipv6), ..any.clone() }, not_tracked),
+        (four, any, Outcome::Applied),
+        (Tracked::ALL, six, Outcome::Applied),
+    ] {
+        let mut world = World::new([plugin("a")]);
+        world.engine.handle_tracked(tracked);
+        world.message("a", "ban");
+        world.reply("a", "banned", [delete("d", matching(wanted.clone()))]);
+        let request = asked(&mut world);
+        answer(&mut world, &request, []);
+        assert_eq!(world.record("d").outcome, outcome, "{tracked:?} {wanted:?}");
+        let (_, told) = world.replied().unwrap();
+        assert_eq!(told.refusals.iter().any(|why| why.contains("conntrack is off")), outcome == not_tracked);
+    }
+}
+
+#[test]
+fn what_is_found_all_the_same_is_told_as_it_is() {
+    let mut world = World::new([plugin("a")]);
+    world.engine.handle_tracked(Tracked { ipv4: false, ipv6: false });
+    world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
+    let request = asked(&mut world);
+    answer(&mut world, &request, [flow(1)]);
+    world.ack_all();
+    assert_eq!(world.record("d").outcome, Outcome::Applied, "entries that were made before");
 }

@@ -1,0 +1,36 @@
+//! In which families connections are tracked: where they are not, that no flow was found proves nothing.
+
+use ctwarden_model::{Family, Filter, PrefixSet};
+
+/// In which families the kernel makes entries for connections. A family of which that is not certain counts as tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+}
+
+impl Tracked {
+    /// Both are.
+    pub const ALL: Self = Self { ipv4: true, ipv6: true };
+
+    /// Whether any flow that the filter may match is of a tracked family.
+    pub(crate) fn reaches(self, filter: &Filter) -> bool {
+        let tracked = |family| match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        };
+        [Family::Ipv4, Family::Ipv6].into_iter().any(|family| tracked(family) && may_match(filter, family))
+    }
+}
+
+/// Whether any flow of the family can match.
+fn may_match(filter: &Filter, family: Family) -> bool {
+    let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
+    let held = |networks: &PrefixSet| networks.is_empty() || networks.of_family(family).next().is_some();
+    let sets = filter.rare.as_ref().map(|rare| rare.sets.as_slice()).unwrap_or_default();
+    filter.family.is_none_or(|wanted| wanted == family)
+        && networks.into_iter().all(held)
+        && (sets.is_empty() || sets.iter().any(|set| set.networks.of_family(family).next().is_some()))
+}
