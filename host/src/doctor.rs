@@ -18,6 +18,7 @@ mod per_family;
 mod presence;
 mod receive_buffer;
 mod report;
+mod senses;
 mod setting;
 mod switches;
 mod table;
@@ -27,6 +28,7 @@ mod tracking;
 use serde::Serialize;
 
 pub(crate) use report::Report;
+pub(crate) use senses::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
 
 use buckets::Buckets;
 use capability::Capability;
@@ -76,5 +78,30 @@ impl Facts {
             receive_buffer: ReceiveBuffer::try_out(),
             ctnetlink,
         }
+    }
+}
+
+#[cfg(test)]
+impl Facts {
+    /// Of a machine that tells nothing of itself.
+    fn blank() -> Self {
+        Self {
+            kernel: Kernel { release: None },
+            conntrack: Presence::Absent,
+            ctnetlink: Ctnetlink::NotPermitted,
+            capability: Capability { net_admin: None, user_namespace: false },
+            tracking: Tracking::untracked(),
+            labels: LabelRoom::Unknown("nobody asked for it".to_owned()),
+            table: Table::default(),
+            buckets: Buckets { buckets: None },
+            switches: Switches::default(),
+            timeouts: Timeouts::default(),
+            receive_buffer: ReceiveBuffer { limit: None, forced: false, bytes: None, events: None },
+        }
+    }
+
+    fn set_table(&mut self, maximum: Option<u64>, buckets: Option<u64>) {
+        self.table = Table { entries: Some(17), maximum, dropped: Some(1), early_dropped: Some(u64::MAX) };
+        self.buckets = Buckets { buckets };
     }
 }

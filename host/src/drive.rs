@@ -8,6 +8,7 @@ mod answers;
 mod bell;
 mod following;
 mod granting;
+mod hearing;
 mod listening;
 mod sweep;
 
@@ -29,12 +30,14 @@ use self::bell::Bell;
 use self::following::Following;
 pub(crate) use self::following::{is_indexed, lasting};
 use self::granting::Granting;
+use self::hearing::Hearing;
 pub(crate) use self::listening::Listening;
 use self::sweep::{Selecting, Sweeping};
 use crate::address_sets::AddressSets;
 use crate::clock;
 use crate::config;
-use crate::control::Asked;
+use crate::control::{Asked, Warning};
+use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests};
 use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said, summary};
@@ -80,6 +83,9 @@ pub(crate) struct Drive {
     families: Families,
     selecting: VecDeque<Selecting>,
     following: Following,
+    hearing: Hearing,
+    /// What keeps policies from their work, as it was told last.
+    warnings: Vec<Warning>,
     /// Since when events are being lost.
     lost: Option<Steady>,
     /// When events were last read, and until when they are gathered.
@@ -121,6 +127,9 @@ enum Woke {
     Asked(Asked),
     Prepared(Reading, Box<Result<Prepared>>),
     SetChanged(SetChange),
+    Looked(Box<(u64, Senses)>),
+    /// Its thread ends only when it panics.
+    SensesEnded,
     /// Its thread ends only when it panics.
     SetWatchEnded,
     Terminate,
@@ -152,6 +161,8 @@ impl Drive {
             families: Families::default(),
             selecting: VecDeque::new(),
             following: Following::new()?,
+            hearing: Hearing::begin(clock::now().steady).context("cannot start the thread that looks at the rules")?,
+            warnings: Vec::new(),
             lost: None,
             read_at: clock::now().steady,
             gather_until: clock::now().steady,
@@ -177,6 +188,7 @@ impl Drive {
             stop: None,
         };
         drive.write(Notice::Started);
+        drive.sense(clock::now().steady);
         drive.take(prepared)?;
         Ok(drive)
     }
@@ -215,6 +227,11 @@ impl Drive {
                 Woke::Asked(asked) => self.answer(asked),
                 Woke::Prepared(reading, prepared) => self.reload(reading, *prepared),
                 Woke::SetChanged(change) => self.change_set(change),
+                Woke::Looked(seen) => {
+                    self.hearing.take(*seen);
+                    self.sense(clock::now().steady);
+                }
+                Woke::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
                 Woke::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
                 Woke::Terminate => self.begin_to_stop(),
                 Woke::Reload => self.reloader.begin(clock::now().steady),
@@ -234,7 +251,7 @@ impl Drive {
     ) -> Woke {
         let sweep_for_copy = self.sweep_for_copy_due().filter(|_| self.sweeping.is_none());
         let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
-        let deadline = deadline.into_iter().chain(gathering).min();
+        let deadline = deadline.into_iter().chain(gathering).chain(self.hearing.settles_at(clock::now().steady)).min();
         let unread = self.unread && self.stop.is_none() && gathering.is_none();
         let sweep = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine));
         let selected = !self.selecting.is_empty() && self.engine.ready_for_selected();
@@ -250,6 +267,7 @@ impl Drive {
             () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
             Some(asked) = self.asked.recv() => Woke::Asked(asked),
             Some((reading, prepared)) = self.prepared.recv() => Woke::Prepared(reading, Box::new(prepared)),
+            seen = self.hearing.looked() => seen.map_or(Woke::SensesEnded, |seen| Woke::Looked(Box::new(seen))),
             changed = self.set_watch.changed() => changed.map_or(Woke::SetWatchEnded, Woke::SetChanged),
             () = until(deadline), if deadline.is_some() => Woke::Look,
             _ = housekeeping.tick() => Woke::Housekeeping,
@@ -419,8 +437,37 @@ impl Drive {
         }
     }
 
+    /// Looks at what the machine lets be heard and seen, and acts on it.
+    fn sense(&mut self, now: Steady) {
+        self.hearing.refresh(now);
+        self.following.hear_every_flow(self.hearing.hears_every_flow(), now);
+        self.engine.handle_tracked(self.hearing.tracked());
+        let warnings = self.hearing.warnings();
+        if warnings == self.warnings {
+            return;
+        }
+        let before = std::mem::replace(&mut self.warnings, warnings.clone());
+        for over in before.iter().filter(|was| warnings.iter().all(|warning| warning.about != was.about)) {
+            crate::log::say(&format!("no longer so: {over}"));
+            self.write(Notice::WarningOver(over.about.clone()));
+        }
+        for warning in warnings.into_iter().filter(|warning| !before.contains(warning)) {
+            crate::log::say(&format!("warning: {warning}"));
+            self.write(Notice::Warned { about: warning.about, text: warning.text });
+        }
+    }
+
+    /// Looks anew before flows are looked for. Whether rules have changed of which is not known yet what they do: then the
+    /// question waits, but not long.
+    fn senses_late(&mut self) -> bool {
+        let now = clock::now().steady;
+        self.sense(now);
+        self.hearing.settles_at(now).is_some()
+    }
+
     fn keep_house(&mut self) -> Result<()> {
         let now = clock::now();
+        self.sense(now.steady);
         // Better no daemon, which a service manager starts again, than one that only looks healthy.
         if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
             bail!("the thread of plugin {} has died; start ctwarden again", dead.name());

@@ -202,5 +202,6 @@ fn people_get_lines_without_colour_in_a_pipe() {
         "{}",
         said.out
     );
-    assert!(said.out.trim_end().lines().last().unwrap().starts_with("This machine is not fit: hooks"), "{}", said.out);
+    // How long the summary is depends on what else the machine has: it may take several lines.
+    assert!(said.out.lines().any(|line| line.starts_with("This machine is not fit: hooks")), "{}", said.out);
 }

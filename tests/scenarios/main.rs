@@ -21,6 +21,7 @@ mod diagnosing;
 mod enduring;
 mod entrusting;
 mod guarding;
+mod hearing;
 mod listing;
 mod loading;
 mod losing;

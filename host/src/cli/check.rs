@@ -15,12 +15,14 @@ use ctwarden_model::{SetName, Subscription, VerdictKinds};
 use serde_json::json;
 
 use self::pushdown::Pushdown;
+use crate::doctor::Senses;
 use crate::plugins::{self, Preparer, Ready};
 
 /// Check a configuration and show what each plugin asks, needs, is granted and lacks
 ///
 /// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing. Shows as well what the kernel
-/// is asked to leave out, for each plugin by itself and for all of them together, and what is left for ctwarden to match.
+/// is asked to leave out, for each plugin by itself and for all of them together, and what is left for ctwarden to match. A warning
+/// tells what of this network namespace would keep the policies from their work; it changes nothing about the exit status.
 /// Exit status 1 where a start would go wrong, and where it would go on without a list that is refused.
 #[derive(Args)]
 pub(super) struct Check {
@@ -39,6 +41,8 @@ impl Check {
         let alone = |ready: &Ready| Pushdown::of(&prepared.engine, mirror, [&ready.spec]);
         let together = Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec));
         let protected = prepared.engine.protect.len();
+        // What the daemon would meet here, in this network namespace.
+        let here = Senses::look(None).warnings();
         let exit = if prepared.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         let mut out = io::stdout().lock();
         if self.json {
@@ -49,6 +53,7 @@ impl Check {
                 "together": together.to_json(),
                 "protected-filters": protected,
                 "refused-lists": refused,
+                "warnings": here,
             });
             serde_json::to_writer_pretty(&mut out, &all)?;
             writeln!(out)?;
@@ -71,6 +76,9 @@ impl Check {
             many => format!("can be run, with the {many} warnings above"),
         };
         writeln!(out, "protected filters: {protected}")?;
+        for warning in &here {
+            writeln!(out, "warning: {warning}")?;
+        }
         for problem in &prepared.refused {
             writeln!(out, "refused list: {problem}")?;
         }

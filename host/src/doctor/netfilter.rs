@@ -9,6 +9,7 @@ use netlink_packet_core::{
     NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator,
 };
 use netlink_sys::constants::NETLINK_NETFILTER;
+use rustix::io::Errno;
 
 use crate::netlink::exchange::{Connection, Request};
 
@@ -16,6 +17,7 @@ use crate::netlink::exchange::{Connection, Request};
 const HEAD: usize = 4;
 
 /// A dump to be asked for.
+#[derive(Clone)]
 pub(super) struct Question {
     /// Subsystem (`NFNL_SUBSYS_*`) in the upper byte, message in the lower.
     pub(super) kind: u16,
@@ -33,12 +35,46 @@ pub(super) struct Told {
     pub(super) attributes: Vec<u8>,
 }
 
-/// All messages of the answer; none where the kernel refused, which it also does where it lacks the subsystem.
-pub(super) fn dump(question: Question) -> Option<Vec<Told>> {
-    let mut connection = Connection::open(NETLINK_NETFILTER).ok()?;
-    let mut answers = connection.exchange(vec![Request { message: question, flags: NLM_F_DUMP }]).ok()?;
-    let answer = answers.pop()?;
-    answer.errno.is_none().then_some(answer.messages)
+/// How often a dump is asked for that was inconsistent, because somebody changed what it lists.
+const TRIES: usize = 8;
+
+/// What came of a dump.
+pub(super) enum Dumped {
+    /// All messages of the answer.
+    All(Vec<Told>),
+    /// The kernel lacks the subsystem, so that there is nothing of it.
+    NoSubsystem,
+    /// It was refused, or changed again and again while it was read.
+    Failed,
+}
+
+impl Dumped {
+    /// The messages; none where there was no answer.
+    pub(super) fn all(self) -> Option<Vec<Told>> {
+        match self {
+            Self::All(messages) => Some(messages),
+            Self::NoSubsystem | Self::Failed => None,
+        }
+    }
+}
+
+/// Asks for everything that the question names.
+pub(super) fn dump(question: &Question) -> Dumped {
+    for _ in 0..TRIES {
+        let Ok(mut connection) = Connection::open(NETLINK_NETFILTER) else { return Dumped::Failed };
+        let request = Request { message: question.clone(), flags: NLM_F_DUMP };
+        let Some(answer) = connection.exchange(vec![request]).ok().and_then(|mut answers| answers.pop()) else {
+            return Dumped::Failed;
+        };
+        match answer.errno.map(Errno::from_raw_os_error) {
+            None if answer.interrupted => {}
+            None => return Dumped::All(answer.messages),
+            // nfnetlink knows no subsystem of that number.
+            Some(Errno::INVAL | Errno::OPNOTSUPP) => return Dumped::NoSubsystem,
+            Some(_) => return Dumped::Failed,
+        }
+    }
+    Dumped::Failed
 }
 
 /// Each attribute of a list: its number and its value. What is cut short ends the list.

@@ -75,7 +75,7 @@ impl Report {
                 let _ = writeln!(text, "{:INDENT$}# {command}", "");
             }
         }
-        let _ = writeln!(text, "\n{}", self.summary());
+        let _ = writeln!(text, "\n{}", wrap(&self.summary(), WIDTH).join("\n"));
         text
     }
 
@@ -133,9 +133,9 @@ mod tests {
         assert!(wrap("", 10).is_empty());
     }
 
-    #[test]
-    fn the_report_of_this_machine_is_told_in_both_forms() {
-        let report = Report::of(Facts::gather());
+    /// Whatever the facts are, both forms tell every finding, and lines of text stay within their width.
+    fn is_told_in_both_forms(facts: Facts) {
+        let report = Report::of(facts);
         let text = report.to_text(Colour::Off);
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["fit"], report.is_fit());
@@ -149,7 +149,30 @@ mod tests {
             assert_eq!(check["verdict"], finding.verdict.name());
             assert!(check["value"].is_string() && check["follows"].is_string() && check.get("change").is_some());
         }
+        assert!(words(&text).ends_with(&words(&report.summary())), "{text}");
         assert!(!text.contains('\x1b') && report.to_text(Colour::On).contains('\x1b'));
         assert!(text.lines().all(|line| line.starts_with("      #") || line.chars().count() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn the_report_of_this_machine_is_told_in_both_forms() {
+        is_told_in_both_forms(Facts::gather());
+    }
+
+    #[test]
+    fn the_report_of_any_machine_is_told_in_both_forms() {
+        is_told_in_both_forms(Facts::blank());
+        // Eight million entries in 262,144 buckets: with it the list of what is to be known is longer than a line.
+        let mut wide = Facts::blank();
+        wide.set_table(Some(8_000_000), Some(262_144));
+        assert!(Report::of(wide.clone()).summary().contains("buckets"));
+        is_told_in_both_forms(wide);
+        for (maximum, buckets) in
+            [(None, None), (Some(0), Some(0)), (Some(u64::MAX), Some(1)), (Some(1), Some(u64::MAX))]
+        {
+            let mut facts = Facts::blank();
+            facts.set_table(maximum, buckets);
+            is_told_in_both_forms(facts);
+        }
     }
 }

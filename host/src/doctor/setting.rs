@@ -3,12 +3,28 @@
 //! Those below `net` are of the calling thread's network namespace; some that hold for the whole machine can be read in
 //! every namespace and written only in the first.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 /// The number; none where the kernel has no such setting or hides it from a user namespace.
 pub(super) fn read(name: &str) -> Option<u64> {
     fs::read_to_string(path(name)).ok()?.trim().parse().ok()
+}
+
+/// A setting that is read again and again: its file is opened once. It is of the network namespace of the thread that reads it first.
+#[derive(Debug, Default)]
+pub(super) struct Setting(Option<File>);
+
+impl Setting {
+    /// The number, as [`read`] gives it.
+    pub(super) fn read(&mut self, name: &str) -> Option<u64> {
+        if self.0.is_none() {
+            self.0 = File::open(path(name)).ok();
+        }
+        let mut bytes = [0; 32];
+        let length = self.0.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        std::str::from_utf8(bytes.get(..length)?).ok()?.trim().parse().ok()
+    }
 }
 
 /// One of connection tracking's settings, by the part of its name behind `net.netfilter.`.

@@ -77,7 +77,12 @@ fn judge_timestamps(value: Option<u64>) -> Finding {
     }
 }
 
-fn judge_events(value: Option<u64>) -> Finding {
+/// Whether new entries send events, by that value of `nf_conntrack_events`. A kernel without the switch sends none.
+pub(super) const fn sends_events(value: Option<u64>) -> bool {
+    matches!(value, Some(1..))
+}
+
+pub(super) fn judge_events(value: Option<u64>) -> Finding {
     let is = |verdict, follows: &str| found("events", "nf_conntrack_events", value, verdict, follows);
     match value {
         None => is(

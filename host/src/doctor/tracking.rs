@@ -12,7 +12,7 @@ use ctwarden_model::Family;
 use serde::Serialize;
 
 use self::own_connection::OwnConnection;
-pub(super) use self::ruleset::Rules;
+pub(super) use self::ruleset::{Rules, mutes};
 use super::finding::{Finding, Verdict};
 use super::per_family::PerFamily;
 
@@ -42,6 +42,37 @@ enum State {
 }
 
 impl Tracking {
+    /// What a running daemon may look at again and again: a connection of our own is an event, so it is made only where nothing
+    /// else tells, and not where the last one was tracked.
+    pub(super) fn look(last: Option<&Self>) -> Self {
+        let (hooks, rules) = (hook_list::read(), Rules::read());
+        let legacy_tables = PerFamily::of(ruleset::legacy_tables);
+        let own_connection = PerFamily::of(|family| {
+            let uses = rules.as_ref().map(|rules| *rules.tracking.get(family));
+            let is_told = hooks.is_some()
+                || uses.is_some_and(|rules| rules > 0)
+                || (uses.is_some() && legacy_tables.get(family).is_empty());
+            let same_rules = |last: &Self| last.rules == rules && last.legacy_tables == legacy_tables;
+            let was_tracked = |last: &Self| *last.own_connection.get(family) == OwnConnection::Tracked;
+            if is_told {
+                OwnConnection::NotMade("nobody asked for it".to_owned())
+            } else if last.is_some_and(|last| same_rules(last) && was_tracked(last)) {
+                OwnConnection::Tracked
+            } else {
+                own_connection::try_out(family)
+            }
+        });
+        Self { hooks, own_connection, rules, legacy_tables }
+    }
+
+    /// Whether connections of the family are certain not to be tracked.
+    pub(super) fn is_off(&self, family: Family) -> bool {
+        match self.state(family) {
+            State::Off(_) => true,
+            State::On(_) | State::Unknown => false,
+        }
+    }
+
     pub(super) fn gather() -> Self {
         Self {
             hooks: hook_list::read(),
@@ -148,16 +179,24 @@ impl Tracking {
 }
 
 #[cfg(test)]
+impl Tracking {
+    /// Of a namespace in which there is no rule, where no connection was made.
+    pub(super) fn untracked() -> Self {
+        Self {
+            hooks: None,
+            own_connection: PerFamily::of(|_| OwnConnection::NotMade("nobody asked for it".to_owned())),
+            rules: Some(Rules::default()),
+            legacy_tables: PerFamily::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn nothing() -> Tracking {
-        Tracking {
-            hooks: None,
-            own_connection: PerFamily::of(|_| OwnConnection::NotTracked),
-            rules: Some(Rules::default()),
-            legacy_tables: PerFamily::default(),
-        }
+        Tracking { own_connection: PerFamily::of(|_| OwnConnection::NotTracked), ..Tracking::untracked() }
     }
 
     fn not_made() -> PerFamily<OwnConnection> {

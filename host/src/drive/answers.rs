@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts, Wait};
 use ctwarden_mirror::Mirror;
-use ctwarden_model::{Family, SetName, Tally, Timestamp};
+use ctwarden_model::{SetName, Tally, Timestamp};
 use tokio::sync::oneshot;
 
 use super::Drive;
@@ -67,14 +67,14 @@ fn by_outcome(flows: &Tally) -> BTreeMap<String, u64> {
     counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
-fn mirror_report(mirror: &Mirror) -> control::MirrorReport {
+fn mirror_report(mirror: &Mirror, complete: bool, hears: bool) -> control::MirrorReport {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     control::MirrorReport {
         flows: count(mirror.len()),
         bytes: count(mirror.bytes()),
         limit: count(mirror.limit()),
-        complete: [Family::Ipv4, Family::Ipv6].into_iter().all(|family| mirror.knowledge(family).is_complete()),
-        hears: true,
+        complete,
+        hears,
         turned_away: mirror.turned_away(),
     }
 }
@@ -109,6 +109,7 @@ impl Drive {
 
     fn report(&mut self) -> StatusReport {
         let now = clock::now();
+        self.sense(now.steady);
         let status = self.engine.status(now);
         let sinks = self.sinks.as_ref().map(crate::sinks::Sinks::counts).unwrap_or_default();
         StatusReport {
@@ -123,7 +124,11 @@ impl Drive {
                 dropped: table.dropped,
                 early_dropped: table.early_dropped,
             }),
-            mirror: self.following.mirror().map(mirror_report),
+            mirror: self
+                .following
+                .mirror()
+                .map(|mirror| mirror_report(mirror, self.following.is_complete(), self.hearing.hears_every_flow())),
+            warnings: self.warnings.clone(),
             events: status.events,
             unreadable: self.events.unreadable(),
             gaps: status.gaps,
@@ -131,7 +136,6 @@ impl Drive {
             sweeps_interrupted: status.sweeps_interrupted,
             rows: status.rows,
             sweeping: status.sweeping || self.sweeping.is_some() || self.sweep_for_copy_due().is_some(),
-            warnings: Vec::new(),
             records: sinks.written,
             records_lost: sinks.lost,
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),

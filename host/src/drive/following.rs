@@ -44,6 +44,8 @@ pub(super) struct Following {
     next_sweep: Steady,
     /// When the running sweep began, if it is of the whole table.
     began: Option<Steady>,
+    /// Whether every flow that begins or ends says so; while it does not, the copy is not asked.
+    hears: bool,
 }
 
 /// Flows that are being found.
@@ -97,6 +99,7 @@ impl Following {
             drained: false,
             next_sweep: now,
             began: None,
+            hears: true,
         })
     }
 
@@ -132,6 +135,22 @@ impl Following {
         }
     }
 
+    /// Whether every flow that begins or ends says so from now on. What was missed is in the table that is swept next, or gone.
+    pub(super) fn hear_every_flow(&mut self, hears: bool, now: Steady) {
+        if self.hears == hears {
+            return;
+        }
+        self.hears = hears;
+        self.drained = false;
+        self.lose(now);
+    }
+
+    /// Whether the copy has every flow that lives, so that it is asked.
+    pub(super) fn is_complete(&self) -> bool {
+        let whole = |mirror: &Mirror| [Family::Ipv4, Family::Ipv6].iter().all(|f| mirror.knowledge(*f).is_complete());
+        self.hears && self.mirror.as_ref().is_some_and(whole)
+    }
+
     pub(super) fn lose(&mut self, now: Steady) {
         if let Some(mirror) = &mut self.mirror {
             mirror.handle_gap(now);
@@ -161,7 +180,8 @@ impl Following {
     }
 
     fn names(&self, filter: &Filter, is_enough: impl FnOnce(&Filter) -> bool) -> Knows {
-        let (Some(mirror), Some(lasting)) = (&self.mirror, lasting(filter)) else { return Knows::Nothing };
+        let mirror = self.mirror.as_ref().filter(|_| self.hears);
+        let (Some(mirror), Some(lasting)) = (mirror, lasting(filter)) else { return Knows::Nothing };
         let few = || mirror.estimate(&lasting) <= FEW.max(mirror.len() / SHARE_TO_READ);
         if !is_enough(&lasting) && !few() {
             Knows::Nothing
@@ -223,7 +243,7 @@ impl Following {
     /// When a sweep is wanted for the copy alone; none where it is whole, or where there is no room for it to become so. It
     /// begins with an empty socket: until then the kernel may still drop events.
     pub(super) fn sweep_due(&self) -> Option<Steady> {
-        let mirror = self.mirror.as_ref().filter(|_| self.drained)?;
+        let mirror = self.mirror.as_ref().filter(|_| self.drained && self.hears)?;
         let wanted = [Family::Ipv4, Family::Ipv6].into_iter().any(|family| match mirror.knowledge(family) {
             Knowledge::NeverSwept | Knowledge::Gap { .. } => true,
             Knowledge::Complete { .. } | Knowledge::OverLimit { .. } => false,

@@ -111,6 +111,9 @@ impl Drive {
         if !self.engine.awaits_selection() {
             return Ok(());
         }
+        if self.senses_late() {
+            return Ok(());
+        }
         // What was made before the verdict has its event in the socket by now.
         if self.is_gathering() {
             self.read_events()?;
@@ -160,7 +163,7 @@ impl Drive {
 
     /// Starts the sweep that the engine asks for, or one for the copy of the table, if none is running.
     pub(super) fn start_sweep(&mut self) -> Result<()> {
-        if self.sweeping.is_some() {
+        if self.sweeping.is_some() || (self.engine.awaits_table() && self.senses_late()) {
             return Ok(());
         }
         if self.start_asked()? {

@@ -18,8 +18,8 @@ const IPV6: u8 = 10;
 
 /// Whether conntrack is in it, for each family; none where the kernel does not tell.
 pub(super) fn read() -> Option<PerFamily<bool>> {
-    let ipv4 = has_conntrack(Family::Ipv4, &dump(question(IPV4))?)?;
-    let ipv6 = has_conntrack(Family::Ipv6, &dump(question(IPV6))?)?;
+    let ipv4 = has_conntrack(Family::Ipv4, &dump(&question(IPV4)).all()?)?;
+    let ipv6 = has_conntrack(Family::Ipv6, &dump(&question(IPV6)).all()?)?;
     Some(PerFamily { ipv4, ipv6 })
 }
 

@@ -9,7 +9,7 @@ use std::fs;
 use ctwarden_model::Family;
 use serde::Serialize;
 
-use super::super::netfilter::{Question, Told, attributes, dump, find, text};
+use super::super::netfilter::{Dumped, Question, Told, attributes, dump, find, text};
 use super::super::per_family::PerFamily;
 
 /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETRULE` (linux/netfilter/nf_tables.h).
@@ -61,7 +61,11 @@ pub(in super::super) struct Rules {
 impl Rules {
     /// Of nftables; none where they cannot be read.
     pub(super) fn read() -> Option<Self> {
-        Some(Self::of(&dump(Question { kind: GET_RULE, family: 0, attributes: Vec::new() })?))
+        match dump(&Question { kind: GET_RULE, family: 0, attributes: Vec::new() }) {
+            Dumped::All(rules) => Some(Self::of(&rules)),
+            Dumped::NoSubsystem => Some(Self::default()),
+            Dumped::Failed => None,
+        }
     }
 
     fn of(rules: &[Told]) -> Self {
@@ -83,12 +87,17 @@ impl Rules {
             if expressions().any(sets_labels) {
                 sum.labels = sum.labels.saturating_add(1);
             }
-            if mutes(expressions()) {
+            if mutes_by(expressions()) {
                 sum.muting = sum.muting.saturating_add(1);
             }
         }
         sum
     }
+}
+
+/// Whether a rule, as a notification tells of it, leaves the begin or the end of a flow out of what it sends.
+pub(in super::super) fn mutes(rule: &Told) -> bool {
+    Rules::of(std::slice::from_ref(rule)).muting > 0
 }
 
 /// Name and data of an expression.
@@ -119,7 +128,7 @@ fn in_memory(bytes: Option<&[u8]>) -> Option<u32> {
 
 /// Whether the expressions of a rule leave the begin or the end of a flow out of what it sends. A mask that is not written in
 /// the rule (it comes from a map) may.
-fn mutes<'a>(expressions: impl Iterator<Item = &'a [u8]>) -> bool {
+fn mutes_by<'a>(expressions: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut registers = BTreeMap::new();
     for expression in expressions {
         let mask = match parts(expression) {

@@ -1,0 +1,163 @@
+//! What can be heard and seen here: the part of the findings on which the running daemon acts.
+//!
+//! A copy of the table that misses the begin of a flow answers wrongly, and a table that no connection gets into proves nothing.
+//! Neither shows in what the kernel sends. So the daemon looks at the same facts as the doctor, and judges them alike.
+
+mod rule_changes;
+mod watch;
+
+use ctwarden_engine::Tracked;
+use ctwarden_model::Family;
+
+pub(crate) use self::rule_changes::{RuleChanges, Told};
+pub(crate) use self::watch::SenseWatch;
+use super::finding::{Finding, Verdict};
+use super::muting;
+use super::setting::Setting;
+use super::switches::{judge_events, sends_events};
+use super::tracking::Tracking;
+use crate::control::Warning;
+
+/// The switch that keeps new entries from sending events.
+const EVENTS: &str = "net.netfilter.nf_conntrack_events";
+
+/// The switch by itself, which is quick to read again and again.
+#[derive(Debug, Default)]
+pub(crate) struct EventSwitch(Setting);
+
+impl EventSwitch {
+    /// Its value; none where the kernel has none.
+    pub(crate) fn read(&mut self) -> Option<u64> {
+        self.0.read(EVENTS)
+    }
+}
+
+/// The facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Senses {
+    tracking: Tracking,
+    /// [`EVENTS`]; none where the kernel has no such switch.
+    events: Option<u64>,
+}
+
+impl Senses {
+    /// Looks. `last` is what was seen before: what cannot have changed since is not tried out again.
+    pub(crate) fn look(last: Option<&Self>) -> Self {
+        let events = EventSwitch::default().read();
+        Self { tracking: Tracking::look(last.map(|last| &last.tracking)), events }
+    }
+
+    /// The same with what [`EventSwitch`] says now.
+    pub(crate) const fn set_switch(&mut self, events: Option<u64>) {
+        self.events = events;
+    }
+
+    /// Whether every flow that begins says so, and every flow that ends. A flow that is older than the daemon may end unheard
+    /// all the same (2, the default of [`EVENTS`]); nothing is missed by that.
+    pub(crate) fn hears_every_flow(&self) -> bool {
+        sends_events(self.events) && self.tracking.rules.as_ref().is_some_and(|rules| rules.muting == 0)
+    }
+
+    /// In which families connections are tracked, as far as is certain.
+    pub(crate) fn tracked(&self) -> Tracked {
+        Tracked { ipv4: !self.tracking.is_off(Family::Ipv4), ipv6: !self.tracking.is_off(Family::Ipv6) }
+    }
+
+    /// What keeps policies from their work, each with what follows and what changes it.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let hooks = self.tracking.judge(None);
+        if self.tracked() != Tracked::ALL {
+            warnings.push(warning("conntrack is ", hooks));
+        }
+        if !sends_events(self.events) {
+            warnings.push(warning("", judge_events(self.events)));
+        }
+        let muting = muting::judge(self.tracking.rules.as_ref());
+        if muting.verdict != Verdict::Good {
+            warnings.push(warning("rules: ", muting));
+        }
+        warnings
+    }
+}
+
+fn warning(begin: &str, finding: Finding) -> Warning {
+    let Finding { name, value, follows, change, verdict: _ } = finding;
+    Warning { about: name.to_owned(), text: format!("{begin}{value}: {follows}"), change }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::per_family::PerFamily;
+    use super::super::tracking::Rules;
+    use super::*;
+
+    fn senses(events: Option<u64>, rules: Option<Rules>) -> Senses {
+        let tracking = Tracking { rules, ..Tracking::untracked() };
+        Senses { tracking, events }
+    }
+
+    fn tracking(ipv4: u32, ipv6: u32, muting: u32) -> Option<Rules> {
+        Some(Rules { tracking: PerFamily { ipv4, ipv6 }, labels: 0, muting })
+    }
+
+    fn abouts(senses: &Senses) -> Vec<String> {
+        senses.warnings().into_iter().map(|warning| warning.about).collect()
+    }
+
+    #[test]
+    fn a_tracked_namespace_whose_entries_send_events_is_heard_without_a_warning() {
+        for events in [1, 2] {
+            let senses = senses(Some(events), tracking(1, 1, 0));
+            assert!(senses.hears_every_flow());
+            assert_eq!((senses.tracked(), abouts(&senses)), (Tracked::ALL, vec![]));
+        }
+    }
+
+    #[test]
+    fn whatever_keeps_a_flow_from_saying_that_it_begins_or_ends_is_told() {
+        for (events, rules, about) in [
+            (Some(0), tracking(1, 1, 0), "events"),
+            (None, tracking(1, 1, 0), "events"),
+            (Some(1), tracking(1, 1, 1), "event_rules"),
+            (Some(2), tracking(1, 1, 3), "event_rules"),
+        ] {
+            let senses = senses(events, rules);
+            assert!(!senses.hears_every_flow(), "{senses:?}");
+            assert_eq!(abouts(&senses), [about], "{senses:?}");
+        }
+        let unread = senses(Some(1), None);
+        assert!(!unread.hears_every_flow() && abouts(&unread).contains(&"event_rules".to_owned()));
+        let both = senses(Some(0), tracking(1, 1, 2));
+        assert_eq!(abouts(&both), ["events", "event_rules"]);
+    }
+
+    #[test]
+    fn the_switch_alone_can_change_the_answer() {
+        let mut senses = senses(Some(1), tracking(1, 1, 0));
+        senses.set_switch(Some(0));
+        assert!(!senses.hears_every_flow());
+        senses.set_switch(Some(2));
+        assert!(senses.hears_every_flow());
+    }
+
+    #[test]
+    fn a_namespace_without_tracking_is_told_with_the_command_that_switches_it_on() {
+        let off = senses(Some(1), tracking(0, 0, 0));
+        assert_eq!(off.tracked(), Tracked { ipv4: false, ipv6: false });
+        let [warning] = off.warnings().try_into().unwrap();
+        assert!(
+            warning.to_string().starts_with("hooks: conntrack is not active in this network namespace: "),
+            "{warning}"
+        );
+        assert!(warning.text.contains("no rule uses it") && warning.change.unwrap().starts_with("nft "));
+        let half = senses(Some(1), tracking(1, 0, 0));
+        assert_eq!((half.tracked(), abouts(&half)), (Tracked { ipv4: true, ipv6: false }, vec!["hooks".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_not_certain_counts_as_tracked() {
+        let unknown = senses(Some(1), None);
+        assert_eq!(unknown.tracked(), Tracked::ALL);
+    }
+}

@@ -1,0 +1,141 @@
+//! nftables' notifications: whether a rule that mutes entries was loaded, or any rule has changed.
+//!
+//! The kernel sends them before a program that loads rules ends. So whoever has read all of them knows of every rule that was
+//! loaded before, also of one that is gone again. Changes of sets, which come with every ban, say nothing about rules.
+
+use std::io;
+
+use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
+use ctwarden_wire::Messages;
+
+use super::super::netfilter;
+use super::super::tracking::mutes;
+
+/// `NFNLGRP_NFTABLES` (linux/netfilter/nfnetlink.h).
+const GROUP: u32 = 7;
+/// `NFNL_SUBSYS_NFTABLES`, and of its messages (linux/netfilter/nf_tables.h) `NFT_MSG_NEWRULE`; `NFT_MSG_NEWSET`,
+/// `NFT_MSG_DELSET`, `NFT_MSG_NEWSETELEM`, `NFT_MSG_DELSETELEM` and `NFT_MSG_NEWGEN`, which change no rule.
+const SUBSYSTEM: u16 = 10;
+const NEW_RULE: u16 = 6;
+const NO_RULES: [u16; 5] = [9, 11, 12, 14, 15];
+/// Length of `struct nfgenmsg`.
+const HEAD: usize = 4;
+/// Room for the notifications of some 300,000 elements of sets, which may come at once; the kernel takes it only while they wait.
+const RECEIVE_BUFFER: usize = 64 << 20;
+/// Notifications of one reading, each of up to some forty elements: about a millisecond.
+const READS: usize = 512;
+
+/// What was told since the last reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Rules may have changed.
+    pub(crate) changed: bool,
+    /// A rule was loaded that keeps entries from telling of their begin or end; or the kernel dropped notifications, so that
+    /// one may have been.
+    pub(crate) mutes: bool,
+    /// More waits to be read.
+    pub(crate) more: bool,
+}
+
+/// The socket.
+pub(crate) struct RuleChanges {
+    socket: NetfilterSocket,
+}
+
+impl RuleChanges {
+    /// Listens from now on.
+    pub(crate) fn listen() -> Result<Self, OpenError> {
+        let socket = NetfilterSocket::open()?;
+        socket.size_receive_buffer(RECEIVE_BUFFER)?;
+        socket.join(GROUP)?;
+        Ok(Self { socket })
+    }
+
+    /// Reads what waits.
+    pub(crate) fn read(&mut self) -> io::Result<Told> {
+        let mut told = Told::default();
+        for _ in 0..READS {
+            match self.socket.read()? {
+                Read::Nothing => return Ok(told),
+                Read::Overrun => told = Told { changed: true, mutes: true, ..told },
+                Read::Bytes => hear(self.socket.bytes(), &mut told),
+            }
+        }
+        Ok(Told { more: true, ..told })
+    }
+}
+
+/// What the notifications of one read say. What cannot be read may be anything.
+fn hear(bytes: &[u8], told: &mut Told) {
+    for message in Messages::new(bytes) {
+        let Ok(message) = message else {
+            *told = Told { changed: true, mutes: true, ..*told };
+            return;
+        };
+        let [subsystem, kind] = [message.header.kind >> 8, message.header.kind & 0xff];
+        if subsystem != SUBSYSTEM || NO_RULES.contains(&kind) {
+            continue;
+        }
+        told.changed = true;
+        if kind == NEW_RULE {
+            let family = message.payload.first().copied().unwrap_or_default();
+            let attributes = message.payload.get(HEAD..).unwrap_or_default().to_vec();
+            told.mutes |= mutes(&netfilter::Told { family, attributes });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::witness::{in_own_namespace, nft};
+
+    const MUTES: Told = Told { changed: true, mutes: true, more: false };
+    const CHANGED: Told = Told { changed: true, mutes: false, more: false };
+
+    #[test]
+    fn a_rule_that_mutes_is_told_though_it_is_gone_again() {
+        in_own_namespace(|| {
+            let mut changes = RuleChanges::listen().unwrap();
+            assert_eq!(changes.read().unwrap(), Told::default());
+            nft("add table inet t; add chain inet t c; add rule inet t c ct state new");
+            assert_eq!(changes.read().unwrap(), CHANGED);
+            nft("add rule inet t c udp dport 53 ct event set destroy");
+            nft("flush chain inet t c");
+            assert_eq!(changes.read().unwrap(), MUTES);
+            nft("add rule inet t c ct event set new,related,destroy");
+            assert_eq!(changes.read().unwrap(), CHANGED, "this one leaves out nothing that counts");
+            nft("delete table inet t");
+            assert_eq!(changes.read().unwrap(), CHANGED);
+            assert_eq!(changes.read().unwrap(), Told::default());
+        });
+    }
+
+    #[test]
+    fn elements_of_sets_change_no_rule() {
+        in_own_namespace(|| {
+            nft("add table inet t; add set inet t s { type ipv4_addr; flags interval, timeout; }");
+            let mut changes = RuleChanges::listen().unwrap();
+            nft("add element inet t s { 192.0.2.1 timeout 1h, 198.51.100.0/24 }");
+            nft("delete element inet t s { 192.0.2.1 }");
+            assert_eq!(changes.read().unwrap(), Told::default());
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_be_anything() {
+        let mut told = Told::default();
+        hear(&[7; 5], &mut told);
+        assert_eq!(told, MUTES);
+    }
+
+    #[test]
+    fn messages_of_other_subsystems_say_nothing() {
+        let mut message = 20_u32.to_ne_bytes().to_vec();
+        message.extend((1_u16 << 8 | NEW_RULE).to_ne_bytes());
+        message.resize(20, 0);
+        let mut told = Told::default();
+        hear(&message, &mut told);
+        assert_eq!(told, Told::default());
+    }
+}

@@ -1,0 +1,74 @@
+//! The thread that looks again and again. The loop must not: rule sets may have tens of thousands of rules.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::Senses;
+use crate::niceness::Niceness;
+
+/// How often it looks without being asked: for what nothing tells of, as rules of iptables-legacy.
+const LOOK: Duration = Duration::from_secs(2);
+/// So many times as long as a look took it rests after it, so that rules that are loaded all the time cost little.
+const REST: u32 = 4;
+
+/// Number of a look that was asked for: what it gives is no older than the question.
+pub(crate) type LookNumber = u64;
+
+/// The loop's end of the thread.
+pub(crate) struct SenseWatch {
+    questions: Sender<LookNumber>,
+    seen: UnboundedReceiver<(LookNumber, Senses)>,
+}
+
+impl SenseWatch {
+    /// Starts the thread, which ends when this is dropped.
+    pub(crate) fn start(mut last: Senses) -> io::Result<Self> {
+        let (questions, asked) = channel();
+        let (tell, seen) = unbounded_channel();
+        thread::Builder::new().name("ctwarden-senses".to_owned()).spawn(move || {
+            Niceness::stand_back();
+            watch(&asked, &tell, &mut last);
+        })?;
+        Ok(Self { questions, seen })
+    }
+
+    /// Asks for a look; of several that wait the last one is answered.
+    pub(crate) fn ask(&self, number: LookNumber) {
+        // Where the thread has ended, `seen` tells.
+        let _ = self.questions.send(number);
+    }
+
+    /// The next look, with the number of the last question before it. None where the thread has ended by itself, which it does
+    /// only when it panics.
+    pub(crate) async fn seen(&mut self) -> Option<(LookNumber, Senses)> {
+        self.seen.recv().await
+    }
+}
+
+fn watch(asked: &Receiver<LookNumber>, tell: &UnboundedSender<(LookNumber, Senses)>, last: &mut Senses) {
+    let mut number = 0;
+    loop {
+        let is_asked = match asked.recv_timeout(LOOK) {
+            Ok(first) => {
+                number = asked.try_iter().last().unwrap_or(first);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let began = Instant::now();
+        let senses = Senses::look(Some(last));
+        let took = began.elapsed();
+        if is_asked || senses != *last {
+            last.clone_from(&senses);
+            if tell.send((number, senses)).is_err() {
+                return;
+            }
+        }
+        thread::sleep(took.saturating_mul(REST).min(LOOK));
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether the loop hears of every flow, and sees flows at all: what the machine lets it, now.
+//!
+//! A thread looks at everything every few seconds. What can silence a flow in between is looked at before the copy of the table is
+//! asked: the switch of events, and nftables' notifications, which tell of each rule that was loaded. So an answer of the copy
+//! rests on no rule that was loaded before the question. What is not noticed: a switch that was off between two looks of
+//! [`super::HOUSEKEEPING`], and rules of iptables-legacy, which nothing tells of.
+
+use std::io;
+use std::time::Duration;
+
+use ctwarden_engine::Tracked;
+use ctwarden_model::Steady;
+
+use crate::control::Warning;
+use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
+
+/// How long questions about flows wait for a look after rules have changed. It takes less than a millisecond with a few hundred
+/// rules, a tenth of a second with a hundred thousand.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What is known of it.
+pub(super) struct Hearing {
+    senses: Senses,
+    switch: EventSwitch,
+    watch: SenseWatch,
+    /// None where the kernel does not let this process listen: then only the thread's looks tell.
+    changes: Option<RuleChanges>,
+    /// Number of the last look that was asked for, and of the last one that came.
+    asked: u64,
+    seen: u64,
+    /// Since when the first is ahead of the second.
+    behind_since: Steady,
+    /// A rule that mutes was told of, or may have been loaded: until this look has come.
+    doubtful_until: Option<u64>,
+    /// Whether notifications wait that were not read.
+    unread: bool,
+}
+
+impl Hearing {
+    /// Listens for changes, then looks for the first time. To be called before events are listened to: it may make a connection of its
+    /// own.
+    pub(super) fn begin(now: Steady) -> io::Result<Self> {
+        let changes = RuleChanges::listen().ok();
+        let senses = Senses::look(None);
+        let watch = SenseWatch::start(senses.clone())?;
+        Ok(Self {
+            senses,
+            switch: EventSwitch::default(),
+            watch,
+            changes,
+            asked: 0,
+            seen: 0,
+            behind_since: now,
+            doubtful_until: None,
+            unread: false,
+        })
+    }
+
+    /// Looks at what is quick to look at.
+    pub(super) fn refresh(&mut self, now: Steady) {
+        self.senses.set_switch(self.switch.read());
+        let Some(changes) = &mut self.changes else { return };
+        // What cannot be read is looked at as a whole.
+        let told = changes.read().unwrap_or(Told { changed: true, mutes: true, more: false });
+        self.unread = told.more;
+        if told.changed {
+            if self.asked == self.seen {
+                self.behind_since = now;
+            }
+            self.asked += 1;
+            self.watch.ask(self.asked);
+        }
+        if told.mutes {
+            self.doubtful_until = Some(self.asked);
+        }
+    }
+
+    /// Takes over what the thread has seen.
+    pub(super) fn take(&mut self, (number, senses): (u64, Senses)) {
+        self.seen = self.seen.max(number);
+        self.senses = senses;
+        if self.doubtful_until.is_some_and(|look| number >= look) {
+            self.doubtful_until = None;
+        }
+    }
+
+    /// The next look of the thread; none where it has died.
+    pub(super) async fn looked(&mut self) -> Option<(u64, Senses)> {
+        self.watch.seen().await
+    }
+
+    /// Until when questions about flows should wait: rules have changed and nobody has looked at them yet, or more is told than
+    /// was read. None where nothing keeps them.
+    pub(super) fn settles_at(&self, now: Steady) -> Option<Steady> {
+        let until = self.behind_since.plus(PATIENCE);
+        match (self.unread, self.asked > self.seen && now < until) {
+            (true, _) => Some(now),
+            (false, true) => Some(until),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether every flow that begins or ends says so.
+    pub(super) fn hears_every_flow(&self) -> bool {
+        self.senses.hears_every_flow() && self.doubtful_until.is_none()
+    }
+
+    /// In which families connections are tracked.
+    pub(super) fn tracked(&self) -> Tracked {
+        self.senses.tracked()
+    }
+
+    /// What keeps policies from their work.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        self.senses.warnings()
+    }
+}
