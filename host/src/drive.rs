@@ -4,6 +4,7 @@
 //! the others and never stops them. What is to be done is the engine's to say; see `ctwarden_engine::Engine` for the order
 //! of its calls.
 
+mod allowance;
 mod answers;
 mod bell;
 mod following;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_
 use tokio::task::yield_now;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
+pub(crate) use self::allowance::Allowance;
 use self::answers::Waiting;
 use self::bell::Bell;
 use self::following::Following;
@@ -84,6 +86,10 @@ pub(crate) struct Drive {
     selecting: VecDeque<Selecting>,
     following: Following,
     hearing: Hearing,
+    allowance: Allowance,
+    /// The table's maximum, 0 where it has none, and its entries, as they were when they were looked at last.
+    maximum: Option<u32>,
+    entries: u32,
     /// What keeps policies from their work, as it was told last.
     warnings: Vec<Warning>,
     /// Since when events are being lost.
@@ -163,6 +169,9 @@ impl Drive {
             following: Following::new()?,
             hearing: Hearing::begin(clock::now().steady).context("cannot start the thread that looks at the rules")?,
             warnings: Vec::new(),
+            allowance: Allowance::new(prepared.daemon.mirror_memory),
+            maximum: None,
+            entries: 0,
             lost: None,
             read_at: clock::now().steady,
             gather_until: clock::now().steady,
@@ -188,8 +197,9 @@ impl Drive {
             stop: None,
         };
         drive.write(Notice::Started);
-        drive.sense(clock::now().steady);
+        drive.look_at_table();
         drive.take(prepared)?;
+        drive.sense(clock::now().steady);
         Ok(drive)
     }
 
@@ -437,34 +447,6 @@ impl Drive {
         }
     }
 
-    /// Looks at what the machine lets be heard and seen, and acts on it.
-    fn sense(&mut self, now: Steady) {
-        self.hearing.refresh(now);
-        self.following.hear_every_flow(self.hearing.hears_every_flow(), now);
-        self.engine.handle_tracked(self.hearing.tracked());
-        let warnings = self.hearing.warnings();
-        if warnings == self.warnings {
-            return;
-        }
-        let before = std::mem::replace(&mut self.warnings, warnings.clone());
-        for over in before.iter().filter(|was| warnings.iter().all(|warning| warning.about != was.about)) {
-            crate::log::say(&format!("no longer so: {over}"));
-            self.write(Notice::WarningOver(over.about.clone()));
-        }
-        for warning in warnings.into_iter().filter(|warning| !before.contains(warning)) {
-            crate::log::say(&format!("warning: {warning}"));
-            self.write(Notice::Warned { about: warning.about, text: warning.text });
-        }
-    }
-
-    /// Looks anew before flows are looked for. Whether rules have changed of which is not known yet what they do: then the
-    /// question waits, but not long.
-    fn senses_late(&mut self) -> bool {
-        let now = clock::now().steady;
-        self.sense(now);
-        self.hearing.settles_at(now).is_some()
-    }
-
     fn keep_house(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
@@ -472,14 +454,23 @@ impl Drive {
         if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
             bail!("the thread of plugin {} has died; start ctwarden again", dead.name());
         }
-        if let Ok(entries) = self.statistics.entries() {
-            self.engine.handle_table(now, entries);
+        self.look_at_table();
+        // The maximum may be raised while the daemon runs.
+        if self.following.is_kept() {
+            self.following.keep(Some(self.allowance.limit(self.maximum)), now.steady)?;
         }
         self.leaving.retain(|thread| !thread.is_finished());
         if let Some(why) = self.reloader.give_up(now.steady) {
             self.take_or_keep(Err(why));
         }
         Ok(())
+    }
+
+    /// How large the table is, and how large it may be.
+    fn look_at_table(&mut self) {
+        let Ok(size) = self.statistics.size() else { return };
+        (self.entries, self.maximum) = (size.entries, size.maximum);
+        self.engine.handle_table(clock::now(), size.entries);
     }
 
     fn change_set(&mut self, (name, found): SetChange) {
@@ -573,7 +564,8 @@ impl Drive {
     /// Hears of what plugins subscribe to, and of the begin and end of every flow where the copy of the table is kept.
     fn listen(&mut self) -> Result<()> {
         let listening = Listening::of(self.engine.subscribed(), self.daemon.mirror);
-        self.following.keep(listening.mirror.then_some(self.daemon.mirror_memory))?;
+        let limit = self.allowance.limit(self.maximum);
+        self.following.keep(listening.mirror.then_some(limit), clock::now().steady)?;
         Ok(self.events.listen(listening.groups, listening.ends, &listening.filters)?)
     }
 

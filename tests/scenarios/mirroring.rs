@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use ctwarden_tests::{Daemon, Listener, Policy, Scene, Udp, eventually, insert, insert_all, remove, table};
+use serde_json::Value;
 
 fn follower() -> Policy {
     Policy::new("ban", "ban-follower").enforce().key("allow = [\"delete\", \"alert\", \"sweep\"]").config("sets = []")
@@ -197,5 +198,44 @@ fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
     assert_eq!(daemon.status()["mirror"]["limit"], 1 << 20);
     insert("-p tcp -s 10.0.0.8 -d 10.9.0.2 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 600");
     wait_until_complete(&daemon, 1);
+    let _ = daemon.stop();
+}
+
+/// What the status warns of, by what it is about.
+fn warning(status: &Value, about: &str) -> Option<String> {
+    let warnings = status["warnings"].as_array().unwrap_or_else(|| panic!("no warnings: {status}"));
+    let found = warnings.iter().find(|warning| warning["about"] == about)?;
+    Some(found["text"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_limit_of_memory_follows_the_table_and_one_that_is_too_low_is_told() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(follower());
+    let said: Value = serde_json::from_str(&scene.verb("check --json").good()).unwrap();
+    let too_little_memory = warning(&said, "mirror").is_some();
+    let daemon = scene.start_again();
+    let status = daemon.status();
+    let (limit, maximum) = (status["mirror"]["limit"].as_u64().unwrap(), status["table"]["maximum"].as_u64().unwrap());
+    assert!(too_little_memory || limit >= maximum * 124, "{status}");
+    assert_eq!(warning(&status, "mirror").is_some(), too_little_memory, "{status}");
+    let _ = daemon.stop();
+
+    // A full table needs more, whatever the machine's maximum is: it has at least some thousand entries.
+    scene.configure_daemon("mirror-memory = \"64KiB\"\n", follower());
+    let said = scene.verb("check").good();
+    assert!(said.contains("warning: mirror: ") && said.contains("write mirror-memory = "), "{said}");
+    let daemon = scene.start_again();
+    assert!(daemon.err().contains("warning: mirror: the copy of the table"), "{}", daemon.err());
+    insert_all(many());
+    insert_all(
+        (0..2_000)
+            .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1 --dport 2 -t 600", n / 250, n % 250 + 1)),
+    );
+    eventually("it is full, and says so", || {
+        warning(&daemon.status(), "mirror").filter(|text| text.contains("is full")).map(drop)
+    });
+    let said = daemon.send("ban", "ban 10.1.7.250").good();
+    assert!(said.contains("flows: 1 applied") && !is_left("10.1.7.250"), "{said}");
     let _ = daemon.stop();
 }

@@ -16,6 +16,8 @@ use serde_json::json;
 
 use self::pushdown::Pushdown;
 use crate::doctor::Senses;
+use crate::drive::Allowance;
+use crate::netlink::Requests;
 use crate::plugins::{self, Preparer, Ready};
 
 /// Check a configuration and show what each plugin asks, needs, is granted and lacks
@@ -42,7 +44,13 @@ impl Check {
         let together = Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec));
         let protected = prepared.engine.protect.len();
         // What the daemon would meet here, in this network namespace.
-        let here = Senses::look(None).warnings();
+        let mut here = Senses::look(None).warnings();
+        // Without the capability the kernel does not say how large the table may be.
+        if together.keeps_mirror()
+            && let Some(size) = Requests::open().ok().and_then(|mut requests| requests.size().ok())
+        {
+            here.extend(Allowance::new(prepared.daemon.mirror_memory).warning(size.maximum, 0, false));
+        }
         let exit = if prepared.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         let mut out = io::stdout().lock();
         if self.json {

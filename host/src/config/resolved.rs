@@ -59,7 +59,7 @@ pub(crate) struct Daemon {
     /// When a copy of the table is kept.
     pub mirror: MirrorUse,
     /// Memory of the copy at most, in bytes.
-    pub mirror_memory: u64,
+    pub mirror_memory: Option<u64>,
     /// How long verdicts wait for those of other plugins.
     pub merge_window: Duration,
     /// How long repetitions of an alert are counted, not shown.

@@ -37,8 +37,17 @@ fn sent(outcome: MessageOutcome) -> Response {
             if !flows.is_empty() {
                 outcomes.insert("flows".to_owned(), flows);
             }
-            if outcome.open > 0 {
-                outcomes.insert("verdicts".to_owned(), BTreeMap::from([("still open".to_owned(), outcome.open)]));
+            let open = [
+                ("still open", outcome.open.saturating_sub(outcome.sweeping)),
+                ("waiting for a reading of the table", outcome.sweeping),
+            ];
+            let open: BTreeMap<String, u64> = open
+                .into_iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect();
+            if !open.is_empty() {
+                outcomes.insert("verdicts".to_owned(), open);
             }
             Response::Sent(Sent { text, outcomes, refusals: outcome.refusals })
         }

@@ -103,14 +103,30 @@ impl Following {
         })
     }
 
-    /// Begins or ends to keep the copy, with so much memory at most.
-    pub(super) fn keep(&mut self, limit: Option<u64>) -> io::Result<()> {
+    /// Begins or ends to keep the copy, or goes on, with so much memory at most.
+    pub(super) fn keep(&mut self, limit: Option<u64>, now: Steady) -> io::Result<()> {
         let limit = limit.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        if self.mirror.as_ref().map(Mirror::limit) != limit {
-            self.mirror = limit.map(|limit| Ok::<_, io::Error>(Mirror::new(seed()?, limit))).transpose()?;
-            self.settled = true;
+        match (&mut self.mirror, limit) {
+            (Some(mirror), Some(limit)) if mirror.limit() != limit => mirror.set_limit(limit, now),
+            (None, Some(limit)) => {
+                self.mirror = Some(Mirror::new(seed()?, limit));
+                self.settled = true;
+            }
+            (Some(_), None) => {
+                self.mirror = None;
+                self.settled = true;
+            }
+            (Some(_), Some(_)) | (None, None) => {}
         }
         Ok(())
+    }
+
+    /// Whether the copy lacks flows for want of memory.
+    pub(super) fn is_over_limit(&self) -> bool {
+        let over = |mirror: &Mirror| {
+            [Family::Ipv4, Family::Ipv6].iter().any(|f| matches!(mirror.knowledge(*f), Knowledge::OverLimit { .. }))
+        };
+        self.mirror.as_ref().is_some_and(over)
     }
 
     /// Whether the copy is kept, so that it has to hear of every flow that begins or ends.

@@ -9,8 +9,10 @@ use std::io;
 use std::time::Duration;
 
 use ctwarden_engine::Tracked;
-use ctwarden_model::Steady;
+use ctwarden_model::{Notice, Steady};
 
+use super::Drive;
+use crate::clock;
 use crate::control::Warning;
 use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
 
@@ -113,5 +115,44 @@ impl Hearing {
     /// What keeps policies from their work.
     pub(super) fn warnings(&self) -> Vec<Warning> {
         self.senses.warnings()
+    }
+}
+
+impl Drive {
+    /// Looks at what the machine lets be heard and seen, acts on it, and tells what has changed.
+    pub(super) fn sense(&mut self, now: Steady) {
+        self.listen_again(now);
+        let mut warnings = self.hearing.warnings();
+        if self.following.is_kept() {
+            let is_full = self.following.is_over_limit();
+            warnings.extend(self.allowance.warning(self.maximum, self.entries, is_full));
+        }
+        if warnings == self.warnings {
+            return;
+        }
+        let before = std::mem::replace(&mut self.warnings, warnings);
+        for over in before.iter().filter(|was| self.warnings.iter().all(|warning| warning.about != was.about)) {
+            crate::log::say(&format!("no longer so: {over}"));
+            self.write(Notice::WarningOver(over.about.clone()));
+        }
+        for warning in self.warnings.iter().filter(|warning| !before.contains(warning)) {
+            crate::log::say(&format!("warning: {warning}"));
+            self.write(Notice::Warned { about: warning.about.clone(), text: warning.text.clone() });
+        }
+    }
+
+    /// The part of it that questions about flows rest on.
+    fn listen_again(&mut self, now: Steady) {
+        self.hearing.refresh(now);
+        self.following.hear_every_flow(self.hearing.hears_every_flow(), now);
+        self.engine.handle_tracked(self.hearing.tracked());
+    }
+
+    /// Looks anew before flows are looked for. Whether rules have changed of which is not known yet what they do: then the
+    /// question waits, but not long.
+    pub(super) fn senses_late(&mut self) -> bool {
+        let now = clock::now().steady;
+        self.listen_again(now);
+        self.hearing.settles_at(now).is_some()
     }
 }

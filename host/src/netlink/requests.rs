@@ -20,6 +20,15 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// How long to wait for answers that should be there already.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How large the table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableSize {
+    /// Entries of this network namespace.
+    pub(crate) entries: u32,
+    /// `nf_conntrack_max`, 0 where there is none; none where the kernel does not tell (before Linux 4.19).
+    pub(crate) maximum: Option<u32>,
+}
+
 /// A socket for requests.
 pub(crate) struct Requests {
     socket: NetfilterSocket,
@@ -250,12 +259,17 @@ impl Requests {
 
     /// How many entries the table has.
     pub(crate) fn entries(&mut self) -> io::Result<u32> {
+        self.size().map(|size| size.entries)
+    }
+
+    /// How many entries the table has, and how many it may have.
+    pub(crate) fn size(&mut self) -> io::Result<TableSize> {
         let sequence = self.next_sequence();
         self.outgoing.clear();
         request::statistics(&mut self.outgoing, sequence);
         self.ask(sequence, |content| {
             let Content::Statistics(global) = content else { return None };
-            global.entries
+            global.entries.map(|entries| TableSize { entries, maximum: global.maximum })
         })?
         .ok_or_else(|| io::Error::other("the kernel gave no statistics"))
     }

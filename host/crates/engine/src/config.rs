@@ -166,6 +166,9 @@ pub struct EngineConfig {
     pub answer_wait: Duration,
     /// How long a reply to a message waits for the outcomes of its verdicts. Default 10 s: a sweep of a large table.
     pub message_wait: Duration,
+    /// A reply does not wait for outcomes that only a sweep of about this length or longer tells. Default 500 ms: some 170,000
+    /// entries.
+    pub long_sweep: Duration,
     /// Least time between sweeps that only bring plugins up to date. Default 1 s: under lasting loss of events sweeps
     /// must not become the load that loses more.
     pub sweep_rest: Duration,
@@ -195,6 +198,7 @@ impl Default for EngineConfig {
             restart: RestartLimits::default(),
             answer_wait: Duration::from_secs(5),
             message_wait: Duration::from_secs(10),
+            long_sweep: Duration::from_millis(500),
             sweep_rest: Duration::from_secs(1),
             selection_rest: Duration::from_millis(10),
             row_patience: Duration::from_millis(500),

@@ -46,6 +46,8 @@ pub struct MessageOutcome {
     pub flows: Tally,
     /// Verdicts whose outcome was not known when the wait ended; their records come later.
     pub open: u64,
+    /// How many of those wait for a reading of the table that takes long ([`crate::EngineConfig::long_sweep`]).
+    pub sweeping: u64,
     /// Why verdicts, or flows of them, were refused: each reason once, and no more than [`REFUSALS`].
     pub refusals: Vec<String>,
 }
@@ -72,6 +74,8 @@ struct UnderWay {
     verdicts: VerdictCounts,
     flows: Tally,
     open: u64,
+    /// Of those, how many are not waited for.
+    sweeping: u64,
     refusals: Vec<String>,
 }
 
@@ -99,6 +103,15 @@ impl Messages {
         if let Some(message) = self.under_way.get_mut(&ticket) {
             message.open = message.open.saturating_sub(1);
             message.verdicts.add(kind, outcome);
+            message.flows = sum(message.flows, flows);
+            self.reply_if_known(ticket);
+        }
+    }
+
+    /// A verdict is left to a reading of the table that takes long; `flows` is what came of it so far.
+    pub(crate) fn verdict_left_to_sweep(&mut self, ticket: Ticket, flows: Tally) {
+        if let Some(message) = self.under_way.get_mut(&ticket) {
+            message.sweeping += 1;
             message.flows = sum(message.flows, flows);
             self.reply_if_known(ticket);
         }
@@ -133,7 +146,7 @@ impl Messages {
     }
 
     fn reply_if_known(&mut self, ticket: Ticket) {
-        let known = |message: &UnderWay| message.open == 0 && message.answered.is_some();
+        let known = |message: &UnderWay| message.open == message.sweeping && message.answered.is_some();
         if self.under_way.get(&ticket).is_some_and(known) {
             self.reply_now(ticket);
         }
@@ -148,8 +161,8 @@ impl Messages {
     }
 
     fn reply(&mut self, ticket: Ticket, result: Result<String, String>, message: UnderWay) {
-        let UnderWay { verdicts, flows, open, refusals, .. } = message;
-        self.replies.push_back((ticket, MessageOutcome { result, verdicts, flows, open, refusals }));
+        let UnderWay { wait: _, answered: _, verdicts, flows, open, sweeping, refusals } = message;
+        self.replies.push_back((ticket, MessageOutcome { result, verdicts, flows, open, sweeping, refusals }));
     }
 
     /// Replies to those who have waited long enough.

@@ -71,6 +71,9 @@ pub struct SelectionRequest {
 /// Filters that a request names at most; beyond, it asks for every row.
 const HINTS: usize = 64;
 
+/// What the kernel needs for a row of a sweep, about.
+const ROW: Duration = Duration::from_micros(3);
+
 /// Sweeps for a plugin in a row that may be interrupted before it has to wait for another reason.
 const INTERRUPTED_MAX: u8 = 3;
 
@@ -162,13 +165,33 @@ impl Engine {
         if self.stopping || !self.has_waiting_selections() {
             return None;
         }
-        self.take_selections(false, |engine, (id, filter)| knows(filter, engine.detail(id)) == Knows::All).or_else(
-            || {
+        let taken = self
+            .take_selections(false, |engine, (id, filter)| knows(filter, engine.detail(id)) == Knows::All)
+            .or_else(|| {
                 self.take_selections(true, |engine, (id, filter)| {
                     engine.may_be_anticipated(id) && knows(filter, engine.detail(id)) == Knows::Some
                 })
-            },
-        )
+            });
+        if taken.is_none() {
+            self.leave_to_sweep();
+        }
+        taken
+    }
+
+    /// Whoever waits for selections that only a long sweep can end is told what came of them so far: a ban that comes next is not to
+    /// wait for seconds.
+    fn leave_to_sweep(&mut self) {
+        let last = self.sweeps.last.map_or(Duration::ZERO, |(_, took)| took);
+        if last.max(ROW.saturating_mul(self.table_entries)) < self.config.long_sweep {
+            return;
+        }
+        for id in &self.sweeps.waiting {
+            let Some(open) = self.audit.get_mut(*id) else { continue };
+            if let Some(ticket) = open.ticket.take() {
+                let flows = open.run.as_ref().map(|run| run.tally).unwrap_or_default();
+                self.messages.verdict_left_to_sweep(ticket, flows);
+            }
+        }
     }
 
     /// What has to be known of the flows of a selection.

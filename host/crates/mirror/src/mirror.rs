@@ -206,6 +206,19 @@ impl Mirror {
         self.state.limit
     }
 
+    /// It may hold another amount of heap from now on. With more of it, flows that were turned away have room: the next complete sweep
+    /// finds them. With less, what it holds stays.
+    pub fn set_limit(&mut self, limit: usize, now: Steady) {
+        let more = limit > self.state.limit;
+        self.state.limit = limit;
+        for family in [Family::Ipv4, Family::Ipv6].into_iter().filter(|_| more) {
+            let knowledge = self.state.knowledge_mut(family);
+            if let Knowledge::OverLimit { .. } = knowledge {
+                *knowledge = Knowledge::Gap { since: now };
+            }
+        }
+    }
+
     /// Flows turned away since the start: there was no room, or their tuples were of different families.
     #[must_use]
     pub const fn turned_away(&self) -> u64 {

@@ -47,6 +47,11 @@ impl Pushdown {
         Self { mirror, listening, sweep: engine.poll_sweep(), selecting, hearing_all }
     }
 
+    /// Whether a copy of the table is kept.
+    pub(super) const fn keeps_mirror(&self) -> bool {
+        self.listening.mirror
+    }
+
     /// A name and a text for each kind of work.
     pub(super) fn lines(&self) -> [(&'static str, String); 4] {
         [("groups", self.groups()), ("events", self.events()), ("sweeps", self.sweeps()), ("mirror", self.mirror())]

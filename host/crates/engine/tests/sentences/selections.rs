@@ -1,7 +1,9 @@
 //! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
 
 use ctwarden_engine::{Ack, Detail, EngineConfig, Knows, SelectionRequest, Tracked};
-use ctwarden_model::{Effect, Family, Filter, Flow, Mark, Outcome, Prefix, Protocol, Refusal, Selection, Target};
+use ctwarden_model::{
+    Effect, Family, Filter, Flow, Mark, Outcome, Prefix, Protocol, Refusal, Selection, Target, VerdictKind,
+};
 
 use crate::words::*;
 use crate::world::World;
@@ -321,4 +323,40 @@ fn what_is_found_all_the_same_is_told_as_it_is() {
     answer(&mut world, &request, [flow(1)]);
     world.ack_all();
     assert_eq!(world.record("d").outcome, Outcome::Applied, "entries that were made before");
+}
+
+#[test]
+fn a_ban_in_a_large_table_is_answered_with_what_is_done_before_the_sweep_for_the_rest() {
+    for (entries, long) in [(4_000_000, true), (1_000, false)] {
+        let mut world = World::new([plugin("a")]);
+        world.engine.handle_table(world.now, entries);
+        world.message("a", "ban");
+        world.reply("a", "banned", [block("b", "10.0.0.1", None), delete("d", matching(from(1)))]);
+        world.ack(Ack::Done);
+        let request = world.engine.poll_selection(|_, _| Knows::Some).unwrap();
+        answer_by_name(&mut world, &request, [flow(1), flow(2)]);
+        world.ack_all();
+        assert!(world.engine.poll_selection(|_, _| Knows::Some).is_none(), "only a sweep finds the others");
+        let told = world.replied();
+        assert_eq!(told.is_some(), long);
+        if let Some((_, told)) = told {
+            assert_eq!((told.flows.applied, told.open, told.sweeping), (1, 1, 1), "the rest is under way");
+            assert_eq!(told.verdicts.get(VerdictKind::Block, "applied"), 1);
+        }
+        // The next one is answered as well, while the sweep of the first runs.
+        let sweep = world.sweep();
+        world.message("a", "ban another");
+        world.reply("a", "banned", [delete("e", matching(from(7)))]);
+        let request = world.engine.poll_selection(|_, _| Knows::Some).unwrap();
+        answer_by_name(&mut world, &request, [flow(7)]);
+        world.ack_all();
+        assert!(world.engine.poll_selection(|_, _| Knows::Some).is_none());
+        assert_eq!(world.replied().is_some(), long);
+        world.rows(sweep.id, [flow(1), flow(3)]);
+        world.end_sweep(sweep.id, true);
+        world.ack_all();
+        let tally = world.record("d").tally.unwrap();
+        assert_eq!((tally.matched, tally.applied), (2, 2), "and its record comes all the same: {tally:?}");
+        assert_eq!(world.replied().is_some(), !long);
+    }
 }

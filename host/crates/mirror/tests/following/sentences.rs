@@ -304,6 +304,32 @@ fn over_its_limit_it_turns_flows_away_and_says_so_until_a_sweep_finds_room() {
 }
 
 #[test]
+fn with_a_higher_limit_the_next_sweep_finds_who_was_turned_away() {
+    let mut mirror = Mirror::new(Seed([1, 2]), 60_000);
+    let many: Vec<Flow> = (0..2_000_u32)
+        .map(|number| {
+            let mut flow = flow(1, number);
+            flow.tuples.original.layer4 = Layer4::Ports { src: number as u16, dst: 443 };
+            flow.tuples.reply = flow.tuples.original.mirror();
+            flow
+        })
+        .collect();
+    sweep(&mut mirror, &many);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::OverLimit { since: NOW });
+    let held = mirror.len();
+    mirror.set_limit(50_000, NOW);
+    assert_eq!(mirror.knowledge(Family::Ipv4), Knowledge::OverLimit { since: NOW }, "less is no better");
+    mirror.set_limit(1 << 30, NOW);
+    assert_eq!((mirror.knowledge(Family::Ipv4), mirror.limit()), (Knowledge::Gap { since: NOW }, 1 << 30));
+    assert_eq!(mirror.len(), held);
+    sweep(&mut mirror, &many);
+    assert!(mirror.knowledge(Family::Ipv4).is_complete());
+    assert_eq!(mirror.len(), 2_000);
+    mirror.set_limit(60_000, NOW);
+    assert!(mirror.knowledge(Family::Ipv4).is_complete(), "what it holds stays");
+}
+
+#[test]
 fn an_estimate_says_how_far_a_walk_goes() {
     let mut mirror = mirror();
     sweep(&mut mirror, &[flow(1, 1), flow(2, 2), flow(3, 3)]);
