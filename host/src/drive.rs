@@ -11,6 +11,7 @@ mod following;
 mod granting;
 mod hearing;
 mod listening;
+mod lists;
 mod sweep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ctwarden_engine::{Delivery, Engine, PluginId};
-use ctwarden_model::{Notice, Record, SetName, Steady};
+use ctwarden_model::{Notice, Record, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -43,7 +44,7 @@ use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests};
 use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said, summary};
-use crate::set_file::{Fresh, SetChange, SetWatch};
+use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
@@ -471,45 +472,6 @@ impl Drive {
         let Ok(size) = self.statistics.size() else { return };
         (self.entries, self.maximum) = (size.entries, size.maximum);
         self.engine.handle_table(clock::now(), size.entries);
-    }
-
-    fn change_set(&mut self, (name, found): SetChange) {
-        match found {
-            Ok(Fresh { networks, note }) => {
-                if let Some(note) = note {
-                    crate::log::say(&format!("set {name}: {note}"));
-                }
-                if self.sets.renew(&name, networks) {
-                    self.engine.handle_set_changed(clock::now(), &name);
-                } else {
-                    // It was refused meanwhile, and is now what it was before.
-                    self.write(Notice::SetChanged(name));
-                }
-            }
-            Err(error) => self.refuse_set(name, error.to_string()),
-        }
-    }
-
-    /// Tells that a list is not in use: on standard error, in the records, among the alerts and in the status.
-    fn refuse_set(&self, name: SetName, why: String) {
-        let stays = if self.sets.refuse(&name, &why) { "stays as it was" } else { "has no list" };
-        crate::log::say(&format!("the set {name} {stays}: {why}"));
-        self.write(Notice::SetRefused(name, why));
-    }
-
-    /// Lists of before in the place of those that were refused, if they come from the same file.
-    fn go_on_with_sets(&self, prepared: &mut Prepared) -> Vec<(SetName, String)> {
-        let mut refused = Vec::new();
-        for (name, set) in prepared.sets.all() {
-            let Some(why) = set.refused else { continue };
-            let before = set.file.as_deref().and_then(|file| self.sets.read_from(&name, file));
-            if let Some(networks) = before {
-                prepared.sets.go_on_with(&name, &networks);
-                prepared.set_files.go_on_with(&name, networks);
-            }
-            refused.push((name, why));
-        }
-        refused
     }
 
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
