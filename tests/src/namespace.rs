@@ -43,6 +43,19 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    /// Does something in the namespace that the thread was in before.
+    pub(crate) fn outside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                setns(&self.before, CloneFlags::CLONE_NEWNET).expect("the way back is open");
+                what()
+            });
+            there.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
         setns(&self.before, CloneFlags::CLONE_NEWNET).expect("the way back is open");

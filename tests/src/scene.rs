@@ -11,17 +11,19 @@ use tempfile::TempDir;
 
 use crate::command::Said;
 use crate::daemon::Daemon;
+use crate::hash_table::{HashTable, Turn};
 use crate::namespace::{Beside, Namespace, ip, set, switch_conntrack_on};
 use crate::patience::eventually;
 use crate::privilege::skip;
 use crate::program::{component, ctwarden};
 use crate::traffic::Udp;
 
-/// The folder is dropped before the namespace is left; the fields' order says so.
+/// The folder is dropped before the namespace is left, and that before others have their turn; the fields' order says so.
 #[derive(Debug)]
 pub struct Scene {
     folder: TempDir,
-    _namespace: Namespace,
+    namespace: Namespace,
+    _turn: Turn,
 }
 
 impl Scene {
@@ -29,6 +31,16 @@ impl Scene {
     /// with accounting; none where this process may not make one, which is then said.
     #[must_use]
     pub fn new() -> Option<Self> {
+        Self::in_turn(Turn::among_others())
+    }
+
+    /// The same, while no other test has one: for what is done to the whole machine.
+    #[must_use]
+    pub fn alone() -> Option<Self> {
+        Self::in_turn(Turn::alone())
+    }
+
+    fn in_turn(turn: Turn) -> Option<Self> {
         let namespace = match Namespace::enter() {
             Ok(namespace) => namespace,
             Err(reason) => {
@@ -39,7 +51,18 @@ impl Scene {
         furnish();
         let folder = tempfile::Builder::new().prefix("ctwarden-").tempdir().expect("a private folder can be made");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("the folder is ours");
-        Some(Self { folder, _namespace: namespace })
+        Some(Self { folder, namespace, _turn: turn })
+    }
+
+    /// The machine's hash table, to be resized; none where this process may not, which is then said. Only for a scene that is
+    /// alone.
+    #[must_use]
+    pub fn hash_table(&self) -> Option<HashTable<'_>> {
+        let table = HashTable::of(&self.namespace);
+        if table.is_none() {
+            skip("only who is in the machine's first network namespace may resize the hash table");
+        }
+        table
     }
 
     /// A second world like this one, with nothing in common.

@@ -217,6 +217,9 @@ impl Drive {
             if let Some(families) = dump.families().filter(|_| whole) {
                 self.families = families;
             }
+            if dump.is_resized() {
+                crate::log::say("a sweep was interrupted: the hash table was resized while it was read");
+            }
             if let Some(token) = token.take() {
                 self.following.end_sweep(Some(token), whole);
             }

@@ -4,11 +4,12 @@
 //! part are judged while the kernel fills the next ones; or two do, where `families.rs` says that it is worth it.
 
 use std::io;
+use std::sync::Once;
 use std::thread;
 use std::time::Duration;
 
 use ctwarden_model::{Expectation, Family, Filter, Flow};
-use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
+use ctwarden_netlink::{NetfilterSocket, OpenError, Read, ResizeWatch};
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -26,6 +27,9 @@ const READ_BYTES: usize = 32 * 1024;
 /// How often the thread looks whether anybody still listens while the kernel gives nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// That resizes of the hash table cannot be noticed is said once.
+static UNSEEN: Once = Once::new();
+
 /// How a walk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dumped {
@@ -33,7 +37,8 @@ pub(crate) enum Dumped {
     More,
     /// Nothing is there right now.
     Nothing,
-    /// It is over; false where the kernel called it inconsistent (`NLM_F_DUMP_INTR`), it failed, or rows were unreadable.
+    /// It is over; false where the table was resized, the kernel called it inconsistent (`NLM_F_DUMP_INTR`), it failed, or rows
+    /// were unreadable.
     Done(bool),
 }
 
@@ -52,6 +57,8 @@ pub(crate) struct Dump {
     /// The part that was waited for.
     next: Option<Part>,
     whole: bool,
+    /// Whether the hash table was resized meanwhile.
+    resized: bool,
     /// Readers of which the last part is still to come.
     readers: usize,
     /// What was seen of the whole table, if it is that which is read.
@@ -60,7 +67,11 @@ pub(crate) struct Dump {
 
 /// What one read gave.
 enum Part {
-    Bytes(Vec<u8>),
+    Bytes {
+        bytes: Vec<u8>,
+        /// Whether the hash table was resized since the walk began.
+        resized: bool,
+    },
     /// The kernel dropped something (ENOBUFS).
     Overrun,
     Failed(io::Error),
@@ -75,28 +86,46 @@ impl Dump {
         let divided = [KernelFilter::family(Family::Ipv4), KernelFilter::family(Family::Ipv6)];
         let filters = if everything && last.are_for_two() { divided.as_slice() } else { &[filter] };
         let requests = filters.iter().map(|filter| written(|asking| request::dump(asking, 1, filter)));
-        Self::begin(requests, everything.then(Families::default))
+        let watch = ResizeWatch::begin();
+        if !watch.can_see() {
+            UNSEEN.call_once(|| {
+                crate::log::say(
+                    "net.netfilter.nf_conntrack_buckets cannot be read: a sweep during which the hash table is resized may \
+                     miss flows without notice",
+                );
+            });
+        }
+        Self::begin(requests, Some(&watch), everything.then(Families::default))
     }
 
-    /// Asks for all expectations.
+    /// Asks for all expectations. Their hash table keeps its size for as long as the kernel runs (`expect_hashsize`).
     pub(crate) fn expectations() -> Result<Self, OpenError> {
-        Self::begin([written(|asking| request::expectation::dump(asking, 1, None))], None)
+        Self::begin([written(|asking| request::expectation::dump(asking, 1, None))], None, None)
     }
 
-    fn begin(requests: impl IntoIterator<Item = Vec<u8>>, families: Option<Families>) -> Result<Self, OpenError> {
+    fn begin(
+        requests: impl IntoIterator<Item = Vec<u8>>,
+        watch: Option<&ResizeWatch>,
+        families: Option<Families>,
+    ) -> Result<Self, OpenError> {
         let step = |what| move |source| OpenError::System { what, source };
         let (sender, parts) = channel(PARTS_AHEAD);
         let mut readers = 0;
         for asking in requests {
-            let (socket, sender) = (NetfilterSocket::open()?, sender.clone());
+            let (socket, sender, watch) = (NetfilterSocket::open()?, sender.clone(), watch.cloned());
             socket.send(&asking).map_err(step("ask for the table on"))?;
             thread::Builder::new()
                 .name("dump".to_owned())
-                .spawn(move || receive(socket, &sender))
+                .spawn(move || receive(Reader { socket, watch }, &sender))
                 .map_err(step("start a thread for"))?;
             readers += 1;
         }
-        Ok(Self { parts, next: None, whole: true, readers, families })
+        Ok(Self { parts, next: None, whole: true, resized: false, readers, families })
+    }
+
+    /// Whether the hash table was resized while it was read.
+    pub(crate) const fn is_resized(&self) -> bool {
+        self.resized
     }
 
     /// How many flows of each family were seen so far, where the whole table is read.
@@ -120,7 +149,11 @@ impl Dump {
             Err(TryRecvError::Disconnected) => return Ok(Dumped::Done(false)),
         };
         let bytes = match part {
-            Part::Bytes(bytes) => bytes,
+            Part::Bytes { bytes, resized } => {
+                self.resized |= resized;
+                self.whole &= !resized;
+                bytes
+            }
             Part::Overrun => return Ok(Dumped::Done(false)),
             Part::Failed(error) => return Err(error),
         };
@@ -170,42 +203,51 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     request
 }
 
+/// A socket that a walk is read from.
+struct Reader {
+    socket: NetfilterSocket,
+    watch: Option<ResizeWatch>,
+}
+
 /// Reads until the walk's end, or until nobody wants the rest.
-fn receive(mut socket: NetfilterSocket, parts: &Sender<Part>) {
+fn receive(mut reader: Reader, parts: &Sender<Part>) {
     // A large table keeps a processor busy for seconds, which is no reason to go before anybody.
     Niceness::stand_back();
     loop {
-        let (part, last) = match read_part(&mut socket, parts) {
-            Ok((bytes, last)) => (Part::Bytes(bytes), last),
-            Err(broken) => (broken, true),
-        };
+        let (part, last) = reader.read_part(parts).unwrap_or_else(|broken| (broken, true));
         if parts.blocking_send(part).is_err() || last {
             return;
         }
     }
 }
 
-/// Reads as much as makes a part; tells whether it is the last one.
-fn read_part(socket: &mut NetfilterSocket, parts: &Sender<Part>) -> Result<(Vec<u8>, bool), Part> {
-    let mut bytes = Vec::with_capacity(PART_BYTES);
-    loop {
-        match socket.read().map_err(Part::Failed)? {
-            Read::Bytes => {
-                let read = socket.bytes();
-                bytes.extend_from_slice(read);
-                let last = is_last(read);
-                if last || bytes.len() + READ_BYTES > PART_BYTES {
-                    return Ok((bytes, last));
+impl Reader {
+    /// Reads as much as makes a part; tells whether it is the last one.
+    fn read_part(&mut self, parts: &Sender<Part>) -> Result<(Part, bool), Part> {
+        let Self { socket, watch } = self;
+        let mut bytes = Vec::with_capacity(PART_BYTES);
+        let mut resized = false;
+        let last = loop {
+            match socket.read().map_err(Part::Failed)? {
+                Read::Bytes => {
+                    resized = watch.as_mut().is_some_and(ResizeWatch::is_resized);
+                    let read = socket.bytes();
+                    bytes.extend_from_slice(read);
+                    let last = is_last(read);
+                    if last || bytes.len() + READ_BYTES > PART_BYTES {
+                        break last;
+                    }
+                }
+                Read::Overrun => return Err(Part::Overrun),
+                Read::Nothing => {
+                    socket.wait(PATIENCE).map_err(Part::Failed)?;
+                    if parts.is_closed() {
+                        break true;
+                    }
                 }
             }
-            Read::Overrun => return Err(Part::Overrun),
-            Read::Nothing => {
-                socket.wait(PATIENCE).map_err(Part::Failed)?;
-                if parts.is_closed() {
-                    return Ok((bytes, true));
-                }
-            }
-        }
+        };
+        Ok((Part::Bytes { bytes, resized }, last))
     }
 }
 

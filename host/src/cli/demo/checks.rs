@@ -24,6 +24,7 @@ pub(super) struct Check {
 pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
     let mut flows = Vec::new();
     let mut dump = Dump::flows(&[], Families::default())?;
+    // Whatever interrupts it again and again, the demo ends.
     for _ in 0..10_000 {
         let dumped = dump.read(|row| match row {
             Row::Flow(flow) => flows.extend(filter.matches(&flow).then_some(flow)),
@@ -32,7 +33,11 @@ pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
         match dumped {
             Dumped::More => {}
             Dumped::Nothing => thread::sleep(Duration::from_millis(1)),
-            Dumped::Done(_) => return Ok(flows),
+            Dumped::Done(true) => return Ok(flows),
+            Dumped::Done(false) => {
+                flows.clear();
+                dump = Dump::flows(&[], Families::default())?;
+            }
         }
     }
     bail!("the kernel's table did not end")

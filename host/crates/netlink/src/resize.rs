@@ -1,0 +1,114 @@
+//! Notices that the kernel's hash table was resized while a dump walked it.
+//!
+//! A dump remembers how many buckets it has passed (`ctnetlink_dump_table`, nf_conntrack_netlink.c). After a resize the same
+//! number of buckets holds other flows. A dump of a shrunk table passes flows over, a dump of a grown table gives flows twice, and
+//! the kernel sets `NLM_F_DUMP_INTR` in neither case (Linux 6.18). So the size has to be compared by whoever reads.
+//!
+//! The kernel walks on only inside of a read (`netlink_recvmsg`). A look before the request and one after each read therefore
+//! leave one case open: a resize and a resize back to the old size within a single read, which takes two writers at the
+//! same time, because a writer waits for an RCU grace period.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The number of buckets. Every network namespace shows the one table that all of them share.
+const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
+
+/// Longer than a number of 64 bits and a line's end.
+const LENGTH: usize = 24;
+
+/// The file's text and its length.
+type Size = ([u8; LENGTH], usize);
+
+/// The size of the hash table at the begin of a dump, and whether the table was resized since.
+#[derive(Clone, Debug)]
+pub struct ResizeWatch {
+    file: Option<Arc<File>>,
+    before: Option<Size>,
+    resized: bool,
+}
+
+impl ResizeWatch {
+    /// Takes the size. Has to be called before the dump is asked for: the kernel begins to walk while it takes the request.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self::of(Path::new(BUCKETS))
+    }
+
+    /// The same, where that file tells the size.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        let file = File::open(path).ok().map(Arc::new);
+        let before = file.as_deref().and_then(size);
+        Self { file, before, resized: false }
+    }
+
+    /// Whether the size is known. Where it is not, nobody notices a resize.
+    #[must_use]
+    pub const fn can_see(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Looks again: whether the size differs from that at the begin, at this look or at an earlier one. Has to be called after
+    /// each read of the dump, before what was read is used.
+    pub fn is_resized(&mut self) -> bool {
+        if !self.resized && self.can_see() {
+            self.resized = self.file.as_deref().and_then(size) != self.before;
+        }
+        self.resized
+    }
+}
+
+/// One system call: the kernel makes the text anew for each read from the begin of the file.
+fn size(file: &File) -> Option<Size> {
+    let mut text = [0; LENGTH];
+    let length = file.read_at(&mut text, 0).ok().filter(|length| *length > 0)?;
+    Some((text, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn another_size_is_noticed_and_not_forgotten() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "262144\n").unwrap();
+        let mut watch = ResizeWatch::of(file.path());
+        assert!(watch.can_see() && !watch.is_resized() && !watch.is_resized());
+        fs::write(file.path(), "26214\n").unwrap();
+        let mut other = watch.clone();
+        assert!(watch.is_resized());
+        fs::write(file.path(), "262144\n").unwrap();
+        assert!(watch.is_resized(), "it was resized, whatever the size is now");
+        assert!(!other.is_resized(), "a reader of its own has its own looks");
+        assert!(!ResizeWatch::of(file.path()).is_resized(), "a new dump begins with the present size");
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_read_any_more_is_another_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "1024\n").unwrap();
+        let mut watch = ResizeWatch::of(file.path());
+        fs::write(file.path(), "").unwrap();
+        assert!(watch.is_resized());
+    }
+
+    #[test]
+    fn without_the_file_nothing_is_noticed() {
+        let mut watch = ResizeWatch::of(Path::new("/nonexistent"));
+        assert!(!watch.can_see() && !watch.is_resized());
+    }
+
+    #[test]
+    fn this_kernel_tells_the_size() {
+        let watch = ResizeWatch::begin();
+        let told = fs::read(BUCKETS).ok().is_some_and(|text| !text.is_empty());
+        assert_eq!(watch.can_see(), told);
+        assert!(watch.before.is_none_or(|(text, length)| text[..length].ends_with(b"\n")));
+    }
+}
