@@ -7,6 +7,7 @@
 mod changing;
 mod dying;
 mod expecting;
+mod field;
 mod grid;
 mod json;
 mod known;

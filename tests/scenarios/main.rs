@@ -29,6 +29,7 @@ mod marking;
 mod mirroring;
 mod naming;
 mod reloading;
+mod resizing;
 mod starting;
 mod trying;
 mod weighing;

@@ -21,7 +21,8 @@ const EXIT: &[(&str, &str)] = &[
     ("0", "Done. A list that shows nothing is done, too."),
     (
         "1",
-        "Something failed; or -D, -U or -G found no entry that matches, or -L --from met a line that it cannot read.",
+        "Something failed; or -D, -U or -G found no entry that matches; -L --from met a line that it cannot read; -o save has \
+         no line for an entry; or entries may have been passed over, because the hash table was resized all the time.",
     ),
     ("2", "The words make no sense together."),
     ("3", "Only with --exit-code: nothing matched. 1 then means that something failed, and nothing else."),
@@ -32,7 +33,14 @@ const DIFFERENCES: &[&str] = &[
      be missing, names the way out, and goes on.",
     "-F -f ipv6 deletes the entries of IPv6 only, -F -f ipv4 those of IPv4 only.",
     "-o save keeps mark, labels, helper and what else an entry can be made with, so that -R makes the same table of \
-     it.",
+     it. An entry that -R could not make (an offloaded flow, which has no timeout; SCTP of which the tags are not known) is \
+     left out, counted and named on standard error, and the exit status is 1.",
+    "-L, -D and -U notice that the hash table is resized (net.netfilter.nf_conntrack_buckets) while they read it. The kernel \
+     then passes entries over and does not say so. They read it again, ten times at most, and meet each entry once. With -z an \
+     entry comes again where its counters have counted since. A resize and the resize back within a single read of the \
+     kernel, by two programs at the same time, cannot be noticed, nor can any where that file cannot be read.",
+    "-R names the line at which it ends. As with 1.4.9, what stands before that line is done, and what stands behind it is not. \
+     Entries that others expected are made last.",
     "-o xml names states of SCTP from SCTP's own list.",
     "-D and -U name each entry by its id as well: an entry that has taken the place of the one that was listed is \
      never deleted.",
@@ -55,11 +63,14 @@ const JSON: &[&str] = &[
      from JSON as well.",
 ];
 
-const FROM: &[&str] =
-    &["-L --from FILE reads entries from a file instead of the kernel, or from standard input (-): the text of this \
+const FROM: &[&str] = &[
+    "-L --from FILE reads entries from a file instead of the kernel, or from standard input (-): the text of this \
      command with or without extended, saved lines, JSON, and the text of /proc/net/nf_conntrack, one entry a line in \
-     any mixture. Every filter and every output works as it does on the kernel's table. A line that cannot be read is \
-     named by its number and skipped."];
+     any mixture. Every filter and every output works as it does on the kernel's table. Events stay events, and a saved -U or -D \
+     line is one. Fields, flags and words of vendors are passed over, and so is what the command says behind a list. A \
+     line that cannot be read is named by its number and skipped; after the first twenty there is a number. A line of more than \
+     64 KiB, or a hundred thousand lines in a row that are none, end the reading.",
+];
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("conntrack -L -p tcp --dport 22 --state ESTABLISHED", "Established connections to port 22."),

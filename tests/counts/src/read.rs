@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Context, Result};
+use ctwarden_format::read::Legend;
 use ctwarden_format::{Occasion, Show, read};
 use ctwarden_model::{Flow, Timestamp};
 
@@ -27,7 +28,7 @@ fn each(write: impl Fn(&mut Vec<u8>, &Flow)) -> Result<Prepared> {
     };
     let lines = flows::mixed(LINES).iter().map(line).collect::<Result<Vec<_>>>()?;
     Prepared::new(LINES, move || {
-        let is_read = |line: &&String| black_box(read::line(black_box(line), None)).is_ok();
+        let is_read = |line: &&String| black_box(read::line(black_box(line), &Legend::PLAIN)).is_ok();
         lines.iter().filter(is_read).count()
     })
 }

@@ -180,6 +180,52 @@ fn a_file_may_change_and_remove_and_is_refused_before_anything_is_done() {
     }
 }
 
+/// Lines of flows with these ports, one after the other.
+fn lines(command: &str, ports: impl Iterator<Item = u16>) -> String {
+    let line = |port| format!("{command} -p udp -s 10.0.0.1 -d 10.0.0.2 --sport {port} --dport 2 -t 600 -m {port}\n");
+    ports.map(line).collect()
+}
+
+#[test]
+fn a_line_that_the_kernel_refuses_is_the_last() {
+    let Some(_scene) = Scene::new() else { return };
+    let there = lines("-I", 5_000..5_300);
+    for (what, orders, line) in [
+        ("a new one that is there", lines("-I", 1..10) + &lines("-I", 3..4) + &lines("-I", 11..301), 10),
+        ("in the second send", lines("-A", 1..400) + &lines("-I", 7..8) + &lines("-A", 500..900), 400),
+        ("the very first", lines("-I", 5_000..5_001) + &lines("-A", 1..900), 1),
+        ("the very last", lines("-A", 1..900) + &lines("-I", 5_000..5_001), 900),
+        (
+            "changes before and behind it",
+            lines("-A", 4_990..5_010) + &lines("-I", 5_100..5_101) + &lines("-A", 5_200..5_400),
+            21,
+        ),
+        ("the same flow behind it", lines("-A", 1..2) + &lines("-I", 1..2) + &lines("-A", 1..3), 2),
+        (
+            "a change that is refused",
+            lines("-A", 1..5)
+                + "-A -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 5001 --dport 2 -t 600 -n 192.0.2.1\n"
+                + &lines("-A", 6..9),
+            5,
+        ),
+        (
+            "behind other commands",
+            lines("-A", 1..5) + "-U -s 10.0.0.1 -m 3\n-D -s 10.9.9.9\n" + &lines("-I", 1..2) + &lines("-A", 6..9),
+            7,
+        ),
+    ] {
+        let [theirs, ours] = [original, conntrack].map(|program| {
+            let _ = Said::of(original(&["-F"]), "").good();
+            let _ = Said::of(original(&["-R", "-"]), &there).good();
+            let said = Said::of(program(&["-R", "-"]), &orders);
+            (said, table())
+        });
+        assert_eq!((ours.0.status.code(), theirs.0.status.code()), (Some(1), Some(1)), "{what}: {ours:?}\n{theirs:?}");
+        assert_same(&ours.1, &theirs.1, what);
+        assert!(ours.0.err.contains(&format!("(/dev/stdin, line {line})")), "{what}: {}", ours.0.err);
+    }
+}
+
 fn path(path: &Path) -> &str {
     path.to_str().expect("a temporary folder has a plain name")
 }

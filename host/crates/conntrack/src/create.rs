@@ -10,12 +10,12 @@ use super::kernel::Kernel;
 
 /// Makes it.
 pub(super) fn flow(create: &Create) -> Result<(), Failure> {
-    Kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, create), |_| Ok(()))
+    let otherwise = if create.exclusive { WhereItIs::Refuse } else { WhereItIs::Change };
+    Kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, otherwise, create), |_| Ok(()))
 }
 
-/// Appends the request.
-pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, create: &Create) {
-    let otherwise = if create.exclusive { WhereItIs::Refuse } else { WhereItIs::Change };
+/// Appends the request; `otherwise` is what happens where there is such an entry.
+pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereItIs, create: &Create) {
     let untranslated;
     let flow = if create.nat.is_some() {
         untranslated = untranslated_flow(create);

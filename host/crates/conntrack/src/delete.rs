@@ -12,12 +12,13 @@ use super::kernel::{Batch, Kernel};
 use super::list::{self, Source};
 use super::output::Output;
 use super::printer::Printer;
+use super::tally::Tally;
 
 /// Deletes in one send: more gain nothing, and the kernel's answers to all of them have to fit into the receive buffer.
 const IN_ONE_SEND: usize = 256;
 
-/// Deletes and prints. Gives how many were deleted.
-pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Filter) -> Result<u64, Failure> {
+/// Deletes and prints.
+pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Filter) -> Result<Tally, Failure> {
     let mut deletion = Deletion {
         kernel: Kernel::open_for_batches()?,
         batch: Batch::new(),
@@ -29,9 +30,9 @@ pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Fil
         deletion.add(flow, printer);
         if deletion.batch.len() >= IN_ONE_SEND { deletion.carry_out(output) } else { Ok(()) }
     });
-    let last = listed.and_then(|()| deletion.carry_out(output));
+    let last = listed.and_then(|reading| deletion.carry_out(output).map(|()| reading));
     output.drain()?;
-    last.map(|()| deletion.deleted)
+    last.map(|reading| Tally { count: deletion.deleted, reading })
 }
 
 /// What is to be deleted next.

@@ -190,8 +190,7 @@ fn print_flow(
     let port = entry.header.port;
     let userspace =
         (port != 0 && printer.tells_programs()).then(|| Userspace { portid: port, program: programs.of(port) });
-    printer.flow(text, &flow, &Occasion { kind: entry.kind(), userspace });
-    true
+    printer.flow(text, &flow, &Occasion { kind: entry.kind(), userspace })
 }
 
 fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlags) -> Result<Next, Failure> {

@@ -9,6 +9,8 @@ use rustix::io::Errno;
 
 use ctwarden_netlink::OpenError;
 
+use super::readings::READINGS;
+
 /// Name and version that stand in front of every message: those of the program that this one replaces.
 pub(super) const TITLE: &str = Problem::PREFIX;
 
@@ -64,7 +66,7 @@ impl Failure {
 
     /// The same with the place that it is about, a line of a file.
     pub(super) fn at(self, file: &str, line: u64, operation: Operation) -> Self {
-        let placed = |text: String| format!("{text} ({file}, line {line})");
+        let placed = |text: String| format!("{} ({file}, line {line})", plain(&text));
         match self {
             Self::Refused(errno) => Self::other(placed(format!("Operation failed: {}", meaning(errno, operation)))),
             Self::Said { status, text } => Self::Said { status, text: placed(text) },
@@ -75,6 +77,15 @@ impl Failure {
                 };
                 Self::Words(Box::new(Refused { warnings: refused.warnings, problem }))
             }
+        }
+    }
+
+    /// What follows the title.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Refused(errno) => format!("Operation failed: {}", meaning(*errno, Operation::Other)),
+            Self::Said { text, .. } => text.clone(),
+            Self::Words(refused) => refused.problem.to_string(),
         }
     }
 
@@ -101,6 +112,35 @@ impl From<OpenError> for Failure {
             OpenError::System { what, source } => Self::system(&format!("Can't {what} the netlink socket"), &source),
         }
     }
+}
+
+/// Letters of a message about a line of a file.
+const LETTERS: usize = 200;
+
+/// A message that repeats what stands in a file: short, in one line, and without anything that steers a terminal.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain: String = text.chars().take(LETTERS).flat_map(shown).collect();
+    if text.chars().nth(LETTERS).is_some() {
+        plain.push('…');
+    }
+    plain
+}
+
+/// A letter as it can be seen. Quotes need no sign in front here.
+fn shown(letter: char) -> impl Iterator<Item = char> {
+    let (seen, escaped) = match letter {
+        '\'' | '"' | '\\' => (Some(letter), None),
+        _ => (None, Some(letter.escape_debug())),
+    };
+    seen.into_iter().chain(escaped.into_iter().flatten())
+}
+
+/// That entries may have been passed over.
+pub(super) fn interrupted() -> String {
+    format!(
+        "the hash table was resized during each of {READINGS} readings, and entries may have been passed over; let nobody write \
+         net.netfilter.nf_conntrack_buckets meanwhile"
+    )
 }
 
 /// The system's words, without the number that Rust puts behind them.
@@ -142,6 +182,13 @@ fn words(errno: i32, operation: Operation) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_about_a_file_is_one_short_line() {
+        assert_eq!(plain("unknown option `--x' \"é\""), "unknown option `--x' \"é\"");
+        assert_eq!(plain("a\n\u{1b}[2J\u{9b}\0\u{202e}"), "a\\n\\u{1b}[2J\\u{9b}\\0\\u{202e}");
+        assert_eq!(plain(&"x".repeat(100_000)).chars().count(), LETTERS + 1);
+    }
 
     #[test]
     fn an_errno_means_different_things_to_different_commands() {

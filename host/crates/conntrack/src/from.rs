@@ -1,23 +1,23 @@
 //! `-L --from FILE`: entries that somebody pasted or saved, instead of the kernel's.
 //!
 //! With it a table can be filtered, printed in another form and tried on a policy where there is neither root nor the kernel
-//! that it came from.
+//! that it came from. Events stay events: a flow that has ended is no row.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
-use ctwarden_format::command::{self, Command, Source};
-use ctwarden_format::{LabelMap, Occasion, read, xml};
+use ctwarden_format::command::{self, Source};
+use ctwarden_format::read::{self, Entry, Legend, before_summary};
+use ctwarden_format::{LabelMap, xml};
 use ctwarden_model::{EventKind, Filter, Flow, Timestamp};
 
-use super::failure::Failure;
-use super::output::{Output, say};
+use super::failure::{Failure, plain};
+use super::local_time::LocalTime;
+use super::output::Output;
 use super::printer::Printer;
 use super::surroundings::Machine;
+use super::text_lines::{Complaints, TextLines};
 use super::{FAILED, NAME, clock, count_line};
-
-/// Bytes that are read at once.
-const READ_BYTES: usize = 256 * 1024;
 
 /// Prints the entries that match; names lines that are none by number on standard error. Gives the exit status: whether there
 /// was such a line.
@@ -26,13 +26,14 @@ pub(super) fn list(
     printer: &mut Printer<'_>,
     source: &Source,
     filter: &Filter,
-    machine: &Machine,
+    (machine, place): (&Machine, &LocalTime),
 ) -> Result<u8, Failure> {
     let mut shown = 0;
-    let unreadable = each(source, printer.labels(), machine, |flow| {
-        if filter.matches(&flow) {
-            printer.flow(output.text(), &flow, &Occasion::of(EventKind::Row));
-            shown += 1;
+    let now = clock::wall();
+    let unreadable = each(source, printer.labels(), (machine, place), |entry| {
+        if filter.matches(&entry.flow) {
+            printer.printed_at(entry.printed_at().unwrap_or(now));
+            shown += u64::from(printer.flow(output.text(), &entry.flow, &entry.occasion()));
             output.drain_if_full()?;
         }
         Ok(())
@@ -40,7 +41,7 @@ pub(super) fn list(
     printer.close(output.text(), xml::Table::Conntrack);
     output.drain()?;
     count_line(shown, "flow entries have been shown.");
-    Ok(if unreadable { FAILED } else { 0 })
+    Ok(printer.tell_left_out().max(if unreadable { FAILED } else { 0 }))
 }
 
 /// Hands over the entries of a file; names lines that are none by number on standard error. Gives whether there was such a
@@ -48,29 +49,34 @@ pub(super) fn list(
 pub(super) fn each(
     source: &Source,
     labels: Option<&LabelMap>,
-    machine: &Machine,
-    mut hand: impl FnMut(Flow) -> Result<(), Failure>,
+    (machine, place): (&Machine, &LocalTime),
+    mut hand: impl FnMut(Entry) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     let (name, file) = open(source)?;
-    let mut reader = BufReader::with_capacity(READ_BYTES, file);
-    let mut bytes = Vec::new();
-    let mut unreadable = false;
-    for number in 1_u64.. {
-        bytes.clear();
-        let got = reader.read_until(b'\n', &mut bytes);
-        if got.map_err(|error| Failure::system(&format!("Can't read {name}"), &error))? == 0 {
-            break;
+    let legend = Legend { labels, unix_seconds: &|time| place.seconds(time) };
+    let (mut lines, mut complaints) = (TextLines::of(file, name), Complaints::about(name));
+    let now = clock::wall();
+    // The begin of an entry into whose middle the command's last words were written.
+    let mut begun = String::new();
+    while let Some((number, line)) = lines.next()? {
+        if let Some(before) = before_summary(&line) {
+            begun.push_str(before);
+            continue;
         }
-        match entry(String::from_utf8_lossy(&bytes).trim_end(), labels, machine) {
-            Ok(Some(flow)) => hand(flow)?,
-            Ok(None) => {}
-            Err(why) => {
-                unreadable = true;
-                say(&format!("{name}, line {number}: {why}"));
+        let line = if begun.is_empty() { line } else { (std::mem::take(&mut begun) + &line).into() };
+        match entry(&line, &legend, machine) {
+            Ok(Some(entry)) => {
+                complaints.is_good();
+                hand(since_when(entry, now))?;
             }
+            Ok(None) => {}
+            Err(why) => complaints.complain(number, &why)?,
         }
     }
-    Ok(unreadable)
+    if !begun.trim_ascii().is_empty() {
+        complaints.complain(0, "the last entry has no end")?;
+    }
+    Ok(complaints.finish())
 }
 
 fn open(source: &Source) -> Result<(&str, Box<dyn Read>), Failure> {
@@ -83,51 +89,34 @@ fn open(source: &Source) -> Result<(&str, Box<dyn Read>), Failure> {
     }
 }
 
-/// The entry of a line; none where the line is blank.
-fn entry(line: &str, labels: Option<&LabelMap>, machine: &Machine) -> Result<Option<Flow>, String> {
+/// The entry of a line; none where the line has none to tell.
+fn entry(line: &str, legend: &Legend<'_>, machine: &Machine) -> Result<Option<Entry>, String> {
     match read::Form::of(line) {
-        read::Form::Blank => Ok(None),
+        read::Form::Blank | read::Form::Summary => Ok(None),
         read::Form::Save => saved(line, machine),
         read::Form::Json | read::Form::Text | read::Form::Xml => {
-            read::line(line, labels).map(|entry| Some(begun(entry))).map_err(|error| error.to_string())
+            read::line(line, legend).map(Some).map_err(|error| error.to_string())
         }
     }
 }
 
-/// The flow, with its begin where only its age was told.
-fn begun(entry: read::Entry) -> Flow {
-    let mut flow = entry.flow;
-    if let (None, Some(seconds)) = (flow.started, entry.lasted) {
-        let age = seconds.saturating_mul(1_000_000_000);
-        flow.started = Some(Timestamp(clock::wall().0.saturating_sub(age)));
+/// The entry, with the begin of its flow where only its age was told: up to the time in front of the line, and in a list, which
+/// has none, up to now.
+fn since_when(mut entry: Entry, now: Timestamp) -> Entry {
+    let end = entry.time.or((entry.kind == EventKind::Row).then_some(now));
+    if let (None, None, Some(end), Some(seconds)) = (entry.flow.started, entry.flow.stopped, end, entry.lasted) {
+        entry.flow.started = Some(Timestamp(end.0.saturating_sub(seconds.saturating_mul(1_000_000_000))));
     }
-    flow
+    entry
 }
 
-/// A saved entry is the command line that makes it.
-fn saved(line: &str, machine: &Machine) -> Result<Option<Flow>, String> {
-    let parsed = command::line(NAME, line, machine).map_err(|refused| refused.problem.to_string())?;
-    let Some(parsed) = parsed else { return Ok(None) };
-    match parsed.command {
-        Command::Create(create) => Ok(Some(create.flow)),
-        Command::List(_)
-        | Command::Get(_)
-        | Command::Delete(_)
-        | Command::Update(_)
-        | Command::Events(_)
-        | Command::Flush { .. }
-        | Command::Count
-        | Command::Statistics
-        | Command::ListExpectations { .. }
-        | Command::GetExpectation { .. }
-        | Command::CreateExpectation(_)
-        | Command::DeleteExpectation { .. }
-        | Command::FlushExpectations
-        | Command::ExpectationEvents { .. }
-        | Command::CountExpectations
-        | Command::ExpectationStatistics
-        | Command::Load { .. }
-        | Command::Help { .. }
-        | Command::Version => Err("a command that makes no entry: only -A and -I are saved entries".to_owned()),
-    }
+/// A saved entry is the command line that makes it, changes it or ends it.
+fn saved(line: &str, machine: &Machine) -> Result<Option<Entry>, String> {
+    let saved = command::saved_entry(NAME, line, machine).map_err(|refused| plain(&refused.problem.to_string()))?;
+    Ok(saved.map(|(kind, flow)| row(kind, flow)))
+}
+
+/// An entry of which nothing else was told.
+fn row(kind: EventKind, flow: Flow) -> Entry {
+    Entry { kind, time: None, flow, lasted: None, portid: None, program: None }
 }

@@ -20,8 +20,7 @@ pub(super) fn flow(output: &mut Output, printer: &mut Printer<'_>, get: &Get) ->
             let Content::Conntrack(entry) = content else { return Ok(()) };
             let Ok(flow) = entry.flow.to_flow() else { return Ok(()) };
             if get.filter.matches(&flow) {
-                printer.flow(output.text(), &flow, &Occasion::ROW);
-                shown += 1;
+                shown += u64::from(printer.flow(output.text(), &flow, &Occasion::ROW));
             }
             Ok(())
         },

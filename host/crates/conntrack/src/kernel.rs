@@ -7,16 +7,25 @@ use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
 
-use ctwarden_wire::{Content, Message, Messages};
+use ctwarden_netlink::{NetfilterSocket, Read, ResizeWatch};
+use ctwarden_wire::{Content, Flags, Message, Messages};
 
 use super::failure::Failure;
-use ctwarden_netlink::{NetfilterSocket, Read};
 
 /// Receive buffer for the answers to one send: the kernel puts all of them in before the send returns.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// How long to wait for an answer that should be there already.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether a dump can be trusted to have told every entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Nothing says otherwise.
+    Whole,
+    /// The table was resized, or the kernel calls the dump inconsistent: entries may be missing, and others come twice.
+    Interrupted,
+}
 
 /// A socket for requests.
 pub(super) struct Kernel {
@@ -39,19 +48,44 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Sends the one request that `write` makes and hands each message of the answer on, until it is complete.
+    /// Sends the one request that `write` makes and hands each message of the answer on, until it is complete. What is asked for
+    /// does not lie in the hash table of flows: that of expectations keeps its size (`expect_hashsize`), and so do lists.
     pub(super) fn dump(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, u32),
         mut each: impl FnMut(&Content<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.hear(write, |content| {
+        match self.hear_all(write, None, |content, _| each(content))? {
+            Reading::Whole => Ok(()),
+            Reading::Interrupted => {
+                Err(Failure::other("Operation failed: the kernel changed the list while it was read"))
+            }
+        }
+    }
+
+    /// The same for flows of the hash table, which may be resized meanwhile. With each message comes whether all that was read so
+    /// far can be trusted.
+    pub(super) fn walk(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>, u32),
+        each: impl FnMut(&Content<'_>, Reading) -> Result<(), Failure>,
+    ) -> Result<Reading, Failure> {
+        self.hear_all(write, Some(ResizeWatch::begin()), each)
+    }
+
+    fn hear_all(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>, u32),
+        watch: Option<ResizeWatch>,
+        mut each: impl FnMut(&Content<'_>, Reading) -> Result<(), Failure>,
+    ) -> Result<Reading, Failure> {
+        self.hear(write, watch, |content, reading| {
             if let Content::Done { status } = content {
                 Break(done(*status))
             } else if let Content::Answer(answer) = content {
                 Break(done(answer.errno))
             } else {
-                each(content).map_or_else(|failure| Break(Err(failure)), Continue)
+                each(content, reading).map_or_else(|failure| Break(Err(failure)), Continue)
             }
         })
     }
@@ -63,9 +97,10 @@ impl Kernel {
         write: impl FnOnce(&mut Vec<u8>, u32),
         mut answer: impl FnMut(&Content<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.hear(write, |content| {
+        let only = self.hear(write, None, |content, _| {
             Break(if let Content::Answer(told) = content { done(told.errno) } else { answer(content) })
-        })
+        });
+        only.map(|_| ())
     }
 
     /// Sends the requests of the batch and hands every answer on; which request it answers is said by its place in the batch.
@@ -104,20 +139,29 @@ impl Kernel {
     fn hear(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, u32),
-        mut each: impl FnMut(&Content<'_>) -> ControlFlow<Result<(), Failure>>,
-    ) -> Result<(), Failure> {
+        mut watch: Option<ResizeWatch>,
+        mut each: impl FnMut(&Content<'_>, Reading) -> ControlFlow<Result<(), Failure>>,
+    ) -> Result<Reading, Failure> {
         self.sequence = self.sequence.wrapping_add(1);
         self.outgoing.clear();
         write(&mut self.outgoing, self.sequence);
         self.socket.send(&self.outgoing)?;
+        let mut reading = Reading::Whole;
         loop {
             self.read()?;
+            if watch.as_mut().is_some_and(ResizeWatch::is_resized) {
+                reading = Reading::Interrupted;
+            }
             for message in Messages::new(self.socket.bytes()) {
                 let message = readable(message)?;
-                if message.header.sequence == self.sequence
-                    && let Break(enough) = each(&message.content())
-                {
-                    return enough;
+                if message.header.sequence != self.sequence {
+                    continue;
+                }
+                if message.header.flags.contains(Flags::DUMP_INTERRUPTED) {
+                    reading = Reading::Interrupted;
+                }
+                if let Break(enough) = each(&message.content(), reading) {
+                    return enough.map(|()| reading);
                 }
             }
         }

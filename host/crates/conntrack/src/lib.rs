@@ -15,6 +15,8 @@
 //! - `-F -f` empties one family, and a refused `-F` does not say that the table is empty.
 //! - `-E -b` sizes the socket that is read, without it the socket takes some six thousand events instead of 166, and where events
 //!   are lost the kernel's count of them is told.
+//! - `-L`, `-D` and `-U` read the table again where it was resized meanwhile, and say so where no reading was whole.
+//! - `-o save` leaves out what no line could make again, and says how many entries those are.
 //! - `-R` names the line of a mistake, makes expected flows after their masters, and keeps nothing of the file in memory.
 //!
 //! What is odd there and kept, because scripts may live by it: `-D -t` takes the seconds and selects nothing by them, so that
@@ -38,24 +40,30 @@ mod netlink_sockets;
 mod output;
 mod printer;
 mod program_name;
+mod readings;
 mod signals;
 mod statistics;
 mod surroundings;
 mod sys;
+mod tally;
+mod text_lines;
 mod update;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Source, Table};
-use ctwarden_model::{Family, Flow};
+use ctwarden_format::read::Entry;
+use ctwarden_model::{EventKind, Family, Flow};
 use thiserror::Error;
 
 use failure::{Failure, Operation, TITLE};
+use kernel::Reading;
 use local_time::LocalTime;
 use output::{Output, say};
 use printer::Printer;
 use surroundings::Machine;
+use tally::Tally;
 
 /// Name of the command; lines of a file are as if they stood behind it.
 const NAME: &str = "conntrack";
@@ -94,22 +102,24 @@ pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
 #[error("{0}")]
 pub struct EntriesError(String);
 
-/// Entries of a file, `-` is standard input, in any form that `-L --from` reads; lines that are none are named on standard
-/// error. Gives also whether there was such a line.
-pub fn entries_of(file: &str) -> Result<(Vec<Flow>, bool), EntriesError> {
+/// Entries of a file that are kept at most: as many as a large table has.
+const ENTRIES: usize = 1 << 23;
+
+/// Entries of a file, `-` is standard input, in any form that `-L --from` reads, each with whether it is a row or which event;
+/// lines that are none are named on standard error. Gives also whether there was such a line.
+pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesError> {
     let source = if file == "-" { Source::StandardInput } else { Source::File(file.to_owned()) };
-    let mut flows = Vec::new();
-    let hand = |flow| {
-        flows.push(flow);
+    let mut entries = Vec::new();
+    let keep = |entry: Entry| {
+        if entries.len() >= ENTRIES {
+            return Err(Failure::other(format!("{file}: more than {ENTRIES} entries")));
+        }
+        entries.push((entry.kind, entry.flow));
         Ok(())
     };
-    match from::each(&source, None, &Machine::default(), hand) {
-        Ok(unreadable) => Ok((flows, unreadable)),
-        Err(failure) => Err(EntriesError(match failure {
-            Failure::Said { text, .. } => text,
-            Failure::Words(refused) => refused.problem.to_string(),
-            Failure::Refused(errno) => failure::meaning(errno, Operation::Other),
-        })),
+    match from::each(&source, None, (&Machine::default(), &LocalTime::default()), keep) {
+        Ok(unreadable) => Ok((entries, unreadable)),
+        Err(failure) => Err(EntriesError(failure.text())),
     }
 }
 
@@ -176,7 +186,7 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
         Command::List(list) => {
             let mut printer = Printer::of_document(&list.output, &local_time);
             if let Some(source) = &list.from {
-                return from::list(output, &mut printer, source, &list.filter, machine);
+                return from::list(output, &mut printer, source, &list.filter, (machine, &place));
             }
             let source = match (list.table, list.zero) {
                 (Table::Conntrack, false) => list::Source::Table,
@@ -185,20 +195,25 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
                 (Table::Unconfirmed, _) => list::Source::Unconfirmed,
             };
             let shown = list::flows(output, &mut printer, source, &list.filter)?;
-            count_line(shown, "flow entries have been shown.");
-            Ok(0)
+            count_line(shown.count, "flow entries have been shown.");
+            Ok(status_of(shown.reading).max(printer.tell_left_out()))
         }
         Command::Get(get) => {
-            let shown = get::flow(output, &mut Printer::of_document(&get.output, &local_time), &get)?;
-            Ok(counted(shown, "flow entries have been shown."))
+            let mut printer = Printer::of_document(&get.output, &local_time);
+            let shown = get::flow(output, &mut printer, &get)?;
+            Ok(counted(shown, "flow entries have been shown.").max(printer.tell_left_out()))
         }
         Command::Delete(delete) => {
-            let deleted = delete::flows(output, &mut Printer::of_deleted(&delete.output), &delete.filter)?;
+            let mut printer = Printer::of_deleted(&delete.output);
+            let deleted = delete::flows(output, &mut printer, &delete.filter)?;
+            // What was deleted is deleted, whether there is a line for it or not.
+            printer.tell_left_out();
             Ok(matched(deleted, "flow entries have been deleted.", delete.exit_code))
         }
         Command::Update(update) => {
             let mut printer = Printer::of_entries(&update.output);
             let updated = update::flows(output, &mut printer, &update.filter, &update.change)?;
+            printer.tell_left_out();
             Ok(matched(updated, "flow entries have been updated.", update.exit_code))
         }
         Command::Create(create) => {
@@ -269,9 +284,24 @@ fn counted(count: u64, what: &str) -> u8 {
 }
 
 /// The same, where somebody may want to tell "nothing matched" from failure.
-fn matched(count: u64, what: &str, exit_code: bool) -> u8 {
-    let status = counted(count, what);
-    if status == FAILED && exit_code { NOTHING_MATCHED } else { status }
+fn matched(tally: Tally, what: &str, exit_code: bool) -> u8 {
+    let status = counted(tally.count, what);
+    match (status_of(tally.reading), status) {
+        (0, FAILED) if exit_code => NOTHING_MATCHED,
+        (0, status) => status,
+        (failed, _) => failed,
+    }
+}
+
+/// Exit status of a command that read the table: a failure, which is said, where it cannot have met every entry.
+fn status_of(reading: Reading) -> u8 {
+    match reading {
+        Reading::Whole => 0,
+        Reading::Interrupted => {
+            say(&format!("{TITLE}Operation failed: {}", failure::interrupted()));
+            FAILED
+        }
+    }
 }
 
 fn listen(output: &mut Output, printer: &mut Printer<'_>, listening: &events::Listening<'_>) -> Result<u8, Failure> {
@@ -281,5 +311,5 @@ fn listen(output: &mut Output, printer: &mut Printer<'_>, listening: &events::Li
         events::Table::Expect => "expectation events have been shown.",
     };
     count_line(shown, what);
-    Ok(0)
+    Ok(printer.tell_left_out())
 }

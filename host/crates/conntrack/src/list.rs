@@ -1,16 +1,18 @@
 //! `-L`: the entries of a table, as they come from the kernel.
 //!
-//! Nothing is kept: an entry is decoded, matched and printed where it lies in the read buffer, so that the largest table
-//! needs no more memory than the smallest.
+//! An entry is decoded, matched and printed where it lies in the read buffer. All that is kept of it are eight bytes, for the case
+//! that the table has to be read again (`readings.rs`).
 
 use ctwarden_format::{Occasion, xml};
-use ctwarden_model::{EventKind, Family, Filter, Flow};
+use ctwarden_model::{Counters, EventKind, Family, Filter, Flow};
 use ctwarden_wire::{Content, KernelFilter, request};
 
 use super::failure::Failure;
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Reading};
 use super::output::Output;
 use super::printer::Printer;
+use super::readings;
+use super::tally::Tally;
 
 /// Which list of flows the kernel is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,47 +27,64 @@ pub(super) enum Source {
     Unconfirmed,
 }
 
-/// Prints the flows that match. Gives how many.
+/// Prints the flows that match.
 pub(super) fn flows(
     output: &mut Output,
     printer: &mut Printer<'_>,
     source: Source,
     filter: &Filter,
-) -> Result<u64, Failure> {
+) -> Result<Tally, Failure> {
     let mut shown = 0;
     let outcome = each_flow(source, filter, |flow| {
-        printer.flow(output.text(), flow, &Occasion::ROW);
-        shown += 1;
+        shown += u64::from(printer.flow(output.text(), flow, &Occasion::ROW));
         output.drain_if_full()
     });
     printer.close(output.text(), xml::Table::Conntrack);
     output.drain()?;
-    outcome.map(|()| shown)
+    outcome.map(|reading| Tally { count: shown, reading })
 }
 
-/// Hands over every flow that matches. The kernel leaves out what it can; what it cannot judge is judged here.
+/// Hands over every flow that matches, once. The kernel leaves out what it can; what it cannot judge is judged here.
 pub(super) fn each_flow(
     source: Source,
     filter: &Filter,
     mut each: impl FnMut(&Flow) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Reading, Failure> {
     let mut kernel = Kernel::open()?;
     let everything = *filter == Filter::default();
     let asked = KernelFilter::of(filter);
-    kernel.dump(
-        |buffer, sequence| match source {
-            Source::Table => request::dump(buffer, sequence, &asked),
-            Source::TableAndZero => request::dump_and_zero(buffer, sequence, &asked),
-            Source::Dying => request::dump_dying(buffer, sequence, filter.family),
-            Source::Unconfirmed => request::dump_unconfirmed(buffer, sequence, filter.family),
+    let matching = |content: &Content<'_>| -> Option<Flow> {
+        let Content::Conntrack(entry) = content else { return None };
+        // An entry without a readable tuple names no flow.
+        let flow = entry.flow.to_flow().ok()?;
+        (everything || filter.matches(&flow)).then_some(flow)
+    };
+    let dump: fn(&mut Vec<u8>, u32, &KernelFilter) = match source {
+        Source::Table => request::dump,
+        Source::TableAndZero => request::dump_and_zero,
+        Source::Dying | Source::Unconfirmed => {
+            let list = if source == Source::Dying { request::dump_dying } else { request::dump_unconfirmed };
+            let each = |content: &Content<'_>| matching(content).map_or(Ok(()), |flow| each(&flow));
+            kernel.dump(|buffer, sequence| list(buffer, sequence, filter.family), each)?;
+            return Ok(Reading::Whole);
+        }
+    };
+    readings::repeat(
+        |hand| {
+            kernel.walk(
+                |buffer, sequence| dump(buffer, sequence, &asked),
+                |content, reading| matching(content).map_or(Ok(()), |flow| hand(&flow, reading)),
+            )
         },
-        |content| {
-            let Content::Conntrack(entry) = content else { return Ok(()) };
-            // An entry without a readable tuple names no flow.
-            let Ok(flow) = entry.flow.to_flow() else { return Ok(()) };
-            if everything || filter.matches(&flow) { each(&flow) } else { Ok(()) }
-        },
+        each,
+        // The counters began anew when the flow came before: what they counted since would be lost.
+        |flow| source == Source::TableAndZero && has_counted(flow),
     )
+}
+
+/// Whether a packet passed since the counters began anew.
+fn has_counted(flow: &Flow) -> bool {
+    [flow.counters.original, flow.counters.reply].into_iter().flatten().any(|counters| counters != Counters::default())
 }
 
 /// Prints the expectations. Gives how many.

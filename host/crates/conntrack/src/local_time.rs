@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 
 use ctwarden_format::CivilTime;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 /// The place of the machine.
@@ -18,7 +19,37 @@ impl LocalTime {
     /// The calendar and the clock on the wall at that many seconds since the epoch; UTC where the calendar does not reach.
     pub(super) fn at(&self, seconds: i64) -> CivilTime {
         let Ok(moment) = Timestamp::from_second(seconds) else { return CivilTime::utc(seconds) };
-        let zone = self.zone.get_or_init(TimeZone::system);
-        CivilTime::utc(seconds.saturating_add(i64::from(zone.to_offset(moment).seconds())))
+        CivilTime::utc(seconds.saturating_add(i64::from(self.zone().to_offset(moment).seconds())))
+    }
+
+    /// The seconds since the epoch at that time of the place; none where it has no such time. Of an hour that comes twice, the
+    /// first.
+    pub(super) fn seconds(&self, time: &CivilTime) -> Option<i64> {
+        let CivilTime { year, month, day, weekday: _, hour, minute, second } = *time;
+        let [month, day, hour, minute, second] = [month, day, hour, minute, second].map(|part| i8::try_from(part).ok());
+        let date = DateTime::new(i16::try_from(year).ok()?, month?, day?, hour?, minute?, second?, 0).ok()?;
+        let moment = self.zone().to_ambiguous_timestamp(date).compatible().ok()?;
+        Some(moment.as_second())
+    }
+
+    fn zone(&self) -> &TimeZone {
+        self.zone.get_or_init(TimeZone::system)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_the_place_is_a_moment() {
+        let place = LocalTime::default();
+        place.zone.set(TimeZone::fixed(jiff::tz::offset(5))).unwrap();
+        for seconds in [0, 1_757_235_600, 1_795_360_829] {
+            let time = place.at(seconds);
+            assert_eq!(place.seconds(&time), Some(seconds), "{time:?}");
+            assert_ne!(time, CivilTime::utc(seconds));
+        }
+        assert_eq!(place.seconds(&CivilTime { month: 13, ..CivilTime::utc(0) }), None);
     }
 }

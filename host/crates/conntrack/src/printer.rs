@@ -2,11 +2,15 @@
 //!
 //! Every command prints through this, so that a form exists everywhere or nowhere.
 
-use ctwarden_format::command::{self, Form};
-use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, json, save, text, xml};
-use ctwarden_model::{EventKind, Expectation, Flow};
+use std::collections::BTreeMap;
 
-use super::clock;
+use ctwarden_format::command::{self, Form};
+use ctwarden_format::save::Lack;
+use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, json, save, text, xml};
+use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
+
+use super::output::say;
+use super::{FAILED, clock};
 
 /// Whether entries stand in a document with a head and a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub(super) struct Printer<'a> {
     form: Form,
     show: Show<'a>,
     document: Document,
+    /// Entries that the form has no line for.
+    left_out: BTreeMap<Lack, u64>,
 }
 
 impl<'a> Printer<'a> {
@@ -38,7 +44,7 @@ impl<'a> Printer<'a> {
             now: clock::wall(),
             local_time,
         };
-        Self { form: output.form, show, document: Document::Closed }
+        Self { form: output.form, show, document: Document::Closed, left_out: BTreeMap::new() }
     }
 
     /// For entries that a command changed or was asked for by name: no document, no times.
@@ -49,7 +55,7 @@ impl<'a> Printer<'a> {
             labels: output.labels.as_ref(),
             ..Show::plain(clock::wall())
         };
-        Self { form: output.form, show, document: Document::None }
+        Self { form: output.form, show, document: Document::None, left_out: BTreeMap::new() }
     }
 
     /// For entries that are deleted, of which names of labels are not shown.
@@ -64,6 +70,11 @@ impl<'a> Printer<'a> {
     /// Takes the time for all that is printed until it is taken again.
     pub(super) fn look_at_the_clock(&mut self) {
         self.show.now = clock::wall();
+    }
+
+    /// Takes this for the time of all that is printed until another is taken.
+    pub(super) const fn printed_at(&mut self, moment: Timestamp) {
+        self.show.now = moment;
     }
 
     /// On what occasion a deleted entry is printed: saved, it is the command that deletes it; elsewhere it is a row.
@@ -84,16 +95,34 @@ impl<'a> Printer<'a> {
         !matches!(self.form, Form::Xml)
     }
 
-    /// Appends a flow and the line's end.
-    pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>) {
+    /// Appends a flow and the line's end. Gives whether there is a line for it.
+    pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>) -> bool {
         self.open(out, xml::Table::Conntrack);
         match self.form {
             Form::Text => text::flow(out, flow, occasion, &self.show),
             Form::Xml => xml::flow(out, flow, occasion, &self.show),
-            Form::Save => save::flow(out, flow, occasion, self.show.labels),
+            Form::Save => {
+                if let Some(lack) = save::lack(flow, occasion.kind) {
+                    *self.left_out.entry(lack).or_default() += 1;
+                    return false;
+                }
+                save::flow(out, flow, occasion, self.show.labels);
+            }
             Form::Json => json::flow(out, flow, occasion, self.show.labels),
         }
         out.push(b'\n');
+        true
+    }
+
+    /// Says how many entries have no line, and why. Gives the exit status of a command that was to print them.
+    pub(super) fn tell_left_out(&self) -> u8 {
+        if self.left_out.is_empty() {
+            return 0;
+        }
+        let all: u64 = self.left_out.values().sum();
+        let each: Vec<String> = self.left_out.iter().map(|(lack, count)| format!("{count} {lack}")).collect();
+        say(&format!("{all} entries cannot be saved, because -R could not make them again: {}.", each.join(", ")));
+        FAILED
     }
 
     /// Appends an expectation and the line's end.

@@ -16,6 +16,7 @@ use super::kernel::{Batch, Kernel};
 use super::list::{self, Source};
 use super::output::Output;
 use super::printer::Printer;
+use super::tally::Tally;
 
 /// Changes in one send; each is answered by a whole entry, and all answers have to fit into the receive buffer.
 const IN_ONE_SEND: usize = 64;
@@ -33,13 +34,13 @@ fn at<'a>(wish: &'a command::Change, flow: &Flow) -> Option<Change<'a>> {
     })
 }
 
-/// Changes and prints. Gives how many were changed.
+/// Changes and prints.
 pub(super) fn flows(
     output: &mut Output,
     printer: &mut Printer<'_>,
     filter: &Filter,
     wish: &command::Change,
-) -> Result<u64, Failure> {
+) -> Result<Tally, Failure> {
     let mut updating =
         Updating { kernel: Kernel::open_for_batches()?, batch: Batch::new(), meant: Vec::new(), changed: 0 };
     let listed = list::each_flow(Source::Table, filter, |flow| {
@@ -47,9 +48,9 @@ pub(super) fn flows(
         updating.add(flow, &change);
         if updating.meant.len() >= IN_ONE_SEND { updating.carry_out(output, printer) } else { Ok(()) }
     });
-    let last = listed.and_then(|()| updating.carry_out(output, printer));
+    let last = listed.and_then(|reading| updating.carry_out(output, printer).map(|()| reading));
     output.drain()?;
-    last.map(|()| updating.changed)
+    last.map(|reading| Tally { count: updating.changed, reading })
 }
 
 struct Updating {

@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use ctwarden_format::read::Legend;
 use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};
 use ctwarden_model::{Flow, Timestamp};
 
@@ -26,8 +27,10 @@ const LINES: [&str; 4] = [
 ];
 
 fn main() -> Result<(), read::LineError> {
-    let flows =
-        LINES.iter().map(|line| read::line(line, None).map(|entry| entry.flow)).collect::<Result<Vec<_>, _>>()?;
+    let flows = LINES
+        .iter()
+        .map(|line| read::line(line, &Legend::PLAIN).map(|entry| entry.flow))
+        .collect::<Result<Vec<_>, _>>()?;
     let show = Show::plain(Timestamp(0));
     let extended = Show { layer3: true, id: true, ..show };
     print("text", &flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &show));
@@ -70,7 +73,7 @@ fn lines(flows: &[Flow], write: impl Fn(&mut Vec<u8>, &Flow)) -> Vec<String> {
 fn read(form: &str, lines: &[String]) {
     report("read", form, || {
         let entries = lines.iter().cycle().take(ENTRIES as usize);
-        entries.filter_map(|line| black_box(read::line(black_box(line), None)).ok().map(|_| line.len())).sum()
+        entries.filter_map(|line| black_box(read::line(black_box(line), &Legend::PLAIN)).ok().map(|_| line.len())).sum()
     });
 }
 

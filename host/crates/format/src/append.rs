@@ -33,6 +33,9 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 pub(crate) trait Append {
     /// Text as it is.
     fn text(&mut self, text: &str);
+    /// Text that somebody else chose, within a line: what ends lines, steers terminals or turns the order of letters around is
+    /// a question mark.
+    fn plain(&mut self, text: &str);
     /// A number in decimal.
     fn decimal(&mut self, number: impl Into<u64>);
     /// A number in decimal with zeros in front, so that it has at least so many digits (at most 20).
@@ -53,6 +56,17 @@ impl Append for Vec<u8> {
     #[inline]
     fn text(&mut self, text: &str) {
         self.extend_from_slice(text.as_bytes());
+    }
+
+    fn plain(&mut self, text: &str) {
+        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return self.text(text);
+        }
+        for letter in text.chars() {
+            let steers = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let letter = if letter.is_control() || steers { '?' } else { letter };
+            self.text(letter.encode_utf8(&mut [0; 4]));
+        }
     }
 
     #[inline]
@@ -241,6 +255,12 @@ mod tests {
     fn the_kernel_writes_all_of_an_ipv6_address() {
         let address = "2001:db8::1".parse().unwrap();
         assert_eq!(written(|out| out.kernel_address(address)), "2001:0db8:0000:0000:0000:0000:0000:0001");
+    }
+
+    #[test]
+    fn a_name_ends_no_line_and_steers_no_terminal() {
+        assert_eq!(written(|out| out.plain("ftp [x] é")), "ftp [x] é");
+        assert_eq!(written(|out| out.plain("a\n\u{1b}[2J\u{9b}\u{202e}b\u{2028}")), "a??[2J??b?");
     }
 
     #[test]

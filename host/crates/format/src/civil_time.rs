@@ -65,6 +65,39 @@ impl CivilTime {
         }
     }
 
+    /// Seconds since the Unix epoch, where this is the time of UTC; none where the calendar has no such day.
+    #[must_use]
+    pub fn utc_seconds(&self) -> Option<i64> {
+        // Howard Hinnant, as above: days_from_civil.
+        let month_from_march = i64::from(self.month.checked_sub(1).filter(|month| *month < 12)?.wrapping_add(10) % 12);
+        let year = i64::from(self.year).checked_sub(i64::from(self.month <= 2))?;
+        let (cycle, year_of_cycle) = (year.div_euclid(400), year.rem_euclid(400));
+        let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(self.day) - 1;
+        let day_of_cycle = 365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100 + day_of_year;
+        let days = cycle * CYCLE + day_of_cycle - EPOCH;
+        let clock = (i64::from(self.hour) * 60 + i64::from(self.minute)) * 60 + i64::from(self.second);
+        let seconds = days * DAY + clock;
+        let same = Self::utc(days * DAY);
+        let is_there = (same.day, same.month) == (self.day, self.month);
+        (is_there && self.hour < 24 && self.minute < 60 && self.second <= 60).then_some(seconds)
+    }
+
+    /// Of what `ctime` of the C library writes. The day of the week says nothing that the others do not.
+    pub(crate) fn of_ctime(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let weekday = words.next()?;
+        let weekday = u8::try_from(WEEKDAYS.iter().position(|name| *name == weekday)?).ok()?;
+        let month = words.next()?;
+        let month = u8::try_from(MONTHS.iter().position(|name| *name == month)?).ok()?.checked_add(1)?;
+        let day = words.next()?.parse().ok()?;
+        let mut clock = words.next()?.split(':').map(|part| part.parse().ok());
+        let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+        let year = words.next()?.parse().ok()?;
+        let time = Self { year, month, day, weekday, hour, minute, second };
+        let ended = words.next().is_none() && clock.next().is_none();
+        (ended && time.utc_seconds().is_some()).then_some(time)
+    }
+
     /// As `ctime` of the C library writes it, without its line's end: `Sun Nov 22 15:20:29 2026`.
     pub(crate) fn write_ctime(&self, out: &mut Vec<u8>) {
         out.text(WEEKDAYS.get(usize::from(self.weekday)).copied().unwrap_or("???"));
@@ -112,6 +145,32 @@ mod tests {
             let mut out = Vec::new();
             CivilTime::utc(seconds).write_ctime(&mut out);
             assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_date_becomes_seconds() {
+        for seconds in [0, -1, 951_782_399, 951_782_400, 1_795_360_829, 4_107_542_400, -62_135_596_800, 253_402_300_799]
+        {
+            let mut out = Vec::new();
+            CivilTime::utc(seconds).write_ctime(&mut out);
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(CivilTime::of_ctime(&text).and_then(|time| time.utc_seconds()), Some(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "Sun Nov 22 15:20:29",
+            "Sun Nov 22 15:20 2026",
+            "Sun Nov 31 15:20:29 2026",
+            "Thu Feb 29 00:00:00 2001",
+            "Sun Nov 22 24:00:00 2026",
+            "Sun Nov 22 15:20:29 2026 CET",
+            "Sun Nov 22 15:20:29:1 2026",
+            "Sun Nov 0 15:20:29 2026",
+            "So Nov 22 15:20:29 2026",
+            "Sun Nov 22 15:20:29 99999999999",
+        ] {
+            assert_eq!(CivilTime::of_ctime(text), None, "{text}");
         }
     }
 

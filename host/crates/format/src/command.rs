@@ -33,7 +33,7 @@ pub use change::{Change, MarkChange};
 pub use create::{Create, Nat};
 pub use error::{NOTHING_MATCHED, Problem, Refused, VERSION};
 pub use help::help;
-pub use line::{is_saved_entry, line, words};
+pub use line::{is_saved_entry, line, saved_entry, words};
 pub use option::{Argument, Group, OPTIONS, OptionDefinition};
 pub use parse::parse;
 pub use protocol::{PROTOCOLS, ProtocolDefinition, ProtocolOption};

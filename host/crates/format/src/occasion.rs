@@ -63,7 +63,7 @@ impl Occasion<'_> {
         out.decimal(portid);
         if let Some(program) = program {
             out.text(" progname=");
-            out.text(program);
+            out.plain(program);
         }
     }
 }

@@ -53,7 +53,7 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, now: Timestamp) {
     }
     if let Some(context) = rare.and_then(|rare| rare.security_context.as_deref()) {
         out.text("secctx=");
-        out.text(context);
+        out.plain(context);
         out.push(b' ');
     }
     if zones.original.is_none() && zones.reply.is_none() {

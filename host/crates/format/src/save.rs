@@ -28,10 +28,13 @@
 //! little-endian, and `--state` makes an entry with the TCP flags 10, SACK permitted and liberal (14, with the close
 //! begun, from `TIME_WAIT` on); where they are told, all bits count. `-u` has one word more than the original prints,
 //! `HELPER`, and a state without a name is its number. A `-U` line has no master, which the kernel takes only for a new
-//! entry, and a `-D` line nothing of all this. Counters, times and the security context cannot be given to the kernel,
-//! and an id cannot be chosen.
+//! entry, and a `-D` line nothing of all this. Counters, times, the security context and its old number cannot be given to
+//! the kernel, and an id cannot be chosen.
+//!
+//! Not every entry has a line that is read back: [`lack`] tells which have none.
 
 mod extra;
+mod lack;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -42,7 +45,9 @@ use ctwarden_model::{
 
 use crate::append::Append;
 use crate::text::zone_of_both;
-use crate::{LabelMap, Occasion, names};
+use crate::{LabelMap, Occasion, Userspace, names};
+
+pub use lack::{Lack, lack};
 
 /// Bits that `-u` has a word for, in the order in which they are printed.
 const STATUS: [(Status, &str); 5] = [
@@ -53,8 +58,8 @@ const STATUS: [(Status, &str); 5] = [
     (Status::HELPER, "HELPER"),
 ];
 
-/// Appends the line of a flow, without a line's end: `-A` for rows and new flows, `-U` for changes, `-D` for ends.
-/// `labels` are the names of label bits; without them bits are written by number.
+/// Appends the line of a flow, without a line's end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. It can be
+/// read back where the flow has no [`lack`]. `labels` are the names of label bits; without them bits are written by number.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Option<&LabelMap>) {
     let rare = flow.rare.as_deref();
     out.text(match occasion.kind {
@@ -68,9 +73,6 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Opt
     if let Some(status) = flow.status {
         write_status(out, status);
     }
-    if let Some(secmark) = rare.and_then(|rare| rare.secmark) {
-        option(out, "-c", secmark);
-    }
     if let Some(zone) = zone_of_both(flow) {
         option(out, "-w", zone.0);
     }
@@ -81,14 +83,17 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Opt
         }
     }
     write_addresses(out, flow);
-    write_protocol(out, flow);
+    write_protocol(out, flow, occasion.kind);
     match occasion.kind {
         EventKind::Row | EventKind::New | EventKind::Update => extra::write(out, flow, labels, occasion.kind),
         // The line has to name the entry, and 1.4.9 does that.
         EventKind::Destroy => {}
     }
     out.drop_blank();
-    occasion.write_userspace(out);
+    // Anybody may give a program a name that would be options here.
+    let plain = |program: &&str| extra::is_word(program);
+    let userspace = occasion.userspace.map(|who| Userspace { program: who.program.filter(plain), ..who });
+    Occasion { userspace, ..*occasion }.write_userspace(out);
 }
 
 fn write_status(out: &mut Vec<u8>, status: Status) {
@@ -181,7 +186,7 @@ fn write_address_and_port(out: &mut Vec<u8>, address: IpAddr, port: u16) {
 }
 
 /// The protocol, and what the kernel sent of its part of the tuples and of its state.
-fn write_protocol(out: &mut Vec<u8>, flow: &Flow) {
+fn write_protocol(out: &mut Vec<u8>, flow: &Flow, kind: EventKind) {
     let protocol = flow.protocol();
     out.text("-p ");
     let Some(name) = names::protocol(protocol) else {
@@ -212,17 +217,18 @@ fn write_protocol(out: &mut Vec<u8>, flow: &Flow) {
         }
     }
     if let Some(info) = &flow.info {
-        write_info(out, info);
+        write_info(out, info, kind);
     }
 }
 
-fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo) {
+/// Tags are for a new entry or a change, roles for a new entry: no other command takes them.
+fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo, kind: EventKind) {
     match info {
         ProtocolInfo::Tcp { state, .. } => write_state(out, state.map(|state| (state.0, TcpState::name(state)))),
         ProtocolInfo::Sctp { state, vtag } => {
             write_state(out, state.map(|state| (state.0, SctpState::name(state))));
             for (name, vtag) in [("--orig-vtag", vtag.original), ("--reply-vtag", vtag.reply)] {
-                if let Some(vtag) = vtag {
+                if let Some(vtag) = vtag.filter(|_| kind != EventKind::Destroy) {
                     // 1.4.9 turns the bytes once too often, here and where it reads the option, so that its tag 17 is
                     // 0x11000000 in packets. These are its words: they have to mean the same.
                     option(out, name, vtag.to_be());
@@ -232,7 +238,9 @@ fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo) {
         ProtocolInfo::Dccp { state, role, .. } => {
             write_state(out, state.map(|state| (state.0, DccpState::name(state))));
             // The header knows two roles, and the option takes no other.
-            if let Some(role @ (0 | 1)) = role {
+            if let Some(role @ (0 | 1)) = role
+                && matches!(kind, EventKind::Row | EventKind::New)
+            {
                 out.text(if *role == 0 { "--role client " } else { "--role server " });
             }
         }

@@ -114,7 +114,7 @@ fn write_number(out: &mut Vec<u8>, key: &str, number: u32) {
 
 fn write_word(out: &mut Vec<u8>, key: &str, word: &str) {
     out.text(key);
-    out.text(word);
+    out.plain(word);
     out.push(b' ');
 }
 

@@ -5,6 +5,7 @@
 //! of 10.0.0.6, by a rule with `ct expectation set` and by `conntrack -I expect`.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+use ctwarden_format::read::Legend;
 use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, Userspace, json, read, save, text, xml};
 use ctwarden_model::{
     Attribute, Counters, EventKind, Expectation, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
@@ -92,7 +93,10 @@ fn labels_times_and_helper_are_as_conntrack_prints_them() {
     let show = Show { labels: Some(&other), id: false, ..show };
     let line = print(&ftp(), &show);
     assert_eq!(line, format!("tcp      6 431998 ESTABLISHED {tuples} delta-time=3 helper=ftp use=1 labels"));
-    assert_eq!(read::line(&line, Some(&other)).unwrap().flow.labels, Some(Labels(0)));
+    assert_eq!(
+        read::line(&line, &Legend { labels: Some(&other), ..Legend::PLAIN }).unwrap().flow.labels,
+        Some(Labels(0))
+    );
 }
 
 #[test]
@@ -134,7 +138,7 @@ fn an_event_has_its_time_its_kind_and_its_cause() {
              progname=conntrack-1.4.9"
         )
     );
-    let entry = read::line(&line, None).unwrap();
+    let entry = read::line(&line, &Legend::PLAIN).unwrap();
     assert_eq!((entry.kind, entry.time), (EventKind::Update, Some(Timestamp(1_795_362_414_079_617_000))));
     assert_eq!(entry.occasion(), occasion);
     // A kernel that tells no time leaves that of the printing.
@@ -406,7 +410,8 @@ fn a_document_has_a_head_and_a_tail() {
 fn an_error_names_its_column() {
     for (line, error) in [
         ("", "column 1: there is nothing in the line"),
-        ("tcq 6", "column 1: expected the name of a protocol, found \"tcq\""),
+        ("[tcp] 6", "column 1: expected the name of a protocol, found \"[tcp]\""),
+        ("tcq 6", "column 1: expected the name that belongs to the number, found \"tcq\""),
         ("udp 6 30", "column 1: expected the name that belongs to the number, found \"udp\""),
         (
             "tcp      6 30 ESTABLISH src=1.2.3.4",
@@ -427,6 +432,6 @@ fn an_error_names_its_column() {
         ("<flow>", "column 1: XML is not read; print the table as text, save or json"),
         ("-A -t 1", "column 1: this is a command line; load it with -R"),
     ] {
-        assert_eq!(read::line(line, None).unwrap_err().to_string(), error, "{line}");
+        assert_eq!(read::line(line, &Legend::PLAIN).unwrap_err().to_string(), error, "{line}");
     }
 }

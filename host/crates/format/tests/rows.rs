@@ -4,6 +4,7 @@
 //! writer has to print what was printed, and each reader has to read it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
+use ctwarden_format::read::Legend;
 use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};
 use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, ProtocolInfo, Status, Timestamp};
 
@@ -34,7 +35,7 @@ fn rows() -> Vec<Row<'static>> {
 
 /// The entry as the kernel sent it.
 fn entry(row: &Row<'_>) -> Flow {
-    let mut flow = read::line(row.id, None).unwrap().flow;
+    let mut flow = read::line(row.id, &Legend::PLAIN).unwrap().flow;
     match flow.protocol() {
         Protocol::SCTP => {
             let established = row.list.contains("ESTABLISHED");
@@ -104,7 +105,7 @@ fn proc_is_what_the_kernel_prints() {
 #[test]
 fn every_text_is_read_as_the_same_entry() {
     for row in rows() {
-        let read = |line: &str| read::line(line, None).unwrap_or_else(|error| panic!("{error}: {line}")).flow;
+        let read = |line: &str| read::line(line, &Legend::PLAIN).unwrap_or_else(|error| panic!("{error}: {line}")).flow;
         let full = read(row.id);
         let mut plain = full.clone();
         plain.id = None;
@@ -125,6 +126,6 @@ fn json_carries_all_of_it() {
     for row in rows() {
         let flow = entry(&row);
         let line = printed(|out| json::flow(out, &flow, &Occasion::ROW, None));
-        assert_eq!(read::line(&line, None).unwrap().flow, flow, "{line}");
+        assert_eq!(read::line(&line, &Legend::PLAIN).unwrap().flow, flow, "{line}");
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use ctwarden_format::command;
 
-use super::lines::Lines;
+use super::lines::{Lines, TooLong};
 use crate::failure::{Failure, Operation};
 use crate::surroundings::Machine;
 use crate::{NAME, say_all};
@@ -51,6 +51,7 @@ fn check(part: &Lines<'_>) -> Checked {
     let (mut at, machine) = (0, Machine::default());
     let outcome = part.each(|line, text| {
         at = line;
+        let text = text.map_err(TooLong::failure)?;
         if !command::is_saved_entry(text) {
             let parsed = command::line(NAME, text, &machine).map_err(|refused| Failure::Words(Box::new(refused)))?;
             say_all(&parsed.map(|parsed| parsed.warnings).unwrap_or_default());

@@ -1,21 +1,28 @@
 //! The second reading of a file of commands: they are carried out, in their order.
 //!
-//! Entries are made many in one send. The kernel stops at no error within a send; the first that it refused is told with the
-//! number of its line, and what stood behind it in the same send was carried out all the same. Flows that another one
-//! expected are made after the others, because the kernel wants that one to be there and a saved table has no order.
+//! The first line that the kernel refuses ends the execution: what stands before it is done, what stands behind it is not.
+//! Entries are made many in one send all the same, and the kernel stops at no error within a send. So each of them is made as a
+//! new one, also where the line may change one (`-A`). Where a line is refused, the entries of lines behind it are then known
+//! to be new, and are removed again. Where an entry is there already, an `-A` line changes it with a request of its own.
+//!
+//! Flows that another one expected are made after the others, because the kernel wants that one to be there and a saved table
+//! has no order.
 
 use std::sync::mpsc::SyncSender;
 
 use ctwarden_format::command::{self, Command, Create};
-use ctwarden_wire::Content;
+use ctwarden_model::{FlowId, FlowKey};
+use ctwarden_wire::request::by_hand::WhereItIs;
+use ctwarden_wire::{Content, request};
 use rustix::io::Errno;
 
-use super::lines::Lines;
-use crate::failure::{Failure, Operation};
-use crate::kernel::{Batch, Kernel};
-use crate::output::Output;
+use super::lines::{Lines, TooLong};
+use crate::failure::{self, Failure, Operation, TITLE};
+use crate::kernel::{Batch, Kernel, Reading};
+use crate::output::{Output, say};
 use crate::printer::Printer;
 use crate::surroundings::Machine;
+use crate::tally::Tally;
 use crate::{NAME, create, delete, flush, operation_of, update};
 
 /// Entries that are made in one send: more gain nothing, and the kernel's refusals of all of them have to fit into the receive
@@ -31,7 +38,7 @@ pub(super) enum Step {
     /// Entries are to be made.
     Make(Vec<Creations>),
     /// A flow that another one expected is to be made, when the others are.
-    MakeLate(Box<Late>),
+    MakeLate(Box<Making>),
     /// Another command is to be carried out, when all before it was.
     CarryOut(u64, Box<Command>),
     /// The reading failed.
@@ -42,16 +49,26 @@ pub(super) enum Step {
 #[derive(Default)]
 pub(super) struct Creations {
     batch: Batch,
-    /// Line of each entry, and how its making is called.
-    lines: Vec<(u64, Operation)>,
+    made: Vec<Making>,
 }
 
-/// A flow whose master has to be made before it.
+/// An entry that a line makes.
 #[derive(Clone)]
-pub(super) struct Late {
+pub(super) struct Making {
     line: u64,
     operation: Operation,
     creation: Create,
+}
+
+impl Making {
+    /// Names the entry without an id, which is not known yet.
+    fn key(&self) -> FlowKey {
+        FlowKey { id: FlowId::default(), ..self.creation.flow.key() }
+    }
+
+    fn failure(&self, errno: i32, file: &str) -> Failure {
+        Failure::Refused(errno).at(file, self.line, self.operation)
+    }
 }
 
 /// Reads the lines and makes steps of them, until nobody takes any more.
@@ -60,17 +77,20 @@ pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
     let taken = |step| steps.send(step).map_err(|_| Failure::other("nobody takes the next step"));
     let machine = Machine::default();
     let outcome = lines.each(|line, text| {
-        let command = match command::line(NAME, text, &machine) {
-            Ok(Some(parsed)) => parsed.command,
-            Ok(None) => return Ok(()),
-            Err(refused) => return Err(Failure::Words(Box::new(refused)).at(lines.name, line, Operation::Other)),
+        let read = text
+            .map_err(TooLong::failure)
+            .and_then(|text| command::line(NAME, text, &machine).map_err(|refused| Failure::Words(Box::new(refused))));
+        let command = match read.map_err(|failure| failure.at(lines.name, line, Operation::Other))? {
+            Some(parsed) => parsed.command,
+            None => return Ok(()),
         };
         let operation = operation_of(&command);
         if let Command::Create(creation) = command {
-            if creation.flow.rare.as_ref().is_some_and(|rare| rare.master.is_some()) {
-                return taken(Step::MakeLate(Box::new(Late { line, operation, creation })));
+            let making = Making { line, operation, creation };
+            if making.creation.flow.rare.as_ref().is_some_and(|rare| rare.master.is_some()) {
+                return taken(Step::MakeLate(Box::new(making)));
             }
-            return if ready.add(line, operation, &creation) < SENDS { Ok(()) } else { taken(ready.step()) };
+            return if ready.add(making) < SENDS { Ok(()) } else { taken(ready.step()) };
         }
         taken(ready.step())?;
         taken(Step::CarryOut(line, Box::new(command)))
@@ -88,10 +108,12 @@ struct Ready {
 
 impl Ready {
     /// Adds one. Gives how many sends are full.
-    fn add(&mut self, line: u64, operation: Operation, creation: &Create) -> usize {
-        self.next.batch.push(|buffer, sequence| create::write(buffer, sequence, false, creation));
-        self.next.lines.push((line, operation));
-        if self.next.lines.len() == IN_ONE_SEND {
+    fn add(&mut self, making: Making) -> usize {
+        self.next.batch.push(|buffer, sequence| {
+            create::write(buffer, sequence, false, WhereItIs::Refuse, &making.creation);
+        });
+        self.next.made.push(making);
+        if self.next.made.len() == IN_ONE_SEND {
             self.full.push(std::mem::take(&mut self.next));
         }
         self.full.len()
@@ -112,7 +134,7 @@ pub(super) struct Execution<'o> {
     name: &'o str,
     kernel: Kernel,
     /// Flows that others expected.
-    late: Vec<Late>,
+    late: Vec<Making>,
 }
 
 impl<'o> Execution<'o> {
@@ -144,17 +166,78 @@ impl<'o> Execution<'o> {
     }
 
     fn make(&mut self, mut creations: Creations) -> Result<(), Failure> {
-        let (name, lines) = (self.name, &creations.lines);
-        let mut first: Option<Failure> = None;
-        self.kernel.carry_out(&mut creations.batch, |place, content| {
-            if let (Content::Answer(answer), Some((line, operation))) = (content, lines.get(place))
+        let Creations { batch, made } = &mut creations;
+        let refused = self.refused(batch)?;
+        for (place, errno) in &refused {
+            let Some(making) = made.get(*place) else { continue };
+            if let Err(failure) = self.change_instead(making, *errno) {
+                let behind = made.iter().enumerate().skip(place + 1);
+                let new: Vec<_> =
+                    behind.filter(|(place, _)| refused.iter().all(|(refused, _)| refused != place)).collect();
+                return Err(self.end_at(making.line, failure, new.into_iter().map(|(_, making)| making.key())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the requests. Gives the places of those that were refused, in their order, and why.
+    fn refused(&mut self, batch: &mut Batch) -> Result<Vec<(usize, i32)>, Failure> {
+        let mut refused = Vec::new();
+        self.kernel.carry_out(batch, |place, content| {
+            if let Content::Answer(answer) = content
                 && !answer.is_ack()
-                && first.is_none()
             {
-                first = Some(Failure::Refused(answer.errno).at(name, *line, *operation));
+                refused.push((place, answer.errno));
             }
         })?;
-        first.map_or(Ok(()), Err)
+        Ok(refused)
+    }
+
+    /// Where there is such an entry, and the line may change it, changes it. Any other refusal stays one.
+    fn change_instead(&mut self, making: &Making, errno: i32) -> Result<(), Failure> {
+        if making.creation.exclusive || errno != Errno::EXIST.raw_os_error() {
+            return Err(making.failure(errno, self.name));
+        }
+        let write = |buffer: &mut Vec<u8>, sequence| {
+            create::write(buffer, sequence, true, WhereItIs::Change, &making.creation);
+        };
+        self.kernel.ask(write, |_| Ok(())).map_err(|failure| failure.at(self.name, making.line, making.operation))
+    }
+
+    /// Ends the execution at a line that failed: removes entries that were made for lines behind it, and makes those that were
+    /// put off of lines before it. Gives the failure.
+    fn end_at(&mut self, line: u64, failure: Failure, new: impl Iterator<Item = FlowKey>) -> Failure {
+        self.late.retain(|late| late.line < line);
+        for outcome in [self.remove(new), self.make_late()] {
+            // What went wrong first is what the command ends with.
+            if let Err(other) = outcome {
+                say(&format!("{TITLE}{}", other.text()));
+            }
+        }
+        failure
+    }
+
+    /// Removes entries that were made a moment ago, whose ids are still to be asked for.
+    fn remove(&mut self, keys: impl Iterator<Item = FlowKey>) -> Result<(), Failure> {
+        let mut batch = Batch::new();
+        for key in keys {
+            batch.push(|buffer, sequence| request::get(buffer, sequence, &key));
+        }
+        let mut found = Vec::new();
+        self.kernel.carry_out(&mut batch, |_, content| {
+            if let Content::Conntrack(entry) = content {
+                found.extend(entry.flow.to_flow().ok().map(|flow| flow.key()));
+            }
+        })?;
+        for key in &found {
+            batch.push(|buffer, sequence| request::delete(buffer, sequence, false, key));
+        }
+        let refused = self.refused(&mut batch)?;
+        let gone = Errno::NOENT.raw_os_error();
+        match refused.into_iter().find(|(_, errno)| *errno != gone) {
+            None => Ok(()),
+            Some((_, errno)) => Err(Failure::Refused(errno)),
+        }
     }
 
     fn make_late(&mut self) -> Result<(), Failure> {
@@ -163,13 +246,13 @@ impl<'o> Execution<'o> {
             let waiting = std::mem::take(&mut self.late);
             let mut without_master = None;
             for part in waiting.chunks(IN_ONE_SEND) {
-                for (late, errno) in part.iter().zip(self.try_late(part)?) {
-                    let failure = || Failure::Refused(errno).at(self.name, late.line, late.operation);
+                for (place, errno) in self.try_late(part)? {
+                    let Some(late) = part.get(place) else { continue };
                     if errno == Errno::NOENT.raw_os_error() {
-                        without_master = without_master.or_else(|| Some(failure()));
+                        without_master = without_master.or_else(|| Some(late.failure(errno, self.name)));
                         self.late.push(late.clone());
-                    } else if errno != 0 {
-                        return Err(failure());
+                    } else {
+                        self.change_instead(late, errno)?;
                     }
                 }
             }
@@ -181,29 +264,25 @@ impl<'o> Execution<'o> {
         }
     }
 
-    /// Tries to make them. Gives an errno for each, 0 where it was made.
-    fn try_late(&mut self, part: &[Late]) -> Result<Vec<i32>, Failure> {
+    /// Tries to make them. Gives the places of those that were refused, and why.
+    fn try_late(&mut self, part: &[Making]) -> Result<Vec<(usize, i32)>, Failure> {
         let mut batch = Batch::new();
         for late in part {
-            batch.push(|buffer, sequence| create::write(buffer, sequence, false, &late.creation));
+            batch.push(|buffer, sequence| {
+                create::write(buffer, sequence, false, WhereItIs::Refuse, &late.creation);
+            });
         }
-        let mut errors = vec![0; part.len()];
-        self.kernel.carry_out(&mut batch, |place, content| {
-            if let (Content::Answer(answer), Some(error)) = (content, errors.get_mut(place)) {
-                *error = answer.errno;
-            }
-        })?;
-        Ok(errors)
+        self.refused(&mut batch)
     }
 
     fn change(&mut self, command: &Command) -> Result<(), Failure> {
         match command {
             Command::Delete(delete) => {
-                delete::flows(self.output, &mut Printer::of_deleted(&delete.output), &delete.filter).map(drop)
+                all(delete::flows(self.output, &mut Printer::of_deleted(&delete.output), &delete.filter)?)
             }
             Command::Update(update) => {
                 let mut printer = Printer::of_entries(&update.output);
-                update::flows(self.output, &mut printer, &update.filter, &update.change).map(drop)
+                all(update::flows(self.output, &mut printer, &update.filter, &update.change)?)
             }
             Command::Flush { family } => flush::flows(&mut self.kernel, *family),
             // No line is read as one of these.
@@ -225,5 +304,13 @@ impl<'o> Execution<'o> {
             | Command::ExpectationStatistics
             | Command::Load { .. } => Err(Failure::parameter("Cannot use this command with --load-file")),
         }
+    }
+}
+
+/// That the command has met every entry.
+fn all(tally: Tally) -> Result<(), Failure> {
+    match tally.reading {
+        Reading::Whole => Ok(()),
+        Reading::Interrupted => Err(Failure::other(format!("Operation failed: {}", failure::interrupted()))),
     }
 }

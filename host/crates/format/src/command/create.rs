@@ -1,6 +1,6 @@
 //! What `-I` and `-A` make.
 
-use ctwarden_model::{Flow, Layer4, NatTo, PerDirection, Protocol, Tuple};
+use ctwarden_model::{Flow, Layer4, NatTo, PerDirection, Protocol, Status, Tuple};
 
 /// An entry to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,18 @@ pub struct Create {
     pub nat: Nat,
     /// Fail where the tuple is taken (`-I`); else change the entry that has it (`-A`).
     pub exclusive: bool,
+}
+
+impl Create {
+    /// The entry as the kernel tells it when it is made: with the bits of its translation, which nobody but the kernel sets.
+    pub(super) fn translated(self) -> Flow {
+        let mut flow = self.flow;
+        let source = self.nat.source.map(|_| Status::SRC_NAT | Status::SRC_NAT_DONE);
+        let destination = self.nat.destination.map(|_| Status::DST_NAT | Status::DST_NAT_DONE);
+        flow.status =
+            flow.status.map(|status| [source, destination].into_iter().flatten().fold(status, |all, bits| all | bits));
+        flow
+    }
 }
 
 /// Address translation of an entry to be made (`CTA_NAT_SRC`, `CTA_NAT_DST`).

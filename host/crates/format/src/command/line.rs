@@ -8,11 +8,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
 
+use ctwarden_model::{EventKind, Flow};
+
 use super::entry_line;
 use super::error::{Problem, Refused};
 use super::parse;
 use super::surroundings::Surroundings;
 use super::value::{Command, Parsed};
+use crate::read::before_summary;
 
 /// The words of a line. An empty pair of quotes is an empty word.
 #[must_use]
@@ -55,7 +58,7 @@ pub fn is_saved_entry(line: &str) -> bool {
     entry_line::is_read(line)
 }
 
-/// Reads one line. An empty line and a comment (`#` first) are none. `program` as in [`parse`](super::parse()).
+/// Reads one line. An empty line, a comment (`#` first) and what the command says behind a list are none. `program` as in [`parse`](super::parse()).
 ///
 /// # Errors
 /// [`Refused`] where the command line is wrong or its command is none that a file may hold. 1.4.9 reads the whole file before
@@ -63,6 +66,9 @@ pub fn is_saved_entry(line: &str) -> bool {
 pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Result<Option<Parsed>, Refused> {
     let text = line.trim_start_matches([' ', '\t']);
     if matches!(text.chars().next(), None | Some('\n' | '#')) {
+        return Ok(None);
+    }
+    if text.starts_with('c') && before_summary(text) == Some("") {
         return Ok(None);
     }
     if let Some(create) = entry_line::read(text) {
@@ -81,6 +87,27 @@ pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Resu
             problem: Problem::Parameter(format!("Cannot use command `{name}' with --load-file")),
         }),
     }
+}
+
+/// The entry that a saved line is about: `-A` and `-I` make one, a row of a table; `-U` and `-D` tell of one that was changed or
+/// has ended. An empty line and a comment are none.
+///
+/// # Errors
+/// [`Refused`] where [`line()`] refuses, where the command is about no entry, and where its words do not tell all of one.
+pub fn saved_entry(
+    program: &str,
+    line: &str,
+    surroundings: &impl Surroundings,
+) -> Result<Option<(EventKind, Flow)>, Refused> {
+    let text = line.trim_start_matches([' ', '\t']);
+    if matches!(text.chars().next(), None | Some('\n' | '#')) {
+        return Ok(None);
+    }
+    if let Some(create) = entry_line::read(text) {
+        return Ok(Some((EventKind::Row, create.translated())));
+    }
+    let words = words(text);
+    parse::entry(program, words.iter().map(String::as_str), surroundings).map(Some)
 }
 
 /// The words of a line without quotes. What parts words is ASCII, so that bytes can be looked at.

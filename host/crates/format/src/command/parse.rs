@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use ctwarden_model::{Family, FlowId, NatTo, Protocol, Zone};
+use ctwarden_model::{EventKind, Family, Flow, FlowId, NatTo, Protocol, Zone};
 
 use super::address::{self, Length};
 use super::error::{Problem, Refused};
@@ -62,6 +62,18 @@ pub(super) fn read<'a>(
         Ok(command) => Ok(Parsed { command, warnings: reader.warnings }),
         Err(problem) => Err(Refused { warnings: reader.warnings, problem }),
     }
+}
+
+/// Reads the words of a saved line as the entry that it is about.
+pub(super) fn entry<'a>(
+    program: &'a str,
+    words: impl Iterator<Item = &'a str>,
+    surroundings: &impl Surroundings,
+) -> Result<(EventKind, Flow), Refused> {
+    let mut reader =
+        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), surroundings };
+    let entry = reader.all().and_then(|()| settle::entry(&reader.template, surroundings, &mut reader.warnings));
+    entry.map_err(|problem| Refused { warnings: reader.warnings, problem })
 }
 
 struct Reader<'a, S> {

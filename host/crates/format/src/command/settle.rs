@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ctwarden_model::{
-    DccpState, EventKinds, Expectation, Family, Flow, LabelChange, Labels, Layer4, Mark, NatTo, PerDirection, Protocol,
-    ProtocolInfo, SctpState, Status, TcpFlags, TcpState, Tuple, Zone,
+    DccpState, EventKind, EventKinds, Expectation, Family, Flow, LabelChange, Labels, Layer4, Mark, NatTo,
+    PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpFlags, TcpState, Tuple, Zone,
 };
 
 use super::change::{Change, MarkChange};
@@ -37,15 +37,7 @@ pub(super) fn command(
     surroundings: &impl Surroundings,
     warnings: &mut Vec<String>,
 ) -> Checked<Command> {
-    let labels = labels(template, surroundings, warnings)?;
-    if template.used(Key::AnyNat) && template.used_any(&[Key::SrcNat, Key::DstNat]) {
-        return parameter("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
-    }
-    let verb = template.verb.unwrap_or(Verb::None);
-    legal::options(template, verb)?;
-    if let Some(definition) = template.definition.filter(|_| verb != Verb::Help) {
-        legal::of_protocol(template, definition, verb)?;
-    }
+    let (verb, labels) = checked(template, surroundings, warnings)?;
     let output = output(template, &labels);
     let command = match verb {
         Verb::List => Command::List(list(template, &labels, output)?),
@@ -89,6 +81,79 @@ pub(super) fn command(
         Verb::Version => Command::Version,
     };
     Ok(command)
+}
+
+/// The entry that a saved line is about, after the same checks.
+pub(super) fn entry(
+    template: &Template,
+    surroundings: &impl Surroundings,
+    warnings: &mut Vec<String>,
+) -> Checked<(EventKind, Flow)> {
+    let (verb, labels) = checked(template, surroundings, warnings)?;
+    let kind = match verb {
+        Verb::Create | Verb::Add => EventKind::Row,
+        Verb::Update => EventKind::Update,
+        Verb::Delete => EventKind::Destroy,
+        Verb::List
+        | Verb::Get
+        | Verb::Flush
+        | Verb::Event
+        | Verb::Version
+        | Verb::Help
+        | Verb::ListExpectations
+        | Verb::CreateExpectation
+        | Verb::DeleteExpectation
+        | Verb::GetExpectation
+        | Verb::FlushExpectations
+        | Verb::ExpectationEvents
+        | Verb::Count
+        | Verb::CountExpectations
+        | Verb::Statistics
+        | Verb::ExpectationStatistics
+        | Verb::None => return parameter("this command is about no entry: -A, -I, -U and -D are"),
+    };
+    if !names_a_flow(template) {
+        return parameter(
+            "these words name no single entry: its protocol, both addresses and what it has for ports are needed",
+        );
+    }
+    let mut flow = create(template, &labels, false).translated();
+    if kind != EventKind::Row && template.states.tcp.is_none() && template.saved.tells_nothing_of_tcp() {
+        // What is implied by a state is not told where there is none.
+        flow.info = flow.info.filter(|info| !matches!(info, ProtocolInfo::Tcp { .. }));
+    }
+    Ok((kind, flow))
+}
+
+/// Whether all of the original direction was given.
+fn names_a_flow(template: &Template) -> bool {
+    let Ends { src, dst, src_port, dst_port } = template.original;
+    let ports = src_port.is_some() && dst_port.is_some();
+    let parts = match template.protocol {
+        Some(Protocol::ICMP | Protocol::ICMPV6) => template.icmp.kind.is_some() && template.icmp.code.is_some(),
+        Some(Protocol::GRE) => ports,
+        Some(protocol) => ports || !protocol.has_ports(),
+        None => false,
+    };
+    parts && src.is_some() && dst.is_some() && !template.used_any(&[Key::MaskSrc, Key::MaskDst])
+}
+
+/// The command and the labels, after everything was looked for that can be wrong with any command.
+fn checked(
+    template: &Template,
+    surroundings: &impl Surroundings,
+    warnings: &mut Vec<String>,
+) -> Checked<(Verb, LabelBits)> {
+    let labels = labels(template, surroundings, warnings)?;
+    if template.used(Key::AnyNat) && template.used_any(&[Key::SrcNat, Key::DstNat]) {
+        return parameter("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
+    }
+    let verb = template.verb.unwrap_or(Verb::None);
+    legal::options(template, verb)?;
+    if let Some(definition) = template.definition.filter(|_| verb != Verb::Help) {
+        legal::of_protocol(template, definition, verb)?;
+    }
+    Ok((verb, labels))
 }
 
 /// Label names are read where the command line has to do with labels, and quietly where the form shows them anyway.

@@ -61,6 +61,13 @@ pub(super) struct Saved {
     pub(super) handshake_seq: Option<u64>,
 }
 
+impl Saved {
+    /// Whether no part of TCP's state was given.
+    pub(super) fn tells_nothing_of_tcp(&self) -> bool {
+        self.scale == PerDirection::default() && self.flags == PerDirection::default()
+    }
+}
+
 /// What was said so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Template {

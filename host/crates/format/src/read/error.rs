@@ -43,6 +43,8 @@ pub enum Problem {
     },
     /// A field without which there is no entry.
     Missing(&'static str),
+    /// A word that is the rest of a field: the line was cut there.
+    Cut(String),
     /// Addresses of different families in one entry.
     TwoFamilies,
     /// A form that is not read here.
@@ -61,6 +63,11 @@ impl Problem {
     /// That something else was expected.
     pub(super) fn expected(expected: &'static str, found: &str) -> Self {
         Self::Expected { expected, found: excerpt(found) }
+    }
+
+    /// That the line was cut at this word.
+    pub(super) fn cut(word: &str) -> Self {
+        Self::Cut(excerpt(word))
     }
 
     /// That the field has another value.
@@ -85,8 +92,10 @@ impl fmt::Display for Problem {
             Self::Expected { expected, found } => write!(f, "expected {expected}, found {found:?}"),
             Self::Value { field, expected, found } => write!(f, "{field} is {found:?}; it can be {expected}"),
             Self::Missing(field) => write!(f, "{field} is missing; was the line cut?"),
+            Self::Cut(word) => write!(f, "{word:?} is what is left of a field; the line was cut"),
             Self::TwoFamilies => f.write_str("IPv4 and IPv6 addresses are mixed in one entry"),
             Self::Form(Form::Blank) => f.write_str("there is nothing in the line"),
+            Self::Form(Form::Summary) => f.write_str("this is what the command says of a list, and no entry"),
             Self::Form(Form::Save) => f.write_str("this is a command line; load it with -R"),
             Self::Form(Form::Xml) => f.write_str("XML is not read; print the table as text, save or json"),
             Self::Form(Form::Json | Form::Text) => f.write_str("the line is not of this form"),

@@ -1,29 +1,34 @@
 //! A line of text: of `conntrack`, with all that `-o` and `-E` add, and of `/proc/net/nf_conntrack`.
 //!
 //! The two differ in which fields there are and how addresses are spelled, not in how a field is read, so that one
-//! reader takes both. Fields that are not known here are passed over: a later kernel may tell more.
+//! reader takes both. Fields, flags and words that are not known here are passed over: a later kernel or a vendor may tell
+//! more.
 
+mod counted;
 mod expectation;
 mod field;
+mod remnant;
 
 use alloc::string::String;
 
 use ctwarden_model::{
-    Counters, DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo,
-    SctpState, Status, TcpState, Timestamp, Tuple, Zone,
+    DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status,
+    TcpState, Timestamp, Tuple, Zone,
 };
 
-use crate::LabelMap;
+use crate::{CivilTime, LabelMap};
 
 use super::tuple::{TupleParts, nowhere, pair};
 use super::words::{Word, Words};
-use super::{Entry, LineError, Problem};
+use super::{Entry, Legend, LineError, Problem};
 
+use counted::Counted;
 pub(super) use expectation::entry as expectation;
-use field::{U8, U16, U32, U64, address, digits, layer4, number};
+use field::{U8, U16, U32, U64, address, any_number, digits, layer4, number};
+use remnant::is_remnant;
 
 /// Reads a line.
-pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, LineError> {
+pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
     let mut reader = Reader { line, words: Words::of(line) };
     let time = reader.moment()?;
     let kind = reader.kind();
@@ -32,7 +37,7 @@ pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, Line
     let info = reader.state(protocol)?;
     let mut fields = Fields::new();
     while let Some(word) = reader.words.peek() {
-        reader.field(word, &mut fields, labels)?;
+        reader.field(word, &mut fields, legend)?;
     }
     let end = line.trim_ascii_end().len();
     let fail = |problem| LineError::at(line, end, problem);
@@ -43,16 +48,7 @@ pub(super) fn entry(line: &str, labels: Option<&LabelMap>) -> Result<Entry, Line
     flow.status = Some(status(fields.status, &flow.tuples));
     flow.timeout = timeout;
     flow.info = info;
-    for (counters, (packets, bytes)) in
-        [(&mut flow.counters.original, fields.counters.original), (&mut flow.counters.reply, fields.counters.reply)]
-    {
-        *counters = match (packets, bytes) {
-            (Some(packets), Some(bytes)) => Some(Counters { packets, bytes }),
-            (None, None) => None,
-            (Some(_), None) => return Err(fail(Problem::Missing("bytes= behind packets="))),
-            (None, Some(_)) => return Err(fail(Problem::Missing("packets= in front of bytes="))),
-        };
-    }
+    flow.counters = fields.counted.counters().map_err(fail)?;
     Ok(Entry { kind, time, flow, lasted: fields.lasted, portid: fields.portid, program: fields.program })
 }
 
@@ -86,7 +82,7 @@ struct Fields {
     sources: u8,
     original: TupleParts,
     reply: TupleParts,
-    counters: PerDirection<(Option<u64>, Option<u64>)>,
+    counted: Counted,
     status: Status,
     flow: Flow,
     lasted: Option<u64>,
@@ -107,7 +103,7 @@ impl<'a> Reader<'a> {
     /// What stands in brackets next, without them, and the byte behind.
     fn bracketed(&mut self) -> Option<(&'a str, usize)> {
         let inside = self.words.rest().strip_prefix('[')?;
-        let (inside, _) = inside.split_once(']')?;
+        let (inside, _) = inside.split_once(']').filter(|(inside, _)| !inside.contains('['))?;
         Some((inside, inside.len().saturating_add(2)))
     }
 
@@ -146,12 +142,11 @@ impl<'a> Reader<'a> {
         const NAME: &str = "the name of a protocol";
         let at = self.words.at();
         let name = self.words.take().ok_or_else(|| self.fail(at, Problem::expected(NAME, "")))?;
-        let known = Protocol::parse(name.text).filter(|_| digits::<u8>(name.text).is_none());
-        if known.is_none() && name.text != "unknown" {
+        if !is_name(name.text) {
             return Err(self.fail(name.at, Problem::expected(NAME, name.text)));
         }
         let number = Protocol(self.number("the number of the protocol", U8)?);
-        if known.is_some_and(|known| known != number) {
+        if !is_name_of(name.text, number) {
             return Err(self.fail(name.at, Problem::expected("the name that belongs to the number", name.text)));
         }
         Ok(number)
@@ -173,32 +168,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A state is a word of its own, without a `=`.
+    /// A state is a word of its own, without a `=`. One that is not known is passed over; one that is a part of a known name
+    /// was cut.
     fn state(&mut self, protocol: Protocol) -> Result<Option<ProtocolInfo>, LineError> {
         let Some(word) = self.words.peek() else { return Ok(None) };
-        if word.text.contains(['=', '[']) {
+        let is_part = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
+        if !word.text.starts_with(|c: char| c.is_ascii_uppercase()) || !word.text.bytes().all(is_part) {
             return Ok(None);
         }
-        let info = state_of(protocol, word.text)
-            .ok_or_else(|| self.fail(word.at, Problem::value("the state", "one that the protocol has", word.text)))?;
+        let info = state_of(protocol, word.text);
+        if info.is_none() && is_part_of_state(protocol, word.text) {
+            return Err(self.fail(word.at, Problem::value("the state", "one that the protocol has", word.text)));
+        }
         self.words.take();
-        Ok(Some(info))
+        Ok(info)
     }
 
     /// One field of those that stand in any order behind.
-    fn field(&mut self, word: Word<'a>, fields: &mut Fields, labels: Option<&LabelMap>) -> Result<(), LineError> {
+    fn field(&mut self, word: Word<'a>, fields: &mut Fields, legend: &Legend<'_>) -> Result<(), LineError> {
         if let Some((inside, length)) = self.bracketed() {
             self.words.pass(length);
-            fields.status = fields.status
-                | match inside {
-                    "UNREPLIED" => Status::SEEN_REPLY,
-                    "ASSURED" => Status::ASSURED,
-                    "OFFLOAD" => Status::OFFLOAD,
-                    // Hardware forwards nothing that software was not asked to.
-                    "HW_OFFLOAD" => Status::HW_OFFLOAD | Status::OFFLOAD,
-                    _ => Status(0),
-                };
-            return Ok(());
+            fields.counted.leave();
+            return fields.flag(inside, legend).map_err(|problem| self.fail(word.at, problem));
         }
         if word.text.starts_with("progname=") {
             // Names of programs may have blanks in them.
@@ -207,19 +198,53 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         self.words.pass(word.text.len());
-        match word.field() {
+        match word.field().filter(|_| !word.text.starts_with('[')) {
             Some((key, value)) => {
                 let at = word.at.saturating_add(key.len()).saturating_add(1);
-                fields.set(key, value, labels).map_err(|problem| self.fail(at, problem))
+                fields.set(key, value, legend.labels).map_err(|problem| self.fail(at, problem))
             }
             // The library writes so where an entry has labels and none of them a name.
             None if word.text == "labels" => {
-                fields.flow.labels = labels.map(|_| Labels(0));
+                fields.flow.labels = legend.labels.map(|_| Labels(0));
                 Ok(())
             }
-            None => Err(self.fail(word.at, Problem::expected("a field=value or [FLAG]", word.text))),
+            None if is_remnant(word.text) => Err(self.fail(word.at, Problem::cut(word.text))),
+            None => Ok(()),
         }
     }
+}
+
+/// Whether a word may be the name of a protocol: `/etc/protocols` has those that this program does not know.
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'/' | b'_');
+    text.bytes().all(is_part) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Other names of protocols that have one here (`/etc/protocols`).
+const OTHER_NAMES: [(&str, Protocol); 4] = [
+    ("ipv6-icmp", Protocol::ICMPV6),
+    ("ipencap", Protocol::IPIP),
+    ("ip-encap", Protocol::IPIP),
+    // Another one than that which has this name here (RFC 1853).
+    ("ipip", Protocol(94)),
+];
+
+/// Whether a protocol can have the name. Of one that has none here, any name is right that no other one has.
+fn is_name_of(name: &str, protocol: Protocol) -> bool {
+    let is_other = OTHER_NAMES.iter().any(|(other, of)| *of == protocol && name.eq_ignore_ascii_case(other));
+    let known = Protocol::parse(name).filter(|_| digits::<u8>(name).is_none());
+    name == "unknown" || is_other || known.map_or(protocol.name().is_none(), |known| known == protocol)
+}
+
+/// Whether the word is the begin of the name of a state.
+fn is_part_of_state(protocol: Protocol, word: &str) -> bool {
+    let name: fn(u8) -> Option<&'static str> = match protocol {
+        Protocol::TCP => |number| TcpState(number).name(),
+        Protocol::SCTP => |number| SctpState(number).name(),
+        Protocol::DCCP => |number| DccpState(number).name(),
+        Protocol(_) => |_| None,
+    };
+    (0..=u8::MAX).filter_map(name).any(|name| name.starts_with(word))
 }
 
 fn state_of(protocol: Protocol, name: &str) -> Option<ProtocolInfo> {
@@ -252,7 +277,7 @@ impl Fields {
             sources: 0,
             original: TupleParts::default(),
             reply: TupleParts::default(),
-            counters: PerDirection::default(),
+            counted: Counted::default(),
             status: Status::default(),
             flow: nowhere(),
             lasted: None,
@@ -266,8 +291,26 @@ impl Fields {
         if self.sources < 2 { &mut self.original } else { &mut self.reply }
     }
 
-    const fn counters(&mut self) -> &mut (Option<u64>, Option<u64>) {
-        if self.sources < 2 { &mut self.counters.original } else { &mut self.counters.reply }
+    /// What stands in brackets: the first word counts, vendors write numbers behind it.
+    fn flag(&mut self, inside: &str, legend: &Legend<'_>) -> Result<(), Problem> {
+        if let Some((key @ ("start" | "stop"), text)) = inside.split_once('=') {
+            let (name, place) = match key {
+                "start" => ("start", &mut self.flow.started),
+                _ => ("stop", &mut self.flow.stopped),
+            };
+            *place = Some(moment(text, legend).ok_or_else(|| Problem::value(name, "a date of ctime(3)", text))?);
+            return Ok(());
+        }
+        self.status = self.status
+            | match inside.split([',', ' ']).next() {
+                Some("UNREPLIED") => Status::SEEN_REPLY,
+                Some("ASSURED") => Status::ASSURED,
+                Some("OFFLOAD") => Status::OFFLOAD,
+                // Hardware forwards nothing that software was not asked to.
+                Some("HW_OFFLOAD") => Status::HW_OFFLOAD | Status::OFFLOAD,
+                Some(_) | None => Status(0),
+            };
+        Ok(())
     }
 
     fn set(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
@@ -280,17 +323,14 @@ impl Fields {
                 if self.sources > 2 {
                     return Err(Problem::expected("two tuples", "a third"));
                 }
+                self.counted.enter();
                 self.tuple().src = Some(address("src", value)?);
             }
             "dst" => self.tuple().dst = Some(address("dst", value)?),
             // In an ICMP tuple the identifier follows the code; later it is the id of the entry.
             "id" if self.tuple().awaits_icmp_id() => self.tuple().icmp_id = Some(number("id", U16, value)?),
-            "id" => self.flow.id = Some(FlowId(number("id", U32, value)?)),
-            "packets" => self.counters().0 = Some(number("packets", U64, value)?),
-            "bytes" => self.counters().1 = Some(number("bytes", U64, value)?),
-            "mark" => self.flow.mark = Some(Mark(number("mark", U32, value)?)),
-            "secmark" => self.flow.rare_mut().secmark = Some(number("secmark", U32, value)?),
-            "secctx" => self.flow.rare_mut().security_context = Some(value.into()),
+            "packets" => return self.counted.packets(value),
+            "bytes" => return self.counted.bytes(value),
             "zone" => self.flow.zone = Zone(number("zone", U16, value)?),
             "zone-orig" => {
                 let zone = Zone(number("zone-orig", U16, value)?);
@@ -298,6 +338,18 @@ impl Fields {
                 self.flow.zone = zone;
             }
             "zone-reply" => self.flow.rare_mut().zones.reply = Some(Zone(number("zone-reply", U16, value)?)),
+            _ => return self.set_of_entry(key, value, labels),
+        }
+        Ok(())
+    }
+
+    /// A field that is of no direction.
+    fn set_of_entry(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
+        match key {
+            "id" => self.flow.id = Some(FlowId(number("id", U32, value)?)),
+            "mark" => self.flow.mark = Some(Mark(any_number("mark", U32, value)?)),
+            "secmark" => self.flow.rare_mut().secmark = Some(any_number("secmark", U32, value)?),
+            "secctx" => self.flow.rare_mut().security_context = Some(value.into()),
             "helper" => self.flow.rare_mut().helper = Some(value.into()),
             "use" => self.flow.uses = Some(number("use", U32, value)?),
             "labels" => {
@@ -307,10 +359,20 @@ impl Fields {
             }
             "delta-time" => self.lasted = Some(number("delta-time", U64, value)?),
             "portid" => self.portid = Some(number("portid", U32, value)?),
-            _ => {}
+            _ => {
+                self.counted.doubt();
+                return Ok(());
+            }
         }
+        self.counted.leave();
         Ok(())
     }
+}
+
+/// The moment of a date of local time.
+fn moment(text: &str, legend: &Legend<'_>) -> Option<Timestamp> {
+    let seconds = (legend.unix_seconds)(&CivilTime::of_ctime(text)?)?;
+    u64::try_from(seconds).ok()?.checked_mul(1_000_000_000).map(Timestamp)
 }
 
 fn bits(map: &LabelMap, names: &str) -> Result<Labels, Problem> {

@@ -68,7 +68,7 @@ pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, k
 }
 
 /// A word that a line can carry: neither blank nor quote in it.
-fn is_word(text: &str) -> bool {
+pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\'))
 }
 

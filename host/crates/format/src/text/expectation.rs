@@ -49,7 +49,7 @@ pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, occasion: &Occa
     }
     if let Some(helper) = &expectation.helper {
         out.text("helper=");
-        out.text(helper);
+        out.plain(helper);
     }
     out.drop_blank();
 }

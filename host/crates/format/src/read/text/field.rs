@@ -37,6 +37,20 @@ pub(super) fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static st
     digits(value).ok_or_else(|| Problem::value(field, expected, value))
 }
 
+/// A number in decimal, or in hexadecimal behind `0x` as some write marks.
+pub(super) fn any_number<T: TryFrom<u64>>(
+    field: &'static str,
+    expected: &'static str,
+    value: &str,
+) -> Result<T, Problem> {
+    let hexadecimal = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
+    match hexadecimal.and_then(|digits| u64::from_str_radix(digits, 16).ok()).and_then(|value| T::try_from(value).ok())
+    {
+        Some(number) => Ok(number),
+        None => number(field, expected, value),
+    }
+}
+
 fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
     let digits = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
     let key = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());

@@ -1,0 +1,95 @@
+//! Which numbers of packets and bytes are the counters of a direction.
+//!
+//! The kernel and the command write both behind the tuple of their direction. Vendors write a total of both directions among
+//! the fields of the entry (`bytes=529536`, behind the mark), which counts no direction.
+
+use ctwarden_model::{Counters, PerDirection};
+
+use super::super::Problem;
+use super::field::{U64, number};
+
+/// Where in the line we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Behind a tuple.
+    #[default]
+    AtTuple,
+    /// Behind a tuple and a field that is not known.
+    InDoubt,
+    /// Among the fields of the entry.
+    Elsewhere,
+}
+
+/// Numbers of a direction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair {
+    packets: Option<u64>,
+    bytes: Option<u64>,
+}
+
+/// What was counted so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pairs: PerDirection<Pair>,
+    tuples: u8,
+    place: Place,
+}
+
+impl Counted {
+    /// A tuple begins.
+    pub(super) const fn enter(&mut self) {
+        self.tuples = self.tuples.saturating_add(1);
+        self.place = Place::AtTuple;
+    }
+
+    /// Something follows that no tuple has.
+    pub(super) const fn leave(&mut self) {
+        self.place = Place::Elsewhere;
+    }
+
+    /// Something follows that nobody knows.
+    pub(super) fn doubt(&mut self) {
+        if self.place == Place::AtTuple {
+            self.place = Place::InDoubt;
+        }
+    }
+
+    /// The pair that numbers here are of, if they are of any. Behind what is not known they may be a total, unless the other
+    /// direction has its own.
+    fn pair(&mut self) -> Option<&mut Pair> {
+        let of_reply = self.tuples > 1;
+        let is_of_tuple = match self.place {
+            Place::AtTuple => true,
+            Place::InDoubt => !of_reply || self.pairs.original.bytes.is_some(),
+            Place::Elsewhere => false,
+        };
+        is_of_tuple.then_some(if of_reply { &mut self.pairs.reply } else { &mut self.pairs.original })
+    }
+
+    pub(super) fn packets(&mut self, value: &str) -> Result<(), Problem> {
+        let packets = number("packets", U64, value)?;
+        if let Some(pair) = self.pair().filter(|pair| pair.packets.is_none()) {
+            pair.packets = Some(packets);
+        }
+        Ok(())
+    }
+
+    /// A number of bytes without one of packets is a total.
+    pub(super) fn bytes(&mut self, value: &str) -> Result<(), Problem> {
+        let bytes = number("bytes", U64, value)?;
+        if let Some(pair) = self.pair().filter(|pair| pair.packets.is_some() && pair.bytes.is_none()) {
+            pair.bytes = Some(bytes);
+        }
+        Ok(())
+    }
+
+    /// The counters of both directions.
+    pub(super) fn counters(&self) -> Result<PerDirection<Option<Counters>>, Problem> {
+        let counters = |pair: Pair| match (pair.packets, pair.bytes) {
+            (Some(packets), Some(bytes)) => Ok(Some(Counters { packets, bytes })),
+            (Some(_), None) => Err(Problem::Missing("bytes= behind packets=")),
+            (None, _) => Ok(None),
+        };
+        Ok(PerDirection { original: counters(self.pairs.original)?, reply: counters(self.pairs.reply)? })
+    }
+}

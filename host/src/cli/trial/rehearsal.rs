@@ -1,0 +1,205 @@
+//! The daemon without a kernel: an engine, plugins and sinks on a table that is only imagined.
+//!
+//! It goes the daemon's way. The first sweep reads what the table has, then events come, and then time passes. Time is
+//! imagined as well, so that a tick or a sweep that is due in a minute is played at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use ctwarden_engine::{Ack, Delivery, Engine, Looked, PluginId, SweepId};
+use ctwarden_model::{
+    Action, Event, EventKind, Flow, FlowKey, Now, Outcome, PluginName, Record, Target, Timestamp, VerdictRecord,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use super::table::Table;
+use crate::plugins::{PluginThread, Said};
+use crate::sinks::Sinks;
+use crate::{clock, log};
+
+/// How long to wait for a plugin where the engine knows no nearer moment.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Events that come at once: fewer than the shortest queue in front of a plugin has places by default.
+const EVENTS_AT_ONCE: usize = 8;
+
+/// Moments that time jumps to at most: a plugin that asks for a tick all the time has no last one.
+const JUMPS: u32 = 200;
+
+/// The daemon without a kernel.
+pub(super) struct Rehearsal {
+    pub(super) engine: Engine,
+    pub(super) plugins: BTreeMap<PluginId, PluginThread>,
+    pub(super) said: UnboundedReceiver<Said>,
+    pub(super) sinks: Sinks,
+    /// Plugins whose verdicts the daemon would carry out.
+    pub(super) enforcing: BTreeSet<PluginName>,
+    pub(super) table: Table,
+    /// The running sweep, and the place that it has read.
+    pub(super) sweep: Option<(SweepId, u64)>,
+    /// Ends of flows that policies would have brought about, and that nobody was told of.
+    pub(super) ends: Vec<Flow>,
+    /// How far time was moved on.
+    pub(super) ahead: Duration,
+}
+
+impl Rehearsal {
+    /// Plays a table and events, and then that much time.
+    pub(super) async fn play(&mut self, entries: Vec<(EventKind, Flow)>, horizon: Duration) -> Result<()> {
+        let (rows, events): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(kind, _)| *kind == EventKind::Row);
+        for (kind, mut flow) in rows {
+            self.table.name(kind, &mut flow);
+            self.table.hear(kind, &flow);
+        }
+        // As the daemon begins: a policy that counts has to know what there is before it judges what comes.
+        self.settle().await?;
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            for (kind, mut flow) in events.by_ref().take(EVENTS_AT_ONCE) {
+                self.table.name(kind, &mut flow);
+                self.table.hear(kind, &flow);
+                self.engine.handle_event(self.now(), Event { kind, by_us: false, flow });
+                self.carry_on()?;
+            }
+            self.settle().await?;
+        }
+        let end = self.now().steady.plus(horizon);
+        for _ in 0..JUMPS {
+            let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) else { break };
+            self.ahead += at.since(self.now().steady);
+            self.engine.handle_timeout(self.now());
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Now {
+        let now = clock::now();
+        let ahead = u64::try_from(self.ahead.as_nanos()).unwrap_or(u64::MAX);
+        Now { wall: Timestamp(now.wall.0.saturating_add(ahead)), steady: now.steady.plus(self.ahead) }
+    }
+
+    /// Goes on until nothing is left to be done at this moment.
+    async fn settle(&mut self) -> Result<()> {
+        self.engine.handle_table(self.now(), u32::try_from(self.table.len()).unwrap_or(u32::MAX));
+        self.engine.handle_flush(self.now());
+        loop {
+            self.carry_on()?;
+            self.read_sweep();
+            self.carry_on()?;
+            if self.sweep.is_none() && self.ends.is_empty() && self.engine.is_quiet() {
+                return Ok(());
+            }
+            if self.sweep.is_some() && self.engine.ready_for_rows() {
+                continue;
+            }
+            let now = self.now();
+            let wait = self.engine.poll_timeout().map_or(LOOK, |at| at.since(now.steady).min(LOOK));
+            if let Ok(Some(said)) = timeout(wait, self.said.recv()).await {
+                let now = self.now();
+                said.tell(&mut self.engine, now);
+            }
+            self.engine.handle_timeout(self.now());
+        }
+    }
+
+    /// Begins, goes on with or ends a reading of the table.
+    fn read_sweep(&mut self) {
+        if self.sweep.is_none() {
+            self.sweep = self.engine.poll_sweep().map(|request| (request.id, 0));
+        }
+        let Some((id, mut read)) = self.sweep.take() else { return };
+        while self.engine.ready_for_rows() {
+            let Some((place, flow)) = self.table.behind(read) else {
+                self.engine.handle_sweep_end(self.now(), id, true);
+                return;
+            };
+            let flow = flow.clone();
+            self.engine.handle_row(self.now(), id, flow);
+            read = place;
+        }
+        self.sweep = Some((id, read));
+    }
+
+    fn carry_on(&mut self) -> Result<()> {
+        while let Some(Delivery { plugin, call, what }) = self.engine.poll_delivery() {
+            if let Some(thread) = self.plugins.get(&plugin) {
+                thread.call(call, what);
+            }
+        }
+        // Nobody enforces, so that there is none; were there one, there is no kernel that has the flow.
+        while let Some((effect, _)) = self.engine.poll_effect() {
+            self.engine.handle_ack(self.now(), effect, Ack::Gone);
+        }
+        while let Some(lookup) = self.engine.poll_lookup() {
+            let found = self.table.find(&lookup.key).cloned();
+            let looked = found.map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow)));
+            self.engine.handle_lookup(self.now(), lookup.id, looked);
+        }
+        while let Some(plugin) = self.engine.poll_restart() {
+            if let Some(thread) = self.plugins.get(&plugin) {
+                thread.restart();
+            }
+        }
+        while let Some(record) = self.engine.poll_record() {
+            if let Record::Verdict(verdict) = &record {
+                self.imagine(verdict);
+            }
+            self.sinks.write(record);
+        }
+        // The daemon hears of what it ended, and so do policies that want to know of their own changes.
+        for flow in std::mem::take(&mut self.ends) {
+            self.engine.handle_event(self.now(), Event { kind: EventKind::Destroy, by_us: true, flow });
+            self.engine.handle_flush(self.now());
+        }
+        match self.engine.poll_exit() {
+            None => Ok(()),
+            Some(reason) => bail!("{reason}"),
+        }
+    }
+
+    /// What the kernel's table would be after a verdict that the daemon would have carried out.
+    fn imagine(&mut self, record: &VerdictRecord) {
+        if record.outcome != Outcome::Observed || !self.enforcing.contains(&record.plugin) {
+            return;
+        }
+        let flows: Vec<FlowKey> = match (&record.verdict.target, record.flow) {
+            (_, Some(key)) => vec![key],
+            (Target::Matching(selection), None) => {
+                let most = selection.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+                self.table.matching(&selection.filter).into_iter().take(most).collect()
+            }
+            (Target::Entry(_) | Target::Key(_) | Target::None, None) => Vec::new(),
+        };
+        match record.verdict.action {
+            Action::Delete | Action::Timeout(0) => {
+                self.ends.extend(flows.iter().filter_map(|key| self.table.end(key)));
+            }
+            Action::Mark(mark) => flows.iter().for_each(|key| self.table.mark(key, mark)),
+            Action::Labels(_)
+            | Action::Timeout(_)
+            | Action::Alert(_)
+            | Action::Log(_)
+            | Action::Block(_)
+            | Action::Unblock(_)
+            | Action::Protect(_)
+            | Action::Sweep
+            | Action::Malformed(..) => {}
+        }
+    }
+
+    /// Plugins get their last call, records are written.
+    pub(super) fn end(self) {
+        let ending: Vec<_> = self.plugins.into_values().filter_map(PluginThread::stop).collect();
+        for thread in ending {
+            // Its last words are in the log.
+            drop(thread.join());
+        }
+        let lost = self.sinks.stop().lost;
+        if lost > 0 {
+            log::say(&format!("{lost} records could not be written"));
+        }
+    }
+}
