@@ -50,7 +50,7 @@ impl Phase {
     /// Time by the clock, for a machine that has other things to do.
     pub(super) fn wall(self, limits: &config::Limits) -> Duration {
         match self {
-            Self::Compile => limits.load_cpu.saturating_mul(2).saturating_add(Duration::from_secs(5)),
+            Self::Compile => limits.load_cpu.saturating_mul(2).saturating_add(Duration::from_secs(20)),
             Self::Describe | Self::Check => Duration::from_secs(45),
             Self::Configure => limits.call_wall.saturating_mul(2).saturating_add(Duration::from_secs(5)),
         }
