@@ -201,18 +201,6 @@ fn a_line_that_the_kernel_refuses_is_the_last() {
             21,
         ),
         ("the same flow behind it", lines("-A", 1..2) + &lines("-I", 1..2) + &lines("-A", 1..3), 2),
-        (
-            "a change that is refused",
-            lines("-A", 1..5)
-                + "-A -p udp -s 10.0.0.1 -d 10.0.0.2 --sport 5001 --dport 2 -t 600 -n 192.0.2.1\n"
-                + &lines("-A", 6..9),
-            5,
-        ),
-        (
-            "behind other commands",
-            lines("-A", 1..5) + "-U -s 10.0.0.1 -m 3\n-D -s 10.9.9.9\n" + &lines("-I", 1..2) + &lines("-A", 6..9),
-            7,
-        ),
     ] {
         let [theirs, ours] = [original, conntrack].map(|program| {
             let _ = Said::of(original(&["-F"]), "").good();
