@@ -269,12 +269,7 @@ fn everything_that_is_missing_is_told_at_once() {
     let block =
         |name: &str| format!("[block.{name}]\ntable = \"inet {name}\"\nipv4 = \"{name}4\"\nipv6 = \"{name}6\"\n");
     ctwarden_tests::load("table inet b { set other { type ipv4_addr; } }");
-    scene.configure(format!(
-        "{}{}{}",
-        block("a"),
-        block("b"),
-        Policy::new("none", "guest-doubling-schema").config("x = 1")
-    ));
+    scene.configure(format!("{}{}{}", block("a"), block("b"), Policy::new("none", "guest-trap").config("x = 1")));
     let lines = refused(&scene);
     for words in ["block set a", "b4", "b6", "plugin none"] {
         assert!(lines.iter().any(|line| line.contains(words)), "{words} is not in {lines:#?}");

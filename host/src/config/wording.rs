@@ -26,6 +26,10 @@ pub(super) fn in_our_words(message: &str, key: &str) -> String {
         let name = rest.trim_matches('`');
         return format!("{name} is missing{}", for_example(name));
     }
+    // The words of the reader where one of a few words is needed and no text is written.
+    if message == "wanted string or table" || message.starts_with("expected ") {
+        return format!("this is not a text in quotes{}", for_example(key));
+    }
     if let Some(rest) = told("duplicate field ") {
         return format!("{} is written twice; remove one of them", rest.trim_matches('`'));
     }
@@ -133,6 +137,7 @@ mod tests {
                 "there is no choice \"on\"; there are observe, enforce",
             ),
             ("unknown field `x`, there are no fields", "x", "there is no key \"x\"; remove it"),
+            ("wanted string or table", "mode", "this is not a text in quotes; write for example mode = \"enforce\""),
             ("\"64MB\" is not a size", "memory", "\"64MB\" is not a size"),
         ] {
             assert_eq!(in_our_words(message, key), ours);
