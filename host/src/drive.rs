@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ctwarden_engine::{Delivery, Engine, PluginId};
 use ctwarden_model::{Notice, Record, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -245,7 +245,11 @@ impl Drive {
                 Woke::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
                 Woke::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
                 Woke::Terminate => self.begin_to_stop(),
-                Woke::Reload => self.reloader.begin(clock::now().steady),
+                Woke::Reload => {
+                    // It is also what logrotate asks for, whatever comes of the configuration.
+                    self.reopen();
+                    self.reloader.begin(clock::now().steady);
+                }
                 Woke::Housekeeping => self.keep_house()?,
                 Woke::Look => {}
             }
@@ -515,12 +519,13 @@ impl Drive {
             thread.named(id, self.saying.clone());
             self.plugins.insert(id, thread);
         }
-        self.listen()?;
+        self.listen()
+    }
+
+    fn reopen(&self) {
         if let Some(sinks) = &self.sinks {
-            // A reload is also what logrotate asks for.
             sinks.reopen();
         }
-        Ok(())
     }
 
     /// Hears of what plugins subscribe to, and of the begin and end of every flow where the copy of the table is kept.
@@ -576,7 +581,10 @@ impl Drive {
     /// The end, in order: what is open gets its record, plugins get their last call, records are on their way.
     fn finish(mut self) -> Result<()> {
         self.engine.handle_finish(clock::now());
-        self.carry_on()?;
+        let carried_on = self.carry_on();
+        while let Some(record) = self.engine.poll_record() {
+            self.record(record);
+        }
         for thread in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(thread.stop());
         }
@@ -584,10 +592,9 @@ impl Drive {
         while self.leaving.iter().any(|thread| !thread.is_finished()) && clock::now().steady < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        if let Some(lost) = self.sinks.take().map(|sinks| sinks.stop().lost).filter(|lost| *lost > 0) {
-            crate::log::say(&format!("{lost} records could not be written"));
-        }
-        Ok(())
+        let missing = self.sinks.take().map(|sinks| sinks.stop().missing).unwrap_or_default();
+        let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        carried_on.and(if told.is_empty() { Ok(()) } else { Err(anyhow!("{}", told.join("\n"))) })
     }
 }
 

@@ -15,6 +15,7 @@ mod log;
 mod manual;
 mod netlink;
 mod niceness;
+mod plain_json;
 mod plugins;
 mod set_file;
 mod sinks;

@@ -1,17 +1,96 @@
 //! What is said to whoever watches the daemon's standard error: its own turns and its plugins' output.
+//!
+//! Nobody may be there to read it, or somebody who reads slowly. So no thread that decides or acts writes to it: lines are handed
+//! over a bounded queue to a thread of their own. What cannot be written is counted, and told as soon as something can. A verb
+//! that runs to its end without that thread writes its lines itself.
+
+mod queue;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ctwarden_guest::LogStream;
-use ctwarden_model::PluginName;
+use ctwarden_model::{PluginName, text};
 
-/// A line of the daemon itself.
-pub(crate) fn say(line: &str) {
-    eprintln!("ctwarden: {line}");
+use self::queue::{Queue, Speaker};
+
+/// How long the end of the program waits for lines that are not written yet.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The way to the thread; none before it was started.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// Starts the thread that writes lines. Panics go the same way from then on: on a closed or full pipe their own would end or
+/// hold the thread that they come from.
+///
+/// # Errors
+/// There is no room for a thread, or no standard error.
+pub(crate) fn begin() -> io::Result<()> {
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let queue = Arc::new(Queue::default());
+    let lines = Arc::clone(&queue);
+    thread::Builder::new().name("ctwarden-log".to_owned()).spawn(move || write_lines(&lines, stderr))?;
+    if QUEUE.set(queue).is_ok() {
+        std::panic::set_hook(Box::new(|panic| say(&panic.to_string())));
+    }
+    Ok(())
+}
+
+/// Lines of the daemon itself, which usually are one.
+pub(crate) fn say(lines: &str) {
+    for line in lines.lines() {
+        put(Speaker::Daemon, format!("ctwarden: {}", text::line(line)));
+    }
 }
 
 /// A line that a plugin wrote to its standard output or error.
 pub(crate) fn plugin(name: &PluginName, stream: LogStream, line: &str) {
-    match stream {
-        LogStream::Output => eprintln!("{name}: {line}"),
-        LogStream::Error => eprintln!("{name}: error: {line}"),
+    let line = text::line(line);
+    put(
+        Speaker::Plugin,
+        match stream {
+            LogStream::Output => format!("{name}: {line}"),
+            LogStream::Error => format!("{name}: error: {line}"),
+        },
+    );
+}
+
+/// Lines that could not be written since the start.
+pub(crate) fn lost() -> u64 {
+    QUEUE.get().map_or(0, |queue| queue.lost())
+}
+
+/// Waits until everything is written, for a moment.
+pub(crate) fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.wait_until_empty(Instant::now() + LAST_WORDS);
+    }
+}
+
+fn put(speaker: Speaker, mut line: String) {
+    line.push('\n');
+    match QUEUE.get() {
+        Some(queue) => queue.put(speaker, line),
+        // Where that cannot be written there is nobody left to tell. One write, so that lines of several programs do not mix.
+        None => drop(io::stderr().lock().write_all(line.as_bytes())),
+    }
+}
+
+/// Never ends.
+fn write_lines(queue: &Queue, mut out: impl Write) {
+    loop {
+        let line = queue.take();
+        if let Some(lost) = queue.untold() {
+            let told = format!("ctwarden: {lost} lines could not be written here\n");
+            if out.write_all(told.as_bytes()).is_ok() {
+                queue.told(lost);
+            }
+        }
+        let written = out.write_all(line.as_bytes()).is_ok();
+        queue.written(&line, written);
     }
 }

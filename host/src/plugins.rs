@@ -10,6 +10,7 @@ pub(crate) mod places;
 mod prepare;
 mod reloader;
 mod thread;
+mod voice;
 
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
 pub(crate) use needs::names;

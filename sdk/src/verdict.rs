@@ -197,7 +197,7 @@ pub const fn timeout(seconds: u32) -> Verdict {
     Verdict::new(Action::Timeout(seconds))
 }
 
-/// Writes a record with names and values, for machines: neither rated nor merged.
+/// Writes a record with names and values, for machines. Above the operator's `records-per-second` it is only counted.
 pub fn log<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N, V)>) -> Verdict {
     Verdict::new(Action::Log(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
 }

@@ -35,6 +35,7 @@ impl Run {
 
 /// Runs a daemon of that configuration until it is told to stop.
 pub(super) fn serve(file: &Path) -> Result<()> {
+    log::begin().context("cannot start the thread that writes to standard error")?;
     let configuration = config::load(file)?;
     // Before anything is written or started: without the capability nothing of the rest is of use.
     Requests::open()?.check_permission()?;

@@ -62,7 +62,8 @@ impl Trial {
         for problem in &prepared.refused {
             log::say(&format!("without a list that is refused: {problem}"));
         }
-        let sinks = Sinks::start(&Destination::Stdout, None, |line| log::say(&line))?;
+        // What could not be written is told at the end.
+        let sinks = Sinks::start(&Destination::Stdout, None, drop)?;
         let mut engine = Engine::new(prepared.engine.clone(), clock::now());
         let (saying, said) = unbounded_channel();
         let (specs, threads): (Vec<_>, Vec<_>) =
@@ -88,7 +89,7 @@ impl Trial {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.context("cannot start the event loop")?.block_on(rehearsal.play(entries, horizon))?;
-        rehearsal.end();
-        Ok(if unreadable { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        let written = rehearsal.end();
+        Ok(if unreadable || !written { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

@@ -343,6 +343,12 @@ impl Resolver<'_, '_> {
                 |number| *number,
                 default.alerts_per_second,
             ),
+            records_per_second: self.positive(
+                &key("records-per-second"),
+                written.records_per_second.as_ref(),
+                |number| *number,
+                default.records_per_second,
+            ),
         }
     }
 

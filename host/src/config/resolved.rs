@@ -228,6 +228,8 @@ pub(crate) struct Budget {
     pub table_share_floor: u32,
     /// Alerts a second.
     pub alerts_per_second: u32,
+    /// Verdicts a second with a record of their own.
+    pub records_per_second: u32,
 }
 
 impl Default for Budget {
@@ -240,6 +242,8 @@ impl Default for Budget {
             table_share_floor: 1_000,
             // More is not read by anybody.
             alerts_per_second: 10,
+            // 2.5 MB a second of records at most; whoever logs every session of a large network raises it.
+            records_per_second: 5_000,
         }
     }
 }

@@ -224,6 +224,9 @@ pub(crate) struct Budget {
     pub table_share_floor: Option<Spanned<u32>>,
     /// Alerts a second. Default: 10.
     pub alerts_per_second: Option<Spanned<u32>>,
+    /// Verdicts a second that get a record of their own, one for each begun 512 bytes of text; the others are counted in one
+    /// record a second. Verdicts that changed the kernel and shown alerts do not count. Default: 5000.
+    pub records_per_second: Option<Spanned<u32>>,
 }
 
 /// `[plugin.limits]`: how much of the host it may use.

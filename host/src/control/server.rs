@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::message::{LINE_MAX, Request, Response};
 use super::seats::{Seat, Seats};
 use crate::config::ControlGroup;
+use crate::plain_json;
 use crate::trusted_path::{AccessError, Directory};
 
 /// A line that was begun is complete within this time. Between lines a client may wait as long as it likes: `send` feeds
@@ -319,8 +320,8 @@ impl Connection {
     }
 
     async fn answer(&mut self, response: &Response) -> io::Result<()> {
-        let mut line = serde_json::to_vec(response)?;
-        line.push(b'\n');
-        timeout(WRITE_TIME, self.to.write_all(&line)).await?
+        let mut line = plain_json::to_string(response)?;
+        line.push('\n');
+        timeout(WRITE_TIME, self.to.write_all(line.as_bytes())).await?
     }
 }

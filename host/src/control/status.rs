@@ -45,6 +45,9 @@ pub(crate) struct StatusReport {
     pub records: u64,
     /// Records that could not be written.
     pub records_lost: u64,
+    /// Lines that could not be written to standard error.
+    #[serde(default)]
+    pub log_lines_lost: u64,
     /// What keeps policies from their work at the moment.
     #[serde(default)]
     pub warnings: Vec<Warning>,
@@ -169,6 +172,9 @@ pub(crate) struct PluginReport {
     pub missed: u64,
     /// Verdicts: kind to outcome to count.
     pub verdicts: Outcomes,
+    /// Verdicts without a record of their own.
+    #[serde(default)]
+    pub folded: u64,
     /// What its configuration needs and is not granted, and the first verdict that was refused for want of a grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
@@ -283,6 +289,10 @@ impl StatusReport {
         writeln!(out, "sweeps:  {}, {} rows{troubles}", self.sweeps, self.rows)?;
         let troubles = counts(&[("lost", self.records_lost)], colour);
         writeln!(out, "records: {}{troubles}", self.records)?;
+        if self.log_lines_lost > 0 {
+            let lost = colour.paint(Paint::Yellow, format_args!("{} lines", self.log_lines_lost));
+            writeln!(out, "log:     {lost} could not be written to standard error")?;
+        }
         for set in &self.sets {
             set.write(out, colour)?;
         }
@@ -377,6 +387,10 @@ impl PluginReport {
         }
         for line in &self.not_granted {
             writeln!(out, "  not granted: {}", colour.paint(Paint::Yellow, line))?;
+        }
+        if self.folded > 0 {
+            let folded = colour.paint(Paint::Yellow, format_args!("{} verdicts", self.folded));
+            writeln!(out, "  {folded} have no record of their own, see records-per-second in its budget")?;
         }
         if let Some(fault) = &self.last_fault {
             let said = colour.paint(Paint::Red, format_args!("{}: {}", fault.kind, fault.text.replace('\n', "; ")));

@@ -147,6 +147,7 @@ impl Drive {
             sweeping: status.sweeping || self.sweeping.is_some() || self.sweep_for_copy_due().is_some(),
             records: sinks.written,
             records_lost: sinks.lost,
+            log_lines_lost: crate::log::lost(),
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),
             sets: self.sets.all().into_iter().map(|(name, set)| set_report(&name, set)).collect(),
         }
@@ -175,6 +176,7 @@ impl Drive {
             delivered: plugin.entries,
             missed: plugin.missed,
             verdicts: by_kind(&plugin.verdicts),
+            folded: plugin.folded,
             faults: plugin.faults.values().sum(),
             last_fault: plugin.last_fault.as_ref().map(|(at, fault)| control::Fault {
                 time: Rfc3339(*at).to_string(),

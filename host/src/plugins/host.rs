@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use ctwarden_guest::{Host, LogStream};
 use ctwarden_model::{Flow, FlowKey, PluginName, SetName, TableStatistics};
 
+use super::voice::Voice;
 use crate::address_sets::AddressSets;
 use crate::netlink::Requests;
 use crate::set_file::Networks;
@@ -30,7 +32,7 @@ impl HostParts {
 
     /// The host side of one instance.
     pub(crate) fn open(&self, name: &PluginName) -> PluginHost {
-        PluginHost { name: name.clone(), parts: self.clone(), requests: None }
+        PluginHost { name: name.clone(), parts: self.clone(), requests: None, voice: Voice::new(Instant::now()) }
     }
 }
 
@@ -40,6 +42,7 @@ pub(crate) struct PluginHost {
     parts: HostParts,
     /// Opened at the first question to the kernel: few plugins ask any.
     requests: Option<Requests>,
+    voice: Voice,
 }
 
 impl PluginHost {
@@ -92,6 +95,11 @@ impl Host for PluginHost {
     }
 
     fn log(&mut self, stream: LogStream, line: &str) {
+        let Some(left_out) = self.voice.speak(Instant::now()) else { return };
+        if left_out > 0 {
+            let told = format!("({left_out} lines were left out: it says too much)");
+            crate::log::plugin(&self.name, LogStream::Error, &told);
+        }
         crate::log::plugin(&self.name, stream, line);
     }
 }

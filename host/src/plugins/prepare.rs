@@ -272,6 +272,8 @@ fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Sub
             table_share_floor: budget.table_share_floor,
             alerts_per_second: budget.alerts_per_second,
             alert_burst: budget.alerts_per_second.saturating_mul(10),
+            records_per_second: budget.records_per_second,
+            record_burst: budget.records_per_second.saturating_mul(4),
             ..defaults
         },
         on_failure: match plugin.on_failure {

@@ -1,6 +1,7 @@
 //! Records appended to a file, one JSON line each.
 //!
-//! Nothing here limits its size: rotation is logrotate's work, which moves the file away and has the daemon reopen it.
+//! Nothing here limits its size: rotation is logrotate's work, which moves the file away and has the daemon reopen it. The file
+//! may be a named pipe. One that nobody reads yet is opened as soon as somebody does.
 
 use std::fs::File;
 use std::io;
@@ -10,8 +11,9 @@ use ctwarden_model::Record;
 use rustix::fs::Mode;
 
 use super::lines::Lines;
+use super::patient::{Patience, Patient};
 use super::sink::{Lost, Sink};
-use crate::trusted_path;
+use crate::trusted_path::{self, AccessError};
 
 /// For root and its group: records name who talks to whom.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
@@ -19,35 +21,69 @@ const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
 /// A file.
 pub(super) struct FileSink {
     path: PathBuf,
-    lines: Lines<File>,
+    /// None while it is a pipe that nobody reads.
+    lines: Option<Lines<Patient>>,
+    patience: Patience,
 }
 
 impl FileSink {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_path_buf(), lines: Lines::new(open(path)?) })
+    pub(super) fn open(path: &Path, patience: Patience) -> io::Result<Self> {
+        let lines = match open(path) {
+            Ok(file) => Some(Lines::new(Patient::new(file, patience.clone()))),
+            Err(error) if is_unread_pipe(&error) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path: path.to_path_buf(), lines, patience })
+    }
+
+    fn lines(&mut self) -> Result<&mut Lines<Patient>, Lost> {
+        self.lines.as_mut().ok_or_else(|| Lost { written: 0, lines: 1, error: unread_pipe() })
     }
 }
 
+/// Never waits: without `O_NONBLOCK` a pipe is open only when somebody reads it (fifo(7)).
 fn open(path: &Path) -> io::Result<File> {
-    trusted_path::append(path, MODE).map_err(io::Error::other)
+    trusted_path::append(path, MODE).map_err(|error| {
+        if matches!(error, AccessError::NoReader(_)) { unread_pipe() } else { io::Error::other(error) }
+    })
+}
+
+fn is_unread_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
+}
+
+fn unread_pipe() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "nobody reads this pipe")
 }
 
 impl Sink for FileSink {
-    fn put(&mut self, _: &Record, line: &str) -> Result<(), Lost> {
-        self.lines.put(line)
+    fn is_ready(&mut self) -> io::Result<()> {
+        if self.lines.is_none() {
+            let file = open(&self.path)?;
+            self.lines = Some(Lines::new(Patient::new(file, self.patience.clone())));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, _: &Record, line: &str) -> Result<u64, Lost> {
+        self.lines()?.put(line)
     }
 
     fn put_lost(&mut self, _: u64, line: &str) -> Result<(), Lost> {
-        self.lines.put(line)
+        self.lines()?.put(line).map(drop)
     }
 
-    fn flush(&mut self) -> Result<(), Lost> {
-        self.lines.flush()
+    fn flush(&mut self) -> Result<u64, Lost> {
+        self.lines.as_mut().map_or(Ok(0), Lines::flush)
     }
 
     /// Goes on with the file of that name; with the old one where that cannot be opened.
     fn reopen(&mut self) -> io::Result<()> {
-        self.lines.replace(open(&self.path)?);
+        match open(&self.path) {
+            Ok(file) => self.lines = Some(Lines::new(Patient::new(file, self.patience.clone()))),
+            Err(error) if is_unread_pipe(&error) => self.lines = None,
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }

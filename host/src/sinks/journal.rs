@@ -9,12 +9,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use ctwarden_model::{Action, Fault, Notice, Outcome, Record};
+use ctwarden_model::{Action, Fault, Notice, Outcome, Record, text};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
+use super::patient::Patience;
 use super::sink::{Lost, Sink};
 use super::text::InWords;
 use crate::trusted_path;
@@ -32,24 +33,33 @@ const INFORMATIONAL: u8 = 6;
 pub(super) struct JournalSink {
     socket: UnixDatagram,
     path: PathBuf,
+    patience: Patience,
 }
 
 impl JournalSink {
     /// Fails where nobody listens at the path.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, patience: Patience) -> io::Result<Self> {
         trusted_path::check_socket(path).map_err(io::Error::other)?;
         let socket = UnixDatagram::unbound()?;
+        // A journal that does not read holds a write for ever otherwise.
+        socket.set_write_timeout(Some(Patience::look()))?;
         // Only a trial: each entry is sent to the path anew, so that a restarted journald is found again.
         UnixDatagram::unbound()?.connect(path)?;
-        Ok(Self { socket, path: path.to_path_buf() })
+        Ok(Self { socket, path: path.to_path_buf(), patience })
     }
 
     fn send(&self, entry: &[u8]) -> Result<(), Lost> {
-        let sent = match self.socket.send_to(entry, &self.path) {
-            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => self.send_memfd(entry),
-            sent => sent.map(drop),
-        };
-        sent.map_err(|error| Lost { lines: 1, error })
+        loop {
+            let sent = match self.socket.send_to(entry, &self.path) {
+                Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => self.send_memfd(entry),
+                sent => sent.map(drop),
+            };
+            match sent {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.patience.is_over() => {}
+                Err(error) => return Err(Lost { written: 0, lines: 1, error }),
+            }
+        }
     }
 
     fn send_memfd(&self, entry: &[u8]) -> io::Result<()> {
@@ -68,8 +78,8 @@ impl JournalSink {
 }
 
 impl Sink for JournalSink {
-    fn put(&mut self, record: &Record, line: &str) -> Result<(), Lost> {
-        self.send(&entry(record, line))
+    fn put(&mut self, record: &Record, line: &str) -> Result<u64, Lost> {
+        self.send(&entry(record, line)).map(|()| 1)
     }
 
     fn put_lost(&mut self, lost: u64, line: &str) -> Result<(), Lost> {
@@ -81,8 +91,8 @@ impl Sink for JournalSink {
         self.send(&entry)
     }
 
-    fn flush(&mut self) -> Result<(), Lost> {
-        Ok(())
+    fn flush(&mut self) -> Result<u64, Lost> {
+        Ok(0)
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -93,7 +103,8 @@ impl Sink for JournalSink {
 /// The fields of a record's entry.
 fn entry(record: &Record, line: &str) -> Vec<u8> {
     let mut entry = Vec::with_capacity(line.len() + 512);
-    field(&mut entry, "MESSAGE", &InWords(record).to_string());
+    // One line: who reads the journal reads it by lines.
+    field(&mut entry, "MESSAGE", &text::line(&InWords(record).to_string().replace('\n', "; ")));
     field(&mut entry, "PRIORITY", &severity(record).to_string());
     field(&mut entry, "SYSLOG_IDENTIFIER", "ctwarden");
     match record {
@@ -158,6 +169,7 @@ fn severity(record: &Record) -> u8 {
             | Notice::BreakerOpened(..)
             | Notice::Missed(..)
             | Notice::SetRefused(..)
+            | Notice::RecordsFolded(..)
             | Notice::ReloadFailed(_)
             | Notice::Warned { .. } => WARNING,
             Notice::Swept { .. } => INFORMATIONAL,

@@ -21,30 +21,32 @@
 //! A **fault** has `plugin`, `fault` (trap, panic, out-of-time, stuck, out-of-memory, too-much, exited, configuration),
 //! `text`, `entries` (of the void call), `restart_ms` (left out where the daemon ends instead) and `quarantined`.
 //!
-//! A **notice** has `notice` (gap, swept, restarted, breaker-opened, breaker-closed, missed, set-changed, reloaded,
-//! reload-failed, started, stopping, records-lost) and where they apply `plugin`, `set`, `rows`, `complete`, `took_us`,
-//! `seconds`, `entries`, `text`, `lost`.
+//! A **notice** has `notice` (gap, swept, restarted, breaker-opened, breaker-closed, missed, records-folded, set-changed,
+//! reloaded, reload-failed, started, stopping, records-lost) and where they apply `plugin`, `set`, `rows`, `complete`,
+//! `took_us`, `seconds`, `entries`, `text`, `lost`, and of folded records `verdicts` (kind to outcome to count).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ctwarden_model::{
-    Action, Family, FaultRecord, Fields, Filter, FlowKey, LabelChange, Layer4, Masked, Notice, Outcome, PortRange,
-    PrefixSet, RareFilter, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple, VerdictRecord,
+    Action, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked, Notice, Outcome,
+    PortRange, PrefixSet, RareFilter, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple, VerdictRecord,
 };
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::rfc3339::Rfc3339;
+use crate::plain_json;
 
-/// A list of networks longer than this is cut in the record; how many were left out is told.
-const NETWORKS_MAX: usize = 32;
+/// A list of a filter longer than this is cut in the record; how many were left out is told.
+const LIST_MAX: usize = 32;
 
 /// The record as one line, without the line's end.
 ///
 /// # Errors
 /// None in practice: every key is a string and every value is finite.
 pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
-    serde_json::to_string(&RecordJson(record))
+    plain_json::to_string(&RecordJson(record))
 }
 
 /// The line that stands where records are missing, so that nobody takes a gap for silence.
@@ -52,7 +54,7 @@ pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
 /// # Errors
 /// As [`line()`].
 pub(crate) fn lost_line(at: Timestamp, lost: u64) -> serde_json::Result<String> {
-    serde_json::to_string(&LostJson { at, lost })
+    plain_json::to_string(&LostJson { at, lost })
 }
 
 struct RecordJson<'a>(&'a Record);
@@ -178,6 +180,10 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             map.serialize_entry("plugin", plugin.as_str())?;
             map.serialize_entry("entries", entries)
         }
+        Notice::RecordsFolded(plugin, counts) => {
+            map.serialize_entry("plugin", plugin.as_str())?;
+            map.serialize_entry("verdicts", &FoldedJson(counts))
+        }
         Notice::SetChanged(set) => map.serialize_entry("set", &set.0),
         Notice::SetRefused(set, text) => {
             map.serialize_entry("set", &set.0)?;
@@ -201,6 +207,7 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::BreakerOpened(..) => "breaker-opened",
         Notice::BreakerClosed(_) => "breaker-closed",
         Notice::Missed(..) => "missed",
+        Notice::RecordsFolded(..) => "records-folded",
         Notice::SetChanged(_) => "set-changed",
         Notice::SetRefused(..) => "set-refused",
         Notice::Reloaded => "reloaded",
@@ -209,6 +216,19 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::WarningOver(_) => "warning-over",
         Notice::Started => "started",
         Notice::Stopping => "stopping",
+    }
+}
+
+/// Kinds of verdicts, and in each the counts by outcome.
+struct FoldedJson<'a>(&'a [FoldedCount]);
+
+impl Serialize for FoldedJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut kinds: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+        for folded in self.0 {
+            kinds.entry(folded.kind.name()).or_default().insert(folded.outcome, folded.count);
+        }
+        kinds.serialize(serializer)
     }
 }
 
@@ -301,16 +321,17 @@ struct FieldsJson<'a>(&'a Fields);
 
 impl Serialize for FieldsJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut names: BTreeMap<&str, (usize, Vec<&str>)> = BTreeMap::new();
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            names.entry(name).or_insert_with(|| (place, Vec::new())).1.push(value);
+        }
+        let mut names: Vec<_> = names.into_iter().map(|(name, (place, values))| (place, name, values)).collect();
+        names.sort_unstable_by_key(|(place, ..)| *place);
         let mut map = serializer.serialize_map(None)?;
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            if self.0.iter().take(index).any(|(earlier, _)| earlier == name) {
-                continue;
-            }
-            let again: Vec<&str> = self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
-            if again.len() == 1 {
-                map.serialize_entry(name, value)?;
-            } else {
-                map.serialize_entry(name, &again)?;
+        for (_, name, values) in names {
+            match values.as_slice() {
+                [value] => map.serialize_entry(name, value)?,
+                again => map.serialize_entry(name, again)?,
             }
         }
         map.end()
@@ -386,10 +407,10 @@ impl Serialize for FilterJson<'_> {
             map.serialize_entry("family", name)?;
         }
         if !protocols.is_empty() {
-            map.serialize_entry("protocols", &protocols.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+            map.serialize_entry("protocols", &ListJson(protocols, ToString::to_string))?;
         }
         if !zones.is_empty() {
-            map.serialize_entry("zones", &zones.iter().map(|zone| zone.0).collect::<Vec<_>>())?;
+            map.serialize_entry("zones", &ListJson(zones, |zone| zone.0))?;
         }
         for (name, networks) in [
             ("original_src", original_src),
@@ -404,11 +425,11 @@ impl Serialize for FilterJson<'_> {
         }
         for (name, ranges) in [("src_ports", src_ports), ("dst_ports", dst_ports)] {
             if !ranges.is_empty() {
-                map.serialize_entry(name, &ranges.iter().map(port_range).collect::<Vec<_>>())?;
+                map.serialize_entry(name, &ListJson(ranges, port_range))?;
             }
         }
         if !states.is_empty() {
-            map.serialize_entry("states", states)?;
+            map.serialize_entry("states", &ListJson(states, |state: &u8| *state))?;
         }
         for (name, masked) in [("mark", mark), ("status", status)] {
             if let Some(masked) = masked {
@@ -423,7 +444,7 @@ impl Serialize for FilterJson<'_> {
         }
         if let Some(rare) = rare {
             if !rare.sets.is_empty() {
-                map.serialize_entry("sets", &rare.sets.iter().map(|set| set.name.0.as_str()).collect::<Vec<_>>())?;
+                map.serialize_entry("sets", &ListJson(&rare.sets, |set| set.name.0.clone()))?;
             }
             let mut more = RareFilter { sets: Vec::new(), ..RareFilter::clone(rare) };
             for (name, ranges) in [
@@ -431,7 +452,7 @@ impl Serialize for FilterJson<'_> {
                 ("reply_dst_ports", std::mem::take(&mut more.reply_dst_ports)),
             ] {
                 if !ranges.is_empty() {
-                    map.serialize_entry(name, &ranges.iter().map(port_range).collect::<Vec<_>>())?;
+                    map.serialize_entry(name, &ListJson(&ranges, port_range))?;
                 }
             }
             if more != RareFilter::default() {
@@ -452,15 +473,32 @@ struct NetworksJson<'a>(&'a PrefixSet);
 impl Serialize for NetworksJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        for (network, ()) in self.0.iter().take(NETWORKS_MAX) {
+        for (network, ()) in self.0.iter().take(LIST_MAX) {
             list.serialize_element(&format_args!("{network}"))?;
         }
-        let more = self.0.len().saturating_sub(NETWORKS_MAX);
-        if more > 0 {
-            list.serialize_element(&format_args!("and {more} more"))?;
-        }
-        list.end()
+        end_list(list, self.0.len())
     }
+}
+
+/// The values of a list in some form.
+struct ListJson<'a, T, V>(&'a [T], fn(&T) -> V);
+
+impl<T, V: Serialize> Serialize for ListJson<'_, T, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for value in self.0.iter().take(LIST_MAX) {
+            list.serialize_element(&(self.1)(value))?;
+        }
+        end_list(list, self.0.len())
+    }
+}
+
+fn end_list<L: SerializeSeq>(mut list: L, length: usize) -> Result<L::Ok, L::Error> {
+    let more = length.saturating_sub(LIST_MAX);
+    if more > 0 {
+        list.serialize_element(&format_args!("and {more} more"))?;
+    }
+    list.end()
 }
 
 #[cfg(test)]

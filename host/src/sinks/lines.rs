@@ -15,27 +15,31 @@ const GATHERED_MAX: usize = 256 << 10;
 pub(super) struct Lines<W> {
     stream: W,
     gathered: Vec<u8>,
+    /// Lines that are gathered.
+    count: u64,
     /// Whether the last thing in the stream is half a line.
     torn: bool,
 }
 
 impl<W: Write> Lines<W> {
     pub(super) const fn new(stream: W) -> Self {
-        Self { stream, gathered: Vec::new(), torn: false }
+        Self { stream, gathered: Vec::new(), count: 0, torn: false }
     }
 
-    /// Takes a line without its end; writes when enough are gathered.
-    pub(super) fn put(&mut self, line: &str) -> Result<(), Lost> {
+    /// Takes a line without its end; writes when enough are gathered. Gives how many lines were written.
+    pub(super) fn put(&mut self, line: &str) -> Result<u64, Lost> {
         self.gathered.extend_from_slice(line.as_bytes());
         self.gathered.push(b'\n');
-        if self.gathered.len() >= GATHERED_MAX { self.flush() } else { Ok(()) }
+        self.count += 1;
+        if self.gathered.len() >= GATHERED_MAX { self.flush() } else { Ok(0) }
     }
 
-    /// Writes what is gathered; what cannot be written is dropped and counted.
-    pub(super) fn flush(&mut self) -> Result<(), Lost> {
+    /// Writes what is gathered, and gives how many lines that were; what cannot be written is dropped and counted.
+    pub(super) fn flush(&mut self) -> Result<u64, Lost> {
         let gathered = std::mem::take(&mut self.gathered);
+        let count = std::mem::take(&mut self.count);
         let (written, error) = match self.write_after_torn(&gathered) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(count),
             Err(failure) => failure,
         };
         let (done, left) = gathered.split_at_checked(written).unwrap_or((&gathered, &[]));
@@ -44,8 +48,8 @@ impl<W: Write> Lines<W> {
         }
         // A line that lacks only its end will get it.
         let left = left.strip_prefix(b"\n").unwrap_or(left);
-        let lines = left.iter().filter(|b| **b == b'\n').count();
-        Err(Lost { lines: u64::try_from(lines).unwrap_or(u64::MAX), error })
+        let lines = u64::try_from(left.iter().filter(|b| **b == b'\n').count()).unwrap_or(u64::MAX);
+        Err(Lost { written: count.saturating_sub(lines), lines, error })
     }
 
     /// Ends a torn line, then writes; else how many of the bytes were written and why no more.
@@ -68,12 +72,6 @@ impl<W: Write> Lines<W> {
             }
         }
         Ok(())
-    }
-
-    /// Another stream in the place of this one, which has taken all that was gathered.
-    pub(super) fn replace(&mut self, stream: W) {
-        self.stream = stream;
-        self.torn = false;
     }
 }
 
@@ -112,9 +110,9 @@ mod tests {
             for line in ["aaaa", "bbbb", "cccc"] {
                 lines.put(line).unwrap();
             }
-            let lost = lines.flush().err().map_or(0, |lost| lost.lines);
             let whole = ((room + 1) / 5) as u64;
-            assert_eq!(lost, 3 - whole, "room {room}");
+            let (written, lost) = lines.flush().map_or_else(|lost| (lost.written, lost.lines), |written| (written, 0));
+            assert_eq!((written, lost), (whole, 3 - whole), "room {room}");
 
             // Still full: what comes is lost as well.
             if room < 14 {
@@ -124,7 +122,7 @@ mod tests {
 
             lines.stream.room = 100;
             lines.put("eeee").unwrap();
-            lines.flush().unwrap();
+            assert_eq!(lines.flush().unwrap(), 1);
             let text = String::from_utf8(lines.stream.bytes).unwrap();
             let good: Vec<_> = text.lines().filter(|line| line.len() == 4).collect();
             assert_eq!(good.len() as u64, whole + 1, "room {room}: {text:?}");

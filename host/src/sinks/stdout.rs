@@ -7,27 +7,29 @@ use std::os::fd::AsFd;
 use ctwarden_model::Record;
 
 use super::lines::Lines;
+use super::patient::{Patience, Patient};
 use super::sink::{Lost, Sink};
 
 /// Standard output, without the line buffer of the standard library: that one keeps what it could not write.
-pub(super) struct StdoutSink(Lines<File>);
+pub(super) struct StdoutSink(Lines<Patient>);
 
 impl StdoutSink {
-    pub(super) fn open() -> io::Result<Self> {
-        Ok(Self(Lines::new(File::from(io::stdout().as_fd().try_clone_to_owned()?))))
+    pub(super) fn open(patience: Patience) -> io::Result<Self> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self(Lines::new(Patient::new(file, patience))))
     }
 }
 
 impl Sink for StdoutSink {
-    fn put(&mut self, _: &Record, line: &str) -> Result<(), Lost> {
+    fn put(&mut self, _: &Record, line: &str) -> Result<u64, Lost> {
         self.0.put(line)
     }
 
     fn put_lost(&mut self, _: u64, line: &str) -> Result<(), Lost> {
-        self.0.put(line)
+        self.0.put(line).map(drop)
     }
 
-    fn flush(&mut self) -> Result<(), Lost> {
+    fn flush(&mut self) -> Result<u64, Lost> {
         self.0.flush()
     }
 

@@ -1,18 +1,22 @@
 //! Sinks at work: what goes where, what happens when one cannot, and that nothing is lost in silence.
 
 use std::fs;
+use std::fs::File;
 use std::io;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use ctwarden_model::{
     Action, Alert, FlowId, FlowKey, Layer4, Mode, Notice, Outcome, PluginName, Protocol, Target, Timestamp, Tuple,
     Verdict, VerdictRecord, Zone,
 };
 
+use super::scribe::{WAITING_BYTES_MAX, WAITING_MAX};
 use super::sink::{Lost, Sink};
 use super::text::{InWords, TupleInWords};
 use super::*;
@@ -56,7 +60,7 @@ fn every_record_goes_to_records_and_alerts_go_to_alerts_too() {
     sinks.write(alert("shown", Outcome::Applied));
     sinks.write(alert("over budget", Outcome::OverBudget));
     sinks.write(verdict(Action::Delete, Outcome::Applied));
-    assert_eq!(sinks.stop(), SinkCounts { written: 5, lost: 0 });
+    assert_eq!(sinks.stop(), Stopped { counts: SinkCounts { written: 5, lost: 0 }, missing: vec![] });
     assert_eq!(lines(&records).len(), 4);
     let alerts_written = lines(&alerts);
     assert_eq!(alerts_written.len(), 1);
@@ -135,7 +139,9 @@ fn a_full_disk_is_reported_once_counted_and_told_in_the_stream() {
         sinks.write(notice());
         thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(sinks.stop(), SinkCounts { written: 0, lost: 3 });
+    let stopped = sinks.stop();
+    assert_eq!(stopped.counts, SinkCounts { written: 0, lost: 3 });
+    assert_eq!(stopped.missing, [Missing { name: "records to /dev/full".into(), records: 3, is_closed: false }]);
     let reports = reports.lock().unwrap();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(reports[0].starts_with("cannot write records to /dev/full: No space left on device"), "{reports:?}");
@@ -151,21 +157,21 @@ struct Disk {
 }
 
 impl Sink for Disk {
-    fn put(&mut self, _: &Record, line: &str) -> Result<(), Lost> {
+    fn put(&mut self, _: &Record, line: &str) -> Result<u64, Lost> {
         drop(self.asleep.lock().unwrap());
         if self.full.load(Ordering::SeqCst) {
-            return Err(Lost { lines: 1, error: io::ErrorKind::StorageFull.into() });
+            return Err(Lost { written: 0, lines: 1, error: io::ErrorKind::StorageFull.into() });
         }
         self.written.lock().unwrap().push(line.to_owned());
-        Ok(())
+        Ok(1)
     }
 
     fn put_lost(&mut self, _: u64, line: &str) -> Result<(), Lost> {
-        self.put(&notice(), line)
+        self.put(&notice(), line).map(drop)
     }
 
-    fn flush(&mut self) -> Result<(), Lost> {
-        Ok(())
+    fn flush(&mut self) -> Result<u64, Lost> {
+        Ok(0)
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -177,7 +183,7 @@ fn with_disk(disk: &Disk) -> (Sinks, Arc<Mutex<Vec<String>>>) {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&reports);
     let outlet = Outlet::new("records", Destination::File("/disk".into()), Box::new(disk.clone()));
-    let sinks = Sinks::of(vec![outlet], move |line| told.lock().unwrap().push(line)).unwrap();
+    let sinks = Sinks::of(vec![(outlet, Patience::default())], move |line| told.lock().unwrap().push(line)).unwrap();
     (sinks, reports)
 }
 
@@ -204,7 +210,9 @@ fn when_the_disk_has_room_again_the_stream_tells_what_was_lost() {
     wait_for("the word of it", || disk.written.lock().unwrap().len() == 2);
     assert!(disk.written.lock().unwrap()[1].contains("\"notice\":\"records-lost\",\"lost\":2}"));
     sinks.write(notice());
-    assert_eq!(sinks.stop(), SinkCounts { written: 2, lost: 2 });
+    let stopped = sinks.stop();
+    assert_eq!(stopped.counts, SinkCounts { written: 2, lost: 2 });
+    assert_eq!(stopped.missing, [], "the stream tells of them");
     let reports = reports.lock().unwrap();
     assert_eq!(reports.len(), 2, "{reports:?}");
     assert_eq!(reports[1], "can write records to /disk again; 2 were lost");
@@ -218,7 +226,7 @@ fn a_sink_that_sleeps_never_holds_the_daemon_and_its_losses_are_told() {
     let begin = Instant::now();
     let sent = u64::try_from(WAITING_MAX).unwrap() + 100;
     for _ in 0..sent {
-        sinks.write(notice());
+        sinks.write(verdict(Action::Delete, Outcome::Applied));
     }
     assert!(begin.elapsed() < Duration::from_secs(5));
     let lost = sinks.counts().lost;
@@ -232,8 +240,8 @@ fn a_sink_that_sleeps_never_holds_the_daemon_and_its_losses_are_told() {
             .last()
             .is_some_and(|line| line.contains(&format!("records-lost\",\"lost\":{lost}}}")))
     });
-    let counts = sinks.stop();
-    assert_eq!(counts.written + counts.lost, sent);
+    let stopped = sinks.stop();
+    assert_eq!((stopped.counts.written + stopped.counts.lost, stopped.missing), (sent, vec![]));
     let reports = reports.lock().unwrap();
     assert_eq!(*reports, [format!("{lost} records are lost: they came faster than they could be written")]);
 }
@@ -244,7 +252,7 @@ fn a_file_that_cannot_be_reopened_goes_on_and_is_told() {
     let (sinks, reports) = with_disk(&disk);
     sinks.reopen();
     sinks.write(notice());
-    assert_eq!(sinks.stop().written, 1);
+    assert_eq!(sinks.stop().counts.written, 1);
     let reports = reports.lock().unwrap();
     assert_eq!(reports.len(), 1);
     assert!(
@@ -275,4 +283,124 @@ fn words_for_people() {
         InWords(&Record::Notice(Timestamp(0), Notice::ReloadFailed("why".into()))).to_string(),
         "the configuration was not reloaded, the old one goes on: why"
     );
+}
+
+/// A verdict with a reason of so many bytes.
+fn long(bytes: usize) -> Record {
+    let Record::Verdict(mut record) = verdict(Action::Delete, Outcome::NotGranted) else { panic!() };
+    record.verdict.reason = "x".repeat(bytes);
+    Record::Verdict(record)
+}
+
+#[test]
+fn what_waits_is_bounded_in_bytes_and_leaves_room_for_faults_and_turns() {
+    let disk = Disk::default();
+    let (sinks, _) = with_disk(&disk);
+    let sleep = disk.asleep.lock().unwrap();
+    for _ in 0..200 {
+        sinks.write(long(1 << 20));
+        assert!(sinks.0[0].waiting_bytes() <= WAITING_BYTES_MAX);
+    }
+    let lost = sinks.counts().lost;
+    assert!(lost >= 200 - 33, "{lost} of 200 MiB");
+    for _ in 0..100 {
+        sinks.write(notice());
+    }
+    assert_eq!(sinks.counts().lost, lost, "no turn is pushed out by verdicts");
+    drop(sleep);
+    let stopped = sinks.stop();
+    assert_eq!(stopped.counts.written + stopped.counts.lost, 300);
+    let turns = disk.written.lock().unwrap().iter().filter(|line| line.contains("\"notice\":\"gap\"")).count();
+    assert_eq!(turns, 100);
+}
+
+#[test]
+fn a_destination_that_sleeps_does_not_hold_another() {
+    let (records, alerts) = (Disk::default(), Disk::default());
+    let outlet = |what, disk: &Disk| {
+        (Outlet::new(what, Destination::File(what.into()), Box::new(disk.clone())), Patience::default())
+    };
+    let sinks = Sinks::of(vec![outlet("records", &records), outlet("alerts", &alerts)], silent).unwrap();
+    let sleep = records.asleep.lock().unwrap();
+    sinks.write(alert("shown", Outcome::Applied));
+    wait_for("the alert", || alerts.written.lock().unwrap().len() == 1);
+    drop(sleep);
+    assert_eq!(sinks.stop().counts, SinkCounts { written: 2, lost: 0 });
+}
+
+/// A named pipe in a folder of its own.
+fn pipe() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+    nix::unistd::mkfifo(&path, mode).unwrap();
+    (dir, path)
+}
+
+fn read_end(path: &Path) -> File {
+    File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).unwrap()
+}
+
+/// What is in the pipe now.
+fn rest_of(pipe: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let outcome = pipe.read_to_end(&mut bytes);
+    assert!(outcome.is_ok() || outcome.unwrap_err().kind() == io::ErrorKind::WouldBlock);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn records_wait_for_who_reads_a_pipe_and_none_is_lost() {
+    let (_dir, path) = pipe();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&reports);
+    let sinks =
+        Sinks::start(&Destination::File(path.clone()), None, move |line| told.lock().unwrap().push(line)).unwrap();
+    for _ in 0..3 {
+        sinks.write(notice());
+    }
+    wait_for("word of it", || reports.lock().unwrap().len() == 1);
+    let mut reader = read_end(&path);
+    wait_for("the records", || sinks.counts() == SinkCounts { written: 3, lost: 0 });
+    assert_eq!(sinks.stop().missing, []);
+    assert_eq!(rest_of(&mut reader).lines().count(), 3);
+    let reports = reports.lock().unwrap();
+    let name = format!("records to {}", path.display());
+    assert_eq!(
+        *reports,
+        [
+            format!("cannot write {name} yet: nobody reads this pipe; they wait as long as there is room for them"),
+            format!("can write {name} now")
+        ]
+    );
+}
+
+#[test]
+fn a_pipe_that_nobody_ever_reads_ends_in_a_count() {
+    let (_dir, path) = pipe();
+    let sinks = Sinks::start(&Destination::File(path), None, |_| {}).unwrap();
+    for _ in 0..3 {
+        sinks.write(notice());
+    }
+    let stopped = sinks.stop_within(Duration::from_millis(100));
+    assert_eq!(stopped.counts, SinkCounts { written: 0, lost: 3 });
+    assert_eq!(stopped.missing.len(), 1);
+    assert_eq!(stopped.missing[0].records, 3);
+}
+
+#[test]
+fn of_a_pipe_that_is_not_read_to_the_end_it_is_known_what_was_written() {
+    let (_dir, path) = pipe();
+    let mut reader = read_end(&path);
+    let sinks = Sinks::start(&Destination::File(path), None, |_| {}).unwrap();
+    for n in 0..6_000 {
+        sinks.write(alert(&format!("number {n}"), Outcome::Applied));
+    }
+    let stopped = sinks.stop_within(Duration::from_millis(300));
+    // The writer has given up its end, so what is in the pipe is all that it took.
+    let text = rest_of(&mut reader);
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).count() as u64;
+    assert!((1..6_000).contains(&whole), "{whole}");
+    assert_eq!(stopped.counts, SinkCounts { written: whole, lost: 6_000 - whole });
+    assert_eq!(stopped.missing[0].records, 6_000 - whole);
 }

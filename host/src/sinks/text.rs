@@ -77,6 +77,18 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
         }
         Notice::BreakerClosed(plugin) => write!(f, "{plugin}: may act again"),
         Notice::Missed(plugin, entries) => write!(f, "{plugin}: its queue was full, {entries} entries were dropped"),
+        Notice::RecordsFolded(plugin, counts) => {
+            let total = counts.iter().map(|folded| folded.count).fold(0, u64::saturating_add);
+            write!(
+                f,
+                "{plugin}: {total} verdicts have no record of their own, they came faster than records may be written: "
+            )?;
+            for (number, folded) in counts.iter().enumerate() {
+                let separator = if number == 0 { "" } else { ", " };
+                write!(f, "{separator}{} {} {}", folded.count, folded.kind, folded.outcome)?;
+            }
+            Ok(())
+        }
         Notice::SetChanged(set) => write!(f, "set {set} has changed"),
         Notice::SetRefused(set, why) => write!(f, "the new list of set {set} was refused: {why}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),

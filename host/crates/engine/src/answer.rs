@@ -94,7 +94,8 @@ impl Engine {
             None => self.arbitrate(None, candidates),
         }
         if let Some(ticket) = about.ticket() {
-            self.messages.answered(ticket, result, self.clock.steady.plus(self.config.message_wait));
+            let until = self.clock.steady.plus(self.config.message_wait);
+            self.messages.answered(ticket, result, until, self.config.reply_bytes);
         }
     }
 
@@ -118,7 +119,11 @@ impl Engine {
             Ok(Way::Ask) => open.awaits_sweep = true,
             Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation(_) | Subject::Network)) | Err(_) => {}
         }
+        let bytes = open.bytes;
         let verdict = self.audit.open(open);
+        if let Some(plugin) = self.plugins.get_mut(id) {
+            plugin.open_bytes = plugin.open_bytes.saturating_add(bytes);
+        }
         if let Some(ticket) = ticket {
             self.messages.verdict_opened(ticket);
         }

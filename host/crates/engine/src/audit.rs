@@ -1,7 +1,7 @@
-//! Verdicts on their way to their one record.
+//! Verdicts on their way to their one outcome.
 //!
-//! A verdict is opened when it arrives and taken out when its outcome is known; nothing else writes a verdict's record, so
-//! that none is lost and none is written twice.
+//! A verdict is opened when it arrives and taken out when its outcome is known; nothing else counts it or writes its record, so
+//! that none is lost and none is told twice.
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -17,7 +17,9 @@ use crate::open::{Open, OpenVerdicts};
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     open: OpenVerdicts,
-    records: VecDeque<Record>,
+    /// Records, each with the bytes that it holds.
+    records: VecDeque<(Record, usize)>,
+    bytes: usize,
 }
 
 impl Audit {
@@ -42,24 +44,38 @@ impl Audit {
         self.records.len()
     }
 
+    /// Bytes of the records that wait.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn notice(&mut self, at: Timestamp, notice: Notice) {
-        self.records.push_back(Record::Notice(at, notice));
+        self.record(Record::Notice(at, notice));
     }
 
     pub(crate) fn record(&mut self, record: Record) {
-        self.records.push_back(record);
+        let bytes = record.bytes();
+        self.push(record, bytes);
+    }
+
+    fn push(&mut self, record: Record, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.records.push_back((record, bytes));
     }
 
     pub(crate) fn next_record(&mut self) -> Option<Record> {
-        self.records.pop_front()
+        let (record, bytes) = self.records.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(record)
     }
 }
 
 impl Engine {
-    /// Ends a verdict: one record, one count, one word for the sender of the message that brought it about.
+    /// Ends a verdict: one count, one record of its own or a share in one, one word for the sender of the message that brought
+    /// it about.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.audit.open.remove(id) else { return };
-        let Open { plugin, mut record, arrived, ticket, run, awaits_sweep } = open;
+        let Open { plugin, mut record, bytes, arrived, ticket, run, awaits_sweep } = open;
         let kind = record.verdict.action.kind();
         record.outcome = outcome;
         let refusal = record.refusal().or_else(|| run.as_ref()?.refused().map(|refusal| refusal.to_string()));
@@ -69,6 +85,7 @@ impl Engine {
             if let Some(why) = &refusal {
                 plugin.last_refusal = Some((self.clock.wall, kind, shortened(why)));
             }
+            plugin.open_bytes = plugin.open_bytes.saturating_sub(bytes);
             if awaits_sweep {
                 plugin.awaiting_sweep = plugin.awaiting_sweep.saturating_sub(1);
             }
@@ -95,7 +112,25 @@ impl Engine {
         }
         record.tally = tally;
         record.took = self.clock.steady.since(arrived);
-        self.audit.records.push_back(Record::Verdict(record));
+        let now = self.clock.steady;
+        let has_own = self.plugins.get_mut(plugin).is_none_or(|plugin| {
+            plugin.pace.admit(&record, bytes.saturating_sub(size_of::<VerdictRecord>()), &plugin.spec.limits, now)
+        });
+        if has_own {
+            self.audit.push(Record::Verdict(record), bytes);
+        }
+    }
+
+    /// Tells of verdicts that have no record of their own: those whose time has come, or all.
+    pub(crate) fn tell_folded(&mut self, all: bool) {
+        let now = self.clock;
+        for plugin in self.plugins.iter_mut() {
+            if plugin.pace.due().is_some_and(|due| all || due <= now.steady)
+                && let Some(counts) = plugin.pace.take_folded()
+            {
+                self.audit.notice(now.wall, Notice::RecordsFolded(plugin.spec.name.clone(), counts));
+            }
+        }
     }
 
     /// What came of a verdict on one flow: its end, or of a selection one more flow of it.
@@ -116,6 +151,7 @@ impl Engine {
             let outcome = self.audit.get(id).and_then(|open| open.run.as_ref()).and_then(|run| run.outcome_so_far());
             self.finish(id, outcome.unwrap_or(Outcome::Refused(refusal)));
         }
+        self.tell_folded(true);
     }
 }
 

@@ -31,6 +31,15 @@ impl Bucket {
         self.level >= TOKEN
     }
 
+    /// Takes so many tokens if one is there, or what is there of them: whoever takes much waits longer for the next.
+    pub(crate) fn take_many(&mut self, tokens: u32, per_second: u32, burst: u32, now: Steady) -> bool {
+        let there = self.has(per_second, burst, now);
+        if there {
+            self.level = self.level.saturating_sub(u64::from(tokens).saturating_mul(TOKEN));
+        }
+        there
+    }
+
     /// Takes a token if one is there.
     pub(crate) fn take(&mut self, per_second: u32, burst: u32, now: Steady) -> bool {
         let there = self.has(per_second, burst, now);

@@ -50,6 +50,11 @@ pub struct PluginLimits {
     pub queue_rows: usize,
     /// Messages that may wait in front of it; beyond, a sender is told so. Default 1,024: a list sent line by line.
     pub queue_messages: usize,
+    /// Bytes of their texts; beyond, a sender is told so, unless none waits. Default 4 MiB.
+    pub queue_message_bytes: usize,
+    /// Bytes of its verdicts without an outcome; while they hold more it is not called. Default 16 MiB: some 30,000 verdicts
+    /// without a long filter.
+    pub open_bytes: usize,
     /// Verdicts a second that change the kernel (delete, mark, labels, timeout, block, unblock). Default 20,000: at
     /// 1.5 µs for each in a batched send this is 3 % of one processor.
     pub verdicts_per_second: u32,
@@ -66,6 +71,12 @@ pub struct PluginLimits {
     pub alerts_per_second: u32,
     /// Alerts that may be shown at once after a quiet time. Default 100: a port scan of a whole network at once.
     pub alert_burst: u32,
+    /// Verdicts a second that get a record of their own, one for each begun 512 bytes of text and lists; the others are folded
+    /// into one record a second with their counts. Verdicts that have changed the kernel and alerts that are shown are bounded
+    /// by their own budgets and do not count. Default 5,000: 2.5 MB a second of records at most.
+    pub records_per_second: u32,
+    /// How many of them may come at once after a quiet time. Default 20,000.
+    pub record_burst: u32,
     /// Flows it may have protected at a time. Default 4,096: protections are looked up for each verdict and outlive the
     /// plugin's call.
     pub protections: usize,
@@ -79,12 +90,16 @@ impl Default for PluginLimits {
             queue_entries: 16_384,
             queue_rows: 1_024,
             queue_messages: 1_024,
+            queue_message_bytes: 4 << 20,
+            open_bytes: 16 << 20,
             verdicts_per_second: 20_000,
             verdict_burst: 40_000,
             table_share_per_minute: 10,
             table_share_floor: 1_000,
             alerts_per_second: 10,
             alert_burst: 100,
+            records_per_second: 5_000,
+            record_burst: 20_000,
             protections: 4_096,
             selections: 4_096,
         }
@@ -182,6 +197,10 @@ pub struct EngineConfig {
     /// Effects and records that may wait to be taken or answered; beyond, no plugin is called and sweeps pause. Default
     /// 65,536.
     pub backlog: usize,
+    /// Bytes of the records among them. Default 32 MiB.
+    pub backlog_bytes: usize,
+    /// Bytes of replies that wait for the outcomes of their verdicts; beyond, the oldest are given without. Default 8 MiB.
+    pub reply_bytes: usize,
 }
 
 impl Default for EngineConfig {
@@ -204,6 +223,8 @@ impl Default for EngineConfig {
             row_patience: Duration::from_millis(500),
             selections_per_sweep: 256,
             backlog: 65_536,
+            backlog_bytes: 32 << 20,
+            reply_bytes: 8 << 20,
         }
     }
 }

@@ -125,11 +125,8 @@ impl Engine {
         if self.stopping || self.is_backlogged() {
             return None;
         }
-        let free = |engine: &Self, id: &PluginId| {
-            engine.plugins.get(*id).is_some_and(|plugin| {
-                plugin.supervision.is_running() && plugin.outstanding.is_none() && !plugin.queue.is_empty()
-            })
-        };
+        let free =
+            |engine: &Self, id: &PluginId| engine.plugins.get(*id).is_some_and(crate::plugin::Plugin::can_be_called);
         let id = self.plugins.ids_after(self.last_served).find(|id| free(self, id))?;
         self.last_served = Some(id);
         self.deliver(id)

@@ -253,7 +253,8 @@ impl Engine {
         self.next_delivery()
     }
 
-    /// What came of a call. Each verdict of it ends in exactly one record.
+    /// What came of a call. Each verdict of it ends in exactly one outcome, which is counted, and in a record of its own or in
+    /// the counts of a [`ctwarden_model::Notice::RecordsFolded`].
     pub fn handle_answer(&mut self, now: Now, call: CallId, answer: Answer) {
         self.tell(now);
         self.answered(call, answer);

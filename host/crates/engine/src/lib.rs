@@ -28,6 +28,7 @@ mod lookup;
 mod message;
 mod network;
 mod open;
+mod pace;
 mod pending;
 mod plugin;
 mod protect;

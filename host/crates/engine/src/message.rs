@@ -23,12 +23,14 @@ pub enum MessageError {
     #[error("plugin {0} does not run at the moment; `ctwarden status` says why and until when")]
     NotRunning(String),
     /// Too many messages wait in front of it.
-    #[error("plugin {plugin} has {limit} messages waiting; send the rest when these are answered")]
+    #[error(
+        "plugin {plugin} has {waiting} messages waiting and no room for more; send the rest when these are answered"
+    )]
     QueueFull {
         /// Whose queue.
         plugin: String,
-        /// How many may wait.
-        limit: usize,
+        /// How many wait.
+        waiting: usize,
     },
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
@@ -79,11 +81,20 @@ struct UnderWay {
     refusals: Vec<String>,
 }
 
+impl UnderWay {
+    /// Bytes of the plugin's answer.
+    fn bytes(&self) -> usize {
+        self.answered.as_ref().map_or(0, |(Ok(text) | Err(text), _)| text.len())
+    }
+}
+
 /// Messages that were taken and have no reply yet. Bounded by [`crate::PluginLimits::queue_messages`], and after their
-/// answers by the bounds of the verdicts that they wait for.
+/// answers by the bounds of the verdicts that they wait for and by [`crate::EngineConfig::reply_bytes`].
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     next: u64,
+    /// Bytes of answers that wait for the outcomes of their verdicts.
+    bytes: usize,
     under_way: BTreeMap<Ticket, UnderWay>,
     replies: VecDeque<(Ticket, MessageOutcome)>,
 }
@@ -127,20 +138,30 @@ impl Messages {
         }
     }
 
-    /// The plugin has answered, and all verdicts of the answer are opened.
-    pub(crate) fn answered(&mut self, ticket: Ticket, result: Result<String, String>, until: Steady) {
-        if let Some(message) = self.under_way.get_mut(&ticket) {
-            message.answered = Some((result, until));
-            match message.wait {
-                Wait::Outcomes => self.reply_if_known(ticket),
-                Wait::Answer => self.reply_now(ticket),
-            }
+    /// The plugin has answered, and all verdicts of the answer are opened. Answers with more than `limit` bytes do not wait
+    /// together: the oldest are given without the outcomes that are not known.
+    pub(crate) fn answered(&mut self, ticket: Ticket, result: Result<String, String>, until: Steady, limit: usize) {
+        let Some(message) = self.under_way.get_mut(&ticket) else { return };
+        message.answered = Some((result, until));
+        self.bytes = self.bytes.saturating_add(message.bytes());
+        match message.wait {
+            Wait::Outcomes => self.reply_if_known(ticket),
+            Wait::Answer => self.reply_now(ticket),
+        }
+        while self.bytes > limit {
+            let Some(oldest) =
+                self.under_way.iter().find(|(_, message)| message.bytes() > 0).map(|(&oldest, _)| oldest)
+            else {
+                return;
+            };
+            self.reply_now(oldest);
         }
     }
 
     /// The message did not come to the plugin, or the plugin failed over it.
     pub(crate) fn failed(&mut self, ticket: Ticket, why: String) {
         if let Some(message) = self.under_way.remove(&ticket) {
+            self.bytes = self.bytes.saturating_sub(message.bytes());
             self.reply(ticket, Err(why), message);
         }
     }
@@ -153,9 +174,9 @@ impl Messages {
     }
 
     fn reply_now(&mut self, ticket: Ticket) {
-        if let Some(mut message) = self.under_way.remove(&ticket)
-            && let Some((result, _)) = message.answered.take()
-        {
+        let Some(mut message) = self.under_way.remove(&ticket) else { return };
+        self.bytes = self.bytes.saturating_sub(message.bytes());
+        if let Some((result, _)) = message.answered.take() {
             self.reply(ticket, result, message);
         }
     }
@@ -219,13 +240,16 @@ impl Engine {
         if !found.supervision.is_coming_back() {
             return Err(MessageError::NotRunning(plugin.to_string()));
         }
-        let (id, limit) = (found.id, found.spec.limits.queue_messages);
+        let (id, limits) = (found.id, &found.spec.limits);
+        let (limit, bytes) = (limits.queue_messages, limits.queue_message_bytes);
         // What was collected happened before the message.
         self.flush_collected();
         let ticket = Ticket(self.messages.next);
-        let taken = self.plugins.get_mut(id).is_some_and(|found| found.queue.push_message(ticket, text, limit));
-        if !taken {
-            return Err(MessageError::QueueFull { plugin: plugin.to_string(), limit });
+        let queue = self.plugins.get_mut(id).map(|found| &mut found.queue);
+        let full = |waiting| MessageError::QueueFull { plugin: plugin.to_string(), waiting };
+        let queue = queue.ok_or_else(|| full(0))?;
+        if !queue.push_message(ticket, text, limit, bytes) {
+            return Err(full(queue.messages()));
         }
         self.messages.next += 1;
         self.messages.under_way.insert(ticket, UnderWay { wait, ..UnderWay::default() });

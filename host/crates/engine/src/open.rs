@@ -19,6 +19,8 @@ pub(crate) struct Open {
     pub(crate) plugin: PluginId,
     /// What will be written, as far as it is known: its end is that of a verdict of which nothing is heard.
     pub(crate) record: Box<VerdictRecord>,
+    /// Bytes of the record and of what the verdict holds.
+    pub(crate) bytes: usize,
     pub(crate) arrived: Steady,
     pub(crate) ticket: Option<Ticket>,
     /// Of a verdict over a selection.
@@ -30,6 +32,7 @@ pub(crate) struct Open {
 impl Open {
     /// A verdict of a plugin of that name and mode; which flow it is about is not known yet.
     pub(crate) fn new(plugin: PluginId, name: PluginName, mode: Mode, verdict: Verdict, arrived: Now) -> Self {
+        let bytes = size_of::<VerdictRecord>().saturating_add(verdict.heap_bytes());
         let record = Box::new(VerdictRecord {
             at: arrived.wall,
             plugin: name,
@@ -40,7 +43,7 @@ impl Open {
             tally: None,
             took: Duration::ZERO,
         });
-        Self { plugin, record, arrived: arrived.steady, ticket: None, run: None, awaits_sweep: false }
+        Self { plugin, record, bytes, arrived: arrived.steady, ticket: None, run: None, awaits_sweep: false }
     }
 }
 

@@ -302,5 +302,6 @@ impl Engine {
     pub(crate) fn is_backlogged(&self) -> bool {
         let open = self.pending.len().saturating_add(self.lookups.len());
         open.saturating_add(self.audit.waiting_records()) >= self.config.backlog
+            || self.audit.waiting_bytes() >= self.config.backlog_bytes
     }
 }

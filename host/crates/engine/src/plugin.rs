@@ -13,6 +13,7 @@ use crate::alerts::Alerts;
 use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::ids::VerdictId;
+use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::supervise::Supervision;
 use crate::{CallId, PluginId, PluginSpec, VerdictCounts};
@@ -29,6 +30,9 @@ pub(crate) struct Plugin {
     pub(crate) budget: Budget,
     pub(crate) breaker: Breaker,
     pub(crate) alerts: Alerts,
+    pub(crate) pace: Pace,
+    /// Bytes of its verdicts without an outcome.
+    pub(crate) open_bytes: usize,
     /// Whether the table has to be swept for it.
     pub(crate) wants_sweep: bool,
     /// Sweeps that it asked for, each an open verdict.
@@ -63,6 +67,8 @@ impl Plugin {
             budget: Budget::new(&spec.limits, now),
             breaker: Breaker::default(),
             alerts: Alerts::new(&spec.limits, now),
+            pace: Pace::new(&spec.limits, now),
+            open_bytes: 0,
             wants_sweep: spec.subscription.kinds.row,
             asked: Vec::new(),
             awaiting_sweep: 0,
@@ -93,6 +99,15 @@ impl Plugin {
     /// Whether it could be called now and nothing waits in front of it.
     pub(crate) fn is_idle(&self) -> bool {
         self.supervision.is_running() && self.outstanding.is_none() && self.queue.is_empty()
+    }
+
+    /// Whether it could be called now and has anything to be called with. Not while its verdicts without an outcome hold too
+    /// much memory: what waits in front of it is bounded, what it returns is not.
+    pub(crate) fn can_be_called(&self) -> bool {
+        self.supervision.is_running()
+            && self.outstanding.is_none()
+            && !self.queue.is_empty()
+            && self.open_bytes < self.spec.limits.open_bytes
     }
 
     /// Whether entries are kept for it: while it runs, and over a short pause.

@@ -63,6 +63,7 @@ pub(crate) struct Queue {
     events: usize,
     rows: usize,
     messages: usize,
+    message_bytes: usize,
     gaps: usize,
     ticking: bool,
     missed: u64,
@@ -77,6 +78,11 @@ impl Queue {
     /// Sweep rows that wait.
     pub(crate) const fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Messages that wait.
+    pub(crate) const fn messages(&self) -> usize {
+        self.messages
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -165,11 +171,13 @@ impl Queue {
         }
     }
 
-    /// Adds a message; false where `limit` wait already.
-    pub(crate) fn push_message(&mut self, ticket: Ticket, text: String, limit: usize) -> bool {
-        let room = self.messages < limit;
+    /// Adds a message; false where `limit` wait already, or more than `bytes` with it.
+    pub(crate) fn push_message(&mut self, ticket: Ticket, text: String, limit: usize, bytes: usize) -> bool {
+        let together = self.message_bytes.saturating_add(text.len());
+        let room = self.messages < limit && (together <= bytes || self.messages == 0);
         if room {
             self.messages += 1;
+            self.message_bytes = together;
             self.push_before_rows(Item::Message(ticket, text));
         }
         room
@@ -192,7 +200,10 @@ impl Queue {
             Item::Turn(Cause::Gap) => self.gaps -= 1,
             Item::Turn(_) => {}
             Item::Tick => self.ticking = false,
-            Item::Message(..) => self.messages -= 1,
+            Item::Message(_, text) => {
+                self.messages -= 1;
+                self.message_bytes = self.message_bytes.saturating_sub(text.len());
+            }
         }
         Some(item)
     }

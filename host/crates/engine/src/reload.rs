@@ -22,6 +22,8 @@ impl Engine {
         }
         self.protected = ProtectedFlows::new(config.protect.clone());
         self.config = config;
+        // Who takes a plugin's place goes on with its rate, and tells what was folded; of one that goes it is told now.
+        self.tell_folded(true);
         let old = self.plugins.swap(specs, self.clock.steady);
         for plugin in old {
             self.hand_over(plugin);
@@ -43,6 +45,7 @@ impl Engine {
                 }
                 new.budget = old.budget;
                 new.alerts = old.alerts;
+                new.pace = old.pace;
                 new.missed = old.missed;
                 new.unnoticed = old.unnoticed;
                 new.noticed = old.noticed;

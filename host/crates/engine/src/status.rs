@@ -18,6 +18,7 @@ use crate::supervise::Life;
 pub struct VerdictCounts(BTreeMap<(VerdictKind, &'static str), u64>);
 
 impl VerdictCounts {
+    /// One more.
     pub(crate) fn add(&mut self, kind: VerdictKind, outcome: Outcome) {
         let count = self.0.entry((kind, outcome.name())).or_default();
         *count = count.saturating_add(1);
@@ -104,6 +105,8 @@ pub struct PluginStatus {
     pub entries: u64,
     /// Its verdicts.
     pub verdicts: VerdictCounts,
+    /// How many of them have no record of their own.
+    pub folded: u64,
     /// Its failures by name ([`Fault::name`]).
     pub faults: BTreeMap<&'static str, u64>,
     /// The last one and when.
@@ -178,6 +181,7 @@ fn plugin_status(plugin: &Plugin, now: Now) -> PluginStatus {
         calls: plugin.calls,
         entries: plugin.entries,
         verdicts: plugin.counts.clone(),
+        folded: plugin.pace.total(),
         faults: plugin.faults.clone(),
         last_fault: plugin.last_fault.clone(),
         last_refusal: plugin.last_refusal.clone(),

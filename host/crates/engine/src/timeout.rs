@@ -23,7 +23,9 @@ impl Engine {
             let starts = plugin.supervision.due().filter(|_| !self.stopping);
             let tick = plugin.next_tick.filter(|_| running);
             let sweep = plugin.next_sweep.filter(|_| running);
-            [starts, tick, sweep, plugin.breaker.closes(), plugin.missed_notice_due()].into_iter().flatten()
+            [starts, tick, sweep, plugin.breaker.closes(), plugin.missed_notice_due(), plugin.pace.due()]
+                .into_iter()
+                .flatten()
         });
         let plugins = plugins.min();
         [
@@ -57,6 +59,7 @@ impl Engine {
     pub(crate) fn tidy(&mut self) {
         self.watch_stall();
         self.notice_missed();
+        self.tell_folded(false);
         let now = self.clock;
         let closed: alloc::vec::Vec<PluginName> = self
             .plugins

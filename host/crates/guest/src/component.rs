@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::{fmt, io};
 
-use ctwarden_model::{Descriptor, Fault, NameError, PluginName};
+use ctwarden_model::{Descriptor, Fault, NameError, PluginName, text};
 use semver::Version;
 use thiserror::Error;
 use wasmtime::Engine;
@@ -286,7 +286,7 @@ fn check_descriptor(descriptor: &Descriptor) -> Result<(), DescribeError> {
     if descriptor.version.len() > VERSION_BYTES || Version::parse(&descriptor.version).is_err() {
         return Err(DescribeError::Version(shortened(&descriptor.version)));
     }
-    if descriptor.summary.len() > SUMMARY_BYTES || descriptor.summary.contains(char::is_control) {
+    if descriptor.summary.len() > SUMMARY_BYTES || descriptor.summary.contains(text::is_obeyed) {
         return Err(DescribeError::Text { what: "summary", limit: SUMMARY_BYTES, one_line: true });
     }
     if descriptor.configuration_schema.as_ref().is_some_and(|schema| schema.len() > SCHEMA_BYTES) {

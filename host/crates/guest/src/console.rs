@@ -85,7 +85,7 @@ impl Console {
         } else {
             self.bytes = bytes;
             let line = String::from_utf8_lossy(pending).trim_end().to_owned();
-            self.lines.push((stream, text::line(line)));
+            self.lines.push((stream, text::line(line, LOG_LINE_BYTES)));
         }
         pending.clear();
     }

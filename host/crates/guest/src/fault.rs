@@ -85,9 +85,9 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> Fault {
 
 /// Of the error's causes the innermost, which names what happened; the outer ones say where.
 pub(crate) fn cause(error: &wasmtime::Error) -> String {
-    let text = error.chain().last().map_or_else(|| error.to_string(), <dyn StdError>::to_string);
-    let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
-    text.lines().next().unwrap_or_default().to_owned()
+    let told = error.chain().last().map_or_else(|| error.to_string(), <dyn StdError>::to_string);
+    let told = told.strip_prefix("wasm trap: ").unwrap_or(&told);
+    text::line(told.lines().next().unwrap_or_default().to_owned(), text::REFUSAL)
 }
 
 /// Message and place of the last panic in what went to standard error, on one line: Rust's standard panic hook writes
@@ -98,7 +98,8 @@ fn panic_text(error_output: &str) -> Option<String> {
     let message = rest.split("\nnote: ").next().unwrap_or(rest).trim();
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let place = place.trim().trim_end_matches(':');
-    Some(text::line(if message.is_empty() { place.to_owned() } else { format!("{message} ({place})") }))
+    let told = if message.is_empty() { place.to_owned() } else { format!("{message} ({place})") };
+    Some(text::line(told, text::REFUSAL))
 }
 
 #[cfg(test)]

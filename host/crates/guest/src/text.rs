@@ -1,23 +1,47 @@
-//! Text that a plugin wrote, as it may be shown to people.
+//! Text that a plugin wrote, as it may be kept and shown: cleaned, and no longer than its kind may be.
 //!
-//! It ends in terminals, logs and alerts: a control character in it could move a cursor, forge a line or start a
-//! sequence that the terminal obeys.
+//! A text for people is cut and says so. A name that something else has to find again is never cut, for half a name is
+//! another name; a verdict with such a name is malformed. The lengths stand in the WIT as well, for authors.
 
-/// The text on one line and without control characters but tabs; each is shown as U+FFFD.
-pub(crate) fn line(text: String) -> String {
-    without(text, |c| c.is_control() && c != '\t')
+use std::borrow::Cow;
+
+use ctwarden_model::text;
+
+/// Bytes of a verdict's reason; a longer one is cut.
+pub(crate) const REASON: usize = 512;
+/// Bytes of an alert's title; a longer one is cut.
+pub(crate) const TITLE: usize = 256;
+/// Bytes of an alert's key; a verdict with a longer one is malformed.
+pub(crate) const KEY: usize = 256;
+/// Fields of an alert or a log; a verdict with more is malformed.
+pub(crate) const FIELDS: usize = 64;
+/// Bytes of a field's name; a verdict with a longer one is malformed.
+pub(crate) const FIELD_NAME: usize = 64;
+/// Bytes of a field's value; a longer one is cut.
+pub(crate) const FIELD_VALUE: usize = 1024;
+/// Bytes of a set's name, as many as the configuration takes; what names a longer one is malformed.
+pub(crate) const SET_NAME: usize = 64;
+/// Bytes of a refusal (of a message or of the configuration) and of what is told of a fault; a longer one is cut.
+pub(crate) const REFUSAL: usize = 1024;
+/// Bytes of a reply's text: a list of some thousand bans. A longer one is cut.
+pub(crate) const REPLY: usize = 256 << 10;
+
+/// The text on one line, without characters that a terminal obeys, with at most so many bytes.
+pub(crate) fn line(words: String, bytes: usize) -> String {
+    shown(words, bytes, text::line)
 }
 
-/// The text without control characters but tabs and ends of lines.
-pub(crate) fn lines(text: String) -> String {
-    without(text, |c| c.is_control() && c != '\t' && c != '\n')
+/// The same, with ends of lines kept.
+pub(crate) fn lines(words: String, bytes: usize) -> String {
+    shown(words, bytes, text::lines)
 }
 
-fn without(text: String, unwanted: impl Fn(char) -> bool) -> String {
-    if text.chars().any(&unwanted) {
-        text.chars().map(|c| if unwanted(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-    } else {
-        text
+/// Cut before it is cleaned, so that little is looked at, and after, because what stands for a character may be longer.
+fn shown(words: String, bytes: usize, clean: impl Fn(&str) -> Cow<'_, str>) -> String {
+    let short = text::cut(words, bytes);
+    match clean(&short) {
+        Cow::Borrowed(_) => short,
+        Cow::Owned(cleaned) => text::cut(cleaned, bytes),
     }
 }
 
@@ -26,8 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_it_is_obeyed() {
-        assert_eq!(line("\u{1b}[2J\r\nred\tä\u{9b}".to_owned()), "\u{fffd}[2J\u{fffd}\u{fffd}red\tä\u{fffd}");
-        assert_eq!(lines("one\ntwo\u{7}".to_owned()), "one\ntwo\u{fffd}");
+    fn what_is_kept_is_clean_and_short() {
+        assert_eq!(line("\u{1b}[2J\r\nred\tä\u{9b}".to_owned(), 64), "\u{fffd}[2J\u{fffd}\u{fffd}red\tä\u{fffd}");
+        assert_eq!(lines("one\ntwo\u{7}".to_owned(), 64), "one\ntwo\u{fffd}");
+        let long = line("\u{1b}".repeat(1_000), REASON);
+        assert!(long.len() <= REASON && long.ends_with(text::CUT_MARK), "{long}");
+        assert_eq!(line("x".repeat(REASON), REASON).len(), REASON);
     }
 }

@@ -1,4 +1,4 @@
-//! What is written down: one record for every verdict, every fault and every turn of the daemon.
+//! What is written down: of verdicts, faults and turns of the daemon.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::{
     Action, Block, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Refusal, SetName, Tally, Timestamp, Unblock,
-    Verdict,
+    Verdict, VerdictKind,
 };
 
 /// What came of one verdict.
@@ -74,6 +74,17 @@ pub struct FaultRecord {
     pub quarantined: bool,
 }
 
+/// Verdicts of one kind and one outcome without a record of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoldedCount {
+    /// Their kind.
+    pub kind: VerdictKind,
+    /// The name of their outcome ([`Outcome::NAMES`]).
+    pub outcome: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
 /// A turn that operators want to know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -96,6 +107,9 @@ pub enum Notice {
     BreakerClosed(PluginName),
     /// Its queue was full: so many entries were dropped.
     Missed(PluginName, u64),
+    /// Verdicts of the plugin came faster than records of them may be written: so many of each kind and outcome have no record
+    /// but this one.
+    RecordsFolded(PluginName, Box<[FoldedCount]>),
     /// A named address set changed.
     SetChanged(SetName),
     /// A new list of a named address set was refused; the text says why. The older one goes on, if there is one.

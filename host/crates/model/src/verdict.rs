@@ -111,7 +111,7 @@ pub enum Action {
     Timeout(u32),
     /// A word to people.
     Alert(Alert),
-    /// A record, neither rated nor merged.
+    /// A record with names and values.
     Log(Fields),
     /// A network into a set.
     Block(Block),

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::table::Table;
 use crate::plugins::{PluginThread, Said};
-use crate::sinks::Sinks;
+use crate::sinks::{Missing, Sinks};
 use crate::{clock, log};
 
 /// How long to wait for a plugin where the engine knows no nearer moment.
@@ -190,16 +190,15 @@ impl Rehearsal {
         }
     }
 
-    /// Plugins get their last call, records are written.
-    pub(super) fn end(self) {
+    /// Plugins get their last call, records are written; whether all of them were, or nobody wants them.
+    pub(super) fn end(self) -> bool {
         let ending: Vec<_> = self.plugins.into_values().filter_map(PluginThread::stop).collect();
         for thread in ending {
             // Its last words are in the log.
             drop(thread.join());
         }
-        let lost = self.sinks.stop().lost;
-        if lost > 0 {
-            log::say(&format!("{lost} records could not be written"));
-        }
+        let missing = self.sinks.stop().missing;
+        let unwanted = |missing: &&Missing| !missing.is_closed;
+        missing.iter().filter(unwanted).inspect(|missing| log::say(&missing.to_string())).count() == 0
     }
 }

@@ -52,7 +52,7 @@ fn scene() -> (tempfile::TempDir, UnixDatagram, JournalSink) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
     let journald = UnixDatagram::bind(&path).unwrap();
-    let sink = JournalSink::open(&path).unwrap();
+    let sink = JournalSink::open(&path, Patience::default()).unwrap();
     (dir, journald, sink)
 }
 
@@ -74,7 +74,7 @@ fn an_entry_has_a_sentence_a_severity_and_fields_to_filter_by() {
         ("CTWARDEN_OUTCOME", "applied"),
         ("CTWARDEN_PLUGIN", "cap"),
         ("CTWARDEN_RECORD", "{\"a\":1}"),
-        ("MESSAGE", "cap: alert \"too many\": applied [over-cap] first\nsecond"),
+        ("MESSAGE", "cap: alert \"too many\": applied [over-cap] first; second"),
         ("PRIORITY", "2"),
         ("SYSLOG_IDENTIFIER", "ctwarden"),
     ];
@@ -149,7 +149,7 @@ fn owned(handle: i32) -> OwnedFd {
 fn a_journal_that_is_not_there_is_an_error_and_one_that_comes_back_is_found() {
     let (dir, journald, mut sink) = scene();
     let path = dir.path().join("socket");
-    assert!(JournalSink::open(&dir.path().join("none")).is_err());
+    assert!(JournalSink::open(&dir.path().join("none"), Patience::default()).is_err());
     drop(journald);
     std::fs::remove_file(&path).unwrap();
     let notice = Record::Notice(Timestamp(0), Notice::Started);
@@ -157,4 +157,26 @@ fn a_journal_that_is_not_there_is_an_error_and_one_that_comes_back_is_found() {
     let journald = UnixDatagram::bind(&path).unwrap();
     sink.put(&notice, "{}").unwrap();
     assert_eq!(received(&journald)["MESSAGE"], "started");
+}
+
+#[test]
+fn a_journal_that_does_not_read_is_given_up_when_patience_ends() {
+    let (dir, journald, _) = scene();
+    let patience = Patience::default();
+    let mut sink = JournalSink::open(&dir.path().join("socket"), patience.clone()).unwrap();
+    patience.ends(std::time::Instant::now());
+    let notice = Record::Notice(Timestamp(0), Notice::Gap);
+    // Its queue takes some (net.unix.max_dgram_qlen) and then none.
+    let lost = (0..100_000).find_map(|_| sink.put(&notice, "{}").err()).unwrap();
+    assert_eq!((lost.lines, lost.error.kind()), (1, io::ErrorKind::WouldBlock));
+    assert_eq!(received(&journald)["CTWARDEN_NOTICE"], "gap");
+}
+
+#[test]
+fn a_message_is_one_line_that_no_terminal_obeys() {
+    let (_dir, journald, mut sink) = scene();
+    let why = "first: \u{1b}[2J\nsecond: \u{202e}gpj\u{9b}";
+    sink.put(&Record::Notice(Timestamp(0), Notice::ReloadFailed(why.into())), "{}").unwrap();
+    let message = received(&journald)["MESSAGE"].clone();
+    assert!(message.ends_with("first: \u{fffd}[2J; second: \u{fffd}gpj\u{fffd}"), "{message:?}");
 }

@@ -1,7 +1,8 @@
 //! The golden lines: a change here is a change of what others read.
 
 use ctwarden_model::{
-    Alert, Block, Fault, FlowId, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName, Unblock, Verdict, Zone,
+    Alert, Block, Fault, FlowId, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName, Unblock, Verdict,
+    VerdictKind, Zone,
 };
 
 use super::*;
@@ -181,6 +182,43 @@ fn a_selection_tells_its_filter_and_its_tally() {
 }
 
 #[test]
+fn no_list_of_a_filter_is_longer_than_people_read() {
+    let ranges: Vec<PortRange> = (0..250_000).map(|n| PortRange { first: n as u16, last: n as u16 }).collect();
+    let filter = Filter {
+        protocols: (0..=255).map(Protocol).collect(),
+        zones: (0..1_000).map(Zone).collect(),
+        src_ports: ranges.clone(),
+        dst_ports: ranges.clone(),
+        states: (0..=255).collect(),
+        rare: Some(Box::new(ctwarden_model::RareFilter { reply_src_ports: ranges, ..Default::default() })),
+        ..Filter::default()
+    };
+    let mut record = record(Action::Delete, None, Outcome::Applied);
+    record.verdict.target = Target::Matching(Box::new(Selection { filter, limit: None }));
+    let line = line(&Record::Verdict(Box::new(record))).unwrap();
+    assert!(line.len() < 4_000, "{} bytes", line.len());
+    assert_eq!(line.matches("and 249968 more").count(), 3, "{line}");
+}
+
+#[test]
+fn many_fields_are_written_in_the_order_of_their_names_first_mention() {
+    let fields: Fields = (0..20_000).map(|n| (format!("n{}", n % 10_000), n.to_string())).collect();
+    let json = plain_json::to_string(&FieldsJson(&fields)).unwrap();
+    assert!(json.starts_with(r#"{"n0":["0","10000"],"n1":["1","10001"],"n2":"#), "{}", &json[..60]);
+    assert_eq!(json.matches('[').count(), 10_000);
+}
+
+#[test]
+fn nothing_in_a_line_is_obeyed_by_a_terminal() {
+    let mut record = record(Action::Delete, Some(tcp()), Outcome::Applied);
+    record.verdict.reason = "\u{1b}[2J\u{7f}\u{9b}2J\u{202e}gpj.exe\u{2028}next ä\u{feff}\u{e0041}".into();
+    let line = line(&Record::Verdict(Box::new(record.clone()))).unwrap();
+    assert!(!line.contains(ctwarden_model::text::is_obeyed), "{line:?}");
+    let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(read["reason"], record.verdict.reason, "and nothing is lost");
+}
+
+#[test]
 fn a_fault_has_its_line() {
     let record = FaultRecord {
         at: AT,
@@ -211,7 +249,20 @@ fn each_notice_has_its_line() {
             r#""notice":"breaker-opened","plugin":"x","seconds":60"#,
         ),
         (Notice::BreakerClosed(plugin.clone()), r#""notice":"breaker-closed","plugin":"x""#),
-        (Notice::Missed(plugin, 12), r#""notice":"missed","plugin":"x","entries":12"#),
+        (Notice::Missed(plugin.clone(), 12), r#""notice":"missed","plugin":"x","entries":12"#),
+        (
+            Notice::RecordsFolded(
+                plugin,
+                [
+                    (VerdictKind::Delete, "not-granted", 7),
+                    (VerdictKind::Log, "applied", 2),
+                    (VerdictKind::Log, "observed", 1),
+                ]
+                .map(|(kind, outcome, count)| FoldedCount { kind, outcome, count })
+                .into(),
+            ),
+            r#""notice":"records-folded","plugin":"x","verdicts":{"delete":{"not-granted":7},"log":{"applied":2,"observed":1}}"#,
+        ),
         (Notice::SetChanged(SetName("s".into())), r#""notice":"set-changed","set":"s""#),
         (Notice::Reloaded, r#""notice":"reloaded""#),
         (Notice::ReloadFailed("why".into()), r#""notice":"reload-failed","text":"why""#),

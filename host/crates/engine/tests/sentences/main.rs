@@ -13,6 +13,7 @@ mod messages;
 mod naming;
 mod properties;
 mod protection;
+mod records;
 mod recurring;
 mod reload;
 mod rounds;

@@ -130,7 +130,7 @@ fn too_many_or_for_nobody_are_errors() {
     }
     assert_eq!(
         world.engine.handle_message(world.now, "a", String::new(), Wait::Outcomes),
-        Err(MessageError::QueueFull { plugin: "a".into(), limit: 2 })
+        Err(MessageError::QueueFull { plugin: "a".into(), waiting: 2 })
     );
     assert_eq!(
         world.engine.handle_message(world.now, "b", String::new(), Wait::Outcomes),

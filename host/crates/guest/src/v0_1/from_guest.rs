@@ -28,6 +28,10 @@ const SEVERITY: What = "a severity is above 7";
 const SETS: What =
     "sets change and a subscription does not; name them in the subscription's sets and look addresses up in judge";
 const CODE: What = "a code is not at most 64 letters, digits or -";
+const KEY: What = "an alert's key is longer than 256 bytes";
+const FIELDS: What = "it has more than 64 fields";
+const FIELD_NAME: What = "a field's name is longer than 64 bytes";
+const SET_NAME: What = "a set's name is longer than 64 bytes";
 
 /// Longest code of a verdict in bytes: it is a label in metrics.
 const CODE_BYTES: usize = 64;
@@ -80,13 +84,13 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         ms => Some(Duration::from_millis(ms.into())),
     };
     let kinds = subscription.kinds;
-    let names = |given: Vec<String>| given.into_iter().map(set_name).collect();
+    let names = |given: Vec<String>| given.into_iter().map(set_name).collect::<Result<_, _>>();
     let policy::Reach { mark_bits, label_bits: labels, block_sets, read_sets } = subscription.reach;
     let reach = Reach {
         mark_bits,
         label_bits: label_bits(&labels).map_err(|what| format!("reach: {what}"))?,
-        block_sets: names(block_sets),
-        read_sets: names(read_sets),
+        block_sets: names(block_sets)?,
+        read_sets: names(read_sets)?,
     };
     Ok(Subscription {
         needs: verdict_kinds(subscription.needs),
@@ -101,7 +105,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         sweep_every: some_if_not_zero(subscription.sweep_every).map(|s| Duration::from_secs(s.into())),
         tick_every,
         own_changes: subscription.own_changes,
-        sets: subscription.sets.into_iter().map(set_name).collect(),
+        sets: subscription.sets.into_iter().map(set_name).collect::<Result<_, _>>()?,
         selects: subscription.selects,
         expectations: false,
     })
@@ -200,7 +204,8 @@ fn selection(selection: policy::Selection, host: &mut dyn Host) -> Result<Select
     let names = std::mem::take(&mut given.sets);
     let mut filter = filter(given)?;
     for name in names.into_iter().map(set_name) {
-        let networks = host.set(&name).map_err(|why| Flaw::Set(text::line(why)))?;
+        let name = name?;
+        let networks = host.set(&name).map_err(|why| Flaw::Set(text::line(why, text::REFUSAL)))?;
         let sets = &mut filter.rare_mut().sets;
         // Named again and again it must not cost more than once.
         if sets.iter().all(|set| set.name != name) {
@@ -219,12 +224,25 @@ fn target(target: policy::Target, host: &mut dyn Host) -> Result<Target, Flaw> {
     })
 }
 
-fn set_name(name: String) -> SetName {
-    SetName(text::line(name))
+/// The name as it is, unless it is too long.
+pub(super) fn set_name(name: String) -> Result<SetName, What> {
+    named(name, text::SET_NAME, SET_NAME).map(SetName)
 }
 
-fn fields(given: Fields) -> Fields {
-    given.into_iter().map(|(name, value)| (text::line(name), text::lines(value))).collect()
+fn named(name: String, bytes: usize, what: What) -> Result<String, What> {
+    if name.len() > bytes {
+        return Err(what);
+    }
+    // What stands for a character may be longer than it.
+    Ok(text::line(name, bytes.saturating_mul(4)))
+}
+
+fn fields(given: Fields) -> Result<Fields, What> {
+    if given.len() > text::FIELDS {
+        return Err(FIELDS);
+    }
+    let field = |(name, value)| Ok((named(name, text::FIELD_NAME, FIELD_NAME)?, text::lines(value, text::FIELD_VALUE)));
+    given.into_iter().map(field).collect()
 }
 
 const fn kind(action: &policy::Action) -> VerdictKind {
@@ -251,17 +269,20 @@ fn action(action: policy::Action) -> Result<Action, What> {
         }
         policy::Action::Timeout(seconds) => Action::Timeout(seconds),
         policy::Action::Alert(alert) if alert.severity > 7 => return Err(SEVERITY),
-        policy::Action::Alert(alert) => {
-            Action::Alert(Alert { severity: alert.severity, title: alert.title, key: alert.key, fields: alert.fields })
-        }
-        policy::Action::Log(given) => Action::Log(fields(given)),
+        policy::Action::Alert(alert) => Action::Alert(Alert {
+            severity: alert.severity,
+            title: text::line(alert.title, text::TITLE),
+            key: named(alert.key, text::KEY, KEY)?,
+            fields: fields(alert.fields)?,
+        }),
+        policy::Action::Log(given) => Action::Log(fields(given)?),
         policy::Action::Block(block) => Action::Block(Block {
-            set: set_name(block.set),
+            set: set_name(block.set)?,
             network: prefix(block.network)?,
             seconds: some_if_not_zero(block.seconds),
         }),
         policy::Action::Unblock(unblock) => {
-            Action::Unblock(Unblock { set: set_name(unblock.set), network: prefix(unblock.network)? })
+            Action::Unblock(Unblock { set: set_name(unblock.set)?, network: prefix(unblock.network)? })
         }
         policy::Action::Protect(seconds) => Action::Protect(seconds),
         policy::Action::Sweep => Action::Sweep,
@@ -282,7 +303,7 @@ pub(super) fn verdict(verdict: policy::Verdict, host: &mut dyn Host) -> Verdict 
         Ok(action) => of_target.or(of_code.map(Flaw::Value)).map_or(action, malformed),
         Err(what) => malformed(what.into()),
     };
-    Verdict { target, action, code, reason: text::line(verdict.reason) }
+    Verdict { target, action, code, reason: text::line(verdict.reason, text::REASON) }
 }
 
 /// The code, or what of it can be shown and what is wrong.

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use ctwarden_model::{Flow, Rare, SetName};
+use ctwarden_model::{Flow, Rare};
 
 use super::bindings::ctwarden::policy::{details, memory, sets, table, types};
 use super::{from_guest, to_guest};
@@ -70,8 +70,12 @@ impl sets::Host for State {
         addresses: Vec<types::IpAddress>,
     ) -> wasmtime::Result<Result<Vec<Option<String>>, String>> {
         self.pass(set.len().saturating_add(size_of_val(addresses.as_slice())))?;
+        let set = match from_guest::set_name(set) {
+            Ok(set) => set,
+            Err(what) => return Ok(Err(what.to_owned())),
+        };
         let addresses: Vec<IpAddr> = addresses.into_iter().map(from_guest::address).collect();
-        Ok(self.host().lookup(&SetName(set), &addresses))
+        Ok(self.host().lookup(&set, &addresses))
     }
 }
 

@@ -122,7 +122,7 @@ impl Policy for Exports {
                     Err(malformed) => Configured::Malformed(malformed),
                 }
             }
-            Err(reason) => Configured::Refused(said(store, reason)?),
+            Err(reason) => Configured::Refused(refusal(store, reason)?),
         })
     }
 
@@ -133,12 +133,12 @@ impl Policy for Exports {
         let (now, missed) = (batch.now.0, batch.missed);
         self.batch = Arc::new(FlowBatch { cause: to_guest::cause(&batch.cause), now, missed, flows });
         let (verdicts,) = self.judge.call(&mut *store, (Arc::clone(&self.batch),))?;
-        answer(store, verdicts)
+        answer(store, verdicts, 0)
     }
 
     fn tick(&mut self, store: &mut Store<State>, now: Timestamp) -> wasmtime::Result<Vec<Verdict>> {
         let verdicts = self.policy.call_tick(&mut *store, now.0)?;
-        answer(store, verdicts)
+        answer(store, verdicts, 0)
     }
 
     fn message(
@@ -148,8 +148,12 @@ impl Policy for Exports {
         text: &str,
     ) -> wasmtime::Result<Result<Reply, String>> {
         Ok(match self.policy.call_message(&mut *store, now.0, text)? {
-            Ok(reply) => Ok(Reply { text: said(store, reply.text)?, verdicts: answer(store, reply.verdicts)? }),
-            Err(reason) => Err(said(store, reason)?),
+            Ok(reply) => {
+                let spoken = reply.text.len();
+                let verdicts = answer(store, reply.verdicts, spoken)?;
+                Ok(Reply { text: text::lines(reply.text, text::REPLY), verdicts })
+            }
+            Err(reason) => Err(refusal(store, reason)?),
         })
     }
 
@@ -170,23 +174,23 @@ impl Policy for Exports {
             expectations: batch.events.iter().map(to_guest::expectation).collect(),
         };
         let verdicts = exports.call_judge_expectations(&mut *store, &batch)?;
-        answer(store, verdicts)
+        answer(store, verdicts, 0)
     }
 }
 
-/// The verdicts of a call, unless they are too many.
-fn answer(store: &mut Store<State>, verdicts: Vec<policy::Verdict>) -> wasmtime::Result<Vec<Verdict>> {
+/// The verdicts of a call, unless they and what is said beside them are too much.
+fn answer(store: &mut Store<State>, verdicts: Vec<policy::Verdict>, spoken: usize) -> wasmtime::Result<Vec<Verdict>> {
     Stop::if_over("verdicts", verdicts.len(), store.data().limits().verdicts_per_call)?;
-    let bytes = verdicts.iter().map(from_guest::verdict_bytes).fold(0, usize::saturating_add);
+    let bytes = verdicts.iter().map(from_guest::verdict_bytes).fold(spoken, usize::saturating_add);
     measure(store, "bytes of text and lists", bytes)?;
     let host = store.data_mut().host();
     Ok(verdicts.into_iter().map(|verdict| from_guest::verdict(verdict, host)).collect())
 }
 
-/// What the plugin says to people, unless it is too much.
-fn said(store: &Store<State>, words: String) -> wasmtime::Result<String> {
+/// Why the plugin refuses, on one line, unless it is more than a call may return.
+fn refusal(store: &Store<State>, words: String) -> wasmtime::Result<String> {
     measure(store, "bytes of text", words.len())?;
-    Ok(text::lines(words))
+    Ok(text::line(words, text::REFUSAL))
 }
 
 /// An end of the call where it gives more than it may.

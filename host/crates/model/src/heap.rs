@@ -1,0 +1,181 @@
+//! How much memory a value holds beside itself, so that queues can be bounded in bytes.
+//!
+//! Strings and lists count with what they have allocated. Networks count with an estimate that is never far too low, because
+//! the real figure would need a walk. What several values share, the networks of a named set, belongs to none of them.
+
+use alloc::vec::Vec;
+
+use crate::{
+    Action, Alert, Fault, Fields, Filter, Flaw, Notice, PrefixMap, RareFilter, Record, Selection, Target, Verdict,
+};
+
+/// What a map of networks allocates before its first network, and for each one. Measured with 64-bit pointers: nodes of eleven
+/// are between half and wholly full.
+const MAP_BYTES: usize = 640;
+const NETWORK_BYTES: usize = 48;
+
+fn list<T>(list: &Vec<T>) -> usize {
+    list.capacity().saturating_mul(size_of::<T>())
+}
+
+fn sum<const N: usize>(parts: [usize; N]) -> usize {
+    parts.into_iter().fold(0, usize::saturating_add)
+}
+
+fn fields(fields: &Fields) -> usize {
+    fields
+        .iter()
+        .map(|(name, value)| name.capacity().saturating_add(value.capacity()))
+        .fold(list(fields), usize::saturating_add)
+}
+
+fn networks<V>(networks: &PrefixMap<V>) -> usize {
+    match networks.len() {
+        0 => 0,
+        count => count.saturating_mul(NETWORK_BYTES).saturating_add(MAP_BYTES),
+    }
+}
+
+impl Filter {
+    /// Bytes that it has allocated.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let prefixes = [&self.original_src, &self.original_dst, &self.reply_src, &self.reply_dst, &self.either];
+        sum([
+            list(&self.protocols),
+            list(&self.zones),
+            sum(prefixes.map(networks)),
+            list(&self.src_ports),
+            list(&self.dst_ports),
+            list(&self.states),
+            self.rare.as_ref().map_or(0, |rare| size_of::<RareFilter>().saturating_add(rare.heap_bytes())),
+        ])
+    }
+}
+
+impl RareFilter {
+    fn heap_bytes(&self) -> usize {
+        let names = self.sets.iter().map(|set| set.name.0.capacity()).fold(list(&self.sets), usize::saturating_add);
+        sum([list(&self.reply_src_ports), list(&self.reply_dst_ports), names])
+    }
+}
+
+impl Verdict {
+    /// Bytes that it has allocated.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let target = match &self.target {
+            Target::Matching(selection) => size_of::<Selection>().saturating_add(selection.filter.heap_bytes()),
+            Target::Entry(_) | Target::Key(_) | Target::None => 0,
+        };
+        sum([target, self.action.heap_bytes(), self.code.capacity(), self.reason.capacity()])
+    }
+}
+
+impl Action {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Alert(Alert { severity: _, title, key, fields: given }) => {
+                sum([title.capacity(), key.capacity(), fields(given)])
+            }
+            Self::Log(given) => fields(given),
+            Self::Block(block) => block.set.0.capacity(),
+            Self::Unblock(unblock) => unblock.set.0.capacity(),
+            Self::Malformed(_, Flaw::Set(why)) => why.capacity(),
+            Self::Malformed(_, Flaw::Value(_))
+            | Self::Delete
+            | Self::Mark(_)
+            | Self::Labels(_)
+            | Self::Timeout(_)
+            | Self::Protect(_)
+            | Self::Sweep => 0,
+        }
+    }
+}
+
+impl Record {
+    /// Bytes that it holds, its own included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let beside = match self {
+            Self::Verdict(record) => size_of_val(&**record).saturating_add(record.verdict.heap_bytes()),
+            Self::Fault(record) => match &record.fault {
+                Fault::Trap(text) | Fault::Panic(text) | Fault::Configuration(text) => text.capacity(),
+                Fault::OutOfTime { .. }
+                | Fault::Stuck { .. }
+                | Fault::OutOfMemory { .. }
+                | Fault::TooMuch { .. }
+                | Fault::Exited(_) => 0,
+            },
+            Self::Notice(_, notice) => match notice {
+                Notice::ReloadFailed(text) => text.capacity(),
+                Notice::Warned { about, text } => about.capacity().saturating_add(text.capacity()),
+                Notice::WarningOver(about) => about.capacity(),
+                Notice::SetChanged(name) => name.0.capacity(),
+                Notice::SetRefused(name, why) => name.0.capacity().saturating_add(why.capacity()),
+                Notice::RecordsFolded(_, counts) => size_of_val(&**counts),
+                Notice::Gap
+                | Notice::Swept { .. }
+                | Notice::Restarted(_)
+                | Notice::BreakerOpened(..)
+                | Notice::BreakerClosed(_)
+                | Notice::Missed(..)
+                | Notice::Reloaded
+                | Notice::Started
+                | Notice::Stopping => 0,
+            },
+        };
+        size_of::<Self>().saturating_add(beside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use alloc::string::String;
+    use core::time::Duration;
+
+    use super::*;
+    use crate::{Mode, Outcome, PluginName, PortRange, Prefix, Timestamp, VerdictRecord};
+
+    fn record(verdict: Verdict) -> Record {
+        Record::Verdict(Box::new(VerdictRecord {
+            at: Timestamp(0),
+            plugin: PluginName::new("p").unwrap(),
+            mode: Mode::Observe,
+            verdict,
+            flow: None,
+            outcome: Outcome::NotGranted,
+            tally: None,
+            took: Duration::ZERO,
+        }))
+    }
+
+    fn verdict(target: Target, action: Action, reason: usize) -> Verdict {
+        Verdict { target, action, code: String::new(), reason: "x".repeat(reason) }
+    }
+
+    #[test]
+    fn whatever_a_plugin_can_make_long_is_counted() {
+        let plain = record(verdict(Target::None, Action::Sweep, 0)).bytes();
+        assert!(plain >= size_of::<VerdictRecord>());
+        let long = 100_000;
+        let text = || "x".repeat(long);
+        let ports: Vec<PortRange> = (0..25_000).map(|port| PortRange { first: port, last: port }).collect();
+        let hosts = (0..10_000_u32).map(|n| (Prefix::host(core::net::Ipv4Addr::from_bits(n).into()), ())).collect();
+        let alert = |title, key| Alert { severity: 4, title, key, fields: Vec::new() };
+        let matching = |filter| Target::Matching(Box::new(Selection { filter, limit: None }));
+        for (what, verdict) in [
+            ("reason", verdict(Target::None, Action::Sweep, long)),
+            ("title", verdict(Target::None, Action::Alert(alert(text(), String::new())), 0)),
+            ("key", verdict(Target::None, Action::Alert(alert(String::new(), text())), 0)),
+            ("field", verdict(Target::None, Action::Log([(text(), String::new())].into()), 0)),
+            ("fields", verdict(Target::None, Action::Log(alloc::vec![(String::new(), String::new()); long]), 0)),
+            ("flaw", verdict(Target::None, Action::Malformed(crate::VerdictKind::Delete, Flaw::Set(text())), 0)),
+            ("ports", verdict(matching(Filter { src_ports: ports, ..Filter::default() }), Action::Delete, 0)),
+            ("networks", verdict(matching(Filter { either: hosts, ..Filter::default() }), Action::Delete, 0)),
+        ] {
+            assert!(record(verdict).bytes() >= plain + long, "{what}");
+        }
+    }
+}
