@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod man;
+mod out;
 mod run;
 mod send;
 mod split;
@@ -80,7 +81,13 @@ pub fn run() -> ExitCode {
     if let Some(status) = as_conntrack(std::env::args_os()) {
         return status;
     }
-    let outcome = match Cli::parse().verb {
+    let status = carry_out(Cli::parse().verb);
+    crate::log::flush();
+    status
+}
+
+fn carry_out(verb: Verb) -> ExitCode {
+    let outcome = match verb {
         Verb::Run(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
@@ -97,9 +104,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Causes follow on the same line, and each problem is a line of its own: logs are read by lines.
-            for line in format!("{error:#}").lines() {
-                crate::log::say(line);
-            }
+            crate::log::say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -15,9 +15,11 @@ use ctwarden_model::{SetName, Subscription, VerdictKinds};
 use serde_json::json;
 
 use self::pushdown::Pushdown;
+use super::out::Out;
 use crate::doctor::Senses;
 use crate::drive::Allowance;
 use crate::netlink::Requests;
+use crate::plain_json;
 use crate::plugins::{self, Preparer, Ready};
 
 /// Check a configuration and show what each plugin asks, needs, is granted and lacks
@@ -52,7 +54,7 @@ impl Check {
             here.extend(Allowance::new(prepared.daemon.mirror_memory).warning(size.maximum, 0, false));
         }
         let exit = if prepared.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        let mut out = io::stdout().lock();
+        let mut out = Out::plain();
         if self.json {
             let plugins: Vec<_> = prepared.plugins.iter().map(|ready| json::plugin(ready, &alone(ready))).collect();
             let refused: Vec<_> = prepared.refused.iter().map(ToString::to_string).collect();
@@ -63,7 +65,7 @@ impl Check {
                 "refused-lists": refused,
                 "warnings": here,
             });
-            serde_json::to_writer_pretty(&mut out, &all)?;
+            plain_json::to_writer_pretty(&mut out, &all)?;
             writeln!(out)?;
             return Ok(exit);
         }

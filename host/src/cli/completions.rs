@@ -1,11 +1,12 @@
 //! `ctwarden completions`: what a shell needs to complete words of the program.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
+use super::out::Out;
 use crate::manual::{self, Shell};
 
 /// Print completions for a shell, of ctwarden and of conntrack by that name
@@ -20,7 +21,7 @@ pub(super) struct Completions {
 
 impl Completions {
     pub(super) fn run(self) -> Result<ExitCode> {
-        write!(io::stdout().lock(), "{}", manual::completions(self.shell, super::definition()))?;
+        write!(Out::plain(), "{}", manual::completions(self.shell, super::definition()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

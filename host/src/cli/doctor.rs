@@ -1,13 +1,14 @@
 //! `ctwarden doctor`: whether this machine is fit, and why its connection tracking shows nothing.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
-use crate::control::Colour;
+use super::out::Out;
 use crate::doctor::{Facts, Report};
+use crate::plain_json;
 
 /// Say whether this machine is fit, and why its connection tracking may be empty
 ///
@@ -24,12 +25,13 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode> {
         let report = Report::of(Facts::gather());
-        let mut out = io::stdout().lock();
+        let mut out = Out::coloured();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &report)?;
+            plain_json::to_writer_pretty(&mut out, &report)?;
             writeln!(out)?;
         } else {
-            write!(out, "{}", report.to_text(Colour::of(&io::stdout())))?;
+            let text = report.to_text(out.colour());
+            write!(out, "{text}")?;
         }
         Ok(if report.is_fit() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

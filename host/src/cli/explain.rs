@@ -2,14 +2,15 @@
 
 mod explanation;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
 use self::explanation::Explanation;
-use crate::config;
+use super::out::Out;
+use crate::{config, plain_json};
 
 /// Explain how a filter is carried out: by the kernel, by the copy of the table, or by ctwarden itself
 ///
@@ -33,9 +34,9 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self) -> Result<ExitCode> {
         let explanation = Explanation::of(&config::one_filter(&self.filter)?);
-        let mut out = io::stdout().lock();
+        let mut out = Out::plain();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &explanation.to_json())?;
+            plain_json::to_writer_pretty(&mut out, &explanation.to_json())?;
             writeln!(out)?;
         } else {
             for (name, texts) in explanation.lines() {

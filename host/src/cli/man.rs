@@ -1,12 +1,13 @@
 //! `ctwarden man`: the man pages, printed or written into a folder.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::out::Out;
 use crate::manual;
 
 /// Print a man page, or write all of them
@@ -24,7 +25,7 @@ pub(super) struct Man {
 
 impl Man {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let mut out = io::stdout().lock();
+        let mut out = Out::plain();
         match self.dir {
             None => write!(out, "{}", manual::page(super::definition(), self.verb.as_deref())?)?,
             Some(folder) => {

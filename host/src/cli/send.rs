@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::Socket;
+use super::out::Out;
 use crate::control::{self, Client, Request, Response};
 
 /// Send messages to a plugin and print what came of each
@@ -53,7 +54,7 @@ impl Send {
 fn send(client: &mut Client, message: control::Send) -> Result<bool> {
     match client.ask(&Request::Send(message))? {
         Response::Sent(sent) => {
-            writeln!(io::stdout().lock(), "{sent}")?;
+            writeln!(Out::plain(), "{sent}")?;
             Ok(true)
         }
         Response::Error(why) => {

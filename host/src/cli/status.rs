@@ -1,13 +1,15 @@
 //! `ctwarden status`: how the running daemon and its plugins are.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
 use super::Socket;
-use crate::control::{Client, Colour, Request, Response};
+use super::out::Out;
+use crate::control::{Client, Request, Response};
+use crate::plain_json;
 
 /// Show how the running daemon and its plugins are
 #[derive(Args)]
@@ -29,12 +31,13 @@ impl Status {
                 bail!("the daemon answered something else than was asked; use the daemon's own version")
             }
         };
-        let mut out = io::stdout().lock();
+        let mut out = Out::coloured();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &report)?;
+            plain_json::to_writer_pretty(&mut out, &report)?;
             writeln!(out)?;
         } else {
-            write!(out, "{}", report.to_text(Colour::of(&io::stdout())))?;
+            let text = report.to_text(out.colour());
+            write!(out, "{text}")?;
         }
         Ok(ExitCode::SUCCESS)
     }

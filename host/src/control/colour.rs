@@ -23,6 +23,9 @@ pub(crate) enum Paint {
 }
 
 impl Colour {
+    /// What stands behind the escape character in everything that [`Colour::paint`] gives.
+    pub(crate) const SEQUENCES: [&str; 6] = ["[0m", "[1m", "[2m", "[31m", "[32m", "[33m"];
+
     /// On for a terminal, unless `NO_COLOR` is set to anything (no-color.org) or the terminal is dumb.
     #[must_use]
     pub(crate) fn of(output: &impl IsTerminal) -> Self {

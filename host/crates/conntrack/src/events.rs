@@ -200,7 +200,7 @@ fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlag
 /// Writes everything, unless one of the signals comes while whoever reads it does not read: a pipe that is ready takes so much
 /// without blocking.
 fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure> {
-    let failed = |error: io::Error| Failure::system("Can't write to standard output", &error);
+    let failed = |error: io::Error| output::failed(&error);
     let mut written = 0;
     let mut next = Next::Ready;
     while let Some(rest) = output.waiting().get(written..).filter(|rest| !rest.is_empty()) {

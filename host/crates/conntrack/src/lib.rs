@@ -73,8 +73,6 @@ const FAILED: u8 = 1;
 
 /// Carries out a command line, without the program's name; `called` is the name that the help shows.
 pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
-    // Where the signal cannot be restored a closed pipe becomes an error to be told, which is no reason not to begin.
-    drop(sys::end_at_broken_pipe());
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let machine = Machine::default();

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 
 use super::failure::Failure;
+use super::sys;
 
 /// How much is gathered before it is written.
 const FULL: usize = 64 * 1024;
@@ -41,7 +42,7 @@ impl Output {
     pub(super) fn drain(&mut self) -> Result<(), Failure> {
         let outcome = write_all(&self.text);
         self.text.clear();
-        outcome.map_err(|error| Failure::system("Can't write to standard output", &error))
+        outcome.map_err(|error| failed(&error))
     }
 
     /// What has not been written yet.
@@ -53,6 +54,15 @@ impl Output {
     pub(super) fn written(&mut self, bytes: usize) {
         self.text.drain(..bytes.min(self.text.len()));
     }
+}
+
+/// Why standard output cannot be written to. Does not come back where nobody reads it any more.
+pub(super) fn failed(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        // Where the signal cannot be restored the closed pipe is an error to be told.
+        drop(sys::end_as_at_broken_pipe());
+    }
+    Failure::system("Can't write to standard output", error)
 }
 
 /// Says a line on standard error. Where that cannot be written there is nobody left to tell.

@@ -2,13 +2,14 @@
 
 use std::io;
 
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, Signal, raise, signal};
 
-/// Has a write into a pipe that nobody reads end this process without a word, as it ends other commands: Rust's own start
-/// ignores the signal.
-pub(super) fn end_at_broken_pipe() -> io::Result<()> {
+/// Ends this process without a word, as a write into a pipe that nobody reads ends other commands. Rust's own start ignores the
+/// signal, and it stays so for standard error: a command that has done its work is not to look as if it had failed because
+/// nobody reads what it says beside.
+pub(super) fn end_as_at_broken_pipe() -> io::Result<()> {
     // SAFETY: no handler of ours is installed, so that no code runs where little is allowed; the default ends the process.
     #[expect(unsafe_code, reason = "see above")]
     let before = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
-    before.map(drop).map_err(io::Error::from)
+    before.and_then(|_| raise(Signal::SIGPIPE)).map_err(io::Error::from)
 }

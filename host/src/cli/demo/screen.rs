@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::checks::Check;
+use crate::cli::out::Out;
 use crate::control::{Colour, Paint, StatusReport};
 
 /// Records of one act that are shown; the rest is counted.
@@ -152,7 +153,7 @@ fn line(value: &Value) -> Result<()> {
 }
 
 fn print(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Out::coloured();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
 }
