@@ -38,7 +38,12 @@ pub struct Ended {
 
 impl Daemon {
     pub(crate) fn start(folder: &Path) -> Self {
-        let mut daemon = Self::spawn(folder);
+        Self::start_saying(folder, own_file(folder, "stderr"))
+    }
+
+    /// The same, with another standard error than its file.
+    pub(crate) fn start_saying(folder: &Path, stderr: impl Into<Stdio>) -> Self {
+        let mut daemon = Self::spawn(folder, stderr);
         let control = folder.join("control.sock");
         eventually("the daemon runs", || {
             daemon.must_run();
@@ -47,12 +52,10 @@ impl Daemon {
         daemon
     }
 
-    fn spawn(folder: &Path) -> Self {
-        let output =
-            |name: &str| File::options().create(true).append(true).open(folder.join(name)).expect("the folder is ours");
+    fn spawn(folder: &Path, stderr: impl Into<Stdio>) -> Self {
         let mut command = ctwarden();
         command.arg("run").arg("--config").arg(folder.join("ctwarden.toml")).current_dir("/");
-        command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
+        command.stdin(Stdio::null()).stdout(own_file(folder, "stdout")).stderr(stderr);
         let records = Records::from_now(folder.join("records.jsonl"));
         let child = command.spawn().expect("the program can be run");
         Self { child, folder: folder.to_owned(), records }
@@ -187,6 +190,14 @@ impl Daemon {
         self.signal(Signal::SIGINT);
     }
 
+    /// Memory that it has in use, in KiB (`VmRSS` of proc_pid_status(5)).
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a child has a state");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Processor time that it has used, in hundredths of a second (`USER_HZ`).
     #[must_use]
     pub fn processor_time(&self) -> u64 {
@@ -254,6 +265,10 @@ impl Daemon {
             self.err()
         );
     }
+}
+
+fn own_file(folder: &Path, name: &str) -> File {
+    File::options().create(true).append(true).open(folder.join(name)).expect("the folder is ours")
 }
 
 impl Drop for Daemon {

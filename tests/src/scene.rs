@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use tempfile::TempDir;
 
@@ -144,6 +145,13 @@ impl Scene {
     pub fn start(&self, text: impl Display) -> Daemon {
         self.configure(text);
         self.start_again()
+    }
+
+    /// The same, with that as its standard error.
+    #[must_use]
+    pub fn start_saying(&self, text: impl Display, stderr: impl Into<Stdio>) -> Daemon {
+        self.configure(text);
+        Daemon::start_saying(self.folder.path(), stderr)
     }
 
     /// Starts the daemon with the configuration that is there.
