@@ -41,6 +41,8 @@ const PROGRAM: &str = "/proc/self/exe";
 pub(crate) const VERB: &str = "load-component";
 /// How long the process may take to end when it has said all.
 const LAST_MOMENTS: Duration = Duration::from_secs(5);
+/// How often is looked whether it has ended.
+const LOOK: Duration = Duration::from_micros(200);
 /// Lines of a plugin's output that are kept for the case that it is refused.
 const LINES_MAX: usize = 100;
 /// Findings that are told, and characters of each.
@@ -182,12 +184,18 @@ impl Loader {
         }
     }
 
-    /// Waits for the end, which is near.
+    /// Waits for the end, which is near: not longer, whatever the process does when it has said all.
     fn wait(&mut self) -> io::Result<ExitStatus> {
-        let mut stream = Deadline::new(&self.stream, after(LAST_MOMENTS));
-        // Nothing comes any more; the end of the stream is that of the process.
-        let _ = stream.read(&mut [0])?;
-        self.child.wait()
+        let until = after(LAST_MOMENTS);
+        // The end of the stream is that of the process as a rule.
+        let _ = Deadline::new(&self.stream, until).read(&mut [0])?;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) => return Ok(status),
+                None if Instant::now() >= until => return Err(io::ErrorKind::TimedOut.into()),
+                None => thread::sleep(LOOK),
+            }
+        }
     }
 
     /// Why there was no word from the process.
