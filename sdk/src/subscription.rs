@@ -42,6 +42,10 @@ impl Default for Subscription {
 }
 
 impl Subscription {
+    /// Filters that the host takes in one subscription: it matches each event against each of them. A policy with more has to
+    /// join some, or to subscribe to every flow and look itself.
+    pub const FILTERS: usize = 64;
+
     /// Entries of these kinds.
     pub fn to(kinds: &[Kind]) -> Self {
         Self {
@@ -94,7 +98,8 @@ impl Subscription {
         self
     }
 
-    /// Only flows that this filter holds, or another that was given. Without any: every flow.
+    /// Only flows that this filter holds, or another that was given. Without any: every flow. The host takes
+    /// [`FILTERS`](Self::FILTERS) of them.
     pub fn only(mut self, filter: Filter) -> Self {
         self.filters.push(filter);
         self

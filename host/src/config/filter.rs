@@ -42,15 +42,15 @@ pub(super) fn resolve(name: &str, written: &Protect, findings: &mut Findings<'_>
         reply_src: reader.networks("reply-src", &written.reply_src),
         reply_dst: reader.networks("reply-dst", &written.reply_dst),
         either: reader.networks("either", &written.either),
-        src_ports: reader.each("src-ports", &written.src_ports, ports),
-        dst_ports: reader.each("dst-ports", &written.dst_ports, ports),
-        states: reader.each("states", &written.states, |state| protocol_state(state, &protocols)),
+        src_ports: reader.each("src-ports", &written.src_ports, ports).into(),
+        dst_ports: reader.each("dst-ports", &written.dst_ports, ports).into(),
+        states: reader.each("states", &written.states, |state| protocol_state(state, &protocols)).into(),
         mark: reader.one("mark", written.mark.as_ref(), masked),
         status: reader.status(&written.status),
         timeout: reader.one("timeout-seconds", written.timeout_seconds.as_ref(), seconds),
         labels: reader.labels("labels", &written.labels),
         rare: None,
-        protocols,
+        protocols: protocols.into(),
     }
 }
 
@@ -270,16 +270,16 @@ mod tests {
         .unwrap();
         let expected = Filter {
             family: Some(Family::Ipv4),
-            protocols: vec![Protocol::TCP, Protocol::SCTP, Protocol::UDP],
-            zones: vec![Zone(0), Zone(7)],
+            protocols: [Protocol::TCP, Protocol::SCTP, Protocol::UDP].into(),
+            zones: [Zone(0), Zone(7)].into(),
             original_src: networks(&["192.0.2.0/28"]),
             original_dst: networks(&["198.51.100.1"]),
             reply_src: networks(&["10.0.0.0/8"]),
             reply_dst: networks(&["10.1.0.0/16"]),
             either: networks(&["2001:db8::/32", "192.0.2.0/24"]),
-            src_ports: vec![PortRange { first: 80, last: 80 }, PortRange { first: 8000, last: 8100 }],
-            dst_ports: vec![PortRange { first: 443, last: 443 }],
-            states: vec![TcpState::TIME_WAIT.0, 3],
+            src_ports: [PortRange { first: 80, last: 80 }, PortRange { first: 8000, last: 8100 }].into(),
+            dst_ports: [PortRange { first: 443, last: 443 }].into(),
+            states: [TcpState::TIME_WAIT.0, 3].into(),
             mark: Some(Masked::new(1, 15).unwrap()),
             status: Some(Masked::new(0x14, 0x16).unwrap()),
             timeout: Some(SecondsRange { first: 0, last: 30 }),
@@ -328,7 +328,7 @@ mod tests {
             said.contains("\"ESTABLISHED\" is another number in each protocol; write a [[protect]] for each"),
             "{said}"
         );
-        assert_eq!(read("protocols = [\"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap().states, vec![4]);
+        assert_eq!(read("protocols = [\"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap().states, [4].into());
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::netlink::{OpenError, Requests};
 const FLOWS_IN_ONE_STEP: usize = 4096;
 /// Found flows that are judged in one turn, of which no more is read: the same.
 const FLOWS_IN_ONE_TURN: usize = 256;
+/// Comparisons of found flows with the filters of their selections in one turn: many selections at once have fewer flows each.
+const COMPARISONS_IN_ONE_TURN: usize = 4096;
 /// Flows that are read one by one, however small the table is.
 const FEW: usize = 1024;
 /// The part of the table up to which flows are read one by one: it costs twice what a row of a dump does, and a dump of the
@@ -51,6 +53,8 @@ pub(super) struct Following {
 /// Flows that are being found.
 pub(super) struct Found {
     walk: Walk,
+    /// How many are taken in one turn.
+    in_one_turn: usize,
     /// Whether the walk goes on.
     more: bool,
     /// Those that it came past and that were not taken yet.
@@ -211,7 +215,8 @@ impl Following {
     /// Every flow that may match any of the filters.
     pub(super) fn find(filters: &[Filter]) -> Found {
         let walk = Walk::new(filters.iter().filter_map(lasting).collect());
-        Found { walk, more: true, flows: VecDeque::new() }
+        let in_one_turn = in_one_turn(filters.len());
+        Found { walk, in_one_turn, more: true, flows: VecDeque::new() }
     }
 
     /// Goes on finding, until there are flows to be taken or a step is over.
@@ -219,7 +224,7 @@ impl Following {
         if !found.flows.is_empty() || !found.more {
             return;
         }
-        let Found { walk, more, flows } = found;
+        let Found { walk, more, flows, .. } = found;
         // Without the copy, which a reload has given up, nobody waits for the flows any more.
         *more = self.mirror.as_ref().is_some_and(|mirror| {
             mirror.step(walk, FLOWS_IN_ONE_STEP, |selected| flows.push_back(Constant::from(selected)))
@@ -230,7 +235,7 @@ impl Following {
     pub(super) fn offer(&self, found: &mut Found, mut is_enough: impl FnMut(&Flow) -> bool) -> Vec<FlowKey> {
         self.go_on(found);
         let mut doubtful = Vec::new();
-        for _ in 0..FLOWS_IN_ONE_TURN {
+        for _ in 0..found.in_one_turn {
             let Some(constant) = found.flows.pop_front() else { break };
             if !is_enough(&constant.flow()) {
                 doubtful.push(constant.key);
@@ -245,7 +250,7 @@ impl Following {
     /// Reads the next found flows from the kernel; false where there is no more.
     pub(super) fn read(&mut self, found: &mut Found, row: impl FnMut(Flow)) -> io::Result<bool> {
         self.go_on(found);
-        let many = found.flows.len().min(FLOWS_IN_ONE_READ);
+        let many = found.flows.len().min(FLOWS_IN_ONE_READ).min(found.in_one_turn);
         let keys: Vec<FlowKey> = found.flows.drain(..many).map(|flow| flow.key).collect();
         self.read_each(&keys, row)?;
         Ok(!found.is_empty())
@@ -305,6 +310,11 @@ impl Following {
     }
 }
 
+/// Found flows that are judged in one turn where each is compared with so many filters.
+fn in_one_turn(filters: usize) -> usize {
+    COMPARISONS_IN_ONE_TURN.checked_div(filters).unwrap_or(FLOWS_IN_ONE_TURN).clamp(1, FLOWS_IN_ONE_TURN)
+}
+
 /// The parts of a filter that a flow keeps for life, where it has any. The rest is matched on the whole entry.
 pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
     let sets = filter.rare.as_ref().map(|rare| &rare.sets).filter(|sets| !sets.is_empty());
@@ -339,4 +349,18 @@ fn seed() -> io::Result<Seed> {
     let (low, high) = bytes.split_at(8);
     let word = |bytes: &[u8]| bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
     Ok(Seed([word(low), word(high)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_has_its_bound_however_many_selections_share_a_request() {
+        for filters in 0..10_000 {
+            let flows = in_one_turn(filters);
+            assert!((1..=FLOWS_IN_ONE_TURN).contains(&flows));
+            assert!(flows == 1 || flows * filters <= COMPARISONS_IN_ONE_TURN, "{flows} flows of {filters} filters");
+        }
+    }
 }

@@ -473,7 +473,7 @@ struct NetworksJson<'a>(&'a PrefixSet);
 impl Serialize for NetworksJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        for (network, ()) in self.0.iter().take(LIST_MAX) {
+        for network in self.0.iter().take(LIST_MAX) {
             list.serialize_element(&format_args!("{network}"))?;
         }
         end_list(list, self.0.len())

@@ -67,8 +67,11 @@ impl Policy for MarkByService {
                 filters.push(filter);
             }
         }
-        // A rule that holds every flow makes the others no narrower.
-        if filters.contains(&Filter::new()) { all } else { filters.into_iter().fold(all, Subscription::only) }
+        // A rule that holds every flow makes the others no narrower; more filters than the host takes narrow nothing either.
+        if filters.contains(&Filter::new()) || filters.len() > Subscription::FILTERS {
+            return all;
+        }
+        filters.into_iter().fold(all, Subscription::only)
     }
 
     fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {

@@ -113,6 +113,22 @@ fn no_more_is_needed_than_what_the_rules_change() {
 }
 
 #[test]
+fn more_rules_than_the_host_takes_filters_are_matched_here() {
+    let rules = |count: usize| -> Vec<_> {
+        (1..=count)
+            .map(|port| json!({ "name": format!("r{port}"), "protocols": ["tcp"], "ports": [port], "mark": 1 }))
+            .collect()
+    };
+    let subscription = |count| {
+        let policy: Harness<MarkByService> = start(json!({ "sweep-seconds": 0, "rules": rules(count) })).unwrap();
+        policy.subscription().clone()
+    };
+    let all = Subscription::default().needs([VerdictKind::Mark]);
+    assert_eq!(subscription(65), all);
+    assert_eq!(subscription(64), (1..=64_u16).fold(all, |all, port| all.only(Filter::new().tcp().dst_port(port))));
+}
+
+#[test]
 fn no_more_is_subscribed_to_than_rules_speak_of() {
     let config = json!({ "sweep-seconds": 0, "rules": [
         { "name": "a", "protocols": ["tcp"], "ports": [22], "from": ["10.0.0.0/8"], "mark": 1 },

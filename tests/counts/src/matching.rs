@@ -1,5 +1,6 @@
 //! Flows against filters, the exact way: what every subscription, protection and selection asks of every flow.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
@@ -18,17 +19,17 @@ pub(crate) fn eight() -> Result<Vec<Filter>> {
     Ok(vec![
         Filter {
             family: Some(Family::Ipv4),
-            protocols: vec![Protocol::TCP],
+            protocols: [Protocol::TCP].into(),
             dst_ports: web.into(),
             ..Filter::default()
         },
         Filter { original_src: networks(&["10.0.1.0/24", "2001:db8:0:0:0:1::/96"])?, ..Filter::default() },
-        Filter { states: vec![TcpState::ESTABLISHED.0], mark: Some(Masked::new(0x10, 0xf0)?), ..Filter::default() },
-        Filter { zones: vec![Zone(7)], ..Filter::default() },
+        Filter { states: [TcpState::ESTABLISHED.0].into(), mark: Some(Masked::new(0x10, 0xf0)?), ..Filter::default() },
+        Filter { zones: [Zone(7)].into(), ..Filter::default() },
         Filter { either: networks(&["198.51.100.7"])?, ..Filter::default() },
         Filter { status: Some(Masked::new(Status::SRC_NAT.0, Status::SRC_NAT.0)?), ..Filter::default() },
         Filter { labels: 1 << 100, ..Filter::default() },
-        Filter { reply_dst: networks(&["203.0.113.0/30"])?, protocols: vec![Protocol::TCP], ..Filter::default() },
+        Filter { reply_dst: networks(&["203.0.113.0/30"])?, protocols: [Protocol::TCP].into(), ..Filter::default() },
     ])
 }
 
@@ -41,12 +42,12 @@ pub(crate) fn networks() -> Result<Prepared> {
     // Half hosts among the clients, half networks of others.
     let host = |random: u64| Prefix::host(Ipv4Addr::from_bits(0x0a00_0000 | (random as u32 % 20_000)).into());
     let network = |random: u64| Prefix::new(Ipv4Addr::from_bits(0xc000_0000 | random as u32).into(), 24);
-    let mut list = PrefixSet::default();
+    let mut list = BTreeSet::new();
     while list.len() < 10_000 {
         let random = numbers.next();
-        list.insert(if random >> 63 == 0 { host(random) } else { network(random)? }, ());
+        list.insert(if random >> 63 == 0 { host(random) } else { network(random)? });
     }
-    each(vec![Filter { either: list, ..Filter::default() }])
+    each(vec![Filter { either: list.into_iter().collect(), ..Filter::default() }])
 }
 
 fn each(filters: Vec<Filter>) -> Result<Prepared> {

@@ -82,7 +82,7 @@ pub(crate) fn address() -> Result<Prepared> {
 pub(crate) fn scan() -> Result<Prepared> {
     let flows = flows::mixed(TABLE);
     let mirror = followed(&flows);
-    let filter = Filter { src_ports: vec![PortRange { first: 1029, last: 1029 }], ..Filter::default() };
+    let filter = Filter { src_ports: [PortRange { first: 1029, last: 1029 }].into(), ..Filter::default() };
     let wanted = flows.iter().filter(|flow| filter.matches(flow)).count();
     Prepared::new(
         TABLE,

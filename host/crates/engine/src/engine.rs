@@ -230,7 +230,7 @@ impl Engine {
 
     /// Selections that the program can answer without a sweep, where it follows the table itself: `knows` says how many of a
     /// filter's flows. Where it knows only some, it is asked for those that are to be deleted, and a sweep finds the others. Up
-    /// to eight at once, beside a running sweep. Without this call selections wait for a sweep.
+    /// to eight of each plugin at once, beside a running sweep; plugins take turns. Without this call selections wait for a sweep.
     pub fn poll_selection(&mut self, knows: impl Fn(&Filter, Detail) -> Knows) -> Option<SelectionRequest> {
         self.next_selection(knows)
     }

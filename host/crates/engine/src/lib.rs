@@ -45,6 +45,7 @@ mod tick;
 mod timeout;
 mod tracked;
 mod turn;
+mod waiting;
 
 pub use config::{BreakerLimits, EngineConfig, OnFailure, PluginLimits, PluginSpec, RestartLimits};
 pub use delivery::{Answer, Call, Delivery};

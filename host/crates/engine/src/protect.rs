@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ctwarden_model::{
-    Family, Filter, Flow, FlowKey, Labels, Mark, PortRange, Prefix, PrefixSet, ProtocolInfo, Status, Tuple, Zone,
+    Family, Filter, Flow, FlowKey, Labels, Mark, Prefix, PrefixSet, ProtocolInfo, Status, Tuple, Zone,
 };
 
 /// Whether something holds, as far as is known.
@@ -119,8 +119,8 @@ pub(crate) fn matches(filter: &Filter, known: Known<'_>) -> Held {
             .or(addresses(&filter.either, Some(original.dst)))
             .or(addresses(&filter.either, known.reply().map(|reply| reply.src)))
             .or(addresses(&filter.either, known.reply().map(|reply| reply.dst))),
-        in_ranges(&filter.src_ports, ports.map(|(src, _)| src)).into(),
-        in_ranges(&filter.dst_ports, ports.map(|(_, dst)| dst)).into(),
+        filter.src_ports.hold(ports.map(|(src, _)| src)).into(),
+        filter.dst_ports.hold(ports.map(|(_, dst)| dst)).into(),
         when(!filter.states.is_empty(), || {
             let state = |flow: &Flow| flow.info.as_ref().and_then(ProtocolInfo::state);
             known.part(state, |state| filter.states.contains(&state))
@@ -147,10 +147,6 @@ fn when(asked: bool, holds: impl FnOnce() -> Held) -> Held {
     if asked { holds() } else { Held::Yes }
 }
 
-fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
-    ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|range| range.first <= p && p <= range.last))
-}
-
 /// The `protect` filters of the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct ProtectedFlows {
@@ -163,7 +159,7 @@ impl ProtectedFlows {
         let parts = |filter: &Filter| {
             [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either]
                 .into_iter()
-                .flat_map(|networks| networks.iter().map(|(network, ())| network).collect::<Vec<Prefix>>())
+                .flat_map(|networks| networks.iter().collect::<Vec<Prefix>>())
                 .collect::<Vec<Prefix>>()
         };
         let networks = filters.iter().flat_map(parts).collect();
@@ -190,8 +186,8 @@ mod tests {
     use core::net::Ipv4Addr;
 
     use ctwarden_model::{
-        FlowId, Layer4, Masked, NamedSet, NatFilter, NatTo, PerDirection, Protocol, RareFilter, SecondsRange, SetName,
-        TcpState,
+        AnyOf, FlowId, Layer4, Masked, NamedSet, NatFilter, NatTo, PerDirection, PortRange, Protocol, RareFilter,
+        SecondsRange, SetName, TcpState,
     };
     use proptest::prelude::*;
 
@@ -242,7 +238,7 @@ mod tests {
         let rare = (networks(), proptest::option::of(0_u16..4), 0..8_u8).prop_map(|(networks, port, odd)| {
             let sets = (!networks.is_empty()).then(|| NamedSet {
                 name: SetName("feed".into()),
-                networks: Arc::new(networks.iter().map(|(network, ())| (network, String::new())).collect()),
+                networks: Arc::new(networks.iter().map(|network| (network, String::new())).collect()),
             });
             Box::new(RareFilter {
                 reply_src_ports: port.map(|last| PortRange { first: 0, last }).into_iter().collect(),
@@ -335,7 +331,7 @@ mod tests {
                 status: None,
                 timeout: None,
                 labels: 0,
-                states: Vec::new(),
+                states: AnyOf::NONE,
                 rare,
                 ..filter
             };
@@ -353,7 +349,7 @@ mod tests {
                 status: None,
                 timeout: None,
                 labels: 0,
-                states: Vec::new(),
+                states: AnyOf::NONE,
                 rare: None,
                 ..filter
             };

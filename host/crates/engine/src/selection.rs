@@ -174,7 +174,8 @@ impl Engine {
         } else if self.plugins.get(open.plugin).is_none() {
             self.abandon_run(id, Refusal::PluginGone);
         } else {
-            self.sweeps.waiting.push_back(id);
+            let plugin = open.plugin;
+            self.sweeps.waiting.push(plugin, id);
         }
     }
 
@@ -247,14 +248,14 @@ impl Engine {
     /// The sweep of these selections has ended: those that it did not serve well wait for another.
     pub(crate) fn end_selections(&mut self, selections: Vec<VerdictId>, complete: bool) {
         for id in selections {
-            let again = self.audit.get_mut(id).and_then(|open| open.run.as_mut()).is_some_and(|run| {
+            let again = self.audit.get_mut(id).and_then(|open| {
+                let run = open.run.as_mut()?;
                 run.tries += 1;
-                !complete && run.tries < TRIES
+                (!complete && run.tries < TRIES).then_some(open.plugin)
             });
-            if again && !self.stopping {
-                self.sweeps.waiting.push_back(id);
-            } else {
-                self.end_run(id, complete);
+            match again.filter(|_| !self.stopping) {
+                Some(plugin) => self.sweeps.waiting.push(plugin, id),
+                None => self.end_run(id, complete),
             }
         }
     }

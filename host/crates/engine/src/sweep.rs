@@ -4,7 +4,6 @@
 //! for ever does not turn into a load of its own. A row is never dropped; the sweep waits, but others' sweep does not wait
 //! for one laggard.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -21,6 +20,7 @@ use crate::ids::VerdictId;
 use crate::plugin::Plugin;
 use crate::selection::goes_by_name;
 use crate::sight::Told;
+use crate::waiting::Waiting;
 use crate::{PluginId, SweepId};
 
 /// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to
@@ -110,13 +110,16 @@ pub(crate) struct Running {
     pub(crate) stalled: Option<Steady>,
 }
 
-/// Requests for selections that the program answers at once: a small one is not to wait for a large one, and each takes memory.
+/// Requests for selections of one plugin that the program answers at once: a small one is not to wait for a large one, and each
+/// takes memory.
 const ANSWERING_MAX: usize = 8;
 
 /// Selections that the program answers without a sweep.
 #[derive(Debug)]
 struct Answering {
     id: SweepId,
+    /// Whose they are.
+    plugin: PluginId,
     verdicts: Vec<VerdictId>,
     /// Whether it knows only some of their flows.
     partly: bool,
@@ -130,7 +133,7 @@ pub(crate) struct Sweeps {
     /// Selections that the program answers beside the running sweep.
     answering: Vec<Answering>,
     /// Selections for the next one.
-    pub(crate) waiting: VecDeque<VerdictId>,
+    pub(crate) waiting: Waiting,
     /// When the last one that read the table ended and how long it took.
     last: Option<(Steady, Duration)>,
     /// A new set of plugins does not wait out the rest.
@@ -148,6 +151,11 @@ impl Sweeps {
         id
     }
 
+    /// Whether one more request of the plugin's selections may be answered.
+    fn may_answer(&self, plugin: PluginId) -> bool {
+        self.answering.iter().filter(|answering| answering.plugin == plugin).count() < ANSWERING_MAX
+    }
+
     /// The selections of a request that the program answers.
     fn answering(&mut self, id: SweepId) -> Option<&mut Vec<VerdictId>> {
         self.answering.iter_mut().find(|answering| answering.id == id).map(|answering| &mut answering.verdicts)
@@ -156,7 +164,7 @@ impl Sweeps {
 
 impl Engine {
     pub(crate) fn has_waiting_selections(&self) -> bool {
-        !self.sweeps.waiting.is_empty() && self.sweeps.answering.len() < ANSWERING_MAX
+        self.sweeps.waiting.plugins().any(|plugin| self.sweeps.may_answer(plugin))
     }
 
     /// Takes the selections out of the line that the program can answer without a sweep, or else those of which it can end some
@@ -202,32 +210,33 @@ impl Engine {
         }
     }
 
-    /// Takes out of the line what is wanted, as much as goes into one request.
+    /// Takes out of the line of one plugin what is wanted, as much as goes into one request.
     fn take_selections(
         &mut self,
         partly: bool,
         is_wanted: impl Fn(&Self, (VerdictId, &Filter)) -> bool,
     ) -> Option<SelectionRequest> {
         let most = self.config.selections_per_sweep.max(1);
-        let (mut verdicts, mut filters, mut waiting) = (Vec::new(), Vec::new(), VecDeque::new());
-        for id in core::mem::take(&mut self.sweeps.waiting) {
-            match self.audit.get(id).map(|open| &open.record.verdict.target) {
-                Some(Target::Matching(selection))
-                    if verdicts.len() < most && is_wanted(self, (id, &selection.filter)) =>
-                {
-                    verdicts.push(id);
-                    filters.push(selection.filter.clone());
-                }
-                Some(_) | None => waiting.push_back(id),
-            }
-        }
+        let mut waiting = core::mem::take(&mut self.sweeps.waiting);
+        let taken = waiting.take_wanted(
+            most,
+            |plugin| self.sweeps.may_answer(plugin),
+            |id| self.filter_of(id).is_some_and(|filter| is_wanted(self, (id, filter))),
+        );
         self.sweeps.waiting = waiting;
-        if verdicts.is_empty() {
-            return None;
-        }
+        let (plugin, verdicts) = taken?;
+        let filters = verdicts.iter().filter_map(|&id| self.filter_of(id).cloned()).collect();
         let id = self.sweeps.name();
-        self.sweeps.answering.push(Answering { id, verdicts, partly });
+        self.sweeps.answering.push(Answering { id, plugin, verdicts, partly });
         Some(SelectionRequest { id, filters })
+    }
+
+    /// The filter of a verdict over a selection.
+    fn filter_of(&self, id: VerdictId) -> Option<&Filter> {
+        match self.audit.get(id).map(|open| &open.record.verdict.target) {
+            Some(Target::Matching(selection)) => Some(&selection.filter),
+            Some(Target::None | Target::Entry(_) | Target::Key(_)) | None => None,
+        }
     }
 
     /// Does something for the selections of a request, if it is one that the program answers.
@@ -269,10 +278,12 @@ impl Engine {
         self.flush_collected();
         let now = self.clock.steady;
         let most = self.config.selections_per_sweep.max(1);
+        let asking = self.plugins.iter().filter(|plugin| !plugin.asked.is_empty()).count();
+        let most_asked = most.checked_div(asking).map_or(most, |share| share.max(1));
         let mut participants = Vec::new();
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
             let subscribed = core::mem::take(&mut plugin.wants_sweep);
-            let asked: Vec<VerdictId> = plugin.asked.drain(..plugin.asked.len().min(most)).collect();
+            let asked: Vec<VerdictId> = plugin.asked.drain(..plugin.asked.len().min(most_asked)).collect();
             if subscribed {
                 plugin.wind_sweep(now);
             }
@@ -286,7 +297,7 @@ impl Engine {
                 participants.push(Participant { plugin: plugin.id, subscribed, extent, asked });
             }
         }
-        let selections: Vec<VerdictId> = self.sweeps.waiting.drain(..self.sweeps.waiting.len().min(most)).collect();
+        let selections = self.sweeps.waiting.take(most);
         let filters = self.hints(&participants, &selections);
         let expectations = participants.iter().any(|participant| self.takes_expectations(participant));
         self.sweeps.hurry = false;
@@ -333,9 +344,12 @@ impl Engine {
         // What was collected happened before the rows are looked up.
         self.flush_collected();
         // Rows are read in one go, so that more filters than a request can name wait for the next.
-        let mut most = self.config.selections_per_sweep.clamp(1, HINTS);
+        let asking = self.plugins.iter().filter(|plugin| !plugin.asked.is_empty()).count();
+        let most = self.config.selections_per_sweep.clamp(1, HINTS);
+        let share = most.checked_div(asking).map_or(most, |share| share.max(1));
         let mut participants = Vec::new();
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
+            let mut most = share;
             let known = |verdict: &mut VerdictId| match self.audit.get(*verdict).map(|open| &open.record.verdict.target)
             {
                 Some(Target::Matching(selection)) if most > 0 && answers(&selection.filter) => {
@@ -483,7 +497,7 @@ impl Engine {
     pub(crate) fn end_sweep(&mut self, id: SweepId, complete: bool) {
         let answered = self.sweeps.answering.iter().position(|answering| answering.id == id);
         if let Some(place) = answered {
-            let Answering { id: _, verdicts, partly } = self.sweeps.answering.swap_remove(place);
+            let Answering { id: _, plugin: _, verdicts, partly } = self.sweeps.answering.swap_remove(place);
             if partly {
                 // Whether it broke off or not: a sweep comes in any case.
                 self.pause_selections(verdicts);
@@ -546,7 +560,7 @@ impl Engine {
     /// on until the program tells its end.
     pub(crate) fn abandon_sweep(&mut self) {
         let mut asked = Vec::new();
-        let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
+        let mut selections = self.sweeps.waiting.drain();
         // The program ends what it is at, like a sweep.
         selections
             .extend(self.sweeps.answering.iter_mut().flat_map(|answering| core::mem::take(&mut answering.verdicts)));
@@ -566,7 +580,7 @@ impl Engine {
 
     /// The daemon stops: no sweep runs or begins any more.
     pub(crate) fn stop_sweeps(&mut self) {
-        let mut selections: Vec<VerdictId> = self.sweeps.waiting.drain(..).collect();
+        let mut selections = self.sweeps.waiting.drain();
         selections
             .extend(core::mem::take(&mut self.sweeps.answering).into_iter().flat_map(|answering| answering.verdicts));
         let mut asked: Vec<VerdictId> = self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)).collect();

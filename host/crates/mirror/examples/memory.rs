@@ -245,6 +245,6 @@ fn questions(shape: Shape, mirror: &Mirror) {
     let bans: PrefixSet = (0..100_000).map(|_| Prefix::host(stranger.address(others.next(), false))).collect();
     let filter = Filter { original_src: bans, ..Filter::default() };
     took("100,000 banned addresses, hardly one there", || mirror.select(&filter).count());
-    let filter = Filter { src_ports: vec![PortRange { first: 5, last: 5 }], ..Filter::default() };
+    let filter = Filter { src_ports: [PortRange { first: 5, last: 5 }].into(), ..Filter::default() };
     took("all of one port (no index)", || mirror.select(&filter).count());
 }

@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use ctwarden_model::{Family, Filter, NamedSet, PortRange, Prefix, PrefixSet, Tuple};
+use ctwarden_model::{Family, Filter, NamedSet, Prefix, PrefixSet, Tuple, Zone};
 
 /// A part of a filter that names addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,14 @@ impl Networks<'_> {
 
     /// Whether they are more than so many, of both families.
     pub(crate) fn are_more_than(self, many: usize) -> bool {
+        self.len() > many
+    }
+
+    /// How many they are, of both families.
+    pub(crate) fn len(self) -> usize {
         match self {
-            Self::Listed(networks) => networks.len() > many,
-            Self::OfSets(sets) => sets.iter().map(|set| set.networks.len()).sum::<usize>() > many,
+            Self::Listed(networks) => networks.len(),
+            Self::OfSets(sets) => sets.iter().map(|set| set.networks.len()).sum(),
         }
     }
 
@@ -62,7 +67,7 @@ impl Networks<'_> {
     /// Hands over each of that family.
     pub(crate) fn each(self, family: Family, take: &mut dyn FnMut(Prefix)) {
         match self {
-            Self::Listed(networks) => networks.of_family(family).for_each(|(network, ())| take(network)),
+            Self::Listed(networks) => networks.of_family(family).for_each(take),
             Self::OfSets(sets) => {
                 sets.iter().flat_map(|set| set.networks.of_family(family)).for_each(|(network, _)| take(network));
             }
@@ -149,12 +154,8 @@ pub(crate) fn matches(filter: &Filter, parts: Parts, zone: u16, original: &Tuple
     let ports = original.ports();
     family.is_none_or(|family| family == original.family())
         && (protocols.is_empty() || protocols.contains(&original.protocol))
-        && (zones.is_empty() || zones.iter().any(|wanted| wanted.0 == zone))
-        && in_ranges(src_ports, ports.map(|(src, _)| src))
-        && in_ranges(dst_ports, ports.map(|(_, dst)| dst))
+        && (zones.is_empty() || zones.contains(&Zone(zone)))
+        && src_ports.hold(ports.map(|(src, _)| src))
+        && dst_ports.hold(ports.map(|(_, dst)| dst))
         && parts.iter().all(|part| part.holds(filter, original, reply))
-}
-
-fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
-    ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
 }

@@ -27,8 +27,17 @@ impl Walk {
 
     pub(crate) fn step(&mut self, view: View<'_>, mut looks: usize, take: &mut dyn FnMut(Selected)) -> bool {
         while let Some((filter, earlier)) = self.filters.get(..=self.at).and_then(<[Filter]>::split_last) {
-            let ways = self.ways.get_or_insert_with(|| Ways::new(view, filter));
+            let ways = match &mut self.ways {
+                Some(ways) => ways,
+                // To sort its networks takes about as long as so many looks.
+                None => {
+                    looks = looks.saturating_sub(Ways::networks(filter));
+                    self.ways.insert(Ways::new(view, filter))
+                }
+            };
             while let Some(selected) = ways.next(view, filter, &mut looks) {
+                // So does a comparison with another filter.
+                looks = looks.saturating_sub(earlier.len());
                 let told = |filter: &Filter| judged_by_name(view, filter, &selected.key).is_some();
                 if !earlier.iter().any(told) {
                     take(selected);

@@ -40,6 +40,11 @@ impl Ways {
         looks(view.ipv4, filter, parts) + looks(view.ipv6, filter, parts)
     }
 
+    /// How many networks the filter names, of which those of its ways are sorted when it begins.
+    pub(crate) fn networks(filter: &Filter) -> usize {
+        Parts::of(filter).iter().map(|part| part.networks(filter).len()).sum()
+    }
+
     /// The next flow of the same filter that may match; none where there is no more, or where so many looks are used up, which
     /// are counted down.
     pub(crate) fn next(&mut self, view: View<'_>, filter: &Filter, looks: &mut usize) -> Option<Selected> {

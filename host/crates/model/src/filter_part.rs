@@ -140,19 +140,18 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
-    use alloc::vec;
 
     use super::*;
-    use crate::{Family, Masked, PortRange, Protocol, RareFilter, SecondsRange, Zone};
+    use crate::{Family, Masked, PortRange, PortRanges, Protocol, RareFilter, SecondsRange, Zone};
 
     #[test]
     fn every_part_is_told_from_the_others() {
         let networks = || ["192.0.2.0/24".parse::<crate::Prefix>().unwrap()].into_iter().collect();
-        let ports = || vec![PortRange { first: 1, last: 2 }];
+        let ports = || PortRanges::from([PortRange { first: 1, last: 2 }]);
         let whole = Filter {
             family: Some(Family::Ipv4),
-            protocols: vec![Protocol::TCP],
-            zones: vec![Zone(0)],
+            protocols: [Protocol::TCP].into(),
+            zones: [Zone(0)].into(),
             original_src: networks(),
             original_dst: networks(),
             reply_src: networks(),
@@ -160,7 +159,7 @@ mod tests {
             either: networks(),
             src_ports: ports(),
             dst_ports: ports(),
-            states: vec![3],
+            states: [3].into(),
             mark: Masked::new(0, 1).ok(),
             status: Masked::new(0, 2).ok(),
             timeout: Some(SecondsRange { first: 0, last: 9 }),

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod any_of;
 mod batch;
 mod effect;
 mod event;
@@ -20,8 +21,10 @@ mod named_set;
 mod nat_filter;
 mod outcome;
 mod plugin;
+mod port_ranges;
 mod prefix;
 mod prefix_map;
+mod prefix_set;
 mod protocol;
 mod rare_filter;
 mod record;
@@ -32,6 +35,7 @@ mod time;
 mod tuple;
 mod verdict;
 
+pub use any_of::AnyOf;
 pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent};
 pub use effect::{Effect, EffectId, Update};
 pub use event::{Event, EventKind, EventKinds};
@@ -47,8 +51,10 @@ pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, Subscription};
+pub use port_ranges::PortRanges;
 pub use prefix::{Prefix, PrefixError};
-pub use prefix_map::{PrefixMap, PrefixSet};
+pub use prefix_map::PrefixMap;
+pub use prefix_set::PrefixSet;
 pub use protocol::{DccpState, Protocol, SctpState, TcpState};
 pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};
 pub use record::{FaultRecord, FoldedCount, Notice, Record, VerdictRecord};

@@ -1,4 +1,4 @@
-//! Many networks at once, with longest-match lookup: ban lists, country lists, large filters.
+//! Many networks at once, with longest-match lookup: ban lists, country lists.
 //!
 //! One sorted map for each prefix length in use, asked from the longest to the shortest: a lookup costs as many binary
 //! searches as there are different lengths, which in lists that people keep is a handful.
@@ -15,9 +15,6 @@ pub struct PrefixMap<V> {
     ipv4: BTreeMap<u8, BTreeMap<IpAddr, V>>,
     ipv6: BTreeMap<u8, BTreeMap<IpAddr, V>>,
 }
-
-/// Networks.
-pub type PrefixSet = PrefixMap<()>;
 
 impl<V> PrefixMap<V> {
     /// None at all.
@@ -124,12 +121,6 @@ impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
             map.insert(network, value);
         }
         map
-    }
-}
-
-impl FromIterator<Prefix> for PrefixSet {
-    fn from_iter<I: IntoIterator<Item = Prefix>>(networks: I) -> Self {
-        networks.into_iter().map(|network| (network, ())).collect()
     }
 }
 

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::{Flow, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRange, Zone};
+use crate::{Flow, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRanges, Zone};
 
 /// Every part that is given must hold; a part whose field the entry lacks does not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub struct RareFilter {
     /// Destination of the original direction, under a mask that is no prefix.
     pub original_dst: Option<MaskedAddress>,
     /// Source port of the reply direction.
-    pub reply_src_ports: Vec<PortRange>,
+    pub reply_src_ports: PortRanges,
     /// Destination port of the reply direction.
-    pub reply_dst_ports: Vec<PortRange>,
+    pub reply_dst_ports: PortRanges,
     /// What an ICMP flow began with.
     pub icmp: IcmpFilter,
     /// Address translation.
@@ -100,8 +100,8 @@ impl RareFilter {
             && self.zones.reply.is_none_or(|zone| zone == zones.reply.unwrap_or_default())
             && self.original_src.is_none_or(|bits| bits.contains(original.src))
             && self.original_dst.is_none_or(|bits| bits.contains(original.dst))
-            && in_ranges(&self.reply_src_ports, ports.map(|(src, _)| src))
-            && in_ranges(&self.reply_dst_ports, ports.map(|(_, dst)| dst))
+            && self.reply_src_ports.hold(ports.map(|(src, _)| src))
+            && self.reply_dst_ports.hold(ports.map(|(_, dst)| dst))
             && self.icmp.matches(original.layer4)
             && self.nat.is_none_or(|nat| nat.matches(flow))
             && self.sets_hold([original.src, original.dst, reply.src, reply.dst])
@@ -133,8 +133,4 @@ impl RareFilter {
     pub fn sets_hold(&self, addresses: [IpAddr; 4]) -> bool {
         self.sets.is_empty() || self.sets.iter().any(|set| set.holds_any(addresses))
     }
-}
-
-pub(crate) fn in_ranges(ranges: &[PortRange], port: Option<u16>) -> bool {
-    ranges.is_empty() || port.is_some_and(|p| ranges.iter().any(|r| r.first <= p && p <= r.last))
 }

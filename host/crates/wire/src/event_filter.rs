@@ -238,7 +238,7 @@ fn addresses(program: &mut Program, networks: &PrefixSet, places: &[Address], ne
 
 /// Goes to `right` where the found address lies in any of the networks of the family.
 fn networks_of(program: &mut Program, networks: &PrefixSet, family: Family, right: Label) {
-    for (network, ()) in networks.iter().filter(|(network, ())| network.family() == family) {
+    for network in networks.of_family(family) {
         let other = program.label();
         let words = words(network.address());
         let mut bits = u32::from(network.length());

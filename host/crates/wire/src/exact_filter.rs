@@ -3,7 +3,7 @@
 //! A dump that returns too much costs time; a delete that matches too much ends the wrong flows. So the type that a bulk
 //! delete takes can only be made from a filter of which the kernel does every part.
 
-use ctwarden_model::{Family, Filter};
+use ctwarden_model::{AnyOf, Family, Filter, PortRanges};
 
 use crate::kernel_filter::{Ipv4Parts, KernelFilter};
 
@@ -55,13 +55,13 @@ impl ExactFilter {
             rest.reply_dst = Default::default();
         }
         if kernel.original.protocol.is_some() {
-            rest.protocols.clear();
+            rest.protocols = AnyOf::NONE;
         }
         if kernel.original.src_port.is_some() {
-            rest.src_ports.clear();
+            rest.src_ports = PortRanges::NONE;
         }
         if kernel.original.dst_port.is_some() {
-            rest.dst_ports.clear();
+            rest.dst_ports = PortRanges::NONE;
         }
         (rest == Filter::default()).then_some(Self(kernel))
     }

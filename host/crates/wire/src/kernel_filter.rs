@@ -14,7 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
-use ctwarden_model::{Family, Filter, FilterPart, Masked, PortRange, PrefixSet, Protocol, Zone};
+use ctwarden_model::{Family, Filter, FilterPart, Masked, PortRange, Prefix, PrefixSet, Protocol, Zone};
 
 /// What the kernel is asked to leave out. Every part that is given must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,13 +52,13 @@ impl KernelFilter {
     #[must_use]
     pub fn of(filter: &Filter) -> Self {
         let family = filter.family.or_else(|| implied_family(filter));
-        let zone = match filter.zones.as_slice() {
+        let zone = match &*filter.zones {
             [zone] if *zone != Zone(0) => Some(*zone),
             _ => None,
         };
         let (original, reply) = match family {
             Some(Family::Ipv4) => {
-                let protocol = match filter.protocols.as_slice() {
+                let protocol = match &*filter.protocols {
                     [protocol] => Some(*protocol),
                     _ => None,
                 };
@@ -192,7 +192,7 @@ fn implied_family(filter: &Filter) -> Option<Family> {
 }
 
 fn shared_family(networks: &PrefixSet) -> Option<Family> {
-    let mut families = networks.iter().map(|(network, ())| network.family());
+    let mut families = networks.iter().map(Prefix::family);
     let first = families.next()?;
     families.all(|family| family == first).then_some(first)
 }
@@ -200,7 +200,7 @@ fn shared_family(networks: &PrefixSet) -> Option<Family> {
 fn single_address(networks: &PrefixSet) -> Option<Ipv4Addr> {
     let mut networks = networks.iter();
     match (networks.next(), networks.next()) {
-        (Some((network, ())), None) if network.length() == 32 => match network.address() {
+        (Some(network), None) if network.length() == 32 => match network.address() {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         },

@@ -11,8 +11,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::{
-    DccpState, EventKind, Filter, Flow, Layer4, Mark, Masked, PerDirection, PortRange, Prefix, PrefixSet, Protocol,
-    ProtocolInfo, SctpState, SecondsRange, Status, TcpState, Tuple, Zone,
+    DccpState, EventKind, Filter, Flow, Layer4, Mark, Masked, PerDirection, PortRange, PortRanges, Prefix, PrefixSet,
+    Protocol, ProtocolInfo, SctpState, SecondsRange, Status, TcpState, Tuple, Zone,
 };
 use ctwarden_wire::{Content, EventFilter, Instruction, Messages, Origin, write_entry};
 use proptest::collection::vec;
@@ -163,9 +163,9 @@ fn networks() -> impl Strategy<Value = PrefixSet> {
     prop_oneof![5 => Just(Vec::new()), 1 => vec(network, 1..4)].prop_map(|list| list.into_iter().collect())
 }
 
-fn ranges() -> impl Strategy<Value = Vec<PortRange>> {
+fn ranges() -> impl Strategy<Value = PortRanges> {
     let range = (0_u16..6, 0_u16..6).prop_map(|(first, last)| PortRange { first, last });
-    prop_oneof![4 => Just(Vec::new()), 1 => vec(range, 1..3)]
+    prop_oneof![4 => Just(Vec::new()), 1 => vec(range, 1..3)].prop_map(PortRanges::from)
 }
 
 fn masked() -> impl Strategy<Value = Option<Masked>> {
@@ -191,6 +191,7 @@ prop_compose! {
     ) -> Filter {
         let family = family.map(|ipv4| if ipv4 { ctwarden_model::Family::Ipv4 } else { ctwarden_model::Family::Ipv6 });
         let places = Filter { original_src, original_dst, reply_src, reply_dst, either, ..Filter::default() };
+        let (protocols, zones, states) = (protocols.into(), zones.into(), states.into());
         Filter { family, protocols, zones, src_ports, dst_ports, states, mark, status, timeout, labels, ..places }
     }
 }
@@ -251,7 +252,7 @@ fn generated_events_do_pass_and_do_not() {
 
 #[test]
 fn where_everything_is_wanted_there_is_no_program() {
-    let web = Filter { dst_ports: vec![PortRange { first: 443, last: 443 }], ..Filter::default() };
+    let web = Filter { dst_ports: [PortRange { first: 443, last: 443 }].into(), ..Filter::default() };
     assert!(EventFilter::of(std::slice::from_ref(&web)).is_some());
     assert_eq!(EventFilter::of(&[]), None);
     assert_eq!(EventFilter::of(&[web, Filter::default()]), None);

@@ -12,8 +12,8 @@
 #![cfg(target_endian = "little")]
 
 use ctwarden_model::{
-    Family, Filter, Flow, FlowId, FlowKey, LabelChange, Layer4, Mark, Masked, PerDirection, PortRange, Prefix,
-    Protocol, ProtocolInfo, RareFilter, Status, TcpState, Tuple, Update, Zone,
+    AnyOf, Family, Filter, Flow, FlowId, FlowKey, LabelChange, Layer4, Mark, Masked, PerDirection, PortRange,
+    PortRanges, Prefix, Protocol, ProtocolInfo, RareFilter, Status, TcpState, Tuple, Update, Zone,
 };
 use ctwarden_wire::{ExactFilter, KernelFilter, KernelVersion, request};
 
@@ -148,10 +148,10 @@ fn host(text: &str) -> ctwarden_model::PrefixSet {
 /// Everything that the kernel can be asked for IPv4.
 fn full() -> Filter {
     Filter {
-        protocols: vec![Protocol::TCP],
+        protocols: [Protocol::TCP].into(),
         original_src: host("192.0.2.1"),
         reply_dst: host("198.51.100.7"),
-        dst_ports: vec![PortRange { first: 80, last: 80 }],
+        dst_ports: [PortRange { first: 80, last: 80 }].into(),
         mark: Some(Masked::new(0x10, 0xf0).unwrap()),
         status: Some(Masked::new(0, 4).unwrap()),
         ..Filter::default()
@@ -241,8 +241,8 @@ fn a_union_asks_what_all_agree_on() {
     assert!(union(&[mark(1, 1), mark(0, 1)]).is_everything());
     assert!(union(&[full(), Filter::default()]).is_everything());
     // Of another protocol the ports say nothing.
-    let udp = Filter { protocols: vec![Protocol::UDP], ..full() };
-    let neither = Filter { protocols: vec![], dst_ports: vec![], ..full() };
+    let udp = Filter { protocols: [Protocol::UDP].into(), ..full() };
+    let neither = Filter { protocols: AnyOf::NONE, dst_ports: PortRanges::NONE, ..full() };
     assert_eq!(union(&[full(), udp]), KernelFilter::of(&neither));
     // Of another family the addresses say nothing.
     let six = Filter { original_src: host("2001:db8::1"), reply_dst: Default::default(), ..full() };
@@ -259,8 +259,8 @@ fn a_bulk_delete_needs_a_kernel_that_knows_its_parts() {
     assert_eq!(least(&full()), Some(KernelVersion(5, 15)));
     // What the kernel does only in part, or differently, is none.
     for filter in [
-        Filter { zones: vec![Zone(5)], ..Filter::default() },
-        Filter { zones: vec![Zone(0)], ..Filter::default() },
+        Filter { zones: [Zone(5)].into(), ..Filter::default() },
+        Filter { zones: [Zone(0)].into(), ..Filter::default() },
         Filter { original_src: host("192.0.2.0/24"), ..Filter::default() },
         Filter { either: host("192.0.2.1"), ..Filter::default() },
         Filter { labels: 1, ..Filter::default() },
@@ -269,9 +269,9 @@ fn a_bulk_delete_needs_a_kernel_that_knows_its_parts() {
             ..Filter::default()
         },
         Filter { rare: Some(Box::new(RareFilter { nothing: true, ..RareFilter::default() })), ..full() },
-        Filter { states: vec![3], ..Filter::default() },
-        Filter { protocols: vec![Protocol::TCP], ..Filter::default() },
-        Filter { src_ports: vec![PortRange { first: 1, last: 2 }], ..full() },
+        Filter { states: [3].into(), ..Filter::default() },
+        Filter { protocols: [Protocol::TCP].into(), ..Filter::default() },
+        Filter { src_ports: [PortRange { first: 1, last: 2 }].into(), ..full() },
         Filter { mark: Some(Masked::new(0, 0).unwrap()), ..Filter::default() },
     ] {
         assert_eq!(ExactFilter::of(&filter), None, "{filter:?}");

@@ -185,10 +185,10 @@ mod tests {
     #[test]
     fn what_the_kernel_does_is_told_from_what_is_left() {
         let web = Filter {
-            protocols: vec![Protocol::TCP],
-            dst_ports: vec![PortRange { first: 80, last: 80 }, PortRange { first: 443, last: 443 }],
+            protocols: [Protocol::TCP].into(),
+            dst_ports: [PortRange { first: 80, last: 80 }, PortRange { first: 443, last: 443 }].into(),
             labels: 1,
-            zones: vec![Zone(7)],
+            zones: [Zone(7)].into(),
             ..from("192.0.2.1/32")
         };
         let [groups, events, sweeps, mirror] = told(MirrorUse::Auto, &[plugin("web", ALL, vec![web], false)]);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_the_same() {
-        let web = Filter { dst_ports: vec![PortRange { first: 80, last: 80 }], labels: 1, ..from("192.0.2.1/32") };
+        let web = Filter { dst_ports: [PortRange { first: 80, last: 80 }].into(), labels: 1, ..from("192.0.2.1/32") };
         let plugin = plugin("web", ALL, vec![web], false);
         let mut told = Pushdown::of(&EngineConfig::default(), MirrorUse::Auto, [&plugin]).to_json();
         assert!(told["events"]["instructions"].take().as_u64() > Some(10));

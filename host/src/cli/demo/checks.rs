@@ -55,11 +55,11 @@ pub(super) fn from_to(address: IpAddr, port: u16) -> Filter {
 
 /// Flows to that port.
 pub(super) fn to_port(protocol: Protocol, port: u16) -> Filter {
-    let ports = vec![ctwarden_model::PortRange { first: port, last: port }];
-    Filter { protocols: vec![protocol], dst_ports: ports, ..Filter::default() }
+    let ports = [ctwarden_model::PortRange { first: port, last: port }].into();
+    Filter { protocols: [protocol].into(), dst_ports: ports, ..Filter::default() }
 }
 
 /// Flows of those protocols.
 pub(super) fn of(protocols: &[Protocol]) -> Filter {
-    Filter { protocols: protocols.to_vec(), ..Filter::default() }
+    Filter { protocols: protocols.to_vec().into(), ..Filter::default() }
 }

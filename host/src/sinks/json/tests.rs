@@ -152,17 +152,17 @@ fn each_layer_4_has_its_own_names() {
 fn a_selection_tells_its_filter_and_its_tally() {
     let filter = Filter {
         family: Some(Family::Ipv4),
-        protocols: vec![Protocol::TCP, Protocol(99)],
-        zones: vec![Zone(1)],
+        protocols: [Protocol::TCP, Protocol(99)].into(),
+        zones: [Zone(1)].into(),
         either: (0..40u8).map(|n| Prefix::host([10, 0, 0, n].into())).collect(),
-        dst_ports: vec![PortRange { first: 80, last: 80 }, PortRange { first: 8000, last: 8100 }],
-        states: vec![3],
+        dst_ports: [PortRange { first: 80, last: 80 }, PortRange { first: 8000, last: 8100 }].into(),
+        states: [3].into(),
         mark: Some(Masked::new(1, 15).unwrap()),
         status: Some(Masked::new(4, 4).unwrap()),
         timeout: Some(SecondsRange { first: 0, last: 30 }),
         labels: 0b101,
         rare: Some(Box::new(ctwarden_model::RareFilter {
-            reply_src_ports: vec![PortRange { first: 8443, last: 8443 }],
+            reply_src_ports: [PortRange { first: 8443, last: 8443 }].into(),
             sets: vec![ctwarden_model::NamedSet { name: SetName("feed".into()), networks: Default::default() }],
             ..Default::default()
         })),

@@ -85,7 +85,7 @@ fn a_set_must_be_granted() {
 fn malformed_verdicts_are_refused_with_the_reason() {
     let mut world = World::new([plugin("a")]);
     let too_severe = Alert { severity: 8, title: String::new(), key: String::new(), fields: Vec::new() };
-    let backwards = filter(|f| f.rare_mut().reply_dst_ports = vec![ctwarden_model::PortRange { first: 9, last: 8 }]);
+    let backwards = filter(|f| f.rare_mut().reply_dst_ports = [ctwarden_model::PortRange { first: 9, last: 8 }].into());
     let mut two_families = key_of(1);
     two_families.original.dst = "::1".parse().unwrap();
     let verdicts = vec![

@@ -164,7 +164,7 @@ fn a_plugin_may_protect_only_so_many_flows() {
 fn a_block_of_a_protected_address_never_happens() {
     let admins = filter(|f| {
         f.original_src = networks(&["10.9.0.0/16", "2001:db8:1::/48"]);
-        f.dst_ports = vec![ctwarden_model::PortRange { first: 22, last: 22 }];
+        f.dst_ports = [ctwarden_model::PortRange { first: 22, last: 22 }].into();
     });
     let mut world = World::with(protecting([admins]), [plugin("a")]);
     world.judge(

@@ -56,7 +56,7 @@ fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
 #[test]
 fn what_the_program_cannot_answer_waits_for_a_sweep() {
     let mut world = World::new([plugin("a")]);
-    let odd = filter(|f| f.states = vec![3]);
+    let odd = filter(|f| f.states = [3].into());
     world.judge(new(9), [("a", vec![delete("odd", matching(odd.clone())), delete("known", matching(from(1)))])]);
     let request = world.engine.poll_selection(knows_all(from(1))).unwrap();
     assert_eq!(request.filters, [from(1)]);
@@ -97,6 +97,84 @@ fn a_small_one_does_not_wait_for_a_large_one() {
     assert_eq!(world.record("large").tally.unwrap().applied, 2);
 }
 
+/// Plugins `a`, which says that of many selections, and `b`, which says it of one afterwards.
+fn crowd(many: usize) -> World {
+    let mut world = World::new([plugin("a"), plugin("b")]);
+    world.events([new(9)]);
+    world.answer("a", (10..200).cycle().take(many).map(|n| delete("many", matching(from(n)))));
+    world.answer("b", [delete("one", matching(from(1)))]);
+    world
+}
+
+#[test]
+fn a_selection_does_not_wait_behind_another_plugins_thousand() {
+    let mut world = crowd(1_000);
+    world.pass_millis(10);
+    world.sweep_of([flow(1)]);
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))], "in the first sweep already");
+    world.ack_all();
+    assert_eq!(world.record("one").outcome, Outcome::Applied);
+}
+
+#[test]
+fn a_sweep_matches_each_row_against_so_many_selections_and_no_more() {
+    let config = EngineConfig { selections_per_sweep: 10, ..EngineConfig::default() };
+    let mut world = World::with(config, [plugin("a"), plugin("b"), plugin("c")]);
+    world.events([new(9)]);
+    for name in ["a", "b", "c"] {
+        world.answer(name, (0..20).map(|n| delete("d", matching(from(n)))));
+    }
+    world.pass_millis(10);
+    let sweep = world.sweep();
+    assert_eq!(sweep.filters.len(), 10);
+    world.end_sweep(sweep.id, true);
+    let served = |name: &str| world.verdicts().filter(|verdict| verdict.plugin.to_string() == name).count();
+    assert_eq!([served("a"), served("b"), served("c")], [4, 3, 3], "in turns");
+}
+
+#[test]
+fn rows_that_plugins_ask_for_share_the_same_bound() {
+    let config = EngineConfig { selections_per_sweep: 10, ..EngineConfig::default() };
+    let mut world = World::with(config, [plugin("a"), plugin("b")]);
+    world.events([new(9)]);
+    for name in ["a", "b"] {
+        world.answer(name, (0..20).map(|n| sweep("s", matching(from(n)))));
+    }
+    world.pass_millis(10);
+    let sweep = world.sweep();
+    assert_eq!(sweep.filters.len(), 10);
+}
+
+#[test]
+fn whoever_has_many_answered_does_not_keep_another_from_being_answered() {
+    let config = EngineConfig { selections_per_sweep: 4, ..EngineConfig::default() };
+    let mut world = World::with(config, [plugin("a"), plugin("b")]);
+    world.events([new(9)]);
+    world.answer("a", (10..110).map(|n| delete("many", matching(from(n)))));
+    let first: Vec<SelectionRequest> = core::iter::from_fn(|| world.engine.poll_selection(|_| Knows::All)).collect();
+    assert_eq!(first.len(), 8);
+    assert!(first.iter().all(|request| request.filters.len() == 4));
+    world.answer("b", [delete("one", matching(from(1)))]);
+    assert!(world.engine.awaits_selection());
+    let request = asked(&mut world);
+    assert_eq!(request.filters, [from(1)], "of one plugin alone");
+    answer(&mut world, &request, [flow(1)]);
+    world.ack_all();
+    assert_eq!(world.record("one").outcome, Outcome::Applied);
+}
+
+#[test]
+fn a_program_is_asked_for_few_of_a_long_line_at_a_time() {
+    let mut world = crowd(4_000);
+    let looks = core::cell::Cell::new(0);
+    let nothing = |_: &Filter| {
+        looks.set(looks.get() + 1);
+        Knows::Nothing
+    };
+    assert!(world.engine.poll_selection(nothing).is_none());
+    assert!(looks.get() <= 300, "{} looks", looks.get());
+}
+
 #[test]
 fn eight_are_answered_at_once_and_others_wait() {
     let mut world = World::new([plugin("a")]);
@@ -117,7 +195,7 @@ fn eight_are_answered_at_once_and_others_wait() {
 fn name_and_tuples_are_enough_where_nothing_asks_for_more() {
     let protect = vec![from(2)];
     let mut world = World::with(EngineConfig { protect, ..EngineConfig::default() }, [plugin("a")]);
-    world.judge(new(9), [("a", vec![delete("d", matching(filter(|f| f.protocols = vec![Protocol::TCP])))])]);
+    world.judge(new(9), [("a", vec![delete("d", matching(filter(|f| f.protocols = [Protocol::TCP].into())))])]);
     let request = asked(&mut world);
     answer_by_name(&mut world, &request, (1..=3).map(flow));
     assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(3))]);

@@ -75,7 +75,7 @@ fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()>
         filter.rare_mut().shared_zone = Some(zone);
         // Follows from the other, and the kernel can be asked for it.
         if zone.0 != 0 {
-            filter.zones.push(zone);
+            filter.zones = [zone].into();
         }
     }
     if template.zones.original.is_some() || template.zones.reply.is_some() {
@@ -84,8 +84,8 @@ fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()>
     if let Some(seconds) = template.timeout {
         filter.timeout = Some(SecondsRange { first: seconds, last: seconds });
     }
-    for (protocol, state) in template.states.given() {
-        filter.states.push(state);
+    filter.states = template.states.given().map(|(_, state)| state).collect();
+    for (protocol, _) in template.states.given() {
         // The state of one protocol beside the name of another is in no entry.
         if template.protocol != Some(protocol) {
             filter.rare_mut().nothing = true;
@@ -157,10 +157,10 @@ fn tuples(template: &Template, filter: &mut Filter) {
     filter.reply_src = host(template.reply.src);
     filter.reply_dst = host(template.reply.dst);
     let Some(protocol) = template.protocol else { return };
-    filter.protocols.push(protocol);
+    filter.protocols = [protocol].into();
     if protocol.has_ports() {
-        filter.src_ports.extend(template.original.src_port.map(port));
-        filter.dst_ports.extend(template.original.dst_port.map(port));
+        filter.src_ports = template.original.src_port.map(port).into_iter().collect();
+        filter.dst_ports = template.original.dst_port.map(port).into_iter().collect();
     }
     if matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) && template.icmp != IcmpFilter::default() {
         filter.rare_mut().icmp = template.icmp;
@@ -173,8 +173,8 @@ fn tuples(template: &Template, filter: &mut Filter) {
         let (src, dst) = (template.reply.src_port, template.reply.dst_port);
         if src.is_some() || dst.is_some() {
             let rare = filter.rare_mut();
-            rare.reply_src_ports.extend(src.map(port));
-            rare.reply_dst_ports.extend(dst.map(port));
+            rare.reply_src_ports = src.map(port).into_iter().collect();
+            rare.reply_dst_ports = dst.map(port).into_iter().collect();
         }
     }
 }

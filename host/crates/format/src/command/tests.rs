@@ -278,11 +278,11 @@ fn filters_hold_what_is_compared() {
             f.family = Some(Family::Ipv4);
             f.original_src = net("10.0.0.0/8");
             f.rare_mut().original_dst = Some(MaskedAddress { address: ip("1.2.3.4"), mask: ip("255.0.255.0") });
-            f.protocols.push(Protocol::TCP);
-            f.dst_ports.extend(port(443));
-            f.states.push(TcpState::TIME_WAIT.0);
+            f.protocols = [Protocol::TCP].into();
+            f.dst_ports = port(443).into_iter().collect();
+            f.states = [TcpState::TIME_WAIT.0].into();
             f.mark = Some(Masked::new(1, 15).unwrap());
-            f.zones.push(Zone(3));
+            f.zones = [Zone(3)].into();
             f.rare_mut().shared_zone = Some(Zone(3));
         })
     );
@@ -291,10 +291,10 @@ fn filters_hold_what_is_compared() {
         with(|f| {
             f.family = Some(Family::Ipv4);
             f.reply_src = net("1.1.1.1");
-            f.protocols.push(Protocol::UDP);
+            f.protocols = [Protocol::UDP].into();
             f.labels = 1 << 1 | 1 << 7;
             let rare = f.rare_mut();
-            rare.reply_src_ports.extend(port(53));
+            rare.reply_src_ports = port(53).into_iter().collect();
             rare.zones.original = Some(Zone(2));
             rare.id = Some(FlowId(9));
         })
@@ -302,14 +302,14 @@ fn filters_hold_what_is_compared() {
     assert_eq!(
         filter("-E -p icmp --icmp-type 8 --icmp-id 7"),
         with(|f| {
-            f.protocols.push(Protocol::ICMP);
+            f.protocols = [Protocol::ICMP].into();
             f.rare_mut().icmp = IcmpFilter { id: Some(7), kind: Some(8), code: None };
         })
     );
     // A mark with bits outside its mask is none that an entry can have.
     assert!(filter("-L -m 2/1").rare.unwrap().nothing);
     // Keys of GRE, security marks and a timeout alone are not compared.
-    assert_eq!(filter("-L -p gre --srckey 0x10"), with(|f| f.protocols.push(Protocol::GRE)));
+    assert_eq!(filter("-L -p gre --srckey 0x10"), with(|f| f.protocols = [Protocol::GRE].into()));
     assert_eq!(filter("-L -c 5"), Filter::default());
     assert_eq!(filter("-D -t 5"), Filter::default());
     let seconds = Some(SecondsRange { first: 5, last: 5 });
@@ -417,7 +417,7 @@ fn a_change_is_applied_to_what_is_there() {
     else {
         panic!()
     };
-    assert_eq!((filter.protocols.as_slice(), filter.states.len(), filter.mark), ([Protocol::TCP].as_slice(), 0, None));
+    assert_eq!((&*filter.protocols, filter.states.len(), filter.mark), ([Protocol::TCP].as_slice(), 0, None));
     assert_eq!(change.labels, Some(LabelChange { set: 0, clear: u128::MAX }));
     assert_eq!(change.mark.unwrap().apply(0b111), 0b100);
     assert_eq!(change.mark.unwrap().masked(0b111), Masked::all(0b100));

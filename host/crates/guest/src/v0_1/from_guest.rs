@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ctwarden_model::{
-    Action, Alert, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange, Layer4,
-    Masked, NamedSet, PortRange, Prefix, PrefixSet, Protocol, RareFilter, Reach, SecondsRange, Selection, SetName,
-    Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Action, Alert, AnyOf, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange,
+    Layer4, Masked, NamedSet, PortRange, PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, SecondsRange, Selection,
+    SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 use super::bindings::ctwarden::policy::types;
@@ -23,6 +23,7 @@ const PREFIX: What = "a prefix is longer than its address";
 const MASKED: What = "a value has bits outside its mask";
 const LABEL: What = "a label bit is above 127";
 const PORTS: What = "a port range ends before it begins";
+const LONG: What = "a list of its filter has more than 65536 values; give ranges, networks or a set instead";
 const FAMILIES: What = "source and destination are of different families";
 const SEVERITY: What = "a severity is above 7";
 const SETS: What =
@@ -35,6 +36,12 @@ const SET_NAME: What = "a set's name is longer than 64 bytes";
 
 /// Longest code of a verdict in bytes: it is a label in metrics.
 const CODE_BYTES: usize = 64;
+
+/// Values in one list of a filter: there are no more ports or zones than that. To take a list in, each is looked at once.
+const LIST: usize = 1 << 16;
+
+/// Filters of a subscription: each event is matched against each of them. Policies have as many as they have kinds of rules.
+const FILTERS: usize = 64;
 
 /// Shortest time between ticks (WIT `subscription.tick-every`).
 const TICK_MILLISECONDS_MIN: u32 = 10;
@@ -71,7 +78,13 @@ const fn flag(kind: VerdictKind) -> policy::VerdictKinds {
 
 /// An error says what is out of range.
 pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscription, String> {
-    let mut filters = Vec::with_capacity(subscription.filters.len());
+    let given = subscription.filters.len();
+    if given > FILTERS {
+        return Err(format!(
+            "{given} filters, of at most {FILTERS}; join those that differ in one list, or subscribe to more"
+        ));
+    }
+    let mut filters = Vec::with_capacity(given);
     for (number, given) in subscription.filters.into_iter().enumerate() {
         let given = if given.sets.is_empty() { filter(given) } else { Err(SETS) };
         filters.push(given.map_err(|what| format!("filter {number}: {what}"))?);
@@ -157,11 +170,23 @@ fn label_bits(numbers: &[u8]) -> Result<u128, What> {
     numbers.iter().try_fold(0, |bits, number| Ok(bits | 1u128.checked_shl((*number).into()).ok_or(LABEL)?))
 }
 
-fn prefixes(given: Vec<types::Prefix>) -> Result<PrefixSet, What> {
-    given.into_iter().map(|network| Ok((prefix(network)?, ()))).collect()
+/// The list, unless it is longer than any filter needs.
+const fn short<T>(given: &[T]) -> Result<(), What> {
+    if given.len() > LIST { Err(LONG) } else { Ok(()) }
 }
 
-fn ports(given: Vec<types::PortRange>) -> Result<Vec<PortRange>, What> {
+fn any_of<T, V: Ord>(given: Vec<T>, value: impl Fn(T) -> V) -> Result<AnyOf<V>, What> {
+    short(&given)?;
+    Ok(given.into_iter().map(value).collect())
+}
+
+fn prefixes(given: Vec<types::Prefix>) -> Result<PrefixSet, What> {
+    short(&given)?;
+    given.into_iter().map(prefix).collect()
+}
+
+fn ports(given: Vec<types::PortRange>) -> Result<PortRanges, What> {
+    short(&given)?;
     given
         .into_iter()
         .map(|types::PortRange { first, last }| if first <= last { Ok(PortRange { first, last }) } else { Err(PORTS) })
@@ -181,8 +206,8 @@ fn filter(filter: types::Filter) -> Result<Filter, What> {
             types::Family::Ipv4 => Family::Ipv4,
             types::Family::Ipv6 => Family::Ipv6,
         }),
-        protocols: filter.protocols.into_iter().map(Protocol).collect(),
-        zones: filter.zones.into_iter().map(Zone).collect(),
+        protocols: any_of(filter.protocols, Protocol)?,
+        zones: any_of(filter.zones, Zone)?,
         original_src: prefixes(filter.original_src)?,
         original_dst: prefixes(filter.original_dst)?,
         reply_src: prefixes(filter.reply_src)?,
@@ -190,7 +215,7 @@ fn filter(filter: types::Filter) -> Result<Filter, What> {
         either: prefixes(filter.either)?,
         src_ports: ports(filter.src_ports)?,
         dst_ports: ports(filter.dst_ports)?,
-        states: filter.states,
+        states: any_of(filter.states, |state| state)?,
         mark: filter.mark.map(masked).transpose()?,
         status: filter.status.map(masked).transpose()?,
         timeout: filter.timeout.map(|range| SecondsRange { first: range.first, last: range.last }),

@@ -25,8 +25,8 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
     let fields = vec![("name".to_owned(), "value".to_owned())];
     let alert = Alert { severity: 4, title: "title".to_owned(), key: "key".to_owned(), fields: fields.clone() };
     let filter = Filter {
-        protocols: vec![Protocol::TCP],
-        either: PrefixSet::from_iter([(network, ())]),
+        protocols: [Protocol::TCP].into(),
+        either: PrefixSet::from_iter([network]),
         labels: 1 | 1 << 127,
         rare: Some(Box::new(RareFilter {
             sets: vec![NamedSet {

@@ -71,7 +71,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     // None at all, which holds no flow, and more than there are flows.
     let named = networks(0..60).prop_map(|networks| NamedSet {
         name: SetName("feed".into()),
-        networks: Arc::new(networks.iter().map(|(network, ())| (network, String::new())).collect()),
+        networks: Arc::new(networks.iter().map(|network| (network, String::new())).collect()),
     });
     let sets = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(named, 1..3)];
     let masked = prop::sample::select(vec![(0, 3), (1, 1), (2, 3), (0, 0), (3, 3)]);
@@ -80,7 +80,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         2 => Just(Filter::default()),
         1 => masked.prop_map(|(v, m)| Filter { mark: Some(Masked::new(v, m).unwrap()), ..Filter::default() }),
         1 => status.prop_map(|(v, m)| Filter { status: Some(Masked::new(v, m).unwrap()), ..Filter::default() }),
-        1 => prop::collection::vec(1_u8..6, 1..3).prop_map(|states| Filter { states, ..Filter::default() }),
+        1 => prop::collection::vec(1_u8..6, 1..3).prop_map(|states| Filter { states: states.into(), ..Filter::default() }),
         1 => Just(Filter { labels: 1, ..Filter::default() }),
     ];
     let family = prop::option::of(prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)]);
@@ -169,7 +169,7 @@ fn flow(known: &Selected) -> Flow {
 
 /// What a flow keeps for life.
 fn lasting_part(filter: &Filter) -> Filter {
-    Filter { mark: None, status: None, states: Vec::new(), labels: 0, ..filter.clone() }
+    Filter { mark: None, status: None, states: ctwarden_model::AnyOf::NONE, labels: 0, ..filter.clone() }
 }
 
 /// What more holds once everything was read: of flows that tell of themselves those that live, and of the others all that

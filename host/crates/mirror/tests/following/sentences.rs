@@ -256,13 +256,13 @@ fn what_may_change_of_a_flow_turns_nothing_away() {
     for filter in [
         Filter { mark: Some(Masked::all(9)), ..Filter::default() },
         Filter { status: Some(Masked::all(Status::OFFLOAD.0)), ..Filter::default() },
-        Filter { states: vec![9], ..Filter::default() },
+        Filter { states: [9].into(), ..Filter::default() },
         Filter { labels: 1, ..Filter::default() },
         Filter { timeout: Some(SecondsRange { first: 0, last: 9 }), ..Filter::default() },
         Filter { rare: Some(Box::new(id)), ..Filter::default() },
     ] {
         assert_eq!(mirror.select(&filter).count(), 1, "{filter:?}");
-        let other = Filter { protocols: vec![Protocol::UDP], ..filter };
+        let other = Filter { protocols: [Protocol::UDP].into(), ..filter };
         assert_eq!(mirror.select(&other).count(), 0, "{other:?}");
     }
 }

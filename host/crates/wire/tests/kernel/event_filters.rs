@@ -57,7 +57,7 @@ fn the_kernel_passes_what_a_filter_matches() {
 #[test]
 fn messages_that_are_no_entry_pass() {
     in_namespace(|kernel| {
-        let nobody = Filter { zones: vec![Zone(77)], ..Filter::default() };
+        let nobody = Filter { zones: [Zone(77)].into(), ..Filter::default() };
         let listener = Kernel::listener();
         listener.attach(&EventFilter::of(&[nobody]).unwrap());
         for flow in population() {

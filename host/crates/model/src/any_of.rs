@@ -1,0 +1,116 @@
+//! A list of values of which any one suffices, in the form in which one look costs the same however the list was written.
+//!
+//! A filter that comes from a plugin may name a value a hundred thousand times. Sorted and without repetitions, no list is
+//! longer than its type has values, and a value is found in as many steps as that number has bits. The list is shared, so
+//! that a copy of a filter costs nothing.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
+
+/// Values, sorted, each once.
+#[derive(Clone)]
+pub struct AnyOf<T>(Option<Arc<[T]>>);
+
+impl<T> AnyOf<T> {
+    /// No value at all.
+    pub const NONE: Self = Self(None);
+}
+
+impl<T: Ord> AnyOf<T> {
+    /// Whether the value is among them.
+    #[must_use]
+    pub fn contains(&self, value: &T) -> bool {
+        self.binary_search(value).is_ok()
+    }
+
+    /// Whether the value is among them, or none is given.
+    pub(crate) fn holds(&self, value: &T) -> bool {
+        self.0.is_none() || self.contains(value)
+    }
+}
+
+impl<T> Default for AnyOf<T> {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl<T> Deref for AnyOf<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl<T: Ord> From<Vec<T>> for AnyOf<T> {
+    fn from(mut values: Vec<T>) -> Self {
+        values.sort_unstable();
+        values.dedup();
+        Self((!values.is_empty()).then(|| values.into()))
+    }
+}
+
+impl<T: Ord, const N: usize> From<[T; N]> for AnyOf<T> {
+    fn from(values: [T; N]) -> Self {
+        values.into_iter().collect()
+    }
+}
+
+impl<T: Ord> FromIterator<T> for AnyOf<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        values.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
+impl<T: PartialEq> PartialEq for AnyOf<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            // A copy is compared at once.
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others) || own == others,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+}
+
+impl<T: Eq> Eq for AnyOf<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for AnyOf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_no_longer_than_its_type_has_values() {
+        let many: AnyOf<u8> = (0..250_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        assert_eq!(many.len(), 256);
+        assert!((0..=u8::MAX).all(|value| many.contains(&value)));
+    }
+
+    #[test]
+    fn order_and_repetition_make_no_difference() {
+        let list = AnyOf::from(vec![7, 3, 7, 5]);
+        assert_eq!(*list, [3, 5, 7]);
+        assert_eq!(list, AnyOf::from([5, 3, 7]));
+        assert_ne!(list, AnyOf::from([5, 3]));
+        assert_ne!(list, AnyOf::NONE);
+        assert_eq!(AnyOf::<u8>::from(vec![]), AnyOf::NONE);
+        assert_eq!([4, 5].map(|value| list.contains(&value)), [false, true]);
+    }
+
+    #[test]
+    fn a_copy_shares_the_list() {
+        let list: AnyOf<u16> = (0..1000).collect();
+        assert!(core::ptr::eq(list.clone().as_ptr(), list.as_ptr()));
+    }
+}
