@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ctwarden_engine::{Delivery, Engine, PluginId};
-use ctwarden_model::{Notice, Record, Steady};
+use ctwarden_model::{Notice, PrefixSet, Record, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -42,7 +42,7 @@ use crate::config;
 use crate::control::{Asked, Warning};
 use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
-use crate::netlink::{Drained, EventSocket, Families, Heard, Requests};
+use crate::netlink::{Drained, EventSocket, Families, Heard, Requests, own_addresses};
 use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said, summary};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
@@ -71,6 +71,8 @@ const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 const COURTESY: Duration = Duration::from_millis(1);
 /// How often the table's size is asked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);
+/// How often this host's own addresses are asked for, which nobody may block.
+const ADDRESSES: Duration = Duration::from_secs(2);
 /// How long running calls, requests and sinks may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
@@ -114,6 +116,9 @@ pub(crate) struct Drive {
     sets: AddressSets,
     set_watch: SetWatch,
     statistics: Requests,
+    /// This host's own addresses, and when they were read.
+    own: PrefixSet,
+    own_read: Option<Steady>,
     stop: Option<Steady>,
     configuration: PathBuf,
     /// The daemon's own part as it was at the start.
@@ -195,6 +200,8 @@ impl Drive {
             sets: AddressSets::default(),
             set_watch: SetWatch::idle(),
             statistics: Requests::open()?,
+            own: PrefixSet::new(),
+            own_read: None,
             stop: None,
         };
         drive.write(Notice::Started);
@@ -468,6 +475,9 @@ impl Drive {
         if let Some(why) = self.reloader.give_up(now.steady) {
             self.take_or_keep(Err(why));
         }
+        if self.own_read.is_none_or(|read| now.steady.since(read) >= ADDRESSES) {
+            self.read_own_addresses();
+        }
         Ok(())
     }
 
@@ -476,6 +486,25 @@ impl Drive {
         let Ok(size) = self.statistics.size() else { return };
         (self.entries, self.maximum) = (size.entries, size.maximum);
         self.engine.handle_table(clock::now(), size.entries);
+    }
+
+    /// Tells the engine which addresses nobody may block. Where they cannot be read those hold that were read before.
+    fn read_own_addresses(&mut self) {
+        let now = clock::now();
+        let first = self.own_read.replace(now.steady).is_none();
+        match own_addresses() {
+            Ok(own) if own == self.own => {}
+            Ok(own) => {
+                self.engine.handle_addresses(now, &own);
+                self.own = own;
+            }
+            Err(error) if first => {
+                let error =
+                    anyhow::Error::from(error).context("this host's addresses are not known and could be blocked");
+                crate::log::say(&format!("warning: {error:#}"));
+            }
+            Err(_) => {}
+        }
     }
 
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
@@ -499,6 +528,9 @@ impl Drive {
             self.refuse_set(name, why);
         }
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
+        for warning in &prepared.warnings {
+            crate::log::say(&format!("warning: {warning}"));
+        }
         for ready in &prepared.plugins {
             for warning in &ready.warnings {
                 crate::log::say(&format!("warning: plugin {}: {warning}", ready.spec.name));
@@ -511,6 +543,7 @@ impl Drive {
         }
         let (specs, threads): (Vec<_>, Vec<_>) =
             prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
+        self.read_own_addresses();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);
         for old in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(old.stop());

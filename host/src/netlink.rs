@@ -6,10 +6,12 @@ mod events;
 pub(crate) mod exchange;
 mod families;
 pub(crate) mod nftables;
+mod own_addresses;
 mod requests;
 
 pub(crate) use ctwarden_netlink::OpenError;
 pub(crate) use dump::{Dump, Dumped, Row};
 pub(crate) use events::{Drained, Ends, EventSocket, Groups, Heard};
 pub(crate) use families::Families;
+pub(crate) use own_addresses::own_addresses;
 pub(crate) use requests::Requests;

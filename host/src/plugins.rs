@@ -1,6 +1,7 @@
 //! The daemon's side of plugins: prepared from the configuration, each on a thread of its own, with what stands behind
 //! their imports.
 
+mod cover;
 mod host;
 mod known;
 mod loader;

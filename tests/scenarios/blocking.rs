@@ -3,13 +3,16 @@
 //! Delete is not kill: with an accept policy the next packet makes the entry anew. Only a block that is there first ends a
 //! connection for good.
 
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use ctwarden_tests::{Daemon, Element, Policy, Scene, Tcp, Udp, elements, eventually, load, stays, table};
+use ctwarden_tests::{Daemon, Element, Peer, Policy, Scene, Tcp, elements, eventually, ip, load, stays, table};
 
 const SETS: &str = "table inet ward {
     set bad4 { type ipv4_addr; flags interval, timeout; };
     set bad6 { type ipv6_addr; flags interval, timeout; };
+    chain in { type filter hook input priority 0; ip saddr @bad4 drop; ip6 saddr @bad6 drop; };
     chain out { type filter hook output priority 0; ip saddr @bad4 drop; ip6 saddr @bad6 drop; };
     }";
 
@@ -18,6 +21,49 @@ const BLOCK: &str = "[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 =
 fn policy(rules: &[&str]) -> String {
     let policy = Policy::scripted_with(&["block", "unblock", "delete"], rules).key("block-sets = [\"bad\"]");
     format!("{BLOCK}{policy}")
+}
+
+/// A host that is not this one, for this one cannot be blocked.
+fn another_host() -> Peer {
+    let there = ["10.9.0.2/24", "10.9.0.9/24", "10.9.0.10/24", "2001:db8:9::2/64"];
+    Peer::connect("outside", &["10.9.0.1/24", "2001:db8:9::1/64"], &there)
+}
+
+#[test]
+fn this_host_and_its_way_out_are_never_blocked() {
+    let Some(scene) = Scene::new() else { return };
+    load(SETS);
+    let host = another_host();
+    ip("route add default via 10.9.0.2");
+    ip("-6 route add default via 2001:db8:9::2");
+    let mut daemon = scene.start(policy(&[]));
+    for network in [
+        "10.9.0.1",
+        "10.9.0.0/24",
+        "2001:db8:9::1",
+        "10.9.0.2",
+        "2001:db8:9::2",
+        "127.0.0.1",
+        "127.0.0.0/16",
+        "::1",
+        "224.0.0.1",
+        "255.255.255.255",
+    ] {
+        let said = daemon.send("scripted", &format!("none: block bad {network} 60"));
+        assert!(said.err.contains("this host's"), "{network}: {said:?}");
+        assert!(said.short().contains("block: 1 protected"), "{network}");
+    }
+    assert!(elements("inet ward bad4").is_empty() && elements("inet ward bad6").is_empty());
+    assert!(daemon.send("scripted", "none: block bad 10.9.0.9 60; block bad 2001:db8:9::3 60").is_good());
+    // An address that comes later is as safe after a while.
+    ip("addr add 10.9.0.77/24 dev outside");
+    eventually("it is noticed", || {
+        let said = daemon.send("scripted", "none: block bad 10.9.0.77 1; unblock bad 10.9.0.77");
+        (!said.is_good()).then_some(())
+    });
+    daemon.wait_for("its record", |record| record.came("block", "protected"));
+    drop(host);
+    let _ = daemon.stop();
 }
 
 fn element(address: &str, length: u8, lifetime: Option<u64>) -> Element {
@@ -55,9 +101,9 @@ fn too_wide_a_network_is_refused_and_a_foreign_set_not_granted() {
     load("table inet ward { set other { type ipv4_addr; flags interval, timeout; }; }");
     let other = "[block.other]\ntable = \"inet ward\"\nipv4 = \"other\"\n";
     let mut daemon = scene.start(format!("{other}{}", policy(&[])));
-    assert!(daemon.send("scripted", "none: block bad 0.0.0.0/0 60").good().contains("block: 1 refused"));
-    assert!(daemon.send("scripted", "none: block bad 10.0.0.0/7 60").good().contains("block: 1 refused"));
-    assert!(daemon.send("scripted", "none: block other 10.0.0.1 60").good().contains("block: 1 not-granted"));
+    assert!(daemon.send("scripted", "none: block bad 0.0.0.0/0 60").short().contains("block: 1 refused"));
+    assert!(daemon.send("scripted", "none: block bad 10.0.0.0/7 60").short().contains("block: 1 refused"));
+    assert!(daemon.send("scripted", "none: block other 10.0.0.1 60").short().contains("block: 1 not-granted"));
     assert!(elements("inet ward bad4").is_empty() && elements("inet ward other").is_empty());
     let record = daemon.wait_for("the refusal", |record| record.came("block", "refused"));
     assert!(record.text("refusal").is_some_and(|why| why.contains("wider")), "{record:?}");
@@ -68,9 +114,16 @@ fn too_wide_a_network_is_refused_and_a_foreign_set_not_granted() {
 fn the_address_is_in_the_set_before_its_flows_end() {
     let Some(scene) = Scene::new() else { return };
     load(SETS);
+    let host = another_host();
     let daemon = scene.start(policy(&["new udp 5353: remember flow"]));
-    let udp = Udp::between("127.0.0.9", "127.0.0.2", 5353);
-    assert!(udp.works());
+    let server = UdpSocket::bind("10.9.0.1:5353").unwrap();
+    let client = host.run(|| UdpSocket::bind("10.9.0.9:5353")).unwrap();
+    client.connect("10.9.0.1:5353").unwrap();
+    eventually("packets arrive", || {
+        client.send(b"*").unwrap();
+        server.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        server.recv(&mut [0]).ok()
+    });
     eventually("the plugin knows the flow", || {
         daemon.send("scripted", "get flow").good().contains("id ").then_some(())
     });
@@ -80,10 +133,10 @@ fn the_address_is_in_the_set_before_its_flows_end() {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 // Refused once it is blocked.
-                let _ = udp.client.send(b"*");
+                let _ = client.send(b"*");
             }
         });
-        let said = daemon.send("scripted", "key flow: delete; block bad 127.0.0.9 600");
+        let said = daemon.send("scripted", "key flow: delete; block bad 10.9.0.9 600");
         let gone = table().iter().all(|entry| !entry.has_port(5353));
         stays("no packet makes the entry anew", || table().iter().all(|entry| !entry.has_port(5353)));
         stop.store(true, Ordering::Relaxed);
@@ -102,14 +155,15 @@ fn a_blocked_connection_is_dead_in_both_directions() {
     load(
         "table inet ward { chain back { type filter hook output priority 0; ip daddr @bad4 drop; ip6 daddr @bad6 drop; }; }",
     );
+    let host = another_host();
     let mut connections = [
-        Tcp::connect("127.0.0.9", "127.0.0.2", 8080),
-        Tcp::connect("2001:db8::2", "2001:db8::1", 8080),
-        Tcp::connect("127.0.0.10", "127.0.0.2", 8081),
+        host.tcp_from("10.9.0.9", "10.9.0.1", 8080),
+        host.tcp_from("2001:db8:9::2", "2001:db8:9::1", 8080),
+        host.tcp_from("10.9.0.10", "10.9.0.1", 8081),
     ];
     assert!(connections.iter_mut().all(Tcp::works));
     let daemon = scene.start(policy(&[]));
-    let said = daemon.send("scripted", "none: block bad 127.0.0.9 600; block bad 2001:db8::2 600").good();
+    let said = daemon.send("scripted", "none: block bad 10.9.0.9 600; block bad 2001:db8:9::2 600").good();
     assert!(said.contains("2 applied"), "{said}");
     assert!(daemon.send("scripted", "matching dport 8080: delete").good().contains("2 applied"));
     let [v4, v6, other] = &mut connections;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ctwarden_tests::{Policy, Scene, Tcp, elements, eventually, insert, insert_all, load, remove, table};
+use ctwarden_tests::{Peer, Policy, Scene, Tcp, elements, eventually, insert, insert_all, load, remove, table};
 
 fn cap(config: &str) -> Policy {
     let policy = Policy::new("cap", "connection-cap").enforce().key("allow = [\"alert\", \"delete\", \"sweep\"]");
@@ -93,7 +93,7 @@ fn only_the_ports_that_are_named_count() {
 fn who_is_over_the_cap_can_be_blocked() {
     let Some(scene) = Scene::new() else { return };
     load(
-        "table inet ward { set greedy { type ipv4_addr; flags interval, timeout; }; chain out { type filter hook output priority 0; ip saddr @greedy ct state new drop; }; }",
+        "table inet ward { set greedy { type ipv4_addr; flags interval, timeout; }; chain in { type filter hook input priority 0; ip saddr @greedy ct state new drop; }; }",
     );
     let policy = Policy::new("cap", "connection-cap")
         .enforce()
@@ -102,14 +102,15 @@ fn who_is_over_the_cap_can_be_blocked() {
         .config("limit = 2\naction = \"block\"\nblock-set = \"greedy\"\nblock-seconds = 120\nprotocols = [\"tcp\"]");
     let mut daemon = scene.start(format!("[block.greedy]\ntable = \"inet ward\"\nipv4 = \"greedy\"\n{policy}"));
     daemon.wait_for("the first count", |record| record.is_notice("swept"));
-    let listener = Tcp::listen("127.0.0.2", 8080);
-    let mut within: Vec<_> = (0..2).map(|_| Tcp::to(&listener, "127.0.0.7", "127.0.0.2", 8080)).collect();
-    let _over = Tcp::to(&listener, "127.0.0.7", "127.0.0.2", 8080);
+    // This host itself cannot be blocked.
+    let host = Peer::connect("outside", &["10.9.0.1/24"], &["10.9.0.7/24", "10.9.0.8/24"]);
+    let mut within: Vec<_> = (0..2).map(|n| host.tcp_from("10.9.0.7", "10.9.0.1", 8080 + n)).collect();
+    let _over = host.tcp_from("10.9.0.7", "10.9.0.1", 8090);
     daemon.wait_for("the block", |record| record.came("block", "applied"));
     let element = elements("inet ward greedy").remove(0);
-    assert_eq!((element.address.to_string(), element.lifetime), ("127.0.0.7".to_owned(), Some(120)));
+    assert_eq!((element.address.to_string(), element.lifetime), ("10.9.0.7".to_owned(), Some(120)));
     assert!(within.iter_mut().all(Tcp::works), "what was within the cap goes on");
-    assert!(Tcp::connect("127.0.0.8", "127.0.0.2", 8081).works(), "and so does everybody else");
+    assert!(host.tcp_from("10.9.0.8", "10.9.0.1", 8081).works(), "and so does everybody else");
     let _ = daemon.stop();
 }
 

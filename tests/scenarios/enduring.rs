@@ -111,7 +111,7 @@ fn a_block_set_that_vanishes_is_told_and_comes_back() {
     let policy = Policy::scripted_with(&["block"], &[]).key("block-sets = [\"bad\"]");
     let daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n{policy}"));
     load("delete table inet ward");
-    let said = daemon.send("scripted", "none: block bad 192.0.2.1 60").good();
+    let said = daemon.send("scripted", "none: block bad 192.0.2.1 60").short();
     assert!(said.contains("block: 1 refused"), "{said}");
     load(set);
     let said = daemon.send("scripted", "none: block bad 192.0.2.1 60").good();

@@ -46,7 +46,7 @@ fn what_makes_no_sense_is_refused() {
         ("matching dport 53: alert k title", "alert"),
         ("matching dport 53: mark 0/0", "mark"),
     ] {
-        let said = daemon.send("scripted", message).good();
+        let said = daemon.send("scripted", message).short();
         assert!(said.contains(&format!("{action}: 1 refused")), "{message}: {said}");
     }
     let refusals = daemon.wait_for_many("the refusals", 4, |record| record.text("outcome") == Some("refused"));
@@ -69,8 +69,8 @@ fn protected_flows_are_not_touched_however_they_are_named() {
     let verdicts = daemon.wait_for_many("all verdicts", 7, Record::is_verdict);
     let protected = verdicts.iter().filter(|record| record.text("outcome") == Some("protected"));
     assert_eq!(protected.count(), 3);
-    assert!(daemon.send("scripted", "key n10.0.0.3: delete").good().contains("delete: 1 protected"));
-    let said = daemon.send("scripted", "matching protocol udp: delete").good();
+    assert!(daemon.send("scripted", "key n10.0.0.3: delete").short().contains("delete: 1 protected"));
+    let said = daemon.send("scripted", "matching protocol udp: delete").short();
     assert!(said.contains("4 applied") && said.contains("2 protected"), "{said}");
     let mut left: Vec<_> = table().iter().map(|entry| entry.original.src.to_string()).collect();
     left.sort();
@@ -90,7 +90,7 @@ fn a_filter_that_an_event_cannot_answer_is_answered_by_the_kernel() {
     let mut daemon = scene.start(format!("{protect}{}", Policy::scripted(&["row tcp: remember n$src; log seen=yes"])));
     daemon.wait_for_many("the rows", 2, |record| record.came("log", "applied"));
     // A key has neither mark nor status.
-    assert!(daemon.send("scripted", "key n10.0.0.1: delete").good().contains("delete: 1 protected"));
+    assert!(daemon.send("scripted", "key n10.0.0.1: delete").short().contains("delete: 1 protected"));
     assert!(daemon.send("scripted", "key n10.0.0.3: delete").good().contains("delete: 1 applied"));
     assert_eq!(table().len(), 1);
     let _ = daemon.stop();
@@ -105,7 +105,7 @@ fn a_network_with_a_protected_address_is_not_blocked() {
     let daemon = scene.start(format!("{config}{policy}"));
     let said = daemon
         .send("scripted", "none: block bad 192.0.2.0/24 60; block bad 192.0.2.7 60; block bad 192.0.2.8 60")
-        .good();
+        .short();
     assert!(said.contains("1 applied") && said.contains("2 protected"), "{said}");
     assert_eq!(elements("inet ward bad").len(), 1);
     let _ = daemon.stop();
@@ -116,7 +116,7 @@ fn a_used_up_budget_stops_a_storm_of_changes() {
     let Some(scene) = Scene::new() else { return };
     entries(100);
     let daemon = scene.start(Policy::scripted(&[]).of("budget", "verdicts-per-second = 5"));
-    let said = daemon.send("scripted", "matching dport 53: mark 0x1/0xf").good();
+    let said = daemon.send("scripted", "matching dport 53: mark 0x1/0xf").short();
     let marked = table().iter().filter(|entry| entry.mark == 0x101).count();
     // Two seconds' worth at once, and perhaps a few more if the machine is slow.
     assert!((10..=30).contains(&marked), "{marked}");
@@ -133,10 +133,18 @@ fn deletes_are_held_to_a_share_of_the_table() {
     entries(100);
     let budget = "table-share-per-minute = 10\ntable-share-floor = 3";
     let daemon = scene.start(Policy::scripted(&["row 7: delete"]).of("budget", budget));
-    let said = daemon.send("scripted", "matching dport 53: delete").good();
+    let said = daemon.send("scripted", "matching dport 53: delete").short();
     let left = table().len();
     assert!((85..=97).contains(&left), "a tenth of them, or the floor if the table was not counted yet: {left}");
     assert!(said.contains(&format!("{} applied", 100 - left)) && said.contains("over-budget"), "{said}");
+    for seconds in [0, 1, 30, 599] {
+        let said = daemon.send("scripted", &format!("matching dport 53: timeout {seconds}")).short();
+        assert!(
+            said.contains("over-budget") && !said.contains("applied"),
+            "what ends flows soon costs the same: {said}"
+        );
+    }
+    assert!(table().iter().all(|entry| entry.timeout > 200), "nor were timeouts shortened");
     assert!(daemon.send("scripted", "matching dport 53: mark 1/1").good().contains("applied"), "marks end nothing");
     let _ = daemon.stop();
 }
@@ -152,6 +160,8 @@ fn who_spends_its_budget_again_and_again_only_observes() {
         .config("tick-every = 50");
     let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n{policy}"));
     let opened = daemon.wait_for("the breaker", |record| record.is_notice("breaker-opened"));
+    let reason = daemon.plugin_status("scripted")["reason"].as_str().map(str::to_owned);
+    assert!(reason.is_some_and(|reason| reason.contains("over its budget")), "it is told why");
     assert!(opened.is_of("scripted") && opened.number(&["seconds"]).is_some_and(|seconds| seconds >= 60), "{opened:?}");
     let status = daemon.plugin_status("scripted");
     assert_eq!(
@@ -189,10 +199,11 @@ fn observing_changes_nothing_and_records_the_same() {
         }
         let mut daemon = scene.start(format!("{config}{policy}"));
         daemon.wait_for_many("the sweep's verdicts", 4 * 3 + 1 + 3 * 2, Record::is_verdict);
-        assert!(daemon.send("scripted", "none: block bad 192.0.2.1 60").is_good());
-        assert!(daemon.send("scripted", "matching src 10.0.0.0/24: mark 0x7/0xff").is_good());
-        assert!(daemon.send("scripted", "matching src 10.0.1.1: protect 60").is_good());
-        assert!(daemon.send("scripted", "matching dport 54: delete").is_good());
+        // Of each matching verdict but the third something is not done: nothing at all, or not what is protected.
+        assert_eq!(daemon.send("scripted", "none: block bad 192.0.2.1 60").is_good(), !observe);
+        assert!(!daemon.send("scripted", "matching src 10.0.0.0/24: mark 0x7/0xff").is_good());
+        assert_eq!(daemon.send("scripted", "matching src 10.0.1.1: protect 60").is_good(), !observe);
+        assert!(!daemon.send("scripted", "matching dport 54: delete").is_good());
         let table = table();
         let changed = (
             table.len(),

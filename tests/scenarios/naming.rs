@@ -44,7 +44,7 @@ fn the_reply_tuple_is_no_way_around_a_protection() {
     for (src, _) in KINDS {
         for by in ["key", "reply"] {
             let said = daemon.send("scripted", &format!("{by} {src}: delete; mark 1/1; timeout 0; timeout 9"));
-            let said = said.good();
+            let said = said.short();
             for kind in ["delete: 1 protected", "mark: 1 protected", "timeout: 2 protected"] {
                 assert!(said.contains(kind), "{by} {src}: {said}");
             }
@@ -72,7 +72,7 @@ fn the_protection_of_another_policy_holds_by_either_tuple() {
         let said = daemon.send("guardian", &format!("{by} {src}: protect 600")).good();
         assert!(said.contains("protect: 1 applied"), "{src}: {said}");
         for by in [against, by] {
-            let said = daemon.send("scripted", &format!("{by} {src}: delete; mark 1/1; timeout 0")).good();
+            let said = daemon.send("scripted", &format!("{by} {src}: delete; mark 1/1; timeout 0")).short();
             for kind in ["delete: 1 protected", "mark: 1 protected", "timeout: 1 protected"] {
                 assert!(said.contains(kind), "{by} {src}: {said}");
             }
@@ -135,7 +135,7 @@ fn a_key_with_another_id_changes_nothing() {
     for (src, _) in KINDS {
         let said =
             daemon.send("scripted", &format!("forged {src}: mark 0x7/0xff; timeout 9; timeout 0; delete; protect 60"));
-        let said = said.good();
+        let said = said.short();
         for kind in ["mark: 1 replaced", "timeout: 2 replaced", "delete: 1 replaced", "protect: 1 replaced"] {
             assert!(said.contains(kind), "{src}: {said}");
         }
@@ -217,7 +217,7 @@ fn recurred(scene: &Scene) -> (ctwarden_tests::Daemon, u32) {
 fn an_id_that_comes_back_does_not_bring_its_flow_back() {
     let Some(scene) = Scene::new() else { return };
     let (daemon, first) = recurred(&scene);
-    let said = daemon.send("scripted", "key dns: mark 0x7/0xff; protect 60").good();
+    let said = daemon.send("scripted", "key dns: mark 0x7/0xff; protect 60").short();
     assert!(said.contains("mark: 1 replaced") && said.contains("protect: 1 replaced"), "{said}");
     let said = daemon.send("scripted", "reply dns: timeout 0").good();
     assert!(said.contains("timeout: 1 replaced"), "{said}");

@@ -67,6 +67,24 @@ impl Said {
         self.out
     }
 
+    /// Its standard output, though it ended with status 1: not all that was asked for is so.
+    ///
+    /// # Panics
+    /// Where it ended otherwise.
+    #[must_use]
+    pub fn short(self) -> String {
+        assert_eq!(
+            self.status.code(),
+            Some(1),
+            "{} ended with {}\n{}{}",
+            self.command,
+            self.status,
+            self.out,
+            self.err
+        );
+        self.out
+    }
+
     /// Its standard error, if it ended with another status than 0.
     ///
     /// # Panics

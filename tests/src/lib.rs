@@ -38,7 +38,7 @@ pub use hash_table::HashTable;
 pub use label_map::with_label_map;
 pub use likeness::{Built, difference};
 pub use listener::Listener;
-pub use namespace::{Beside, Namespace};
+pub use namespace::{Beside, Namespace, ip};
 pub use nftables::{Element, counter, elements, holds, load, set_elements, try_load};
 pub use patience::{PATIENCE, eventually, stays};
 pub use peer::Peer;

@@ -106,7 +106,7 @@ impl Default for Beside {
 }
 
 /// Runs `ip` with these arguments in the thread's namespace.
-pub(crate) fn ip(arguments: &str) {
+pub fn ip(arguments: &str) {
     let _ = Said::of(line("ip", arguments), "").good();
 }
 

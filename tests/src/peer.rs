@@ -4,6 +4,8 @@
 //! goes on sending when its server's side is blocked.
 
 use crate::namespace::{Beside, ip};
+use crate::patience::eventually;
+use crate::traffic::Tcp;
 
 /// A host at the other end of a cable.
 #[derive(Debug)]
@@ -35,6 +37,22 @@ impl Peer {
             }
         });
         peer
+    }
+
+    /// A connection from that host's address to one here.
+    #[must_use]
+    pub fn tcp_from(&self, there: &str, here: &str, port: u16) -> Tcp {
+        let listener = Tcp::listen(here, port);
+        let client = eventually("a connection", || self.run(|| Tcp::dial(there, here, port)).ok());
+        Tcp { client, server: listener.accept().expect("whoever has dialled").0 }
+    }
+
+    /// A connection from an address here to one of that host.
+    #[must_use]
+    pub fn tcp_to(&self, here: &str, there: &str, port: u16) -> Tcp {
+        let listener = self.run(|| Tcp::listen(there, port));
+        let client = eventually("a connection", || Tcp::dial(here, there, port).ok());
+        Tcp { client, server: listener.accept().expect("whoever has dialled").0 }
     }
 
     /// Does something on that host. Sockets that it opens stay there, wherever they are used.

@@ -76,6 +76,9 @@ impl Check {
                 writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce")?;
             }
         }
+        for warning in &prepared.warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
         writeln!(out, "all plugins together:")?;
         tell(&mut out, &together)?;
         let warnings: usize = prepared.plugins.iter().map(|ready| ready.warnings.len()).sum();

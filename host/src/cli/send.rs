@@ -12,8 +12,13 @@ use crate::control::{self, Client, Request, Response};
 
 /// Send messages to a plugin and print what came of each
 ///
-/// Without MESSAGE every line of standard input is one. The exit status is 1 where the plugin or the daemon refused
-/// any.
+/// Without MESSAGE every line of standard input is one. The exit status is 0 only where all that was asked for is so: the plugin
+/// took each message, and each of its verdicts came to what it asks for. A flow that had ended already counts as ended. It is
+/// 1 where the plugin or the daemon refused any, where a verdict was refused, over budget, protected or not granted, where the
+/// plugin only observes, and where the outcome is not known after ten seconds; standard error says which.
+///
+/// A deletion of more flows than the budget allows is answered at once with what is done; the rest goes on as the budget
+/// returns, for ten minutes at most.
 #[derive(Args)]
 pub(super) struct Send {
     #[command(flatten)]
@@ -21,7 +26,8 @@ pub(super) struct Send {
     /// Wait for the plugin's answer only, and not for what comes of its verdicts
     ///
     /// For whoever has the next ban at hand: to find the last flow of one may take a reading of the table. What comes of the
-    /// verdicts is in the records as always.
+    /// verdicts is in the records as always. The exit status is then 0 where the plugin has taken the message and nothing was
+    /// refused by then.
     #[arg(long)]
     no_wait: bool,
     /// Name of the plugin in the configuration
@@ -55,7 +61,10 @@ fn send(client: &mut Client, message: control::Send) -> Result<bool> {
     match client.ask(&Request::Send(message))? {
         Response::Sent(sent) => {
             writeln!(Out::plain(), "{sent}")?;
-            Ok(true)
+            for shortfall in &sent.shortfalls {
+                crate::log::say(shortfall);
+            }
+            Ok(sent.shortfalls.is_empty())
         }
         Response::Error(why) => {
             crate::log::say(&why);

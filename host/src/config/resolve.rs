@@ -76,6 +76,17 @@ impl Resolver<'_, '_> {
         value
     }
 
+    /// The length of a network, or its default. None of them is everybody.
+    fn prefix_length(&mut self, key: &str, written: Option<&Spanned<u8>>, longest: u8, default: u8) -> u8 {
+        let Some(written) = written else { return default };
+        let length = *written.get_ref();
+        if length == 0 || length > longest {
+            let what = format_args!("{key}: {length} is no length of a network here; write 1 to {longest}");
+            self.findings.at(&written.span(), what);
+        }
+        length
+    }
+
     fn daemon(&mut self, written: &written::Daemon) -> Daemon {
         let path = |written: &Option<Spanned<PathBuf>>, default: &str| {
             written.as_ref().map_or_else(|| PathBuf::from(default), |path| path.get_ref().clone())
@@ -337,6 +348,30 @@ impl Resolver<'_, '_> {
                 .table_share_floor
                 .as_ref()
                 .map_or(default.table_share_floor, |floor| *floor.get_ref()),
+            shortest_block_ipv4: self.prefix_length(
+                &key("shortest-block-ipv4"),
+                written.shortest_block_ipv4.as_ref(),
+                32,
+                default.shortest_block_ipv4,
+            ),
+            shortest_block_ipv6: self.prefix_length(
+                &key("shortest-block-ipv6"),
+                written.shortest_block_ipv6.as_ref(),
+                128,
+                default.shortest_block_ipv6,
+            ),
+            block_space_ipv4: self.prefix_length(
+                &key("block-space-ipv4"),
+                written.block_space_ipv4.as_ref(),
+                32,
+                default.block_space_ipv4,
+            ),
+            block_space_ipv6: self.prefix_length(
+                &key("block-space-ipv6"),
+                written.block_space_ipv6.as_ref(),
+                64,
+                default.block_space_ipv6,
+            ),
             alerts_per_second: self.positive(
                 &key("alerts-per-second"),
                 written.alerts_per_second.as_ref(),

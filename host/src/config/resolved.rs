@@ -226,6 +226,14 @@ pub(crate) struct Budget {
     pub table_share_per_minute: u8,
     /// Flows a minute that it may delete whatever their share.
     pub table_share_floor: u32,
+    /// Shortest IPv4 prefix that it may block.
+    pub shortest_block_ipv4: u8,
+    /// Shortest IPv6 prefix that it may block.
+    pub shortest_block_ipv6: u8,
+    /// Length of the one network that all its blocks of IPv4 are together at most.
+    pub block_space_ipv4: u8,
+    /// The same of IPv6.
+    pub block_space_ipv6: u8,
     /// Alerts a second.
     pub alerts_per_second: u32,
     /// Verdicts a second with a record of their own.
@@ -240,6 +248,12 @@ impl Default for Budget {
             // A wrong policy costs a tenth of the connections before it is stopped, not all of them.
             table_share_per_minute: 10,
             table_share_floor: 1_000,
+            // Lists that people keep have hardly a wider network; a mistake has.
+            shortest_block_ipv4: 16,
+            shortest_block_ipv6: 32,
+            // 256 of them: a 256th of all IPv4 addresses.
+            block_space_ipv4: 8,
+            block_space_ipv6: 24,
             // More is not read by anybody.
             alerts_per_second: 10,
             // 2.5 MB a second of records at most; whoever logs every session of a large network raises it.

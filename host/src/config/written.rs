@@ -217,11 +217,20 @@ pub(crate) enum WrittenOnFailure {
 pub(crate) struct Budget {
     /// Verdicts a second that change the kernel. Default: 20000.
     pub verdicts_per_second: Option<Spanned<u32>>,
-    /// Percent of the table's entries that it may delete in a minute, 1 to 100. Default: 10.
+    /// Percent of the table's entries that it may delete in a minute, 1 to 100. Default: 10. A timeout counts as a delete where it is
+    /// shorter than deletes would take for the whole table at that rate: below 600 seconds at 10 percent.
     pub table_share_per_minute: Option<Spanned<u8>>,
     /// Flows a minute that it may delete whatever their share is, so that a small table does not stop a plugin.
     /// Default: 1000.
     pub table_share_floor: Option<Spanned<u32>>,
+    /// Shortest IPv4 prefix that it may block, 1 to 32. Default: 16.
+    pub shortest_block_ipv4: Option<Spanned<u8>>,
+    /// Shortest IPv6 prefix that it may block, 1 to 128. Default: 32.
+    pub shortest_block_ipv6: Option<Spanned<u8>>,
+    /// All that it blocks of IPv4 at a time is together as much as one network of this length at most, 1 to 32. Default: 8.
+    pub block_space_ipv4: Option<Spanned<u8>>,
+    /// The same of IPv6, where a network longer than /64 counts as a /64; 1 to 64. Default: 24.
+    pub block_space_ipv6: Option<Spanned<u8>>,
     /// Alerts a second. Default: 10.
     pub alerts_per_second: Option<Spanned<u32>>,
     /// Verdicts a second that get a record of their own, one for each begun 512 bytes of text; the others are counted in one

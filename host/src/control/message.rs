@@ -60,10 +60,17 @@ pub(crate) struct Sent {
     /// Why verdicts, or flows of them, were refused; each reason once, and not all where there are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
+    /// What did not come out as it was asked for, in words; none: what the plugin said is so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortfalls: Vec<String>,
+    /// Whether the plugin's answer was waited for, and not what came of its verdicts.
+    #[serde(default, rename = "taken-only", skip_serializing_if = "std::ops::Not::not")]
+    pub taken_only: bool,
 }
 
 impl fmt::Display for Sent {
-    /// "banned 192.0.2.1 (delete: 3 applied, 1 gone; block: 1 applied)", on one line.
+    /// "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)", on one line. What the plugin says is said only where its
+    /// verdicts have come to what they ask for.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = String::new();
         for (kind, outcomes) in &self.outcomes {
@@ -71,7 +78,15 @@ impl fmt::Display for Sent {
             let separator = if kinds.is_empty() { "" } else { "; " };
             write!(kinds, "{separator}{kind}: {}", counts.join(", "))?;
         }
-        let text = self.text.trim_end();
+        let text = match (self.text.trim_end(), self.taken_only) {
+            _ if !self.shortfalls.is_empty() => "not done as asked",
+            ("", true) => "taken",
+            (text, true) if !kinds.is_empty() => {
+                write!(f, "taken, and not waited for what comes of it: ")?;
+                text
+            }
+            (text, _) => text,
+        };
         match (text.is_empty(), kinds.is_empty()) {
             (true, true) => f.write_str("done, no verdicts"),
             (true, false) => f.write_str(&kinds),

@@ -170,11 +170,17 @@ pub(crate) struct PluginReport {
     pub delivered: u64,
     /// Entries that were dropped in front of it.
     pub missed: u64,
+    /// Why it does not run as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Verdicts: kind to outcome to count.
     pub verdicts: Outcomes,
     /// Verdicts without a record of their own.
     #[serde(default)]
     pub folded: u64,
+    /// Flows that they were about, likewise: of a verdict over a selection each flow is counted.
+    #[serde(default, skip_serializing_if = "Outcomes::is_empty")]
+    pub flows: Outcomes,
     /// What its configuration needs and is not granted, and the first verdict that was refused for want of a grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
@@ -370,7 +376,15 @@ impl PluginReport {
     }
 
     fn write_details(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        if let Some(reason) = &self.reason {
+            writeln!(out, "  {}: {}", self.state.name(), colour.paint(self.state.paint(), reason.replace('\n', "; ")))?;
+        }
         for (kind, outcomes) in &self.verdicts {
+            // People read flows where a verdict is about flows.
+            let (outcomes, unit) = match self.flows.get(kind) {
+                Some(flows) if flows != outcomes => (flows, " flows"),
+                Some(_) | None => (outcomes, ""),
+            };
             let counts: Vec<_> = outcomes
                 .iter()
                 .filter(|(_, count)| **count > 0)
@@ -382,7 +396,7 @@ impl PluginReport {
                 })
                 .collect();
             if !counts.is_empty() {
-                writeln!(out, "  {kind}: {}", counts.join(", "))?;
+                writeln!(out, "  {kind}{unit}: {}", counts.join(", "))?;
             }
         }
         for line in &self.not_granted {

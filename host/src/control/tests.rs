@@ -446,14 +446,14 @@ fn what_came_of_a_message_in_words() {
         ("block".to_owned(), BTreeMap::from([("applied".to_owned(), 1)])),
     ]);
     let words = |text: &str, outcomes: &message::Outcomes| {
-        Sent { text: text.into(), outcomes: outcomes.clone(), refusals: Vec::new() }.to_string()
+        Sent { text: text.into(), outcomes: outcomes.clone(), ..Sent::default() }.to_string()
     };
     assert_eq!(words("banned\n", &outcomes), "banned (block: 1 applied; delete: 3 applied, 1 gone)");
     assert_eq!(words("", &outcomes), "block: 1 applied; delete: 3 applied, 1 gone");
     assert_eq!(words("ok", &BTreeMap::new()), "ok");
     assert_eq!(words("", &BTreeMap::new()), "done, no verdicts");
     let refusals = vec!["no room".to_owned(), "no set".to_owned()];
-    let refused = Sent { text: "banned".into(), outcomes, refusals };
+    let refused = Sent { text: "banned".into(), outcomes, refusals, ..Sent::default() };
     assert_eq!(
         refused.to_string(),
         "banned (block: 1 applied; delete: 3 applied, 1 gone); refused: no room; refused: no set"

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ctwarden_engine::{BreakerStatus, MessageOutcome, PluginState, PluginStatus, Ticket, VerdictCounts, Wait};
+use ctwarden_engine::{
+    BreakerStatus, MessageOutcome, PluginState, PluginStatus, Shortfall, Ticket, VerdictCounts, Wait,
+};
 use ctwarden_mirror::Mirror;
-use ctwarden_model::{SetName, Tally, Timestamp};
+use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
 use tokio::sync::oneshot;
 
 use super::Drive;
@@ -37,6 +39,9 @@ fn sent(outcome: MessageOutcome) -> Response {
             if !flows.is_empty() {
                 outcomes.insert("flows".to_owned(), flows);
             }
+            let mut shortfalls: Vec<String> = outcome.shortfalls.iter().map(in_words).collect();
+            let taken_only = outcome.wait == Wait::Answer;
+            let resting = outcome.shortfalls.iter().any(|shortfall| shortfall.goes_on);
             let open = [
                 ("still open", outcome.open.saturating_sub(outcome.sweeping)),
                 ("waiting for a reading of the table", outcome.sweeping),
@@ -46,12 +51,52 @@ fn sent(outcome: MessageOutcome) -> Response {
                 .filter(|(_, count)| *count > 0)
                 .map(|(name, count)| (name.to_owned(), count))
                 .collect();
+            if !taken_only && !resting {
+                let what = "what comes of them is in the records";
+                shortfalls
+                    .extend(open.iter().map(|(name, count)| format!("{} {name}: {what}", counted(*count, "verdict"))));
+            }
             if !open.is_empty() {
                 outcomes.insert("verdicts".to_owned(), open);
             }
-            Response::Sent(Sent { text, outcomes, refusals: outcome.refusals })
+            Response::Sent(Sent { text, outcomes, refusals: outcome.refusals, shortfalls, taken_only })
         }
     }
+}
+
+/// What did not come out as it was asked for, and what can be done about it.
+fn in_words(shortfall: &Shortfall) -> String {
+    let Shortfall { kind, outcome, of_flows, goes_on, count } = *shortfall;
+    let what = format!("{kind}: {}", counted(count, if of_flows { "flow" } else { "verdict" }));
+    let blocks = matches!(kind, VerdictKind::Block | VerdictKind::Unblock);
+    match outcome {
+        Outcome::Refused(refusal) => format!("{what} refused: {refusal}"),
+        Outcome::OverBudget if goes_on => {
+            format!(
+                "{what} over budget for now: what is left goes on as the budget returns, and its record tells the end"
+            )
+        }
+        Outcome::OverBudget => format!("{what} over budget, and not done; [plugin.budget] says how much it may do"),
+        Outcome::NotGranted if blocks => format!("{what} not granted; see allow and block-sets in its [[plugin]]"),
+        Outcome::NotGranted => format!("{what} not granted; see allow in its [[plugin]]"),
+        Outcome::Protected if blocks => {
+            format!(
+                "{what} protected: a [[protect]] names the address, or it is this host's, its gateway's or nobody's own"
+            )
+        }
+        Outcome::Protected => format!("{what} protected by [[protect]] or another policy"),
+        Outcome::Observed => {
+            format!("{what} observed: the plugin only observes, and nothing was done; `ctwarden status` tells why")
+        }
+        Outcome::Replaced => format!("{what} replaced: another flow has taken the tuple"),
+        Outcome::Gone => format!("{what} gone: it ended before"),
+        Outcome::Superseded => format!("{what} superseded: a stronger verdict stands against it"),
+        Outcome::Applied => format!("{what} applied"),
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn by_kind(counts: &VerdictCounts) -> BTreeMap<String, BTreeMap<String, u64>> {
@@ -63,17 +108,12 @@ fn by_kind(counts: &VerdictCounts) -> BTreeMap<String, BTreeMap<String, u64>> {
 }
 
 fn by_outcome(flows: &Tally) -> BTreeMap<String, u64> {
-    let counts = [
-        ("applied", flows.applied),
-        ("gone", flows.gone),
-        ("replaced", flows.replaced),
-        ("refused", flows.refused),
-        ("over-budget", flows.over_budget),
-        ("protected", flows.protected),
-        ("observed", flows.observed),
-        ("superseded", flows.superseded),
-    ];
-    counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+    flows
+        .by_outcome()
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }
 
 fn mirror_report(mirror: &Mirror, complete: bool, hears: bool) -> control::MirrorReport {
@@ -160,7 +200,9 @@ impl Drive {
             (PluginState::Starting, _) => (control::PluginState::Restarting, None),
             (PluginState::Quarantined { until, .. }, _) => (control::PluginState::Quarantined, left(*until)),
             (PluginState::Failed { .. }, _) => (control::PluginState::Stopped, None),
-            (PluginState::Running, BreakerStatus::Open { until }) => (control::PluginState::BreakerOpen, left(until)),
+            (PluginState::Running, BreakerStatus::Open { until, .. }) => {
+                (control::PluginState::BreakerOpen, left(until))
+            }
             (PluginState::Running, BreakerStatus::Closed) => (control::PluginState::Running, None),
         };
         let about = self.granting.of(&plugin.name);
@@ -175,8 +217,10 @@ impl Drive {
             queue_limit: count(plugin.queue_limit),
             delivered: plugin.entries,
             missed: plugin.missed,
+            reason: reason(plugin),
             verdicts: by_kind(&plugin.verdicts),
             folded: plugin.folded,
+            flows: by_kind(&plugin.flows),
             faults: plugin.faults.values().sum(),
             last_fault: plugin.last_fault.as_ref().map(|(at, fault)| control::Fault {
                 time: Rfc3339(*at).to_string(),
@@ -189,6 +233,18 @@ impl Drive {
                 text: why.clone(),
             }),
         }
+    }
+}
+
+/// Why a plugin is held back.
+fn reason(plugin: &PluginStatus) -> Option<String> {
+    match (&plugin.state, plugin.breaker) {
+        (PluginState::Quarantined { reason, .. } | PluginState::Failed { reason }, _) => Some(reason.clone()),
+        (PluginState::Running, BreakerStatus::Open { refused, .. }) => Some(format!(
+            "it asked for {refused} flows and changes over its budget within a minute, and only observes for a time; if the policy \
+             is right, raise its [plugin.budget]"
+        )),
+        (PluginState::Running | PluginState::Backoff { .. } | PluginState::Starting, _) => None,
     }
 }
 

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
 use ctwarden_guest::{Code, CodeCache, Component, Limits, Runtime};
-use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKinds};
+use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind, VerdictKinds};
 use rustix::fs::Mode as FileMode;
 
+use super::cover::without_address;
 use super::host::HostParts;
 use super::known::Known;
 use super::loader::{Described, examine, refused};
@@ -46,6 +47,8 @@ pub(crate) struct Prepared {
     pub(crate) engine: EngineConfig,
     /// Plugins that are configured and wait for their first call, in the order of the file.
     pub(crate) plugins: Vec<Ready>,
+    /// What is not wrong, and may be meant otherwise.
+    pub(crate) warnings: Vec<String>,
     /// Address sets.
     pub(crate) sets: AddressSets,
     /// Those of them that come from files.
@@ -175,8 +178,10 @@ impl Preparer {
             sweep_rest: configuration.daemon.sweep_pause,
             ..EngineConfig::default()
         };
+        let blocks = plugins.iter().any(|ready| ready.spec.grants.kinds.contains(VerdictKind::Block));
+        let warnings = without_address(&engine.protect).filter(|_| blocks).into_iter().collect();
         let Configuration { set_files, refused, daemon, .. } = configuration;
-        Ok(Prepared { engine, plugins, sets, set_files, refused, block_sets, daemon })
+        Ok(Prepared { engine, plugins, warnings, sets, set_files, refused, block_sets, daemon })
     }
 
     fn ready(
@@ -270,6 +275,10 @@ fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Sub
             verdict_burst: budget.verdicts_per_second.saturating_mul(2),
             table_share_per_minute: u32::from(budget.table_share_per_minute),
             table_share_floor: budget.table_share_floor,
+            shortest_block_ipv4: budget.shortest_block_ipv4,
+            shortest_block_ipv6: budget.shortest_block_ipv6,
+            block_space_ipv4: budget.block_space_ipv4,
+            block_space_ipv6: budget.block_space_ipv6,
             alerts_per_second: budget.alerts_per_second,
             alert_burst: budget.alerts_per_second.saturating_mul(10),
             records_per_second: budget.records_per_second,

@@ -170,6 +170,7 @@ fn severity(record: &Record) -> u8 {
             | Notice::Missed(..)
             | Notice::SetRefused(..)
             | Notice::RecordsFolded(..)
+            | Notice::ComesBack { .. }
             | Notice::ReloadFailed(_)
             | Notice::Warned { .. } => WARNING,
             Notice::Swept { .. } => INFORMATIONAL,

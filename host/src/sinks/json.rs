@@ -184,6 +184,16 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             map.serialize_entry("plugin", plugin.as_str())?;
             map.serialize_entry("verdicts", &FoldedJson(counts))
         }
+        Notice::ComesBack { plugin, flow, times, blocked } => {
+            map.serialize_entry("plugin", plugin.as_str())?;
+            map.serialize_entry("flow", &FlowJson(flow))?;
+            map.serialize_entry("times", times)?;
+            if let Some((set, network)) = blocked {
+                let block = BlockJson { set: &set.0, network: network.to_string(), seconds: None };
+                map.serialize_entry("block", &block)?;
+            }
+            Ok(())
+        }
         Notice::SetChanged(set) => map.serialize_entry("set", &set.0),
         Notice::SetRefused(set, text) => {
             map.serialize_entry("set", &set.0)?;
@@ -208,6 +218,7 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::BreakerClosed(_) => "breaker-closed",
         Notice::Missed(..) => "missed",
         Notice::RecordsFolded(..) => "records-folded",
+        Notice::ComesBack { .. } => "comes-back",
         Notice::SetChanged(_) => "set-changed",
         Notice::SetRefused(..) => "set-refused",
         Notice::Reloaded => "reloaded",

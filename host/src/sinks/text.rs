@@ -89,6 +89,14 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
             }
             Ok(())
         }
+        Notice::ComesBack { plugin, flow, times, blocked } => {
+            let flow = TupleInWords(&flow.original);
+            write!(f, "{plugin}: {flow} was deleted {times} times in a minute, and its packets still arrive")?;
+            match blocked {
+                Some((set, network)) => write!(f, ": {network} is in set {set}, and no rule drops what is in that set"),
+                None => f.write_str(": nothing blocks them"),
+            }
+        }
         Notice::SetChanged(set) => write!(f, "set {set} has changed"),
         Notice::SetRefused(set, why) => write!(f, "the new list of set {set} was refused: {why}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),

@@ -26,10 +26,10 @@ pub struct Config {
     /// How many bans by message there may be, so that a sender that runs wild does not fill the memory. Default: 10000.
     #[schemars(range(min = 1))]
     pub max_bans: u32,
-    /// Shortest IPv4 prefix that a message may ban, so that a slip of the finger does not ban half the world. Default: 8.
+    /// Shortest IPv4 prefix that a message may ban, so that a slip of the finger does not ban half the world. Default: 16, the widest that the host blocks unless told otherwise.
     #[schemars(range(max = 32))]
     pub shortest_ipv4_prefix: u8,
-    /// Shortest IPv6 prefix that a message may ban. Default: 16.
+    /// Shortest IPv6 prefix that a message may ban. Default: 32, likewise.
     #[schemars(range(max = 128))]
     pub shortest_ipv6_prefix: u8,
 }
@@ -45,8 +45,8 @@ impl Default for Config {
             block_seconds: Lifetime::from_secs(3600),
             remember: true,
             max_bans: 10_000,
-            shortest_ipv4_prefix: 8,
-            shortest_ipv6_prefix: 16,
+            shortest_ipv4_prefix: 16,
+            shortest_ipv6_prefix: 32,
         }
     }
 }

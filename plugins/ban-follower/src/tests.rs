@@ -147,9 +147,9 @@ fn nobody_in_never_is_banned() {
 #[test]
 fn half_the_world_is_not_banned_by_a_slip() {
     let mut policy = follower(json!({}));
-    let refused = "0.0.0.0/0 is not banned: it is wider than /8 (shortest-ipv4-prefix)";
+    let refused = "0.0.0.0/0 is not banned: it is wider than /16 (shortest-ipv4-prefix)";
     assert_eq!(policy.message("ban 0.0.0.0/0"), Err(refused.into()));
-    let refused = "2000::/3 is not banned: it is wider than /16 (shortest-ipv6-prefix)";
+    let refused = "2000::/3 is not banned: it is wider than /32 (shortest-ipv6-prefix)";
     assert_eq!(policy.message("ban 2000::/3"), Err(refused.into()));
     let mut policy = follower(json!({ "shortest-ipv4-prefix": 0 }));
     assert_eq!(policy.message("ban 0.0.0.0/0").unwrap().text(), "0.0.0.0/0 banned");

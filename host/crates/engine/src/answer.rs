@@ -104,13 +104,14 @@ impl Engine {
         let plugin = self.plugins.get(id)?;
         let mut open = Open::new(id, plugin.spec.name.clone(), plugin.mode(self.clock.steady), verdict, self.clock);
         let verdict = &open.record.verdict;
-        let checked = guard::check(&plugin.spec, &self.config, verdict);
+        let checked = guard::check(&plugin.spec, verdict);
         let aim = self.aim(id, batch, &verdict.target);
         let flow = aim.flow();
         let way = checked.and_then(|allowed| self.way(id, allowed, &verdict.action, aim));
         let ticket = batch.about().ticket();
         open.record.flow = flow;
         open.ticket = ticket;
+        open.answers_event = batch.about().is_of_events();
         match &way {
             Ok(Way::Merge(allowed, Subject::Selection)) => {
                 open.run = Some(Box::new(Run::new(*allowed)));

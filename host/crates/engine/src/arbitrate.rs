@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use crate::PluginId;
 use crate::engine::Engine;
 use crate::expectations::{ExpectationGroup, Expected};
-use crate::guard::{Admission, Allowed, Cost, Granted, Pass, Protection, Unprotected};
+use crate::guard::{Admission, Allowed, Asked, Cost, Granted, Pass, Protection, Unprotected};
 use crate::ids::{GateId, RoundId, VerdictId};
 use crate::network::NetworkClaim;
 use crate::protect::Held;
@@ -86,7 +86,8 @@ impl Change {
     const fn cost(self) -> Cost {
         match self {
             Self::Delete => Cost::End,
-            Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) => Cost::Change,
+            Self::Timeout(seconds) => Cost::Timeout(seconds),
+            Self::Mark(_) | Self::Labels(_) => Cost::Change,
             Self::Protect(_) => Cost::None,
         }
     }
@@ -217,7 +218,8 @@ impl Engine {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
             }
-            match self.admit(claim.plugin, claim.change.cost(), claim.allowed, unprotected) {
+            let asked = self.asked(&claim);
+            match self.admit(claim.plugin, claim.change.cost(), asked, claim.allowed, unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => admitted.push(Admitted { claim, pass: None }),
                 Admission::Enforce(pass) => admitted.push(Admitted { claim, pass: Some(pass) }),
@@ -242,7 +244,12 @@ impl Engine {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
             }
-            match self.admit(claim.plugin, Cost::End, claim.allowed, unprotected) {
+            if self.comes_back(&claim, key) {
+                self.conclude(claim.verdict, Outcome::OverBudget);
+                continue;
+            }
+            let asked = self.asked(&claim);
+            match self.admit(claim.plugin, Cost::End, asked, claim.allowed, unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => {
                     by.push(claim.plugin);
@@ -311,6 +318,11 @@ impl Engine {
             let added = self.protections.add(key, &name, until, observed, limit, now);
             self.conclude(claim.verdict, if added { done } else { Outcome::OverBudget });
         }
+    }
+
+    fn asked(&self, claim: &Claim) -> Asked {
+        let run = self.audit.get(claim.verdict).and_then(|open| open.run.as_ref());
+        if run.is_some_and(|run| run.was_resumed()) { Asked::Again } else { Asked::First }
     }
 
     fn name_and_protections(&self, plugin: PluginId) -> Option<(PluginName, usize)> {

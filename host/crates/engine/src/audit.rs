@@ -6,11 +6,13 @@
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 
-use ctwarden_model::{Mode, Notice, Outcome, Record, Refusal, Tally, Timestamp, VerdictRecord};
+use ctwarden_model::{Action, Mode, Notice, Outcome, Record, Refusal, Tally, Timestamp, VerdictRecord};
 
+use crate::PluginId;
 use crate::arbitrate::Change;
 use crate::engine::Engine;
 use crate::ids::VerdictId;
+use crate::message::Ended;
 use crate::open::{Open, OpenVerdicts};
 
 /// Open verdicts and records to be written.
@@ -75,27 +77,33 @@ impl Engine {
     /// it about.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.audit.open.remove(id) else { return };
-        let Open { plugin, mut record, bytes, arrived, ticket, run, awaits_sweep } = open;
+        let Open { plugin, mut record, bytes, arrived, ticket, run, answers_event: _, awaits_sweep } = open;
         let kind = record.verdict.action.kind();
         record.outcome = outcome;
         let refusal = record.refusal().or_else(|| run.as_ref()?.refused().map(|refusal| refusal.to_string()));
+        let looked_for_all = run.as_ref().map(|run| run.is_complete());
         let tally = run.map(|run| run.tally);
+        let flows = tally.unwrap_or_else(|| one_flow(&record, outcome));
         if let Some(plugin) = self.plugins.get_mut(plugin) {
             plugin.counts.add(kind, outcome);
             if let Some(why) = &refusal {
                 plugin.last_refusal = Some((self.clock.wall, kind, shortened(why)));
             }
             plugin.open_bytes = plugin.open_bytes.saturating_sub(bytes);
+            for (outcome, count) in flows.by_outcome() {
+                plugin.flows.add_many(kind, outcome, count);
+            }
             if awaits_sweep {
                 plugin.awaiting_sweep = plugin.awaiting_sweep.saturating_sub(1);
             }
         }
+        self.account_of_blocks(plugin, &record.verdict.action, outcome);
         if let Some(ticket) = ticket {
-            let flows = tally.unwrap_or_else(|| one_flow(&record, outcome));
             if let Some(why) = refusal {
                 self.messages.refused(ticket, shortened(&why));
             }
-            self.messages.verdict_ended(ticket, kind, outcome, flows);
+            let ends = matches!(record.verdict.action, Action::Delete | Action::Timeout(0));
+            self.messages.verdict_ended(ticket, Ended { id, kind, ends, outcome, flows, looked_for_all });
         }
         record.at = self.clock.wall;
         // The breaker may have opened or closed since it arrived.
@@ -133,6 +141,33 @@ impl Engine {
         }
     }
 
+    /// What is in a set counts for the plugin that put it there, until it is taken out.
+    fn account_of_blocks(&mut self, plugin: PluginId, action: &Action, outcome: Outcome) {
+        match action {
+            Action::Block(block) => {
+                let is_blocked = matches!(outcome, Outcome::Applied | Outcome::Observed);
+                if let Some(plugin) = self.plugins.get_mut(plugin) {
+                    plugin.blocked.concluded(block, is_blocked);
+                }
+            }
+            Action::Unblock(unblock) if matches!(outcome, Outcome::Applied | Outcome::Gone) => {
+                for plugin in self.plugins.iter_mut() {
+                    plugin.blocked.unblocked(unblock);
+                }
+            }
+            Action::Unblock(_)
+            | Action::Delete
+            | Action::Mark(_)
+            | Action::Labels(_)
+            | Action::Timeout(_)
+            | Action::Alert(_)
+            | Action::Log(_)
+            | Action::Protect(_)
+            | Action::Sweep
+            | Action::Malformed(..) => {}
+        }
+    }
+
     /// What came of a verdict on one flow: its end, or of a selection one more flow of it.
     pub(crate) fn conclude(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.audit.get_mut(id) else { return };
@@ -147,6 +182,7 @@ impl Engine {
 
     /// Ends everything that is open.
     pub(crate) fn finish_all(&mut self, refusal: Refusal) {
+        self.give_up_resting();
         for id in self.audit.open.ids() {
             let outcome = self.audit.get(id).and_then(|open| open.run.as_ref()).and_then(|run| run.outcome_so_far());
             self.finish(id, outcome.unwrap_or(Outcome::Refused(refusal)));

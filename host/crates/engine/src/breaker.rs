@@ -1,6 +1,8 @@
 //! The breaker: a plugin that spends its budget again and again falls back to observing.
 //!
-//! A budget alone would let a wrong policy do its worst at a steady rate for ever.
+//! A budget alone would let a wrong policy do its worst at a steady rate for ever. But a policy that fights a full table asks for
+//! more than it may as well, and is needed then; so what opens the breaker is not that the budget is used up, but that as much
+//! again is asked for beyond it.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -9,53 +11,73 @@ use ctwarden_model::Steady;
 
 use crate::BreakerLimits;
 
+/// Verdicts and flows that were over budget in one second.
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    since: Steady,
+    refused: u64,
+}
+
+/// Why and until when a plugin only observes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) until: Steady,
+    /// Flows and verdicts that were over budget within the window.
+    pub(crate) refused: u64,
+}
+
 /// State of one plugin's breaker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Breaker {
-    /// When the budget was found used up: at most one for each second, at most as many as open it.
-    exhausted: VecDeque<Steady>,
-    open_until: Option<Steady>,
+    /// Seconds of the window in which the budget was found used up.
+    exhausted: VecDeque<Second>,
+    opened: Option<Opened>,
 }
 
 impl Breaker {
-    /// The budget was found used up; tells for how long the breaker opens, if it opens now.
-    pub(crate) fn exhausted(&mut self, limits: &BreakerLimits, now: Steady) -> Option<Duration> {
+    /// The budget was found used up for a flow, or for a verdict about none. `budget`: what it has for the window. Tells for how
+    /// long the breaker opens, if it opens now: a policy that asks for a little too much does not open it, one that asks for
+    /// twice its budget and goes on asking does.
+    pub(crate) fn exhausted(&mut self, limits: &BreakerLimits, budget: u64, now: Steady) -> Option<Duration> {
         if self.is_open(now) {
             return None;
         }
-        let same_second = |last: &Steady| last.0 / 1_000_000_000 == now.0 / 1_000_000_000;
-        if self.exhausted.back().is_some_and(same_second) {
-            return None;
-        }
-        while self.exhausted.front().is_some_and(|first| now.since(*first) >= limits.window) {
+        while self.exhausted.front().is_some_and(|first| now.since(first.since) >= limits.window) {
             self.exhausted.pop_front();
         }
-        self.exhausted.push_back(now);
-        if self.exhausted.len() < usize::try_from(limits.exhaustions).unwrap_or(usize::MAX) {
+        let same_second = |last: &&mut Second| last.since.0 / 1_000_000_000 == now.0 / 1_000_000_000;
+        match self.exhausted.back_mut().filter(same_second) {
+            Some(last) => last.refused = last.refused.saturating_add(1),
+            None => self.exhausted.push_back(Second { since: now, refused: 1 }),
+        }
+        let refused = self.exhausted.iter().fold(0_u64, |sum, second| sum.saturating_add(second.refused));
+        let seconds = usize::try_from(limits.exhaustions).unwrap_or(usize::MAX);
+        if self.exhausted.len() < seconds || refused < budget {
             return None;
         }
         self.exhausted.clear();
-        self.open_until = Some(now.plus(limits.observe_for));
+        self.opened = Some(Opened { until: now.plus(limits.observe_for), refused });
         Some(limits.observe_for)
     }
 
     /// Whether the plugin only observes.
     pub(crate) fn is_open(&self, now: Steady) -> bool {
-        self.open_until.is_some_and(|until| until > now)
+        self.opened.is_some_and(|opened| opened.until > now)
+    }
+
+    /// Why and until when it is open, or was until its closing is noticed.
+    pub(crate) const fn opened(&self) -> Option<Opened> {
+        self.opened
     }
 
     /// When it closes, while it is open or its closing has not been noticed yet.
-    pub(crate) const fn closes(&self) -> Option<Steady> {
-        self.open_until
+    pub(crate) fn closes(&self) -> Option<Steady> {
+        self.opened.map(|opened| opened.until)
     }
 
     /// Notices that it has closed; true once for each opening.
     pub(crate) fn notice_closing(&mut self, now: Steady) -> bool {
-        let closed = self.open_until.is_some_and(|until| until <= now);
-        if closed {
-            self.open_until = None;
-        }
-        closed
+        self.opened.take_if(|opened| opened.until <= now).is_some()
     }
 }
 
@@ -72,10 +94,11 @@ mod tests {
         let limits = BreakerLimits { exhaustions: 3, ..BreakerLimits::default() };
         let mut breaker = Breaker::default();
         for millis in 0..1_000 {
-            assert_eq!(breaker.exhausted(&limits, at(millis)), None);
+            assert_eq!(breaker.exhausted(&limits, 10, at(millis)), None);
         }
-        assert_eq!(breaker.exhausted(&limits, at(1_500)), None);
-        assert_eq!(breaker.exhausted(&limits, at(2_500)), Some(limits.observe_for));
+        assert_eq!(breaker.exhausted(&limits, 10, at(1_500)), None);
+        assert_eq!(breaker.exhausted(&limits, 10, at(2_500)), Some(limits.observe_for));
+        assert_eq!(breaker.opened(), Some(Opened { until: at(302_500), refused: 1_002 }));
         assert!(breaker.is_open(at(2_500)));
         assert!(!breaker.notice_closing(at(302_499)));
         assert!(!breaker.is_open(at(302_500)));
@@ -88,8 +111,22 @@ mod tests {
         let limits = BreakerLimits { exhaustions: 2, ..BreakerLimits::default() };
         let mut breaker = Breaker::default();
         for minute in 0..10 {
-            assert_eq!(breaker.exhausted(&limits, at(minute * 60_000)), None);
+            assert_eq!(breaker.exhausted(&limits, 1, at(minute * 60_000)), None);
         }
-        assert!(breaker.exhausted(&limits, at(9 * 60_000 + 1_000)).is_some());
+        assert!(breaker.exhausted(&limits, 1, at(9 * 60_000 + 1_000)).is_some());
+    }
+
+    #[test]
+    fn a_handful_beyond_a_large_budget_does_not_open_it() {
+        let limits = BreakerLimits::default();
+        let mut breaker = Breaker::default();
+        for second in 0..3_600 {
+            for _ in 0..10 {
+                assert_eq!(breaker.exhausted(&limits, 1_000, at(second * 1_000)), None);
+            }
+        }
+        let opens = (3_600..3_700)
+            .find(|second| (0..17).any(|_| breaker.exhausted(&limits, 1_000, at(second * 1_000)).is_some()));
+        assert!(opens.is_some_and(|second| second < 3_660), "seventeen a second are a thousand a minute: {opens:?}");
     }
 }

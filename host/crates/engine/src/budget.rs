@@ -1,6 +1,7 @@
 //! How much a plugin may do: a bucket for verdicts a second, a window for the share of the table a minute.
 //!
-//! The bucket keeps a storm from taking the processor; the share keeps a wrong policy from emptying the table.
+//! The bucket keeps a storm from taking the processor; the share keeps a wrong policy from emptying the table. A short
+//! timeout empties it as a delete does, only later, and is counted as one.
 
 use ctwarden_model::Steady;
 
@@ -86,6 +87,23 @@ impl LastMinute {
         self.slots.iter().map(|&count| u64::from(count)).sum()
     }
 
+    /// When so many fewer than `most` are counted that there is room for `wanted`; none where that is now.
+    fn has_room_at(&mut self, wanted: u64, most: u64, now: Steady) -> Option<Steady> {
+        let mut sum = self.sum(now).saturating_add(wanted.min(most));
+        if sum <= most {
+            return None;
+        }
+        let oldest = self.second.saturating_sub(SECONDS as u64 - 1);
+        for second in oldest..=self.second {
+            let counted = usize::try_from(second % SECONDS as u64).ok().and_then(|index| self.slots.get(index));
+            sum = sum.saturating_sub(counted.copied().unwrap_or(0).into());
+            if sum <= most {
+                return Some(Steady(second.saturating_add(SECONDS as u64).saturating_mul(1_000_000_000)));
+            }
+        }
+        None
+    }
+
     fn count(&mut self) {
         self.slot(self.second, |count| *count = count.saturating_add(1));
     }
@@ -119,8 +137,28 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// When a good part of so many deletes can be made: some at a time, as each time the flows have to be found again.
+    pub(crate) fn returns(&mut self, limits: &PluginLimits, deletes: u64, entries: u32, now: Steady) -> Steady {
+        let share = share(limits, entries);
+        let wanted = deletes.min(share.div_ceil(10)).min(u64::from(limits.verdict_burst.div_ceil(2))).max(1);
+        let of_share = self.deleted.has_room_at(wanted, share, now).unwrap_or(now);
+        self.verdicts.has(limits.verdicts_per_second, limits.verdict_burst, now);
+        let missing = wanted.saturating_mul(TOKEN).saturating_sub(self.verdicts.level);
+        let nanos = missing.div_ceil(u64::from(limits.verdicts_per_second.max(1)));
+        of_share.max(now.plus(core::time::Duration::from_nanos(nanos)))
+    }
+}
+
+/// Whether a timeout of so many seconds counts as a delete: it ends an idle flow before the share alone would let deletes end
+/// the whole table. At a share of 10 % a minute that takes ten minutes.
+pub(crate) const fn ends_soon(limits: &PluginLimits, seconds: u32) -> bool {
+    let share = if limits.table_share_per_minute == 0 { 1 } else { limits.table_share_per_minute };
+    seconds < 6_000_u32.div_ceil(share)
+}
+
 /// Deletes allowed in a minute.
-fn share(limits: &PluginLimits, entries: u32) -> u64 {
+pub(crate) fn share(limits: &PluginLimits, entries: u32) -> u64 {
     if limits.table_share_per_minute >= 100 {
         return u64::MAX;
     }
@@ -173,6 +211,37 @@ mod tests {
         let all = PluginLimits { table_share_per_minute: 100, table_share_floor: 0, ..limits };
         let mut budget = Budget::new(&all, START);
         assert_eq!((0..10).filter(|_| budget.take(&all, true, 0, START)).count(), 10);
+    }
+
+    #[test]
+    fn the_budget_tells_when_it_returns() {
+        let limits = PluginLimits { table_share_floor: 100, ..PluginLimits::default() };
+        let mut budget = Budget::new(&limits, START);
+        assert_eq!(budget.returns(&limits, 5, 0, START), START);
+        let later = START.plus(Duration::from_secs(20));
+        assert_eq!((0..200).filter(|_| budget.take(&limits, true, 0, START)).count(), 100);
+        let returns = budget.returns(&limits, 500, 0, later);
+        assert!(!budget.take(&limits, true, 0, Steady(returns.0 - 1)), "not a moment earlier");
+        assert!(returns.since(START) <= Duration::from_secs(61), "{returns:?}");
+        assert_eq!((0..200).filter(|_| budget.take(&limits, true, 0, returns)).count(), 100);
+        let slow = PluginLimits { verdicts_per_second: 2, verdict_burst: 10, ..limits };
+        let mut budget = Budget::new(&slow, START);
+        assert_eq!((0..200).filter(|_| budget.take(&slow, true, 0, START)).count(), 10);
+        let returns = budget.returns(&slow, 500, 0, START);
+        assert_eq!(
+            (0..200).filter(|_| budget.take(&slow, true, 0, returns)).count(),
+            5,
+            "half of what it may do at once"
+        );
+    }
+
+    #[test]
+    fn a_timeout_counts_as_a_delete_until_deletes_could_have_ended_the_table() {
+        for (share, seconds) in [(0, 6_000), (1, 6_000), (10, 600), (50, 120), (99, 61), (100, 60)] {
+            let limits = PluginLimits { table_share_per_minute: share, ..PluginLimits::default() };
+            assert!(ends_soon(&limits, 0) && ends_soon(&limits, seconds - 1), "{share} %");
+            assert!(!ends_soon(&limits, seconds) && !ends_soon(&limits, u32::MAX), "{share} %");
+        }
     }
 
     #[test]

@@ -61,12 +61,22 @@ pub struct PluginLimits {
     /// How many of them may come at once after a quiet time. Default 40,000: two seconds' worth, so that a ban of a busy
     /// network is one stroke.
     pub verdict_burst: u32,
-    /// Percent of the table's entries that its deletes may hit in any minute. Default 10: a wrong policy costs a tenth of
+    /// Percent of the table's entries that its deletes may hit in any minute, and timeouts that are shorter than deletes would
+    /// take for the whole table at that rate (ten minutes at 10 %). Default 10: a wrong policy costs a tenth of
     /// the connections before the breaker opens, not all of them. 100 and more do not limit.
     pub table_share_per_minute: u32,
     /// Deletes a minute that are always allowed, however small the table is. Default 1,000: below it a share would
     /// make small hosts and tests stumble.
     pub table_share_floor: u32,
+    /// Shortest IPv4 prefix that it may block. Default 16: lists that people keep have hardly a wider one, a mistake has.
+    pub shortest_block_ipv4: u8,
+    /// Shortest IPv6 prefix that it may block. Default 32, what one provider is given, for the same reason.
+    pub shortest_block_ipv6: u8,
+    /// All that it blocks of IPv4 at a time is together as much as one network of this length at most. Default 8: 256
+    /// networks of the widest kind, or a 256th of all addresses.
+    pub block_space_ipv4: u8,
+    /// The same of IPv6, where a network longer than /64 counts as a /64. Default 24: 256 networks of the widest kind.
+    pub block_space_ipv6: u8,
     /// Alerts a second that are shown. Default 10: more is not read by people.
     pub alerts_per_second: u32,
     /// Alerts that may be shown at once after a quiet time. Default 100: a port scan of a whole network at once.
@@ -96,6 +106,10 @@ impl Default for PluginLimits {
             verdict_burst: 40_000,
             table_share_per_minute: 10,
             table_share_floor: 1_000,
+            shortest_block_ipv4: 16,
+            shortest_block_ipv6: 32,
+            block_space_ipv4: 8,
+            block_space_ipv6: 24,
             alerts_per_second: 10,
             alert_burst: 100,
             records_per_second: 5_000,
@@ -109,8 +123,9 @@ impl Default for PluginLimits {
 /// When a plugin that spends its budget falls back to observing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerLimits {
-    /// Seconds with a used-up budget, within [`BreakerLimits::window`], that open the breaker. Default 5: one storm that
-    /// passes does not, a policy that is wrong does.
+    /// Seconds with a used-up budget, within [`BreakerLimits::window`], that open the breaker if at least as much was over
+    /// budget in them as the budget of the window is: for deletes the share of the table, for changes the burst. Default 5: one
+    /// storm that passes does not, a policy that is wrong does.
     pub exhaustions: u32,
     /// Time in which they count. Default one minute.
     pub window: Duration,
@@ -168,10 +183,6 @@ pub struct EngineConfig {
     pub alert_window: Duration,
     /// Keys remembered for that, for each plugin; the oldest is forgotten first. Default 4,096.
     pub alert_keys: usize,
-    /// Shortest IPv4 prefix that may be blocked. Default 8: nobody's list has a wider one, a mistake has.
-    pub widest_block_ipv4: u8,
-    /// Shortest IPv6 prefix that may be blocked. Default 16, for the same reason.
-    pub widest_block_ipv6: u8,
     /// The breaker.
     pub breaker: BreakerLimits,
     /// Restarts.
@@ -179,6 +190,9 @@ pub struct EngineConfig {
     /// How long the kernel's answer to an effect or a lookup is awaited. Default 5 s: it answers in microseconds, so no
     /// answer by then is none.
     pub answer_wait: Duration,
+    /// How long a deletion of many flows that ran out of budget goes on as the budget comes back. Default ten minutes, in which
+    /// a share of 10 % a minute comes to the whole table; then what is left of it is over budget.
+    pub resume_for: Duration,
     /// How long a reply to a message waits for the outcomes of its verdicts. Default 10 s: a sweep of a large table.
     pub message_wait: Duration,
     /// A reply does not wait for outcomes that only a sweep of about this length or longer tells. Default 500 ms: some 170,000
@@ -211,11 +225,10 @@ impl Default for EngineConfig {
             batch_entries: 256,
             alert_window: Duration::from_secs(60),
             alert_keys: 4_096,
-            widest_block_ipv4: 8,
-            widest_block_ipv6: 16,
             breaker: BreakerLimits::default(),
             restart: RestartLimits::default(),
             answer_wait: Duration::from_secs(5),
+            resume_for: Duration::from_secs(600),
             message_wait: Duration::from_secs(10),
             long_sweep: Duration::from_millis(500),
             sweep_rest: Duration::from_secs(1),

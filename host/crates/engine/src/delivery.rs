@@ -88,6 +88,11 @@ impl About {
         }
     }
 
+    /// Whether it is about what happens, and not about what is.
+    pub(crate) const fn is_of_events(&self) -> bool {
+        matches!(self, Self::Entries { cause: Cause::Events, .. })
+    }
+
     /// The message that waits for the answer.
     pub(crate) const fn ticket(&self) -> Option<Ticket> {
         match self {

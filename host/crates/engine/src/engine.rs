@@ -7,7 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ctwarden_model::{
-    Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Filter, Flow, FlowKey, Now, Record, SetName, Steady,
+    Effect, EffectId, Event, EventKinds, ExpectationEvent, Fault, Filter, Flow, FlowKey, Now, PrefixSet, Record,
+    SetName, Steady,
 };
 
 use crate::audit::Audit;
@@ -19,7 +20,7 @@ use crate::lookup::Lookups;
 use crate::message::Messages;
 use crate::pending::Pending;
 use crate::plugin::Roster;
-use crate::protect::ProtectedFlows;
+use crate::protect::{ProtectedFlows, never_blocked};
 use crate::protections::Protections;
 use crate::sweep::Sweeps;
 use crate::{
@@ -76,6 +77,8 @@ pub struct Engine {
     pub(crate) clock: Now,
     pub(crate) plugins: Roster,
     pub(crate) protected: ProtectedFlows,
+    /// Networks that nobody may block: this host's own addresses among them.
+    pub(crate) never_blocked: PrefixSet,
     pub(crate) protections: Protections,
     pub(crate) collected: Collected,
     pub(crate) ends: Ends,
@@ -109,6 +112,7 @@ impl Engine {
             config,
             clock: now,
             plugins: Roster::default(),
+            never_blocked: never_blocked(&PrefixSet::new()),
             protections: Protections::default(),
             collected: Collected::default(),
             ends: Ends::default(),
@@ -322,6 +326,13 @@ impl Engine {
     /// In which families connections are tracked; both until told.
     pub const fn handle_tracked(&mut self, tracked: Tracked) {
         self.tracked = tracked;
+    }
+
+    /// The addresses of this host and of its way to the rest of the world, none of which is ever blocked. To be told before
+    /// the first verdict, and when they have changed.
+    pub fn handle_addresses(&mut self, now: Now, own: &PrefixSet) {
+        self.tell(now);
+        self.never_blocked = never_blocked(own);
     }
 
     /// A plugin of which a fresh instance is to be started now.

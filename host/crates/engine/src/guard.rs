@@ -8,9 +8,10 @@ use ctwarden_model::{
     Target, Verdict,
 };
 
+use crate::budget;
 use crate::engine::Engine;
 use crate::protect::Held;
-use crate::{EngineConfig, PluginId, PluginSpec};
+use crate::{PluginId, PluginLimits, PluginSpec};
 
 /// Proof that a thing passed every check of the guard; nothing else can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,14 +82,34 @@ pub(crate) enum Cost {
     Change,
     /// One verdict and one entry of the table.
     End,
+    /// The one or the other, by how soon so many seconds are over.
+    Timeout(u32),
 }
+
+/// Whether something is asked for anew. What the budget refused once and is tried again says nothing more about the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    First,
+    Again,
+}
+
+/// Blocks over the budget of address space that count as much as a whole budget.
+const MANY_BLOCKS: u64 = 1_000;
+
+const fn plugin_gone() -> Outcome {
+    Outcome::Refused(Refusal::PluginGone)
+}
+
+/// What is said of a network that is shorter than the plugin may block.
+const TOO_WIDE: &str = "its network is wider than may be blocked; name smaller ones, or widen shortest-block-ipv4 or \
+                        shortest-block-ipv6 in its [plugin.budget]";
 
 /// Longest code of a verdict in bytes: it is a label of metrics.
 const CODE_MAX: usize = 64;
 
 /// First check: the verdict is well formed and granted. A verdict that is not takes no part in anything further.
-pub(crate) fn check(spec: &PluginSpec, config: &EngineConfig, verdict: &Verdict) -> Result<Allowed, Outcome> {
-    well_formed(config, verdict).map_err(Outcome::Refused)?;
+pub(crate) fn check(spec: &PluginSpec, verdict: &Verdict) -> Result<Allowed, Outcome> {
+    well_formed(&spec.limits, verdict).map_err(Outcome::Refused)?;
     let kind = verdict.action.kind();
     if !(spec.wants.contains(kind) && spec.subscription.needs.contains(kind) && spec.grants.kinds.contains(kind)) {
         return Err(Outcome::NotGranted);
@@ -109,7 +130,7 @@ pub(crate) fn check(spec: &PluginSpec, config: &EngineConfig, verdict: &Verdict)
     if granted { Ok(Allowed(())) } else { Err(Outcome::NotGranted) }
 }
 
-fn well_formed(config: &EngineConfig, verdict: &Verdict) -> Result<(), Refusal> {
+fn well_formed(limits: &PluginLimits, verdict: &Verdict) -> Result<(), Refusal> {
     if verdict.code.len() > CODE_MAX {
         return Err(Refusal::Malformed("its code is longer than 64 bytes"));
     }
@@ -122,9 +143,7 @@ fn well_formed(config: &EngineConfig, verdict: &Verdict) -> Result<(), Refusal> 
         Action::Alert(alert) if alert.severity > 7 => {
             return Err(Refusal::Malformed("its severity is greater than 7 (debug)"));
         }
-        Action::Block(block) if is_too_wide(config, block.network) => {
-            return Err(Refusal::Malformed("its network is wider than may be blocked; name smaller ones"));
-        }
+        Action::Block(block) if is_too_wide(limits, block.network) => return Err(Refusal::Malformed(TOO_WIDE)),
         Action::Malformed(_, flaw) => return Err(flaw.refusal()),
         Action::Protect(0) => return Err(Refusal::Malformed("a protection of 0 seconds protects nothing")),
         Action::Delete
@@ -170,10 +189,10 @@ const fn takes(action: &Action) -> Takes {
     }
 }
 
-const fn is_too_wide(config: &EngineConfig, network: Prefix) -> bool {
+const fn is_too_wide(limits: &PluginLimits, network: Prefix) -> bool {
     let shortest = match network.family() {
-        Family::Ipv4 => config.widest_block_ipv4,
-        Family::Ipv6 => config.widest_block_ipv6,
+        Family::Ipv4 => limits.shortest_block_ipv4,
+        Family::Ipv6 => limits.shortest_block_ipv6,
     };
     // A length of 0 is everyone, whatever the configuration says.
     network.length() == 0 || network.length() < shortest
@@ -221,42 +240,82 @@ impl Engine {
         }
     }
 
-    /// Second check, for a network to be blocked; none is to be taken out of a set, which cuts nobody off.
+    /// Second check, for a network to be blocked; none is to be taken out of a set, which cuts nobody off. Besides addresses that
+    /// the configuration protects, this host's own are spared, and those that are nobody's in particular.
     pub(crate) fn block_protection(&self, block: Option<&Block>) -> Protection {
-        if block.is_some_and(|block| self.protected.covers(block.network)) {
+        let spared = |network| self.protected.covers(network) || self.never_blocked.overlaps(network);
+        if block.is_some_and(|block| spared(block.network)) {
             Protection::Protected
         } else {
             Protection::Free(Unprotected(()))
         }
     }
 
+    /// Third to fifth check of a block: its address space has a budget of its own.
+    pub(crate) fn admit_block(
+        &mut self,
+        plugin: PluginId,
+        block: &Block,
+        allowed: Allowed,
+        unprotected: Unprotected,
+    ) -> Admission {
+        let now = self.clock.steady;
+        let Some(found) = self.plugins.get_mut(plugin) else { return Admission::Refuse(plugin_gone()) };
+        if !found.blocked.take(&found.spec.limits, block, now) {
+            self.over_budget(plugin, MANY_BLOCKS);
+            return Admission::Refuse(Outcome::OverBudget);
+        }
+        self.admit(plugin, Cost::Change, Asked::First, allowed, unprotected)
+    }
+
     /// Third to fifth check: budget, breaker, mode.
-    pub(crate) fn admit(&mut self, plugin: PluginId, cost: Cost, _: Allowed, _: Unprotected) -> Admission {
+    pub(crate) fn admit(
+        &mut self,
+        plugin: PluginId,
+        cost: Cost,
+        asked: Asked,
+        _: Allowed,
+        _: Unprotected,
+    ) -> Admission {
         let (now, entries) = (self.clock.steady, self.table_entries);
-        let Some(plugin) = self.plugins.get_mut(plugin) else {
-            return Admission::Refuse(Outcome::Refused(Refusal::PluginGone));
+        let Some(found) = self.plugins.get_mut(plugin) else { return Admission::Refuse(plugin_gone()) };
+        let limits = &found.spec.limits;
+        let ends = match cost {
+            Cost::None => None,
+            Cost::Change => Some(false),
+            Cost::End => Some(true),
+            Cost::Timeout(seconds) => Some(budget::ends_soon(limits, seconds)),
         };
-        let within = match cost {
-            Cost::None => true,
-            Cost::Change => plugin.budget.take(&plugin.spec.limits, false, entries, now),
-            Cost::End => plugin.budget.take(&plugin.spec.limits, true, entries, now),
-        };
-        if !within {
-            if let Some(opened) = plugin.breaker.exhausted(&self.config.breaker, now) {
-                let name = plugin.spec.name.clone();
-                self.audit.notice(self.clock.wall, Notice::BreakerOpened(name, opened));
+        if let Some(ends) = ends
+            && !found.budget.take(limits, ends, entries, now)
+        {
+            if asked == Asked::First {
+                // Where the share is not used up, or has no end, the rate is.
+                let burst = u64::from(limits.verdict_burst);
+                let budget = if ends { budget::share(limits, entries).min(burst) } else { burst };
+                self.over_budget(plugin, budget);
             }
             return Admission::Refuse(Outcome::OverBudget);
         }
-        match plugin.mode(now) {
+        match found.mode(now) {
             Mode::Observe => Admission::Observe,
             Mode::Enforce => Admission::Enforce(Pass(())),
+        }
+    }
+
+    /// Something of a plugin was over its budget, of which it has so much in a while.
+    fn over_budget(&mut self, plugin: PluginId, budget: u64) {
+        let now = self.clock;
+        let Some(plugin) = self.plugins.get_mut(plugin) else { return };
+        if let Some(opened) = plugin.breaker.exhausted(&self.config.breaker, budget, now.steady) {
+            let name = plugin.spec.name.clone();
+            self.audit.notice(now.wall, Notice::BreakerOpened(name, opened));
         }
     }
 
     /// What needs no second check because it touches neither a flow nor a network that could be protected: taking a
     /// network out of a set, protecting a flow.
     pub(crate) fn admit_harmless(&mut self, plugin: PluginId, cost: Cost, allowed: Allowed) -> Admission {
-        self.admit(plugin, cost, allowed, Unprotected(()))
+        self.admit(plugin, cost, Asked::First, allowed, Unprotected(()))
     }
 }

@@ -7,10 +7,11 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use ctwarden_model::{Outcome, Steady, Tally, VerdictKind};
+use ctwarden_model::{Outcome, Refusal, Steady, Tally, VerdictKind};
 use thiserror::Error;
 
 use crate::engine::Engine;
+use crate::ids::VerdictId;
 use crate::{Ticket, VerdictCounts};
 
 /// Why a message was not taken.
@@ -46,12 +47,32 @@ pub struct MessageOutcome {
     pub verdicts: VerdictCounts,
     /// Outcomes of the flows that those verdicts were about, one by one.
     pub flows: Tally,
-    /// Verdicts whose outcome was not known when the wait ended; their records come later.
+    /// What did not come out as it was asked for; none where all of it did.
+    pub shortfalls: Vec<Shortfall>,
+    /// Verdicts whose outcome was not known when the wait ended; their records come later. Deletions are among them that ran out
+    /// of budget and go on when it is back: their flows so far are among `flows`.
     pub open: u64,
     /// How many of those wait for a reading of the table that takes long ([`crate::EngineConfig::long_sweep`]).
     pub sweeping: u64,
     /// Why verdicts, or flows of them, were refused: each reason once, and no more than [`REFUSALS`].
     pub refusals: Vec<String>,
+    /// What its sender waited for.
+    pub wait: Wait,
+}
+
+/// Verdicts or flows that ended otherwise than was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shortfall {
+    /// Kind of the verdicts.
+    pub kind: VerdictKind,
+    /// What came of them.
+    pub outcome: Outcome,
+    /// Whether flows are counted; else verdicts about none.
+    pub of_flows: bool,
+    /// Whether those that are over budget are tried again when it is back.
+    pub goes_on: bool,
+    /// How many.
+    pub count: u64,
 }
 
 /// Reasons of refusals that a reply tells at most.
@@ -79,6 +100,9 @@ struct UnderWay {
     /// Of those, how many are not waited for.
     sweeping: u64,
     refusals: Vec<String>,
+    shortfalls: BTreeMap<(VerdictKind, Outcome, bool), u64>,
+    /// Deletions that go on when the budget is back, with what came of their flows so far.
+    resting: BTreeMap<VerdictId, (VerdictKind, Tally)>,
 }
 
 impl UnderWay {
@@ -110,11 +134,23 @@ impl Messages {
         }
     }
 
-    pub(crate) fn verdict_ended(&mut self, ticket: Ticket, kind: VerdictKind, outcome: Outcome, flows: Tally) {
+    pub(crate) fn verdict_ended(&mut self, ticket: Ticket, ended: Ended) {
         if let Some(message) = self.under_way.get_mut(&ticket) {
+            let Ended { id, kind, ends, outcome, flows, looked_for_all } = ended;
             message.open = message.open.saturating_sub(1);
+            message.resting.remove(&id);
             message.verdicts.add(kind, outcome);
             message.flows = sum(message.flows, flows);
+            if looked_for_all == Some(false) && !falls_short(kind, ends, outcome) {
+                *message.shortfalls.entry((kind, Outcome::Refused(Refusal::NoAnswer), false)).or_default() += 1;
+            }
+            if looked_for_all.is_some() && flows.matched > 0 {
+                for (outcome, count) in short_of(kind, ends, outcome, flows) {
+                    *message.shortfalls.entry((kind, outcome, true)).or_default() += count;
+                }
+            } else if falls_short(kind, ends, outcome) {
+                *message.shortfalls.entry((kind, outcome, flows.matched > 0)).or_default() += 1;
+            }
             self.reply_if_known(ticket);
         }
     }
@@ -128,6 +164,14 @@ impl Messages {
         }
     }
 
+    /// A deletion has run out of budget; it goes on later, which is more than its sender waits for.
+    pub(crate) fn verdict_rests(&mut self, ticket: Ticket, id: VerdictId, kind: VerdictKind, so_far: Tally) {
+        if let Some(message) = self.under_way.get_mut(&ticket) {
+            message.resting.insert(id, (kind, so_far));
+            self.reply_if_known(ticket);
+        }
+    }
+
     /// Why a verdict is refused that is about to end.
     pub(crate) fn refused(&mut self, ticket: Ticket, why: String) {
         if let Some(message) = self.under_way.get_mut(&ticket)
@@ -135,6 +179,13 @@ impl Messages {
             && !message.refusals.contains(&why)
         {
             message.refusals.push(why);
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn verdict_goes_on(&mut self, ticket: Ticket, id: VerdictId) {
+        if let Some(message) = self.under_way.get_mut(&ticket) {
+            message.resting.remove(&id);
         }
     }
 
@@ -167,7 +218,10 @@ impl Messages {
     }
 
     fn reply_if_known(&mut self, ticket: Ticket) {
-        let known = |message: &UnderWay| message.open == message.sweeping && message.answered.is_some();
+        let known = |message: &UnderWay| {
+            let not_awaited = message.sweeping.saturating_add(message.resting.len() as u64);
+            message.open <= not_awaited && message.answered.is_some()
+        };
         if self.under_way.get(&ticket).is_some_and(known) {
             self.reply_now(ticket);
         }
@@ -182,8 +236,31 @@ impl Messages {
     }
 
     fn reply(&mut self, ticket: Ticket, result: Result<String, String>, message: UnderWay) {
-        let UnderWay { wait: _, answered: _, verdicts, flows, open, sweeping, refusals } = message;
-        self.replies.push_back((ticket, MessageOutcome { result, verdicts, flows, open, sweeping, refusals }));
+        let UnderWay { wait, answered: _, verdicts, mut flows, open, sweeping, refusals, shortfalls, resting } =
+            message;
+        let ended = shortfalls.into_iter().map(|((kind, outcome, of_flows), count)| Shortfall {
+            kind,
+            outcome,
+            of_flows,
+            goes_on: false,
+            count,
+        });
+        let mut shortfalls: Vec<Shortfall> = ended.collect();
+        for (kind, so_far) in resting.into_values() {
+            flows = sum(flows, so_far);
+            let left = short_of(kind, true, Outcome::OverBudget, so_far);
+            shortfalls.extend(left.map(|(outcome, count)| Shortfall {
+                kind,
+                outcome,
+                of_flows: true,
+                goes_on: outcome == Outcome::OverBudget,
+                count,
+            }));
+        }
+        self.replies.push_back((
+            ticket,
+            MessageOutcome { result, verdicts, flows, shortfalls, open, sweeping, refusals, wait },
+        ));
     }
 
     /// Replies to those who have waited long enough.
@@ -215,6 +292,52 @@ impl Messages {
     pub(crate) fn next_reply(&mut self) -> Option<(Ticket, MessageOutcome)> {
         self.replies.pop_front()
     }
+}
+
+/// How a verdict of a message ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) id: VerdictId,
+    pub(crate) kind: VerdictKind,
+    /// Whether it asks for the end of flows.
+    pub(crate) ends: bool,
+    pub(crate) outcome: Outcome,
+    pub(crate) flows: Tally,
+    /// Of a verdict over a selection: whether all of its flows were looked for.
+    pub(crate) looked_for_all: Option<bool>,
+}
+
+/// Whether that outcome is not what a verdict of that kind asks for. A flow that is gone or was replaced is ended as well as a
+/// deleted one, and a network that was not in the set is out of it. What a stronger verdict stands for is done where that is
+/// stronger in the same direction: a delete, a block, an alert.
+const fn falls_short(kind: VerdictKind, ends: bool, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Applied => false,
+        Outcome::Refused(_) | Outcome::OverBudget | Outcome::NotGranted | Outcome::Protected | Outcome::Observed => {
+            true
+        }
+        Outcome::Gone => !ends && !matches!(kind, VerdictKind::Unblock),
+        Outcome::Replaced => !ends,
+        Outcome::Superseded => {
+            !ends
+                && matches!(kind, VerdictKind::Mark | VerdictKind::Labels | VerdictKind::Timeout | VerdictKind::Unblock)
+        }
+    }
+}
+
+/// Flows of a selection that came out otherwise than was asked for. Those that are gone match no more, whatever was to be done.
+fn short_of(kind: VerdictKind, ends: bool, ended: Outcome, flows: Tally) -> impl Iterator<Item = (Outcome, u64)> {
+    // The reason is that of the last one; the tally does not tell them apart.
+    let refused = if matches!(ended, Outcome::Refused(_)) { ended } else { Outcome::Refused(Refusal::Several) };
+    let counts = [
+        (Outcome::Replaced, flows.replaced),
+        (refused, flows.refused),
+        (Outcome::OverBudget, flows.over_budget),
+        (Outcome::Protected, flows.protected),
+        (Outcome::Observed, flows.observed),
+        (Outcome::Superseded, flows.superseded),
+    ];
+    counts.into_iter().filter(move |(outcome, count)| *count > 0 && falls_short(kind, ends, *outcome))
 }
 
 const fn sum(a: Tally, b: Tally) -> Tally {

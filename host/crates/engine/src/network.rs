@@ -118,7 +118,7 @@ impl Engine {
         let mut longest: Option<Block> = None;
         let (mut winners, mut passed) = (Vec::new(), None);
         for (claim, unprotected, block) in wanted.blocks {
-            match self.admit(claim.plugin, Cost::Change, claim.allowed, unprotected) {
+            match self.admit_block(claim.plugin, &block, claim.allowed, unprotected) {
                 Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
                 Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {

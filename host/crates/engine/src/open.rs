@@ -25,6 +25,8 @@ pub(crate) struct Open {
     pub(crate) ticket: Option<Ticket>,
     /// Of a verdict over a selection.
     pub(crate) run: Option<Box<Run>>,
+    /// Whether it answers an event about its flow.
+    pub(crate) answers_event: bool,
     /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
     pub(crate) awaits_sweep: bool,
 }
@@ -43,7 +45,16 @@ impl Open {
             tally: None,
             took: Duration::ZERO,
         });
-        Self { plugin, record, bytes, arrived: arrived.steady, ticket: None, run: None, awaits_sweep: false }
+        Self {
+            plugin,
+            record,
+            bytes,
+            arrived: arrived.steady,
+            ticket: None,
+            run: None,
+            answers_event: false,
+            awaits_sweep: false,
+        }
     }
 }
 

@@ -10,11 +10,13 @@ use alloc::vec::Vec;
 use ctwarden_model::{Event, Fault, Mode, PluginName, Steady, Timestamp, VerdictKind};
 
 use crate::alerts::Alerts;
+use crate::blocked::Blocked;
 use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::ids::VerdictId;
 use crate::pace::Pace;
 use crate::queue::Queue;
+use crate::repeats::Repeats;
 use crate::supervise::Supervision;
 use crate::{CallId, PluginId, PluginSpec, VerdictCounts};
 
@@ -28,6 +30,10 @@ pub(crate) struct Plugin {
     /// The call that it has not answered.
     pub(crate) outstanding: Option<CallId>,
     pub(crate) budget: Budget,
+    pub(crate) blocked: Blocked,
+    pub(crate) repeats: Repeats,
+    /// When it was told last that flows come back that it deletes.
+    pub(crate) told_of_repeats: Option<Steady>,
     pub(crate) breaker: Breaker,
     pub(crate) alerts: Alerts,
     pub(crate) pace: Pace,
@@ -49,6 +55,8 @@ pub(crate) struct Plugin {
     pub(crate) next_tick: Option<Steady>,
     pub(crate) next_sweep: Option<Steady>,
     pub(crate) counts: VerdictCounts,
+    /// The same of the flows that they were about.
+    pub(crate) flows: VerdictCounts,
     pub(crate) missed: u64,
     pub(crate) calls: u64,
     pub(crate) entries: u64,
@@ -65,6 +73,9 @@ impl Plugin {
             supervision: Supervision::default(),
             outstanding: None,
             budget: Budget::new(&spec.limits, now),
+            blocked: Blocked::default(),
+            repeats: Repeats::default(),
+            told_of_repeats: None,
             breaker: Breaker::default(),
             alerts: Alerts::new(&spec.limits, now),
             pace: Pace::new(&spec.limits, now),
@@ -79,6 +90,7 @@ impl Plugin {
             next_tick: None,
             next_sweep: None,
             counts: VerdictCounts::default(),
+            flows: VerdictCounts::default(),
             missed: 0,
             calls: 0,
             entries: 0,

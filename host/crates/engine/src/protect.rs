@@ -4,7 +4,7 @@
 //! the answer has three values, and "not known" is never taken for "not protected".
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::{
     Family, Filter, Flow, FlowKey, Labels, Mark, Prefix, PrefixSet, ProtocolInfo, Status, Tuple, Zone,
@@ -147,6 +147,24 @@ fn when(asked: bool, holds: impl FnOnce() -> Held) -> Held {
     if asked { holds() } else { Held::Yes }
 }
 
+/// Networks that nobody may block, beside this host's own addresses: what means this host (RFC 1122, section 3.2.1.3; RFC
+/// 4291, sections 2.5.2 and 2.5.3), everybody on a link, or a group.
+const NOBODYS: [(IpAddr, u8); 7] = [
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8),
+    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
+    (IpAddr::V4(Ipv4Addr::BROADCAST), 32),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
+];
+
+/// Those, and the host's own.
+pub(crate) fn never_blocked(own: &PrefixSet) -> PrefixSet {
+    let nobodys = NOBODYS.into_iter().filter_map(|(address, length)| Prefix::new(address, length).ok());
+    own.iter().chain(nobodys).collect()
+}
+
 /// The `protect` filters of the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct ProtectedFlows {
@@ -183,7 +201,6 @@ mod tests {
     use alloc::boxed::Box;
     use alloc::string::String;
     use alloc::sync::Arc;
-    use core::net::Ipv4Addr;
 
     use ctwarden_model::{
         AnyOf, FlowId, Layer4, Masked, NamedSet, NatFilter, NatTo, PerDirection, PortRange, Protocol, RareFilter,

@@ -44,6 +44,8 @@ impl Engine {
                     new.queue.drop_expectations();
                 }
                 new.budget = old.budget;
+                new.blocked = old.blocked;
+                new.repeats = old.repeats;
                 new.alerts = old.alerts;
                 new.pace = old.pace;
                 new.missed = old.missed;

@@ -1,11 +1,12 @@
 //! Verdicts over a selection: every flow that matches, found by a sweep, each judged by the guard on its own.
 //!
 //! Many share one sweep. Each ends in one record with a tally, when the sweep is over and the last of its effects
-//! answered.
+//! answered. A deletion that runs out of budget goes on when the budget comes back, for a bounded time.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use ctwarden_model::{Action, Flow, Mode, Outcome, Refusal, Tally, Target};
+use ctwarden_model::{Action, Flow, Mode, Outcome, Refusal, Tally, Target, VerdictKind};
 
 use crate::arbitrate::{Change, Claim, FlowGroup};
 use crate::engine::Engine;
@@ -16,6 +17,9 @@ use crate::sight::Sight;
 
 /// How often a selection is read again because its sweep was interrupted.
 const TRIES: u8 = 3;
+
+/// Least time until a deletion that ran out of budget looks for its flows again: to find them may take a reading of the table.
+const REST: Duration = Duration::from_secs(1);
 
 /// A verdict over a selection under way.
 #[derive(Debug)]
@@ -32,6 +36,10 @@ pub(crate) struct Run {
     complete: bool,
     tries: u8,
     refusal: Option<Refusal>,
+    /// Flows that were over budget when its flows were looked for last, while it rests.
+    left: u64,
+    /// Whether it has rested.
+    resumed: bool,
 }
 
 /// How far it is.
@@ -42,6 +50,8 @@ enum Course {
     /// Those that came were not all. Once each of them has its outcome, it waits for a sweep: what was ended is then not met
     /// again.
     Pausing,
+    /// The budget is used up before its flows were ended: it goes on when some of it is back.
+    Resting,
     /// No more flows come.
     Over,
 }
@@ -57,6 +67,8 @@ impl Run {
             complete: false,
             tries: 0,
             refusal: None,
+            left: 0,
+            resumed: false,
         }
     }
 
@@ -65,6 +77,27 @@ impl Run {
         let Tally { applied, gone, replaced, superseded, .. } = self.tally;
         let matched = applied + gone + replaced + superseded;
         self.tally = Tally { matched, applied, gone, replaced, superseded, ..Tally::default() };
+    }
+
+    /// Whether it would be over but for the budget.
+    fn wants_more_budget(&self) -> bool {
+        self.course == Course::Over && self.outstanding == 0 && self.tally.over_budget > 0
+    }
+
+    /// Whether all of its flows were looked for.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether what it asks for was asked for before, and was over budget.
+    pub(crate) const fn was_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// What came of its flows so far, those included that the budget did not suffice for.
+    pub(crate) fn so_far(&self) -> Tally {
+        let Tally { matched, over_budget, .. } = self.tally;
+        Tally { matched: matched + self.left, over_budget: over_budget + self.left, ..self.tally }
     }
 
     /// Whether its flows are looked for again, after those that the program knew.
@@ -292,10 +325,14 @@ impl Engine {
 
     /// What comes next where every flow that came has its outcome: the sweep for the others, or the end.
     pub(crate) fn go_on_with_run(&mut self, id: VerdictId) {
+        let run = self.audit.get(id).and_then(|open| open.run.as_ref());
+        if run.is_some_and(|run| run.wants_more_budget()) && self.rest_run(id) {
+            return;
+        }
         let Some(open) = self.audit.get_mut(id) else { return };
         let Some(run) = open.run.as_mut().filter(|run| run.outstanding == 0) else { return };
         match run.course {
-            Course::Finding => {}
+            Course::Finding | Course::Resting => {}
             Course::Pausing => {
                 run.forget_what_stayed();
                 run.course = Course::Finding;
@@ -309,6 +346,63 @@ impl Engine {
                 let outcome = run.outcome(open.record.mode, tracked);
                 self.finish(id, outcome);
             }
+        }
+    }
+
+    /// Lets a deletion rest until some of the budget is back; false where it does not go on: what is left is over budget.
+    fn rest_run(&mut self, id: VerdictId) -> bool {
+        let (now, entries) = (self.clock.steady, self.table_entries);
+        let Some(open) = self.audit.get(id) else { return false };
+        let (plugin, ticket, gives_up) = (open.plugin, open.ticket, open.arrived.plus(self.config.resume_for));
+        let (ends, left) =
+            (ends_flows(&open.record.verdict.action), open.run.as_ref().map_or(0, |run| run.tally.over_budget));
+        let Some(plugin) = self.plugins.get_mut(plugin).filter(|plugin| plugin.mode(now) == Mode::Enforce) else {
+            return false;
+        };
+        let returns = plugin.budget.returns(&plugin.spec.limits, left, entries, now).max(now.plus(REST));
+        if !ends || self.stopping || returns > gives_up {
+            return false;
+        }
+        let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) else { return false };
+        run.forget_what_stayed();
+        (run.left, run.resumed, run.tries, run.course) = (left, true, 0, Course::Resting);
+        let so_far = run.so_far();
+        self.sweeps.resting.insert((returns, id));
+        if let Some(ticket) = ticket {
+            self.messages.verdict_rests(ticket, id, VerdictKind::Delete, so_far);
+        }
+        true
+    }
+
+    /// Deletions whose budget is back look for their flows again.
+    pub(crate) fn resume_runs(&mut self) {
+        while let Some(&(returns, id)) = self.sweeps.resting.first()
+            && returns <= self.clock.steady
+        {
+            self.sweeps.resting.pop_first();
+            self.resume_run(id);
+            self.await_sweep(id);
+        }
+    }
+
+    fn resume_run(&mut self, id: VerdictId) {
+        let Some(open) = self.audit.get_mut(id) else { return };
+        if let Some(run) = &mut open.run {
+            (run.left, run.course) = (0, Course::Finding);
+        }
+        if let Some(ticket) = open.ticket {
+            self.messages.verdict_goes_on(ticket, id);
+        }
+    }
+
+    /// Deletions that rest go on no more: what is left of them is over budget.
+    pub(crate) fn give_up_resting(&mut self) {
+        for (_, id) in core::mem::take(&mut self.sweeps.resting) {
+            let Some(run) = self.audit.get_mut(id).and_then(|open| open.run.as_mut()) else { continue };
+            run.tally = run.so_far();
+            run.left = 0;
+            let outcome = run.outcome_so_far().unwrap_or(Outcome::OverBudget);
+            self.finish(id, outcome);
         }
     }
 

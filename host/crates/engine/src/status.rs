@@ -20,8 +20,14 @@ pub struct VerdictCounts(BTreeMap<(VerdictKind, &'static str), u64>);
 impl VerdictCounts {
     /// One more.
     pub(crate) fn add(&mut self, kind: VerdictKind, outcome: Outcome) {
-        let count = self.0.entry((kind, outcome.name())).or_default();
-        *count = count.saturating_add(1);
+        self.add_many(kind, outcome.name(), 1);
+    }
+
+    pub(crate) fn add_many(&mut self, kind: VerdictKind, outcome: &'static str, many: u64) {
+        if many > 0 {
+            let count = self.0.entry((kind, outcome)).or_default();
+            *count = count.saturating_add(many);
+        }
     }
 
     /// How many of that kind had the outcome of that name.
@@ -77,6 +83,8 @@ pub enum BreakerStatus {
     Open {
         /// Until then.
         until: Timestamp,
+        /// Flows and verdicts that were over its budget within a minute or so before.
+        refused: u64,
     },
 }
 
@@ -107,6 +115,8 @@ pub struct PluginStatus {
     pub verdicts: VerdictCounts,
     /// How many of them have no record of their own.
     pub folded: u64,
+    /// Flows that its verdicts were about, likewise: of a verdict over a selection each flow is counted.
+    pub flows: VerdictCounts,
     /// Its failures by name ([`Fault::name`]).
     pub faults: BTreeMap<&'static str, u64>,
     /// The last one and when.
@@ -171,8 +181,10 @@ fn plugin_status(plugin: &Plugin, now: Now) -> PluginStatus {
             Life::Starting { .. } => PluginState::Starting,
             Life::Failed(reason) => PluginState::Failed { reason: reason.clone() },
         },
-        breaker: match plugin.breaker.closes() {
-            Some(until) if until > now.steady => BreakerStatus::Open { until: wall(until, now) },
+        breaker: match plugin.breaker.opened() {
+            Some(opened) if opened.until > now.steady => {
+                BreakerStatus::Open { until: wall(opened.until, now), refused: opened.refused }
+            }
             Some(_) | None => BreakerStatus::Closed,
         },
         queue_entries: plugin.queue.events() + plugin.queue.rows(),
@@ -182,6 +194,7 @@ fn plugin_status(plugin: &Plugin, now: Now) -> PluginStatus {
         entries: plugin.entries,
         verdicts: plugin.counts.clone(),
         folded: plugin.pace.total(),
+        flows: plugin.flows.clone(),
         faults: plugin.faults.clone(),
         last_fault: plugin.last_fault.clone(),
         last_refusal: plugin.last_refusal.clone(),

@@ -4,6 +4,7 @@
 //! for ever does not turn into a load of its own. A row is never dropped; the sweep waits, but others' sweep does not wait
 //! for one laggard.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -134,6 +135,8 @@ pub(crate) struct Sweeps {
     answering: Vec<Answering>,
     /// Selections for the next one.
     pub(crate) waiting: Waiting,
+    /// Deletions that ran out of budget, by when some of it is back.
+    pub(crate) resting: BTreeSet<(Steady, VerdictId)>,
     /// When the last one that read the table ended and how long it took.
     last: Option<(Steady, Duration)>,
     /// A new set of plugins does not wait out the rest.
@@ -193,8 +196,8 @@ impl Engine {
         if last.max(ROW.saturating_mul(self.table_entries)) < self.config.long_sweep {
             return;
         }
-        for id in &self.sweeps.waiting {
-            let Some(open) = self.audit.get_mut(*id) else { continue };
+        for id in self.sweeps.waiting.iter() {
+            let Some(open) = self.audit.get_mut(id) else { continue };
             if let Some(ticket) = open.ticket.take() {
                 let flows = open.run.as_ref().map(|run| run.tally).unwrap_or_default();
                 self.messages.verdict_left_to_sweep(ticket, flows);
@@ -559,6 +562,7 @@ impl Engine {
     /// A new set of plugins: nobody of the old one takes rows any more, and their selections end. The reading itself goes
     /// on until the program tells its end.
     pub(crate) fn abandon_sweep(&mut self) {
+        self.give_up_resting();
         let mut asked = Vec::new();
         let mut selections = self.sweeps.waiting.drain();
         // The program ends what it is at, like a sweep.
@@ -580,6 +584,7 @@ impl Engine {
 
     /// The daemon stops: no sweep runs or begins any more.
     pub(crate) fn stop_sweeps(&mut self) {
+        self.give_up_resting();
         let mut selections = self.sweeps.waiting.drain();
         selections
             .extend(core::mem::take(&mut self.sweeps.answering).into_iter().flat_map(|answering| answering.verdicts));

@@ -35,6 +35,7 @@ impl Engine {
             self.lookups.deadline(),
             self.messages.deadline(),
             self.stall_deadline(),
+            self.sweeps.resting.first().map(|(returns, _)| *returns),
             // Once it is due it waits to be polled, not for time.
             self.sweep_due().filter(|due| *due > self.clock.steady),
         ]
@@ -52,6 +53,7 @@ impl Engine {
         self.give_up_lookups();
         self.messages.give_up(now);
         self.end_waits();
+        self.resume_runs();
         self.tick_plugins();
     }
 

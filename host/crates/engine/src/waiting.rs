@@ -27,6 +27,11 @@ impl Waiting {
         self.lines.keys().copied()
     }
 
+    /// All of them, of each plugin the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = VerdictId> {
+        self.lines.values().flatten().copied()
+    }
+
     pub(crate) fn push(&mut self, plugin: PluginId, selection: VerdictId) {
         self.lines.entry(plugin).or_default().push_back(selection);
     }
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn what_is_wanted_is_taken_of_one_plugin_at_a_time() {
         let mut waiting = waiting(4, 3);
-        let even = |id: VerdictId| id.number % 2 == 0;
+        let even = |id: VerdictId| id.number.is_multiple_of(2);
         let taken = waiting.take_wanted(10, |_| true, even).map(|(plugin, taken)| (plugin, numbers(&taken)));
         assert_eq!(taken, Some((PluginId(1), [100, 102].into())));
         let taken = waiting.take_wanted(1, |_| true, even).map(|(plugin, taken)| (plugin, numbers(&taken)));

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// A block set was not changed, or only in part; says why.
     #[error("the block set was not changed: {0}")]
     Block(BlockRefusal),
+    /// Of several flows; their reasons may differ.
+    #[error("for reasons that differ from flow to flow")]
+    Several,
     /// The plugin stopped before its verdict could be carried out.
     #[error("the plugin is gone")]
     PluginGone,
@@ -140,4 +143,21 @@ pub struct Tally {
     pub observed: u64,
     /// [`Outcome::Superseded`].
     pub superseded: u64,
+}
+
+impl Tally {
+    /// How many flows ended how, by the name of the outcome.
+    #[must_use]
+    pub const fn by_outcome(&self) -> [(&'static str, u64); 8] {
+        [
+            ("applied", self.applied),
+            ("gone", self.gone),
+            ("replaced", self.replaced),
+            ("refused", self.refused),
+            ("over-budget", self.over_budget),
+            ("protected", self.protected),
+            ("observed", self.observed),
+            ("superseded", self.superseded),
+        ]
+    }
 }

@@ -43,6 +43,12 @@ impl<V> PrefixMap<V> {
         self.lengths_mut(address).entry(network.length()).or_default().insert(address, value)
     }
 
+    /// The value of exactly this network, to be changed.
+    pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
+        let address = network.address();
+        self.lengths_mut(address).get_mut(&network.length())?.get_mut(&address)
+    }
+
     /// Takes a network out and gives back its value.
     pub fn remove(&mut self, network: Prefix) -> Option<V> {
         let address = network.address();
@@ -157,6 +163,9 @@ mod tests {
             for network in removed {
                 map.remove(network);
                 naive.retain(|(n, _)| *n != network);
+            }
+            if let Some((network, value)) = naive.first() {
+                prop_assert_eq!(map.get_mut(*network).copied(), Some(*value));
             }
             let address = probe.address();
             let expected = naive.iter().filter(|(n, _)| n.contains(address)).max_by_key(|(n, _)| n.length());

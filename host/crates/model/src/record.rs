@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use crate::{
-    Action, Block, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Refusal, SetName, Tally, Timestamp, Unblock,
-    Verdict, VerdictKind,
+    Action, Block, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Prefix, Refusal, SetName, Tally, Timestamp,
+    Unblock, Verdict, VerdictKind,
 };
 
 /// What came of one verdict.
@@ -105,6 +105,17 @@ pub enum Notice {
     BreakerOpened(PluginName, Duration),
     /// It may act again.
     BreakerClosed(PluginName),
+    /// A flow was deleted so often within a minute and comes back all the same: nothing drops its packets.
+    ComesBack {
+        /// Whose verdicts.
+        plugin: PluginName,
+        /// The flow.
+        flow: FlowKey,
+        /// How often.
+        times: u32,
+        /// Where the plugin has blocked one of its addresses: the set, and the network in it. No rule drops what is in that set.
+        blocked: Option<(SetName, Prefix)>,
+    },
     /// Its queue was full: so many entries were dropped.
     Missed(PluginName, u64),
     /// Verdicts of the plugin came faster than records of them may be written: so many of each kind and outcome have no record

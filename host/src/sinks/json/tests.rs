@@ -252,7 +252,7 @@ fn each_notice_has_its_line() {
         (Notice::Missed(plugin.clone(), 12), r#""notice":"missed","plugin":"x","entries":12"#),
         (
             Notice::RecordsFolded(
-                plugin,
+                plugin.clone(),
                 [
                     (VerdictKind::Delete, "not-granted", 7),
                     (VerdictKind::Log, "applied", 2),
@@ -262,6 +262,15 @@ fn each_notice_has_its_line() {
                 .into(),
             ),
             r#""notice":"records-folded","plugin":"x","verdicts":{"delete":{"not-granted":7},"log":{"applied":2,"observed":1}}"#,
+        ),
+        (
+            Notice::ComesBack {
+                plugin,
+                flow: tcp(),
+                times: 10,
+                blocked: Some((SetName("s".into()), "192.0.2.0/24".parse().unwrap())),
+            },
+            r#""notice":"comes-back","plugin":"x","flow":{"id":305419896,"zone":3,"protocol":"tcp","src":"192.0.2.1","dst":"198.51.100.2","src_port":40000,"dst_port":443},"times":10,"block":{"set":"s","network":"192.0.2.0/24"}"#,
         ),
         (Notice::SetChanged(SetName("s".into())), r#""notice":"set-changed","set":"s""#),
         (Notice::Reloaded, r#""notice":"reloaded""#),

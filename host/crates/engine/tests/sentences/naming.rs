@@ -125,7 +125,7 @@ fn the_kernel_is_sent_the_tuple_that_was_checked() {
 fn ports_of_a_protection_hold_in_both_directions_of_a_key() {
     let ssh = filter(|f| {
         f.original_dst = networks(&["192.0.2.1"]);
-        f.dst_ports = vec![PortRange { first: 80, last: 80 }];
+        f.dst_ports = [PortRange { first: 80, last: 80 }].into();
     });
     let mut world = World::with(protecting(ssh), [plugin("a")]);
     world.judge(new(9), [("a", each(&named(turned(&flow(1)))))]);

@@ -93,6 +93,7 @@ fn any_spec(name: &'static str) -> impl Strategy<Value = PluginSpec> {
                     alert_burst: 3,
                     protections: 2,
                     selections: 3,
+                    ..PluginLimits::default()
                 };
             })
         },

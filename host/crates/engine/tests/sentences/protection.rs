@@ -166,7 +166,8 @@ fn a_block_of_a_protected_address_never_happens() {
         f.original_src = networks(&["10.9.0.0/16", "2001:db8:1::/48"]);
         f.dst_ports = [ctwarden_model::PortRange { first: 22, last: 22 }].into();
     });
-    let mut world = World::with(protecting([admins]), [plugin("a")]);
+    let wide = plugin("a").with(|spec| (spec.limits.shortest_block_ipv4, spec.limits.block_space_ipv4) = (8, 4));
+    let mut world = World::with(protecting([admins]), [wide]);
     world.judge(
         new(1),
         [(
@@ -254,4 +255,88 @@ fn a_late_answer_joins_the_question_that_its_round_has_asked() {
     assert!(stale.is_empty());
     world.ack_all();
     assert_eq!(world.outcomes(), ["a a1 applied", "b b1 superseded"]);
+}
+
+#[test]
+fn nobody_is_cut_off_from_himself() {
+    let wide = plugin("a").with(|spec| {
+        (spec.limits.shortest_block_ipv4, spec.limits.block_space_ipv4) = (1, 1);
+        (spec.limits.shortest_block_ipv6, spec.limits.block_space_ipv6) = (1, 1);
+    });
+    let mut world = World::new([wide]);
+    world.engine.handle_addresses(world.now, &networks(&["203.0.113.1", "2001:db8::1", "198.51.100.254"]));
+    let never = [
+        "127.0.0.1",
+        "127.8.0.0/16",
+        "0.0.0.0/8",
+        "224.0.0.251",
+        "239.0.0.0/8",
+        "255.255.255.255",
+        "203.0.113.1",
+        "203.0.113.0/24",
+        "198.51.100.254",
+        "128.0.0.0/1",
+        "::",
+        "::1",
+        "::/1",
+        "ff02::1",
+        "ff00::/8",
+        "2001:db8::1",
+        "2001:db8::/64",
+    ];
+    let others = ["203.0.113.2", "198.51.100.0/25", "2001:db8::2", "2001:db8:1::/48", "126.0.0.0/8"];
+    world.events([new(1)]);
+    world.answer("a", never.iter().map(|network| block("never", network, None)));
+    world.ack_all();
+    assert_eq!(world.outcomes(), vec!["a never protected"; never.len()]);
+    world.events([new(1)]);
+    world.answer("a", others.iter().map(|network| block("other", network, None)));
+    world.ack_all();
+    assert_eq!(world.outcomes(), vec!["a other applied"; others.len()]);
+    // Another address instead.
+    world.engine.handle_addresses(world.now, &networks(&["203.0.113.9"]));
+    world.judge(new(1), [("a", vec![block("old", "203.0.113.1", None), block("own", "203.0.113.9", None)])]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a old applied", "a own protected"]);
+}
+
+#[test]
+fn many_small_blocks_do_not_block_everybody() {
+    let mut world = World::new([plugin("a"), plugin("b")]);
+    world.events([new(1)]);
+    world.answer("a", (1..=126_u16).flat_map(|n| [block("wide", &format!("{n}.1.0.0/8"), None)]));
+    world.answer("b", []);
+    assert_eq!(world.outcomes(), vec!["a wide refused"; 126]);
+    let sixteen = |n: u16| format!("{}.{}.0.0/16", 11 + n / 256, n % 256);
+    world.judge(new(1), [("a", (0..512).map(|n| block("b", &sixteen(n), Some(60))).collect()), ("b", vec![])]);
+    world.ack_all();
+    let outcomes = world.outcomes();
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "a b applied").count(), 256);
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "a b over-budget").count(), 256);
+    world.judge(new(1), [("a", vec![block("one", "9.9.9.9", None)]), ("b", vec![block("other", "9.9.9.9", None)])]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a one over-budget", "b other applied"], "each has its own");
+    world.pass(core::time::Duration::from_secs(61));
+    world.judge(new(1), [("a", vec![block("later", "9.9.9.9", None)]), ("b", vec![])]);
+    world.ack_all();
+    assert_eq!(world.outcomes(), ["a later applied"]);
+}
+
+#[test]
+fn the_account_of_blocks_outlives_a_reload() {
+    let tight = || plugin("a").with(|spec| spec.limits.block_space_ipv4 = 31);
+    let mut world = World::new([tight()]);
+    world.judge(new(1), [("a", vec![block("b1", "9.9.9.1", None), block("b2", "9.9.9.2", None)])]);
+    world.ack_all();
+    world.configure(ctwarden_engine::EngineConfig::default(), [tight()]);
+    world.judge(new(1), [("a", vec![block("b3", "9.9.9.3", None), block("b1", "9.9.9.1", None)])]);
+    world.ack_all();
+    world.judge(new(1), [("a", vec![unblock("u", "9.9.9.1")])]);
+    world.ack_all();
+    world.judge(new(1), [("a", vec![block("b4", "9.9.9.4", None)])]);
+    world.ack_all();
+    assert_eq!(
+        world.outcomes(),
+        ["a b1 applied", "a b1 applied", "a b2 applied", "a b3 over-budget", "a b4 applied", "a u applied"]
+    );
 }

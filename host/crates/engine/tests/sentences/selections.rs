@@ -149,12 +149,11 @@ fn rows_that_plugins_ask_for_share_the_same_bound() {
 fn whoever_has_many_answered_does_not_keep_another_from_being_answered() {
     let config = EngineConfig { selections_per_sweep: 4, ..EngineConfig::default() };
     let mut world = World::with(config, [plugin("a"), plugin("b")]);
-    world.events([new(9)]);
-    world.answer("a", (10..110).map(|n| delete("many", matching(from(n)))));
-    let first: Vec<SelectionRequest> = core::iter::from_fn(|| world.engine.poll_selection(|_| Knows::All)).collect();
+    world.judge(new(9), [("a", (10..110).map(|n| delete("many", matching(from(n)))).collect()), ("b", vec![])]);
+    let first: Vec<SelectionRequest> = core::iter::from_fn(|| world.engine.poll_selection(|_, _| Knows::All)).collect();
     assert_eq!(first.len(), 8);
     assert!(first.iter().all(|request| request.filters.len() == 4));
-    world.answer("b", [delete("one", matching(from(1)))]);
+    world.judge(new(9), [("a", vec![]), ("b", vec![delete("one", matching(from(1)))])]);
     assert!(world.engine.awaits_selection());
     let request = asked(&mut world);
     assert_eq!(request.filters, [from(1)], "of one plugin alone");
@@ -167,7 +166,7 @@ fn whoever_has_many_answered_does_not_keep_another_from_being_answered() {
 fn a_program_is_asked_for_few_of_a_long_line_at_a_time() {
     let mut world = crowd(4_000);
     let looks = core::cell::Cell::new(0);
-    let nothing = |_: &Filter| {
+    let nothing = |_: &Filter, _| {
         looks.set(looks.get() + 1);
         Knows::Nothing
     };
@@ -369,7 +368,7 @@ fn what_is_changed_and_not_deleted_is_read_before() {
 fn where_connections_are_not_tracked_finding_none_is_no_success() {
     let (off, four) = (Tracked { ipv4: false, ipv6: false }, Tracked { ipv4: true, ipv6: false });
     let six = filter(|f| f.either = ["2001:db8::1/128".parse::<Prefix>().unwrap()].into_iter().collect());
-    let any = filter(|f| f.protocols = vec![Protocol::TCP]);
+    let any = filter(|f| f.protocols = [Protocol::TCP].into());
     let not_tracked = Outcome::Refused(Refusal::NotTracked);
     for (tracked, wanted, outcome) in [
         (off, from(1), not_tracked),

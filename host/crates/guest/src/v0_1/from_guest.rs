@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ctwarden_model::{
     Action, Alert, AnyOf, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange,
-    Layer4, Masked, NamedSet, PortRange, PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, SecondsRange, Selection,
-    SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Layer4, Masked, NamedSet, PortRange, PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, SecondsRange,
+    Selection, SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 use super::bindings::ctwarden::policy::types;
@@ -402,6 +402,79 @@ fn filter_bytes(filter: &types::Filter) -> usize {
 mod tests {
     use super::*;
     use crate::state::VERDICT_BYTES;
+
+    fn any_flow() -> types::Filter {
+        types::Filter {
+            family: None,
+            protocols: Vec::new(),
+            zones: Vec::new(),
+            original_src: Vec::new(),
+            original_dst: Vec::new(),
+            reply_src: Vec::new(),
+            reply_dst: Vec::new(),
+            either: Vec::new(),
+            sets: Vec::new(),
+            src_ports: Vec::new(),
+            dst_ports: Vec::new(),
+            reply_src_ports: Vec::new(),
+            reply_dst_ports: Vec::new(),
+            states: Vec::new(),
+            mark: None,
+            status: None,
+            timeout: None,
+            labels: Vec::new(),
+        }
+    }
+
+    fn subscribed(filters: Vec<types::Filter>) -> Result<Subscription, String> {
+        subscription(policy::Subscription {
+            needs: policy::VerdictKinds::empty(),
+            kinds: policy::Kinds::empty(),
+            filters,
+            sweep_every: 0,
+            tick_every: 0,
+            own_changes: false,
+            sets: Vec::new(),
+            selects: false,
+            reach: policy::Reach {
+                mark_bits: 0,
+                label_bits: Vec::new(),
+                block_sets: Vec::new(),
+                read_sets: Vec::new(),
+            },
+        })
+    }
+
+    #[test]
+    fn a_subscription_has_its_number_of_filters() {
+        assert!(subscribed(vec![any_flow(); 64]).is_ok());
+        let said = subscribed(vec![any_flow(); 65]).unwrap_err();
+        assert!(said.starts_with("65 filters, of at most 64; join those"), "{said}");
+    }
+
+    #[test]
+    fn a_list_has_its_length_and_is_merged() {
+        let ports = |count: u32| -> Vec<types::PortRange> {
+            (0..count).map(|n| n as u16).map(|port| types::PortRange { first: port, last: port }).collect()
+        };
+        let of = |count| types::Filter { dst_ports: ports(count), ..any_flow() };
+        let merged = subscribed(vec![of(65_536)]).unwrap();
+        assert_eq!(*merged.filters[0].dst_ports, [PortRange { first: 0, last: u16::MAX }]);
+        for long in [
+            of(250_000),
+            types::Filter { reply_src_ports: ports(65_537), ..any_flow() },
+            types::Filter { states: vec![1; 65_537], ..any_flow() },
+            types::Filter { protocols: vec![6; 65_537], ..any_flow() },
+            types::Filter { zones: vec![0; 65_537], ..any_flow() },
+            types::Filter {
+                either: vec![types::Prefix { address: types::IpAddress::Ipv4(0), length: 32 }; 65_537],
+                ..any_flow()
+            },
+        ] {
+            let said = subscribed(vec![any_flow(), long]).unwrap_err();
+            assert_eq!(said, format!("filter 1: {LONG}"));
+        }
+    }
 
     #[test]
     fn a_verdict_needs_no_more_than_is_reckoned_with() {

@@ -1,0 +1,173 @@
+//! Flows that come back as often as they are deleted, and addresses that begin new ones as fast.
+//!
+//! To delete an entry does not stop packets: where no rule drops them the next one makes the entry again. One such host would
+//! use up the whole budget, and whoever is banned after it would keep its connections. So one tuple is deleted a few times
+//! a minute at most, and one address has half of the share at most for flows that were found one by one as they began.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use ctwarden_model::{FlowKey, Mode, Notice, Steady, Tuple, Zone};
+use hashbrown::HashMap;
+
+use crate::arbitrate::Claim;
+use crate::budget::share;
+use crate::engine::Engine;
+
+/// How long deletes are remembered: as long as they count for the share.
+const WINDOW: Duration = Duration::from_secs(61);
+
+/// Deletes of one tuple in that time. A flow that was made again meanwhile, by a packet that was under way, is ended too; one
+/// that was made again ten times is not stopped by an eleventh.
+const TIMES: u32 = 10;
+
+/// Tuples and addresses that are remembered. A flow that comes back does so within milliseconds, so that few suffice.
+const REMEMBERED: usize = 8_192;
+
+/// How often something happened since.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    since: Steady,
+    times: u32,
+}
+
+/// What a further delete is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// One as any other.
+    Fine,
+    /// The last one that the flow has in this minute: it has come back again and again.
+    Last,
+    /// One more than the flow, or its sender, has in this minute.
+    TooMany,
+}
+
+/// Deletes of one plugin in the last minute, by tuple and by sender.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Repeats {
+    tuples: HashMap<(Zone, Tuple), Count>,
+    senders: HashMap<IpAddr, Count>,
+}
+
+impl Repeats {
+    /// Whether the flow may be deleted once more. `share`: what the plugin may delete in a minute.
+    pub(crate) fn next(&mut self, key: &FlowKey, share: u64, now: Steady) -> Repeat {
+        let tuple = (key.zone, either_direction(key.original));
+        let of_tuple = times(&self.tuples, &tuple, now);
+        let of_sender = times(&self.senders, &key.original.src, now);
+        // Without a budget nothing is taken from others.
+        if share != u64::MAX && (of_tuple >= TIMES || u64::from(of_sender) >= share.div_ceil(2)) {
+            return Repeat::TooMany;
+        }
+        count(&mut self.tuples, tuple, now);
+        count(&mut self.senders, key.original.src, now);
+        if of_tuple + 1 == TIMES { Repeat::Last } else { Repeat::Fine }
+    }
+}
+
+/// The same for both directions of a flow.
+fn either_direction(tuple: Tuple) -> Tuple {
+    tuple.min(tuple.mirror())
+}
+
+fn times<K: Eq + core::hash::Hash>(counts: &HashMap<K, Count>, key: &K, now: Steady) -> u32 {
+    counts.get(key).filter(|count| now.since(count.since) < WINDOW).map_or(0, |count| count.times)
+}
+
+fn count<K: Eq + core::hash::Hash>(counts: &mut HashMap<K, Count>, key: K, now: Steady) {
+    if counts.len() >= REMEMBERED && !counts.contains_key(&key) {
+        counts.retain(|_, count| count.times > 1 && now.since(count.since) < WINDOW);
+        if counts.len() >= REMEMBERED / 2 {
+            counts.clear();
+        }
+    }
+    let fresh = Count { since: now, times: 0 };
+    let count = counts.entry(key).or_insert(fresh);
+    if now.since(count.since) >= WINDOW {
+        *count = fresh;
+    }
+    count.times = count.times.saturating_add(1);
+}
+
+impl Engine {
+    /// Whether a flow that was found by an event comes back too often to be deleted once more. It is told once a minute where the
+    /// packets of a flow arrive all the same.
+    pub(crate) fn comes_back(&mut self, claim: &Claim, key: &FlowKey) -> bool {
+        if self.audit.get(claim.verdict).is_none_or(|open| !open.answers_event) {
+            return false;
+        }
+        let (now, entries) = (self.clock.steady, self.table_entries);
+        let Some(plugin) = self.plugins.get_mut(claim.plugin).filter(|plugin| plugin.mode(now) == Mode::Enforce) else {
+            return false;
+        };
+        let repeat = plugin.repeats.next(key, share(&plugin.spec.limits, entries), now);
+        if repeat == Repeat::Last && plugin.told_of_repeats.is_none_or(|told| now.since(told) >= WINDOW) {
+            plugin.told_of_repeats = Some(now);
+            let blocked = plugin.blocked.holding([key.original.src, key.original.dst], now);
+            let notice = Notice::ComesBack { plugin: plugin.spec.name.clone(), flow: *key, times: TIMES, blocked };
+            self.audit.notice(self.clock.wall, notice);
+        }
+        repeat == Repeat::TooMany
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::net::Ipv4Addr;
+
+    use ctwarden_model::{FlowId, Layer4, Protocol};
+
+    use super::*;
+
+    const START: Steady = Steady(7_000_000_000);
+
+    fn key(id: u32, host: u32, port: u16) -> FlowKey {
+        let original = Tuple {
+            src: Ipv4Addr::from_bits(0x0a00_0000 + host).into(),
+            dst: Ipv4Addr::from_bits(0xc000_0201).into(),
+            protocol: Protocol::TCP,
+            layer4: Layer4::Ports { src: port, dst: 80 },
+        };
+        FlowKey { id: FlowId(id), zone: Zone(0), original }
+    }
+
+    #[test]
+    fn a_tuple_has_its_times_whatever_its_id_and_direction() {
+        let mut repeats = Repeats::default();
+        let mut next = |id, now| {
+            let mut key = key(id, 1, 9);
+            if id % 2 == 0 {
+                key.original = key.original.mirror();
+            }
+            repeats.next(&key, 1_000, now)
+        };
+        let first: Vec<Repeat> = (0..12).map(|id| next(id, START)).collect();
+        assert_eq!(first.iter().filter(|repeat| **repeat == Repeat::Fine).count(), 9);
+        assert_eq!(first.get(9..), Some([Repeat::Last, Repeat::TooMany, Repeat::TooMany].as_slice()));
+        assert_eq!(next(20, START.plus(WINDOW)), Repeat::Fine);
+    }
+
+    #[test]
+    fn a_sender_has_half_of_the_share_and_leaves_the_rest_to_others() {
+        let mut repeats = Repeats::default();
+        let of = |repeats: &mut Repeats, host, flows: u16| {
+            (0..flows).filter(|port| repeats.next(&key(1, host, *port), 100, START) != Repeat::TooMany).count()
+        };
+        assert_eq!(of(&mut repeats, 1, 500), 50);
+        assert_eq!(of(&mut repeats, 2, 30), 30);
+        let one = Repeats::default().next(&key(1, 1, 1), 1, START);
+        assert_eq!(one, Repeat::Fine, "half of one is one");
+    }
+
+    #[test]
+    fn what_is_remembered_has_its_bound() {
+        let mut repeats = Repeats::default();
+        for host in 0..100_000 {
+            repeats.next(&key(1, host, 1), 1_000_000, START);
+            repeats.next(&key(1, 0, 1), 1_000_000, START);
+            assert!(repeats.tuples.len() <= REMEMBERED && repeats.senders.len() <= REMEMBERED);
+        }
+        assert_eq!(repeats.next(&key(1, 0, 1), 1_000_000, START), Repeat::TooMany, "who comes back stays remembered");
+    }
+}

@@ -1,0 +1,85 @@
+//! The addresses of this host, and of its way to the rest of the world: who blocks one of them cuts the host off.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ctwarden_model::{Prefix, PrefixSet};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteVia};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::exchange::{Answer, Connection, ExchangeError, Request};
+
+/// Addresses to which no route but the default one leads as a rule: of a class that nobody uses, and of a test network that was
+/// given back. The kernel is asked for their route, because a router's table of routes is too long to be read again and again.
+const FAR_AWAY: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), IpAddr::V6(Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 1))];
+
+/// A default route has no longer a destination than this: some write it in two halves, or as 2000::/3.
+const DEFAULT_LENGTH: u8 = 3;
+
+/// Those of the network namespace of the calling thread, as they are now.
+pub(crate) fn own_addresses() -> Result<PrefixSet, ExchangeError> {
+    let mut connection = Connection::open(netlink_sys::constants::NETLINK_ROUTE)?;
+    let everything = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let mut requests = vec![Request { message: everything, flags: NLM_F_DUMP }];
+    let of_interfaces: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;
+    requests = FAR_AWAY.into_iter().map(|address| Request { message: route_to(address), flags: NLM_F_ACK }).collect();
+    let routes: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;
+    let messages = of_interfaces.into_iter().chain(routes).flat_map(|answer| answer.messages);
+    Ok(messages.flat_map(addresses).map(Prefix::host).collect())
+}
+
+fn route_to(address: IpAddr) -> RouteNetlinkMessage {
+    let mut message = RouteMessage::default();
+    (message.header.address_family, message.header.destination_prefix_length) = match address {
+        IpAddr::V4(_) => (AddressFamily::Inet, 32),
+        IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+    };
+    // The route itself, and not what it comes to for this address.
+    message.header.flags = RouteFlags::FibMatch;
+    message.attributes.push(RouteAttribute::Destination(address.into()));
+    RouteNetlinkMessage::GetRoute(message)
+}
+
+/// Addresses that a message names: of an interface its own, of a default route the next hosts.
+fn addresses(message: RouteNetlinkMessage) -> Vec<IpAddr> {
+    if let RouteNetlinkMessage::NewAddress(address) = &message {
+        return of_interface(address);
+    }
+    if let RouteNetlinkMessage::NewRoute(route) = message
+        && route.header.destination_prefix_length <= DEFAULT_LENGTH
+    {
+        return route.attributes.into_iter().flat_map(next_hosts).collect();
+    }
+    Vec::new()
+}
+
+/// On a line between two hosts the address attribute is that of the other one; IPv6 has that one alone.
+fn of_interface(message: &AddressMessage) -> Vec<IpAddr> {
+    let (mut local, mut other) = (Vec::new(), Vec::new());
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(address) = attribute {
+            local.push(*address);
+        } else if let AddressAttribute::Address(address) = attribute {
+            other.push(*address);
+        }
+    }
+    if local.is_empty() { other } else { local }
+}
+
+fn next_hosts(attribute: RouteAttribute) -> Vec<IpAddr> {
+    if let RouteAttribute::MultiPath(hops) = attribute {
+        return hops.into_iter().flat_map(|hop| hop.attributes).flat_map(next_hosts).collect();
+    }
+    let address = if let RouteAttribute::Gateway(RouteAddress::Inet(address)) = attribute {
+        Some(IpAddr::V4(address))
+    } else if let RouteAttribute::Gateway(RouteAddress::Inet6(address))
+    | RouteAttribute::Via(RouteVia::Inet6(address)) = attribute
+    {
+        Some(IpAddr::V6(address))
+    } else {
+        None
+    };
+    address.into_iter().collect()
+}

@@ -1,0 +1,31 @@
+//! What the `[[protect]]` of a configuration does not cover although its words may sound so.
+
+use ctwarden_model::Filter;
+
+/// What a `[[protect]]` without an address leaves open where a policy may block.
+pub(super) fn without_address(protected: &[Filter]) -> Option<String> {
+    let named = |filter: &Filter| {
+        let Filter { original_src, original_dst, reply_src, reply_dst, either, .. } = filter;
+        [original_src, original_dst, reply_src, reply_dst, either].into_iter().any(|networks| !networks.is_empty())
+    };
+    let index = protected.iter().position(|filter| !named(filter))?;
+    Some(format!(
+        "protect[{index}] names no address: its flows are neither ended nor changed, but a block of a peer drops their packets; \
+         name the hosts that must stay reachable (either = [\"192.0.2.1\"])"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::one_filter;
+
+    #[test]
+    fn a_protection_without_an_address_is_named() {
+        let addressed = || one_filter("reply-src = [\"192.0.2.1\"], dst-ports = [22]").unwrap();
+        assert_eq!(without_address(&[addressed()]), None);
+        assert_eq!(without_address(&[]), None);
+        let said = without_address(&[addressed(), one_filter("dst-ports = [22]").unwrap()]).unwrap();
+        assert!(said.starts_with("protect[1] names no address: its flows are neither ended nor changed"), "{said}");
+    }
+}
