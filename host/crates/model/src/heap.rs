@@ -6,13 +6,12 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Action, Alert, Fault, Fields, Filter, Flaw, Notice, PrefixMap, RareFilter, Record, Selection, Target, Verdict,
+    Action, Alert, Fault, Fields, Filter, Flaw, Notice, Prefix, PrefixSet, RareFilter, Record, Selection, Target,
+    Verdict,
 };
 
-/// What a map of networks allocates before its first network, and for each one. Measured with 64-bit pointers: nodes of eleven
-/// are between half and wholly full.
-const MAP_BYTES: usize = 640;
-const NETWORK_BYTES: usize = 48;
+/// Counts in front of a shared list.
+const SHARED_BYTES: usize = 16;
 
 fn list<T>(list: &Vec<T>) -> usize {
     list.capacity().saturating_mul(size_of::<T>())
@@ -29,10 +28,15 @@ fn fields(fields: &Fields) -> usize {
         .fold(list(fields), usize::saturating_add)
 }
 
-fn networks<V>(networks: &PrefixMap<V>) -> usize {
+/// Bytes of a list that copies of a filter share: each of them is reckoned with it.
+fn shared<T>(values: &[T]) -> usize {
+    if values.is_empty() { 0 } else { size_of_val(values).saturating_add(SHARED_BYTES) }
+}
+
+fn networks(networks: &PrefixSet) -> usize {
     match networks.len() {
         0 => 0,
-        count => count.saturating_mul(NETWORK_BYTES).saturating_add(MAP_BYTES),
+        count => count.saturating_mul(size_of::<Prefix>()).saturating_add(SHARED_BYTES),
     }
 }
 
@@ -42,12 +46,12 @@ impl Filter {
     pub fn heap_bytes(&self) -> usize {
         let prefixes = [&self.original_src, &self.original_dst, &self.reply_src, &self.reply_dst, &self.either];
         sum([
-            list(&self.protocols),
-            list(&self.zones),
+            shared(&self.protocols),
+            shared(&self.zones),
             sum(prefixes.map(networks)),
-            list(&self.src_ports),
-            list(&self.dst_ports),
-            list(&self.states),
+            shared(&self.src_ports),
+            shared(&self.dst_ports),
+            shared(&self.states),
             self.rare.as_ref().map_or(0, |rare| size_of::<RareFilter>().saturating_add(rare.heap_bytes())),
         ])
     }
@@ -56,7 +60,7 @@ impl Filter {
 impl RareFilter {
     fn heap_bytes(&self) -> usize {
         let names = self.sets.iter().map(|set| set.name.0.capacity()).fold(list(&self.sets), usize::saturating_add);
-        sum([list(&self.reply_src_ports), list(&self.reply_dst_ports), names])
+        sum([shared(&self.reply_src_ports), shared(&self.reply_dst_ports), names])
     }
 }
 
@@ -114,6 +118,7 @@ impl Record {
                 Notice::SetChanged(name) => name.0.capacity(),
                 Notice::SetRefused(name, why) => name.0.capacity().saturating_add(why.capacity()),
                 Notice::RecordsFolded(_, counts) => size_of_val(&**counts),
+                Notice::ComesBack { blocked, .. } => blocked.as_ref().map_or(0, |(set, _)| set.0.capacity()),
                 Notice::Gap
                 | Notice::Swept { .. }
                 | Notice::Restarted(_)
@@ -136,7 +141,7 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::{Mode, Outcome, PluginName, PortRange, Prefix, Timestamp, VerdictRecord};
+    use crate::{Mode, Outcome, PluginName, PortRange, Timestamp, VerdictRecord};
 
     fn record(verdict: Verdict) -> Record {
         Record::Verdict(Box::new(VerdictRecord {
@@ -161,8 +166,8 @@ mod tests {
         assert!(plain >= size_of::<VerdictRecord>());
         let long = 100_000;
         let text = || "x".repeat(long);
-        let ports: Vec<PortRange> = (0..25_000).map(|port| PortRange { first: port, last: port }).collect();
-        let hosts = (0..10_000_u32).map(|n| (Prefix::host(core::net::Ipv4Addr::from_bits(n).into()), ())).collect();
+        let ports: Vec<PortRange> = (0..50_000).step_by(2).map(|port| PortRange { first: port, last: port }).collect();
+        let hosts = (0..10_000_u32).map(|n| Prefix::host(core::net::Ipv4Addr::from_bits(n).into())).collect();
         let alert = |title, key| Alert { severity: 4, title, key, fields: Vec::new() };
         let matching = |filter| Target::Matching(Box::new(Selection { filter, limit: None }));
         for (what, verdict) in [
@@ -172,7 +177,7 @@ mod tests {
             ("field", verdict(Target::None, Action::Log([(text(), String::new())].into()), 0)),
             ("fields", verdict(Target::None, Action::Log(alloc::vec![(String::new(), String::new()); long]), 0)),
             ("flaw", verdict(Target::None, Action::Malformed(crate::VerdictKind::Delete, Flaw::Set(text())), 0)),
-            ("ports", verdict(matching(Filter { src_ports: ports, ..Filter::default() }), Action::Delete, 0)),
+            ("ports", verdict(matching(Filter { src_ports: ports.into(), ..Filter::default() }), Action::Delete, 0)),
             ("networks", verdict(matching(Filter { either: hosts, ..Filter::default() }), Action::Delete, 0)),
         ] {
             assert!(record(verdict).bytes() >= plain + long, "{what}");

@@ -183,7 +183,8 @@ fn a_selection_tells_its_filter_and_its_tally() {
 
 #[test]
 fn no_list_of_a_filter_is_longer_than_people_read() {
-    let ranges: Vec<PortRange> = (0..250_000).map(|n| PortRange { first: n as u16, last: n as u16 }).collect();
+    let ranges: ctwarden_model::PortRanges =
+        (0..=u16::MAX).step_by(2).map(|port| PortRange { first: port, last: port }).collect();
     let filter = Filter {
         protocols: (0..=255).map(Protocol).collect(),
         zones: (0..1_000).map(Zone).collect(),
@@ -197,7 +198,7 @@ fn no_list_of_a_filter_is_longer_than_people_read() {
     record.verdict.target = Target::Matching(Box::new(Selection { filter, limit: None }));
     let line = line(&Record::Verdict(Box::new(record))).unwrap();
     assert!(line.len() < 4_000, "{} bytes", line.len());
-    assert_eq!(line.matches("and 249968 more").count(), 3, "{line}");
+    assert_eq!(line.matches("and 32736 more").count(), 3, "{line}");
 }
 
 #[test]
