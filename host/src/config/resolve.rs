@@ -166,7 +166,8 @@ impl Resolver<'_, '_> {
 
     /// Shortest prefixes, as written or by default.
     fn shortest(&mut self, key: &str, set: &written::Set) -> Shortest {
-        let default = Shortest::default();
+        // What stands in the configuration is written by the operator, and never by half.
+        let default = if set.entries.is_some() { Shortest { ipv4: 0, ipv6: 0 } } else { Shortest::default() };
         let mut length = |name: &str, written: Option<&Spanned<u8>>, bits: u8, default: u8| {
             let Some(written) = written else { return default };
             let length = *written.get_ref();

@@ -134,9 +134,10 @@ pub(crate) struct Set {
     pub file: Option<Spanned<PathBuf>>,
     /// The same lines, here.
     pub entries: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Shortest IPv4 prefix that may stand in it, so that a slip or half a line does not mean half the world. Default: 8.
+    /// Shortest IPv4 prefix that may stand in it, so that a slip or half a line does not mean half the world. Default of a
+    /// file: 8; of entries: 0.
     pub shortest_ipv4_prefix: Option<Spanned<u8>>,
-    /// The same for IPv6. Default: 16.
+    /// The same for IPv6. Default of a file: 16; of entries: 0.
     pub shortest_ipv6_prefix: Option<Spanned<u8>>,
 }
 
