@@ -12,6 +12,7 @@ mod granting;
 mod hearing;
 mod listening;
 mod lists;
+mod reloading;
 mod sweep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,7 +44,7 @@ use crate::control::{Asked, Warning};
 use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests, own_addresses};
-use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said, summary};
+use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
@@ -507,54 +508,6 @@ impl Drive {
         }
     }
 
-    /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
-    fn take(&mut self, mut prepared: Prepared) -> Result<()> {
-        let refused = self.go_on_with_sets(&mut prepared);
-        // What an older watch has found is forgotten with it.
-        let set_watch =
-            SetWatch::start(prepared.set_files).context("cannot start the thread that looks after set files")?;
-        let now = clock::now();
-        for key in self.daemon.needs_restart(&prepared.daemon) {
-            crate::log::say(&format!("[daemon] {key} has changed; that takes effect at the next start"));
-        }
-        let protects = !prepared.engine.protect.is_empty();
-        if std::mem::replace(&mut self.protects, protects) && !protects {
-            crate::log::say("warning: the new configuration has no [[protect]] any more; no flow is protected now");
-        }
-        self.effects.use_sets(prepared.block_sets);
-        self.sets = prepared.sets;
-        self.set_watch = set_watch;
-        for (name, why) in refused {
-            self.refuse_set(name, why);
-        }
-        crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
-        for warning in &prepared.warnings {
-            crate::log::say(&format!("warning: {warning}"));
-        }
-        for ready in &prepared.plugins {
-            for warning in &ready.warnings {
-                crate::log::say(&format!("warning: plugin {}: {warning}", ready.spec.name));
-            }
-        }
-        self.granting = Granting::default();
-        for ready in &prepared.plugins {
-            let (name, version) = (ready.spec.name.clone(), ready.described.version.clone());
-            self.granting.put(name, version, ready.warnings.clone());
-        }
-        let (specs, threads): (Vec<_>, Vec<_>) =
-            prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
-        self.read_own_addresses();
-        let ids = self.engine.handle_plugins(now, prepared.engine, specs);
-        for old in std::mem::take(&mut self.plugins).into_values() {
-            self.leaving.extend(old.stop());
-        }
-        for (id, thread) in ids.into_iter().zip(threads) {
-            thread.named(id, self.saying.clone());
-            self.plugins.insert(id, thread);
-        }
-        self.listen()
-    }
-
     fn reopen(&self) {
         if let Some(sinks) = &self.sinks {
             sinks.reopen();
@@ -567,24 +520,6 @@ impl Drive {
         let limit = self.allowance.limit(self.maximum);
         self.following.keep(listening.mirror.then_some(limit), clock::now().steady)?;
         Ok(self.events.listen(listening.groups, listening.ends, &listening.filters)?)
-    }
-
-    fn reload(&mut self, reading: Reading, prepared: Result<Prepared>) {
-        // One that was given up was told of then.
-        if self.reloader.ended(reading, clock::now().steady) {
-            self.take_or_keep(prepared);
-        }
-    }
-
-    fn take_or_keep(&mut self, prepared: Result<Prepared>) {
-        let notice = match prepared.and_then(|prepared| self.take(prepared)) {
-            Ok(()) => Notice::Reloaded,
-            Err(error) => Notice::ReloadFailed(format!("{error:#}")),
-        };
-        if let Notice::ReloadFailed(why) = &notice {
-            crate::log::say(&format!("the configuration was not taken, the old one goes on: {why}"));
-        }
-        self.write(notice);
     }
 
     fn write(&self, notice: Notice) {

@@ -21,53 +21,9 @@ use crate::ids::VerdictId;
 use crate::plugin::Plugin;
 use crate::selection::goes_by_name;
 use crate::sight::Told;
+use crate::sweep_request::{Detail, Knows, SelectionRequest, SweepRequest};
 use crate::waiting::Waiting;
 use crate::{PluginId, SweepId};
-
-/// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to
-/// [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SweepRequest {
-    /// Names the sweep.
-    pub id: SweepId,
-    /// Which rows are of use: any of these; empty: every row. A hint that may be pushed down to the kernel; rows outside
-    /// do no harm.
-    pub filters: Vec<Filter>,
-    /// Whether the expectation table is to be read too; its entries go to [`crate::Engine::handle_expectation`] as rows,
-    /// before the end of the sweep.
-    pub expectations: bool,
-}
-
-/// How many of the flows that match a filter a program knows that follows the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knows {
-    /// Each of them.
-    All,
-    /// Some; others may be missing.
-    Some,
-    /// It cannot tell.
-    Nothing,
-}
-
-/// What has to be known of each flow of a selection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// Id, zone and tuples, as far as the filter and the protected flows ask for no more.
-    Name,
-    /// The whole entry as the kernel has it now.
-    Entry,
-}
-
-/// Asks for the flows that match any of the filters, of a program that knows them without a sweep, or some of them. Hand each of
-/// those, once, to [`crate::Engine::handle_known`] while [`crate::Engine::ready_for_selected`], or whole to [`crate::Engine::handle_row`], then
-/// tell [`crate::Engine::handle_sweep_end`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectionRequest {
-    /// Names it.
-    pub id: SweepId,
-    /// Which flows: any of these; never empty.
-    pub filters: Vec<Filter>,
-}
 
 /// Filters that a request names at most; beyond, it asks for every row.
 const HINTS: usize = 64;
