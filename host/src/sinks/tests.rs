@@ -230,8 +230,8 @@ fn a_sink_that_sleeps_never_holds_the_daemon_and_its_losses_are_told() {
     }
     assert!(begin.elapsed() < Duration::from_secs(5));
     let lost = sinks.counts().lost;
-    // One or none was taken by the writer before the channel filled.
-    assert!((99..=100).contains(&lost), "{lost}");
+    // One or none was taken by the writer before the channel filled; what waits is bounded in bytes as well.
+    assert!((99..sent / 2).contains(&lost), "{lost}");
     drop(sleep);
     wait_for("the word of it", || {
         disk.written

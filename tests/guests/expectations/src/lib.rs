@@ -1,5 +1,5 @@
-//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records the
-//! others.
+//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records all of
+//! them.
 //!
 //! It shows that expectations reach a plugin that wants them, and what each of their fields becomes.
 
@@ -67,19 +67,20 @@ impl policy::Guest for Expectations {
 impl expectations::Guest for Expectations {
     fn judge_expectations(batch: ExpectationBatch) -> Vec<Verdict> {
         let wanted = HELPER.take();
-        let verdicts = (0..)
-            .zip(&batch.expectations)
-            .map(|(index, expectation)| Verdict {
-                target: Target::Entry(index),
-                action: if expectation.helper.as_ref() == Some(&wanted) {
-                    Action::Delete
-                } else {
-                    Action::Log(Vec::new())
-                },
-                code: "expectation".to_owned(),
-                reason: format!("{expectation:?}"),
-            })
-            .collect();
+        let verdict = |index, action| Verdict {
+            target: Target::Entry(index),
+            action,
+            code: "expectation".to_owned(),
+            reason: String::new(),
+        };
+        let mut verdicts = Vec::new();
+        for (index, expectation) in (0..).zip(&batch.expectations) {
+            if expectation.helper.as_ref() == Some(&wanted) {
+                verdicts.push(verdict(index, Action::Delete));
+            }
+            let told = Action::Log(vec![("expectation".to_owned(), format!("{expectation:?}"))]);
+            verdicts.push(verdict(index, told));
+        }
         HELPER.set(wanted);
         verdicts
     }

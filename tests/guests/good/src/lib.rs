@@ -137,9 +137,12 @@ impl Guest for Good {
             "\"echo\"" => flows()
                 .map(|(index, flow)| Verdict {
                     target: Target::Entry(index),
-                    action: Action::Log(vec![("detail".to_owned(), detail(index, flow))]),
+                    action: Action::Log(vec![
+                        ("detail".to_owned(), detail(index, flow)),
+                        ("entry".to_owned(), format!("{:?} {} {} {flow:?}", batch.cause, batch.now, batch.missed)),
+                    ]),
                     code: "echo".to_owned(),
-                    reason: format!("{:?} {} {} {flow:?}", batch.cause, batch.now, batch.missed),
+                    reason: String::new(),
                 })
                 .collect(),
             "\"nothing\"" => Vec::new(),

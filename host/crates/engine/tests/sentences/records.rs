@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use ctwarden_engine::{MessageError, PluginSpec, Wait};
-use ctwarden_model::{Action, Flaw, Notice, Outcome, Record, Verdict, VerdictKind, VerdictKinds};
+use ctwarden_model::{Action, Flaw, Flow, Notice, Outcome, Record, Verdict, VerdictKind, VerdictKinds};
 
 use crate::words::*;
 use crate::world::World;
@@ -49,6 +49,8 @@ fn all_above_the_rate_are_folded(
 ) {
     let mut world = World::new([spec]);
     world.judge(new(1), [("a", (1..=VERDICTS).map(|n| verdict(n as u8)).collect())]);
+    let table: Vec<Flow> = (1..=VERDICTS).map(|n| flow(n as u8)).collect();
+    world.look_up_in(&table);
     assert_eq!(own_records(&world, "a"), BURST.into(), "{kind} {outcome}");
     assert!(world.verdicts().all(|record| record.outcome.name() == outcome), "{kind} {outcome}");
     assert_eq!(folded(&world, "a"), BTreeMap::new(), "it is told after a second, once");

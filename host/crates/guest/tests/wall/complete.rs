@@ -38,10 +38,10 @@ fn guests() -> BTreeSet<String> {
     guests
 }
 
-/// Whether one of the end-to-end tests runs the daemon with it.
+/// Whether one of the end-to-end tests or of the fuzzer's checks runs it.
 fn in_a_scenario(guest: &str) -> bool {
     let named = format!("\"{guest}\"");
-    ["src", "scenarios"].into_iter().any(|folder| {
+    ["src", "scenarios", "fuzz/checks/src"].into_iter().any(|folder| {
         let files = std::fs::read_dir(setup::sources().join("..").join(folder)).unwrap();
         files
             .into_iter()

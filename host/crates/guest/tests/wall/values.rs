@@ -113,7 +113,8 @@ fn echoed(batch: &Batch) -> Vec<(String, String)> {
         .into_iter()
         .map(|verdict| {
             let Action::Log(mut fields) = verdict.action else { panic!("{:?}", verdict.action) };
-            (verdict.reason, fields.remove(0).1)
+            let detail = fields.remove(0).1;
+            (fields.remove(0).1, detail)
         })
         .collect()
 }
@@ -278,9 +279,10 @@ pub(crate) fn an_expectation_goes_through_whole() {
         events: Arc::from([event("sip"), event("ftp")]),
     };
     let verdicts = instance.judge_expectations(&batch).unwrap();
-    assert_eq!(verdicts[0].action, Action::Log(Vec::new()));
+    assert_eq!((&verdicts[0].target, verdicts[0].action.kind()), (&Target::Entry(0), VerdictKind::Log));
     assert_eq!((&verdicts[1].target, &verdicts[1].action), (&Target::Entry(1), &Action::Delete));
-    let told = &verdicts[1].reason;
+    let Action::Log(fields) = &verdicts[2].action else { panic!("{:?}", verdicts[2].action) };
+    let told = &fields[0].1;
     for part in [
         "by-us: true",
         "id: 1",
