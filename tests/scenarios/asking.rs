@@ -52,10 +52,12 @@ fn of(said: &str, whose: &str) -> BTreeMap<String, String> {
 
 /// Multicast groups of the sockets for netfilter in this namespace, as bits (`/proc/net/netlink`).
 fn groups() -> u32 {
+    /// Changes of nftables' rules, which the daemon hears as well.
+    const NFTABLES: u32 = 1 << 6;
     let sockets = fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
     let words = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let ours = words.filter(|words| words[1] == "12");
-    ours.map(|words| u32::from_str_radix(words[3], 16).unwrap()).fold(0, |sum, groups| sum | groups)
+    ours.map(|words| u32::from_str_radix(words[3], 16).unwrap()).fold(0, |sum, groups| sum | groups) & !NFTABLES
 }
 
 /// The filter of the plugin `dns` below, as an operator writes it.

@@ -172,7 +172,7 @@ fn what_was_examined_is_not_examined_again_and_what_changed_is() {
 #[test]
 fn memory_that_is_written_while_a_plugin_is_configured_lasts_once_the_plugin_runs() {
     let Some(scene) = Scene::new() else { return };
-    let policy = || Policy::new("early", "guest-remembers-early").key("allow = [\"log\"]");
+    let policy = || Policy::new("early", "guest-remembers-early").enforce().key("allow = [\"log\"]");
     scene.configure(policy());
     let checked = scene.verb("check");
     assert!(checked.is_good(), "{}", checked.err);

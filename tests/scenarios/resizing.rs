@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 
 use ctwarden_tests::{Policy, Said, Scene, conntrack, eventually, insert_all, table};
@@ -17,6 +18,9 @@ const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
 
 /// A file that says something else at each reading (random(4)).
 const ALWAYS_ANOTHER: &str = "/proc/sys/kernel/random/uuid";
+
+/// The size of the hash table, which all namespaces share: who compares readings holds it still.
+pub(crate) static SIZE: RwLock<()> = RwLock::new(());
 
 /// Every tenth to port 53.
 fn fill() {
@@ -50,6 +54,7 @@ fn ports(lines: &str) -> Vec<u16> {
 
 #[test]
 fn commands_meet_every_flow_once() {
+    let _resizes = SIZE.write().unwrap_or_else(PoisonError::into_inner);
     let Some(scene) = Scene::alone() else { return };
     let Some(hash_table) = scene.hash_table() else { return };
     fill();
@@ -72,6 +77,7 @@ fn commands_meet_every_flow_once() {
 
 #[test]
 fn a_sweep_is_interrupted_and_another_one_is_whole() {
+    let _resizes = SIZE.write().unwrap_or_else(PoisonError::into_inner);
     let Some(scene) = Scene::alone() else { return };
     let Some(hash_table) = scene.hash_table() else { return };
     fill();

@@ -123,7 +123,7 @@ fn more_rules_than_the_host_takes_filters_are_matched_here() {
         let policy: Harness<MarkByService> = start(json!({ "sweep-seconds": 0, "rules": rules(count) })).unwrap();
         policy.subscription().clone()
     };
-    let all = Subscription::default().needs([VerdictKind::Mark]);
+    let all = Subscription::default().needs([VerdictKind::Mark]).changes_mark(u32::MAX);
     assert_eq!(subscription(65), all);
     assert_eq!(subscription(64), (1..=64_u16).fold(all, |all, port| all.only(Filter::new().tcp().dst_port(port))));
 }
@@ -139,6 +139,7 @@ fn no_more_is_subscribed_to_than_rules_speak_of() {
     let network = |text: &str| text.parse::<Prefix>().unwrap();
     let expected = Subscription::default()
         .needs([VerdictKind::Mark])
+        .changes_mark(u32::MAX)
         .only(Filter::new().tcp().dst_port(22).from(network("10.0.0.0/8")))
         .only(Filter::new().to(network("192.0.2.0/24")))
         .only(Filter::new().status(Status::EXPECTED));
@@ -149,7 +150,10 @@ fn no_more_is_subscribed_to_than_rules_speak_of() {
         json!({ "rules": [{ "name": "a", "ports": [22], "mark": 1 }, { "name": "b", "mark": 1 }] }),
     ] {
         let policy: Harness<MarkByService> = start(config).unwrap();
-        assert_eq!(*policy.subscription(), Subscription::default().sweep_every(every).needs([VerdictKind::Mark]));
+        assert_eq!(
+            *policy.subscription(),
+            Subscription::default().sweep_every(every).needs([VerdictKind::Mark]).changes_mark(u32::MAX)
+        );
     }
 }
 

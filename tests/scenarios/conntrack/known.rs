@@ -87,6 +87,14 @@ pub(super) const KNOWN: &[Known] = &[
         lines: &["-L -j -o save"],
     },
     Known {
+        part: Part::Reading,
+        kind: Kind::Defect,
+        why: "a save line of the original cannot be loaded where a flow has no ports; ours leaves the flow out and says so",
+        theirs: "-p dccp",
+        ours: "cannot be saved",
+        lines: &["-L -p dccp -o save"],
+    },
+    Known {
         part: Part::Listening,
         kind: Kind::Defect,
         why: "a save line of the original loses mark, labels, helper and more",

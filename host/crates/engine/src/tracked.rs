@@ -15,13 +15,15 @@ impl Tracked {
     /// Both are.
     pub const ALL: Self = Self { ipv4: true, ipv6: true };
 
-    /// Whether any flow that the filter may match is of a tracked family.
+    /// Whether the filter finds what there is: a family that it may match is tracked, or it can match no flow at all.
     pub(crate) fn reaches(self, filter: &Filter) -> bool {
         let tracked = |family| match family {
             Family::Ipv4 => self.ipv4,
             Family::Ipv6 => self.ipv6,
         };
-        [Family::Ipv4, Family::Ipv6].into_iter().any(|family| tracked(family) && may_match(filter, family))
+        let mut families =
+            [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| may_match(filter, *family)).peekable();
+        families.peek().is_none() || families.any(tracked)
     }
 }
 
