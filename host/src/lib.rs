@@ -10,6 +10,8 @@ mod control;
 mod doctor;
 mod drive;
 mod effects;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lab;
 mod log;
 mod manual;

@@ -3,7 +3,10 @@
 //! `cargo xtask fuzz NAME` searches for bytes that break a check. The bytes that such searches have found interesting lie in
 //! `tests/fuzz/corpus/NAME`, and `tests/replay.rs` feeds them to the checks in every test run.
 
+mod components;
+mod lines;
 pub mod messages;
+mod verdicts;
 
 /// A check and its name, which is also the name of its corpus.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +18,18 @@ pub struct Check {
 }
 
 /// Every check.
-pub const CHECKS: &[Check] = &[Check { name: "messages", check: messages::check }];
+pub const CHECKS: &[Check] = &[
+    Check { name: "components", check: components::check },
+    Check { name: "configurations", check: ctwarden::fuzzing::configuration },
+    Check { name: "control-requests", check: ctwarden::fuzzing::control_request },
+    Check { name: "filters", check: ctwarden::fuzzing::filter },
+    Check { name: "json-lines", check: lines::json },
+    Check { name: "list-lines", check: ctwarden::fuzzing::list_line },
+    Check { name: "messages", check: messages::check },
+    Check { name: "saved-lines", check: lines::saved },
+    Check { name: "text-lines", check: lines::text },
+    Check { name: "verdicts", check: verdicts::check },
+];
 
 /// The check of that name.
 #[must_use]

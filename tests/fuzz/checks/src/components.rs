@@ -1,0 +1,19 @@
+//! Any bytes as a component, up to its description.
+
+use std::sync::LazyLock;
+
+use ctwarden_guest::{Limits, Runtime};
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// Whatever the bytes are, the host says what is wrong with them, or describes the plugin.
+pub(crate) fn check(bytes: &[u8]) {
+    match RUNTIME.load(bytes) {
+        Ok(component) => {
+            if let Err(error) = component.describe(Limits::default()) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}

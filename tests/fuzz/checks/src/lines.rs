@@ -1,0 +1,47 @@
+//! Lines of tables that people paste: text, JSON and saved command lines.
+
+use ctwarden_format::read::{self, Entry, Form, Legend};
+use ctwarden_format::{command, json};
+
+fn line(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|line| !line.contains('\n'))
+}
+
+/// What a line told, as JSON and back.
+fn again(entry: &Entry) -> Entry {
+    let mut out = Vec::new();
+    json::flow(&mut out, &entry.flow, &entry.occasion(), None);
+    let text = String::from_utf8(out).unwrap();
+    read::line(&text, &Legend::PLAIN).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A text line that is read can be printed as JSON, which reads as the same flow.
+pub(crate) fn text(bytes: &[u8]) {
+    let Some(line) = line(bytes) else { return };
+    if Form::of(line) == Form::Text {
+        drop(read::expectation(line));
+        if let Ok(entry) = read::line(line, &Legend::PLAIN) {
+            assert_eq!(again(&entry).flow, entry.flow);
+        }
+    }
+}
+
+/// A JSON line that is read is printed and read as the same flow and the same event.
+pub(crate) fn json(bytes: &[u8]) {
+    let Some(line) = line(bytes) else { return };
+    if Form::of(line) == Form::Json {
+        drop(read::expectation(line));
+        if let Ok(entry) = read::line(line, &Legend::PLAIN) {
+            let again = again(&entry);
+            assert_eq!((again.flow, again.kind), (entry.flow, entry.kind));
+        }
+    }
+}
+
+/// A saved line is split and recognised whatever it holds.
+pub(crate) fn saved(bytes: &[u8]) {
+    let Some(line) = line(bytes) else { return };
+    let words = command::words(line);
+    assert!(words.iter().map(String::len).sum::<usize>() <= line.len());
+    let _ = command::is_saved_entry(line);
+}

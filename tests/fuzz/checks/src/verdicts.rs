@@ -1,0 +1,138 @@
+//! Verdicts across the sandbox and through the engine.
+//!
+//! The guest `arbitrary` makes verdicts of the bytes. They cross the sandbox, the engine judges them as those of a policy that is
+//! granted everything and enforces, and each of them has to end.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use ctwarden_engine::{Ack, Answer, Call, Engine, EngineConfig, Looked, OnFailure, PluginLimits, PluginSpec, Wait};
+use ctwarden_guest::{Component, Host, Instance, Limits, LogStream, Runtime};
+use ctwarden_model::{
+    Flow, FlowKey, Grants, Mode, Now, PluginName, PrefixMap, Reply, SetName, Steady, TableStatistics, Timestamp,
+    Verdict, VerdictKind,
+};
+
+/// No engine needs more rounds to end what a few hundred verdicts began.
+const ROUNDS: usize = 10_000;
+
+/// Makes verdicts of the bytes of a message.
+const GUEST: &str = "guest-arbitrary";
+
+static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
+    let folder = std::env::var_os("CTWARDEN_GUESTS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../target/guests/components"),
+        PathBuf::from,
+    );
+    let file = folder.join(GUEST).with_extension("wasm");
+    let bytes = std::fs::read(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", file.display()));
+    Runtime::new().unwrap().load(&bytes).unwrap()
+});
+
+/// A host that has one set and nothing else.
+struct Nothing;
+
+impl Host for Nothing {
+    fn get(&mut self, _: &FlowKey) -> Option<Flow> {
+        None
+    }
+    fn lookup(&mut self, _: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
+        Ok(vec![None; addresses.len()])
+    }
+    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+        Ok(Arc::default())
+    }
+    fn table(&mut self) -> Option<TableStatistics> {
+        None
+    }
+    fn memory_get(&mut self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+    fn memory_set(&mut self, _: &str, _: Vec<u8>) -> Result<(), String> {
+        Ok(())
+    }
+    fn memory_remove(&mut self, _: &str) {}
+    fn memory_keys(&mut self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+    fn log(&mut self, _: LogStream, _: &str) {}
+}
+
+/// Nothing panics, and every verdict ends.
+pub(crate) fn check(bytes: &[u8]) {
+    let name = PluginName::new("fuzzed").unwrap();
+    let Ok(mut instance) = COMPONENT.instantiate(name.clone(), Limits::default(), Box::new(Nothing)) else { return };
+    let Ok(subscription) = instance.configure(Timestamp(1), "{}") else { return };
+    let spec = PluginSpec {
+        name,
+        mode: Mode::Enforce,
+        wants: VerdictKind::ALL.into_iter().collect(),
+        grants: Grants {
+            kinds: VerdictKind::ALL.into_iter().collect(),
+            mark_mask: u32::MAX,
+            label_mask: u128::MAX,
+            block_sets: [SetName("banned".into())].into(),
+            ..Grants::default()
+        },
+        subscription: ctwarden_model::Subscription { needs: VerdictKind::ALL.into_iter().collect(), ..subscription },
+        limits: PluginLimits::default(),
+        on_failure: OnFailure::default(),
+    };
+    if let Some(verdicts) = crossed(&mut instance, bytes) {
+        judged(spec, verdicts);
+    }
+}
+
+/// What the bytes are on the host's side; none where the guest failed.
+fn crossed(instance: &mut Instance, bytes: &[u8]) -> Option<Vec<Verdict>> {
+    let text: String = bytes.iter().copied().map(char::from).collect();
+    instance.message(Timestamp(2), &text).ok()?.ok().map(|reply| reply.verdicts)
+}
+
+fn judged(spec: PluginSpec, verdicts: Vec<Verdict>) {
+    let mut now = Now { wall: Timestamp(1_000_000_000_000), steady: Steady(5_000_000_000) };
+    let config = EngineConfig::default();
+    let mut engine = Engine::new(config.clone(), now);
+    engine.handle_plugins(now, config, vec![spec]);
+    engine.handle_message(now, "fuzzed", "x".to_owned(), Wait::default()).unwrap();
+    let mut verdicts = Some(verdicts);
+    for _ in 0..ROUNDS {
+        let mut idle = true;
+        while let Some((effect, _)) = engine.poll_effect() {
+            engine.handle_ack(now, effect, Ack::Done);
+            idle = false;
+        }
+        while let Some(lookup) = engine.poll_lookup() {
+            engine.handle_lookup(now, lookup.id, Looked::Gone);
+            idle = false;
+        }
+        while let Some(delivery) = engine.poll_delivery() {
+            let answer = match delivery.what {
+                Call::Message { .. } => {
+                    let verdicts = verdicts.take().unwrap_or_default();
+                    Answer::Reply(Reply { text: String::new(), verdicts })
+                }
+                Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
+            };
+            engine.handle_answer(now, delivery.call, answer);
+            idle = false;
+        }
+        while let Some(sweep) = engine.poll_sweep() {
+            engine.handle_sweep_end(now, sweep.id, true);
+            idle = false;
+        }
+        while engine.poll_record().is_some() || engine.poll_reply().is_some() {}
+        if idle {
+            match engine.poll_timeout() {
+                Some(next) if !engine.is_quiet() => {
+                    now.steady = now.steady.max(next);
+                    engine.handle_timeout(now);
+                }
+                _ => break,
+            }
+        }
+    }
+    assert!(engine.is_quiet(), "a verdict has not ended");
+}
