@@ -4,7 +4,7 @@
 
 use std::io::Read;
 use std::process::Stdio;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 
 use ctwarden_tests::{Policy, Said, Scene, conntrack, eventually, insert_all, table};
@@ -19,8 +19,13 @@ const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
 /// A file that says something else at each reading (random(4)).
 const ALWAYS_ANOTHER: &str = "/proc/sys/kernel/random/uuid";
 
-/// The size of the hash table, which all namespaces share: who compares readings holds it still.
-pub(crate) static SIZE: RwLock<()> = RwLock::new(());
+/// The size of the hash table, which all namespaces share.
+static SIZE: RwLock<()> = RwLock::new(());
+
+/// No other test resizes the table while this is held.
+pub(crate) fn hold_size() -> RwLockReadGuard<'static, ()> {
+    SIZE.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Every tenth to port 53.
 fn fill() {

@@ -270,6 +270,7 @@ fn commands_that_change_something_leave_the_table_that_the_original_leaves() {
     let twin = scene.twin();
     load(RULES);
     twin.run(|| load(RULES));
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Changing);
     with_label_map(LABELS, || {
         for line in ON_ENTRIES.lines().filter(|line| !line.is_empty()) {

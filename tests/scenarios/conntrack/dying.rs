@@ -58,6 +58,7 @@ fn the_list_of_the_dying_is_shown_as_the_original_shows_it() {
     let _ = Said::of(original(&["-F"]), "").good();
     let waiting = Said::of(conntrack(&["-L", "dying"]), "").good().lines().count();
     assert!(waiting * 2 > many().lines().count(), "only {waiting} wait to be told of");
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Dying);
     LINES.lines().filter(|line| !line.is_empty()).for_each(|line| grid.ask(line));
     grid.finish();

@@ -37,6 +37,7 @@ fn expectations_are_shown_made_and_removed_as_the_original_does() {
     let Some(_scene) = Scene::new() else { return };
     let Some(mut ftp) = Ftp::new("127.0.0.1", "127.0.0.2") else { return };
     let client = ftp.control.port().to_string();
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Expecting);
     for line in LINES.lines().filter(|line| !line.is_empty()) {
         let words: Vec<&str> =

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{PoisonError, RwLockReadGuard};
 
 use ctwarden_tests::{Built, Said, conntrack, conntrack_verb, difference, original, original_version};
 
@@ -32,22 +31,12 @@ pub(super) struct Grid {
     judged: BTreeSet<String>,
     faults: Vec<String>,
     stale: Vec<String>,
-    /// Both programs must read the table while it has one size.
-    _size: RwLockReadGuard<'static, ()>,
 }
 
 impl Grid {
     pub(super) fn new(part: Part) -> Self {
         let older = original_version() == "1.4.7";
-        Self {
-            part,
-            state: String::new(),
-            older,
-            judged: BTreeSet::new(),
-            faults: Vec::new(),
-            stale: Vec::new(),
-            _size: crate::resizing::SIZE.read().unwrap_or_else(PoisonError::into_inner),
-        }
+        Self { part, state: String::new(), older, judged: BTreeSet::new(), faults: Vec::new(), stale: Vec::new() }
     }
 
     /// From now on the table is another one; the command lines of the list say so as `[name] line`.

@@ -165,6 +165,7 @@ const PROTOCOLS: [(&str, &[&str]); 8] = [
 #[test]
 fn each_command_takes_and_refuses_the_options_that_the_original_does() {
     let Some(_scene) = Scene::new() else { return };
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Legality);
     let listens = |command: &str, options: &str| {
         let mut words = options.split(' ').filter(|word| word.starts_with('-'));

@@ -115,6 +115,7 @@ fn listeners_hear_and_say_the_same() {
     let Some(scene) = Scene::new() else { return };
     scene.set("netfilter/nf_conntrack_timestamp", 1);
     load(RULES);
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Listening);
     with_label_map(LABELS, || {
         hear(&mut grid, LINES, traffic);

@@ -282,6 +282,7 @@ fn commands_that_look_say_what_the_original_says() {
 }
 
 fn look(map: &Path) {
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Reading);
     let mut ask = |line: &str| grid.ask_about(line, map);
     for listed in LISTED {

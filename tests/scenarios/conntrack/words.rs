@@ -302,6 +302,7 @@ conntrack -L -p tcp
 fn words_are_read_as_the_original_reads_them() {
     let Some(_scene) = Scene::new() else { return };
     fill(FEW);
+    let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Words);
     LINES.lines().filter(|line| !line.is_empty()).for_each(|line| grid.ask(line));
     // No word at all, and an empty one.

@@ -8,6 +8,8 @@
 //! Only heads of sections are read here, of bytes that wasmtime has found valid. Where an instance is made of something that is not
 //! written down in the same component, the heaviest module there is counts for it.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the enums of the binary form are another crate's, and open")]
+
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Encoding,
     Instance, Parser, Payload,

@@ -170,7 +170,7 @@ impl FromStr for Prefix {
                         }
                         None => Self::new(IpAddr::V6(mapped), length)?,
                     },
-                    address => Self::new(address, length)?,
+                    address @ (IpAddr::V4(_) | IpAddr::V6(_)) => Self::new(address, length)?,
                 }
             }
         };
