@@ -106,8 +106,11 @@ mod tests {
 
     use super::*;
 
+    /// What came of each reading.
+    type Results = UnboundedReceiver<(Reading, Result<u8>)>;
+
     /// Readings that end when they are told to, with what they are told.
-    fn reloader() -> (Reloader<u8>, Sender<u8>, UnboundedReceiver<(Reading, Result<u8>)>) {
+    fn reloader() -> (Reloader<u8>, Sender<u8>, Results) {
         let (end, told) = channel();
         let told = Mutex::new(told);
         let (results, received) = unbounded_channel();
