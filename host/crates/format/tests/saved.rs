@@ -23,6 +23,8 @@ fn saveable_flow() -> impl Strategy<Value = Flow> {
     let rare = (of("[a-z.-]{1,12}|[ -~]{0,4}"), any::<bool>());
     (full_flow(), tuples, any::<u32>(), rare, of(0..20_u8)).prop_map(
         |(mut flow, (original, reply, info, [plain, odd, mirrored, state]), timeout, (helper, few), scale)| {
+            // The kernel's own entries are known by their original zone here.
+            flow.zone = flow.rare.as_ref().and_then(|rare| rare.zones.original).unwrap_or(flow.zone);
             if odd {
                 return flow;
             }
@@ -42,8 +44,6 @@ fn saveable_flow() -> impl Strategy<Value = Flow> {
             } else if let Some(rare) = &mut flow.rare {
                 rare.helper = helper;
                 rare.master = rare.master.filter(|_| state);
-                // The kernel's own entries are known by their original zone here.
-                flow.zone = rare.zones.original.unwrap_or(flow.zone);
             }
             flow
         },
