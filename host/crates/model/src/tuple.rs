@@ -2,6 +2,7 @@
 //!
 //! Both directions are one type with two names, never a bool: `original` and `reply` cannot be mixed up at a call.
 
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::{Family, Protocol};
@@ -38,7 +39,7 @@ pub enum Layer4 {
 }
 
 /// One direction of a flow (`CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_TUPLE_MASTER`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tuple {
     /// Sender; of the same family as `dst`.
     pub src: IpAddr,
@@ -48,6 +49,33 @@ pub struct Tuple {
     pub protocol: Protocol,
     /// What the protocol adds.
     pub layer4: Layer4,
+}
+
+/// In few large words: tuples are hashed for each verdict, and a hasher works once for each word.
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+            }
+            (src, dst) => {
+                for address in [src, dst] {
+                    match address {
+                        IpAddr::V4(address) => state.write_u32(address.to_bits()),
+                        IpAddr::V6(address) => state.write_u128(address.to_bits()),
+                    }
+                }
+            }
+        }
+        let (layer4, first, second) = match self.layer4 {
+            Layer4::None => (0, 0, 0),
+            Layer4::Ports { src, dst } => (1, src, dst),
+            Layer4::Icmp { id, kind, code } => (2, id, u16::from_be_bytes([kind, code])),
+            Layer4::Keys { src, dst } => (3, src, dst),
+        };
+        let ends = u64::from(first) << 16 | u64::from(second);
+        state.write_u64(u64::from(self.protocol.0) << 40 | layer4 << 32 | ends);
+    }
 }
 
 impl Tuple {
