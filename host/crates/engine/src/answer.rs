@@ -80,18 +80,20 @@ impl Engine {
         result: Result<String, String>,
     ) {
         let mut batch = Named::of(about, delivered);
-        let candidates: Vec<Candidate> =
-            verdicts.into_iter().filter_map(|verdict| self.open_verdict(plugin, &mut batch, verdict)).collect();
+        let mut candidates = Vec::with_capacity(verdicts.len());
+        for verdict in verdicts {
+            self.open_verdict(plugin, &mut batch, verdict, &mut candidates);
+        }
         match about.round() {
             Some(round) => {
                 let (now, window) = (self.clock.steady, self.config.merge_window);
-                if let Some(candidates) = self.rounds.answered(round, plugin, candidates, now, window) {
-                    self.arbitrate(Some(round), candidates);
+                if let Some(answers) = self.rounds.answered(round, plugin, candidates, now, window) {
+                    self.arbitrate(Some(round), answers);
                 }
                 self.rounds.settled(round, plugin);
             }
             None if candidates.is_empty() => {}
-            None => self.arbitrate(None, candidates),
+            None => self.arbitrate(None, Vec::from([candidates])),
         }
         if let Some(ticket) = about.ticket() {
             let until = self.clock.steady.plus(self.config.message_wait);
@@ -99,9 +101,9 @@ impl Engine {
         }
     }
 
-    /// Opens a verdict; what needs no merge is settled at once or waits for a sweep, the rest is returned.
-    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict) -> Option<Candidate> {
-        let plugin = self.plugins.get(id)?;
+    /// Opens a verdict; what needs no merge is settled at once or waits for a sweep, the rest becomes a candidate.
+    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict, candidates: &mut Vec<Candidate>) {
+        let Some(plugin) = self.plugins.get(id) else { return };
         let mut open = Open::new(id, plugin.spec.name.clone(), plugin.mode(self.clock.steady), verdict, self.clock);
         let verdict = &open.record.verdict;
         let checked = guard::check(&plugin.spec, verdict);
@@ -129,7 +131,7 @@ impl Engine {
             self.messages.verdict_opened(ticket);
         }
         match way {
-            Ok(Way::Merge(allowed, subject)) => return Some(Candidate { verdict, plugin: id, allowed, subject }),
+            Ok(Way::Merge(allowed, subject)) => candidates.push(Candidate { verdict, plugin: id, allowed, subject }),
             Ok(Way::Ask) => {
                 if let Some(plugin) = self.plugins.get_mut(id) {
                     plugin.asked.push(verdict);
@@ -137,7 +139,6 @@ impl Engine {
             }
             Err(outcome) => self.finish(verdict, outcome),
         }
-        None
     }
 
     /// Where a granted verdict goes; the outcome where it is settled.

@@ -13,6 +13,7 @@ use ctwarden_model::{
 use hashbrown::HashMap;
 
 use crate::PluginId;
+use crate::batch::Answers;
 use crate::engine::Engine;
 use crate::expectations::{ExpectationGroup, Expected};
 use crate::guard::{Admission, Allowed, Asked, Cost, Granted, Pass, Protection, Unprotected};
@@ -142,13 +143,13 @@ struct Ended {
 
 impl Engine {
     /// Merges verdicts that belong together and brings about what is left of them.
-    pub(crate) fn arbitrate(&mut self, round: Option<RoundId>, candidates: Vec<Candidate>) {
+    pub(crate) fn arbitrate(&mut self, round: Option<RoundId>, answers: Answers) {
         let gate = self.pending.gate();
         let mut networks = Vec::new();
         let mut selections = Vec::new();
         let mut expectations: BTreeMap<ExpectationKey, ExpectationGroup> = BTreeMap::new();
-        let mut flows = FlowGroups::default();
-        for candidate in candidates {
+        let mut flows = FlowGroups::with_room_for(answers.iter().map(Vec::len).sum());
+        for candidate in answers.into_iter().flatten() {
             let Candidate { verdict, plugin, allowed, .. } = candidate;
             match candidate.subject {
                 Subject::Flow { key, sight, gone, ended, change } => {
@@ -392,13 +393,16 @@ fn longest_timeout(admitted: &[Admitted]) -> Option<u32> {
 }
 
 /// Flows in the order in which they were first named.
-#[derive(Default)]
 struct FlowGroups {
     groups: Vec<(FlowKey, Sight, bool, Vec<Claim>)>,
     places: HashMap<FlowKey, usize>,
 }
 
 impl FlowGroups {
+    fn with_room_for(flows: usize) -> Self {
+        Self { groups: Vec::with_capacity(flows), places: HashMap::with_capacity(flows) }
+    }
+
     fn add(&mut self, key: FlowKey, sight: Sight, gone: bool, claim: Claim) {
         let place = *self.places.entry(key).or_insert(self.groups.len());
         match self.groups.get_mut(place) {

@@ -14,6 +14,9 @@ use crate::PluginId;
 use crate::arbitrate::Candidate;
 use crate::ids::RoundId;
 
+/// The candidates of each answer, in the order of the answers.
+pub(crate) type Answers = Vec<Vec<Candidate>>;
+
 /// One round.
 #[derive(Debug)]
 struct Round {
@@ -24,7 +27,7 @@ struct Round {
 #[derive(Debug)]
 enum State {
     /// Verdicts come together.
-    Open { candidates: Vec<Candidate>, closing: bool },
+    Open { answers: Answers, closing: bool },
     /// They were arbitrated; flows that the round has ended are remembered for late answers.
     Closed { deleted: BTreeSet<FlowKey> },
 }
@@ -42,7 +45,7 @@ impl Rounds {
     /// A new one, for the plugins that are handed a part.
     pub(crate) fn begin(&mut self, waiting: BTreeSet<PluginId>) -> RoundId {
         let id = self.name();
-        self.open.insert(id, Round { waiting, state: State::Open { candidates: Vec::new(), closing: false } });
+        self.open.insert(id, Round { waiting, state: State::Open { answers: Vec::new(), closing: false } });
         id
     }
 
@@ -62,12 +65,12 @@ impl Rounds {
         answer: Vec<Candidate>,
         now: Steady,
         window: Duration,
-    ) -> Option<Vec<Candidate>> {
-        let Some(round) = self.open.get_mut(&id) else { return Some(answer) };
+    ) -> Option<Answers> {
+        let Some(round) = self.open.get_mut(&id) else { return Some(Vec::from([answer])) };
         match &mut round.state {
-            State::Closed { .. } => return Some(answer),
-            State::Open { candidates, closing } => {
-                candidates.extend(answer);
+            State::Closed { .. } => return Some(Vec::from([answer])),
+            State::Open { answers, closing } => {
+                answers.push(answer);
                 let others = round.waiting.iter().any(|&waiting| waiting != plugin);
                 if others && !*closing {
                     *closing = true;
@@ -82,15 +85,15 @@ impl Rounds {
     }
 
     /// A plugin will not answer. Returns what is to be arbitrated now, because no other is waited for.
-    pub(crate) fn given_up(&mut self, id: RoundId, plugin: PluginId) -> Option<Vec<Candidate>> {
+    pub(crate) fn given_up(&mut self, id: RoundId, plugin: PluginId) -> Option<Answers> {
         let round = self.open.get_mut(&id)?;
         round.waiting.remove(&plugin);
         if !round.waiting.is_empty() {
             return None;
         }
-        let candidates = self.close(id);
+        let answers = self.close(id);
         self.open.remove(&id);
-        candidates
+        answers
     }
 
     /// The verdicts of an answer are arbitrated: the plugin is no longer waited for. To be told after
@@ -104,11 +107,11 @@ impl Rounds {
         }
     }
 
-    fn close(&mut self, id: RoundId) -> Option<Vec<Candidate>> {
+    fn close(&mut self, id: RoundId) -> Option<Answers> {
         let round = self.open.get_mut(&id)?;
         let closed = State::Closed { deleted: BTreeSet::new() };
         match core::mem::replace(&mut round.state, closed) {
-            State::Open { candidates, .. } => Some(candidates),
+            State::Open { answers, .. } => Some(answers),
             State::Closed { deleted } => {
                 round.state = State::Closed { deleted };
                 None
@@ -117,26 +120,26 @@ impl Rounds {
     }
 
     /// The next round whose window has passed, with what is to be arbitrated.
-    pub(crate) fn expired(&mut self, now: Steady) -> Option<(RoundId, Vec<Candidate>)> {
+    pub(crate) fn expired(&mut self, now: Steady) -> Option<(RoundId, Answers)> {
         while let Some(&(end, id)) = self.windows.front() {
             if end > now {
                 return None;
             }
             self.windows.pop_front();
-            if let Some(candidates) = self.close(id) {
-                return Some((id, candidates));
+            if let Some(answers) = self.close(id) {
+                return Some((id, answers));
             }
         }
         None
     }
 
     /// Closes every round, for a reload or the end.
-    pub(crate) fn close_all(&mut self) -> Vec<Vec<Candidate>> {
+    pub(crate) fn close_all(&mut self) -> Vec<Answers> {
         let ids: Vec<RoundId> = self.open.keys().copied().collect();
-        let candidates = ids.into_iter().filter_map(|id| self.close(id)).collect();
+        let rounds = ids.into_iter().filter_map(|id| self.close(id)).collect();
         self.open.clear();
         self.windows.clear();
-        candidates
+        rounds
     }
 
     /// When the next window ends.

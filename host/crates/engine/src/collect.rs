@@ -175,8 +175,8 @@ impl Engine {
 
     /// A plugin will not answer its part of a round.
     pub(crate) fn give_up(&mut self, round: RoundId, plugin: PluginId) {
-        if let Some(candidates) = self.rounds.given_up(round, plugin) {
-            self.arbitrate(Some(round), candidates);
+        if let Some(answers) = self.rounds.given_up(round, plugin) {
+            self.arbitrate(Some(round), answers);
         }
     }
 

@@ -11,8 +11,8 @@ use crate::{EngineConfig, PluginId, PluginSpec};
 impl Engine {
     pub(crate) fn swap_plugins(&mut self, config: EngineConfig, specs: Vec<PluginSpec>) -> Vec<PluginId> {
         self.flush_collected();
-        for candidates in self.rounds.close_all() {
-            self.arbitrate(None, candidates);
+        for answers in self.rounds.close_all() {
+            self.arbitrate(None, answers);
         }
         self.abandon_sweep();
         self.void_lookups();

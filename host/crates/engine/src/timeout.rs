@@ -46,8 +46,8 @@ impl Engine {
 
     pub(crate) fn pass_time(&mut self) {
         let now = self.clock.steady;
-        while let Some((round, candidates)) = self.rounds.expired(now) {
-            self.arbitrate(Some(round), candidates);
+        while let Some((round, answers)) = self.rounds.expired(now) {
+            self.arbitrate(Some(round), answers);
         }
         self.give_up_effects();
         self.give_up_lookups();
