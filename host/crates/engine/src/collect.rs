@@ -105,7 +105,11 @@ impl Engine {
     /// Offers what was collected. Also called before anything else that happens is told, so that order is kept.
     pub(crate) fn flush_collected(&mut self) {
         if !self.collected.events.is_empty() {
-            let events: Arc<[Event]> = core::mem::take(&mut self.collected.events).into();
+            // The next batch is as large, as a rule; and what waits in queues takes no more memory than its entries.
+            let next = Vec::with_capacity(self.collected.events.len());
+            let mut events = core::mem::replace(&mut self.collected.events, next);
+            events.shrink_to_fit();
+            let events = Arc::new(events);
             let told = Told { at: self.collected.since, received: Received::Events(self.collected.number) };
             self.collected.number += 1;
             let parts = self
@@ -193,7 +197,7 @@ impl Engine {
 }
 
 /// The entries that are wanted, of one or more: shared whole where that is all of them; none where there is none.
-pub(crate) fn part(events: &Arc<[Event]>, wanted: impl Fn(&Event) -> bool) -> Option<Entries> {
+pub(crate) fn part(events: &Arc<Vec<Event>>, wanted: impl Fn(&Event) -> bool) -> Option<Entries> {
     let Some(unwanted) = events.iter().position(|event| !wanted(event)) else {
         return Some(Entries::all(Arc::clone(events)));
     };

@@ -414,7 +414,9 @@ impl Engine {
         if running.rows.is_empty() {
             return;
         }
-        let rows: Arc<[Event]> = core::mem::take(&mut running.rows).into();
+        let mut rows = core::mem::take(&mut running.rows);
+        rows.shrink_to_fit();
+        let rows = Arc::new(rows);
         let told = Told { at: running.since, received: Received::Rows(running.ends) };
         let Some(running) = self.sweeps.running.as_ref() else { return };
         let parts = running
@@ -426,7 +428,7 @@ impl Engine {
         self.put_off_flooded();
     }
 
-    fn part_of(&self, participant: &Participant, rows: &Arc<[Event]>) -> Option<Entries> {
+    fn part_of(&self, participant: &Participant, rows: &Arc<Vec<Event>>) -> Option<Entries> {
         let filters = &self.plugins.get(participant.plugin)?.spec.subscription.filters;
         let subscribed = |flow: &Flow| filters.is_empty() || filters.iter().any(|filter| filter.matches(flow));
         let asked =

@@ -122,7 +122,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     instance.configure(Timestamp(1), &configuration)?;
     println!("tick: {:?}", best(10_000, || drop(instance.tick(Timestamp(1)))));
     for size in [0_u32, 1, 64, 256] {
-        let events: Arc<[Event]> = (0..size).map(event).collect();
+        let events: Arc<Vec<Event>> = Arc::new((0..size).map(event).collect());
         let batch =
             Batch { cause: Cause::SweepRows, now: Timestamp(1), missed: 0, entries: Entries::all(Arc::clone(&events)) };
         let mut verdicts = 0;

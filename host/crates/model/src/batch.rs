@@ -36,30 +36,31 @@ pub enum Cause {
     SetsChanged(Vec<SetName>),
 }
 
-/// Shared entries, or a selection of them. Indices are those of the selection.
+/// Shared entries, or a selection of them. Indices are those of the selection. The entries stay in the list into which they
+/// were collected, because they are large to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
-    events: Arc<[Event]>,
+    events: Arc<Vec<Event>>,
     selected: Option<Vec<u32>>,
 }
 
 impl Entries {
     /// All of the events.
     #[must_use]
-    pub const fn all(events: Arc<[Event]>) -> Self {
+    pub const fn all(events: Arc<Vec<Event>>) -> Self {
         Self { events, selected: None }
     }
 
     /// Those of the events whose index is given, in that order; an index outside is as if it were not there.
     #[must_use]
-    pub const fn selected(events: Arc<[Event]>, indices: Vec<u32>) -> Self {
+    pub const fn selected(events: Arc<Vec<Event>>, indices: Vec<u32>) -> Self {
         Self { events, selected: Some(indices) }
     }
 
     /// None.
     #[must_use]
     pub fn none() -> Self {
-        Self::all(Arc::from(Vec::new()))
+        Self::all(Arc::default())
     }
 
     /// How many there are.

@@ -82,7 +82,7 @@ pub(crate) fn flow(port: u16) -> Flow {
 pub(crate) fn batch(flows: impl IntoIterator<Item = Flow>) -> Batch {
     let event = |flow| Event { kind: EventKind::New, by_us: false, flow };
     let events: Vec<Event> = flows.into_iter().map(event).collect();
-    Batch { cause: Cause::Events, now: Timestamp(1), missed: 0, entries: Entries::all(Arc::from(events)) }
+    Batch { cause: Cause::Events, now: Timestamp(1), missed: 0, entries: Entries::all(Arc::new(events)) }
 }
 
 /// One flow to each of the ports.

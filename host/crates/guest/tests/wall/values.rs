@@ -123,7 +123,7 @@ fn echoed(batch: &Batch) -> Vec<(String, String)> {
 fn every_field_of_an_entry_comes_through() {
     let event = Event { kind: EventKind::Destroy, by_us: true, flow: full() };
     let batch =
-        Batch { cause: Cause::SweepRows, now: Timestamp(1), missed: 2, entries: Entries::all(Arc::from([event])) };
+        Batch { cause: Cause::SweepRows, now: Timestamp(1), missed: 2, entries: Entries::all(Arc::new(vec![event])) };
     let (flow, details) = echoed(&batch).remove(0);
     let v6 = |low| format!("IpAddress::Ipv6((2306139568115548160, {low}))");
     let ends = |src, dst, ports: (u16, u16)| {
@@ -194,7 +194,7 @@ fn what_an_entry_lacks_is_none() {
 fn a_selection_is_what_indices_count_in() {
     let events: Vec<Event> =
         [80, 443].map(|port| Event { kind: EventKind::New, by_us: false, flow: flow(port) }).into();
-    let entries = Entries::selected(Arc::from(events), vec![1]);
+    let entries = Entries::selected(Arc::new(events), vec![1]);
     let batch = Batch { cause: Cause::Events, now: Timestamp(1), missed: 0, entries };
     let (flow, _) = echoed(&batch).remove(0);
     assert!(flow.contains("id: 443,"), "{flow}");
