@@ -108,12 +108,8 @@ fn by_kind(counts: &VerdictCounts) -> BTreeMap<String, BTreeMap<String, u64>> {
 }
 
 fn by_outcome(flows: &Tally) -> BTreeMap<String, u64> {
-    flows
-        .by_outcome()
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| (name.to_owned(), count))
-        .collect()
+    let counts = Outcome::NAMES.into_iter().zip(flows.by_outcome());
+    counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 fn mirror_report(mirror: &Mirror, complete: bool, hears: bool) -> control::MirrorReport {

@@ -52,7 +52,7 @@ fn verdict(f: &mut Formatter<'_>, record: &VerdictRecord) -> fmt::Result {
     if let Some(refusal) = record.refusal() {
         write!(f, " ({refusal})")?;
     }
-    if let Some(tally) = record.tally {
+    if let Some(tally) = &record.tally {
         write!(f, " ({} of {} flows)", tally.applied, tally.matched)?;
     }
     if !record.verdict.code.is_empty() {

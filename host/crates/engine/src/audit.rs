@@ -3,6 +3,7 @@
 //! A verdict is opened when it arrives and taken out when its outcome is known; nothing else counts it or writes its record, so
 //! that none is lost and none is told twice.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 
@@ -82,16 +83,18 @@ impl Engine {
         record.outcome = outcome;
         let refusal = record.refusal().or_else(|| run.as_ref()?.refused().map(|refusal| refusal.to_string()));
         let looked_for_all = run.as_ref().map(|run| run.is_complete());
-        let tally = run.map(|run| run.tally);
-        let flows = tally.unwrap_or_else(|| one_flow(&record, outcome));
+        let tally = run.map(|run| Box::new(run.tally));
+        let is_about_one_flow = record.flow.is_some() && Change::of(&record.verdict.action).is_some();
         if let Some(plugin) = self.plugins.get_mut(plugin) {
             plugin.counts.add(kind, outcome);
             if let Some(why) = &refusal {
                 plugin.last_refusal = Some((self.clock.wall, kind, shortened(why)));
             }
             plugin.open_bytes = plugin.open_bytes.saturating_sub(bytes);
-            for (outcome, count) in flows.by_outcome() {
-                plugin.flows.add_many(kind, outcome, count);
+            match &tally {
+                Some(tally) => plugin.flows.add_tally(kind, tally),
+                None if is_about_one_flow => plugin.flows.add(kind, outcome),
+                None => {}
             }
             if awaits_sweep {
                 plugin.awaiting_sweep = plugin.awaiting_sweep.saturating_sub(1);
@@ -103,6 +106,11 @@ impl Engine {
                 self.messages.refused(ticket, shortened(&why));
             }
             let ends = matches!(record.verdict.action, Action::Delete | Action::Timeout(0));
+            let flows = match &tally {
+                Some(tally) => **tally,
+                None if is_about_one_flow => one_flow(outcome),
+                None => Tally::default(),
+            };
             self.messages.verdict_ended(ticket, Ended { id, kind, ends, outcome, flows, looked_for_all });
         }
         record.at = self.clock.wall;
@@ -125,7 +133,8 @@ impl Engine {
             plugin.pace.admit(&record, bytes.saturating_sub(size_of::<VerdictRecord>()), &plugin.spec.limits, now)
         });
         if has_own {
-            self.audit.push(Record::Verdict(record), bytes);
+            let tally = record.tally.as_deref().map_or(0, size_of_val);
+            self.audit.push(Record::Verdict(record), bytes.saturating_add(tally));
         }
     }
 
@@ -198,12 +207,9 @@ fn shortened(why: &str) -> String {
     why.chars().take(REASON).collect()
 }
 
-/// The tally of a verdict about one flow, or of none where it is about something else.
-fn one_flow(record: &VerdictRecord, outcome: Outcome) -> Tally {
-    let mut tally = Tally::default();
-    if record.flow.is_some() && Change::of(&record.verdict.action).is_some() {
-        tally.matched = 1;
-        crate::selection::count(&mut tally, outcome);
-    }
+/// The tally of a verdict about one flow.
+fn one_flow(outcome: Outcome) -> Tally {
+    let mut tally = Tally { matched: 1, ..Tally::default() };
+    crate::selection::count(&mut tally, outcome);
     tally
 }

@@ -6,27 +6,31 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Fault, Mode, Now, Outcome, PluginName, Steady, Timestamp, VerdictKind};
+use ctwarden_model::{Fault, Mode, Now, Outcome, PluginName, Steady, Tally, Timestamp, VerdictKind};
 
 use crate::PluginId;
 use crate::engine::Engine;
 use crate::plugin::Plugin;
 use crate::supervise::Life;
 
-/// How many verdicts ended how: by kind and by the name of the outcome ([`Outcome::NAMES`]).
+/// How many verdicts ended how: a row for each kind, a column for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VerdictCounts(BTreeMap<(VerdictKind, &'static str), u64>);
+pub struct VerdictCounts([[u64; Outcome::NAMES.len()]; VerdictKind::ALL.len()]);
 
 impl VerdictCounts {
     /// One more.
     pub(crate) fn add(&mut self, kind: VerdictKind, outcome: Outcome) {
-        self.add_many(kind, outcome.name(), 1);
+        let count = self.0.get_mut(kind.index()).and_then(|outcomes| outcomes.get_mut(outcome.index()));
+        if let Some(count) = count {
+            *count = count.saturating_add(1);
+        }
     }
 
-    pub(crate) fn add_many(&mut self, kind: VerdictKind, outcome: &'static str, many: u64) {
-        if many > 0 {
-            let count = self.0.entry((kind, outcome)).or_default();
-            *count = count.saturating_add(many);
+    /// The flows of a selection.
+    pub(crate) fn add_tally(&mut self, kind: VerdictKind, tally: &Tally) {
+        let Some(outcomes) = self.0.get_mut(kind.index()) else { return };
+        for (count, more) in outcomes.iter_mut().zip(tally.by_outcome()) {
+            *count = count.saturating_add(more);
         }
     }
 
@@ -38,13 +42,17 @@ impl VerdictCounts {
 
     /// All that are not zero: kind, name of the outcome, how many.
     pub fn iter(&self) -> impl Iterator<Item = (VerdictKind, &'static str, u64)> {
-        self.0.iter().map(|(&(kind, outcome), &count)| (kind, outcome, count))
+        let rows = VerdictKind::ALL.into_iter().zip(&self.0);
+        let all = rows.flat_map(|(kind, outcomes)| {
+            Outcome::NAMES.into_iter().zip(outcomes).map(move |(outcome, &count)| (kind, outcome, count))
+        });
+        all.filter(|(_, _, count)| *count > 0)
     }
 
     /// All verdicts.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.0.iter().flatten().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 

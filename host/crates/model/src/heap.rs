@@ -102,7 +102,11 @@ impl Record {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let beside = match self {
-            Self::Verdict(record) => size_of_val(&**record).saturating_add(record.verdict.heap_bytes()),
+            Self::Verdict(record) => sum([
+                size_of_val(&**record),
+                record.verdict.heap_bytes(),
+                record.tally.as_deref().map_or(0, size_of_val),
+            ]),
             Self::Fault(record) => match &record.fault {
                 Fault::Trap(text) | Fault::Panic(text) | Fault::Configuration(text) => text.capacity(),
                 Fault::OutOfTime { .. }

@@ -99,6 +99,22 @@ impl Outcome {
     pub const NAMES: [&'static str; 9] =
         ["applied", "gone", "replaced", "refused", "over-budget", "not-granted", "protected", "observed", "superseded"];
 
+    /// Place in [`Self::NAMES`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Applied => 0,
+            Self::Gone => 1,
+            Self::Replaced => 2,
+            Self::Refused(_) => 3,
+            Self::OverBudget => 4,
+            Self::NotGranted => 5,
+            Self::Protected => 6,
+            Self::Observed => 7,
+            Self::Superseded => 8,
+        }
+    }
+
     /// Name in records and counters.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -146,18 +162,49 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many flows ended how, by the name of the outcome.
+    /// How many flows ended how, in the order of [`Outcome::NAMES`].
     #[must_use]
-    pub const fn by_outcome(&self) -> [(&'static str, u64); 8] {
+    pub const fn by_outcome(&self) -> [u64; Outcome::NAMES.len()] {
+        // A verdict that was not granted looks for no flow.
+        let not_granted = 0;
         [
-            ("applied", self.applied),
-            ("gone", self.gone),
-            ("replaced", self.replaced),
-            ("refused", self.refused),
-            ("over-budget", self.over_budget),
-            ("protected", self.protected),
-            ("observed", self.observed),
-            ("superseded", self.superseded),
+            self.applied,
+            self.gone,
+            self.replaced,
+            self.refused,
+            self.over_budget,
+            not_granted,
+            self.protected,
+            self.observed,
+            self.superseded,
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VerdictKind;
+
+    #[test]
+    fn an_index_is_the_place_of_the_name() {
+        let outcomes = [
+            Outcome::Applied,
+            Outcome::Gone,
+            Outcome::Replaced,
+            Outcome::Refused(Refusal::Several),
+            Outcome::OverBudget,
+            Outcome::NotGranted,
+            Outcome::Protected,
+            Outcome::Observed,
+            Outcome::Superseded,
+        ];
+        assert_eq!(outcomes.map(Outcome::name), Outcome::NAMES);
+        for outcome in outcomes {
+            assert_eq!(Outcome::NAMES.get(outcome.index()), Some(&outcome.name()));
+        }
+        for kind in VerdictKind::ALL {
+            assert_eq!(VerdictKind::ALL.get(kind.index()), Some(&kind));
+        }
     }
 }

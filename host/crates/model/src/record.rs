@@ -26,7 +26,7 @@ pub struct VerdictRecord {
     /// What came of it. Of a verdict over a selection: applied where any flow was, else the most frequent.
     pub outcome: Outcome,
     /// Of a verdict over a selection: what came of each flow.
-    pub tally: Option<Tally>,
+    pub tally: Option<Box<Tally>>,
     /// From the verdict's arrival to its outcome.
     pub took: Duration,
 }

@@ -212,6 +212,12 @@ impl VerdictKind {
         Self::Sweep,
     ];
 
+    /// Place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Name in configuration, records and the WIT.
     #[must_use]
     pub const fn name(self) -> &'static str {

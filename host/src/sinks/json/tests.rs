@@ -170,7 +170,7 @@ fn a_selection_tells_its_filter_and_its_tally() {
     };
     let mut record = record(Action::Delete, None, Outcome::Applied);
     record.verdict.target = Target::Matching(Box::new(Selection { filter, limit: Some(100) }));
-    record.tally = Some(Tally { matched: 5, applied: 3, gone: 2, ..Tally::default() });
+    record.tally = Some(Box::new(Tally { matched: 5, applied: 3, gone: 2, ..Tally::default() }));
     let networks: Vec<_> = (0..32).map(|n| format!("\"10.0.0.{n}\"")).collect();
     assert_verdict(
         record,

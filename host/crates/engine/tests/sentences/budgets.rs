@@ -115,7 +115,7 @@ fn a_selection_is_limited_row_by_row_and_goes_on_when_the_budget_returns() {
     world.pass_by_timeouts(Duration::from_secs(61));
     world.sweep_of([flow(5)]);
     world.ack_all();
-    let tally = world.record("d").tally.unwrap();
+    let tally = world.record("d").tally.as_deref().unwrap();
     assert_eq!((tally.matched, tally.applied, tally.over_budget), (5, 5, 0));
     assert_eq!(world.outcomes(), ["a d applied"]);
     assert_eq!(world.engine.status(world.now).plugins[0].breaker, BreakerStatus::Closed);
@@ -133,7 +133,7 @@ fn what_the_budget_never_suffices_for_is_told_with_its_count() {
     world.pass_by_timeouts(Duration::from_secs(61));
     world.sweep_of((3..=9).map(flow));
     world.ack_all();
-    let tally = world.record("d").tally.unwrap();
+    let tally = world.record("d").tally.as_deref().unwrap();
     assert_eq!((tally.matched, tally.applied, tally.over_budget), (9, 4, 5));
     assert_eq!(world.engine.poll_timeout().filter(|at| *at <= world.now.steady), None);
 }
@@ -152,7 +152,7 @@ fn what_waits_for_the_budget_ends_with_the_plugin_or_the_daemon() {
         } else {
             world.configure(EngineConfig::default(), []);
         }
-        let tally = world.record("d").tally.unwrap();
+        let tally = world.record("d").tally.as_deref().unwrap();
         assert_eq!((tally.matched, tally.applied, tally.over_budget), (5, 2, 3));
     }
 }
@@ -166,7 +166,7 @@ fn marks_that_ran_out_of_budget_do_not_go_on() {
     world.judge(new(1), [("a", vec![mark("m", matching(filter(|_| {})), 1, 1)])]);
     world.sweep_of((1..=5).map(flow));
     world.ack_all();
-    let tally = world.record("m").tally.unwrap();
+    let tally = world.record("m").tally.as_deref().unwrap();
     assert_eq!((tally.matched, tally.applied, tally.over_budget), (5, 2, 3));
 }
 
@@ -248,7 +248,7 @@ fn a_flow_that_comes_back_does_not_use_up_what_a_later_ban_needs() {
     world.judge(new(2), [("a", vec![delete("ban", matching(filter(|_| {})))])]);
     world.sweep_of((2..=31).map(flow));
     world.ack_all();
-    assert_eq!(world.record("ban").tally.unwrap().applied, 30);
+    assert_eq!(world.record("ban").tally.as_deref().unwrap().applied, 30);
     assert_eq!(world.engine.status(world.now).plugins[0].breaker, BreakerStatus::Closed);
     world.pass(Duration::from_secs(62));
     world.outcomes();

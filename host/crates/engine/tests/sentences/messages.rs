@@ -55,7 +55,7 @@ fn whoever_waits_for_the_answer_only_has_it_at_once() {
     world.sweep_of([flow(1)]);
     world.ack_all();
     assert!(world.replied().is_none());
-    assert_eq!(world.record("d").tally.unwrap().applied, 1);
+    assert_eq!(world.record("d").tally.as_deref().unwrap().applied, 1);
     world.message_of("a", "nonsense", Wait::Answer);
     world.give("a", Answer::MessageRefused("not an address".into()));
     assert_eq!(world.replied().unwrap().1.result, Err("not an address".into()));

@@ -36,7 +36,7 @@ fn a_protected_flow_is_not_touched_in_any_way() {
     world.pass_millis(1_000);
     world.sweep_of([flow(1)]);
     assert_eq!(world.effects(), []);
-    assert_eq!(world.record("matching").tally.unwrap().protected, 1);
+    assert_eq!(world.record("matching").tally.as_deref().unwrap().protected, 1);
     assert_eq!(
         world.outcomes(),
         [

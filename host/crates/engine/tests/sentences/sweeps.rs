@@ -184,7 +184,7 @@ fn selections_share_a_sweep_and_end_in_one_record_each() {
     assert_eq!(world.effects.len(), 2, "one delete for both, one mark");
     world.ack_all();
     let tally = |code: &str| {
-        let tally = world.record(code).tally.unwrap();
+        let tally = world.record(code).tally.as_deref().unwrap();
         (tally.matched, tally.applied, tally.superseded)
     };
     assert_eq!(tally("d"), (1, 1, 0));
@@ -206,7 +206,7 @@ fn a_selection_takes_no_more_than_its_limit_and_observes_when_told() {
     world.sweep_of((1..=5).map(flow));
     assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
     world.ack_all();
-    assert_eq!(world.record("b").tally.unwrap().observed, 2);
+    assert_eq!(world.record("b").tally.as_deref().unwrap().observed, 2);
     assert_eq!(world.outcomes(), ["a a applied", "b b observed"]);
 }
 
