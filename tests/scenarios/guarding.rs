@@ -2,7 +2,9 @@
 //!
 //! A policy may be wrong; these are what its operator relies on then.
 
-use ctwarden_tests::{Policy, Record, Scene, Tcp, elements, insert, insert_all, load, table};
+use std::net::UdpSocket;
+
+use ctwarden_tests::{Daemon, Policy, Record, Scene, Tcp, Udp, elements, insert, insert_all, load, table};
 
 fn entries(count: u32) {
     insert_all(
@@ -146,6 +148,33 @@ fn deletes_are_held_to_a_share_of_the_table() {
     }
     assert!(table().iter().all(|entry| entry.timeout > 200), "nor were timeouts shortened");
     assert!(daemon.send("scripted", "matching dport 53: mark 1/1").good().contains("applied"), "marks end nothing");
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_host_whose_packets_nothing_drops_leaves_the_next_ban_its_budget() {
+    let Some(scene) = Scene::new() else { return };
+    load("table inet seen { chain out { type filter hook output priority 0; ct state new counter; }; }");
+    let budget = "table-share-per-minute = 1\ntable-share-floor = 60";
+    let mut daemon = scene.start(Policy::scripted(&["new udp: delete"]).of("budget", budget));
+    for time in 1..=11 {
+        // From one port to another each time: the next datagram makes the entry again.
+        let socket = UdpSocket::bind("127.0.0.1:3999").unwrap();
+        socket.send_to(b"*", "127.0.0.2:4000").unwrap();
+        daemon.wait_for_many("what came of the entry", time, Record::is_verdict);
+    }
+    let applied = |daemon: &Daemon| daemon.records.which(|record| record.came("delete", "applied")).len();
+    assert_eq!(applied(&daemon), 10, "an eleventh delete would stop it no more than ten did");
+    let told = daemon.wait_for("word of it", |record| record.is_notice("comes-back"));
+    assert_eq!(told.text("plugin"), Some("scripted"));
+    // Nor do flows that it begins anew.
+    Udp::flood("127.0.0.1", "127.0.0.2", 5_000..5_200);
+    daemon.wait_for_many("what came of its flows", 211, Record::is_verdict);
+    assert_eq!(applied(&daemon), 30, "half of what may be deleted in a minute");
+    entries(25);
+    let said = daemon.send("scripted", "matching src 10.0.0.0/24: delete").good();
+    assert!(said.contains("25 applied") && !said.contains("over-budget"), "{said}");
+    assert_eq!(daemon.plugin_status("scripted")["state"], "running");
     let _ = daemon.stop();
 }
 
