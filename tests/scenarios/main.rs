@@ -15,6 +15,7 @@ mod changing;
 mod conntrack;
 mod containing;
 mod counting;
+mod crowding;
 mod deleting;
 mod detailing;
 mod diagnosing;

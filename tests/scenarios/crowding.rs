@@ -1,0 +1,80 @@
+//! A plugin whose filters have thousands of values: bans of its neighbour and the control socket do not wait behind it.
+
+use ctwarden_tests::{Daemon, Policy, Record, Scene, Udp, insert_all, load};
+
+/// Flows that no range of the greedy plugin matches, so that each is compared with all of its filters.
+fn entries(count: u32) {
+    insert_all((0..count).map(|n| {
+        format!("-p udp -s 10.0.{}.{} -d 10.1.0.1 --sport 1000 --dport 53 -t 3000", n / 250, n % 250 + 1)
+    }));
+}
+
+fn greedy(filters: u32, ranges: u32) -> Policy {
+    Policy::new("greedy", "guest-greedy").enforce().config(&format!("filters = {filters}\nranges = {ranges}"))
+}
+
+fn neighbour() -> Policy {
+    let rules = ["new udp 7: log seen=yes"];
+    Policy::scripted_with(&["delete", "log"], &rules).of("budget", "table-share-per-minute = 100")
+}
+
+/// The neighbour ends a flow, and the daemon says how it is.
+fn ban(daemon: &Daemon, host: u32) {
+    let said = daemon.send("scripted", &format!("matching src 10.0.0.{host}: delete")).good();
+    assert!(said.contains("delete: 1 applied"), "{said}");
+    assert_eq!(daemon.plugin_status("greedy")["state"], "running");
+}
+
+#[test]
+fn sixty_selections_of_thousands_of_ports_keep_nobody_waiting() {
+    let Some(scene) = Scene::new() else { return };
+    entries(5_000);
+    let mut daemon = scene.start(format!("{}{}", greedy(0, 0), neighbour()));
+    let before = daemon.memory();
+    // A megabyte of ranges in one answer is as much as a plugin may say.
+    for _ in 0..5 {
+        let _ = daemon.send_without_waiting("greedy", "60 4000").good();
+    }
+    let mut overtaken = 0;
+    for host in 1..=40 {
+        ban(&daemon, host);
+        let open = daemon.status()["open_verdicts"].as_u64().expect("a number");
+        overtaken += u32::from(open > 0);
+    }
+    assert!(overtaken > 0, "the selections were over before the first ban, and this test shows nothing");
+    let after = daemon.memory();
+    assert!(after < before + (64 << 10), "{before} KiB became {after} KiB");
+    daemon.wait_for_many("what came of the selections", 300, |record| record.is_of("greedy") && record.is_verdict());
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_subscription_of_a_quarter_million_ranges_is_refused() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure(format!("{}{}", greedy(1, 250_000).of("limits", "text-per-call = \"64MiB\""), neighbour()));
+    for verb in ["check", "run"] {
+        let said = scene.verb(verb).failed();
+        assert!(said.contains("greedy") && said.contains("more than 65536 values"), "{said}");
+    }
+}
+
+#[test]
+fn events_that_are_matched_against_the_largest_subscription_keep_nobody_waiting() {
+    let Some(scene) = Scene::new() else { return };
+    load("table inet seen { chain out { type filter hook output priority 0; ct state new counter; }; }");
+    entries(50);
+    let mut daemon = scene.start(format!(
+        "{}{}",
+        greedy(64, 32_000).of("limits", "text-per-call = \"64MiB\""),
+        neighbour()
+    ));
+    for host in 1..=40 {
+        let first = 10_000 + 1_000 * u16::try_from(host).expect("few");
+        Udp::flood("127.0.0.1", "127.0.0.2", first..first + 1_000);
+        ban(&daemon, host);
+    }
+    Udp::flood("127.0.0.1", "127.0.0.2", std::iter::once(7));
+    daemon.wait_for("the last event", |record: &Record| record.came("log", "applied"));
+    assert_eq!(daemon.plugin_status("greedy")["missed"], 0);
+    let _ = daemon.stop();
+}
