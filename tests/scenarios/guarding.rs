@@ -171,7 +171,11 @@ fn a_host_whose_packets_nothing_drops_leaves_the_next_ban_its_budget() {
     Udp::flood("127.0.0.1", "127.0.0.2", 5_000..5_200);
     daemon.wait_for_many("what came of its flows", 211, Record::is_verdict);
     assert_eq!(applied(&daemon), 30, "half of what may be deleted in a minute");
-    entries(25);
+    insert_all((1..=25).map(|n| {
+        format!(
+            "-p tcp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 22 --state ESTABLISHED -t 300 -u SEEN_REPLY,ASSURED"
+        )
+    }));
     let said = daemon.send("scripted", "matching src 10.0.0.0/24: delete").good();
     assert!(said.contains("25 applied") && !said.contains("over-budget"), "{said}");
     assert_eq!(daemon.plugin_status("scripted")["state"], "running");
