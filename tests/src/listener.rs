@@ -68,9 +68,26 @@ impl Listener {
 
     /// Ends it as Ctrl-C does, and tells what it had said.
     #[must_use]
-    pub fn stop(mut self) -> Said {
+    pub fn stop(self) -> Said {
+        self.interrupt();
+        self.said()
+    }
+
+    /// Ends all of them at one moment, so that none hears what another does not.
+    #[must_use]
+    pub fn stop_all(listeners: Vec<Self>) -> Vec<Said> {
+        for listener in &listeners {
+            listener.interrupt();
+        }
+        listeners.into_iter().map(Self::said).collect()
+    }
+
+    fn interrupt(&self) {
         let id = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         kill(id, Signal::SIGINT).expect("it runs");
+    }
+
+    fn said(mut self) -> Said {
         let status = eventually("it ends", || self.child.try_wait().expect("a child can be asked"));
         Said { command: self.command.clone(), status, out: self.out(), err: self.err() }
     }
@@ -86,11 +103,15 @@ impl Listener {
         listening.filter_map(size).collect()
     }
 
-    /// Waits until all that listen in the thread's namespace have read what was sent to them, and sleep again.
+    /// Waits until all that listen in the thread's namespace have read what was sent to them, and sleep again. Twice in a row:
+    /// while the first look went over them, one may have got more.
     pub fn wait_for_all(listeners: &[Self]) {
+        let mut quiet = 0;
         eventually("everything is read", || {
             let waiting = |socket: &Socket| socket.subscribed && socket.unread > 0;
-            (sockets(waiting).is_empty() && listeners.iter().all(Self::sleeps)).then_some(())
+            let is_quiet = sockets(waiting).is_empty() && listeners.iter().all(Self::sleeps);
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            (quiet == 2).then_some(())
         });
     }
 

@@ -104,7 +104,7 @@ fn hear(grid: &mut Grid, lines: &str, what: impl FnOnce()) {
     let listeners: Vec<Listener> = lines.iter().flat_map(|line| start(line)).collect();
     what();
     Listener::wait_for_all(&listeners);
-    let said: Vec<Said> = listeners.into_iter().map(Listener::stop).collect();
+    let said = Listener::stop_all(listeners);
     for (line, pair) in lines.iter().zip(said.chunks(2)) {
         grid.judge(line, &pair[0], &pair[1], Built::Heard);
     }
@@ -142,8 +142,7 @@ fn a_listener_names_the_program_that_changed_the_table() {
     program.stdin.take().expect("a pipe").write_all(many.as_bytes()).expect("it reads");
     assert!(program.wait().expect("a child can be waited for").success());
     Listener::wait_for_all(&listeners);
-    for listener in listeners {
-        let said = listener.stop();
+    for said in Listener::stop_all(listeners.into()) {
         let named = said
             .out
             .lines()
