@@ -33,7 +33,7 @@ pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
 pub(crate) fn seal_code_of_loader(file: OwnedFd) -> io::Result<Code> {
     // SAFETY: the file must have what `Code::write_to` wrote. The process on the other side is this very program, writes nothing
     // else into that file, and has ended well; its code is as good as the compiler is on bytes of a stranger, which is all
-    // that would hold for code that was compiled in this process. See docs/decisions/loading.md.
+    // that would hold for code that was compiled in this process. See docs/decisions/2026-11-29-loading-process.md.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         Code::seal(file)

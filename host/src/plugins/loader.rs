@@ -5,7 +5,7 @@
 //! at each level, a function with a hundred thousand live locals. No limit within a process ends such work, so the kernel's
 //! limits on processes do, and the clock of this side. The process is this very program, without privileges
 //! (`loader/confine.rs`). What comes back is the compiled code, in memory that is sealed once that process has ended, and who
-//! the policy says it is. `docs/decisions/loading.md` tells what that code is trusted for.
+//! the policy says it is. `docs/decisions/2026-11-29-loading-process.md` tells what that code is trusted for.
 
 mod child;
 mod confine;
