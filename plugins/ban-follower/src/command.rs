@@ -94,7 +94,7 @@ struct Order {
 
 /// Seconds, or text such as "1h".
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "seconds is no number, such as 3600, and no text, such as \"1h\"")]
 enum Time {
     Seconds(i64),
     Text(String),
@@ -110,7 +110,7 @@ impl Time {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "ban and unban take one network as text, or a list of them")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -199,7 +199,8 @@ mod tests {
             ("ban 192.0.2.0/33", "192.0.2.0/33: an address of this family has 32 bits"),
             ("{}", "the JSON says neither ban nor unban"),
             ("[]", "the JSON says neither ban nor unban"),
-            ("{\"ban\": 7}", "not understood as JSON: "),
+            ("{\"ban\": 7}", "not understood as JSON: ban and unban take one network as text, or a list of them"),
+            ("{\"ban\": \"192.0.2.1\", \"seconds\": [1]}", "not understood as JSON: seconds is no number"),
             ("{\"ban\": \"192.0.2.1\", \"secs\": 1}", "not understood as JSON: unknown field `secs`"),
             ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is no time"),
         ] {
