@@ -195,19 +195,23 @@ impl Engine {
         self.settle_protects(&mut group);
         let on_its_way = self.pending.is_deleting(&group.key);
         let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
-        let mut free = Vec::with_capacity(group.claims.len());
         let mut unknown = Vec::new();
-        for claim in group.claims {
-            match self.claim_protection(&group.key, group.sight.protected(), claim) {
-                Protection::Protected => self.conclude(claim.verdict, Outcome::Protected),
-                Protection::Free(_) | Protection::Unknown if group.gone => self.conclude(claim.verdict, Outcome::Gone),
-                Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => {
-                    self.conclude(claim.verdict, Outcome::Superseded);
+        let check = |claim: Claim| {
+            let outcome = match self.claim_protection(&group.key, group.sight.protected(), claim) {
+                Protection::Protected => Outcome::Protected,
+                Protection::Free(_) | Protection::Unknown if group.gone => Outcome::Gone,
+                Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => Outcome::Superseded,
+                Protection::Free(unprotected) => return Some((claim, unprotected)),
+                Protection::Unknown => {
+                    unknown.push(claim);
+                    return None;
                 }
-                Protection::Free(unprotected) => free.push((claim, unprotected)),
-                Protection::Unknown => unknown.push(claim),
-            }
-        }
+            };
+            self.conclude(claim.verdict, outcome);
+            None
+        };
+        // Into the list that the claims were in: a proof takes no room.
+        let free: Vec<(Claim, Unprotected)> = group.claims.into_iter().filter_map(check).collect();
         if !unknown.is_empty() {
             self.look_up(FlowGroup { claims: unknown, ..group });
             return;
