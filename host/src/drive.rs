@@ -523,7 +523,7 @@ impl Drive {
     }
 
     fn write(&self, notice: Notice) {
-        self.record(Record::Notice(clock::now().wall, notice));
+        self.record(Record::Notice(clock::now().wall, Box::new(notice)));
     }
 
     fn record(&self, record: Record) {

@@ -164,7 +164,7 @@ fn severity(record: &Record) -> u8 {
             | Fault::Exited(_)
             | Fault::Configuration(_) => ERROR,
         },
-        Record::Notice(_, notice) => match notice {
+        Record::Notice(_, notice) => match **notice {
             Notice::Gap
             | Notice::BreakerOpened(..)
             | Notice::Missed(..)

@@ -39,7 +39,7 @@ fn alert(title: &str, outcome: Outcome) -> Record {
 }
 
 fn notice() -> Record {
-    Record::Notice(Timestamp(0), Notice::Gap)
+    Record::Notice(Timestamp(0), Box::new(Notice::Gap))
 }
 
 fn lines(path: &Path) -> Vec<String> {
@@ -280,7 +280,7 @@ fn words_for_people() {
     let gre = Tuple { layer4: Layer4::Keys { src: 16, dst: 17 }, protocol: Protocol::GRE, ..tuple };
     assert_eq!(TupleInWords(&gre).to_string(), "gre 2001:db8::1 > 2001:db8::2 keys 0x10 0x11");
     assert_eq!(
-        InWords(&Record::Notice(Timestamp(0), Notice::ReloadFailed("why".into()))).to_string(),
+        InWords(&Record::Notice(Timestamp(0), Box::new(Notice::ReloadFailed("why".into())))).to_string(),
         "the configuration was not reloaded, the old one goes on: why"
     );
 }

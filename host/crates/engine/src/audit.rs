@@ -53,7 +53,7 @@ impl Audit {
     }
 
     pub(crate) fn notice(&mut self, at: Timestamp, notice: Notice) {
-        self.record(Record::Notice(at, notice));
+        self.record(Record::Notice(at, Box::new(notice)));
     }
 
     pub(crate) fn record(&mut self, record: Record) {

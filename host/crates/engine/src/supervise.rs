@@ -2,6 +2,7 @@
 //!
 //! Nothing stays dead unseen: each wait has an end that is shown, and a fresh instance gets the table swept for it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -106,14 +107,14 @@ impl Engine {
                 sentence
             }
         };
-        self.audit.record(Record::Fault(FaultRecord {
+        self.audit.record(Record::Fault(Box::new(FaultRecord {
             at: now.wall,
             plugin: name,
             fault,
             entries,
             restart_in: sentence.wait,
             quarantined: sentence.quarantined,
-        }));
+        })));
         self.leave_sweep(id);
         self.tidy_queue_of_failed(id);
     }

@@ -107,15 +107,15 @@ impl Record {
                 record.verdict.heap_bytes(),
                 record.tally.as_deref().map_or(0, size_of_val),
             ]),
-            Self::Fault(record) => match &record.fault {
+            Self::Fault(record) => size_of_val(&**record).saturating_add(match &record.fault {
                 Fault::Trap(text) | Fault::Panic(text) | Fault::Configuration(text) => text.capacity(),
                 Fault::OutOfTime { .. }
                 | Fault::Stuck { .. }
                 | Fault::OutOfMemory { .. }
                 | Fault::TooMuch { .. }
                 | Fault::Exited(_) => 0,
-            },
-            Self::Notice(_, notice) => match notice {
+            }),
+            Self::Notice(_, notice) => size_of_val(&**notice).saturating_add(match &**notice {
                 Notice::ReloadFailed(text) => text.capacity(),
                 Notice::Warned { about, text } => about.capacity().saturating_add(text.capacity()),
                 Notice::WarningOver(about) => about.capacity(),
@@ -132,7 +132,7 @@ impl Record {
                 | Notice::Reloaded
                 | Notice::Started
                 | Notice::Stopping => 0,
-            },
+            }),
         };
         size_of::<Self>().saturating_add(beside)
     }

@@ -144,15 +144,15 @@ pub enum Notice {
     Stopping,
 }
 
-/// What is written down.
+/// What is written down. Small, because it goes through several queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// Of a verdict.
     Verdict(Box<VerdictRecord>),
     /// Of a fault.
-    Fault(FaultRecord),
+    Fault(Box<FaultRecord>),
     /// Of a turn, with its time.
-    Notice(Timestamp, Notice),
+    Notice(Timestamp, Box<Notice>),
 }
 
 impl Record {
@@ -162,7 +162,7 @@ impl Record {
         match self {
             Self::Verdict(record) => record.is_alert(),
             // What the operator has banned or exempted is not what the list says.
-            Self::Notice(_, notice) => matches!(notice, Notice::SetRefused(..)),
+            Self::Notice(_, notice) => matches!(**notice, Notice::SetRefused(..)),
             Self::Fault(_) => false,
         }
     }

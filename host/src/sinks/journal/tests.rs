@@ -101,11 +101,11 @@ fn faults_are_errors_and_losses_warnings() {
         restart_in: Duration::from_secs(1),
         quarantined: true,
     };
-    sink.put(&Record::Fault(fault), "{}").unwrap();
+    sink.put(&Record::Fault(Box::new(fault)), "{}").unwrap();
     let fields = received(&journald);
     assert_eq!((fields["PRIORITY"].as_str(), fields["CTWARDEN_FAULT"].as_str()), ("3", "trap"));
     assert_eq!(fields["MESSAGE"], "cap: trapped: unreachable; quarantined for 1s");
-    sink.put(&Record::Notice(Timestamp(0), Notice::Gap), "{}").unwrap();
+    sink.put(&Record::Notice(Timestamp(0), Box::new(Notice::Gap)), "{}").unwrap();
     let fields = received(&journald);
     assert_eq!((fields["PRIORITY"].as_str(), fields["CTWARDEN_NOTICE"].as_str()), ("4", "gap"));
     sink.put_lost(3, "{}").unwrap();
@@ -152,7 +152,7 @@ fn a_journal_that_is_not_there_is_an_error_and_one_that_comes_back_is_found() {
     assert!(JournalSink::open(&dir.path().join("none"), Patience::default()).is_err());
     drop(journald);
     std::fs::remove_file(&path).unwrap();
-    let notice = Record::Notice(Timestamp(0), Notice::Started);
+    let notice = Record::Notice(Timestamp(0), Box::new(Notice::Started));
     assert_eq!(sink.put(&notice, "{}").unwrap_err().lines, 1);
     let journald = UnixDatagram::bind(&path).unwrap();
     sink.put(&notice, "{}").unwrap();
@@ -165,7 +165,7 @@ fn a_journal_that_does_not_read_is_given_up_when_patience_ends() {
     let patience = Patience::default();
     let mut sink = JournalSink::open(&dir.path().join("socket"), patience.clone()).unwrap();
     patience.ends(std::time::Instant::now());
-    let notice = Record::Notice(Timestamp(0), Notice::Gap);
+    let notice = Record::Notice(Timestamp(0), Box::new(Notice::Gap));
     // Its queue takes some (net.unix.max_dgram_qlen) and then none.
     let lost = (0..100_000).find_map(|_| sink.put(&notice, "{}").err()).unwrap();
     assert_eq!((lost.lines, lost.error.kind()), (1, io::ErrorKind::WouldBlock));
@@ -176,7 +176,7 @@ fn a_journal_that_does_not_read_is_given_up_when_patience_ends() {
 fn a_message_is_one_line_that_no_terminal_obeys() {
     let (_dir, journald, mut sink) = scene();
     let why = "first: \u{1b}[2J\nsecond: \u{202e}gpj\u{9b}";
-    sink.put(&Record::Notice(Timestamp(0), Notice::ReloadFailed(why.into())), "{}").unwrap();
+    sink.put(&Record::Notice(Timestamp(0), Box::new(Notice::ReloadFailed(why.into()))), "{}").unwrap();
     let message = received(&journald)["MESSAGE"].clone();
     assert!(message.ends_with("first: \u{fffd}[2J; second: \u{fffd}gpj\u{fffd}"), "{message:?}");
 }

@@ -230,7 +230,7 @@ fn a_fault_has_its_line() {
         quarantined: false,
     };
     assert_eq!(
-        line(&Record::Fault(record)).unwrap(),
+        line(&Record::Fault(Box::new(record))).unwrap(),
         r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"fault","plugin":"x","fault":"out-of-time","text":"used more than 100ms of processor time in one call","entries":64,"restart_ms":1500,"quarantined":false}"#
     );
 }
@@ -280,7 +280,7 @@ fn each_notice_has_its_line() {
         (Notice::Stopping, r#""notice":"stopping""#),
     ] {
         assert_eq!(
-            line(&Record::Notice(AT, notice)).unwrap(),
+            line(&Record::Notice(AT, Box::new(notice))).unwrap(),
             format!(r#"{{"time":"2026-09-21T14:13:20.000000042Z","record":"notice",{expected}}}"#)
         );
     }

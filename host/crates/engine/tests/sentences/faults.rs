@@ -10,7 +10,7 @@ use crate::world::World;
 
 fn faults(world: &World) -> Vec<FaultRecord> {
     let fault = |record: &Record| match record {
-        Record::Fault(fault) => Some(fault.clone()),
+        Record::Fault(fault) => Some((**fault).clone()),
         Record::Verdict(_) | Record::Notice(..) => None,
     };
     world.records.iter().filter_map(fault).collect()

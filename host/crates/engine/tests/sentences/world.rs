@@ -267,7 +267,7 @@ impl World {
         self.records
             .iter()
             .filter_map(|record| match record {
-                Record::Notice(_, notice) => Some(notice.clone()),
+                Record::Notice(_, notice) => Some((**notice).clone()),
                 Record::Verdict(_) | Record::Fault(_) => None,
             })
             .collect()
