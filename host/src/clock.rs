@@ -1,4 +1,5 @@
-//! The only place that reads a clock.
+//! The time that the engine and the records are told. The engine reads no clock itself. Threads that wait measure their own
+//! deadlines.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

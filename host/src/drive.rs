@@ -1,8 +1,9 @@
-//! The event loop: a ranked list of what to look at, and values moved from one part to the next. It decides nothing.
+//! The event loop: a ranked list of sources, and values moved from one part to the next.
 //!
 //! Each turn looks at every rank, highest first, and takes at most its budget from it, so that a flood in one rank delays
-//! the others and never stops them. What is to be done is the engine's to say; see `ctwarden_engine::Engine` for the order
-//! of its calls.
+//! the others and never stops them. The engine decides about verdicts; see `ctwarden_engine::Engine` for the order of its
+//! calls. The loop itself decides when events are gathered and how long it waits after a loss. `following` and `sweep` choose
+//! between the replica and a dump.
 
 mod allowance;
 mod answers;

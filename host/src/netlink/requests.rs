@@ -1,7 +1,7 @@
 //! Requests to conntrack and what came of each: deletes, updates, the full entry of one flow, figures of the table.
 //!
 //! The kernel handles a request while it is sent, so all answers are in the socket when the send returns. That is why this
-//! socket can be plain and blocking: whoever asks is a thread that has nothing else to do.
+//! socket is plain and blocking. The effects thread sends large batches, the loop only a few requests at a time.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What the operator sets: limits and figures, each with its unit, its default and the reason for it.
+//! Limits and figures of the engine, each with its unit, its default and the reason for it. The operator's configuration sets
+//! some of them.
 //!
 //! Every collection of the engine has its bound here or beside the collection, so that no plugin, kernel or peer can
 //! make it grow without end.

@@ -1,7 +1,8 @@
 //! The five checks between what a plugin wants and what is done: grant, protection, budget, breaker, mode.
 //!
-//! Each check returns a proof that the next one takes, and only the last proof makes an effect: a path around the guard
-//! does not compile.
+//! Each check returns a proof that the next one takes, and only the last proof makes an effect. No other crate can make one.
+//! A proof is not tied to one verdict, so that inside this crate the property tests, and not the compiler, find a proof that is
+//! used for another effect.
 
 use ctwarden_model::{
     Action, Block, Effect, Family, FlowKey, Mode, Notice, Outcome, PluginName, Prefix, Refusal, Selection, Steady,
