@@ -2,9 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
-use ctwarden_model::{Record, Timestamp};
+use ctwarden_model::Record;
 
 use super::file::FileSink;
 use super::journal::{self, JournalSink};
@@ -12,6 +11,7 @@ use super::patient::Patience;
 use super::sink::{Lost, Sink};
 use super::stdout::StdoutSink;
 use super::{SinkError, json};
+use crate::clock;
 use crate::config::Destination;
 
 /// What came of an order.
@@ -141,7 +141,7 @@ impl Outlet {
 
     /// Writes the line that tells of the lost records; with it the failure is over.
     fn recover(&mut self, change: &mut Change) {
-        let told = json::lost_line(now(), self.untold)
+        let told = json::lost_line(clock::now().wall, self.untold)
             .ok()
             .is_some_and(|line| self.sink.put_lost(self.untold, &line).and_then(|()| self.sink.flush()).is_ok());
         if !told {
@@ -153,10 +153,4 @@ impl Outlet {
             change.report = Some(format!("can write {} again; {lost} were lost", self.name()));
         }
     }
-}
-
-/// The wall clock.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
