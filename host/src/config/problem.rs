@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use ctwarden_model::text;
 use thiserror::Error;
 
 /// One finding.
@@ -26,8 +27,8 @@ impl fmt::Display for Problem {
         if let Some(line) = self.line {
             write!(f, "{line}:")?;
         }
-        // A parser's message may span lines; a finding is one.
-        write!(f, " {}", self.what.trim_end().replace('\n', "; "))
+        // A parser's message may span lines; a finding is one. What it quotes was written by somebody else.
+        write!(f, " {}", text::line(&self.what.trim_end().replace('\n', "; ")))
     }
 }
 
@@ -124,8 +125,8 @@ mod tests {
         let mut findings = Findings::new(Path::new("c.toml"), "a\nb\nc\n");
         findings.at(&(4..5), "third");
         findings.at(&(0..1), "first");
-        findings.push(Problem { file: "set.txt".into(), line: None, what: "two\nlines".into() });
+        findings.push(Problem { file: "set.txt".into(), line: None, what: "two\nlines\u{1b}[2J".into() });
         let problems = findings.into_result(Some(())).unwrap_err();
-        assert_eq!(problems.to_string(), "c.toml:1: first\nc.toml:3: third\nset.txt: two; lines");
+        assert_eq!(problems.to_string(), "c.toml:1: first\nc.toml:3: third\nset.txt: two; lines\u{fffd}[2J");
     }
 }
