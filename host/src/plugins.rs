@@ -16,6 +16,6 @@ mod voice;
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
 pub(crate) use needs::names;
 use prepare::guest_limits;
-pub(crate) use prepare::{Kept, Prepared, Preparer, Ready, summary};
+pub(crate) use prepare::{Kept, Prepared, Preparer, Ready, read_configuration, summary};
 pub(crate) use reloader::{Reading, Reloader};
 pub(crate) use thread::{PluginThread, Said};

@@ -277,6 +277,29 @@ fn everything_that_is_missing_is_told_at_once() {
 }
 
 #[test]
+fn mistakes_of_the_text_hide_no_set_and_no_place_that_is_missing() {
+    let Some(scene) = Scene::new() else { return };
+    let block = "[block.a]\ntable = \"inet a\"\nipv4 = \"a4\"\n";
+    let protect = "[[protect]]\nprotocols = [\"tpc\"]\n";
+    scene.configure(format!("{protect}{block}{}", Policy::new("trap", "guest-trap")));
+    let whole = fs::read_to_string(scene.configuration()).unwrap();
+    scene.write("file", "no directory");
+    let moved = |key: &str, line: &str| match line.strip_prefix("state = ") {
+        Some(_) => format!("{key} = \"{}\"\n", scene.path("file").join("below").display()),
+        None => format!("{line}\n"),
+    };
+    scene.write("ctwarden.toml", whole.lines().map(|line| moved("state", line)).collect::<String>());
+    let lines = refused(&scene);
+    for words in ["protocols", "block set a", "daemon.state"] {
+        assert!(lines.iter().any(|line| line.contains(words)), "{words} is not in {lines:#?}");
+    }
+    // What stands for a place that could not be read is not the operator's.
+    scene.write("ctwarden.toml", whole.lines().map(|line| moved("sate", line)).collect::<String>());
+    let lines = refused(&scene);
+    assert!(lines.iter().any(|line| line.contains("sate")) && !lines.iter().any(|line| line.contains("daemon.state")));
+}
+
+#[test]
 fn bits_and_sets_that_are_not_granted_are_missed_before_anything_starts() {
     let Some(scene) = Scene::new() else { return };
     let sets = "[sets.office]\nentries = [\"192.0.2.0/24\"]\n";

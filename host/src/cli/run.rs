@@ -8,10 +8,10 @@ use clap::Args;
 
 use crate::control::ControlServer;
 use crate::drive::Drive;
+use crate::log;
 use crate::netlink::Requests;
-use crate::plugins::{Kept, Preparer, places};
+use crate::plugins::{Kept, Preparer, places, read_configuration};
 use crate::sinks::Sinks;
-use crate::{config, log};
 
 /// Requests of the control socket that wait for the loop; clients then wait.
 const REQUESTS_WAITING: usize = 64;
@@ -36,7 +36,7 @@ impl Run {
 /// Runs a daemon of that configuration until it is told to stop.
 pub(super) fn serve(file: &Path) -> Result<()> {
     log::begin().context("cannot start the thread that writes to standard error")?;
-    let configuration = config::load(file)?;
+    let configuration = read_configuration(file)?;
     // Before anything is written or started: without the capability nothing of the rest is of use.
     Requests::open()?.check_permission()?;
     let daemon = configuration.daemon.clone();

@@ -38,9 +38,38 @@ const FILE_MAX: u64 = 16 << 20;
 /// # Errors
 /// Every finding at once, one line each: file, line, key or plugin, what is wrong, and the way out.
 pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
+    read(file)?.into_result()
+}
+
+/// What a configuration file says, and beside that what is wrong with its text.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// Without what could not be read.
+    pub(crate) configuration: Configuration,
+    /// None where all of it could be read.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Reading {
+    fn into_result(self) -> Result<Configuration, Problems> {
+        if self.problems.is_empty() { Ok(self.configuration) } else { Err(Problems(self.problems)) }
+    }
+
+    /// Whether all of that section could be read.
+    pub(crate) fn has_whole(&self, section: &str) -> bool {
+        let is_of_it = |what: &str| what.strip_prefix(section).is_some_and(|rest| rest.starts_with(['.', ':']));
+        !self.problems.iter().any(|problem| is_of_it(&problem.what))
+    }
+}
+
+/// Reads a configuration file as [`load`] does, and gives what could be read of it in any case.
+///
+/// # Errors
+/// Where nothing could be read of it, as [`load`].
+pub(crate) fn read(file: &Path) -> Result<Reading, Problems> {
     let bytes =
         trusted_path::read(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
-    load_bytes(file, &bytes)
+    read_bytes(file, &bytes)
 }
 
 /// The same from bytes in hand; paths in them are relative to the file's directory.
@@ -48,6 +77,10 @@ pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_bytes(file: &Path, bytes: &[u8]) -> Result<Configuration, Problems> {
+    read_bytes(file, bytes)?.into_result()
+}
+
+fn read_bytes(file: &Path, bytes: &[u8]) -> Result<Reading, Problems> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -61,9 +94,9 @@ pub(crate) fn load_bytes(file: &Path, bytes: &[u8]) -> Result<Configuration, Pro
         }
     };
     let mut findings = Findings::new(file, text);
-    let written = parse::parse(text, &mut findings);
+    let Some(written) = parse::parse(text, &mut findings) else { return Err(Problems(findings.into_problems())) };
     let configuration = resolve::resolve(file, &written, &mut findings, |place| line_at(text.as_bytes(), place.start));
-    findings.into_result(Some(configuration))
+    Ok(Reading { configuration, problems: findings.into_problems() })
 }
 
 /// The control socket that a configuration names, without a look at the rest: for the commands that talk to a daemon.
@@ -74,7 +107,7 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, Problems> {
     let bytes =
         trusted_path::read(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
     let text = String::from_utf8_lossy(&bytes);
-    let written = parse::parse(&text, &mut Findings::new(file, &text));
+    let written = parse::parse(&text, &mut Findings::new(file, &text)).unwrap_or_default();
     Ok(resolve::control(&written.daemon))
 }
 

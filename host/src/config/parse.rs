@@ -17,17 +17,17 @@ use super::written::Written;
 /// The sections of a file.
 const SECTIONS: &str = "[daemon], [[protect]], [sets.NAME], [block.NAME], [[plugin]]";
 
-/// What the text says; what it says wrongly is left out and noted.
-pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Written {
-    let mut written = Written::default();
+/// What the text says; what it says wrongly is left out and noted. None where the text is no TOML.
+pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Option<Written> {
     let root = match DeTable::parse(text) {
         Ok(root) => root.into_inner(),
         Err(error) => {
             // What follows a mistake in the grammar is guesswork: only the first is told.
             findings.at(&error.span().unwrap_or(0..0), format_args!("not TOML: {}", error.message()));
-            return written;
+            return None;
         }
     };
+    let mut written = Written::default();
     let mut reader = Reader { root: &root, file_end: text.len(), findings };
     for (key, value) in &root {
         match key.get_ref().as_ref() {
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Written {
             }
         }
     }
-    written
+    Some(written)
 }
 
 /// One table by itself, in lines or in braces; what it says wrongly is noted.

@@ -101,17 +101,23 @@ impl<'a> Findings<'a> {
         checked.map_err(|error| self.at(place, format_args!("{key}: {error}"))).ok()
     }
 
-    /// All findings, those of the configuration file in the order of its lines, then those of other files.
-    pub(super) fn into_result<T>(mut self, good: Option<T>) -> Result<T, Problems> {
+    /// All findings, those of the configuration file in the order of its lines, then those of other files. None where nothing
+    /// stops a start.
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
         let file = self.file;
-        if !self.problems.is_empty() || good.is_none() {
+        if !self.problems.is_empty() {
             self.problems.append(&mut self.tolerated);
         }
         self.problems.sort_by_key(|p| (p.file != file, p.line));
         self.problems.dedup();
-        match good {
-            Some(good) if self.problems.is_empty() => Ok(good),
-            Some(_) | None => Err(Problems(self.problems)),
+        self.problems
+    }
+
+    /// The good value, if nothing was found.
+    pub(super) fn into_result<T>(self, good: Option<T>) -> Result<T, Problems> {
+        match (good, self.into_problems()) {
+            (Some(good), problems) if problems.is_empty() => Ok(good),
+            (_, problems) => Err(Problems(problems)),
         }
     }
 }

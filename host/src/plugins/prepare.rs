@@ -101,6 +101,32 @@ impl Kept {
     }
 }
 
+/// Reads a configuration. Where its text has mistakes, those of the places and block sets that it names are told with them.
+pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems> {
+    let mut reading = config::read(file)?;
+    if reading.problems.is_empty() {
+        return Ok(reading.configuration);
+    }
+    // Of a section that is not read whole, defaults would be looked at.
+    let places = if reading.has_whole("daemon") { places::problems(&reading.configuration.daemon) } else { Vec::new() };
+    let (_, missing) = open_block_sets(&reading.configuration);
+    let problem = |what| Problem { file: file.to_path_buf(), line: None, what };
+    reading.problems.extend(places.into_iter().chain(missing).map(problem));
+    Err(Problems(reading.problems))
+}
+
+/// The nftables sets of every block set, and what is wrong with them.
+fn open_block_sets(configuration: &Configuration) -> (BlockSets, Vec<String>) {
+    let (mut sets, mut findings) = (BlockSets::new(), Vec::new());
+    for (name, set) in &configuration.block_sets {
+        match open_sets(set) {
+            Ok(opened) => drop(sets.insert(name.clone(), opened)),
+            Err(errors) => findings.extend(errors.into_iter().map(|error| format!("block set {name}: {error}"))),
+        }
+    }
+    (sets, findings)
+}
+
 impl Preparer {
     /// For the configuration of that file. Where nothing is kept plugins have no lasting memory: that is for looking only.
     pub(crate) fn new(file: &Path, kept: Option<Kept>) -> Result<Self> {
@@ -109,20 +135,15 @@ impl Preparer {
 
     /// Reads, checks and starts everything anew.
     pub(crate) fn prepare(&self) -> Result<Prepared, Problems> {
-        self.prepare_from(config::load(&self.file)?)
+        self.prepare_from(read_configuration(&self.file)?)
     }
 
     /// The same where the configuration was read already. This is what a start, a reload and a check find wrong, all of it at
     /// once.
     pub(crate) fn prepare_from(&self, configuration: Configuration) -> Result<Prepared, Problems> {
         let mut findings: Vec<String> = places::problems(&configuration.daemon);
-        let mut block_sets = BlockSets::new();
-        for (name, set) in &configuration.block_sets {
-            match open_sets(set) {
-                Ok(opened) => drop(block_sets.insert(name.clone(), opened)),
-                Err(errors) => findings.extend(errors.into_iter().map(|error| format!("block set {name}: {error}"))),
-            }
-        }
+        let (block_sets, missing) = open_block_sets(&configuration);
+        findings.extend(missing);
         self.plugins_of(configuration, block_sets, findings)
     }
 
