@@ -7,7 +7,8 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::progress::Progress;
-use crate::{packages, process, toolchain, tree};
+use crate::toolchain::Origin;
+use crate::{guests, packages, process, toolchain, tree};
 
 /// How long each check is searched where the command line does not say.
 const SECONDS: u64 = 60;
@@ -38,6 +39,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let options = Options::parse(arguments)?;
     let mut progress = Progress::new();
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::FUZZ]))?;
+    // A check of verdicts calls one of the tests' guests.
+    progress.step("guests", |progress| guests::build(progress, &guests::all()?, Origin::forced()?))?;
     progress.step("build", |_| build())?;
     let mut names = options.names.clone();
     if names.is_empty() {
