@@ -6,6 +6,7 @@
 mod alerts;
 mod blocks;
 mod budgets;
+mod deeds;
 mod faults;
 mod grants;
 mod merge;

@@ -1,193 +1,20 @@
 //! What must hold whatever happens in whatever order.
 //!
-//! Random plugins, random deeds of kernel, plugins and people, all limits small so that each of them is met.
+//! The histories are random (`deeds`).
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ctwarden_engine::{
-    Ack, Answer, Call, EngineConfig, Knows, Looked, OnFailure, PluginLimits, PluginSpec, PluginState, SweepId, Ticket,
-    Wait,
-};
+use ctwarden_engine::{Ack, Answer, Call, EngineConfig, Knows, Looked, PluginSpec, PluginState, SweepId, Ticket};
 use ctwarden_model::{
-    Action, Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowId, FlowKey, Mark, Mode, Outcome, Reply,
-    Selection, SetName, Steady, Target, Verdict, VerdictKind, VerdictKinds,
+    Action, Effect, EffectId, Event, EventKind, Fault, Filter, FlowId, FlowKey, Mode, Outcome, Reply, SetName, Steady,
+    Target, Verdict, VerdictKind,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::deeds::*;
 use crate::words::*;
 use crate::world::World;
-
-/// Flow 0 is protected by its tuple, flow 1 by its mark, which events leave out.
-const BY_TUPLE: u8 = 0;
-const BY_MARK: u8 = 1;
-const PROTECTED_BIT: u32 = 1 << 31;
-/// Flows that are in the table and can be named by key and selection; ids from here on are given to one event each.
-const FLOWS: u8 = 5;
-const FIRST_OWN_ID: u32 = 1_000;
-
-/// With an obedient kernel patience has no end: a selection that waits for a block comes into line a moment later than one
-/// that does not, and whether others wait is what patience hangs on.
-fn config(obedient_kernel: bool) -> EngineConfig {
-    let mut config = EngineConfig {
-        protect: vec![from(BY_TUPLE), filter(|f| f.mark = Some(masked(PROTECTED_BIT, PROTECTED_BIT)))],
-        batch_entries: 3,
-        alert_keys: 2,
-        backlog: 40,
-        ..EngineConfig::default()
-    };
-    if obedient_kernel {
-        config.row_patience = Duration::MAX;
-    }
-    config.breaker.exhaustions = 2;
-    config.breaker.observe_for = Duration::from_secs(3);
-    config.restart.failures = 3;
-    config.restart.quarantine = Duration::from_secs(3);
-    config
-}
-
-/// A flow of the table, whole.
-fn table_flow(n: u8) -> Flow {
-    let mut flow = flow(n);
-    flow.mark = Some(Mark(if n == BY_MARK { PROTECTED_BIT } else { 0 }));
-    flow
-}
-
-fn any_spec(name: &'static str) -> impl Strategy<Value = PluginSpec> {
-    let kinds = || {
-        any::<u16>().prop_map(|bits| {
-            VerdictKind::ALL.into_iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, k)| k).collect()
-        })
-    };
-    let mostly = |kinds: VerdictKinds, all: bool| if all { VerdictKind::ALL.into_iter().collect() } else { kinds };
-    (any::<bool>(), kinds(), any::<bool>(), any::<[bool; 5]>(), any::<u8>()).prop_map(
-        move |(enforce, some_kinds, all, [row, own, ticks, exit, set], mask)| {
-            plugin(name).sweeps().with(|spec| {
-                spec.mode = if enforce { Mode::Enforce } else { Mode::Observe };
-                spec.grants.kinds = mostly(some_kinds, all);
-                spec.grants.mark_mask = u32::from(mask) | 1;
-                spec.grants.label_mask = u128::from(mask) | 1;
-                if !set {
-                    spec.grants.block_sets.clear();
-                }
-                spec.subscription.kinds.row = row;
-                spec.subscription.own_changes = own;
-                spec.subscription.sets = vec![SetName("feed".into())];
-                spec.subscription.tick_every = ticks.then_some(Duration::from_millis(300));
-                spec.subscription.sweep_every = ticks.then_some(Duration::from_secs(4));
-                spec.on_failure = if exit && own { OnFailure::Exit } else { OnFailure::Restart };
-                spec.limits = PluginLimits {
-                    queue_entries: 7,
-                    queue_rows: 3,
-                    queue_messages: 2,
-                    queue_message_bytes: 1_000,
-                    open_bytes: 1 << 20,
-                    records_per_second: 1_000_000,
-                    record_burst: 1_000_000,
-                    verdicts_per_second: 4,
-                    verdict_burst: 9,
-                    table_share_per_minute: 10,
-                    table_share_floor: 6,
-                    alerts_per_second: 1,
-                    alert_burst: 3,
-                    protections: 2,
-                    selections: 3,
-                    ..PluginLimits::default()
-                };
-            })
-        },
-    )
-}
-
-fn any_target() -> impl Strategy<Value = Target> {
-    let filters = prop_oneof![(0..FLOWS).prop_map(from), Just(filter(|_| {}))];
-    prop_oneof![
-        4 => (0_u32..4).prop_map(Target::Entry),
-        2 => (0..FLOWS).prop_map(key),
-        1 => (filters, proptest::option::of(0_u32..3))
-            .prop_map(|(filter, limit)| Target::Matching(Box::new(Selection { filter, limit }))),
-        1 => Just(Target::None),
-    ]
-}
-
-/// A verdict with targets that mostly go with it; its code is given when it is said.
-fn any_verdict() -> impl Strategy<Value = Verdict> {
-    let network = || prop_oneof![Just("10.0.0.2"), Just("10.0.0.3"), Just("10.0.0.0"), Just("0.0.0.0/0")];
-    let seconds = || proptest::option::of(1_u32..3);
-    prop_oneof![
-        6 => any_target().prop_map(|t| delete("", t)),
-        3 => (any_target(), any::<u8>(), any::<u8>())
-            .prop_map(|(t, v, m)| mark("", t, (v & m).into(), m.into())),
-        2 => (any_target(), any::<u8>(), any::<u8>()).prop_map(|(t, s, c)| labels("", t, s.into(), c.into())),
-        2 => (any_target(), 0_u32..3).prop_map(|(t, s)| timeout("", t, s)),
-        1 => (any_target(), 0_u32..3).prop_map(|(t, s)| protect("", t, s)),
-        1 => (0_u8..4).prop_map(|k| alert("", &k.to_string())),
-        1 => Just(log("")),
-        2 => (network(), seconds()).prop_map(|(n, s)| block("", n, s)),
-        1 => network().prop_map(|n| unblock("", n)),
-        1 => any_target().prop_map(|t| sweep("", t)),
-    ]
-}
-
-/// Something that happens.
-#[derive(Clone, Debug)]
-enum Deed {
-    /// Events, each of a flow of its own or of one of the table, and a flush.
-    Events(Vec<(u8, bool, bool)>),
-    Gap,
-    SetChanged,
-    Table(u32),
-    /// The n-th outstanding call is answered.
-    Answer(usize, Vec<Verdict>),
-    Refuse(usize),
-    Fault(usize),
-    /// The n-th effect is answered.
-    Ack(usize, u8),
-    /// Open lookups are answered: found, gone, replaced, refused or not at all.
-    Lookups(u8),
-    /// A sweep is begun where one is wanted.
-    Sweep,
-    Asked,
-    Rows(Vec<u8>),
-    EndSweep(bool),
-    /// Selections answered by the program: how many of their flows it knows, flows, and whether it ends and is complete.
-    Select(Knows, Vec<u8>, Option<bool>),
-    Message(usize, Wait),
-    Restart(bool),
-    Pass(u64),
-    Reload,
-    Stop,
-}
-
-fn any_knows() -> impl Strategy<Value = Knows> {
-    prop_oneof![2 => Just(Knows::All), 1 => Just(Knows::Some), 1 => Just(Knows::Nothing)]
-}
-
-fn any_deed() -> impl Strategy<Value = Deed> {
-    let verdicts = || vec(any_verdict(), 0..7);
-    prop_oneof![
-        8 => vec((0_u8..3, any::<bool>(), any::<bool>()), 1..6).prop_map(Deed::Events),
-        12 => (any::<usize>(), verdicts()).prop_map(|(n, v)| Deed::Answer(n, v)),
-        8 => (any::<usize>(), 0_u8..5).prop_map(|(n, a)| Deed::Ack(n, a)),
-        3 => (0_u8..5).prop_map(Deed::Lookups),
-        3 => Just(Deed::Sweep),
-        1 => Just(Deed::Asked),
-        3 => vec(0..FLOWS, 0..6).prop_map(Deed::Rows),
-        2 => any::<bool>().prop_map(Deed::EndSweep),
-        3 => (any_knows(), vec(0..FLOWS, 0..6), proptest::option::of(any::<bool>()))
-            .prop_map(|(knows, rows, end)| Deed::Select(knows, rows, end)),
-        6 => prop_oneof![0_u64..5, Just(20), Just(300), Just(1_500), Just(6_000)].prop_map(Deed::Pass),
-        2 => (0_usize..3, prop_oneof![Just(Wait::Outcomes), Just(Wait::Answer)]).prop_map(|(n, wait)| Deed::Message(n, wait)),
-        1 => Just(Deed::Gap),
-        1 => Just(Deed::SetChanged),
-        1 => (0_u32..200).prop_map(Deed::Table),
-        1 => any::<usize>().prop_map(Deed::Refuse),
-        1 => any::<usize>().prop_map(Deed::Fault),
-        2 => any::<bool>().prop_map(Deed::Restart),
-        1 => Just(Deed::Reload),
-    ]
-}
 
 /// A world with a memory of what was said and done in it.
 struct History {
