@@ -14,10 +14,10 @@ use plugin::{
     descriptor, everything, verdict,
 };
 
-/// The plugin.
+/// Judges nothing, and asks for much.
 pub struct Greedy;
 
-/// No flow of the tests has such a port, and no two of the ranges touch.
+/// Odd ports, of which no two can be merged into one range.
 fn ports(ranges: u32) -> Vec<PortRange> {
     let odd = (0..=u16::MAX).filter(|port| port % 2 == 1).cycle();
     odd.zip(0..ranges).map(|(port, _)| PortRange { first: port, last: port }).collect()
