@@ -46,7 +46,7 @@ pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
 pub(crate) struct Reading {
     /// Without what could not be read.
     pub(crate) configuration: Configuration,
-    /// None where all of it could be read.
+    /// Empty if all of it could be read.
     pub(crate) problems: Vec<Problem>,
 }
 

@@ -101,8 +101,8 @@ impl<'a> Findings<'a> {
         checked.map_err(|error| self.at(place, format_args!("{key}: {error}"))).ok()
     }
 
-    /// All findings, those of the configuration file in the order of its lines, then those of other files. None where nothing
-    /// stops a start.
+    /// All findings: those of the configuration file in the order of its lines, then those of other files. Empty if a start
+    /// would succeed.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
         let file = self.file;
         if !self.problems.is_empty() {

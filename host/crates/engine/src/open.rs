@@ -33,7 +33,6 @@ pub(crate) struct Open {
 
 impl Open {
     /// A verdict of a plugin of that name and mode; which flow it is about is not known yet.
-    #[inline]
     pub(crate) fn new(plugin: PluginId, name: PluginName, mode: Mode, verdict: Verdict, arrived: Now) -> Self {
         let bytes = size_of::<VerdictRecord>().saturating_add(verdict.heap_bytes());
         let record = Box::new(VerdictRecord {

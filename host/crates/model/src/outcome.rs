@@ -99,7 +99,7 @@ impl Outcome {
     pub const NAMES: [&'static str; 9] =
         ["applied", "gone", "replaced", "refused", "over-budget", "not-granted", "protected", "observed", "superseded"];
 
-    /// Place in [`Self::NAMES`].
+    /// Column of the outcome in tables that have one for each of [`Self::NAMES`].
     #[must_use]
     pub const fn index(self) -> usize {
         match self {

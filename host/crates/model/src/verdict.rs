@@ -212,7 +212,7 @@ impl VerdictKind {
         Self::Sweep,
     ];
 
-    /// Place in [`Self::ALL`].
+    /// Row of the kind in tables that have one for each of [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
