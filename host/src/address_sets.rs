@@ -8,7 +8,6 @@ use ctwarden_model::SetName;
 
 use crate::set_file::Networks;
 
-/// One set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressSet {
     /// Its networks; none where no good list was ever read.
@@ -19,7 +18,6 @@ pub(crate) struct AddressSet {
     pub(crate) refused: Option<String>,
 }
 
-/// All of them.
 #[derive(Clone, Default)]
 pub(crate) struct AddressSets(Arc<RwLock<BTreeMap<SetName, AddressSet>>>);
 

@@ -78,7 +78,6 @@ const ADDRESSES: Duration = Duration::from_secs(2);
 /// How long running calls, requests and sinks may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// The running daemon.
 pub(crate) struct Drive {
     engine: Engine,
     events: EventSocket,

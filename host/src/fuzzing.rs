@@ -12,7 +12,6 @@ use crate::{config, control, set_file};
 /// Longest finding that a person still reads as one line.
 const FINDING_BYTES_MAX: usize = 16 << 10;
 
-/// A configuration file.
 pub fn configuration(bytes: &[u8]) {
     if let Err(problems) = config::load_bytes(Path::new("/nonexistent/ctwarden.toml"), bytes) {
         let findings = problems.to_string();

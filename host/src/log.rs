@@ -80,7 +80,6 @@ fn put(speaker: Speaker, mut line: String) {
     }
 }
 
-/// Never ends.
 fn write_lines(queue: &Queue, mut out: impl Write) {
     loop {
         let line = queue.take();

@@ -19,9 +19,7 @@ impl Niceness {
     /// At most that of the loop if nobody says otherwise: it gets nine tenths of a processor that it shares with an ordinary
     /// thread.
     pub(crate) const OF_LOOP: Self = Self(-10);
-    /// Goes first.
     pub(crate) const FIRST: Self = Self(-20);
-    /// Goes last.
     pub(crate) const LAST: Self = Self(19);
 
     /// Gives the calling thread this niceness, where it has a larger one, and all threads that it starts from here on. Needs

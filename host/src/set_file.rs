@@ -48,7 +48,6 @@ pub(crate) type Networks = Arc<PrefixMap<String>>;
 /// A new version of a set.
 #[derive(Debug)]
 pub(crate) struct Fresh {
-    /// The networks.
     pub(crate) networks: Networks,
     /// What is worth a line to people although it is no mistake.
     pub(crate) note: Option<String>,
@@ -95,7 +94,6 @@ pub(crate) struct SetFiles {
 }
 
 impl SetFiles {
-    /// No files.
     #[must_use]
     pub(crate) fn new() -> Self {
         Self::default()

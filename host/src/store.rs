@@ -37,20 +37,10 @@ const CACHE_BYTES: usize = 4 << 20;
 pub(crate) enum StoreError {
     /// The directory cannot be made, or others could change what is in it.
     #[error("cannot use the state directory {path}: {error}; or name another in [daemon] state")]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        error: AccessError,
-    },
+    Directory { path: PathBuf, error: AccessError },
     /// Others could change the database, or it cannot be opened.
     #[error("cannot use {path}: {error}")]
-    Access {
-        /// The database.
-        path: PathBuf,
-        /// What is wrong.
-        error: AccessError,
-    },
+    Access { path: PathBuf, error: AccessError },
     /// Another process has it.
     #[error("{0} is in use by another ctwarden; stop that one or give this one its own [daemon] state")]
     InUse(PathBuf),
@@ -59,7 +49,6 @@ pub(crate) enum StoreError {
         "{path} is damaged: {error}; move it away to start with empty plugin memories (`mv {path} {path}.damaged`)"
     )]
     Damaged {
-        /// The database.
         path: PathBuf,
         /// What the database said.
         error: String,
@@ -67,12 +56,10 @@ pub(crate) enum StoreError {
     /// The system would not.
     #[error("cannot use {path}: {error}; check the directory's owner and the space on its disk")]
     Io {
-        /// The database.
         path: PathBuf,
         /// What the database said.
         error: String,
     },
-    /// No thread.
     #[error(
         "cannot start the thread that writes plugins' memories: {0}; raise the limit of threads of the daemon's user"
     )]
@@ -82,7 +69,6 @@ pub(crate) enum StoreError {
 /// How much a plugin may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quota {
-    /// Keys.
     pub keys: usize,
     /// Bytes of keys and values.
     pub bytes: usize,

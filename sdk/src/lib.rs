@@ -107,6 +107,8 @@
 //! A policy is a library crate with `crate-type = ["cdylib", "rlib"]`: the first for the component, the second for tests.
 //! `cargo build --release --target wasm32-wasip2` makes the component.
 
+#![warn(missing_docs)]
+
 #[cfg(all(target_family = "wasm", not(target_env = "p2")))]
 compile_error!("a policy is built for wasm32-wasip2: cargo build --target wasm32-wasip2");
 

@@ -11,7 +11,6 @@ fn cap(config: &str) -> Policy {
     policy.config(config)
 }
 
-/// Entries by sender.
 fn counts() -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for entry in table() {

@@ -19,11 +19,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Said {
     /// The command line, for messages.
     pub command: String,
-    /// How it ended.
     pub status: ExitStatus,
-    /// Its standard output.
     pub out: String,
-    /// Its standard error.
     pub err: String,
 }
 

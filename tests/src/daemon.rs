@@ -28,11 +28,9 @@ pub struct Daemon {
 /// A daemon that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// How.
     pub status: ExitStatus,
     /// What it had written down.
     pub records: Vec<Record>,
-    /// Its standard error.
     pub err: String,
 }
 
@@ -61,7 +59,6 @@ impl Daemon {
         Self { child, folder: folder.to_owned(), records }
     }
 
-    /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()

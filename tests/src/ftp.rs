@@ -13,7 +13,6 @@ use crate::traffic::Tcp;
 /// A client and a server that talk about transfers, at port 21.
 #[derive(Debug)]
 pub struct Ftp {
-    /// The control connection.
     pub control: Tcp,
     server: Ipv4Addr,
 }

@@ -48,7 +48,6 @@ impl Listener {
         String::from_utf8_lossy(&fs::read(file.path()).expect("the file is there")).into_owned()
     }
 
-    /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -59,7 +59,6 @@ impl Policy {
         self
     }
 
-    /// Lines of keys.
     #[must_use]
     pub fn key(mut self, line: &str) -> Self {
         self.keys.push_str(line);

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// One record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record(pub Value);
 

@@ -101,7 +101,6 @@ impl Scene {
         ip(arguments);
     }
 
-    /// The private folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -113,7 +112,6 @@ impl Scene {
         self.path("ctwarden.toml")
     }
 
-    /// The control socket.
     #[must_use]
     pub fn control(&self) -> PathBuf {
         self.path("control.sock")

@@ -67,7 +67,6 @@ impl Tcp {
         Ok(socket.into())
     }
 
-    /// The client's port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.client.local_addr().expect("a connection has an address").port()
@@ -99,9 +98,7 @@ impl Tcp {
 /// Two UDP sockets that know each other.
 #[derive(Debug)]
 pub struct Udp {
-    /// Who speaks first.
     pub client: UdpSocket,
-    /// Who answers.
     pub server: UdpSocket,
 }
 
@@ -130,7 +127,6 @@ impl Udp {
         Some(())
     }
 
-    /// The client's port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.client.local_addr().expect("a bound socket has an address").port()

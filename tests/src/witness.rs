@@ -9,22 +9,16 @@ use std::process::Command;
 
 use crate::command::{Said, line};
 
-/// One direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// Sender.
     pub src: IpAddr,
-    /// Receiver.
     pub dst: IpAddr,
     /// Sender's port, where there are ports.
     pub src_port: Option<u16>,
-    /// Receiver's port.
     pub dst_port: Option<u16>,
-    /// Packets, with accounting.
     pub packets: Option<u64>,
 }
 
-/// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// `tcp`, `udp`, `icmp`, `icmpv6`.
@@ -39,13 +33,10 @@ pub struct Entry {
     pub reply: Way,
     /// Flags such as `UNREPLIED` and `ASSURED`.
     pub flags: Vec<String>,
-    /// Mark.
     pub mark: u32,
     /// Zone of both directions.
     pub zone: u16,
-    /// The kernel's id.
     pub id: u32,
-    /// The whole line.
     pub line: String,
 }
 

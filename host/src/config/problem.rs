@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use ctwarden_model::text;
 use thiserror::Error;
 
-/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The file at fault.

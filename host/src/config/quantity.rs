@@ -22,10 +22,8 @@ pub(crate) struct Period(pub Duration);
 /// Why a size or a time was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum QuantityError {
-    /// No size.
     #[error("\"{0}\" is not a size; write digits and one of B, KiB, MiB, GiB, for example \"64MiB\"")]
     Size(String),
-    /// No time.
     #[error("\"{0}\" is not a time; write digits and one of us, ms, s, m, h, d, for example \"30s\" or \"1h30m\"")]
     Period(String),
 }

@@ -18,12 +18,10 @@ use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
 
-/// A whole configuration.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     /// Where it was read from.
     pub file: PathBuf,
-    /// The host itself.
     pub daemon: Daemon,
     /// What no plugin may touch.
     pub protected: Vec<Protected>,
@@ -42,7 +40,6 @@ pub(crate) struct Configuration {
 /// `[daemon]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Daemon {
-    /// Control socket.
     pub control: PathBuf,
     /// Group of the socket; none: the daemon's own.
     pub control_group: Option<ControlGroup>,
@@ -101,18 +98,13 @@ impl MirrorUse {
 /// A group by name and number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ControlGroup {
-    /// Name as written.
     pub name: String,
-    /// Group id.
     pub gid: u32,
 }
 
-/// Where records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Standard output.
     Stdout,
-    /// The journal's socket.
     Journal,
     /// Appended to a file.
     File(PathBuf),
@@ -133,27 +125,22 @@ impl fmt::Display for Destination {
 pub(crate) struct Protected {
     /// Why, for people; may be empty.
     pub comment: String,
-    /// Which flows.
     pub filter: Filter,
 }
 
 /// Family of an nftables table (`NFPROTO_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableFamily {
-    /// Both.
     Inet,
     /// IPv4.
     Ip,
     /// IPv6.
     Ip6,
-    /// Bridges.
     Bridge,
-    /// Devices.
     Netdev,
 }
 
 impl TableFamily {
-    /// All of them.
     pub(crate) const ALL: [Self; 5] = [Self::Inet, Self::Ip, Self::Ip6, Self::Bridge, Self::Netdev];
 
     /// Name as `nft` writes it.
@@ -185,7 +172,6 @@ pub(crate) struct BlockSet {
 /// `[[plugin]]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Plugin {
-    /// Its name.
     pub name: PluginName,
     /// Where the component was read from.
     pub path: PathBuf,
@@ -213,7 +199,6 @@ pub(crate) enum OnFailure {
     /// A fresh instance after a pause.
     #[default]
     Restart,
-    /// The daemon ends.
     Exit,
 }
 
@@ -234,7 +219,6 @@ pub(crate) struct Budget {
     pub block_space_ipv4: u8,
     /// The same of IPv6.
     pub block_space_ipv6: u8,
-    /// Alerts a second.
     pub alerts_per_second: u32,
     /// Verdicts a second with a record of their own.
     pub records_per_second: u32,

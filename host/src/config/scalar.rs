@@ -10,9 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 /// A word, or a number that is not negative; what they mean is up to the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scalar {
-    /// As a string.
     Word(String),
-    /// As an integer.
     Number(u64),
 }
 

@@ -36,7 +36,6 @@ pub(super) fn in_our_words(message: &str, key: &str) -> String {
     message.to_owned()
 }
 
-/// What was written.
 fn found_words(found: &str) -> String {
     let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
     let value = value.trim_matches('`');
@@ -48,7 +47,6 @@ fn found_words(found: &str) -> String {
     }
 }
 
-/// What is needed.
 fn expected_words(expected: &str) -> String {
     let whole = |least: i128, most: u128| format!("a whole number from {least} to {most}");
     match expected {

@@ -12,7 +12,6 @@ use toml::{Spanned, Table};
 use super::quantity::{Period, Size};
 use super::scalar::Scalar;
 
-/// A whole file.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     /// `[daemon]`.
@@ -67,13 +66,11 @@ pub(crate) struct Daemon {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Protect {
-    /// Why, for people.
     pub comment: String,
     /// `ipv4` or `ipv6`.
     pub family: Option<WrittenFamily>,
     /// Names (`tcp`, `udp`, `icmp`, …) or numbers.
     pub protocols: Vec<Spanned<Scalar>>,
-    /// Conntrack zones.
     pub zones: Vec<u16>,
     /// Addresses or networks of the sender in the original direction.
     pub original_src: Vec<Spanned<String>>,
@@ -109,13 +106,10 @@ pub(crate) enum MirrorUse {
     /// Where a plugin says that its verdicts name flows by filters.
     #[default]
     Auto,
-    /// Always.
     On,
-    /// Never.
     Off,
 }
 
-/// Address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WrittenFamily {
@@ -194,10 +188,8 @@ pub(crate) struct Plugin {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WrittenMode {
-    /// No effect.
     #[default]
     Observe,
-    /// Carried out.
     Enforce,
 }
 
@@ -205,10 +197,8 @@ pub(crate) enum WrittenMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WrittenOnFailure {
-    /// A fresh instance.
     #[default]
     Restart,
-    /// The daemon ends.
     Exit,
 }
 

@@ -17,12 +17,10 @@ const ANSWER_MAX: u64 = 64 << 20;
 /// Why the daemon could not be asked.
 #[derive(Debug, Error)]
 pub(crate) enum ClientError {
-    /// Nobody listens.
     #[error(
         "no ctwarden runs at {0}; start it with `ctwarden run --config FILE`, or name its socket if it has another"
     )]
     NotRunning(PathBuf),
-    /// Not allowed.
     #[error("{0} is for root and its group only; run as root or join that group (`ls -l {0}` shows it)")]
     NotAllowed(PathBuf),
     /// The request does not fit.
@@ -33,28 +31,19 @@ pub(crate) enum ClientError {
     HungUp(PathBuf),
     /// It does not answer.
     #[error("the daemon at {path} did not answer within {ANSWER_TIME:?}; look at its log")]
-    Silent {
-        /// The socket.
-        path: PathBuf,
-    },
+    Silent { path: PathBuf },
     /// It speaks another language.
     #[error(
         "the daemon at {path} answered what this version does not understand: {error}; use the daemon's own version"
     )]
     Answer {
-        /// The socket.
         path: PathBuf,
         /// What is wrong with the answer.
         error: serde_json::Error,
     },
     /// The system would not.
     #[error("cannot talk to the daemon at {path}: {error}; look at its log")]
-    Io {
-        /// The socket.
-        path: PathBuf,
-        /// What it said.
-        error: io::Error,
-    },
+    Io { path: PathBuf, error: io::Error },
 }
 
 /// A connection to the daemon.

@@ -6,9 +6,7 @@ use std::io::IsTerminal;
 /// Whether output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
-    /// Plain.
     Off,
-    /// With ANSI sequences.
     On,
 }
 

@@ -15,7 +15,6 @@ pub(super) const USER_MAX: usize = 16;
 /// Clients of root, and of the daemon's own user.
 pub(super) const PRIVILEGED_MAX: usize = 32;
 
-/// The seats.
 #[derive(Debug, Default)]
 pub(super) struct Seats(Mutex<Taken>);
 

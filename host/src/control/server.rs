@@ -37,7 +37,6 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 /// A request and the way back. A way back that is dropped is told to the client as "stopping".
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// What is asked.
     pub request: Request,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Response>,
@@ -57,7 +56,6 @@ pub(crate) enum BindError {
         "{path} belongs to a running ctwarden (process {pid}); stop that one or give this one its own [daemon] control"
     )]
     InUse {
-        /// The socket.
         path: PathBuf,
         /// Whose it is, as far as known.
         pid: String,
@@ -72,7 +70,6 @@ pub(crate) enum BindError {
     Group {
         /// The socket or its directory.
         path: PathBuf,
-        /// The group.
         group: String,
         /// What the system said.
         error: io::Error,
@@ -80,7 +77,6 @@ pub(crate) enum BindError {
     /// The system would not.
     #[error("cannot listen at {path}: {error}; name another path in [daemon] control")]
     Io {
-        /// The socket.
         path: PathBuf,
         /// What the system said.
         error: io::Error,

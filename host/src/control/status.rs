@@ -13,7 +13,6 @@ use super::message::Outcomes;
 pub(crate) struct StatusReport {
     /// Version of the daemon.
     pub version: String,
-    /// Its process.
     pub pid: u32,
     /// The configuration that is in force.
     pub configuration: String,
@@ -41,7 +40,6 @@ pub(crate) struct StatusReport {
     /// Whether a sweep runs or is wanted, the mirror's own included.
     #[serde(default)]
     pub sweeping: bool,
-    /// Records written.
     pub records: u64,
     /// Records that could not be written.
     pub records_lost: u64,
@@ -61,12 +59,10 @@ pub(crate) struct StatusReport {
 /// How an address set is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SetReport {
-    /// Its name.
     pub(crate) name: String,
     /// The file that it is read from, if it is from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
-    /// Networks in use.
     pub(crate) networks: u64,
     /// Why the list that is there is not in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +87,6 @@ pub(crate) struct FlowTable {
 /// How the copy of the table is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MirrorReport {
-    /// Flows in it.
     pub flows: u64,
     /// Memory that it holds, in bytes.
     pub bytes: u64,
@@ -115,7 +110,6 @@ const fn hears() -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PluginState {
-    /// It runs.
     #[default]
     Running,
     /// It failed; a fresh instance starts soon.
@@ -201,7 +195,6 @@ pub(crate) struct LastRefusal {
     pub time: String,
     /// Kind of the verdict: block, delete, ….
     pub kind: String,
-    /// Why.
     pub text: String,
 }
 
@@ -224,14 +217,12 @@ impl std::fmt::Display for Warning {
     }
 }
 
-/// A failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fault {
     /// When, as RFC 3339.
     pub time: String,
     /// Name of the kind: trap, out-of-time, ….
     pub kind: String,
-    /// What happened.
     pub text: String,
 }
 

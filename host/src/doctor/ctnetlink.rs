@@ -13,13 +13,11 @@ use crate::netlink::{OpenError, Requests};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Ctnetlink {
-    /// An answer.
     Answers,
     /// The kernel refused this process.
     NotPermitted,
     /// The kernel has no such interface.
     Absent,
-    /// Something else.
     Failed(String),
 }
 

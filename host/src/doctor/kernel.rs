@@ -15,7 +15,6 @@ const FILTERS: [(KernelVersion, &str); 5] = [
     (KernelVersion(6, 8), "zone"),
 ];
 
-/// The running kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Kernel {
     /// As `uname -r` prints it.

@@ -29,15 +29,12 @@ const OURS: Tuple = Tuple {
     layer4: Layer4::None,
 };
 
-/// What was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum LabelRoom {
     /// Labels can be set.
     Room,
-    /// They are refused.
     NoRoom,
-    /// Not known; why.
     Unknown(String),
 }
 

@@ -11,11 +11,9 @@ use super::setting;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Presence {
-    /// A loaded module.
     Module,
     /// A part of the kernel's image.
     BuiltIn,
-    /// Not there.
     Absent,
 }
 
@@ -33,7 +31,6 @@ impl Presence {
         }
     }
 
-    /// Of connection tracking.
     pub(super) fn judge(self) -> Finding {
         let name = "conntrack";
         match self {

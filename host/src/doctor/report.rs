@@ -50,7 +50,6 @@ impl Report {
         self.findings.iter().filter(|finding| finding.verdict == verdict).map(|finding| finding.name).collect()
     }
 
-    /// For people.
     pub(crate) fn to_text(&self, colour: Colour) -> String {
         let mut text = String::new();
         let widest = self.findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();

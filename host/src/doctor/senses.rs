@@ -32,7 +32,6 @@ impl EventSwitch {
     }
 }
 
-/// The facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Senses {
     tracking: Tracking,

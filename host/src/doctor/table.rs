@@ -15,7 +15,6 @@ const NEARLY_FULL: u64 = 95;
 /// From so much on it is worth knowing.
 const FILLING: u64 = 75;
 
-/// The table now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Table {
     /// Entries of this network namespace.

@@ -20,7 +20,6 @@ use super::per_family::PerFamily;
 const SWITCH_ON: &str =
     "nft 'add table inet tracking; add chain inet tracking on; add rule inet tracking on ct state new'";
 
-/// The evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Tracking {
     /// Whether conntrack's hooks are in the list of hooks; none where the kernel does not list them.

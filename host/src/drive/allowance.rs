@@ -29,7 +29,6 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// Asks the machine.
     pub(crate) fn new(written: Option<u64>) -> Self {
         Self { written, memory: [meminfo(), control_group()].into_iter().flatten().min() }
     }

@@ -21,7 +21,6 @@ use crate::sinks::Rfc3339;
 pub(super) struct Waiting(BTreeMap<Ticket, oneshot::Sender<Response>>);
 
 impl Waiting {
-    /// Tells who waits.
     pub(super) fn settle(&mut self, ticket: Ticket, outcome: MessageOutcome) {
         // Whoever has gone meanwhile does not want to know.
         if let Some(answer) = self.0.remove(&ticket) {

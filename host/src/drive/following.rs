@@ -138,7 +138,6 @@ impl Following {
         self.mirror.is_some()
     }
 
-    /// The copy.
     pub(super) const fn mirror(&self) -> Option<&Mirror> {
         self.mirror.as_ref()
     }

@@ -19,13 +19,11 @@ pub(super) struct About {
 }
 
 impl About {
-    /// Lines for people.
     pub(super) fn not_granted(&self) -> Vec<String> {
         self.missing.iter().chain(&self.refused).cloned().collect()
     }
 }
 
-/// All plugins.
 #[derive(Debug, Default)]
 pub(super) struct Granting(BTreeMap<PluginName, About>);
 
@@ -35,7 +33,6 @@ impl Granting {
         self.0.insert(name, About { version, missing, refused: None });
     }
 
-    /// Of that name.
     pub(super) fn of(&self, name: &PluginName) -> Option<&About> {
         self.0.get(name)
     }
@@ -53,7 +50,6 @@ impl Granting {
     }
 }
 
-/// What was refused.
 fn told(record: &VerdictRecord) -> String {
     let action = &record.verdict.action;
     let kind = action.kind().name();

@@ -71,7 +71,6 @@ impl Sweeping {
         self.id.is_none() || engine.ready_for_rows()
     }
 
-    /// Reads one part.
     fn read(&mut self, engine: &mut Engine, following: &mut Following) -> Dumped {
         let id = self.id;
         let read = match &mut self.source {

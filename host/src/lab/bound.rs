@@ -23,7 +23,6 @@ impl Bound {
         Self { until: now.checked_add(lifetime).unwrap_or(now), ended: Arc::default() }
     }
 
-    /// Ends now.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }

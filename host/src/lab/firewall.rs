@@ -23,7 +23,6 @@ pub(crate) const BLOCKED_IPV6: &str = "blocked6";
 const FORWARD: &str = "forward";
 const LABELS: &str = "labels";
 
-/// The lab's table.
 pub(crate) fn table() -> Table {
     Table { family: TableFamily::Inet, name: "ctwarden".to_owned() }
 }
@@ -36,7 +35,6 @@ pub(crate) enum FirewallError {
         "this kernel lacks nf_tables or nf_conntrack; load them as root: modprobe -a nf_tables nft_ct nf_conntrack nf_conntrack_netlink"
     )]
     Kernel(#[source] io::Error),
-    /// Another refusal.
     #[error("nftables refused the lab's rules")]
     Refused(#[from] CommitError),
 }

@@ -16,39 +16,28 @@ use thiserror::Error;
 /// Why a host cannot be had.
 #[derive(Debug, Error)]
 pub(crate) enum HostError {
-    /// No namespace.
     #[error("the kernel refused a network namespace for host {host}")]
     Namespace {
-        /// Which host.
         host: &'static str,
-        /// Its answer.
         #[source]
         errno: Errno,
     },
     /// The namespace has no file.
     #[error("cannot open /proc/thread-self/ns/net of host {host}; is /proc mounted?")]
     Proc {
-        /// Which host.
         host: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// No thread.
     #[error("cannot start a thread of host {host}")]
     Thread {
-        /// Which host.
         host: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// Its thread has ended.
     #[error("host {host} is gone")]
-    Gone {
-        /// Which host.
-        host: &'static str,
-    },
+    Gone { host: &'static str },
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -61,7 +50,6 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Makes the namespace.
     pub(crate) fn start(name: &'static str) -> Result<Self, HostError> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         let (opened, opening) = mpsc::channel();
@@ -81,7 +69,6 @@ impl Host {
         Ok(Self { name, jobs, namespace })
     }
 
-    /// Its name.
     pub(crate) const fn name(&self) -> &'static str {
         self.name
     }

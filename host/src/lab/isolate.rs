@@ -27,21 +27,17 @@ impl Isolated {
 /// Why no network of its own could be had.
 #[derive(Debug, Error)]
 pub(crate) enum IsolateError {
-    /// The kernel refused.
     #[error("the kernel refused a network namespace: {reason}")]
     Refused {
         /// Why, and the way out.
         reason: String,
-        /// Its answer.
         #[source]
         errno: Errno,
     },
     /// The user namespace was made and its ids could not be.
     #[error("cannot write {file} of the new user namespace; run as root instead")]
     Ids {
-        /// Which file.
         file: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },

@@ -33,7 +33,6 @@ pub(crate) enum LinkError {
     Refused {
         /// What was to be done.
         what: String,
-        /// Error number.
         errno: i32,
     },
     /// No answer was got.
@@ -49,7 +48,6 @@ fn way_out(errno: i32) -> &'static str {
     }
 }
 
-/// One change.
 pub(super) struct Change {
     what: String,
     message: RouteNetlinkMessage,

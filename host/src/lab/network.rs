@@ -32,18 +32,14 @@ pub(crate) enum NetworkError {
     /// A change of the network was refused.
     #[error("on host {host}")]
     Link {
-        /// Where.
         host: &'static str,
-        /// Why.
         #[source]
         source: LinkError,
     },
     /// A setting could not be made.
     #[error("on host {host}")]
     Sysctl {
-        /// Where.
         host: &'static str,
-        /// Why.
         #[source]
         source: SysctlError,
     },
@@ -52,10 +48,7 @@ pub(crate) enum NetworkError {
     Host(#[from] HostError),
     /// A cable does not work.
     #[error("the cable to host {host} does not carry packets after {} s", CABLE_TIME.as_secs())]
-    Dead {
-        /// Where to.
-        host: &'static str,
-    },
+    Dead { host: &'static str },
 }
 
 /// Name of the gateway in errors.

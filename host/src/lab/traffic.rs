@@ -32,20 +32,14 @@ pub(crate) enum TrafficError {
     /// The server cannot listen there.
     #[error("the lab's server cannot listen on {address}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// No connection.
     #[error("the lab's client cannot connect from {from} to {to}")]
     Connect {
-        /// The client's address.
         from: IpAddr,
-        /// The server's.
         to: SocketAddr,
-        /// Why.
         #[source]
         source: io::Error,
     },

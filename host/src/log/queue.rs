@@ -14,13 +14,10 @@ const LINE_BYTES: usize = 64;
 /// Whose line it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaker {
-    /// The daemon's own.
     Daemon,
-    /// A plugin's.
     Plugin,
 }
 
-/// Lines that wait.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,

@@ -33,7 +33,6 @@ static UNSEEN: Once = Once::new();
 /// How a walk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dumped {
-    /// There is more.
     More,
     /// Nothing is there right now.
     Nothing,
@@ -42,7 +41,6 @@ pub(crate) enum Dumped {
     Done(bool),
 }
 
-/// One entry.
 #[derive(Debug)]
 pub(crate) enum Row {
     /// Of the connection table.

@@ -17,13 +17,9 @@ const EXPECTATION_DESTROY: u32 = 6;
 /// Which events somebody wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Groups {
-    /// New flows.
     pub(crate) new: bool,
-    /// Changes.
     pub(crate) update: bool,
-    /// Ends.
     pub(crate) destroy: bool,
-    /// Expectations.
     pub(crate) expectations: bool,
 }
 
@@ -60,22 +56,18 @@ pub(crate) enum Drained {
     Some,
     /// Nothing is there now.
     Nothing,
-    /// Events were lost.
     Lost,
 }
 
 /// One message of the kernel.
 pub(crate) enum Heard {
-    /// Of a flow.
     Flow(Event),
     /// The end of a flow of which nobody wants to know more.
     End {
-        /// Whose it is.
         key: FlowKey,
         /// Whether we brought it about.
         by_us: bool,
     },
-    /// Of an expectation.
     Expectation(ExpectationEvent),
 }
 

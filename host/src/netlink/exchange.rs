@@ -30,7 +30,6 @@ pub(crate) struct Connection {
 /// Why no answers were got.
 #[derive(Debug, Error)]
 pub(crate) enum ExchangeError {
-    /// No socket.
     #[error("cannot open a netlink socket")]
     Open(#[source] io::Error),
     /// The kernel did not take the requests.

@@ -24,7 +24,6 @@ const LEAST: u64 = 10_000;
 const LEAST_SHARE: u64 = 8;
 
 impl Families {
-    /// One more.
     pub(crate) const fn count(&mut self, flow: &Flow) {
         match flow.tuples.original.family() {
             Family::Ipv4 => self.ipv4 += 1,

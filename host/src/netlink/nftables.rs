@@ -45,7 +45,6 @@ pub(crate) enum TableFamily {
     Ip6,
     /// Ingress and egress of devices.
     Netdev,
-    /// Bridges.
     Bridge,
 }
 
@@ -73,7 +72,6 @@ impl TableFamily {
 /// A table, named as `nft` does: `inet filter`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Table {
-    /// Family.
     pub(crate) family: TableFamily,
     /// Name within the family.
     pub(crate) name: String,
@@ -126,15 +124,11 @@ pub(crate) enum CommitError {
     Change {
         /// Index in the list of changes.
         index: usize,
-        /// Error number.
         errno: i32,
     },
     /// The transaction as a whole was refused.
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
-    Transaction {
-        /// Error number.
-        errno: i32,
-    },
+    Transaction { errno: i32 },
     /// No answer was got.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
@@ -156,7 +150,6 @@ pub(crate) struct Nftables {
 }
 
 impl Nftables {
-    /// Opens the socket.
     pub(crate) fn open() -> Result<Self, ExchangeError> {
         Ok(Self { connection: Connection::open(netlink_sys::constants::NETLINK_NETFILTER)? })
     }

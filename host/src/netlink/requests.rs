@@ -46,7 +46,6 @@ impl Requests {
     /// Lookups that go into one send: the answer to each is a whole entry.
     const LOOKUPS_IN_ONE_SEND: usize = 64;
 
-    /// Opens the socket.
     pub(crate) fn open() -> Result<Self, OpenError> {
         let socket = NetfilterSocket::open_for_many()?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;

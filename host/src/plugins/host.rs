@@ -16,11 +16,9 @@ use crate::store::PluginMemory;
 /// What every instance of one plugin is given.
 #[derive(Clone)]
 pub(crate) struct HostParts {
-    /// Address sets.
     pub(crate) sets: AddressSets,
     /// Which of them the plugin may look into.
     pub(crate) read_sets: BTreeSet<SetName>,
-    /// Its lasting memory.
     pub(crate) memory: PluginMemory,
 }
 

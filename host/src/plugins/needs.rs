@@ -124,7 +124,6 @@ fn nearest<'a>(name: &SetName, names: impl Iterator<Item = &'a SetName>) -> Opti
     names.filter(|other| likeness(other) > 0.8).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
-/// Numbers of bits.
 fn numbers(bits: u128) -> String {
     (0..128_u8).filter(|bit| bits >> bit & 1 == 1).map(|bit| bit.to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -49,13 +49,11 @@ pub(crate) struct Prepared {
     pub(crate) plugins: Vec<Ready>,
     /// What is not wrong, and may be meant otherwise.
     pub(crate) warnings: Vec<String>,
-    /// Address sets.
     pub(crate) sets: AddressSets,
     /// Those of them that come from files.
     pub(crate) set_files: SetFiles,
     /// Lists that were refused, which keeps nothing from starting.
     pub(crate) refused: Vec<Problem>,
-    /// nftables sets, opened.
     pub(crate) block_sets: BlockSets,
     /// The daemon's own part.
     pub(crate) daemon: config::Daemon,
@@ -71,7 +69,6 @@ pub(crate) struct Ready {
     pub(crate) path: PathBuf,
     /// What its configuration needs and the operator did not grant: it runs, for it only observes.
     pub(crate) warnings: Vec<String>,
-    /// Its thread.
     pub(crate) thread: PluginThread,
 }
 

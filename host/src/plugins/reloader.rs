@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Readings that were given up and may still be stuck. Each holds a thread and its memory.
 const GIVEN_UP_MAX: usize = 4;
 
-/// Counts readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading(u64);
 
@@ -33,7 +32,6 @@ pub(crate) struct Reloader<T> {
 }
 
 impl<T: Send + 'static> Reloader<T> {
-    /// Results go there.
     pub(crate) fn new(
         read: impl Fn() -> Result<T> + Send + Sync + 'static,
         results: UnboundedSender<(Reading, Result<T>)>,

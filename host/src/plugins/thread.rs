@@ -18,7 +18,6 @@ use crate::clock;
 pub(crate) struct Recipe {
     /// Name in the configuration.
     pub(crate) name: PluginName,
-    /// Compiled component.
     pub(crate) component: Component,
     /// Limits of the instance.
     pub(crate) limits: Limits,
@@ -30,16 +29,13 @@ pub(crate) struct Recipe {
 
 /// What the thread says.
 pub(crate) enum Said {
-    /// An instance runs.
     Started(PluginId),
     /// None could be started.
     StartFailed(PluginId, Fault),
-    /// A call returned.
     Answered(CallId, Answer),
 }
 
 impl Said {
-    /// Tells the engine.
     pub(crate) fn tell(self, engine: &mut Engine, now: Now) {
         match self {
             Self::Answered(call, answer) => engine.handle_answer(now, call, answer),

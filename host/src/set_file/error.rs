@@ -16,7 +16,6 @@ pub(crate) enum SetFileError {
     /// It is no text.
     #[error("{path}:{line}: not UTF-8; save the file in that encoding, with one address or network a line")]
     NotText {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
@@ -28,17 +27,14 @@ pub(crate) enum SetFileError {
         form.name()
     )]
     Form {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What it is.
         form: Form,
     },
     /// Lines of it are wrong.
     #[error("{}", .0.join("\n"))]
     Lines(Vec<String>),
-    /// It never rests.
     #[error("{0} is being written; it is taken as soon as nobody has changed it for a moment")]
     Unsettled(PathBuf),
 }

@@ -16,7 +16,6 @@ pub(crate) enum Form {
     Ipset,
     /// Spamhaus' lists in JSON.
     SpamhausJson,
-    /// Any other JSON.
     Json,
 }
 

@@ -71,7 +71,6 @@ impl Rest {
         self.seen.is_some()
     }
 
-    /// Begins anew.
     pub(super) fn forget(&mut self) {
         self.seen = None;
     }

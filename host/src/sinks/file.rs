@@ -18,7 +18,6 @@ use crate::trusted_path::{self, AccessError};
 /// For root and its group: records name who talks to whom.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
 
-/// A file.
 pub(super) struct FileSink {
     path: PathBuf,
     /// None while it is a pipe that nobody reads.

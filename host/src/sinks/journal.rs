@@ -20,7 +20,6 @@ use super::sink::{Lost, Sink};
 use super::text::InWords;
 use crate::trusted_path;
 
-/// Where journald listens.
 pub(crate) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Severities of RFC 5424.
@@ -29,7 +28,6 @@ const WARNING: u8 = 4;
 const NOTICE: u8 = 5;
 const INFORMATIONAL: u8 = 6;
 
-/// The journal's socket.
 pub(super) struct JournalSink {
     socket: UnixDatagram,
     path: PathBuf,

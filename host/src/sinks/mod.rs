@@ -49,7 +49,6 @@ pub(crate) enum SinkError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// No thread.
     #[error("cannot start the thread that writes records: {0}; raise the limit of threads of the daemon's user")]
     Thread(std::io::Error),
 }

@@ -19,7 +19,6 @@ use crate::config::Destination;
 pub(super) struct Change {
     /// Records that are where they belong now.
     pub(super) written: u64,
-    /// Records lost.
     pub(super) lost: u64,
     /// Losses of which the stream tells now.
     pub(super) told: u64,
@@ -27,7 +26,6 @@ pub(super) struct Change {
     pub(super) report: Option<String>,
 }
 
-/// A destination.
 pub(super) struct Outlet {
     what: &'static str,
     destination: Destination,
@@ -63,7 +61,6 @@ impl Outlet {
         self.what == "alerts"
     }
 
-    /// "records to /var/log/ctwarden/records.jsonl".
     pub(super) fn name(&self) -> String {
         format!("{} to {}", self.what, self.destination)
     }

@@ -11,11 +11,9 @@ pub(super) struct Lost {
     pub(super) written: u64,
     /// How many are lost.
     pub(super) lines: u64,
-    /// Why.
     pub(super) error: io::Error,
 }
 
-/// Where records end.
 pub(super) trait Sink: Send {
     /// Whether records can be put now; opens what can be opened. Records wait until they can.
     ///

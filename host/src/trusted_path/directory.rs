@@ -19,7 +19,6 @@ const ATTEMPTS: usize = 8;
 /// What a directory is opened with: names are looked up in it, and it is never listed.
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// A directory, open.
 #[derive(Debug)]
 pub(crate) struct Directory {
     handle: OwnedFd,

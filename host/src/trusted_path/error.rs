@@ -25,7 +25,6 @@ pub(crate) enum AccessError {
     Owner {
         /// The file or directory.
         path: PathBuf,
-        /// Whose it is.
         owner: u32,
     },
     /// Others than its owner can write to it.
@@ -33,7 +32,6 @@ pub(crate) enum AccessError {
     Writable {
         /// The file or directory.
         path: PathBuf,
-        /// Who.
         who: &'static str,
         /// Argument of chmod that ends it.
         mend: &'static str,
@@ -53,7 +51,6 @@ pub(crate) enum AccessError {
     /// Larger than anything that is meant.
     #[error("{path} is larger than {limit} bytes; is it the right file?")]
     TooLarge {
-        /// The file.
         path: PathBuf,
         /// Bytes it may have.
         limit: u64,
@@ -64,7 +61,6 @@ pub(crate) enum AccessError {
     /// The system would not.
     #[error("cannot {verb} {path}: {error}; check that the daemon's user may do that")]
     Io {
-        /// What was tried.
         verb: &'static str,
         /// The file or directory.
         path: PathBuf,

@@ -15,7 +15,6 @@ use crate::{components, dist, guests, packages, process, tree};
 /// Policies of the tests that the benchmark uses beside the bundled ones.
 const GUESTS: [&str; 1] = ["guest-tally"];
 
-/// What is measured.
 #[derive(Debug, PartialEq, Eq)]
 enum Program {
     /// Built as packages have it: slow to build, fast to run.

@@ -32,7 +32,6 @@ struct Options {
     names: Vec<String>,
 }
 
-/// The command.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let options = Options::parse(arguments)?;
     let mut progress = Progress::new();

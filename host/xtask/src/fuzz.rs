@@ -34,7 +34,6 @@ struct Options {
     keep: bool,
 }
 
-/// The command.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let options = Options::parse(arguments)?;
     let mut progress = Progress::new();

@@ -7,7 +7,6 @@ use crate::progress::Progress;
 use crate::toolchain::{Origin, Target, Toolchain};
 use crate::{packages, process, tree};
 
-/// The command.
 pub(crate) fn run() -> Result<()> {
     let progress = Progress::new();
     packages::ensure(&progress, &[packages::BUILD])?;

@@ -50,7 +50,6 @@ pub(crate) const TEST: &[Need] = &[
 pub(crate) const FUZZ: &[Need] =
     &[Need { program: "c++", packages: &["g++"], purpose: "compile the fuzzer's runtime" }];
 
-/// What counts instructions.
 pub(crate) const COUNT: &[Need] = &[Need {
     program: "valgrind",
     packages: &["valgrind"],

@@ -127,7 +127,6 @@ impl Toolchain {
         bail!("no toolchain for {}:\n  - {}", target.triple(), reasons.join("\n  - "))
     }
 
-    /// For people.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

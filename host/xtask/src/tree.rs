@@ -24,7 +24,6 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// Cargo's own output.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
@@ -44,7 +43,6 @@ pub(crate) fn fuzz() -> PathBuf {
     root().join("tests").join("fuzz")
 }
 
-/// The bundled policies.
 pub(crate) fn plugins() -> Result<Vec<Crate>> {
     crates_in(&root().join("plugins"))
 }

@@ -24,12 +24,10 @@ impl Running {
         Self(child)
     }
 
-    /// The program.
     pub(crate) const fn get(&mut self) -> &mut Child {
         &mut self.0
     }
 
-    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }

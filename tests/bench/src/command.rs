@@ -20,7 +20,6 @@ pub(crate) struct Ran {
     pub(crate) processor: Duration,
     /// Exit status; none where a signal ended it.
     pub(crate) status: Option<i32>,
-    /// Standard error.
     pub(crate) err: String,
 }
 

@@ -90,7 +90,6 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.running.id()
     }

@@ -17,20 +17,17 @@ pub(crate) enum Unit {
     ProcessorSeconds,
     /// Bytes for each entry.
     BytesAnEntry,
-    /// A rate.
     EventsASecond,
 }
 
 /// Samples of one thing.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figure {
-    /// What they count.
     pub(crate) unit: Unit,
     /// Middle of the samples.
     pub(crate) median: f64,
     /// Least of them.
     pub(crate) min: f64,
-    /// Largest of them.
     pub(crate) max: f64,
     /// 99 of 100 are no larger; given where there are at least 100.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,12 +46,10 @@ impl Figure {
         Some(Self { unit, median: median(&sorted)?, min, max, p99, samples })
     }
 
-    /// Of wall times.
     pub(crate) fn wall(times: &[Duration]) -> Option<Self> {
         Self::of(Unit::Seconds, times.iter().map(Duration::as_secs_f64).collect())
     }
 
-    /// Of processor times.
     pub(crate) fn processor(times: &[Duration]) -> Option<Self> {
         Self::of(Unit::ProcessorSeconds, times.iter().map(Duration::as_secs_f64).collect())
     }

@@ -22,11 +22,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Events of entries that end, or change, or are made (`NFNLGRP_CONNTRACK_*`), as bits of `nl_groups`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Groups {
-    /// Nothing but answers.
     None,
-    /// Ends.
     Destroy,
-    /// Changes and ends.
     UpdateDestroy,
 }
 
@@ -43,7 +40,6 @@ impl Groups {
 /// How many entries there are, and the sum of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
-    /// Entries.
     pub(crate) entries: u64,
     /// Sum of their ids.
     pub(crate) ids: u64,
@@ -52,11 +48,9 @@ pub(crate) struct Count {
 /// An event as far as it matters here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
-    /// What happened.
     pub(crate) kind: EventKind,
     /// Whether a request caused it, and not a packet or time.
     pub(crate) by_request: bool,
-    /// To which flow.
     pub(crate) original: Tuple,
 }
 

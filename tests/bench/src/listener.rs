@@ -38,7 +38,6 @@ impl Listener {
         Ok(Self { running })
     }
 
-    /// Its processor time.
     pub(crate) fn processor(&self) -> Result<Duration> {
         processor::of_running(self.running.id())
     }
@@ -70,7 +69,6 @@ pub(crate) struct Sockets {
     pub(crate) dropped: u64,
 }
 
-/// Looks at them.
 pub(crate) fn sockets() -> Result<Sockets> {
     let table = fs::read_to_string("/proc/thread-self/net/netlink").context("the kernel lists no netlink sockets")?;
     read(&table)

@@ -31,7 +31,6 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Looks at it.
     pub(crate) fn look(options: &Options) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let (cpu, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));

@@ -8,13 +8,10 @@ use ctwarden_model::{Flow, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, S
 /// Flows of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
-    /// Which.
     pub(crate) kind: Kind,
-    /// How many.
     pub(crate) count: u64,
 }
 
-/// Which flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Established connections of as many clients.

@@ -12,7 +12,6 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::row::{Of, Row, goal, ratio, word};
 
-/// The report.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: Machine,

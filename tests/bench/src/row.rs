@@ -6,12 +6,9 @@ use serde::Serialize;
 
 use crate::figure::{Amount, Figure, Unit};
 
-/// A row.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
-    /// What was measured.
     pub(crate) what: String,
-    /// Ctwarden's figure.
     pub(crate) ours: Figure,
     /// The others', each with what was to be reached beside it.
     pub(crate) peers: Vec<Peer>,
@@ -23,12 +20,9 @@ pub(crate) struct Row {
     pub(crate) notes: Vec<String>,
 }
 
-/// Somebody else's figure.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Peer {
-    /// What it did.
     pub(crate) name: String,
-    /// Its figure.
     pub(crate) figure: Figure,
     /// How many times better ours is: the quotient of the medians, above 1 where ours is better; infinite, which JSON writes
     /// as null, where the peer's is 0.
@@ -41,11 +35,8 @@ pub(crate) struct Peer {
 /// A bound of our own figure.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Limit {
-    /// Of what.
     pub(crate) of: Of,
-    /// The bound.
     pub(crate) goal: f64,
-    /// What it is.
     pub(crate) is: f64,
     /// Whether it is to be at least that, and not at most.
     pub(crate) at_least: bool,
@@ -55,7 +46,6 @@ pub(crate) struct Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Of {
-    /// The median.
     Median,
     /// The 99th of 100.
     P99,
@@ -98,7 +88,6 @@ impl Row {
         self
     }
 
-    /// What was checked.
     pub(crate) fn checked(mut self, what: impl Into<String>) -> Self {
         self.checked.push(what.into());
         self

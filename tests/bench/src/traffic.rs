@@ -28,17 +28,13 @@ pub(crate) struct Flood {
     senders: Vec<Sender>,
 }
 
-/// What was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
-    /// Flows.
     pub(crate) flows: u64,
-    /// In that time.
     pub(crate) took: Duration,
 }
 
 impl Sent {
-    /// Flows a second.
     pub(crate) fn rate(self) -> f64 {
         self.flows as f64 / self.took.as_secs_f64()
     }

@@ -38,7 +38,6 @@ impl World {
         Ok(world)
     }
 
-    /// Makes the flows.
     pub(crate) fn fill(&mut self, groups: &[Group]) -> Result<()> {
         let before = self.kernel.entries()?;
         self.kernel.create(flows(groups))?;

@@ -59,7 +59,6 @@ impl Prepared {
     }
 }
 
-/// All bodies.
 pub const BODIES: &[Body] = &[
     Body { name: "decode-view", operation: "a row: id, mark, status, timeout", prepare: decode::view },
     Body { name: "decode-row", operation: "a row, as a value", prepare: decode::rows },

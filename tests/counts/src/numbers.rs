@@ -2,7 +2,6 @@
 //!
 //! Written here, so that no release of another crate changes the inputs.
 
-/// The state.
 pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {

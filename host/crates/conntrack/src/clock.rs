@@ -4,7 +4,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ctwarden_model::Timestamp;
 
-/// Wall time.
 pub(super) fn wall() -> Timestamp {
     // Before 1970 a clock is set wrong; 0 then is as good as any other time.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -8,7 +8,6 @@ use ctwarden_wire::request::by_hand::{self, Creation, WhereItIs};
 use super::failure::Failure;
 use super::kernel::Kernel;
 
-/// Makes it.
 pub(super) fn flow(create: &Create) -> Result<(), Failure> {
     let otherwise = if create.exclusive { WhereItIs::Refuse } else { WhereItIs::Change };
     Kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, otherwise, create), |_| Ok(()))

@@ -17,7 +17,6 @@ use super::tally::Tally;
 /// Deletes in one send: more gain nothing, and the kernel's answers to all of them have to fit into the receive buffer.
 const IN_ONE_SEND: usize = 256;
 
-/// Deletes and prints.
 pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Filter) -> Result<Tally, Failure> {
     let mut deletion = Deletion {
         kernel: Kernel::open_for_batches()?,

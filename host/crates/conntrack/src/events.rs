@@ -37,7 +37,6 @@ const EXPECTATION_NEW: u32 = 4;
 const EXPECTATION_UPDATE: u32 = 5;
 const EXPECTATION_DESTROY: u32 = 6;
 
-/// Which table's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
     Conntrack,
@@ -55,7 +54,6 @@ pub(super) struct Listening<'a> {
 }
 
 impl Listening<'_> {
-    /// Everything about expectations.
     pub(super) const EXPECTATIONS: Self = Self {
         table: Table::Expect,
         kinds: EventKinds { row: false, new: true, update: true, destroy: true },

@@ -6,7 +6,6 @@ use ctwarden_wire::request;
 use super::failure::Failure;
 use super::kernel::Kernel;
 
-/// Makes it.
 pub(super) fn create(expectation: &Expectation) -> Result<(), Failure> {
     Kernel::open()?.ask(|buffer, sequence| request::expectation::create(buffer, sequence, expectation), |_| Ok(()))
 }

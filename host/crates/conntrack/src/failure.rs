@@ -43,7 +43,6 @@ pub(super) enum Failure {
     Refused(i32),
     /// This is to be said.
     Said {
-        /// Exit status.
         status: u8,
         /// What follows the title.
         text: String,
@@ -58,7 +57,6 @@ impl Failure {
         Self::Said { status: OTHER_PROBLEM, text: text.into() }
     }
 
-    /// A wrong parameter.
     pub(super) fn parameter(text: impl Into<String>) -> Self {
         let problem = Problem::Parameter(text.into());
         Self::Words(Box::new(Refused { warnings: Vec::new(), problem }))

@@ -15,7 +15,6 @@ pub(super) fn flows(kernel: &mut Kernel, family: Option<Family>) -> Result<(), F
     Ok(())
 }
 
-/// Removes every expectation.
 pub(super) fn expectations(kernel: &mut Kernel) -> Result<(), Failure> {
     kernel.ask(request::expectation::flush, |_| Ok(()))?;
     say(&format!("{TITLE}expectation table has been emptied."));

@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Whether a dump can be trusted to have told every entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Nothing says otherwise.
     Whole,
     /// The table was resized, or the kernel calls the dump inconsistent: entries may be missing, and others come twice.
     Interrupted,
@@ -35,7 +34,6 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Opens the socket.
     pub(super) fn open() -> Result<Self, Failure> {
         let socket = NetfilterSocket::open()?;
         Ok(Self { socket, outgoing: Vec::new(), sequence: 0 })
@@ -202,7 +200,6 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Without a request.
     pub(super) const fn new() -> Self {
         Self { bytes: Vec::new(), first: 1, count: 0 }
     }

@@ -17,7 +17,6 @@ use super::tally::Tally;
 /// Which list of flows the kernel is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The table.
     Table,
     /// The table, and its counters begin anew.
     TableAndZero,

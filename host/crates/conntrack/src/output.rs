@@ -18,12 +18,10 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Nothing yet.
     pub(super) fn new() -> Self {
         Self { text: Vec::with_capacity(FULL + FULL / 4) }
     }
 
-    /// Where to append.
     pub(super) const fn text(&mut self) -> &mut Vec<u8> {
         &mut self.text
     }
@@ -38,7 +36,6 @@ impl Output {
         if self.is_full() { self.drain() } else { Ok(()) }
     }
 
-    /// Writes everything.
     pub(super) fn drain(&mut self) -> Result<(), Failure> {
         let outcome = write_all(&self.text);
         self.text.clear();

@@ -23,7 +23,6 @@ pub(super) enum Document {
     None,
 }
 
-/// Prints entries.
 pub(super) struct Printer<'a> {
     form: Form,
     show: Show<'a>,

@@ -15,7 +15,6 @@ const HOLDS: Duration = Duration::from_millis(500);
 /// More ports than ask at the same time; beyond it everything is forgotten, which costs no more than to look again.
 const PORTS: usize = 1024;
 
-/// Names by port.
 #[derive(Default)]
 pub(super) struct ProgramNames {
     known: HashMap<u32, Known>,

@@ -37,7 +37,6 @@ pub(super) struct TextLines<'n, R> {
 }
 
 impl<'n, R: Read> TextLines<'n, R> {
-    /// Of that input.
     pub(super) fn of(input: R, name: &'n str) -> Self {
         Self { reader: BufReader::with_capacity(READ_BYTES, input), name, bytes: Vec::new(), number: 0 }
     }
@@ -68,7 +67,6 @@ pub(super) struct Complaints<'n> {
 }
 
 impl<'n> Complaints<'n> {
-    /// About that input.
     pub(super) const fn about(name: &'n str) -> Self {
         Self { name, all: 0, in_a_row: 0 }
     }

@@ -34,7 +34,6 @@ fn at<'a>(wish: &'a command::Change, flow: &Flow) -> Option<Change<'a>> {
     })
 }
 
-/// Changes and prints.
 pub(super) fn flows(
     output: &mut Output,
     printer: &mut Printer<'_>,

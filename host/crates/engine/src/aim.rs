@@ -11,9 +11,7 @@ use crate::sight::{Named, Sight};
 
 /// What the target of a verdict turned out to be.
 pub(crate) enum Aim {
-    /// One flow.
     Flow {
-        /// Which.
         key: FlowKey,
         /// What is known of it.
         sight: Sight,
@@ -26,14 +24,12 @@ pub(crate) enum Aim {
     Expectation(Expected),
     /// Every flow that matches.
     Selection,
-    /// Nothing.
     Nothing,
     /// Its entry is not there.
     Missing,
 }
 
 impl Aim {
-    /// The one flow.
     pub(crate) const fn flow(&self) -> Option<FlowKey> {
         match self {
             Self::Flow { key, .. } => Some(*key),

@@ -11,7 +11,6 @@ use ctwarden_model::{Alert, Outcome, Steady};
 use crate::PluginLimits;
 use crate::budget::Bucket;
 
-/// One plugin's alerts.
 #[derive(Clone, Debug)]
 pub(crate) struct Alerts {
     rate: Bucket,

@@ -34,9 +34,7 @@ pub(crate) struct Candidate {
 /// What a candidate is about.
 #[derive(Debug)]
 pub(crate) enum Subject {
-    /// One flow.
     Flow {
-        /// Which.
         key: FlowKey,
         /// What is known of it.
         sight: Sight,

@@ -17,7 +17,6 @@ use crate::ids::RoundId;
 /// The candidates of each answer, in the order of the answers.
 pub(crate) type Answers = Vec<Vec<Candidate>>;
 
-/// One round.
 #[derive(Debug)]
 struct Round {
     waiting: BTreeSet<PluginId>,
@@ -26,10 +25,14 @@ struct Round {
 
 #[derive(Debug)]
 enum State {
-    /// Verdicts come together.
-    Open { answers: Answers, closing: bool },
+    Open {
+        answers: Answers,
+        closing: bool,
+    },
     /// They were arbitrated; flows that the round has ended are remembered for late answers.
-    Closed { deleted: BTreeSet<FlowKey> },
+    Closed {
+        deleted: BTreeSet<FlowKey>,
+    },
 }
 
 /// All rounds that some plugin has not answered yet: at most as many as parts wait in queues and calls.

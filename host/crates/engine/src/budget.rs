@@ -18,7 +18,6 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
     pub(crate) fn new(burst: u32, now: Steady) -> Self {
         Self { level: u64::from(burst).saturating_mul(TOKEN), filled: now }
     }

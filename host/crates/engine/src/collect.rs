@@ -39,7 +39,6 @@ impl Collected {
         self.events.len()
     }
 
-    /// Drops all.
     pub(crate) fn clear(&mut self) {
         self.events.clear();
         self.expectations.clear();

@@ -32,7 +32,6 @@ pub struct PluginSpec {
     pub grants: Grants,
     /// What it is delivered.
     pub subscription: Subscription,
-    /// Its limits.
     pub limits: PluginLimits,
     /// What happens when it fails.
     pub on_failure: OnFailure,
@@ -184,9 +183,7 @@ pub struct EngineConfig {
     pub alert_window: Duration,
     /// Keys remembered for that, for each plugin; the oldest is forgotten first. Default 4,096.
     pub alert_keys: usize,
-    /// The breaker.
     pub breaker: BreakerLimits,
-    /// Restarts.
     pub restart: RestartLimits,
     /// How long the kernel's answer to an effect or a lookup is awaited. Default 5 s: it answers in microseconds, so no
     /// answer by then is none.

@@ -20,7 +20,6 @@ use crate::{CallId, PluginId, Ticket};
 /// One call to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Whom.
     pub plugin: PluginId,
     /// Which call; the answer names it.
     pub call: CallId,
@@ -41,7 +40,6 @@ pub enum Call {
     Message {
         /// When it is delivered.
         now: Timestamp,
-        /// The message.
         text: String,
     },
 }
@@ -71,11 +69,12 @@ pub(crate) enum About {
         /// When the kernel told of them.
         told: Told,
     },
-    /// Expectations.
-    Expectations { round: RoundId, events: Arc<[ExpectationEvent]> },
+    Expectations {
+        round: RoundId,
+        events: Arc<[ExpectationEvent]>,
+    },
     /// A turn or a tick.
     Nothing,
-    /// A message.
     Message(Ticket),
 }
 

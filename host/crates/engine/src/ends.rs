@@ -25,7 +25,6 @@ pub(crate) enum Received {
     Rows(u64),
 }
 
-/// One end.
 #[derive(Debug)]
 struct End {
     key: FlowKey,
@@ -50,7 +49,6 @@ impl End {
     }
 }
 
-/// The last ends.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     by_id: HashMap<FlowId, End>,

@@ -148,7 +148,6 @@ impl Engine {
         ids
     }
 
-    /// An event.
     pub fn handle_event(&mut self, now: Now, event: Event) {
         self.tell(now);
         self.collect(event);
@@ -365,7 +364,6 @@ impl Engine {
         self.next_timeout()
     }
 
-    /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.tell(now);
         self.pass_time();
@@ -409,7 +407,6 @@ impl Engine {
         }
     }
 
-    /// Counters and states.
     #[must_use]
     pub fn status(&self, now: Now) -> Status {
         self.report(now)

@@ -22,7 +22,6 @@ pub struct Granted<T> {
 }
 
 impl<T> Granted<T> {
-    /// What was granted.
     pub const fn get(&self) -> &T {
         &self.granted
     }
@@ -79,7 +78,6 @@ pub(crate) enum Admission {
 pub(crate) enum Cost {
     /// Nothing: it does not touch the kernel.
     None,
-    /// One verdict.
     Change,
     /// One verdict and one entry of the table.
     End,
@@ -223,7 +221,6 @@ fn key_is_well_formed(key: &FlowKey) -> Result<(), Refusal> {
 pub(crate) enum Protection {
     /// It may be touched.
     Free(Unprotected),
-    /// It may not.
     Protected,
     /// The whole entry has to be looked at.
     Unknown,

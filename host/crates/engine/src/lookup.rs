@@ -21,7 +21,6 @@ use crate::sight::Sight;
 /// [`crate::Engine::handle_lookup`]; without an answer nothing is done to the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// Names the question.
     pub id: LookupId,
     /// Which flow. Its tuple may be the entry's reply tuple.
     pub key: FlowKey,

@@ -27,12 +27,7 @@ pub enum MessageError {
     #[error(
         "plugin {plugin} has {waiting} messages waiting and no room for more; send the rest when these are answered"
     )]
-    QueueFull {
-        /// Whose queue.
-        plugin: String,
-        /// How many wait.
-        waiting: usize,
-    },
+    QueueFull { plugin: String, waiting: usize },
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
@@ -71,7 +66,6 @@ pub struct Shortfall {
     pub of_flows: bool,
     /// Whether those that are over budget are tried again when it is back.
     pub goes_on: bool,
-    /// How many.
     pub count: u64,
 }
 
@@ -182,7 +176,6 @@ impl Messages {
         }
     }
 
-    /// It goes on.
     pub(crate) fn verdict_goes_on(&mut self, ticket: Ticket, id: VerdictId) {
         if let Some(message) = self.under_way.get_mut(&ticket) {
             message.resting.remove(&id);

@@ -18,7 +18,6 @@ const BYTES_EACH: usize = 512;
 /// How long folded verdicts wait to be told together.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
-/// One plugin's records.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     rate: Bucket,

@@ -49,7 +49,6 @@ impl Ack {
     }
 }
 
-/// One effect.
 #[derive(Debug)]
 struct InFlight {
     /// Verdicts that end with it.
@@ -259,7 +258,6 @@ impl Pending {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
-    /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         let (next, next_gate) = (self.next, self.next_gate);
         *self = Self { next, next_gate, ..Self::default() };

@@ -20,7 +20,6 @@ use crate::repeats::Repeats;
 use crate::supervise::Supervision;
 use crate::{CallId, PluginId, PluginSpec, VerdictCounts};
 
-/// One plugin.
 #[derive(Debug)]
 pub(crate) struct Plugin {
     pub(crate) id: PluginId,

@@ -13,9 +13,7 @@ use ctwarden_model::{
 /// Whether something holds, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// It does.
     Yes,
-    /// It does not.
     No,
     /// What would tell is not known.
     Unknown,

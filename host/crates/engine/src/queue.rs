@@ -20,29 +20,23 @@ use crate::sight::Told;
 pub(crate) enum Item {
     /// A part of a round.
     Entries {
-        /// Of which round.
         round: RoundId,
         /// [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
-        /// This plugin's part.
         entries: Entries,
         /// When the kernel told of them.
         told: Told,
     },
     /// Expectations; each plugin gets a copy of its own, there are few.
     Expectations {
-        /// Of which round.
         round: RoundId,
         /// [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
-        /// This plugin's part.
         events: Arc<[ExpectationEvent]>,
     },
     /// A turn without entries.
     Turn(Cause),
-    /// A tick.
     Tick,
-    /// A message.
     Message(Ticket, String),
 }
 
@@ -80,7 +74,6 @@ impl Queue {
         self.rows
     }
 
-    /// Messages that wait.
     pub(crate) const fn messages(&self) -> usize {
         self.messages
     }
@@ -190,7 +183,6 @@ impl Queue {
         self.items.insert(self.items.len().saturating_sub(rows), item);
     }
 
-    /// What is next.
     pub(crate) fn pop(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         let (cause, count, _) = shape(&item);

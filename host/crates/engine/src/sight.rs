@@ -92,7 +92,6 @@ impl<'a> Named<'a> {
         self.delivered
     }
 
-    /// The batch.
     pub(crate) const fn about(&self) -> &'a About {
         self.about
     }

@@ -18,7 +18,6 @@ use crate::supervise::Life;
 pub struct VerdictCounts([[u64; Outcome::NAMES.len()]; VerdictKind::ALL.len()]);
 
 impl VerdictCounts {
-    /// One more.
     pub(crate) fn add(&mut self, kind: VerdictKind, outcome: Outcome) {
         let count = self.0.get_mut(kind.index()).and_then(|outcomes| outcomes.get_mut(outcome.index()));
         if let Some(count) = count {
@@ -49,7 +48,6 @@ impl VerdictCounts {
         all.filter(|(_, _, count)| *count > 0)
     }
 
-    /// All verdicts.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().fold(0, |sum, count| sum.saturating_add(*count))
@@ -59,25 +57,20 @@ impl VerdictCounts {
 /// Whether a plugin is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PluginState {
-    /// It is called.
     Running,
     /// It failed; a fresh instance starts then.
     Backoff {
-        /// When.
         until: Timestamp,
     },
     /// It failed too often; a fresh instance starts then.
     Quarantined {
-        /// When.
         until: Timestamp,
-        /// The last failure.
         reason: String,
     },
     /// A fresh instance is being started.
     Starting,
     /// It failed and the operator wants the daemon to end.
     Failed {
-        /// The failure.
         reason: String,
     },
 }
@@ -85,23 +78,18 @@ pub enum PluginState {
 /// Whether the breaker holds a plugin back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerStatus {
-    /// It does not.
     Closed,
     /// The plugin only observes.
     Open {
-        /// Until then.
         until: Timestamp,
         /// Flows and verdicts that were over its budget within a minute or so before.
         refused: u64,
     },
 }
 
-/// One plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginStatus {
-    /// Which.
     pub id: PluginId,
-    /// Its name.
     pub name: PluginName,
     /// Its mode in the configuration.
     pub mode: Mode,
@@ -115,11 +103,8 @@ pub struct PluginStatus {
     pub queue_limit: usize,
     /// Entries dropped in front of it.
     pub missed: u64,
-    /// Calls made.
     pub calls: u64,
-    /// Entries delivered.
     pub entries: u64,
-    /// Its verdicts.
     pub verdicts: VerdictCounts,
     /// How many of them have no record of their own.
     pub folded: u64,

@@ -17,10 +17,8 @@ use crate::{OnFailure, PluginId, RestartLimits};
 /// Whether a plugin is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// It is.
     #[default]
     Running,
-    /// Not before then.
     Backoff(Steady),
     /// Not before then, for it failed too often; the last failure.
     Quarantined(Steady, String),
@@ -33,7 +31,6 @@ pub(crate) enum Life {
     Failed(String),
 }
 
-/// One plugin's life.
 #[derive(Debug, Default)]
 pub(crate) struct Supervision {
     pub(crate) life: Life,

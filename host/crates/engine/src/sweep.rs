@@ -46,7 +46,6 @@ pub(crate) struct Participant {
     pub(crate) asked: Vec<VerdictId>,
 }
 
-/// The running sweep.
 #[derive(Debug)]
 pub(crate) struct Running {
     id: SweepId,
@@ -75,7 +74,6 @@ const ANSWERING_MAX: usize = 8;
 #[derive(Debug)]
 struct Answering {
     id: SweepId,
-    /// Whose they are.
     plugin: PluginId,
     verdicts: Vec<VerdictId>,
     /// Whether it knows only some of their flows.

@@ -10,7 +10,6 @@ use crate::SweepId;
 /// [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRequest {
-    /// Names the sweep.
     pub id: SweepId,
     /// Which rows are of use: any of these; empty: every row. A hint that may be pushed down to the kernel; rows outside
     /// do no harm.
@@ -23,11 +22,9 @@ pub struct SweepRequest {
 /// How many of the flows that match a filter a program knows that follows the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knows {
-    /// Each of them.
     All,
     /// Some; others may be missing.
     Some,
-    /// It cannot tell.
     Nothing,
 }
 
@@ -45,7 +42,6 @@ pub enum Detail {
 /// tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionRequest {
-    /// Names it.
     pub id: SweepId,
     /// Which flows: any of these; never empty.
     pub filters: Vec<Filter>,

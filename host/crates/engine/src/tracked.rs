@@ -12,7 +12,6 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// Both are.
     pub const ALL: Self = Self { ipv4: true, ipv6: true };
 
     /// Whether the filter finds what there is: a family that it may match is tracked, or it can match no flow at all.

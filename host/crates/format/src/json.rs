@@ -151,7 +151,6 @@ fn write_userspace(object: &mut Object<'_>, occasion: &Occasion<'_>) {
     }
 }
 
-/// Family and protocol.
 fn write_protocol(object: &mut Object<'_>, tuple: &Tuple) {
     object.string("family", names::family(tuple.family()).0);
     write_protocol_only(object, tuple.protocol);

@@ -11,7 +11,6 @@ use crate::append::Append;
 /// The process whose request caused an event (`nlmsg_pid`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Userspace<'a> {
-    /// Its netlink port.
     pub portid: u32,
     /// Its program, where that could be found.
     pub program: Option<&'a str>,

@@ -56,14 +56,12 @@ pub struct Entry {
     pub kind: EventKind,
     /// Wall time in front of the line.
     pub time: Option<Timestamp>,
-    /// The flow.
     pub flow: Flow,
     /// Seconds that the flow lasted (`delta-time=`), to the moment of the printing where it has not ended: whoever
     /// knows that moment knows its begin.
     pub lasted: Option<u64>,
     /// Netlink port of who caused the event.
     pub portid: Option<u32>,
-    /// Its program.
     pub program: Option<String>,
 }
 
@@ -92,11 +90,9 @@ pub struct ExpectationEntry {
     pub kind: EventKind,
     /// Wall time in front of the line.
     pub time: Option<Timestamp>,
-    /// The expectation.
     pub expectation: Expectation,
     /// Netlink port of who caused the event.
     pub portid: Option<u32>,
-    /// Its program.
     pub program: Option<String>,
 }
 
@@ -127,7 +123,6 @@ pub enum Form {
 }
 
 impl Form {
-    /// Of a line.
     #[must_use]
     pub fn of(line: &str) -> Self {
         match line.trim_ascii_start().as_bytes().first() {

@@ -139,7 +139,6 @@ fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
     out.push(b' ');
 }
 
-/// A translated end.
 #[derive(Clone, Copy)]
 struct End {
     /// The port, where it is another one.

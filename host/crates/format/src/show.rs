@@ -33,7 +33,6 @@ pub struct Show<'a> {
 }
 
 impl Show<'_> {
-    /// Nothing beside.
     #[must_use]
     pub const fn plain(now: Timestamp) -> Self {
         Self {

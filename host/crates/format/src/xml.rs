@@ -18,9 +18,7 @@ pub use expectation::expectation;
 /// Which table a document is of: the name of its root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Flows.
     Conntrack,
-    /// Expectations.
     Expect,
 }
 

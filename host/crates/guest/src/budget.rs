@@ -30,7 +30,6 @@ impl Budget {
         Self { cpu: limits.call_cpu, wall: limits.call_wall, start: None }
     }
 
-    /// A call begins.
     pub(crate) const fn begin(&mut self) {
         self.start = None;
     }

@@ -30,9 +30,7 @@ pub enum CacheError {
     /// It cannot be opened as a folder; a symbolic link is none.
     #[error("cannot open {} to keep compiled plugins in", .folder.display())]
     Open {
-        /// Which.
         folder: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -41,10 +39,7 @@ pub enum CacheError {
         "{} can be written by others than root and the user of this process, who could run code in it; set it right with `chown root` and `chmod 700`",
         .folder.display()
     )]
-    Untrusted {
-        /// Which.
-        folder: PathBuf,
-    },
+    Untrusted { folder: PathBuf },
 }
 
 /// A folder with compiled code.

@@ -52,7 +52,6 @@ pub enum LoadError {
     OtherWorld {
         /// The export that is missing.
         missing: String,
-        /// What it exports.
         exports: Vec<String>,
     },
     /// It was built for another line of the interface.
@@ -105,7 +104,6 @@ pub struct TooHeavy {
 /// Why a plugin gave no descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DescribeError {
-    /// It failed.
     #[error("it failed when it was asked to describe itself")]
     Fault(#[source] Fault),
     /// Its name is none.
@@ -117,7 +115,6 @@ pub enum DescribeError {
     /// A text is too long or has control characters.
     #[error("its descriptor's {what} is not at most {limit} bytes{}", if *.one_line { " on one line" } else { "" })]
     Text {
-        /// Which.
         what: &'static str,
         /// How long it may be.
         limit: usize,

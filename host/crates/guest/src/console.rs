@@ -50,7 +50,6 @@ impl Console {
         }
     }
 
-    /// The plugin wrote.
     fn write(&mut self, stream: LogStream, written: &[u8]) {
         if stream == LogStream::Error {
             self.tail.extend(written);

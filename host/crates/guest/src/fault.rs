@@ -25,9 +25,7 @@ pub(crate) enum Stop {
     /// It gave the host more than it may.
     #[error("{returned} {what}, more than {limit}")]
     TooMuch {
-        /// Of what.
         what: &'static str,
-        /// How many.
         returned: u64,
         /// How many are allowed.
         limit: u64,

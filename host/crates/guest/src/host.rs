@@ -11,9 +11,7 @@ use ctwarden_model::{Flow, FlowKey, PrefixMap, SetName, TableStatistics};
 /// Which of its two streams a plugin wrote a line to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogStream {
-    /// Standard output.
     Output,
-    /// Standard error.
     Error,
 }
 

@@ -23,7 +23,6 @@ pub enum ConfigureError {
     /// It does not take the configuration; the text is its own.
     #[error("it refuses its configuration: {0}")]
     Refused(String),
-    /// It failed.
     #[error("it failed when it was configured")]
     Fault(#[source] Fault),
     /// What it wants delivered is out of range.

@@ -36,7 +36,6 @@ impl Limiter {
         }
     }
 
-    /// A call begins.
     pub(crate) const fn begin(&mut self) {
         self.denied = false;
     }

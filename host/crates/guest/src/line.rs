@@ -31,13 +31,11 @@ pub(crate) struct Line {
 type Bind = fn(&InstancePre<State>, &Instance, &mut Store<State>) -> wasmtime::Result<Box<dyn Policy>>;
 
 impl Line {
-    /// Oldest first.
     pub(crate) const ALL: &[Self] = &[v0_1::LINE];
 }
 
 /// What came of `configure`.
 pub(crate) enum Configured {
-    /// It wants this.
     Subscribed(Subscription),
     /// It wants something that is no value of the model; says what.
     Malformed(String),

@@ -51,7 +51,6 @@ impl State {
         }
     }
 
-    /// A call begins.
     pub(crate) fn begin(&mut self, judged: Option<Entries>) {
         self.limiter.begin();
         self.budget.begin();

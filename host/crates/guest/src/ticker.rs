@@ -40,7 +40,6 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    /// Starts the thread.
     pub(crate) fn start(engine: EngineWeak) -> std::io::Result<Self> {
         let calls = Arc::new(Calls::default());
         let shared = Arc::clone(&calls);

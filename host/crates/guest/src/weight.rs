@@ -35,7 +35,6 @@ const PER_BYTE_OF_IMPORTS_AND_ELEMENTS: u64 = 32;
 /// What a component weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weight {
-    /// Core instances.
     pub(crate) instances: u64,
     /// Bytes of the host.
     pub(crate) bytes: u64,

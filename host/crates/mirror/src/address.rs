@@ -13,10 +13,8 @@ use crate::slab::Handle;
 
 /// An address of one family.
 pub(crate) trait Address: Copy + Ord {
-    /// Which one.
     const FAMILY: Family;
 
-    /// The unspecified address.
     const ZERO: Self;
 
     /// An address and the handle of a flow that has it, ordered by address.

@@ -157,7 +157,6 @@ impl Mirror {
         View { ipv4: &self.ipv4, ipv6: &self.ipv6, state: &self.state }
     }
 
-    /// One flow.
     #[must_use]
     pub fn get(&self, key: &FlowKey) -> Option<Selected> {
         judged_by_name(self.view(), &Filter::default(), key)

@@ -16,7 +16,6 @@ use crate::way::{Ways, can_match};
 pub struct Selected {
     /// Names it; with the id, which the kernel compares in a delete and not in an update.
     pub key: FlowKey,
-    /// Its reply tuple.
     pub reply: Tuple,
 }
 

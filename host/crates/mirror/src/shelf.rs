@@ -39,7 +39,6 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// Living flows.
     pub(crate) const fn len(&self) -> usize {
         self.records.len() - self.dead
     }

@@ -5,7 +5,6 @@
 
 use alloc::vec::Vec;
 
-/// A place's number.
 pub(crate) type Handle = u32;
 
 /// The handle that no place has.
@@ -39,7 +38,6 @@ impl<T: Place> Slab<T> {
         Self { chunks: Vec::new(), free: NONE, len: 0 }
     }
 
-    /// Occupied places.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
@@ -77,7 +75,6 @@ impl<T: Place> Slab<T> {
         Some(handle)
     }
 
-    /// Takes one out.
     pub(crate) fn remove(&mut self, handle: Handle) {
         let free = self.free;
         if let Some(place) = self.place_mut(handle)

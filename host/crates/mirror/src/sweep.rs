@@ -16,9 +16,7 @@ use crate::slab::Handle;
 pub struct Slice {
     /// Only this family (`nfgen_family`).
     pub family: Option<Family>,
-    /// Only this zone.
     pub zone: Option<Zone>,
-    /// Only this protocol.
     pub protocol: Option<Protocol>,
     /// The kernel's filter has another part (mark, status, an address): what is not listed may be there all the same, so the
     /// end of such a sweep proves nothing; its rows still confirm and teach.
@@ -26,7 +24,6 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// The whole table.
     pub const ALL: Self = Self { family: None, zone: None, protocol: None, partial: false };
 
     /// Whether a flow lies in it, as far as `partial` leaves that open.
@@ -59,7 +56,6 @@ pub enum SweepEnd {
     Interrupted,
 }
 
-/// The running sweep.
 #[derive(Debug)]
 pub(crate) struct Running {
     /// The epoch that it began: what was confirmed since has that epoch or a later one.

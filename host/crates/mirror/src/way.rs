@@ -21,7 +21,6 @@ const COUNTED: usize = 64;
 /// The ways through both families.
 #[derive(Debug)]
 pub(crate) struct Ways {
-    /// Of the filter.
     parts: Parts,
     ipv4: Way<u32>,
     ipv6: Way<Long>,

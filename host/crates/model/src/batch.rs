@@ -20,7 +20,6 @@ pub enum Extent {
 /// Why a batch was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
-    /// Events, oldest first.
     Events,
     /// A sweep begins; no entries.
     SweepBegin(Extent),
@@ -105,25 +104,21 @@ impl Entries {
 /// One call of `judge`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Why.
     pub cause: Cause,
     /// When it was made.
     pub now: Timestamp,
     /// Entries dropped in front of this plugin since its last batch.
     pub missed: u64,
-    /// The entries.
     pub entries: Entries,
 }
 
 /// One call of `judge-expectations`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectationBatch {
-    /// Why.
     pub cause: Cause,
     /// When it was made.
     pub now: Timestamp,
     /// Entries dropped in front of this plugin since its last batch.
     pub missed: u64,
-    /// The entries.
     pub events: Arc<[ExpectationEvent]>,
 }

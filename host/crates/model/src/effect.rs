@@ -9,17 +9,14 @@ pub struct EffectId(pub u32);
 /// A change of an entry; at least one part is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Which flow.
     pub key: FlowKey,
     /// Mark, changed under its mask by the kernel.
     pub mark: Option<Masked>,
-    /// Labels.
     pub labels: Option<LabelChange>,
     /// Seconds until it expires.
     pub timeout: Option<u32>,
 }
 
-/// What is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// `IPCTNL_MSG_CT_DELETE` with tuple, zone and id.

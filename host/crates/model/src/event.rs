@@ -18,13 +18,9 @@ pub enum EventKind {
 /// A set of [`EventKind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventKinds {
-    /// Rows of sweeps.
     pub row: bool,
-    /// New flows.
     pub new: bool,
-    /// Changes.
     pub update: bool,
-    /// Ends.
     pub destroy: bool,
 }
 
@@ -55,10 +51,8 @@ impl EventKinds {
 /// One entry with how it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// How it came.
     pub kind: EventKind,
     /// Whether a request of this process caused it (`nlmsg_pid` is one of our ports).
     pub by_us: bool,
-    /// The entry.
     pub flow: Flow,
 }

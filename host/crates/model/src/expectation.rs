@@ -13,7 +13,6 @@ pub struct Expectation {
     pub zone: Zone,
     /// Original tuple of the flow that the helper works for.
     pub master: Tuple,
-    /// The expected flow.
     pub tuple: Tuple,
     /// Where `tuple` counts: ones.
     pub mask: Tuple,
@@ -39,24 +38,18 @@ impl Expectation {
     }
 }
 
-/// Names one expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExpectationKey {
-    /// Id.
     pub id: FlowId,
-    /// Zone.
     pub zone: Zone,
-    /// Expected tuple.
     pub tuple: Tuple,
 }
 
 /// An expectation with how it came; there are no updates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectationEvent {
-    /// How it came.
     pub kind: EventKind,
     /// Whether a request of this process caused it.
     pub by_us: bool,
-    /// The entry.
     pub expectation: Expectation,
 }

@@ -5,7 +5,6 @@ use core::net::IpAddr;
 
 use crate::{AnyOf, Flow, Masked, PortRanges, PrefixSet, Protocol, RareFilter, Status, Zone};
 
-/// Address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// `AF_INET`.
@@ -17,7 +16,6 @@ pub enum Family {
 /// Ports from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortRange {
-    /// Lowest.
     pub first: u16,
     /// Highest; below `first` the range is empty.
     pub last: u16,
@@ -38,11 +36,8 @@ pub struct SecondsRange {
 /// Its lists are sorted, merged and shared: to match takes some sixteen steps for each at most, and to copy it none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Family.
     pub family: Option<Family>,
-    /// Protocols.
     pub protocols: AnyOf<Protocol>,
-    /// Zones.
     pub zones: AnyOf<Zone>,
     /// Source of the original direction.
     pub original_src: PrefixSet,
@@ -58,11 +53,8 @@ pub struct Filter {
     pub src_ports: PortRanges,
     /// Destination port of the original direction.
     pub dst_ports: PortRanges,
-    /// Protocol states.
     pub states: AnyOf<u8>,
-    /// Mark.
     pub mark: Option<Masked>,
-    /// Status bits.
     pub status: Option<Masked>,
     /// Seconds left.
     pub timeout: Option<SecondsRange>,

@@ -29,7 +29,6 @@ pub struct Labels(pub u128);
 /// Accounting of one direction (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counters {
-    /// Packets.
     pub packets: u64,
     /// Bytes at layer 3.
     pub bytes: u64,
@@ -40,7 +39,6 @@ pub struct Counters {
 pub struct TcpFlags {
     /// `IP_CT_TCP_FLAG_*`.
     pub flags: u8,
-    /// Bits that count.
     pub mask: u8,
 }
 
@@ -49,7 +47,6 @@ pub struct TcpFlags {
 pub enum ProtocolInfo {
     /// `CTA_PROTOINFO_TCP`.
     Tcp {
-        /// State, where given.
         state: Option<TcpState>,
         /// Window scale of each direction, where given.
         window_scale: PerDirection<Option<u8>>,
@@ -58,18 +55,15 @@ pub enum ProtocolInfo {
     },
     /// `CTA_PROTOINFO_SCTP`.
     Sctp {
-        /// State, where given.
         state: Option<SctpState>,
         /// Verification tag of each direction, where given.
         vtag: PerDirection<Option<u32>>,
     },
     /// `CTA_PROTOINFO_DCCP`.
     Dccp {
-        /// State, where given.
         state: Option<DccpState>,
         /// Role of the original direction (`CT_DCCP_ROLE_*`: 0 client, 1 server).
         role: Option<u8>,
-        /// Handshake sequence number.
         handshake_seq: Option<u64>,
     },
 }
@@ -91,9 +85,7 @@ impl ProtocolInfo {
 pub struct SequenceAdjustment {
     /// Sequence number from which on the later offset holds.
     pub correction_pos: Option<u32>,
-    /// Offset before.
     pub offset_before: Option<i32>,
-    /// Offset after.
     pub offset_after: Option<i32>,
 }
 
@@ -102,9 +94,7 @@ pub struct SequenceAdjustment {
 pub struct SynProxy {
     /// Initial sequence number of the proxy.
     pub isn: Option<u32>,
-    /// Initial timestamp.
     pub its: Option<u32>,
-    /// Timestamp offset.
     pub tsoff: Option<u32>,
 }
 
@@ -125,7 +115,6 @@ pub const HELPER_NAME_MAX: usize = 16;
 pub struct Attribute {
     /// Number, without `NLA_F_*` bits.
     pub number: u16,
-    /// Payload.
     pub payload: Vec<u8>,
 }
 
@@ -157,21 +146,15 @@ pub struct Rare {
 pub struct Flow {
     /// Id, where the kernel gave one.
     pub id: Option<FlowId>,
-    /// Zone.
     pub zone: Zone,
     /// Both tuples; where the kernel sent one only, the reply is its mirror.
     pub tuples: PerDirection<Tuple>,
-    /// Status bits.
     pub status: Option<Status>,
-    /// Protocol state.
     pub info: Option<ProtocolInfo>,
     /// Seconds left.
     pub timeout: Option<u32>,
-    /// Mark.
     pub mark: Option<Mark>,
-    /// Labels.
     pub labels: Option<Labels>,
-    /// Accounting.
     pub counters: PerDirection<Option<Counters>>,
     /// Begin of the flow.
     pub started: Option<Timestamp>,
@@ -179,7 +162,6 @@ pub struct Flow {
     pub stopped: Option<Timestamp>,
     /// Reference count (`CTA_USE`).
     pub uses: Option<u32>,
-    /// The rest.
     pub rare: Option<Box<Rare>>,
 }
 
@@ -204,7 +186,6 @@ impl Flow {
         }
     }
 
-    /// IP protocol.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         self.tuples.original.protocol
@@ -250,9 +231,7 @@ impl Flow {
 /// can only be told apart by the time at which it began and by the order of what the kernel tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey {
-    /// Id.
     pub id: FlowId,
-    /// Zone.
     pub zone: Zone,
     /// Original tuple, protocol included. In a key from a plugin it may be the reply tuple.
     pub original: Tuple,

@@ -19,12 +19,7 @@ pub struct Masked {
 pub enum MaskedError {
     /// The value has bits that the mask lacks.
     #[error("value {value:#x} has bits outside its mask {mask:#x}; widen the mask or clear those bits")]
-    Outside {
-        /// The value given.
-        value: u32,
-        /// The mask given.
-        mask: u32,
-    },
+    Outside { value: u32, mask: u32 },
     /// Not of the form `value` or `value/mask`.
     #[error("\"{0}\" is not a number or number/mask; write for example 0x10/0xff")]
     Text(String),
@@ -39,13 +34,11 @@ impl Masked {
         if value & !mask == 0 { Ok(Self { value, mask }) } else { Err(MaskedError::Outside { value, mask }) }
     }
 
-    /// The whole field.
     #[must_use]
     pub const fn all(value: u32) -> Self {
         Self { value, mask: u32::MAX }
     }
 
-    /// The value.
     #[must_use]
     pub const fn value(self) -> u32 {
         self.value

@@ -10,15 +10,10 @@ use crate::{Flow, Layer4, Status, Tuple};
 /// Translation that a flow must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatFilter {
-    /// Of its source.
     Source(NatTo),
-    /// Of its destination.
     Destination(NatTo),
-    /// Of both.
     Both {
-        /// Of its source.
         source: NatTo,
-        /// Of its destination.
         destination: NatTo,
     },
     /// Of either, to the same.
@@ -28,7 +23,6 @@ pub enum NatFilter {
 /// What an end is translated to. Where nothing is given, any other address or port counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NatTo {
-    /// Address.
     pub address: Option<IpAddr>,
     /// Port, or key of GRE.
     pub port: Option<u16>,

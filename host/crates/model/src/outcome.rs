@@ -141,7 +141,6 @@ impl fmt::Display for Outcome {
 /// Outcomes of the flows that one verdict over a selection hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Flows that matched.
     pub matched: u64,
     /// [`Outcome::Applied`].
     pub applied: u64,

@@ -31,7 +31,6 @@ impl PluginName {
         if letters && begins && name.len() <= 64 { Ok(Self(name.into())) } else { Err(NameError(name.to_string())) }
     }
 
-    /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,7 +48,6 @@ impl fmt::Display for PluginName {
 pub struct Descriptor {
     /// Its own name; the configuration may give it another.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// One line for people.
     pub summary: String,
@@ -79,7 +77,6 @@ pub struct Subscription {
     pub needs: VerdictKinds,
     /// How far those go.
     pub reach: Reach,
-    /// Kinds of entries.
     pub kinds: EventKinds,
     /// Any of these; empty: every flow.
     pub filters: Vec<Filter>,
@@ -129,7 +126,6 @@ impl Mode {
 /// What the operator grants: the second key to the door.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Kinds of verdicts.
     pub kinds: VerdictKinds,
     /// Mark bits it may change.
     pub mark_mask: u32,
@@ -144,7 +140,6 @@ pub struct Grants {
 /// How a plugin failed. The verdicts of the failed call are void.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// WebAssembly trapped.
     #[error("trapped: {0}")]
     Trap(String),
     /// It panicked; the text is what it wrote.
@@ -173,7 +168,6 @@ pub enum Fault {
     TooMuch {
         /// Verdicts, bytes of text and the like.
         what: &'static str,
-        /// How many.
         returned: u64,
         /// How many are allowed.
         limit: u64,

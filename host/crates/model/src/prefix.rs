@@ -22,9 +22,7 @@ pub enum PrefixError {
     /// Longer than the address.
     #[error("prefix length {length} is longer than the {bits} bits of {address}")]
     Length {
-        /// The address given.
         address: IpAddr,
-        /// The length given.
         length: u8,
         /// What the family allows.
         bits: u8,
@@ -32,7 +30,6 @@ pub enum PrefixError {
     /// An IPv4 address in IPv6's form with a length that counts none of its bits.
     #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
     Mapped {
-        /// What was written.
         text: String,
         /// The IPv4 address.
         address: Ipv4Addr,
@@ -57,7 +54,6 @@ impl Prefix {
         Ok(Self { address: cut(address, length), length })
     }
 
-    /// One address.
     #[must_use]
     pub const fn host(address: IpAddr) -> Self {
         Self { address, length: address_bits(address) }

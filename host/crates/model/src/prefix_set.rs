@@ -74,7 +74,6 @@ impl PrefixSet {
         self.networks().len()
     }
 
-    /// Every network.
     pub fn iter(&self) -> impl Iterator<Item = Prefix> {
         self.networks().iter().copied()
     }

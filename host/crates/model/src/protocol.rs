@@ -100,23 +100,16 @@ macro_rules! states {
 states! {
     /// TCP state (`enum tcp_conntrack`, linux/netfilter/nf_conntrack_tcp.h).
     TcpState {
-        /// No connection.
         NONE = 0 "NONE",
-        /// SYN seen.
         SYN_SENT = 1 "SYN_SENT",
         /// SYN and SYN-ACK seen.
         SYN_RECV = 2 "SYN_RECV",
-        /// Handshake done.
         ESTABLISHED = 3 "ESTABLISHED",
-        /// First FIN seen.
         FIN_WAIT = 4 "FIN_WAIT",
         /// ACK of the first FIN seen.
         CLOSE_WAIT = 5 "CLOSE_WAIT",
-        /// Both FINs seen.
         LAST_ACK = 6 "LAST_ACK",
-        /// Last ACK seen.
         TIME_WAIT = 7 "TIME_WAIT",
-        /// Reset.
         CLOSE = 8 "CLOSE",
         /// Simultaneous open (was LISTEN).
         SYN_SENT2 = 9 "SYN_SENT2",
@@ -126,21 +119,13 @@ states! {
 states! {
     /// SCTP state (`enum sctp_conntrack`, linux/netfilter/nf_conntrack_sctp.h).
     SctpState {
-        /// No association.
         NONE = 0 "NONE",
-        /// Closed.
         CLOSED = 1 "CLOSED",
-        /// INIT seen.
         COOKIE_WAIT = 2 "COOKIE_WAIT",
-        /// COOKIE-ECHO seen.
         COOKIE_ECHOED = 3 "COOKIE_ECHOED",
-        /// Association up.
         ESTABLISHED = 4 "ESTABLISHED",
-        /// SHUTDOWN sent.
         SHUTDOWN_SENT = 5 "SHUTDOWN_SENT",
-        /// SHUTDOWN received.
         SHUTDOWN_RECD = 6 "SHUTDOWN_RECD",
-        /// SHUTDOWN-ACK sent.
         SHUTDOWN_ACK_SENT = 7 "SHUTDOWN_ACK_SENT",
         /// HEARTBEAT seen before anything else.
         HEARTBEAT_SENT = 8 "HEARTBEAT_SENT",
@@ -152,19 +137,12 @@ states! {
 states! {
     /// DCCP state (`enum ct_dccp_states`, linux/netfilter/nf_conntrack_dccp.h; the tracker left the kernel in 6.15).
     DccpState {
-        /// No connection.
         NONE = 0 "NONE",
-        /// REQUEST seen.
         REQUEST = 1 "REQUEST",
-        /// RESPONSE seen.
         RESPOND = 2 "RESPOND",
-        /// Handshake half done.
         PARTOPEN = 3 "PARTOPEN",
-        /// Connection up.
         OPEN = 4 "OPEN",
-        /// CLOSEREQ seen.
         CLOSEREQ = 5 "CLOSEREQ",
-        /// CLOSE seen.
         CLOSING = 6 "CLOSING",
         /// Waiting out old packets.
         TIMEWAIT = 7 "TIMEWAIT",

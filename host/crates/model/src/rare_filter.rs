@@ -13,7 +13,6 @@ use crate::{Flow, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRanges,
 pub struct RareFilter {
     /// The filter contradicts itself: no flow matches.
     pub nothing: bool,
-    /// Id.
     pub id: Option<FlowId>,
     /// Zone of an entry whose directions share it (`CTA_ZONE`); 0 is also that of an entry that has none of its own because
     /// its directions differ.
@@ -30,7 +29,6 @@ pub struct RareFilter {
     pub reply_dst_ports: PortRanges,
     /// What an ICMP flow began with.
     pub icmp: IcmpFilter,
-    /// Address translation.
     pub nat: Option<NatFilter>,
     /// Any of the four addresses is in any of these.
     pub sets: Vec<NamedSet>,
@@ -39,7 +37,6 @@ pub struct RareFilter {
 /// Bits of an address that must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaskedAddress {
-    /// The address.
     pub address: IpAddr,
     /// Where it counts: ones. Of the address's family; under a mask of the other one nothing matches.
     pub mask: IpAddr,
@@ -64,11 +61,8 @@ impl MaskedAddress {
 /// Parts of the original tuple of an ICMP or ICMPv6 flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IcmpFilter {
-    /// Identifier.
     pub id: Option<u16>,
-    /// Type.
     pub kind: Option<u8>,
-    /// Code.
     pub code: Option<u8>,
 }
 

@@ -15,7 +15,6 @@ use crate::{
 pub struct VerdictRecord {
     /// When the outcome was known.
     pub at: Timestamp,
-    /// Whose verdict.
     pub plugin: PluginName,
     /// The plugin's mode then.
     pub mode: Mode,
@@ -57,14 +56,10 @@ impl VerdictRecord {
     }
 }
 
-/// A plugin failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultRecord {
-    /// When.
     pub at: Timestamp,
-    /// Whose.
     pub plugin: PluginName,
-    /// How.
     pub fault: Fault,
     /// Entries of the void call, which are not delivered again.
     pub entries: u64,
@@ -77,11 +72,9 @@ pub struct FaultRecord {
 /// Verdicts of one kind and one outcome without a record of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoldedCount {
-    /// Their kind.
     pub kind: VerdictKind,
     /// The name of their outcome ([`Outcome::NAMES`]).
     pub outcome: &'static str,
-    /// How many.
     pub count: u64,
 }
 
@@ -90,9 +83,7 @@ pub struct FoldedCount {
 pub enum Notice {
     /// The kernel dropped events in front of us (ENOBUFS); a sweep follows.
     Gap,
-    /// A sweep ended.
     Swept {
-        /// Rows read.
         rows: u64,
         /// Whether it was complete.
         complete: bool,
@@ -107,11 +98,8 @@ pub enum Notice {
     BreakerClosed(PluginName),
     /// A flow was deleted so often within a minute and comes back all the same: nothing drops its packets.
     ComesBack {
-        /// Whose verdicts.
         plugin: PluginName,
-        /// The flow.
         flow: FlowKey,
-        /// How often.
         times: u32,
         /// Where the plugin has blocked one of its addresses: the set, and the network in it. No rule drops what is in that set.
         blocked: Option<(SetName, Prefix)>,
@@ -138,7 +126,6 @@ pub enum Notice {
     },
     /// It is no longer so.
     WarningOver(String),
-    /// The daemon runs.
     Started,
     /// The daemon ends in order.
     Stopping,
@@ -147,9 +134,7 @@ pub enum Notice {
 /// What is written down. Small, because it goes through several queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// Of a verdict.
     Verdict(Box<VerdictRecord>),
-    /// Of a fault.
     Fault(Box<FaultRecord>),
     /// Of a turn, with its time.
     Notice(Timestamp, Box<Notice>),

@@ -38,7 +38,6 @@ impl Status {
     pub const HELPER: Self = Self(1 << 13);
     /// A flow table forwards it in software.
     pub const OFFLOAD: Self = Self(1 << 14);
-    /// Hardware forwards it.
     pub const HW_OFFLOAD: Self = Self(1 << 15);
 
     /// Names of the known bits, lowest first, as the kernel's header has them without `IPS_`.

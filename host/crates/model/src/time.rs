@@ -29,8 +29,6 @@ impl Steady {
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now {
-    /// Wall time.
     pub wall: Timestamp,
-    /// Steady time.
     pub steady: Steady,
 }

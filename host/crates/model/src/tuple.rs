@@ -14,28 +14,16 @@ pub enum Layer4 {
     #[default]
     None,
     /// TCP, UDP, UDP-Lite, SCTP, DCCP.
-    Ports {
-        /// Sender's port.
-        src: u16,
-        /// Receiver's port.
-        dst: u16,
-    },
+    Ports { src: u16, dst: u16 },
     /// ICMP and ICMPv6.
     Icmp {
         /// Identifier of an echo or timestamp, else 0.
         id: u16,
-        /// Message type.
         kind: u8,
-        /// Message code.
         code: u8,
     },
     /// GRE of PPTP: call ids (the kernel carries them as ports).
-    Keys {
-        /// Sender's key.
-        src: u16,
-        /// Receiver's key.
-        dst: u16,
-    },
+    Keys { src: u16, dst: u16 },
 }
 
 /// One direction of a flow (`CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_TUPLE_MASTER`).
@@ -43,9 +31,7 @@ pub enum Layer4 {
 pub struct Tuple {
     /// Sender; of the same family as `dst`.
     pub src: IpAddr,
-    /// Receiver.
     pub dst: IpAddr,
-    /// IP protocol.
     pub protocol: Protocol,
     /// What the protocol adds.
     pub layer4: Layer4,

@@ -20,7 +20,6 @@ impl fmt::Display for SetName {
 /// Every flow that matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Which.
     pub filter: Filter,
     /// At most so many.
     pub limit: Option<u32>,
@@ -42,9 +41,7 @@ pub enum Target {
 /// Label bits to set and to clear; a bit in both is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelChange {
-    /// Bits to set.
     pub set: u128,
-    /// Bits to clear.
     pub clear: u128,
 }
 
@@ -55,7 +52,6 @@ impl LabelChange {
         Self { set: self.set & !later.clear | later.set, clear: self.clear & !later.set | later.clear & !later.set }
     }
 
-    /// Every bit touched.
     #[must_use]
     pub const fn mask(self) -> u128 {
         self.set | self.clear
@@ -70,20 +66,16 @@ pub type Fields = Vec<(String, String)>;
 pub struct Alert {
     /// Syslog's numbers, 0 emergency to 7 debug (RFC 5424).
     pub severity: u8,
-    /// One line.
     pub title: String,
     /// Alerts with the same key are one.
     pub key: String,
-    /// Names and values.
     pub fields: Fields,
 }
 
 /// A network into a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Which set.
     pub set: SetName,
-    /// Which network.
     pub network: Prefix,
     /// Lifetime in seconds; none: until unblocked.
     pub seconds: Option<u32>,
@@ -92,9 +84,7 @@ pub struct Block {
 /// A network out of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unblock {
-    /// Which set.
     pub set: SetName,
-    /// Which network.
     pub network: Prefix,
 }
 
@@ -103,9 +93,7 @@ pub struct Unblock {
 pub enum Action {
     /// End the tracking of the flow.
     Delete,
-    /// Change the mark.
     Mark(Masked),
-    /// Change labels.
     Labels(LabelChange),
     /// Seconds until the flow expires.
     Timeout(u32),
@@ -153,7 +141,6 @@ impl From<&'static str> for Flaw {
 }
 
 impl Action {
-    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> VerdictKind {
         match self {
@@ -298,20 +285,17 @@ impl FromIterator<VerdictKind> for VerdictKinds {
 /// What a plugin wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// About what.
     pub target: Target,
     /// What is to be done.
     pub action: Action,
     /// Short and stable: a label of metrics.
     pub code: String,
-    /// For people.
     pub reason: String,
 }
 
 /// What came of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// For the sender.
     pub text: String,
     /// What the plugin wants done.
     pub verdicts: Vec<Verdict>,

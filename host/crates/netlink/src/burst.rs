@@ -47,7 +47,6 @@ impl Burst {
         self.next < self.count
     }
 
-    /// The current message.
     pub(crate) fn bytes(&self) -> &[u8] {
         let Some(current) = self.next.checked_sub(1) else { return &[] };
         let length = self.lengths.get(current).copied().unwrap_or(0);

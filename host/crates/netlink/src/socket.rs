@@ -28,7 +28,6 @@ const MESSAGE_BYTES: usize = 8 * 1024 + 64;
 /// Why a socket could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Without the capability.
     #[error(
         "no permission to use conntrack's netlink socket: it needs CAP_NET_ADMIN; run ctwarden as root, or grant it \
          once: setcap cap_net_admin+ep \"$(command -v ctwarden)\""
@@ -37,10 +36,8 @@ pub enum OpenError {
     /// Without the kernel's part.
     #[error("this kernel has no netfilter netlink socket; load it: modprobe nf_conntrack_netlink")]
     Unsupported,
-    /// Anything else.
     #[error("cannot {what} the netlink socket")]
     System {
-        /// Step that failed.
         what: &'static str,
         /// What the system said.
         source: io::Error,

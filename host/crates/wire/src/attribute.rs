@@ -22,11 +22,9 @@ pub(crate) type Naming = fn(u16) -> &'static str;
 /// One attribute as it lies in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attribute<'a> {
-    /// Number, without flags.
     pub(crate) number: u16,
     /// Byte of the netlink message that its header begins at.
     pub(crate) offset: usize,
-    /// What it carries.
     pub(crate) payload: &'a [u8],
 }
 
@@ -45,7 +43,6 @@ impl<'a> Attribute<'a> {
         }
     }
 
-    /// One byte.
     #[inline]
     pub(crate) fn byte(self, naming: Naming) -> Result<u8, DecodeError> {
         let [byte] = self.exactly(naming)?;
@@ -88,7 +85,6 @@ impl<'a> Attribute<'a> {
         str::from_utf8(bytes).map_err(|_| self.error(naming, Expected::Text, Found::OtherBytes(self.payload.len())))
     }
 
-    /// The attributes inside.
     #[inline]
     pub(crate) const fn nested(self) -> Attributes<'a> {
         Attributes::new(self.payload, self.offset.saturating_add(HEADER))

@@ -18,7 +18,6 @@ pub struct ConntrackMessage<'a> {
     pub family: u8,
     /// Version of the message's form (`version` of `struct nfgenmsg`).
     pub version: u8,
-    /// The entry.
     pub flow: FlowView<'a>,
 }
 

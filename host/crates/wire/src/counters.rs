@@ -38,7 +38,6 @@ pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: 
     }
 }
 
-/// Writes both numbers.
 pub(crate) fn write(message: &mut Emit<'_>, number: u16, counters: Counters) {
     message.nest(number, |message| {
         message.be64(cta_counters::PACKETS, counters.packets);

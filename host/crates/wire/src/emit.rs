@@ -81,7 +81,6 @@ impl Emit<'_> {
         self.buffer.extend_from_slice(&number.to_ne_bytes());
     }
 
-    /// One byte.
     pub(crate) fn byte(&mut self, number: u16, value: u8) {
         self.bytes(number, &[value]);
     }

@@ -18,7 +18,6 @@ pub struct Path {
 }
 
 impl Path {
-    /// The message itself.
     pub(crate) const MESSAGE: Self = Self { names: [""; DEPTH], depth: 0 };
 
     pub(crate) const fn of(name: &'static str) -> Self {
@@ -69,7 +68,6 @@ pub enum Expected {
     AtMost(usize),
     /// UTF-8 text.
     Text,
-    /// This attribute.
     Attribute(&'static str),
     /// Two addresses of one family.
     OneFamily,
@@ -88,14 +86,12 @@ impl fmt::Display for Expected {
     }
 }
 
-/// What was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// So many bytes.
     Bytes(usize),
     /// So many bytes that are not what they should be.
     OtherBytes(usize),
-    /// No such attribute.
     Nothing,
     /// An IPv4 and an IPv6 address.
     TwoFamilies,
@@ -116,14 +112,11 @@ impl fmt::Display for Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{path} at byte {offset}: expected {expected}, found {found}")]
 pub struct DecodeError {
-    /// Which attribute.
     pub path: Path,
     /// Byte that it begins at, counted from the start of the netlink message (of the buffer, where a message's own
     /// header is at fault).
     pub offset: usize,
-    /// What was wanted.
     pub expected: Expected,
-    /// What was there.
     pub found: Found,
 }
 

@@ -82,7 +82,6 @@ impl EventFilter {
         (instructions.len() <= INSTRUCTIONS_MAX).then_some(Self { instructions })
     }
 
-    /// The program.
     #[must_use]
     pub fn instructions(&self) -> &[Instruction] {
         &self.instructions

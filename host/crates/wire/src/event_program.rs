@@ -9,13 +9,11 @@ use alloc::vec::Vec;
 /// One instruction (`struct sock_filter`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instruction {
-    /// What it does.
     pub code: u16,
     /// Instructions to pass over where the condition holds.
     pub jump_true: u8,
     /// Instructions to pass over where it does not.
     pub jump_false: u8,
-    /// Operand.
     pub operand: u32,
 }
 
@@ -82,7 +80,6 @@ impl Program {
         }
     }
 
-    /// Instructions so far.
     pub(crate) fn len(&self) -> usize {
         self.instructions.len()
     }

@@ -20,7 +20,6 @@ pub struct ExpectationMessage<'a> {
     pub header: Header,
     /// Address family (`nfgen_family`).
     pub family: u8,
-    /// The expectation.
     pub expectation: ExpectationView<'a>,
 }
 

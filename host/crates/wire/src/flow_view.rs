@@ -31,7 +31,6 @@ const SLOTS: usize = cta::TIMESTAMP_EVENT as usize + 1;
 /// (`CTA_FILTER_F_*`, net/netfilter/nf_conntrack_netlink.c).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TupleFilterFlags {
-    /// Of each direction.
     pub flags: PerDirection<Option<u32>>,
 }
 

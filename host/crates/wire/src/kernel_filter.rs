@@ -38,7 +38,6 @@ pub(crate) struct Ipv4Parts {
 }
 
 impl KernelFilter {
-    /// Every entry.
     pub const EVERYTHING: Self =
         Self { family: None, mark: None, status: None, zone: None, original: Ipv4Parts::ANY, reply: Ipv4Parts::ANY };
 

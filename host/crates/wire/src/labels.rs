@@ -44,7 +44,6 @@ const fn widened(word: usize) -> u128 {
     word as u128
 }
 
-/// The lowest word.
 const fn lowest(bits: u128) -> usize {
     (bits & usize::MAX as u128) as usize
 }

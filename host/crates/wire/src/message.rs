@@ -56,7 +56,6 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Bits of both.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -70,7 +69,6 @@ pub struct Header {
     pub length: u32,
     /// What it is (`nlmsg_type`).
     pub kind: u16,
-    /// Flags.
     pub flags: Flags,
     /// Number of the request that it answers, or of the event on its socket (`nlmsg_seq`).
     pub sequence: u32,
@@ -91,10 +89,8 @@ impl Header {
     }
 }
 
-/// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Its header.
     pub header: Header,
     /// What follows the header, without padding.
     pub payload: &'a [u8],
@@ -116,7 +112,6 @@ pub enum Content<'a> {
     Answer(Answer<'a>),
     /// An entry, by event, dump or get; or a request about one.
     Conntrack(ConntrackMessage<'a>),
-    /// An expectation, likewise.
     Expectation(ExpectationMessage<'a>),
     /// Size of the table.
     Statistics(GlobalStatistics),
@@ -124,7 +119,6 @@ pub enum Content<'a> {
     CpuStatistics(CpuStatistics),
     /// Expectation counters of one processor.
     ExpectationCpuStatistics(ExpectationCpuStatistics),
-    /// Anything else.
     Other,
     /// Of a known kind, but too short for it.
     Malformed(DecodeError),

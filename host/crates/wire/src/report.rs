@@ -9,7 +9,6 @@ use crate::DecodeError;
 
 /// Hears of each attribute that was skipped because it made no sense.
 pub trait Report {
-    /// One such attribute.
     fn odd(&mut self, error: DecodeError);
 }
 

@@ -23,7 +23,6 @@ pub(crate) fn read<'a, R: Report>(attribute: Attribute<'a>, naming: Naming, repo
     context
 }
 
-/// Writes the context.
 pub(crate) fn write(message: &mut Emit<'_>, context: &str) {
     message.nest(cta::SECCTX, |message| message.text(cta_secctx::NAME, context));
 }

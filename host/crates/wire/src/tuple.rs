@@ -20,7 +20,6 @@ pub(crate) struct ZonedTuple {
     pub(crate) zone: Option<Zone>,
 }
 
-/// Reads a tuple.
 #[inline]
 pub(crate) fn read<R: Report>(
     attribute: Attribute<'_>,

@@ -37,7 +37,6 @@ pub(crate) struct Told {
     pub(crate) more: bool,
 }
 
-/// The socket.
 pub(crate) struct RuleChanges {
     socket: NetfilterSocket,
 }
@@ -51,7 +50,6 @@ impl RuleChanges {
         Ok(Self { socket })
     }
 
-    /// Reads what waits.
     pub(crate) fn read(&mut self) -> io::Result<Told> {
         let mut told = Told::default();
         for _ in 0..READS {

@@ -30,7 +30,6 @@ pub(in super::super) enum OwnConnection {
     NotMade(String),
 }
 
-/// Makes one.
 pub(super) fn try_out(family: Family) -> OwnConnection {
     let loopback: IpAddr = match family {
         Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),

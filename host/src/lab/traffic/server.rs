@@ -30,10 +30,7 @@ pub(crate) enum Service {
     /// Sends back what it gets, until the client closes.
     Echo,
     /// Sends without end, that many bytes a second.
-    Stream {
-        /// Rate.
-        bytes_per_second: u32,
-    },
+    Stream { bytes_per_second: u32 },
 }
 
 /// The host that answers.
@@ -47,7 +44,6 @@ impl Server {
         Self { host, bound }
     }
 
-    /// The host itself.
     #[cfg(test)]
     pub(crate) const fn host(&self) -> &Host {
         &self.host

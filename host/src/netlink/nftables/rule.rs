@@ -35,13 +35,10 @@ const INVALID: u32 = 1;
 /// Which address of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
-    /// Source.
     From,
-    /// Destination.
     To,
 }
 
-/// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// Count and drop packets from or to the addresses of a set.

@@ -37,9 +37,7 @@ struct Changed {
 enum Tried {
     /// It cannot be told from the kernel's answer whether it would be right.
     Not,
-    /// It is there.
     Done,
-    /// Error number.
     Refused(i32),
 }
 
@@ -83,7 +81,6 @@ pub(crate) enum ChangeError {
     NoNetworks {
         /// What was to be added.
         network: Prefix,
-        /// The set.
         set: String,
     },
     /// A lifetime of nothing, which would be for ever in nftables.
@@ -91,18 +88,11 @@ pub(crate) enum ChangeError {
     NoTime(Prefix),
     /// Somebody has removed the set.
     #[error("nftables set {set} in table {table} is not there any more")]
-    SetGone {
-        /// Its table.
-        table: Table,
-        /// The set.
-        set: String,
-    },
+    SetGone { table: Table, set: String },
     /// Somebody has made the set anew, of a kind that cannot be used.
     #[error("nftables set {set} in table {table} was made anew and {fault}")]
     WrongKind {
-        /// Its table.
         table: Table,
-        /// The set.
         set: String,
         /// What is wrong with it.
         fault: &'static str,
@@ -112,9 +102,7 @@ pub(crate) enum ChangeError {
     InPart {
         /// What was to be added or removed.
         network: Prefix,
-        /// The set.
         set: String,
-        /// Error number.
         errno: i32,
     },
     /// The kernel said no.
@@ -122,7 +110,6 @@ pub(crate) enum ChangeError {
     Refused {
         /// What was to be added or removed.
         network: Prefix,
-        /// The set.
         set: String,
         /// Error number; `ENFILE`: the set is full, `EAGAIN`: others changed the rule set again and again meanwhile.
         errno: i32,

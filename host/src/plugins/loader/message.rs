@@ -14,11 +14,9 @@ const BESIDE: u64 = 256 << 20;
 /// What is to be done. The component follows as payload, then the configuration.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
-    /// The plugin's name.
     pub(super) name: String,
     /// Whether it is to be compiled; else the code is there.
     pub(super) compile: bool,
-    /// The plugin's limits.
     pub(super) limits: config::Limits,
 }
 
@@ -31,7 +29,6 @@ pub(super) enum Phase {
     Describe,
     /// The configuration is held against the schema.
     Check,
-    /// It is configured.
     Configure,
 }
 
@@ -96,7 +93,6 @@ impl Phase {
 /// What the process says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromLoader {
-    /// A step begins.
     Begins(Phase),
     /// The plugin asks its host; a value may be the payload. An answer must follow.
     Asks(Question),
@@ -133,7 +129,6 @@ pub(super) enum Question {
 /// The answer to each.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// To a lookup.
     Values(Result<Vec<Option<String>>, String>),
     /// To a reading of the table.
     Table(Option<Statistics>),
@@ -141,7 +136,6 @@ pub(super) enum Answer {
     Found(bool),
     /// It was done or not.
     Done(Result<(), String>),
-    /// Keys.
     Keys(Vec<String>),
 }
 
@@ -176,7 +170,6 @@ impl From<Statistics> for TableStatistics {
 pub(crate) struct Described {
     /// Its own name; the configuration may give it another.
     pub(crate) name: String,
-    /// Its version.
     pub(crate) version: String,
     /// One line for people.
     pub(crate) summary: String,

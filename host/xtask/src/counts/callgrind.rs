@@ -19,7 +19,6 @@ const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-
 /// A body of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body {
-    /// Its name.
     pub(crate) name: String,
     /// What one operation is, for people.
     pub(crate) operation: String,
@@ -28,14 +27,12 @@ pub(crate) struct Body {
 /// What a body took.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Count {
-    /// Which body.
     pub(crate) body: Body,
     /// Instructions of one operation, on average of the round.
     pub(crate) instructions: f64,
 }
 
 impl Count {
-    /// Name and instructions.
     pub(crate) fn into_pair(self) -> (String, f64) {
         (self.body.name, self.instructions)
     }

@@ -12,14 +12,12 @@ use crate::process;
 pub(crate) struct Circumstances {
     /// First line of `rustc --version --verbose`.
     pub(crate) rustc: String,
-    /// Its host.
     pub(crate) target: String,
     /// `getconf GNU_LIBC_VERSION`.
     pub(crate) libc: String,
 }
 
 impl Circumstances {
-    /// Of this machine.
     pub(crate) fn here() -> Result<Self> {
         let said = process::read(Command::new("rustc").args(["--version", "--verbose"]))?;
         let rustc = said.lines().next().context("rustc says nothing of its version")?;

@@ -29,7 +29,6 @@ enum Standing {
 }
 
 impl<'a> Comparison<'a> {
-    /// Only the counts.
     pub(crate) const fn without(counts: &'a [Count]) -> Self {
         Self { counts, landed: None, vanished: Vec::new() }
     }

@@ -27,7 +27,6 @@ pub(crate) const LINE: Line = Line {
 
 /// Flows a second: what a busy gateway has, and near what the peer loses events at.
 const RATES: [u64; 2] = [5_000, 20_000];
-/// For so long.
 const TIME: Duration = Duration::from_secs(4);
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {

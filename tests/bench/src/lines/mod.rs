@@ -21,12 +21,10 @@ use anyhow::{Result, ensure};
 use crate::options::Options;
 use crate::row::Row;
 
-/// A line.
 #[derive(Debug)]
 pub(crate) struct Line {
     /// Its name on the command line.
     pub(crate) name: &'static str,
-    /// What it measures.
     pub(crate) title: &'static str,
     /// Measures, and hands over each row as soon as it is known.
     pub(crate) measure: fn(&Options, &mut dyn FnMut(Row)) -> Result<()>,
@@ -50,7 +48,6 @@ pub(crate) const LINES: &[Line] = &[
     listen::LINE,
 ];
 
-/// Their names.
 pub(crate) fn names() -> String {
     LINES.iter().map(|line| line.name).collect::<Vec<_>>().join(", ")
 }

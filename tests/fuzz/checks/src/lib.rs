@@ -17,7 +17,6 @@ pub struct Check {
     pub check: fn(&[u8]),
 }
 
-/// Every check.
 pub const CHECKS: &[Check] = &[
     Check { name: "components", check: components::check },
     Check { name: "configurations", check: ctwarden::fuzzing::configuration },

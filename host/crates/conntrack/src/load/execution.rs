@@ -41,7 +41,6 @@ pub(super) enum Step {
     MakeLate(Box<Making>),
     /// Another command is to be carried out, when all before it was.
     CarryOut(u64, Box<Command>),
-    /// The reading failed.
     Fail(Failure),
 }
 
@@ -119,7 +118,6 @@ impl Ready {
         self.full.len()
     }
 
-    /// Takes everything away.
     fn step(&mut self) -> Step {
         let mut sends = std::mem::take(&mut self.full);
         sends.push(std::mem::take(&mut self.next));

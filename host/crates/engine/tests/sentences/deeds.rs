@@ -121,7 +121,6 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
     ]
 }
 
-/// Something that happens.
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
     /// Events, each of a flow of its own or of one of the table, and a flush.

@@ -13,7 +13,6 @@ use super::number;
 pub(super) enum Length {
     /// There is no slash.
     None,
-    /// So many bits.
     Bits(u8),
     /// No length of that family.
     Invalid,

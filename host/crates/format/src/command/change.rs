@@ -28,7 +28,6 @@ pub struct Change {
 /// allowed; they flip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkChange {
-    /// The value.
     pub value: u32,
     /// Bits to clear first.
     pub mask: u32,

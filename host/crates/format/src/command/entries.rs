@@ -179,7 +179,6 @@ fn tuples(template: &Template, filter: &mut Filter) {
     }
 }
 
-/// Translation asked for.
 fn nat(template: &Template) -> Option<NatFilter> {
     let (source, destination) = (template.source, template.destination);
     if template.used(Key::AnyNat) {

@@ -14,7 +14,6 @@ pub const VERSION: &str = "1.4.9";
 pub struct Refused {
     /// Lines for standard error that are due before the problem, each without its newline.
     pub warnings: Vec<String>,
-    /// What was wrong.
     pub problem: Problem,
 }
 
@@ -35,7 +34,6 @@ impl Problem {
     /// The line after a message about a parameter.
     pub const HINT: &str = "Try `conntrack -h' or 'conntrack --help' for more information.";
 
-    /// Exit status.
     #[must_use]
     pub const fn exit_status(&self) -> u8 {
         match self {

@@ -8,7 +8,6 @@ use super::verb::{Verb, Verbs};
 /// What an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// Nothing.
     None,
     /// A value of that name.
     Required(&'static str),
@@ -23,7 +22,6 @@ pub enum Group {
     Entry,
     /// Conditions and parameters that only the table of flows has.
     Conntrack,
-    /// Parameters of expectations.
     Expectation,
     /// What `-U` changes.
     Update,
@@ -33,18 +31,14 @@ pub enum Group {
     Saved,
 }
 
-/// An option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionDefinition {
-    /// What it is.
     pub(super) key: Key,
     /// Letter; some letters are signs that nobody types.
     pub short: Option<char>,
     /// Long names; messages call it by the first one.
     pub long: &'static [&'static str],
-    /// What it takes.
     pub argument: Argument,
-    /// Heading.
     pub group: Group,
     /// One line of help.
     pub help: &'static str,
@@ -58,7 +52,6 @@ pub struct OptionDefinition {
     pub ours: bool,
 }
 
-/// Names an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     OriginalSrc,

@@ -10,7 +10,6 @@ use super::verb::{Verb, Verbs};
 /// A protocol with options of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProtocolDefinition {
-    /// Number.
     pub protocol: Protocol,
     /// Name for `-p`, in any case.
     pub name: &'static str,
@@ -39,7 +38,6 @@ pub struct ProtocolOption {
     pub ours: bool,
     /// How the last `-p` knows it.
     pub(super) code: u8,
-    /// What it sets.
     pub(super) part: Part,
 }
 

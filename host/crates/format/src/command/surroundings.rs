@@ -8,7 +8,6 @@ use ctwarden_model::Protocol;
 
 use crate::LabelMap;
 
-/// The machine's names.
 pub trait Surroundings {
     /// The protocol of a name or alias of `/etc/protocols`, case and all (getprotobyname(3)).
     fn protocol_named(&self, name: &str) -> Option<Protocol>;

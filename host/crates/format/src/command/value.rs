@@ -58,10 +58,7 @@ pub enum Command {
     /// `-I expect`.
     CreateExpectation(ExpectationTemplate),
     /// `-D expect`: the expectation of this tuple.
-    DeleteExpectation {
-        /// What is expected.
-        tuple: Tuple,
-    },
+    DeleteExpectation { tuple: Tuple },
     /// `-F expect`.
     FlushExpectations,
     /// `-E expect`.
@@ -74,10 +71,7 @@ pub enum Command {
     /// `-S expect`.
     ExpectationStatistics,
     /// `-R`: the commands in a file, one a line (see [`line`](super::line())).
-    Load {
-        /// Where they are.
-        file: Source,
-    },
+    Load { file: Source },
     /// `-h`, and no command at all.
     Help {
         /// Tell of this protocol's options, too (`-p`), by the name to print.
@@ -106,7 +100,6 @@ pub enum Table {
 pub enum Source {
     /// `-`.
     StandardInput,
-    /// A file.
     File(String),
 }
 
@@ -119,9 +112,7 @@ impl Source {
 /// `-L`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    /// Which table.
     pub table: Table,
-    /// Which entries.
     pub filter: Filter,
     /// Set their counters to zero (`-z`).
     pub zero: bool,
@@ -145,7 +136,6 @@ pub struct Get {
 /// `-D`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
-    /// Which entries.
     pub filter: Filter,
     /// How they are printed.
     pub output: Output,
@@ -156,7 +146,6 @@ pub struct Delete {
 /// `-U`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Which entries.
     pub filter: Filter,
     /// What becomes of them.
     pub change: Change,
@@ -171,7 +160,6 @@ pub struct Update {
 pub struct Events {
     /// Which kinds (`-e`); `row` is never among them. It can be empty, and then nothing ever comes.
     pub kinds: EventKinds,
-    /// Of which entries.
     pub filter: Filter,
     /// Size of the socket's receive buffer in bytes, before the kernel doubles it (`-b`).
     pub buffer: Option<u32>,
@@ -189,7 +177,6 @@ pub struct ExpectationTemplate {
 /// The form in which entries are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// Lines of text.
     #[default]
     Text,
     /// `-o xml`.
@@ -203,7 +190,6 @@ pub enum Form {
 /// How entries are printed (`-o`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// The form.
     pub form: Form,
     /// Layer 3, too (`extended`).
     pub extended: bool,

@@ -1,6 +1,5 @@
 //! The commands of the command line, each with the table it is about.
 
-/// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
     /// `-L`
@@ -55,7 +54,6 @@ impl Verbs {
     /// None.
     pub const NONE: Self = Self(0);
 
-    /// These.
     #[must_use]
     pub const fn of(verbs: &[Verb]) -> Self {
         let mut bits = 0;
@@ -77,9 +75,7 @@ impl Verbs {
 /// One command as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandDefinition {
-    /// Letter.
     pub short: char,
-    /// Long name.
     pub long: &'static str,
     /// What it is about the table `conntrack`, and about `expect` where it can be.
     pub verbs: (Verb, Option<Verb>),

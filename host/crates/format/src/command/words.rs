@@ -38,7 +38,6 @@ impl Takes {
     }
 }
 
-/// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
     /// An option, with the value that it has or that is joined to it.
@@ -53,7 +52,6 @@ pub(super) enum Step<'a> {
 pub(super) struct Words<'a> {
     /// The program's name first; words that are no options are moved behind those that are.
     words: Vec<&'a str>,
-    /// The next word.
     next: usize,
     /// Letters that are left of the current word.
     letters: &'a str,

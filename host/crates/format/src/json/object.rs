@@ -13,13 +13,11 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Opens an object.
     pub(super) fn open(out: &'a mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
     }
 
-    /// Closes it.
     pub(super) fn close(self) {
         self.out.push(b'}');
     }
@@ -37,7 +35,6 @@ impl<'a> Object<'a> {
         value(self.out);
     }
 
-    /// A number.
     #[inline]
     pub(super) fn number(&mut self, name: &str, number: impl Into<u64>) {
         self.raw(name, |out| out.decimal(number));
@@ -62,7 +59,6 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Text.
     pub(super) fn string(&mut self, name: &str, text: &str) {
         self.raw(name, |out| string(out, text));
     }
@@ -86,7 +82,6 @@ impl<'a> Object<'a> {
         self.list(name, texts, string);
     }
 
-    /// An object.
     pub(super) fn object(&mut self, name: &str, members: impl FnOnce(&mut Object<'_>)) {
         self.raw(name, |out| {
             let mut object = Object::open(out);

@@ -27,7 +27,6 @@ pub struct LineError {
 pub enum Problem {
     /// Something else stands there.
     Expected {
-        /// What should.
         expected: &'static str,
         /// What does; empty at the end of the line.
         found: String,
@@ -38,7 +37,6 @@ pub enum Problem {
         field: &'static str,
         /// What it can have.
         expected: &'static str,
-        /// What it has.
         found: String,
     },
     /// A field without which there is no entry.

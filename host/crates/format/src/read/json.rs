@@ -74,7 +74,6 @@ impl ToldProtocol {
     }
 }
 
-/// Reads a line.
 pub(super) fn entry(line: &str) -> Result<Entry, LineError> {
     let mut json = Json::of(line);
     let begin = json.at();

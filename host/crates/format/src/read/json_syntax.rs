@@ -48,7 +48,6 @@ impl<'a> Json<'a> {
         self.line.get(self.at..).unwrap_or_default()
     }
 
-    /// The byte there.
     fn byte(&self) -> Option<u8> {
         self.line.as_bytes().get(self.at).copied()
     }

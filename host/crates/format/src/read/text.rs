@@ -27,7 +27,6 @@ pub(super) use expectation::entry as expectation;
 use field::{U8, U16, U32, U64, address, any_number, digits, layer4, number};
 use remnant::is_remnant;
 
-/// Reads a line.
 pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
     let mut reader = Reader { line, words: Words::of(line) };
     let time = reader.moment()?;

@@ -2,12 +2,10 @@
 //!
 //! Kept apart from what they mean, because an error has to name a column.
 
-/// A word.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
     /// The byte at which it begins.
     pub(super) at: usize,
-    /// The word.
     pub(super) text: &'a str,
 }
 
@@ -58,7 +56,6 @@ impl<'a> Words<'a> {
         Some(Word { at: self.at, text })
     }
 
-    /// The next word.
     pub(super) fn take(&mut self) -> Option<Word<'a>> {
         let word = self.peek()?;
         self.pass(word.text.len());

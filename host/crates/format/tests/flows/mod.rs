@@ -130,7 +130,6 @@ pub(crate) fn full_rare(ipv4: bool) -> impl Strategy<Value = Rare> {
         )
 }
 
-/// Any entry.
 pub(crate) fn full_flow() -> impl Strategy<Value = Flow> {
     (any::<bool>(), odd_tuple(true), odd_tuple(false))
         .prop_flat_map(|(ipv4, v4, v6)| {
@@ -261,7 +260,6 @@ pub(crate) fn expectation(tuples: [Tuple; 3], numbers: (u16, Option<u32>, Option
     }
 }
 
-/// Any expectation.
 pub(crate) fn full_expectation() -> impl Strategy<Value = Expectation> {
     let tuples = any::<bool>().prop_flat_map(|v4| ([odd_tuple(v4), odd_tuple(v4), odd_tuple(v4)], of(odd_tuple(v4))));
     let texts = any::<(Option<u32>, Option<String>, Option<String>, u32)>();

@@ -30,7 +30,6 @@ mod bindings {
     });
 }
 
-/// This line.
 pub(crate) const LINE: Line = Line {
     version: "0.1.0",
     imports: &[

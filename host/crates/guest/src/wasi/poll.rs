@@ -31,7 +31,6 @@ pub(crate) struct Waits {
 struct Due(Arc<Mutex<Option<Instant>>>);
 
 impl Due {
-    /// Also then.
     fn at(&self, moment: Instant) {
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *due = Some(due.map_or(moment, |earlier| earlier.min(moment)));

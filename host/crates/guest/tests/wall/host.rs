@@ -33,7 +33,6 @@ impl Recorded {
     }
 }
 
-/// The host.
 pub(crate) struct Recorder(Recorded);
 
 impl Recorder {

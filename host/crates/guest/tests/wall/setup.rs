@@ -58,7 +58,6 @@ pub(crate) fn start(guest: &str, limits: Limits) -> (Instance, Recorded) {
     (load(guest).instantiate(name, limits, Box::new(host)).unwrap(), recorded)
 }
 
-/// The same, configured.
 pub(crate) fn configured(guest: &str, configuration: &str, limits: Limits) -> (Instance, Recorded) {
     let (mut instance, recorded) = start(guest, limits);
     instance.configure(NOW, configuration).unwrap();
@@ -78,7 +77,6 @@ pub(crate) fn flow(port: u16) -> Flow {
     flow
 }
 
-/// New flows.
 pub(crate) fn batch(flows: impl IntoIterator<Item = Flow>) -> Batch {
     let event = |flow| Event { kind: EventKind::New, by_us: false, flow };
     let events: Vec<Event> = flows.into_iter().map(event).collect();

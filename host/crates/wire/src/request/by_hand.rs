@@ -29,9 +29,7 @@ pub enum WhereItIs {
 pub struct Creation<'a> {
     /// The entry; its reply tuple as it is before it is translated.
     pub flow: &'a Flow,
-    /// Source translation.
     pub source_nat: Option<NatRange>,
-    /// Destination translation.
     pub destination_nat: Option<NatRange>,
 }
 
@@ -66,9 +64,7 @@ pub struct Change<'a> {
     pub status: Option<Status>,
     /// Value and mask: the mark becomes `mark & !mask ^ value`, inside the kernel.
     pub mark: Option<(u32, u32)>,
-    /// Label bits.
     pub labels: Option<LabelChange>,
-    /// Protocol state.
     pub info: Option<ProtocolInfo>,
     /// Name of the helper; empty takes it away.
     pub helper: Option<&'a str>,

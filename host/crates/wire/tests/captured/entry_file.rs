@@ -23,10 +23,8 @@ pub(crate) const TAKES: [&str; 12] = [
     "refused-dump",
 ];
 
-/// One file.
 #[derive(Clone, Debug)]
 pub(crate) struct EntryFile {
-    /// Where it lies.
     pub(crate) path: PathBuf,
     /// What it shows, in a sentence.
     pub(crate) about: String,
@@ -61,7 +59,6 @@ impl EntryFile {
         self.path.file_stem().unwrap().to_str().unwrap()
     }
 
-    /// Reads a file.
     pub(crate) fn read(path: &Path) -> Self {
         let mut file = Self {
             path: path.to_owned(),
@@ -99,7 +96,6 @@ impl EntryFile {
         bytes
     }
 
-    /// The file's text.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("about {}\nkernel {}\n", self.about, self.kernel);
         for command in &self.before {

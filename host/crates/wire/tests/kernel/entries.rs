@@ -12,7 +12,6 @@ use ctwarden_wire::{Content, KernelFilter, Messages, request};
 use crate::namespace::{Kernel, in_namespace, run};
 use crate::population::{LABELS, dccp_info, plain, population, ports, tcp_info, tuple, udp};
 
-/// errno.h
 const ENOENT: i32 = 2;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;

@@ -19,9 +19,7 @@ pub(crate) enum OpenError {
     /// There is no such set.
     #[error("there is no nftables set {name} in table {table}; create it with: {way_out}")]
     Missing {
-        /// Its table.
         table: Table,
-        /// Its name.
         name: String,
         /// The command that makes it.
         way_out: String,
@@ -33,26 +31,15 @@ pub(crate) enum OpenError {
          with: {way_out}, have your rules look at it and name it here"
     )]
     Kind {
-        /// Its table.
         table: Table,
-        /// Its name.
         name: String,
-        /// What is wrong.
         fault: &'static str,
         /// The command that makes a right one.
         way_out: String,
     },
     /// The kernel refuses to tell.
     #[error("nftables set {name} in table {table} cannot be looked at: {}", errno_text(*errno))]
-    Refused {
-        /// Its table.
-        table: Table,
-        /// Its name.
-        name: String,
-        /// Error number.
-        errno: i32,
-    },
-    /// Not root.
+    Refused { table: Table, name: String, errno: i32 },
     #[error("nftables may be changed only with the capability CAP_NET_ADMIN")]
     Privilege,
     /// No answer was got.

@@ -13,7 +13,6 @@ use crate::toolchain::Target;
 /// Releases with a wasi-libc for WASI 0.2, the oldest first: what was tested longest is taken.
 const RELEASES: [&str; 2] = ["trixie", "forky"];
 
-/// An unpacked wasi-libc.
 #[derive(Debug)]
 pub(super) struct Libc {
     /// For people: Debian's version and the release it comes from.

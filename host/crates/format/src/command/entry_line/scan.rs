@@ -111,7 +111,6 @@ pub(super) fn address(text: &mut Rest<'_>) -> Option<Address> {
     groups(text).map(|bits| Address { ipv4: false, bits })
 }
 
-/// Four decimal numbers.
 fn dotted(text: &mut Rest<'_>) -> Option<u32> {
     let mut bits = 0;
     for end in [b'.', b'.', b'.', b' '] {

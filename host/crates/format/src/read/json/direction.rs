@@ -28,7 +28,6 @@ pub(super) struct Direction {
 }
 
 impl Direction {
-    /// Reads the object.
     pub(super) fn read(json: &mut Json<'_>) -> Result<Self, LineError> {
         let mut told = Self::default();
         json.members(|json, name| told.read_field(json, name))?;

@@ -24,7 +24,6 @@ struct Told {
     nat: Option<(usize, Option<u32>, Option<Direction>)>,
 }
 
-/// Reads a line.
 pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError> {
     let mut json = Json::of(line);
     let begin = json.at();

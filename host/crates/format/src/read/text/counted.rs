@@ -11,7 +11,6 @@ use super::field::{U64, number};
 /// Where in the line we are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
-    /// Behind a tuple.
     #[default]
     AtTuple,
     /// Behind a tuple and a field that is not known.
@@ -36,7 +35,6 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// A tuple begins.
     pub(super) const fn enter(&mut self) {
         self.tuples = self.tuples.saturating_add(1);
         self.place = Place::AtTuple;

@@ -24,7 +24,6 @@ struct Fields<'a> {
     helper: Option<&'a str>,
 }
 
-/// Reads a line.
 pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError> {
     let mut reader = Reader { line, words: Words::of(line) };
     let time = reader.moment()?;

@@ -27,12 +27,10 @@ pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<b
     Ok(true)
 }
 
-/// An address.
 pub(super) fn address(field: &'static str, value: &str) -> Result<IpAddr, Problem> {
     value.parse().map_err(|_| Problem::value(field, "an IPv4 or IPv6 address", value))
 }
 
-/// A decimal number.
 pub(super) fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static str, value: &str) -> Result<T, Problem> {
     digits(value).ok_or_else(|| Problem::value(field, expected, value))
 }
