@@ -51,7 +51,7 @@ use crate::sinks::Sinks;
 
 /// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
 const EVENT_READS: usize = 256;
-/// The same where the copy of the table has to keep up: it answers only after all events were read.
+/// The same where the replica has to keep up: it answers only after all events were read.
 const EVENT_READS_TO_FOLLOW: usize = 4096;
 /// Answers of plugins in one turn; a plugin has at most one outstanding.
 const ANSWERS: usize = 64;
@@ -176,7 +176,7 @@ impl Drive {
             following: Following::new()?,
             hearing: Hearing::begin(clock::now().steady).context("cannot start the thread that looks at the rules")?,
             warnings: Vec::new(),
-            allowance: Allowance::new(prepared.daemon.mirror_memory),
+            allowance: Allowance::new(prepared.daemon.replica_memory),
             maximum: None,
             entries: 0,
             lost: None,
@@ -389,7 +389,7 @@ impl Drive {
         // Once it has dropped one, the kernel drops every event until the socket was read empty; only a sweep that begins
         // after that finds them all.
         if self.lost.take_if(|since| to_the_end || now.steady.since(*since) >= LOSS_PATIENCE).is_some() {
-            self.engine.handle_gap(now);
+            self.engine.handle_overrun(now);
         }
         self.engine.handle_flush(now);
         Ok(())
@@ -514,11 +514,11 @@ impl Drive {
         }
     }
 
-    /// Hears of what plugins subscribe to, and of the begin and end of every flow where the copy of the table is kept.
+    /// Hears of what plugins subscribe to, and of the begin and end of every flow where the replica is kept.
     fn listen(&mut self) -> Result<()> {
-        let listening = Listening::of(self.engine.subscribed(), self.daemon.mirror);
+        let listening = Listening::of(self.engine.subscribed(), self.daemon.replica);
         let limit = self.allowance.limit(self.maximum);
-        self.following.keep(listening.mirror.then_some(limit), clock::now().steady)?;
+        self.following.keep(listening.replica.then_some(limit), clock::now().steady)?;
         Ok(self.events.listen(listening.groups, listening.ends, &listening.filters)?)
     }
 

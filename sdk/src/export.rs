@@ -140,8 +140,8 @@ pub const fn check_crate(name: &str, version: &str, summary: &str) {
 pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
     let now = Timestamp(batch.now);
     let mut verdicts = Verdicts::none();
-    if batch.cause == wit::Cause::Gap || batch.missed > 0 {
-        verdicts.extend(policy.gap(batch.missed, now));
+    if batch.cause == wit::Cause::Overrun || batch.missed > 0 {
+        verdicts.extend(policy.overrun(batch.missed, now));
     }
     if let wit::Cause::SweepBegin(extent) = batch.cause {
         let extent = match extent {
@@ -155,7 +155,7 @@ pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
         verdicts.extend(policy.batch(&Batch::new(rows, now, batch.flows)));
     }
     match batch.cause {
-        wit::Cause::Events | wit::Cause::SweepBegin(_) | wit::Cause::SweepRows | wit::Cause::Gap => {}
+        wit::Cause::Events | wit::Cause::SweepBegin(_) | wit::Cause::SweepRows | wit::Cause::Overrun => {}
         wit::Cause::SweepComplete => verdicts.extend(policy.sweep_end(true, now)),
         wit::Cause::SweepInterrupted => verdicts.extend(policy.sweep_end(false, now)),
         wit::Cause::SetsChanged(sets) => verdicts.extend(policy.sets_changed(&sets, now)),
@@ -306,8 +306,8 @@ mod tests {
             alert(if complete { "complete" } else { "interrupted" }).into()
         }
 
-        fn gap(&mut self, missed: u64, _: Timestamp) -> Verdicts {
-            alert(format!("gap {missed}")).into()
+        fn overrun(&mut self, missed: u64, _: Timestamp) -> Verdicts {
+            alert(format!("overrun {missed}")).into()
         }
 
         fn tick(&mut self, now: Timestamp) -> Verdicts {
@@ -353,9 +353,9 @@ mod tests {
         assert_eq!(judge(wit::Cause::SweepBegin(wit::Extent::Asked), 0, 0), ["begin Asked"]);
         assert_eq!(judge(wit::Cause::SweepComplete, 0, 0), ["complete"]);
         assert_eq!(judge(wit::Cause::SweepInterrupted, 0, 0), ["interrupted"]);
-        assert_eq!(judge(wit::Cause::Gap, 0, 0), ["gap 0"]);
+        assert_eq!(judge(wit::Cause::Overrun, 0, 0), ["overrun 0"]);
         assert_eq!(judge(wit::Cause::SetsChanged(vec!["list".into()]), 0, 0), ["Action::Sweep Target::None"]);
-        let rows = ["gap 7", "Action::Delete Target::Entry(0)", "word", "Action::Sweep Target::None"];
+        let rows = ["overrun 7", "Action::Delete Target::Entry(0)", "word", "Action::Sweep Target::None"];
         assert_eq!(judge(wit::Cause::SweepRows, 7, 1), rows);
         assert_eq!(judge(wit::Cause::Events, 0, 0), [""; 0]);
         assert_eq!(titles(instance.tick(9)), ["9"]);

@@ -51,7 +51,7 @@ pub trait Policy: Sized + 'static {
 
     /// Events were lost here, and a sweep follows: `missed` of them in front of this plugin because it was too slow, or 0
     /// where the kernel lost them and nobody knows how many.
-    fn gap(&mut self, missed: u64, now: Timestamp) -> Verdicts {
+    fn overrun(&mut self, missed: u64, now: Timestamp) -> Verdicts {
         let _ = (missed, now);
         Verdicts::none()
     }

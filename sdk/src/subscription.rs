@@ -129,7 +129,7 @@ impl Subscription {
         self
     }
 
-    /// Verdicts of this policy name flows by a filter with addresses: the host keeps a copy of the table, so that a ban finds
+    /// Verdicts of this policy name flows by a filter with addresses: the host keeps a replica of the table, so that a ban finds
     /// its flows at once. Without it they are found by a sweep.
     pub fn selects(self) -> Self {
         Self { selects: true, ..self }

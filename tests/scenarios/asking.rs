@@ -94,7 +94,7 @@ fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
         together["sweeps"],
         "the kernel gives every entry; ctwarden matches family, protocols, original-src, dst-ports, labels"
     );
-    assert_eq!(together["mirror"], "not kept, as nobody names flows by filters (selects)");
+    assert_eq!(together["replica"], "not kept, as nobody names flows by filters (selects)");
 
     // Programs are told the same, and so is who asks for that filter alone.
     let told: Value = serde_json::from_str(&scene.verb("check --json").good()).unwrap();
@@ -114,9 +114,9 @@ fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
     scene.configure(format!("{dns}{ban}"));
     let said = scene.verb("check").good();
     let together = of(&said, "all plugins together");
-    assert_eq!(together["mirror"], "kept, as ban names flows by filters (selects)", "{said}");
-    assert_eq!(together["events"], "none is left out by the kernel: the copy of the table follows every flow");
-    assert_eq!(of(&said, "dns ")["mirror"], "not kept, as nobody names flows by filters (selects)");
+    assert_eq!(together["replica"], "kept, as ban names flows by filters (selects)", "{said}");
+    assert_eq!(together["events"], "none is left out by the kernel: the replica follows every flow");
+    assert_eq!(of(&said, "dns ")["replica"], "not kept, as nobody names flows by filters (selects)");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn status_tells_plugins_modes_queues_verdicts_and_faults() {
     assert_eq!(status["pid"], daemon.id());
     assert!(status["configuration"].as_str().is_some_and(|path| path.ends_with("ctwarden.toml")), "{status}");
     assert!(
-        status["sweeps"].as_u64() >= Some(1) && status["rows"].as_u64() >= Some(1) && status["gaps"] == 0,
+        status["sweeps"].as_u64() >= Some(1) && status["rows"].as_u64() >= Some(1) && status["overruns"] == 0,
         "{status}"
     );
     assert_eq!(status["table"]["entries"].as_u64(), Some(table().len() as u64), "{status}");

@@ -163,9 +163,9 @@ fn a_list_that_changes_finds_its_flows_without_reading_the_table() {
     scene.write("feed.txt", "192.0.2.1\n");
     fill_around_a_list();
     let mut daemon = scene.start(listing());
-    eventually("the copy is complete and at rest", || {
+    eventually("the replica is complete and at rest", || {
         let status = daemon.status();
-        (status["mirror"]["complete"] == true && status["sweeping"] == false).then_some(())
+        (status["replica"]["complete"] == true && status["sweeping"] == false).then_some(())
     });
     let (before, swept) = (readings(&daemon), daemon.records.which(|record| record.is_notice("swept")).len());
     load_the_list(&scene, &mut daemon);
@@ -179,7 +179,7 @@ fn a_list_that_changes_finds_its_flows_without_a_copy_of_the_table() {
     let Some(scene) = Scene::new() else { return };
     scene.write("feed.txt", "192.0.2.1\n");
     fill_around_a_list();
-    scene.configure_daemon("mirror = \"off\"\n", listing());
+    scene.configure_daemon("replica = \"off\"\n", listing());
     let mut daemon = scene.start_again();
     daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
     let (sweeps, rows) = readings(&daemon);

@@ -124,7 +124,7 @@ fn the_cap_holds_again_after_events_were_lost() {
     // And ends that it does not hear of either.
     remove("-p udp -s 10.0.3.1");
     daemon.resume();
-    daemon.wait_for("the gap", |record| record.is_notice("gap"));
+    daemon.wait_for("the overrun", |record| record.is_notice("overrun"));
     eventually("every source has what it may have", || {
         let counts = counts();
         (counts.len() == 19 && counts.values().all(|count| *count == 5)).then_some(())

@@ -112,9 +112,9 @@ fn few_flows_of_a_followed_table_are_read_one_by_one_and_many_by_a_sweep() {
     let mut daemon = scene.start(tally().of("budget", UNBOUNDED).config("selects = true"));
     let tallied = |record: &Record| record.text("code") == Some("tallied");
     daemon.wait_for("the first sweep", tallied);
-    eventually("the copy is complete and at rest", || {
+    eventually("the replica is complete and at rest", || {
         let status = daemon.status();
-        (status["mirror"]["flows"] == 2_100 && status["mirror"]["complete"] == true && status["sweeping"] == false)
+        (status["replica"]["flows"] == 2_100 && status["replica"]["complete"] == true && status["sweeping"] == false)
             .then_some(())
     });
     let before = sweeps(&daemon);
@@ -139,9 +139,9 @@ fn a_ban_does_not_wait_for_a_large_one() {
     );
     insert_all((1..=3).map(|n| format!("-p udp -s 10.2.0.1 -d 10.9.0.{n} --sport 1000 --dport 53 -t 300")));
     let mut daemon = scene.start(tally().of("budget", UNBOUNDED).config("rows-only = true\nselects = true"));
-    eventually("the copy is complete and at rest", || {
+    eventually("the replica is complete and at rest", || {
         let status = daemon.status();
-        (status["mirror"]["flows"] == 20_003 && status["mirror"]["complete"] == true && status["sweeping"] == false)
+        (status["replica"]["flows"] == 20_003 && status["replica"]["complete"] == true && status["sweeping"] == false)
             .then_some(())
     });
     let before = sweeps(&daemon);

@@ -9,11 +9,11 @@ fn follower() -> Policy {
 }
 
 fn is_complete(daemon: &Daemon) -> bool {
-    daemon.status()["mirror"]["complete"] == true
+    daemon.status()["replica"]["complete"] == true
 }
 
 fn wait_until_complete(daemon: &Daemon) {
-    eventually("the copy is complete", || is_complete(daemon).then_some(()));
+    eventually("the replica is complete", || is_complete(daemon).then_some(()));
 }
 
 fn is_left(address: &str) -> bool {
@@ -46,7 +46,7 @@ fn flows_that_begin_unheard_are_ended_all_the_same() {
     assert_eq!(told.0["about"], "events", "{told:?}");
     assert!(told.text("text").is_some_and(|text| text.contains("nf_conntrack_events = 0")), "{told:?}");
     let status = daemon.status();
-    assert_eq!((warned(&status), &status["mirror"]["complete"]), (vec!["events".to_owned()], &Value::Bool(false)));
+    assert_eq!((warned(&status), &status["replica"]["complete"]), (vec!["events".to_owned()], &Value::Bool(false)));
     let words = daemon.verb("status").good();
     assert!(words.contains("not asked") && words.contains("warning: events: "), "{words}");
 
@@ -59,7 +59,7 @@ fn flows_that_begin_unheard_are_ended_all_the_same() {
     let before = daemon.status()["sweeps"].clone();
     let said = daemon.send("ban", "ban 127.0.0.10").good();
     assert!(said.contains("flows: 1 applied") && !is_left("127.0.0.10"), "{said}");
-    assert_eq!(daemon.status()["sweeps"], before, "and by the copy");
+    assert_eq!(daemon.status()["sweeps"], before, "and by the replica");
     assert_eq!(warned(&daemon.status()), [""; 0]);
     let _ = daemon.stop();
 }
@@ -76,7 +76,7 @@ fn a_rule_that_mutes_flows_is_noticed_before_the_next_ban() {
         ));
         meet_and_ban(&daemon, address);
         let status = daemon.status();
-        assert_eq!(status["mirror"]["complete"], false);
+        assert_eq!(status["replica"]["complete"], false);
         eventually("it says so", || (warned(&daemon.status()) == ["event_rules"]).then_some(()));
         load("delete table inet mute");
         eventually("it is over", || warned(&daemon.status()).is_empty().then_some(()));

@@ -8,7 +8,7 @@ use ctwarden_tests::{Policy, Scene, Udp, eventually, table};
 const RULES: [&str; 6] = [
     "new udp: mark 0x5/0xff",
     "row udp: mark 0x5/0xff",
-    "gap: log turn=gap",
+    "overrun: log turn=overrun",
     "sweep-begin: log turn=begin",
     "sweep-complete: log turn=complete",
     "sweep-interrupted: log turn=interrupted",
@@ -31,14 +31,14 @@ fn what_the_kernel_drops_is_swept() {
     daemon.pause();
     Udp::flood("127.0.0.1", "127.0.0.2", 10_000..12_000);
     daemon.resume();
-    daemon.wait_for("the gap", |record| record.is_notice("gap"));
+    daemon.wait_for("the overrun", |record| record.is_notice("overrun"));
     all_marked(2_000);
     let records = daemon.stop().records;
-    let gap = records.iter().position(|record| record.is_notice("gap")).unwrap();
-    assert!(records[gap..].iter().any(|record| record.is_notice("swept")), "a sweep follows");
+    let overrun = records.iter().position(|record| record.is_notice("overrun")).unwrap();
+    assert!(records[overrun..].iter().any(|record| record.is_notice("swept")), "a sweep follows");
     let turns: Vec<_> = records.iter().filter_map(|record| record.0["fields"]["turn"].as_str()).collect();
-    let told = turns.iter().position(|turn| *turn == "gap").expect("the plugin is told");
-    assert!(turns[told..].starts_with(&["gap", "begin"]) || turns[told..].contains(&"begin"), "{turns:?}");
+    let told = turns.iter().position(|turn| *turn == "overrun").expect("the plugin is told");
+    assert!(turns[told..].starts_with(&["overrun", "begin"]) || turns[told..].contains(&"begin"), "{turns:?}");
     assert!(turns[told..].contains(&"complete") || turns[told..].contains(&"interrupted"), "{turns:?}");
 }
 
@@ -61,7 +61,7 @@ fn what_a_full_queue_drops_is_swept() {
     all_marked(1_001);
     assert!(daemon.plugin_status("scripted")["missed"].as_u64().is_some_and(|missed| missed > 0));
     let records = daemon.stop().records;
-    assert_eq!(records.iter().filter(|record| record.is_notice("gap")).count(), 0, "the kernel lost nothing");
+    assert_eq!(records.iter().filter(|record| record.is_notice("overrun")).count(), 0, "the kernel lost nothing");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn nothing_is_lost_where_there_is_room() {
     daemon.resume();
     all_marked(3_000);
     let records = daemon.stop().records;
-    assert!(!records.iter().any(|record| record.is_notice("gap") || record.is_notice("missed")));
+    assert!(!records.iter().any(|record| record.is_notice("overrun") || record.is_notice("missed")));
     assert_eq!(records.iter().filter(|record| record.came("mark", "applied")).count(), 3_000);
 }
 

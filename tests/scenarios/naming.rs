@@ -150,7 +150,7 @@ fn a_key_with_another_id_changes_nothing() {
 fn a_change_by_address_does_not_hit_the_next_flow_of_the_tuple() {
     let Some(scene) = Scene::new() else { return };
     let tuple = "-p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 53 -t 300";
-    // Whoever is made without events begins and ends without one: the copy of the table goes on to have it.
+    // Whoever is made without events begins and ends without one: the replica goes on to have it.
     let silently = |act: &dyn Fn()| {
         scene.set("netfilter/nf_conntrack_events", 0);
         act();
@@ -158,11 +158,11 @@ fn a_change_by_address_does_not_hit_the_next_flow_of_the_tuple() {
     };
     silently(&|| insert(tuple));
     let first = table()[0].id;
-    scene.configure_daemon("mirror = \"on\"\n", Policy::scripted(&[]));
+    scene.configure_daemon("replica = \"on\"\n", Policy::scripted(&[]));
     let daemon = scene.start_again();
-    eventually("the copy knows the flow", || {
-        let mirror = &daemon.status()["mirror"];
-        (mirror["flows"] == 1 && mirror["complete"] == true).then_some(())
+    eventually("the replica knows the flow", || {
+        let replica = &daemon.status()["replica"];
+        (replica["flows"] == 1 && replica["complete"] == true).then_some(())
     });
     let next = || table().into_iter().find(|entry| entry.has_port(1000)).expect("the next one lives");
     let replaced = (1..=20).any(|round| {

@@ -41,17 +41,17 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
         let prepared = Preparer::new(&self.config, None)?.prepare()?;
-        let mirror = prepared.daemon.mirror;
-        let alone = |ready: &Ready| Pushdown::of(&prepared.engine, mirror, [&ready.spec]);
-        let together = Pushdown::of(&prepared.engine, mirror, prepared.plugins.iter().map(|ready| &ready.spec));
+        let replica = prepared.daemon.replica;
+        let alone = |ready: &Ready| Pushdown::of(&prepared.engine, replica, [&ready.spec]);
+        let together = Pushdown::of(&prepared.engine, replica, prepared.plugins.iter().map(|ready| &ready.spec));
         let protected = prepared.engine.protect.len();
         // What the daemon would meet here, in this network namespace.
         let mut here = Senses::look(None).warnings();
         // Without the capability the kernel does not say how large the table may be.
-        if together.keeps_mirror()
+        if together.keeps_replica()
             && let Some(size) = Requests::open().ok().and_then(|mut requests| requests.size().ok())
         {
-            here.extend(Allowance::new(prepared.daemon.mirror_memory).warning(size.maximum, 0, false));
+            here.extend(Allowance::new(prepared.daemon.replica_memory).warning(size.maximum, 0, false));
         }
         let exit = if prepared.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         let mut out = Out::plain();

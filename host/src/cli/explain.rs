@@ -12,13 +12,13 @@ use self::explanation::Explanation;
 use super::out::Out;
 use crate::{config, plain_json};
 
-/// Explain how a filter is carried out: by the kernel, by the copy of the table, or by ctwarden itself
+/// Explain how a filter is carried out: by the kernel, by the replica, or by ctwarden itself
 ///
 /// FILTER is written as a `protect` table of the configuration, for example `zones = [7], src-ports = [53]`. Every part that is
 /// given must hold; within a list any one suffices; without a part it is every flow.
 ///
 /// Tells what a sweep or a bulk delete by that filter leaves to the kernel, what is matched behind it and why, what of the table
-/// is walked all the same, whether the copy of the table can answer it without a sweep, and what of it the kernel can drop from
+/// is walked all the same, whether the replica can answer it without a sweep, and what of it the kernel can drop from
 /// the event socket. These are the decisions of the daemon itself, for this filter alone: where several plugins want
 /// something, the kernel does what all their filters agree on, which ctwarden check shows. Nothing is asked of the kernel.
 #[derive(Args)]

@@ -24,7 +24,7 @@ use problem::Findings;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use quantity::{Period, Size};
 pub(crate) use resolved::{
-    BlockSet, Configuration, ControlGroup, Daemon, Destination, Limits, MirrorUse, OnFailure, Plugin,
+    BlockSet, Configuration, ControlGroup, Daemon, Destination, Limits, OnFailure, Plugin, ReplicaUse,
 };
 pub(crate) use schema::check_against_schema;
 

@@ -123,11 +123,11 @@ impl Resolver<'_, '_> {
             alerts,
             receive_buffer: self.positive("daemon.receive-buffer", written.receive_buffer.as_ref(), bytes, 64 << 20),
             nice: nice.unwrap_or(Niceness::OF_LOOP),
-            mirror: written.mirror,
-            mirror_memory: written
-                .mirror_memory
+            replica: written.replica,
+            replica_memory: written
+                .replica_memory
                 .as_ref()
-                .map(|size| self.positive("daemon.mirror-memory", Some(size), bytes, u64::MAX)),
+                .map(|size| self.positive("daemon.replica-memory", Some(size), bytes, u64::MAX)),
             // Zero is a good value here: act at once, without waiting for anybody.
             merge_window: written.merge_window.as_ref().map_or(Duration::from_millis(2), |window| window.get_ref().0),
             alert_window: written.alert_window.as_ref().map_or(Duration::from_secs(60), |window| window.get_ref().0),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::problem::Problem;
-pub(crate) use super::written::MirrorUse;
+pub(crate) use super::written::ReplicaUse;
 use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
@@ -53,10 +53,10 @@ pub(crate) struct Daemon {
     pub receive_buffer: u64,
     /// Niceness, at most, of the threads that read events and carry verdicts out.
     pub nice: Niceness,
-    /// When a copy of the table is kept.
-    pub mirror: MirrorUse,
-    /// Memory of the copy at most, in bytes.
-    pub mirror_memory: Option<u64>,
+    /// When a replica of the table is kept.
+    pub replica: ReplicaUse,
+    /// Memory of the replica at most, in bytes.
+    pub replica_memory: Option<u64>,
     /// How long verdicts wait for those of other plugins.
     pub merge_window: Duration,
     /// How long repetitions of an alert are counted, not shown.
@@ -77,15 +77,15 @@ impl Daemon {
             ("alerts", self.alerts != other.alerts),
             ("receive-buffer", self.receive_buffer != other.receive_buffer),
             ("nice", self.nice != other.nice),
-            ("mirror", self.mirror != other.mirror),
-            ("mirror-memory", self.mirror_memory != other.mirror_memory),
+            ("replica", self.replica != other.replica),
+            ("replica-memory", self.replica_memory != other.replica_memory),
         ];
         changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 }
 
-impl MirrorUse {
-    /// Whether the copy is kept; `selects` where a plugin says that its verdicts name flows by filters.
+impl ReplicaUse {
+    /// Whether the replica is kept; `selects` where a plugin says that its verdicts name flows by filters.
     pub(crate) const fn is_wanted(self, selects: bool) -> bool {
         match self {
             Self::Auto => selects,

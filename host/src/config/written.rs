@@ -46,12 +46,14 @@ pub(crate) struct Daemon {
     /// Niceness, at most, of the threads that read events and carry verdicts out: from -20 (they go before all others where the
     /// processors are short) to 19 (they stay as they were started, as plugins' threads always do). Default: `-10`.
     pub nice: Option<Spanned<i32>>,
-    /// Whether the daemon keeps a copy of the table, so that verdicts over addresses need no reading of it: `auto` (where a
+    /// Whether the daemon keeps a replica of the table, so that verdicts over addresses need no reading of it: `auto` (where a
     /// plugin says that it names flows so), `on`, `off`. Default: `auto`.
-    pub mirror: MirrorUse,
-    /// Memory of that copy at most; 64 to 90 bytes an IPv4 flow and 114 to 178 an IPv6 flow, the more where it is translated. Default:
+    #[serde(alias = "mirror")]
+    pub replica: ReplicaUse,
+    /// Memory of the replica at most; 64 to 90 bytes an IPv4 flow and 114 to 178 an IPv6 flow, the more where it is translated. Default:
     /// what `nf_conntrack_max` entries of any kind need, but no more than a quarter of the machine's memory.
-    pub mirror_memory: Option<Spanned<Size>>,
+    #[serde(alias = "mirror-memory")]
+    pub replica_memory: Option<Spanned<Size>>,
     /// How long the daemon waits for the other plugins' verdicts on the same flows before it acts: longer merges more,
     /// sooner acts faster. Default: `2ms`.
     pub merge_window: Option<Spanned<Period>>,
@@ -99,10 +101,10 @@ pub(crate) struct Protect {
     pub labels: Vec<Spanned<u8>>,
 }
 
-/// When a copy of the table is kept.
+/// When a replica of the table is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum MirrorUse {
+pub(crate) enum ReplicaUse {
     /// Where a plugin says that its verdicts name flows by filters.
     #[default]
     Auto,

@@ -15,7 +15,7 @@ pub(crate) use colour::{Colour, Paint};
 pub(crate) use message::{Request, Response, Send, Sent};
 pub(crate) use server::{Asked, ControlServer};
 pub(crate) use status::{
-    Fault, FlowTable, LastRefusal, MirrorReport, PluginReport, PluginState, SetReport, StatusReport, Warning,
+    Fault, FlowTable, LastRefusal, PluginReport, PluginState, ReplicaReport, SetReport, StatusReport, Warning,
 };
 
 #[cfg(test)]

@@ -23,21 +23,21 @@ pub(crate) struct StatusReport {
     pub table: Option<FlowTable>,
     /// The copy of it, where one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirror: Option<MirrorReport>,
+    pub replica: Option<ReplicaReport>,
     /// Events that were received.
     pub events: u64,
     /// Messages of the kernel that could not be read.
     #[serde(default)]
     pub(crate) unreadable: u64,
     /// Times that the kernel dropped events in front of us.
-    pub gaps: u64,
+    pub overruns: u64,
     /// Sweeps of the table that ended complete.
     pub sweeps: u64,
     /// Sweeps that ended early.
     pub sweeps_interrupted: u64,
     /// Rows that sweeps read.
     pub rows: u64,
-    /// Whether a sweep runs or is wanted, the mirror's own included.
+    /// Whether a sweep runs or is wanted, the replica's own included.
     #[serde(default)]
     pub sweeping: bool,
     pub records: u64,
@@ -84,9 +84,9 @@ pub(crate) struct FlowTable {
     pub early_dropped: u64,
 }
 
-/// How the copy of the table is.
+/// How the replica is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MirrorReport {
+pub(crate) struct ReplicaReport {
     pub flows: u64,
     /// Memory that it holds, in bytes.
     pub bytes: u64,
@@ -269,18 +269,18 @@ impl StatusReport {
             ];
             writeln!(out, "table:   {entries}{}", counts(&failures, colour))?;
         }
-        if let Some(mirror) = &self.mirror {
-            let state = match (mirror.hears, mirror.complete) {
+        if let Some(replica) = &self.replica {
+            let state = match (replica.hears, replica.complete) {
                 (false, _) => ", not asked: flows begin or end unheard",
                 (true, false) => ", not complete",
                 (true, true) => "",
             };
             let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
-            let memory = format!("{} of {} MiB", mebibytes(mirror.bytes), mebibytes(mirror.limit));
-            let troubles = counts(&[("turned away", mirror.turned_away)], colour);
-            writeln!(out, "mirror:  {} flows, {memory}{state}{troubles}", mirror.flows)?;
+            let memory = format!("{} of {} MiB", mebibytes(replica.bytes), mebibytes(replica.limit));
+            let troubles = counts(&[("turned away", replica.turned_away)], colour);
+            writeln!(out, "replica: {} flows, {memory}{state}{troubles}", replica.flows)?;
         }
-        let troubles = counts(&[("gaps", self.gaps), ("unreadable", self.unreadable)], colour);
+        let troubles = counts(&[("overruns", self.overruns), ("unreadable", self.unreadable)], colour);
         writeln!(out, "events:  {}{troubles}", self.events)?;
         let troubles = counts(&[("interrupted", self.sweeps_interrupted)], colour);
         writeln!(out, "sweeps:  {}, {} rows{troubles}", self.sweeps, self.rows)?;
@@ -410,7 +410,7 @@ impl PluginReport {
     }
 }
 
-/// ", 3 gaps" for each count that is not zero.
+/// ", 3 overruns" for each count that is not zero.
 fn counts(counts: &[(&str, u64)], colour: Colour) -> String {
     let shown = counts.iter().filter(|(_, count)| *count > 0);
     shown.map(|(name, count)| colour.paint(Paint::Yellow, format_args!(", {count} {name}"))).collect()

@@ -339,7 +339,7 @@ fn report() -> StatusReport {
         configuration: "/etc/ctwarden/ctwarden.toml".into(),
         uptime_ms: 93_784_000,
         table: Some(FlowTable { entries: 950, maximum: 1000, early_dropped: 7, ..FlowTable::default() }),
-        mirror: Some(MirrorReport {
+        replica: Some(ReplicaReport {
             flows: 948,
             bytes: 70_000,
             limit: 256 << 20,
@@ -348,7 +348,7 @@ fn report() -> StatusReport {
             turned_away: 3,
         }),
         events: 123_456,
-        gaps: 2,
+        overruns: 2,
         sweeps: 3,
         rows: 2850,
         records: 77,
@@ -403,8 +403,8 @@ fn the_report_for_people() {
     let expected = "\
 ctwarden 1.2.3, pid 42, up 1d 2h, /etc/ctwarden/ctwarden.toml
 table:   950 of 1000 entries (95 %), 7 evicted early
-mirror:  948 flows, 1 of 256 MiB, not complete, 3 turned away
-events:  123456, 2 gaps
+replica: 948 flows, 1 of 256 MiB, not complete, 3 turned away
+events:  123456, 2 overruns
 sweeps:  3, 2850 rows
 records: 77
 warning: hooks: conntrack is not active; to change it: nft -f

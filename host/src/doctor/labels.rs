@@ -75,7 +75,7 @@ impl LabelRoom {
 fn try_out() -> io::Result<LabelRoom> {
     let mut requests = Requests::open().map_err(io::Error::other)?;
     let label = Labels(1);
-    let mut flow = Flow::new(PerDirection { original: OURS, reply: OURS.mirror() });
+    let mut flow = Flow::new(PerDirection { original: OURS, reply: OURS.reversed() });
     flow.labels = Some(label);
     flow.status = Some(Status::CONFIRMED);
     // Seconds, should we end before we remove it.

@@ -1,7 +1,7 @@
 //! Whether rules keep entries from telling of their begin or end.
 //!
 //! `nf_conntrack_events` is not the last word: a rule can give an entry a mask of the events that it sends, and what is not
-//! in it nobody hears. Policies then miss flows, and so does the copy of the table.
+//! in it nobody hears. Policies then miss flows, and so does the replica.
 
 use super::finding::Finding;
 use super::tracking::Rules;
@@ -16,7 +16,7 @@ pub(super) fn judge(rules: Option<&Rules>) -> Finding {
             name,
             if count == 1 { "1 mutes entries".to_owned() } else { format!("{count} mute entries") },
             "a rule with `ct event set`, or -j CT --ctevents in iptables, leaves out new, related or destroy: such flows \
-             begin or end without a word, so policies and the copy of the table see them in sweeps only; name all three \
+             begin or end without a word, so policies and the replica see them in sweeps only; name all three \
              in the rule",
         ),
     }

@@ -1,6 +1,6 @@
 //! What can be heard and seen here: the part of the findings on which the running daemon acts.
 //!
-//! A copy of the table that misses the begin of a flow answers wrongly, and a table that no connection gets into proves nothing.
+//! A replica of the table that misses the begin of a flow answers wrongly, and a table that no connection gets into proves nothing.
 //! Neither shows in what the kernel sends. So the daemon looks at the same facts as the doctor, and judges them alike.
 
 mod rule_changes;

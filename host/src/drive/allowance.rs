@@ -1,4 +1,4 @@
-//! How much memory the copy of the table may take: what a full table needs, but not more than a share of the machine's.
+//! How much memory the replica may take: what a full table needs, but not more than a share of the machine's.
 //!
 //! A copy that reaches its limit is never whole, and every ban then waits for a sweep. So the limit follows the table's own, and whoever
 //! has set too little is told before the table is full.
@@ -8,7 +8,7 @@ use std::fs;
 use crate::control::Warning;
 
 /// Bytes that a flow takes at most, an IPv6 flow whose addresses are translated, with the index that grows for it. Measured: 64
-/// for an IPv4 flow, 90 translated; 114 and 178 of IPv6 (the crate `ctwarden-mirror` says how).
+/// for an IPv4 flow, 90 translated; 114 and 178 of IPv6 (the crate `ctwarden-replica` says how).
 const AT_MOST: u64 = 192;
 /// Bytes that a flow takes as a rule: what an IPv6 flow takes that is not translated.
 const AS_A_RULE: u64 = 124;
@@ -22,7 +22,7 @@ const UNKNOWN: u64 = 256 << 20;
 /// What it follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
-    /// `mirror-memory`, where it is written.
+    /// `replica-memory`, where it is written.
     written: Option<u64>,
     /// Bytes that this process may take: the machine's, or what its control group leaves it.
     memory: Option<u64>,
@@ -40,7 +40,7 @@ impl Allowance {
         self.written.unwrap_or_else(|| [share, table].into_iter().flatten().min().unwrap_or(UNKNOWN))
     }
 
-    /// What is to be said of it, where the copy lacks flows for want of memory or would lack some of a full table.
+    /// What is to be said of it, where the replica lacks flows for want of memory or would lack some of a full table.
     pub(crate) fn warning(self, maximum: Option<u32>, entries: u32, is_full: bool) -> Option<Warning> {
         // Where there is no maximum, one that does not change with each flow.
         let maximum_or = |entries: u32| match maximum.unwrap_or_default() {
@@ -53,23 +53,23 @@ impl Allowance {
             return None;
         }
         let limit_is = match self.written {
-            Some(_) => format!("mirror-memory = {}", Size(limit)),
+            Some(_) => format!("replica-memory = {}", Size(limit)),
             None => format!("a quarter of the memory, {}", Size(limit)),
         };
         let wanted = Size(most * AT_MOST);
         let text = if is_full {
             format!(
-                "the copy of the table is full ({limit_is}): it lacks flows, so that every ban waits for a reading of the table; \
-                 write mirror-memory = \"{wanted}\" in [daemon], which holds {most} entries of any kind"
+                "the replica is full ({limit_is}): it lacks flows, so that every ban waits for a reading of the table; \
+                 write replica-memory = \"{wanted}\" in [daemon], which holds {most} entries of any kind"
             )
         } else {
             format!(
-                "the copy of the table cannot hold a full table: {most} entries (nf_conntrack_max) need about {}, its limit is \
-                 {limit_is}; write mirror-memory = \"{wanted}\" in [daemon], or every ban waits for a reading of the table then",
+                "the replica cannot hold a full table: {most} entries (nf_conntrack_max) need about {}, its limit is \
+                 {limit_is}; write replica-memory = \"{wanted}\" in [daemon], or every ban waits for a reading of the table then",
                 Size(needed)
             )
         };
-        Some(Warning { about: "mirror".to_owned(), text, change: None })
+        Some(Warning { about: "replica".to_owned(), text, change: None })
     }
 }
 
@@ -130,7 +130,9 @@ mod tests {
         assert_eq!(allowance(Some(512 << 20), GIB).warning(Some(4_000_000), 10, false), None);
         let warning = allowance(Some(256 << 20), 64 * GIB).warning(Some(4_000_000), 10, false).unwrap();
         assert!(warning.text.contains("4000000 entries (nf_conntrack_max) need about 474MiB"), "{warning}");
-        assert!(warning.text.contains("mirror-memory = 256MiB") && warning.text.contains("mirror-memory = \"733MiB\""));
+        assert!(
+            warning.text.contains("replica-memory = 256MiB") && warning.text.contains("replica-memory = \"733MiB\"")
+        );
         let warning = allowance(None, GIB).warning(Some(4_000_000), 10, false).unwrap();
         assert!(warning.text.contains("a quarter of the memory, 256MiB"), "{warning}");
     }
@@ -139,7 +141,7 @@ mod tests {
     fn a_copy_that_is_full_is_told_whatever_the_table_may_hold() {
         let warning = allowance(Some(2 << 20), GIB).warning(Some(0), 100_000, true).unwrap();
         assert!(
-            warning.text.contains("it lacks flows") && warning.text.contains("mirror-memory = \"24MiB\""),
+            warning.text.contains("it lacks flows") && warning.text.contains("replica-memory = \"24MiB\""),
             "{warning}"
         );
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ctwarden_engine::{
     BreakerStatus, MessageOutcome, PluginState, PluginStatus, Shortfall, Ticket, VerdictCounts, Wait,
 };
-use ctwarden_mirror::Mirror;
 use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
+use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
 
 use super::Drive;
@@ -111,15 +111,15 @@ fn by_outcome(flows: &Tally) -> BTreeMap<String, u64> {
     counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
-fn mirror_report(mirror: &Mirror, complete: bool, hears: bool) -> control::MirrorReport {
+fn replica_report(replica: &Replica, complete: bool, hears: bool) -> control::ReplicaReport {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    control::MirrorReport {
-        flows: count(mirror.len()),
-        bytes: count(mirror.bytes()),
-        limit: count(mirror.limit()),
+    control::ReplicaReport {
+        flows: count(replica.len()),
+        bytes: count(replica.bytes()),
+        limit: count(replica.limit()),
         complete,
         hears,
-        turned_away: mirror.turned_away(),
+        turned_away: replica.turned_away(),
     }
 }
 
@@ -168,14 +168,14 @@ impl Drive {
                 dropped: table.dropped,
                 early_dropped: table.early_dropped,
             }),
-            mirror: self
+            replica: self
                 .following
-                .mirror()
-                .map(|mirror| mirror_report(mirror, self.following.is_complete(), self.hearing.hears_every_flow())),
+                .replica()
+                .map(|replica| replica_report(replica, self.following.is_complete(), self.hearing.hears_every_flow())),
             warnings: self.warnings.clone(),
             events: status.events,
             unreadable: self.events.unreadable(),
-            gaps: status.gaps,
+            overruns: status.overruns,
             sweeps: status.sweeps,
             sweeps_interrupted: status.sweeps_interrupted,
             rows: status.rows,

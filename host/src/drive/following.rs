@@ -1,4 +1,4 @@
-//! The copy of the table: kept up from events and sweeps, and asked where verdicts name flows by their addresses.
+//! The replica: kept up from events and sweeps, and asked where verdicts name flows by their addresses.
 //!
 //! It says *which* flows there are, and of each what never changes: name and tuples, which is all that most verdicts over a
 //! selection need. Whatever asks for more gets the flow read from the kernel, whole and as it is now, so that a row means
@@ -9,14 +9,14 @@ use std::io;
 use std::time::Duration;
 
 use ctwarden_engine::{Detail, Knows};
-use ctwarden_mirror::{Knowledge, Mirror, Seed, Selected, Slice, SweepEnd, SweepToken, Walk};
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, RareFilter, Steady, Tuple};
+use ctwarden_replica::{Knowledge, Replica, Seed, Selected, Slice, SweepEnd, SweepToken, Walk};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::clock;
 use crate::netlink::{OpenError, Requests};
 
-/// Flows of the copy that are looked at in one step: a fraction of a millisecond.
+/// Flows of the replica that are looked at in one step: a fraction of a millisecond.
 const FLOWS_IN_ONE_STEP: usize = 4096;
 /// Found flows that are judged in one turn, of which no more is read: the same.
 const FLOWS_IN_ONE_TURN: usize = 256;
@@ -32,21 +32,21 @@ const SHARE_TO_READ: usize = 4;
 const FLOWS_IN_ONE_READ: usize = 64;
 /// Records that are settled after a sweep in one turn; to take one out costs up to three microseconds.
 const SETTLED_IN_ONE_TURN: usize = 256;
-/// Least time between two sweeps for the copy alone.
+/// Least time between two sweeps for the replica alone.
 const REST: Duration = Duration::from_secs(1);
 
 /// The copy, where it is kept.
 pub(super) struct Following {
-    mirror: Option<Mirror>,
+    replica: Option<Replica>,
     requests: Requests,
     settled: bool,
     /// Whether all events that the socket had were handed over.
     drained: bool,
-    /// The earliest next sweep for the copy alone.
+    /// The earliest next sweep for the replica alone.
     next_sweep: Steady,
     /// When the running sweep began, if it is of the whole table.
     began: Option<Steady>,
-    /// Whether every flow that begins or ends says so; while it does not, the copy is not asked.
+    /// Whether every flow that begins or ends says so; while it does not, the replica is not asked.
     hears: bool,
 }
 
@@ -64,14 +64,14 @@ pub(super) struct Found {
 /// What never changes of a flow.
 struct Constant {
     key: FlowKey,
-    /// Its reply tuple where that is not the mirror of the original one; few flows are translated.
+    /// Its reply tuple where that is not the replica of the original one; few flows are translated.
     translated: Option<Box<Tuple>>,
 }
 
 impl Constant {
     fn flow(&self) -> Flow {
         let original = self.key.original;
-        let reply = self.translated.as_deref().copied().unwrap_or_else(|| original.mirror());
+        let reply = self.translated.as_deref().copied().unwrap_or_else(|| original.reversed());
         let mut flow = Flow::new(PerDirection { original, reply });
         flow.id = Some(self.key.id);
         flow.zone = self.key.zone;
@@ -82,7 +82,7 @@ impl Constant {
 impl From<Selected> for Constant {
     fn from(selected: Selected) -> Self {
         let Selected { key, reply } = selected;
-        Self { key, translated: (reply != key.original.mirror()).then(|| Box::new(reply)) }
+        Self { key, translated: (reply != key.original.reversed()).then(|| Box::new(reply)) }
     }
 }
 
@@ -97,7 +97,7 @@ impl Following {
     pub(super) fn new() -> Result<Self, OpenError> {
         let now = clock::now().steady;
         Ok(Self {
-            mirror: None,
+            replica: None,
             requests: Requests::open()?,
             settled: true,
             drained: false,
@@ -107,17 +107,17 @@ impl Following {
         })
     }
 
-    /// Begins or ends to keep the copy, or goes on, with so much memory at most.
+    /// Begins or ends to keep the replica, or goes on, with so much memory at most.
     pub(super) fn keep(&mut self, limit: Option<u64>, now: Steady) -> io::Result<()> {
         let limit = limit.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        match (&mut self.mirror, limit) {
-            (Some(mirror), Some(limit)) if mirror.limit() != limit => mirror.set_limit(limit, now),
+        match (&mut self.replica, limit) {
+            (Some(replica), Some(limit)) if replica.limit() != limit => replica.set_limit(limit, now),
             (None, Some(limit)) => {
-                self.mirror = Some(Mirror::new(seed()?, limit));
+                self.replica = Some(Replica::new(seed()?, limit));
                 self.settled = true;
             }
             (Some(_), None) => {
-                self.mirror = None;
+                self.replica = None;
                 self.settled = true;
             }
             (Some(_), Some(_)) | (None, None) => {}
@@ -125,32 +125,32 @@ impl Following {
         Ok(())
     }
 
-    /// Whether the copy lacks flows for want of memory.
+    /// Whether the replica lacks flows for want of memory.
     pub(super) fn is_over_limit(&self) -> bool {
-        let over = |mirror: &Mirror| {
-            [Family::Ipv4, Family::Ipv6].iter().any(|f| matches!(mirror.knowledge(*f), Knowledge::OverLimit { .. }))
+        let over = |replica: &Replica| {
+            [Family::Ipv4, Family::Ipv6].iter().any(|f| matches!(replica.knowledge(*f), Knowledge::OverLimit { .. }))
         };
-        self.mirror.as_ref().is_some_and(over)
+        self.replica.as_ref().is_some_and(over)
     }
 
-    /// Whether the copy is kept, so that it has to hear of every flow that begins or ends.
+    /// Whether the replica is kept, so that it has to hear of every flow that begins or ends.
     pub(super) const fn is_kept(&self) -> bool {
-        self.mirror.is_some()
+        self.replica.is_some()
     }
 
-    pub(super) const fn mirror(&self) -> Option<&Mirror> {
-        self.mirror.as_ref()
+    pub(super) const fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
     }
 
     pub(super) fn hear(&mut self, event: &Event, now: Steady) {
-        if let Some(mirror) = &mut self.mirror {
-            mirror.handle_event(event, now);
+        if let Some(replica) = &mut self.replica {
+            replica.handle_event(event, now);
         }
     }
 
     pub(super) fn hear_of_end(&mut self, key: &FlowKey) {
-        if let Some(mirror) = &mut self.mirror {
-            mirror.handle_end(key);
+        if let Some(replica) = &mut self.replica {
+            replica.handle_end(key);
         }
     }
 
@@ -164,27 +164,28 @@ impl Following {
         self.lose(now);
     }
 
-    /// Whether the copy has every flow that lives, so that it is asked.
+    /// Whether the replica has every flow that lives, so that it is asked.
     pub(super) fn is_complete(&self) -> bool {
-        let whole = |mirror: &Mirror| [Family::Ipv4, Family::Ipv6].iter().all(|f| mirror.knowledge(*f).is_complete());
-        self.hears && self.mirror.as_ref().is_some_and(whole)
+        let whole =
+            |replica: &Replica| [Family::Ipv4, Family::Ipv6].iter().all(|f| replica.knowledge(*f).is_complete());
+        self.hears && self.replica.as_ref().is_some_and(whole)
     }
 
     pub(super) fn lose(&mut self, now: Steady) {
-        if let Some(mirror) = &mut self.mirror {
-            mirror.handle_gap(now);
+        if let Some(replica) = &mut self.replica {
+            replica.handle_overrun(now);
         }
     }
 
     /// Whether the event socket was read empty in this turn.
     pub(super) const fn read_events(&mut self, to_the_end: bool) {
         self.drained = to_the_end;
-        if to_the_end && let Some(mirror) = &mut self.mirror {
-            mirror.handle_drained();
+        if to_the_end && let Some(replica) = &mut self.replica {
+            replica.handle_drained();
         }
     }
 
-    /// How many of the flows that match the copy can name: all while it is whole and up to date. Where each flow has to be read
+    /// How many of the flows that match the replica can name: all while it is whole and up to date. Where each flow has to be read
     /// from the kernel, for the filter or for what is to be done with it, there are few.
     pub(super) fn knows(&self, filter: &Filter, detail: Detail) -> Knows {
         self.names(filter, |lasting| match detail {
@@ -199,12 +200,12 @@ impl Following {
     }
 
     fn names(&self, filter: &Filter, is_enough: impl FnOnce(&Filter) -> bool) -> Knows {
-        let mirror = self.mirror.as_ref().filter(|_| self.hears);
-        let (Some(mirror), Some(lasting)) = (mirror, lasting(filter)) else { return Knows::Nothing };
-        let few = || mirror.estimate(&lasting) <= FEW.max(mirror.len() / SHARE_TO_READ);
+        let replica = self.replica.as_ref().filter(|_| self.hears);
+        let (Some(replica), Some(lasting)) = (replica, lasting(filter)) else { return Knows::Nothing };
+        let few = || replica.estimate(&lasting) <= FEW.max(replica.len() / SHARE_TO_READ);
         if !is_enough(&lasting) && !few() {
             Knows::Nothing
-        } else if self.drained && mirror.select(&lasting).knowledge().is_complete() {
+        } else if self.drained && replica.select(&lasting).knowledge().is_complete() {
             Knows::All
         } else {
             Knows::Some
@@ -224,9 +225,9 @@ impl Following {
             return;
         }
         let Found { walk, more, flows, .. } = found;
-        // Without the copy, which a reload has given up, nobody waits for the flows any more.
-        *more = self.mirror.as_ref().is_some_and(|mirror| {
-            mirror.step(walk, FLOWS_IN_ONE_STEP, |selected| flows.push_back(Constant::from(selected)))
+        // Without the replica, which a reload has given up, nobody waits for the flows any more.
+        *more = self.replica.as_ref().is_some_and(|replica| {
+            replica.step(walk, FLOWS_IN_ONE_STEP, |selected| flows.push_back(Constant::from(selected)))
         });
     }
 
@@ -260,12 +261,12 @@ impl Following {
         self.requests.get_each(keys, row)
     }
 
-    /// When a sweep is wanted for the copy alone; none where it is whole, or where there is no room for it to become so. It
+    /// When a sweep is wanted for the replica alone; none where it is whole, or where there is no room for it to become so. It
     /// begins with an empty socket: until then the kernel may still drop events.
     pub(super) fn sweep_due(&self) -> Option<Steady> {
-        let mirror = self.mirror.as_ref().filter(|_| self.drained && self.hears)?;
-        let wanted = [Family::Ipv4, Family::Ipv6].into_iter().any(|family| match mirror.knowledge(family) {
-            Knowledge::NeverSwept | Knowledge::Gap { .. } => true,
+        let replica = self.replica.as_ref().filter(|_| self.drained && self.hears)?;
+        let wanted = [Family::Ipv4, Family::Ipv6].into_iter().any(|family| match replica.knowledge(family) {
+            Knowledge::NeverSwept | Knowledge::Overrun { .. } => true,
             Knowledge::Complete { .. } | Knowledge::OverLimit { .. } => false,
         });
         wanted.then_some(self.next_sweep)
@@ -275,31 +276,31 @@ impl Following {
     pub(super) fn begin_sweep(&mut self, whole: bool) -> Option<SweepToken> {
         self.began = whole.then(|| clock::now().steady);
         let slice = Slice { partial: !whole, ..Slice::ALL };
-        self.mirror.as_mut().map(|mirror| mirror.begin_sweep(slice))
+        self.replica.as_mut().map(|replica| replica.begin_sweep(slice))
     }
 
     pub(super) fn row(&mut self, token: Option<SweepToken>, flow: &Flow, now: Steady) {
-        if let (Some(mirror), Some(token)) = (&mut self.mirror, token) {
-            mirror.handle_row(token, flow, now);
+        if let (Some(replica), Some(token)) = (&mut self.replica, token) {
+            replica.handle_row(token, flow, now);
         }
     }
 
     pub(super) fn end_sweep(&mut self, token: Option<SweepToken>, complete: bool) {
         let now = clock::now().steady;
-        // A table that is too busy to be read in one piece must not be read all the time. Sweeps of a part do not help the copy
+        // A table that is too busy to be read in one piece must not be read all the time. Sweeps of a part do not help the replica
         // and do not hold up its own.
         if let Some(began) = self.began.take() {
             self.next_sweep = now.plus(REST.max(now.since(began).saturating_mul(4)));
         }
-        if let (Some(mirror), Some(token)) = (&mut self.mirror, token) {
-            mirror.end_sweep(token, if complete { SweepEnd::Complete } else { SweepEnd::Interrupted }, now);
+        if let (Some(replica), Some(token)) = (&mut self.replica, token) {
+            replica.end_sweep(token, if complete { SweepEnd::Complete } else { SweepEnd::Interrupted }, now);
             self.settled = false;
         }
     }
 
     /// Goes on taking out what the last sweep has proved absent; whether that is done.
     pub(super) fn settle(&mut self) -> bool {
-        self.settled = self.settled || self.mirror.as_mut().is_none_or(|mirror| mirror.settle(SETTLED_IN_ONE_TURN));
+        self.settled = self.settled || self.replica.as_mut().is_none_or(|replica| replica.settle(SETTLED_IN_ONE_TURN));
         self.settled
     }
 
@@ -334,7 +335,7 @@ pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
     (lasting != Filter::default()).then_some(lasting)
 }
 
-/// Whether the copy finds the flows of a filter by an index; else it looks at each.
+/// Whether the replica finds the flows of a filter by an index; else it looks at each.
 pub(crate) fn is_indexed(filter: &Filter) -> bool {
     let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
     networks.iter().any(|networks| !networks.is_empty())

@@ -1,7 +1,7 @@
 //! Whether the loop hears of every flow, and sees flows at all: what the machine lets it, now.
 //!
-//! A thread looks at everything every few seconds. What can silence a flow in between is looked at before the copy of the table is
-//! asked: the switch of events, and nftables' notifications, which tell of each rule that was loaded. So an answer of the copy
+//! A thread looks at everything every few seconds. What can silence a flow in between is looked at before the replica is
+//! asked: the switch of events, and nftables' notifications, which tell of each rule that was loaded. So an answer of the replica
 //! rests on no rule that was loaded before the question. What is not noticed: a switch that was off between two looks of
 //! [`super::HOUSEKEEPING`], and rules of iptables-legacy, which nothing tells of.
 

@@ -1,4 +1,4 @@
-//! What has to be heard for a set of plugins: the groups, what may be left out of them, and whether a copy of the table is
+//! What has to be heard for a set of plugins: the groups, what may be left out of them, and whether a replica of the table is
 //! kept.
 //!
 //! Apart from the loop, so that `ctwarden check` shows what the daemon decides and has no rules of its own.
@@ -6,7 +6,7 @@
 use ctwarden_engine::Subscribed;
 use ctwarden_model::Filter;
 
-use crate::config::MirrorUse;
+use crate::config::ReplicaUse;
 use crate::netlink::{Ends, Groups};
 
 /// What the event socket is set to.
@@ -17,23 +17,23 @@ pub(crate) struct Listening {
     pub(crate) filters: Vec<Filter>,
     /// Which ends of flows are heard with all that the kernel tells of them.
     pub(crate) ends: Ends,
-    /// Whether a copy of the table is kept, which has to hear of the begin and end of every flow.
-    pub(crate) mirror: bool,
+    /// Whether a replica of the table is kept, which has to hear of the begin and end of every flow.
+    pub(crate) replica: bool,
 }
 
 impl Listening {
     /// For what plugins want.
-    pub(crate) fn of(subscribed: Subscribed, mirror: MirrorUse) -> Self {
-        let mirror = mirror.is_wanted(subscribed.selects);
+    pub(crate) fn of(subscribed: Subscribed, replica: ReplicaUse) -> Self {
+        let replica = replica.is_wanted(subscribed.selects);
         let groups = Groups {
-            new: subscribed.kinds.new || mirror,
+            new: subscribed.kinds.new || replica,
             update: subscribed.kinds.update,
-            destroy: subscribed.kinds.destroy || mirror,
+            destroy: subscribed.kinds.destroy || replica,
             expectations: subscribed.expectations,
         };
-        let filters = if mirror { Vec::new() } else { subscribed.filters };
+        let filters = if replica { Vec::new() } else { subscribed.filters };
         // The copy needs no more of an end than whose it is.
         let ends = Ends { others: subscribed.kinds.destroy, own: subscribed.own_ends };
-        Self { groups, filters, ends, mirror }
+        Self { groups, filters, ends, replica }
     }
 }

@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 use ctwarden_engine::{Engine, SweepId, SweepRequest};
-use ctwarden_mirror::SweepToken;
 use ctwarden_model::{EventKind, ExpectationEvent, Steady};
+use ctwarden_replica::SweepToken;
 use ctwarden_wire::KernelFilter;
 
 use super::Drive;
@@ -14,7 +14,7 @@ use crate::netlink::{Dump, Dumped, Families, OpenError, Row};
 
 /// A sweep of which rows are still to come.
 pub(super) struct Sweeping {
-    /// Whose it is; none where it is for the copy of the table alone.
+    /// Whose it is; none where it is for the replica alone.
     id: Option<SweepId>,
     source: Source,
     /// Whether the expectations come after the flows.
@@ -25,9 +25,9 @@ pub(super) struct Sweeping {
 
 /// Where rows come from.
 enum Source {
-    /// The kernel's dump, and its name where the copy learns from it.
+    /// The kernel's dump, and its name where the replica learns from it.
     Table(Dump, Option<SweepToken>),
-    /// What the copy of the table knows.
+    /// What the replica knows.
     Copy(Box<Found>),
 }
 
@@ -105,7 +105,7 @@ impl Sweeping {
 }
 
 impl Drive {
-    /// Starts to look for the flows of selections where the copy of the table knows them, or some of them.
+    /// Starts to look for the flows of selections where the replica knows them, or some of them.
     pub(super) fn start_selection(&mut self) -> Result<()> {
         if !self.engine.awaits_selection() {
             return Ok(());
@@ -141,12 +141,12 @@ impl Drive {
         self.engine.handle_sweep_end(clock::now(), id, read.is_ok());
     }
 
-    /// When a sweep is wanted for the copy of the table alone; not at the end, when nobody asks it any more.
+    /// When a sweep is wanted for the replica alone; not at the end, when nobody asks it any more.
     pub(super) fn sweep_for_copy_due(&self) -> Option<Steady> {
         self.following.sweep_due().filter(|_| self.stop.is_none())
     }
 
-    /// Starts a sweep of rows that plugins asked for where the copy of the table knows them; whether there is one.
+    /// Starts a sweep of rows that plugins asked for where the replica knows them; whether there is one.
     fn start_asked(&mut self) -> Result<bool> {
         if !self.following.is_kept() || !self.engine.awaits_asked() {
             return Ok(false);
@@ -160,7 +160,7 @@ impl Drive {
         Ok(self.sweeping.is_some())
     }
 
-    /// Starts the sweep that the engine asks for, or one for the copy of the table, if none is running.
+    /// Starts the sweep that the engine asks for, or one for the replica, if none is running.
     pub(super) fn start_sweep(&mut self) -> Result<()> {
         if self.sweeping.is_some() || (self.engine.awaits_table() && self.senses_late()) {
             return Ok(());

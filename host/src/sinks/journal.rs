@@ -163,7 +163,7 @@ fn severity(record: &Record) -> u8 {
             | Fault::Configuration(_) => ERROR,
         },
         Record::Notice(_, notice) => match **notice {
-            Notice::Gap
+            Notice::Overrun
             | Notice::BreakerOpened(..)
             | Notice::Missed(..)
             | Notice::SetRefused(..)

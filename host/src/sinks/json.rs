@@ -21,7 +21,7 @@
 //! A **fault** has `plugin`, `fault` (trap, panic, out-of-time, stuck, out-of-memory, too-much, exited, configuration),
 //! `text`, `entries` (of the void call), `restart_ms` (left out where the daemon ends instead) and `quarantined`.
 //!
-//! A **notice** has `notice` (gap, swept, restarted, breaker-opened, breaker-closed, missed, records-folded, set-changed,
+//! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, missed, records-folded, set-changed,
 //! reloaded, reload-failed, started, stopping, records-lost) and where they apply `plugin`, `set`, `rows`, `complete`,
 //! `took_us`, `seconds`, `entries`, `text`, `lost`, and of folded records `verdicts` (kind to outcome to count).
 
@@ -49,7 +49,7 @@ pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
     plain_json::to_string(&RecordJson(record))
 }
 
-/// The line that stands where records are missing, so that nobody takes a gap for silence.
+/// The line that stands where records are missing, so that nobody takes an overrun for silence.
 ///
 /// # Errors
 /// As [`line()`].
@@ -165,7 +165,7 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
     begin(map, at, "notice")?;
     map.serialize_entry("notice", notice_name(notice))?;
     match notice {
-        Notice::Gap | Notice::Reloaded | Notice::Started | Notice::Stopping => Ok(()),
+        Notice::Overrun | Notice::Reloaded | Notice::Started | Notice::Stopping => Ok(()),
         Notice::Swept { rows, complete, took } => {
             map.serialize_entry("rows", rows)?;
             map.serialize_entry("complete", complete)?;
@@ -211,7 +211,7 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
 /// Name of a notice.
 pub(super) const fn notice_name(notice: &Notice) -> &'static str {
     match notice {
-        Notice::Gap => "gap",
+        Notice::Overrun => "overrun",
         Notice::Swept { .. } => "swept",
         Notice::Restarted(_) => "restarted",
         Notice::BreakerOpened(..) => "breaker-opened",

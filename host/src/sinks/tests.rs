@@ -39,7 +39,7 @@ fn alert(title: &str, outcome: Outcome) -> Record {
 }
 
 fn notice() -> Record {
-    Record::Notice(Timestamp(0), Box::new(Notice::Gap))
+    Record::Notice(Timestamp(0), Box::new(Notice::Overrun))
 }
 
 fn lines(path: &Path) -> Vec<String> {
@@ -310,7 +310,7 @@ fn what_waits_is_bounded_in_bytes_and_leaves_room_for_faults_and_turns() {
     drop(sleep);
     let stopped = sinks.stop();
     assert_eq!(stopped.counts.written + stopped.counts.lost, 300);
-    let turns = disk.written.lock().unwrap().iter().filter(|line| line.contains("\"notice\":\"gap\"")).count();
+    let turns = disk.written.lock().unwrap().iter().filter(|line| line.contains("\"notice\":\"overrun\"")).count();
     assert_eq!(turns, 100);
 }
 

@@ -66,7 +66,7 @@ fn verdict(f: &mut Formatter<'_>, record: &VerdictRecord) -> fmt::Result {
 
 fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
     match notice {
-        Notice::Gap => f.write_str("the kernel dropped events; a sweep follows"),
+        Notice::Overrun => f.write_str("the kernel dropped events; a sweep follows"),
         Notice::Swept { rows, complete: true, took } => write!(f, "swept the table: {rows} rows in {took:?}"),
         Notice::Swept { rows, complete: false, took } => {
             write!(f, "sweep was interrupted after {rows} rows and {took:?}")

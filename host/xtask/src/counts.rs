@@ -127,8 +127,11 @@ mod tests {
     fn all_are_kept_or_some_are_looked_at() {
         assert_eq!(parse("").unwrap(), Options::default());
         assert_eq!(parse("--keep").unwrap(), Options { keep: true, names: vec![] });
-        assert_eq!(parse("mirror read").unwrap(), Options { keep: false, names: vec!["mirror".into(), "read".into()] });
-        assert!(parse("--keep mirror").unwrap_err().to_string().contains("leave out the names"));
+        assert_eq!(
+            parse("replica read").unwrap(),
+            Options { keep: false, names: vec!["replica".into(), "read".into()] }
+        );
+        assert!(parse("--keep replica").unwrap_err().to_string().contains("leave out the names"));
         assert!(parse("--kep").unwrap_err().to_string().contains("--kep;"));
     }
 

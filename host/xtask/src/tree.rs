@@ -16,7 +16,7 @@ pub(crate) struct Crate {
 
 /// Crates that must compile where there is no operating system.
 pub(crate) const PURE_CRATES: [&str; 5] =
-    ["ctwarden-model", "ctwarden-wire", "ctwarden-format", "ctwarden-engine", "ctwarden-mirror"];
+    ["ctwarden-model", "ctwarden-wire", "ctwarden-format", "ctwarden-engine", "ctwarden-replica"];
 
 /// The folder that holds the workspace's manifest.
 pub(crate) fn root() -> PathBuf {

@@ -127,7 +127,7 @@ impl Policy for ConnectionCap {
         self.enforce(now)
     }
 
-    fn gap(&mut self, _: u64, _: Timestamp) -> Verdicts {
+    fn overrun(&mut self, _: u64, _: Timestamp) -> Verdicts {
         self.exact = false;
         self.retries = 0;
         Verdicts::none()

@@ -108,7 +108,7 @@ fn after_lost_events_nobody_is_cut_off_on_a_guess() {
     let flows = many("192.0.2.1", 3);
     policy.events(flows.clone());
     for missed in [0, 17] {
-        policy.gap(missed);
+        policy.overrun(missed);
         // In truth the first two have ended, unheard.
         assert!(policy.event(from("192.0.2.1")).is_empty());
         let first = flows[2].clone();
@@ -127,7 +127,7 @@ fn connections_that_came_while_events_were_lost_are_the_newest() {
     let known = many("192.0.2.1", 3);
     policy.events(known.clone());
     policy.advance(Duration::from_secs(1));
-    policy.gap(0);
+    policy.overrun(0);
     let unknown = from("192.0.2.1");
     let rows = [&[unknown.clone()][..], &known].concat();
     let answer = policy.sweep(rows);
@@ -158,7 +158,7 @@ fn an_interrupted_sweep_takes_nobody_off_the_list() {
     policy.sweep_begin();
     assert!(policy.sweep_end(false).is_empty(), "events told it all, the sweep was only to make sure");
     assert_eq!(policy.policy().ledger.len(), 3);
-    policy.gap(0);
+    policy.overrun(0);
     for _ in 0..3 {
         policy.sweep_begin();
         assert_eq!(policy.sweep_end(false).lines(), ["sweep: recount: the sweep was interrupted"]);

@@ -114,8 +114,8 @@ impl<P: Policy> Harness<P> {
     /// Tells that events were lost: so many in front of the plugin, or 0 for the kernel's losses. A test that is true to
     /// the host goes on with a sweep.
     #[track_caller]
-    pub fn gap(&mut self, missed: u64) -> Answer {
-        self.deliver(if missed == 0 { wit::Cause::Gap } else { wit::Cause::Events }, missed, [])
+    pub fn overrun(&mut self, missed: u64) -> Answer {
+        self.deliver(if missed == 0 { wit::Cause::Overrun } else { wit::Cause::Events }, missed, [])
     }
 
     /// Gives a set other networks, as [`Host::set`], and tells the policy if it subscribed to the set.

@@ -167,10 +167,10 @@ impl Daemon {
 
     /// Waits until nothing of what went before goes on: its copy of the table is whole, with so many flows, and no sweep runs or
     /// is wanted. What a line does to the table may have lost it events, and what repairs that is not what is measured.
-    pub(crate) fn mirrored(&mut self, flows: u64) -> Result<()> {
-        self.wait("the copy of the table to be whole and at rest", |daemon| {
+    pub(crate) fn replicated(&mut self, flows: u64) -> Result<()> {
+        self.wait("the replica to be whole and at rest", |daemon| {
             let status = daemon.status()?;
-            let rests = mirror_is_whole(&status, flows) && at(&status, "/sweeping") == false;
+            let rests = replica_is_whole(&status, flows) && at(&status, "/sweeping") == false;
             if !rests {
                 // Each status costs the daemon what it needs for the repair.
                 sleep(Duration::from_millis(20));
@@ -270,9 +270,9 @@ pub(crate) fn plugins(status: &Value) -> impl Iterator<Item = &Value> {
     at(status, "/plugins").as_array().into_iter().flatten()
 }
 
-/// Whether the copy of the table lacks nothing and has so many flows.
-pub(crate) fn mirror_is_whole(status: &Value, flows: u64) -> bool {
-    at(status, "/mirror/complete") == true && at(status, "/mirror/flows") == flows
+/// Whether the replica lacks nothing and has so many flows.
+pub(crate) fn replica_is_whole(status: &Value, flows: u64) -> bool {
+    at(status, "/replica/complete") == true && at(status, "/replica/flows") == flows
 }
 
 /// A number of the status, by its name.

@@ -120,7 +120,7 @@ impl Kind {
                 Flow {
                     status: Some(Status::CONFIRMED | Status::SEEN_REPLY | Status::FIXED_TIMEOUT),
                     timeout: Some(LONG),
-                    ..Flow::new(PerDirection { original, reply: original.mirror() })
+                    ..Flow::new(PerDirection { original, reply: original.reversed() })
                 }
             }
             Self::Banned { six, source } => {
@@ -143,7 +143,7 @@ fn established(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Flow {
         status: Some(Status::CONFIRMED | Status::SEEN_REPLY | Status::ASSURED),
         timeout: Some(LONG),
         info: Some(ProtocolInfo::Tcp { state: Some(TcpState::ESTABLISHED), window_scale: unknown, flags: none }),
-        ..Flow::new(PerDirection { original, reply: original.mirror() })
+        ..Flow::new(PerDirection { original, reply: original.reversed() })
     }
 }
 

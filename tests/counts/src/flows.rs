@@ -41,7 +41,7 @@ fn flow(number: u32, numbers: &mut Numbers) -> Flow {
         _ => (Protocol::TCP, Layer4::Ports { src: number as u16 | 1024, dst: 443 }),
     };
     let original = Tuple { src, dst, protocol, layer4 };
-    let mut reply = original.mirror();
+    let mut reply = original.reversed();
     let mut status = Status::CONFIRMED | Status::SEEN_REPLY;
     if share < 4 {
         reply.dst = Ipv4Addr::new(203, 0, 113, (random % 4) as u8).into();

@@ -8,10 +8,10 @@ mod encode;
 mod engine;
 mod flows;
 mod matching;
-mod mirror;
 mod numbers;
 mod print;
 mod read;
+mod replica;
 
 use anyhow::Result;
 
@@ -68,11 +68,11 @@ pub const BODIES: &[Body] = &[
     Body { name: "event-program", operation: "four filters, as a BPF program", prepare: encode::event_program },
     Body { name: "match-filters", operation: "a flow against eight filters", prepare: matching::filters },
     Body { name: "match-networks", operation: "a flow against 10,000 networks", prepare: matching::networks },
-    Body { name: "mirror-flow", operation: "NEW and DESTROY of a flow among 100,000", prepare: mirror::flow },
-    Body { name: "mirror-update", operation: "UPDATE of one of 100,000 flows", prepare: mirror::update },
-    Body { name: "mirror-address", operation: "all of one address among 100,000", prepare: mirror::address },
-    Body { name: "mirror-scan", operation: "a flow, where all are asked for a port", prepare: mirror::scan },
-    Body { name: "mirror-sweep", operation: "a row of a sweep of 100,000", prepare: mirror::sweep },
+    Body { name: "replica-flow", operation: "NEW and DESTROY of a flow among 100,000", prepare: replica::flow },
+    Body { name: "replica-update", operation: "UPDATE of one of 100,000 flows", prepare: replica::update },
+    Body { name: "replica-address", operation: "all of one address among 100,000", prepare: replica::address },
+    Body { name: "replica-scan", operation: "a flow, where all are asked for a port", prepare: replica::scan },
+    Body { name: "replica-sweep", operation: "a row of a sweep of 100,000", prepare: replica::sweep },
     Body { name: "engine-event", operation: "an event, one plugin, no verdict", prepare: engine::event },
     Body { name: "engine-verdicts", operation: "an event that three plugins mark", prepare: engine::verdicts },
     Body { name: "engine-row", operation: "a row, three plugins, every tenth marked", prepare: engine::row },

@@ -31,22 +31,22 @@ pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: W
 /// The kernel translates the reply tuple itself, and takes one only that is not translated yet.
 fn untranslated_flow(create: &Create) -> Flow {
     let mut flow = create.flow.clone();
-    let mirror = flow.tuples.original.mirror();
+    let reversed = flow.tuples.original.reversed();
     let reply = &mut flow.tuples.reply;
     if let Some(source) = create.nat.source {
         if source.address.is_some() {
-            reply.dst = mirror.dst;
+            reply.dst = reversed.dst;
         }
         if source.port.is_some() {
-            reply.layer4 = with_ports(reply.layer4, None, mirror.ports().map(|(_, dst)| dst));
+            reply.layer4 = with_ports(reply.layer4, None, reversed.ports().map(|(_, dst)| dst));
         }
     }
     if let Some(destination) = create.nat.destination {
         if destination.address.is_some() {
-            reply.src = mirror.src;
+            reply.src = reversed.src;
         }
         if destination.port.is_some() {
-            reply.layer4 = with_ports(reply.layer4, mirror.ports().map(|(src, _)| src), None);
+            reply.layer4 = with_ports(reply.layer4, reversed.ports().map(|(src, _)| src), None);
         }
     }
     flow

@@ -113,7 +113,7 @@ mod tests {
             protocol: Protocol::UDP,
             layer4: Layer4::Ports { src: number, dst: 53 },
         };
-        let mut flow = Flow::new(PerDirection { original, reply: original.mirror() });
+        let mut flow = Flow::new(PerDirection { original, reply: original.reversed() });
         flow.id = Some(FlowId(number.into()));
         flow
     }

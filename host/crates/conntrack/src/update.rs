@@ -119,7 +119,7 @@ mod tests {
             protocol: Protocol::UDP,
             layer4: Layer4::Ports { src: 1, dst: 2 },
         };
-        let mut flow = Flow::new(PerDirection { original, reply: original.mirror() });
+        let mut flow = Flow::new(PerDirection { original, reply: original.reversed() });
         flow.status = Some(Status::CONFIRMED);
         flow
     }

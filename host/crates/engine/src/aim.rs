@@ -67,7 +67,7 @@ impl Engine {
                         | Cause::SweepBegin(_)
                         | Cause::SweepComplete
                         | Cause::SweepInterrupted
-                        | Cause::Gap
+                        | Cause::Overrun
                         | Cause::SetsChanged(_) => Known::Event(flow),
                     };
                     let ended = !gone

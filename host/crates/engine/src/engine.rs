@@ -100,7 +100,7 @@ pub struct Engine {
     /// Nothing more is brought about.
     pub(crate) finished: bool,
     pub(crate) events: u64,
-    pub(crate) gaps: u64,
+    pub(crate) overruns: u64,
 }
 
 impl Engine {
@@ -131,7 +131,7 @@ impl Engine {
             stopping: false,
             finished: false,
             events: 0,
-            gaps: 0,
+            overruns: 0,
         }
     }
 
@@ -174,9 +174,9 @@ impl Engine {
     }
 
     /// The kernel dropped events in front of us (ENOBUFS).
-    pub fn handle_gap(&mut self, now: Now) {
+    pub fn handle_overrun(&mut self, now: Now) {
         self.tell(now);
-        self.gap();
+        self.overrun();
         self.tidy();
     }
 

@@ -47,8 +47,8 @@ pub(crate) struct Dropped {
     pub(crate) entries: u64,
 }
 
-/// Gap turns that may wait; a further one is told by `missed` and by the sweep that follows in any case.
-const GAPS: usize = 64;
+/// Overrun turns that may wait; a further one is told by `missed` and by the sweep that follows in any case.
+const OVERRUNS: usize = 64;
 
 /// The queue of one plugin.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ pub(crate) struct Queue {
     rows: usize,
     messages: usize,
     message_bytes: usize,
-    gaps: usize,
+    overruns: usize,
     ticking: bool,
     missed: u64,
 }
@@ -111,22 +111,22 @@ impl Queue {
         let (_, count, round) = shape(&self.items.remove(index)?);
         self.events -= count;
         self.missed = self.missed.saturating_add(count as u64);
-        // What parted two gaps may be gone.
-        let is_gap = |item: Option<&Item>| matches!(item, Some(Item::Turn(Cause::Gap)));
-        if index > 0 && is_gap(self.items.get(index - 1)) && is_gap(self.items.get(index)) {
+        // What parted two overruns may be gone.
+        let is_overrun = |item: Option<&Item>| matches!(item, Some(Item::Turn(Cause::Overrun)));
+        if index > 0 && is_overrun(self.items.get(index - 1)) && is_overrun(self.items.get(index)) {
             self.items.remove(index);
-            self.gaps -= 1;
+            self.overruns -= 1;
         }
         Some((round, count as u64))
     }
 
-    /// Adds a turn. Gaps without an event between them are one.
+    /// Adds a turn. Overruns without an event between them are one.
     pub(crate) fn push_turn(&mut self, cause: Cause) {
-        if cause == Cause::Gap {
-            if self.gaps >= GAPS || matches!(self.items.back(), Some(Item::Turn(Cause::Gap))) {
+        if cause == Cause::Overrun {
+            if self.overruns >= OVERRUNS || matches!(self.items.back(), Some(Item::Turn(Cause::Overrun))) {
                 return;
             }
-            self.gaps += 1;
+            self.overruns += 1;
         }
         self.items.push_back(Item::Turn(cause));
     }
@@ -189,7 +189,7 @@ impl Queue {
         match &item {
             Item::Entries { .. } | Item::Expectations { .. } if cause == Some(&Cause::SweepRows) => self.rows -= count,
             Item::Entries { .. } | Item::Expectations { .. } => self.events -= count,
-            Item::Turn(Cause::Gap) => self.gaps -= 1,
+            Item::Turn(Cause::Overrun) => self.overruns -= 1,
             Item::Turn(_) => {}
             Item::Tick => self.ticking = false,
             Item::Message(_, text) => {

@@ -67,7 +67,7 @@ impl Repeats {
 
 /// The same for both directions of a flow.
 fn either_direction(tuple: Tuple) -> Tuple {
-    tuple.min(tuple.mirror())
+    tuple.min(tuple.reversed())
 }
 
 fn times<K: Eq + core::hash::Hash>(counts: &HashMap<K, Count>, key: &K, now: Steady) -> u32 {
@@ -138,7 +138,7 @@ mod tests {
         let mut next = |id, now| {
             let mut key = key(id, 1, 9);
             if id % 2 == 0 {
-                key.original = key.original.mirror();
+                key.original = key.original.reversed();
             }
             repeats.next(&key, 1_000, now)
         };

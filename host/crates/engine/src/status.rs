@@ -134,7 +134,7 @@ pub struct Status {
     /// Whether a sweep runs or is wanted.
     pub sweeping: bool,
     /// Times that events were lost.
-    pub gaps: u64,
+    pub overruns: u64,
     /// Effects handed out or waiting.
     pub effects_in_flight: usize,
     /// Verdicts without an outcome yet.
@@ -152,7 +152,7 @@ impl Engine {
             sweeps_interrupted: self.sweeps.interrupted,
             rows: self.sweeps.rows,
             sweeping: self.sweeps.running.is_some() || self.sweep_due().is_some(),
-            gaps: self.gaps,
+            overruns: self.overruns,
             effects_in_flight: self.pending.len(),
             open_verdicts: self.audit.open_verdicts(),
             protections: self.protections.count(now.steady),

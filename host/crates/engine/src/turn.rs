@@ -6,14 +6,14 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Events were lost: who wants events is told where, and the table is swept for them.
-    pub(crate) fn gap(&mut self) {
-        self.gaps = self.gaps.saturating_add(1);
+    pub(crate) fn overrun(&mut self) {
+        self.overruns = self.overruns.saturating_add(1);
         // What was collected came before the loss.
         self.flush_collected();
-        self.audit.notice(self.clock.wall, Notice::Gap);
+        self.audit.notice(self.clock.wall, Notice::Overrun);
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
             if plugin.wants_events() {
-                plugin.queue.push_turn(Cause::Gap);
+                plugin.queue.push_turn(Cause::Overrun);
                 plugin.wants_sweep |= plugin.spec.subscription.kinds.row;
             }
         }

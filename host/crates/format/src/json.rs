@@ -53,7 +53,7 @@
 //!
 //! What is told twice is read once: `status_bits` counts before `status`, `protocol` before `protocol_number`, and
 //! `family` and `label_names` are not read. An entry needs its protocol and `original`; a missing `reply` is the
-//! mirror.
+//! reversed original.
 
 mod expectation;
 mod object;

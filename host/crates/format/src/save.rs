@@ -117,7 +117,7 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
 /// too.
 fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
     let PerDirection { original, reply } = &flow.tuples;
-    let (before, after) = (ends(&original.mirror()), ends(reply));
+    let (before, after) = (ends(&original.reversed()), ends(reply));
     let bits = (Status::SRC_NAT, Status::SRC_NAT_DONE);
     let source = End::of(flow.status, bits, (original.src, reply.dst), (before.1, after.1));
     let bits = (Status::DST_NAT, Status::DST_NAT_DONE);

@@ -25,7 +25,7 @@ fn tuple(src: [u8; 4], dst: [u8; 4], protocol: Protocol, ports: (u16, u16)) -> T
 }
 
 fn flow(original: Tuple) -> Flow {
-    Flow::new(PerDirection { original, reply: original.mirror() })
+    Flow::new(PerDirection { original, reply: original.reversed() })
 }
 
 fn labels() -> LabelMap {
@@ -245,7 +245,7 @@ fn a_saved_line_tells_the_port_where_only_that_is_translated() {
     );
     flow.tuples.original.src = "fd00::1".parse().unwrap();
     flow.tuples.original.dst = "fd00::2".parse().unwrap();
-    flow.tuples.reply = Tuple { layer4: ports(21, 4000), ..flow.tuples.original.mirror() };
+    flow.tuples.reply = Tuple { layer4: ports(21, 4000), ..flow.tuples.original.reversed() };
     assert_eq!(
         saved(&flow),
         format!("-A -t 9 -u UNSET -s fd00::1 -d fd00::2 -r fd00::2 -n [fd00::1]:4000 {tail} 21 --reply-port-dst 4000")

@@ -22,15 +22,15 @@ fn saveable_flow() -> impl Strategy<Value = Flow> {
     });
     let rare = (of("[a-z.-]{1,12}|[ -~]{0,4}"), any::<bool>());
     (full_flow(), tuples, any::<u32>(), rare, of(0..20_u8)).prop_map(
-        |(mut flow, (original, reply, info, [plain, odd, mirrored, state]), timeout, (helper, few), scale)| {
+        |(mut flow, (original, reply, info, [plain, odd, is_reversed, state]), timeout, (helper, few), scale)| {
             // The kernel's own entries are known by their original zone here.
             flow.zone = flow.rare.as_ref().and_then(|rare| rare.zones.original).unwrap_or(flow.zone);
             if odd {
                 return flow;
             }
-            flow.tuples = PerDirection { original, reply: if plain { original.mirror() } else { reply } };
+            flow.tuples = PerDirection { original, reply: if plain { original.reversed() } else { reply } };
             if let (Layer4::Icmp { kind, code, .. }, Layer4::Icmp { id, .. }, true) =
-                (original.mirror().layer4, flow.tuples.reply.layer4, mirrored)
+                (original.reversed().layer4, flow.tuples.reply.layer4, is_reversed)
             {
                 flow.tuples.reply.layer4 = Layer4::Icmp { id, kind, code };
             }
@@ -105,7 +105,7 @@ fn translations(flow: &Flow) -> Status {
         Layer4::Icmp { id, .. } => (None, Some(id)),
     };
     let status = flow.status.unwrap_or_default();
-    let (plain, reply) = (flow.tuples.original.mirror(), &flow.tuples.reply);
+    let (plain, reply) = (flow.tuples.original.reversed(), &flow.tuples.reply);
     let is_told = |bit, done, address: bool, port: bool| {
         if address { status.contains(done) } else { port && status.contains(bit) }
     };

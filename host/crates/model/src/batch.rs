@@ -30,7 +30,7 @@ pub enum Cause {
     /// The sweep ended early or was inconsistent.
     SweepInterrupted,
     /// Events were lost here; a sweep follows.
-    Gap,
+    Overrun,
     /// These address sets have changed since the plugin was last told, each named once; no entries.
     SetsChanged(Vec<SetName>),
 }

@@ -140,9 +140,9 @@ mod tests {
         (any::<bool>(), layer4()).prop_flat_map(|(ipv4, (protocol, layer4))| {
             let tuple =
                 move || (address(ipv4), address(ipv4)).prop_map(move |(src, dst)| Tuple { src, dst, protocol, layer4 });
-            (tuple(), tuple(), any::<bool>()).prop_map(|(original, reply, mirrored)| PerDirection {
+            (tuple(), tuple(), any::<bool>()).prop_map(|(original, reply, is_reversed)| PerDirection {
                 original,
-                reply: if mirrored { original.mirror() } else { reply },
+                reply: if is_reversed { original.reversed() } else { reply },
             })
         })
     }
@@ -519,7 +519,7 @@ mod tests {
             protocol: Protocol::TCP,
             layer4: Layer4::Ports { src: 40_000, dst: 443 },
         };
-        Flow::new(PerDirection { original, reply: original.mirror() })
+        Flow::new(PerDirection { original, reply: original.reversed() })
     }
 
     fn with(change: impl FnOnce(&mut Filter)) -> Filter {

@@ -147,7 +147,7 @@ pub struct Flow {
     /// Id, where the kernel gave one.
     pub id: Option<FlowId>,
     pub zone: Zone,
-    /// Both tuples; where the kernel sent one only, the reply is its mirror.
+    /// Both tuples; where the kernel sent one only, the reply is the reversed original.
     pub tuples: PerDirection<Tuple>,
     pub status: Option<Status>,
     pub info: Option<ProtocolInfo>,
@@ -260,7 +260,7 @@ mod tests {
         for key in [flow.key(), flow.reply_key()] {
             assert!(!flow.is_named_by(&FlowKey { id: FlowId(8), ..key }));
             assert!(!flow.is_named_by(&FlowKey { zone: Zone(0), ..key }));
-            assert!(!flow.is_named_by(&FlowKey { original: key.original.mirror(), ..key }));
+            assert!(!flow.is_named_by(&FlowKey { original: key.original.reversed(), ..key }));
         }
     }
 

@@ -123,7 +123,7 @@ impl Record {
                 Notice::SetRefused(name, why) => name.0.capacity().saturating_add(why.capacity()),
                 Notice::RecordsFolded(_, counts) => size_of_val(&**counts),
                 Notice::ComesBack { blocked, .. } => blocked.as_ref().map_or(0, |(set, _)| set.0.capacity()),
-                Notice::Gap
+                Notice::Overrun
                 | Notice::Swept { .. }
                 | Notice::Restarted(_)
                 | Notice::BreakerOpened(..)

@@ -1,6 +1,6 @@
 //! Which flows are translated, and to what.
 //!
-//! The kernel does not tell of translation as such: it shows in the reply tuple, which is then not the mirror of the original
+//! The kernel does not tell of translation as such: it shows in the reply tuple, which is then not the reversed original
 //! one, and in two status bits that say that the mapping was settled.
 
 use core::net::IpAddr;

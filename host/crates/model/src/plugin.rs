@@ -88,7 +88,7 @@ pub struct Subscription {
     pub own_changes: bool,
     /// Address sets whose change is told.
     pub sets: Vec<SetName>,
-    /// Whether its verdicts name flows by filters, so that a copy of the table is worth keeping.
+    /// Whether its verdicts name flows by filters, so that a replica of the table is worth keeping.
     pub selects: bool,
     /// Whether it exports `expectations`.
     pub expectations: bool,

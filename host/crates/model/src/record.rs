@@ -82,7 +82,7 @@ pub struct FoldedCount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The kernel dropped events in front of us (ENOBUFS); a sweep follows.
-    Gap,
+    Overrun,
     Swept {
         rows: u64,
         /// Whether it was complete.

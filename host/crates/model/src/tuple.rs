@@ -86,7 +86,7 @@ impl Tuple {
     /// The tuple of the other direction where nothing is translated: ends swapped, and an ICMP query as its answer (an
     /// ICMP type that has no answer stays).
     #[must_use]
-    pub const fn mirror(&self) -> Self {
+    pub const fn reversed(&self) -> Self {
         let layer4 = match self.layer4 {
             Layer4::None => Layer4::None,
             Layer4::Ports { src, dst } => Layer4::Ports { src: dst, dst: src },
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn the_mirror_of_a_mirror_is_the_tuple() {
+    fn the_reverse_of_a_reverse_is_the_tuple() {
         let kinds = (0..=u8::MAX).map(|kind| Layer4::Icmp { id: 7, kind, code: 0 });
         let others = [Layer4::None, Layer4::Ports { src: 1, dst: 2 }, Layer4::Keys { src: 1, dst: 2 }];
         for layer4 in kinds.chain(others) {
             for protocol in [Protocol::ICMP, Protocol::ICMPV6, Protocol::TCP] {
                 let tuple = tuple(protocol, layer4);
-                assert_eq!(tuple.mirror().mirror(), tuple);
-                assert_eq!((tuple.mirror().src, tuple.mirror().dst), (tuple.dst, tuple.src));
+                assert_eq!(tuple.reversed().reversed(), tuple);
+                assert_eq!((tuple.reversed().src, tuple.reversed().dst), (tuple.dst, tuple.src));
             }
         }
     }
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn an_echo_is_answered_by_an_echo_reply() {
         let echo = tuple(Protocol::ICMP, Layer4::Icmp { id: 7, kind: 8, code: 0 });
-        assert_eq!(echo.mirror().layer4, Layer4::Icmp { id: 7, kind: 0, code: 0 });
+        assert_eq!(echo.reversed().layer4, Layer4::Icmp { id: 7, kind: 0, code: 0 });
         let echo = tuple(Protocol::ICMPV6, Layer4::Icmp { id: 7, kind: 128, code: 0 });
-        assert_eq!(echo.mirror().layer4, Layer4::Icmp { id: 7, kind: 129, code: 0 });
+        assert_eq!(echo.reversed().layer4, Layer4::Icmp { id: 7, kind: 129, code: 0 });
     }
 }

@@ -44,7 +44,7 @@ impl FlowView<'_> {
         let zones = PerDirection { original: original.zone, reply: reply.and_then(|reply| reply.zone) };
         let mut flow = Flow::new(PerDirection {
             original: original.tuple,
-            reply: reply.map_or_else(|| original.tuple.mirror(), |reply| reply.tuple),
+            reply: reply.map_or_else(|| original.tuple.reversed(), |reply| reply.tuple),
         });
         let mut number = |number| self.attribute(number).and_then(|attribute| heard(attribute.be32(NAMING), report));
         flow.id = number(cta::ID).map(FlowId);

@@ -62,15 +62,15 @@ fn ports<R: Report>(attribute: Attribute<'_>, report: &mut R) -> (Option<u16>, O
     ports
 }
 
-/// Writes the translations that turn the mirror of the original tuple into the reply tuple.
+/// Writes the translations that turn the reversed of the original tuple into the reply tuple.
 pub(crate) fn write(message: &mut Emit<'_>, tuples: &PerDirection<Tuple>) {
-    let mirror = tuples.original.mirror();
+    let reversed = tuples.original.reversed();
     let reply = &tuples.reply;
-    let (plain, translated) = (ends(&mirror), ends(reply));
-    if (mirror.src, plain.0) != (reply.src, translated.0) {
+    let (plain, translated) = (ends(&reversed), ends(reply));
+    if (reversed.src, plain.0) != (reply.src, translated.0) {
         write_range(message, cta::NAT_DST, reply.src, translated.0);
     }
-    if (mirror.dst, plain.1) != (reply.dst, translated.1) {
+    if (reversed.dst, plain.1) != (reply.dst, translated.1) {
         write_range(message, cta::NAT_SRC, reply.dst, translated.1);
     }
 }

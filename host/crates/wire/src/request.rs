@@ -141,13 +141,13 @@ fn update_as(buffer: &mut Vec<u8>, flags: Flags, sequence: u32, update: &Update)
 /// Makes an entry, acknowledged; `EEXIST` where its tuple is taken.
 ///
 /// The kernel refuses an entry without a timeout (`EINVAL`), and takes no id, counters, timestamps or security context. A
-/// reply tuple that is not the mirror of the original becomes address translation, and the kernel sets the status bits that
+/// reply tuple that is not the reversed original becomes address translation, and the kernel sets the status bits that
 /// are its own: what any row or event told can be made again.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
     let flags = Flags::ACK.with(Flags::CREATE).with(Flags::EXCLUSIVE);
     let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(flow.family()));
     Emit::message(buffer, head, |message| {
-        let reply = flow.tuples.original.mirror();
+        let reply = flow.tuples.original.reversed();
         write_new(message, flow, &reply, |message| nat::write(message, &flow.tuples));
     });
 }

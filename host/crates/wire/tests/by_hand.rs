@@ -30,7 +30,7 @@ fn message(bytes: &[u8]) -> ConntrackMessage<'_> {
 
 #[test]
 fn a_reply_tuple_goes_as_it_is_and_a_translation_beside_it() {
-    let mut reply = original().mirror();
+    let mut reply = original().reversed();
     reply.src = [198, 51, 100, 1].into();
     let mut flow = Flow::new(PerDirection { original: original(), reply });
     flow.zone = Zone(7);
@@ -50,7 +50,7 @@ fn a_reply_tuple_goes_as_it_is_and_a_translation_beside_it() {
 
 #[test]
 fn where_an_entry_may_be_there_already_it_is_not_exclusive() {
-    let flow = Flow::new(PerDirection { original: original(), reply: original().mirror() });
+    let flow = Flow::new(PerDirection { original: original(), reply: original().reversed() });
     let creation = Creation { flow: &flow, source_nat: None, destination_nat: None };
     let mut bytes = Vec::new();
     by_hand::create(&mut bytes, 1, true, WhereItIs::Change, &creation);

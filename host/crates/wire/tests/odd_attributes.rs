@@ -68,11 +68,11 @@ fn tuple() -> Tuple {
 
 /// The entry of which only the original tuple is known.
 fn bare() -> Flow {
-    Flow::new(PerDirection { original: tuple(), reply: tuple().mirror() })
+    Flow::new(PerDirection { original: tuple(), reply: tuple().reversed() })
 }
 
 #[test]
-fn a_missing_reply_is_the_mirror() {
+fn a_missing_reply_is_the_reversed_original() {
     assert_eq!(read(&message(&[original()])), (Ok(bare()), vec![]));
 }
 

@@ -97,7 +97,7 @@ fn update() {
 #[test]
 fn create_with_translation() {
     let original = FlowKey { zone: Zone(0), ..key() }.original;
-    let mut reply = original.mirror();
+    let mut reply = original.reversed();
     reply.dst = [198, 51, 100, 7].into();
     reply.layer4 = Layer4::Ports { src: 80, dst: 5000 };
     let flow = Flow {

@@ -60,7 +60,7 @@ fn tuples() -> impl Strategy<Value = PerDirection<Tuple>> {
     (protocol(), any::<bool>()).prop_flat_map(|(protocol, six)| {
         let translated = (tuple_of(protocol, six), tuple_of(protocol, six));
         prop_oneof![
-            tuple_of(protocol, six).prop_map(|original| PerDirection { original, reply: original.mirror() }),
+            tuple_of(protocol, six).prop_map(|original| PerDirection { original, reply: original.reversed() }),
             translated.prop_map(|(original, reply)| PerDirection { original, reply }),
         ]
     })
@@ -240,7 +240,7 @@ proptest! {
         // Of an ICMP answer only address and identifier can be translated.
         let reply = &mut asked.tuples.reply;
         if let (Layer4::Icmp { kind, code, .. }, Layer4::Icmp { kind: k, code: c, .. }) =
-            (asked.tuples.original.mirror().layer4, &mut reply.layer4)
+            (asked.tuples.original.reversed().layer4, &mut reply.layer4)
         {
             (*k, *c) = (kind, code);
         }

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, list, names, parts};
 use crate::clock;
-use crate::config::MirrorUse;
+use crate::config::ReplicaUse;
 use crate::drive::Listening;
 use crate::netlink::Groups;
 
 /// What is asked of the kernel at the start.
 pub(super) struct Pushdown {
-    mirror: MirrorUse,
+    replica: ReplicaUse,
     listening: Listening,
     sweep: Option<SweepRequest>,
     /// Plugins whose verdicts name flows by filters.
@@ -29,7 +29,7 @@ impl Pushdown {
     /// For these plugins, as if there were no others.
     pub(super) fn of<'a>(
         config: &EngineConfig,
-        mirror: MirrorUse,
+        replica: ReplicaUse,
         plugins: impl IntoIterator<Item = &'a PluginSpec>,
     ) -> Self {
         let plugins: Vec<PluginSpec> = plugins.into_iter().cloned().collect();
@@ -43,18 +43,18 @@ impl Pushdown {
         let now = clock::now();
         let mut engine = Engine::new(config.clone(), now);
         engine.handle_plugins(now, config.clone(), plugins);
-        let listening = Listening::of(engine.subscribed(), mirror);
-        Self { mirror, listening, sweep: engine.poll_sweep(), selecting, hearing_all }
+        let listening = Listening::of(engine.subscribed(), replica);
+        Self { replica, listening, sweep: engine.poll_sweep(), selecting, hearing_all }
     }
 
-    /// Whether a copy of the table is kept.
-    pub(super) const fn keeps_mirror(&self) -> bool {
-        self.listening.mirror
+    /// Whether a replica of the table is kept.
+    pub(super) const fn keeps_replica(&self) -> bool {
+        self.listening.replica
     }
 
     /// A name and a text for each kind of work.
     pub(super) fn lines(&self) -> [(&'static str, String); 4] {
-        [("groups", self.groups()), ("events", self.events()), ("sweeps", self.sweeps()), ("mirror", self.mirror())]
+        [("groups", self.groups()), ("events", self.events()), ("sweeps", self.sweeps()), ("replica", self.replica())]
     }
 
     fn joined(&self) -> Vec<&'static str> {
@@ -89,8 +89,8 @@ impl Pushdown {
     /// Why the kernel leaves no event out.
     fn why_all(&self) -> String {
         let filters = &self.listening.filters;
-        if self.listening.mirror {
-            "the copy of the table follows every flow".to_owned()
+        if self.listening.replica {
+            "the replica follows every flow".to_owned()
         } else if !self.hearing_all.is_empty() {
             format!("{} every flow", who(&self.hearing_all, "wants", "want"))
         } else if let Some(filter) = filters.iter().find(|filter| EventFilter::of(&[(*filter).clone()]).is_none()) {
@@ -121,21 +121,23 @@ impl Pushdown {
             "groups": self.joined(),
             "events": events,
             "sweeps": sweeps,
-            "mirror": { "kept": self.listening.mirror, "why": self.mirror() },
+            "replica": { "kept": self.listening.replica, "why": self.replica() },
         })
     }
 
-    fn mirror(&self) -> String {
+    fn replica(&self) -> String {
         let flows_by_filters = "flows by filters (selects)";
-        match (self.mirror, self.listening.mirror) {
-            (MirrorUse::On, _) => "kept, by [daemon] mirror".to_owned(),
-            (MirrorUse::Off, _) if self.selecting.is_empty() => "not kept, by [daemon] mirror".to_owned(),
-            (MirrorUse::Off, _) => {
+        match (self.replica, self.listening.replica) {
+            (ReplicaUse::On, _) => "kept, by [daemon] replica".to_owned(),
+            (ReplicaUse::Off, _) if self.selecting.is_empty() => "not kept, by [daemon] replica".to_owned(),
+            (ReplicaUse::Off, _) => {
                 let who = who(&self.selecting, "names", "name");
-                format!("not kept, by [daemon] mirror; {who} {flows_by_filters}, which takes a sweep each time")
+                format!("not kept, by [daemon] replica; {who} {flows_by_filters}, which takes a sweep each time")
             }
-            (MirrorUse::Auto, true) => format!("kept, as {} {flows_by_filters}", who(&self.selecting, "names", "name")),
-            (MirrorUse::Auto, false) => format!("not kept, as nobody names {flows_by_filters}"),
+            (ReplicaUse::Auto, true) => {
+                format!("kept, as {} {flows_by_filters}", who(&self.selecting, "names", "name"))
+            }
+            (ReplicaUse::Auto, false) => format!("not kept, as nobody names {flows_by_filters}"),
         }
     }
 }
@@ -174,8 +176,8 @@ mod tests {
         }
     }
 
-    fn told(mirror: MirrorUse, plugins: &[PluginSpec]) -> [String; 4] {
-        Pushdown::of(&EngineConfig::default(), mirror, plugins).lines().map(|(_, text)| text)
+    fn told(replica: ReplicaUse, plugins: &[PluginSpec]) -> [String; 4] {
+        Pushdown::of(&EngineConfig::default(), replica, plugins).lines().map(|(_, text)| text)
     }
 
     fn from(address: &str) -> Filter {
@@ -191,7 +193,7 @@ mod tests {
             zones: [Zone(7)].into(),
             ..from("192.0.2.1/32")
         };
-        let [groups, events, sweeps, mirror] = told(MirrorUse::Auto, &[plugin("web", ALL, vec![web], false)]);
+        let [groups, events, sweeps, replica] = told(ReplicaUse::Auto, &[plugin("web", ALL, vec![web], false)]);
         assert_eq!(groups, "new, update, destroy");
         assert!(
             events.starts_with("the kernel drops others, by protocols, zones, original-src, dst-ports ("),
@@ -203,14 +205,14 @@ mod tests {
             "the kernel gives entries with family ipv4, protocols tcp, zones 7, original-src 192.0.2.1; \
              ctwarden matches dst-ports, labels"
         );
-        assert_eq!(mirror, "not kept, as nobody names flows by filters (selects)");
+        assert_eq!(replica, "not kept, as nobody names flows by filters (selects)");
     }
 
     #[test]
     fn programs_are_told_the_same() {
         let web = Filter { dst_ports: [PortRange { first: 80, last: 80 }].into(), labels: 1, ..from("192.0.2.1/32") };
         let plugin = plugin("web", ALL, vec![web], false);
-        let mut told = Pushdown::of(&EngineConfig::default(), MirrorUse::Auto, [&plugin]).to_json();
+        let mut told = Pushdown::of(&EngineConfig::default(), ReplicaUse::Auto, [&plugin]).to_json();
         assert!(told["events"]["instructions"].take().as_u64() > Some(10));
         let expected = json!({
             "groups": ["new", "update", "destroy"],
@@ -219,18 +221,18 @@ mod tests {
                 "kernel": { "family": "ipv4", "original-src": "192.0.2.1" },
                 "left": ["dst-ports", "labels"],
             },
-            "mirror": { "kept": false, "why": "not kept, as nobody names flows by filters (selects)" },
+            "replica": { "kept": false, "why": "not kept, as nobody names flows by filters (selects)" },
         });
         assert_eq!(told, expected);
-        let none = Pushdown::of(&EngineConfig::default(), MirrorUse::On, []).to_json();
-        assert_eq!(none["events"]["why"], "the copy of the table follows every flow");
-        assert_eq!((&none["sweeps"], &none["mirror"]["kept"]), (&Value::Null, &json!(true)));
+        let none = Pushdown::of(&EngineConfig::default(), ReplicaUse::On, []).to_json();
+        assert_eq!(none["events"]["why"], "the replica follows every flow");
+        assert_eq!((&none["sweeps"], &none["replica"]["kept"]), (&Value::Null, &json!(true)));
     }
 
     #[test]
     fn an_address_of_ipv6_is_left_to_us_in_sweeps_but_not_in_events() {
         let six = from("2001:db8::1/128");
-        let [_, events, sweeps, _] = told(MirrorUse::Auto, &[plugin("six", ALL, vec![six], false)]);
+        let [_, events, sweeps, _] = told(ReplicaUse::Auto, &[plugin("six", ALL, vec![six], false)]);
         assert!(events.contains("by original-src ("), "{events}");
         assert_eq!(sweeps, "the kernel gives entries with family ipv6; ctwarden matches original-src");
     }
@@ -239,9 +241,9 @@ mod tests {
     fn together_only_what_all_agree_on_is_asked() {
         let marked = |value| Filter { mark: Masked::new(value, 0xf).ok(), ..from("192.0.2.1/32") };
         let (one, other) = (plugin("one", ALL, vec![marked(1)], false), plugin("other", ALL, vec![marked(3)], false));
-        let [_, _, alone, _] = told(MirrorUse::Auto, std::slice::from_ref(&one));
+        let [_, _, alone, _] = told(ReplicaUse::Auto, std::slice::from_ref(&one));
         assert_eq!(alone, "the kernel gives entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xf");
-        let [_, _, both, _] = told(MirrorUse::Auto, &[one, other]);
+        let [_, _, both, _] = told(ReplicaUse::Auto, &[one, other]);
         assert_eq!(
             both,
             "the kernel gives entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xd; ctwarden matches mark"
@@ -252,19 +254,19 @@ mod tests {
     fn why_nothing_is_left_out_is_said() {
         let every = plugin("every", EVENTS, vec![], false);
         let [groups, events, sweeps, _] =
-            told(MirrorUse::Auto, &[every, plugin("six", EVENTS, vec![from("::/0")], false)]);
+            told(ReplicaUse::Auto, &[every, plugin("six", EVENTS, vec![from("::/0")], false)]);
         assert_eq!(groups, "new, destroy");
         assert_eq!(events, "none is left out by the kernel: every wants every flow");
         assert_eq!(sweeps, "none at the start");
         let labelled = Filter { labels: 4, ..Filter::default() };
-        let [_, events, _, _] = told(MirrorUse::Auto, &[plugin("labelled", EVENTS, vec![labelled], false)]);
+        let [_, events, _, _] = told(ReplicaUse::Auto, &[plugin("labelled", EVENTS, vec![labelled], false)]);
         assert_eq!(events, "none is left out by the kernel: the kernel cannot be asked for labels");
         let many = |n: u32| Filter { mark: Masked::new(n, u32::MAX).ok(), ..Filter::default() };
-        let [_, events, _, _] = told(MirrorUse::Auto, &[plugin("many", EVENTS, (0..2000).map(many).collect(), false)]);
+        let [_, events, _, _] = told(ReplicaUse::Auto, &[plugin("many", EVENTS, (0..2000).map(many).collect(), false)]);
         assert_eq!(events, "none is left out by the kernel: the program would be longer than the kernel takes");
         let quiet = EventKinds { row: true, ..EventKinds::default() };
         let four = Filter { family: Some(Family::Ipv4), ..Filter::default() };
-        let [groups, events, sweeps, _] = told(MirrorUse::Auto, &[plugin("quiet", quiet, vec![four], false)]);
+        let [groups, events, sweeps, _] = told(ReplicaUse::Auto, &[plugin("quiet", quiet, vec![four], false)]);
         assert_eq!((groups.as_str(), events.as_str()), ("none", "none of flows"));
         assert_eq!(sweeps, "the kernel gives entries with family ipv4");
     }
@@ -272,17 +274,17 @@ mod tests {
     #[test]
     fn the_copy_hears_of_every_flow_and_who_wants_it_is_named() {
         let ban = plugin("ban", EventKinds::default(), vec![from("192.0.2.1/32")], true);
-        let [groups, events, _, mirror] = told(MirrorUse::Auto, std::slice::from_ref(&ban));
+        let [groups, events, _, replica] = told(ReplicaUse::Auto, std::slice::from_ref(&ban));
         assert_eq!(groups, "new, destroy");
-        assert_eq!(events, "none is left out by the kernel: the copy of the table follows every flow");
-        assert_eq!(mirror, "kept, as ban names flows by filters (selects)");
-        let [groups, _, _, mirror] = told(MirrorUse::Off, &[ban]);
+        assert_eq!(events, "none is left out by the kernel: the replica follows every flow");
+        assert_eq!(replica, "kept, as ban names flows by filters (selects)");
+        let [groups, _, _, replica] = told(ReplicaUse::Off, &[ban]);
         assert_eq!(groups, "none");
         assert_eq!(
-            mirror,
-            "not kept, by [daemon] mirror; ban names flows by filters (selects), which takes a sweep each time"
+            replica,
+            "not kept, by [daemon] replica; ban names flows by filters (selects), which takes a sweep each time"
         );
-        let [_, _, _, mirror] = told(MirrorUse::On, &[]);
-        assert_eq!(mirror, "kept, by [daemon] mirror");
+        let [_, _, _, replica] = told(ReplicaUse::On, &[]);
+        assert_eq!(replica, "kept, by [daemon] replica");
     }
 }

@@ -1,6 +1,6 @@
 //! How one filter is carried out, in words and as JSON.
 //!
-//! It decides nothing: the codec's filters say what they ask the kernel for, and the copy of the table what it can be asked.
+//! It decides nothing: the codec's filters say what they ask the kernel for, and the replica what it can be asked.
 //! Only why something is left is told here, because whoever writes a filter can often write it so that less is.
 
 use ctwarden_model::{Family, Filter, FilterPart};
@@ -25,7 +25,7 @@ pub(super) struct Explanation {
     unheard: bool,
 }
 
-/// What the copy of the table does.
+/// What the replica does.
 struct Copied {
     /// Parts that it has an index for.
     index: Parts,
@@ -72,28 +72,26 @@ impl Explanation {
             ("sweeps", vec![self.dumped.given()]),
             ("left", left),
             ("walk", vec![WALK.to_owned()]),
-            ("mirror", self.mirror()),
+            ("replica", self.replica()),
             ("events", vec![self.events()]),
         ]
     }
 
-    fn mirror(&self) -> Vec<String> {
+    fn replica(&self) -> Vec<String> {
         let Some(Copied { index, compared, read }) = &self.copied else {
             return vec![
-                "the copy of the table cannot find its flows, as it knows names and tuples only: a sweep each time"
-                    .to_owned(),
+                "the replica cannot find its flows, as it knows names and tuples only: a sweep each time".to_owned(),
             ];
         };
         if index.is_empty() {
             let of_each = list(compared);
             return vec![
-                format!("the copy of the table finds its flows without a sweep, by comparing {of_each} of each"),
+                format!("the replica finds its flows without a sweep, by comparing {of_each} of each"),
                 "rows of them take a sweep".to_owned(),
             ];
         }
         let compared = if compared.is_empty() { String::new() } else { format!(", and compares {}", list(compared)) };
-        let mut lines =
-            vec![format!("the copy of the table finds its flows without a sweep, by {}{compared}", list(index))];
+        let mut lines = vec![format!("the replica finds its flows without a sweep, by {}{compared}", list(index))];
         if !read.is_empty() {
             lines.push(format!(
                 "each flow that it finds is read from the kernel, for {}; more than a quarter of the table by a sweep",
@@ -120,7 +118,7 @@ impl Explanation {
     /// For programs.
     pub(super) fn to_json(&self) -> Value {
         let left = self.left.iter().map(|(part, why)| (part.name().to_owned(), json!(why)));
-        let mirror = match &self.copied {
+        let replica = match &self.copied {
             None => json!({ "answers": false }),
             Some(Copied { index, compared, read }) => json!({
                 "answers": true,
@@ -140,7 +138,7 @@ impl Explanation {
                 "left": left.collect::<serde_json::Map<_, _>>(),
                 "walks": "whole-table",
             },
-            "mirror": mirror,
+            "replica": replica,
             "events": events,
         })
     }
@@ -190,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_does_is_told_from_what_is_left_and_why() {
-        let [given, sweeps, left, walk, mirror, events] = told(
+        let [given, sweeps, left, walk, replica, events] = told(
             "protocols = [\"tcp\"], original-src = [\"192.0.2.1\"], src-ports = [53], dst-ports = [80, 443], zones = [7], \
              labels = [1]",
         );
@@ -208,9 +206,9 @@ mod tests {
         );
         assert!(walk.concat().contains("whole hash table"));
         assert_eq!(
-            mirror,
+            replica,
             [
-                "the copy of the table finds its flows without a sweep, by original-src, and compares protocols, zones, \
+                "the replica finds its flows without a sweep, by original-src, and compares protocols, zones, \
                  src-ports, dst-ports",
                 "each flow that it finds is read from the kernel, for labels; more than a quarter of the table by a sweep"
             ]
@@ -263,26 +261,26 @@ mod tests {
 
     #[test]
     fn a_filter_without_an_address_takes_a_sweep() {
-        let [_, _, _, _, mirror, events] = told("labels = [1]");
+        let [_, _, _, _, replica, events] = told("labels = [1]");
         assert_eq!(
-            mirror,
-            ["the copy of the table cannot find its flows, as it knows names and tuples only: a sweep each time"]
+            replica,
+            ["the replica cannot find its flows, as it knows names and tuples only: a sweep each time"]
         );
         assert_eq!(events, ["none is left out by the kernel: it cannot be asked for labels"]);
     }
 
     #[test]
     fn without_an_address_the_copy_compares_each_flow_or_takes_a_sweep() {
-        let [_, _, _, _, mirror, _] = told("protocols = [\"udp\"], dst-ports = [53]");
+        let [_, _, _, _, replica, _] = told("protocols = [\"udp\"], dst-ports = [53]");
         assert_eq!(
-            mirror,
+            replica,
             [
-                "the copy of the table finds its flows without a sweep, by comparing protocols, dst-ports of each",
+                "the replica finds its flows without a sweep, by comparing protocols, dst-ports of each",
                 "rows of them take a sweep"
             ]
         );
-        let [_, _, _, _, mirror, _] = told("dst-ports = [53], labels = [1]");
-        assert!(mirror.concat().ends_with("a sweep each time"), "{mirror:?}");
+        let [_, _, _, _, replica, _] = told("dst-ports = [53], labels = [1]");
+        assert!(replica.concat().ends_with("a sweep each time"), "{replica:?}");
     }
 
     #[test]
@@ -309,7 +307,7 @@ mod tests {
                 "left": { "either": none, "labels": none },
                 "walks": "whole-table",
             },
-            "mirror": { "answers": true, "finds-by": ["either"], "compares": [], "reads-from-kernel": ["mark", "labels"] },
+            "replica": { "answers": true, "finds-by": ["either"], "compares": [], "reads-from-kernel": ["mark", "labels"] },
             "events": { "kernel": ["either", "mark"], "left": ["labels"], "instructions": instructions },
         });
         assert_eq!(told, expected);

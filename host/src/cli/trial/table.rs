@@ -138,7 +138,7 @@ mod tests {
             protocol: Protocol::UDP,
             layer4: Layer4::Ports { src: port, dst: 53 },
         };
-        Flow::new(PerDirection { original, reply: original.mirror() })
+        Flow::new(PerDirection { original, reply: original.reversed() })
     }
 
     fn heard(table: &mut Table, kind: EventKind, port: u16) -> FlowKey {

@@ -24,7 +24,7 @@ fn flow(port: u16, id: u32) -> Flow {
         protocol: Protocol::UDP,
         layer4: Layer4::Ports { src: port, dst: 53 },
     };
-    Flow { id: Some(FlowId(id)), ..Flow::new(PerDirection { original, reply: original.mirror() }) }
+    Flow { id: Some(FlowId(id)), ..Flow::new(PerDirection { original, reply: original.reversed() }) }
 }
 
 fn mark(flow: &Flow) -> Effect {

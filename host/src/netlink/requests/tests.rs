@@ -26,7 +26,7 @@ fn udp(number: u16) -> Flow {
         timeout: Some(1000),
         status: Some(Status::CONFIRMED),
         zone: Zone(number % 3),
-        ..Flow::new(PerDirection { original, reply: original.mirror() })
+        ..Flow::new(PerDirection { original, reply: original.reversed() })
     }
 }
 
@@ -161,7 +161,7 @@ fn an_entry_is_found_by_either_tuple_and_told_as_it_is() {
         assert_eq!(apply(&mut requests, &[Effect::Delete(gone)]), [Ack::Done]);
         // More than go into one send, and one in the middle that the kernel refuses.
         let mut asked: Vec<FlowKey> =
-            keys.iter().map(|key| FlowKey { original: key.original.mirror(), ..*key }).collect();
+            keys.iter().map(|key| FlowKey { original: key.original.reversed(), ..*key }).collect();
         asked[100].original.protocol = Protocol::ICMP;
         asked[100].original.layer4 = Layer4::Icmp { id: 1, kind: 250, code: 0 };
         let lookups = (0..).map(LookupId).zip(asked).map(|(id, key)| Lookup { id, key }).collect::<Vec<_>>();
@@ -184,7 +184,7 @@ fn who_is_not_there_is_known_before_anything_is_sent() {
         let mut requests = Requests::open().unwrap();
         let keys = make(&mut requests, 0, 3);
         assert_eq!(apply(&mut requests, &[Effect::Delete(keys[0])]), [Ack::Done]);
-        let turned = FlowKey { original: keys[2].original.mirror(), ..keys[2] };
+        let turned = FlowKey { original: keys[2].original.reversed(), ..keys[2] };
         let other = FlowKey { id: FlowId(keys[2].id.0 ^ 1), ..keys[2] };
         let asked: Vec<_> = (0..).map(EffectId).zip([keys[0], keys[1], turned, other]).collect();
         let expected = [(0, Ack::Gone), (2, Ack::Replaced), (3, Ack::Replaced)].map(|(id, ack)| (EffectId(id), ack));

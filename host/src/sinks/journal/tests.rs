@@ -105,9 +105,9 @@ fn faults_are_errors_and_losses_warnings() {
     let fields = received(&journald);
     assert_eq!((fields["PRIORITY"].as_str(), fields["CTWARDEN_FAULT"].as_str()), ("3", "trap"));
     assert_eq!(fields["MESSAGE"], "cap: trapped: unreachable; quarantined for 1s");
-    sink.put(&Record::Notice(Timestamp(0), Box::new(Notice::Gap)), "{}").unwrap();
+    sink.put(&Record::Notice(Timestamp(0), Box::new(Notice::Overrun)), "{}").unwrap();
     let fields = received(&journald);
-    assert_eq!((fields["PRIORITY"].as_str(), fields["CTWARDEN_NOTICE"].as_str()), ("4", "gap"));
+    assert_eq!((fields["PRIORITY"].as_str(), fields["CTWARDEN_NOTICE"].as_str()), ("4", "overrun"));
     sink.put_lost(3, "{}").unwrap();
     let fields = received(&journald);
     assert_eq!(fields["PRIORITY"], "4");
@@ -165,11 +165,11 @@ fn a_journal_that_does_not_read_is_given_up_when_patience_ends() {
     let patience = Patience::default();
     let mut sink = JournalSink::open(&dir.path().join("socket"), patience.clone()).unwrap();
     patience.ends(std::time::Instant::now());
-    let notice = Record::Notice(Timestamp(0), Box::new(Notice::Gap));
+    let notice = Record::Notice(Timestamp(0), Box::new(Notice::Overrun));
     // Its queue takes some (net.unix.max_dgram_qlen) and then none.
     let lost = (0..100_000).find_map(|_| sink.put(&notice, "{}").err()).unwrap();
     assert_eq!((lost.lines, lost.error.kind()), (1, io::ErrorKind::WouldBlock));
-    assert_eq!(received(&journald)["CTWARDEN_NOTICE"], "gap");
+    assert_eq!(received(&journald)["CTWARDEN_NOTICE"], "overrun");
 }
 
 #[test]

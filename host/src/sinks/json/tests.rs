@@ -239,7 +239,7 @@ fn a_fault_has_its_line() {
 fn each_notice_has_its_line() {
     let plugin = PluginName::new("x").unwrap();
     for (notice, expected) in [
-        (Notice::Gap, r#""notice":"gap""#),
+        (Notice::Overrun, r#""notice":"overrun""#),
         (
             Notice::Swept { rows: 9, complete: true, took: Duration::from_millis(2) },
             r#""notice":"swept","rows":9,"complete":true,"took_us":2000"#,

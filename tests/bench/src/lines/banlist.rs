@@ -55,7 +55,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let mut daemon = Daemon::start_in(options, folder)?;
     let mut ours = Vec::new();
     for _ in 0..options.runs {
-        daemon.mirrored(rest + listed.count)?;
+        daemon.replicated(rest + listed.count)?;
         daemon.settle()?;
         check("entries before the list", world.kernel.entries()?, rest + listed.count)?;
         let begin = Instant::now();
@@ -68,7 +68,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
             Ok(done.then_some(()))
         })?;
         ours.push(begin.elapsed());
-        daemon.mirrored(rest)?;
+        daemon.replicated(rest)?;
         changed(&mut daemon, || put(&nobody))?;
         check("entries after the list", world.kernel.entries()?, rest)?;
         world.fill(&[listed])?;

@@ -90,8 +90,8 @@ fn with_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()>
     Ok(())
 }
 
-/// Memory for the copy where it is not to be whole: room for the flows of the bans and for few others.
-const TOO_LITTLE: &str = "mirror-memory = \"2MiB\"\n";
+/// Memory for the replica where it is not to be whole: room for the flows of the bans and for few others.
+const TOO_LITTLE: &str = "replica-memory = \"2MiB\"\n";
 /// Bans of that kind, more than a hundred, so that there is a 99th of a hundred.
 const HURRIED: u64 = 120;
 /// As many of them wait for the same sweep; the control socket takes 32 clients.
@@ -99,7 +99,7 @@ const AT_ONCE: usize = 24;
 /// Between two of them.
 const APART: Duration = Duration::from_millis(5);
 
-/// Bans of addresses whose flows the copy knows, while it lacks most of the table.
+/// Bans of addresses whose flows the replica knows, while it lacks most of the table.
 fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let banned = SIDES.map(|(six, source)| Group {
         kind: Kind::Banned { six, source },
@@ -110,11 +110,11 @@ fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<
     let mut ear = Kernel::open(Groups::Destroy)?;
     let mut daemon = Daemon::start_swept(options, &format!("{TOO_LITTLE}{}", policies::ban_follower(options, "")?))?;
     world.fill(&banned)?;
-    daemon.mirrored(known)?;
+    daemon.replicated(known)?;
     world.fill(&mixed(options.entries.saturating_sub(known).max(50_000)))?;
-    daemon.wait("the copy to be full and at rest", |daemon| {
+    daemon.wait("the replica to be full and at rest", |daemon| {
         let status = daemon.status()?;
-        let is_full = at(&status, "/mirror/turned_away").as_u64() > Some(0) && at(&status, "/sweeping") == false;
+        let is_full = at(&status, "/replica/turned_away").as_u64() > Some(0) && at(&status, "/sweeping") == false;
         if !is_full {
             sleep(Duration::from_millis(20));
         }
@@ -135,11 +135,11 @@ fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<
             waiting.drain(..).try_for_each(answered)?;
         }
     }
-    check("whole copies", u64::from(at(&daemon.status()?, "/mirror/complete") == true), 0)?;
+    check("whole replicas", u64::from(at(&daemon.status()?, "/replica/complete") == true), 0)?;
     waiting.into_iter().try_for_each(answered)?;
     check("entries left", world.kernel.entries()?, entries - known)?;
     if let Some(ours) = Figure::wall(&ours) {
-        let row = Row::new(format!("ban at {entries} entries, most of which the copy lacks"), ours);
+        let row = Row::new(format!("ban at {entries} entries, most of which the replica lacks"), ours);
         let row = row.at_most(Of::P99, 5e-3);
         tell(row.checked(format!("each of {HURRIED} bans ended the flows of its address and nothing else")));
     }

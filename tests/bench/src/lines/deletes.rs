@@ -68,7 +68,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     for _ in 0..options.runs {
         // It hears of all that happens, which must not disturb the peer.
         let mut daemon = Daemon::start_swept(options, &policy("rows-only = true\nselects = true")?)?;
-        daemon.mirrored(all)?;
+        daemon.replicated(all)?;
         known.push(select(&mut daemon, victims.count)?);
         drop(daemon);
         refill(&mut world)?;

@@ -63,7 +63,7 @@ fn judged(flows: u64, options: &Options) -> Result<Duration> {
     let used = daemon.processor()?.saturating_sub(before);
     daemon.settle()?;
     let status = daemon.status()?;
-    check("events lost", sockets()?.dropped + number(&status, "gaps")?, 0)?;
+    check("events lost", sockets()?.dropped + number(&status, "overruns")?, 0)?;
     for plugin in plugins(&status) {
         check("events delivered", number(plugin, "delivered")?, flows)?;
     }

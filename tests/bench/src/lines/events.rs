@@ -105,7 +105,7 @@ fn through_policies(options: &Options) -> Result<Climbed> {
             let after = daemon.status()?;
             let grown = |name: &str| Ok::<_, anyhow::Error>(number(&after, name)? - number(&before, name)?);
             let missed = plugins(&after).any(|plugin| at(plugin, "/missed") != 0);
-            if sockets()?.dropped > 0 || grown("gaps")? > 0 || missed {
+            if sockets()?.dropped > 0 || grown("overruns")? > 0 || missed {
                 return Ok((sent, true));
             }
             let delivered = plugins(&after).zip(plugins(&before)).all(|(after, before)| {

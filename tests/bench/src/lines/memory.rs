@@ -1,7 +1,7 @@
-//! Memory of the daemon for each entry of the table: nothing where no plugin needs the mirror, little where one does.
+//! Memory of the daemon for each entry of the table: nothing where no plugin needs the replica, little where one does.
 //!
-//! It is what the process has for itself (resident, no file's), before and after: without the mirror between half of the table
-//! and all of it, each swept; with the mirror between none and all.
+//! It is what the process has for itself (resident, no file's), before and after: without the replica between half of the table
+//! and all of it, each swept; with the replica between none and all.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::row::{Of, Row};
 use crate::world::World;
 
 pub(crate) const LINE: Line =
-    Line { name: "memory", title: "memory of the daemon for each entry, with the mirror and without", measure };
+    Line { name: "memory", title: "memory of the daemon for each entry, with the replica and without", measure };
 
 /// Below this a difference is the allocator's, not the table's.
 const NOTHING: f64 = 2.0;
@@ -36,18 +36,18 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
         let before = daemon.memory()?;
         world.fill(&[Group { kind, count: second }])?;
         check("entries that the policy judged", sweep(&mut daemon, "sweep")?.count.entries, options.entries)?;
-        let row = row(format!("an {name} entry without the mirror"), before, daemon.memory()?, second);
+        let row = row(format!("an {name} entry without the replica"), before, daemon.memory()?, second);
         tell(row?.at_most(Of::Median, NOTHING));
     }
     for (kind, name, goal) in families {
         let mut world = World::new()?;
         let mut daemon = Daemon::start_swept(options, &policies::ban_follower(options, "")?.to_string())?;
-        ensure!(!at(&daemon.status()?, "/mirror").is_null(), "this daemon has no mirror");
+        ensure!(!at(&daemon.status()?, "/replica").is_null(), "this daemon has no replica");
         let before = daemon.memory()?;
         world.fill(&[Group { kind, count: options.entries }])?;
-        daemon.wait("the mirror to have every entry", |daemon| {
+        daemon.wait("the replica to have every entry", |daemon| {
             let status = daemon.status()?;
-            let whole = at(&status, "/mirror/flows") == options.entries && at(&status, "/mirror/complete") == true;
+            let whole = at(&status, "/replica/flows") == options.entries && at(&status, "/replica/complete") == true;
             if !whole {
                 // A question costs some of the daemon's time.
                 sleep(Duration::from_millis(10));
@@ -55,8 +55,8 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
             Ok(whole.then_some(()))
         })?;
         daemon.settle()?;
-        let row = row(format!("an {name} entry with the mirror"), before, daemon.memory()?, options.entries)?;
-        tell(row.at_most(Of::Median, goal).checked(format!("the mirror has {} flows", options.entries)));
+        let row = row(format!("an {name} entry with the replica"), before, daemon.memory()?, options.entries)?;
+        tell(row.at_most(Of::Median, goal).checked(format!("the replica has {} flows", options.entries)));
     }
     Ok(())
 }

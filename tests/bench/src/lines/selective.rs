@@ -30,7 +30,7 @@ struct Selection {
     kind: Kind,
     /// Whether the kernel can filter it.
     in_kernel: bool,
-    /// Whether the copy of the table can find it.
+    /// Whether the replica can find it.
     by_address: bool,
 }
 
@@ -95,7 +95,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     }
     drop(daemon);
     let mut daemon = Daemon::start_swept(options, &policies::tally(options, "selects = true")?.to_string())?;
-    daemon.mirrored(options.entries)?;
+    daemon.replicated(options.entries)?;
     for selection in SELECTIONS.iter().filter(|selection| selection.by_address) {
         tell(selection.measure(&mut daemon, &groups, options, (", the table being followed", Some(10.0)))?);
     }

@@ -4,7 +4,7 @@
 //! they use it.
 //!
 //! A rule is `WHEN: WHAT; WHAT …`. WHEN is words that all have to hold of an entry: its kind (`new`, `update`, `destroy`,
-//! `row`), `ours` (this host's verdict caused it), a protocol, a port of the original direction; or one of `gap`,
+//! `row`), `ours` (this host's verdict caused it), a protocol, a port of the original direction; or one of `overrun`,
 //! `sweep-begin`, `sweep-complete`, `sweep-interrupted`, `set-changed`, `tick`, which are about no entry. WHAT is in
 //! `what.rs`, a message is in `message.rs`.
 
@@ -124,8 +124,8 @@ impl Policy for Scripted {
         self.turn(if complete { "sweep-complete" } else { "sweep-interrupted" })
     }
 
-    fn gap(&mut self, _: u64, _: Timestamp) -> Verdicts {
-        self.turn("gap")
+    fn overrun(&mut self, _: u64, _: Timestamp) -> Verdicts {
+        self.turn("overrun")
     }
 
     fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {

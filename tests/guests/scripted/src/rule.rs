@@ -28,7 +28,7 @@ enum When {
     Turn(String),
 }
 
-const TURNS: [&str; 6] = ["gap", "sweep-begin", "sweep-complete", "sweep-interrupted", "set-changed", "tick"];
+const TURNS: [&str; 6] = ["overrun", "sweep-begin", "sweep-complete", "sweep-interrupted", "set-changed", "tick"];
 
 impl FromStr for When {
     type Err = Refusal;

@@ -263,7 +263,7 @@ fn a_sender_of_ever_new_flows_leaves_half_of_the_budget_to_others() {
     for port in 0..100 {
         let mut event = new(1);
         event.flow.tuples.original.layer4 = Layer4::Ports { src: port, dst: 80 };
-        event.flow.tuples.reply = event.flow.tuples.original.mirror();
+        event.flow.tuples.reply = event.flow.tuples.original.reversed();
         world.judge(event, [("a", vec![delete("flood", entry(0))])]);
         world.ack_all();
     }

@@ -125,7 +125,7 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
 pub(crate) enum Deed {
     /// Events, each of a flow of its own or of one of the table, and a flush.
     Events(Vec<(u8, bool, bool)>),
-    Gap,
+    Overrun,
     SetChanged,
     Table(u32),
     /// The n-th outstanding call is answered.
@@ -169,7 +169,7 @@ pub(crate) fn any_deed() -> impl Strategy<Value = Deed> {
             .prop_map(|(knows, rows, end)| Deed::Select(knows, rows, end)),
         6 => prop_oneof![0_u64..5, Just(20), Just(300), Just(1_500), Just(6_000)].prop_map(Deed::Pass),
         2 => (0_usize..3, prop_oneof![Just(Wait::Outcomes), Just(Wait::Answer)]).prop_map(|(n, wait)| Deed::Message(n, wait)),
-        1 => Just(Deed::Gap),
+        1 => Just(Deed::Overrun),
         1 => Just(Deed::SetChanged),
         1 => (0_u32..200).prop_map(Deed::Table),
         1 => any::<usize>().prop_map(Deed::Refuse),

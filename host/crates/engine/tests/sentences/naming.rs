@@ -47,7 +47,7 @@ fn kinds() -> Vec<(&'static str, Flow)> {
     let ports = Layer4::Ports { src: 40_000, dst: 22 };
     let plain = |src, dst, protocol, layer4| {
         let original = between(src, dst, protocol, layer4);
-        entry_of(original, original.mirror())
+        entry_of(original, original.reversed())
     };
     let (v4, v6) = (("192.0.2.9", "198.51.100.7"), ("2001:db8::9", "2001:db8:7::7"));
     let echo = |kind| Layer4::Icmp { id: 77, kind, code: 0 };

@@ -149,7 +149,7 @@ impl History {
         let now = self.world.now;
         match deed {
             Deed::Events(events) => self.events(events),
-            Deed::Gap => self.world.gap(),
+            Deed::Overrun => self.world.overrun(),
             Deed::SetChanged => self.world.engine.handle_set_changed(now, &SetName("feed".into())),
             Deed::Table(entries) => self.world.engine.handle_table(now, entries),
             Deed::Answer(n, verdicts) => self.answer(n, |what, history| {

@@ -195,7 +195,7 @@ fn a_row_is_of_the_flow_that_lived_when_its_sweep_began() {
     world.pass(Duration::from_secs(60));
     world.message("a", "word");
     world.answer_all();
-    world.gap();
+    world.overrun();
     world.answer_all();
     let sweep = world.sweep().id;
     world.answer_all();

@@ -14,7 +14,7 @@ fn after_stop_nothing_new_begins_and_what_runs_is_finished() {
     world.events([new(1)]);
     world.engine.handle_stop(world.now);
     world.events([new(2)]);
-    world.gap();
+    world.overrun();
     assert_eq!(world.engine.handle_message(world.now, "a", String::new(), Wait::Outcomes), Err(MessageError::Stopping));
     assert!(!world.engine.is_quiet());
     world.answer("a", [delete("d", entry(0)), delete("s", matching(from(1)))]);

@@ -361,7 +361,7 @@ fn expectation(kind: EventKind, n: u8) -> ExpectationEvent {
         id: Some(FlowId(1_000 + u32::from(n))),
         zone: ctwarden_model::Zone(0),
         master: tuple,
-        tuple: tuple.mirror(),
+        tuple: tuple.reversed(),
         mask: tuple,
         timeout: Some(300),
         flags: None,

@@ -1,4 +1,4 @@
-//! Ticks, gaps and changed sets, each in its order.
+//! Ticks, overruns and changed sets, each in its order.
 
 use core::time::Duration;
 
@@ -26,23 +26,23 @@ fn late_ticks_are_one() {
 }
 
 #[test]
-fn a_gap_is_told_where_it_was_and_then_swept() {
+fn an_overrun_is_told_where_it_was_and_then_swept() {
     let mut world = World::new([plugin("a").sweeps()]);
     world.sweep_of([]);
     world.answer_all();
     world.events([new(1)]);
     world.engine.handle_event(world.now, new(2));
-    world.gap();
-    world.gap();
+    world.overrun();
+    world.overrun();
     world.events([new(3)]);
     world.answer("a", []);
     assert_eq!((world.cause("a"), world.flows("a")), (Cause::Events, vec![2]));
     world.answer("a", []);
-    assert_eq!(world.cause("a"), Cause::Gap);
+    assert_eq!(world.cause("a"), Cause::Overrun);
     world.answer("a", []);
     assert_eq!(world.flows("a"), [3]);
     world.answer("a", []);
-    assert!(world.call("a").is_none(), "two gaps without an event between them are one");
+    assert!(world.call("a").is_none(), "two overruns without an event between them are one");
     world.pass_millis(1_000);
     world.sweep_of([flow(1)]);
     assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
@@ -50,8 +50,8 @@ fn a_gap_is_told_where_it_was_and_then_swept() {
     assert_eq!((world.cause("a"), world.flows("a")), (Cause::SweepRows, vec![1]));
     world.answer("a", []);
     assert_eq!(world.cause("a"), Cause::SweepComplete);
-    assert_eq!(world.notices().iter().filter(|notice| **notice == Notice::Gap).count(), 2);
-    assert_eq!(world.engine.status(world.now).gaps, 2);
+    assert_eq!(world.notices().iter().filter(|notice| **notice == Notice::Overrun).count(), 2);
+    assert_eq!(world.engine.status(world.now).overruns, 2);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn lasting_loss_does_not_become_a_storm_of_sweeps() {
     let mut world = World::new([plugin("a").sweeps()]);
     let mut sweeps = 0;
     for _ in 0..1_000 {
-        world.gap();
+        world.overrun();
         world.answer_all();
         if let Some(request) = world.engine.poll_sweep() {
             sweeps += 1;

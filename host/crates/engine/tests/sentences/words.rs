@@ -88,7 +88,7 @@ fn tuple(src: IpAddr, dst: IpAddr, ports: (u16, u16)) -> Tuple {
 /// Flow number n: 10.0.0.n port 1000 to the server's port 80, id n, as a dump shows it.
 pub(crate) fn flow(n: u8) -> Flow {
     let original = tuple(address(n), server(), (1000, 80));
-    let mut flow = Flow::new(PerDirection { original, reply: original.mirror() });
+    let mut flow = Flow::new(PerDirection { original, reply: original.reversed() });
     flow.id = Some(FlowId(n.into()));
     flow.zone = Zone(0);
     flow.status = Some(Status::CONFIRMED);

@@ -96,8 +96,8 @@ impl World {
         self.pump();
     }
 
-    pub(crate) fn gap(&mut self) {
-        self.engine.handle_gap(self.now);
+    pub(crate) fn overrun(&mut self) {
+        self.engine.handle_overrun(self.now);
         self.pump();
     }
 

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_and_lengths_are_each_others_mirror() {
+    fn masks_and_lengths_are_each_others_complement() {
         for bits in 0..=32 {
             assert_eq!(length_of(mask(Ipv4Addr::UNSPECIFIED.into(), bits)), Some(bits));
         }

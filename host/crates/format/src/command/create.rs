@@ -5,10 +5,10 @@ use ctwarden_model::{Flow, Layer4, NatTo, PerDirection, Protocol, Status, Tuple}
 /// An entry to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
-    /// The entry as it shall be, with its reply tuple translated (`-n`, `-g`). A tuple that was not given is the mirror of the
+    /// The entry as it shall be, with its reply tuple translated (`-n`, `-g`). A tuple that was not given is the reversed of the
     /// other one; the mark, labels, status and helper are there if they were given.
     pub flow: Flow,
-    /// Translation that was asked for. Where nothing was, a reply tuple that is not the mirror is to be taken as it is.
+    /// Translation that was asked for. Where nothing was, a reply tuple that is not the reversed is to be taken as it is.
     pub nat: Nat,
     /// Fail where the tuple is taken (`-I`); else change the entry that has it (`-A`).
     pub exclusive: bool,

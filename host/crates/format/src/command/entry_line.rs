@@ -134,7 +134,7 @@ impl<'a> Said<'a> {
         let (original, reply) = match protocol {
             Protocol::ICMP | Protocol::ICMPV6 => {
                 let layer4 = Layer4::Icmp { id: self.icmp_id?, kind: self.icmp_type?, code: self.icmp_code? };
-                (layer4, Tuple { src, dst, protocol, layer4 }.mirror().layer4)
+                (layer4, Tuple { src, dst, protocol, layer4 }.reversed().layer4)
             }
             Protocol(_) => (ports(self.ports.original)?, ports(self.ports.reply)?),
         };

@@ -342,7 +342,7 @@ fn looked_up(template: &Template) -> Tuple {
         src_port: template.reply.dst_port,
         dst_port: template.reply.src_port,
     };
-    tuple(template, &turned).mirror()
+    tuple(template, &turned).reversed()
 }
 
 /// Both directions; what was not given of one is what the other says.
@@ -356,7 +356,7 @@ fn tuples(template: &Template) -> PerDirection<Tuple> {
     let original = tuple(template, &or(&template.original, &template.reply));
     let mut reply = tuple(template, &or(&template.reply, &template.original));
     if let Layer4::Icmp { .. } = reply.layer4 {
-        reply.layer4 = original.mirror().layer4;
+        reply.layer4 = original.reversed().layer4;
     }
     if let (Layer4::Icmp { id, .. }, Some(translated)) = (&mut reply.layer4, template.saved.reply_icmp_id) {
         *id = translated;

@@ -354,7 +354,7 @@ fn tuple(src: &str, dst: &str, protocol: Protocol, layer4: Layer4) -> Tuple {
 #[test]
 fn an_entry_is_whole_with_one_direction() {
     let original = tuple("1.1.1.1", "2.2.2.2", Protocol::TCP, Layer4::Ports { src: 10, dst: 20 });
-    let reply = original.mirror();
+    let reply = original.reversed();
     let one = "-I -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 20 --state LISTEN -u SEEN_REPLY -t 50 -m 7/1";
     let other = "-A -r 2.2.2.2 -q 1.1.1.1 -p tcp --reply-port-src 20 --reply-port-dst 10 --state LISTEN -t 50";
     let create = created(one);

@@ -225,11 +225,11 @@ fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: Told<'_>) -> Resu
     let (at, original) = told.original.ok_or_else(|| missing("original"))?;
     let tuple = original.tuple(Some(protocol)).map_err(|problem| json.fail(at, problem))?;
     let (at, reply) = told.reply.map_or((at, None), |(at, reply)| (at, Some(reply)));
-    let mirror = match &reply {
+    let reversed = match &reply {
         Some(reply) => reply.tuple(Some(protocol)).map_err(|problem| json.fail(at, problem))?,
-        None => tuple.mirror(),
+        None => tuple.reversed(),
     };
-    flow.tuples = pair(tuple, mirror).map_err(|problem| json.fail(at, problem))?;
+    flow.tuples = pair(tuple, reversed).map_err(|problem| json.fail(at, problem))?;
     let reply = reply.unwrap_or_default();
     flow.status = told.status_bits.or(told.status).map(Status);
     let counters = |direction: &Direction| match (direction.packets, direction.bytes) {

@@ -53,13 +53,13 @@ pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError>
 
 /// What the flags of the line and the tuples say. The kernel sets `*_NAT` and `*_NAT_DONE` where it translates.
 fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
-    let mirror = tuples.original.mirror();
+    let reversed = tuples.original.reversed();
     let mut status = Status(told.0 ^ Status::SEEN_REPLY.0) | Status::CONFIRMED;
-    let (plain, translated) = (ends(&mirror), ends(&tuples.reply));
-    if (mirror.src, plain.0) != (tuples.reply.src, translated.0) {
+    let (plain, translated) = (ends(&reversed), ends(&tuples.reply));
+    if (reversed.src, plain.0) != (tuples.reply.src, translated.0) {
         status = status | Status::DST_NAT | Status::DST_NAT_DONE;
     }
-    if (mirror.dst, plain.1) != (tuples.reply.dst, translated.1) {
+    if (reversed.dst, plain.1) != (tuples.reply.dst, translated.1) {
         status = status | Status::SRC_NAT | Status::SRC_NAT_DONE;
     }
     status

@@ -91,7 +91,7 @@ fn is_reply(original: &Tuple, reply: &Tuple) -> bool {
     };
     let one_family =
         [reply.src, original.dst, reply.dst].iter().all(|address| address.is_ipv4() == original.src.is_ipv4());
-    one_family && original.protocol == reply.protocol && message(&original.mirror()) == message(reply)
+    one_family && original.protocol == reply.protocol && message(&original.reversed()) == message(reply)
 }
 
 /// What a new entry of the protocol cannot be without.

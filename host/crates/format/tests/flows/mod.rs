@@ -214,7 +214,7 @@ pub(crate) fn text_flow() -> impl Strategy<Value = Flow> {
             (both, state, numbers, zones, per(counters), (word(), word(), any::<Option<u32>>(), any::<u8>()))
         })
         .prop_map(|((original, reply, plain), state, numbers, (zone, zones), counters, rest)| {
-            let tuples = PerDirection { original, reply: if plain { original.mirror() } else { reply } };
+            let tuples = PerDirection { original, reply: if plain { original.reversed() } else { reply } };
             let (helper, security_context, secmark, flags) = rest;
             let (id, timeout, mark, labels, uses) = numbers;
             let info = state.map(|state| match original.protocol {

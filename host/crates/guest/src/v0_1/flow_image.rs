@@ -162,7 +162,7 @@ mod tests {
     use crate::v0_1::bindings::ctwarden::policy::types::Kind;
 
     /// Gives the bytes back in which it was given the flows. Its memory is empty before, so that gaps are zero.
-    fn mirror() -> String {
+    fn echo() -> String {
         format!(
             r#"(component
               (core module $m
@@ -196,7 +196,7 @@ mod tests {
 
     fn bytes<T: Lower + 'static>(flows: Vec<T>) -> Vec<u8> {
         let engine = Engine::default();
-        let component = Component::new(&engine, wat::parse_str(mirror()).unwrap()).unwrap();
+        let component = Component::new(&engine, wat::parse_str(echo()).unwrap()).unwrap();
         let mut store = Store::new(&engine, ());
         let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
         let bytes = instance.get_typed_func::<(Vec<T>,), (Vec<u8>,)>(&mut store, "bytes").unwrap();

@@ -22,7 +22,7 @@ pub(super) fn cause(cause: &Cause) -> policy::Cause {
         Cause::SweepRows => policy::Cause::SweepRows,
         Cause::SweepComplete => policy::Cause::SweepComplete,
         Cause::SweepInterrupted => policy::Cause::SweepInterrupted,
-        Cause::Gap => policy::Cause::Gap,
+        Cause::Overrun => policy::Cause::Overrun,
         Cause::SetsChanged(sets) => policy::Cause::SetsChanged(sets.iter().map(|set| set.0.clone()).collect()),
     }
 }

@@ -155,7 +155,7 @@ fn every_cause_comes_through_with_what_it_tells() {
         (Cause::SweepRows, "Cause::SweepRows"),
         (Cause::SweepComplete, "Cause::SweepComplete"),
         (Cause::SweepInterrupted, "Cause::SweepInterrupted"),
-        (Cause::Gap, "Cause::Gap"),
+        (Cause::Overrun, "Cause::Overrun"),
         (Cause::SetsChanged(sets), "Cause::SetsChanged([\"feed\", \"office\"])"),
     ] {
         let batch = Batch { cause, now: NOW, missed: 0, entries: Entries::none() };

@@ -33,7 +33,7 @@ pub struct Creation<'a> {
     pub destination_nat: Option<NatRange>,
 }
 
-/// Makes an entry with exactly that reply tuple: one that is not the mirror of the original, without a translation beside
+/// Makes an entry with exactly that reply tuple: one that is not the reversed original, without a translation beside
 /// it, makes an entry that says it was translated and whose packets are not.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereItIs, creation: &Creation<'_>) {
     let exclusive = match otherwise {

@@ -65,9 +65,9 @@ const fn ports(src: u16, dst: u16) -> Layer4 {
     Layer4::Ports { src, dst }
 }
 
-/// An entry whose reply is its mirror.
+/// An entry whose reply is the reversed original.
 fn plain(original: Tuple) -> Flow {
-    Flow::new(PerDirection { original, reply: original.mirror() })
+    Flow::new(PerDirection { original, reply: original.reversed() })
 }
 
 fn local(protocol: Protocol, layer4: Layer4) -> Flow {

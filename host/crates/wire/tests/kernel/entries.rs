@@ -49,7 +49,7 @@ fn what_is_made_is_what_was_asked() {
         for asked in &population {
             let made = kernel.create(asked);
             assert_eq!(as_asked(&made, asked), *asked);
-            let translated = asked.tuples.reply != asked.tuples.original.mirror();
+            let translated = asked.tuples.reply != asked.tuples.original.reversed();
             let nat = Status::SRC_NAT | Status::DST_NAT;
             assert_eq!(made.status.unwrap().0 & nat.0 != 0, translated, "{made:?}");
         }

@@ -15,12 +15,12 @@ pub(crate) const fn ports(src: u16, dst: u16) -> Layer4 {
     Layer4::Ports { src, dst }
 }
 
-/// An entry that lives for 1000 seconds and whose reply is its mirror.
+/// An entry that lives for 1000 seconds and whose reply is the reversed original.
 pub(crate) fn plain(original: Tuple) -> Flow {
     Flow {
         timeout: Some(1000),
         status: Some(Status::CONFIRMED),
-        ..Flow::new(PerDirection { original, reply: original.mirror() })
+        ..Flow::new(PerDirection { original, reply: original.reversed() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sweeps as the mirror sees them: what part of the table is read, and what its end proves.
+//! Sweeps as the replica sees them: what part of the table is read, and what its end proves.
 //!
 //! A dump lists each entry that lives throughout it; so what a complete one does not list was absent at some moment in it.
 

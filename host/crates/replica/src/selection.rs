@@ -11,7 +11,7 @@ use crate::slab::Handle;
 use crate::state::State;
 use crate::way::{Ways, can_match};
 
-/// A flow of the mirror, which may be gone by now.
+/// A flow of the replica, which may be gone by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selected {
     /// Names it; with the id, which the kernel compares in a delete and not in an update.

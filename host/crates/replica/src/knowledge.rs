@@ -1,13 +1,13 @@
-//! What the mirror knows, and what it does not.
+//! What the replica knows, and what it does not.
 //!
 //! An answer without its limits would be worth no more than a guess: whoever asks is told how far it holds.
 
 use ctwarden_model::Steady;
 
-/// How far the mirror holds all flows of a family.
+/// How far the replica holds all flows of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knowledge {
-    /// Every flow that lives is in the mirror, as of the last event handled.
+    /// Every flow that lives is in the replica, as of the last event handled.
     Complete {
         /// When the sweep that made it so ended.
         since: Steady,
@@ -15,7 +15,7 @@ pub enum Knowledge {
     /// No complete sweep has ended yet: older flows are missing.
     NeverSwept,
     /// Events were lost, and no complete sweep that began after the loss has ended: flows may be missing.
-    Gap {
+    Overrun {
         /// When the first loss was noticed.
         since: Steady,
     },
@@ -43,7 +43,7 @@ impl Knowledge {
         match self {
             Self::Complete { .. } => 0,
             Self::OverLimit { .. } => 1,
-            Self::Gap { .. } => 2,
+            Self::Overrun { .. } => 2,
             Self::NeverSwept => 3,
         }
     }

@@ -1,4 +1,4 @@
-//! What holds for the whole mirror: epochs, gaps, the running sweep, the limit.
+//! What holds for the whole replica: epochs, overruns, the running sweep, the limit.
 //!
 //! An epoch begins with each sweep; a record knows the one in which it was last confirmed.
 

@@ -4,10 +4,10 @@
 
 use std::collections::VecDeque;
 
-use ctwarden_mirror::{Mirror, Seed, Slice, SweepEnd, SweepToken};
 use ctwarden_model::{
     Event, EventKind, Family, Flow, FlowId, FlowKey, Layer4, PerDirection, Protocol, Status, Steady, Tuple, Zone,
 };
+use ctwarden_replica::{Replica, Seed, Slice, SweepEnd, SweepToken};
 
 /// Tuples there are; a tuple has one living flow at most. They are the buckets of the dump, in order.
 pub(crate) const TUPLES: usize = 12;
@@ -44,10 +44,10 @@ struct Dump {
     rows: VecDeque<Flow>,
 }
 
-/// The table, the sockets, and the mirror that reads them.
+/// The table, the sockets, and the replica that reads them.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    pub(crate) mirror: Mirror,
+    pub(crate) replica: Replica,
     pub(crate) lives: Vec<Life>,
     /// The last life of each tuple, and whether it can still be seen dying.
     slots: [Option<(usize, bool)>; TUPLES],
@@ -57,7 +57,7 @@ pub(crate) struct Kernel {
     congested: bool,
     overrun: bool,
     pub(crate) seq: u64,
-    /// The event up to which the mirror has been told.
+    /// The event up to which the replica has been told.
     pub(crate) position: u64,
     dump: Option<Dump>,
     next_id: u32,
@@ -67,7 +67,7 @@ impl Kernel {
     /// With silent flows on some of the tuples.
     pub(crate) fn new(room: usize, silent: &[(usize, u8)]) -> Self {
         let mut kernel = Self {
-            mirror: Mirror::new(Seed([7, 9]), usize::MAX / 2),
+            replica: Replica::new(Seed([7, 9]), usize::MAX / 2),
             lives: Vec::new(),
             slots: [None; TUPLES],
             events: VecDeque::new(),
@@ -99,7 +99,7 @@ impl Kernel {
         self.next_id += 1;
         let original = tuple(slot);
         let reply =
-            if arg & 2 == 2 { Tuple { dst: address(slot, 99), ..original.mirror() } } else { original.mirror() };
+            if arg & 2 == 2 { Tuple { dst: address(slot, 99), ..original.reversed() } } else { original.reversed() };
         let key = FlowKey { id, zone: Zone((slot % 3) as u16), original };
         self.seq += 1;
         self.lives.push(Life { key, reply, silent, born: self.seq, died: None });
@@ -150,14 +150,14 @@ impl Kernel {
     pub(crate) fn read_event(&mut self) {
         if self.overrun {
             self.overrun = false;
-            self.mirror.handle_gap(Steady(self.seq));
+            self.replica.handle_overrun(Steady(self.seq));
         } else if let Some((seq, event)) = self.events.pop_front() {
             self.congested &= !self.events.is_empty();
             self.position = seq;
-            self.mirror.handle_event(&event, Steady(self.seq));
+            self.replica.handle_event(&event, Steady(self.seq));
         } else {
             self.position = self.seq;
-            self.mirror.handle_drained();
+            self.replica.handle_drained();
         }
     }
 
@@ -173,7 +173,7 @@ impl Kernel {
     }
 
     pub(crate) fn begin_sweep(&mut self, slice: Slice) {
-        let token = self.mirror.begin_sweep(slice);
+        let token = self.replica.begin_sweep(slice);
         self.dump = Some(Dump { token, slice, next: 0, rows: VecDeque::new() });
     }
 
@@ -205,16 +205,16 @@ impl Kernel {
     pub(crate) fn read_row(&mut self) {
         let Some(dump) = &mut self.dump else { return };
         if let Some(flow) = dump.rows.pop_front() {
-            self.mirror.handle_row(dump.token, &flow, Steady(self.seq));
+            self.replica.handle_row(dump.token, &flow, Steady(self.seq));
         } else if dump.next == TUPLES {
-            self.mirror.end_sweep(dump.token, SweepEnd::Complete, Steady(self.seq));
+            self.replica.end_sweep(dump.token, SweepEnd::Complete, Steady(self.seq));
             self.dump = None;
         }
     }
 
     pub(crate) fn interrupt(&mut self) {
         if let Some(dump) = self.dump.take() {
-            self.mirror.end_sweep(dump.token, SweepEnd::Interrupted, Steady(self.seq));
+            self.replica.end_sweep(dump.token, SweepEnd::Interrupted, Steady(self.seq));
         }
     }
 
@@ -224,7 +224,7 @@ impl Kernel {
             self.list();
             self.read_row();
         }
-        while !self.mirror.settle(1) {}
+        while !self.replica.settle(1) {}
     }
 }
 

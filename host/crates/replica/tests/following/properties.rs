@@ -1,14 +1,14 @@
-//! What the mirror claims, held against a table that it cannot see, under every order of events, rows and losses.
+//! What the replica claims, held against a table that it cannot see, under every order of events, rows and losses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::kernel::{Kernel, Life, TUPLES, address};
-use ctwarden_mirror::{Selected, Slice, Walk};
 use ctwarden_model::{
     Family, Filter, Flow, FlowKey, Masked, NamedSet, PerDirection, PortRange, Prefix, PrefixSet, Protocol, SetName,
     Zone,
 };
+use ctwarden_replica::{Selected, Slice, Walk};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ fn apply(kernel: &mut Kernel, step: &Step) {
         Step::ReadRows(count) => (0..count).for_each(|_| kernel.read_row()),
         Step::Interrupt => kernel.interrupt(),
         Step::Settle(budget) => {
-            kernel.mirror.settle(budget);
+            kernel.replica.settle(budget);
         }
     }
 }
@@ -133,22 +133,22 @@ fn lives_at_position(kernel: &Kernel) -> impl Iterator<Item = &Life> {
     kernel.lives.iter().filter(move |life| life.born <= position && life.died.is_none())
 }
 
-/// All that the mirror claims, at any moment.
+/// All that the replica claims, at any moment.
 fn claims_hold(kernel: &Kernel, filter: &Filter) -> Result<(), TestCaseError> {
     let everything = Filter::default();
-    let all: Vec<Selected> = kernel.mirror.select(&everything).collect();
-    prop_assert_eq!(all.len(), kernel.mirror.len());
+    let all: Vec<Selected> = kernel.replica.select(&everything).collect();
+    prop_assert_eq!(all.len(), kernel.replica.len());
     let keys: BTreeSet<FlowKey> = all.iter().map(|selected| selected.key).collect();
     prop_assert_eq!(keys.len(), all.len(), "a flow came twice");
 
     for life in lives_at_position(kernel) {
-        if kernel.mirror.knowledge(life.key.original.family()).is_complete() {
-            let found = kernel.mirror.get(&life.key);
+        if kernel.replica.knowledge(life.key.original.family()).is_complete() {
+            let found = kernel.replica.get(&life.key);
             prop_assert!(found.is_some_and(|found| found.reply == life.reply), "{life:?} is missing: {found:?}");
         }
     }
 
-    let matching: Vec<Selected> = kernel.mirror.select(filter).collect();
+    let matching: Vec<Selected> = kernel.replica.select(filter).collect();
     let wanted = lasting_part(filter);
     let expected: Vec<FlowKey> =
         all.iter().filter(|known| wanted.matches(&flow(known))).map(|known| known.key).collect();
@@ -175,17 +175,17 @@ fn lasting_part(filter: &Filter) -> Filter {
 /// What more holds once everything was read: of flows that tell of themselves those that live, and of the others all that
 /// live and perhaps some that have ended.
 fn equals_the_table(kernel: &Kernel, family: Family) -> Result<(), TestCaseError> {
-    let (mirrored, living) = (mirrored(kernel, family), living(kernel, family));
+    let (replicated, living) = (replicated(kernel, family), living(kernel, family));
     let silent: BTreeSet<FlowKey> = kernel.lives.iter().filter(|life| life.silent).map(|life| life.key).collect();
-    prop_assert!(living.is_subset(&mirrored), "{:?} are missing", living.difference(&mirrored));
-    let ended: Vec<&FlowKey> = mirrored.difference(&living).filter(|key| !silent.contains(key)).collect();
+    prop_assert!(living.is_subset(&replicated), "{:?} are missing", living.difference(&replicated));
+    let ended: Vec<&FlowKey> = replicated.difference(&living).filter(|key| !silent.contains(key)).collect();
     prop_assert!(ended.is_empty(), "{ended:?} have ended and that was heard");
     Ok(())
 }
 
-fn mirrored(kernel: &Kernel, family: Family) -> BTreeSet<FlowKey> {
+fn replicated(kernel: &Kernel, family: Family) -> BTreeSet<FlowKey> {
     let filter = Filter { family: Some(family), ..Filter::default() };
-    kernel.mirror.select(&filter).map(|selected| selected.key).collect()
+    kernel.replica.select(&filter).map(|selected| selected.key).collect()
 }
 
 fn living(kernel: &Kernel, family: Family) -> BTreeSet<FlowKey> {
@@ -208,8 +208,8 @@ proptest! {
             apply(&mut kernel, step);
             claims_hold(&kernel, &filter)?;
             for family in [Family::Ipv4, Family::Ipv6] {
-                if kernel.events_are_read() && kernel.mirror.knowledge(family).is_complete() {
-                    kernel.mirror.settle(usize::MAX);
+                if kernel.events_are_read() && kernel.replica.knowledge(family).is_complete() {
+                    kernel.replica.settle(usize::MAX);
                     equals_the_table(&kernel, family)?;
                 }
             }
@@ -220,8 +220,8 @@ proptest! {
         kernel.sweep_at_once(Slice::ALL);
         claims_hold(&kernel, &filter)?;
         for family in [Family::Ipv4, Family::Ipv6] {
-            prop_assert!(kernel.mirror.knowledge(family).is_complete());
-            prop_assert_eq!(mirrored(&kernel, family), living(&kernel, family));
+            prop_assert!(kernel.replica.knowledge(family).is_complete());
+            prop_assert_eq!(replicated(&kernel, family), living(&kernel, family));
         }
     }
 
@@ -236,7 +236,7 @@ proptest! {
             apply(&mut kernel, step);
             if kernel.events_are_read() {
                 for family in [Family::Ipv4, Family::Ipv6] {
-                    prop_assert!(kernel.mirror.knowledge(family).is_complete());
+                    prop_assert!(kernel.replica.knowledge(family).is_complete());
                     equals_the_table(&kernel, family)?;
                 }
             }
@@ -267,13 +267,13 @@ proptest! {
         let mut kernel = Kernel::new(1_000, &[]);
         before.iter().for_each(|step| apply(&mut kernel, step));
         let wanted = |kernel: &Kernel| -> BTreeSet<FlowKey> {
-            filters.iter().flat_map(|filter| kernel.mirror.select(filter)).map(|selected| selected.key).collect()
+            filters.iter().flat_map(|filter| kernel.replica.select(filter)).map(|selected| selected.key).collect()
         };
         let mut stayed = wanted(&kernel);
         let mut were = stayed.clone();
         let (mut walk, mut told) = (Walk::new(filters.clone()), Vec::new());
         for (looks, steps) in turns {
-            if !kernel.mirror.step(&mut walk, looks, |selected| told.push(selected.key)) {
+            if !kernel.replica.step(&mut walk, looks, |selected| told.push(selected.key)) {
                 break;
             }
             for step in steps.into_iter().flat_map(finely) {
@@ -283,12 +283,12 @@ proptest! {
                 were.extend(now);
             }
         }
-        while kernel.mirror.step(&mut walk, 3, |selected| told.push(selected.key)) {}
+        while kernel.replica.step(&mut walk, 3, |selected| told.push(selected.key)) {}
         for key in &stayed {
             prop_assert_eq!(told.iter().filter(|other| *other == key).count(), 1, "{:?}", key);
         }
         prop_assert!(told.iter().all(|key| were.contains(key)));
-        prop_assert!(!kernel.mirror.step(&mut walk, 3, |_| panic!("a walk that has ended goes on")));
+        prop_assert!(!kernel.replica.step(&mut walk, 3, |_| panic!("a walk that has ended goes on")));
     }
 }
 
@@ -299,7 +299,7 @@ fn random_histories_come_into_every_state() {
     use proptest::test_runner::TestRunner;
 
     let mut runner = TestRunner::deterministic();
-    let (mut complete, mut gaps, mut chosen, mut left, mut again) = (0, 0, 0, 0, 0);
+    let (mut complete, mut overruns, mut chosen, mut left, mut again) = (0, 0, 0, 0, 0);
     for _ in 0..200 {
         let steps = prop::collection::vec(step(), 600).new_tree(&mut runner).unwrap().current();
         let filter = filter().new_tree(&mut runner).unwrap().current();
@@ -307,23 +307,23 @@ fn random_histories_come_into_every_state() {
         let mut lost = false;
         for step in &steps {
             apply(&mut kernel, step);
-            match kernel.mirror.knowledge(Family::Ipv4) {
-                ctwarden_mirror::Knowledge::Complete { .. } => {
+            match kernel.replica.knowledge(Family::Ipv4) {
+                ctwarden_replica::Knowledge::Complete { .. } => {
                     complete += 1;
                     again += usize::from(lost);
                     lost = false;
                 }
-                ctwarden_mirror::Knowledge::Gap { .. } => {
-                    gaps += 1;
+                ctwarden_replica::Knowledge::Overrun { .. } => {
+                    overruns += 1;
                     lost = true;
                 }
-                ctwarden_mirror::Knowledge::NeverSwept | ctwarden_mirror::Knowledge::OverLimit { .. } => {}
+                ctwarden_replica::Knowledge::NeverSwept | ctwarden_replica::Knowledge::OverLimit { .. } => {}
             }
-            let matching = kernel.mirror.select(&filter).count();
+            let matching = kernel.replica.select(&filter).count();
             chosen += matching;
-            left += kernel.mirror.len() - matching;
+            left += kernel.replica.len() - matching;
         }
     }
-    let seen = [complete, gaps, chosen, left, again];
+    let seen = [complete, overruns, chosen, left, again];
     assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
 }

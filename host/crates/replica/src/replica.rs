@@ -1,4 +1,4 @@
-//! The mirror: what happens in the calling order, and how far its knowledge goes then.
+//! The replica: what happens in the calling order, and how far its knowledge goes then.
 //!
 //! It is the only door of the crate: the families' shelves behind it know nothing of sweeps.
 
@@ -17,21 +17,21 @@ use crate::way::Ways;
 
 /// A copy of the connection tracking table.
 ///
-/// Calling order: join the multicast groups, then sweep. Hand over each event with [`Mirror::handle_event`] in the order of
-/// the socket; when the socket says that events were lost, [`Mirror::handle_gap`]; when it has been read empty,
-/// [`Mirror::handle_drained`]. A sweep is [`Mirror::begin_sweep`] *before* the dump is asked for, [`Mirror::handle_row`] for
-/// each row, [`Mirror::end_sweep`] after the last; then [`Mirror::settle`] until it is done. Questions may be asked at any
-/// time: [`Mirror::select`], [`Mirror::get`], and in steps [`Mirror::step`].
+/// Calling order: join the multicast groups, then sweep. Hand over each event with [`Replica::handle_event`] in the order of
+/// the socket; when the socket says that events were lost, [`Replica::handle_overrun`]; when it has been read empty,
+/// [`Replica::handle_drained`]. A sweep is [`Replica::begin_sweep`] *before* the dump is asked for, [`Replica::handle_row`] for
+/// each row, [`Replica::end_sweep`] after the last; then [`Replica::settle`] until it is done. Questions may be asked at any
+/// time: [`Replica::select`], [`Replica::get`], and in steps [`Replica::step`].
 #[derive(Debug)]
-pub struct Mirror {
+pub struct Replica {
     ipv4: Shelf<u32>,
     ipv6: Shelf<Long>,
     state: State,
     settling: Option<Settling>,
 }
 
-impl Mirror {
-    /// An empty mirror, which knows nothing yet. `limit` is the heap in bytes that it may hold; beyond it flows are turned
+impl Replica {
+    /// An empty replica, which knows nothing yet. `limit` is the heap in bytes that it may hold; beyond it flows are turned
     /// away and [`Knowledge::OverLimit`] says so. One step in which an index grows may pass it.
     #[must_use]
     pub const fn new(seed: Seed, limit: usize) -> Self {
@@ -66,9 +66,9 @@ impl Mirror {
     }
 
     /// Events were lost (ENOBUFS). What is read from the socket until it is empty was sent before the loss, and the kernel
-    /// drops all that comes in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c): the gap lasts until
-    /// [`Mirror::handle_drained`], and only a sweep that begins after that can close it.
-    pub fn handle_gap(&mut self, now: Steady) {
+    /// drops all that comes in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c): the overrun lasts until
+    /// [`Replica::handle_drained`], and only a sweep that begins after that can close it.
+    pub fn handle_overrun(&mut self, now: Steady) {
         self.state.contiguous = false;
         if let Some(running) = &mut self.state.running {
             running.clean = false;
@@ -76,8 +76,10 @@ impl Mirror {
         for family in [Family::Ipv4, Family::Ipv6] {
             let knowledge = self.state.knowledge_mut(family);
             match knowledge {
-                Knowledge::Complete { .. } | Knowledge::OverLimit { .. } => *knowledge = Knowledge::Gap { since: now },
-                Knowledge::NeverSwept | Knowledge::Gap { .. } => {}
+                Knowledge::Complete { .. } | Knowledge::OverLimit { .. } => {
+                    *knowledge = Knowledge::Overrun { since: now }
+                }
+                Knowledge::NeverSwept | Knowledge::Overrun { .. } => {}
             }
         }
     }
@@ -112,7 +114,7 @@ impl Mirror {
     }
 
     /// The dump has ended and all its rows have been handed over. What a complete one has proved absent is taken out by
-    /// [`Mirror::settle`]; what the mirror knows holds from here on.
+    /// [`Replica::settle`]; what the replica knows holds from here on.
     pub fn end_sweep(&mut self, token: SweepToken, end: SweepEnd, now: Steady) {
         let Some(running) = self.state.running.take_if(|running| running.begin == token.0) else { return };
         self.settle_later(&running, end);
@@ -147,7 +149,7 @@ impl Mirror {
 
     /// Every flow that matches as far as what it keeps for life is asked for: family, protocol, zone, addresses, ports, and sets.
     /// Other parts of the filter turn nothing away; a GET of the flow tells. Found through the index that promises the fewest;
-    /// flows that the mirror lacks are told by [`Selection::knowledge`].
+    /// flows that the replica lacks are told by [`Selection::knowledge`].
     #[must_use]
     pub fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
         Selection::new(self.view(), filter)
@@ -163,7 +165,7 @@ impl Mirror {
     }
 
     /// Goes on with a walk and hands over the flows that it comes past, looking at so many at most; whether there are more.
-    /// In between the mirror may change: a flow that is there all the time comes once, one that begins or ends meanwhile may
+    /// In between the replica may change: a flow that is there all the time comes once, one that begins or ends meanwhile may
     /// come or not.
     pub fn step(&self, walk: &mut Walk, looks: usize, mut take: impl FnMut(Selected)) -> bool {
         walk.step(self.view(), looks, &mut take)
@@ -181,7 +183,7 @@ impl Mirror {
         self.state.knowledge(family)
     }
 
-    /// Flows in the mirror.
+    /// Flows in the replica.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.ipv4.len() + self.ipv6.len()
@@ -213,7 +215,7 @@ impl Mirror {
         for family in [Family::Ipv4, Family::Ipv6].into_iter().filter(|_| more) {
             let knowledge = self.state.knowledge_mut(family);
             if let Knowledge::OverLimit { .. } = knowledge {
-                *knowledge = Knowledge::Gap { since: now };
+                *knowledge = Knowledge::Overrun { since: now };
             }
         }
     }

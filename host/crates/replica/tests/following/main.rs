@@ -1,4 +1,4 @@
-//! The mirror against a kernel in miniature: sentences for each subtle case, and properties over random histories.
+//! The replica against a kernel in miniature: sentences for each subtle case, and properties over random histories.
 //!
 //! All of it goes through the crate's one door, as the program does.
 #![cfg(test)]

@@ -1,4 +1,4 @@
-//! The copy of the table: verdicts over addresses find their flows without a sweep, and what it does not know it does not say.
+//! The replica: verdicts over addresses find their flows without a sweep, and what it does not know it does not say.
 
 use std::process::Command;
 
@@ -14,9 +14,9 @@ fn many() -> impl Iterator<Item = String> {
 }
 
 fn wait_until_complete(daemon: &Daemon, flows: u64) {
-    eventually("the copy is complete", || {
-        let mirror = &daemon.status()["mirror"];
-        (mirror["complete"] == true && mirror["flows"].as_u64() >= Some(flows)).then_some(())
+    eventually("the replica is complete", || {
+        let replica = &daemon.status()["replica"];
+        (replica["complete"] == true && replica["flows"].as_u64() >= Some(flows)).then_some(())
     });
 }
 
@@ -50,7 +50,7 @@ fn a_ban_finds_its_flows_without_a_sweep() {
     assert_eq!(sweeps(&daemon), before, "nobody read the table");
     assert_eq!(table().iter().filter(|entry| entry.has_address("10.9.0.1")).count(), 399);
     let report = daemon.verb("status").good();
-    assert!(report.contains("\nmirror:  ") && !report.contains("not complete"), "{report}");
+    assert!(report.contains("\nreplica: ") && !report.contains("not complete"), "{report}");
     let _ = daemon.stop();
 }
 
@@ -60,7 +60,7 @@ fn flows_of_a_port_are_found_by_a_look_at_each() {
     insert_all(many());
     insert_all((1..=3).map(|n| format!("-p udp -s 2001:db8::{n} -d 2001:db8::9 --sport 1000 --dport 54 -t 600")));
     insert("-p tcp -s 10.0.0.8 -d 10.9.0.2 --sport 1 --dport 54 --state ESTABLISHED -u SEEN_REPLY -t 600");
-    scene.configure_daemon("mirror = \"on\"\n", Policy::scripted(&["new udp: log seen=1"]));
+    scene.configure_daemon("replica = \"on\"\n", Policy::scripted(&["new udp: log seen=1"]));
     let daemon = scene.start_again();
     wait_until_complete(&daemon, 404);
     let before = sweeps(&daemon);
@@ -85,7 +85,7 @@ fn the_copy_forgets_who_has_ended_whoever_ended_it() {
     let mut daemon = scene.start(follower());
     daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
     wait_until_complete(&daemon, 400);
-    let flows = |count: u64| (daemon.status()["mirror"]["flows"] == count).then_some(());
+    let flows = |count: u64| (daemon.status()["replica"]["flows"] == count).then_some(());
     // It has no plugin that wants to hear of ends: of each it reads the name, of which the zone is a part.
     for flow in [
         "-p udp -s 10.1.0.1 -d 10.1.0.2 --sport 1 --dport 2 -t 600 -w 7",
@@ -122,14 +122,14 @@ fn a_ban_in_a_loss_still_finds_everything() {
     assert!(!is_left("10.0.0.7"));
     wait_until_complete(&daemon, 500);
     let said = daemon.send("ban", "ban 127.0.0.2").good();
-    assert!(said.contains("500 applied"), "the repair made the copy whole: {said}");
+    assert!(said.contains("500 applied"), "the repair made the replica whole: {said}");
     let _ = daemon.stop();
 }
 
 #[test]
 fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
     let Some(scene) = Scene::new() else { return };
-    scene.configure_daemon("mirror-memory = \"1MiB\"\nsweep-pause = \"50ms\"\n", follower());
+    scene.configure_daemon("replica-memory = \"1MiB\"\nsweep-pause = \"50ms\"\n", follower());
     let daemon = scene.start_again();
     wait_until_complete(&daemon, 0);
     let of_banned = |ports: std::ops::Range<u16>| {
@@ -137,12 +137,12 @@ fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
     };
     insert_all(of_banned(1..21));
     wait_until_complete(&daemon, 20);
-    // More than there is room for; what comes after them is not in the copy.
+    // More than there is room for; what comes after them is not in the replica.
     insert_all(
         (0..30_000)
             .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 600", n / 250, n % 250 + 1)),
     );
-    eventually("it is full", || (daemon.status()["mirror"]["turned_away"].as_u64() > Some(0)).then_some(()));
+    eventually("it is full", || (daemon.status()["replica"]["turned_away"].as_u64() > Some(0)).then_some(()));
     insert_all(of_banned(21..41));
     let mut command = Command::new("conntrack");
     command.args(["-E", "-e", "DESTROY"]);
@@ -164,7 +164,7 @@ fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
 #[test]
 fn who_does_not_wait_has_the_answer_before_the_table_was_read() {
     let Some(scene) = Scene::new() else { return };
-    scene.configure_daemon("mirror = \"off\"\n", follower());
+    scene.configure_daemon("replica = \"off\"\n", follower());
     insert_all(many());
     let mut daemon = scene.start_again();
     let said = daemon.send_without_waiting("ban", "ban 10.0.0.7").good();
@@ -180,8 +180,8 @@ fn who_does_not_wait_has_the_answer_before_the_table_was_read() {
 #[test]
 fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
     let Some(scene) = Scene::new() else { return };
-    let kept = |daemon: &Daemon| daemon.status()["mirror"].is_object();
-    scene.configure_daemon("mirror = \"off\"\n", follower());
+    let kept = |daemon: &Daemon| daemon.status()["replica"].is_object();
+    scene.configure_daemon("replica = \"off\"\n", follower());
     insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
     let daemon = scene.start_again();
     assert!(!kept(&daemon));
@@ -192,10 +192,10 @@ fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
     let daemon = scene.start_again();
     assert!(!kept(&daemon), "nobody names flows by address");
     let _ = daemon.stop();
-    scene.configure_daemon("mirror = \"on\"\nmirror-memory = \"1MiB\"\n", Policy::scripted(&["new udp: log seen=1"]));
+    scene.configure_daemon("replica = \"on\"\nreplica-memory = \"1MiB\"\n", Policy::scripted(&["new udp: log seen=1"]));
     let daemon = scene.start_again();
     wait_until_complete(&daemon, 0);
-    assert_eq!(daemon.status()["mirror"]["limit"], 1 << 20);
+    assert_eq!(daemon.status()["replica"]["limit"], 1 << 20);
     insert("-p tcp -s 10.0.0.8 -d 10.9.0.2 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY -t 600");
     wait_until_complete(&daemon, 1);
     let _ = daemon.stop();
@@ -213,27 +213,27 @@ fn the_limit_of_memory_follows_the_table_and_one_that_is_too_low_is_told() {
     let Some(scene) = Scene::new() else { return };
     scene.configure(follower());
     let said: Value = serde_json::from_str(&scene.verb("check --json").good()).unwrap();
-    let too_little_memory = warning(&said, "mirror").is_some();
+    let too_little_memory = warning(&said, "replica").is_some();
     let daemon = scene.start_again();
     let status = daemon.status();
-    let (limit, maximum) = (status["mirror"]["limit"].as_u64().unwrap(), status["table"]["maximum"].as_u64().unwrap());
+    let (limit, maximum) = (status["replica"]["limit"].as_u64().unwrap(), status["table"]["maximum"].as_u64().unwrap());
     assert!(too_little_memory || limit >= maximum * 124, "{status}");
-    assert_eq!(warning(&status, "mirror").is_some(), too_little_memory, "{status}");
+    assert_eq!(warning(&status, "replica").is_some(), too_little_memory, "{status}");
     let _ = daemon.stop();
 
     // A full table needs more, whatever the machine's maximum is: it has at least some thousand entries.
-    scene.configure_daemon("mirror-memory = \"64KiB\"\n", follower());
+    scene.configure_daemon("replica-memory = \"64KiB\"\n", follower());
     let said = scene.verb("check").good();
-    assert!(said.contains("warning: mirror: ") && said.contains("write mirror-memory = "), "{said}");
+    assert!(said.contains("warning: replica: ") && said.contains("write replica-memory = "), "{said}");
     let daemon = scene.start_again();
-    assert!(daemon.err().contains("warning: mirror: the copy of the table"), "{}", daemon.err());
+    assert!(daemon.err().contains("warning: replica: the replica"), "{}", daemon.err());
     insert_all(many());
     insert_all(
         (0..2_000)
             .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1 --dport 2 -t 600", n / 250, n % 250 + 1)),
     );
     eventually("it is full, and says so", || {
-        warning(&daemon.status(), "mirror").filter(|text| text.contains("is full")).map(drop)
+        warning(&daemon.status(), "replica").filter(|text| text.contains("is full")).map(drop)
     });
     let said = daemon.send("ban", "ban 10.1.7.250").good();
     assert!(said.contains("flows: 1 applied") && !is_left("10.1.7.250"), "{said}");

@@ -1,6 +1,6 @@
 //! How the flows that may match a filter are found: through the index that promises the fewest, one look after the other.
 //!
-//! Between two looks the mirror may change, once [`Ways::pause`] was said: a way remembers which key it looked at last, and
+//! Between two looks the replica may change, once [`Ways::pause`] was said: a way remembers which key it looked at last, and
 //! not where that lies.
 
 use alloc::vec::Vec;
@@ -62,7 +62,7 @@ impl Ways {
         None
     }
 
-    /// The mirror may change before the next look.
+    /// The replica may change before the next look.
     pub(crate) fn pause(&mut self, view: View<'_>) {
         self.ipv4.pause(view.ipv4);
         self.ipv6.pause(view.ipv6);

@@ -1,6 +1,6 @@
-//! What a million flows cost in the mirror: heap by an allocator that counts, and time by operation.
+//! What a million flows cost in the replica: heap by an allocator that counts, and time by operation.
 //!
-//! `cargo run --release -p ctwarden-mirror --example memory [flows]`. The heap is what was asked of the allocator, without
+//! `cargo run --release -p ctwarden-replica --example memory [flows]`. The heap is what was asked of the allocator, without
 //! its own overhead; times are of single calls, with some 40 ns for reading the clock.
 #![expect(unsafe_code, reason = "an allocator that counts can only be a global one")]
 
@@ -10,11 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ctwarden_mirror::{Mirror, Seed, Slice, SweepEnd};
 use ctwarden_model::{
     Event, EventKind, Filter, Flow, FlowId, Layer4, PerDirection, PortRange, Prefix, PrefixSet, Protocol, Status,
     Steady, Tuple,
 };
+use ctwarden_replica::{Replica, Seed, Slice, SweepEnd};
 
 /// The system's allocator, with a sum of what is held.
 struct Counting;
@@ -97,7 +97,7 @@ impl Shape {
             protocol: Protocol::TCP,
             layer4: Layer4::Ports { src: random as u16, dst: 443 },
         };
-        let mut reply = original.mirror();
+        let mut reply = original.reversed();
         if self.translated {
             reply.dst = self.address(1_000_000 + random % 4, true);
         }
@@ -159,25 +159,25 @@ fn main() {
 fn measure(shape: Shape, flows: usize) {
     println!("{} ({flows} flows)", shape.name);
     let before = HELD.load(Ordering::Relaxed);
-    let mut mirror = Mirror::new(Seed([0x0123_4567, 0x89ab_cdef]), usize::MAX / 2);
+    let mut replica = Replica::new(Seed([0x0123_4567, 0x89ab_cdef]), usize::MAX / 2);
     let mut worst = 0;
     let mut peak = 0.0_f64;
-    // Without a list of times, so that the heap is the mirror's alone.
+    // Without a list of times, so that the heap is the replica's alone.
     for (number, flow) in list(shape).take(flows).enumerate() {
         let event = Event { kind: EventKind::New, by_us: false, flow };
         let start = of_this_thread();
-        mirror.handle_event(&event, NOW);
+        replica.handle_event(&event, NOW);
         worst = worst.max(of_this_thread() - start);
         if number > flows / 2 {
             peak = peak.max((HELD.load(Ordering::Relaxed) - before) as f64 / (number + 1) as f64);
         }
     }
     let held = HELD.load(Ordering::Relaxed) - before;
-    let of = |bytes: usize| bytes as f64 / mirror.len() as f64;
+    let of = |bytes: usize| bytes as f64 / replica.len() as f64;
     println!(
         "  heap: {:.1} bytes a flow (most on the way from half: {peak:.1}); bytes() says {:.1}; slowest insertion {worst} ns",
         of(held),
-        of(mirror.bytes())
+        of(replica.bytes())
     );
 
     // Times at that size: old flows go, new ones come, one by one.
@@ -185,34 +185,34 @@ fn measure(shape: Shape, flows: usize) {
     let (mut inserts, mut removes, mut finds, mut updates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for flow in list(shape).take(100_000.min(flows)) {
         let key = flow.key();
-        timed(&mut finds, || mirror.get(&key));
+        timed(&mut finds, || replica.get(&key));
         let event = Event { kind: EventKind::Update, by_us: false, flow };
-        timed(&mut updates, || mirror.handle_event(&event, NOW));
+        timed(&mut updates, || replica.handle_event(&event, NOW));
         let event = Event { kind: EventKind::Destroy, ..event };
-        timed(&mut removes, || mirror.handle_event(&event, NOW));
+        timed(&mut removes, || replica.handle_event(&event, NOW));
         let mut flow = shape.flow(&mut numbers);
         flow.zone = ctwarden_model::Zone(1);
         let event = Event { kind: EventKind::New, by_us: false, flow };
-        timed(&mut inserts, || mirror.handle_event(&event, NOW));
+        timed(&mut inserts, || replica.handle_event(&event, NOW));
     }
     show("NEW", inserts);
     show("UPDATE", updates);
     show("DESTROY", removes);
     show("get", finds);
-    questions(shape, &mirror);
+    questions(shape, &replica);
 
     // A sweep that confirms half and so proves the other half absent.
-    let token = mirror.begin_sweep(Slice::ALL);
+    let token = replica.begin_sweep(Slice::ALL);
     let mut rows = Vec::new();
     for flow in list(shape).skip(flows / 2).take(flows / 2) {
-        timed(&mut rows, || mirror.handle_row(token, &flow, NOW));
+        timed(&mut rows, || replica.handle_row(token, &flow, NOW));
     }
     show("row of a sweep", rows);
-    mirror.end_sweep(token, SweepEnd::Complete, NOW);
+    replica.end_sweep(token, SweepEnd::Complete, NOW);
     let mut steps = Vec::new();
-    while !timed(&mut steps, || mirror.settle(1_000)) {}
+    while !timed(&mut steps, || replica.settle(1_000)) {}
     show("settle(1000) after it", steps);
-    println!("  left: {} flows, {:.1} bytes each\n", mirror.len(), mirror.bytes() as f64 / mirror.len() as f64);
+    println!("  left: {} flows, {:.1} bytes each\n", replica.len(), replica.bytes() as f64 / replica.len() as f64);
 }
 
 fn list(shape: Shape) -> impl Iterator<Item = Flow> {
@@ -220,12 +220,12 @@ fn list(shape: Shape) -> impl Iterator<Item = Flow> {
     std::iter::repeat_with(move || shape.flow(&mut numbers))
 }
 
-fn questions(shape: Shape, mirror: &Mirror) {
+fn questions(shape: Shape, replica: &Replica) {
     let of = |prefix: Prefix| Filter { either: PrefixSet::from_iter([prefix]), ..Filter::default() };
     let (mut one, mut count) = (Vec::new(), 0);
     for flow in list(shape).skip(200_000).take(10_000) {
         let filter = of(Prefix::host(flow.tuples.original.src));
-        count += timed(&mut one, || mirror.select(&filter).count());
+        count += timed(&mut one, || replica.select(&filter).count());
     }
     show(&format!("all of one address ({:.1} flows on average)", count as f64 / one.len() as f64), one);
     let mut networks = Vec::new();
@@ -233,18 +233,18 @@ fn questions(shape: Shape, mirror: &Mirror) {
         let length = if shape.ipv6 { 36 } else { 24 };
         let filter =
             of(Prefix::new(flow.tuples.original.src, length).unwrap_or(Prefix::host(flow.tuples.original.src)));
-        timed(&mut networks, || mirror.select(&filter).count());
+        timed(&mut networks, || replica.select(&filter).count());
     }
     show(if shape.ipv6 { "all of one /36" } else { "all of one /24" }, networks);
     let bans: PrefixSet =
         list(shape).step_by(7).take(100_000).map(|flow| Prefix::host(flow.tuples.original.src)).collect();
     let filter = Filter { either: bans, ..Filter::default() };
-    took("100,000 banned addresses, all of them there", || mirror.select(&filter).count());
+    took("100,000 banned addresses, all of them there", || replica.select(&filter).count());
     let mut others = Numbers(99);
     let stranger = Shape { clients: u64::MAX, ..shape };
     let bans: PrefixSet = (0..100_000).map(|_| Prefix::host(stranger.address(others.next(), false))).collect();
     let filter = Filter { original_src: bans, ..Filter::default() };
-    took("100,000 banned addresses, hardly one there", || mirror.select(&filter).count());
+    took("100,000 banned addresses, hardly one there", || replica.select(&filter).count());
     let filter = Filter { src_ports: [PortRange { first: 5, last: 5 }].into(), ..Filter::default() };
-    took("all of one port (no index)", || mirror.select(&filter).count());
+    took("all of one port (no index)", || replica.select(&filter).count());
 }

@@ -130,12 +130,12 @@ impl<A: Address> Shelf<A> {
     /// Both directions of a record.
     pub(crate) fn directions(&self, record: &Record<A>) -> (Direction<A>, Direction<A>) {
         let original = record.identity().original;
-        // The mirror is of the same family, so that this is never `None`.
-        let reply = self.reply_of(record).or_else(|| Direction::new(&original.tuple().mirror())).unwrap_or(original);
+        // The replica is of the same family, so that this is never `None`.
+        let reply = self.reply_of(record).or_else(|| Direction::new(&original.tuple().reversed())).unwrap_or(original);
         (original, reply)
     }
 
-    /// The reply tuple where it is not the mirror of the original one.
+    /// The reply tuple where it is not the replica of the original one.
     pub(crate) fn reply_of(&self, record: &Record<A>) -> Option<Direction<A>> {
         self.replies.get(record.reply).map(Translated::direction)
     }
@@ -196,10 +196,10 @@ fn distinct<A: Address>(addresses: [A; 4]) -> impl Iterator<Item = A> {
         .map(|(_, address)| address)
 }
 
-/// The reply tuple of a flow where it is not the mirror of the original one. `Err` where it is of another family.
+/// The reply tuple of a flow where it is not the replica of the original one. `Err` where it is of another family.
 pub(crate) fn translated<A: Address>(flow: &Flow) -> Result<Option<Direction<A>>, MixedFamilies> {
     let reply: &Tuple = &flow.tuples.reply;
-    if *reply == flow.tuples.original.mirror() {
+    if *reply == flow.tuples.original.reversed() {
         return Ok(None);
     }
     Direction::new(reply).map(Some).ok_or(MixedFamilies)

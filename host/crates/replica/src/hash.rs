@@ -3,7 +3,7 @@
 //! Addresses and ports are chosen by whoever sends packets; without a key that they do not know, they could put all flows
 //! into one place of the index. (`core` has SipHash only in a form that is deprecated.)
 
-/// The key of the mirror's hash: random, made anew at each start, told to nobody.
+/// The key of the replica's hash: random, made anew at each start, told to nobody.
 #[derive(Clone, Copy)]
 pub struct Seed(pub [u64; 2]);
 

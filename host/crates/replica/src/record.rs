@@ -104,7 +104,7 @@ pub(crate) struct Record<A> {
     id: u32,
     /// When it was last confirmed, by event or row.
     pub(crate) epoch: u32,
-    /// Its reply tuple; [`NONE`] where that is the mirror of the original one. In a free place the next free one.
+    /// Its reply tuple; [`NONE`] where that is the replica of the original one. In a free place the next free one.
     pub(crate) reply: Handle,
     zone: u16,
     protocol: u8,
@@ -159,7 +159,7 @@ impl<A: Address> Place for Record<A> {
     }
 }
 
-/// A reply tuple that is not the mirror of the original one: the flow is translated.
+/// A reply tuple that is not the replica of the original one: the flow is translated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Translated<A> {
     src: A,

@@ -1,15 +1,15 @@
 //! A copy of the connection tracking table that follows it from events and sweeps.
 //!
-//! It exists because a dump of a million entries takes seconds, and a ban has milliseconds: with the copy, the flows of an
-//! address are found through an index. No clock, no I/O, no unsafe. Start at [`Mirror`], whose documentation gives the
+//! It exists because a dump of a million entries takes seconds, and a ban has milliseconds: with the replica, the flows of an
+//! address are found through an index. No clock, no I/O, no unsafe. Start at [`Replica`], whose documentation gives the
 //! calling order.
 //!
 //! # What it promises
 //!
 //! - **Nothing is missing** where [`Knowledge::Complete`] is said: every flow that lives, and whose NEW was handed over or
-//!   that is older than the subscription, is in the mirror. It rests on each flow that is born while we listen saying NEW:
+//!   that is older than the subscription, is in the replica. It rests on each flow that is born while we listen saying NEW:
 //!   a rule set that mutes NEW (`ct event set`) breaks it, and nothing in the events would tell.
-//! - **Nothing is certain to live.** A flow in the mirror may be gone: it is older than the subscription and ended without a
+//! - **Nothing is certain to live.** A flow in the replica may be gone: it is older than the subscription and ended without a
 //!   word (`nf_conntrack_events=2`), or its end still waits in the socket. A delete carries the id,
 //!   so that one for such a flow ends as "gone" where the successor has another id. An update does not compare it, so that
 //!   the flow is read before. Silence ends nothing: packets refresh a timeout without an event.
@@ -33,11 +33,11 @@
 //!   began, it is taken out. If it lives all the same, it was born again after its place in the dump was read: then its NEW
 //!   is still on its way, or was handed over since and has confirmed it.
 //! - *A loss* (ENOBUFS) is told *before* the events that still wait in the socket, and until that is empty the kernel drops
-//!   all that comes, without another word (`NETLINK_S_CONGESTED`). So the gap ends when the socket has been read empty, a
+//!   all that comes, without another word (`NETLINK_S_CONGESTED`). So the overrun ends when the socket has been read empty, a
 //!   sweep that began earlier does not close it, and nothing handed over in between proves that a flow lives. Afterwards
-//!   events are contiguous: all flows that were born in the gap are in the table when the next sweep begins, or are gone.
+//!   events are contiguous: all flows that were born in the overrun are in the table when the next sweep begins, or are gone.
 //! - *Parts of the table* ([`Slice`]) add up only along what a flow keeps for life; only a sweep of a whole family closes the
-//!   gap of that family.
+//!   overrun of that family.
 //!
 //! A NEW or UPDATE that one processor sends after another has sent the DESTROY carries DYING as a rule. Where it was filled
 //! just before, the flow stays until the next sweep: one too many, never one too few.
@@ -51,7 +51,7 @@
 //! grows as a whole, which at 1.8 million was one insertion of 0.1 s, with the old and the new table held at once.
 //!
 //! At a million flows: 64 bytes an IPv4 flow, 90 with its source translated; 114 and 178 of IPv6, indexes included
-//! (`cargo run --release -p ctwarden-mirror --example memory`, which also measures times).
+//! (`cargo run --release -p ctwarden-replica --example memory`, which also measures times).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -65,8 +65,8 @@ mod hash;
 mod hash_index;
 mod judge;
 mod knowledge;
-mod mirror;
 mod record;
+mod replica;
 mod selection;
 mod shelf;
 mod slab;
@@ -77,7 +77,7 @@ mod way;
 
 pub use hash::Seed;
 pub use knowledge::Knowledge;
-pub use mirror::Mirror;
+pub use replica::Replica;
 pub use selection::{Selected, Selection};
 pub use sweep::{Slice, SweepEnd, SweepToken};
 pub use walk::Walk;

@@ -7,7 +7,7 @@ use ctwarden_model::Filter;
 use crate::selection::{Selected, View, judged_by_name};
 use crate::way::Ways;
 
-/// A walk past the flows that match any of its filters; see [`crate::Mirror::step`].
+/// A walk past the flows that match any of its filters; see [`crate::Replica::step`].
 #[derive(Debug)]
 pub struct Walk {
     filters: Vec<Filter>,
