@@ -11,18 +11,18 @@ use ctwarden_model::{
     SetName, Steady,
 };
 
-use crate::audit::Audit;
-use crate::batch::Rounds;
-use crate::collect::Collected;
-use crate::delivery::Outstanding;
-use crate::ends::Ends;
-use crate::lookup::Lookups;
-use crate::message::Messages;
-use crate::pending::Pending;
-use crate::plugin::Roster;
-use crate::protect::{ProtectedFlows, never_blocked};
-use crate::protections::Protections;
-use crate::sweep::Sweeps;
+use crate::intake::collect::Collected;
+use crate::intake::delivery::Outstanding;
+use crate::intake::roster::Roster;
+use crate::intake::sweeps::Sweeps;
+use crate::verdicts::effects::Pending;
+use crate::verdicts::ends::Ends;
+use crate::verdicts::lookup::Lookups;
+use crate::verdicts::plugin_protections::Protections;
+use crate::verdicts::protected_flows::{ProtectedFlows, never_blocked};
+use crate::verdicts::records::Audit;
+use crate::verdicts::replies::Messages;
+use crate::verdicts::rounds::Rounds;
 use crate::{
     Ack, Answer, CallId, Delivery, Detail, EngineConfig, Granted, Knows, Looked, Lookup, LookupId, MessageError,
     MessageOutcome, PluginId, PluginSpec, SelectionRequest, Status, SweepId, SweepRequest, Ticket, Tracked, Wait,

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::engine::Engine;
-use crate::plugin::Plugin;
-use crate::protect::ProtectedFlows;
+use crate::intake::roster::Plugin;
+use crate::verdicts::protected_flows::ProtectedFlows;
 use crate::{EngineConfig, PluginId, PluginSpec};
 
 impl Engine {

@@ -10,8 +10,8 @@ use ctwarden_model::{Fault, Mode, Now, Outcome, PluginName, Steady, Tally, Times
 
 use crate::PluginId;
 use crate::engine::Engine;
-use crate::plugin::Plugin;
-use crate::supervise::Life;
+use crate::intake::roster::Plugin;
+use crate::intake::supervise::Life;
 
 /// How many verdicts ended how: a row for each kind, a column for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

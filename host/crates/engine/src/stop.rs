@@ -34,8 +34,8 @@ impl Engine {
 
     pub(crate) fn end(&mut self) {
         self.stop();
-        self.rounds = crate::batch::Rounds::default();
-        self.lookups = crate::lookup::Lookups::default();
+        self.rounds = crate::verdicts::rounds::Rounds::default();
+        self.lookups = crate::verdicts::lookup::Lookups::default();
         self.pending.clear();
         self.finish_all(Refusal::NoAnswer);
         self.messages.end(STOPPED);

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use ctwarden_model::{FoldedCount, Outcome, Refusal, Steady, VerdictRecord};
 
-use crate::budget::Bucket;
+use crate::verdicts::budget::Bucket;
 use crate::{PluginLimits, VerdictCounts};
 
 /// A record counts once for each so many bytes that its verdict holds, the last begun one included.

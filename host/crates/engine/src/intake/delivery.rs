@@ -13,8 +13,8 @@ use ctwarden_model::{
 
 use crate::engine::Engine;
 use crate::ids::RoundId;
-use crate::queue::Item;
-use crate::sight::Told;
+use crate::intake::queue::Item;
+use crate::verdicts::sight::Told;
 use crate::{CallId, PluginId, Ticket};
 
 /// One call to be made.
@@ -129,8 +129,9 @@ impl Engine {
         if self.stopping || self.is_backlogged() {
             return None;
         }
-        let free =
-            |engine: &Self, id: &PluginId| engine.plugins.get(*id).is_some_and(crate::plugin::Plugin::can_be_called);
+        let free = |engine: &Self, id: &PluginId| {
+            engine.plugins.get(*id).is_some_and(crate::intake::roster::Plugin::can_be_called)
+        };
         let id = self.plugins.ids_after(self.last_served).find(|id| free(self, id))?;
         self.last_served = Some(id);
         self.deliver(id)

@@ -10,9 +10,9 @@ use core::time::Duration;
 use ctwarden_model::{FlowKey, Mode, Notice, Steady, Tuple, Zone};
 use hashbrown::HashMap;
 
-use crate::arbitrate::Claim;
-use crate::budget::share;
 use crate::engine::Engine;
+use crate::verdicts::budget::share;
+use crate::verdicts::merge::Claim;
 
 /// How long deletes are remembered: as long as they count for the share.
 const WINDOW: Duration = Duration::from_secs(61);

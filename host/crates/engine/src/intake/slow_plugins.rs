@@ -9,8 +9,8 @@ use ctwarden_model::{Cause, Steady};
 
 use crate::PluginId;
 use crate::engine::Engine;
-use crate::plugin::Plugin;
-use crate::sweep::{Participant, Running};
+use crate::intake::roster::Plugin;
+use crate::intake::sweeps::{Participant, Running};
 
 impl Engine {
     /// Rows that may wait in front of a plugin; at least a batch, or a sweep would never move.

@@ -11,8 +11,8 @@ use core::time::Duration;
 use ctwarden_model::{FlowKey, Steady};
 
 use crate::PluginId;
-use crate::arbitrate::Candidate;
 use crate::ids::RoundId;
+use crate::verdicts::merge::Candidate;
 
 /// The candidates of each answer, in the order of the answers.
 pub(crate) type Answers = Vec<Vec<Candidate>>;

@@ -10,8 +10,8 @@ use ctwarden_model::{Action, Block, Effect, Outcome, Prefix, SetName, Unblock};
 
 use crate::PluginId;
 use crate::engine::Engine;
-use crate::guard::{Admission, Allowed, Cost, Granted, Protection, Unprotected};
 use crate::ids::{GateId, VerdictId};
+use crate::verdicts::guard::{Admission, Allowed, Cost, Granted, Protection, Unprotected};
 
 /// One verdict on a network.
 #[derive(Clone, Copy, Debug)]

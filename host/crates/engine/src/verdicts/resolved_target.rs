@@ -3,11 +3,11 @@
 use ctwarden_model::{Cause, EventKind, Expectation, FlowKey, Target};
 
 use crate::PluginId;
-use crate::delivery::About;
 use crate::engine::Engine;
-use crate::expectations::Expected;
-use crate::protect::Known;
-use crate::sight::{Named, Sight};
+use crate::intake::delivery::About;
+use crate::verdicts::expectations::Expected;
+use crate::verdicts::protected_flows::Known;
+use crate::verdicts::sight::{Named, Sight};
 
 /// What the target of a verdict turned out to be.
 pub(crate) enum Aim {

@@ -10,12 +10,12 @@ use alloc::collections::{BTreeMap, VecDeque};
 use ctwarden_model::{Flow, FlowKey, Outcome, Refusal, Steady};
 
 use crate::LookupId;
-use crate::arbitrate::{Claim, FlowGroup};
 use crate::engine::Engine;
-use crate::expectations::ExpectationGroup;
 use crate::ids::RoundId;
-use crate::protect::{Held, Known};
-use crate::sight::Sight;
+use crate::verdicts::expectations::ExpectationGroup;
+use crate::verdicts::merge::{Claim, FlowGroup};
+use crate::verdicts::protected_flows::{Held, Known};
+use crate::verdicts::sight::Sight;
 
 /// Asks for the entry of a flow as the kernel has it now (`IPCTNL_MSG_CT_GET`). Answer with
 /// [`crate::Engine::handle_lookup`]; without an answer nothing is done to the flow.

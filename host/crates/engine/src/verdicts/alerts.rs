@@ -9,7 +9,7 @@ use core::time::Duration;
 use ctwarden_model::{Alert, Outcome, Steady};
 
 use crate::PluginLimits;
-use crate::budget::Bucket;
+use crate::verdicts::budget::Bucket;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Alerts {

@@ -6,15 +6,15 @@ use alloc::vec::Vec;
 
 use ctwarden_model::{Action, Notice, Outcome, PluginName, Refusal, Timestamp, Verdict};
 
-use crate::aim::Aim;
-use crate::arbitrate::{Candidate, Change, Subject};
-use crate::delivery::{About, Outstanding};
 use crate::engine::Engine;
-use crate::guard::{self, Allowed};
-use crate::open::Open;
-use crate::selection::Run;
-use crate::sight::Named;
-use crate::sweep::done;
+use crate::intake::delivery::{About, Outstanding};
+use crate::intake::sweeps::done;
+use crate::verdicts::guard::{self, Allowed};
+use crate::verdicts::merge::{Candidate, Change, Subject};
+use crate::verdicts::open_verdicts::Open;
+use crate::verdicts::resolved_target::Aim;
+use crate::verdicts::selection::Run;
+use crate::verdicts::sight::Named;
 use crate::{Answer, CallId, PluginId};
 
 /// What becomes of a granted verdict that is not settled at once.
@@ -187,7 +187,7 @@ impl Engine {
     /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is
     /// time to sweep for it.
     fn catch_up(&mut self, id: PluginId) {
-        if self.plugins.get(id).is_some_and(crate::plugin::Plugin::is_idle) {
+        if self.plugins.get(id).is_some_and(crate::intake::roster::Plugin::is_idle) {
             self.flush_to_idle();
         }
         if let Some(plugin) = self.plugins.get_mut(id)

@@ -8,9 +8,9 @@ use alloc::boxed::Box;
 use ctwarden_model::{FlowId, FlowKey, Steady, Timestamp};
 use hashbrown::HashMap;
 
-use crate::delivery::About;
-use crate::ends::Received;
-use crate::protect::Held;
+use crate::intake::delivery::About;
+use crate::verdicts::ends::Received;
+use crate::verdicts::protected_flows::Held;
 
 /// When the kernel told of entries.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use ctwarden_model::{Notice, PluginName, Steady};
 
 use crate::engine::Engine;
-use crate::plugin::Plugin;
+use crate::intake::roster::Plugin;
 
 /// Time between two notices of entries dropped in front of one plugin: a storm of drops is one story.
 const NOTICE_EVERY: core::time::Duration = core::time::Duration::from_secs(1);

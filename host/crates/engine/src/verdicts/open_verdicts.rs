@@ -10,7 +10,7 @@ use core::time::Duration;
 use ctwarden_model::{Mode, Now, Outcome, PluginName, Refusal, Steady, Verdict, VerdictRecord};
 
 use crate::ids::VerdictId;
-use crate::selection::Run;
+use crate::verdicts::selection::Run;
 use crate::{PluginId, Ticket};
 
 /// A verdict without an outcome.

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 
 use ctwarden_model::{Effect, Expectation, ExpectationKey, Flow, FlowKey, Outcome, Refusal, Tuple};
 
-use crate::arbitrate::Candidate;
 use crate::engine::Engine;
-use crate::guard::{Admission, Cost, Granted};
 use crate::ids::GateId;
-use crate::lookup::Looked;
-use crate::protect::{Held, Known};
+use crate::verdicts::guard::{Admission, Cost, Granted};
+use crate::verdicts::lookup::Looked;
+use crate::verdicts::merge::Candidate;
+use crate::verdicts::protected_flows::{Held, Known};
 
 /// An expectation to be deleted, as the kernel told it.
 #[derive(Clone, Copy, Debug)]

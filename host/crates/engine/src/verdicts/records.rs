@@ -10,11 +10,11 @@ use alloc::string::{String, ToString};
 use ctwarden_model::{Action, Mode, Notice, Outcome, Record, Refusal, Tally, Timestamp, VerdictRecord};
 
 use crate::PluginId;
-use crate::arbitrate::Change;
 use crate::engine::Engine;
 use crate::ids::VerdictId;
-use crate::message::Ended;
-use crate::open::{Open, OpenVerdicts};
+use crate::verdicts::merge::Change;
+use crate::verdicts::open_verdicts::{Open, OpenVerdicts};
+use crate::verdicts::replies::Ended;
 
 /// Open verdicts and records to be written.
 #[derive(Debug, Default)]
@@ -210,6 +210,6 @@ fn shortened(why: &str) -> String {
 /// The tally of a verdict about one flow.
 fn one_flow(outcome: Outcome) -> Tally {
     let mut tally = Tally { matched: 1, ..Tally::default() };
-    crate::selection::count(&mut tally, outcome);
+    crate::verdicts::selection::count(&mut tally, outcome);
     tally
 }

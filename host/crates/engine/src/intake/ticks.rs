@@ -7,7 +7,7 @@ use core::time::Duration;
 use ctwarden_model::Steady;
 
 use crate::engine::Engine;
-use crate::plugin::Plugin;
+use crate::intake::roster::Plugin;
 
 /// Shortest time between two ticks, as the interface promises at most.
 const TICK_MIN: Duration = Duration::from_millis(10);

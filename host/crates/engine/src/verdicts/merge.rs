@@ -13,14 +13,14 @@ use ctwarden_model::{
 use hashbrown::HashMap;
 
 use crate::PluginId;
-use crate::batch::Answers;
 use crate::engine::Engine;
-use crate::expectations::{ExpectationGroup, Expected};
-use crate::guard::{Admission, Allowed, Asked, Cost, Granted, Pass, Protection, Unprotected};
 use crate::ids::{GateId, RoundId, VerdictId};
-use crate::network::NetworkClaim;
-use crate::protect::Held;
-use crate::sight::Sight;
+use crate::verdicts::expectations::{ExpectationGroup, Expected};
+use crate::verdicts::guard::{Admission, Allowed, Asked, Cost, Granted, Pass, Protection, Unprotected};
+use crate::verdicts::networks::NetworkClaim;
+use crate::verdicts::protected_flows::Held;
+use crate::verdicts::rounds::Answers;
+use crate::verdicts::sight::Sight;
 
 /// A verdict that passed the first check.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use core::time::Duration;
 
 use ctwarden_model::{Action, Flow, Mode, Outcome, Refusal, Tally, Target, VerdictKind};
 
-use crate::arbitrate::{Change, Claim, FlowGroup};
 use crate::engine::Engine;
-use crate::guard::Allowed;
 use crate::ids::{GateId, VerdictId};
-use crate::protect::{Held, Known, matches};
-use crate::sight::Sight;
+use crate::verdicts::guard::Allowed;
+use crate::verdicts::merge::{Change, Claim, FlowGroup};
+use crate::verdicts::protected_flows::{Held, Known, matches};
+use crate::verdicts::sight::Sight;
 
 /// How often a selection is read again because its sweep was interrupted.
 const TRIES: u8 = 3;

@@ -10,12 +10,12 @@ use alloc::vec::Vec;
 use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent, Filter, FlowKey, Steady};
 
 use crate::PluginId;
-use crate::ends::Received;
 use crate::engine::Engine;
 use crate::ids::RoundId;
-use crate::plugin::Plugin;
-use crate::queue::Item;
-use crate::sight::Told;
+use crate::intake::queue::Item;
+use crate::intake::roster::Plugin;
+use crate::verdicts::ends::Received;
+use crate::verdicts::sight::Told;
 
 /// Events that no round has yet: at most [`crate::EngineConfig::batch_entries`] of each kind.
 #[derive(Debug, Default)]

@@ -9,15 +9,15 @@ use alloc::vec::Vec;
 
 use ctwarden_model::{Event, Fault, Mode, PluginName, Steady, Timestamp, VerdictKind};
 
-use crate::alerts::Alerts;
-use crate::blocked::Blocked;
-use crate::breaker::Breaker;
-use crate::budget::Budget;
 use crate::ids::VerdictId;
-use crate::pace::Pace;
-use crate::queue::Queue;
-use crate::repeats::Repeats;
-use crate::supervise::Supervision;
+use crate::intake::queue::Queue;
+use crate::intake::supervise::Supervision;
+use crate::verdicts::alerts::Alerts;
+use crate::verdicts::blocked::Blocked;
+use crate::verdicts::breaker::Breaker;
+use crate::verdicts::budget::Budget;
+use crate::verdicts::record_rate::Pace;
+use crate::verdicts::repeats::Repeats;
 use crate::{CallId, PluginId, PluginSpec, VerdictCounts};
 
 #[derive(Debug)]

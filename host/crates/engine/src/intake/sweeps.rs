@@ -14,15 +14,15 @@ use ctwarden_model::{
     Steady, Target,
 };
 
-use crate::collect::part;
-use crate::ends::Received;
 use crate::engine::Engine;
 use crate::ids::VerdictId;
-use crate::plugin::Plugin;
-use crate::selection::goes_by_name;
-use crate::sight::Told;
-use crate::sweep_request::{Detail, Knows, SelectionRequest, SweepRequest};
-use crate::waiting::Waiting;
+use crate::intake::collect::part;
+use crate::intake::roster::Plugin;
+use crate::requests::{Detail, Knows, SelectionRequest, SweepRequest};
+use crate::verdicts::ends::Received;
+use crate::verdicts::selection::goes_by_name;
+use crate::verdicts::sight::Told;
+use crate::verdicts::waiting_selections::Waiting;
 use crate::{PluginId, SweepId};
 
 /// Filters that a request names at most; beyond, it asks for every row.

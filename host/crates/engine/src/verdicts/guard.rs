@@ -9,9 +9,9 @@ use ctwarden_model::{
     Target, Verdict,
 };
 
-use crate::budget;
 use crate::engine::Engine;
-use crate::protect::Held;
+use crate::verdicts::budget;
+use crate::verdicts::protected_flows::Held;
 use crate::{PluginId, PluginLimits, PluginSpec};
 
 /// Proof that a thing passed every check of the guard; nothing else can make one.
