@@ -15,6 +15,22 @@ pub struct CallId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SweepId(pub u32);
 
+/// Gives each reading of the table its name.
+#[derive(Debug, Default)]
+pub(crate) struct SweepIds(u32);
+
+impl SweepIds {
+    pub(crate) const fn take(&mut self) -> SweepId {
+        let id = SweepId(self.0);
+        self.0 = self.0.wrapping_add(1);
+        id
+    }
+}
+
+/// One verdict over a selection, or one that asked for rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectionId(pub(crate) VerdictId);
+
 /// One message from outside, until its reply is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);

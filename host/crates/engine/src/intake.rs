@@ -1,12 +1,252 @@
-//! What plugins are fed with: events, sweeps, ticks and messages.
+//! The machine that feeds plugins: events, sweeps, ticks and messages in, calls out.
+//!
+//! It knows whether a plugin runs and what waits in front of it. What a plugin says goes to [`crate::verdicts`], which every
+//! method is given that needs it; nothing there knows this machine.
 
-pub(crate) mod collect;
+mod collect;
 pub(crate) mod delivery;
-pub(crate) mod queue;
+mod queue;
 pub(crate) mod roster;
-pub(crate) mod signals;
-pub(crate) mod slow_plugins;
+mod running_sweep;
+mod signals;
+mod slow_plugins;
 pub(crate) mod supervise;
-pub(crate) mod sweeps;
-pub(crate) mod ticks;
-pub(crate) mod timers;
+mod sweeps;
+mod ticks;
+mod timers;
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ctwarden_model::{Event, ExpectationEvent, FlowKey, Now};
+
+use self::collect::Collected;
+use self::delivery::Calls;
+use self::roster::{Plugin, Roster};
+use self::sweeps::Sweeps;
+use crate::engine::Subscribed;
+use crate::ids::VerdictId;
+use crate::verdicts::{Collecting, Verdicts};
+use crate::{EngineConfig, MessageError, PluginId, PluginSpec, Ticket, Wait};
+
+/// What senders of messages are told that were not delivered.
+pub(crate) const STOPPED: &str = "the daemon stopped before the plugin answered";
+
+/// Everything in front of the plugins.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    config: Arc<EngineConfig>,
+    clock: Now,
+    plugins: Roster,
+    collected: Collected,
+    calls: Calls,
+    sweeps: Sweeps,
+    /// Why the daemon has to end.
+    exits: VecDeque<String>,
+    events: u64,
+    overruns: u64,
+    /// No calls and sweeps begin any more.
+    stopping: bool,
+    /// What plugins say from now on is void.
+    ended: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(config: Arc<EngineConfig>, clock: Now) -> Self {
+        Self {
+            config,
+            clock,
+            plugins: Roster::default(),
+            collected: Collected::default(),
+            calls: Calls::default(),
+            sweeps: Sweeps::default(),
+            exits: VecDeque::new(),
+            events: 0,
+            overruns: 0,
+            stopping: false,
+            ended: false,
+        }
+    }
+
+    pub(crate) const fn set_clock(&mut self, now: Now) {
+        self.clock = now;
+    }
+
+    pub(crate) const fn collecting(&self) -> Collecting {
+        self.collected.collecting()
+    }
+
+    pub(crate) const fn sweeps(&self) -> &Sweeps {
+        &self.sweeps
+    }
+
+    pub(crate) const fn sweeps_mut(&mut self) -> &mut Sweeps {
+        &mut self.sweeps
+    }
+
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        self.plugins.iter()
+    }
+
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    pub(crate) const fn overruns(&self) -> u64 {
+        self.overruns
+    }
+
+    pub(crate) const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    pub(crate) fn next_exit(&mut self) -> Option<String> {
+        self.exits.pop_front()
+    }
+
+    /// A new set of plugins takes the place of the old, without losing what waits.
+    pub(crate) fn swap(
+        &mut self,
+        verdicts: &mut Verdicts,
+        config: Arc<EngineConfig>,
+        specs: Vec<PluginSpec>,
+    ) -> Vec<PluginId> {
+        self.flush_collected(verdicts);
+        verdicts.settle_rounds();
+        let selections = self.abandon_sweep(verdicts);
+        verdicts.abandon_selections(selections);
+        verdicts.void_lookups();
+        let specs: Vec<Arc<PluginSpec>> = specs.into_iter().map(Arc::new).collect();
+        verdicts.swap(Arc::clone(&config), self.plugins.next_id(), &specs);
+        self.config = config;
+        let old = self.plugins.swap(specs, self.clock.steady);
+        for plugin in old {
+            self.hand_over(verdicts, plugin);
+        }
+        self.sweeps.hurry = true;
+        self.plugins.ids()
+    }
+
+    /// What is left of an old plugin goes to the new one of its name.
+    fn hand_over(&mut self, verdicts: &mut Verdicts, mut old: Plugin) {
+        // Rows and turns of sweeps: the new one gets a sweep of its own. The rounds are closed already.
+        old.queue.drop_sweep();
+        match self.plugins.by_name_mut(&old.spec.name) {
+            Some(new) => {
+                new.queue = old.queue;
+                new.queue.keep_sets(&new.spec.subscription.sets);
+                if !new.spec.subscription.expectations {
+                    new.queue.drop_expectations();
+                }
+                new.missed = old.missed;
+                new.unnoticed = old.unnoticed;
+                new.noticed = old.noticed;
+            }
+            None => {
+                let (_, tickets) = old.queue.clear();
+                for ticket in tickets {
+                    let why = format!("plugin {} was taken out of the configuration", old.spec.name);
+                    verdicts.message_failed(ticket, why);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn event(&mut self, verdicts: &mut Verdicts, event: Event) {
+        self.collect(verdicts, event);
+    }
+
+    /// The end of a flow that no plugin wants to know more of.
+    pub(crate) fn end_of(&mut self, verdicts: &mut Verdicts, key: FlowKey) {
+        self.events = self.events.saturating_add(1);
+        verdicts.hear_of_end(key, self.collected.collecting());
+    }
+
+    pub(crate) fn expectation(&mut self, verdicts: &mut Verdicts, event: ExpectationEvent) {
+        self.collect_expectation(verdicts, event);
+    }
+
+    /// The socket is drained for the moment.
+    pub(crate) fn flush(&mut self, verdicts: &mut Verdicts) {
+        self.flush_to_idle(verdicts);
+    }
+
+    pub(crate) fn instance_started(&mut self, verdicts: &mut Verdicts, plugin: PluginId) {
+        self.started(verdicts, plugin);
+        self.flush_to_idle(verdicts);
+    }
+
+    /// Puts a message in front of a plugin.
+    pub(crate) fn take_message(
+        &mut self,
+        verdicts: &mut Verdicts,
+        plugin: &str,
+        text: String,
+        wait: Wait,
+    ) -> Result<Ticket, MessageError> {
+        if self.stopping {
+            return Err(MessageError::Stopping);
+        }
+        let found = self.plugins.named(plugin).ok_or_else(|| MessageError::Unknown(plugin.to_string()))?;
+        if !found.supervision.is_coming_back() {
+            return Err(MessageError::NotRunning(plugin.to_string()));
+        }
+        let id = found.id;
+        // What was collected happened before the message.
+        self.flush_collected(verdicts);
+        let full = |waiting| MessageError::QueueFull { plugin: plugin.to_string(), waiting };
+        let found = self.plugins.get_mut(id).ok_or_else(|| full(0))?;
+        let limits = &found.spec.limits;
+        let (limit, bytes) = (limits.queue_messages, limits.queue_message_bytes);
+        if !found.queue.push_message(verdicts.next_ticket(), text, limit, bytes) {
+            return Err(full(found.queue.messages()));
+        }
+        Ok(verdicts.begin_message(wait))
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.plugins.iter().all(|plugin| plugin.outstanding.is_none())
+    }
+
+    /// Takes no new work. Gives the selections of the running sweep.
+    pub(crate) fn stop(&mut self, verdicts: &mut Verdicts) -> Vec<VerdictId> {
+        self.stopping = true;
+        self.collected.clear();
+        let mut undelivered = Vec::new();
+        let mut rounds = Vec::new();
+        for plugin in self.plugins.iter_mut() {
+            let (dropped, tickets) = plugin.queue.clear();
+            rounds.extend(dropped.into_iter().map(|round| (round, plugin.id)));
+            undelivered.extend(tickets);
+        }
+        for (round, plugin) in rounds {
+            verdicts.give_up(round, plugin);
+        }
+        for ticket in undelivered {
+            verdicts.message_failed(ticket, STOPPED.into());
+        }
+        self.stop_sweeps(verdicts)
+    }
+
+    /// What plugins say from now on is void.
+    pub(crate) const fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(crate) fn subscribed(&self) -> Subscribed {
+        let any = |wants: &dyn Fn(&Plugin) -> bool| self.plugins.iter().any(wants);
+        Subscribed {
+            kinds: self.wanted_kinds(),
+            filters: self.wanted_flows(),
+            own_ends: any(&|plugin| {
+                let subscription = &plugin.spec.subscription;
+                subscription.kinds.destroy && subscription.own_changes
+            }),
+            selects: any(&|plugin| plugin.spec.subscription.selects),
+            expectations: any(&|plugin| plugin.spec.subscription.expectations),
+        }
+    }
+}

@@ -4,13 +4,33 @@ use alloc::vec::Vec;
 
 use ctwarden_model::Filter;
 
-use crate::SweepId;
+use crate::{SelectionId, SweepId};
 
-/// Asks for the table to be read, or by [`crate::Engine::poll_asked`] for what the program knows of it. Hand each entry to
+/// A selection that waits for a sweep, or rows that a plugin asked for. A program that follows the table says how many of its
+/// flows it knows, with [`crate::Engine::handle_known_selections`] or [`crate::Engine::handle_known_rows`].
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingSelection<'a> {
+    pub id: SelectionId,
+    pub filter: &'a Filter,
+    /// What has to be known of each of its flows.
+    pub detail: Detail,
+}
+
+/// Where the rows of a sweep come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepSource {
+    /// The kernel's table is read.
+    Table,
+    /// The program knows the rows; it said so with [`crate::Engine::handle_known_rows`].
+    Known,
+}
+
+/// Asks for the table to be read, or for what the program knows of it. Hand each entry to
 /// [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`], then tell [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRequest {
     pub id: SweepId,
+    pub source: SweepSource,
     /// Which rows are of use: any of these; empty: every row. A hint that may be pushed down to the kernel; rows outside
     /// do no harm.
     pub filters: Vec<Filter>,

@@ -9,9 +9,11 @@ use alloc::vec::Vec;
 use ctwarden_model::{Fault, Mode, Now, Outcome, PluginName, Steady, Tally, Timestamp, VerdictKind};
 
 use crate::PluginId;
-use crate::engine::Engine;
+use crate::intake::Intake;
 use crate::intake::roster::Plugin;
-use crate::intake::supervise::Life;
+use crate::intake::supervise::Lifecycle;
+use crate::verdicts::Verdicts;
+use crate::verdicts::accounts::Account;
 
 /// How many verdicts ended how: a row for each kind, a column for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,54 +145,51 @@ pub struct Status {
     pub protections: usize,
 }
 
-impl Engine {
-    pub(crate) fn report(&self, now: Now) -> Status {
-        Status {
-            plugins: self.plugins.iter().map(|plugin| plugin_status(plugin, now)).collect(),
-            events: self.events,
-            sweeps: self.sweeps.ended,
-            sweeps_interrupted: self.sweeps.interrupted,
-            rows: self.sweeps.rows,
-            sweeping: self.sweeps.running.is_some() || self.sweep_due().is_some(),
-            overruns: self.overruns,
-            effects_in_flight: self.pending.len(),
-            open_verdicts: self.audit.open_verdicts(),
-            protections: self.protections.count(now.steady),
+impl Status {
+    pub(crate) fn of(intake: &Intake, verdicts: &Verdicts, now: Now) -> Self {
+        let sweeps = intake.sweeps();
+        Self {
+            plugins: intake.plugins().map(|plugin| plugin_status(plugin, verdicts.account(plugin.id), now)).collect(),
+            events: intake.events(),
+            sweeps: sweeps.ended(),
+            sweeps_interrupted: sweeps.interrupted(),
+            rows: sweeps.rows(),
+            sweeping: sweeps.is_running() || intake.sweep_due(verdicts).is_some(),
+            overruns: intake.overruns(),
+            effects_in_flight: verdicts.effects_in_flight(),
+            open_verdicts: verdicts.open_verdicts(),
+            protections: verdicts.plugin_protections(now.steady),
         }
     }
 }
 
-fn plugin_status(plugin: &Plugin, now: Now) -> PluginStatus {
+fn plugin_status(plugin: &Plugin, account: Option<&Account>, now: Now) -> PluginStatus {
+    let breaker = account.map(|account| account.breaker_status(|at| wall(at, now), now.steady));
     PluginStatus {
         id: plugin.id,
         name: plugin.spec.name.clone(),
         mode: plugin.spec.mode,
         state: match &plugin.supervision.life {
-            Life::Running => PluginState::Running,
-            Life::Backoff(until) => PluginState::Backoff { until: wall(*until, now) },
-            Life::Quarantined(until, reason) => {
+            Lifecycle::Running => PluginState::Running,
+            Lifecycle::Backoff(until) => PluginState::Backoff { until: wall(*until, now) },
+            Lifecycle::Quarantined(until, reason) => {
                 PluginState::Quarantined { until: wall(*until, now), reason: reason.clone() }
             }
-            Life::Starting { .. } => PluginState::Starting,
-            Life::Failed(reason) => PluginState::Failed { reason: reason.clone() },
+            Lifecycle::Starting { .. } => PluginState::Starting,
+            Lifecycle::Failed(reason) => PluginState::Failed { reason: reason.clone() },
         },
-        breaker: match plugin.breaker.opened() {
-            Some(opened) if opened.until > now.steady => {
-                BreakerStatus::Open { until: wall(opened.until, now), refused: opened.refused }
-            }
-            Some(_) | None => BreakerStatus::Closed,
-        },
+        breaker: breaker.unwrap_or(BreakerStatus::Closed),
         queue_entries: plugin.queue.events() + plugin.queue.rows(),
         queue_limit: plugin.spec.limits.queue_entries,
         missed: plugin.missed,
         calls: plugin.calls,
         entries: plugin.entries,
-        verdicts: plugin.counts.clone(),
-        folded: plugin.pace.total(),
-        flows: plugin.flows.clone(),
+        verdicts: account.map(Account::verdicts).cloned().unwrap_or_default(),
+        folded: account.map_or(0, Account::folded),
+        flows: account.map(Account::flows).cloned().unwrap_or_default(),
         faults: plugin.faults.clone(),
         last_fault: plugin.last_fault.clone(),
-        last_refusal: plugin.last_refusal.clone(),
+        last_refusal: account.and_then(Account::last_refusal).cloned(),
     }
 }
 

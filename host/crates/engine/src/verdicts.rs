@@ -1,26 +1,339 @@
-//! What becomes of verdicts: checks, the merge, lookups, selections, effects and records.
+//! The machine that judges verdicts: checks, merge, lookups, selections, effects, records.
+//!
+//! It knows nothing of queues, calls and sweeps. [`crate::intake`] hands it what plugins said, the rows of sweeps and the ends of
+//! flows. Its files extend [`Verdicts`]; the parts that they use have private fields and methods of their own.
 
-pub(crate) mod alerts;
-pub(crate) mod blocked;
-pub(crate) mod breaker;
-pub(crate) mod budget;
+pub(crate) mod accounts;
+mod alerts;
+mod blocked;
+mod breaker;
+mod budget;
+pub(crate) mod call_context;
+mod claim;
 pub(crate) mod effects;
+mod ending;
 pub(crate) mod ends;
-pub(crate) mod expectations;
+mod expectations;
 pub(crate) mod guard;
+mod known_selections;
 pub(crate) mod lookup;
-pub(crate) mod merge;
-pub(crate) mod networks;
-pub(crate) mod open_verdicts;
+mod merge;
+mod networks;
+mod open_verdicts;
 pub(crate) mod opening;
-pub(crate) mod plugin_protections;
-pub(crate) mod protected_flows;
-pub(crate) mod record_rate;
-pub(crate) mod records;
-pub(crate) mod repeats;
+mod plugin_protections;
+mod protected_flows;
+mod record_rate;
+mod records;
+mod repeats;
 pub(crate) mod replies;
-pub(crate) mod resolved_target;
-pub(crate) mod rounds;
-pub(crate) mod selection;
+mod resolved_target;
+mod rounds;
+mod selection;
+mod selection_progress;
+mod selections;
 pub(crate) mod sight;
-pub(crate) mod waiting_selections;
+mod waiting_selections;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ctwarden_model::{Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, Steady, Target};
+
+use self::accounts::Account;
+use self::effects::Effects;
+use self::ends::{Ends, Received};
+use self::guard::Guard;
+use self::lookup::Lookups;
+use self::open_verdicts::OpenVerdicts;
+use self::opening::done;
+use self::records::Records;
+use self::replies::Replies;
+use self::rounds::Rounds;
+use self::selections::Selections;
+use crate::ids::{RoundId, VerdictId};
+use crate::{
+    Ack, EngineConfig, Granted, MessageOutcome, PluginId, PluginSpec, SelectionRequest, Ticket, Tracked, Wait,
+};
+
+/// Where the next event will be collected: the number of the batch, and how many events the batch has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collecting {
+    pub(crate) batch: u64,
+    pub(crate) len: usize,
+}
+
+/// Everything between a verdict and its record.
+#[derive(Debug)]
+pub(crate) struct Verdicts {
+    config: Arc<EngineConfig>,
+    clock: Now,
+    guard: Guard,
+    open: OpenVerdicts,
+    rounds: Rounds,
+    lookups: Lookups,
+    effects: Effects,
+    selections: Selections,
+    replies: Replies,
+    records: Records,
+    ends: Ends,
+    tracked: Tracked,
+    /// No sweep begins any more.
+    stopping: bool,
+}
+
+impl Verdicts {
+    pub(crate) fn new(config: Arc<EngineConfig>, clock: Now) -> Self {
+        Self {
+            guard: Guard::new(&config),
+            config,
+            clock,
+            open: OpenVerdicts::default(),
+            rounds: Rounds::default(),
+            lookups: Lookups::default(),
+            effects: Effects::default(),
+            selections: Selections::default(),
+            replies: Replies::default(),
+            records: Records::default(),
+            ends: Ends::default(),
+            tracked: Tracked::ALL,
+            stopping: false,
+        }
+    }
+
+    pub(crate) const fn set_clock(&mut self, now: Now) {
+        self.clock = now;
+    }
+
+    pub(crate) const fn set_tracked(&mut self, tracked: Tracked) {
+        self.tracked = tracked;
+    }
+
+    pub(crate) const fn set_table_entries(&mut self, entries: u32) {
+        self.guard.set_table_entries(entries);
+    }
+
+    pub(crate) fn set_own_addresses(&mut self, own: &PrefixSet) {
+        self.guard.set_own_addresses(own);
+    }
+
+    /// Takes another set of plugins: what the old ones said is settled by the old rules. `running`: selections of the running
+    /// sweep; `asking`: verdicts that asked for rows.
+    pub(crate) fn swap(&mut self, config: Arc<EngineConfig>, first: PluginId, specs: &[Arc<PluginSpec>]) {
+        self.config = config;
+        // Who takes a plugin's place goes on with its rate, and tells what was folded; of one that goes it is told now.
+        self.tell_folded(true);
+        self.guard.swap(&self.config, first, specs, self.clock.steady);
+    }
+
+    /// Settles all rounds and gives up lookups, before the set of plugins changes.
+    pub(crate) fn settle_rounds(&mut self) {
+        for answers in self.rounds.close_all() {
+            self.merge(None, answers);
+        }
+    }
+
+    /// Stops to wait for sweeps.
+    pub(crate) const fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Ends everything that is open.
+    pub(crate) fn end(&mut self, why: &str) {
+        self.rounds = Rounds::default();
+        self.lookups = Lookups::default();
+        self.effects.clear();
+        self.finish_all(Refusal::NoAnswer);
+        self.replies.end(why);
+    }
+
+    pub(crate) fn account(&self, plugin: PluginId) -> Option<&Account> {
+        self.guard.account(plugin)
+    }
+
+    pub(crate) fn mode(&self, plugin: PluginId) -> Option<Mode> {
+        self.guard.mode(plugin, self.clock.steady)
+    }
+
+    /// A round of entries that these plugins are handed parts of.
+    pub(crate) fn begin_round(&mut self, plugins: BTreeSet<PluginId>) -> RoundId {
+        self.rounds.begin(plugins)
+    }
+
+    /// A plugin will not answer its part of a round.
+    pub(crate) fn give_up(&mut self, round: RoundId, plugin: PluginId) {
+        if let Some(answers) = self.rounds.given_up(round, plugin) {
+            self.merge(Some(round), answers);
+        }
+    }
+
+    /// A flow has ended.
+    pub(crate) fn hear_of_end(&mut self, key: FlowKey, collecting: Collecting) {
+        self.ends.add(key, collecting.batch, collecting.len, self.clock.wall);
+    }
+
+    /// How many ends of flows were received.
+    pub(crate) const fn ends(&self) -> u64 {
+        self.ends.count()
+    }
+
+    /// A plugin is handed entries.
+    pub(crate) fn hand_over<'a>(
+        &mut self,
+        plugin: PluginId,
+        received: Received,
+        entries: impl Iterator<Item = (u32, &'a Event)>,
+    ) {
+        self.ends.tell(plugin, received, entries);
+    }
+
+    /// What a verdict is about; none once the verdict has ended.
+    pub(crate) fn target(&self, verdict: VerdictId) -> Option<&Target> {
+        self.open.get(verdict).map(|open| &open.record.verdict.target)
+    }
+
+    /// Ends a verdict that asked for rows, which have been told.
+    pub(crate) fn rows_told(&mut self, verdict: VerdictId, plugin: PluginId) {
+        let mode = self.mode(plugin).unwrap_or(Mode::Observe);
+        self.finish(verdict, done(mode));
+    }
+
+    pub(crate) fn has_waiting_selections(&self) -> bool {
+        !self.selections.waiting().is_empty()
+    }
+
+    /// Selections for the sweep that begins.
+    pub(crate) fn take_selections_for_sweep(&mut self, most: usize) -> Vec<VerdictId> {
+        self.selections.waiting_mut().take(most)
+    }
+
+    pub(crate) fn next_selection_request(&mut self) -> Option<SelectionRequest> {
+        self.selections.next_request()
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.records.notice(self.clock.wall, notice);
+    }
+
+    pub(crate) fn record(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    pub(crate) fn next_record(&mut self) -> Option<Record> {
+        self.records.pop()
+    }
+
+    pub(crate) fn begin_message(&mut self, wait: Wait) -> Ticket {
+        self.replies.begin(wait)
+    }
+
+    pub(crate) const fn next_ticket(&self) -> Ticket {
+        self.replies.next_ticket()
+    }
+
+    /// A message did not come to its plugin, or the plugin failed over it.
+    pub(crate) fn message_failed(&mut self, ticket: Ticket, why: String) {
+        self.replies.failed(ticket, why);
+    }
+
+    pub(crate) fn next_reply(&mut self) -> Option<(Ticket, MessageOutcome)> {
+        self.replies.next_reply()
+    }
+
+    /// The next effect to be carried out.
+    pub(crate) fn next_effect(&mut self, collecting: Collecting) -> Option<(EffectId, Granted<Effect>)> {
+        let deadline = self.clock.steady.plus(self.config.answer_wait);
+        // The event of the end may come late, or never. What is received from now on may be of the flow that comes after.
+        let (ends, at) = (&mut self.ends, self.clock.wall);
+        self.effects.take(deadline, |key| ends.add(key, collecting.batch, collecting.len, at))
+    }
+
+    pub(crate) fn end_effect(&mut self, id: EffectId, ack: Ack) {
+        let Some(answered) = self.effects.answered(id) else { return };
+        if let (Some((key, end)), Ack::Refused(_) | Ack::Replaced | Ack::NoAnswer) = (answered.end, ack) {
+            self.ends.take_back(&key, end);
+        }
+        for verdict in answered.waiters {
+            self.conclude(verdict, ack.outcome());
+        }
+        for selection in answered.selections {
+            self.await_sweep(selection);
+        }
+    }
+
+    fn give_up_effects(&mut self) {
+        while let Some(id) = self.effects.overdue(self.clock.steady) {
+            self.end_effect(id, Ack::NoAnswer);
+        }
+    }
+
+    /// Whether more can be brought about before others are answered without a long line behind them.
+    pub(crate) fn has_few_effects(&self) -> bool {
+        self.effects.are_few()
+    }
+
+    /// Whether so much waits to be taken or answered that nothing more is to be brought about.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        let open = self.effects.len().saturating_add(self.lookups.len());
+        open.saturating_add(self.records.len()) >= self.config.backlog
+            || self.records.bytes() >= self.config.backlog_bytes
+    }
+
+    /// Whether nothing waits for an outcome or a reply.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.open.len() == 0 && self.effects.len() == 0 && self.replies.is_empty()
+    }
+
+    pub(crate) fn effects_in_flight(&self) -> usize {
+        self.effects.len()
+    }
+
+    pub(crate) const fn open_verdicts(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Flows that plugins protect at the moment.
+    pub(crate) fn plugin_protections(&self, now: Steady) -> usize {
+        self.guard.plugin_protections(now)
+    }
+
+    /// The earliest moment at which [`Verdicts::pass_time`] or [`Verdicts::tidy`] has something to do.
+    pub(crate) fn next_timeout(&mut self) -> Option<Steady> {
+        let accounts = self.guard.accounts().filter_map(Account::deadline).min();
+        [
+            accounts,
+            self.rounds.deadline(),
+            self.effects.deadline(),
+            self.lookups.deadline(),
+            self.replies.deadline(),
+            self.selections.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub(crate) fn pass_time(&mut self) {
+        let now = self.clock.steady;
+        while let Some((round, answers)) = self.rounds.expired(now) {
+            self.merge(Some(round), answers);
+        }
+        self.give_up_effects();
+        self.give_up_lookups();
+        self.replies.give_up(now);
+        self.resume_selections();
+    }
+
+    /// What has to be looked at after everything that happens.
+    pub(crate) fn tidy(&mut self) {
+        self.tell_folded(false);
+        let now = self.clock;
+        for account in self.guard.accounts_mut() {
+            if account.notice_closing(now.steady) {
+                self.records.notice(now.wall, Notice::BreakerClosed(account.name().clone()));
+            }
+        }
+    }
+}

@@ -7,15 +7,15 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent, Filter, FlowKey, Steady};
+use ctwarden_model::{Cause, Entries, Event, EventKind, EventKinds, ExpectationEvent, Filter, Steady};
 
 use crate::PluginId;
-use crate::engine::Engine;
-use crate::ids::RoundId;
+use crate::intake::Intake;
 use crate::intake::queue::Item;
 use crate::intake::roster::Plugin;
 use crate::verdicts::ends::Received;
 use crate::verdicts::sight::Told;
+use crate::verdicts::{Collecting, Verdicts};
 
 /// Events that no round has yet: at most [`crate::EngineConfig::batch_entries`] of each kind.
 #[derive(Debug, Default)]
@@ -29,14 +29,9 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// Number of the batch of events that is collected.
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// How many events it has.
-    pub(crate) const fn len(&self) -> usize {
-        self.events.len()
+    /// Where the next event will be.
+    pub(crate) const fn collecting(&self) -> Collecting {
+        Collecting { batch: self.number, len: self.events.len() }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -45,11 +40,11 @@ impl Collected {
     }
 }
 
-impl Engine {
-    pub(crate) fn collect(&mut self, event: Event) {
+impl Intake {
+    pub(super) fn collect(&mut self, verdicts: &mut Verdicts, event: Event) {
         self.events = self.events.saturating_add(1);
         if event.kind == EventKind::Destroy {
-            self.hear_of_end(event.flow.key());
+            verdicts.hear_of_end(event.flow.key(), self.collected.collecting());
         }
         let wanted = |plugin: &Plugin| {
             plugin.takes_entries()
@@ -64,18 +59,13 @@ impl Engine {
         }
         self.collected.events.push(event);
         if self.collected.events.len() >= self.batch_entries() {
-            self.flush_collected();
+            self.flush_collected(verdicts);
         }
     }
 
-    /// A flow has ended.
-    pub(crate) fn hear_of_end(&mut self, key: FlowKey) {
-        self.ends.add(key, self.collected.number, self.collected.events.len(), self.clock.wall);
-    }
-
-    pub(crate) fn collect_expectation(&mut self, event: ExpectationEvent) {
+    pub(super) fn collect_expectation(&mut self, verdicts: &mut Verdicts, event: ExpectationEvent) {
         if event.kind == EventKind::Row {
-            self.expectation_row(event);
+            self.expectation_row(verdicts, event);
             return;
         }
         self.events = self.events.saturating_add(1);
@@ -84,25 +74,25 @@ impl Engine {
         }
         self.collected.expectations.push(event);
         if self.collected.expectations.len() >= self.batch_entries() {
-            self.flush_collected();
+            self.flush_collected(verdicts);
         }
     }
 
     /// Entries in one call.
-    pub(crate) fn batch_entries(&self) -> usize {
+    pub(super) fn batch_entries(&self) -> usize {
         self.config.batch_entries.max(1)
     }
 
     /// The socket is drained: offer what there is, unless all who want it are busy. Then more may come until one is not.
-    pub(crate) fn flush_to_idle(&mut self) {
+    pub(super) fn flush_to_idle(&mut self, verdicts: &mut Verdicts) {
         let takes = |plugin: &Plugin| plugin.wants_events() || plugin.spec.subscription.expectations;
         if self.plugins.iter().any(|plugin| plugin.is_idle() && takes(plugin)) {
-            self.flush_collected();
+            self.flush_collected(verdicts);
         }
     }
 
     /// Offers what was collected. Also called before anything else that happens is told, so that order is kept.
-    pub(crate) fn flush_collected(&mut self) {
+    pub(super) fn flush_collected(&mut self, verdicts: &mut Verdicts) {
         if !self.collected.events.is_empty() {
             // The next batch is as large, as a rule; and what waits in queues takes no more memory than its entries.
             let next = Vec::with_capacity(self.collected.events.len());
@@ -117,7 +107,7 @@ impl Engine {
                 .filter(|plugin| plugin.takes_entries())
                 .filter_map(|plugin| Some((plugin.id, part(&events, |event| plugin.subscribes(event))?)))
                 .collect();
-            self.offer(Cause::Events, told, parts);
+            self.offer(verdicts, Cause::Events, told, parts);
         }
         if !self.collected.expectations.is_empty() {
             let events = core::mem::take(&mut self.collected.expectations);
@@ -127,23 +117,29 @@ impl Engine {
                 .filter(|plugin| plugin.takes_entries() && plugin.spec.subscription.expectations)
                 .map(|plugin| plugin.id)
                 .collect();
-            self.offer_expectations(Cause::Events, &events, &takers);
+            self.offer_expectations(verdicts, Cause::Events, &events, &takers);
         }
     }
 
     /// Hands each plugin its part of shared entries.
-    pub(crate) fn offer(&mut self, cause: Cause, told: Told, parts: Vec<(PluginId, Entries)>) {
+    pub(super) fn offer(&mut self, verdicts: &mut Verdicts, cause: Cause, told: Told, parts: Vec<(PluginId, Entries)>) {
         if parts.is_empty() {
             return;
         }
-        let round = self.rounds.begin(parts.iter().map(|(plugin, _)| *plugin).collect());
+        let round = verdicts.begin_round(parts.iter().map(|(plugin, _)| *plugin).collect());
         for (plugin, entries) in parts {
-            self.enqueue(plugin, Item::Entries { round, cause: cause.clone(), entries, told });
+            self.enqueue(verdicts, plugin, Item::Entries { round, cause: cause.clone(), entries, told });
         }
     }
 
     /// Hands each taker the expectations that it subscribes to.
-    pub(crate) fn offer_expectations(&mut self, cause: Cause, events: &[ExpectationEvent], takers: &[PluginId]) {
+    pub(super) fn offer_expectations(
+        &mut self,
+        verdicts: &mut Verdicts,
+        cause: Cause,
+        events: &[ExpectationEvent],
+        takers: &[PluginId],
+    ) {
         let part = |plugin: &Plugin| -> Arc<[ExpectationEvent]> {
             let subscription = &plugin.spec.subscription;
             let wanted = |event: &&ExpectationEvent| {
@@ -161,34 +157,27 @@ impl Engine {
             return;
         }
         let waiting: BTreeSet<PluginId> = parts.iter().map(|(id, _)| *id).collect();
-        let round = self.rounds.begin(waiting);
+        let round = verdicts.begin_round(waiting);
         for (plugin, events) in parts {
-            self.enqueue(plugin, Item::Expectations { round, cause: cause.clone(), events });
+            self.enqueue(verdicts, plugin, Item::Expectations { round, cause: cause.clone(), events });
         }
     }
 
-    fn enqueue(&mut self, id: PluginId, item: Item) {
+    fn enqueue(&mut self, verdicts: &mut Verdicts, id: PluginId, item: Item) {
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let dropped = plugin.queue.push_entries(item, plugin.spec.limits.queue_entries);
         plugin.count_missed(dropped.entries);
         for round in dropped.rounds {
-            self.give_up(round, id);
+            verdicts.give_up(round, id);
         }
     }
 
-    /// A plugin will not answer its part of a round.
-    pub(crate) fn give_up(&mut self, round: RoundId, plugin: PluginId) {
-        if let Some(answers) = self.rounds.given_up(round, plugin) {
-            self.arbitrate(Some(round), answers);
-        }
-    }
-
-    pub(crate) fn wanted_kinds(&self) -> EventKinds {
+    pub(super) fn wanted_kinds(&self) -> EventKinds {
         self.plugins.iter().fold(EventKinds::default(), |kinds, plugin| kinds.union(plugin.spec.subscription.kinds))
     }
 
     /// Which events anybody wants; empty where somebody wants every event.
-    pub(crate) fn wanted_flows(&self) -> Vec<Filter> {
+    pub(super) fn wanted_flows(&self) -> Vec<Filter> {
         let filters =
             || self.plugins.iter().filter(|plugin| plugin.wants_events()).map(|p| &p.spec.subscription.filters);
         if filters().any(Vec::is_empty) { Vec::new() } else { filters().flatten().cloned().collect() }

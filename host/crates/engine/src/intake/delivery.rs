@@ -3,19 +3,21 @@
 //! A plugin has at most one call outstanding, so that its thread is all the concurrency there is and a batch that kills
 //! it is known.
 
-use alloc::string::String;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{
-    Batch, Cause, Entries, ExpectationBatch, ExpectationEvent, Fault, Mode, PluginName, Reply, Timestamp, Verdict,
-};
+use ctwarden_model::{Batch, Entries, ExpectationBatch, Fault, Mode, PluginName, Reply, Timestamp, Verdict};
 
-use crate::engine::Engine;
-use crate::ids::RoundId;
+use crate::intake::Intake;
 use crate::intake::queue::Item;
-use crate::verdicts::sight::Told;
-use crate::{CallId, PluginId, Ticket};
+use crate::intake::roster::Plugin;
+use crate::verdicts::Verdicts;
+use crate::verdicts::call_context::CallContext;
+use crate::verdicts::opening::Said;
+use crate::{CallId, PluginId};
 
 /// One call to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,116 +59,150 @@ pub enum Answer {
     Fault(Fault),
 }
 
-/// What a call without an answer is about.
-#[derive(Debug)]
-pub(crate) enum About {
-    /// A part of a round.
-    Entries {
-        round: RoundId,
-        /// Whether the entries are whole (rows) or thin (events).
-        cause: Cause,
-        entries: Entries,
-        /// When the kernel told of them.
-        told: Told,
-    },
-    Expectations {
-        round: RoundId,
-        events: Arc<[ExpectationEvent]>,
-    },
-    /// A turn or a tick.
-    Nothing,
-    Message(Ticket),
-}
-
-impl About {
-    /// The round that waits for the answer.
-    pub(crate) const fn round(&self) -> Option<RoundId> {
-        match self {
-            Self::Entries { round, .. } | Self::Expectations { round, .. } => Some(*round),
-            Self::Nothing | Self::Message(_) => None,
-        }
-    }
-
-    /// Whether it is about what happens, and not about what is.
-    pub(crate) const fn is_of_events(&self) -> bool {
-        matches!(self, Self::Entries { cause: Cause::Events, .. })
-    }
-
-    /// The message that waits for the answer.
-    pub(crate) const fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Self::Message(ticket) => Some(*ticket),
-            Self::Entries { .. } | Self::Expectations { .. } | Self::Nothing => None,
-        }
-    }
-
-    /// How many entries were handed over.
-    pub(crate) fn entries(&self) -> u64 {
-        match self {
-            Self::Entries { entries, .. } => entries.len() as u64,
-            Self::Expectations { events, .. } => events.len() as u64,
-            Self::Nothing | Self::Message(_) => 0,
-        }
-    }
-}
-
 /// A call without an answer. There is one for each plugin, and for each of an earlier set that never answered.
 #[derive(Debug)]
-pub(crate) struct Outstanding {
-    pub(crate) plugin: PluginId,
-    pub(crate) name: PluginName,
-    pub(crate) mode: Mode,
-    pub(crate) about: About,
+pub(super) struct Outstanding {
+    pub(super) plugin: PluginId,
+    pub(super) name: PluginName,
+    pub(super) mode: Mode,
+    pub(super) context: CallContext,
     /// When it was made.
-    pub(crate) delivered: Timestamp,
+    pub(super) delivered: Timestamp,
 }
 
 /// Calls without an answer that are remembered; a program that lets reloaded plugins hang for ever loses the oldest.
 const OUTSTANDING: usize = 1_024;
 
-impl Engine {
-    pub(crate) fn next_delivery(&mut self) -> Option<Delivery> {
-        if self.stopping || self.is_backlogged() {
-            return None;
-        }
-        let free = |engine: &Self, id: &PluginId| {
-            engine.plugins.get(*id).is_some_and(crate::intake::roster::Plugin::can_be_called)
-        };
-        let id = self.plugins.ids_after(self.last_served).find(|id| free(self, id))?;
-        self.last_served = Some(id);
-        self.deliver(id)
+/// Calls without an answer.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    outstanding: BTreeMap<CallId, Outstanding>,
+    next: u64,
+    /// Who got the last call, so that all get their turn.
+    last_served: Option<PluginId>,
+}
+
+impl Calls {
+    const fn name(&mut self) -> CallId {
+        let id = CallId(self.next);
+        self.next += 1;
+        id
     }
 
-    fn deliver(&mut self, id: PluginId) -> Option<Delivery> {
+    fn add(&mut self, id: CallId, outstanding: Outstanding) {
+        while self.outstanding.len() >= OUTSTANDING && self.outstanding.pop_first().is_some() {}
+        self.outstanding.insert(id, outstanding);
+    }
+
+    pub(super) fn answered(&mut self, id: CallId) -> Option<Outstanding> {
+        self.outstanding.remove(&id)
+    }
+}
+
+impl Intake {
+    pub(crate) fn next_call(&mut self, verdicts: &mut Verdicts) -> Option<Delivery> {
+        if self.stopping || verdicts.is_backlogged() {
+            return None;
+        }
+        // What waits in front of a plugin is bounded, what it returns is not: it is not called while its verdicts hold too much.
+        let has_room = |id| verdicts.account(id).is_some_and(|account| !account.is_full());
+        let free = |id: &PluginId| self.plugins.get(*id).is_some_and(Plugin::can_be_called) && has_room(*id);
+        let id = self.plugins.ids_after(self.calls.last_served).find(free)?;
+        self.calls.last_served = Some(id);
+        self.deliver(verdicts, id)
+    }
+
+    fn deliver(&mut self, verdicts: &mut Verdicts, id: PluginId) -> Option<Delivery> {
         let now = self.clock;
-        let call = CallId(self.next_call);
         let plugin = self.plugins.get_mut(id)?;
         let item = plugin.queue.pop()?;
-        self.next_call += 1;
+        let call = self.calls.name();
         plugin.outstanding = Some(call);
         plugin.calls = plugin.calls.saturating_add(1);
         let mut missed = || plugin.queue.take_missed();
-        let (what, about) = match item {
+        let (what, context) = match item {
             Item::Entries { round, cause, entries, told } => {
-                self.ends.tell(id, told.received, entries.all_placed());
+                verdicts.hand_over(id, told.received, entries.all_placed());
                 let batch = Batch { cause: cause.clone(), now: now.wall, missed: missed(), entries: entries.clone() };
-                (Call::Judge(batch), About::Entries { round, cause, entries, told })
+                (Call::Judge(batch), CallContext::Entries { round, cause, entries, told })
             }
             Item::Expectations { round, cause, events } => {
                 let batch = ExpectationBatch { cause, now: now.wall, missed: missed(), events: Arc::clone(&events) };
-                (Call::JudgeExpectations(batch), About::Expectations { round, events })
+                (Call::JudgeExpectations(batch), CallContext::Expectations { round, events })
             }
             Item::Turn(cause) => {
                 let batch = Batch { cause, now: now.wall, missed: missed(), entries: Entries::none() };
-                (Call::Judge(batch), About::Nothing)
+                (Call::Judge(batch), CallContext::Nothing)
             }
-            Item::Tick => (Call::Tick(now.wall), About::Nothing),
-            Item::Message(ticket, text) => (Call::Message { now: now.wall, text }, About::Message(ticket)),
+            Item::Tick => (Call::Tick(now.wall), CallContext::Nothing),
+            Item::Message(ticket, text) => (Call::Message { now: now.wall, text }, CallContext::Message(ticket)),
         };
-        plugin.entries = plugin.entries.saturating_add(about.entries());
-        let (name, mode) = (plugin.spec.name.clone(), plugin.mode(now.steady));
-        while self.calls.len() >= OUTSTANDING && self.calls.pop_first().is_some() {}
-        self.calls.insert(call, Outstanding { plugin: id, name, mode, about, delivered: now.wall });
+        plugin.entries = plugin.entries.saturating_add(context.entries());
+        let (name, mode) = (plugin.spec.name.clone(), verdicts.mode(id).unwrap_or(Mode::Observe));
+        self.calls.add(call, Outstanding { plugin: id, name, mode, context, delivered: now.wall });
         Some(Delivery { plugin: id, call, what })
+    }
+
+    /// What came of a call.
+    pub(crate) fn answer(&mut self, verdicts: &mut Verdicts, call: CallId, answer: Answer) {
+        let Some(outstanding) = self.calls.answered(call) else { return };
+        let Outstanding { plugin: id, name, mode, context, delivered } = outstanding;
+        let (said, reply) = match answer {
+            Answer::Verdicts(said) => (said, Ok(String::new())),
+            Answer::Reply(reply) => (reply.verdicts, Ok(reply.text)),
+            Answer::MessageRefused(why) => (Vec::new(), Err(why)),
+            Answer::Fault(fault) => return self.failed_in_call(verdicts, id, &name, &context, fault),
+        };
+        let said = Said { plugin: id, context, delivered, verdicts: said, reply };
+        let Some(plugin) = self.freed(id) else { return verdicts.refuse(said, &name, mode) };
+        plugin.asked.extend(verdicts.judge(said));
+        self.catch_up(verdicts, id);
+    }
+
+    /// The plugin, which has answered; none where what it says is void, because it was replaced or the engine has ended.
+    fn freed(&mut self, id: PluginId) -> Option<&mut Plugin> {
+        let plugin = self.plugins.get_mut(id)?;
+        plugin.outstanding = None;
+        (!self.ended).then_some(plugin)
+    }
+
+    fn failed_in_call(
+        &mut self,
+        verdicts: &mut Verdicts,
+        id: PluginId,
+        name: &PluginName,
+        context: &CallContext,
+        fault: Fault,
+    ) {
+        if self.freed(id).is_none() {
+            if let Some(ticket) = context.ticket() {
+                let why = format!("plugin {name} was replaced before it answered; send it again");
+                verdicts.message_failed(ticket, why);
+            }
+            return;
+        }
+        if let Some(ticket) = context.ticket() {
+            verdicts.message_failed(ticket, fault.to_string());
+        }
+        if let Some(round) = context.round() {
+            verdicts.give_up(round, id);
+        }
+        self.fail(verdicts, id, fault, context.entries());
+        self.catch_up(verdicts, id);
+    }
+
+    /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is
+    /// time to sweep for it.
+    fn catch_up(&mut self, verdicts: &mut Verdicts, id: PluginId) {
+        if self.plugins.get(id).is_some_and(Plugin::is_idle) {
+            self.flush_to_idle(verdicts);
+        }
+        if let Some(plugin) = self.plugins.get_mut(id)
+            && plugin.is_idle()
+            && plugin.is_behind
+        {
+            plugin.is_behind = false;
+            plugin.wants_sweep |= plugin.spec.subscription.kinds.row;
+        }
     }
 }

@@ -2,15 +2,16 @@
 
 use ctwarden_model::{Cause, Notice, SetName};
 
-use crate::engine::Engine;
+use crate::intake::Intake;
+use crate::verdicts::Verdicts;
 
-impl Engine {
+impl Intake {
     /// Events were lost: who wants events is told where, and the table is swept for them.
-    pub(crate) fn overrun(&mut self) {
+    pub(crate) fn overrun(&mut self, verdicts: &mut Verdicts) {
         self.overruns = self.overruns.saturating_add(1);
         // What was collected came before the loss.
-        self.flush_collected();
-        self.audit.notice(self.clock.wall, Notice::Overrun);
+        self.flush_collected(verdicts);
+        verdicts.notice(Notice::Overrun);
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
             if plugin.wants_events() {
                 plugin.queue.push_turn(Cause::Overrun);
@@ -19,9 +20,9 @@ impl Engine {
         }
     }
 
-    pub(crate) fn set_changed(&mut self, set: &SetName) {
-        self.flush_collected();
-        self.audit.notice(self.clock.wall, Notice::SetChanged(set.clone()));
+    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: &SetName) {
+        self.flush_collected(verdicts);
+        verdicts.notice(Notice::SetChanged(set.clone()));
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
             if plugin.spec.subscription.sets.contains(set) {
                 plugin.queue.push_changed_set(set);

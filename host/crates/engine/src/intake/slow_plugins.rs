@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use ctwarden_model::{Cause, Steady};
 
 use crate::PluginId;
-use crate::engine::Engine;
+use crate::intake::Intake;
 use crate::intake::roster::Plugin;
-use crate::intake::sweeps::{Participant, Running};
+use crate::intake::running_sweep::{Participant, RunningSweep};
+use crate::verdicts::Verdicts;
 
-impl Engine {
+impl Intake {
     /// Rows that may wait in front of a plugin; at least a batch, or a sweep would never move.
     fn row_limit(&self, plugin: &Plugin) -> usize {
         plugin.spec.limits.queue_rows.max(self.batch_entries())
@@ -24,19 +25,19 @@ impl Engine {
             .is_none_or(|plugin| plugin.queue.rows() + self.batch_entries() <= self.row_limit(plugin))
     }
 
-    pub(crate) fn takes_rows(&self) -> bool {
+    pub(crate) fn ready_for_rows(&self, verdicts: &Verdicts) -> bool {
         self.sweeps.running.as_ref().is_none_or(|running| {
-            !self.is_backlogged() && running.participants.iter().all(|participant| self.has_room(participant))
+            !verdicts.is_backlogged() && running.participants().iter().all(|participant| self.has_room(participant))
         })
     }
 
     /// Puts plugins off that have far more rows than they should: the program went on although it was not asked to.
-    pub(crate) fn put_off_flooded(&mut self) {
+    pub(super) fn put_off_flooded(&mut self) {
         let Some(running) = self.sweeps.running.as_ref() else { return };
         let flooded = |id: &PluginId| {
             self.plugins.get(*id).is_some_and(|plugin| plugin.queue.rows() > 2 * self.row_limit(plugin))
         };
-        let ids: Vec<PluginId> = running.participants.iter().map(|participant| participant.plugin).collect();
+        let ids: Vec<PluginId> = running.participants().iter().map(|participant| participant.plugin).collect();
         for id in ids.into_iter().filter(flooded).collect::<Vec<_>>() {
             self.put_off(id);
         }
@@ -45,8 +46,7 @@ impl Engine {
     /// Interrupts the sweep for one plugin; it gets another one.
     fn put_off(&mut self, id: PluginId) {
         let Some(running) = self.sweeps.running.as_mut() else { return };
-        let gone: Vec<Participant> =
-            running.participants.extract_if(.., |participant| participant.plugin == id).collect();
+        let gone = running.leave(id);
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         for participant in gone {
             plugin.wants_sweep |= participant.subscribed;
@@ -56,44 +56,44 @@ impl Engine {
     }
 
     /// Whether anybody but the plugins without room waits for the running sweep to end.
-    fn others_wait(&self, running: &Running) -> bool {
-        let takes_part = |id: PluginId| running.participants.iter().any(|participant| participant.plugin == id);
+    fn others_wait(&self, verdicts: &Verdicts, running: &RunningSweep) -> bool {
+        let takes_part = |id: PluginId| running.participants().iter().any(|participant| participant.plugin == id);
         let wants = |plugin: &Plugin| plugin.wants_sweep || !plugin.asked.is_empty();
-        !running.selections.is_empty()
-            || !self.sweeps.waiting.is_empty()
-            || running.participants.iter().any(|participant| self.has_room(participant))
+        !running.selections().is_empty()
+            || verdicts.has_waiting_selections()
+            || running.participants().iter().any(|participant| self.has_room(participant))
             || self.plugins.iter().any(|plugin| wants(plugin) && !takes_part(plugin.id))
     }
 
     /// When patience with a plugin that takes no rows ends.
-    pub(crate) fn stall_deadline(&self) -> Option<Steady> {
+    pub(super) fn stall_deadline(&self, verdicts: &Verdicts) -> Option<Steady> {
         let running = self.sweeps.running.as_ref()?;
-        let since = running.stalled?;
-        self.others_wait(running).then(|| since.plus(self.config.row_patience))
+        let since = running.stalled()?;
+        self.others_wait(verdicts, running).then(|| since.plus(self.config.row_patience))
     }
 
     /// Notes since when the sweep has waited for a plugin, and ends the wait where it has lasted too long.
-    pub(crate) fn watch_stall(&mut self) {
+    pub(super) fn watch_stall(&mut self, verdicts: &Verdicts) {
         let now = self.clock.steady;
         let Some(running) = self.sweeps.running.as_ref() else { return };
-        let laggards: Vec<PluginId> = running
-            .participants
+        let slow: Vec<PluginId> = running
+            .participants()
             .iter()
             .filter(|participant| !self.has_room(participant))
             .map(|participant| participant.plugin)
             .collect();
         let Some(running) = self.sweeps.running.as_mut() else { return };
-        if laggards.is_empty() {
-            running.stalled = None;
+        if slow.is_empty() {
+            running.go_on();
             return;
         }
-        running.stalled.get_or_insert(now);
-        if self.stall_deadline().is_some_and(|end| end <= now) {
-            for id in laggards {
+        running.stall(now);
+        if self.stall_deadline(verdicts).is_some_and(|end| end <= now) {
+            for id in slow {
                 self.put_off(id);
             }
             if let Some(running) = self.sweeps.running.as_mut() {
-                running.stalled = None;
+                running.go_on();
             }
         }
     }

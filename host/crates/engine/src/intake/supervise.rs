@@ -11,12 +11,13 @@ use core::time::Duration;
 
 use ctwarden_model::{Fault, FaultRecord, Notice, Record, Steady};
 
-use crate::engine::Engine;
+use crate::intake::Intake;
+use crate::verdicts::Verdicts;
 use crate::{OnFailure, PluginId, RestartLimits};
 
 /// Whether a plugin is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum Lifecycle {
     #[default]
     Running,
     Backoff(Steady),
@@ -24,7 +25,7 @@ pub(crate) enum Life {
     Quarantined(Steady, String),
     /// Its time has come; a fresh instance is being started, or about to be.
     Starting {
-        /// Whether [`Engine::poll_restart`] has told.
+        /// Whether the program was told.
         told: bool,
     },
     /// Never again; the failure.
@@ -33,31 +34,31 @@ pub(crate) enum Life {
 
 #[derive(Debug, Default)]
 pub(crate) struct Supervision {
-    pub(crate) life: Life,
+    pub(crate) life: Lifecycle,
     /// Failures in the window, at most as many as quarantine it.
     failures: VecDeque<Steady>,
 }
 
-/// What a failure leads to.
-struct Sentence {
+/// When a plugin that failed is started again.
+struct RestartDecision {
     wait: Duration,
     quarantined: bool,
 }
 
 impl Supervision {
     pub(crate) const fn is_running(&self) -> bool {
-        matches!(self.life, Life::Running)
+        matches!(self.life, Lifecycle::Running)
     }
 
     /// Whether it runs or will soon.
     pub(crate) const fn is_coming_back(&self) -> bool {
         match self.life {
-            Life::Running | Life::Backoff(_) | Life::Starting { .. } => true,
-            Life::Quarantined(..) | Life::Failed(_) => false,
+            Lifecycle::Running | Lifecycle::Backoff(_) | Lifecycle::Starting { .. } => true,
+            Lifecycle::Quarantined(..) | Lifecycle::Failed(_) => false,
         }
     }
 
-    fn sentence(&mut self, limits: &RestartLimits, now: Steady) -> Sentence {
+    fn decide(&mut self, limits: &RestartLimits, now: Steady) -> RestartDecision {
         while self.failures.front().is_some_and(|first| now.since(*first) >= limits.window) {
             self.failures.pop_front();
         }
@@ -65,24 +66,24 @@ impl Supervision {
         let failures = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
         if failures >= limits.failures {
             self.failures.clear();
-            return Sentence { wait: limits.quarantine, quarantined: true };
+            return RestartDecision { wait: limits.quarantine, quarantined: true };
         }
         let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        Sentence { wait: limits.backoff.saturating_mul(doubled).min(limits.backoff_max), quarantined: false }
+        RestartDecision { wait: limits.backoff.saturating_mul(doubled).min(limits.backoff_max), quarantined: false }
     }
 
     /// When it is to be started again.
     pub(crate) const fn due(&self) -> Option<Steady> {
         match self.life {
-            Life::Backoff(until) | Life::Quarantined(until, _) => Some(until),
-            Life::Running | Life::Starting { .. } | Life::Failed(_) => None,
+            Lifecycle::Backoff(until) | Lifecycle::Quarantined(until, _) => Some(until),
+            Lifecycle::Running | Lifecycle::Starting { .. } | Lifecycle::Failed(_) => None,
         }
     }
 }
 
-impl Engine {
+impl Intake {
     /// A plugin failed in a call with so many entries, or could not be started.
-    pub(crate) fn fail(&mut self, id: PluginId, fault: Fault, entries: u64) {
+    pub(super) fn fail(&mut self, verdicts: &mut Verdicts, id: PluginId, fault: Fault, entries: u64) {
         let (now, limits) = (self.clock, self.config.restart.clone());
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let name = plugin.spec.name.clone();
@@ -90,35 +91,38 @@ impl Engine {
         *count = count.saturating_add(1);
         plugin.last_fault = Some((now.wall, fault.clone()));
         let reason = fault.to_string();
-        let sentence = match plugin.spec.on_failure {
+        let decision = match plugin.spec.on_failure {
             OnFailure::Exit => {
-                plugin.supervision.life = Life::Failed(reason.clone());
+                plugin.supervision.life = Lifecycle::Failed(reason.clone());
                 self.exits.push_back(format!("plugin {name} {reason}, and its on-failure is exit"));
-                Sentence { wait: Duration::MAX, quarantined: false }
+                RestartDecision { wait: Duration::MAX, quarantined: false }
             }
             OnFailure::Restart => {
-                let sentence = plugin.supervision.sentence(&limits, now.steady);
-                let until = now.steady.plus(sentence.wait);
-                plugin.supervision.life =
-                    if sentence.quarantined { Life::Quarantined(until, reason) } else { Life::Backoff(until) };
-                sentence
+                let decision = plugin.supervision.decide(&limits, now.steady);
+                let until = now.steady.plus(decision.wait);
+                plugin.supervision.life = if decision.quarantined {
+                    Lifecycle::Quarantined(until, reason)
+                } else {
+                    Lifecycle::Backoff(until)
+                };
+                decision
             }
         };
-        self.audit.record(Record::Fault(Box::new(FaultRecord {
+        verdicts.record(Record::Fault(Box::new(FaultRecord {
             at: now.wall,
             plugin: name,
             fault,
             entries,
-            restart_in: sentence.wait,
-            quarantined: sentence.quarantined,
+            restart_in: decision.wait,
+            quarantined: decision.quarantined,
         })));
-        self.leave_sweep(id);
-        self.tidy_queue_of_failed(id);
+        self.leave_sweep(verdicts, id);
+        self.clear_queue_of_failed(verdicts, id);
     }
 
     /// What waits in front of a failed plugin: sweeps come anew; events and messages wait for a fresh instance that comes
     /// soon, and are let go where it does not.
-    fn tidy_queue_of_failed(&mut self, id: PluginId) {
+    fn clear_queue_of_failed(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let mut rounds = plugin.queue.drop_sweep();
         let mut tickets = Vec::new();
@@ -130,19 +134,19 @@ impl Engine {
         }
         let name = plugin.spec.name.clone();
         for round in rounds {
-            self.give_up(round, id);
+            verdicts.give_up(round, id);
         }
         for ticket in tickets {
-            self.messages.failed(ticket, format!("plugin {name} failed before it got the message"));
+            verdicts.message_failed(ticket, format!("plugin {name} failed before it got the message"));
         }
     }
 
     /// Plugins whose wait has ended are to be started.
-    pub(crate) fn end_waits(&mut self) {
+    pub(super) fn end_waits(&mut self) {
         let now = self.clock.steady;
         for plugin in self.plugins.iter_mut() {
             if plugin.supervision.due().is_some_and(|until| until <= now) {
-                plugin.supervision.life = Life::Starting { told: false };
+                plugin.supervision.life = Lifecycle::Starting { told: false };
             }
         }
     }
@@ -151,29 +155,29 @@ impl Engine {
         if self.stopping {
             return None;
         }
-        let waiting = |life: &Life| matches!(life, Life::Starting { told: false });
+        let waiting = |life: &Lifecycle| matches!(life, Lifecycle::Starting { told: false });
         let plugin = self.plugins.iter_mut().find(|plugin| waiting(&plugin.supervision.life))?;
-        plugin.supervision.life = Life::Starting { told: true };
+        plugin.supervision.life = Lifecycle::Starting { told: true };
         Some(plugin.id)
     }
 
-    pub(crate) fn started(&mut self, id: PluginId) {
+    pub(super) fn started(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         let now = self.clock.steady;
         let Some(plugin) = self.plugins.get_mut(id) else { return };
-        if !matches!(plugin.supervision.life, Life::Starting { .. }) {
+        if !matches!(plugin.supervision.life, Lifecycle::Starting { .. }) {
             return;
         }
-        plugin.supervision.life = Life::Running;
+        plugin.supervision.life = Lifecycle::Running;
         plugin.wants_sweep = plugin.spec.subscription.kinds.row;
         plugin.wind_clocks(now);
         let name = plugin.spec.name.clone();
-        self.audit.notice(self.clock.wall, Notice::Restarted(name));
+        verdicts.notice(Notice::Restarted(name));
     }
 
-    pub(crate) fn start_failed(&mut self, id: PluginId, fault: Fault) {
-        let starting = |life: &Life| matches!(life, Life::Starting { .. });
+    pub(crate) fn instance_failed(&mut self, verdicts: &mut Verdicts, id: PluginId, fault: Fault) {
+        let starting = |life: &Lifecycle| matches!(life, Lifecycle::Starting { .. });
         if self.plugins.get(id).is_some_and(|plugin| starting(&plugin.supervision.life)) {
-            self.fail(id, fault, 0);
+            self.fail(verdicts, id, fault, 0);
         }
     }
 }

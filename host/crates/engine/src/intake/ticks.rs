@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use ctwarden_model::Steady;
 
-use crate::engine::Engine;
+use crate::intake::Intake;
 use crate::intake::roster::Plugin;
+use crate::verdicts::Verdicts;
 
 /// Shortest time between two ticks, as the interface promises at most.
 const TICK_MIN: Duration = Duration::from_millis(10);
@@ -42,8 +43,8 @@ impl Plugin {
     }
 }
 
-impl Engine {
-    pub(crate) fn tick_plugins(&mut self) {
+impl Intake {
+    pub(super) fn tick_plugins(&mut self, verdicts: &mut Verdicts) {
         if self.stopping {
             return;
         }
@@ -52,7 +53,7 @@ impl Engine {
         let running = |plugin: &&mut Plugin| plugin.supervision.is_running();
         if self.plugins.iter_mut().filter(running).any(|plugin| due(plugin.next_tick)) {
             // What was collected happened before the tick.
-            self.flush_collected();
+            self.flush_collected(verdicts);
         }
         for plugin in self.plugins.iter_mut().filter(running) {
             plugin.tick_if_due(now);

@@ -1,9 +1,10 @@
 //! What time brings about, and when that is.
 
-use ctwarden_model::{Notice, PluginName, Steady};
+use ctwarden_model::{Notice, Steady};
 
-use crate::engine::Engine;
+use crate::intake::Intake;
 use crate::intake::roster::Plugin;
+use crate::verdicts::Verdicts;
 
 /// Time between two notices of entries dropped in front of one plugin: a storm of drops is one story.
 const NOTICE_EVERY: core::time::Duration = core::time::Duration::from_secs(1);
@@ -15,61 +16,48 @@ impl Plugin {
     }
 }
 
-impl Engine {
-    /// The earliest moment at which [`Engine::pass_time`] has something to do.
-    pub(crate) fn next_timeout(&mut self) -> Option<Steady> {
+impl Intake {
+    /// The earliest moment at which [`Intake::pass_time`] or [`Intake::tidy`] has something to do.
+    pub(crate) fn next_timeout(&self, verdicts: &Verdicts) -> Option<Steady> {
         let plugins = self.plugins.iter().flat_map(|plugin| {
             let running = plugin.supervision.is_running() && !self.stopping;
             let starts = plugin.supervision.due().filter(|_| !self.stopping);
             let tick = plugin.next_tick.filter(|_| running);
             let sweep = plugin.next_sweep.filter(|_| running);
-            [starts, tick, sweep, plugin.breaker.closes(), plugin.missed_notice_due(), plugin.pace.due()]
-                .into_iter()
-                .flatten()
+            [starts, tick, sweep, plugin.missed_notice_due()].into_iter().flatten()
         });
         let plugins = plugins.min();
         [
             plugins,
-            self.rounds.deadline(),
-            self.pending.deadline(),
-            self.lookups.deadline(),
-            self.messages.deadline(),
-            self.stall_deadline(),
-            self.sweeps.resting.first().map(|(returns, _)| *returns),
+            self.stall_deadline(verdicts),
             // Once it is due it waits to be polled, not for time.
-            self.sweep_due().filter(|due| *due > self.clock.steady),
+            self.sweep_due(verdicts).filter(|due| *due > self.clock.steady),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
-    pub(crate) fn pass_time(&mut self) {
-        let now = self.clock.steady;
-        while let Some((round, answers)) = self.rounds.expired(now) {
-            self.arbitrate(Some(round), answers);
-        }
-        self.give_up_effects();
-        self.give_up_lookups();
-        self.messages.give_up(now);
+    pub(crate) fn pass_time(&mut self, verdicts: &mut Verdicts) {
         self.end_waits();
-        self.resume_runs();
-        self.tick_plugins();
+        self.tick_plugins(verdicts);
     }
 
     /// What has to be looked at after everything that happens.
-    pub(crate) fn tidy(&mut self) {
-        self.watch_stall();
-        self.notice_missed();
-        self.tell_folded(false);
-        let now = self.clock;
-        let closed: alloc::vec::Vec<PluginName> = self
-            .plugins
-            .iter_mut()
-            .filter_map(|plugin| plugin.breaker.notice_closing(now.steady).then(|| plugin.spec.name.clone()))
-            .collect();
-        for name in closed {
-            self.audit.notice(now.wall, Notice::BreakerClosed(name));
+    pub(crate) fn tidy(&mut self, verdicts: &mut Verdicts) {
+        self.watch_stall(verdicts);
+        self.notice_missed(verdicts);
+    }
+
+    /// Tells of dropped entries, at most once a second for each plugin.
+    fn notice_missed(&mut self, verdicts: &mut Verdicts) {
+        let now = self.clock.steady;
+        for plugin in self.plugins.iter_mut() {
+            if plugin.missed_notice_due().is_some_and(|due| due <= now) {
+                plugin.noticed = Some(now);
+                let entries = core::mem::take(&mut plugin.unnoticed);
+                verdicts.notice(Notice::Missed(plugin.spec.name.clone(), entries));
+            }
         }
     }
 }

@@ -12,7 +12,6 @@ use ctwarden_model::{BlockRefusal, Effect, EffectId, FlowKey, Outcome, Refusal, 
 use hashbrown::HashMap;
 
 use crate::Granted;
-use crate::engine::Engine;
 use crate::ids::{GateId, VerdictId};
 
 /// Effects that may be without an answer while more are brought about for a selection: enough to keep busy whoever carries
@@ -37,7 +36,7 @@ pub enum Ack {
 }
 
 impl Ack {
-    const fn outcome(self) -> Outcome {
+    pub(crate) const fn outcome(self) -> Outcome {
         match self {
             Self::Done => Outcome::Applied,
             Self::Gone => Outcome::Gone,
@@ -78,17 +77,17 @@ struct Gate {
 
 /// What an answered effect sets free.
 #[derive(Debug)]
-struct Answered {
-    waiters: Vec<VerdictId>,
-    selections: Vec<VerdictId>,
+pub(crate) struct Answered {
+    pub(crate) waiters: Vec<VerdictId>,
+    pub(crate) selections: Vec<VerdictId>,
     /// The end of the flow that was to be deleted.
-    end: Option<(FlowKey, u64)>,
+    pub(crate) end: Option<(FlowKey, u64)>,
 }
 
 /// All effects that have no answer yet. Bounded by [`crate::EngineConfig::backlog`] and what the calls outstanding then
 /// still bring, for beyond it no plugin is called and no row taken.
 #[derive(Debug, Default)]
-pub(crate) struct Pending {
+pub(crate) struct Effects {
     next: u32,
     next_gate: u64,
     effects: HashMap<EffectId, InFlight>,
@@ -101,10 +100,15 @@ pub(crate) struct Pending {
     gates: BTreeMap<GateId, Gate>,
 }
 
-impl Pending {
+impl Effects {
     /// How many have no answer yet.
     pub(crate) fn len(&self) -> usize {
         self.effects.len()
+    }
+
+    /// Whether more can be brought about for a selection without a long line in front of what comes next.
+    pub(crate) fn are_few(&self) -> bool {
+        self.effects.len() < SELECTED_AHEAD
     }
 
     /// A gate, shut by the blocks that are added with it.
@@ -191,7 +195,11 @@ impl Pending {
     }
 
     /// The next effect to be handed out; `ends` is told of the flow that it ends, and gives the number of that end.
-    fn take(&mut self, deadline: Steady, ends: impl FnOnce(FlowKey) -> u64) -> Option<(EffectId, Granted<Effect>)> {
+    pub(crate) fn take(
+        &mut self,
+        deadline: Steady,
+        ends: impl FnOnce(FlowKey) -> u64,
+    ) -> Option<(EffectId, Granted<Effect>)> {
         let (id, effect) = self.outbox.pop_front()?;
         if let Some(in_flight) = self.effects.get_mut(&id) {
             in_flight.handed_out = true;
@@ -202,7 +210,7 @@ impl Pending {
     }
 
     /// Ends an effect that was handed out.
-    fn answered(&mut self, id: EffectId) -> Option<Answered> {
+    pub(crate) fn answered(&mut self, id: EffectId) -> Option<Answered> {
         if self.effects.get(&id).is_none_or(|in_flight| !in_flight.handed_out) {
             return None;
         }
@@ -241,7 +249,7 @@ impl Pending {
         })
     }
 
-    fn overdue(&mut self, now: Steady) -> Option<EffectId> {
+    pub(crate) fn overdue(&mut self, now: Steady) -> Option<EffectId> {
         let &(deadline, id) = self.deadlines.front()?;
         if deadline > now {
             return None;
@@ -261,45 +269,5 @@ impl Pending {
     pub(crate) fn clear(&mut self) {
         let (next, next_gate) = (self.next, self.next_gate);
         *self = Self { next, next_gate, ..Self::default() };
-    }
-}
-
-impl Engine {
-    pub(crate) fn take_effect(&mut self) -> Option<(EffectId, Granted<Effect>)> {
-        let deadline = self.clock.steady.plus(self.config.answer_wait);
-        // The event of the end may come late, or never. What is received from now on may be of the flow that comes after.
-        let (ends, collected, at) = (&mut self.ends, &self.collected, self.clock.wall);
-        self.pending.take(deadline, |key| ends.add(key, collected.number(), collected.len(), at))
-    }
-
-    pub(crate) fn end_effect(&mut self, id: EffectId, ack: Ack) {
-        let Some(answered) = self.pending.answered(id) else { return };
-        if let (Some((key, end)), Ack::Refused(_) | Ack::Replaced | Ack::NoAnswer) = (answered.end, ack) {
-            self.ends.take_back(&key, end);
-        }
-        for verdict in answered.waiters {
-            self.conclude(verdict, ack.outcome());
-        }
-        for selection in answered.selections {
-            self.await_sweep(selection);
-        }
-    }
-
-    pub(crate) fn give_up_effects(&mut self) {
-        while let Some(id) = self.pending.overdue(self.clock.steady) {
-            self.end_effect(id, Ack::NoAnswer);
-        }
-    }
-
-    /// Whether more can be brought about before others are answered without a long line behind them.
-    pub(crate) fn has_few_effects(&self) -> bool {
-        self.pending.len() < SELECTED_AHEAD
-    }
-
-    /// Whether so much waits to be taken or answered that nothing more is to be brought about.
-    pub(crate) fn is_backlogged(&self) -> bool {
-        let open = self.pending.len().saturating_add(self.lookups.len());
-        open.saturating_add(self.audit.waiting_records()) >= self.config.backlog
-            || self.audit.waiting_bytes() >= self.config.backlog_bytes
     }
 }

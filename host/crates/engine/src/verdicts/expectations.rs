@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 
 use ctwarden_model::{Effect, Expectation, ExpectationKey, Flow, FlowKey, Outcome, Refusal, Tuple};
 
-use crate::engine::Engine;
 use crate::ids::GateId;
-use crate::verdicts::guard::{Admission, Cost, Granted};
+use crate::verdicts::Verdicts;
+use crate::verdicts::claim::Candidate;
+use crate::verdicts::guard::{Admission, Admitted, Asked, Cost, Granted, Protection, Request};
 use crate::verdicts::lookup::Looked;
-use crate::verdicts::merge::Candidate;
 use crate::verdicts::protected_flows::{Held, Known};
 
 /// An expectation to be deleted, as the kernel told it.
@@ -38,16 +38,16 @@ pub(crate) struct ExpectationGroup {
     pub(crate) gate: GateId,
 }
 
-impl Engine {
+impl Verdicts {
     /// Whether the expectation belongs to a protected flow, as far as its tuples tell.
     pub(crate) fn expectation_protection(&self, expectation: &Expectation) -> Held {
         let key = expectation.key();
-        let tells = |original| self.protected.holds(Known::Key(&FlowKey { id: key.id, zone: key.zone, original }));
+        let tells = |original| self.guard.holds(Known::Key(&FlowKey { id: key.id, zone: key.zone, original }));
         match (tells(expectation.master), tells(expectation.tuple)) {
             (Held::Yes, _) | (_, Held::Yes) => Held::Yes,
             (Held::Unknown, Held::No | Held::Unknown) => Held::Unknown,
             // A plugin protects an entry by its id, which an expectation does not tell of its master.
-            (Held::No, Held::No | Held::Unknown) if !self.protections.is_empty() => Held::Unknown,
+            (Held::No, Held::No | Held::Unknown) if self.guard.has_plugin_protections() => Held::Unknown,
             // What an expected flow will be beyond its tuple is no property of the expectation.
             (Held::No, Held::No | Held::Unknown) => Held::No,
         }
@@ -57,52 +57,50 @@ impl Engine {
         match group.expected.protected {
             Held::Yes => self.conclude_expectation(group, Outcome::Protected),
             Held::Unknown => self.look_up_master(group),
-            Held::No => self.delete_expectation(group),
+            Held::No => self.delete_expectation(group, None),
         }
     }
 
     /// The master's entry is known.
-    pub(crate) fn master_looked_up(&mut self, mut group: ExpectationGroup, found: Looked) {
+    pub(crate) fn master_looked_up(&mut self, group: ExpectationGroup, found: Looked) {
         match found {
             // An expectation ends with its master.
             Looked::Gone => self.conclude_expectation(group, Outcome::Gone),
             Looked::Refused(errno) => self.conclude_expectation(group, Outcome::Refused(Refusal::Kernel(errno))),
             Looked::Found(master) => {
-                let held: Vec<Candidate> =
-                    group.claims.extract_if(.., |claim| self.is_master_protected(&master, claim)).collect();
-                for claim in held {
-                    self.conclude(claim.verdict, Outcome::Protected);
-                }
-                self.delete_expectation(group);
+                self.delete_expectation(group, Some(&master));
             }
         }
     }
 
-    fn is_master_protected(&self, master: &Flow, claim: &Candidate) -> bool {
-        let name = self.plugins.get(claim.plugin).map(|plugin| &plugin.spec.name);
-        self.protected.holds(Known::Whole(master)) == Held::Yes
-            || name.is_none_or(|name| self.protections.hold(&master.key(), name, self.clock.steady))
-    }
-
-    fn delete_expectation(&mut self, group: ExpectationGroup) {
+    fn delete_expectation(&mut self, group: ExpectationGroup, master: Option<&Flow>) {
+        let Expected { key, protected, .. } = group.expected;
         let mut ending = BTreeSet::new();
         let (mut winners, mut passed) = (Vec::new(), None);
         for claim in group.claims {
-            if !ending.insert(claim.plugin) {
-                self.conclude(claim.verdict, Outcome::Superseded);
+            let Candidate { verdict, plugin, allowed, .. } = claim;
+            let protection = self.guard.expectation_protection(protected, master, plugin, self.clock.steady);
+            let Protection::Free(unprotected) = protection else {
+                self.conclude(verdict, Outcome::Protected);
+                continue;
+            };
+            if !ending.insert(plugin) {
+                self.conclude(verdict, Outcome::Superseded);
                 continue;
             }
-            match self.admit_harmless(claim.plugin, Cost::Change, claim.allowed) {
-                Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
-                Admission::Observe => self.conclude(claim.verdict, Outcome::Observed),
+            let (what, cost) = (Admitted::DeleteExpectation(key), Cost::Change);
+            let request = Request { plugin, what, cost, asked: Asked::First, allowed, unprotected };
+            match self.guard.admit(request, self.clock, &mut self.records) {
+                Admission::Refuse(outcome) => self.conclude(verdict, outcome),
+                Admission::Observe => self.conclude(verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {
-                    winners.push(claim.verdict);
+                    winners.push(verdict);
                     passed = Some(pass);
                 }
             }
         }
-        if let Some(effect) = Granted::new(Effect::DeleteExpectation(group.expected.key), passed.as_ref()) {
-            self.pending.add(effect, winners, &[group.gate]);
+        if let Some(effect) = Granted::new(Effect::DeleteExpectation(key), passed.as_ref()) {
+            self.effects.add(effect, winners, &[group.gate]);
         }
     }
 

@@ -1,18 +1,21 @@
 //! The five checks between what a plugin wants and what is done: grant, protection, budget, breaker, mode.
 //!
-//! Each check returns a proof that the next one takes, and only the last proof makes an effect. No other crate can make one.
-//! A proof is not tied to one verdict, so that inside this crate the property tests, and not the compiler, find a proof that is
-//! used for another effect.
+//! Each check returns a proof that the next check takes, and only the last proof, a [`Pass`], makes an effect. No other crate
+//! can make one, and a pass makes no other effect than the one that it was asked for.
+
+use alloc::sync::Arc;
 
 use ctwarden_model::{
-    Action, Block, Effect, Family, FlowKey, Mode, Notice, Outcome, PluginName, Prefix, Refusal, Selection, Steady,
-    Target, Verdict,
+    Action, Block, Effect, ExpectationKey, Family, Flow, FlowKey, Mode, Notice, Now, Outcome, Prefix, PrefixSet,
+    Refusal, Selection, Steady, Target, Unblock, Verdict,
 };
 
-use crate::engine::Engine;
-use crate::verdicts::budget;
-use crate::verdicts::protected_flows::Held;
-use crate::{PluginId, PluginLimits, PluginSpec};
+use crate::per_plugin::PerPlugin;
+use crate::verdicts::accounts::{Account, PLUGIN_GONE};
+use crate::verdicts::plugin_protections::PluginProtections;
+use crate::verdicts::protected_flows::{Held, Known, ProtectedFlows, never_blocked};
+use crate::verdicts::records::Records;
+use crate::{BreakerLimits, EngineConfig, PluginId, PluginLimits, PluginSpec};
 
 /// Proof that a thing passed every check of the guard; nothing else can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +42,12 @@ impl<T> Granted<T> {
 }
 
 impl Granted<Effect> {
-    /// An effect of verdicts that have a pass; none without one.
+    /// An effect of verdicts that have a pass for it; none without one.
     pub(crate) fn new(effect: Effect, pass: Option<&Pass>) -> Option<Self> {
-        pass.map(|Pass(())| Self { granted: effect, seen: None })
+        let Pass(admitted) = pass?;
+        let is_admitted = *admitted == Admitted::of(&effect);
+        debug_assert!(is_admitted, "a pass for {admitted:?} was used for {effect:?}");
+        is_admitted.then_some(Self { granted: effect, seen: None })
     }
 
     /// The same, of a flow of which the kernel told then.
@@ -58,9 +64,45 @@ pub(crate) struct Allowed(());
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unprotected(());
 
-/// Proof of all five checks.
+/// What may be done with a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    Delete(FlowKey),
+    Update(FlowKey),
+    /// Kept by the engine, without an effect.
+    Protect(FlowKey),
+    DeleteExpectation(ExpectationKey),
+    Block(Prefix),
+    Unblock(Prefix),
+}
+
+impl Admitted {
+    const fn of(effect: &Effect) -> Self {
+        match effect {
+            Effect::Delete(key) => Self::Delete(*key),
+            Effect::Update(update) => Self::Update(update.key),
+            Effect::DeleteExpectation(key) => Self::DeleteExpectation(*key),
+            Effect::Block(Block { network, .. }) => Self::Block(*network),
+            Effect::Unblock(Unblock { network, .. }) => Self::Unblock(*network),
+        }
+    }
+}
+
+/// Proof of all five checks, for one effect.
 #[derive(Debug)]
-pub(crate) struct Pass(());
+pub(crate) struct Pass(Admitted);
+
+/// What the last three checks are asked.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) plugin: PluginId,
+    /// What is to be done.
+    pub(crate) what: Admitted,
+    pub(crate) cost: Cost,
+    pub(crate) asked: Asked,
+    pub(crate) allowed: Allowed,
+    pub(crate) unprotected: Unprotected,
+}
 
 /// What the last three checks say.
 #[derive(Debug)]
@@ -94,10 +136,6 @@ pub(crate) enum Asked {
 
 /// Blocks over the budget of address space that count as much as a whole budget.
 const MANY_BLOCKS: u64 = 1_000;
-
-const fn plugin_gone() -> Outcome {
-    Outcome::Refused(Refusal::PluginGone)
-}
 
 /// What is said of a network that is shorter than the plugin may block.
 const TOO_WIDE: &str = "its network is wider than may be blocked; name smaller ones, or widen shortest-block-ipv4 or \
@@ -226,10 +264,102 @@ pub(crate) enum Protection {
     Unknown,
 }
 
-impl Engine {
+/// The checks and what they go by: protections and the accounts of the plugins.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    accounts: PerPlugin<Account>,
+    protected: ProtectedFlows,
+    /// Networks that nobody may block: this host's own addresses among them.
+    never_blocked: PrefixSet,
+    protections: PluginProtections,
+    /// Entries of the table; 0 until told.
+    table_entries: u32,
+    breaker: BreakerLimits,
+}
+
+impl Guard {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        Self {
+            accounts: PerPlugin::default(),
+            protected: ProtectedFlows::new(config.protect.clone()),
+            never_blocked: never_blocked(&PrefixSet::new()),
+            protections: PluginProtections::default(),
+            table_entries: 0,
+            breaker: config.breaker.clone(),
+        }
+    }
+
+    /// Goes by another configuration. Accounts go to the plugins of the same names.
+    pub(crate) fn swap(&mut self, config: &EngineConfig, first: PluginId, specs: &[Arc<PluginSpec>], now: Steady) {
+        self.protected = ProtectedFlows::new(config.protect.clone());
+        self.breaker = config.breaker.clone();
+        let accounts = specs.iter().map(|spec| Account::new(Arc::clone(spec), now)).collect();
+        let old = core::mem::replace(&mut self.accounts, PerPlugin::new(first, accounts));
+        for old in old.into_values() {
+            if let Some(new) = self.accounts.iter_mut().find(|new| new.name() == old.name()) {
+                new.take_over(old);
+            }
+        }
+    }
+
+    pub(crate) fn account(&self, plugin: PluginId) -> Option<&Account> {
+        self.accounts.get(plugin)
+    }
+
+    pub(crate) fn account_mut(&mut self, plugin: PluginId) -> Option<&mut Account> {
+        self.accounts.get_mut(plugin)
+    }
+
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter()
+    }
+
+    pub(crate) fn accounts_mut(&mut self) -> impl Iterator<Item = &mut Account> {
+        self.accounts.iter_mut()
+    }
+
+    pub(crate) fn mode(&self, plugin: PluginId, now: Steady) -> Option<Mode> {
+        self.account(plugin).map(|account| account.mode(now))
+    }
+
+    pub(crate) const fn set_table_entries(&mut self, entries: u32) {
+        self.table_entries = entries;
+    }
+
+    pub(crate) const fn table_entries(&self) -> u32 {
+        self.table_entries
+    }
+
+    pub(crate) fn set_own_addresses(&mut self, own: &PrefixSet) {
+        self.never_blocked = never_blocked(own);
+    }
+
+    /// Whether the configuration protects the flow.
+    pub(crate) fn holds(&self, known: Known<'_>) -> Held {
+        self.protected.holds(known)
+    }
+
+    /// Whether any plugin may have protected a flow.
+    pub(crate) fn has_plugin_protections(&self) -> bool {
+        !self.protections.is_empty()
+    }
+
+    /// Flows that plugins protect at the moment.
+    pub(crate) fn plugin_protections(&self, now: Steady) -> usize {
+        self.protections.count(now)
+    }
+
+    /// Protects a flow for a plugin; false where the plugin protects as many as it may, or is gone.
+    pub(crate) fn protect(&mut self, key: FlowKey, by: PluginId, until: Steady, observed: bool, now: Steady) -> bool {
+        let Some(account) = self.accounts.get(by) else { return false };
+        self.protections.add(key, account.name(), until, observed, account.spec().limits.protections, now)
+    }
+
     /// Second check, for a flow: `held` is what the filters of the configuration say.
-    pub(crate) fn protection(&self, key: &FlowKey, held: Held, of: &PluginName) -> Protection {
-        if held == Held::Yes || self.protections.hold(key, of, self.clock.steady) {
+    pub(crate) fn protection(&self, key: &FlowKey, held: Held, of: PluginId, now: Steady) -> Protection {
+        // The third check will find that it is gone; until then nothing may be touched for it.
+        let Some(account) = self.accounts.get(of) else { return Protection::Protected };
+        if held == Held::Yes || self.protections.hold(key, account.name(), now) {
             return Protection::Protected;
         }
         match held {
@@ -238,11 +368,10 @@ impl Engine {
         }
     }
 
-    /// Second check, for a network to be blocked; none is to be taken out of a set, which cuts nobody off. Besides addresses that
-    /// the configuration protects, this host's own are spared, and those that are nobody's in particular.
-    pub(crate) fn block_protection(&self, block: Option<&Block>) -> Protection {
-        let spared = |network| self.protected.covers(network) || self.never_blocked.overlaps(network);
-        if block.is_some_and(|block| spared(block.network)) {
+    /// Second check, for a network to be blocked. Besides addresses that the configuration protects, this host's own are
+    /// spared, and those that are nobody's in particular.
+    pub(crate) fn block_protection(&self, block: &Block) -> Protection {
+        if self.protected.covers(block.network) || self.never_blocked.overlaps(block.network) {
             Protection::Protected
         } else {
             Protection::Free(Unprotected(()))
@@ -254,66 +383,108 @@ impl Engine {
         &mut self,
         plugin: PluginId,
         block: &Block,
-        allowed: Allowed,
-        unprotected: Unprotected,
+        (allowed, unprotected): (Allowed, Unprotected),
+        now: Now,
+        records: &mut Records,
     ) -> Admission {
-        let now = self.clock.steady;
-        let Some(found) = self.plugins.get_mut(plugin) else { return Admission::Refuse(plugin_gone()) };
-        if !found.blocked.take(&found.spec.limits, block, now) {
-            self.over_budget(plugin, MANY_BLOCKS);
+        let Some(account) = self.accounts.get_mut(plugin) else { return Admission::Refuse(PLUGIN_GONE) };
+        if !account.spend_block(block, now.steady) {
+            self.over_budget(plugin, MANY_BLOCKS, now, records);
             return Admission::Refuse(Outcome::OverBudget);
         }
-        self.admit(plugin, Cost::Change, Asked::First, allowed, unprotected)
+        let what = Admitted::Block(block.network);
+        let request = Request { plugin, what, cost: Cost::Change, asked: Asked::First, allowed, unprotected };
+        self.admit(request, now, records)
     }
 
     /// Third to fifth check: budget, breaker, mode.
-    pub(crate) fn admit(
-        &mut self,
-        plugin: PluginId,
-        cost: Cost,
-        asked: Asked,
-        _: Allowed,
-        _: Unprotected,
-    ) -> Admission {
-        let (now, entries) = (self.clock.steady, self.table_entries);
-        let Some(found) = self.plugins.get_mut(plugin) else { return Admission::Refuse(plugin_gone()) };
-        let limits = &found.spec.limits;
+    pub(crate) fn admit(&mut self, request: Request, now: Now, records: &mut Records) -> Admission {
+        let Request { plugin, what, cost, asked, allowed: Allowed(()), unprotected: Unprotected(()) } = request;
+        let entries = self.table_entries;
+        let Some(account) = self.accounts.get_mut(plugin) else { return Admission::Refuse(PLUGIN_GONE) };
         let ends = match cost {
             Cost::None => None,
             Cost::Change => Some(false),
             Cost::End => Some(true),
-            Cost::Timeout(seconds) => Some(budget::ends_soon(limits, seconds)),
+            Cost::Timeout(seconds) => Some(account.ends_soon(seconds)),
         };
         if let Some(ends) = ends
-            && !found.budget.take(limits, ends, entries, now)
+            && !account.spend(ends, entries, now.steady)
         {
             if asked == Asked::First {
-                // Where the share is not used up, or has no end, the rate is.
-                let burst = u64::from(limits.verdict_burst);
-                let budget = if ends { budget::share(limits, entries).min(burst) } else { burst };
-                self.over_budget(plugin, budget);
+                let budget = account.whole_budget(ends, entries);
+                self.over_budget(plugin, budget, now, records);
             }
             return Admission::Refuse(Outcome::OverBudget);
         }
-        match found.mode(now) {
+        match account.mode(now.steady) {
             Mode::Observe => Admission::Observe,
-            Mode::Enforce => Admission::Enforce(Pass(())),
+            Mode::Enforce => Admission::Enforce(Pass(what)),
         }
     }
 
     /// Something of a plugin was over its budget, of which it has so much in a while.
-    fn over_budget(&mut self, plugin: PluginId, budget: u64) {
-        let now = self.clock;
-        let Some(plugin) = self.plugins.get_mut(plugin) else { return };
-        if let Some(opened) = plugin.breaker.exhausted(&self.config.breaker, budget, now.steady) {
-            let name = plugin.spec.name.clone();
-            self.audit.notice(now.wall, Notice::BreakerOpened(name, opened));
+    fn over_budget(&mut self, plugin: PluginId, budget: u64, now: Now, records: &mut Records) {
+        let Some(account) = self.accounts.get_mut(plugin) else { return };
+        if let Some(observes_for) = account.over_budget(&self.breaker, budget, now.steady) {
+            records.notice(now.wall, Notice::BreakerOpened(account.name().clone(), observes_for));
         }
     }
 
-    /// What needs no second check because it touches neither a flow nor a network that could be protected: taking a
-    /// network out of a set, protecting a flow.
-    pub(crate) fn admit_harmless(&mut self, plugin: PluginId, cost: Cost, allowed: Allowed) -> Admission {
-        self.admit(plugin, cost, Asked::First, allowed, Unprotected(()))
+    /// Third to fifth check of what cuts nobody off: a network out of a set, a protection of a flow.
+    pub(crate) fn admit_harmless(
+        &mut self,
+        plugin: PluginId,
+        what: Harmless,
+        allowed: Allowed,
+        now: Now,
+        records: &mut Records,
+    ) -> Admission {
+        let (what, cost) = match what {
+            Harmless::Unblock(network) => (Admitted::Unblock(network), Cost::Change),
+            Harmless::Protect(key) => (Admitted::Protect(key), Cost::None),
+        };
+        let unprotected = Unprotected(());
+        self.admit(Request { plugin, what, cost, asked: Asked::First, allowed, unprotected }, now, records)
     }
+
+    /// Second check of an expectation: it is protected with its master and with the flow that it expects. `master` is the
+    /// master's entry where the tuples of the expectation do not tell.
+    pub(crate) fn expectation_protection(
+        &self,
+        held: Held,
+        master: Option<&Flow>,
+        of: PluginId,
+        now: Steady,
+    ) -> Protection {
+        let is_held = |master: &Flow| {
+            let account = self.accounts.get(of);
+            account.is_none_or(|account| self.protections.hold(&master.key(), account.name(), now))
+        };
+        let held = match master {
+            Some(master) if is_held(master) => Held::Yes,
+            Some(master) => held_with_master(held, self.protected.holds(Known::Whole(master))),
+            None => held,
+        };
+        match held {
+            Held::Yes => Protection::Protected,
+            Held::No => Protection::Free(Unprotected(())),
+            Held::Unknown => Protection::Unknown,
+        }
+    }
+}
+
+/// The tuples of an expectation leave open only what the master's entry tells.
+const fn held_with_master(held: Held, master: Held) -> Held {
+    match (held, master) {
+        (Held::Yes, _) | (_, Held::Yes) => Held::Yes,
+        (Held::No | Held::Unknown, master) => master,
+    }
+}
+
+/// What needs no second check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Harmless {
+    Unblock(Prefix),
+    Protect(FlowKey),
 }

@@ -10,10 +10,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 use ctwarden_model::{Flow, FlowKey, Outcome, Refusal, Steady};
 
 use crate::LookupId;
-use crate::engine::Engine;
 use crate::ids::RoundId;
+use crate::verdicts::Verdicts;
+use crate::verdicts::claim::{Claim, FlowGroup};
 use crate::verdicts::expectations::ExpectationGroup;
-use crate::verdicts::merge::{Claim, FlowGroup};
 use crate::verdicts::protected_flows::{Held, Known};
 use crate::verdicts::sight::Sight;
 
@@ -131,7 +131,7 @@ impl Lookups {
     }
 }
 
-impl Engine {
+impl Verdicts {
     /// What a question is open about is known now: the verdicts that wait for it are merged with those that brought the
     /// knowledge, so that a round still changes a flow once.
     pub(crate) fn rejoin(&mut self, group: &mut FlowGroup, key: FlowKey) {
@@ -229,7 +229,7 @@ impl Engine {
             self.name_flow(claim, &group.key, &key);
         }
         group.key = key;
-        group.sight = Sight::Told { protected: self.protected.holds(Known::Whole(flow)), at, ends };
+        group.sight = Sight::Told { protected: self.guard.holds(Known::Whole(flow)), at, ends };
         if !self.ends.can_be_of(&key) || self.is_ending(group.round, &key) {
             for claim in &mut group.claims {
                 claim.ended = false;
@@ -242,7 +242,7 @@ impl Engine {
     /// The record of a verdict names its flow as the kernel does.
     fn name_flow(&mut self, claim: &Claim, named: &FlowKey, key: &FlowKey) {
         if named != key
-            && let Some(open) = self.audit.get_mut(claim.verdict)
+            && let Some(open) = self.open.get_mut(claim.verdict)
             && open.record.flow.is_some()
         {
             open.record.flow = Some(*key);

@@ -6,127 +6,23 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use ctwarden_model::{
-    Action, Effect, ExpectationKey, FlowKey, LabelChange, Masked, Outcome, PluginName, Refusal, Update,
-};
-use hashbrown::HashMap;
+use ctwarden_model::{Effect, ExpectationKey, FlowKey, Mode, Outcome, Refusal, Update};
 
 use crate::PluginId;
-use crate::engine::Engine;
-use crate::ids::{GateId, RoundId, VerdictId};
-use crate::verdicts::expectations::{ExpectationGroup, Expected};
-use crate::verdicts::guard::{Admission, Allowed, Asked, Cost, Granted, Pass, Protection, Unprotected};
+use crate::ids::GateId;
+use crate::ids::RoundId;
+use crate::verdicts::Verdicts;
+use crate::verdicts::claim::{Candidate, Change, Claim, FlowGroup, FlowGroups, Subject};
+use crate::verdicts::expectations::ExpectationGroup;
+use crate::verdicts::guard::{Admission, Admitted, Asked, Granted, Harmless, Pass, Protection, Request, Unprotected};
 use crate::verdicts::networks::NetworkClaim;
-use crate::verdicts::protected_flows::Held;
 use crate::verdicts::rounds::Answers;
 use crate::verdicts::sight::Sight;
 
-/// A verdict that passed the first check.
-#[derive(Debug)]
-pub(crate) struct Candidate {
-    pub(crate) verdict: VerdictId,
-    pub(crate) plugin: PluginId,
-    pub(crate) allowed: Allowed,
-    pub(crate) subject: Subject,
-}
-
-/// What a candidate is about.
-#[derive(Debug)]
-pub(crate) enum Subject {
-    Flow {
-        key: FlowKey,
-        /// What is known of it.
-        sight: Sight,
-        /// Whether what it was shown is the flow's end.
-        gone: bool,
-        /// Whether it has ended since the plugin was last told of it.
-        ended: bool,
-        /// What is to be done with it.
-        change: Change,
-    },
-    /// One expectation, to be deleted.
-    Expectation(Expected),
-    /// A network, into a set or out of it.
-    Network,
-    /// Every flow that matches.
-    Selection,
-}
-
-/// What is to be done with a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Delete,
-    Mark(Masked),
-    Labels(LabelChange),
-    Timeout(u32),
-    Protect(u32),
-}
-
-impl Change {
-    /// Of an action on a flow; none for the others.
-    pub(crate) const fn of(action: &Action) -> Option<Self> {
-        match action {
-            Action::Mark(mark) => Some(Self::Mark(*mark)),
-            Action::Labels(labels) => Some(Self::Labels(*labels)),
-            // A timeout of 0 ends the flow, and only a delete is carried out by id.
-            Action::Delete | Action::Timeout(0) => Some(Self::Delete),
-            Action::Timeout(seconds) => Some(Self::Timeout(*seconds)),
-            Action::Protect(seconds) => Some(Self::Protect(*seconds)),
-            Action::Alert(_)
-            | Action::Log(_)
-            | Action::Block(_)
-            | Action::Unblock(_)
-            | Action::Sweep
-            | Action::Malformed(..) => None,
-        }
-    }
-
-    const fn cost(self) -> Cost {
-        match self {
-            Self::Delete => Cost::End,
-            Self::Timeout(seconds) => Cost::Timeout(seconds),
-            Self::Mark(_) | Self::Labels(_) => Cost::Change,
-            Self::Protect(_) => Cost::None,
-        }
-    }
-
-    /// Whether nothing is left of this change after a later one of the same plugin.
-    const fn is_undone_by(self, later: Self) -> bool {
-        match (self, later) {
-            (Self::Mark(mark), Self::Mark(over)) => mark.mask() & !over.mask() == 0,
-            (Self::Labels(labels), Self::Labels(over)) => labels.mask() & !over.mask() == 0,
-            (Self::Timeout(_), Self::Timeout(_)) | (Self::Delete, Self::Delete) => true,
-            (Self::Delete | Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) | Self::Protect(_), _) => false,
-        }
-    }
-}
-
-/// One verdict on a flow.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim {
-    pub(crate) verdict: VerdictId,
-    pub(crate) plugin: PluginId,
-    pub(crate) allowed: Allowed,
-    pub(crate) change: Change,
-    /// Whether the flow has ended since the plugin was last told of it: whatever has its name now is another one.
-    pub(crate) ended: bool,
-}
-
-/// All verdicts on one flow that are merged.
-#[derive(Debug)]
-pub(crate) struct FlowGroup {
-    pub(crate) key: FlowKey,
-    pub(crate) sight: Sight,
-    pub(crate) gone: bool,
-    pub(crate) claims: Vec<Claim>,
-    pub(crate) round: Option<RoundId>,
-    /// Blocks that have to be in place before the flow is deleted; no gate is there twice.
-    pub(crate) gates: Vec<GateId>,
-}
-
 /// A claim that passed all checks; without a pass it is only observed.
-struct Admitted {
+struct AdmittedClaim {
     claim: Claim,
     pass: Option<Pass>,
 }
@@ -139,10 +35,10 @@ struct Ended {
     by_effect: bool,
 }
 
-impl Engine {
+impl Verdicts {
     /// Merges verdicts that belong together and brings about what is left of them.
-    pub(crate) fn arbitrate(&mut self, round: Option<RoundId>, answers: Answers) {
-        let gate = self.pending.gate();
+    pub(crate) fn merge(&mut self, round: Option<RoundId>, answers: Answers) {
+        let gate = self.effects.gate();
         let mut networks = Vec::new();
         let mut selections = Vec::new();
         let mut expectations: BTreeMap<ExpectationKey, ExpectationGroup> = BTreeMap::new();
@@ -165,8 +61,8 @@ impl Engine {
         let round = Some(round.unwrap_or_else(|| self.rounds.name()));
         // Blocks first: they shut the gate for the deletes that come after.
         self.settle_networks(networks, gate);
-        for (key, sight, gone, claims) in flows.groups {
-            let gates = if self.pending.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
+        for (key, sight, gone, claims) in flows.into_groups() {
+            let gates = if self.effects.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
             self.settle(FlowGroup { key, sight, gone, claims, round, gates });
         }
         for group in expectations.into_values() {
@@ -191,11 +87,12 @@ impl Engine {
         }
         self.settle_ended(&mut group);
         self.settle_protects(&mut group);
-        let on_its_way = self.pending.is_deleting(&group.key);
+        let on_its_way = self.effects.is_deleting(&group.key);
         let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
         let mut unknown = Vec::new();
         let check = |claim: Claim| {
-            let outcome = match self.claim_protection(&group.key, group.sight.protected(), claim) {
+            let held = group.sight.protected();
+            let outcome = match self.guard.protection(&group.key, held, claim.plugin, self.clock.steady) {
                 Protection::Protected => Outcome::Protected,
                 Protection::Free(_) | Protection::Unknown if group.gone => Outcome::Gone,
                 Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => Outcome::Superseded,
@@ -221,11 +118,10 @@ impl Engine {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
             }
-            let asked = self.asked(&claim);
-            match self.admit(claim.plugin, claim.change.cost(), asked, claim.allowed, unprotected) {
+            match self.admit(&claim, Admitted::Update(group.key), unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
-                Admission::Observe => admitted.push(Admitted { claim, pass: None }),
-                Admission::Enforce(pass) => admitted.push(Admitted { claim, pass: Some(pass) }),
+                Admission::Observe => admitted.push(AdmittedClaim { claim, pass: None }),
+                Admission::Enforce(pass) => admitted.push(AdmittedClaim { claim, pass: Some(pass) }),
             }
         }
         self.update(group.key, group.sight, admitted);
@@ -251,8 +147,7 @@ impl Engine {
                 self.conclude(claim.verdict, Outcome::OverBudget);
                 continue;
             }
-            let asked = self.asked(&claim);
-            match self.admit(claim.plugin, Cost::End, asked, claim.allowed, unprotected) {
+            match self.admit(&claim, Admitted::Delete(*key), unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => {
                     by.push(claim.plugin);
@@ -271,15 +166,15 @@ impl Engine {
         if let Some(round) = round {
             self.rounds.remember_deleted(round, *key);
         }
-        if let Some(winners) = self.pending.join_delete(key, winners) {
-            self.pending.add(effect, winners, gates);
+        if let Some(winners) = self.effects.join_delete(key, winners) {
+            self.effects.add(effect, winners, gates);
         }
         Ended { by, by_effect: true }
     }
 
     /// Whether a delete of ours ends the flow or has ended it: who wants the same is told what comes of that.
     pub(crate) fn is_ending(&self, round: Option<RoundId>, key: &FlowKey) -> bool {
-        self.pending.is_deleting(key) || round.is_some_and(|round| self.rounds.has_deleted(round, key))
+        self.effects.is_deleting(key) || round.is_some_and(|round| self.rounds.has_deleted(round, key))
     }
 
     /// Verdicts on a flow that has ended, where another look has shown the one that has its name now.
@@ -307,7 +202,8 @@ impl Engine {
             })
             .collect();
         for (claim, seconds) in protects {
-            let admission = self.admit_harmless(claim.plugin, Cost::None, claim.allowed);
+            let what = Harmless::Protect(key);
+            let admission = self.guard.admit_harmless(claim.plugin, what, claim.allowed, self.clock, &mut self.records);
             let (observed, done) = match admission {
                 Admission::Refuse(outcome) => {
                     self.conclude(claim.verdict, outcome);
@@ -316,37 +212,48 @@ impl Engine {
                 Admission::Observe => (true, Outcome::Observed),
                 Admission::Enforce(_) => (false, Outcome::Applied),
             };
-            let Some((name, limit)) = self.name_and_protections(claim.plugin) else { continue };
-            let until = now.plus(core::time::Duration::from_secs(seconds.into()));
-            let added = self.protections.add(key, &name, until, observed, limit, now);
+            let until = now.plus(Duration::from_secs(seconds.into()));
+            let added = self.guard.protect(key, claim.plugin, until, observed, now);
             self.conclude(claim.verdict, if added { done } else { Outcome::OverBudget });
         }
     }
 
     fn asked(&self, claim: &Claim) -> Asked {
-        let run = self.audit.get(claim.verdict).and_then(|open| open.run.as_ref());
-        if run.is_some_and(|run| run.was_resumed()) { Asked::Again } else { Asked::First }
+        let selection = self.open.get(claim.verdict).and_then(|open| open.selection.as_ref());
+        if selection.is_some_and(|progress| progress.was_resumed()) { Asked::Again } else { Asked::First }
     }
 
-    fn name_and_protections(&self, plugin: PluginId) -> Option<(PluginName, usize)> {
-        self.plugins.get(plugin).map(|plugin| (plugin.spec.name.clone(), plugin.spec.limits.protections))
+    /// Third to fifth check of a claim.
+    fn admit(&mut self, claim: &Claim, what: Admitted, unprotected: Unprotected) -> Admission {
+        let &Claim { plugin, allowed, change, .. } = claim;
+        let request = Request { plugin, what, cost: change.cost(), asked: self.asked(claim), allowed, unprotected };
+        self.guard.admit(request, self.clock, &mut self.records)
     }
 
-    fn claim_protection(&self, key: &FlowKey, held: Held, claim: Claim) -> Protection {
-        match self.plugins.get(claim.plugin) {
-            Some(plugin) => self.protection(key, held, &plugin.spec.name),
-            // The third check will find that it is gone; until then nothing may be touched for it.
-            None => Protection::Protected,
+    /// Whether a flow that was found by an event comes back too often to be deleted once more. That is told once a minute.
+    fn comes_back(&mut self, claim: &Claim, key: &FlowKey) -> bool {
+        if self.open.get(claim.verdict).is_none_or(|open| !open.answers_event) {
+            return false;
         }
+        let (now, entries) = (self.clock, self.guard.table_entries());
+        let account = self.guard.account_mut(claim.plugin);
+        let Some(account) = account.filter(|account| account.mode(now.steady) == Mode::Enforce) else {
+            return false;
+        };
+        let (is_too_often, notice) = account.delete_again(key, entries, now.steady);
+        if let Some(notice) = notice {
+            self.records.notice(now.wall, notice);
+        }
+        is_too_often
     }
 
     /// Marks, labels and timeouts of one flow, as one change. Of timeouts the longest is taken: it does the least harm.
-    fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<Admitted>) {
+    fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<AdmittedClaim>) {
         let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };
         let mut winners = Vec::with_capacity(admitted.len());
         let mut passed = None;
-        for (index, Admitted { claim, pass }) in admitted.iter().enumerate() {
+        for (index, AdmittedClaim { claim, pass }) in admitted.iter().enumerate() {
             let beaten = matches!((claim.change, timeout), (Change::Timeout(own), Some(longest)) if own < longest);
             if beaten || is_undone(&admitted, index, claim) {
                 self.conclude(claim.verdict, Outcome::Superseded);
@@ -367,7 +274,7 @@ impl Engine {
             passed = Some(pass);
         }
         if let Some(effect) = Granted::new(Effect::Update(update), passed) {
-            self.pending.add(effect.seen_at(sight.at()), winners, &[]);
+            self.effects.add(effect.seen_at(sight.at()), winners, &[]);
         }
     }
 
@@ -380,45 +287,16 @@ impl Engine {
 }
 
 /// Whether a later change of the same plugin leaves nothing of this one.
-fn is_undone(admitted: &[Admitted], index: usize, claim: &Claim) -> bool {
+fn is_undone(admitted: &[AdmittedClaim], index: usize, claim: &Claim) -> bool {
     let later = admitted.iter().skip(index + 1).map(|later| &later.claim);
     later.filter(|later| later.plugin == claim.plugin).any(|later| claim.change.is_undone_by(later.change))
 }
 
 /// The longest timeout that is to be carried out.
-fn longest_timeout(admitted: &[Admitted]) -> Option<u32> {
-    let of = |(index, Admitted { claim, pass }): (usize, &Admitted)| match claim.change {
+fn longest_timeout(admitted: &[AdmittedClaim]) -> Option<u32> {
+    let of = |(index, AdmittedClaim { claim, pass }): (usize, &AdmittedClaim)| match claim.change {
         Change::Timeout(seconds) if pass.is_some() && !is_undone(admitted, index, claim) => Some(seconds),
         Change::Timeout(_) | Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Protect(_) => None,
     };
     admitted.iter().enumerate().filter_map(of).max()
-}
-
-/// Flows in the order in which they were first named.
-struct FlowGroups {
-    groups: Vec<(FlowKey, Sight, bool, Vec<Claim>)>,
-    places: HashMap<FlowKey, usize>,
-}
-
-impl FlowGroups {
-    fn with_room_for(flows: usize) -> Self {
-        Self { groups: Vec::with_capacity(flows), places: HashMap::with_capacity(flows) }
-    }
-
-    fn add(&mut self, key: FlowKey, sight: Sight, gone: bool, claim: Claim) {
-        let place = *self.places.entry(key).or_insert(self.groups.len());
-        match self.groups.get_mut(place) {
-            Some((_, known, ended, claims)) => {
-                *known = known.with_another_look(sight);
-                *ended |= gone;
-                claims.push(claim);
-            }
-            None => {
-                // Room for a few, as several plugins may name the flow.
-                let mut claims = Vec::with_capacity(4);
-                claims.push(claim);
-                self.groups.push((key, sight, gone, claims));
-            }
-        }
-    }
 }

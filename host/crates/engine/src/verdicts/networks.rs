@@ -1,7 +1,7 @@
 //! Networks into sets and out of them: what several plugins want of one set and network is one effect.
 //!
-//! A block beats an unblock, and the longest block holds for all who want one: who wants a network out is served by its
-//! lifetime's end, who wants it in would be let down at once.
+//! A block beats an unblock, and the longest block holds for all plugins that want one. A lost unblock costs a wait until the
+//! block ends; a lost block would expose the host at once.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 use ctwarden_model::{Action, Block, Effect, Outcome, Prefix, SetName, Unblock};
 
 use crate::PluginId;
-use crate::engine::Engine;
 use crate::ids::{GateId, VerdictId};
-use crate::verdicts::guard::{Admission, Allowed, Cost, Granted, Protection, Unprotected};
+use crate::verdicts::Verdicts;
+use crate::verdicts::guard::{Admission, Allowed, Granted, Harmless, Protection, Unprotected};
 
 /// One verdict on a network.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +21,77 @@ pub(crate) struct NetworkClaim {
     pub(crate) allowed: Allowed,
 }
 
-/// What a verdict says of a network.
-enum Word {
-    Block(Block),
+/// What a verdict asks of a network, after the second check.
+enum NetworkChange {
+    Block(Block, Unprotected),
     Unblock(Unblock),
 }
 
-impl Word {
-    fn of(action: &Action) -> Option<Self> {
-        match action {
-            Action::Block(block) => Some(Self::Block(block.clone())),
-            Action::Unblock(unblock) => Some(Self::Unblock(unblock.clone())),
+impl NetworkChange {
+    fn about(&self) -> (SetName, Prefix) {
+        match self {
+            Self::Block(Block { set, network, .. }, _) | Self::Unblock(Unblock { set, network }) => {
+                (set.clone(), *network)
+            }
+        }
+    }
+}
+
+/// All verdicts on one network of one set.
+#[derive(Default)]
+struct NetworkClaims {
+    blocks: Vec<(NetworkClaim, Unprotected, Block)>,
+    unblocks: Vec<(NetworkClaim, Unblock)>,
+}
+
+impl Verdicts {
+    pub(crate) fn settle_networks(&mut self, claims: Vec<NetworkClaim>, gate: GateId) {
+        if claims.is_empty() {
+            return;
+        }
+        let mut last_changes: BTreeMap<(SetName, Prefix, PluginId), VerdictId> = BTreeMap::new();
+        let mut changes = Vec::new();
+        for claim in claims {
+            let Some(change) = self.network_change(claim.verdict) else {
+                self.finish(claim.verdict, Outcome::Protected);
+                continue;
+            };
+            let (set, network) = change.about();
+            last_changes.insert((set, network, claim.plugin), claim.verdict);
+            changes.push((claim, change));
+        }
+        let mut networks: Vec<NetworkClaims> = Vec::new();
+        let mut places: BTreeMap<(SetName, Prefix), usize> = BTreeMap::new();
+        for (claim, change) in changes {
+            let (set, network) = change.about();
+            if last_changes.get(&(set.clone(), network, claim.plugin)) != Some(&claim.verdict) {
+                self.finish(claim.verdict, Outcome::Superseded);
+                continue;
+            }
+            let place = *places.entry((set, network)).or_insert(networks.len());
+            if place == networks.len() {
+                networks.push(NetworkClaims::default());
+            }
+            let Some(wanted) = networks.get_mut(place) else { continue };
+            match change {
+                NetworkChange::Block(block, unprotected) => wanted.blocks.push((claim, unprotected, block)),
+                NetworkChange::Unblock(unblock) => wanted.unblocks.push((claim, unblock)),
+            }
+        }
+        for wanted in networks {
+            self.settle_network(wanted, gate);
+        }
+    }
+
+    /// What a verdict asks of its network; none where the network is protected. To take a network out of a set cuts nobody
+    /// off.
+    fn network_change(&self, verdict: VerdictId) -> Option<NetworkChange> {
+        match &self.open.get(verdict)?.record.verdict.action {
+            Action::Block(block) => match self.guard.block_protection(block) {
+                Protection::Free(unprotected) => Some(NetworkChange::Block(block.clone(), unprotected)),
+                Protection::Protected | Protection::Unknown => None,
+            },
+            Action::Unblock(unblock) => Some(NetworkChange::Unblock(unblock.clone())),
             Action::Delete
             | Action::Mark(_)
             | Action::Labels(_)
@@ -44,81 +104,12 @@ impl Word {
         }
     }
 
-    fn about(&self) -> (SetName, Prefix) {
-        match self {
-            Self::Block(Block { set, network, .. }) | Self::Unblock(Unblock { set, network }) => {
-                (set.clone(), *network)
-            }
-        }
-    }
-}
-
-/// All verdicts on one network of one set.
-#[derive(Default)]
-struct Wanted {
-    blocks: Vec<(NetworkClaim, Unprotected, Block)>,
-    unblocks: Vec<(NetworkClaim, Unblock)>,
-}
-
-impl Engine {
-    pub(crate) fn settle_networks(&mut self, claims: Vec<NetworkClaim>, gate: GateId) {
-        if claims.is_empty() {
-            return;
-        }
-        let mut last_words: BTreeMap<(SetName, Prefix, PluginId), VerdictId> = BTreeMap::new();
-        let mut words = Vec::new();
-        for claim in claims {
-            let Some(word) = self.audit.get(claim.verdict).and_then(|open| Word::of(&open.record.verdict.action))
-            else {
-                continue;
-            };
-            let unprotected = match self.network_protection(&word) {
-                Protection::Free(unprotected) => unprotected,
-                Protection::Protected | Protection::Unknown => {
-                    self.finish(claim.verdict, Outcome::Protected);
-                    continue;
-                }
-            };
-            let (set, network) = word.about();
-            last_words.insert((set, network, claim.plugin), claim.verdict);
-            words.push((claim, unprotected, word));
-        }
-        let mut networks: Vec<Wanted> = Vec::new();
-        let mut places: BTreeMap<(SetName, Prefix), usize> = BTreeMap::new();
-        for (claim, unprotected, word) in words {
-            let (set, network) = word.about();
-            if last_words.get(&(set.clone(), network, claim.plugin)) != Some(&claim.verdict) {
-                self.finish(claim.verdict, Outcome::Superseded);
-                continue;
-            }
-            let place = *places.entry((set, network)).or_insert(networks.len());
-            if place == networks.len() {
-                networks.push(Wanted::default());
-            }
-            let Some(wanted) = networks.get_mut(place) else { continue };
-            match word {
-                Word::Block(block) => wanted.blocks.push((claim, unprotected, block)),
-                Word::Unblock(unblock) => wanted.unblocks.push((claim, unblock)),
-            }
-        }
-        for wanted in networks {
-            self.settle_network(wanted, gate);
-        }
-    }
-
-    /// Taking a network out of a set cuts nobody off.
-    fn network_protection(&self, word: &Word) -> Protection {
-        match word {
-            Word::Block(block) => self.block_protection(Some(block)),
-            Word::Unblock(_) => self.block_protection(None),
-        }
-    }
-
-    fn settle_network(&mut self, wanted: Wanted, gate: GateId) {
+    fn settle_network(&mut self, wanted: NetworkClaims, gate: GateId) {
         let mut longest: Option<Block> = None;
         let (mut winners, mut passed) = (Vec::new(), None);
         for (claim, unprotected, block) in wanted.blocks {
-            match self.admit_block(claim.plugin, &block, claim.allowed, unprotected) {
+            let proofs = (claim.allowed, unprotected);
+            match self.guard.admit_block(claim.plugin, &block, proofs, self.clock, &mut self.records) {
                 Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
                 Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {
@@ -134,7 +125,7 @@ impl Engine {
         let blocked = longest.and_then(|block| Granted::new(Effect::Block(block), passed.as_ref()));
         let is_blocked = blocked.is_some();
         if let Some(effect) = blocked {
-            self.pending.add(effect, winners, &[gate]);
+            self.effects.add(effect, winners, &[gate]);
         }
         let (mut winners, mut passed) = (Vec::new(), None);
         let mut unblock = None;
@@ -143,7 +134,8 @@ impl Engine {
                 self.finish(claim.verdict, Outcome::Superseded);
                 continue;
             }
-            match self.admit_harmless(claim.plugin, Cost::Change, claim.allowed) {
+            let what = Harmless::Unblock(wanted.network);
+            match self.guard.admit_harmless(claim.plugin, what, claim.allowed, self.clock, &mut self.records) {
                 Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
                 Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
                 Admission::Enforce(pass) => {
@@ -154,7 +146,7 @@ impl Engine {
             }
         }
         if let Some(effect) = unblock.and_then(|unblock| Granted::new(Effect::Unblock(unblock), passed.as_ref())) {
-            self.pending.add(effect, winners, &[]);
+            self.effects.add(effect, winners, &[]);
         }
     }
 }

@@ -10,7 +10,7 @@ use core::time::Duration;
 use ctwarden_model::{Mode, Now, Outcome, PluginName, Refusal, Steady, Verdict, VerdictRecord};
 
 use crate::ids::VerdictId;
-use crate::verdicts::selection::Run;
+use crate::verdicts::selection_progress::SelectionProgress;
 use crate::{PluginId, Ticket};
 
 /// A verdict without an outcome.
@@ -24,7 +24,7 @@ pub(crate) struct Open {
     pub(crate) arrived: Steady,
     pub(crate) ticket: Option<Ticket>,
     /// Of a verdict over a selection.
-    pub(crate) run: Option<Box<Run>>,
+    pub(crate) selection: Option<Box<SelectionProgress>>,
     /// Whether it answers an event about its flow.
     pub(crate) answers_event: bool,
     /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
@@ -51,7 +51,7 @@ impl Open {
             bytes,
             arrived: arrived.steady,
             ticket: None,
-            run: None,
+            selection: None,
             answers_event: false,
             awaits_sweep: false,
         }

@@ -1,216 +1,173 @@
 //! What a plugin answered: each verdict is opened, checked, and settled at once or handed to the merge.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Action, Notice, Outcome, PluginName, Refusal, Timestamp, Verdict};
+use ctwarden_model::{Action, Mode, Outcome, PluginName, Refusal, Timestamp, Verdict};
 
-use crate::engine::Engine;
-use crate::intake::delivery::{About, Outstanding};
-use crate::intake::sweeps::done;
+use crate::PluginId;
+use crate::ids::VerdictId;
+use crate::verdicts::Verdicts;
+use crate::verdicts::accounts::PLUGIN_GONE;
+use crate::verdicts::call_context::CallContext;
+use crate::verdicts::claim::{Candidate, Change, Subject};
 use crate::verdicts::guard::{self, Allowed};
-use crate::verdicts::merge::{Candidate, Change, Subject};
 use crate::verdicts::open_verdicts::Open;
-use crate::verdicts::resolved_target::Aim;
-use crate::verdicts::selection::Run;
+use crate::verdicts::resolved_target::ResolvedTarget;
+use crate::verdicts::selection_progress::SelectionProgress;
 use crate::verdicts::sight::Named;
-use crate::{Answer, CallId, PluginId};
 
-/// What becomes of a granted verdict that is not settled at once.
-enum Way {
+/// What a plugin said in one call.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) plugin: PluginId,
+    pub(crate) context: CallContext,
+    /// When the call was made.
+    pub(crate) delivered: Timestamp,
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The reply to a message, or why the plugin refuses the message.
+    pub(crate) reply: Result<String, String>,
+}
+
+/// What becomes of a verdict.
+enum Disposition {
     /// It is merged with others.
     Merge(Allowed, Subject),
     /// It asks for rows of the next sweep.
-    Ask,
+    AskForRows,
+    /// It is over already.
+    Over(Outcome),
 }
 
-impl Engine {
-    pub(crate) fn answered(&mut self, call: CallId, answer: Answer) {
-        let Some(outstanding) = self.calls.remove(&call) else { return };
-        let known = self.plugins.get_mut(outstanding.plugin).map(|plugin| plugin.outstanding = None);
-        if known.is_none() || self.finished {
-            self.answered_too_late(&outstanding, answer);
-            return;
-        }
-        let Outstanding { plugin, about, delivered, .. } = outstanding;
-        match answer {
-            Answer::Fault(fault) => {
-                if let Some(ticket) = about.ticket() {
-                    self.messages.failed(ticket, fault.to_string());
-                }
-                if let Some(round) = about.round() {
-                    self.give_up(round, plugin);
-                }
-                self.fail(plugin, fault, about.entries());
-            }
-            Answer::Verdicts(verdicts) => self.judged(plugin, &about, delivered, verdicts, Ok(String::new())),
-            Answer::Reply(reply) => self.judged(plugin, &about, delivered, reply.verdicts, Ok(reply.text)),
-            Answer::MessageRefused(why) => self.judged(plugin, &about, delivered, Vec::new(), Err(why)),
-        }
-        self.catch_up(plugin);
-    }
+/// A list of one call, while its verdicts are opened.
+struct Opened {
+    candidates: Vec<Candidate>,
+    /// Verdicts that ask for rows.
+    asking: Vec<VerdictId>,
+}
 
-    /// The plugin was swapped out while it computed.
-    fn answered_too_late(&mut self, outstanding: &Outstanding, answer: Answer) {
-        let verdicts = match answer {
-            Answer::Verdicts(verdicts) => verdicts,
-            Answer::Reply(reply) => reply.verdicts,
-            Answer::MessageRefused(_) | Answer::Fault(_) => Vec::new(),
-        };
+impl Verdicts {
+    /// Opens, checks and settles what a plugin said. Gives the verdicts that ask for rows of the next sweep.
+    pub(crate) fn judge(&mut self, said: Said) -> Vec<VerdictId> {
+        let Said { plugin, context, delivered, verdicts, reply } = said;
+        let mut batch = Named::of(&context, delivered);
+        let mut opened = Opened { candidates: Vec::with_capacity(verdicts.len()), asking: Vec::new() };
         for verdict in verdicts {
-            let Outstanding { plugin, name, mode, about, delivered } = outstanding;
-            let mut open = Open::new(*plugin, name.clone(), *mode, verdict, self.clock);
-            open.record.flow = self.aim(*plugin, &mut Named::of(about, *delivered), &open.record.verdict.target).flow();
-            let id = self.audit.open(open);
-            self.finish(id, Outcome::Refused(Refusal::PluginGone));
+            self.open_verdict(plugin, &mut batch, verdict, &mut opened);
         }
-        if let Some(ticket) = outstanding.about.ticket() {
-            let why = alloc::format!("plugin {} was replaced before it answered; send it again", outstanding.name);
-            self.messages.failed(ticket, why);
-        }
-    }
-
-    fn judged(
-        &mut self,
-        plugin: PluginId,
-        about: &About,
-        delivered: Timestamp,
-        verdicts: Vec<Verdict>,
-        result: Result<String, String>,
-    ) {
-        let mut batch = Named::of(about, delivered);
-        let mut candidates = Vec::with_capacity(verdicts.len());
-        for verdict in verdicts {
-            self.open_verdict(plugin, &mut batch, verdict, &mut candidates);
-        }
-        match about.round() {
+        let Opened { candidates, asking } = opened;
+        match context.round() {
             Some(round) => {
                 let (now, window) = (self.clock.steady, self.config.merge_window);
                 if let Some(answers) = self.rounds.answered(round, plugin, candidates, now, window) {
-                    self.arbitrate(Some(round), answers);
+                    self.merge(Some(round), answers);
                 }
                 self.rounds.settled(round, plugin);
             }
             None if candidates.is_empty() => {}
-            None => self.arbitrate(None, Vec::from([candidates])),
+            None => self.merge(None, Vec::from([candidates])),
         }
-        if let Some(ticket) = about.ticket() {
+        if let Some(ticket) = context.ticket() {
             let until = self.clock.steady.plus(self.config.message_wait);
-            self.messages.answered(ticket, result, until, self.config.reply_bytes);
+            self.replies.answered(ticket, reply, until, self.config.reply_bytes);
+        }
+        asking
+    }
+
+    /// Ends the verdicts of a plugin that was swapped out while it computed.
+    pub(crate) fn refuse(&mut self, said: Said, name: &PluginName, mode: Mode) {
+        let Said { plugin, context, delivered, verdicts, reply: _ } = said;
+        for verdict in verdicts {
+            let mut open = Open::new(plugin, name.clone(), mode, verdict, self.clock);
+            let mut batch = Named::of(&context, delivered);
+            open.record.flow = self.resolve(plugin, &mut batch, &open.record.verdict.target).flow();
+            let id = self.open.insert(open);
+            self.finish(id, PLUGIN_GONE);
+        }
+        if let Some(ticket) = context.ticket() {
+            self.replies.failed(ticket, alloc::format!("plugin {name} was replaced before it answered; send it again"));
         }
     }
 
-    /// Opens a verdict; what needs no merge is settled at once or waits for a sweep, the rest becomes a candidate.
-    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict, candidates: &mut Vec<Candidate>) {
-        let Some(plugin) = self.plugins.get(id) else { return };
-        let mut open = Open::new(id, plugin.spec.name.clone(), plugin.mode(self.clock.steady), verdict, self.clock);
+    /// Opens a verdict. What needs no merge is settled at once or asks for rows, the rest becomes a candidate.
+    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict, opened: &mut Opened) {
+        let Some(account) = self.guard.account(id) else { return };
+        let mut open = Open::new(id, account.name().clone(), account.mode(self.clock.steady), verdict, self.clock);
         let verdict = &open.record.verdict;
-        let checked = guard::check(&plugin.spec, verdict);
-        let aim = self.aim(id, batch, &verdict.target);
-        let flow = aim.flow();
-        let way = checked.and_then(|allowed| self.way(id, allowed, &verdict.action, aim));
-        let ticket = batch.about().ticket();
+        let checked = guard::check(account.spec(), verdict);
+        let target = self.resolve(id, batch, &verdict.target);
+        let flow = target.flow();
+        let disposition = match checked {
+            Ok(allowed) => self.dispose(id, allowed, &verdict.action, target),
+            Err(outcome) => Disposition::Over(outcome),
+        };
+        let ticket = batch.context().ticket();
         open.record.flow = flow;
         open.ticket = ticket;
-        open.answers_event = batch.about().is_of_events();
-        match &way {
-            Ok(Way::Merge(allowed, Subject::Selection)) => {
-                open.run = Some(Box::new(Run::new(*allowed)));
+        open.answers_event = batch.context().is_of_events();
+        match &disposition {
+            Disposition::Merge(allowed, Subject::Selection) => {
+                open.selection = Some(Box::new(SelectionProgress::new(*allowed)));
                 open.awaits_sweep = true;
             }
-            Ok(Way::Ask) => open.awaits_sweep = true,
-            Ok(Way::Merge(_, Subject::Flow { .. } | Subject::Expectation(_) | Subject::Network)) | Err(_) => {}
+            Disposition::AskForRows => open.awaits_sweep = true,
+            Disposition::Merge(_, Subject::Flow { .. } | Subject::Expectation(_) | Subject::Network)
+            | Disposition::Over(_) => {}
         }
         let bytes = open.bytes;
-        let verdict = self.audit.open(open);
-        if let Some(plugin) = self.plugins.get_mut(id) {
-            plugin.open_bytes = plugin.open_bytes.saturating_add(bytes);
+        let verdict = self.open.insert(open);
+        if let Some(account) = self.guard.account_mut(id) {
+            account.opened(bytes);
         }
         if let Some(ticket) = ticket {
-            self.messages.verdict_opened(ticket);
+            self.replies.verdict_opened(ticket);
         }
-        match way {
-            Ok(Way::Merge(allowed, subject)) => candidates.push(Candidate { verdict, plugin: id, allowed, subject }),
-            Ok(Way::Ask) => {
-                if let Some(plugin) = self.plugins.get_mut(id) {
-                    plugin.asked.push(verdict);
-                }
+        match disposition {
+            Disposition::Merge(allowed, subject) => {
+                opened.candidates.push(Candidate { verdict, plugin: id, allowed, subject });
             }
-            Err(outcome) => self.finish(verdict, outcome),
+            Disposition::AskForRows => opened.asking.push(verdict),
+            Disposition::Over(outcome) => self.finish(verdict, outcome),
         }
     }
 
-    /// Where a granted verdict goes; the outcome where it is settled.
-    fn way(&mut self, id: PluginId, allowed: Allowed, action: &Action, aim: Aim) -> Result<Way, Outcome> {
-        let subject = match (action, aim) {
-            (_, Aim::Missing) => return Err(Outcome::Refused(Refusal::NoSuchEntry)),
+    /// Where a granted verdict goes.
+    fn dispose(&mut self, id: PluginId, allowed: Allowed, action: &Action, target: ResolvedTarget) -> Disposition {
+        let now = self.clock.steady;
+        let Some(account) = self.guard.account_mut(id) else { return Disposition::Over(PLUGIN_GONE) };
+        let wrong = Disposition::Over(Outcome::Refused(Refusal::WrongTarget));
+        let subject = match (action, target) {
+            (_, ResolvedTarget::Missing) => return Disposition::Over(Outcome::Refused(Refusal::NoSuchEntry)),
             (Action::Alert(alert), _) => {
-                let (now, window, keys) = (self.clock.steady, self.config.alert_window, self.config.alert_keys);
-                let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
-                let shown = plugin.alerts.admit(alert, &plugin.spec.limits, window, keys, now);
-                return Err(shown.unwrap_or_else(|| done(plugin.mode(now))));
+                let (window, keys) = (self.config.alert_window, self.config.alert_keys);
+                let hidden = account.admit_alert(alert, window, keys, now);
+                return Disposition::Over(hidden.unwrap_or_else(|| done(account.mode(now))));
             }
-            (Action::Log(_), _) => {
-                let mode = self.plugins.get(id).map(|plugin| plugin.mode(self.clock.steady));
-                return Err(mode.map_or(Outcome::Refused(Refusal::PluginGone), done));
-            }
+            (Action::Log(_), _) => return Disposition::Over(done(account.mode(now))),
             (Action::Block(_) | Action::Unblock(_), _) => Subject::Network,
             (Action::Sweep, _) => {
-                self.count_awaiting(id)?;
-                return Ok(Way::Ask);
+                return account.await_sweep().map_or_else(Disposition::Over, |()| Disposition::AskForRows);
             }
-            (Action::Delete, Aim::Expectation(expected)) => Subject::Expectation(expected),
-            (_, Aim::Expectation(_) | Aim::Nothing) => return Err(Outcome::Refused(Refusal::WrongTarget)),
-            (_, Aim::Selection) => {
-                self.count_awaiting(id)?;
-                Subject::Selection
-            }
-            (action, Aim::Flow { key, sight, gone, ended }) => {
-                let change = Change::of(action).ok_or(Outcome::Refused(Refusal::WrongTarget))?;
-                Subject::Flow { key, sight, gone, ended, change }
-            }
+            (Action::Delete, ResolvedTarget::Expectation(expected)) => Subject::Expectation(expected),
+            (_, ResolvedTarget::Expectation(_) | ResolvedTarget::Nothing) => return wrong,
+            (_, ResolvedTarget::Selection) => match account.await_sweep() {
+                Ok(()) => Subject::Selection,
+                Err(outcome) => return Disposition::Over(outcome),
+            },
+            (action, ResolvedTarget::Flow { key, sight, gone, ended }) => match Change::of(action) {
+                Some(change) => Subject::Flow { key, sight, gone, ended, change },
+                None => return wrong,
+            },
         };
-        Ok(Way::Merge(allowed, subject))
+        Disposition::Merge(allowed, subject)
     }
+}
 
-    /// One more verdict that waits for a sweep, if the plugin may have one more.
-    fn count_awaiting(&mut self, id: PluginId) -> Result<(), Outcome> {
-        let plugin = self.plugins.get_mut(id).ok_or(Outcome::Refused(Refusal::PluginGone))?;
-        if plugin.awaiting_sweep >= plugin.spec.limits.selections {
-            return Err(Outcome::OverBudget);
-        }
-        plugin.awaiting_sweep += 1;
-        Ok(())
-    }
-
-    /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is
-    /// time to sweep for it.
-    fn catch_up(&mut self, id: PluginId) {
-        if self.plugins.get(id).is_some_and(crate::intake::roster::Plugin::is_idle) {
-            self.flush_to_idle();
-        }
-        if let Some(plugin) = self.plugins.get_mut(id)
-            && plugin.is_idle()
-            && plugin.is_behind
-        {
-            plugin.is_behind = false;
-            plugin.wants_sweep |= plugin.spec.subscription.kinds.row;
-        }
-    }
-
-    /// Tells of dropped entries, at most once a second for each plugin.
-    pub(crate) fn notice_missed(&mut self) {
-        let now = self.clock;
-        let mut notices: Vec<(PluginName, u64)> = Vec::new();
-        for plugin in self.plugins.iter_mut() {
-            if plugin.missed_notice_due().is_some_and(|due| due <= now.steady) {
-                plugin.noticed = Some(now.steady);
-                notices.push((plugin.spec.name.clone(), core::mem::take(&mut plugin.unnoticed)));
-            }
-        }
-        for (name, entries) in notices {
-            self.audit.notice(now.wall, Notice::Missed(name, entries));
-        }
+/// The outcome of a verdict that is done without the kernel.
+pub(crate) const fn done(mode: Mode) -> Outcome {
+    match mode {
+        Mode::Observe => Outcome::Observed,
+        Mode::Enforce => Outcome::Applied,
     }
 }

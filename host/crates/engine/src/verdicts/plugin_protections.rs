@@ -19,7 +19,7 @@ struct Protection {
 /// Flows that plugins have protected for a time; kept over reloads. Bounded for each plugin by
 /// [`crate::PluginLimits::protections`].
 #[derive(Debug, Default)]
-pub(crate) struct Protections {
+pub(crate) struct PluginProtections {
     flows: BTreeMap<FlowKey, BTreeMap<PluginName, Protection>>,
     /// How many flows each plugin has in `flows`, ended protections included.
     held: BTreeMap<PluginName, usize>,
@@ -27,7 +27,7 @@ pub(crate) struct Protections {
     tidied: Steady,
 }
 
-impl Protections {
+impl PluginProtections {
     /// Protects a flow; false where the plugin has as many as it may.
     pub(crate) fn add(
         &mut self,

@@ -19,7 +19,7 @@ const BYTES_EACH: usize = 512;
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RecordRate {
     rate: Bucket,
     folded: VerdictCounts,
     /// When the first of them was folded.
@@ -27,7 +27,7 @@ pub(crate) struct Pace {
     total: u64,
 }
 
-impl Pace {
+impl RecordRate {
     pub(crate) fn new(limits: &PluginLimits, now: Steady) -> Self {
         Self { rate: Bucket::new(limits.record_burst, now), folded: VerdictCounts::default(), since: None, total: 0 }
     }

@@ -7,12 +7,8 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use ctwarden_model::{FlowKey, Mode, Notice, Steady, Tuple, Zone};
+use ctwarden_model::{FlowKey, Steady, Tuple, Zone};
 use hashbrown::HashMap;
-
-use crate::engine::Engine;
-use crate::verdicts::budget::share;
-use crate::verdicts::merge::Claim;
 
 /// How long deletes are remembered: as long as they count for the share.
 const WINDOW: Duration = Duration::from_secs(61);
@@ -47,9 +43,23 @@ pub(crate) enum Repeat {
 pub(crate) struct Repeats {
     tuples: HashMap<(Zone, Tuple), Count>,
     senders: HashMap<IpAddr, Count>,
+    /// When it was told last that flows come back.
+    told: Option<Steady>,
 }
 
 impl Repeats {
+    /// Deletes of one tuple in a minute.
+    pub(crate) const TIMES: u32 = TIMES;
+
+    /// Whether it is time to tell that flows come back: once a minute.
+    pub(crate) fn is_to_be_told(&mut self, now: Steady) -> bool {
+        let is_due = self.told.is_none_or(|told| now.since(told) >= WINDOW);
+        if is_due {
+            self.told = Some(now);
+        }
+        is_due
+    }
+
     /// Whether the flow may be deleted once more. `share`: what the plugin may delete in a minute.
     pub(crate) fn next(&mut self, key: &FlowKey, share: u64, now: Steady) -> Repeat {
         let tuple = (key.zone, either_direction(key.original));
@@ -87,28 +97,6 @@ fn count<K: Eq + core::hash::Hash>(counts: &mut HashMap<K, Count>, key: K, now: 
         *count = fresh;
     }
     count.times = count.times.saturating_add(1);
-}
-
-impl Engine {
-    /// Whether a flow that was found by an event comes back too often to be deleted once more. It is told once a minute where the
-    /// packets of a flow arrive all the same.
-    pub(crate) fn comes_back(&mut self, claim: &Claim, key: &FlowKey) -> bool {
-        if self.audit.get(claim.verdict).is_none_or(|open| !open.answers_event) {
-            return false;
-        }
-        let (now, entries) = (self.clock.steady, self.table_entries);
-        let Some(plugin) = self.plugins.get_mut(claim.plugin).filter(|plugin| plugin.mode(now) == Mode::Enforce) else {
-            return false;
-        };
-        let repeat = plugin.repeats.next(key, share(&plugin.spec.limits, entries), now);
-        if repeat == Repeat::Last && plugin.told_of_repeats.is_none_or(|told| now.since(told) >= WINDOW) {
-            plugin.told_of_repeats = Some(now);
-            let blocked = plugin.blocked.holding([key.original.src, key.original.dst], now);
-            let notice = Notice::ComesBack { plugin: plugin.spec.name.clone(), flow: *key, times: TIMES, blocked };
-            self.audit.notice(self.clock.wall, notice);
-        }
-        repeat == Repeat::TooMany
-    }
 }
 
 #[cfg(test)]

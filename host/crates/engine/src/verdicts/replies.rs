@@ -1,4 +1,4 @@
-//! Words from outside to a plugin, and what came of them.
+//! Replies to messages of operators and programs.
 //!
 //! The sender of a ban wants to know what became of it, not only that it was delivered; so a reply waits, within bounds,
 //! for the outcomes of the verdicts that the message brought about. Whoever has the next ban at hand need not wait for them.
@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use ctwarden_model::{Outcome, Refusal, Steady, Tally, VerdictKind};
 use thiserror::Error;
 
-use crate::engine::Engine;
 use crate::ids::VerdictId;
 use crate::{Ticket, VerdictCounts};
 
@@ -109,7 +108,7 @@ impl UnderWay {
 /// Messages that were taken and have no reply yet. Bounded by [`crate::PluginLimits::queue_messages`], and after their
 /// answers by the bounds of the verdicts that they wait for and by [`crate::EngineConfig::reply_bytes`].
 #[derive(Debug, Default)]
-pub(crate) struct Messages {
+pub(crate) struct Replies {
     next: u64,
     /// Bytes of answers that wait for the outcomes of their verdicts.
     bytes: usize,
@@ -117,7 +116,20 @@ pub(crate) struct Messages {
     replies: VecDeque<(Ticket, MessageOutcome)>,
 }
 
-impl Messages {
+impl Replies {
+    /// A message for a plugin was taken.
+    pub(crate) fn begin(&mut self, wait: Wait) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.under_way.insert(ticket, UnderWay { wait, ..UnderWay::default() });
+        ticket
+    }
+
+    /// The ticket of the message that is taken next.
+    pub(crate) const fn next_ticket(&self) -> Ticket {
+        Ticket(self.next)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
@@ -344,31 +356,5 @@ const fn sum(a: Tally, b: Tally) -> Tally {
         protected: a.protected.saturating_add(b.protected),
         observed: a.observed.saturating_add(b.observed),
         superseded: a.superseded.saturating_add(b.superseded),
-    }
-}
-
-impl Engine {
-    pub(crate) fn take_message(&mut self, plugin: &str, text: String, wait: Wait) -> Result<Ticket, MessageError> {
-        if self.stopping {
-            return Err(MessageError::Stopping);
-        }
-        let found = self.plugins.named(plugin).ok_or_else(|| MessageError::Unknown(plugin.to_string()))?;
-        if !found.supervision.is_coming_back() {
-            return Err(MessageError::NotRunning(plugin.to_string()));
-        }
-        let (id, limits) = (found.id, &found.spec.limits);
-        let (limit, bytes) = (limits.queue_messages, limits.queue_message_bytes);
-        // What was collected happened before the message.
-        self.flush_collected();
-        let ticket = Ticket(self.messages.next);
-        let queue = self.plugins.get_mut(id).map(|found| &mut found.queue);
-        let full = |waiting| MessageError::QueueFull { plugin: plugin.to_string(), waiting };
-        let queue = queue.ok_or_else(|| full(0))?;
-        if !queue.push_message(ticket, text, limit, bytes) {
-            return Err(full(queue.messages()));
-        }
-        self.messages.next += 1;
-        self.messages.under_way.insert(ticket, UnderWay { wait, ..UnderWay::default() });
-        Ok(ticket)
     }
 }

@@ -3,14 +3,14 @@
 use ctwarden_model::{Cause, EventKind, Expectation, FlowKey, Target};
 
 use crate::PluginId;
-use crate::engine::Engine;
-use crate::intake::delivery::About;
+use crate::verdicts::Verdicts;
+use crate::verdicts::call_context::CallContext;
 use crate::verdicts::expectations::Expected;
 use crate::verdicts::protected_flows::Known;
 use crate::verdicts::sight::{Named, Sight};
 
 /// What the target of a verdict turned out to be.
-pub(crate) enum Aim {
+pub(crate) enum ResolvedTarget {
     Flow {
         key: FlowKey,
         /// What is known of it.
@@ -29,7 +29,7 @@ pub(crate) enum Aim {
     Missing,
 }
 
-impl Aim {
+impl ResolvedTarget {
     pub(crate) const fn flow(&self) -> Option<FlowKey> {
         match self {
             Self::Flow { key, .. } => Some(*key),
@@ -38,26 +38,31 @@ impl Aim {
     }
 }
 
-impl Engine {
-    pub(crate) fn aim(&self, plugin: PluginId, batch: &mut Named<'_>, target: &Target) -> Aim {
+impl Verdicts {
+    pub(crate) fn resolve(&self, plugin: PluginId, batch: &mut Named<'_>, target: &Target) -> ResolvedTarget {
         match target {
-            Target::None => Aim::Nothing,
-            Target::Matching(_) => Aim::Selection,
+            Target::None => ResolvedTarget::Nothing,
+            Target::Matching(_) => ResolvedTarget::Selection,
             Target::Key(key) => match batch.index(key) {
-                Some(index) => self.aim_at_entry(batch, index),
+                Some(index) => self.resolve_entry(batch, index),
                 None => {
                     let ended = self.ends.is_last_known_to(key.id, plugin);
-                    Aim::Flow { key: *key, sight: Sight::Named { before: batch.delivered() }, gone: false, ended }
+                    ResolvedTarget::Flow {
+                        key: *key,
+                        sight: Sight::Named { before: batch.delivered() },
+                        gone: false,
+                        ended,
+                    }
                 }
             },
-            Target::Entry(index) => self.aim_at_entry(batch, *index),
+            Target::Entry(index) => self.resolve_entry(batch, *index),
         }
     }
 
-    fn aim_at_entry(&self, batch: &Named<'_>, index: u32) -> Aim {
-        match batch.about() {
-            About::Entries { round, cause, entries, told } => match entries.placed(index) {
-                None => Aim::Missing,
+    fn resolve_entry(&self, batch: &Named<'_>, index: u32) -> ResolvedTarget {
+        match batch.context() {
+            CallContext::Entries { round, cause, entries, told } => match entries.placed(index) {
+                None => ResolvedTarget::Missing,
                 Some((place, event)) => {
                     let flow = &event.flow;
                     let (key, gone) = (flow.key(), event.kind == EventKind::Destroy);
@@ -76,22 +81,22 @@ impl Engine {
                     let sight = if ended {
                         Sight::Named { before: batch.delivered() }
                     } else {
-                        let protected = self.protected.holds(known);
+                        let protected = self.guard.holds(known);
                         Sight::Told { protected, at: told.at, ends: self.ends.count() }
                     };
-                    Aim::Flow { key, sight, gone, ended }
+                    ResolvedTarget::Flow { key, sight, gone, ended }
                 }
             },
-            About::Expectations { events, .. } => {
+            CallContext::Expectations { events, .. } => {
                 let event = usize::try_from(index).ok().and_then(|place| events.get(place));
-                event.map_or(Aim::Missing, |event| self.aim_at_expectation(&event.expectation))
+                event.map_or(ResolvedTarget::Missing, |event| self.resolve_expectation(&event.expectation))
             }
-            About::Nothing | About::Message(_) => Aim::Missing,
+            CallContext::Nothing | CallContext::Message(_) => ResolvedTarget::Missing,
         }
     }
 
-    fn aim_at_expectation(&self, expectation: &Expectation) -> Aim {
-        Aim::Expectation(Expected {
+    fn resolve_expectation(&self, expectation: &Expectation) -> ResolvedTarget {
+        ResolvedTarget::Expectation(Expected {
             key: expectation.key(),
             master: expectation.master,
             protected: self.expectation_protection(expectation),

@@ -12,7 +12,7 @@ use ctwarden_model::{FlowKey, Steady};
 
 use crate::PluginId;
 use crate::ids::RoundId;
-use crate::verdicts::merge::Candidate;
+use crate::verdicts::claim::Candidate;
 
 /// The candidates of each answer, in the order of the answers.
 pub(crate) type Answers = Vec<Vec<Candidate>>;

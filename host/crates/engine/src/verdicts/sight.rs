@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use ctwarden_model::{FlowId, FlowKey, Steady, Timestamp};
 use hashbrown::HashMap;
 
-use crate::intake::delivery::About;
+use crate::verdicts::call_context::CallContext;
 use crate::verdicts::ends::Received;
 use crate::verdicts::protected_flows::Held;
 
@@ -76,15 +76,15 @@ impl Sight {
 /// Which entry of the answered batch a key names: such a key is known as well as the entry. The batch is indexed at the
 /// first key of an answer, because most answers have none.
 pub(crate) struct Named<'a> {
-    about: &'a About,
+    context: &'a CallContext,
     /// When the batch was handed over.
     delivered: Timestamp,
     by_id: Option<Box<HashMap<FlowId, u32>>>,
 }
 
 impl<'a> Named<'a> {
-    pub(crate) const fn of(about: &'a About, delivered: Timestamp) -> Self {
-        Self { about, delivered, by_id: None }
+    pub(crate) const fn of(context: &'a CallContext, delivered: Timestamp) -> Self {
+        Self { context, delivered, by_id: None }
     }
 
     /// When it was handed over.
@@ -92,13 +92,13 @@ impl<'a> Named<'a> {
         self.delivered
     }
 
-    pub(crate) const fn about(&self) -> &'a About {
-        self.about
+    pub(crate) const fn context(&self) -> &'a CallContext {
+        self.context
     }
 
     /// Index of the last entry that the key names.
     pub(crate) fn index(&mut self, key: &FlowKey) -> Option<u32> {
-        let About::Entries { entries, .. } = self.about else { return None };
+        let CallContext::Entries { entries, .. } = self.context else { return None };
         let by_id = self.by_id.get_or_insert_with(|| {
             let ids = (0..).zip(entries.iter()).filter_map(|(index, event)| Some((event.flow.id?, index)));
             Box::new(ids.collect())

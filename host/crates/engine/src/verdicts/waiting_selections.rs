@@ -11,13 +11,13 @@ const LOOKED_AT: usize = 64;
 
 /// The lines. Each is bounded by [`crate::PluginLimits::selections`].
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingSelections {
     lines: BTreeMap<PluginId, VecDeque<VerdictId>>,
     /// Whose turn was last.
     last: Option<PluginId>,
 }
 
-impl Waiting {
+impl WaitingSelections {
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -37,13 +37,18 @@ impl Waiting {
     }
 
     /// The plugins in the order of their turns.
-    fn in_turn(&self) -> Vec<PluginId> {
+    pub(crate) fn in_turn(&self) -> Vec<PluginId> {
         let (mut later, mut next) = (Vec::new(), Vec::new());
         for plugin in self.plugins() {
             if self.last.is_some_and(|last| plugin <= last) { &mut later } else { &mut next }.push(plugin);
         }
         next.extend(later);
         next
+    }
+
+    /// Those of a plugin that are looked at in one go, the oldest first.
+    pub(crate) fn first_of(&self, plugin: PluginId) -> impl Iterator<Item = VerdictId> {
+        self.lines.get(&plugin).into_iter().flatten().take(LOOKED_AT).copied()
     }
 
     fn pop(&mut self, plugin: PluginId) -> Option<VerdictId> {
@@ -125,8 +130,8 @@ mod tests {
     }
 
     /// Of plugin 1 those from 100 on, of plugin 2 from 200 on.
-    fn waiting(first: u64, second: u64) -> Waiting {
-        let mut waiting = Waiting::default();
+    fn waiting(first: u64, second: u64) -> WaitingSelections {
+        let mut waiting = WaitingSelections::default();
         (100..100 + first).for_each(|number| waiting.push(PluginId(1), id(number)));
         (200..200 + second).for_each(|number| waiting.push(PluginId(2), id(number)));
         waiting

@@ -51,7 +51,7 @@ fn a_block_that_fails_or_is_lost_does_not_keep_the_delete_for_ever() {
 fn selections_wait_for_the_blocks_too() {
     let mut world = World::new([plugin("a")]);
     world.judge(new(9), [("a", vec![delete("d", matching(from(1))), block("b", "10.0.0.1", None)])]);
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
     world.ack(Ack::Done);
     world.sweep_of([flow(1)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);

@@ -108,7 +108,7 @@ fn a_selection_is_limited_row_by_row_and_goes_on_when_the_budget_returns() {
     let left =
         Shortfall { kind: VerdictKind::Delete, outcome: Outcome::OverBudget, of_flows: true, goes_on: true, count: 3 };
     assert_eq!(outcome.shortfalls, [left]);
-    assert!(world.engine.poll_sweep().is_none(), "not before the budget is back");
+    assert!(world.poll_sweep().is_none(), "not before the budget is back");
     world.pass_by_timeouts(Duration::from_secs(61));
     world.sweep_of((3..=5).map(flow));
     world.ack_all();

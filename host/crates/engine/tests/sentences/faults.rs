@@ -17,7 +17,7 @@ fn faults(world: &World) -> Vec<FaultRecord> {
 }
 
 fn restart(world: &mut World, name: &str) {
-    let id = world.engine.poll_restart().expect("a plugin to be started");
+    let id = world.poll_restart().expect("a plugin to be started");
     assert_eq!(world.names[&id], name);
     world.engine.handle_started(world.now, id);
     world.pump();
@@ -35,7 +35,7 @@ fn a_failed_call_is_void_and_its_batch_is_not_delivered_again() {
     let told = &faults(&world)[0];
     assert_eq!((told.plugin.as_str(), told.entries, told.quarantined), ("a", 2, false));
     assert_eq!(told.restart_in, Duration::from_millis(100));
-    assert!(world.engine.poll_restart().is_none());
+    assert!(world.poll_restart().is_none());
     // Others go on, and what comes meanwhile waits for the fresh instance.
     world.events([new(3)]);
     assert_eq!(world.flows("b"), [3]);
@@ -57,7 +57,7 @@ fn waits_grow_and_end_in_a_quarantine_that_ends() {
         world.events([new(1)]);
         world.fault("a");
         world.pass_millis(wait - 1);
-        assert!(world.engine.poll_restart().is_none());
+        assert!(world.poll_restart().is_none());
         world.pass_millis(1);
         restart(&mut world, "a");
     }
@@ -100,8 +100,8 @@ fn a_start_that_fails_counts_as_a_failure() {
     world.events([new(1)]);
     world.fault("a");
     world.pass_millis(100);
-    let id = world.engine.poll_restart().unwrap();
-    assert!(world.engine.poll_restart().is_none(), "told once");
+    let id = world.poll_restart().unwrap();
+    assert!(world.poll_restart().is_none(), "told once");
     assert_eq!(world.engine.status(world.now).plugins[0].state, PluginState::Starting);
     world.engine.handle_start_failed(world.now, id, Fault::Configuration("no".into()));
     world.pump();
@@ -115,10 +115,10 @@ fn the_operator_may_want_the_daemon_to_end_instead() {
     let mut world = World::new([plugin("a").with(|spec| spec.on_failure = OnFailure::Exit)]);
     world.events([new(1)]);
     world.fault("a");
-    let why = world.engine.poll_exit().unwrap();
+    let why = world.poll_exit().unwrap();
     assert!(why.contains("plugin a trapped: unreachable"), "{why}");
     world.pass_by_timeouts(Duration::from_secs(3_600));
-    assert!(world.engine.poll_restart().is_none());
+    assert!(world.poll_restart().is_none());
 }
 
 #[test]

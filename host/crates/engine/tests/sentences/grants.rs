@@ -111,7 +111,7 @@ fn malformed_verdicts_are_refused_with_the_reason() {
     let count = verdicts.len();
     world.judge(new(1), [("a", verdicts)]);
     assert_eq!(world.effects(), []);
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
     let refused = |outcome: Outcome| matches!(outcome, Outcome::Refused(Refusal::Malformed(_) | Refusal::NoSuchSet));
     assert_eq!(world.record("set").refusal().as_deref(), Some("there is no set feed"));
     assert_eq!(world.record("no-time").refusal().as_deref(), Some("a protection of 0 seconds protects nothing"));

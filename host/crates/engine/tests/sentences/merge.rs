@@ -1,6 +1,6 @@
 //! Several plugins, one flow: what is left of their verdicts.
 
-use ctwarden_engine::Ack;
+use ctwarden_engine::{Ack, Output, TableReader};
 use ctwarden_model::{Effect, LabelChange, Update};
 
 use crate::words::*;
@@ -139,7 +139,10 @@ fn an_update_tells_when_its_flow_was_seen() {
     let call = world.take_call("a");
     let verdicts = vec![mark("old", entry(0), 1, 1), mark("key", key(3), 1, 1)];
     world.engine.handle_answer(world.now, call, ctwarden_engine::Answer::Verdicts(verdicts));
-    let effect = |world: &mut World| world.engine.poll_effect().unwrap().1;
+    let effect = |world: &mut World| match world.engine.poll(TableReader::Busy) {
+        Some(Output::Effect(_, effect)) => effect,
+        other => panic!("no effect but {other:?}"),
+    };
     assert_eq!(effect(&mut world).seen(), Some(seen), "when the event came, however long it waited");
     let lookup = world.lookups()[0];
     let asked = world.now.steady;

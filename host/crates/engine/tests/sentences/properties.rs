@@ -126,7 +126,7 @@ impl History {
 
     fn lookups(&mut self, how: u8) {
         let now = self.world.now;
-        while let Some(lookup) = self.world.engine.poll_lookup() {
+        while let Some(lookup) = self.world.poll_lookup() {
             let n = (0..FLOWS).find(|n| flow(*n).tuples.original == lookup.key.original).unwrap();
             let mut found = table_flow(n);
             found.id = Some(lookup.key.id);
@@ -165,13 +165,13 @@ impl History {
             Deed::Ack(n, how) => self.ack(n, how),
             Deed::Lookups(how) => self.lookups(how),
             Deed::Sweep => {
-                if let Some(request) = self.world.engine.poll_sweep() {
+                if let Some(request) = self.world.poll_sweep() {
                     assert!(self.sweep.is_none(), "two sweeps at a time");
                     self.sweep = Some(request.id);
                 }
             }
             Deed::Asked => {
-                if let Some(request) = self.world.engine.poll_asked(|filter| *filter != Filter::default()) {
+                if let Some(request) = self.world.poll_asked(|filter| *filter != Filter::default()) {
                     assert!(self.sweep.is_none(), "two sweeps at a time");
                     self.sweep = Some(request.id);
                 }
@@ -197,7 +197,7 @@ impl History {
             Deed::Select(knows, rows, end) => {
                 // What is hurried because it is carried out has nothing in observing that it could be compared with.
                 let knows = if self.obedient_kernel && knows == Knows::Some { Knows::Nothing } else { knows };
-                if let Some(request) = self.world.engine.poll_selection(|_, _| knows) {
+                if let Some(request) = self.world.poll_selection(|_, _| knows) {
                     self.selections.push_back(request.id);
                     assert!(self.selections.len() <= 8, "too many selections at a time");
                 }
@@ -224,7 +224,7 @@ impl History {
                 }
             }
             Deed::Restart(works) => {
-                while let Some(id) = self.world.engine.poll_restart() {
+                while let Some(id) = self.world.poll_restart() {
                     if works {
                         self.world.engine.handle_started(now, id);
                     } else {

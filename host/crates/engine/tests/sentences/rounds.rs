@@ -153,11 +153,11 @@ fn a_full_queue_drops_the_oldest_tells_it_and_asks_for_a_sweep() {
     world.answer("slow", []);
     assert_eq!((world.batch("slow").missed, world.flows("slow")), (0, vec![17]));
     world.pass_millis(1_000);
-    assert!(world.engine.poll_sweep().is_none(), "its queue has not drained");
+    assert!(world.poll_sweep().is_none(), "its queue has not drained");
     for _ in 17..=20 {
         world.answer("slow", []);
     }
-    assert!(world.engine.poll_sweep().is_some());
+    assert!(world.poll_sweep().is_some());
     world.pump();
     assert_eq!(world.cause("slow"), Cause::SweepBegin(Extent::Subscribed));
     let missed = |notice: &Notice| if let Notice::Missed(_, entries) = notice { *entries } else { 0 };

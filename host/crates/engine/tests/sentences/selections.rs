@@ -9,7 +9,7 @@ use crate::words::*;
 use crate::world::World;
 
 fn asked(world: &mut World) -> SelectionRequest {
-    world.engine.poll_selection(|_, _| Knows::All).unwrap()
+    world.poll_selection(|_, _| Knows::All).unwrap()
 }
 
 /// Knows the flows of that filter, and nothing of any other.
@@ -43,7 +43,7 @@ fn a_selection_does_not_wait_for_a_running_sweep_and_takes_nothing_from_it() {
     world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
     let request = asked(&mut world);
     assert_eq!(request.filters, [from(1)]);
-    assert!(world.engine.poll_selection(|_, _| Knows::All).is_none(), "each is asked for once");
+    assert!(world.poll_selection(|_, _| Knows::All).is_none(), "each is asked for once");
     answer(&mut world, &request, [flow(1)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack_all();
@@ -58,11 +58,11 @@ fn what_the_program_cannot_answer_waits_for_a_sweep() {
     let mut world = World::new([plugin("a")]);
     let odd = filter(|f| f.states = [3].into());
     world.judge(new(9), [("a", vec![delete("odd", matching(odd.clone())), delete("known", matching(from(1)))])]);
-    let request = world.engine.poll_selection(knows_all(from(1))).unwrap();
+    let request = world.poll_selection(knows_all(from(1))).unwrap();
     assert_eq!(request.filters, [from(1)]);
     answer(&mut world, &request, []);
     assert_eq!(world.record("known").outcome, Outcome::Applied);
-    assert!(world.engine.poll_selection(knows_all(from(1))).is_none());
+    assert!(world.poll_selection(knows_all(from(1))).is_none());
     assert_eq!(world.sweep().filters, [odd]);
 }
 
@@ -150,7 +150,7 @@ fn whoever_has_many_answered_does_not_keep_another_from_being_answered() {
     let config = EngineConfig { selections_per_sweep: 4, ..EngineConfig::default() };
     let mut world = World::with(config, [plugin("a"), plugin("b")]);
     world.judge(new(9), [("a", (10..110).map(|n| delete("many", matching(from(n)))).collect()), ("b", vec![])]);
-    let first: Vec<SelectionRequest> = core::iter::from_fn(|| world.engine.poll_selection(|_, _| Knows::All)).collect();
+    let first: Vec<SelectionRequest> = core::iter::from_fn(|| world.poll_selection(|_, _| Knows::All)).collect();
     assert_eq!(first.len(), 8);
     assert!(first.iter().all(|request| request.filters.len() == 4));
     world.judge(new(9), [("a", vec![]), ("b", vec![delete("one", matching(from(1)))])]);
@@ -170,7 +170,7 @@ fn a_program_is_asked_for_few_of_a_long_line_at_a_time() {
         looks.set(looks.get() + 1);
         Knows::Nothing
     };
-    assert!(world.engine.poll_selection(nothing).is_none());
+    assert!(world.poll_selection(nothing).is_none());
     assert!(looks.get() <= 300, "{} looks", looks.get());
 }
 
@@ -184,7 +184,7 @@ fn eight_are_answered_at_once_and_others_wait() {
         })
         .collect();
     world.judge(new(9), [("a", vec![delete("d", matching(from(9)))])]);
-    assert!(!world.engine.awaits_selection() && world.engine.poll_selection(|_, _| Knows::All).is_none());
+    assert!(!world.engine.awaits_selection() && world.poll_selection(|_, _| Knows::All).is_none());
     answer(&mut world, &requests[3], []);
     assert!(world.engine.awaits_selection());
     assert_eq!(asked(&mut world).filters, [from(9)]);
@@ -239,7 +239,7 @@ fn an_answer_that_broke_off_is_asked_for_again_and_at_last_refused() {
         world.engine.handle_sweep_end(world.now, request.id, false);
         world.pump();
     }
-    assert!(world.engine.poll_selection(|_, _| Knows::All).is_none());
+    assert!(world.poll_selection(|_, _| Knows::All).is_none());
     assert_eq!(world.record("d").outcome, Outcome::Refused(Refusal::NoAnswer));
 }
 
@@ -255,7 +255,7 @@ fn a_reload_in_between_ends_it() {
 }
 
 fn asked_for_some(world: &mut World) -> Option<SelectionRequest> {
-    world.engine.poll_selection(|_, _| Knows::Some)
+    world.poll_selection(|_, _| Knows::Some)
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn what_is_known_is_ended_before_a_sweep_finds_the_rest() {
     let request = asked_for_some(&mut world).unwrap();
     answer_by_name(&mut world, &request, [flow(1), flow(2)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
-    assert!(world.engine.poll_sweep().is_none(), "it would meet what is being ended");
+    assert!(world.poll_sweep().is_none(), "it would meet what is being ended");
     world.ack(Ack::Gone);
     world.ack_all();
     assert!(asked_for_some(&mut world).is_none(), "once is enough");
@@ -348,7 +348,7 @@ fn what_is_changed_and_not_deleted_is_read_before() {
         let mut world = World::new([plugin("a")]);
         world.judge(new(9), [("a", vec![verdict])]);
         let knows = |_: &Filter, asked: Detail| if asked == detail { Knows::All } else { Knows::Nothing };
-        let request = world.engine.poll_selection(knows).unwrap();
+        let request = world.poll_selection(knows).unwrap();
         // The copy may have it long after it ended.
         let is_enough = world.engine.handle_known(world.now, request.id, &known(&flow(1)));
         assert_eq!(is_enough, detail == Detail::Name);
@@ -410,10 +410,10 @@ fn a_ban_in_a_large_table_is_answered_with_what_is_done_before_the_sweep_for_the
         world.message("a", "ban");
         world.reply("a", "banned", [block("b", "10.0.0.1", None), delete("d", matching(from(1)))]);
         world.ack(Ack::Done);
-        let request = world.engine.poll_selection(|_, _| Knows::Some).unwrap();
+        let request = world.poll_selection(|_, _| Knows::Some).unwrap();
         answer_by_name(&mut world, &request, [flow(1), flow(2)]);
         world.ack_all();
-        assert!(world.engine.poll_selection(|_, _| Knows::Some).is_none(), "only a sweep finds the others");
+        assert!(world.poll_selection(|_, _| Knows::Some).is_none(), "only a sweep finds the others");
         let told = world.replied();
         assert_eq!(told.is_some(), long);
         if let Some((_, told)) = told {
@@ -424,10 +424,10 @@ fn a_ban_in_a_large_table_is_answered_with_what_is_done_before_the_sweep_for_the
         let sweep = world.sweep();
         world.message("a", "ban another");
         world.reply("a", "banned", [delete("e", matching(from(7)))]);
-        let request = world.engine.poll_selection(|_, _| Knows::Some).unwrap();
+        let request = world.poll_selection(|_, _| Knows::Some).unwrap();
         answer_by_name(&mut world, &request, [flow(7)]);
         world.ack_all();
-        assert!(world.engine.poll_selection(|_, _| Knows::Some).is_none());
+        assert!(world.poll_selection(|_, _| Knows::Some).is_none());
         assert_eq!(world.replied().is_some(), long);
         world.rows(sweep.id, [flow(1), flow(3)]);
         world.end_sweep(sweep.id, true);

@@ -20,7 +20,7 @@ fn after_stop_nothing_new_begins_and_what_runs_is_finished() {
     world.answer("a", [delete("d", entry(0)), delete("s", matching(from(1)))]);
     assert!(world.call("a").is_none());
     world.pass_millis(5_000);
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
     assert!(world.calls.is_empty());
     world.events([]);
     assert_eq!(world.outcomes(), ["a d refused", "a s refused"]);

@@ -16,7 +16,7 @@ fn a_sweep_comes_at_start_begin_rows_complete() {
     let mut world = World::new([plugin("a").sweeps(), plugin("b")]);
     let request = world.sweep();
     assert!(request.filters.is_empty());
-    assert!(world.engine.poll_sweep().is_none(), "one at a time");
+    assert!(world.poll_sweep().is_none(), "one at a time");
     world.rows(request.id, [flow(1), flow(2)]);
     world.events([new(3)]);
     world.end_sweep(request.id, true);
@@ -41,7 +41,7 @@ fn periodic_sweeps_are_shared_by_those_who_wait() {
     let mut swept = [0; 2];
     for _ in 0..60 {
         world.pass_by_timeouts(Duration::from_secs(1));
-        if let Some(request) = world.engine.poll_sweep() {
+        if let Some(request) = world.poll_sweep() {
             world.pump();
             for (plugin, count) in ["a", "b"].into_iter().zip(&mut swept) {
                 *count += u32::from(world.call(plugin).is_some());
@@ -64,7 +64,7 @@ fn an_interrupted_sweep_is_told_and_done_again_but_not_for_ever() {
         world.answer_all();
         world.pass(Duration::from_secs(10));
     }
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn rows_that_were_asked_for_are_asked_for_again_where_their_sweep_breaks_off() {
     let mut world = World::new([plugin("a")]);
     world.judge(new(9), [("a", vec![sweep("some", matching(from(2)))])]);
     for known in [true, false] {
-        let request = if known { world.engine.poll_asked(|_| true) } else { world.engine.poll_sweep() };
+        let request = if known { world.poll_asked(|_| true) } else { world.poll_sweep() };
         world.end_sweep(request.unwrap().id, false);
         world.answer("a", []);
         assert_eq!(world.cause("a"), Cause::SweepInterrupted);
@@ -85,7 +85,7 @@ fn rows_that_were_asked_for_are_asked_for_again_where_their_sweep_breaks_off() {
     world.end_sweep(request.id, false);
     world.answer_all();
     assert_eq!(world.outcomes(), ["a some applied"], "not for ever");
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_request_names_what_is_of_use() {
 fn a_plugin_may_ask_for_a_sweep_of_all_or_of_some() {
     let quiet = plugin("a").with(|spec| spec.subscription.filters = vec![from(1)]);
     let mut world = World::new([quiet]);
-    assert!(world.engine.poll_sweep().is_none(), "it wants no rows of its own");
+    assert!(world.poll_sweep().is_none(), "it wants no rows of its own");
     world.judge(new(1), [("a", vec![sweep("all", Target::None)])]);
     world.sweep_of([flow(1), flow(2)]);
     assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Subscribed));
@@ -134,12 +134,12 @@ fn rows_that_the_program_knows_need_no_rest_and_read_no_table() {
     assert!(!world.engine.awaits_asked());
     for n in 2..5 {
         world.judge(new(9), [("a", vec![sweep("some", matching(from(n)))])]);
-        assert!(world.engine.poll_sweep().is_none(), "the table rests");
+        assert!(world.poll_sweep().is_none(), "the table rests");
         assert!(world.engine.awaits_asked());
-        let request = world.engine.poll_asked(|filter| *filter == from(n)).unwrap();
+        let request = world.poll_asked(|filter| *filter == from(n)).unwrap();
         world.pump();
         assert_eq!((&request.filters, request.expectations), (&vec![from(n)], false));
-        assert!(world.engine.poll_asked(|_| true).is_none() && !world.engine.awaits_asked(), "one at a time");
+        assert!(world.poll_asked(|_| true).is_none() && !world.engine.awaits_asked(), "one at a time");
         world.rows(request.id, [flow(n), flow(1)]);
         world.end_sweep(request.id, true);
         assert_eq!(world.cause("a"), Cause::SweepBegin(Extent::Asked));
@@ -158,13 +158,13 @@ fn rows_that_the_program_does_not_know_wait_for_the_table() {
     let mut world = World::new([plugin("a"), plugin("b")]);
     let both = vec![sweep("known", matching(from(1))), sweep("unknown", matching(from(2)))];
     world.judge(new(9), [("a", both), ("b", vec![sweep("all", Target::None)])]);
-    let request = world.engine.poll_asked(|filter| *filter == from(1)).unwrap();
+    let request = world.poll_asked(|filter| *filter == from(1)).unwrap();
     world.pump();
-    assert!(world.engine.poll_sweep().is_none(), "one of both at a time");
+    assert!(world.poll_sweep().is_none(), "one of both at a time");
     world.end_sweep(request.id, true);
     world.answer_all();
     assert_eq!(world.outcomes(), ["a known applied"]);
-    assert!(world.engine.poll_asked(|filter| *filter == from(1)).is_none());
+    assert!(world.poll_asked(|filter| *filter == from(1)).is_none());
     world.sweep_of([flow(2)]);
     assert_eq!(world.outcomes(), ["a unknown applied", "b all applied"]);
 }
@@ -192,7 +192,7 @@ fn selections_share_a_sweep_and_end_in_one_record_each() {
     assert_eq!(tally("m"), (2, 1, 1));
     assert_eq!(tally("none"), (0, 0, 0));
     assert_eq!(world.outcomes(), ["a d applied", "a m applied", "a none applied", "b d2 applied"]);
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_ban_does_not_wait_for_the_rest_between_sweeps() {
     world.sweep_of([flow(1)]);
     world.answer_all();
     world.judge(new(9), [("a", vec![delete("d", matching(from(1)))])]);
-    assert!(world.engine.poll_sweep().is_none());
+    assert!(world.poll_sweep().is_none());
     assert_eq!(world.engine.poll_timeout(), Some(world.now.steady.plus(Duration::from_millis(10))));
     world.pass_millis(10);
     world.sweep();

@@ -61,7 +61,7 @@ fn lasting_loss_does_not_become_a_storm_of_sweeps() {
     for _ in 0..1_000 {
         world.overrun();
         world.answer_all();
-        if let Some(request) = world.engine.poll_sweep() {
+        if let Some(request) = world.poll_sweep() {
             sweeps += 1;
             world.end_sweep(request.id, true);
             world.answer_all();
@@ -89,5 +89,5 @@ fn changed_sets_are_told_once_by_name_to_those_who_asked() {
     assert!(world.call("a").is_none());
     world.answer("b", []);
     assert!(world.call("b").is_none());
-    assert!(world.engine.poll_sweep().is_some());
+    assert!(world.poll_sweep().is_some());
 }

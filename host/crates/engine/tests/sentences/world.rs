@@ -7,12 +7,12 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use ctwarden_engine::{
-    Ack, Answer, Call, CallId, Engine, EngineConfig, Looked, LookupId, MessageOutcome, PluginId, PluginSpec, SweepId,
-    SweepRequest, Ticket, Wait,
+    Ack, Answer, Call, CallId, Detail, Engine, EngineConfig, Knows, Looked, Lookup, LookupId, MessageOutcome, Output,
+    PluginId, PluginSpec, SelectionId, SelectionRequest, SweepId, SweepRequest, TableReader, Ticket, Wait,
 };
 use ctwarden_model::{
-    Action, Batch, Cause, Effect, EffectId, Event, EventKind, Fault, Flow, FlowKey, Notice, Now, Record, Reply, Steady,
-    Timestamp, Verdict, VerdictRecord,
+    Action, Batch, Cause, Effect, EffectId, Event, EventKind, Fault, Filter, Flow, FlowKey, Notice, Now, Record, Reply,
+    Steady, Timestamp, Verdict, VerdictRecord,
 };
 
 pub(crate) struct World {
@@ -24,6 +24,12 @@ pub(crate) struct World {
     /// Effects that were taken and have no answer, oldest first.
     pub(crate) effects: VecDeque<(EffectId, Effect)>,
     pub(crate) records: Vec<Record>,
+    lookups: VecDeque<Lookup>,
+    selections: VecDeque<SelectionRequest>,
+    sweeps: VecDeque<SweepRequest>,
+    restarts: VecDeque<PluginId>,
+    replies: VecDeque<(Ticket, MessageOutcome)>,
+    exits: VecDeque<String>,
 }
 
 impl World {
@@ -40,6 +46,12 @@ impl World {
             calls: VecDeque::new(),
             effects: VecDeque::new(),
             records: Vec::new(),
+            lookups: VecDeque::new(),
+            selections: VecDeque::new(),
+            sweeps: VecDeque::new(),
+            restarts: VecDeque::new(),
+            replies: VecDeque::new(),
+            exits: VecDeque::new(),
         };
         world.configure(config, specs);
         world
@@ -55,15 +67,67 @@ impl World {
 
     /// Takes what the engine wants done.
     pub(crate) fn pump(&mut self) {
-        while let Some((id, effect)) = self.engine.poll_effect() {
-            self.effects.push_back((id, effect.into_inner()));
+        self.pump_as(TableReader::Busy);
+    }
+
+    fn pump_as(&mut self, reader: TableReader) {
+        while let Some(output) = self.engine.poll(reader) {
+            match output {
+                Output::Effect(id, effect) => self.effects.push_back((id, effect.into_inner())),
+                Output::Lookup(lookup) => self.lookups.push_back(lookup),
+                Output::Call(call) => self.calls.push_back((call.plugin, call.call, call.what)),
+                Output::Selection(request) => self.selections.push_back(request),
+                Output::Sweep(request) => self.sweeps.push_back(request),
+                Output::Restart(plugin) => self.restarts.push_back(plugin),
+                Output::Reply(ticket, outcome) => self.replies.push_back((ticket, outcome)),
+                Output::Record(record) => self.records.push(record),
+                Output::Exit(reason) => self.exits.push_back(reason),
+            }
         }
-        while let Some(delivery) = self.engine.poll_delivery() {
-            self.calls.push_back((delivery.plugin, delivery.call, delivery.what));
+    }
+
+    /// The sweep that is wanted, if any is.
+    pub(crate) fn poll_sweep(&mut self) -> Option<SweepRequest> {
+        self.pump_as(TableReader::Free);
+        self.sweeps.pop_front()
+    }
+
+    pub(crate) fn poll_restart(&mut self) -> Option<PluginId> {
+        self.pump();
+        self.restarts.pop_front()
+    }
+
+    pub(crate) fn poll_exit(&mut self) -> Option<String> {
+        self.pump();
+        self.exits.pop_front()
+    }
+
+    pub(crate) fn poll_lookup(&mut self) -> Option<Lookup> {
+        self.pump();
+        self.lookups.pop_front()
+    }
+
+    /// Selections that a program answers that follows the table and knows so many of the flows of a filter.
+    pub(crate) fn poll_selection(&mut self, knows: impl Fn(&Filter, Detail) -> Knows) -> Option<SelectionRequest> {
+        let known: Vec<(SelectionId, Knows)> = self
+            .engine
+            .waiting_selections()
+            .map(|waiting| (waiting.id, knows(waiting.filter, waiting.detail)))
+            .collect();
+        if !known.is_empty() {
+            self.engine.handle_known_selections(self.now, &known);
         }
-        while let Some(record) = self.engine.poll_record() {
-            self.records.push(record);
-        }
+        self.pump();
+        self.selections.pop_front()
+    }
+
+    /// A sweep of the rows that such a program knows.
+    pub(crate) fn poll_asked(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SweepRequest> {
+        let rows = self.engine.waiting_rows().filter(|waiting| answers(waiting.filter));
+        let known: Vec<SelectionId> = rows.map(|waiting| waiting.id).collect();
+        self.engine.handle_known_rows(self.now, &known);
+        self.pump();
+        self.sweeps.pop_front()
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
@@ -182,9 +246,7 @@ impl World {
 
     /// Begins the sweep that is wanted.
     pub(crate) fn sweep(&mut self) -> SweepRequest {
-        let request = self.engine.poll_sweep().expect("a sweep is wanted");
-        self.pump();
-        request
+        self.poll_sweep().expect("a sweep is wanted")
     }
 
     pub(crate) fn rows(&mut self, sweep: SweepId, flows: impl IntoIterator<Item = Flow>) {
@@ -218,11 +280,11 @@ impl World {
     }
 
     pub(crate) fn replied(&mut self) -> Option<(Ticket, MessageOutcome)> {
-        self.engine.poll_reply()
+        self.replies.pop_front()
     }
 
     pub(crate) fn lookups(&mut self) -> Vec<LookupId> {
-        core::iter::from_fn(|| self.engine.poll_lookup()).map(|lookup| lookup.id).collect()
+        core::iter::from_fn(|| self.poll_lookup()).map(|lookup| lookup.id).collect()
     }
 
     pub(crate) fn looked_up(&mut self, lookup: LookupId, flow: Option<Flow>) {
@@ -234,7 +296,7 @@ impl World {
     /// how many questions there were.
     pub(crate) fn look_up_in(&mut self, table: &[Flow]) -> usize {
         let mut asked = 0;
-        while let Some(lookup) = self.engine.poll_lookup() {
+        while let Some(lookup) = self.poll_lookup() {
             let at = |flow: &&Flow| flow.is_named_by(&FlowKey { id: flow.id.unwrap(), ..lookup.key });
             self.looked_up(lookup.id, table.iter().find(at).cloned());
             asked += 1;

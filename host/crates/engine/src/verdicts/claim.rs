@@ -1,0 +1,148 @@
+//! Verdicts on their way through the merge: what each wants of which flow.
+
+use alloc::vec::Vec;
+
+use ctwarden_model::{Action, FlowKey, LabelChange, Masked};
+use hashbrown::HashMap;
+
+use crate::PluginId;
+use crate::ids::{GateId, RoundId, VerdictId};
+use crate::verdicts::expectations::Expected;
+use crate::verdicts::guard::{Allowed, Cost};
+use crate::verdicts::sight::Sight;
+
+/// A verdict that passed the first check.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) verdict: VerdictId,
+    pub(crate) plugin: PluginId,
+    pub(crate) allowed: Allowed,
+    pub(crate) subject: Subject,
+}
+
+/// What a candidate is about.
+#[derive(Debug)]
+pub(crate) enum Subject {
+    Flow {
+        key: FlowKey,
+        /// What is known of it.
+        sight: Sight,
+        /// Whether what it was shown is the flow's end.
+        gone: bool,
+        /// Whether it has ended since the plugin was last told of it.
+        ended: bool,
+        /// What is to be done with it.
+        change: Change,
+    },
+    /// One expectation, to be deleted.
+    Expectation(Expected),
+    /// A network, into a set or out of it.
+    Network,
+    /// Every flow that matches.
+    Selection,
+}
+
+/// What is to be done with a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Delete,
+    Mark(Masked),
+    Labels(LabelChange),
+    Timeout(u32),
+    Protect(u32),
+}
+
+impl Change {
+    /// Of an action on a flow; none for the others.
+    pub(crate) const fn of(action: &Action) -> Option<Self> {
+        match action {
+            Action::Mark(mark) => Some(Self::Mark(*mark)),
+            Action::Labels(labels) => Some(Self::Labels(*labels)),
+            // A timeout of 0 ends the flow, and only a delete is carried out by id.
+            Action::Delete | Action::Timeout(0) => Some(Self::Delete),
+            Action::Timeout(seconds) => Some(Self::Timeout(*seconds)),
+            Action::Protect(seconds) => Some(Self::Protect(*seconds)),
+            Action::Alert(_)
+            | Action::Log(_)
+            | Action::Block(_)
+            | Action::Unblock(_)
+            | Action::Sweep
+            | Action::Malformed(..) => None,
+        }
+    }
+
+    pub(crate) const fn cost(self) -> Cost {
+        match self {
+            Self::Delete => Cost::End,
+            Self::Timeout(seconds) => Cost::Timeout(seconds),
+            Self::Mark(_) | Self::Labels(_) => Cost::Change,
+            Self::Protect(_) => Cost::None,
+        }
+    }
+
+    /// Whether nothing is left of this change after a later one of the same plugin.
+    pub(crate) const fn is_undone_by(self, later: Self) -> bool {
+        match (self, later) {
+            (Self::Mark(mark), Self::Mark(over)) => mark.mask() & !over.mask() == 0,
+            (Self::Labels(labels), Self::Labels(over)) => labels.mask() & !over.mask() == 0,
+            (Self::Timeout(_), Self::Timeout(_)) | (Self::Delete, Self::Delete) => true,
+            (Self::Delete | Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) | Self::Protect(_), _) => false,
+        }
+    }
+}
+
+/// One verdict on a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) verdict: VerdictId,
+    pub(crate) plugin: PluginId,
+    pub(crate) allowed: Allowed,
+    pub(crate) change: Change,
+    /// Whether the flow has ended since the plugin was last told of it: whatever has its name now is another one.
+    pub(crate) ended: bool,
+}
+
+/// All verdicts on one flow that are merged.
+#[derive(Debug)]
+pub(crate) struct FlowGroup {
+    pub(crate) key: FlowKey,
+    pub(crate) sight: Sight,
+    pub(crate) gone: bool,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) round: Option<RoundId>,
+    /// Blocks that have to be in place before the flow is deleted; no gate is there twice.
+    pub(crate) gates: Vec<GateId>,
+}
+
+/// Flows in the order in which they were first named.
+pub(crate) struct FlowGroups {
+    groups: Vec<(FlowKey, Sight, bool, Vec<Claim>)>,
+    places: HashMap<FlowKey, usize>,
+}
+
+impl FlowGroups {
+    pub(crate) fn with_room_for(flows: usize) -> Self {
+        Self { groups: Vec::with_capacity(flows), places: HashMap::with_capacity(flows) }
+    }
+
+    pub(crate) fn into_groups(self) -> Vec<(FlowKey, Sight, bool, Vec<Claim>)> {
+        self.groups
+    }
+
+    pub(crate) fn add(&mut self, key: FlowKey, sight: Sight, gone: bool, claim: Claim) {
+        let place = *self.places.entry(key).or_insert(self.groups.len());
+        match self.groups.get_mut(place) {
+            Some((_, known, ended, claims)) => {
+                *known = known.with_another_look(sight);
+                *ended |= gone;
+                claims.push(claim);
+            }
+            None => {
+                // Room for a few, as several plugins may name the flow.
+                let mut claims = Vec::with_capacity(4);
+                claims.push(claim);
+                self.groups.push((key, sight, gone, claims));
+            }
+        }
+    }
+}
