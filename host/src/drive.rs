@@ -22,8 +22,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ctwarden_engine::{Delivery, Engine, PluginId};
-use ctwarden_model::{Notice, PrefixSet, Record, Steady};
+use ctwarden_engine::{Delivery, Engine, Granted, Lookup, Output, PluginId, TableReader};
+use ctwarden_model::{Effect, EffectId, Notice, PrefixSet, Record, Steady};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -397,50 +397,68 @@ impl Drive {
 
     /// Moves everything that the engine has ready to where it belongs.
     fn carry_on(&mut self) -> Result<()> {
-        self.bring_about();
-        while let Some(Delivery { plugin, call, what }) = self.engine.poll_delivery() {
-            if let Some(thread) = self.plugins.get(&plugin) {
-                thread.call(call, what);
+        self.dispatch(TableReader::Busy)?;
+        self.offer_known()?;
+        let reader = if self.can_read_table() { TableReader::Free } else { TableReader::Busy };
+        self.dispatch(reader)?;
+        self.start_own_sweep();
+        Ok(())
+    }
+
+    /// Does what the engine wants done until there is nothing more. Effects and lookups come first and go out together: what
+    /// came of those that are carried out at once may set others free.
+    fn dispatch(&mut self, reader: TableReader) -> Result<()> {
+        let (mut effects, mut lookups) = (Vec::new(), Vec::new());
+        loop {
+            let output = match self.engine.poll(reader) {
+                Some(Output::Effect(id, effect)) => {
+                    effects.push((id, effect));
+                    continue;
+                }
+                Some(Output::Lookup(lookup)) => {
+                    lookups.push(lookup);
+                    continue;
+                }
+                output => output,
+            };
+            let was_changed = !(effects.is_empty() && lookups.is_empty());
+            self.apply_effects(std::mem::take(&mut effects), std::mem::take(&mut lookups));
+            match output {
+                Some(Output::Effect(..) | Output::Lookup(_)) => {}
+                Some(Output::Call(Delivery { plugin, call, what })) => {
+                    if let Some(thread) = self.plugins.get(&plugin) {
+                        thread.call(call, what);
+                    }
+                }
+                Some(Output::Selection(request)) => self.select(&request),
+                Some(Output::Sweep(request)) => self.start_sweep(&request)?,
+                Some(Output::Restart(plugin)) => {
+                    if let Some(thread) = self.plugins.get(&plugin) {
+                        thread.restart();
+                    }
+                }
+                Some(Output::Reply(ticket, outcome)) => self.waiting.settle(ticket, outcome),
+                Some(Output::Record(record)) => {
+                    if let Some(told) = self.granting.hear(&record) {
+                        crate::log::say(&told);
+                    }
+                    self.record(record);
+                }
+                Some(Output::Exit(reason)) => bail!("{reason}"),
+                None if was_changed => {}
+                None => return Ok(()),
             }
-        }
-        self.start_selection()?;
-        self.start_sweep()?;
-        while let Some(plugin) = self.engine.poll_restart() {
-            if let Some(thread) = self.plugins.get(&plugin) {
-                thread.restart();
-            }
-        }
-        while let Some((ticket, outcome)) = self.engine.poll_reply() {
-            self.waiting.settle(ticket, outcome);
-        }
-        while let Some(record) = self.engine.poll_record() {
-            if let Some(told) = self.granting.hear(&record) {
-                crate::log::say(&told);
-            }
-            self.record(record);
-        }
-        match self.engine.poll_exit() {
-            None => Ok(()),
-            Some(reason) => bail!("{reason}"),
         }
     }
 
-    /// Effects first: what came of those that are carried out at once may set others free, and so may what is found.
-    fn bring_about(&mut self) {
-        loop {
-            let effects: Vec<_> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
-            let lookups: Vec<_> = std::iter::from_fn(|| self.engine.poll_lookup()).collect();
-            if effects.is_empty() && lookups.is_empty() {
-                return;
-            }
-            if !effects.is_empty() {
-                let acks = self.effects.apply(effects);
-                self.note_outcomes(Outcomes::Effects(acks));
-            }
-            if !lookups.is_empty() {
-                let found = self.effects.look_up(lookups);
-                self.note_outcomes(Outcomes::Lookups(found));
-            }
+    fn apply_effects(&mut self, effects: Vec<(EffectId, Granted<Effect>)>, lookups: Vec<Lookup>) {
+        if !effects.is_empty() {
+            let acks = self.effects.apply(effects);
+            self.note_outcomes(Outcomes::Effects(acks));
+        }
+        if !lookups.is_empty() {
+            let found = self.effects.look_up(lookups);
+            self.note_outcomes(Outcomes::Lookups(found));
         }
     }
 
@@ -550,9 +568,6 @@ impl Drive {
     fn finish(mut self) -> Result<()> {
         self.engine.handle_finish(clock::now());
         let carried_on = self.carry_on();
-        while let Some(record) = self.engine.poll_record() {
-            self.record(record);
-        }
         for thread in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(thread.stop());
         }

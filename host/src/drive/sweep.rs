@@ -2,7 +2,7 @@
 //! that verdicts name by their addresses, found without one.
 
 use anyhow::Result;
-use ctwarden_engine::{Engine, SweepId, SweepRequest};
+use ctwarden_engine::{Engine, SelectionRequest, SweepId, SweepRequest, SweepSource, WaitingSelection};
 use ctwarden_model::{EventKind, ExpectationEvent, Steady};
 use ctwarden_replica::SweepToken;
 use ctwarden_wire::KernelFilter;
@@ -105,22 +105,33 @@ impl Sweeping {
 }
 
 impl Drive {
-    /// Starts to look for the flows of selections where the replica knows them, or some of them.
-    pub(super) fn start_selection(&mut self) -> Result<()> {
-        if !self.engine.awaits_selection() {
-            return Ok(());
+    /// Tells the engine of which waiting selections and asked rows the replica knows the flows.
+    pub(super) fn offer_known(&mut self) -> Result<()> {
+        if self.engine.awaits_selection() && !self.senses_late() {
+            // What was made before the verdict has its event in the socket by now.
+            if self.is_gathering() {
+                self.read_events()?;
+            }
+            let knows =
+                |waiting: WaitingSelection<'_>| (waiting.id, self.following.knows(waiting.filter, waiting.detail));
+            let known: Vec<_> = self.engine.waiting_selections().map(knows).collect();
+            self.engine.handle_known_selections(clock::now(), &known);
         }
-        if self.senses_late() {
-            return Ok(());
-        }
-        // What was made before the verdict has its event in the socket by now.
-        if self.is_gathering() {
-            self.read_events()?;
-        }
-        if let Some(request) = self.engine.poll_selection(|filter, detail| self.following.knows(filter, detail)) {
-            self.selecting.push_back(Selecting { id: request.id, found: Following::find(&request.filters) });
+        if self.sweeping.is_none() && self.following.is_kept() && self.engine.awaits_asked() && !self.senses_late() {
+            if self.is_gathering() {
+                self.read_events()?;
+            }
+            let rows = self.engine.waiting_rows();
+            let known: Vec<_> =
+                rows.filter(|row| self.following.knows_all_rows(row.filter)).map(|row| row.id).collect();
+            self.engine.handle_known_rows(clock::now(), &known);
         }
         Ok(())
+    }
+
+    /// Looks for the flows of selections that the replica knows.
+    pub(super) fn select(&mut self, request: &SelectionRequest) {
+        self.selecting.push_back(Selecting { id: request.id, found: Following::find(&request.filters) });
     }
 
     /// Judges found flows while their verdicts can be carried out; selections take turns, so that a small one is soon done.
@@ -146,46 +157,39 @@ impl Drive {
         self.following.sweep_due().filter(|_| self.stop.is_none())
     }
 
-    /// Starts a sweep of rows that plugins asked for where the replica knows them; whether there is one.
-    fn start_asked(&mut self) -> Result<bool> {
-        if !self.following.is_kept() || !self.engine.awaits_asked() {
-            return Ok(false);
-        }
-        // What was made before the verdict has its event in the socket by now.
-        if self.is_gathering() {
-            self.read_events()?;
-        }
-        let request = self.engine.poll_asked(|filter| self.following.knows_all_rows(filter));
-        self.sweeping = request.as_ref().map(Sweeping::of_copy);
-        Ok(self.sweeping.is_some())
+    /// Whether a sweep can begin now.
+    pub(super) fn can_read_table(&mut self) -> bool {
+        self.sweeping.is_none() && !(self.engine.awaits_table() && self.senses_late())
     }
 
-    /// Starts the sweep that the engine asks for, or one for the replica, if none is running.
-    pub(super) fn start_sweep(&mut self) -> Result<()> {
-        if self.sweeping.is_some() || (self.engine.awaits_table() && self.senses_late()) {
-            return Ok(());
-        }
-        if self.start_asked()? {
-            return Ok(());
-        }
-        let request = self.engine.poll_sweep();
-        if request.as_ref().is_some_and(|request| !request.filters.is_empty()) && self.is_gathering() {
+    /// Starts the sweep that the engine asks for.
+    pub(super) fn start_sweep(&mut self, request: &SweepRequest) -> Result<()> {
+        if !request.filters.is_empty() && self.is_gathering() {
             self.read_events()?;
         }
-        let known = |request: &SweepRequest| {
-            let (filters, following) = (&request.filters, &self.following);
+        let known = || {
             !request.expectations
-                && !filters.is_empty()
-                && filters.iter().all(|filter| following.knows_all_rows(filter))
+                && !request.filters.is_empty()
+                && request.filters.iter().all(|filter| self.following.knows_all_rows(filter))
         };
-        if let Some(request) = request.as_ref().filter(|request| known(request)) {
+        if request.source == SweepSource::Known || known() {
             self.sweeping = Some(Sweeping::of_copy(request));
-            return Ok(());
+        } else {
+            self.read_table(Some(request));
         }
-        if request.is_none() && self.sweep_for_copy_due().is_none_or(|at| at > clock::now().steady) {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Starts a sweep for the replica alone where one is due and no other runs.
+    pub(super) fn start_own_sweep(&mut self) {
+        let is_due = self.sweep_for_copy_due().is_some_and(|at| at <= clock::now().steady);
+        if is_due && self.can_read_table() {
+            self.read_table(None);
         }
-        match Sweeping::of_table(request.as_ref(), &mut self.following, self.families) {
+    }
+
+    fn read_table(&mut self, request: Option<&SweepRequest>) {
+        match Sweeping::of_table(request, &mut self.following, self.families) {
             Ok(sweeping) => self.sweeping = Some(sweeping),
             Err(error) => {
                 crate::log::say(&format!("a sweep could not start: {:#}", anyhow::Error::from(error)));
@@ -194,7 +198,6 @@ impl Drive {
                 }
             }
         }
-        Ok(())
     }
 
     /// Reads a part of the running sweep while plugins keep up.

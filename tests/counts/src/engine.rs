@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ctwarden_engine::{
-    Ack, Answer, Call, Engine, EngineConfig, OnFailure, PluginId, PluginLimits, PluginSpec, SweepId,
+    Ack, Answer, Call, Engine, EngineConfig, OnFailure, Output, PluginId, PluginLimits, PluginSpec, SweepId,
+    TableReader,
 };
 use ctwarden_model::{
     Action, Batch, Event, EventKind, EventKinds, Flow, Grants, Masked, Mode, Now, Outcome, PluginName, Record, Steady,
@@ -66,6 +67,7 @@ struct World {
     plugins: Vec<PluginId>,
     says: Says,
     done: Done,
+    sweep: Option<SweepId>,
 }
 
 impl World {
@@ -75,7 +77,7 @@ impl World {
         let names = ["first", "second", "third"].into_iter().take(plugins);
         let specs = names.map(spec).collect::<Result<Vec<_>>>()?;
         let plugins = engine.handle_plugins(now, EngineConfig::default(), specs);
-        let mut world = Self { engine, now, plugins, says, done: Done::default() };
+        let mut world = Self { engine, now, plugins, says, done: Done::default(), sweep: None };
         // The first sweep, of an empty table.
         let sweep = world.next_sweep().context("no plugin wants the table swept")?;
         world.end(sweep);
@@ -110,9 +112,8 @@ impl World {
     }
 
     fn next_sweep(&mut self) -> Option<SweepId> {
-        let sweep = self.engine.poll_sweep().map(|request| request.id);
-        self.pump();
-        sweep
+        self.pump_as(TableReader::Free);
+        self.sweep.take()
     }
 
     fn end(&mut self, sweep: SweepId) {
@@ -130,22 +131,32 @@ impl World {
 
     /// Plays plugins and kernel until nothing is left to be done.
     fn pump(&mut self) {
-        loop {
-            if let Some((id, effect)) = self.engine.poll_effect() {
-                black_box(effect);
-                self.done.effects += 1;
-                self.engine.handle_ack(self.now, id, Ack::Done);
-            } else if let Some(delivery) = self.engine.poll_delivery() {
-                let verdicts = match &delivery.what {
-                    Call::Judge(batch) => self.judge(delivery.plugin, batch),
-                    Call::JudgeExpectations(_) | Call::Tick(_) | Call::Message { .. } => Vec::new(),
-                };
-                self.engine.handle_answer(self.now, delivery.call, Answer::Verdicts(verdicts));
-            } else if let Some(record) = self.engine.poll_record() {
-                let carried_out = matches!(&record, Record::Verdict(verdict) if verdict.outcome == Outcome::Applied);
-                self.done.carried_out += usize::from(carried_out);
-            } else {
-                return;
+        self.pump_as(TableReader::Busy);
+    }
+
+    fn pump_as(&mut self, reader: TableReader) {
+        while let Some(output) = self.engine.poll(reader) {
+            match output {
+                Output::Effect(id, effect) => {
+                    black_box(effect);
+                    self.done.effects += 1;
+                    self.engine.handle_ack(self.now, id, Ack::Done);
+                }
+                Output::Call(delivery) => {
+                    let verdicts = match &delivery.what {
+                        Call::Judge(batch) => self.judge(delivery.plugin, batch),
+                        Call::JudgeExpectations(_) | Call::Tick(_) | Call::Message { .. } => Vec::new(),
+                    };
+                    self.engine.handle_answer(self.now, delivery.call, Answer::Verdicts(verdicts));
+                }
+                Output::Record(record) => {
+                    let carried_out =
+                        matches!(&record, Record::Verdict(verdict) if verdict.outcome == Outcome::Applied);
+                    self.done.carried_out += usize::from(carried_out);
+                }
+                Output::Sweep(request) => self.sweep = Some(request.id),
+                Output::Lookup(_) | Output::Selection(_) | Output::Restart(_) | Output::Reply(..) | Output::Exit(_) => {
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! It decides nothing: the engine says what is wanted, [`Listening`] what is heard, and the filters of the codec what the
 //! kernel applies, each as in the daemon. Here it is put into words, because the difference is a factor of a hundred.
 
-use ctwarden_engine::{Engine, EngineConfig, PluginSpec, SweepRequest};
+use ctwarden_engine::{Engine, EngineConfig, Output, PluginSpec, SweepRequest, TableReader};
 use ctwarden_model::{Filter, PluginName};
 use ctwarden_wire::EventFilter;
 use serde_json::{Value, json};
@@ -44,7 +44,19 @@ impl Pushdown {
         let mut engine = Engine::new(config.clone(), now);
         engine.handle_plugins(now, config.clone(), plugins);
         let listening = Listening::of(engine.subscribed(), replica);
-        Self { replica, listening, sweep: engine.poll_sweep(), selecting, hearing_all }
+        let mut outputs = std::iter::from_fn(|| engine.poll(TableReader::Free));
+        let sweep = outputs.find_map(|output| match output {
+            Output::Sweep(request) => Some(request),
+            Output::Effect(..)
+            | Output::Lookup(_)
+            | Output::Call(_)
+            | Output::Selection(_)
+            | Output::Restart(_)
+            | Output::Reply(..)
+            | Output::Record(_)
+            | Output::Exit(_) => None,
+        });
+        Self { replica, listening, sweep, selecting, hearing_all }
     }
 
     /// Whether a replica of the table is kept.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use ctwarden_engine::{Ack, Delivery, Engine, Looked, PluginId, SweepId};
+use ctwarden_engine::{Ack, Delivery, Engine, Looked, Output, PluginId, SweepId, TableReader};
 use ctwarden_model::{
     Action, Event, EventKind, Flow, FlowKey, Now, Outcome, PluginName, Record, Target, Timestamp, VerdictRecord,
 };
@@ -107,9 +107,6 @@ impl Rehearsal {
 
     /// Begins, goes on with or ends a reading of the table.
     fn read_sweep(&mut self) {
-        if self.sweep.is_none() {
-            self.sweep = self.engine.poll_sweep().map(|request| (request.id, 0));
-        }
         let Some((id, mut read)) = self.sweep.take() else { return };
         while self.engine.ready_for_rows() {
             let Some((place, flow)) = self.table.behind(read) else {
@@ -124,40 +121,46 @@ impl Rehearsal {
     }
 
     fn carry_on(&mut self) -> Result<()> {
-        while let Some(Delivery { plugin, call, what }) = self.engine.poll_delivery() {
-            if let Some(thread) = self.plugins.get(&plugin) {
-                thread.call(call, what);
+        let reader = if self.sweep.is_some() { TableReader::Busy } else { TableReader::Free };
+        while let Some(output) = self.engine.poll(reader) {
+            match output {
+                // No plugin enforces, so that there is none; were there one, no kernel has the flow.
+                Output::Effect(effect, _) => self.engine.handle_ack(self.now(), effect, Ack::Gone),
+                Output::Lookup(lookup) => {
+                    let found = self.table.find(&lookup.key).cloned();
+                    let looked = found.map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow)));
+                    self.engine.handle_lookup(self.now(), lookup.id, looked);
+                }
+                Output::Call(Delivery { plugin, call, what }) => {
+                    if let Some(thread) = self.plugins.get(&plugin) {
+                        thread.call(call, what);
+                    }
+                }
+                Output::Sweep(request) => self.sweep = Some((request.id, 0)),
+                // Comes only where the program says that it follows the table.
+                Output::Selection(request) => self.engine.handle_sweep_end(self.now(), request.id, false),
+                Output::Restart(plugin) => {
+                    if let Some(thread) = self.plugins.get(&plugin) {
+                        thread.restart();
+                    }
+                }
+                Output::Record(record) => {
+                    if let Record::Verdict(verdict) = &record {
+                        self.imagine(verdict);
+                    }
+                    self.sinks.write(record);
+                }
+                // Nobody sends messages.
+                Output::Reply(..) => {}
+                Output::Exit(reason) => bail!("{reason}"),
             }
-        }
-        // Nobody enforces, so that there is none; were there one, there is no kernel that has the flow.
-        while let Some((effect, _)) = self.engine.poll_effect() {
-            self.engine.handle_ack(self.now(), effect, Ack::Gone);
-        }
-        while let Some(lookup) = self.engine.poll_lookup() {
-            let found = self.table.find(&lookup.key).cloned();
-            let looked = found.map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow)));
-            self.engine.handle_lookup(self.now(), lookup.id, looked);
-        }
-        while let Some(plugin) = self.engine.poll_restart() {
-            if let Some(thread) = self.plugins.get(&plugin) {
-                thread.restart();
-            }
-        }
-        while let Some(record) = self.engine.poll_record() {
-            if let Record::Verdict(verdict) = &record {
-                self.imagine(verdict);
-            }
-            self.sinks.write(record);
         }
         // The daemon hears of what it ended, and so do policies that want to know of their own changes.
         for flow in std::mem::take(&mut self.ends) {
             self.engine.handle_event(self.now(), Event { kind: EventKind::Destroy, by_us: true, flow });
             self.engine.handle_flush(self.now());
         }
-        match self.engine.poll_exit() {
-            None => Ok(()),
-            Some(reason) => bail!("{reason}"),
-        }
+        Ok(())
     }
 
     /// What the kernel's table would be after a verdict that the daemon would have carried out.

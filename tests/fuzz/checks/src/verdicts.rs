@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use ctwarden_engine::{Ack, Answer, Call, Engine, EngineConfig, Looked, OnFailure, PluginLimits, PluginSpec, Wait};
+use ctwarden_engine::{
+    Ack, Answer, Call, Engine, EngineConfig, Looked, OnFailure, Output, PluginLimits, PluginSpec, TableReader, Wait,
+};
 use ctwarden_guest::{Component, Host, Instance, Limits, LogStream, Runtime};
 use ctwarden_model::{
     Flow, FlowKey, Grants, Mode, Now, PluginName, PrefixMap, Reply, SetName, Steady, TableStatistics, Timestamp,
@@ -100,30 +102,26 @@ fn judged(spec: PluginSpec, verdicts: Vec<Verdict>) {
     let mut verdicts = Some(verdicts);
     for _ in 0..ROUNDS {
         let mut idle = true;
-        while let Some((effect, _)) = engine.poll_effect() {
-            engine.handle_ack(now, effect, Ack::Done);
+        while let Some(output) = engine.poll(TableReader::Free) {
             idle = false;
-        }
-        while let Some(lookup) = engine.poll_lookup() {
-            engine.handle_lookup(now, lookup.id, Looked::Gone);
-            idle = false;
-        }
-        while let Some(delivery) = engine.poll_delivery() {
-            let answer = match delivery.what {
-                Call::Message { .. } => {
-                    let verdicts = verdicts.take().unwrap_or_default();
-                    Answer::Reply(Reply { text: String::new(), verdicts })
+            match output {
+                Output::Effect(effect, _) => engine.handle_ack(now, effect, Ack::Done),
+                Output::Lookup(lookup) => engine.handle_lookup(now, lookup.id, Looked::Gone),
+                Output::Call(delivery) => {
+                    let answer = match delivery.what {
+                        Call::Message { .. } => {
+                            let verdicts = verdicts.take().unwrap_or_default();
+                            Answer::Reply(Reply { text: String::new(), verdicts })
+                        }
+                        Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
+                    };
+                    engine.handle_answer(now, delivery.call, answer);
                 }
-                Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
-            };
-            engine.handle_answer(now, delivery.call, answer);
-            idle = false;
+                Output::Sweep(sweep) => engine.handle_sweep_end(now, sweep.id, true),
+                Output::Selection(_) | Output::Restart(_) | Output::Reply(..) | Output::Record(_) | Output::Exit(_) => {
+                }
+            }
         }
-        while let Some(sweep) = engine.poll_sweep() {
-            engine.handle_sweep_end(now, sweep.id, true);
-            idle = false;
-        }
-        while engine.poll_record().is_some() || engine.poll_reply().is_some() {}
         if idle {
             match engine.poll_timeout() {
                 Some(next) if !engine.is_quiet() => {
