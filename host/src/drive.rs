@@ -437,7 +437,7 @@ impl Drive {
                         thread.restart();
                     }
                 }
-                Some(Output::Reply(ticket, outcome)) => self.waiting.settle(ticket, outcome),
+                Some(Output::Reply(ticket, outcome)) => self.waiting.settle(ticket, *outcome),
                 Some(Output::Record(record)) => {
                     if let Some(told) = self.granting.hear(&record) {
                         crate::log::say(&told);

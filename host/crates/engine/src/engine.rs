@@ -3,6 +3,7 @@
 //! Only the doors are here, in the order in which a program meets them. [`crate::intake`] feeds plugins and
 //! [`crate::verdicts`] judges what they say; this file hands on what the one says to the other.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -62,8 +63,6 @@ pub struct Subscribed {
 pub struct Engine {
     intake: Intake,
     verdicts: Verdicts,
-    /// The latest time that was told.
-    clock: Now,
 }
 
 impl Engine {
@@ -71,14 +70,7 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig, now: Now) -> Self {
         let config = Arc::new(config);
-        Self { intake: Intake::new(Arc::clone(&config), now), verdicts: Verdicts::new(config, now), clock: now }
-    }
-
-    /// Takes the time, which never goes back.
-    fn tell(&mut self, now: Now) {
-        self.clock = Now { wall: now.wall, steady: self.clock.steady.max(now.steady) };
-        self.intake.set_clock(self.clock);
-        self.verdicts.set_clock(self.clock);
+        Self { intake: Intake::new(Arc::clone(&config)), verdicts: Verdicts::new(config, now) }
     }
 
     /// What has to be looked at after everything that happens.
@@ -94,39 +86,39 @@ impl Engine {
     /// its alert window; calls that an old one has not answered end in [`ctwarden_model::Refusal::PluginGone`], and so do
     /// its selections. The table is swept for the new set.
     pub fn handle_plugins(&mut self, now: Now, config: EngineConfig, specs: Vec<PluginSpec>) -> Vec<PluginId> {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         let ids = self.intake.swap(&mut self.verdicts, Arc::new(config), specs);
         self.tidy();
         ids
     }
 
     pub fn handle_event(&mut self, now: Now, event: Event) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.event(&mut self.verdicts, event);
     }
 
     /// The end of a flow that no plugin wants to know more of.
     pub fn handle_end(&mut self, now: Now, key: &FlowKey) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.end_of(&mut self.verdicts, *key);
     }
 
     /// An expectation event or, during a sweep that asked for them, a row of the expectation table.
     pub fn handle_expectation(&mut self, now: Now, event: ExpectationEvent) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.expectation(&mut self.verdicts, event);
     }
 
     /// The socket is drained for the moment: what was collected is offered to the plugins.
     pub fn handle_flush(&mut self, now: Now) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.flush(&mut self.verdicts);
         self.tidy();
     }
 
     /// The kernel dropped events in front of us (ENOBUFS).
     pub fn handle_overrun(&mut self, now: Now) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.overrun(&mut self.verdicts);
         self.tidy();
     }
@@ -146,7 +138,7 @@ impl Engine {
 
     /// A row of a sweep, or a flow of a selection. Of a sweep that is not the running one it is ignored.
     pub fn handle_row(&mut self, now: Now, sweep: SweepId, flow: Flow) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         if !self.verdicts.answer_with_entry(sweep, &flow) {
             self.intake.row(&mut self.verdicts, sweep, flow);
         }
@@ -156,14 +148,14 @@ impl Engine {
     /// have changed. Whether that was enough; where not, nothing was done, and the whole entry is for [`Engine::handle_row`].
     #[must_use]
     pub fn handle_known(&mut self, now: Now, selection: SweepId, flow: &Flow) -> bool {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.verdicts.answer_with_name(selection, flow)
     }
 
     /// The end of a sweep or of a selection: `complete` unless it ended early or the kernel called it inconsistent
     /// (`NLM_F_DUMP_INTR`).
     pub fn handle_sweep_end(&mut self, now: Now, sweep: SweepId, complete: bool) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         if !self.verdicts.end_answer(sweep, complete) {
             self.intake.end_sweep(&mut self.verdicts, sweep, complete);
         }
@@ -192,7 +184,7 @@ impl Engine {
     /// all is polled next, or else of those that are to be deleted and of which it knows some: a sweep finds the others. Up to
     /// eight of each plugin are answered at once, beside a running sweep.
     pub fn handle_known_selections(&mut self, now: Now, known: &[(SelectionId, Knows)]) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         let sweep = self.intake.sweeps().last_took();
         self.verdicts.answer_selections(known, self.intake.sweeps_mut().ids_mut(), sweep);
     }
@@ -211,7 +203,7 @@ impl Engine {
     /// Which of [`Engine::waiting_rows`] the program can tell without reading the table. A sweep of them is polled next. It needs
     /// no rest.
     pub fn handle_known_rows(&mut self, now: Now, known: &[SelectionId]) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.tell_known_rows(&mut self.verdicts, known);
     }
 
@@ -230,7 +222,7 @@ impl Engine {
             return Some(Output::Record(record));
         }
         if let Some((ticket, outcome)) = verdicts.next_reply() {
-            return Some(Output::Reply(ticket, outcome));
+            return Some(Output::Reply(ticket, Box::new(outcome)));
         }
         if let Some(reason) = self.intake.next_exit() {
             return Some(Output::Exit(reason));
@@ -250,21 +242,21 @@ impl Engine {
     /// What came of a call. Each verdict of it ends in exactly one outcome, which is counted, and in a record of its own or in
     /// the counts of a [`ctwarden_model::Notice::RecordsFolded`].
     pub fn handle_answer(&mut self, now: Now, call: CallId, answer: Answer) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.answer(&mut self.verdicts, call, answer);
         self.tidy();
     }
 
     /// What came of an effect.
     pub fn handle_ack(&mut self, now: Now, effect: EffectId, ack: Ack) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.verdicts.end_effect(effect, ack);
         self.tidy();
     }
 
     /// What the kernel has at the tuple and zone now.
     pub fn handle_lookup(&mut self, now: Now, lookup: LookupId, looked: Looked) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.verdicts.looked_up(lookup, looked);
         self.tidy();
     }
@@ -275,19 +267,19 @@ impl Engine {
     /// # Errors
     /// [`MessageError`] where it is not taken.
     pub fn handle_message(&mut self, now: Now, plugin: &str, text: String, wait: Wait) -> Result<Ticket, MessageError> {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.take_message(&mut self.verdicts, plugin, text, wait)
     }
 
     /// A named address set has changed.
     pub fn handle_set_changed(&mut self, now: Now, set: &SetName) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.set_changed(&mut self.verdicts, set);
     }
 
     /// How many entries the table has: what a share of it is. Once a second or so will do.
     pub fn handle_table(&mut self, now: Now, entries: u32) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.verdicts.set_table_entries(entries);
     }
 
@@ -299,20 +291,20 @@ impl Engine {
     /// The addresses of this host and of its way to the rest of the world, none of which is ever blocked. To be told before
     /// the first verdict, and when they have changed.
     pub fn handle_addresses(&mut self, now: Now, own: &PrefixSet) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.verdicts.set_own_addresses(own);
     }
 
     /// The fresh instance runs.
     pub fn handle_started(&mut self, now: Now, plugin: PluginId) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.instance_started(&mut self.verdicts, plugin);
         self.tidy();
     }
 
     /// The fresh instance could not be started.
     pub fn handle_start_failed(&mut self, now: Now, plugin: PluginId, fault: Fault) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.intake.instance_failed(&mut self.verdicts, plugin, fault);
         self.tidy();
     }
@@ -325,7 +317,7 @@ impl Engine {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.verdicts.pass_time();
         self.intake.pass_time(&mut self.verdicts);
         self.tidy();
@@ -333,7 +325,7 @@ impl Engine {
 
     /// The daemon stops: no new calls and sweeps from now on. Answers and acks are still taken.
     pub fn handle_stop(&mut self, now: Now) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.stop();
         self.tidy();
     }
@@ -355,7 +347,7 @@ impl Engine {
 
     /// The end: whatever is open gets its record and its reply. Nothing more is brought about.
     pub fn handle_finish(&mut self, now: Now) {
-        self.tell(now);
+        self.verdicts.tell_time(now);
         self.stop();
         self.verdicts.end(STOPPED);
         // Verdicts that come from now on end as those of a plugin that is gone.

@@ -21,7 +21,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Event, ExpectationEvent, FlowKey, Now};
+use ctwarden_model::{Event, ExpectationEvent, FlowKey};
 
 use self::collect::Collected;
 use self::delivery::Calls;
@@ -39,7 +39,6 @@ pub(crate) const STOPPED: &str = "the daemon stopped before the plugin answered"
 #[derive(Debug)]
 pub(crate) struct Intake {
     config: Arc<EngineConfig>,
-    clock: Now,
     plugins: Roster,
     collected: Collected,
     calls: Calls,
@@ -55,10 +54,9 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(config: Arc<EngineConfig>, clock: Now) -> Self {
+    pub(crate) fn new(config: Arc<EngineConfig>) -> Self {
         Self {
             config,
-            clock,
             plugins: Roster::default(),
             collected: Collected::default(),
             calls: Calls::default(),
@@ -69,10 +67,6 @@ impl Intake {
             stopping: false,
             ended: false,
         }
-    }
-
-    pub(crate) const fn set_clock(&mut self, now: Now) {
-        self.clock = now;
     }
 
     pub(crate) const fn collecting(&self) -> Collecting {
@@ -122,7 +116,7 @@ impl Intake {
         let specs: Vec<Arc<PluginSpec>> = specs.into_iter().map(Arc::new).collect();
         verdicts.swap(Arc::clone(&config), self.plugins.next_id(), &specs);
         self.config = config;
-        let old = self.plugins.swap(specs, self.clock.steady);
+        let old = self.plugins.swap(specs, verdicts.now().steady);
         for plugin in old {
             self.hand_over(verdicts, plugin);
         }

@@ -1,5 +1,6 @@
 //! What the engine wants done.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use ctwarden_model::{Effect, EffectId, Record};
@@ -26,7 +27,7 @@ pub enum Output {
     /// [`crate::Engine::handle_start_failed`].
     Restart(PluginId),
     /// What came of a message, once all its verdicts have ended or [`crate::EngineConfig::message_wait`] is over.
-    Reply(Ticket, MessageOutcome),
+    Reply(Ticket, Box<MessageOutcome>),
     /// A record to be written.
     Record(Record),
     /// Why the daemon has to end: a plugin failed whose operator wants that.

@@ -103,8 +103,14 @@ impl Verdicts {
         }
     }
 
-    pub(crate) const fn set_clock(&mut self, now: Now) {
-        self.clock = now;
+    /// Takes the time, which never goes back.
+    pub(crate) fn tell_time(&mut self, now: Now) {
+        self.clock = Now { wall: now.wall, steady: self.clock.steady.max(now.steady) };
+    }
+
+    /// The latest time that was told.
+    pub(crate) const fn now(&self) -> Now {
+        self.clock
     }
 
     pub(crate) const fn set_tracked(&mut self, tracked: Tracked) {

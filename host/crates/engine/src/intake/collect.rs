@@ -55,7 +55,7 @@ impl Intake {
             return;
         }
         if self.collected.events.is_empty() {
-            self.collected.since = self.clock.steady;
+            self.collected.since = verdicts.now().steady;
         }
         self.collected.events.push(event);
         if self.collected.events.len() >= self.batch_entries() {

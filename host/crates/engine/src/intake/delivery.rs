@@ -113,7 +113,7 @@ impl Intake {
     }
 
     fn deliver(&mut self, verdicts: &mut Verdicts, id: PluginId) -> Option<Delivery> {
-        let now = self.clock;
+        let now = verdicts.now();
         let plugin = self.plugins.get_mut(id)?;
         let item = plugin.queue.pop()?;
         let call = self.calls.name();

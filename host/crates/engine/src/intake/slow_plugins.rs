@@ -74,7 +74,7 @@ impl Intake {
 
     /// Notes since when the sweep has waited for a plugin, and ends the wait where it has lasted too long.
     pub(super) fn watch_stall(&mut self, verdicts: &Verdicts) {
-        let now = self.clock.steady;
+        let now = verdicts.now().steady;
         let Some(running) = self.sweeps.running.as_ref() else { return };
         let slow: Vec<PluginId> = running
             .participants()

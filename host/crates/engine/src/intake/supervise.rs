@@ -84,7 +84,7 @@ impl Supervision {
 impl Intake {
     /// A plugin failed in a call with so many entries, or could not be started.
     pub(super) fn fail(&mut self, verdicts: &mut Verdicts, id: PluginId, fault: Fault, entries: u64) {
-        let (now, limits) = (self.clock, self.config.restart.clone());
+        let (now, limits) = (verdicts.now(), self.config.restart.clone());
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let name = plugin.spec.name.clone();
         let count = plugin.faults.entry(fault.name()).or_default();
@@ -142,8 +142,8 @@ impl Intake {
     }
 
     /// Plugins whose wait has ended are to be started.
-    pub(super) fn end_waits(&mut self) {
-        let now = self.clock.steady;
+    pub(super) fn end_waits(&mut self, verdicts: &Verdicts) {
+        let now = verdicts.now().steady;
         for plugin in self.plugins.iter_mut() {
             if plugin.supervision.due().is_some_and(|until| until <= now) {
                 plugin.supervision.life = Lifecycle::Starting { told: false };
@@ -162,7 +162,7 @@ impl Intake {
     }
 
     pub(super) fn started(&mut self, verdicts: &mut Verdicts, id: PluginId) {
-        let now = self.clock.steady;
+        let now = verdicts.now().steady;
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         if !matches!(plugin.supervision.life, Lifecycle::Starting { .. }) {
             return;

@@ -87,7 +87,7 @@ impl Intake {
         let pressing =
             verdicts.has_waiting_selections() || self.running_plugins().any(|plugin| !plugin.asked.is_empty());
         let wanted = pressing || self.running_plugins().any(|plugin| plugin.wants_sweep);
-        let Some((ended, took)) = self.sweeps.last else { return wanted.then_some(self.clock.steady) };
+        let Some((ended, took)) = self.sweeps.last else { return wanted.then_some(verdicts.now().steady) };
         let rest = if pressing {
             // Half of the time at most.
             self.config.selection_rest.max(took)
@@ -109,12 +109,12 @@ impl Intake {
         if let Some(request) = self.sweeps.request.take() {
             return Some(request);
         }
-        if !can_read || self.sweep_due(verdicts)? > self.clock.steady {
+        if !can_read || self.sweep_due(verdicts)? > verdicts.now().steady {
             return None;
         }
         // What was collected happened before the sweep.
         self.flush_collected(verdicts);
-        let now = self.clock.steady;
+        let now = verdicts.now().steady;
         let most = self.config.selections_per_sweep.max(1);
         let most_asked = self.share_of_asked(most);
         let mut participants = Vec::new();
@@ -157,7 +157,7 @@ impl Intake {
         debug_assert!(!self.sweeps.is_running(), "one sweep at a time");
         let id = self.sweeps.ids.take();
         self.sweeps.running =
-            Some(RunningSweep::new(id, self.clock, verdicts.ends(), participants, selections, source));
+            Some(RunningSweep::new(id, verdicts.now(), verdicts.ends(), participants, selections, source));
         id
     }
 
@@ -243,7 +243,7 @@ impl Intake {
     /// A row of the running sweep; of another one it is nobody's.
     pub(crate) fn row(&mut self, verdicts: &mut Verdicts, id: SweepId, flow: Flow) {
         let batch = self.batch_entries();
-        let now = self.clock.steady;
+        let now = verdicts.now().steady;
         let Some(running) = self.sweeps.running_mut(id) else { return };
         let reads_table = running.count_row();
         verdicts.select(running.selections(), &flow);
@@ -310,7 +310,7 @@ impl Intake {
         self.flush_rows(verdicts);
         self.flush_expectation_rows(verdicts);
         let Some(running) = self.sweeps.running.take() else { return };
-        let now = self.clock;
+        let now = verdicts.now();
         let ended = running.into_ended();
         if ended.source == SweepSource::Table {
             let took = now.steady.since(ended.began.steady);

@@ -48,7 +48,7 @@ impl Intake {
         if self.stopping {
             return;
         }
-        let now = self.clock.steady;
+        let now = verdicts.now().steady;
         let due = |due: Option<Steady>| due.is_some_and(|due| due <= now);
         let running = |plugin: &&mut Plugin| plugin.supervision.is_running();
         if self.plugins.iter_mut().filter(running).any(|plugin| due(plugin.next_tick)) {

@@ -31,7 +31,7 @@ impl Intake {
             plugins,
             self.stall_deadline(verdicts),
             // Once it is due it waits to be polled, not for time.
-            self.sweep_due(verdicts).filter(|due| *due > self.clock.steady),
+            self.sweep_due(verdicts).filter(|due| *due > verdicts.now().steady),
         ]
         .into_iter()
         .flatten()
@@ -39,7 +39,7 @@ impl Intake {
     }
 
     pub(crate) fn pass_time(&mut self, verdicts: &mut Verdicts) {
-        self.end_waits();
+        self.end_waits(verdicts);
         self.tick_plugins(verdicts);
     }
 
@@ -51,7 +51,7 @@ impl Intake {
 
     /// Tells of dropped entries, at most once a second for each plugin.
     fn notice_missed(&mut self, verdicts: &mut Verdicts) {
-        let now = self.clock.steady;
+        let now = verdicts.now().steady;
         for plugin in self.plugins.iter_mut() {
             if plugin.missed_notice_due().is_some_and(|due| due <= now) {
                 plugin.noticed = Some(now);

@@ -88,7 +88,7 @@ impl Verdicts {
                 self.conclude(verdict, Outcome::Superseded);
                 continue;
             }
-            let (what, cost) = (Admitted::DeleteExpectation(key), Cost::Change);
+            let (what, cost) = (Admitted::DeleteExpectation(&key), Cost::Change);
             let request = Request { plugin, what, cost, asked: Asked::First, allowed, unprotected };
             match self.guard.admit(request, self.clock, &mut self.records) {
                 Admission::Refuse(outcome) => self.conclude(verdict, outcome),

@@ -43,9 +43,9 @@ impl<T> Granted<T> {
 
 impl Granted<Effect> {
     /// An effect of verdicts that have a pass for it; none without one.
-    pub(crate) fn new(effect: Effect, pass: Option<&Pass>) -> Option<Self> {
+    pub(crate) fn new(effect: Effect, pass: Option<&Pass<'_>>) -> Option<Self> {
         let Pass(admitted) = pass?;
-        let is_admitted = *admitted == Admitted::of(&effect);
+        let is_admitted = admitted.is(&effect);
         debug_assert!(is_admitted, "a pass for {admitted:?} was used for {effect:?}");
         is_admitted.then_some(Self { granted: effect, seen: None })
     }
@@ -66,38 +66,47 @@ pub(crate) struct Unprotected(());
 
 /// What may be done with a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admitted {
-    Delete(FlowKey),
-    Update(FlowKey),
+pub(crate) enum Admitted<'a> {
+    Delete(&'a FlowKey),
+    Update(&'a FlowKey),
     /// Kept by the engine, without an effect.
-    Protect(FlowKey),
-    DeleteExpectation(ExpectationKey),
+    Protect(&'a FlowKey),
+    DeleteExpectation(&'a ExpectationKey),
     Block(Prefix),
     Unblock(Prefix),
 }
 
-impl Admitted {
-    const fn of(effect: &Effect) -> Self {
-        match effect {
-            Effect::Delete(key) => Self::Delete(*key),
-            Effect::Update(update) => Self::Update(update.key),
-            Effect::DeleteExpectation(key) => Self::DeleteExpectation(*key),
-            Effect::Block(Block { network, .. }) => Self::Block(*network),
-            Effect::Unblock(Unblock { network, .. }) => Self::Unblock(*network),
+impl Admitted<'_> {
+    fn is(self, effect: &Effect) -> bool {
+        match (self, effect) {
+            (Self::Delete(admitted), Effect::Delete(key)) => admitted == key,
+            (Self::Update(admitted), Effect::Update(update)) => *admitted == update.key,
+            (Self::DeleteExpectation(admitted), Effect::DeleteExpectation(key)) => admitted == key,
+            (Self::Block(admitted), Effect::Block(Block { network, .. }))
+            | (Self::Unblock(admitted), Effect::Unblock(Unblock { network, .. })) => admitted == *network,
+            (
+                Self::Delete(_)
+                | Self::Update(_)
+                | Self::Protect(_)
+                | Self::DeleteExpectation(_)
+                | Self::Block(_)
+                | Self::Unblock(_),
+                _,
+            ) => false,
         }
     }
 }
 
 /// Proof of all five checks, for one effect.
 #[derive(Debug)]
-pub(crate) struct Pass(Admitted);
+pub(crate) struct Pass<'a>(Admitted<'a>);
 
 /// What the last three checks are asked.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     pub(crate) plugin: PluginId,
     /// What is to be done.
-    pub(crate) what: Admitted,
+    pub(crate) what: Admitted<'a>,
     pub(crate) cost: Cost,
     pub(crate) asked: Asked,
     pub(crate) allowed: Allowed,
@@ -106,9 +115,9 @@ pub(crate) struct Request {
 
 /// What the last three checks say.
 #[derive(Debug)]
-pub(crate) enum Admission {
+pub(crate) enum Admission<'a> {
     /// To be carried out.
-    Enforce(Pass),
+    Enforce(Pass<'a>),
     /// All checks passed, but the plugin only observes.
     Observe,
     /// Not to be carried out.
@@ -386,7 +395,7 @@ impl Guard {
         (allowed, unprotected): (Allowed, Unprotected),
         now: Now,
         records: &mut Records,
-    ) -> Admission {
+    ) -> Admission<'static> {
         let Some(account) = self.accounts.get_mut(plugin) else { return Admission::Refuse(PLUGIN_GONE) };
         if !account.spend_block(block, now.steady) {
             self.over_budget(plugin, MANY_BLOCKS, now, records);
@@ -398,7 +407,7 @@ impl Guard {
     }
 
     /// Third to fifth check: budget, breaker, mode.
-    pub(crate) fn admit(&mut self, request: Request, now: Now, records: &mut Records) -> Admission {
+    pub(crate) fn admit<'a>(&mut self, request: Request<'a>, now: Now, records: &mut Records) -> Admission<'a> {
         let Request { plugin, what, cost, asked, allowed: Allowed(()), unprotected: Unprotected(()) } = request;
         let entries = self.table_entries;
         let Some(account) = self.accounts.get_mut(plugin) else { return Admission::Refuse(PLUGIN_GONE) };
@@ -432,14 +441,14 @@ impl Guard {
     }
 
     /// Third to fifth check of what cuts nobody off: a network out of a set, a protection of a flow.
-    pub(crate) fn admit_harmless(
+    pub(crate) fn admit_harmless<'a>(
         &mut self,
         plugin: PluginId,
-        what: Harmless,
+        what: Harmless<'a>,
         allowed: Allowed,
         now: Now,
         records: &mut Records,
-    ) -> Admission {
+    ) -> Admission<'a> {
         let (what, cost) = match what {
             Harmless::Unblock(network) => (Admitted::Unblock(network), Cost::Change),
             Harmless::Protect(key) => (Admitted::Protect(key), Cost::None),
@@ -484,7 +493,7 @@ const fn held_with_master(held: Held, master: Held) -> Held {
 
 /// What needs no second check.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Harmless {
+pub(crate) enum Harmless<'a> {
     Unblock(Prefix),
-    Protect(FlowKey),
+    Protect(&'a FlowKey),
 }

@@ -22,9 +22,9 @@ use crate::verdicts::rounds::Answers;
 use crate::verdicts::sight::Sight;
 
 /// A claim that passed all checks; without a pass it is only observed.
-struct AdmittedClaim {
+struct AdmittedClaim<'a> {
     claim: Claim,
-    pass: Option<Pass>,
+    pass: Option<Pass<'a>>,
 }
 
 /// Who has ended a flow.
@@ -118,7 +118,7 @@ impl Verdicts {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
             }
-            match self.admit(&claim, Admitted::Update(group.key), unprotected) {
+            match self.admit(&claim, Admitted::Update(&group.key), unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => admitted.push(AdmittedClaim { claim, pass: None }),
                 Admission::Enforce(pass) => admitted.push(AdmittedClaim { claim, pass: Some(pass) }),
@@ -147,7 +147,7 @@ impl Verdicts {
                 self.conclude(claim.verdict, Outcome::OverBudget);
                 continue;
             }
-            match self.admit(&claim, Admitted::Delete(*key), unprotected) {
+            match self.admit(&claim, Admitted::Delete(key), unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => {
                     by.push(claim.plugin);
@@ -202,7 +202,7 @@ impl Verdicts {
             })
             .collect();
         for (claim, seconds) in protects {
-            let what = Harmless::Protect(key);
+            let what = Harmless::Protect(&key);
             let admission = self.guard.admit_harmless(claim.plugin, what, claim.allowed, self.clock, &mut self.records);
             let (observed, done) = match admission {
                 Admission::Refuse(outcome) => {
@@ -224,7 +224,7 @@ impl Verdicts {
     }
 
     /// Third to fifth check of a claim.
-    fn admit(&mut self, claim: &Claim, what: Admitted, unprotected: Unprotected) -> Admission {
+    fn admit<'a>(&mut self, claim: &Claim, what: Admitted<'a>, unprotected: Unprotected) -> Admission<'a> {
         let &Claim { plugin, allowed, change, .. } = claim;
         let request = Request { plugin, what, cost: change.cost(), asked: self.asked(claim), allowed, unprotected };
         self.guard.admit(request, self.clock, &mut self.records)
@@ -248,7 +248,7 @@ impl Verdicts {
     }
 
     /// Marks, labels and timeouts of one flow, as one change. Of timeouts the longest is taken: it does the least harm.
-    fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<AdmittedClaim>) {
+    fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<AdmittedClaim<'_>>) {
         let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };
         let mut winners = Vec::with_capacity(admitted.len());
@@ -287,14 +287,14 @@ impl Verdicts {
 }
 
 /// Whether a later change of the same plugin leaves nothing of this one.
-fn is_undone(admitted: &[AdmittedClaim], index: usize, claim: &Claim) -> bool {
+fn is_undone(admitted: &[AdmittedClaim<'_>], index: usize, claim: &Claim) -> bool {
     let later = admitted.iter().skip(index + 1).map(|later| &later.claim);
     later.filter(|later| later.plugin == claim.plugin).any(|later| claim.change.is_undone_by(later.change))
 }
 
 /// The longest timeout that is to be carried out.
-fn longest_timeout(admitted: &[AdmittedClaim]) -> Option<u32> {
-    let of = |(index, AdmittedClaim { claim, pass }): (usize, &AdmittedClaim)| match claim.change {
+fn longest_timeout(admitted: &[AdmittedClaim<'_>]) -> Option<u32> {
+    let of = |(index, AdmittedClaim { claim, pass }): (usize, &AdmittedClaim<'_>)| match claim.change {
         Change::Timeout(seconds) if pass.is_some() && !is_undone(admitted, index, claim) => Some(seconds),
         Change::Timeout(_) | Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Protect(_) => None,
     };

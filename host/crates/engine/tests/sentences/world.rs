@@ -79,7 +79,7 @@ impl World {
                 Output::Selection(request) => self.selections.push_back(request),
                 Output::Sweep(request) => self.sweeps.push_back(request),
                 Output::Restart(plugin) => self.restarts.push_back(plugin),
-                Output::Reply(ticket, outcome) => self.replies.push_back((ticket, outcome)),
+                Output::Reply(ticket, outcome) => self.replies.push_back((ticket, *outcome)),
                 Output::Record(record) => self.records.push(record),
                 Output::Exit(reason) => self.exits.push_back(reason),
             }
