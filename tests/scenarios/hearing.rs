@@ -131,7 +131,7 @@ fn a_daemon_that_starts_deaf_says_so_and_bans_by_sweeps() {
     assert_eq!(warned(&said), ["events", "event_rules"]);
     let daemon = scene.start_again();
     assert_eq!(warned(&daemon.status()), ["events", "event_rules"]);
-    assert!(daemon.err().contains("warning: events: ") && daemon.err().contains("sysctl -w"), "{}", daemon.err());
+    daemon.wait_for_err(&["warning: events: ", "sysctl -w"]);
     meet_and_ban(&daemon, "127.0.0.9");
     assert!(!is_complete(&daemon));
     let _ = daemon.stop();
@@ -145,7 +145,7 @@ fn where_nothing_is_tracked_no_ban_claims_that_flows_ended() {
     let said = scene.verb("check").good();
     assert!(said.contains("warning: hooks: conntrack is not active in this network namespace"), "{said}");
     let mut daemon = scene.start_again();
-    assert!(daemon.err().contains("warning: hooks: conntrack is not active"), "{}", daemon.err());
+    daemon.wait_for_err(&["warning: hooks: conntrack is not active"]);
     assert_eq!(warned(&daemon.status()), ["hooks"]);
     let udp = Udp::between("127.0.0.9", "127.0.0.2", 5353);
     assert!(udp.works() && table().is_empty(), "it goes on without an entry");

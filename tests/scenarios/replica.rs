@@ -226,7 +226,7 @@ fn the_limit_of_memory_follows_the_table_and_one_that_is_too_low_is_told() {
     let said = scene.verb("check").good();
     assert!(said.contains("warning: replica: ") && said.contains("write replica-memory = "), "{said}");
     let daemon = scene.start_again();
-    assert!(daemon.err().contains("warning: replica: the replica"), "{}", daemon.err());
+    daemon.wait_for_err(&["warning: replica: the replica"]);
     insert_all(many());
     insert_all(
         (0..2_000)

@@ -233,7 +233,7 @@ fn who_enforces_needs_its_grants_and_who_observes_is_warned() {
 
     // A grant that another configuration of the plugin would need is not missed.
     let daemon = scene.start(format!("{}{}", good(), cap(new())));
-    assert!(daemon.err().contains("warning: plugin cap: its configuration needs delete"), "{}", daemon.err());
+    daemon.wait_for_err(&["warning: plugin cap: its configuration needs delete"]);
     assert!(!daemon.err().contains("block"), "{}", daemon.err());
     let _ = daemon.stop();
 }
@@ -345,6 +345,7 @@ fn a_verdict_that_is_not_granted_is_told_once_where_people_look() {
     daemon.wait_for_many("the verdicts are refused", 3, |record| record.came("mark", "not-granted"));
     let status = daemon.verb("status").good();
     assert!(status.contains("not granted: a verdict was refused for want of a grant: mark"), "{status}");
+    daemon.wait_for_err(&["for want of a grant"]);
     let told = daemon.err().lines().filter(|line| line.contains("for want of a grant")).count();
     assert_eq!(told, 1, "{}", daemon.err());
     let _ = daemon.stop();

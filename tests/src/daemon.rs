@@ -70,6 +70,15 @@ impl Daemon {
         fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
     }
 
+    /// Waits until its standard error has all of these texts. A thread of its own writes the lines, so that a line may come
+    /// after what it tells of.
+    pub fn wait_for_err(&self, texts: &[&str]) {
+        eventually(&format!("standard error with {texts:?}"), || {
+            let err = self.err();
+            texts.iter().all(|text| err.contains(text)).then_some(())
+        });
+    }
+
     /// Its standard output so far.
     #[must_use]
     pub fn out(&self) -> String {
