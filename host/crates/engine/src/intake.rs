@@ -194,7 +194,7 @@ impl Intake {
         let full = |waiting| MessageError::QueueFull { plugin: plugin.to_string(), waiting };
         let found = self.plugins.get_mut(id).ok_or_else(|| full(0))?;
         let limits = &found.spec.limits;
-        let (limit, bytes) = (limits.queue_messages, limits.queue_message_bytes);
+        let (limit, bytes) = (limits.bounds.queue_messages, limits.bounds.queue_message_bytes);
         if !found.queue.push_message(verdicts.next_ticket(), text, limit, bytes) {
             return Err(full(found.queue.messages()));
         }

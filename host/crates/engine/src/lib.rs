@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod bounds;
 mod config;
 mod engine;
 mod ids;
@@ -18,7 +19,8 @@ mod status;
 mod tracked;
 mod verdicts;
 
-pub use config::{BreakerLimits, EngineConfig, OnFailure, PluginLimits, PluginSpec, RestartLimits};
+pub use bounds::{BreakerLimits, EngineBounds, PluginBounds, RestartLimits};
+pub use config::{EngineConfig, OnFailure, PluginLimits, PluginSpec};
 pub use engine::{Engine, Subscribed};
 pub use ids::{CallId, LookupId, PluginId, SelectionId, SweepId, Ticket};
 pub use intake::delivery::{Answer, Call, Delivery};

@@ -26,7 +26,7 @@ pub enum Output {
     /// A plugin of which a fresh instance is to be started. To be answered with [`crate::Engine::handle_started`] or
     /// [`crate::Engine::handle_start_failed`].
     Restart(PluginId),
-    /// What came of a message, once all its verdicts have ended or [`crate::EngineConfig::message_wait`] is over.
+    /// What came of a message, once all its verdicts have ended or [`crate::EngineBounds::message_wait`] is over.
     Reply(Ticket, Box<MessageOutcome>),
     /// A record to be written.
     Record(Record),

@@ -250,7 +250,7 @@ impl Verdicts {
 
     /// The next effect to be carried out.
     pub(crate) fn next_effect(&mut self, collecting: Collecting) -> Option<(EffectId, Granted<Effect>)> {
-        let deadline = self.clock.steady.plus(self.config.answer_wait);
+        let deadline = self.clock.steady.plus(self.config.bounds.answer_wait);
         // The event of the end may come late, or never. What is received from now on may be of the flow that comes after.
         let (ends, at) = (&mut self.ends, self.clock.wall);
         self.effects.take(deadline, |key| ends.add(key, collecting.batch, collecting.len, at))
@@ -283,8 +283,8 @@ impl Verdicts {
     /// Whether so much waits to be taken or answered that nothing more is to be brought about.
     pub(crate) fn is_backlogged(&self) -> bool {
         let open = self.effects.len().saturating_add(self.lookups.len());
-        open.saturating_add(self.records.len()) >= self.config.backlog
-            || self.records.bytes() >= self.config.backlog_bytes
+        open.saturating_add(self.records.len()) >= self.config.bounds.backlog
+            || self.records.bytes() >= self.config.bounds.backlog_bytes
     }
 
     /// Whether nothing waits for an outcome or a reply.

@@ -17,7 +17,7 @@ use crate::verdicts::ends::Received;
 use crate::verdicts::sight::Told;
 use crate::verdicts::{Collecting, Verdicts};
 
-/// Events that no round has yet: at most [`crate::EngineConfig::batch_entries`] of each kind.
+/// Events that no round has yet: at most [`crate::EngineBounds::batch_entries`] of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     events: Vec<Event>,
@@ -80,7 +80,7 @@ impl Intake {
 
     /// Entries in one call.
     pub(super) fn batch_entries(&self) -> usize {
-        self.config.batch_entries.max(1)
+        self.config.bounds.batch_entries.max(1)
     }
 
     /// The socket is drained: offer what there is, unless all who want it are busy. Then more may come until one is not.

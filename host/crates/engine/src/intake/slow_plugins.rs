@@ -16,7 +16,7 @@ use crate::verdicts::Verdicts;
 impl Intake {
     /// Rows that may wait in front of a plugin; at least a batch, or a sweep would never move.
     fn row_limit(&self, plugin: &Plugin) -> usize {
-        plugin.spec.limits.queue_rows.max(self.batch_entries())
+        plugin.spec.limits.bounds.queue_rows.max(self.batch_entries())
     }
 
     fn has_room(&self, participant: &Participant) -> bool {
@@ -69,7 +69,7 @@ impl Intake {
     pub(super) fn stall_deadline(&self, verdicts: &Verdicts) -> Option<Steady> {
         let running = self.sweeps.running.as_ref()?;
         let since = running.stalled()?;
-        self.others_wait(verdicts, running).then(|| since.plus(self.config.row_patience))
+        self.others_wait(verdicts, running).then(|| since.plus(self.config.bounds.row_patience))
     }
 
     /// Notes since when the sweep has waited for a plugin, and ends the wait where it has lasted too long.

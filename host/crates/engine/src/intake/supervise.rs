@@ -84,7 +84,7 @@ impl Supervision {
 impl Intake {
     /// A plugin failed in a call with so many entries, or could not be started.
     pub(super) fn fail(&mut self, verdicts: &mut Verdicts, id: PluginId, fault: Fault, entries: u64) {
-        let (now, limits) = (verdicts.now(), self.config.restart.clone());
+        let (now, limits) = (verdicts.now(), self.config.bounds.restart.clone());
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let name = plugin.spec.name.clone();
         let count = plugin.faults.entry(fault.name()).or_default();

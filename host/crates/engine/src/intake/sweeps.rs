@@ -90,7 +90,7 @@ impl Intake {
         let Some((ended, took)) = self.sweeps.last else { return wanted.then_some(verdicts.now().steady) };
         let rest = if pressing {
             // Half of the time at most.
-            self.config.selection_rest.max(took)
+            self.config.bounds.selection_rest.max(took)
         } else if self.sweeps.hurry {
             Duration::ZERO
         } else {
@@ -115,7 +115,7 @@ impl Intake {
         // What was collected happened before the sweep.
         self.flush_collected(verdicts);
         let now = verdicts.now().steady;
-        let most = self.config.selections_per_sweep.max(1);
+        let most = self.config.bounds.selections_per_sweep.max(1);
         let most_asked = self.share_of_asked(most);
         let mut participants = Vec::new();
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
@@ -187,7 +187,7 @@ impl Intake {
         // What was collected happened before the rows are looked up.
         self.flush_collected(verdicts);
         // Rows are read in one go, so that more filters than a request can name wait for the next.
-        let share = self.share_of_asked(self.config.selections_per_sweep.clamp(1, HINTS));
+        let share = self.share_of_asked(self.config.bounds.selections_per_sweep.clamp(1, HINTS));
         let mut participants = Vec::new();
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
             let mut most = share;

@@ -98,7 +98,7 @@ impl Account {
 
     /// Whether the verdicts without an outcome hold so much memory that the plugin is not to give more.
     pub(crate) fn is_full(&self) -> bool {
-        self.open_bytes >= self.limits().open_bytes
+        self.open_bytes >= self.limits().bounds.open_bytes
     }
 
     pub(crate) const fn opened(&mut self, bytes: usize) {
@@ -110,7 +110,7 @@ impl Account {
     /// # Errors
     /// As many wait as may.
     pub(crate) fn await_sweep(&mut self) -> Result<(), Outcome> {
-        if self.awaiting_sweep >= self.limits().selections {
+        if self.awaiting_sweep >= self.limits().bounds.selections {
             return Err(Outcome::OverBudget);
         }
         self.awaiting_sweep += 1;

@@ -84,7 +84,7 @@ pub(crate) struct Answered {
     pub(crate) end: Option<(FlowKey, u64)>,
 }
 
-/// All effects that have no answer yet. Bounded by [`crate::EngineConfig::backlog`] and what the calls outstanding then
+/// All effects that have no answer yet. Bounded by [`crate::EngineBounds::backlog`] and what the calls outstanding then
 /// still bring, for beyond it no plugin is called and no row taken.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {

@@ -294,14 +294,14 @@ impl Guard {
             never_blocked: never_blocked(&PrefixSet::new()),
             protections: PluginProtections::default(),
             table_entries: 0,
-            breaker: config.breaker.clone(),
+            breaker: config.bounds.breaker.clone(),
         }
     }
 
     /// Goes by another configuration. Accounts go to the plugins of the same names.
     pub(crate) fn swap(&mut self, config: &EngineConfig, first: PluginId, specs: &[Arc<PluginSpec>], now: Steady) {
         self.protected = ProtectedFlows::new(config.protect.clone());
-        self.breaker = config.breaker.clone();
+        self.breaker = config.bounds.breaker.clone();
         let accounts = specs.iter().map(|spec| Account::new(Arc::clone(spec), now)).collect();
         let old = core::mem::replace(&mut self.accounts, PerPlugin::new(first, accounts));
         for old in old.into_values() {
@@ -361,7 +361,7 @@ impl Guard {
     /// Protects a flow for a plugin; false where the plugin protects as many as it may, or is gone.
     pub(crate) fn protect(&mut self, key: FlowKey, by: PluginId, until: Steady, observed: bool, now: Steady) -> bool {
         let Some(account) = self.accounts.get(by) else { return false };
-        self.protections.add(key, account.name(), until, observed, account.spec().limits.protections, now)
+        self.protections.add(key, account.name(), until, observed, account.spec().limits.bounds.protections, now)
     }
 
     /// Second check, for a flow: `held` is what the filters of the configuration say.

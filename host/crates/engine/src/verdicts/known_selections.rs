@@ -47,7 +47,7 @@ impl Verdicts {
     /// Whoever waits for selections that only a long sweep can end is told what came of them so far: a ban that comes next is not
     /// to wait for seconds.
     fn leave_to_sweep(&mut self, last: Duration) {
-        if last.max(ROW.saturating_mul(self.guard.table_entries())) < self.config.long_sweep {
+        if last.max(ROW.saturating_mul(self.guard.table_entries())) < self.config.bounds.long_sweep {
             return;
         }
         for id in self.selections.waiting().iter() {
@@ -74,7 +74,7 @@ impl Verdicts {
         partly: bool,
         is_wanted: impl Fn(&Self, VerdictId) -> bool,
     ) -> bool {
-        let most = self.config.selections_per_sweep.max(1);
+        let most = self.config.bounds.selections_per_sweep.max(1);
         let mut waiting = core::mem::take(self.selections.waiting_mut());
         let taken = waiting.take_wanted(
             most,

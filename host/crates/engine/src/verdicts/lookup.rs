@@ -59,7 +59,7 @@ struct Open {
     asked: Option<Steady>,
 }
 
-/// Questions that have no answer yet, with the verdicts that wait for it. Bounded by [`crate::EngineConfig::backlog`] and what
+/// Questions that have no answer yet, with the verdicts that wait for it. Bounded by [`crate::EngineBounds::backlog`] and what
 /// the calls outstanding then still bring.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
@@ -176,7 +176,7 @@ impl Verdicts {
     }
 
     fn ask(&mut self, asking: Asking) {
-        self.lookups.open(asking, self.ends.count(), self.clock.steady.plus(self.config.answer_wait));
+        self.lookups.open(asking, self.ends.count(), self.clock.steady.plus(self.config.bounds.answer_wait));
     }
 
     pub(crate) fn next_lookup(&mut self) -> Option<Lookup> {

@@ -27,7 +27,7 @@ pub(crate) struct Open {
     pub(crate) selection: Option<Box<SelectionProgress>>,
     /// Whether it answers an event about its flow.
     pub(crate) answers_event: bool,
-    /// Whether it is one of those that wait for a sweep ([`crate::PluginLimits::selections`]).
+    /// Whether it is one of those that wait for a sweep ([`crate::PluginBounds::selections`]).
     pub(crate) awaits_sweep: bool,
 }
 

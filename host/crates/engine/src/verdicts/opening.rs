@@ -69,8 +69,8 @@ impl Verdicts {
             None => self.merge(None, Vec::from([candidates])),
         }
         if let Some(ticket) = context.ticket() {
-            let until = self.clock.steady.plus(self.config.message_wait);
-            self.replies.answered(ticket, reply, until, self.config.reply_bytes);
+            let until = self.clock.steady.plus(self.config.bounds.message_wait);
+            self.replies.answered(ticket, reply, until, self.config.bounds.reply_bytes);
         }
         asking
     }
@@ -140,7 +140,7 @@ impl Verdicts {
         let subject = match (action, target) {
             (_, ResolvedTarget::Missing) => return Disposition::Over(Outcome::Refused(Refusal::NoSuchEntry)),
             (Action::Alert(alert), _) => {
-                let (window, keys) = (self.config.alert_window, self.config.alert_keys);
+                let (window, keys) = (self.config.alert_window, self.config.bounds.alert_keys);
                 let hidden = account.admit_alert(alert, window, keys, now);
                 return Disposition::Over(hidden.unwrap_or_else(|| done(account.mode(now))));
             }

@@ -17,7 +17,7 @@ struct Protection {
 }
 
 /// Flows that plugins have protected for a time; kept over reloads. Bounded for each plugin by
-/// [`crate::PluginLimits::protections`].
+/// [`crate::PluginBounds::protections`].
 #[derive(Debug, Default)]
 pub(crate) struct PluginProtections {
     flows: BTreeMap<FlowKey, BTreeMap<PluginName, Protection>>,

@@ -46,7 +46,7 @@ pub struct MessageOutcome {
     /// Verdicts whose outcome was not known when the wait ended; their records come later. Deletions are among them that ran out
     /// of budget and go on when it is back: their flows so far are among `flows`.
     pub open: u64,
-    /// How many of those wait for a reading of the table that takes long ([`crate::EngineConfig::long_sweep`]).
+    /// How many of those wait for a reading of the table that takes long ([`crate::EngineBounds::long_sweep`]).
     pub sweeping: u64,
     /// Why verdicts, or flows of them, were refused: each reason once, and no more than [`REFUSALS`].
     pub refusals: Vec<String>,
@@ -74,7 +74,7 @@ pub const REFUSALS: usize = 8;
 /// What the sender of a message waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// What came of the verdicts that it brought about, within [`crate::EngineConfig::message_wait`].
+    /// What came of the verdicts that it brought about, within [`crate::EngineBounds::message_wait`].
     #[default]
     Outcomes,
     /// The plugin's answer; what comes of the verdicts is told by their records only.
@@ -105,8 +105,8 @@ impl UnderWay {
     }
 }
 
-/// Messages that were taken and have no reply yet. Bounded by [`crate::PluginLimits::queue_messages`], and after their
-/// answers by the bounds of the verdicts that they wait for and by [`crate::EngineConfig::reply_bytes`].
+/// Messages that were taken and have no reply yet. Bounded by [`crate::PluginBounds::queue_messages`], and after their
+/// answers by the bounds of the verdicts that they wait for and by [`crate::EngineBounds::reply_bytes`].
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     next: u64,

@@ -200,7 +200,7 @@ impl Verdicts {
         let account = self.guard.account_mut(open.plugin);
         let Some(account) = account.filter(|account| account.mode(now) == Mode::Enforce) else { return false };
         let returns = account.budget_returns(left, entries, now).max(now.plus(REST));
-        let gives_up = open.arrived.plus(self.config.resume_for);
+        let gives_up = open.arrived.plus(self.config.bounds.resume_for);
         if !ends_flows(&open.record.verdict.action) || self.stopping || returns > gives_up {
             return false;
         }

@@ -9,7 +9,7 @@ use crate::ids::VerdictId;
 /// Selections of one plugin that are looked at in one go: whether a program can answer one takes it up to two microseconds.
 const LOOKED_AT: usize = 64;
 
-/// The lines. Each is bounded by [`crate::PluginLimits::selections`].
+/// The lines. Each is bounded by [`crate::PluginBounds::selections`].
 #[derive(Debug, Default)]
 pub(crate) struct WaitingSelections {
     lines: BTreeMap<PluginId, VecDeque<VerdictId>>,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::{BreakerStatus, EngineConfig, Shortfall};
+use ctwarden_engine::{BreakerStatus, EngineBounds, EngineConfig, Shortfall};
 use ctwarden_model::{Effect, FlowId, Layer4, Mode, Notice, Outcome, SetName, VerdictKind};
 
 use crate::words::*;
@@ -124,7 +124,7 @@ fn a_selection_is_limited_row_by_row_and_goes_on_when_the_budget_returns() {
 
 #[test]
 fn what_the_budget_never_suffices_for_is_told_with_its_count() {
-    let config = EngineConfig { resume_for: Duration::from_secs(100), ..EngineConfig::default() };
+    let config = bounded(|bounds| bounds.resume_for = Duration::from_secs(100));
     let mut world = World::with(config, [frugal(2)]);
     world.judge(new(1), [("a", vec![delete("d", matching(filter(|_| {})))])]);
     world.pass_millis(10);
@@ -203,14 +203,14 @@ fn who_spends_its_budget_again_and_again_only_observes_for_a_time() {
         world.pass_millis(1_000);
     }
     assert!(matches!(breaker(&world), BreakerStatus::Open { refused: 5, .. }));
-    let opened = Notice::BreakerOpened(plugin("a").name, EngineConfig::default().breaker.observe_for);
+    let opened = Notice::BreakerOpened(plugin("a").name, EngineBounds::default().breaker.observe_for);
     assert_eq!(world.notices(), std::slice::from_ref(&opened));
     world.outcomes();
     world.judge(new(3), [("a", vec![delete("d", entry(0))])]);
     assert_eq!(world.effects(), []);
     assert_eq!(world.record("d").mode, Mode::Observe);
     assert_eq!(world.outcomes(), ["a d observed"]);
-    world.pass_by_timeouts(EngineConfig::default().breaker.observe_for);
+    world.pass_by_timeouts(EngineBounds::default().breaker.observe_for);
     assert_eq!(world.notices(), [opened, Notice::BreakerClosed(plugin("a").name)]);
     world.judge(new(3), [("a", vec![delete("d", entry(0))])]);
     world.ack_all();

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::{EngineConfig, Knows, OnFailure, PluginLimits, PluginSpec, Wait};
+use ctwarden_engine::{EngineConfig, Knows, OnFailure, PluginBounds, PluginLimits, PluginSpec, Wait};
 use ctwarden_model::{Flow, Mark, Mode, Selection, SetName, Target, Verdict, VerdictKind, VerdictKinds};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -23,18 +23,18 @@ pub(crate) const FIRST_OWN_ID: u32 = 1_000;
 pub(crate) fn config(obedient_kernel: bool) -> EngineConfig {
     let mut config = EngineConfig {
         protect: vec![from(BY_TUPLE), filter(|f| f.mark = Some(masked(PROTECTED_BIT, PROTECTED_BIT)))],
-        batch_entries: 3,
-        alert_keys: 2,
-        backlog: 40,
         ..EngineConfig::default()
     };
+    config.bounds.batch_entries = 3;
+    config.bounds.alert_keys = 2;
+    config.bounds.backlog = 40;
     if obedient_kernel {
-        config.row_patience = Duration::MAX;
+        config.bounds.row_patience = Duration::MAX;
     }
-    config.breaker.exhaustions = 2;
-    config.breaker.observe_for = Duration::from_secs(3);
-    config.restart.failures = 3;
-    config.restart.quarantine = Duration::from_secs(3);
+    config.bounds.breaker.exhaustions = 2;
+    config.bounds.breaker.observe_for = Duration::from_secs(3);
+    config.bounds.restart.failures = 3;
+    config.bounds.restart.quarantine = Duration::from_secs(3);
     config
 }
 
@@ -70,10 +70,6 @@ pub(crate) fn any_spec(name: &'static str) -> impl Strategy<Value = PluginSpec> 
                 spec.on_failure = if exit && own { OnFailure::Exit } else { OnFailure::Restart };
                 spec.limits = PluginLimits {
                     queue_entries: 7,
-                    queue_rows: 3,
-                    queue_messages: 2,
-                    queue_message_bytes: 1_000,
-                    open_bytes: 1 << 20,
                     records_per_second: 1_000_000,
                     record_burst: 1_000_000,
                     verdicts_per_second: 4,
@@ -82,8 +78,14 @@ pub(crate) fn any_spec(name: &'static str) -> impl Strategy<Value = PluginSpec> 
                     table_share_floor: 6,
                     alerts_per_second: 1,
                     alert_burst: 3,
-                    protections: 2,
-                    selections: 3,
+                    bounds: PluginBounds {
+                        queue_rows: 3,
+                        queue_messages: 2,
+                        queue_message_bytes: 1_000,
+                        open_bytes: 1 << 20,
+                        protections: 2,
+                        selections: 3,
+                    },
                     ..PluginLimits::default()
                 };
             })

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::{Ack, Answer, Call, EngineConfig, MessageError, Wait};
+use ctwarden_engine::{Ack, Answer, Call, MessageError, Wait};
 use ctwarden_model::{Cause, SetName, VerdictKind};
 
 use crate::words::*;
@@ -90,7 +90,7 @@ fn messages_come_in_their_turn() {
 #[test]
 fn a_message_and_a_changed_set_wait_behind_events_but_not_behind_rows() {
     let banned = SetName("banned".into());
-    let config = EngineConfig { batch_entries: 1, ..EngineConfig::default() };
+    let config = bounded(|bounds| bounds.batch_entries = 1);
     let mut world =
         World::with(config, [plugin("a").sweeps().with(|spec| spec.subscription.sets = vec![banned.clone()])]);
     let id = world.sweep().id;
@@ -124,7 +124,7 @@ fn a_message_and_a_changed_set_wait_behind_events_but_not_behind_rows() {
 
 #[test]
 fn too_many_or_for_nobody_are_errors() {
-    let mut world = World::new([plugin("a").with(|spec| spec.limits.queue_messages = 2)]);
+    let mut world = World::new([plugin("a").with(|spec| spec.limits.bounds.queue_messages = 2)]);
     for _ in 0..3 {
         world.message("a", "one is under way, two wait");
     }

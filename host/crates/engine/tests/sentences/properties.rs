@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ctwarden_engine::{Ack, Answer, Call, EngineConfig, Knows, Looked, PluginSpec, PluginState, SweepId, Ticket};
+use ctwarden_engine::{Ack, Answer, Call, EngineBounds, Knows, Looked, PluginSpec, PluginState, SweepId, Ticket};
 use ctwarden_model::{
     Action, Effect, EffectId, Event, EventKind, Fault, Filter, FlowId, FlowKey, Mode, Outcome, Reply, SetName, Steady,
     Target, Verdict, VerdictKind,
@@ -273,7 +273,7 @@ impl History {
     /// Effects that the engine has given up by now; late answers must change nothing.
     fn give_up_effects(&mut self) {
         let now = self.world.now.steady;
-        let (sent, wait) = (&self.sent, EngineConfig::default().answer_wait);
+        let (sent, wait) = (&self.sent, EngineBounds::default().answer_wait);
         let overdue = |id: &EffectId| sent.get(id).is_some_and(|at| now.since(*at) >= wait);
         let effects = core::mem::take(&mut self.world.effects);
         let (given_up, open): (VecDeque<_>, _) = effects.into_iter().partition(|(id, _)| overdue(id));

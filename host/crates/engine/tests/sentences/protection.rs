@@ -150,7 +150,7 @@ fn a_plugins_protection_ends_with_its_time() {
 
 #[test]
 fn a_plugin_may_protect_only_so_many_flows() {
-    let mut world = World::new([plugin("a").with(|spec| spec.limits.protections = 2)]);
+    let mut world = World::new([plugin("a").with(|spec| spec.limits.bounds.protections = 2)]);
     world.events([new(1), new(2), new(3)]);
     world.answer("a", (0..3).map(|n| protect(&format!("p{n}"), entry(n), 10)));
     world.judge(new(1), [("a", vec![protect("renewed", entry(0), 10)])]);

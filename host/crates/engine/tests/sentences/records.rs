@@ -131,7 +131,7 @@ fn what_was_folded_is_told_at_a_reload_and_at_the_end() {
 
 #[test]
 fn a_plugin_whose_open_verdicts_hold_too_much_is_not_called_and_the_others_are() {
-    let limits = |spec: PluginSpec| spec.with(|spec| spec.limits.open_bytes = 100_000);
+    let limits = |spec: PluginSpec| spec.with(|spec| spec.limits.bounds.open_bytes = 100_000);
     let mut world = World::new([limits(plugin("a")), limits(plugin("b"))]);
     let large = |n: u8| {
         let ports = (0..10_000).step_by(2).map(|port| ctwarden_model::PortRange { first: port, last: port }).collect();
@@ -154,14 +154,14 @@ fn a_plugin_whose_open_verdicts_hold_too_much_is_not_called_and_the_others_are()
 
 #[test]
 fn messages_and_replies_are_bounded_in_bytes() {
-    let mut world = World::new([plugin("a").with(|spec| spec.limits.queue_message_bytes = 1_000)]);
+    let mut world = World::new([plugin("a").with(|spec| spec.limits.bounds.queue_message_bytes = 1_000)]);
     world.message("a", "under way");
     world.message("a", &"x".repeat(900));
     let refused = world.engine.handle_message(world.now, "a", "x".repeat(200), Wait::Outcomes);
     assert_eq!(refused, Err(MessageError::QueueFull { plugin: "a".into(), waiting: 1 }));
     world.message("a", "short");
 
-    let config = ctwarden_engine::EngineConfig { reply_bytes: 2_500, ..Default::default() };
+    let config = bounded(|bounds| bounds.reply_bytes = 2_500);
     let mut world = World::with(config, [plugin("a")]);
     let tickets: Vec<_> = (0..4).map(|_| world.message("a", "m")).collect();
     for _ in &tickets {

@@ -114,7 +114,7 @@ fn events_pile_up_into_one_batch_while_the_plugin_is_busy() {
 
 #[test]
 fn a_call_has_no_more_entries_than_configured() {
-    let config = ctwarden_engine::EngineConfig { batch_entries: 4, ..Default::default() };
+    let config = bounded(|bounds| bounds.batch_entries = 4);
     let mut world = World::with(config, [plugin("a")]);
     world.events((1..=10).map(new));
     let mut seen = Vec::new();
@@ -181,7 +181,7 @@ fn an_answer_to_no_call_changes_nothing() {
 
 #[test]
 fn a_backlog_of_effects_holds_calls_back() {
-    let config = ctwarden_engine::EngineConfig { backlog: 2, ..Default::default() };
+    let config = bounded(|bounds| bounds.backlog = 2);
     let mut world = World::with(config, [plugin("a")]);
     world.events([new(1), new(2)]);
     world.answer("a", [delete("1", entry(0)), delete("2", entry(1))]);

@@ -118,7 +118,7 @@ fn a_selection_does_not_wait_behind_another_plugins_thousand() {
 
 #[test]
 fn a_sweep_matches_each_row_against_so_many_selections_and_no_more() {
-    let config = EngineConfig { selections_per_sweep: 10, ..EngineConfig::default() };
+    let config = bounded(|bounds| bounds.selections_per_sweep = 10);
     let mut world = World::with(config, [plugin("a"), plugin("b"), plugin("c")]);
     world.events([new(9)]);
     for name in ["a", "b", "c"] {
@@ -134,7 +134,7 @@ fn a_sweep_matches_each_row_against_so_many_selections_and_no_more() {
 
 #[test]
 fn rows_that_plugins_ask_for_share_the_same_bound() {
-    let config = EngineConfig { selections_per_sweep: 10, ..EngineConfig::default() };
+    let config = bounded(|bounds| bounds.selections_per_sweep = 10);
     let mut world = World::with(config, [plugin("a"), plugin("b")]);
     world.events([new(9)]);
     for name in ["a", "b"] {
@@ -147,7 +147,7 @@ fn rows_that_plugins_ask_for_share_the_same_bound() {
 
 #[test]
 fn whoever_has_many_answered_does_not_keep_another_from_being_answered() {
-    let config = EngineConfig { selections_per_sweep: 4, ..EngineConfig::default() };
+    let config = bounded(|bounds| bounds.selections_per_sweep = 4);
     let mut world = World::with(config, [plugin("a"), plugin("b")]);
     world.judge(new(9), [("a", (10..110).map(|n| delete("many", matching(from(n)))).collect()), ("b", vec![])]);
     let first: Vec<SelectionRequest> = core::iter::from_fn(|| world.poll_selection(|_, _| Knows::All)).collect();

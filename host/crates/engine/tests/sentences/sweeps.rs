@@ -237,7 +237,7 @@ fn a_ban_does_not_wait_for_the_rest_between_sweeps() {
 
 #[test]
 fn only_so_many_verdicts_wait_for_sweeps() {
-    let mut world = World::new([plugin("a").with(|spec| spec.limits.selections = 2)]);
+    let mut world = World::new([plugin("a").with(|spec| spec.limits.bounds.selections = 2)]);
     let some = |code: &str| delete(code, matching(from(1)));
     world.judge(new(9), [("a", vec![some("s1"), sweep("s2", Target::None), some("s3")])]);
     assert_eq!(world.outcomes(), ["a s3 over-budget"]);
@@ -251,7 +251,7 @@ fn only_so_many_verdicts_wait_for_sweeps() {
 
 #[test]
 fn one_sweep_serves_a_bounded_number_of_selections() {
-    let config = EngineConfig { selections_per_sweep: 3, ..EngineConfig::default() };
+    let config = bounded(|bounds| bounds.selections_per_sweep = 3);
     let mut world = World::with(config, [plugin("a")]);
     let verdicts: Vec<Verdict> = (0..7).map(|_| delete("d", matching(from(1)))).collect();
     world.judge(new(9), [("a", verdicts)]);
@@ -265,11 +265,11 @@ fn one_sweep_serves_a_bounded_number_of_selections() {
 }
 
 fn small_rows(name: &str) -> PluginSpec {
-    plugin(name).sweeps().with(|spec| spec.limits.queue_rows = 4)
+    plugin(name).sweeps().with(|spec| spec.limits.bounds.queue_rows = 4)
 }
 
 fn small_batches() -> EngineConfig {
-    EngineConfig { batch_entries: 2, ..EngineConfig::default() }
+    bounded(|bounds| bounds.batch_entries = 2)
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use ctwarden_engine::{OnFailure, PluginLimits, PluginSpec};
+use ctwarden_engine::{EngineBounds, EngineConfig, OnFailure, PluginLimits, PluginSpec};
 use ctwarden_model::{
     Action, Alert, Block, Event, EventKind, EventKinds, Filter, Flow, FlowId, FlowKey, Grants, LabelChange, Layer4,
     Mark, Masked, Mode, PerDirection, PluginName, Prefix, PrefixSet, Protocol, Selection, SetName, Status,
@@ -204,4 +204,11 @@ pub(crate) fn block_in(code: &str, set: &str, network: &str, seconds: Option<u32
 pub(crate) fn unblock(code: &str, network: &str) -> Verdict {
     let unblock = Unblock { set: SetName("banned".into()), network: network.parse().unwrap() };
     verdict(code, Target::None, Action::Unblock(unblock))
+}
+
+/// The engine's configuration with other bounds.
+pub(crate) fn bounded(change: impl FnOnce(&mut EngineBounds)) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    change(&mut config.bounds);
+    config
 }
