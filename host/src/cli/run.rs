@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::control::ControlServer;
-use crate::drive::Drive;
+use crate::event_loop::Drive;
 use crate::log;
 use crate::netlink::Requests;
 use crate::plugins::{Kept, Preparer, places, read_configuration};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::split::{Dumped, Heard, Parts, list, names, parts};
 use crate::clock;
 use crate::config::ReplicaUse;
-use crate::drive::Listening;
+use crate::event_loop::Listening;
 use crate::netlink::Groups;
 
 /// What is asked of the kernel at the start.

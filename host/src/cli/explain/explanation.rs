@@ -7,7 +7,7 @@ use ctwarden_model::{Family, Filter, FilterPart};
 use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
-use crate::drive::{is_indexed, lasting};
+use crate::event_loop::{is_indexed, lasting};
 
 /// What the kernel does with every dump, whatever is asked of it.
 const WALK: &str = "the kernel goes through its whole hash table, with the entries of other namespaces, whatever it is asked: an \

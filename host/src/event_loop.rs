@@ -7,13 +7,13 @@
 
 mod allowance;
 mod answers;
-mod bell;
 mod following;
 mod granting;
 mod hearing;
 mod listening;
 mod lists;
 mod reloading;
+mod socket_readiness;
 mod sweep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,12 +31,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 pub(crate) use self::allowance::Allowance;
 use self::answers::Waiting;
-use self::bell::Bell;
 use self::following::Following;
 pub(crate) use self::following::{is_indexed, lasting};
 use self::granting::Granting;
 use self::hearing::Hearing;
 pub(crate) use self::listening::Listening;
+use self::socket_readiness::Bell;
 use self::sweep::{Selecting, Sweeping};
 use crate::address_sets::AddressSets;
 use crate::clock;
