@@ -36,7 +36,7 @@ pub(crate) use self::following::{is_indexed, lasting};
 use self::granting::Granting;
 use self::hearing::Hearing;
 pub(crate) use self::listening::Listening;
-use self::socket_readiness::Bell;
+use self::socket_readiness::SocketReadiness;
 use self::sweep::{Selecting, Sweeping};
 use crate::address_sets::AddressSets;
 use crate::clock;
@@ -72,16 +72,16 @@ const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the loop works at most before the runtime sees to the connections of the control socket. Under load it never waits.
 const COURTESY: Duration = Duration::from_millis(1);
 /// How often the table's size is asked for.
-const HOUSEKEEPING: Duration = Duration::from_millis(250);
+const HEALTH_CHECK: Duration = Duration::from_millis(250);
 /// How often this host's own addresses are asked for, which nobody may block.
 const ADDRESSES: Duration = Duration::from_secs(2);
 /// How long running calls, requests and sinks may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-pub(crate) struct Drive {
+pub(crate) struct EventLoop {
     engine: Engine,
     events: EventSocket,
-    bell: Bell,
+    bell: SocketReadiness,
     /// Whether events may be left in the socket of which the bell has rung already.
     unread: bool,
     sweeping: Option<Sweeping>,
@@ -132,7 +132,7 @@ pub(crate) struct Drive {
 }
 
 /// Why the loop woke.
-enum Woke {
+enum Wakeup {
     Outcomes(Outcomes),
     /// Its thread ends only when it panics.
     EffectsEnded,
@@ -147,12 +147,12 @@ enum Woke {
     SetWatchEnded,
     Terminate,
     Reload,
-    Housekeeping,
+    HealthCheck,
     /// A socket can be read or a deadline has passed: the turn will see.
     Look,
 }
 
-impl Drive {
+impl EventLoop {
     /// Puts the prepared parts together; nothing runs yet.
     pub(crate) fn new(
         configuration: &Path,
@@ -165,9 +165,9 @@ impl Drive {
         let (acks, outcomes) = unbounded_channel();
         let (preparing, prepared_later) = unbounded_channel();
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
-        let mut drive = Self {
+        let mut event_loop = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
-            bell: Bell::new(&events).context("cannot watch the event socket")?,
+            bell: SocketReadiness::new(&events).context("cannot watch the event socket")?,
             events,
             unread: false,
             sweeping: None,
@@ -205,11 +205,11 @@ impl Drive {
             own_read: None,
             stop: None,
         };
-        drive.write(Notice::Started);
-        drive.look_at_table();
-        drive.take(prepared)?;
-        drive.sense(clock::now().steady);
-        Ok(drive)
+        event_loop.write(Notice::Started);
+        event_loop.look_at_table();
+        event_loop.take(prepared)?;
+        event_loop.sense(clock::now().steady);
+        Ok(event_loop)
     }
 
     /// Runs until it is told to stop or cannot go on, and ends in order either way.
@@ -223,8 +223,8 @@ impl Drive {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut reload = signal(SignalKind::hangup())?;
-        let mut housekeeping = interval(HOUSEKEEPING);
-        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut health_check = interval(HEALTH_CHECK);
+        health_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut yielded = clock::now().steady;
         loop {
             self.turn()?;
@@ -239,27 +239,27 @@ impl Drive {
             // One look at the clock for both: a bell that is off needs a deadline.
             let gathering = self.is_gathering().then_some(self.gather_until);
             self.bell.switch(self.stop.is_none() && gathering.is_none()).context("cannot watch the event socket")?;
-            match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
-                Woke::Outcomes(outcomes) => self.note_outcomes(outcomes),
-                Woke::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
-                Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
-                Woke::Asked(asked) => self.answer(asked),
-                Woke::Prepared(reading, prepared) => self.reload(reading, *prepared),
-                Woke::SetChanged(change) => self.change_set(change),
-                Woke::Looked(seen) => {
+            match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut health_check).await {
+                Wakeup::Outcomes(outcomes) => self.note_outcomes(outcomes),
+                Wakeup::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
+                Wakeup::Said(said) => said.tell(&mut self.engine, clock::now()),
+                Wakeup::Asked(asked) => self.answer(asked),
+                Wakeup::Prepared(reading, prepared) => self.reload(reading, *prepared),
+                Wakeup::SetChanged(change) => self.change_set(change),
+                Wakeup::Looked(seen) => {
                     self.hearing.take(*seen);
                     self.sense(clock::now().steady);
                 }
-                Woke::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
-                Woke::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
-                Woke::Terminate => self.begin_to_stop(),
-                Woke::Reload => {
+                Wakeup::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
+                Wakeup::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
+                Wakeup::Terminate => self.begin_to_stop(),
+                Wakeup::Reload => {
                     // It is also what logrotate asks for, whatever comes of the configuration.
                     self.reopen();
                     self.reloader.begin(clock::now().steady);
                 }
-                Woke::Housekeeping => self.keep_house()?,
-                Woke::Look => {}
+                Wakeup::HealthCheck => self.check_health()?,
+                Wakeup::Look => {}
             }
         }
     }
@@ -270,8 +270,8 @@ impl Drive {
         terminate: &mut Signal,
         interrupt: &mut Signal,
         reload: &mut Signal,
-        housekeeping: &mut Interval,
-    ) -> Woke {
+        health_check: &mut Interval,
+    ) -> Wakeup {
         let sweep_for_copy = self.sweep_for_copy_due().filter(|_| self.sweeping.is_none());
         let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
         let deadline = deadline.into_iter().chain(gathering).chain(self.hearing.settles_at(clock::now().steady)).min();
@@ -280,20 +280,20 @@ impl Drive {
         let selected = !self.selecting.is_empty() && self.engine.ready_for_selected();
         tokio::select! {
             biased;
-            Some(()) = terminate.recv() => Woke::Terminate,
-            Some(()) = interrupt.recv() => Woke::Terminate,
-            Some(()) = reload.recv() => Woke::Reload,
-            outcomes = self.outcomes.recv() => outcomes.map_or(Woke::EffectsEnded, Woke::Outcomes),
-            Some(said) = self.said.recv() => Woke::Said(said),
-            () = self.bell.rings() => Woke::Look,
-            () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
-            () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
-            Some(asked) = self.asked.recv() => Woke::Asked(asked),
-            Some((reading, prepared)) = self.prepared.recv() => Woke::Prepared(reading, Box::new(prepared)),
-            seen = self.hearing.looked() => seen.map_or(Woke::SensesEnded, |seen| Woke::Looked(Box::new(seen))),
-            changed = self.set_watch.changed() => changed.map_or(Woke::SetWatchEnded, Woke::SetChanged),
-            () = until(deadline), if deadline.is_some() => Woke::Look,
-            _ = housekeeping.tick() => Woke::Housekeeping,
+            Some(()) = terminate.recv() => Wakeup::Terminate,
+            Some(()) = interrupt.recv() => Wakeup::Terminate,
+            Some(()) = reload.recv() => Wakeup::Reload,
+            outcomes = self.outcomes.recv() => outcomes.map_or(Wakeup::EffectsEnded, Wakeup::Outcomes),
+            Some(said) = self.said.recv() => Wakeup::Said(said),
+            () = self.bell.rings() => Wakeup::Look,
+            () = Sweeping::readable(sweep), if sweep.is_some() => Wakeup::Look,
+            () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Wakeup::Look,
+            Some(asked) = self.asked.recv() => Wakeup::Asked(asked),
+            Some((reading, prepared)) = self.prepared.recv() => Wakeup::Prepared(reading, Box::new(prepared)),
+            seen = self.hearing.looked() => seen.map_or(Wakeup::SensesEnded, |seen| Wakeup::Looked(Box::new(seen))),
+            changed = self.set_watch.changed() => changed.map_or(Wakeup::SetWatchEnded, Wakeup::SetChanged),
+            () = until(deadline), if deadline.is_some() => Wakeup::Look,
+            _ = health_check.tick() => Wakeup::HealthCheck,
         }
     }
 
@@ -327,7 +327,7 @@ impl Drive {
         if self.engine.poll_timeout().is_some_and(|at| at <= now.steady) {
             self.engine.handle_timeout(now);
         }
-        self.carry_on()
+        self.dispatch()
     }
 
     /// Whether events wait a moment for those that come after them.
@@ -396,8 +396,8 @@ impl Drive {
     }
 
     /// Moves everything that the engine has ready to where it belongs.
-    fn carry_on(&mut self) -> Result<()> {
-        self.bring_about();
+    fn dispatch(&mut self) -> Result<()> {
+        self.apply_effects();
         while let Some(Delivery { plugin, call, what }) = self.engine.poll_delivery() {
             if let Some(thread) = self.plugins.get(&plugin) {
                 thread.call(call, what);
@@ -426,7 +426,7 @@ impl Drive {
     }
 
     /// Effects first: what came of those that are carried out at once may set others free, and so may what is found.
-    fn bring_about(&mut self) {
+    fn apply_effects(&mut self) {
         loop {
             let effects: Vec<_> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
             let lookups: Vec<_> = std::iter::from_fn(|| self.engine.poll_lookup()).collect();
@@ -460,7 +460,7 @@ impl Drive {
         }
     }
 
-    fn keep_house(&mut self) -> Result<()> {
+    fn check_health(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
         // Better no daemon, which a service manager starts again, than one that only looks healthy.
@@ -549,7 +549,7 @@ impl Drive {
     /// The end, in order: what is open gets its record, plugins get their last call, records are on their way.
     fn finish(mut self) -> Result<()> {
         self.engine.handle_finish(clock::now());
-        let carried_on = self.carry_on();
+        let dispatched = self.dispatch();
         while let Some(record) = self.engine.poll_record() {
             self.record(record);
         }
@@ -562,7 +562,7 @@ impl Drive {
         }
         let missing = self.sinks.take().map(|sinks| sinks.stop().missing).unwrap_or_default();
         let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        carried_on.and(if told.is_empty() { Ok(()) } else { Err(anyhow!("{}", told.join("\n"))) })
+        dispatched.and(if told.is_empty() { Ok(()) } else { Err(anyhow!("{}", told.join("\n"))) })
     }
 }
 

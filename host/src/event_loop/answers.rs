@@ -9,7 +9,7 @@ use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
 use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
 
-use super::Drive;
+use super::EventLoop;
 use super::granting::About;
 use crate::address_sets::AddressSet;
 use crate::clock;
@@ -132,7 +132,7 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
     }
 }
 
-impl Drive {
+impl EventLoop {
     /// Answers a request, now or when the answer is known.
     pub(super) fn answer(&mut self, asked: Asked) {
         let response = match asked.request {

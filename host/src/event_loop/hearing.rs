@@ -3,7 +3,7 @@
 //! A thread looks at everything every few seconds. What can silence a flow in between is looked at before the replica is
 //! asked: the switch of events, and nftables' notifications, which tell of each rule that was loaded. So an answer of the replica
 //! rests on no rule that was loaded before the question. What is not noticed: a switch that was off between two looks of
-//! [`super::HOUSEKEEPING`], and rules of iptables-legacy, which nothing tells of.
+//! [`super::HEALTH_CHECK`], and rules of iptables-legacy, which nothing tells of.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use ctwarden_engine::Tracked;
 use ctwarden_model::{Notice, Steady};
 
-use super::Drive;
+use super::EventLoop;
 use crate::clock;
 use crate::control::Warning;
 use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
@@ -118,7 +118,7 @@ impl Hearing {
     }
 }
 
-impl Drive {
+impl EventLoop {
     /// Looks at what the machine lets be heard and seen, acts on it, and tells what has changed.
     pub(super) fn sense(&mut self, now: Steady) {
         self.listen_again(now);

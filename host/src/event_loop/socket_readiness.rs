@@ -10,12 +10,12 @@ use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
 
 /// A bell at a socket, on or off.
-pub(super) struct Bell {
+pub(super) struct SocketReadiness {
     socket: Arc<OwnedFd>,
     watched: Option<AsyncFd<Arc<OwnedFd>>>,
 }
 
-impl Bell {
+impl SocketReadiness {
     /// At that socket; off.
     pub(super) fn new(socket: &impl AsFd) -> io::Result<Self> {
         Ok(Self { socket: Arc::new(socket.as_fd().try_clone_to_owned()?), watched: None })

@@ -7,7 +7,7 @@ use ctwarden_model::{EventKind, ExpectationEvent, Steady};
 use ctwarden_replica::SweepToken;
 use ctwarden_wire::KernelFilter;
 
-use super::Drive;
+use super::EventLoop;
 use super::following::{Following, Found};
 use crate::clock;
 use crate::netlink::{Dump, Dumped, Families, OpenError, Row};
@@ -104,7 +104,7 @@ impl Sweeping {
     }
 }
 
-impl Drive {
+impl EventLoop {
     /// Starts to look for the flows of selections where the replica knows them, or some of them.
     pub(super) fn start_selection(&mut self) -> Result<()> {
         if !self.engine.awaits_selection() {
