@@ -1,7 +1,7 @@
-//! What wakes the loop when events come, and leaves it asleep while they are gathered.
+//! Whether the event socket can be read. The loop sleeps while events are gathered.
 //!
 //! The runtime wakes for each arrival on a socket that it watches, whether or not anybody waits for one at the moment. A wake
-//! costs more than decoding and judging an event, so that the socket is watched only while one is waited for.
+//! costs more than decoding and judging an event, so the socket is watched only while the loop waits for an event.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,20 +9,22 @@ use std::sync::Arc;
 
 use tokio::io::unix::AsyncFd;
 
-/// A bell at a socket, on or off.
+/// The readiness of a socket that is watched at times.
 pub(super) struct SocketReadiness {
     socket: Arc<OwnedFd>,
     watched: Option<AsyncFd<Arc<OwnedFd>>>,
+    /// Whether the socket may hold what [`SocketReadiness::ready`] has told already.
+    has_unread: bool,
 }
 
 impl SocketReadiness {
-    /// At that socket; off.
+    /// Of that socket, which is not watched yet.
     pub(super) fn new(socket: &impl AsFd) -> io::Result<Self> {
-        Ok(Self { socket: Arc::new(socket.as_fd().try_clone_to_owned()?), watched: None })
+        Ok(Self { socket: Arc::new(socket.as_fd().try_clone_to_owned()?), watched: None, has_unread: false })
     }
 
-    /// Switches it. Switched on it rings at once where something is there already.
-    pub(super) fn switch(&mut self, on: bool) -> io::Result<()> {
+    /// Watches the socket, or not. From its begin on, watching tells of what is there already.
+    pub(super) fn watch(&mut self, on: bool) -> io::Result<()> {
         match (on, &self.watched) {
             (true, None) => self.watched = Some(crate::sys::watch(Arc::clone(&self.socket))?),
             (false, Some(_)) => self.watched = None,
@@ -31,9 +33,9 @@ impl SocketReadiness {
         Ok(())
     }
 
-    /// Waits until it rings, which it does once for what has come: whoever hears it reads until nothing is left, or looks again
-    /// without it. For ever where it is off.
-    pub(super) async fn rings(&self) {
+    /// Waits until the socket can be read; for ever where it is not watched. Each arrival is told once: the caller reads until nothing
+    /// is left, or notes the rest with [`SocketReadiness::set_unread`].
+    pub(super) async fn ready(&self) {
         match &self.watched {
             Some(watched) => {
                 // Without a runtime nothing is watched, and nobody waits.
@@ -43,5 +45,13 @@ impl SocketReadiness {
             }
             None => std::future::pending().await,
         }
+    }
+
+    pub(super) const fn set_unread(&mut self, has_unread: bool) {
+        self.has_unread = has_unread;
+    }
+
+    pub(super) const fn has_unread(&self) -> bool {
+        self.has_unread
     }
 }

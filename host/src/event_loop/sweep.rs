@@ -1,67 +1,57 @@
-//! A running sweep: the table, and where somebody wants it the expectations, read no faster than plugins judge; and flows
-//! that verdicts name by their addresses, found without one.
+//! Running sweeps and searches. The reader has planned them; the loop reads entries and flows, and hands them to the engine.
+//!
+//! Plugins set the pace of a sweep: an entry is read only while the engine takes it.
+
+use std::{io, slice};
 
 use anyhow::Result;
-use ctwarden_engine::{Engine, SweepId, SweepRequest};
-use ctwarden_model::{EventKind, ExpectationEvent, Steady};
-use ctwarden_replica::SweepToken;
+use ctwarden_engine::{Engine, Knows, SelectionRequest, SweepId, SweepRequest};
+use ctwarden_model::{EventKind, ExpectationEvent};
+use ctwarden_reader::{Plan, Reader, Search, SweepProgress, SweepStep};
 use ctwarden_wire::KernelFilter;
 
 use super::EventLoop;
-use super::following::{Following, Found};
 use crate::clock;
-use crate::netlink::{Dump, Dumped, Families, OpenError, Row};
+use crate::netlink::{Dump, Dumped, OpenError, Requests, Row};
 
-/// A sweep of which rows are still to come.
+/// A sweep whose rows are still to come.
 pub(super) struct Sweeping {
-    /// Whose it is; none where it is for the replica alone.
+    /// The engine's request; none where the dump is for the replica alone.
     id: Option<SweepId>,
     source: Source,
-    /// Whether the expectations come after the flows.
-    expectations: bool,
-    /// Whether all that was read so far was complete.
-    whole: bool,
+    progress: SweepProgress,
 }
 
 /// Where rows come from.
 enum Source {
-    /// The kernel's dump, and its name where the replica learns from it.
-    Table(Dump, Option<SweepToken>),
-    /// What the replica knows.
-    Copy(Box<Found>),
-}
-
-/// Flows of selections that are still to be judged.
-pub(super) struct Selecting {
-    id: SweepId,
-    found: Found,
+    Flows(Dump),
+    Expectations(Dump),
+    Replica(Box<Search>),
 }
 
 impl Sweeping {
-    fn of_table(request: Option<&SweepRequest>, following: &mut Following, last: Families) -> Result<Self, OpenError> {
+    fn of_dump(request: Option<&SweepRequest>, reader: &mut Reader) -> Result<Self, OpenError> {
         let filters = request.map(|request| request.filters.as_slice()).unwrap_or_default();
-        // What ended before this moment is not in the dump, what ends later is told by an event.
-        let token = following.begin_sweep(KernelFilter::union_of(filters).is_everything());
-        let dump = Dump::flows(filters, last).inspect_err(|_| following.end_sweep(token, false))?;
-        let expectations = request.is_some_and(|request| request.expectations);
+        let is_whole = KernelFilter::union_of(filters).is_everything();
+        let readers = reader.begin_dump(is_whole, clock::now().steady);
+        let dump = Dump::flows(filters, readers).inspect_err(|_| reader.end_dump(false, clock::now().steady))?;
         Ok(Self {
             id: request.map(|request| request.id),
-            source: Source::Table(dump, token),
-            expectations,
-            whole: true,
+            source: Source::Flows(dump),
+            progress: SweepProgress::new(request.is_some_and(|request| request.expectations)),
         })
     }
 
-    fn of_copy(request: &SweepRequest) -> Self {
-        let source = Source::Copy(Box::new(Following::find(&request.filters)));
-        Self { id: Some(request.id), source, expectations: false, whole: true }
+    fn of_replica(request: &SweepRequest) -> Self {
+        let source = Source::Replica(Box::new(Search::new(&request.filters)));
+        Self { id: Some(request.id), source, progress: SweepProgress::new(false) }
     }
 
     /// Waits until a part can be read; for ever where there is no sweep.
     pub(super) async fn readable(sweep: Option<&mut Self>) {
         match sweep.map(|sweep| &mut sweep.source) {
-            Some(Source::Table(dump, _)) => dump.readable().await,
-            Some(Source::Copy(_)) => {}
+            Some(Source::Flows(dump) | Source::Expectations(dump)) => dump.readable().await,
+            Some(Source::Replica(_)) => {}
             None => std::future::pending().await,
         }
     }
@@ -71,121 +61,113 @@ impl Sweeping {
         self.id.is_none() || engine.ready_for_rows()
     }
 
-    fn read(&mut self, engine: &mut Engine, following: &mut Following) -> Dumped {
-        let id = self.id;
-        let read = match &mut self.source {
-            Source::Copy(found) => following
-                .read(found, |flow| {
+    /// Reads the next part.
+    fn read(&mut self, engine: &mut Engine, reader: &mut Reader, requests: &mut Requests) -> io::Result<Dumped> {
+        let now = clock::now();
+        match (&mut self.source, self.id) {
+            (Source::Flows(dump) | Source::Expectations(dump), id) => dump.read(|row| match row {
+                Row::Flow(flow) => {
+                    reader.handle_dump_entry(&flow, now.steady);
                     if let Some(id) = id {
-                        engine.handle_row(clock::now(), id, flow);
+                        engine.handle_row(now, id, flow);
                     }
-                })
-                .map(|more| if more { Dumped::More } else { Dumped::Done(true) }),
-            Source::Table(dump, token) => {
-                let now = clock::now();
-                dump.read(|row| match row {
-                    Row::Flow(flow) => {
-                        following.row(*token, &flow, now.steady);
-                        if let Some(id) = id {
-                            engine.handle_row(now, id, flow);
-                        }
-                    }
-                    Row::Expectation(expectation) => {
-                        let event = ExpectationEvent { kind: EventKind::Row, by_us: false, expectation };
-                        engine.handle_expectation(now, event);
-                    }
-                })
+                }
+                Row::Expectation(expectation) => {
+                    let event = ExpectationEvent { kind: EventKind::Row, by_us: false, expectation };
+                    engine.handle_expectation(now, event);
+                }
+            }),
+            (Source::Replica(search), Some(id)) => {
+                let keys = reader.take_keys(search);
+                requests.get_each(&keys, |flow| engine.handle_row(clock::now(), id, flow))?;
+                Ok(if search.is_over() { Dumped::Done(true) } else { Dumped::More })
             }
-        };
-        read.unwrap_or_else(|error| {
-            crate::log::say(&format!("a sweep was interrupted: {error}"));
-            Dumped::Done(false)
-        })
+            // Only the engine asks for rows of the replica.
+            (Source::Replica(_), None) => Ok(Dumped::Done(true)),
+        }
     }
 }
 
 impl EventLoop {
-    /// Starts to look for the flows of selections where the replica knows them, or some of them.
+    /// Starts a search for the flows of selections that the replica can name.
     pub(super) fn start_selection(&mut self) -> Result<()> {
-        if !self.engine.awaits_selection() {
+        if !self.engine.awaits_selection() || self.senses_late() {
             return Ok(());
         }
-        if self.senses_late() {
-            return Ok(());
-        }
-        // What was made before the verdict has its event in the socket by now.
-        if self.is_gathering() {
-            self.read_events()?;
-        }
-        if let Some(request) = self.engine.poll_selection(|filter, detail| self.following.knows(filter, detail)) {
-            self.selecting.push_back(Selecting { id: request.id, found: Following::find(&request.filters) });
+        self.read_gathered()?;
+        let reader = &self.reader;
+        let request = self.engine.poll_selection(|filter, detail| match reader.plan(filter, detail) {
+            Plan::Replica => Knows::All,
+            Plan::Part => Knows::Some,
+            Plan::Dump => Knows::Nothing,
+        });
+        if let Some(SelectionRequest { id, filters }) = request {
+            self.searches.push(id, Search::new(&filters));
         }
         Ok(())
     }
 
-    /// Judges found flows while their verdicts can be carried out; selections take turns, so that a small one is soon done.
+    /// Hands found flows to the engine while it can carry out their verdicts.
     pub(super) fn read_selection(&mut self) {
         if !self.engine.ready_for_selected() {
             return;
         }
-        let Some(Selecting { id, mut found }) = self.selecting.pop_front() else { return };
-        let (engine, now) = (&mut self.engine, clock::now());
-        let doubtful = self.following.offer(&mut found, |flow| engine.handle_known(now, id, flow));
-        let read = self.following.read_each(&doubtful, |flow| engine.handle_row(clock::now(), id, flow));
+        let Some((id, mut search)) = self.searches.pop() else { return };
+        let now = clock::now();
+        let mut turn = self.reader.turn(&mut search);
+        while let Some(flow) = turn.next() {
+            if !self.engine.handle_known(now, id, &flow) {
+                turn.read(flow.key());
+            }
+        }
+        let engine = &mut self.engine;
+        let read = self.flows.get_each(&turn.into_reads(), |flow| engine.handle_row(clock::now(), id, flow));
         if let Err(error) = &read {
             crate::log::say(&format!("a selection was interrupted: {error}"));
-        } else if !found.is_empty() {
-            self.selecting.push_back(Selecting { id, found });
+        } else if !search.is_over() {
+            self.searches.push(id, search);
             return;
         }
         self.engine.handle_sweep_end(clock::now(), id, read.is_ok());
     }
 
-    /// When a sweep is wanted for the replica alone; not at the end, when nobody asks it any more.
-    pub(super) fn sweep_for_copy_due(&self) -> Option<Steady> {
-        self.following.sweep_due().filter(|_| self.stop.is_none())
-    }
-
-    /// Starts a sweep of rows that plugins asked for where the replica knows them; whether there is one.
+    /// Starts a sweep of rows that plugins asked for where the replica can name them; whether there is one.
     fn start_asked(&mut self) -> Result<bool> {
-        if !self.following.is_kept() || !self.engine.awaits_asked() {
+        if self.reader.replica().is_none() || !self.engine.awaits_asked() {
             return Ok(false);
         }
-        // What was made before the verdict has its event in the socket by now.
-        if self.is_gathering() {
-            self.read_events()?;
-        }
-        let request = self.engine.poll_asked(|filter| self.following.knows_all_rows(filter));
-        self.sweeping = request.as_ref().map(Sweeping::of_copy);
+        self.read_gathered()?;
+        let reader = &self.reader;
+        let request = self.engine.poll_asked(|filter| reader.can_answer_sweep(slice::from_ref(filter), false));
+        self.sweeping = request.as_ref().map(Sweeping::of_replica);
         Ok(self.sweeping.is_some())
     }
 
-    /// Starts the sweep that the engine asks for, or one for the replica, if none is running.
+    /// Starts the sweep that the engine asks for, or a dump for the replica alone, if none is running.
     pub(super) fn start_sweep(&mut self) -> Result<()> {
-        if self.sweeping.is_some() || (self.engine.awaits_table() && self.senses_late()) {
+        if self.sweeping.is_some() || (self.engine.awaits_table() && self.senses_late()) || self.start_asked()? {
             return Ok(());
         }
-        if self.start_asked()? {
+        let Some(request) = self.engine.poll_sweep() else {
+            if self.reader.resync_at().is_some_and(|at| at <= clock::now().steady) {
+                self.start_dump(None);
+            }
             return Ok(());
-        }
-        let request = self.engine.poll_sweep();
-        if request.as_ref().is_some_and(|request| !request.filters.is_empty()) && self.is_gathering() {
-            self.read_events()?;
-        }
-        let known = |request: &SweepRequest| {
-            let (filters, following) = (&request.filters, &self.following);
-            !request.expectations
-                && !filters.is_empty()
-                && filters.iter().all(|filter| following.knows_all_rows(filter))
         };
-        if let Some(request) = request.as_ref().filter(|request| known(request)) {
-            self.sweeping = Some(Sweeping::of_copy(request));
-            return Ok(());
+        // Only the replica needs the events, and it does not answer for all entries.
+        if !request.filters.is_empty() {
+            self.read_gathered()?;
         }
-        if request.is_none() && self.sweep_for_copy_due().is_none_or(|at| at > clock::now().steady) {
-            return Ok(());
+        if self.reader.can_answer_sweep(&request.filters, request.expectations) {
+            self.sweeping = Some(Sweeping::of_replica(&request));
+        } else {
+            self.start_dump(Some(&request));
         }
-        match Sweeping::of_table(request.as_ref(), &mut self.following, self.families) {
+        Ok(())
+    }
+
+    fn start_dump(&mut self, request: Option<&SweepRequest>) {
+        match Sweeping::of_dump(request, &mut self.reader) {
             Ok(sweeping) => self.sweeping = Some(sweeping),
             Err(error) => {
                 crate::log::say(&format!("a sweep could not start: {:#}", anyhow::Error::from(error)));
@@ -194,7 +176,6 @@ impl EventLoop {
                 }
             }
         }
-        Ok(())
     }
 
     /// Reads a part of the running sweep while plugins keep up.
@@ -202,39 +183,38 @@ impl EventLoop {
         let Some(sweeping) = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine)) else {
             return;
         };
-        match sweeping.read(&mut self.engine, &mut self.following) {
-            Dumped::Nothing | Dumped::More => {}
-            Dumped::Done(whole) => self.end_part(whole),
+        match sweeping.read(&mut self.engine, &mut self.reader, &mut self.flows) {
+            Ok(Dumped::Nothing | Dumped::More) => {}
+            Ok(Dumped::Done(is_complete)) => self.end_part(is_complete),
+            Err(error) => {
+                crate::log::say(&format!("a sweep was interrupted: {error}"));
+                self.end_part(false);
+            }
         }
     }
 
     /// The flows are through, or the expectations after them.
-    fn end_part(&mut self, whole: bool) {
+    fn end_part(&mut self, is_complete: bool) {
         let Some(mut sweeping) = self.sweeping.take() else { return };
-        sweeping.whole &= whole;
-        if let Source::Table(dump, token) = &mut sweeping.source {
-            if let Some(families) = dump.families().filter(|_| whole) {
-                self.families = families;
-            }
+        if let Source::Flows(dump) = &sweeping.source {
             if dump.is_resized() {
                 crate::log::say("a sweep was interrupted: the hash table was resized while it was read");
             }
-            if let Some(token) = token.take() {
-                self.following.end_sweep(Some(token), whole);
-            }
+            self.reader.end_dump(is_complete, clock::now().steady);
         }
-        if std::mem::take(&mut sweeping.expectations) {
+        let mut step = sweeping.progress.end_part(is_complete);
+        if step == SweepStep::Expectations {
             match Dump::expectations() {
                 Ok(dump) => {
-                    sweeping.source = Source::Table(dump, None);
+                    sweeping.source = Source::Expectations(dump);
                     self.sweeping = Some(sweeping);
                     return;
                 }
-                Err(_) => sweeping.whole = false,
+                Err(_) => step = sweeping.progress.end_part(false),
             }
         }
-        if let Some(id) = sweeping.id {
-            self.engine.handle_sweep_end(clock::now(), id, sweeping.whole);
+        if let (Some(id), SweepStep::End { is_complete }) = (sweeping.id, step) {
+            self.engine.handle_sweep_end(clock::now(), id, is_complete);
         }
     }
 }
