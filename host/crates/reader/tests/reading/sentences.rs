@@ -100,6 +100,12 @@ fn flows_that_are_read_one_by_one_are_few() {
 }
 
 #[test]
+fn of_a_small_table_half_is_few() {
+    let reader = complete(1_000);
+    assert_eq!(reader.plan(&of("10.0.0.0/23"), Detail::Entry), Plan::Replica, "512 flows");
+}
+
+#[test]
 fn of_a_large_table_less_than_a_quarter_is_few() {
     let reader = complete(65_535);
     assert_eq!(reader.plan(&of("10.0.0.0/19"), Detail::Entry), Plan::Replica, "8192 flows");
