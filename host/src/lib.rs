@@ -8,8 +8,8 @@ mod clock;
 mod config;
 mod control;
 mod doctor;
-mod drive;
 mod effects;
+mod event_loop;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lab;

@@ -17,7 +17,7 @@ use serde_json::json;
 use self::pushdown::Pushdown;
 use super::out::Out;
 use crate::doctor::Senses;
-use crate::drive::Allowance;
+use crate::event_loop::Allowance;
 use crate::netlink::Requests;
 use crate::plain_json;
 use crate::plugins::{self, Preparer, Ready};

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::control::ControlServer;
-use crate::drive::Drive;
+use crate::event_loop::EventLoop;
 use crate::log;
 use crate::netlink::Requests;
 use crate::plugins::{Kept, Preparer, places, read_configuration};
@@ -61,7 +61,7 @@ pub(super) fn serve(file: &Path) -> Result<()> {
         }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
         let serving = tokio::spawn(server.serve(requests));
-        let outcome = Drive::new(file, preparer, prepared, sinks, asked)?.run().await;
+        let outcome = EventLoop::new(file, preparer, prepared, sinks, asked)?.run().await;
         serving.abort();
         outcome
     })

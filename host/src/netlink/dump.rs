@@ -1,7 +1,7 @@
 //! One walk over a table of the kernel, read at the reader's pace: the kernel goes no further than a few parts ahead of it.
 //!
 //! Nine tenths of a walk are the kernel's own work, done inside the read. A thread of its own reads, so that the entries of one
-//! part are judged while the kernel fills the next ones; or two do, where `families.rs` says that it is worth it.
+//! part are judged while the kernel fills the next ones; or two do, where the caller asks for one for each family.
 
 use std::io;
 use std::sync::Once;
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use ctwarden_model::{Expectation, Family, Filter, Flow};
 use ctwarden_netlink::{NetfilterSocket, OpenError, Read, ResizeWatch};
+use ctwarden_reader::DumpReaders;
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::families::Families;
 use crate::niceness::Niceness;
 
 /// Bytes of a part, of three reads as a rule, with about three hundred entries: to wake the loop for each read costs both threads
@@ -59,8 +59,6 @@ pub(crate) struct Dump {
     resized: bool,
     /// Readers of which the last part is still to come.
     readers: usize,
-    /// What was seen of the whole table, if it is that which is read.
-    families: Option<Families>,
 }
 
 /// What one read gave.
@@ -77,12 +75,14 @@ enum Part {
 
 impl Dump {
     /// Asks for the flows that match any of the filters (all where there is none), as far as the kernel filters right: more
-    /// may come, never less. `last` is what the table had when it was read last.
-    pub(crate) fn flows(filters: &[Filter], last: Families) -> Result<Self, OpenError> {
+    /// may come, never less. A reader for each family is for all flows only.
+    pub(crate) fn flows(filters: &[Filter], readers: DumpReaders) -> Result<Self, OpenError> {
         let filter = KernelFilter::union_of(filters);
-        let everything = filter.is_everything();
         let divided = [KernelFilter::family(Family::Ipv4), KernelFilter::family(Family::Ipv6)];
-        let filters = if everything && last.are_for_two() { divided.as_slice() } else { &[filter] };
+        let filters = match readers {
+            DumpReaders::EachFamily => divided.as_slice(),
+            DumpReaders::One => &[filter],
+        };
         let requests = filters.iter().map(|filter| written(|asking| request::dump(asking, 1, filter)));
         let watch = ResizeWatch::begin();
         if !watch.can_see() {
@@ -93,19 +93,15 @@ impl Dump {
                 );
             });
         }
-        Self::begin(requests, Some(&watch), everything.then(Families::default))
+        Self::begin(requests, Some(&watch))
     }
 
     /// Asks for all expectations. Their hash table keeps its size for as long as the kernel runs (`expect_hashsize`).
     pub(crate) fn expectations() -> Result<Self, OpenError> {
-        Self::begin([written(|asking| request::expectation::dump(asking, 1, None))], None, None)
+        Self::begin([written(|asking| request::expectation::dump(asking, 1, None))], None)
     }
 
-    fn begin(
-        requests: impl IntoIterator<Item = Vec<u8>>,
-        watch: Option<&ResizeWatch>,
-        families: Option<Families>,
-    ) -> Result<Self, OpenError> {
+    fn begin(requests: impl IntoIterator<Item = Vec<u8>>, watch: Option<&ResizeWatch>) -> Result<Self, OpenError> {
         let step = |what| move |source| OpenError::System { what, source };
         let (sender, parts) = channel(PARTS_AHEAD);
         let mut readers = 0;
@@ -118,17 +114,12 @@ impl Dump {
                 .map_err(step("start a thread for"))?;
             readers += 1;
         }
-        Ok(Self { parts, next: None, whole: true, resized: false, readers, families })
+        Ok(Self { parts, next: None, whole: true, resized: false, readers })
     }
 
     /// Whether the hash table was resized while it was read.
     pub(crate) const fn is_resized(&self) -> bool {
         self.resized
-    }
-
-    /// How many flows of each family were seen so far, where the whole table is read.
-    pub(crate) const fn families(&self) -> Option<Families> {
-        self.families
     }
 
     /// Waits until a part can be read, or the end.
@@ -162,12 +153,7 @@ impl Dump {
             }
             match message.content() {
                 Content::Conntrack(entry) => match entry.flow.to_flow() {
-                    Ok(flow) => {
-                        if let Some(families) = &mut self.families {
-                            families.count(&flow);
-                        }
-                        row(Row::Flow(flow));
-                    }
+                    Ok(flow) => row(Row::Flow(flow)),
                     Err(_) => self.whole = false,
                 },
                 Content::Expectation(entry) => match entry.expectation.to_expectation() {

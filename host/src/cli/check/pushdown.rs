@@ -4,15 +4,14 @@
 //! kernel applies, each as in the daemon. Here it is put into words, because the difference is a factor of a hundred.
 
 use ctwarden_engine::{Engine, EngineConfig, Output, PluginSpec, SweepRequest, TableReader};
-use ctwarden_model::{Filter, PluginName};
+use ctwarden_model::{EventKinds, Filter, PluginName};
+use ctwarden_reader::Listening;
 use ctwarden_wire::EventFilter;
 use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, list, names, parts};
 use crate::clock;
 use crate::config::ReplicaUse;
-use crate::drive::Listening;
-use crate::netlink::Groups;
 
 /// What is asked of the kernel at the start.
 pub(super) struct Pushdown {
@@ -43,7 +42,9 @@ impl Pushdown {
         let now = clock::now();
         let mut engine = Engine::new(config.clone(), now);
         engine.handle_plugins(now, config.clone(), plugins);
-        let listening = Listening::of(engine.subscribed(), replica);
+        let subscribed = engine.subscribed();
+        let keeps_replica = replica.is_wanted(subscribed.selects);
+        let listening = Listening::new(subscribed, keeps_replica);
         let mut outputs = std::iter::from_fn(|| engine.poll(TableReader::Free));
         let sweep = outputs.find_map(|output| match output {
             Output::Sweep(request) => Some(request),
@@ -70,7 +71,8 @@ impl Pushdown {
     }
 
     fn joined(&self) -> Vec<&'static str> {
-        let Groups { new, update, destroy, expectations } = self.listening.groups;
+        let EventKinds { row: _, new, update, destroy } = self.listening.kinds;
+        let expectations = self.listening.expectations;
         let groups = [("new", new), ("update", update), ("destroy", destroy), ("expectations", expectations)];
         groups.into_iter().filter_map(|(name, joined)| joined.then_some(name)).collect()
     }
@@ -94,7 +96,7 @@ impl Pushdown {
     }
 
     const fn hears_flows(&self) -> bool {
-        let Groups { new, update, destroy, expectations: _ } = self.listening.groups;
+        let EventKinds { row: _, new, update, destroy } = self.listening.kinds;
         new || update || destroy
     }
 

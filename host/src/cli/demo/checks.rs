@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use ctwarden_model::{Filter, Flow, Prefix, Protocol};
+use ctwarden_reader::DumpReaders;
 
-use crate::netlink::{Dump, Dumped, Families, Row};
+use crate::netlink::{Dump, Dumped, Row};
 
 /// One claim and what was found.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Check {
 /// Every entry of the kernel's table in this namespace that matches.
 pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
     let mut flows = Vec::new();
-    let mut dump = Dump::flows(&[], Families::default())?;
+    let mut dump = Dump::flows(&[], DumpReaders::One)?;
     // Whatever interrupts it again and again, the demo ends.
     for _ in 0..10_000 {
         let dumped = dump.read(|row| match row {
@@ -36,7 +37,7 @@ pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
             Dumped::Done(true) => return Ok(flows),
             Dumped::Done(false) => {
                 flows.clear();
-                dump = Dump::flows(&[], Families::default())?;
+                dump = Dump::flows(&[], DumpReaders::One)?;
             }
         }
     }

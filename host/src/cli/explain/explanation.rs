@@ -4,10 +4,10 @@
 //! Only why something is left is told here, because whoever writes a filter can often write it so that less is.
 
 use ctwarden_model::{Family, Filter, FilterPart};
+use ctwarden_reader::{is_indexed, lasting};
 use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
-use crate::drive::{is_indexed, lasting};
 
 /// What the kernel does with every dump, whatever is asked of it.
 const WALK: &str = "the kernel goes through its whole hash table, with the entries of other namespaces, whatever it is asked: an \

@@ -3,13 +3,13 @@
 use anyhow::{Context, Result};
 use ctwarden_model::Notice;
 
-use super::Drive;
+use super::EventLoop;
 use super::granting::Granting;
 use crate::clock;
 use crate::plugins::{Prepared, Reading, summary};
 use crate::set_file::SetWatch;
 
-impl Drive {
+impl EventLoop {
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
     pub(super) fn take(&mut self, mut prepared: Prepared) -> Result<()> {
         let refused = self.go_on_with_sets(&mut prepared);

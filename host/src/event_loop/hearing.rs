@@ -3,22 +3,18 @@
 //! A thread looks at everything every few seconds. What can silence a flow in between is looked at before the replica is
 //! asked: the switch of events, and nftables' notifications, which tell of each rule that was loaded. So an answer of the replica
 //! rests on no rule that was loaded before the question. What is not noticed: a switch that was off between two looks of
-//! [`super::HOUSEKEEPING`], and rules of iptables-legacy, which nothing tells of.
+//! [`super::HEALTH_CHECK`], and rules of iptables-legacy, which nothing tells of.
 
 use std::io;
-use std::time::Duration;
 
 use ctwarden_engine::Tracked;
 use ctwarden_model::{Notice, Steady};
+use ctwarden_reader::{RuleLooks, RuleNotice};
 
-use super::Drive;
+use super::EventLoop;
 use crate::clock;
 use crate::control::Warning;
 use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
-
-/// How long questions about flows wait for a look after rules have changed. It takes less than a millisecond with a few hundred
-/// rules, a tenth of a second with a hundred thousand.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What is known of it.
 pub(super) struct Hearing {
@@ -27,15 +23,7 @@ pub(super) struct Hearing {
     watch: SenseWatch,
     /// None where the kernel does not let this process listen: then only the thread's looks tell.
     changes: Option<RuleChanges>,
-    /// Number of the last look that was asked for, and of the last one that came.
-    asked: u64,
-    seen: u64,
-    /// Since when the first is ahead of the second.
-    behind_since: Steady,
-    /// A rule that mutes was told of, or may have been loaded: until this look has come.
-    doubtful_until: Option<u64>,
-    /// Whether notifications wait that were not read.
-    unread: bool,
+    looks: RuleLooks,
 }
 
 impl Hearing {
@@ -45,17 +33,7 @@ impl Hearing {
         let changes = RuleChanges::listen().ok();
         let senses = Senses::look(None);
         let watch = SenseWatch::start(senses.clone())?;
-        Ok(Self {
-            senses,
-            switch: EventSwitch::default(),
-            watch,
-            changes,
-            asked: 0,
-            seen: 0,
-            behind_since: now,
-            doubtful_until: None,
-            unread: false,
-        })
+        Ok(Self { senses, switch: EventSwitch::default(), watch, changes, looks: RuleLooks::new(now) })
     }
 
     /// Looks at what is quick to look at.
@@ -63,27 +41,17 @@ impl Hearing {
         self.senses.set_switch(self.switch.read());
         let Some(changes) = &mut self.changes else { return };
         // What cannot be read is looked at as a whole.
-        let told = changes.read().unwrap_or(Told { changed: true, mutes: true, more: false });
-        self.unread = told.more;
-        if told.changed {
-            if self.asked == self.seen {
-                self.behind_since = now;
-            }
-            self.asked += 1;
-            self.watch.ask(self.asked);
-        }
-        if told.mutes {
-            self.doubtful_until = Some(self.asked);
+        let Told { changed, mutes, more } = changes.read().unwrap_or(Told { changed: true, mutes: true, more: false });
+        let notice = RuleNotice { is_changed: changed, may_mute: mutes, has_more: more };
+        if let Some(look) = self.looks.handle_notice(notice, now) {
+            self.watch.ask(look);
         }
     }
 
     /// Takes over what the thread has seen.
     pub(super) fn take(&mut self, (number, senses): (u64, Senses)) {
-        self.seen = self.seen.max(number);
+        self.looks.handle_look(number);
         self.senses = senses;
-        if self.doubtful_until.is_some_and(|look| number >= look) {
-            self.doubtful_until = None;
-        }
     }
 
     /// The next look of the thread; none where it has died.
@@ -94,17 +62,12 @@ impl Hearing {
     /// Until when questions about flows should wait: rules have changed and nobody has looked at them yet, or more is told than
     /// was read. None where nothing keeps them.
     pub(super) fn settles_at(&self, now: Steady) -> Option<Steady> {
-        let until = self.behind_since.plus(PATIENCE);
-        match (self.unread, self.asked > self.seen && now < until) {
-            (true, _) => Some(now),
-            (false, true) => Some(until),
-            (false, false) => None,
-        }
+        self.looks.settles_at(now)
     }
 
     /// Whether every flow that begins or ends says so.
     pub(super) fn hears_every_flow(&self) -> bool {
-        self.senses.hears_every_flow() && self.doubtful_until.is_none()
+        self.senses.hears_every_flow() && !self.looks.may_be_muted()
     }
 
     /// In which families connections are tracked.
@@ -118,13 +81,13 @@ impl Hearing {
     }
 }
 
-impl Drive {
+impl EventLoop {
     /// Looks at what the machine lets be heard and seen, acts on it, and tells what has changed.
     pub(super) fn sense(&mut self, now: Steady) {
         self.listen_again(now);
         let mut warnings = self.hearing.warnings();
-        if self.following.is_kept() {
-            let is_full = self.following.is_over_limit();
+        if self.reader.replica().is_some() {
+            let is_full = self.reader.is_replica_over_limit();
             warnings.extend(self.allowance.warning(self.maximum, self.entries, is_full));
         }
         if warnings == self.warnings {
@@ -144,7 +107,7 @@ impl Drive {
     /// The part of it that questions about flows rest on.
     fn listen_again(&mut self, now: Steady) {
         self.hearing.refresh(now);
-        self.following.hear_every_flow(self.hearing.hears_every_flow(), now);
+        self.reader.handle_hearing(self.hearing.hears_every_flow(), now);
         self.engine.handle_tracked(self.hearing.tracked());
     }
 

@@ -2,12 +2,12 @@
 
 use ctwarden_model::{Notice, SetName};
 
-use super::Drive;
+use super::EventLoop;
 use crate::clock;
 use crate::plugins::Prepared;
 use crate::set_file::{Fresh, SetChange};
 
-impl Drive {
+impl EventLoop {
     pub(super) fn change_set(&mut self, (name, found): SetChange) {
         match found {
             Ok(Fresh { networks, note }) => {

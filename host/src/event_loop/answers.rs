@@ -9,7 +9,7 @@ use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
 use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
 
-use super::Drive;
+use super::EventLoop;
 use super::granting::About;
 use crate::address_sets::AddressSet;
 use crate::clock;
@@ -132,7 +132,7 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
     }
 }
 
-impl Drive {
+impl EventLoop {
     /// Answers a request, now or when the answer is known.
     pub(super) fn answer(&mut self, asked: Asked) {
         let response = match asked.request {
@@ -168,10 +168,9 @@ impl Drive {
                 dropped: table.dropped,
                 early_dropped: table.early_dropped,
             }),
-            replica: self
-                .following
-                .replica()
-                .map(|replica| replica_report(replica, self.following.is_complete(), self.hearing.hears_every_flow())),
+            replica: self.reader.replica().map(|replica| {
+                replica_report(replica, self.reader.is_replica_complete(), self.hearing.hears_every_flow())
+            }),
             warnings: self.warnings.clone(),
             events: status.events,
             unreadable: self.events.unreadable(),
@@ -179,7 +178,7 @@ impl Drive {
             sweeps: status.sweeps,
             sweeps_interrupted: status.sweeps_interrupted,
             rows: status.rows,
-            sweeping: status.sweeping || self.sweeping.is_some() || self.sweep_for_copy_due().is_some(),
+            sweeping: status.sweeping || self.sweeping.is_some() || self.reader.resync_at().is_some(),
             records: sinks.written,
             records_lost: sinks.lost,
             log_lines_lost: crate::log::lost(),

@@ -1,29 +1,31 @@
 //! The event loop: a ranked list of sources, and values moved from one part to the next.
 //!
 //! Each turn looks at every rank, highest first, and takes at most its budget from it, so that a flood in one rank delays
-//! the others and never stops them. The engine decides about verdicts; see `ctwarden_engine::Engine` for the order of its
-//! calls. The loop itself decides when events are gathered and how long it waits after a loss. `following` and `sweep` choose
-//! between the replica and a dump.
+//! the others and never stops them. The engine decides about verdicts, and the reader decides when and how the table is read. See
+//! [`ctwarden_engine::Engine`] and [`ctwarden_reader::Reader`] for the order of their calls.
 
 mod allowance;
 mod answers;
-mod bell;
-mod following;
 mod granting;
 mod hearing;
-mod listening;
 mod lists;
 mod reloading;
+mod socket_readiness;
 mod sweep;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ctwarden_engine::{Delivery, Engine, Granted, Lookup, Output, PluginId, TableReader};
+use ctwarden_engine::{Delivery, Engine, Granted, Lookup, Output, PluginId, SelectionRequest, SweepId, TableReader};
 use ctwarden_model::{Effect, EffectId, Notice, PrefixSet, Record, Steady};
+use ctwarden_reader::{Listening, Reader, Search, Searches};
+use ctwarden_replica::Seed;
+use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -31,64 +33,46 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 pub(crate) use self::allowance::Allowance;
 use self::answers::Waiting;
-use self::bell::Bell;
-use self::following::Following;
-pub(crate) use self::following::{is_indexed, lasting};
 use self::granting::Granting;
 use self::hearing::Hearing;
-pub(crate) use self::listening::Listening;
-use self::sweep::{Selecting, Sweeping};
+use self::socket_readiness::SocketReadiness;
+use self::sweep::Sweeping;
 use crate::address_sets::AddressSets;
 use crate::clock;
 use crate::config;
 use crate::control::{Asked, Warning};
 use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
-use crate::netlink::{Drained, EventSocket, Families, Heard, Requests, own_addresses};
+use crate::netlink::{Drained, Ends, EventSocket, Groups, Heard, Requests, own_addresses};
 use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
-/// Reads of the event socket in one turn. One read is one event as a rule, so this is also the largest round.
-const EVENT_READS: usize = 256;
-/// The same where the replica has to keep up: it answers only after all events were read.
-const EVENT_READS_TO_FOLLOW: usize = 4096;
 /// Answers of plugins in one turn; a plugin has at most one outstanding.
 const ANSWERS: usize = 64;
 /// Outcomes in one turn, counted in batches of the effects' thread.
 const OUTCOMES: usize = 16;
 /// Requests of the control socket in one turn.
 const REQUESTS: usize = 16;
-/// How long events are gathered after some were read, where they come thick: handing over each by itself wakes two threads and
-/// the loop again for the answer, which costs ten times its decoding and judging. The first one after a pause is never held up.
-const GATHER: Duration = Duration::from_millis(4);
-/// Events come thick where less than this lies between two of them: those that come seldom may cost what they cost.
-const THICK: Duration = Duration::from_millis(2);
-/// Events of our own changes in one reading from which on they come thick, too: those of a large deletion. What happens right
-/// after a few verdicts is not to wait for their events.
-const MANY_OWN: u32 = 8;
-/// How long the repair of a loss waits for the socket to be read empty.
-const LOSS_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the loop works at most before the runtime sees to the connections of the control socket. Under load it never waits.
 const COURTESY: Duration = Duration::from_millis(1);
 /// How often the table's size is asked for.
-const HOUSEKEEPING: Duration = Duration::from_millis(250);
+const HEALTH_CHECK: Duration = Duration::from_millis(250);
 /// How often this host's own addresses are asked for, which nobody may block.
 const ADDRESSES: Duration = Duration::from_secs(2);
 /// How long running calls, requests and sinks may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-pub(crate) struct Drive {
+pub(crate) struct EventLoop {
     engine: Engine,
+    reader: Reader,
     events: EventSocket,
-    bell: Bell,
-    /// Whether events may be left in the socket of which the bell has rung already.
-    unread: bool,
+    readiness: SocketReadiness,
     sweeping: Option<Sweeping>,
-    /// What the table had when all of it was read last.
-    families: Families,
-    selecting: VecDeque<Selecting>,
-    following: Following,
+    /// Searches for the flows of selections, by the engine's requests.
+    searches: Searches<SweepId>,
+    /// Reads the flows that a search has found.
+    flows: Requests,
     hearing: Hearing,
     allowance: Allowance,
     /// The table's maximum, 0 where it has none, and its entries, as they were when they were looked at last.
@@ -96,11 +80,6 @@ pub(crate) struct Drive {
     entries: u32,
     /// What keeps policies from their work, as it was told last.
     warnings: Vec<Warning>,
-    /// Since when events are being lost.
-    lost: Option<Steady>,
-    /// When events were last read, and until when they are gathered.
-    read_at: Steady,
-    gather_until: Steady,
     effects: Effects,
     outcomes: UnboundedReceiver<Outcomes>,
     plugins: BTreeMap<PluginId, PluginThread>,
@@ -132,7 +111,7 @@ pub(crate) struct Drive {
 }
 
 /// Why the loop woke.
-enum Woke {
+enum Wakeup {
     Outcomes(Outcomes),
     /// Its thread ends only when it panics.
     EffectsEnded,
@@ -147,12 +126,12 @@ enum Woke {
     SetWatchEnded,
     Terminate,
     Reload,
-    Housekeeping,
+    HealthCheck,
     /// A socket can be read or a deadline has passed: the turn will see.
     Look,
 }
 
-impl Drive {
+impl EventLoop {
     /// Puts the prepared parts together; nothing runs yet.
     pub(crate) fn new(
         configuration: &Path,
@@ -165,23 +144,19 @@ impl Drive {
         let (acks, outcomes) = unbounded_channel();
         let (preparing, prepared_later) = unbounded_channel();
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
-        let mut drive = Self {
+        let mut event_loop = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
-            bell: Bell::new(&events).context("cannot watch the event socket")?,
+            reader: Reader::new(seed()?, has_two_processors(), clock::now().steady),
+            readiness: SocketReadiness::new(&events).context("cannot watch the event socket")?,
             events,
-            unread: false,
             sweeping: None,
-            families: Families::default(),
-            selecting: VecDeque::new(),
-            following: Following::new()?,
+            searches: Searches::new(),
+            flows: Requests::open()?,
             hearing: Hearing::begin(clock::now().steady).context("cannot start the thread that looks at the rules")?,
             warnings: Vec::new(),
             allowance: Allowance::new(prepared.daemon.replica_memory),
             maximum: None,
             entries: 0,
-            lost: None,
-            read_at: clock::now().steady,
-            gather_until: clock::now().steady,
             effects: Effects::start(acks)?,
             outcomes,
             plugins: BTreeMap::new(),
@@ -205,11 +180,11 @@ impl Drive {
             own_read: None,
             stop: None,
         };
-        drive.write(Notice::Started);
-        drive.look_at_table();
-        drive.take(prepared)?;
-        drive.sense(clock::now().steady);
-        Ok(drive)
+        event_loop.write(Notice::Started);
+        event_loop.look_at_table();
+        event_loop.take(prepared)?;
+        event_loop.sense(clock::now().steady);
+        Ok(event_loop)
     }
 
     /// Runs until it is told to stop or cannot go on, and ends in order either way.
@@ -223,8 +198,8 @@ impl Drive {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut reload = signal(SignalKind::hangup())?;
-        let mut housekeeping = interval(HOUSEKEEPING);
-        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut health_check = interval(HEALTH_CHECK);
+        health_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut yielded = clock::now().steady;
         loop {
             self.turn()?;
@@ -236,30 +211,31 @@ impl Drive {
                 yield_now().await;
                 yielded = now;
             }
-            // One look at the clock for both: a bell that is off needs a deadline.
-            let gathering = self.is_gathering().then_some(self.gather_until);
-            self.bell.switch(self.stop.is_none() && gathering.is_none()).context("cannot watch the event socket")?;
-            match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut housekeeping).await {
-                Woke::Outcomes(outcomes) => self.note_outcomes(outcomes),
-                Woke::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
-                Woke::Said(said) => said.tell(&mut self.engine, clock::now()),
-                Woke::Asked(asked) => self.answer(asked),
-                Woke::Prepared(reading, prepared) => self.reload(reading, *prepared),
-                Woke::SetChanged(change) => self.change_set(change),
-                Woke::Looked(seen) => {
+            // One look at the clock for both: where the socket is not watched, the wait needs a deadline.
+            let gathering = self.reader.gathers_until(clock::now().steady);
+            let watches = self.stop.is_none() && gathering.is_none();
+            self.readiness.watch(watches).context("cannot watch the event socket")?;
+            match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut health_check).await {
+                Wakeup::Outcomes(outcomes) => self.note_outcomes(outcomes),
+                Wakeup::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
+                Wakeup::Said(said) => said.tell(&mut self.engine, clock::now()),
+                Wakeup::Asked(asked) => self.answer(asked),
+                Wakeup::Prepared(reading, prepared) => self.reload(reading, *prepared),
+                Wakeup::SetChanged(change) => self.change_set(change),
+                Wakeup::Looked(seen) => {
                     self.hearing.take(*seen);
                     self.sense(clock::now().steady);
                 }
-                Woke::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
-                Woke::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
-                Woke::Terminate => self.begin_to_stop(),
-                Woke::Reload => {
+                Wakeup::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
+                Wakeup::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
+                Wakeup::Terminate => self.begin_to_stop(),
+                Wakeup::Reload => {
                     // It is also what logrotate asks for, whatever comes of the configuration.
                     self.reopen();
                     self.reloader.begin(clock::now().steady);
                 }
-                Woke::Housekeeping => self.keep_house()?,
-                Woke::Look => {}
+                Wakeup::HealthCheck => self.check_health()?,
+                Wakeup::Look => {}
             }
         }
     }
@@ -270,30 +246,30 @@ impl Drive {
         terminate: &mut Signal,
         interrupt: &mut Signal,
         reload: &mut Signal,
-        housekeeping: &mut Interval,
-    ) -> Woke {
-        let sweep_for_copy = self.sweep_for_copy_due().filter(|_| self.sweeping.is_none());
-        let deadline = [self.engine.poll_timeout(), self.stop, sweep_for_copy].into_iter().flatten().min();
+        health_check: &mut Interval,
+    ) -> Wakeup {
+        let resync = self.reader.resync_at().filter(|_| self.sweeping.is_none());
+        let deadline = [self.engine.poll_timeout(), self.stop, resync].into_iter().flatten().min();
         let deadline = deadline.into_iter().chain(gathering).chain(self.hearing.settles_at(clock::now().steady)).min();
-        let unread = self.unread && self.stop.is_none() && gathering.is_none();
+        let unread = self.readiness.has_unread() && self.stop.is_none() && gathering.is_none();
         let sweep = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine));
-        let selected = !self.selecting.is_empty() && self.engine.ready_for_selected();
+        let selected = !self.searches.is_empty() && self.engine.ready_for_selected();
         tokio::select! {
             biased;
-            Some(()) = terminate.recv() => Woke::Terminate,
-            Some(()) = interrupt.recv() => Woke::Terminate,
-            Some(()) = reload.recv() => Woke::Reload,
-            outcomes = self.outcomes.recv() => outcomes.map_or(Woke::EffectsEnded, Woke::Outcomes),
-            Some(said) = self.said.recv() => Woke::Said(said),
-            () = self.bell.rings() => Woke::Look,
-            () = Sweeping::readable(sweep), if sweep.is_some() => Woke::Look,
-            () = std::future::ready(()), if selected || unread || !self.following.is_settled() => Woke::Look,
-            Some(asked) = self.asked.recv() => Woke::Asked(asked),
-            Some((reading, prepared)) = self.prepared.recv() => Woke::Prepared(reading, Box::new(prepared)),
-            seen = self.hearing.looked() => seen.map_or(Woke::SensesEnded, |seen| Woke::Looked(Box::new(seen))),
-            changed = self.set_watch.changed() => changed.map_or(Woke::SetWatchEnded, Woke::SetChanged),
-            () = until(deadline), if deadline.is_some() => Woke::Look,
-            _ = housekeeping.tick() => Woke::Housekeeping,
+            Some(()) = terminate.recv() => Wakeup::Terminate,
+            Some(()) = interrupt.recv() => Wakeup::Terminate,
+            Some(()) = reload.recv() => Wakeup::Reload,
+            outcomes = self.outcomes.recv() => outcomes.map_or(Wakeup::EffectsEnded, Wakeup::Outcomes),
+            Some(said) = self.said.recv() => Wakeup::Said(said),
+            () = self.readiness.ready() => Wakeup::Look,
+            () = Sweeping::readable(sweep), if sweep.is_some() => Wakeup::Look,
+            () = std::future::ready(()), if selected || unread || !self.reader.is_settled() => Wakeup::Look,
+            Some(asked) = self.asked.recv() => Wakeup::Asked(asked),
+            Some((reading, prepared)) = self.prepared.recv() => Wakeup::Prepared(reading, Box::new(prepared)),
+            seen = self.hearing.looked() => seen.map_or(Wakeup::SensesEnded, |seen| Wakeup::Looked(Box::new(seen))),
+            changed = self.set_watch.changed() => changed.map_or(Wakeup::SetWatchEnded, Wakeup::SetChanged),
+            () = until(deadline), if deadline.is_some() => Wakeup::Look,
+            _ = health_check.tick() => Wakeup::HealthCheck,
         }
     }
 
@@ -310,13 +286,13 @@ impl Drive {
             said.tell(&mut self.engine, clock::now());
         }
         // 3. Events: the kernel's buffer is finite.
-        if !self.is_gathering() {
+        if self.reader.gathers_until(clock::now().steady).is_none() {
             self.read_events()?;
         }
         // 4. Flows of selections, which somebody waits for, and rows of a sweep: the kernel waits for us.
         self.read_selection();
         self.read_sweep();
-        self.following.settle();
+        self.reader.settle();
         // 5. People and programs at the control socket.
         for _ in 0..REQUESTS {
             let Ok(asked) = self.asked.try_recv() else { break };
@@ -327,87 +303,71 @@ impl Drive {
         if self.engine.poll_timeout().is_some_and(|at| at <= now.steady) {
             self.engine.handle_timeout(now);
         }
-        self.carry_on()
-    }
-
-    /// Whether events wait a moment for those that come after them.
-    fn is_gathering(&self) -> bool {
-        clock::now().steady < self.gather_until
+        self.dispatch()
     }
 
     fn read_events(&mut self) -> Result<()> {
         if self.stop.is_some() {
             return Ok(());
         }
-        let (engine, following, ours) = (&mut self.engine, &mut self.following, self.effects.port());
-        let reads = if following.is_kept() { EVENT_READS_TO_FOLLOW } else { EVENT_READS };
-        let lost = &mut self.lost;
-        let (mut to_the_end, mut count, mut own) = (false, 0, 0_u32);
+        let (engine, reader, ours) = (&mut self.engine, &mut self.reader, self.effects.port());
+        let mut is_drained = false;
         let mut now = clock::now();
-        for _ in 0..reads {
+        for _ in 0..reader.reads_in_one_turn() {
             // Events that were taken over together have come together.
             if !self.events.has_taken_more() {
                 now = clock::now();
             }
             let drained = self.events.drain(ours, |heard| match heard {
                 Heard::Flow(event) => {
-                    own += u32::from(event.by_us);
-                    count += u32::from(!event.by_us);
-                    following.hear(&event, now.steady);
+                    reader.handle_event(&event, now.steady);
                     engine.handle_event(now, event);
                 }
                 Heard::End { key, by_us } => {
-                    own += u32::from(by_us);
-                    count += u32::from(!by_us);
-                    following.hear_of_end(&key);
+                    reader.handle_end(&key, by_us);
                     engine.handle_end(now, &key);
                 }
                 Heard::Expectation(event) => engine.handle_expectation(now, event),
             });
             match drained.context("cannot read conntrack events")? {
                 Drained::Some => {}
-                Drained::Lost => {
-                    following.lose(now.steady);
-                    lost.get_or_insert(now.steady);
-                }
+                Drained::Lost => reader.handle_overrun(now.steady),
                 Drained::Nothing => {
-                    to_the_end = true;
+                    is_drained = true;
                     break;
                 }
             }
         }
-        self.unread = !to_the_end;
-        self.following.read_events(to_the_end);
+        self.readiness.set_unread(!is_drained);
         let now = clock::now();
-        let is_thick = now.steady.since(self.read_at) < THICK * count || own >= MANY_OWN;
-        if to_the_end && is_thick {
-            self.gather_until = now.steady.plus(GATHER);
-        }
-        if count > 0 {
-            self.read_at = now.steady;
-        }
-        // Once it has dropped one, the kernel drops every event until the socket was read empty; only a sweep that begins
-        // after that finds them all.
-        if self.lost.take_if(|since| to_the_end || now.steady.since(*since) >= LOSS_PATIENCE).is_some() {
+        if self.reader.end_reading(is_drained, now.steady) {
             self.engine.handle_overrun(now);
         }
         self.engine.handle_flush(now);
         Ok(())
     }
 
+    /// Reads events that are being gathered. What was made before a question has its event in the socket by now.
+    fn read_gathered(&mut self) -> Result<()> {
+        match self.reader.gathers_until(clock::now().steady) {
+            Some(_) => self.read_events(),
+            None => Ok(()),
+        }
+    }
+
     /// Moves everything that the engine has ready to where it belongs.
-    fn carry_on(&mut self) -> Result<()> {
-        self.dispatch(TableReader::Busy)?;
+    fn dispatch(&mut self) -> Result<()> {
+        self.dispatch_outputs(TableReader::Busy)?;
         self.offer_known()?;
         let reader = if self.can_read_table() { TableReader::Free } else { TableReader::Busy };
-        self.dispatch(reader)?;
-        self.start_own_sweep();
+        self.dispatch_outputs(reader)?;
+        self.resync();
         Ok(())
     }
 
     /// Does what the engine wants done until there is nothing more. Effects and lookups come first and go out together: what
     /// came of those that are carried out at once may set others free.
-    fn dispatch(&mut self, reader: TableReader) -> Result<()> {
+    fn dispatch_outputs(&mut self, reader: TableReader) -> Result<()> {
         let (mut effects, mut lookups) = (Vec::new(), Vec::new());
         loop {
             let output = match self.engine.poll(reader) {
@@ -430,7 +390,9 @@ impl Drive {
                         thread.call(call, what);
                     }
                 }
-                Some(Output::Selection(request)) => self.select(&request),
+                Some(Output::Selection(SelectionRequest { id, filters })) => {
+                    self.searches.push(id, Search::new(&filters));
+                }
                 Some(Output::Sweep(request)) => self.start_sweep(&request)?,
                 Some(Output::Restart(plugin)) => {
                     if let Some(thread) = self.plugins.get(&plugin) {
@@ -478,7 +440,7 @@ impl Drive {
         }
     }
 
-    fn keep_house(&mut self) -> Result<()> {
+    fn check_health(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
         // Better no daemon, which a service manager starts again, than one that only looks healthy.
@@ -487,8 +449,8 @@ impl Drive {
         }
         self.look_at_table();
         // The maximum may be raised while the daemon runs.
-        if self.following.is_kept() {
-            self.following.keep(Some(self.allowance.limit(self.maximum)), now.steady)?;
+        if self.reader.replica().is_some() {
+            self.reader.keep_replica(Some(self.allowance.limit(self.maximum)), now.steady);
         }
         self.leaving.retain(|thread| !thread.is_finished());
         if let Some(why) = self.reloader.give_up(now.steady) {
@@ -532,12 +494,16 @@ impl Drive {
         }
     }
 
-    /// Hears of what plugins subscribe to, and of the begin and end of every flow where the replica is kept.
+    /// Sets the event socket up for what plugins subscribe to, and for the replica where one is kept.
     fn listen(&mut self) -> Result<()> {
-        let listening = Listening::of(self.engine.subscribed(), self.daemon.replica);
+        let subscribed = self.engine.subscribed();
+        let keeps_replica = self.daemon.replica.is_wanted(subscribed.selects);
+        let Listening { kinds, expectations, filters, others_ends, own_ends, replica } =
+            Listening::new(subscribed, keeps_replica);
         let limit = self.allowance.limit(self.maximum);
-        self.following.keep(listening.replica.then_some(limit), clock::now().steady)?;
-        Ok(self.events.listen(listening.groups, listening.ends, &listening.filters)?)
+        self.reader.keep_replica(replica.then_some(limit), clock::now().steady);
+        let groups = Groups { new: kinds.new, update: kinds.update, destroy: kinds.destroy, expectations };
+        Ok(self.events.listen(groups, Ends { others: others_ends, own: own_ends }, &filters)?)
     }
 
     fn write(&self, notice: Notice) {
@@ -557,6 +523,7 @@ impl Drive {
         let now = clock::now();
         self.write(Notice::Stopping);
         self.stop = Some(now.steady.plus(LAST_WORK));
+        self.reader.handle_stop();
         self.engine.handle_stop(now);
     }
 
@@ -567,7 +534,7 @@ impl Drive {
     /// The end, in order: what is open gets its record, plugins get their last call, records are on their way.
     fn finish(mut self) -> Result<()> {
         self.engine.handle_finish(clock::now());
-        let carried_on = self.carry_on();
+        let dispatched = self.dispatch();
         for thread in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(thread.stop());
         }
@@ -577,7 +544,7 @@ impl Drive {
         }
         let missing = self.sinks.take().map(|sinks| sinks.stop().missing).unwrap_or_default();
         let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        carried_on.and(if told.is_empty() { Ok(()) } else { Err(anyhow!("{}", told.join("\n"))) })
+        dispatched.and(if told.is_empty() { Ok(()) } else { Err(anyhow!("{}", told.join("\n"))) })
     }
 }
 
@@ -585,4 +552,17 @@ impl Drive {
 async fn until(deadline: Option<Steady>) {
     let Some(deadline) = deadline else { return std::future::pending().await };
     sleep_until(Instant::now() + deadline.since(clock::now().steady)).await;
+}
+
+/// Senders of packets choose addresses and ports. They must not foresee the places of flows in the replica's indexes.
+fn seed() -> io::Result<Seed> {
+    let mut bytes = [0; 16];
+    getrandom(&mut bytes[..], GetRandomFlags::empty())?;
+    let (low, high) = bytes.split_at(8);
+    let word = |bytes: &[u8]| bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    Ok(Seed([word(low), word(high)]))
+}
+
+fn has_two_processors() -> bool {
+    available_parallelism().is_ok_and(|processors| processors > NonZero::<usize>::MIN)
 }

@@ -1,0 +1,56 @@
+//! The rest between two dumps that only the replica needs.
+
+use core::time::Duration;
+
+use ctwarden_model::Steady;
+
+/// Least time between two such dumps.
+const LEAST: Duration = Duration::from_secs(1);
+/// How many times as long as the last dump the rest lasts. A table that is too busy to be dumped in one piece would be dumped all the
+/// time otherwise. The engine rests by the same factor between its sweeps.
+const TIMES_THE_DUMP: u32 = 4;
+
+/// When the replica may next ask for a dump of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResyncRest {
+    over: Steady,
+}
+
+impl ResyncRest {
+    pub(crate) const fn new(now: Steady) -> Self {
+        Self { over: now }
+    }
+
+    /// A dump of the whole table has ended, complete or not. Dumps of a part of the table do not help the replica and do not delay its
+    /// own dump.
+    pub(crate) fn begin(&mut self, began: Steady, now: Steady) {
+        self.over = now.plus(LEAST.max(now.since(began).saturating_mul(TIMES_THE_DUMP)));
+    }
+
+    /// When the rest is over.
+    pub(crate) const fn over(self) -> Steady {
+        self.over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_short_dump_the_replica_rests_for_a_second() {
+        let mut rest = ResyncRest::new(Steady(7));
+        assert_eq!(rest.over(), Steady(7), "the first dump need not wait");
+        let ended = Steady(7).plus(Duration::from_millis(249));
+        rest.begin(Steady(7), ended);
+        assert_eq!(rest.over(), ended.plus(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn after_a_long_dump_the_replica_rests_four_times_as_long() {
+        let mut rest = ResyncRest::new(Steady(7));
+        let ended = Steady(7).plus(Duration::from_secs(3));
+        rest.begin(Steady(7), ended);
+        assert_eq!(rest.over(), ended.plus(Duration::from_secs(12)));
+    }
+}
