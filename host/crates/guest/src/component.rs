@@ -13,7 +13,7 @@ use wasmtime::component::{InstancePre, Linker};
 
 use crate::code::Code;
 use crate::instance::{self, Instance};
-use crate::line::Line;
+use crate::interface::Line;
 use crate::runtime::Shared;
 use crate::state::State;
 use crate::weight::Weight;

@@ -12,7 +12,7 @@ use thiserror::Error;
 use wasmtime::Store;
 
 use crate::host::NoHost;
-use crate::line::{Configured, Policy};
+use crate::interface::{Configured, Policy};
 use crate::runtime::Shared;
 use crate::state::{self, State};
 use crate::{Component, Host, Limits, fault};

@@ -12,7 +12,7 @@ use wasmtime::{Config, Engine};
 
 use crate::code::Code;
 use crate::component::{Component, LoadError};
-use crate::line::Line;
+use crate::interface::Line;
 use crate::state::State;
 use crate::ticker::Ticker;
 use crate::wasi;

@@ -17,7 +17,7 @@ use wasmtime::{Error, Store};
 use self::bindings::exports::ctwarden::policy::{expectations, policy};
 use self::flow_image::FlowImage;
 use crate::fault::Stop;
-use crate::line::{Configured, Line, Policy};
+use crate::interface::{Configured, Line, Policy};
 use crate::state::State;
 use crate::text;
 
