@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Limits;
-use crate::fault::Stop;
+use crate::stop::Stop;
 
 /// Where the call's clocks stood when they were first looked at.
 #[derive(Clone, Copy)]
