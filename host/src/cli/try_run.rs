@@ -3,7 +3,7 @@
 //! The same engine and the same walls as in the daemon, with a file in the place of the kernel and every plugin observing: what
 //! is printed are the records that the daemon would have written.
 
-mod rehearsal;
+mod driver;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use ctwarden_engine::Engine;
 use ctwarden_model::{EventKind, Mode};
 use tokio::sync::mpsc::unbounded_channel;
 
-use self::rehearsal::Rehearsal;
+use self::driver::Rehearsal;
 use self::table::Table;
 use crate::config::{self, Destination};
 use crate::plugins::Preparer;
