@@ -57,7 +57,7 @@ enum Verb {
     Run(run::Run),
     Check(check::Check),
     Explain(explain::Explain),
-    Try(try_run::Trial),
+    Try(try_run::Try),
     Status(status::Status),
     Send(send::Send),
     Demo(demo::Demo),

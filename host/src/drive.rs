@@ -41,11 +41,11 @@ use self::sweep::{Selecting, Sweeping};
 use crate::address_sets::AddressSets;
 use crate::clock;
 use crate::config;
-use crate::control::{Asked, Warning};
+use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests, own_addresses};
-use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said};
+use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, Reading, Reloader};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
@@ -106,14 +106,14 @@ pub(crate) struct Drive {
     plugins: BTreeMap<PluginId, PluginThread>,
     /// Threads of plugins that were replaced or stopped and still end their last call.
     leaving: Vec<JoinHandle<()>>,
-    saying: UnboundedSender<Said>,
-    said: UnboundedReceiver<Said>,
-    asked: Receiver<Asked>,
+    saying: UnboundedSender<PluginReply>,
+    said: UnboundedReceiver<PluginReply>,
+    asked: Receiver<ControlRequest>,
     waiting: Waiting,
     /// None once it was stopped.
     sinks: Option<Sinks>,
-    reloader: Reloader<Prepared>,
-    prepared: UnboundedReceiver<(Reading, Result<Prepared>)>,
+    reloader: Reloader<LoadedConfig>,
+    prepared: UnboundedReceiver<(Reading, Result<LoadedConfig>)>,
     sets: AddressSets,
     set_watch: SetWatch,
     statistics: Requests,
@@ -136,9 +136,9 @@ enum Woke {
     Outcomes(Outcomes),
     /// Its thread ends only when it panics.
     EffectsEnded,
-    Said(Said),
-    Asked(Asked),
-    Prepared(Reading, Box<Result<Prepared>>),
+    Said(PluginReply),
+    Asked(ControlRequest),
+    Prepared(Reading, Box<Result<LoadedConfig>>),
     SetChanged(SetChange),
     Looked(Box<(u64, Senses)>),
     /// Its thread ends only when it panics.
@@ -156,10 +156,10 @@ impl Drive {
     /// Puts the prepared parts together; nothing runs yet.
     pub(crate) fn new(
         configuration: &Path,
-        preparer: Preparer,
-        prepared: Prepared,
+        loader: ConfigLoader,
+        prepared: LoadedConfig,
         sinks: Sinks,
-        asked: Receiver<Asked>,
+        asked: Receiver<ControlRequest>,
     ) -> Result<Self> {
         let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
@@ -196,7 +196,7 @@ impl Drive {
             started: clock::now().steady,
             protects: false,
             granting: Granting::default(),
-            reloader: Reloader::new(move || Ok(preparer.prepare()?), preparing),
+            reloader: Reloader::new(move || Ok(loader.load()?), preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
             set_watch: SetWatch::idle(),

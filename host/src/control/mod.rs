@@ -6,6 +6,7 @@
 mod client;
 mod colour;
 mod message;
+mod outcomes;
 mod seats;
 mod server;
 mod status;
@@ -13,7 +14,7 @@ mod status;
 pub(crate) use client::Client;
 pub(crate) use colour::{Colour, Paint};
 pub(crate) use message::{Request, Response, Send, Sent};
-pub(crate) use server::{Asked, ControlServer};
+pub(crate) use server::{ControlRequest, ControlServer};
 pub(crate) use status::{
     Fault, FlowTable, LastRefusal, PluginReport, PluginState, ReplicaReport, SetReport, StatusReport, Warning,
 };

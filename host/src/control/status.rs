@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::colour::{Colour, Paint};
-use super::message::Outcomes;
+use super::outcomes::Outcomes;
 
 /// How the daemon is. Times are milliseconds, counts are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use super::Drive;
 use super::granting::About;
 use crate::address_sets::AddressSet;
 use crate::clock;
-use crate::control::{self, Asked, Request, Response, Sent, StatusReport};
+use crate::control::{self, ControlRequest, Request, Response, Sent, StatusReport};
 use crate::sinks::Rfc3339;
 
 /// Who waits for what came of a message.
@@ -134,7 +134,7 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
 
 impl Drive {
     /// Answers a request, now or when the answer is known.
-    pub(super) fn answer(&mut self, asked: Asked) {
+    pub(super) fn answer(&mut self, asked: ControlRequest) {
         let response = match asked.request {
             Request::Status => Response::Status(Box::new(self.report())),
             Request::Send(control::Send { plugin, text, no_wait }) => {

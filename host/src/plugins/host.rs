@@ -24,7 +24,7 @@ pub(crate) struct HostParts {
 
 impl HostParts {
     /// The same for an instance that is thrown away: what it writes down does not last.
-    pub(crate) fn rehearsal(&self) -> Self {
+    pub(crate) fn dry_run(&self) -> Self {
         Self { memory: self.memory.copy(), ..self.clone() }
     }
 

@@ -56,7 +56,7 @@ impl<T: Send + 'static> Reloader<T> {
         let (read, results) = (Arc::clone(&self.read), self.results.clone());
         let work = move || {
             // Plugins' threads, which are started from here, do not go before others.
-            Niceness::stand_back();
+            Niceness::lower_priority();
             drop(results.send((reading, read())));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(work) {
