@@ -382,7 +382,7 @@ fn report() -> StatusReport {
                 name: "cap".into(),
                 version: "12.0.1".into(),
                 mode: "observe".into(),
-                state: PluginState::Quarantined,
+                state: PluginCondition::Quarantined,
                 until_ms: Some(61_000),
                 queue_limit: 8,
                 missed: 99,

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ctwarden_engine::{
-    BreakerStatus, MessageOutcome, PluginState, PluginStatus, Shortfall, Ticket, VerdictCounts, Wait,
-};
+use ctwarden_engine::{MessageOutcome, PluginStatus, Shortfall, Ticket, VerdictCounts, Wait};
 use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
 use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
@@ -189,17 +187,7 @@ impl Drive {
     }
 
     fn plugin_report(&self, plugin: &PluginStatus, now: Timestamp) -> control::PluginReport {
-        let left = |until: Timestamp| Some(until.0.saturating_sub(now.0) / 1_000_000);
-        let (state, until_ms) = match (&plugin.state, plugin.breaker) {
-            (PluginState::Backoff { until }, _) => (control::PluginState::Restarting, left(*until)),
-            (PluginState::Starting, _) => (control::PluginState::Restarting, None),
-            (PluginState::Quarantined { until, .. }, _) => (control::PluginState::Quarantined, left(*until)),
-            (PluginState::Failed { .. }, _) => (control::PluginState::Stopped, None),
-            (PluginState::Running, BreakerStatus::Open { until, .. }) => {
-                (control::PluginState::BreakerOpen, left(until))
-            }
-            (PluginState::Running, BreakerStatus::Closed) => (control::PluginState::Running, None),
-        };
+        let (state, until_ms, reason) = control::PluginCondition::of(plugin, now);
         let about = self.granting.of(&plugin.name);
         control::PluginReport {
             name: plugin.name.to_string(),
@@ -212,7 +200,7 @@ impl Drive {
             queue_limit: count(plugin.queue_limit),
             delivered: plugin.entries,
             missed: plugin.missed,
-            reason: reason(plugin),
+            reason,
             verdicts: by_kind(&plugin.verdicts),
             folded: plugin.folded,
             flows: by_kind(&plugin.flows),
@@ -228,18 +216,6 @@ impl Drive {
                 text: why.clone(),
             }),
         }
-    }
-}
-
-/// Why a plugin is held back.
-fn reason(plugin: &PluginStatus) -> Option<String> {
-    match (&plugin.state, plugin.breaker) {
-        (PluginState::Quarantined { reason, .. } | PluginState::Failed { reason }, _) => Some(reason.clone()),
-        (PluginState::Running, BreakerStatus::Open { refused, .. }) => Some(format!(
-            "it asked for {refused} flows and changes over its budget within a minute, and only observes for a time; if the policy \
-             is right, raise its [plugin.budget]"
-        )),
-        (PluginState::Running | PluginState::Backoff { .. } | PluginState::Starting, _) => None,
     }
 }
 
