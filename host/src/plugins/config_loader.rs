@@ -23,7 +23,7 @@ use super::parallel::in_parallel;
 use super::places;
 use super::thread::{InstanceSpec, PluginThread};
 use crate::address_sets::AddressSets;
-use crate::config::{self, Configuration, Problem, Problems};
+use crate::config::{self, Configuration, Problem, Problems, Section};
 use crate::effects::BlockSets;
 use crate::netlink::nftables::{Sets, Table};
 use crate::set_file::SetFiles;
@@ -94,9 +94,10 @@ pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems>
         return Ok(reading.configuration);
     }
     // Of a section that is not read whole, defaults would be looked at.
-    let places = if reading.has_whole("daemon") { places::problems(&reading.configuration.daemon) } else { Vec::new() };
+    let places =
+        if reading.has_whole(Section::Daemon) { places::problems(&reading.configuration.daemon) } else { Vec::new() };
     let (_, missing) = open_block_sets(&reading.configuration);
-    let problem = |what| Problem { file: file.to_path_buf(), line: None, what };
+    let problem = |what| Problem { file: file.to_path_buf(), line: None, section: None, what };
     reading.problems.extend(places.into_iter().chain(missing).map(problem));
     Err(Problems(reading.problems))
 }
@@ -151,7 +152,7 @@ impl ConfigLoader {
         }
         let mut problems = Vec::new();
         let mut problem = |line: Option<usize>, what: String| {
-            problems.push(Problem { file: configuration.file.clone(), line, what });
+            problems.push(Problem { file: configuration.file.clone(), line, section: None, what });
         };
         if configuration.plugins.is_empty() {
             let what = "names no plugin, so that nothing would be watched or protected; write a [[plugin]], or look whether \
