@@ -1,17 +1,17 @@
 //! The daemon's side of plugins: loads them as the configuration says, runs each on its own thread, and answers their imports.
 
+mod cached_examination;
 mod config_loader;
 mod cover;
 mod host;
-mod known;
 mod limits;
 mod loader;
+mod log_rate;
 mod needs;
 mod parallel;
 pub(crate) mod places;
 mod reloader;
 mod thread;
-mod voice;
 
 pub(crate) use config_loader::{ConfigLoader, LoadedConfig, LoadedPlugin, StateDirectory, read_configuration, summary};
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};

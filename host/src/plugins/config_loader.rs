@@ -13,9 +13,9 @@ use ctwarden_guest::{Code, CodeCache, Component, Runtime};
 use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind, VerdictKinds};
 use rustix::fs::Mode as FileMode;
 
+use super::cached_examination::Known;
 use super::cover::without_address;
 use super::host::HostParts;
-use super::known::Known;
 use super::limits::{guest_limits, saturate};
 use super::loader::{Described, examine, refused};
 use super::needs::{Declared, check_needs};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ctwarden_guest::{Host, LogStream};
 use ctwarden_model::{Flow, FlowKey, PluginName, SetName, TableStatistics};
 
-use super::voice::Voice;
+use super::log_rate::Voice;
 use crate::address_sets::AddressSets;
 use crate::netlink::Requests;
 use crate::set_file::Networks;
