@@ -45,7 +45,7 @@ use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, EventSocket, Families, Heard, Requests, own_addresses};
-use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, Reading, Reloader};
+use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
@@ -113,7 +113,7 @@ pub(crate) struct Drive {
     /// None once it was stopped.
     sinks: Option<Sinks>,
     reloader: Reloader<LoadedConfig>,
-    prepared: UnboundedReceiver<(Reading, Result<LoadedConfig>)>,
+    prepared: UnboundedReceiver<(ReloadId, Result<LoadedConfig>)>,
     sets: AddressSets,
     set_watch: SetWatch,
     statistics: Requests,
@@ -138,7 +138,7 @@ enum Woke {
     EffectsEnded,
     Said(PluginReply),
     Asked(ControlRequest),
-    Prepared(Reading, Box<Result<LoadedConfig>>),
+    Prepared(ReloadId, Box<Result<LoadedConfig>>),
     SetChanged(SetChange),
     Looked(Box<(u64, Senses)>),
     /// Its thread ends only when it panics.

@@ -16,5 +16,5 @@ mod thread;
 pub(crate) use config_loader::{ConfigLoader, LoadedConfig, LoadedPlugin, StateDirectory, read_configuration, summary};
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
 pub(crate) use needs::names;
-pub(crate) use reloader::{Reading, Reloader};
+pub(crate) use reloader::{ReloadId, Reloader};
 pub(crate) use thread::{PluginReply, PluginThread};

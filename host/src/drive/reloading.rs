@@ -6,7 +6,7 @@ use ctwarden_model::Notice;
 use super::Drive;
 use super::granting::Granting;
 use crate::clock;
-use crate::plugins::{LoadedConfig, Reading, summary};
+use crate::plugins::{LoadedConfig, ReloadId, summary};
 use crate::set_file::SetWatch;
 
 impl Drive {
@@ -58,7 +58,7 @@ impl Drive {
         self.listen()
     }
 
-    pub(super) fn reload(&mut self, reading: Reading, prepared: Result<LoadedConfig>) {
+    pub(super) fn reload(&mut self, reading: ReloadId, prepared: Result<LoadedConfig>) {
         // One that was given up was told of then.
         if self.reloader.ended(reading, clock::now().steady) {
             self.take_or_keep(prepared);

@@ -13,7 +13,7 @@ use ctwarden_guest::{Code, CodeCache, Component, Runtime};
 use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind, VerdictKinds};
 use rustix::fs::Mode as FileMode;
 
-use super::cached_examination::Known;
+use super::cached_examination::CachedExamination;
 use super::cover::without_address;
 use super::host::HostParts;
 use super::limits::{guest_limits, saturate};
@@ -229,18 +229,18 @@ impl ConfigLoader {
 
     /// The component and who it says it is: as an earlier start found it, or else examined in a process of its own.
     fn component(&self, plugin: &config::Plugin, host: &HostParts) -> Result<(Component, Described), Vec<String>> {
-        let known = self.state.as_ref().map(|state| Known::new(&state.code, &self.runtime, plugin));
-        let code = known.as_ref().and_then(Known::code);
+        let cached = self.state.as_ref().map(|state| CachedExamination::new(&state.code, &self.runtime, plugin));
+        let code = cached.as_ref().and_then(CachedExamination::code);
         let load = |code: &Code| self.runtime.load_code(&plugin.component, code);
-        if let (Some(code), Some(described)) = (&code, known.as_ref().and_then(Known::described))
+        if let (Some(code), Some(described)) = (&code, cached.as_ref().and_then(CachedExamination::described))
             && let Ok(component) = load(code)
         {
             return Ok((component, described));
         }
         let mut dry_run = host.dry_run().open(&plugin.name);
         let examined = examine(plugin, code.as_ref(), &mut dry_run)?;
-        if let Some(known) = &known {
-            known.keep(&examined);
+        if let Some(cached) = &cached {
+            cached.keep(&examined);
         }
         let none = || vec!["its compiled code is not there".to_owned()];
         let code = examined.code.or(code).ok_or_else(none)?;
