@@ -12,7 +12,7 @@ mod run;
 mod send;
 mod split;
 mod status;
-mod trial;
+mod try_run;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ enum Verb {
     Run(run::Run),
     Check(check::Check),
     Explain(explain::Explain),
-    Try(trial::Trial),
+    Try(try_run::Try),
     Status(status::Status),
     Send(send::Send),
     Demo(demo::Demo),

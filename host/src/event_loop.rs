@@ -40,11 +40,11 @@ use self::sweep::Sweeping;
 use crate::address_sets::AddressSets;
 use crate::clock;
 use crate::config;
-use crate::control::{Asked, Warning};
+use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{Effects, Outcomes};
 use crate::netlink::{Drained, Ends, EventSocket, Groups, Heard, Requests, own_addresses};
-use crate::plugins::{PluginThread, Prepared, Preparer, Reading, Reloader, Said};
+use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
@@ -85,14 +85,14 @@ pub(crate) struct EventLoop {
     plugins: BTreeMap<PluginId, PluginThread>,
     /// Threads of plugins that were replaced or stopped and still end their last call.
     leaving: Vec<JoinHandle<()>>,
-    saying: UnboundedSender<Said>,
-    said: UnboundedReceiver<Said>,
-    asked: Receiver<Asked>,
+    saying: UnboundedSender<PluginReply>,
+    said: UnboundedReceiver<PluginReply>,
+    asked: Receiver<ControlRequest>,
     waiting: Waiting,
     /// None once it was stopped.
     sinks: Option<Sinks>,
-    reloader: Reloader<Prepared>,
-    prepared: UnboundedReceiver<(Reading, Result<Prepared>)>,
+    reloader: Reloader<LoadedConfig>,
+    prepared: UnboundedReceiver<(ReloadId, Result<LoadedConfig>)>,
     sets: AddressSets,
     set_watch: SetWatch,
     statistics: Requests,
@@ -115,9 +115,9 @@ enum Wakeup {
     Outcomes(Outcomes),
     /// Its thread ends only when it panics.
     EffectsEnded,
-    Said(Said),
-    Asked(Asked),
-    Prepared(Reading, Box<Result<Prepared>>),
+    Said(PluginReply),
+    Asked(ControlRequest),
+    Prepared(ReloadId, Box<Result<LoadedConfig>>),
     SetChanged(SetChange),
     Looked(Box<(u64, Senses)>),
     /// Its thread ends only when it panics.
@@ -135,10 +135,10 @@ impl EventLoop {
     /// Puts the prepared parts together; nothing runs yet.
     pub(crate) fn new(
         configuration: &Path,
-        preparer: Preparer,
-        prepared: Prepared,
+        loader: ConfigLoader,
+        prepared: LoadedConfig,
         sinks: Sinks,
-        asked: Receiver<Asked>,
+        asked: Receiver<ControlRequest>,
     ) -> Result<Self> {
         let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
@@ -171,7 +171,7 @@ impl EventLoop {
             started: clock::now().steady,
             protects: false,
             granting: Granting::default(),
-            reloader: Reloader::new(move || Ok(preparer.prepare()?), preparing),
+            reloader: Reloader::new(move || Ok(loader.load()?), preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
             set_watch: SetWatch::idle(),

@@ -12,7 +12,7 @@ use rustix::process::{getpriority_process, setpriority_process};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Niceness(pub i32);
 
-/// That of the thread that went first, before it did.
+/// Niceness before the first call of [`Niceness::raise_priority`].
 static STARTED_WITH: OnceLock<Niceness> = OnceLock::new();
 
 impl Niceness {
@@ -24,16 +24,16 @@ impl Niceness {
 
     /// Gives the calling thread this niceness, where it has a larger one, and all threads that it starts from here on. Needs
     /// `CAP_SYS_NICE`.
-    pub(crate) fn go_first(self) -> io::Result<()> {
+    pub(crate) fn raise_priority(self) -> io::Result<()> {
         // On Linux no process id means the calling thread, and no other one of its process.
         let here = Self(getpriority_process(None)?);
         STARTED_WITH.get_or_init(|| here);
         if here > self { self.take() } else { Ok(()) }
     }
 
-    /// Gives the calling thread the niceness that the program was started with: to a thread that was started by one that goes
-    /// first, and is none of those who have to.
-    pub(crate) fn stand_back() {
+    /// Gives the calling thread the niceness that the program was started with. A thread inherits the priority of the one that
+    /// spawns it; call this in a thread that is not latency-critical.
+    pub(crate) fn lower_priority() {
         if let Some(ordinary) = STARTED_WITH.get() {
             // It goes from less to more, which is always allowed; and if not, nothing is worse than late.
             let _ = ordinary.take();

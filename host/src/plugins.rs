@@ -1,21 +1,20 @@
-//! The daemon's side of plugins: prepared from the configuration, each on a thread of its own, with what stands behind
-//! their imports.
+//! The daemon's side of plugins: loads them as the configuration says, runs each on its own thread, and answers their imports.
 
+mod cached_examination;
+mod config_loader;
 mod cover;
 mod host;
-mod known;
+mod limits;
 mod loader;
+mod log_rate;
 mod needs;
 mod parallel;
 pub(crate) mod places;
-mod prepare;
 mod reloader;
 mod thread;
-mod voice;
 
+pub(crate) use config_loader::{ConfigLoader, LoadedConfig, LoadedPlugin, StateDirectory, read_configuration, summary};
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
 pub(crate) use needs::names;
-use prepare::guest_limits;
-pub(crate) use prepare::{Kept, Prepared, Preparer, Ready, read_configuration, summary};
-pub(crate) use reloader::{Reading, Reloader};
-pub(crate) use thread::{PluginThread, Said};
+pub(crate) use reloader::{ReloadId, Reloader};
+pub(crate) use thread::{PluginReply, PluginThread};

@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode};
 
 pub(crate) use self::directory::Directory;
 pub(crate) use self::error::AccessError;
@@ -80,10 +80,6 @@ pub(crate) fn check_socket(path: &Path) -> Result<(), AccessError> {
         },
     }
 }
-
-/// How every file is opened: never as a terminal of ours, never through a link that was put in at the last moment, never
-/// waiting for another process.
-const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 #[cfg(test)]
 mod tests;

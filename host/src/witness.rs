@@ -2,24 +2,33 @@
 //!
 //! A witness shares no code with what it looks at, so a mistake of ours cannot hide in it.
 
+use std::io::Write as _;
 use std::process::Command;
 use std::thread;
 
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-/// Runs a test on a thread with a network namespace of its own, which goes away with it. Says why where it cannot be made; where
-/// nobody reads that, the test fails.
+/// Reports past the test runner's capture that this test cannot run here. Where `CI` is set nobody reads it, and the test fails.
+pub(crate) fn skip(reason: &str) {
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var_os("CI").is_none(), "{test} may not be skipped here: {reason}");
+    // The runner captures print! and eprintln!, not this.
+    let _ = writeln!(std::io::stderr(), "skipped {test}: {reason}");
+}
+
+/// Runs a test on a thread with a network namespace of its own, which goes away with it. Skips the test where the namespace
+/// cannot be made.
 pub(crate) fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
-    let thread = thread::spawn(move || match unshare(CloneFlags::CLONE_NEWNET) {
-        Ok(()) => test(),
-        Err(errno) => {
-            let skipped = format!("skipped: no network namespace can be made here ({errno}); run the tests as root");
-            assert!(std::env::var_os("CI").is_none(), "{skipped}");
-            eprintln!("{skipped}");
-        }
+    let thread = thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        test();
+        Ok::<_, Errno>(())
     });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
+    match thread.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(errno)) => skip(&format!("no network namespace can be made here ({errno}); run the tests as root")),
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

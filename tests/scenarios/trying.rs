@@ -63,7 +63,7 @@ fn ended(said: &Said) -> Vec<u64> {
 }
 
 #[test]
-fn a_rehearsal_ends_what_the_daemon_would_end() {
+fn a_try_run_ends_what_the_daemon_would_end() {
     let Some(scene) = Scene::new() else { return };
     let cap = Policy::new("cap", "connection-cap").enforce().key("allow = [\"alert\", \"delete\", \"sweep\"]");
     scene.configure(cap.config("limit = 2\naction = \"delete\""));

@@ -3,6 +3,8 @@
 //! It is killed by its own process id when a test fails, and its last words are shown then.
 
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -11,7 +13,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::command::Said;
-use crate::patience::eventually;
+use crate::patience::{PATIENCE, eventually};
 use crate::program::ctwarden;
 use crate::records::{Record, Records};
 use crate::witness::table;
@@ -111,6 +113,17 @@ impl Daemon {
         let mut command = self.command("send --no-wait");
         command.args([plugin, message]);
         Said::of(command, "")
+    }
+
+    /// Writes a message into the control socket. It is there when this returns, even while the daemon is paused; the answer is one
+    /// line of the stream.
+    #[must_use]
+    pub fn request(&self, plugin: &str, message: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(self.folder.join("control.sock")).expect("the daemon has its socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is no zero");
+        let request = serde_json::json!({ "send": { "plugin": plugin, "text": message } });
+        writeln!(stream, "{request}").expect("the socket has room");
+        stream
     }
 
     /// `ctwarden send PLUGIN` with the messages on standard input, one a line.

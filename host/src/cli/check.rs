@@ -20,7 +20,7 @@ use crate::doctor::Senses;
 use crate::event_loop::Allowance;
 use crate::netlink::Requests;
 use crate::plain_json;
-use crate::plugins::{self, Preparer, Ready};
+use crate::plugins::{self, ConfigLoader, LoadedPlugin};
 
 /// Check a configuration and show what each plugin asks, needs, is granted and lacks
 ///
@@ -40,24 +40,24 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let prepared = Preparer::new(&self.config, None)?.prepare()?;
-        let replica = prepared.daemon.replica;
-        let alone = |ready: &Ready| Pushdown::of(&prepared.engine, replica, [&ready.spec]);
-        let together = Pushdown::of(&prepared.engine, replica, prepared.plugins.iter().map(|ready| &ready.spec));
-        let protected = prepared.engine.protect.len();
+        let loaded = ConfigLoader::new(&self.config, None)?.load()?;
+        let replica = loaded.daemon.replica;
+        let alone = |plugin: &LoadedPlugin| Pushdown::of(&loaded.engine, replica, [&plugin.spec]);
+        let together = Pushdown::of(&loaded.engine, replica, loaded.plugins.iter().map(|plugin| &plugin.spec));
+        let protected = loaded.engine.protect.len();
         // What the daemon would meet here, in this network namespace.
         let mut here = Senses::look(None).warnings();
         // Without the capability the kernel does not say how large the table may be.
         if together.keeps_replica()
             && let Some(size) = Requests::open().ok().and_then(|mut requests| requests.size().ok())
         {
-            here.extend(Allowance::new(prepared.daemon.replica_memory).warning(size.maximum, 0, false));
+            here.extend(Allowance::new(loaded.daemon.replica_memory).warning(size.maximum, 0, false));
         }
-        let exit = if prepared.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let exit = if loaded.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         let mut out = Out::plain();
         if self.json {
-            let plugins: Vec<_> = prepared.plugins.iter().map(|ready| json::plugin(ready, &alone(ready))).collect();
-            let refused: Vec<_> = prepared.refused.iter().map(ToString::to_string).collect();
+            let plugins: Vec<_> = loaded.plugins.iter().map(|plugin| json::plugin(plugin, &alone(plugin))).collect();
+            let refused: Vec<_> = loaded.refused.iter().map(ToString::to_string).collect();
             let all = json!({
                 "plugins": plugins,
                 "together": together.to_json(),
@@ -69,21 +69,21 @@ impl Check {
             writeln!(out)?;
             return Ok(exit);
         }
-        for ready in &prepared.plugins {
-            show(&mut out, ready)?;
-            tell(&mut out, &alone(ready))?;
-            for warning in &ready.warnings {
+        for plugin in &loaded.plugins {
+            show(&mut out, plugin)?;
+            tell(&mut out, &alone(plugin))?;
+            for warning in &plugin.warnings {
                 writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce")?;
             }
         }
-        for warning in &prepared.warnings {
+        for warning in &loaded.warnings {
             writeln!(out, "warning: {warning}")?;
         }
         writeln!(out, "all plugins together:")?;
         tell(&mut out, &together)?;
-        let warnings: usize = prepared.plugins.iter().map(|ready| ready.warnings.len()).sum();
+        let warnings: usize = loaded.plugins.iter().map(|plugin| plugin.warnings.len()).sum();
         let outcome = match warnings {
-            _ if !prepared.refused.is_empty() => "starts, without the lists that are refused".to_owned(),
+            _ if !loaded.refused.is_empty() => "starts, without the lists that are refused".to_owned(),
             0 => "is good".to_owned(),
             1 => "can be run, with the warning above".to_owned(),
             many => format!("can be run, with the {many} warnings above"),
@@ -92,7 +92,7 @@ impl Check {
         for warning in &here {
             writeln!(out, "warning: {warning}")?;
         }
-        for problem in &prepared.refused {
+        for problem in &loaded.refused {
             writeln!(out, "refused list: {problem}")?;
         }
         writeln!(out, "{} {outcome}", self.config.display())?;
@@ -122,22 +122,22 @@ impl Rights {
     }
 }
 
-fn show(out: &mut impl Write, ready: &Ready) -> io::Result<()> {
-    let (spec, policy) = (&ready.spec, &ready.described);
+fn show(out: &mut impl Write, plugin: &LoadedPlugin) -> io::Result<()> {
+    let (spec, policy) = (&plugin.spec, &plugin.described);
     let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);
     writeln!(out, "{} ({}): {} {}, {}", spec.name, spec.mode.name(), policy.name, policy.version, policy.summary)?;
-    writeln!(out, "  component  {}", ready.path.display())?;
+    writeln!(out, "  component  {}", plugin.path.display())?;
     writeln!(out, "  asks       {}", names(asks))?;
     writeln!(out, "  needs      {} (with this configuration)", names(needs))?;
     if let Some(reach) = reach(&spec.subscription) {
         writeln!(out, "  reaches    {reach}")?;
     }
-    writeln!(out, "  granted    {}{}", names(granted), bounds(ready))?;
+    writeln!(out, "  granted    {}{}", names(granted), bounds(plugin))?;
     writeln!(out, "  missing    {}", all_missing(missing, spec))?;
     if !in_vain.is_empty() {
         writeln!(out, "  not needed {} (granted in vain)", names(in_vain))?;
     }
-    writeln!(out, "  listens    {}", listens(ready))
+    writeln!(out, "  listens    {}", listens(plugin))
 }
 
 fn tell(out: &mut impl Write, pushdown: &Pushdown) -> io::Result<()> {
@@ -151,8 +151,8 @@ fn names(kinds: VerdictKinds) -> String {
     if kinds.is_empty() { "nothing".to_owned() } else { plugins::names(kinds) }
 }
 
-fn bounds(ready: &Ready) -> String {
-    let grants = &ready.spec.grants;
+fn bounds(plugin: &LoadedPlugin) -> String {
+    let grants = &plugin.spec.grants;
     let parts = parts(grants.mark_mask, grants.label_mask, &grants.block_sets, &grants.read_sets);
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
@@ -200,8 +200,8 @@ fn all_missing(kinds: VerdictKinds, spec: &PluginSpec) -> String {
     kinds.into_iter().chain(missing).collect::<Vec<_>>().join("; ")
 }
 
-fn listens(ready: &Ready) -> String {
-    let subscription = &ready.spec.subscription;
+fn listens(plugin: &LoadedPlugin) -> String {
+    let subscription = &plugin.spec.subscription;
     let kinds = subscription.kinds;
     let mut parts: Vec<String> = [("new", kinds.new), ("update", kinds.update), ("destroy", kinds.destroy)]
         .into_iter()

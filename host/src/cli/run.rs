@@ -10,7 +10,7 @@ use crate::control::ControlServer;
 use crate::event_loop::EventLoop;
 use crate::log;
 use crate::netlink::Requests;
-use crate::plugins::{Kept, Preparer, places, read_configuration};
+use crate::plugins::{ConfigLoader, StateDirectory, places, read_configuration};
 use crate::sinks::Sinks;
 
 /// Requests of the control socket that wait for the loop; clients then wait.
@@ -42,18 +42,18 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     let daemon = configuration.daemon.clone();
     if !places::problems(&daemon).is_empty() {
         // Nothing can be kept or listened to: what is told is what a check tells, and all of it.
-        Preparer::new(file, None)?.prepare_from(configuration)?;
+        ConfigLoader::new(file, None)?.load_read(configuration)?;
         bail!("{} cannot be run here; see `ctwarden check`", file.display());
     }
     let server = ControlServer::bind(&daemon.control, daemon.control_group.as_ref())?;
-    let kept = Kept::open(&daemon.state)?;
-    let preparer = Preparer::new(file, Some(kept))?;
-    let prepared = preparer.prepare_from(configuration)?;
+    let state = StateDirectory::open(&daemon.state)?;
+    let loader = ConfigLoader::new(file, Some(state))?;
+    let loaded = loader.load_read(configuration)?;
     let sinks = Sinks::start(&daemon.records, daemon.alerts.as_ref(), |line| log::say(&line))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the event loop")?;
     runtime.block_on(async {
-        if let Err(error) = daemon.nice.go_first() {
+        if let Err(error) = daemon.nice.raise_priority() {
             log::say(&format!(
                 "cannot go before busy programs, beside which events may be lost sooner: {error}; give it CAP_SYS_NICE, or \
                  write nice = 19 in [daemon]"
@@ -61,7 +61,7 @@ pub(super) fn serve(file: &Path) -> Result<()> {
         }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
         let serving = tokio::spawn(server.serve(requests));
-        let outcome = EventLoop::new(file, preparer, prepared, sinks, asked)?.run().await;
+        let outcome = EventLoop::new(file, loader, loaded, sinks, asked)?.run().await;
         serving.abort();
         outcome
     })

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use ctwarden_model::Filter;
 use problem::Findings;
-pub(crate) use problem::{Problem, Problems};
+pub(crate) use problem::{Problem, Problems, Section};
 pub(crate) use quantity::{Period, Size};
 pub(crate) use resolved::{
     BlockSet, Configuration, ControlGroup, Daemon, Destination, Limits, OnFailure, Plugin, ReplicaUse,
@@ -56,9 +56,8 @@ impl Reading {
     }
 
     /// Whether all of that section could be read.
-    pub(crate) fn has_whole(&self, section: &str) -> bool {
-        let is_of_it = |what: &str| what.strip_prefix(section).is_some_and(|rest| rest.starts_with(['.', ':']));
-        !self.problems.iter().any(|problem| is_of_it(&problem.what))
+    pub(crate) fn has_whole(&self, section: Section) -> bool {
+        !self.problems.iter().any(|problem| problem.section == Some(section))
     }
 }
 
@@ -89,6 +88,7 @@ fn read_bytes(file: &Path, bytes: &[u8]) -> Result<Reading, Problems> {
             return Err(Problems(vec![Problem {
                 file: file.to_path_buf(),
                 line: Some(line_at(good, good.len())),
+                section: None,
                 what,
             }]));
         }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
-use super::problem::Findings;
+use super::problem::{Findings, Section};
 use super::wording::in_our_words;
 use super::written::Written;
 
@@ -30,18 +30,32 @@ pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Option<Written> 
     let mut written = Written::default();
     let mut reader = Reader { root: &root, file_end: text.len(), findings };
     for (key, value) in &root {
-        match key.get_ref().as_ref() {
-            "daemon" => written.daemon = reader.section(value).unwrap_or_default(),
-            "protect" => written.protect = reader.list("protect", value),
-            "sets" => written.sets = reader.named("sets", value),
-            "block" => written.block = reader.named("block", value),
-            "plugin" => written.plugin = reader.list("plugin", value),
-            other => {
-                reader.findings.at(&key.span(), format_args!("{other}: no such section; the sections are {SECTIONS}"))
+        let section = section_of(key.get_ref());
+        reader.findings.enter(section);
+        match section {
+            Some(Section::Daemon) => written.daemon = reader.section(value).unwrap_or_default(),
+            Some(Section::Protect) => written.protect = reader.list("protect", value),
+            Some(Section::Sets) => written.sets = reader.named("sets", value),
+            Some(Section::Block) => written.block = reader.named("block", value),
+            Some(Section::Plugin) => written.plugin = reader.list("plugin", value),
+            None => {
+                let what = format_args!("{}: no such section; the sections are {SECTIONS}", key.get_ref());
+                reader.findings.at(&key.span(), what);
             }
         }
     }
     Some(written)
+}
+
+fn section_of(key: &str) -> Option<Section> {
+    match key {
+        "daemon" => Some(Section::Daemon),
+        "protect" => Some(Section::Protect),
+        "sets" => Some(Section::Sets),
+        "block" => Some(Section::Block),
+        "plugin" => Some(Section::Plugin),
+        _ => None,
+    }
 }
 
 /// One table by itself, in lines or in braces; what it says wrongly is noted.

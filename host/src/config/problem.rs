@@ -10,12 +10,24 @@ use std::path::{Path, PathBuf};
 use ctwarden_model::text;
 use thiserror::Error;
 
+/// The sections of a configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Daemon,
+    Protect,
+    Sets,
+    Block,
+    Plugin,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The file at fault.
     pub file: PathBuf,
     /// The line at fault, from 1; none where the whole file is.
     pub line: Option<usize>,
+    /// The section at fault; none where it is of no section, or of the system.
+    pub section: Option<Section>,
     /// What is wrong and how it is mended, on one line.
     pub what: String,
 }
@@ -52,6 +64,7 @@ impl fmt::Display for Problems {
 pub(super) struct Findings<'a> {
     file: &'a Path,
     text: &'a str,
+    section: Option<Section>,
     problems: Vec<Problem>,
     /// What is wrong and stops nothing.
     tolerated: Vec<Problem>,
@@ -59,7 +72,12 @@ pub(super) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     pub(super) const fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, problems: Vec::new(), tolerated: Vec::new() }
+        Self { file, text, section: None, problems: Vec::new(), tolerated: Vec::new() }
+    }
+
+    /// What is noted from here on is of that section.
+    pub(super) const fn enter(&mut self, section: Option<Section>) {
+        self.section = section;
     }
 
     /// Notes what is wrong at a place of the configuration file.
@@ -81,7 +99,7 @@ impl<'a> Findings<'a> {
 
     fn problem(&self, place: &Range<usize>, what: impl fmt::Display) -> Problem {
         let line = self.text.bytes().take(place.start).filter(|b| *b == b'\n').count() + 1;
-        Problem { file: self.file.to_path_buf(), line: Some(line), what: what.to_string() }
+        Problem { file: self.file.to_path_buf(), line: Some(line), section: self.section, what: what.to_string() }
     }
 
     /// Notes what was found elsewhere.
@@ -130,7 +148,12 @@ mod tests {
         let mut findings = Findings::new(Path::new("c.toml"), "a\nb\nc\n");
         findings.at(&(4..5), "third");
         findings.at(&(0..1), "first");
-        findings.push(Problem { file: "set.txt".into(), line: None, what: "two\nlines\u{1b}[2J".into() });
+        findings.push(Problem {
+            file: "set.txt".into(),
+            line: None,
+            section: None,
+            what: "two\nlines\u{1b}[2J".into(),
+        });
         let problems = findings.into_result(Some(())).unwrap_err();
         assert_eq!(problems.to_string(), "c.toml:1: first\nc.toml:3: third\nset.txt: two; lines\u{fffd}[2J");
     }

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use super::grants::Granting;
 use super::json::to_json;
-use super::problem::{Findings, Problem};
+use super::problem::{Findings, Problem, Section};
 use super::quantity::{Period, Size};
 use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
 use super::word::{control_group, destination, nft_name, niceness, set_name, table};
@@ -34,7 +34,9 @@ pub(super) fn resolve(
     line_of: impl Fn(&Range<usize>) -> usize,
 ) -> Configuration {
     let mut resolver = Resolver { base: file.parent().unwrap_or(Path::new("")), findings };
+    resolver.findings.enter(Some(Section::Daemon));
     let daemon = resolver.daemon(&written.daemon);
+    resolver.findings.enter(Some(Section::Protect));
     let protected = written.protect.iter().enumerate().map(|(index, protect)| {
         let name = format!("protect[{index}]");
         let filter = filter::protection(&name, &protect.span(), protect.get_ref(), resolver.findings);
@@ -42,8 +44,11 @@ pub(super) fn resolve(
     });
     let protected = protected.collect();
     let mut set_files = SetFiles::new();
+    resolver.findings.enter(Some(Section::Sets));
     let sets = resolver.sets(&written.sets, &mut set_files);
+    resolver.findings.enter(Some(Section::Block));
     let block_sets = resolver.block_sets(&written.block);
+    resolver.findings.enter(Some(Section::Plugin));
     let granting = Granting::new(written);
     let plugins = resolver.plugins(&written.plugin, granting, line_of);
     let refused = resolver.findings.tolerated();
@@ -439,5 +444,5 @@ pub(super) fn control(written: &written::Daemon) -> PathBuf {
 
 /// What is wrong with the configuration file itself.
 pub(super) fn unreadable(file: &Path, error: &AccessError) -> Problem {
-    Problem { file: file.to_path_buf(), line: None, what: error.to_string() }
+    Problem { file: file.to_path_buf(), line: None, section: None, what: error.to_string() }
 }

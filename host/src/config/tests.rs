@@ -246,6 +246,18 @@ fn mistakes_of_writing_and_of_meaning_are_told_together() {
 }
 
 #[test]
+fn a_finding_knows_its_section() {
+    let of = |text: &str| -> Vec<_> {
+        let reading = read_bytes(Path::new("/c.toml"), text.as_bytes()).unwrap();
+        reading.problems.iter().map(|problem| problem.section).collect()
+    };
+    assert_eq!(of("[daemon]\nstate = 5\n"), [Some(Section::Daemon)], "of writing");
+    assert_eq!(of("[daemon]\nstate = \"here\"\n"), [Some(Section::Daemon)], "of meaning");
+    assert_eq!(of("[deamon]\n[[protect]]\n[sets.a]\n"), [None, Some(Section::Protect), Some(Section::Sets)]);
+    assert_eq!(of("[[plugin]]\nname = \"daemon.\"\npath = \"a\"\n").first(), Some(&Some(Section::Plugin)));
+}
+
+#[test]
 fn a_file_that_others_can_write_to_is_refused() {
     let scene = Scene::new();
     let mode = |name: &str, mode| {

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
+use super::outcomes::Outcomes;
 use super::status::StatusReport;
 
 /// Longest line in bytes, its end included: a message of a plugin, or the status of many plugins.
@@ -45,9 +46,6 @@ pub(crate) enum Response {
     /// The request cannot be fulfilled; one line that says why and what to do.
     Error(String),
 }
-
-/// Counts by kind of verdict, and in it by outcome.
-pub(crate) type Outcomes = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What came of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

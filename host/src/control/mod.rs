@@ -6,6 +6,8 @@
 mod client;
 mod colour;
 mod message;
+mod outcomes;
+mod plugin_condition;
 mod seats;
 mod server;
 mod status;
@@ -13,10 +15,9 @@ mod status;
 pub(crate) use client::Client;
 pub(crate) use colour::{Colour, Paint};
 pub(crate) use message::{Request, Response, Send, Sent};
-pub(crate) use server::{Asked, ControlServer};
-pub(crate) use status::{
-    Fault, FlowTable, LastRefusal, PluginReport, PluginState, ReplicaReport, SetReport, StatusReport, Warning,
-};
+pub(crate) use plugin_condition::PluginCondition;
+pub(crate) use server::{ControlRequest, ControlServer};
+pub(crate) use status::{Fault, FlowTable, LastRefusal, PluginReport, ReplicaReport, SetReport, StatusReport, Warning};
 
 #[cfg(test)]
 mod tests;

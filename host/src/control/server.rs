@@ -36,7 +36,7 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 
 /// A request and the way back. A way back that is dropped is told to the client as "stopping".
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ControlRequest {
     pub request: Request,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Response>,
@@ -128,7 +128,7 @@ impl ControlServer {
     ///
     /// # Errors
     /// Where the socket cannot be registered with the runtime.
-    pub(crate) async fn serve(self, requests: mpsc::Sender<Asked>) -> io::Result<()> {
+    pub(crate) async fn serve(self, requests: mpsc::Sender<ControlRequest>) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
         let seats = Arc::new(Seats::default());
         loop {
@@ -238,7 +238,7 @@ fn has_group(pid: Option<i32>, gid: u32) -> bool {
 struct Connection {
     from: BufReader<OwnedReadHalf>,
     to: OwnedWriteHalf,
-    requests: mpsc::Sender<Asked>,
+    requests: mpsc::Sender<ControlRequest>,
 }
 
 /// What came instead of a line.
@@ -305,7 +305,7 @@ impl Connection {
         let stopping = || Response::Error("the daemon is stopping".to_owned());
         let (answer, answered) = oneshot::channel();
         let exchange = async {
-            self.requests.send(Asked { request, answer }).await.ok()?;
+            self.requests.send(ControlRequest { request, answer }).await.ok()?;
             answered.await.ok()
         };
         match timeout(ANSWER_TIME, exchange).await {

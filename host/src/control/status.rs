@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::colour::{Colour, Paint};
-use super::message::Outcomes;
+use super::outcomes::Outcomes;
+use super::plugin_condition::PluginCondition;
 
 /// How the daemon is. Times are milliseconds, counts are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -106,42 +107,6 @@ const fn hears() -> bool {
     true
 }
 
-/// What a plugin does now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum PluginState {
-    #[default]
-    Running,
-    /// It failed; a fresh instance starts soon.
-    Restarting,
-    /// It failed again and again; a fresh instance starts at the time given.
-    Quarantined,
-    /// It spent its budget again and again; until the time given it only observes.
-    BreakerOpen,
-    /// It ended and is not started again.
-    Stopped,
-}
-
-impl PluginState {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Restarting => "restarting",
-            Self::Quarantined => "quarantined",
-            Self::BreakerOpen => "breaker-open",
-            Self::Stopped => "stopped",
-        }
-    }
-
-    const fn paint(self) -> Paint {
-        match self {
-            Self::Running => Paint::Green,
-            Self::Restarting | Self::BreakerOpen => Paint::Yellow,
-            Self::Quarantined | Self::Stopped => Paint::Red,
-        }
-    }
-}
-
 /// How a plugin is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PluginReport {
@@ -152,7 +117,7 @@ pub(crate) struct PluginReport {
     /// `observe` or `enforce`.
     pub mode: String,
     /// What it does now.
-    pub state: PluginState,
+    pub state: PluginCondition,
     /// How long until that changes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,

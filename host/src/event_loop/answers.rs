@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ctwarden_engine::{
-    BreakerStatus, MessageOutcome, PluginState, PluginStatus, Shortfall, Ticket, VerdictCounts, Wait,
-};
+use ctwarden_engine::{MessageOutcome, PluginStatus, Shortfall, Ticket, VerdictCounts, Wait};
 use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
 use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
@@ -13,7 +11,7 @@ use super::EventLoop;
 use super::granting::About;
 use crate::address_sets::AddressSet;
 use crate::clock;
-use crate::control::{self, Asked, Request, Response, Sent, StatusReport};
+use crate::control::{self, ControlRequest, Request, Response, Sent, StatusReport};
 use crate::sinks::Rfc3339;
 
 /// Who waits for what came of a message.
@@ -134,7 +132,7 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
 
 impl EventLoop {
     /// Answers a request, now or when the answer is known.
-    pub(super) fn answer(&mut self, asked: Asked) {
+    pub(super) fn answer(&mut self, asked: ControlRequest) {
         let response = match asked.request {
             Request::Status => Response::Status(Box::new(self.report())),
             Request::Send(control::Send { plugin, text, no_wait }) => {
@@ -188,17 +186,7 @@ impl EventLoop {
     }
 
     fn plugin_report(&self, plugin: &PluginStatus, now: Timestamp) -> control::PluginReport {
-        let left = |until: Timestamp| Some(until.0.saturating_sub(now.0) / 1_000_000);
-        let (state, until_ms) = match (&plugin.state, plugin.breaker) {
-            (PluginState::Backoff { until }, _) => (control::PluginState::Restarting, left(*until)),
-            (PluginState::Starting, _) => (control::PluginState::Restarting, None),
-            (PluginState::Quarantined { until, .. }, _) => (control::PluginState::Quarantined, left(*until)),
-            (PluginState::Failed { .. }, _) => (control::PluginState::Stopped, None),
-            (PluginState::Running, BreakerStatus::Open { until, .. }) => {
-                (control::PluginState::BreakerOpen, left(until))
-            }
-            (PluginState::Running, BreakerStatus::Closed) => (control::PluginState::Running, None),
-        };
+        let (state, until_ms, reason) = control::PluginCondition::of(plugin, now);
         let about = self.granting.of(&plugin.name);
         control::PluginReport {
             name: plugin.name.to_string(),
@@ -211,7 +199,7 @@ impl EventLoop {
             queue_limit: count(plugin.queue_limit),
             delivered: plugin.entries,
             missed: plugin.missed,
-            reason: reason(plugin),
+            reason,
             verdicts: by_kind(&plugin.verdicts),
             folded: plugin.folded,
             flows: by_kind(&plugin.flows),
@@ -227,18 +215,6 @@ impl EventLoop {
                 text: why.clone(),
             }),
         }
-    }
-}
-
-/// Why a plugin is held back.
-fn reason(plugin: &PluginStatus) -> Option<String> {
-    match (&plugin.state, plugin.breaker) {
-        (PluginState::Quarantined { reason, .. } | PluginState::Failed { reason }, _) => Some(reason.clone()),
-        (PluginState::Running, BreakerStatus::Open { refused, .. }) => Some(format!(
-            "it asked for {refused} flows and changes over its budget within a minute, and only observes for a time; if the policy \
-             is right, raise its [plugin.budget]"
-        )),
-        (PluginState::Running | PluginState::Backoff { .. } | PluginState::Starting, _) => None,
     }
 }
 

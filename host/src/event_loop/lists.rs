@@ -4,7 +4,7 @@ use ctwarden_model::{Notice, SetName};
 
 use super::EventLoop;
 use crate::clock;
-use crate::plugins::Prepared;
+use crate::plugins::LoadedConfig;
 use crate::set_file::{Fresh, SetChange};
 
 impl EventLoop {
@@ -33,7 +33,7 @@ impl EventLoop {
     }
 
     /// Lists of before in the place of those that were refused, if they come from the same file.
-    pub(super) fn go_on_with_sets(&self, prepared: &mut Prepared) -> Vec<(SetName, String)> {
+    pub(super) fn go_on_with_sets(&self, prepared: &mut LoadedConfig) -> Vec<(SetName, String)> {
         let mut refused = Vec::new();
         for (name, set) in prepared.sets.all() {
             let Some(why) = set.refused else { continue };

@@ -6,12 +6,12 @@ use ctwarden_model::Notice;
 use super::EventLoop;
 use super::granting::Granting;
 use crate::clock;
-use crate::plugins::{Prepared, Reading, summary};
+use crate::plugins::{LoadedConfig, ReloadId, summary};
 use crate::set_file::SetWatch;
 
 impl EventLoop {
     /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
-    pub(super) fn take(&mut self, mut prepared: Prepared) -> Result<()> {
+    pub(super) fn take(&mut self, mut prepared: LoadedConfig) -> Result<()> {
         let refused = self.go_on_with_sets(&mut prepared);
         // What an older watch has found is forgotten with it.
         let set_watch =
@@ -58,14 +58,14 @@ impl EventLoop {
         self.listen()
     }
 
-    pub(super) fn reload(&mut self, reading: Reading, prepared: Result<Prepared>) {
+    pub(super) fn reload(&mut self, reading: ReloadId, prepared: Result<LoadedConfig>) {
         // One that was given up was told of then.
         if self.reloader.ended(reading, clock::now().steady) {
             self.take_or_keep(prepared);
         }
     }
 
-    pub(super) fn take_or_keep(&mut self, prepared: Result<Prepared>) {
+    pub(super) fn take_or_keep(&mut self, prepared: Result<LoadedConfig>) {
         let notice = match prepared.and_then(|prepared| self.take(prepared)) {
             Ok(()) => Notice::Reloaded,
             Err(error) => Notice::ReloadFailed(format!("{error:#}")),

@@ -217,6 +217,7 @@ mod tests {
     use ctwarden_format::command::{OPTIONS, PROTOCOLS};
 
     use super::*;
+    use crate::witness::skip;
 
     fn escaped(name: &str) -> String {
         format!("--{name}").replace('-', "\\-")
@@ -260,16 +261,14 @@ mod tests {
             .stderr(Stdio::piped())
             .spawn();
         let Ok(mut groff) = groff else {
-            let _ = writeln!(std::io::stderr(), "skipped: groff is not installed");
-            return;
+            return skip("groff is not installed");
         };
         groff.stdin.take().unwrap().write_all(page("ctwarden 0").as_bytes()).unwrap();
         let output = groff.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         // Debian's minimal groff has no devices; it says so and prints nothing.
         if said.contains("can't open") || said.contains("cannot load") {
-            let _ = writeln!(std::io::stderr(), "skipped: groff is not complete here: {said}");
-            return;
+            return skip(&format!("groff is not complete here: {said}"));
         }
         assert!(output.status.success() && said.is_empty(), "{said}");
         // Headings are printed in bold, letter by letter.

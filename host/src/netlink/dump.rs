@@ -196,7 +196,7 @@ struct Reader {
 /// Reads until the walk's end, or until nobody wants the rest.
 fn receive(mut reader: Reader, parts: &Sender<Part>) {
     // A large table keeps a processor busy for seconds, which is no reason to go before anybody.
-    Niceness::stand_back();
+    Niceness::lower_priority();
     loop {
         let (part, last) = reader.read_part(parts).unwrap_or_else(|broken| (broken, true));
         if parts.blocking_send(part).is_err() || last {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ctwarden_guest::{Host, LogStream};
 use ctwarden_model::{Flow, FlowKey, PluginName, SetName, TableStatistics};
 
-use super::voice::Voice;
+use super::log_rate::LogRate;
 use crate::address_sets::AddressSets;
 use crate::netlink::Requests;
 use crate::set_file::Networks;
@@ -24,13 +24,13 @@ pub(crate) struct HostParts {
 
 impl HostParts {
     /// The same for an instance that is thrown away: what it writes down does not last.
-    pub(crate) fn rehearsal(&self) -> Self {
+    pub(crate) fn dry_run(&self) -> Self {
         Self { memory: self.memory.copy(), ..self.clone() }
     }
 
     /// The host side of one instance.
     pub(crate) fn open(&self, name: &PluginName) -> PluginHost {
-        PluginHost { name: name.clone(), parts: self.clone(), requests: None, voice: Voice::new(Instant::now()) }
+        PluginHost { name: name.clone(), parts: self.clone(), requests: None, log_rate: LogRate::new(Instant::now()) }
     }
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct PluginHost {
     parts: HostParts,
     /// Opened at the first question to the kernel: few plugins ask any.
     requests: Option<Requests>,
-    voice: Voice,
+    log_rate: LogRate,
 }
 
 impl PluginHost {
@@ -93,7 +93,7 @@ impl Host for PluginHost {
     }
 
     fn log(&mut self, stream: LogStream, line: &str) {
-        let Some(left_out) = self.voice.speak(Instant::now()) else { return };
+        let Some(left_out) = self.log_rate.take(Instant::now()) else { return };
         if left_out > 0 {
             let told = format!("({left_out} lines were left out: it says too much)");
             crate::log::plugin(&self.name, LogStream::Error, &told);

@@ -74,7 +74,7 @@ pub(crate) fn examine(
     let outcome = thread::scope(|scope| {
         let loader = || {
             nix::sys::prctl::set_no_new_privs().map_err(io::Error::from).map_err(unable)?;
-            Loader::start(code)?.examine(plugin, code.is_none(), host, &mut lines)
+            LoadingProcess::start(code)?.examine(plugin, code.is_none(), host, &mut lines)
         };
         let spawned = thread::Builder::new().name("loader".to_owned()).spawn_scoped(scope, loader);
         match spawned.map_err(unable)?.join() {
@@ -100,14 +100,14 @@ fn unable(error: impl Into<io::Error>) -> Vec<String> {
 }
 
 /// The process, and this side's ends of what it has.
-struct Loader {
+struct LoadingProcess {
     child: Child,
     stream: UnixStream,
     code: OwnedFd,
     last_words: File,
 }
 
-impl Loader {
+impl LoadingProcess {
     fn start(code: Option<&Code>) -> Result<Self, Vec<String>> {
         Self::spawn(code).map_err(unable)
     }
@@ -241,7 +241,7 @@ impl Loader {
     }
 }
 
-impl Drop for Loader {
+impl Drop for LoadingProcess {
     fn drop(&mut self) {
         // It has ended as a rule, and then nothing happens.
         let _ = self.child.kill();

@@ -18,14 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Readings that were given up and may still be stuck. Each holds a thread and its memory.
 const GIVEN_UP_MAX: usize = 4;
 
+/// Names one reading, so that the result of one that was given up is not taken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading(u64);
+pub(crate) struct ReloadId(u64);
 
 /// Runs readings aside, so that the loop goes on meanwhile; one at a time, and one more if asked during it.
 pub(crate) struct Reloader<T> {
     read: Arc<dyn Fn() -> Result<T> + Send + Sync>,
-    results: UnboundedSender<(Reading, Result<T>)>,
-    running: Option<(Reading, Steady)>,
+    results: UnboundedSender<(ReloadId, Result<T>)>,
+    running: Option<(ReloadId, Steady)>,
     again: bool,
     begun: u64,
     given_up: usize,
@@ -34,7 +35,7 @@ pub(crate) struct Reloader<T> {
 impl<T: Send + 'static> Reloader<T> {
     pub(crate) fn new(
         read: impl Fn() -> Result<T> + Send + Sync + 'static,
-        results: UnboundedSender<(Reading, Result<T>)>,
+        results: UnboundedSender<(ReloadId, Result<T>)>,
     ) -> Self {
         Self { read: Arc::new(read), results, running: None, again: false, begun: 0, given_up: 0 }
     }
@@ -46,28 +47,28 @@ impl<T: Send + 'static> Reloader<T> {
             return;
         }
         self.begun = self.begun.saturating_add(1);
-        let reading = Reading(self.begun);
-        self.running = Some((reading, now));
+        let id = ReloadId(self.begun);
+        self.running = Some((id, now));
         if self.given_up >= GIVEN_UP_MAX {
             let why = anyhow!("{GIVEN_UP_MAX} earlier readings of it are still stuck; start ctwarden again");
-            let _ = self.results.send((reading, Err(why)));
+            let _ = self.results.send((id, Err(why)));
             return;
         }
         let (read, results) = (Arc::clone(&self.read), self.results.clone());
         let work = move || {
             // Plugins' threads, which are started from here, do not go before others.
-            Niceness::stand_back();
-            drop(results.send((reading, read())));
+            Niceness::lower_priority();
+            drop(results.send((id, read())));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(work) {
             let why = anyhow!(error).context("no thread could be started to read the configuration");
-            let _ = self.results.send((reading, Err(why)));
+            let _ = self.results.send((id, Err(why)));
         }
     }
 
     /// A result was taken. Starts the reading that was asked for meanwhile. False for one that was given up before.
-    pub(crate) fn ended(&mut self, reading: Reading, now: Steady) -> bool {
-        if self.running.is_none_or(|(running, _)| running != reading) {
+    pub(crate) fn ended(&mut self, id: ReloadId, now: Steady) -> bool {
+        if self.running.is_none_or(|(running, _)| running != id) {
             self.given_up = self.given_up.saturating_sub(1);
             return false;
         }
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     /// What came of each reading.
-    type Results = UnboundedReceiver<(Reading, Result<u8>)>;
+    type Results = UnboundedReceiver<(ReloadId, Result<u8>)>;
 
     /// Readings that end when they are told to, with what they are told.
     fn reloader() -> (Reloader<u8>, Sender<u8>, Results) {
@@ -151,7 +152,7 @@ mod tests {
         let results = [received.blocking_recv().unwrap().0, received.blocking_recv().unwrap().0];
         let taken: Vec<bool> = results.iter().map(|reading| reloader.ended(*reading, at(301))).collect();
         assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "{results:?}");
-        assert_eq!(results[taken.iter().position(|taken| *taken).unwrap()], Reading(2));
+        assert_eq!(results[taken.iter().position(|taken| *taken).unwrap()], ReloadId(2));
         assert!(reloader.running.is_none());
     }
 

@@ -15,7 +15,7 @@ use super::host::HostParts;
 use crate::clock;
 
 /// Everything that it takes to start an instance, again and again.
-pub(crate) struct Recipe {
+pub(crate) struct InstanceSpec {
     /// Name in the configuration.
     pub(crate) name: PluginName,
     pub(crate) component: Component,
@@ -27,15 +27,15 @@ pub(crate) struct Recipe {
     pub(crate) host: HostParts,
 }
 
-/// What the thread says.
-pub(crate) enum Said {
+/// What the thread sends to the loop.
+pub(crate) enum PluginReply {
     Started(PluginId),
     /// None could be started.
     StartFailed(PluginId, Fault),
     Answered(CallId, Answer),
 }
 
-impl Said {
+impl PluginReply {
     pub(crate) fn tell(self, engine: &mut Engine, now: Now) {
         match self {
             Self::Answered(call, answer) => engine.handle_answer(now, call, answer),
@@ -46,7 +46,7 @@ impl Said {
 }
 
 enum Job {
-    Named(PluginId, UnboundedSender<Said>),
+    Named(PluginId, UnboundedSender<PluginReply>),
     Start,
     Call(CallId, Call),
     Stop,
@@ -61,11 +61,11 @@ pub(crate) struct PluginThread {
 
 impl PluginThread {
     /// Starts the thread and in it a first instance; gives what the plugin subscribes to, or why it does not run.
-    pub(crate) fn start(recipe: Recipe) -> Result<(Self, Subscription), ConfigureError> {
+    pub(crate) fn start(spec: InstanceSpec) -> Result<(Self, Subscription), ConfigureError> {
         let (jobs, inbox) = channel();
         let (first, started) = channel();
-        let name = recipe.name.clone();
-        let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&recipe, &inbox, &first));
+        let name = spec.name.clone();
+        let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&spec, &inbox, &first));
         let lost = |why: String| ConfigureError::Fault(Fault::Trap(why));
         let thread = spawned.map_err(|error| lost(format!("no thread could be started for it: {error}")))?;
         let plugin = Self { name, jobs, thread: Some(thread) };
@@ -76,7 +76,7 @@ impl PluginThread {
     }
 
     /// Tells the thread what the engine calls the plugin and where its answers go; before any call.
-    pub(crate) fn named(&self, id: PluginId, answers: UnboundedSender<Said>) {
+    pub(crate) fn named(&self, id: PluginId, answers: UnboundedSender<PluginReply>) {
         self.tell(Job::Named(id, answers));
     }
 
@@ -118,16 +118,16 @@ impl Drop for PluginThread {
     }
 }
 
-fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscription, ConfigureError>>) {
+fn live(spec: &InstanceSpec, inbox: &Receiver<Job>, first: &Sender<Result<Subscription, ConfigureError>>) {
     let mut instance = None;
-    let outcome = begin(recipe).map(|(started, subscription)| {
+    let outcome = begin(spec).map(|(started, subscription)| {
         instance = Some(started);
         subscription
     });
     if first.send(outcome).is_err() || instance.is_none() {
         return;
     }
-    let mut says: Option<(PluginId, UnboundedSender<Said>)> = None;
+    let mut says: Option<(PluginId, UnboundedSender<PluginReply>)> = None;
     while let Ok(job) = inbox.recv() {
         let said = match job {
             Job::Named(id, answers) => {
@@ -137,15 +137,15 @@ fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscripti
             Job::Start => {
                 instance = None;
                 let Some((id, _)) = &says else { continue };
-                match begin(recipe) {
+                match begin(spec) {
                     Ok((started, _)) => {
                         instance = Some(started);
-                        Said::Started(*id)
+                        PluginReply::Started(*id)
                     }
-                    Err(error) => Said::StartFailed(*id, as_fault(error)),
+                    Err(error) => PluginReply::StartFailed(*id, as_fault(error)),
                 }
             }
-            Job::Call(id, call) => Said::Answered(id, answer(&mut instance, call)),
+            Job::Call(id, call) => PluginReply::Answered(id, answer(&mut instance, call)),
             Job::Stop => break,
         };
         if let Some((_, answers)) = &says
@@ -160,11 +160,11 @@ fn live(recipe: &Recipe, inbox: &Receiver<Job>, first: &Sender<Result<Subscripti
     }
 }
 
-fn begin(recipe: &Recipe) -> Result<(Instance, Subscription), ConfigureError> {
-    let host = Box::new(recipe.host.open(&recipe.name));
+fn begin(spec: &InstanceSpec) -> Result<(Instance, Subscription), ConfigureError> {
+    let host = Box::new(spec.host.open(&spec.name));
     let mut instance =
-        recipe.component.instantiate(recipe.name.clone(), recipe.limits, host).map_err(ConfigureError::Fault)?;
-    let subscription = instance.configure(clock::now().wall, &recipe.configuration)?;
+        spec.component.instantiate(spec.name.clone(), spec.limits, host).map_err(ConfigureError::Fault)?;
+    let subscription = instance.configure(clock::now().wall, &spec.configuration)?;
     Ok((instance, subscription))
 }
 

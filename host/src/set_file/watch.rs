@@ -40,7 +40,7 @@ impl SetWatch {
         let (told, changes) = unbounded_channel();
         let (_watched, until) = channel();
         thread::Builder::new().name("ctwarden-sets".to_owned()).spawn(move || {
-            Niceness::stand_back();
+            Niceness::lower_priority();
             let mut heard = true;
             let mut pause = LOOK;
             while heard && until.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {

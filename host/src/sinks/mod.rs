@@ -4,6 +4,7 @@
 //! thread of its destination, which writes them. What could not be written is counted, reported once for each failure that
 //! begins, and told in the stream itself as soon as it can be written again. What is still missing at the end is told then.
 
+mod error;
 mod file;
 mod journal;
 mod json;
@@ -20,13 +21,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctwarden_model::Record;
-use thiserror::Error;
 
 pub(crate) use journal::SOCKET as JOURNAL;
 pub(crate) use rfc3339::Rfc3339;
 pub(crate) use scribe::Missing;
 
 use crate::config::Destination;
+use error::SinkError;
 use outlet::Outlet;
 use patient::Patience;
 use scribe::{Report, Scribe};
@@ -35,23 +36,6 @@ use scribe::{Report, Scribe};
 const STOP_WAIT: Duration = Duration::from_secs(5);
 /// How much longer a thread may take to count what it could not write.
 const COUNT_WAIT: Duration = Duration::from_secs(1);
-
-/// Why the sinks could not be opened.
-#[derive(Debug, Error)]
-pub(crate) enum SinkError {
-    /// The file or socket would not open.
-    #[error("cannot open {destination} for {what}: {error}; correct {what} in [daemon] or mend the destination")]
-    Open {
-        /// `records` or `alerts`.
-        what: &'static str,
-        /// Where they were to go.
-        destination: Destination,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    #[error("cannot start the thread that writes records: {0}; raise the limit of threads of the daemon's user")]
-    Thread(std::io::Error),
-}
 
 /// Figures of the sinks since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

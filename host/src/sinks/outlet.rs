@@ -5,12 +5,13 @@ use std::path::Path;
 
 use ctwarden_model::Record;
 
+use super::error::SinkError;
 use super::file::FileSink;
 use super::journal::{self, JournalSink};
+use super::json;
 use super::patient::Patience;
 use super::sink::{Lost, Sink};
 use super::stdout::StdoutSink;
-use super::{SinkError, json};
 use crate::clock;
 use crate::config::Destination;
 

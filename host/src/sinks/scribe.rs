@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use ctwarden_model::Record;
 
+use super::error::SinkError;
+use super::json;
 use super::outlet::{Change, Outlet};
 use super::patient::Patience;
-use super::{SinkError, json};
 
 /// Records that wait for a slow destination at most.
 pub(super) const WAITING_MAX: usize = 65_536;

@@ -135,9 +135,9 @@ fn a_full_disk_is_reported_once_counted_and_told_in_the_stream() {
     let told = Arc::clone(&reports);
     let sinks = Sinks::start(&Destination::File("/dev/full".into()), None, move |line| told.lock().unwrap().push(line))
         .unwrap();
-    for _ in 0..3 {
+    for number in 1..=3 {
         sinks.write(notice());
-        thread::sleep(Duration::from_millis(20));
+        wait_for("the loss", || sinks.counts().lost == number);
     }
     let stopped = sinks.stop();
     assert_eq!(stopped.counts, SinkCounts { written: 0, lost: 3 });

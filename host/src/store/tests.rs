@@ -248,7 +248,12 @@ fn a_disk_that_fails_is_told_once_and_nothing_is_lost() {
     assert!(said.starts_with(&begin), "{said}");
     assert!(store.flush().is_err());
     memory.set("l", b"w").unwrap();
-    thread::sleep(2 * FLUSH_EVERY);
+    let (told, again) = reports();
+    let (disk, memories) = (Arc::clone(&store.disk), Arc::clone(&store.memories));
+    let mut flusher = Flusher { disk, memories, failing: false, report: |line| drop(told.send(line)) };
+    (0..3).for_each(|_| flusher.flush());
+    drop(flusher);
+    assert_eq!(again.try_iter().count(), 1, "told once");
     assert!(reported.try_recv().is_err(), "told once");
     let disk = lock(&store.disk);
     fs::remove_dir(&file).unwrap();

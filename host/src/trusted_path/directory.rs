@@ -9,15 +9,17 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::Gid;
 
-use super::ALWAYS;
 use super::error::{AccessError, of_io};
 use super::trust::Trust;
-use super::walk::{Found, Walk};
 
 /// How often a name is looked at again that came or went between the look and its use.
 const ATTEMPTS: usize = 8;
 /// What a directory is opened with: names are looked up in it, and it is never listed.
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How every file is opened: never as a terminal of ours, never through a link that was put in at the last moment, never
+/// waiting for another process.
+const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -40,25 +42,6 @@ impl From<Directory> for OwnedFd {
 }
 
 impl Directory {
-    /// Opens a directory in which nobody else could change what is ours.
-    ///
-    /// # Errors
-    /// [`AccessError`] where it is not there, no directory, or others could.
-    pub(crate) fn open(path: &Path) -> Result<Self, AccessError> {
-        match Walk::along(path)?.find()? {
-            Found::Directory(directory) => Ok(directory),
-            Found::Name(directory, name) => directory.directory(&name),
-        }
-    }
-
-    /// The same, made where it is missing: with that mode, and those above it for all to enter.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and where it cannot be made.
-    pub(crate) fn open_or_make(path: &Path, mode: Mode) -> Result<Self, AccessError> {
-        Walk::along(path)?.make(mode)
-    }
-
     /// The root, unchecked as every directory before a name is looked up in it.
     pub(super) fn root() -> Result<Self, AccessError> {
         let path = PathBuf::from("/");
@@ -150,7 +133,7 @@ impl Directory {
     }
 
     /// A directory in it, checked.
-    fn directory(&self, name: &OsStr) -> Result<Self, AccessError> {
+    pub(super) fn directory(&self, name: &OsStr) -> Result<Self, AccessError> {
         let path = self.path.join(name);
         let handle = match rustix::fs::openat(&self.handle, name, DIRECTORY, Mode::empty()) {
             Ok(handle) => handle,

@@ -7,9 +7,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use nix::unistd::Uid;
+use rustix::fs::OFlags;
 
 use super::*;
+use crate::witness::skip;
 
 const PRIVATE: Mode = Mode::RWXU;
 const RECORDS: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
@@ -102,13 +103,8 @@ fn what_is_missing_or_no_file_is_named() {
 
 #[test]
 fn a_file_of_somebody_else_is_refused() {
-    if !Uid::effective().is_root() {
-        eprintln!("skipped: only root can give a file away");
-        return;
-    }
     let (dir, file) = scene();
-    if let Err(error) = chown(&file, Some(12345), None) {
-        eprintln!("skipped: this root cannot give a file away: {error}");
+    if !can_give_away(&file) {
         return;
     }
     assert_eq!(
@@ -125,11 +121,11 @@ fn a_file_of_somebody_else_is_refused() {
 /// A user who is neither root nor the daemon's.
 const STRANGER: u32 = 12345;
 
-/// Whether files can be given away here; says why not.
+/// Gives the file to a stranger; skips the test where this process may not.
 fn can_give_away(file: &Path) -> bool {
     let given = chown(file, Some(STRANGER), None);
     if let Err(error) = &given {
-        eprintln!("skipped: this process cannot give a file away: {error}");
+        skip(&format!("this process cannot give a file away: {error}; run the tests as root"));
     }
     given.is_ok()
 }
@@ -179,8 +175,7 @@ fn a_link_that_a_stranger_has_planted_is_not_followed() {
     let planted = shared.join("records");
     symlink(&precious, &planted).unwrap();
     if let Err(error) = std::os::unix::fs::lchown(&planted, Some(STRANGER), None) {
-        eprintln!("skipped: this process cannot give a link away: {error}");
-        return;
+        return skip(&format!("this process cannot give a link away: {error}; run the tests as root"));
     }
     for said in [
         append(&planted, RECORDS).unwrap_err().to_string(),
@@ -294,8 +289,7 @@ fn a_list_that_lets_others_write_counts_as_a_mode_would() {
     }
     let set = rustix::fs::setxattr(&file, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty());
     if let Err(error) = set {
-        eprintln!("skipped: the temporary directory's file system has no access control lists: {error}");
-        return;
+        return skip(&format!("the temporary directory's file system has no access control lists: {error}"));
     }
     chown(&file, None, Some(0)).unwrap();
     let said = refusal(&file);

@@ -132,6 +132,28 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The constructors that walk along a path. They are here so that `directory` does not import this module.
+impl Directory {
+    /// Opens a directory in which nobody else could change what is ours.
+    ///
+    /// # Errors
+    /// [`AccessError`] where it is not there, no directory, or others could.
+    pub(crate) fn open(path: &Path) -> Result<Self, AccessError> {
+        match Walk::along(path)?.find()? {
+            Found::Directory(directory) => Ok(directory),
+            Found::Name(directory, name) => directory.directory(&name),
+        }
+    }
+
+    /// The same, made where it is missing: with that mode, and those above it for all to enter.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where it cannot be made.
+    pub(crate) fn open_or_make(path: &Path, mode: Mode) -> Result<Self, AccessError> {
+        Walk::along(path)?.make(mode)
+    }
+}
+
 /// What came of one name.
 enum Step {
     /// There is more to go.

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::Progress;
-use crate::{licences, packages, process, tree};
+use crate::{licences, packages, process, rust_version, tree};
 
 /// The command: every check runs, and all that failed are named at the end.
 pub(crate) fn run() -> Result<()> {
@@ -29,6 +29,7 @@ type Check = fn(&Progress) -> Result<()>;
 
 const CHECKS: &[(&str, Check)] = &[
     ("formatting", |_| process::run(cargo("fmt").args(["--all", "--check"]))),
+    ("rust-version", |_| rust_version::check()),
     ("licences and sources", |_| licences::check()),
     ("cargo-deny", deny),
     ("clippy", |_| process::run(workspace("clippy").args(["--all-targets", "--", "-D", "warnings"]))),

@@ -6,6 +6,7 @@ mod components;
 mod counts;
 mod demo;
 mod dist;
+mod example;
 mod fuzz;
 mod guests;
 mod licences;
@@ -14,6 +15,7 @@ mod no_os;
 mod packages;
 mod process;
 mod progress;
+mod rust_version;
 mod test;
 mod toolchain;
 mod tree;
@@ -36,7 +38,7 @@ usage: cargo xtask COMMAND
                             search for bytes that break a reader of untrusted bytes, a minute each
   guests [--force-fallback] compile plugins and test guests into target/guests/components
   no-os                     compile the pure crates for a target without an operating system
-  lint                      formatting, clippy, documentation, licences
+  lint                      formatting, compiler of CI, clippy, documentation, licences
 
 environment:
   CTWARDEN_GUEST_TOOLCHAIN=installed|rustup|debian

@@ -43,6 +43,7 @@ pub(crate) const TEST: &[Need] = &[
         purpose: "load rules of iptables, which ctwarden doctor has to see as well",
     },
     Need { program: "ip", packages: &["iproute2"], purpose: "make network namespaces" },
+    Need { program: "groff", packages: &["groff-base"], purpose: "check the manual page of the conntrack command" },
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
 

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::progress::Progress;
 use crate::toolchain::Origin;
-use crate::{components, guests, no_os, packages, process, tree};
+use crate::{components, example, guests, no_os, packages, process, tree};
 
 /// Where the tests find the components.
 const GUESTS: &str = "CTWARDEN_GUESTS";
@@ -32,7 +32,7 @@ fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) 
     progress.step("build program and tests", |_| {
         process::run(cargo("build").args(["--lib", "--bins", "--tests", "--examples"]))
     })?;
-    // Neither hides what the other finds.
+    // None hides what the others find.
     let tests = progress.step("tests", |_| {
         let mut test = cargo("test");
         test.arg("--no-fail-fast").env("PATH", process::full_path()?);
@@ -43,11 +43,11 @@ fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) 
         }
         process::run(&mut test)
     });
+    let example = progress.step("example policy", |progress| example::check(progress, forced));
     let pure = progress.step("pure crates without an operating system", |progress| no_os::build(progress, forced));
-    match (tests, pure) {
-        (Err(tests), Err(pure)) => bail!("{tests:#}\n{pure:#}"),
-        (tests, pure) => tests.and(pure),
-    }
+    let failed: Vec<String> =
+        [tests, example, pure].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\n")) }
 }
 
 fn cargo(command: &str) -> std::process::Command {

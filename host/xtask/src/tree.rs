@@ -43,6 +43,16 @@ pub(crate) fn fuzz() -> PathBuf {
     root().join("tests").join("fuzz")
 }
 
+/// What the public host of the repository runs.
+pub(crate) fn ci_workflow() -> PathBuf {
+    root().join(".github").join("workflows").join("ci.yml")
+}
+
+/// The example of a policy, a crate outside the workspace.
+pub(crate) fn example() -> PathBuf {
+    root().join("sdk").join("examples").join("close-ports")
+}
+
 pub(crate) fn plugins() -> Result<Vec<Crate>> {
     crates_in(&root().join("plugins"))
 }

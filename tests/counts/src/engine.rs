@@ -1,6 +1,6 @@
 //! The engine between the socket and the plugins: events and rows in, answers of plugins in, effects and records out.
 //!
-//! The plugins are played: what a guest and its wall cost is not in these figures. An event is cloned for each time that it
+//! The plugins are played: what a guest and its sandbox cost is not in these figures. An event is cloned for each time that it
 //! is handed in.
 
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! What the wall costs: `cargo run --release -p ctwarden-guest --example cost [COMPONENT [CONFIGURATION]]`.
+//! What the sandbox costs: `cargo run --release -p ctwarden-guest --example cost [COMPONENT [CONFIGURATION]]`.
 //!
 //! Prints how long a component takes to compile, load, describe and instantiate, and what a call and an entry in it
 //! cost; without arguments for the guest of the tests that gets every entry and answers nothing.

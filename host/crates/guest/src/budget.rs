@@ -9,20 +9,27 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Limits;
-use crate::fault::Stop;
+use crate::stop::Stop;
 
-/// Where the call's clocks stood when they were first looked at.
+/// What both clocks show at one moment.
 #[derive(Clone, Copy)]
-struct Start {
+struct Reading {
     processor: Duration,
     clock: Instant,
+}
+
+impl Reading {
+    fn now() -> Self {
+        Self { processor: thread_time(), clock: Instant::now() }
+    }
 }
 
 /// The time of one call.
 pub(crate) struct Budget {
     cpu: Duration,
     wall: Duration,
-    start: Option<Start>,
+    /// At the first look within the call.
+    start: Option<Reading>,
 }
 
 impl Budget {
@@ -34,20 +41,20 @@ impl Budget {
         self.start = None;
     }
 
-    fn start(&mut self) -> Start {
-        *self.start.get_or_insert_with(|| Start { processor: thread_time(), clock: Instant::now() })
-    }
-
     /// The running call may go on.
     ///
     /// # Errors
     /// It may not.
     pub(crate) fn check(&mut self) -> Result<(), Stop> {
-        let start = self.start();
-        if thread_time().saturating_sub(start.processor) > self.cpu {
+        self.check_at(Reading::now())
+    }
+
+    fn check_at(&mut self, now: Reading) -> Result<(), Stop> {
+        let start = *self.start.get_or_insert(now);
+        if now.processor.saturating_sub(start.processor) > self.cpu {
             return Err(Stop::OutOfTime);
         }
-        if start.clock.elapsed() > self.wall {
+        if now.clock.saturating_duration_since(start.clock) > self.wall {
             return Err(Stop::Stuck);
         }
         Ok(())
@@ -55,7 +62,7 @@ impl Budget {
 
     /// When the running call ends by the clock.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        self.start().clock.checked_add(self.wall)
+        self.start.get_or_insert_with(Reading::now).clock.checked_add(self.wall)
     }
 }
 
@@ -73,13 +80,20 @@ mod tests {
         Budget::new(&Limits { call_cpu: cpu, call_wall: wall, ..Limits::default() })
     }
 
+    /// Later by so much on either clock.
+    fn later(reading: Reading, processor: Duration, clock: Duration) -> Reading {
+        Reading { processor: reading.processor + processor, clock: reading.clock + clock }
+    }
+
     #[test]
     fn waiting_is_not_computing() {
         let mut budget = budget(Duration::from_millis(20), Duration::from_secs(3600));
         budget.begin();
-        budget.check().unwrap();
-        std::thread::sleep(Duration::from_millis(60));
-        budget.check().unwrap();
+        let begun = Reading::now();
+        budget.check_at(begun).unwrap();
+        budget.check_at(later(begun, Duration::from_millis(20), Duration::from_secs(60))).unwrap();
+        let computed = later(begun, Duration::from_millis(21), Duration::from_secs(60));
+        assert!(matches!(budget.check_at(computed), Err(Stop::OutOfTime)));
     }
 
     #[test]
@@ -99,8 +113,19 @@ mod tests {
     fn waiting_ends_too() {
         let mut budget = budget(Duration::from_secs(3600), Duration::from_millis(5));
         budget.begin();
-        budget.check().unwrap();
-        std::thread::sleep(Duration::from_millis(10));
-        assert!(matches!(budget.check(), Err(Stop::Stuck)));
+        let begun = Reading::now();
+        budget.check_at(begun).unwrap();
+        assert!(matches!(budget.check_at(later(begun, Duration::ZERO, Duration::from_millis(6))), Err(Stop::Stuck)));
+    }
+
+    #[test]
+    fn another_thread_that_computes_costs_the_waiting_one_nothing() {
+        let compute = || {
+            let begun = thread_time();
+            while thread_time().saturating_sub(begun) < Duration::from_millis(20) {}
+        };
+        let before = thread_time();
+        std::thread::spawn(compute).join().unwrap();
+        assert!(thread_time() - before < Duration::from_millis(20));
     }
 }

@@ -5,19 +5,18 @@
 use std::sync::Arc;
 use std::{fmt, io};
 
-use ctwarden_model::{Descriptor, Fault, NameError, PluginName, text};
 use semver::Version;
 use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::code::Code;
-use crate::instance::{self, Instance};
-use crate::line::Line;
-use crate::runtime::Shared;
+use crate::interface::InterfaceVersion;
+use crate::shared::Shared;
 use crate::state::State;
+use crate::text::shortened;
 use crate::weight::Weight;
-use crate::{Host, Limits, wasi};
+use crate::{Limits, versions, wasi};
 
 /// Largest component in bytes; compiling takes time and memory in proportion. A Python plugin has 18 MB.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
@@ -54,9 +53,9 @@ pub enum LoadError {
         missing: String,
         exports: Vec<String>,
     },
-    /// It was built for another line of the interface.
+    /// It was built for an interface version that this host does not know.
     #[error("it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or take a ctwarden that knows it", list(.known))]
-    OtherLine {
+    OtherInterfaceVersion {
         /// The version it was built for.
         found: String,
         /// The versions known here.
@@ -74,10 +73,9 @@ pub enum LoadError {
         names: Vec<String>,
     },
     /// An import or export has another shape than the interface; the source says which.
-    #[error("it does not fit the interface ctwarden:policy@{line}; build it against that version")]
+    #[error("it does not fit the interface ctwarden:policy@{version}; build it against that version")]
     Mismatch {
-        /// The version of the interface.
-        line: &'static str,
+        version: &'static str,
         /// What does not fit.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -101,40 +99,11 @@ pub struct TooHeavy {
     pub limit: u64,
 }
 
-/// Why a plugin gave no descriptor.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DescribeError {
-    #[error("it failed when it was asked to describe itself")]
-    Fault(#[source] Fault),
-    /// Its name is none.
-    #[error("its descriptor has no valid name")]
-    Name(#[source] NameError),
-    /// Its version is none.
-    #[error("its descriptor's version \"{0}\" is not a semantic version; write for example 1.0.0")]
-    Version(String),
-    /// A text is too long or has control characters.
-    #[error("its descriptor's {what} is not at most {limit} bytes{}", if *.one_line { " on one line" } else { "" })]
-    Text {
-        what: &'static str,
-        /// How long it may be.
-        limit: usize,
-        /// Whether it must be one line.
-        one_line: bool,
-    },
-}
-
-/// Longest summary of a descriptor in bytes.
-const SUMMARY_BYTES: usize = 256;
-/// Longest schema of a descriptor in bytes.
-const SCHEMA_BYTES: usize = 128 << 10;
-/// Longest version of a descriptor in bytes.
-const VERSION_BYTES: usize = 64;
-
 /// A plugin, ready to be instantiated any number of times. Clones are the same compiled code.
 #[derive(Clone)]
 pub struct Component {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) line: &'static Line,
+    pub(crate) version: &'static InterfaceVersion,
     pub(crate) ready: InstancePre<State>,
     pub(crate) weight: Weight,
     expectations: bool,
@@ -152,13 +121,13 @@ impl Component {
         let shape = component.component_type();
         let exports: Vec<String> = shape.exports(&shared.engine).map(|(name, _)| name.to_owned()).collect();
         let imports: Vec<String> = shape.imports(&shared.engine).map(|(name, _)| name.to_owned()).collect();
-        let (line, linker) = line_of(shared, &exports)?;
-        check_imports(line, &imports)?;
-        let mismatch = |error: wasmtime::Error| LoadError::Mismatch { line: line.version, source: error.into() };
+        let (version, linker) = version_of(shared, &exports)?;
+        check_imports(version, &imports)?;
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch { version: version.number, source: error.into() };
         let ready = linker.instantiate_pre(&component).map_err(mismatch)?;
-        (line.check)(&ready).map_err(mismatch)?;
-        let expectations = exports.iter().any(|name| without_version(name) == line.expectations);
-        Ok(Self { shared: Arc::clone(shared), line, ready, weight: Weight::of(bytes), expectations })
+        (version.check)(&ready).map_err(mismatch)?;
+        let expectations = exports.iter().any(|name| without_version(name) == version.expectations);
+        Ok(Self { shared: Arc::clone(shared), version, ready, weight: Weight::of(bytes), expectations })
     }
 
     /// Whether an instance of it has room within the limits before it has taken any memory.
@@ -172,16 +141,6 @@ impl Component {
         } else {
             Ok(())
         }
-    }
-
-    /// Asks the plugin who it is, in an instance of its own that can reach nothing and is thrown away.
-    ///
-    /// # Errors
-    /// The plugin fails, or what it says is out of range.
-    pub fn describe(&self, limits: Limits) -> Result<Descriptor, DescribeError> {
-        let descriptor = instance::describe(self, limits.describing()).map_err(DescribeError::Fault)?;
-        check_descriptor(&descriptor)?;
-        Ok(descriptor)
     }
 
     /// The compiled code.
@@ -200,22 +159,14 @@ impl Component {
 
     /// Version of the interface that it is spoken to in.
     #[must_use]
-    pub const fn line(&self) -> &'static str {
-        self.line.version
-    }
-
-    /// Starts an instance. The name is the one in the configuration.
-    ///
-    /// # Errors
-    /// Its start code fails or wants more than the limits allow.
-    pub fn instantiate(&self, name: PluginName, limits: Limits, host: Box<dyn Host>) -> Result<Instance, Fault> {
-        Instance::start(self, name, limits, host)
+    pub const fn interface_version(&self) -> &'static str {
+        self.version.number
     }
 }
 
 impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Component").field("line", &self.line.version).finish_non_exhaustive()
+        f.debug_struct("Component").field("version", &self.version.number).finish_non_exhaustive()
     }
 }
 
@@ -234,24 +185,28 @@ fn without_version(name: &str) -> &str {
     name.split_once('@').map_or(name, |(interface, _)| interface)
 }
 
-/// The line whose policy is among the exports, and what its plugins are linked against.
-fn line_of<'a>(shared: &'a Shared, exports: &[String]) -> Result<(&'static Line, &'a Linker<State>), LoadError> {
+/// The interface version whose policy is among the exports, and what its plugins are linked against.
+fn version_of<'a>(
+    shared: &'a Shared,
+    exports: &[String],
+) -> Result<(&'static InterfaceVersion, &'a Linker<State>), LoadError> {
     let mut found = None;
-    for (line, linker) in Line::ALL.iter().zip(&shared.linkers) {
-        for export in exports.iter().filter(|export| without_version(export) == line.policy) {
-            let version = export.split_once('@').map_or("none", |(_, version)| version);
-            if compatible(version, line.version) {
-                return Ok((line, linker));
+    for (version, linker) in versions::ALL.iter().zip(&shared.linkers) {
+        for export in exports.iter().filter(|export| without_version(export) == version.policy) {
+            let number = export.split_once('@').map_or("none", |(_, number)| number);
+            if compatible(number, version.number) {
+                return Ok((version, linker));
             }
-            found = Some(version.to_owned());
+            found = Some(number.to_owned());
         }
     }
-    Err(match (found, Line::ALL.last()) {
+    Err(match (found, versions::ALL.last()) {
         (Some(found), _) => {
-            LoadError::OtherLine { found, known: Line::ALL.iter().map(|line| line.version.to_owned()).collect() }
+            let known = versions::ALL.iter().map(|version| version.number.to_owned()).collect();
+            LoadError::OtherInterfaceVersion { found, known }
         }
         (None, latest) => LoadError::OtherWorld {
-            missing: latest.map(|line| format!("{}@{}", line.policy, line.version)).unwrap_or_default(),
+            missing: latest.map(|version| format!("{}@{}", version.policy, version.number)).unwrap_or_default(),
             exports: exports.to_vec(),
         },
     })
@@ -268,34 +223,14 @@ fn compatible(one: &str, other: &str) -> bool {
     }
 }
 
-fn check_imports(line: &Line, imports: &[String]) -> Result<(), LoadError> {
+fn check_imports(version: &InterfaceVersion, imports: &[String]) -> Result<(), LoadError> {
     let known = |name: &&String| {
-        let (interface, version) = name.split_once('@').unwrap_or((name, ""));
-        wasi::INTERFACES.contains(&interface) && compatible(version, wasi::VERSION)
-            || line.imports.contains(&interface) && compatible(version, line.version)
+        let (interface, number) = name.split_once('@').unwrap_or((name, ""));
+        wasi::INTERFACES.contains(&interface) && compatible(number, wasi::VERSION)
+            || version.imports.contains(&interface) && compatible(number, version.number)
     };
     let names: Vec<String> = imports.iter().filter(|name| !known(name)).cloned().collect();
     if names.is_empty() { Ok(()) } else { Err(LoadError::UnknownImports { names }) }
-}
-
-fn check_descriptor(descriptor: &Descriptor) -> Result<(), DescribeError> {
-    PluginName::new(&descriptor.name).map_err(|NameError(name)| DescribeError::Name(NameError(shortened(&name))))?;
-    if descriptor.version.len() > VERSION_BYTES || Version::parse(&descriptor.version).is_err() {
-        return Err(DescribeError::Version(shortened(&descriptor.version)));
-    }
-    if descriptor.summary.len() > SUMMARY_BYTES || descriptor.summary.contains(text::is_obeyed) {
-        return Err(DescribeError::Text { what: "summary", limit: SUMMARY_BYTES, one_line: true });
-    }
-    if descriptor.configuration_schema.as_ref().is_some_and(|schema| schema.len() > SCHEMA_BYTES) {
-        return Err(DescribeError::Text { what: "configuration schema", limit: SCHEMA_BYTES, one_line: false });
-    }
-    Ok(())
-}
-
-/// The text as it can be shown in an error.
-fn shortened(text: &str) -> String {
-    let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-    if text.chars().nth(64).is_some() { format!("{shown}…") } else { shown }
 }
 
 /// How to build a component that does not import these.
@@ -331,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_told_by_version() {
+    fn versions_are_compatible_as_for_the_linker() {
         for (one, other, fits) in [
             ("0.1.0", "0.1.0", true),
             ("0.1.7", "0.1.0", true),

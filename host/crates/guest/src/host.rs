@@ -1,7 +1,7 @@
 //! What plugins may ask of the host while they run: the imports of the WIT, as a trait over the model's values.
 //!
 //! The program answers it from its sockets, its address sets and its store, and never meets wasmtime; the same trait
-//! serves every line of the interface.
+//! serves every interface version.
 
 use std::net::IpAddr;
 use std::sync::Arc;

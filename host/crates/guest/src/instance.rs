@@ -12,10 +12,10 @@ use thiserror::Error;
 use wasmtime::Store;
 
 use crate::host::NoHost;
-use crate::line::{Configured, Policy};
-use crate::runtime::Shared;
+use crate::interface::{Configured, Policy};
+use crate::shared::Shared;
 use crate::state::{self, State};
-use crate::{Component, Host, Limits, fault};
+use crate::{Component, DescribeError, Host, Limits, descriptor, fault};
 
 /// Why a plugin was not configured.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -39,17 +39,34 @@ pub struct Instance {
     fault: Option<Fault>,
 }
 
-impl Instance {
-    pub(crate) fn start(
-        component: &Component,
-        name: PluginName,
-        limits: Limits,
-        host: Box<dyn Host>,
-    ) -> Result<Self, Fault> {
-        let (store, policy) = start(component, limits, host)?;
-        Ok(Self { name, store, policy, component: component.clone(), fault: None })
+/// The methods that start code of the component. They are here so that `component` does not import this module.
+impl Component {
+    /// Asks the plugin who it is, in an instance of its own that can reach nothing and is thrown away.
+    ///
+    /// # Errors
+    /// The plugin fails, or what it says is out of range.
+    pub fn describe(&self, limits: Limits) -> Result<Descriptor, DescribeError> {
+        let descriptor = self.ask_descriptor(limits.describing()).map_err(DescribeError::Fault)?;
+        descriptor::check(&descriptor)?;
+        Ok(descriptor)
     }
 
+    fn ask_descriptor(&self, limits: Limits) -> Result<Descriptor, Fault> {
+        let (mut store, mut policy) = start(self, limits, Box::new(NoHost))?;
+        run(&self.shared, &mut store, None, |store| policy.describe(store))
+    }
+
+    /// Starts an instance. The name is the one in the configuration.
+    ///
+    /// # Errors
+    /// Its start code fails or wants more than the limits allow.
+    pub fn instantiate(&self, name: PluginName, limits: Limits, host: Box<dyn Host>) -> Result<Instance, Fault> {
+        let (store, policy) = start(self, limits, host)?;
+        Ok(Instance { name, store, policy, component: self.clone(), fault: None })
+    }
+}
+
+impl Instance {
     /// The name it was given.
     #[must_use]
     pub const fn name(&self) -> &PluginName {
@@ -160,15 +177,9 @@ fn start(component: &Component, limits: Limits, host: Box<dyn Host>) -> Result<(
     store.epoch_deadline_callback(state::tick);
     let policy = run(&component.shared, &mut store, None, |store| {
         let instance = component.ready.instantiate(&mut *store)?;
-        (component.line.bind)(&component.ready, &instance, store)
+        (component.version.bind)(&component.ready, &instance, store)
     })?;
     Ok((store, policy))
-}
-
-/// What the plugin says of itself, in an instance that can reach nothing and is thrown away.
-pub(crate) fn describe(component: &Component, limits: Limits) -> Result<Descriptor, Fault> {
-    let (mut store, mut policy) = start(component, limits, Box::new(NoHost))?;
-    run(&component.shared, &mut store, None, |store| policy.describe(store))
 }
 
 /// Runs the plugin's code within its limits.

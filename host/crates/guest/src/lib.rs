@@ -1,54 +1,79 @@
-//! Runs plugins: loads a component, describes it, starts instances and calls them, and turns whatever they do wrong
-//! into a value.
+//! Runs plugins: loads a component, describes it, starts instances and calls them. Whatever a plugin does wrong becomes a
+//! value, a [`Fault`](ctwarden_model::Fault) or an error.
 //!
-//! The only crate that names wasmtime, so that the rest of the daemon meets plugins as functions over the model's
-//! values and nothing that a plugin does can reach it but through [`Fault`](ctwarden_model::Fault).
+//! Only this crate names wasmtime. The rest of the daemon sees plugins as functions over the values of the model.
 //!
-//! ```no_run
-//! # use ctwarden_guest::{Host, Limits, Runtime};
-//! # use ctwarden_model::{Batch, Timestamp};
-//! # fn run(bytes: &[u8], host: Box<dyn Host>, now: Timestamp, batch: &Batch) -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! use ctwarden_guest::{LoadError, Limits, Runtime};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../target/guests/components");
+//! # let folder = std::env::var_os("CTWARDEN_GUESTS").unwrap_or_else(|| built.into());
+//! # let folder = std::path::Path::new(&folder);
+//! // `cargo xtask guests` builds the components.
+//! let bytes = std::fs::read(folder.join("mark-by-service.wasm"))?;
 //! let runtime = Runtime::new()?;
-//! let component = runtime.load(bytes)?;
+//! let component = runtime.load(&bytes)?;
+//! assert_eq!(component.interface_version(), "0.1.0");
+//! // In an instance that reaches nothing and is dropped.
 //! let descriptor = component.describe(Limits::default())?;
-//! let name = ctwarden_model::PluginName::new(&descriptor.name)?;
-//! let mut instance = component.instantiate(name, Limits::default(), host)?;
-//! let subscription = instance.configure(now, "{}")?;
-//! let verdicts = instance.judge(batch)?;
-//! instance.stop()?;
+//! assert_eq!(descriptor.name, "mark-by-service");
+//! assert!(matches!(runtime.load(b"text"), Err(LoadError::NotWasm)));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Calls are synchronous. What would speak for asynchronous ones is a plugin that sleeps, and there is one place only
-//! where a plugin can wait: `wasi:io/poll`, whose host side is ours and ends the call when its time is over
-//! (`wasi::poll`). Asynchronous calls would put every call on a stack of its own for that, and ask for an executor on
-//! each plugin's thread. An [`Instance`] is used by one thread at a time, with at least 1 MiB of stack; it needs no
-//! executor and may be called within one, which it then blocks.
+//! A program that runs plugins implements [`Host`], which answers what they ask:
+//!
+//! ```no_run
+//! # use ctwarden_guest::{Component, Host, Limits};
+//! # use ctwarden_model::{Batch, PluginName, Timestamp, Verdict};
+//! # type Failure = Box<dyn std::error::Error>;
+//! fn judge(component: &Component, host: Box<dyn Host>, now: Timestamp, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
+//!     let mut instance = component.instantiate(PluginName::new("mark")?, Limits::default(), host)?;
+//!     let _subscription = instance.configure(now, "{}")?;
+//!     let verdicts = instance.judge(batch)?;
+//!     instance.stop()?;
+//!     Ok(verdicts)
+//! }
+//! ```
+//!
+//! # Threads
+//!
+//! Calls are synchronous: a call returns when the plugin returns, or when its limits end it. A plugin can wait only in
+//! `wasi:io/poll`, whose host side is in this crate and ends with the time of the call (`wasi::poll`). Asynchronous calls would
+//! need a stack for each call and an executor on each thread. One thread at a time uses an [`Instance`]; its stack needs at least
+//! 1 MiB. No executor is necessary; within one, a call blocks it.
 
 mod budget;
 mod cache;
 mod code;
 mod component;
 mod console;
+mod descriptor;
 mod fault;
 mod host;
 mod instance;
+mod interface;
 mod limiter;
 mod limits;
-mod line;
 mod runtime;
+mod shared;
 mod state;
+mod stop;
 mod text;
 mod ticker;
 mod v0_1;
+mod versions;
+mod waits;
 mod wasi;
 mod weight;
 
 pub use cache::{CacheError, CodeCache, ComponentKey};
 pub use code::{CODE_BYTES_MAX, Code};
-pub use component::{COMPONENT_BYTES_MAX, Component, DescribeError, LoadError, TooHeavy};
+pub use component::{COMPONENT_BYTES_MAX, Component, LoadError, TooHeavy};
 pub use console::LOG_LINE_BYTES;
+pub use descriptor::DescribeError;
 pub use host::{Host, LogStream};
 pub use instance::{ConfigureError, Instance};
 pub use limits::Limits;

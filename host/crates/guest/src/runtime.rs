@@ -3,7 +3,6 @@
 //! There is one for the whole daemon: compiled code, the epoch and its ticker are shared by all plugins, instances are
 //! not.
 
-use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -12,10 +11,9 @@ use wasmtime::{Config, Engine};
 
 use crate::code::Code;
 use crate::component::{Component, LoadError};
-use crate::line::Line;
-use crate::state::State;
+use crate::shared::Shared;
 use crate::ticker::Ticker;
-use crate::wasi;
+use crate::{versions, wasi};
 
 /// Why no runtime could be made.
 #[derive(Debug, Error)]
@@ -32,14 +30,6 @@ pub enum RuntimeError {
 #[derive(Clone, Debug)]
 pub struct Runtime(Arc<Shared>);
 
-/// What a runtime, its components and their instances share.
-pub(crate) struct Shared {
-    pub(crate) engine: Engine,
-    pub(crate) ticker: Ticker,
-    /// One for each of [`Line::ALL`], in its order.
-    pub(crate) linkers: Vec<Linker<State>>,
-}
-
 impl Runtime {
     /// Starts the engine and the thread that ends calls which take too long.
     ///
@@ -47,12 +37,12 @@ impl Runtime {
     /// The machine is none that wasmtime compiles for, or no thread can be started.
     pub fn new() -> Result<Self, RuntimeError> {
         let engine = Engine::new(&settings()).map_err(engine_error)?;
-        let linkers = Line::ALL
+        let linkers = versions::ALL
             .iter()
-            .map(|line| {
+            .map(|version| {
                 let mut linker = Linker::new(&engine);
                 wasi::link(&mut linker)?;
-                (line.link)(&mut linker)?;
+                (version.link)(&mut linker)?;
                 Ok(linker)
             })
             .collect::<wasmtime::Result<Vec<_>>>()
@@ -84,12 +74,6 @@ impl Runtime {
 
 fn engine_error(error: wasmtime::Error) -> RuntimeError {
     RuntimeError::Engine(error.into())
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
 }
 
 /// Settings of the engine that differ from wasmtime's own.

@@ -9,14 +9,17 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::budget::Budget;
 use crate::console::SharedConsole;
-use crate::fault::Stop;
 use crate::limiter::Limiter;
-use crate::wasi::{self, Waits};
+use crate::stop::Stop;
+use crate::waits::Waits;
 use crate::weight::Weight;
-use crate::{Host, Limits};
+use crate::{Host, Limits, LogStream};
 
 /// What the host needs in memory for one verdict before its texts and lists.
 pub(crate) const VERDICT_BYTES: usize = 640;
+
+/// Most random bytes in one call; a hash map asks for 16.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// Data of the store.
 pub(crate) struct State {
@@ -41,7 +44,7 @@ impl State {
             limits,
             limiter: Limiter::new(&limits, weight),
             budget: Budget::new(&limits),
-            wasi: wasi::context(&console),
+            wasi: wasi_context(&console),
             console,
             host,
             waits: Waits::new(),
@@ -118,6 +121,15 @@ impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.resources }
     }
+}
+
+/// A context without files, arguments, environment and network: two output streams into the log.
+fn wasi_context(console: &SharedConsole) -> WasiCtx {
+    WasiCtx::builder()
+        .stdout(console.stream(LogStream::Output))
+        .stderr(console.stream(LogStream::Error))
+        .max_random_size(RANDOM_BYTES_MAX)
+        .build()
 }
 
 /// Called at each tick within a call.

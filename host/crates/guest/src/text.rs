@@ -45,6 +45,12 @@ fn shown(words: String, bytes: usize, clean: impl Fn(&str) -> Cow<'_, str>) -> S
     }
 }
 
+/// The text as it can be shown in an error.
+pub(crate) fn shortened(text: &str) -> String {
+    let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+    if text.chars().nth(64).is_some() { format!("{shown}…") } else { shown }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Flows, events, verdicts, effects and records as plain values: the words that every other part of ctwarden speaks.
 //!
-//! They live in a crate of their own so that the codec, the engine and the guest wall can know the same values without
+//! They live in a crate of their own so that the codec, the engine and the sandbox can know the same values without
 //! knowing each other. No clock, no I/O, no logger, no unsafe: nothing here can do anything.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::Rights;
 use super::pushdown::Pushdown;
-use crate::plugins::Ready;
+use crate::plugins::LoadedPlugin;
 
 /// A plugin, with what is asked of the kernel for it alone.
-pub(super) fn plugin(ready: &Ready, pushdown: &Pushdown) -> Value {
-    let (spec, policy) = (&ready.spec, &ready.described);
+pub(super) fn plugin(loaded: &LoadedPlugin, pushdown: &Pushdown) -> Value {
+    let (spec, policy) = (&loaded.spec, &loaded.described);
     let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);
     let subscription = &spec.subscription;
     let kinds = subscription.kinds;
@@ -21,7 +21,7 @@ pub(super) fn plugin(ready: &Ready, pushdown: &Pushdown) -> Value {
     json!({
         "name": spec.name.to_string(),
         "mode": spec.mode.name(),
-        "component": ready.path.display().to_string(),
+        "component": loaded.path.display().to_string(),
         "policy": { "name": policy.name, "version": policy.version, "summary": policy.summary },
         "asks": names(asks),
         "needs": names(needs),
@@ -39,7 +39,7 @@ pub(super) fn plugin(ready: &Ready, pushdown: &Pushdown) -> Value {
             "filters": subscription.filters.len(),
         },
         "kernel": pushdown.to_json(),
-        "warnings": ready.warnings,
+        "warnings": loaded.warnings,
     })
 }
 

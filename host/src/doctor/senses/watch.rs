@@ -30,7 +30,7 @@ impl SenseWatch {
         let (questions, asked) = channel();
         let (tell, seen) = unbounded_channel();
         thread::Builder::new().name("ctwarden-senses".to_owned()).spawn(move || {
-            Niceness::stand_back();
+            Niceness::lower_priority();
             watch(&asked, &tell, &mut last);
         })?;
         Ok(Self { questions, seen })

@@ -19,7 +19,7 @@ use super::frame::{Bounds, read, write};
 use super::message::{Answer, Described, FromLoader, Job, Phase, Question, Stream};
 use crate::clock;
 use crate::config::check_against_schema;
-use crate::plugins::guest_limits;
+use crate::plugins::limits::guest_limits;
 use crate::sys;
 
 /// Loads the component that the other end of standard input hands over. What it writes down is not what people read: the

@@ -1,6 +1,6 @@
 //! Behaves: judges every flow with every kind of verdict in turn, and calls every function of the host.
 //!
-//! The other guests show what goes wrong; this one shows that what is right goes through the wall whole.
+//! The other guests show what goes wrong; this one shows that what is right goes through the sandbox whole.
 
 #[path = "../../plugin.rs"]
 mod plugin;

@@ -1,8 +1,8 @@
-//! `ctwarden:policy@0.1`: the adapter between that line's types and the model.
+//! `ctwarden:policy@0.1`: the adapter between the types of that version and the model.
 //!
-//! Everything that depends on the line is in this folder, so that a later line is another folder and this one stays as
-//! it is.
+//! Everything that depends on the version is in this folder. A later version is another folder, and this one stays as it is.
 
+mod bindings;
 mod flow_image;
 mod from_guest;
 mod imports;
@@ -16,22 +16,13 @@ use wasmtime::{Error, Store};
 
 use self::bindings::exports::ctwarden::policy::{expectations, policy};
 use self::flow_image::FlowImage;
-use crate::fault::Stop;
-use crate::line::{Configured, Line, Policy};
+use crate::interface::{Configured, InterfaceVersion, Policy};
 use crate::state::State;
+use crate::stop::Stop;
 use crate::text;
 
-/// What wasmtime makes of the WIT.
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "../../../wit/v0.1",
-        world: "ctwarden:policy/plugin-with-expectations",
-        imports: { default: trappable },
-    });
-}
-
-pub(crate) const LINE: Line = Line {
-    version: "0.1.0",
+pub(crate) const VERSION: InterfaceVersion = InterfaceVersion {
+    number: "0.1.0",
     imports: &[
         "ctwarden:policy/details",
         "ctwarden:policy/memory",

@@ -13,14 +13,9 @@ mod sockets;
 mod streams;
 
 use wasmtime::component::{HasData, Linker};
-use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::bindings::sync as bindings;
 use wasmtime_wasi::p2::bindings::{clocks, sockets as network};
 
-pub(crate) use poll::Waits;
-
-use crate::LogStream;
-use crate::console::SharedConsole;
 use crate::state::State;
 
 /// The version whose minor releases are all linked.
@@ -57,9 +52,6 @@ pub(crate) const INTERFACES: [&str; 27] = [
     "wasi:sockets/udp-create-socket",
 ];
 
-/// Most random bytes in one call; a hash map asks for 16.
-const RANDOM_BYTES_MAX: u64 = 64 << 10;
-
 /// The host side of what is ours.
 pub(crate) struct Ours<'a>(pub(crate) &'a mut State);
 
@@ -68,15 +60,6 @@ struct HasOurs;
 
 impl HasData for HasOurs {
     type Data<'a> = Ours<'a>;
-}
-
-/// Nothing but two streams into the log.
-pub(crate) fn context(console: &SharedConsole) -> WasiCtx {
-    WasiCtx::builder()
-        .stdout(console.stream(LogStream::Output))
-        .stderr(console.stream(LogStream::Error))
-        .max_random_size(RANDOM_BYTES_MAX)
-        .build()
 }
 
 fn ours(state: &mut State) -> Ours<'_> {

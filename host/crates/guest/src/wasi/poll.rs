@@ -5,7 +5,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -17,40 +16,9 @@ use wasmtime_wasi::p2::bindings::sync::io::poll as synchronous;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use super::Ours;
-use crate::fault::Stop;
 use crate::state::State;
-
-/// The plugin's clock, and when the next thing that it waits for is due.
-pub(crate) struct Waits {
-    origin: Instant,
-    due: Due,
-}
-
-/// The earliest moment of the alarms that were polled and are not over, shared with the alarms.
-#[derive(Clone, Default)]
-struct Due(Arc<Mutex<Option<Instant>>>);
-
-impl Due {
-    fn at(&self, moment: Instant) {
-        let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *due = Some(due.map_or(moment, |earlier| earlier.min(moment)));
-    }
-
-    fn take(&self) -> Option<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Waits {
-    pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), due: Due::default() }
-    }
-
-    /// Nanoseconds since the instance began.
-    fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-}
+use crate::stop::Stop;
+use crate::waits::Due;
 
 /// A moment that is waited for; none: further away than a clock goes.
 struct Alarm {
@@ -76,7 +44,7 @@ impl Pollable for Alarm {
 /// Drives what is waited for on this thread until it is ready or the call's time is over. Nothing but alarms is ever
 /// waited for, so that it is enough to sleep until the earliest of them.
 fn wait<T>(state: &mut State, ready: impl AsyncFnOnce(&mut State) -> T) -> wasmtime::Result<T> {
-    let due = state.waits.due.clone();
+    let due = state.waits.due();
     let deadline = state.budget().deadline();
     let mut ready = pin!(ready(state));
     loop {
@@ -121,7 +89,7 @@ impl synchronous::HostPollable for Ours<'_> {
 impl Ours<'_> {
     fn alarm(&mut self, after: u64) -> wasmtime::Result<Resource<DynPollable>> {
         let at = Instant::now().checked_add(Duration::from_nanos(after));
-        let due = self.0.waits.due.clone();
+        let due = self.0.waits.due();
         let alarm = self.0.resources.push(Alarm { at, due })?;
         subscribe(&mut self.0.resources, alarm)
     }

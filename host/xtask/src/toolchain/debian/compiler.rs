@@ -11,9 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::apt::{self, Apt};
 use super::write_wrapper;
 use crate::process;
-
-/// The oldest compiler that takes the workspace: its `rust-version`.
-const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+use crate::rust_version::OLDEST;
 
 /// The packages that make up the compiler, of one version.
 #[derive(Debug)]

@@ -64,7 +64,7 @@ fn another_line_is_named_with_both_versions() {
 #[test]
 fn a_part_of_the_interface_is_not_the_whole() {
     let error = refused_text(r#"(component (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#);
-    let LoadError::Mismatch { line: "0.1.0", source } = &error else { panic!("{error:?}") };
+    let LoadError::Mismatch { version: "0.1.0", source } = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("describe"), "{source}");
     assert!(!error.to_string().contains(&source.to_string()));
 }

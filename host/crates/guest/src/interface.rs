@@ -1,19 +1,15 @@
-//! The lines of the interface that this host speaks, each behind the same trait.
-//!
-//! A released line is frozen, and plugins outlive it: a new line is one more folder beside `v0_1` and one more row of
-//! [`Line::ALL`]; nothing else in this crate knows which line a plugin was built for.
+//! What every version of the interface provides, and the functions that a plugin exports, in terms of the model.
 
 use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Subscription, Timestamp, Verdict};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre, Linker};
 
 use crate::state::State;
-use crate::v0_1;
 
-/// A line of the interface.
-pub(crate) struct Line {
-    /// Its latest version; plugins of any version with the same leading number (the same two where the first is 0) fit.
-    pub(crate) version: &'static str,
+/// A released version of the interface.
+pub(crate) struct InterfaceVersion {
+    /// Such as `0.1.0`. A plugin of any version with the same leading number fits; if that is 0, with the same two.
+    pub(crate) number: &'static str,
     /// Adds what its plugins import.
     pub(crate) link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
     /// Interfaces that its plugins import, without version.
@@ -30,10 +26,6 @@ pub(crate) struct Line {
 
 type Bind = fn(&InstancePre<State>, &Instance, &mut Store<State>) -> wasmtime::Result<Box<dyn Policy>>;
 
-impl Line {
-    pub(crate) const ALL: &[Self] = &[v0_1::LINE];
-}
-
 /// What came of `configure`.
 pub(crate) enum Configured {
     Subscribed(Subscription),
@@ -43,7 +35,7 @@ pub(crate) enum Configured {
     Refused(String),
 }
 
-/// The exported functions of an instance, whatever its line. An error is the end of the instance.
+/// The exported functions of an instance, whatever its interface version. An error is the end of the instance.
 pub(crate) trait Policy: Send {
     fn describe(&mut self, store: &mut Store<State>) -> wasmtime::Result<Descriptor>;
 

@@ -9,21 +9,21 @@ use std::time::Instant;
 const PER_SECOND: u32 = 100;
 const BURST: u32 = 1_000;
 
-/// What is left of it.
+/// How many lines one plugin may write now.
 #[derive(Debug)]
-pub(super) struct Voice {
+pub(super) struct LogRate {
     lines: f64,
     filled: Instant,
     left_out: u64,
 }
 
-impl Voice {
+impl LogRate {
     pub(super) fn new(now: Instant) -> Self {
         Self { lines: f64::from(BURST), filled: now, left_out: 0 }
     }
 
-    /// Whether one more line may be said, and how many were left out before it; none where it may not.
-    pub(super) fn speak(&mut self, now: Instant) -> Option<u64> {
+    /// Takes one line from the allowance, and gives how many were left out before it. `None` if nothing is left.
+    pub(super) fn take(&mut self, now: Instant) -> Option<u64> {
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
         self.lines = passed.mul_add(f64::from(PER_SECOND), self.lines).min(f64::from(BURST));
         self.filled = now;
@@ -45,11 +45,11 @@ mod tests {
     #[test]
     fn whoever_says_too_much_is_cut_short_and_it_is_told() {
         let begin = Instant::now();
-        let mut voice = Voice::new(begin);
-        let said = (0..5_000).filter(|_| voice.speak(begin).is_some()).count();
+        let mut log_rate = LogRate::new(begin);
+        let said = (0..5_000).filter(|_| log_rate.take(begin).is_some()).count();
         assert_eq!(said, 1_000);
         let later = begin + Duration::from_millis(105);
-        let said: Vec<_> = (0..5_000).filter_map(|_| voice.speak(later)).collect();
+        let said: Vec<_> = (0..5_000).filter_map(|_| log_rate.take(later)).collect();
         assert_eq!((said.len(), said[0], said[1]), (10, 4_000, 0));
     }
 }

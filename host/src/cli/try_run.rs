@@ -1,9 +1,9 @@
 //! `ctwarden try`: the policies of a configuration on a table that somebody pasted or saved, without root and without a kernel.
 //!
-//! The same engine and the same walls as in the daemon, with a file in the place of the kernel and every plugin observing: what
+//! The same engine and the same sandbox as in the daemon, with a file in the place of the kernel and every plugin observing: what
 //! is printed are the records that the daemon would have written.
 
-mod rehearsal;
+mod driver;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +17,10 @@ use ctwarden_engine::Engine;
 use ctwarden_model::{EventKind, Mode};
 use tokio::sync::mpsc::unbounded_channel;
 
-use self::rehearsal::Rehearsal;
+use self::driver::TryRun;
 use self::table::Table;
 use crate::config::{self, Destination};
-use crate::plugins::Preparer;
+use crate::plugins::ConfigLoader;
 use crate::sinks::Sinks;
 use crate::{clock, log};
 
@@ -31,7 +31,7 @@ use crate::{clock, log};
 /// order; then time passes until every policy had its tick and a sweep of its own. What a policy in mode enforce would end is
 /// gone from the table for the rest. Exit status 1 where a line of the table could not be read.
 #[derive(Args)]
-pub(super) struct Trial {
+pub(super) struct Try {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = super::CONFIGURATION)]
     config: PathBuf,
@@ -43,7 +43,7 @@ pub(super) struct Trial {
     table: String,
 }
 
-impl Trial {
+impl Try {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (mut entries, unreadable) = ctwarden_conntrack::entries_of(&self.table)?;
         if self.new {
@@ -58,25 +58,25 @@ impl Trial {
             }
             plugin.mode = Mode::Observe;
         }
-        let prepared = Preparer::new(&self.config, None)?.rehearse(configuration)?;
-        for problem in &prepared.refused {
+        let loaded = ConfigLoader::new(&self.config, None)?.load_plugins(configuration)?;
+        for problem in &loaded.refused {
             log::say(&format!("without a list that is refused: {problem}"));
         }
         // What could not be written is told at the end.
         let sinks = Sinks::start(&Destination::Stdout, None, drop)?;
-        let mut engine = Engine::new(prepared.engine.clone(), clock::now());
+        let mut engine = Engine::new(loaded.engine.clone(), clock::now());
         let (saying, said) = unbounded_channel();
         let (specs, threads): (Vec<_>, Vec<_>) =
-            prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
+            loaded.plugins.into_iter().map(|plugin| (plugin.spec, plugin.thread)).unzip();
         // Until everybody has had a tick and a sweep that comes by itself.
         let periods = specs.iter().flat_map(|spec| [spec.subscription.tick_every, spec.subscription.sweep_every]);
-        let horizon = periods.flatten().max().unwrap_or_default().max(prepared.engine.sweep_rest);
-        let ids = engine.handle_plugins(clock::now(), prepared.engine, specs);
+        let horizon = periods.flatten().max().unwrap_or_default().max(loaded.engine.sweep_rest);
+        let ids = engine.handle_plugins(clock::now(), loaded.engine, specs);
         let plugins: BTreeMap<_, _> = ids.into_iter().zip(threads).collect();
         for (id, thread) in &plugins {
             thread.named(*id, saying.clone());
         }
-        let mut rehearsal = Rehearsal {
+        let mut try_run = TryRun {
             engine,
             plugins,
             said,
@@ -88,8 +88,8 @@ impl Trial {
             ahead: Duration::ZERO,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.context("cannot start the event loop")?.block_on(rehearsal.play(entries, horizon))?;
-        let written = rehearsal.end();
+        runtime.context("cannot start the event loop")?.block_on(try_run.play(entries, horizon))?;
+        let written = try_run.end();
         Ok(if unreadable || !written { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

@@ -1,4 +1,4 @@
-//! The wall, tried from both sides: every guest of the tests is loaded, called and made to misbehave.
+//! The sandbox, tried from both sides: every guest of the tests is loaded, called and made to misbehave.
 //!
 //! The guests are real components; without them there is nothing to test, so a missing one fails with the command that
 //! builds it.

@@ -1,4 +1,4 @@
-//! That values come through the wall as they are, in both directions.
+//! That values come through the sandbox as they are, in both directions.
 
 use std::sync::Arc;
 

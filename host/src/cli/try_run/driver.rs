@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::table::Table;
-use crate::plugins::{PluginThread, Said};
+use crate::plugins::{PluginReply, PluginThread};
 use crate::sinks::{Missing, Sinks};
 use crate::{clock, log};
 
@@ -29,10 +29,10 @@ const EVENTS_AT_ONCE: usize = 8;
 const JUMPS: u32 = 200;
 
 /// The daemon without a kernel.
-pub(super) struct Rehearsal {
+pub(super) struct TryRun {
     pub(super) engine: Engine,
     pub(super) plugins: BTreeMap<PluginId, PluginThread>,
-    pub(super) said: UnboundedReceiver<Said>,
+    pub(super) said: UnboundedReceiver<PluginReply>,
     pub(super) sinks: Sinks,
     /// Plugins whose verdicts the daemon would carry out.
     pub(super) enforcing: BTreeSet<PluginName>,
@@ -45,7 +45,7 @@ pub(super) struct Rehearsal {
     pub(super) ahead: Duration,
 }
 
-impl Rehearsal {
+impl TryRun {
     /// Plays a table and events, and then that much time.
     pub(super) async fn play(&mut self, entries: Vec<(EventKind, Flow)>, horizon: Duration) -> Result<()> {
         let (rows, events): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(kind, _)| *kind == EventKind::Row);

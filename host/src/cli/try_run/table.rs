@@ -1,4 +1,4 @@
-//! The connection table that a rehearsal plays with: what the kernel's would be.
+//! The connection table of a run of `ctwarden try`: what the kernel's would be.
 //!
 //! Sweeps read it, events change it, and what a policy would have ended is no longer in it.
 

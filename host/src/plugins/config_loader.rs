@@ -1,7 +1,7 @@
-//! From a checked configuration to plugins that run: the one way that start, reload and `ctwarden check` all go.
+//! Loads a configuration and starts its plugins. Start, reload and `ctwarden check` all use it.
 //!
-//! Everything that can be wrong is found here and before anything is swapped or listened to: all problems at once, and not
-//! one plugin runs while another cannot (fail closed at start, keep the old set at a reload).
+//! It reports all problems at once, and before the caller swaps or listens to anything. If one plugin cannot run, none does: a
+//! start fails, a reload keeps the old set.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,44 +9,33 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
-use ctwarden_guest::{Code, CodeCache, Component, Limits, Runtime};
+use ctwarden_guest::{Code, CodeCache, Component, Runtime};
 use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind, VerdictKinds};
 use rustix::fs::Mode as FileMode;
 
+use super::cached_examination::CachedExamination;
 use super::cover::without_address;
 use super::host::HostParts;
-use super::known::Known;
+use super::limits::{guest_limits, saturate};
 use super::loader::{Described, examine, refused};
 use super::needs::{Declared, check_needs};
 use super::parallel::in_parallel;
 use super::places;
-use super::thread::{PluginThread, Recipe};
+use super::thread::{InstanceSpec, PluginThread};
 use crate::address_sets::AddressSets;
-use crate::config::{self, Configuration, Problem, Problems};
+use crate::config::{self, Configuration, Problem, Problems, Section};
 use crate::effects::BlockSets;
 use crate::netlink::nftables::{Sets, Table};
 use crate::set_file::SetFiles;
 use crate::store::{PluginMemory, Quota, Store, StoreError};
 use crate::trusted_path::Directory;
 
-/// Limits of an instance.
-pub(crate) fn guest_limits(limits: &config::Limits) -> Limits {
-    Limits {
-        memory_bytes: limits.memory,
-        call_cpu: limits.call_cpu,
-        call_wall: limits.call_wall,
-        verdicts_per_call: saturate(limits.verdicts_per_call),
-        output_bytes_per_call: usize::try_from(limits.text_per_call).unwrap_or(usize::MAX),
-        ..Limits::default()
-    }
-}
-
-/// What a configuration became.
-pub(crate) struct Prepared {
+/// A configuration without problems, and its running plugins.
+pub(crate) struct LoadedConfig {
     /// Figures of the engine.
     pub(crate) engine: EngineConfig,
     /// Plugins that are configured and wait for their first call, in the order of the file.
-    pub(crate) plugins: Vec<Ready>,
+    pub(crate) plugins: Vec<LoadedPlugin>,
     /// What is not wrong, and may be meant otherwise.
     pub(crate) warnings: Vec<String>,
     pub(crate) sets: AddressSets,
@@ -60,7 +49,7 @@ pub(crate) struct Prepared {
 }
 
 /// One plugin that runs.
-pub(crate) struct Ready {
+pub(crate) struct LoadedPlugin {
     /// As the engine is to run it.
     pub(crate) spec: PluginSpec,
     /// Who it says it is.
@@ -72,20 +61,20 @@ pub(crate) struct Ready {
     pub(crate) thread: PluginThread,
 }
 
-/// Prepares, as often as it is asked.
-pub(crate) struct Preparer {
+/// Loads one configuration file, any number of times.
+pub(crate) struct ConfigLoader {
     file: PathBuf,
     runtime: Runtime,
-    kept: Option<Kept>,
+    state: Option<StateDirectory>,
 }
 
-/// What outlives the daemon.
-pub(crate) struct Kept {
+/// What outlives the daemon: the memories of plugins, and compiled code.
+pub(crate) struct StateDirectory {
     store: Store,
     code: CodeCache,
 }
 
-impl Kept {
+impl StateDirectory {
     /// Opens both in the state directory, which is made where it is missing.
     pub(crate) fn open(state: &Path) -> Result<Self> {
         let store = Store::open(state, |line| crate::log::say(&line))?;
@@ -105,9 +94,10 @@ pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems>
         return Ok(reading.configuration);
     }
     // Of a section that is not read whole, defaults would be looked at.
-    let places = if reading.has_whole("daemon") { places::problems(&reading.configuration.daemon) } else { Vec::new() };
+    let places =
+        if reading.has_whole(Section::Daemon) { places::problems(&reading.configuration.daemon) } else { Vec::new() };
     let (_, missing) = open_block_sets(&reading.configuration);
-    let problem = |what| Problem { file: file.to_path_buf(), line: None, what };
+    let problem = |what| Problem { file: file.to_path_buf(), line: None, section: None, what };
     reading.problems.extend(places.into_iter().chain(missing).map(problem));
     Err(Problems(reading.problems))
 }
@@ -124,28 +114,27 @@ fn open_block_sets(configuration: &Configuration) -> (BlockSets, Vec<String>) {
     (sets, findings)
 }
 
-impl Preparer {
-    /// For the configuration of that file. Where nothing is kept plugins have no lasting memory: that is for looking only.
-    pub(crate) fn new(file: &Path, kept: Option<Kept>) -> Result<Self> {
-        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, kept })
+impl ConfigLoader {
+    /// `state` is `None` for a dry run: plugins have no lasting memory then.
+    pub(crate) fn new(file: &Path, state: Option<StateDirectory>) -> Result<Self> {
+        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, state })
     }
 
-    /// Reads, checks and starts everything anew.
-    pub(crate) fn prepare(&self) -> Result<Prepared, Problems> {
-        self.prepare_from(read_configuration(&self.file)?)
+    /// Reads and checks the configuration, and starts its plugins.
+    pub(crate) fn load(&self) -> Result<LoadedConfig, Problems> {
+        self.load_read(read_configuration(&self.file)?)
     }
 
-    /// The same where the configuration was read already. This is what a start, a reload and a check find wrong, all of it at
-    /// once.
-    pub(crate) fn prepare_from(&self, configuration: Configuration) -> Result<Prepared, Problems> {
+    /// Does the same with a configuration that was read before.
+    pub(crate) fn load_read(&self, configuration: Configuration) -> Result<LoadedConfig, Problems> {
         let mut findings: Vec<String> = places::problems(&configuration.daemon);
         let (block_sets, missing) = open_block_sets(&configuration);
         findings.extend(missing);
         self.plugins_of(configuration, block_sets, findings)
     }
 
-    /// Starts the plugins alone: without the kernel, and wherever the daemon would keep and write things.
-    pub(crate) fn rehearse(&self, configuration: Configuration) -> Result<Prepared, Problems> {
+    /// Starts the plugins, without a look at the kernel and at the places where the daemon writes.
+    pub(crate) fn load_plugins(&self, configuration: Configuration) -> Result<LoadedConfig, Problems> {
         self.plugins_of(configuration, BlockSets::new(), Vec::new())
     }
 
@@ -155,7 +144,7 @@ impl Preparer {
         configuration: Configuration,
         block_sets: BlockSets,
         findings: Vec<String>,
-    ) -> Result<Prepared, Problems> {
+    ) -> Result<LoadedConfig, Problems> {
         let sets = AddressSets::default();
         let set_names: BTreeSet<SetName> = configuration.sets.keys().cloned().collect();
         for (name, set) in configuration.sets {
@@ -163,7 +152,7 @@ impl Preparer {
         }
         let mut problems = Vec::new();
         let mut problem = |line: Option<usize>, what: String| {
-            problems.push(Problem { file: configuration.file.clone(), line, what });
+            problems.push(Problem { file: configuration.file.clone(), line, section: None, what });
         };
         if configuration.plugins.is_empty() {
             let what = "names no plugin, so that nothing would be watched or protected; write a [[plugin]], or look whether \
@@ -174,11 +163,11 @@ impl Preparer {
         let mut plugins = Vec::new();
         let declared =
             Declared { sets: set_names.iter().collect(), block_sets: configuration.block_sets.keys().collect() };
-        let prepared = in_parallel(&configuration.plugins, |plugin| self.ready(plugin, &sets, &declared));
-        for (plugin, outcome) in configuration.plugins.iter().zip(prepared) {
+        let started = in_parallel(&configuration.plugins, |plugin| self.load_plugin(plugin, &sets, &declared));
+        for (plugin, outcome) in configuration.plugins.iter().zip(started) {
             let (name, path, line) = (&plugin.name, &plugin.path, plugin.line);
             match outcome {
-                Ok(ready) => plugins.push(ready),
+                Ok(loaded) => plugins.push(loaded),
                 Err(whats) => {
                     for what in whats {
                         problem(Some(line), format!("plugin {name} ({}): {what}", path.display()));
@@ -196,62 +185,62 @@ impl Preparer {
             sweep_rest: configuration.daemon.sweep_pause,
             ..EngineConfig::default()
         };
-        let blocks = plugins.iter().any(|ready| ready.spec.grants.kinds.contains(VerdictKind::Block));
+        let blocks = plugins.iter().any(|plugin| plugin.spec.grants.kinds.contains(VerdictKind::Block));
         let warnings = without_address(&engine.protect).filter(|_| blocks).into_iter().collect();
         let Configuration { set_files, refused, daemon, .. } = configuration;
-        Ok(Prepared { engine, plugins, warnings, sets, set_files, refused, block_sets, daemon })
+        Ok(LoadedConfig { engine, plugins, warnings, sets, set_files, refused, block_sets, daemon })
     }
 
-    fn ready(
+    fn load_plugin(
         &self,
         plugin: &config::Plugin,
         sets: &AddressSets,
         declared: &Declared<'_>,
-    ) -> Result<Ready, Vec<String>> {
+    ) -> Result<LoadedPlugin, Vec<String>> {
         let one = |error: anyhow::Error| vec![format!("{error:#}")];
         let memory = self.memory(plugin).map_err(|error| one(error.into()))?;
         let host = HostParts { sets: sets.clone(), read_sets: plugin.grants.read_sets.clone(), memory };
-        let (component, described) = self.load(plugin, &host)?;
-        let recipe = Recipe {
+        let (component, described) = self.component(plugin, &host)?;
+        let spec = InstanceSpec {
             name: plugin.name.clone(),
             component,
             limits: guest_limits(&plugin.limits),
             configuration: plugin.config.to_string(),
             host,
         };
-        let (thread, subscription) = PluginThread::start(recipe).map_err(|error| vec![refused(error)])?;
+        let (thread, subscription) = PluginThread::start(spec).map_err(|error| vec![refused(error)])?;
         let wants = described.wants();
         let warnings = check_needs(plugin.mode, &plugin.grants, wants, &subscription, declared)?;
         let spec = specification(plugin, wants, subscription);
-        Ok(Ready { spec, described, path: plugin.path.clone(), warnings, thread })
+        Ok(LoadedPlugin { spec, described, path: plugin.path.clone(), warnings, thread })
     }
 
-    /// What the plugin keeps; where nothing is kept, as much as it may for as long as this process lives.
+    /// The memory of the plugin. Without a state directory it lasts as long as this process.
     fn memory(&self, plugin: &config::Plugin) -> Result<PluginMemory, StoreError> {
         let quota = Quota {
             keys: saturate(plugin.limits.store_keys),
             bytes: usize::try_from(plugin.limits.store_bytes).unwrap_or(usize::MAX),
         };
-        match &self.kept {
-            Some(kept) => kept.store.plugin(&plugin.name, quota),
+        match &self.state {
+            Some(state) => state.store.plugin(&plugin.name, quota),
             None => Ok(PluginMemory::scratch(quota)),
         }
     }
 
     /// The component and who it says it is: as an earlier start found it, or else examined in a process of its own.
-    fn load(&self, plugin: &config::Plugin, host: &HostParts) -> Result<(Component, Described), Vec<String>> {
-        let known = self.kept.as_ref().map(|kept| Known::new(&kept.code, &self.runtime, plugin));
-        let code = known.as_ref().and_then(Known::code);
+    fn component(&self, plugin: &config::Plugin, host: &HostParts) -> Result<(Component, Described), Vec<String>> {
+        let cached = self.state.as_ref().map(|state| CachedExamination::new(&state.code, &self.runtime, plugin));
+        let code = cached.as_ref().and_then(CachedExamination::code);
         let load = |code: &Code| self.runtime.load_code(&plugin.component, code);
-        if let (Some(code), Some(described)) = (&code, known.as_ref().and_then(Known::described))
+        if let (Some(code), Some(described)) = (&code, cached.as_ref().and_then(CachedExamination::described))
             && let Ok(component) = load(code)
         {
             return Ok((component, described));
         }
-        let mut rehearsal = host.rehearsal().open(&plugin.name);
-        let examined = examine(plugin, code.as_ref(), &mut rehearsal)?;
-        if let Some(known) = &known {
-            known.keep(&examined);
+        let mut dry_run = host.dry_run().open(&plugin.name);
+        let examined = examine(plugin, code.as_ref(), &mut dry_run)?;
+        if let Some(cached) = &cached {
+            cached.keep(&examined);
         }
         let none = || vec!["its compiled code is not there".to_owned()];
         let code = examined.code.or(code).ok_or_else(none)?;
@@ -310,14 +299,10 @@ fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Sub
     }
 }
 
-fn saturate(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
 /// Name and mode of each, for a first line in the log.
-pub(crate) fn summary(plugins: &[Ready]) -> String {
-    let one = |ready: &Ready| -> String {
-        let (name, mode): (&PluginName, Mode) = (&ready.spec.name, ready.spec.mode);
+pub(crate) fn summary(plugins: &[LoadedPlugin]) -> String {
+    let one = |plugin: &LoadedPlugin| -> String {
+        let (name, mode): (&PluginName, Mode) = (&plugin.spec.name, plugin.spec.mode);
         format!("{name} ({})", mode.name())
     };
     plugins.iter().map(one).collect::<Vec<_>>().join(", ")

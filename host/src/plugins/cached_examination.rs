@@ -11,8 +11,8 @@ use crate::config;
 /// Changes whenever an examination looks at more than before, so that what passed an older one is examined again.
 const EXAMINATION: u32 = 1;
 
-/// What is kept about one plugin.
-pub(super) struct Known<'a> {
+/// The cache entry of one plugin.
+pub(super) struct CachedExamination<'a> {
     cache: &'a CodeCache,
     key: ComponentKey,
     plugin: &'a PluginName,
@@ -20,7 +20,7 @@ pub(super) struct Known<'a> {
     circumstances: Vec<u8>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> CachedExamination<'a> {
     pub(super) fn new(cache: &'a CodeCache, runtime: &Runtime, plugin: &'a config::Plugin) -> Self {
         let key = ComponentKey::new(runtime, &plugin.component);
         let circumstances = (EXAMINATION, env!("CARGO_PKG_VERSION"), plugin.limits, &plugin.config);

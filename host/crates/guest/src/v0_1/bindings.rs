@@ -1,0 +1,7 @@
+//! What wasmtime generates from the WIT.
+
+wasmtime::component::bindgen!({
+    path: "../../../wit/v0.1",
+    world: "ctwarden:policy/plugin-with-expectations",
+    imports: { default: trappable },
+});
