@@ -23,6 +23,7 @@ mod set_file;
 mod sinks;
 mod store;
 mod sys;
+mod terminal;
 mod trusted_path;
 #[cfg(test)]
 mod witness;

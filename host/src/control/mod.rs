@@ -4,14 +4,12 @@
 //! the socket's owner and mode, and once more by the peer's credentials.
 
 mod client;
-mod colour;
 mod message;
 mod seats;
 mod server;
 mod status;
 
 pub(crate) use client::Client;
-pub(crate) use colour::{Colour, Paint};
 pub(crate) use message::{Request, Response, Send, Sent};
 pub(crate) use server::{Asked, ControlServer};
 pub(crate) use status::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::colour::{Colour, Paint};
 use super::message::Outcomes;
+use crate::terminal::{Colour, Paint};
 
 /// How the daemon is. Times are milliseconds, counts are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

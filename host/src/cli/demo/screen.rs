@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::checks::Check;
 use crate::cli::out::Out;
-use crate::control::{Colour, Paint, StatusReport};
+use crate::control::StatusReport;
+use crate::terminal::{Colour, Paint};
 
 /// Records of one act that are shown; the rest is counted.
 const SHOWN: usize = 12;

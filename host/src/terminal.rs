@@ -1,4 +1,4 @@
-//! Colour, where it helps and is wanted.
+//! Colours of a terminal: whether output uses them, and their sequences.
 
 use std::fmt::Display;
 use std::io::IsTerminal;
