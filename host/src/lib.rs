@@ -25,6 +25,7 @@ mod store;
 mod sys;
 mod terminal;
 mod trusted_path;
+mod warning;
 #[cfg(test)]
 mod witness;
 

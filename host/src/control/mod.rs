@@ -13,8 +13,10 @@ pub(crate) use client::Client;
 pub(crate) use message::{Request, Response, Send, Sent};
 pub(crate) use server::{Asked, ControlServer};
 pub(crate) use status::{
-    Fault, FlowTable, LastRefusal, PluginReport, PluginState, ReplicaReport, SetReport, StatusReport, Warning,
+    Fault, FlowTable, LastRefusal, PluginReport, PluginState, ReplicaReport, SetReport, StatusReport,
 };
+
+pub(crate) use crate::warning::Warning;
 
 #[cfg(test)]
 mod tests;
