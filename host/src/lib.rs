@@ -12,7 +12,6 @@ mod drive;
 mod effects;
 #[doc(hidden)]
 pub mod fuzzing;
-mod lab;
 mod log;
 mod manual;
 mod netlink;

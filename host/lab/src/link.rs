@@ -12,9 +12,11 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::constants::NETLINK_ROUTE;
+use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::netlink::exchange::{Answer, Connection, ExchangeError, Request};
+use crate::requests::{Request, RequestError, carry_out};
 
 /// Index of the loopback device in every namespace.
 pub(super) const LOOPBACK: u32 = 1;
@@ -27,25 +29,21 @@ pub(super) type Network = (IpAddr, u8);
 
 /// Why a change was not made.
 #[derive(Debug, Error)]
-pub(crate) enum LinkError {
+pub enum LinkError {
     /// The kernel said no.
-    #[error("cannot {what}: {}{}", std::io::Error::from_raw_os_error(*errno), way_out(*errno))]
+    #[error("cannot {what}: {}{}", std::io::Error::from(*errno), way_out(*errno))]
     Refused {
         /// What was to be done.
         what: String,
-        errno: i32,
+        errno: Errno,
     },
     /// No answer was got.
     #[error("the kernel could not be asked to change the network")]
-    Exchange(#[from] ExchangeError),
+    Request(#[source] RequestError),
 }
 
-fn way_out(errno: i32) -> &'static str {
-    if errno == nix::errno::Errno::EOPNOTSUPP as i32 {
-        "; this kernel lacks virtual Ethernet, load it as root: modprobe veth"
-    } else {
-        ""
-    }
+fn way_out(errno: Errno) -> &'static str {
+    if errno == Errno::EOPNOTSUPP { "; this kernel lacks virtual Ethernet, load it as root: modprobe veth" } else { "" }
 }
 
 pub(super) struct Change {
@@ -56,41 +54,34 @@ pub(super) struct Change {
 
 /// Makes changes in the namespace of the calling thread, in order.
 pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
-    let mut connection = Connection::open(netlink_sys::constants::NETLINK_ROUTE)?;
     let mut names = Vec::with_capacity(changes.len());
     let mut requests = Vec::with_capacity(changes.len());
     for change in changes {
         names.push(change.what);
         requests.push(Request { message: change.message, flags: change.flags | NLM_F_ACK });
     }
-    let answers: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;
-    for (answer, what) in answers.into_iter().zip(names) {
-        if let Some(errno) = answer.errno {
-            return Err(LinkError::Refused { what, errno });
-        }
-    }
-    Ok(())
+    ask(requests, &names).map(drop)
 }
 
 /// Whether a link of the calling thread's namespace carries packets.
 pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
-    let mut connection = Connection::open(netlink_sys::constants::NETLINK_ROUTE)?;
     let mut message = LinkMessage::default();
     message.header.index = index;
     let question = Request { message: RouteNetlinkMessage::GetLink(message), flags: NLM_F_ACK };
-    let mut up = false;
-    let answers: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(vec![question])?;
-    for answer in answers {
-        if let Some(errno) = answer.errno {
-            return Err(LinkError::Refused { what: format!("look at link {index}"), errno });
+    let messages = ask(vec![question], &[format!("look at link {index}")])?;
+    let is_up = |link: &LinkMessage| link.attributes.contains(&LinkAttribute::OperState(State::Up));
+    Ok(messages.into_iter().any(|message| matches!(&message, RouteNetlinkMessage::NewLink(link) if is_up(link))))
+}
+
+/// `names` says what each request is to do.
+fn ask(requests: Vec<Request<RouteNetlinkMessage>>, names: &[String]) -> Result<Vec<RouteNetlinkMessage>, LinkError> {
+    carry_out(NETLINK_ROUTE, requests).map_err(|error| {
+        if let RequestError::Refused { index, errno } = error {
+            LinkError::Refused { what: names.get(index).cloned().unwrap_or_default(), errno }
+        } else {
+            LinkError::Request(error)
         }
-        for message in answer.messages {
-            if let RouteNetlinkMessage::NewLink(link) = message {
-                up |= link.attributes.contains(&LinkAttribute::OperState(State::Up));
-            }
-        }
-    }
-    Ok(up)
+    })
 }
 
 /// One end of a virtual cable.

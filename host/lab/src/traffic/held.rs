@@ -10,7 +10,7 @@ use super::connect;
 
 /// An open connection to an echo service; it is closed with the value.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     stream: TcpStream,
 }
 
@@ -23,8 +23,7 @@ impl Held {
     ///
     /// # Errors
     /// What the system says of a broken socket.
-    #[cfg(test)]
-    pub(crate) fn local(&self) -> io::Result<std::net::SocketAddr> {
+    pub fn local(&self) -> io::Result<std::net::SocketAddr> {
         self.stream.local_addr()
     }
 
@@ -32,7 +31,7 @@ impl Held {
     ///
     /// # Errors
     /// `WouldBlock` where no answer came, `ConnectionReset` or `UnexpectedEof` where the connection was ended.
-    pub(crate) fn exchange(&self, time: Duration) -> io::Result<Duration> {
+    pub fn exchange(&self, time: Duration) -> io::Result<Duration> {
         let since = Instant::now();
         self.stream.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
         connect::exchange(&self.stream)?;

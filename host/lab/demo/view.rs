@@ -1,21 +1,21 @@
 //! What a person sees of the demo, or a machine with `--json`.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use ctwarden_model::text;
 use serde_json::{Value, json};
 
-use super::checks::Check;
-use crate::cli::out::Out;
-use crate::control::StatusReport;
-use crate::terminal::{Colour, Paint};
+use crate::checks::Check;
+use crate::colour::{Colour, Paint};
+use crate::daemon::Status;
 
 /// Records of one act that are shown; the rest is counted.
 const SHOWN: usize = 12;
 
-/// Where the demo is told.
-pub(super) struct Screen {
+/// Standard output.
+pub(super) struct View {
     json: bool,
     colour: Colour,
     since: Instant,
@@ -23,15 +23,14 @@ pub(super) struct Screen {
     hidden: usize,
 }
 
-impl Screen {
-    /// On standard output.
+impl View {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, colour: Colour::of(&io::stdout()), since: Instant::now(), shown: 0, hidden: 0 }
+        Self { json, colour: Colour::of_stdout(), since: Instant::now(), shown: 0, hidden: 0 }
     }
 
     /// A line of what happens.
     pub(super) fn say(&self, text: &str) -> Result<()> {
-        if self.json { line(&json!({ "say": text })) } else { print(&format!("{} {text}", self.clock())) }
+        if self.json { line(&json!({ "say": text })) } else { print(&format!("{} {}", self.clock(), text::line(text))) }
     }
 
     /// The next act begins.
@@ -73,9 +72,11 @@ impl Screen {
             "" => self.colour.paint(Paint::Red, text("fault")),
             other => self.colour.paint(Paint::Yellow, other),
         };
-        let action = format!("{:<8}", text("action"));
+        let action = format!("{:<8}", text::line(text("action")));
         let action = if is_alert { self.colour.paint(Paint::Red, action) } else { action };
-        print(&format!("{}   {:<16} {action} {:<60} {outcome}", self.clock(), text("plugin"), object(record)))
+        // A terminal obeys nothing that a plugin or the kernel says.
+        let (plugin, object) = (text::line(text("plugin")), object(record));
+        print(&format!("{}   {plugin:<16} {action} {:<60} {outcome}", self.clock(), text::line(&object)))
     }
 
     /// A claim was held against the kernel.
@@ -87,18 +88,18 @@ impl Screen {
     }
 
     /// The end: all checks, and what the policies did.
-    pub(super) fn summary(&self, checks: &[Check], status: &StatusReport) -> Result<()> {
+    pub(super) fn summary(&self, checks: &[Check], status: &Status) -> Result<()> {
         let held = checks.iter().filter(|check| check.held).count();
         if self.json {
             return line(&json!({ "summary": {
                 "checks": checks.len(),
                 "held": held,
                 "seconds": self.since.elapsed().as_secs_f64(),
-                "status": status,
+                "status": status.json,
             }}));
         }
         print(&format!("\n{}", self.colour.paint(Paint::Bold, "What the policies did")))?;
-        print(&status.to_text(self.colour))?;
+        print(&format!("{}\n", status.text))?;
         print(&self.colour.paint(Paint::Bold, "What the kernel's table says"))?;
         let width = checks.iter().map(|check| check.claim.chars().count()).max().unwrap_or_default();
         for check in checks {
@@ -150,11 +151,14 @@ fn object(record: &Value) -> String {
 }
 
 fn line(value: &Value) -> Result<()> {
-    print(&value.to_string())
+    print(&text::line(&value.to_string()))
 }
 
+/// A reader that has gone ends the printing and not the demo, so that the exit status says whether the checks held.
 fn print(text: &str) -> Result<()> {
-    let mut out = Out::coloured();
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

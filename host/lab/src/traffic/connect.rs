@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use socket2::{Domain, Socket, Type};
 
 use super::{ANSWER_TIME, TrafficError};
-use crate::lab::host::Host;
+use crate::host::Host;
 
 /// What is asked on short and held connections; it comes back.
 const QUESTION: &[u8] = b"ctwarden";

@@ -9,11 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::TrafficError;
-use crate::lab::bound::{Bound, Part};
-use crate::lab::host::Host;
+use crate::bound::{Bound, Part};
+use crate::host::Host;
 
 /// A running row; it ends with the value.
-pub(crate) struct Exchanges {
+pub struct Exchanges {
     counts: Arc<Counts>,
     part: Part,
     thread: Option<JoinHandle<()>>,
@@ -61,23 +61,22 @@ impl Exchanges {
     }
 
     /// Questions asked so far.
-    pub(crate) fn asked(&self) -> u32 {
+    pub fn asked(&self) -> u32 {
         self.counts.asked.load(Ordering::Relaxed)
     }
 
     /// Answers got so far.
-    pub(crate) fn answered(&self) -> u32 {
+    pub fn answered(&self) -> u32 {
         self.counts.answered.load(Ordering::Relaxed)
     }
 
     /// Whether all was asked, or the lab ended.
-    pub(crate) fn is_finished(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         self.counts.finished.load(Ordering::Acquire)
     }
 
     /// Waits until it is finished, at most that long; says whether it is.
-    #[cfg(test)]
-    pub(crate) fn wait(&self, time: Duration) -> bool {
+    pub fn wait(&self, time: Duration) -> bool {
         let since = std::time::Instant::now();
         while !self.is_finished() && since.elapsed() < time {
             std::thread::sleep(Duration::from_millis(2));

@@ -11,24 +11,24 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// Shared by all traffic of a lab.
 #[derive(Clone, Debug)]
-pub(crate) struct Bound {
+pub struct Bound {
     until: Instant,
     ended: Arc<AtomicBool>,
 }
 
 impl Bound {
     /// Ends after that time.
-    pub(crate) fn new(lifetime: Duration) -> Self {
+    pub fn new(lifetime: Duration) -> Self {
         let now = Instant::now();
         Self { until: now.checked_add(lifetime).unwrap_or(now), ended: Arc::default() }
     }
 
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether it has ended.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 /// Proof that the calling thread, and every thread that it starts from now on, has a network of its own.
 #[derive(Debug)]
-pub(crate) struct Isolated {
+pub struct Isolated {
     user_namespace: bool,
 }
 
@@ -26,7 +26,7 @@ impl Isolated {
 
 /// Why no network of its own could be had.
 #[derive(Debug, Error)]
-pub(crate) enum IsolateError {
+pub enum IsolateError {
     #[error("the kernel refused a network namespace: {reason}")]
     Refused {
         /// Why, and the way out.
@@ -47,7 +47,7 @@ pub(crate) enum IsolateError {
 ///
 /// # Errors
 /// [`IsolateError`] says which setting of the machine forbids it.
-pub(crate) fn isolate() -> Result<Isolated, IsolateError> {
+pub fn isolate() -> Result<Isolated, IsolateError> {
     match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => return Ok(Isolated { user_namespace: false }),
         Err(Errno::EPERM) => {}

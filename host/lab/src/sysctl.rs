@@ -19,7 +19,7 @@ pub(crate) enum Written {
 /// Why a setting is not as asked.
 #[derive(Debug, Error)]
 #[error("cannot set {name} to {value} in {path}{}", way_out(source))]
-pub(crate) struct SysctlError {
+pub struct SysctlError {
     name: &'static str,
     value: String,
     path: String,

@@ -1,21 +1,20 @@
-//! The demo's acts: real traffic, what the policies make of it, and what the kernel's table says afterwards.
+//! The demo's acts: real traffic, the verdicts of the policies on it, and the kernel's table afterwards.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use ctwarden_lab::{Exchanges, Held, Lab, Service, TrafficError, Transfer};
 use ctwarden_model::{Filter, Mark, Protocol};
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::checks::{self, Check, table};
-use super::house::{CAP, CAPPED_PORT, House, MANAGEMENT};
-use super::screen::Screen;
-use super::warden::Warden;
-use crate::lab::{Held, Lab, Service, Transfer};
+use crate::checks::{self, Check, table};
+use crate::daemon::Daemon;
+use crate::daemon_files::{CAP, CAPPED_PORT, DaemonFiles, MANAGEMENT};
+use crate::interrupts::Interrupts;
+use crate::view::View;
 
 const WEB: u16 = 443;
 const DNS: u16 = 53;
@@ -40,27 +39,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Everything that an act needs.
 struct Stage<'a> {
     lab: &'a Lab,
-    house: &'a House,
-    screen: &'a mut Screen,
-    warden: Warden,
-    interrupted: Arc<AtomicBool>,
+    files: &'a DaemonFiles,
+    view: &'a mut View,
+    daemon: Daemon,
+    interrupts: &'a Interrupts,
     checks: Vec<Check>,
     verdicts: u64,
 }
 
-/// Tells it; true where every check held.
-pub(super) fn tell(lab: &Lab, house: &House, screen: &mut Screen) -> Result<bool> {
-    let interrupted = watch_interrupts()?;
-    screen.say("three hosts in network namespaces: client – gateway with connection tracking – server")?;
+/// Plays all acts. True if every check held.
+pub(super) fn play(
+    lab: &Lab,
+    program: &Path,
+    files: &DaemonFiles,
+    interrupts: &Interrupts,
+    view: &mut View,
+) -> Result<bool> {
+    view.say("three hosts in network namespaces: client – gateway with connection tracking – server")?;
     if lab.in_user_namespace() {
-        screen.say("not root: everything runs in a user namespace")?;
+        view.say("not root: everything runs in a user namespace")?;
     }
     for missing in lab.missing() {
-        screen.say(&format!("this kernel does not let us set {missing}"))?;
+        view.say(&format!("this kernel does not let us set {missing}"))?;
     }
-    screen.say("starting the daemon with ban-follower, mark-by-service and connection-cap, all enforcing")?;
-    let warden = Warden::start(house, &interrupted)?;
-    let mut stage = Stage { lab, house, screen, warden, interrupted, checks: Vec::new(), verdicts: 0 };
+    view.say("starting the daemon with ban-follower, mark-by-service and connection-cap, all enforcing")?;
+    let daemon = Daemon::start(program, files, interrupts)?;
+    let mut stage = Stage { lab, files, view, daemon, interrupts, checks: Vec::new(), verdicts: 0 };
     for address in SERVER {
         for (port, service) in [
             (WEB, Service::Echo),
@@ -79,7 +83,7 @@ pub(super) fn tell(lab: &Lab, house: &House, screen: &mut Screen) -> Result<bool
 
 impl Stage<'_> {
     fn mark(&mut self) -> Result<()> {
-        self.screen.act("1. mark-by-service: every service gets its mark")?;
+        self.view.act("1. mark-by-service: every service gets its mark")?;
         let client = self.lab.client();
         let pause = Duration::from_millis(10);
         let mut traffic = Vec::new();
@@ -88,7 +92,7 @@ impl Stage<'_> {
             traffic.push(client.datagrams(guest, SocketAddr::new(server, DNS), 3, pause)?);
             traffic.push(client.ping(guest, server, 7, 3, pause)?);
         }
-        self.until(PATIENCE, || Ok(traffic.iter().all(crate::lab::Exchanges::is_finished)))?;
+        self.until(PATIENCE, || Ok(traffic.iter().all(Exchanges::is_finished)))?;
         let (asked, answered) =
             traffic.iter().fold((0, 0), |(asked, answered), t| (asked + t.asked(), answered + t.answered()));
         self.check(
@@ -113,7 +117,7 @@ impl Stage<'_> {
     }
 
     fn ban(&mut self) -> Result<()> {
-        self.screen.act("2. ban-follower: a ban ends what is established")?;
+        self.view.act("2. ban-follower: a ban ends what is established")?;
         let [intruder, intruder6] = INTRUDER;
         let [server, server6] = SERVER;
         let download = |from, to| self.lab.client().transfer(from, SocketAddr::new(to, DOWNLOAD));
@@ -121,10 +125,10 @@ impl Stage<'_> {
             [download(GUEST[0], server)?, download(intruder, server)?, download(intruder6, server6)?];
         let managed = self.lab.client().hold(MANAGEMENT.into(), SocketAddr::new(server, WEB))?;
         self.until(PATIENCE, || Ok([&good, &bad, &bad6].iter().all(|transfer| transfer.received() > 0)))?;
-        self.screen.say("three downloads are running, two of them by an intruder")?;
+        self.view.say("three downloads are running, two of them by an intruder")?;
 
-        let (sent, took) = self.warden.send("ban-follower", &format!("ban {intruder} for 60"))?;
-        self.screen.say(&format!("ctwarden send ban-follower \"ban {intruder} for 60\": {sent}"))?;
+        let (sent, took) = self.daemon.send("ban-follower", &format!("ban {intruder} for 60"))?;
+        self.view.say(&format!("ctwarden send ban-follower \"ban {intruder} for 60\": {sent}"))?;
         let left = table(&checks::with(intruder))?.len();
         self.check(
             "a ban ends the flows at once",
@@ -136,13 +140,13 @@ impl Stage<'_> {
         self.check("the banned address cannot come back", answer(&again), again.is_err())?;
 
         let network = "2001:db8:c::60/124";
-        self.house.ban_in_file(network)?;
-        self.screen.say(&format!("written into the ban list: {network}"))?;
+        self.files.ban_in_file(network)?;
+        self.view.say(&format!("written into the ban list: {network}"))?;
         self.until(PATIENCE, || Ok(table(&checks::with(intruder6))?.is_empty()))?;
         self.stalled("a network in the ban list ends IPv6, too", &bad6)?;
 
-        let (sent, _) = self.warden.send("ban-follower", &format!("ban {MANAGEMENT} for 60"))?;
-        self.screen.say(&format!("somebody bans the protected management host: {sent}"))?;
+        let (sent, _) = self.daemon.send("ban-follower", &format!("ban {MANAGEMENT} for 60"))?;
+        self.view.say(&format!("somebody bans the protected management host: {sent}"))?;
         let exchange = managed.exchange(Duration::from_secs(1));
         let found = exchange.as_ref().map_or_else(ToString::to_string, |time| format!("answered in {time:.1?}"));
         self.check("a protected host survives even a ban", found, exchange.is_ok())?;
@@ -151,7 +155,7 @@ impl Stage<'_> {
     }
 
     fn cap(&mut self) -> Result<()> {
-        self.screen.act("3. connection-cap: one source, so many connections and no more")?;
+        self.view.act("3. connection-cap: one source, so many connections and no more")?;
         let server = SocketAddr::new(SERVER[0], CAPPED_PORT);
         let client = self.lab.client();
         let try_some =
@@ -188,21 +192,20 @@ impl Stage<'_> {
 
     /// The daemon is ended in order; what it did is summed up.
     fn end(mut self) -> Result<bool> {
-        self.screen.end_act()?;
-        let status = self.warden.status()?;
-        let rest = self.warden.stop()?.read()?;
+        self.view.end_act()?;
+        let status = self.daemon.status()?;
+        let rest = self.daemon.stop()?;
         self.verdicts += rest.iter().filter(|record| is_verdict(record)).count() as u64;
-        let counted: u64 =
-            status.plugins.iter().flat_map(|plugin| plugin.verdicts.values()).flat_map(|o| o.values()).sum();
+        let counted = status.verdicts();
         let claim = "every verdict has one record";
         let check = Check {
             claim,
             found: format!("{counted} verdicts, {} records", self.verdicts),
             held: self.verdicts == counted,
         };
-        self.screen.check(&check)?;
+        self.view.check(&check)?;
         self.checks.push(check);
-        self.screen.summary(&self.checks, &status)?;
+        self.view.summary(&self.checks, &status)?;
         Ok(self.checks.iter().all(|check| check.held))
     }
 
@@ -215,7 +218,7 @@ impl Stage<'_> {
     fn check(&mut self, claim: &'static str, found: String, held: bool) -> Result<()> {
         self.pump()?;
         let check = Check { claim, found, held };
-        self.screen.check(&check)?;
+        self.view.check(&check)?;
         self.checks.push(check);
         Ok(())
     }
@@ -232,15 +235,15 @@ impl Stage<'_> {
 
     /// Shows what the daemon wrote meanwhile.
     fn pump(&mut self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupts.is_noted() {
             bail!("interrupted");
         }
-        if self.warden.has_ended() {
+        if self.daemon.has_ended() {
             bail!("the daemon ended before the demo did");
         }
-        while let Some(record) = self.warden.record()? {
+        while let Some(record) = self.daemon.record()? {
             self.verdicts += u64::from(is_verdict(&record));
-            self.screen.record(&record)?;
+            self.view.record(&record)?;
         }
         Ok(())
     }
@@ -250,30 +253,9 @@ fn is_verdict(record: &Value) -> bool {
     record.get("record").and_then(Value::as_str) == Some("verdict")
 }
 
-fn answer<T>(connected: &Result<T, crate::lab::TrafficError>) -> String {
+fn answer<T>(connected: &Result<T, TrafficError>) -> String {
     match connected {
         Ok(_) => "it connected".to_owned(),
         Err(_) => "no connection within a second".to_owned(),
     }
-}
-
-/// A thread that notes Ctrl-C and its like, so that the demo can clean up behind itself.
-fn watch_interrupts() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&flag);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut hangup) = {
-        let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
-    };
-    thread::Builder::new()
-        .name("interrupts".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! { _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
-            });
-            noted.store(true, Ordering::Relaxed);
-        })
-        .context("cannot watch for Ctrl-C")?;
-    Ok(flag)
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use super::TrafficError;
-use crate::lab::bound::{Bound, LOOK};
-use crate::lab::host::Host;
+use crate::bound::{Bound, LOOK};
+use crate::host::Host;
 
 /// Most connections of a service at the same time; more are closed at once.
 const MOST_AT_ONCE: usize = 1024;
@@ -26,7 +26,7 @@ const PIECES: u32 = 100;
 
 /// What a TCP service does with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
+pub enum Service {
     /// Sends back what it gets, until the client closes.
     Echo,
     /// Sends without end, that many bytes a second.
@@ -34,18 +34,18 @@ pub(crate) enum Service {
 }
 
 /// The host that answers.
-pub(crate) struct Server {
+pub struct Server {
     host: Host,
     bound: Bound,
 }
 
 impl Server {
-    pub(crate) const fn new(host: Host, bound: Bound) -> Self {
+    pub const fn new(host: Host, bound: Bound) -> Self {
         Self { host, bound }
     }
 
     #[cfg(test)]
-    pub(crate) const fn host(&self) -> &Host {
+    pub const fn host(&self) -> &Host {
         &self.host
     }
 
@@ -53,7 +53,7 @@ impl Server {
     ///
     /// # Errors
     /// [`TrafficError::Listen`].
-    pub(crate) fn serve_tcp(&self, address: SocketAddr, service: Service) -> Result<(), TrafficError> {
+    pub fn serve_tcp(&self, address: SocketAddr, service: Service) -> Result<(), TrafficError> {
         let listener = self.host.run(move || listen(address))?;
         let listener = listener.map_err(|source| TrafficError::Listen { address, source })?;
         let bound = self.bound.clone();
@@ -65,7 +65,7 @@ impl Server {
     ///
     /// # Errors
     /// [`TrafficError::Listen`].
-    pub(crate) fn serve_udp(&self, address: SocketAddr) -> Result<(), TrafficError> {
+    pub fn serve_udp(&self, address: SocketAddr) -> Result<(), TrafficError> {
         let bind = move || {
             let socket = UdpSocket::bind(address)?;
             socket.set_read_timeout(Some(LOOK))?;

@@ -1,4 +1,4 @@
-//! What the demo's daemon runs from: a private directory with a configuration and a ban list.
+//! The files of the demo's daemon: a private directory with a configuration, policies and a ban list.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::lab::{BLOCKED_IPV4, BLOCKED_IPV6, table};
+use ctwarden_lab::{BLOCKED_IPV4, BLOCKED_IPV6, TABLE};
 
 /// Connections that one source may have to the capped service.
 pub(super) const CAP: u32 = 20;
@@ -18,27 +18,27 @@ pub(super) const MANAGEMENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(super) const CAPPED_PORT: u16 = 8080;
 
 /// The directory; it goes with the value.
-pub(super) struct House {
+pub(super) struct DaemonFiles {
     directory: PathBuf,
 }
 
-impl House {
+impl DaemonFiles {
     /// Makes it, for the policies in that directory.
-    pub(super) fn build(plugins: &Path) -> Result<Self> {
+    pub(super) fn create(plugins: &Path) -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("ctwarden-demo-{}", std::process::id()));
         let make = || fs::DirBuilder::new().mode(0o700).create(&directory);
         make().with_context(|| format!("cannot make {}", directory.display()))?;
-        let house = Self { directory };
+        let files = Self { directory };
         for policy in ["ban-follower", "mark-by-service", "connection-cap"] {
             let file = plugins.join(policy).with_extension("wasm");
-            let copy = house.path(policy).with_extension("wasm");
+            let copy = files.path(policy).with_extension("wasm");
             fs::copy(&file, &copy)
                 .and_then(|_| fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)))
                 .with_context(|| format!("cannot copy {}; build it with: cargo xtask guests", file.display()))?;
         }
-        house.write("banned.txt", "# one address or network a line\n")?;
-        house.write("ctwarden.toml", &house.configuration())?;
-        Ok(house)
+        files.write("banned.txt", "# one address or network a line\n")?;
+        files.write("ctwarden.toml", &files.configuration())?;
+        Ok(files)
     }
 
     /// The daemon's configuration.
@@ -74,7 +74,6 @@ impl House {
 
     fn configuration(&self) -> String {
         let directory = self.directory.display();
-        let table = table();
         format!(
             r#"
 [daemon]
@@ -91,7 +90,7 @@ either = ["{MANAGEMENT}"]
 file = "banned.txt"
 
 [block.blocked]
-table = "{table}"
+table = "{TABLE}"
 ipv4 = "{BLOCKED_IPV4}"
 ipv6 = "{BLOCKED_IPV6}"
 
@@ -143,7 +142,7 @@ action = "delete"
     }
 }
 
-impl Drop for House {
+impl Drop for DaemonFiles {
     fn drop(&mut self) {
         // Private and ours alone; what cannot be removed now is the system's to clean.
         drop(fs::remove_dir_all(&self.directory));

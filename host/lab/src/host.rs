@@ -15,7 +15,7 @@ use thiserror::Error;
 
 /// Why a host cannot be had.
 #[derive(Debug, Error)]
-pub(crate) enum HostError {
+pub enum HostError {
     #[error("the kernel refused a network namespace for host {host}")]
     Namespace {
         host: &'static str,
@@ -43,14 +43,14 @@ pub(crate) enum HostError {
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread in a network namespace; both end with the value.
-pub(crate) struct Host {
+pub struct Host {
     name: &'static str,
     jobs: mpsc::Sender<Job>,
     namespace: File,
 }
 
 impl Host {
-    pub(crate) fn start(name: &'static str) -> Result<Self, HostError> {
+    pub fn start(name: &'static str) -> Result<Self, HostError> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         let (opened, opening) = mpsc::channel();
         let live = move || {
@@ -69,17 +69,17 @@ impl Host {
         Ok(Self { name, jobs, namespace })
     }
 
-    pub(crate) const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         self.name
     }
 
     /// Its namespace, as others name it to the kernel.
-    pub(crate) fn namespace(&self) -> BorrowedFd<'_> {
+    pub fn namespace(&self) -> BorrowedFd<'_> {
         self.namespace.as_fd()
     }
 
     /// Does something short in its namespace, and waits for it.
-    pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HostError> {
+    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HostError> {
         let gone = HostError::Gone { host: self.name };
         let (done, doing) = mpsc::channel();
         // Where nobody waits any more the result is not needed.
@@ -91,7 +91,7 @@ impl Host {
     }
 
     /// Starts a thread in its namespace.
-    pub(crate) fn spawn(
+    pub fn spawn(
         &self,
         name: &'static str,
         work: impl FnOnce() + Send + 'static,

@@ -1,16 +1,4 @@
-//! A small world in network namespaces: a gateway with connection tracking, a client and a server, and real traffic between them.
-//!
-//! The demo shows every policy at work on the real kernel without touching the machine's own network: no external program is
-//! run, and all of it ends with the process, however that ends, because namespaces live only as long as somebody is in them.
-//!
-//! ```text
-//!   client ──────────── gateway ──────────── server
-//!   192.0.2.0/24        this process         203.0.113.0/24
-//!   198.51.100.0/24     (forwards, tracks,   2001:db8:5::/48
-//!   2001:db8:c::/48      drops blocked)
-//! ```
-//!
-//! Order of calls: [`isolate()`] before the first thread, then [`Lab::build`], then traffic.
+#![doc = include_str!("../README.md")]
 
 mod bound;
 mod firewall;
@@ -18,6 +6,8 @@ mod host;
 mod isolate;
 mod link;
 mod network;
+mod nftables;
+mod requests;
 mod sysctl;
 mod traffic;
 
@@ -25,22 +15,24 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub(crate) use bound::Bound;
-pub(crate) use firewall::{BLOCKED_IPV4, BLOCKED_IPV6, FirewallError, table};
-pub(crate) use host::{Host, HostError};
-pub(crate) use isolate::{Isolated, isolate};
-pub(crate) use network::NetworkError;
-pub(crate) use sysctl::{SysctlError, Written};
-pub(crate) use traffic::{Client, Exchanges, Held, Server, Service, TrafficError, Transfer};
+use bound::Bound;
+pub use firewall::{BLOCKED_IPV4, BLOCKED_IPV6, FirewallError, TABLE};
+use host::Host;
+pub use host::HostError;
+pub use isolate::{IsolateError, Isolated, isolate};
+pub use network::NetworkError;
+pub use sysctl::SysctlError;
+use sysctl::Written;
+pub use traffic::{Client, Exchanges, Held, Server, Service, TrafficError, Transfer};
 
 /// What is asked of a lab.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// All traffic ends after it, whatever else happens.
-    pub(crate) lifetime: Duration,
+    pub lifetime: Duration,
     /// `nf_conntrack_tcp_loose`: whether packets of a TCP connection that is not in the table bring it back into it. Without it
     /// they are invalid and dropped, so that a deleted connection ends.
-    pub(crate) tcp_loose: bool,
+    pub tcp_loose: bool,
 }
 
 impl Default for Plan {
@@ -51,7 +43,7 @@ impl Default for Plan {
 
 /// Why a lab could not be built.
 #[derive(Debug, Error)]
-pub(crate) enum LabError {
+pub enum LabError {
     /// A host could not be made.
     #[error("cannot make a host of the lab")]
     Host(#[from] HostError),
@@ -67,7 +59,7 @@ pub(crate) enum LabError {
 }
 
 /// The world; it ends with the value, or with the process.
-pub(crate) struct Lab {
+pub struct Lab {
     client: Client,
     server: Server,
     bound: Bound,
@@ -80,7 +72,7 @@ impl Lab {
     ///
     /// # Errors
     /// [`LabError`], with the way out where there is one; nothing is left behind.
-    pub(crate) fn build(isolated: Isolated, plan: Plan) -> Result<Self, LabError> {
+    pub fn build(isolated: Isolated, plan: Plan) -> Result<Self, LabError> {
         let client = Host::start("client")?;
         let server = Host::start("server")?;
         network::connect(&client, &server)?;
@@ -97,23 +89,23 @@ impl Lab {
     }
 
     /// The host that asks.
-    pub(crate) const fn client(&self) -> &Client {
+    pub const fn client(&self) -> &Client {
         &self.client
     }
 
     /// The host that answers.
-    pub(crate) const fn server(&self) -> &Server {
+    pub const fn server(&self) -> &Server {
         &self.server
     }
 
     /// Settings of connection tracking that this kernel does not have or does not let a user namespace make, by their names:
     /// without `nf_conntrack_acct` entries have no counters, without `nf_conntrack_timestamp` no times.
-    pub(crate) fn missing(&self) -> &[&'static str] {
+    pub fn missing(&self) -> &[&'static str] {
         &self.missing
     }
 
     /// Whether it was built without root, in a user namespace.
-    pub(crate) const fn in_user_namespace(&self) -> bool {
+    pub const fn in_user_namespace(&self) -> bool {
         self.user_namespace
     }
 }

@@ -28,7 +28,7 @@ const SETTINGS: [(&str, &str); 4] = [
 
 /// Why hosts are not connected.
 #[derive(Debug, Error)]
-pub(crate) enum NetworkError {
+pub enum NetworkError {
     /// A change of the network was refused.
     #[error("on host {host}")]
     Link {

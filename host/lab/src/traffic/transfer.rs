@@ -11,11 +11,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::TrafficError;
-use crate::lab::bound::{Bound, LOOK, Part};
-use crate::lab::host::Host;
+use crate::bound::{Bound, LOOK, Part};
+use crate::host::Host;
 
 /// A running transfer; it ends with the value.
-pub(crate) struct Transfer {
+pub struct Transfer {
     progress: Arc<Progress>,
     stream: TcpStream,
     part: Part,
@@ -74,19 +74,18 @@ impl Transfer {
     }
 
     /// Bytes so far.
-    pub(crate) fn received(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         self.progress.received.load(Ordering::Relaxed)
     }
 
     /// Time since the last byte, or since the begin.
-    pub(crate) fn idle_for(&self) -> Duration {
+    pub fn idle_for(&self) -> Duration {
         let last = self.progress.last.load(Ordering::Relaxed);
         Duration::from_micros(self.progress.now().saturating_sub(last))
     }
 
     /// Whether the connection was ended: by the server, by a reset, or with the lab.
-    #[cfg(test)]
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.progress.ended.load(Ordering::Relaxed)
     }
 }

@@ -1,6 +1,6 @@
 //! Real traffic: what the client asks and the server answers.
 //!
-//! Everything here runs on threads of its own and ends by itself: with its count, or with the lab's [`super::Bound`].
+//! Everything here runs on threads of its own and ends by itself: with its count, or with the lab's [`Bound`].
 
 mod connect;
 mod exchanges;
@@ -18,17 +18,17 @@ use thiserror::Error;
 use super::bound::Bound;
 use super::host::{Host, HostError};
 
-pub(crate) use exchanges::Exchanges;
-pub(crate) use held::Held;
-pub(crate) use server::{Server, Service};
-pub(crate) use transfer::Transfer;
+pub use exchanges::Exchanges;
+pub use held::Held;
+pub use server::{Server, Service};
+pub use transfer::Transfer;
 
 /// How long a connection may take to be there, and an answer to come.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// Why there is no traffic.
 #[derive(Debug, Error)]
-pub(crate) enum TrafficError {
+pub enum TrafficError {
     /// The server cannot listen there.
     #[error("the lab's server cannot listen on {address}")]
     Listen {
@@ -49,7 +49,7 @@ pub(crate) enum TrafficError {
 }
 
 /// The host that asks. Each of its methods takes the client's address to ask from: any of the lab's client networks.
-pub(crate) struct Client {
+pub struct Client {
     host: Host,
     bound: Bound,
 }
@@ -63,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     /// [`TrafficError::Connect`] where no connection is made within a second.
-    pub(crate) fn transfer(&self, from: IpAddr, to: SocketAddr) -> Result<Transfer, TrafficError> {
+    pub fn transfer(&self, from: IpAddr, to: SocketAddr) -> Result<Transfer, TrafficError> {
         Transfer::start(connect::connect(&self.host, from, to)?, &self.host, &self.bound)
     }
 
@@ -71,12 +71,12 @@ impl Client {
     ///
     /// # Errors
     /// [`TrafficError::Connect`] where no connection is made within a second.
-    pub(crate) fn hold(&self, from: IpAddr, to: SocketAddr) -> Result<Held, TrafficError> {
+    pub fn hold(&self, from: IpAddr, to: SocketAddr) -> Result<Held, TrafficError> {
         connect::connect(&self.host, from, to).map(Held::new)
     }
 
     /// Makes short connections to a [`Service::Echo`], one after the other: connect, ask, be answered, close.
-    pub(crate) fn connections(
+    pub fn connections(
         &self,
         from: IpAddr,
         to: SocketAddr,
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Sends datagrams to a UDP service from one port, each after the answer to the one before.
-    pub(crate) fn datagrams(
+    pub fn datagrams(
         &self,
         from: IpAddr,
         to: SocketAddr,
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// Sends echo requests (ICMP, ICMPv6) with that identifier, each after the answer to the one before.
-    pub(crate) fn ping(
+    pub fn ping(
         &self,
         from: IpAddr,
         to: IpAddr,
