@@ -1,4 +1,4 @@
-//! What the demo claims, held against the kernel's table.
+//! The claims of the demo, and the kernel's table against which they are checked.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,14 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Number of the only request of a socket.
 const SEQUENCE: u32 = 1;
 
-/// One claim and what was found.
 #[derive(Debug)]
 pub(super) struct Check {
-    /// What should be.
     pub(super) claim: &'static str,
-    /// What is.
+    /// What the kernel shows.
     pub(super) found: String,
-    /// Whether it is so.
     pub(super) held: bool,
 }
 

@@ -12,18 +12,18 @@ use ctwarden_lab::{BLOCKED_IPV4, BLOCKED_IPV6, TABLE};
 
 /// Connections that one source may have to the capped service.
 pub(super) const CAP: u32 = 20;
-/// An address that is banned all the same, and must not be touched.
+/// A protected address. The demo bans it, and the daemon must not touch it.
 pub(super) const MANAGEMENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Port of the capped service.
 pub(super) const CAPPED_PORT: u16 = 8080;
 
-/// The directory; it goes with the value.
+/// The directory. It is removed with the value.
 pub(super) struct DaemonFiles {
     directory: PathBuf,
 }
 
 impl DaemonFiles {
-    /// Makes it, for the policies in that directory.
+    /// Creates it, with copies of the policies in `plugins`.
     pub(super) fn create(plugins: &Path) -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("ctwarden-demo-{}", std::process::id()));
         let make = || fs::DirBuilder::new().mode(0o700).create(&directory);
@@ -51,12 +51,12 @@ impl DaemonFiles {
         self.path("control.sock")
     }
 
-    /// What the daemon writes down.
+    /// The daemon's records.
     pub(super) fn records(&self) -> PathBuf {
         self.path("records.jsonl")
     }
 
-    /// Writes the ban list anew.
+    /// Replaces the ban list by a list of this network.
     pub(super) fn ban_in_file(&self, network: &str) -> io::Result<()> {
         fs::write(self.path("banned.txt"), format!("# one address or network a line\n{network}\n"))
     }
@@ -144,7 +144,7 @@ action = "delete"
 
 impl Drop for DaemonFiles {
     fn drop(&mut self) {
-        // Private and ours alone; what cannot be removed now is the system's to clean.
+        // The directory is private. The system cleans up what cannot be removed now.
         drop(fs::remove_dir_all(&self.directory));
     }
 }

@@ -21,22 +21,21 @@ const DNS: u16 = 53;
 const DOWNLOAD: u16 = 5001;
 const SERVER: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 5, 0, 0, 0, 0, 0x10))];
-/// Nobody minds it.
+/// An address that no policy acts on.
 const GUEST: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 20)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 0x20))];
 /// Will be banned.
 const INTRUDER: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 0x66))];
-/// Wants too much.
+/// Opens more connections than the cap allows.
 const GREEDY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 50));
-/// Connections that it tries to have.
+/// Connections that it tries to open.
 const WANTED: usize = 32;
-/// Without data for so long a transfer is called stalled; data comes every 10 ms.
+/// A transfer without data for this long has stalled: data comes every 10 ms.
 const STALLED: Duration = Duration::from_millis(800);
-/// How long what should happen may take to happen.
+/// How long to wait for something that should happen.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Everything that an act needs.
 struct Stage<'a> {
     lab: &'a Lab,
     files: &'a DaemonFiles,
@@ -160,7 +159,7 @@ impl Stage<'_> {
         let client = self.lab.client();
         let try_some =
             |count: usize| -> Vec<Held> { (0..count).filter_map(|_| client.hold(GREEDY, server).ok()).collect() };
-        // Side by side: a connection that is refused keeps its opener waiting.
+        // On several threads: a refused connection keeps its thread waiting.
         let held: Vec<Held> = thread::scope(|scope| {
             let parts: Vec<_> = (0..8).map(|_| scope.spawn(|| try_some(WANTED / 8))).collect();
             parts.into_iter().filter_map(|part| part.join().ok()).flatten().collect()
@@ -190,7 +189,7 @@ impl Stage<'_> {
         self.check("another source is not held", if calm { "answered" } else { "no answer" }.to_owned(), calm)
     }
 
-    /// The daemon is ended in order; what it did is summed up.
+    /// Ends the daemon in order, and prints the summary.
     fn end(mut self) -> Result<bool> {
         self.view.end_act()?;
         let status = self.daemon.status()?;
@@ -223,7 +222,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Shows what the daemon writes until something is so or the time is over.
+    /// Shows the daemon's records until the condition holds or the time is over.
     fn until(&mut self, time: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
         let since = Instant::now();
         while !is_so()? && since.elapsed() < time {
@@ -233,7 +232,7 @@ impl Stage<'_> {
         self.pump()
     }
 
-    /// Shows what the daemon wrote meanwhile.
+    /// Shows the records that the daemon has written meanwhile.
     fn pump(&mut self) -> Result<()> {
         if self.interrupts.is_noted() {
             bail!("interrupted");

@@ -1,4 +1,4 @@
-//! What a person sees of the demo, or a machine with `--json`.
+//! The output of the demo: text for people, or JSON.
 
 use std::io::{self, ErrorKind, Write};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ impl View {
         Self { json, colour: Colour::of_stdout(), since: Instant::now(), shown: 0, hidden: 0 }
     }
 
-    /// A line of what happens.
+    /// A line about the course of the demo.
     pub(super) fn say(&self, text: &str) -> Result<()> {
         if self.json { line(&json!({ "say": text })) } else { print(&format!("{} {}", self.clock(), text::line(text))) }
     }
@@ -43,7 +43,7 @@ impl View {
         }
     }
 
-    /// Tells of records that were not shown.
+    /// Counts the records that were not shown.
     pub(super) fn end_act(&mut self) -> Result<()> {
         self.shown = 0;
         match std::mem::take(&mut self.hidden) {
@@ -79,7 +79,7 @@ impl View {
         print(&format!("{}   {plugin:<16} {action} {:<60} {outcome}", self.clock(), text::line(&object)))
     }
 
-    /// A claim was held against the kernel.
+    /// The result of a check.
     pub(super) fn check(&self, check: &Check) -> Result<()> {
         if self.json {
             return line(&json!({ "check": check.claim, "found": check.found, "held": check.held }));
@@ -87,7 +87,7 @@ impl View {
         print(&format!("{} {} {}: {}", self.clock(), self.mark(check.held), check.claim, check.found))
     }
 
-    /// The end: all checks, and what the policies did.
+    /// The end: the daemon's status, and all checks.
     pub(super) fn summary(&self, checks: &[Check], status: &Status) -> Result<()> {
         let held = checks.iter().filter(|check| check.held).count();
         if self.json {
@@ -120,7 +120,7 @@ impl View {
     }
 }
 
-/// What a record is about, in a few words.
+/// The object of a record, in a few words.
 fn object(record: &Value) -> String {
     let text = |value: &Value, key: &str| match value.get(key) {
         Some(Value::String(text)) => text.clone(),

@@ -1,12 +1,12 @@
-//! The end that every loop of the lab's traffic has: a time, or a word before it.
+//! The end of all traffic of a lab: after a time, or earlier on request.
 //!
-//! A demo that hangs is worse than one that fails, and threads that outlive it would hold its namespaces.
+//! A demo that hangs is worse than one that fails, and threads that outlive the lab would hold its namespaces.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long anything may block before it looks at the bound again.
+/// How long a thread may block before it checks the bound again.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// Shared by all traffic of a lab.
@@ -17,7 +17,6 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Ends after that time.
     pub fn new(lifetime: Duration) -> Self {
         let now = Instant::now();
         Self { until: now.checked_add(lifetime).unwrap_or(now), ended: Arc::default() }
@@ -27,12 +26,11 @@ impl Bound {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
 
-    /// Sleeps, and wakes at the end.
+    /// Sleeps, at most until the end.
     pub(super) fn sleep(&self, time: Duration) {
         let now = Instant::now();
         let until = now.checked_add(time).map_or(self.until, |until| until.min(self.until));
@@ -45,13 +43,13 @@ impl Bound {
         }
     }
 
-    /// A part of it that can end by itself.
+    /// A part that can end alone, and ends with the whole.
     pub(super) fn part(&self) -> Part {
         Part { whole: self.clone(), ended: Arc::default() }
     }
 }
 
-/// One transfer's or one exchange's share of a bound.
+/// The bound of one transfer or one row of exchanges.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     whole: Bound,

@@ -1,7 +1,7 @@
-//! The gateway's rule set: drop what is blocked, drop what tracking finds invalid, accept the rest.
+//! The gateway's rule set: drop blocked packets, drop invalid packets, accept the rest.
 //!
-//! Connection tracking is off in a namespace until a rule there uses it, so these rules also switch it on; and labels have no
-//! room in entries until a rule sets one, so a chain that nothing jumps to does that.
+//! Connection tracking is off in a namespace until a rule there uses it, so these rules also switch it on. Entries have no room for
+//! labels until a rule sets a label, so a chain that nothing jumps to does that.
 
 use std::io;
 
@@ -19,15 +19,14 @@ pub const BLOCKED_IPV4: &str = "blocked4";
 /// Name of the set of blocked IPv6 networks in [`TABLE`].
 pub const BLOCKED_IPV6: &str = "blocked6";
 
-/// The same without its family.
+/// Name of [`TABLE`] within its family.
 const NAME: &str = "ctwarden";
 const FORWARD: &str = "forward";
 const LABELS: &str = "labels";
 
-/// Why the rule set is not there.
+/// Why the rule set could not be loaded.
 #[derive(Debug, Error)]
 pub enum FirewallError {
-    /// The kernel lacks a part.
     #[error(
         "this kernel lacks nf_tables or nf_conntrack; load them as root: modprobe -a nf_tables nft_ct nf_conntrack nf_conntrack_netlink"
     )]

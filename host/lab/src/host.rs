@@ -1,7 +1,7 @@
 //! A host of the lab: one thread in a network namespace of its own.
 //!
-//! A socket stays in the namespace of the thread that made it, and a thread in that of the thread that started it. So a host needs
-//! one thread only, which makes sockets and threads for the others, and no thread ever has to change its namespace.
+//! A socket stays in the namespace of the thread that made it. A thread stays in the namespace of the thread that started it. So one
+//! thread of each host makes the sockets and threads of that host, and no thread changes its namespace.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use thiserror::Error;
 
-/// Why a host cannot be had.
+/// Why a host cannot run or do its work.
 #[derive(Debug, Error)]
 pub enum HostError {
     #[error("the kernel refused a network namespace for host {host}")]
@@ -73,16 +73,16 @@ impl Host {
         self.name
     }
 
-    /// Its namespace, as others name it to the kernel.
+    /// The file of its namespace, which names it to the kernel.
     pub fn namespace(&self) -> BorrowedFd<'_> {
         self.namespace.as_fd()
     }
 
-    /// Does something short in its namespace, and waits for it.
+    /// Does short work on the thread of the host, and waits for the result.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HostError> {
         let gone = HostError::Gone { host: self.name };
         let (done, doing) = mpsc::channel();
-        // Where nobody waits any more the result is not needed.
+        // The receiver may be gone; then nobody needs the result.
         let job = move || drop(done.send(work()));
         match self.jobs.send(Box::new(job)) {
             Ok(()) => doing.recv().map_err(|_| gone),

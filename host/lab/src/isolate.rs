@@ -1,7 +1,7 @@
 //! A network of its own for this process, as root or, where user namespaces are allowed, without.
 //!
-//! It has to happen before the first thread is there: the kernel gives a new user namespace only to a process with one thread,
-//! and threads that were there before would stay in the old network.
+//! This must happen before the process starts its first thread. The kernel gives a user namespace only to a process with one thread,
+//! and earlier threads would stay in the old network.
 
 use std::fs;
 use std::io;
@@ -24,17 +24,17 @@ impl Isolated {
     }
 }
 
-/// Why no network of its own could be had.
+/// Why the process got no network of its own.
 #[derive(Debug, Error)]
 pub enum IsolateError {
     #[error("the kernel refused a network namespace: {reason}")]
     Refused {
-        /// Why, and the way out.
+        /// The cause, and how to remove it.
         reason: String,
         #[source]
         errno: Errno,
     },
-    /// The user namespace was made and its ids could not be.
+    /// The user namespace exists, but its ids could not be mapped.
     #[error("cannot write {file} of the new user namespace; run as root instead")]
     Ids {
         file: &'static str,
@@ -72,7 +72,7 @@ fn refused(errno: Errno) -> IsolateError {
     IsolateError::Refused { reason: reason(errno, &Machine::read()), errno }
 }
 
-/// What on a machine forbids namespaces; none where the machine has no such setting.
+/// Settings of the machine that forbid namespaces. None: the machine has no such setting.
 #[derive(Clone, Debug, Default)]
 struct Machine {
     most_user_namespaces: Option<u64>,

@@ -25,13 +25,12 @@ pub use sysctl::SysctlError;
 use sysctl::Written;
 pub use traffic::{Client, Exchanges, Held, Server, Service, TrafficError, Transfer};
 
-/// What is asked of a lab.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// All traffic ends after it, whatever else happens.
+    /// All traffic ends after this time, whatever else happens.
     pub lifetime: Duration,
-    /// `nf_conntrack_tcp_loose`: whether packets of a TCP connection that is not in the table bring it back into it. Without it
-    /// they are invalid and dropped, so that a deleted connection ends.
+    /// `nf_conntrack_tcp_loose`: whether a packet in the middle of a TCP connection creates an entry. If not, such packets are
+    /// invalid and dropped, so that a deleted connection ends.
     pub tcp_loose: bool,
 }
 
@@ -44,21 +43,17 @@ impl Default for Plan {
 /// Why a lab could not be built.
 #[derive(Debug, Error)]
 pub enum LabError {
-    /// A host could not be made.
     #[error("cannot make a host of the lab")]
     Host(#[from] HostError),
-    /// Hosts could not be connected.
     #[error("cannot connect the lab's hosts")]
     Network(#[from] NetworkError),
-    /// A setting of the kernel could not be made.
     #[error("cannot prepare the lab's hosts")]
     Sysctl(#[from] SysctlError),
-    /// The rule set could not be made.
     #[error("cannot switch connection tracking on in the lab")]
     Firewall(#[from] FirewallError),
 }
 
-/// The world; it ends with the value, or with the process.
+/// Three connected hosts. They end with the value, or with the process.
 pub struct Lab {
     client: Client,
     server: Server,
@@ -68,10 +63,10 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Builds it around the namespace of this process, which becomes the gateway.
+    /// Builds the lab around the network namespace of this process, which becomes the gateway.
     ///
     /// # Errors
-    /// [`LabError`], with the way out where there is one; nothing is left behind.
+    /// The error says how to mend the cause, if that is known. Nothing is left behind.
     pub fn build(isolated: Isolated, plan: Plan) -> Result<Self, LabError> {
         let client = Host::start("client")?;
         let server = Host::start("server")?;
@@ -98,13 +93,13 @@ impl Lab {
         &self.server
     }
 
-    /// Settings of connection tracking that this kernel does not have or does not let a user namespace make, by their names:
-    /// without `nf_conntrack_acct` entries have no counters, without `nf_conntrack_timestamp` no times.
+    /// Names of the settings that this kernel lacks or refuses to a user namespace. Without `nf_conntrack_acct` entries have no
+    /// counters, without `nf_conntrack_timestamp` no times.
     pub fn missing(&self) -> &[&'static str] {
         &self.missing
     }
 
-    /// Whether it was built without root, in a user namespace.
+    /// Whether the lab was built without root, in a user namespace.
     pub const fn in_user_namespace(&self) -> bool {
         self.user_namespace
     }
@@ -116,13 +111,13 @@ impl Drop for Lab {
     }
 }
 
-/// Makes the settings of connection tracking; gives the names of those that are not to be had. They appear with the module, so
-/// after the first rule.
+/// Makes the settings of connection tracking, and returns the names of those that cannot be made. They appear with the module, that
+/// is, with the first rule.
 fn tracking(plan: Plan) -> Result<Vec<&'static str>, SysctlError> {
     let settings = [
         ("net.netfilter.nf_conntrack_acct", "1"),
         ("net.netfilter.nf_conntrack_timestamp", "1"),
-        // Not 2: a flow that is older than its listener shall have events too.
+        // Not 2: entries that are older than the first listener need events, too.
         ("net.netfilter.nf_conntrack_events", "1"),
         ("net.netfilter.nf_conntrack_tcp_loose", if plan.tcp_loose { "1" } else { "0" }),
     ];

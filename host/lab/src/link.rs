@@ -1,6 +1,6 @@
 //! Links, addresses and routes over rtnetlink.
 //!
-//! Each change is one value with the words that name it, so that an error says what of the lab could not be made.
+//! Each change carries its description, so that an error names what could not be made.
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -30,14 +30,8 @@ pub(super) type Network = (IpAddr, u8);
 /// Why a change was not made.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The kernel said no.
     #[error("cannot {what}: {}{}", std::io::Error::from(*errno), way_out(*errno))]
-    Refused {
-        /// What was to be done.
-        what: String,
-        errno: Errno,
-    },
-    /// No answer was got.
+    Refused { what: String, errno: Errno },
     #[error("the kernel could not be asked to change the network")]
     Request(#[source] RequestError),
 }
@@ -73,7 +67,7 @@ pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
     Ok(messages.into_iter().any(|message| matches!(&message, RouteNetlinkMessage::NewLink(link) if is_up(link))))
 }
 
-/// `names` says what each request is to do.
+/// `names` describes each request.
 fn ask(requests: Vec<Request<RouteNetlinkMessage>>, names: &[String]) -> Result<Vec<RouteNetlinkMessage>, LinkError> {
     carry_out(NETLINK_ROUTE, requests).map_err(|error| {
         if let RequestError::Refused { index, errno } = error {
@@ -87,9 +81,8 @@ fn ask(requests: Vec<Request<RouteNetlinkMessage>>, names: &[String]) -> Result<
 /// One end of a virtual cable.
 #[derive(Clone, Copy)]
 pub(super) struct End<'a> {
-    /// Index of the link, chosen by us, so that nobody has to ask for it.
+    /// Index of the link. The lab chooses it, so that it need not ask for it.
     pub(super) index: u32,
-    /// Name of the link.
     pub(super) name: &'a str,
 }
 
@@ -122,7 +115,7 @@ pub(super) fn up(index: u32) -> Change {
     Change { what: format!("switch link {index} on"), message: RouteNetlinkMessage::SetLink(message), flags: 0 }
 }
 
-/// An address of a link, used at once: nobody else can have it (`IFA_F_NODAD`).
+/// An address of a link. It is usable at once, without a search for duplicates (`IFA_F_NODAD`).
 pub(super) fn address(index: u32, (address, length): Network) -> Change {
     let mut message = AddressMessage::default();
     message.header.family = family(address);
@@ -139,7 +132,7 @@ pub(super) fn address(index: u32, (address, length): Network) -> Change {
     }
 }
 
-/// A network that is reached over a neighbour.
+/// A route to a network over a neighbour.
 pub(super) fn route((network, length): Network, neighbour: IpAddr) -> Change {
     let mut message = route_message((network, length), RouteHeader::RT_TABLE_MAIN, RouteType::Unicast);
     message.header.scope = RouteScope::Universe;
@@ -147,7 +140,7 @@ pub(super) fn route((network, length): Network, neighbour: IpAddr) -> Change {
     added(format!("route {network}/{length} over {neighbour}"), message)
 }
 
-/// A network whose every address is this host's own.
+/// Makes every address of a network an address of this host.
 pub(super) fn own((network, length): Network) -> Change {
     let mut message = route_message((network, length), LOCAL_TABLE, RouteType::Local);
     message.header.scope = RouteScope::Host;

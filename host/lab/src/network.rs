@@ -1,7 +1,7 @@
-//! How the three hosts are connected, and the addresses that they have.
+//! The cables between the three hosts, and their addresses.
 //!
-//! Client and server own whole networks of documentation addresses (RFC 5737, RFC 3849): traffic can come from any of them, and
-//! the gateway knows only one neighbour on each side, so that nothing waits for thousands of addresses to be resolved.
+//! Client and server own whole networks of documentation addresses (RFC 5737, RFC 3849), and traffic can come from any of them. The
+//! gateway has one neighbour on each side, so that it resolves two addresses and not thousands.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread;
@@ -16,37 +16,33 @@ use super::sysctl::{self, SysctlError};
 /// How long a cable may take until it carries packets.
 const CABLE_TIME: Duration = Duration::from_secs(5);
 
-/// Settings of every host, made before it has links.
+/// Settings of every host, made before the host has links.
 const SETTINGS: [(&str, &str); 4] = [
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
-    // Nobody else is on a cable, so addresses need not be tried out before they are used.
+    // A cable has two ends, so no address can be a duplicate.
     ("net.ipv6.conf.default.accept_dad", "0"),
-    // IPv6 sockets may otherwise only be bound to addresses of links, not to those of own networks.
+    // Without it the kernel binds IPv6 sockets only to addresses of links, not to those of own networks.
     ("net.ipv6.ip_nonlocal_bind", "1"),
 ];
 
 /// Why hosts are not connected.
 #[derive(Debug, Error)]
 pub enum NetworkError {
-    /// A change of the network was refused.
     #[error("on host {host}")]
     Link {
         host: &'static str,
         #[source]
         source: LinkError,
     },
-    /// A setting could not be made.
     #[error("on host {host}")]
     Sysctl {
         host: &'static str,
         #[source]
         source: SysctlError,
     },
-    /// A host is gone.
     #[error("a host of the lab ended too early")]
     Host(#[from] HostError),
-    /// A cable does not work.
     #[error("the cable to host {host} does not carry packets after {} s", CABLE_TIME.as_secs())]
     Dead { host: &'static str },
 }
@@ -64,7 +60,7 @@ struct Side {
     gateway: [Network; 2],
     /// Addresses of the host's end.
     host: [Network; 2],
-    /// What belongs to the host.
+    /// Networks that belong to the host.
     networks: &'static [Network],
 }
 
@@ -138,7 +134,7 @@ fn settings() -> Result<(), SysctlError> {
     SETTINGS.into_iter().try_for_each(|(name, value)| sysctl::write(name, value).map(drop))
 }
 
-/// A link that was just switched on drops packets until the kernel has noticed that its cable is whole.
+/// A link drops packets from the moment it is switched on until the kernel notices the other end.
 fn wait_for(host: &'static str, up: impl Fn() -> Result<bool, NetworkError>) -> Result<(), NetworkError> {
     let since = Instant::now();
     while !up()? {

@@ -1,22 +1,19 @@
 //! Settings of the kernel, by the names that `sysctl` gives them.
 //!
-//! Those below `net` are of the calling thread's network namespace, so each host makes its own.
+//! Settings below `net` belong to the network namespace of the calling thread, so each host makes its own.
 
 use std::fs;
 use std::io;
 
 use thiserror::Error;
 
-/// What became of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is as asked.
     Done,
-    /// The kernel has none of that name, or not in a user namespace.
+    /// The kernel has no such setting, or not in a user namespace.
     NotThere,
 }
 
-/// Why a setting is not as asked.
 #[derive(Debug, Error)]
 #[error("cannot set {name} to {value} in {path}{}", way_out(source))]
 pub struct SysctlError {
@@ -35,14 +32,14 @@ fn way_out(source: &io::Error) -> &'static str {
     }
 }
 
-/// Makes a setting, unless it is so already.
+/// Makes a setting, unless it already has that value.
 pub(crate) fn write(name: &'static str, value: &str) -> Result<Written, SysctlError> {
     let path = format!("/proc/sys/{}", name.replace('.', "/"));
     match fs::read_to_string(&path) {
         Ok(present) if present.trim_end() == value => return Ok(Written::Done),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Written::NotThere),
-        // What cannot be read may still be written.
+        // The file may still be writable.
         Err(_) => {}
     }
     fs::write(&path, value).map_err(|source| SysctlError { name, value: value.to_owned(), path, source })?;

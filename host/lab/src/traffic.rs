@@ -1,6 +1,6 @@
-//! Real traffic: what the client asks and the server answers.
+//! Real traffic between client and server.
 //!
-//! Everything here runs on threads of its own and ends by itself: with its count, or with the lab's [`Bound`].
+//! Everything here runs on threads of its own. It ends with its count, or with the lab's [`Bound`].
 
 mod connect;
 mod exchanges;
@@ -23,13 +23,11 @@ pub use held::Held;
 pub use server::{Server, Service};
 pub use transfer::Transfer;
 
-/// How long a connection may take to be there, and an answer to come.
+/// How long a connection and an answer may take.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
-/// Why there is no traffic.
 #[derive(Debug, Error)]
 pub enum TrafficError {
-    /// The server cannot listen there.
     #[error("the lab's server cannot listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -43,12 +41,11 @@ pub enum TrafficError {
         #[source]
         source: io::Error,
     },
-    /// A host is gone.
     #[error("a host of the lab is gone")]
     Host(#[from] HostError),
 }
 
-/// The host that asks. Each of its methods takes the client's address to ask from: any of the lab's client networks.
+/// The host that asks. Each method takes the source address: any address of the client's networks.
 pub struct Client {
     host: Host,
     bound: Bound,
@@ -62,7 +59,7 @@ impl Client {
     /// Begins to read from a [`Service::Stream`], until the end of the lab or of the value.
     ///
     /// # Errors
-    /// [`TrafficError::Connect`] where no connection is made within a second.
+    /// [`TrafficError::Connect`] if there is no connection within a second.
     pub fn transfer(&self, from: IpAddr, to: SocketAddr) -> Result<Transfer, TrafficError> {
         Transfer::start(connect::connect(&self.host, from, to)?, &self.host, &self.bound)
     }
@@ -70,7 +67,7 @@ impl Client {
     /// Connects to a [`Service::Echo`] and keeps the connection open.
     ///
     /// # Errors
-    /// [`TrafficError::Connect`] where no connection is made within a second.
+    /// [`TrafficError::Connect`] if there is no connection within a second.
     pub fn hold(&self, from: IpAddr, to: SocketAddr) -> Result<Held, TrafficError> {
         connect::connect(&self.host, from, to).map(Held::new)
     }
@@ -102,7 +99,7 @@ impl Client {
                 let mut answer = [0; 4];
                 socket.send(&number.to_be_bytes())?;
                 loop {
-                    // A late answer to an earlier one may come first.
+                    // A late answer to an earlier question may come first.
                     let length = socket.recv(&mut answer)?;
                     if answer.get(..length) == Some(&number.to_be_bytes()) {
                         return Ok(());

@@ -1,6 +1,6 @@
-//! Rules as the few sentences that ctwarden's own rule set is made of, and their expressions.
+//! The rules of the gateway's rule set, and their expressions.
 //!
-//! A rule of nftables is a little program over registers (linux/netfilter/nf_tables.h); each sentence here is one such program.
+//! A rule of nftables is a small program over registers (linux/netfilter/nf_tables.h).
 
 use ctwarden_model::Family;
 use netlink_packet_core::DefaultNla;
@@ -54,7 +54,7 @@ pub(crate) enum Rule {
     DropInvalid,
     /// Accept packets of known connections.
     AcceptEstablished,
-    /// Set label 0. Where such a rule is, entries have room for labels, even if no packet comes to it.
+    /// Set label 0. With such a rule entries have room for labels, even if no packet reaches the rule.
     SetLabel,
 }
 
@@ -105,7 +105,7 @@ const fn header_place(family: Family, direction: Direction) -> (u8, u32, u32) {
     }
 }
 
-/// `ct state BITS VERDICT`. Connection state is in host byte order in the register.
+/// `ct state BITS VERDICT`. The register holds the connection state in host byte order.
 fn state_rule(bits: u32, end: Verdict) -> Vec<Expression> {
     let zero = DataAttribute::Value(vec![0; 4]);
     vec![
@@ -123,7 +123,7 @@ fn state_rule(bits: u32, end: Verdict) -> Vec<Expression> {
     ]
 }
 
-/// Expression `ct`, between a part of the entry and a register; the attribute says which way.
+/// Expression `ct` copies between a part of the entry and a register. The attribute `way` gives the direction.
 fn connection_tracking(way: u16, key: u32) -> Expression {
     Expressions::Other {
         expression_type: "ct".to_owned(),

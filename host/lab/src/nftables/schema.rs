@@ -1,6 +1,4 @@
-//! The changes that make tables, chains, sets and rules.
-//!
-//! They are plain values, put into one transaction by the caller, so that a rule set is there wholly or not at all.
+//! The changes that make tables, chains, sets and rules: plain values, which the caller puts into one transaction.
 
 use ctwarden_model::Family;
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
@@ -11,7 +9,7 @@ use netlink_packet_netfilter::nftables::{
 
 use super::{Change, Rule};
 
-/// Numbers of key types in `nft` (its `enum datatypes`), which the kernel keeps for it, and their lengths.
+/// Number of the key type in `nft` (its `enum datatypes`), which the kernel only stores, and length of the key.
 const fn key(family: Family) -> (u32, u32) {
     match family {
         Family::Ipv4 => (7, 4),
@@ -25,7 +23,7 @@ pub(crate) fn add_table(table: &str) -> Change {
     Change { message: NfTablesMessage::NewTable(TableMessage { attributes }), flags: NLM_F_CREATE }
 }
 
-/// `add chain` with `type filter hook forward priority filter`, where packets are accepted at its end.
+/// `add chain` with `type filter hook forward priority filter; policy accept`.
 pub(crate) fn add_base_chain(table: &str, name: &str) -> Change {
     let attributes = vec![
         ChainAttribute::Table(table.to_owned()),
@@ -40,7 +38,7 @@ pub(crate) fn add_base_chain(table: &str, name: &str) -> Change {
     Change { message: NfTablesMessage::NewChain(ChainMessage { attributes }), flags: NLM_F_CREATE }
 }
 
-/// `add chain`: one that packets only come to by a jump.
+/// `add chain` without a hook: only a jump leads to it.
 pub(crate) fn add_chain(table: &str, name: &str) -> Change {
     let attributes = vec![ChainAttribute::Table(table.to_owned()), ChainAttribute::Name(name.to_owned())];
     Change { message: NfTablesMessage::NewChain(ChainMessage { attributes }), flags: NLM_F_CREATE }
@@ -61,7 +59,7 @@ pub(crate) fn add_set(table: &str, name: &str, family: Family, number: u32) -> C
     Change { message: NfTablesMessage::NewSet(SetMessage { attributes }), flags: NLM_F_CREATE | NLM_F_EXCL }
 }
 
-/// `add rule`, behind those that are there.
+/// `add rule`, after the rules of the chain.
 pub(crate) fn add_rule(table: &str, chain: &str, rule: &Rule) -> Change {
     let attributes = vec![
         RuleAttribute::Table(table.to_owned()),

@@ -1,6 +1,6 @@
 //! TCP connections from a chosen address.
 //!
-//! The standard library binds no socket before it connects, so the socket is made by hand here.
+//! The standard library cannot bind a socket before it connects, so this file makes the socket itself.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -10,10 +10,10 @@ use socket2::{Domain, Socket, Type};
 use super::{ANSWER_TIME, TrafficError};
 use crate::host::Host;
 
-/// What is asked on short and held connections; it comes back.
+/// The question on short and held connections. The answer repeats it.
 const QUESTION: &[u8] = b"ctwarden";
 
-/// Connects; the socket is made on the host, and the calling thread waits.
+/// Connects. The host makes the socket, and the calling thread waits.
 pub(super) fn connect(host: &Host, from: IpAddr, to: SocketAddr) -> Result<TcpStream, TrafficError> {
     let connected = match host.run(move || socket(from))? {
         Ok(socket) => connected(socket, to),

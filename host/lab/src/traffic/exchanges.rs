@@ -1,4 +1,4 @@
-//! A row of questions, each asked after the answer to the one before, counted while it runs.
+//! A row of questions, each asked after the answer to the previous one, with counts.
 //!
 //! Short connections, datagrams and pings differ only in the question.
 
@@ -12,7 +12,7 @@ use super::TrafficError;
 use crate::bound::{Bound, Part};
 use crate::host::Host;
 
-/// A running row; it ends with the value.
+/// A running row. It ends with the value.
 pub struct Exchanges {
     counts: Arc<Counts>,
     part: Part,
@@ -27,8 +27,8 @@ struct Counts {
 }
 
 impl Exchanges {
-    /// Asks on a thread of the host. `open` makes the means there, and what it gives asks one question of that number, waiting a
-    /// bounded time for its answer.
+    /// Asks on a thread of the host. `open` runs there and returns the function that asks one question, by its number, and waits
+    /// a limited time for the answer.
     pub(super) fn start<A>(
         host: &Host,
         bound: &Bound,
@@ -49,7 +49,7 @@ impl Exchanges {
                     break;
                 }
                 told.asked.fetch_add(1, Ordering::Relaxed);
-                // Whatever the reason is, a question without an answer is what is to be seen.
+                // The reason does not matter: the counts show a question without an answer.
                 if ask.as_ref().is_ok_and(|ask| ask(number).is_ok()) {
                     told.answered.fetch_add(1, Ordering::Relaxed);
                 }
@@ -60,22 +60,20 @@ impl Exchanges {
         Ok(Self { counts, part, thread: Some(thread) })
     }
 
-    /// Questions asked so far.
     pub fn asked(&self) -> u32 {
         self.counts.asked.load(Ordering::Relaxed)
     }
 
-    /// Answers got so far.
     pub fn answered(&self) -> u32 {
         self.counts.answered.load(Ordering::Relaxed)
     }
 
-    /// Whether all was asked, or the lab ended.
+    /// Whether all questions were asked, or the lab ended.
     pub fn is_finished(&self) -> bool {
         self.counts.finished.load(Ordering::Acquire)
     }
 
-    /// Waits until it is finished, at most that long; says whether it is.
+    /// Waits until it is finished, at most that long. Returns whether it is.
     pub fn wait(&self, time: Duration) -> bool {
         let since = std::time::Instant::now();
         while !self.is_finished() && since.elapsed() < time {
@@ -88,7 +86,7 @@ impl Exchanges {
 impl Drop for Exchanges {
     fn drop(&mut self) {
         self.part.end();
-        // At most one answer's time; a panic of the thread was printed by itself.
+        // Takes at most the time of one answer. The thread has printed its own panic.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }

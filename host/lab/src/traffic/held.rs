@@ -1,6 +1,4 @@
-//! A connection that stays open, and can be tried.
-//!
-//! Idle connections are what a cap counts; trying one shows whether it still lives.
+//! A connection that stays open and can be tried: a cap counts idle connections, and a trial shows whether one still works.
 
 use std::io;
 use std::net::TcpStream;
@@ -8,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connect;
 
-/// An open connection to an echo service; it is closed with the value.
+/// An open connection to an echo service. It closes with the value.
 #[derive(Debug)]
 pub struct Held {
     stream: TcpStream,
@@ -22,15 +20,15 @@ impl Held {
     /// Its own address and port.
     ///
     /// # Errors
-    /// What the system says of a broken socket.
+    /// The error of a broken socket.
     pub fn local(&self) -> io::Result<std::net::SocketAddr> {
         self.stream.local_addr()
     }
 
-    /// Sends a question and waits at most that long for its answer; gives the time that it took.
+    /// Sends a question and waits at most that long for the answer. Returns how long the answer took.
     ///
     /// # Errors
-    /// `WouldBlock` where no answer came, `ConnectionReset` or `UnexpectedEof` where the connection was ended.
+    /// `WouldBlock` if no answer came, `ConnectionReset` or `UnexpectedEof` if the connection has ended.
     pub fn exchange(&self, time: Duration) -> io::Result<Duration> {
         let since = Instant::now();
         self.stream.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;

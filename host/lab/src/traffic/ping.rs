@@ -1,6 +1,6 @@
 //! Echo requests of ICMP and ICMPv6 over raw sockets (RFC 792, RFC 4443).
 //!
-//! The host is root in its namespace, so the identifier, which stands for the ports of a flow, can be chosen.
+//! A raw socket lets the caller choose the identifier, which an ICMP flow has in place of ports. The host is root in its namespace.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ impl Echo {
         Ok(Self { socket, request, answer, identifier, time })
     }
 
-    /// Sends one request and waits for its answer. The number is counted modulo 65536, as the header has it.
+    /// Sends one request and waits for the answer. The header has room for the number modulo 65536.
     pub(super) fn ask(&self, number: u32) -> io::Result<()> {
         let sequence = (number & 0xffff) as u16;
         let message = message(self.request, self.identifier, sequence);
@@ -50,7 +50,7 @@ impl Echo {
         Err(io::Error::from(io::ErrorKind::TimedOut))
     }
 
-    /// A raw socket of IPv4 gives the packet's header too, one of IPv6 does not.
+    /// A raw IPv4 socket also delivers the packet's header, a raw IPv6 socket does not.
     fn is_answer(&self, packet: &[u8], sequence: u16) -> bool {
         let header = match (self.request, packet) {
             (8, [first, ..]) => usize::from(first & 0x0f) * 4,
@@ -63,7 +63,7 @@ impl Echo {
     }
 }
 
-/// The message with its checksum (RFC 1071); the kernel puts in the one of ICMPv6.
+/// The message with its checksum (RFC 1071). The kernel fills in the checksum of ICMPv6.
 fn message(kind: u8, identifier: u16, sequence: u16) -> Vec<u8> {
     let with_checksum = |checksum: u16| {
         let mut message = vec![kind, 0];

@@ -1,6 +1,6 @@
-//! The host that answers: TCP and UDP services on chosen addresses; echo requests are answered by its kernel.
+//! The host that answers: TCP and UDP services on chosen addresses. Its kernel answers echo requests.
 //!
-//! Each service listens on one address, so that its answers come from there and not from whichever address a route prefers.
+//! Each service listens on one address, so that its answers come from that address and not from the one a route prefers.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -15,19 +15,19 @@ use super::TrafficError;
 use crate::bound::{Bound, LOOK};
 use crate::host::Host;
 
-/// Most connections of a service at the same time; more are closed at once.
+/// Most connections of a service at the same time. Further connections are closed at once.
 const MOST_AT_ONCE: usize = 1024;
 
-/// Stack of a connection's thread: it has one small buffer.
+/// Stack of a connection's thread, which has one small buffer.
 const STACK: usize = 128 * 1024;
 
-/// A stream is sent in so many pieces a second.
+/// Pieces of a stream in a second.
 const PIECES: u32 = 100;
 
 /// What a TCP service does with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Sends back what it gets, until the client closes.
+    /// Sends back what it receives, until the client closes.
     Echo,
     /// Sends without end, that many bytes a second.
     Stream { bytes_per_second: u32 },
@@ -61,7 +61,7 @@ impl Server {
         Ok(())
     }
 
-    /// Sends each datagram that comes to that address back, until the end of the lab.
+    /// Sends back each datagram to that address, until the end of the lab.
     ///
     /// # Errors
     /// [`TrafficError::Listen`].
@@ -76,7 +76,7 @@ impl Server {
         self.host.spawn("datagrams", move || {
             let mut bytes = [0; 2048];
             while !bound.is_over() {
-                // Errors that are told here are of answers sent before; the next question is not touched by them.
+                // An error here belongs to an earlier answer, not to the next question.
                 if let Ok((length, from)) = socket.recv_from(&mut bytes) {
                     let _ = socket.send_to(bytes.get(..length).unwrap_or_default(), from);
                 }
@@ -91,7 +91,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;
-    // accept(2) obeys it too.
+    // It also applies to accept(2).
     socket.set_read_timeout(Some(LOOK))?;
     Ok(socket.into())
 }
@@ -106,7 +106,7 @@ fn accept(listener: &TcpListener, service: Service, bound: &Bound) {
         }
         let (bound, counted) = (bound.clone(), Arc::clone(&open));
         let work = move || {
-            // The other end closes, or the lab ends: both are the end of this connection and nothing to tell.
+            // The other end closes, or the lab ends: neither is worth a report.
             let _ = match service {
                 Service::Echo => echo(&stream, &bound),
                 Service::Stream { bytes_per_second } => send(&stream, bytes_per_second, &bound),

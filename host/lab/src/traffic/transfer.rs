@@ -1,7 +1,7 @@
-//! A long transfer that tells how far it is.
+//! A long transfer with a progress report.
 //!
-//! A deleted entry need not end a connection and a dropped packet gives no error, so "stalled" is seen only by what comes in:
-//! bytes so far, and the time since the last.
+//! A connection may outlive its deleted entry, and a dropped packet causes no error. So only the received bytes show that a transfer
+//! has stalled: how many, and the time since the last one.
 
 use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use super::TrafficError;
 use crate::bound::{Bound, LOOK, Part};
 use crate::host::Host;
 
-/// A running transfer; it ends with the value.
+/// A running transfer. It ends with the value.
 pub struct Transfer {
     progress: Arc<Progress>,
     stream: TcpStream,
@@ -73,18 +73,17 @@ impl Transfer {
         Ok(Self { progress, stream, part, thread: Some(thread) })
     }
 
-    /// Bytes so far.
     pub fn received(&self) -> u64 {
         self.progress.received.load(Ordering::Relaxed)
     }
 
-    /// Time since the last byte, or since the begin.
+    /// Time since the last byte, or since the start.
     pub fn idle_for(&self) -> Duration {
         let last = self.progress.last.load(Ordering::Relaxed);
         Duration::from_micros(self.progress.now().saturating_sub(last))
     }
 
-    /// Whether the connection was ended: by the server, by a reset, or with the lab.
+    /// Whether the connection has ended: by the server, by a reset, or with the lab.
     pub fn has_ended(&self) -> bool {
         self.progress.ended.load(Ordering::Relaxed)
     }
@@ -93,9 +92,9 @@ impl Transfer {
 impl Drop for Transfer {
     fn drop(&mut self) {
         self.part.end();
-        // It may be closed already.
+        // The connection may have ended already.
         let _ = self.stream.shutdown(Shutdown::Both);
-        // A panic of the thread was printed by itself.
+        // The thread has printed its own panic.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
