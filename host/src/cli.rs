@@ -3,7 +3,6 @@
 mod check;
 mod completions;
 mod conntrack;
-mod demo;
 mod doctor;
 mod explain;
 mod man;
@@ -60,7 +59,6 @@ enum Verb {
     Try(try_run::Try),
     Status(status::Status),
     Send(send::Send),
-    Demo(demo::Demo),
     Doctor(doctor::Doctor),
     Conntrack(conntrack::Conntrack),
     Man(man::Man),
@@ -94,7 +92,6 @@ fn carry_out(verb: Verb) -> ExitCode {
         Verb::Try(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
-        Verb::Demo(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
         Verb::Conntrack(verb) => Ok(verb.run()),
         Verb::Man(verb) => verb.run(),

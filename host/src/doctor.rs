@@ -1,10 +1,13 @@
 //! The doctor: whether this machine is fit for ctwarden, and why its connection tracking shows nothing.
 //!
-//! What goes wrong with connection tracking goes wrong silently: it is off in a namespace, events are not sent, labels
-//! have no room. Each notion is a file that gathers facts, judges them apart from that, and says what follows and what
-//! changes it.
+//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file covers one
+//! subject. It gathers facts, judges them in a separate step, and says what follows and which command changes it.
 //!
-//! Order of calls: [`Facts::gather`], then [`Report::of`].
+//! `ctwarden doctor` calls [`Facts::gather`], then [`Report::of`]. The daemon and `ctwarden check` use [`Senses`], the findings on
+//! which the daemon acts.
+//!
+//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other modules use only
+//! what this file exports.
 
 mod buckets;
 mod capability;

@@ -12,7 +12,6 @@ mod effects;
 mod event_loop;
 #[doc(hidden)]
 pub mod fuzzing;
-mod lab;
 mod log;
 mod manual;
 mod netlink;
@@ -23,7 +22,9 @@ mod set_file;
 mod sinks;
 mod store;
 mod sys;
+mod terminal;
 mod trusted_path;
+mod warning;
 #[cfg(test)]
 mod witness;
 

@@ -33,7 +33,7 @@ pub(crate) fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
 }
 
 /// What a program prints; it runs in the namespace of the calling thread, and must succeed.
-pub(crate) fn ask(program: &str, arguments: &[&str]) -> String {
+fn ask(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output =
         output.unwrap_or_else(|error| panic!("{program} is a witness of this test and must be there: {error}"));

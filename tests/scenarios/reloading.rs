@@ -167,7 +167,7 @@ fn help_and_version_are_there() {
         Said::of(command, "")
     };
     let help = run("--help").good();
-    for verb in ["run", "check", "status", "send", "demo"] {
+    for verb in ["run", "check", "status", "send", "doctor"] {
         assert!(help.contains(verb), "{help}");
     }
     assert!(run("--version").good().starts_with("ctwarden "));

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, StdoutLock, Write};
 
 use ctwarden_model::text;
 
-use crate::control::Colour;
+use crate::terminal::Colour;
 
 /// Standard output.
 pub(super) struct Out<W = StdoutLock<'static>> {
@@ -90,7 +90,7 @@ fn shown(given: &str, colour: Colour) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Paint;
+    use crate::terminal::Paint;
 
     #[test]
     fn a_terminal_obeys_nothing_but_our_colours() {

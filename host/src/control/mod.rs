@@ -4,7 +4,6 @@
 //! the socket's owner and mode, and once more by the peer's credentials.
 
 mod client;
-mod colour;
 mod message;
 mod outcomes;
 mod plugin_condition;
@@ -13,11 +12,12 @@ mod server;
 mod status;
 
 pub(crate) use client::Client;
-pub(crate) use colour::{Colour, Paint};
 pub(crate) use message::{Request, Response, Send, Sent};
 pub(crate) use plugin_condition::PluginCondition;
 pub(crate) use server::{ControlRequest, ControlServer};
-pub(crate) use status::{Fault, FlowTable, LastRefusal, PluginReport, ReplicaReport, SetReport, StatusReport, Warning};
+pub(crate) use status::{Fault, FlowTable, LastRefusal, PluginReport, ReplicaReport, SetReport, StatusReport};
+
+pub(crate) use crate::warning::Warning;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use ctwarden_engine::{BreakerStatus, PluginState, PluginStatus};
 use ctwarden_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::colour::Paint;
+use crate::terminal::Paint;
 
 /// What a plugin does now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::colour::{Colour, Paint};
 use super::outcomes::Outcomes;
 use super::plugin_condition::PluginCondition;
+use crate::terminal::{Colour, Paint};
+use crate::warning::Warning;
 
 /// How the daemon is. Times are milliseconds, counts are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -161,25 +162,6 @@ pub(crate) struct LastRefusal {
     /// Kind of the verdict: block, delete, ….
     pub kind: String,
     pub text: String,
-}
-
-/// Something about the machine that keeps policies from their work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Warning {
-    /// What it is about: the name of the doctor's check.
-    pub about: String,
-    /// What is so, and what follows.
-    pub text: String,
-    /// Command line that changes it, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<String>,
-}
-
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.about, self.text)?;
-        self.change.iter().try_for_each(|command| write!(f, "; to change it: {command}"))
-    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::message::LINE_MAX;
 use super::*;
 use crate::config::ControlGroup;
+use crate::terminal::Colour;
 use crate::witness::skip;
 
 /// A daemon that answers sends with what they said; it ends when this is dropped.

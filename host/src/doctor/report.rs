@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::finding::{Finding, Verdict};
 use super::{Facts, muting};
-use crate::control::{Colour, Paint};
+use crate::terminal::{Colour, Paint};
 
 /// Columns of a line of text; terminals have at least 80, and commands are never broken.
 const WIDTH: usize = 100;

@@ -16,7 +16,7 @@ use super::muting;
 use super::setting::Setting;
 use super::switches::{judge_events, sends_events};
 use super::tracking::Tracking;
-use crate::control::Warning;
+use crate::warning::Warning;
 
 /// The switch that keeps new entries from sending events.
 const EVENTS: &str = "net.netfilter.nf_conntrack_events";

@@ -1,12 +1,11 @@
-//! nftables over netlink: transactions, the few objects that a rule set is made of, and the elements of address sets.
+//! nftables over netlink: transactions, and the elements of address sets.
 //!
 //! Blocking an address is done by the firewall that the operator already has, so ctwarden only needs to put elements into
-//! sets; the demo also makes a small rule set of its own. No `nft` program is needed at run time.
+//! sets. No `nft` program is needed at run time.
 
 mod element;
 mod interval;
-mod rule;
-mod schema;
+mod set_kind;
 mod sets;
 
 use std::convert::Infallible;
@@ -23,8 +22,7 @@ use thiserror::Error;
 
 use super::exchange::{Answer, Connection, ExchangeError, Request};
 
-pub(crate) use rule::{Direction, Rule};
-pub(crate) use schema::{SetKind, add_base_chain, add_chain, add_rule, add_set, add_table};
+pub(crate) use set_kind::SetKind;
 pub(crate) use sets::{ChangeError, Sets};
 
 /// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
@@ -132,16 +130,6 @@ pub(crate) enum CommitError {
     /// No answer was got.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
-}
-
-impl CommitError {
-    /// The kernel's error number, where it gave one.
-    pub(crate) const fn errno(&self) -> Option<i32> {
-        match self {
-            Self::Change { errno, .. } | Self::Transaction { errno } => Some(*errno),
-            Self::Exchange(_) => None,
-        }
-    }
 }
 
 /// A socket to nftables, in the network namespace of the thread that opened it.

@@ -19,15 +19,17 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     progress.step("bundled policies, as WebAssembly components", |progress| {
         guests::build(progress, &tree::plugins()?, forced)
     })?;
-    progress.step("ctwarden itself (the first time this compiles wasmtime: a few minutes)", |_| {
+    progress.step("ctwarden and its demo (the first time this compiles wasmtime: a few minutes)", |_| {
         let mut cargo = process::cargo();
         // All binaries of the workspace, as the tests build them: wasmtime then has the same features and is compiled once.
         cargo.args(["build", "--locked", "--workspace", "--bins", "--target-dir"]).arg(tree::target());
         process::run(cargo.current_dir(tree::root()))
     })?;
-    progress.say("ctwarden demo");
+    progress.say("ctwarden-demo");
     // In place of this process: signals, terminal and exit status are the demo's own.
-    let program = tree::host_binary();
-    let error = Command::new(&program).args(["demo", "--plugins"]).arg(components::folder()).args(arguments).exec();
+    let program = tree::demo_binary();
+    let mut demo = Command::new(&program);
+    demo.arg("--program").arg(tree::host_binary()).arg("--plugins").arg(components::folder());
+    let error = demo.args(arguments).exec();
     Err(error).with_context(|| format!("cannot start {}", program.display()))
 }

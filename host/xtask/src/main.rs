@@ -28,7 +28,7 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  demo [-- ARGS]            build everything the demo needs, then run `ctwarden demo ARGS`
+  demo [-- ARGS]            build everything the demo needs, then run `ctwarden-demo ARGS`
   test [-- FILTER...]       build everything and run all tests
   bench [--dev | --program PATH] [LINE...] [--entries N] [--runs N] [--json FILE]
                             measure ctwarden beside its peers; `bench --help` lists the lines

@@ -33,6 +33,11 @@ pub(crate) fn host_binary() -> PathBuf {
     target().join("debug").join("ctwarden")
 }
 
+/// The demo, as built by the dev profile.
+pub(crate) fn demo_binary() -> PathBuf {
+    target().join("debug").join("ctwarden-demo")
+}
+
 /// The conntrack command of its own, as built by the dev profile.
 pub(crate) fn conntrack_binary() -> PathBuf {
     target().join("debug").join("conntrack")

@@ -50,7 +50,7 @@ pub(crate) enum OpenError {
 /// Looks a set up and checks it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what a set may have beside these is not asked for")]
 pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: Family) -> Result<SetHandle, OpenError> {
-    let wanted = SetKind { family, interval: true, timeout: true };
+    let wanted = SetKind { family, interval: true };
     let way_out = |name: &str| {
         format!(
             "nft 'add table {table}; add set {table} {name} {{ type {}; flags interval, timeout; }}'",
@@ -110,7 +110,7 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
     if !flags.contains(SetFlags::Timeout) {
         return Err(wrong("was made without \"flags timeout\""));
     }
-    let kind = SetKind { family, interval: flags.contains(SetFlags::Interval), timeout: true };
+    let kind = SetKind { family, interval: flags.contains(SetFlags::Interval) };
     Ok(SetHandle { table: table.clone(), name: name.to_owned(), kind, default_timeout })
 }
 

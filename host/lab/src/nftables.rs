@@ -1,0 +1,42 @@
+//! nftables over netlink: one transaction, made of the few objects that the gateway's rule set has.
+
+mod rule;
+mod schema;
+
+use netlink_packet_core::NLM_F_ACK;
+use netlink_packet_netfilter::nftables::NfTablesMessage;
+use netlink_packet_netfilter::none::ControlMessage;
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
+use netlink_sys::constants::NETLINK_NETFILTER;
+
+pub(crate) use rule::{Direction, Rule};
+pub(crate) use schema::{add_base_chain, add_chain, add_rule, add_set, add_table};
+
+use crate::requests::{Request, RequestError, carry_out};
+
+/// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
+const SUBSYSTEM: u16 = 10;
+
+/// One change of a transaction, in family `inet`.
+pub(crate) struct Change {
+    message: NfTablesMessage,
+    flags: u16,
+}
+
+/// Carries out all changes or none, in the network namespace of the calling thread.
+pub(crate) fn commit(changes: Vec<Change>) -> Result<(), RequestError> {
+    let header = NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0);
+    let mut requests = vec![bracket(ControlMessage::BatchBegin)];
+    requests.extend(changes.into_iter().map(|change| Request {
+        message: NetfilterMessage::new(header.clone(), change.message),
+        flags: change.flags | NLM_F_ACK,
+    }));
+    requests.push(bracket(ControlMessage::BatchEnd));
+    carry_out::<_, NetfilterMessage>(NETLINK_NETFILTER, requests).map(drop)
+}
+
+/// Begin or end of a transaction. Not every kernel acknowledges them, so the request does not ask for it.
+fn bracket(message: ControlMessage) -> Request<NetfilterMessage> {
+    let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, SUBSYSTEM);
+    Request { message: NetfilterMessage::new(header, message), flags: 0 }
+}

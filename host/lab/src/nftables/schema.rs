@@ -1,0 +1,70 @@
+//! The changes that make tables, chains, sets and rules: plain values, which the caller puts into one transaction.
+
+use ctwarden_model::Family;
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_netfilter::nftables::{
+    ChainAttribute, ChainMessage, Hook, HookNumber, InetHookNumber, NfTablesMessage, RuleAttribute, RuleMessage,
+    SetAttribute, SetFlags, SetMessage, TableAttribute, TableMessage,
+};
+
+use super::{Change, Rule};
+
+/// Number of the key type in `nft` (its `enum datatypes`), which the kernel only stores, and length of the key.
+const fn key(family: Family) -> (u32, u32) {
+    match family {
+        Family::Ipv4 => (7, 4),
+        Family::Ipv6 => (8, 16),
+    }
+}
+
+/// `add table`.
+pub(crate) fn add_table(table: &str) -> Change {
+    let attributes = vec![TableAttribute::Name(table.to_owned())];
+    Change { message: NfTablesMessage::NewTable(TableMessage { attributes }), flags: NLM_F_CREATE }
+}
+
+/// `add chain` with `type filter hook forward priority filter; policy accept`.
+pub(crate) fn add_base_chain(table: &str, name: &str) -> Change {
+    let attributes = vec![
+        ChainAttribute::Table(table.to_owned()),
+        ChainAttribute::Name(name.to_owned()),
+        ChainAttribute::Hook(vec![
+            Hook::Number(HookNumber::Inet(InetHookNumber::Forward)),
+            // NF_IP_PRI_FILTER.
+            Hook::Priority(0),
+        ]),
+        ChainAttribute::Type("filter".to_owned()),
+    ];
+    Change { message: NfTablesMessage::NewChain(ChainMessage { attributes }), flags: NLM_F_CREATE }
+}
+
+/// `add chain` without a hook: only a jump leads to it.
+pub(crate) fn add_chain(table: &str, name: &str) -> Change {
+    let attributes = vec![ChainAttribute::Table(table.to_owned()), ChainAttribute::Name(name.to_owned())];
+    Change { message: NfTablesMessage::NewChain(ChainMessage { attributes }), flags: NLM_F_CREATE }
+}
+
+/// `add set` with `flags interval, timeout`. The kernel refuses it if the set exists. `number` tells the sets of one transaction
+/// apart.
+pub(crate) fn add_set(table: &str, name: &str, family: Family, number: u32) -> Change {
+    let (key_type, key_bytes) = key(family);
+    let attributes = vec![
+        SetAttribute::Table(table.to_owned()),
+        SetAttribute::Name(name.to_owned()),
+        SetAttribute::Flags(SetFlags::Interval | SetFlags::Timeout),
+        SetAttribute::KeyType(key_type),
+        SetAttribute::KeyLen(key_bytes),
+        SetAttribute::Id(number),
+    ];
+    Change { message: NfTablesMessage::NewSet(SetMessage { attributes }), flags: NLM_F_CREATE | NLM_F_EXCL }
+}
+
+/// `add rule`, after the rules of the chain.
+pub(crate) fn add_rule(table: &str, chain: &str, rule: &Rule) -> Change {
+    let attributes = vec![
+        RuleAttribute::Table(table.to_owned()),
+        RuleAttribute::Chain(chain.to_owned()),
+        RuleAttribute::Expressions(rule.expressions()),
+    ];
+    Change { message: NfTablesMessage::NewRule(RuleMessage { attributes }), flags: NLM_F_CREATE | NLM_F_APPEND }
+}

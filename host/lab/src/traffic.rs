@@ -1,0 +1,126 @@
+//! Real traffic between client and server.
+//!
+//! Everything here runs on threads of its own. It ends with its count, or with the lab's [`Bound`].
+
+mod connect;
+mod exchanges;
+mod held;
+mod ping;
+mod server;
+mod transfer;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::bound::Bound;
+use super::host::{Host, HostError};
+
+pub use exchanges::Exchanges;
+pub use held::Held;
+pub use server::{Server, Service};
+pub use transfer::Transfer;
+
+/// How long a connection and an answer may take.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Error)]
+pub enum TrafficError {
+    #[error("the lab's server cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the lab's client cannot connect from {from} to {to}")]
+    Connect {
+        from: IpAddr,
+        to: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("a host of the lab is gone")]
+    Host(#[from] HostError),
+}
+
+/// The host that asks. Each method takes the source address: any address of the client's networks.
+pub struct Client {
+    host: Host,
+    bound: Bound,
+}
+
+impl Client {
+    pub(super) const fn new(host: Host, bound: Bound) -> Self {
+        Self { host, bound }
+    }
+
+    /// Begins to read from a [`Service::Stream`], until the end of the lab or of the value.
+    ///
+    /// # Errors
+    /// [`TrafficError::Connect`] if there is no connection within a second.
+    pub fn transfer(&self, from: IpAddr, to: SocketAddr) -> Result<Transfer, TrafficError> {
+        Transfer::start(connect::connect(&self.host, from, to)?, &self.host, &self.bound)
+    }
+
+    /// Connects to a [`Service::Echo`] and keeps the connection open.
+    ///
+    /// # Errors
+    /// [`TrafficError::Connect`] if there is no connection within a second.
+    pub fn hold(&self, from: IpAddr, to: SocketAddr) -> Result<Held, TrafficError> {
+        connect::connect(&self.host, from, to).map(Held::new)
+    }
+
+    /// Makes short connections to a [`Service::Echo`], one after the other: connect, ask, be answered, close.
+    pub fn connections(
+        &self,
+        from: IpAddr,
+        to: SocketAddr,
+        count: u32,
+        pause: Duration,
+    ) -> Result<Exchanges, TrafficError> {
+        Exchanges::start(&self.host, &self.bound, count, pause, move || Ok(move |_number| connect::ask(from, to)))
+    }
+
+    /// Sends datagrams to a UDP service from one port, each after the answer to the one before.
+    pub fn datagrams(
+        &self,
+        from: IpAddr,
+        to: SocketAddr,
+        count: u32,
+        pause: Duration,
+    ) -> Result<Exchanges, TrafficError> {
+        Exchanges::start(&self.host, &self.bound, count, pause, move || {
+            let socket = std::net::UdpSocket::bind(SocketAddr::new(from, 0))?;
+            socket.connect(to)?;
+            socket.set_read_timeout(Some(ANSWER_TIME))?;
+            Ok(move |number: u32| {
+                let mut answer = [0; 4];
+                socket.send(&number.to_be_bytes())?;
+                loop {
+                    // A late answer to an earlier question may come first.
+                    let length = socket.recv(&mut answer)?;
+                    if answer.get(..length) == Some(&number.to_be_bytes()) {
+                        return Ok(());
+                    }
+                }
+            })
+        })
+    }
+
+    /// Sends echo requests (ICMP, ICMPv6) with that identifier, each after the answer to the one before.
+    pub fn ping(
+        &self,
+        from: IpAddr,
+        to: IpAddr,
+        identifier: u16,
+        count: u32,
+        pause: Duration,
+    ) -> Result<Exchanges, TrafficError> {
+        Exchanges::start(&self.host, &self.bound, count, pause, move || {
+            let socket = ping::Echo::open(from, to, identifier, ANSWER_TIME)?;
+            Ok(move |number| socket.ask(number))
+        })
+    }
+}

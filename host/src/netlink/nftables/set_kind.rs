@@ -1,0 +1,29 @@
+//! What a set holds.
+
+use ctwarden_model::Family;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SetKind {
+    /// Family of its addresses.
+    pub(crate) family: Family,
+    /// Whether it takes networks beside single addresses.
+    pub(crate) interval: bool,
+}
+
+impl SetKind {
+    /// Number of the key's type in `nft` (its `enum datatypes`), which the kernel stores for it without a meaning of its own.
+    pub(super) const fn key_type(self) -> u32 {
+        match self.family {
+            Family::Ipv4 => 7,
+            Family::Ipv6 => 8,
+        }
+    }
+
+    /// Name of the key's type in `nft`.
+    pub(super) const fn key_type_name(self) -> &'static str {
+        match self.family {
+            Family::Ipv4 => "ipv4_addr",
+            Family::Ipv6 => "ipv6_addr",
+        }
+    }
+}
