@@ -3,7 +3,7 @@
 use ctwarden_format::command::Create;
 use ctwarden_model::{Flow, Layer4, NatTo, Protocol};
 use ctwarden_wire::NatRange;
-use ctwarden_wire::request::by_hand::{self, Creation, WhereItIs};
+use ctwarden_wire::request::manual_request::{self, Creation, WhereItIs};
 
 use super::failure::Failure;
 use super::kernel::Kernel;
@@ -25,7 +25,7 @@ pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: W
     let range = |to: Option<NatTo>| to.map(|to| range(to, flow.protocol()));
     let creation =
         Creation { flow, source_nat: range(create.nat.source), destination_nat: range(create.nat.destination) };
-    by_hand::create(buffer, sequence, ack, otherwise, &creation);
+    manual_request::create(buffer, sequence, ack, otherwise, &creation);
 }
 
 /// The kernel translates the reply tuple itself, and takes one only that is not translated yet.

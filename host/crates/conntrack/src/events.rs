@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use ctwarden_format::{Occasion, Userspace, xml};
+use ctwarden_format::{EventContext, Userspace, xml};
 use ctwarden_model::{EventKinds, Filter};
 use ctwarden_wire::{ConntrackMessage, Content, EventFilter, Messages};
 use rustix::event::PollFlags;
@@ -188,7 +188,7 @@ fn print_flow(
     let port = entry.header.port;
     let userspace =
         (port != 0 && printer.tells_programs()).then(|| Userspace { portid: port, program: programs.of(port) });
-    printer.flow(text, &flow, &Occasion { kind: entry.kind(), userspace })
+    printer.flow(text, &flow, &EventContext { kind: entry.kind(), userspace })
 }
 
 fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlags) -> Result<Next, Failure> {

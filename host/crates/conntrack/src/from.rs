@@ -33,7 +33,7 @@ pub(super) fn list(
     let unreadable = each(source, printer.labels(), (machine, place), |entry| {
         if filter.matches(&entry.flow) {
             printer.printed_at(entry.printed_at().unwrap_or(now));
-            shown += u64::from(printer.flow(output.text(), &entry.flow, &entry.occasion()));
+            shown += u64::from(printer.flow(output.text(), &entry.flow, &entry.event_context()));
             output.drain_if_full()?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `-G`: the one entry that has a tuple.
 
-use ctwarden_format::Occasion;
+use ctwarden_format::EventContext;
 use ctwarden_format::command::Get;
 use ctwarden_model::{EventKind, FlowId, FlowKey, Tuple, Zone};
 use ctwarden_wire::{Content, request};
@@ -20,7 +20,7 @@ pub(super) fn flow(output: &mut Output, printer: &mut Printer<'_>, get: &Get) ->
             let Content::Conntrack(entry) = content else { return Ok(()) };
             let Ok(flow) = entry.flow.to_flow() else { return Ok(()) };
             if get.filter.matches(&flow) {
-                shown += u64::from(printer.flow(output.text(), &flow, &Occasion::ROW));
+                shown += u64::from(printer.flow(output.text(), &flow, &EventContext::ROW));
             }
             Ok(())
         },

@@ -3,7 +3,7 @@
 //! An entry is decoded, matched and printed where it lies in the read buffer. All that is kept of it are eight bytes, for the case
 //! that the table has to be read again (`readings.rs`).
 
-use ctwarden_format::{Occasion, xml};
+use ctwarden_format::{EventContext, xml};
 use ctwarden_model::{Counters, EventKind, Family, Filter, Flow};
 use ctwarden_wire::{Content, KernelFilter, request};
 
@@ -35,7 +35,7 @@ pub(super) fn flows(
 ) -> Result<Tally, Failure> {
     let mut shown = 0;
     let outcome = each_flow(source, filter, |flow| {
-        shown += u64::from(printer.flow(output.text(), flow, &Occasion::ROW));
+        shown += u64::from(printer.flow(output.text(), flow, &EventContext::ROW));
         output.drain_if_full()
     });
     printer.close(output.text(), xml::Table::Conntrack);

@@ -5,7 +5,7 @@
 //!
 //! A writer is a function of a module that is named after the form ([`text`], [`xml`], [`save`], [`json`], [`proc`],
 //! [`statistics`]): it appends one entry to a buffer, without a line's end, so that a table of a million entries is
-//! printed through one buffer. [`Show`] is what the command's `-o` adds, [`Occasion`] is how the entry came. [`read`]
+//! printed through one buffer. [`PrintOptions`] is what the command's `-o` adds, [`EventContext`] is the event that it tells of. [`read`]
 //! takes one line of any of these forms back.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,19 +15,19 @@ extern crate alloc;
 mod append;
 mod civil_time;
 pub mod command;
+mod event_context;
 pub mod json;
 mod label_map;
 mod names;
-mod occasion;
+mod print_options;
 pub mod proc;
 pub mod read;
 pub mod save;
-mod show;
 pub mod statistics;
 pub mod text;
 pub mod xml;
 
 pub use civil_time::CivilTime;
+pub use event_context::{EventContext, Userspace};
 pub use label_map::LabelMap;
-pub use occasion::{Occasion, Userspace};
-pub use show::Show;
+pub use print_options::PrintOptions;

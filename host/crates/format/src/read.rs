@@ -24,7 +24,7 @@ use core::fmt;
 
 use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
 
-use crate::{CivilTime, LabelMap, Occasion, Userspace};
+use crate::{CivilTime, EventContext, LabelMap, Userspace};
 
 pub use error::{LineError, Problem};
 pub use summary::before_summary;
@@ -75,11 +75,11 @@ impl Entry {
         self.time.or_else(end)
     }
 
-    /// How the entry came, for printing it again.
+    /// The event, for printing the entry again.
     #[must_use]
-    pub fn occasion(&self) -> Occasion<'_> {
+    pub fn event_context(&self) -> EventContext<'_> {
         let userspace = self.portid.map(|portid| Userspace { portid, program: self.program.as_deref() });
-        Occasion { kind: self.kind, userspace }
+        EventContext { kind: self.kind, userspace }
     }
 }
 
@@ -97,11 +97,11 @@ pub struct ExpectationEntry {
 }
 
 impl ExpectationEntry {
-    /// How the entry came, for printing it again.
+    /// The event, for printing the entry again.
     #[must_use]
-    pub fn occasion(&self) -> Occasion<'_> {
+    pub fn event_context(&self) -> EventContext<'_> {
         let userspace = self.portid.map(|portid| Userspace { portid, program: self.program.as_deref() });
-        Occasion { kind: self.kind, userspace }
+        EventContext { kind: self.kind, userspace }
     }
 }
 

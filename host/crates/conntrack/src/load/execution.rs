@@ -12,7 +12,7 @@ use std::sync::mpsc::SyncSender;
 
 use ctwarden_format::command::{self, Command, Create};
 use ctwarden_model::{FlowId, FlowKey};
-use ctwarden_wire::request::by_hand::WhereItIs;
+use ctwarden_wire::request::manual_request::WhereItIs;
 use ctwarden_wire::{Content, request};
 use rustix::io::Errno;
 

@@ -15,7 +15,7 @@ use ctwarden_model::{
 };
 
 use crate::json::event_kind;
-use crate::show::TIMESTAMP_EVENT;
+use crate::print_options::TIMESTAMP_EVENT;
 
 use super::json_syntax::Json;
 use super::tuple::{nowhere, pair};
