@@ -35,6 +35,7 @@
 
 mod extra;
 mod lack;
+mod option;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -46,6 +47,8 @@ use ctwarden_model::{
 use crate::append::Append;
 use crate::text::zone_of_both;
 use crate::{EventContext, LabelMap, Userspace, names};
+
+use option::option;
 
 pub use lack::{Lack, lack};
 
@@ -256,12 +259,4 @@ fn write_state(out: &mut Vec<u8>, state: Option<(u8, Option<&'static str>)>) {
         Some((number, None)) => option(out, "--state", number),
         None => {}
     }
-}
-
-/// An option with a number.
-fn option(out: &mut Vec<u8>, name: &str, number: impl Into<u64>) {
-    out.text(name);
-    out.push(b' ');
-    out.decimal(number);
-    out.push(b' ');
 }

@@ -6,7 +6,7 @@
 
 use alloc::borrow::Cow;
 
-use super::{LineError, Problem};
+use super::error::{LineError, Problem};
 
 /// Objects and lists within each other; ours have four.
 const DEPTH: u8 = 32;
