@@ -3,13 +3,12 @@
 mod changes;
 mod dump;
 mod events;
-pub(crate) mod exchange;
 mod families;
 pub(crate) mod nftables;
 mod own_addresses;
 mod requests;
 
-pub(crate) use ctwarden_netlink::OpenError;
+pub(crate) use ctwarden_netlink::{OpenError, exchange};
 pub(crate) use dump::{Dump, Dumped, Row};
 pub(crate) use events::{Drained, Ends, EventSocket, Groups, Heard};
 pub(crate) use families::Families;

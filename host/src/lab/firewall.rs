@@ -9,6 +9,7 @@ use ctwarden_model::Family;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::netlink::OpenError;
 use crate::netlink::exchange::ExchangeError;
 use crate::netlink::nftables::{
     CommitError, Direction, Nftables, Rule, SetKind, Table, TableFamily, add_base_chain, add_chain, add_rule, add_set,
@@ -41,10 +42,8 @@ pub(crate) enum FirewallError {
 
 impl From<ExchangeError> for FirewallError {
     fn from(error: ExchangeError) -> Self {
-        if let ExchangeError::Open(source) = &error
-            // No netlink protocol of that number.
-            && source.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32)
-        {
+        // No netlink protocol of that number.
+        if let ExchangeError::Open(OpenError::Unsupported) = &error {
             return Self::Kernel(Errno::EPROTONOSUPPORT.into());
         }
         Self::Refused(CommitError::Exchange(error))

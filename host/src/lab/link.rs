@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use ctwarden_netlink::Protocol;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
@@ -56,7 +57,7 @@ pub(super) struct Change {
 
 /// Makes changes in the namespace of the calling thread, in order.
 pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
-    let mut connection = Connection::open(netlink_sys::constants::NETLINK_ROUTE)?;
+    let mut connection = Connection::open(Protocol::Route)?;
     let mut names = Vec::with_capacity(changes.len());
     let mut requests = Vec::with_capacity(changes.len());
     for change in changes {
@@ -74,7 +75,7 @@ pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
 
 /// Whether a link of the calling thread's namespace carries packets.
 pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
-    let mut connection = Connection::open(netlink_sys::constants::NETLINK_ROUTE)?;
+    let mut connection = Connection::open(Protocol::Route)?;
     let mut message = LinkMessage::default();
     message.header.index = index;
     let question = Request { message: RouteNetlinkMessage::GetLink(message), flags: NLM_F_ACK };

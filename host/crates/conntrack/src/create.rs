@@ -6,11 +6,12 @@ use ctwarden_wire::NatRange;
 use ctwarden_wire::request::manual_request::{self, Creation, WhereItIs};
 
 use super::failure::Failure;
-use super::kernel::Kernel;
+use super::kernel;
 
 pub(super) fn flow(create: &Create) -> Result<(), Failure> {
     let otherwise = if create.exclusive { WhereItIs::Refuse } else { WhereItIs::Change };
-    Kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, otherwise, create), |_| Ok(()))
+    kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, otherwise, create), |_| ())?;
+    Ok(())
 }
 
 /// Appends the request; `otherwise` is what happens where there is such an entry.

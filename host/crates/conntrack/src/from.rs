@@ -11,13 +11,13 @@ use ctwarden_format::read::{self, Entry, Legend, before_summary};
 use ctwarden_format::{LabelMap, xml};
 use ctwarden_model::{EventKind, Filter, Flow, Timestamp};
 
-use super::failure::{Failure, plain};
+use super::clock;
+use super::failure::{FAILED, Failure, plain};
 use super::local_time::LocalTime;
-use super::output::Output;
+use super::output::{Output, count_line};
 use super::printer::Printer;
-use super::surroundings::Machine;
+use super::surroundings::{Machine, NAME};
 use super::text_lines::{Complaints, TextLines};
-use super::{FAILED, NAME, clock, count_line};
 
 /// Prints the entries that match; names lines that are none by number on standard error. Gives the exit status: whether there
 /// was such a line.

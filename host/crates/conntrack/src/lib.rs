@@ -55,21 +55,15 @@ use std::process::ExitCode;
 use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Source, Table};
 use ctwarden_format::read::Entry;
 use ctwarden_model::{EventKind, Family, Flow};
+use ctwarden_netlink::Reading;
 use thiserror::Error;
 
-use failure::{Failure, Operation, TITLE};
-use kernel::Reading;
+use failure::{FAILED, Failure, Operation, TITLE};
 use local_time::LocalTime;
-use output::{Output, say};
+use output::{Output, count_line, say, say_all};
 use printer::Printer;
 use surroundings::Machine;
 use tally::Tally;
-
-/// Name of the command; lines of a file are as if they stood behind it.
-const NAME: &str = "conntrack";
-
-/// Exit status of a command that failed, or had nothing to do where that counts as failure.
-const FAILED: u8 = 1;
 
 /// Carries out a command line, without the program's name; `called` is the name that the help shows.
 pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -80,7 +74,7 @@ pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     match command::parse(called, &words, &machine) {
         Ok(parsed) => {
             say_all(&parsed.warnings);
-            let operation = operation_of(&parsed.command);
+            let operation = Operation::of(&parsed.command);
             let outcome = carry_out(called, parsed.command, &machine, &mut output);
             match outcome {
                 Ok(status) => ExitCode::from(status),
@@ -121,12 +115,6 @@ pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesE
     }
 }
 
-fn say_all(lines: &[String]) {
-    for line in lines {
-        say(line);
-    }
-}
-
 /// Says what was wrong with the words. Gives the exit status.
 fn refuse(refused: &Refused) -> u8 {
     say_all(&refused.warnings);
@@ -149,30 +137,6 @@ fn tell(failure: Failure, operation: Operation) -> u8 {
             status
         }
         Failure::Words(refused) => refuse(&refused),
-    }
-}
-
-const fn operation_of(command: &Command) -> Operation {
-    match command {
-        Command::List(_) => Operation::List,
-        Command::Get(_) => Operation::Get,
-        Command::Delete(_) => Operation::Delete,
-        Command::Create(create) if create.exclusive => Operation::Create,
-        Command::Create(_) => Operation::Add,
-        Command::CreateExpectation(_) => Operation::ExpectationCreate,
-        Command::CountExpectations | Command::Statistics | Command::ExpectationStatistics => Operation::Statistics,
-        Command::Update(_)
-        | Command::Events(_)
-        | Command::Flush { .. }
-        | Command::Count
-        | Command::ListExpectations { .. }
-        | Command::GetExpectation { .. }
-        | Command::DeleteExpectation { .. }
-        | Command::FlushExpectations
-        | Command::ExpectationEvents { .. }
-        | Command::Load { .. }
-        | Command::Help { .. }
-        | Command::Version => Operation::Other,
     }
 }
 
@@ -234,10 +198,10 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
             listen(output, &mut printer, &events::Listening::EXPECTATIONS)
         }
         Command::Flush { family } => {
-            flush::flows(&mut kernel::Kernel::open()?, family)?;
+            flush::flows(&mut kernel::open()?, family)?;
             Ok(0)
         }
-        Command::FlushExpectations => flush::expectations(&mut kernel::Kernel::open()?).map(|()| 0),
+        Command::FlushExpectations => flush::expectations(&mut kernel::open()?).map(|()| 0),
         Command::Count => count::flows(output).map(|()| 0),
         // As ever, the family is IPv4 where the command takes none.
         Command::CountExpectations => count::expectations(output, Family::Ipv4).map(|()| 0),
@@ -271,10 +235,6 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
     }
 }
 
-fn count_line(count: u64, what: &str) {
-    say(&format!("{TITLE}{count} {what}"));
-}
-
 /// Says how many; none is a failure.
 fn counted(count: u64, what: &str) -> u8 {
     count_line(count, what);
@@ -296,7 +256,7 @@ fn status_of(reading: Reading) -> u8 {
     match reading {
         Reading::Whole => 0,
         Reading::Interrupted => {
-            say(&format!("{TITLE}Operation failed: {}", failure::interrupted()));
+            say(&format!("{TITLE}Operation failed: {}", readings::interrupted()));
             FAILED
         }
     }

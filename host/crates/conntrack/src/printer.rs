@@ -9,8 +9,9 @@ use ctwarden_format::save::Lack;
 use ctwarden_format::{CivilTime, EventContext, LabelMap, PrintOptions, json, save, text, xml};
 use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
 
+use super::clock;
+use super::failure::FAILED;
 use super::output::say;
-use super::{FAILED, clock};
 
 /// Whether entries stand in a document with a head and a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

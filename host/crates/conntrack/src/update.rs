@@ -6,13 +6,14 @@
 
 use ctwarden_format::{EventContext, command};
 use ctwarden_model::{Filter, Flow, FlowId};
+use ctwarden_netlink::{Batch, RequestSocket};
 use ctwarden_wire::Content;
 use ctwarden_wire::request;
 use ctwarden_wire::request::manual_request::{self, Change};
 use rustix::io::Errno;
 
 use super::failure::Failure;
-use super::kernel::{Batch, Kernel};
+use super::kernel;
 use super::list::{self, Source};
 use super::output::Output;
 use super::printer::Printer;
@@ -41,7 +42,7 @@ pub(super) fn flows(
     wish: &command::Change,
 ) -> Result<Tally, Failure> {
     let mut updating =
-        Updating { kernel: Kernel::open_for_batches()?, batch: Batch::new(), meant: Vec::new(), changed: 0 };
+        Updating { kernel: kernel::open_for_many()?, batch: Batch::new(), meant: Vec::new(), changed: 0 };
     let listed = list::each_flow(Source::Table, filter, |flow| {
         let Some(change) = at(wish, flow) else { return Ok(()) };
         updating.add(flow, &change);
@@ -53,7 +54,7 @@ pub(super) fn flows(
 }
 
 struct Updating {
-    kernel: Kernel,
+    kernel: RequestSocket,
     batch: Batch,
     meant: Vec<Meant>,
     changed: u64,
