@@ -1,7 +1,25 @@
 //! The conntrack command: the program `conntrack`, and `ctwarden conntrack …` inside of the daemon's program.
 //!
-//! The grammar and the texts are the format crate's, the bytes the wire crate's. What is here asks the kernel and prints, one
-//! thing after another and without anything of the daemon: the command is over before a runtime had begun.
+//! `ctwarden-format` has the grammar and the texts, `ctwarden-wire` the bytes, `ctwarden-netlink` the requests. This crate asks the
+//! kernel and prints, one thing after another. It has no runtime and nothing of the daemon, so that the command starts at once.
+//!
+//! ```
+//! use std::process::ExitCode;
+//!
+//! // `conntrack --version` asks no kernel.
+//! let exit = ctwarden_conntrack::run("conntrack", ["--version".into()].into_iter());
+//! assert_eq!(exit, ExitCode::SUCCESS);
+//!
+//! // Entries of a saved table, in any form that the command prints.
+//! # let directory = std::env::temp_dir();
+//! # let path = directory.join(format!("ctwarden-conntrack-example-{}", std::process::id()));
+//! let line = "udp 17 30 src=192.0.2.1 dst=192.0.2.2 sport=1 dport=53 src=192.0.2.2 dst=192.0.2.1 sport=53 dport=1\n";
+//! std::fs::write(&path, line)?;
+//! let (entries, some_unreadable) = ctwarden_conntrack::entries_of(&path.to_string_lossy())?;
+//! assert_eq!((entries.len(), some_unreadable), (1, false));
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! Where it does otherwise than conntrack 1.4.9, each time because that is a defect there:
 //! - `-D` names a flow by tuple, zone and id, which the kernel compares: a flow that took the tuple over is not hit unless the

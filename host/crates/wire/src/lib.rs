@@ -1,7 +1,6 @@
 //! The conntrack netlink codec of ctwarden: bytes from and to the kernel on one side, the values of the model on the other.
 //!
-//! Kept apart because these are the only bytes that come from outside at full speed: no clock, no I/O, no unsafe, and no
-//! panic whatever the bytes are.
+//! Only these bytes come from outside at full speed. The crate has no clock, no I/O, no unsafe, and no panic whatever the bytes are.
 //!
 //! - [`Messages`] walks over what one read gave; [`Message::content`] says what each message is.
 //! - [`FlowView`] and [`ExpectationView`] look at the attributes where they lie, without an allocation;
@@ -10,20 +9,28 @@
 //! - [`KernelFilter`] is the part of a filter that the kernel applies rightly in a dump, [`ExactFilter`] a filter that it
 //!   applies so exactly that a bulk delete may use it, [`EventFilter`] what it can do in front of an event socket.
 //!
-//! ```
-//! use ctwarden_wire::{Content, KernelFilter, Messages, request};
+//! A request and a message of the kernel about an entry have the same form, so the example reads back what it wrote:
 //!
+//! ```
+//! use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, Tuple};
+//! use ctwarden_wire::{Content, Messages, request};
+//!
+//! let original = Tuple {
+//!     src: [192, 0, 2, 1].into(),
+//!     dst: [192, 0, 2, 2].into(),
+//!     protocol: Protocol::UDP,
+//!     layer4: Layer4::Ports { src: 1000, dst: 53 },
+//! };
 //! let mut buffer = Vec::new();
-//! request::dump(&mut buffer, 1, &KernelFilter::EVERYTHING);
-//! // … send the buffer, read the answer into `read` …
-//! # let read = buffer;
-//! for message in Messages::new(&read) {
-//!     match message?.content() {
-//!         Content::Conntrack(entry) => drop(entry.flow.to_flow()),
-//!         Content::Done { .. } => break,
-//!         _ => {}
+//! request::create(&mut buffer, 1, &Flow::new(PerDirection { original, reply: original.reversed() }));
+//!
+//! let mut read = Vec::new();
+//! for message in Messages::new(&buffer) {
+//!     if let Content::Conntrack(entry) = message?.content() {
+//!         read.push(entry.flow.to_flow()?.tuples.original);
 //!     }
 //! }
+//! assert_eq!(read, [original]);
 //! # Ok::<(), ctwarden_wire::DecodeError>(())
 //! ```
 #![no_std]
