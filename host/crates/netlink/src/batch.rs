@@ -6,10 +6,15 @@
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
+    /// Sequence number of the first request of all sends.
+    begin: u32,
     /// Sequence number of the first request.
     first: u32,
     count: u32,
 }
+
+/// Sequence numbers of one batch at most, before they begin anew.
+const NUMBERS: u32 = 1 << 30;
 
 /// The sequence numbers of requests that were sent.
 #[derive(Clone, Copy)]
@@ -36,7 +41,17 @@ impl Batch {
     #[must_use]
     pub const fn new() -> Self {
         // Events have the number 0.
-        Self { bytes: Vec::new(), first: 1, count: 0 }
+        Self::numbered_from(1)
+    }
+
+    /// For requests that are sent alone. No other batch has their numbers, so a late answer to one of them is no answer to a
+    /// request of a batch.
+    pub(crate) const fn of_single_requests() -> Self {
+        Self::numbered_from(1 << 31)
+    }
+
+    const fn numbered_from(begin: u32) -> Self {
+        Self { bytes: Vec::new(), begin, first: begin, count: 0 }
     }
 
     /// How many requests are in it.
@@ -67,10 +82,11 @@ impl Batch {
         &self.bytes
     }
 
-    /// Forgets the requests, which were sent, and keeps the room. Numbers begin anew long before they come to that of events.
+    /// Forgets the requests, which were sent, and keeps the room.
     pub(crate) fn begin_anew(&mut self) -> Sent {
         let sent = Sent { first: self.first, count: self.count };
-        self.first = if self.first > u32::MAX / 2 { 1 } else { self.next_sequence() };
+        let next = self.next_sequence();
+        self.first = if next.wrapping_sub(self.begin) > NUMBERS { self.begin } else { next };
         self.count = 0;
         self.bytes.clear();
         sent
@@ -98,12 +114,17 @@ mod tests {
     }
 
     #[test]
-    fn no_request_has_the_number_of_events() {
-        let mut batch = Batch { first: u32::MAX / 2, ..Batch::new() };
-        for _ in 0..3 {
-            (0..2).for_each(|_| batch.push(|_, sequence| assert_ne!(sequence, 0)));
-            batch.begin_anew();
+    fn numbers_begin_anew_before_they_are_those_of_events_or_of_another_batch() {
+        for new in [Batch::new, Batch::of_single_requests] {
+            let begin = new().next_sequence();
+            let mut batch = Batch { first: begin + NUMBERS - 1, ..new() };
+            let mut numbers = Vec::new();
+            for _ in 0..3 {
+                (0..2).for_each(|_| batch.push(|_, sequence| numbers.push(sequence)));
+                batch.begin_anew();
+            }
+            let last = begin + NUMBERS;
+            assert_eq!(numbers, [last - 1, last, begin, begin + 1, begin + 2, begin + 3]);
         }
-        assert!(batch.first < 10);
     }
 }

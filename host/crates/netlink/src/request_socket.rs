@@ -78,7 +78,7 @@ impl RequestSocket {
     }
 
     const fn over(socket: NetlinkSocket, patience: Duration) -> Self {
-        Self { socket, patience, single: Batch::new() }
+        Self { socket, patience, single: Batch::of_single_requests() }
     }
 
     /// `nlmsg_pid` of the events that the requests cause.
