@@ -3,12 +3,11 @@
 mod changes;
 mod dump;
 mod events;
-pub(crate) mod exchange;
 pub(crate) mod nftables;
 mod own_addresses;
 mod requests;
 
-pub(crate) use ctwarden_netlink::OpenError;
+pub(crate) use ctwarden_netlink::{OpenError, exchange};
 pub(crate) use dump::{Dump, Dumped, Row};
 pub(crate) use events::{Drained, Ends, EventSocket, Groups, Heard};
 pub(crate) use own_addresses::own_addresses;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use ctwarden_model::{Filter, Flow, PortRange, Prefix, Protocol};
-use ctwarden_netlink::{NetfilterSocket, Read, ResizeWatch};
+use ctwarden_netlink::{NetlinkSocket, Read, ResizeWatch};
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 
 /// How often the table is read anew if the kernel interrupts the dump.
@@ -35,7 +35,7 @@ pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
 
 /// One dump; none if it was interrupted, so that flows may be missing. The kernel filters nothing: what it answers is what is there.
 fn dump(filter: &Filter) -> Result<Option<Vec<Flow>>> {
-    let mut socket = NetfilterSocket::open()?;
+    let mut socket = NetlinkSocket::open(ctwarden_netlink::Protocol::Netfilter)?;
     let mut resize = ResizeWatch::begin();
     let mut question = Vec::new();
     request::dump(&mut question, SEQUENCE, &KernelFilter::default());

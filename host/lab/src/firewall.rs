@@ -6,6 +6,8 @@
 use std::io;
 
 use ctwarden_model::Family;
+use ctwarden_netlink::OpenError;
+use ctwarden_netlink::exchange::ExchangeError;
 use nix::errno::Errno;
 use thiserror::Error;
 
@@ -38,11 +40,9 @@ pub enum FirewallError {
 impl From<RequestError> for FirewallError {
     fn from(error: RequestError) -> Self {
         let errno = match &error {
-            RequestError::Open(source) => source.raw_os_error().map(Errno::from_raw),
+            RequestError::Exchange(ExchangeError::Open(OpenError::Unsupported)) => Some(Errno::EPROTONOSUPPORT),
+            RequestError::Exchange(_) => None,
             RequestError::Refused { errno, .. } => Some(*errno),
-            RequestError::Send(_) | RequestError::Receive(_) | RequestError::NoAnswer | RequestError::Malformed(_) => {
-                None
-            }
         };
         match errno {
             // No such protocol, no such subsystem, or no such expression.

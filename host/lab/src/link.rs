@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use ctwarden_netlink::Protocol;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
@@ -12,7 +13,6 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::constants::NETLINK_ROUTE;
 use nix::errno::Errno;
 use thiserror::Error;
 
@@ -69,7 +69,7 @@ pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
 
 /// `names` describes each request.
 fn ask(requests: Vec<Request<RouteNetlinkMessage>>, names: &[String]) -> Result<Vec<RouteNetlinkMessage>, LinkError> {
-    carry_out(NETLINK_ROUTE, requests).map_err(|error| {
+    carry_out(Protocol::Route, requests).map_err(|error| {
         if let RequestError::Refused { index, errno } = error {
             LinkError::Refused { what: names.get(index).cloned().unwrap_or_default(), errno }
         } else {

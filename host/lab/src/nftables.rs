@@ -3,11 +3,11 @@
 mod rule;
 mod schema;
 
+use ctwarden_netlink::Protocol;
 use netlink_packet_core::NLM_F_ACK;
 use netlink_packet_netfilter::nftables::NfTablesMessage;
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
-use netlink_sys::constants::NETLINK_NETFILTER;
 
 pub(crate) use rule::{Direction, Rule};
 pub(crate) use schema::{add_base_chain, add_chain, add_rule, add_set, add_table};
@@ -32,7 +32,7 @@ pub(crate) fn commit(changes: Vec<Change>) -> Result<(), RequestError> {
         flags: change.flags | NLM_F_ACK,
     }));
     requests.push(bracket(ControlMessage::BatchEnd));
-    carry_out::<_, NetfilterMessage>(NETLINK_NETFILTER, requests).map(drop)
+    carry_out::<_, NetfilterMessage>(Protocol::Netfilter, requests).map(drop)
 }
 
 /// Begin or end of a transaction. Not every kernel acknowledges them, so the request does not ask for it.

@@ -5,10 +5,10 @@
 
 use std::convert::Infallible;
 
+use ctwarden_netlink::Protocol;
 use netlink_packet_core::{
     NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator,
 };
-use netlink_sys::constants::NETLINK_NETFILTER;
 use rustix::io::Errno;
 
 use crate::netlink::exchange::{Connection, Request};
@@ -61,7 +61,7 @@ impl Dumped {
 /// Asks for everything that the question names.
 pub(super) fn dump(question: &Question) -> Dumped {
     for _ in 0..TRIES {
-        let Ok(mut connection) = Connection::open(NETLINK_NETFILTER) else { return Dumped::Failed };
+        let Ok(mut connection) = Connection::open(Protocol::Netfilter) else { return Dumped::Failed };
         let request = Request { message: question.clone(), flags: NLM_F_DUMP };
         let Some(answer) = connection.exchange(vec![request]).ok().and_then(|mut answers| answers.pop()) else {
             return Dumped::Failed;

@@ -2,9 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use netlink_sys::Socket;
-use netlink_sys::constants::NETLINK_NETFILTER;
-use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, netlink, socket_with, sockopt};
 use serde::Serialize;
 
 use super::finding::Finding;
@@ -37,7 +35,9 @@ impl ReceiveBuffer {
     /// Asks for it on a socket that is closed again; nothing is allocated by that.
     pub(super) fn try_out() -> Self {
         let limit = setting::read(LIMIT);
-        let Ok(socket) = Socket::new(NETLINK_NETFILTER) else {
+        let opened =
+            socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::NETFILTER));
+        let Ok(socket) = opened else {
             return Self { limit, forced: false, bytes: None, events: None };
         };
         let socket = socket.as_fd();

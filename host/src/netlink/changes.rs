@@ -39,16 +39,13 @@ impl Asked {
 /// Changes of one send, in order: the kernel carries them out one after the other, and what it says comes in that order.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Sequence number of the first one.
-    first: u32,
     asked: Vec<Asked>,
     /// The first one that the kernel may still say something to.
     next: usize,
     /// The last one is acknowledged or refused.
     over: bool,
-    /// Those that are asked for again, by sequence number from `doubts_from` on.
+    /// Those that are asked for again, in the order of these requests.
     doubts: Vec<usize>,
-    doubts_from: u32,
 }
 
 impl Changes {
@@ -60,16 +57,15 @@ impl Changes {
         }
     }
 
-    /// Forgets all; the next request has that sequence number.
-    pub(super) fn begin(&mut self, first: u32) {
+    /// Forgets all changes of the send before.
+    pub(super) fn begin(&mut self) {
         self.asked.clear();
         self.doubts.clear();
-        (self.first, self.next, self.over) = (first, 0, false);
+        (self.next, self.over) = (0, false);
     }
 
-    /// Writes the request of one more. The last one is to be acknowledged, which tells that nothing more comes.
-    pub(super) fn write(&mut self, buffer: &mut Vec<u8>, effect: EffectId, change: &Effect, last: bool) {
-        let sequence = nth(self.first, self.asked.len());
+    /// Writes the request of one more, whose place in the send is how many there were before. The last one is to be acknowledged, which tells that nothing more comes.
+    pub(super) fn write(&mut self, buffer: &mut Vec<u8>, sequence: u32, effect: EffectId, change: &Effect, last: bool) {
         let mut meant = None;
         match change {
             Effect::Delete(key) => request::delete(buffer, sequence, last, key),
@@ -83,11 +79,11 @@ impl Changes {
         self.asked.push(Asked { effect, meant, told: Told::Nothing });
     }
 
-    /// Takes note of what the kernel sent to the socket of that port.
-    pub(super) fn hear(&mut self, message: &Message<'_>, port: u32) {
+    /// Takes note of what the kernel sent to the socket of that port; an answer comes with the place of its request.
+    pub(super) fn hear(&mut self, place: Option<usize>, message: &Message<'_>, port: u32) {
         let content = message.content();
         if let Content::Answer(answer) = content {
-            let Some(index) = index(self.first, answer.sequence()) else { return };
+            let Some(index) = place else { return };
             let last = index.saturating_add(1) == self.asked.len();
             let Some(asked) = self.asked.get_mut(index) else { return };
             if !answer.is_ack() {
@@ -127,23 +123,17 @@ impl Changes {
         self.over
     }
 
-    /// Asks for the entries of which it is not known whether the change hit them; gives how many there are. The first
-    /// request has that sequence number.
-    pub(super) fn write_doubts(&mut self, buffer: &mut Vec<u8>, first: u32) -> usize {
-        self.doubts_from = first;
+    /// The flows of which it is not known whether the change hit them. Their entries are to be asked for in this order.
+    pub(super) fn doubts(&mut self) -> impl Iterator<Item = FlowKey> {
         let in_doubt = |(index, asked): (usize, &Asked)| asked.is_in_doubt().then_some((index, asked.meant?));
-        for (index, meant) in self.asked.iter().enumerate().filter_map(in_doubt) {
-            request::get(buffer, nth(first, self.doubts.len()), &meant);
-            self.doubts.push(index);
-        }
-        self.doubts.len()
+        let (doubts, keys): (Vec<_>, Vec<_>) = self.asked.iter().enumerate().filter_map(in_doubt).unzip();
+        self.doubts = doubts;
+        keys.into_iter()
     }
 
-    /// Takes note of an answer to that; true where it is one.
-    pub(super) fn hear_of_doubt(&mut self, message: &Message<'_>) -> bool {
-        let doubt = index(self.doubts_from, message.header.sequence).and_then(|index| self.doubts.get(index));
-        let Some(asked) = doubt.and_then(|index| self.asked.get_mut(*index)) else { return false };
-        let content = message.content();
+    /// Takes note of the answer to the doubt at that place.
+    pub(super) fn hear_of_doubt(&mut self, place: usize, content: &Content<'_>) {
+        let Some(asked) = self.doubts.get(place).and_then(|index| self.asked.get_mut(*index)) else { return };
         if let Content::Conntrack(entry) = content {
             // A kernel that tells no id has none to compare.
             let is = entry.flow.id().unwrap_or_default();
@@ -157,7 +147,6 @@ impl Changes {
             asked.told = if asked.told == Told::Another { Told::Another } else { Told::Hit };
             asked.meant = None;
         }
-        true
     }
 
     /// What came of each, in order.
@@ -176,17 +165,6 @@ impl Changes {
             (asked.effect, ack)
         })
     }
-}
-
-/// The sequence number of the request at that place.
-fn nth(first: u32, index: usize) -> u32 {
-    // Of one send there are a few hundred.
-    first.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX))
-}
-
-/// The place of the request with that sequence number.
-fn index(first: u32, sequence: u32) -> Option<usize> {
-    usize::try_from(sequence.wrapping_sub(first)).ok()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use ctwarden_model::{Expectation, Family, Filter, Flow};
-use ctwarden_netlink::{NetfilterSocket, OpenError, Read, ResizeWatch};
+use ctwarden_netlink::{NetlinkSocket, OpenError, Protocol, Read, ResizeWatch};
 use ctwarden_reader::DumpReaders;
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -106,7 +106,7 @@ impl Dump {
         let (sender, parts) = channel(PARTS_AHEAD);
         let mut readers = 0;
         for asking in requests {
-            let (socket, sender, watch) = (NetfilterSocket::open()?, sender.clone(), watch.cloned());
+            let (socket, sender, watch) = (NetlinkSocket::open(Protocol::Netfilter)?, sender.clone(), watch.cloned());
             socket.send(&asking).map_err(step("ask for the table on"))?;
             thread::Builder::new()
                 .name("dump".to_owned())
@@ -189,7 +189,7 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 /// A socket that a walk is read from.
 struct Reader {
-    socket: NetfilterSocket,
+    socket: NetlinkSocket,
     watch: Option<ResizeWatch>,
 }
 

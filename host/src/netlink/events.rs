@@ -4,15 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use ctwarden_model::{Event, EventKind, ExpectationEvent, Filter, FlowKey};
-use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
-use ctwarden_wire::{Content, EventFilter, Messages};
-
-/// Multicast groups (`enum nfnetlink_groups`, linux/netfilter/nfnetlink.h).
-const CONNTRACK_NEW: u32 = 1;
-const CONNTRACK_UPDATE: u32 = 2;
-const CONNTRACK_DESTROY: u32 = 3;
-const EXPECTATION_NEW: u32 = 4;
-const EXPECTATION_DESTROY: u32 = 6;
+use ctwarden_netlink::{NetlinkSocket, OpenError, Protocol, Read};
+use ctwarden_wire::{Content, EventFilter, Messages, MulticastGroup};
 
 /// Which events somebody wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +17,13 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    const fn each(self) -> [(u32, bool); 5] {
+    const fn each(self) -> [(MulticastGroup, bool); 5] {
         [
-            (CONNTRACK_NEW, self.new),
-            (CONNTRACK_UPDATE, self.update),
-            (CONNTRACK_DESTROY, self.destroy),
-            (EXPECTATION_NEW, self.expectations),
-            (EXPECTATION_DESTROY, self.expectations),
+            (MulticastGroup::CONNTRACK_NEW, self.new),
+            (MulticastGroup::CONNTRACK_UPDATE, self.update),
+            (MulticastGroup::CONNTRACK_DESTROY, self.destroy),
+            (MulticastGroup::EXPECTATION_NEW, self.expectations),
+            (MulticastGroup::EXPECTATION_DESTROY, self.expectations),
         ]
     }
 }
@@ -73,7 +66,7 @@ pub(crate) enum Heard {
 
 /// The socket with the groups that it is in and the program in front of it.
 pub(crate) struct EventSocket {
-    socket: NetfilterSocket,
+    socket: NetlinkSocket,
     joined: Groups,
     ends: Ends,
     program: Option<EventFilter>,
@@ -83,7 +76,7 @@ pub(crate) struct EventSocket {
 impl EventSocket {
     /// Opens it with a receive buffer of so many bytes, as the kernel counts them; in no group yet.
     pub(crate) fn open(receive_buffer: usize) -> Result<Self, OpenError> {
-        let socket = NetfilterSocket::open_for_many()?;
+        let socket = NetlinkSocket::open_for_many(Protocol::Netfilter)?;
         socket.size_receive_buffer(receive_buffer)?;
         Ok(Self { socket, joined: Groups::default(), ends: Ends::default(), program: None, unreadable: 0 })
     }

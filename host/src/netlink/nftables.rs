@@ -12,6 +12,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+use ctwarden_netlink::Protocol;
+use ctwarden_netlink::exchange::{Answer, Connection, ExchangeError, Request};
 use netlink_packet_core::{
     DefaultNla, NLM_F_ACK, NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader, ParseableParametrized,
 };
@@ -19,8 +21,6 @@ use netlink_packet_netfilter::nftables::{GenAttribute, GenMessage, NfTablesMessa
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
 use thiserror::Error;
-
-use super::exchange::{Answer, Connection, ExchangeError, Request};
 
 pub(crate) use set_kind::SetKind;
 pub(crate) use sets::{ChangeError, Sets};
@@ -139,7 +139,7 @@ pub(crate) struct Nftables {
 
 impl Nftables {
     pub(crate) fn open() -> Result<Self, ExchangeError> {
-        Ok(Self { connection: Connection::open(netlink_sys::constants::NETLINK_NETFILTER)? })
+        Ok(Self { connection: Connection::open(Protocol::Netfilter)? })
     }
 
     /// Carries out all changes or none.

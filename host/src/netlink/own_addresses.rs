@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::{Prefix, PrefixSet};
+use ctwarden_netlink::Protocol;
+use ctwarden_netlink::exchange::{Answer, Connection, ExchangeError, Request};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-
-use super::exchange::{Answer, Connection, ExchangeError, Request};
 
 /// Addresses to which no route but the default one leads as a rule: of a class that nobody uses, and of a test network that was
 /// given back. The kernel is asked for their route, because a router's table of routes is too long to be read again and again.
@@ -20,7 +20,7 @@ const DEFAULT_LENGTH: u8 = 3;
 
 /// Those of the network namespace of the calling thread, as they are now.
 pub(crate) fn own_addresses() -> Result<PrefixSet, ExchangeError> {
-    let mut connection = Connection::open(netlink_sys::constants::NETLINK_ROUTE)?;
+    let mut connection = Connection::open(Protocol::Route)?;
     let everything = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let mut requests = vec![Request { message: everything, flags: NLM_F_DUMP }];
     let of_interfaces: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;

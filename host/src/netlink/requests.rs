@@ -1,21 +1,19 @@
-//! Requests to conntrack and what came of each: deletes, updates, the full entry of one flow, figures of the table.
+//! The daemon's requests to conntrack: deletes, updates, the full entry of one flow, figures of the table.
 //!
-//! The kernel handles a request while it is sent, so all answers are in the socket when the send returns. That is why this
-//! socket is plain and blocking. The effects thread sends large batches, the loop only a few requests at a time.
+//! `ctwarden-netlink` sends them and finds their answers. Here each answer becomes what the engine knows. The effects thread sends
+//! large batches, the loop only a few requests at a time.
 
 use std::io;
+use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
 use ctwarden_engine::{Ack, Looked, Lookup, LookupId};
 use ctwarden_model::{Effect, EffectId, Flow, FlowKey, TableStatistics};
-use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
-use ctwarden_wire::{Content, Message, Messages, request};
+use ctwarden_netlink::{Batch, OpenError, Protocol, RequestError, RequestSocket};
+use ctwarden_wire::{Content, request};
 use rustix::io::Errno;
 
 use super::changes::Changes;
-
-/// Receive buffer: far more than the answers to one send need.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// How long to wait for answers that should be there already.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,9 +29,8 @@ pub(crate) struct TableSize {
 
 /// A socket for requests.
 pub(crate) struct Requests {
-    socket: NetfilterSocket,
-    outgoing: Vec<u8>,
-    sequence: u32,
+    socket: RequestSocket,
+    batch: Batch,
     changes: Changes,
 }
 
@@ -47,9 +44,8 @@ impl Requests {
     const LOOKUPS_IN_ONE_SEND: usize = 64;
 
     pub(crate) fn open() -> Result<Self, OpenError> {
-        let socket = NetfilterSocket::open_for_many()?;
-        socket.size_receive_buffer(RECEIVE_BUFFER)?;
-        Ok(Self { socket, outgoing: Vec::new(), sequence: 0, changes: Changes::default() })
+        let socket = RequestSocket::open_for_many(Protocol::Netfilter, PATIENCE)?;
+        Ok(Self { socket, batch: Batch::new(), changes: Changes::default() })
     }
 
     /// Whether the kernel answers this process at all: opening the socket needs no capability, the first request does.
@@ -62,34 +58,18 @@ impl Requests {
         self.socket.port()
     }
 
-    fn next_sequence(&mut self) -> u32 {
-        self.take_sequences(1)
-    }
-
-    /// The first of so many.
-    fn take_sequences(&mut self, count: usize) -> u32 {
-        // Number 0 is that of events.
-        if self.sequence > u32::MAX / 2 {
-            self.sequence = 0;
-        }
-        let first = self.sequence.wrapping_add(1);
-        self.sequence = self.sequence.wrapping_add(u32::try_from(count).unwrap_or(u32::MAX));
-        first
-    }
-
     /// Carries out changes of the conntrack and the expectation table, in order, and gives what came of each. Effects on
     /// nftables sets are not for this socket and are left out.
     pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = (EffectId, &'a Effect)>) -> Vec<(EffectId, Ack)> {
         let mut effects = effects.filter(|(_, effect)| Changes::takes(effect)).peekable();
         let mut outcomes = Vec::new();
         while effects.peek().is_some() {
-            let first = self.take_sequences(Self::IN_ONE_SEND);
-            self.changes.begin(first);
-            self.outgoing.clear();
+            self.changes.begin();
             for number in 1..=Self::IN_ONE_SEND {
                 let Some((id, effect)) = effects.next() else { break };
                 let last = number == Self::IN_ONE_SEND || effects.peek().is_none();
-                self.changes.write(&mut self.outgoing, id, effect, last);
+                let changes = &mut self.changes;
+                self.batch.push(|buffer, sequence| changes.write(buffer, sequence, id, effect, last));
             }
             self.carry_out();
             outcomes.extend(self.changes.outcomes());
@@ -97,61 +77,53 @@ impl Requests {
         outcomes
     }
 
-    /// Sends the changes that were written and hears what came of them.
+    /// Sends the changes that were written and hears what came of them. Where the answers end too soon, `changes` says so.
     fn carry_out(&mut self) {
-        if self.socket.send(&self.outgoing).is_err() {
+        let Self { socket, batch, changes } = self;
+        let port = socket.port();
+        let heard = socket.exchange(batch, |place, message| {
+            changes.hear(place, message, port);
+            if changes.is_over() { Break(()) } else { Continue(()) }
+        });
+        if heard.is_err() {
             return;
         }
-        let port = self.socket.port();
-        let (changes, mut answered) = (&mut self.changes, true);
-        while !changes.is_over() && answered {
-            answered = hear(&mut self.socket, |message| changes.hear(message, port));
+        for key in changes.doubts() {
+            batch.push(|buffer, sequence| request::get(buffer, sequence, &key));
         }
-        if !answered {
-            self.empty();
-            return;
-        }
-        let first = self.take_sequences(Self::IN_ONE_SEND);
-        self.outgoing.clear();
-        let mut open = self.changes.write_doubts(&mut self.outgoing, first);
-        if open == 0 || self.socket.send(&self.outgoing).is_err() {
-            return;
-        }
-        let changes = &mut self.changes;
-        while open > 0 && answered {
-            answered = hear(&mut self.socket, |message| {
-                open = open.saturating_sub(usize::from(changes.hear_of_doubt(message)));
-            });
-        }
-        if !answered {
-            self.empty();
-        }
-    }
-
-    /// Throws away what waits in the socket, which the kernel has filled before the send returned, so that it is not taken for
-    /// an answer to something else.
-    fn empty(&mut self) {
-        while let Ok(Read::Bytes | Read::Overrun) = self.socket.read() {}
+        // Without an answer the doubt stays.
+        let _ = socket.ask_each(batch, |place, content| changes.hear_of_doubt(place, content));
     }
 
     /// The whole entry that has the tuple and zone now, whatever its id; none where there is none.
     pub(crate) fn get(&mut self, key: &FlowKey) -> io::Result<Option<Flow>> {
-        let sequence = self.next_sequence();
-        self.outgoing.clear();
-        request::get(&mut self.outgoing, sequence, key);
-        self.ask(sequence, |content| {
-            let Content::Conntrack(message) = content else { return None };
-            message.flow.to_flow().ok()
-        })
+        let found = self.socket.ask(
+            |buffer, sequence| request::get(buffer, sequence, key),
+            |content| match content {
+                Content::Conntrack(entry) => entry.flow.to_flow().map_err(io::Error::other),
+                Content::Malformed(error) => Err(io::Error::other(*error)),
+                Content::Noop
+                | Content::Overrun
+                | Content::Done { .. }
+                | Content::Answer(_)
+                | Content::Expectation(_)
+                | Content::Statistics(_)
+                | Content::CpuStatistics(_)
+                | Content::ExpectationCpuStatistics(_)
+                | Content::Other => Err(io::Error::other("the kernel answered with something else than an entry")),
+            },
+        );
+        match found {
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+            Ok(found) => found.transpose(),
+        }
     }
 
     /// Makes an entry; `EEXIST` where its tuple is taken.
     pub(crate) fn create(&mut self, flow: &Flow) -> io::Result<()> {
-        let sequence = self.next_sequence();
-        self.outgoing.clear();
-        request::create(&mut self.outgoing, sequence, flow);
-        // Whatever is no refusal is its acknowledgement.
-        self.ask(sequence, |_| Some(())).map(drop)
+        self.socket.ask(|buffer, sequence| request::create(buffer, sequence, flow), |_| ())?;
+        Ok(())
     }
 
     /// Hands over the whole entries of flows as they are now; whoever is gone or was replaced is left out. All answers wait
@@ -177,7 +149,7 @@ impl Requests {
             let keys: Vec<FlowKey> = few.iter().map(|lookup| lookup.key).collect();
             let mut ids = few.iter().map(|lookup| lookup.id);
             // The kernel answers in the order of the questions, and a lost answer ends the reading.
-            let read = self.ask_each(&keys, |_, content| {
+            let _ = self.ask_each(&keys, |_, content| {
                 let looked = match content {
                     Content::Conntrack(entry) => entry.flow.to_flow().ok().map(|flow| Looked::Found(Box::new(flow))),
                     Content::Answer(answer) if answer.errno == Errno::NOENT.raw_os_error() => Some(Looked::Gone),
@@ -194,9 +166,6 @@ impl Requests {
                 };
                 found.extend(ids.next().zip(looked));
             });
-            if read.is_err() {
-                self.empty();
-            }
         }
         found
     }
@@ -205,7 +174,8 @@ impl Requests {
     pub(crate) fn absent(&mut self, flows: &[(EffectId, FlowKey)]) -> Vec<(EffectId, Ack)> {
         let keys: Vec<FlowKey> = flows.iter().map(|(_, key)| *key).collect();
         let mut said = Vec::with_capacity(keys.len());
-        let read = self.ask_each(&keys, |key, content| {
+        // A lost answer is none.
+        let _ = self.ask_each(&keys, |key, content| {
             said.push(match content {
                 Content::Conntrack(entry) if entry.flow.key().is_ok_and(|found| found == *key) => Ack::Done,
                 Content::Conntrack(_) => Ack::Replaced,
@@ -222,38 +192,20 @@ impl Requests {
                 | Content::Other => Ack::NoAnswer,
             });
         });
-        if read.is_err() {
-            self.empty();
-        }
         let said = said.into_iter().chain(std::iter::repeat(Ack::NoAnswer));
         flows.iter().map(|(id, _)| *id).zip(said).filter(|(_, ack)| *ack != Ack::Done).collect()
     }
 
     /// Asks for the entry at each place; `hear` is given the answer to each, in the order of the keys.
-    fn ask_each(&mut self, keys: &[FlowKey], mut hear: impl FnMut(&FlowKey, Content<'_>)) -> io::Result<()> {
-        if keys.is_empty() {
-            return Ok(());
+    fn ask_each(&mut self, keys: &[FlowKey], mut hear: impl FnMut(&FlowKey, &Content<'_>)) -> Result<(), RequestError> {
+        for key in keys {
+            self.batch.push(|buffer, sequence| request::get(buffer, sequence, key));
         }
-        let first = self.take_sequences(keys.len());
-        self.outgoing.clear();
-        for (sequence, key) in (first..).zip(keys) {
-            request::get(&mut self.outgoing, sequence, key);
-        }
-        self.socket.send(&self.outgoing)?;
-        let mut open = (first..).zip(keys).peekable();
-        while open.peek().is_some() {
-            match self.socket.read()? {
-                Read::Bytes => {}
-                Read::Nothing if self.socket.wait(PATIENCE)? => continue,
-                Read::Nothing | Read::Overrun => return Err(io::Error::other("no answer came from the kernel")),
+        self.socket.ask_each(&mut self.batch, |place, content| {
+            if let Some(key) = keys.get(place) {
+                hear(key, content);
             }
-            for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
-                if let Some((_, key)) = open.next_if(|(sequence, _)| *sequence == message.header.sequence) {
-                    hear(key, message.content());
-                }
-            }
-        }
-        Ok(())
+        })
     }
 
     /// How many entries the table has.
@@ -263,80 +215,29 @@ impl Requests {
 
     /// How many entries the table has, and how many it may have.
     pub(crate) fn size(&mut self) -> io::Result<TableSize> {
-        let sequence = self.next_sequence();
-        self.outgoing.clear();
-        request::statistics(&mut self.outgoing, sequence);
-        self.ask(sequence, |content| {
+        let size = self.socket.ask(request::statistics, |content| {
             let Content::Statistics(global) = content else { return None };
             global.entries.map(|entries| TableSize { entries, maximum: global.maximum })
-        })?
-        .ok_or_else(|| io::Error::other("the kernel gave no statistics"))
+        })?;
+        size.flatten().ok_or_else(|| io::Error::other("the kernel gave no statistics"))
     }
 
     /// How full the table is, with its counters.
     pub(crate) fn statistics(&mut self) -> io::Result<TableStatistics> {
         let mut sum = TableStatistics::default();
-        let sequence = self.next_sequence();
-        self.outgoing.clear();
-        request::statistics(&mut self.outgoing, sequence);
-        self.ask(sequence, |content| {
-            let Content::Statistics(global) = content else { return None };
-            global.add_to(&mut sum);
-            Some(())
+        self.socket.ask(request::statistics, |content| {
+            if let Content::Statistics(global) = content {
+                global.add_to(&mut sum);
+            }
         })?;
-        let sequence = self.next_sequence();
-        self.outgoing.clear();
-        request::statistics_cpu(&mut self.outgoing, sequence);
-        self.ask(sequence, |content| {
-            if let Content::CpuStatistics(cpu) = &content {
+        self.socket.dump(request::statistics_cpu, None, |content, _| {
+            if let Content::CpuStatistics(cpu) = content {
                 cpu.add_to(&mut sum);
             }
-            matches!(content, Content::Done { .. }).then_some(())
+            Ok::<_, RequestError>(())
         })?;
         Ok(sum)
     }
-}
-
-impl Requests {
-    /// Sends what was written and picks the answer with that sequence number; an error answer of "no such entry" is none.
-    fn ask<T>(&mut self, sequence: u32, mut pick: impl FnMut(Content<'_>) -> Option<T>) -> io::Result<Option<T>> {
-        self.socket.send(&self.outgoing)?;
-        loop {
-            match self.socket.read()? {
-                Read::Bytes => {}
-                Read::Nothing if self.socket.wait(PATIENCE)? => continue,
-                Read::Nothing | Read::Overrun => return Err(io::Error::other("no answer came from the kernel")),
-            }
-            for message in Messages::new(self.socket.bytes()) {
-                let message = message.map_err(io::Error::other)?;
-                if message.header.sequence != sequence {
-                    continue;
-                }
-                let content = message.content();
-                if let Content::Answer(answer) = &content {
-                    if answer.errno == Errno::NOENT.raw_os_error() {
-                        return Ok(None);
-                    }
-                    if !answer.is_ack() {
-                        return Err(io::Error::from_raw_os_error(answer.errno));
-                    }
-                }
-                if let Some(found) = pick(content) {
-                    return Ok(Some(found));
-                }
-            }
-        }
-    }
-}
-
-/// Reads once; false where nothing came in time, or messages were lost.
-fn hear(socket: &mut NetfilterSocket, mut each: impl FnMut(&Message<'_>)) -> bool {
-    match socket.read() {
-        Ok(Read::Bytes) => Messages::new(socket.bytes()).map_while(Result::ok).for_each(|message| each(&message)),
-        Ok(Read::Nothing) => return socket.wait(PATIENCE).unwrap_or(false),
-        Ok(Read::Overrun) | Err(_) => return false,
-    }
-    true
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use ctwarden_format::{Occasion, Show};
+use ctwarden_format::{EventContext, PrintOptions};
 use ctwarden_model::{Flow, Timestamp};
 
 use crate::{Prepared, flows};
@@ -11,21 +11,21 @@ use crate::{Prepared, flows};
 const ROWS: usize = 1_000;
 
 pub(crate) fn text() -> Result<Prepared> {
-    let show = Show::plain(Timestamp(0));
-    each(move |out, flow| ctwarden_format::text::flow(out, flow, &Occasion::ROW, &show))
+    let options = PrintOptions::plain(Timestamp(0));
+    each(move |out, flow| ctwarden_format::text::flow(out, flow, &EventContext::ROW, &options))
 }
 
 pub(crate) fn xml() -> Result<Prepared> {
-    let show = Show::plain(Timestamp(0));
-    each(move |out, flow| ctwarden_format::xml::flow(out, flow, &Occasion::ROW, &show))
+    let options = PrintOptions::plain(Timestamp(0));
+    each(move |out, flow| ctwarden_format::xml::flow(out, flow, &EventContext::ROW, &options))
 }
 
 pub(crate) fn save() -> Result<Prepared> {
-    each(|out, flow| ctwarden_format::save::flow(out, flow, &Occasion::ROW, None))
+    each(|out, flow| ctwarden_format::save::flow(out, flow, &EventContext::ROW, None))
 }
 
 pub(crate) fn json() -> Result<Prepared> {
-    each(|out, flow| ctwarden_format::json::flow(out, flow, &Occasion::ROW, None))
+    each(|out, flow| ctwarden_format::json::flow(out, flow, &EventContext::ROW, None))
 }
 
 fn each(write: impl Fn(&mut Vec<u8>, &Flow) + 'static) -> Result<Prepared> {

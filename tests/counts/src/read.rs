@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result};
 use ctwarden_format::read::Legend;
-use ctwarden_format::{Occasion, Show, read};
+use ctwarden_format::{EventContext, PrintOptions, read};
 use ctwarden_model::{Flow, Timestamp};
 
 use crate::{Prepared, flows};
@@ -12,12 +12,12 @@ use crate::{Prepared, flows};
 const LINES: usize = 1_000;
 
 pub(crate) fn text() -> Result<Prepared> {
-    let show = Show { id: true, ..Show::plain(Timestamp(0)) };
-    each(|out, flow| ctwarden_format::text::flow(out, flow, &Occasion::ROW, &show))
+    let options = PrintOptions { id: true, ..PrintOptions::plain(Timestamp(0)) };
+    each(|out, flow| ctwarden_format::text::flow(out, flow, &EventContext::ROW, &options))
 }
 
 pub(crate) fn json() -> Result<Prepared> {
-    each(|out, flow| ctwarden_format::json::flow(out, flow, &Occasion::ROW, None))
+    each(|out, flow| ctwarden_format::json::flow(out, flow, &EventContext::ROW, None))
 }
 
 fn each(write: impl Fn(&mut Vec<u8>, &Flow)) -> Result<Prepared> {

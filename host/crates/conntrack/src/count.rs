@@ -6,7 +6,7 @@ use ctwarden_model::Family;
 use ctwarden_wire::{Content, request};
 
 use super::failure::Failure;
-use super::kernel::Kernel;
+use super::kernel;
 use super::output::Output;
 
 const PROC_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
@@ -15,17 +15,16 @@ const PROC_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 /// read; the refusal is told all the same.
 pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
     let mut entries = None;
-    let answer = Kernel::open()?.ask(request::statistics, |content| {
+    let answer = kernel::open()?.ask(request::statistics, |content| {
         if let Content::Statistics(global) = content {
             entries = global.entries;
         }
-        Ok(())
     });
     if let Err(refused) = answer {
         let count = fs::read_to_string(PROC_COUNT).map_err(|_| Failure::other(format!("Can't open {PROC_COUNT}")))?;
         output.text().extend_from_slice(count.as_bytes());
         output.drain()?;
-        return Err(refused);
+        return Err(refused.into());
     }
     if let Some(entries) = entries {
         number(output, entries.into());
@@ -36,7 +35,7 @@ pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
 /// Prints how many expectations there are.
 pub(super) fn expectations(output: &mut Output, family: Family) -> Result<(), Failure> {
     let mut count = 0_u64;
-    Kernel::open()?.dump(
+    kernel::dump(
         |buffer, sequence| request::expectation::dump(buffer, sequence, Some(family)),
         |content| {
             count += u64::from(matches!(content, Content::Expectation(_)));

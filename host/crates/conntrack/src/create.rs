@@ -3,14 +3,15 @@
 use ctwarden_format::command::Create;
 use ctwarden_model::{Flow, Layer4, NatTo, Protocol};
 use ctwarden_wire::NatRange;
-use ctwarden_wire::request::by_hand::{self, Creation, WhereItIs};
+use ctwarden_wire::request::manual_request::{self, Creation, WhereItIs};
 
 use super::failure::Failure;
-use super::kernel::Kernel;
+use super::kernel;
 
 pub(super) fn flow(create: &Create) -> Result<(), Failure> {
     let otherwise = if create.exclusive { WhereItIs::Refuse } else { WhereItIs::Change };
-    Kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, otherwise, create), |_| Ok(()))
+    kernel::open()?.ask(|buffer, sequence| write(buffer, sequence, true, otherwise, create), |_| ())?;
+    Ok(())
 }
 
 /// Appends the request; `otherwise` is what happens where there is such an entry.
@@ -25,7 +26,7 @@ pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: W
     let range = |to: Option<NatTo>| to.map(|to| range(to, flow.protocol()));
     let creation =
         Creation { flow, source_nat: range(create.nat.source), destination_nat: range(create.nat.destination) };
-    by_hand::create(buffer, sequence, ack, otherwise, &creation);
+    manual_request::create(buffer, sequence, ack, otherwise, &creation);
 }
 
 /// The kernel translates the reply tuple itself, and takes one only that is not translated yet.

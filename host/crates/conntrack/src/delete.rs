@@ -4,11 +4,12 @@
 //! tuple over in between stays. Deletes go to the kernel many at once.
 
 use ctwarden_model::{Filter, Flow};
+use ctwarden_netlink::{Batch, RequestSocket};
 use ctwarden_wire::{Content, request};
 use rustix::io::Errno;
 
 use super::failure::Failure;
-use super::kernel::{Batch, Kernel};
+use super::kernel;
 use super::list::{self, Source};
 use super::output::Output;
 use super::printer::Printer;
@@ -19,7 +20,7 @@ const IN_ONE_SEND: usize = 256;
 
 pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Filter) -> Result<Tally, Failure> {
     let mut deletion = Deletion {
-        kernel: Kernel::open_for_batches()?,
+        kernel: kernel::open_for_many()?,
         batch: Batch::new(),
         text: Vec::new(),
         ends: Vec::new(),
@@ -36,7 +37,7 @@ pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Fil
 
 /// What is to be deleted next.
 struct Deletion {
-    kernel: Kernel,
+    kernel: RequestSocket,
     batch: Batch,
     /// Lines of the flows in the batch.
     text: Vec<u8>,

@@ -6,9 +6,10 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use ctwarden_format::{Occasion, Userspace, xml};
+use ctwarden_format::{EventContext, Userspace, xml};
 use ctwarden_model::{EventKinds, Filter};
-use ctwarden_wire::{ConntrackMessage, Content, EventFilter, Messages};
+use ctwarden_netlink::{NetlinkSocket, Protocol, Read};
+use ctwarden_wire::{ConntrackMessage, Content, EventFilter, Messages, MulticastGroup};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -18,7 +19,6 @@ use super::output::{self, Output, say};
 use super::printer::Printer;
 use super::program_name::ProgramNames;
 use super::signals::{Next, Signals};
-use ctwarden_netlink::{NetfilterSocket, Read};
 
 /// Receive buffer where nobody says how large: some six thousand events, where the system's default holds 166.
 const RECEIVE_BUFFER: usize = 8 << 20;
@@ -28,14 +28,6 @@ const READS_IN_A_ROW: u32 = 1024;
 
 /// What a pipe takes without blocking when it is ready (`PIPE_BUF`).
 const AT_ONCE: usize = 4096;
-
-/// Multicast groups (`enum nfnetlink_groups`, linux/netfilter/nfnetlink.h).
-const CONNTRACK_NEW: u32 = 1;
-const CONNTRACK_UPDATE: u32 = 2;
-const CONNTRACK_DESTROY: u32 = 3;
-const EXPECTATION_NEW: u32 = 4;
-const EXPECTATION_UPDATE: u32 = 5;
-const EXPECTATION_DESTROY: u32 = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
@@ -83,8 +75,8 @@ pub(super) fn listen(
     Ok(shown)
 }
 
-fn open(listening: &Listening<'_>) -> Result<NetfilterSocket, Failure> {
-    let socket = NetfilterSocket::open_for_many()?;
+fn open(listening: &Listening<'_>) -> Result<NetlinkSocket, Failure> {
+    let socket = NetlinkSocket::open_for_many(Protocol::Netfilter)?;
     match listening.buffer {
         Some(bytes) => {
             // Twice, because the kernel doubles what it is given and this counts as the kernel does.
@@ -99,8 +91,16 @@ fn open(listening: &Listening<'_>) -> Result<NetfilterSocket, Failure> {
     }
     let EventKinds { row: _, new, update, destroy } = listening.kinds;
     let groups = match listening.table {
-        Table::Conntrack => [(new, CONNTRACK_NEW), (update, CONNTRACK_UPDATE), (destroy, CONNTRACK_DESTROY)],
-        Table::Expect => [(new, EXPECTATION_NEW), (update, EXPECTATION_UPDATE), (destroy, EXPECTATION_DESTROY)],
+        Table::Conntrack => [
+            (new, MulticastGroup::CONNTRACK_NEW),
+            (update, MulticastGroup::CONNTRACK_UPDATE),
+            (destroy, MulticastGroup::CONNTRACK_DESTROY),
+        ],
+        Table::Expect => [
+            (new, MulticastGroup::EXPECTATION_NEW),
+            (update, MulticastGroup::EXPECTATION_UPDATE),
+            (destroy, MulticastGroup::EXPECTATION_DESTROY),
+        ],
     };
     for (_, group) in groups.into_iter().filter(|(wanted, _)| *wanted) {
         socket.join(group)?;
@@ -109,7 +109,7 @@ fn open(listening: &Listening<'_>) -> Result<NetfilterSocket, Failure> {
 }
 
 struct Listener<'l, 'a> {
-    socket: NetfilterSocket,
+    socket: NetlinkSocket,
     output: &'l mut Output,
     printer: &'l mut Printer<'a>,
     programs: ProgramNames,
@@ -188,7 +188,7 @@ fn print_flow(
     let port = entry.header.port;
     let userspace =
         (port != 0 && printer.tells_programs()).then(|| Userspace { portid: port, program: programs.of(port) });
-    printer.flow(text, &flow, &Occasion { kind: entry.kind(), userspace })
+    printer.flow(text, &flow, &EventContext { kind: entry.kind(), userspace })
 }
 
 fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlags) -> Result<Next, Failure> {

@@ -4,13 +4,15 @@ use ctwarden_model::{Expectation, Tuple};
 use ctwarden_wire::request;
 
 use super::failure::Failure;
-use super::kernel::Kernel;
+use super::kernel;
 
 pub(super) fn create(expectation: &Expectation) -> Result<(), Failure> {
-    Kernel::open()?.ask(|buffer, sequence| request::expectation::create(buffer, sequence, expectation), |_| Ok(()))
+    kernel::open()?.ask(|buffer, sequence| request::expectation::create(buffer, sequence, expectation), |_| ())?;
+    Ok(())
 }
 
 /// Removes the one that waits for the tuple.
 pub(super) fn delete(tuple: &Tuple) -> Result<(), Failure> {
-    Kernel::open()?.ask(|buffer, sequence| request::expectation::delete_any(buffer, sequence, tuple), |_| Ok(()))
+    kernel::open()?.ask(|buffer, sequence| request::expectation::delete_any(buffer, sequence, tuple), |_| ())?;
+    Ok(())
 }

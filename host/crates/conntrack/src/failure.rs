@@ -4,18 +4,16 @@
 
 use std::io;
 
-use ctwarden_format::command::{Problem, Refused};
+use ctwarden_format::command::{Command, Problem, Refused};
 use rustix::io::Errno;
 
-use ctwarden_netlink::OpenError;
-
-use super::readings::READINGS;
+use ctwarden_netlink::{OpenError, RequestError};
 
 /// Name and version that stand in front of every message: those of the program that this one replaces.
 pub(super) const TITLE: &str = Problem::PREFIX;
 
-/// Exit status of everything that is not a wrong parameter.
-const OTHER_PROBLEM: u8 = 1;
+/// Exit status of a command that failed, or had nothing to do where that counts as failure.
+pub(super) const FAILED: u8 = 1;
 
 /// `ENOTSUPP`, which the kernel keeps to itself (linux/errno.h) and gives away all the same.
 const ENOTSUPP: i32 = 524;
@@ -36,6 +34,32 @@ pub(super) enum Operation {
     Other,
 }
 
+impl Operation {
+    pub(super) const fn of(command: &Command) -> Self {
+        match command {
+            Command::List(_) => Self::List,
+            Command::Get(_) => Self::Get,
+            Command::Delete(_) => Self::Delete,
+            Command::Create(create) if create.exclusive => Self::Create,
+            Command::Create(_) => Self::Add,
+            Command::CreateExpectation(_) => Self::ExpectationCreate,
+            Command::CountExpectations | Command::Statistics | Command::ExpectationStatistics => Self::Statistics,
+            Command::Update(_)
+            | Command::Events(_)
+            | Command::Flush { .. }
+            | Command::Count
+            | Command::ListExpectations { .. }
+            | Command::GetExpectation { .. }
+            | Command::DeleteExpectation { .. }
+            | Command::FlushExpectations
+            | Command::ExpectationEvents { .. }
+            | Command::Load { .. }
+            | Command::Help { .. }
+            | Command::Version => Self::Other,
+        }
+    }
+}
+
 /// Why the command ends.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -54,7 +78,7 @@ pub(super) enum Failure {
 impl Failure {
     /// A problem that is not a wrong parameter.
     pub(super) fn other(text: impl Into<String>) -> Self {
-        Self::Said { status: OTHER_PROBLEM, text: text.into() }
+        Self::Said { status: FAILED, text: text.into() }
     }
 
     pub(super) fn parameter(text: impl Into<String>) -> Self {
@@ -102,6 +126,18 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Send(source) | RequestError::Receive(source) => Self::from(source),
+            RequestError::NoAnswer(_) => Self::other("Operation failed: the kernel does not answer"),
+            RequestError::Overrun => Self::Refused(Errno::NOBUFS.raw_os_error()),
+            RequestError::Malformed(error) => Self::other(format!("Operation failed: {error}")),
+            RequestError::Refused(errno) => Self::Refused(errno),
+        }
+    }
+}
+
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
@@ -131,14 +167,6 @@ fn shown(letter: char) -> impl Iterator<Item = char> {
         _ => (None, Some(letter.escape_debug())),
     };
     seen.into_iter().chain(escaped.into_iter().flatten())
-}
-
-/// That entries may have been passed over.
-pub(super) fn interrupted() -> String {
-    format!(
-        "the hash table was resized during each of {READINGS} readings, and entries may have been passed over; let nobody write \
-         net.netfilter.nf_conntrack_buckets meanwhile"
-    )
 }
 
 /// The system's words, without the number that Rust puts behind them.

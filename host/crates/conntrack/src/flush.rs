@@ -1,22 +1,22 @@
 //! `-F`: empties a table.
 
 use ctwarden_model::Family;
+use ctwarden_netlink::RequestSocket;
 use ctwarden_wire::{ExactFilter, request};
 
 use super::failure::{Failure, TITLE};
-use super::kernel::Kernel;
 use super::output::say;
 
 /// Removes every flow, or those of a family.
-pub(super) fn flows(kernel: &mut Kernel, family: Option<Family>) -> Result<(), Failure> {
+pub(super) fn flows(kernel: &mut RequestSocket, family: Option<Family>) -> Result<(), Failure> {
     let everything = ExactFilter::everything(family);
-    kernel.ask(|buffer, sequence| request::delete_matching(buffer, sequence, &everything), |_| Ok(()))?;
+    kernel.ask(|buffer, sequence| request::delete_matching(buffer, sequence, &everything), |_| ())?;
     say(&format!("{TITLE}connection tracking table has been emptied."));
     Ok(())
 }
 
-pub(super) fn expectations(kernel: &mut Kernel) -> Result<(), Failure> {
-    kernel.ask(request::expectation::flush, |_| Ok(()))?;
+pub(super) fn expectations(kernel: &mut RequestSocket) -> Result<(), Failure> {
+    kernel.ask(request::expectation::flush, |_| ())?;
     say(&format!("{TITLE}expectation table has been emptied."));
     Ok(())
 }

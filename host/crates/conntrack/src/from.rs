@@ -11,13 +11,13 @@ use ctwarden_format::read::{self, Entry, Legend, before_summary};
 use ctwarden_format::{LabelMap, xml};
 use ctwarden_model::{EventKind, Filter, Flow, Timestamp};
 
-use super::failure::{Failure, plain};
+use super::clock;
+use super::failure::{FAILED, Failure, plain};
 use super::local_time::LocalTime;
-use super::output::Output;
+use super::output::{Output, count_line};
 use super::printer::Printer;
-use super::surroundings::Machine;
+use super::surroundings::{Machine, NAME};
 use super::text_lines::{Complaints, TextLines};
-use super::{FAILED, NAME, clock, count_line};
 
 /// Prints the entries that match; names lines that are none by number on standard error. Gives the exit status: whether there
 /// was such a line.
@@ -33,7 +33,7 @@ pub(super) fn list(
     let unreadable = each(source, printer.labels(), (machine, place), |entry| {
         if filter.matches(&entry.flow) {
             printer.printed_at(entry.printed_at().unwrap_or(now));
-            shown += u64::from(printer.flow(output.text(), &entry.flow, &entry.occasion()));
+            shown += u64::from(printer.flow(output.text(), &entry.flow, &entry.event_context()));
             output.drain_if_full()?;
         }
         Ok(())

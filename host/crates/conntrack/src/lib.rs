@@ -1,7 +1,25 @@
 //! The conntrack command: the program `conntrack`, and `ctwarden conntrack …` inside of the daemon's program.
 //!
-//! The grammar and the texts are the format crate's, the bytes the wire crate's. What is here asks the kernel and prints, one
-//! thing after another and without anything of the daemon: the command is over before a runtime had begun.
+//! `ctwarden-format` has the grammar and the texts, `ctwarden-wire` the bytes, `ctwarden-netlink` the requests. This crate asks the
+//! kernel and prints, one thing after another. It has no runtime and nothing of the daemon, so that the command starts at once.
+//!
+//! ```
+//! use std::process::ExitCode;
+//!
+//! // `conntrack --version` asks no kernel.
+//! let exit = ctwarden_conntrack::run("conntrack", ["--version".into()].into_iter());
+//! assert_eq!(exit, ExitCode::SUCCESS);
+//!
+//! // Entries of a saved table, in any form that the command prints.
+//! # let directory = std::env::temp_dir();
+//! # let path = directory.join(format!("ctwarden-conntrack-example-{}", std::process::id()));
+//! let line = "udp 17 30 src=192.0.2.1 dst=192.0.2.2 sport=1 dport=53 src=192.0.2.2 dst=192.0.2.1 sport=53 dport=1\n";
+//! std::fs::write(&path, line)?;
+//! let (entries, some_unreadable) = ctwarden_conntrack::entries_of(&path.to_string_lossy())?;
+//! assert_eq!((entries.len(), some_unreadable), (1, false));
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! Where it does otherwise than conntrack 1.4.9, each time because that is a defect there:
 //! - `-D` names a flow by tuple, zone and id, which the kernel compares: a flow that took the tuple over is not hit unless the
@@ -55,21 +73,15 @@ use std::process::ExitCode;
 use ctwarden_format::command::{self, Command, NOTHING_MATCHED, Refused, Source, Table};
 use ctwarden_format::read::Entry;
 use ctwarden_model::{EventKind, Family, Flow};
+use ctwarden_netlink::Reading;
 use thiserror::Error;
 
-use failure::{Failure, Operation, TITLE};
-use kernel::Reading;
+use failure::{FAILED, Failure, Operation, TITLE};
 use local_time::LocalTime;
-use output::{Output, say};
+use output::{Output, count_line, say, say_all};
 use printer::Printer;
 use surroundings::Machine;
 use tally::Tally;
-
-/// Name of the command; lines of a file are as if they stood behind it.
-const NAME: &str = "conntrack";
-
-/// Exit status of a command that failed, or had nothing to do where that counts as failure.
-const FAILED: u8 = 1;
 
 /// Carries out a command line, without the program's name; `called` is the name that the help shows.
 pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -80,7 +92,7 @@ pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     match command::parse(called, &words, &machine) {
         Ok(parsed) => {
             say_all(&parsed.warnings);
-            let operation = operation_of(&parsed.command);
+            let operation = Operation::of(&parsed.command);
             let outcome = carry_out(called, parsed.command, &machine, &mut output);
             match outcome {
                 Ok(status) => ExitCode::from(status),
@@ -121,12 +133,6 @@ pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesE
     }
 }
 
-fn say_all(lines: &[String]) {
-    for line in lines {
-        say(line);
-    }
-}
-
 /// Says what was wrong with the words. Gives the exit status.
 fn refuse(refused: &Refused) -> u8 {
     say_all(&refused.warnings);
@@ -149,30 +155,6 @@ fn tell(failure: Failure, operation: Operation) -> u8 {
             status
         }
         Failure::Words(refused) => refuse(&refused),
-    }
-}
-
-const fn operation_of(command: &Command) -> Operation {
-    match command {
-        Command::List(_) => Operation::List,
-        Command::Get(_) => Operation::Get,
-        Command::Delete(_) => Operation::Delete,
-        Command::Create(create) if create.exclusive => Operation::Create,
-        Command::Create(_) => Operation::Add,
-        Command::CreateExpectation(_) => Operation::ExpectationCreate,
-        Command::CountExpectations | Command::Statistics | Command::ExpectationStatistics => Operation::Statistics,
-        Command::Update(_)
-        | Command::Events(_)
-        | Command::Flush { .. }
-        | Command::Count
-        | Command::ListExpectations { .. }
-        | Command::GetExpectation { .. }
-        | Command::DeleteExpectation { .. }
-        | Command::FlushExpectations
-        | Command::ExpectationEvents { .. }
-        | Command::Load { .. }
-        | Command::Help { .. }
-        | Command::Version => Operation::Other,
     }
 }
 
@@ -234,10 +216,10 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
             listen(output, &mut printer, &events::Listening::EXPECTATIONS)
         }
         Command::Flush { family } => {
-            flush::flows(&mut kernel::Kernel::open()?, family)?;
+            flush::flows(&mut kernel::open()?, family)?;
             Ok(0)
         }
-        Command::FlushExpectations => flush::expectations(&mut kernel::Kernel::open()?).map(|()| 0),
+        Command::FlushExpectations => flush::expectations(&mut kernel::open()?).map(|()| 0),
         Command::Count => count::flows(output).map(|()| 0),
         // As ever, the family is IPv4 where the command takes none.
         Command::CountExpectations => count::expectations(output, Family::Ipv4).map(|()| 0),
@@ -271,10 +253,6 @@ fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Out
     }
 }
 
-fn count_line(count: u64, what: &str) {
-    say(&format!("{TITLE}{count} {what}"));
-}
-
 /// Says how many; none is a failure.
 fn counted(count: u64, what: &str) -> u8 {
     count_line(count, what);
@@ -296,7 +274,7 @@ fn status_of(reading: Reading) -> u8 {
     match reading {
         Reading::Whole => 0,
         Reading::Interrupted => {
-            say(&format!("{TITLE}Operation failed: {}", failure::interrupted()));
+            say(&format!("{TITLE}Operation failed: {}", readings::interrupted()));
             FAILED
         }
     }

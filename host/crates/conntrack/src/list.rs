@@ -3,12 +3,13 @@
 //! An entry is decoded, matched and printed where it lies in the read buffer. All that is kept of it are eight bytes, for the case
 //! that the table has to be read again (`readings.rs`).
 
-use ctwarden_format::{Occasion, xml};
+use ctwarden_format::{EventContext, xml};
 use ctwarden_model::{Counters, EventKind, Family, Filter, Flow};
+use ctwarden_netlink::{Reading, ResizeWatch};
 use ctwarden_wire::{Content, KernelFilter, request};
 
 use super::failure::Failure;
-use super::kernel::{Kernel, Reading};
+use super::kernel;
 use super::output::Output;
 use super::printer::Printer;
 use super::readings;
@@ -35,7 +36,7 @@ pub(super) fn flows(
 ) -> Result<Tally, Failure> {
     let mut shown = 0;
     let outcome = each_flow(source, filter, |flow| {
-        shown += u64::from(printer.flow(output.text(), flow, &Occasion::ROW));
+        shown += u64::from(printer.flow(output.text(), flow, &EventContext::ROW));
         output.drain_if_full()
     });
     printer.close(output.text(), xml::Table::Conntrack);
@@ -49,7 +50,6 @@ pub(super) fn each_flow(
     filter: &Filter,
     mut each: impl FnMut(&Flow) -> Result<(), Failure>,
 ) -> Result<Reading, Failure> {
-    let mut kernel = Kernel::open()?;
     let everything = *filter == Filter::default();
     let asked = KernelFilter::of(filter);
     let matching = |content: &Content<'_>| -> Option<Flow> {
@@ -64,14 +64,16 @@ pub(super) fn each_flow(
         Source::Dying | Source::Unconfirmed => {
             let list = if source == Source::Dying { request::dump_dying } else { request::dump_unconfirmed };
             let each = |content: &Content<'_>| matching(content).map_or(Ok(()), |flow| each(&flow));
-            kernel.dump(|buffer, sequence| list(buffer, sequence, filter.family), each)?;
+            kernel::dump(|buffer, sequence| list(buffer, sequence, filter.family), each)?;
             return Ok(Reading::Whole);
         }
     };
+    let mut kernel = kernel::open()?;
     readings::repeat(
         |hand| {
-            kernel.walk(
+            kernel.dump(
                 |buffer, sequence| dump(buffer, sequence, &asked),
+                Some(ResizeWatch::begin()),
                 |content, reading| matching(content).map_or(Ok(()), |flow| hand(&flow, reading)),
             )
         },
@@ -89,7 +91,7 @@ fn has_counted(flow: &Flow) -> bool {
 /// Prints the expectations. Gives how many.
 pub(super) fn expectations(output: &mut Output, printer: &mut Printer<'_>, family: Family) -> Result<u64, Failure> {
     let mut shown = 0;
-    let outcome = Kernel::open()?.dump(
+    let outcome = kernel::dump(
         |buffer, sequence| request::expectation::dump(buffer, sequence, Some(family)),
         |content| {
             let Content::Expectation(entry) = content else { return Ok(()) };

@@ -1,6 +1,7 @@
 //! The local time of the machine, as `TZ` and /etc/localtime say.
 //!
-//! Read only when a time is printed: most commands print none.
+//! `jiff` knows the rules of time zones; dates are [`CivilTime`]. The rules are read only when a time is printed: most commands
+//! print none.
 
 use std::cell::OnceCell;
 

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 
-use super::failure::Failure;
+use super::failure::{Failure, TITLE};
 use super::sys;
 
 /// How much is gathered before it is written.
@@ -66,6 +66,17 @@ pub(super) fn failed(error: &io::Error) -> Failure {
 pub(super) fn say(line: &str) {
     // One write, so that lines of several programs do not mix.
     drop(io::stderr().lock().write_all(format!("{line}\n").as_bytes()));
+}
+
+pub(super) fn say_all(lines: &[String]) {
+    for line in lines {
+        say(line);
+    }
+}
+
+/// Says how many entries the command met.
+pub(super) fn count_line(count: u64, what: &str) {
+    say(&format!("{TITLE}{count} {what}"));
 }
 
 /// Standard output as it is, without the line buffer of the standard library.

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use ctwarden_format::command::{self, Form};
 use ctwarden_format::save::Lack;
-use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, json, save, text, xml};
+use ctwarden_format::{CivilTime, EventContext, LabelMap, PrintOptions, json, save, text, xml};
 use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
 
+use super::clock;
+use super::failure::FAILED;
 use super::output::say;
-use super::{FAILED, clock};
 
 /// Whether entries stand in a document with a head and a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(super) enum Document {
 
 pub(super) struct Printer<'a> {
     form: Form,
-    show: Show<'a>,
+    options: PrintOptions<'a>,
     document: Document,
     /// Entries that the form has no line for.
     left_out: BTreeMap<Lack, u64>,
@@ -34,7 +35,7 @@ pub(super) struct Printer<'a> {
 impl<'a> Printer<'a> {
     /// For rows of a table and for events.
     pub(super) fn of_document(output: &'a command::Output, local_time: &'a dyn Fn(i64) -> CivilTime) -> Self {
-        let show = Show {
+        let options = PrintOptions {
             layer3: output.extended,
             id: output.id,
             kernel_timestamps: output.kernel_timestamp,
@@ -43,50 +44,50 @@ impl<'a> Printer<'a> {
             now: clock::wall(),
             local_time,
         };
-        Self { form: output.form, show, document: Document::Closed, left_out: BTreeMap::new() }
+        Self { form: output.form, options, document: Document::Closed, left_out: BTreeMap::new() }
     }
 
     /// For entries that a command changed or was asked for by name: no document, no times.
     pub(super) fn of_entries(output: &'a command::Output) -> Self {
-        let show = Show {
+        let options = PrintOptions {
             layer3: output.extended,
             id: output.id,
             labels: output.labels.as_ref(),
-            ..Show::plain(clock::wall())
+            ..PrintOptions::plain(clock::wall())
         };
-        Self { form: output.form, show, document: Document::None, left_out: BTreeMap::new() }
+        Self { form: output.form, options, document: Document::None, left_out: BTreeMap::new() }
     }
 
     /// For entries that are deleted, of which names of labels are not shown.
     pub(super) fn of_deleted(output: &'a command::Output) -> Self {
         let mut printer = Self::of_entries(output);
         if matches!(output.form, Form::Text | Form::Xml) {
-            printer.show.labels = None;
+            printer.options.labels = None;
         }
         printer
     }
 
     /// Takes the time for all that is printed until it is taken again.
     pub(super) fn look_at_the_clock(&mut self) {
-        self.show.now = clock::wall();
+        self.options.now = clock::wall();
     }
 
     /// Takes this for the time of all that is printed until another is taken.
     pub(super) const fn printed_at(&mut self, moment: Timestamp) {
-        self.show.now = moment;
+        self.options.now = moment;
     }
 
-    /// On what occasion a deleted entry is printed: saved, it is the command that deletes it; elsewhere it is a row.
-    pub(super) const fn deletion(&self) -> Occasion<'static> {
+    /// The event of a deleted entry: in the save form a destroy, whose line deletes the entry. In other forms it is a row.
+    pub(super) const fn deletion(&self) -> EventContext<'static> {
         match self.form {
-            Form::Save => Occasion::of(EventKind::Destroy),
-            Form::Text | Form::Xml | Form::Json => Occasion::ROW,
+            Form::Save => EventContext::of(EventKind::Destroy),
+            Form::Text | Form::Xml | Form::Json => EventContext::ROW,
         }
     }
 
     /// Names of labels that are printed.
     pub(super) const fn labels(&self) -> Option<&'a LabelMap> {
-        self.show.labels
+        self.options.labels
     }
 
     /// Whether who caused an event is printed.
@@ -95,19 +96,19 @@ impl<'a> Printer<'a> {
     }
 
     /// Appends a flow and the line's end. Gives whether there is a line for it.
-    pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>) -> bool {
+    pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>) -> bool {
         self.open(out, xml::Table::Conntrack);
         match self.form {
-            Form::Text => text::flow(out, flow, occasion, &self.show),
-            Form::Xml => xml::flow(out, flow, occasion, &self.show),
+            Form::Text => text::flow(out, flow, context, &self.options),
+            Form::Xml => xml::flow(out, flow, context, &self.options),
             Form::Save => {
-                if let Some(lack) = save::lack(flow, occasion.kind) {
+                if let Some(lack) = save::lack(flow, context.kind) {
                     *self.left_out.entry(lack).or_default() += 1;
                     return false;
                 }
-                save::flow(out, flow, occasion, self.show.labels);
+                save::flow(out, flow, context, self.options.labels);
             }
-            Form::Json => json::flow(out, flow, occasion, self.show.labels),
+            Form::Json => json::flow(out, flow, context, self.options.labels),
         }
         out.push(b'\n');
         true
@@ -127,12 +128,12 @@ impl<'a> Printer<'a> {
     /// Appends an expectation and the line's end.
     pub(super) fn expectation(&mut self, out: &mut Vec<u8>, expectation: &Expectation, kind: EventKind) {
         self.open(out, xml::Table::Expect);
-        let occasion = Occasion::of(kind);
+        let context = EventContext::of(kind);
         match self.form {
-            Form::Xml => xml::expectation(out, expectation, &occasion, &self.show),
-            Form::Json => json::expectation(out, expectation, &occasion),
+            Form::Xml => xml::expectation(out, expectation, &context, &self.options),
+            Form::Json => json::expectation(out, expectation, &context),
             // There is no saved form of expectations; the original prints text then.
-            Form::Text | Form::Save => text::expectation(out, expectation, &occasion, &self.show),
+            Form::Text | Form::Save => text::expectation(out, expectation, &context, &self.options),
         }
         out.push(b'\n');
     }

@@ -9,13 +9,21 @@ use std::mem::take;
 use std::net::IpAddr;
 
 use ctwarden_model::{Flow, Layer4};
+use ctwarden_netlink::Reading;
 
 use super::failure::Failure;
-use super::kernel::Reading;
 use super::output::say;
 
 /// Readings at most. Whoever resizes the table so often that none of them is whole does not stop for an eleventh.
-pub(super) const READINGS: u32 = 10;
+const READINGS: u32 = 10;
+
+/// What is said where no reading was whole.
+pub(super) fn interrupted() -> String {
+    format!(
+        "the hash table was resized during each of {READINGS} readings, and entries may have been passed over; let nobody write \
+         net.netfilter.nf_conntrack_buckets meanwhile"
+    )
+}
 
 /// What a reading hands each of its flows to, with whether it can still be trusted.
 pub(super) type Hand<'h> = dyn FnMut(&Flow, Reading) -> Result<(), Failure> + 'h;

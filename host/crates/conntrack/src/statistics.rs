@@ -8,7 +8,7 @@ use ctwarden_format::statistics;
 use ctwarden_wire::{Content, CpuStatistics, ExpectationCpuStatistics, request};
 
 use super::failure::Failure;
-use super::kernel::Kernel;
+use super::kernel;
 use super::output::Output;
 
 const PROC_STATISTICS: &str = "/proc/net/stat/nf_conntrack";
@@ -63,7 +63,7 @@ fn print(
     ask: fn(&mut Vec<u8>, u32),
     mut line: impl FnMut(&Content<'_>, &mut Vec<u8>),
 ) -> Result<(), Failure> {
-    let answer = Kernel::open()?.dump(ask, |content| {
+    let answer = kernel::dump(ask, |content| {
         line(content, output.text());
         Ok(())
     });

@@ -11,6 +11,9 @@ use ctwarden_model::Protocol;
 
 use super::failure::text_of;
 
+/// Name of the command. The words of a line of a file are read as if they stood behind it.
+pub(super) const NAME: &str = "conntrack";
+
 const PROTOCOLS: &str = "/etc/protocols";
 const LABELS: &str = "/etc/xtables/connlabel.conf";
 

@@ -1,6 +1,6 @@
 //! How many flows a command dealt with, and whether these were all.
 
-use super::kernel::Reading;
+use ctwarden_netlink::Reading;
 
 /// Flows that were shown, deleted or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,15 +4,16 @@
 //! send, because the kernel does not compare the id in a change: only the answer tells whether the flow that was meant is
 //! still the one that has the tuple.
 
-use ctwarden_format::{Occasion, command};
+use ctwarden_format::{EventContext, command};
 use ctwarden_model::{Filter, Flow, FlowId};
+use ctwarden_netlink::{Batch, RequestSocket};
 use ctwarden_wire::Content;
 use ctwarden_wire::request;
-use ctwarden_wire::request::by_hand::{self, Change};
+use ctwarden_wire::request::manual_request::{self, Change};
 use rustix::io::Errno;
 
 use super::failure::Failure;
-use super::kernel::{Batch, Kernel};
+use super::kernel;
 use super::list::{self, Source};
 use super::output::Output;
 use super::printer::Printer;
@@ -41,7 +42,7 @@ pub(super) fn flows(
     wish: &command::Change,
 ) -> Result<Tally, Failure> {
     let mut updating =
-        Updating { kernel: Kernel::open_for_batches()?, batch: Batch::new(), meant: Vec::new(), changed: 0 };
+        Updating { kernel: kernel::open_for_many()?, batch: Batch::new(), meant: Vec::new(), changed: 0 };
     let listed = list::each_flow(Source::Table, filter, |flow| {
         let Some(change) = at(wish, flow) else { return Ok(()) };
         updating.add(flow, &change);
@@ -53,7 +54,7 @@ pub(super) fn flows(
 }
 
 struct Updating {
-    kernel: Kernel,
+    kernel: RequestSocket,
     batch: Batch,
     meant: Vec<Meant>,
     changed: u64,
@@ -78,7 +79,7 @@ impl Meant {
 impl Updating {
     fn add(&mut self, flow: &Flow, change: &Change<'_>) {
         let key = flow.key();
-        self.batch.push(|buffer, sequence| by_hand::change(buffer, sequence, false, &key, change));
+        self.batch.push(|buffer, sequence| manual_request::change(buffer, sequence, false, &key, change));
         self.batch.push(|buffer, sequence| request::get(buffer, sequence, &key));
         let without_labels = change.labels.is_some() && flow.labels.is_none();
         self.meant.push(Meant { id: flow.id, without_labels, errno: 0 });
@@ -95,7 +96,7 @@ impl Updating {
                 && let Ok(flow) = entry.flow.to_flow()
                 && flow.id == meant.id
             {
-                printer.flow(output.text(), &flow, &Occasion::ROW);
+                printer.flow(output.text(), &flow, &EventContext::ROW);
                 *changed += 1;
             }
         })?;

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use ctwarden_format::read::Legend;
-use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};
+use ctwarden_format::{EventContext, PrintOptions, json, proc, read, save, text, xml};
 use ctwarden_model::{Flow, Timestamp};
 
 /// Entries of a round, a few milliseconds; the best round is told, so that a busy machine does not count.
@@ -31,17 +31,17 @@ fn main() -> Result<(), read::LineError> {
         .iter()
         .map(|line| read::line(line, &Legend::PLAIN).map(|entry| entry.flow))
         .collect::<Result<Vec<_>, _>>()?;
-    let show = Show::plain(Timestamp(0));
-    let extended = Show { layer3: true, id: true, ..show };
-    print("text", &flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &show));
-    print("text, extended and id", &flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &extended));
-    print("xml", &flows, |out, flow| xml::flow(out, flow, &Occasion::ROW, &show));
-    print("save", &flows, |out, flow| save::flow(out, flow, &Occasion::ROW, None));
-    print("json", &flows, |out, flow| json::flow(out, flow, &Occasion::ROW, None));
+    let options = PrintOptions::plain(Timestamp(0));
+    let extended = PrintOptions { layer3: true, id: true, ..options };
+    print("text", &flows, |out, flow| text::flow(out, flow, &EventContext::ROW, &options));
+    print("text, extended and id", &flows, |out, flow| text::flow(out, flow, &EventContext::ROW, &extended));
+    print("xml", &flows, |out, flow| xml::flow(out, flow, &EventContext::ROW, &options));
+    print("save", &flows, |out, flow| save::flow(out, flow, &EventContext::ROW, None));
+    print("json", &flows, |out, flow| json::flow(out, flow, &EventContext::ROW, None));
     print("proc", &flows, |out, flow| proc::flow(out, flow, Timestamp(0)));
-    read("text", &lines(&flows, |out, flow| text::flow(out, flow, &Occasion::ROW, &extended)));
+    read("text", &lines(&flows, |out, flow| text::flow(out, flow, &EventContext::ROW, &extended)));
     read("proc", &lines(&flows, |out, flow| proc::flow(out, flow, Timestamp(0))));
-    read("json", &lines(&flows, |out, flow| json::flow(out, flow, &Occasion::ROW, None)));
+    read("json", &lines(&flows, |out, flow| json::flow(out, flow, &EventContext::ROW, None)));
     Ok(())
 }
 

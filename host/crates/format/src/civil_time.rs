@@ -1,6 +1,6 @@
-//! A moment by calendar and clock, as people in one place read it.
+//! A moment by calendar and clock: the one calendar of the daemon's records and of the conntrack command.
 //!
-//! A pure crate does not know the place, so that the program gives a function from Unix seconds to this.
+//! A pure crate knows no time zone, so the program gives a function from Unix seconds to this type.
 
 use alloc::vec::Vec;
 
@@ -145,6 +145,27 @@ mod tests {
             let mut out = Vec::new();
             CivilTime::utc(seconds).write_ctime(&mut out);
             assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn each_day_follows_the_one_before() {
+        let mut expected = (1970, 1, 1, 4);
+        for days in 0..215_000 {
+            let CivilTime { year, month, day, weekday, .. } = CivilTime::utc(days * DAY);
+            assert_eq!((year, month, day, weekday), expected, "day {days}");
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let last = match month {
+                2 => 28 + u8::from(leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            let weekday = (weekday + 1) % 7;
+            expected = match (day == last, month) {
+                (false, _) => (year, month, day + 1, weekday),
+                (true, 12) => (year + 1, 1, 1, weekday),
+                (true, _) => (year, month + 1, 1, weekday),
+            };
         }
     }
 

@@ -66,18 +66,18 @@ use ctwarden_model::{
 };
 
 use crate::append::Append;
-use crate::show::{TIMESTAMP_EVENT, event_time};
-use crate::{LabelMap, Occasion, Userspace, names};
+use crate::print_options::{TIMESTAMP_EVENT, event_time};
+use crate::{EventContext, LabelMap, Userspace, names};
 
 use object::Object;
 
 pub use expectation::expectation;
 
 /// Appends the object of a flow, without a line's end. `labels` are the names of label bits.
-pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Option<&LabelMap>) {
+pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, labels: Option<&LabelMap>) {
     let mut object = Object::open(out);
     let rare = flow.rare.as_deref();
-    write_event(&mut object, occasion);
+    write_event(&mut object, context);
     if let Some(id) = flow.id {
         object.number("id", id.0);
     }
@@ -122,7 +122,7 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Opt
     if let Some(rare) = rare {
         write_rare(&mut object, rare, leading_event_time(flow).is_some());
     }
-    write_userspace(&mut object, occasion);
+    write_userspace(&mut object, context);
     object.close();
 }
 
@@ -136,14 +136,14 @@ pub fn statistics<'a>(out: &mut Vec<u8>, cpu: u32, counters: impl IntoIterator<I
     object.close();
 }
 
-fn write_event(object: &mut Object<'_>, occasion: &Occasion<'_>) {
-    if let Some(name) = occasion.name() {
+fn write_event(object: &mut Object<'_>, context: &EventContext<'_>) {
+    if let Some(name) = context.name() {
         object.string("event", name);
     }
 }
 
-fn write_userspace(object: &mut Object<'_>, occasion: &Occasion<'_>) {
-    if let Some(Userspace { portid, program }) = occasion.userspace {
+fn write_userspace(object: &mut Object<'_>, context: &EventContext<'_>) {
+    if let Some(Userspace { portid, program }) = context.userspace {
         object.number("portid", portid);
         if let Some(program) = program {
             object.string("program", program);
@@ -295,8 +295,8 @@ fn write_rare(object: &mut Object<'_>, rare: &Rare, told_time: bool) {
     if let Some(info) = &rare.helper_info {
         object.hex("helper_info", info);
     }
-    if let Some(context) = &rare.security_context {
-        object.string("secctx", context);
+    if let Some(secctx) = &rare.security_context {
+        object.string("secctx", secctx);
     }
     object.some_number("secmark", rare.secmark);
     if let Some(master) = &rare.master {

@@ -1,12 +1,32 @@
 //! The texts of the conntrack command: what it prints, what it reads, and its command lines.
 //!
-//! Kept apart because scripts depend on every byte of them and nothing else does: no clock, no I/O, no unsafe, and no
-//! panic whatever the text is.
+//! Scripts depend on every byte of these texts, and nothing else does. The crate has no clock, no I/O, no unsafe, and no panic
+//! whatever the text is.
 //!
-//! A writer is a function of a module that is named after the form ([`text`], [`xml`], [`save`], [`json`], [`proc`],
-//! [`statistics`]): it appends one entry to a buffer, without a line's end, so that a table of a million entries is
-//! printed through one buffer. [`Show`] is what the command's `-o` adds, [`Occasion`] is how the entry came. [`read`]
-//! takes one line of any of these forms back.
+//! - A writer is a function of the module named after the form: [`text`], [`xml`], [`save`], [`json`], [`proc`], [`statistics`].
+//!   It appends one entry to a buffer, without a line's end, so that a large table is printed through one buffer.
+//! - [`PrintOptions`] is what the command's `-o` adds. [`EventContext`] is the event that the entry tells of.
+//! - [`read`] takes one line of any of these forms back.
+//! - [`command`] is the grammar of the command lines.
+//!
+//! ```
+//! use ctwarden_format::{EventContext, PrintOptions, read, text};
+//! use ctwarden_model::Timestamp;
+//!
+//! let original = r#"{"src":"192.0.2.1","dst":"192.0.2.2","src_port":1000,"dst_port":53}"#;
+//! let line = format!(r#"{{"protocol":"udp","timeout":30,"original":{original}}}"#);
+//! let entry = read::line(&line, &read::Legend::PLAIN)?;
+//!
+//! let mut out = Vec::new();
+//! text::flow(&mut out, &entry.flow, &EventContext::ROW, &PrintOptions::plain(Timestamp(0)));
+//! let printed = String::from_utf8(out)?;
+//! assert!(printed.starts_with("udp      17 30 src=192.0.2.1 dst=192.0.2.2 sport=1000 dport=53"), "{printed}");
+//!
+//! // A mistake is named with its column.
+//! let error = read::line("udp 17 30 src=192.0.2.300", &read::Legend::PLAIN).unwrap_err();
+//! assert_eq!(error.column, 15);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,19 +35,19 @@ extern crate alloc;
 mod append;
 mod civil_time;
 pub mod command;
+mod event_context;
 pub mod json;
 mod label_map;
 mod names;
-mod occasion;
+mod print_options;
 pub mod proc;
 pub mod read;
 pub mod save;
-mod show;
 pub mod statistics;
 pub mod text;
 pub mod xml;
 
 pub use civil_time::CivilTime;
+pub use event_context::{EventContext, Userspace};
 pub use label_map::LabelMap;
-pub use occasion::{Occasion, Userspace};
-pub use show::Show;
+pub use print_options::PrintOptions;

@@ -13,7 +13,7 @@ use ctwarden_model::{
 
 use crate::append::Append;
 use crate::names;
-use crate::show::seconds;
+use crate::print_options::seconds;
 use crate::text::{write_assured, write_layer4, write_named};
 
 /// Appends the line of a flow, without a line's end. `now` is the end of a flow that has not ended. The timeouts that

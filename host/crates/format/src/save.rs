@@ -35,6 +35,7 @@
 
 mod extra;
 mod lack;
+mod option;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -45,7 +46,9 @@ use ctwarden_model::{
 
 use crate::append::Append;
 use crate::text::zone_of_both;
-use crate::{LabelMap, Occasion, Userspace, names};
+use crate::{EventContext, LabelMap, Userspace, names};
+
+use option::option;
 
 pub use lack::{Lack, lack};
 
@@ -60,9 +63,9 @@ const STATUS: [(Status, &str); 5] = [
 
 /// Appends the line of a flow, without a line's end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. It can be
 /// read back where the flow has no [`lack`]. `labels` are the names of label bits; without them bits are written by number.
-pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Option<&LabelMap>) {
+pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, labels: Option<&LabelMap>) {
     let rare = flow.rare.as_deref();
-    out.text(match occasion.kind {
+    out.text(match context.kind {
         EventKind::Row | EventKind::New => "-A ",
         EventKind::Update => "-U ",
         EventKind::Destroy => "-D ",
@@ -83,17 +86,17 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, labels: Opt
         }
     }
     write_addresses(out, flow);
-    write_protocol(out, flow, occasion.kind);
-    match occasion.kind {
-        EventKind::Row | EventKind::New | EventKind::Update => extra::write(out, flow, labels, occasion.kind),
+    write_protocol(out, flow, context.kind);
+    match context.kind {
+        EventKind::Row | EventKind::New | EventKind::Update => extra::write(out, flow, labels, context.kind),
         // The line has to name the entry, and 1.4.9 does that.
         EventKind::Destroy => {}
     }
     out.drop_blank();
     // Anybody may give a program a name that would be options here.
     let plain = |program: &&str| extra::is_word(program);
-    let userspace = occasion.userspace.map(|who| Userspace { program: who.program.filter(plain), ..who });
-    Occasion { userspace, ..*occasion }.write_userspace(out);
+    let userspace = context.userspace.map(|who| Userspace { program: who.program.filter(plain), ..who });
+    EventContext { userspace, ..*context }.write_userspace(out);
 }
 
 fn write_status(out: &mut Vec<u8>, status: Status) {
@@ -256,12 +259,4 @@ fn write_state(out: &mut Vec<u8>, state: Option<(u8, Option<&'static str>)>) {
         Some((number, None)) => option(out, "--state", number),
         None => {}
     }
-}
-
-/// An option with a number.
-fn option(out: &mut Vec<u8>, name: &str, number: impl Into<u64>) {
-    out.text(name);
-    out.push(b' ');
-    out.decimal(number);
-    out.push(b' ');
 }

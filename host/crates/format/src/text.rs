@@ -10,21 +10,21 @@ use alloc::vec::Vec;
 use ctwarden_model::{Counters, EventKind, Flow, Labels, Layer4, Protocol, Status, Timestamp, Tuple, Zone};
 
 use crate::append::Append;
-use crate::show::{event_time, seconds};
-use crate::{LabelMap, Occasion, Show, names};
+use crate::print_options::{event_time, seconds};
+use crate::{EventContext, LabelMap, PrintOptions, names};
 
 pub(crate) use expectation::FLAGS as EXPECTATION_FLAGS;
 pub use expectation::expectation;
 
 /// Appends the line of a flow.
-pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, show: &Show<'_>) {
+pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, options: &PrintOptions<'_>) {
     let rare = flow.rare.as_deref();
     let zones = rare.map(|rare| rare.zones).unwrap_or_default();
-    if show.timestamp && occasion.kind != EventKind::Row {
-        write_event_time(out, event_time(flow).unwrap_or(show.now));
+    if options.timestamp && context.kind != EventKind::Row {
+        write_event_time(out, event_time(flow).unwrap_or(options.now));
     }
-    occasion.write_prefix(out);
-    if show.layer3 {
+    context.write_prefix(out);
+    if options.layer3 {
         let (name, number) = names::family(flow.family());
         write_named(out, name, number);
     }
@@ -56,15 +56,15 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, show: &Show
         if let Some(secmark) = rare.secmark {
             write_number(out, "secmark=", secmark);
         }
-        if let Some(context) = &rare.security_context {
-            write_word(out, "secctx=", context);
+        if let Some(secctx) = &rare.security_context {
+            write_word(out, "secctx=", secctx);
         }
     }
     if let Some(zone) = zone_of_both(flow) {
         write_number(out, "zone=", zone.0.into());
     }
     if let Some(started) = flow.started {
-        write_times(out, started, flow.stopped, show);
+        write_times(out, started, flow.stopped, options);
     }
     if let Some(helper) = rare.and_then(|rare| rare.helper.as_deref()) {
         write_word(out, "helper=", helper);
@@ -72,14 +72,14 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, show: &Show
     if let Some(uses) = flow.uses {
         write_number(out, "use=", uses);
     }
-    if let Some(id) = flow.id.filter(|_| show.id) {
+    if let Some(id) = flow.id.filter(|_| options.id) {
         write_number(out, "id=", id.0);
     }
-    if let (Some(map), Some(labels)) = (show.labels, flow.labels) {
+    if let (Some(map), Some(labels)) = (options.labels, flow.labels) {
         write_labels(out, labels, map);
     }
     out.drop_blank();
-    occasion.write_userspace(out);
+    context.write_userspace(out);
 }
 
 /// The zone that holds for both directions, where it is not the default; where zones differ by direction there is none.
@@ -207,17 +207,17 @@ pub(crate) fn write_assured(out: &mut Vec<u8>, status: Option<Status>) {
     });
 }
 
-fn write_times(out: &mut Vec<u8>, started: Timestamp, stopped: Option<Timestamp>, show: &Show<'_>) {
+fn write_times(out: &mut Vec<u8>, started: Timestamp, stopped: Option<Timestamp>, options: &PrintOptions<'_>) {
     out.text("delta-time=");
-    out.decimal(show.duration(started, stopped));
+    out.decimal(options.duration(started, stopped));
     out.push(b' ');
-    if show.kernel_timestamps {
+    if options.kernel_timestamps {
         out.text("[start=");
-        show.local(started).write_ctime(out);
+        options.local(started).write_ctime(out);
         out.text("] ");
         if let Some(stopped) = stopped {
             out.text("[stop=");
-            show.local(stopped).write_ctime(out);
+            options.local(stopped).write_ctime(out);
             out.text("] ");
         }
     }

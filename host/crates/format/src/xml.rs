@@ -11,7 +11,7 @@ use ctwarden_model::{EventKind, Flow, Labels, Protocol, Status, Timestamp, Tuple
 
 use crate::append::Append;
 use crate::text::{keys, zone_of_both};
-use crate::{LabelMap, Occasion, Show, names};
+use crate::{EventContext, LabelMap, PrintOptions, names};
 
 pub use expectation::expectation;
 
@@ -46,10 +46,10 @@ pub fn tail(out: &mut Vec<u8>, table: Table) {
 }
 
 /// Appends the element of a flow, without a line's end. Who caused an event is not in it.
-pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, show: &Show<'_>) {
+pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, options: &PrintOptions<'_>) {
     let rare = flow.rare.as_deref();
     let zones = rare.map(|rare| rare.zones).unwrap_or_default();
-    open(out, occasion);
+    open(out, context);
     // The library asks for the original direction's counters only, and writes both.
     let counted = flow.counters.original.is_some();
     let directions = [
@@ -73,9 +73,9 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, show: &Show
         }
         out.text("</meta>");
     }
-    write_independent(out, flow, show);
-    if show.timestamp && occasion.kind != EventKind::Row {
-        write_when(out, show);
+    write_independent(out, flow, options);
+    if options.timestamp && context.kind != EventKind::Row {
+        write_when(out, options);
     }
     if let Some(helper) = rare.and_then(|rare| rare.helper.as_deref()) {
         text_element(out, "helper", helper);
@@ -84,7 +84,7 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, occasion: &Occasion<'_>, show: &Show
 }
 
 /// What belongs to neither direction. An entry that has none of it lacks the element.
-fn write_independent(out: &mut Vec<u8>, flow: &Flow, show: &Show<'_>) {
+fn write_independent(out: &mut Vec<u8>, flow: &Flow, options: &PrintOptions<'_>) {
     const OPEN: &str = "<meta direction=\"independent\">";
     let rare = flow.rare.as_deref();
     let begin = out.len();
@@ -98,14 +98,14 @@ fn write_independent(out: &mut Vec<u8>, flow: &Flow, show: &Show<'_>) {
     if let Some(mark) = flow.mark {
         element(out, "mark", mark.0);
     }
-    if let (Some(map), Some(labels)) = (show.labels, flow.labels) {
+    if let (Some(map), Some(labels)) = (options.labels, flow.labels) {
         write_labels(out, labels, map);
     }
     if let Some(secmark) = rare.and_then(|rare| rare.secmark) {
         element(out, "secmark", secmark);
     }
-    if let Some(context) = rare.and_then(|rare| rare.security_context.as_deref()) {
-        text_element(out, "secctx", context);
+    if let Some(secctx) = rare.and_then(|rare| rare.security_context.as_deref()) {
+        text_element(out, "secctx", secctx);
     }
     if let Some(zone) = zone_of_both(flow) {
         element(out, "zone", zone.0);
@@ -124,7 +124,7 @@ fn write_independent(out: &mut Vec<u8>, flow: &Flow, show: &Show<'_>) {
             out.text("<unreplied/>");
         }
     }
-    write_times(out, flow.started, flow.stopped, show);
+    write_times(out, flow.started, flow.stopped, options);
     // A status without either bit and labels without names are told too, by an element with nothing in it.
     let told = flow.status.is_some() || flow.labels.is_some();
     if told || out.len() > begin.saturating_add(OPEN.len()) {
@@ -134,8 +134,8 @@ fn write_independent(out: &mut Vec<u8>, flow: &Flow, show: &Show<'_>) {
     }
 }
 
-fn write_times(out: &mut Vec<u8>, started: Option<Timestamp>, stopped: Option<Timestamp>, show: &Show<'_>) {
-    if show.kernel_timestamps && (started.is_some() || stopped.is_some()) {
+fn write_times(out: &mut Vec<u8>, started: Option<Timestamp>, stopped: Option<Timestamp>, options: &PrintOptions<'_>) {
+    if options.kernel_timestamps && (started.is_some() || stopped.is_some()) {
         out.text("<timestamp>");
         if let Some(started) = started {
             element(out, "start", started.0);
@@ -150,7 +150,7 @@ fn write_times(out: &mut Vec<u8>, started: Option<Timestamp>, stopped: Option<Ti
         (Some(started), Some(stopped)) => {
             element(out, "deltatime", stopped.0.wrapping_sub(started.0) / 1_000_000_000);
         }
-        (Some(started), None) => element(out, "deltatime", show.duration(started, None)),
+        (Some(started), None) => element(out, "deltatime", options.duration(started, None)),
         (None, _) => {}
     }
 }
@@ -163,9 +163,9 @@ fn write_labels(out: &mut Vec<u8>, labels: Labels, map: &LabelMap) {
     out.text("</labels>");
 }
 
-fn open(out: &mut Vec<u8>, occasion: &Occasion<'_>) {
+fn open(out: &mut Vec<u8>, context: &EventContext<'_>) {
     out.text("<flow");
-    if let Some(name) = occasion.name() {
+    if let Some(name) = context.name() {
         out.text(" type=\"");
         out.text(name);
         out.push(b'"');
@@ -226,8 +226,8 @@ fn write_ports(out: &mut Vec<u8>, tuple: &Tuple) {
 }
 
 /// Local time of the printing, in its parts; days of the week count from 1 (Sunday).
-fn write_when(out: &mut Vec<u8>, show: &Show<'_>) {
-    let time = show.local(show.now);
+fn write_when(out: &mut Vec<u8>, options: &PrintOptions<'_>) {
+    let time = options.local(options.now);
     out.text("<when>");
     element(out, "hour", time.hour);
     for (name, part) in [("min", time.minute), ("sec", time.second)] {

@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ctwarden_format::read::Legend;
-use ctwarden_format::{CivilTime, LabelMap, Occasion, Show, Userspace, json, read, save, text, xml};
+use ctwarden_format::{CivilTime, EventContext, LabelMap, PrintOptions, Userspace, json, read, save, text, xml};
 use ctwarden_model::{
     Attribute, Counters, EventKind, Expectation, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol,
     ProtocolInfo, SctpState, SequenceAdjustment, Status, SynProxy, TcpFlags, TcpState, Timestamp, Tuple, Zone,
@@ -66,32 +66,33 @@ fn udp(timeout: u32, mark: u32) -> Flow {
     flow
 }
 
-fn event(kind: EventKind, portid: u32, program: Option<&str>) -> Occasion<'_> {
-    Occasion { kind, userspace: Some(Userspace { portid, program }) }
+fn event(kind: EventKind, portid: u32, program: Option<&str>) -> EventContext<'_> {
+    EventContext { kind, userspace: Some(Userspace { portid, program }) }
 }
 
 #[test]
 fn labels_times_and_helper_are_as_conntrack_prints_them() {
     let map = labels();
-    let show = Show { kernel_timestamps: true, labels: Some(&map), ..Show::plain(NOW) };
+    let options = PrintOptions { kernel_timestamps: true, labels: Some(&map), ..PrintOptions::plain(NOW) };
     let tuples = "src=127.0.0.1 dst=127.0.0.1 sport=34944 dport=21 packets=3 bytes=165 src=127.0.0.1 dst=127.0.0.1 \
                   sport=21 dport=34944 packets=2 bytes=112 [ASSURED] mark=5";
-    let print = |flow: &Flow, show: &Show<'_>| printed(|out| text::flow(out, flow, &Occasion::ROW, show));
+    let print =
+        |flow: &Flow, options: &PrintOptions<'_>| printed(|out| text::flow(out, flow, &EventContext::ROW, options));
     assert_eq!(
-        print(&ftp(), &show),
+        print(&ftp(), &options),
         format!(
             "tcp      6 431998 ESTABLISHED {tuples} delta-time=3 [start=Sun Nov 22 15:48:16 2026] helper=ftp use=1 \
              labels=zero,three"
         )
     );
-    let show = Show { id: true, kernel_timestamps: false, ..show };
+    let options = PrintOptions { id: true, kernel_timestamps: false, ..options };
     assert_eq!(
-        print(&ftp(), &show),
+        print(&ftp(), &options),
         format!("tcp      6 431998 ESTABLISHED {tuples} delta-time=3 helper=ftp use=1 id=4290001963 labels=zero,three")
     );
     let other = LabelMap::parse("5 five");
-    let show = Show { labels: Some(&other), id: false, ..show };
-    let line = print(&ftp(), &show);
+    let options = PrintOptions { labels: Some(&other), id: false, ..options };
+    let line = print(&ftp(), &options);
     assert_eq!(line, format!("tcp      6 431998 ESTABLISHED {tuples} delta-time=3 helper=ftp use=1 labels"));
     assert_eq!(
         read::line(&line, &Legend { labels: Some(&other), ..Legend::PLAIN }).unwrap().flow.labels,
@@ -102,7 +103,7 @@ fn labels_times_and_helper_are_as_conntrack_prints_them() {
 #[test]
 fn xml_has_labels_and_times_where_conntrack_has_them() {
     let map = labels();
-    let show = Show { kernel_timestamps: true, labels: Some(&map), ..Show::plain(NOW) };
+    let options = PrintOptions { kernel_timestamps: true, labels: Some(&map), ..PrintOptions::plain(NOW) };
     let side = |name: &str, ports: (u16, u16), packets: u8, bytes: u8| {
         format!(
             "<meta direction=\"{name}\"><layer3 protonum=\"2\" protoname=\"ipv4\"><src>127.0.0.1</src><dst>127.0.0.1</dst>\
@@ -118,19 +119,19 @@ fn xml_has_labels_and_times_where_conntrack_has_them() {
         side("original", (34944, 21), 3, 165),
         side("reply", (21, 34944), 2, 112)
     );
-    assert_eq!(printed(|out| xml::flow(out, &ftp(), &Occasion::ROW, &show)), expected);
+    assert_eq!(printed(|out| xml::flow(out, &ftp(), &EventContext::ROW, &options)), expected);
 }
 
 #[test]
 fn an_event_has_its_time_its_kind_and_its_cause() {
-    let show = Show { timestamp: true, ..Show::plain(NOW) };
+    let options = PrintOptions { timestamp: true, ..PrintOptions::plain(NOW) };
     let mut flow = udp(9, 7);
     flow.rare_mut().unknown =
         vec![Attribute { number: 27, payload: 1_795_362_414_079_617_999_u64.to_be_bytes().to_vec() }];
     let tuples = "src=10.0.0.6 dst=10.0.0.2 sport=21000 dport=21 [UNREPLIED] src=10.0.0.2 dst=10.0.0.6 sport=21 \
                   dport=21000 mark=7";
-    let occasion = event(EventKind::Update, 3_503_498_771, Some("conntrack-1.4.9"));
-    let line = printed(|out| text::flow(out, &flow, &occasion, &show));
+    let context = event(EventKind::Update, 3_503_498_771, Some("conntrack-1.4.9"));
+    let line = printed(|out| text::flow(out, &flow, &context, &options));
     assert_eq!(
         line,
         format!(
@@ -140,12 +141,12 @@ fn an_event_has_its_time_its_kind_and_its_cause() {
     );
     let entry = read::line(&line, &Legend::PLAIN).unwrap();
     assert_eq!((entry.kind, entry.time), (EventKind::Update, Some(Timestamp(1_795_362_414_079_617_000))));
-    assert_eq!(entry.occasion(), occasion);
+    assert_eq!(entry.event_context(), context);
     // A kernel that tells no time leaves that of the printing.
     flow.rare = None;
-    let line = printed(|out| text::flow(out, &flow, &Occasion::of(EventKind::New), &show));
+    let line = printed(|out| text::flow(out, &flow, &EventContext::of(EventKind::New), &options));
     assert_eq!(line, format!("[1795362499.000000]\t    [NEW] udp      17 9 {tuples}"));
-    let line = printed(|out| text::flow(out, &flow, &Occasion::ROW, &show));
+    let line = printed(|out| text::flow(out, &flow, &EventContext::ROW, &options));
     assert_eq!(line, format!("udp      17 9 {tuples}"));
 }
 
@@ -155,16 +156,17 @@ fn a_destroyed_flow_tells_its_end() {
     flow.counters = PerDirection { original: Some(Counters::default()), reply: Some(Counters::default()) };
     flow.started = Some(Timestamp(1_795_362_414_053_126_327));
     flow.stopped = Some(Timestamp(1_795_362_414_117_800_679));
-    let show = Show { layer3: true, id: true, kernel_timestamps: true, timestamp: true, ..Show::plain(NOW) };
-    let occasion = event(EventKind::Destroy, 3_025_302_472, None);
-    let text_show = Show { timestamp: false, ..show };
+    let options =
+        PrintOptions { layer3: true, id: true, kernel_timestamps: true, timestamp: true, ..PrintOptions::plain(NOW) };
+    let context = event(EventKind::Destroy, 3_025_302_472, None);
+    let text_show = PrintOptions { timestamp: false, ..options };
     assert_eq!(
-        printed(|out| text::flow(out, &flow, &occasion, &text_show)),
+        printed(|out| text::flow(out, &flow, &context, &text_show)),
         "[DESTROY] ipv4     2 udp      17 9 src=10.0.0.6 dst=10.0.0.2 sport=21000 dport=21 packets=0 bytes=0 [UNREPLIED] \
          src=10.0.0.2 dst=10.0.0.6 sport=21 dport=21000 packets=0 bytes=0 mark=7 delta-time=0 \
          [start=Sun Nov 22 15:46:54 2026] [stop=Sun Nov 22 15:46:54 2026] id=685716474 [USERSPACE] portid=3025302472"
     );
-    let xml = printed(|out| xml::flow(out, &flow, &occasion, &show));
+    let xml = printed(|out| xml::flow(out, &flow, &context, &options));
     assert!(xml.starts_with("<flow type=\"destroy\"><meta direction=\"original\">"), "{xml}");
     assert!(
         xml.ends_with(
@@ -176,7 +178,7 @@ fn a_destroyed_flow_tells_its_end() {
         "{xml}"
     );
     assert_eq!(
-        printed(|out| save::flow(out, &flow, &occasion, None)),
+        printed(|out| save::flow(out, &flow, &context, None)),
         "-D -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.6 -p udp --sport 21000 --dport 21 \
          --reply-port-src 21 --reply-port-dst 21000 [USERSPACE] portid=3025302472"
     );
@@ -185,8 +187,8 @@ fn a_destroyed_flow_tells_its_end() {
 #[test]
 fn local_time_is_the_programs() {
     let local_time = |seconds| CivilTime { hour: 23, weekday: 6, ..CivilTime::utc(seconds) };
-    let show = Show { kernel_timestamps: true, local_time: &local_time, ..Show::plain(NOW) };
-    let line = printed(|out| text::flow(out, &ftp(), &Occasion::ROW, &show));
+    let options = PrintOptions { kernel_timestamps: true, local_time: &local_time, ..PrintOptions::plain(NOW) };
+    let line = printed(|out| text::flow(out, &ftp(), &EventContext::ROW, &options));
     assert!(line.contains(" [start=Sat Nov 22 23:48:16 2026] "), "{line}");
 }
 
@@ -204,7 +206,7 @@ fn a_saved_line_has_at_its_end_what_conntrack_loses() {
     rare.master = Some(tuple([10, 0, 0, 1], [10, 0, 0, 2], Protocol::TCP, (1000, 21)));
     flow.labels = Some(Labels(1 | 1 << 3 | 1 << 17));
     let map = labels();
-    let line = |map| printed(|out| save::flow(out, &flow, &Occasion::ROW, map));
+    let line = |map| printed(|out| save::flow(out, &flow, &EventContext::ROW, map));
     let expected = "-A -t 431998 -u SEEN_REPLY,ASSURED -s 127.0.0.1 -d 127.0.0.1 -r 127.0.0.1 -q 127.0.0.1 -p tcp \
                     --sport 34944 --dport 21 --reply-port-src 21 --reply-port-dst 34944 --state ESTABLISHED -m 5 \
                     --label-add zero,three,#17 --orig-wscale 7 --reply-wscale 7 --orig-tcp-flags 35 --reply-tcp-flags 35 \
@@ -213,14 +215,14 @@ fn a_saved_line_has_at_its_end_what_conntrack_loses() {
     assert_eq!(line(Some(&map)), expected);
     assert_eq!(line(None), expected.replace("zero,three,#17", "#0,#3,#17"));
     assert_eq!(read::Form::of(expected), read::Form::Save);
-    let update = printed(|out| save::flow(out, &flow, &Occasion::of(EventKind::Update), Some(&map)));
+    let update = printed(|out| save::flow(out, &flow, &EventContext::of(EventKind::Update), Some(&map)));
     let (without_master, _) = expected.split_once(" --master").unwrap();
     assert_eq!(update, without_master.replacen("-A", "-U", 1));
 }
 
 #[test]
 fn a_saved_line_tells_the_port_where_only_that_is_translated() {
-    let saved = |flow: &Flow| printed(|out| save::flow(out, flow, &Occasion::ROW, None));
+    let saved = |flow: &Flow| printed(|out| save::flow(out, flow, &EventContext::ROW, None));
     let ports = |src, dst| Layer4::Ports { src, dst };
     let done = Status::CONFIRMED | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
     let mut flow = udp(9, 0);
@@ -270,9 +272,9 @@ fn a_saved_line_says_nothing_of_what_its_words_imply() {
     flow.info = Some(info(flags(10), flags(10)));
     let line = "-A -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.6 -p tcp --sport 21000 --dport 21 \
                 --reply-port-src 21 --reply-port-dst 21000 --state SYN_SENT";
-    assert_eq!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)), line);
+    assert_eq!(printed(|out| save::flow(out, &flow, &EventContext::ROW, None)), line);
     flow.info = Some(info(flags(0), None));
-    assert_eq!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)), format!("{line} --orig-tcp-flags 0"));
+    assert_eq!(printed(|out| save::flow(out, &flow, &EventContext::ROW, None)), format!("{line} --orig-tcp-flags 0"));
 }
 
 #[test]
@@ -286,7 +288,7 @@ fn a_translated_ping_keeps_both_identifiers() {
     flow.tuples.reply.layer4 = Layer4::Icmp { id: 78, kind: 0, code: 0 };
     flow.timeout = Some(30);
     assert_eq!(
-        printed(|out| save::flow(out, &flow, &Occasion::ROW, None)),
+        printed(|out| save::flow(out, &flow, &EventContext::ROW, None)),
         "-A -t 30 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 \
          --reply-icmp-id 78"
     );
@@ -296,10 +298,10 @@ fn a_translated_ping_keeps_both_identifiers() {
 fn json_has_every_attribute_under_its_name() {
     let mut flow = ftp();
     flow.rare_mut().zones.reply = Some(Zone(4));
-    let occasion = event(EventKind::Update, 12, Some("ct \"warden\""));
+    let context = event(EventKind::Update, 12, Some("ct \"warden\""));
     let map = labels();
     assert_eq!(
-        printed(|out| json::flow(out, &flow, &occasion, Some(&map))),
+        printed(|out| json::flow(out, &flow, &context, Some(&map))),
         "{\"event\":\"update\",\"id\":4290001963,\"family\":\"ipv4\",\"protocol\":\"tcp\",\"protocol_number\":6,\"zone\":0,\
          \"state\":\"ESTABLISHED\",\"timeout\":431998,\"status\":[\"SEEN_REPLY\",\"ASSURED\",\"CONFIRMED\"],\
          \"status_bits\":14,\"original\":{\"src\":\"127.0.0.1\",\"dst\":\"127.0.0.1\",\"src_port\":34944,\"dst_port\":21,\
@@ -339,38 +341,42 @@ fn expected() -> Expectation {
 fn an_expectation_is_as_conntrack_prints_it() {
     let tuples = "proto=6 src=10.0.0.2 dst=10.0.0.6 sport=20 dport=3000 mask-src=255.255.255.255 mask-dst=255.255.255.255 \
                   sport=0 dport=65535 master-src=127.0.0.1 master-dst=127.0.0.1 sport=34944 dport=21";
-    let print = |expectation: &Expectation, occasion: &Occasion<'_>, show: &Show<'_>| {
-        printed(|out| text::expectation(out, expectation, occasion, show))
+    let print = |expectation: &Expectation, context: &EventContext<'_>, options: &PrintOptions<'_>| {
+        printed(|out| text::expectation(out, expectation, context, options))
     };
-    let show = Show::plain(Timestamp(1_795_362_449_001_234_000));
-    assert_eq!(print(&expected(), &Occasion::ROW, &show), format!("299 {tuples} class=0 helper=ftp"));
+    let options = PrintOptions::plain(Timestamp(1_795_362_449_001_234_000));
+    assert_eq!(print(&expected(), &EventContext::ROW, &options), format!("299 {tuples} class=0 helper=ftp"));
     let mut other = expected();
     other.helper = None;
-    let timed = Show { timestamp: true, ..show };
+    let timed = PrintOptions { timestamp: true, ..options };
     assert_eq!(
-        print(&other, &Occasion::of(EventKind::New), &timed),
+        print(&other, &EventContext::of(EventKind::New), &timed),
         format!("[1795362449.1234  ]\t    [NEW] 299 {tuples} class=0")
     );
     other.class = None;
     other.zone = Zone(9);
     other.flags = Some(7);
-    assert_eq!(print(&other, &Occasion::ROW, &show), format!("299 {tuples} zone=9 PERMANENT,INACTIVE,USERSPACE"));
+    assert_eq!(
+        print(&other, &EventContext::ROW, &options),
+        format!("299 {tuples} zone=9 PERMANENT,INACTIVE,USERSPACE")
+    );
 }
 
 #[test]
 fn the_xml_of_an_expectation_is_as_conntrack_prints_it() {
-    let show = Show::plain(Timestamp(1_795_362_449_001_234_000));
+    let options = PrintOptions::plain(Timestamp(1_795_362_449_001_234_000));
     let body = "<layer3 protonum=\"2\" protoname=\"ipv4\"><expected><src>10.0.0.2</src><dst>10.0.0.6</dst></expected><mask>\
                 <src>255.255.255.255</src><dst>255.255.255.255</dst></mask><master><src>127.0.0.1</src><dst>127.0.0.1</dst>\
                 </master></layer3><layer4 protonum=\"6\" protoname=\"tcp\"><expected><sport>20</sport><dport>3000</dport>\
                 </expected><mask><sport>0</sport><dport>65535</dport></mask><master><sport>34944</sport><dport>21</dport>\
                 </master></layer4><meta><helper-name>ftp</helper-name><timeout>299</timeout><class>0</class>";
-    let print =
-        |occasion: &Occasion<'_>, show: &Show<'_>| printed(|out| xml::expectation(out, &expected(), occasion, show));
-    assert_eq!(print(&Occasion::ROW, &show), format!("<flow>{body}</meta></flow>"));
-    let timed = Show { timestamp: true, ..show };
+    let print = |context: &EventContext<'_>, options: &PrintOptions<'_>| {
+        printed(|out| xml::expectation(out, &expected(), context, options))
+    };
+    assert_eq!(print(&EventContext::ROW, &options), format!("<flow>{body}</meta></flow>"));
+    let timed = PrintOptions { timestamp: true, ..options };
     assert_eq!(
-        print(&Occasion::of(EventKind::Destroy), &timed),
+        print(&EventContext::of(EventKind::Destroy), &timed),
         format!(
             "<flow type=\"destroy\">{body}<when><hour>15</hour><min>47</min><sec>29</sec><wday>1</wday><day>22</day>\
              <month>11</month><year>2026</year></when></meta></flow>"
@@ -382,7 +388,7 @@ fn the_xml_of_an_expectation_is_as_conntrack_prints_it() {
 fn xml_is_well_formed_whatever_the_names_are() {
     let mut flow = flow(tuple([10, 0, 0, 6], [10, 0, 0, 2], Protocol::SCTP, (1, 2)));
     flow.rare_mut().helper = Some("a<b>&\u{1}\"c".into());
-    let print = |flow: &Flow| printed(|out| xml::flow(out, flow, &Occasion::ROW, &Show::plain(NOW)));
+    let print = |flow: &Flow| printed(|out| xml::flow(out, flow, &EventContext::ROW, &PrintOptions::plain(NOW)));
     let line = print(&flow);
     // Of an entry that tells nothing beside its tuples there is no third part.
     assert!(!line.contains("independent"), "{line}");
@@ -390,7 +396,7 @@ fn xml_is_well_formed_whatever_the_names_are() {
     let state = Some(SctpState::HEARTBEAT_SENT);
     flow.info = Some(ProtocolInfo::Sctp { state, vtag: PerDirection::default() });
     assert!(print(&flow).contains("<meta direction=\"independent\"><state>HEARTBEAT_SENT</state></meta>"));
-    assert!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)).ends_with(" --state HEARTBEAT_SENT"));
+    assert!(printed(|out| save::flow(out, &flow, &EventContext::ROW, None)).ends_with(" --state HEARTBEAT_SENT"));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod flows;
 
 use ctwarden_format::read::Legend;
-use ctwarden_format::{CivilTime, Occasion, Show, Userspace, json, proc, read, text};
+use ctwarden_format::{CivilTime, EventContext, PrintOptions, Userspace, json, proc, read, text};
 use ctwarden_model::{EventKind, Flow, Protocol, Rare, Status, Timestamp};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn proc_flow(mut flow: Flow) -> Flow {
 }
 
 fn json_line(flow: &Flow) -> String {
-    printed(|out| json::flow(out, flow, &Occasion::ROW, None))
+    printed(|out| json::flow(out, flow, &EventContext::ROW, None))
 }
 
 proptest! {
@@ -40,12 +40,12 @@ proptest! {
     #[test]
     fn json_carries_everything(flow in full_flow(), kind in kind(), portid: Option<u32>, program: Option<String>) {
         let userspace = portid.map(|portid| Userspace { portid, program: program.as_deref() });
-        let occasion = Occasion { kind, userspace };
-        let line = printed(|out| json::flow(out, &flow, &occasion, Some(&every_label())));
+        let context = EventContext { kind, userspace };
+        let line = printed(|out| json::flow(out, &flow, &context, Some(&every_label())));
         let entry = read::line(&line, &Legend::PLAIN);
         prop_assert!(entry.is_ok(), "{entry:?}: {line}");
         let entry = entry.unwrap();
-        prop_assert_eq!(entry.occasion(), occasion);
+        prop_assert_eq!(entry.event_context(), context);
         prop_assert_eq!(entry.flow, flow, "{}", line);
     }
 
@@ -55,18 +55,18 @@ proptest! {
         portid: Option<u32>, program in of("[!-~]([ -~]{0,13}[!-~])?"),
     ) {
         let map = every_label();
-        let show = Show {
-            layer3: shown[0], id: true, timestamp: shown[1], labels: Some(&map), ..Show::plain(Timestamp(now))
+        let options = PrintOptions {
+            layer3: shown[0], id: true, timestamp: shown[1], labels: Some(&map), ..PrintOptions::plain(Timestamp(now))
         };
         let userspace = portid.map(|portid| Userspace { portid, program: program.as_deref() });
-        let occasion = Occasion { kind, userspace };
-        let line = printed(|out| text::flow(out, &flow, &occasion, &show));
+        let context = EventContext { kind, userspace };
+        let line = printed(|out| text::flow(out, &flow, &context, &options));
         let entry = read::line(&line, &Legend { labels: Some(&map), ..Legend::PLAIN });
         prop_assert!(entry.is_ok(), "{entry:?}: {line}");
         let entry = entry.unwrap();
         let told = shown[1] && kind != EventKind::Row;
         prop_assert_eq!(entry.time, told.then_some(Timestamp(now / 1_000 * 1_000)));
-        prop_assert_eq!(entry.occasion(), occasion);
+        prop_assert_eq!(entry.event_context(), context);
         prop_assert_eq!(entry.flow, flow, "{}", line);
     }
 
@@ -88,9 +88,9 @@ proptest! {
         let map = every_label();
         let local_time = |seconds: i64| CivilTime::utc(seconds + east);
         let unix_seconds = |time: &CivilTime| Some(time.utc_seconds()? - east);
-        let plain = Show::plain(Timestamp(now));
-        let show = Show { id: true, kernel_timestamps: true, labels: Some(&map), local_time: &local_time, ..plain };
-        let line = printed(|out| text::flow(out, &timed, &Occasion::ROW, &show));
+        let plain = PrintOptions::plain(Timestamp(now));
+        let options = PrintOptions { id: true, kernel_timestamps: true, labels: Some(&map), local_time: &local_time, ..plain };
+        let line = printed(|out| text::flow(out, &timed, &EventContext::ROW, &options));
         let entry = read::line(&line, &Legend { labels: Some(&map), unix_seconds: &unix_seconds });
         prop_assert!(entry.is_ok(), "{entry:?}: {line}");
         let entry = entry.unwrap();
@@ -107,12 +107,12 @@ proptest! {
         expectation in full_expectation(), kind in kind(), portid: Option<u32>, program: Option<String>,
     ) {
         let userspace = portid.map(|portid| Userspace { portid, program: program.as_deref() });
-        let occasion = Occasion { kind, userspace };
-        let line = printed(|out| json::expectation(out, &expectation, &occasion));
+        let context = EventContext { kind, userspace };
+        let line = printed(|out| json::expectation(out, &expectation, &context));
         let entry = read::expectation(&line);
         prop_assert!(entry.is_ok(), "{entry:?}: {line}");
         let entry = entry.unwrap();
-        prop_assert_eq!(entry.occasion(), occasion);
+        prop_assert_eq!(entry.event_context(), context);
         prop_assert_eq!(entry.expectation, expectation, "{}", line);
     }
 
@@ -120,8 +120,8 @@ proptest! {
     fn text_carries_what_it_shows_of_an_expectation(
         expectation in text_expectation(), kind in kind(), now: u64, timestamp: bool,
     ) {
-        let show = Show { timestamp, ..Show::plain(Timestamp(now)) };
-        let line = printed(|out| text::expectation(out, &expectation, &Occasion::of(kind), &show));
+        let options = PrintOptions { timestamp, ..PrintOptions::plain(Timestamp(now)) };
+        let line = printed(|out| text::expectation(out, &expectation, &EventContext::of(kind), &options));
         let entry = read::expectation(&line);
         prop_assert!(entry.is_ok(), "{entry:?}: {line}");
         let entry = entry.unwrap();
@@ -141,7 +141,7 @@ proptest! {
 
     #[test]
     fn a_text_that_is_cut_in_its_tuples_is_an_error(flow in text_flow(), cut: prop::sample::Index) {
-        let line = printed(|out| text::flow(out, &flow, &Occasion::ROW, &Show::plain(Timestamp(0))));
+        let line = printed(|out| text::flow(out, &flow, &EventContext::ROW, &PrintOptions::plain(Timestamp(0))));
         let tuples = line.rfind("src=").unwrap();
         let line = &line[..cut.index(tuples + 4)];
         prop_assert!(read::line(line, &Legend::PLAIN).is_err(), "{}", line);
@@ -161,7 +161,7 @@ proptest! {
     ) {
         let line = match json {
             true => json_line(&flow),
-            false => printed(|out| text::flow(out, &flow, &Occasion::of(EventKind::New), &Show::plain(Timestamp(0)))),
+            false => printed(|out| text::flow(out, &flow, &EventContext::of(EventKind::New), &PrintOptions::plain(Timestamp(0)))),
         };
         let places: Vec<usize> = line.char_indices().map(|(place, _)| place).collect();
         let begin = at.index(places.len());

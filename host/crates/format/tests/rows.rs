@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use ctwarden_format::read::Legend;
-use ctwarden_format::{Occasion, Show, json, proc, read, save, text, xml};
+use ctwarden_format::{EventContext, PrintOptions, json, proc, read, save, text, xml};
 use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, ProtocolInfo, Status, Timestamp};
 
 const ROWS: &str = include_str!("lines/rows.txt");
@@ -61,18 +61,18 @@ fn printed(print: impl FnOnce(&mut Vec<u8>)) -> String {
     String::from_utf8(out).unwrap().strip_prefix("before\n").unwrap().to_owned()
 }
 
-fn show() -> Show<'static> {
-    Show::plain(Timestamp(0))
+fn options() -> PrintOptions<'static> {
+    PrintOptions::plain(Timestamp(0))
 }
 
 #[test]
 fn text_is_what_conntrack_prints() {
     for row in rows() {
         let flow = entry(&row);
-        let text = |show: &Show<'_>| printed(|out| text::flow(out, &flow, &Occasion::ROW, show));
-        assert_eq!(text(&show()), row.list);
-        assert_eq!(text(&Show { layer3: true, ..show() }), row.extended);
-        assert_eq!(text(&Show { id: true, ..show() }), row.id);
+        let text = |options: &PrintOptions<'_>| printed(|out| text::flow(out, &flow, &EventContext::ROW, options));
+        assert_eq!(text(&options()), row.list);
+        assert_eq!(text(&PrintOptions { layer3: true, ..options() }), row.extended);
+        assert_eq!(text(&PrintOptions { id: true, ..options() }), row.id);
     }
 }
 
@@ -80,7 +80,7 @@ fn text_is_what_conntrack_prints() {
 fn xml_is_what_conntrack_prints() {
     for row in rows() {
         let flow = entry(&row);
-        assert_eq!(printed(|out| xml::flow(out, &flow, &Occasion::ROW, &show())), row.xml);
+        assert_eq!(printed(|out| xml::flow(out, &flow, &EventContext::ROW, &options())), row.xml);
     }
 }
 
@@ -88,7 +88,7 @@ fn xml_is_what_conntrack_prints() {
 fn save_is_what_conntrack_prints() {
     for row in rows() {
         let flow = entry(&row);
-        assert_eq!(printed(|out| save::flow(out, &flow, &Occasion::ROW, None)), row.save);
+        assert_eq!(printed(|out| save::flow(out, &flow, &EventContext::ROW, None)), row.save);
     }
 }
 
@@ -125,7 +125,7 @@ fn every_text_is_read_as_the_same_entry() {
 fn json_carries_all_of_it() {
     for row in rows() {
         let flow = entry(&row);
-        let line = printed(|out| json::flow(out, &flow, &Occasion::ROW, None));
+        let line = printed(|out| json::flow(out, &flow, &EventContext::ROW, None));
         assert_eq!(read::line(&line, &Legend::PLAIN).unwrap().flow, flow, "{line}");
     }
 }

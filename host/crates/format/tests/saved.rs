@@ -5,7 +5,7 @@
 mod flows;
 
 use ctwarden_format::command::{self, Surroundings};
-use ctwarden_format::{LabelMap, Occasion, Userspace, save};
+use ctwarden_format::{EventContext, LabelMap, Userspace, save};
 use ctwarden_model::{
     EventKind, Flow, Layer4, PerDirection, Protocol, ProtocolInfo, Rare, SequenceAdjustment, Status, SynProxy,
     TcpFlags, Tuple,
@@ -179,7 +179,7 @@ proptest! {
     fn a_saved_line_is_read_back_or_there_is_none(flow in saveable_flow(), kind in kind(), program: Option<String>) {
         let userspace = program.as_deref().map(|program| Userspace { portid: 7, program: Some(program) });
         let map = every_label();
-        let line = printed(|out| save::flow(out, &flow, &Occasion { kind, userspace }, Some(&map)));
+        let line = printed(|out| save::flow(out, &flow, &EventContext { kind, userspace }, Some(&map)));
         let read = command::saved_entry("conntrack", &line, &Names);
         let lack = save::lack(&flow, kind);
         let expected = saved_flow(&flow, kind);

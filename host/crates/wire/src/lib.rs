@@ -1,7 +1,6 @@
 //! The conntrack netlink codec of ctwarden: bytes from and to the kernel on one side, the values of the model on the other.
 //!
-//! Kept apart because these are the only bytes that come from outside at full speed: no clock, no I/O, no unsafe, and no
-//! panic whatever the bytes are.
+//! Only these bytes come from outside at full speed. The crate has no clock, no I/O, no unsafe, and no panic whatever the bytes are.
 //!
 //! - [`Messages`] walks over what one read gave; [`Message::content`] says what each message is.
 //! - [`FlowView`] and [`ExpectationView`] look at the attributes where they lie, without an allocation;
@@ -10,20 +9,28 @@
 //! - [`KernelFilter`] is the part of a filter that the kernel applies rightly in a dump, [`ExactFilter`] a filter that it
 //!   applies so exactly that a bulk delete may use it, [`EventFilter`] what it can do in front of an event socket.
 //!
-//! ```
-//! use ctwarden_wire::{Content, KernelFilter, Messages, request};
+//! A request and a message of the kernel about an entry have the same form, so the example reads back what it wrote:
 //!
+//! ```
+//! use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, Tuple};
+//! use ctwarden_wire::{Content, Messages, request};
+//!
+//! let original = Tuple {
+//!     src: [192, 0, 2, 1].into(),
+//!     dst: [192, 0, 2, 2].into(),
+//!     protocol: Protocol::UDP,
+//!     layer4: Layer4::Ports { src: 1000, dst: 53 },
+//! };
 //! let mut buffer = Vec::new();
-//! request::dump(&mut buffer, 1, &KernelFilter::EVERYTHING);
-//! // … send the buffer, read the answer into `read` …
-//! # let read = buffer;
-//! for message in Messages::new(&read) {
-//!     match message?.content() {
-//!         Content::Conntrack(entry) => drop(entry.flow.to_flow()),
-//!         Content::Done { .. } => break,
-//!         _ => {}
+//! request::create(&mut buffer, 1, &Flow::new(PerDirection { original, reply: original.reversed() }));
+//!
+//! let mut read = Vec::new();
+//! for message in Messages::new(&buffer) {
+//!     if let Content::Conntrack(entry) = message?.content() {
+//!         read.push(entry.flow.to_flow()?.tuples.original);
 //!     }
 //! }
+//! assert_eq!(read, [original]);
 //! # Ok::<(), ctwarden_wire::DecodeError>(())
 //! ```
 #![no_std]
@@ -34,6 +41,7 @@ extern crate alloc;
 mod answer;
 mod attribute;
 mod conntrack;
+mod content;
 mod counters;
 mod emit;
 mod entry;
@@ -48,6 +56,7 @@ mod helper;
 mod kernel_filter;
 mod labels;
 mod message;
+mod multicast_group;
 mod nat;
 mod nfnetlink_conntrack;
 mod protocol_info;
@@ -62,6 +71,7 @@ mod tuple;
 
 pub use answer::Answer;
 pub use conntrack::ConntrackMessage;
+pub use content::Content;
 pub use entry::{Origin, write_entry};
 pub use error::{DecodeError, Expected, Found, Path};
 pub use event_filter::EventFilter;
@@ -71,7 +81,8 @@ pub use expectation::{ExpectationMessage, ExpectationView};
 pub use flow_view::{FlowView, TupleFilterFlags};
 pub use helper::Helper;
 pub use kernel_filter::KernelFilter;
-pub use message::{Content, Flags, Header, Message, Messages};
+pub use message::{Flags, Header, Message, Messages};
+pub use multicast_group::MulticastGroup;
 pub use nat::NatRange;
 pub use report::{Report, Silent};
 pub use statistics::{CpuStatistics, ExpectationCpuStatistics, GlobalStatistics};

@@ -1,13 +1,8 @@
-//! Netlink framing: the messages in what one read gave, and what each is.
+//! Netlink framing: the messages that one read gave.
 //!
 //! This is where bytes from the kernel come in. Everything borrows from the read buffer.
 
-use crate::answer::{Answer, read_answer, read_done};
-use crate::conntrack::ConntrackMessage;
 use crate::error::{DecodeError, Expected, Found, Path};
-use crate::expectation::ExpectationMessage;
-use crate::nfnetlink_conntrack::{ctnl, ctnl_exp};
-use crate::statistics::{CpuStatistics, ExpectationCpuStatistics, GlobalStatistics};
 
 /// Length of `struct nlmsghdr`.
 pub(crate) const HEADER: usize = 16;
@@ -15,12 +10,6 @@ pub(crate) const HEADER: usize = 16;
 /// `NFNL_SUBSYS_CTNETLINK` and `NFNL_SUBSYS_CTNETLINK_EXP` (linux/netfilter/nfnetlink.h), as they lie in `nlmsg_type`.
 pub(crate) const CONNTRACK: u16 = 1 << 8;
 pub(crate) const EXPECTATION: u16 = 2 << 8;
-
-/// `NLMSG_*` (linux/netlink.h): messages of netlink itself.
-const NLMSG_NOOP: u16 = 1;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLMSG_OVERRUN: u16 = 4;
 
 /// Flags of a message (`NLM_F_*`, linux/netlink.h).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -96,63 +85,7 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
 }
 
-/// What a message is.
-#[derive(Clone, Debug)]
-pub enum Content<'a> {
-    /// To be ignored (`NLMSG_NOOP`).
-    Noop,
-    /// End of a dump (`NLMSG_DONE`).
-    Done {
-        /// 0, or the positive errno that ended it early.
-        status: i32,
-    },
-    /// Data was lost (`NLMSG_OVERRUN`).
-    Overrun,
-    /// Acknowledgement or refusal of a request (`NLMSG_ERROR`).
-    Answer(Answer<'a>),
-    /// An entry, by event, dump or get; or a request about one.
-    Conntrack(ConntrackMessage<'a>),
-    Expectation(ExpectationMessage<'a>),
-    /// Size of the table.
-    Statistics(GlobalStatistics),
-    /// Counters of one processor.
-    CpuStatistics(CpuStatistics),
-    /// Expectation counters of one processor.
-    ExpectationCpuStatistics(ExpectationCpuStatistics),
-    Other,
-    /// Of a known kind, but too short for it.
-    Malformed(DecodeError),
-}
-
 impl<'a> Message<'a> {
-    /// What it is. Costs one walk over the top-level attributes of an entry, and no allocation.
-    #[must_use]
-    #[inline]
-    pub fn content(&self) -> Content<'a> {
-        let entry = |content: Result<Content<'a>, DecodeError>| content.unwrap_or_else(Content::Malformed);
-        match self.header.kind {
-            NLMSG_NOOP => Content::Noop,
-            NLMSG_ERROR => entry(read_answer(self).map(Content::Answer)),
-            NLMSG_DONE => entry(read_done(self).map(|status| Content::Done { status })),
-            NLMSG_OVERRUN => Content::Overrun,
-            kind => match (kind & 0xff00, kind & 0xff) {
-                (CONNTRACK, ctnl::GET_STATS) => entry(GlobalStatistics::read(self).map(Content::Statistics)),
-                (CONNTRACK, ctnl::GET_STATS_CPU) => entry(CpuStatistics::read(self).map(Content::CpuStatistics)),
-                // The kernel labels expectation counters with the subsystem of entries (seen on Linux 6.18), where the
-                // number is that of a request which is never an answer.
-                (CONNTRACK, ctnl::GET_CTRZERO) if !self.header.flags.contains(Flags::REQUEST) => {
-                    entry(ExpectationCpuStatistics::read(self).map(Content::ExpectationCpuStatistics))
-                }
-                (CONNTRACK, _) => entry(ConntrackMessage::read(self).map(Content::Conntrack)),
-                (EXPECTATION, ctnl_exp::GET_STATS_CPU) => {
-                    entry(ExpectationCpuStatistics::read(self).map(Content::ExpectationCpuStatistics))
-                }
-                (EXPECTATION, _) => entry(ExpectationMessage::read(self).map(Content::Expectation)),
-                _ => Content::Other,
-            },
-        }
-    }
-
     /// Splits `struct nfgenmsg` off the payload.
     pub(crate) fn generic(&self) -> Result<(Generic, &'a [u8]), DecodeError> {
         match self.payload.split_first_chunk() {
@@ -238,6 +171,9 @@ mod tests {
 
     use super::*;
 
+    const NLMSG_NOOP: u16 = 1;
+    const NLMSG_OVERRUN: u16 = 4;
+
     fn message(length: u32, kind: u16, payload: &[u8]) -> Vec<u8> {
         let mut bytes = length.to_ne_bytes().to_vec();
         bytes.extend_from_slice(&kind.to_ne_bytes());
@@ -268,18 +204,5 @@ mod tests {
             );
             assert!(walk.next().is_none());
         }
-    }
-
-    #[test]
-    fn a_known_kind_without_its_family_header_is_malformed() {
-        let bytes = message(18, CONNTRACK, &[2, 0]);
-        let message = Messages::new(&bytes).next().unwrap().unwrap();
-        assert!(matches!(message.content(), Content::Malformed(e) if e.offset == HEADER && e.found == Found::Bytes(2)));
-    }
-
-    #[test]
-    fn other_subsystems_are_other() {
-        let bytes = message(20, 10 << 8, &[0; 4]);
-        assert!(matches!(Messages::new(&bytes).next().unwrap().unwrap().content(), Content::Other));
     }
 }

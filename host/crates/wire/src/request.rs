@@ -14,8 +14,8 @@ use crate::message::{CONNTRACK, EXPECTATION, Flags};
 use crate::nfnetlink_conntrack::{cta, cta_filter, cta_ip, cta_proto, cta_tuple, ctnl, ctnl_exp};
 use crate::{helper, labels, nat, protocol_info, sequence_adjustment, synproxy, tuple};
 
-pub mod by_hand;
 pub mod expectation;
+pub mod manual_request;
 
 /// `AF_INET` and `AF_INET6` (linux/socket.h).
 pub(crate) const fn family_number(family: Family) -> u8 {

@@ -5,14 +5,12 @@
 
 use std::io;
 
-use ctwarden_netlink::{NetfilterSocket, OpenError, Read};
-use ctwarden_wire::Messages;
+use ctwarden_netlink::{NetlinkSocket, OpenError, Protocol, Read};
+use ctwarden_wire::{Messages, MulticastGroup};
 
 use super::super::netfilter;
 use super::super::tracking::mutes;
 
-/// `NFNLGRP_NFTABLES` (linux/netfilter/nfnetlink.h).
-const GROUP: u32 = 7;
 /// `NFNL_SUBSYS_NFTABLES`, and of its messages (linux/netfilter/nf_tables.h) `NFT_MSG_NEWRULE`; `NFT_MSG_NEWSET`,
 /// `NFT_MSG_DELSET`, `NFT_MSG_NEWSETELEM`, `NFT_MSG_DELSETELEM` and `NFT_MSG_NEWGEN`, which change no rule.
 const SUBSYSTEM: u16 = 10;
@@ -38,15 +36,15 @@ pub(crate) struct Told {
 }
 
 pub(crate) struct RuleChanges {
-    socket: NetfilterSocket,
+    socket: NetlinkSocket,
 }
 
 impl RuleChanges {
     /// Listens from now on.
     pub(crate) fn listen() -> Result<Self, OpenError> {
-        let socket = NetfilterSocket::open()?;
+        let socket = NetlinkSocket::open(Protocol::Netfilter)?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;
-        socket.join(GROUP)?;
+        socket.join(MulticastGroup::NFTABLES)?;
         Ok(Self { socket })
     }
 

@@ -34,11 +34,11 @@ fn mark(flow: &Flow) -> Effect {
 /// The effects, written for one send; effect `n` is the `n`th.
 fn asked(effects: &[Effect]) -> Changes {
     let mut changes = Changes::default();
-    changes.begin(FIRST);
+    changes.begin();
     let mut buffer = Vec::new();
-    for (index, effect) in effects.iter().enumerate() {
-        let last = index + 1 == effects.len();
-        changes.write(&mut buffer, EffectId(u32::try_from(index).unwrap()), effect, last);
+    for (number, effect) in (0..).zip(effects) {
+        let last = u32::try_from(effects.len()) == Ok(number + 1);
+        changes.write(&mut buffer, FIRST + number, EffectId(number), effect, last);
     }
     let flags: Vec<_> = Messages::new(&buffer).map(|message| message.unwrap().header.flags).collect();
     let acked: Vec<_> = flags.iter().map(|flags| flags.contains(Flags::ACK)).collect();
@@ -83,20 +83,27 @@ fn answer_to(sequence: u32, errno: i32) -> Vec<u8> {
 }
 
 fn hear(changes: &mut Changes, messages: &[Vec<u8>]) {
+    hear_from(FIRST, changes, messages);
+}
+
+/// The same, where the first request has that sequence number.
+fn hear_from(first: u32, changes: &mut Changes, messages: &[Vec<u8>]) {
     for bytes in messages {
         for message in Messages::new(bytes) {
-            changes.hear(&message.unwrap(), OURS);
+            let message = message.unwrap();
+            let place = message.header.sequence.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+            changes.hear(place.filter(|place| *place < changes.asked.len()), &message, OURS);
         }
     }
 }
 
 /// Asks for what is in doubt, of which there must be so many; each gets its answer, or none.
 fn ask_again(changes: &mut Changes, answers: &[Option<Vec<u8>>]) {
-    let mut buffer = Vec::new();
-    assert_eq!(changes.write_doubts(&mut buffer, FIRST + 500), answers.len());
-    assert_eq!(Messages::new(&buffer).count(), answers.len());
-    for bytes in answers.iter().flatten() {
-        assert!(changes.hear_of_doubt(&Messages::new(bytes).next().unwrap().unwrap()));
+    assert_eq!(changes.doubts().count(), answers.len());
+    for (place, bytes) in answers.iter().enumerate() {
+        if let Some(bytes) = bytes {
+            changes.hear_of_doubt(place, &Messages::new(bytes).next().unwrap().unwrap().content());
+        }
     }
 }
 
@@ -228,11 +235,11 @@ fn it_is_used_again() {
     let mut changes = asked(&[mark(&a), mark(&b)]);
     hear(&mut changes, &[answer(1, 0)]);
     ask_again(&mut changes, &[found(0, &a), None]);
-    changes.begin(FIRST + 10);
-    changes.write(&mut Vec::new(), EffectId(0), &Effect::Delete(a.key()), true);
-    hear(&mut changes, &[answer(1, 0)]);
+    changes.begin();
+    changes.write(&mut Vec::new(), FIRST + 10, EffectId(0), &Effect::Delete(a.key()), true);
+    hear_from(FIRST + 10, &mut changes, &[answer(1, 0)]);
     assert!(!changes.is_over());
-    hear(&mut changes, &[answer(10, 0)]);
+    hear_from(FIRST + 10, &mut changes, &[answer(10, 0)]);
     ask_again(&mut changes, &[]);
     assert_eq!(acks(&changes), [Ack::Done]);
 }

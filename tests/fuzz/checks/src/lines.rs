@@ -10,7 +10,7 @@ fn line(bytes: &[u8]) -> Option<&str> {
 /// What a line told, as JSON and back.
 fn again(entry: &Entry) -> Entry {
     let mut out = Vec::new();
-    json::flow(&mut out, &entry.flow, &entry.occasion(), None);
+    json::flow(&mut out, &entry.flow, &entry.event_context(), None);
     let text = String::from_utf8(out).unwrap();
     read::line(&text, &Legend::PLAIN).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

@@ -8,8 +8,8 @@ use ctwarden_format::command;
 
 use super::lines::{Lines, TooLong};
 use crate::failure::{Failure, Operation};
-use crate::surroundings::Machine;
-use crate::{NAME, say_all};
+use crate::output::say_all;
+use crate::surroundings::{Machine, NAME};
 
 /// A part that is worth a thread.
 const PART: u64 = 1 << 20;

@@ -12,18 +12,20 @@ use std::sync::mpsc::SyncSender;
 
 use ctwarden_format::command::{self, Command, Create};
 use ctwarden_model::{FlowId, FlowKey};
-use ctwarden_wire::request::by_hand::WhereItIs;
+use ctwarden_netlink::{Batch, Reading, RequestSocket};
+use ctwarden_wire::request::manual_request::WhereItIs;
 use ctwarden_wire::{Content, request};
 use rustix::io::Errno;
 
 use super::lines::{Lines, TooLong};
-use crate::failure::{self, Failure, Operation, TITLE};
-use crate::kernel::{Batch, Kernel, Reading};
+use crate::failure::{Failure, Operation, TITLE};
+use crate::kernel;
 use crate::output::{Output, say};
 use crate::printer::Printer;
-use crate::surroundings::Machine;
+use crate::readings;
+use crate::surroundings::{Machine, NAME};
 use crate::tally::Tally;
-use crate::{NAME, create, delete, flush, operation_of, update};
+use crate::{create, delete, flush, update};
 
 /// Entries that are made in one send: more gain nothing, and the kernel's refusals of all of them have to fit into the receive
 /// buffer.
@@ -83,7 +85,7 @@ pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
             Some(parsed) => parsed.command,
             None => return Ok(()),
         };
-        let operation = operation_of(&command);
+        let operation = Operation::of(&command);
         if let Command::Create(creation) = command {
             let making = Making { line, operation, creation };
             if making.creation.flow.rare.as_ref().is_some_and(|rare| rare.master.is_some()) {
@@ -130,7 +132,7 @@ pub(super) struct Execution<'o> {
     output: &'o mut Output,
     /// Name of the file.
     name: &'o str,
-    kernel: Kernel,
+    kernel: RequestSocket,
     /// Flows that others expected.
     late: Vec<Making>,
 }
@@ -138,7 +140,7 @@ pub(super) struct Execution<'o> {
 impl<'o> Execution<'o> {
     /// Opens what is needed.
     pub(super) fn begin(output: &'o mut Output, name: &'o str) -> Result<Self, Failure> {
-        Ok(Self { output, name, kernel: Kernel::open_for_batches()?, late: Vec::new() })
+        Ok(Self { output, name, kernel: kernel::open_for_many()?, late: Vec::new() })
     }
 
     /// Does the next step.
@@ -151,7 +153,7 @@ impl<'o> Execution<'o> {
             }
             Step::CarryOut(line, command) => {
                 self.make_late()?;
-                self.change(&command).map_err(|failure| failure.at(self.name, line, operation_of(&command)))
+                self.change(&command).map_err(|failure| failure.at(self.name, line, Operation::of(&command)))
             }
             Step::Fail(failure) => Err(failure),
         }
@@ -199,7 +201,10 @@ impl<'o> Execution<'o> {
         let write = |buffer: &mut Vec<u8>, sequence| {
             create::write(buffer, sequence, true, WhereItIs::Change, &making.creation);
         };
-        self.kernel.ask(write, |_| Ok(())).map_err(|failure| failure.at(self.name, making.line, making.operation))
+        match self.kernel.ask(write, |_| ()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::from(error).at(self.name, making.line, making.operation)),
+        }
     }
 
     /// Ends the execution at a line that failed: removes entries that were made for lines behind it, and makes those that were
@@ -309,6 +314,6 @@ impl<'o> Execution<'o> {
 fn all(tally: Tally) -> Result<(), Failure> {
     match tally.reading {
         Reading::Whole => Ok(()),
-        Reading::Interrupted => Err(Failure::other(format!("Operation failed: {}", failure::interrupted()))),
+        Reading::Interrupted => Err(Failure::other(format!("Operation failed: {}", readings::interrupted()))),
     }
 }

@@ -10,8 +10,8 @@ use ctwarden_model::{
 };
 
 use super::address;
+use super::error::{Checked, other, parameter};
 use super::option::Key;
-use super::parse::{Checked, other, parameter};
 use super::template::Template;
 use super::value::Table;
 use super::verb::Verb;

@@ -28,6 +28,16 @@ pub enum Problem {
     Other(String),
 }
 
+pub(super) type Checked<T> = Result<T, Problem>;
+
+pub(super) fn parameter<T>(text: impl Into<String>) -> Checked<T> {
+    Err(Problem::Parameter(text.into()))
+}
+
+pub(super) fn other<T>(text: impl Into<String>) -> Checked<T> {
+    Err(Problem::Other(text.into()))
+}
+
 impl Problem {
     /// What stands before each message.
     pub const PREFIX: &str = "conntrack v1.4.9 (conntrack-tools): ";

@@ -2,8 +2,8 @@
 
 use alloc::format;
 
+use super::error::{Checked, parameter};
 use super::option::{Key, OPTIONS};
-use super::parse::{Checked, parameter};
 use super::protocol::{Part, ProtocolDefinition};
 use super::template::Template;
 use super::verb::{Verb, Verbs};

@@ -99,21 +99,14 @@ use Verb::{
     Help, List, ListExpectations, Update,
 };
 
-const fn option(
-    key: Key,
-    short: Option<char>,
-    long: &'static [&'static str],
-    argument: Argument,
-    group: Group,
-    help: &'static str,
-) -> OptionDefinition {
+const fn option(key: Key, long: &'static [&'static str], group: Group) -> OptionDefinition {
     OptionDefinition {
         key,
-        short,
+        short: None,
         long,
-        argument,
+        argument: Argument::None,
         group,
-        help,
+        help: "",
         required: Verbs::NONE,
         paired: Verbs::NONE,
         optional: Verbs::NONE,
@@ -122,6 +115,26 @@ const fn option(
 }
 
 impl OptionDefinition {
+    const fn short(mut self, letter: char) -> Self {
+        self.short = Some(letter);
+        self
+    }
+
+    const fn takes(mut self, value: &'static str) -> Self {
+        self.argument = Argument::Required(value);
+        self
+    }
+
+    const fn may_take(mut self, value: &'static str) -> Self {
+        self.argument = Argument::Optional(value);
+        self
+    }
+
+    const fn help(mut self, help: &'static str) -> Self {
+        self.help = help;
+        self
+    }
+
     const fn may(mut self, verbs: &[Verb]) -> Self {
         self.optional = Verbs::of(verbs);
         self
@@ -143,8 +156,6 @@ impl OptionDefinition {
     }
 }
 
-const ADDRESS: Argument = Argument::Required("ADDRESS");
-const NUMBER: Argument = Argument::Required("NUMBER");
 /// Commands on many flows.
 const MANY: &[Verb] = &[List, Update, Delete, Event];
 /// Commands that name a flow by its whole tuple.
@@ -156,81 +167,197 @@ const SAVED: &[Verb] = &[Create, Add, Update, Delete];
 
 /// Every option but those of single protocols.
 pub const OPTIONS: &[OptionDefinition] = &[
-    option(Key::OriginalSrc, Some('s'), &["src", "orig-src"], ADDRESS, Group::Entry, "Source address, original direction")
+    option(Key::OriginalSrc, &["src", "orig-src"], Group::Entry)
+        .short('s')
+        .takes("ADDRESS")
+        .help("Source address, original direction")
         .may(MANY)
         .pair(ONE)
         .must(EXPECTATION),
-    option(Key::OriginalDst, Some('d'), &["dst", "orig-dst"], ADDRESS, Group::Entry, "Destination address, original direction")
+    option(Key::OriginalDst, &["dst", "orig-dst"], Group::Entry)
+        .short('d')
+        .takes("ADDRESS")
+        .help("Destination address, original direction")
         .may(MANY)
         .pair(ONE)
         .must(EXPECTATION),
-    option(Key::ReplySrc, Some('r'), &["reply-src"], ADDRESS, Group::Entry, "Source address, reply direction")
+    option(Key::ReplySrc, &["reply-src"], Group::Entry)
+        .short('r')
+        .takes("ADDRESS")
+        .help("Source address, reply direction")
         .may(&[List, Update, Delete, Event, CreateExpectation, DeleteExpectation, GetExpectation])
         .pair(ONE),
-    option(Key::ReplyDst, Some('q'), &["reply-dst"], ADDRESS, Group::Entry, "Destination address, reply direction")
+    option(Key::ReplyDst, &["reply-dst"], Group::Entry)
+        .short('q')
+        .takes("ADDRESS")
+        .help("Destination address, reply direction")
         .may(&[List, Update, Delete, Event, CreateExpectation, DeleteExpectation, GetExpectation])
         .pair(ONE),
-    option(Key::Protocol, Some('p'), &["protonum"], Argument::Required("PROTOCOL"), Group::Entry, "Protocol, by name or number; its own options may follow")
+    option(Key::Protocol, &["protonum"], Group::Entry)
+        .short('p')
+        .takes("PROTOCOL")
+        .help("Protocol, by name or number; its own options may follow")
         .may(&[List, Update, Delete, Event, Help])
         .must(&[Create, Add, Get, CreateExpectation, DeleteExpectation, GetExpectation]),
-    option(Key::Timeout, Some('t'), &["timeout"], Argument::Required("SECONDS"), Group::Entry, "Seconds until the entry expires; -D takes it and selects nothing by it")
+    option(Key::Timeout, &["timeout"], Group::Entry)
+        .short('t')
+        .takes("SECONDS")
+        .help("Seconds until the entry expires; -D takes it and selects nothing by it")
         .may(&[Update, Delete])
         .must(&[Create, Add, CreateExpectation]),
-    option(Key::Status, Some('u'), &["status"], Argument::Required("STATUS[,...]"), Group::Entry, "Status bits: ASSURED, SEEN_REPLY, UNSET, FIXED_TIMEOUT, EXPECTED, OFFLOAD, HW_OFFLOAD, HELPER; !BIT and UNREPLIED with -L")
+    option(Key::Status, &["status"], Group::Entry)
+        .short('u')
+        .takes("STATUS[,...]")
+        .help(
+            "Status bits: ASSURED, SEEN_REPLY, UNSET, FIXED_TIMEOUT, EXPECTED, OFFLOAD, HW_OFFLOAD, HELPER; !BIT \
+             and UNREPLIED with -L",
+        )
         .may(&[List, Create, Add, Update, Delete, CreateExpectation]),
-    option(Key::Zero, Some('z'), &["zero"], Argument::None, Group::Output, "Set counters to zero as they are shown").may(&[List]),
-    option(Key::EventMask, Some('e'), &["event-mask"], Argument::Required("EVENT[,...]"), Group::Output, "Which events: ALL, NEW, UPDATES, DESTROY").may(&[Event]),
-    option(Key::TupleSrc, Some('['), &["tuple-src"], ADDRESS, Group::Expectation, "Source address of the expected flow").must(&[CreateExpectation]),
-    option(Key::TupleDst, Some(']'), &["tuple-dst"], ADDRESS, Group::Expectation, "Destination address of the expected flow").must(&[CreateExpectation]),
-    option(Key::MaskSrc, Some('{'), &["mask-src"], ADDRESS, Group::Entry, "Bits of the source address that count; --src 192.0.2.0/24 sets it, too")
+    option(Key::Zero, &["zero"], Group::Output).short('z').help("Set counters to zero as they are shown").may(&[List]),
+    option(Key::EventMask, &["event-mask"], Group::Output)
+        .short('e')
+        .takes("EVENT[,...]")
+        .help("Which events: ALL, NEW, UPDATES, DESTROY")
+        .may(&[Event]),
+    option(Key::TupleSrc, &["tuple-src"], Group::Expectation)
+        .short('[')
+        .takes("ADDRESS")
+        .help("Source address of the expected flow")
+        .must(&[CreateExpectation]),
+    option(Key::TupleDst, &["tuple-dst"], Group::Expectation)
+        .short(']')
+        .takes("ADDRESS")
+        .help("Destination address of the expected flow")
+        .must(&[CreateExpectation]),
+    option(Key::MaskSrc, &["mask-src"], Group::Entry)
+        .short('{')
+        .takes("ADDRESS")
+        .help("Bits of the source address that count; --src 192.0.2.0/24 sets it, too")
         .may(MANY)
         .must(&[CreateExpectation]),
-    option(Key::MaskDst, Some('}'), &["mask-dst"], ADDRESS, Group::Entry, "Bits of the destination address that count")
+    option(Key::MaskDst, &["mask-dst"], Group::Entry)
+        .short('}')
+        .takes("ADDRESS")
+        .help("Bits of the destination address that count")
         .may(MANY)
         .must(&[CreateExpectation]),
-    option(Key::NatRange, Some('a'), &["nat-range"], ADDRESS, Group::Conntrack, "Does nothing any more"),
-    option(Key::Mark, Some('m'), &["mark"], Argument::Required("MARK[/MASK]"), Group::Conntrack, "Mark; -U clears the mask's bits and flips the mark's")
+    option(Key::NatRange, &["nat-range"], Group::Conntrack).short('a').takes("ADDRESS").help("Does nothing any more"),
+    option(Key::Mark, &["mark"], Group::Conntrack)
+        .short('m')
+        .takes("MARK[/MASK]")
+        .help("Mark; -U clears the mask's bits and flips the mark's")
         .may(&[List, Create, Add, Update, Delete, Event]),
-    option(Key::Id, Some('i'), &["id"], NUMBER, Group::Conntrack, "Id of the entry").may(&[Update, Delete, Get]),
-    option(Key::Family, Some('f'), &["family"], Argument::Required("FAMILY"), Group::Entry, "ipv4 or ipv6")
-        .may(&[List, Update, Delete, Flush, Event, ListExpectations]),
-    option(Key::SrcNat, Some('n'), &["src-nat"], Argument::Optional("ADDRESS[:PORT]"), Group::Conntrack, "Translated source, or any")
+    option(Key::Id, &["id"], Group::Conntrack)
+        .short('i')
+        .takes("NUMBER")
+        .help("Id of the entry")
+        .may(&[Update, Delete, Get]),
+    option(Key::Family, &["family"], Group::Entry).short('f').takes("FAMILY").help("ipv4 or ipv6").may(&[
+        List,
+        Update,
+        Delete,
+        Flush,
+        Event,
+        ListExpectations,
+    ]),
+    option(Key::SrcNat, &["src-nat"], Group::Conntrack)
+        .short('n')
+        .may_take("ADDRESS[:PORT]")
+        .help("Translated source, or any")
         .may(&[List, Create, Add, Update, Delete, Event]),
-    option(Key::DstNat, Some('g'), &["dst-nat"], Argument::Optional("ADDRESS[:PORT]"), Group::Conntrack, "Translated destination, or any")
+    option(Key::DstNat, &["dst-nat"], Group::Conntrack)
+        .short('g')
+        .may_take("ADDRESS[:PORT]")
+        .help("Translated destination, or any")
         .may(&[List, Create, Add, Update, Delete, Event]),
-    option(Key::Output, Some('o'), &["output"], Argument::Required("FORM[,...]"), Group::Output, "xml, extended, timestamp, id, ktimestamp, labels, userspace; save or json alone")
+    option(Key::Output, &["output"], Group::Output)
+        .short('o')
+        .takes("FORM[,...]")
+        .help("xml, extended, timestamp, id, ktimestamp, labels, userspace; save or json alone")
         .may(&[List, Update, Delete, Get, Event, ListExpectations, ExpectationEvents]),
-    option(Key::Secmark, Some('c'), &["secmark"], NUMBER, Group::Conntrack, "Security mark; kernels do not tell it any more, so nothing is left out")
+    option(Key::Secmark, &["secmark"], Group::Conntrack)
+        .short('c')
+        .takes("NUMBER")
+        .help("Security mark; kernels do not tell it any more, so nothing is left out")
         .may(&[List, Event]),
-    option(Key::BufferSize, Some('b'), &["buffer-size"], Argument::Required("BYTES"), Group::Output, "Receive buffer of the socket that events come from").may(&[Event]),
-    option(Key::AnyNat, Some('j'), &["any-nat"], Argument::Optional("ADDRESS[:PORT]"), Group::Conntrack, "Translated source or destination").may(&[List, Event]),
-    option(Key::Zone, Some('w'), &["zone"], Argument::Required("ZONE"), Group::Entry, "Zone of both directions")
+    option(Key::BufferSize, &["buffer-size"], Group::Output)
+        .short('b')
+        .takes("BYTES")
+        .help("Receive buffer of the socket that events come from")
+        .may(&[Event]),
+    option(Key::AnyNat, &["any-nat"], Group::Conntrack)
+        .short('j')
+        .may_take("ADDRESS[:PORT]")
+        .help("Translated source or destination")
+        .may(&[List, Event]),
+    option(Key::Zone, &["zone"], Group::Entry)
+        .short('w')
+        .takes("ZONE")
+        .help("Zone of both directions")
         .may(&[List, Create, Add, Delete, Event]),
-    option(Key::Label, Some('l'), &["label"], Argument::Required("LABEL[,...]"), Group::Conntrack, "Labels that are all set, by name or #BIT")
+    option(Key::Label, &["label"], Group::Conntrack)
+        .short('l')
+        .takes("LABEL[,...]")
+        .help("Labels that are all set, by name or #BIT")
         .may(&[List, Update, Delete, Get, Event]),
-    option(Key::LabelAdd, Some('<'), &["label-add"], Argument::Required("LABEL[,...]"), Group::Update, "Labels to set, by name or #BIT")
+    option(Key::LabelAdd, &["label-add"], Group::Update)
+        .short('<')
+        .takes("LABEL[,...]")
+        .help("Labels to set, by name or #BIT")
         .may(&[Create, Add, Update]),
-    option(Key::LabelDel, Some('>'), &["label-del"], Argument::Optional("LABEL[,...]"), Group::Update, "Labels to clear, or all").may(&[Update]),
-    option(Key::OriginalZone, Some('('), &["orig-zone"], Argument::Required("ZONE"), Group::Entry, "Zone of the original direction")
+    option(Key::LabelDel, &["label-del"], Group::Update)
+        .short('>')
+        .may_take("LABEL[,...]")
+        .help("Labels to clear, or all")
+        .may(&[Update]),
+    option(Key::OriginalZone, &["orig-zone"], Group::Entry)
+        .short('(')
+        .takes("ZONE")
+        .help("Zone of the original direction")
         .may(&[List, Create, Add, Delete, Event]),
-    option(Key::ReplyZone, Some(')'), &["reply-zone"], Argument::Required("ZONE"), Group::Entry, "Zone of the reply direction")
+    option(Key::ReplyZone, &["reply-zone"], Group::Entry)
+        .short(')')
+        .takes("ZONE")
+        .help("Zone of the reply direction")
         .may(&[List, Create, Add, Delete, Event]),
-    option(Key::LabelMap, Some('M'), &["labelmap"], Argument::Required("FILE"), Group::Conntrack, "Names of labels, instead of /etc/xtables/connlabel.conf")
+    option(Key::LabelMap, &["labelmap"], Group::Conntrack)
+        .short('M')
+        .takes("FILE")
+        .help("Names of labels, instead of /etc/xtables/connlabel.conf")
         .may(&[List, Update, Delete, Event]),
-    option(Key::ExitCode, None, &["exit-code"], Argument::None, Group::Output, "Exit with 3 where nothing matched, 1 where something failed")
+    option(Key::ExitCode, &["exit-code"], Group::Output)
+        .help("Exit with 3 where nothing matched, 1 where something failed")
         .may(&[Update, Delete])
         .of_ours(),
-    option(Key::From, None, &["from"], Argument::Required("FILE"), Group::Output, "Read entries from a file (or -) in any form that is printed, or /proc's")
+    option(Key::From, &["from"], Group::Output)
+        .takes("FILE")
+        .help("Read entries from a file (or -) in any form that is printed, or /proc's")
         .may(&[List])
         .of_ours(),
-    option(Key::Helper, None, &["helper"], Argument::Required("NAME"), Group::Saved, "Helper").may(SAVED).of_ours(),
-    option(Key::HelperInfo, None, &["helper-info"], Argument::Required("HEX"), Group::Saved, "The helper's own data").may(SAVED).of_ours(),
-    option(Key::OriginalSequence, None, &["orig-seqadj"], Argument::Required("POS,BEFORE,AFTER"), Group::Saved, "Sequence numbers, original direction")
+    option(Key::Helper, &["helper"], Group::Saved).takes("NAME").help("Helper").may(SAVED).of_ours(),
+    option(Key::HelperInfo, &["helper-info"], Group::Saved)
+        .takes("HEX")
+        .help("The helper's own data")
         .may(SAVED)
         .of_ours(),
-    option(Key::ReplySequence, None, &["reply-seqadj"], Argument::Required("POS,BEFORE,AFTER"), Group::Saved, "Sequence numbers, reply direction")
+    option(Key::OriginalSequence, &["orig-seqadj"], Group::Saved)
+        .takes("POS,BEFORE,AFTER")
+        .help("Sequence numbers, original direction")
         .may(SAVED)
         .of_ours(),
-    option(Key::SynProxy, None, &["synproxy"], Argument::Required("ISN,ITS,TSOFF"), Group::Saved, "State of the SYN proxy").may(SAVED).of_ours(),
-    option(Key::Master, None, &["master"], Argument::Required("PROTOCOL,SRC,DST[,...]"), Group::Saved, "The flow that expected this one").may(SAVED).of_ours(),
+    option(Key::ReplySequence, &["reply-seqadj"], Group::Saved)
+        .takes("POS,BEFORE,AFTER")
+        .help("Sequence numbers, reply direction")
+        .may(SAVED)
+        .of_ours(),
+    option(Key::SynProxy, &["synproxy"], Group::Saved)
+        .takes("ISN,ITS,TSOFF")
+        .help("State of the SYN proxy")
+        .may(SAVED)
+        .of_ours(),
+    option(Key::Master, &["master"], Group::Saved)
+        .takes("PROTOCOL,SRC,DST[,...]")
+        .help("The flow that expected this one")
+        .may(SAVED)
+        .of_ours(),
 ];

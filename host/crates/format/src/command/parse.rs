@@ -11,11 +11,11 @@ use core::net::IpAddr;
 use ctwarden_model::{EventKind, Family, Flow, FlowId, NatTo, Protocol, Zone};
 
 use super::address::{self, Length};
-use super::error::{Problem, Refused};
+use super::error::{Checked, Refused, other, parameter};
 use super::named::{self, output};
 use super::number;
 use super::option::{Key, OPTIONS};
-use super::protocol::{PROTOCOLS, Part, ProtocolDefinition};
+use super::protocol::{PROTOCOLS, ProtocolDefinition};
 use super::protocol_part;
 use super::saved;
 use super::settle;
@@ -24,16 +24,6 @@ use super::template::{LabelWord, Template};
 use super::value::{Command, Parsed, Source, Table};
 use super::verb::{CommandDefinition, Verb};
 use super::words::{Code, Step, Words};
-
-pub(super) type Checked<T> = Result<T, Problem>;
-
-pub(super) fn parameter<T>(text: impl Into<String>) -> Checked<T> {
-    Err(Problem::Parameter(text.into()))
-}
-
-pub(super) fn other<T>(text: impl Into<String>) -> Checked<T> {
-    Err(Problem::Other(text.into()))
-}
 
 /// Reads a command line. `program` is the name it was called by, which one message quotes; `words` are those behind it.
 ///
@@ -376,9 +366,4 @@ impl<S: Surroundings> Reader<'_, S> {
         }
         Ok(())
     }
-}
-
-/// The option of the protocol that last was named which has this code.
-pub(super) fn part_of(definition: &ProtocolDefinition, code: u8) -> Option<Part> {
-    definition.options.iter().find(|option| option.code == code).map(|option| option.part)
 }

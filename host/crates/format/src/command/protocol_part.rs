@@ -4,9 +4,9 @@ use alloc::format;
 
 use ctwarden_model::{DccpState, Protocol, SctpState, TcpState};
 
+use super::error::{Checked, other, parameter};
 use super::number;
-use super::parse::{Checked, other, parameter, part_of};
-use super::protocol::Part;
+use super::protocol::{Part, ProtocolDefinition};
 use super::template::Template;
 
 /// How many states the command knows of each protocol: 1.4.9 knows no later ones of SCTP, saved lines have them.
@@ -62,6 +62,11 @@ pub(super) fn set(template: &mut Template, code: u8, text: &str) -> Checked<()> 
     }
     template.uses_part(definition, part);
     Ok(())
+}
+
+/// The option of the protocol that has this code.
+fn part_of(definition: &ProtocolDefinition, code: u8) -> Option<Part> {
+    definition.options.iter().find(|option| option.code == code).map(|option| option.part)
 }
 
 /// The low bits of strtoul(3); nothing to read is 0.

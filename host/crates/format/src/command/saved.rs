@@ -7,8 +7,8 @@ use core::net::IpAddr;
 
 use ctwarden_model::{Layer4, Protocol, SequenceAdjustment, SynProxy, Tuple};
 
+use super::error::{Checked, other};
 use super::option::Key;
-use super::parse::{Checked, other};
 use super::surroundings::Surroundings;
 use super::template::Saved;
 

@@ -13,10 +13,10 @@ use ctwarden_model::{
 use super::change::{Change, MarkChange};
 use super::create::{Create, Nat};
 use super::entries;
+use super::error::{Checked, parameter};
 use super::legal;
 use super::named::{event, output};
 use super::option::Key;
-use super::parse::{Checked, parameter};
 use super::surroundings::Surroundings;
 use super::template::{Ends, Template};
 use super::value::{Command, Delete, Events, ExpectationTemplate, Form, Get, List, Output, Source, Table, Update};

@@ -48,15 +48,25 @@ pub(super) enum Step<'a> {
     Unknown(&'a str),
 }
 
-/// The words and how far they are read.
+/// The words and how far they are read. The places have the names that glibc gives them (posix/getopt.c).
+///
+/// Words that are no options stay together. When options follow them, the block changes places with these options:
+///
+/// ```text
+///    options │ no options                │ options           │ not read yet
+///            first_nonopt .. last_nonopt │ last_nonopt .. optind
+/// ```
 pub(super) struct Words<'a> {
     /// The program's name first; words that are no options are moved behind those that are.
     words: Vec<&'a str>,
-    next: usize,
+    /// The word that is read next.
+    optind: usize,
     /// Letters that are left of the current word.
-    letters: &'a str,
-    /// Words that were passed over: from, and up to.
-    passed: (usize, usize),
+    nextchar: &'a str,
+    /// First word of the block that was passed over.
+    first_nonopt: usize,
+    /// The word behind that block.
+    last_nonopt: usize,
     /// Protocols whose options are known.
     protocols: Vec<&'static ProtocolDefinition>,
 }
@@ -67,7 +77,7 @@ impl<'a> Words<'a> {
         let mut all = Vec::with_capacity(40);
         all.push(program);
         all.extend(words);
-        Self { words: all, next: 1, letters: "", passed: (1, 1), protocols: Vec::new() }
+        Self { words: all, optind: 1, nextchar: "", first_nonopt: 1, last_nonopt: 1, protocols: Vec::new() }
     }
 
     /// Makes the options of a protocol known; gives the number that tells them from those of others.
@@ -78,77 +88,73 @@ impl<'a> Words<'a> {
     /// The value of an option that can do without: the next word, unless it looks like an option or a negation. A value
     /// that is joined to the option is not taken.
     pub(super) fn value_perhaps(&mut self, joined: Option<&str>) -> Option<&'a str> {
-        let word = self.words.get(self.next).filter(|word| joined.is_none() && !word.starts_with(['-', '!']))?;
-        self.next += 1;
+        let word = self.words.get(self.optind).filter(|word| joined.is_none() && !word.starts_with(['-', '!']))?;
+        self.optind += 1;
         Some(word)
     }
 
     pub(super) fn step(&mut self) -> Option<Step<'a>> {
-        if self.letters.is_empty() {
+        if self.nextchar.is_empty() {
             let word = self.next_option()?;
             if let Some(name) = word.strip_prefix("--") {
                 return Some(self.long(name));
             }
-            self.letters = word.get(1..).unwrap_or_default();
+            self.nextchar = word.get(1..).unwrap_or_default();
         }
         Some(self.letter())
     }
 
-    /// Moves the words that were passed over behind the options read since.
+    /// Moves the block of words that are no options behind the options that were read since (`exchange`).
     fn exchange(&mut self) {
-        let (first, last) = self.passed;
-        if let Some(words) = self.words.get_mut(first..self.next) {
+        let Self { first_nonopt: first, last_nonopt: last, optind, .. } = *self;
+        if let Some(words) = self.words.get_mut(first..optind) {
             words.rotate_left(last.saturating_sub(first));
         }
-        self.passed = (first + (self.next - last), self.next);
-    }
-
-    fn settle(&mut self) {
-        let (first, last) = self.passed;
-        if first != last && last != self.next {
-            self.exchange();
-        } else if last != self.next {
-            self.passed.0 = self.next;
-        }
+        (self.first_nonopt, self.last_nonopt) = (first + (optind - last), optind);
     }
 
     fn next_option(&mut self) -> Option<&'a str> {
-        self.passed = (self.passed.0.min(self.next), self.passed.1.min(self.next));
-        self.settle();
-        while self.words.get(self.next).is_some_and(|word| !word.starts_with('-') || word.len() == 1) {
-            self.next += 1;
+        self.first_nonopt = self.first_nonopt.min(self.optind);
+        self.last_nonopt = self.last_nonopt.min(self.optind);
+        if self.first_nonopt != self.last_nonopt && self.last_nonopt != self.optind {
+            self.exchange();
+        } else if self.last_nonopt != self.optind {
+            self.first_nonopt = self.optind;
         }
-        self.passed.1 = self.next;
-        self.words.get(self.next).copied().filter(|word| *word != "--")
+        while self.words.get(self.optind).is_some_and(|word| !word.starts_with('-') || word.len() == 1) {
+            self.optind += 1;
+        }
+        self.last_nonopt = self.optind;
+        self.words.get(self.optind).copied().filter(|word| *word != "--")
     }
 
     /// The word that messages name: the one before the next.
     fn named(&self) -> &'a str {
-        self.next.checked_sub(1).and_then(|last| self.words.get(last)).copied().unwrap_or_default()
+        self.optind.checked_sub(1).and_then(|last| self.words.get(last)).copied().unwrap_or_default()
     }
 
     fn take(&mut self) -> Option<&'a str> {
-        let word = self.words.get(self.next).copied()?;
-        self.next += 1;
+        let word = self.words.get(self.optind).copied()?;
+        self.optind += 1;
         Some(word)
     }
 
     fn letter(&mut self) -> Step<'a> {
-        let letters = self.letters;
+        let letters = self.nextchar;
         let letter = letters.chars().next();
         // A letter of several bytes is none, and its first byte is what was read.
         let width = letter.map_or(1, |letter| if letter.is_ascii() { 1 } else { 0 });
         let rest = letters.get(width..).unwrap_or_default();
-        self.letters = rest;
+        self.nextchar = rest;
         if rest.is_empty() {
-            self.next += 1;
+            self.optind += 1;
         }
         let Some((code, takes)) = letter.and_then(of_letter) else { return Step::Unknown(self.named()) };
         match takes {
             Takes::Nothing => Step::Found(code, None),
             Takes::Value | Takes::Perhaps if !rest.is_empty() => {
-                self.letters = "";
-                self.next += 1;
+                self.nextchar = "";
+                self.optind += 1;
                 Step::Found(code, Some(rest))
             }
             Takes::Perhaps => Step::Found(code, None),
@@ -160,7 +166,7 @@ impl<'a> Words<'a> {
     }
 
     fn long(&mut self, word: &'a str) -> Step<'a> {
-        self.next += 1;
+        self.optind += 1;
         let (name, joined) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let Some((code, takes)) = self.of_name(name) else { return Step::Unknown(self.named()) };
         match (takes, joined) {

@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 
 use ctwarden_model::{Expectation, Tuple};
 
-use crate::Occasion;
+use crate::EventContext;
 use crate::text::EXPECTATION_FLAGS;
 
 use super::object::Object;
 use super::{write_event, write_protocol, write_protocol_only, write_tuple, write_userspace};
 
 /// Appends the object of an expectation, without a line's end.
-pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, occasion: &Occasion<'_>) {
+pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, context: &EventContext<'_>) {
     let mut object = Object::open(out);
-    write_event(&mut object, occasion);
+    write_event(&mut object, context);
     object.some_number("id", expectation.id.map(|id| id.0));
     write_protocol(&mut object, &expectation.tuple);
     object.number("zone", expectation.zone.0);
@@ -48,6 +48,6 @@ pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, occasion: &Occa
             object.object("tuple", |object| write(object, tuple));
         });
     }
-    write_userspace(&mut object, occasion);
+    write_userspace(&mut object, context);
     object.close();
 }

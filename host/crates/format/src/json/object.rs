@@ -1,6 +1,6 @@
 //! One JSON object as it is written into a buffer.
 //!
-//! A serialiser would need a type for each shape, and serde in a crate that has none; this is a comma and a colon.
+//! A serialiser would need a type for each shape of entry; this file adds a comma and a colon to the writers of the other forms.
 
 use alloc::vec::Vec;
 

@@ -7,7 +7,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use super::Form;
+use super::form::Form;
 
 /// Characters of the line that an error repeats.
 const EXCERPT: usize = 32;

@@ -4,6 +4,8 @@
 
 mod direction;
 mod expectation;
+mod expected;
+mod told_protocol;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -15,20 +17,17 @@ use ctwarden_model::{
 };
 
 use crate::json::event_kind;
-use crate::show::TIMESTAMP_EVENT;
+use crate::print_options::TIMESTAMP_EVENT;
 
+use super::entry::Entry;
+use super::error::{LineError, Problem};
 use super::json_syntax::Json;
 use super::tuple::{nowhere, pair};
-use super::{Entry, LineError, Problem};
 
 use direction::Direction;
 pub(super) use expectation::entry as expectation;
-
-const U8: &str = "a whole number from 0 to 255";
-const U16: &str = "a whole number from 0 to 65535";
-const U32: &str = "a whole number from 0 to 4294967295";
-const U64: &str = "a whole number of at most 64 bits";
-const TEXT: &str = "a text in quotes";
+use expected::{TEXT, U8, U16, U32, U64};
+use told_protocol::ToldProtocol;
 
 /// What an object told so far.
 #[derive(Default)]
@@ -43,35 +42,6 @@ struct Told<'a> {
     handshake_seq: Option<u64>,
     rare: Rare,
     event_time: Option<u64>,
-}
-
-/// A protocol by name and by number.
-#[derive(Clone, Copy, Debug, Default)]
-struct ToldProtocol {
-    name: Option<Protocol>,
-    number: Option<Protocol>,
-}
-
-impl ToldProtocol {
-    fn get(self) -> Option<Protocol> {
-        self.name.or(self.number)
-    }
-
-    /// Whether the name is one of these two.
-    fn read(&mut self, json: &mut Json<'_>, name: &str) -> Result<bool, LineError> {
-        match name {
-            "protocol" => {
-                let at = json.at();
-                let text = json.string(TEXT)?;
-                let protocol = Protocol::parse(&text).filter(|_| !text.starts_with('+'));
-                let expected = "the name or the number of a protocol";
-                self.name = Some(protocol.ok_or_else(|| json.fail(at, Problem::value("protocol", expected, &text)))?);
-            }
-            "protocol_number" => self.number = Some(Protocol(json.number("protocol_number", U8)?)),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
 }
 
 pub(super) fn entry(line: &str) -> Result<Entry, LineError> {

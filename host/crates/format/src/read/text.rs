@@ -7,28 +7,32 @@
 mod counted;
 mod expectation;
 mod field;
+mod reader;
 mod remnant;
 
 use alloc::string::String;
 
 use ctwarden_model::{
-    DccpState, EventKind, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status,
-    TcpState, Timestamp, Tuple, Zone,
+    DccpState, Flow, FlowId, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpState,
+    Timestamp, Tuple, Zone,
 };
 
 use crate::{CivilTime, LabelMap};
 
+use super::entry::Entry;
+use super::error::{LineError, Problem};
+use super::legend::Legend;
 use super::tuple::{TupleParts, nowhere, pair};
-use super::words::{Word, Words};
-use super::{Entry, Legend, LineError, Problem};
+use super::words::Word;
 
 use counted::Counted;
 pub(super) use expectation::entry as expectation;
 use field::{U8, U16, U32, U64, address, any_number, digits, layer4, number};
+use reader::Reader;
 use remnant::is_remnant;
 
 pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
-    let mut reader = Reader { line, words: Words::of(line) };
+    let mut reader = Reader::of(line);
     let time = reader.moment()?;
     let kind = reader.kind();
     let protocol = reader.protocol()?;
@@ -89,49 +93,7 @@ struct Fields {
     program: Option<String>,
 }
 
-struct Reader<'a> {
-    line: &'a str,
-    words: Words<'a>,
-}
-
 impl<'a> Reader<'a> {
-    fn fail(&self, at: usize, problem: Problem) -> LineError {
-        LineError::at(self.line, at, problem)
-    }
-
-    /// What stands in brackets next, without them, and the byte behind.
-    fn bracketed(&mut self) -> Option<(&'a str, usize)> {
-        let inside = self.words.rest().strip_prefix('[')?;
-        let (inside, _) = inside.split_once(']').filter(|(inside, _)| !inside.contains('['))?;
-        Some((inside, inside.len().saturating_add(2)))
-    }
-
-    /// `[seconds.microseconds]`, with zeros or with blanks.
-    fn moment(&mut self) -> Result<Option<Timestamp>, LineError> {
-        let Some((inside, length)) = self.bracketed() else { return Ok(None) };
-        let Some((seconds, microseconds)) = inside.split_once('.') else { return Ok(None) };
-        let at = self.words.at();
-        let nanoseconds = digits::<u64>(seconds.trim_ascii())
-            .and_then(|seconds| seconds.checked_mul(1_000_000_000))
-            .zip(digits::<u32>(microseconds.trim_ascii()).filter(|microseconds| *microseconds < 1_000_000))
-            .and_then(|(seconds, microseconds)| seconds.checked_add(u64::from(microseconds) * 1_000));
-        let nanoseconds = nanoseconds
-            .ok_or_else(|| self.fail(at, Problem::value("the time in front", "[seconds.microseconds]", inside)))?;
-        self.words.pass(length);
-        Ok(Some(Timestamp(nanoseconds)))
-    }
-
-    fn kind(&mut self) -> EventKind {
-        let kind = match self.bracketed() {
-            Some(("NEW", _)) => EventKind::New,
-            Some(("UPDATE", _)) => EventKind::Update,
-            Some(("DESTROY", _)) => EventKind::Destroy,
-            Some(_) | None => return EventKind::Row,
-        };
-        self.words.take();
-        kind
-    }
-
     /// Family, which addresses tell better, then name and number of the protocol, of which the number counts.
     fn protocol(&mut self) -> Result<Protocol, LineError> {
         if matches!(self.words.peek(), Some(Word { text: "ipv4" | "ipv6", .. })) {
@@ -149,22 +111,6 @@ impl<'a> Reader<'a> {
             return Err(self.fail(name.at, Problem::expected("the name that belongs to the number", name.text)));
         }
         Ok(number)
-    }
-
-    /// The next word as a number.
-    fn number<T: TryFrom<u64>>(&mut self, field: &'static str, expected: &'static str) -> Result<T, LineError> {
-        let at = self.words.at();
-        let word = self.words.take().ok_or_else(|| self.fail(at, Problem::Missing(field)))?;
-        digits(word.text).ok_or_else(|| self.fail(word.at, Problem::value(field, expected, word.text)))
-    }
-
-    fn timeout(&mut self) -> Result<Option<u32>, LineError> {
-        match self.words.peek() {
-            Some(word) if word.text.starts_with(|c: char| c.is_ascii_digit()) => {
-                self.number("the timeout", U32).map(Some)
-            }
-            Some(_) | None => Ok(None),
-        }
     }
 
     /// A state is a word of its own, without a `=`. One that is not known is passed over; one that is a part of a known name

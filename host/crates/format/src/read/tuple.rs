@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, Tuple};
 
-use super::Problem;
+use super::error::Problem;
 
 /// What is known of a tuple.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,7 +11,7 @@ use ctwarden_model::{
 use crate::LabelMap;
 use crate::append::Append;
 
-use super::option;
+use super::option::option;
 
 /// TCP flags of an entry that is made with a state and without flags: `IP_CT_TCP_FLAG_SACK_PERM` and
 /// `IP_CT_TCP_FLAG_BE_LIBERAL`. The original has no other way to make one whose window it does not know.

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use ctwarden_model::{Expectation, Timestamp, Zone};
 
 use crate::append::Append;
-use crate::show::seconds;
-use crate::{Occasion, Show};
+use crate::print_options::seconds;
+use crate::{EventContext, PrintOptions};
 
 use super::{write_number, write_tuple};
 
@@ -17,11 +17,16 @@ use super::{write_number, write_tuple};
 pub(crate) const FLAGS: [(u32, &str); 3] = [(1, "PERMANENT"), (1 << 1, "INACTIVE"), (1 << 2, "USERSPACE")];
 
 /// Appends the line of an expectation.
-pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, occasion: &Occasion<'_>, show: &Show<'_>) {
-    if show.timestamp {
-        write_moment(out, show.now);
+pub fn expectation(
+    out: &mut Vec<u8>,
+    expectation: &Expectation,
+    context: &EventContext<'_>,
+    options: &PrintOptions<'_>,
+) {
+    if options.timestamp {
+        write_moment(out, options.now);
     }
-    occasion.write_prefix(out);
+    context.write_prefix(out);
     if let Some(timeout) = expectation.timeout {
         out.decimal(timeout);
         out.push(b' ');

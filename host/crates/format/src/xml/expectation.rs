@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use ctwarden_model::{Expectation, Tuple};
 
 use crate::append::Append;
-use crate::{Occasion, Show};
+use crate::{EventContext, PrintOptions};
 
 use super::{
     element, open, open_layer3, open_layer4, text_element, write_addresses, write_ports, write_when, write_zone,
@@ -17,8 +17,13 @@ use super::{
 const FLAGS: [(u32, &str); 3] = [(1, "<permanent/>"), (1 << 1, "<inactive/>"), (1 << 2, "<userspace/>")];
 
 /// Appends the element of an expectation, without a line's end.
-pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, occasion: &Occasion<'_>, show: &Show<'_>) {
-    open(out, occasion);
+pub fn expectation(
+    out: &mut Vec<u8>,
+    expectation: &Expectation,
+    context: &EventContext<'_>,
+    options: &PrintOptions<'_>,
+) {
+    open(out, context);
     let write_tuples = |out: &mut Vec<u8>, write: fn(&mut Vec<u8>, &Tuple)| {
         let tuples = [("expected", &expectation.tuple), ("mask", &expectation.mask), ("master", &expectation.master)];
         for (name, tuple) in tuples {
@@ -41,8 +46,8 @@ pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, occasion: &Occa
         element(out, "class", class);
     }
     write_zone(out, expectation.zone);
-    if show.timestamp {
-        write_when(out, show);
+    if options.timestamp {
+        write_when(out, options);
     }
     let flags = expectation.flags.unwrap_or_default();
     for (_, element) in FLAGS.into_iter().filter(|(bit, _)| flags & bit != 0) {

@@ -6,9 +6,11 @@ use core::net::IpAddr;
 
 use ctwarden_model::{Protocol, SequenceAdjustment, TcpFlags, Tuple, Zone};
 
+use super::super::error::{LineError, Problem};
 use super::super::json_syntax::Json;
 use super::super::tuple::TupleParts;
-use super::{LineError, Problem, TEXT, ToldProtocol, U8, U16, U32, U64};
+use super::expected::{TEXT, U8, U16, U32, U64};
+use super::told_protocol::ToldProtocol;
 
 const I32: &str = "a whole number of 32 bits with a sign";
 

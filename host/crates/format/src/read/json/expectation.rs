@@ -9,10 +9,12 @@ use ctwarden_model::{EventKind, Expectation, FlowId, Tuple, Zone};
 use crate::json::event_kind;
 use crate::text::EXPECTATION_FLAGS;
 
+use super::super::entry::ExpectationEntry;
+use super::super::error::{LineError, Problem};
 use super::super::json_syntax::Json;
-use super::super::{ExpectationEntry, LineError, Problem};
 use super::direction::Direction;
-use super::{TEXT, ToldProtocol, U16, U32};
+use super::expected::{TEXT, U16, U32};
+use super::told_protocol::ToldProtocol;
 
 /// Parts that cannot be judged before all is told.
 #[derive(Default)]

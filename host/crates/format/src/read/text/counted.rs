@@ -5,7 +5,7 @@
 
 use ctwarden_model::{Counters, PerDirection};
 
-use super::super::Problem;
+use super::super::error::Problem;
 use super::field::{U64, number};
 
 /// Where in the line we are.

@@ -6,11 +6,12 @@ use ctwarden_model::{Expectation, Protocol, Zone};
 
 use crate::text::EXPECTATION_FLAGS;
 
+use super::super::entry::ExpectationEntry;
+use super::super::error::{LineError, Problem};
 use super::super::tuple::TupleParts;
-use super::super::words::{Word, Words};
-use super::super::{ExpectationEntry, LineError, Problem};
-use super::Reader;
+use super::super::words::Word;
 use super::field::{U8, U16, U32, address, layer4, number};
+use super::reader::Reader;
 
 /// What was gathered from fields: expected tuple, mask and master, and which of them is being told.
 #[derive(Default)]
@@ -25,7 +26,7 @@ struct Fields<'a> {
 }
 
 pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError> {
-    let mut reader = Reader { line, words: Words::of(line) };
+    let mut reader = Reader::of(line);
     let time = reader.moment()?;
     let kind = reader.kind();
     let timeout = reader.timeout()?;

@@ -4,7 +4,7 @@
 
 use core::net::IpAddr;
 
-use super::super::Problem;
+use super::super::error::Problem;
 use super::super::tuple::TupleParts;
 
 pub(super) const U8: &str = "a number from 0 to 255";

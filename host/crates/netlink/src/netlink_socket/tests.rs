@@ -14,7 +14,7 @@ fn sequence(bytes: &[u8]) -> u32 {
 }
 
 /// Reads until there is nothing: the sequence numbers of what came, and how often something was lost.
-fn read_all(socket: &mut NetfilterSocket) -> (Vec<u32>, usize) {
+fn read_all(socket: &mut NetlinkSocket) -> (Vec<u32>, usize) {
     let (mut sequences, mut losses) = (Vec::new(), 0);
     loop {
         match socket.read().unwrap() {
@@ -27,8 +27,8 @@ fn read_all(socket: &mut NetfilterSocket) -> (Vec<u32>, usize) {
 
 #[test]
 fn each_message_comes_once_and_in_order_however_many_one_call_takes_over() {
-    for open in [NetfilterSocket::open, NetfilterSocket::open_for_many] {
-        let mut socket = open().unwrap();
+    for open in [NetlinkSocket::open, NetlinkSocket::open_for_many] {
+        let mut socket = open(Protocol::Netfilter).unwrap();
         for count in [0, 1, 31, 32, 33, 100] {
             (0..count).for_each(|number| socket.send(&request(number)).unwrap());
             assert_eq!(read_all(&mut socket), ((0..count).collect(), 0));
@@ -39,7 +39,7 @@ fn each_message_comes_once_and_in_order_however_many_one_call_takes_over() {
 
 #[test]
 fn more_is_told_as_long_as_something_was_taken_over() {
-    let mut socket = NetfilterSocket::open_for_many().unwrap();
+    let mut socket = NetlinkSocket::open_for_many(Protocol::Netfilter).unwrap();
     (0..3).for_each(|number| socket.send(&request(number)).unwrap());
     let told = std::iter::from_fn(|| matches!(socket.read(), Ok(Read::Bytes)).then(|| socket.has_taken_more()));
     assert_eq!(told.collect::<Vec<_>>(), [true, true, false]);
@@ -47,7 +47,7 @@ fn more_is_told_as_long_as_something_was_taken_over() {
 
 #[test]
 fn a_loss_is_told_and_what_came_before_it_is_not_lost() {
-    let mut socket = NetfilterSocket::open_for_many().unwrap();
+    let mut socket = NetlinkSocket::open_for_many(Protocol::Netfilter).unwrap();
     socket.size_receive_buffer(8 << 10).unwrap();
     (0..200).for_each(|number| socket.send(&request(number)).unwrap());
     let (sequences, losses) = read_all(&mut socket);
@@ -61,11 +61,11 @@ fn a_loss_is_told_and_what_came_before_it_is_not_lost() {
 
 #[test]
 fn what_another_program_sends_is_thrown_away() {
-    let mut socket = NetfilterSocket::open_for_many().unwrap();
-    let stranger = NetfilterSocket::open().unwrap();
+    let mut socket = NetlinkSocket::open_for_many(Protocol::Netfilter).unwrap();
+    let stranger = NetlinkSocket::open(Protocol::Netfilter).unwrap();
     let sent = stranger.socket.send_to(&request(1), &SocketAddr::new(socket.port(), 0), 0);
     if let Err(error) = &sent {
-        assert_eq!(error.raw_os_error(), Some(Errno::PERM.raw_os_error()));
+        assert_eq!(error.raw_os_error(), Some(Errno::EPERM as i32));
         println!("only root may send to another program on this protocol; only the kernel's messages are looked at");
     }
     socket.send(&request(2)).unwrap();

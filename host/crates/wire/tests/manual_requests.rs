@@ -10,7 +10,7 @@
 use ctwarden_model::{
     Flow, FlowId, FlowKey, LabelChange, Labels, Layer4, Mark, PerDirection, Protocol, Status, Tuple, Zone,
 };
-use ctwarden_wire::request::by_hand::{self, Change, Creation, WhereItIs};
+use ctwarden_wire::request::manual_request::{self, Change, Creation, WhereItIs};
 use ctwarden_wire::{ConntrackMessage, Content, Flags, Messages, NatRange};
 
 fn original() -> Tuple {
@@ -39,7 +39,7 @@ fn a_reply_tuple_goes_as_it_is_and_a_translation_beside_it() {
     let range = NatRange { addresses: (Some([203, 0, 113, 1].into()), None), ports: (Some(4000), Some(4000)) };
     let creation = Creation { flow: &flow, source_nat: Some(range), destination_nat: None };
     let mut bytes = Vec::new();
-    by_hand::create(&mut bytes, 1, false, WhereItIs::Refuse, &creation);
+    manual_request::create(&mut bytes, 1, false, WhereItIs::Refuse, &creation);
     let entry = message(&bytes);
     assert_eq!(entry.header.flags, Flags::REQUEST.with(Flags::CREATE).with(Flags::EXCLUSIVE));
     assert_eq!((entry.flow.reply(), entry.flow.zone()), (Some(reply), Some(Zone(7))));
@@ -53,7 +53,7 @@ fn where_an_entry_may_be_there_already_it_is_not_exclusive() {
     let flow = Flow::new(PerDirection { original: original(), reply: original().reversed() });
     let creation = Creation { flow: &flow, source_nat: None, destination_nat: None };
     let mut bytes = Vec::new();
-    by_hand::create(&mut bytes, 1, true, WhereItIs::Change, &creation);
+    manual_request::create(&mut bytes, 1, true, WhereItIs::Change, &creation);
     assert_eq!(message(&bytes).header.flags, Flags::REQUEST.with(Flags::CREATE).with(Flags::ACK));
 }
 
@@ -63,7 +63,7 @@ fn a_mark_may_flip_bits_outside_its_mask() {
     let labels = Some(LabelChange { set: 1, clear: 2 });
     let change = Change { mark: Some((3, 1)), labels, ..Change::default() };
     let mut bytes = Vec::new();
-    by_hand::change(&mut bytes, 1, false, &key, &change);
+    manual_request::change(&mut bytes, 1, false, &key, &change);
     let entry = message(&bytes);
     assert_eq!(entry.header.flags, Flags::REQUEST);
     assert_eq!((entry.flow.mark(), entry.flow.mark_mask()), (Some(Mark(3)), Some(1)));

@@ -1,21 +1,22 @@
-//! A netfilter netlink socket: opened, sized, read and written, with errors that say what to do.
+//! A netlink socket: opened, sized, read and written, with errors that say what to do.
 //!
-//! It exists so that the three ways of talking to conntrack (events, dumps, requests) share one place where the sender is
-//! checked, a truncated read is noticed and lost events are told apart from failure.
+//! Events, dumps and requests share this file. Here the sender is checked, a truncated read is noticed, and an overrun is told
+//! apart from a failure.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use ctwarden_wire::{EventFilter, Instruction};
-use netlink_sys::protocols::NETLINK_NETFILTER;
+use ctwarden_wire::{EventFilter, Instruction, MulticastGroup};
 use netlink_sys::{Socket, SocketAddr};
-use rustix::io::Errno;
-use rustix::net::sockopt;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use socket2::{SockFilter, SockRef};
 use thiserror::Error;
 
 use crate::burst::Burst;
+use crate::protocol::Protocol;
 
 /// Bytes of one read. A dump fills 32 KiB at a time and an event or an answer is far smaller; twice that is never short.
 const READ_BYTES: usize = 64 * 1024;
@@ -47,9 +48,9 @@ pub enum OpenError {
 impl OpenError {
     /// The error of a step, out of what the system said.
     pub fn new(what: &'static str, source: io::Error) -> Self {
-        match source.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted,
-            Some(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT) => Self::Unsupported,
+        match source.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EPERM | Errno::EACCES) => Self::NotPermitted,
+            Some(Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT) => Self::Unsupported,
             _ => Self::System { what, source },
         }
     }
@@ -66,27 +67,27 @@ pub enum Read {
 }
 
 /// An open socket with its read buffer.
-pub struct NetfilterSocket {
+pub struct NetlinkSocket {
     socket: Socket,
     port: u32,
     burst: Burst,
 }
 
-impl NetfilterSocket {
+impl NetlinkSocket {
     /// Opens and binds a socket that never blocks, for a dump.
-    pub fn open() -> Result<Self, OpenError> {
-        Self::with(Burst::new(1, READ_BYTES))
+    pub fn open(protocol: Protocol) -> Result<Self, OpenError> {
+        Self::with(protocol, Burst::new(1, READ_BYTES))
     }
 
-    /// The same for events, or for answers to many requests, which come one by one: of those that wait many are taken over by
-    /// one call. Whoever waits for more has to read until there is [`Read::Nothing`].
-    pub fn open_for_many() -> Result<Self, OpenError> {
-        Self::with(Burst::new(Burst::MOST, MESSAGE_BYTES))
+    /// Opens a socket for events, or for the answers to many requests. One call takes over many short messages, so the caller
+    /// reads until [`Read::Nothing`] before it waits.
+    pub fn open_for_many(protocol: Protocol) -> Result<Self, OpenError> {
+        Self::with(protocol, Burst::new(Burst::MOST, MESSAGE_BYTES))
     }
 
-    fn with(burst: Burst) -> Result<Self, OpenError> {
+    fn with(protocol: Protocol, burst: Burst) -> Result<Self, OpenError> {
         let step = |what| move |error| OpenError::new(what, error);
-        let mut socket = Socket::new(NETLINK_NETFILTER).map_err(step("open"))?;
+        let mut socket = Socket::new(protocol.number()).map_err(step("open"))?;
         let port = socket.bind_auto().map_err(step("bind"))?.port_number();
         socket.set_non_blocking(true).map_err(step("set up"))?;
         // Refusals then come with a sentence of the kernel's and without a copy of the request.
@@ -106,20 +107,20 @@ impl NetfilterSocket {
         // The kernel doubles what it is given (socket(7)).
         let half = bytes / 2;
         let step = |error: Errno| OpenError::new("size the receive buffer of", error.into());
-        if sockopt::set_socket_recv_buffer_size_force(&self.socket, half).is_err() {
-            sockopt::set_socket_recv_buffer_size(&self.socket, half).map_err(step)?;
+        // nix cuts a number that does not fit.
+        i32::try_from(half).map_err(|_| step(Errno::EINVAL))?;
+        if setsockopt(&self.socket, sockopt::RcvBufForce, &half).is_err() {
+            setsockopt(&self.socket, sockopt::RcvBuf, &half).map_err(step)?;
         }
-        sockopt::socket_recv_buffer_size(&self.socket).map_err(step)
+        getsockopt(&self.socket, sockopt::RcvBuf).map_err(step)
     }
 
-    /// Joins a multicast group (`NFNLGRP_*`).
-    pub fn join(&self, group: u32) -> Result<(), OpenError> {
-        self.socket.add_membership(group).map_err(|error| OpenError::new("join a group of", error))
+    pub fn join(&self, group: MulticastGroup) -> Result<(), OpenError> {
+        self.socket.add_membership(group.0).map_err(|error| OpenError::new("join a group of", error))
     }
 
-    /// Leaves a multicast group.
-    pub fn leave(&self, group: u32) -> Result<(), OpenError> {
-        self.socket.drop_membership(group).map_err(|error| OpenError::new("leave a group of", error))
+    pub fn leave(&self, group: MulticastGroup) -> Result<(), OpenError> {
+        self.socket.drop_membership(group.0).map_err(|error| OpenError::new("leave a group of", error))
     }
 
     /// Puts a program in front of the socket in place of the one that is there, or takes that away.
@@ -152,10 +153,10 @@ impl NetfilterSocket {
                 return Ok(Read::Bytes);
             }
             if let Err(error) = self.burst.receive(self.socket.as_raw_fd()) {
-                match error.raw_os_error().map(Errno::from_raw_os_error) {
-                    Some(Errno::AGAIN) => return Ok(Read::Nothing),
-                    Some(Errno::NOBUFS) => return Ok(Read::Overrun),
-                    Some(Errno::INTR) => {}
+                match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EAGAIN) => return Ok(Read::Nothing),
+                    Some(Errno::ENOBUFS) => return Ok(Read::Overrun),
+                    Some(Errno::EINTR) => {}
                     _ => return Err(error),
                 }
             }
@@ -163,7 +164,7 @@ impl NetfilterSocket {
     }
 
     /// Whether the next read may give what was taken over with the last one, of which no longer anything tells that it can be
-    /// read ([`NetfilterSocket::wait`], epoll).
+    /// read ([`NetlinkSocket::wait`], epoll).
     pub const fn has_taken_more(&self) -> bool {
         self.burst.has_more()
     }
@@ -175,23 +176,23 @@ impl NetfilterSocket {
 
     /// Waits until something can be read; false where nothing came in time.
     pub fn wait(&self, at_most: Duration) -> io::Result<bool> {
-        let mut fds = [rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN)];
-        let timeout = rustix::event::Timespec::try_from(at_most).map_err(io::Error::other)?;
-        match rustix::event::poll(&mut fds, Some(&timeout)) {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(at_most).map_err(io::Error::other)?;
+        match poll(&mut fds, timeout) {
             Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(true),
+            Err(Errno::EINTR) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-impl AsFd for NetfilterSocket {
+impl AsFd for NetlinkSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl AsRawFd for NetfilterSocket {
+impl AsRawFd for NetlinkSocket {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }

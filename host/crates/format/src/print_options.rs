@@ -14,7 +14,7 @@ pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 
 /// What to show beside what is always shown.
 #[derive(Clone, Copy)]
-pub struct Show<'a> {
+pub struct PrintOptions<'a> {
     /// Family in front of the protocol (`-o extended`); text only, XML always has it.
     pub layer3: bool,
     /// Id of the entry (`-o id`); text only, XML always has it.
@@ -32,7 +32,7 @@ pub struct Show<'a> {
     pub local_time: &'a dyn Fn(i64) -> CivilTime,
 }
 
-impl Show<'_> {
+impl PrintOptions<'_> {
     #[must_use]
     pub const fn plain(now: Timestamp) -> Self {
         Self {
@@ -59,10 +59,10 @@ impl Show<'_> {
     }
 }
 
-impl fmt::Debug for Show<'_> {
+impl fmt::Debug for PrintOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { layer3, id, kernel_timestamps, timestamp, labels, now, local_time: _ } = self;
-        f.debug_struct("Show")
+        f.debug_struct("PrintOptions")
             .field("layer3", layer3)
             .field("id", id)
             .field("kernel_timestamps", kernel_timestamps)

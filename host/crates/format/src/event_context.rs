@@ -1,6 +1,6 @@
-//! On what occasion an entry is printed.
+//! The event that an entry is printed for.
 //!
-//! Rows of a list and events share their text except for what stands before and behind it: the kind, and who caused it.
+//! Rows of a list and events share their text. Only the kind of the event and the program that caused it differ.
 
 use alloc::vec::Vec;
 
@@ -16,16 +16,16 @@ pub struct Userspace<'a> {
     pub program: Option<&'a str>,
 }
 
-/// How an entry came to be printed.
+/// The kind of event and its cause. A row of a list is a kind of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occasion<'a> {
+pub struct EventContext<'a> {
     /// A row, or which event.
     pub kind: EventKind,
     /// Who caused the event, where it was not a packet or a timer.
     pub userspace: Option<Userspace<'a>>,
 }
 
-impl Occasion<'_> {
+impl EventContext<'_> {
     /// A row of a list, or the answer to a command.
     pub const ROW: Self = Self::of(EventKind::Row);
 

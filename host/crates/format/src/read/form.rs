@@ -1,0 +1,34 @@
+//! The form of a line, by its first characters.
+
+use super::summary::before_summary;
+
+/// What a line looks like, by how it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing, or a comment: `#` in front.
+    Blank,
+    /// What the command says behind a list: how many entries it has shown.
+    Summary,
+    /// An object of [`crate::json`].
+    Json,
+    /// A command line of [`crate::save`], to be read by whoever reads command lines.
+    Save,
+    /// XML, which is not read.
+    Xml,
+    /// Text of `conntrack` or of `/proc`.
+    Text,
+}
+
+impl Form {
+    #[must_use]
+    pub fn of(line: &str) -> Self {
+        match line.trim_ascii_start().as_bytes().first() {
+            None | Some(b'#') => Self::Blank,
+            Some(b'{') => Self::Json,
+            Some(b'-') => Self::Save,
+            Some(b'<') => Self::Xml,
+            Some(b'c') if before_summary(line).is_some_and(|before| before.trim_ascii().is_empty()) => Self::Summary,
+            Some(_) => Self::Text,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The netlink protocols that ctwarden speaks.
+
+use netlink_sys::constants::{NETLINK_NETFILTER, NETLINK_ROUTE};
+
+/// `NETLINK_*` (linux/netlink.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Links, addresses and routes.
+    Route,
+    /// Connection tracking and nftables.
+    Netfilter,
+}
+
+impl Protocol {
+    pub(crate) const fn number(self) -> isize {
+        match self {
+            Self::Route => NETLINK_ROUTE,
+            Self::Netfilter => NETLINK_NETFILTER,
+        }
+    }
+}

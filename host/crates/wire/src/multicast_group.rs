@@ -1,0 +1,22 @@
+//! The multicast groups through which the kernel sends events.
+
+/// `enum nfnetlink_groups` (linux/netfilter/nfnetlink.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MulticastGroup(pub u32);
+
+impl MulticastGroup {
+    /// `NFNLGRP_CONNTRACK_NEW`.
+    pub const CONNTRACK_NEW: Self = Self(1);
+    /// `NFNLGRP_CONNTRACK_UPDATE`.
+    pub const CONNTRACK_UPDATE: Self = Self(2);
+    /// `NFNLGRP_CONNTRACK_DESTROY`.
+    pub const CONNTRACK_DESTROY: Self = Self(3);
+    /// `NFNLGRP_CONNTRACK_EXP_NEW`.
+    pub const EXPECTATION_NEW: Self = Self(4);
+    /// `NFNLGRP_CONNTRACK_EXP_UPDATE`.
+    pub const EXPECTATION_UPDATE: Self = Self(5);
+    /// `NFNLGRP_CONNTRACK_EXP_DESTROY`.
+    pub const EXPECTATION_DESTROY: Self = Self(6);
+    /// `NFNLGRP_NFTABLES`: changes of the rule set.
+    pub const NFTABLES: Self = Self(7);
+}
