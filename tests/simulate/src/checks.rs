@@ -1,0 +1,81 @@
+//! The rules that hold in every simulation.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use ctwarden_model::{Flow, Outcome, VerdictKind, VerdictRecord};
+
+use crate::flows::{self, Life};
+use crate::kernel::{Deed, Kernel};
+use crate::plugins::Said;
+
+/// What is known of lives and records, to hold the rules against.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    /// How many ends the daemon had read when it read the end of a life.
+    heard: BTreeMap<Life, u64>,
+    ends: u64,
+    /// How many ends the daemon had read when a verdict came.
+    said_at: BTreeMap<String, u64>,
+    records: BTreeMap<String, u32>,
+    /// Deeds of the kernel that were looked at.
+    looked_at: usize,
+}
+
+impl Checks {
+    pub(crate) fn heard_ends(&mut self, flow: &Flow) {
+        let Some(life) = flows::life_of(flow) else { return };
+        self.ends += 1;
+        self.heard.entry(life).or_insert(self.ends);
+    }
+
+    pub(crate) fn said(&mut self, code: &str) {
+        self.said_at.insert(code.to_owned(), self.ends);
+    }
+
+    /// Nothing is done to a protected flow.
+    pub(crate) fn kernel(&mut self, kernel: &Kernel) -> Result<()> {
+        for (deed, place, life) in kernel.deeds().iter().skip(self.looked_at) {
+            ensure!(!flows::is_protected(*place), "{deed:?} of the protected flow at place {place}, {life:?}");
+        }
+        self.looked_at = kernel.deeds().len();
+        Ok(())
+    }
+
+    /// A verdict has one record. `applied` is said of the entry that was meant, and never of one that came after it where the
+    /// end of the meant one had been read before the verdict.
+    pub(crate) fn record(&mut self, record: &VerdictRecord, said: &Said, kernel: &Kernel) -> Result<()> {
+        let code = &record.verdict.code;
+        let meant = said.verdicts.get(code);
+        ensure!(meant.is_some(), "a record of {code}, which no plugin said");
+        let records = self.records.entry(code.clone()).or_default();
+        *records += 1;
+        ensure!(*records == 1, "{records} records of {code}");
+        let Some((kind, life)) = meant.and_then(|meant| Some((meant.kind, meant.life?))) else { return Ok(()) };
+        let deed = match kind {
+            VerdictKind::Delete => Deed::Deleted,
+            VerdictKind::Mark | VerdictKind::Timeout => Deed::Updated,
+            VerdictKind::Labels
+            | VerdictKind::Alert
+            | VerdictKind::Log
+            | VerdictKind::Block
+            | VerdictKind::Unblock
+            | VerdictKind::Protect
+            | VerdictKind::Sweep => return Ok(()),
+        };
+        let said_at = self.said_at.get(code).copied().unwrap_or(0);
+        let had_ended = self.heard.get(&life).is_some_and(|end| *end <= said_at);
+        if record.outcome == Outcome::Applied && had_ended {
+            ensure!(kernel.did(deed, life), "{code} is applied, but {life:?} was never {deed:?}");
+        }
+        Ok(())
+    }
+
+    /// Every verdict has its record.
+    pub(crate) fn end(&self, said: &Said) -> Result<()> {
+        for code in said.verdicts.keys().filter(|code| self.said_at.contains_key(*code)) {
+            ensure!(self.records.get(code) == Some(&1), "no record of {code}");
+        }
+        Ok(())
+    }
+}

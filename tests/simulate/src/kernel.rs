@@ -1,0 +1,201 @@
+//! The simulated kernel: a table, an event socket that overflows, dumps, and requests that are carried out late.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ctwarden_engine::{Ack, Looked};
+use ctwarden_model::{Effect, Event, EventKind, Filter, Flow, FlowId, FlowKey, Mark, Steady, Update};
+
+use crate::chance::Chance;
+use crate::flows::{self, Life, PLACES};
+
+/// Events that the socket holds.
+const ROOM: usize = 12;
+/// How long a flow may have been seen before it is looked at again ahead of an update, as in the daemon.
+const FRESH_MILLIS: u64 = 100;
+
+/// What the daemon did to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Deleted,
+    Updated,
+}
+
+#[derive(Debug)]
+struct Entry {
+    flow: Flow,
+    life: Life,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Kernel {
+    table: BTreeMap<usize, Entry>,
+    /// The id that the last entry of a place had.
+    last_ids: BTreeMap<usize, u32>,
+    next_id: u32,
+    next_life: u64,
+    /// Whether a new entry may get the id of the one before it at its place.
+    ids_recur: bool,
+    events: VecDeque<Event>,
+    /// The socket drops events until it is read empty.
+    is_congested: bool,
+    is_overrun: bool,
+    /// Everything that the daemon did to entries.
+    deeds: Vec<(Deed, usize, Life)>,
+    lost_events: u64,
+}
+
+impl Kernel {
+    pub(crate) fn new(ids_recur: bool) -> Self {
+        Self { ids_recur, ..Self::default() }
+    }
+
+    pub(crate) const fn lost_events(&self) -> u64 {
+        self.lost_events
+    }
+
+    pub(crate) fn deeds(&self) -> &[(Deed, usize, Life)] {
+        &self.deeds
+    }
+
+    pub(crate) fn did(&self, deed: Deed, life: Life) -> bool {
+        self.deeds.iter().any(|(done, _, of)| *done == deed && *of == life)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Living entries that match a filter, with their places.
+    pub(crate) fn living<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (usize, Life, &'a Flow)> {
+        let matching = self.table.iter().filter(|(_, entry)| filter.matches(&entry.flow));
+        matching.map(|(place, entry)| (*place, entry.life, &entry.flow))
+    }
+
+    /// A packet begins a flow, or changes one that lives.
+    pub(crate) fn packet(&mut self, place: usize, chance: &mut Chance) {
+        if let Some(entry) = self.table.get_mut(&place) {
+            entry.flow.timeout = Some(600);
+            let flow = entry.flow.clone();
+            self.report(EventKind::Update, flow, false);
+            return;
+        }
+        let before = self.last_ids.get(&place).copied().filter(|_| self.ids_recur && chance.percent(50));
+        let id = before.unwrap_or_else(|| {
+            self.next_id += 1;
+            self.next_id
+        });
+        self.next_life += 1;
+        let life = Life(self.next_life);
+        let flow = flows::entry(place, id, life);
+        self.last_ids.insert(place, id);
+        self.table.insert(place, Entry { flow: flow.clone(), life });
+        self.report(EventKind::New, flow, false);
+    }
+
+    /// A flow ends by itself.
+    pub(crate) fn expire(&mut self, place: usize) {
+        self.remove(place, false);
+    }
+
+    fn remove(&mut self, place: usize, by_us: bool) -> Option<Life> {
+        let entry = self.table.remove(&place)?;
+        self.report(EventKind::Destroy, entry.flow, by_us);
+        Some(entry.life)
+    }
+
+    fn report(&mut self, kind: EventKind, mut flow: Flow, by_us: bool) {
+        if self.is_congested || self.events.len() >= ROOM {
+            self.is_overrun |= !self.is_congested;
+            self.is_congested = true;
+            self.lost_events += 1;
+            return;
+        }
+        if kind == EventKind::New {
+            // An event is thin: a mark of zero is not told.
+            flow.mark = flow.mark.filter(|mark| *mark != Mark(0));
+        }
+        self.events.push_back(Event { kind, by_us, flow });
+    }
+
+    /// Whether the socket tells of an overrun, once for each.
+    pub(crate) fn take_overrun(&mut self) -> bool {
+        std::mem::take(&mut self.is_overrun)
+    }
+
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        self.is_congested &= !self.events.is_empty();
+        event
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The entry at a place as a dump lists it.
+    pub(crate) fn listed(&self, place: usize) -> Option<&Flow> {
+        self.table.get(&place).map(|entry| &entry.flow)
+    }
+
+    fn place_of(key: &FlowKey) -> Option<usize> {
+        let is_named = |place: &usize| flows::entry(*place, 0, Life(0)).is_named_by(&FlowKey { id: FlowId(0), ..*key });
+        (0..PLACES).find(is_named)
+    }
+
+    /// What the kernel has at a tuple.
+    pub(crate) fn look_up(&self, key: &FlowKey) -> Looked {
+        let found = Self::place_of(key).and_then(|place| self.listed(place));
+        found.map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow.clone())))
+    }
+
+    /// The entry that a search has named, if it lives.
+    pub(crate) fn get(&self, key: &FlowKey) -> Option<Flow> {
+        let found = Self::place_of(key).and_then(|place| self.listed(place));
+        found.filter(|flow| flow.id == Some(key.id)).cloned()
+    }
+
+    /// Carries an effect out. `seen`: when the kernel last told of its flow.
+    pub(crate) fn carry_out(&mut self, effect: &Effect, seen: Option<Steady>, now: Steady) -> Ack {
+        match effect {
+            Effect::Delete(key) => self.delete(key),
+            Effect::Update(update) => {
+                let is_stale = seen.is_some_and(|seen| now.since(seen).as_millis() >= FRESH_MILLIS.into());
+                self.update(update, is_stale)
+            }
+            Effect::Block(_) | Effect::Unblock(_) => Ack::Done,
+            Effect::DeleteExpectation(_) => Ack::Gone,
+        }
+    }
+
+    fn delete(&mut self, key: &FlowKey) -> Ack {
+        let Some(place) = Self::place_of(key) else { return Ack::Gone };
+        match self.listed(place).map(|flow| flow.id == Some(key.id)) {
+            None => Ack::Gone,
+            Some(false) => Ack::Replaced,
+            Some(true) => {
+                let life = self.remove(place, true);
+                self.deeds.extend(life.map(|life| (Deed::Deleted, place, life)));
+                Ack::Done
+            }
+        }
+    }
+
+    /// The kernel does not compare the id in an update. The daemon looks at a flow that was seen long ago, and afterwards at
+    /// the id of the entry that was changed.
+    fn update(&mut self, update: &Update, is_stale: bool) -> Ack {
+        let Some(place) = Self::place_of(&update.key) else { return Ack::Gone };
+        let Some(entry) = self.table.get_mut(&place) else { return Ack::Gone };
+        let is_meant = entry.flow.id == Some(update.key.id);
+        if is_stale && !is_meant {
+            return Ack::Replaced;
+        }
+        if let Some(mark) = update.mark {
+            let Mark(before) = entry.flow.mark.unwrap_or(Mark(0));
+            entry.flow.mark = Some(Mark(mark.apply(before)));
+        }
+        self.deeds.push((Deed::Updated, place, entry.life));
+        let flow = entry.flow.clone();
+        self.report(EventKind::Update, flow, true);
+        if is_meant { Ack::Done } else { Ack::Replaced }
+    }
+}
