@@ -3,23 +3,7 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use crate::{AnyOf, Flow, Masked, PortRanges, PrefixSet, Protocol, RareFilter, Status, Zone};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// `AF_INET`.
-    Ipv4,
-    /// `AF_INET6`.
-    Ipv6,
-}
-
-/// Ports from `first` to `last`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortRange {
-    pub first: u16,
-    /// Highest; below `first` the range is empty.
-    pub last: u16,
-}
+use crate::{AnyOf, Family, Flow, Masked, PortRanges, PrefixSet, Protocol, RareFilter, Status, Zone};
 
 /// Seconds from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,8 +96,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        FlowId, IcmpFilter, Labels, Layer4, Mark, MaskedAddress, NamedSet, NatFilter, NatTo, PerDirection, Prefix,
-        ProtocolInfo, Rare, RareFilter, SctpState, SetName, TcpState, Tuple,
+        FlowId, IcmpFilter, Labels, Layer4, Mark, MaskedAddress, NamedSet, NatFilter, NatTo, PerDirection, PortRange,
+        Prefix, ProtocolInfo, Rare, RareFilter, SctpState, SetName, TcpState, Tuple,
     };
 
     // Few values for each field, so that filters and flows meet.
