@@ -154,10 +154,7 @@ fn protocol(value: &Scalar) -> Result<Protocol, String> {
 
 fn ports(value: &Scalar) -> Result<PortRange, String> {
     let wrong = || format!("\"{value}\" is no port; write 80 or \"8000-8100\", each 0 to 65535, the lower first");
-    let text = value.to_string();
-    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
-    let range = PortRange { first: digits(first).ok_or_else(wrong)?, last: digits(last).ok_or_else(wrong)? };
-    if range.first <= range.last { Ok(range) } else { Err(wrong()) }
+    value.to_string().parse().map_err(|_| wrong())
 }
 
 fn seconds(value: &Scalar) -> Result<SecondsRange, String> {

@@ -436,7 +436,7 @@ impl Serialize for FilterJson<'_> {
         }
         for (name, ranges) in [("src_ports", src_ports), ("dst_ports", dst_ports)] {
             if !ranges.is_empty() {
-                map.serialize_entry(name, &ListJson(ranges, port_range))?;
+                map.serialize_entry(name, &ListJson(ranges, PortRange::to_string))?;
             }
         }
         if !states.is_empty() {
@@ -463,7 +463,7 @@ impl Serialize for FilterJson<'_> {
                 ("reply_dst_ports", std::mem::take(&mut more.reply_dst_ports)),
             ] {
                 if !ranges.is_empty() {
-                    map.serialize_entry(name, &ListJson(&ranges, port_range))?;
+                    map.serialize_entry(name, &ListJson(&ranges, PortRange::to_string))?;
                 }
             }
             if more != RareFilter::default() {
@@ -473,10 +473,6 @@ impl Serialize for FilterJson<'_> {
         }
         map.end()
     }
-}
-
-fn port_range(range: &PortRange) -> String {
-    if range.first == range.last { range.first.to_string() } else { format!("{}-{}", range.first, range.last) }
 }
 
 struct NetworksJson<'a>(&'a PrefixSet);

@@ -4,9 +4,12 @@
 //! WebAssembly. No clock, no I/O, no unsafe.
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 extern crate alloc;
 
+#[cfg(feature = "configuration")]
+pub mod configuration;
 mod family;
 mod masked;
 mod port_range;
@@ -18,9 +21,9 @@ mod protocol;
 
 pub use family::Family;
 pub use masked::{Masked, MaskedError};
-pub use port_range::PortRange;
+pub use port_range::{PortRange, PortRangeError};
 pub use port_ranges::PortRanges;
 pub use prefix::{Prefix, PrefixError};
 pub use prefix_map::PrefixMap;
 pub use prefix_set::PrefixSet;
-pub use protocol::{DccpState, Protocol, SctpState, TcpState};
+pub use protocol::{DccpState, Protocol, ProtocolError, SctpState, TcpState};

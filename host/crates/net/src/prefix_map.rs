@@ -1,123 +1,137 @@
-//! Many networks at once, with longest-match lookup: ban lists, country lists.
-//!
-//! One sorted map for each prefix length in use, asked from the longest to the shortest: a lookup costs as many binary
-//! searches as there are different lengths, which in lists that people keep is a handful.
+//! Many networks with a value each, asked for the longest that holds an address: ban lists, country lists.
 
 use alloc::collections::BTreeMap;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
+use core::ops::Bound;
 
-use crate::prefix::cut;
 use crate::{Family, Prefix};
 
-/// Networks with a value each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A map from networks to values.
+///
+/// A lookup costs one search for each prefix length in use; in lists that people keep that is a handful.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixMap<V> {
-    ipv4: BTreeMap<u8, BTreeMap<IpAddr, V>>,
-    ipv6: BTreeMap<u8, BTreeMap<IpAddr, V>>,
+    entries: BTreeMap<Prefix, V>,
+    /// How many networks there are of each length.
+    lengths: BTreeMap<(Family, u8), usize>,
 }
 
 impl<V> PrefixMap<V> {
     /// None at all.
     #[must_use]
     pub const fn new() -> Self {
-        Self { ipv4: BTreeMap::new(), ipv6: BTreeMap::new() }
-    }
-
-    const fn lengths(&self, address: IpAddr) -> &BTreeMap<u8, BTreeMap<IpAddr, V>> {
-        match address {
-            IpAddr::V4(_) => &self.ipv4,
-            IpAddr::V6(_) => &self.ipv6,
-        }
-    }
-
-    const fn lengths_mut(&mut self, address: IpAddr) -> &mut BTreeMap<u8, BTreeMap<IpAddr, V>> {
-        match address {
-            IpAddr::V4(_) => &mut self.ipv4,
-            IpAddr::V6(_) => &mut self.ipv6,
-        }
+        Self { entries: BTreeMap::new(), lengths: BTreeMap::new() }
     }
 
     /// Puts a network in and gives back the value that it had.
     pub fn insert(&mut self, network: Prefix, value: V) -> Option<V> {
-        let address = network.address();
-        self.lengths_mut(address).entry(network.length()).or_default().insert(address, value)
-    }
-
-    /// The value of exactly this network, to be changed.
-    pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
-        let address = network.address();
-        self.lengths_mut(address).get_mut(&network.length())?.get_mut(&address)
+        let old = self.entries.insert(network, value);
+        if old.is_none() {
+            *self.lengths.entry((network.family(), network.length())).or_default() += 1;
+        }
+        old
     }
 
     /// Takes a network out and gives back its value.
     pub fn remove(&mut self, network: Prefix) -> Option<V> {
-        let address = network.address();
-        let lengths = self.lengths_mut(address);
-        let of_length = lengths.get_mut(&network.length())?;
-        let value = of_length.remove(&address);
-        if of_length.is_empty() {
-            lengths.remove(&network.length());
+        let old = self.entries.remove(&network)?;
+        let length = (network.family(), network.length());
+        if let Some(count) = self.lengths.get_mut(&length) {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&length);
+            }
         }
-        value
+        Some(old)
+    }
+
+    /// The value of exactly this network.
+    #[must_use]
+    pub fn get(&self, network: Prefix) -> Option<&V> {
+        self.entries.get(&network)
+    }
+
+    /// The value of exactly this network, to be changed.
+    pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
+        self.entries.get_mut(&network)
+    }
+
+    /// Every network that holds the address, the longest first.
+    pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
+        self.holding_wider(address, u8::MAX)
+    }
+
+    /// Every network of fewer bits that holds the address, the longest first.
+    pub fn holding_wider(&self, address: IpAddr, bits: u8) -> impl Iterator<Item = (Prefix, &V)> {
+        let family = Family::of(address);
+        let lengths = self.lengths.range((family, 0)..(family, bits)).rev();
+        lengths.filter_map(move |((_, length), _)| {
+            let network = Prefix::around(address, *length);
+            self.entries.get(&network).map(|value| (network, value))
+        })
     }
 
     /// The longest network that holds the address, with its value.
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<(Prefix, &V)> {
-        self.lengths(address).iter().rev().find_map(|(&length, networks)| {
-            let value = networks.get(&cut(address, length))?;
-            Prefix::new(address, length).ok().map(|network| (network, value))
-        })
+        self.holding(address).next()
     }
 
     /// Whether any network holds the address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.lengths(address).iter().any(|(&length, networks)| networks.contains_key(&cut(address, length)))
+        self.longest(address).is_some()
+    }
+
+    /// A network of the map that shares addresses with the given one: holds it, or lies in it.
+    #[must_use]
+    pub fn overlapping(&self, network: Prefix) -> Option<Prefix> {
+        let wider = self.holding(network.address()).map(|(entry, _)| entry).find(|entry| entry.covers(network));
+        let within = || {
+            let last = Prefix::host(network.last());
+            self.entries.range(network..=last).next().map(|(entry, _)| *entry)
+        };
+        wider.or_else(within)
     }
 
     /// Whether any network shares an address with the given one: holds it, or lies within it.
     #[must_use]
     pub fn overlaps(&self, network: Prefix) -> bool {
-        let (first, last) = (network.address(), network.last());
-        self.lengths(first).iter().any(|(&length, networks)| {
-            if length <= network.length() {
-                networks.contains_key(&cut(first, length))
-            } else {
-                networks.range(first..=last).next().is_some()
-            }
-        })
+        self.overlapping(network).is_some()
     }
 
-    /// Every network of a family with its value, short before long.
+    /// Every network of a family with its value, by address, the wider first.
     pub fn of_family(&self, family: Family) -> impl Iterator<Item = (Prefix, &V)> {
-        let lengths = match family {
-            Family::Ipv4 => &self.ipv4,
-            Family::Ipv6 => &self.ipv6,
+        let first_of_ipv6 = Prefix::around(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
+        let bounds = match family {
+            Family::Ipv4 => (Bound::Unbounded, Bound::Excluded(first_of_ipv6)),
+            Family::Ipv6 => (Bound::Included(first_of_ipv6), Bound::Unbounded),
         };
-        lengths.iter().flat_map(of_length)
+        self.entries.range(bounds).map(|(network, value)| (*network, value))
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ipv4.is_empty() && self.ipv6.is_empty()
+        self.entries.is_empty()
     }
 
     /// How many networks there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ipv4.values().chain(self.ipv6.values()).map(BTreeMap::len).sum()
+        self.entries.len()
     }
 
-    /// Every network with its value, IPv4 before IPv6, short before long.
+    /// Every network with its value, by address, the wider first; IPv4 before IPv6.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
-        self.ipv4.iter().chain(&self.ipv6).flat_map(of_length)
+        self.entries.iter().map(|(network, value)| (*network, value))
     }
 }
 
-fn of_length<'a, V>((&length, networks): (&'a u8, &'a BTreeMap<IpAddr, V>)) -> impl Iterator<Item = (Prefix, &'a V)> {
-    networks.iter().filter_map(move |(&address, value)| Some((Prefix::new(address, length).ok()?, value)))
+impl<V> Default for PrefixMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
@@ -170,9 +184,17 @@ mod tests {
             let address = probe.address();
             let expected = naive.iter().filter(|(n, _)| n.contains(address)).max_by_key(|(n, _)| n.length());
             prop_assert_eq!(map.longest(address).map(|(n, v)| (n, *v)), expected.copied());
+            prop_assert_eq!(map.get(probe).copied(), naive.iter().find(|(n, _)| *n == probe).map(|(_, v)| *v));
+            let mut held: Vec<_> = naive.iter().map(|(n, _)| *n).filter(|n| n.contains(address)).collect();
+            held.sort_by_key(|n| core::cmp::Reverse(n.length()));
+            prop_assert_eq!(map.holding(address).map(|(n, _)| n).collect::<Vec<_>>(), held.clone());
+            held.retain(|n| n.length() < probe.length());
+            prop_assert_eq!(map.holding_wider(address, probe.length()).map(|(n, _)| n).collect::<Vec<_>>(), held);
             prop_assert_eq!(map.contains(address), expected.is_some());
             let overlap = naive.iter().any(|(n, _)| n.contains(address) || probe.contains(n.address()));
             prop_assert_eq!(map.overlaps(probe), overlap);
+            let found = map.overlapping(probe);
+            prop_assert!(found.is_none_or(|n| map.get(n).is_some() && (n.covers(probe) || probe.covers(n))), "{:?}", found);
             prop_assert_eq!(map.len(), naive.len());
             prop_assert_eq!(map.is_empty(), naive.is_empty());
             for family in [Family::Ipv4, Family::Ipv6] {
