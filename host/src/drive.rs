@@ -33,7 +33,6 @@ pub(crate) use self::allowance::Allowance;
 use self::answers::Waiting;
 use self::bell::Bell;
 use self::following::Following;
-pub(crate) use self::following::{is_indexed, lasting};
 use self::granting::Granting;
 use self::hearing::Hearing;
 pub(crate) use self::listening::Listening;

@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use ctwarden_engine::{Detail, Knows};
-use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, RareFilter, Steady, Tuple};
+use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, PerDirection, Steady, Tuple};
 use ctwarden_replica::{Knowledge, Replica, Seed, Selected, Slice, SweepEnd, SweepToken, Walk};
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -201,7 +201,7 @@ impl Following {
 
     fn names(&self, filter: &Filter, is_enough: impl FnOnce(&Filter) -> bool) -> Knows {
         let replica = self.replica.as_ref().filter(|_| self.hears);
-        let (Some(replica), Some(lasting)) = (replica, lasting(filter)) else { return Knows::Nothing };
+        let (Some(replica), Some(lasting)) = (replica, filter.lasting()) else { return Knows::Nothing };
         let few = || replica.estimate(&lasting) <= FEW.max(replica.len() / SHARE_TO_READ);
         if !is_enough(&lasting) && !few() {
             Knows::Nothing
@@ -214,7 +214,7 @@ impl Following {
 
     /// Every flow that may match any of the filters.
     pub(super) fn find(filters: &[Filter]) -> Found {
-        let walk = Walk::new(filters.iter().filter_map(lasting).collect());
+        let walk = Walk::new(filters.iter().filter_map(Filter::lasting).collect());
         let in_one_turn = in_one_turn(filters.len());
         Found { walk, in_one_turn, more: true, flows: VecDeque::new() }
     }
@@ -313,33 +313,6 @@ impl Following {
 /// Found flows that are judged in one turn where each is compared with so many filters.
 fn in_one_turn(filters: usize) -> usize {
     COMPARISONS_IN_ONE_TURN.checked_div(filters).unwrap_or(FLOWS_IN_ONE_TURN).clamp(1, FLOWS_IN_ONE_TURN)
-}
-
-/// The parts of a filter that a flow keeps for life, where it has any. The rest is matched on the whole entry.
-pub(crate) fn lasting(filter: &Filter) -> Option<Filter> {
-    let sets = filter.rare.as_ref().map(|rare| &rare.sets).filter(|sets| !sets.is_empty());
-    let lasting = Filter {
-        family: filter.family,
-        protocols: filter.protocols.clone(),
-        zones: filter.zones.clone(),
-        original_src: filter.original_src.clone(),
-        original_dst: filter.original_dst.clone(),
-        reply_src: filter.reply_src.clone(),
-        reply_dst: filter.reply_dst.clone(),
-        either: filter.either.clone(),
-        src_ports: filter.src_ports.clone(),
-        dst_ports: filter.dst_ports.clone(),
-        rare: sets.map(|sets| Box::new(RareFilter { sets: sets.clone(), ..RareFilter::default() })),
-        ..Filter::default()
-    };
-    (lasting != Filter::default()).then_some(lasting)
-}
-
-/// Whether the replica finds the flows of a filter by an index; else it looks at each.
-pub(crate) fn is_indexed(filter: &Filter) -> bool {
-    let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
-    networks.iter().any(|networks| !networks.is_empty())
-        || filter.rare.as_ref().is_some_and(|rare| !rare.sets.is_empty())
 }
 
 /// Addresses and ports are chosen by whoever sends, so that the places of flows must not be foreseen.
