@@ -125,6 +125,7 @@ pub mod expectation;
 mod export;
 mod filter;
 mod flow;
+mod flow_facts;
 mod host;
 mod lifetime;
 mod masked;
