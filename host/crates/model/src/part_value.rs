@@ -142,6 +142,29 @@ impl Filter {
         })
     }
 
+    /// Whether a range of ports or seconds ends before it begins.
+    #[must_use]
+    pub fn has_empty_range(&self) -> bool {
+        self.parts().any(|(_, value)| match value {
+            PartValue::Ports(ranges) => ranges.iter().any(|range| range.first > range.last),
+            PartValue::Seconds(range) => range.first > range.last,
+            PartValue::Family(_)
+            | PartValue::Protocols(_)
+            | PartValue::Zones(_)
+            | PartValue::Networks(_)
+            | PartValue::Sets(_)
+            | PartValue::States(_)
+            | PartValue::Bits(_)
+            | PartValue::Labels(_)
+            | PartValue::Nothing
+            | PartValue::Id(_)
+            | PartValue::Zone(_)
+            | PartValue::MaskedAddress(_)
+            | PartValue::Icmp(_)
+            | PartValue::Nat(_) => false,
+        })
+    }
+
     /// Whether any flow of the family can match, by the family and the networks that are asked for.
     #[must_use]
     pub fn can_match(&self, family: Family) -> bool {

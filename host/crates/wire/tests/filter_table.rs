@@ -2,13 +2,13 @@
 
 use ctwarden_model::{
     Family, Filter, FilterPart, FlowId, IcmpFilter, InDump, Masked, MaskedAddress, NamedSet, NatFilter, NatTo,
-    PerDirection, PortRange, PrefixSet, Protocol, RareFilter, SecondsRange, SetName, Zone,
+    PerDirection, PortRange, Prefix, PrefixSet, Protocol, RareFilter, SecondsRange, SetName, Zone,
 };
 use ctwarden_wire::{EventFilter, KernelFilter};
 
 /// Every part, each so that the kernel can do it if it can do the part at all.
 fn whole() -> Filter {
-    let host = || -> PrefixSet { ["192.0.2.1".parse().unwrap()].into_iter().collect() };
+    let host = || -> PrefixSet { [Prefix::host([192, 0, 2, 1].into())].into_iter().collect() };
     let port = || [PortRange::from(53)].into();
     let masked = Some(MaskedAddress { address: [192, 0, 2, 1].into(), mask: [255, 0, 255, 0].into() });
     let set = NamedSet { name: SetName("feed".into()), networks: Default::default() };
