@@ -2,33 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::Family;
 use crate::bindings::ctwarden::policy::types as wit;
-
-/// Family of the addresses of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// `AF_INET`.
-    Ipv4,
-    /// `AF_INET6`.
-    Ipv6,
-}
 
 impl From<Family> for wit::Family {
     fn from(family: Family) -> Self {
         match family {
             Family::Ipv4 => Self::Ipv4,
             Family::Ipv6 => Self::Ipv6,
-        }
-    }
-}
-
-impl Family {
-    /// The family of an address.
-    #[must_use]
-    pub const fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Self::Ipv4,
-            IpAddr::V6(_) => Self::Ipv6,
         }
     }
 }

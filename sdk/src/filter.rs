@@ -2,11 +2,15 @@
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::sync::OnceLock;
+
+use ctwarden_model::{SecondsRange, Truth, Zone};
 
 use crate::address::halves;
 use crate::bindings::ctwarden::policy::types as wit;
+use crate::flow_facts::FlowFacts;
 use crate::verdict::Target;
-use crate::{Family, Flow, Labels, Masked, Ports, Prefix, Protocol, Status};
+use crate::{Family, Flow, Masked, Ports, Prefix, Protocol, Status};
 
 /// A conjunction of parts; each part holds where any of its values does, and a part that is not given always holds.
 ///
@@ -20,6 +24,17 @@ use crate::{Family, Flow, Labels, Masked, Ports, Prefix, Protocol, Status};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     family: Option<Family>,
+    lists: Lists,
+    sets: Vec<String>,
+    mark: Option<Masked>,
+    status: Option<Masked>,
+    timeout: Option<(u32, u32)>,
+    labels: u128,
+}
+
+/// The parts of which any one value suffices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Lists {
     protocols: Vec<Protocol>,
     zones: Vec<u16>,
     original_src: Vec<Prefix>,
@@ -27,23 +42,43 @@ pub struct Filter {
     reply_src: Vec<Prefix>,
     reply_dst: Vec<Prefix>,
     either: Vec<Prefix>,
-    sets: Vec<String>,
     src_ports: Vec<Ports>,
     dst_ports: Vec<Ports>,
     reply_src_ports: Vec<Ports>,
     reply_dst_ports: Vec<Ports>,
     states: Vec<u8>,
-    mark: Option<Masked>,
-    status: Option<Masked>,
-    timeout: Option<(u32, u32)>,
-    labels: u128,
+    compiled: Compiled,
 }
+
+/// Lists in the host's form, once they were asked for. It follows from them, so that it makes no difference between filters.
+#[derive(Debug, Default)]
+struct Compiled(OnceLock<ctwarden_model::Filter>);
+
+impl Clone for Compiled {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Compiled {}
 
 impl Filter {
     /// Every flow.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Lists)) -> Self {
+        self.lists.compiled = Compiled::default();
+        change(&mut self.lists);
+        self
     }
 
     /// Of this family.
@@ -55,9 +90,8 @@ impl Filter {
 
     /// Of this protocol, or of another that was given.
     #[must_use]
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.protocols.push(protocol);
-        self
+    pub fn protocol(self, protocol: Protocol) -> Self {
+        self.with(|lists| lists.protocols.push(protocol))
     }
 
     /// TCP.
@@ -74,44 +108,38 @@ impl Filter {
 
     /// In this zone.
     #[must_use]
-    pub fn zone(mut self, zone: u16) -> Self {
-        self.zones.push(zone);
-        self
+    pub fn zone(self, zone: u16) -> Self {
+        self.with(|lists| lists.zones.push(zone))
     }
 
     /// Begun by this network.
     #[must_use]
-    pub fn from(mut self, network: impl Into<Prefix>) -> Self {
-        self.original_src.push(network.into());
-        self
+    pub fn from(self, network: impl Into<Prefix>) -> Self {
+        self.with(|lists| lists.original_src.push(network.into()))
     }
 
     /// Begun towards this network, before NAT.
     #[must_use]
-    pub fn to(mut self, network: impl Into<Prefix>) -> Self {
-        self.original_dst.push(network.into());
-        self
+    pub fn to(self, network: impl Into<Prefix>) -> Self {
+        self.with(|lists| lists.original_dst.push(network.into()))
     }
 
     /// Answered by this network: who really serves, after NAT.
     #[must_use]
-    pub fn reply_from(mut self, network: impl Into<Prefix>) -> Self {
-        self.reply_src.push(network.into());
-        self
+    pub fn reply_from(self, network: impl Into<Prefix>) -> Self {
+        self.with(|lists| lists.reply_src.push(network.into()))
     }
 
     /// Answered to this network: the address that source NAT gave.
     #[must_use]
-    pub fn reply_to(mut self, network: impl Into<Prefix>) -> Self {
-        self.reply_dst.push(network.into());
-        self
+    pub fn reply_to(self, network: impl Into<Prefix>) -> Self {
+        self.with(|lists| lists.reply_dst.push(network.into()))
     }
 
     /// With this network at either end, before or after NAT.
     #[must_use]
-    pub fn either(mut self, network: impl Into<Prefix>) -> Self {
-        self.either.push(network.into());
-        self
+    pub fn either(self, network: impl Into<Prefix>) -> Self {
+        self.with(|lists| lists.either.push(network.into()))
     }
 
     /// With an address of this operator-named [set](crate::sets) at either end, before or after NAT; of this one or of
@@ -139,37 +167,32 @@ impl Filter {
 
     /// From these ports, as the first packet was sent.
     #[must_use]
-    pub fn src_port(mut self, ports: impl Into<Ports>) -> Self {
-        self.src_ports.push(ports.into());
-        self
+    pub fn src_port(self, ports: impl Into<Ports>) -> Self {
+        self.with(|lists| lists.src_ports.push(ports.into()))
     }
 
     /// To these ports, as the first packet was sent: a service.
     #[must_use]
-    pub fn dst_port(mut self, ports: impl Into<Ports>) -> Self {
-        self.dst_ports.push(ports.into());
-        self
+    pub fn dst_port(self, ports: impl Into<Ports>) -> Self {
+        self.with(|lists| lists.dst_ports.push(ports.into()))
     }
 
     /// Answered from these ports: what really serves, after NAT.
     #[must_use]
-    pub fn reply_src_port(mut self, ports: impl Into<Ports>) -> Self {
-        self.reply_src_ports.push(ports.into());
-        self
+    pub fn reply_src_port(self, ports: impl Into<Ports>) -> Self {
+        self.with(|lists| lists.reply_src_ports.push(ports.into()))
     }
 
     /// Answered to these ports: those that source NAT gave.
     #[must_use]
-    pub fn reply_dst_port(mut self, ports: impl Into<Ports>) -> Self {
-        self.reply_dst_ports.push(ports.into());
-        self
+    pub fn reply_dst_port(self, ports: impl Into<Ports>) -> Self {
+        self.with(|lists| lists.reply_dst_ports.push(ports.into()))
     }
 
     /// In this state of its protocol.
     #[must_use]
-    pub fn state(mut self, state: impl Into<u8>) -> Self {
-        self.states.push(state.into());
-        self
+    pub fn state(self, state: impl Into<u8>) -> Self {
+        self.with(|lists| lists.states.push(state.into()))
     }
 
     /// With this mark.
@@ -216,52 +239,74 @@ impl Filter {
     /// no address.
     #[must_use]
     pub fn matches(&self, flow: &Flow<'_>) -> bool {
-        let (original, reply) = (flow.original(), flow.reply());
-        let among = |networks: &[Prefix], address| networks.is_empty() || networks.iter().any(|n| n.contains(address));
-        let ports = |ranges: &[Ports], port: Option<u16>| {
-            ranges.is_empty() || port.is_some_and(|port| ranges.iter().any(|range| range.contains(port)))
+        let facts = FlowFacts::new(flow);
+        let in_any = |sets: &[String]| sets.iter().any(|set| crate::sets::holds_any(set, &flow.addresses()));
+        self.lists.compiled().evaluate(&facts).and(|| self.fields().evaluate(&facts)) == Truth::Yes
+            && (self.sets.is_empty() || in_any(&self.sets))
+    }
+
+    /// The parts that are no lists.
+    fn fields(&self) -> ctwarden_model::Filter {
+        ctwarden_model::Filter {
+            family: self.family,
+            mark: self.mark,
+            status: self.status,
+            timeout: self.timeout.map(|(first, last)| SecondsRange { first, last }),
+            labels: self.labels,
+            ..ctwarden_model::Filter::default()
+        }
+    }
+}
+
+impl Lists {
+    /// The host's form of them, made once: a policy may ask about each flow.
+    fn compiled(&self) -> &ctwarden_model::Filter {
+        let networks = |given: &[Prefix]| given.iter().map(|prefix| prefix.network()).collect();
+        let ports = |given: &[Ports]| given.iter().copied().collect();
+        let compile = || {
+            let mut filter = ctwarden_model::Filter {
+                protocols: self.protocols.iter().copied().collect(),
+                zones: self.zones.iter().copied().map(Zone).collect(),
+                original_src: networks(&self.original_src),
+                original_dst: networks(&self.original_dst),
+                reply_src: networks(&self.reply_src),
+                reply_dst: networks(&self.reply_dst),
+                either: networks(&self.either),
+                src_ports: ports(&self.src_ports),
+                dst_ports: ports(&self.dst_ports),
+                states: self.states.iter().copied().collect(),
+                ..ctwarden_model::Filter::default()
+            };
+            if !self.reply_src_ports.is_empty() || !self.reply_dst_ports.is_empty() {
+                filter.rare_mut().reply_src_ports = ports(&self.reply_src_ports);
+                filter.rare_mut().reply_dst_ports = ports(&self.reply_dst_ports);
+            }
+            filter
         };
-        let has_ports = flow.protocol().has_ports();
-        self.family.is_none_or(|family| family == flow.family())
-            && (self.protocols.is_empty() || self.protocols.contains(&flow.protocol()))
-            && (self.zones.is_empty() || self.zones.contains(&flow.zone()))
-            && among(&self.original_src, original.src)
-            && among(&self.original_dst, original.dst)
-            && among(&self.reply_src, reply.src)
-            && among(&self.reply_dst, reply.dst)
-            && (self.either.is_empty() || flow.addresses().into_iter().any(|address| among(&self.either, address)))
-            && (self.sets.is_empty() || self.sets.iter().any(|set| crate::sets::holds_any(set, &flow.addresses())))
-            && ports(&self.src_ports, flow.src_port())
-            && ports(&self.dst_ports, flow.dst_port())
-            && ports(&self.reply_src_ports, has_ports.then_some(reply.src_port))
-            && ports(&self.reply_dst_ports, has_ports.then_some(reply.dst_port))
-            && (self.states.is_empty() || flow.state().is_some_and(|state| self.states.contains(&state)))
-            && self.mark.is_none_or(|wanted| flow.mark().is_some_and(|mark| wanted.matches(mark)))
-            && self.status.is_none_or(|wanted| flow.status().is_some_and(|status| wanted.matches(status.0)))
-            && self.timeout.is_none_or(|(first, last)| flow.timeout().is_some_and(|t| first <= t && t <= last))
-            && (self.labels == 0 || flow.labels().is_some_and(|Labels(bits)| bits & self.labels == self.labels))
+        self.compiled.0.get_or_init(compile)
     }
 }
 
 impl From<Filter> for wit::Filter {
     fn from(filter: Filter) -> Self {
+        let lists = filter.lists;
         let networks = |prefixes: Vec<Prefix>| prefixes.into_iter().map(wit::Prefix::from).collect();
         let ports = |ranges: Vec<Ports>| ranges.into_iter().map(wit::PortRange::from).collect();
         Self {
             family: filter.family.map(Into::into),
-            protocols: filter.protocols.into_iter().map(|protocol| protocol.0).collect(),
-            zones: filter.zones,
-            original_src: networks(filter.original_src),
-            original_dst: networks(filter.original_dst),
-            reply_src: networks(filter.reply_src),
-            reply_dst: networks(filter.reply_dst),
-            either: networks(filter.either),
+            protocols: lists.protocols.into_iter().map(|protocol| protocol.0).collect(),
+            zones: lists.zones,
+            original_src: networks(lists.original_src),
+            original_dst: networks(lists.original_dst),
+            reply_src: networks(lists.reply_src),
+            reply_dst: networks(lists.reply_dst),
+            either: networks(lists.either),
             sets: filter.sets,
-            src_ports: ports(filter.src_ports),
-            dst_ports: ports(filter.dst_ports),
-            reply_src_ports: ports(filter.reply_src_ports),
-            reply_dst_ports: ports(filter.reply_dst_ports),
-            states: filter.states,
+            src_ports: ports(lists.src_ports),
+            dst_ports: ports(lists.dst_ports),
+            reply_src_ports: ports(lists.reply_src_ports),
+            reply_dst_ports: ports(lists.reply_dst_ports),
+            states: lists.states,
             mark: filter.mark.map(Into::into),
             status: filter.status.map(Into::into),
             timeout: filter.timeout.map(|(first, last)| wit::SecondsRange { first, last }),
@@ -312,6 +357,8 @@ mod tests {
             (Filter::new().in_set("servers"), Filter::new().in_set("unknown")),
             (Filter::new().src_port(40_000), Filter::new().src_port(443)),
             (Filter::new().dst_port(1).dst_port(400..=500), Filter::new().dst_port(8443)),
+            (Filter::new().reply_src_port(8443), Filter::new().reply_src_port(443)),
+            (Filter::new().reply_dst_port(50_000), Filter::new().reply_dst_port(40_000)),
             (Filter::new().state(TcpState::ESTABLISHED), Filter::new().state(TcpState::CLOSE)),
             (Filter::new().mark(Masked::within(0x10, 0xf0)), Filter::new().mark(0x10)),
             (Filter::new().status(Status::ASSURED), Filter::new().status(Status::SRC_NAT)),
@@ -330,7 +377,7 @@ mod tests {
 
     /// Another part that holds does not make up for one that does not.
     fn filter_with_more(filter: &Filter) -> Filter {
-        if filter.protocols.is_empty() { filter.clone().tcp() } else { filter.clone() }
+        if filter.lists.protocols.is_empty() { filter.clone().tcp() } else { filter.clone() }
     }
 
     #[test]
@@ -340,6 +387,17 @@ mod tests {
         assert!(!matches(&Filter::new().mark(0), &ping), "no mark");
         assert!(!matches(&Filter::new().state(0), &ping), "no state");
         assert!(!matches(&Filter::new().label(0), &ping), "no labels");
+    }
+
+    #[test]
+    fn a_part_that_is_given_after_a_question_counts() {
+        let ping = flow().ping(7);
+        let any = Filter::new();
+        assert!(matches(&any, &ping));
+        let tcp = any.tcp();
+        assert!(!matches(&tcp, &ping));
+        assert!(matches(&tcp.protocol(Protocol::ICMP), &ping));
+        assert_eq!(Filter::new().tcp(), Filter::new().tcp());
     }
 
     #[test]

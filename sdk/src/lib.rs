@@ -125,15 +125,16 @@ pub mod expectation;
 mod export;
 mod filter;
 mod flow;
+mod flow_facts;
 mod host;
 mod lifetime;
 mod masked;
 pub mod memory;
-mod number_or_text;
 mod policy;
 mod ports;
 mod prefix;
 mod prefix_map;
+#[cfg(test)]
 mod protocol;
 mod refusal;
 mod reply;
@@ -147,9 +148,12 @@ mod time;
 pub mod verdict;
 mod verdicts;
 
+pub use ctwarden_net::{
+    DccpState, Family, Masked, MaskedError, PortRange as Ports, PortRangeError as PortsError, PrefixError, Protocol,
+    ProtocolError, SctpState, TcpState,
+};
 pub use schemars;
 
-pub use self::address::Family;
 pub use self::alert::{Alert, Severity, alert};
 pub use self::batch::{Batch, Extent};
 pub use self::block::{Block, block};
@@ -162,12 +166,9 @@ pub use self::export::{Instance as __Instance, check_crate as __check_crate};
 pub use self::filter::Filter;
 pub use self::flow::{Flow, Labels};
 pub use self::lifetime::{Lifetime, LifetimeError};
-pub use self::masked::{Masked, MaskedError};
 pub use self::policy::Policy;
-pub use self::ports::{Ports, PortsError};
-pub use self::prefix::{Prefix, PrefixError};
+pub use self::prefix::Prefix;
 pub use self::prefix_map::{PrefixMap, PrefixSet};
-pub use self::protocol::{DccpState, Protocol, ProtocolError, SctpState, TcpState};
 pub use self::refusal::Refusal;
 pub use self::reply::{Reply, reply};
 pub use self::status::Status;

@@ -5,11 +5,10 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use ctwarden_net::configuration::number_or_text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
-
-use crate::number_or_text;
 
 const SECOND: u128 = 1_000_000_000;
 /// Units and their nanoseconds.

@@ -1,66 +1,26 @@
 //! A network: an address and how many of its first bits count. Bans, exemptions and filters are lists of them.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
-use thiserror::Error;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::bindings::ctwarden::policy::types as wit;
-use crate::{Family, number_or_text};
+use crate::{Family, PrefixError};
 
 /// A network in CIDR form, or one address. In a configuration: text such as `"192.0.2.0/24"` or `"2001:db8::1"`.
 ///
 /// Bits behind the length are zero, so two prefixes are equal where their networks are. They are ordered by address, the
 /// wider first. An IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is the IPv4 address, as is a network of such.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Prefix {
-    address: IpAddr,
-    length: u8,
-}
-
-/// As one number and its length, which a map of many sources feels.
-impl Hash for Prefix {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.address {
-            IpAddr::V4(address) => state.write_u32(address.to_bits()),
-            IpAddr::V6(address) => state.write_u128(address.to_bits()),
-        }
-        state.write_u8(self.length);
-    }
-}
-
-/// Why a network was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PrefixError {
-    /// More bits than the address has.
-    #[error("{address}/{length}: an address of this family has {bits} bits")]
-    Length {
-        /// The address.
-        address: IpAddr,
-        /// The length asked for.
-        length: u8,
-        /// The greatest length there is.
-        bits: u8,
-    },
-    /// An IPv4 address in IPv6's form with a length that counts none of its bits.
-    #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
-    Mapped {
-        /// What was written.
-        text: String,
-        /// The IPv4 address.
-        address: Ipv4Addr,
-        /// The length given, if it could be one of IPv4.
-        length: u8,
-    },
-    /// Something else.
-    #[error("\"{0}\" is not an address or network; write for example 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")]
-    Text(String),
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct Prefix(
+    // Canonical: the host's own type keeps a mapped address of the kernel as it is.
+    ctwarden_net::Prefix,
+);
 
 impl Prefix {
     /// A network; bits behind `length` are cleared.
@@ -68,7 +28,7 @@ impl Prefix {
     /// # Errors
     /// [`PrefixError::Length`] where the address has fewer bits than `length`.
     pub const fn new(address: IpAddr, length: u8) -> Result<Self, PrefixError> {
-        let bits = bits(address);
+        let bits = ctwarden_net::Prefix::host(address).length();
         if length > bits {
             Err(PrefixError::Length { address, length, bits })
         } else {
@@ -79,99 +39,59 @@ impl Prefix {
     /// The network of the given length around an address; the address itself where the length is greater than it has bits.
     #[must_use]
     pub const fn around(address: IpAddr, length: u8) -> Self {
-        let most = bits(address);
-        let length = if length < most { length } else { most };
-        let address = match address {
-            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !host_v4(length))),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !host_v6(length))),
-        };
-        Self { address, length }.canonical()
+        Self::meant(ctwarden_net::Prefix::around(address, length))
     }
 
-    const fn canonical(self) -> Self {
-        match (self.address, self.length.checked_sub(MAPPED_BITS)) {
-            (IpAddr::V6(address), Some(length)) => match address.to_ipv4_mapped() {
-                Some(address) => Self { address: IpAddr::V4(address), length },
-                None => self,
-            },
-            (IpAddr::V4(_) | IpAddr::V6(_), _) => self,
-        }
+    pub(crate) const fn meant(network: ctwarden_net::Prefix) -> Self {
+        Self(network.canonical())
+    }
+
+    pub(crate) const fn network(self) -> ctwarden_net::Prefix {
+        self.0
     }
 
     /// First address of the network.
     #[must_use]
     pub const fn address(self) -> IpAddr {
-        self.address
+        self.0.address()
     }
 
     /// Last address of the network.
     #[must_use]
     pub const fn last(self) -> IpAddr {
-        match self.address {
-            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() | host_v4(self.length))),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() | host_v6(self.length))),
-        }
+        self.0.last()
     }
 
     /// How many bits count.
     #[must_use]
     pub const fn length(self) -> u8 {
-        self.length
+        self.0.length()
     }
 
     /// Family of its addresses.
     #[must_use]
     pub const fn family(self) -> Family {
-        Family::of(self.address)
+        self.0.family()
     }
 
     /// Whether the address lies in the network; never across families, but an IPv4-mapped address is one of IPv4.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         let meant = address.to_canonical();
-        self.holds(meant) || meant != address && self.holds(address)
-    }
-
-    fn holds(self, address: IpAddr) -> bool {
-        self.family() == Family::of(address) && Self::around(address, self.length).address == self.address
+        self.0.contains(meant) || meant != address && self.0.contains(address)
     }
 
     /// Whether all of the other network lies in this one.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
-        self.length <= other.length && self.contains(other.address)
-    }
-}
-
-/// The bits before the IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2).
-pub(crate) const MAPPED_BITS: u8 = 96;
-
-const fn bits(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    }
-}
-
-/// The bits behind the length; shifting by the full width is no shift in Rust, hence the check.
-const fn host_v4(length: u8) -> u32 {
-    match u32::MAX.checked_shr(length as u32) {
-        Some(mask) => mask,
-        None => 0,
-    }
-}
-
-const fn host_v6(length: u8) -> u128 {
-    match u128::MAX.checked_shr(length as u32) {
-        Some(mask) => mask,
-        None => 0,
+        self.length() <= other.length() && self.contains(other.address())
     }
 }
 
 impl From<IpAddr> for Prefix {
     /// The network of this one address.
     fn from(address: IpAddr) -> Self {
-        Self { address, length: bits(address) }.canonical()
+        Self::meant(ctwarden_net::Prefix::host(address))
     }
 }
 
@@ -179,66 +99,27 @@ impl FromStr for Prefix {
     type Err = PrefixError;
 
     fn from_str(text: &str) -> Result<Self, PrefixError> {
-        let nonsense = || PrefixError::Text(text.to_owned());
-        let Some((address, length)) = text.split_once('/') else {
-            return text.parse().map(IpAddr::into).map_err(|_| nonsense());
-        };
-        // `parse` alone would take "+8".
-        let digits = length.bytes().all(|byte| byte.is_ascii_digit());
-        let length: u8 = length.parse().ok().filter(|_| digits).ok_or_else(nonsense)?;
-        match address.parse().map_err(|_| nonsense())? {
-            // Most likely an IPv4 length behind an address that a program wrote in the other form.
-            IpAddr::V6(mapped) if length < MAPPED_BITS => match mapped.to_ipv4_mapped() {
-                Some(address) => {
-                    let length = if length < 32 { length } else { 32 };
-                    Err(PrefixError::Mapped { text: text.to_owned(), address, length })
-                }
-                None => Self::new(IpAddr::V6(mapped), length),
-            },
-            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => Self::new(address, length),
-        }
+        text.parse().map(Self::meant)
     }
 }
 
 impl fmt::Display for Prefix {
     /// One address without its length, as people write it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.length == bits(self.address) {
-            self.address.fmt(f)
-        } else {
-            write!(f, "{}/{}", self.address, self.length)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Prefix {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        number_or_text::deserialize(deserializer, "an address or network", |text| text.parse())
-    }
-}
-
-impl JsonSchema for Prefix {
-    fn schema_name() -> Cow<'static, str> {
-        "Prefix".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "An address or a network, such as \"192.0.2.7\", \"192.0.2.0/24\" or \"2001:db8::/32\".",
-            "type": "string",
-        })
+        self.0.fmt(f)
     }
 }
 
 impl From<Prefix> for wit::Prefix {
     fn from(prefix: Prefix) -> Self {
-        Self { address: prefix.address.into(), length: prefix.length }
+        Self { address: prefix.address().into(), length: prefix.length() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PrefixError;
 
     fn prefix(text: &str) -> Prefix {
         text.parse().unwrap()

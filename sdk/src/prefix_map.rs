@@ -1,20 +1,14 @@
 //! Many networks with a value each, asked for the longest that holds an address: ban lists, exemptions, classes of hosts.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::prefix::MAPPED_BITS;
-use crate::{Family, Prefix};
+use crate::Prefix;
 
 /// A map from networks to values.
 ///
 /// A lookup costs one search for each prefix length in use; in lists that people keep that is a handful.
 #[derive(Clone, Debug)]
-pub struct PrefixMap<V> {
-    entries: BTreeMap<Prefix, V>,
-    /// How many entries there are of each length.
-    lengths: BTreeMap<(Family, u8), usize>,
-}
+pub struct PrefixMap<V>(ctwarden_net::PrefixMap<V>);
 
 /// A set of networks.
 pub type PrefixSet = PrefixMap<()>;
@@ -23,53 +17,32 @@ impl<V> PrefixMap<V> {
     /// None.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new(), lengths: BTreeMap::new() }
+        Self(ctwarden_net::PrefixMap::new())
     }
 
     /// Adds a network or gives it a new value; the old value, if there was one.
     pub fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
-        let old = self.entries.insert(prefix, value);
-        if old.is_none() {
-            *self.lengths.entry((prefix.family(), prefix.length())).or_default() += 1;
-        }
-        old
+        self.0.insert(prefix.network(), value)
     }
 
     /// Removes exactly this network.
     pub fn remove(&mut self, prefix: Prefix) -> Option<V> {
-        let old = self.entries.remove(&prefix)?;
-        let length = (prefix.family(), prefix.length());
-        if let Some(count) = self.lengths.get_mut(&length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length);
-            }
-        }
-        Some(old)
+        self.0.remove(prefix.network())
     }
 
     /// The value of exactly this network.
     #[must_use]
     pub fn get(&self, prefix: Prefix) -> Option<&V> {
-        self.entries.get(&prefix)
+        self.0.get(prefix.network())
     }
 
     /// Every network that holds the address, the longest first. An IPv4-mapped address is held by networks of IPv4, and then by
     /// those of IPv6 that are wider than all of it.
     pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
         let meant = address.to_canonical();
-        let wider = if meant == address { 0 } else { MAPPED_BITS };
-        self.shorter_than(u8::MAX, meant).chain(self.shorter_than(wider, address))
-    }
-
-    /// Networks of fewer bits that hold the address, the longest first.
-    fn shorter_than(&self, bits: u8, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
-        let family = Family::of(address);
-        let lengths = self.lengths.range((family, 0)..(family, bits)).rev();
-        lengths.filter_map(move |((_, length), _)| {
-            let prefix = Prefix::around(address, *length);
-            self.entries.get(&prefix).map(|value| (prefix, value))
-        })
+        let wider = if meant == address { 0 } else { ctwarden_net::Prefix::MAPPED_BITS };
+        let held = self.0.holding(meant).chain(self.0.holding_wider(address, wider));
+        held.map(|(network, value)| (Prefix::meant(network), value))
     }
 
     /// The longest network that holds the address.
@@ -87,29 +60,24 @@ impl<V> PrefixMap<V> {
     /// A network of the map that shares addresses with the given one: holds it, or lies in it.
     #[must_use]
     pub fn overlapping(&self, prefix: Prefix) -> Option<Prefix> {
-        let wider = self.holding(prefix.address()).map(|(entry, _)| entry).find(|entry| entry.covers(prefix));
-        let within = || {
-            let widest = Prefix::around(prefix.address(), prefix.length());
-            self.entries.range(widest..=prefix.last().into()).next().map(|(entry, _)| *entry)
-        };
-        wider.or_else(within)
+        self.0.overlapping(prefix.network()).map(Prefix::meant)
     }
 
     /// How many networks there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.0.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.is_empty()
     }
 
     /// All of them, by address, the wider first.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
-        self.entries.iter().map(|(prefix, value)| (*prefix, value))
+        self.0.iter().map(|(network, value)| (Prefix::meant(network), value))
     }
 }
 
@@ -121,11 +89,7 @@ impl<V> Default for PrefixMap<V> {
 
 impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
     fn from_iter<I: IntoIterator<Item = (Prefix, V)>>(entries: I) -> Self {
-        let mut map = Self::new();
-        for (prefix, value) in entries {
-            map.insert(prefix, value);
-        }
-        map
+        Self(entries.into_iter().map(|(prefix, value)| (prefix.network(), value)).collect())
     }
 }
 
@@ -185,7 +149,7 @@ mod tests {
         assert_eq!(map.remove(prefix("10.0.0.0/8")), None);
         assert!(!map.contains("10.0.0.1".parse().unwrap()) && map.contains("11.0.0.1".parse().unwrap()));
         map.remove(prefix("11.0.0.0/8"));
-        assert!(map.is_empty() && map.lengths.is_empty());
+        assert!(map.is_empty());
     }
 
     #[test]

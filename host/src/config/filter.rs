@@ -1,4 +1,4 @@
-//! From a written `[[protect]]` to the filter that the engine matches.
+//! A written `[[protect]]`, and the filter that the engine matches. A new key of a filter is all here.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -7,11 +7,57 @@ use ctwarden_model::{
     DccpState, Family, Filter, Masked, PortRange, Prefix, PrefixSet, Protocol, SctpState, SecondsRange, Status,
     TcpState, Zone,
 };
+use serde::Deserialize;
 use toml::Spanned;
 
 use super::problem::Findings;
 use super::scalar::Scalar;
-use super::written::{Protect, WrittenFamily};
+
+/// `[[protect]]`: flows that no plugin may touch. Every part that is given must hold; within a list any one suffices.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Protect {
+    pub comment: String,
+    /// `ipv4` or `ipv6`.
+    pub family: Option<WrittenFamily>,
+    /// Names (`tcp`, `udp`, `icmp`, …) or numbers.
+    pub protocols: Vec<Spanned<Scalar>>,
+    pub zones: Vec<u16>,
+    /// Addresses or networks of the sender in the original direction.
+    pub original_src: Vec<Spanned<String>>,
+    /// Of the receiver in the original direction.
+    pub original_dst: Vec<Spanned<String>>,
+    /// Of the sender in the reply direction, after NAT.
+    pub reply_src: Vec<Spanned<String>>,
+    /// Of the receiver in the reply direction, after NAT.
+    pub reply_dst: Vec<Spanned<String>>,
+    /// Of any of the four.
+    pub either: Vec<Spanned<String>>,
+    /// Source ports of the original direction: 80, "80" or "8000-8100".
+    pub src_ports: Vec<Spanned<Scalar>>,
+    /// Destination ports of the original direction.
+    pub dst_ports: Vec<Spanned<Scalar>>,
+    /// Protocol states: the kernel's names (`ESTABLISHED`; `protocols` must say of which protocol) or numbers.
+    pub states: Vec<Spanned<Scalar>>,
+    /// Mark: number or "number/mask", as `conntrack -m` takes it.
+    pub mark: Option<Spanned<Scalar>>,
+    /// Status bits, all of which must hold: names (`ASSURED`), names that must not be set (`!SEEN_REPLY`), or a
+    /// "number/mask".
+    pub status: Vec<Spanned<Scalar>>,
+    /// Seconds left: "30", "0-30" or "600-".
+    pub timeout_seconds: Option<Spanned<Scalar>>,
+    /// Label bits 0 to 127 that must all be set.
+    pub labels: Vec<Spanned<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WrittenFamily {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
 
 /// The filter of flows to protect. One without a condition is a mistake: it would protect every flow.
 pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, findings: &mut Findings<'_>) -> Filter {
@@ -154,10 +200,7 @@ fn protocol(value: &Scalar) -> Result<Protocol, String> {
 
 fn ports(value: &Scalar) -> Result<PortRange, String> {
     let wrong = || format!("\"{value}\" is no port; write 80 or \"8000-8100\", each 0 to 65535, the lower first");
-    let text = value.to_string();
-    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
-    let range = PortRange { first: digits(first).ok_or_else(wrong)?, last: digits(last).ok_or_else(wrong)? };
-    if range.first <= range.last { Ok(range) } else { Err(wrong()) }
+    value.to_string().parse().map_err(|_| wrong())
 }
 
 fn seconds(value: &Scalar) -> Result<SecondsRange, String> {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
+use super::filter::Protect;
 use super::quantity::{Period, Size};
 use super::scalar::Scalar;
 
@@ -64,43 +65,6 @@ pub(crate) struct Daemon {
     pub sweep_pause: Option<Spanned<Period>>,
 }
 
-/// `[[protect]]`: flows that no plugin may touch. Every part that is given must hold; within a list any one suffices.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub(crate) struct Protect {
-    pub comment: String,
-    /// `ipv4` or `ipv6`.
-    pub family: Option<WrittenFamily>,
-    /// Names (`tcp`, `udp`, `icmp`, …) or numbers.
-    pub protocols: Vec<Spanned<Scalar>>,
-    pub zones: Vec<u16>,
-    /// Addresses or networks of the sender in the original direction.
-    pub original_src: Vec<Spanned<String>>,
-    /// Of the receiver in the original direction.
-    pub original_dst: Vec<Spanned<String>>,
-    /// Of the sender in the reply direction, after NAT.
-    pub reply_src: Vec<Spanned<String>>,
-    /// Of the receiver in the reply direction, after NAT.
-    pub reply_dst: Vec<Spanned<String>>,
-    /// Of any of the four.
-    pub either: Vec<Spanned<String>>,
-    /// Source ports of the original direction: 80, "80" or "8000-8100".
-    pub src_ports: Vec<Spanned<Scalar>>,
-    /// Destination ports of the original direction.
-    pub dst_ports: Vec<Spanned<Scalar>>,
-    /// Protocol states: the kernel's names (`ESTABLISHED`; `protocols` must say of which protocol) or numbers.
-    pub states: Vec<Spanned<Scalar>>,
-    /// Mark: number or "number/mask", as `conntrack -m` takes it.
-    pub mark: Option<Spanned<Scalar>>,
-    /// Status bits, all of which must hold: names (`ASSURED`), names that must not be set (`!SEEN_REPLY`), or a
-    /// "number/mask".
-    pub status: Vec<Spanned<Scalar>>,
-    /// Seconds left: "30", "0-30" or "600-".
-    pub timeout_seconds: Option<Spanned<Scalar>>,
-    /// Label bits 0 to 127 that must all be set.
-    pub labels: Vec<Spanned<u8>>,
-}
-
 /// When a replica of the table is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,15 +74,6 @@ pub(crate) enum ReplicaUse {
     Auto,
     On,
     Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum WrittenFamily {
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
 }
 
 /// `[sets.NAME]`: an address set that plugins can look into. Exactly one of `file` and `entries`.

@@ -4,10 +4,7 @@ use ctwarden_model::Filter;
 
 /// What a `[[protect]]` without an address leaves open where a policy may block.
 pub(super) fn without_address(protected: &[Filter]) -> Option<String> {
-    let named = |filter: &Filter| {
-        let Filter { original_src, original_dst, reply_src, reply_dst, either, .. } = filter;
-        [original_src, original_dst, reply_src, reply_dst, either].into_iter().any(|networks| !networks.is_empty())
-    };
+    let named = |filter: &Filter| filter.listed_networks().next().is_some();
     let index = protected.iter().position(|filter| !named(filter))?;
     Some(format!(
         "protect[{index}] names no address: its flows are neither ended nor changed, but a block of a peer drops their packets; \

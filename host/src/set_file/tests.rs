@@ -125,7 +125,7 @@ fn half_a_line_is_not_taken_for_a_whole_one() {
     assert_eq!(scene.look_after(Duration::from_millis(500)), None);
     assert_eq!(scene.look_after(Duration::from_millis(2900)), None, "the time begins anew");
     scene.append("\n");
-    assert_eq!(scene.look(), taken(&["198.51.100.0/29", "192.0.2.1"]));
+    assert_eq!(scene.look(), taken(&["192.0.2.1", "198.51.100.0/29"]));
 
     scene.replace("192.0.2.7");
     assert_eq!(scene.look(), None);

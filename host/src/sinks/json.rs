@@ -30,8 +30,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ctwarden_model::{
-    Action, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked, Notice, Outcome,
-    PortRange, PrefixSet, RareFilter, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple, VerdictRecord,
+    Action, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked, MaskedAddress,
+    Notice, Outcome, PartValue, PortRange, PrefixSet, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple,
+    VerdictRecord,
 };
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -391,92 +392,44 @@ struct FilterJson<'a>(&'a Filter);
 
 impl Serialize for FilterJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Filter {
-            family,
-            protocols,
-            zones,
-            original_src,
-            original_dst,
-            reply_src,
-            reply_dst,
-            either,
-            src_ports,
-            dst_ports,
-            states,
-            mark,
-            status,
-            timeout,
-            labels,
-            rare,
-        } = self.0;
         let mut map = serializer.serialize_map(None)?;
-        if let Some(family) = family {
-            let name = match family {
-                Family::Ipv4 => "ipv4",
-                Family::Ipv6 => "ipv6",
-            };
-            map.serialize_entry("family", name)?;
-        }
-        if !protocols.is_empty() {
-            map.serialize_entry("protocols", &ListJson(protocols, ToString::to_string))?;
-        }
-        if !zones.is_empty() {
-            map.serialize_entry("zones", &ListJson(zones, |zone| zone.0))?;
-        }
-        for (name, networks) in [
-            ("original_src", original_src),
-            ("original_dst", original_dst),
-            ("reply_src", reply_src),
-            ("reply_dst", reply_dst),
-            ("either", either),
-        ] {
-            if !networks.is_empty() {
-                map.serialize_entry(name, &NetworksJson(networks))?;
+        for (part, value) in self.0.parts() {
+            let mut name = part.name().replace('-', "_");
+            if matches!(value, PartValue::Seconds(_)) {
+                name.push_str("_seconds");
             }
-        }
-        for (name, ranges) in [("src_ports", src_ports), ("dst_ports", dst_ports)] {
-            if !ranges.is_empty() {
-                map.serialize_entry(name, &ListJson(ranges, port_range))?;
-            }
-        }
-        if !states.is_empty() {
-            map.serialize_entry("states", &ListJson(states, |state: &u8| *state))?;
-        }
-        for (name, masked) in [("mark", mark), ("status", status)] {
-            if let Some(masked) = masked {
-                map.serialize_entry(name, &MaskedJson(*masked))?;
-            }
-        }
-        if let Some(range) = timeout {
-            map.serialize_entry("timeout_seconds", &format_args!("{}-{}", range.first, range.last))?;
-        }
-        if *labels != 0 {
-            map.serialize_entry("labels", &bits(*labels))?;
-        }
-        if let Some(rare) = rare {
-            if !rare.sets.is_empty() {
-                map.serialize_entry("sets", &ListJson(&rare.sets, |set| set.name.0.clone()))?;
-            }
-            let mut more = RareFilter { sets: Vec::new(), ..RareFilter::clone(rare) };
-            for (name, ranges) in [
-                ("reply_src_ports", std::mem::take(&mut more.reply_src_ports)),
-                ("reply_dst_ports", std::mem::take(&mut more.reply_dst_ports)),
-            ] {
-                if !ranges.is_empty() {
-                    map.serialize_entry(name, &ListJson(&ranges, port_range))?;
-                }
-            }
-            if more != RareFilter::default() {
-                // No plugin can ask for the others yet; whoever lets one do so gives them names here.
-                map.serialize_entry("more", &format_args!("{more:?}"))?;
-            }
+            map.serialize_entry(&name, &PartJson(value))?;
         }
         map.end()
     }
 }
 
-fn port_range(range: &PortRange) -> String {
-    if range.first == range.last { range.first.to_string() } else { format!("{}-{}", range.first, range.last) }
+struct PartJson<'a>(PartValue<'a>);
+
+impl Serialize for PartJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            PartValue::Family(Family::Ipv4) => "ipv4".serialize(serializer),
+            PartValue::Family(Family::Ipv6) => "ipv6".serialize(serializer),
+            PartValue::Protocols(protocols) => ListJson(protocols, ToString::to_string).serialize(serializer),
+            PartValue::Zones(zones) => ListJson(zones, |zone| zone.0).serialize(serializer),
+            PartValue::Networks(networks) => NetworksJson(networks).serialize(serializer),
+            PartValue::Sets(sets) => ListJson(sets, |set| set.name.0.clone()).serialize(serializer),
+            PartValue::Ports(ranges) => ListJson(ranges, PortRange::to_string).serialize(serializer),
+            PartValue::States(states) => ListJson(states, |state: &u8| *state).serialize(serializer),
+            PartValue::Bits(masked) => MaskedJson(masked).serialize(serializer),
+            PartValue::Seconds(range) => format_args!("{}-{}", range.first, range.last).serialize(serializer),
+            PartValue::Labels(labels) => bits(labels).serialize(serializer),
+            PartValue::Nothing => true.serialize(serializer),
+            PartValue::Id(id) => id.0.serialize(serializer),
+            PartValue::Zone(zone) => zone.0.serialize(serializer),
+            PartValue::MaskedAddress(MaskedAddress { address, mask }) => {
+                format_args!("{address}/{mask}").serialize(serializer)
+            }
+            // No plugin can ask for these two; who lets one do so gives them a form here.
+            PartValue::Icmp(_) | PartValue::Nat(_) => serializer.serialize_unit(),
+        }
+    }
 }
 
 struct NetworksJson<'a>(&'a PrefixSet);

@@ -15,8 +15,15 @@ pub(crate) struct Crate {
 }
 
 /// Crates that must compile where there is no operating system.
-pub(crate) const PURE_CRATES: [&str; 6] =
-    ["ctwarden-model", "ctwarden-wire", "ctwarden-format", "ctwarden-engine", "ctwarden-replica", "ctwarden-reader"];
+pub(crate) const PURE_CRATES: [&str; 7] = [
+    "ctwarden-net",
+    "ctwarden-model",
+    "ctwarden-wire",
+    "ctwarden-format",
+    "ctwarden-engine",
+    "ctwarden-replica",
+    "ctwarden-reader",
+];
 
 /// The folder that holds the workspace's manifest.
 pub(crate) fn root() -> PathBuf {

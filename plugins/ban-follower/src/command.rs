@@ -196,7 +196,7 @@ mod tests {
             ("ban 192.0.2.1 for 1y", "\"1y\" is no time"),
             ("ban ::ffff:192.0.2.1/24", "\"::ffff:192.0.2.1/24\" is wider than all of IPv4; write 192.0.2.1/24"),
             ("ban 192.0.2", "\"192.0.2\" is not an address or network"),
-            ("ban 192.0.2.0/33", "192.0.2.0/33: an address of this family has 32 bits"),
+            ("ban 192.0.2.0/33", "prefix length 33 is longer than the 32 bits of 192.0.2.0"),
             ("{}", "the JSON says neither ban nor unban"),
             ("[]", "the JSON says neither ban nor unban"),
             ("{\"ban\": 7}", "not understood as JSON: ban and unban take one network as text, or a list of them"),

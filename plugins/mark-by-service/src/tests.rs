@@ -165,7 +165,9 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     assert_eq!(rule(json!({ "name": "a", "labels": [128] })), "rule \"a\": label 128: the bits are numbered 0 to 127");
     let ports = json!({ "name": "a", "protocols": ["tcp", "icmp"], "ports": [22], "mark": 1 });
     assert_eq!(rule(ports), "rule \"a\": one of its protocols has no ports; make two rules of it");
-    assert!(rule(json!({ "name": "a", "mark": "0x100/0xff" })).starts_with("0x100 has bits outside its mask 0xff"));
+    assert!(
+        rule(json!({ "name": "a", "mark": "0x100/0xff" })).starts_with("value 0x100 has bits outside its mask 0xff")
+    );
     assert!(rule(json!({ "name": "a", "marks": 1 })).starts_with("unknown field `marks`"));
     let refused = |config| start::<MarkByService>(config).map(|_| ()).unwrap_err();
     assert_eq!(refused(json!({})), "neither rules nor a default are given, so nothing would be marked");

@@ -1,6 +1,6 @@
 //! In which families connections are tracked: where they are not, that no flow was found proves nothing.
 
-use ctwarden_model::{Family, Filter, PrefixSet};
+use ctwarden_model::{Family, Filter};
 
 /// In which families the kernel makes entries for connections. A family of which that is not certain counts as tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +21,7 @@ impl Tracked {
             Family::Ipv6 => self.ipv6,
         };
         let mut families =
-            [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| may_match(filter, *family)).peekable();
+            [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| filter.can_match(*family)).peekable();
         families.peek().is_none() || families.any(tracked)
     }
-}
-
-/// Whether any flow of the family can match.
-fn may_match(filter: &Filter, family: Family) -> bool {
-    let networks = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
-    let held = |networks: &PrefixSet| networks.is_empty() || networks.of_family(family).next().is_some();
-    let sets = filter.rare.as_ref().map(|rare| rare.sets.as_slice()).unwrap_or_default();
-    filter.family.is_none_or(|wanted| wanted == family)
-        && networks.into_iter().all(held)
-        && (sets.is_empty() || sets.iter().any(|set| set.networks.of_family(family).next().is_some()))
 }

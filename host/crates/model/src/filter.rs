@@ -3,23 +3,10 @@
 use alloc::boxed::Box;
 use core::net::IpAddr;
 
-use crate::{AnyOf, Flow, Masked, PortRanges, PrefixSet, Protocol, RareFilter, Status, Zone};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// `AF_INET`.
-    Ipv4,
-    /// `AF_INET6`.
-    Ipv6,
-}
-
-/// Ports from `first` to `last`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortRange {
-    pub first: u16,
-    /// Highest; below `first` the range is empty.
-    pub last: u16,
-}
+use crate::{
+    AnyOf, Facts, Family, FilterPart, Flow, Labels, Mark, Masked, PortRanges, PrefixSet, Protocol, RareFilter, Status,
+    Truth, Tuple, Zone,
+};
 
 /// Seconds from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,26 +55,66 @@ impl Filter {
     /// Whether the flow matches.
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
-        let original = &flow.tuples.original;
-        let reply = &flow.tuples.reply;
+        self.evaluate(flow) == Truth::Yes
+    }
+
+    /// Whether a flow matches of which this is known.
+    ///
+    /// What a key tells is compared first: it is always known, so that most flows are passed over by it alone.
+    #[inline]
+    #[must_use]
+    pub fn evaluate(&self, facts: &impl Facts) -> Truth {
+        self.by_key(facts)
+            .and(|| self.by_addresses(facts))
+            .and(|| self.by_fields(facts))
+            .and(|| self.rare.as_ref().map_or(Truth::Yes, |rare| rare.evaluate(facts)))
+    }
+
+    #[inline(always)]
+    fn by_key(&self, facts: &impl Facts) -> Truth {
+        let original = facts.original();
         let ports = original.ports();
-        self.family.is_none_or(|family| family == original.family())
+        let holds = self.family.is_none_or(|family| family == original.family())
             && self.protocols.holds(&original.protocol)
-            && self.zones.holds(&flow.zone)
-            && held(&self.original_src, [original.src])
-            && held(&self.original_dst, [original.dst])
-            && held(&self.reply_src, [reply.src])
-            && held(&self.reply_dst, [reply.dst])
-            && held(&self.either, [original.src, original.dst, reply.src, reply.dst])
+            && self.zones.holds(&facts.zone())
             && self.src_ports.hold(ports.map(|(src, _)| src))
             && self.dst_ports.hold(ports.map(|(_, dst)| dst))
-            && (self.states.is_empty()
-                || flow.info.and_then(|info| info.state()).is_some_and(|state| self.states.contains(&state)))
-            && self.mark.is_none_or(|m| flow.mark.is_some_and(|mark| m.matches(mark.0)))
-            && self.status.is_none_or(|m| flow.status.is_some_and(|Status(bits)| m.matches(bits)))
-            && self.timeout.is_none_or(|r| flow.timeout.is_some_and(|t| r.first <= t && t <= r.last))
-            && (self.labels == 0 || flow.labels.is_some_and(|l| l.0 & self.labels == self.labels))
-            && self.rare.as_ref().is_none_or(|rare| rare.matches(flow))
+            && (self.original_src.is_empty()
+                || facts.was_found_by(FilterPart::OriginalSrc)
+                || self.original_src.contains(original.src))
+            && (self.original_dst.is_empty()
+                || facts.was_found_by(FilterPart::OriginalDst)
+                || self.original_dst.contains(original.dst));
+        holds.into()
+    }
+
+    /// Addresses of the reply direction, which a key lacks.
+    #[inline(always)]
+    fn by_addresses(&self, facts: &impl Facts) -> Truth {
+        let asked = |networks: &PrefixSet, part| !networks.is_empty() && !facts.was_found_by(part);
+        let of_reply = |networks: &PrefixSet, address: fn(&Tuple) -> IpAddr| {
+            facts.reply().map_or(Truth::Unknown, |reply| networks.contains(address(reply)).into())
+        };
+        given(asked(&self.reply_src, FilterPart::ReplySrc), || of_reply(&self.reply_src, |reply| reply.src))
+            .and(|| {
+                given(asked(&self.reply_dst, FilterPart::ReplyDst), || of_reply(&self.reply_dst, |reply| reply.dst))
+            })
+            .and(|| given(asked(&self.either, FilterPart::Either), || any_address(facts, |a| self.either.contains(a))))
+    }
+
+    /// Fields that can change, and that an event may leave out.
+    #[inline(always)]
+    fn by_fields(&self, facts: &impl Facts) -> Truth {
+        let mark = || self.mark.map_or(Truth::Yes, |bits| facts.mark().holds(|Mark(field)| bits.matches(field)));
+        let status =
+            || self.status.map_or(Truth::Yes, |bits| facts.status().holds(|Status(field)| bits.matches(field)));
+        let within = |range: SecondsRange| facts.timeout().holds(|left| range.first <= left && left <= range.last);
+        let all_set = |Labels(bits)| bits & self.labels == self.labels;
+        given(!self.states.is_empty(), || facts.state().holds(|state| self.states.contains(&state)))
+            .and(mark)
+            .and(status)
+            .and(|| self.timeout.map_or(Truth::Yes, within))
+            .and(|| given(self.labels != 0, || facts.labels().holds(all_set)))
     }
 
     /// Conditions that few filters have, to be filled.
@@ -96,8 +123,20 @@ impl Filter {
     }
 }
 
-fn held<const N: usize>(networks: &PrefixSet, addresses: [IpAddr; N]) -> bool {
-    networks.is_empty() || addresses.into_iter().any(|address| networks.contains(address))
+/// A part that is not given holds for every flow.
+#[inline(always)]
+pub(crate) fn given(is_given: bool, holds: impl FnOnce() -> Truth) -> Truth {
+    if is_given { holds() } else { Truth::Yes }
+}
+
+/// Whether one of the four addresses does.
+#[inline(always)]
+pub(crate) fn any_address(facts: &impl Facts, holds: impl Fn(IpAddr) -> bool) -> Truth {
+    let original = facts.original();
+    if holds(original.src) || holds(original.dst) {
+        return Truth::Yes;
+    }
+    facts.reply().map_or(Truth::Unknown, |reply| (holds(reply.src) || holds(reply.dst)).into())
 }
 
 #[cfg(test)]
@@ -112,8 +151,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        FlowId, IcmpFilter, Labels, Layer4, Mark, MaskedAddress, NamedSet, NatFilter, NatTo, PerDirection, Prefix,
-        ProtocolInfo, Rare, RareFilter, SctpState, SetName, TcpState, Tuple,
+        FlowId, IcmpFilter, Layer4, MaskedAddress, NamedSet, NatFilter, NatTo, PerDirection, PortRange, Prefix,
+        ProtocolInfo, Rare, RareFilter, SctpState, SetName, TcpState,
     };
 
     // Few values for each field, so that filters and flows meet.
@@ -484,7 +523,7 @@ mod tests {
         #[test]
         fn rare_conditions_agree_with_asking_part_by_part(rare in rare(), flow in flow()) {
             let expected = naive_rare(&rare, &flow).iter().all(|holds| holds());
-            prop_assert_eq!(rare.matches(&flow), expected);
+            prop_assert_eq!(rare.evaluate(&flow) == Truth::Yes, expected);
         }
 
         #[test]
@@ -506,7 +545,7 @@ mod tests {
             let rare = rare().new_tree(&mut runner).unwrap().current();
             let flow = flow().new_tree(&mut runner).unwrap().current();
             met += u32::from(filter != Filter::default() && filter.matches(&flow));
-            rarely += u32::from(rare != RareFilter::default() && rare.matches(&flow));
+            rarely += u32::from(rare != RareFilter::default() && (rare.evaluate(&flow) == Truth::Yes));
         }
         assert!(rarely > 100, "{rarely} of 5000 met");
         assert!(met > 20, "{met} of 5000 met");

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Action, Alert, Fault, Fields, Filter, Flaw, Notice, Prefix, PrefixSet, RareFilter, Record, Selection, Target,
+    Action, Alert, Fault, Fields, Filter, Flaw, Notice, PartValue, Prefix, PrefixSet, Record, Selection, Target,
     Verdict,
 };
 
@@ -44,23 +44,31 @@ impl Filter {
     /// Bytes that it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let prefixes = [&self.original_src, &self.original_dst, &self.reply_src, &self.reply_dst, &self.either];
-        sum([
-            shared(&self.protocols),
-            shared(&self.zones),
-            sum(prefixes.map(networks)),
-            shared(&self.src_ports),
-            shared(&self.dst_ports),
-            shared(&self.states),
-            self.rare.as_ref().map_or(0, |rare| size_of::<RareFilter>().saturating_add(rare.heap_bytes())),
-        ])
+        let rare = self.rare.as_deref().map_or(0, size_of_val);
+        self.parts().map(|(_, value)| value.heap_bytes()).fold(rare, usize::saturating_add)
     }
 }
 
-impl RareFilter {
-    fn heap_bytes(&self) -> usize {
-        let names = self.sets.iter().map(|set| set.name.0.capacity()).fold(list(&self.sets), usize::saturating_add);
-        sum([shared(&self.reply_src_ports), shared(&self.reply_dst_ports), names])
+impl PartValue<'_> {
+    fn heap_bytes(self) -> usize {
+        match self {
+            Self::Protocols(values) => shared(values),
+            Self::Zones(values) => shared(values),
+            Self::States(values) => shared(values),
+            Self::Ports(ranges) => shared(ranges),
+            Self::Networks(prefixes) => networks(prefixes),
+            Self::Sets(sets) => sets.iter().map(|set| set.name.0.capacity()).fold(list(sets), usize::saturating_add),
+            Self::Family(_)
+            | Self::Bits(_)
+            | Self::Seconds(_)
+            | Self::Labels(_)
+            | Self::Nothing
+            | Self::Id(_)
+            | Self::Zone(_)
+            | Self::MaskedAddress(_)
+            | Self::Icmp(_)
+            | Self::Nat(_) => 0,
+        }
     }
 }
 

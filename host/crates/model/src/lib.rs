@@ -12,55 +12,54 @@ mod batch;
 mod effect;
 mod event;
 mod expectation;
+mod facts;
 mod filter;
 mod filter_part;
 mod flow;
 mod heap;
-mod masked;
 mod named_set;
 mod nat_filter;
 mod outcome;
+mod part_value;
 mod plugin;
-mod port_ranges;
-mod prefix;
-mod prefix_map;
-mod prefix_set;
-mod protocol;
 mod rare_filter;
 mod record;
 mod status;
 mod table;
 pub mod text;
 mod time;
+mod truth;
 mod tuple;
 mod verdict;
+
+pub use ctwarden_net::{
+    DccpState, Family, Masked, MaskedError, PortRange, PortRanges, Prefix, PrefixError, PrefixMap, PrefixSet, Protocol,
+    SctpState, TcpState,
+};
 
 pub use any_of::AnyOf;
 pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent};
 pub use effect::{Effect, EffectId, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};
-pub use filter::{Family, Filter, PortRange, SecondsRange};
-pub use filter_part::FilterPart;
+pub use facts::{Fact, Facts, Known};
+pub use filter::{Filter, SecondsRange};
+pub use filter_part::{Addresses, FilterPart, InDump, KnownFrom};
 pub use flow::{
     Attribute, Counters, Flow, FlowId, FlowKey, HELPER_NAME_MAX, Labels, Mark, ProtocolInfo, Rare, SequenceAdjustment,
     SynProxy, TcpFlags, Zone,
 };
-pub use masked::{Masked, MaskedError};
 pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};
+pub use part_value::{Networks, PartValue};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, Subscription};
-pub use port_ranges::PortRanges;
-pub use prefix::{Prefix, PrefixError};
-pub use prefix_map::PrefixMap;
-pub use prefix_set::PrefixSet;
-pub use protocol::{DccpState, Protocol, SctpState, TcpState};
 pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};
 pub use record::{FaultRecord, FoldedCount, Notice, Record, VerdictRecord};
 pub use status::Status;
 pub use table::TableStatistics;
 pub use time::{Now, Steady, Timestamp};
+pub use truth::Truth;
 pub use tuple::{Layer4, PerDirection, Tuple};
 pub use verdict::{
     Action, Alert, Block, Fields, Flaw, LabelChange, Reply, Selection, SetName, Target, Unblock, Verdict, VerdictKind,

@@ -6,7 +6,6 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
-use core::net::IpAddr;
 
 use crate::{PrefixMap, SetName};
 
@@ -17,14 +16,6 @@ pub struct NamedSet {
     pub name: SetName,
     /// Its networks, each with its value.
     pub networks: Arc<PrefixMap<String>>,
-}
-
-impl NamedSet {
-    /// Whether any network of the set holds any of the addresses.
-    #[must_use]
-    pub fn holds_any(&self, addresses: [IpAddr; 4]) -> bool {
-        addresses.into_iter().any(|address| self.networks.contains(address))
-    }
 }
 
 impl fmt::Debug for NamedSet {

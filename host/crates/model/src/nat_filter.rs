@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use crate::{Flow, Layer4, Status, Tuple};
+use crate::{Fact, Facts, Layer4, Status, Truth, Tuple};
 
 /// Translation that a flow must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,19 @@ impl NatTo {
 }
 
 impl NatFilter {
-    /// Whether the flow is translated so. An entry that says nothing of its status is judged by its tuples alone.
+    /// Whether a flow is translated so of which this is known. An entry without a status is judged by its tuples alone.
     #[must_use]
-    pub fn matches(self, flow: &Flow) -> bool {
-        let (original, reply) = (&flow.tuples.original, &flow.tuples.reply);
-        let settled = |bit| flow.status.is_none_or(|status| status.contains(bit));
+    pub fn evaluate(self, facts: &impl Facts) -> Truth {
+        let Some(reply) = facts.reply() else { return Truth::Unknown };
+        match facts.status() {
+            Fact::Is(status) => self.holds(facts.original(), reply, Some(status)).into(),
+            Fact::Absent => self.holds(facts.original(), reply, None).into(),
+            Fact::Unknown => Truth::Unknown,
+        }
+    }
+
+    fn holds(self, original: &Tuple, reply: &Tuple, status: Option<Status>) -> bool {
+        let settled = |bit| status.is_none_or(|status| status.contains(bit));
         let (original_src, original_dst) = places(original);
         let (reply_src, reply_dst) = places(reply);
         let (port_src, port_dst) = ports(reply);

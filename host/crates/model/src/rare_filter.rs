@@ -6,7 +6,8 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::{Flow, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRanges, Zone};
+use crate::filter::{any_address, given};
+use crate::{Facts, FilterPart, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRanges, Truth, Zone};
 
 /// Every part that is given must hold; a part whose field the entry lacks does not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,51 +81,47 @@ impl IcmpFilter {
 }
 
 impl RareFilter {
-    /// Whether the flow matches.
+    /// Whether a flow matches of which this is known.
     #[must_use]
-    pub fn matches(&self, flow: &Flow) -> bool {
-        let PerDirection { original, reply } = &flow.tuples;
-        let ports = reply.ports();
-        let zones = flow.rare.as_ref().map(|rare| rare.zones).unwrap_or_default();
-        let shared = if zones.original.is_some() { Zone(0) } else { flow.zone };
-        !self.nothing
-            && self.id.is_none_or(|id| flow.id == Some(id))
-            && self.shared_zone.is_none_or(|zone| zone == shared)
-            && self.zones.original.is_none_or(|zone| zone == zones.original.unwrap_or_default())
-            && self.zones.reply.is_none_or(|zone| zone == zones.reply.unwrap_or_default())
+    pub fn evaluate(&self, facts: &impl Facts) -> Truth {
+        self.by_key(facts)
+            .and(|| self.by_addresses(facts))
+            .and(|| self.id.map_or(Truth::Yes, |id| facts.id().holds(|found| found == id)))
+            .and(|| given(self.asks_for_direction_zones(), || self.by_direction_zones(facts)))
+            .and(|| self.nat.map_or(Truth::Yes, |nat| nat.evaluate(facts)))
+    }
+
+    fn by_key(&self, facts: &impl Facts) -> Truth {
+        let original = facts.original();
+        let holds = !self.nothing
             && self.original_src.is_none_or(|bits| bits.contains(original.src))
             && self.original_dst.is_none_or(|bits| bits.contains(original.dst))
-            && self.reply_src_ports.hold(ports.map(|(src, _)| src))
-            && self.reply_dst_ports.hold(ports.map(|(_, dst)| dst))
-            && self.icmp.matches(original.layer4)
-            && self.nat.is_none_or(|nat| nat.matches(flow))
-            && self.sets_hold([original.src, original.dst, reply.src, reply.dst])
+            && self.icmp.matches(original.layer4);
+        holds.into()
     }
 
-    /// Whether it asks for nothing but what the two tuples tell.
-    #[must_use]
-    pub fn is_about_tuples(&self) -> bool {
-        // By name, so that a part that is added later is decided about here.
-        let Self {
-            nothing: _,
-            id,
-            shared_zone,
-            zones,
-            original_src: _,
-            original_dst: _,
-            reply_src_ports: _,
-            reply_dst_ports: _,
-            icmp: _,
-            // Whether a translation is settled is told by the status.
-            nat,
-            sets: _,
-        } = self;
-        id.is_none() && shared_zone.is_none() && *zones == PerDirection::default() && nat.is_none()
+    fn by_addresses(&self, facts: &impl Facts) -> Truth {
+        let holds = |ranges: &PortRanges, port: fn((u16, u16)) -> u16| {
+            facts.reply().map_or(Truth::Unknown, |reply| ranges.hold(reply.ports().map(port)).into())
+        };
+        let in_sets = |address| self.sets.iter().any(|set| set.networks.contains(address));
+        given(!self.reply_src_ports.is_empty(), || holds(&self.reply_src_ports, |(src, _)| src))
+            .and(|| given(!self.reply_dst_ports.is_empty(), || holds(&self.reply_dst_ports, |(_, dst)| dst)))
+            .and(|| {
+                given(!self.sets.is_empty() && !facts.was_found_by(FilterPart::Sets), || any_address(facts, in_sets))
+            })
     }
 
-    /// Whether [`RareFilter::sets`] holds for a flow with these addresses; where none is given it does.
-    #[must_use]
-    pub fn sets_hold(&self, addresses: [IpAddr; 4]) -> bool {
-        self.sets.is_empty() || self.sets.iter().any(|set| set.holds_any(addresses))
+    fn asks_for_direction_zones(&self) -> bool {
+        self.shared_zone.is_some() || self.zones != PerDirection::default()
+    }
+
+    fn by_direction_zones(&self, facts: &impl Facts) -> Truth {
+        facts.direction_zones().holds(|zones| {
+            let shared = if zones.original.is_some() { Zone(0) } else { facts.zone() };
+            self.shared_zone.is_none_or(|zone| zone == shared)
+                && self.zones.original.is_none_or(|zone| zone == zones.original.unwrap_or_default())
+                && self.zones.reply.is_none_or(|zone| zone == zones.reply.unwrap_or_default())
+        })
     }
 }

@@ -55,7 +55,6 @@ extern crate alloc;
 
 mod families;
 mod gathering;
-mod lasting;
 mod listening;
 mod overrun;
 mod plan;
@@ -68,7 +67,6 @@ mod sweep_progress;
 mod upkeep;
 
 pub use families::DumpReaders;
-pub use lasting::{is_indexed, lasting};
 pub use listening::Listening;
 pub use plan::Plan;
 pub use reader::Reader;

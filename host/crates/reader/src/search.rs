@@ -11,8 +11,6 @@ use alloc::vec::Vec;
 use ctwarden_model::{Filter, Flow, FlowKey, PerDirection, Tuple};
 use ctwarden_replica::{Replica, Selected, Walk};
 
-use crate::lasting::lasting;
-
 /// Flows of the replica that are looked at in one step: a fraction of a millisecond.
 const FLOWS_IN_ONE_STEP: usize = 4096;
 /// Flows that are judged in one turn: as long as a step.
@@ -66,7 +64,7 @@ impl Search {
     #[must_use]
     pub fn new(filters: &[Filter]) -> Self {
         Self {
-            walk: Walk::new(filters.iter().filter_map(lasting).collect()),
+            walk: Walk::new(filters.iter().filter_map(Filter::lasting).collect()),
             in_one_turn: in_one_turn(filters.len()),
             more: true,
             found: VecDeque::new(),

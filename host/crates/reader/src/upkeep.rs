@@ -4,7 +4,6 @@ use ctwarden_engine::Detail;
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, Steady};
 use ctwarden_replica::{Knowledge, Replica, Seed, Slice, SweepEnd, SweepToken};
 
-use crate::lasting::lasting;
 use crate::plan::{Plan, are_few};
 use crate::resync_rest::ResyncRest;
 
@@ -113,7 +112,7 @@ impl Upkeep {
 
     pub(crate) fn plan(&self, filter: &Filter, detail: Detail) -> Plan {
         let replica = self.replica.as_ref().filter(|_| self.hears_every_flow);
-        let (Some(replica), Some(lasting)) = (replica, lasting(filter)) else { return Plan::Dump };
+        let (Some(replica), Some(lasting)) = (replica, filter.lasting()) else { return Plan::Dump };
         let reads_each = match detail {
             Detail::Name => lasting != *filter,
             Detail::Entry => true,

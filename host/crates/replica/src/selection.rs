@@ -1,15 +1,15 @@
 //! Questions: the flows that match a filter.
 
-use ctwarden_model::{Family, Filter, FlowKey, Tuple};
+use ctwarden_model::{Family, Filter, FilterPart, FlowKey, Truth, Tuple};
 
 use crate::address::{Address, Long};
-use crate::judge::{Parts, matches};
+use crate::judge::Lasting;
 use crate::knowledge::Knowledge;
 use crate::record::Identity;
 use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
-use crate::way::{Ways, can_match};
+use crate::way::Ways;
 
 /// A flow of the replica, which may be gone by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,7 @@ impl<'a> Selection<'a> {
     pub fn knowledge(&self) -> Knowledge {
         let state = self.view.state;
         let (ipv4, ipv6) = (state.knowledge(Family::Ipv4), state.knowledge(Family::Ipv6));
-        let parts = Parts::of(self.filter);
-        match (can_match(self.filter, parts, Family::Ipv4), can_match(self.filter, parts, Family::Ipv6)) {
+        match (self.filter.can_match(Family::Ipv4), self.filter.can_match(Family::Ipv6)) {
             (false, _) => ipv6,
             (true, false) => ipv4,
             (true, true) => ipv4.weaker(ipv6),
@@ -65,19 +64,25 @@ impl Iterator for Selection<'_> {
     }
 }
 
-/// The flow of a record, where it lives and matches; `parts` are those of the filter that it is not known to meet.
-pub(crate) fn judged<A: Address>(shelf: &Shelf<A>, filter: &Filter, parts: Parts, handle: Handle) -> Option<Selected> {
+/// The flow of a record, where it lives and may match.
+pub(crate) fn judged<A: Address>(
+    shelf: &Shelf<A>,
+    filter: &Filter,
+    found_by: Option<FilterPart>,
+    handle: Handle,
+) -> Option<Selected> {
     let record = shelf.get(handle).filter(|record| !record.is_dead())?;
     let (original, reply) = shelf.directions(record);
-    let (original, reply) = (original.tuple(), reply.tuple());
     let identity = record.identity();
-    matches(filter, parts, identity.zone, &original, &reply).then(|| Selected { key: identity.key(), reply })
+    let flow = Lasting { zone: identity.zone, original: original.tuple(), reply: reply.tuple(), found_by };
+    // What the replica does not know is left to the caller.
+    (filter.evaluate(&flow) != Truth::No).then(|| Selected { key: identity.key(), reply: flow.reply })
 }
 
 /// The flow of that name, where it matches.
 pub(crate) fn judged_by_name(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
     fn of<A: Address>(shelf: &Shelf<A>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-        judged(shelf, filter, Parts::of(filter), shelf.find(&Identity::new(key)?)?)
+        judged(shelf, filter, None, shelf.find(&Identity::new(key)?)?)
     }
     match key.original.family() {
         Family::Ipv4 => of(view.ipv4, filter, key),

@@ -5,11 +5,10 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Family, Filter};
+use ctwarden_model::{Addresses, Filter, FilterPart, Networks};
 
 use crate::address::{Address, Long};
 use crate::address_index::Cursor;
-use crate::judge::{Networks, Part, Parts};
 use crate::selection::{Selected, View, judged};
 use crate::shelf::Shelf;
 use crate::slab::{Handle, NONE};
@@ -21,7 +20,6 @@ const COUNTED: usize = 64;
 /// The ways through both families.
 #[derive(Debug)]
 pub(crate) struct Ways {
-    parts: Parts,
     ipv4: Way<u32>,
     ipv6: Way<Long>,
 }
@@ -29,33 +27,31 @@ pub(crate) struct Ways {
 impl Ways {
     /// Those for that filter.
     pub(crate) fn new(view: View<'_>, filter: &Filter) -> Self {
-        let parts = Parts::of(filter);
-        Self { parts, ipv4: Way::new(view.ipv4, filter, parts), ipv6: Way::new(view.ipv6, filter, parts) }
+        Self { ipv4: Way::new(view.ipv4, filter), ipv6: Way::new(view.ipv6, filter) }
     }
 
     /// About how many looks they take, told in a moment: long lists of networks are not counted.
     pub(crate) fn estimate(view: View<'_>, filter: &Filter) -> usize {
-        let parts = Parts::of(filter);
-        looks(view.ipv4, filter, parts) + looks(view.ipv6, filter, parts)
+        looks(view.ipv4, filter) + looks(view.ipv6, filter)
     }
 
     /// How many networks the filter names, of which those of its ways are sorted when it begins.
     pub(crate) fn networks(filter: &Filter) -> usize {
-        Parts::of(filter).iter().map(|part| part.networks(filter).len()).sum()
+        filter.addressed().map(|(_, networks)| networks.len()).sum()
     }
 
     /// The next flow of the same filter that may match; none where there is no more, or where so many looks are used up, which
     /// are counted down.
     pub(crate) fn next(&mut self, view: View<'_>, filter: &Filter, looks: &mut usize) -> Option<Selected> {
-        let open = self.ipv4.part().map_or(self.parts, |met| self.parts.without(met));
+        let found_by = self.ipv4.part();
         while let Some(handle) = self.ipv4.next(view.ipv4, looks) {
-            if let Some(selected) = judged(view.ipv4, filter, open, handle) {
+            if let Some(selected) = judged(view.ipv4, filter, found_by, handle) {
                 return Some(selected);
             }
         }
-        let open = self.ipv6.part().map_or(self.parts, |met| self.parts.without(met));
+        let found_by = self.ipv6.part();
         while let Some(handle) = self.ipv6.next(view.ipv6, looks) {
-            if let Some(selected) = judged(view.ipv6, filter, open, handle) {
+            if let Some(selected) = judged(view.ipv6, filter, found_by, handle) {
                 return Some(selected);
             }
         }
@@ -78,7 +74,8 @@ enum Way<A: Address> {
     All(Handle),
     /// Those with an address in ranges, which are in order and apart.
     Ranges {
-        part: Part,
+        part: FilterPart,
+        addresses: Addresses,
         ranges: Vec<(A, A)>,
         at: usize,
         /// Where the next key lies.
@@ -89,21 +86,33 @@ enum Way<A: Address> {
 }
 
 impl<A: Address> Way<A> {
-    fn new(shelf: &Shelf<A>, filter: &Filter, parts: Parts) -> Self {
-        if !can_match(filter, parts, A::FAMILY) {
+    fn new(shelf: &Shelf<A>, filter: &Filter) -> Self {
+        if filter.family.is_some_and(|family| family != A::FAMILY) {
             return Self::Nothing;
         }
-        let given = parts.iter().map(|part| (part, ranges(part.networks(filter))));
-        let mut given: Vec<(Part, Vec<(A, A)>)> = given.collect();
-        let best = match given.len() {
-            0 | 1 => given.pop(),
-            _ => given.into_iter().min_by_key(|(_, ranges)| estimate(shelf, ranges)),
-        };
-        best.map_or(Self::All(0), |(part, ranges)| Self::Ranges { part, ranges, at: 0, cursor: None, last: None })
+        let mut best: Option<(FilterPart, Vec<(A, A)>)> = None;
+        for (part, networks) in filter.addressed() {
+            let ranges = ranges(networks);
+            if ranges.is_empty() {
+                return Self::Nothing;
+            }
+            if best.as_ref().is_none_or(|(_, best)| estimate(shelf, &ranges) < estimate(shelf, best)) {
+                best = Some((part, ranges));
+            }
+        }
+        let found = best.and_then(|(part, ranges)| Some((part, part.addresses()?, ranges)));
+        found.map_or(Self::All(0), |(part, addresses, ranges)| Self::Ranges {
+            part,
+            addresses,
+            ranges,
+            at: 0,
+            cursor: None,
+            last: None,
+        })
     }
 
     /// The part that all flows of this way meet.
-    const fn part(&self) -> Option<Part> {
+    const fn part(&self) -> Option<FilterPart> {
         match self {
             Self::Nothing | Self::All(_) => None,
             Self::Ranges { part, .. } => Some(*part),
@@ -133,7 +142,7 @@ impl<A: Address> Way<A> {
                 }
                 None
             }
-            Self::Ranges { part, ranges, at, cursor, last } => {
+            Self::Ranges { part: _, addresses, ranges, at, cursor, last } => {
                 while *looks > 0 {
                     let (first, end) = *ranges.get(*at)?;
                     let place = cursor.get_or_insert_with(|| match last.take() {
@@ -157,7 +166,7 @@ impl<A: Address> Way<A> {
                         }
                     }
                     let found = shelf.get(handle);
-                    if found.is_some_and(|record| part.is_met_at(address, shelf.addresses_of(record), ranges)) {
+                    if found.is_some_and(|record| is_met_at(*addresses, address, shelf.addresses_of(record), ranges)) {
                         return Some(handle);
                     }
                 }
@@ -167,30 +176,28 @@ impl<A: Address> Way<A> {
     }
 }
 
-impl Part {
-    /// Whether a flow that was found at this address, which lies in the ranges, meets the part there, and nowhere earlier in
-    /// its tuples: a flow with several addresses is taken at one of them.
-    fn is_met_at<A: Address>(self, address: A, [src, dst, reply_src, reply_dst]: [A; 4], ranges: &[(A, A)]) -> bool {
-        let held = |address: A| {
-            let behind = ranges.partition_point(|(first, _)| *first <= address);
-            behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= *last)
-        };
-        match self {
-            Self::OriginalSrc => address == src,
-            Self::OriginalDst => address == dst,
-            Self::ReplySrc => address == reply_src,
-            Self::ReplyDst => address == reply_dst,
-            Self::Either | Self::Sets => {
-                let mut earlier = [src, dst, reply_src, reply_dst].into_iter().take_while(|other| *other != address);
-                !earlier.any(held)
-            }
+/// Whether a flow that was found at this address, which lies in the ranges, meets the part there, and nowhere earlier in
+/// its tuples: a flow with several addresses is taken at one of them.
+fn is_met_at<A: Address>(
+    compared: Addresses,
+    address: A,
+    [src, dst, reply_src, reply_dst]: [A; 4],
+    ranges: &[(A, A)],
+) -> bool {
+    let held = |address: A| {
+        let behind = ranges.partition_point(|(first, _)| *first <= address);
+        behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= *last)
+    };
+    match compared {
+        Addresses::OriginalSrc => address == src,
+        Addresses::OriginalDst => address == dst,
+        Addresses::ReplySrc => address == reply_src,
+        Addresses::ReplyDst => address == reply_dst,
+        Addresses::Any => {
+            let mut earlier = [src, dst, reply_src, reply_dst].into_iter().take_while(|other| *other != address);
+            !earlier.any(held)
         }
     }
-}
-
-/// Whether any flow of the family can match: it is asked for, and each part has networks of it.
-pub(crate) fn can_match(filter: &Filter, parts: Parts, family: Family) -> bool {
-    filter.family.is_none_or(|wanted| wanted == family) && parts.iter().all(|part| part.networks(filter).have(family))
 }
 
 /// The networks of one family as ranges, in order, without overlaps.
@@ -211,15 +218,14 @@ fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
 }
 
 /// About how many looks a way takes.
-fn looks<A: Address>(shelf: &Shelf<A>, filter: &Filter, parts: Parts) -> usize {
-    if !can_match(filter, parts, A::FAMILY) {
+fn looks<A: Address>(shelf: &Shelf<A>, filter: &Filter) -> usize {
+    if !filter.can_match(A::FAMILY) {
         return 0;
     }
-    let of_part = |part: Part| {
-        let networks = part.networks(filter);
-        if networks.are_more_than(COUNTED) { 0 } else { estimate(shelf, &ranges(networks)) }
+    let of_part = |networks: Networks<'_>| {
+        if networks.len() > COUNTED { 0 } else { estimate(shelf, &ranges(networks)) }
     };
-    parts.iter().map(of_part).min().unwrap_or(shelf.len())
+    filter.addressed().map(|(_, networks)| of_part(networks)).min().unwrap_or(shelf.len())
 }
 
 fn estimate<A: Address>(shelf: &Shelf<A>, ranges: &[(A, A)]) -> usize {

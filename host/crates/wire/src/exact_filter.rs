@@ -3,7 +3,7 @@
 //! A dump that returns too much costs time; a delete that matches too much ends the wrong flows. So the type that a bulk
 //! delete takes can only be made from a filter of which the kernel does every part.
 
-use ctwarden_model::{AnyOf, Family, Filter, PortRanges};
+use ctwarden_model::{Family, Filter};
 
 use crate::kernel_filter::{Ipv4Parts, KernelFilter};
 
@@ -26,42 +26,14 @@ impl ExactFilter {
     #[must_use]
     pub fn of(filter: &Filter) -> Option<Self> {
         let kernel = KernelFilter::of(filter);
-        // What the kernel does is taken out of a copy of the filter; nothing may be left.
-        let mut rest = filter.clone();
-        // A family that the kernel checks is done, also where it only follows from addresses.
-        if kernel.family == filter.family {
-            rest.family = None;
-        }
         if kernel.zone.is_some() {
             // The kernel also takes flows of which only the reply direction lives in the zone; those are not meant.
             return None;
         }
-        if kernel.mark == filter.mark {
-            rest.mark = None;
-        }
-        if kernel.status == filter.status {
-            rest.status = None;
-        }
-        if kernel.original.src.is_some() {
-            rest.original_src = Default::default();
-        }
-        if kernel.original.dst.is_some() {
-            rest.original_dst = Default::default();
-        }
-        if kernel.reply.src.is_some() {
-            rest.reply_src = Default::default();
-        }
-        if kernel.reply.dst.is_some() {
-            rest.reply_dst = Default::default();
-        }
-        if kernel.original.protocol.is_some() {
-            rest.protocols = AnyOf::NONE;
-        }
-        if kernel.original.src_port.is_some() {
-            rest.src_ports = PortRanges::NONE;
-        }
-        if kernel.original.dst_port.is_some() {
-            rest.dst_ports = PortRanges::NONE;
+        // What the kernel does is taken out of a copy of the filter; nothing may be left.
+        let mut rest = filter.clone();
+        for (part, _) in kernel.asked() {
+            rest.clear(part);
         }
         (rest == Filter::default()).then_some(Self(kernel))
     }

@@ -186,8 +186,7 @@ fn agreed(one: Option<Masked>, other: Option<Masked>) -> Option<Masked> {
 
 /// The family that all prefixes of one of the lists share: no flow of the other family can match.
 fn implied_family(filter: &Filter) -> Option<Family> {
-    let lists = [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either];
-    lists.into_iter().find_map(shared_family)
+    filter.listed_networks().find_map(shared_family)
 }
 
 fn shared_family(networks: &PrefixSet) -> Option<Family> {

@@ -3,8 +3,7 @@
 //! It decides nothing: the codec's filters say what they ask the kernel for, and the replica what it can be asked.
 //! Only why something is left is told here, because whoever writes a filter can often write it so that less is.
 
-use ctwarden_model::{Family, Filter, FilterPart};
-use ctwarden_reader::{is_indexed, lasting};
+use ctwarden_model::{Family, Filter, FilterPart, InDump};
 use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
@@ -42,21 +41,19 @@ impl Explanation {
         let dumped = Dumped::of(filters);
         let family = family_of(&dumped);
         let left = dumped.left.iter().map(|part| (*part, why_left(*part, family))).collect();
-        let answered = lasting(filter).filter(|lasting| is_indexed(filter) || lasting == filter);
-        let copied = answered.map(|lasting| {
-            let of_copy = |whole: &Filter, part| whole.has(part) && lasting.has(part);
-            let found = |whole: &Filter, part| is_indexed(&whole.only(part));
-            Copied {
-                index: parts(filters, found),
-                compared: parts(filters, |whole, part| of_copy(whole, part) && !found(whole, part)),
-                read: parts(filters, |whole, part| whole.has(part) && !lasting.has(part)),
-            }
-        });
+        let of_copy = |holds: fn(FilterPart) -> bool| parts(filters, |filter, part| filter.has(part) && holds(part));
+        let copied = Copied {
+            index: of_copy(|part| part.is_in_replica() && part.addresses().is_some()),
+            compared: of_copy(|part| part.is_in_replica() && part.addresses().is_none()),
+            read: of_copy(|part| !part.is_in_replica()),
+        };
+        // Without an index each flow of the table would have to be read from the kernel.
+        let is_answered = !copied.index.is_empty() || !copied.compared.is_empty() && copied.read.is_empty();
         Self {
             given: parts(filters, Filter::has),
             dumped,
             left,
-            copied,
+            copied: is_answered.then_some(copied),
             heard: Heard::of(filters),
             unheard: !FilterPart::ALL.into_iter().any(|part| can_be_heard(filter, part)),
         }
@@ -152,27 +149,22 @@ fn family_of(dumped: &Dumped) -> Option<Family> {
 
 /// Why the kernel is not asked for a part in dumps.
 const fn why_left(part: FilterPart, family: Option<Family>) -> &'static str {
-    match (part, family) {
-        (FilterPart::Either | FilterPart::States | FilterPart::Timeout | FilterPart::Labels | FilterPart::Rare, _) => {
-            "the kernel's filter has no such part"
-        }
-        (FilterPart::Zones, _) => {
+    match (part.in_dump(), family) {
+        (InDump::Nothing, _) => "the kernel's filter has no such part",
+        (InDump::Zone, _) => {
             "the kernel takes one zone, and cannot tell zone 0 from flows with a zone in one direction only"
         }
-        (FilterPart::Mark | FilterPart::Status, _) => "an empty mask holds for every entry, and the kernel refuses it",
-        (FilterPart::Family, _) => "the other parts hold for no entry of that family",
-        (_, Some(Family::Ipv6)) => {
+        (InDump::Bits, _) => "an empty mask holds for every entry, and the kernel refuses it",
+        (InDump::Family, _) => "the other parts hold for no entry of that family",
+        (InDump::Protocol | InDump::Address | InDump::Port, Some(Family::Ipv6)) => {
             "never asked for with IPv6: the kernel's comparison of IPv6 tuples is inverted (seen up to Linux 6.18)"
         }
-        (_, None) => "the kernel compares tuples of one family; give family = \"ipv4\" where no IPv6 is meant",
-        (FilterPart::SrcPorts | FilterPart::DstPorts, Some(Family::Ipv4)) => {
-            "the kernel takes one port, and only beside one protocol, tcp or udp"
+        (InDump::Protocol | InDump::Address | InDump::Port, None) => {
+            "the kernel compares tuples of one family; give family = \"ipv4\" where no IPv6 is meant"
         }
-        (FilterPart::Protocols, Some(Family::Ipv4)) => "the kernel takes one protocol",
-        (
-            FilterPart::OriginalSrc | FilterPart::OriginalDst | FilterPart::ReplySrc | FilterPart::ReplyDst,
-            Some(Family::Ipv4),
-        ) => "the kernel takes one whole address, no network and no list",
+        (InDump::Port, Some(Family::Ipv4)) => "the kernel takes one port, and only beside one protocol, tcp or udp",
+        (InDump::Protocol, Some(Family::Ipv4)) => "the kernel takes one protocol",
+        (InDump::Address, Some(Family::Ipv4)) => "the kernel takes one whole address, no network and no list",
     }
 }
 

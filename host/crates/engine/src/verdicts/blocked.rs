@@ -53,10 +53,7 @@ impl Blocked {
             }
         }
         self.release(&block.set, block.network);
-        self.sets
-            .entry(block.set.clone())
-            .or_insert_with(PrefixMap::new)
-            .insert(block.network, Entry { until, confirmed: false });
+        self.sets.entry(block.set.clone()).or_default().insert(block.network, Entry { until, confirmed: false });
         self.count += 1;
         let space = self.space_mut(block.network.family());
         *space = space.saturating_add(units(block.network));

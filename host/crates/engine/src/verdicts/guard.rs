@@ -245,12 +245,7 @@ const fn is_too_wide(limits: &PluginLimits, network: Prefix) -> bool {
 }
 
 fn selection_is_well_formed(selection: &Selection) -> Result<(), Refusal> {
-    let filter = &selection.filter;
-    let reply_ports =
-        filter.rare.iter().flat_map(|rare| rare.reply_src_ports.iter().chain(rare.reply_dst_ports.iter()));
-    if filter.src_ports.iter().chain(filter.dst_ports.iter()).chain(reply_ports).any(|range| range.first > range.last)
-        || filter.timeout.is_some_and(|range| range.first > range.last)
-    {
+    if selection.filter.has_empty_range() {
         return Err(Refusal::Malformed("a range of its filter ends before it begins"));
     }
     Ok(())

@@ -6,143 +6,13 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctwarden_model::{
-    Family, Filter, Flow, FlowKey, Labels, Mark, Prefix, PrefixSet, ProtocolInfo, Status, Tuple, Zone,
-};
+use ctwarden_model::{Filter, Prefix, PrefixSet};
 
-/// Whether something holds, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
-    Yes,
-    No,
-    /// What would tell is not known.
-    Unknown,
-}
+pub(crate) use ctwarden_model::{Known, Truth as Held};
 
-impl Held {
-    const fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::No, _) | (_, Self::No) => Self::No,
-            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
-            (Self::Yes, Self::Yes) => Self::Yes,
-        }
-    }
-
-    /// Of several alternatives: one that holds suffices, one that is not known leaves it open.
-    const fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
-            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
-            (Self::No, Self::No) => Self::No,
-        }
-    }
-
-    /// Of two looks at one flow: protected by either is protected; known by either is known.
-    pub(crate) const fn with_another_look(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
-            (Self::No, _) | (_, Self::No) => Self::No,
-            (Self::Unknown, Self::Unknown) => Self::Unknown,
-        }
-    }
-}
-
-impl From<bool> for Held {
-    fn from(holds: bool) -> Self {
-        if holds { Self::Yes } else { Self::No }
-    }
-}
-
-/// What is known of a flow.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Known<'a> {
-    /// Its name: one tuple, zone, id.
-    Key(&'a FlowKey),
-    /// An event: what is absent may yet be set.
-    Event(&'a Flow),
-    /// A row of a dump or an entry asked for: what is absent is not set.
-    Whole(&'a Flow),
-}
-
-impl Known<'_> {
-    const fn zone(&self) -> Zone {
-        match self {
-            Self::Key(key) => key.zone,
-            Self::Event(flow) | Self::Whole(flow) => flow.zone,
-        }
-    }
-
-    const fn original(&self) -> &Tuple {
-        match self {
-            Self::Key(key) => &key.original,
-            Self::Event(flow) | Self::Whole(flow) => &flow.tuples.original,
-        }
-    }
-
-    const fn reply(&self) -> Option<&Tuple> {
-        match self {
-            Self::Key(_) => None,
-            Self::Event(flow) | Self::Whole(flow) => Some(&flow.tuples.reply),
-        }
-    }
-
-    /// Whether a part of the entry holds against a condition, where the part is there.
-    fn part<T>(&self, part: impl Fn(&Flow) -> Option<T>, holds: impl Fn(T) -> bool) -> Held {
-        match self {
-            Self::Key(_) => Held::Unknown,
-            Self::Event(flow) => part(flow).map_or(Held::Unknown, |value| holds(value).into()),
-            Self::Whole(flow) => part(flow).is_some_and(holds).into(),
-        }
-    }
-}
-
-/// Whether the filter matches, as far as is known. For a whole entry this is [`Filter::matches`].
+/// Whether the filter matches, as far as is known.
 pub(crate) fn matches(filter: &Filter, known: Known<'_>) -> Held {
-    let original = known.original();
-    let ports = original.ports();
-    let addresses = |networks: &PrefixSet, address: Option<IpAddr>| match address {
-        _ if networks.is_empty() => Held::Yes,
-        Some(address) => networks.contains(address).into(),
-        None => Held::Unknown,
-    };
-    let sure = [
-        filter.family.is_none_or(|family: Family| family == original.family()).into(),
-        (filter.protocols.is_empty() || filter.protocols.contains(&original.protocol)).into(),
-        (filter.zones.is_empty() || filter.zones.contains(&known.zone())).into(),
-        addresses(&filter.original_src, Some(original.src)),
-        addresses(&filter.original_dst, Some(original.dst)),
-        addresses(&filter.reply_src, known.reply().map(|reply| reply.src)),
-        addresses(&filter.reply_dst, known.reply().map(|reply| reply.dst)),
-        addresses(&filter.either, Some(original.src))
-            .or(addresses(&filter.either, Some(original.dst)))
-            .or(addresses(&filter.either, known.reply().map(|reply| reply.src)))
-            .or(addresses(&filter.either, known.reply().map(|reply| reply.dst))),
-        filter.src_ports.hold(ports.map(|(src, _)| src)).into(),
-        filter.dst_ports.hold(ports.map(|(_, dst)| dst)).into(),
-        when(!filter.states.is_empty(), || {
-            let state = |flow: &Flow| flow.info.as_ref().and_then(ProtocolInfo::state);
-            known.part(state, |state| filter.states.contains(&state))
-        }),
-        filter.mark.map_or(Held::Yes, |mark| known.part(|flow| flow.mark, |Mark(field)| mark.matches(field))),
-        filter.status.map_or(Held::Yes, |bits| known.part(|flow| flow.status, |Status(field)| bits.matches(field))),
-        filter.timeout.map_or(Held::Yes, |range| {
-            known.part(|flow| flow.timeout, |seconds| range.first <= seconds && seconds <= range.last)
-        }),
-        when(filter.labels != 0, || {
-            known.part(|flow| flow.labels, |Labels(bits)| bits & filter.labels == filter.labels)
-        }),
-        filter.rare.as_ref().map_or(Held::Yes, |rare| match known {
-            Known::Whole(flow) => rare.matches(flow).into(),
-            Known::Event(flow) if rare.is_about_tuples() => rare.matches(flow).into(),
-            // Not worth an answer part by part: neither a configuration nor a plugin can ask for them.
-            Known::Key(_) | Known::Event(_) => Held::Unknown,
-        }),
-    ];
-    sure.into_iter().fold(Held::Yes, Held::and)
-}
-
-fn when(asked: bool, holds: impl FnOnce() -> Held) -> Held {
-    if asked { holds() } else { Held::Yes }
+    filter.evaluate(&known)
 }
 
 /// Networks that nobody may block, beside this host's own addresses: what means this host (RFC 1122, section 3.2.1.3; RFC
@@ -172,19 +42,13 @@ pub(crate) struct ProtectedFlows {
 
 impl ProtectedFlows {
     pub(crate) fn new(filters: Vec<Filter>) -> Self {
-        let parts = |filter: &Filter| {
-            [&filter.original_src, &filter.original_dst, &filter.reply_src, &filter.reply_dst, &filter.either]
-                .into_iter()
-                .flat_map(|networks| networks.iter().collect::<Vec<Prefix>>())
-                .collect::<Vec<Prefix>>()
-        };
-        let networks = filters.iter().flat_map(parts).collect();
+        let networks = filters.iter().flat_map(Filter::listed_networks).flat_map(PrefixSet::iter).collect();
         Self { filters, networks }
     }
 
     /// Whether the flow is protected.
     pub(crate) fn holds(&self, known: Known<'_>) -> Held {
-        self.filters.iter().map(|filter| matches(filter, known)).fold(Held::No, Held::or)
+        self.filters.iter().fold(Held::No, |held, filter| held.or(|| matches(filter, known)))
     }
 
     /// Whether blocking the network would cut off an address that a filter names. The other parts of the filter are not
@@ -201,8 +65,8 @@ mod tests {
     use alloc::sync::Arc;
 
     use ctwarden_model::{
-        AnyOf, FlowId, Layer4, Masked, NamedSet, NatFilter, NatTo, PerDirection, PortRange, Protocol, RareFilter,
-        SecondsRange, SetName, TcpState,
+        AnyOf, Flow, FlowId, KnownFrom, Labels, Layer4, Mark, Masked, NamedSet, NatFilter, NatTo, PerDirection,
+        PortRange, Protocol, ProtocolInfo, RareFilter, SecondsRange, SetName, Status, TcpState, Tuple,
     };
     use proptest::prelude::*;
 
@@ -340,7 +204,7 @@ mod tests {
 
         #[test]
         fn a_filter_about_tuples_is_sure_by_an_event(filter in any_filter(), flow in whole()) {
-            let rare = filter.rare.clone().filter(|rare| rare.is_about_tuples());
+            let rare = filter.with_parts(|part| part.known_from() <= KnownFrom::Event).rare;
             let constant = Filter {
                 mark: None,
                 status: None,

@@ -52,7 +52,7 @@ fn all_above_the_rate_are_folded(
     world.judge(new(1), [("a", (1..=VERDICTS).map(|n| verdict(n as u8)).collect())]);
     let table: Vec<Flow> = (1..=VERDICTS).map(|n| flow(n as u8)).collect();
     world.look_up_in(&table);
-    assert_eq!(own_records(&world, "a"), BURST.into(), "{kind} {outcome}");
+    assert_eq!(own_records(&world, "a"), u64::from(BURST), "{kind} {outcome}");
     assert!(world.verdicts().all(|record| record.outcome.name() == outcome), "{kind} {outcome}");
     assert_eq!(folded(&world, "a"), BTreeMap::new(), "it is told after a second, once");
     world.pass_by_timeouts(Duration::from_millis(1_500));
@@ -126,7 +126,7 @@ fn what_was_folded_is_told_at_a_reload_and_at_the_end() {
     world.engine.handle_finish(world.now);
     world.pump();
     assert_eq!(folded(&world, "a"), BTreeMap::from([((VerdictKind::Log, "applied"), 17)]));
-    assert_eq!(own_records(&world, "a"), BURST.into());
+    assert_eq!(own_records(&world, "a"), u64::from(BURST));
 }
 
 #[test]

@@ -142,10 +142,6 @@ fn host(address: Option<IpAddr>) -> PrefixSet {
     address.map(Prefix::host).into_iter().collect()
 }
 
-fn port(port: u16) -> PortRange {
-    PortRange { first: port, last: port }
-}
-
 /// What was given of both tuples. Keys of GRE, verification tags and roles are compared by no command.
 fn tuples(template: &Template, filter: &mut Filter) {
     if !template.used(Key::MaskSrc) {
@@ -159,8 +155,8 @@ fn tuples(template: &Template, filter: &mut Filter) {
     let Some(protocol) = template.protocol else { return };
     filter.protocols = [protocol].into();
     if protocol.has_ports() {
-        filter.src_ports = template.original.src_port.map(port).into_iter().collect();
-        filter.dst_ports = template.original.dst_port.map(port).into_iter().collect();
+        filter.src_ports = template.original.src_port.map(PortRange::from).into_iter().collect();
+        filter.dst_ports = template.original.dst_port.map(PortRange::from).into_iter().collect();
     }
     if matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) && template.icmp != IcmpFilter::default() {
         filter.rare_mut().icmp = template.icmp;
@@ -173,8 +169,8 @@ fn tuples(template: &Template, filter: &mut Filter) {
         let (src, dst) = (template.reply.src_port, template.reply.dst_port);
         if src.is_some() || dst.is_some() {
             let rare = filter.rare_mut();
-            rare.reply_src_ports = src.map(port).into_iter().collect();
-            rare.reply_dst_ports = dst.map(port).into_iter().collect();
+            rare.reply_src_ports = src.map(PortRange::from).into_iter().collect();
+            rare.reply_dst_ports = dst.map(PortRange::from).into_iter().collect();
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Reads a value that a configuration may write as a number or as text, so that `80` and `"8000-8999"` stand in one list.
 
-use std::fmt;
-use std::marker::PhantomData;
+use alloc::string::ToString;
+use core::fmt;
+use core::marker::PhantomData;
 
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
 /// Hands text as it is and a whole number as decimal text to `parse`; `expected` names both in the error.
-pub(crate) fn deserialize<'de, D, T, E>(
+///
+/// # Errors
+/// What `parse` refuses, and values of other kinds.
+pub fn deserialize<'de, D, T, E>(
     deserializer: D,
     expected: &'static str,
     parse: fn(&str) -> Result<T, E>,

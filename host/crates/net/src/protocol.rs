@@ -2,11 +2,21 @@
 //!
 //! Numbers stay numbers: a state that the kernel invents later passes through unharmed.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use core::fmt;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 /// IP protocol number (IANA "Assigned Internet Protocol Numbers").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u8);
+
+/// Text that names no protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("\"{0}\" is not a protocol; write tcp, udp, icmp, icmpv6, sctp, dccp, udplite, gre, or a number from 0 to 255")]
+pub struct ProtocolError(String);
 
 impl Protocol {
     /// ICMP (RFC 792).
@@ -70,7 +80,17 @@ impl Protocol {
     }
 }
 
+impl FromStr for Protocol {
+    type Err = ProtocolError;
+
+    /// As [`Protocol::parse`].
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        Self::parse(text).ok_or_else(|| ProtocolError(text.to_owned()))
+    }
+}
+
 impl fmt::Display for Protocol {
+    /// The name as in `/etc/protocols`, or the number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -94,22 +114,35 @@ macro_rules! states {
                 Some(match self.0 { $($number => $text,)+ _ => return None })
             }
         }
+
+        impl From<$name> for u8 {
+            fn from(state: $name) -> Self {
+                state.0
+            }
+        }
     };
 }
 
 states! {
     /// TCP state (`enum tcp_conntrack`, linux/netfilter/nf_conntrack_tcp.h).
     TcpState {
+        /// None yet.
         NONE = 0 "NONE",
+        /// SYN seen.
         SYN_SENT = 1 "SYN_SENT",
         /// SYN and SYN-ACK seen.
         SYN_RECV = 2 "SYN_RECV",
+        /// Both ends agreed.
         ESTABLISHED = 3 "ESTABLISHED",
+        /// One end sent FIN.
         FIN_WAIT = 4 "FIN_WAIT",
         /// ACK of the first FIN seen.
         CLOSE_WAIT = 5 "CLOSE_WAIT",
+        /// Both ends sent FIN.
         LAST_ACK = 6 "LAST_ACK",
+        /// All acknowledged.
         TIME_WAIT = 7 "TIME_WAIT",
+        /// Reset.
         CLOSE = 8 "CLOSE",
         /// Simultaneous open (was LISTEN).
         SYN_SENT2 = 9 "SYN_SENT2",
@@ -119,13 +152,21 @@ states! {
 states! {
     /// SCTP state (`enum sctp_conntrack`, linux/netfilter/nf_conntrack_sctp.h).
     SctpState {
+        /// None yet.
         NONE = 0 "NONE",
+        /// Closed.
         CLOSED = 1 "CLOSED",
+        /// INIT seen.
         COOKIE_WAIT = 2 "COOKIE_WAIT",
+        /// COOKIE-ECHO seen.
         COOKIE_ECHOED = 3 "COOKIE_ECHOED",
+        /// The association stands.
         ESTABLISHED = 4 "ESTABLISHED",
+        /// SHUTDOWN went the original way.
         SHUTDOWN_SENT = 5 "SHUTDOWN_SENT",
+        /// SHUTDOWN went the reply's way.
         SHUTDOWN_RECD = 6 "SHUTDOWN_RECD",
+        /// SHUTDOWN-ACK seen.
         SHUTDOWN_ACK_SENT = 7 "SHUTDOWN_ACK_SENT",
         /// HEARTBEAT seen before anything else.
         HEARTBEAT_SENT = 8 "HEARTBEAT_SENT",
@@ -137,12 +178,19 @@ states! {
 states! {
     /// DCCP state (`enum ct_dccp_states`, linux/netfilter/nf_conntrack_dccp.h; the tracker left the kernel in 6.15).
     DccpState {
+        /// None yet.
         NONE = 0 "NONE",
+        /// REQUEST seen.
         REQUEST = 1 "REQUEST",
+        /// RESPONSE seen.
         RESPOND = 2 "RESPOND",
+        /// One end acknowledged.
         PARTOPEN = 3 "PARTOPEN",
+        /// The connection stands.
         OPEN = 4 "OPEN",
+        /// CLOSEREQ seen.
         CLOSEREQ = 5 "CLOSEREQ",
+        /// CLOSE seen.
         CLOSING = 6 "CLOSING",
         /// Waiting out old packets.
         TIMEWAIT = 7 "TIMEWAIT",
@@ -150,5 +198,23 @@ states! {
         IGNORE = 8 "IGNORE",
         /// Packet that is invalid.
         INVALID = 9 "INVALID",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_protocol_is_written_as_name_or_number() {
+        for (text, protocol) in [("tcp", Protocol::TCP), ("UDP", Protocol::UDP), ("50", Protocol(50))] {
+            assert_eq!(text.parse(), Ok(protocol));
+            assert_eq!(Protocol::parse(text), Some(protocol));
+        }
+        assert_eq!((Protocol::SCTP.to_string(), Protocol(50).to_string()), ("sctp".into(), "50".into()));
+        let refused = "tpc".parse::<Protocol>().unwrap_err().to_string();
+        assert!(refused.starts_with("\"tpc\" is not a protocol; write tcp, udp"), "{refused}");
     }
 }

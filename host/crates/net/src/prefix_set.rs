@@ -37,6 +37,7 @@ impl PrefixSet {
 
     /// Whether any network holds the address.
     #[must_use]
+    #[inline]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.holding(self.begun(address), address)
     }
@@ -64,6 +65,7 @@ impl PrefixSet {
 
     /// Whether there is none.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -74,6 +76,7 @@ impl PrefixSet {
         self.networks().len()
     }
 
+    /// Every network.
     pub fn iter(&self) -> impl Iterator<Item = Prefix> {
         self.networks().iter().copied()
     }

@@ -19,7 +19,12 @@ pub struct Masked {
 pub enum MaskedError {
     /// The value has bits that the mask lacks.
     #[error("value {value:#x} has bits outside its mask {mask:#x}; widen the mask or clear those bits")]
-    Outside { value: u32, mask: u32 },
+    Outside {
+        /// The value.
+        value: u32,
+        /// The mask.
+        mask: u32,
+    },
     /// Not of the form `value` or `value/mask`.
     #[error("\"{0}\" is not a number or number/mask; write for example 0x10/0xff")]
     Text(String),
@@ -34,11 +39,19 @@ impl Masked {
         if value & !mask == 0 { Ok(Self { value, mask }) } else { Err(MaskedError::Outside { value, mask }) }
     }
 
+    /// The whole field.
     #[must_use]
     pub const fn all(value: u32) -> Self {
         Self { value, mask: u32::MAX }
     }
 
+    /// A value of which only the bits of the mask are taken.
+    #[must_use]
+    pub const fn within(value: u32, mask: u32) -> Self {
+        Self { value: value & mask, mask }
+    }
+
+    /// What the bits are, or become.
     #[must_use]
     pub const fn value(self) -> u32 {
         self.value
@@ -52,6 +65,7 @@ impl Masked {
 
     /// Whether the field holds the value under the mask.
     #[must_use]
+    #[inline]
     pub const fn matches(self, field: u32) -> bool {
         field & self.mask == self.value
     }
@@ -66,6 +80,13 @@ impl Masked {
     #[must_use]
     pub const fn then(self, later: Self) -> Self {
         Self { value: later.apply(self.value), mask: self.mask | later.mask }
+    }
+}
+
+impl From<u32> for Masked {
+    /// The whole field.
+    fn from(value: u32) -> Self {
+        Self::all(value)
     }
 }
 
@@ -111,15 +132,29 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_c_writes_them() {
-        for (text, value, mask) in
-            [("16", 16, u32::MAX), ("0x10/0xff", 16, 255), ("020/037", 16, 31), ("0", 0, u32::MAX)]
-        {
+        for (text, value, mask) in [
+            ("16", 16, u32::MAX),
+            ("0x10/0xff", 16, 255),
+            ("0XFF/0xFF", 255, 255),
+            ("020/037", 16, 31),
+            ("0", 0, u32::MAX),
+            ("0/0", 0, 0),
+        ] {
             let masked: Masked = text.parse().unwrap();
             assert_eq!((masked.value(), masked.mask()), (value, mask), "{text}");
         }
-        for text in ["", "/", "1/", "x", "-1", "+1", "0x", "4294967296", "1/2/3"] {
-            assert!(text.parse::<Masked>().is_err(), "{text}");
+        assert_eq!("0x100/0xff".parse::<Masked>(), Err(MaskedError::Outside { value: 256, mask: 255 }));
+        for text in ["", "/", "1/", "/1", "x", "0x", "-1", "+1", "0x+1", "08", "4294967296", "1/2/3"] {
+            assert!(matches!(text.parse::<Masked>(), Err(MaskedError::Text(_))), "{text}");
         }
+        assert_eq!(Masked::new(0x10, 0xff).unwrap().to_string(), "0x10/0xff");
+    }
+
+    #[test]
+    fn bits_outside_the_mask_are_left_alone() {
+        let masked = Masked::new(0x10, 0xff).unwrap();
+        assert_eq!(masked.apply(0xabcd), 0xab10);
+        assert!(masked.matches(0xab10) && !masked.matches(0xab11));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
@@ -9,11 +10,22 @@ use thiserror::Error;
 
 use crate::Family;
 
-/// A network in CIDR form; the bits behind the length are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A network in CIDR form; the bits behind the length are zero. Networks are ordered by address, the wider first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     address: IpAddr,
     length: u8,
+}
+
+/// As one number and its length, which a map of many sources feels.
+impl Hash for Prefix {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.address {
+            IpAddr::V4(address) => state.write_u32(address.to_bits()),
+            IpAddr::V6(address) => state.write_u128(address.to_bits()),
+        }
+        state.write_u8(self.length);
+    }
 }
 
 /// Why a network was refused.
@@ -22,7 +34,9 @@ pub enum PrefixError {
     /// Longer than the address.
     #[error("prefix length {length} is longer than the {bits} bits of {address}")]
     Length {
+        /// The address.
         address: IpAddr,
+        /// The length that was given.
         length: u8,
         /// What the family allows.
         bits: u8,
@@ -30,6 +44,7 @@ pub enum PrefixError {
     /// An IPv4 address in IPv6's form with a length that counts none of its bits.
     #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
     Mapped {
+        /// What was written.
         text: String,
         /// The IPv4 address.
         address: Ipv4Addr,
@@ -42,18 +57,31 @@ pub enum PrefixError {
 }
 
 impl Prefix {
+    /// The bits before the IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2).
+    pub const MAPPED_BITS: u8 = 96;
+
     /// A network; bits behind `length` are cleared.
     ///
     /// # Errors
     /// [`PrefixError::Length`] where the length is greater than the address has bits.
-    pub fn new(address: IpAddr, length: u8) -> Result<Self, PrefixError> {
+    pub const fn new(address: IpAddr, length: u8) -> Result<Self, PrefixError> {
         let bits = address_bits(address);
         if length > bits {
-            return Err(PrefixError::Length { address, length, bits });
+            Err(PrefixError::Length { address, length, bits })
+        } else {
+            Ok(Self { address: cut(address, length), length })
         }
-        Ok(Self { address: cut(address, length), length })
     }
 
+    /// The network of the given length around an address; the address itself where the length is greater than it has bits.
+    #[must_use]
+    pub const fn around(address: IpAddr, length: u8) -> Self {
+        let bits = address_bits(address);
+        let length = if length < bits { length } else { bits };
+        Self { address: cut(address, length), length }
+    }
+
+    /// The network of one address.
     #[must_use]
     pub const fn host(address: IpAddr) -> Self {
         Self { address, length: address_bits(address) }
@@ -66,7 +94,7 @@ impl Prefix {
     /// net/ipv6/ip6_input.c drops them), is one of IPv6.
     #[must_use]
     pub const fn canonical(self) -> Self {
-        match (self.address, self.length.checked_sub(MAPPED_BITS)) {
+        match (self.address, self.length.checked_sub(Self::MAPPED_BITS)) {
             (IpAddr::V6(address), Some(length)) => match address.to_ipv4_mapped() {
                 Some(address) => Self { address: IpAddr::V4(address), length },
                 None => self,
@@ -90,27 +118,21 @@ impl Prefix {
     /// Family of the address.
     #[must_use]
     pub const fn family(self) -> Family {
-        match self.address {
-            IpAddr::V4(_) => Family::Ipv4,
-            IpAddr::V6(_) => Family::Ipv6,
-        }
+        Family::of(self.address)
     }
 
     /// Last address of the network.
     #[must_use]
-    pub fn last(self) -> IpAddr {
+    pub const fn last(self) -> IpAddr {
         match self.address {
-            IpAddr::V4(a) => {
-                IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() | u32::MAX.checked_shr(self.length.into()).unwrap_or(0)))
-            }
-            IpAddr::V6(a) => {
-                IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() | u128::MAX.checked_shr(self.length.into()).unwrap_or(0)))
-            }
+            IpAddr::V4(a) => IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() | behind_v4(self.length))),
+            IpAddr::V6(a) => IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() | behind_v6(self.length))),
         }
     }
 
     /// Whether the address lies in the network; never across families.
     #[must_use]
+    #[inline]
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => {
@@ -119,10 +141,13 @@ impl Prefix {
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
-}
 
-/// The bits before the IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2).
-const MAPPED_BITS: u8 = 96;
+    /// Whether all of the other network lies in this one.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.length <= other.length && self.contains(other.address)
+    }
+}
 
 const fn address_bits(address: IpAddr) -> u8 {
     match address {
@@ -132,16 +157,25 @@ const fn address_bits(address: IpAddr) -> u8 {
 }
 
 /// The address with all bits behind `length` cleared.
-pub(crate) fn cut(address: IpAddr, length: u8) -> IpAddr {
+const fn cut(address: IpAddr, length: u8) -> IpAddr {
     match address {
-        IpAddr::V4(a) => {
-            let mask = !u32::MAX.checked_shr(length.into()).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() & mask))
-        }
-        IpAddr::V6(a) => {
-            let mask = !u128::MAX.checked_shr(length.into()).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() & mask))
-        }
+        IpAddr::V4(a) => IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() & !behind_v4(length))),
+        IpAddr::V6(a) => IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() & !behind_v6(length))),
+    }
+}
+
+/// The bits behind the length; shifting by the full width is no shift in Rust, hence the check.
+const fn behind_v4(length: u8) -> u32 {
+    match u32::MAX.checked_shr(length as u32) {
+        Some(bits) => bits,
+        None => 0,
+    }
+}
+
+const fn behind_v6(length: u8) -> u128 {
+    match u128::MAX.checked_shr(length as u32) {
+        Some(bits) => bits,
+        None => 0,
     }
 }
 
@@ -159,7 +193,7 @@ impl FromStr for Prefix {
                 let length: u8 = length.parse().ok().filter(|_| digits).ok_or_else(refused)?;
                 match address {
                     // Most likely an IPv4 length behind an address that a program wrote in the other form.
-                    IpAddr::V6(mapped) if length < MAPPED_BITS => match mapped.to_ipv4_mapped() {
+                    IpAddr::V6(mapped) if length < Self::MAPPED_BITS => match mapped.to_ipv4_mapped() {
                         Some(address) => {
                             let length = length.min(address_bits(IpAddr::V4(address)));
                             return Err(PrefixError::Mapped { text: text.to_string(), address, length });
@@ -212,6 +246,16 @@ mod tests {
         assert!(prefix("::/0").contains("ffff::1".parse().unwrap()));
         assert_eq!(p.last().to_string(), "10.1.255.255");
         assert_eq!(prefix("::/0").last().to_string(), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+        assert!(p.covers(prefix("10.1.2.0/24")) && p.covers(p));
+        assert!(!p.covers(prefix("10.0.0.0/8")) && !prefix("0.0.0.0/0").covers(prefix("::1")));
+    }
+
+    #[test]
+    fn a_network_around_an_address_is_as_wide_as_there_are_bits() {
+        let around = |text: &str, length| Prefix::around(text.parse().unwrap(), length);
+        assert_eq!(around("192.0.2.77", 24), prefix("192.0.2.0/24"));
+        assert_eq!(around("192.0.2.77", 200), prefix("192.0.2.77"));
+        assert_eq!(around("2001:db8::1", 32), prefix("2001:db8::/32"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ impl PortRanges {
 
     /// Whether any range holds the port.
     #[must_use]
+    #[inline]
     pub fn contains(&self, port: u16) -> bool {
         let behind = self.partition_point(|range| range.first <= port);
         behind.checked_sub(1).and_then(|place| self.get(place)).is_some_and(|range| port <= range.last)
@@ -30,6 +31,7 @@ impl PortRanges {
 
     /// Whether any range holds the port, or none is given. Without a port a given range does not hold.
     #[must_use]
+    #[inline]
     pub fn hold(&self, port: Option<u16>) -> bool {
         self.0.is_none() || port.is_some_and(|port| self.contains(port))
     }

@@ -1,0 +1,233 @@
+//! What is known of a flow when a filter is asked about it.
+//!
+//! A key has one tuple, an event lacks what did not change, the replica keeps no field that can change. So a field has three
+//! states: known, known to be absent, not known.
+
+use crate::{FilterPart, Flow, FlowId, FlowKey, Labels, Mark, PerDirection, ProtocolInfo, Status, Truth, Tuple, Zone};
+
+/// What is known of a field of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact<T> {
+    Is(T),
+    /// The flow has no such field: no condition on it holds.
+    Absent,
+    Unknown,
+}
+
+impl<T> Fact<T> {
+    /// Whether the condition holds for the field.
+    #[inline]
+    pub fn holds(self, condition: impl FnOnce(T) -> bool) -> Truth {
+        match self {
+            Self::Is(field) => condition(field).into(),
+            Self::Absent => Truth::No,
+            Self::Unknown => Truth::Unknown,
+        }
+    }
+
+    /// Of a field that a whole entry lacks where the flow lacks it.
+    #[inline]
+    pub fn of_entry(field: Option<T>) -> Self {
+        field.map_or(Self::Absent, Self::Is)
+    }
+
+    /// Of a field that an event may leave out.
+    #[inline]
+    pub fn of_event(field: Option<T>) -> Self {
+        field.map_or(Self::Unknown, Self::Is)
+    }
+}
+
+/// What is known of a flow. Only zone and original tuple always are.
+pub trait Facts {
+    /// Zone of the original direction.
+    fn zone(&self) -> Zone;
+
+    fn original(&self) -> &Tuple;
+
+    /// `None` where it is not known.
+    #[inline]
+    fn reply(&self) -> Option<&Tuple> {
+        None
+    }
+
+    /// Whether the flow was found by this part, so that the part need not be compared again.
+    #[inline]
+    fn was_found_by(&self, _part: FilterPart) -> bool {
+        false
+    }
+
+    #[inline]
+    fn id(&self) -> Fact<FlowId> {
+        Fact::Unknown
+    }
+
+    /// Zones of single directions, where they have their own.
+    #[inline]
+    fn direction_zones(&self) -> Fact<PerDirection<Option<Zone>>> {
+        Fact::Unknown
+    }
+
+    /// State of the protocol.
+    #[inline]
+    fn state(&self) -> Fact<u8> {
+        Fact::Unknown
+    }
+
+    #[inline]
+    fn mark(&self) -> Fact<Mark> {
+        Fact::Unknown
+    }
+
+    #[inline]
+    fn status(&self) -> Fact<Status> {
+        Fact::Unknown
+    }
+
+    /// Seconds left.
+    #[inline]
+    fn timeout(&self) -> Fact<u32> {
+        Fact::Unknown
+    }
+
+    #[inline]
+    fn labels(&self) -> Fact<Labels> {
+        Fact::Unknown
+    }
+}
+
+fn state(flow: &Flow) -> Option<u8> {
+    flow.info.as_ref().and_then(ProtocolInfo::state)
+}
+
+/// A whole entry: what is absent is not set.
+impl Facts for Flow {
+    #[inline]
+    fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    #[inline]
+    fn original(&self) -> &Tuple {
+        &self.tuples.original
+    }
+
+    #[inline]
+    fn reply(&self) -> Option<&Tuple> {
+        Some(&self.tuples.reply)
+    }
+
+    #[inline]
+    fn id(&self) -> Fact<FlowId> {
+        Fact::of_entry(self.id)
+    }
+
+    #[inline]
+    fn direction_zones(&self) -> Fact<PerDirection<Option<Zone>>> {
+        Fact::Is(self.rare.as_ref().map(|rare| rare.zones).unwrap_or_default())
+    }
+
+    #[inline]
+    fn state(&self) -> Fact<u8> {
+        Fact::of_entry(state(self))
+    }
+
+    #[inline]
+    fn mark(&self) -> Fact<Mark> {
+        Fact::of_entry(self.mark)
+    }
+
+    #[inline]
+    fn status(&self) -> Fact<Status> {
+        Fact::of_entry(self.status)
+    }
+
+    #[inline]
+    fn timeout(&self) -> Fact<u32> {
+        Fact::of_entry(self.timeout)
+    }
+
+    #[inline]
+    fn labels(&self) -> Fact<Labels> {
+        Fact::of_entry(self.labels)
+    }
+}
+
+/// A flow by its name, by an event or by its entry.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// Its name: one tuple, zone, id.
+    Key(&'a FlowKey),
+    /// An event: what is absent may yet be set.
+    Event(&'a Flow),
+    /// A row of a dump or an entry that was looked up: what is absent is not set.
+    Whole(&'a Flow),
+}
+
+impl Known<'_> {
+    /// A field that only entries and events have.
+    fn field<T>(&self, field: impl Fn(&Flow) -> Option<T>) -> Fact<T> {
+        match self {
+            Self::Key(_) => Fact::Unknown,
+            Self::Event(flow) => Fact::of_event(field(flow)),
+            Self::Whole(flow) => Fact::of_entry(field(flow)),
+        }
+    }
+}
+
+impl Facts for Known<'_> {
+    fn zone(&self) -> Zone {
+        match self {
+            Self::Key(key) => key.zone,
+            Self::Event(flow) | Self::Whole(flow) => flow.zone,
+        }
+    }
+
+    fn original(&self) -> &Tuple {
+        match self {
+            Self::Key(key) => &key.original,
+            Self::Event(flow) | Self::Whole(flow) => &flow.tuples.original,
+        }
+    }
+
+    fn reply(&self) -> Option<&Tuple> {
+        match self {
+            Self::Key(_) => None,
+            Self::Event(flow) | Self::Whole(flow) => Some(&flow.tuples.reply),
+        }
+    }
+
+    fn id(&self) -> Fact<FlowId> {
+        match self {
+            Self::Key(key) => Fact::Is(key.id),
+            Self::Event(_) | Self::Whole(_) => self.field(|flow| flow.id),
+        }
+    }
+
+    fn direction_zones(&self) -> Fact<PerDirection<Option<Zone>>> {
+        match self {
+            Self::Key(_) | Self::Event(_) => Fact::Unknown,
+            Self::Whole(flow) => flow.direction_zones(),
+        }
+    }
+
+    fn state(&self) -> Fact<u8> {
+        self.field(state)
+    }
+
+    fn mark(&self) -> Fact<Mark> {
+        self.field(|flow| flow.mark)
+    }
+
+    fn status(&self) -> Fact<Status> {
+        self.field(|flow| flow.status)
+    }
+
+    fn timeout(&self) -> Fact<u32> {
+        self.field(|flow| flow.timeout)
+    }
+
+    fn labels(&self) -> Fact<Labels> {
+        self.field(|flow| flow.labels)
+    }
+}
