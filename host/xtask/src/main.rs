@@ -16,6 +16,7 @@ mod packages;
 mod process;
 mod progress;
 mod rust_version;
+mod simulate;
 mod test;
 mod toolchain;
 mod tree;
@@ -36,6 +37,8 @@ usage: cargo xtask COMMAND
   dist [ctwarden|conntrack] build the programs as packages have them, into target/dist
   fuzz [NAME...] [--seconds N] [--keep]
                             search for bytes that break a reader of untrusted bytes, a minute each
+  simulate [--seeds N] [--from SEED] [--seed SEED]
+                            engine, reader and replica against a simulated kernel with faults
   guests [--force-fallback] compile plugins and test guests into target/guests/components
   no-os                     compile the pure crates for a target without an operating system
   lint                      formatting, compiler of CI, clippy, documentation, licences
@@ -68,6 +71,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("counts") => counts::run(rest),
         Some("dist") => dist::run(rest),
         Some("fuzz") => fuzz::run(rest),
+        Some("simulate") => simulate::run(rest),
         Some("guests") => guests::run(guests::Options::parse(rest)?),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),

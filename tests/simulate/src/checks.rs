@@ -42,8 +42,9 @@ impl Checks {
         Ok(())
     }
 
-    /// A verdict has one record. `applied` is said of the entry that was meant, and never of one that came after it where the
-    /// end of the meant one had been read before the verdict.
+    /// A verdict has one record. Where the end of the meant entry had been read before the verdict, `applied` is never said
+    /// because of an entry that came after it, unless another verdict meant that one: who wants the same of one name shares the
+    /// outcome.
     pub(crate) fn record(&mut self, record: &VerdictRecord, said: &Said, kernel: &Kernel) -> Result<()> {
         let code = &record.verdict.code;
         let meant = said.verdicts.get(code);
@@ -66,7 +67,8 @@ impl Checks {
         let said_at = self.said_at.get(code).copied().unwrap_or(0);
         let had_ended = self.heard.get(&life).is_some_and(|end| *end <= said_at);
         if record.outcome == Outcome::Applied && had_ended {
-            ensure!(kernel.did(deed, life), "{code} is applied, but {life:?} was never {deed:?}");
+            let is_shared = kernel.done_beside(deed, life).any(|other| said.means(kind, other));
+            ensure!(kernel.did(deed, life) || is_shared, "{code} is applied, but {life:?} was never {deed:?}");
         }
         Ok(())
     }

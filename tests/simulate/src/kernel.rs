@@ -39,6 +39,8 @@ pub(crate) struct Kernel {
     /// The socket drops events until it is read empty.
     is_congested: bool,
     is_overrun: bool,
+    /// Where each entry was.
+    places: BTreeMap<Life, usize>,
     /// Everything that the daemon did to entries.
     deeds: Vec<(Deed, usize, Life)>,
     lost_events: u64,
@@ -59,6 +61,13 @@ impl Kernel {
 
     pub(crate) fn did(&self, deed: Deed, life: Life) -> bool {
         self.deeds.iter().any(|(done, _, of)| *done == deed && *of == life)
+    }
+
+    /// Other entries of the same place to which the same was done.
+    pub(crate) fn done_beside(&self, deed: Deed, life: Life) -> impl Iterator<Item = Life> {
+        let place = self.places.get(&life).copied();
+        let beside = self.deeds.iter().filter(move |(done, at, _)| *done == deed && Some(*at) == place);
+        beside.map(|(_, _, of)| *of).filter(move |of| *of != life)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,6 +97,7 @@ impl Kernel {
         let life = Life(self.next_life);
         let flow = flows::entry(place, id, life);
         self.last_ids.insert(place, id);
+        self.places.insert(life, place);
         self.table.insert(place, Entry { flow: flow.clone(), life });
         self.report(EventKind::New, flow, false);
     }

@@ -30,6 +30,11 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// Whether a verdict of that kind meant the entry, or a selection may have.
+    pub(crate) fn means(&self, kind: VerdictKind, life: Life) -> bool {
+        self.verdicts.values().any(|meant| meant.kind == kind && meant.life.is_none_or(|meant| meant == life))
+    }
+
     fn verdict(&mut self, target: Target, action: Action, life: Option<Life>) -> Verdict {
         let code = format!("v{}", self.next);
         self.next += 1;

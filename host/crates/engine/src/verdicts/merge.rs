@@ -11,8 +11,7 @@ use core::time::Duration;
 use ctwarden_model::{Effect, ExpectationKey, FlowKey, Mode, Outcome, Refusal, Update};
 
 use crate::PluginId;
-use crate::ids::GateId;
-use crate::ids::RoundId;
+use crate::ids::{GateId, RoundId, VerdictId};
 use crate::verdicts::Verdicts;
 use crate::verdicts::claim::{Candidate, Change, Claim, FlowGroup, FlowGroups, Subject};
 use crate::verdicts::expectations::ExpectationGroup;
@@ -85,7 +84,10 @@ impl Verdicts {
             self.look_up_ended(group);
             return;
         }
-        self.settle_ended(&mut group);
+        // What a delete of ours ends, or has ended, shares the outcome of the delete.
+        if !self.is_ending(group.round, &key) {
+            self.settle_ended(&mut group);
+        }
         self.settle_protects(&mut group);
         let on_its_way = self.effects.is_deleting(&group.key);
         let ended_before = group.round.is_some_and(|round| self.rounds.has_deleted(round, &group.key));
@@ -140,7 +142,12 @@ impl Verdicts {
         let (mut winners, mut passed) = (Vec::new(), None);
         for &(claim, unprotected) in claims.iter().filter(|(claim, _)| claim.change == Change::Delete) {
             if by.contains(&claim.plugin) {
-                self.conclude(claim.verdict, Outcome::Superseded);
+                // Two selections of one plugin may have two senders. Each is told what came of the flow.
+                if self.is_selection(claim.verdict) && winners.iter().any(|winner| self.is_of(*winner, claim.plugin)) {
+                    winners.push(claim.verdict);
+                } else {
+                    self.conclude(claim.verdict, Outcome::Superseded);
+                }
                 continue;
             }
             if self.comes_back(&claim, key) {
@@ -170,6 +177,14 @@ impl Verdicts {
             self.effects.add(effect, winners, gates);
         }
         Ended { by, by_effect: true }
+    }
+
+    fn is_selection(&self, verdict: VerdictId) -> bool {
+        self.open.get(verdict).is_some_and(|open| open.selection.is_some())
+    }
+
+    fn is_of(&self, verdict: VerdictId, plugin: PluginId) -> bool {
+        self.open.get(verdict).is_some_and(|open| open.plugin == plugin)
     }
 
     /// Whether a delete of ours ends the flow or has ended it: who wants the same is told what comes of that.

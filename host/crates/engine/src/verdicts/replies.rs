@@ -150,6 +150,11 @@ impl Replies {
             if looked_for_all == Some(false) && !falls_short(kind, ends, outcome) {
                 *message.shortfalls.entry((kind, Outcome::Refused(Refusal::NoAnswer), false)).or_default() += 1;
             }
+            let without_outcome = flows.matched.saturating_sub(with_outcome(flows));
+            if looked_for_all.is_some() && without_outcome > 0 {
+                let unanswered = (kind, Outcome::Refused(Refusal::NoAnswer), true);
+                *message.shortfalls.entry(unanswered).or_default() += without_outcome;
+            }
             if looked_for_all.is_some() && flows.matched > 0 {
                 for (outcome, count) in short_of(kind, ends, outcome, flows) {
                     *message.shortfalls.entry((kind, outcome, true)).or_default() += count;
@@ -343,6 +348,11 @@ fn short_of(kind: VerdictKind, ends: bool, ended: Outcome, flows: Tally) -> impl
         (Outcome::Superseded, flows.superseded),
     ];
     counts.into_iter().filter(move |(outcome, count)| *count > 0 && falls_short(kind, ends, *outcome))
+}
+
+/// Flows of a tally whose outcome is known.
+fn with_outcome(flows: Tally) -> u64 {
+    flows.by_outcome().into_iter().fold(0, u64::saturating_add)
 }
 
 const fn sum(a: Tally, b: Tally) -> Tally {

@@ -75,10 +75,8 @@ impl Verdicts {
                         | Cause::Overrun
                         | Cause::SetsChanged(_) => Known::Event(flow),
                     };
-                    let ended = !gone
-                        && self.ends.ended_since(flow, told.received, place)
-                        && !self.is_ending(Some(*round), &key);
-                    let sight = if ended {
+                    let ended = !gone && self.ends.ended_since(flow, told.received, place);
+                    let sight = if ended && !self.is_ending(Some(*round), &key) {
                         Sight::Named { before: batch.delivered() }
                     } else {
                         let protected = self.guard.holds(known);

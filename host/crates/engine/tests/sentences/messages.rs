@@ -148,3 +148,35 @@ fn a_message_survives_a_short_failure_and_a_reload() {
     world.reply("a", "done", []);
     assert_eq!(world.replied().map(|(told, outcome)| (told, outcome.result)), Some((ticket, Ok("done".into()))));
 }
+
+#[test]
+fn two_bans_of_one_address_are_both_told_what_came_of_the_flow() {
+    for (ack, shortfalls) in [(Ack::Done, 0), (Ack::Refused(16), 1)] {
+        let mut world = World::new([plugin("a")]);
+        for code in ["d1", "d2"] {
+            world.message("a", "ban");
+            world.reply("a", "banned", [delete(code, matching(from(1)))]);
+        }
+        world.sweep_of([flow(1)]);
+        assert!(world.replied().is_none(), "nothing is deleted yet");
+        world.ack(ack);
+        for _ in 0..2 {
+            let (_, outcome) = world.replied().unwrap();
+            assert_eq!((outcome.flows.matched, outcome.shortfalls.len()), (1, shortfalls), "{ack:?}");
+        }
+    }
+}
+
+#[test]
+fn flows_without_an_outcome_at_the_end_are_a_shortfall() {
+    let mut world = World::new([plugin("a")]);
+    world.message("a", "ban");
+    world.reply("a", "banned", [delete("d", matching(from(1)))]);
+    world.sweep_of([flow(1)]);
+    world.engine.handle_stop(world.now);
+    world.engine.handle_finish(world.now);
+    world.pump();
+    let (_, outcome) = world.replied().unwrap();
+    let told: Vec<_> = outcome.shortfalls.iter().map(|s| (s.outcome.name(), s.of_flows, s.count)).collect();
+    assert_eq!(told, [("refused", true, 1)]);
+}

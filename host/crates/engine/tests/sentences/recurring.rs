@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use ctwarden_engine::Ack;
+use ctwarden_engine::{Ack, EngineConfig};
 use ctwarden_model::{Effect, Flow, Timestamp, Update, Verdict};
 
 use crate::words::*;
@@ -284,4 +284,27 @@ fn old_ends_are_forgotten() {
     world.reply("a", "", [delete("d", key(1))]);
     world.look_up_in(&[flow(1)]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+}
+
+#[test]
+fn a_late_verdict_does_not_hit_the_next_flow_when_our_own_delete_has_no_answer() {
+    let config = EngineConfig { protect: vec![filter(|f| f.mark = Some(masked(4, 4)))], ..EngineConfig::default() };
+    let mut world = World::with(config, [plugin("a"), plugin("b")]);
+    world.events([new(1)]);
+    world.answer("a", [delete("a1", entry(0))]);
+    world.pass_millis(2);
+    let asked = world.lookups();
+    world.looked_up(asked[0], Some(flow(1)));
+    assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
+    // The flow ends by itself. The answer to the delete is lost.
+    world.events([destroy(1)]);
+    world.pass_millis(4_900);
+    world.answer("b", [mark("b1", entry(0), 1, 1)]);
+    let asked = world.lookups();
+    world.pass_millis(200);
+    world.effects.clear();
+    // What has the name now began later, and got the same id.
+    world.looked_up(asked[0], Some(flow(1)));
+    assert_eq!(world.effects(), []);
+    assert_eq!(world.outcomes(), ["a a1 refused", "b b1 replaced"]);
 }
