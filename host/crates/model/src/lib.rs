@@ -2,6 +2,27 @@
 //!
 //! They live in a crate of their own so that the codec, the engine and the sandbox can know the same values without
 //! knowing each other. No clock, no I/O, no logger, no unsafe: nothing here can do anything.
+//!
+//! A filter is asked about what is known of a flow. The answer has three values, because an event does not tell everything:
+//!
+//! ```
+//! use ctwarden_model::{
+//!     Filter, Flow, FlowId, Known, Layer4, Mark, Masked, PerDirection, Prefix, Protocol, Truth, Tuple,
+//! };
+//!
+//! let (src, dst) = ([192, 0, 2, 7].into(), [198, 51, 100, 1].into());
+//! let original = Tuple { src, dst, protocol: Protocol::TCP, layer4: Layer4::Ports { src: 40_000, dst: 443 } };
+//! let mut flow = Flow { id: Some(FlowId(7)), ..Flow::new(PerDirection { original, reply: original.reversed() }) };
+//!
+//! let from = Filter { original_src: [Prefix::host(src)].into_iter().collect(), ..Filter::default() };
+//! assert_eq!(from.evaluate(&Known::Key(&flow.key())), Truth::Yes);
+//!
+//! let marked = Filter { mark: Masked::new(1, 1).ok(), ..from };
+//! assert_eq!(marked.evaluate(&Known::Event(&flow)), Truth::Unknown, "the event told no mark");
+//! flow.mark = Some(Mark(3));
+//! assert_eq!(marked.evaluate(&Known::Whole(&flow)), Truth::Yes);
+//! assert!(marked.matches(&flow));
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 

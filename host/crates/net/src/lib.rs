@@ -2,6 +2,20 @@
 //!
 //! They live in a crate of their own because the host and the SDK need the same ones, and the SDK is compiled to
 //! WebAssembly. No clock, no I/O, no unsafe.
+//!
+//! ```
+//! use ctwarden_net::{Prefix, PrefixMap, PrefixSet};
+//!
+//! let office: Prefix = "192.0.2.0/24".parse().unwrap();
+//! let networks: PrefixSet = [office].into_iter().collect();
+//! assert!(networks.contains([192, 0, 2, 7].into()) && !networks.contains([198, 51, 100, 1].into()));
+//!
+//! let mut names = PrefixMap::new();
+//! names.insert(office, "office");
+//! names.insert("192.0.2.7".parse().unwrap(), "printer");
+//! let (network, name) = names.longest([192, 0, 2, 7].into()).unwrap();
+//! assert_eq!((network.to_string().as_str(), *name), ("192.0.2.7", "printer"));
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

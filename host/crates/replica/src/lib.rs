@@ -1,8 +1,27 @@
-//! A copy of the connection tracking table that follows it from events and sweeps.
+//! A replica of the connection tracking table, kept from events and dumps.
 //!
 //! It exists because a dump of a million entries takes seconds, and a ban has milliseconds: with the replica, the flows of an
 //! address are found through an index. No clock, no I/O, no unsafe. Start at [`Replica`], whose documentation gives the
 //! calling order.
+//!
+//! ```
+//! use ctwarden_model::{Filter, Flow, FlowId, Layer4, PerDirection, Prefix, Protocol, Steady, Tuple};
+//! use ctwarden_replica::{Replica, Seed, Slice, SweepEnd};
+//!
+//! let (src, dst) = ([192, 0, 2, 7].into(), [198, 51, 100, 1].into());
+//! let original = Tuple { src, dst, protocol: Protocol::TCP, layer4: Layer4::Ports { src: 40_000, dst: 443 } };
+//! let flow = Flow { id: Some(FlowId(7)), ..Flow::new(PerDirection { original, reply: original.reversed() }) };
+//!
+//! let mut replica = Replica::new(Seed([1, 2]), 1 << 20);
+//! let dump = replica.begin_sweep(Slice::ALL);
+//! replica.handle_row(dump, &flow, Steady(1));
+//! replica.end_sweep(dump, SweepEnd::Complete, Steady(2));
+//!
+//! let from = Filter { original_src: [Prefix::host(src)].into_iter().collect(), ..Filter::default() };
+//! let found: Vec<_> = replica.select(&from).map(|selected| selected.key).collect();
+//! assert_eq!(found, [flow.key()]);
+//! assert!(replica.select(&from).knowledge().is_complete());
+//! ```
 //!
 //! # What it promises
 //!
