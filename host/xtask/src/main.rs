@@ -16,6 +16,7 @@ mod packages;
 mod process;
 mod progress;
 mod rust_version;
+mod signposts;
 mod simulate;
 mod test;
 mod toolchain;
