@@ -8,32 +8,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{
-    EffectId, Event, EventKinds, ExpectationEvent, Fault, Filter, Flow, FlowKey, Now, PrefixSet, SetName, Steady,
-};
+use ctwarden_model::{EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Now, PrefixSet, SetName, Steady};
 
 use crate::intake::{Intake, STOPPED};
 use crate::verdicts::Verdicts;
 use crate::{
     Ack, Answer, CallId, EngineConfig, Knows, Looked, LookupId, MessageError, Output, PluginId, PluginSpec,
-    SelectionId, Status, SweepId, TableReader, Ticket, Tracked, Wait, WaitingSelection,
+    SelectionId, Status, Subscribed, SweepId, TableReader, Ticket, Tracked, Wait, WaitingSelection,
 };
-
-/// What has to be listened to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subscribed {
-    /// Kinds that any plugin wants.
-    pub kinds: EventKinds,
-    /// Which events are of use: any of these; empty: every event. A hint that may be pushed down to the kernel; events
-    /// outside do no harm.
-    pub filters: Vec<Filter>,
-    /// Whether any plugin wants the ends of flows that its own or another plugin's verdicts brought about.
-    pub own_ends: bool,
-    /// Whether any plugin's verdicts name flows by filters.
-    pub selects: bool,
-    /// Whether any plugin wants expectation events.
-    pub expectations: bool,
-}
 
 /// The decisions of the daemon.
 ///

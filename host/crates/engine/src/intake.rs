@@ -27,10 +27,9 @@ use self::collect::Collected;
 use self::delivery::Calls;
 use self::roster::{Plugin, Roster};
 use self::sweeps::Sweeps;
-use crate::engine::Subscribed;
 use crate::ids::VerdictId;
 use crate::verdicts::{Collecting, Verdicts};
-use crate::{EngineConfig, MessageError, PluginId, PluginSpec, Ticket, Wait};
+use crate::{EngineConfig, MessageError, PluginId, PluginSpec, Subscribed, Ticket, Wait};
 
 /// What senders of messages are told that were not delivered.
 pub(crate) const STOPPED: &str = "the daemon stopped before the plugin answered";

@@ -91,12 +91,14 @@ mod shelf;
 mod slab;
 mod state;
 mod sweep;
+mod view;
 mod walk;
 mod way;
 
 pub use hash::Seed;
 pub use knowledge::Knowledge;
 pub use replica::Replica;
-pub use selection::{Selected, Selection};
+pub use selection::Selection;
 pub use sweep::{Slice, SweepEnd, SweepToken};
+pub use view::Selected;
 pub use walk::Walk;

@@ -7,11 +7,12 @@ use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 use crate::address::{Address, Long};
 use crate::hash::Seed;
 use crate::knowledge::Knowledge;
-use crate::selection::{Selected, Selection, View, judged_by_name};
+use crate::selection::Selection;
 use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
 use crate::sweep::{Running, Settling, Slice, SweepEnd, SweepToken};
+use crate::view::{Selected, View, judged_by_name};
 use crate::walk::Walk;
 use crate::way::Ways;
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use ctwarden_model::Filter;
 
-use crate::selection::{Selected, View, judged_by_name};
+use crate::view::{Selected, View, judged_by_name};
 use crate::way::Ways;
 
 /// A walk past the flows that match any of its filters; see [`crate::Replica::step`].

@@ -9,9 +9,9 @@ use ctwarden_model::{Addresses, Filter, FilterPart, Networks};
 
 use crate::address::{Address, Long};
 use crate::address_index::Cursor;
-use crate::selection::{Selected, View, judged};
 use crate::shelf::Shelf;
 use crate::slab::{Handle, NONE};
+use crate::view::{Selected, View, judged};
 
 /// Networks that are counted for an estimate: together they take some microseconds, as it may be asked for again and again. Lists
 /// that are longer hold single addresses as a rule.

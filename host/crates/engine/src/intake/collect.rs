@@ -13,8 +13,7 @@ use crate::PluginId;
 use crate::intake::Intake;
 use crate::intake::queue::Item;
 use crate::intake::roster::Plugin;
-use crate::verdicts::ends::Received;
-use crate::verdicts::sight::Told;
+use crate::verdicts::ends::{Received, Told};
 use crate::verdicts::{Collecting, Verdicts};
 
 /// Events that no round has yet: at most [`crate::EngineBounds::batch_entries`] of each kind.

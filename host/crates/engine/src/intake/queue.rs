@@ -13,7 +13,7 @@ use ctwarden_model::{Cause, Entries, ExpectationEvent, SetName};
 
 use crate::Ticket;
 use crate::ids::RoundId;
-use crate::verdicts::sight::Told;
+use crate::verdicts::ends::Told;
 
 /// One thing that waits.
 #[derive(Debug)]

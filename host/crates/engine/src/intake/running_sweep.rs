@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use ctwarden_model::{Event, ExpectationEvent, Extent, Now, Steady};
 
 use crate::ids::VerdictId;
-use crate::verdicts::ends::Received;
-use crate::verdicts::sight::Told;
+use crate::verdicts::ends::{Received, Told};
 use crate::{PluginId, SweepId, SweepSource};
 
 /// A plugin that takes rows of the running sweep.

@@ -6,7 +6,7 @@ use ctwarden_model::{Cause, Entries, ExpectationEvent};
 
 use crate::Ticket;
 use crate::ids::RoundId;
-use crate::verdicts::sight::Told;
+use crate::verdicts::ends::Told;
 
 /// What a call without an answer is about.
 #[derive(Debug)]

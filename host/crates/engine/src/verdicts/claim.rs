@@ -2,12 +2,11 @@
 
 use alloc::vec::Vec;
 
-use ctwarden_model::{Action, FlowKey, LabelChange, Masked};
+use ctwarden_model::{Action, ExpectationKey, FlowKey, LabelChange, Masked, Truth, Tuple};
 use hashbrown::HashMap;
 
 use crate::PluginId;
 use crate::ids::{GateId, RoundId, VerdictId};
-use crate::verdicts::expectations::Expected;
 use crate::verdicts::guard::{Allowed, Cost};
 use crate::verdicts::sight::Sight;
 
@@ -112,6 +111,32 @@ pub(crate) struct FlowGroup {
     pub(crate) round: Option<RoundId>,
     /// Blocks that have to be in place before the flow is deleted; no gate is there twice.
     pub(crate) gates: Vec<GateId>,
+}
+
+/// An expectation to be deleted, as the kernel told it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    pub(crate) key: ExpectationKey,
+    /// Original tuple of the flow that the helper works for.
+    pub(crate) master: Tuple,
+    /// Whether that flow or the expected one is protected; the master's entry tells where it is not known.
+    pub(crate) protected: Truth,
+}
+
+impl Expected {
+    /// Where the master's entry is found. An expectation does not tell the id of its master.
+    pub(crate) fn master_key(&self) -> FlowKey {
+        FlowKey { id: ctwarden_model::FlowId::default(), zone: self.key.zone, original: self.master }
+    }
+}
+
+/// All verdicts on one expectation that are merged.
+#[derive(Debug)]
+pub(crate) struct ExpectationGroup {
+    pub(crate) expected: Expected,
+    pub(crate) claims: Vec<Candidate>,
+    /// Blocks that have to be in place before the expectation is deleted.
+    pub(crate) gate: GateId,
 }
 
 /// Flows in the order in which they were first named.

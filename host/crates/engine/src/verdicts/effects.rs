@@ -61,7 +61,7 @@ struct InFlight {
 
 /// An effect behind gates.
 #[derive(Debug)]
-struct Held {
+struct HeldEffect {
     effect: Granted<Effect>,
     /// How many of the gates are shut.
     shut: usize,
@@ -91,7 +91,7 @@ pub(crate) struct Effects {
     next: u32,
     next_gate: u64,
     effects: HashMap<EffectId, InFlight>,
-    held: BTreeMap<EffectId, Held>,
+    held: BTreeMap<EffectId, HeldEffect>,
     /// To be handed out.
     outbox: VecDeque<(EffectId, Granted<Effect>)>,
     /// Of those handed out, in that order.
@@ -150,7 +150,7 @@ impl Effects {
         if shut == 0 {
             self.outbox.push_back((id, effect));
         } else {
-            self.held.insert(id, Held { effect, shut });
+            self.held.insert(id, HeldEffect { effect, shut });
         }
     }
 

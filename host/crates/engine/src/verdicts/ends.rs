@@ -7,7 +7,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Event, EventKind, Flow, FlowId, FlowKey, Timestamp};
+use ctwarden_model::{Event, EventKind, Flow, FlowId, FlowKey, Steady, Timestamp};
 use hashbrown::HashMap;
 
 use crate::PluginId;
@@ -23,6 +23,15 @@ pub(crate) enum Received {
     Events(u64),
     /// Rows of a sweep that began after so many ends.
     Rows(u64),
+}
+
+/// When the kernel told of entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// Of the first of them.
+    pub(crate) at: Steady,
+    /// How they stand to the ends of flows.
+    pub(crate) received: Received,
 }
 
 #[derive(Debug)]

@@ -3,61 +3,33 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Effect, Expectation, ExpectationKey, Flow, FlowKey, Outcome, Refusal, Tuple};
+use ctwarden_model::{Effect, Expectation, Flow, FlowKey, Known, Outcome, Refusal, Truth};
 
-use crate::ids::GateId;
 use crate::verdicts::Verdicts;
-use crate::verdicts::claim::Candidate;
+use crate::verdicts::claim::{Candidate, ExpectationGroup, Expected};
 use crate::verdicts::guard::{Admission, Admitted, Asked, Cost, Granted, Protection, Request};
 use crate::verdicts::lookup::Looked;
-use crate::verdicts::protected_flows::{Held, Known};
-
-/// An expectation to be deleted, as the kernel told it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
-    pub(crate) key: ExpectationKey,
-    /// Original tuple of the flow that the helper works for.
-    pub(crate) master: Tuple,
-    /// Whether that flow or the expected one is protected; the master's entry tells where it is not known.
-    pub(crate) protected: Held,
-}
-
-impl Expected {
-    /// Where the master's entry is found. An expectation does not tell the id of its master.
-    pub(crate) fn master_key(&self) -> FlowKey {
-        FlowKey { id: ctwarden_model::FlowId::default(), zone: self.key.zone, original: self.master }
-    }
-}
-
-/// All verdicts on one expectation that are merged.
-#[derive(Debug)]
-pub(crate) struct ExpectationGroup {
-    pub(crate) expected: Expected,
-    pub(crate) claims: Vec<Candidate>,
-    /// Blocks that have to be in place before the expectation is deleted.
-    pub(crate) gate: GateId,
-}
 
 impl Verdicts {
     /// Whether the expectation belongs to a protected flow, as far as its tuples tell.
-    pub(crate) fn expectation_protection(&self, expectation: &Expectation) -> Held {
+    pub(crate) fn expectation_protection(&self, expectation: &Expectation) -> Truth {
         let key = expectation.key();
         let tells = |original| self.guard.holds(Known::Key(&FlowKey { id: key.id, zone: key.zone, original }));
         match (tells(expectation.master), tells(expectation.tuple)) {
-            (Held::Yes, _) | (_, Held::Yes) => Held::Yes,
-            (Held::Unknown, Held::No | Held::Unknown) => Held::Unknown,
+            (Truth::Yes, _) | (_, Truth::Yes) => Truth::Yes,
+            (Truth::Unknown, Truth::No | Truth::Unknown) => Truth::Unknown,
             // A plugin protects an entry by its id, which an expectation does not tell of its master.
-            (Held::No, Held::No | Held::Unknown) if self.guard.has_plugin_protections() => Held::Unknown,
+            (Truth::No, Truth::No | Truth::Unknown) if self.guard.has_plugin_protections() => Truth::Unknown,
             // What an expected flow will be beyond its tuple is no property of the expectation.
-            (Held::No, Held::No | Held::Unknown) => Held::No,
+            (Truth::No, Truth::No | Truth::Unknown) => Truth::No,
         }
     }
 
     pub(crate) fn settle_expectation(&mut self, group: ExpectationGroup) {
         match group.expected.protected {
-            Held::Yes => self.conclude_expectation(group, Outcome::Protected),
-            Held::Unknown => self.look_up_master(group),
-            Held::No => self.delete_expectation(group, None),
+            Truth::Yes => self.conclude_expectation(group, Outcome::Protected),
+            Truth::Unknown => self.look_up_master(group),
+            Truth::No => self.delete_expectation(group, None),
         }
     }
 

@@ -6,14 +6,14 @@
 use alloc::sync::Arc;
 
 use ctwarden_model::{
-    Action, Block, Effect, ExpectationKey, Family, Flow, FlowKey, Mode, Notice, Now, Outcome, Prefix, PrefixSet,
-    Refusal, Selection, Steady, Target, Unblock, Verdict,
+    Action, Block, Effect, ExpectationKey, Family, Flow, FlowKey, Known, Mode, Notice, Now, Outcome, Prefix, PrefixSet,
+    Refusal, Selection, Steady, Target, Truth, Unblock, Verdict,
 };
 
 use crate::per_plugin::PerPlugin;
 use crate::verdicts::accounts::{Account, PLUGIN_GONE};
 use crate::verdicts::plugin_protections::PluginProtections;
-use crate::verdicts::protected_flows::{Held, Known, ProtectedFlows, never_blocked};
+use crate::verdicts::protected_flows::{ProtectedFlows, never_blocked};
 use crate::verdicts::records::Records;
 use crate::{BreakerLimits, EngineConfig, PluginId, PluginLimits, PluginSpec};
 
@@ -339,7 +339,7 @@ impl Guard {
     }
 
     /// Whether the configuration protects the flow.
-    pub(crate) fn holds(&self, known: Known<'_>) -> Held {
+    pub(crate) fn holds(&self, known: Known<'_>) -> Truth {
         self.protected.holds(known)
     }
 
@@ -360,15 +360,15 @@ impl Guard {
     }
 
     /// Second check, for a flow: `held` is what the filters of the configuration say.
-    pub(crate) fn protection(&self, key: &FlowKey, held: Held, of: PluginId, now: Steady) -> Protection {
+    pub(crate) fn protection(&self, key: &FlowKey, held: Truth, of: PluginId, now: Steady) -> Protection {
         // The third check will find that it is gone; until then nothing may be touched for it.
         let Some(account) = self.accounts.get(of) else { return Protection::Protected };
-        if held == Held::Yes || self.protections.hold(key, account.name(), now) {
+        if held == Truth::Yes || self.protections.hold(key, account.name(), now) {
             return Protection::Protected;
         }
         match held {
-            Held::No => Protection::Free(Unprotected(())),
-            Held::Yes | Held::Unknown => Protection::Unknown,
+            Truth::No => Protection::Free(Unprotected(())),
+            Truth::Yes | Truth::Unknown => Protection::Unknown,
         }
     }
 
@@ -456,7 +456,7 @@ impl Guard {
     /// master's entry where the tuples of the expectation do not tell.
     pub(crate) fn expectation_protection(
         &self,
-        held: Held,
+        held: Truth,
         master: Option<&Flow>,
         of: PluginId,
         now: Steady,
@@ -466,23 +466,23 @@ impl Guard {
             account.is_none_or(|account| self.protections.hold(&master.key(), account.name(), now))
         };
         let held = match master {
-            Some(master) if is_held(master) => Held::Yes,
+            Some(master) if is_held(master) => Truth::Yes,
             Some(master) => held_with_master(held, self.protected.holds(Known::Whole(master))),
             None => held,
         };
         match held {
-            Held::Yes => Protection::Protected,
-            Held::No => Protection::Free(Unprotected(())),
-            Held::Unknown => Protection::Unknown,
+            Truth::Yes => Protection::Protected,
+            Truth::No => Protection::Free(Unprotected(())),
+            Truth::Unknown => Protection::Unknown,
         }
     }
 }
 
 /// The tuples of an expectation leave open only what the master's entry tells.
-const fn held_with_master(held: Held, master: Held) -> Held {
+const fn held_with_master(held: Truth, master: Truth) -> Truth {
     match (held, master) {
-        (Held::Yes, _) | (_, Held::Yes) => Held::Yes,
-        (Held::No | Held::Unknown, master) => master,
+        (Truth::Yes, _) | (_, Truth::Yes) => Truth::Yes,
+        (Truth::No | Truth::Unknown, master) => master,
     }
 }
 

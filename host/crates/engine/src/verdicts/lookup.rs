@@ -7,14 +7,12 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
-use ctwarden_model::{Flow, FlowKey, Outcome, Refusal, Steady};
+use ctwarden_model::{Flow, FlowKey, Known, Outcome, Refusal, Steady, Truth};
 
 use crate::LookupId;
 use crate::ids::RoundId;
 use crate::verdicts::Verdicts;
-use crate::verdicts::claim::{Claim, FlowGroup};
-use crate::verdicts::expectations::ExpectationGroup;
-use crate::verdicts::protected_flows::{Held, Known};
+use crate::verdicts::claim::{Claim, ExpectationGroup, FlowGroup};
 use crate::verdicts::sight::Sight;
 
 /// Asks for the entry of a flow as the kernel has it now (`IPCTNL_MSG_CT_GET`). Answer with
@@ -136,7 +134,7 @@ impl Verdicts {
     /// knowledge, so that a round still changes a flow once.
     pub(crate) fn rejoin(&mut self, group: &mut FlowGroup, key: FlowKey) {
         let Some(round) = group.round.filter(|_| !self.lookups.of_round.is_empty()) else { return };
-        if group.sight.protected() == Held::Unknown {
+        if group.sight.protected() == Truth::Unknown {
             return;
         }
         if let Some(waiting) = self.lookups.close_same(round, key) {

@@ -13,8 +13,7 @@ use ctwarden_model::{Effect, ExpectationKey, FlowKey, Mode, Outcome, Refusal, Up
 use crate::PluginId;
 use crate::ids::{GateId, RoundId, VerdictId};
 use crate::verdicts::Verdicts;
-use crate::verdicts::claim::{Candidate, Change, Claim, FlowGroup, FlowGroups, Subject};
-use crate::verdicts::expectations::ExpectationGroup;
+use crate::verdicts::claim::{Candidate, Change, Claim, ExpectationGroup, FlowGroup, FlowGroups, Subject};
 use crate::verdicts::guard::{Admission, Admitted, Asked, Granted, Harmless, Pass, Protection, Request, Unprotected};
 use crate::verdicts::networks::NetworkClaim;
 use crate::verdicts::rounds::Answers;

@@ -6,14 +6,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctwarden_model::{Filter, Prefix, PrefixSet};
-
-pub(crate) use ctwarden_model::{Known, Truth as Held};
-
-/// Whether the filter matches, as far as is known.
-pub(crate) fn matches(filter: &Filter, known: Known<'_>) -> Held {
-    filter.evaluate(&known)
-}
+use ctwarden_model::{Filter, Known, Prefix, PrefixSet, Truth};
 
 /// Networks that nobody may block, beside this host's own addresses: what means this host (RFC 1122, section 3.2.1.3; RFC
 /// 4291, sections 2.5.2 and 2.5.3), everybody on a link, or a group.
@@ -47,8 +40,8 @@ impl ProtectedFlows {
     }
 
     /// Whether the flow is protected.
-    pub(crate) fn holds(&self, known: Known<'_>) -> Held {
-        self.filters.iter().fold(Held::No, |held, filter| held.or(|| matches(filter, known)))
+    pub(crate) fn holds(&self, known: Known<'_>) -> Truth {
+        self.filters.iter().fold(Truth::No, |held, filter| held.or(|| filter.evaluate(&known)))
     }
 
     /// Whether blocking the network would cut off an address that a filter names. The other parts of the filter are not
@@ -184,7 +177,7 @@ mod tests {
 
         #[test]
         fn of_a_whole_entry_all_is_known(filter in any_filter(), flow in whole()) {
-            prop_assert_eq!(matches(&filter, Known::Whole(&flow)), Held::from(filter.matches(&flow)));
+            prop_assert_eq!(filter.evaluate(&Known::Whole(&flow)), Truth::from(filter.matches(&flow)));
         }
 
         #[test]
@@ -194,11 +187,11 @@ mod tests {
             left_out in any::<[bool; 5]>(),
         ) {
             // Labels that an entry does not have are not told by an event either.
-            let truth = Held::from(filter.matches(&flow));
+            let truth = Truth::from(filter.matches(&flow));
             let key = flow.key();
             for known in [Known::Event(&thin(&flow, left_out)), Known::Key(&key)] {
-                let told = matches(&filter, known);
-                prop_assert!(told == truth || told == Held::Unknown, "{told:?} of {truth:?}");
+                let told = filter.evaluate(&known);
+                prop_assert!(told == truth || told == Truth::Unknown, "{told:?} of {truth:?}");
             }
         }
 
@@ -215,7 +208,7 @@ mod tests {
                 ..filter
             };
             let thin = thin(&flow, [true; 5]);
-            prop_assert_eq!(matches(&constant, Known::Event(&thin)), Held::from(constant.matches(&flow)));
+            prop_assert_eq!(constant.evaluate(&Known::Event(&thin)), Truth::from(constant.matches(&flow)));
         }
 
         #[test]
@@ -232,7 +225,7 @@ mod tests {
                 rare: None,
                 ..filter
             };
-            prop_assert_eq!(matches(&visible, Known::Key(&flow.key())), Held::from(visible.matches(&flow)));
+            prop_assert_eq!(visible.evaluate(&Known::Key(&flow.key())), Truth::from(visible.matches(&flow)));
         }
     }
 }

@@ -1,12 +1,11 @@
 //! What the target of a verdict turns out to be.
 
-use ctwarden_model::{Cause, EventKind, Expectation, FlowKey, Target};
+use ctwarden_model::{Cause, EventKind, Expectation, FlowKey, Known, Target};
 
 use crate::PluginId;
 use crate::verdicts::Verdicts;
 use crate::verdicts::call_context::CallContext;
-use crate::verdicts::expectations::Expected;
-use crate::verdicts::protected_flows::Known;
+use crate::verdicts::claim::Expected;
 use crate::verdicts::sight::{Named, Sight};
 
 /// What the target of a verdict turned out to be.

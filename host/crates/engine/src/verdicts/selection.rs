@@ -6,12 +6,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ctwarden_model::{Action, Flow, Mode, Outcome, Refusal, Target, VerdictKind};
+use ctwarden_model::{Action, Flow, Known, Mode, Outcome, Refusal, Target, Truth, VerdictKind};
 
 use crate::ids::{GateId, VerdictId};
 use crate::verdicts::Verdicts;
 use crate::verdicts::claim::{Change, Claim, FlowGroup};
-use crate::verdicts::protected_flows::{Held, Known, matches};
 use crate::verdicts::selection_progress::{Phase, SelectionProgress};
 use crate::verdicts::sight::Sight;
 
@@ -63,7 +62,7 @@ impl Verdicts {
 
     /// Matches a row against the selections of a sweep and judges it.
     pub(crate) fn select(&mut self, selections: &[VerdictId], flow: &Flow) {
-        let wanted = selections.iter().filter(|&&id| self.matched(id, Known::Whole(flow)) == Held::Yes);
+        let wanted = selections.iter().filter(|&&id| self.matched(id, Known::Whole(flow)) == Truth::Yes);
         let wanted: Vec<VerdictId> = wanted.copied().collect();
         if !wanted.is_empty() {
             self.judge_selected(&wanted, flow, self.guard.holds(Known::Whole(flow)));
@@ -77,40 +76,40 @@ impl Verdicts {
         let mut wanted = Vec::with_capacity(selections.len());
         for &id in selections {
             match self.matched(id, known) {
-                Held::Yes if !self.open.get(id).is_some_and(|open| goes_by_name(&open.record.verdict.action)) => {
+                Truth::Yes if !self.open.get(id).is_some_and(|open| goes_by_name(&open.record.verdict.action)) => {
                     return false;
                 }
-                Held::Yes => wanted.push(id),
-                Held::No => {}
-                Held::Unknown => return false,
+                Truth::Yes => wanted.push(id),
+                Truth::No => {}
+                Truth::Unknown => return false,
             }
         }
         if wanted.is_empty() {
             return true;
         }
         let protected = self.guard.holds(known);
-        if protected != Held::Unknown {
+        if protected != Truth::Unknown {
             self.judge_selected(&wanted, flow, protected);
         }
-        protected != Held::Unknown
+        protected != Truth::Unknown
     }
 
     /// Whether a selection takes a flow, as far as is known of it.
-    fn matched(&self, id: VerdictId, flow: Known<'_>) -> Held {
-        let Some(open) = self.open.get(id) else { return Held::No };
+    fn matched(&self, id: VerdictId, flow: Known<'_>) -> Truth {
+        let Some(open) = self.open.get(id) else { return Truth::No };
         let (Some(progress), Target::Matching(selection)) = (&open.selection, &open.record.verdict.target) else {
-            return Held::No;
+            return Truth::No;
         };
         if !progress.takes_flows(selection.limit) {
-            return Held::No;
+            return Truth::No;
         }
         match flow {
             Known::Whole(flow) => selection.filter.matches(flow).into(),
-            Known::Key(_) | Known::Event(_) => matches(&selection.filter, flow),
+            Known::Key(_) | Known::Event(_) => selection.filter.evaluate(&flow),
         }
     }
 
-    fn judge_selected(&mut self, selections: &[VerdictId], flow: &Flow, protected: Held) {
+    fn judge_selected(&mut self, selections: &[VerdictId], flow: &Flow, protected: Truth) {
         let claims: Vec<Claim> = selections.iter().filter_map(|&id| self.claim(id)).collect();
         let sight = Sight::Told { protected, at: self.clock.steady, ends: self.ends.count() };
         self.settle(FlowGroup { key: flow.key(), sight, gone: false, claims, round: None, gates: Vec::new() });

@@ -5,21 +5,10 @@
 
 use alloc::boxed::Box;
 
-use ctwarden_model::{FlowId, FlowKey, Steady, Timestamp};
+use ctwarden_model::{FlowId, FlowKey, Steady, Timestamp, Truth};
 use hashbrown::HashMap;
 
 use crate::verdicts::call_context::CallContext;
-use crate::verdicts::ends::Received;
-use crate::verdicts::protected_flows::Held;
-
-/// When the kernel told of entries.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Told {
-    /// Of the first of them.
-    pub(crate) at: Steady,
-    /// How they stand to the ends of flows.
-    pub(crate) received: Received,
-}
 
 /// What is known of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +16,7 @@ pub(crate) enum Sight {
     /// The kernel told of the flow.
     Told {
         /// What the filters of the configuration say, by what the kernel told.
-        protected: Held,
+        protected: Truth,
         /// When the kernel told it, or earlier.
         at: Steady,
         /// How many ends of flows had been received when it was known to live.
@@ -65,10 +54,10 @@ impl Sight {
     }
 
     /// What the filters of the configuration say; unknown of a flow that is only named.
-    pub(crate) const fn protected(self) -> Held {
+    pub(crate) const fn protected(self) -> Truth {
         match self {
             Self::Told { protected, .. } => protected,
-            Self::Named { .. } => Held::Unknown,
+            Self::Named { .. } => Truth::Unknown,
         }
     }
 }
