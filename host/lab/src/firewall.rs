@@ -40,7 +40,9 @@ pub enum FirewallError {
 impl From<RequestError> for FirewallError {
     fn from(error: RequestError) -> Self {
         let errno = match &error {
-            RequestError::Exchange(ExchangeError::Open(OpenError::Unsupported)) => Some(Errno::EPROTONOSUPPORT),
+            RequestError::Exchange(error) if matches!(**error, ExchangeError::Open(OpenError::Unsupported)) => {
+                Some(Errno::EPROTONOSUPPORT)
+            }
             RequestError::Exchange(_) => None,
             RequestError::Refused { errno, .. } => Some(*errno),
         };

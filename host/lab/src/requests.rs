@@ -12,13 +12,19 @@ pub(crate) use ctwarden_netlink::exchange::Request;
 #[derive(Debug, Error)]
 pub enum RequestError {
     #[error(transparent)]
-    Exchange(#[from] ExchangeError),
+    Exchange(Box<ExchangeError>),
     #[error("the kernel refused netlink request {index}: {errno}")]
     Refused {
         /// Counted from 0, in the order of the requests.
         index: usize,
         errno: Errno,
     },
+}
+
+impl From<ExchangeError> for RequestError {
+    fn from(error: ExchangeError) -> Self {
+        Self::Exchange(Box::new(error))
+    }
 }
 
 /// Sends all requests at once, in the network namespace of the calling thread. Waits for the acknowledgement of each request that

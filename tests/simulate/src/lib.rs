@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The parts under test are the same as in the daemon. Only what has sockets and threads there is simulated here: the kernel
-//! ([`kernel`]), the threads of the plugins ([`plugins`]) and the event loop ([`simulation`]). [`checks`] has the rules that
+//! (`kernel.rs`), the threads of the plugins (`plugins.rs`) and the event loop (`simulation.rs`). `checks.rs` has the rules that
 //! must hold after every turn and at the end.
 
 mod chance;
