@@ -12,11 +12,11 @@ use ctwarden_format::{LabelMap, xml};
 use ctwarden_model::{EventKind, Filter, Flow, Timestamp};
 
 use super::clock;
+use super::environment::{HostEnvironment, NAME};
 use super::failure::{FAILED, Failure, plain};
 use super::local_time::LocalTime;
 use super::output::{Output, count_line};
 use super::printer::Printer;
-use super::surroundings::{Machine, NAME};
 use super::text_lines::{Complaints, TextLines};
 
 /// Prints the entries that match; names lines that are none by number on standard error. Gives the exit status: whether there
@@ -26,7 +26,7 @@ pub(super) fn list(
     printer: &mut Printer<'_>,
     source: &Source,
     filter: &Filter,
-    (machine, place): (&Machine, &LocalTime),
+    (machine, place): (&HostEnvironment, &LocalTime),
 ) -> Result<u8, Failure> {
     let mut shown = 0;
     let now = clock::wall();
@@ -49,7 +49,7 @@ pub(super) fn list(
 pub(super) fn each(
     source: &Source,
     labels: Option<&LabelMap>,
-    (machine, place): (&Machine, &LocalTime),
+    (machine, place): (&HostEnvironment, &LocalTime),
     mut hand: impl FnMut(Entry) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     let (name, file) = open(source)?;
@@ -90,7 +90,7 @@ fn open(source: &Source) -> Result<(&str, Box<dyn Read>), Failure> {
 }
 
 /// The entry of a line; none where the line has none to tell.
-fn entry(line: &str, legend: &Legend<'_>, machine: &Machine) -> Result<Option<Entry>, String> {
+fn entry(line: &str, legend: &Legend<'_>, machine: &HostEnvironment) -> Result<Option<Entry>, String> {
     match read::Form::of(line) {
         read::Form::Blank | read::Form::Summary => Ok(None),
         read::Form::Save => saved(line, machine),
@@ -111,7 +111,7 @@ fn since_when(mut entry: Entry, now: Timestamp) -> Entry {
 }
 
 /// A saved entry is the command line that makes it, changes it or ends it.
-fn saved(line: &str, machine: &Machine) -> Result<Option<Entry>, String> {
+fn saved(line: &str, machine: &HostEnvironment) -> Result<Option<Entry>, String> {
     let saved = command::saved_entry(NAME, line, machine).map_err(|refused| plain(&refused.problem.to_string()))?;
     Ok(saved.map(|(kind, flow)| row(kind, flow)))
 }

@@ -44,6 +44,7 @@ mod clock;
 mod count;
 mod create;
 mod delete;
+mod environment;
 mod events;
 mod expectations;
 mod failure;
@@ -61,7 +62,6 @@ mod program_name;
 mod readings;
 mod signals;
 mod statistics;
-mod surroundings;
 mod sys;
 mod tally;
 mod text_lines;
@@ -76,18 +76,18 @@ use ctwarden_model::{EventKind, Family, Flow};
 use ctwarden_netlink::Reading;
 use thiserror::Error;
 
+use environment::HostEnvironment;
 use failure::{FAILED, Failure, Operation, TITLE};
 use local_time::LocalTime;
 use output::{Output, count_line, say, say_all};
 use printer::Printer;
-use surroundings::Machine;
 use tally::Tally;
 
 /// Carries out a command line, without the program's name; `called` is the name that the help shows.
 pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let machine = Machine::default();
+    let machine = HostEnvironment::default();
     let mut output = Output::new();
     match command::parse(called, &words, &machine) {
         Ok(parsed) => {
@@ -127,7 +127,7 @@ pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesE
         entries.push((entry.kind, entry.flow));
         Ok(())
     };
-    match from::each(&source, None, (&Machine::default(), &LocalTime::default()), keep) {
+    match from::each(&source, None, (&HostEnvironment::default(), &LocalTime::default()), keep) {
         Ok(unreadable) => Ok((entries, unreadable)),
         Err(failure) => Err(EntriesError(failure.text())),
     }
@@ -159,7 +159,7 @@ fn tell(failure: Failure, operation: Operation) -> u8 {
 }
 
 /// Does it. Gives the exit status.
-fn carry_out(called: &str, command: Command, machine: &Machine, output: &mut Output) -> Result<u8, Failure> {
+fn carry_out(called: &str, command: Command, machine: &HostEnvironment, output: &mut Output) -> Result<u8, Failure> {
     let place = LocalTime::default();
     let local_time = |seconds| place.at(seconds);
     match command {

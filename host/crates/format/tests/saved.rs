@@ -4,7 +4,7 @@
 #[allow(dead_code, reason = "shared with another test")]
 mod flows;
 
-use ctwarden_format::command::{self, Surroundings};
+use ctwarden_format::command::{self, Environment};
 use ctwarden_format::{EventContext, LabelMap, Userspace, save};
 use ctwarden_model::{
     EventKind, Flow, Layer4, PerDirection, Protocol, ProtocolInfo, Rare, SequenceAdjustment, Status, SynProxy,
@@ -158,7 +158,7 @@ fn saved_info(info: ProtocolInfo, kind: EventKind) -> Option<ProtocolInfo> {
 /// Every label has its name here.
 struct Names;
 
-impl Surroundings for Names {
+impl Environment for Names {
     fn protocol_named(&self, _: &str) -> Option<Protocol> {
         None
     }

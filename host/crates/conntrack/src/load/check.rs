@@ -7,9 +7,9 @@ use std::thread;
 use ctwarden_format::command;
 
 use super::lines::{Lines, TooLong};
+use crate::environment::{HostEnvironment, NAME};
 use crate::failure::{Failure, Operation};
 use crate::output::say_all;
-use crate::surroundings::{Machine, NAME};
 
 /// A part that is worth a thread.
 const PART: u64 = 1 << 20;
@@ -48,7 +48,7 @@ pub(super) fn all(whole: &Lines<'_>) -> Result<(), Failure> {
 }
 
 fn check(part: &Lines<'_>) -> Checked {
-    let (mut at, machine) = (0, Machine::default());
+    let (mut at, machine) = (0, HostEnvironment::default());
     let outcome = part.each(|line, text| {
         at = line;
         let text = text.map_err(TooLong::failure)?;

@@ -18,12 +18,12 @@ use ctwarden_wire::{Content, request};
 use rustix::io::Errno;
 
 use super::lines::{Lines, TooLong};
+use crate::environment::{HostEnvironment, NAME};
 use crate::failure::{Failure, Operation, TITLE};
 use crate::kernel;
 use crate::output::{Output, say};
 use crate::printer::Printer;
 use crate::readings;
-use crate::surroundings::{Machine, NAME};
 use crate::tally::Tally;
 use crate::{create, delete, flush, update};
 
@@ -76,7 +76,7 @@ impl Making {
 pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
     let mut ready = Ready::default();
     let taken = |step| steps.send(step).map_err(|_| Failure::other("nobody takes the next step"));
-    let machine = Machine::default();
+    let machine = HostEnvironment::default();
     let outcome = lines.each(|line, text| {
         let read = text
             .map_err(TooLong::failure)

@@ -221,11 +221,11 @@ mod tests {
 
     use super::*;
     use crate::LabelMap;
-    use crate::command::{Command, Parsed, Refused, Surroundings, parse};
+    use crate::command::{Command, Environment, Parsed, Refused, parse};
 
     struct Nothing;
 
-    impl Surroundings for Nothing {
+    impl Environment for Nothing {
         fn protocol_named(&self, _: &str) -> Option<Protocol> {
             None
         }

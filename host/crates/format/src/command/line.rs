@@ -11,9 +11,9 @@ use core::mem;
 use ctwarden_model::{EventKind, Flow};
 
 use super::entry_line;
+use super::environment::Environment;
 use super::error::{Problem, Refused};
 use super::parse;
-use super::surroundings::Surroundings;
 use super::value::{Command, Parsed};
 use crate::read::before_summary;
 
@@ -63,7 +63,7 @@ pub fn is_saved_entry(line: &str) -> bool {
 /// # Errors
 /// [`Refused`] where the command line is wrong or its command is none that a file may hold. 1.4.9 reads the whole file before
 /// it carries out the first line, so that a mistake anywhere leaves everything undone.
-pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Result<Option<Parsed>, Refused> {
+pub fn line(program: &str, line: &str, environment: &impl Environment) -> Result<Option<Parsed>, Refused> {
     let text = line.trim_start_matches([' ', '\t']);
     if matches!(text.chars().next(), None | Some('\n' | '#')) {
         return Ok(None);
@@ -76,9 +76,9 @@ pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Resu
     }
     // Most lines quote nothing, and their words are read where they lie.
     let parsed = if text.as_bytes().contains(&b'"') {
-        parse::read(program, words(text).iter().map(String::as_str), surroundings)?
+        parse::read(program, words(text).iter().map(String::as_str), environment)?
     } else {
-        parse::read(program, plain_words(text), surroundings)?
+        parse::read(program, plain_words(text), environment)?
     };
     match unusual(&parsed.command) {
         None => Ok(Some(parsed)),
@@ -97,7 +97,7 @@ pub fn line(program: &str, line: &str, surroundings: &impl Surroundings) -> Resu
 pub fn saved_entry(
     program: &str,
     line: &str,
-    surroundings: &impl Surroundings,
+    environment: &impl Environment,
 ) -> Result<Option<(EventKind, Flow)>, Refused> {
     let text = line.trim_start_matches([' ', '\t']);
     if matches!(text.chars().next(), None | Some('\n' | '#')) {
@@ -107,7 +107,7 @@ pub fn saved_entry(
         return Ok(Some((EventKind::Row, create.translated())));
     }
     let words = words(text);
-    parse::entry(program, words.iter().map(String::as_str), surroundings).map(Some)
+    parse::entry(program, words.iter().map(String::as_str), environment).map(Some)
 }
 
 /// The words of a line without quotes. What parts words is ASCII, so that bytes can be looked at.

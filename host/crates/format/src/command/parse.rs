@@ -11,6 +11,7 @@ use core::net::IpAddr;
 use ctwarden_model::{EventKind, Family, Flow, FlowId, NatTo, Protocol, Zone};
 
 use super::address::{self, Length};
+use super::environment::Environment;
 use super::error::{Checked, Refused, other, parameter};
 use super::named::{self, output};
 use super::number;
@@ -19,7 +20,6 @@ use super::protocol::{PROTOCOLS, ProtocolDefinition};
 use super::protocol_part;
 use super::saved;
 use super::settle;
-use super::surroundings::Surroundings;
 use super::template::{LabelWord, Template};
 use super::value::{Command, Parsed, Source, Table};
 use super::verb::{CommandDefinition, Verb};
@@ -29,25 +29,25 @@ use super::words::{Code, Step, Words};
 ///
 /// # Errors
 /// [`Refused`] where 1.4.9 refuses, in its words.
-pub fn parse<W: AsRef<str>>(program: &str, words: &[W], surroundings: &impl Surroundings) -> Result<Parsed, Refused> {
+pub fn parse<W: AsRef<str>>(program: &str, words: &[W], environment: &impl Environment) -> Result<Parsed, Refused> {
     if let [option, file, ..] = words
         && matches!(option.as_ref(), "-R" | "--load-file")
     {
         let command = Command::Load { file: Source::named(file.as_ref()) };
         return Ok(Parsed { command, warnings: Vec::new() });
     }
-    read(program, words.iter().map(AsRef::as_ref), surroundings)
+    read(program, words.iter().map(AsRef::as_ref), environment)
 }
 
 /// Reads words of which the first may not be `-R`.
 pub(super) fn read<'a>(
     program: &'a str,
     words: impl Iterator<Item = &'a str>,
-    surroundings: &impl Surroundings,
+    environment: &impl Environment,
 ) -> Result<Parsed, Refused> {
     let mut reader =
-        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), surroundings };
-    let command = reader.all().and_then(|()| settle::command(&reader.template, surroundings, &mut reader.warnings));
+        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), environment };
+    let command = reader.all().and_then(|()| settle::command(&reader.template, environment, &mut reader.warnings));
     match command {
         Ok(command) => Ok(Parsed { command, warnings: reader.warnings }),
         Err(problem) => Err(Refused { warnings: reader.warnings, problem }),
@@ -58,11 +58,11 @@ pub(super) fn read<'a>(
 pub(super) fn entry<'a>(
     program: &'a str,
     words: impl Iterator<Item = &'a str>,
-    surroundings: &impl Surroundings,
+    environment: &impl Environment,
 ) -> Result<(EventKind, Flow), Refused> {
     let mut reader =
-        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), surroundings };
-    let entry = reader.all().and_then(|()| settle::entry(&reader.template, surroundings, &mut reader.warnings));
+        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), environment };
+    let entry = reader.all().and_then(|()| settle::entry(&reader.template, environment, &mut reader.warnings));
     entry.map_err(|problem| Refused { warnings: reader.warnings, problem })
 }
 
@@ -70,10 +70,10 @@ struct Reader<'a, S> {
     words: Words<'a>,
     template: Template,
     warnings: Vec<String>,
-    surroundings: &'a S,
+    environment: &'a S,
 }
 
-impl<S: Surroundings> Reader<'_, S> {
+impl<S: Environment> Reader<'_, S> {
     fn all(&mut self) -> Checked<()> {
         while let Some(step) = self.words.step() {
             match step {
@@ -177,7 +177,7 @@ impl<S: Surroundings> Reader<'_, S> {
             | Key::SynProxy
             | Key::Master => {
                 self.template.uses(key);
-                saved::set(&mut self.template.saved, key, text, self.surroundings)
+                saved::set(&mut self.template.saved, key, text, self.environment)
             }
         }
     }
@@ -309,7 +309,7 @@ impl<S: Surroundings> Reader<'_, S> {
         let numbered = || number::whole(text, 255).map(|value| Protocol(number::low8(value)));
         let (protocol, definition): (Protocol, Option<&'static ProtocolDefinition>) = match named {
             Some(known) => (known.protocol, Some(known)),
-            None => match (self.surroundings.protocol_named(text), numbered()) {
+            None => match (self.environment.protocol_named(text), numbered()) {
                 (Some(protocol), _) => (protocol, None),
                 (None, Some(number)) => (number, PROTOCOLS.iter().find(|known| known.protocol == number)),
                 (None, None) => return parameter(format!("`{text}' unsupported protocol")),

@@ -7,13 +7,13 @@ use core::net::IpAddr;
 
 use ctwarden_model::{Layer4, Protocol, SequenceAdjustment, SynProxy, Tuple};
 
+use super::environment::Environment;
 use super::error::{Checked, other};
 use super::option::Key;
-use super::surroundings::Surroundings;
 use super::template::Saved;
 
 /// Reads the value of such an option.
-pub(super) fn set(saved: &mut Saved, key: Key, text: &str, surroundings: &impl Surroundings) -> Checked<()> {
+pub(super) fn set(saved: &mut Saved, key: Key, text: &str, environment: &impl Environment) -> Checked<()> {
     let known = if key == Key::HelperInfo {
         keep(&mut saved.helper_info, bytes(text))
     } else if key == Key::OriginalSequence {
@@ -23,7 +23,7 @@ pub(super) fn set(saved: &mut Saved, key: Key, text: &str, surroundings: &impl S
     } else if key == Key::SynProxy {
         keep(&mut saved.synproxy, synproxy(text))
     } else if key == Key::Master {
-        keep(&mut saved.master, tuple(text, surroundings))
+        keep(&mut saved.master, tuple(text, environment))
     } else {
         keep(&mut saved.helper, Some(text.to_string()))
     };
@@ -62,10 +62,10 @@ fn synproxy(text: &str) -> Option<SynProxy> {
 }
 
 /// Protocol, both addresses, and what the protocol adds: two ports or keys, or ICMP's type, code and identifier.
-fn tuple(text: &str, surroundings: &impl Surroundings) -> Option<Tuple> {
+fn tuple(text: &str, environment: &impl Environment) -> Option<Tuple> {
     let mut parts = text.split(',');
     let name = parts.next()?;
-    let protocol = Protocol::parse(name).or_else(|| surroundings.protocol_named(name))?;
+    let protocol = Protocol::parse(name).or_else(|| environment.protocol_named(name))?;
     let src: IpAddr = parts.next()?.parse().ok()?;
     let dst: IpAddr = parts.next()?.parse().ok()?;
     let numbers: Vec<u16> = parts.map(|number| number.parse().ok()).collect::<Option<_>>()?;

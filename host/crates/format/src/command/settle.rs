@@ -13,11 +13,11 @@ use ctwarden_model::{
 use super::change::{Change, MarkChange};
 use super::create::{Create, Nat};
 use super::entries;
+use super::environment::Environment;
 use super::error::{Checked, parameter};
 use super::legal;
 use super::named::{event, output};
 use super::option::Key;
-use super::surroundings::Surroundings;
 use super::template::{Ends, Template};
 use super::value::{Command, Delete, Events, ExpectationTemplate, Form, Get, List, Output, Source, Table, Update};
 use super::verb::Verb;
@@ -34,10 +34,10 @@ struct LabelBits {
 /// The command, after everything that can be wrong was looked for in the order of 1.4.9.
 pub(super) fn command(
     template: &Template,
-    surroundings: &impl Surroundings,
+    environment: &impl Environment,
     warnings: &mut Vec<String>,
 ) -> Checked<Command> {
-    let (verb, labels) = checked(template, surroundings, warnings)?;
+    let (verb, labels) = checked(template, environment, warnings)?;
     let output = output(template, &labels);
     let command = match verb {
         Verb::List => Command::List(list(template, &labels, output)?),
@@ -75,9 +75,7 @@ pub(super) fn command(
         Verb::ExpectationEvents => Command::ExpectationEvents { output },
         Verb::CountExpectations => Command::CountExpectations,
         Verb::ExpectationStatistics => Command::ExpectationStatistics,
-        Verb::Help | Verb::None => {
-            Command::Help { protocol: helped(template, surroundings), given: verb == Verb::Help }
-        }
+        Verb::Help | Verb::None => Command::Help { protocol: helped(template, environment), given: verb == Verb::Help },
         Verb::Version => Command::Version,
     };
     Ok(command)
@@ -86,10 +84,10 @@ pub(super) fn command(
 /// The entry that a saved line is about, after the same checks.
 pub(super) fn entry(
     template: &Template,
-    surroundings: &impl Surroundings,
+    environment: &impl Environment,
     warnings: &mut Vec<String>,
 ) -> Checked<(EventKind, Flow)> {
-    let (verb, labels) = checked(template, surroundings, warnings)?;
+    let (verb, labels) = checked(template, environment, warnings)?;
     let kind = match verb {
         Verb::Create | Verb::Add => EventKind::Row,
         Verb::Update => EventKind::Update,
@@ -141,10 +139,10 @@ fn names_a_flow(template: &Template) -> bool {
 /// The command and the labels, after everything was looked for that can be wrong with any command.
 fn checked(
     template: &Template,
-    surroundings: &impl Surroundings,
+    environment: &impl Environment,
     warnings: &mut Vec<String>,
 ) -> Checked<(Verb, LabelBits)> {
-    let labels = labels(template, surroundings, warnings)?;
+    let labels = labels(template, environment, warnings)?;
     if template.used(Key::AnyNat) && template.used_any(&[Key::SrcNat, Key::DstNat]) {
         return parameter("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
     }
@@ -157,7 +155,7 @@ fn checked(
 }
 
 /// Label names are read where the command line has to do with labels, and quietly where the form shows them anyway.
-fn labels(template: &Template, surroundings: &impl Surroundings, warnings: &mut Vec<String>) -> Checked<LabelBits> {
+fn labels(template: &Template, environment: &impl Environment, warnings: &mut Vec<String>) -> Checked<LabelBits> {
     let shown = template.used(Key::Output) && template.output & output::LABELS != 0;
     let asked = template.used_any(&[Key::Label, Key::LabelAdd, Key::LabelDel]) || shown;
     let quietly = template.output & (output::SAVE | output::JSON) != 0;
@@ -165,7 +163,7 @@ fn labels(template: &Template, surroundings: &impl Surroundings, warnings: &mut 
         return Ok(LabelBits::default());
     }
     let mut bits = LabelBits::default();
-    match surroundings.label_map(template.label_map.as_deref()) {
+    match environment.label_map(template.label_map.as_deref()) {
         Ok(names) => bits.names = Some(names),
         Err(why) => {
             let words = template.labels.iter().flat_map(|word| word.text.split(','));
@@ -238,11 +236,11 @@ fn kinds(template: &Template) -> EventKinds {
     EventKinds { row: false, new: with(event::NEW), update: with(event::UPDATES), destroy: with(event::DESTROY) }
 }
 
-fn helped(template: &Template, surroundings: &impl Surroundings) -> Option<(Protocol, String)> {
+fn helped(template: &Template, environment: &impl Environment) -> Option<(Protocol, String)> {
     let protocol = template.protocol?;
     let name = match template.definition {
         Some(definition) => definition.name.into(),
-        None => surroundings.name_of_protocol(protocol).unwrap_or_else(|| "unknown".into()),
+        None => environment.name_of_protocol(protocol).unwrap_or_else(|| "unknown".into()),
     };
     Some((protocol, name))
 }

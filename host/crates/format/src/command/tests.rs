@@ -17,7 +17,7 @@ use crate::LabelMap;
 
 struct Machine;
 
-impl Surroundings for Machine {
+impl Environment for Machine {
     fn protocol_named(&self, name: &str) -> Option<Protocol> {
         (name == "igmp").then_some(Protocol(2))
     }

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use std::fs;
 
 use ctwarden_format::LabelMap;
-use ctwarden_format::command::Surroundings;
+use ctwarden_format::command::Environment;
 use ctwarden_model::Protocol;
 
 use super::failure::text_of;
@@ -19,11 +19,11 @@ const LABELS: &str = "/etc/xtables/connlabel.conf";
 
 /// The machine that this runs on. Each file is read when the first name is looked up.
 #[derive(Default)]
-pub(super) struct Machine {
+pub(super) struct HostEnvironment {
     protocols: OnceCell<String>,
 }
 
-impl Machine {
+impl HostEnvironment {
     fn protocols(&self) -> impl Iterator<Item = (&str, Protocol, impl Iterator<Item = &str>)> {
         let text = self.protocols.get_or_init(|| fs::read_to_string(PROTOCOLS).unwrap_or_default());
         text.lines().filter_map(|line| {
@@ -35,7 +35,7 @@ impl Machine {
     }
 }
 
-impl Surroundings for Machine {
+impl Environment for HostEnvironment {
     fn protocol_named(&self, name: &str) -> Option<Protocol> {
         let mut protocols = self.protocols();
         protocols.find_map(|(first, protocol, mut aliases)| {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_protocol_has_a_name_and_aliases() {
-        let machine = Machine::default();
+        let machine = HostEnvironment::default();
         let text = "# comment\nicmp\t1\tICMP\t\t# control\nipv6-icmp 58 IPv6-ICMP\nbad x Y\n";
         machine.protocols.set(text.to_owned()).unwrap();
         assert_eq!(machine.protocol_named("ICMP"), Some(Protocol(1)));

@@ -8,7 +8,7 @@ use ctwarden_model::Protocol;
 
 use crate::LabelMap;
 
-pub trait Surroundings {
+pub trait Environment {
     /// The protocol of a name or alias of `/etc/protocols`, case and all (getprotobyname(3)).
     fn protocol_named(&self, name: &str) -> Option<Protocol>;
 
