@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use ctwarden_model::{Flow, Outcome, VerdictKind, VerdictRecord};
 
 use crate::flows::{self, Life};
-use crate::kernel::{Deed, Kernel};
+use crate::kernel::{Deed, Done, Kernel};
 use crate::plugins::Said;
 
 /// What is known of lives and records, to hold the rules against.
@@ -29,13 +29,18 @@ impl Checks {
         self.heard.entry(life).or_insert(self.ends);
     }
 
+    /// How many ends the daemon has read.
+    pub(crate) const fn ends(&self) -> u64 {
+        self.ends
+    }
+
     pub(crate) fn said(&mut self, code: &str) {
         self.said_at.insert(code.to_owned(), self.ends);
     }
 
     /// Nothing is done to a protected flow.
     pub(crate) fn kernel(&mut self, kernel: &Kernel) -> Result<()> {
-        for (deed, place, life) in kernel.deeds().iter().skip(self.looked_at) {
+        for Done { deed, place, life, .. } in kernel.deeds().iter().skip(self.looked_at) {
             ensure!(!flows::is_protected(*place), "{deed:?} of the protected flow at place {place}, {life:?}");
         }
         self.looked_at = kernel.deeds().len();
@@ -43,8 +48,8 @@ impl Checks {
     }
 
     /// A verdict has one record. Where the end of the meant entry had been read before the verdict, `applied` is never said
-    /// because of an entry that came after it, unless another verdict meant that one: who wants the same of one name shares the
-    /// outcome.
+    /// because of an entry that came after it. There are two exceptions, because verdicts that want the same of one name share
+    /// the outcome: another verdict meant that entry, or the effect was sent before the end was read (docs/identity.md).
     pub(crate) fn record(&mut self, record: &VerdictRecord, said: &Said, kernel: &Kernel) -> Result<()> {
         let code = &record.verdict.code;
         let meant = said.verdicts.get(code);
@@ -65,9 +70,10 @@ impl Checks {
             | VerdictKind::Sweep => return Ok(()),
         };
         let said_at = self.said_at.get(code).copied().unwrap_or(0);
-        let had_ended = self.heard.get(&life).is_some_and(|end| *end <= said_at);
-        if record.outcome == Outcome::Applied && had_ended {
-            let is_shared = kernel.done_beside(deed, life).any(|other| said.means(kind, other));
+        let end = self.heard.get(&life).copied().filter(|end| *end <= said_at);
+        if let Some(end) = end.filter(|_| record.outcome == Outcome::Applied) {
+            let is_shared =
+                kernel.done_beside(deed, life).any(|other| other.ends < end || said.means(kind, other.life));
             ensure!(kernel.did(deed, life) || is_shared, "{code} is applied, but {life:?} was never {deed:?}");
         }
         Ok(())

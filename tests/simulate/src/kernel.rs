@@ -20,6 +20,16 @@ pub(crate) enum Deed {
     Updated,
 }
 
+/// One thing that the daemon did to an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub(crate) deed: Deed,
+    pub(crate) place: usize,
+    pub(crate) life: Life,
+    /// How many ends of flows the daemon had read when it sent the effect.
+    pub(crate) ends: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
     flow: Flow,
@@ -42,7 +52,7 @@ pub(crate) struct Kernel {
     /// Where each entry was.
     places: BTreeMap<Life, usize>,
     /// Everything that the daemon did to entries.
-    deeds: Vec<(Deed, usize, Life)>,
+    deeds: Vec<Done>,
     lost_events: u64,
 }
 
@@ -55,19 +65,18 @@ impl Kernel {
         self.lost_events
     }
 
-    pub(crate) fn deeds(&self) -> &[(Deed, usize, Life)] {
+    pub(crate) fn deeds(&self) -> &[Done] {
         &self.deeds
     }
 
     pub(crate) fn did(&self, deed: Deed, life: Life) -> bool {
-        self.deeds.iter().any(|(done, _, of)| *done == deed && *of == life)
+        self.deeds.iter().any(|done| done.deed == deed && done.life == life)
     }
 
     /// Other entries of the same place to which the same was done.
-    pub(crate) fn done_beside(&self, deed: Deed, life: Life) -> impl Iterator<Item = Life> {
+    pub(crate) fn done_beside(&self, deed: Deed, life: Life) -> impl Iterator<Item = &Done> {
         let place = self.places.get(&life).copied();
-        let beside = self.deeds.iter().filter(move |(done, at, _)| *done == deed && Some(*at) == place);
-        beside.map(|(_, _, of)| *of).filter(move |of| *of != life)
+        self.deeds.iter().filter(move |done| done.deed == deed && Some(done.place) == place && done.life != life)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -164,27 +173,28 @@ impl Kernel {
         found.filter(|flow| flow.id == Some(key.id)).cloned()
     }
 
-    /// Carries an effect out. `seen`: when the kernel last told of its flow.
-    pub(crate) fn carry_out(&mut self, effect: &Effect, seen: Option<Steady>, now: Steady) -> Ack {
+    /// Carries an effect out. `seen`: when the kernel last told of its flow. `ends`: how many ends the daemon had read when it
+    /// sent the effect.
+    pub(crate) fn carry_out(&mut self, effect: &Effect, seen: Option<Steady>, ends: u64, now: Steady) -> Ack {
         match effect {
-            Effect::Delete(key) => self.delete(key),
+            Effect::Delete(key) => self.delete(key, ends),
             Effect::Update(update) => {
                 let is_stale = seen.is_some_and(|seen| now.since(seen).as_millis() >= FRESH_MILLIS.into());
-                self.update(update, is_stale)
+                self.update(update, is_stale, ends)
             }
             Effect::Block(_) | Effect::Unblock(_) => Ack::Done,
             Effect::DeleteExpectation(_) => Ack::Gone,
         }
     }
 
-    fn delete(&mut self, key: &FlowKey) -> Ack {
+    fn delete(&mut self, key: &FlowKey, ends: u64) -> Ack {
         let Some(place) = Self::place_of(key) else { return Ack::Gone };
         match self.listed(place).map(|flow| flow.id == Some(key.id)) {
             None => Ack::Gone,
             Some(false) => Ack::Replaced,
             Some(true) => {
                 let life = self.remove(place, true);
-                self.deeds.extend(life.map(|life| (Deed::Deleted, place, life)));
+                self.deeds.extend(life.map(|life| Done { deed: Deed::Deleted, place, life, ends }));
                 Ack::Done
             }
         }
@@ -192,7 +202,7 @@ impl Kernel {
 
     /// The kernel does not compare the id in an update. The daemon looks at a flow that was seen long ago, and afterwards at
     /// the id of the entry that was changed.
-    fn update(&mut self, update: &Update, is_stale: bool) -> Ack {
+    fn update(&mut self, update: &Update, is_stale: bool, ends: u64) -> Ack {
         let Some(place) = Self::place_of(&update.key) else { return Ack::Gone };
         let Some(entry) = self.table.get_mut(&place) else { return Ack::Gone };
         let is_meant = entry.flow.id == Some(update.key.id);
@@ -203,7 +213,7 @@ impl Kernel {
             let Mark(before) = entry.flow.mark.unwrap_or(Mark(0));
             entry.flow.mark = Some(Mark(mark.apply(before)));
         }
-        self.deeds.push((Deed::Updated, place, entry.life));
+        self.deeds.push(Done { deed: Deed::Updated, place, life: entry.life, ends });
         let flow = entry.flow.clone();
         self.report(EventKind::Update, flow, true);
         if is_meant { Ack::Done } else { Ack::Replaced }

@@ -45,7 +45,12 @@ impl Said {
 
 /// What one plugin remembers.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Vec<(FlowKey, Life)>);
+pub(crate) struct Memory {
+    keys: Vec<FlowKey>,
+    /// The latest entry that the plugin was shown under each name. Where ids recur, a key means that one, also if a dump that
+    /// began earlier shows an older entry afterwards.
+    latest: BTreeMap<FlowKey, Life>,
+}
 
 /// The specification of a plugin: `ban` and `mark` enforce, `watch` observes.
 pub(crate) fn spec(name: &str, chance: &mut Chance) -> Option<PluginSpec> {
@@ -121,7 +126,8 @@ fn judge(batch: &Batch, memory: &mut Memory, said: &mut Said, chance: &mut Chanc
         memory.remember(&event.flow, chance);
     }
     if chance.percent(20)
-        && let Some(&(key, life)) = memory.0.get(chance.below(memory.0.len()))
+        && let Some(&key) = memory.keys.get(chance.below(memory.keys.len()))
+        && let Some(&life) = memory.latest.get(&key)
     {
         // Now and then by the reply tuple, which names the same entry.
         let original = if chance.percent(30) { key.original.reversed() } else { key.original };
@@ -148,13 +154,11 @@ fn any_action(chance: &mut Chance) -> Action {
 impl Memory {
     fn remember(&mut self, flow: &Flow, chance: &mut Chance) {
         let Some(life) = flows::life_of(flow) else { return };
-        // Where ids recur, a key means the last entry that the plugin was shown under that name.
-        for (_, known) in self.0.iter_mut().filter(|(key, _)| *key == flow.key()) {
-            *known = life;
-        }
+        let latest = self.latest.entry(flow.key()).or_insert(life);
+        *latest = life.max(*latest);
         if chance.percent(30) {
-            self.0.truncate(REMEMBERED - 1);
-            self.0.insert(0, (flow.key(), life));
+            self.keys.truncate(REMEMBERED - 1);
+            self.keys.insert(0, flow.key());
         }
     }
 }

@@ -121,6 +121,8 @@ struct Sent {
     id: EffectId,
     effect: Effect,
     seen: Option<Steady>,
+    /// How many ends the daemon had read.
+    ends: u64,
     at: Steady,
 }
 
@@ -214,7 +216,7 @@ impl Simulation {
         self.checks.end(&self.said)?;
         ensure!(self.bans.is_empty(), "{} messages have no reply", self.bans.len());
         self.report.verdicts = self.said.verdicts.len() as u64;
-        let done = |deed| self.kernel.deeds().iter().filter(|(done, _, _)| *done == deed).count() as u64;
+        let done = |deed| self.kernel.deeds().iter().filter(|done| done.deed == deed).count() as u64;
         (self.report.deletes, self.report.updates) = (done(Deed::Deleted), done(Deed::Updated));
         self.report.lost_events = self.kernel.lost_events();
         Ok(self.report)
@@ -306,8 +308,8 @@ impl Simulation {
     /// The kernel carries out what has arrived, in order.
     fn carry_out(&mut self) {
         while self.sent.front().is_some_and(|sent| sent.at <= self.now) {
-            let Some(Sent { id, effect, seen, .. }) = self.sent.pop_front() else { return };
-            let ack = self.kernel.carry_out(&effect, seen, self.now);
+            let Some(Sent { id, effect, seen, ends, .. }) = self.sent.pop_front() else { return };
+            let ack = self.kernel.carry_out(&effect, seen, ends, self.now);
             if self.is_troubled && self.chance.percent(2) {
                 self.report.lost_acks += 1;
                 continue;
@@ -488,7 +490,8 @@ impl Simulation {
                     let wait = if self.is_troubled { self.chance.millis(0..60) } else { Duration::ZERO };
                     let at = self.sent.back().map_or(self.now, |last| last.at).max(self.now.plus(wait));
                     let seen = effect.seen();
-                    self.sent.push_back(Sent { id, effect: effect.into_inner(), seen, at });
+                    let ends = self.checks.ends();
+                    self.sent.push_back(Sent { id, effect: effect.into_inner(), seen, ends, at });
                 }
                 Output::Lookup(lookup) => {
                     if !(self.is_troubled && self.chance.percent(2)) {
