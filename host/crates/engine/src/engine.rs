@@ -36,7 +36,7 @@ use crate::{
 /// which of them it knows. All others wait for a sweep.
 ///
 /// Effects are to be carried out in the order in which they are polled. An effect whose answer was not told within
-/// [`EngineBounds::answer_wait`] is given up; an answer that comes later is ignored. Time that goes back is taken for no
+/// [`crate::EngineBounds::answer_wait`] is given up; an answer that comes later is ignored. Time that goes back is taken for no
 /// time.
 ///
 /// Everything that it keeps is bounded: by [`crate::PluginLimits`] for each plugin, by [`EngineConfig`] as a whole, and by
