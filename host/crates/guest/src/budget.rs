@@ -1,8 +1,9 @@
-//! How long one call has run: on the processor, and by the clock.
+//! Limits how long one call runs: processor time and wall-clock time.
 //!
-//! A limit on the clock alone would end healthy plugins on a busy machine, a limit on the processor alone would never
-//! end one that sleeps; so there are both. Neither clock is read when a call begins (the processor's costs a system
-//! call), but at the first tick within the call, which nearly no call lives to see.
+//! A limit on wall-clock time alone would end healthy plugins on a busy machine. A limit on processor time alone would
+//! never end a plugin that sleeps. So there are both limits. A call reads neither clock when it begins, because reading
+//! the processor time costs a system call. The first tick within the call reads both clocks, and most calls end before
+//! that tick.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::Limits;
 use crate::stop::Stop;
 
-/// What both clocks show at one moment.
+/// The values of both clocks at one moment.
 #[derive(Clone, Copy)]
 struct Reading {
     processor: Duration,
@@ -24,11 +25,11 @@ impl Reading {
     }
 }
 
-/// The time of one call.
+/// The time that one call has used.
 pub(crate) struct Budget {
     cpu: Duration,
     wall: Duration,
-    /// At the first look within the call.
+    /// Read at the first tick within the call.
     start: Option<Reading>,
 }
 
@@ -41,10 +42,10 @@ impl Budget {
         self.start = None;
     }
 
-    /// The running call may go on.
+    /// Checks that the running call has time left.
     ///
     /// # Errors
-    /// It may not.
+    /// A time limit of the call is reached.
     pub(crate) fn check(&mut self) -> Result<(), Stop> {
         self.check_at(Reading::now())
     }
@@ -60,13 +61,13 @@ impl Budget {
         Ok(())
     }
 
-    /// When the running call ends by the clock.
+    /// When the wall-clock limit ends the running call.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         self.start.get_or_insert_with(Reading::now).clock.checked_add(self.wall)
     }
 }
 
-/// Processor time of this thread.
+/// Returns the processor time of this thread.
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
@@ -80,7 +81,7 @@ mod tests {
         Budget::new(&Limits { call_cpu: cpu, call_wall: wall, ..Limits::default() })
     }
 
-    /// Later by so much on either clock.
+    /// Returns `reading` with these durations added.
     fn later(reading: Reading, processor: Duration, clock: Duration) -> Reading {
         Reading { processor: reading.processor + processor, clock: reading.clock + clock }
     }

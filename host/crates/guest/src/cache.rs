@@ -1,9 +1,9 @@
-//! What is known of components, kept in a folder from one start to the next: their compiled code, and notes of the program.
+//! A cache folder that outlives the process: compiled code of components, and notes of the program.
 //!
-//! Compiling an interpreter takes seconds, loading what was compiled takes milliseconds. Compiled code is machine code
-//! that runs as the daemon does, so it is taken only from a folder and a file that nobody but root and the daemon's own
-//! user could have written, and only whole. A note says what the program found out about a component, so that the program need
-//! not find it out again; the same holds for notes.
+//! Compiling an interpreter takes seconds; loading the compiled code takes milliseconds. Compiled code is machine code
+//! that runs with the daemon's privileges. The cache therefore accepts only complete files, and only if nobody but root
+//! and the daemon's own user can have written the folder and the file. A note records what the program found out about a
+//! component, so the program need not find it out again. The same checks apply to notes.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -19,22 +19,22 @@ use thiserror::Error;
 use crate::code::{Code, DIGEST};
 use crate::runtime::Runtime;
 
-/// Largest note that is read: a descriptor with its schema.
+/// Largest note that the cache reads: a descriptor with its schema.
 const NOTE_BYTES_MAX: u64 = 1 << 20;
-/// Permission bits that let others write.
+/// Permission bits that let other users write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Why a folder is not used.
+/// Why a folder cannot be used.
 #[derive(Debug, Error)]
 pub enum CacheError {
-    /// It cannot be opened as a folder; a symbolic link is none.
+    /// The path cannot be opened as a folder. A symbolic link does not count as one.
     #[error("cannot open {} to keep compiled plugins in", .folder.display())]
     Open {
         folder: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// Somebody else could put code there.
+    /// Other users could put code there.
     #[error(
         "{} can be written by others than root and the user of this process, who could run code in it; set it right with `chown root` and `chmod 700`",
         .folder.display()
@@ -47,20 +47,20 @@ pub enum CacheError {
 pub struct CodeCache(OwnedFd);
 
 impl CodeCache {
-    /// Uses that folder, which exists.
+    /// Opens an existing folder as a cache.
     ///
     /// # Errors
-    /// It is no folder, or others can write there.
+    /// The path is not a folder, or other users can write there.
     pub fn open(folder: &Path) -> Result<Self, CacheError> {
         let error = |source: rustix::io::Errno| CacheError::Open { folder: folder.to_owned(), source: source.into() };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Self::within(rustix::fs::open(folder, flags, Mode::empty()).map_err(error)?, folder)
     }
 
-    /// Uses an open folder, whose path is only for messages.
+    /// Uses an open folder. The path appears only in messages.
     ///
     /// # Errors
-    /// Others can write there.
+    /// Other users can write there.
     pub fn within(opened: OwnedFd, folder: &Path) -> Result<Self, CacheError> {
         let error = |source: rustix::io::Errno| CacheError::Open { folder: folder.to_owned(), source: source.into() };
         if trusted(&rustix::fs::fstat(&opened).map_err(error)?) {
@@ -70,7 +70,7 @@ impl CodeCache {
         }
     }
 
-    /// The code of that component, if it is there, trustworthy and whole.
+    /// Returns the component's code if it is present, trustworthy and complete.
     #[must_use]
     pub fn code(&self, key: &ComponentKey) -> Option<Code> {
         let mut kept = self.open_trusted(&key.code_name())?;
@@ -79,7 +79,7 @@ impl CodeCache {
         Code::copy(kept, &digest).ok()?
     }
 
-    /// Keeps the code of that component.
+    /// Stores the component's code.
     ///
     /// # Errors
     /// The folder cannot be written. The next start then compiles again.
@@ -90,7 +90,7 @@ impl CodeCache {
         })
     }
 
-    /// What the program noted about the plugin of that component under these circumstances.
+    /// Returns the program's note about the component's plugin under these circumstances.
     #[must_use]
     pub fn note(&self, key: &ComponentKey, plugin: &PluginName, circumstances: &[u8]) -> Option<Vec<u8>> {
         let kept = self.open_trusted(&key.note_name(plugin))?;
@@ -102,7 +102,7 @@ impl CodeCache {
         whole.then(|| note.to_vec())
     }
 
-    /// Notes something about the plugin of that component. There is one note for each: the latest.
+    /// Stores a note about the component's plugin. Each plugin has one note: the latest.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -129,10 +129,10 @@ impl CodeCache {
         usable.then(|| File::from(file))
     }
 
-    /// A reader meets either no file or a whole one.
+    /// Writes a file atomically: a reader finds either no file or a complete one.
     fn write(&self, name: &str, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         let fresh = format!("{name}.{}", std::process::id());
-        // What a process of the same number left when it was killed here.
+        // A killed process with the same process id may have left this file.
         let _ = rustix::fs::unlinkat(&self.0, &fresh, AtFlags::empty());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.0, &fresh, flags, Mode::from_raw_mode(0o600))?);
@@ -144,18 +144,19 @@ impl CodeCache {
     }
 }
 
-/// Whether only root or the user of this process can have written it.
+/// Whether only root or the user of this process can have written the file.
 fn trusted(stat: &Stat) -> bool {
     let owner = stat.st_uid;
     (owner == 0 || owner == rustix::process::geteuid().as_raw()) && stat.st_mode & WRITABLE_BY_OTHERS == 0
 }
 
-/// Names a component and everything that it is compiled with: the compiler's version, its settings and this processor.
+/// Identifies a component and everything that affects its compiled code: the compiler's version, its settings and this
+/// processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentKey(String);
 
 impl ComponentKey {
-    /// The key of a component with these bytes.
+    /// Returns the key of a component with these bytes.
     #[must_use]
     pub fn new(runtime: &Runtime, bytes: &[u8]) -> Self {
         struct Everything(Sha256);
@@ -180,7 +181,7 @@ impl ComponentKey {
         format!("{}.code", self.0)
     }
 
-    /// A plugin's name has letters, digits and `-` only.
+    /// A plugin name contains only letters, digits and `-`.
     fn note_name(&self, plugin: &PluginName) -> String {
         format!("{}.{plugin}.note", self.0)
     }

@@ -1,9 +1,9 @@
 //! Compiled code in sealed memory.
 //!
-//! Code is mapped, not copied to where it runs. What is mapped is never a file of a folder: who changes a mapped file changes
-//! code that runs, and who cuts it off kills the process (mmap(2), SIGBUS), long after all checks; a folder that is mounted
-//! `noexec` could not be mapped at all. So code lies in a memory file that is sealed before anything is taken from it
-//! (memfd_create(2)): what was verified is what runs, whatever happens elsewhere.
+//! Code is mapped; it is not copied to the place where it runs. A file of a folder is never mapped: a write to a mapped
+//! file changes the running code, and a truncation kills the process (mmap(2), SIGBUS), long after all checks. A folder
+//! that is mounted `noexec` could not be mapped at all. So code is in a memory file that is sealed before anything is
+//! read from it (memfd_create(2)). The verified code is the code that runs, whatever happens elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,52 +15,52 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Bytes of a digest.
+/// Length of a digest in bytes.
 pub(crate) const DIGEST: usize = 32;
-/// Most code of one component. A component grows by about ten when it is compiled, so this is enough for one of 18 MB with a
-/// whole interpreter. The code stays in memory for as long as the plugin runs.
+/// Largest compiled code of one component. Compilation makes a component about ten times larger, so this is enough for a
+/// component of 18 MB with a whole interpreter. The code stays in memory as long as the plugin runs.
 pub const CODE_BYTES_MAX: u64 = 256 << 20;
-/// Bytes that are hashed and handed on at a time: they stay in the processor's cache between the two.
+/// Bytes that are hashed and copied at a time. They stay in the processor's cache between the two steps.
 const PORTION: usize = 64 << 10;
 
-/// Compiled code that nobody can change any more, this process included.
+/// Compiled code that nobody can change, including this process.
 #[derive(Debug)]
 pub struct Code(File);
 
 impl Code {
-    /// An empty file in memory, to write code into.
+    /// Creates an empty memory file for code.
     ///
     /// # Errors
-    /// The kernel has no such files.
+    /// The kernel does not support memory files.
     pub fn file() -> io::Result<OwnedFd> {
-        // Kernels since 6.3 want to be told whether a program may be started from it, and may be set to refuse where it may
-        // (`vm.memfd_noexec`); older ones do not know the word.
+        // Kernels since 6.3 expect a flag that says whether the file may be executed, and can be configured to refuse
+        // executable ones (`vm.memfd_noexec`). Older kernels do not know the flag.
         let (name, flags) = ("ctwarden-code", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
         let made = rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL);
         Ok(made.or_else(|_| rustix::fs::memfd_create(name, flags))?)
     }
 
-    /// Seals what was written into a file of [`Code::file`].
+    /// Seals the content of a file from [`Code::file`].
     ///
     /// # Errors
     /// The file is empty or larger than [`CODE_BYTES_MAX`], or cannot be sealed.
     ///
     /// # Safety
-    /// The file has what [`Code::write_to`] wrote, and nothing else.
+    /// The file contains what [`Code::write_to`] wrote, and nothing else.
     #[expect(unsafe_code, reason = "only the caller can know where the bytes come from")]
     pub unsafe fn seal(file: OwnedFd) -> io::Result<Self> {
         Self::sealed(File::from(file))
     }
 
-    /// The file, for another process.
+    /// Duplicates the file handle for another process.
     ///
     /// # Errors
-    /// This process has too many open.
+    /// This process has too many open files.
     pub fn handle(&self) -> io::Result<OwnedFd> {
         self.0.as_fd().try_clone_to_owned()
     }
 
-    /// The code with these bytes, which wasmtime gave.
+    /// Creates code from bytes that wasmtime produced.
     pub(crate) fn of(bytes: &[u8]) -> io::Result<Self> {
         let mut file = File::from(Self::file()?);
         file.write_all(bytes)?;
@@ -68,7 +68,7 @@ impl Code {
     }
 
     fn sealed(file: File) -> io::Result<Self> {
-        // Before the length is taken: what is sealed does not grow.
+        // Seal before reading the length: a sealed file cannot grow.
         let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         if !rustix::fs::fcntl_get_seals(&file)?.contains(seals) {
             rustix::fs::fcntl_add_seals(&file, seals)?;
@@ -83,7 +83,7 @@ impl Code {
         }
     }
 
-    /// All that comes, if it has that digest.
+    /// Copies the whole input if it has this digest.
     pub(crate) fn copy(from: impl Read, digest: &[u8; DIGEST]) -> io::Result<Option<Self>> {
         let mut from = from.take(CODE_BYTES_MAX);
         let mut memory = File::from(Self::file()?);
@@ -100,7 +100,7 @@ impl Code {
         Self::sealed(memory).map(Some)
     }
 
-    /// The digest of all of it.
+    /// Returns the digest of the whole code.
     pub(crate) fn digest(&self) -> io::Result<[u8; DIGEST]> {
         let mut digest = Sha256::new();
         self.each_portion(|bytes| {
@@ -110,7 +110,7 @@ impl Code {
         Ok(digest.finalize().into())
     }
 
-    /// Writes all of it.
+    /// Writes the whole code.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -128,15 +128,17 @@ impl Code {
         }
     }
 
-    /// Takes the code as a component; wasmtime refuses that of another version or with other settings.
+    /// Loads the code as a component. wasmtime refuses code of another version or with other settings.
     #[expect(unsafe_code, reason = "the only way to take compiled code")]
     pub(crate) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
-        // wasmtime takes a path only. This one leads to the open file itself (proc_pid_fd(5)); without /proc it leads nowhere.
+        // wasmtime accepts only a path. This path leads to the open file itself (proc_pid_fd(5)). It needs a mounted
+        // /proc.
         let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
-        // SAFETY: the code must be what `Component::serialize` gave, and must stay so while it is mapped. A `Code` is made in three
-        // ways: `Code::of`, of just that; `Code::seal`, whose caller promises that; and `Code::copy`, whose digest says that the
-        // bytes are those of a file that nobody but root or this process's user can have written, and all that this program
-        // writes there is a `Code`. The seals keep the mapped memory as it is.
+        // SAFETY: the code must be the output of `Component::serialize`, and must not change while it is mapped. There
+        // are three ways to create a `Code`. `Code::of` takes exactly that output. The caller of `Code::seal` promises
+        // it. `Code::copy` checks the digest, which proves that the bytes come from a file that only root or this
+        // process's user can have written, and this program writes nothing there but a `Code`. The seals keep the mapped
+        // memory unchanged.
         unsafe { Component::deserialize_file(engine, path) }
     }
 }

@@ -1,6 +1,6 @@
-//! A compiled plugin: checked against the interface when it is loaded, described and instantiated afterwards.
+//! A compiled plugin. Loading checks it against the interface; describing and instantiating come later.
 //!
-//! Whatever is wrong with a file is found here and named with the way out, before any of its code runs.
+//! Loading finds every problem of a file before any of its code runs, and each error names the remedy.
 
 use std::sync::Arc;
 use std::{fmt, io};
@@ -18,7 +18,7 @@ use crate::text::shortened;
 use crate::weight::Weight;
 use crate::{Limits, versions, wasi};
 
-/// Largest component in bytes; compiling takes time and memory in proportion. A Python plugin has 18 MB.
+/// Largest component in bytes. Compilation takes time and memory in proportion to the size. A Python plugin has 18 MB.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
 /// `\0asm`: WebAssembly core specification, 5.5.16.
@@ -26,42 +26,43 @@ const MAGIC: [u8; 4] = *b"\0asm";
 /// Version 1 of the core format.
 const MODULE: [u8; 4] = [1, 0, 0, 0];
 
-/// Why bytes are no plugin.
+/// Why bytes cannot be loaded as a plugin.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// It is too large.
+    /// The component is too large.
     #[error("it has {bytes} bytes, more than the {COMPONENT_BYTES_MAX} that a component may have; strip it")]
     TooLarge {
-        /// How many it has.
+        /// The size of the component.
         bytes: usize,
     },
-    /// It does not begin as WebAssembly does.
+    /// The bytes do not begin with the WebAssembly magic number.
     #[error("it is not webassembly; give the .wasm file that `cargo build --target wasm32-wasip2` writes")]
     NotWasm,
-    /// It is a core module.
+    /// The bytes are a core module.
     #[error(
         "it is a core module, not a component; build it with `cargo build --target wasm32-wasip2`, or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
-    /// It is no valid component, or needs something that this host does not offer; the source says what.
+    /// The bytes are not a valid component, or the component needs a feature that this host does not offer. The source
+    /// has the details.
     #[error("it is not a valid component")]
     Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It does not export what a plugin does.
+    /// The component lacks an export of a plugin.
     #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:policy/plugin", list(.exports))]
     OtherWorld {
-        /// The export that is missing.
+        /// The missing export.
         missing: String,
         exports: Vec<String>,
     },
-    /// It was built for an interface version that this host does not know.
+    /// The component was built for an interface version that this host does not know.
     #[error("it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or take a ctwarden that knows it", list(.known))]
     OtherInterfaceVersion {
-        /// The version it was built for.
+        /// The interface version of the component.
         found: String,
-        /// The versions known here.
+        /// The interface versions that this host knows.
         known: Vec<String>,
     },
-    /// It imports what nobody offers.
+    /// The component imports interfaces that the host does not offer.
     #[error(
         "it imports {}, which this host does not offer: {}; a plugin may import ctwarden:policy and, of WASI 0.2, io, clocks, random, \
          cli, filesystem and sockets",
@@ -72,17 +73,17 @@ pub enum LoadError {
         /// The names of the imports.
         names: Vec<String>,
     },
-    /// An import or export has another shape than the interface; the source says which.
+    /// The type of an import or export differs from the interface. The source names it.
     #[error("it does not fit the interface ctwarden:policy@{version}; build it against that version")]
     Mismatch {
         version: &'static str,
-        /// What does not fit.
+        /// The mismatch.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// A component whose instance needs more of the host than it may have.
+/// An instance of the component would need more host memory than its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "its {instances} core instances and its declarations take {} MiB of the host, more than the {} MiB of its memory; take a \
@@ -91,15 +92,15 @@ pub enum LoadError {
     .limit >> 20
 )]
 pub struct TooHeavy {
-    /// Core instances that it makes.
+    /// Number of core instances that the component creates.
     pub instances: u64,
-    /// Bytes that the host has for them.
+    /// Bytes that the host needs for them.
     pub bytes: u64,
-    /// Bytes that it may have.
+    /// The limit in bytes.
     pub limit: u64,
 }
 
-/// A plugin, ready to be instantiated any number of times. Clones are the same compiled code.
+/// A plugin that can be instantiated any number of times. Clones share the compiled code.
 #[derive(Clone)]
 pub struct Component {
     pub(crate) shared: Arc<Shared>,
@@ -110,7 +111,7 @@ pub struct Component {
 }
 
 impl Component {
-    /// The plugin of these bytes, compiled so.
+    /// Loads the plugin of these bytes; `compile` produces its code.
     pub(crate) fn load(
         shared: &Arc<Shared>,
         bytes: &[u8],
@@ -130,10 +131,10 @@ impl Component {
         Ok(Self { shared: Arc::clone(shared), version, ready, weight: Weight::of(bytes), expectations })
     }
 
-    /// Whether an instance of it has room within the limits before it has taken any memory.
+    /// Checks that an instance fits within the limits before it allocates any memory.
     ///
     /// # Errors
-    /// It has not; the error says what takes the room.
+    /// The instance does not fit. The error names what takes the room.
     pub const fn check_weight(&self, limits: &Limits) -> Result<(), TooHeavy> {
         let Weight { instances, bytes } = self.weight;
         if bytes > limits.memory_bytes {
@@ -143,21 +144,21 @@ impl Component {
         }
     }
 
-    /// The compiled code.
+    /// Returns the compiled code.
     ///
     /// # Errors
-    /// It is too large, or cannot be written down.
+    /// The code is too large or cannot be serialized.
     pub fn code(&self) -> io::Result<Code> {
         Code::of(&self.ready.component().serialize().map_err(io::Error::other)?)
     }
 
-    /// Whether it wants to be called with expectations.
+    /// Whether the plugin exports the interface for expectations.
     #[must_use]
     pub const fn exports_expectations(&self) -> bool {
         self.expectations
     }
 
-    /// Version of the interface that it is spoken to in.
+    /// Returns the interface version that the host uses with the plugin.
     #[must_use]
     pub const fn interface_version(&self) -> &'static str {
         self.version.number
@@ -185,7 +186,7 @@ fn without_version(name: &str) -> &str {
     name.split_once('@').map_or(name, |(interface, _)| interface)
 }
 
-/// The interface version whose policy is among the exports, and what its plugins are linked against.
+/// Finds the interface version whose policy is among the exports, and the linker for its plugins.
 fn version_of<'a>(
     shared: &'a Shared,
     exports: &[String],
@@ -212,8 +213,8 @@ fn version_of<'a>(
     })
 }
 
-/// Whether a component built for one version can be run by a host of the other, as wasmtime's linker sees it: the same
-/// major version, or the same minor one where the major is 0.
+/// Whether a host of one version can run a component built for the other, by the rule of wasmtime's linker: the same
+/// major version, or the same minor version if the major version is 0.
 fn compatible(one: &str, other: &str) -> bool {
     match (Version::parse(one), Version::parse(other)) {
         (Ok(a), Ok(b)) => {
@@ -233,7 +234,7 @@ fn check_imports(version: &InterfaceVersion, imports: &[String]) -> Result<(), L
     if names.is_empty() { Ok(()) } else { Err(LoadError::UnknownImports { names }) }
 }
 
-/// How to build a component that does not import these.
+/// Explains how to build a component without these imports.
 fn without(names: &[String]) -> &'static str {
     let any = |is: fn(&str) -> bool| names.iter().any(|name| is(name));
     if any(|name| name.starts_with("wasi:http/")) {
@@ -250,7 +251,7 @@ fn without(names: &[String]) -> &'static str {
     }
 }
 
-/// Names in a sentence.
+/// Joins names for a sentence.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| shortened(name)).collect();

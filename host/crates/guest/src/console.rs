@@ -1,7 +1,7 @@
 //! Standard output and error of a plugin: bytes in, bounded log lines out.
 //!
-//! A plugin writes when it likes and as much as it likes; the log gets whole lines, so many a call, and the end of
-//! what went to standard error is kept to say why it panicked.
+//! A plugin may write at any time and any amount. The log gets whole lines, and a limited number for each call. The end
+//! of standard error is kept because it says why a plugin panicked.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,16 +15,16 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::{Host, Limits, LogStream, text};
 
-/// Longest log line in bytes; a longer one is cut into several.
+/// Longest log line in bytes. A longer line is split.
 pub const LOG_LINE_BYTES: usize = 1024;
 
-/// How much of standard error is kept to find a panic's text in.
+/// Bytes of standard error that are kept for the text of a panic.
 const TAIL_BYTES: usize = 4096;
 
-/// How much may be written at once: what a write can make the host hold.
+/// Most bytes of one write, which bounds what a write can make the host hold.
 const WRITE_BYTES: usize = 4096;
 
-/// What a plugin wrote in the running call.
+/// The output of the running call.
 pub(crate) struct Console {
     lines_limit: usize,
     bytes_limit: usize,
@@ -70,7 +70,7 @@ impl Console {
         }
     }
 
-    /// What is pending on the stream becomes a line, unless there are too many.
+    /// Turns the pending bytes of the stream into a line, unless there are too many lines.
     fn end_line(&mut self, stream: LogStream) {
         let pending = match stream {
             LogStream::Output => &mut self.output,
@@ -78,7 +78,7 @@ impl Console {
         };
         let bytes = self.bytes.saturating_add(pending.len());
         if pending.iter().all(u8::is_ascii_whitespace) {
-            // Nothing to read: panics begin with an empty line.
+            // Drop empty lines: a panic message begins with one.
         } else if self.lines.len() >= self.lines_limit || bytes > self.bytes_limit {
             self.left_out = self.left_out.saturating_add(1);
         } else {
@@ -89,12 +89,12 @@ impl Console {
         pending.clear();
     }
 
-    /// The end of what went to standard error in this call.
+    /// Returns the end of standard error in this call.
     pub(crate) fn tail(&mut self) -> String {
         String::from_utf8_lossy(self.tail.make_contiguous()).into_owned()
     }
 
-    /// Hands everything to the log and is empty again.
+    /// Sends all lines to the log and clears the console.
     pub(crate) fn flush(&mut self, host: &mut dyn Host) {
         if self.lines.is_empty() && self.left_out == 0 && self.output.is_empty() && self.error.is_empty() {
             self.tail.clear();
@@ -114,7 +114,7 @@ impl Console {
     }
 }
 
-/// The console, shared between the call that empties it and the streams that the plugin holds.
+/// The console, shared by the host, which empties it after a call, and the plugin's streams.
 #[derive(Clone)]
 pub(crate) struct SharedConsole(Arc<Mutex<Console>>);
 
@@ -123,18 +123,18 @@ impl SharedConsole {
         Self(Arc::new(Mutex::new(Console::new(limits))))
     }
 
-    /// For one thread at a time; a poisoned one is as good as any.
+    /// Locks the console. A poisoned lock is harmless here.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Console> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the plugin gets as standard output or error.
+    /// Returns the plugin's standard output or standard error.
     pub(crate) fn stream(&self, stream: LogStream) -> Stream {
         Stream { console: self.clone(), stream }
     }
 }
 
-/// One of the two streams. It takes everything at once and is always ready.
+/// One of the two streams. It accepts every write at once and is always ready.
 #[derive(Clone)]
 pub(crate) struct Stream {
     console: SharedConsole,
@@ -148,7 +148,7 @@ impl IsTerminal for Stream {
 }
 
 impl StdoutStream for Stream {
-    /// Nobody asks for it: WASI 0.2 takes the other one.
+    /// Nothing calls this: WASI 0.2 uses the other method.
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         SinkOutputStream.async_stream()
     }

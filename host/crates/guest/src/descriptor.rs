@@ -1,4 +1,4 @@
-//! The bounds of what a plugin says about itself.
+//! The limits of a plugin's descriptor.
 
 use ctwarden_model::{Descriptor, Fault, NameError, PluginName, text};
 use semver::Version;
@@ -6,24 +6,24 @@ use thiserror::Error;
 
 use crate::text::shortened;
 
-/// Why a plugin gave no descriptor.
+/// Why a plugin has no valid descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DescribeError {
     #[error("it failed when it was asked to describe itself")]
     Fault(#[source] Fault),
-    /// Its name is none.
+    /// The plugin's name is invalid.
     #[error("its descriptor has no valid name")]
     Name(#[source] NameError),
-    /// Its version is none.
+    /// The plugin's version is invalid.
     #[error("its descriptor's version \"{0}\" is not a semantic version; write for example 1.0.0")]
     Version(String),
     /// A text is too long or has control characters.
     #[error("its descriptor's {what} is not at most {limit} bytes{}", if *.one_line { " on one line" } else { "" })]
     Text {
         what: &'static str,
-        /// How long it may be.
+        /// The longest allowed length.
         limit: usize,
-        /// Whether it must be one line.
+        /// Whether the text must be one line.
         one_line: bool,
     },
 }

@@ -1,7 +1,7 @@
-//! Why a call of a plugin ended early, told from what wasmtime says and from what the plugin did before.
+//! Why a call of a plugin ended early, derived from wasmtime's error and from what the plugin did before.
 //!
-//! To wasmtime nearly everything is a trap; operators and the restart logic need to know which: a panic is a mistake of
-//! the author, out of memory may be a limit too low, out of time an endless loop.
+//! wasmtime reports nearly everything as a trap. Operators and the restart logic need the kind: a panic is a mistake of
+//! the author, out of memory may be a limit that is too low, and out of time is an endless loop.
 
 use std::error::Error as StdError;
 
@@ -13,10 +13,10 @@ use crate::state::State;
 use crate::stop::{Stop, number};
 use crate::text;
 
-/// What wasmtime says where a transfer exhausts `Store::set_hostcall_fuel`; its error has no public type.
+/// wasmtime's message if a transfer exhausts `Store::set_hostcall_fuel`. This error has no public type.
 const TRANSFER_TOO_LARGE: &str = "fuel allocated for hostcalls has been exhausted";
 
-/// What the error stands for.
+/// Returns the fault that the error stands for.
 pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> Fault {
     let limits = *state.limits();
     if let Some(stop) = error.downcast_ref::<Stop>() {
@@ -29,7 +29,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> Fault {
         let limit = number(state.transfer_limit());
         return Fault::TooMuch { what: "bytes or more", returned: limit.saturating_add(1), limit };
     }
-    // A guest that aborts, whatever for, executes `unreachable`; any other trap says itself what it is.
+    // A guest executes `unreachable` for every abort, whatever the reason. Any other trap has a specific code.
     let aborted = matches!(error.downcast_ref::<Trap>(), Some(Trap::UnreachableCodeReached));
     if aborted && let Some(text) = panic_text(&state.console().lock().tail()) {
         return Fault::Panic(text);
@@ -40,15 +40,15 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> Fault {
     Fault::Trap(cause(error))
 }
 
-/// Of the error's causes the innermost, which names what happened; the outer ones say where.
+/// Returns the innermost cause of the error, which names the failure. The outer causes say where it happened.
 pub(crate) fn cause(error: &wasmtime::Error) -> String {
     let told = error.chain().last().map_or_else(|| error.to_string(), <dyn StdError>::to_string);
     let told = told.strip_prefix("wasm trap: ").unwrap_or(&told);
     text::line(told.lines().next().unwrap_or_default().to_owned(), text::REFUSAL)
 }
 
-/// Message and place of the last panic in what went to standard error, on one line: Rust's standard panic hook writes
-/// `thread 'NAME' panicked at FILE:LINE:COLUMN:`, the message on the next lines, and a note about backtraces.
+/// Finds message and location of the last panic in standard error, on one line. Rust's standard panic hook writes `thread
+/// 'NAME' panicked at FILE:LINE:COLUMN:`, the message on the next lines, and a note about backtraces.
 fn panic_text(error_output: &str) -> Option<String> {
     let (_, said) = error_output.rsplit_once("panicked at ")?;
     let (place, rest) = said.split_once('\n').unwrap_or((said, ""));

@@ -1,7 +1,7 @@
-//! One running plugin: a function from batches to verdicts, with a memory, that may fail.
+//! One running plugin: a function from batches to verdicts, with memory, whose calls may fail.
 //!
-//! A failed instance is never called again: what it was doing is half done, and wasmtime says so too. Its successor is
-//! another [`Instance`] of the same component.
+//! A failed instance is never called again, because its work stopped midway; wasmtime's rule is the same. Its successor
+//! is another [`Instance`] of the same component.
 
 use std::fmt;
 
@@ -20,17 +20,17 @@ use crate::{Component, DescribeError, Host, Limits, descriptor, fault};
 /// Why a plugin was not configured.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigureError {
-    /// It does not take the configuration; the text is its own.
+    /// The plugin refuses the configuration, with this text.
     #[error("it refuses its configuration: {0}")]
     Refused(String),
     #[error("it failed when it was configured")]
     Fault(#[source] Fault),
-    /// What it wants delivered is out of range.
+    /// The subscription is out of range.
     #[error("its subscription is wrong: {0}")]
     Malformed(String),
 }
 
-/// A plugin that runs. It is used by one thread at a time.
+/// A running plugin. One thread uses it at a time.
 pub struct Instance {
     name: PluginName,
     store: Store<State>,
@@ -39,12 +39,12 @@ pub struct Instance {
     fault: Option<Fault>,
 }
 
-/// The methods that start code of the component. They are here so that `component` does not import this module.
+/// These methods start code of the component. They are here so `component` does not import this module.
 impl Component {
-    /// Asks the plugin who it is, in an instance of its own that can reach nothing and is thrown away.
+    /// Asks the plugin for its descriptor, in an instance that can reach nothing and is dropped afterwards.
     ///
     /// # Errors
-    /// The plugin fails, or what it says is out of range.
+    /// The plugin fails, or its descriptor is out of range.
     pub fn describe(&self, limits: Limits) -> Result<Descriptor, DescribeError> {
         let descriptor = self.ask_descriptor(limits.describing()).map_err(DescribeError::Fault)?;
         descriptor::check(&descriptor)?;
@@ -56,10 +56,10 @@ impl Component {
         run(&self.shared, &mut store, None, |store| policy.describe(store))
     }
 
-    /// Starts an instance. The name is the one in the configuration.
+    /// Starts an instance under its name in the configuration.
     ///
     /// # Errors
-    /// Its start code fails or wants more than the limits allow.
+    /// The start code fails or needs more than the limits allow.
     pub fn instantiate(&self, name: PluginName, limits: Limits, host: Box<dyn Host>) -> Result<Instance, Fault> {
         let (store, policy) = start(self, limits, host)?;
         Ok(Instance { name, store, policy, component: self.clone(), fault: None })
@@ -67,13 +67,13 @@ impl Component {
 }
 
 impl Instance {
-    /// The name it was given.
+    /// The name of the plugin in the configuration.
     #[must_use]
     pub const fn name(&self) -> &PluginName {
         &self.name
     }
 
-    /// Calls the plugin, unless it has failed before.
+    /// Calls the plugin, unless it failed before.
     fn call<R>(
         &mut self,
         judged: Option<Entries>,
@@ -90,10 +90,10 @@ impl Instance {
         result
     }
 
-    /// Gives the plugin its configuration and asks what it wants delivered. Once, before any other call.
+    /// Passes the configuration to the plugin and returns its subscription. Call it once, before any other call.
     ///
     /// # Errors
-    /// It refuses, fails, or wants something out of range.
+    /// The plugin refuses, fails, or returns a subscription that is out of range.
     pub fn configure(&mut self, now: Timestamp, json: &str) -> Result<Subscription, ConfigureError> {
         match self.call(None, |policy, store| policy.configure(store, now, json)) {
             Ok(Configured::Subscribed(subscription)) => {
@@ -105,16 +105,16 @@ impl Instance {
         }
     }
 
-    /// Verdicts about the entries of a batch. One with a value out of range is
+    /// Returns the plugin's verdicts on the entries of a batch. A verdict with a value out of range is
     /// [`Action::Malformed`](ctwarden_model::Action::Malformed).
     ///
     /// # Errors
-    /// The plugin failed; nothing that it said counts.
+    /// The plugin failed. All verdicts of the call are void.
     pub fn judge(&mut self, batch: &Batch) -> Result<Vec<Verdict>, Fault> {
         self.call(Some(batch.entries.clone()), |policy, store| policy.judge(store, batch))
     }
 
-    /// Verdicts about expectations; none from a plugin that does not export the interface.
+    /// Returns the plugin's verdicts on expectations. A plugin that does not export the interface returns none.
     ///
     /// # Errors
     /// The plugin failed.
@@ -122,7 +122,7 @@ impl Instance {
         self.call(None, |policy, store| policy.judge_expectations(store, batch))
     }
 
-    /// Time has passed.
+    /// Reports the time to the plugin and returns its verdicts.
     ///
     /// # Errors
     /// The plugin failed.
@@ -130,7 +130,7 @@ impl Instance {
         self.call(None, |policy, store| policy.tick(store, now))
     }
 
-    /// A word from outside; the inner error is the plugin's own.
+    /// Passes an operator's message to the plugin. The inner error is the plugin's own.
     ///
     /// # Errors
     /// The plugin failed.
@@ -138,21 +138,21 @@ impl Instance {
         self.call(None, |policy, store| policy.message(store, now, text))
     }
 
-    /// The last call.
+    /// Makes the last call.
     ///
     /// # Errors
-    /// The plugin failed; it is gone all the same.
+    /// The plugin failed. The instance is gone in either case.
     pub fn stop(mut self) -> Result<(), Fault> {
         self.call(None, |policy, store| policy.stop(store))
     }
 
-    /// How it failed, where it has: every call from then on gives the same.
+    /// Returns the fault if the instance failed. Every later call returns the same fault.
     #[must_use]
     pub const fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
 
-    /// Bytes of linear memory that it has now.
+    /// Returns the current size of the linear memory in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.store.data().limiter().memory()
@@ -165,7 +165,7 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// A store with the limits, and the exports of a fresh instance in it.
+/// Creates a store with the limits, and a fresh instance with its exports.
 fn start(component: &Component, limits: Limits, host: Box<dyn Host>) -> Result<(Store<State>, Box<dyn Policy>), Fault> {
     if component.weight.bytes > limits.memory_bytes {
         return Err(Fault::OutOfMemory { limit: limits.memory_bytes });

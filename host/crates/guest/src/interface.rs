@@ -1,4 +1,4 @@
-//! What every version of the interface provides, and the functions that a plugin exports, in terms of the model.
+//! The parts that every interface version provides, and the exported functions of a plugin in terms of the model.
 
 use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Subscription, Timestamp, Verdict};
 use wasmtime::Store;
@@ -8,34 +8,35 @@ use crate::state::State;
 
 /// A released version of the interface.
 pub(crate) struct InterfaceVersion {
-    /// Such as `0.1.0`. A plugin of any version with the same leading number fits; if that is 0, with the same two.
+    /// Such as `0.1.0`. A plugin fits if its version has the same major number, or the same first two numbers if the
+    /// major number is 0.
     pub(crate) number: &'static str,
-    /// Adds what its plugins import.
+    /// Adds the imports of its plugins to the linker.
     pub(crate) link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
     /// Interfaces that its plugins import, without version.
     pub(crate) imports: &'static [&'static str],
     /// The interface that its plugins export, without version.
     pub(crate) policy: &'static str,
-    /// The interface that they may export, without version.
+    /// The interface that its plugins may export, without version.
     pub(crate) expectations: &'static str,
-    /// Whether the interface is whole.
+    /// Checks that the interface is complete.
     pub(crate) check: fn(&InstancePre<State>) -> wasmtime::Result<()>,
-    /// Finds what the instance exports.
+    /// Finds the exports of an instance.
     pub(crate) bind: Bind,
 }
 
 type Bind = fn(&InstancePre<State>, &Instance, &mut Store<State>) -> wasmtime::Result<Box<dyn Policy>>;
 
-/// What came of `configure`.
+/// The result of `configure`.
 pub(crate) enum Configured {
     Subscribed(Subscription),
-    /// It wants something that is no value of the model; says what.
+    /// The subscription is not a value of the model; the text says why.
     Malformed(String),
-    /// It does not take the configuration; says why.
+    /// The plugin refuses the configuration; the text says why.
     Refused(String),
 }
 
-/// The exported functions of an instance, whatever its interface version. An error is the end of the instance.
+/// The exported functions of an instance, for any interface version. An error ends the instance.
 pub(crate) trait Policy: Send {
     fn describe(&mut self, store: &mut Store<State>) -> wasmtime::Result<Descriptor>;
 
@@ -54,7 +55,7 @@ pub(crate) trait Policy: Send {
 
     fn stop(&mut self, store: &mut Store<State>) -> wasmtime::Result<()>;
 
-    /// No verdicts where the plugin does not export it.
+    /// Returns no verdicts if the plugin does not export the function.
     fn judge_expectations(
         &mut self,
         store: &mut Store<State>,

@@ -1,7 +1,7 @@
-//! Runs plugins: loads a component, describes it, starts instances and calls them. Whatever a plugin does wrong becomes a
-//! value, a [`Fault`](ctwarden_model::Fault) or an error.
+//! Runs plugins: loads a component, describes it, starts instances and calls them. Every failure of a plugin becomes a
+//! value: a [`Fault`](ctwarden_model::Fault) or an error.
 //!
-//! Only this crate names wasmtime. The rest of the daemon sees plugins as functions over the values of the model.
+//! Only this crate uses wasmtime. The rest of the daemon sees plugins as functions over the values of the model.
 //!
 //! ```
 //! use ctwarden_guest::{LoadError, Limits, Runtime};
@@ -23,7 +23,7 @@
 //! # }
 //! ```
 //!
-//! A program that runs plugins implements [`Host`], which answers what they ask:
+//! A program that runs plugins implements [`Host`], which answers the calls of the plugins:
 //!
 //! ```no_run
 //! # use ctwarden_guest::{Component, Host, Limits};
@@ -40,10 +40,10 @@
 //!
 //! # Threads
 //!
-//! Calls are synchronous: a call returns when the plugin returns, or when its limits end it. A plugin can wait only in
-//! `wasi:io/poll`, whose host side is in this crate and ends with the time of the call (`wasi::poll`). Asynchronous calls would
-//! need a stack for each call and an executor on each thread. One thread at a time uses an [`Instance`]; its stack needs at least
-//! 1 MiB. No executor is necessary; within one, a call blocks it.
+//! Calls are synchronous: a call returns when the plugin returns, or when a limit ends it. A plugin can wait only in
+//! `wasi:io/poll`. The host side of that interface is in this crate and ends with the time of the call (`wasi::poll`).
+//! Asynchronous calls would need a stack for each call and an executor on each thread. One thread at a time uses an
+//! [`Instance`]; the thread's stack needs at least 1 MiB. No executor is necessary; within an executor, a call blocks it.
 
 mod budget;
 mod cache;

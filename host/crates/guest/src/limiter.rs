@@ -1,8 +1,8 @@
-//! Grants memory, tables and instances up to the limits, and remembers that it denied.
+//! Grants memory, tables and instances up to the limits, and remembers denials.
 //!
-//! There is one sum for all that an instance takes: its linear memories, its tables, and what the host has for its core
-//! instances and declarations ([`Weight`]). A plugin that is denied memory sees an allocation fail and aborts; that it was
-//! denied is what tells out of memory from any other trap.
+//! One sum covers everything that an instance takes: its linear memories, its tables, and what the host needs for its
+//! core instances and declarations ([`Weight`]). A plugin that is denied memory sees a failed allocation and aborts. The
+//! remembered denial distinguishes out of memory from any other trap.
 
 use wasmtime::ResourceLimiter;
 
@@ -12,7 +12,7 @@ use crate::weight::Weight;
 /// A pointer for each element.
 const TABLE_ELEMENT_BYTES: usize = 8;
 
-/// What an instance has taken of what it may.
+/// What an instance has taken, and its limits.
 pub(crate) struct Limiter {
     limit: usize,
     weight: usize,
@@ -50,7 +50,7 @@ impl Limiter {
         self.memory
     }
 
-    /// Whether there is room for so much linear memory and so many elements.
+    /// Whether there is room for this much linear memory and this many table elements.
     fn has_room(&mut self, memory: usize, table: usize) -> bool {
         let tables = table.saturating_mul(TABLE_ELEMENT_BYTES);
         let room = self.weight.saturating_add(memory).saturating_add(tables) <= self.limit;
@@ -59,7 +59,7 @@ impl Limiter {
     }
 }
 
-/// What is in use after a growth.
+/// Returns the amount in use after a growth.
 fn grown(used: usize, current: usize, desired: usize) -> Option<usize> {
     used.checked_add(desired.checked_sub(current)?)
 }

@@ -1,46 +1,48 @@
-//! What one plugin may use, each limit with its unit and its reason.
+//! The limits of one plugin, each with its unit and its reason.
 //!
-//! A plugin is someone else's code in a privileged process: whatever it can take more of, it takes until it is stopped,
-//! so every such thing is counted somewhere in this crate and bounded here.
+//! A plugin is third-party code in a privileged process. It takes any unlimited resource until it is stopped. So this
+//! crate counts and limits every such resource.
 
 use std::time::Duration;
 
-/// Limits of one instance. "In one call" is one of `configure`, `judge`, `tick`, `message` or `stop`.
+/// Limits of one instance. "In one call" means one of `configure`, `judge`, `tick`, `message` or `stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all that it takes: its linear memories, its tables, and what the host has for its core instances, their globals
-    /// and functions, and for what it declares. Compiled code is not among them; that is limited by
+    /// Bytes of everything that the instance takes: its linear memories, its tables, and what the host needs for its core
+    /// instances, their globals and functions, and for its declarations. Compiled code does not count; its limit is
     /// [`CODE_BYTES_MAX`](crate::CODE_BYTES_MAX). A Rust plugin begins with 1 MiB, most of it stack, and takes what its
-    /// state needs; a JavaScript or Python plugin carries its interpreter's memory with it.
+    /// state needs. A JavaScript or Python plugin includes its interpreter's memory.
     pub memory_bytes: u64,
-    /// Elements of all its tables together: 8 bytes each in the host, which count as memory too. Tables hold the functions that are called by
-    /// pointer: about 100 in a small Rust plugin, and as many as it has built-in functions in an interpreter.
+    /// Elements of all tables together. Each takes 8 bytes in the host, which count as memory too. Tables hold the
+    /// functions that are called by pointer: about 100 in a small Rust plugin, and in an interpreter as many as it has
+    /// built-in functions.
     pub table_elements: u64,
     /// Core instances within the component, memories and tables. A Rust plugin has 3 instances. Each memory reserves
-    /// addresses, and each instance costs the host some KiB beside what it holds.
+    /// addresses, and each instance costs the host some KiB in addition to its contents.
     pub instances: usize,
-    /// Resource handles (streams, pollables) that live at once. Each is an allocation in the host; a plugin that prints
-    /// has one for each stream that it writes to.
+    /// Resource handles (streams, pollables) that live at once. Each is an allocation in the host. A plugin that prints
+    /// has one handle for each stream that it writes to.
     pub handles: usize,
-    /// Processor time in one call, host calls included. A batch of some hundred entries takes a Rust plugin less than a
-    /// millisecond; reading a configuration with a long list takes most. It is looked at every [`TICK`](crate::TICK) once
-    /// a call has lasted for up to five of them, so that a call may get two ticks more, and six in all where less is set.
+    /// Processor time in one call, host calls included. A Rust plugin needs less than a millisecond for a batch of some
+    /// hundred entries. Reading a configuration with a long list takes the most time. The host checks the time every
+    /// [`TICK`](crate::TICK), once a call has lasted for up to five ticks. So a call may get two extra ticks, or six
+    /// ticks in all if the limit is smaller.
     pub call_cpu: Duration,
-    /// Time in one call, waiting included. Only there to end a plugin that sleeps for ever or waits on the host: far
-    /// above `call_cpu`, as a busy machine may run a healthy plugin much slower than the clock.
+    /// Wall-clock time in one call, waiting included. This limit only ends a plugin that sleeps for ever or waits on the
+    /// host. It is far above `call_cpu`, because a healthy plugin may run much slower than the clock on a busy machine.
     pub call_wall: Duration,
-    /// Verdicts in one answer. A sweep's batch holds a few hundred entries; a message with a ban list may answer with
-    /// one for each network.
+    /// Verdicts in one answer. A sweep's batch has a few hundred entries. The answer to a message with a ban list may
+    /// have one verdict for each network.
     pub verdicts_per_call: usize,
-    /// Bytes of text and lists in all verdicts of one answer (and in a subscription or a reply). They are copied into
-    /// the host and end up in records.
+    /// Bytes of text and lists in all verdicts of one answer (and in a subscription or a reply). The host copies them,
+    /// and they appear in records.
     pub output_bytes_per_call: usize,
-    /// Bytes that the plugin may pass to the host's functions in one call: addresses to look up, values to keep.
+    /// Bytes that the plugin may pass to the host's functions in one call: addresses to look up, values to store.
     pub host_call_bytes_per_call: usize,
-    /// Lines on standard output and error in one call; more are counted and left out. A log that a packet can fill is
-    /// of no use.
+    /// Lines on standard output and error in one call. Further lines are counted and dropped. A log that a packet can
+    /// fill is useless.
     pub log_lines_per_call: usize,
-    /// Bytes on standard output and error in one call; more are left out.
+    /// Bytes on standard output and error in one call. Further bytes are dropped.
     pub log_bytes_per_call: usize,
 }
 
@@ -63,8 +65,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For `describe`: it computes nothing, so it gets little; memory and instances stay, as the plugin's start needs
-    /// them.
+    /// Limits for `describe`, which computes nothing, so its limits are low. Memory and instances stay, because the
+    /// plugin's start needs them.
     pub(crate) fn describing(self) -> Self {
         Self {
             call_cpu: self.call_cpu.min(Duration::from_secs(1)),

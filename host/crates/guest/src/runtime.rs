@@ -1,7 +1,7 @@
-//! The engine with its settings, and what every plugin is linked against.
+//! The engine with its settings, and the linkers for all plugins.
 //!
-//! There is one for the whole daemon: compiled code, the epoch and its ticker are shared by all plugins, instances are
-//! not.
+//! The daemon has one runtime. All plugins share the compiled code, the epoch and its ticker. They do not share
+//! instances.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::shared::Shared;
 use crate::ticker::Ticker;
 use crate::{versions, wasi};
 
-/// Why no runtime could be made.
+/// Why the runtime could not be created.
 #[derive(Debug, Error)]
 pub enum RuntimeError {
-    /// wasmtime does not run here; the source says why.
+    /// wasmtime does not run on this machine; the source says why.
     #[error("cannot run webassembly on this machine")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The thread that limits calls could not be started.
@@ -26,15 +26,15 @@ pub enum RuntimeError {
     Ticker(#[source] std::io::Error),
 }
 
-/// Loads components. Clones are the same runtime; it lives as long as anything that it loaded.
+/// Loads components. Clones refer to the same runtime. The runtime lives as long as anything that it loaded.
 #[derive(Clone, Debug)]
 pub struct Runtime(Arc<Shared>);
 
 impl Runtime {
-    /// Starts the engine and the thread that ends calls which take too long.
+    /// Starts the engine, and the thread that ends calls that exceed their time.
     ///
     /// # Errors
-    /// The machine is none that wasmtime compiles for, or no thread can be started.
+    /// wasmtime cannot compile for this machine, or no thread can be started.
     pub fn new() -> Result<Self, RuntimeError> {
         let engine = Engine::new(&settings()).map_err(engine_error)?;
         let linkers = versions::ALL
@@ -51,15 +51,16 @@ impl Runtime {
         Ok(Self(Arc::new(Shared { engine, ticker, linkers })))
     }
 
-    /// Checks and compiles a component: some 100 ms for one written in Rust, seconds for an interpreter.
+    /// Checks and compiles a component. This takes some 100 ms for a component written in Rust, and seconds for an
+    /// interpreter.
     ///
     /// # Errors
-    /// It is no component, or none that this host can run; the error says what it is instead.
+    /// The bytes are not a component, or this host cannot run it. The error says what they are instead.
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
         Component::load(&self.0, bytes, |engine| wasmtime::component::Component::new(engine, bytes))
     }
 
-    /// The component of these bytes, of which this is the compiled code.
+    /// Loads the component of these bytes from its compiled code.
     ///
     /// # Errors
     /// As [`Runtime::load`], or the code was compiled by another version.
@@ -76,10 +77,10 @@ fn engine_error(error: wasmtime::Error) -> RuntimeError {
     RuntimeError::Engine(error.into())
 }
 
-/// Settings of the engine that differ from wasmtime's own.
+/// Settings of the engine that differ from wasmtime's defaults.
 fn settings() -> Config {
     let mut config = Config::new();
-    // Endless loops come back to the host.
+    // Lets the host interrupt endless loops.
     config.epoch_interruption(true);
     config
 }

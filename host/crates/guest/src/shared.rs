@@ -1,4 +1,4 @@
-//! What a runtime, its components and their instances share.
+//! Data that a runtime, its components and their instances share.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::ticker::Ticker;
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) ticker: Ticker,
-    /// One for each of [`versions::ALL`](crate::versions::ALL), in its order.
+    /// One for each element of [`versions::ALL`](crate::versions::ALL), in its order.
     pub(crate) linkers: Vec<Linker<State>>,
 }
 

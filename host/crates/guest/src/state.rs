@@ -1,7 +1,7 @@
-//! What belongs to one running instance on the host's side: its limits and what it has used of them, its WASI context,
-//! and who answers its calls.
+//! The host's state of one running instance: its limits and what it has used of them, its WASI context, and the host that
+//! answers its calls.
 //!
-//! It is the data of wasmtime's store, which every imported function is handed.
+//! It is the data of wasmtime's store, which every imported function receives.
 
 use ctwarden_model::{Entries, Event};
 use wasmtime::StoreContextMut;
@@ -15,10 +15,10 @@ use crate::waits::Waits;
 use crate::weight::Weight;
 use crate::{Host, Limits, LogStream};
 
-/// What the host needs in memory for one verdict before its texts and lists.
+/// Host memory for one verdict, without its texts and lists.
 pub(crate) const VERDICT_BYTES: usize = 640;
 
-/// Most random bytes in one call; a hash map asks for 16.
+/// Most random bytes in one call. A hash map requests 16.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// Data of the store.
@@ -61,7 +61,7 @@ impl State {
         self.passed = 0;
     }
 
-    /// A call has ended, and what it wrote becomes log lines.
+    /// Ends the call and turns its output into log lines.
     pub(crate) fn end(&mut self) {
         self.judged = None;
         self.console.lock().flush(&mut *self.host);
@@ -87,8 +87,8 @@ impl State {
         &self.console
     }
 
-    /// Most bytes that one transfer from the plugin may make the host allocate: the largest answer that is allowed, or
-    /// the largest call of the host.
+    /// Most bytes that one transfer from the plugin may make the host allocate: the largest allowed answer, or the
+    /// largest call of the host.
     pub(crate) fn transfer_limit(&self) -> usize {
         self.limits
             .verdicts_per_call
@@ -97,21 +97,21 @@ impl State {
             .max(self.limits.host_call_bytes_per_call)
     }
 
-    /// Who answers the plugin's calls.
+    /// Returns the host that answers the plugin's calls.
     pub(crate) fn host(&mut self) -> &mut dyn Host {
         &mut *self.host
     }
 
-    /// The plugin passed so many bytes to a function of the host.
+    /// Counts bytes that the plugin passed to a function of the host.
     ///
     /// # Errors
-    /// They are more than it may in one call.
+    /// The bytes exceed the limit for one call.
     pub(crate) fn pass(&mut self, bytes: usize) -> Result<(), Stop> {
         self.passed = self.passed.saturating_add(bytes);
         Stop::if_over("bytes to functions of the host", self.passed, self.limits.host_call_bytes_per_call)
     }
 
-    /// The entry of the batch that is being judged.
+    /// Returns the entry of the batch that is being judged.
     pub(crate) fn judged(&self, entry: u32) -> Option<&Event> {
         self.judged.as_ref()?.get(entry)
     }
@@ -123,7 +123,7 @@ impl WasiView for State {
     }
 }
 
-/// A context without files, arguments, environment and network: two output streams into the log.
+/// Creates a context without files, arguments, environment and network. Its two output streams lead into the log.
 fn wasi_context(console: &SharedConsole) -> WasiCtx {
     WasiCtx::builder()
         .stdout(console.stream(LogStream::Output))

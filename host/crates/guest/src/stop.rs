@@ -5,27 +5,27 @@ use thiserror::Error;
 
 use crate::Limits;
 
-/// An end that this crate makes; it travels through wasmtime as an error and comes back here.
+/// Why this crate ended a call. It passes through wasmtime as an error and returns to this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Stop {
-    /// The budget of processor time is used up.
+    /// The processor time of the call is used up.
     #[error("out of processor time")]
     OutOfTime,
-    /// The time by the clock is over.
+    /// The wall-clock time of the call is over.
     #[error("did not return in time")]
     Stuck,
-    /// It gave the host more than it may.
+    /// The plugin passed more to the host than it may.
     #[error("{returned} {what}, more than {limit}")]
     TooMuch {
         what: &'static str,
         returned: u64,
-        /// How many are allowed.
+        /// The allowed number.
         limit: u64,
     },
 }
 
 impl Stop {
-    /// As [`Stop::TooMuch`], where `returned` is more than `limit`.
+    /// Returns [`Stop::TooMuch`] if `returned` is more than `limit`.
     pub(crate) fn if_over(what: &'static str, returned: usize, limit: usize) -> Result<(), Self> {
         if returned <= limit {
             return Ok(());

@@ -1,42 +1,42 @@
-//! Text that a plugin wrote, as it may be kept and shown: cleaned, and no longer than its kind may be.
+//! Text that a plugin wrote, in a form that can be stored and shown: cleaned, and within the length limit of its kind.
 //!
-//! A text for people is cut and says so. A name that something else has to find again is never cut, for half a name is
-//! another name; a verdict with such a name is malformed. The lengths stand in the WIT as well, for authors.
+//! Text for operators is cut and marked as cut. A name that something else looks up is never cut, because half a name is
+//! another name. A verdict with such a name is malformed. The WIT states the lengths as well, for authors.
 
 use std::borrow::Cow;
 
 use ctwarden_model::text;
 
-/// Bytes of a verdict's reason; a longer one is cut.
+/// Bytes of a verdict's reason. A longer reason is cut.
 pub(crate) const REASON: usize = 512;
-/// Bytes of an alert's title; a longer one is cut.
+/// Bytes of an alert's title. A longer title is cut.
 pub(crate) const TITLE: usize = 256;
-/// Bytes of an alert's key; a verdict with a longer one is malformed.
+/// Bytes of an alert's key. A verdict with a longer key is malformed.
 pub(crate) const KEY: usize = 256;
-/// Fields of an alert or a log; a verdict with more is malformed.
+/// Fields of an alert or a log. A verdict with more fields is malformed.
 pub(crate) const FIELDS: usize = 64;
-/// Bytes of a field's name; a verdict with a longer one is malformed.
+/// Bytes of a field's name. A verdict with a longer name is malformed.
 pub(crate) const FIELD_NAME: usize = 64;
-/// Bytes of a field's value; a longer one is cut.
+/// Bytes of a field's value. A longer value is cut.
 pub(crate) const FIELD_VALUE: usize = 1024;
-/// Bytes of a set's name, as many as the configuration takes; what names a longer one is malformed.
+/// Bytes of a set's name, the same limit as in the configuration. A verdict or filter with a longer name is malformed.
 pub(crate) const SET_NAME: usize = 64;
-/// Bytes of a refusal (of a message or of the configuration) and of what is told of a fault; a longer one is cut.
+/// Bytes of a refusal (of a message or of the configuration) and of the text of a fault. A longer text is cut.
 pub(crate) const REFUSAL: usize = 1024;
-/// Bytes of a reply's text: a list of some thousand bans. A longer one is cut.
+/// Bytes of a reply's text: a list of some thousand bans. A longer text is cut.
 pub(crate) const REPLY: usize = 256 << 10;
 
-/// The text on one line, without characters that a terminal obeys, with at most so many bytes.
+/// Returns the text on one line, without terminal control characters, with at most this many bytes.
 pub(crate) fn line(words: String, bytes: usize) -> String {
     shown(words, bytes, text::line)
 }
 
-/// The same, with ends of lines kept.
+/// As `line`, but keeps line ends.
 pub(crate) fn lines(words: String, bytes: usize) -> String {
     shown(words, bytes, text::lines)
 }
 
-/// Cut before it is cleaned, so that little is looked at, and after, because what stands for a character may be longer.
+/// Cuts before cleaning to bound the work, and again afterwards because a replacement may be longer than its character.
 fn shown(words: String, bytes: usize, clean: impl Fn(&str) -> Cow<'_, str>) -> String {
     let short = text::cut(words, bytes);
     match clean(&short) {
@@ -45,7 +45,7 @@ fn shown(words: String, bytes: usize, clean: impl Fn(&str) -> Cow<'_, str>) -> S
     }
 }
 
-/// The text as it can be shown in an error.
+/// Returns the text in a form for errors.
 pub(crate) fn shortened(text: &str) -> String {
     let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
     if text.chars().nth(64).is_some() { format!("{shown}…") } else { shown }

@@ -1,9 +1,9 @@
 //! The thread that advances the engine's epoch while any plugin runs.
 //!
-//! Compiled code looks at the epoch at each function and loop, which is free; only this thread makes it move, so that a
-//! plugin in an endless loop comes back to the host. It looks seldom ([`LOOK`]) while it finds no call under way, for to wake
-//! costs more than a short call. When no plugin was called for some 200 ms ([`LOOKS_AWAKE`]) it goes to sleep until one is: an
-//! idle daemon is not woken, and calls that follow each other closely wake nobody.
+//! Compiled code checks the epoch at each function and loop, which is free. Only this thread advances the epoch, and that
+//! returns control to the host even from an endless loop. The thread wakes seldom ([`LOOK`]) while it finds no call in
+//! progress, because a wake-up costs more than a short call. After some 200 ms ([`LOOKS_AWAKE`]) without a call it sleeps
+//! until the next call. So an idle daemon has no wake-ups, and calls in close succession wake no thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,28 +12,28 @@ use std::time::Duration;
 
 use wasmtime::EngineWeak;
 
-/// How often a running call is looked at: often enough for limits of some 100 ms, seldom enough to cost nothing.
+/// How often a running call is checked: often enough for limits of some 100 ms, seldom enough to cost nothing.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// How often it is looked whether a call is under way that will have to be looked at.
+/// How often the ticker looks for a call in progress that needs checks.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Looks without a call after which the ticker sleeps until one begins. Waking it for each call would cost more than the
-/// call.
+/// Looks without a call after which the ticker sleeps until a call begins. Waking it for each call would cost more than
+/// the call.
 const LOOKS_AWAKE: u32 = 4;
 
-/// Counts running calls. Sequentially consistent on purpose: either the ticker sees the call that begins, or the call
-/// sees that the ticker sleeps.
+/// Counts running calls. The sequentially consistent order is necessary: either the ticker sees the call that begins, or
+/// the call sees that the ticker sleeps.
 #[derive(Default)]
 struct Calls {
     running: AtomicUsize,
-    /// Calls that ever began.
+    /// Number of calls that ever began.
     begun: AtomicUsize,
     asleep: AtomicBool,
     ended: AtomicBool,
 }
 
-/// The thread, ended by drop.
+/// The ticker thread. Drop ends it.
 pub(crate) struct Ticker {
     calls: Arc<Calls>,
     thread: Option<JoinHandle<()>>,
@@ -69,13 +69,13 @@ impl Drop for Ticker {
         self.calls.ended.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It cannot panic, and if it did there is nothing left that needs it.
+            // The thread cannot panic. If it did, nothing would depend on it any more.
             let _ = thread.join();
         }
     }
 }
 
-/// A call that runs.
+/// A call in progress.
 pub(crate) struct Running<'a>(&'a Calls);
 
 impl Drop for Running<'_> {

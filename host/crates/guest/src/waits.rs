@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// The plugin's clock, and when the next thing that it waits for is due.
+/// The plugin's clock, and the time of the next alarm that it waits for.
 pub(crate) struct Waits {
     origin: Instant,
     due: Due,
 }
 
-/// The earliest moment of the alarms that were polled and are not over, shared with the alarms.
+/// The earliest time among the polled alarms that are not over. The alarms share it.
 #[derive(Clone, Default)]
 pub(crate) struct Due(Arc<Mutex<Option<Instant>>>);
 

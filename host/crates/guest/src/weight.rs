@@ -1,12 +1,12 @@
-//! What a component costs the host beside its linear memories and tables: its declarations, and its core instances with their
-//! globals and functions.
+//! What a component costs the host in addition to its linear memories and tables: its declarations, and its core
+//! instances with their globals and functions.
 //!
-//! None of that is asked of wasmtime's limits. A module of five megabytes with a million globals takes 16 MB for each of its core
-//! instances, and a component may make many of one module. The weight is taken from the binary form alone, before anything is
-//! made of it; it is a bound, and never less than what is used.
+//! wasmtime's limits do not cover these costs. A module of five megabytes with a million globals takes 16 MB for each of
+//! its core instances, and a component may create many instances of one module. The weight is computed from the binary
+//! form alone, before anything is created from it. It is an upper bound of the actual use.
 //!
-//! Only heads of sections are read here, of bytes that wasmtime has found valid. Where an instance is made of something that is not
-//! written down in the same component, the heaviest module there is counts for it.
+//! This module reads only the heads of sections, of bytes that wasmtime has validated. If an instance is created from
+//! something that is not defined in the same component, it counts as the heaviest module.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums of the binary form are another crate's, and open")]
 
@@ -15,28 +15,28 @@ use wasmparser::{
     Instance, Parser, Payload,
 };
 
-/// Bytes in the host for a byte of declarations: a global of five bytes takes some hundred, a type of four as much.
+/// Host bytes for one byte of declarations: a global of five bytes takes some hundred, and so does a type of four.
 const PER_DECLARED_BYTE: u64 = 32;
-/// Bytes in the host for any core instance, and for any instance of a component.
+/// Host bytes for any core instance, and for any instance of a component.
 const PER_INSTANCE: u64 = 8 << 10;
-/// `VMGlobalDefinition`.
+/// Size of `VMGlobalDefinition`.
 const PER_GLOBAL: u64 = 16;
-/// `VMFuncRef`, as if each function escaped.
+/// Size of `VMFuncRef`, as if each function escaped.
 const PER_FUNCTION: u64 = 32;
-/// `VMTableDefinition`, `VMMemoryDefinition` and what the host has beside them.
+/// Size of `VMTableDefinition`, `VMMemoryDefinition` and the host's own data for them.
 const PER_MEMORY_OR_TABLE: u64 = 256;
-/// `VMTagDefinition`.
+/// Size of `VMTagDefinition`.
 const PER_TAG: u64 = 16;
-/// A pointer and a length of each segment.
+/// A pointer and a length for each segment.
 const PER_DATA: u64 = 16;
-/// An import takes two bytes at least and up to four pointers; an element one byte and a value.
+/// An import takes at least two bytes and up to four pointers. An element takes one byte and a value.
 const PER_BYTE_OF_IMPORTS_AND_ELEMENTS: u64 = 32;
 
-/// What a component weighs.
+/// The weight of a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weight {
     pub(crate) instances: u64,
-    /// Bytes of the host.
+    /// Bytes of host memory.
     pub(crate) bytes: u64,
 }
 
@@ -55,14 +55,14 @@ impl Weight {
         Self { instances: 0, bytes }
     }
 
-    /// The weight of a component with these bytes, with one instance of it.
+    /// Returns the weight of a component with these bytes and one instance.
     pub(crate) fn of(component: &[u8]) -> Self {
         let heaviest = heaviest_module(component);
         weigh(component, heaviest).unwrap_or(Self::UNKNOWN)
     }
 }
 
-/// What is in a component's index spaces, as far as it weighs. None is what is not written down there.
+/// The index spaces of a component, as far as they have weight. `None` stands for an item that is not defined there.
 #[derive(Default)]
 struct Scope {
     modules: Vec<Option<u64>>,
@@ -93,7 +93,7 @@ fn heaviest_module(component: &[u8]) -> u64 {
     heaviest
 }
 
-/// None where the component is composed of what it imports.
+/// Returns `None` if the component is composed of its imports.
 fn weigh(component: &[u8], heaviest: u64) -> Option<Weight> {
     let mut open: Vec<Open> = Vec::new();
     for payload in Parser::new(0).parse_all(component) {
@@ -113,7 +113,7 @@ fn weigh(component: &[u8], heaviest: u64) -> Option<Weight> {
                 match last {
                     Open::Module(weight) => {
                         *weight = weight.saturating_add(per_instance(&payload));
-                        // What a module declares is there once, however many instances there are.
+                        // A module's declarations exist once, however many instances there are.
                         if let Some(Open::Component(scope)) = outer.last_mut() {
                             scope.weight = scope.weight.plus(Weight::bytes(declared));
                         }
@@ -129,7 +129,7 @@ fn weigh(component: &[u8], heaviest: u64) -> Option<Weight> {
     None
 }
 
-/// A section of a component.
+/// Reads a section of a component.
 fn read(payload: &Payload<'_>, scope: &mut Scope, outer: &[Open], heaviest: u64) -> Option<()> {
     match payload {
         Payload::InstanceSection(instances) => {
@@ -200,7 +200,7 @@ fn add_unknown(scope: &mut Scope, kind: ComponentExternalKind) {
     }
 }
 
-/// What is found so many components further out.
+/// Finds an item `count` components further out.
 fn at_level<T>(scope: &Scope, outer: &[Open], count: u32, find: impl Fn(&Scope) -> Option<T>) -> Option<T> {
     let Some(up) = index(count).checked_sub(1) else { return find(scope) };
     match outer.iter().rev().nth(up)? {
@@ -217,7 +217,7 @@ fn length(range: &std::ops::Range<usize>) -> u64 {
     u64::try_from(range.len()).unwrap_or(u64::MAX)
 }
 
-/// What one instance of a module takes for that section.
+/// Returns what one instance of a module takes for that section.
 fn per_instance(payload: &Payload<'_>) -> u64 {
     let times = |count: u32, bytes: u64| u64::from(count).saturating_mul(bytes);
     match payload {
@@ -234,8 +234,8 @@ fn per_instance(payload: &Payload<'_>) -> u64 {
     }
 }
 
-/// Bytes of a section that declares something. Code and data are in the compiled code, which is limited by itself; a custom
-/// section is not kept.
+/// Bytes of a section that declares something. Code and data are part of the compiled code, which has its own limit. A
+/// custom section is not kept.
 fn declared(payload: &Payload<'_>) -> u64 {
     let range = match payload {
         Payload::TypeSection(section) => section.range(),
@@ -272,7 +272,7 @@ mod tests {
         "(global i32 (i32.const 0))".repeat(count)
     }
 
-    /// What a thousand globals more cost.
+    /// The cost of a thousand more globals.
     fn of_globals(around: impl Fn(&str) -> String) -> (u64, u64) {
         let (none, some) = (weight(&around("")), weight(&around(&globals(1000))));
         assert_eq!(none.instances, some.instances);

@@ -1,8 +1,8 @@
-//! Requests of one send.
+//! A batch of requests for one send.
 
-/// Requests that are written one behind the other, each with the sequence number that follows.
+/// Requests in one buffer, with consecutive sequence numbers.
 ///
-/// It belongs to no socket, so that one thread can write requests while another one sends.
+/// A batch belongs to no socket, so one thread can write requests while another thread sends.
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct Batch {
     count: u32,
 }
 
-/// Sequence numbers of one batch at most, before they begin anew.
+/// Most sequence numbers of one batch. After them the numbers start again.
 const NUMBERS: u32 = 1 << 30;
 
 /// The sequence numbers of requests that were sent.
@@ -24,7 +24,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The place of the request with that sequence number, counted from 0.
+    /// Returns the place of the request with this sequence number, counted from 0.
     pub(crate) fn place(self, sequence: u32) -> Option<usize> {
         let place = sequence.wrapping_sub(self.first);
         (place < self.count).then(|| usize::try_from(place).unwrap_or(usize::MAX))
@@ -40,12 +40,12 @@ impl Default for Batch {
 impl Batch {
     #[must_use]
     pub const fn new() -> Self {
-        // Events have the number 0.
+        // Events have the sequence number 0.
         Self::numbered_from(1)
     }
 
-    /// For requests that are sent alone. No other batch has their numbers, so a late answer to one of them is no answer to a
-    /// request of a batch.
+    /// Creates a batch for requests that are sent alone. No other batch has these numbers, so a late answer to a single
+    /// request is never taken for the answer to a request of a batch.
     pub(crate) const fn of_single_requests() -> Self {
         Self::numbered_from(1 << 31)
     }
@@ -54,7 +54,7 @@ impl Batch {
         Self { bytes: Vec::new(), begin, first: begin, count: 0 }
     }
 
-    /// How many requests are in it.
+    /// Number of requests in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.count).unwrap_or(usize::MAX)
@@ -65,14 +65,15 @@ impl Batch {
         self.count == 0
     }
 
-    /// Adds a request. `write` appends it with the sequence number that it is given. Its place is the number of requests before.
+    /// Adds a request. `write` appends it with the sequence number that it receives. The place of the request is the
+    /// number of requests before it.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) {
         let sequence = self.next_sequence();
         write(&mut self.bytes, sequence);
         self.count = self.count.saturating_add(1);
     }
 
-    /// Sequence number of the request that is pushed next.
+    /// Sequence number of the next request that is pushed.
     #[must_use]
     pub const fn next_sequence(&self) -> u32 {
         self.first.wrapping_add(self.count)
@@ -82,7 +83,7 @@ impl Batch {
         &self.bytes
     }
 
-    /// Forgets the requests, which were sent, and keeps the room.
+    /// Removes the requests, which were sent, and keeps the buffer's capacity.
     pub(crate) fn begin_anew(&mut self) -> Sent {
         let sent = Sent { first: self.first, count: self.count };
         let next = self.next_sequence();

@@ -1,37 +1,37 @@
-//! Messages that wait in a socket, taken over by one call into the kernel.
+//! Messages that wait in a socket, received by one system call.
 //!
-//! A call costs a fifth of what it takes to receive an event. It is shared by as many events as wait.
+//! The fixed cost of a system call is a fifth of what it takes to receive an event. All waiting events share that cost.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::RawFd;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg};
 
-/// What one call took over, message by message.
+/// The messages that one system call received.
 pub(crate) struct Burst {
-    /// One place after the other.
+    /// The receive places, one after the other.
     buffer: Vec<u8>,
-    /// Bytes of a place.
+    /// Bytes of one place.
     place: usize,
-    /// Bytes of each message that was taken over; 0 where it is not the kernel's.
+    /// Length of each received message in bytes; 0 if the message is not from the kernel.
     lengths: [usize; Self::MOST],
-    /// How many of them there are.
+    /// Number of received messages.
     count: usize,
-    /// The message behind the current one.
+    /// Index of the message after the current one.
     next: usize,
 }
 
 impl Burst {
-    /// Messages of one call at most. More make none of them cheaper.
+    /// Most messages of one call. A larger number makes no message cheaper.
     pub(crate) const MOST: usize = 32;
 
-    /// Takes so many messages over at once, [`Burst::MOST`] at most, of so many bytes each.
+    /// Creates a burst of `messages` places, at most [`Burst::MOST`], of `place` bytes each.
     pub(crate) fn new(messages: usize, place: usize) -> Self {
         let buffer = vec![0; place.saturating_mul(messages.clamp(1, Self::MOST))];
         Self { buffer, place, lengths: [0; Self::MOST], count: 0, next: 0 }
     }
 
-    /// The next message of the kernel that was taken over is the current one; false where there is none.
+    /// Moves to the next received message of the kernel. Returns false if there is none.
     pub(crate) fn advance(&mut self) -> bool {
         while self.has_more() {
             self.next += 1;
@@ -42,7 +42,7 @@ impl Burst {
         false
     }
 
-    /// Whether a message may be behind the current one.
+    /// Whether a message may follow the current one.
     pub(crate) const fn has_more(&self) -> bool {
         self.next < self.count
     }
@@ -54,7 +54,7 @@ impl Burst {
         self.buffer.get(begin..begin.saturating_add(length)).unwrap_or_default()
     }
 
-    /// Takes over what waits in the socket. What fails after the first message is told by the next call.
+    /// Receives the messages that wait in the socket. The next call reports a failure that comes after the first message.
     pub(crate) fn receive(&mut self, socket: RawFd) -> io::Result<()> {
         (self.count, self.next) = (0, 0);
         let mut places = self.buffer.chunks_exact_mut(self.place);

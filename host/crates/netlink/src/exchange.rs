@@ -1,4 +1,4 @@
-//! Requests made of the types of the netlink-packet crates, for protocols that `ctwarden-wire` does not know.
+//! Requests built from the types of the netlink-packet crates, for protocols that `ctwarden-wire` does not know.
 
 use netlink_packet_core::{
     DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
@@ -15,23 +15,24 @@ use crate::netlink_socket::OpenError;
 use crate::protocol::Protocol;
 use crate::request_socket::{RequestError, RequestSocket};
 
-/// How long the kernel may take for one reply. It answers within the send, so this only bounds what should not happen.
+/// How long the kernel may take for one reply. The kernel answers within the send, so this limit only matters if
+/// something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A socket on which each send is a list of requests and each request gets its answer.
+/// A socket that sends a list of requests at once and returns one answer for each request.
 pub struct Connection {
     socket: RequestSocket,
     batch: Batch,
 }
 
-/// Why no answers were got.
+/// Why an exchange returned no answers.
 #[derive(Debug, Error)]
 pub enum ExchangeError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// A reply is no message of the protocol.
+    /// A reply is not a message of the protocol.
     #[error("the kernel's answer to a netlink request cannot be read")]
     Malformed(#[from] DecodeError),
     /// A request that was sent alone has no answer.
@@ -47,9 +48,9 @@ pub struct Request<M> {
 
 /// The kernel's answer to one request.
 pub struct Answer<T> {
-    /// Error number, positive. None where the request was done, or asked for no acknowledgement.
+    /// Error number, positive. `None` if the request succeeded or asked for no acknowledgement.
     pub errno: Option<i32>,
-    /// Messages that came with it.
+    /// Messages of the answer.
     pub messages: Vec<T>,
     /// The kernel's data changed during the dump (`NLM_F_DUMP_INTR`).
     pub interrupted: bool,
@@ -63,7 +64,7 @@ impl<T> Answer<T> {
 }
 
 impl<T: NetlinkDeserializable> Answer<T> {
-    /// Takes in a message; whether the kernel has said all that it says to the request.
+    /// Processes a message. Returns whether the kernel's answer to the request is complete.
     fn hear(&mut self, message: &Message<'_>) -> Result<bool, ExchangeError> {
         self.interrupted |= message.header.flags.contains(Flags::DUMP_INTERRUPTED);
         let errno = match control(message)? {
@@ -85,12 +86,13 @@ impl Connection {
         Ok(Self { socket: RequestSocket::open(protocol, PATIENCE)?, batch: Batch::new() })
     }
 
-    /// Sends all requests at once and waits until each that asks for it (`NLM_F_ACK`, `NLM_F_DUMP`) is answered. The answers are
-    /// in the order of the requests. An error to a request that asked for nothing ends the waiting: it is a bracket around
-    /// the others (the begin of an nftables transaction), and the kernel then does not answer them.
+    /// Sends all requests at once and waits until each request that asks for an answer (`NLM_F_ACK`, `NLM_F_DUMP`) has
+    /// one. The answers are in the order of the requests. An error to a request that asked for nothing ends the waiting.
+    /// Such a request brackets the others (the begin of an nftables transaction), and after its error the kernel does not
+    /// answer them.
     ///
-    /// All replies are put into the socket's buffer before the send returns, and the default buffer holds about 256
-    /// acknowledgements; so many requests are too many for one call.
+    /// All replies are in the socket's buffer before the send returns. The default buffer holds about 256
+    /// acknowledgements, so a call must not have as many requests.
     pub fn exchange<M, T>(&mut self, requests: Vec<Request<M>>) -> Result<Vec<Answer<T>>, ExchangeError>
     where
         M: NetlinkSerializable,
@@ -106,7 +108,7 @@ impl Connection {
         }
         let mut open = waits.iter().filter(|wait| **wait).count();
         self.socket.exchange(&mut self.batch, |place, message| {
-            // Without a place it is a late reply to an earlier send.
+            // A message without a place is a late reply to an earlier send.
             let heard = place.and_then(|place| answers.get_mut(place).zip(waits.get(place)));
             let Some((answer, wait)) = heard else { return Continue(()) };
             match answer.hear(message) {
@@ -140,13 +142,13 @@ where
 
 /// A message of netlink itself.
 enum Control {
-    /// It says nothing about the request.
+    /// The message says nothing about the request.
     Nothing,
     /// The request is carried out, or refused with this `errno`.
     Ended { errno: i32 },
 }
 
-/// The message, where its type is one of netlink itself (below `NLMSG_MIN_TYPE`, linux/netlink.h).
+/// Reads the message if its type is one of netlink itself (below `NLMSG_MIN_TYPE`, linux/netlink.h).
 fn control(message: &Message<'_>) -> Result<Option<Control>, ExchangeError> {
     const NLMSG_MIN_TYPE: u16 = 16;
     if message.header.kind >= NLMSG_MIN_TYPE {

@@ -1,13 +1,14 @@
-//! The sockets through which ctwarden talks to netlink; `ctwarden-wire` says what the bytes mean.
+//! The netlink sockets of ctwarden. `ctwarden-wire` encodes and decodes the bytes.
 //!
-//! A crate of its own, because the daemon and the conntrack command are programs of their own and both need it.
+//! This is a separate crate because two programs need it: the daemon and the conntrack command.
 //!
 //! - [`RequestSocket`] sends requests, alone or in a [`Batch`], and collects their answers. All requests go through it.
 //! - [`exchange`] does the same for the message types of the netlink-packet crates.
-//! - [`NetlinkSocket`] is the socket below, for events and for dumps that a thread reads.
-//! - [`ResizeWatch`] notices a resize of the table, after which a dump is not whole.
+//! - [`NetlinkSocket`] is the underlying socket, for events and for dumps that a thread reads.
+//! - [`ResizeWatch`] notices a resize of the table, after which a dump may be incomplete.
 //!
-//! The size of the table, asked of the kernel (an unprivileged process is refused, and the example says so):
+//! The example requests the size of the table. The kernel refuses an unprivileged process, and the example then prints the
+//! error:
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,7 +29,7 @@
 //! ```
 //!
 //! Three crates make the system calls: `netlink-sys` has the options of netlink sockets, `nix` has recvmmsg(2),
-//! and `socket2` attaches programs to sockets. None of the three has what the others have.
+//! and `socket2` attaches programs to sockets. No two of them cover all three tasks.
 
 mod batch;
 mod burst;

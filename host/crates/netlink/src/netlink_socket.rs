@@ -1,7 +1,7 @@
-//! A netlink socket: opened, sized, read and written, with errors that say what to do.
+//! A netlink socket: opened, sized, read and written, with errors that name the remedy.
 //!
-//! Events, dumps and requests share this file. Here the sender is checked, a truncated read is noticed, and an overrun is told
-//! apart from a failure.
+//! Events, dumps and requests share this module. It checks the sender, notices a truncated read, and distinguishes an
+//! overrun from a failure.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -18,12 +18,13 @@ use thiserror::Error;
 use crate::burst::Burst;
 use crate::protocol::Protocol;
 
-/// Bytes of one read. A dump fills 32 KiB at a time and an event or an answer is far smaller; twice that is never short.
+/// Bytes of one read. A dump fills 32 KiB at a time, and an event or an answer is far smaller. Twice that size is always
+/// enough.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Bytes of a message at most where they come one by one. An entry needs some hundred; its longest part, a security
-/// context, is no longer than a page.
-/// (A little more than a round number, so that messages do not take each other's place in the processor's caches.)
+/// Most bytes of a message if messages are received one by one. An entry needs some hundred; its longest part, a security
+/// context, is no longer than a page. (The size is a little more than a round number, so messages do not compete for the
+/// same lines of the processor's caches.)
 const MESSAGE_BYTES: usize = 8 * 1024 + 64;
 
 /// Why a socket could not be opened.
@@ -34,19 +35,19 @@ pub enum OpenError {
          once: setcap cap_net_admin+ep \"$(command -v ctwarden)\""
     )]
     NotPermitted,
-    /// Without the kernel's part.
+    /// The kernel lacks support for the protocol.
     #[error("this kernel has no netfilter netlink socket; load it: modprobe nf_conntrack_netlink")]
     Unsupported,
     #[error("cannot {what} the netlink socket")]
     System {
         what: &'static str,
-        /// What the system said.
+        /// The error of the system call.
         source: io::Error,
     },
 }
 
 impl OpenError {
-    /// The error of a step, out of what the system said.
+    /// Creates the error of a step from the error of its system call.
     pub fn new(what: &'static str, source: io::Error) -> Self {
         match source.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EPERM | Errno::EACCES) => Self::NotPermitted,
@@ -56,11 +57,11 @@ impl OpenError {
     }
 }
 
-/// What a read gave.
+/// The result of a read.
 pub enum Read {
     /// Bytes are in the buffer.
     Bytes,
-    /// Nothing is there now.
+    /// Nothing can be read now.
     Nothing,
     /// The kernel dropped messages in front of this socket (ENOBUFS).
     Overrun,
@@ -79,8 +80,8 @@ impl NetlinkSocket {
         Self::with(protocol, Burst::new(1, READ_BYTES))
     }
 
-    /// Opens a socket for events, or for the answers to many requests. One call takes over many short messages, so the caller
-    /// reads until [`Read::Nothing`] before it waits.
+    /// Opens a socket for events, or for the answers to many requests. One system call receives many short messages, so
+    /// the caller must read until [`Read::Nothing`] before it waits.
     pub fn open_for_many(protocol: Protocol) -> Result<Self, OpenError> {
         Self::with(protocol, Burst::new(Burst::MOST, MESSAGE_BYTES))
     }
@@ -90,24 +91,24 @@ impl NetlinkSocket {
         let mut socket = Socket::new(protocol.number()).map_err(step("open"))?;
         let port = socket.bind_auto().map_err(step("bind"))?.port_number();
         socket.set_non_blocking(true).map_err(step("set up"))?;
-        // Refusals then come with a sentence of the kernel's and without a copy of the request.
+        // Errors then come with a text from the kernel and without a copy of the request.
         socket.set_ext_ack(true).map_err(step("set up"))?;
         socket.set_cap_ack(true).map_err(step("set up"))?;
         Ok(Self { socket, port, burst })
     }
 
-    /// The port that the kernel gave it: `nlmsg_pid` of events that its requests cause.
+    /// The port that the kernel assigned: the `nlmsg_pid` of events that this socket's requests cause.
     pub const fn port(&self) -> u32 {
         self.port
     }
 
-    /// Makes the receive buffer hold so many bytes (the kernel counts its own overhead in), over the system's limit where
-    /// CAP_NET_ADMIN allows it. Gives back what it is now.
+    /// Sets the size of the receive buffer in bytes, which includes the kernel's own overhead. CAP_NET_ADMIN allows a
+    /// size above the system's limit. Returns the actual size.
     pub fn size_receive_buffer(&self, bytes: usize) -> Result<usize, OpenError> {
-        // The kernel doubles what it is given (socket(7)).
+        // The kernel doubles the value that it receives (socket(7)).
         let half = bytes / 2;
         let step = |error: Errno| OpenError::new("size the receive buffer of", error.into());
-        // nix cuts a number that does not fit.
+        // nix truncates a number that does not fit.
         i32::try_from(half).map_err(|_| step(Errno::EINVAL))?;
         if setsockopt(&self.socket, sockopt::RcvBufForce, &half).is_err() {
             setsockopt(&self.socket, sockopt::RcvBuf, &half).map_err(step)?;
@@ -123,7 +124,7 @@ impl NetlinkSocket {
         self.socket.drop_membership(group.0).map_err(|error| OpenError::new("leave a group of", error))
     }
 
-    /// Puts a program in front of the socket in place of the one that is there, or takes that away.
+    /// Attaches a program to the socket in place of the present one, or detaches the present one.
     pub fn attach(&self, program: Option<&EventFilter>) -> Result<(), OpenError> {
         let socket = SockRef::from(&self.socket);
         let outcome = match program {
@@ -136,7 +137,7 @@ impl NetlinkSocket {
         outcome.map_err(|error| OpenError::new("put a filter in front of", error))
     }
 
-    /// Sends requests; the kernel has handled all of them when this returns.
+    /// Sends requests. The kernel has handled all of them when this method returns.
     pub fn send(&self, requests: &[u8]) -> io::Result<()> {
         let sent = self.socket.send_to(requests, &SocketAddr::new(0, 0), 0)?;
         if sent == requests.len() {
@@ -146,7 +147,7 @@ impl NetlinkSocket {
         }
     }
 
-    /// Reads the next message that the kernel sent; what anybody else sent is thrown away.
+    /// Reads the next message from the kernel. Messages from other senders are dropped.
     pub fn read(&mut self) -> io::Result<Read> {
         loop {
             if self.burst.advance() {
@@ -163,18 +164,18 @@ impl NetlinkSocket {
         }
     }
 
-    /// Whether the next read may give what was taken over with the last one, of which no longer anything tells that it can be
-    /// read ([`NetlinkSocket::wait`], epoll).
+    /// Whether the next read may return a message that the last read already received. Neither [`NetlinkSocket::wait`]
+    /// nor epoll reports such a message as readable.
     pub const fn has_taken_more(&self) -> bool {
         self.burst.has_more()
     }
 
-    /// What the last read gave.
+    /// The bytes of the last read.
     pub fn bytes(&self) -> &[u8] {
         self.burst.bytes()
     }
 
-    /// Waits until something can be read; false where nothing came in time.
+    /// Waits until the socket is readable. Returns false if nothing came in time.
     pub fn wait(&self, at_most: Duration) -> io::Result<bool> {
         let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(at_most).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! The netlink protocols that ctwarden speaks.
+//! The netlink protocols that ctwarden uses.
 
 use netlink_sys::constants::{NETLINK_NETFILTER, NETLINK_ROUTE};
 

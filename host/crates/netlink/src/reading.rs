@@ -1,10 +1,11 @@
-//! Whether a dump can have passed over an entry.
+//! Whether a dump may have skipped an entry.
 
 /// How far a dump can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Every entry came, and none of them twice.
+    /// Every entry came, and none came twice.
     Whole,
-    /// The table was resized, or the kernel calls the dump inconsistent: entries may be missing, and others come twice.
+    /// The table was resized, or the kernel marked the dump as inconsistent. Entries may be missing, and others may come
+    /// twice.
     Interrupted,
 }

@@ -1,7 +1,7 @@
-//! Requests to the kernel and their answers, told apart by sequence number (RFC 3549, section 2.3.2).
+//! Requests to the kernel and their answers, matched by sequence number (RFC 3549, section 2.3.2).
 //!
-//! The kernel handles a request while it is sent. All answers to short requests are therefore in the receive buffer when the send
-//! returns, and a dump goes on when the part before was read. Waiting in any other way than blocking gains nothing.
+//! The kernel handles a request while the request is sent. So all answers to short requests are in the receive buffer
+//! when the send returns. A dump continues when its previous part was read. Waiting without blocking would gain nothing.
 
 use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -20,7 +20,7 @@ use crate::resize::ResizeWatch;
 /// Receive buffer for the answers to many requests: far more than the answers to one send need.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// Why a request has no answer that can be used.
+/// Why a request has no usable answer.
 #[derive(Debug, Error)]
 pub enum RequestError {
     #[error("cannot send a netlink request")]
@@ -60,7 +60,7 @@ impl From<RequestError> for io::Error {
 pub struct RequestSocket {
     socket: NetlinkSocket,
     patience: Duration,
-    /// Holds requests that are sent alone.
+    /// The batch for requests that are sent alone.
     single: Batch,
 }
 
@@ -70,7 +70,7 @@ impl RequestSocket {
         Ok(Self::over(NetlinkSocket::open(protocol)?, patience))
     }
 
-    /// Opens a socket that takes the answers to many requests of one send.
+    /// Opens a socket for sends of many requests. Its buffer holds all their answers.
     pub fn open_for_many(protocol: Protocol, patience: Duration) -> Result<Self, OpenError> {
         let socket = NetlinkSocket::open_for_many(protocol)?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;
@@ -87,7 +87,8 @@ impl RequestSocket {
         self.socket.port()
     }
 
-    /// Sends one request whose answer is one message, and makes a value of the message. An acknowledgement has no value.
+    /// Sends one request whose answer is one message, and converts the message to a value. An acknowledgement has no
+    /// value.
     pub fn ask<T>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, u32),
@@ -107,8 +108,8 @@ impl RequestSocket {
         })?
     }
 
-    /// Sends one request for a list and hands over each message until the end of the list, with what is known of the reading
-    /// so far. `watch` notices a resize of the table; the list of a table that keeps its size needs none.
+    /// Sends one request for a list and passes each message to the caller until the end of the list, with the state of
+    /// the reading so far. `watch` notices a resize of the table. A list of a table with a fixed size needs no `watch`.
     pub fn dump<E: From<RequestError>>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, u32),
@@ -139,8 +140,8 @@ impl RequestSocket {
         Ok(reading)
     }
 
-    /// Sends a batch in which each request has exactly one message as its answer. Hands over each answer with the place of its
-    /// request, in order. The batch is empty afterwards, as after each send.
+    /// Sends a batch in which the answer to each request is exactly one message. Passes each answer to the caller with
+    /// the place of its request, in order. The batch is empty afterwards, as after each send.
     pub fn ask_each(
         &mut self,
         batch: &mut Batch,
@@ -159,8 +160,8 @@ impl RequestSocket {
         })
     }
 
-    /// Sends a batch that asks for no acknowledgement, and hands over each message that the kernel had for a request with the
-    /// place of that request. All of these messages are there when the send returns.
+    /// Sends a batch that asks for no acknowledgement. Passes each message about a request to the caller, with the place
+    /// of that request. All of these messages are in the buffer when the send returns.
     pub fn carry_out(
         &mut self,
         batch: &mut Batch,
@@ -181,8 +182,8 @@ impl RequestSocket {
         Ok(())
     }
 
-    /// Sends a batch and hands over every message that the kernel sends, until `each` breaks. A message that answers a request
-    /// comes with the place of the request, another one, such as an event, without.
+    /// Sends a batch and passes every message of the kernel to the caller, until `each` breaks. A message that answers a
+    /// request comes with the place of the request. Any other message, such as an event, comes without a place.
     pub fn exchange<T>(
         &mut self,
         batch: &mut Batch,
@@ -197,8 +198,8 @@ impl RequestSocket {
         send(&self.socket, &mut self.single)
     }
 
-    /// Hands over messages until `each` breaks. After a failure nothing is left in the socket that could be taken for the answer
-    /// to something else.
+    /// Passes messages to the caller until `each` breaks. After a failure the socket contains nothing that could be taken
+    /// for the answer to another request.
     fn hear<T>(
         &mut self,
         sent: Sent,
@@ -236,7 +237,7 @@ impl RequestSocket {
         Ok(Continue(()))
     }
 
-    /// Reads once, and waits where nothing is there.
+    /// Reads once, and waits if nothing can be read.
     fn read(&mut self) -> Result<(), RequestError> {
         while !self.read_now()? {
             if !self.socket.wait(self.patience).map_err(RequestError::Receive)? {
@@ -246,7 +247,7 @@ impl RequestSocket {
         Ok(())
     }
 
-    /// Reads once; false where nothing is there.
+    /// Reads once. Returns false if nothing can be read.
     fn read_now(&mut self) -> Result<bool, RequestError> {
         match self.socket.read().map_err(RequestError::Receive)? {
             Read::Bytes => Ok(true),
@@ -262,7 +263,7 @@ fn send(socket: &NetlinkSocket, batch: &mut Batch) -> Result<Sent, RequestError>
     outcome.map(|()| sent)
 }
 
-/// What the kernel's last word to a request means: an errno, or 0.
+/// Converts the kernel's final status of a request: an errno, or 0.
 const fn accepted(errno: i32) -> Result<(), RequestError> {
     if errno == 0 { Ok(()) } else { Err(RequestError::Refused(errno)) }
 }

@@ -1,28 +1,28 @@
 //! Notices that the kernel's hash table was resized while a dump walked it.
 //!
-//! A dump remembers how many buckets it has passed (`ctnetlink_dump_table`, nf_conntrack_netlink.c). After a resize the same
-//! number of buckets holds other flows. A dump of a shrunk table passes flows over, a dump of a grown table gives flows twice, and
-//! the kernel sets `NLM_F_DUMP_INTR` in neither case (Linux 6.18). So the size has to be compared by whoever reads.
+//! A dump remembers how many buckets it has passed (`ctnetlink_dump_table`, nf_conntrack_netlink.c). After a resize the
+//! same number of buckets holds other flows. A dump of a shrunk table skips flows, and a dump of a grown table returns
+//! flows twice. The kernel sets `NLM_F_DUMP_INTR` in neither case (Linux 6.18). So the reader has to compare the size.
 //!
-//! The kernel walks on only inside of a read (`netlink_recvmsg`). A look before the request and one after each read therefore
-//! leave one case open: a resize and a resize back to the old size within a single read, which takes two writers at the
-//! same time, because a writer waits for an RCU grace period.
+//! The kernel continues the walk only within a read (`netlink_recvmsg`). A check before the request and a check after
+//! each read therefore miss one case: a resize and a resize back to the old size within a single read. That takes two
+//! writers at the same time, because a writer waits for an RCU grace period.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The number of buckets. Every network namespace shows the one table that all of them share.
+/// The number of buckets. Every network namespace shows the same table, which all namespaces share.
 const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
 
-/// Longer than a number of 64 bits and a line's end.
+/// Longer than a number of 64 bits and a line end.
 const LENGTH: usize = 24;
 
-/// The file's text and its length.
+/// The text of the file and its length.
 type Size = ([u8; LENGTH], usize);
 
-/// The size of the hash table at the begin of a dump, and whether the table was resized since.
+/// The size of the hash table at the begin of a dump, and whether the table was resized since then.
 #[derive(Clone, Debug)]
 pub struct ResizeWatch {
     file: Option<Arc<File>>,
@@ -31,13 +31,13 @@ pub struct ResizeWatch {
 }
 
 impl ResizeWatch {
-    /// Takes the size. Has to be called before the dump is asked for: the kernel begins to walk while it takes the request.
+    /// Reads the size. Call it before requesting the dump: the kernel begins the walk while it receives the request.
     #[must_use]
     pub fn begin() -> Self {
         Self::of(Path::new(BUCKETS))
     }
 
-    /// The same, where that file tells the size.
+    /// As [`ResizeWatch::begin`], but reads the size from this file.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let file = File::open(path).ok().map(Arc::new);
@@ -45,14 +45,14 @@ impl ResizeWatch {
         Self { file, before, resized: false }
     }
 
-    /// Whether the size is known. Where it is not, nobody notices a resize.
+    /// Whether the size is known. If it is not, a resize stays unnoticed.
     #[must_use]
     pub const fn can_see(&self) -> bool {
         self.before.is_some()
     }
 
-    /// Looks again: whether the size differs from that at the begin, at this look or at an earlier one. Has to be called after
-    /// each read of the dump, before what was read is used.
+    /// Reads the size again. Returns whether the size differed from that at the begin, now or at an earlier check. Call
+    /// it after each read of the dump, before using what was read.
     pub fn is_resized(&mut self) -> bool {
         if !self.resized && self.can_see() {
             self.resized = self.file.as_deref().and_then(size) != self.before;
@@ -61,7 +61,7 @@ impl ResizeWatch {
     }
 }
 
-/// One system call: the kernel makes the text anew for each read from the begin of the file.
+/// Makes one system call: the kernel generates the text again for each read from the begin of the file.
 fn size(file: &File) -> Option<Size> {
     let mut text = [0; LENGTH];
     let length = file.read_at(&mut text, 0).ok().filter(|length| *length > 0)?;

@@ -1,6 +1,6 @@
-//! What the kernel says to a request: acknowledged, refused, and why (`NLMSG_ERROR`, `NLMSG_DONE`).
+//! The kernel's answer to a request: acknowledged or refused, and the reason (`NLMSG_ERROR`, `NLMSG_DONE`).
 //!
-//! With `NETLINK_EXT_ACK` set on the socket a refusal may carry a sentence and the place in the request that it is about.
+//! If `NETLINK_EXT_ACK` is set on the socket, a refusal may carry a text and the offset of the fault in the request.
 
 use crate::attribute::Attributes;
 use crate::error::{DecodeError, Expected, Found, Path};
@@ -16,24 +16,24 @@ const ERRNO: usize = 4;
 /// An acknowledgement or a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// 0: acknowledged; else the positive errno.
+    /// 0 for an acknowledgement, else the positive errno.
     pub errno: i32,
-    /// Header of the request that is answered.
+    /// Header of the request.
     pub request: Header,
-    /// What the kernel says to it.
+    /// The kernel's text about the request.
     pub text: Option<&'a str>,
-    /// Byte of the request, counted from its header, that is at fault.
+    /// Offset of the fault in the request, in bytes from its header.
     pub offset: Option<u32>,
 }
 
 impl Answer<'_> {
-    /// Sequence number of the request that is answered.
+    /// Sequence number of the request.
     #[must_use]
     pub const fn sequence(&self) -> u32 {
         self.request.sequence
     }
 
-    /// Whether it is an acknowledgement.
+    /// Whether the answer is an acknowledgement.
     #[must_use]
     pub const fn is_ack(&self) -> bool {
         self.errno == 0
@@ -55,7 +55,7 @@ pub(crate) fn read_answer<'a>(message: &Message<'a>) -> Result<Answer<'a>, Decod
     let (error, rest) = message.payload.split_first_chunk().ok_or_else(too_short)?;
     let (request, body) = rest.split_first_chunk().ok_or_else(too_short)?;
     let request = Header::read(request);
-    // An acknowledgement repeats the header only, whatever its length field says (`netlink_ack_tlv_fill`).
+    // An acknowledgement repeats only the header, whatever its length field says (`netlink_ack_tlv_fill`).
     let errno = positive(*error);
     let repeated = if errno == 0 || message.header.flags.contains(Flags::CAPPED) {
         0
@@ -70,7 +70,7 @@ pub(crate) fn read_answer<'a>(message: &Message<'a>) -> Result<Answer<'a>, Decod
     Ok(Answer { errno, request, text, offset })
 }
 
-/// The status at the end of a dump; a done message without one ended well.
+/// Reads the status at the end of a dump. A done message without a status means success.
 pub(crate) fn read_done(message: &Message<'_>) -> Result<i32, DecodeError> {
     match message.payload.first_chunk() {
         Some(status) => Ok(positive(*status)),
@@ -79,7 +79,7 @@ pub(crate) fn read_done(message: &Message<'_>) -> Result<i32, DecodeError> {
     }
 }
 
-/// The kernel writes errno negative.
+/// The kernel writes errno as a negative number.
 const fn positive(error: [u8; ERRNO]) -> i32 {
     i32::from_ne_bytes(error).saturating_abs()
 }

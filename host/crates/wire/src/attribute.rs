@@ -1,7 +1,7 @@
-//! One netlink attribute (`struct nlattr`), and the walk over many.
+//! One netlink attribute (`struct nlattr`), and the iterator over many.
 //!
-//! The walk is the innermost loop of everything that is read from the kernel: it borrows, never allocates, and ends where
-//! the bytes stop making sense instead of failing what was good before.
+//! The walk is the innermost loop of all decoding. It borrows and never allocates. It ends at the first bytes that make
+//! no sense, and the attributes before them stay valid.
 
 use core::str;
 
@@ -16,14 +16,14 @@ pub(crate) const NESTED: u16 = 1 << 15;
 /// `NLA_TYPE_MASK`: the number without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const NUMBER: u16 = 0x3fff;
 
-/// From a number to its name: one of the `name` functions of the header's tables.
+/// Maps a number to its name: one of the `name` functions of the header's tables.
 pub(crate) type Naming = fn(u16) -> &'static str;
 
-/// One attribute as it lies in the message.
+/// One attribute, borrowed from the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attribute<'a> {
     pub(crate) number: u16,
-    /// Byte of the netlink message that its header begins at.
+    /// Offset of the attribute's header in the netlink message.
     pub(crate) offset: usize,
     pub(crate) payload: &'a [u8],
 }
@@ -34,7 +34,7 @@ impl<'a> Attribute<'a> {
         DecodeError { path: Path::of(naming(self.number)), offset: self.offset, expected, found }
     }
 
-    /// The payload, which has to be of that length.
+    /// Returns the payload, which must have exactly this length.
     #[inline]
     pub(crate) fn exactly<const N: usize>(self, naming: Naming) -> Result<[u8; N], DecodeError> {
         match self.payload.try_into() {
@@ -49,37 +49,37 @@ impl<'a> Attribute<'a> {
         Ok(byte)
     }
 
-    /// Two bytes as they are.
+    /// Returns two bytes unchanged.
     #[inline]
     pub(crate) fn two_bytes(self, naming: Naming) -> Result<[u8; 2], DecodeError> {
         self.exactly(naming)
     }
 
-    /// A 16-bit number in network byte order.
+    /// Returns a 16-bit number in network byte order.
     #[inline]
     pub(crate) fn be16(self, naming: Naming) -> Result<u16, DecodeError> {
         Ok(u16::from_be_bytes(self.exactly(naming)?))
     }
 
-    /// A 32-bit number in network byte order.
+    /// Returns a 32-bit number in network byte order.
     #[inline]
     pub(crate) fn be32(self, naming: Naming) -> Result<u32, DecodeError> {
         Ok(u32::from_be_bytes(self.exactly(naming)?))
     }
 
-    /// A 32-bit number in host byte order.
+    /// Returns a 32-bit number in host byte order.
     #[inline]
     pub(crate) fn ne32(self, naming: Naming) -> Result<u32, DecodeError> {
         Ok(u32::from_ne_bytes(self.exactly(naming)?))
     }
 
-    /// A 64-bit number in network byte order.
+    /// Returns a 64-bit number in network byte order.
     #[inline]
     pub(crate) fn be64(self, naming: Naming) -> Result<u64, DecodeError> {
         Ok(u64::from_be_bytes(self.exactly(naming)?))
     }
 
-    /// Text up to its closing zero, or all of it where there is none.
+    /// Returns the text up to its closing zero, or all of it if there is no zero.
     pub(crate) fn text(self, naming: Naming) -> Result<&'a str, DecodeError> {
         let bytes = self.payload.split(|&byte| byte == 0).next().unwrap_or_default();
         str::from_utf8(bytes).map_err(|_| self.error(naming, Expected::Text, Found::OtherBytes(self.payload.len())))
@@ -91,7 +91,7 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// Walk over attributes. It ends at the first one that does not fit; [`Attributes::broken`] tells then.
+/// Iterator over attributes. It ends at the first attribute that does not fit; [`Attributes::broken`] then has the error.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes<'a> {
     rest: &'a [u8],
@@ -99,12 +99,12 @@ pub(crate) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// The attributes in `bytes`, of which the first begins at that byte of the netlink message.
+    /// Iterates over the attributes in `bytes`. The first one begins at `offset` in the netlink message.
     pub(crate) const fn new(bytes: &'a [u8], offset: usize) -> Self {
         Self { rest: bytes, offset }
     }
 
-    /// After the walk: what made it end early.
+    /// After the walk: the error that ended it early.
     #[inline]
     pub(crate) fn broken(&self) -> Option<DecodeError> {
         if self.rest.is_empty() { None } else { Some(self.broken_header()) }
@@ -139,7 +139,7 @@ impl<'a> Iterator for Attributes<'a> {
             offset: self.offset,
             payload: self.rest.get(HEADER..length)?,
         };
-        // The last one may lack its padding (`NLA_ALIGN`).
+        // The last attribute may lack its padding (`NLA_ALIGN`).
         let padded = ((length + 3) & !3).min(self.rest.len());
         self.rest = self.rest.get(padded..).unwrap_or_default();
         self.offset = self.offset.saturating_add(padded);

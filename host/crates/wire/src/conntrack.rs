@@ -1,6 +1,6 @@
-//! A message about an entry of the table: what happened to it, and the view over its attributes.
+//! A message about an entry of the table: what happened to the entry, and the view of its attributes.
 //!
-//! Events, rows of dumps, answers to a get and our own requests are all of this one form.
+//! Events, rows of dumps, answers to a lookup and our own requests all have this form.
 
 use ctwarden_model::EventKind;
 
@@ -12,11 +12,10 @@ use crate::nfnetlink_conntrack::ctnl;
 /// A message about an entry.
 #[derive(Clone, Debug)]
 pub struct ConntrackMessage<'a> {
-    /// Header of the message.
     pub header: Header,
     /// Address family (`nfgen_family`): 2 is `AF_INET`, 10 is `AF_INET6`, 0 any.
     pub family: u8,
-    /// Version of the message's form (`version` of `struct nfgenmsg`).
+    /// Version of the message format (`version` of `struct nfgenmsg`).
     pub version: u8,
     pub flow: FlowView<'a>,
 }
@@ -33,7 +32,8 @@ impl<'a> ConntrackMessage<'a> {
         })
     }
 
-    /// What an *event* tells. Rows of a dump look like updates; whoever asked for the dump knows that they are rows.
+    /// Returns the kind of an *event*. Rows of a dump look like updates; the caller that requested the dump knows that
+    /// they are rows.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
         match self.header.kind & 0xff {

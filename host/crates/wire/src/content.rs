@@ -1,6 +1,6 @@
-//! The kinds of messages: netlink's own by their type, those of conntrack by subsystem and type.
+//! The kinds of messages: netlink's own by type, those of conntrack by subsystem and type.
 //!
-//! Apart from the framing, because each kind reads itself from a framed message.
+//! This module is separate from the framing, because each kind decodes itself from a framed message.
 
 use crate::answer::{Answer, read_answer, read_done};
 use crate::conntrack::ConntrackMessage;
@@ -16,21 +16,21 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLMSG_OVERRUN: u16 = 4;
 
-/// What a message is.
+/// The decoded kind of a message.
 #[derive(Clone, Debug)]
 pub enum Content<'a> {
-    /// To be ignored (`NLMSG_NOOP`).
+    /// A message without content (`NLMSG_NOOP`). Ignore it.
     Noop,
     /// End of a dump (`NLMSG_DONE`).
     Done {
-        /// 0, or the positive errno that ended it early.
+        /// 0, or the positive errno that ended the dump early.
         status: i32,
     },
     /// Data was lost (`NLMSG_OVERRUN`).
     Overrun,
     /// Acknowledgement or refusal of a request (`NLMSG_ERROR`).
     Answer(Answer<'a>),
-    /// An entry, by event, dump or get; or a request about one.
+    /// An entry from an event, a dump or a lookup, or a request about an entry.
     Conntrack(ConntrackMessage<'a>),
     Expectation(ExpectationMessage<'a>),
     /// Size of the table.
@@ -40,12 +40,12 @@ pub enum Content<'a> {
     /// Expectation counters of one processor.
     ExpectationCpuStatistics(ExpectationCpuStatistics),
     Other,
-    /// Of a known kind, but too short for it.
+    /// A message of a known kind that is too short for it.
     Malformed(DecodeError),
 }
 
 impl<'a> Message<'a> {
-    /// What it is. Costs one walk over the top-level attributes of an entry, and no allocation.
+    /// Returns the decoded kind. Costs one walk over the top-level attributes of an entry, and no allocation.
     #[must_use]
     #[inline]
     pub fn content(&self) -> Content<'a> {
@@ -58,8 +58,8 @@ impl<'a> Message<'a> {
             kind => match (kind & 0xff00, kind & 0xff) {
                 (CONNTRACK, ctnl::GET_STATS) => entry(GlobalStatistics::read(self).map(Content::Statistics)),
                 (CONNTRACK, ctnl::GET_STATS_CPU) => entry(CpuStatistics::read(self).map(Content::CpuStatistics)),
-                // The kernel labels expectation counters with the subsystem of entries (seen on Linux 6.18), where the
-                // number is that of a request which is never an answer.
+                // The kernel sends expectation counters under the subsystem of entries (seen on Linux 6.18). There the
+                // number belongs to a request and never to an answer.
                 (CONNTRACK, ctnl::GET_CTRZERO) if !self.header.flags.contains(Flags::REQUEST) => {
                     entry(ExpectationCpuStatistics::read(self).map(Content::ExpectationCpuStatistics))
                 }

@@ -1,6 +1,6 @@
 //! Accounting of one direction (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
 //!
-//! Linux before 2.6.30 wrote 32-bit members; the wide ones win where both are there.
+//! Linux before 2.6.30 wrote 32-bit members. If both forms are present, the 64-bit members count.
 
 use ctwarden_model::Counters;
 
@@ -10,7 +10,7 @@ use crate::error::{Expected, Found};
 use crate::nfnetlink_conntrack::cta_counters;
 use crate::report::{Report, Within, heard};
 
-/// Reads both numbers; one alone is odd.
+/// Reads both numbers. One number alone is odd.
 pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: &mut R) -> Option<Counters> {
     let names: Naming = cta_counters::name;
     let mut packets = None;

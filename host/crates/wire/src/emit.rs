@@ -1,18 +1,18 @@
 //! Writes one netlink message at the end of a buffer.
 //!
-//! It appends and never looks at what the buffer held before, so that many messages go into one send and a buffer is used
-//! again and again.
+//! It only appends and never reads the earlier content of the buffer. So many messages go into one send, and a buffer can
+//! be reused.
 
 use alloc::vec::Vec;
 
 use crate::attribute::{HEADER, NESTED};
 
 /// Longest payload that is written. Nothing in this subsystem takes more than a few dozen bytes (helper names 16, private
-/// data of helpers 32, labels 16), so that a longer one is refused by the kernel whether cut or not; cutting keeps every
-/// length field in its 16 bits.
+/// data of helpers 32, labels 16). So the kernel refuses a longer payload whether it is cut or not. Cutting keeps every
+/// length field within its 16 bits.
 const PAYLOAD_MAX: usize = 4096;
 
-/// What stands in front of the attributes.
+/// The headers in front of the attributes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     /// `nlmsg_type`.
@@ -29,7 +29,7 @@ pub(crate) struct Head {
     pub(crate) version: u8,
 }
 
-/// A message while it is written.
+/// A message that is being written.
 pub(crate) struct Emit<'b> {
     buffer: &'b mut Vec<u8>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Emit<'b> {
 impl Emit<'_> {
     /// Appends one message to the buffer.
     pub(crate) fn message(buffer: &mut Vec<u8>, head: Head, attributes: impl FnOnce(&mut Emit<'_>)) {
-        // `NLMSG_ALIGN`: the message before may have ended anywhere.
+        // `NLMSG_ALIGN`: the previous message may have ended at any offset.
         buffer.resize(buffer.len().next_multiple_of(4), 0);
         let start = buffer.len();
         buffer.extend_from_slice(&[0; 4]);
@@ -50,24 +50,24 @@ impl Emit<'_> {
         attributes(&mut Emit { buffer });
         let length = buffer.len().saturating_sub(start);
         if let Some(field) = buffer.get_mut(start..).and_then(|message| message.first_chunk_mut()) {
-            // No message here comes near 4 GiB: every payload is bounded and their number too.
+            // No message here comes near 4 GiB: the size and number of payloads are bounded.
             *field = u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes();
         }
     }
 
-    /// An attribute that holds attributes.
+    /// Writes an attribute that contains attributes.
     pub(crate) fn nest(&mut self, number: u16, attributes: impl FnOnce(&mut Emit<'_>)) {
         let start = self.buffer.len();
         self.header(0, number | NESTED);
         attributes(&mut Emit { buffer: self.buffer });
         let length = self.buffer.len().saturating_sub(start);
         if let Some(field) = self.buffer.get_mut(start..).and_then(|attribute| attribute.first_chunk_mut()) {
-            // The largest nest holds two payloads of at most PAYLOAD_MAX.
+            // The largest nest contains two payloads of at most PAYLOAD_MAX.
             *field = u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes();
         }
     }
 
-    /// An attribute of that payload.
+    /// Writes an attribute with this payload.
     pub(crate) fn bytes(&mut self, number: u16, payload: &[u8]) {
         let payload = payload.get(..PAYLOAD_MAX).unwrap_or(payload);
         let length = payload.len().saturating_add(HEADER);
@@ -85,27 +85,27 @@ impl Emit<'_> {
         self.bytes(number, &[value]);
     }
 
-    /// 16 bits in network byte order.
+    /// Writes 16 bits in network byte order.
     pub(crate) fn be16(&mut self, number: u16, value: u16) {
         self.bytes(number, &value.to_be_bytes());
     }
 
-    /// 32 bits in network byte order.
+    /// Writes 32 bits in network byte order.
     pub(crate) fn be32(&mut self, number: u16, value: u32) {
         self.bytes(number, &value.to_be_bytes());
     }
 
-    /// 32 bits in host byte order.
+    /// Writes 32 bits in host byte order.
     pub(crate) fn ne32(&mut self, number: u16, value: u32) {
         self.bytes(number, &value.to_ne_bytes());
     }
 
-    /// 64 bits in network byte order.
+    /// Writes 64 bits in network byte order.
     pub(crate) fn be64(&mut self, number: u16, value: u64) {
         self.bytes(number, &value.to_be_bytes());
     }
 
-    /// Text with its closing zero.
+    /// Writes text with its closing zero.
     pub(crate) fn text(&mut self, number: u16, text: &str) {
         let mut bytes = Vec::with_capacity(text.len().saturating_add(1));
         bytes.extend_from_slice(text.as_bytes());

@@ -1,7 +1,7 @@
-//! An entry as the kernel would send it.
+//! Writes an entry as the kernel would send it.
 //!
-//! The other half of the view: recordings are written with it, the rest of the program is tested with it, and what it
-//! writes of a captured row is the captured row.
+//! This module is the counterpart of the view. It writes recordings and the input of tests. If it writes a captured row
+//! again, the result equals the captured row.
 
 use alloc::vec::Vec;
 
@@ -15,16 +15,16 @@ use crate::{
     counters, helper, labels, protocol_info, security_context, sequence_adjustment, synproxy, timestamps, tuple,
 };
 
-/// Who sends the message, in answer to what.
+/// Sender and cause of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Number of the request or event (`nlmsg_seq`).
+    /// Sequence number of the request or event (`nlmsg_seq`).
     pub sequence: u32,
-    /// Port of whoever caused it, 0 for the kernel (`nlmsg_pid`).
+    /// Port of the socket that caused the message, 0 for the kernel (`nlmsg_pid`).
     pub port: u32,
 }
 
-/// Appends the entry as an event or a row of a dump, its attributes in the order of a row.
+/// Appends the entry as an event or a row of a dump, with its attributes in the order of a row.
 pub fn write_entry(buffer: &mut Vec<u8>, origin: Origin, kind: EventKind, flow: &Flow) {
     let (message, flags) = match kind {
         EventKind::Row => (ctnl::NEW, Flags::MULTI),
@@ -48,7 +48,7 @@ fn write_attributes(message: &mut Emit<'_>, flow: &Flow) {
     let rare = flow.rare.as_deref().unwrap_or(&none);
     tuple::write(message, cta::TUPLE_ORIG, &flow.tuples.original, rare.zones.original);
     tuple::write(message, cta::TUPLE_REPLY, &flow.tuples.reply, rare.zones.reply);
-    // Where only the original direction has a zone, it stands in the tuple and is the flow's.
+    // If only the original direction has a zone, that zone is in the tuple and is the flow's zone.
     if flow.zone != rare.zones.original.unwrap_or_default() {
         message.be16(cta::ZONE, flow.zone.0);
     }

@@ -1,16 +1,16 @@
-//! Why bytes were not taken: a decode error as data.
+//! Decode errors as data.
 //!
-//! It names the attribute by its path, where it lies in the message, what was expected there and what was found, so that
-//! a counter, a log line and a test can each use the part that they need.
+//! An error has the path of the attribute, its offset in the message, the expected content and the actual content. So a
+//! counter, a log line and a test can each use the parts that they need.
 
 use core::fmt;
 
 use thiserror::Error;
 
-/// How deep attributes nest: `CTA_EXPECT_NAT/CTA_EXPECT_NAT_TUPLE/CTA_TUPLE_IP/CTA_IP_V4_SRC` is the deepest.
+/// Deepest nesting of attributes: `CTA_EXPECT_NAT/CTA_EXPECT_NAT_TUPLE/CTA_TUPLE_IP/CTA_IP_V4_SRC`.
 const DEPTH: usize = 4;
 
-/// Names of attributes from the outermost to the one at fault; empty for the message itself.
+/// Names of attributes from the outermost to the faulty one. Empty for the message itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Path {
     names: [&'static str; DEPTH],
@@ -24,7 +24,8 @@ impl Path {
         Self { names: [name, "", "", ""], depth: 1 }
     }
 
-    /// The path with one more name in front. Nothing nests deeper than there is room; a name too many drops the last.
+    /// Returns the path with one more name in front. The path has room for the deepest nesting; a name too many drops the
+    /// last one.
     fn within(self, parent: &'static str) -> Self {
         let [a, b, c, _] = self.names;
         Self { names: [parent, a, b, c], depth: DEPTH.min(self.depth.saturating_add(1)) }
@@ -57,14 +58,14 @@ impl fmt::Debug for Path {
     }
 }
 
-/// What a decoder wanted.
+/// The content that a decoder expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Exactly so many bytes.
+    /// Exactly this many bytes.
     Bytes(usize),
-    /// At least so many bytes.
+    /// At least this many bytes.
     AtLeast(usize),
-    /// At most so many bytes.
+    /// At most this many bytes.
     AtMost(usize),
     /// UTF-8 text.
     Text,
@@ -88,9 +89,9 @@ impl fmt::Display for Expected {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
-    /// So many bytes that are not what they should be.
+    /// This many bytes with the wrong content.
     OtherBytes(usize),
     Nothing,
     /// An IPv4 and an IPv6 address.
@@ -108,13 +109,13 @@ impl fmt::Display for Found {
     }
 }
 
-/// Why a message or an attribute was not taken.
+/// Why a message or an attribute could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{path} at byte {offset}: expected {expected}, found {found}")]
 pub struct DecodeError {
     pub path: Path,
-    /// Byte that it begins at, counted from the start of the netlink message (of the buffer, where a message's own
-    /// header is at fault).
+    /// Offset of the faulty part in bytes, from the start of the netlink message. If the header of a message is faulty,
+    /// from the start of the buffer.
     pub offset: usize,
     pub expected: Expected,
     pub found: Found,

@@ -1,9 +1,10 @@
-//! The program that the kernel runs in front of the event socket, so that events nobody wants cost nobody anything.
+//! The program that the kernel runs in front of the event socket, which drops events that no subscription can match.
 //!
-//! It exists because a dropped event saves its place in the receive buffer, its copy and its decoding. The kernel runs
-//! classic BPF for a netlink socket as for any other, before a message is queued, and finds attributes for it. What passes is
-//! a superset of what the filters match: a part that cannot be asked (labels, long lists) lets everything pass, and the caller
-//! matches exactly afterwards. Messages that are no conntrack entry always pass.
+//! A dropped event takes no place in the receive buffer, no copy and no decoding. The kernel runs classic BPF for a
+//! netlink socket as for any other socket, before it queues a message, and offers an instruction that finds attributes.
+//! The program passes a superset of the events that the filters match. A part that the program cannot test (labels, long
+//! lists) lets everything pass, and the caller matches exactly afterwards. Messages that are not conntrack entries always
+//! pass.
 
 use alloc::vec::Vec;
 
@@ -14,21 +15,21 @@ use crate::message::{CONNTRACK, GENERIC, HEADER};
 use crate::nfnetlink_conntrack::{cta, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
 use crate::request::family_number;
 
-/// Instructions that the kernel takes at most (`BPF_MAXINSNS`, linux/bpf_common.h).
+/// Most instructions that the kernel accepts (`BPF_MAXINSNS`, linux/bpf_common.h).
 const INSTRUCTIONS_MAX: usize = 4096;
 
-/// Members of a list beyond which the list is not asked for. The kernel looks at them one by one for each event, which costs
-/// more than it saves.
+/// Longest list that the program tests. The kernel tests the members one by one for each event; a longer list costs more
+/// than it saves.
 const LIST_MAX: usize = 64;
 
-/// Where the family, and behind it the attributes, lie in a message (`struct nfgenmsg` behind `struct nlmsghdr`).
+/// Offset of the family in a message; the attributes follow it (`struct nfgenmsg` after `struct nlmsghdr`).
 const FAMILY: usize = HEADER;
 const ATTRIBUTES: usize = HEADER + GENERIC;
 
-/// Where the subsystem lies in a message: the high byte of `nlmsg_type`, which is in the machine's order.
+/// Offset of the subsystem in a message: the high byte of `nlmsg_type`, which is in host byte order.
 const SUBSYSTEM: usize = if cfg!(target_endian = "little") { 5 } else { 4 };
 
-/// Length of `struct nlattr`, behind which the value lies.
+/// Length of `struct nlattr`. The value follows it.
 const ATTRIBUTE: u32 = 4;
 
 /// States of protocols: `CTA_PROTOINFO_{TCP,DCCP,SCTP}_STATE` have the same number.
@@ -41,7 +42,7 @@ const ORIGINAL_DST: Address = Address { tuple: cta::TUPLE_ORIG, ipv4: cta_ip::V4
 const REPLY_SRC: Address = Address { tuple: cta::TUPLE_REPLY, ipv4: cta_ip::V4_SRC, ipv6: cta_ip::V6_SRC };
 const REPLY_DST: Address = Address { tuple: cta::TUPLE_REPLY, ipv4: cta_ip::V4_DST, ipv6: cta_ip::V6_DST };
 
-/// Where an address of an entry lies.
+/// The place of an address of an entry.
 #[derive(Clone, Copy)]
 struct Address {
     tuple: u16,
@@ -49,15 +50,15 @@ struct Address {
     ipv6: u16,
 }
 
-/// A classic BPF program for `SO_ATTACH_FILTER`: an event passes where any of the filters may match it.
+/// A classic BPF program for `SO_ATTACH_FILTER`. An event passes if any of the filters may match it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFilter {
     instructions: Vec<Instruction>,
 }
 
 impl EventFilter {
-    /// The program for flows that match any of the filters; none where everything passes: without filters, where one of them
-    /// asks for everything, and where the program would be longer than the kernel takes.
+    /// Builds the program for flows that match any of the filters. Returns `None` if everything passes: there are no
+    /// filters, one filter matches everything, or the program would be longer than the kernel accepts.
     #[must_use]
     pub fn of(filters: &[Filter]) -> Option<Self> {
         if filters.is_empty() {
@@ -88,7 +89,7 @@ impl EventFilter {
     }
 }
 
-/// Goes to `next` where the entry cannot match; false where nothing was asked.
+/// Jumps to `next` if the entry cannot match. Returns false if the program tests nothing.
 fn write(program: &mut Program, filter: &Filter, next: Label) -> bool {
     let before = program.len();
     if let Some(family) = filter.family {
@@ -138,7 +139,7 @@ fn masked(program: &mut Program, attribute: u16, wanted: Option<Masked>, next: L
     program.place(right);
 }
 
-/// Goes on where the loaded number is one of them.
+/// Continues if the loaded number is one of `wanted`.
 fn any_of(program: &mut Program, wanted: &[u32], next: Label) {
     let right = program.label();
     for &value in wanted {
@@ -148,7 +149,7 @@ fn any_of(program: &mut Program, wanted: &[u32], next: Label) {
     program.place(right);
 }
 
-/// Goes on where the loaded number lies between both, ends included.
+/// Continues if the loaded number is between both ends, inclusive.
 fn within(program: &mut Program, first: u32, last: u32, next: Label) {
     let (enough, right) = (program.label(), program.label());
     program.at_least(first, enough);
@@ -159,7 +160,7 @@ fn within(program: &mut Program, first: u32, last: u32, next: Label) {
     program.place(right);
 }
 
-/// The zone stands in `CTA_ZONE`, or in the original tuple where zones differ by direction, and nowhere where it is 0.
+/// The zone is in `CTA_ZONE`, or in the original tuple if zones differ by direction. Zone 0 is in neither.
 fn zones(program: &mut Program, filter: &Filter, next: Label) {
     if filter.zones.is_empty() || filter.zones.len() > LIST_MAX {
         return;
@@ -215,7 +216,7 @@ fn states(program: &mut Program, states: &[u8], next: Label) {
     program.place(right);
 }
 
-/// Goes on where any of the addresses lies in any of the networks.
+/// Continues if any of the addresses is in any of the networks.
 fn addresses(program: &mut Program, networks: &PrefixSet, places: &[Address], next: Label) {
     if networks.is_empty() || networks.len() > LIST_MAX {
         return;
@@ -235,7 +236,7 @@ fn addresses(program: &mut Program, networks: &PrefixSet, places: &[Address], ne
     program.place(right);
 }
 
-/// Goes to `right` where the found address lies in any of the networks of the family.
+/// Jumps to `right` if the found address is in any of the networks of the family.
 fn networks_of(program: &mut Program, networks: &PrefixSet, family: Family, right: Label) {
     for network in networks.of_family(family) {
         let other = program.label();
@@ -259,7 +260,7 @@ fn networks_of(program: &mut Program, networks: &PrefixSet, family: Family, righ
     }
 }
 
-/// The address as words in the order of the wire; of IPv4 the first only counts.
+/// The address as words in network byte order. For IPv4 only the first word counts.
 fn words(address: core::net::IpAddr) -> [u32; 4] {
     match address {
         core::net::IpAddr::V4(address) => [address.to_bits(), 0, 0, 0],

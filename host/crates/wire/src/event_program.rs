@@ -1,8 +1,7 @@
-//! Classic BPF with labels: instructions are written in order, and jumps to places that are still to come are filled in at
-//! the end.
+//! Classic BPF with labels. Instructions are written in order, and forward jumps are filled in at the end.
 //!
-//! It exists because a conditional jump of the machine reaches 255 instructions and a filter may be longer; here each condition
-//! guards an unconditional jump, which reaches everywhere. Instructions and codes: linux/filter.h, linux/bpf_common.h.
+//! A conditional jump reaches only 255 instructions, and a filter may be longer. So each condition guards an
+//! unconditional jump, which reaches everywhere. Instructions and codes: linux/filter.h, linux/bpf_common.h.
 
 use alloc::vec::Vec;
 
@@ -10,9 +9,9 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instruction {
     pub code: u16,
-    /// Instructions to pass over where the condition holds.
+    /// Instructions to skip if the condition holds.
     pub jump_true: u8,
-    /// Instructions to pass over where it does not.
+    /// Instructions to skip if the condition does not hold.
     pub jump_false: u8,
     pub operand: u32,
 }
@@ -46,13 +45,13 @@ const IF_AT_LEAST: u16 = 0x35;
 /// `BPF_RET | BPF_K`.
 const RETURN: u16 = 0x06;
 
-/// `SKF_AD_OFF + SKF_AD_NLATTR`: the offset of the attribute numbered by the index register, among those from the offset in
-/// the accumulator on; 0 where there is none.
+/// `SKF_AD_OFF + SKF_AD_NLATTR`: the offset of an attribute, or 0 if it is absent. The index register has the number of
+/// the attribute, and the accumulator has the offset where the search begins.
 const FIND: u32 = 0xffff_f000 + 12;
-/// `SKF_AD_OFF + SKF_AD_NLATTR_NEST`: the same inside of the attribute at the offset in the accumulator.
+/// `SKF_AD_OFF + SKF_AD_NLATTR_NEST`: the same within the attribute at the offset in the accumulator.
 const FIND_INSIDE: u32 = 0xffff_f000 + 16;
 
-/// A place that jumps can name.
+/// A jump target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Label(usize);
 
@@ -60,20 +59,20 @@ pub(crate) struct Label(usize);
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     instructions: Vec<Instruction>,
-    /// Where each label is, once it was placed.
+    /// The place of each label, once it is placed.
     places: Vec<usize>,
-    /// Which jump goes to which label.
+    /// Each jump with its label.
     jumps: Vec<(usize, Label)>,
 }
 
 impl Program {
-    /// A new label; to be placed once.
+    /// Creates a label. Place it once.
     pub(crate) fn label(&mut self) -> Label {
         self.places.push(0);
         Label(self.places.len() - 1)
     }
 
-    /// The label is here.
+    /// Places the label here.
     pub(crate) fn place(&mut self, label: Label) {
         if let Some(place) = self.places.get_mut(label.0) {
             *place = self.instructions.len();
@@ -84,24 +83,24 @@ impl Program {
         self.instructions.len()
     }
 
-    /// The message passes, whole.
+    /// Passes the whole message.
     pub(crate) fn accept(&mut self) {
         self.push(RETURN, u32::MAX);
     }
 
-    /// The message is dropped.
+    /// Drops the message.
     pub(crate) fn reject(&mut self) {
         self.push(RETURN, 0);
     }
 
-    /// Goes to the label.
+    /// Jumps to the label.
     pub(crate) fn go(&mut self, label: Label) {
         self.jumps.push((self.instructions.len(), label));
         self.push(JUMP, 0);
     }
 
-    /// Finds an attribute by its path, from the attributes that begin at the offset; its offset is then in the index register.
-    /// Goes to the label where it is not there.
+    /// Finds an attribute by its path, in the attributes that begin at the offset `attributes`, and leaves its offset in
+    /// the index register. Jumps to `absent` if there is no such attribute.
     pub(crate) fn find(&mut self, attributes: usize, path: &[u16], absent: Label) {
         self.push(LOAD_NUMBER, u32::try_from(attributes).unwrap_or(u32::MAX));
         let mut how = FIND;
@@ -119,7 +118,7 @@ impl Program {
         self.push(LOAD_BYTE, u32::try_from(offset).unwrap_or(u32::MAX));
     }
 
-    /// Loads a byte behind the found attribute's begin.
+    /// Loads a byte at an offset from the begin of the found attribute.
     pub(crate) fn load_byte_at(&mut self, offset: u32) {
         self.push(LOAD_BYTE_AT, offset);
     }
@@ -134,22 +133,22 @@ impl Program {
         self.push(LOAD_WORD_AT, offset);
     }
 
-    /// Keeps these bits of the loaded number.
+    /// Keeps only these bits of the loaded number.
     pub(crate) fn and(&mut self, bits: u32) {
         self.push(AND, bits);
     }
 
-    /// Goes to the label where the loaded number is this one.
+    /// Jumps to the label if the loaded number equals `number`.
     pub(crate) fn equal(&mut self, number: u32, label: Label) {
         self.go_if(IF_EQUAL, number, label);
     }
 
-    /// Goes to the label where the loaded number is this one or greater.
+    /// Jumps to the label if the loaded number is `number` or greater.
     pub(crate) fn at_least(&mut self, number: u32, label: Label) {
         self.go_if(IF_AT_LEAST, number, label);
     }
 
-    /// Goes to the label where the loaded number is greater than this one.
+    /// Jumps to the label if the loaded number is greater than `number`.
     pub(crate) fn above(&mut self, number: u32, label: Label) {
         self.go_if(IF_ABOVE, number, label);
     }
@@ -163,7 +162,7 @@ impl Program {
         self.instructions.push(Instruction { code, jump_true: 0, jump_false: 0, operand });
     }
 
-    /// The instructions with all jumps filled in. Every label lies behind the jumps that name it.
+    /// Returns the instructions with all jumps filled in. Every label is placed after the jumps that name it.
     pub(crate) fn finish(mut self) -> Vec<Instruction> {
         for (from, label) in self.jumps {
             let to = self.places.get(label.0).copied().unwrap_or_default();

@@ -1,13 +1,13 @@
-//! A filter that the kernel applies exactly: what a bulk delete may be given.
+//! A filter that the kernel applies exactly, as a bulk delete requires.
 //!
-//! A dump that returns too much costs time; a delete that matches too much ends the wrong flows. So the type that a bulk
-//! delete takes can only be made from a filter of which the kernel does every part.
+//! A dump that returns too much costs time. A delete that matches too much ends the wrong flows. So a bulk delete takes a
+//! type that can only be made from a filter whose every part the kernel applies.
 
 use ctwarden_model::{Family, Filter};
 
 use crate::kernel_filter::{Ipv4Parts, KernelFilter};
 
-/// Proof that the kernel's match is the filter's match.
+/// Proof that the kernel matches exactly the flows that the filter matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExactFilter(KernelFilter);
 
@@ -16,21 +16,21 @@ pub struct ExactFilter(KernelFilter);
 pub struct KernelVersion(pub u16, pub u16);
 
 impl ExactFilter {
-    /// Every entry of the namespace, or of a family: what `conntrack -F` deletes.
+    /// Returns the filter for every entry of the namespace, or of a family: what `conntrack -F` deletes.
     #[must_use]
     pub fn everything(family: Option<Family>) -> Self {
         Self(family.map_or(KernelFilter::EVERYTHING, KernelFilter::family))
     }
 
-    /// The filter, if the kernel does all of it.
+    /// Returns the filter if the kernel applies every part of it.
     #[must_use]
     pub fn of(filter: &Filter) -> Option<Self> {
         let kernel = KernelFilter::of(filter);
         if kernel.zone.is_some() {
-            // The kernel also takes flows of which only the reply direction lives in the zone; those are not meant.
+            // The kernel also matches flows whose reply direction alone is in the zone. The filter does not match them.
             return None;
         }
-        // What the kernel does is taken out of a copy of the filter; nothing may be left.
+        // Remove the parts that the kernel applies from a copy of the filter. Nothing may be left.
         let mut rest = filter.clone();
         for (part, _) in kernel.asked() {
             rest.clear(part);
@@ -38,8 +38,8 @@ impl ExactFilter {
         (rest == Filter::default()).then_some(Self(kernel))
     }
 
-    /// The first Linux release that knows every part of it. An older one does not refuse a part that it does not know: it
-    /// leaves it out, and deletes more.
+    /// Returns the first Linux release that knows every part of the filter. An older kernel does not refuse an unknown
+    /// part: it ignores the part and deletes more.
     #[must_use]
     pub fn least_kernel(&self) -> KernelVersion {
         let KernelFilter { family, mark, status, original, reply, zone: _ } = self.0;

@@ -1,6 +1,6 @@
-//! An expectation on the wire: a flow that a helper waits for.
+//! An expectation in wire format: a flow that a helper expects.
 //!
-//! Rare beside entries, so that the view keeps its attributes and reads them when asked.
+//! Expectations are rare compared with entries, so the view keeps the attributes and reads them on demand.
 
 use ctwarden_model::{EventKind, Expectation, FlowId, Layer4, Tuple, Zone};
 
@@ -16,7 +16,6 @@ const NAMING: Naming = cta_expect::name;
 /// A message about an expectation.
 #[derive(Clone, Debug)]
 pub struct ExpectationMessage<'a> {
-    /// Header of the message.
     pub header: Header,
     /// Address family (`nfgen_family`).
     pub family: u8,
@@ -33,7 +32,7 @@ impl<'a> ExpectationMessage<'a> {
         })
     }
 
-    /// What an *event* tells; rows of a dump look like updates.
+    /// Returns the kind of an *event*. Rows of a dump look like updates.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
         match self.header.kind & 0xff {
@@ -45,7 +44,7 @@ impl<'a> ExpectationMessage<'a> {
     }
 }
 
-/// NAT that an expected flow will get (`CTA_EXPECT_NAT`).
+/// The NAT of an expected flow (`CTA_EXPECT_NAT`).
 type Nat = (u32, Tuple);
 
 /// The attributes of one expectation.
@@ -80,26 +79,26 @@ impl<'a> ExpectationView<'a> {
         self.attribute(number).and_then(|attribute| attribute.text(NAMING).ok())
     }
 
-    /// Original tuple of the flow that the helper works for (`CTA_EXPECT_MASTER`).
+    /// Original tuple of the master (`CTA_EXPECT_MASTER`), the flow for which the helper created the expectation.
     ///
     /// # Errors
-    /// Where it is absent or makes no sense.
+    /// The tuple is absent or makes no sense.
     pub fn master(&self) -> Result<Tuple, DecodeError> {
         self.tuple(cta_expect::MASTER)
     }
 
-    /// The expected flow (`CTA_EXPECT_TUPLE`).
+    /// Tuple of the expected flow (`CTA_EXPECT_TUPLE`).
     ///
     /// # Errors
-    /// Where it is absent or makes no sense.
+    /// The tuple is absent or makes no sense.
     pub fn expected(&self) -> Result<Tuple, DecodeError> {
         self.tuple(cta_expect::TUPLE)
     }
 
-    /// Where the expected tuple counts (`CTA_EXPECT_MASK`).
+    /// Mask of the expected tuple (`CTA_EXPECT_MASK`): the bits that count.
     ///
     /// # Errors
-    /// Where it is absent or makes no sense.
+    /// The mask is absent or makes no sense.
     pub fn mask(&self) -> Result<Tuple, DecodeError> {
         self.tuple(cta_expect::MASK)
     }
@@ -140,19 +139,19 @@ impl<'a> ExpectationView<'a> {
         self.text(cta_expect::HELP_NAME)
     }
 
-    /// Function that is called at the match (`CTA_EXPECT_FN`).
+    /// Function that the kernel calls when a flow matches (`CTA_EXPECT_FN`).
     #[must_use]
     pub fn function(&self) -> Option<&'a str> {
         self.text(cta_expect::FN)
     }
 
-    /// NAT that the expected flow will get (`CTA_EXPECT_NAT`): direction number and tuple.
+    /// NAT of the expected flow (`CTA_EXPECT_NAT`): direction number and tuple.
     #[must_use]
     pub fn nat(&self) -> Option<(u32, Tuple)> {
         self.attribute(cta_expect::NAT).and_then(|attribute| read_nat(attribute, &mut Silent))
     }
 
-    /// The expectation as a value.
+    /// Converts the expectation to a value.
     ///
     /// # Errors
     /// As [`ExpectationView::to_expectation_telling`].
@@ -160,10 +159,11 @@ impl<'a> ExpectationView<'a> {
         self.to_expectation_telling(&mut Silent)
     }
 
-    /// The expectation as a value; `report` hears of what was skipped.
+    /// Converts the expectation to a value, and passes each skipped attribute to `report`.
     ///
     /// # Errors
-    /// Where the expected tuple or the master's is absent or makes no sense. A mask that does stands for all ones.
+    /// The expected tuple or the master's tuple is absent or makes no sense. A mask that is absent or makes no sense is
+    /// replaced by all ones.
     pub fn to_expectation_telling<R: Report>(&self, report: &mut R) -> Result<Expectation, DecodeError> {
         let tuple = self.expected()?;
         let master = self.master()?;
@@ -233,7 +233,7 @@ fn read_nat<R: Report>(attribute: Attribute<'_>, report: &mut R) -> Option<Nat> 
     }
 }
 
-/// The mask under which all of the tuple counts.
+/// The mask under which the whole tuple counts.
 fn ones(tuple: &Tuple) -> Tuple {
     use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,7 +1,7 @@
-//! From the view to the value: the entry as the rest of the program knows it.
+//! Converts the view of an entry to a value of the model.
 //!
-//! Kept apart from the view because here is judged: what is odd is skipped, what is absent is none, and the zone that names
-//! the flow in requests is found.
+//! This module is separate from the view because it interprets. It skips odd attributes, turns absent ones into `None`,
+//! and finds the zone that names the flow in requests.
 
 use alloc::vec::Vec;
 
@@ -16,24 +16,24 @@ use crate::{
 };
 
 impl FlowView<'_> {
-    /// What names the flow in a request, for a fraction of what the whole value costs; id 0, which no living entry has,
-    /// where none is told.
+    /// Returns the key that names the flow in a request, for a fraction of the cost of the whole value. The id is 0 if
+    /// the message has none; no living entry has id 0.
     ///
     /// # Errors
-    /// Where the original tuple is absent or makes no sense.
+    /// The original tuple is absent or makes no sense.
     pub fn key(&self) -> Result<FlowKey, DecodeError> {
         let original = self.original_zoned(&mut Silent)?;
         let zone = self.zone().or(original.zone).unwrap_or_default();
         Ok(FlowKey { id: self.id().unwrap_or_default(), zone, original: original.tuple })
     }
 
-    /// The entry as a value; `report` hears of what was skipped.
+    /// Converts the entry to a value, and passes each skipped attribute to `report`.
     ///
-    /// The flow's zone is the one that its *original* tuple lives in, because that is what names the flow in a request:
-    /// `CTA_ZONE`, or the zone of the original direction where zones differ by direction.
+    /// The flow's zone is the zone of its *original* tuple, because that zone names the flow in a request: `CTA_ZONE`, or
+    /// the zone of the original direction if zones differ by direction.
     ///
     /// # Errors
-    /// Where the original tuple is absent or makes no sense.
+    /// The original tuple is absent or makes no sense.
     #[inline]
     pub fn to_flow_telling<R: Report>(&self, report: &mut R) -> Result<Flow, DecodeError> {
         let original = self.original_zoned(report)?;
@@ -72,14 +72,14 @@ impl FlowView<'_> {
         if zones != PerDirection::default() {
             flow.rare_mut().zones = zones;
         }
-        // An unused one says nothing, and would cost an allocation for each entry that a request made.
+        // An unused SYN proxy has no information, and would cost an allocation for each entry that a request created.
         let synproxy = self.attribute(cta::SYNPROXY).map(|attribute| synproxy::read(attribute, NAMING, report));
         if let Some(synproxy) = synproxy.filter(|synproxy| !synproxy.is_unused()) {
             flow.rare_mut().synproxy = Some(synproxy);
         }
         if self.has_rare() {
             self.read_rare(flow.rare_mut(), report);
-            // Attributes that were there and said nothing.
+            // Drop attributes that were present but empty.
             flow.rare = flow.rare.filter(|rare| **rare != Rare::default());
         }
         if let Some(error) = self.broken() {
@@ -123,7 +123,7 @@ impl FlowView<'_> {
         if let Some(attribute) = self.attribute(cta::SEQ_ADJ_REPLY) {
             rare.sequence.reply = Some(sequence_adjustment::read(attribute, NAMING, report));
         }
-        // The model has no name for the time of the event, so that it stays bytes.
+        // The model has no field for the time of the event, so the attribute stays as bytes.
         let event_time = self.raw(cta::TIMESTAMP_EVENT).map(|payload| (cta::TIMESTAMP_EVENT, payload));
         rare.unknown = event_time
             .into_iter()

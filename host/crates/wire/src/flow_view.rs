@@ -1,7 +1,7 @@
-//! A view over the attributes of one entry: borrowed, allocation-free, and it judges nothing.
+//! A view of the attributes of one entry. It borrows, does not allocate, and does not interpret.
 //!
-//! The top level is walked once; what is inside an attribute is read when it is asked for. A getter gives none where the
-//! attribute is absent or makes no sense; [`FlowView::oddities`] tells the one from the other.
+//! The top level is walked once. The content of an attribute is read on demand. A getter returns `None` if the attribute
+//! is absent or makes no sense; [`FlowView::oddities`] distinguishes the two cases.
 
 use alloc::vec::Vec;
 
@@ -24,10 +24,10 @@ use crate::{
 /// Names of the top level.
 pub(crate) const NAMING: Naming = cta::name;
 
-/// One more than the highest number that is known.
+/// One more than the highest known number.
 const SLOTS: usize = cta::TIMESTAMP_EVENT as usize + 1;
 
-/// Which parts of a tuple a dump filter looks at (`CTA_FILTER`), as bits that the kernel keeps to itself
+/// The parts of a tuple that a dump filter compares (`CTA_FILTER`), as bits that no public kernel header defines
 /// (`CTA_FILTER_F_*`, net/netfilter/nf_conntrack_netlink.c).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TupleFilterFlags {
@@ -38,20 +38,20 @@ pub struct TupleFilterFlags {
 #[derive(Clone, Debug)]
 pub struct FlowView<'a> {
     attributes: &'a [u8],
-    /// Byte of the message that the attributes begin at.
+    /// Offset of the attributes in the message.
     offset: usize,
-    /// Where in `attributes` the payload of each number begins, behind its header; 0 where there is none.
+    /// Offset in `attributes` of the payload of each number, after its header; 0 if the attribute is absent.
     places: [u32; SLOTS],
     has_unknown: bool,
-    /// Where the walk broke off.
+    /// Offset at which the walk ended early.
     broken_at: Option<u32>,
 }
 
 impl<'a> FlowView<'a> {
-    /// Walks over the attributes, of which the first begins at byte `offset` of the message.
+    /// Walks over the attributes. The first one begins at byte `offset` of the message.
     ///
-    /// The first of a number counts: the kernel's padding in front of 64-bit attributes may carry the number of another
-    /// one (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` to the top level).
+    /// The first attribute of a number counts. The kernel's padding in front of 64-bit attributes may carry the number of
+    /// another attribute (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` at the top level).
     #[inline]
     pub(crate) fn new(attributes: &'a [u8], offset: usize) -> Self {
         let mut places = [0; SLOTS];
@@ -61,7 +61,7 @@ impl<'a> FlowView<'a> {
             match places.get_mut(usize::from(attribute.number)) {
                 Some(place) if attribute.number != 0 => {
                     if *place == 0 {
-                        // A message is shorter than its 32-bit length can tell.
+                        // A message is shorter than its 32-bit length can express.
                         *place = u32::try_from(attribute.offset.saturating_add(HEADER)).unwrap_or_default();
                     }
                 }
@@ -72,14 +72,14 @@ impl<'a> FlowView<'a> {
         Self { attributes, offset, places, has_unknown, broken_at }
     }
 
-    /// The attribute of that number.
+    /// The attribute of this number.
     #[inline]
     pub(crate) fn attribute(&self, number: u16) -> Option<Attribute<'a>> {
         let begin = usize::try_from(*self.places.get(usize::from(number))?).ok()?.checked_sub(HEADER)?;
         Attributes::new(self.attributes.get(begin..)?, self.offset.saturating_add(begin)).next()
     }
 
-    /// Whether the attribute of that number is there.
+    /// Whether the attribute of this number is present.
     #[inline]
     pub(crate) fn has(&self, number: u16) -> bool {
         self.places.get(usize::from(number)).is_some_and(|place| *place != 0)
@@ -91,7 +91,7 @@ impl<'a> FlowView<'a> {
         self.has_unknown
     }
 
-    /// Payload of the attribute of that number (`CTA_*`), as it lies in the message.
+    /// Payload of the attribute of this number (`CTA_*`), unchanged from the message.
     #[must_use]
     pub fn raw(&self, number: u16) -> Option<&'a [u8]> {
         self.attribute(number).map(|attribute| attribute.payload)
@@ -120,7 +120,7 @@ impl<'a> FlowView<'a> {
     /// Tuple of the original direction (`CTA_TUPLE_ORIG`).
     ///
     /// # Errors
-    /// Where it is absent or makes no sense: then the message names no flow.
+    /// The tuple is absent or makes no sense. The message then names no flow.
     pub fn original(&self) -> Result<Tuple, DecodeError> {
         self.original_zoned(&mut Silent).map(|zoned| zoned.tuple)
     }
@@ -131,13 +131,13 @@ impl<'a> FlowView<'a> {
         self.zoned_tuple(cta::TUPLE_REPLY).map(|zoned| zoned.tuple)
     }
 
-    /// Original tuple of the flow that this one was expected by (`CTA_TUPLE_MASTER`).
+    /// Original tuple of the master (`CTA_TUPLE_MASTER`), whose helper expected this flow.
     #[must_use]
     pub fn master(&self) -> Option<Tuple> {
         self.zoned_tuple(cta::TUPLE_MASTER).map(|zoned| zoned.tuple)
     }
 
-    /// Zones that hold for one direction only (`CTA_TUPLE_ZONE`).
+    /// Zones that apply to one direction only (`CTA_TUPLE_ZONE`).
     #[must_use]
     pub fn zones(&self) -> PerDirection<Option<Zone>> {
         PerDirection {
@@ -158,7 +158,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::STATUS, |attribute| attribute.be32(NAMING).map(Status))
     }
 
-    /// Which status bits a request is about (`CTA_STATUS_MASK`).
+    /// The status bits that a request covers (`CTA_STATUS_MASK`).
     #[must_use]
     pub fn status_mask(&self) -> Option<u32> {
         self.decoded(cta::STATUS_MASK, |attribute| attribute.be32(NAMING))
@@ -200,7 +200,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::MARK, |attribute| attribute.be32(NAMING).map(Mark))
     }
 
-    /// Which bits of the mark a request is about (`CTA_MARK_MASK`).
+    /// The bits of the mark that a request covers (`CTA_MARK_MASK`).
     #[must_use]
     pub fn mark_mask(&self) -> Option<u32> {
         self.decoded(cta::MARK_MASK, |attribute| attribute.be32(NAMING))
@@ -262,7 +262,7 @@ impl<'a> FlowView<'a> {
         self.span().1
     }
 
-    /// When the event happened, by the kernel's clock (`CTA_TIMESTAMP_EVENT`, Linux 6.14 and later).
+    /// Time of the event by the kernel's clock (`CTA_TIMESTAMP_EVENT`, Linux 6.14 and later).
     #[must_use]
     pub fn event_time(&self) -> Option<Timestamp> {
         self.decoded(cta::TIMESTAMP_EVENT, |attribute| attribute.be64(NAMING).map(Timestamp))
@@ -274,7 +274,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::LABELS, |attribute| labels::read(attribute, NAMING).map(Labels))
     }
 
-    /// Which labels a request is about (`CTA_LABELS_MASK`).
+    /// The labels that a request covers (`CTA_LABELS_MASK`).
     #[must_use]
     pub fn labels_mask(&self) -> Option<Labels> {
         self.decoded(cta::LABELS_MASK, |attribute| labels::read(attribute, NAMING).map(Labels))
@@ -292,7 +292,7 @@ impl<'a> FlowView<'a> {
         self.attribute(cta::FILTER).map(|attribute| read_filter(attribute, &mut Silent))
     }
 
-    /// Top-level attributes of numbers that Linux had no name for when this was written, in order.
+    /// Top-level attributes, in order, whose numbers had no name in Linux when this code was written.
     pub fn unknown(&self) -> impl Iterator<Item = (u16, &'a [u8])> {
         let walk = if self.has_unknown { self.attributes } else { &[] };
         Attributes::new(walk, 0)
@@ -300,7 +300,7 @@ impl<'a> FlowView<'a> {
             .map(|attribute| (attribute.number, attribute.payload))
     }
 
-    /// The attribute header at which the top-level walk broke off.
+    /// The error at the attribute header where the top-level walk ended early.
     pub(crate) fn broken(&self) -> Option<DecodeError> {
         let at = usize::try_from(self.broken_at?).ok()?;
         let mut walk = Attributes::new(self.attributes.get(at..)?, self.offset.saturating_add(at));
@@ -308,7 +308,7 @@ impl<'a> FlowView<'a> {
         walk.broken()
     }
 
-    /// What was skipped because it made no sense.
+    /// The attributes that were skipped because they made no sense.
     #[must_use]
     pub fn oddities(&self) -> Vec<DecodeError> {
         let mut oddities = Vec::new();
@@ -337,10 +337,10 @@ impl<'a> FlowView<'a> {
         oddities
     }
 
-    /// The entry as a value.
+    /// Converts the entry to a value.
     ///
     /// # Errors
-    /// Where the original tuple is absent or makes no sense. Any other odd attribute is skipped.
+    /// The original tuple is absent or makes no sense. Any other odd attribute is skipped.
     #[inline]
     pub fn to_flow(&self) -> Result<Flow, DecodeError> {
         self.to_flow_telling(&mut Silent)

@@ -1,13 +1,13 @@
 //! The connection tracking helper of an entry (`CTA_HELP`).
 //!
-//! Its private data has a form of its own for each helper, so that it stays bytes.
+//! The private data has a different format for each helper, so it stays as bytes.
 
 use crate::attribute::{Attribute, Naming};
 use crate::emit::Emit;
 use crate::nfnetlink_conntrack::{cta, cta_help};
 use crate::report::{Report, Within, heard};
 
-/// A helper as it lies in the message.
+/// A helper, borrowed from the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Helper<'a> {
     /// Name (`CTA_HELP_NAME`).
@@ -16,7 +16,6 @@ pub struct Helper<'a> {
     pub info: Option<&'a [u8]>,
 }
 
-/// Reads name and data.
 pub(crate) fn read<'a, R: Report>(attribute: Attribute<'a>, naming: Naming, report: &mut R) -> Helper<'a> {
     let mut report = Within { parent: naming(attribute.number), to: report };
     let mut helper = Helper::default();
@@ -34,7 +33,7 @@ pub(crate) fn read<'a, R: Report>(attribute: Attribute<'a>, naming: Naming, repo
     helper
 }
 
-/// Writes what is there.
+/// Writes the parts that are present.
 pub(crate) fn write(message: &mut Emit<'_>, name: Option<&str>, info: Option<&[u8]>) {
     if name.is_none() && info.is_none() {
         return;

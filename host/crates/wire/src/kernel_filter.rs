@@ -1,12 +1,13 @@
-//! The part of a filter that the kernel applies rightly, in dumps.
+//! The part of a filter that the kernel applies correctly in dumps.
 //!
-//! Asking the kernel for less is the largest saving there is; what it gives back is always a superset of what the filter
-//! matches, and the caller matches exactly afterwards. What is not asked, and why:
+//! Requesting fewer entries from the kernel saves the most time. The kernel's answer is always a superset of what the
+//! filter matches, and the caller matches exactly afterwards. The request omits these parts:
 //! - addresses, ports and protocols of IPv6: the kernel's IPv6 address comparison is inverted (seen on Linux 6.18);
-//! - zone 0: the kernel compares the entry's zone number, which for a zone of the reply direction only is not 0 although
-//!   the flow's original tuple lives in zone 0;
-//! - whatever is in the filter's `rare`;
-//! - a mark or status under an empty mask: it holds for every entry that has the field, and the kernel refuses such a status.
+//! - zone 0: the kernel compares the entry's zone number, which is not 0 for a zone of the reply direction only, although
+//!   the flow's original tuple is in zone 0;
+//! - everything in the filter's `rare`;
+//! - a mark or status under an empty mask: it matches every entry that has the field, and the kernel refuses such a
+//!   status.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -16,7 +17,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use ctwarden_model::{Family, Filter, FilterPart, Masked, PortRange, Prefix, PrefixSet, Protocol, Zone};
 
-/// What the kernel is asked to leave out. Every part that is given must hold.
+/// The conditions that the kernel applies to a dump. Every part that is given must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelFilter {
     pub(crate) family: Option<Family>,
@@ -27,7 +28,8 @@ pub struct KernelFilter {
     pub(crate) reply: Ipv4Parts,
 }
 
-/// Parts of an IPv4 tuple that must be equal. Ports are there only beside a protocol that the kernel compares them for.
+/// Parts of an IPv4 tuple that must be equal. Ports are present only together with a protocol whose ports the kernel
+/// compares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ipv4Parts {
     pub(crate) src: Option<Ipv4Addr>,
@@ -41,13 +43,13 @@ impl KernelFilter {
     pub const EVERYTHING: Self =
         Self { family: None, mark: None, status: None, zone: None, original: Ipv4Parts::ANY, reply: Ipv4Parts::ANY };
 
-    /// Every entry of a family.
+    /// Returns the filter for every entry of a family.
     #[must_use]
     pub const fn family(family: Family) -> Self {
         Self { family: Some(family), ..Self::EVERYTHING }
     }
 
-    /// What the kernel can do for the filter.
+    /// Returns the part of the filter that the kernel applies.
     #[must_use]
     pub fn of(filter: &Filter) -> Self {
         let family = filter.family.or_else(|| implied_family(filter));
@@ -61,7 +63,7 @@ impl KernelFilter {
                     [protocol] => Some(*protocol),
                     _ => None,
                 };
-                // Of other protocols the kernel takes ports and does not look at them.
+                // For other protocols the kernel accepts ports and does not compare them.
                 let has_ports = matches!(protocol, Some(Protocol::TCP | Protocol::UDP));
                 let port = |ranges: &[PortRange]| if has_ports { single_port(ranges) } else { None };
                 let original = Ipv4Parts {
@@ -90,13 +92,14 @@ impl KernelFilter {
         }
     }
 
-    /// What the kernel can do for flows that match any of the filters; without filters everything, as in a subscription.
+    /// Returns what the kernel applies for flows that match any of the filters. No filters mean everything, as in a
+    /// subscription.
     #[must_use]
     pub fn union_of(filters: &[Filter]) -> Self {
         filters.iter().map(Self::of).reduce(Self::union).unwrap_or(Self::EVERYTHING)
     }
 
-    /// The least filter that lets through what either does.
+    /// Returns the narrowest filter that passes everything that either filter passes.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self {
@@ -110,7 +113,7 @@ impl KernelFilter {
         .without_loose_parts()
     }
 
-    /// A tuple's parts need the family, and ports need the protocol: the kernel refuses the one without the other.
+    /// Drops parts that the kernel refuses: parts of a tuple without the family, and ports without the protocol.
     fn without_loose_parts(mut self) -> Self {
         if self.family != Some(Family::Ipv4) {
             self.original = Ipv4Parts::ANY;
@@ -123,7 +126,7 @@ impl KernelFilter {
         self
     }
 
-    /// The parts that the kernel is asked for and the value of each, for people.
+    /// The parts that the request contains and the value of each, as text for operators.
     #[must_use]
     pub fn asked(&self) -> Vec<(FilterPart, String)> {
         let address = |address: Option<Ipv4Addr>| address.map(|address| address.to_string());
@@ -151,7 +154,7 @@ impl KernelFilter {
         .collect()
     }
 
-    /// Whether the kernel is asked for everything.
+    /// Whether the request is for every entry.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         *self == Self::EVERYTHING
@@ -172,19 +175,19 @@ impl Ipv4Parts {
     }
 }
 
-/// What both ask for.
+/// Returns the value that both request.
 fn both<T: PartialEq>(one: Option<T>, other: Option<T>) -> Option<T> {
     one.filter(|value| Some(value) == other.as_ref())
 }
 
-/// The bits on which both agree.
+/// Returns the bits on which both agree.
 fn agreed(one: Option<Masked>, other: Option<Masked>) -> Option<Masked> {
     let (one, other) = (one?, other?);
     let mask = one.mask() & other.mask() & !(one.value() ^ other.value());
     Masked::new(one.value() & mask, mask).ok().filter(|masked| masked.mask() != 0)
 }
 
-/// The family that all prefixes of one of the lists share: no flow of the other family can match.
+/// Returns the family that all prefixes of one of the lists share. No flow of the other family can match.
 fn implied_family(filter: &Filter) -> Option<Family> {
     filter.listed_networks().find_map(shared_family)
 }

@@ -1,6 +1,6 @@
 //! The 128 connection label bits (`CTA_LABELS`, `CTA_LABELS_MASK`).
 //!
-//! They are the kernel's `unsigned long labels[]` as it lies in memory: the only attribute of an entry in host byte order.
+//! They are a copy of the kernel's `unsigned long labels[]` in memory: the only attribute of an entry in host byte order.
 
 use core::mem::size_of;
 
@@ -11,7 +11,7 @@ use crate::error::{DecodeError, Expected, Found};
 /// `NF_CT_LABELS_MAX_SIZE`.
 const BYTES: usize = 16;
 
-/// Reads the bits. Older kernels send fewer words when fewer bits are in use; the others are zero.
+/// Reads the bits. Older kernels send fewer words if fewer bits are in use; the other bits are zero.
 pub(crate) fn read(attribute: Attribute<'_>, naming: Naming) -> Result<u128, DecodeError> {
     let payload = attribute.payload;
     if payload.len() > BYTES {
@@ -27,7 +27,7 @@ pub(crate) fn read(attribute: Attribute<'_>, naming: Naming) -> Result<u128, Dec
     Ok(bits)
 }
 
-/// Writes all of the bits.
+/// Writes all bits.
 pub(crate) fn write(message: &mut Emit<'_>, number: u16, bits: u128) {
     let mut payload = [0; BYTES];
     let (words, _) = payload.as_chunks_mut::<{ size_of::<usize>() }>();

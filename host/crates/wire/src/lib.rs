@@ -1,15 +1,16 @@
-//! The conntrack netlink codec of ctwarden: bytes from and to the kernel on one side, the values of the model on the other.
+//! The conntrack netlink codec of ctwarden: it converts between the kernel's bytes and the values of the model.
 //!
-//! Only these bytes come from outside at full speed. The crate has no clock, no I/O, no unsafe, and no panic whatever the bytes are.
+//! These bytes are the only external input at full speed. The crate has no clock, no I/O and no unsafe code, and no input makes
+//! it panic.
 //!
-//! - [`Messages`] walks over what one read gave; [`Message::content`] says what each message is.
-//! - [`FlowView`] and [`ExpectationView`] look at the attributes where they lie, without an allocation;
-//!   [`FlowView::to_flow`] and [`ExpectationView::to_expectation`] make values of them.
-//! - [`request`] has one function for each thing that the kernel can be asked, each of which appends to a buffer.
-//! - [`KernelFilter`] is the part of a filter that the kernel applies rightly in a dump, [`ExactFilter`] a filter that it
-//!   applies so exactly that a bulk delete may use it, [`EventFilter`] what it can do in front of an event socket.
+//! - [`Messages`] iterates over the messages of one read; [`Message::content`] decodes the kind of each message.
+//! - [`FlowView`] and [`ExpectationView`] borrow the attributes from the read buffer, without an allocation;
+//!   [`FlowView::to_flow`] and [`ExpectationView::to_expectation`] convert them to values.
+//! - [`request`] has one function for each request to the kernel. Each function appends to a buffer.
+//! - [`KernelFilter`] is the part of a filter that the kernel applies correctly in a dump. [`ExactFilter`] is a filter that the
+//!   kernel applies exactly, as a bulk delete requires. [`EventFilter`] is the part that runs in front of an event socket.
 //!
-//! A request and a message of the kernel about an entry have the same form, so the example reads back what it wrote:
+//! A request and a message of the kernel about an entry have the same form, so the example decodes its own request:
 //!
 //! ```
 //! use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, Tuple};

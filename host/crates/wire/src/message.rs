@@ -1,13 +1,14 @@
-//! Netlink framing: the messages that one read gave.
+//! Netlink framing: the messages of one read.
 //!
-//! This is where bytes from the kernel come in. Everything borrows from the read buffer.
+//! Bytes from the kernel enter the crate here. Everything borrows from the read buffer.
 
 use crate::error::{DecodeError, Expected, Found, Path};
 
 /// Length of `struct nlmsghdr`.
 pub(crate) const HEADER: usize = 16;
 
-/// `NFNL_SUBSYS_CTNETLINK` and `NFNL_SUBSYS_CTNETLINK_EXP` (linux/netfilter/nfnetlink.h), as they lie in `nlmsg_type`.
+/// `NFNL_SUBSYS_CTNETLINK` and `NFNL_SUBSYS_CTNETLINK_EXP` (linux/netfilter/nfnetlink.h), at their position in
+/// `nlmsg_type`.
 pub(crate) const CONNTRACK: u16 = 1 << 8;
 pub(crate) const EXPECTATION: u16 = 2 << 8;
 
@@ -20,23 +21,23 @@ impl Flags {
     pub const REQUEST: Self = Self(0x1);
     /// `NLM_F_MULTI`: more messages follow until a done message.
     pub const MULTI: Self = Self(0x2);
-    /// `NLM_F_ACK`: answer also where there is no error.
+    /// `NLM_F_ACK`: the kernel answers success as well as errors.
     pub const ACK: Self = Self(0x4);
     /// `NLM_F_ECHO`.
     pub const ECHO: Self = Self(0x8);
     /// `NLM_F_DUMP_INTR`: the dump was inconsistent.
     pub const DUMP_INTERRUPTED: Self = Self(0x10);
-    /// `NLM_F_DUMP_FILTERED`: the kernel applied the filter that was asked for.
+    /// `NLM_F_DUMP_FILTERED`: the kernel applied the requested filter.
     pub const DUMP_FILTERED: Self = Self(0x20);
-    /// `NLM_F_DUMP`, of a request.
+    /// `NLM_F_DUMP`, in a request.
     pub const DUMP: Self = Self(0x300);
-    /// `NLM_F_EXCL`, of a request: not if it is there. Of an event: it was not there.
+    /// `NLM_F_EXCL`. In a request: fail if the entry exists. In an event: the entry did not exist.
     pub const EXCLUSIVE: Self = Self(0x200);
-    /// `NLM_F_CREATE`, of a request: make it. Of an event: it was made.
+    /// `NLM_F_CREATE`. In a request: create the entry. In an event: the entry was created.
     pub const CREATE: Self = Self(0x400);
-    /// `NLM_F_CAPPED`, of an answer: of the refused request only the header is repeated.
+    /// `NLM_F_CAPPED`, in an answer: only the header of the refused request is repeated.
     pub const CAPPED: Self = Self(0x100);
-    /// `NLM_F_ACK_TLVS`, of an answer: attributes follow.
+    /// `NLM_F_ACK_TLVS`, in an answer: attributes follow.
     pub const ANSWER_ATTRIBUTES: Self = Self(0x200);
 
     /// Whether all bits of `other` are set.
@@ -56,12 +57,12 @@ impl Flags {
 pub struct Header {
     /// Length of the message with this header (`nlmsg_len`).
     pub length: u32,
-    /// What it is (`nlmsg_type`).
+    /// Type of the message (`nlmsg_type`).
     pub kind: u16,
     pub flags: Flags,
-    /// Number of the request that it answers, or of the event on its socket (`nlmsg_seq`).
+    /// Sequence number of the answered request, or of the event on its socket (`nlmsg_seq`).
     pub sequence: u32,
-    /// Port of whoever asked for what it tells; 0 is the kernel itself (`nlmsg_pid`).
+    /// Port of the socket that caused the message; 0 is the kernel itself (`nlmsg_pid`).
     pub port: u32,
 }
 
@@ -81,7 +82,7 @@ impl Header {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     pub header: Header,
-    /// What follows the header, without padding.
+    /// The bytes after the header, without padding.
     pub payload: &'a [u8],
 }
 
@@ -113,7 +114,7 @@ pub(crate) struct Generic {
     pub(crate) resource: u16,
 }
 
-/// Walk over the messages of one read. It ends after the first that does not fit into what was read.
+/// Iterator over the messages of one read. It ends after the first message that does not fit into the bytes.
 #[derive(Clone, Debug)]
 pub struct Messages<'a> {
     rest: &'a [u8],
@@ -121,7 +122,7 @@ pub struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
-    /// The messages in what one read gave.
+    /// Iterates over the messages in the bytes of one read.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, offset: 0 }
@@ -157,7 +158,7 @@ impl<'a> Iterator for Messages<'a> {
             let (expected, found) = if length < HEADER { (HEADER, length) } else { (length, self.rest.len()) };
             return Some(Err(self.broken(expected, found)));
         };
-        // It fits, so that the sum is far from overflowing; the last one may lack its padding (`NLMSG_ALIGN`).
+        // The message fits into the bytes, so the sum cannot overflow. The last one may lack its padding (`NLMSG_ALIGN`).
         let padded = length.next_multiple_of(4);
         self.rest = self.rest.get(padded..).unwrap_or_default();
         self.offset = self.offset.saturating_add(padded);

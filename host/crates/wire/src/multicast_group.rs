@@ -1,4 +1,4 @@
-//! The multicast groups through which the kernel sends events.
+//! The multicast groups to which the kernel sends events.
 
 /// `enum nfnetlink_groups` (linux/netfilter/nfnetlink.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

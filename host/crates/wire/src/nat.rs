@@ -1,7 +1,7 @@
-//! Address translation asked for at the creation of an entry (`CTA_NAT_SRC`, `CTA_NAT_DST`).
+//! Address translation requested at the creation of an entry (`CTA_NAT_SRC`, `CTA_NAT_DST`).
 //!
-//! Only requests carry it: the kernel tells of translation by the reply tuple, and takes it only together with a reply tuple
-//! that is not yet translated.
+//! Only requests carry it. The kernel reports translation by the reply tuple. In a request it accepts translation only
+//! together with a reply tuple that is not yet translated.
 
 use core::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::nfnetlink_conntrack::{cta, cta_nat, cta_protonat};
 use crate::report::{Report, Within, heard};
 use crate::tuple::write_address;
 
-/// Addresses and ports to translate to. A lone first address or port stands for itself.
+/// Addresses and ports to translate to. A single first address or port is the whole range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NatRange {
     /// First and last address.
@@ -22,7 +22,6 @@ pub struct NatRange {
     pub ports: (Option<u16>, Option<u16>),
 }
 
-/// Reads what is there.
 pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: &mut R) -> NatRange {
     let mut report = Within { parent: naming(attribute.number), to: report };
     let mut range = NatRange::default();
@@ -62,7 +61,7 @@ fn ports<R: Report>(attribute: Attribute<'_>, report: &mut R) -> (Option<u16>, O
     ports
 }
 
-/// Writes the translations that turn the reversed of the original tuple into the reply tuple.
+/// Writes the translations that turn the reversed original tuple into the reply tuple.
 pub(crate) fn write(message: &mut Emit<'_>, tuples: &PerDirection<Tuple>) {
     let reversed = tuples.original.reversed();
     let reply = &tuples.reply;
@@ -75,8 +74,8 @@ pub(crate) fn write(message: &mut Emit<'_>, tuples: &PerDirection<Tuple>) {
     }
 }
 
-/// What of each end the kernel may translate beside the address. An ICMP identifier belongs to the sender of the original
-/// direction.
+/// The values at each end that the kernel may translate in addition to the address. An ICMP identifier belongs to the
+/// sender of the original direction.
 const fn ends(tuple: &Tuple) -> (Option<u16>, Option<u16>) {
     match tuple.layer4 {
         Layer4::None => (None, None),
@@ -98,7 +97,7 @@ fn write_range(message: &mut Emit<'_>, number: u16, address: IpAddr, port: Optio
     });
 }
 
-/// Writes what is there of a translation that somebody asks for, as attribute `number`.
+/// Writes the given parts of a requested translation as attribute `number`.
 pub(crate) fn write_as_said(message: &mut Emit<'_>, number: u16, range: &NatRange) {
     message.nest(number, |message| {
         let addresses = [

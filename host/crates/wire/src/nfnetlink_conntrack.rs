@@ -1,6 +1,6 @@
 //! Numbers and names of linux/netfilter/nfnetlink_conntrack.h.
 //!
-//! One module for each `enum` of the header; the names are kept so that an error can say which attribute was at fault.
+//! There is one module for each `enum` of the header. An error uses the names to say which attribute is faulty.
 
 /// One `enum` of the header: its members as constants, and a function from a number to the header's name.
 macro_rules! numbers {

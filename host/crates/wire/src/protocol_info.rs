@@ -1,6 +1,6 @@
 //! State of TCP, SCTP and DCCP (`CTA_PROTOINFO`).
 //!
-//! Each part stands alone: destroy events carry the state only (Linux 5.9 and later), so that what is absent stays absent.
+//! Each part is independent: destroy events carry only the state (Linux 5.9 and later), and absent parts stay absent.
 
 use ctwarden_model::{DccpState, PerDirection, ProtocolInfo, SctpState, TcpFlags, TcpState};
 
@@ -9,7 +9,7 @@ use crate::emit::Emit;
 use crate::nfnetlink_conntrack::{cta, cta_protoinfo, cta_protoinfo_dccp, cta_protoinfo_sctp, cta_protoinfo_tcp};
 use crate::report::{Report, Within, heard};
 
-/// Reads the first protocol inside that is known.
+/// Reads the first known protocol in the attribute.
 pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: &mut R) -> Option<ProtocolInfo> {
     let mut report = Within { parent: naming(attribute.number), to: report };
     let mut parts = attribute.nested();
@@ -94,7 +94,7 @@ fn dccp<R: Report>(attribute: Attribute<'_>, report: &mut R) -> ProtocolInfo {
     ProtocolInfo::Dccp { state, role, handshake_seq }
 }
 
-/// Writes the parts that are there.
+/// Writes the parts that are present.
 pub(crate) fn write(message: &mut Emit<'_>, info: &ProtocolInfo) {
     message.nest(cta::PROTOINFO, |message| match *info {
         ProtocolInfo::Tcp { state, window_scale, flags } => message.nest(cta_protoinfo::TCP, |message| {

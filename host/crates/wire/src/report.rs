@@ -1,18 +1,18 @@
-//! Where odd attributes are told.
+//! Reports of odd attributes.
 //!
-//! Decoding never fails an entry for one odd attribute; it goes on without it. Whoever wants to know passes a listener,
-//! whoever does not passes one that compiles to nothing.
+//! One odd attribute never makes the decoding of an entry fail; decoding continues without it. A caller that wants the
+//! errors passes a collecting report. Any other caller passes [`Silent`], which compiles to nothing.
 
 use alloc::vec::Vec;
 
 use crate::DecodeError;
 
-/// Hears of each attribute that was skipped because it made no sense.
+/// Receives an error for each attribute that was skipped because it made no sense.
 pub trait Report {
     fn odd(&mut self, error: DecodeError);
 }
 
-/// Wants to hear nothing.
+/// Ignores all errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Silent;
 
@@ -27,14 +27,14 @@ impl Report for Vec<DecodeError> {
     }
 }
 
-/// How many there were.
+/// Counts the errors.
 impl Report for u64 {
     fn odd(&mut self, _: DecodeError) {
         *self = self.saturating_add(1);
     }
 }
 
-/// Puts a parent's name in front of what is told.
+/// Puts a parent's name in front of the path of each error.
 pub(crate) struct Within<'r, R> {
     pub(crate) parent: &'static str,
     pub(crate) to: &'r mut R,
@@ -46,7 +46,7 @@ impl<R: Report> Report for Within<'_, R> {
     }
 }
 
-/// The value, or none and a word about it.
+/// Returns the value, or reports the error and returns `None`.
 #[inline]
 pub(crate) fn heard<T, R: Report>(decoded: Result<T, DecodeError>, report: &mut R) -> Option<T> {
     match decoded {

@@ -1,7 +1,7 @@
 //! Requests to the kernel: each function appends one message to a buffer.
 //!
-//! The buffer is the caller's and is used again; many requests go into one send. Sequence numbers are the caller's too:
-//! they are what an answer is told by. The port is 0, which the kernel fills in.
+//! The caller owns the buffer and can reuse it; many requests go into one send. The caller also chooses the sequence
+//! numbers, which match answers to requests. The port is 0, which the kernel fills in.
 
 use alloc::vec::Vec;
 
@@ -25,8 +25,8 @@ pub(crate) const fn family_number(family: Family) -> u8 {
     }
 }
 
-/// `CTA_FILTER_F_*` (net/netfilter/nf_conntrack_netlink.c): bits of `CTA_FILTER_ORIG_FLAGS` and `CTA_FILTER_REPLY_FLAGS`, one
-/// for each part of a tuple that is to be compared. No public header of the kernel has them.
+/// `CTA_FILTER_F_*` (net/netfilter/nf_conntrack_netlink.c): bits of `CTA_FILTER_ORIG_FLAGS` and `CTA_FILTER_REPLY_FLAGS`,
+/// one for each part of a tuple to compare. No public header of the kernel has them.
 mod filter_flags {
     pub(super) const IP_SRC: u32 = 1;
     pub(super) const IP_DST: u32 = 1 << 1;
@@ -52,12 +52,12 @@ const fn acked(ack: bool) -> Flags {
     if ack { Flags::ACK } else { NONE }
 }
 
-/// Every entry that the filter lets through, as many messages and a done.
+/// Requests every entry that the filter passes. The answer has one message for each entry, then a done message.
 pub fn dump(buffer: &mut Vec<u8>, sequence: u32, filter: &KernelFilter) {
     dump_as(buffer, ctnl::GET, sequence, filter);
 }
 
-/// As [`dump`], and sets the counters of each entry to zero as it is read.
+/// As [`dump`], and also resets the counters of each entry to zero as it is read.
 pub fn dump_and_zero(buffer: &mut Vec<u8>, sequence: u32, filter: &KernelFilter) {
     dump_as(buffer, ctnl::GET_CTRZERO, sequence, filter);
 }
@@ -67,24 +67,26 @@ fn dump_as(buffer: &mut Vec<u8>, kind: u16, sequence: u32, filter: &KernelFilter
     Emit::message(buffer, head, |message| write_filter(message, filter));
 }
 
-/// Entries that are dead but still wait for their destroy event to be delivered. The kernel filters them by family only.
+/// Requests the entries that are dead but still wait for the delivery of their destroy event. The kernel filters them by
+/// family only.
 pub fn dump_dying(buffer: &mut Vec<u8>, sequence: u32, family: Option<Family>) {
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_DYING, Flags::DUMP, sequence, family), |_| {});
 }
 
-/// Entries of packets that have not left yet (none since Linux 6.1, which keeps no list of them).
+/// Requests the entries of packets that have not left yet. Since Linux 6.1 there are none, because the kernel keeps no
+/// list of them.
 pub fn dump_unconfirmed(buffer: &mut Vec<u8>, sequence: u32, family: Option<Family>) {
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_UNCONFIRMED, Flags::DUMP, sequence, family), |_| {});
 }
 
-/// One entry, found by tuple and zone, in either direction. The answer carries the id and the original tuple: whoever means one
-/// certain flow compares them.
+/// Requests one entry, found by tuple and zone, in either direction. The answer carries the id and the original tuple. A
+/// caller that means one certain flow compares them.
 pub fn get(buffer: &mut Vec<u8>, sequence: u32, key: &FlowKey) {
     let head = request(CONNTRACK | ctnl::GET, NONE, sequence, Some(key.original.family()));
     Emit::message(buffer, head, |message| write_place(message, &key.original, key.zone));
 }
 
-/// Removes one entry, by tuple, zone and id: `ENOENT` where it is gone or another flow has its tuple.
+/// Removes one entry, by tuple, zone and id. The answer is `ENOENT` if the entry is gone or another flow has its tuple.
 pub fn delete(buffer: &mut Vec<u8>, sequence: u32, ack: bool, key: &FlowKey) {
     let head = request(CONNTRACK | ctnl::DELETE, acked(ack), sequence, Some(key.original.family()));
     Emit::message(buffer, head, |message| {
@@ -93,29 +95,29 @@ pub fn delete(buffer: &mut Vec<u8>, sequence: u32, ack: bool, key: &FlowKey) {
     });
 }
 
-/// Removes every entry that matches, acknowledged once. Read [`ExactFilter::least_kernel`] first.
+/// Removes every entry that matches, with one acknowledgement for all. Read [`ExactFilter::least_kernel`] first.
 pub fn delete_matching(buffer: &mut Vec<u8>, sequence: u32, filter: &ExactFilter) {
     let filter = filter.kernel();
-    // The kernel looks at the family of a delete without a tuple only where the message's version says that it is meant.
+    // For a delete without a tuple, the kernel uses the family only if the version of the message is not 0.
     let version = u8::from(filter.family.is_some());
     let head = Head { version, ..request(CONNTRACK | ctnl::DELETE, Flags::ACK, sequence, filter.family) };
     Emit::message(buffer, head, |message| write_filter(message, filter));
 }
 
-/// Changes one entry, found by tuple and zone, in either direction. The kernel does not compare the id here: whoever is not
-/// sure of the flow asks for the entry before.
+/// Changes one entry, found by tuple and zone, in either direction. The kernel does not compare the id here. A caller
+/// that is not sure of the flow requests the entry first.
 ///
-/// Mark and labels change under their masks inside the kernel, so that what others set at the same moment stays.
+/// Mark and labels change under their masks inside the kernel. Bits that others set at the same moment stay.
 pub fn update(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {
     update_as(buffer, acked(ack), sequence, update);
 }
 
-/// As [`update`], and the entry that was changed is told (`NLM_F_ECHO`), before the acknowledgement where there is one: it
-/// carries the id, so that it tells which flow was hit.
+/// As [`update`], and the kernel also sends the changed entry (`NLM_F_ECHO`), before the acknowledgement if there is one.
+/// The message carries the id, which identifies the flow that was changed.
 ///
-/// It is the event of the change, sent to who asked as well, so that it has the port of the asking socket and the sequence
-/// number 0. Entries that were made while nobody wanted events (`net.netfilter.nf_conntrack_events`), or that a rule spared
-/// from events of changes, are not told.
+/// The message is the event of the change, sent to the requesting socket as well. So it has the port of that socket and
+/// the sequence number 0. The kernel sends none for entries that were created while nobody listened for events
+/// (`net.netfilter.nf_conntrack_events`), or for which a rule turned off events of changes.
 pub fn update_echoed(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {
     update_as(buffer, acked(ack).with(Flags::ECHO), sequence, update);
 }
@@ -138,11 +140,11 @@ fn update_as(buffer: &mut Vec<u8>, flags: Flags, sequence: u32, update: &Update)
     });
 }
 
-/// Makes an entry, acknowledged; `EEXIST` where its tuple is taken.
+/// Creates an entry, with an acknowledgement. The answer is `EEXIST` if its tuple is taken.
 ///
-/// The kernel refuses an entry without a timeout (`EINVAL`), and takes no id, counters, timestamps or security context. A
-/// reply tuple that is not the reversed original becomes address translation, and the kernel sets the status bits that
-/// are its own: what any row or event told can be made again.
+/// The kernel refuses an entry without a timeout (`EINVAL`), and accepts no id, counters, timestamps or security context.
+/// A reply tuple that is not the reversed original becomes address translation, and the kernel sets the status bits that
+/// it controls. So any row or event can be created again.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
     let flags = Flags::ACK.with(Flags::CREATE).with(Flags::EXCLUSIVE);
     let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(flow.family()));
@@ -152,14 +154,14 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
     });
 }
 
-/// All that a new entry is made of: its reply tuple as it is before it is translated, then how it is translated, then the rest.
+/// Writes all parts of a new entry: its reply tuple before translation, then the translation, then the rest.
 fn write_new(message: &mut Emit<'_>, flow: &Flow, reply: &Tuple, write_translation: impl FnOnce(&mut Emit<'_>)) {
     let none = Rare::default();
     let rare = flow.rare.as_deref().unwrap_or(&none);
     tuple::write(message, cta::TUPLE_ORIG, &flow.tuples.original, rare.zones.original);
     tuple::write(message, cta::TUPLE_REPLY, reply, rare.zones.reply);
     write_translation(message);
-    // A zone of one direction is in that direction's tuple; the kernel refuses both.
+    // A zone of one direction is in that direction's tuple. The kernel refuses a message with both.
     if rare.zones == PerDirection::default() {
         write_zone(message, flow.zone);
     }
@@ -181,8 +183,8 @@ fn write_new(message: &mut Emit<'_>, flow: &Flow, reply: &Tuple, write_translati
     write_rare(message, rare);
 }
 
-/// The kernel itself sets whether an entry is confirmed, expected or dying, and refuses a status (`EBUSY`) that differs
-/// there from what a new entry has.
+/// The kernel itself sets whether an entry is confirmed, expected or dying. It refuses a status (`EBUSY`) whose bits
+/// differ there from those of a new entry.
 const fn status_at_birth(status: Status) -> Status {
     Status(status.0 & !(Status::EXPECTED.0 | Status::DYING.0) | Status::CONFIRMED.0)
 }
@@ -203,28 +205,28 @@ fn write_rare(message: &mut Emit<'_>, rare: &Rare) {
     }
 }
 
-/// Size of the table: one message.
+/// Requests the size of the table: one message.
 pub fn statistics(buffer: &mut Vec<u8>, sequence: u32) {
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_STATS, NONE, sequence, None), |_| {});
 }
 
-/// Counters of the table, one message for each processor and a done.
+/// Requests the counters of the table: one message for each processor, then a done message.
 pub fn statistics_cpu(buffer: &mut Vec<u8>, sequence: u32) {
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_STATS_CPU, Flags::DUMP, sequence, None), |_| {});
 }
 
-/// Counters of expectations, one message for each processor and a done.
+/// Requests the counters of expectations: one message for each processor, then a done message.
 pub fn expectation_statistics_cpu(buffer: &mut Vec<u8>, sequence: u32) {
     Emit::message(buffer, request(EXPECTATION | ctnl_exp::GET_STATS_CPU, Flags::DUMP, sequence, None), |_| {});
 }
 
-/// Where an entry lives: its original tuple and its zone.
+/// Writes what locates an entry: its original tuple and its zone.
 fn write_place(message: &mut Emit<'_>, original: &Tuple, zone: Zone) {
     tuple::write(message, cta::TUPLE_ORIG, original, None);
     write_zone(message, zone);
 }
 
-/// Zone 0 is what no zone means, and a kernel without zones refuses the attribute.
+/// An absent zone means zone 0, and a kernel without zones refuses the attribute.
 fn write_zone(message: &mut Emit<'_>, zone: Zone) {
     if zone != Zone(0) {
         message.be16(cta::ZONE, zone.0);

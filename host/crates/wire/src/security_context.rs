@@ -1,4 +1,4 @@
-//! Security context of an entry (`CTA_SECCTX`), there where a security module labels packets.
+//! Security context of an entry (`CTA_SECCTX`), present if a security module labels packets.
 //!
 //! `CTA_SECMARK`, the bare number that older kernels sent instead, needs no module of its own.
 
@@ -7,7 +7,6 @@ use crate::emit::Emit;
 use crate::nfnetlink_conntrack::{cta, cta_secctx};
 use crate::report::{Report, Within, heard};
 
-/// Reads the context's text.
 pub(crate) fn read<'a, R: Report>(attribute: Attribute<'a>, naming: Naming, report: &mut R) -> Option<&'a str> {
     let mut report = Within { parent: naming(attribute.number), to: report };
     let mut context = None;

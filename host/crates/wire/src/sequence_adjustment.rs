@@ -1,6 +1,6 @@
-//! Adjustment of TCP sequence numbers where a NAT helper changed lengths (`CTA_SEQ_ADJ_ORIG`, `CTA_SEQ_ADJ_REPLY`).
+//! Adjustment of TCP sequence numbers if a NAT helper changed lengths (`CTA_SEQ_ADJ_ORIG`, `CTA_SEQ_ADJ_REPLY`).
 //!
-//! The kernel's offsets are signed, the attribute's numbers are not: they are the same 32 bits.
+//! The kernel's offsets are signed, and the attribute's numbers are not. Both are the same 32 bits.
 
 use ctwarden_model::SequenceAdjustment;
 
@@ -9,7 +9,6 @@ use crate::emit::Emit;
 use crate::nfnetlink_conntrack::cta_seqadj;
 use crate::report::{Report, Within, heard};
 
-/// Reads what is there.
 pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: &mut R) -> SequenceAdjustment {
     let names: Naming = cta_seqadj::name;
     let mut report = Within { parent: naming(attribute.number), to: report };
@@ -30,7 +29,6 @@ pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: 
     adjustment
 }
 
-/// Writes what is there.
 pub(crate) fn write(message: &mut Emit<'_>, number: u16, adjustment: SequenceAdjustment) {
     message.nest(number, |message| {
         if let Some(position) = adjustment.correction_pos {

@@ -1,6 +1,7 @@
 //! Counters of the table and of each processor (`IPCTNL_MSG_CT_GET_STATS`, `..._STATS_CPU`, `IPCTNL_MSG_EXP_...`).
 //!
-//! The kernel gives entries and maximum for the namespace, and everything else once for each processor; the sum is ours.
+//! The kernel reports entries and maximum for the namespace, and everything else once for each processor. This module
+//! computes the sums.
 
 use ctwarden_model::TableStatistics;
 
@@ -31,15 +32,15 @@ pub struct CpuStatistics {
     pub insert: Option<u32>,
     /// Entries that could not be inserted (`CTA_STATS_INSERT_FAILED`).
     pub insert_failed: Option<u32>,
-    /// Packets dropped because an entry could not be made (`CTA_STATS_DROP`).
+    /// Packets dropped because no entry could be created (`CTA_STATS_DROP`).
     pub drop: Option<u32>,
     /// Entries evicted to make room (`CTA_STATS_EARLY_DROP`).
     pub early_drop: Option<u32>,
     /// Broken ICMP errors (`CTA_STATS_ERROR`).
     pub error: Option<u32>,
-    /// Lookups begun anew because the table changed (`CTA_STATS_SEARCH_RESTART`).
+    /// Lookups that started again because the table changed (`CTA_STATS_SEARCH_RESTART`).
     pub search_restart: Option<u32>,
-    /// Entries that clashed with a tuple that was there (`CTA_STATS_CLASH_RESOLVE`, Linux 5.10 and later).
+    /// Entries that clashed with an existing tuple (`CTA_STATS_CLASH_RESOLVE`, Linux 5.10 and later).
     pub clash_resolve: Option<u32>,
     /// Entries refused because their hash chain was too long (`CTA_STATS_CHAIN_TOOLONG`, Linux 5.15 and later).
     pub chain_toolong: Option<u32>,
@@ -50,9 +51,9 @@ pub struct CpuStatistics {
 pub struct ExpectationCpuStatistics {
     /// Number of the processor.
     pub cpu: u16,
-    /// Expected flows that came (`CTA_STATS_EXP_NEW`).
+    /// Expected flows that arrived (`CTA_STATS_EXP_NEW`).
     pub new: Option<u32>,
-    /// Expectations made (`CTA_STATS_EXP_CREATE`).
+    /// Expectations created (`CTA_STATS_EXP_CREATE`).
     pub create: Option<u32>,
     /// Expectations removed (`CTA_STATS_EXP_DELETE`).
     pub delete: Option<u32>,
@@ -73,7 +74,7 @@ impl GlobalStatistics {
         Ok(statistics)
     }
 
-    /// Puts what is there into the sum.
+    /// Copies the present values into the sum.
     pub fn add_to(&self, sum: &mut TableStatistics) {
         sum.entries = self.entries.unwrap_or(sum.entries);
         sum.maximum = self.maximum.unwrap_or(sum.maximum);

@@ -1,6 +1,6 @@
 //! State of a SYN proxy (`CTA_SYNPROXY`).
 //!
-//! There while a rule with `synproxy` answers handshakes in the server's place.
+//! It is present while a rule with `synproxy` answers handshakes in place of the server.
 
 use ctwarden_model::SynProxy;
 
@@ -9,7 +9,6 @@ use crate::emit::Emit;
 use crate::nfnetlink_conntrack::{cta, cta_synproxy};
 use crate::report::{Report, Within, heard};
 
-/// Reads what is there.
 pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: &mut R) -> SynProxy {
     let names: Naming = cta_synproxy::name;
     let mut report = Within { parent: naming(attribute.number), to: report };
@@ -29,7 +28,6 @@ pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: 
     proxy
 }
 
-/// Writes what is there.
 pub(crate) fn write(message: &mut Emit<'_>, proxy: SynProxy) {
     message.nest(cta::SYNPROXY, |message| {
         if let Some(isn) = proxy.isn {

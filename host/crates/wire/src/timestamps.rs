@@ -1,6 +1,6 @@
-//! Begin and end of an entry (`CTA_TIMESTAMP`), there with `net.netfilter.nf_conntrack_timestamp=1`.
+//! Begin and end of an entry (`CTA_TIMESTAMP`), present with `net.netfilter.nf_conntrack_timestamp=1`.
 //!
-//! The end is only in destroy events.
+//! Only destroy events have the end.
 
 use ctwarden_model::Timestamp;
 
@@ -9,10 +9,9 @@ use crate::emit::Emit;
 use crate::nfnetlink_conntrack::{cta, cta_timestamp};
 use crate::report::{Report, Within, heard};
 
-/// Begin and end, where given.
+/// Begin and end, if present.
 pub(crate) type Span = (Option<Timestamp>, Option<Timestamp>);
 
-/// Reads begin and end.
 pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: &mut R) -> Span {
     let mut report = Within { parent: naming(attribute.number), to: report };
     let mut span = (None, None);
@@ -30,7 +29,7 @@ pub(crate) fn read<R: Report>(attribute: Attribute<'_>, naming: Naming, report: 
     span
 }
 
-/// Writes what is there.
+/// Writes the times that are present.
 pub(crate) fn write(message: &mut Emit<'_>, (started, stopped): Span) {
     if started.is_none() && stopped.is_none() {
         return;

@@ -1,7 +1,7 @@
-//! One direction of a flow on the wire (`CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_TUPLE_MASTER`, `CTA_EXPECT_*`).
+//! One direction of a flow in wire format (`CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_TUPLE_MASTER`, `CTA_EXPECT_*`).
 //!
-//! A tuple is one value: half of it names nothing, so that an odd part makes all of it odd. Only the zone inside, which
-//! most tuples lack, may be skipped.
+//! A tuple is one value. Half a tuple names nothing, so an odd part makes the whole tuple odd. Only the zone inside,
+//! which most tuples lack, may be skipped.
 
 use core::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::error::{DecodeError, Expected, Found};
 use crate::nfnetlink_conntrack::{cta_ip, cta_proto, cta_tuple};
 use crate::report::{Report, heard};
 
-/// A tuple with the zone that holds for its direction only (`CTA_TUPLE_ZONE`).
+/// A tuple with the zone that applies to its direction only (`CTA_TUPLE_ZONE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ZonedTuple {
     pub(crate) tuple: Tuple,
@@ -77,8 +77,8 @@ fn addresses(ip: Attribute<'_>) -> Result<(IpAddr, IpAddr), DecodeError> {
     }
 }
 
-/// What the protocol adds. A tuple without any of the protocol's parts has none (protocols that the kernel tracks by
-/// address only); one with some of them is odd.
+/// Reads the part that depends on the protocol. A tuple with none of the protocol's parts has none (protocols that the
+/// kernel tracks by address only). A tuple with some of them is odd.
 #[inline]
 fn layer4(proto: Attribute<'_>) -> Result<(Protocol, Layer4), DecodeError> {
     let mut number = None;
@@ -127,7 +127,8 @@ struct IcmpParts {
 }
 
 impl IcmpParts {
-    /// All three, or the number of the first that lacks; `id` is the number of the identifier, the others follow it.
+    /// Returns all three values, or the number of the first missing one. `id` is the number of the identifier; the other
+    /// two numbers follow it.
     fn complete(self, id: u16) -> Result<Layer4, u16> {
         match self {
             Self { id: Some(id), kind: Some(kind), code: Some(code) } => Ok(Layer4::Icmp { id, kind, code }),
@@ -153,7 +154,7 @@ pub(crate) fn write(message: &mut Emit<'_>, number: u16, tuple: &Tuple, zone: Op
     });
 }
 
-/// Writes an address under the number that its family asks for.
+/// Writes an address under the number of its family.
 pub(crate) fn write_address(message: &mut Emit<'_>, address: IpAddr, v4: u16, v6: u16) {
     match address {
         IpAddr::V4(address) => message.bytes(v4, &address.octets()),
@@ -161,7 +162,7 @@ pub(crate) fn write_address(message: &mut Emit<'_>, address: IpAddr, v4: u16, v6
     }
 }
 
-/// Writes the protocol's number and what it adds.
+/// Writes the number of the protocol and the part that depends on it.
 fn write_layer4(message: &mut Emit<'_>, tuple: &Tuple) {
     message.byte(cta_proto::NUM, tuple.protocol.0);
     match tuple.layer4 {

@@ -1,4 +1,4 @@
-//! What wasmtime generates from the WIT.
+//! The code that wasmtime generates from the WIT.
 
 wasmtime::component::bindgen!({
     path: "../../../wit/v0.1",

@@ -1,8 +1,8 @@
-//! A flow as it lies in a plugin's memory, by the canonical ABI of the component model.
+//! A flow in the memory layout of the canonical ABI of the component model.
 //!
-//! The code that is derived for a record looks the plugin's memory up again for each number that it writes, forty times a
-//! flow; of a plugin that does little with a row, that was half of its thread's time in a sweep. Here the numbers are put
-//! together first, and the memory is looked up once for a batch.
+//! The derived code for a record looks up the plugin's memory again for each number that it writes, forty times a flow.
+//! For a plugin that does little with a row, that took half of its thread's time in a sweep. This module first assembles
+//! the numbers and looks up the memory once for a batch.
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lower};
@@ -10,10 +10,10 @@ use wasmtime::{Error, Result};
 
 use super::bindings::ctwarden::policy::types::{Counters, Endpoints, Flow, IpAddress};
 
-/// Bytes of a flow.
+/// Size of a flow in bytes.
 const SIZE: usize = <Flow as ComponentType>::SIZE32;
 
-/// A flow of the interface, in a list.
+/// A flow of the interface, as an element of a list.
 #[derive(Clone, Copy)]
 pub(super) struct FlowImage([u8; SIZE]);
 
@@ -40,7 +40,7 @@ impl FlowImage {
     }
 }
 
-/// The bytes so far. A number is aligned to its own length, and so is whatever holds it.
+/// The bytes so far. A number is aligned to its own length, and so is every value that contains it.
 struct Image {
     bytes: [u8; SIZE],
     at: usize,
@@ -64,7 +64,7 @@ impl Image {
         self.at += N;
     }
 
-    /// Whether there is one, and the number.
+    /// Writes whether there is a number, and the number.
     #[inline(always)]
     fn option<const N: usize>(&mut self, number: Option<[u8; N]>) {
         self.align(N);
@@ -105,7 +105,7 @@ impl Image {
     }
 }
 
-// SAFETY: what is said of the type and checked is what is said of `Flow` and checked there.
+// SAFETY: the type's layout and checks are those of `Flow`.
 #[expect(unsafe_code, reason = "wasmtime has no other way to take a value that is not derived")]
 unsafe impl ComponentType for FlowImage {
     type Lower = <Flow as ComponentType>::Lower;
@@ -118,8 +118,8 @@ unsafe impl ComponentType for FlowImage {
     }
 }
 
-// SAFETY: nothing is written but through slices of the plugin's memory, and nothing is left unwritten that is said to be
-// written: the flat form is an error.
+// SAFETY: this code writes only through slices of the plugin's memory, and it writes everything that it declares. The
+// flat form is an error.
 #[expect(unsafe_code, reason = "wasmtime has no other way to take a value that is not derived")]
 unsafe impl Lower for FlowImage {
     fn linear_lower_to_flat<T>(
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::v0_1::bindings::ctwarden::policy::types::Kind;
 
-    /// Gives the bytes back in which it was given the flows. Its memory is empty before, so that gaps are zero.
+    /// A component that returns the bytes of the flows that it receives. Its memory is empty before, so gaps are zero.
     fn echo() -> String {
         format!(
             r#"(component

@@ -1,7 +1,7 @@
-//! What the plugin says as the model's values.
+//! Converts the plugin's values to the model's values.
 //!
-//! A verdict with a value out of range is neither dropped nor a fault of the call: it becomes a malformed one, so that
-//! it ends in a record like every other and its author learns of it.
+//! A verdict with a value out of range is neither dropped nor a fault of the call. It becomes a malformed verdict. So it
+//! ends in a record like every other verdict, and its author sees it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::bindings::ctwarden::policy::types;
 use super::bindings::exports::ctwarden::policy::policy;
 use crate::{Host, text};
 
-/// What is out of range.
+/// Names the value that is out of range.
 type What = &'static str;
 
 const PREFIX: What = "a prefix is longer than its address";
@@ -34,13 +34,13 @@ const FIELDS: What = "it has more than 64 fields";
 const FIELD_NAME: What = "a field's name is longer than 64 bytes";
 const SET_NAME: What = "a set's name is longer than 64 bytes";
 
-/// Longest code of a verdict in bytes: it is a label in metrics.
+/// Longest code of a verdict in bytes. The code is a label in metrics.
 const CODE_BYTES: usize = 64;
 
-/// Values in one list of a filter: there are no more ports or zones than that. To take a list in, each is looked at once.
+/// Values in one list of a filter: there are no more ports or zones than that. Reading a list looks at each value once.
 const LIST: usize = 1 << 16;
 
-/// Filters of a subscription: each event is matched against each of them. Policies have as many as they have kinds of rules.
+/// Filters of a subscription. Each event is matched against each filter. A policy needs one filter for each kind of rule.
 const FILTERS: usize = 64;
 
 /// Shortest time between ticks (WIT `subscription.tick-every`).
@@ -76,7 +76,7 @@ const fn flag(kind: VerdictKind) -> policy::VerdictKinds {
     }
 }
 
-/// An error says what is out of range.
+/// Converts a subscription. An error says which value is out of range.
 pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscription, String> {
     let given = subscription.filters.len();
     if given > FILTERS {
@@ -170,7 +170,7 @@ fn label_bits(numbers: &[u8]) -> Result<u128, What> {
     numbers.iter().try_fold(0, |bits, number| Ok(bits | 1u128.checked_shl((*number).into()).ok_or(LABEL)?))
 }
 
-/// The list, unless it is longer than any filter needs.
+/// Checks that the list is no longer than any filter needs.
 const fn short<T>(given: &[T]) -> Result<(), What> {
     if given.len() > LIST { Err(LONG) } else { Ok(()) }
 }
@@ -193,7 +193,7 @@ fn ports(given: Vec<types::PortRange>) -> Result<PortRanges, What> {
         .collect()
 }
 
-/// All of the filter but its sets, which only the host knows.
+/// Converts the filter without its sets, which only the host knows.
 fn filter(filter: types::Filter) -> Result<Filter, What> {
     let (reply_src_ports, reply_dst_ports) = (ports(filter.reply_src_ports)?, ports(filter.reply_dst_ports)?);
     let rare = if reply_src_ports.is_empty() && reply_dst_ports.is_empty() {
@@ -232,7 +232,7 @@ fn selection(selection: policy::Selection, host: &mut dyn Host) -> Result<Select
         let name = name?;
         let networks = host.set(&name).map_err(|why| Flaw::Set(text::line(why, text::REFUSAL)))?;
         let sets = &mut filter.rare_mut().sets;
-        // Named again and again it must not cost more than once.
+        // A set that is named again must not cost more than once.
         if sets.iter().all(|set| set.name != name) {
             sets.push(NamedSet { name, networks });
         }
@@ -249,7 +249,7 @@ fn target(target: policy::Target, host: &mut dyn Host) -> Result<Target, Flaw> {
     })
 }
 
-/// The name as it is, unless it is too long.
+/// Returns the name unchanged, unless it is too long.
 pub(super) fn set_name(name: String) -> Result<SetName, What> {
     named(name, text::SET_NAME, SET_NAME).map(SetName)
 }
@@ -258,7 +258,7 @@ fn named(name: String, bytes: usize, what: What) -> Result<String, What> {
     if name.len() > bytes {
         return Err(what);
     }
-    // What stands for a character may be longer than it.
+    // The replacement may be longer than its character.
     Ok(text::line(name, bytes.saturating_mul(4)))
 }
 
@@ -314,8 +314,8 @@ fn action(action: policy::Action) -> Result<Action, What> {
     })
 }
 
-/// The verdict; where any part of it is wrong, one of the same kind that says so and keeps what is right. The host is asked for
-/// the sets that it names.
+/// Converts a verdict. If any part is wrong, the result is a malformed verdict of the same kind, which names the problem
+/// and keeps the valid parts. The host provides the sets that the verdict names.
 pub(super) fn verdict(verdict: policy::Verdict, host: &mut dyn Host) -> Verdict {
     let kind = kind(&verdict.action);
     let malformed = |flaw| Action::Malformed(kind, flaw);
@@ -331,7 +331,7 @@ pub(super) fn verdict(verdict: policy::Verdict, host: &mut dyn Host) -> Verdict 
     Verdict { target, action, code, reason: text::line(verdict.reason, text::REASON) }
 }
 
-/// The code, or what of it can be shown and what is wrong.
+/// Returns the code, or its printable part and the problem.
 fn code(code: String) -> (String, Option<What>) {
     let fits = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
     if code.len() <= CODE_BYTES && code.chars().all(|c| fits(&c)) {
@@ -340,7 +340,7 @@ fn code(code: String) -> (String, Option<What>) {
     (code.chars().filter(fits).take(CODE_BYTES).collect(), Some(CODE))
 }
 
-/// Bytes of text and lists in a subscription.
+/// Counts the bytes of text and lists in a subscription.
 pub(super) fn subscription_bytes(subscription: &policy::Subscription) -> usize {
     let filters = subscription.filters.iter().map(|filter| size_of_val(filter).saturating_add(filter_bytes(filter)));
     let reach = &subscription.reach;
@@ -349,7 +349,7 @@ pub(super) fn subscription_bytes(subscription: &policy::Subscription) -> usize {
     filters.chain(sets).chain([reach.label_bits.len()]).fold(0, usize::saturating_add)
 }
 
-/// Bytes of text and lists in a verdict.
+/// Counts the bytes of text and lists in a verdict.
 pub(super) fn verdict_bytes(verdict: &policy::Verdict) -> usize {
     let target = match &verdict.target {
         policy::Target::Matching(selection) => filter_bytes(&selection.filter),

@@ -1,7 +1,7 @@
-//! What the plugin calls: details, sets, table and memory, answered from the batch that is judged and from the
-//! [`Host`](crate::Host).
+//! The functions that the plugin calls: details, sets, table and memory. The current batch and the [`Host`](crate::Host)
+//! answer them.
 //!
-//! Every byte that it passes is counted before the host sees it.
+//! Every byte that the plugin passes is counted before the host sees it.
 
 use std::net::IpAddr;
 
@@ -46,8 +46,7 @@ impl details::Host for State {
         if zones.original.is_none() && zones.reply.is_none() {
             return Ok(None);
         }
-        // Where zones differ by direction the kernel leaves zone 0 out (ctnetlink_dump_zone_id in
-        // nf_conntrack_netlink.c).
+        // If the zones differ by direction, the kernel omits zone 0 (ctnetlink_dump_zone_id in nf_conntrack_netlink.c).
         Ok(Some((zones.original.unwrap_or_default().0, zones.reply.unwrap_or_default().0)))
     }
 

@@ -1,6 +1,7 @@
 //! `ctwarden:policy@0.1`: the adapter between the types of that version and the model.
 //!
-//! Everything that depends on the version is in this folder. A later version is another folder, and this one stays as it is.
+//! Everything that depends on the version is in this folder. A later version gets another folder, and this folder does
+//! not change.
 
 mod bindings;
 mod flow_image;
@@ -78,17 +79,17 @@ fn bind(
     Ok(Box::new(Exports { policy, judge, expectations, batch }))
 }
 
-/// The functions of one instance.
+/// The exported functions of one instance.
 struct Exports {
     policy: policy::Guest,
-    /// Of the policy, with flows that are laid out already.
+    /// `judge` of the policy, with flows that are already in the plugin's memory layout.
     judge: TypedFunc<(Arc<FlowBatch>,), (Vec<policy::Verdict>,)>,
     expectations: Option<expectations::Guest>,
-    /// Kept for its memory.
+    /// Kept to reuse its memory.
     batch: Arc<FlowBatch>,
 }
 
-/// What `judge` is given.
+/// The argument of `judge`.
 #[derive(ComponentType, Lower)]
 #[component(record)]
 struct FlowBatch {
@@ -168,7 +169,7 @@ impl Policy for Exports {
     }
 }
 
-/// The verdicts of a call, unless they and what is said beside them are too much.
+/// Converts the verdicts of a call, unless they and the `spoken` bytes exceed the limits.
 fn answer(store: &mut Store<State>, verdicts: Vec<policy::Verdict>, spoken: usize) -> wasmtime::Result<Vec<Verdict>> {
     Stop::if_over("verdicts", verdicts.len(), store.data().limits().verdicts_per_call)?;
     let bytes = verdicts.iter().map(from_guest::verdict_bytes).fold(spoken, usize::saturating_add);
@@ -177,13 +178,13 @@ fn answer(store: &mut Store<State>, verdicts: Vec<policy::Verdict>, spoken: usiz
     Ok(verdicts.into_iter().map(|verdict| from_guest::verdict(verdict, host)).collect())
 }
 
-/// Why the plugin refuses, on one line, unless it is more than a call may return.
+/// Returns the plugin's refusal on one line, unless it is larger than a call may return.
 fn refusal(store: &Store<State>, words: String) -> wasmtime::Result<String> {
     measure(store, "bytes of text", words.len())?;
     Ok(text::line(words, text::REFUSAL))
 }
 
-/// An end of the call where it gives more than it may.
+/// Ends the call if the plugin returns more than it may.
 fn measure(store: &Store<State>, what: &'static str, bytes: usize) -> Result<(), Stop> {
     Stop::if_over(what, bytes, store.data().limits().output_bytes_per_call)
 }

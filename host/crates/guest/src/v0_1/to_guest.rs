@@ -1,6 +1,6 @@
-//! The model's values as the plugin gets them.
+//! Converts the model's values to the plugin's values.
 //!
-//! An event becomes a flat record of numbers: it is copied into the plugin's memory a million times a sweep.
+//! An event becomes a flat record of numbers, because it is copied into the plugin's memory a million times a sweep.
 
 use std::net::IpAddr;
 
@@ -46,7 +46,7 @@ const fn address(address: IpAddr) -> types::IpAddress {
     }
 }
 
-/// One direction with its protocol.
+/// Converts one direction with its protocol.
 pub(super) const fn tuple(tuple: &Tuple) -> types::FlowTuple {
     types::FlowTuple { protocol: tuple.protocol.0, endpoints: endpoints(tuple) }
 }
@@ -68,7 +68,7 @@ pub(super) fn event(event: &Event) -> types::Flow {
     flow(kind(event.kind), event.by_us, &event.flow)
 }
 
-/// The answer of a request for an entry: a row that nobody's change caused.
+/// Converts the answer to a request for an entry: a row that no change caused.
 pub(super) fn row(row: &Flow) -> types::Flow {
     flow(types::Kind::Row, false, row)
 }

@@ -1,12 +1,14 @@
-//! WASI 0.2 for plugins: the world `wasi:cli/imports` is there, most of it says no. `wasi:http` and what is still a draft are not.
+//! WASI 0.2 for plugins: the world `wasi:cli/imports` is complete, but most functions return errors. `wasi:http` and
+//! drafts are absent.
 //!
 //! A component built by plain `cargo build --target wasm32-wasip2` imports files, sockets and environment from its libc
-//! whether it uses them or not; a host that left them out could not load it. So everything is linked, with an empty
-//! context: no files, no environment, no arguments, no input, no network. Clocks and random numbers work, output
+//! even if it does not use them. A host without these imports could not load it. So everything is linked, with an empty
+//! context: no files, no environment, no arguments, no input, no network. Clocks and random numbers work, and output
 //! becomes log lines.
 //!
-//! Three things are ours rather than wasmtime's: waiting (it must end when the call's time is over), the streams'
-//! waiting functions and what makes sockets (wasmtime's would start an executor with threads of its own to say no).
+//! This crate implements three things instead of wasmtime: waiting, which must end when the call's time is over; the
+//! waiting functions of streams; and the creation of sockets. wasmtime's versions of the last two would start an executor
+//! with its own threads only to refuse.
 
 mod poll;
 mod sockets;
@@ -52,7 +54,7 @@ pub(crate) const INTERFACES: [&str; 27] = [
     "wasi:sockets/udp-create-socket",
 ];
 
-/// The host side of what is ours.
+/// The host side of the interfaces that this crate implements.
 pub(crate) struct Ours<'a>(pub(crate) &'a mut State);
 
 /// Names [`Ours`] to the linker.
@@ -66,7 +68,7 @@ fn ours(state: &mut State) -> Ours<'_> {
     Ours(state)
 }
 
-/// Adds all of it.
+/// Links all interfaces.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);

@@ -1,7 +1,7 @@
-//! Waiting: `wasi:io/poll` and the clock that is waited for.
+//! Waiting: `wasi:io/poll` and the monotonic clock.
 //!
-//! The only place where a plugin can wait for anything. Its host side ends the wait, and with it the call, when the
-//! time of the call is over; a plugin that sleeps for ever cannot hold its thread.
+//! A plugin can wait only here. The host side ends the wait, and the call with it, when the time of the call is over. A
+//! plugin that sleeps for ever cannot block its thread.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::stop::Stop;
 use crate::waits::Due;
 
-/// A moment that is waited for; none: further away than a clock goes.
+/// The time to wait for. `None` means later than the clock can represent.
 struct Alarm {
     at: Option<Instant>,
     due: Due,
@@ -41,8 +41,8 @@ impl Pollable for Alarm {
     }
 }
 
-/// Drives what is waited for on this thread until it is ready or the call's time is over. Nothing but alarms is ever
-/// waited for, so that it is enough to sleep until the earliest of them.
+/// Drives `ready` on this thread until it completes or the call's time is over. A plugin can wait only for alarms, so
+/// sleeping until the earliest alarm is enough.
 fn wait<T>(state: &mut State, ready: impl AsyncFnOnce(&mut State) -> T) -> wasmtime::Result<T> {
     let due = state.waits.due();
     let deadline = state.budget().deadline();

@@ -1,7 +1,7 @@
-//! What makes sockets and asks for names: refused, without an executor.
+//! Creation of sockets and name lookups: refused, without an executor.
 //!
-//! Everything else in `wasi:sockets` needs something that only these give. TCP sockets are refused by wasmtime's own
-//! host side, which needs no executor to do so.
+//! Everything else in `wasi:sockets` needs a value that only these functions return. wasmtime's own host side refuses TCP
+//! sockets, and needs no executor for that.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, IpAddress, Network, ResolveAddressStream};

@@ -1,7 +1,7 @@
 //! `wasi:io/streams` without an executor.
 //!
-//! The only streams that a plugin can hold are its two outputs, which take everything at once, and its input, which is
-//! at its end; so what waits in WASI's terms returns at once here. Anything else would be a stream that nobody gave it,
+//! A plugin can hold only its two output streams, which accept every write at once, and its input, which is at its end.
+//! So the functions that wait by the definition of WASI return at once here. Any other stream was not given by the host,
 //! and ends the call.
 
 use std::future::Future;
@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::{DynPollable, StreamError, StreamResult};
 
 use super::Ours;
 
-/// The value of a future that has it.
+/// Returns the value of a future that is ready.
 fn at_once<T>(future: impl Future<Output = T>) -> wasmtime::Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
@@ -24,7 +24,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> wasmtime::Result<T> {
     }
 }
 
-/// The same for what fails as a stream does.
+/// As `at_once`, for functions with a stream error.
 fn stream_at_once<T>(future: impl Future<Output = StreamResult<T>>) -> StreamResult<T> {
     at_once(future).map_err(StreamError::Trap)?
 }

@@ -1,8 +1,8 @@
-//! On the real kernel, which answers each request on its own: with a refusal, where it has no use for it.
+//! Tests on the real kernel, which answers each request separately and refuses an unknown one.
 
 use super::*;
 
-/// `struct nlmsghdr` alone (linux/netlink.h), of a kind that nobody has, to be acknowledged.
+/// `struct nlmsghdr` alone (linux/netlink.h), of an unknown type, with a request for an acknowledgement.
 fn request(sequence: u32) -> Vec<u8> {
     let kind = u16::MAX.to_ne_bytes();
     let flags = 0x5_u16.to_ne_bytes();
@@ -13,7 +13,7 @@ fn sequence(bytes: &[u8]) -> u32 {
     u32::from_ne_bytes(bytes[8..12].try_into().unwrap())
 }
 
-/// Reads until there is nothing: the sequence numbers of what came, and how often something was lost.
+/// Reads until nothing is left. Returns the sequence numbers of the messages and the number of overruns.
 fn read_all(socket: &mut NetlinkSocket) -> (Vec<u32>, usize) {
     let (mut sequences, mut losses) = (Vec::new(), 0);
     loop {
@@ -54,7 +54,7 @@ fn a_loss_is_told_and_what_came_before_it_is_not_lost() {
     assert!((1..200).contains(&sequences.len()), "{}", sequences.len());
     assert_eq!(sequences, (0..200).take(sequences.len()).collect::<Vec<_>>());
     assert_eq!(losses, 1);
-    // And it goes on.
+    // The socket still works.
     socket.send(&request(7)).unwrap();
     assert_eq!(read_all(&mut socket), (vec![7], 0));
 }

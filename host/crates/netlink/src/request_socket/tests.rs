@@ -1,8 +1,8 @@
-//! On the real kernel, which refuses requests of an unknown kind.
+//! Tests on the real kernel, which refuses requests of an unknown type.
 
 use super::*;
 
-/// `struct nlmsghdr` and `struct nfgenmsg` (linux/netlink.h, linux/netfilter/nfnetlink.h), of a kind that nobody has.
+/// `struct nlmsghdr` and `struct nfgenmsg` (linux/netlink.h, linux/netfilter/nfnetlink.h), of an unknown type.
 fn unknown(buffer: &mut Vec<u8>, sequence: u32) {
     let (length, kind, flags, port) = (20_u32, u16::MAX, Flags::REQUEST.0, 0_u32);
     buffer.extend_from_slice(&length.to_ne_bytes());
@@ -54,7 +54,7 @@ fn a_dump_of_an_unknown_kind_is_refused() {
 #[test]
 fn a_request_without_an_answer_ends_with_the_patience() {
     let mut socket = RequestSocket::open(Protocol::Netfilter, Duration::from_millis(1)).unwrap();
-    // The kernel passes over a message without the flag of a request.
+    // The kernel ignores a message without the request flag.
     let silent = |buffer: &mut Vec<u8>, sequence| {
         unknown(buffer, sequence);
         buffer[6..8].fill(0);

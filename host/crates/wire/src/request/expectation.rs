@@ -1,6 +1,6 @@
 //! Requests about expectations.
 //!
-//! Named apart from those about entries because the two tables have the same verbs.
+//! They are in a module of their own because both tables have the same verbs.
 
 use alloc::vec::Vec;
 
@@ -17,24 +17,24 @@ fn head(kind: u16, flags: Flags, sequence: u32, family: Option<Family>) -> Head 
     request(EXPECTATION | kind, flags, sequence, family)
 }
 
-/// Every expectation, or those of a family, as many messages and a done.
+/// Requests every expectation, or those of a family. The answer has one message for each, then a done message.
 pub fn dump(buffer: &mut Vec<u8>, sequence: u32, family: Option<Family>) {
     Emit::message(buffer, head(ctnl_exp::GET, Flags::DUMP, sequence, family), |_| {});
 }
 
-/// One expectation, by tuple, zone and id.
+/// Requests one expectation, by tuple, zone and id.
 pub fn get(buffer: &mut Vec<u8>, sequence: u32, key: &ExpectationKey) {
     let head = head(ctnl_exp::GET, NONE, sequence, Some(key.tuple.family()));
     Emit::message(buffer, head, |message| write_key(message, key));
 }
 
-/// One expectation by its tuple alone, whatever its id.
+/// Requests one expectation by its tuple alone, with any id.
 pub fn get_any(buffer: &mut Vec<u8>, sequence: u32, tuple: &Tuple) {
     let head = head(ctnl_exp::GET, NONE, sequence, Some(tuple.family()));
     Emit::message(buffer, head, |message| tuple::write(message, cta_expect::TUPLE, tuple, None));
 }
 
-/// Removes one expectation by its tuple alone, whatever its id, acknowledged.
+/// Removes one expectation by its tuple alone, with any id. Acknowledged.
 pub fn delete_any(buffer: &mut Vec<u8>, sequence: u32, tuple: &Tuple) {
     let head = head(ctnl_exp::DELETE, Flags::ACK, sequence, Some(tuple.family()));
     Emit::message(buffer, head, |message| tuple::write(message, cta_expect::TUPLE, tuple, None));
@@ -46,12 +46,12 @@ pub fn delete(buffer: &mut Vec<u8>, sequence: u32, ack: bool, key: &ExpectationK
     Emit::message(buffer, head, |message| write_key(message, key));
 }
 
-/// Removes every expectation of the namespace, acknowledged.
+/// Removes every expectation of the namespace. Acknowledged.
 pub fn flush(buffer: &mut Vec<u8>, sequence: u32) {
     Emit::message(buffer, head(ctnl_exp::DELETE, Flags::ACK, sequence, None), |_| {});
 }
 
-/// Makes an expectation, acknowledged. Its master has to be in the table and to have a helper.
+/// Creates an expectation. Acknowledged. Its master must be in the table and must have a helper.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, expectation: &Expectation) {
     let flags = Flags::ACK.with(Flags::CREATE).with(Flags::EXCLUSIVE);
     let head = head(ctnl_exp::NEW, flags, sequence, Some(expectation.tuple.family()));

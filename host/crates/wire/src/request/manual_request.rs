@@ -1,7 +1,7 @@
-//! Requests as a person words them: what was said is sent, nothing is filled in.
+//! Requests with exactly the content that an operator gave; nothing is filled in.
 //!
-//! Kept apart from the daemon's requests because those protect what they mean (a translation is set up as one, an entry is
-//! named by id), while a command line may say less, and odd things, and the kernel answers.
+//! They are separate from the daemon's requests, which always state the full intent: they set up translation explicitly,
+//! and name an entry by id. A command line may say less, or odd things, and the kernel decides.
 
 use alloc::vec::Vec;
 
@@ -15,26 +15,26 @@ use crate::{helper, labels, protocol_info};
 
 use super::{NONE, acked, request};
 
-/// An entry is made where there is none; what to do where there is one.
+/// What a creation does if the entry exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhereItIs {
-    /// Refuse (`EEXIST`).
+    /// Refuses the request (`EEXIST`).
     Refuse,
-    /// Change it, as far as it can be changed.
+    /// Changes the entry, as far as the kernel allows.
     Change,
 }
 
-/// An entry to be made.
+/// An entry to create.
 #[derive(Clone, Copy, Debug)]
 pub struct Creation<'a> {
-    /// The entry; its reply tuple as it is before it is translated.
+    /// The entry, with its reply tuple before translation.
     pub flow: &'a Flow,
     pub source_nat: Option<NatRange>,
     pub destination_nat: Option<NatRange>,
 }
 
-/// Makes an entry with exactly that reply tuple: one that is not the reversed original, without a translation beside
-/// it, makes an entry that says it was translated and whose packets are not.
+/// Creates an entry with exactly this reply tuple. If the tuple is not the reversed original and there is no translation,
+/// the entry claims to be translated, but its packets are not.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereItIs, creation: &Creation<'_>) {
     let exclusive = match otherwise {
         WhereItIs::Refuse => Flags::EXCLUSIVE,
@@ -55,22 +55,22 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereIt
     });
 }
 
-/// What is to be changed at an entry. What is none stays as it is.
+/// A change of an entry. A part that is `None` stays unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change<'a> {
     /// Seconds left.
     pub timeout: Option<u32>,
-    /// All bits that it shall have; the kernel takes none away.
+    /// All bits that the entry shall have. The kernel clears none.
     pub status: Option<Status>,
     /// Value and mask: the mark becomes `mark & !mask ^ value`, inside the kernel.
     pub mark: Option<(u32, u32)>,
     pub labels: Option<LabelChange>,
     pub info: Option<ProtocolInfo>,
-    /// Name of the helper; empty takes it away.
+    /// Name of the helper. An empty name removes the helper.
     pub helper: Option<&'a str>,
 }
 
-/// Changes one entry, found by tuple and zone. The id goes along, but the kernel does not compare it.
+/// Changes one entry, found by tuple and zone. The request carries the id, but the kernel does not compare it.
 pub fn change(buffer: &mut Vec<u8>, sequence: u32, ack: bool, key: &FlowKey, change: &Change<'_>) {
     let head = request(CONNTRACK | ctnl::NEW, acked(ack), sequence, Some(key.original.family()));
     let FlowId(id) = key.id;
