@@ -45,7 +45,7 @@ use table::Table;
 use timeouts::Timeouts;
 use tracking::Tracking;
 
-/// What the machine says of itself.
+/// The facts that the doctor gathers from the machine.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     kernel: Kernel,
@@ -62,11 +62,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Asks the kernel. Over loopback it connects to itself once in each family, and where the rules do not tell
-    /// whether labels have room it makes an entry of its own for a moment; nothing else is touched, and nothing stays.
+    /// Asks the kernel. Connects to itself over loopback once in each family. If the rules do not show whether labels have
+    /// room, creates an entry of its own for a moment. Changes nothing else and leaves nothing behind.
     pub(crate) fn gather() -> Self {
         let ctnetlink = Ctnetlink::ask();
-        // After the first request: it may load modules, and with them their settings.
+        // After the first request, which may load modules and with them their settings.
         let tracking = Tracking::gather();
         Self {
             kernel: Kernel::read(),
@@ -86,7 +86,7 @@ impl Facts {
 
 #[cfg(test)]
 impl Facts {
-    /// Of a machine that tells nothing of itself.
+    /// Facts of a machine about which nothing is known.
     fn blank() -> Self {
         Self {
             kernel: Kernel { release: None },
