@@ -1,13 +1,14 @@
 //! The doctor: whether this machine is fit for ctwarden, and why its connection tracking shows nothing.
 //!
-//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file covers one
-//! subject. It gathers facts, judges them in a separate step, and says what follows and which command changes it.
+//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file covers
+//! one subject. It gathers facts, judges them in a separate step, and reports the consequence and the command that changes
+//! it.
 //!
-//! `ctwarden doctor` calls [`Facts::gather`], then [`Report::of`]. The daemon and `ctwarden check` use [`Senses`], the findings on
-//! which the daemon acts.
+//! `ctwarden doctor` calls [`Facts::gather`], then [`Report::of`]. The daemon and `ctwarden check` use [`Senses`], the
+//! findings on which the daemon acts.
 //!
-//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other modules use only
-//! what this file exports.
+//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other modules
+//! use only what this file exports.
 
 mod buckets;
 mod capability;

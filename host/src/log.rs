@@ -75,8 +75,8 @@ fn put(speaker: Speaker, mut line: String) {
     line.push('\n');
     match QUEUE.get() {
         Some(queue) => queue.put(speaker, line),
-        // If standard error cannot be written, nobody is left to inform. One write, so that lines of several programs do
-        // not mix.
+        // If standard error cannot be written, there is no other place for the line. One write, so that lines of several
+        // programs do not mix.
         None => drop(io::stderr().lock().write_all(line.as_bytes())),
     }
 }

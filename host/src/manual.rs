@@ -14,7 +14,7 @@ pub(crate) use pages::{page, write_all};
 
 use clap::Command;
 
-/// Name of the verb that is a command of its own.
+/// Name of the verb that is also a separate command.
 const CONNTRACK: &str = "conntrack";
 
 /// The whole program for the generators: the verb `conntrack` gets the options of the conntrack command.

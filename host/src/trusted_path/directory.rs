@@ -42,7 +42,7 @@ impl From<Directory> for OwnedFd {
 }
 
 impl Directory {
-    /// Opens the root. It is not checked yet: every directory is checked before a name is looked up in it.
+    /// Opens the root without a check: every directory is checked before a name is looked up in it.
     pub(super) fn root() -> Result<Self, AccessError> {
         let path = PathBuf::from("/");
         let handle = rustix::fs::open(&path, DIRECTORY, Mode::empty()).map_err(|error| of_io("open", &path, error))?;

@@ -47,7 +47,7 @@ impl Trust {
     ) -> Result<(), AccessError> {
         self.check_owner(path, stat)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            // Data written to a pipe, device or socket stays nowhere that others would read it later.
+            // A pipe, device or socket stores nothing that others could read there later.
             return Ok(());
         }
         if stat.st_nlink > 1 && directory.st_mode & (GROUP_WRITE | OTHER_WRITE) != 0 {
