@@ -1,4 +1,4 @@
-//! The operator's address sets as they are now, shared by all plugins.
+//! The current versions of the operator's address sets, shared by all plugins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use crate::set_file::Networks;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressSet {
-    /// Its networks; none where no good list was ever read.
+    /// The networks of the set; `None` until a good list was read.
     pub(crate) networks: Option<Networks>,
-    /// The file that they are read from; none where they are in the configuration.
+    /// The file of the networks; `None` if they are in the configuration.
     pub(crate) file: Option<PathBuf>,
-    /// Why the list that is there now is not in use.
+    /// Why the current content of the file is not in use.
     pub(crate) refused: Option<String>,
 }
 
@@ -22,12 +22,11 @@ pub(crate) struct AddressSet {
 pub(crate) struct AddressSets(Arc<RwLock<BTreeMap<SetName, AddressSet>>>);
 
 impl AddressSets {
-    /// Puts a set in.
     pub(crate) fn insert(&self, name: SetName, set: AddressSet) {
         self.change(|sets| drop(sets.insert(name, set)));
     }
 
-    /// Takes a good list over; whether it says anything new.
+    /// Replaces the networks by those of a good list. Returns whether the networks differ from the old ones.
     pub(crate) fn renew(&self, name: &SetName, networks: Networks) -> bool {
         self.change(|sets| {
             let set = sets.entry(name.clone()).or_default();
@@ -38,7 +37,7 @@ impl AddressSets {
         })
     }
 
-    /// Notes that a list was refused; whether an older one goes on.
+    /// Notes that a list was refused. Returns whether an older list stays in use.
     pub(crate) fn refuse(&self, name: &SetName, why: &str) -> bool {
         self.change(|sets| {
             let set = sets.entry(name.clone()).or_default();
@@ -47,7 +46,7 @@ impl AddressSets {
         })
     }
 
-    /// Goes on with a list of before, where there is no good one.
+    /// Keeps an earlier list in use if there is no good one.
     pub(crate) fn go_on_with(&self, name: &SetName, networks: &Networks) {
         self.change(|sets| {
             if let Some(set) = sets.get_mut(name) {
@@ -56,7 +55,7 @@ impl AddressSets {
         });
     }
 
-    /// The list in use, if it came from that file.
+    /// The list in use, if it was read from `file`.
     pub(crate) fn read_from(&self, name: &SetName, file: &Path) -> Option<Networks> {
         let set = self.look(|sets| sets.get(name).cloned())?;
         set.networks.filter(|_| set.file.as_deref() == Some(file))
@@ -65,7 +64,7 @@ impl AddressSets {
     /// The list in use.
     ///
     /// # Errors
-    /// Why there is none, on one line.
+    /// Why there is no list, on one line.
     pub(crate) fn get(&self, name: &SetName) -> Result<Networks, String> {
         let Some(set) = self.look(|sets| sets.get(name).cloned()) else {
             return Err(format!("there is no set {name}"));
@@ -76,7 +75,7 @@ impl AddressSets {
         })
     }
 
-    /// All of them, by name.
+    /// All sets, by name.
     pub(crate) fn all(&self) -> BTreeMap<SetName, AddressSet> {
         self.look(BTreeMap::clone)
     }

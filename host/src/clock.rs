@@ -1,4 +1,4 @@
-//! The time that the engine and the records are told. The engine reads no clock itself. Threads that wait measure their own
+//! The time that the engine and the records use. The engine reads no clock itself. Threads that wait measure their own
 //! deadlines.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ctwarden_model::{Now, Steady, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
-/// This moment on both clocks.
+/// The current moment on both clocks.
 pub(crate) fn now() -> Now {
-    // Before 1970 a clock is set wrong; 0 then is as good as any other time.
+    // A wall clock before 1970 is set wrong; then 0 is as good as any other time.
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let steady = clock_gettime(ClockId::Monotonic);
     let nanoseconds = |seconds: u64, rest: u64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);

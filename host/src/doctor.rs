@@ -1,13 +1,14 @@
 //! The doctor: whether this machine is fit for ctwarden, and why its connection tracking shows nothing.
 //!
-//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file covers one
-//! subject. It gathers facts, judges them in a separate step, and says what follows and which command changes it.
+//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file covers
+//! one subject. It gathers facts, judges them in a separate step, and reports the consequence and the command that changes
+//! it.
 //!
-//! `ctwarden doctor` calls [`Facts::gather`], then [`Report::of`]. The daemon and `ctwarden check` use [`Senses`], the findings on
-//! which the daemon acts.
+//! `ctwarden doctor` calls [`Facts::gather`], then [`Report::of`]. The daemon and `ctwarden check` use [`Senses`], the
+//! findings on which the daemon acts.
 //!
-//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other modules use only
-//! what this file exports.
+//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other modules
+//! use only what this file exports.
 
 mod buckets;
 mod capability;
@@ -45,7 +46,7 @@ use table::Table;
 use timeouts::Timeouts;
 use tracking::Tracking;
 
-/// What the machine says of itself.
+/// The facts that the doctor gathers from the machine.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     kernel: Kernel,
@@ -62,11 +63,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Asks the kernel. Over loopback it connects to itself once in each family, and where the rules do not tell
-    /// whether labels have room it makes an entry of its own for a moment; nothing else is touched, and nothing stays.
+    /// Asks the kernel. Connects to itself over loopback once in each family. If the rules do not show whether labels have
+    /// room, creates an entry of its own for a moment. Changes nothing else and leaves nothing behind.
     pub(crate) fn gather() -> Self {
         let ctnetlink = Ctnetlink::ask();
-        // After the first request: it may load modules, and with them their settings.
+        // After the first request, which may load modules and with them their settings.
         let tracking = Tracking::gather();
         Self {
             kernel: Kernel::read(),
@@ -86,7 +87,7 @@ impl Facts {
 
 #[cfg(test)]
 impl Facts {
-    /// Of a machine that tells nothing of itself.
+    /// Facts of a machine about which nothing is known.
     fn blank() -> Self {
         Self {
             kernel: Kernel { release: None },

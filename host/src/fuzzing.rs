@@ -1,6 +1,6 @@
-//! Readers of untrusted bytes inside the daemon, for the fuzzer's checks alone.
+//! Readers of untrusted bytes inside the daemon, for the fuzzer's checks only.
 //!
-//! Each function panics where the bytes show a fault. The functions are public because the checks are a crate of their own.
+//! Each function panics if the bytes reveal a fault. The functions are public because the checks are a separate crate.
 
 use std::path::Path;
 
@@ -23,14 +23,14 @@ pub fn configuration(bytes: &[u8]) {
     }
 }
 
-/// A filter in the words of the command line.
+/// Reads a filter as the command line writes it.
 pub fn filter(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         drop(config::one_filter(text));
     }
 }
 
-/// A line of an address list.
+/// Reads a line of an address list.
 pub fn list_line(bytes: &[u8]) {
     let shortest = Shortest { ipv4: 8, ipv6: 19 };
     if let Ok(text) = std::str::from_utf8(bytes)
@@ -43,7 +43,7 @@ pub fn list_line(bytes: &[u8]) {
     }
 }
 
-/// A line that a client writes to the control socket.
+/// Reads a line that a client writes to the control socket.
 pub fn control_request(bytes: &[u8]) {
     if let Ok(request) = serde_json::from_slice::<control::Request>(bytes) {
         let written = serde_json::to_vec(&request).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What is said to whoever watches the daemon's standard error: its own turns and its plugins' output.
+//! The daemon's standard error: messages of the daemon itself and output of its plugins.
 //!
-//! Nobody may be there to read it, or somebody who reads slowly. So no thread that decides or acts writes to it: lines are handed
-//! over a bounded queue to a thread of their own. What cannot be written is counted, and told as soon as something can. A verb
-//! that runs to its end without that thread writes its lines itself.
+//! The reader may be slow or absent. So no thread that decides or acts writes to standard error: a bounded queue passes the
+//! lines to a separate thread. Lines that cannot be written are counted, and the count is reported as soon as writing works
+//! again. A command that runs to its end without that thread writes its lines itself.
 
 mod queue;
 
@@ -18,17 +18,17 @@ use ctwarden_model::{PluginName, text};
 
 use self::queue::{Queue, Speaker};
 
-/// How long the end of the program waits for lines that are not written yet.
+/// How long the program waits at its end for lines that are not written yet.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The way to the thread; none before it was started.
+/// The queue to the thread; empty until the thread is started.
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
-/// Starts the thread that writes lines. Panics go the same way from then on: on a closed or full pipe their own would end or
-/// hold the thread that they come from.
+/// Starts the thread that writes lines. From then on panic messages take the same way: on a closed or full pipe, the
+/// default panic handler would end or block the panicking thread.
 ///
 /// # Errors
-/// There is no room for a thread, or no standard error.
+/// The thread cannot be started, or there is no standard error.
 pub(crate) fn begin() -> io::Result<()> {
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let queue = Arc::new(Queue::default());
@@ -40,14 +40,14 @@ pub(crate) fn begin() -> io::Result<()> {
     Ok(())
 }
 
-/// Lines of the daemon itself, which usually are one.
+/// Writes lines of the daemon itself, usually one.
 pub(crate) fn say(lines: &str) {
     for line in lines.lines() {
         put(Speaker::Daemon, format!("ctwarden: {}", text::line(line)));
     }
 }
 
-/// A line that a plugin wrote to its standard output or error.
+/// Writes a line that a plugin wrote to its standard output or error.
 pub(crate) fn plugin(name: &PluginName, stream: LogStream, line: &str) {
     let line = text::line(line);
     put(
@@ -64,7 +64,7 @@ pub(crate) fn lost() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.lost())
 }
 
-/// Waits until everything is written, for a moment.
+/// Waits a moment until everything is written.
 pub(crate) fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.wait_until_empty(Instant::now() + LAST_WORDS);
@@ -75,7 +75,8 @@ fn put(speaker: Speaker, mut line: String) {
     line.push('\n');
     match QUEUE.get() {
         Some(queue) => queue.put(speaker, line),
-        // Where that cannot be written there is nobody left to tell. One write, so that lines of several programs do not mix.
+        // If standard error cannot be written, there is no other place for the line. One write, so that lines of several
+        // programs do not mix.
         None => drop(io::stderr().lock().write_all(line.as_bytes())),
     }
 }

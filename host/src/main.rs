@@ -1,4 +1,4 @@
-//! The program `ctwarden`: parse, run, exit.
+//! The program `ctwarden`: parses the command line, runs the command, and exits.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! Man pages and shell completions, out of the definitions that the command line itself is parsed by.
+//! Man pages and shell completions, generated from the definitions that parse the command line.
 //!
-//! An option that is told in two places is told wrong in one of them; so verbs come from their clap definitions, and
+//! Two descriptions of one option would drift apart. So the pages of verbs come from their clap definitions, and those of
 //! the conntrack command from the table of its grammar.
 
 mod completions;
@@ -14,15 +14,15 @@ pub(crate) use pages::{page, write_all};
 
 use clap::Command;
 
-/// Name of the verb that is a command of its own.
+/// Name of the verb that is also a separate command.
 const CONNTRACK: &str = "conntrack";
 
-/// The whole program for generating: with the conntrack command's own words in place of its verb's.
+/// The whole program for the generators: the verb `conntrack` gets the options of the conntrack command.
 fn whole(program: Command) -> Command {
     let (about, words) = (conntrack_command::ABOUT, conntrack_command::command());
     if program.find_subcommand(CONNTRACK).is_some() {
         program.mut_subcommand(CONNTRACK, |verb| {
-            // Its words without the verb's catch-all for them.
+            // The arguments of the command replace the catch-all argument of the verb.
             let about = verb.get_about().cloned();
             words.about(about.unwrap_or_else(|| conntrack_command::ABOUT.into()))
         })

@@ -1,7 +1,7 @@
-//! Which threads go first where the processors are short: those that read events and carry verdicts out.
+//! Scheduling priority: threads that read events and apply verdicts run first when processors are short.
 //!
-//! The kernel puts events into a finite buffer, whether or not anybody has time to read. Programs that send packets, and plugins,
-//! may wait for a processor; whoever reads events loses what does not fit meanwhile.
+//! The kernel puts events into a finite buffer even if no thread reads them. Programs that send packets, and plugins, can
+//! wait for a processor. The thread that reads events cannot: events that do not fit into the buffer meanwhile are lost.
 
 use std::io;
 use std::sync::OnceLock;
@@ -16,26 +16,27 @@ pub(crate) struct Niceness(pub i32);
 static STARTED_WITH: OnceLock<Niceness> = OnceLock::new();
 
 impl Niceness {
-    /// At most that of the loop if nobody says otherwise: it gets nine tenths of a processor that it shares with an ordinary
-    /// thread.
+    /// Default upper bound of the loop's niceness: with it the loop gets nine tenths of a processor that it shares with an
+    /// ordinary thread.
     pub(crate) const OF_LOOP: Self = Self(-10);
     pub(crate) const FIRST: Self = Self(-20);
     pub(crate) const LAST: Self = Self(19);
 
-    /// Gives the calling thread this niceness, where it has a larger one, and all threads that it starts from here on. Needs
-    /// `CAP_SYS_NICE`.
+    /// Sets this niceness for the calling thread, if the thread has a larger one, and for all threads that it starts from
+    /// now on. Needs `CAP_SYS_NICE`.
     pub(crate) fn raise_priority(self) -> io::Result<()> {
-        // On Linux no process id means the calling thread, and no other one of its process.
+        // On Linux, no process id means the calling thread only, not its whole process.
         let here = Self(getpriority_process(None)?);
         STARTED_WITH.get_or_init(|| here);
         if here > self { self.take() } else { Ok(()) }
     }
 
-    /// Gives the calling thread the niceness that the program was started with. A thread inherits the priority of the one that
-    /// spawns it; call this in a thread that is not latency-critical.
+    /// Gives the calling thread the niceness with which the program was started. A thread inherits the priority of the
+    /// thread that spawns it; call this in a thread that is not latency-critical.
     pub(crate) fn lower_priority() {
         if let Some(ordinary) = STARTED_WITH.get() {
-            // It goes from less to more, which is always allowed; and if not, nothing is worse than late.
+            // Raising the niceness is always allowed. If it fails all the same, the thread runs on with the higher
+            // priority.
             let _ = ordinary.take();
         }
     }

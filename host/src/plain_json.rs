@@ -1,8 +1,8 @@
-//! JSON that a terminal shows and does not obey.
+//! JSON that is safe to print on a terminal.
 //!
-//! JSON lets every character from U+0020 on stand in a string as it is. Some of them move a cursor, reorder a line or end it for
-//! some readers. Here each of them is written as an escape, so that a program reads the same text and a person sees what is
-//! there. Records, answers of the control socket and reports for programs are all written by this.
+//! JSON allows every character from U+0020 on in a string. Some of them move a cursor, reorder a line or, for some readers,
+//! end it. This module writes each of them as an escape: a program reads the same text, and a person sees what is there.
+//! Records, answers of the control socket and reports for programs use it.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use ctwarden_model::text::is_obeyed;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-/// The value on one line.
+/// Formats the value on one line.
 ///
 /// # Errors
 /// As [`serde_json::to_string`].
@@ -20,7 +20,7 @@ pub(crate) fn to_string(value: &impl Serialize) -> serde_json::Result<String> {
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
-/// The value over several lines, for people.
+/// Formats the value over several lines, for people.
 ///
 /// # Errors
 /// As [`serde_json::to_writer_pretty`].
@@ -28,13 +28,13 @@ pub(crate) fn to_writer_pretty(out: impl Write, value: &impl Serialize) -> serde
     value.serialize(&mut Serializer::with_formatter(out, Plain(PrettyFormatter::new())))
 }
 
-/// A form of JSON, with strings as above.
+/// A JSON formatter that also escapes the characters that terminals obey.
 struct Plain<F>(F);
 
 impl<F: Formatter> Formatter for Plain<F> {
     fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        // What serde_json escapes by itself does not come here, but DEL does.
+        // serde_json has already escaped its own characters, but DEL is not among them.
         while let Some((place, obeyed)) = first_obeyed(rest) {
             let (before, after) = rest.split_at_checked(place).unwrap_or((rest, ""));
             out.write_all(before.as_bytes())?;
@@ -84,7 +84,7 @@ impl<F: Formatter> Formatter for Plain<F> {
 }
 
 fn first_obeyed(text: &str) -> Option<(usize, char)> {
-    // What most strings are made of needs one look at each byte.
+    // Most strings are printable ASCII, for which one look at each byte is enough.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
     }

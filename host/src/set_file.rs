@@ -1,7 +1,7 @@
-//! Address sets from files: read whole, looked after for changes.
+//! Address sets from files: read whole, and watched for changes.
 //!
-//! Lists of bans or countries are written by other programs while the daemon runs. A new version is taken as soon as it
-//! rests, and only if every line of it is good; else the version in use goes on and the mistake is told.
+//! Other programs write lists of bans or countries while the daemon runs. A new version is used as soon as the file rests,
+//! and only if every line is valid. Otherwise the version in use stays, and the mistake is reported.
 
 mod error;
 mod excerpt;
@@ -29,31 +29,31 @@ use self::stamp::{Rest, Stamp};
 pub(crate) use self::watch::SetWatch;
 use crate::trusted_path;
 
-/// A file of a hundred million addresses is not meant: about 8 million networks fit.
+/// Largest file, enough for about 8 million networks. A file of a hundred million addresses is not supported.
 const BYTES_MAX: u64 = 256 << 20;
-/// A version is looked at again before it is read, so that it is not read while a program writes it in steps.
+/// A version is checked again after this time before it is read, because a program may write it in steps.
 const SETTLED: Duration = Duration::from_millis(50);
-/// A last line without its end may be half a line for so long: `10.0.0.0/2` is no error, and `4` may come yet.
+/// How long a last line without a line end counts as unfinished: `10.0.0.0/2` is valid, and a `4` may still follow.
 const LAST_LINE: Duration = Duration::from_secs(3);
-/// How long a start or a reload waits for a file to rest; after that, the file is taken as soon as it does.
+/// How long a start or a reload waits for a file to rest. After that, the file is used as soon as it rests.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a file is looked at that is waited for.
+/// How often a file that is waited for is checked.
 const GLANCE: Duration = Duration::from_millis(25);
 /// Permission bit that lets everybody read.
 const OTHER_READ: u32 = 0o004;
 
-/// Networks with their values, shared by all plugins that may look into the set.
+/// Networks with their values, shared by all plugins that may read the set.
 pub(crate) type Networks = Arc<PrefixMap<String>>;
 
 /// A new version of a set.
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) networks: Networks,
-    /// What is worth a line to people although it is no mistake.
+    /// A remark for people about something that is not a mistake.
     pub(crate) note: Option<String>,
 }
 
-/// What a look at one set found: a new version, or why the one in use goes on.
+/// The result of a check of one set: a new version, or why the version in use stays.
 pub(crate) type SetChange = (SetName, Result<Fresh, SetFileError>);
 
 #[derive(Debug)]
@@ -61,22 +61,22 @@ struct Watched {
     path: PathBuf,
     shortest: Shortest,
     rest: Rest,
-    /// Of the version that was tried last, good or not: a broken one is told once.
+    /// Stamp of the version that was tried last, good or not: a broken version is reported once.
     stamp: Option<Stamp>,
-    /// What was told of that version, if it is not in use.
+    /// The reported mistake of that version, if it is not in use.
     refused: Option<Refused>,
-    /// Of the version that is in use; none before the first good one.
+    /// Networks of the version in use; `None` before the first good version.
     networks: Option<Networks>,
-    /// The version before, until the next look: whoever lets go of it last takes the time to give it back, and that should be
-    /// who looks, not who decides.
+    /// The previous version, until the next check. Dropping a large set is slow; the set is kept here so that the watcher
+    /// thread, not the loop, frees it.
     before: Option<Networks>,
 }
 
-/// Why the version that is there is not in use.
+/// Why the current version is not in use.
 #[derive(Debug, PartialEq, Eq)]
 struct Refused {
     told: String,
-    /// Whether the way to the file is at fault, which may be mended without a change of the file.
+    /// Whether access to the file failed. Access can be repaired without a change of the file.
     of_access: bool,
 }
 
@@ -86,7 +86,7 @@ impl Refused {
     }
 }
 
-/// Files that are looked after. One `stat` a file and look: cheap enough for ten a second, and unlike inotify it sees
+/// Files that are watched. A check costs one `stat` a file, cheap enough for ten checks a second. Unlike inotify, it sees
 /// renames, mounts and network file systems without a special case.
 #[derive(Debug, Default)]
 pub(crate) struct SetFiles {
@@ -99,10 +99,10 @@ impl SetFiles {
         Self::default()
     }
 
-    /// Reads a file, once it rests, and looks after it from now on.
+    /// Reads a file once it rests, and watches it from now on.
     ///
     /// # Errors
-    /// [`SetFileError`] where the file is not good. It is looked after all the same, and taken once it is.
+    /// [`SetFileError`] if the file is not good. The file is watched all the same, and used once it is good.
     pub(crate) fn add(&mut self, name: SetName, path: &Path, shortest: Shortest) -> Result<Fresh, SetFileError> {
         let mut watched = Watched {
             path: path.to_path_buf(),
@@ -118,32 +118,32 @@ impl SetFiles {
         read
     }
 
-    /// Goes on with a version of before where the file has no good one.
+    /// Keeps an earlier version in use if the file has no good one.
     pub(crate) fn go_on_with(&mut self, name: &SetName, networks: Networks) {
         if let Some(watched) = self.files.get_mut(name) {
             watched.networks.get_or_insert(networks);
         }
     }
 
-    /// Whether there is none.
+    /// Whether no file is watched.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// Whether a file has changed and is waited for to rest.
+    /// Whether a file has changed and does not rest yet.
     fn is_awaited(&self) -> bool {
         self.files.values().any(|watched| watched.rest.is_awaited() && watched.refused.is_none())
     }
 
-    /// The sets whose file has changed since the last look, and rests. A file that was rewritten with the same networks is no
-    /// change, unless it was refused before.
+    /// The sets whose file has changed since the last check, and rests. A file that was rewritten with the same networks
+    /// counts as unchanged, unless it was refused before.
     pub(crate) fn changed(&mut self, now: Instant) -> Vec<SetChange> {
         self.files.iter_mut().filter_map(|(name, watched)| Some((name.clone(), watched.look(now)?))).collect()
     }
 }
 
 impl Watched {
-    /// The first version: one that nobody has changed for some time is read at once.
+    /// Reads the first version. A file that has not changed for some time is read at once.
     fn first(&mut self) -> Result<Fresh, SetFileError> {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
@@ -185,7 +185,7 @@ impl Watched {
         }
     }
 
-    /// Reads the version that was seen, if it is whole; none where it has to be looked at again.
+    /// Reads the version with stamp `seen`, if it is whole; `None` if the file has to be checked again.
     fn try_reading(&mut self, seen: Stamp, rested: Duration) -> Option<Result<Fresh, SetFileError>> {
         if rested < SETTLED {
             return None;
@@ -202,7 +202,8 @@ impl Watched {
     }
 }
 
-/// The list in a file; none where the file is another than was seen, changes while it is read, or may end in half a line.
+/// Reads the list of a file. `None` if the file is not the one with stamp `seen`, changes while it is read, or may end in
+/// an unfinished line.
 fn read_whole(path: &Path, seen: Stamp, rested: Duration, shortest: Shortest) -> Result<Option<List>, SetFileError> {
     let file = trusted_path::open(path)?;
     let again = file.try_clone();
@@ -218,7 +219,7 @@ fn read_whole(path: &Path, seen: Stamp, rested: Duration, shortest: Shortest) ->
     list::parse(path, &bytes, Reading { shortest, disclosed }).map(Some)
 }
 
-/// Whether the last byte ends a line. A file without a byte may have been emptied to be written anew.
+/// Whether the last byte ends a line. An empty file does not count: a program may have truncated it to write it anew.
 fn ends_in_a_line(file: &File) -> bool {
     let mut last = [0];
     let length = file.metadata().map_or(0, |metadata| metadata.len());

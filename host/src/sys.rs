@@ -1,4 +1,4 @@
-//! All that is unsafe in the program, each with the reason why it is sound.
+//! All unsafe code of the program, each with the reason why it is sound.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,7 +8,7 @@ use ctwarden_guest::Code;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Descriptors of which the loop waits to be readable.
+/// Types whose descriptor the loop waits on until it is readable.
 ///
 /// # Safety
 /// The value owns one open descriptor for as long as it lives, and always gives that one.
@@ -21,7 +21,7 @@ pub(crate) unsafe trait OwnsDescriptor: AsRawFd {}
 )]
 unsafe impl OwnsDescriptor for Arc<OwnedFd> {}
 
-/// Has the runtime watch whether it is readable.
+/// Registers the descriptor with the runtime for readability.
 pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `OwnsDescriptor` promises exactly what is asked for: the descriptor stays open and the same.
     #[expect(unsafe_code, reason = "see above")]
@@ -29,11 +29,12 @@ pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
     watched.map_err(io::Error::from)
 }
 
-/// The compiled code that the process which loads a component has written into a file of [`Code::file`].
+/// Seals the file of [`Code::file`] into which the loading process has written the compiled code of a component.
 pub(crate) fn seal_code_of_loader(file: OwnedFd) -> io::Result<Code> {
-    // SAFETY: the file must have what `Code::write_to` wrote. The process on the other side is this very program, writes nothing
-    // else into that file, and has ended well; its code is as good as the compiler is on bytes of a stranger, which is all
-    // that would hold for code that was compiled in this process. See docs/decisions/2026-11-29-loading-process.md.
+    // SAFETY: the file must contain what `Code::write_to` wrote. The other process is this very program; it writes nothing
+    // else into that file, and it has ended without an error. Its code is as trustworthy as the compiler is with bytes of a
+    // stranger. The same would hold for code that was compiled in this process. See
+    // docs/decisions/2026-11-29-loading-process.md.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         Code::seal(file)

@@ -21,7 +21,7 @@ pub(crate) enum Paint {
 }
 
 impl Colour {
-    /// What stands behind the escape character in everything that [`Colour::paint`] gives.
+    /// What follows the escape character in all output of [`Colour::paint`].
     pub(crate) const SEQUENCES: [&str; 6] = ["[0m", "[1m", "[2m", "[31m", "[32m", "[33m"];
 
     /// On for a terminal, unless `NO_COLOR` is set to anything (no-color.org) or the terminal is dumb.
@@ -32,7 +32,7 @@ impl Colour {
         if output.is_terminal() && !refused && !dumb { Self::On } else { Self::Off }
     }
 
-    /// The text in that paint.
+    /// The text in the colour or weight of `paint`.
     pub(crate) fn paint(self, paint: Paint, text: impl Display) -> String {
         let code = match paint {
             Paint::Bold => 1,

@@ -1,11 +1,12 @@
-//! Opening paths that nobody but root and the daemon's own user could have changed.
+//! Opening paths that only root and the daemon's own user could have changed.
 //!
-//! The daemon acts as root. A file that another user can write, or can replace because a directory on the way is theirs,
-//! hands that user the network, or root's hand to write with. So every path that the daemon opens goes through this module:
-//! configuration, components, set files, state, compiled code, records, alerts, the control socket and its lock.
+//! The daemon acts as root. Suppose another user can write a file, or owns a directory on the way and can replace the file.
+//! Then that user controls the network, or makes root write to a file of their choice. So every path that the daemon opens
+//! goes through this module: configuration, components, set files, state, compiled code, records, alerts, the control
+//! socket and its lock.
 //!
-//! A path is walked name by name from the root, each name looked up in a directory that is held open. Links are read from
-//! the handle that was checked. Nothing can be exchanged between a check and its use.
+//! A path is walked name by name from the root, and each name is looked up in a directory that is held open. Links are read
+//! from the handle that was checked. Nothing can be exchanged between a check and its use.
 
 mod directory;
 mod error;
@@ -23,10 +24,10 @@ pub(crate) use self::error::AccessError;
 use self::error::of_io;
 use self::walk::{Found, Walk};
 
-/// A regular file, open for reading.
+/// Opens a regular file for reading.
 ///
 /// # Errors
-/// [`AccessError`] where the file cannot be read or others could change it.
+/// [`AccessError`] if the file cannot be read or others could change it.
 pub(crate) fn open(path: &Path) -> Result<File, AccessError> {
     match Walk::along(path)?.find()? {
         Found::Directory(directory) => Err(AccessError::NotAFile(directory.path().to_path_buf())),
@@ -34,17 +35,17 @@ pub(crate) fn open(path: &Path) -> Result<File, AccessError> {
     }
 }
 
-/// The bytes of a regular file, which may be so many.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open`], and where the file is larger.
+/// As [`open`], and if the file is larger than the limit.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AccessError> {
     read_from(open(path)?, path, limit)
 }
 
-/// All of an open file, unless it is larger than the limit.
+/// Reads all of an open file, unless it is larger than the limit.
 pub(crate) fn read_from(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, AccessError> {
-    // Room at once for what is there: growing step by step copies a large component several times.
+    // Reserve the whole length at once: growing step by step copies a large component several times.
     let length = file.metadata().map_or(0, |metadata| metadata.len()).min(limit);
     let mut bytes = Vec::with_capacity(usize::try_from(length.saturating_add(1)).unwrap_or_default());
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| of_io("read", path, error))?;
@@ -54,11 +55,11 @@ pub(crate) fn read_from(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// A file to append to, made with that mode where it is missing. A pipe or a device is opened too, without waiting for
-/// whoever is at its other end.
+/// Opens a file to append to, and creates it with `mode` if it is missing. A pipe or a device is opened too, without
+/// waiting for the other end.
 ///
 /// # Errors
-/// [`AccessError`] where it cannot be opened or made, or others could change it.
+/// [`AccessError`] if the file cannot be opened or created, or others could change it.
 pub(crate) fn append(path: &Path, mode: Mode) -> Result<File, AccessError> {
     match Walk::along(path)?.find()? {
         Found::Directory(directory) => Err(AccessError::NotAFile(directory.path().to_path_buf())),
@@ -66,10 +67,10 @@ pub(crate) fn append(path: &Path, mode: Mode) -> Result<File, AccessError> {
     }
 }
 
-/// Checks a socket that is to be sent to: whoever could exchange it would be told what is meant for another.
+/// Checks a socket before something is sent to it: a user who could exchange the socket would receive messages for another.
 ///
 /// # Errors
-/// [`AccessError`] where it is missing, no socket, or others could have made it.
+/// [`AccessError`] if the path is missing or no socket, or others could have created it.
 pub(crate) fn check_socket(path: &Path) -> Result<(), AccessError> {
     match Walk::along(path)?.find()? {
         Found::Directory(directory) => Err(AccessError::NotASocket(directory.path().to_path_buf())),

@@ -1,19 +1,20 @@
-//! What keeps policies from their work, as `ctwarden status`, `ctwarden check` and the log report it.
+//! What prevents policies from working, as `ctwarden status`, `ctwarden check` and the log report it.
 //!
-//! The doctor and the event loop produce warnings, and the control socket carries them. None of the three depends on another for them.
+//! The doctor and the event loop produce warnings, and the control socket carries them. None of the three imports another
+//! for them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something about the machine that keeps policies from their work.
+/// A property of the machine that prevents policies from working.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Warning {
-    /// What it is about: the name of the doctor's check.
+    /// The subject: the name of the doctor's check.
     pub about: String,
-    /// What is so, and what follows.
+    /// The observation and its consequence.
     pub text: String,
-    /// Command line that changes it, where there is one.
+    /// Command line that changes it, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
 }

@@ -1,6 +1,7 @@
-//! What tests of the kernel's side stand on: a network namespace of their own, and programs of others that tell what is in it.
+//! Support for tests of the kernel's side: a separate network namespace for each test, and independent programs that report
+//! its content.
 //!
-//! A witness shares no code with what it looks at, so a mistake of ours cannot hide in it.
+//! A witness shares no code with what it observes, so a mistake of ctwarden cannot hide in it.
 
 use std::io::Write as _;
 use std::process::Command;
@@ -9,7 +10,8 @@ use std::thread;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-/// Reports past the test runner's capture that this test cannot run here. Where `CI` is set nobody reads it, and the test fails.
+/// Reports past the test runner's capture that this test cannot run here. If `CI` is set, nobody reads the report, and the
+/// test fails.
 pub(crate) fn skip(reason: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     assert!(std::env::var_os("CI").is_none(), "{test} may not be skipped here: {reason}");
@@ -17,8 +19,8 @@ pub(crate) fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped {test}: {reason}");
 }
 
-/// Runs a test on a thread with a network namespace of its own, which goes away with it. Skips the test where the namespace
-/// cannot be made.
+/// Runs a test on a thread with its own network namespace, which disappears with the thread. Skips the test if the
+/// namespace cannot be created.
 pub(crate) fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
     let thread = thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET)?;
@@ -32,7 +34,7 @@ pub(crate) fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// What a program prints; it runs in the namespace of the calling thread, and must succeed.
+/// What a program prints. The program runs in the namespace of the calling thread, and must succeed.
 fn ask(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output =
@@ -47,7 +49,7 @@ fn ask(program: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// `nft` with one line of its language.
+/// Runs `nft` with one line of its language.
 pub(crate) fn nft(line: &str) -> String {
     ask("nft", &[line])
 }

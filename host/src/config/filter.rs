@@ -1,4 +1,4 @@
-//! A written `[[protect]]`, and the filter that the engine matches. A new key of a filter is all here.
+//! A written `[[protect]]`, and the filter that the engine matches. A new key of a filter changes only this file.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use toml::Spanned;
 use super::problem::Findings;
 use super::scalar::Scalar;
 
-/// `[[protect]]`: flows that no plugin may touch. Every part that is given must hold; within a list any one suffices.
+/// `[[protect]]`: flows that no plugin may touch. Every part that is given must hold; in a list, one match is enough.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Protect {
@@ -25,13 +25,13 @@ pub(crate) struct Protect {
     pub zones: Vec<u16>,
     /// Addresses or networks of the sender in the original direction.
     pub original_src: Vec<Spanned<String>>,
-    /// Of the receiver in the original direction.
+    /// Addresses or networks of the receiver in the original direction.
     pub original_dst: Vec<Spanned<String>>,
-    /// Of the sender in the reply direction, after NAT.
+    /// Addresses or networks of the sender in the reply direction, after NAT.
     pub reply_src: Vec<Spanned<String>>,
-    /// Of the receiver in the reply direction, after NAT.
+    /// Addresses or networks of the receiver in the reply direction, after NAT.
     pub reply_dst: Vec<Spanned<String>>,
-    /// Of any of the four.
+    /// Addresses or networks that any of the four addresses may match.
     pub either: Vec<Spanned<String>>,
     /// Source ports of the original direction: 80, "80" or "8000-8100".
     pub src_ports: Vec<Spanned<Scalar>>,
@@ -39,9 +39,9 @@ pub(crate) struct Protect {
     pub dst_ports: Vec<Spanned<Scalar>>,
     /// Protocol states: the kernel's names (`ESTABLISHED`; `protocols` must say of which protocol) or numbers.
     pub states: Vec<Spanned<Scalar>>,
-    /// Mark: number or "number/mask", as `conntrack -m` takes it.
+    /// Mark: a number or "number/mask", in the syntax of `conntrack -m`.
     pub mark: Option<Spanned<Scalar>>,
-    /// Status bits, all of which must hold: names (`ASSURED`), names that must not be set (`!SEEN_REPLY`), or a
+    /// Status bits, all of which must hold: names (`ASSURED`), names of bits that must not be set (`!SEEN_REPLY`), or a
     /// "number/mask".
     pub status: Vec<Spanned<Scalar>>,
     /// Seconds left: "30", "0-30" or "600-".
@@ -59,7 +59,7 @@ pub(crate) enum WrittenFamily {
     Ipv6,
 }
 
-/// The filter of flows to protect. One without a condition is a mistake: it would protect every flow.
+/// The filter of flows to protect. A filter without a condition is a mistake: it would protect every flow.
 pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, findings: &mut Findings<'_>) -> Filter {
     if is_empty(written) {
         findings.at(
@@ -73,7 +73,7 @@ pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, fi
     resolve(name, written, findings)
 }
 
-/// The filter; every mistake in it is noted under `name`.
+/// The filter. Every mistake in it is noted under `name`.
 pub(super) fn resolve(name: &str, written: &Protect, findings: &mut Findings<'_>) -> Filter {
     let mut reader = Reader { name, findings };
     let protocols = reader.each("protocols", &written.protocols, protocol);
@@ -171,7 +171,7 @@ impl Reader<'_, '_> {
         written.iter().filter_map(|bit| self.keep(&bit.span(), key, label_bit(*bit.get_ref()))).fold(0, |a, b| a | b)
     }
 
-    /// All of them must hold: they become one value under one mask.
+    /// Combines status conditions, all of which must hold, into one value under one mask.
     fn status(&mut self, written: &[Spanned<Scalar>]) -> Option<Masked> {
         let mut whole: Option<Masked> = None;
         for part in written {
@@ -212,7 +212,7 @@ fn seconds(value: &Scalar) -> Result<SecondsRange, String> {
     if range.first <= range.last { Ok(range) } else { Err(wrong()) }
 }
 
-/// A decimal number; no sign, no space.
+/// Parses a decimal number without sign and spaces.
 fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -238,7 +238,7 @@ fn status_bits(value: &Scalar) -> Result<Masked, String> {
     }
 }
 
-/// A state's number; a name means another number in each protocol (ESTABLISHED is 3 in TCP, 4 in SCTP).
+/// A state's number. A name means a different number in each protocol (ESTABLISHED is 3 in TCP, 4 in SCTP).
 fn protocol_state(value: &Scalar, protocols: &[Protocol]) -> Result<u8, String> {
     let name = match value {
         Scalar::Number(number) => {

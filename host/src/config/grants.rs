@@ -1,4 +1,4 @@
-//! What the operator grants to each plugin, and that no grant is empty, without a bound, or shared.
+//! The operator's grants to each plugin, and checks that no grant is empty, unbounded, or shared.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,9 +11,9 @@ use super::scalar::Scalar;
 use super::word::{mark_mask, verdict_kind};
 use super::{filter, written};
 
-/// What is there to be granted, and what was granted so far.
+/// What can be granted, and what was granted so far.
 pub(super) struct Granting<'w> {
-    /// Names of sections, of wrong ones too, so that one mistake is told once.
+    /// Names of sections, including wrong ones, so that one mistake is reported once.
     sets: BTreeSet<&'w str>,
     block_sets: BTreeSet<&'w str>,
     /// Name, mark bits and label bits of the plugins so far.
@@ -29,7 +29,7 @@ impl<'w> Granting<'w> {
         }
     }
 
-    /// The grants of the next plugin; every mistake in them is noted under `name`.
+    /// The grants of the next plugin. Every mistake in them is noted under `name`.
     pub(super) fn next(&mut self, name: &str, plugin: &'w written::Plugin, findings: &mut Findings<'_>) -> Grants {
         let kinds = plugin
             .allow
@@ -80,7 +80,7 @@ impl<'w> Granting<'w> {
     }
 }
 
-/// Those of the names that are declared; the others are noted.
+/// The names that are declared. The others are noted.
 fn known_sets(
     key: &str,
     section: &str,
@@ -101,7 +101,7 @@ fn known_sets(
     known
 }
 
-/// A kind of verdict and the key that says how far it goes: one without the other grants nothing and is a mistake.
+/// Checks kinds of verdicts against the keys that bound them: one without the other grants nothing and is a mistake.
 fn check_bounds(name: &str, plugin: &written::Plugin, grants: &Grants, findings: &mut Findings<'_>) {
     let allows = |kind| grants.kinds.contains(kind);
     let blocks = allows(VerdictKind::Block) || allows(VerdictKind::Unblock);
@@ -132,11 +132,11 @@ fn check_bounds(name: &str, plugin: &written::Plugin, grants: &Grants, findings:
 /// The key that bounds a kind of verdict.
 struct Bound {
     key: &'static str,
-    /// The kinds, as `allow` lists them.
+    /// The kinds, in the words of `allow`.
     kinds: &'static str,
-    /// Whether any of them is allowed.
+    /// Whether any of the kinds is allowed.
     allowed: bool,
-    /// Where the key stands, and whether it grants nothing.
+    /// The position of the key, and whether it grants nothing.
     written: Option<(Range<usize>, bool)>,
 }
 

@@ -1,12 +1,12 @@
-//! A plugin's `[plugin.config]` as the JSON that it is handed.
+//! A plugin's `[plugin.config]` as the JSON that the plugin receives.
 //!
-//! TOML has dates and infinite numbers, JSON has not; a silent change into strings would surprise the plugin's schema, so
-//! they are refused.
+//! TOML has dates and infinite numbers, JSON does not. Both are refused: a silent change into strings would surprise the
+//! plugin's schema.
 
 use serde_json::{Map, Number, Value};
 use toml::Table;
 
-/// The table as JSON.
+/// Converts the table to JSON.
 ///
 /// # Errors
 /// One line for each value that JSON lacks, with its key.

@@ -1,4 +1,4 @@
-//! The operator's configuration: read, checked, and handed on in the model's words.
+//! The operator's configuration: read, checked, and converted to the types of `model`.
 //!
 //! Two stages: what was written (text and types, nothing else), and what it means on this system. `ctwarden check`, the
 //! start and a reload all run the same [`load`].
@@ -30,23 +30,23 @@ pub(crate) use schema::check_against_schema;
 
 use crate::trusted_path;
 
-/// A configuration of more than this is not meant; large lists belong into set files.
+/// Largest configuration file. Large lists belong into set files.
 const FILE_MAX: u64 = 16 << 20;
 
-/// Reads and checks a configuration file, the plugins and set files that it names included.
+/// Reads and checks a configuration file, including the plugins and set files that the file names.
 ///
 /// # Errors
-/// Every finding at once, one line each: file, line, key or plugin, what is wrong, and the way out.
+/// Every finding at once, one line each: file, line, key or plugin, what is wrong, and how to repair it.
 pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
     read(file)?.into_result()
 }
 
-/// What a configuration file says, and beside that what is wrong with its text.
+/// The content of a configuration file, and the mistakes in its text.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    /// Without what could not be read.
+    /// Without the parts that could not be read.
     pub(crate) configuration: Configuration,
-    /// Empty if all of it could be read.
+    /// Empty if the whole file could be read.
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -61,17 +61,17 @@ impl Reading {
     }
 }
 
-/// Reads a configuration file as [`load`] does, and gives what could be read of it in any case.
+/// Reads a configuration file as [`load`] does, and returns the readable part even if other parts are wrong.
 ///
 /// # Errors
-/// Where nothing could be read of it, as [`load`].
+/// As [`load`], if nothing of the file could be read.
 pub(crate) fn read(file: &Path) -> Result<Reading, Problems> {
     let bytes =
         trusted_path::read(file, FILE_MAX).map_err(|error| Problems(vec![resolve::unreadable(file, &error)]))?;
     read_bytes(file, &bytes)
 }
 
-/// The same from bytes in hand; paths in them are relative to the file's directory.
+/// Loads a configuration from bytes. Paths in it are relative to the directory of `file`.
 ///
 /// # Errors
 /// As [`load`].
@@ -99,7 +99,7 @@ fn read_bytes(file: &Path, bytes: &[u8]) -> Result<Reading, Problems> {
     Ok(Reading { configuration, problems: findings.into_problems() })
 }
 
-/// The control socket that a configuration names, without a look at the rest: for the commands that talk to a daemon.
+/// The control socket that a configuration names; the rest is not checked. For commands that talk to a daemon.
 ///
 /// # Errors
 /// As [`load`].
@@ -111,10 +111,10 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, Problems> {
     Ok(resolve::control(&written.daemon))
 }
 
-/// A filter by itself, in the words of `[[protect]]`: a line for each part, or all on one line with commas between.
+/// A single filter in the syntax of `[[protect]]`: one line for each part, or all on one line with commas between.
 ///
 /// # Errors
-/// As [`load`], of the command line instead of a file.
+/// As [`load`], about the command line instead of a file.
 pub(crate) fn one_filter(text: &str) -> Result<Filter, Problems> {
     let text = text.trim();
     let text = if text.contains('\n') || text.starts_with('{') { text.to_owned() } else { format!("{{ {text} }}") };
@@ -124,7 +124,7 @@ pub(crate) fn one_filter(text: &str) -> Result<Filter, Problems> {
     findings.into_result(filter)
 }
 
-/// The line of a place, from 1.
+/// The line of a byte offset, counted from 1.
 fn line_at(text: &[u8], place: usize) -> usize {
     text.iter().take(place).filter(|b| **b == b'\n').count() + 1
 }

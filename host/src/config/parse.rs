@@ -1,7 +1,7 @@
-//! From a file's text to the written configuration, section by section.
+//! Parses a file's text into the written configuration, section by section.
 //!
-//! Each `[[plugin]]`, `[[protect]]` and named table is read by itself, so that a mistake in one does not hide those in the
-//! others, and each message names the line and the key.
+//! Each `[[plugin]]`, `[[protect]]` and named table is read separately, so a mistake in one does not hide those in the
+//! others. Each message names the line and the key.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,12 +17,12 @@ use super::written::Written;
 /// The sections of a file.
 const SECTIONS: &str = "[daemon], [[protect]], [sets.NAME], [block.NAME], [[plugin]]";
 
-/// What the text says; what it says wrongly is left out and noted. None where the text is no TOML.
+/// Parses the text. Wrong parts are left out and noted. `None` if the text is not TOML.
 pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Option<Written> {
     let root = match DeTable::parse(text) {
         Ok(root) => root.into_inner(),
         Err(error) => {
-            // What follows a mistake in the grammar is guesswork: only the first is told.
+            // Later syntax errors would be guesswork, so only the first is reported.
             findings.at(&error.span().unwrap_or(0..0), format_args!("not TOML: {}", error.message()));
             return None;
         }
@@ -58,7 +58,7 @@ fn section_of(key: &str) -> Option<Section> {
     }
 }
 
-/// One table by itself, in lines or in braces; what it says wrongly is noted.
+/// Parses one table, in lines or in braces. Mistakes are noted.
 pub(super) fn table<T: DeserializeOwned>(text: &str, findings: &mut Findings<'_>) -> Option<T> {
     let parsed = if text.trim_start().starts_with('{') {
         DeValue::parse(text)
@@ -127,14 +127,14 @@ impl<'i> Reader<'_, '_, 'i> {
     }
 }
 
-/// The key at a place of the text, in words: "plugin ban-follower: budget.alerts-per-second".
+/// The key at a byte offset of the text, in words: "plugin ban-follower: budget.alerts-per-second".
 fn path_at(root: &DeTable<'_>, offset: usize) -> String {
     let mut path = String::new();
     descend_table(root, offset, &mut path);
     path
 }
 
-/// Goes down to the innermost key whose key or value holds the place; tells whether any did.
+/// Descends to the innermost key whose key or value contains the offset. Returns whether there is one.
 fn descend_table(table: &DeTable<'_>, offset: usize, path: &mut String) -> bool {
     table.iter().any(|(key, value)| {
         let length = path.len();
@@ -152,7 +152,7 @@ fn descend_table(table: &DeTable<'_>, offset: usize, path: &mut String) -> bool 
 
 fn descend(value: &Spanned<DeValue<'_>>, offset: usize, path: &mut String) -> bool {
     let inside = match value.get_ref() {
-        // A table of a header does not span its keys: it is looked into in any case.
+        // The span of a table with a header does not include its keys, so such a table is always searched.
         DeValue::Table(table) => descend_table(table, offset, path),
         DeValue::Array(items) => descend_array(items, offset, path),
         DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 
-    /// Words of the reader that people cannot do anything with.
+    /// Words of the parser that are meaningless to users.
     const FOREIGN: [&str; 8] = [
         "invalid type",
         "invalid value",

@@ -1,7 +1,7 @@
-//! What is wrong with a configuration: one line for each finding, with file, line, key and the way out.
+//! What is wrong with a configuration: one line for each finding, with file, line, key and the repair.
 //!
-//! A person who mends a configuration wants every mistake at once, not the next one after each attempt; so nothing stops at
-//! the first finding, and all are gathered here.
+//! A person who repairs a configuration wants to see every mistake at once, not one after each attempt. So checking does
+//! not stop at the first finding, and this module collects them all.
 
 use std::fmt;
 use std::ops::Range;
@@ -24,11 +24,11 @@ pub(crate) enum Section {
 pub(crate) struct Problem {
     /// The file at fault.
     pub file: PathBuf,
-    /// The line at fault, from 1; none where the whole file is.
+    /// The line at fault, from 1; `None` if the whole file is at fault.
     pub line: Option<usize>,
-    /// The section at fault; none where it is of no section, or of the system.
+    /// The section at fault; `None` if the finding is about no section, or about the system.
     pub section: Option<Section>,
-    /// What is wrong and how it is mended, on one line.
+    /// What is wrong and how to repair it, on one line.
     pub what: String,
 }
 
@@ -38,7 +38,8 @@ impl fmt::Display for Problem {
         if let Some(line) = self.line {
             write!(f, "{line}:")?;
         }
-        // A parser's message may span lines; a finding is one. What it quotes was written by somebody else.
+        // A parser's message may span lines; a finding is one line. Quoted text comes from outside and is made safe to
+        // print.
         write!(f, " {}", text::line(&self.what.trim_end().replace('\n', "; ")))
     }
 }
@@ -66,7 +67,7 @@ pub(super) struct Findings<'a> {
     text: &'a str,
     section: Option<Section>,
     problems: Vec<Problem>,
-    /// What is wrong and stops nothing.
+    /// Findings that do not prevent a start.
     tolerated: Vec<Problem>,
 }
 
@@ -75,24 +76,24 @@ impl<'a> Findings<'a> {
         Self { file, text, section: None, problems: Vec::new(), tolerated: Vec::new() }
     }
 
-    /// What is noted from here on is of that section.
+    /// Assigns the following findings to that section.
     pub(super) const fn enter(&mut self, section: Option<Section>) {
         self.section = section;
     }
 
-    /// Notes what is wrong at a place of the configuration file.
+    /// Notes a finding at a range of the configuration file.
     pub(super) fn at(&mut self, place: &Range<usize>, what: impl fmt::Display) {
         let problem = self.problem(place, what);
         self.problems.push(problem);
     }
 
-    /// Notes what is wrong and stops nothing; where something else does, it is told with it.
+    /// Notes a finding that does not prevent a start. If another finding does, both are reported.
     pub(super) fn tolerate(&mut self, place: &Range<usize>, what: impl fmt::Display) {
         let problem = self.problem(place, what);
         self.tolerated.push(problem);
     }
 
-    /// What was tolerated so far.
+    /// The findings so far that do not prevent a start.
     pub(super) fn tolerated(&self) -> Vec<Problem> {
         self.tolerated.clone()
     }
@@ -102,13 +103,13 @@ impl<'a> Findings<'a> {
         Problem { file: self.file.to_path_buf(), line: Some(line), section: self.section, what: what.to_string() }
     }
 
-    /// Notes what was found elsewhere.
+    /// Notes a finding from elsewhere.
     #[cfg(test)]
     pub(super) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    /// The good value, or a note of what is wrong with it.
+    /// Returns the good value, or notes what is wrong with it.
     pub(super) fn keep<T, E: fmt::Display>(
         &mut self,
         place: &Range<usize>,
@@ -130,7 +131,7 @@ impl<'a> Findings<'a> {
         self.problems
     }
 
-    /// The good value, if nothing was found.
+    /// The good value, if there are no findings.
     pub(super) fn into_result<T>(self, good: Option<T>) -> Result<T, Problems> {
         match (good, self.into_problems()) {
             (Some(good), problems) if problems.is_empty() => Ok(good),

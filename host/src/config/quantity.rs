@@ -1,6 +1,6 @@
 //! Sizes and times as a configuration writes them: "64MiB", "30s".
 //!
-//! A bare number leaves its unit to memory and is refused; each of these has exactly one spelling for each unit.
+//! A bare number is refused because its unit would be unclear. Each unit has exactly one spelling.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use thiserror::Error;
 #[serde(try_from = "String")]
 pub(crate) struct Size(pub u64);
 
-/// A time: digits and one of us, ms, s, m, h, d, once or, as in "1h30m", several times.
+/// A time: digits and one of us, ms, s, m, h, d, once or several times, as in "1h30m".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Period(pub Duration);
@@ -63,7 +63,7 @@ impl FromStr for Period {
         let mut rest = text;
         let mut total = 0_u64;
         loop {
-            // Up to where the next number begins.
+            // Up to the start of the next number.
             let unit = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             let behind = rest.get(unit..).unwrap_or_default();
             let end = behind.find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |next| unit + next);
@@ -95,7 +95,7 @@ impl TryFrom<String> for Period {
 }
 
 impl fmt::Display for Size {
-    /// In the largest unit that divides it.
+    /// Formats the size in the largest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
         match units.into_iter().find(|(factor, _)| self.0 != 0 && self.0.is_multiple_of(*factor)) {
@@ -106,7 +106,7 @@ impl fmt::Display for Size {
 }
 
 impl fmt::Display for Period {
-    /// In the largest unit that divides it.
+    /// Formats the time in the largest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();
         let units = [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];

@@ -1,4 +1,4 @@
-//! From the written to the resolved configuration: the stage that checks what the words mean and touches the system.
+//! From the written to the resolved configuration: this stage checks what the words mean, and accesses the system.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -23,7 +23,7 @@ use crate::niceness::Niceness;
 use crate::set_file::{Fresh, Networks, SetFiles, Shortest, parse_line};
 use crate::trusted_path::{self, AccessError};
 
-/// A component of more than this is not meant; the largest that people ship (whole JavaScript engines) have 12 MiB.
+/// Largest component. The largest components in circulation (whole JavaScript engines) have 12 MiB.
 const COMPONENT_MAX: u64 = 64 << 20;
 
 /// The configuration, if nothing is wrong with it.
@@ -81,7 +81,7 @@ impl Resolver<'_, '_> {
         value
     }
 
-    /// The length of a network, or its default. None of them is everybody.
+    /// The length of a network, or its default. Length 0 is refused: it means every address.
     fn prefix_length(&mut self, key: &str, written: Option<&Spanned<u8>>, longest: u8, default: u8) -> u8 {
         let Some(written) = written else { return default };
         let length = *written.get_ref();
@@ -133,7 +133,7 @@ impl Resolver<'_, '_> {
                 .replica_memory
                 .as_ref()
                 .map(|size| self.positive("daemon.replica-memory", Some(size), bytes, u64::MAX)),
-            // Zero is a good value here: act at once, without waiting for anybody.
+            // Zero is valid here: act at once, without waiting for other plugins.
             merge_window: written.merge_window.as_ref().map_or(Duration::from_millis(2), |window| window.get_ref().0),
             alert_window: written.alert_window.as_ref().map_or(Duration::from_secs(60), |window| window.get_ref().0),
             sweep_pause: written.sweep_pause.as_ref().map_or(Duration::from_secs(1), |pause| pause.get_ref().0),
@@ -171,7 +171,7 @@ impl Resolver<'_, '_> {
 
     /// Shortest prefixes, as written or by default.
     fn shortest(&mut self, key: &str, set: &written::Set) -> Shortest {
-        // What stands in the configuration is written by the operator, and never by half.
+        // Entries in the configuration file come from the operator and are never half-written.
         let default = if set.entries.is_some() { Shortest { ipv4: 0, ipv6: 0 } } else { Shortest::default() };
         let mut length = |name: &str, written: Option<&Spanned<u8>>, bits: u8, default: u8| {
             let Some(written) = written else { return default };
@@ -207,7 +207,7 @@ impl Resolver<'_, '_> {
             }
             Err(error) => {
                 let told = error.to_string();
-                // Each line of it begins with the set file's own name and line.
+                // Each line of the message begins with the set file's own name and line.
                 for line in told.lines() {
                     self.findings.tolerate(&file.span(), format_args!("{key}: {line}"));
                 }
@@ -349,7 +349,7 @@ impl Resolver<'_, '_> {
                 |share| *share,
                 default.table_share_per_minute,
             ),
-            // Zero is a good value here: the share alone counts.
+            // Zero is valid here: only the share counts.
             table_share_floor: written
                 .table_share_floor
                 .as_ref()
@@ -419,7 +419,7 @@ impl Resolver<'_, '_> {
                 bytes,
                 default.text_per_call,
             ),
-            // Zero is a good value for these two: it may keep nothing.
+            // Zero is valid for these two: the plugin may store nothing.
             store_keys: written.store_keys.as_ref().map_or(default.store_keys, |keys| *keys.get_ref()),
             store_bytes: written.store.as_ref().map_or(default.store_bytes, |size| size.get_ref().0),
             load_cpu: self.positive(&key("load-cpu"), written.load_cpu.as_ref(), period, default.load_cpu),
@@ -442,7 +442,7 @@ pub(super) fn control(written: &written::Daemon) -> PathBuf {
     written.control.as_ref().map_or_else(default, |path| path.get_ref().clone())
 }
 
-/// What is wrong with the configuration file itself.
+/// The finding about a configuration file that cannot be read.
 pub(super) fn unreadable(file: &Path, error: &AccessError) -> Problem {
     Problem { file: file.to_path_buf(), line: None, section: None, what: error.to_string() }
 }

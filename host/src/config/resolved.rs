@@ -1,6 +1,7 @@
-//! The configuration as the daemon uses it: checked, with every default filled in, in the model's words.
+//! The configuration as the daemon uses it: checked, with every default filled in, in the types of `model`.
 //!
-//! Nothing in here can contradict itself or name what is not there; whoever holds a [`Configuration`] need not check again.
+//! Nothing in a [`Configuration`] contradicts itself or names something that does not exist. Its users need not check
+//! again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,16 +21,16 @@ use crate::set_file::SetFiles;
 
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    /// Where it was read from.
+    /// The file that the configuration was read from.
     pub file: PathBuf,
     pub daemon: Daemon,
-    /// What no plugin may touch.
+    /// Flows that no plugin may touch.
     pub protected: Vec<Protected>,
-    /// Address sets that plugins look into.
+    /// Address sets that plugins look up.
     pub sets: BTreeMap<SetName, AddressSet>,
-    /// Those of them that come from files, to be looked after.
+    /// The files of those sets that come from files, to be watched.
     pub set_files: SetFiles,
-    /// Lists that were refused. A start goes on without them: one list must not stop all policies.
+    /// Lists that were refused. The daemon starts without them: one list must not stop all policies.
     pub refused: Vec<Problem>,
     /// nftables sets of `block` verdicts.
     pub block_sets: BTreeMap<SetName, BlockSet>,
@@ -41,32 +42,32 @@ pub(crate) struct Configuration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Daemon {
     pub control: PathBuf,
-    /// Group of the socket; none: the daemon's own.
+    /// Group of the socket; `None`: the daemon's own.
     pub control_group: Option<ControlGroup>,
-    /// Directory of what outlives the daemon.
+    /// Directory of the data that outlives the daemon.
     pub state: PathBuf,
-    /// Where every record goes.
+    /// Destination of every record.
     pub records: Destination,
-    /// Where alerts go as well.
+    /// Additional destination of alerts.
     pub alerts: Option<Destination>,
     /// Receive buffer of the event socket, in bytes.
     pub receive_buffer: u64,
-    /// Niceness, at most, of the threads that read events and carry verdicts out.
+    /// Highest niceness of the threads that read events and apply verdicts.
     pub nice: Niceness,
-    /// When a replica of the table is kept.
+    /// When the daemon keeps a replica of the table.
     pub replica: ReplicaUse,
-    /// Memory of the replica at most, in bytes.
+    /// Memory limit of the replica, in bytes.
     pub replica_memory: Option<u64>,
     /// How long verdicts wait for those of other plugins.
     pub merge_window: Duration,
-    /// How long repetitions of an alert are counted, not shown.
+    /// How long repetitions of an alert are counted and not shown.
     pub alert_window: Duration,
     /// Least time between two unplanned sweeps.
     pub sweep_pause: Duration,
 }
 
 impl Daemon {
-    /// Keys in which another version differs and which a reload does not take over: they are used once, at start.
+    /// Keys that differ in the other version and that a reload does not apply, because they are used only at start.
     #[must_use]
     pub(crate) fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
         let changes = [
@@ -85,7 +86,7 @@ impl Daemon {
 }
 
 impl ReplicaUse {
-    /// Whether the replica is kept; `selects` where a plugin says that its verdicts name flows by filters.
+    /// Whether the replica is kept. `selects`: a plugin declares that its verdicts select flows by filters.
     pub(crate) const fn is_wanted(self, selects: bool) -> bool {
         match self {
             Self::Auto => selects,
@@ -123,7 +124,7 @@ impl fmt::Display for Destination {
 /// `[[protect]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Protected {
-    /// Why, for people; may be empty.
+    /// The reason, for people; may be empty.
     pub comment: String,
     pub filter: Filter,
 }
@@ -163,9 +164,9 @@ pub(crate) struct BlockSet {
     pub family: TableFamily,
     /// Name of the table.
     pub table: String,
-    /// Set of IPv4 networks; none: IPv4 cannot be blocked.
+    /// Set of IPv4 networks; `None`: IPv4 cannot be blocked.
     pub ipv4: Option<String>,
-    /// Set of IPv6 networks; none: IPv6 cannot be blocked.
+    /// Set of IPv6 networks; `None`: IPv6 cannot be blocked.
     pub ipv6: Option<String>,
 }
 
@@ -173,30 +174,30 @@ pub(crate) struct BlockSet {
 #[derive(Clone, Debug)]
 pub(crate) struct Plugin {
     pub name: PluginName,
-    /// Where the component was read from.
+    /// Path that the component was read from.
     pub path: PathBuf,
     /// The component, read through the handle that was checked.
     pub component: Arc<[u8]>,
-    /// Whether its verdicts are carried out.
+    /// Whether the verdicts of the plugin are applied.
     pub mode: Mode,
-    /// What it may do.
+    /// What the plugin may do.
     pub grants: Grants,
-    /// What follows a failure.
+    /// What happens after a failure.
     pub on_failure: OnFailure,
-    /// How much it may do.
+    /// How much the plugin may change.
     pub budget: Budget,
-    /// How much it may use.
+    /// How much the plugin may use.
     pub limits: Limits,
-    /// What it is handed; an empty object where nothing is written.
+    /// The configuration that the plugin receives; an empty object if none is written.
     pub config: Value,
-    /// Line of its `[[plugin]]`, for messages about it.
+    /// Line of the plugin's `[[plugin]]`, for messages about it.
     pub line: usize,
 }
 
-/// What follows a failure.
+/// What happens after a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnFailure {
-    /// A fresh instance after a pause.
+    /// A fresh instance starts after a pause.
     #[default]
     Restart,
     Exit,
@@ -207,20 +208,20 @@ pub(crate) enum OnFailure {
 pub(crate) struct Budget {
     /// Verdicts a second that change the kernel.
     pub verdicts_per_second: u32,
-    /// Percent of the table that it may delete in a minute, 1 to 100.
+    /// Percent of the table that the plugin may delete in a minute, 1 to 100.
     pub table_share_per_minute: u8,
-    /// Flows a minute that it may delete whatever their share.
+    /// Flows a minute that the plugin may delete whatever their share.
     pub table_share_floor: u32,
-    /// Shortest IPv4 prefix that it may block.
+    /// Shortest IPv4 prefix that the plugin may block.
     pub shortest_block_ipv4: u8,
-    /// Shortest IPv6 prefix that it may block.
+    /// Shortest IPv6 prefix that the plugin may block.
     pub shortest_block_ipv6: u8,
-    /// Length of the one network that all its blocks of IPv4 are together at most.
+    /// Prefix length of the one network whose size bounds all IPv4 blocks of the plugin together.
     pub block_space_ipv4: u8,
-    /// The same of IPv6.
+    /// The same for IPv6.
     pub block_space_ipv6: u8,
     pub alerts_per_second: u32,
-    /// Verdicts a second with a record of their own.
+    /// Verdicts a second that get individual records.
     pub records_per_second: u32,
 }
 
@@ -232,42 +233,42 @@ impl Default for Budget {
             // A wrong policy costs a tenth of the connections before it is stopped, not all of them.
             table_share_per_minute: 10,
             table_share_floor: 1_000,
-            // Lists that people keep have hardly a wider network; a mistake has.
+            // Real lists hardly contain a wider network; a mistake does.
             shortest_block_ipv4: 16,
             shortest_block_ipv6: 32,
-            // 256 of them: a 256th of all IPv4 addresses.
+            // 256 networks of the shortest prefix: a 256th of all IPv4 addresses.
             block_space_ipv4: 8,
             block_space_ipv6: 24,
-            // More is not read by anybody.
+            // Nobody reads more.
             alerts_per_second: 10,
-            // 2.5 MB a second of records at most; whoever logs every session of a large network raises it.
+            // At most 2.5 MB of records a second. Operators who log every session of a large network raise it.
             records_per_second: 5_000,
         }
     }
 }
 
-/// `[plugin.limits]`; the process that loads a component is told them.
+/// `[plugin.limits]`; also sent to the process that loads a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
-    /// Bytes of all that an instance takes.
+    /// Bytes of everything that an instance allocates.
     pub memory: u64,
     /// Processor time of one call.
     pub call_cpu: Duration,
     /// Wall time of one call.
     pub call_wall: Duration,
-    /// Entries that wait for it.
+    /// Entries that wait for the plugin.
     pub queue_entries: u32,
     /// Verdicts that one call may return.
     pub verdicts_per_call: u32,
     /// Bytes of text that one call may return.
     pub text_per_call: u64,
-    /// Keys that it may keep.
+    /// Keys that the plugin may store.
     pub store_keys: u32,
-    /// Bytes that it may keep.
+    /// Bytes that the plugin may store.
     pub store_bytes: u64,
-    /// Processor time that compiling it may take.
+    /// Processor time for compiling the component.
     pub load_cpu: Duration,
-    /// Memory that compiling it may take.
+    /// Memory for compiling the component.
     pub load_memory: u64,
 }
 
@@ -278,11 +279,11 @@ impl Default for Limits {
             memory: 64 << 20,
             // A batch takes milliseconds; reading a configuration of 100,000 networks takes some 100 ms.
             call_cpu: Duration::from_secs(1),
-            // Only there to end a plugin that sleeps for ever: a busy host must not be taken for a stuck plugin.
+            // Ends only plugins that sleep for ever: a busy host must not make a plugin look stuck.
             call_wall: Duration::from_secs(30),
             // About 5 MiB: a tenth of a second of the fastest event stream that was measured without loss.
             queue_entries: 16_384,
-            // A message with a ban list may answer with one for each network.
+            // The answer to a message with a ban list may contain one verdict for each network.
             verdicts_per_call: 10_000,
             text_per_call: 1 << 20,
             store_keys: 10_000,

@@ -1,13 +1,13 @@
 //! Values that a configuration may write as a word or as a number.
 //!
-//! TOML has no hexadecimal-with-mask and no port range, so these are strings; where a plain number says the same, it is
-//! taken too. One visitor for all of them keeps the error texts clear (an untagged enum would only say "no variant").
+//! TOML has no hexadecimal-with-mask and no port range, so these are strings. If a plain number means the same, it is
+//! accepted too. One visitor for all of them keeps the error texts clear (an untagged enum would only say "no variant").
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// A word, or a number that is not negative; what they mean is up to the key.
+/// A word, or a number that is not negative. The key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scalar {
     Word(String),

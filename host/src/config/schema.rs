@@ -1,18 +1,18 @@
-//! A plugin's configuration against the JSON Schema that the plugin brought.
+//! Checks a plugin's configuration against the JSON Schema that the plugin provides.
 //!
-//! The schema is the plugin's word and may be anything: it is compiled offline (no reference leaves the document) and its
-//! patterns run on an engine that cannot be made to backtrack.
+//! The schema comes from the plugin and is untrusted. It is compiled offline (no reference leaves the document), and its
+//! patterns run on an engine that does not backtrack.
 
 use jsonschema::PatternOptions;
 use serde_json::Value;
 
-/// More findings than a person reads.
+/// Findings shown at most: more than a person reads.
 const SHOWN_MAX: usize = 20;
 
-/// Whether the configuration holds against the schema (draft 2020-12 unless the schema names another).
+/// Checks the configuration against the schema (draft 2020-12 unless the schema names another).
 ///
 /// # Errors
-/// One line for each finding: which key, what is expected there.
+/// One line for each finding: the key, and what is expected there.
 pub(crate) fn check_against_schema(schema: &str, config: &Value) -> Result<(), Vec<String>> {
     let broken = |error: String| vec![format!("the plugin's own schema is broken: {error}; tell the plugin's author")];
     let schema: Value = serde_json::from_str(schema).map_err(|error| broken(error.to_string()))?;

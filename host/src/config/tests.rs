@@ -1,4 +1,4 @@
-//! Whole configurations: what is good is read, and each mistake is named with file, line and way out.
+//! Whole configurations: valid ones are read, and each mistake is reported with file, line and repair.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::resolved::{Budget, Limits, TableFamily};
 use super::*;
 
-/// A directory with two components and a set, as the example wants them.
+/// A directory with two components and a set, as the example needs them.
 struct Scene {
     dir: tempfile::TempDir,
 }

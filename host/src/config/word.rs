@@ -1,6 +1,6 @@
-//! Words that a configuration writes for things that have a form of their own: groups, destinations, names, kinds.
+//! Configuration words with a specific form: groups, destinations, names, kinds.
 //!
-//! Each reads one word and says, where it is wrong, what it should look like.
+//! Each function parses one word. If the word is wrong, the error shows the expected form.
 
 use ctwarden_model::{Masked, SetName, VerdictKind};
 use nix::unistd::Group;
@@ -9,7 +9,8 @@ use super::resolved::{ControlGroup, Destination, TableFamily};
 use super::scalar::Scalar;
 use crate::niceness::Niceness;
 
-/// Longest name of an nftables table or set (`NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h with its closing zero).
+/// Longest name of an nftables table or set (`NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h includes the terminating
+/// zero).
 const NFT_NAME_MAX: usize = 255;
 
 pub(super) fn control_group(name: &str) -> Result<ControlGroup, String> {
@@ -42,7 +43,7 @@ pub(super) fn niceness(number: i32) -> Result<Niceness, String> {
     }
 }
 
-/// The same form as a plugin's name, and `_` beside it, as nftables sets are often called.
+/// Accepts the form of a plugin's name, and also `_`, which is common in names of nftables sets.
 pub(super) fn set_name(name: &str) -> Result<SetName, String> {
     let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if good && (1..=64).contains(&name.len()) {
@@ -60,7 +61,7 @@ pub(super) fn table(text: &str) -> Result<(TableFamily, String), String> {
     Ok((family, nft_name(name.trim())?.to_owned()))
 }
 
-/// What `nft` takes as an identifier, so that a person can look at the set with it.
+/// Accepts what `nft` takes as an identifier, so that a person can inspect the set with `nft`.
 pub(super) fn nft_name(name: &str) -> Result<&str, String> {
     let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'\\'));
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

@@ -1,13 +1,13 @@
-//! What is wrong with a value, in words for people who write configurations.
+//! Error messages about values, in words for people who write configurations.
 //!
-//! The reader's own words are about its data model: "invalid type: integer `1`, expected a sequence". Here they become what was
-//! written, what is needed in its place, and a line to copy. The examples are those of the example configuration, which shows
-//! every key.
+//! The parser's own messages are about its data model: "invalid type: integer `1`, expected a sequence". This module turns
+//! them into what was written, what is needed instead, and a line to copy. The examples come from the example
+//! configuration, which shows every key.
 
 /// The configuration that shows every key.
 pub(super) const EXAMPLE: &str = include_str!("../../ctwarden.example.toml");
 
-/// The reader's message about the value of a key, in our words. What is ours already stays as it is.
+/// Translates the parser's message about the value of a key. Messages of this crate stay unchanged.
 pub(super) fn in_our_words(message: &str, key: &str) -> String {
     let told = |what: &str| message.strip_prefix(what);
     if let Some(rest) = told("invalid type: ").or_else(|| told("invalid value: ")).or_else(|| told("invalid length ")) {
@@ -26,7 +26,7 @@ pub(super) fn in_our_words(message: &str, key: &str) -> String {
         let name = rest.trim_matches('`');
         return format!("{name} is missing{}", for_example(name));
     }
-    // The words of the reader where one of a few words is needed and no text is written.
+    // The parser's message if the key takes one of a few words and the value is not a string.
     if message == "wanted string or table" || message.starts_with("expected ") {
         return format!("this is not a text in quotes{}", for_example(key));
     }
@@ -67,7 +67,7 @@ fn expected_words(expected: &str) -> String {
     }
 }
 
-/// A name that is none of those there are: "expected one of `a`, `b`" or "expected `a` or `b`".
+/// A name that is not among the known ones: "expected one of `a`, `b`" or "expected `a` or `b`".
 fn unknown(what: &str, found: &str, known: &str) -> String {
     let found = found.trim_matches('`');
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
@@ -82,7 +82,7 @@ fn unknown(what: &str, found: &str, known: &str) -> String {
     }
 }
 
-/// The line of the example with that key, as an end of a sentence.
+/// The line of the example with that key, as the end of a sentence.
 fn for_example(key: &str) -> String {
     let line = |line: &'static str| {
         let line = line.strip_prefix("# ").unwrap_or(line);

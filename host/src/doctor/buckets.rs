@@ -7,14 +7,14 @@ use super::setting;
 
 const NAME: &str = "net.netfilter.nf_conntrack_buckets";
 
-/// Entries in a bucket of a full table, on average, up to which a look-up is quick. The kernel's own ratio is 1, and
-/// was 4 or 8 in older ones; every entry is in the table twice, once for each direction.
+/// Average number of entries in a bucket of a full table up to which a lookup is quick. The kernel's own ratio is 1, and
+/// was 4 or 8 in older kernels; every entry is in the table twice, once for each direction.
 const ENTRIES_IN_BUCKET: u64 = 8;
 
 /// Nanoseconds of a dump for each bucket, empty or not; measured on Linux 6.18.
 const DUMP_NANOSECONDS: u64 = 40;
 
-/// How many there are.
+/// Number of buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Buckets {
     pub(super) buckets: Option<u64>,

@@ -1,7 +1,7 @@
-//! CAP_NET_ADMIN, and whether it is the one that this network asks for.
+//! CAP_NET_ADMIN, and whether it holds for this network namespace.
 //!
-//! A capability holds in a user namespace; netlink asks for it in the one that owns the network namespace
-//! (capabilities(7), user_namespaces(7)), so a process can have it and be refused.
+//! A capability holds in a user namespace. Netlink requires it in the user namespace that owns the network namespace
+//! (capabilities(7), user_namespaces(7)), so a process can have the capability and still be refused.
 
 use std::fs;
 
@@ -13,10 +13,10 @@ use super::finding::Finding;
 /// Bit of CAP_NET_ADMIN (linux/capability.h).
 const NET_ADMIN: u32 = 12;
 
-/// What this process may do.
+/// The capability and the user namespace of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Capability {
-    /// Whether CAP_NET_ADMIN is effective; none where `/proc` does not tell.
+    /// Whether CAP_NET_ADMIN is effective; `None` if `/proc` does not show it.
     pub(super) net_admin: Option<bool>,
     /// Whether this is another user namespace than the machine's first.
     pub(super) user_namespace: bool,
@@ -63,7 +63,7 @@ fn effective(status: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// Whether a map of ids is another one than "all of them to themselves", which the first user namespace has.
+/// Whether a map of ids differs from "all of them to themselves", the map of the first user namespace.
 fn maps_some(map: &str) -> bool {
     let numbers: Vec<&str> = map.split_ascii_whitespace().collect();
     !numbers.is_empty() && numbers != ["0", "0", "4294967295"]

@@ -1,7 +1,7 @@
 //! Whether conntrack's netlink interface answers this process.
 //!
-//! Only a question tells: the interface may be a module that the first question loads, and whether a capability holds
-//! for this network namespace is known to the kernel alone.
+//! Only a request shows it: the interface may be a module that the first request loads, and only the kernel knows whether a
+//! capability holds for this network namespace.
 
 use rustix::io::Errno;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::finding::Finding;
 use crate::netlink::{OpenError, Requests};
 
-/// What came of a question.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Ctnetlink {

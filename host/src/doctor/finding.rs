@@ -1,4 +1,4 @@
-//! One finding: what was looked at, what it is, how good that is, what follows, and the command that changes it.
+//! One finding: the subject, its value, the verdict, the consequence, and the command that changes it.
 
 use serde::Serialize;
 
@@ -8,9 +8,9 @@ use serde::Serialize;
 pub(crate) enum Verdict {
     /// As it should be.
     Good,
-    /// The daemon works, and something is to be known.
+    /// The daemon works, but the operator should know the finding.
     Note,
-    /// The daemon could not do its work.
+    /// The daemon could not work.
     Bad,
 }
 
@@ -24,17 +24,17 @@ impl Verdict {
     }
 }
 
-/// A finding. Its name never changes once it is released: programs look for it.
+/// A finding. Its name never changes after a release, because programs search for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     #[serde(skip)]
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,
-    /// What it is, in words.
+    /// The value, in words.
     pub(super) value: String,
-    /// What follows for policies.
+    /// The consequence for policies.
     pub(super) follows: String,
-    /// Command line that changes it; none where there is nothing to change or no single command for it.
+    /// Command line that changes it; `None` if nothing needs a change or no single command does it.
     pub(super) change: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Finding {
         Self { name, verdict, value: value.into(), follows: follows.into(), change: None }
     }
 
-    /// With the command that changes it.
+    /// Adds the command that changes it.
     pub(super) fn change(mut self, command: impl Into<String>) -> Self {
         self.change = Some(command.into());
         self

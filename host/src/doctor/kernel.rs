@@ -1,4 +1,4 @@
-//! The kernel's release: which filters its conntrack knows.
+//! The kernel's release, which determines the filters that its conntrack knows.
 
 use ctwarden_wire::KernelVersion;
 use nix::sys::utsname::uname;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::finding::Finding;
 
-/// Filters of a dump or of a bulk delete, and the release that came with them (net/netfilter/nf_conntrack_netlink.c).
+/// Filters of a dump or of a bulk delete, and the release that introduced them (net/netfilter/nf_conntrack_netlink.c).
 const FILTERS: [(KernelVersion, &str); 5] = [
     (KernelVersion(4, 0), "mark"),
     (KernelVersion(5, 3), "family"),

@@ -1,8 +1,8 @@
 //! Whether entries have room for labels.
 //!
 //! The kernel gives entries of a namespace room for labels only while a rule there sets one (`nf_connlabels_get`), and
-//! refuses labels without room with `ENOSPC`. Rules of nftables tell; those of iptables-legacy, Open vSwitch and tc do
-//! not, so where none is found an entry of our own is made with a label, looked at, and removed.
+//! refuses labels without room with `ENOSPC`. Rules of nftables show it; those of iptables-legacy, Open vSwitch and tc do
+//! not. If no such rule is found, the doctor creates an entry with a label, reads it, and removes it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,11 +17,11 @@ use super::finding::Finding;
 use super::tracking::Rules;
 use crate::netlink::Requests;
 
-/// A rule in a chain that no packet comes to.
+/// A rule in a chain that no packet reaches.
 const MAKE_ROOM: &str = "nft 'add table inet tracking; add chain inet tracking labels; add rule inet tracking labels \
     ct label set 1'";
 
-/// Of whom no packet comes: addresses for documentation (RFC 5737), a protocol for experiments (RFC 3692).
+/// A tuple that no packet has: addresses for documentation (RFC 5737), a protocol for experiments (RFC 3692).
 const OURS: Tuple = Tuple {
     src: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     dst: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
@@ -78,16 +78,16 @@ fn try_out() -> io::Result<LabelRoom> {
     let mut flow = Flow::new(PerDirection { original: OURS, reply: OURS.reversed() });
     flow.labels = Some(label);
     flow.status = Some(Status::CONFIRMED);
-    // Seconds, should we end before we remove it.
+    // Seconds, in case this process ends before it removes the entry.
     flow.timeout = Some(2);
     requests.create(&flow)?;
-    // The id is not compared when it is asked for.
+    // The kernel does not compare the id of this request.
     let Some(made) = requests.get(&FlowKey { id: FlowId(0), zone: Zone(0), original: OURS })? else {
         return Ok(LabelRoom::Unknown("an entry of our own was gone at once".to_owned()));
     };
     if let Some(id) = made.id {
         let key = FlowKey { id, zone: made.zone, original: OURS };
-        // One that is gone already is as good.
+        // An entry that is gone already is as good.
         let _ = requests.apply(std::iter::once((EffectId(0), &Effect::Delete(key))));
     }
     Ok(if made.labels == Some(label) { LabelRoom::Room } else { LabelRoom::NoRoom })

@@ -1,12 +1,12 @@
-//! Whether rules keep entries from telling of their begin or end.
+//! Whether rules prevent entries from sending events of their begin or end.
 //!
-//! `nf_conntrack_events` is not the last word: a rule can give an entry a mask of the events that it sends, and what is not
-//! in it nobody hears. Policies then miss flows, and so does the replica.
+//! `nf_conntrack_events` alone does not decide: a rule can give an entry a mask of the events that it sends. The kernel
+//! sends no other events of that entry. Policies then miss flows, and so does the replica.
 
 use super::finding::Finding;
 use super::tracking::Rules;
 
-/// The rules are none where they cannot be read.
+/// `rules` is `None` if the rules cannot be read.
 pub(super) fn judge(rules: Option<&Rules>) -> Finding {
     let name = "event_rules";
     match rules.map(|rules| rules.muting) {

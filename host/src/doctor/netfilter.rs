@@ -1,7 +1,7 @@
-//! Questions to netfilter's other subsystems, and the attributes that come back.
+//! Requests to netfilter's other subsystems, and the attributes of their answers.
 //!
-//! The doctor only looks for a few attributes of rules and hooks, and must not fail on those that it does not know; so
-//! it walks over them itself.
+//! The doctor reads only a few attributes of rules and hooks, and must not fail on unknown ones. So it walks over the
+//! attributes itself.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ use crate::netlink::exchange::{Connection, Request};
 /// Length of `struct nfgenmsg` (linux/netfilter/nfnetlink.h).
 const HEAD: usize = 4;
 
-/// A dump to be asked for.
+/// A dump request.
 #[derive(Clone)]
 pub(super) struct Question {
     /// Subsystem (`NFNL_SUBSYS_*`) in the upper byte, message in the lower.
@@ -35,21 +35,21 @@ pub(super) struct Told {
     pub(super) attributes: Vec<u8>,
 }
 
-/// How often a dump is asked for that was inconsistent, because somebody changed what it lists.
+/// How often a dump is requested if it is inconsistent because the listed objects changed.
 const TRIES: usize = 8;
 
-/// What came of a dump.
+/// The result of a dump.
 pub(super) enum Dumped {
     /// All messages of the answer.
     All(Vec<Told>),
-    /// The kernel lacks the subsystem, so that there is nothing of it.
+    /// The kernel lacks the subsystem, so the subsystem contains nothing.
     NoSubsystem,
-    /// It was refused, or changed again and again while it was read.
+    /// The kernel refused the dump, or the listed objects changed during each attempt.
     Failed,
 }
 
 impl Dumped {
-    /// The messages; none where there was no answer.
+    /// The messages; `None` if there was no answer.
     pub(super) fn all(self) -> Option<Vec<Told>> {
         match self {
             Self::All(messages) => Some(messages),
@@ -58,7 +58,7 @@ impl Dumped {
     }
 }
 
-/// Asks for everything that the question names.
+/// Requests everything that the question names.
 pub(super) fn dump(question: &Question) -> Dumped {
     for _ in 0..TRIES {
         let Ok(mut connection) = Connection::open(Protocol::Netfilter) else { return Dumped::Failed };
@@ -77,7 +77,7 @@ pub(super) fn dump(question: &Question) -> Dumped {
     Dumped::Failed
 }
 
-/// Each attribute of a list: its number and its value. What is cut short ends the list.
+/// Each attribute of a list: its number and its value. A truncated attribute ends the list.
 pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(bytes).map_while(Result::ok).map(|attribute: NlaBuffer<&[u8]>| {
         let (kind, length) = (attribute.kind(), attribute.value_length());
@@ -91,7 +91,7 @@ pub(super) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
-/// A value that is a string: without its zero byte.
+/// A string value, without its zero byte.
 pub(super) fn text(value: &[u8]) -> &str {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     value.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()

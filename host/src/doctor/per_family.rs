@@ -1,9 +1,9 @@
-//! One thing for each address family: connection tracking is switched on for each of them apart.
+//! One value for each address family: connection tracking is switched on for each family separately.
 
 use ctwarden_model::Family;
 use serde::Serialize;
 
-/// One thing for each family.
+/// One value for each family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct PerFamily<T> {
     pub(super) ipv4: T,

@@ -1,4 +1,4 @@
-//! Whether a part of the kernel is there: as a loaded module, built in, or not at all.
+//! Whether the kernel has a part: as a loaded module, built in, or not at all.
 
 use std::path::Path;
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 use super::finding::Finding;
 use super::setting;
 
-/// How it is there.
+/// The form in which the kernel has a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Presence {
     Module,
-    /// A part of the kernel's image.
+    /// Part of the kernel's image.
     BuiltIn,
     Absent,
 }
 
 impl Presence {
-    /// Of the module of that name, that makes that setting of netfilter.
+    /// The presence of the module `module`, which creates netfilter's setting `setting`.
     pub(super) fn of(module: &str, setting: &str) -> Self {
         let folder = Path::new("/sys/module").join(module);
-        // What is built in has parameters at most; only modules have a state.
+        // A built-in part has at most parameters; only modules have a state.
         if folder.join("initstate").exists() {
             Self::Module
         } else if folder.exists() || setting::netfilter(setting).is_some() {

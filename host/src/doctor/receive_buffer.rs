@@ -1,4 +1,4 @@
-//! How large a socket's receive buffer can be, and how many events that holds.
+//! How large a socket's receive buffer can be, and how many events fit into it.
 
 use std::os::fd::AsFd;
 
@@ -10,29 +10,29 @@ use super::setting;
 
 const LIMIT: &str = "net.core.rmem_max";
 
-/// What the daemon asks for, unless its configuration says something else; the kernel counts its own overhead in.
+/// The size that the daemon requests by default. The kernel includes its own overhead in it.
 const WANTED: usize = 64 << 20;
 /// Bytes of an event with that overhead, measured on Linux 6.18.
 const EVENT: usize = 1280;
-/// Events that a burst can be before a buffer smaller than that loses some: at 20,000 new flows a second, a quarter of
+/// Events that a burst can contain; a smaller buffer loses some of them. At 20,000 new flows a second, this is a quarter of
 /// a second.
 const ENOUGH: usize = 5_000;
 
-/// What a socket was given.
+/// The buffer that a socket got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct ReceiveBuffer {
-    /// `net.core.rmem_max`, in bytes as programs ask for them.
+    /// `net.core.rmem_max`, in bytes as programs request them.
     pub(super) limit: Option<u64>,
-    /// Whether the limit may be passed (`SO_RCVBUFFORCE`).
+    /// Whether this process may exceed the limit (`SO_RCVBUFFORCE`).
     pub(super) forced: bool,
-    /// Bytes that a socket got when it asked for what the daemon asks for.
+    /// Bytes that a socket got when it requested as many as the daemon does.
     pub(super) bytes: Option<usize>,
-    /// Events that this holds.
+    /// Events that fit into these bytes.
     pub(super) events: Option<usize>,
 }
 
 impl ReceiveBuffer {
-    /// Asks for it on a socket that is closed again; nothing is allocated by that.
+    /// Requests the buffer on a socket that is closed afterwards; this allocates nothing.
     pub(super) fn try_out() -> Self {
         let limit = setting::read(LIMIT);
         let opened =
@@ -41,10 +41,10 @@ impl ReceiveBuffer {
             return Self { limit, forced: false, bytes: None, events: None };
         };
         let socket = socket.as_fd();
-        // The kernel doubles what it is given (socket(7)).
+        // The kernel doubles the requested value (socket(7)).
         let forced = sockopt::set_socket_recv_buffer_size_force(socket, WANTED / 2).is_ok();
         if !forced {
-            // More than the limit is not an error, it is cut to the limit.
+            // A request above the limit is not an error; the kernel cuts it to the limit.
             let _ = sockopt::set_socket_recv_buffer_size(socket, WANTED / 2);
         }
         let bytes = sockopt::socket_recv_buffer_size(socket).ok();

@@ -9,12 +9,12 @@ use super::finding::{Finding, Verdict};
 use super::{Facts, muting};
 use crate::terminal::{Colour, Paint};
 
-/// Columns of a line of text; terminals have at least 80, and commands are never broken.
+/// Columns of a line of text. Terminals have at least 80; commands are never broken.
 const WIDTH: usize = 100;
-/// Where what follows begins.
+/// Column in which the consequences begin.
 const INDENT: usize = 6;
 
-/// What the doctor found.
+/// The findings of the doctor.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     findings: Vec<Finding>,
@@ -22,7 +22,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Judges the facts; asks nothing.
+    /// Judges the facts, without asking the kernel.
     pub(crate) fn of(facts: Facts) -> Self {
         let mut findings = vec![
             facts.kernel.judge(),
@@ -41,7 +41,7 @@ impl Report {
         Self { findings, facts }
     }
 
-    /// Whether the daemon could do its work: nothing is bad.
+    /// Whether the daemon could work: no finding is bad.
     pub(crate) fn is_fit(&self) -> bool {
         self.named(Verdict::Bad).is_empty()
     }
@@ -106,7 +106,7 @@ impl Serialize for Report {
     }
 }
 
-/// Breaks a text at blanks into lines of at most so many characters, where its words are shorter than that.
+/// Breaks a text at blanks into lines of at most `width` characters. A longer word gets a longer line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_ascii_whitespace() {
@@ -132,7 +132,7 @@ mod tests {
         assert!(wrap("", 10).is_empty());
     }
 
-    /// Whatever the facts are, both forms tell every finding, and lines of text stay within their width.
+    /// Checks that both forms contain every finding, and that lines of text stay within their width.
     fn is_told_in_both_forms(facts: Facts) {
         let report = Report::of(facts);
         let text = report.to_text(Colour::Off);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn the_report_of_any_machine_is_told_in_both_forms() {
         is_told_in_both_forms(Facts::blank());
-        // Eight million entries in 262,144 buckets: with it the list of what is to be known is longer than a line.
+        // Eight million entries in 262,144 buckets: with this finding the list of notes is longer than a line.
         let mut wide = Facts::blank();
         wide.set_table(Some(8_000_000), Some(262_144));
         assert!(Report::of(wide.clone()).summary().contains("buckets"));

@@ -1,7 +1,8 @@
-//! What can be heard and seen here: the part of the findings on which the running daemon acts.
+//! The part of the findings on which the running daemon acts: which events arrive, and which connections are tracked.
 //!
-//! A replica of the table that misses the begin of a flow answers wrongly, and a table that no connection gets into proves nothing.
-//! Neither shows in what the kernel sends. So the daemon looks at the same facts as the doctor, and judges them alike.
+//! A replica of the table that misses the begin of a flow gives wrong answers, and a table that no connection enters proves
+//! nothing. The messages of the kernel show neither case. So the daemon examines the same facts as the doctor, and judges
+//! them alike.
 
 mod rule_changes;
 mod watch;
@@ -18,15 +19,15 @@ use super::switches::{judge_events, sends_events};
 use super::tracking::Tracking;
 use crate::warning::Warning;
 
-/// The switch that keeps new entries from sending events.
+/// The setting that turns off events of new entries.
 const EVENTS: &str = "net.netfilter.nf_conntrack_events";
 
-/// The switch by itself, which is quick to read again and again.
+/// The setting alone, which is quick to read repeatedly.
 #[derive(Debug, Default)]
 pub(crate) struct EventSwitch(Setting);
 
 impl EventSwitch {
-    /// Its value; none where the kernel has none.
+    /// Its value; `None` if the kernel has no such setting.
     pub(crate) fn read(&mut self) -> Option<u64> {
         self.0.read(EVENTS)
     }
@@ -35,34 +36,34 @@ impl EventSwitch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Senses {
     tracking: Tracking,
-    /// [`EVENTS`]; none where the kernel has no such switch.
+    /// [`EVENTS`]; `None` if the kernel has no such setting.
     events: Option<u64>,
 }
 
 impl Senses {
-    /// Looks. `last` is what was seen before: what cannot have changed since is not tried out again.
+    /// Gathers the facts. `last` is the previous result: facts that cannot have changed since then are not tested again.
     pub(crate) fn look(last: Option<&Self>) -> Self {
         let events = EventSwitch::default().read();
         Self { tracking: Tracking::look(last.map(|last| &last.tracking)), events }
     }
 
-    /// The same with what [`EventSwitch`] says now.
+    /// Replaces the value of the setting by the one that [`EventSwitch`] reads now.
     pub(crate) const fn set_switch(&mut self, events: Option<u64>) {
         self.events = events;
     }
 
-    /// Whether every flow that begins says so, and every flow that ends. A flow that is older than the daemon may end unheard
-    /// all the same (2, the default of [`EVENTS`]); nothing is missed by that.
+    /// Whether every flow that begins sends an event, and every such flow that ends. A flow that is older than the daemon
+    /// may end without an event all the same (2, the default of [`EVENTS`]); nothing is missed by that.
     pub(crate) fn hears_every_flow(&self) -> bool {
         sends_events(self.events) && self.tracking.rules.as_ref().is_some_and(|rules| rules.muting == 0)
     }
 
-    /// In which families connections are tracked, as far as is certain.
+    /// The families in which connections are tracked, as far as is certain.
     pub(crate) fn tracked(&self) -> Tracked {
         Tracked { ipv4: !self.tracking.is_off(Family::Ipv4), ipv6: !self.tracking.is_off(Family::Ipv6) }
     }
 
-    /// What keeps policies from their work, each with what follows and what changes it.
+    /// What prevents policies from working, each with the consequence and the command that changes it.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let hooks = self.tracking.judge(None);

@@ -1,11 +1,11 @@
-//! Switches of connection tracking that decide what policies get to see and what their verdicts do.
+//! Settings of connection tracking that decide which events policies get and what their verdicts do.
 
 use serde::Serialize;
 
 use super::finding::{Finding, Verdict};
 use super::setting;
 
-/// Their values in this network namespace; none where the kernel has no such switch.
+/// Their values in this network namespace; `None` if the kernel has no such setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Switches {
     /// `nf_conntrack_acct`.
@@ -77,7 +77,7 @@ fn judge_timestamps(value: Option<u64>) -> Finding {
     }
 }
 
-/// Whether new entries send events, by that value of `nf_conntrack_events`. A kernel without the switch sends none.
+/// Whether new entries send events at this value of `nf_conntrack_events`. A kernel without the setting sends none.
 pub(super) const fn sends_events(value: Option<u64>) -> bool {
     matches!(value, Some(1..))
 }
@@ -133,7 +133,7 @@ fn judge_tcp_loose(value: Option<u64>) -> Finding {
 fn judge_helpers(value: Option<u64>) -> Finding {
     let is = |verdict, follows: &str| found("helpers", "nf_conntrack_helper", value, verdict, follows);
     match value {
-        // The switch went with Linux 6.0.
+        // Linux 6.0 removed the setting.
         None => Finding::good(
             "helpers",
             "by rules only",

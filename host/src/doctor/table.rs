@@ -10,9 +10,9 @@ use crate::netlink::Requests;
 
 const MAXIMUM: &str = "net.netfilter.nf_conntrack_max";
 
-/// From so much of the table on, in per cent, new connections are in danger: the kernel evicts when it is full.
+/// Share of the table, in per cent, from which new connections are in danger: the kernel evicts when the table is full.
 const NEARLY_FULL: u64 = 95;
-/// From so much on it is worth knowing.
+/// Share from which the operator should know.
 const FILLING: u64 = 75;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub(super) struct Table {
     pub(super) entries: Option<u64>,
     /// `nf_conntrack_max`; 0 is unlimited.
     pub(super) maximum: Option<u64>,
-    /// Packets dropped because an entry could not be made, since boot.
+    /// Packets dropped because an entry could not be created, since boot.
     pub(super) dropped: Option<u64>,
     /// Entries evicted to make room, since boot.
     pub(super) early_dropped: Option<u64>,

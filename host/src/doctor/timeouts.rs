@@ -1,4 +1,4 @@
-//! How long entries live without a packet, against the kernel's own defaults.
+//! How long entries live without a packet, compared with the kernel's own defaults.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::finding::Finding;
 use super::setting;
 
-/// A timeout: what stands behind the group's prefix, and the defaults in seconds, the present kernel's first.
+/// A timeout: the rest of the setting's name after the group's prefix, and the defaults in seconds, the current kernel's
+/// first.
 type Timeout = (&'static str, &'static [u64]);
 
-/// A group of them: name of the finding, what stands in front of each in the setting's name, and the members.
+/// A group of timeouts: name of the finding, common prefix of the settings' names, and the members.
 type Group = (&'static str, &'static str, &'static [Timeout]);
 
 /// net/netfilter/nf_conntrack_proto_{tcp,udp,icmp,icmpv6,gre,sctp,dccp,generic}.c.
@@ -67,7 +68,7 @@ const GROUPS: [Group; 7] = [
     ("timeouts_generic", "nf_conntrack_generic_", &[("timeout", &[600])]),
 ];
 
-/// Seconds by the setting's name, of those that this kernel has.
+/// Seconds by the setting's name, for the settings that this kernel has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(super) struct Timeouts(BTreeMap<String, u64>);

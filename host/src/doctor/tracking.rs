@@ -1,8 +1,8 @@
 //! Whether connections are tracked in this network namespace.
 //!
 //! The kernel tracks nothing in a namespace until a rule there needs it, and then only in that rule's family
-//! (`nf_ct_netns_get`). Nothing in `/proc` says so. Evidence, the most certain first: the list of hooks, where the
-//! kernel gives one; a connection of our own, which is either tracked or not; the rules.
+//! (`nf_ct_netns_get`). Nothing in `/proc` shows it. The doctor uses this evidence, the most certain first: the list of
+//! hooks, if the kernel provides one; a connection of its own, which is either tracked or not; the rules.
 
 mod hook_list;
 mod own_connection;
@@ -16,23 +16,23 @@ pub(super) use self::ruleset::{Rules, mutes};
 use super::finding::{Finding, Verdict};
 use super::per_family::PerFamily;
 
-/// A rule in a chain that no packet comes to: it costs nothing, and tracking is on.
+/// A rule in a chain that no packet reaches: it costs nothing, and tracking is on.
 const SWITCH_ON: &str =
     "nft 'add table inet tracking; add chain inet tracking on; add rule inet tracking on ct state new'";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Tracking {
-    /// Whether conntrack's hooks are in the list of hooks; none where the kernel does not list them.
+    /// Whether the list of hooks contains those of conntrack; `None` if the kernel does not list hooks.
     pub(super) hooks: Option<PerFamily<bool>>,
-    /// What became of a connection of our own over loopback.
+    /// Result of a connection of the doctor's own over loopback.
     pub(super) own_connection: PerFamily<OwnConnection>,
-    /// What nftables' rules use, iptables' rules in nftables included; none where they cannot be read.
+    /// What the rules of nftables use, including rules of iptables in nftables; `None` if the rules cannot be read.
     pub(super) rules: Option<Rules>,
-    /// Tables of the older iptables, whose rules are not looked at.
+    /// Tables of the older iptables, whose rules are not examined.
     pub(super) legacy_tables: PerFamily<Vec<String>>,
 }
 
-/// What the evidence says of a family.
+/// The conclusion for one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     On(&'static str),
@@ -41,8 +41,8 @@ enum State {
 }
 
 impl Tracking {
-    /// What a running daemon may look at again and again: a connection of our own is an event, so it is made only where nothing
-    /// else tells, and not where the last one was tracked.
+    /// Gathers the evidence, cheaply enough for a running daemon to repeat it. A connection of its own causes an event. So
+    /// it is made only if no other evidence decides, and not if the last one was tracked under the same rules.
     pub(super) fn look(last: Option<&Self>) -> Self {
         let (hooks, rules) = (hook_list::read(), Rules::read());
         let legacy_tables = PerFamily::of(ruleset::legacy_tables);
@@ -64,7 +64,7 @@ impl Tracking {
         Self { hooks, own_connection, rules, legacy_tables }
     }
 
-    /// Whether connections of the family are certain not to be tracked.
+    /// Whether connections of the family are certainly not tracked.
     pub(super) fn is_off(&self, family: Family) -> bool {
         match self.state(family) {
             State::Off(_) => true,
@@ -103,7 +103,7 @@ impl Tracking {
         }
     }
 
-    /// `entries` are those of the table now.
+    /// `entries` is the current number of entries of the table.
     pub(super) fn judge(&self, entries: Option<u64>) -> Finding {
         let name = "hooks";
         let (ipv4, ipv6) = (self.state(Family::Ipv4), self.state(Family::Ipv6));
@@ -179,7 +179,7 @@ impl Tracking {
 
 #[cfg(test)]
 impl Tracking {
-    /// Of a namespace in which there is no rule, where no connection was made.
+    /// The facts of a namespace without rules, in which no connection was made.
     pub(super) fn untracked() -> Self {
         Self {
             hooks: None,

@@ -1,14 +1,15 @@
-//! Lines that wait to be written: bounded in bytes, the daemon's own before those of plugins where room is short.
+//! Lines that wait to be written, bounded in bytes. If room is short, the daemon's own lines have priority over those of
+//! plugins.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Bytes of the lines that wait at most.
+/// Largest number of bytes of the waiting lines.
 const BYTES_MAX: usize = 1 << 20;
-/// Of these, how many plugins may fill: whatever they write, there is room for what the daemon says.
+/// The part that plugins may fill. The rest is always free for messages of the daemon.
 const BYTES_OF_PLUGINS: usize = BYTES_MAX / 2;
-/// What a waiting line costs beside its bytes.
+/// Overhead of a waiting line in addition to its bytes.
 const LINE_BYTES: usize = 64;
 
 /// Whose line it is.
@@ -21,7 +22,7 @@ pub(super) enum Speaker {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// A line has come, or all are written.
+    /// Signals a new line, or that all lines are written.
     changed: Condvar,
 }
 
@@ -40,12 +41,12 @@ fn cost(line: &str) -> usize {
 }
 
 impl Queue {
-    /// For a moment at a time only; a poisoned one is as good as any.
+    /// The lock is held only for moments. The state is valid even if the lock is poisoned.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line with its end, or counts it as lost where there is no room. Never waits for who writes.
+    /// Adds a line with its end, or counts it as lost if there is no room. Never waits for the writer.
     pub(super) fn put(&self, speaker: Speaker, line: String) {
         let limit = match speaker {
             Speaker::Daemon => BYTES_MAX,
@@ -63,7 +64,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// The next line, as soon as there is one. [`Queue::written`] has to follow.
+    /// Waits for the next line. The caller must call [`Queue::written`] afterwards.
     pub(super) fn take(&self) -> String {
         let mut state = self.state();
         loop {
@@ -75,7 +76,7 @@ impl Queue {
         }
     }
 
-    /// The line that was taken is written, or lost.
+    /// Notes that the line taken last is written, or lost.
     pub(super) fn written(&self, line: &str, written: bool) {
         let mut state = self.state();
         state.writing = false;
@@ -90,19 +91,19 @@ impl Queue {
         self.state().lost
     }
 
-    /// Lines lost of which nothing was told; none where none was.
+    /// Lost lines that are not reported yet; `None` if there are none.
     pub(super) fn untold(&self) -> Option<u64> {
         let state = self.state();
         Some(state.lost.saturating_sub(state.told)).filter(|untold| *untold > 0)
     }
 
-    /// So many of them were told.
+    /// Notes that `lines` lost lines were reported.
     pub(super) fn told(&self, lines: u64) {
         let mut state = self.state();
         state.told = state.told.saturating_add(lines);
     }
 
-    /// Waits until nothing waits and nothing is being written, at most until then.
+    /// Waits until no line waits or is being written, at most until `until`.
     pub(super) fn wait_until_empty(&self, until: Instant) {
         let mut state = self.state();
         while state.writing || !state.lines.is_empty() {
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!((queue.lost(), queue.untold()), (1, Some(1)));
         queue.told(1);
         assert_eq!((queue.lost(), queue.untold()), (1, None));
-        // Nothing waits.
+        // No line waits.
         queue.wait_until_empty(Instant::now());
         assert_eq!(queue.state().bytes, 0);
     }

@@ -1,4 +1,4 @@
-//! Shell completions of the program, and of `conntrack` by that name.
+//! Shell completions of the program, and of the separate command `conntrack`.
 
 use clap::{Command, ValueEnum};
 use clap_complete::Generator;
@@ -17,7 +17,7 @@ pub(crate) enum Shell {
     Fish,
 }
 
-/// The script for that shell.
+/// The completion script for the shell.
 pub(crate) fn completions(shell: Shell, program: Command) -> String {
     let name = program.get_name().to_owned();
     let (ours, conntrack) = (whole(program), conntrack_command::command());
@@ -34,8 +34,8 @@ fn script(shell: impl Generator, mut command: Command, name: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// zsh loads one file for all the names in its first line, so both scripts lose their own first line and their end, in
-/// which they take themselves for the whole file (zshcompsys(1), "Autoloaded files").
+/// Joins both scripts for zsh, which loads one file for all the names in its first line. Both scripts lose their own first
+/// line and their end, which assume that the script is the whole file (zshcompsys(1), "Autoloaded files").
 fn both_in_zsh(name: &str, ours: &str, conntrack: &str) -> String {
     let functions = |script: &str, name: &str| {
         let begin = script.split_once('\n').map_or("", |(_, rest)| rest);

@@ -1,7 +1,6 @@
-//! The conntrack command as a clap definition.
+//! The conntrack command as a clap definition, only for generating completions.
 //!
-//! It is parsed by a grammar of its own, because its rules are older than clap's; this is for generating completions
-//! only.
+//! A separate grammar parses the command, because its rules are older than clap's.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, ValueHint};
@@ -10,13 +9,13 @@ use ctwarden_format::command::{Argument, COMMANDS, PROTOCOLS};
 use super::CONNTRACK;
 use super::words::{Word, words};
 
-/// What it is, in a line.
+/// One-line description of the command.
 pub(super) const ABOUT: &str =
     "List, change and watch the connection tracking table, in the words of the conntrack command";
 
-/// With every command and option that the grammar has.
+/// The command with all options of the grammar.
 pub(super) fn command() -> Command {
-    // -h and -V are commands of its own.
+    // -h and -V are commands of the grammar.
     let command = Command::new(CONNTRACK).about(ABOUT).disable_help_flag(true).disable_version_flag(true);
     let commands = COMMANDS.iter().map(|definition| {
         let arg = Arg::new(definition.long).short(definition.short).long(definition.long).help(definition.help);
@@ -42,7 +41,7 @@ fn argument(word: &Word) -> Arg {
     }
 }
 
-/// What a shell can offer.
+/// The values that a shell can offer.
 fn values(arg: Arg, name: &str) -> Arg {
     match name {
         "FILE" => arg.value_hint(ValueHint::FilePath),

@@ -1,4 +1,4 @@
-//! The page of the conntrack command: what its grammar's tables say, and around it what no table can say.
+//! The page of the conntrack command: the content of its grammar's tables, and text that no table contains.
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use ctwarden_format::command::{Argument, COMMANDS};
@@ -193,7 +193,7 @@ fn names(word: &Word) -> String {
     names.join(", ")
 }
 
-/// Which commands take it.
+/// The commands that take the word.
 fn takers(word: &Word) -> String {
     let list =
         |title: &str, commands: &[String]| (!commands.is_empty()).then(|| format!("{title} {}", commands.join(", ")));
@@ -266,7 +266,7 @@ mod tests {
         groff.stdin.take().unwrap().write_all(page("ctwarden 0").as_bytes()).unwrap();
         let output = groff.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        // Debian's minimal groff has no devices; it says so and prints nothing.
+        // Debian's minimal groff has no devices; it reports that and prints nothing.
         if said.contains("can't open") || said.contains("cannot load") {
             return skip(&format!("groff is not complete here: {said}"));
         }

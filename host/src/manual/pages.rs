@@ -1,4 +1,4 @@
-//! The man pages: which there are, and how each is made.
+//! The man pages: the list of pages, and how each is made.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ pub(crate) struct UnknownPage {
     known: Vec<String>,
 }
 
-/// The page of the program, or of a verb of it.
+/// The page of the program, or of one of its verbs.
 pub(crate) fn page(program: Command, verb: Option<&str>) -> Result<String, UnknownPage> {
     let mut program = whole(program);
     // Gives the verbs their full names.
@@ -47,8 +47,8 @@ fn verbs(program: &Command) -> Vec<String> {
     verbs
 }
 
-/// Writes every page into a folder, which is made where it is missing, and gives back the files' names. `conntrack.8` only points at the
-/// page.
+/// Writes every page into a folder and returns the names of the files. The folder is created if it is missing.
+/// `conntrack.8` only refers to the page.
 pub(crate) fn write_all(program: &Command, folder: &Path) -> io::Result<Vec<String>> {
     let name = program.get_name();
     let mut files = vec![(format!("{name}.1"), page(program.clone(), None))];

@@ -1,10 +1,10 @@
-//! The words of the conntrack command, one entry for each, whatever table of its grammar they stand in.
+//! The words of the conntrack command, one entry for each word, whatever table of the grammar contains it.
 //!
-//! Protocols share names of options (`--sport`); on a page and in a shell each name is there once.
+//! Protocols share names of options (`--sport`); a page and a shell list each name once.
 
 use ctwarden_format::command::{Argument, COMMANDS, Group, OPTIONS, PROTOCOLS, Verb, Verbs};
 
-/// An option with all that is told of it.
+/// An option with everything that the page says about it.
 pub(super) struct Word {
     pub(super) short: Option<char>,
     /// Never empty.
@@ -13,16 +13,17 @@ pub(super) struct Word {
     pub(super) heading: &'static str,
     /// Whether conntrack 1.4.9 lacks it.
     pub(super) ours: bool,
-    /// Help, and which protocols it is the help of; none where it is of no single protocol.
+    /// Help texts, each with its protocols; no protocols if the text is not specific to a protocol.
     pub(super) help: Vec<(Vec<&'static str>, &'static str)>,
-    /// Commands that can have it, that need it, and that need it with the other end of its direction.
+    /// Commands that can have the option. The next fields: commands that need it, and commands that need it together with
+    /// the other end of its direction.
     pub(super) optional: Vec<String>,
     pub(super) required: Vec<String>,
     pub(super) paired: Vec<String>,
 }
 
 impl Word {
-    /// How messages call it.
+    /// The name that messages use.
     pub(super) fn name(&self) -> &'static str {
         self.long.first().copied().unwrap_or_default()
     }
@@ -41,7 +42,7 @@ pub(super) fn words() -> Vec<Word> {
     let mut words: Vec<Word> = OPTIONS
         .iter()
         .map(|option| Word {
-            // Some letters are signs that only the grammar knows.
+            // Some letters are internal signs of the grammar.
             short: option.short.filter(char::is_ascii_alphanumeric),
             long: option.long,
             argument: option.argument,
@@ -73,7 +74,7 @@ pub(super) fn words() -> Vec<Word> {
                 Some((protocols, _)) => protocols.push(protocol.name),
                 None => word.help.push((vec![protocol.name], option.help)),
             }
-            // What needs it for one protocol only is told with the others.
+            // Options that only one protocol needs are listed with the optional ones.
             add(&mut word.optional, commands(option.optional));
             add(&mut word.required, commands(option.required));
             add(&mut word.paired, commands(option.paired));

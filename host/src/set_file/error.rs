@@ -1,4 +1,4 @@
-//! Why a list was not taken.
+//! Why a list was refused.
 
 use std::path::PathBuf;
 
@@ -7,20 +7,20 @@ use thiserror::Error;
 use super::form::Form;
 use crate::trusted_path::AccessError;
 
-/// Why a list was not taken.
+/// Why a list was refused.
 #[derive(Debug, Error)]
 pub(crate) enum SetFileError {
-    /// The file cannot be read or others could change it.
+    /// The file cannot be read, or others could change it.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// It is no text.
+    /// The file is not text.
     #[error("{path}:{line}: not UTF-8; save the file in that encoding, with one address or network a line")]
     NotText {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
-    /// It is a list of another form.
+    /// The list has another format.
     #[error(
         "{path}:{line}: this looks like {form} (format \"{}\"), and this version reads plain lists only; write one address \
          or network a line",
@@ -32,7 +32,7 @@ pub(crate) enum SetFileError {
         line: usize,
         form: Form,
     },
-    /// Lines of it are wrong.
+    /// Lines of the file are wrong.
     #[error("{}", .0.join("\n"))]
     Lines(Vec<String>),
     #[error("{0} is being written; it is taken as soon as nobody has changed it for a moment")]

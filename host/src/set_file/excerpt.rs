@@ -1,9 +1,9 @@
-//! A few characters of a text that is not ours, for a message: neither long nor able to act on a terminal.
+//! A short excerpt of an untrusted text for a message, safe to print on a terminal.
 
-/// So much of it is shown.
+/// Number of characters shown.
 const SHOWN: usize = 40;
 
-/// The beginning of the text; all but printable ASCII is written as its code.
+/// The beginning of the text. Every character except printable ASCII is written as its code.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut shown = String::new();
     let mut characters = text.chars();

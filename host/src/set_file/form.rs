@@ -1,18 +1,18 @@
-//! Forms in which lists come that are not read: named, so that whoever has one knows what to do.
+//! Formats of lists that are not supported. They are recognised so that the message can say what to do.
 
 use std::fmt;
 
-/// So much of a file is looked at.
+/// Only this part of a file is examined.
 const HEAD: usize = 4096;
 
-/// What a file is instead of a plain list.
+/// The format of a file that is not a plain list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Columns with commas between.
     Csv,
-    /// What `nft list set` prints, or a script for `nft -f`.
+    /// Output of `nft list set`, or a script for `nft -f`.
     Nft,
-    /// What `ipset save` or `ipset list` prints.
+    /// Output of `ipset save` or `ipset list`.
     Ipset,
     /// Spamhaus' lists in JSON.
     SpamhausJson,
@@ -32,7 +32,7 @@ impl fmt::Display for Form {
 }
 
 impl Form {
-    /// Its name, as the set's `format` will have it.
+    /// The name of the format, as the set's `format` will have it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -43,7 +43,7 @@ impl Form {
         }
     }
 
-    /// The form of a text of which that line is none of a plain list.
+    /// The format of a text in which `line` is not valid in a plain list.
     pub(super) fn of(text: &str, line: &str) -> Option<Self> {
         let mut end = text.len().min(HEAD);
         while !text.is_char_boundary(end) {

@@ -1,4 +1,4 @@
-//! One line of a plain list: an address, a network or a range, and what stands behind it.
+//! One line of a plain list: an address, a network or a range, and the value after it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,10 +8,10 @@ use thiserror::Error;
 use super::excerpt::excerpt;
 use super::range;
 
-/// What begins a comment.
+/// The beginnings of a comment.
 const COMMENTS: [&str; 3] = ["#", ";", "//"];
 
-/// Shortest prefixes of a set: a wider network is a slip, or half a line.
+/// Shortest prefixes of a set. A wider network is a mistake or part of an unfinished line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shortest {
     /// Of IPv4.
@@ -21,7 +21,7 @@ pub(crate) struct Shortest {
 }
 
 impl Default for Shortest {
-    /// Wider networks are hardly ever allocated to anybody, and half a line may name one.
+    /// Wider networks are rarely allocated to anybody, and an unfinished line may name one.
     fn default() -> Self {
         Self { ipv4: 8, ipv6: 16 }
     }
@@ -37,14 +37,14 @@ impl Shortest {
     }
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// The networks: one, or those that make up a range.
+    /// The networks: one, or those that form a range.
     pub(crate) networks: Vec<Prefix>,
-    /// What stands behind them; may be empty.
+    /// The text after the networks; may be empty.
     pub(crate) value: String,
-    /// Whether the address had bits behind the length, which do not count.
+    /// Whether the address had bits after the prefix length; they are ignored.
     pub(crate) host_bits: bool,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    /// For people. The text of a file is shown only where everybody may read the file.
+    /// The message for people. It contains text of the file only if everybody may read the file.
     pub(crate) fn told(&self, disclosed: bool) -> String {
         let Self { word, what } = self;
         if disclosed {
@@ -67,7 +67,7 @@ impl Mistake {
     }
 }
 
-/// What is wrong, and the way out; never with words of the line.
+/// What is wrong, and how to repair it; never contains words of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum What {
     #[error("is not an address or network; write for example 192.0.2.0/24 or 2001:db8::1")]
@@ -96,10 +96,10 @@ enum What {
     Wide { length: u8, key: &'static str },
 }
 
-/// Reads a line; none where it is empty or a comment.
+/// Reads a line; `None` if it is empty or a comment.
 ///
 /// # Errors
-/// [`Mistake`] where it does not begin with an address, a network or a range, or with too wide a one.
+/// [`Mistake`] if the line does not begin with an address, a network or a range, or if the network is too wide.
 pub(crate) fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mistake> {
     let whole = line.trim();
     let line = without_comment(whole);
@@ -120,7 +120,7 @@ pub(crate) fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mist
             let value = value.trim().to_owned();
             read(Line { networks: vec![network], value, host_bits }).map(Some).map_err(mistake)
         }
-        // A name may hold blanks and all else.
+        // A name may contain blanks and any other characters.
         Err(what) => match Bounds::behind_a_name(whole) {
             Some(bounds) => bounds.line().and_then(read).map(Some).map_err(mistake),
             None => Err(mistake(what)),
@@ -128,8 +128,8 @@ pub(crate) fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mist
     }
 }
 
-/// The line up to a comment. A comment begins the line, follows white space, or follows the first word at once, which can hold
-/// nothing of the kind; so a value may.
+/// The line without its comment. A comment begins the line, follows white space, or follows the first word directly. The
+/// first word cannot contain a comment sign, but a value can.
 fn without_comment(line: &str) -> &str {
     let first_word = line.find(char::is_whitespace).unwrap_or(line.len());
     let begins = |at: usize| {
@@ -148,7 +148,7 @@ struct Bounds<'a> {
 }
 
 impl<'a> Bounds<'a> {
-    /// `a-b value`, with white space around the dash if wanted.
+    /// `a-b value`, with optional white space around the dash.
     fn beginning(line: &'a str) -> Option<Self> {
         let (first, rest) = line.split_once('-')?;
         let (last, value) = rest.trim_start().split_once(char::is_whitespace).unwrap_or((rest.trim_start(), ""));
@@ -156,7 +156,7 @@ impl<'a> Bounds<'a> {
         (looks_like_address(first) && looks_like_address(last)).then_some(Self { first, last, value })
     }
 
-    /// `name:a-b`, as lists for peer-to-peer programs have it.
+    /// `name:a-b`, the format of lists for peer-to-peer programs.
     fn behind_a_name(line: &'a str) -> Option<Self> {
         let (name, range) = line.rsplit_once(':')?;
         let bounds = Self::beginning(range.trim())?;
@@ -180,12 +180,12 @@ fn looks_like_address(text: &str) -> bool {
     text.bytes().all(fits) && text.bytes().any(|byte| matches!(byte, b'.' | b':'))
 }
 
-/// An address; an IPv4-mapped one is the IPv4 address.
+/// An address. An IPv4-mapped address becomes the IPv4 address.
 fn address(text: &str) -> Result<IpAddr, What> {
     text.parse().map(|address: IpAddr| address.to_canonical()).map_err(|_| diagnose(text))
 }
 
-/// A network, and whether the address had bits behind its length.
+/// A network, and whether the address had bits after the prefix length.
 fn network(word: &str) -> Result<(Prefix, bool), What> {
     let Some((of, length)) = word.split_once('/') else { return Ok((Prefix::host(address(word)?), false)) };
     let first: IpAddr = of.parse().map_err(|_| diagnose(of))?;
@@ -206,7 +206,7 @@ fn network(word: &str) -> Result<(Prefix, bool), What> {
 fn prefix(word: &str, parsed: Result<Prefix, PrefixError>, first: IpAddr) -> Result<(Prefix, bool), What> {
     match parsed {
         Ok(network) => {
-            // In a mapped network the bits before the length are those of the mapped form.
+            // In a mapped network, the bits before the prefix length are those of the mapped form.
             let host_bits = Prefix::host(first).canonical().address() != network.address();
             Ok((network, host_bits))
         }
@@ -216,7 +216,7 @@ fn prefix(word: &str, parsed: Result<Prefix, PrefixError>, first: IpAddr) -> Res
     }
 }
 
-/// What a word is that is no address.
+/// Why a word is not an address.
 fn diagnose(word: &str) -> What {
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! A plain list: one address, network or range a line, a value behind it, comments.
+//! A plain list: one address, network or range a line, followed by a value, and comments.
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use super::excerpt::excerpt;
 use super::form::Form;
 use super::line::{self, Shortest};
 
-/// More mistakes than a person reads.
+/// Mistakes shown at most: more than a person reads.
 const MISTAKES_SHOWN: usize = 20;
-/// A longer line is none: what people write behind an address is short.
+/// A longer line is an error: values after an address are short.
 const LINE_BYTES_MAX: usize = 4096;
-/// What Windows' editors begin a UTF-8 file with.
+/// Editors on Windows begin UTF-8 files with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub(crate) struct List {
     /// Networks and their values.
     pub(crate) networks: PrefixMap<String>,
-    /// What is worth a line to people although it is no mistake.
+    /// A remark for people about something that is not a mistake.
     pub(crate) note: Option<String>,
 }
 
@@ -29,14 +29,14 @@ pub(crate) struct List {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub(super) shortest: Shortest,
-    /// Whether everybody may read the file, so that its text may be shown.
+    /// Whether everybody may read the file, so that messages may show its text.
     pub(super) disclosed: bool,
 }
 
 /// Reads a whole list.
 ///
 /// # Errors
-/// [`SetFileError`] where any line is wrong, with the first of them.
+/// [`SetFileError`] if any line is wrong, with the first mistakes.
 pub(super) fn parse(path: &Path, bytes: &[u8], reading: Reading) -> Result<List, SetFileError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -77,7 +77,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8], reading: Reading) -> Result<List,
     mistakes.into_result(list)
 }
 
-/// What keeps a line from being one of text.
+/// Why a line is not a line of text.
 fn not_a_line(line: &str) -> Option<String> {
     if line.len() > LINE_BYTES_MAX {
         Some(format!("the line is longer than {LINE_BYTES_MAX} bytes; write one address or network a line"))
@@ -90,7 +90,7 @@ fn not_a_line(line: &str) -> Option<String> {
     }
 }
 
-/// The first mistakes, and how many more there are.
+/// The first mistakes, and the number of the others.
 struct Mistakes<'a> {
     path: &'a Path,
     shown: Vec<String>,
@@ -117,7 +117,7 @@ impl Mistakes<'_> {
     }
 }
 
-/// Networks whose address had bits behind the length: one example and their number.
+/// Networks whose address had bits after the prefix length: one example and their number.
 #[derive(Default)]
 struct HostBits {
     first: Option<(usize, String)>,
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(value_of(&list, "203.0.113.5").as_deref(), Some("- a-b"));
     }
 
-    /// What programs and people keep, and what it means.
+    /// Lists as programs and people keep them, and their meaning.
     #[test]
     fn lists_of_many_origins_are_read() {
         let cases: [(&[u8], &[&str]); 17] = [

@@ -1,27 +1,27 @@
-//! A range of addresses as the fewest networks that hold just these.
+//! Converts a range of addresses into the fewest networks that contain exactly these addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::Prefix;
 
-/// Of IPv4; `first` is not above `last`.
+/// A range of IPv4; `first` is not above `last`.
 pub(super) fn of_ipv4(first: Ipv4Addr, last: Ipv4Addr) -> Vec<Prefix> {
     let of = |bits: u128| IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX)));
     cover(first.to_bits().into(), last.to_bits().into(), 32, of)
 }
 
-/// Of IPv6.
+/// A range of IPv6; `first` is not above `last`.
 pub(super) fn of_ipv6(first: Ipv6Addr, last: Ipv6Addr) -> Vec<Prefix> {
     cover(first.to_bits(), last.to_bits(), 128, |bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
 }
 
-/// The largest network that begins where the range does and does not reach beyond, then the same for the rest. These are at
-/// most two for each bit.
+/// Takes the largest network that begins at the start of the range and does not reach beyond its end, then continues with
+/// the rest. The result has at most two networks for each bit.
 fn cover(mut first: u128, last: u128, bits: u8, address: impl Fn(u128) -> IpAddr) -> Vec<Prefix> {
     let mut networks = Vec::new();
     while first <= last {
         let aligned = first.trailing_zeros().min(bits.into());
-        // As many addresses as there are left, if that number fits.
+        // The number of addresses left, if it fits.
         let fitting = match (last - first).checked_add(1) {
             Some(left) => left.ilog2(),
             None => 128,

@@ -1,11 +1,11 @@
-//! Which version of a file is there, and whether it rests.
+//! The version of a file, and whether the file rests.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What tells one version of a file from another: a rename changes device or inode, a rewrite the time or the length.
+/// Distinguishes versions of a file: a rename changes device or inode, a rewrite the time or the length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stamp {
     Present { device: u64, inode: u64, length: u64, modified: (i64, i64), changed: (i64, i64) },
@@ -31,12 +31,12 @@ impl Stamp {
         }
     }
 
-    /// For how long nothing has changed, by the wall clock; none at all where that runs behind the file's. What is not there is
-    /// not being written.
+    /// How long the file has not changed, by the wall clock; zero if the wall clock is behind the file's time. Nobody
+    /// writes to a missing file.
     pub(super) fn age(&self, now: SystemTime) -> Duration {
         match self {
             Self::Absent => Duration::MAX,
-            // The time of change as well: that of modification can be set at will.
+            // The change time too, because the modification time can be set at will.
             Self::Present { modified, changed, .. } => {
                 let (seconds, nanoseconds) = *modified.max(changed);
                 let since = |seconds| Duration::new(seconds, u32::try_from(nanoseconds).unwrap_or_default());
@@ -48,14 +48,14 @@ impl Stamp {
     }
 }
 
-/// For how long a file has been seen in one version.
+/// How long a file has been seen in one version.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     seen: Option<(Stamp, Instant)>,
 }
 
 impl Rest {
-    /// Notes what is seen now, and tells since when it is so.
+    /// Records the current version, and returns for how long the file has had it.
     pub(super) fn note(&mut self, stamp: Stamp, now: Instant) -> Duration {
         match self.seen {
             Some((seen, since)) if seen == stamp => now.saturating_duration_since(since),
@@ -66,7 +66,7 @@ impl Rest {
         }
     }
 
-    /// Whether a version waits for its turn.
+    /// Whether a version is waiting to be read.
     pub(super) const fn is_awaited(&self) -> bool {
         self.seen.is_some()
     }

@@ -1,4 +1,4 @@
-//! Files as programs write them: what is taken, when, and what is told.
+//! Files as programs write them: which versions are used, when, and what is reported.
 
 use std::fs;
 use std::io::Write;
@@ -7,7 +7,7 @@ use super::*;
 
 const ALL: Shortest = Shortest { ipv4: 0, ipv6: 0 };
 
-/// A file that is looked after, with a clock of its own.
+/// A watched file, with a simulated clock.
 struct Scene {
     dir: tempfile::TempDir,
     files: SetFiles,
@@ -37,7 +37,7 @@ impl Scene {
         File::options().append(true).open(self.path()).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// A look after some time.
+    /// Checks the file after some time.
     fn look_after(&mut self, time: Duration) -> Option<Result<Vec<String>, String>> {
         self.now += time;
         let mut changes = self.files.changed(self.now);
@@ -48,7 +48,7 @@ impl Scene {
         })
     }
 
-    /// What is found once the file rests.
+    /// Checks the file once it rests.
     fn look(&mut self) -> Option<Result<Vec<String>, String>> {
         assert_eq!(self.look_after(Duration::ZERO), None, "it may not rest yet");
         self.look_after(SETTLED)
@@ -149,7 +149,7 @@ fn the_first_version_is_waited_for() {
     fs::write(&path, "192.0.2.0/2").unwrap();
     let writer = {
         let path = path.clone();
-        // It goes on while the file is waited for; whenever that is, half a line is never taken.
+        // The writer continues while the reader waits. Whenever it finishes, half a line is never used.
         thread::spawn(move || File::options().append(true).open(path).unwrap().write_all(b"9\n").unwrap())
     };
     let fresh = SetFiles::new().add(name(), &path, ALL).unwrap();

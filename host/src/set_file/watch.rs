@@ -1,5 +1,5 @@
-//! The thread that looks after set files. The loop must not: a million networks take a third of a second to read, and a file
-//! system may take as long as it likes.
+//! The thread that watches set files. The loop must not do that: reading a million networks takes a third of a second, and
+//! a file system may block for any time.
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -11,28 +11,28 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::{GLANCE, SetChange, SetFiles};
 use crate::niceness::Niceness;
 
-/// How often files are looked at: a list of bans should hold at once, and a look costs a system call a file.
+/// How often files are checked. A ban in a list should take effect at once, and a check costs a system call a file.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Files that are looked after until this is dropped.
+/// Watches files until it is dropped.
 pub(crate) struct SetWatch {
     thread: Option<Watcher>,
 }
 
-/// The loop's end of the thread.
+/// The loop's handle of the thread.
 struct Watcher {
     changes: UnboundedReceiver<SetChange>,
-    /// The thread ends when it is dropped; nothing is ever sent.
+    /// The thread ends when this sender is dropped; nothing is ever sent.
     _watched: Sender<()>,
 }
 
 impl SetWatch {
-    /// Looks after no files.
+    /// Watches no files.
     pub(crate) const fn idle() -> Self {
         Self { thread: None }
     }
 
-    /// Looks after these from now on.
+    /// Watches these files from now on.
     pub(crate) fn start(mut files: SetFiles) -> io::Result<Self> {
         if files.is_empty() {
             return Ok(Self::idle());
@@ -51,8 +51,8 @@ impl SetWatch {
         Ok(Self { thread: Some(Watcher { changes, _watched }) })
     }
 
-    /// The next set whose file has changed: its new networks, or why the old ones go on. Waits for ever where no file is looked
-    /// after. None where the thread has ended by itself, which it does only when it panics.
+    /// The next set whose file has changed: its new networks, or why the old ones stay. Waits for ever if no file is
+    /// watched. `None` if the thread has ended by itself, which happens only when it panics.
     pub(crate) async fn changed(&mut self) -> Option<SetChange> {
         match &mut self.thread {
             Some(thread) => thread.changes.recv().await,
@@ -79,7 +79,7 @@ mod tests {
         let mut files = SetFiles::new();
         files.add(name.clone(), &path, Shortest::default()).unwrap();
         let mut watch = SetWatch::start(files).unwrap();
-        // In one step: a file that is written in place may be looked at while it is empty.
+        // In one step: a file that is written in place may be checked while it is empty.
         let replace = |text: &str| {
             let new = dir.path().join("new");
             fs::write(&new, text).unwrap();

@@ -1,4 +1,4 @@
-//! A directory that is held open, and what is opened, made and removed in it.
+//! A directory that is held open, and operations on the names in it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,13 +12,13 @@ use rustix::process::Gid;
 use super::error::{AccessError, of_io};
 use super::trust::Trust;
 
-/// How often a name is looked at again that came or went between the look and its use.
+/// How often a name is looked up again that appeared or disappeared between the check and its use.
 const ATTEMPTS: usize = 8;
-/// What a directory is opened with: names are looked up in it, and it is never listed.
+/// Flags for directories: names are looked up in a directory, and it is never listed.
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// How every file is opened: never as a terminal of ours, never through a link that was put in at the last moment, never
-/// waiting for another process.
+/// Flags for every file: never become its controlling terminal, never follow a link that was inserted at the last moment,
+/// never wait for another process.
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl From<Directory> for OwnedFd {
 }
 
 impl Directory {
-    /// The root, unchecked as every directory before a name is looked up in it.
+    /// Opens the root without a check: every directory is checked before a name is looked up in it.
     pub(super) fn root() -> Result<Self, AccessError> {
         let path = PathBuf::from("/");
         let handle = rustix::fs::open(&path, DIRECTORY, Mode::empty()).map_err(|error| of_io("open", &path, error))?;
@@ -54,7 +54,7 @@ impl Directory {
         Self { handle, stat, path, trust }
     }
 
-    /// Where it is, without links.
+    /// The path of the directory, without links.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -67,7 +67,8 @@ impl Directory {
         self.trust.check_directory(&self.path, &self.handle, &self.stat)
     }
 
-    /// What has the name, if it is root's or ours; none where nothing has it.
+    /// The type of the file with this name, if the file belongs to root or the daemon's user; `None` if there is no such
+    /// file.
     pub(crate) fn look(&self, name: &OsStr) -> Result<Option<FileType>, AccessError> {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
@@ -79,30 +80,30 @@ impl Directory {
         }
     }
 
-    /// A regular file in it, open for reading.
+    /// Opens a regular file for reading.
     pub(crate) fn open_file(&self, name: &OsStr) -> Result<File, AccessError> {
         self.require_file(name)?;
         self.checked(name, self.openat(name, OFlags::RDONLY, Mode::empty()), |kind| kind == FileType::RegularFile)
     }
 
-    /// A regular file in it, open for reading and writing, made with that mode where it is missing.
+    /// Opens a regular file for reading and writing, and creates it with `mode` if it is missing.
     pub(crate) fn open_or_make_file(&self, name: &OsStr, mode: Mode) -> Result<File, AccessError> {
         self.opened_or_made(name, OFlags::RDWR, mode, |kind| kind == FileType::RegularFile)
     }
 
-    /// A file in it to append to, made with that mode where it is missing; or a pipe or device, which is not waited for while
-    /// it is opened.
+    /// Opens a file to append to, and creates it with `mode` if it is missing. Also opens a pipe or a device, without
+    /// waiting for it.
     pub(crate) fn append(&self, name: &OsStr, mode: Mode) -> Result<File, AccessError> {
         let writable = |kind| matches!(kind, FileType::RegularFile | FileType::Fifo | FileType::CharacterDevice);
         let file = self.opened_or_made(name, OFlags::WRONLY | OFlags::APPEND, mode, writable)?;
-        // From now on a writer waits for its reader, as writers do.
+        // From now on a writer waits for its reader, as usual.
         match rustix::fs::fcntl_setfl(&file, OFlags::APPEND) {
             Ok(()) => Ok(file),
             Err(error) => Err(of_io("open", &self.path.join(name), error)),
         }
     }
 
-    /// A directory in it, made with that mode where it is missing.
+    /// Opens a directory, and creates it with `mode` if it is missing.
     pub(crate) fn make(&self, name: &OsStr, mode: Mode) -> Result<Self, AccessError> {
         match rustix::fs::mkdirat(&self.handle, name, mode) {
             Ok(()) | Err(Errno::EXIST) => self.directory(name),
@@ -110,7 +111,7 @@ impl Directory {
         }
     }
 
-    /// Takes a name out that is root's or ours; one that is not there is no error.
+    /// Removes a name of root or the daemon's user. A missing name is no error.
     pub(crate) fn remove(&self, name: &OsStr) -> Result<(), AccessError> {
         if self.look(name)?.is_none() {
             return Ok(());
@@ -121,18 +122,18 @@ impl Directory {
         }
     }
 
-    /// Gives what has the name to a group.
+    /// Changes the group of the file with this name.
     pub(crate) fn give_to_group(&self, name: &OsStr, group: u32) -> std::io::Result<()> {
         let group = Some(Gid::from_raw(group));
         Ok(rustix::fs::chownat(&self.handle, name, None, group, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// Sets the mode of what has the name, which must be ours: a link would be followed.
+    /// Sets the mode of the file with this name, which must be the daemon's own: a link would be followed.
     pub(crate) fn set_mode(&self, name: &OsStr, mode: Mode) -> std::io::Result<()> {
         Ok(rustix::fs::chmodat(&self.handle, name, mode, AtFlags::empty())?)
     }
 
-    /// A directory in it, checked.
+    /// Opens and checks a directory.
     pub(super) fn directory(&self, name: &OsStr) -> Result<Self, AccessError> {
         let path = self.path.join(name);
         let handle = match rustix::fs::openat(&self.handle, name, DIRECTORY, Mode::empty()) {
@@ -150,7 +151,8 @@ impl Directory {
         rustix::fs::openat(&self.handle, name, flags | ALWAYS, mode)
     }
 
-    /// Opens what is there, else makes it. It is never asked for both at once: what others have put there is to be looked at.
+    /// Opens the file if it exists, otherwise creates it. The two are separate system calls, because a file that others
+    /// have created must be checked.
     fn opened_or_made(
         &self,
         name: &OsStr,
@@ -160,7 +162,7 @@ impl Directory {
     ) -> Result<File, AccessError> {
         let mut last = Errno::NOENT;
         for _ in 0..ATTEMPTS {
-            // Before it is opened: a device may do something because it is.
+            // Check before opening: opening a device may have effects.
             let opened = match self.look(name)? {
                 Some(kind) if !is_meant(kind) => return Err(AccessError::NotAFile(self.path.join(name))),
                 Some(_) => self.openat(name, flags, Mode::empty()),
@@ -182,7 +184,7 @@ impl Directory {
         }
     }
 
-    /// The file, if the very handle is of what was meant and nobody else could change it.
+    /// Returns the file if the open handle is of the expected type and nobody else could change the file.
     fn checked(
         &self,
         name: &OsStr,
@@ -192,7 +194,7 @@ impl Directory {
         let path = self.path.join(name);
         let handle = match opened {
             Ok(handle) => handle,
-            // fifo(7): opened to write, without waiting, while nobody reads.
+            // fifo(7): opened for writing, without waiting, while no process reads.
             Err(Errno::NXIO) => return Err(AccessError::NoReader(path)),
             Err(error) => return Err(of_io("open", &path, error)),
         };

@@ -8,68 +8,68 @@ use thiserror::Error;
 /// Why a path cannot be trusted or opened.
 #[derive(Debug, Error)]
 pub(crate) enum AccessError {
-    /// It is not there.
+    /// The path does not exist.
     #[error("there is no {0}; create it or correct the path")]
     Missing(PathBuf),
-    /// It is a directory or a device.
+    /// The path is a directory or a device.
     #[error("{0} is not a regular file; name the file itself")]
     NotAFile(PathBuf),
-    /// It is something else.
+    /// The path is not a directory.
     #[error("{0} is not a directory; move it away or name another path")]
     NotADirectory(PathBuf),
-    /// It is something else.
+    /// The path is not a socket.
     #[error("{0} is not a socket; correct the path")]
     NotASocket(PathBuf),
-    /// It belongs to somebody.
+    /// The file or directory belongs to another user.
     #[error("{path} belongs to user {owner}, who could change it; run `chown root {path}` as root")]
     Owner {
         /// The file or directory.
         path: PathBuf,
         owner: u32,
     },
-    /// Others than its owner can write to it.
+    /// Users other than the owner can write to the file or directory.
     #[error("{path} can be changed by {who}; run `chmod {mend} {path}`")]
     Writable {
         /// The file or directory.
         path: PathBuf,
         who: &'static str,
-        /// Argument of chmod that ends it.
+        /// Argument of chmod that removes the permission.
         mend: &'static str,
     },
-    /// An access control list lets others write to it.
+    /// An access control list lets others write to the file.
     #[error("{0} has an access control list that lets others change it; run `setfacl -b {0}`")]
     List(PathBuf),
-    /// Another name of a file from elsewhere, in a directory where everybody can make names.
+    /// The name may be a second link to a file elsewhere, because everybody can create names in the directory.
     #[error(
         "{0} has more than one name, and any user can make names in its directory; copy the file to a directory that only \
          root can change"
     )]
     Linked(PathBuf),
-    /// The way leads in circles.
+    /// The path contains a loop of symbolic links, or too many of them.
     #[error("{0} has too many symbolic links; name the file itself")]
     Links(PathBuf),
-    /// Larger than anything that is meant.
+    /// The file is larger than the limit.
     #[error("{path} is larger than {limit} bytes; is it the right file?")]
     TooLarge {
         path: PathBuf,
-        /// Bytes it may have.
+        /// Largest allowed size in bytes.
         limit: u64,
     },
-    /// A pipe that nobody reads.
+    /// The path is a pipe that no process reads.
     #[error("{0} is a pipe that nobody reads; start the reader first or name a file")]
     NoReader(PathBuf),
-    /// The system would not.
+    /// A system call failed.
     #[error("cannot {verb} {path}: {error}; check that the daemon's user may do that")]
     Io {
         verb: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
     },
 }
 
-/// What the system said about a path.
+/// An error of a system call on a path.
 pub(super) fn of_io(verb: &'static str, path: &Path, error: impl Into<io::Error>) -> AccessError {
     let error = error.into();
     if error.kind() == io::ErrorKind::NotFound {

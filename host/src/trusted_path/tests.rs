@@ -1,4 +1,4 @@
-//! What is refused and what is not, for every kind of path that the daemon opens.
+//! Which paths are refused and which are not, for every kind of path that the daemon opens.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -118,10 +118,10 @@ fn a_file_of_somebody_else_is_refused() {
     drop(dir);
 }
 
-/// A user who is neither root nor the daemon's.
+/// A user other than root and the daemon's.
 const STRANGER: u32 = 12345;
 
-/// Gives the file to a stranger; skips the test where this process may not.
+/// Gives the file to another user; skips the test if this process may not.
 fn can_give_away(file: &Path) -> bool {
     let given = chown(file, Some(STRANGER), None);
     if let Err(error) = &given {

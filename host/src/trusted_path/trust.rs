@@ -1,4 +1,4 @@
-//! Whose files are as good as the daemon's own, and which of them others could change.
+//! Which owners are trusted as much as the daemon's own user, and which files others could change.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -12,15 +12,15 @@ use super::error::{AccessError, of_io};
 const GROUP_WRITE: u32 = 0o020;
 const OTHER_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
-/// Attribute in which file systems keep an access control list (acl(5)).
+/// Attribute in which file systems store an access control list (acl(5)).
 const LIST: &str = "system.posix_acl_access";
 
-/// Whose files are trusted.
+/// Users whose files are trusted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trust {
     user: u32,
-    /// Owner of `/`: root, or in a user namespace without the host's root the overflow user, behind whom root cannot be
-    /// told from others (user_namespaces(7)). The daemon then has no power outside of that namespace.
+    /// Owner of `/`: root. In a user namespace without the host's root it is the overflow user, which also stands for all
+    /// other unmapped users (user_namespaces(7)). The daemon then has no power outside of that namespace.
     system: u32,
 }
 
@@ -29,14 +29,15 @@ impl Trust {
         Self { user: Uid::effective().as_raw(), system: root.st_uid }
     }
 
-    /// A directory in which others may create names is no danger where the sticky bit keeps them from ours (/tmp): what
-    /// lies in it is checked for its owner like all else.
+    /// Checks a directory. A directory in which others may create names is safe if the sticky bit protects the daemon's
+    /// names (/tmp): the owner of each file in it is checked too.
     pub(super) fn check_directory(self, path: &Path, handle: impl AsFd, stat: &Stat) -> Result<(), AccessError> {
         self.check_owner(path, stat)?;
         if stat.st_mode & STICKY == 0 { self.check_mode(path, handle.as_fd(), stat) } else { Ok(()) }
     }
 
-    /// A file in a directory. Where others may make names, a second name of a file of root's may be theirs (link(2)).
+    /// Checks a file in a directory. If others may create names there, they may have made a second name of a file of root
+    /// (link(2)).
     pub(super) fn check_file(
         self,
         path: &Path,
@@ -46,7 +47,7 @@ impl Trust {
     ) -> Result<(), AccessError> {
         self.check_owner(path, stat)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            // What is written to a pipe, device or socket changes nothing that others would read there later.
+            // A pipe, device or socket stores nothing that others could read there later.
             return Ok(());
         }
         if stat.st_nlink > 1 && directory.st_mode & (GROUP_WRITE | OTHER_WRITE) != 0 {
@@ -70,7 +71,7 @@ impl Trust {
         let by_group = mode & GROUP_WRITE != 0 && !own_group;
         let by_others = mode & OTHER_WRITE != 0;
         let (who, mend) = match (by_group, by_others) {
-            // With a list these bits are its mask, which bounds every user and group that it names.
+            // With an access control list, these bits are its mask, which limits every user and group in the list.
             (false, false) if mode & GROUP_WRITE != 0 && has_list(path, handle)? => {
                 return Err(AccessError::List(path.to_path_buf()));
             }
@@ -82,8 +83,8 @@ impl Trust {
         Err(AccessError::Writable { path: path.to_path_buf(), who, mend })
     }
 
-    /// Whether nobody but root and this user is in the group: root's own group, or the private group that many
-    /// distributions give each user (with it, files are group-writable by default).
+    /// Whether only root and this user are in the group: root's own group, or the private group that many distributions
+    /// give each user (with it, files are group-writable by default).
     fn is_own_group(self, gid: u32) -> bool {
         if gid == 0 {
             return true;
@@ -94,7 +95,8 @@ impl Trust {
     }
 }
 
-/// Whether the file has a list beside its mode. A handle with O_PATH cannot be asked, the name that /proc gives to it can.
+/// Whether the file has an access control list in addition to its mode. A handle with O_PATH has no attributes to read, but
+/// its name in /proc has.
 fn has_list(path: &Path, handle: BorrowedFd<'_>) -> Result<bool, AccessError> {
     let name = format!("/proc/self/fd/{}", handle.as_raw_fd());
     match rustix::fs::getxattr_query(name.as_str(), LIST) {

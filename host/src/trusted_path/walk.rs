@@ -1,4 +1,4 @@
-//! From the root to the end of a path, one name at a time, through directories that are held open.
+//! Walks a path from the root to its end, one name at a time, through directories that are held open.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -11,23 +11,22 @@ use rustix::io::Errno;
 use super::directory::Directory;
 use super::error::{AccessError, of_io};
 
-/// As the kernel counts before it gives up with ELOOP.
+/// The kernel's own limit before it returns ELOOP.
 const LINKS_MAX: usize = 40;
 
-/// What a path leads to.
+/// The end of a path.
 pub(super) enum Found {
-    /// A directory; it is checked.
+    /// A checked directory.
     Directory(Directory),
-    /// A name in a directory, which is checked. What has the name, if anything, is no directory and no link, and not
-    /// checked yet.
+    /// A name in a checked directory. The file with that name, if any, is no directory and no link, and is not checked yet.
     Name(Directory, OsString),
 }
 
-/// The way along a path.
+/// The state of a walk along a path.
 pub(super) struct Walk<'a> {
     path: &'a Path,
     ahead: VecDeque<OsString>,
-    /// The directories that were come through, the root first; never empty.
+    /// The directories passed so far, the root first; never empty.
     root: Directory,
     through: Vec<Directory>,
     links: usize,
@@ -41,7 +40,7 @@ impl<'a> Walk<'a> {
         Ok(Self { path, ahead, root: Directory::root()?, through: Vec::new(), links: 0 })
     }
 
-    /// Goes to the end.
+    /// Walks to the end.
     pub(super) fn find(mut self) -> Result<Found, AccessError> {
         while let Some(name) = self.ahead.pop_front() {
             if let Step::Name = self.step(&name)? {
@@ -61,7 +60,7 @@ impl<'a> Walk<'a> {
         Ok(Found::Directory(here))
     }
 
-    /// Goes to the end and makes the directories that are missing: the last with that mode, those above for all to enter.
+    /// Walks to the end and creates missing directories: the last with `mode`, those above with mode 0755.
     pub(super) fn make(mut self, mode: Mode) -> Result<Directory, AccessError> {
         while let Some(name) = self.ahead.pop_front() {
             if let Step::Name = self.step(&name)? {
@@ -84,7 +83,7 @@ impl<'a> Walk<'a> {
         self.through.pop().unwrap_or(self.root)
     }
 
-    /// Enters a directory or turns into a link.
+    /// Enters a directory or follows a link.
     fn step(&mut self, name: &OsStr) -> Result<Step, AccessError> {
         if name == ".." {
             self.through.pop();
@@ -112,7 +111,7 @@ impl<'a> Walk<'a> {
                     return Err(AccessError::Links(self.path.to_path_buf()));
                 }
                 trust.check_owner(&next, &stat)?;
-                // Of the handle, so that the link that was checked is the one that is followed.
+                // Reads the target from the handle, so that the checked link is the one that is followed.
                 let target = rustix::fs::readlinkat(&handle, "", Vec::new());
                 let target = target.map_err(|error| of_io("follow", &next, error))?;
                 let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
@@ -134,10 +133,10 @@ impl<'a> Walk<'a> {
 
 /// The constructors that walk along a path. They are here so that `directory` does not import this module.
 impl Directory {
-    /// Opens a directory in which nobody else could change what is ours.
+    /// Opens a directory in which nobody else could change the daemon's files.
     ///
     /// # Errors
-    /// [`AccessError`] where it is not there, no directory, or others could.
+    /// [`AccessError`] if the path is missing or no directory, or others could change the files in it.
     pub(crate) fn open(path: &Path) -> Result<Self, AccessError> {
         match Walk::along(path)?.find()? {
             Found::Directory(directory) => Ok(directory),
@@ -145,24 +144,25 @@ impl Directory {
         }
     }
 
-    /// The same, made where it is missing: with that mode, and those above it for all to enter.
+    /// Opens the directory as [`Self::open`] does, and creates it if it is missing: with `mode`, and missing directories
+    /// above it with mode 0755.
     ///
     /// # Errors
-    /// As [`Self::open`], and where it cannot be made.
+    /// As [`Self::open`], and if the directory cannot be created.
     pub(crate) fn open_or_make(path: &Path, mode: Mode) -> Result<Self, AccessError> {
         Walk::along(path)?.make(mode)
     }
 }
 
-/// What came of one name.
+/// The result of one name.
 enum Step {
-    /// There is more to go.
+    /// The walk continues.
     On,
-    /// It is no directory and no link, or nothing has it.
+    /// The file with that name is no directory and no link, or does not exist.
     Name,
 }
 
-/// Puts the names of a path before what is still ahead.
+/// Puts the names of a path in front of the remaining names.
 fn push_front(ahead: &mut VecDeque<OsString>, path: &Path) {
     for component in path.components().rev() {
         match component {

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what ctwarden costs beside its peers; it exists because a figure is worth something only if the
-//! program was built as it is packaged and the peers are there.
+//! `cargo xtask bench`: compares the cost of ctwarden with that of its peers. It builds the program as packages have it and
+//! makes sure that the peers are installed.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,20 +12,20 @@ use crate::toolchain::Origin;
 use crate::tree::Crate;
 use crate::{components, dist, guests, packages, process, tree};
 
-/// Policies of the tests that the benchmark uses beside the bundled ones.
+/// Policies of the tests that the benchmark uses in addition to the bundled ones.
 const GUESTS: [&str; 1] = ["guest-tally"];
 
 #[derive(Debug, PartialEq, Eq)]
 enum Program {
-    /// Built as packages have it: slow to build, fast to run.
+    /// Built as for packages: slow to build, fast to run.
     Packaged,
-    /// Built as the demo and the tests have it.
+    /// Built as for the demo and the tests.
     Dev,
-    /// One that is there.
+    /// An existing program.
     There(PathBuf),
 }
 
-/// The command; what it does not know itself goes to the benchmark.
+/// Runs the command; unknown arguments go to the benchmark.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let (program, rest) = split(arguments)?;
     let mut progress = Progress::new();
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
         progress.step("policies", |progress| guests::build(progress, &policies()?, Origin::forced()?))?;
     }
     let (program, command) = progress.step("ctwarden and conntrack", |_| build(program))?;
-    // Little of it is compiled, and a slow benchmark would measure itself.
+    // The benchmark has little code to compile, and an unoptimised one would measure itself.
     progress.step("the benchmark", |_| {
         process::run(cargo().args(["build", "--locked", "--release", "--package", "ctwarden-bench"]))
     })?;
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     process::run(bench.env("PATH", process::full_path()?))
 }
 
-/// Takes `--dev` and `--program PATH` out of the words.
+/// Takes `--dev` and `--program PATH` out of the arguments.
 fn split(arguments: &[OsString]) -> Result<(Program, Vec<OsString>)> {
     let (mut program, mut rest) = (Program::Packaged, Vec::new());
     let mut arguments = arguments.iter();
@@ -74,7 +74,7 @@ fn policies() -> Result<Vec<Crate>> {
     Ok(all)
 }
 
-/// The daemon's program and the conntrack command.
+/// Builds the daemon's program and the conntrack command.
 fn build(program: Program) -> Result<(PathBuf, PathBuf)> {
     match program {
         Program::There(path) => Ok((path, dist::conntrack()?)),

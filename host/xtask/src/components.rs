@@ -1,5 +1,5 @@
-//! The folder of compiled components, one file for each guest, named after its crate; it exists so that tests, demo and
-//! people find a component without knowing which toolchain made it.
+//! The folder of compiled components: one file for each guest, named after its crate. Users of a component need not know
+//! which toolchain made it.
 
 use std::fs;
 use std::io::Read;
@@ -12,12 +12,12 @@ use crate::tree;
 /// `\0asm`, then version 13 of layer 1: the component model's binary format, `Binary.md`, "Component Definitions".
 const HEADER: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 
-/// Where components are put; it stays when the guests' build output is dropped.
+/// The folder of the components. It survives when the guests' build output is deleted.
 pub(crate) fn folder() -> PathBuf {
     tree::target().join("guests").join("components")
 }
 
-/// Where the component of a crate is put.
+/// The path of a crate's component.
 pub(crate) fn path(name: &str) -> PathBuf {
     folder().join(format!("{name}.wasm"))
 }
@@ -34,8 +34,8 @@ pub(crate) fn check(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts a component in its place and returns its size in bytes; an unchanged one is left as it is, and a reader meets
-/// either the old file or the new one.
+/// Installs a component and returns its size in bytes. An unchanged file is left alone, and a reader sees either the old
+/// file or the new one.
 pub(crate) fn publish(built: &Path, place: &Path) -> Result<u64> {
     check(built)?;
     let bytes = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
@@ -49,7 +49,7 @@ pub(crate) fn publish(built: &Path, place: &Path) -> Result<u64> {
     Ok(bytes.len() as u64)
 }
 
-/// Removes the components of crates that are no more.
+/// Removes the components of crates that no longer exist.
 pub(crate) fn retain(folder: &Path, names: &[&str]) -> Result<()> {
     if !folder.is_dir() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! `cargo xtask counts`: how many instructions the pure parts need for an operation, against those that landed last; it
-//! exists because no clock in CI is quiet enough to notice a change of a twentieth, and a count of instructions is.
+//! `cargo xtask counts`: counts the instructions of operations of the pure crates, and compares them with the counts that
+//! landed last. No clock in CI is precise enough to notice a change of 5 %; a count of instructions is.
 
 mod callgrind;
 mod circumstances;
@@ -19,14 +19,14 @@ use circumstances::Circumstances;
 use compare::Comparison;
 use landed::Landed;
 
-/// The crate with the bodies, its program, and the profile that it is built with.
+/// The crate with the bodies, its program, and the profile for building it.
 const PACKAGE: &str = "ctwarden-counts";
 const PROFILE: &str = "counts";
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
-    /// The counts become the landed ones.
+    /// Replaces the landed counts by the new ones.
     keep: bool,
     /// Only bodies whose name contains any of these; empty: all.
     names: Vec<String>,
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let landed = Landed::read(&landed_file())?;
     let differences = landed.circumstances.differences(&circumstances);
     if !differences.is_empty() {
-        // Another compiler makes other code of the same source: a comparison would accuse whoever happens to run it.
+        // Another compiler makes different code of the same source: a comparison would blame an innocent change.
         print!("{}", Comparison::without(&counts).table());
         progress.say(&format!("NOTHING IS COMPARED: {differences}"));
         return Ok(());
@@ -83,13 +83,13 @@ impl Options {
     }
 }
 
-/// Into a folder of its own, without what the caller's environment would change about the code.
+/// Builds into a separate folder, without the environment variables of the caller that would change the code.
 fn build() -> Result<()> {
     let mut cargo = toolchain::bare_cargo();
     cargo
         .args(["build", "--locked", "--profile", PROFILE, "--package", PACKAGE, "--bins", "--target-dir"])
         .arg(folder());
-    // Incremental code is cut into other units.
+    // Incremental compilation splits the code into different units.
     process::run(cargo.env("CARGO_INCREMENTAL", "0").current_dir(tree::root()))
 }
 
@@ -110,7 +110,7 @@ fn folder() -> PathBuf {
     tree::target().join("counts")
 }
 
-/// The counts that landed last.
+/// The file of the counts that landed last.
 fn landed_file() -> PathBuf {
     tree::root().join("tests").join("counts").join("landed.toml")
 }

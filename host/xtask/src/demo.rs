@@ -1,5 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to the running demonstration in one command; it exists so that seeing ctwarden
-//! at work takes no knowledge of how it is built.
+//! `cargo xtask demo`: builds and starts the demonstration from a fresh clone.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -11,7 +10,7 @@ use crate::progress::Progress;
 use crate::toolchain::Origin;
 use crate::{components, guests, packages, process, tree};
 
-/// The command; `arguments` go to the program.
+/// Runs the command; `arguments` go to the program.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let forced = Origin::forced()?;
     let mut progress = Progress::new();
@@ -21,12 +20,12 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     })?;
     progress.step("ctwarden and its demo (the first time this compiles wasmtime: a few minutes)", |_| {
         let mut cargo = process::cargo();
-        // All binaries of the workspace, as the tests build them: wasmtime then has the same features and is compiled once.
+        // Builds all binaries of the workspace, as the tests do: wasmtime then has the same features and is compiled once.
         cargo.args(["build", "--locked", "--workspace", "--bins", "--target-dir"]).arg(tree::target());
         process::run(cargo.current_dir(tree::root()))
     })?;
     progress.say("ctwarden-demo");
-    // In place of this process: signals, terminal and exit status are the demo's own.
+    // Replaces this process, so that signals, terminal and exit status belong to the demo.
     let program = tree::demo_binary();
     let mut demo = Command::new(&program);
     demo.arg("--program").arg(tree::host_binary()).arg("--plugins").arg(components::folder());

@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: the programs as packages have them; it exists because the conntrack command is linked in a way that
-//! no manifest can ask for, and whoever packages or measures it has to do the same.
+//! `cargo xtask dist`: builds the programs as packages have them. The conntrack command needs linker settings that no
+//! manifest can express, and packaging and measuring must use the same ones.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ const PROFILE: &str = "dist";
 const DAEMON: &str = "ctwarden";
 const COMMAND: &str = "conntrack";
 
-/// The command; `names` are the programs that are wanted, all where there is none.
+/// Runs the command; `names` are the wanted programs, and none means all.
 pub(crate) fn run(names: &[OsString]) -> Result<()> {
     if let Some(other) = names.iter().find(|name| *name != DAEMON && *name != COMMAND) {
         bail!("no such program: {}; dist builds {DAEMON} and {COMMAND}", other.display());
@@ -31,14 +31,14 @@ pub(crate) fn run(names: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The daemon. This compiles wasmtime with fat LTO and takes many minutes.
+/// Builds the daemon. This compiles wasmtime with fat LTO and takes many minutes.
 pub(crate) fn ctwarden() -> Result<PathBuf> {
     process::run(cargo("build").args(["--package", "ctwarden"]))?;
     Ok(program(DAEMON))
 }
 
-/// The conntrack command without shared libraries. Loading those takes longer than all that `conntrack -C` does itself, and
-/// nothing in it asks a name service, for whose sake a program has to be linked to the C library of the machine it runs on.
+/// Builds the conntrack command without shared libraries. Loading them takes longer than all the work of `conntrack -C`.
+/// The command uses no name service; a name service would require the C library of the target machine.
 pub(crate) fn conntrack() -> Result<PathBuf> {
     let mut cargo = cargo("rustc");
     cargo.args(["--package", "ctwarden-conntrack", "--bin", COMMAND, "--", "-C", "target-feature=+crt-static"]);

@@ -1,5 +1,5 @@
-//! The example policy: its tests, its component, and `ctwarden try` as its README has it; it exists because the example is
-//! outside the workspace, where no other task would notice that it no longer compiles.
+//! The example policy: its tests, its component, and the `ctwarden try` of its README. The example is outside the
+//! workspace, so no other task would notice that it no longer compiles.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -12,9 +12,9 @@ use crate::progress::Progress;
 use crate::toolchain::{Origin, Target, Toolchain, bare_cargo};
 use crate::{process, tree};
 
-/// In the record of the connection to a closed port.
+/// Part of the record of the connection to a closed port.
 const VERDICT: &str = "\"action\":\"delete\",\"outcome\":\"observed\"";
-/// Where cargo puts the component, below the folder for what it compiles.
+/// Where cargo puts the component, below its output folder.
 const COMPONENT: &str = "wasm32-wasip2/release/close_ports.wasm";
 
 /// Builds, tests and tries the example. Needs the host program.
@@ -33,7 +33,7 @@ pub(crate) fn check(progress: &Progress, forced: Option<Origin>) -> Result<()> {
     tried
 }
 
-/// ctwarden loads only files that nobody else could change, and root may work in somebody else's tree.
+/// ctwarden loads only files that nobody else could change, and root may work in another user's tree.
 fn copy_example(folder: &Path, copy: &Path) -> Result<()> {
     let release = copy.join("target").join(COMPONENT);
     let release = release.parent().context("the component has no folder")?;

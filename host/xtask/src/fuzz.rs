@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz`: searches for bytes that break a reader of untrusted bytes, with coverage and on stable Rust; it exists
-//! so that a search needs neither a nightly compiler nor a program that the machine may lack.
+//! `cargo xtask fuzz`: searches for bytes that break a reader of untrusted bytes, with coverage and on stable Rust. It
+//! needs no nightly compiler and no program that the machine may lack.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,19 +10,19 @@ use crate::progress::Progress;
 use crate::toolchain::Origin;
 use crate::{guests, packages, process, toolchain, tree};
 
-/// How long each check is searched where the command line does not say.
+/// How long each check runs if the command line gives no time.
 const SECONDS: u64 = 60;
 
-/// A single input may not take longer than this many seconds, nor more memory than this many MiB.
+/// Limits of a single input: this many seconds, and this many MiB of memory.
 const INPUT_SECONDS: u64 = 10;
 const INPUT_MEMORY: u64 = 2048;
 
-/// What libFuzzer needs to see: each edge counted, each comparison told.
+/// Instrumentation that libFuzzer needs: a counter for each edge, a report of each comparison.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares --cfg=fuzzing";
 
-/// Named, so that build scripts are compiled without coverage.
+/// Named explicitly, so that build scripts are compiled without coverage.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ struct Options {
     /// Empty: all checks.
     names: Vec<String>,
     seconds: u64,
-    /// What was found interesting is added to the corpora.
+    /// Whether interesting inputs are added to the corpora.
     keep: bool,
 }
 
@@ -82,7 +82,7 @@ impl Options {
     }
 }
 
-/// The checks by the names of their corpora.
+/// The checks, by the names of their corpora.
 fn corpora() -> Result<Vec<String>> {
     let folder = tree::fuzz().join("corpus");
     let mut names = Vec::new();
@@ -99,7 +99,7 @@ fn build() -> Result<()> {
     process::run(cargo.arg(tree::target().join("fuzz")).env("RUSTFLAGS", COVERAGE))
 }
 
-/// The committed corpus is only read, unless what was found is to be kept.
+/// Runs one check. The committed corpus is only read, unless the findings are kept.
 fn search(name: &str, options: &Options) -> Result<()> {
     let committed = tree::fuzz().join("corpus").join(name);
     let found = tree::target().join("fuzz/corpus").join(name);
@@ -113,7 +113,7 @@ fn search(name: &str, options: &Options) -> Result<()> {
     fuzzer.args(["-print_final_stats=1", "-verbosity=1"]);
     process::run(fuzzer.arg(format!("-artifact_prefix={}/", artifacts.display())))?;
     if options.keep {
-        // Only what covers something that the committed corpus does not.
+        // Adds only inputs that cover something that the committed corpus does not.
         process::run(self::fuzzer(name).arg("-merge=1").arg(&committed).arg(&found))?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! `cargo xtask guests`: compiles every plugin and every guest of the tests to a component; it exists because the host
-//! loads components and cargo cannot make a test depend on a crate compiled for another target.
+//! `cargo xtask guests`: compiles every plugin and every guest of the tests to a component. The host loads components, and
+//! cargo cannot make a test depend on a crate for another target.
 
 use std::ffi::OsString;
 
@@ -10,18 +10,18 @@ use crate::toolchain::{Origin, Target, Toolchain};
 use crate::tree::Crate;
 use crate::{components, packages, tree};
 
-/// What a guest is compiled with, in the workspace's manifest.
+/// The profile of guests in the workspace's manifest.
 const PROFILE: &str = "guest";
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Take Debian's toolchain even if another can be had.
+    /// Take Debian's toolchain even if another is available.
     force_fallback: bool,
 }
 
 impl Options {
-    /// An error for any other argument.
+    /// An error for any unknown argument.
     pub(crate) fn parse(arguments: &[OsString]) -> Result<Self> {
         let mut options = Self::default();
         for argument in arguments {
@@ -34,7 +34,7 @@ impl Options {
     }
 }
 
-/// The command: plugins and test guests.
+/// Runs the command for plugins and test guests.
 pub(crate) fn run(options: Options) -> Result<()> {
     let progress = Progress::new();
     packages::ensure(&progress, &[packages::BUILD])?;
@@ -49,14 +49,14 @@ pub(crate) fn all() -> Result<Vec<Crate>> {
     Ok(guests)
 }
 
-/// Compiles the crates and puts their components in place.
+/// Compiles the crates and installs their components.
 pub(crate) fn build(progress: &Progress, guests: &[Crate], forced: Option<Origin>) -> Result<()> {
     let toolchain = Toolchain::find(progress, Target::Component, forced)?;
     progress.say(&format!("compiling {} guests with {}", guests.len(), toolchain.name()));
     let output = toolchain.cargo_into(&tree::target().join("guests").join("build"), Target::Component)?;
     for (number, guest) in guests.iter().enumerate() {
-        // One at a time with the crate type given here: a plugin is also a library for its own native tests, and cargo
-        // leaves link-time optimisation out for whatever is both.
+        // One crate at a time, with an explicit crate type: a plugin is also a library for its own native tests, and cargo
+        // omits link-time optimisation for a crate that is both.
         let mut cargo = output.cargo("rustc");
         cargo.args([
             "--locked",

@@ -1,5 +1,5 @@
-//! The licences and sources of everything that is linked, held against the list in `deny.toml`; it exists because
-//! cargo-deny, which does this and more, takes minutes to compile, and this has to be looked at in every run of CI.
+//! Checks the licences and sources of all linked crates against the list in `deny.toml`. cargo-deny does this and more, but
+//! takes minutes to compile, and this check runs in every run of CI.
 
 use std::fs;
 
@@ -76,8 +76,8 @@ fn foreign_sources(lock: &str) -> Vec<String> {
     foreign
 }
 
-/// SPDX expressions, annex D of the specification: OR binds weaker than AND, AND weaker than WITH. The slash is what crates
-/// wrote for OR before cargo asked for SPDX.
+/// Evaluates SPDX expressions, annex D of the specification: OR binds weaker than AND, AND weaker than WITH. The slash is
+/// the form for OR from before cargo required SPDX.
 fn is_accepted(expression: &str, accepted: &[&str]) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
@@ -85,7 +85,7 @@ fn is_accepted(expression: &str, accepted: &[&str]) -> bool {
     any_of(&mut words, accepted) == Some(true) && words.is_empty()
 }
 
-/// None where the text is no expression.
+/// `None` if the text is no expression.
 fn any_of(words: &mut &[&str], accepted: &[&str]) -> Option<bool> {
     let mut held = all_of(words, accepted)?;
     while take(words, "OR") {

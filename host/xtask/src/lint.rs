@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: what a machine can say about the text of the code; it exists so that review is about the rest.
+//! `cargo xtask lint`: all automatic checks of the source text.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::progress::Progress;
 use crate::{licences, packages, process, rust_version, tree};
 
-/// The command: every check runs, and all that failed are named at the end.
+/// Runs every check. All failed checks are named at the end.
 pub(crate) fn run() -> Result<()> {
     let mut progress = Progress::new();
     packages::ensure(&progress, &[packages::BUILD])?;
@@ -36,11 +36,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("documentation", |_| process::run(workspace("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))),
 ];
 
-/// Bans, licences and sources as `deny.toml` has them. Advisories are left out: their database is a download from a place
-/// that CI does not have, and one that changes under the same commit.
+/// Checks bans, licences and sources as in `deny.toml`. Advisories are left out: their database is a download that CI
+/// cannot reach, and it changes under the same commit.
 fn deny(progress: &Progress) -> Result<()> {
     if process::find("cargo-deny").is_none() {
-        // Compiling it takes longer than all other checks together; licences and sources are looked at anyway, above.
+        // Compiling it takes longer than all other checks together. Licences and sources are checked above in any case.
         progress.say("skipped: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
         return Ok(());
     }

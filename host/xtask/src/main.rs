@@ -1,5 +1,4 @@
-//! `cargo xtask`, the development tasks of ctwarden; it exists so that building, testing and showing the project need
-//! nothing but Rust.
+//! `cargo xtask`, the development tasks of ctwarden. Building, testing and showing the project need only Rust.
 
 mod bench;
 mod components;
@@ -84,7 +83,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
     }
 }
 
-/// What is handed on to another program; the `--` in front of it may be left out.
+/// The arguments for another program; the `--` in front of them may be left out.
 fn after_separator(arguments: &[OsString]) -> &[OsString] {
     match arguments.split_first() {
         Some((first, rest)) if first == "--" => rest,

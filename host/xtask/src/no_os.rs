@@ -1,5 +1,5 @@
-//! `cargo xtask no-os`: compiles the pure crates for a target without an operating system; it exists because there a clock,
-//! a file or a socket is not there to be reached for, so that it compiles is the proof of purity.
+//! `cargo xtask no-os`: compiles the pure crates for a target without an operating system. That target has no clock, files
+//! or sockets, so a successful build proves that the crates use none.
 
 use anyhow::{Context, Result};
 
@@ -13,7 +13,7 @@ pub(crate) fn run() -> Result<()> {
     build(&progress, Origin::forced()?)
 }
 
-/// Compiles, and does not only check, as some errors appear when generic code is instantiated.
+/// Compiles instead of only checking, because some errors appear when generic code is instantiated.
 pub(crate) fn build(progress: &Progress, forced: Option<Origin>) -> Result<()> {
     let toolchain = Toolchain::find(progress, Target::BareMetal, forced)?;
     let names = tree::PURE_CRATES.join(", ");

@@ -1,5 +1,5 @@
-//! Programs of the system that a task needs, and the Debian packages that bring them; it exists so that a fresh machine is
-//! made ready by the task itself, and a machine that is ready is never touched nor asked for root.
+//! Programs of the system that a task needs, and the Debian packages that contain them. A task installs what is missing; a
+//! machine that has everything is not touched, and root is not requested.
 
 use std::fs;
 use std::io::IsTerminal;
@@ -11,25 +11,25 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::progress::Progress;
 
-/// A program and what it is for.
+/// A program and its purpose.
 #[derive(Debug)]
 pub(crate) struct Need {
-    /// Looked for in `PATH` and in the folders for administrators.
+    /// The program is searched in `PATH` and in the folders for administrators.
     pub(crate) program: &'static str,
-    /// Debian packages that bring it.
+    /// Debian packages that contain the program.
     pub(crate) packages: &'static [&'static str],
     /// Completes the sentence "… is needed to".
     pub(crate) purpose: &'static str,
 }
 
-/// What compiling takes beside Rust itself.
+/// What compiling needs in addition to Rust itself.
 pub(crate) const BUILD: &[Need] = &[Need {
     program: "cc",
     packages: &["gcc", "libc6-dev"],
     purpose: "link programs and to compile wasmtime's C parts",
 }];
 
-/// What the tests use to look at the kernel from outside.
+/// Programs with which the tests look at the kernel from outside.
 pub(crate) const TEST: &[Need] = &[
     Need {
         program: "conntrack",
@@ -47,7 +47,7 @@ pub(crate) const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
 
-/// What the fuzzer's runtime is compiled by.
+/// The compiler of the fuzzer's runtime.
 pub(crate) const FUZZ: &[Need] =
     &[Need { program: "c++", packages: &["g++"], purpose: "compile the fuzzer's runtime" }];
 
@@ -57,7 +57,7 @@ pub(crate) const COUNT: &[Need] = &[Need {
     purpose: "count instructions, which no other load on the machine changes",
 }];
 
-/// Installs what is missing; does nothing at all if nothing is.
+/// Installs what is missing; does nothing if nothing is missing.
 pub(crate) fn ensure(progress: &Progress, needs: &[&[Need]]) -> Result<()> {
     let missing: Vec<&Need> =
         needs.iter().copied().flatten().filter(|need| process::find(need.program).is_none()).collect();
@@ -70,7 +70,7 @@ pub(crate) fn ensure(progress: &Progress, needs: &[&[Need]]) -> Result<()> {
     apt_get(prefix, &["update"]).and_then(|()| apt_get(prefix, &install(&packages))).with_context(|| way_out(&missing))
 }
 
-/// What stands in front of `apt-get` so that it may install; none where it cannot.
+/// The prefix with which `apt-get` may install; `None` if this process cannot install.
 fn administrator() -> Result<Option<&'static [&'static str]>> {
     if process::find("apt-get").is_none() {
         return Ok(None);
@@ -90,7 +90,7 @@ fn install<'a>(packages: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn apt_get(prefix: &[&str], arguments: &[&str]) -> Result<()> {
-    // `env` because sudo drops variables; the lock is waited for, as a fresh machine often updates itself.
+    // `env` because sudo drops variables. apt-get waits for the lock, because a fresh machine often updates itself.
     let line = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"];
     let mut words = prefix.iter().copied().chain(line).chain(arguments.iter().copied());
     let program = words.next().unwrap_or("apt-get");

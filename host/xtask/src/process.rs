@@ -1,5 +1,5 @@
-//! Running other programs: handing their output through, reading it, or limiting their time; it exists so that every
-//! failure names the command line that failed and shows what that program said.
+//! Runs other programs: passes their output through, reads it, or limits their time. Every error names the command line
+//! that failed and shows the program's output.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// Cargo, the one that runs this program, without the variables that it set for this program alone.
+/// The cargo that runs this program, without the variables that it set for this program only.
 ///
-/// Build scripts that watch `CARGO_PKG_*` or `CARGO_MANIFEST_*` would otherwise run again each time that cargo is started
-/// from here and from a shell in turn.
+/// With them, build scripts that watch `CARGO_PKG_*` or `CARGO_MANIFEST_*` would run again whenever cargo is started
+/// alternately from here and from a shell.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     for (name, _) in std::env::vars_os() {
@@ -23,20 +23,21 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// Runs it with this program's own input and output; an error unless it succeeds.
+/// Runs the command with this program's own input and output; an error unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     check(command, status, "")
 }
 
-/// Runs it in silence and returns its standard output; if it fails, the error holds the last lines of what it said.
+/// Runs the command in silence and returns its standard output. If the command fails, the error holds the last lines of its
+/// output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     check(command, output.status, &String::from_utf8_lossy(&output.stderr))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs it with this program's own output, and kills it when it takes longer than `limit`.
+/// Runs the command with this program's own output, and kills it when it takes longer than `limit`.
 pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let mut child = command.stdin(Stdio::null()).spawn().with_context(|| cannot_start(command))?;
     let end = Instant::now() + limit;
@@ -53,7 +54,7 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     }
 }
 
-/// Where a program is, in `PATH` or in the folders for administrators that a user's `PATH` leaves out on Debian.
+/// Finds a program in `PATH` or in the folders for administrators that a user's `PATH` leaves out on Debian.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     search_path().map(|folder| folder.join(program)).find(|path| path.is_file())
 }

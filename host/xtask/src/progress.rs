@@ -1,5 +1,4 @@
-//! What a person sees while a task runs: a line at the start of each step with the time since the beginning, and a table
-//! of durations at the end; it exists so that a long build is never silent and its cost is on record.
+//! Progress output of a task: a line at the start of each step with the elapsed time, and a table of durations at the end.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +12,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The clock starts now.
+    /// Starts the clock.
     pub(crate) fn new() -> Self {
         Self { start: Instant::now(), steps: Vec::new() }
     }
 
-    /// Announces the step, runs it and keeps how long it took.
+    /// Announces the step, runs it and records its duration.
     pub(crate) fn step<T>(&mut self, title: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.say(title);
         let begin = Instant::now();
@@ -27,12 +26,12 @@ impl Progress {
         result
     }
 
-    /// A line of its own on standard error, so that it never mixes with the output of tests and of the demo.
+    /// Prints one line on standard error, so that it never mixes with the output of tests and of the demo.
     pub(crate) fn say(&self, text: &str) {
         eprintln!("[{:4} s] {text}", self.start.elapsed().as_secs());
     }
 
-    /// The steps with their durations and the sum.
+    /// Prints the steps with their durations and the sum.
     pub(crate) fn print_table(&self) {
         eprint!("\n{}", table(&self.steps, self.start.elapsed()));
     }

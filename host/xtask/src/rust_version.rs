@@ -1,5 +1,5 @@
-//! That CI compiles with the oldest compiler that the manifest promises, `rust-version`; it exists because any newer compiler
-//! would take code that the promised one refuses. Cargo itself refuses a compiler that is older.
+//! Checks that CI compiles with `rust-version`, the oldest compiler that the manifest promises. A newer compiler would
+//! accept code that the promised one refuses. Cargo itself refuses a compiler that is older.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::{process, tree};
 /// `rust-version` of the workspace.
 pub(crate) const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// Holds the image of the CI file against the manifest, and in CI the compiler in use.
+/// Compares the image of the CI file with the manifest, and in CI also the compiler in use.
 pub(crate) fn check() -> Result<()> {
     let file = tree::ci_workflow();
     let workflow = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -1,5 +1,4 @@
-//! Whether the files that the documentation names are there. It exists because a signpost to a file that has moved is worse than
-//! none.
+//! Checks that the files that the documentation names exist.
 
 #![cfg(test)]
 
@@ -7,7 +6,7 @@ use std::path::Path;
 
 use crate::tree;
 
-/// Folders that a page may leave out in front of a path.
+/// Folders that a page may omit in front of a path.
 const BEFORE: [&str; 4] = ["", "host", "host/crates", "host/src"];
 
 /// Texts in back quotes that look like a source file or a folder of the project.

@@ -1,5 +1,5 @@
-//! `cargo xtask test`: everything that has to hold, on this machine and in CI alike; it exists because the tests need
-//! components, the program itself and a few tools, and cargo alone provides none of them.
+//! `cargo xtask test`: all checks and tests, the same on this machine and in CI. The tests need components, the program
+//! itself and a few tools, and cargo alone provides none of them.
 
 use std::ffi::OsString;
 
@@ -9,14 +9,14 @@ use crate::progress::Progress;
 use crate::toolchain::Origin;
 use crate::{components, example, guests, no_os, packages, process, tree};
 
-/// Where the tests find the components.
+/// The variable that names the folder of components for the tests.
 const GUESTS: &str = "CTWARDEN_GUESTS";
-/// Where the tests find the program.
+/// The variable that names the program for the tests.
 const PROGRAM: &str = "CTWARDEN_BIN";
-/// Where the tests find the conntrack command of its own.
+/// The variable that names the separate conntrack command for the tests.
 const COMMAND: &str = "CTWARDEN_CONNTRACK";
 
-/// The command; `filters` go to the test runner.
+/// Runs the command; `filters` go to the test runner.
 pub(crate) fn run(filters: &[OsString]) -> Result<()> {
     let forced = Origin::forced()?;
     let mut progress = Progress::new();
@@ -32,7 +32,7 @@ fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) 
     progress.step("build program and tests", |_| {
         process::run(cargo("build").args(["--lib", "--bins", "--tests", "--examples"]))
     })?;
-    // None hides what the others find.
+    // All test suites run even if one fails.
     let tests = progress.step("tests", |_| {
         let mut test = cargo("test");
         test.arg("--no-fail-fast").env("PATH", process::full_path()?);

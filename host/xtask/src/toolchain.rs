@@ -1,7 +1,7 @@
-//! Rust toolchains for targets other than this machine's; it exists because plugins are compiled for WASI 0.2, and some
-//! machines have a mirror of the Debian archive but not of Rust's own downloads.
+//! Rust toolchains for targets other than this machine's, such as WASI 0.2 for plugins.
 //!
-//! Three places are tried in turn: what is installed, what rustup can add, what can be built from Debian's packages.
+//! Three places are tried in turn: what is installed, what rustup can add, what can be built from Debian's packages. Some
+//! machines have a mirror of the Debian archive but not of Rust's own downloads.
 
 mod debian;
 mod installed;
@@ -18,10 +18,10 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::progress::Progress;
 
-/// The variable that names the only place to take a toolchain from.
+/// The variable that names the only allowed origin of a toolchain.
 const CHOICE: &str = "CTWARDEN_GUEST_TOOLCHAIN";
 
-/// Variables of the caller that would change what is compiled, or by what.
+/// Variables of the caller that would change the compiler or its output.
 const FOREIGN: [&str; 9] = [
     "RUSTC",
     "RUSTC_WRAPPER",
@@ -34,7 +34,7 @@ const FOREIGN: [&str; 9] = [
     "CARGO_BUILD_TARGET_DIR",
 ];
 
-/// What is compiled for.
+/// A compilation target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// WASI 0.2 components with the standard library.
@@ -44,7 +44,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The name that rustc knows.
+    /// The target's name in rustc.
     pub(crate) const fn triple(self) -> &'static str {
         match self {
             Self::Component => "wasm32-wasip2",
@@ -52,7 +52,7 @@ impl Target {
         }
     }
 
-    /// The library without which nothing compiles for it.
+    /// The library that every program for the target needs.
     const fn library(self) -> &'static str {
         match self {
             Self::Component => "libstd-",
@@ -64,7 +64,7 @@ impl Target {
 /// Where a toolchain comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The libraries lie beside the compiler that is in use.
+    /// The compiler in use already has the libraries.
     Installed,
     /// `rustup target add`.
     Rustup,
@@ -73,7 +73,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// The only origin that the environment allows; none where it allows all.
+    /// The only origin that the environment allows; `None` if all are allowed.
     pub(crate) fn forced() -> Result<Option<Self>> {
         match std::env::var(CHOICE) {
             Ok(word) => Self::parse(&word).map(Some),
@@ -103,16 +103,16 @@ impl Origin {
 /// A toolchain that compiles for a [`Target`].
 #[derive(Debug)]
 pub(crate) struct Toolchain {
-    /// For people: compiler and origin.
+    /// Compiler and origin, for people.
     name: String,
-    /// Differs whenever compiled output of another toolchain, or of an earlier build of this one, cannot be kept.
+    /// Changes whenever compiled output of another toolchain, or of an earlier build of this one, cannot be kept.
     identity: String,
-    /// What cargo is started with.
+    /// Environment variables for cargo.
     environment: Vec<(&'static str, OsString)>,
 }
 
 impl Toolchain {
-    /// The first that can be had, or the one that is forced.
+    /// The first toolchain that is available, or the one with the forced origin.
     pub(crate) fn find(progress: &Progress, target: Target, forced: Option<Origin>) -> Result<Self> {
         if let Some(origin) = forced {
             return origin.provide(progress, target);
@@ -133,8 +133,8 @@ impl Toolchain {
 
     /// Cargo with this toolchain, output into `folder`.
     ///
-    /// Cargo compares compiler versions but does not notice a standard library that was built again, so whatever another
-    /// toolchain left in the folder is dropped first, and the first use of each is a small component that must compile.
+    /// Cargo compares compiler versions but does not notice a rebuilt standard library. So output of another toolchain in
+    /// the folder is deleted first, and the first use of a toolchain compiles a small component as a check.
     pub(crate) fn cargo_into(&self, folder: &Path, target: Target) -> Result<Output<'_>> {
         let mark = folder.join("toolchain");
         if fs::read_to_string(&mark).ok().as_deref() != Some(self.identity.as_str()) {
@@ -150,7 +150,7 @@ impl Toolchain {
         Ok(Output { toolchain: self, folder: folder.to_owned(), target })
     }
 
-    /// Cargo with this toolchain and nothing that the caller's environment adds.
+    /// Cargo with this toolchain, without the settings of the caller's environment.
     fn cargo(&self) -> Command {
         let mut cargo = bare_cargo();
         cargo.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -158,7 +158,7 @@ impl Toolchain {
     }
 }
 
-/// A folder for what one toolchain compiles for one target.
+/// A folder for the output of one toolchain and one target.
 #[derive(Debug)]
 pub(crate) struct Output<'a> {
     toolchain: &'a Toolchain,
@@ -167,20 +167,20 @@ pub(crate) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// `cargo COMMAND` for the target, into the folder.
+    /// `cargo COMMAND` for the target, with output into the folder.
     pub(crate) fn cargo(&self, command: &str) -> Command {
         let mut cargo = self.toolchain.cargo();
         cargo.args([command, "--target", self.target.triple(), "--target-dir"]).arg(&self.folder);
         cargo
     }
 
-    /// Where cargo puts what it compiles with the profile.
+    /// Where cargo puts the output of the profile.
     pub(crate) fn artifacts(&self, profile: &str) -> PathBuf {
         self.folder.join(self.target.triple()).join(profile)
     }
 }
 
-/// Cargo without the settings of the caller that would change what is compiled.
+/// Cargo without the settings of the caller that would change the output.
 pub(crate) fn bare_cargo() -> Command {
     let mut cargo = process::cargo();
     for name in FOREIGN {
@@ -210,7 +210,7 @@ mod tests {
             identity: identity.to_owned(),
             environment: Vec::new(),
         };
-        // Bare metal: no component has to compile for it.
+        // Bare metal, so that no component has to compile.
         toolchain("one").cargo_into(&folder, Target::BareMetal).unwrap();
         fs::write(folder.join("artifact"), "x").unwrap();
         toolchain("one").cargo_into(&folder, Target::BareMetal).unwrap();

@@ -1,4 +1,4 @@
-//! Where things are in the source tree; it exists so that no other file spells a path of the project.
+//! Paths in the source tree. No other file spells a path of the project.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 /// A crate of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Crate {
-    /// As written in its manifest, dashes kept.
+    /// As written in the crate's manifest, with dashes.
     pub(crate) name: String,
     /// The folder that holds its manifest.
     pub(crate) folder: PathBuf,
 }
 
-/// Crates that must compile where there is no operating system.
+/// Crates that must compile without an operating system.
 pub(crate) const PURE_CRATES: [&str; 7] = [
     "ctwarden-net",
     "ctwarden-model",
@@ -45,22 +45,22 @@ pub(crate) fn demo_binary() -> PathBuf {
     target().join("debug").join("ctwarden-demo")
 }
 
-/// The conntrack command of its own, as built by the dev profile.
+/// The separate conntrack command, as built by the dev profile.
 pub(crate) fn conntrack_binary() -> PathBuf {
     target().join("debug").join("conntrack")
 }
 
-/// The fuzzer, the corpora and what breaks.
+/// The fuzzer, the corpora and the inputs that break a reader.
 pub(crate) fn fuzz() -> PathBuf {
     root().join("tests").join("fuzz")
 }
 
-/// What the public host of the repository runs.
+/// The CI file of the public host of the repository.
 pub(crate) fn ci_workflow() -> PathBuf {
     root().join(".github").join("workflows").join("ci.yml")
 }
 
-/// The example of a policy, a crate outside the workspace.
+/// The example policy, a crate outside the workspace.
 pub(crate) fn example() -> PathBuf {
     root().join("sdk").join("examples").join("close-ports")
 }
@@ -74,7 +74,7 @@ pub(crate) fn test_guests() -> Result<Vec<Crate>> {
     crates_in(&root().join("tests").join("guests"))
 }
 
-/// Every folder right below that holds a manifest, by name; none if there is no such folder.
+/// Every folder directly below `folder` that holds a manifest, by name; none if `folder` does not exist.
 fn crates_in(folder: &Path) -> Result<Vec<Crate>> {
     let mut crates = Vec::new();
     if !folder.is_dir() {

@@ -1,7 +1,8 @@
-//! nftables' notifications: whether a rule that mutes entries was loaded, or any rule has changed.
+//! Notifications of nftables: whether a rule that mutes entries was loaded, or any rule has changed.
 //!
-//! The kernel sends them before a program that loads rules ends. So whoever has read all of them knows of every rule that was
-//! loaded before, also of one that is gone again. Changes of sets, which come with every ban, say nothing about rules.
+//! The kernel sends the notifications before a program that loads rules ends. So a reader of all notifications knows every
+//! rule that was loaded before, even a rule that is already removed. Changes of sets come with every ban and say nothing
+//! about rules.
 
 use std::io;
 
@@ -11,27 +12,28 @@ use ctwarden_wire::{Messages, MulticastGroup};
 use super::super::netfilter;
 use super::super::tracking::mutes;
 
-/// `NFNL_SUBSYS_NFTABLES`, and of its messages (linux/netfilter/nf_tables.h) `NFT_MSG_NEWRULE`; `NFT_MSG_NEWSET`,
-/// `NFT_MSG_DELSET`, `NFT_MSG_NEWSETELEM`, `NFT_MSG_DELSETELEM` and `NFT_MSG_NEWGEN`, which change no rule.
+/// `NFNL_SUBSYS_NFTABLES` and its messages (linux/netfilter/nf_tables.h): `NFT_MSG_NEWRULE`, and those that change no rule:
+/// `NFT_MSG_NEWSET`, `NFT_MSG_DELSET`, `NFT_MSG_NEWSETELEM`, `NFT_MSG_DELSETELEM` and `NFT_MSG_NEWGEN`.
 const SUBSYSTEM: u16 = 10;
 const NEW_RULE: u16 = 6;
 const NO_RULES: [u16; 5] = [9, 11, 12, 14, 15];
 /// Length of `struct nfgenmsg`.
 const HEAD: usize = 4;
-/// Room for the notifications of some 300,000 elements of sets, which may come at once; the kernel takes it only while they wait.
+/// Room for the notifications of some 300,000 elements of sets, which may come at once. The kernel uses this memory only
+/// while they wait.
 const RECEIVE_BUFFER: usize = 64 << 20;
 /// Notifications of one reading, each of up to some forty elements: about a millisecond.
 const READS: usize = 512;
 
-/// What was told since the last reading.
+/// The notifications since the last reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
     /// Rules may have changed.
     pub(crate) changed: bool,
-    /// A rule was loaded that keeps entries from telling of their begin or end; or the kernel dropped notifications, so that
-    /// one may have been.
+    /// A rule was loaded that prevents entries from sending events of their begin or end. Also set if the kernel dropped
+    /// notifications, because one of them may have been about such a rule.
     pub(crate) mutes: bool,
-    /// More waits to be read.
+    /// More notifications wait.
     pub(crate) more: bool,
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct RuleChanges {
 }
 
 impl RuleChanges {
-    /// Listens from now on.
+    /// Starts to listen.
     pub(crate) fn listen() -> Result<Self, OpenError> {
         let socket = NetlinkSocket::open(Protocol::Netfilter)?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;
@@ -61,7 +63,7 @@ impl RuleChanges {
     }
 }
 
-/// What the notifications of one read say. What cannot be read may be anything.
+/// Evaluates the notifications of one read. An unreadable notification may be anything, so it counts as a change.
 fn hear(bytes: &[u8], told: &mut Told) {
     for message in Messages::new(bytes) {
         let Ok(message) = message else {

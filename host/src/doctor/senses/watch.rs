@@ -1,4 +1,4 @@
-//! The thread that looks again and again. The loop must not: rule sets may have tens of thousands of rules.
+//! The thread that gathers the facts repeatedly. The loop must not do that: rule sets may have tens of thousands of rules.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -10,22 +10,22 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::Senses;
 use crate::niceness::Niceness;
 
-/// How often it looks without being asked: for what nothing tells of, as rules of iptables-legacy.
+/// How often the thread looks without a request. Some changes cause no notification, such as those of iptables-legacy.
 const LOOK: Duration = Duration::from_secs(2);
-/// So many times as long as a look took it rests after it, so that rules that are loaded all the time cost little.
+/// After a look, the thread rests this many times as long as the look took, so that frequent changes of rules cost little.
 const REST: u32 = 4;
 
-/// Number of a look that was asked for: what it gives is no older than the question.
+/// Number of a requested look: its result is no older than the request.
 pub(crate) type LookNumber = u64;
 
-/// The loop's end of the thread.
+/// The loop's handle of the thread.
 pub(crate) struct SenseWatch {
     questions: Sender<LookNumber>,
     seen: UnboundedReceiver<(LookNumber, Senses)>,
 }
 
 impl SenseWatch {
-    /// Starts the thread, which ends when this is dropped.
+    /// Starts the thread, which ends when the handle is dropped.
     pub(crate) fn start(mut last: Senses) -> io::Result<Self> {
         let (questions, asked) = channel();
         let (tell, seen) = unbounded_channel();
@@ -36,14 +36,14 @@ impl SenseWatch {
         Ok(Self { questions, seen })
     }
 
-    /// Asks for a look; of several that wait the last one is answered.
+    /// Requests a look. If several requests wait, only the last one is answered.
     pub(crate) fn ask(&self, number: LookNumber) {
-        // Where the thread has ended, `seen` tells.
+        // If the thread has ended, `seen` reports it.
         let _ = self.questions.send(number);
     }
 
-    /// The next look, with the number of the last question before it. None where the thread has ended by itself, which it does
-    /// only when it panics.
+    /// The next result, with the number of the last request before it. `None` if the thread has ended by itself, which
+    /// happens only when it panics.
     pub(crate) async fn seen(&mut self) -> Option<(LookNumber, Senses)> {
         self.seen.recv().await
     }

@@ -1,6 +1,6 @@
-//! Netfilter's list of hooks (`nfnetlink_hook`, since Linux 5.14, where the kernel is built with it).
+//! Netfilter's list of hooks (`nfnetlink_hook`, since Linux 5.14, if the kernel is built with it).
 //!
-//! Conntrack's first hook of a family is either in it or not, so the list is the exact answer.
+//! Conntrack's first hook of a family is either in the list or not, so the list is the exact answer.
 
 use ctwarden_model::Family;
 
@@ -16,7 +16,7 @@ const FUNCTION_NAME: u16 = 4;
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;
 
-/// Whether conntrack is in it, for each family; none where the kernel does not tell.
+/// Whether conntrack is in the list, for each family; `None` if the kernel does not provide the list.
 pub(super) fn read() -> Option<PerFamily<bool>> {
     let ipv4 = has_conntrack(Family::Ipv4, &dump(&question(IPV4)).all()?)?;
     let ipv6 = has_conntrack(Family::Ipv6, &dump(&question(IPV6)).all()?)?;
@@ -27,11 +27,11 @@ pub(super) fn read() -> Option<PerFamily<bool>> {
 fn question(family: u8) -> Question {
     let [low, high] = HOOK_NUMBER.to_ne_bytes();
     let [length, zero] = 8_u16.to_ne_bytes();
-    // The number is big-endian, as all of netfilter's are.
+    // The number is big-endian, like all numbers of netfilter.
     Question { kind: HOOK_GET, family, attributes: vec![length, zero, low, high, 0, 0, 0, 0] }
 }
 
-/// None where hooks have no names, as on a kernel without symbols.
+/// `None` if hooks have no names, as on a kernel without symbols.
 fn has_conntrack(family: Family, hooks: &[Told]) -> Option<bool> {
     // net/netfilter/nf_conntrack_proto.c
     let function = match family {

@@ -1,9 +1,9 @@
-//! A connection to ourselves over loopback: whether the kernel tracked it.
+//! A connection to this process over loopback, and whether the kernel tracked it.
 //!
-//! The socket option of transparent proxies gives the address that a connection was first meant for, out of its entry;
-//! where there is no entry it fails (`getorigdst` in net/netfilter/nf_conntrack_proto.c). So everybody can see whether
-//! a connection is tracked, without any capability. It is reset at once and its entry removed; without the capability
-//! the entry ends by itself, ten seconds later.
+//! A socket option of transparent proxies reads the original destination of a connection from its entry, and fails if there
+//! is no entry (`getorigdst` in net/netfilter/nf_conntrack_proto.c). So every process can see whether a connection is
+//! tracked, without any capability. The connection is reset at once and its entry removed. Without the capability, the
+//! entry expires ten seconds later.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -15,18 +15,18 @@ use socket2::SockRef;
 
 use crate::netlink::Requests;
 
-/// Over loopback a connection is there in less than a millisecond, or a rule drops it.
+/// Over loopback a connection exists in less than a millisecond, or a rule drops it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What became of it.
+/// Result of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in super::super) enum OwnConnection {
-    /// It has an entry.
+    /// The connection has an entry.
     Tracked,
-    /// It has none.
+    /// The connection has no entry.
     NotTracked,
-    /// It could not be made, or the kernel does not tell; why.
+    /// The connection failed, or the kernel does not show whether it has an entry; the reason.
     NotMade(String),
 }
 
@@ -47,7 +47,7 @@ pub(super) fn try_out(family: Family) -> OwnConnection {
         Err(error) => return OwnConnection::NotMade(error.to_string()),
     };
     let found = look(family, &stream);
-    // Both ends, so that no packet comes behind the entry's end.
+    // Close both ends, so that no packet follows after the entry is removed.
     drop((stream, listener));
     if found == OwnConnection::Tracked {
         remove(here, there);
@@ -64,24 +64,24 @@ fn look(family: Family, stream: &TcpStream) -> OwnConnection {
     match asked {
         Ok(_) => OwnConnection::Tracked,
         Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-            // No entry, or nobody who would have any: the option comes with nf_conntrack.
+            // No entry, or no conntrack: the option comes with nf_conntrack.
             Some(Errno::ENOENT | Errno::ENOPROTOOPT) => OwnConnection::NotTracked,
             _ => OwnConnection::NotMade(error.to_string()),
         },
     }
 }
 
-/// Removes its entry, where this process may.
+/// Removes the entry of the connection, if this process may.
 fn remove(from: SocketAddr, to: SocketAddr) {
     let layer4 = Layer4::Ports { src: from.port(), dst: to.port() };
     let original = Tuple { src: from.ip(), dst: to.ip(), protocol: Protocol::TCP, layer4 };
     let Ok(mut requests) = Requests::open() else { return };
-    // The id is not compared when it is asked for.
+    // The kernel does not compare the id of this request.
     let entry = requests.get(&FlowKey { id: FlowId(0), zone: Zone(0), original });
     if let Ok(Some(entry)) = entry
         && let Some(id) = entry.id
     {
-        // Whether it is gone already or not.
+        // Ignore the result: the entry may be gone already.
         let _ =
             requests.apply(std::iter::once((EffectId(0), &Effect::Delete(FlowKey { id, zone: entry.zone, original }))));
     }

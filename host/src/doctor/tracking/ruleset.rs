@@ -1,7 +1,8 @@
 //! What the rules of this namespace use of connection tracking.
 //!
-//! A rule with one of these expressions switches tracking on in its family when it is loaded, wherever it stands, and
-//! one that sets labels makes room for them. One that sets a mask of events keeps entries from sending the others.
+//! A rule with one of these expressions switches tracking on in its family when it is loaded, in whatever chain it is. A
+//! rule that sets labels makes room for them. A rule that sets a mask of events prevents entries from sending the other
+//! events.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +32,7 @@ const DATA_VALUE: u16 = 1;
 /// `NFTA_MATCH_NAME` and `NFTA_TARGET_NAME`: an extension of iptables in a rule of nftables; `NFTA_TARGET_INFO`.
 const EXTENSION_NAME: u16 = 1;
 const EXTENSION_INFO: u16 = 3;
-/// Where `ct_events` and `exp_events` lie in `struct xt_ct_target_info` (linux/netfilter/xt_CT.h).
+/// Position of `ct_events` and `exp_events` in `struct xt_ct_target_info` (linux/netfilter/xt_CT.h).
 const TARGET_EVENTS: std::ops::Range<usize> = 4..8;
 const TARGET_EXPECTATION_EVENTS: std::ops::Range<usize> = 8..12;
 
@@ -41,25 +42,25 @@ const BEGIN_AND_END: u32 = 1 | 1 << 1 | 1 << 2;
 
 /// Expressions of nftables that call `nf_ct_netns_get` (net/netfilter/nft_*.c).
 const EXPRESSIONS: [&str; 7] = ["ct", "nat", "masq", "redir", "connlimit", "synproxy", "flow_offload"];
-/// Extensions of iptables that do (net/netfilter/xt_*.c, net/ipv4/netfilter/ipt_*.c).
+/// Extensions of iptables that call it (net/netfilter/xt_*.c, net/ipv4/netfilter/ipt_*.c).
 const MATCHES: [&str; 8] =
     ["conntrack", "state", "connmark", "connbytes", "connlimit", "connlabel", "helper", "cluster"];
 const TARGETS: [&str; 10] =
     ["CT", "CONNMARK", "CONNSECMARK", "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "NETMAP", "SYNPROXY", "CLUSTERIP"];
 
-/// How many rules use what.
+/// Number of rules for each use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(in super::super) struct Rules {
     /// Rules that switch tracking on.
     pub(in super::super) tracking: PerFamily<u32>,
     /// Rules that make room for labels.
     pub(in super::super) labels: u32,
-    /// Rules that keep entries from telling of their begin or end.
+    /// Rules that prevent entries from sending events of their begin or end.
     pub(in super::super) muting: u32,
 }
 
 impl Rules {
-    /// Of nftables; none where they cannot be read.
+    /// Reads the rules of nftables; `None` if they cannot be read.
     pub(super) fn read() -> Option<Self> {
         match dump(&Question { kind: GET_RULE, family: 0, attributes: Vec::new() }) {
             Dumped::All(rules) => Some(Self::of(&rules)),
@@ -95,7 +96,7 @@ impl Rules {
     }
 }
 
-/// Whether a rule, as a notification tells of it, leaves the begin or the end of a flow out of what it sends.
+/// Whether a rule, given as a notification, excludes the events of the begin or the end of a flow.
 pub(in super::super) fn mutes(rule: &Told) -> bool {
     Rules::of(std::slice::from_ref(rule)).muting > 0
 }
@@ -116,18 +117,18 @@ fn tracks(expression: &[u8]) -> bool {
     }
 }
 
-/// A number as the kernel tells it.
+/// A number in network byte order, as netlink sends it.
 fn number(data: &[u8], kind: u16) -> Option<u32> {
     find(data, kind).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes)
 }
 
-/// A number as it lies in memory: a register, a structure.
+/// A number in host byte order: a register, a structure.
 fn in_memory(bytes: Option<&[u8]>) -> Option<u32> {
     bytes.and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes)
 }
 
-/// Whether the expressions of a rule leave the begin or the end of a flow out of what it sends. A mask that is not written in
-/// the rule (it comes from a map) may.
+/// Whether the expressions of a rule exclude the events of the begin or the end of a flow. A mask that is not part of the
+/// rule (because it comes from a map) counts as excluding them.
 fn mutes_by<'a>(expressions: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut registers = BTreeMap::new();
     for expression in expressions {
@@ -255,7 +256,7 @@ mod tests {
         }
         assert_eq!(muting(&[target(0, 0)]), 0, "it sets something else");
         assert_eq!(muting(&[target(new | related | destroy, 0)]), 0);
-        // Another register, one that is written again, and one that comes from a map.
+        // Another register, a register that is written again, and a mask that comes from a map.
         assert_eq!(muting(&[immediate(1, new), immediate(2, 7), set.clone()]), 1);
         assert_eq!(muting(&[immediate(1, new), immediate(1, 7), set.clone()]), 0);
         assert_eq!(muting(&[set]), 1);

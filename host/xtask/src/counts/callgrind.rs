@@ -1,6 +1,6 @@
-//! Counting under callgrind, a processor in software that is the same on each machine.
+//! Counts instructions under callgrind, a simulated processor that is the same on each machine.
 //!
-//! A body makes its inputs, does a round to fill buffers, and then a round in a function that callgrind is told to count.
+//! A body makes its inputs, does one round to fill buffers, and then a round in the function that callgrind counts.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,26 +9,26 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The function of the program whose instructions count, with all that it calls.
+/// The function of the program whose instructions count, including its callees.
 const FUNCTION: &str = "*counted_round*";
 
-/// glibc copies and compares with the widest instructions of the processor, of which callgrind shows what the machine's own
-/// has. Without these all x86-64 processors do the same (`info libc`, "Hardware Capability Tunables").
+/// glibc copies and compares with the widest instructions of the processor, and callgrind reports the features of the real
+/// one. Without these features all x86-64 processors behave the same (`info libc`, "Hardware Capability Tunables").
 const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-ERMS,-BMI2,-MOVBE";
 
 /// A body of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) name: String,
-    /// What one operation is, for people.
+    /// Description of one operation, for people.
     pub(crate) operation: String,
 }
 
-/// What a body took.
+/// The count of a body.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Count {
     pub(crate) body: Body,
-    /// Instructions of one operation, on average of the round.
+    /// Instructions of one operation, averaged over the round.
     pub(crate) instructions: f64,
 }
 
@@ -38,7 +38,7 @@ impl Count {
     }
 }
 
-/// What the program can do.
+/// The bodies of the program.
 pub(crate) fn bodies(program: &Path) -> Result<Vec<Body>> {
     let list = process::read(&mut Command::new(program))?;
     let body = |line: &str| {
@@ -48,14 +48,14 @@ pub(crate) fn bodies(program: &Path) -> Result<Vec<Body>> {
     list.lines().map(body).collect()
 }
 
-/// Runs one body; the profile stays in the folder, as `NAME.callgrind`.
+/// Runs one body. The profile stays in the folder, as `NAME.callgrind`.
 pub(crate) fn count(program: &Path, body: &Body, folder: &Path) -> Result<Count> {
     let profile = folder.join(format!("{}.callgrind", body.name));
     let log = folder.join(format!("{}.log", body.name));
     let mut valgrind = Command::new(process::find("valgrind").unwrap_or_else(|| "valgrind".into()));
     valgrind.args(["--tool=callgrind", &format!("--toggle-collect={FUNCTION}")]);
     valgrind.arg(option("--callgrind-out-file=", &profile)).arg(option("--log-file=", &log));
-    // Nothing of the caller's environment: it lies on the stack, and moves what the program puts there.
+    // Clears the caller's environment: it lies on the stack and moves the program's data there.
     valgrind.arg(program).arg(&body.name).env_clear().env("GLIBC_TUNABLES", PLAIN_PROCESSOR);
     let operations = process::read(&mut valgrind)?;
     let operations: u32 =
@@ -71,7 +71,7 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
     option
 }
 
-/// The number of `==1== Collected : 123`; none where it is 0, as no round takes nothing.
+/// The number of `==1== Collected : 123`; `None` if it is 0, because no round takes no instructions.
 fn collected(log: &str) -> Option<u64> {
     let number = log.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok())?;
     (number > 0).then_some(number)

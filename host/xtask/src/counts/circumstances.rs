@@ -1,5 +1,5 @@
-//! What counts belong to beside the source: the compiler, what it compiles for, and the C library that allocates and
-//! copies. Kept with them because under others they would differ without anybody's doing.
+//! The environment of the counts: the compiler, its target, and the C library that allocates and copies. Recorded with the
+//! counts, because other versions change the counts without a change of the source.
 
 use std::process::Command;
 
@@ -22,13 +22,13 @@ impl Circumstances {
         let said = process::read(Command::new("rustc").args(["--version", "--verbose"]))?;
         let rustc = said.lines().next().context("rustc says nothing of its version")?;
         let target = said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-        // Where it is not glibc it is another one.
+        // Without a `GNU_LIBC_VERSION` the C library is not glibc.
         let libc =
             process::read(Command::new("getconf").arg("GNU_LIBC_VERSION")).unwrap_or_else(|_| "not glibc".into());
         Ok(Self { rustc: rustc.to_owned(), target: target.to_owned(), libc: libc.trim().to_owned() })
     }
 
-    /// What is not as it was when the counts landed, for people; empty where nothing differs.
+    /// The differences from the environment of the landed counts, for people; empty if there are none.
     pub(crate) fn differences(&self, here: &Self) -> String {
         let pairs = [(&self.rustc, &here.rustc), (&self.target, &here.target), (&self.libc, &here.libc)];
         let differ = pairs.into_iter().filter(|(landed, here)| landed != here);

@@ -1,4 +1,4 @@
-//! Counts against those that landed last: what is worth a word, and what must not land.
+//! Compares counts with those that landed last: which changes are reported, and which must not land.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use anyhow::{Result, bail};
 
 use super::callgrind::Count;
 
-/// How much of a change, either way, is worth a word; upwards it fails.
+/// A change of more than this share, in either direction, is reported; an increase fails.
 const ALLOWED: f64 = 0.05;
 
 /// All bodies with their counts before and now.
 #[derive(Debug)]
 pub(crate) struct Comparison<'a> {
     counts: &'a [Count],
-    /// None where nothing was compared.
+    /// `None` if nothing was compared.
     landed: Option<&'a BTreeMap<String, f64>>,
-    /// Bodies that landed and are not there any more.
+    /// Landed bodies that no longer exist.
     vanished: Vec<&'a str>,
 }
 
-/// How a count stands to the landed one.
+/// A count in relation to the landed one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Standing {
-    /// None landed.
+    /// There is no landed count.
     New,
     /// Changed by this share.
     Changed { landed: f64, by: f64 },
@@ -33,7 +33,7 @@ impl<'a> Comparison<'a> {
         Self { counts, landed: None, vanished: Vec::new() }
     }
 
-    /// `all`: whether every body was counted, so that one that is not there has vanished.
+    /// `all`: whether every body was counted, so that a missing body has vanished.
     pub(crate) fn of(landed: &'a BTreeMap<String, f64>, counts: &'a [Count], all: bool) -> Self {
         let is_gone = |name: &&str| all && counts.iter().all(|count| count.body.name != **name);
         let vanished = landed.keys().map(String::as_str).filter(is_gone).collect();
@@ -56,7 +56,7 @@ impl<'a> Comparison<'a> {
         text
     }
 
-    /// What could be done though nothing fails.
+    /// A suggestion when nothing fails.
     pub(crate) fn advice(&self) -> Option<String> {
         let fallen: Vec<&str> =
             self.names(|standing| matches!(standing, Standing::Changed { by, .. } if by < -ALLOWED));
@@ -66,7 +66,7 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// An error where something must not land as it is.
+    /// An error if a count must not land.
     pub(crate) fn verdict(&self) -> Result<()> {
         let risen = self.names(|standing| matches!(standing, Standing::Changed { by, .. } if by > ALLOWED));
         let new = self.names(|standing| standing == Standing::New);

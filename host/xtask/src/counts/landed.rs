@@ -1,5 +1,5 @@
-//! The file of the counts that landed last: a small part of TOML, written and read without a crate for it, because xtask
-//! has none.
+//! The file of the counts that landed last. Its format is a small part of TOML, written and read without a crate, because
+//! xtask has no crate for TOML.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,10 @@ use super::circumstances::Circumstances;
 
 const HEAD: &str = "# Instructions of one operation, as `cargo xtask counts --keep` wrote them; docs/benchmarks.md says when to do that.\n";
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Landed {
-    /// What they belong to.
+    /// The environment of the counts.
     pub(crate) circumstances: Circumstances,
     /// Instructions of one operation, by body.
     pub(crate) counts: BTreeMap<String, f64>,

@@ -1,9 +1,9 @@
-//! A toolchain made from Debian's signed archive and the crate registry; it exists for machines that cannot reach Rust's
-//! own downloads.
+//! A toolchain made from Debian's signed archive and the crate registry, for machines that cannot reach Rust's own
+//! downloads.
 //!
-//! Debian packages a current compiler (`rustc-web`, kept for browsers) with the source of its standard library, but no
-//! WASI libraries for it. So: unpack that compiler, build the standard library from that source against Debian's
-//! wasi-libc, and link with the compiler's own LLVM. Nothing is installed; apt's state is not touched; root is not needed.
+//! Debian packages a current compiler (`rustc-web`, kept for browsers) with the source of its standard library, but no WASI
+//! libraries for it. So this module unpacks that compiler, builds the standard library from that source against Debian's
+//! wasi-libc, and links with the compiler's own LLVM. It installs nothing, leaves apt's state alone, and needs no root.
 
 mod apt;
 mod compiler;
@@ -24,19 +24,19 @@ use super::{Target, Toolchain, smoke};
 use crate::process;
 use crate::progress::Progress;
 
-/// Raised whenever the steps below change what comes out.
+/// Raised whenever the steps below change their output.
 const RECIPE: u32 = 1;
 
-/// Written last; its text tells this build from any other.
+/// Written last. Its text distinguishes this build from any other.
 const STAMP: &str = "stamp";
 
 /// Programs that the steps below start.
 const NEEDED: [&str; 6] = ["apt-get", "apt-cache", "dpkg-deb", "tar", "ldd", "cc"];
 
-/// The toolchain in the user's cache, made first if it is not there.
+/// The toolchain in the user's cache, built first if it is missing.
 ///
-/// It lies in the cache and not in `target`, because it takes more than a minute and half a gigabyte, and is the same for
-/// each clone of the project and after each `cargo clean`.
+/// It lies in the cache and not in `target`: it takes more than a minute and half a gigabyte, and it is the same for each
+/// clone of the project and after each `cargo clean`.
 pub(super) fn provide(progress: &Progress) -> Result<Toolchain> {
     let cache = cache_folder(std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from), std::env::home_dir())?;
     let place = cache.join(format!("guest-toolchain-v{RECIPE}"));
@@ -54,7 +54,7 @@ pub(super) fn provide(progress: &Progress) -> Result<Toolchain> {
     if let Some(toolchain) = present(&place) {
         return Ok(toolchain);
     }
-    // Everything happens beside the final place, which appears in one step when all is done and checked.
+    // All steps work in a folder next to the final place. The final place appears in one step after the checks.
     let partial = place.with_extension("partial");
     remove(&partial)?;
     if place.exists() {
@@ -73,7 +73,7 @@ pub(super) fn provide(progress: &Progress) -> Result<Toolchain> {
     present(&place).with_context(|| format!("{} does not work where it was moved to", place.display()))
 }
 
-/// A folder of this program's own, as the XDG base directory specification has it.
+/// A folder for this program, as the XDG base directory specification defines it.
 fn cache_folder(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf> {
     // "If an implementation encounters a relative path … it should consider the path invalid and ignore it."
     xdg.filter(|folder| folder.is_absolute())
@@ -82,7 +82,7 @@ fn cache_folder(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf> 
         .context("no place for the guest toolchain: set HOME or XDG_CACHE_HOME to an absolute path")
 }
 
-/// The toolchain in its final place, if it is whole and its compiler runs.
+/// The toolchain in its final place, if it is complete and its compiler runs.
 fn present(place: &Path) -> Option<Toolchain> {
     let stamp = fs::read_to_string(place.join(STAMP)).ok()?;
     process::read(Command::new(place.join("bin").join("rustc")).arg("-V")).ok()?;
@@ -114,7 +114,7 @@ fn require_debian() -> Result<()> {
     Ok(())
 }
 
-/// The steps, from nothing to a checked toolchain in `place`.
+/// All steps, from nothing to a checked toolchain in `place`.
 fn make(progress: &Progress, place: &Path) -> Result<()> {
     let work = place.join("work");
     fs::create_dir_all(&work)?;
@@ -139,7 +139,7 @@ fn make(progress: &Progress, place: &Path) -> Result<()> {
 
     progress.say("guest toolchain 6/6: compiling a component with it");
     let name = format!("{compiler} from Debian, wasi-libc {}", libc.version);
-    // Two builds of one recipe differ in nothing that cargo looks at, so the time tells them apart.
+    // Two builds of one recipe look the same to cargo, so the time distinguishes them.
     let built = SystemTime::now().duration_since(UNIX_EPOCH).context("this machine's clock is before 1970")?;
     let stamp = format!("{name}\n{linker}\nbuilt {} ns\n", built.as_nanos());
     smoke::check(&at(place, stamp.clone()), &work.join("smoke"))?;
@@ -159,10 +159,10 @@ fn remove(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A script in `bin` that starts a program of the toolchain with the toolchain's own libraries.
+/// Writes a script into `bin` that starts a program of the toolchain with the toolchain's own libraries.
 ///
-/// It finds its toolchain from where it lies itself, so the whole folder can be moved. `last` comes after the caller's
-/// arguments.
+/// The script finds the toolchain relative to its own place, so the whole folder can be moved. `last` comes after the
+/// caller's arguments.
 fn write_wrapper(place: &Path, name: &str, program: &str, last: &str) -> Result<PathBuf> {
     let bin = place.join("bin");
     fs::create_dir_all(&bin)?;
@@ -209,7 +209,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(present(&place).unwrap().name(), "rustc 9");
-        // The wrappers find their toolchain wherever it was moved to.
+        // The wrappers find their toolchain wherever the folder is moved.
         let moved = place.with_extension("moved");
         fs::rename(&place, &moved).unwrap();
         assert!(present(&moved).is_some());

@@ -1,4 +1,4 @@
-//! The target's libraries beside the compiler in use; it exists because that is the quickest and most common case.
+//! Looks for the target's libraries in the compiler in use: the quickest and most common case.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) fn provide(target: Target) -> Result<Toolchain> {
     })
 }
 
-/// The file name of the target's library, in which rustc puts a hash of what it was built from.
+/// The file name of the target's library. rustc puts a hash of the library's source into it.
 fn library(target: Target) -> Result<Option<String>> {
     let folder = process::read(Command::new("rustc").args(["--print", "target-libdir", "--target", target.triple()]))?;
     let folder = Path::new(folder.trim());

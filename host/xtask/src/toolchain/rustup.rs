@@ -1,4 +1,4 @@
-//! Rustup as a source of the target's libraries; it exists so that a developer's machine needs one download and no build.
+//! Rustup as a source of the target's libraries: one download and no build.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{Target, Toolchain, installed};
 use crate::process;
 use crate::progress::Progress;
 
-/// About 30 MB; where a firewall swallows the connection, rustup alone would retry for many minutes.
+/// Time limit for about 30 MB. If a firewall drops the connection, rustup alone would retry for many minutes.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Adds the target to the compiler in use.
@@ -18,7 +18,7 @@ pub(super) fn provide(progress: &Progress, target: Target) -> Result<Toolchain> 
         bail!("rustup is not installed; with it, `rustup target add {}` would do", target.triple())
     }
     progress.say(&format!("rustup target add {} (at most {} s)", target.triple(), LIMIT.as_secs()));
-    // A failed download is no defect of rustup, of which it would print a trace.
+    // A failed download is no defect of rustup, so its backtrace is not printed.
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", target.triple()]).env("RUST_BACKTRACE", "0");
     process::run_within(&mut rustup, LIMIT).context("rustup could not add the target; is its server within reach?")?;

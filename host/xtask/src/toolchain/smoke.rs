@@ -1,5 +1,5 @@
-//! A small program that must become a component; it exists so that a toolchain that lacks its linker or half of its
-//! library is found out at once, and not by the first plugin.
+//! A small program that must compile to a component. It detects a toolchain without a linker or with an incomplete library
+//! before the first plugin is built.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ panic = "abort"
 [workspace]
 "#;
 
-/// Touches each part of std that is implemented by a part of WASI, so that all of it has to link.
+/// Uses each part of std that a part of WASI implements, so that all of it has to link.
 const SOURCE: &str = r#"
 #[unsafe(no_mangle)]
 pub extern "C" fn smoke() -> usize {
@@ -42,7 +42,7 @@ pub extern "C" fn smoke() -> usize {
 }
 "#;
 
-/// Compiles it in `folder`, which is made and removed again, and looks at what comes out.
+/// Compiles the program in `folder` and checks the output. The folder is created and removed again.
 pub(super) fn check(toolchain: &Toolchain, folder: &Path) -> Result<()> {
     let result =
         build(toolchain, folder).with_context(|| format!("the toolchain ({}) makes no component", toolchain.name));

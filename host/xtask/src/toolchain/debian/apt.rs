@@ -1,5 +1,5 @@
-//! The Debian archive through apt with lists and cache of its own; it exists so that packages are found, checked by their
-//! signatures and downloaded without root and without a trace in the system's state.
+//! The Debian archive through apt, with separate lists and cache. apt finds packages, checks their signatures and downloads
+//! them without root, and the system's state stays unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-/// Debian's own keys; other releases of the archive are signed by the same ring.
+/// Debian's own keys. The same keyring signs other releases of the archive.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// One set of sources with the lists fetched from them.
@@ -19,12 +19,12 @@ pub(super) struct Apt {
 }
 
 impl Apt {
-    /// The sources that this system is configured with.
+    /// Uses the sources that this system is configured with.
     pub(super) fn with_system_sources(folder: &Path) -> Result<Self> {
         Self::update(folder, Vec::new())
     }
 
-    /// The main part of another release, from the mirror that these sources use.
+    /// Uses the main part of another release, from the mirror of these sources.
     pub(super) fn with_release(&self, release: &str, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let list = folder.join("sources.list");
@@ -58,7 +58,7 @@ impl Apt {
         Ok(version.to_owned())
     }
 
-    /// What the package depends on, without versions; of alternatives the first.
+    /// The dependencies of the package, without versions; of alternatives only the first.
     pub(super) fn dependencies(&self, package: &str, version: &str) -> Result<Vec<String>> {
         let record = process::read(&mut self.command("apt-cache", &["show", &format!("{package}={version}")]))?;
         Ok(dependencies_in(&record))
@@ -92,7 +92,7 @@ impl Apt {
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        // The output is read by this program.
+        // This program reads the output.
         command.env("LC_ALL", "C");
         for option in &self.options {
             command.args(["-o", option]);

@@ -1,5 +1,5 @@
-//! Debian's current compiler, unpacked and not installed; it exists because a standard library can only be used by the
-//! very compiler that built it, and Debian has the source for this one.
+//! Debian's current compiler, unpacked and not installed. A standard library works only with the compiler that built it,
+//! and Debian has the source of the library for this compiler.
 
 use std::fmt;
 use std::fs;
@@ -13,18 +13,18 @@ use super::write_wrapper;
 use crate::process;
 use crate::rust_version::OLDEST;
 
-/// The packages that make up the compiler, of one version.
+/// The packages of the compiler, all of one version.
 #[derive(Debug)]
 pub(super) struct Packages {
     version: String,
     /// The compiler's shared libraries.
     runtime: String,
-    /// The code generator that they were linked with.
+    /// The code generator that the shared libraries are linked with.
     llvm: String,
 }
 
 impl Packages {
-    /// Reads from the package lists what belongs together.
+    /// Chooses packages of matching versions from the package lists.
     pub(super) fn choose(apt: &Apt) -> Result<Self> {
         let version = apt.candidate("rustc-web")?;
         if numbers(&version) < numbers(OLDEST) {
@@ -37,7 +37,7 @@ impl Packages {
         Ok(Self { version, runtime, llvm })
     }
 
-    /// LLVM's major version, as Debian's package names have it.
+    /// LLVM's major version, as in Debian's package names.
     pub(super) fn llvm(&self) -> &str {
         self.llvm.trim_start_matches("libllvm")
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Packages {
     }
 }
 
-/// Unpacks compiler, libraries and source under `place/usr` and returns what the compiler calls itself.
+/// Unpacks compiler, libraries and source under `place/usr` and returns the compiler's name and version.
 pub(super) fn unpack(apt: &Apt, packages: &Packages, work: &Path, place: &Path) -> Result<String> {
     let of_this_version = ["rustc-web", packages.runtime.as_str(), "libstd-rust-web-dev", "rust-web-src"];
     let mut wanted: Vec<String> = of_this_version.iter().map(|name| format!("{name}={}", packages.version)).collect();
@@ -68,11 +68,11 @@ pub(super) fn unpack(apt: &Apt, packages: &Packages, work: &Path, place: &Path) 
     Ok(version.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
 }
 
-/// Of the whole source package, 400 MB, only the standard library.
+/// Unpacks only the standard library from the source package of 400 MB.
 fn unpack_library_source(package: &Path, place: &Path) -> Result<()> {
     let mut archive = Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package).stdout(Stdio::piped()).spawn()?;
     let mut tar = Command::new("tar");
-    // tar obeys `-C` only for the names after it.
+    // tar applies `-C` only to the names after it.
     tar.args(["-x", "-C"]).arg(place).args(["--wildcards", "./usr/src/*/library", "./usr/lib/rustlib/src"]);
     tar.stdin(archive.stdout.take().context("dpkg-deb has no output")?);
     process::run(&mut tar)?;
@@ -82,7 +82,7 @@ fn unpack_library_source(package: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// LLVM is linked with a few libraries (of XML, of line editing) that a bare system lacks.
+/// Adds libraries that LLVM is linked with (of XML, of line editing) and that a bare system lacks.
 fn add_missing_libraries(apt: &Apt, packages: &Packages, work: &Path, place: &Path) -> Result<()> {
     let libraries = place.join("usr").join("lib").join("x86_64-linux-gnu");
     let mut round = 0;
@@ -91,7 +91,7 @@ fn add_missing_libraries(apt: &Apt, packages: &Packages, work: &Path, place: &Pa
         if missing.is_empty() {
             return Ok(());
         }
-        // The first round brings what LLVM depends on, the next what those depend on.
+        // The first round finds what LLVM depends on, the next what those packages depend on.
         round += 1;
         if round > 3 {
             bail!("debian's compiler lacks {} here", missing.join(", "));
@@ -109,7 +109,7 @@ fn add_missing_libraries(apt: &Apt, packages: &Packages, work: &Path, place: &Pa
     }
 }
 
-/// The packages that are so many steps of `Depends` away, without the C library, which must be the system's own.
+/// The packages that are `rounds` steps of `Depends` away, without the C library, which must be the system's own.
 fn dependencies_in_rounds(apt: &Apt, package: &str, rounds: usize) -> Result<Vec<String>> {
     let mut names = vec![package.to_owned()];
     for _ in 0..rounds {
@@ -125,7 +125,7 @@ fn dependencies_in_rounds(apt: &Apt, package: &str, rounds: usize) -> Result<Vec
     Ok(names)
 }
 
-/// What the loader does not find for compiler and code generator.
+/// Libraries of compiler and code generator that the loader does not find.
 fn missing_libraries(place: &Path, libraries: &Path) -> Result<Vec<String>> {
     let mut ldd = Command::new("ldd");
     ldd.env("LD_LIBRARY_PATH", libraries).arg(place.join("usr").join("bin").join("rustc"));

@@ -1,5 +1,5 @@
-//! The C library that Rust's standard library stands on in WASI 0.2; it exists as a step of its own because the system's
-//! own release of Debian may have one that knows WASI 0.1 only.
+//! The C library under Rust's standard library in WASI 0.2. The system's own release of Debian may have a wasi-libc for
+//! WASI 0.1 only, so other releases are tried too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use super::apt::{self, Apt};
 use super::library;
 use crate::toolchain::Target;
 
-/// Releases with a wasi-libc for WASI 0.2, the oldest first: what was tested longest is taken.
+/// Releases with a wasi-libc for WASI 0.2. The oldest comes first, because it was tested longest.
 const RELEASES: [&str; 2] = ["trixie", "forky"];
 
 #[derive(Debug)]
 pub(super) struct Libc {
-    /// For people: Debian's version and the release it comes from.
+    /// Debian's version and its release, for people.
     pub(super) version: String,
     folder: PathBuf,
 }
 
-/// From the system's own release, or the first other release that has what is needed.
+/// Unpacks it from the system's own release, or from the first other release that has the needed files.
 pub(super) fn unpack(apt: &Apt, work: &Path) -> Result<Libc> {
     let work = work.join("libc");
     let mut reasons = Vec::new();
@@ -52,16 +52,16 @@ fn unpack_from(apt: &Apt, release: &str, folder: &Path) -> Result<Libc> {
 }
 
 impl Libc {
-    /// Puts it where the compiler looks for the libraries that belong to a target, and returns those of its parts that
-    /// have to be named to the linker, relative to `place`.
+    /// Installs it where the compiler looks for the libraries of a target. Returns the libraries that must be named to the
+    /// linker, relative to `place`.
     pub(super) fn install(&self, place: &Path) -> Result<Vec<PathBuf>> {
         let own = library::folder(Target::Component).join("self-contained");
         fs::create_dir_all(place.join(&own))?;
         for part in ["crt1-command.o", "crt1-reactor.o", "libc.a"] {
             copy(&self.folder.join(part), &place.join(&own).join(part))?;
         }
-        // Std calls pthread_create (which only ever fails). Rust's own build of wasi-libc has it in libc.a, Debian's in a
-        // library beside it in some releases.
+        // Std calls pthread_create (which only ever fails). Rust's own build of wasi-libc has it in libc.a, Debian's in
+        // some releases in a separate library.
         let threads = own.join("libwasi-emulated-pthread.a");
         let source = self.folder.join("libwasi-emulated-pthread.a");
         if !source.is_file() {

@@ -1,5 +1,5 @@
-//! Rust's standard library, compiled from Debian's source of it; it exists because Debian ships that library for its own
-//! architectures only.
+//! Rust's standard library, compiled from Debian's source. Debian ships the compiled library for its own architectures
+//! only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ pub(super) fn folder(target: Target) -> PathBuf {
     ["usr", "lib", "rustlib", target.triple(), "lib"].iter().collect()
 }
 
-/// Compiles the library and puts it there.
+/// Compiles the library and puts it into `folder`.
 ///
-/// Cargo's `build-std` is the only supported way to build it outside the compiler's own build. It is unstable, which this
-/// one compiler is told to accept; what is compiled with the result later needs no unstable feature.
+/// Cargo's `build-std` is the only supported way to build it outside the compiler's own build. It is unstable, and this one
+/// build tells the compiler to accept that. Crates compiled with the result need no unstable feature.
 pub(super) fn build(target: Target, work: &Path, place: &Path) -> Result<()> {
     let package = work.join(target.triple());
     fs::create_dir_all(package.join("src"))?;
     fs::write(package.join("Cargo.toml"), MANIFEST)?;
     fs::write(package.join("src").join("lib.rs"), "#![no_std]\n")?;
-    // Nothing ever runs on bare metal here, so no time is spent on optimising for it.
+    // Code for bare metal never runs here, so it is not optimised.
     let (parts, profile, output) = match target {
         Target::Component => ("build-std=std,panic_abort", "release", "release"),
         Target::BareMetal => ("build-std=core,alloc", "dev", "debug"),
@@ -44,7 +44,7 @@ pub(super) fn build(target: Target, work: &Path, place: &Path) -> Result<()> {
         format!("--remap-path-prefix={}=/rust", source.display()),
         format!("--remap-path-prefix={}=/rust", link.display()),
     ];
-    // The form in which a path may hold spaces.
+    // The form in which a path may contain spaces.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     process::run(&mut cargo)?;
     install(&package.join("target").join(target.triple()).join(output).join("deps"), &place.join(folder(target)))

@@ -1,5 +1,5 @@
-//! The linker: `wasm-component-ld`, which turns what LLVM's linker makes into a component; it exists as a step of its own
-//! because the compiler's own LLVM has to do the linking, or fat LTO could not read the compiler's bitcode.
+//! The linker `wasm-component-ld`, which turns the output of LLVM's linker into a component. The linking must use the
+//! compiler's own LLVM: another LLVM could not read the compiler's bitcode for fat LTO.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::process;
 use crate::progress::Progress;
 use crate::toolchain::bare_cargo;
 
-/// The one that comes with Rust 1.95.
+/// The version that comes with Rust 1.95.
 const VERSION: &str = "0.5.21";
 
-/// Puts both linkers into `place` and returns what the outer one calls itself; it links the libraries, whose paths are
-/// relative to `place`, into everything.
+/// Puts both linkers into `place` and returns the name and version of the outer one. The outer linker links the libraries,
+/// whose paths are relative to `place`, into every component.
 pub(super) fn install(
     progress: &Progress,
     apt: &Apt,
@@ -34,7 +34,7 @@ pub(super) fn install(
         Some(own) => fs::copy(own, &outer).map(drop)?,
         None => from_registry(progress, work, &outer)?,
     }
-    // The arguments of rustc come first: it begins with `-flavor`, which is refused anywhere else.
+    // The arguments of rustc come first: they begin with `-flavor`, which is refused anywhere else.
     let mut last = format!(" --wasm-ld-path \"$here/usr/bin/wasm-ld-{llvm}\"");
     for library in libraries {
         last.push_str(&format!(" \"$here/{}\"", library.display()));
@@ -44,7 +44,7 @@ pub(super) fn install(
     Ok(version.trim().to_owned())
 }
 
-/// The one that comes with Rust's own distribution, whatever targets are installed.
+/// The linker of Rust's own distribution, which has it whatever targets are installed.
 fn of_this_rust() -> Result<Option<PathBuf>> {
     let sysroot = process::read(Command::new("rustc").args(["--print", "sysroot"]))?;
     let rustlib = Path::new(sysroot.trim()).join("lib").join("rustlib");
@@ -52,7 +52,7 @@ fn of_this_rust() -> Result<Option<PathBuf>> {
     Ok(linker.is_file().then_some(linker))
 }
 
-/// For a Rust that was packaged without it.
+/// Builds the linker for a Rust that was packaged without it.
 fn from_registry(progress: &Progress, work: &Path, place: &Path) -> Result<()> {
     progress.say(&format!("this Rust has no wasm-component-ld: compiling version {VERSION} of it, a minute or two"));
     let root = work.join("wasm-component-ld");
