@@ -91,7 +91,7 @@ pub(super) struct Template {
     pub(super) vtag: PerDirection<Option<u32>>,
     pub(super) role: Option<u8>,
     pub(super) timeout: Option<u32>,
-    /// Status bits that must be set, and those that are conditions in either direction.
+    /// Status bits that must be set; `status_mask` has the bits whose presence or absence counts.
     pub(super) status: u32,
     pub(super) status_mask: u32,
     pub(super) events: u32,
