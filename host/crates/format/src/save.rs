@@ -1,8 +1,8 @@
 //! Lines of `-o save`: command lines that make the entry again.
 //!
-//! Words, order and spelling are those of conntrack-tools 1.4.9, so that a line without rare attributes is the same and
-//! either program loads it. What 1.4.9 leaves out stands at the end of the line (ports of translations in their place),
-//! and only where the entry has it, in words that 1.4.9 can read where there are any:
+//! Words, order and spelling are those of conntrack-tools 1.4.9: a line without rare attributes is identical, and either
+//! program loads it. Attributes that 1.4.9 leaves out follow at the end of the line, except ports of translations, which
+//! are in their usual place. They are written only if the entry has them, in words that 1.4.9 can read if such words exist:
 //!
 //! | words | attribute |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `-n ADDR:PORT`, `-g ADDR:PORT` | a translation of the port only, or of ports both ways |
 //! | `--label-add A,B` | labels: the name of the bit, or `#` and its number where it has none |
 //!
-//! then in words of our own:
+//! then in words of ctwarden:
 //!
 //! | words | attribute |
 //! |---|---|
@@ -24,14 +24,14 @@
 //! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
 //! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
 //!
-//! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order where the machine is
-//! little-endian, and `--state` makes an entry with the TCP flags 10, SACK permitted and liberal (14, with the close
-//! begun, from `TIME_WAIT` on); where they are told, all bits count. `-u` has one word more than the original prints,
-//! `HELPER`, and a state without a name is its number. A `-U` line has no master, which the kernel takes only for a new
-//! entry, and a `-D` line nothing of all this. Counters, times, the security context and its old number cannot be given to
-//! the kernel, and an id cannot be chosen.
+//! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order on a little-endian machine. As in
+//! 1.4.9, `--state` creates an entry with the TCP flags 10, SACK permitted and liberal (14, with the close begun, from
+//! `TIME_WAIT` on); if flags are given, all bits count. `-u` has one more word than in 1.4.9, `HELPER`, and a state without
+//! a name is written as its number. A `-U` line has no master, which the kernel accepts only for a new entry, and a `-D`
+//! line has none of these attributes. Counters, times, the security context and its old number cannot be sent to the
+//! kernel, and an id cannot be chosen.
 //!
-//! Not every entry has a line that is read back: [`lack`] tells which have none.
+//! Not every entry has a line that can be read back: [`lack`] names the reason.
 
 mod extra;
 mod lack;
