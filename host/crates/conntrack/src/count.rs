@@ -11,8 +11,8 @@ use super::output::Output;
 
 const PROC_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 
-/// Prints how many flows there are. Where the kernel does not tell this process, the number is in /proc for everybody to
-/// read; the refusal is told all the same.
+/// Prints the number of flows. If the kernel refuses to report it, the number comes from /proc, which everybody can read;
+/// the refusal is reported as well.
 pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
     let mut entries = None;
     let answer = kernel::open()?.ask(request::statistics, |content| {

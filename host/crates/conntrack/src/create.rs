@@ -14,7 +14,7 @@ pub(super) fn flow(create: &Create) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Appends the request; `otherwise` is what happens where there is such an entry.
+/// Appends the request; `otherwise` says what to do if the entry exists already.
 pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereItIs, create: &Create) {
     let untranslated;
     let flow = if create.nat.is_some() {
@@ -29,7 +29,7 @@ pub(super) fn write(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: W
     manual_request::create(buffer, sequence, ack, otherwise, &creation);
 }
 
-/// The kernel translates the reply tuple itself, and takes one only that is not translated yet.
+/// The kernel translates the reply tuple itself, and accepts only one that is not translated yet.
 fn untranslated_flow(create: &Create) -> Flow {
     let mut flow = create.flow.clone();
     let reversed = flow.tuples.original.reversed();
@@ -60,7 +60,7 @@ fn with_ports(layer4: Layer4, new_src: Option<u16>, new_dst: Option<u16>) -> Lay
     }
 }
 
-/// Ports go along for the protocols that the command takes them for.
+/// Ports are included for the protocols for which the command accepts them.
 fn range(to: NatTo, protocol: Protocol) -> NatRange {
     let port = to.port.filter(|_| matches!(protocol, Protocol::TCP | Protocol::UDP));
     NatRange { addresses: (to.address, None), ports: (port, port) }

@@ -1,7 +1,7 @@
-//! `-D`: removes the flows that match and prints each that it removed.
+//! `-D`: deletes the matching flows and prints each one that it deleted.
 //!
-//! Which flows there are is known from a dump; each is then deleted by tuple, zone and id, so that a flow which took the
-//! tuple over in between stays. Deletes go to the kernel many at once.
+//! A dump gives the flows. Each one is then deleted by tuple, zone and id, so a newer flow with the same tuple stays. The
+//! deletes are sent to the kernel in batches.
 
 use ctwarden_model::{Filter, Flow};
 use ctwarden_netlink::{Batch, RequestSocket};
@@ -15,7 +15,7 @@ use super::output::Output;
 use super::printer::Printer;
 use super::tally::Tally;
 
-/// Deletes in one send: more gain nothing, and the kernel's answers to all of them have to fit into the receive buffer.
+/// Deletes in one send. More bring no gain, and the kernel's answers to all of them must fit into the receive buffer.
 const IN_ONE_SEND: usize = 256;
 
 pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Filter) -> Result<Tally, Failure> {
@@ -35,7 +35,7 @@ pub(super) fn flows(output: &mut Output, printer: &mut Printer<'_>, filter: &Fil
     last.map(|reading| Tally { count: deletion.deleted, reading })
 }
 
-/// What is to be deleted next.
+/// The next deletes to send.
 struct Deletion {
     kernel: RequestSocket,
     batch: Batch,
@@ -55,7 +55,7 @@ impl Deletion {
         self.ends.push(self.text.len());
     }
 
-    /// Deletes what is in the batch and prints what was there to be deleted.
+    /// Deletes the flows in the batch and prints those that still existed.
     fn carry_out(&mut self, output: &mut Output) -> Result<(), Failure> {
         let mut errors = vec![0; self.ends.len()];
         self.kernel.carry_out(&mut self.batch, |place, content| {
@@ -70,7 +70,8 @@ impl Deletion {
                 output.text().extend_from_slice(self.text.get(begin..end).unwrap_or_default());
                 self.deleted += 1;
             } else if errno != Errno::NOENT.raw_os_error() {
-                // One that is gone was not ours to delete; anything else ends the command, after what was done is told.
+                // A flow that is already gone is no error. Any other refusal ends the command, after the completed deletes
+                // are printed.
                 refused = refused.or(Some(errno));
             }
             begin = end;

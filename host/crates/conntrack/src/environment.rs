@@ -1,6 +1,6 @@
-//! The machine's names: protocols, and connection labels.
+//! The machine's names: protocols and connection labels.
 //!
-//! What the grammar of the command line asks for but cannot read itself.
+//! The grammar of the command line needs them but cannot read them itself.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -11,13 +11,13 @@ use ctwarden_model::Protocol;
 
 use super::failure::text_of;
 
-/// Name of the command. The words of a line of a file are read as if they stood behind it.
+/// Name of the command. The words of a line of a file are parsed as if they followed it.
 pub(super) const NAME: &str = "conntrack";
 
 const PROTOCOLS: &str = "/etc/protocols";
 const LABELS: &str = "/etc/xtables/connlabel.conf";
 
-/// The machine that this runs on. Each file is read when the first name is looked up.
+/// The machine that the command runs on. Each file is read when the first name is looked up.
 #[derive(Default)]
 pub(super) struct HostEnvironment {
     protocols: OnceCell<String>,

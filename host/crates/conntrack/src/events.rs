@@ -1,7 +1,7 @@
-//! `-E`: what happens to the entries of a table, as it happens.
+//! `-E`: the events of a table, as they happen.
 //!
-//! The kernel drops events in front of a socket that is not read fast enough, so that this one has a large receive buffer,
-//! writes many lines at once while there is more to read, and says how many events were lost when some were.
+//! The kernel drops events if the socket is not read fast enough. So the command uses a large receive buffer, writes many
+//! lines at once while there is more to read, and reports the number of lost events.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -20,13 +20,13 @@ use super::printer::Printer;
 use super::program_name::ProgramNames;
 use super::signals::{Next, Signals};
 
-/// Receive buffer where nobody says how large: some six thousand events, where the system's default holds 166.
+/// Default receive buffer: some six thousand events. The system's default holds 166.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// Reads until the signals are looked at again, where there is always more to read.
+/// Reads before the signals are checked again, if there is always more to read.
 const READS_IN_A_ROW: u32 = 1024;
 
-/// What a pipe takes without blocking when it is ready (`PIPE_BUF`).
+/// Bytes that a ready pipe accepts without blocking (`PIPE_BUF`).
 const AT_ONCE: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub(super) enum Table {
 pub(super) struct Listening<'a> {
     pub(super) table: Table,
     pub(super) kinds: EventKinds,
-    /// Receive buffer in bytes that somebody asked for, before the kernel doubles it.
+    /// Requested receive buffer in bytes, before the kernel doubles it.
     pub(super) buffer: Option<u32>,
-    /// Which flows; none: all of them.
+    /// Which flows; `None`: all of them.
     pub(super) filter: Option<&'a Filter>,
 }
 
@@ -54,13 +54,13 @@ impl Listening<'_> {
     };
 }
 
-/// Prints events until SIGINT or SIGTERM comes. Gives how many.
+/// Prints events until SIGINT or SIGTERM comes. Returns their number.
 pub(super) fn listen(
     output: &mut Output,
     printer: &mut Printer<'_>,
     listening: &Listening<'_>,
 ) -> Result<u64, Failure> {
-    // First, so that nothing ends the command between its first line and its last.
+    // First, so a signal cannot end the command between its first and its last line.
     let signals = Signals::hold().map_err(|error| Failure::system("Can't take in signals", &error))?;
     let mut listener =
         Listener { socket: open(listening)?, output, printer, programs: ProgramNames::default(), listening, shown: 0 };
@@ -79,14 +79,14 @@ fn open(listening: &Listening<'_>) -> Result<NetlinkSocket, Failure> {
     let socket = NetlinkSocket::open_for_many(Protocol::Netfilter)?;
     match listening.buffer {
         Some(bytes) => {
-            // Twice, because the kernel doubles what it is given and this counts as the kernel does.
+            // Doubled, because the kernel doubles the size that it is given and this call counts as the kernel does.
             let size = socket.size_receive_buffer(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2))?;
             say(&format!("NOTICE: Netlink socket buffer size has been set to {size} bytes."));
         }
         None => drop(socket.size_receive_buffer(RECEIVE_BUFFER)?),
     }
     if let Some(program) = listening.filter.and_then(|filter| EventFilter::of(std::slice::from_ref(filter))) {
-        // In front of the receive buffer, so that what nobody wants to see takes no place in it.
+        // The program runs before the receive buffer, so filtered events take no space in it.
         socket.attach(Some(&program))?;
     }
     let EventKinds { row: _, new, update, destroy } = listening.kinds;
@@ -133,7 +133,7 @@ impl Listener<'_, '_> {
                         return Err(Failure::other(format!("failed to received netlink event: {why}")));
                     }
                 }
-                // What was taken over already wakes nobody.
+                // Messages that were already taken from the socket wake no poll.
                 if (self.output.is_full() || count >= READS_IN_A_ROW) && !self.socket.has_taken_more() {
                     break;
                 }
@@ -144,7 +144,7 @@ impl Listener<'_, '_> {
         }
     }
 
-    /// Prints what one read gave: mostly a single event.
+    /// Prints the events of one read: mostly a single one.
     fn print(&mut self) {
         self.printer.look_at_the_clock();
         for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {
@@ -173,7 +173,7 @@ impl Listener<'_, '_> {
     }
 }
 
-/// Appends the event, if it is one that is wanted.
+/// Appends the event if it matches.
 fn print_flow(
     text: &mut Vec<u8>,
     printer: &mut Printer<'_>,
@@ -195,7 +195,7 @@ fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlag
     signals.or(file, for_what).map_err(|error| Failure::system("Can't wait for events", &error))
 }
 
-/// Writes everything, unless one of the signals comes while whoever reads it does not read: a pipe that is ready takes so much
+/// Writes everything, unless a signal comes while the reader of the output does not read. A ready pipe accepts this much
 /// without blocking.
 fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure> {
     let failed = |error: io::Error| output::failed(&error);
@@ -204,7 +204,7 @@ fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure
     while let Some(rest) = output.waiting().get(written..).filter(|rest| !rest.is_empty()) {
         next = wait(signals, output::stdout(), PollFlags::OUT)?;
         let part = rest.get(..AT_ONCE).unwrap_or(rest);
-        // After a signal too, as long as there is a taker.
+        // Continues after a signal, too, as long as the output accepts data.
         if next == Next::End && !is_ready().map_err(failed)? {
             break;
         }
@@ -218,7 +218,7 @@ fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure
     Ok(next)
 }
 
-/// Whether standard output takes something right now.
+/// Whether standard output accepts data right now.
 fn is_ready() -> io::Result<bool> {
     let mut fds = [rustix::event::PollFd::from_borrowed_fd(output::stdout(), PollFlags::OUT)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };

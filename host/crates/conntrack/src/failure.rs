@@ -1,6 +1,6 @@
-//! How the command fails: what is said on standard error and the exit status, as scripts know them.
+//! How the command fails: the message on standard error and the exit status, as scripts know them.
 //!
-//! One type for all commands, because the same errno is worded differently for different commands.
+//! One type for all commands, because the wording of an errno depends on the command.
 
 use std::io;
 
@@ -9,19 +9,19 @@ use rustix::io::Errno;
 
 use ctwarden_netlink::{OpenError, RequestError};
 
-/// Name and version that stand in front of every message: those of the program that this one replaces.
+/// Name and version in front of every message: those of the program that this one replaces.
 pub(super) const TITLE: &str = Problem::PREFIX;
 
-/// Exit status of a command that failed, or had nothing to do where that counts as failure.
+/// Exit status of a command that failed, or that had nothing to do if that counts as a failure.
 pub(super) const FAILED: u8 = 1;
 
-/// `ENOTSUPP`, which the kernel keeps to itself (linux/errno.h) and gives away all the same.
+/// `ENOTSUPP`: internal to the kernel (linux/errno.h), but it reaches user space.
 const ENOTSUPP: i32 = 524;
 
 /// `ETIME`.
 const ETIME: i32 = 62;
 
-/// What is going on, as far as it matters for the wording.
+/// The operation, as far as the wording depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     List,
@@ -60,18 +60,18 @@ impl Operation {
     }
 }
 
-/// Why the command ends.
+/// Why the command ended.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The kernel refused (errno), or could not be asked.
+    /// The kernel refused (errno), or the request could not be sent.
     Refused(i32),
-    /// This is to be said.
+    /// A message.
     Said {
         status: u8,
-        /// What follows the title.
+        /// The text after the title.
         text: String,
     },
-    /// The words of a line were wrong.
+    /// The words of a line are invalid.
     Words(Box<Refused>),
 }
 
@@ -86,7 +86,7 @@ impl Failure {
         Self::Words(Box::new(Refused { warnings: Vec::new(), problem }))
     }
 
-    /// The same with the place that it is about, a line of a file.
+    /// Adds the place of the failure, a line of a file.
     pub(super) fn at(self, file: &str, line: u64, operation: Operation) -> Self {
         let placed = |text: String| format!("{} ({file}, line {line})", plain(&text));
         match self {
@@ -102,7 +102,7 @@ impl Failure {
         }
     }
 
-    /// What follows the title.
+    /// The text after the title.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Refused(errno) => format!("Operation failed: {}", meaning(*errno, Operation::Other)),
@@ -111,7 +111,7 @@ impl Failure {
         }
     }
 
-    /// What the system said.
+    /// An error of the operating system.
     pub(super) fn system(what: &str, error: &io::Error) -> Self {
         Self::other(format!("{what}: {}", text_of(error)))
     }
@@ -148,10 +148,10 @@ impl From<OpenError> for Failure {
     }
 }
 
-/// Letters of a message about a line of a file.
+/// Maximum characters of a message about a line of a file.
 const LETTERS: usize = 200;
 
-/// A message that repeats what stands in a file: short, in one line, and without anything that steers a terminal.
+/// Makes a message with text from a file safe to print: short, on one line, and without terminal control characters.
 pub(super) fn plain(text: &str) -> String {
     let mut plain: String = text.chars().take(LETTERS).flat_map(shown).collect();
     if text.chars().nth(LETTERS).is_some() {
@@ -160,7 +160,7 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// A letter as it can be seen. Quotes need no sign in front here.
+/// A character in printable form. Quotes need no escape here.
 fn shown(letter: char) -> impl Iterator<Item = char> {
     let (seen, escaped) = match letter {
         '\'' | '"' | '\\' => (Some(letter), None),
@@ -169,7 +169,7 @@ fn shown(letter: char) -> impl Iterator<Item = char> {
     seen.into_iter().chain(escaped.into_iter().flatten())
 }
 
-/// The system's words, without the number that Rust puts behind them.
+/// The system's error text, without the number that Rust appends.
 pub(super) fn text_of(error: &io::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" (os error ") {
@@ -183,13 +183,13 @@ pub(super) fn meaning(errno: i32, operation: Operation) -> String {
     words(errno, operation).map_or_else(|| text_of(&io::Error::from_raw_os_error(errno)), str::to_owned)
 }
 
-/// Words that scripts know; none where the system's own are said.
+/// Wording that scripts know; `None` if the system's own text is used.
 fn words(errno: i32, operation: Operation) -> Option<&'static str> {
     let is = |name: Errno| errno == name.raw_os_error();
     let one_of = |operations: &[Operation]| operations.contains(&operation);
     let of_lookups = one_of(&[Operation::Create, Operation::Get, Operation::Delete, Operation::Add]);
     let of_makers = one_of(&[Operation::Create, Operation::Add]);
-    // The table of meanings is older than these two.
+    // conntrack's table of meanings is older than these two operations.
     let unlisted = one_of(&[Operation::Add, Operation::Statistics]);
     let table = [
         (operation == Operation::List && errno == ENOTSUPP, "function not implemented"),

@@ -1,7 +1,7 @@
-//! `-L --from FILE`: entries that somebody pasted or saved, instead of the kernel's.
+//! `-L --from FILE`: entries from a pasted or saved table, instead of the kernel's.
 //!
-//! With it a table can be filtered, printed in another form and tried on a policy where there is neither root nor the kernel
-//! that it came from. Events stay events: a flow that has ended is no row.
+//! With it a table can be filtered, printed in another form and used to try a policy, without root and without the kernel
+//! that the table came from. Events stay events: a flow that has ended is no row.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,7 +19,7 @@ use super::output::{Output, count_line};
 use super::printer::Printer;
 use super::text_lines::{Complaints, TextLines};
 
-/// Prints the entries that match; names lines that are none by number on standard error. Gives the exit status: whether there
+/// Prints the matching entries, and reports unreadable lines by number on standard error. The exit status says whether there
 /// was such a line.
 pub(super) fn list(
     output: &mut Output,
@@ -44,8 +44,8 @@ pub(super) fn list(
     Ok(printer.tell_left_out().max(if unreadable { FAILED } else { 0 }))
 }
 
-/// Hands over the entries of a file; names lines that are none by number on standard error. Gives whether there was such a
-/// line.
+/// Passes on the entries of a file, and reports unreadable lines by number on standard error. Returns whether there was such
+/// a line.
 pub(super) fn each(
     source: &Source,
     labels: Option<&LabelMap>,
@@ -56,7 +56,7 @@ pub(super) fn each(
     let legend = Legend { labels, unix_seconds: &|time| place.seconds(time) };
     let (mut lines, mut complaints) = (TextLines::of(file, name), Complaints::about(name));
     let now = clock::wall();
-    // The begin of an entry into whose middle the command's last words were written.
+    // The start of an entry that was interrupted by the command's summary.
     let mut begun = String::new();
     while let Some((number, line)) = lines.next()? {
         if let Some(before) = before_summary(&line) {
@@ -89,7 +89,7 @@ fn open(source: &Source) -> Result<(&str, Box<dyn Read>), Failure> {
     }
 }
 
-/// The entry of a line; none where the line has none to tell.
+/// The entry of a line; `None` if the line carries none.
 fn entry(line: &str, legend: &Legend<'_>, machine: &HostEnvironment) -> Result<Option<Entry>, String> {
     match read::Form::of(line) {
         read::Form::Blank | read::Form::Summary => Ok(None),
@@ -100,8 +100,8 @@ fn entry(line: &str, legend: &Legend<'_>, machine: &HostEnvironment) -> Result<O
     }
 }
 
-/// The entry, with the begin of its flow where only its age was told: up to the time in front of the line, and in a list, which
-/// has none, up to now.
+/// Adds the start time of the flow if only its age is known: counted back from the time in front of the line, or from now in
+/// a list, which has no times.
 fn since_when(mut entry: Entry, now: Timestamp) -> Entry {
     let end = entry.time.or((entry.kind == EventKind::Row).then_some(now));
     if let (None, None, Some(end), Some(seconds)) = (entry.flow.started, entry.flow.stopped, end, entry.lasted) {
@@ -110,13 +110,13 @@ fn since_when(mut entry: Entry, now: Timestamp) -> Entry {
     entry
 }
 
-/// A saved entry is the command line that makes it, changes it or ends it.
+/// A saved entry is the command line that creates, changes or deletes it.
 fn saved(line: &str, machine: &HostEnvironment) -> Result<Option<Entry>, String> {
     let saved = command::saved_entry(NAME, line, machine).map_err(|refused| plain(&refused.problem.to_string()))?;
     Ok(saved.map(|(kind, flow)| row(kind, flow)))
 }
 
-/// An entry of which nothing else was told.
+/// An entry without further facts.
 fn row(kind: EventKind, flow: Flow) -> Entry {
     Entry { kind, time: None, flow, lasted: None, portid: None, program: None }
 }

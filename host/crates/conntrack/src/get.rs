@@ -10,7 +10,7 @@ use super::kernel;
 use super::output::Output;
 use super::printer::Printer;
 
-/// Prints the flow. Gives how many were printed: none where it is there and does not match.
+/// Prints the flow. Returns the number of printed flows: 0 if it exists but does not match.
 pub(super) fn flow(output: &mut Output, printer: &mut Printer<'_>, get: &Get) -> Result<u64, Failure> {
     let key = FlowKey { id: FlowId::default(), zone: Zone(0), original: get.tuple };
     let mut shown = 0;

@@ -1,4 +1,4 @@
-//! How the command asks the kernel, one thing after another.
+//! How the command sends requests to the kernel, strictly in sequence.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ctwarden_wire::Content;
 
 use super::failure::Failure;
 
-/// How long to wait for an answer that should be there already.
+/// How long to wait for an answer. The kernel normally has it ready at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens a socket for dumps and single requests.
@@ -15,13 +15,13 @@ pub(super) fn open() -> Result<RequestSocket, Failure> {
     Ok(RequestSocket::open(Protocol::Netfilter, PATIENCE)?)
 }
 
-/// Opens a socket that takes the answers to many requests at once.
+/// Opens a socket that can hold the answers to many requests at once.
 pub(super) fn open_for_many() -> Result<RequestSocket, Failure> {
     Ok(RequestSocket::open_for_many(Protocol::Netfilter, PATIENCE)?)
 }
 
-/// Hands over each message of a list that does not lie in the hash table of flows: the table of expectations keeps its size
-/// (`expect_hashsize`), and so do lists.
+/// Passes on each message of a list that is not in the hash table of flows. Such lists, and the table of expectations
+/// (`expect_hashsize`), are never resized.
 pub(super) fn dump(
     write: impl FnOnce(&mut Vec<u8>, u32),
     mut each: impl FnMut(&Content<'_>) -> Result<(), Failure>,

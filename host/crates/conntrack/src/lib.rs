@@ -1,7 +1,8 @@
 //! The conntrack command: the program `conntrack`, and `ctwarden conntrack …` inside of the daemon's program.
 //!
-//! `ctwarden-format` has the grammar and the texts, `ctwarden-wire` the bytes, `ctwarden-netlink` the requests. This crate asks the
-//! kernel and prints, one thing after another. It has no runtime and nothing of the daemon, so that the command starts at once.
+//! `ctwarden-format` provides the grammar and the texts, `ctwarden-wire` the bytes, `ctwarden-netlink` the requests. This
+//! crate sends the requests and prints the answers, strictly in sequence. It has no runtime and no code of the daemon, so
+//! the command starts at once.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -21,23 +22,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Where it does otherwise than conntrack 1.4.9, each time because that is a defect there:
-//! - `-D` names a flow by tuple, zone and id, which the kernel compares: a flow that took the tuple over is not hit unless the
-//!   kernel gave it the same id. In a change the kernel does not compare the id: `-U` sends the change right after the entry was
-//!   listed, and prints and counts only flows that still have the id afterwards. `-U` reaches flows in zones, and the kernel
-//!   itself changes the mark under its mask.
-//! - `-u` with `!` or `UNREPLIED` holds for every command that selects, and beside bits that must be set; there `-D -u UNREPLIED`
-//!   deletes every flow.
-//! - `-n`, `-g` and `-j` compare IPv6 addresses, too; there any translation of the family matches, and `-D` deletes it.
-//! - `-L dying` looks at networks (`-s 10.0.0.0/8`), and closes the document of its XML.
-//! - `-F -f` empties one family, and a refused `-F` does not say that the table is empty.
-//! - `-E -b` sizes the socket that is read, without it the socket takes some six thousand events instead of 166, and where events
-//!   are lost the kernel's count of them is told.
-//! - `-L`, `-D` and `-U` read the table again where it was resized meanwhile, and say so where no reading was whole.
-//! - `-o save` leaves out what no line could make again, and says how many entries those are.
-//! - `-R` names the line of a mistake, makes expected flows after their masters, and keeps nothing of the file in memory.
+//! Deliberate differences from conntrack 1.4.9. Each one avoids a defect of that version:
+//! - `-D` sends tuple, zone and id of a flow, and the kernel compares all three. A new flow with the same tuple is safe
+//!   unless the kernel gave it the same id. For a change the kernel does not compare the id: `-U` sends the change right
+//!   after it lists the entry, and prints and counts only flows that still have the id afterwards. `-U` reaches flows in
+//!   zones, and the kernel itself changes the mark under its mask.
+//! - `-u` with `!` or `UNREPLIED` works for every command that selects, and combines with bits that must be set. In 1.4.9
+//!   `-D -u UNREPLIED` deletes every flow.
+//! - `-n`, `-g` and `-j` compare IPv6 addresses, too. In 1.4.9 any translation of the family matches, and `-D` deletes the
+//!   flow.
+//! - `-L dying` respects networks (`-s 10.0.0.0/8`), and closes the document of its XML.
+//! - `-F -f` empties one family, and a refused `-F` does not report that the table is empty.
+//! - `-E -b` sizes the socket that receives the events. Without `-b` the socket holds some six thousand events instead of
+//!   166. After an overrun the command reports the kernel's count of lost events.
+//! - `-L`, `-D` and `-U` read the table again if it was resized during the dump, and report if no dump was complete.
+//! - `-o save` leaves out entries that no line could create again, and reports their number.
+//! - `-R` names the line of a mistake, creates expected flows after their masters, and keeps nothing of the file in memory.
 //!
-//! What is odd there and kept, because scripts may live by it: `-D -t` takes the seconds and selects nothing by them, so that
+//! Compatibility quirk, kept because scripts may depend on it: `-D -t` accepts the seconds but does not select by them, so
 //! `-D -t 5` alone deletes every flow.
 
 mod clock;
@@ -83,7 +85,7 @@ use output::{Output, count_line, say, say_all};
 use printer::Printer;
 use tally::Tally;
 
-/// Carries out a command line, without the program's name; `called` is the name that the help shows.
+/// Executes a command line, given without the program's name. `called` is the name that the help shows.
 pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -97,7 +99,7 @@ pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
             match outcome {
                 Ok(status) => ExitCode::from(status),
                 Err(failure) => {
-                    // What was printed before stands before what went wrong.
+                    // The output so far must appear before the error message.
                     drop(output.drain());
                     ExitCode::from(tell(failure, operation))
                 }
@@ -107,16 +109,16 @@ pub fn run(called: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Why a file's entries could not be had.
+/// Why the entries of a file could not be read.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct EntriesError(String);
 
-/// Entries of a file that are kept at most: as many as a large table has.
+/// Maximum number of entries kept from a file: as many as a large table has.
 const ENTRIES: usize = 1 << 23;
 
-/// Entries of a file, `-` is standard input, in any form that `-L --from` reads, each with whether it is a row or which event;
-/// lines that are none are named on standard error. Gives also whether there was such a line.
+/// Reads the entries of a file in any form that `-L --from` reads; `-` is standard input. Each entry comes with its kind: a
+/// row, or an event. Unreadable lines are reported on standard error. The returned flag is true if there was such a line.
 pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesError> {
     let source = if file == "-" { Source::StandardInput } else { Source::File(file.to_owned()) };
     let mut entries = Vec::new();
@@ -133,7 +135,7 @@ pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesE
     }
 }
 
-/// Says what was wrong with the words. Gives the exit status.
+/// Reports what is wrong with the command line. Returns the exit status.
 fn refuse(refused: &Refused) -> u8 {
     say_all(&refused.warnings);
     say(&format!("{TITLE}{}", refused.problem));
@@ -143,7 +145,7 @@ fn refuse(refused: &Refused) -> u8 {
     refused.problem.exit_status()
 }
 
-/// Says why the command ended. Gives the exit status.
+/// Reports why the command failed. Returns the exit status.
 fn tell(failure: Failure, operation: Operation) -> u8 {
     match failure {
         Failure::Refused(errno) => {
@@ -158,7 +160,7 @@ fn tell(failure: Failure, operation: Operation) -> u8 {
     }
 }
 
-/// Does it. Gives the exit status.
+/// Executes the command. Returns the exit status.
 fn carry_out(called: &str, command: Command, machine: &HostEnvironment, output: &mut Output) -> Result<u8, Failure> {
     let place = LocalTime::default();
     let local_time = |seconds| place.at(seconds);
@@ -186,7 +188,7 @@ fn carry_out(called: &str, command: Command, machine: &HostEnvironment, output: 
         Command::Delete(delete) => {
             let mut printer = Printer::of_deleted(&delete.output);
             let deleted = delete::flows(output, &mut printer, &delete.filter)?;
-            // What was deleted is deleted, whether there is a line for it or not.
+            // The entries are deleted, with or without a line for them, so this does not change the exit status.
             printer.tell_left_out();
             Ok(matched(deleted, "flow entries have been deleted.", delete.exit_code))
         }
@@ -221,7 +223,7 @@ fn carry_out(called: &str, command: Command, machine: &HostEnvironment, output: 
         }
         Command::FlushExpectations => flush::expectations(&mut kernel::open()?).map(|()| 0),
         Command::Count => count::flows(output).map(|()| 0),
-        // As ever, the family is IPv4 where the command takes none.
+        // As in conntrack, the family is IPv4 if the command takes none.
         Command::CountExpectations => count::expectations(output, Family::Ipv4).map(|()| 0),
         Command::Statistics => statistics::flows(output).map(|()| 0),
         Command::ExpectationStatistics => statistics::expectations(output).map(|()| 0),
@@ -238,7 +240,7 @@ fn carry_out(called: &str, command: Command, machine: &HostEnvironment, output: 
         Command::CreateExpectation(template) => expectations::create(&template.expectation).map(|()| 0),
         Command::DeleteExpectation { tuple } => {
             expectations::delete(&tuple)?;
-            // Scripts know this line and this status: the command never counted what it deleted here.
+            // Scripts know this line and this status: conntrack never counted the expectations that it flushed.
             Ok(counted(0, "expectations have been shown."))
         }
         Command::Load { file } => load::file(output, &file).map(|()| 0),
@@ -253,13 +255,13 @@ fn carry_out(called: &str, command: Command, machine: &HostEnvironment, output: 
     }
 }
 
-/// Says how many; none is a failure.
+/// Reports the count. Returns the exit status: zero entries are a failure.
 fn counted(count: u64, what: &str) -> u8 {
     count_line(count, what);
     if count == 0 { FAILED } else { 0 }
 }
 
-/// The same, where somebody may want to tell "nothing matched" from failure.
+/// Like `counted`, but `exit_code` lets the caller distinguish "nothing matched" from a failure.
 fn matched(tally: Tally, what: &str, exit_code: bool) -> u8 {
     let status = counted(tally.count, what);
     match (status_of(tally.reading), status) {
@@ -269,7 +271,7 @@ fn matched(tally: Tally, what: &str, exit_code: bool) -> u8 {
     }
 }
 
-/// Exit status of a command that read the table: a failure, which is said, where it cannot have met every entry.
+/// Exit status of a command that read the table. If the reading may have missed entries, reports this as a failure.
 fn status_of(reading: Reading) -> u8 {
     match reading {
         Reading::Whole => 0,

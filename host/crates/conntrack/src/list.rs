@@ -1,7 +1,7 @@
-//! `-L`: the entries of a table, as they come from the kernel.
+//! `-L`: the entries of a table, as the kernel sends them.
 //!
-//! An entry is decoded, matched and printed where it lies in the read buffer. All that is kept of it are eight bytes, for the case
-//! that the table has to be read again (`readings.rs`).
+//! Each entry is decoded, matched and printed in the read buffer. Only eight bytes of it are kept, for the case that the
+//! table has to be read again (`readings.rs`).
 
 use ctwarden_format::{EventContext, xml};
 use ctwarden_model::{Counters, EventKind, Family, Filter, Flow};
@@ -15,15 +15,15 @@ use super::printer::Printer;
 use super::readings;
 use super::tally::Tally;
 
-/// Which list of flows the kernel is asked for.
+/// Which list of flows the kernel sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Table,
-    /// The table, and its counters begin anew.
+    /// The table; the kernel also resets its counters.
     TableAndZero,
-    /// Dead entries whose end could not be told to everybody who listens.
+    /// Dead entries whose end could not be sent to every listener.
     Dying,
-    /// Entries of packets that are still on their way.
+    /// Entries of packets that are still in transit.
     Unconfirmed,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn flows(
     outcome.map(|reading| Tally { count: shown, reading })
 }
 
-/// Hands over every flow that matches, once. The kernel leaves out what it can; what it cannot judge is judged here.
+/// Passes on every matching flow once. The kernel filters as far as it can; the rest of the filter is checked here.
 pub(super) fn each_flow(
     source: Source,
     filter: &Filter,
@@ -78,17 +78,17 @@ pub(super) fn each_flow(
             )
         },
         each,
-        // The counters began anew when the flow came before: what they counted since would be lost.
+        // The first delivery of the flow reset its counters: without this, the counts since then would be lost.
         |flow| source == Source::TableAndZero && has_counted(flow),
     )
 }
 
-/// Whether a packet passed since the counters began anew.
+/// Whether a packet passed since the counters were reset.
 fn has_counted(flow: &Flow) -> bool {
     [flow.counters.original, flow.counters.reply].into_iter().flatten().any(|counters| counters != Counters::default())
 }
 
-/// Prints the expectations. Gives how many.
+/// Prints the expectations. Returns their number.
 pub(super) fn expectations(output: &mut Output, printer: &mut Printer<'_>, family: Family) -> Result<u64, Failure> {
     let mut shown = 0;
     let outcome = kernel::dump(

@@ -1,11 +1,11 @@
-//! `-R`: carries out the command lines of a file.
+//! `-R`: executes the command lines of a file.
 //!
-//! Everything is read twice: once to see that each line makes sense, before anything is done, and once to do it. So a mistake
-//! in the last line changes nothing, and the largest file needs no more memory than the smallest. What comes through a pipe
-//! can be read once only and goes into a temporary file without a name first.
+//! The file is read twice: first to check every line, then to execute. So a mistake in the last line changes nothing, and
+//! the largest file needs no more memory than the smallest. Input from a pipe can be read only once, so it is first copied
+//! to an unnamed temporary file.
 //!
-//! The kernel makes one entry after the other, whoever asks, and takes nearly all of the time; all that can be done beside it is:
-//! all processors check, and one reads ahead while another one sends.
+//! The kernel creates entries one at a time, whoever asks, and takes nearly all of the time. Everything else runs in
+//! parallel to that: all processors check, and one reads ahead while another one sends.
 
 mod check;
 mod execution;
@@ -27,10 +27,10 @@ use super::text_lines::LINE_BYTES;
 use execution::{Execution, prepare};
 use lines::{Lines, TooLong};
 
-/// Steps that wait for the kernel, beside the one that is with it and the one that is prepared.
+/// Steps that wait for the kernel, besides the one in execution and the one in preparation.
 const AHEAD: usize = 1;
 
-/// Checks all lines, then carries them out.
+/// Checks all lines, then executes them.
 pub(super) fn file(output: &mut Output, source: &Source) -> Result<(), Failure> {
     let name = match source {
         Source::StandardInput => "/dev/stdin",
@@ -44,17 +44,17 @@ pub(super) fn file(output: &mut Output, source: &Source) -> Result<(), Failure> 
     thread::scope(|scope| {
         let (steps, prepared) = mpsc::sync_channel(AHEAD);
         scope.spawn(move || prepare(&whole, &steps));
-        // Where a step fails nobody takes the next one, which ends the preparing.
+        // If a step fails, nothing receives the next one, which ends the preparation.
         prepared.into_iter().try_for_each(|step| execution.take(step))
     })?;
     execution.finish()
 }
 
-/// Bytes of what is copied at most: a multiple of the largest saved table. A copy in memory takes what programs need.
+/// Maximum bytes of a copy: a multiple of the largest saved table. A copy in memory takes memory from other programs.
 const COPY_BYTES: u64 = 8 << 30;
 const COPY_BYTES_IN_MEMORY: u64 = 256 << 20;
 
-/// Opens what can be read twice.
+/// Opens a source that can be read twice.
 fn open(source: &Source, name: &str) -> Result<File, Failure> {
     let opened = match source {
         Source::StandardInput => rustix::io::dup(rustix::stdio::stdin()).map(File::from).map_err(io::Error::from),
@@ -62,13 +62,13 @@ fn open(source: &Source, name: &str) -> Result<File, Failure> {
     };
     let file = opened.map_err(|_| Failure::parameter(format!("Failed to open file {name} for reading")))?;
     let from_begin = (&file).stream_position().is_ok_and(|place| place == 0);
-    // Files of /proc have no length and much to tell.
+    // Files of /proc report length 0 and still have content.
     let has_length = file.metadata().is_ok_and(|about| about.is_file() && about.len() > 0);
     if from_begin && has_length { Ok(file) } else { copy(file, name) }
 }
 
-/// A copy that can be read from its begin, and that nobody else sees. What has no end is no file of commands: neither a line that
-/// is too long nor too many of them.
+/// A private copy that can be read from its start. Endless input is not a file of commands: a line may be too long, or the
+/// file too large.
 fn copy(mut from: impl Read, name: &str) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure::system(&format!("Can't read {name}"), &error);
     let (mut copy, most) = unnamed_file().map_err(failed)?;
@@ -107,7 +107,7 @@ fn copy(mut from: impl Read, name: &str) -> Result<File, Failure> {
 fn unnamed_file() -> io::Result<(File, u64)> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let on_disk = rustix::fs::open(std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR);
-    // Not every file system can do it; memory can.
+    // Not every file system supports unnamed files; memory does.
     let (file, most): (OwnedFd, u64) = match on_disk {
         Ok(file) => (file, COPY_BYTES),
         Err(_) => (rustix::fs::memfd_create("conntrack-load", MemfdFlags::CLOEXEC)?, COPY_BYTES_IN_MEMORY),

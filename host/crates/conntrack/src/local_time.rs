@@ -10,21 +10,21 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The place of the machine.
+/// The machine's time zone.
 #[derive(Default)]
 pub(super) struct LocalTime {
     zone: OnceCell<TimeZone>,
 }
 
 impl LocalTime {
-    /// The calendar and the clock on the wall at that many seconds since the epoch; UTC where the calendar does not reach.
+    /// The local date and time at that many seconds since the epoch; UTC if the date is out of range.
     pub(super) fn at(&self, seconds: i64) -> CivilTime {
         let Ok(moment) = Timestamp::from_second(seconds) else { return CivilTime::utc(seconds) };
         CivilTime::utc(seconds.saturating_add(i64::from(self.zone().to_offset(moment).seconds())))
     }
 
-    /// The seconds since the epoch at that time of the place; none where it has no such time. Of an hour that comes twice, the
-    /// first.
+    /// The seconds since the epoch at that local time; `None` if that local time does not exist. If an hour occurs twice,
+    /// the first one counts.
     pub(super) fn seconds(&self, time: &CivilTime) -> Option<i64> {
         let CivilTime { year, month, day, weekday: _, hour, minute, second } = *time;
         let [month, day, hour, minute, second] = [month, day, hour, minute, second].map(|part| i8::try_from(part).ok());

@@ -1,11 +1,11 @@
-//! The program `conntrack`, which packages install under that name: the command and nothing else.
+//! The program `conntrack`, which packages install under that name: only the command, without the daemon.
 //!
-//! The daemon's program does the same when it is called so, but it is forty times as large, and what a program does not have
-//! need not be made ready at its start: `conntrack -C` in a script is over before the other one had begun.
+//! The daemon's program behaves the same when it is called by that name, but it is forty times as large. A small program
+//! starts faster: `conntrack -C` in a script ends before the daemon's program has started.
 
 use std::process::ExitCode;
 
-/// Name in the help where the caller gave none.
+/// Name in the help if the caller gave none.
 const NAME: &str = "conntrack";
 
 fn main() -> ExitCode {

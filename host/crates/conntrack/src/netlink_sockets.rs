@@ -1,7 +1,7 @@
 //! The kernel's list of netlink sockets (`/proc/net/netlink`).
 //!
-//! Two things are asked of it: which socket file belongs to a port, to name the program that caused an event, and how many
-//! messages the kernel dropped in front of our own socket.
+//! It answers two questions: which socket file belongs to a port, to name the program that caused an event; and how many
+//! messages the kernel dropped because the command's own socket was full.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ const NETFILTER: u32 = 12;
 /// One netfilter netlink socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NetlinkSocket {
-    /// Number of its file.
+    /// Inode of its file.
     pub(super) inode: u64,
     /// Messages that did not fit into its receive buffer since it was opened.
     pub(super) dropped: u64,

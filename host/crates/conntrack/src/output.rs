@@ -1,7 +1,7 @@
-//! Standard output through one large buffer that is used again and again.
+//! Standard output through one large, reused buffer.
 //!
-//! A table of a million entries is 150 MB of text: what is written with few system calls and without an allocation for each
-//! line is written fastest.
+//! A table of a million entries is 150 MB of text. Output is fastest with few system calls and without an allocation per
+//! line.
 
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use super::failure::{Failure, TITLE};
 use super::sys;
 
-/// How much is gathered before it is written.
+/// Bytes that are collected before a write.
 const FULL: usize = 64 * 1024;
 
 /// Text on its way to standard output.
@@ -26,12 +26,12 @@ impl Output {
         &mut self.text
     }
 
-    /// Whether it is time to write.
+    /// Whether enough is collected for a write.
     pub(super) const fn is_full(&self) -> bool {
         self.text.len() >= FULL
     }
 
-    /// Writes if it is time to.
+    /// Writes if enough is collected.
     pub(super) fn drain_if_full(&mut self) -> Result<(), Failure> {
         if self.is_full() { self.drain() } else { Ok(()) }
     }
@@ -42,29 +42,29 @@ impl Output {
         outcome.map_err(|error| failed(&error))
     }
 
-    /// What has not been written yet.
+    /// The bytes that are not written yet.
     pub(super) fn waiting(&self) -> &[u8] {
         &self.text
     }
 
-    /// Forgets the first bytes, which were written.
+    /// Discards the first bytes, which were written.
     pub(super) fn written(&mut self, bytes: usize) {
         self.text.drain(..bytes.min(self.text.len()));
     }
 }
 
-/// Why standard output cannot be written to. Does not come back where nobody reads it any more.
+/// Why standard output cannot be written. Does not return if its reader closed the pipe.
 pub(super) fn failed(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        // Where the signal cannot be restored the closed pipe is an error to be told.
+        // If the signal cannot be restored, the closed pipe is reported as an error.
         drop(sys::end_as_at_broken_pipe());
     }
     Failure::system("Can't write to standard output", error)
 }
 
-/// Says a line on standard error. Where that cannot be written there is nobody left to tell.
+/// Writes a line to standard error. A failure of that write cannot be reported anywhere.
 pub(super) fn say(line: &str) {
-    // One write, so that lines of several programs do not mix.
+    // One write, so lines of several programs do not mix.
     drop(io::stderr().lock().write_all(format!("{line}\n").as_bytes()));
 }
 
@@ -74,12 +74,12 @@ pub(super) fn say_all(lines: &[String]) {
     }
 }
 
-/// Says how many entries the command met.
+/// Reports how many entries the command counted.
 pub(super) fn count_line(count: u64, what: &str) {
     say(&format!("{TITLE}{count} {what}"));
 }
 
-/// Standard output as it is, without the line buffer of the standard library.
+/// Standard output without the line buffer of the standard library.
 pub(super) fn stdout() -> BorrowedFd<'static> {
     rustix::stdio::stdout()
 }

@@ -1,6 +1,6 @@
 //! Entries in the form that `-o` asks for.
 //!
-//! Every command prints through this, so that a form exists everywhere or nowhere.
+//! Every command prints through this module, so every command supports every form.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use super::clock;
 use super::failure::FAILED;
 use super::output::say;
 
-/// Whether entries stand in a document with a head and a tail.
+/// Whether entries are printed in a document with a head and a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Document {
-    /// They do; the head comes with the first entry.
+    /// In a document; the head comes with the first entry.
     Closed,
-    /// The head was printed.
+    /// In a document whose head was printed.
     Open,
-    /// They do not: commands that change entries print each on its own.
+    /// No document: commands that change entries print each entry on its own.
     None,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Printer<'a> {
         Self { form: output.form, options, document: Document::None, left_out: BTreeMap::new() }
     }
 
-    /// For entries that are deleted, of which names of labels are not shown.
+    /// For entries that are deleted; label names are not shown.
     pub(super) fn of_deleted(output: &'a command::Output) -> Self {
         let mut printer = Self::of_entries(output);
         if matches!(output.form, Form::Text | Form::Xml) {
@@ -67,12 +67,12 @@ impl<'a> Printer<'a> {
         printer
     }
 
-    /// Takes the time for all that is printed until it is taken again.
+    /// Reads the clock; this time applies to all output until the next call.
     pub(super) fn look_at_the_clock(&mut self) {
         self.options.now = clock::wall();
     }
 
-    /// Takes this for the time of all that is printed until another is taken.
+    /// Uses this time for all output until another time is set.
     pub(super) const fn printed_at(&mut self, moment: Timestamp) {
         self.options.now = moment;
     }
@@ -90,12 +90,12 @@ impl<'a> Printer<'a> {
         self.options.labels
     }
 
-    /// Whether who caused an event is printed.
+    /// Whether the program that caused an event is printed.
     pub(super) const fn tells_programs(&self) -> bool {
         !matches!(self.form, Form::Xml)
     }
 
-    /// Appends a flow and the line's end. Gives whether there is a line for it.
+    /// Appends a flow and the line end. Returns whether the form has a line for the flow.
     pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>) -> bool {
         self.open(out, xml::Table::Conntrack);
         match self.form {
@@ -114,7 +114,7 @@ impl<'a> Printer<'a> {
         true
     }
 
-    /// Says how many entries have no line, and why. Gives the exit status of a command that was to print them.
+    /// Reports how many entries have no line, and why. Returns the exit status of a command that was asked to print them.
     pub(super) fn tell_left_out(&self) -> u8 {
         if self.left_out.is_empty() {
             return 0;
@@ -125,14 +125,14 @@ impl<'a> Printer<'a> {
         FAILED
     }
 
-    /// Appends an expectation and the line's end.
+    /// Appends an expectation and the line end.
     pub(super) fn expectation(&mut self, out: &mut Vec<u8>, expectation: &Expectation, kind: EventKind) {
         self.open(out, xml::Table::Expect);
         let context = EventContext::of(kind);
         match self.form {
             Form::Xml => xml::expectation(out, expectation, &context, &self.options),
             Form::Json => json::expectation(out, expectation, &context),
-            // There is no saved form of expectations; the original prints text then.
+            // Expectations have no save form; conntrack prints text instead.
             Form::Text | Form::Save => text::expectation(out, expectation, &context, &self.options),
         }
         out.push(b'\n');
@@ -145,7 +145,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Appends the tail of the document, where the head was printed.
+    /// Appends the tail of the document, if the head was printed.
     pub(super) fn close(&mut self, out: &mut Vec<u8>, table: xml::Table) {
         if self.document == Document::Open {
             xml::tail(out, table);

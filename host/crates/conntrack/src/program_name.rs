@@ -1,7 +1,7 @@
 //! Names of the programs whose requests cause events.
 //!
-//! The kernel gives the netlink port of whoever asked. Who that is stands in /proc only, and looking there for every event
-//! would cost more than all else; so that what was found for a port holds for a moment.
+//! The kernel reports the netlink port of the requester. Only /proc maps it to a program, and a search for every event would
+//! cost more than everything else. So a result is cached for a moment.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::{clock, netlink_sockets};
 
-/// How long an answer holds. A port is given anew only after its socket was closed, mostly together with its process.
+/// How long a result is valid. A port is reused only after its socket was closed, mostly together with its process.
 const HOLDS: Duration = Duration::from_millis(500);
 
-/// More ports than ask at the same time; beyond it everything is forgotten, which costs no more than to look again.
+/// More ports than are in use at the same time. Above that number the cache is cleared, which costs no more than new
+/// searches.
 const PORTS: usize = 1024;
 
 #[derive(Default)]
@@ -26,7 +27,7 @@ struct Known {
 }
 
 impl ProgramNames {
-    /// Name of the program that has a netfilter socket with that port; none where it is gone or not ours to see.
+    /// Name of the program that has a netfilter socket with that port; `None` if it is gone or not visible to this process.
     pub(super) fn of(&mut self, port: u32) -> Option<&str> {
         let now = clock::steady();
         let holds = self.known.get(&port).is_some_and(|known| now.duration_since(known.since) < HOLDS);
@@ -42,7 +43,7 @@ impl ProgramNames {
 
 fn look(port: u32) -> Option<String> {
     let socket = format!("socket:[{}]", netlink_sockets::find(port)?.inode);
-    // The kernel gives a process its own number as port, as long as that is free.
+    // The kernel gives a process its own number as port, if that is free.
     let process = if has(port, &socket) { port } else { processes().find(|process| has(*process, &socket))? };
     let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
     Some(name.trim_end_matches('\n').to_owned())

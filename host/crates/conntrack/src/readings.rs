@@ -1,7 +1,7 @@
-//! The table read again where a reading was interrupted, and each flow handed over once.
+//! Reads the table again after an interrupted dump, and passes on each flow once.
 //!
-//! What was printed cannot be taken back, and a flow that was changed must not be changed again. So the names of flows that
-//! were handed over are kept, and another reading hands over the others: at once and without a gap in what is printed.
+//! Printed output cannot be withdrawn, and a changed flow must not be changed again. So the fingerprints of passed flows are
+//! kept, and the next reading passes on only the others: immediately, and without a gap in the output.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -14,10 +14,10 @@ use ctwarden_netlink::Reading;
 use super::failure::Failure;
 use super::output::say;
 
-/// Readings at most. Whoever resizes the table so often that none of them is whole does not stop for an eleventh.
+/// Maximum number of readings. If the table is resized so often that ten readings are incomplete, an eleventh will not help.
 const READINGS: u32 = 10;
 
-/// What is said where no reading was whole.
+/// The message if no reading was complete.
 pub(super) fn interrupted() -> String {
     format!(
         "the hash table was resized during each of {READINGS} readings, and entries may have been passed over; let nobody write \
@@ -25,11 +25,11 @@ pub(super) fn interrupted() -> String {
     )
 }
 
-/// What a reading hands each of its flows to, with whether it can still be trusted.
+/// Receives each flow of a reading, and whether the reading is still reliable.
 pub(super) type Hand<'h> = dyn FnMut(&Flow, Reading) -> Result<(), Failure> + 'h;
 
-/// Reads until a reading is whole, [`READINGS`] times at most. Hands each flow over once; `again` are flows that are handed over
-/// however often they come.
+/// Reads until a reading is complete, at most [`READINGS`] times. Passes on each flow once; flows for which `again` holds
+/// are passed on every time.
 pub(super) fn repeat(
     mut read: impl FnMut(&mut Hand<'_>) -> Result<Reading, Failure>,
     mut each: impl FnMut(&Flow) -> Result<(), Failure>,
@@ -57,23 +57,23 @@ pub(super) fn repeat(
     Ok(Reading::Interrupted)
 }
 
-/// Flows that were handed over, by a fingerprint of id, zone and tuple: eight bytes each, for a table of millions.
+/// Flows that were passed on, by a fingerprint of id, zone and tuple: eight bytes each, for a table of millions.
 enum Known {
-    /// Nothing was interrupted, so that no flow comes twice: fingerprints are only kept.
+    /// No interruption yet, so no flow comes twice: fingerprints are only stored.
     Kept(Vec<u64>),
     /// Each flow is looked up.
     LookedUp(HashSet<u64>),
 }
 
 impl Known {
-    /// From now on a flow may come that was handed over.
+    /// From now on a flow may come a second time.
     fn look_up(&mut self) {
         if let Self::Kept(kept) = self {
             *self = Self::LookedUp(take(kept).into_iter().collect());
         }
     }
 
-    /// Whether the flow was not handed over yet. It is known from now on.
+    /// Whether the flow is new. Also marks the flow as known.
     fn is_new(&mut self, fingerprint: u64) -> bool {
         match self {
             Self::Kept(kept) => {
@@ -85,7 +85,7 @@ impl Known {
     }
 }
 
-/// A keyed hash, so that nobody can choose flows that are taken for one another.
+/// A keyed hash, so an attacker cannot choose flows whose fingerprints collide.
 fn fingerprint(state: &RandomState, flow: &Flow) -> u64 {
     let tuple = &flow.tuples.original;
     let address = |address: IpAddr| match address {
@@ -103,7 +103,7 @@ fn fingerprint(state: &RandomState, flow: &Flow) -> u64 {
         | u128::from(flow.zone.0) << 32
         | u128::from(tuple.protocol.0) << 8
         | u128::from(tuple.src.is_ipv6());
-    // One piece: to hash each part for itself takes three times as long.
+    // Hashed as one array: hashing each part separately takes three times as long.
     state.hash_one([address(tuple.src), address(tuple.dst), rest])
 }
 

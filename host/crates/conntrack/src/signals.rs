@@ -1,6 +1,6 @@
-//! The two signals that end the listening in an orderly way.
+//! The two signals that end listening in an orderly way.
 //!
-//! They are taken in as something to read, so that a line is never cut and an open document is closed.
+//! They are read from a file descriptor, so no line is ever cut and an open document is closed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,10 +9,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags};
 
-/// SIGINT and SIGTERM, kept back from now on.
+/// SIGINT and SIGTERM, blocked from now on.
 pub(super) struct Signals(SignalFd);
 
-/// What there is to do.
+/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// The file is ready.
@@ -22,7 +22,7 @@ pub(super) enum Next {
 }
 
 impl Signals {
-    /// From here on the signals wait to be read.
+    /// Blocks the signals; from now on they wait to be read.
     pub(super) fn hold() -> io::Result<Self> {
         let mut set = SigSet::empty();
         set.add(Signal::SIGINT);

@@ -1,4 +1,4 @@
-//! All that is unsafe in the command, with the reason why it is sound.
+//! All unsafe code of the command, with the reason why it is sound.
 
 use std::io;
 

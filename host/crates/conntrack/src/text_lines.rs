@@ -1,7 +1,7 @@
-//! Lines of an input that may have no end.
+//! Lines of an input that may be endless.
 //!
-//! A device, a pipe or a file of something else is read like a table, so that a line has a longest length, and so has a row of
-//! lines that are none.
+//! A device, a pipe or an unrelated file may be read as if it were a table. So the length of a line is limited, and so is a
+//! run of invalid lines.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
@@ -11,16 +11,16 @@ use ctwarden_format::read;
 use super::failure::Failure;
 use super::output::say;
 
-/// Bytes of a line at most, its end included. The longest entry that the kernel can tell is a message of some kilobytes.
+/// Maximum bytes of a line, its end included. The longest entry that the kernel can send is a message of some kilobytes.
 pub(super) const LINE_BYTES: usize = 64 * 1024;
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Lines that are none and are named; of others there is a number.
+/// Invalid lines that are reported one by one; the others are only counted.
 const NAMED: u64 = 20;
 
-/// Lines in a row that are none: whatever this is, it is no table.
+/// Invalid lines in a row after which the input is not a table.
 const IN_A_ROW: u64 = 100_000;
 
 /// The failure of a line without an end.
@@ -59,7 +59,7 @@ impl<'n, R: Read> TextLines<'n, R> {
     }
 }
 
-/// Lines that were none.
+/// Invalid lines.
 pub(super) struct Complaints<'n> {
     name: &'n str,
     all: u64,
@@ -71,12 +71,12 @@ impl<'n> Complaints<'n> {
         Self { name, all: 0, in_a_row: 0 }
     }
 
-    /// A line is one.
+    /// Notes a valid line.
     pub(super) const fn is_good(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// A line is none, which is said.
+    /// Notes an invalid line and reports it.
     pub(super) fn complain(&mut self, number: u64, why: &str) -> Result<(), Failure> {
         self.all += 1;
         self.in_a_row += 1;
@@ -92,7 +92,7 @@ impl<'n> Complaints<'n> {
         )))
     }
 
-    /// Says how many there were beside those that were named. Gives whether there was any.
+    /// Reports how many invalid lines were not reported one by one. Returns whether there was any invalid line.
     pub(super) fn finish(&self) -> bool {
         if self.all > NAMED {
             say(&format!("{}: {} more lines cannot be read.", self.name, self.all - NAMED));

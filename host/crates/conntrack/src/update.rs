@@ -1,8 +1,8 @@
-//! `-U`: changes the flows that match and prints each as it is afterwards.
+//! `-U`: changes the matching flows and prints each one as it is afterwards.
 //!
-//! An entry that already is as it shall be is left alone. The change is followed by a question for the same tuple in the same
-//! send, because the kernel does not compare the id in a change: only the answer tells whether the flow that was meant is
-//! still the one that has the tuple.
+//! An entry that already has the requested values is skipped. Each change is followed by a lookup of the same tuple in the
+//! same send, because the kernel does not compare the id in a change. Only the answer to the lookup shows whether the
+//! intended flow still has the tuple.
 
 use ctwarden_format::{EventContext, command};
 use ctwarden_model::{Filter, Flow, FlowId};
@@ -19,16 +19,16 @@ use super::output::Output;
 use super::printer::Printer;
 use super::tally::Tally;
 
-/// Changes in one send; each is answered by a whole entry, and all answers have to fit into the receive buffer.
+/// Changes in one send. Each is answered by a whole entry, and all answers must fit into the receive buffer.
 const IN_ONE_SEND: usize = 64;
 
-/// What has to be sent for the change at the flow; none where it is so already.
+/// The change to send for the flow; `None` if the flow already has the values.
 fn at<'a>(wish: &'a command::Change, flow: &Flow) -> Option<Change<'a>> {
     wish.alters(flow).then(|| Change {
         timeout: wish.timeout,
         status: wish.status.map(|bits| flow.status.unwrap_or_default() | bits),
         mark: wish.mark.map(|mark| (mark.value, mark.mask)),
-        // An entry without labels has none to lose, and may have no place for any.
+        // An entry without labels has none to lose, and may have no space for any.
         labels: wish.labels.filter(|change| flow.labels.is_some() || change.set != 0),
         info: wish.info,
         helper: wish.helper.as_deref(),
@@ -63,7 +63,7 @@ struct Updating {
 /// A flow in the batch.
 struct Meant {
     id: Option<FlowId>,
-    /// Nothing can be stored in its labels, so that a refusal of new ones passes.
+    /// The entry has no space for labels, so a refusal of new labels is ignored.
     without_labels: bool,
     errno: i32,
 }
@@ -87,7 +87,7 @@ impl Updating {
 
     fn carry_out(&mut self, output: &mut Output, printer: &mut Printer<'_>) -> Result<(), Failure> {
         let Self { kernel, batch, meant, changed } = self;
-        // Two requests for each: the change, whose refusal comes before the answer to the question behind it.
+        // Two requests for each flow: the refusal of the change comes before the answer to the lookup.
         kernel.carry_out(batch, |place, content| {
             let Some(meant) = meant.get_mut(place / 2).filter(|meant| meant.errno == 0) else { return };
             if let Content::Answer(answer) = content {

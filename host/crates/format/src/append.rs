@@ -1,12 +1,12 @@
 //! What every writer appends to its buffer: words, numbers and addresses.
 //!
-//! It exists because a table has a million entries: `core::fmt` takes several times as long for a number as this, and
-//! nothing here allocates beside the buffer itself.
+//! A table has a million entries. `core::fmt` takes several times as long for a number as this module, and nothing here
+//! allocates except the buffer itself.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Every number of one byte in decimal, and how many digits it has.
+/// Every one-byte number in decimal, and its number of digits.
 const BYTES: [([u8; 3], usize); 256] = {
     let mut table = [([b'0'; 3], 1); 256];
     let mut number = 0_u8;
@@ -31,16 +31,16 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appending to a buffer of text.
 pub(crate) trait Append {
-    /// Text as it is.
+    /// Text, unchanged.
     fn text(&mut self, text: &str);
-    /// Text that somebody else chose, within a line: what ends lines, steers terminals or turns the order of letters around is
-    /// a question mark.
+    /// Untrusted text within a line: characters that end lines, control terminals or reverse the text direction become a
+    /// question mark.
     fn plain(&mut self, text: &str);
     /// A number in decimal.
     fn decimal(&mut self, number: impl Into<u64>);
-    /// A number in decimal with zeros in front, so that it has at least so many digits (at most 20).
+    /// A number in decimal, padded with zeros to at least `digits` digits (at most 20).
     fn padded(&mut self, number: impl Into<u64>, digits: usize);
-    /// A number in lower-case hexadecimal, without zeros in front.
+    /// A number in lower-case hexadecimal, without leading zeros.
     fn hex(&mut self, number: u32);
     /// Bytes in lower-case hexadecimal, two digits each.
     fn hex_bytes(&mut self, bytes: &[u8]);
@@ -48,7 +48,7 @@ pub(crate) trait Append {
     fn address(&mut self, address: IpAddr);
     /// An address as the kernel writes it: IPv6 as eight groups of four digits.
     fn kernel_address(&mut self, address: IpAddr);
-    /// Takes one blank away from the end, where there is one.
+    /// Removes one blank from the end, if there is one.
     fn drop_blank(&mut self);
 }
 
@@ -156,7 +156,7 @@ fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
             end += 1;
         }
         let Some((digits, count)) = BYTES.get(usize::from(octet)) else { continue };
-        // All three are copied, which is one move; what is too much is overwritten or not taken.
+        // All three digits are copied in one move; excess digits are overwritten or truncated.
         if let Some(place) = text.get_mut(end..).and_then(|rest| rest.first_chunk_mut()) {
             *place = *digits;
         }
@@ -168,8 +168,8 @@ fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
     out.extend_from_slice(text.get(..end).unwrap_or_default());
 }
 
-/// The longest run of zero groups, two or more, becomes `::`, the first of equals (RFC 5952); beyond that RFC, glibc
-/// writes the last four bytes as IPv4 where nothing but zeros, or zeros and `ffff`, is in front of them.
+/// The longest run of zero groups, two or more, becomes `::`; the first of equally long runs counts (RFC 5952). In addition
+/// glibc writes the last four bytes as IPv4 if only zeros, or zeros and `ffff`, precede them.
 fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
     let groups = address.segments();
     let (start, length) = longest_zeros(&groups);
@@ -198,7 +198,7 @@ fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
     }
 }
 
-/// Where the longest run of zeros begins, the first of equals, and how long it is.
+/// Start and length of the longest run of zeros; the first of equally long runs counts.
 fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
     let mut best = (0, 0);
     let mut run = (0, 0);
@@ -289,7 +289,7 @@ mod tests {
             let v6 = Ipv6Addr::from(groups);
             let text = written(|out| out.address(v6.into()));
             prop_assert_eq!(text.parse::<Ipv6Addr>(), Ok(v6), "{}", text);
-            // Rust has no word for the old IPv4-compatible form.
+            // Rust cannot write the old IPv4-compatible form.
             if !text.contains('.') {
                 prop_assert_eq!(text, v6.to_string());
             }

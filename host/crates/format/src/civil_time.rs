@@ -1,12 +1,12 @@
-//! A moment by calendar and clock: the one calendar of the daemon's records and of the conntrack command.
+//! Date and time of day: the one calendar of the daemon's records and of the conntrack command.
 //!
-//! A pure crate knows no time zone, so the program gives a function from Unix seconds to this type.
+//! A pure crate knows no time zone, so the program supplies a function from Unix seconds to this type.
 
 use alloc::vec::Vec;
 
 use crate::append::Append;
 
-/// A moment by calendar and clock.
+/// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CivilTime {
     /// Year of the common era.
@@ -35,7 +35,7 @@ const CYCLE: i64 = 146_097;
 const EPOCH: i64 = 719_468;
 
 impl CivilTime {
-    /// Seconds since the Unix epoch as UTC has them.
+    /// The UTC time of Unix seconds.
     #[must_use]
     pub fn utc(seconds: i64) -> Self {
         let days = seconds.div_euclid(DAY);
@@ -65,7 +65,7 @@ impl CivilTime {
         }
     }
 
-    /// Seconds since the Unix epoch, where this is the time of UTC; none where the calendar has no such day.
+    /// Seconds since the Unix epoch, if this is a time in UTC; `None` if the calendar has no such day.
     #[must_use]
     pub fn utc_seconds(&self) -> Option<i64> {
         // Howard Hinnant, as above: days_from_civil.
@@ -82,7 +82,7 @@ impl CivilTime {
         (is_there && self.hour < 24 && self.minute < 60 && self.second <= 60).then_some(seconds)
     }
 
-    /// Of what `ctime` of the C library writes. The day of the week says nothing that the others do not.
+    /// Parses the output of the C library's `ctime`. The day of the week is ignored, because the other fields imply it.
     pub(crate) fn of_ctime(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         let weekday = words.next()?;
@@ -98,7 +98,7 @@ impl CivilTime {
         (ended && time.utc_seconds().is_some()).then_some(time)
     }
 
-    /// As `ctime` of the C library writes it, without its line's end: `Sun Nov 22 15:20:29 2026`.
+    /// Writes the time as the C library's `ctime` does, without its line end: `Sun Nov 22 15:20:29 2026`.
     pub(crate) fn write_ctime(&self, out: &mut Vec<u8>) {
         out.text(WEEKDAYS.get(usize::from(self.weekday)).copied().unwrap_or("???"));
         out.push(b' ');

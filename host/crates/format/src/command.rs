@@ -1,8 +1,8 @@
-//! The grammar of the conntrack command: words become a [`Command`], or the error that its users know.
+//! The grammar of the conntrack command: parses words into a [`Command`], or into the error that its users know.
 //!
-//! Kept apart from whoever carries a command out, because which words are legal together, what they mean and how a mistake is
-//! told is a large set of facts of its own, and all of it can be settled without a kernel. The facts are those of conntrack
-//! 1.4.9, its quirks included; our own additions go through the same machinery.
+//! Parsing is separate from execution. Which words may be combined, what they mean and how a mistake is reported are many
+//! facts, and none of them needs a kernel. The facts are those of conntrack 1.4.9, quirks included. ctwarden's own options
+//! use the same code.
 
 mod address;
 mod change;

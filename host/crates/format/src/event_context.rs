@@ -12,16 +12,16 @@ use crate::append::Append;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Userspace<'a> {
     pub portid: u32,
-    /// Its program, where that could be found.
+    /// Its program, if known.
     pub program: Option<&'a str>,
 }
 
 /// The kind of event and its cause. A row of a list is a kind of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventContext<'a> {
-    /// A row, or which event.
+    /// A row, or the kind of event.
     pub kind: EventKind,
-    /// Who caused the event, where it was not a packet or a timer.
+    /// The process that caused the event; `None` for a packet or a timer.
     pub userspace: Option<Userspace<'a>>,
 }
 
@@ -29,7 +29,7 @@ impl EventContext<'_> {
     /// A row of a list, or the answer to a command.
     pub const ROW: Self = Self::of(EventKind::Row);
 
-    /// That nobody in userspace caused, or nobody cares who did.
+    /// An event without a known userspace cause.
     #[must_use]
     pub const fn of(kind: EventKind) -> Self {
         Self { kind, userspace: None }
@@ -45,7 +45,7 @@ impl EventContext<'_> {
         }
     }
 
-    /// What a line of text begins with.
+    /// Writes the start of a text line.
     pub(crate) fn write_prefix(&self, out: &mut Vec<u8>) {
         out.text(match self.kind {
             EventKind::Row => "",
@@ -55,7 +55,7 @@ impl EventContext<'_> {
         });
     }
 
-    /// What a line of text ends in.
+    /// Writes the end of a text line.
     pub(crate) fn write_userspace(&self, out: &mut Vec<u8>) {
         let Some(Userspace { portid, program }) = self.userspace else { return };
         out.text(" [USERSPACE] portid=");

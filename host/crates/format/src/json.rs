@@ -73,7 +73,7 @@ use object::Object;
 
 pub use expectation::expectation;
 
-/// Appends the object of a flow, without a line's end. `labels` are the names of label bits.
+/// Appends the object of a flow, without a line end. `labels` are the names of label bits.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, labels: Option<&LabelMap>) {
     let mut object = Object::open(out);
     let rare = flow.rare.as_deref();
@@ -213,7 +213,7 @@ fn write_directions(object: &mut Object<'_>, flow: &Flow) {
     object.object("reply", |object| write_direction(object, &flow.tuples.reply, protocol, &reply));
 }
 
-/// What a direction has beside its tuple: also window scale, flags and verification tag.
+/// The parts of a direction besides its tuple; these include window scale, flags and verification tag.
 struct Direction {
     zone: Option<Zone>,
     counters: Option<Counters>,
@@ -281,8 +281,7 @@ fn write_labels(object: &mut Object<'_>, labels: Labels, map: Option<&LabelMap>)
     }
 }
 
-/// The time of the event, where it is the first of the attributes that the model has no name for: the decoder puts it
-/// there.
+/// The time of the event, if it is the first of the unnamed attributes: the decoder puts it there.
 fn leading_event_time(flow: &Flow) -> Option<Timestamp> {
     let first = flow.rare.as_ref()?.unknown.first()?;
     (first.number == TIMESTAMP_EVENT).then(|| event_time(flow)).flatten()
@@ -321,7 +320,7 @@ fn write_rare(object: &mut Object<'_>, rare: &Rare, told_time: bool) {
     }
 }
 
-/// Kind of event that a name stands for.
+/// The kind of event with that name.
 pub(crate) fn event_kind(name: &str) -> Option<EventKind> {
     match name {
         "new" => Some(EventKind::New),

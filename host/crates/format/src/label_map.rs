@@ -1,7 +1,6 @@
 //! Names of connection label bits, as `connlabel.conf` gives them.
 //!
-//! It exists because people write labels by name, on the command line and in what is printed, while the kernel knows
-//! bits.
+//! People write and read labels by name, while the kernel knows only bits.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -14,12 +13,12 @@ pub struct LabelMap {
     names: BTreeMap<u8, String>,
 }
 
-/// How many label bits an entry has (`NF_CT_LABELS_MAX_SIZE` bytes).
+/// Number of label bits of an entry (`NF_CT_LABELS_MAX_SIZE` bytes).
 const BITS: u8 = 128;
 
 impl LabelMap {
-    /// Reads the text of a `connlabel.conf`: a number and a name each line, `#` begins a comment. Lines that are
-    /// neither are passed over, as the command does. Of two names for a bit, or two bits for a name, the first counts.
+    /// Reads the text of a `connlabel.conf`: a number and a name on each line, `#` starts a comment. Other lines are
+    /// skipped, as in conntrack. Of two names for a bit, or two bits for a name, the first counts.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut map = Self::default();

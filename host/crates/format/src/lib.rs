@@ -1,12 +1,12 @@
-//! The texts of the conntrack command: what it prints, what it reads, and its command lines.
+//! The texts of the conntrack command: its output, its input, and its command lines.
 //!
-//! Scripts depend on every byte of these texts, and nothing else does. The crate has no clock, no I/O, no unsafe, and no panic
-//! whatever the text is.
+//! Scripts depend on every byte of these texts. The crate has no clock, no I/O and no unsafe code, and it does not panic on
+//! any input.
 //!
-//! - A writer is a function of the module named after the form: [`text`], [`xml`], [`save`], [`json`], [`proc`], [`statistics`].
-//!   It appends one entry to a buffer, without a line's end, so that a large table is printed through one buffer.
-//! - [`PrintOptions`] is what the command's `-o` adds. [`EventContext`] is the event that the entry tells of.
-//! - [`read`] takes one line of any of these forms back.
+//! - A writer is a function of the module named after the form: [`text`], [`xml`], [`save`], [`json`], [`proc`],
+//!   [`statistics`]. It appends one entry to a buffer, without a line end, so a large table needs only one buffer.
+//! - [`PrintOptions`] is what the command's `-o` adds. [`EventContext`] is the event that the entry belongs to.
+//! - [`read`] parses one line of text, of `/proc` or of JSON into an entry.
 //! - [`command`] is the grammar of the command lines.
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! The names that libnetfilter_conntrack gives to families, protocols and states.
 //!
-//! They differ from the model's in what they lack: a protocol that the library does not know is `unknown`, a state that
-//! it does not know is `NONE`. Texts have to lack the same.
+//! They have gaps that the model's names do not have: a protocol that the library does not know is `unknown`, and an unknown
+//! state is `NONE`. The texts must have the same gaps.
 
 use ctwarden_model::{Family, Protocol, ProtocolInfo};
 
@@ -21,7 +21,7 @@ pub(crate) const fn protocol(protocol: Protocol) -> Option<&'static str> {
     }
 }
 
-/// Name of the state, where one is given.
+/// Name of the state, if it has one.
 pub(crate) fn state(info: &ProtocolInfo) -> Option<&'static str> {
     let name = match info {
         ProtocolInfo::Tcp { state, .. } => (*state)?.name(),

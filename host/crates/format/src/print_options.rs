@@ -1,7 +1,7 @@
 //! What `-o` adds to the text and the XML of an entry.
 //!
-//! One value for both forms and both tables, because the command has one option for them; each form takes from it what
-//! it has.
+//! The command has one option for both forms and both tables, so they share one value. Each form uses the parts that it
+//! supports.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use crate::{CivilTime, LabelMap};
 /// `CTA_TIMESTAMP_EVENT` (linux/netfilter/nfnetlink_conntrack.h, Linux 6.14): eight bytes, nanoseconds since the epoch.
 pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 
-/// What to show beside what is always shown.
+/// What to show in addition to what is always shown.
 #[derive(Clone, Copy)]
 pub struct PrintOptions<'a> {
     /// Family in front of the protocol (`-o extended`); text only, XML always has it.
@@ -21,14 +21,14 @@ pub struct PrintOptions<'a> {
     pub id: bool,
     /// When the flow began and ended (`-o ktimestamp`).
     pub kernel_timestamps: bool,
-    /// Wall time of the event (`-o timestamp`): that of the kernel where the event carries it, else `now`. Rows of the
-    /// conntrack table do not show it, those of the expectation table do.
+    /// Wall time of the event (`-o timestamp`): the kernel's time if the event carries it, else `now`. Rows of the conntrack
+    /// table do not show it, rows of the expectation table do.
     pub timestamp: bool,
     /// Names of labels (`-o labels`); without them no labels are shown.
     pub labels: Option<&'a LabelMap>,
-    /// The moment of printing: end of a flow that has not ended, and time of an event that has none.
+    /// The time of printing: used as the end of a flow that has not ended, and as the time of an event that carries none.
     pub now: Timestamp,
-    /// Local time of Unix seconds; [`CivilTime::utc`] where the place is not known.
+    /// Converts Unix seconds to local time; [`CivilTime::utc`] if the time zone is not known.
     pub local_time: &'a dyn Fn(i64) -> CivilTime,
 }
 
@@ -46,13 +46,12 @@ impl PrintOptions<'_> {
         }
     }
 
-    /// Local time of a moment.
     pub(crate) fn local(&self, moment: Timestamp) -> CivilTime {
         (self.local_time)(i64::try_from(seconds(moment)).unwrap_or(i64::MAX))
     }
 
-    /// Seconds that a flow lasted, up to now where it has not ended. As the command does, a flow that began later than
-    /// it ends wraps around.
+    /// Seconds that a flow lasted, up to now if it has not ended. As in conntrack, the number wraps around if a flow began
+    /// later than it ends.
     pub(crate) fn duration(&self, started: Timestamp, stopped: Option<Timestamp>) -> u64 {
         let end = stopped.filter(|stopped| stopped.0 != 0).unwrap_or(self.now);
         seconds(end).wrapping_sub(seconds(started))
@@ -73,12 +72,11 @@ impl fmt::Debug for PrintOptions<'_> {
     }
 }
 
-/// Whole seconds.
 pub(crate) const fn seconds(moment: Timestamp) -> u64 {
     moment.0 / 1_000_000_000
 }
 
-/// When the kernel says that the event happened (`CTA_TIMESTAMP_EVENT`).
+/// The kernel's time of the event (`CTA_TIMESTAMP_EVENT`).
 pub(crate) fn event_time(flow: &Flow) -> Option<Timestamp> {
     let unknown = &flow.rare.as_ref()?.unknown;
     let attribute = unknown.iter().find(|attribute| attribute.number == TIMESTAMP_EVENT)?;

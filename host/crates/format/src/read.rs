@@ -1,15 +1,15 @@
-//! One line back into an entry: text of `conntrack`, text of `/proc/net/nf_conntrack`, and JSON.
+//! Parses one line into an entry: text of `conntrack`, text of `/proc/net/nf_conntrack`, and JSON.
 //!
-//! So that whoever has nothing but a pasted table can filter it, print it in another form and try a plugin on it. What
-//! a form does not carry stays none; what it carries and makes no sense is an error with its column.
+//! With this a pasted table can be filtered, printed in another form and used to try a plugin. Parts that a form does not
+//! carry are `None`. Parts that it carries with an invalid value are an error with its column.
 //!
-//! Text does not tell status bits beside `[UNREPLIED]`, `[ASSURED]` and the offload ones: a read entry is confirmed,
-//! and translated where its tuples show it. `[start=…]` and `[stop=…]` are local time, in whole seconds; `delta-time=` is
-//! [`Entry::lasted`]. A flow between two zones by direction has the zone of its original direction, as the kernel's own
-//! entries are known here.
+//! Text shows no status bits except `[UNREPLIED]`, `[ASSURED]` and the offload ones. An entry read from text is confirmed,
+//! and translated if its tuples show a translation. `[start=…]` and `[stop=…]` are local time, in whole seconds;
+//! `delta-time=` is [`Entry::lasted`]. A flow with a zone per direction gets the zone of its original direction, as for
+//! entries from the kernel.
 //!
-//! Vendors add fields, flags and bare words of their own, which are passed over. What is left of a line that was cut in its
-//! middle is an error where it can be told from them: see `text/remnant.rs`.
+//! Vendors add fields, flags and bare words of their own, and the reader skips them. A line that was cut in the middle is an
+//! error if the rest can be distinguished from such words: see `text/remnant.rs`.
 
 mod entry;
 mod error;
@@ -28,7 +28,7 @@ pub use form::Form;
 pub use legend::Legend;
 pub use summary::before_summary;
 
-/// The text of a file without the mark of its encoding that some editors put in front (U+FEFF).
+/// The text of a file without the byte order mark (U+FEFF) that some editors put in front.
 #[must_use]
 pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
@@ -37,7 +37,7 @@ pub fn without_mark(text: &[u8]) -> &[u8] {
 /// Reads a line of text or JSON.
 ///
 /// # Errors
-/// What is wrong first, and its column. Save lines, XML and blank lines are not read here: look at [`Form::of`] before.
+/// The first mistake and its column. Save lines, XML and blank lines are not read here: check [`Form::of`] first.
 pub fn line(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
     match Form::of(line) {
         Form::Json => json::entry(line),
@@ -46,10 +46,10 @@ pub fn line(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
     }
 }
 
-/// Reads a line of text or JSON of the expectation table. Text does not tell the id.
+/// Reads a line of text or JSON of the expectation table. Text does not show the id.
 ///
 /// # Errors
-/// As [`line()`]; the line of `/proc/net/nf_conntrack_expect` lacks mask and master.
+/// As for [`line()`]. A line of `/proc/net/nf_conntrack_expect` is an error, because it lacks mask and master.
 pub fn expectation(line: &str) -> Result<ExpectationEntry, LineError> {
     match Form::of(line) {
         Form::Json => json::expectation(line),

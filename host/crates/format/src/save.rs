@@ -1,8 +1,8 @@
 //! Lines of `-o save`: command lines that make the entry again.
 //!
-//! Words, order and spelling are those of conntrack-tools 1.4.9, so that a line without rare attributes is the same and
-//! either program loads it. What 1.4.9 leaves out stands at the end of the line (ports of translations in their place),
-//! and only where the entry has it, in words that 1.4.9 can read where there are any:
+//! Words, order and spelling are those of conntrack-tools 1.4.9: a line without rare attributes is identical, and either
+//! program loads it. Attributes that 1.4.9 leaves out follow at the end of the line, except ports of translations, which
+//! are in their usual place. They are written only if the entry has them, in words that 1.4.9 can read if such words exist:
 //!
 //! | words | attribute |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `-n ADDR:PORT`, `-g ADDR:PORT` | a translation of the port only, or of ports both ways |
 //! | `--label-add A,B` | labels: the name of the bit, or `#` and its number where it has none |
 //!
-//! then in words of our own:
+//! then in words of ctwarden:
 //!
 //! | words | attribute |
 //! |---|---|
@@ -24,14 +24,14 @@
 //! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
 //! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
 //!
-//! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order where the machine is
-//! little-endian, and `--state` makes an entry with the TCP flags 10, SACK permitted and liberal (14, with the close
-//! begun, from `TIME_WAIT` on); where they are told, all bits count. `-u` has one word more than the original prints,
-//! `HELPER`, and a state without a name is its number. A `-U` line has no master, which the kernel takes only for a new
-//! entry, and a `-D` line nothing of all this. Counters, times, the security context and its old number cannot be given to
-//! the kernel, and an id cannot be chosen.
+//! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order on a little-endian machine. As in
+//! 1.4.9, `--state` creates an entry with the TCP flags 10, SACK permitted and liberal (14, with the close begun, from
+//! `TIME_WAIT` on); if flags are given, all bits count. `-u` has one more word than in 1.4.9, `HELPER`, and a state without
+//! a name is written as its number. A `-U` line has no master, which the kernel accepts only for a new entry, and a `-D`
+//! line has none of these attributes. Counters, times, the security context and its old number cannot be sent to the
+//! kernel, and an id cannot be chosen.
 //!
-//! Not every entry has a line that is read back: [`lack`] tells which have none.
+//! Not every entry has a line that can be read back: [`lack`] names the reason.
 
 mod extra;
 mod lack;
@@ -61,8 +61,9 @@ const STATUS: [(Status, &str); 5] = [
     (Status::HELPER, "HELPER"),
 ];
 
-/// Appends the line of a flow, without a line's end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. It can be
-/// read back where the flow has no [`lack`]. `labels` are the names of label bits; without them bits are written by number.
+/// Appends the line of a flow, without a line end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. The line
+/// can be read back if the flow has no [`lack`]. `labels` are the names of label bits; without them bits are written by
+/// number.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, labels: Option<&LabelMap>) {
     let rare = flow.rare.as_deref();
     out.text(match context.kind {
@@ -89,11 +90,11 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, labels: 
     write_protocol(out, flow, context.kind);
     match context.kind {
         EventKind::Row | EventKind::New | EventKind::Update => extra::write(out, flow, labels, context.kind),
-        // The line has to name the entry, and 1.4.9 does that.
+        // The line has to name the entry, as in 1.4.9.
         EventKind::Destroy => {}
     }
     out.drop_blank();
-    // Anybody may give a program a name that would be options here.
+    // A program can have any name, even one that would be options here.
     let plain = |program: &&str| extra::is_word(program);
     let userspace = context.userspace.map(|who| Userspace { program: who.program.filter(plain), ..who });
     EventContext { userspace, ..*context }.write_userspace(out);
@@ -112,12 +113,11 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
     out.text(if some { " " } else { "UNSET " });
 }
 
-/// The four addresses. A translated one has the option of the translation, provided that the status says that it is
-/// done.
+/// Writes the four addresses. A translated address has the option of the translation, provided that the status says that the
+/// translation is done.
 ///
-/// 1.4.9 looks at addresses only, so that a translation of nothing but a port becomes none when its line is loaded, and
-/// it loads the ports of an entry that is translated both ways from nowhere but these options: there the port is told
-/// too.
+/// 1.4.9 compares addresses only, so it loses a translation of only the port when it loads such a line. It takes the ports
+/// of an entry that is translated both ways only from these options, so the options name the port in that case, too.
 fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
     let PerDirection { original, reply } = &flow.tuples;
     let (before, after) = (ends(&original.reversed()), ends(reply));
@@ -144,9 +144,9 @@ fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
 
 #[derive(Clone, Copy)]
 struct End {
-    /// The port, where it is another one.
+    /// The port, if it is translated.
     port: Option<u16>,
-    /// The address is as it was.
+    /// The address is not translated.
     port_only: bool,
 }
 
@@ -168,8 +168,8 @@ impl End {
     }
 }
 
-/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original
-/// direction.
+/// The parts of each end, besides the address, that may be translated. An ICMP identifier belongs to the sender of the
+/// original direction.
 const fn ends(tuple: &Tuple) -> (Option<u16>, Option<u16>) {
     match tuple.layer4 {
         Layer4::None => (None, None),
@@ -187,7 +187,7 @@ fn write_address_and_port(out: &mut Vec<u8>, address: IpAddr, port: u16) {
     out.decimal(port);
 }
 
-/// The protocol, and what the kernel sent of its part of the tuples and of its state.
+/// Writes the protocol and, as far as the kernel sent them, its part of the tuples and its state.
 fn write_protocol(out: &mut Vec<u8>, flow: &Flow, kind: EventKind) {
     let protocol = flow.protocol();
     out.text("-p ");
@@ -231,15 +231,15 @@ fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo, kind: EventKind) {
             write_state(out, state.map(|state| (state.0, SctpState::name(state))));
             for (name, vtag) in [("--orig-vtag", vtag.original), ("--reply-vtag", vtag.reply)] {
                 if let Some(vtag) = vtag.filter(|_| kind != EventKind::Destroy) {
-                    // 1.4.9 turns the bytes once too often, here and where it reads the option, so that its tag 17 is
-                    // 0x11000000 in packets. These are its words: they have to mean the same.
+                    // 1.4.9 swaps the bytes once too often, both here and when it reads the option: its tag 17 is 0x11000000
+                    // in packets. The option is 1.4.9's, so it must mean the same here.
                     option(out, name, vtag.to_be());
                 }
             }
         }
         ProtocolInfo::Dccp { state, role, .. } => {
             write_state(out, state.map(|state| (state.0, DccpState::name(state))));
-            // The header knows two roles, and the option takes no other.
+            // The kernel's header knows two roles, and the option takes no other.
             if let Some(role @ (0 | 1)) = role
                 && matches!(kind, EventKind::Row | EventKind::New)
             {

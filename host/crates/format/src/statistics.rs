@@ -1,13 +1,12 @@
 //! Counters of one processor as `conntrack -S` prints them.
 //!
-//! Names and values come from the caller, in the order in which they are to stand: which counters there are is the
-//! kernel's matter.
+//! The caller gives names and values in output order, because the kernel decides which counters exist.
 
 use alloc::vec::Vec;
 
 use crate::append::Append;
 
-/// Appends `cpu=0   \tfound=0 invalid=2 `, without a line's end. The blank at the end is the command's.
+/// Appends `cpu=0   \tfound=0 invalid=2 `, without a line end. conntrack prints the blank at the end, too.
 pub fn cpu<'a>(out: &mut Vec<u8>, cpu: u32, counters: impl IntoIterator<Item = (&'a str, u32)>) {
     out.text("cpu=");
     let begin = out.len();

@@ -1,7 +1,7 @@
 //! Lines of text as `conntrack -L`, `-G`, `-E`, `-D` and `-U` print them.
 //!
-//! Scripts cut these lines at blanks and columns, so that every byte is that of conntrack-tools 1.4.9 with
-//! libnetfilter_conntrack 1.1.1. The functions append to a buffer and leave the line's end to the caller.
+//! Scripts split these lines at blanks and columns, so every byte equals that of conntrack-tools 1.4.9 with
+//! libnetfilter_conntrack 1.1.1. The functions append to a buffer and leave the line end to the caller.
 
 mod expectation;
 
@@ -82,13 +82,13 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, options:
     context.write_userspace(out);
 }
 
-/// The zone that holds for both directions, where it is not the default; where zones differ by direction there is none.
+/// The zone of both directions, if it is not the default; `None` if the zones differ by direction.
 pub(crate) fn zone_of_both(flow: &Flow) -> Option<Zone> {
     let by_direction = flow.rare.as_ref().is_some_and(|rare| rare.zones.original.is_some());
     (flow.zone != Zone(0) && !by_direction).then_some(flow.zone)
 }
 
-/// The event's moment in microseconds: `[1795360829.974732]` and a tabulator.
+/// The event's time in microseconds, `[1795360829.974732]`, and a tab.
 fn write_event_time(out: &mut Vec<u8>, moment: Timestamp) {
     out.push(b'[');
     out.padded(seconds(moment), 8);
@@ -97,7 +97,7 @@ fn write_event_time(out: &mut Vec<u8>, moment: Timestamp) {
     out.text("]\t");
 }
 
-/// A name in a column of eight, and its number.
+/// A name in a column of eight characters, and its number.
 pub(crate) fn write_named(out: &mut Vec<u8>, name: &str, number: u8) {
     out.text(name);
     out.text("        ".get(name.len()..).unwrap_or_default());
@@ -133,7 +133,7 @@ fn write_direction(out: &mut Vec<u8>, tuple: &Tuple, zone: Option<(&str, Zone)>,
     }
 }
 
-/// Both addresses under the given keys, and what the protocol adds.
+/// Both addresses under the given keys, and the parts that the protocol adds.
 #[inline]
 fn write_tuple(out: &mut Vec<u8>, tuple: &Tuple, keys: (&str, &str)) {
     out.text(keys.0);
@@ -145,7 +145,7 @@ fn write_tuple(out: &mut Vec<u8>, tuple: &Tuple, keys: (&str, &str)) {
     write_layer4(out, tuple);
 }
 
-/// What the library knows of a protocol decides what is printed: parts that it knows and the kernel did not send are 0.
+/// The library's knowledge of a protocol decides what is printed: parts that it knows and the kernel did not send are 0.
 pub(crate) fn write_layer4(out: &mut Vec<u8>, tuple: &Tuple) {
     match tuple.protocol {
         protocol if protocol.has_ports() => {
@@ -185,7 +185,7 @@ const fn icmp(tuple: &Tuple) -> (u8, u8, u16) {
     }
 }
 
-/// Keys of GRE; 0 where the kernel sent none.
+/// Keys of GRE; 0 if the kernel sent none.
 pub(crate) const fn keys(tuple: &Tuple) -> (u16, u16) {
     match tuple.layer4 {
         Layer4::Keys { src, dst } | Layer4::Ports { src, dst } => (src, dst),
@@ -193,7 +193,7 @@ pub(crate) const fn keys(tuple: &Tuple) -> (u16, u16) {
     }
 }
 
-/// The strongest of what keeps an entry from being evicted.
+/// Writes the strongest of the flags that protect an entry from eviction.
 pub(crate) fn write_assured(out: &mut Vec<u8>, status: Option<Status>) {
     let Some(status) = status else { return };
     out.text(if status.contains(Status::HW_OFFLOAD) {
@@ -223,7 +223,7 @@ fn write_times(out: &mut Vec<u8>, started: Timestamp, stopped: Option<Timestamp>
     }
 }
 
-/// Names of the bits that have one. Where none has, the library overwrites its `=`.
+/// Writes the names of the bits that have one. If no bit has a name, the library overwrites its `=`.
 fn write_labels(out: &mut Vec<u8>, labels: Labels, map: &LabelMap) {
     out.text("labels");
     let mut sign = b'=';

@@ -15,7 +15,7 @@ use crate::{EventContext, LabelMap, PrintOptions, names};
 
 pub use expectation::expectation;
 
-/// Which table a document is of: the name of its root.
+/// The table of a document: the name of its root element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     Conntrack,
@@ -31,26 +31,26 @@ impl Table {
     }
 }
 
-/// Appends what stands before the first entry, with its lines' ends. The command writes it only when there is an entry.
+/// Appends the start of the document, with its line ends. The command writes it only if there is an entry.
 pub fn head(out: &mut Vec<u8>, table: Table) {
     out.text("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<");
     out.text(table.root());
     out.text(">\n");
 }
 
-/// Appends what stands behind the last entry, with its line's end.
+/// Appends the end of the document, with its line end.
 pub fn tail(out: &mut Vec<u8>, table: Table) {
     out.text("</");
     out.text(table.root());
     out.text(">\n");
 }
 
-/// Appends the element of a flow, without a line's end. Who caused an event is not in it.
+/// Appends the element of a flow, without a line end. It does not contain the cause of an event.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, options: &PrintOptions<'_>) {
     let rare = flow.rare.as_deref();
     let zones = rare.map(|rare| rare.zones).unwrap_or_default();
     open(out, context);
-    // The library asks for the original direction's counters only, and writes both.
+    // The library checks only the original direction's counters, and writes both.
     let counted = flow.counters.original.is_some();
     let directions = [
         ("original", &flow.tuples.original, zones.original, flow.counters.original),
@@ -83,7 +83,7 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, options:
     out.text("</flow>");
 }
 
-/// What belongs to neither direction. An entry that has none of it lacks the element.
+/// Writes the parts that belong to neither direction. The element is omitted if an entry has none of them.
 fn write_independent(out: &mut Vec<u8>, flow: &Flow, options: &PrintOptions<'_>) {
     const OPEN: &str = "<meta direction=\"independent\">";
     let rare = flow.rare.as_deref();
@@ -125,7 +125,7 @@ fn write_independent(out: &mut Vec<u8>, flow: &Flow, options: &PrintOptions<'_>)
         }
     }
     write_times(out, flow.started, flow.stopped, options);
-    // A status without either bit and labels without names are told too, by an element with nothing in it.
+    // A status without either bit, and labels without names, still produce the element, which is then empty.
     let told = flow.status.is_some() || flow.labels.is_some();
     if told || out.len() > begin.saturating_add(OPEN.len()) {
         out.text("</meta>");
@@ -146,7 +146,7 @@ fn write_times(out: &mut Vec<u8>, started: Option<Timestamp>, stopped: Option<Ti
         out.text("</timestamp>");
     }
     match (started, stopped) {
-        // Here the library takes whole seconds of the difference, and does not look whether the end is 0.
+        // Here the library uses whole seconds of the difference, and does not check whether the end is 0.
         (Some(started), Some(stopped)) => {
             element(out, "deltatime", stopped.0.wrapping_sub(started.0) / 1_000_000_000);
         }
@@ -209,7 +209,7 @@ fn write_addresses(out: &mut Vec<u8>, tuple: &Tuple) {
     out.text("</dst>");
 }
 
-/// Ports or keys; the library writes nothing of ICMP.
+/// Ports or keys; the library writes nothing for ICMP.
 fn write_ports(out: &mut Vec<u8>, tuple: &Tuple) {
     if tuple.protocol.has_ports() {
         let (src, dst) = tuple.ports().unwrap_or_default();
@@ -225,7 +225,7 @@ fn write_ports(out: &mut Vec<u8>, tuple: &Tuple) {
     }
 }
 
-/// Local time of the printing, in its parts; days of the week count from 1 (Sunday).
+/// Local time of printing, in its parts; days of the week count from 1 (Sunday).
 fn write_when(out: &mut Vec<u8>, options: &PrintOptions<'_>) {
     let time = options.local(options.now);
     out.text("<when>");
@@ -258,7 +258,7 @@ fn tag(out: &mut Vec<u8>, name: &str, content: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'>');
 }
 
-/// Text that cannot be taken for markup. Control characters, which XML 1.0 has no way to write, become U+FFFD.
+/// Escapes markup characters. Control characters, which XML 1.0 cannot express, become U+FFFD.
 fn escape(out: &mut Vec<u8>, text: &str) {
     for character in text.chars() {
         match character {
@@ -271,7 +271,7 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The zone, where it is not the default.
+/// The zone, if it is not the default.
 fn write_zone(out: &mut Vec<u8>, zone: Zone) {
     if zone != Zone(0) {
         element(out, "zone", zone.0);

@@ -1,6 +1,6 @@
-//! The first reading of a file of commands: whether each line makes sense.
+//! The first reading of a file of commands: checks that each line is valid.
 //!
-//! It changes nothing, so that parts of the file can be read at the same time.
+//! It changes nothing, so parts of the file can be read in parallel.
 
 use std::thread;
 
@@ -11,21 +11,21 @@ use crate::environment::{HostEnvironment, NAME};
 use crate::failure::{Failure, Operation};
 use crate::output::say_all;
 
-/// A part that is worth a thread.
+/// Bytes of a part that is worth a thread.
 const PART: u64 = 1 << 20;
 
 /// More threads than this gain little.
 const THREADS: usize = 8;
 
-/// What became of a part.
+/// The result of a part.
 struct Checked {
-    /// How many lines it has, as far as it was read.
+    /// Number of lines that were read.
     lines: u64,
-    /// The first line that makes no sense.
+    /// The first invalid line.
     failure: Option<(u64, Failure)>,
 }
 
-/// Reads all lines; the first that makes no sense is the failure.
+/// Reads all lines; the first invalid one is the failure.
 pub(super) fn all(whole: &Lines<'_>) -> Result<(), Failure> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     let size = whole.end.div_ceil(u64::try_from(threads).unwrap_or(1)).max(PART);

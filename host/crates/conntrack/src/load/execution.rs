@@ -1,12 +1,11 @@
-//! The second reading of a file of commands: they are carried out, in their order.
+//! The second reading of a file of commands: executes them in order.
 //!
-//! The first line that the kernel refuses ends the execution: what stands before it is done, what stands behind it is not.
-//! Entries are made many in one send all the same, and the kernel stops at no error within a send. So each of them is made as a
-//! new one, also where the line may change one (`-A`). Where a line is refused, the entries of lines behind it are then known
-//! to be new, and are removed again. Where an entry is there already, an `-A` line changes it with a request of its own.
+//! The first line that the kernel refuses ends the execution: everything before it is done, nothing after it is. Yet many
+//! entries are created in one send, and the kernel does not stop at an error within a send. So each entry is created
+//! exclusively, even if its line may change an existing one (`-A`). If a line is refused, the entries of later lines are
+//! known to be new, and are removed again. If an entry exists already, an `-A` line changes it with a separate request.
 //!
-//! Flows that another one expected are made after the others, because the kernel wants that one to be there and a saved table
-//! has no order.
+//! Flows with a master are created last, because the kernel requires the master to exist and a saved table has no order.
 
 use std::sync::mpsc::SyncSender;
 
@@ -27,21 +26,21 @@ use crate::readings;
 use crate::tally::Tally;
 use crate::{create, delete, flush, update};
 
-/// Entries that are made in one send: more gain nothing, and the kernel's refusals of all of them have to fit into the receive
+/// Entries created in one send. More bring no gain, and the kernel's refusals of all of them must fit into the receive
 /// buffer.
 const IN_ONE_SEND: usize = 256;
 
-/// Sends that are handed over at once: whoever waits for them is woken that much less often, and a waking costs about as much
-/// as the kernel needs for ten entries.
+/// Sends that are passed on at once. This wakes the receiving thread less often; a wakeup costs about as much as the kernel
+/// needs for ten entries.
 const SENDS: usize = 4;
 
-/// What is to be done next.
+/// The next thing to do.
 pub(super) enum Step {
-    /// Entries are to be made.
+    /// Create entries.
     Make(Vec<Creations>),
-    /// A flow that another one expected is to be made, when the others are.
+    /// Create a flow with a master, after the other flows.
     MakeLate(Box<Making>),
-    /// Another command is to be carried out, when all before it was.
+    /// Execute another command, after everything before it.
     CarryOut(u64, Box<Command>),
     Fail(Failure),
 }
@@ -53,7 +52,7 @@ pub(super) struct Creations {
     made: Vec<Making>,
 }
 
-/// An entry that a line makes.
+/// An entry that a line creates.
 #[derive(Clone)]
 pub(super) struct Making {
     line: u64,
@@ -62,7 +61,7 @@ pub(super) struct Making {
 }
 
 impl Making {
-    /// Names the entry without an id, which is not known yet.
+    /// The key of the entry without an id, which is not known yet.
     fn key(&self) -> FlowKey {
         FlowKey { id: FlowId::default(), ..self.creation.flow.key() }
     }
@@ -72,7 +71,7 @@ impl Making {
     }
 }
 
-/// Reads the lines and makes steps of them, until nobody takes any more.
+/// Reads the lines and turns them into steps, until the receiver stops.
 pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
     let mut ready = Ready::default();
     let taken = |step| steps.send(step).map_err(|_| Failure::other("nobody takes the next step"));
@@ -96,11 +95,11 @@ pub(super) fn prepare(lines: &Lines<'_>, steps: &SyncSender<Step>) {
         taken(ready.step())?;
         taken(Step::CarryOut(line, Box::new(command)))
     });
-    // What stands before a line that fails is still carried out; who has stopped taking steps knows why.
+    // The lines before a failed line are still executed. A receiver that has stopped already knows the reason.
     drop(taken(ready.step()).and_then(|()| outcome.map_or_else(|failure| taken(Step::Fail(failure)), |_| Ok(()))));
 }
 
-/// Entries that are ready to be made.
+/// Entries that are ready to be created.
 #[derive(Default)]
 struct Ready {
     full: Vec<Creations>,
@@ -108,7 +107,7 @@ struct Ready {
 }
 
 impl Ready {
-    /// Adds one. Gives how many sends are full.
+    /// Adds an entry. Returns the number of full sends.
     fn add(&mut self, making: Making) -> usize {
         self.next.batch.push(|buffer, sequence| {
             create::write(buffer, sequence, false, WhereItIs::Refuse, &making.creation);
@@ -127,23 +126,22 @@ impl Ready {
     }
 }
 
-/// Commands while they are carried out.
+/// Executes the commands.
 pub(super) struct Execution<'o> {
     output: &'o mut Output,
     /// Name of the file.
     name: &'o str,
     kernel: RequestSocket,
-    /// Flows that others expected.
+    /// Flows with a master.
     late: Vec<Making>,
 }
 
 impl<'o> Execution<'o> {
-    /// Opens what is needed.
     pub(super) fn begin(output: &'o mut Output, name: &'o str) -> Result<Self, Failure> {
         Ok(Self { output, name, kernel: kernel::open_for_many()?, late: Vec::new() })
     }
 
-    /// Does the next step.
+    /// Executes the next step.
     pub(super) fn take(&mut self, step: Step) -> Result<(), Failure> {
         match step {
             Step::Make(sends) => sends.into_iter().try_for_each(|creations| self.make(creations)),
@@ -159,7 +157,7 @@ impl<'o> Execution<'o> {
         }
     }
 
-    /// Does what was put off, and prints what is left.
+    /// Creates the postponed flows, and prints the remaining output.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         self.make_late()?;
         self.output.drain()
@@ -180,7 +178,7 @@ impl<'o> Execution<'o> {
         Ok(())
     }
 
-    /// Sends the requests. Gives the places of those that were refused, in their order, and why.
+    /// Sends the requests. Returns the indexes of the refused ones, in order, and the reasons.
     fn refused(&mut self, batch: &mut Batch) -> Result<Vec<(usize, i32)>, Failure> {
         let mut refused = Vec::new();
         self.kernel.carry_out(batch, |place, content| {
@@ -193,7 +191,7 @@ impl<'o> Execution<'o> {
         Ok(refused)
     }
 
-    /// Where there is such an entry, and the line may change it, changes it. Any other refusal stays one.
+    /// Changes the entry if it exists and the line may change it. Any other refusal stays a refusal.
     fn change_instead(&mut self, making: &Making, errno: i32) -> Result<(), Failure> {
         if making.creation.exclusive || errno != Errno::EXIST.raw_os_error() {
             return Err(making.failure(errno, self.name));
@@ -207,12 +205,12 @@ impl<'o> Execution<'o> {
         }
     }
 
-    /// Ends the execution at a line that failed: removes entries that were made for lines behind it, and makes those that were
-    /// put off of lines before it. Gives the failure.
+    /// Ends the execution at a failed line: removes entries that were created for later lines, and creates the postponed
+    /// entries of earlier lines. Returns the failure.
     fn end_at(&mut self, line: u64, failure: Failure, new: impl Iterator<Item = FlowKey>) -> Failure {
         self.late.retain(|late| late.line < line);
         for outcome in [self.remove(new), self.make_late()] {
-            // What went wrong first is what the command ends with.
+            // The command reports the first failure.
             if let Err(other) = outcome {
                 say(&format!("{TITLE}{}", other.text()));
             }
@@ -220,7 +218,7 @@ impl<'o> Execution<'o> {
         failure
     }
 
-    /// Removes entries that were made a moment ago, whose ids are still to be asked for.
+    /// Removes entries that were just created. Their ids must be looked up first.
     fn remove(&mut self, keys: impl Iterator<Item = FlowKey>) -> Result<(), Failure> {
         let mut batch = Batch::new();
         for key in keys {
@@ -244,7 +242,7 @@ impl<'o> Execution<'o> {
     }
 
     fn make_late(&mut self) -> Result<(), Failure> {
-        // A master may itself be one that was expected: as long as some could be made, others may be.
+        // A master may itself have a master: as long as some flows could be created, others may follow.
         loop {
             let waiting = std::mem::take(&mut self.late);
             let mut without_master = None;
@@ -267,7 +265,7 @@ impl<'o> Execution<'o> {
         }
     }
 
-    /// Tries to make them. Gives the places of those that were refused, and why.
+    /// Tries to create the flows. Returns the indexes of the refused ones, and the reasons.
     fn try_late(&mut self, part: &[Making]) -> Result<Vec<(usize, i32)>, Failure> {
         let mut batch = Batch::new();
         for late in part {
@@ -288,7 +286,7 @@ impl<'o> Execution<'o> {
                 all(update::flows(self.output, &mut printer, &update.filter, &update.change)?)
             }
             Command::Flush { family } => flush::flows(&mut self.kernel, *family),
-            // No line is read as one of these.
+            // No line parses to one of these commands.
             Command::Create(_)
             | Command::List(_)
             | Command::Get(_)
@@ -310,7 +308,7 @@ impl<'o> Execution<'o> {
     }
 }
 
-/// That the command has met every entry.
+/// Fails unless the command has met every entry.
 fn all(tally: Tally) -> Result<(), Failure> {
     match tally.reading {
         Reading::Whole => Ok(()),

@@ -1,7 +1,7 @@
 //! The lines of a part of a file.
 //!
-//! Several parts are read at the same time, so that each has a place in the file of its own. Lines are handed over where they
-//! were read to: a saved table has millions.
+//! Several parts are read in parallel, so each part has its own position in the file. Lines are passed on in the read
+//! buffer, without a copy: a saved table has millions.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -14,40 +14,40 @@ use memchr::{memchr_iter, memrchr};
 use crate::failure::Failure;
 use crate::text_lines::LINE_BYTES;
 
-/// Bytes that are read at once: a line and a part of the next.
+/// Bytes per read: a line and a part of the next.
 const READ_BYTES: usize = 2 * LINE_BYTES;
 
 /// The lines that begin in a part of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Lines<'f> {
     pub(super) file: &'f File,
-    /// What messages call it.
+    /// The file's name in messages.
     pub(super) name: &'f str,
     /// First byte of the part.
     pub(super) begin: u64,
-    /// Byte behind the part.
+    /// First byte after the part.
     pub(super) end: u64,
 }
 
-/// In the place of a line that has no end in sight.
+/// Stands for a line that exceeds the limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TooLong;
 
 impl TooLong {
-    /// What is to be said; the place is still to be named.
+    /// The failure without its place, which the caller adds.
     pub(super) fn failure(self) -> Failure {
         Failure::other(format!("a line of more than {LINE_BYTES} bytes is no command"))
     }
 }
 
 impl Lines<'_> {
-    /// Hands over each line with its number, counted from 1 in this part. Gives how many there are. One that is too long is the
-    /// last.
+    /// Passes on each line with its number, counted from 1 in this part. Returns the number of lines. A line that is too
+    /// long is the last one.
     pub(super) fn each(
         &self,
         mut each: impl FnMut(u64, Result<&str, TooLong>) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
-        // A line that began before belongs to the part before; one that ends there is no line of this one.
+        // A line that started earlier belongs to the previous part, even if it ends in this one.
         let mut line_at = self.begin.saturating_sub(1);
         let mut foreign = self.begin > 0;
         let mut read_at = line_at;
@@ -60,7 +60,7 @@ impl Lines<'_> {
             let present = buffer.get(..filled).unwrap_or_default();
             let whole = match memrchr(b'\n', present) {
                 Some(last) if read > 0 => last + 1,
-                // The last line of a file may have no end.
+                // The last line of a file may have no line end.
                 _ if read == 0 => filled,
                 _ => 0,
             };
@@ -103,13 +103,13 @@ impl Lines<'_> {
     }
 }
 
-/// A line and how long it is in the file.
+/// A line and its length in the file.
 struct Line<'t> {
     text: Cow<'t, str>,
     bytes: u64,
 }
 
-/// Looks at all of them in one go first: nearly every file is plain text.
+/// Checks all bytes at once first: nearly every file is plain text.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
     let (text, odd) = match str::from_utf8(bytes) {
         Ok(text) => (text, &[][..]),
@@ -123,13 +123,13 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
 fn plain_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut begin = 0;
     let ends = memchr_iter(b'\n', text.as_bytes()).map(|last| last + 1);
-    // Behind the last end there may be a line without one.
+    // The last line may have no line end.
     ends.chain([text.len()])
         .filter_map(move |end| text.get(replace(&mut begin, end)..end))
         .filter(|line| !line.is_empty())
 }
 
-/// The text of a file without the mark that some editors put in front.
+/// The text of a file without the byte order mark that some editors put in front.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }

@@ -8,13 +8,13 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::error::Problem;
 use super::number;
 
-/// What stands behind the slash.
+/// The text after the slash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     /// There is no slash.
     None,
     Bits(u8),
-    /// No length of that family.
+    /// Not a valid length of that family.
     Invalid,
 }
 
@@ -45,14 +45,14 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 }
 
 fn address(text: &str) -> Option<IpAddr> {
-    // Nearly all are plain dotted decimals, which mean the same to everybody.
+    // Nearly all are plain dotted decimals, which have the same meaning for every parser.
     if let Ok(plain) = text.parse::<Ipv4Addr>() {
         return Some(IpAddr::V4(plain));
     }
     ipv4(text).map(IpAddr::V4).or_else(|| text.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
 }
 
-/// An address with what stands behind its slash.
+/// An address with the text after its slash.
 pub(super) fn with_length(text: &str) -> Option<(IpAddr, Length)> {
     let mut end = text.len().min(TEXT_MAX);
     while !text.is_char_boundary(end) {
@@ -80,7 +80,7 @@ pub(super) fn mask(like: IpAddr, bits: u8) -> IpAddr {
     }
 }
 
-/// How many first bits the mask has, if it has no others.
+/// The number of leading bits of the mask, if it has no others.
 pub(super) const fn length_of(mask: IpAddr) -> Option<u8> {
     let (ones, zeros, bits) = match mask {
         IpAddr::V4(mask) => (mask.to_bits().leading_ones(), mask.to_bits().trailing_zeros(), 32),

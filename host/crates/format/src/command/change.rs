@@ -1,7 +1,6 @@
-//! What `-U` makes of an entry.
+//! What `-U` changes in an entry.
 //!
-//! The command says what to change; what an entry will be depends on what it is, so that the change is a value that is
-//! applied to entries.
+//! The result depends on the entry, so the change is a value that is applied to each entry.
 
 use alloc::string::String;
 
@@ -20,7 +19,7 @@ pub struct Change {
     pub status: Option<Status>,
     /// Protocol state, flags and tags; of the protocol that the filter names.
     pub info: Option<ProtocolInfo>,
-    /// Helper (`--helper`); empty takes it away.
+    /// Helper (`--helper`); an empty name removes it.
     pub helper: Option<String>,
 }
 
@@ -40,8 +39,8 @@ impl MarkChange {
         mark & !self.mask ^ self.value
     }
 
-    /// What to send for an entry with that mark: the change itself where it does not depend on the mark, so that what others
-    /// set at the same moment stays; else the result.
+    /// The mark change to send for an entry with that mark. If the result does not depend on the mark, this is the change
+    /// itself, so concurrent changes of other bits stay; else it is the result.
     #[must_use]
     pub fn masked(self, mark: u32) -> Masked {
         Masked::new(self.value, self.mask).unwrap_or(Masked::all(self.apply(mark)))
@@ -49,8 +48,8 @@ impl MarkChange {
 }
 
 impl Change {
-    /// Whether the entry would be another one. One that would not is neither sent nor counted nor shown; an entry lacks what
-    /// the kernel did not tell.
+    /// Whether the change would alter the entry. An unaltered entry is not sent, counted or shown; parts that the kernel did
+    /// not send count as absent.
     #[must_use]
     pub fn alters(&self, flow: &Flow) -> bool {
         let mark = self.mark.is_some_and(|change| {

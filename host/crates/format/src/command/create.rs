@@ -1,21 +1,22 @@
-//! What `-I` and `-A` make.
+//! What `-I` and `-A` create.
 
 use ctwarden_model::{Flow, Layer4, NatTo, PerDirection, Protocol, Status, Tuple};
 
-/// An entry to be made.
+/// An entry to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
-    /// The entry as it shall be, with its reply tuple translated (`-n`, `-g`). A tuple that was not given is the reversed of the
-    /// other one; the mark, labels, status and helper are there if they were given.
+    /// The requested entry, with its reply tuple translated (`-n`, `-g`). If one tuple was not given, it is the other one
+    /// reversed. Mark, labels, status and helper are present if they were given.
     pub flow: Flow,
-    /// Translation that was asked for. Where nothing was, a reply tuple that is not the reversed is to be taken as it is.
+    /// The requested translation. Without one, a reply tuple that is not the reversed original is used as it is.
     pub nat: Nat,
-    /// Fail where the tuple is taken (`-I`); else change the entry that has it (`-A`).
+    /// Fail if the tuple is in use (`-I`); else change the entry that has it (`-A`).
     pub exclusive: bool,
 }
 
 impl Create {
-    /// The entry as the kernel tells it when it is made: with the bits of its translation, which nobody but the kernel sets.
+    /// The entry as the kernel reports it after creation: with the status bits of its translation, which only the kernel
+    /// sets.
     pub(super) fn translated(self) -> Flow {
         let mut flow = self.flow;
         let source = self.nat.source.map(|_| Status::SRC_NAT | Status::SRC_NAT_DONE);
@@ -26,7 +27,7 @@ impl Create {
     }
 }
 
-/// Address translation of an entry to be made (`CTA_NAT_SRC`, `CTA_NAT_DST`).
+/// Address translation of an entry to create (`CTA_NAT_SRC`, `CTA_NAT_DST`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nat {
     /// New source of the original direction (`-n`).
@@ -36,16 +37,16 @@ pub struct Nat {
 }
 
 impl Nat {
-    /// Whether any is asked for.
+    /// Whether any translation is requested.
     #[must_use]
     pub const fn is_some(&self) -> bool {
         self.source.is_some() || self.destination.is_some()
     }
 
-    /// The tuples with the reply as the kernel will have it.
+    /// The tuples with the reply tuple that the kernel will set.
     pub(super) fn applied(&self, tuples: PerDirection<Tuple>) -> PerDirection<Tuple> {
         let mut reply = tuples.reply;
-        // The command gives the kernel ports of these two only.
+        // The command sends ports to the kernel only for these two protocols.
         let ports = matches!(reply.protocol, Protocol::TCP | Protocol::UDP);
         let port = |to: &NatTo| to.port.filter(|_| ports);
         if let Some(to) = &self.source {

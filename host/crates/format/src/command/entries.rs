@@ -1,7 +1,7 @@
-//! Which entries a command line means: the filter of `-L`, `-D`, `-U`, `-E`, and of the answer to `-G`.
+//! Which entries a command line selects: the filter of `-L`, `-D`, `-U`, `-E`, and of the answer to `-G`.
 //!
-//! What counts is not simply what was given. 1.4.9 compares some options only beside others, and some never; scripts have
-//! come to rely on what it shows and deletes, so that this is done the same way, with each such case told where it is.
+//! Not every given option counts. 1.4.9 compares some options only in combination with others, and some never. Scripts rely
+//! on what it shows and deletes, so this module does the same, with a comment on each such case.
 
 use core::net::IpAddr;
 
@@ -16,7 +16,7 @@ use super::template::Template;
 use super::value::Table;
 use super::verb::Verb;
 
-/// Options that make 1.4.9 compare an entry with all that was given. Without one of them `-t` beside `-D` counts for nothing.
+/// Options that make 1.4.9 compare an entry with all given options. Without one of them `-t` has no effect on `-D`.
 const COMPARED: &[Key] = &[
     Key::Protocol,
     Key::OriginalSrc,
@@ -33,7 +33,7 @@ const COMPARED: &[Key] = &[
     Key::ReplyZone,
 ];
 
-/// Whether anything that entries are compared with was given.
+/// Whether an option was given that makes entries be compared.
 pub(super) fn compares(template: &Template) -> bool {
     template.used_any(COMPARED)
 }
@@ -46,7 +46,7 @@ pub(super) fn filter(template: &Template, verb: Verb, labels: u128) -> Checked<F
     }
     networks(template, &mut filter)?;
     if verb == Verb::Update {
-        // The rest is what to change.
+        // The other options are changes.
         tuples(template, &mut filter);
         if let Some(id) = template.id {
             filter.rare_mut().id = Some(id);
@@ -56,7 +56,7 @@ pub(super) fn filter(template: &Template, verb: Verb, labels: u128) -> Checked<F
     if let Some((value, mask)) = template.mark {
         match Masked::new(value, mask) {
             Ok(mark) => filter.mark = Some(mark),
-            // No mark under the mask has a bit outside of it.
+            // No mark under the mask has a bit outside the mask.
             Err(_) => filter.rare_mut().nothing = true,
         }
     }
@@ -73,7 +73,7 @@ fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()>
     }
     if let Some(zone) = template.zone {
         filter.rare_mut().shared_zone = Some(zone);
-        // Follows from the other, and the kernel can be asked for it.
+        // The other zone condition implies this one, and the kernel can filter by it.
         if zone.0 != 0 {
             filter.zones = [zone].into();
         }
@@ -86,7 +86,7 @@ fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()>
     }
     filter.states = template.states.given().map(|(_, state)| state).collect();
     for (protocol, _) in template.states.given() {
-        // The state of one protocol beside the name of another is in no entry.
+        // No entry has the state of one protocol and the name of another.
         if template.protocol != Some(protocol) {
             filter.rare_mut().nothing = true;
         }
@@ -97,10 +97,10 @@ fn metadata(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()>
     Ok(())
 }
 
-/// All bits that were named must be set, and those that were negated must not be. 1.4.9 looks at absence in `-L` of the main
-/// table only, so that `-D -u UNREPLIED` deletes every flow there, and finds nothing where both are asked at once.
+/// All named bits must be set, and all negated bits must be clear. 1.4.9 checks clear bits only in `-L` of the main table:
+/// its `-D -u UNREPLIED` deletes every flow, and a combination of set and clear bits finds nothing.
 ///
-/// The kernel refuses an empty mask, which `-u UNSET` asks for.
+/// The kernel refuses an empty mask, which `-u UNSET` would produce.
 fn status(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()> {
     let (bits, mask) = (template.status, template.status | template.status_mask);
     let listed = verb == Verb::List && template.table == Table::Conntrack && template.from.is_none();
@@ -111,7 +111,7 @@ fn status(template: &Template, verb: Verb, filter: &mut Filter) -> Checked<()> {
     Ok(())
 }
 
-/// Addresses under the masks that were given.
+/// Addresses under the given masks.
 fn networks(template: &Template, filter: &mut Filter) -> Checked<()> {
     let ends = &template.original;
     for (key, address, mask, what) in
@@ -142,7 +142,7 @@ fn host(address: Option<IpAddr>) -> PrefixSet {
     address.map(Prefix::host).into_iter().collect()
 }
 
-/// What was given of both tuples. Keys of GRE, verification tags and roles are compared by no command.
+/// The given parts of both tuples. No command compares GRE keys, verification tags and roles.
 fn tuples(template: &Template, filter: &mut Filter) {
     if !template.used(Key::MaskSrc) {
         filter.original_src = host(template.original.src);

@@ -1,8 +1,8 @@
-//! A line that makes an entry, in the words that saved tables use, read without looking at anything else.
+//! Fast reader of a line that creates an entry, in the words that saved tables use.
 //!
-//! A saved table has a million lines of the same few words. Each word there is written out, none comes twice, and nothing can
-//! be wrong with them together, so that such a line needs neither abbreviations nor the checks of what goes with what. Whatever
-//! is said in any other way is left to the reader of all command lines, who makes the same of these lines, too.
+//! A saved table has a million lines with the same few words. Each word is written in full, no word occurs twice, and no
+//! combination can be wrong. So such a line needs neither abbreviations nor the checks of combinations. The general reader
+//! handles every other line; for the lines read here it gives the same result.
 
 mod scan;
 
@@ -13,7 +13,7 @@ use super::named::STATUS;
 use super::settle;
 use scan::{Address, Ended, Rest, address, byte, decimal, end, other_end, two_bytes, word};
 
-/// What the words said. Each is said once.
+/// The values of the words. Each word occurs once.
 #[derive(Default)]
 struct Said<'a> {
     exclusive: bool,
@@ -44,7 +44,7 @@ struct Parts {
     timeout: u32,
 }
 
-/// Reads the line, or leaves it to the general reader.
+/// Reads the line; `None` leaves the line to the general reader.
 pub(super) fn read(line: &str) -> Option<Create> {
     Said::of(line)?.entry()
 }
@@ -63,7 +63,7 @@ impl<'a> Said<'a> {
             _ => return None,
         };
         let mut said = Self { exclusive, ..Self::default() };
-        // At the end of a line there may be a blank.
+        // A blank may follow the last word.
         while !matches!(rest.as_slice(), [] | [b' ']) {
             let option = word(&mut rest);
             said.take(option, &mut rest)?;
@@ -88,7 +88,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// An option of the protocol, which is named before.
+    /// Reads an option of the protocol, which is named earlier in the line.
     fn take_part(&mut self, protocol: Protocol, option: &[u8], text: &mut Rest<'_>) -> Option<()> {
         if protocol.has_ports() {
             let place = match option {
@@ -121,10 +121,10 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// What cannot be left out, if everything is there that a saved line has.
+    /// The required parts, if the line has all of them.
     fn parts(&self) -> Option<Parts> {
         let ((src, _), (dst, _), protocol) = (self.src?, self.dst?, self.protocol?);
-        // Each end of the reply direction is told plainly or as a translation.
+        // Each end of the reply direction is given plainly or as a translation.
         let reply_src = one_of(self.reply_src, self.new_dst)?;
         let reply_dst = one_of(self.reply_dst, self.new_src)?;
         if [dst, reply_src, reply_dst].iter().any(|address| address.ipv4 != src.ipv4) {
@@ -163,7 +163,7 @@ impl<'a> Said<'a> {
     }
 }
 
-/// Keeps what is said for the first time.
+/// Stores a value that is given for the first time.
 fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
     if place.is_some() {
         return None;
@@ -172,7 +172,7 @@ fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
     place.is_some().then_some(())
 }
 
-/// The one that was said; not both.
+/// The value that was given; `None` if both were given.
 const fn one_of(one: Option<Address>, other: Option<Address>) -> Option<Address> {
     match (one, other) {
         (Some(address), None) | (None, Some(address)) => Some(address),
@@ -187,7 +187,7 @@ const fn ports((src, dst): (Option<u16>, Option<u16>)) -> Option<Layer4> {
     }
 }
 
-/// Names that are written out.
+/// Status names, written in full.
 fn status(text: &mut Rest<'_>) -> Option<u32> {
     let mut bits = 0;
     for name in word(text).split(|byte| *byte == b',') {
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    /// What the general reader makes of the line.
+    /// The result of the general reader.
     fn in_general(line: &str) -> Result<Parsed, Refused> {
         parse::read("conntrack", line.split([' ', '\n']).filter(|word| !word.is_empty()), &Nothing)
     }

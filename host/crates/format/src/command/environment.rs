@@ -1,6 +1,6 @@
-//! What a command line's meaning depends on beside its words.
+//! What the meaning of a command line depends on besides its words.
 //!
-//! Names of protocols and labels are in files, and this crate reads none.
+//! Names of protocols and labels are in files, and this crate reads no files.
 
 use alloc::string::String;
 
@@ -9,7 +9,7 @@ use ctwarden_model::Protocol;
 use crate::LabelMap;
 
 pub trait Environment {
-    /// The protocol of a name or alias of `/etc/protocols`, case and all (getprotobyname(3)).
+    /// The protocol with that name or alias in `/etc/protocols`, case-sensitive (getprotobyname(3)).
     fn protocol_named(&self, name: &str) -> Option<Protocol>;
 
     /// The first name of the protocol in `/etc/protocols` (getprotobynumber(3)).
@@ -18,6 +18,6 @@ pub trait Environment {
     /// The label names in that file, or in `/etc/xtables/connlabel.conf`.
     ///
     /// # Errors
-    /// Where it cannot be read: the system's words for why (strerror(3)).
+    /// If the file cannot be read: the system's error text (strerror(3)).
     fn label_map(&self, path: Option<&str>) -> Result<LabelMap, String>;
 }

@@ -1,29 +1,29 @@
-//! Why a command line was refused, in the words that its users and their scripts know.
+//! Why a command line was refused, in the words that users and scripts know.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use thiserror::Error;
 
-/// The version whose words these are; it stands in every message.
+/// The version that the messages imitate; it is part of every message.
 pub const VERSION: &str = "1.4.9";
 
-/// What was wrong, and what was said before that was found.
+/// The mistake, and the warnings that came before it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{problem}")]
 pub struct Refused {
-    /// Lines for standard error that are due before the problem, each without its newline.
+    /// Lines for standard error, to print before the problem, each without its newline.
     pub warnings: Vec<String>,
     pub problem: Problem,
 }
 
-/// A mistake. Its display is the message as standard error shows it behind [`Problem::PREFIX`].
+/// A mistake. Its `Display` is the message that standard error shows after [`Problem::PREFIX`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Problem {
-    /// The words are wrong: exit status 2, and a hint at the help follows.
+    /// The words are wrong: exit status 2, and a hint about the help follows.
     #[error("{0}")]
     Parameter(String),
-    /// Something else is: exit status 1.
+    /// Any other mistake: exit status 1.
     #[error("{0}")]
     Other(String),
 }
@@ -39,7 +39,7 @@ pub(super) fn other<T>(text: impl Into<String>) -> Checked<T> {
 }
 
 impl Problem {
-    /// What stands before each message.
+    /// The start of each message.
     pub const PREFIX: &str = "conntrack v1.4.9 (conntrack-tools): ";
     /// The line after a message about a parameter.
     pub const HINT: &str = "Try `conntrack -h' or 'conntrack --help' for more information.";
@@ -52,7 +52,7 @@ impl Problem {
         }
     }
 
-    /// Line that follows the message.
+    /// The line after the message.
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
@@ -62,5 +62,5 @@ impl Problem {
     }
 }
 
-/// Exit status of `-D` and `-U` with `--exit-code` where nothing matched.
+/// Exit status of `-D` and `-U` with `--exit-code` if nothing matched.
 pub const NOTHING_MATCHED: u8 = 3;

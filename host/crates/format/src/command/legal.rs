@@ -1,4 +1,4 @@
-//! Whether the options that were given go with the command, and which are missing.
+//! Whether the given options are allowed with the command, and which required ones are missing.
 
 use alloc::format;
 
@@ -8,7 +8,7 @@ use super::protocol::{Part, ProtocolDefinition};
 use super::template::Template;
 use super::verb::{Verb, Verbs};
 
-/// One option as far as the check goes.
+/// An option, as far as the check needs it.
 struct Item {
     name: &'static str,
     used: bool,
@@ -17,7 +17,7 @@ struct Item {
     optional: Verbs,
 }
 
-/// Looks at the options in order; whether any of them is one of a pair for this command.
+/// Checks the options in order. Returns whether any of them is one of a pair for this command.
 fn each(verb: Verb, items: impl Iterator<Item = Item>) -> Checked<bool> {
     let mut pairs = false;
     for Item { name, used, required, paired, optional } in items {
@@ -32,7 +32,7 @@ fn each(verb: Verb, items: impl Iterator<Item = Item>) -> Checked<bool> {
     Ok(pairs)
 }
 
-/// Of the two pairs, one must be whole. Else the pair to complete: the first that was begun, or the first.
+/// One of the two pairs must be complete. Else returns the pair to complete: the first one that was started, or the first.
 fn incomplete(pairs: [(bool, bool); 2]) -> Option<usize> {
     let [original, reply] = pairs;
     if pairs.into_iter().any(|(one, other)| one && other) {
@@ -46,7 +46,7 @@ fn incomplete(pairs: [(bool, bool); 2]) -> Option<usize> {
 pub(super) fn options(template: &Template, verb: Verb) -> Checked<()> {
     let items = OPTIONS.iter().map(|option| Item {
         name: option.long.first().copied().unwrap_or_default(),
-        // It was never looked at since it does nothing.
+        // 1.4.9 never checked this option, since it does nothing.
         used: option.key != Key::NatRange && template.used(option.key),
         required: option.required,
         paired: option.paired,

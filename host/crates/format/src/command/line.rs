@@ -51,18 +51,19 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Whether the line makes an entry in the very words of a saved table. Of such a line [`line()`] makes a command and has nothing to
-/// warn of; of others it may, too. It takes a fraction of the time.
+/// Whether the line creates an entry in exactly the words of a saved table. For such a line [`line()`] returns a command
+/// without warnings; the reverse need not hold. This check takes a fraction of the time.
 #[must_use]
 pub fn is_saved_entry(line: &str) -> bool {
     entry_line::is_read(line)
 }
 
-/// Reads one line. An empty line, a comment (`#` first) and what the command says behind a list are none. `program` as in [`parse`](super::parse()).
+/// Reads one line. An empty line, a comment (`#` first) and the command's summary of a list give `None`. `program` is as in
+/// [`parse`](super::parse()).
 ///
 /// # Errors
-/// [`Refused`] where the command line is wrong or its command is none that a file may hold. 1.4.9 reads the whole file before
-/// it carries out the first line, so that a mistake anywhere leaves everything undone.
+/// [`Refused`] if the command line is wrong or a file may not contain its command. 1.4.9 reads the whole file before it
+/// executes the first line, so a mistake anywhere leaves everything undone.
 pub fn line(program: &str, line: &str, environment: &impl Environment) -> Result<Option<Parsed>, Refused> {
     let text = line.trim_start_matches([' ', '\t']);
     if matches!(text.chars().next(), None | Some('\n' | '#')) {
@@ -74,7 +75,7 @@ pub fn line(program: &str, line: &str, environment: &impl Environment) -> Result
     if let Some(create) = entry_line::read(text) {
         return Ok(Some(Parsed { command: Command::Create(create), warnings: Vec::new() }));
     }
-    // Most lines quote nothing, and their words are read where they lie.
+    // Most lines have no quotes, and their words are read without a copy.
     let parsed = if text.as_bytes().contains(&b'"') {
         parse::read(program, words(text).iter().map(String::as_str), environment)?
     } else {
@@ -89,11 +90,11 @@ pub fn line(program: &str, line: &str, environment: &impl Environment) -> Result
     }
 }
 
-/// The entry that a saved line is about: `-A` and `-I` make one, a row of a table; `-U` and `-D` tell of one that was changed or
-/// has ended. An empty line and a comment are none.
+/// The entry of a saved line: `-A` and `-I` create one, which is a row of a table; `-U` and `-D` stand for an entry that was
+/// changed or has ended. An empty line and a comment give `None`.
 ///
 /// # Errors
-/// [`Refused`] where [`line()`] refuses, where the command is about no entry, and where its words do not tell all of one.
+/// [`Refused`] if [`line()`] refuses, if the command has no entry, or if its words do not describe a whole entry.
 pub fn saved_entry(
     program: &str,
     line: &str,
@@ -110,7 +111,7 @@ pub fn saved_entry(
     parse::entry(program, words.iter().map(String::as_str), environment).map(Some)
 }
 
-/// The words of a line without quotes. What parts words is ASCII, so that bytes can be looked at.
+/// The words of a line without quotes. Words are separated by ASCII characters, so the code can compare bytes.
 fn plain_words(text: &str) -> impl Iterator<Item = &str> {
     let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
     let mut rest = text;
@@ -124,7 +125,7 @@ fn plain_words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How 1.4.9 calls a command that a file may not hold.
+/// 1.4.9's name of a command that a file may not contain.
 const fn unusual(command: &Command) -> Option<&'static str> {
     match command {
         Command::Create(_) | Command::Update(_) | Command::Delete(_) | Command::Flush { .. } => None,

@@ -1,6 +1,6 @@
 //! Lists of names: `-u` status bits, `-e` kinds of events, `-o` forms.
 //!
-//! Each name may be cut short, in any case; the first one in its list that begins so is meant.
+//! Each name may be abbreviated, in any case. The first name in its list with that beginning counts.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -10,7 +10,7 @@ use ctwarden_model::Status;
 
 use super::error::Problem;
 
-/// `-o` (bits of our own).
+/// `-o` (bits of ctwarden's own).
 pub(super) mod output {
     pub(in super::super) const XML: u32 = 1;
     pub(in super::super) const EXTENDED: u32 = 1 << 1;
@@ -31,7 +31,7 @@ pub(super) mod event {
 
 type Names = [(&'static str, u32)];
 
-/// Names of `-u`. `HELPER` is ours: saved lines need it.
+/// Names of `-u`. `HELPER` is an addition of ctwarden: saved lines need it.
 pub(super) const STATUS: &Names = &[
     ("ASSURED", Status::ASSURED.0),
     ("SEEN_REPLY", Status::SEEN_REPLY.0),
@@ -51,7 +51,7 @@ pub(super) const EVENTS: &Names = &[
     ("DESTROY", event::DESTROY),
 ];
 
-/// Names of `-o`. `json` is ours.
+/// Names of `-o`. `json` is an addition of ctwarden.
 pub(super) const OUTPUT: &Names = &[
     ("xml", output::XML),
     ("extended", output::EXTENDED),
@@ -64,7 +64,7 @@ pub(super) const OUTPUT: &Names = &[
     ("json", output::JSON),
 ];
 
-/// Names that were bits of the status once. They hide what begins like them in every list: `-u S` is not `SEEN_REPLY`.
+/// Former names of status bits. They hide names with the same beginning in every list: `-u S` is not `SEEN_REPLY`.
 const FORMER: [(&str, &str); 2] = [
     ("SRC_NAT", "WARNING: ignoring SRC_NAT, use --src-nat instead"),
     ("DST_NAT", "WARNING: ignoring DST_NAT, use --dst-nat instead"),
@@ -78,7 +78,7 @@ fn bad(text: &str) -> Problem {
     Problem::Parameter(format!("Bad parameter `{text}'"))
 }
 
-/// The bits of one name; a former name has none and warns.
+/// The bits of one name. A former name has no bits and adds a warning.
 fn one(name: &str, names: &Names, warnings: &mut Vec<String>) -> Option<u32> {
     if name.is_empty() {
         return None;
@@ -101,7 +101,7 @@ pub(super) fn add(bits: &mut u32, text: &str, names: &Names, warnings: &mut Vec<
     Ok(())
 }
 
-/// Adds the bits of a list to `set`, and those of names behind a `!` to `unset`. `UNREPLIED` is the contrary of `SEEN_REPLY`.
+/// Adds the bits of a list to `set`, and those of names after a `!` to `unset`. `UNREPLIED` is the opposite of `SEEN_REPLY`.
 pub(super) fn add_status(
     set: &mut u32,
     unset: &mut u32,
@@ -113,7 +113,7 @@ pub(super) fn add_status(
         let (name, behind) = text.split_once(',').map_or((text, None), |(name, behind)| (name, Some(behind)));
         let (negated, name) = name.strip_prefix('!').map_or((false, name), |name| (true, name));
         let text = if negated { text.get(1..).unwrap_or_default() } else { text };
-        // Whatever follows the name is not looked at.
+        // Text after the name is ignored.
         if !negated && name.starts_with("UNREPLIED") {
             *unset |= Status::SEEN_REPLY.0;
         } else {

@@ -1,6 +1,6 @@
-//! Numbers as C's library reads them, because that is how the command's numbers have always been read.
+//! Numbers as the C library reads them, because the command has always read its numbers that way.
 //!
-//! Where C stops at the first character that is no digit, so does this; where it clamps or wraps, so does this.
+//! This module stops at the first non-digit where C does, and clamps or wraps where C does.
 
 /// A number read and what follows it.
 pub(super) struct Read<'a, T> {
@@ -24,7 +24,7 @@ fn sign(text: &str) -> (bool, &str) {
     }
 }
 
-/// The digits at the beginning; what is larger than 64 bits hold is the largest number. None where there is none.
+/// The leading digits; a number above 64 bits becomes the largest number. `None` if there are no digits.
 fn digits(text: &str, radix: u32) -> Option<Read<'_, u128>> {
     let mut value = Some(0_u64);
     let mut end = 0_usize;
@@ -36,7 +36,7 @@ fn digits(text: &str, radix: u32) -> Option<Read<'_, u128>> {
     (end != 0).then_some(Read { value: value.map_or(u128::MAX, u128::from), rest })
 }
 
-/// strtol(3) with base 10, on a machine whose `long` has 64 bits. Nothing to read is 0, and all of the text the rest.
+/// strtol(3) with base 10, for a 64-bit `long`. Without a number the value is 0, and the whole text is the rest.
 pub(super) fn decimal(text: &str) -> Read<'_, i64> {
     let (negative, number) = sign(without_spaces(text));
     let Some(Read { value, rest }) = digits(number, 10) else { return Read { value: 0, rest: text } };

@@ -1,21 +1,21 @@
-//! The one definition of each option: its names, what it takes, which commands take it, its help.
+//! The one definition of each option: its names, its value, the commands that accept it, its help.
 //!
-//! Parsing, the text of `-h`, the man page and shell completions all come from this table, so that they cannot disagree. Its
-//! order is the order in which mistakes are looked for.
+//! Parsing, the text of `-h`, the man page and shell completions all use this table, so they cannot disagree. Mistakes are
+//! checked in the order of the table.
 
 use super::verb::{Verb, Verbs};
 
-/// What an option takes.
+/// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
     None,
     /// A value of that name.
     Required(&'static str),
-    /// A value of that name, or none. It is a word of its own: one that is joined to the option is not looked at.
+    /// An optional value of that name. It is a separate word: a value that is joined to the option is ignored.
     Optional(&'static str),
 }
 
-/// Under which heading an option stands.
+/// The heading of an option in the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// Which entries, or the entry itself.
@@ -27,7 +27,7 @@ pub enum Group {
     Update,
     /// How entries are read and printed.
     Output,
-    /// What saved lines have beside.
+    /// Additional options of saved lines.
     Saved,
 }
 
@@ -36,17 +36,17 @@ pub struct OptionDefinition {
     pub(super) key: Key,
     /// Letter; some letters are signs that nobody types.
     pub short: Option<char>,
-    /// Long names; messages call it by the first one.
+    /// Long names; messages use the first one.
     pub long: &'static [&'static str],
     pub argument: Argument,
     pub group: Group,
     /// One line of help.
     pub help: &'static str,
-    /// Commands that need it.
+    /// Commands that require it.
     pub required: Verbs,
-    /// Commands that need both addresses of a direction, of which this is one.
+    /// Commands that require both addresses of a direction, of which this is one.
     pub paired: Verbs,
-    /// Commands that can have it.
+    /// Commands that accept it.
     pub optional: Verbs,
     /// Whether conntrack 1.4.9 lacks it.
     pub ours: bool,
@@ -165,7 +165,7 @@ const EXPECTATION: &[Verb] = &[CreateExpectation, DeleteExpectation, GetExpectat
 /// Commands that saved lines have, or that they become.
 const SAVED: &[Verb] = &[Create, Add, Update, Delete];
 
-/// Every option but those of single protocols.
+/// Every option except those of single protocols.
 pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::OriginalSrc, &["src", "orig-src"], Group::Entry)
         .short('s')

@@ -1,7 +1,7 @@
-//! Reading the words one after the other.
+//! Reads the words one after the other.
 //!
-//! A mistake in a word ends the reading at that word, before anything is judged as a whole: which message comes first is
-//! part of what scripts see.
+//! A mistake in a word ends the reading at that word, before any check of combinations. Scripts see which message comes
+//! first.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -25,10 +25,11 @@ use super::value::{Command, Parsed, Source, Table};
 use super::verb::{CommandDefinition, Verb};
 use super::words::{Code, Step, Words};
 
-/// Reads a command line. `program` is the name it was called by, which one message quotes; `words` are those behind it.
+/// Reads a command line. `program` is the name that the command was called by, which one message quotes; `words` are the
+/// words after it.
 ///
 /// # Errors
-/// [`Refused`] where 1.4.9 refuses, in its words.
+/// [`Refused`] if 1.4.9 refuses, in its words.
 pub fn parse<W: AsRef<str>>(program: &str, words: &[W], environment: &impl Environment) -> Result<Parsed, Refused> {
     if let [option, file, ..] = words
         && matches!(option.as_ref(), "-R" | "--load-file")
@@ -39,7 +40,7 @@ pub fn parse<W: AsRef<str>>(program: &str, words: &[W], environment: &impl Envir
     read(program, words.iter().map(AsRef::as_ref), environment)
 }
 
-/// Reads words of which the first may not be `-R`.
+/// Reads words; the first one may not be `-R`.
 pub(super) fn read<'a>(
     program: &'a str,
     words: impl Iterator<Item = &'a str>,
@@ -54,7 +55,7 @@ pub(super) fn read<'a>(
     }
 }
 
-/// Reads the words of a saved line as the entry that it is about.
+/// Reads the words of a saved line as an entry.
 pub(super) fn entry<'a>(
     program: &'a str,
     words: impl Iterator<Item = &'a str>,
@@ -195,7 +196,7 @@ impl<S: Environment> Reader<'_, S> {
         if key == Key::Timeout {
             template.timeout = Some(number::low_bits(text));
         } else if key == Key::BufferSize {
-            // The kernel takes it as a signed number and less than nothing as nothing.
+            // The kernel reads the number as signed, and a negative one as zero.
             template.buffer = Some(u32::try_from(number::low_bits(text).cast_signed()).unwrap_or(0));
         } else if key == Key::Zone {
             template.zone = zone('w')?;
@@ -206,7 +207,7 @@ impl<S: Environment> Reader<'_, S> {
         } else if key == Key::Id {
             template.id = Some(FlowId(any('i')?));
         } else if key == Key::Secmark {
-            // No entry tells its mark of this kind any more: there is nothing to compare.
+            // Entries no longer report this kind of mark, so nothing is compared.
             any('c')?;
         } else if key == Key::Mark {
             let Some(mark) = number::value_and_mask(text) else {
@@ -220,7 +221,7 @@ impl<S: Environment> Reader<'_, S> {
 
     fn family(&mut self, text: &str) -> Checked<()> {
         self.template.uses(Key::Family);
-        // Whatever follows the name is not looked at.
+        // Text after the name is ignored.
         let family = if text.starts_with("ipv4") {
             Family::Ipv4
         } else if text.starts_with("ipv6") {
@@ -239,7 +240,7 @@ impl<S: Environment> Reader<'_, S> {
         Ok(())
     }
 
-    /// An address of an option; a length behind it becomes the mask.
+    /// An address of an option; a length after it becomes the mask.
     fn address(&mut self, key: Key, text: &str) -> Checked<IpAddr> {
         let Some((address, length)) = address::with_length(text) else {
             return parameter(format!("Invalid IP address `{text}'"));
@@ -302,7 +303,7 @@ impl<S: Environment> Reader<'_, S> {
         Ok(())
     }
 
-    /// A protocol by the name of one with options, by the system's name, or by number.
+    /// A protocol: by the name of one with options, by the system's name, or by number.
     fn protocol(&mut self, text: &str) -> Checked<()> {
         self.template.uses(Key::Protocol);
         let named = PROTOCOLS.iter().find(|known| known.name.eq_ignore_ascii_case(text));

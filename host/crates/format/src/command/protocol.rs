@@ -1,7 +1,8 @@
-//! Options that single protocols have, and which commands take them.
+//! Options of single protocols, and the commands that accept them.
 //!
-//! `-p` makes a protocol's options known; given again, the options of both are known and the last protocol reads them all, by
-//! their codes. The codes are those of conntrack 1.4.9, so that even that comes out the same.
+//! `-p` makes a protocol's options known. If `-p` is repeated, the options of both protocols are known and the last protocol
+//! interprets all of them, by their codes. The codes are those of conntrack 1.4.9, so the result is the same even in that
+//! case.
 
 use ctwarden_model::Protocol;
 
@@ -13,30 +14,31 @@ pub struct ProtocolDefinition {
     pub protocol: Protocol,
     /// Name for `-p`, in any case.
     pub name: &'static str,
-    /// Its options, in the order in which mistakes are looked for.
+    /// Its options, in the order in which mistakes are checked.
     pub options: &'static [ProtocolOption],
-    /// Names of an incomplete pair in messages: of the original and of the reply direction. None: the protocol has no pairs.
+    /// Names of an incomplete pair in messages: of the original and of the reply direction. `None`: the protocol has no
+    /// pairs.
     pub(super) pairs: Option<[(&'static str, &'static str); 2]>,
 }
 
-/// An option of a protocol; it takes a value always.
+/// An option of a protocol; it always takes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProtocolOption {
-    /// Long names; messages call it by the first one.
+    /// Long names; messages use the first one.
     pub long: &'static [&'static str],
     /// Name of its value.
     pub value: &'static str,
     /// One line of help.
     pub help: &'static str,
-    /// Commands that need it.
+    /// Commands that require it.
     pub required: Verbs,
-    /// Commands that need both of a direction, of which this is one.
+    /// Commands that require both options of a direction, of which this is one.
     pub paired: Verbs,
-    /// Commands that can have it.
+    /// Commands that accept it.
     pub optional: Verbs,
     /// Whether conntrack 1.4.9 lacks it.
     pub ours: bool,
-    /// How the last `-p` knows it.
+    /// The code by which the last `-p` interprets it.
     pub(super) code: u8,
     pub(super) part: Part,
 }
@@ -112,7 +114,7 @@ impl ProtocolOption {
         self
     }
 
-    /// One of ours: an option of saved lines.
+    /// Marks an option of ctwarden's own: an option of saved lines.
     const fn saved(mut self) -> Self {
         self.optional = Verbs::of(SAVED);
         self.ours = true;
@@ -120,7 +122,7 @@ impl ProtocolOption {
     }
 }
 
-/// The four ports of a flow, with the first code.
+/// The four ports of a flow, starting with that code.
 const fn ports(first: u8) -> [ProtocolOption; 4] {
     [
         option(first, Part::OriginalSrc, &["sport", "orig-port-src"], "PORT", "Source port, original direction")
@@ -175,7 +177,7 @@ const fn state(code: u8, help: &'static str) -> ProtocolOption {
     option(code, Part::State, &["state"], "STATE", help).may(&[List, Update, Delete, Get, Event]).must(CREATE)
 }
 
-/// Codes of ours are above all others.
+/// Codes of ctwarden's own options are above all others.
 const OURS: u8 = 200;
 
 const TCP: &[ProtocolOption] = {
@@ -320,7 +322,7 @@ const fn protocol(
     ProtocolDefinition { protocol, name, options, pairs }
 }
 
-/// Protocols with options of their own. The messages about incomplete pairs are those of 1.4.9, slips of the pen included.
+/// Protocols with options of their own. The messages about incomplete pairs are those of 1.4.9, typing errors included.
 pub const PROTOCOLS: &[ProtocolDefinition] = &[
     protocol(Protocol::TCP, "tcp", TCP, PORTS),
     protocol(Protocol::UDP, "udp", UDP, PORTS),

@@ -1,4 +1,4 @@
-//! The options of single protocols: what each sets.
+//! The options of single protocols: what each one sets.
 
 use alloc::format;
 
@@ -9,10 +9,11 @@ use super::number;
 use super::protocol::{Part, ProtocolDefinition};
 use super::template::Template;
 
-/// How many states the command knows of each protocol: 1.4.9 knows no later ones of SCTP, saved lines have them.
+/// Number of states that the command knows of each protocol. 1.4.9 does not know the later states of SCTP; saved lines use
+/// them.
 const STATES: u8 = 10;
 
-/// Sets what the option of that code means to the protocol that was named last. A code that it does not have does nothing.
+/// Sets the value of the option with that code for the protocol that was named last. An unknown code does nothing.
 pub(super) fn set(template: &mut Template, code: u8, text: &str) -> Checked<()> {
     let Some(definition) = template.definition else { return Ok(()) };
     let Some(part) = part_of(definition, code) else { return Ok(()) };
@@ -39,7 +40,7 @@ pub(super) fn set(template: &mut Template, code: u8, text: &str) -> Checked<()> 
         Part::TupleSrc => template.expected.src_port = port(),
         Part::TupleDst => template.expected.dst_port = port(),
         Part::State => state(template, protocol, text)?,
-        // The command has always given tags to the kernel in the machine's own byte order.
+        // The command has always sent tags to the kernel in the machine's own byte order.
         Part::OriginalVtag => template.vtag.original = Some(number::low_bits(text).to_be()),
         Part::ReplyVtag => template.vtag.reply = Some(number::low_bits(text).to_be()),
         Part::Role => template.role = Some(role(text)?),
@@ -64,18 +65,18 @@ pub(super) fn set(template: &mut Template, code: u8, text: &str) -> Checked<()> 
     Ok(())
 }
 
-/// The option of the protocol that has this code.
+/// The protocol's option with this code.
 fn part_of(definition: &ProtocolDefinition, code: u8) -> Option<Part> {
     definition.options.iter().find(|option| option.code == code).map(|option| option.part)
 }
 
-/// The low bits of strtoul(3); nothing to read is 0.
+/// The low bits of strtoul(3); 0 if there is no number.
 fn low_bits_any_base(text: &str) -> u32 {
     let [a, b, c, d, ..] = number::any_base(text).map_or(0, |read| read.value).to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// A number that saved lines give.
+/// A number in a saved line.
 fn saved(text: &str, most: u32) -> Checked<u32> {
     match number::whole(text, most) {
         Some(value) => Ok(value),
@@ -91,7 +92,7 @@ fn state(template: &mut Template, protocol: Protocol, text: &str) -> Checked<()>
         Protocol(_) => (|n| DccpState(n).name(), &mut template.states.dccp, "Unknown DCCP state"),
     };
     let named = (0..STATES).find(|n| name(*n) == Some(text));
-    // Linux before 2.6.31 called the state LISTEN that is SYN_SENT2 now.
+    // Before Linux 2.6.31 the state SYN_SENT2 was called LISTEN.
     let former = (protocol == Protocol::TCP && text == "LISTEN").then_some(TcpState::SYN_SENT2.0);
     // Saved lines give a state without a name by its number.
     let numbered = || {
@@ -105,7 +106,7 @@ fn state(template: &mut Template, protocol: Protocol, text: &str) -> Checked<()>
     Ok(())
 }
 
-/// `CT_DCCP_ROLE_*`, by a name that may be cut short, in any case.
+/// `CT_DCCP_ROLE_*`, by a name that may be abbreviated, in any case.
 fn role(text: &str) -> Checked<u8> {
     let begins =
         |name: &str| name.as_bytes().get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text.as_bytes()));

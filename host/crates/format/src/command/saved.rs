@@ -1,4 +1,4 @@
-//! Options that saved lines have beside those of 1.4.9, so that a table that is saved and loaded is the same table.
+//! Options of saved lines beyond those of 1.4.9, which make a saved and reloaded table identical.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -35,7 +35,7 @@ fn keep<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     place.is_some()
 }
 
-/// Two digits a byte.
+/// Two digits per byte.
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let byte = |pair: &[u8; 2]| {

@@ -1,4 +1,4 @@
-//! All words are read: what they mean together, or what is wrong with them together.
+//! After all words are read: derives their combined meaning, or the mistake in their combination.
 
 use alloc::format;
 use alloc::string::String;
@@ -23,7 +23,7 @@ use super::value::{Command, Delete, Events, ExpectationTemplate, Form, Get, List
 use super::verb::Verb;
 use crate::LabelMap;
 
-/// Bits of labels that were written, and their names for the output.
+/// The given label bits, and their names for the output.
 #[derive(Default)]
 struct LabelBits {
     asked: u128,
@@ -31,7 +31,7 @@ struct LabelBits {
     names: Option<LabelMap>,
 }
 
-/// The command, after everything that can be wrong was looked for in the order of 1.4.9.
+/// The command, after all checks in the order of 1.4.9.
 pub(super) fn command(
     template: &Template,
     environment: &impl Environment,
@@ -81,7 +81,7 @@ pub(super) fn command(
     Ok(command)
 }
 
-/// The entry that a saved line is about, after the same checks.
+/// The entry of a saved line, after the same checks.
 pub(super) fn entry(
     template: &Template,
     environment: &impl Environment,
@@ -117,13 +117,13 @@ pub(super) fn entry(
     }
     let mut flow = create(template, &labels, false).translated();
     if kind != EventKind::Row && template.states.tcp.is_none() && template.saved.tells_nothing_of_tcp() {
-        // What is implied by a state is not told where there is none.
+        // Values that a state implies are dropped if there is no state.
         flow.info = flow.info.filter(|info| !matches!(info, ProtocolInfo::Tcp { .. }));
     }
     Ok((kind, flow))
 }
 
-/// Whether all of the original direction was given.
+/// Whether the whole original direction was given.
 fn names_a_flow(template: &Template) -> bool {
     let Ends { src, dst, src_port, dst_port } = template.original;
     let ports = src_port.is_some() && dst_port.is_some();
@@ -136,7 +136,7 @@ fn names_a_flow(template: &Template) -> bool {
     parts && src.is_some() && dst.is_some() && !template.used_any(&[Key::MaskSrc, Key::MaskDst])
 }
 
-/// The command and the labels, after everything was looked for that can be wrong with any command.
+/// The command and the labels, after the checks that apply to every command.
 fn checked(
     template: &Template,
     environment: &impl Environment,
@@ -154,7 +154,7 @@ fn checked(
     Ok((verb, labels))
 }
 
-/// Label names are read where the command line has to do with labels, and quietly where the form shows them anyway.
+/// Reads label names if the command line uses labels. If only the form shows them, a failure is silent.
 fn labels(template: &Template, environment: &impl Environment, warnings: &mut Vec<String>) -> Checked<LabelBits> {
     let shown = template.used(Key::Output) && template.output & output::LABELS != 0;
     let asked = template.used_any(&[Key::Label, Key::LabelAdd, Key::LabelDel]) || shown;
@@ -186,7 +186,7 @@ fn labels(template: &Template, environment: &impl Environment, warnings: &mut Ve
     Ok(bits)
 }
 
-/// `#BIT`: a label that has no name. No name begins so.
+/// `#BIT`: a label without a name. No name starts with `#`.
 fn numbered(name: &str) -> Option<u8> {
     let digits = name.strip_prefix('#')?;
     let bit = digits.parse().ok().filter(|bit| *bit < 128);
@@ -264,11 +264,11 @@ fn change(template: &Template, labels: &LabelBits) -> Change {
     }
 }
 
-/// Flags that 1.4.9 gives to every TCP entry it makes or changes, as the tracker cannot know the windows of a flow that it did
-/// not see begin (`IP_CT_TCP_FLAG_*`, linux/netfilter/nf_conntrack_tcp.h).
+/// Flags that 1.4.9 sets on every TCP entry that it creates or changes, because the tracker cannot know the windows of a
+/// flow whose start it did not see (`IP_CT_TCP_FLAG_*`, linux/netfilter/nf_conntrack_tcp.h).
 const BE_LIBERAL: u8 = 0x08;
 const SACK_PERMITTED: u8 = 0x02;
-/// The connection may be opened anew (RFC 1122, 4.2.2.13).
+/// The connection may be reopened (RFC 1122, 4.2.2.13).
 const CLOSE_INITIATED: u8 = 0x04;
 
 fn info(template: &Template) -> Option<ProtocolInfo> {
@@ -288,7 +288,7 @@ fn info(template: &Template) -> Option<ProtocolInfo> {
     }
 }
 
-/// What a TCP entry is made or changed with; of the flags, those that are given instead of the usual ones.
+/// The TCP part of a new or changed entry. Given flags replace the usual ones.
 pub(super) fn tcp(
     state: Option<u8>,
     window_scale: PerDirection<Option<u8>>,
@@ -306,7 +306,7 @@ pub(super) fn tcp(
     }
 }
 
-/// The family's address for none.
+/// The unspecified address of the family.
 fn none_of(family: Option<Family>) -> IpAddr {
     match family {
         Some(Family::Ipv6) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
@@ -328,8 +328,8 @@ fn original(template: &Template) -> Tuple {
     tuple(template, &template.original)
 }
 
-/// The tuple to look up: the original one if it was given. An ICMP message of the reply direction is told by that of the
-/// original one.
+/// The tuple to look up: the original one if it was given. An ICMP message of the reply direction is derived from that of
+/// the original direction.
 fn looked_up(template: &Template) -> Tuple {
     if template.used_any(&[Key::OriginalSrc, Key::OriginalDst]) {
         return original(template);
@@ -343,7 +343,7 @@ fn looked_up(template: &Template) -> Tuple {
     tuple(template, &turned).reversed()
 }
 
-/// Both directions; what was not given of one is what the other says.
+/// Both directions; parts that one direction lacks are derived from the other.
 fn tuples(template: &Template) -> PerDirection<Tuple> {
     let or = |given: &Ends, other: &Ends| Ends {
         src: given.src.or(other.dst),

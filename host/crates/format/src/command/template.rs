@@ -1,6 +1,6 @@
-//! What the words of a command line have said so far.
+//! The options of a command line as read so far.
 //!
-//! Options may come in any order and more than once; only when all are read is it clear what they mean together.
+//! Options may come in any order and more than once. Their combined meaning is clear only when all of them are read.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use super::protocol::{Part, ProtocolDefinition};
 use super::value::Table;
 use super::verb::Verb;
 
-/// Two ends of a direction, as far as they were given.
+/// The two ends of a direction, as far as given.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ends {
     pub(super) src: Option<IpAddr>,
@@ -24,7 +24,7 @@ pub(super) struct Ends {
     pub(super) dst_port: Option<u16>,
 }
 
-/// States of the protocols that have them; each protocol's own, as `-p` may be repeated.
+/// States of the protocols, one for each protocol, because `-p` may be repeated.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct States {
     pub(super) tcp: Option<u8>,
@@ -33,14 +33,14 @@ pub(super) struct States {
 }
 
 impl States {
-    /// With the protocol that each belongs to.
+    /// The given states, each with its protocol.
     pub(super) fn given(&self) -> impl Iterator<Item = (Protocol, u8)> {
         let all = [(Protocol::TCP, self.tcp), (Protocol::SCTP, self.sctp), (Protocol::DCCP, self.dccp)];
         all.into_iter().filter_map(|(protocol, state)| Some((protocol, state?)))
     }
 }
 
-/// A label by what was written, and whether it is to be changed rather than asked for.
+/// A label as written, and whether it is a change or a condition.
 #[derive(Clone, Debug)]
 pub(super) struct LabelWord {
     pub(super) text: String,
@@ -68,7 +68,7 @@ impl Saved {
     }
 }
 
-/// What was said so far.
+/// The options so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Template {
     pub(super) verb: Option<Verb>,
@@ -80,9 +80,9 @@ pub(super) struct Template {
     pub(super) expected: Ends,
     pub(super) mask: Ends,
     pub(super) protocol: Option<Protocol>,
-    /// What the last `-p` named, if it has options of its own.
+    /// The protocol of the last `-p`, if it has options of its own.
     pub(super) definition: Option<&'static ProtocolDefinition>,
-    /// Which options of the protocol were given, by their place in its table: the last `-p` counts them all as its own.
+    /// Which options of the protocol were given, by index in its table: the last `-p` counts them all as its own.
     pub(super) of_protocol: u32,
     /// The protocol that read an option of the reply direction.
     pub(super) reply_protocol: Option<Protocol>,
@@ -91,7 +91,7 @@ pub(super) struct Template {
     pub(super) vtag: PerDirection<Option<u32>>,
     pub(super) role: Option<u8>,
     pub(super) timeout: Option<u32>,
-    /// Status bits to be there, and those whose absence or presence counts.
+    /// Status bits that must be set; `status_mask` has the bits whose presence or absence counts.
     pub(super) status: u32,
     pub(super) status_mask: u32,
     pub(super) events: u32,
@@ -125,7 +125,7 @@ impl Template {
     /// Notes that an option of the protocol was given.
     pub(super) fn uses_part(&mut self, definition: &ProtocolDefinition, part: Part) {
         if let Some(place) = definition.options.iter().position(|option| option.part == part) {
-            // Places of ours are kept apart from those that another protocol may mean.
+            // Indexes of ctwarden's own options are kept apart from those that another protocol may mean.
             let ours = definition.options.get(place).is_some_and(|option| option.ours);
             self.of_protocol |= 1_u32.checked_shl(if ours { 16 } else { 0 } + low(place)).unwrap_or(0);
         }
@@ -135,7 +135,7 @@ impl Template {
         self.of_protocol.checked_shr(if ours { 16 } else { 0 } + low(place)).unwrap_or(0) & 1 == 1
     }
 
-    /// The layer-4 part of a direction, where what was not given is zero.
+    /// The layer-4 part of a direction; parts that were not given are zero.
     pub(super) fn layer4(&self, ends: &Ends) -> Layer4 {
         let (src, dst) = (ends.src_port.unwrap_or(0), ends.dst_port.unwrap_or(0));
         match self.protocol {

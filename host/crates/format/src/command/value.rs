@@ -1,6 +1,6 @@
-//! What a command line asks for, each command with exactly what it needs.
+//! The parsed command line; each command has exactly the values that it needs.
 //!
-//! Values rather than a bag of options, so that whoever carries a command out cannot forget that an option was given.
+//! Types rather than a bag of options make sure that the executing code cannot forget an option.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,16 +10,16 @@ use ctwarden_model::{EventKinds, Expectation, Family, Filter, Protocol, Tuple};
 use super::{Change, Create};
 use crate::LabelMap;
 
-/// A command line that makes sense.
+/// A valid command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// What is asked for.
+    /// The command.
     pub command: Command,
-    /// Lines for standard error that are due before anything else happens, in order, each without its newline.
+    /// Lines for standard error, to print before anything else, in order, each without its newline.
     pub warnings: Vec<String>,
 }
 
-/// What a command line asks for.
+/// A command with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// `-L`, `-L dying`, `-L unconfirmed`.
@@ -36,7 +36,7 @@ pub enum Command {
     Events(Events),
     /// `-F`: every entry, or every one of a family.
     Flush {
-        /// Family; none: both.
+        /// Family; `None`: both.
         family: Option<Family>,
     },
     /// `-C`.
@@ -45,14 +45,14 @@ pub enum Command {
     Statistics,
     /// `-L expect`.
     ListExpectations {
-        /// Family that the kernel is asked for; without `-f` that is IPv4, as ever.
+        /// Family of the request; without `-f` it is IPv4, as in conntrack.
         family: Family,
         /// How they are printed.
         output: Output,
     },
     /// `-G expect`: the expectation of this flow.
     GetExpectation {
-        /// Original tuple of the flow that waits.
+        /// Original tuple of the master.
         master: Tuple,
     },
     /// `-I expect`.
@@ -74,9 +74,9 @@ pub enum Command {
     Load { file: Source },
     /// `-h`, and no command at all.
     Help {
-        /// Tell of this protocol's options, too (`-p`), by the name to print.
+        /// Also show this protocol's options (`-p`), under the given name.
         protocol: Option<(Protocol, String)>,
-        /// Whether it was asked for; else there was no command.
+        /// Whether `-h` was given; else there was no command.
         given: bool,
     },
     /// `-V`.
@@ -95,7 +95,7 @@ pub enum Table {
     Unconfirmed,
 }
 
-/// Where text is read.
+/// The source of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `-`.
@@ -118,14 +118,15 @@ pub struct List {
     pub zero: bool,
     /// How they are printed.
     pub output: Output,
-    /// Read them here instead of asking the kernel (`--from`).
+    /// Read the entries from here instead of the kernel (`--from`).
     pub from: Option<Source>,
 }
 
 /// `-G`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Get {
-    /// Tuple to look up, of either direction: the original one where it was given. In zone 0, as the command takes no other.
+    /// Tuple to look up, of either direction: the original one if it was given. It is in zone 0, because the command accepts
+    /// no other.
     pub tuple: Tuple,
     /// What the answer must match to be shown.
     pub filter: Filter,
@@ -137,9 +138,9 @@ pub struct Get {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
     pub filter: Filter,
-    /// How they are printed.
+    /// How the entries are printed.
     pub output: Output,
-    /// Tell by the exit status whether nothing matched (`--exit-code`).
+    /// Report by the exit status if nothing matched (`--exit-code`).
     pub exit_code: bool,
 }
 
@@ -147,18 +148,18 @@ pub struct Delete {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     pub filter: Filter,
-    /// What becomes of them.
+    /// The change.
     pub change: Change,
     /// How they are printed.
     pub output: Output,
-    /// Tell by the exit status whether nothing matched (`--exit-code`).
+    /// Report by the exit status if nothing matched (`--exit-code`).
     pub exit_code: bool,
 }
 
 /// `-E`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Events {
-    /// Which kinds (`-e`); `row` is never among them. It can be empty, and then nothing ever comes.
+    /// Kinds of events (`-e`); never contains `row`. An empty set never yields an event.
     pub kinds: EventKinds,
     pub filter: Filter,
     /// Size of the socket's receive buffer in bytes, before the kernel doubles it (`-b`).
@@ -199,7 +200,7 @@ pub struct Output {
     pub id: bool,
     /// The kernel's times of begin and end (`ktimestamp`).
     pub kernel_timestamp: bool,
-    /// Names of labels. They are there, and to be printed, where the command line had to do with labels (`-o labels`, `-l`,
-    /// `--label-add`, `--label-del`) and the names could be read; and where `form` is [`Form::Save`] or [`Form::Json`].
+    /// Names of labels. They are present, and to be printed, if the command line uses labels (`-o labels`, `-l`,
+    /// `--label-add`, `--label-del`) and the names could be read; and if `form` is [`Form::Save`] or [`Form::Json`].
     pub labels: Option<LabelMap>,
 }

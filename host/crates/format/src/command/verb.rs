@@ -1,4 +1,4 @@
-//! The commands of the command line, each with the table it is about.
+//! The commands of the command line, each with its table.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
@@ -42,7 +42,7 @@ pub enum Verb {
     ExpectationStatistics,
     /// `-A`
     Add,
-    /// No command: the help, if there is nothing else either.
+    /// No command: prints the help if there are no options either.
     None,
 }
 
@@ -51,7 +51,7 @@ pub enum Verb {
 pub struct Verbs(u32);
 
 impl Verbs {
-    /// None.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
     #[must_use]
@@ -65,27 +65,27 @@ impl Verbs {
         Self(bits)
     }
 
-    /// Whether the command is among them.
+    /// Whether the set contains the command.
     #[must_use]
     pub const fn has(self, verb: Verb) -> bool {
         self.0 >> verb as u32 & 1 == 1
     }
 }
 
-/// One command as it is written.
+/// A command as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandDefinition {
     pub short: char,
     pub long: &'static str,
-    /// What it is about the table `conntrack`, and about `expect` where it can be.
+    /// The command for the table `conntrack`, and for `expect` if it supports that table.
     pub verbs: (Verb, Option<Verb>),
-    /// Whether a table may follow and what else is usual, for the line of help.
+    /// The usage in the help: the optional table and the usual options.
     pub usage: &'static str,
     /// One line of help.
     pub help: &'static str,
-    /// Whether the long name takes a value behind `=` (which it then does not look at).
+    /// Whether the long name accepts a value after `=`. The value is ignored.
     pub(super) long_value: bool,
-    /// Whether the letter does.
+    /// Whether the letter accepts a value.
     pub(super) short_value: bool,
 }
 
@@ -100,7 +100,7 @@ const fn command(
     CommandDefinition { short, long, verbs, usage, help, long_value: !valueless, short_value: short == 'C' }
 }
 
-/// Every command but `-R`, which stands alone.
+/// Every command except `-R`, which is handled separately.
 pub const COMMANDS: &[CommandDefinition] = &[
     command(
         'L',

@@ -1,7 +1,7 @@
-//! From words to options: what getopt_long(3) of GNU's C library does, with its order of words and its abbreviations.
+//! From words to options: what GNU's getopt_long(3) does, with its permutation of words and its abbreviations.
 //!
-//! Written anew because the command's rules are exactly that function's: options may stand anywhere, letters may be joined,
-//! long names may be cut short while they stay unambiguous.
+//! It is reimplemented because the command's rules are exactly those of that function: options may stand anywhere, letters
+//! may be joined, and long names may be abbreviated while they stay unambiguous.
 
 use alloc::vec::Vec;
 
@@ -9,12 +9,12 @@ use super::option::{Argument, Key, OPTIONS, OptionDefinition};
 use super::protocol::ProtocolDefinition;
 use super::verb::{COMMANDS, CommandDefinition};
 
-/// What a word turned out to be.
+/// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     Command(&'static CommandDefinition),
     Option(Key),
-    /// An option of a protocol, and which `-p` made it known.
+    /// An option of a protocol, and the `-p` that made it known.
     OfProtocol {
         code: u8,
         which: usize,
@@ -40,11 +40,11 @@ impl Takes {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
-    /// An option, with the value that it has or that is joined to it.
+    /// An option, with its fixed or joined value.
     Found(Code, Option<&'a str>),
-    /// An option without the value it needs; the word that messages name.
+    /// An option without its required value; holds the word for the message.
     Lacks(&'a str),
-    /// No option, or several; the word that messages name.
+    /// An unknown or ambiguous option; holds the word for the message.
     Unknown(&'a str),
 }
 
@@ -57,15 +57,15 @@ pub(super) enum Step<'a> {
 ///            first_nonopt .. last_nonopt │ last_nonopt .. optind
 /// ```
 pub(super) struct Words<'a> {
-    /// The program's name first; words that are no options are moved behind those that are.
+    /// The program's name comes first; words that are no options are moved behind the options.
     words: Vec<&'a str>,
-    /// The word that is read next.
+    /// Index of the next word to read.
     optind: usize,
-    /// Letters that are left of the current word.
+    /// The remaining letters of the current word.
     nextchar: &'a str,
-    /// First word of the block that was passed over.
+    /// First word of the block of words that are no options.
     first_nonopt: usize,
-    /// The word behind that block.
+    /// The word after that block.
     last_nonopt: usize,
     /// Protocols whose options are known.
     protocols: Vec<&'static ProtocolDefinition>,
@@ -80,13 +80,13 @@ impl<'a> Words<'a> {
         Self { words: all, optind: 1, nextchar: "", first_nonopt: 1, last_nonopt: 1, protocols: Vec::new() }
     }
 
-    /// Makes the options of a protocol known; gives the number that tells them from those of others.
+    /// Makes the options of a protocol known. Returns the number that distinguishes them from those of other protocols.
     pub(super) fn learn(&mut self, protocol: &'static ProtocolDefinition) {
         self.protocols.push(protocol);
     }
 
-    /// The value of an option that can do without: the next word, unless it looks like an option or a negation. A value
-    /// that is joined to the option is not taken.
+    /// The value of an option with an optional value: the next word, unless it looks like an option or a negation. A value
+    /// that is joined to the option is ignored.
     pub(super) fn value_perhaps(&mut self, joined: Option<&str>) -> Option<&'a str> {
         let word = self.words.get(self.optind).filter(|word| joined.is_none() && !word.starts_with(['-', '!']))?;
         self.optind += 1;
@@ -128,7 +128,7 @@ impl<'a> Words<'a> {
         self.words.get(self.optind).copied().filter(|word| *word != "--")
     }
 
-    /// The word that messages name: the one before the next.
+    /// The word for the message: the one before the next.
     fn named(&self) -> &'a str {
         self.optind.checked_sub(1).and_then(|last| self.words.get(last)).copied().unwrap_or_default()
     }
@@ -142,7 +142,7 @@ impl<'a> Words<'a> {
     fn letter(&mut self) -> Step<'a> {
         let letters = self.nextchar;
         let letter = letters.chars().next();
-        // A letter of several bytes is none, and its first byte is what was read.
+        // A letter of several bytes is no option, and getopt has read only its first byte.
         let width = letter.map_or(1, |letter| if letter.is_ascii() { 1 } else { 0 });
         let rest = letters.get(width..).unwrap_or_default();
         self.nextchar = rest;
@@ -180,8 +180,8 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The option of a long name, or of the beginning of one. An abbreviation that 1.4.9 knows means what it means there,
-    /// whatever options of ours begin so.
+    /// The option with that long name, or with an abbreviation of it. An abbreviation that 1.4.9 knows keeps its meaning,
+    /// even if options of ctwarden have the same beginning.
     fn of_name(&self, name: &str) -> Option<(Code, Takes)> {
         if let Some(exact) = self.of_whole_name(name) {
             return Some(exact);
@@ -194,7 +194,7 @@ impl<'a> Words<'a> {
         beginning(false).or_else(|| beginning(true)).flatten()
     }
 
-    /// The option of exactly that name: nearly all names are written out.
+    /// The option with exactly that name: nearly all names are written in full.
     fn of_whole_name(&self, name: &str) -> Option<(Code, Takes)> {
         let Length { commands, options } = LENGTHS.get(name.len()).copied().unwrap_or_default();
         if let Some(command) = places(commands).find_map(|at| COMMANDS.get(at).filter(|command| command.long == name)) {
@@ -235,13 +235,13 @@ fn of_letter(letter: char) -> Option<(Code, Takes)> {
     usize::try_from(u32::from(letter)).ok().and_then(|letter| LETTERS.get(letter).copied().flatten())
 }
 
-/// What each letter is. A saved table is read by millions of letters, so that none of them is searched for.
+/// The option of each letter. A saved table contains millions of letters, so a lookup replaces a search.
 static LETTERS: [Option<(Code, Takes)>; 128] = letters();
 
 #[expect(clippy::indexing_slicing, reason = "done while compiling: a letter out of the table does not compile")]
 const fn letters() -> [Option<(Code, Takes)>; 128] {
     let mut letters = [None; 128];
-    // From behind, so that of two with the same letter the first one has it, and commands before options.
+    // In reverse, so the first of two options with the same letter wins, and commands win over options.
     let mut at = OPTIONS.len();
     while at > 0 {
         at -= 1;
@@ -258,14 +258,14 @@ const fn letters() -> [Option<(Code, Takes)>; 128] {
     letters
 }
 
-/// Commands and options with a long name of one length, a bit for the place of each in its table.
+/// Commands and options with a long name of one length: one bit for the index of each in its table.
 #[derive(Clone, Copy, Default)]
 struct Length {
     commands: u64,
     options: u64,
 }
 
-/// By length of the name: few names share one, so that few have to be compared.
+/// By length of the name: few names share a length, so few comparisons are needed.
 static LENGTHS: [Length; 32] = lengths();
 
 #[expect(clippy::indexing_slicing, reason = "done while compiling: a name out of the table does not compile")]
@@ -288,7 +288,7 @@ const fn lengths() -> [Length; 32] {
     lengths
 }
 
-/// Places of the bits.
+/// Indexes of the set bits.
 fn places(mut bits: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let place = usize::try_from(bits.trailing_zeros()).ok().filter(|_| bits != 0)?;

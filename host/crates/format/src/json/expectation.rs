@@ -12,7 +12,7 @@ use crate::text::EXPECTATION_FLAGS;
 use super::object::Object;
 use super::{write_event, write_protocol, write_protocol_only, write_tuple, write_userspace};
 
-/// Appends the object of an expectation, without a line's end.
+/// Appends the object of an expectation, without a line end.
 pub fn expectation(out: &mut Vec<u8>, expectation: &Expectation, context: &EventContext<'_>) {
     let mut object = Object::open(out);
     write_event(&mut object, context);

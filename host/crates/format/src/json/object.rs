@@ -1,6 +1,7 @@
-//! One JSON object as it is written into a buffer.
+//! One JSON object, written into a buffer.
 //!
-//! A serialiser would need a type for each shape of entry; this file adds a comma and a colon to the writers of the other forms.
+//! A serialiser would need a type for each shape of entry. This file only adds commas and colons to the writers of the other
+//! forms.
 
 use alloc::vec::Vec;
 
@@ -40,14 +41,14 @@ impl<'a> Object<'a> {
         self.raw(name, |out| out.decimal(number));
     }
 
-    /// A number, where there is one.
+    /// A number, if there is one.
     pub(super) fn some_number(&mut self, name: &str, number: Option<impl Into<u64>>) {
         if let Some(number) = number {
             self.number(name, number);
         }
     }
 
-    /// A number that may be below zero, where there is one.
+    /// A signed number, if there is one.
     pub(super) fn some_signed(&mut self, name: &str, number: Option<i32>) {
         if let Some(number) = number {
             self.raw(name, |out| {

@@ -1,4 +1,4 @@
-//! What a line holds, with the time and the event that stand around the entry.
+//! The content of a line: the entry, its time and its event.
 
 use alloc::string::String;
 
@@ -6,25 +6,25 @@ use ctwarden_model::{EventKind, Expectation, Flow, Timestamp};
 
 use crate::{EventContext, Userspace};
 
-/// An entry as a line told it.
+/// An entry as read from a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// A row, or which event.
+    /// A row, or the kind of event.
     pub kind: EventKind,
     /// Wall time in front of the line.
     pub time: Option<Timestamp>,
     pub flow: Flow,
-    /// Seconds that the flow lasted (`delta-time=`), to the moment of the printing where it has not ended: whoever
-    /// knows that moment knows its begin.
+    /// Seconds that the flow lasted (`delta-time=`), up to the time of printing if it has not ended. With the time of
+    /// printing this gives the start of the flow.
     pub lasted: Option<u64>,
-    /// Netlink port of who caused the event.
+    /// Netlink port of the program that caused the event.
     pub portid: Option<u32>,
     pub program: Option<String>,
 }
 
 impl Entry {
-    /// When the line was printed, as far as it tells: the time in front of it, or else the end of what a flow has lasted that
-    /// has not ended.
+    /// When the line was printed, if known: the time in front of it, or else the end of the duration of a flow that has not
+    /// ended.
     #[must_use]
     pub fn printed_at(&self) -> Option<Timestamp> {
         let lasted = self.lasted.filter(|_| self.flow.stopped.is_none());
@@ -40,15 +40,15 @@ impl Entry {
     }
 }
 
-/// An expectation as a line told it.
+/// An expectation as read from a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectationEntry {
-    /// A row, or which event.
+    /// A row, or the kind of event.
     pub kind: EventKind,
     /// Wall time in front of the line.
     pub time: Option<Timestamp>,
     pub expectation: Expectation,
-    /// Netlink port of who caused the event.
+    /// Netlink port of the program that caused the event.
     pub portid: Option<u32>,
     pub program: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! Why a line was not read, and where in it.
+//! Why a line was not read, and the position of the mistake.
 //!
-//! A table of a thousand lines is pasted by people: the column tells them what to look at.
+//! People paste tables of a thousand lines: the column shows them where to look.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -9,39 +9,39 @@ use thiserror::Error;
 
 use super::form::Form;
 
-/// Characters of the line that an error repeats.
+/// Maximum characters of the line that an error repeats.
 const EXCERPT: usize = 32;
 
-/// What is wrong with a line.
+/// A mistake in a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("column {column}: {problem}")]
 pub struct LineError {
-    /// Which character, counted from 1.
+    /// Column of the mistake in characters, counted from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The mistake.
     pub problem: Problem,
 }
 
-/// Kinds of what is wrong.
+/// Kinds of mistakes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// Something else stands there.
+    /// The line has something else at this position.
     Expected {
         expected: &'static str,
-        /// What does; empty at the end of the line.
+        /// The text at this position; empty at the end of the line.
         found: String,
     },
-    /// A field has a value that it cannot have.
+    /// A field has an invalid value.
     Value {
         /// Name of the field.
         field: &'static str,
-        /// What it can have.
+        /// The valid values.
         expected: &'static str,
         found: String,
     },
-    /// A field without which there is no entry.
+    /// A required field is missing.
     Missing(&'static str),
-    /// A word that is the rest of a field: the line was cut there.
+    /// A word is the rest of a field: the line was cut there.
     Cut(String),
     /// Addresses of different families in one entry.
     TwoFamilies,
@@ -50,7 +50,7 @@ pub enum Problem {
 }
 
 impl LineError {
-    /// At that byte of the line.
+    /// A mistake at that byte of the line.
     pub(super) fn at(line: &str, at: usize, problem: Problem) -> Self {
         let column = line.get(..at).map_or(at, |before| before.chars().count()).saturating_add(1);
         Self { column, problem }
@@ -58,17 +58,17 @@ impl LineError {
 }
 
 impl Problem {
-    /// That something else was expected.
+    /// Something else was expected.
     pub(super) fn expected(expected: &'static str, found: &str) -> Self {
         Self::Expected { expected, found: excerpt(found) }
     }
 
-    /// That the line was cut at this word.
+    /// The line was cut at this word.
     pub(super) fn cut(word: &str) -> Self {
         Self::Cut(excerpt(word))
     }
 
-    /// That the field has another value.
+    /// The field has an invalid value.
     pub(super) fn value(field: &'static str, expected: &'static str, found: &str) -> Self {
         Self::Value { field, expected, found: excerpt(found) }
     }

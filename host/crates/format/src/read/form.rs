@@ -2,16 +2,16 @@
 
 use super::summary::before_summary;
 
-/// What a line looks like, by how it begins.
+/// The form of a line, by its first characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Nothing, or a comment: `#` in front.
+    /// Nothing, or a comment that starts with `#`.
     Blank,
-    /// What the command says behind a list: how many entries it has shown.
+    /// The command's summary after a list: the number of entries shown.
     Summary,
     /// An object of [`crate::json`].
     Json,
-    /// A command line of [`crate::save`], to be read by whoever reads command lines.
+    /// A command line of [`crate::save`]; [`crate::command`] reads it.
     Save,
     /// XML, which is not read.
     Xml,

@@ -1,6 +1,6 @@
-//! An object of [`crate::json`] back into an entry.
+//! Parses an object of [`crate::json`] into an entry.
 //!
-//! Every name that the writer has is read; others are passed over, since names may be added later.
+//! Every name that the writer uses is read. Other names are skipped, since names may be added later.
 
 mod direction;
 mod expectation;
@@ -29,7 +29,7 @@ pub(super) use expectation::entry as expectation;
 use expected::{TEXT, U8, U16, U32, U64};
 use told_protocol::ToldProtocol;
 
-/// What an object told so far.
+/// The members read so far.
 #[derive(Default)]
 struct Told<'a> {
     protocol: ToldProtocol,
@@ -50,7 +50,7 @@ pub(super) fn entry(line: &str) -> Result<Entry, LineError> {
     let mut told = Told::default();
     let mut kind = EventKind::Row;
     let (mut portid, mut program) = (None, None);
-    // Tuples are not known before the end, so that the rest is gathered in an entry that has none yet.
+    // Tuples are known only at the end, so the other members are collected in an entry without tuples.
     let mut rest = nowhere();
     json.members(|json, name| {
         if told.protocol.read(json, name)? {
@@ -188,7 +188,7 @@ fn read_hex(json: &mut Json<'_>, field: &'static str) -> Result<Vec<u8>, LineErr
     bytes.ok_or_else(|| json.fail(at, Problem::value(field, "pairs of hexadecimal digits", &text)))
 }
 
-/// Puts together what could not be judged before all was told.
+/// Builds the parts that can be checked only at the end of the object.
 fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: Told<'_>) -> Result<Flow, LineError> {
     let missing = |field| json.fail(begin, Problem::Missing(field));
     let protocol = told.protocol.get().ok_or_else(|| missing("protocol"))?;
@@ -222,7 +222,7 @@ fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: Told<'_>) -> Resu
 
 type State<'a> = Option<(usize, Cow<'a, str>)>;
 
-/// State of the protocol, where anything of it was told.
+/// State of the protocol, if any of it was given.
 fn info(
     json: &Json<'_>,
     protocol: Protocol,
@@ -263,7 +263,7 @@ fn info(
     Ok(Some(info).filter(|info| *info != nothing_told(info)))
 }
 
-/// The same without any part.
+/// The same protocol without any part.
 fn nothing_told(info: &ProtocolInfo) -> ProtocolInfo {
     match info {
         ProtocolInfo::Tcp { .. } => {

@@ -1,16 +1,16 @@
-//! JSON as it is walked over: values are taken where they stand and no tree is built (RFC 8259).
+//! A JSON reader that takes values in place and builds no tree (RFC 8259).
 //!
-//! `serde_json` would lose the column of a wrong value: its errors count bytes, and none tells where a value began whose meaning is
-//! wrong.
+//! `serde_json` would lose the column of a wrong value: its errors count bytes, and none of them says where a value with an
+//! invalid meaning starts.
 
 use alloc::borrow::Cow;
 
 use super::error::{LineError, Problem};
 
-/// Objects and lists within each other; ours have four.
+/// Maximum nesting of objects and lists; ctwarden's own have four levels.
 const DEPTH: u8 = 32;
 
-/// A line and how far it was read.
+/// A line and the position in it.
 #[derive(Clone, Debug)]
 pub(super) struct Json<'a> {
     line: &'a str,
@@ -19,12 +19,12 @@ pub(super) struct Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// From the begin of the line.
+    /// From the start of the line.
     pub(super) const fn of(line: &'a str) -> Self {
         Self { line, at: 0, depth: 0 }
     }
 
-    /// The byte that is next.
+    /// The position of the next byte.
     pub(super) fn at(&mut self) -> usize {
         self.blanks();
         self.at
@@ -35,7 +35,7 @@ impl<'a> Json<'a> {
         LineError::at(self.line, at, problem)
     }
 
-    /// Nothing but blanks may follow.
+    /// Fails unless only blanks follow.
     pub(super) fn end(&mut self) -> Result<(), LineError> {
         match self.peek() {
             None => Ok(()),
@@ -82,7 +82,7 @@ impl<'a> Json<'a> {
         if self.takes(sign) { Ok(()) } else { Err(self.unexpected(expected)) }
     }
 
-    /// An object: each of its names with the reader in front of the value, which has to be read or skipped.
+    /// An object: passes on each name with the reader before the value, which the caller must read or skip.
     pub(super) fn members(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<(), LineError>,
@@ -104,7 +104,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// A list: the reader in front of each item, which has to be read or skipped.
+    /// A list: passes on the reader before each item, which the caller must read or skip.
     pub(super) fn items(&mut self, mut item: impl FnMut(&mut Self) -> Result<(), LineError>) -> Result<(), LineError> {
         self.take(b'[', "a list")?;
         self.deeper()?;
@@ -126,7 +126,7 @@ impl<'a> Json<'a> {
         if self.depth > DEPTH { Err(self.unexpected("at most 32 objects and lists within each other")) } else { Ok(()) }
     }
 
-    /// Text; what has no escape in it is borrowed.
+    /// Text; it is borrowed if it has no escape.
     pub(super) fn string(&mut self, expected: &'static str) -> Result<Cow<'a, str>, LineError> {
         self.take(b'"', expected)?;
         let mut text = Cow::Borrowed(self.plain());
@@ -149,7 +149,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Text up to what ends it or has to be looked at.
+    /// Text up to its end or the next special character.
     fn plain(&mut self) -> &'a str {
         let rest = self.rest();
         let end = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
@@ -158,7 +158,7 @@ impl<'a> Json<'a> {
         plain
     }
 
-    /// What a backslash stands for.
+    /// The character of an escape sequence.
     fn escaped(&mut self) -> Result<char, LineError> {
         let begin = self.at;
         let sign = self.byte();
@@ -183,7 +183,7 @@ impl<'a> Json<'a> {
         self.fail(at, Problem::expected("what JSON allows behind a backslash", found))
     }
 
-    /// Four hexadecimal digits, or twice that where the first are half of a surrogate pair.
+    /// Four hexadecimal digits, or twice that if the first four are half of a surrogate pair.
     fn unicode(&mut self) -> Option<char> {
         let first = self.four_digits()?;
         let code = match first {
@@ -204,7 +204,7 @@ impl<'a> Json<'a> {
         u32::from_str_radix(digits, 16).ok()
     }
 
-    /// A number as it is written.
+    /// A number as written.
     fn digits(&mut self) -> &'a str {
         self.blanks();
         let rest = self.rest();
@@ -227,7 +227,7 @@ impl<'a> Json<'a> {
         number.ok_or_else(|| self.fail(at, Problem::value(field, expected, found)))
     }
 
-    /// Passes over a value, whatever it is.
+    /// Skips any value.
     pub(super) fn skip(&mut self) -> Result<(), LineError> {
         const VALUE: &str = "a value";
         match self.peek() {
@@ -248,7 +248,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// A whole number of at most 64 bits and a sign, without zeros in front.
+/// A whole number of at most 64 bits and a sign, without leading zeros.
 fn whole(text: &str) -> Option<i128> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     match digits.as_bytes() {
@@ -258,7 +258,7 @@ fn whole(text: &str) -> Option<i128> {
     }
 }
 
-/// The grammar of numbers: no zeros in front, digits around a point, digits in an exponent.
+/// The grammar of numbers: no leading zeros, digits around a point, digits in an exponent.
 fn is_number(text: &str) -> bool {
     let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);

@@ -4,17 +4,17 @@ use core::fmt;
 
 use crate::{CivilTime, LabelMap};
 
-/// What a line of text leaves to be known: which bits its labels are, and where its clock hung.
+/// Facts that a line of text does not carry: the names of its label bits, and its time zone.
 #[derive(Clone, Copy)]
 pub struct Legend<'a> {
-    /// Names of label bits: without them `labels=` is passed over.
+    /// Names of label bits: without them `labels=` is skipped.
     pub labels: Option<&'a LabelMap>,
-    /// Unix seconds of a local time; none where there is no such time.
+    /// Unix seconds of a local time; `None` if that local time does not exist.
     pub unix_seconds: &'a dyn Fn(&CivilTime) -> Option<i64>,
 }
 
 impl Legend<'_> {
-    /// Without names, and at Greenwich.
+    /// Without names, and in UTC.
     pub const PLAIN: Self = Self { labels: None, unix_seconds: &CivilTime::utc_seconds };
 }
 

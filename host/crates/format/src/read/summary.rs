@@ -1,8 +1,8 @@
-//! What the command says of a list on standard error, which a terminal or `2>&1` puts among the entries.
+//! The command's summary of a list on standard error, which a terminal or `2>&1` mixes with the entries.
 //!
-//! Only words that say that the list is whole are passed over. An error of the command says that it is not.
+//! Only words which say that the list is complete are skipped. An error of the command means that the list is incomplete.
 
-/// What it counts, in front of what it did with them.
+/// What the summary counts, before the verb.
 const COUNTED: [&str; 4] = [
     " flow entries have been ",
     " flow events have been ",
@@ -10,11 +10,11 @@ const COUNTED: [&str; 4] = [
     " expectation events have been ",
 ];
 
-/// What it says of a whole table.
+/// The summary of a whole table.
 const OF_TABLE: [&str; 2] = ["connection tracking table has been emptied", "expectation table has been emptied"];
 
-/// What stands in the line before such words, where the line ends in them. In a file the words may stand in the middle of an
-/// entry, whose rest is then the next line: what is written to standard output is gathered first.
+/// The text before the summary, if the line ends in one. In a file the summary may stand in the middle of an entry, whose
+/// rest is then the next line, because standard output is buffered.
 #[must_use]
 pub fn before_summary(line: &str) -> Option<&str> {
     let line = line.trim_ascii_end().strip_suffix('.')?;

@@ -1,8 +1,7 @@
-//! A line of text: of `conntrack`, with all that `-o` and `-E` add, and of `/proc/net/nf_conntrack`.
+//! A line of text: of `conntrack`, with all additions of `-o` and `-E`, and of `/proc/net/nf_conntrack`.
 //!
-//! The two differ in which fields there are and how addresses are spelled, not in how a field is read, so that one
-//! reader takes both. Fields, flags and words that are not known here are passed over: a later kernel or a vendor may tell
-//! more.
+//! The two differ in their fields and in the spelling of addresses, but not in how a field is read, so one reader handles
+//! both. Unknown fields, flags and words are skipped: a later kernel or a vendor may add more.
 
 mod counted;
 mod expectation;
@@ -55,7 +54,7 @@ pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError>
     Ok(Entry { kind, time, flow, lasted: fields.lasted, portid: fields.portid, program: fields.program })
 }
 
-/// What the flags of the line and the tuples say. The kernel sets `*_NAT` and `*_NAT_DONE` where it translates.
+/// The status that the line's flags and the tuples imply. The kernel sets `*_NAT` and `*_NAT_DONE` if it translates.
 fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
     let reversed = tuples.original.reversed();
     let mut status = Status(told.0 ^ Status::SEEN_REPLY.0) | Status::CONFIRMED;
@@ -69,8 +68,8 @@ fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
     status
 }
 
-/// What of each end may be translated beside the address. An ICMP identifier belongs to the sender of the original
-/// direction.
+/// The parts of each end, besides the address, that may be translated. An ICMP identifier belongs to the sender of the
+/// original direction.
 const fn ends(tuple: &Tuple) -> (u16, u16) {
     match tuple.layer4 {
         Layer4::None => (0, 0),
@@ -79,7 +78,7 @@ const fn ends(tuple: &Tuple) -> (u16, u16) {
     }
 }
 
-/// What was gathered from fields. In `status` the bit of a reply stands for `[UNREPLIED]`.
+/// The values of the fields. In `status` the reply bit stands for `[UNREPLIED]`.
 struct Fields {
     /// Source addresses seen: 1 within the original tuple, 2 within the reply.
     sources: u8,
@@ -94,7 +93,7 @@ struct Fields {
 }
 
 impl<'a> Reader<'a> {
-    /// Family, which addresses tell better, then name and number of the protocol, of which the number counts.
+    /// Reads the family, which the addresses show more reliably, then name and number of the protocol; the number counts.
     fn protocol(&mut self) -> Result<Protocol, LineError> {
         if matches!(self.words.peek(), Some(Word { text: "ipv4" | "ipv6", .. })) {
             self.words.take();
@@ -113,8 +112,8 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// A state is a word of its own, without a `=`. One that is not known is passed over; one that is a part of a known name
-    /// was cut.
+    /// A state is a separate word without `=`. An unknown word is skipped; a part of a known name means that the line was
+    /// cut.
     fn state(&mut self, protocol: Protocol) -> Result<Option<ProtocolInfo>, LineError> {
         let Some(word) = self.words.peek() else { return Ok(None) };
         let is_part = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
@@ -129,7 +128,7 @@ impl<'a> Reader<'a> {
         Ok(info)
     }
 
-    /// One field of those that stand in any order behind.
+    /// Reads one of the fields that follow in any order.
     fn field(&mut self, word: Word<'a>, fields: &mut Fields, legend: &Legend<'_>) -> Result<(), LineError> {
         if let Some((inside, length)) = self.bracketed() {
             self.words.pass(length);
@@ -137,7 +136,7 @@ impl<'a> Reader<'a> {
             return fields.flag(inside, legend).map_err(|problem| self.fail(word.at, problem));
         }
         if word.text.starts_with("progname=") {
-            // Names of programs may have blanks in them.
+            // Names of programs may contain blanks.
             fields.program = self.words.rest().split_once('=').map(|(_, name)| name.into());
             self.words.pass(usize::MAX);
             return Ok(());
@@ -148,7 +147,7 @@ impl<'a> Reader<'a> {
                 let at = word.at.saturating_add(key.len()).saturating_add(1);
                 fields.set(key, value, legend.labels).map_err(|problem| self.fail(at, problem))
             }
-            // The library writes so where an entry has labels and none of them a name.
+            // The library writes this if an entry has labels and none of them has a name.
             None if word.text == "labels" => {
                 fields.flow.labels = legend.labels.map(|_| Labels(0));
                 Ok(())
@@ -159,29 +158,29 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a word may be the name of a protocol: `/etc/protocols` has those that this program does not know.
+/// Whether a word may be the name of a protocol: `/etc/protocols` has names that this program does not know.
 fn is_name(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'/' | b'_');
     text.bytes().all(is_part) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Other names of protocols that have one here (`/etc/protocols`).
+/// Other names (`/etc/protocols`) of protocols that have a name here.
 const OTHER_NAMES: [(&str, Protocol); 4] = [
     ("ipv6-icmp", Protocol::ICMPV6),
     ("ipencap", Protocol::IPIP),
     ("ip-encap", Protocol::IPIP),
-    // Another one than that which has this name here (RFC 1853).
+    // Not the protocol that has this name here (RFC 1853).
     ("ipip", Protocol(94)),
 ];
 
-/// Whether a protocol can have the name. Of one that has none here, any name is right that no other one has.
+/// Whether a protocol can have the name. A protocol without a name here can have any name that no other protocol has.
 fn is_name_of(name: &str, protocol: Protocol) -> bool {
     let is_other = OTHER_NAMES.iter().any(|(other, of)| *of == protocol && name.eq_ignore_ascii_case(other));
     let known = Protocol::parse(name).filter(|_| digits::<u8>(name).is_none());
     name == "unknown" || is_other || known.map_or(protocol.name().is_none(), |known| known == protocol)
 }
 
-/// Whether the word is the begin of the name of a state.
+/// Whether the word is the start of the name of a state.
 fn is_part_of_state(protocol: Protocol, word: &str) -> bool {
     let name: fn(u8) -> Option<&'static str> = match protocol {
         Protocol::TCP => |number| TcpState(number).name(),
@@ -231,12 +230,12 @@ impl Fields {
         }
     }
 
-    /// The tuple that is being told.
+    /// The tuple that the current field belongs to.
     const fn tuple(&mut self) -> &mut TupleParts {
         if self.sources < 2 { &mut self.original } else { &mut self.reply }
     }
 
-    /// What stands in brackets: the first word counts, vendors write numbers behind it.
+    /// Reads the content of brackets: the first word counts, because vendors write numbers after it.
     fn flag(&mut self, inside: &str, legend: &Legend<'_>) -> Result<(), Problem> {
         if let Some((key @ ("start" | "stop"), text)) = inside.split_once('=') {
             let (name, place) = match key {
@@ -251,7 +250,7 @@ impl Fields {
                 Some("UNREPLIED") => Status::SEEN_REPLY,
                 Some("ASSURED") => Status::ASSURED,
                 Some("OFFLOAD") => Status::OFFLOAD,
-                // Hardware forwards nothing that software was not asked to.
+                // Hardware offload implies software offload.
                 Some("HW_OFFLOAD") => Status::HW_OFFLOAD | Status::OFFLOAD,
                 Some(_) | None => Status(0),
             };
@@ -288,7 +287,7 @@ impl Fields {
         Ok(())
     }
 
-    /// A field that is of no direction.
+    /// Reads a field that belongs to no direction.
     fn set_of_entry(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
         match key {
             "id" => self.flow.id = Some(FlowId(number("id", U32, value)?)),
@@ -314,7 +313,7 @@ impl Fields {
     }
 }
 
-/// The moment of a date of local time.
+/// The time of a local date.
 fn moment(text: &str, legend: &Legend<'_>) -> Option<Timestamp> {
     let seconds = (legend.unix_seconds)(&CivilTime::of_ctime(text)?)?;
     u64::try_from(seconds).ok()?.checked_mul(1_000_000_000).map(Timestamp)

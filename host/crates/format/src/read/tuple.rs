@@ -1,6 +1,6 @@
-//! A tuple as its parts come in, one by one and in any order.
+//! A tuple whose parts arrive one by one and in any order.
 //!
-//! Text and JSON name the parts differently and mean the same.
+//! Text and JSON name the parts differently, with the same meaning.
 
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -8,7 +8,7 @@ use ctwarden_model::{Flow, Layer4, PerDirection, Protocol, Tuple};
 
 use super::error::Problem;
 
-/// What is known of a tuple.
+/// The known parts of a tuple.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TupleParts {
     pub(super) src: Option<IpAddr>,
@@ -21,7 +21,7 @@ pub(super) struct TupleParts {
 }
 
 impl TupleParts {
-    /// The tuple, of which the protocol's part may be missing.
+    /// The tuple; the protocol's part may be missing.
     pub(super) fn tuple(&self, protocol: Protocol) -> Result<Tuple, Problem> {
         let src = self.src.ok_or(Problem::Missing("a source address"))?;
         let dst = self.dst.ok_or(Problem::Missing("a destination address"))?;
@@ -31,10 +31,10 @@ impl TupleParts {
         Ok(Tuple { src, dst, protocol, layer4: self.layer4()? })
     }
 
-    /// The tuple. Protocols that the kernel always gives a part have to have it, or else a line was cut.
+    /// The tuple. The kernel always sends a part for some protocols; if it is missing there, the line was cut.
     pub(super) fn complete(&self, protocol: Protocol) -> Result<Tuple, Problem> {
         let tuple = self.tuple(protocol)?;
-        // DCCP has no ports since the kernel does not track it (Linux 6.15).
+        // DCCP has no ports since the kernel no longer tracks it (Linux 6.15).
         let wanting = match (protocol, tuple.layer4) {
             (Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP, Layer4::None) => "a pair of ports",
             (Protocol::ICMP | Protocol::ICMPV6, Layer4::None) => "the type of the ICMP message",
@@ -44,7 +44,7 @@ impl TupleParts {
         Err(Problem::Missing(wanting))
     }
 
-    /// Whether the code of an ICMP message was told and its identifier, which follows, was not.
+    /// Whether the code of an ICMP message is known and its identifier, which follows, is not.
     pub(super) const fn awaits_icmp_id(&self) -> bool {
         self.icmp_code.is_some() && self.icmp_id.is_none()
     }
@@ -80,7 +80,7 @@ pub(super) fn pair(original: Tuple, reply: Tuple) -> Result<PerDirection<Tuple>,
     Ok(PerDirection { original, reply })
 }
 
-/// An entry whose tuples are still to come.
+/// An entry whose tuples are not known yet.
 pub(super) fn nowhere() -> Flow {
     let tuple = Tuple {
         src: Ipv4Addr::UNSPECIFIED.into(),

@@ -1,23 +1,23 @@
-//! The words of a line and where they begin.
+//! The words of a line and their positions.
 //!
-//! Kept apart from what they mean, because an error has to name a column.
+//! They are separate from their meaning, because an error has to name a column.
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
-    /// The byte at which it begins.
+    /// The byte at which the word starts.
     pub(super) at: usize,
     pub(super) text: &'a str,
 }
 
 impl<'a> Word<'a> {
-    /// What stands in front of the first `=` and what behind.
+    /// The text before the first `=` and the text after it.
     pub(super) fn field(&self) -> Option<(&'a str, &'a str)> {
         let (key, rest) = self.text.split_at_checked(self.text.bytes().position(|byte| byte == b'=')?)?;
         Some((key, rest.get(1..)?))
     }
 }
 
-/// What is left of a line.
+/// The rest of a line.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {
     line: &'a str,
@@ -30,12 +30,12 @@ impl<'a> Words<'a> {
         Self { line: line.trim_ascii_end(), at: 0 }
     }
 
-    /// The byte at which what is left begins.
+    /// The byte at which the rest starts.
     pub(super) const fn at(&self) -> usize {
         self.at
     }
 
-    /// What is left, without blanks around it.
+    /// The rest, without blanks around it.
     pub(super) fn rest(&mut self) -> &'a str {
         let rest = self.line.get(self.at..).unwrap_or_default();
         let trimmed = rest.trim_ascii_start();
@@ -43,12 +43,12 @@ impl<'a> Words<'a> {
         trimmed
     }
 
-    /// Goes on behind so many bytes; in the middle of a character nothing is left.
+    /// Skips that many bytes. If this ends in the middle of a character, nothing is left.
     pub(super) fn pass(&mut self, bytes: usize) {
         self.at = self.at.saturating_add(bytes);
     }
 
-    /// The next word, which stays.
+    /// The next word, without taking it.
     pub(super) fn peek(&mut self) -> Option<Word<'a>> {
         let rest = self.rest();
         let end = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());

@@ -1,6 +1,6 @@
-//! What a save line of 1.4.9 loses, in options at its end.
+//! Options at the end of a line for what a save line of 1.4.9 loses.
 //!
-//! Kept apart because here words are ours to choose, while everything before is an interface that others made.
+//! They are separate because ctwarden chooses these words, while everything before is an interface that others defined.
 
 use alloc::vec::Vec;
 
@@ -67,7 +67,7 @@ pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, k
     }
 }
 
-/// A word that a line can carry: neither blank nor quote in it.
+/// Whether a line can carry the word: it has neither blanks nor quotes.
 pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\'))
 }

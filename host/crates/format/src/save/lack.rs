@@ -1,8 +1,8 @@
-//! What an entry lacks so that its line cannot be read back.
+//! What an entry lacks for a line that can be read back.
 //!
-//! A new entry needs its timeout and, by its protocol, state, tags and role: the kernel makes none without them. An offloaded
-//! flow has no timeout, and a text of SCTP has no tags. A line that is refused stops whoever loads the file, so that it is
-//! better left out and counted.
+//! A new entry needs its timeout and, depending on its protocol, state, tags and role: the kernel creates none without them.
+//! An offloaded flow has no timeout, and a text of SCTP has no tags. A refused line stops the load of the whole file, so it
+//! is better to leave the line out and count it.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use ctwarden_model::{EventKind, Flow, Layer4, Protocol, ProtocolInfo, Rare, Tupl
 
 use super::extra::is_word;
 
-/// What is missing, or has no words.
+/// A part that is missing, or that no words can express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
     /// No timeout: offloaded flows have none.
@@ -23,11 +23,11 @@ pub enum Lack {
     Role,
     /// No ports, keys or ICMP message, or those of another protocol.
     Ports,
-    /// The reply is not what the words for it say.
+    /// The words cannot express the reply tuple.
     Reply,
-    /// A zone, where only its tuple can name the flow.
+    /// A zone, if only the tuple can identify the flow.
     Zone,
-    /// A part that the words cannot tell.
+    /// A part that the words cannot express.
     Words,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Lack {
 /// The largest window scale (RFC 7323, section 2.3).
 const SCALE_MAX: u8 = 14;
 
-/// Why the line of a flow cannot be read back, where it cannot.
+/// Why the line of a flow cannot be read back; `None` if it can.
 #[must_use]
 pub fn lack(flow: &Flow, kind: EventKind) -> Option<Lack> {
     let (original, reply) = (&flow.tuples.original, &flow.tuples.reply);

@@ -59,7 +59,7 @@ pub fn expectation(
     out.drop_blank();
 }
 
-/// The command fills up with blanks behind the numbers here, not with zeros in front.
+/// conntrack pads the numbers with blanks here, not with leading zeros.
 fn write_moment(out: &mut Vec<u8>, moment: Timestamp) {
     let parts = [(b'[', seconds(moment), 8_usize), (b'.', moment.0 % 1_000_000_000 / 1_000, 6)];
     for (sign, number, width) in parts {

@@ -1,6 +1,6 @@
 //! The `<flow>` element of an expectation.
 //!
-//! It is ordered by layers, not by tuples as that of a flow is, and shows no id.
+//! It is ordered by layers, not by tuples like the element of a flow, and shows no id.
 
 use alloc::vec::Vec;
 
@@ -16,7 +16,7 @@ use super::{
 /// Names of the elements of the `NF_CT_EXPECT_*` bits.
 const FLAGS: [(u32, &str); 3] = [(1, "<permanent/>"), (1 << 1, "<inactive/>"), (1 << 2, "<userspace/>")];
 
-/// Appends the element of an expectation, without a line's end.
+/// Appends the element of an expectation, without a line end.
 pub fn expectation(
     out: &mut Vec<u8>,
     expectation: &Expectation,

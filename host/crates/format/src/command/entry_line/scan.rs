@@ -1,13 +1,13 @@
-//! Words, numbers and addresses of a line, read where they lie: each takes what it reads and the blank behind it.
+//! Words, numbers and addresses of a line, read in place. Each function takes its item and the blank after it.
 //!
-//! They take only what everybody writes. Whoever writes otherwise is understood by the reader of all command lines.
+//! They accept only the common spelling. The general reader handles every other spelling.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::slice::Iter;
 
 use super::super::number::{low8, low16, low32};
 
-/// What is left of the line.
+/// The rest of the line.
 pub(super) type Rest<'a> = Iter<'a, u8>;
 
 /// An address as a number until it is wanted: most lines are only looked at, and each address goes through many hands.
@@ -27,7 +27,7 @@ impl From<Address> for IpAddr {
 /// An address and how it was written, with the blank behind it.
 pub(super) type Ended<'a> = (Address, &'a [u8]);
 
-/// Takes everything up to the next blank, and that with it.
+/// Takes everything up to and including the next blank.
 pub(super) fn word<'a>(rest: &mut Rest<'a>) -> &'a [u8] {
     let all = rest.as_slice();
     let (word, behind) = all.split_at(length(all));
@@ -101,7 +101,7 @@ pub(super) fn other_end(text: &mut Rest<'_>, original: Option<Ended<'_>>) -> Opt
     address(text)
 }
 
-/// An address without anything behind it, in the forms that everybody writes.
+/// An address without anything after it, in the common forms.
 pub(super) fn address(text: &mut Rest<'_>) -> Option<Address> {
     let begin = text.clone();
     if let Some(address) = dotted(text) {
@@ -144,7 +144,7 @@ fn groups(text: &mut Rest<'_>) -> Option<u128> {
             break;
         }
         if let Some(digit) = char::from(*byte).to_digit(16) {
-            // A colon alone begins no address.
+            // A single colon does not start an address.
             if digits == 4 || (last == b':' && count == 0 && front.is_none()) {
                 return None;
             }
@@ -171,12 +171,12 @@ fn groups(text: &mut Rest<'_>) -> Option<u128> {
         bits = bits << 16 | u128::from(group);
         count += 1;
     } else if front.is_none_or(|(_, before)| before != count) {
-        // Nor does it end one.
+        // A single colon does not end an address either.
         return None;
     }
     match front {
         None => (count == 8).then_some(bits),
-        // The gap is of one group at least.
+        // The gap stands for at least one group.
         Some((front, before)) => (count < 8).then(|| front.checked_shl(128 - 16 * before).unwrap_or(0) | bits),
     }
 }

@@ -1,6 +1,6 @@
-//! An object of a direction: a tuple and what is told of this direction only.
+//! An object of a direction: a tuple and the facts of this direction only.
 //!
-//! A master is one too, which has a tuple and its own protocol.
+//! A master is such an object, too, with a tuple and its own protocol.
 
 use core::net::IpAddr;
 
@@ -14,7 +14,7 @@ use super::told_protocol::ToldProtocol;
 
 const I32: &str = "a whole number of 32 bits with a sign";
 
-/// What was told of a direction.
+/// The known parts of a direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Direction {
     protocol: ToldProtocol,
@@ -64,7 +64,7 @@ impl Direction {
         Ok(())
     }
 
-    /// The tuple, of its own protocol or else of that one.
+    /// The tuple, with its own protocol or else the given one.
     pub(super) fn tuple(&self, protocol: Option<Protocol>) -> Result<Tuple, Problem> {
         let protocol = self.protocol.get().or(protocol).ok_or(Problem::Missing("protocol"))?;
         self.parts.tuple(protocol)

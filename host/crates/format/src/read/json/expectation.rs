@@ -1,6 +1,6 @@
-//! An object of [`crate::json::expectation`] back into an expectation.
+//! Parses an object of [`crate::json::expectation`] into an expectation.
 //!
-//! Its tuples are read as directions of a flow are.
+//! Its tuples are read like the directions of a flow.
 
 use alloc::string::String;
 
@@ -16,7 +16,7 @@ use super::direction::Direction;
 use super::expected::{TEXT, U16, U32};
 use super::told_protocol::ToldProtocol;
 
-/// Parts that cannot be judged before all is told.
+/// Parts that can be checked only at the end of the object.
 #[derive(Default)]
 struct Told {
     protocol: ToldProtocol,

@@ -1,19 +1,19 @@
 //! Which numbers of packets and bytes are the counters of a direction.
 //!
-//! The kernel and the command write both behind the tuple of their direction. Vendors write a total of both directions among
-//! the fields of the entry (`bytes=529536`, behind the mark), which counts no direction.
+//! The kernel and the command write both after the tuple of their direction. Vendors write a total of both directions among
+//! the fields of the entry (`bytes=529536`, after the mark), which belongs to no direction.
 
 use ctwarden_model::{Counters, PerDirection};
 
 use super::super::error::Problem;
 use super::field::{U64, number};
 
-/// Where in the line we are.
+/// The position in the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
     AtTuple,
-    /// Behind a tuple and a field that is not known.
+    /// After a tuple and an unknown field.
     InDoubt,
     /// Among the fields of the entry.
     Elsewhere,
@@ -40,20 +40,20 @@ impl Counted {
         self.place = Place::AtTuple;
     }
 
-    /// Something follows that no tuple has.
+    /// Notes a field that is no part of a tuple.
     pub(super) const fn leave(&mut self) {
         self.place = Place::Elsewhere;
     }
 
-    /// Something follows that nobody knows.
+    /// Notes an unknown field.
     pub(super) fn doubt(&mut self) {
         if self.place == Place::AtTuple {
             self.place = Place::InDoubt;
         }
     }
 
-    /// The pair that numbers here are of, if they are of any. Behind what is not known they may be a total, unless the other
-    /// direction has its own.
+    /// The pair that a number at this position belongs to, if any. After an unknown field the number may be a total, unless
+    /// the other direction has its own.
     fn pair(&mut self) -> Option<&mut Pair> {
         let of_reply = self.tuples > 1;
         let is_of_tuple = match self.place {
@@ -72,7 +72,7 @@ impl Counted {
         Ok(())
     }
 
-    /// A number of bytes without one of packets is a total.
+    /// A number of bytes without a number of packets is a total.
     pub(super) fn bytes(&mut self, value: &str) -> Result<(), Problem> {
         let bytes = number("bytes", U64, value)?;
         if let Some(pair) = self.pair().filter(|pair| pair.packets.is_some() && pair.bytes.is_none()) {

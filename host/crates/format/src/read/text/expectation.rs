@@ -1,6 +1,6 @@
 //! A line of `conntrack -L expect` and `-E expect`.
 //!
-//! The line of `/proc/net/nf_conntrack_expect` is not read: it tells neither the mask nor whose expectation it is.
+//! A line of `/proc/net/nf_conntrack_expect` is not read: it shows neither the mask nor the master.
 
 use ctwarden_model::{Expectation, Protocol, Zone};
 
@@ -13,7 +13,7 @@ use super::super::words::Word;
 use super::field::{U8, U16, U32, address, layer4, number};
 use super::reader::Reader;
 
-/// What was gathered from fields: expected tuple, mask and master, and which of them is being told.
+/// The values of the fields: expected tuple, mask and master, and which of them the next field belongs to.
 #[derive(Default)]
 struct Fields<'a> {
     protocol: Option<Protocol>,

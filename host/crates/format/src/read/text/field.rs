@@ -1,6 +1,6 @@
 //! One field of a line of text: a key and a value.
 //!
-//! Flows and expectations share those of a tuple, and how numbers are written.
+//! Flows and expectations share the fields of a tuple, and the spelling of numbers.
 
 use core::net::IpAddr;
 
@@ -12,8 +12,8 @@ pub(super) const U16: &str = "a number from 0 to 65535";
 pub(super) const U32: &str = "a number from 0 to 4294967295";
 pub(super) const U64: &str = "a number of at most 64 bits";
 
-/// Takes a field of the protocol's part of a tuple; whether it was one. The identifier of ICMP is not: its key has
-/// another meaning elsewhere.
+/// Reads a field of the protocol's part of a tuple. Returns whether the field was one. The identifier of ICMP is excluded:
+/// its key has another meaning elsewhere.
 pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<bool, Problem> {
     match key {
         "sport" => parts.ports.0 = Some(number("sport", U16, value)?),
@@ -35,7 +35,7 @@ pub(super) fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static st
     digits(value).ok_or_else(|| Problem::value(field, expected, value))
 }
 
-/// A number in decimal, or in hexadecimal behind `0x` as some write marks.
+/// A number in decimal, or in hexadecimal after `0x`, as some programs write marks.
 pub(super) fn any_number<T: TryFrom<u64>>(
     field: &'static str,
     expected: &'static str,
@@ -55,7 +55,7 @@ fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
     key.ok_or_else(|| Problem::value(field, "0x and at most four hexadecimal digits", value))
 }
 
-/// A decimal number, of nothing but digits.
+/// A decimal number that consists only of digits.
 pub(super) fn digits<T: TryFrom<u64>>(text: &str) -> Option<T> {
     let number: u64 = text.parse().ok().filter(|_| !text.starts_with('+'))?;
     T::try_from(number).ok()

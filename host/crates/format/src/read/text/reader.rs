@@ -20,7 +20,7 @@ impl<'a> Reader<'a> {
         LineError::at(self.line, at, problem)
     }
 
-    /// What stands in brackets next, without them, and the byte behind.
+    /// The content of the next brackets, and the position after them.
     pub(super) fn bracketed(&mut self) -> Option<(&'a str, usize)> {
         let inside = self.words.rest().strip_prefix('[')?;
         let (inside, _) = inside.split_once(']').filter(|(inside, _)| !inside.contains('['))?;
