@@ -104,7 +104,7 @@ impl EventLoop {
         }
     }
 
-    /// The part of [`Self::sense`] that questions about flows depend on.
+    /// The part of `sense` that questions about flows depend on.
     fn listen_again(&mut self, now: Steady) {
         self.hearing.refresh(now);
         self.reader.handle_hearing(self.hearing.hears_every_flow(), now);

@@ -53,7 +53,7 @@ pub(crate) enum Row {
 /// A running dump. Its threads end with it.
 pub(crate) struct Dump {
     parts: Receiver<Part>,
-    /// The part that [`Dump::readable`] received.
+    /// The part that `readable` received.
     next: Option<Part>,
     whole: bool,
     /// Whether the hash table was resized during the dump.
