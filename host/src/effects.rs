@@ -1,8 +1,8 @@
-//! What changes the kernel: takes granted effects in order, answers with what came of each.
+//! Carries out granted effects in the kernel, in order, and reports the outcome of each.
 //!
-//! A thread of its own carries them out, because a request is over when its send returns: the loop would stand still meanwhile.
-//! Few of them, with nothing before them, take less time than to wake that thread and be woken by it; those go out at once.
-//! Order is kept, so a network is in its set before the flows of the same answer are deleted.
+//! A separate thread does this, because a send returns only when the kernel has executed the request, and the loop would
+//! block. A few effects, with none queued before them, take less time than waking that thread and being woken by it. Those
+//! are sent at once. The order is kept, so a network is in its set before the flows of the same answer are deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,21 +21,21 @@ use crate::clock;
 use crate::netlink::Requests;
 use crate::netlink::nftables::{ChangeError, Sets};
 
-/// Effects, or lookups, that go out at once: some forty microseconds of the loop's time.
+/// Most effects or lookups that the loop sends itself. They take about forty microseconds of its time.
 const AT_ONCE: usize = 8;
 
-/// How long a flow may have been seen before it is changed without another look. Longer than an event waits as a rule, and shorter
-/// than a slow plugin takes.
+/// The age up to which a flow is updated without another lookup. It is longer than an event usually waits, and shorter than
+/// a slow plugin takes.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// nftables sets by the name that the operator gave them.
 pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
 
-/// What comes back from the thread.
+/// Results that the thread returns.
 pub(crate) enum Outcomes {
-    /// What came of effects, in the order in which they were carried out.
+    /// Outcomes of effects, in the order in which the effects were carried out.
     Effects(Vec<(EffectId, Ack)>),
-    /// What the kernel has at places that were asked for.
+    /// The kernel's entries for lookups.
     Lookups(Vec<(LookupId, Looked)>),
 }
 
@@ -45,10 +45,10 @@ enum Job {
     Sets(BlockSets),
 }
 
-/// The loop's end of the thread; the thread ends when it is dropped and what was given before is carried out.
+/// The loop's handle of the thread. The thread ends when the handle is dropped and all queued jobs are done.
 pub(crate) struct Effects {
     jobs: Sender<Job>,
-    /// Jobs that the thread has not ended. Only this end gives it any, so that none is under way or waits where it is 0.
+    /// Number of jobs that the thread has not finished. Only this handle queues jobs, so 0 means that none runs or waits.
     open: Arc<AtomicUsize>,
     requests: Arc<Mutex<Requests>>,
     port: u32,
@@ -70,12 +70,12 @@ impl Effects {
         Ok(Self { jobs, open, requests, port })
     }
 
-    /// `nlmsg_pid` of the events that our own changes cause.
+    /// `nlmsg_pid` of the events that ctwarden's own changes cause.
     pub(crate) const fn port(&self) -> u32 {
         self.port
     }
 
-    /// Carries effects out and gives what came of them, or hands them over: then it comes back.
+    /// Carries out effects and returns their outcomes, or queues them for the thread and returns nothing.
     pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) -> Vec<(EffectId, Ack)> {
         let few = effects.len() <= AT_ONCE && !effects.iter().any(|(_, effect)| on_set(effect.get()));
         if few
@@ -88,7 +88,7 @@ impl Effects {
         Vec::new()
     }
 
-    /// Asks for the whole entries of flows and gives what was found, or hands the questions over: then it comes back.
+    /// Looks up the whole entries of flows and returns them, or queues the lookups for the thread and returns nothing.
     pub(crate) fn look_up(&self, lookups: Vec<Lookup>) -> Vec<(LookupId, Looked)> {
         if lookups.len() <= AT_ONCE
             && self.open.load(Ordering::Acquire) == 0
@@ -100,19 +100,19 @@ impl Effects {
         Vec::new()
     }
 
-    /// Takes other sets from here on.
+    /// Replaces the block sets for all later effects.
     pub(crate) fn use_sets(&self, sets: BlockSets) {
         self.give(Job::Sets(sets));
     }
 
     fn give(&self, job: Job) {
         self.open.fetch_add(1, Ordering::AcqRel);
-        // Without the thread no outcome comes, and the engine then says so of each.
+        // Without the thread no outcome arrives, and the engine then reports that for each effect.
         let _ = self.jobs.send(job);
     }
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Work {
     requests: Arc<Mutex<Requests>>,
     open: Arc<AtomicUsize>,
@@ -122,14 +122,14 @@ struct Work {
 impl Work {
     fn carry_out(mut self, inbox: &Receiver<Job>, outcomes: &UnboundedSender<Outcomes>) {
         while let Ok(job) = inbox.recv() {
-            // The loop holds it only while this thread has nothing to do, and a panic there has ended the program.
+            // The loop holds the lock only while this thread is idle, and a panic there has ended the program.
             let Ok(mut requests) = self.requests.lock() else { return };
             let heard = match job {
                 Job::Sets(new) => {
                     self.sets = new;
                     true
                 }
-                // Where no answer came, the engine does nothing to the flow.
+                // Without an answer, the engine does nothing to the flow.
                 Job::LookUp(lookups) => outcomes.send(Outcomes::Lookups(requests.look_up(&lookups))).is_ok(),
                 Job::Apply(effects) => parts(&effects).all(|part| {
                     let acks = apply(part, &mut requests, &mut self.sets);
@@ -145,8 +145,8 @@ impl Work {
     }
 }
 
-/// Effects as they go out together: those for the same socket, as many as are sent at once. What came of one part is told
-/// before the next is begun, so that the loop has its work while the kernel has its own.
+/// Splits effects into parts that are sent together: effects for the same socket, up to the limit of one send. The outcomes
+/// of one part are reported before the next part begins, so the loop and the kernel work at the same time.
 fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
     effects
         .chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get()))
@@ -160,8 +160,8 @@ fn apply(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &m
     acks
 }
 
-/// Changes the table. The kernel does not compare the id in an update, so that a flow that was seen long ago is looked at right
-/// before: where it has ended or was replaced, nothing is sent.
+/// Changes the table. The kernel does not compare the id in an update, so a flow that was last seen long ago is looked up
+/// first. If that flow has ended or was replaced, nothing is sent.
 fn change_table(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -> Vec<(EffectId, Ack)> {
     let now = clock::now().steady;
     let stale = |effect: &Granted<Effect>| effect.seen().is_some_and(|seen| now.since(seen) >= FRESH);
@@ -177,7 +177,7 @@ fn change_table(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -
     acks
 }
 
-/// Which flow is updated.
+/// Returns the flow that an update changes.
 const fn updated(effect: &Effect) -> Option<FlowKey> {
     match effect {
         Effect::Update(update) => Some(update.key),
@@ -192,7 +192,7 @@ const fn on_set(effect: &Effect) -> bool {
     }
 }
 
-/// Changes a set; nothing where the effect is not about one.
+/// Changes a set. Returns `None` if the effect is not about a set.
 fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
     let changed = match effect {
         Effect::Block(Block { set, network, seconds }) => {
@@ -203,11 +203,11 @@ fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
     };
     Some(match changed {
         Some(Ok(())) => Ack::Done,
-        // A reload took the set away after the verdict was granted.
+        // A reload removed the set after the verdict was granted.
         None => Ack::NotBlocked(BlockRefusal::NotConfigured),
         Some(Err(error)) => {
             let ack = refusal(&error);
-            // The record has no room for the table's and the set's name.
+            // The record has no field for the names of the table and the set.
             crate::log::say(&format!("{:#}", anyhow::Error::from(error)));
             ack
         }

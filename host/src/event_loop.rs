@@ -1,8 +1,8 @@
-//! The event loop: a ranked list of sources, and values moved from one part to the next.
+//! The event loop: it polls ranked sources and moves values from one part to the next.
 //!
-//! Each turn looks at every rank, highest first, and takes at most its budget from it, so that a flood in one rank delays
-//! the others and never stops them. The engine decides about verdicts, and the reader decides when and how the table is read. See
-//! [`ctwarden_engine::Engine`] and [`ctwarden_reader::Reader`] for the order of their calls.
+//! Each turn polls every rank, highest first, and takes at most the budget of the rank. A flood in one rank therefore delays
+//! the others but never stops them. The engine decides about verdicts. The reader decides when and how the table is read.
+//! [`ctwarden_engine::Engine`] and [`ctwarden_reader::Reader`] document the order of their calls.
 
 mod allowance;
 mod answers;
@@ -48,19 +48,20 @@ use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, Relo
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
-/// Answers of plugins in one turn; a plugin has at most one outstanding.
+/// Most plugin answers handled in one turn. A plugin has at most one outstanding answer.
 const ANSWERS: usize = 64;
-/// Outcomes in one turn, counted in batches of the effects' thread.
+/// Most outcomes handled in one turn, counted in batches of the effects thread.
 const OUTCOMES: usize = 16;
-/// Requests of the control socket in one turn.
+/// Most control socket requests handled in one turn.
 const REQUESTS: usize = 16;
-/// How long the loop works at most before the runtime sees to the connections of the control socket. Under load it never waits.
+/// The longest time that the loop works before it yields to the runtime, which serves the control socket's connections.
+/// Under load the loop never waits.
 const COURTESY: Duration = Duration::from_millis(1);
-/// How often the table's size is asked for.
+/// Interval between two queries of the table's size.
 const HEALTH_CHECK: Duration = Duration::from_millis(250);
-/// How often this host's own addresses are asked for, which nobody may block.
+/// Interval between two reads of this host's own addresses, which no plugin may block.
 const ADDRESSES: Duration = Duration::from_secs(2);
-/// How long running calls, requests and sinks may take at the end.
+/// Time that running calls, requests and sinks get to finish at shutdown.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
 pub(crate) struct EventLoop {
@@ -75,64 +76,64 @@ pub(crate) struct EventLoop {
     flows: Requests,
     hearing: Hearing,
     allowance: Allowance,
-    /// The table's maximum, 0 where it has none, and its entries, as they were when they were looked at last.
+    /// The table's maximum (0 if it has none) and its number of entries, as last read.
     maximum: Option<u32>,
     entries: u32,
-    /// What keeps policies from their work, as it was told last.
+    /// Conditions that keep policies from working, as last reported.
     warnings: Vec<Warning>,
     effects: Effects,
     outcomes: UnboundedReceiver<Outcomes>,
     plugins: BTreeMap<PluginId, PluginThread>,
-    /// Threads of plugins that were replaced or stopped and still end their last call.
+    /// Threads of replaced or stopped plugins that still finish their last call.
     leaving: Vec<JoinHandle<()>>,
     saying: UnboundedSender<PluginReply>,
     said: UnboundedReceiver<PluginReply>,
     asked: Receiver<ControlRequest>,
     waiting: Waiting,
-    /// None once it was stopped.
+    /// `None` once the sinks are stopped.
     sinks: Option<Sinks>,
     reloader: Reloader<LoadedConfig>,
     prepared: UnboundedReceiver<(ReloadId, Result<LoadedConfig>)>,
     sets: AddressSets,
     set_watch: SetWatch,
     statistics: Requests,
-    /// This host's own addresses, and when they were read.
+    /// This host's own addresses, and the time they were read.
     own: PrefixSet,
     own_read: Option<Steady>,
     stop: Option<Steady>,
     configuration: PathBuf,
-    /// The daemon's own part as it was at the start.
+    /// The `[daemon]` section as it was at the start.
     daemon: config::Daemon,
     started: Steady,
     /// Whether the configuration protects any flow.
     protects: bool,
-    /// What each plugin says its version is, and what it lacks.
+    /// The version that each plugin reports, and the grants that it lacks.
     granting: Granting,
 }
 
-/// Why the loop woke.
+/// Why the loop woke up.
 enum Wakeup {
     Outcomes(Outcomes),
-    /// Its thread ends only when it panics.
+    /// The effects thread ended, which happens only after a panic.
     EffectsEnded,
     Said(PluginReply),
     Asked(ControlRequest),
     Prepared(ReloadId, Box<Result<LoadedConfig>>),
     SetChanged(SetChange),
     Looked(Box<(u64, Senses)>),
-    /// Its thread ends only when it panics.
+    /// The thread ended, which happens only after a panic.
     SensesEnded,
-    /// Its thread ends only when it panics.
+    /// The thread ended, which happens only after a panic.
     SetWatchEnded,
     Terminate,
     Reload,
     HealthCheck,
-    /// A socket can be read or a deadline has passed: the turn will see.
+    /// A socket is readable or a deadline has passed. The turn finds out which.
     Look,
 }
 
 impl EventLoop {
-    /// Puts the prepared parts together; nothing runs yet.
+    /// Assembles the prepared parts. Nothing runs yet.
     pub(crate) fn new(
         configuration: &Path,
         loader: ConfigLoader,
@@ -187,7 +188,7 @@ impl EventLoop {
         Ok(event_loop)
     }
 
-    /// Runs until it is told to stop or cannot go on, and ends in order either way.
+    /// Runs until a stop request or a fatal error, and shuts down in order in both cases.
     pub(crate) async fn run(mut self) -> Result<()> {
         let outcome = self.work().await;
         let ended = self.finish();
@@ -211,7 +212,7 @@ impl EventLoop {
                 yield_now().await;
                 yielded = now;
             }
-            // One look at the clock for both: where the socket is not watched, the wait needs a deadline.
+            // Read the clock once for both: if the socket is not watched, the wait needs a deadline.
             let gathering = self.reader.gathers_until(clock::now().steady);
             let watches = self.stop.is_none() && gathering.is_none();
             self.readiness.watch(watches).context("cannot watch the event socket")?;
@@ -230,7 +231,7 @@ impl EventLoop {
                 Wakeup::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
                 Wakeup::Terminate => self.begin_to_stop(),
                 Wakeup::Reload => {
-                    // It is also what logrotate asks for, whatever comes of the configuration.
+                    // logrotate requests this too, so reopen whether or not the configuration loads.
                     self.reopen();
                     self.reloader.begin(clock::now().steady);
                 }
@@ -273,9 +274,9 @@ impl EventLoop {
         }
     }
 
-    /// One look at every rank.
+    /// Polls every rank once.
     fn turn(&mut self) -> Result<()> {
-        // 1. What came of earlier effects: it frees room and ends verdicts.
+        // 1. Outcomes of earlier effects: they free capacity and end verdicts.
         for _ in 0..OUTCOMES {
             let Ok(outcomes) = self.outcomes.try_recv() else { break };
             self.note_outcomes(outcomes);
@@ -289,11 +290,11 @@ impl EventLoop {
         if self.reader.gathers_until(clock::now().steady).is_none() {
             self.read_events()?;
         }
-        // 4. Flows of selections, which somebody waits for, and rows of a sweep: the kernel waits for us.
+        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for the reader.
         self.read_selection();
         self.read_sweep();
         self.reader.settle();
-        // 5. People and programs at the control socket.
+        // 5. Requests of people and programs at the control socket.
         for _ in 0..REQUESTS {
             let Ok(asked) = self.asked.try_recv() else { break };
             self.answer(asked);
@@ -314,7 +315,7 @@ impl EventLoop {
         let mut is_drained = false;
         let mut now = clock::now();
         for _ in 0..reader.reads_in_one_turn() {
-            // Events that were taken over together have come together.
+            // Events that one read took over together happened together.
             if !self.events.has_taken_more() {
                 now = clock::now();
             }
@@ -347,7 +348,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Reads events that are being gathered. What was made before a question has its event in the socket by now.
+    /// Reads the events that are being gathered. Changes made before a question have their events in the socket by now.
     fn read_gathered(&mut self) -> Result<()> {
         match self.reader.gathers_until(clock::now().steady) {
             Some(_) => self.read_events(),
@@ -355,7 +356,7 @@ impl EventLoop {
         }
     }
 
-    /// Moves everything that the engine has ready to where it belongs.
+    /// Moves everything that the engine has ready to its destination.
     fn dispatch(&mut self) -> Result<()> {
         self.dispatch_outputs(TableReader::Busy)?;
         self.offer_known()?;
@@ -365,8 +366,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Does what the engine wants done until there is nothing more. Effects and lookups come first and go out together: what
-    /// came of those that are carried out at once may set others free.
+    /// Carries out the engine's requests until none is left. Effects and lookups come first and are sent together, because
+    /// the outcomes of those that complete at once may release more.
     fn dispatch_outputs(&mut self, reader: TableReader) -> Result<()> {
         let (mut effects, mut lookups) = (Vec::new(), Vec::new());
         loop {
@@ -443,7 +444,7 @@ impl EventLoop {
     fn check_health(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
-        // Better no daemon, which a service manager starts again, than one that only looks healthy.
+        // Exit rather than only look healthy: a service manager restarts the daemon.
         if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
             bail!("the thread of plugin {} has died; start ctwarden again", dead.name());
         }
@@ -462,14 +463,15 @@ impl EventLoop {
         Ok(())
     }
 
-    /// How large the table is, and how large it may be.
+    /// Reads the size and the maximum of the table.
     fn look_at_table(&mut self) {
         let Ok(size) = self.statistics.size() else { return };
         (self.entries, self.maximum) = (size.entries, size.maximum);
         self.engine.handle_table(clock::now(), size.entries);
     }
 
-    /// Tells the engine which addresses nobody may block. Where they cannot be read those hold that were read before.
+    /// Reports to the engine the addresses that no plugin may block. If they cannot be read, the previous addresses stay in
+    /// force.
     fn read_own_addresses(&mut self) {
         let now = clock::now();
         let first = self.own_read.replace(now.steady).is_none();
@@ -494,7 +496,7 @@ impl EventLoop {
         }
     }
 
-    /// Sets the event socket up for what plugins subscribe to, and for the replica where one is kept.
+    /// Configures the event socket for the subscriptions of plugins, and for the replica if one is kept.
     fn listen(&mut self) -> Result<()> {
         let subscribed = self.engine.subscribed();
         let keeps_replica = self.daemon.replica.is_wanted(subscribed.selects);
@@ -531,7 +533,7 @@ impl EventLoop {
         self.stop.is_some_and(|at| self.engine.is_quiet() || at <= clock::now().steady)
     }
 
-    /// The end, in order: what is open gets its record, plugins get their last call, records are on their way.
+    /// Shuts down in order: open verdicts get their records, plugins get their last call, and the sinks write the records.
     fn finish(mut self) -> Result<()> {
         self.engine.handle_finish(clock::now());
         let dispatched = self.dispatch();
@@ -554,7 +556,8 @@ async fn until(deadline: Option<Steady>) {
     sleep_until(Instant::now() + deadline.since(clock::now().steady)).await;
 }
 
-/// Senders of packets choose addresses and ports. They must not foresee the places of flows in the replica's indexes.
+/// Returns a random seed. Senders of packets choose addresses and ports, and must not be able to predict the slots of flows
+/// in the replica's indexes.
 fn seed() -> io::Result<Seed> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes[..], GetRandomFlags::empty())?;

@@ -1,4 +1,5 @@
-//! What is done with the conntrack netlink socket: events, dumps and requests, each a file; the bytes are the wire crate's.
+//! Uses of the conntrack netlink socket: events, dumps and requests, one file each. The `wire` crate encodes and decodes the
+//! messages.
 
 mod changes;
 mod dump;

@@ -1,4 +1,4 @@
-//! The daemon's side of plugins: loads them as the configuration says, runs each on its own thread, and answers their imports.
+//! The daemon's side of plugins: loads them as configured, runs each on its own thread, and answers their imports.
 
 mod cached_examination;
 mod config_loader;

@@ -1,8 +1,8 @@
-//! What plugins keep over faults, reloads and restarts: keys and bytes, private to each plugin, with a quota.
+//! Storage of plugins that survives faults, reloads and restarts: keys and bytes, private to each plugin, with a quota.
 //!
-//! A plugin may write for each flow, so a write must cost no more than a change in memory: each plugin's keys are held in
-//! memory, and what has changed is written into one embedded database (redb) by a thread of its own, all in one
-//! transaction a second and at the end. A crash of the daemon loses at most that second and never half a transaction.
+//! A plugin may write for each flow, so a write must cost no more than a change in memory. Each plugin's keys are held in
+//! memory. A separate thread writes the changes into one embedded database (redb), all in one transaction a second and at
+//! the end. A crash of the daemon loses at most that second and never half a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -25,39 +25,39 @@ use crate::trusted_path::{AccessError, Directory};
 const TABLE: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("memory");
 /// Name of the database in the state directory.
 const FILE: &str = "memory.redb";
-/// The WIT's limit of a key.
+/// The limit of a key in the WIT.
 pub(crate) const KEY_BYTES_MAX: usize = 256;
-/// Time between two writes of what has changed.
+/// Time between two writes of the changes.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// The database's own cache of pages; values are held by the plugins' memories.
+/// Size of the database's own page cache. The plugins' memories hold the values.
 const CACHE_BYTES: usize = 4 << 20;
 
 /// Why the store could not be opened.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
-    /// The directory cannot be made, or others could change what is in it.
+    /// The directory cannot be created, or other users could change its content.
     #[error("cannot use the state directory {path}: {error}; or name another in [daemon] state")]
     Directory { path: PathBuf, error: AccessError },
-    /// Others could change the database, or it cannot be opened.
+    /// Other users could change the database, or it cannot be opened.
     #[error("cannot use {path}: {error}")]
     Access { path: PathBuf, error: AccessError },
-    /// Another process has it.
+    /// Another process uses the database.
     #[error("{0} is in use by another ctwarden; stop that one or give this one its own [daemon] state")]
     InUse(PathBuf),
-    /// It is no database, or a broken one.
+    /// The file is not a database, or a broken one.
     #[error(
         "{path} is damaged: {error}; move it away to start with empty plugin memories (`mv {path} {path}.damaged`)"
     )]
     Damaged {
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         error: String,
     },
-    /// The system would not.
+    /// A system call failed.
     #[error("cannot use {path}: {error}; check the directory's owner and the space on its disk")]
     Io {
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         error: String,
     },
     #[error(
@@ -66,7 +66,7 @@ pub(crate) enum StoreError {
     Thread(io::Error),
 }
 
-/// How much a plugin may keep.
+/// How much a plugin may store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quota {
     pub keys: usize,
@@ -74,7 +74,7 @@ pub(crate) struct Quota {
     pub bytes: usize,
 }
 
-/// One plugin's keys, and which of them the database does not know yet.
+/// One plugin's keys, and those that are not yet in the database.
 #[derive(Debug)]
 struct Memory {
     values: BTreeMap<String, Vec<u8>>,
@@ -94,16 +94,16 @@ pub(crate) struct Store {
     writer: Option<JoinHandle<()>>,
 }
 
-/// What one plugin sees of it. Copies share the same keys, so an instance that replaces another finds its memory.
+/// One plugin's view of the store. Copies share the same keys, so an instance that replaces another finds its memory.
 #[derive(Clone, Debug)]
 pub(crate) struct PluginMemory(Arc<Mutex<Memory>>);
 
 impl Store {
-    /// Opens the store in a directory, which is made where it is missing. `report` is told, in one line, when writing
-    /// begins to fail and when it works again; it is called from the store's own thread.
+    /// Opens the store in a directory, which is created if it is missing. `report` gets one line when writing begins to fail
+    /// and when it works again. The store's own thread calls it.
     ///
     /// # Errors
-    /// [`StoreError`] with the file and the way out.
+    /// [`StoreError`] with the file and the remedy.
     pub(crate) fn open(directory: &Path, report: impl Fn(String) + Send + 'static) -> Result<Self, StoreError> {
         let directory = Directory::open_or_make(directory, Mode::RWXU)
             .map_err(|error| StoreError::Directory { path: directory.to_path_buf(), error })?;
@@ -120,12 +120,12 @@ impl Store {
         Ok(Self { disk, memories, stop: Some(stop), writer: Some(writer) })
     }
 
-    /// The memory of a plugin. Of a smaller quota than before nothing is dropped; only new keys and bytes are refused.
+    /// Returns the memory of a plugin. A smaller quota than before drops nothing; only new keys and bytes are refused.
     ///
     /// # Errors
-    /// [`StoreError`] where the database cannot be read.
+    /// [`StoreError`] if the database cannot be read.
     pub(crate) fn plugin(&self, name: &PluginName, quota: Quota) -> Result<PluginMemory, StoreError> {
-        // In this order everywhere: the disk, the memories, one memory.
+        // Lock order everywhere: the disk, the memories, one memory.
         let mut disk = lock(&self.disk);
         let mut memories = lock(&self.memories);
         if let Some(known) = memories.get(name.as_str()) {
@@ -139,10 +139,10 @@ impl Store {
         Ok(PluginMemory(memory))
     }
 
-    /// Writes what has changed now; the end of the store does it too.
+    /// Writes the changes now. The end of the store writes them too.
     ///
     /// # Errors
-    /// [`StoreError`] where the database would not; what has changed is kept and tried again.
+    /// [`StoreError`] if the database fails. The changes are kept and tried again.
     #[cfg(test)]
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         flush(&self.disk, &self.memories)
@@ -153,7 +153,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(writer) = self.writer.take() {
-            // A panic of that thread was told by itself.
+            // That thread has reported its own panic.
             drop(writer.join());
         }
     }
@@ -165,7 +165,7 @@ impl PluginMemory {
         Self(Arc::new(Mutex::new(Memory { values: BTreeMap::new(), bytes: 0, quota, dirty: BTreeSet::new() })))
     }
 
-    /// The same keys in a memory that belongs to no store, so that no change of it lasts.
+    /// Copies the keys into a memory that belongs to no store, so no change of the copy lasts.
     pub(crate) fn copy(&self) -> Self {
         let Memory { values, bytes, quota, .. } = &*lock(&self.0);
         let (values, dirty) = (values.clone(), BTreeSet::new());
@@ -194,7 +194,7 @@ impl PluginMemory {
         }
         let freed = before.map_or(0, |before| key.len() + before.len());
         let needed = bytes.saturating_sub(freed).saturating_add(key.len()).saturating_add(value.len());
-        // A value that does not grow is taken even over a quota that was lowered.
+        // A value that does not grow is accepted even over a lowered quota.
         if needed > quota.bytes && needed > *bytes {
             return Err(format!("the quota of {} bytes is used up; remove keys or have store raised", quota.bytes));
         }
@@ -207,7 +207,7 @@ impl PluginMemory {
         Ok(())
     }
 
-    /// Removes a key; one that is not there is no error.
+    /// Removes a key. A missing key is no error.
     pub(crate) fn remove(&self, key: &str) {
         let mut memory = lock(&self.0);
         if let Some(value) = memory.values.remove(key) {
@@ -216,7 +216,7 @@ impl PluginMemory {
         }
     }
 
-    /// Keys that begin so, in order of their bytes.
+    /// Returns the keys with this prefix, in order of their bytes.
     #[must_use]
     pub(crate) fn keys(&self, beginning: &str) -> Vec<String> {
         let memory = lock(&self.0);
@@ -226,15 +226,15 @@ impl PluginMemory {
     }
 }
 
-/// A thread that panicked while it held the lock left whole values behind: each change is one step.
+/// Locks a mutex, poisoned or not: each change is one step, so a thread that panicked left whole values behind.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The database. After a failure of the disk redb refuses all further work on a handle, so it is opened anew.
+/// The database. After a failure of the disk redb refuses all further work on a handle, so the database is opened again.
 #[derive(Debug)]
 struct Disk {
-    /// Held open, so that nothing else comes under its path while the daemon runs.
+    /// Held open, so nothing else can take its path while the daemon runs.
     directory: Directory,
     path: PathBuf,
     database: Option<Database>,
@@ -260,7 +260,7 @@ impl Disk {
         let path = || self.path.clone();
         let file = self.directory.open_or_make_file(OsStr::new(FILE), Mode::RUSR | Mode::WUSR);
         let file = file.map_err(|error| StoreError::Access { path: path(), error })?;
-        // Checked as a whole at each opening: it is small, and a damaged file must be told, not be trusted.
+        // Check the whole file at each opening: it is small, and a damaged file must be reported, not trusted.
         let opened = FileBackend::new(file).and_then(|file| {
             let mut builder = redb::Builder::new();
             builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create_with_backend(file)
@@ -280,7 +280,7 @@ impl Disk {
 fn of_database(path: &Path, error: &redb::Error) -> StoreError {
     let path = path.to_path_buf();
     let text = error.to_string();
-    // A file that is no database is told as invalid data, not as a corruption.
+    // redb reports a file that is no database as invalid data, not as corruption.
     let invalid = matches!(error, redb::Error::Io(error)
         if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof));
     let damaged = invalid
@@ -313,14 +313,14 @@ fn read(database: &Database, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, 
     Ok(values)
 }
 
-/// Writes every key that has changed, in one transaction.
+/// Writes every changed key in one transaction.
 fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
-    // First, so that whoever finds nothing left to write knows that it is written.
+    // Lock the disk first: a caller that then finds no changes knows that they are written.
     let mut disk = lock(disk);
     let memories: Vec<_> = lock(memories).iter().map(|(name, memory)| (name.clone(), Arc::clone(memory))).collect();
     let mut changes: Vec<(&str, &Arc<Mutex<Memory>>, Changes)> = Vec::new();
     for (name, memory) in &memories {
-        // The lock is held for the copy only: a plugin does not wait for the disk.
+        // Hold the lock only for the copy: a plugin does not wait for the disk.
         let mut held = lock(memory);
         let dirty = std::mem::take(&mut held.dirty);
         let copied: Changes = dirty
@@ -347,7 +347,7 @@ fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
     written
 }
 
-/// Keys with their new value; none: removed.
+/// Keys with their new value. `None` means removed.
 type Changes = Vec<(String, Option<Vec<u8>>)>;
 
 fn write(database: &Database, changes: &[(&str, &Arc<Mutex<Memory>>, Changes)]) -> Result<(), redb::Error> {

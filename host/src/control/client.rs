@@ -1,4 +1,4 @@
-//! The commands' end of the control socket: blocking, one request after the other.
+//! The client end of the control socket, for the commands: blocking, one request after the other.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,12 +9,12 @@ use thiserror::Error;
 
 use super::message::{LINE_MAX, Request, Response};
 
-/// Longer than the daemon lets any answer take.
+/// Longer than the daemon allows any answer to take.
 const ANSWER_TIME: Duration = Duration::from_secs(90);
-/// An answer may be longer than a request: the status of many plugins.
+/// Longest answer in bytes. An answer may be longer than a request: the status of many plugins.
 const ANSWER_MAX: u64 = 64 << 20;
 
-/// Why the daemon could not be asked.
+/// Why a request to the daemon failed.
 #[derive(Debug, Error)]
 pub(crate) enum ClientError {
     #[error(
@@ -23,16 +23,16 @@ pub(crate) enum ClientError {
     NotRunning(PathBuf),
     #[error("{0} is for root and its group only; run as root or join that group (`ls -l {0}` shows it)")]
     NotAllowed(PathBuf),
-    /// The request does not fit.
+    /// The request is too long.
     #[error("the message is longer than the {LINE_MAX} bytes that fit; send it in parts")]
     TooLong,
-    /// The daemon has gone.
+    /// The daemon has closed the connection.
     #[error("the daemon at {0} hung up; look at its log")]
     HungUp(PathBuf),
-    /// It does not answer.
+    /// The daemon does not answer.
     #[error("the daemon at {path} did not answer within {ANSWER_TIME:?}; look at its log")]
     Silent { path: PathBuf },
-    /// It speaks another language.
+    /// The daemon uses another version of the protocol.
     #[error(
         "the daemon at {path} answered what this version does not understand: {error}; use the daemon's own version"
     )]
@@ -41,7 +41,7 @@ pub(crate) enum ClientError {
         /// What is wrong with the answer.
         error: serde_json::Error,
     },
-    /// The system would not.
+    /// A system call failed.
     #[error("cannot talk to the daemon at {path}: {error}; look at its log")]
     Io { path: PathBuf, error: io::Error },
 }
@@ -57,7 +57,7 @@ impl Client {
     /// Connects to the daemon's socket.
     ///
     /// # Errors
-    /// [`ClientError`] that says what to do.
+    /// [`ClientError`] with the remedy.
     pub(crate) fn connect(path: &Path) -> Result<Self, ClientError> {
         let of_io = |error: io::Error| {
             let path = path.to_path_buf();
@@ -75,10 +75,10 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), path: path.to_path_buf() })
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a request and waits for the answer.
     ///
     /// # Errors
-    /// [`ClientError`]; what the daemon refuses is no error but [`Response::Error`].
+    /// [`ClientError`]. A refusal by the daemon is not an error but [`Response::Error`].
     pub(crate) fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
         let answer_error = |error| ClientError::Answer { path: self.path.clone(), error };
         let mut line = serde_json::to_vec(request).map_err(answer_error)?;
@@ -86,7 +86,8 @@ impl Client {
         if line.len() > LINE_MAX {
             return Err(ClientError::TooLong);
         }
-        // A daemon that refuses the connection has answered and hung up before it reads: its answer is worth more.
+        // A daemon that refuses the connection answers and hangs up before it reads. Its answer matters more than a write
+        // error.
         let written = self.stream.get_mut().write_all(&line);
         let mut answer = Vec::new();
         let read = (&mut self.stream).take(ANSWER_MAX).read_until(b'\n', &mut answer);

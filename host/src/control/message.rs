@@ -1,4 +1,4 @@
-//! Requests and answers, as both ends know them.
+//! Requests and answers of the control socket, shared by both ends.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::outcomes::Outcomes;
 use super::status::StatusReport;
 
-/// Longest line in bytes, its end included: a message of a plugin, or the status of many plugins.
+/// Longest line in bytes, including its end: a message of a plugin, or the status of many plugins.
 pub(crate) const LINE_MAX: usize = 1 << 20;
 
-/// What a client asks: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`, where it may not wait with
-/// `"no-wait":true` behind the text.
+/// A client's request: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`, with `"no-wait":true`
+/// behind the text if the client does not wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// How the daemon and its plugins are.
+    /// Requests the status of the daemon and its plugins.
     Status,
     /// A message to a plugin.
     Send(Send),
@@ -28,47 +28,47 @@ pub(crate) enum Request {
 pub(crate) struct Send {
     /// Its name in the configuration.
     pub plugin: String,
-    /// What its `message` function gets.
+    /// The text for the plugin's `message` function.
     pub text: String,
-    /// Whether it is answered as soon as the plugin has answered, and not when it is known what came of its verdicts.
+    /// Whether the answer comes as soon as the plugin has answered, without waiting for the outcomes of its verdicts.
     #[serde(default, rename = "no-wait", skip_serializing_if = "std::ops::Not::not")]
     pub no_wait: bool,
 }
 
-/// What the daemon answers: `{"status":{…}}`, `{"sent":{…}}` or `{"error":"…"}`.
+/// The daemon's answer: `{"status":{…}}`, `{"sent":{…}}` or `{"error":"…"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Response {
-    /// To [`Request::Status`].
+    /// Answer to [`Request::Status`].
     Status(Box<StatusReport>),
-    /// To [`Request::Send`].
+    /// Answer to [`Request::Send`].
     Sent(Sent),
-    /// The request cannot be fulfilled; one line that says why and what to do.
+    /// The daemon cannot fulfil the request. One line gives the reason and the remedy.
     Error(String),
 }
 
-/// What came of a message.
+/// The result of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sent {
-    /// What the plugin said; may be empty.
+    /// The plugin's reply. May be empty.
     pub text: String,
-    /// Flows and verdicts: kind to outcome to count. Of a verdict over a selection each flow is counted.
+    /// Flows and verdicts: kind to outcome to count. For a verdict over a selection, each flow counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: Outcomes,
-    /// Why verdicts, or flows of them, were refused; each reason once, and not all where there are many.
+    /// Why verdicts, or flows of them, were refused. Each reason appears once; a long list is cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
-    /// What did not come out as it was asked for, in words; none: what the plugin said is so.
+    /// What failed of the request, in words. If empty, the plugin's reply holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<String>,
-    /// Whether the plugin's answer was waited for, and not what came of its verdicts.
+    /// Whether the answer waited only for the plugin's reply, not for the outcomes of its verdicts.
     #[serde(default, rename = "taken-only", skip_serializing_if = "std::ops::Not::not")]
     pub taken_only: bool,
 }
 
 impl fmt::Display for Sent {
-    /// "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)", on one line. What the plugin says is said only where its
-    /// verdicts have come to what they ask for.
+    /// Writes "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)" on one line. The plugin's reply appears only
+    /// if its verdicts had the requested outcomes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = String::new();
         for (kind, outcomes) in &self.outcomes {

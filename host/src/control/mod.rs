@@ -1,7 +1,7 @@
 //! The control socket: how `ctwarden status` and `ctwarden send` talk to the running daemon.
 //!
-//! JSON lines over a Unix stream socket, one request a line and one answer a line, in order. Who may connect is decided by
-//! the socket's owner and mode, and once more by the peer's credentials.
+//! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. The socket's
+//! owner and mode decide who may connect, and the daemon checks the peer's credentials again.
 
 mod client;
 mod message;

@@ -1,6 +1,6 @@
-//! How many verdicts, or flows of them, ended how.
+//! Counts of verdicts, or of flows of verdicts, by outcome.
 
 use std::collections::BTreeMap;
 
-/// Counts by kind of verdict, and in it by outcome.
+/// Counts by kind of verdict, then by outcome.
 pub(crate) type Outcomes = BTreeMap<String, BTreeMap<String, u64>>;

@@ -1,4 +1,4 @@
-//! What a plugin does now, as the status tells it: one word out of two states of the engine, the plugin's and the breaker's.
+//! The condition of a plugin in the status: one word for two states of the engine, the plugin's and the breaker's.
 
 use ctwarden_engine::{BreakerStatus, PluginState, PluginStatus};
 use ctwarden_model::Timestamp;
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::terminal::Paint;
 
-/// What a plugin does now.
+/// The condition of a plugin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PluginCondition {
     #[default]
     Running,
-    /// It failed; a fresh instance starts soon.
+    /// The plugin failed. A fresh instance starts soon.
     Restarting,
-    /// It failed again and again; a fresh instance starts at the time given.
+    /// The plugin failed repeatedly. A fresh instance starts at the given time.
     Quarantined,
-    /// It spent its budget again and again; until the time given it only observes.
+    /// The plugin exceeded its budget repeatedly. It only observes until the given time.
     BreakerOpen,
-    /// It ended and is not started again.
+    /// The plugin ended and does not start again.
     Stopped,
 }
 
@@ -43,7 +43,7 @@ impl PluginCondition {
 }
 
 impl PluginCondition {
-    /// The condition, how many milliseconds until it changes by itself, and why the plugin is held back.
+    /// Returns the condition, the milliseconds until it changes by itself, and why the plugin is held back.
     pub(crate) fn of(plugin: &PluginStatus, now: Timestamp) -> (Self, Option<u64>, Option<String>) {
         let left = |until: Timestamp| Some(until.0.saturating_sub(now.0) / 1_000_000);
         match (&plugin.state, plugin.breaker) {

@@ -1,18 +1,18 @@
-//! Who may be connected to the control socket at a time: few for each user, and always room for root.
+//! Limits of simultaneous clients of the control socket: few for each user, and always room for root.
 //!
-//! A client may wait between two requests as long as it likes, since `send` feeds from pipes. So clients that wait make room
-//! where seats run short, the one that has waited longest first: neither forgotten ones nor a crowd of them keep others out.
+//! A client may wait between two requests without a limit, because `send` reads from pipes. If seats run short, waiting
+//! clients must leave, the longest-waiting first. Neither forgotten clients nor a crowd of them keep others out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Clients of all users but root and the daemon's own.
+/// Most clients of all users except root and the daemon's own user.
 pub(super) const CROWD_MAX: usize = 32;
-/// Clients of one of them.
+/// Most clients of one such user.
 pub(super) const USER_MAX: usize = 16;
-/// Clients of root, and of the daemon's own user.
+/// Most clients of root and of the daemon's own user.
 pub(super) const PRIVILEGED_MAX: usize = 32;
 
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Seats(Mutex<Taken>);
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
-    /// What came first since has waited longest.
+    /// A counter that orders waits: the client with the lowest turn has waited longest.
     turn: u64,
     seats: BTreeMap<u64, Place>,
 }
@@ -29,14 +29,14 @@ struct Taken {
 #[derive(Debug)]
 struct Place {
     user: u32,
-    /// Root, or the daemon's own user.
+    /// Whether the user is root or the daemon's own user.
     privileged: bool,
-    /// Since which turn it waits for a request; none while it is served.
+    /// The turn since which the client waits for a request. `None` while it is served.
     waiting: Option<u64>,
     leave: Arc<Notify>,
 }
 
-/// One client's seat; free again when this is dropped.
+/// One client's seat. Dropping it frees the seat.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
@@ -49,11 +49,11 @@ impl Seats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A seat for a client of that user; where there is none, another client of the user that waits has to leave, or one of the
-    /// user who has most.
+    /// Takes a seat for a client of that user. If none is free, another waiting client of the same user has to leave, or one
+    /// of the user with the most clients.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no seat.
     pub(super) fn take(self: &Arc<Self>, user: u32, privileged: bool) -> Result<Seat, String> {
         let mut taken = self.lock();
         let of_user = taken.seats.values().filter(|place| place.user == user).count();
@@ -86,7 +86,7 @@ impl Taken {
         waiting.min().map(|(_, number)| number)
     }
 
-    /// The user of the crowd with most clients, some of which wait.
+    /// Returns the unprivileged user with the most clients, if some of them wait.
     fn greediest(&self) -> Option<u32> {
         let mut counts: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
         for place in self.seats.values().filter(|place| !place.privileged) {
@@ -99,12 +99,12 @@ impl Taken {
 }
 
 impl Seat {
-    /// Ends when the client has to leave.
+    /// Completes when the client has to leave.
     pub(super) async fn leave(&self) {
         self.leave.notified().await;
     }
 
-    /// Notes that the client is served, or waits for its next request; false where it has to leave.
+    /// Records that the client is served, or waits for its next request. Returns false if it has to leave.
     pub(super) fn serve(&self, served: bool) -> bool {
         let mut taken = self.seats.lock();
         let turn = taken.turn;

@@ -1,7 +1,7 @@
 //! The daemon's end of the control socket.
 //!
-//! It moves lines: each request is handed into a channel together with the way back, and whoever runs the daemon answers.
-//! Lines, clients and times are bounded, so that a client can neither fill the memory nor hold the daemon.
+//! The server moves lines: it sends each request into a channel together with a channel for the answer, and the event loop
+//! answers. Lines, clients and times are bounded, so a client can neither fill the memory nor block the daemon.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -26,15 +26,16 @@ use crate::config::ControlGroup;
 use crate::plain_json;
 use crate::trusted_path::{AccessError, Directory};
 
-/// A line that was begun is complete within this time. Between lines a client may wait as long as it likes: `send` feeds
-/// from pipes.
+/// Time within which a line must be complete once it has begun. Between lines a client may wait without a limit: `send`
+/// reads from pipes.
 const LINE_TIME: Duration = Duration::from_secs(10);
-/// An answer is there within this time: longer than a call of a plugin and the outcomes of its verdicts take by default.
+/// Time within which an answer must be ready. It is longer than a call of a plugin and the outcomes of its verdicts take by
+/// default.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// A client takes its answer within this time.
+/// Time within which a client must read its answer.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 
-/// A request and the way back. A way back that is dropped is told to the client as "stopping".
+/// A request and the channel for its answer. If that channel is dropped, the client gets "stopping".
 #[derive(Debug)]
 pub(crate) struct ControlRequest {
     pub request: Request,
@@ -42,25 +43,25 @@ pub(crate) struct ControlRequest {
     pub answer: oneshot::Sender<Response>,
 }
 
-/// Why the socket could not be made.
+/// Why the socket could not be created.
 #[derive(Debug, Error)]
 pub(crate) enum BindError {
-    /// Its directory cannot be made, or others could replace what is in it.
+    /// The directory cannot be created, or other users could replace its content.
     #[error("control socket: {0}; or name another path in [daemon] control")]
     Access(#[from] AccessError),
     /// The path has no file name.
     #[error("{0} names no file; write the path of a socket in [daemon] control")]
     NoName(PathBuf),
-    /// Another daemon has it.
+    /// Another daemon uses the socket.
     #[error(
         "{path} belongs to a running ctwarden (process {pid}); stop that one or give this one its own [daemon] control"
     )]
     InUse {
         path: PathBuf,
-        /// Whose it is, as far as known.
+        /// Process id of that daemon, as far as known.
         pid: String,
     },
-    /// Something that is no socket has its name.
+    /// A file that is no socket has this name.
     #[error("{0} is there and no socket; move it away or name another path in [daemon] control")]
     NotASocket(PathBuf),
     /// The group cannot be set.
@@ -71,34 +72,34 @@ pub(crate) enum BindError {
         /// The socket or its directory.
         path: PathBuf,
         group: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The system would not.
+    /// A system call failed.
     #[error("cannot listen at {path}: {error}; name another path in [daemon] control")]
     Io {
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// The socket, bound and locked. It is removed when this is dropped.
+/// The bound and locked socket. Dropping it removes the socket.
 #[derive(Debug)]
 pub(crate) struct ControlServer {
     listener: StdListener,
     directory: Directory,
     name: OsString,
     gid: u32,
-    /// Locked as long as the daemon lives: whoever holds it may replace the socket of a daemon that died.
+    /// Locked while the daemon runs. The holder of the lock may replace the socket of a daemon that died.
     _lock: File,
 }
 
 impl ControlServer {
-    /// Makes the socket, for root and a group (none: the process's own). The directory is made where it is missing.
+    /// Creates the socket for root and a group (`None`: the process's own). The directory is created if it is missing.
     ///
     /// # Errors
-    /// [`BindError`] that names the path and the way out.
+    /// [`BindError`] that names the path and the remedy.
     pub(crate) fn bind(path: &Path, group: Option<&ControlGroup>) -> Result<Self, BindError> {
         let of_io = |error| BindError::Io { path: path.to_path_buf(), error };
         let name = path.file_name().ok_or_else(|| BindError::NoName(path.to_path_buf()))?;
@@ -109,7 +110,7 @@ impl ControlServer {
             Some(FileType::Socket) => directory.remove(name)?,
             Some(_) => return Err(BindError::NotASocket(path.to_path_buf())),
         }
-        // Nobody else can change what the path leads to: its directory was checked, and so were all above it.
+        // No other user can change what the path leads to: its directory was checked, and so were all above it.
         let listener = StdListener::bind(path).map_err(of_io)?;
         let gid = group.map_or_else(|| Gid::effective().as_raw(), |group| group.gid);
         // From here on a failure removes the socket again.
@@ -124,10 +125,10 @@ impl ControlServer {
         Ok(server)
     }
 
-    /// Serves clients until the channel's other end is dropped. Runs on a tokio runtime with I/O and time.
+    /// Serves clients until the receiver of the channel is dropped. Runs on a tokio runtime with I/O and time.
     ///
     /// # Errors
-    /// Where the socket cannot be registered with the runtime.
+    /// If the socket cannot be registered with the runtime.
     pub(crate) async fn serve(self, requests: mpsc::Sender<ControlRequest>) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
         let seats = Arc::new(Seats::default());
@@ -136,7 +137,7 @@ impl ControlServer {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(_) => {
-                        // Out of file descriptors, most likely: some end before long.
+                        // Most likely no file descriptors are left. Some clients end before long.
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         continue;
                     }
@@ -166,7 +167,7 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
-        // Nobody else's: we hold the lock.
+        // The lock ensures that this is our socket.
         drop(self.directory.remove(&self.name));
     }
 }
@@ -177,11 +178,11 @@ impl BindError {
     }
 }
 
-/// The directory of the socket. One that is made is the group's to enter, and nobody else's.
+/// Opens the directory of the socket. A new directory is open to the group and to no other users.
 fn directory(path: &Path, group: Option<&ControlGroup>) -> Result<Directory, BindError> {
     let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(Directory::open(path)?) };
     let above = Directory::open_or_make(above, Mode::from_raw_mode(0o755))?;
-    // A link leads to a directory of the operator's.
+    // A link leads to a directory that belongs to the operator.
     if above.look(name)?.is_some() {
         return Ok(Directory::open(path)?);
     }
@@ -192,7 +193,7 @@ fn directory(path: &Path, group: Option<&ControlGroup>) -> Result<Directory, Bin
     Ok(made)
 }
 
-/// The lock beside the socket, with our process id in it for whoever comes second.
+/// Takes the lock next to the socket, and writes our process id into it for a second daemon to report.
 fn lock(directory: &Directory, socket: &OsStr) -> Result<File, BindError> {
     let mut name = socket.to_owned();
     name.push(".lock");
@@ -216,18 +217,18 @@ fn lock(directory: &Directory, socket: &OsStr) -> Result<File, BindError> {
     Ok(file)
 }
 
-/// Root, the daemon's own user, and members of the group. The kernel has looked at the socket's mode already; this holds
-/// even where somebody has loosened it.
+/// Whether the peer is root, the daemon's own user, or a member of the group. The kernel has already checked the socket's
+/// mode. This check holds even if the mode was loosened.
 fn may_ask(peer: &UCred, gid: u32) -> bool {
     is_privileged(peer) || peer.gid() == gid || has_group(peer.pid(), gid)
 }
 
-/// Root and the daemon's own user, whom nobody else may keep out.
+/// Whether the peer is root or the daemon's own user. No other user may keep these out.
 fn is_privileged(peer: &UCred) -> bool {
     peer.uid() == 0 || peer.uid() == Uid::effective().as_raw()
 }
 
-/// Whether the process has the group among its supplementary ones (proc_pid_status(5)); false where it is gone.
+/// Whether the process has the group among its supplementary groups (proc_pid_status(5)). False if the process is gone.
 fn has_group(pid: Option<i32>, gid: u32) -> bool {
     let Some(pid) = pid else { return false };
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
@@ -241,11 +242,11 @@ struct Connection {
     requests: mpsc::Sender<ControlRequest>,
 }
 
-/// What came instead of a line.
+/// Why no line was read.
 enum NoLine {
-    /// The client has gone.
+    /// The client has disconnected.
     End,
-    /// The client is told why and cut off: where the next line begins is unknown.
+    /// The client gets the reason and is cut off, because the start of the next line is unknown.
     Refused(String),
 }
 
@@ -257,7 +258,7 @@ impl Connection {
                 line = self.line() => line?,
                 () = seat.leave() => return self.make_room().await,
             };
-            // Half a line keeps a seat no better than none: only a whole request is served.
+            // Half a line does not keep a seat: only a whole request is served.
             if !seat.serve(true) {
                 return self.make_room().await;
             }
@@ -283,7 +284,7 @@ impl Connection {
     }
 
     async fn line(&mut self) -> io::Result<Result<Vec<u8>, NoLine>> {
-        // Waits without a limit for the first byte only.
+        // Only the wait for the first byte has no limit.
         if self.from.fill_buf().await?.is_empty() {
             return Ok(Err(NoLine::End));
         }

@@ -1,4 +1,4 @@
-//! How the daemon and its plugins are: the report, and its form for people.
+//! The status of the daemon and its plugins: the report, and its form for people.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::plugin_condition::PluginCondition;
 use crate::terminal::{Colour, Paint};
 use crate::warning::Warning;
 
-/// How the daemon is. Times are milliseconds, counts are since the start.
+/// The status of the daemon. Times are milliseconds, counts are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StatusReport {
     /// Version of the daemon.
@@ -18,20 +18,20 @@ pub(crate) struct StatusReport {
     pub pid: u32,
     /// The configuration that is in force.
     pub configuration: String,
-    /// Since when it runs.
+    /// Time since the start.
     pub uptime_ms: u64,
-    /// The kernel's table, where the kernel says.
+    /// The kernel's table, if the kernel reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<FlowTable>,
-    /// The copy of it, where one is kept.
+    /// The replica, if one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaReport>,
-    /// Events that were received.
+    /// Events received.
     pub events: u64,
-    /// Messages of the kernel that could not be read.
+    /// Kernel messages that could not be decoded.
     #[serde(default)]
     pub(crate) unreadable: u64,
-    /// Times that the kernel dropped events in front of us.
+    /// Overruns: times that the kernel dropped events.
     pub overruns: u64,
     /// Sweeps of the table that ended complete.
     pub sweeps: u64,
@@ -39,7 +39,7 @@ pub(crate) struct StatusReport {
     pub sweeps_interrupted: u64,
     /// Rows that sweeps read.
     pub rows: u64,
-    /// Whether a sweep runs or is wanted, the replica's own included.
+    /// Whether a sweep runs or is requested, including the replica's own.
     #[serde(default)]
     pub sweeping: bool,
     pub records: u64,
@@ -48,7 +48,7 @@ pub(crate) struct StatusReport {
     /// Lines that could not be written to standard error.
     #[serde(default)]
     pub log_lines_lost: u64,
-    /// What keeps policies from their work at the moment.
+    /// Conditions that keep policies from working now.
     #[serde(default)]
     pub warnings: Vec<Warning>,
     /// Its plugins, in the order of the configuration.
@@ -58,20 +58,20 @@ pub(crate) struct StatusReport {
     pub(crate) sets: Vec<SetReport>,
 }
 
-/// How an address set is.
+/// The status of an address set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SetReport {
     pub(crate) name: String,
-    /// The file that it is read from, if it is from one.
+    /// The file of the set, if it comes from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     pub(crate) networks: u64,
-    /// Why the list that is there is not in use.
+    /// Why the list in the file is not in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
 }
 
-/// How full the kernel's table is.
+/// The size of the kernel's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FlowTable {
     /// Entries of this network namespace.
@@ -80,55 +80,55 @@ pub(crate) struct FlowTable {
     pub maximum: u32,
     /// Entries that could not be inserted.
     pub insert_failed: u64,
-    /// Packets dropped because an entry could not be made.
+    /// Packets dropped because no entry could be created.
     pub dropped: u64,
     /// Entries evicted to make room.
     pub early_dropped: u64,
 }
 
-/// How the replica is.
+/// The status of the replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReplicaReport {
     pub flows: u64,
-    /// Memory that it holds, in bytes.
+    /// Memory in use, in bytes.
     pub bytes: u64,
-    /// Memory that it may hold, in bytes.
+    /// Memory limit, in bytes.
     pub limit: u64,
-    /// Whether it has every flow that lives, so that it is asked.
+    /// Whether it has every flow that lives, so that queries can use it.
     pub complete: bool,
-    /// Whether it hears of each flow that begins or ends; where it does not, it is not asked at all.
+    /// Whether it receives the events of all flows that begin or end. If not, no query uses it.
     #[serde(default = "hears")]
     pub hears: bool,
     /// Flows for which there was no room.
     pub turned_away: u64,
 }
 
-/// Of daemons that did not look.
+/// The default for reports of daemons without this field.
 const fn hears() -> bool {
     true
 }
 
-/// How a plugin is.
+/// The status of a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PluginReport {
     /// Its name in the configuration.
     pub name: String,
-    /// The version that it says it has.
+    /// The version that the plugin reports.
     pub version: String,
     /// `observe` or `enforce`.
     pub mode: String,
-    /// What it does now.
+    /// Its present condition.
     pub state: PluginCondition,
-    /// How long until that changes by itself.
+    /// Time until the condition changes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
     /// Entries that wait for it.
     pub queue: u64,
-    /// Entries that may wait.
+    /// Most entries that may wait.
     pub queue_limit: u64,
     /// Entries that were delivered to it.
     pub delivered: u64,
-    /// Entries that were dropped in front of it.
+    /// Entries that were dropped before delivery.
     pub missed: u64,
     /// Why it does not run as configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,18 +138,18 @@ pub(crate) struct PluginReport {
     /// Verdicts without a record of their own.
     #[serde(default)]
     pub folded: u64,
-    /// Flows that they were about, likewise: of a verdict over a selection each flow is counted.
+    /// Flows of these verdicts, likewise: for a verdict over a selection, each flow counts.
     #[serde(default, skip_serializing_if = "Outcomes::is_empty")]
     pub flows: Outcomes,
-    /// What its configuration needs and is not granted, and the first verdict that was refused for want of a grant.
+    /// Grants that its configuration needs and lacks, and the first verdict that was refused for want of a grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
     /// How often it failed.
     pub faults: u64,
-    /// How it failed last.
+    /// Its last fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_fault: Option<Fault>,
-    /// The last of its verdicts that was refused, or some of the flows of which were.
+    /// Its last verdict that was refused, in whole or for some of its flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_refusal: Option<LastRefusal>,
 }
@@ -157,7 +157,7 @@ pub(crate) struct PluginReport {
 /// A verdict that was refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LastRefusal {
-    /// When, as RFC 3339.
+    /// Time of the refusal, as RFC 3339.
     pub time: String,
     /// Kind of the verdict: block, delete, ….
     pub kind: String,
@@ -166,7 +166,7 @@ pub(crate) struct LastRefusal {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fault {
-    /// When, as RFC 3339.
+    /// Time of the fault, as RFC 3339.
     pub time: String,
     /// Name of the kind: trap, out-of-time, ….
     pub kind: String,
@@ -187,7 +187,7 @@ const COLUMNS: [(&str, bool); 9] = [
 ];
 
 impl StatusReport {
-    /// The report for people: the daemon, a line for each plugin, and under it what is worth knowing.
+    /// Returns the report for people: the daemon, a line for each plugin, and details under that line.
     #[must_use]
     pub(crate) fn to_text(&self, colour: Colour) -> String {
         let mut text = String::new();
@@ -281,7 +281,7 @@ impl StatusReport {
 }
 
 impl SetReport {
-    /// A line for a set that comes from a file, and the reasons why its list is refused.
+    /// Writes a line for a set that comes from a file, and the reasons why its list is refused.
     fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
         let Some(file) = &self.file else { return Ok(()) };
         let Some(refused) = &self.refused else {
@@ -318,7 +318,7 @@ impl PluginReport {
             writeln!(out, "  {}: {}", self.state.name(), colour.paint(self.state.paint(), reason.replace('\n', "; ")))?;
         }
         for (kind, outcomes) in &self.verdicts {
-            // People read flows where a verdict is about flows.
+            // Show counts of flows if the verdict is about flows.
             let (outcomes, unit) = match self.flows.get(kind) {
                 Some(flows) if flows != outcomes => (flows, " flows"),
                 Some(_) | None => (outcomes, ""),
@@ -357,13 +357,13 @@ impl PluginReport {
     }
 }
 
-/// ", 3 overruns" for each count that is not zero.
+/// Returns ", 3 overruns" for each count that is not zero.
 fn counts(counts: &[(&str, u64)], colour: Colour) -> String {
     let shown = counts.iter().filter(|(_, count)| *count > 0);
     shown.map(|(name, count)| colour.paint(Paint::Yellow, format_args!(", {count} {name}"))).collect()
 }
 
-/// Two units suffice: "3d 4h", "12s", "350ms".
+/// Formats a time with at most two units: "3d 4h", "12s", "350ms".
 fn time_in_words(ms: u64) -> String {
     let seconds = Duration::from_millis(ms).as_secs();
     match seconds {

@@ -1,4 +1,4 @@
-//! What the replica may take of the machine's memory, and the warning where that does not suffice.
+//! The share of the machine's memory that the replica may use, and the warning if it does not suffice.
 
 use std::fs;
 
@@ -11,17 +11,17 @@ use crate::control::Warning;
 pub(crate) struct Allowance(ReplicaMemory);
 
 impl Allowance {
-    /// `configured` is `replica-memory`, where the configuration has it.
+    /// `configured` is `replica-memory`, if the configuration has it.
     pub(crate) fn new(configured: Option<u64>) -> Self {
         Self(ReplicaMemory { configured, available: [meminfo(), control_group()].into_iter().flatten().min() })
     }
 
-    /// The limit in bytes for a table of at most so many entries; 0 is no maximum.
+    /// The limit in bytes for a table of at most `maximum` entries. 0 means no maximum.
     pub(crate) fn limit(self, maximum: Option<u32>) -> u64 {
         self.0.limit(maximum)
     }
 
-    /// A warning where the replica lacks flows for want of memory, or would lack some of a full table.
+    /// Returns a warning if the replica lacks flows because of its memory limit, or would lack some of a full table.
     pub(crate) fn warning(self, maximum: Option<u32>, entries: u32, is_full: bool) -> Option<Warning> {
         let MemoryShortfall { is_full, limit, entries, needed, sufficient } =
             self.0.shortfall(maximum, entries, is_full)?;
@@ -47,7 +47,7 @@ impl Allowance {
     }
 }
 
-/// Bytes as the configuration takes them.
+/// A number of bytes, displayed as the configuration accepts it.
 struct Size(u64);
 
 impl std::fmt::Display for Size {
@@ -67,7 +67,7 @@ fn total(meminfo: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// `memory.max` of the process's control group (cgroup v2), where that has a limit of its own.
+/// `memory.max` of the process's control group (cgroup v2), if the group has its own limit.
 fn control_group() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;

@@ -1,4 +1,4 @@
-//! What the control socket is answered: status at once, messages when it is known what came of them.
+//! Answers to control socket requests: status at once, messages when the outcomes of their verdicts are known.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::clock;
 use crate::control::{self, ControlRequest, Request, Response, Sent, StatusReport};
 use crate::sinks::Rfc3339;
 
-/// Who waits for what came of a message.
+/// Clients that wait for the result of a message.
 #[derive(Default)]
 pub(super) struct Waiting(BTreeMap<Ticket, oneshot::Sender<Response>>);
 
 impl Waiting {
     pub(super) fn settle(&mut self, ticket: Ticket, outcome: MessageOutcome) {
-        // Whoever has gone meanwhile does not want to know.
+        // An error means that the client has disconnected and needs no answer.
         if let Some(answer) = self.0.remove(&ticket) {
             let _ = answer.send(sent(outcome));
         }
@@ -61,7 +61,7 @@ fn sent(outcome: MessageOutcome) -> Response {
     }
 }
 
-/// What did not come out as it was asked for, and what can be done about it.
+/// Describes what failed of a request, and how to correct it.
 fn in_words(shortfall: &Shortfall) -> String {
     let Shortfall { kind, outcome, of_flows, goes_on, count } = *shortfall;
     let what = format!("{kind}: {}", counted(count, if of_flows { "flow" } else { "verdict" }));
@@ -131,7 +131,7 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
 }
 
 impl EventLoop {
-    /// Answers a request, now or when the answer is known.
+    /// Answers a request, at once or when the answer is known.
     pub(super) fn answer(&mut self, asked: ControlRequest) {
         let response = match asked.request {
             Request::Status => Response::Status(Box::new(self.report())),

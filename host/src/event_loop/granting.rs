@@ -1,18 +1,19 @@
-//! What plugins lack: what a check would have found missing, and the first verdict that was refused for want of a grant.
+//! Grants that plugins lack: those that a check would have found missing, and the first verdict that was refused for want of
+//! a grant.
 //!
-//! A policy whose verdicts are refused looks like one that works. Its records say so verdict by verdict; here it is said once,
-//! where people look.
+//! A policy whose verdicts are refused looks like one that works. Its records report each refusal. This module reports it
+//! once, where operators look.
 
 use std::collections::BTreeMap;
 
 use ctwarden_model::{Action, Outcome, PluginName, Record, VerdictRecord};
 
-/// What is known of one plugin beside what the engine counts.
+/// Facts about one plugin, besides the engine's counts.
 #[derive(Debug, Default)]
 pub(super) struct About {
-    /// The version that it says it has.
+    /// The version that the plugin reports.
     pub(super) version: String,
-    /// What its configuration needs and is not granted.
+    /// Grants that its configuration needs and does not have.
     missing: Vec<String>,
     /// Its first verdict that was refused for want of a grant.
     refused: Option<String>,
@@ -28,7 +29,7 @@ impl About {
 pub(super) struct Granting(BTreeMap<PluginName, About>);
 
 impl Granting {
-    /// A plugin is taken over.
+    /// Adds a plugin that the loop has taken over.
     pub(super) fn put(&mut self, name: PluginName, version: String, missing: Vec<String>) {
         self.0.insert(name, About { version, missing, refused: None });
     }
@@ -37,7 +38,7 @@ impl Granting {
         self.0.get(name)
     }
 
-    /// Hears of a record; gives a line to say where it is the first refusal of a plugin.
+    /// Inspects a record. Returns a line to report if the record is the plugin's first refusal.
     pub(super) fn hear(&mut self, record: &Record) -> Option<String> {
         let Record::Verdict(verdict) = record else { return None };
         if verdict.outcome != Outcome::NotGranted {

@@ -1,9 +1,9 @@
-//! Whether the loop hears of every flow, and sees flows at all: what the machine lets it, now.
+//! Whether the loop receives the events of every flow, and whether the kernel tracks flows at all, on this machine now.
 //!
-//! A thread looks at everything every few seconds. What can silence a flow in between is looked at before the replica is
-//! asked: the switch of events, and nftables' notifications, which tell of each rule that was loaded. So an answer of the replica
-//! rests on no rule that was loaded before the question. What is not noticed: a switch that was off between two looks of
-//! [`super::HEALTH_CHECK`], and rules of iptables-legacy, which nothing tells of.
+//! A thread checks everything every few seconds. Two causes of silence are checked again before each query of the replica:
+//! the switch of events, and nftables' notifications, which report each loaded rule. An answer of the replica therefore
+//! depends on no rule that was loaded before the question. Two causes go unnoticed: a switch that was off between two checks
+//! of [`super::HEALTH_CHECK`], and rules of iptables-legacy, which cause no notification.
 
 use std::io;
 
@@ -21,14 +21,14 @@ pub(super) struct Hearing {
     senses: Senses,
     switch: EventSwitch,
     watch: SenseWatch,
-    /// None where the kernel does not let this process listen: then only the thread's looks tell.
+    /// `None` if the kernel does not let this process listen. Then only the thread's checks report changes.
     changes: Option<RuleChanges>,
     looks: RuleLooks,
 }
 
 impl Hearing {
-    /// Listens for changes, then looks for the first time. To be called before events are listened to: it may make a connection of its
-    /// own.
+    /// Subscribes to rule changes, then checks for the first time. Call it before the event socket listens, because it may
+    /// make a connection of its own.
     pub(super) fn begin(now: Steady) -> io::Result<Self> {
         let changes = RuleChanges::listen().ok();
         let senses = Senses::look(None);
@@ -36,11 +36,11 @@ impl Hearing {
         Ok(Self { senses, switch: EventSwitch::default(), watch, changes, looks: RuleLooks::new(now) })
     }
 
-    /// Looks at what is quick to look at.
+    /// Repeats the quick checks.
     pub(super) fn refresh(&mut self, now: Steady) {
         self.senses.set_switch(self.switch.read());
         let Some(changes) = &mut self.changes else { return };
-        // What cannot be read is looked at as a whole.
+        // Treat unreadable notifications as a change of everything.
         let Told { changed, mutes, more } = changes.read().unwrap_or(Told { changed: true, mutes: true, more: false });
         let notice = RuleNotice { is_changed: changed, may_mute: mutes, has_more: more };
         if let Some(look) = self.looks.handle_notice(notice, now) {
@@ -48,41 +48,41 @@ impl Hearing {
         }
     }
 
-    /// Takes over what the thread has seen.
+    /// Takes over the thread's result.
     pub(super) fn take(&mut self, (number, senses): (u64, Senses)) {
         self.looks.handle_look(number);
         self.senses = senses;
     }
 
-    /// The next look of the thread; none where it has died.
+    /// The thread's next result. `None` if the thread has died.
     pub(super) async fn looked(&mut self) -> Option<(u64, Senses)> {
         self.watch.seen().await
     }
 
-    /// Until when questions about flows should wait: rules have changed and nobody has looked at them yet, or more is told than
-    /// was read. None where nothing keeps them.
+    /// The time until which questions about flows should wait: rules have changed and no check has run since, or more
+    /// notifications are pending than were read. `None` if nothing delays them.
     pub(super) fn settles_at(&self, now: Steady) -> Option<Steady> {
         self.looks.settles_at(now)
     }
 
-    /// Whether every flow that begins or ends says so.
+    /// Whether every flow that begins or ends causes an event.
     pub(super) fn hears_every_flow(&self) -> bool {
         self.senses.hears_every_flow() && !self.looks.may_be_muted()
     }
 
-    /// In which families connections are tracked.
+    /// The families in which the kernel tracks connections.
     pub(super) fn tracked(&self) -> Tracked {
         self.senses.tracked()
     }
 
-    /// What keeps policies from their work.
+    /// Conditions that keep policies from working.
     pub(super) fn warnings(&self) -> Vec<Warning> {
         self.senses.warnings()
     }
 }
 
 impl EventLoop {
-    /// Looks at what the machine lets be heard and seen, acts on it, and tells what has changed.
+    /// Checks what the machine allows the loop to receive, acts on changes and reports them.
     pub(super) fn sense(&mut self, now: Steady) {
         self.listen_again(now);
         let mut warnings = self.hearing.warnings();
@@ -104,15 +104,15 @@ impl EventLoop {
         }
     }
 
-    /// The part of it that questions about flows rest on.
+    /// The part of `sense` that questions about flows depend on.
     fn listen_again(&mut self, now: Steady) {
         self.hearing.refresh(now);
         self.reader.handle_hearing(self.hearing.hears_every_flow(), now);
         self.engine.handle_tracked(self.hearing.tracked());
     }
 
-    /// Looks anew before flows are looked for. Whether rules have changed of which is not known yet what they do: then the
-    /// question waits, but not long.
+    /// Checks again before a search for flows. Returns whether rules have changed whose effect is not yet known. The
+    /// question then waits, but not long.
     pub(super) fn senses_late(&mut self) -> bool {
         let now = clock::now().steady;
         self.listen_again(now);

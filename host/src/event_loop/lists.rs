@@ -1,4 +1,4 @@
-//! Address sets whose files have changed: a new list is taken over, one that is refused is told.
+//! Address sets whose files have changed: a new list is taken over, and a refused list is reported.
 
 use ctwarden_model::{Notice, SetName};
 
@@ -17,7 +17,7 @@ impl EventLoop {
                 if self.sets.renew(&name, networks) {
                     self.engine.handle_set_changed(clock::now(), &name);
                 } else {
-                    // It was refused meanwhile, and is now what it was before.
+                    // The list was refused in between and now equals the list in use.
                     self.write(Notice::SetChanged(name));
                 }
             }
@@ -25,14 +25,14 @@ impl EventLoop {
         }
     }
 
-    /// Tells that a list is not in use: on standard error, in the records, among the alerts and in the status.
+    /// Reports that a list is not in use: on standard error, in the records, among the alerts and in the status.
     pub(super) fn refuse_set(&self, name: SetName, why: String) {
         let stays = if self.sets.refuse(&name, &why) { "stays as it was" } else { "has no list" };
         crate::log::say(&format!("the set {name} {stays}: {why}"));
         self.write(Notice::SetRefused(name, why));
     }
 
-    /// Lists of before in the place of those that were refused, if they come from the same file.
+    /// Replaces refused lists by the previous lists if both come from the same file.
     pub(super) fn go_on_with_sets(&self, prepared: &mut LoadedConfig) -> Vec<(SetName, String)> {
         let mut refused = Vec::new();
         for (name, set) in prepared.sets.all() {

@@ -1,4 +1,4 @@
-//! A new set of plugins: taken over whole, or not at all.
+//! Takes over a new set of plugins as a whole, or not at all.
 
 use anyhow::{Context, Result};
 use ctwarden_model::Notice;
@@ -10,10 +10,10 @@ use crate::plugins::{LoadedConfig, ReloadId, summary};
 use crate::set_file::SetWatch;
 
 impl EventLoop {
-    /// Takes a set of plugins over: the engine swaps at a batch boundary, the old ones are stopped after their last call.
+    /// Takes over a set of plugins. The engine swaps at a batch boundary. The old plugins stop after their last call.
     pub(super) fn take(&mut self, mut prepared: LoadedConfig) -> Result<()> {
         let refused = self.go_on_with_sets(&mut prepared);
-        // What an older watch has found is forgotten with it.
+        // Dropping the older watch discards its findings.
         let set_watch =
             SetWatch::start(prepared.set_files).context("cannot start the thread that looks after set files")?;
         let now = clock::now();
@@ -59,7 +59,7 @@ impl EventLoop {
     }
 
     pub(super) fn reload(&mut self, reading: ReloadId, prepared: Result<LoadedConfig>) {
-        // One that was given up was told of then.
+        // A reading that was given up was reported at that time.
         if self.reloader.ended(reading, clock::now().steady) {
             self.take_or_keep(prepared);
         }

@@ -1,6 +1,6 @@
-//! Running sweeps and searches. The reader has planned them; the loop reads entries and flows, and hands them to the engine.
+//! Running sweeps and searches. The reader plans them. The loop reads entries and flows, and hands them to the engine.
 //!
-//! Plugins set the pace of a sweep: an entry is read only while the engine takes it.
+//! Plugins set the pace of a sweep: the loop reads an entry only while the engine accepts it.
 
 use std::io;
 
@@ -14,15 +14,15 @@ use super::EventLoop;
 use crate::clock;
 use crate::netlink::{Dump, Dumped, OpenError, Requests, Row};
 
-/// A sweep whose rows are still to come.
+/// A sweep that still has rows to read.
 pub(super) struct Sweeping {
-    /// The engine's request; none where the dump is for the replica alone.
+    /// The engine's request. `None` if the dump is for the replica alone.
     id: Option<SweepId>,
     source: Source,
     progress: SweepProgress,
 }
 
-/// Where rows come from.
+/// The source of the rows.
 enum Source {
     Flows(Dump),
     Expectations(Dump),
@@ -47,7 +47,7 @@ impl Sweeping {
         Self { id: Some(request.id), source, progress: SweepProgress::new(false) }
     }
 
-    /// Waits until a part can be read; for ever where there is no sweep.
+    /// Waits until a part is readable, or forever if no sweep runs.
     pub(super) async fn readable(sweep: Option<&mut Self>) {
         match sweep.map(|sweep| &mut sweep.source) {
             Some(Source::Flows(dump) | Source::Expectations(dump)) => dump.readable().await,
@@ -56,7 +56,7 @@ impl Sweeping {
         }
     }
 
-    /// Whether a row would be taken now.
+    /// Whether the engine would accept a row now.
     pub(super) fn is_awaited(&self, engine: &Engine) -> bool {
         self.id.is_none() || engine.ready_for_rows()
     }
@@ -82,14 +82,14 @@ impl Sweeping {
                 requests.get_each(&keys, |flow| engine.handle_row(clock::now(), id, flow))?;
                 Ok(if search.is_over() { Dumped::Done(true) } else { Dumped::More })
             }
-            // Only the engine asks for rows of the replica.
+            // Only the engine requests rows of the replica.
             (Source::Replica(_), None) => Ok(Dumped::Done(true)),
         }
     }
 }
 
 impl EventLoop {
-    /// Tells the engine of which waiting selections and asked rows the replica names the flows.
+    /// Reports to the engine the waiting selections and requested rows whose flows the replica can list.
     pub(super) fn offer_known(&mut self) -> Result<()> {
         if self.engine.awaits_selection() && !self.senses_late() {
             self.read_gathered()?;
@@ -108,7 +108,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Hands found flows to the engine while it can carry out their verdicts.
+    /// Hands found flows to the engine while the engine can carry out their verdicts.
     pub(super) fn read_selection(&mut self) {
         if !self.engine.ready_for_selected() {
             return;
@@ -137,7 +137,7 @@ impl EventLoop {
         self.sweeping.is_none() && !(self.engine.awaits_table() && self.senses_late())
     }
 
-    /// Starts the sweep that the engine asks for.
+    /// Starts the sweep that the engine requests.
     pub(super) fn start_sweep(&mut self, request: &SweepRequest) -> Result<()> {
         // Only the replica needs the events, and it does not answer for all entries.
         if !request.filters.is_empty() {
@@ -153,7 +153,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Starts a dump for the replica alone where one is due and no sweep runs.
+    /// Starts a dump for the replica alone if one is due and no sweep runs.
     pub(super) fn resync(&mut self) {
         let is_due = self.reader.resync_at().is_some_and(|at| at <= clock::now().steady);
         if is_due && self.can_read_table() {
@@ -188,7 +188,7 @@ impl EventLoop {
         }
     }
 
-    /// The flows are through, or the expectations after them.
+    /// Ends the part of the flows, or the part of the expectations that follows it.
     fn end_part(&mut self, is_complete: bool) {
         let Some(mut sweeping) = self.sweeping.take() else { return };
         if let Source::Flows(dump) = &sweeping.source {

@@ -1,7 +1,7 @@
-//! One walk over a table of the kernel, read at the reader's pace: the kernel goes no further than a few parts ahead of it.
+//! One dump of a kernel table, read at the reader's pace: the kernel is only a few parts ahead of the reader.
 //!
-//! Nine tenths of a walk are the kernel's own work, done inside the read. A thread of its own reads, so that the entries of one
-//! part are judged while the kernel fills the next ones; or two do, where the caller asks for one for each family.
+//! The kernel does nine tenths of the work of a dump, inside the read. A separate thread reads, so the loop judges the
+//! entries of one part while the kernel fills the next ones. Two threads read if the caller requests one for each family.
 
 use std::io;
 use std::sync::Once;
@@ -17,65 +17,67 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::niceness::Niceness;
 
-/// Bytes of a part, of three reads as a rule, with about three hundred entries: to wake the loop for each read costs both threads
-/// several percent of their time. (Larger ones would come from the system each time, `M_MMAP_THRESHOLD`.)
+/// Bytes of a part. A part usually consists of three reads with about three hundred entries: waking the loop for each read
+/// costs both threads several percent of their time. (The allocator would get larger parts from the system each time,
+/// `M_MMAP_THRESHOLD`.)
 const PART_BYTES: usize = 100 * 1024;
-/// Parts that are read ahead: enough that neither side waits for the other's wake.
+/// Parts that are read ahead: enough that neither side waits for the other to wake.
 const PARTS_AHEAD: usize = 3;
-/// Bytes of one read at most (`netlink_dump`, net/netlink/af_netlink.c).
+/// Most bytes of one read (`netlink_dump`, net/netlink/af_netlink.c).
 const READ_BYTES: usize = 32 * 1024;
-/// How often the thread looks whether anybody still listens while the kernel gives nothing.
+/// Interval at which the thread checks for a listener while the kernel returns nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// That resizes of the hash table cannot be noticed is said once.
+/// Reports only once that resizes of the hash table cannot be noticed.
 static UNSEEN: Once = Once::new();
 
-/// How a walk stands.
+/// Progress of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dumped {
     More,
-    /// Nothing is there right now.
+    /// No part is available now.
     Nothing,
-    /// It is over; false where the table was resized, the kernel called it inconsistent (`NLM_F_DUMP_INTR`), it failed, or rows
-    /// were unreadable.
+    /// The dump is over. `false` if the table was resized, the kernel called the dump inconsistent (`NLM_F_DUMP_INTR`), the
+    /// dump failed, or rows were unreadable.
     Done(bool),
 }
 
 #[derive(Debug)]
 pub(crate) enum Row {
-    /// Of the connection table.
+    /// A row of the connection table.
     Flow(Flow),
-    /// Of the expectation table.
+    /// A row of the expectation table.
     Expectation(Expectation),
 }
 
-/// A running walk; its threads end with it.
+/// A running dump. Its threads end with it.
 pub(crate) struct Dump {
     parts: Receiver<Part>,
-    /// The part that was waited for.
+    /// The part that `readable` received.
     next: Option<Part>,
     whole: bool,
-    /// Whether the hash table was resized meanwhile.
+    /// Whether the hash table was resized during the dump.
     resized: bool,
-    /// Readers of which the last part is still to come.
+    /// Readers whose last part has not arrived yet.
     readers: usize,
 }
 
-/// What one read gave.
+/// The result of one read.
 enum Part {
     Bytes {
         bytes: Vec<u8>,
-        /// Whether the hash table was resized since the walk began.
+        /// Whether the hash table was resized since the dump began.
         resized: bool,
     },
-    /// The kernel dropped something (ENOBUFS).
+    /// The kernel dropped messages (`ENOBUFS`).
     Overrun,
     Failed(io::Error),
 }
 
 impl Dump {
-    /// Asks for the flows that match any of the filters (all where there is none), as far as the kernel filters right: more
-    /// may come, never less. A reader for each family is for all flows only.
+    /// Requests the flows that match any of the filters, or all flows if there is no filter. The kernel filters only where
+    /// it does so correctly: the dump may return more flows, never fewer. A reader for each family is possible only for all
+    /// flows.
     pub(crate) fn flows(filters: &[Filter], readers: DumpReaders) -> Result<Self, OpenError> {
         let filter = KernelFilter::union_of(filters);
         let divided = [KernelFilter::family(Family::Ipv4), KernelFilter::family(Family::Ipv6)];
@@ -96,7 +98,7 @@ impl Dump {
         Self::begin(requests, Some(&watch))
     }
 
-    /// Asks for all expectations. Their hash table keeps its size for as long as the kernel runs (`expect_hashsize`).
+    /// Requests all expectations. Their hash table keeps its size while the kernel runs (`expect_hashsize`).
     pub(crate) fn expectations() -> Result<Self, OpenError> {
         Self::begin([written(|asking| request::expectation::dump(asking, 1, None))], None)
     }
@@ -117,12 +119,12 @@ impl Dump {
         Ok(Self { parts, next: None, whole: true, resized: false, readers })
     }
 
-    /// Whether the hash table was resized while it was read.
+    /// Whether the hash table was resized during the dump.
     pub(crate) const fn is_resized(&self) -> bool {
         self.resized
     }
 
-    /// Waits until a part can be read, or the end.
+    /// Waits until a part is readable, or the dump is over.
     pub(crate) async fn readable(&mut self) {
         if self.next.is_none() {
             self.next = self.parts.recv().await;
@@ -134,7 +136,7 @@ impl Dump {
         let part = match self.next.take().map_or_else(|| self.parts.try_recv(), Ok) {
             Ok(part) => part,
             Err(TryRecvError::Empty) => return Ok(Dumped::Nothing),
-            // Without the last part: a thread has died.
+            // The channel closed before the last part: a thread has died.
             Err(TryRecvError::Disconnected) => return Ok(Dumped::Done(false)),
         };
         let bytes = match part {
@@ -180,22 +182,22 @@ impl Dump {
     }
 }
 
-/// A request in a buffer of its own.
+/// Writes a request into a new buffer.
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut request = Vec::new();
     write(&mut request);
     request
 }
 
-/// A socket that a walk is read from.
+/// A socket from which a dump is read.
 struct Reader {
     socket: NetlinkSocket,
     watch: Option<ResizeWatch>,
 }
 
-/// Reads until the walk's end, or until nobody wants the rest.
+/// Reads until the dump is over, or until no receiver wants the rest.
 fn receive(mut reader: Reader, parts: &Sender<Part>) {
-    // A large table keeps a processor busy for seconds, which is no reason to go before anybody.
+    // A large table keeps a processor busy for seconds. That must not delay other threads.
     Niceness::lower_priority();
     loop {
         let (part, last) = reader.read_part(parts).unwrap_or_else(|broken| (broken, true));
@@ -206,7 +208,7 @@ fn receive(mut reader: Reader, parts: &Sender<Part>) {
 }
 
 impl Reader {
-    /// Reads as much as makes a part; tells whether it is the last one.
+    /// Reads one part. Returns the part, and whether it is the last one.
     fn read_part(&mut self, parts: &Sender<Part>) -> Result<(Part, bool), Part> {
         let Self { socket, watch } = self;
         let mut bytes = Vec::with_capacity(PART_BYTES);
@@ -235,7 +237,7 @@ impl Reader {
     }
 }
 
-/// Whether nothing follows: the kernel has said that the walk is over, or what it said cannot be read.
+/// Whether nothing follows: the kernel has ended the dump, or its message is unreadable.
 fn is_last(part: &[u8]) -> bool {
     match Messages::new(part).last() {
         Some(Ok(message)) => matches!(message.content(), Content::Done { .. } | Content::Answer(_) | Content::Overrun),

@@ -1,4 +1,4 @@
-//! The event socket: joins the groups that somebody wants and turns what the kernel says into events.
+//! The event socket: joins the groups that subscribers need and decodes the kernel's messages into events.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,7 +7,7 @@ use ctwarden_model::{Event, EventKind, ExpectationEvent, Filter, FlowKey};
 use ctwarden_netlink::{NetlinkSocket, OpenError, Protocol, Read};
 use ctwarden_wire::{Content, EventFilter, Messages, MulticastGroup};
 
-/// Which events somebody wants.
+/// The multicast groups that subscribers need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Groups {
     pub(crate) new: bool,
@@ -28,12 +28,12 @@ impl Groups {
     }
 }
 
-/// Of which ends somebody wants to know more than whose they are. Of the others nothing else is decoded.
+/// Which `destroy` events need full decoding. Of all others only the flow and its origin are decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
-    /// Those that we did not bring about.
+    /// Those that other causes than ctwarden ended.
     pub(crate) others: bool,
-    /// Those that we brought about.
+    /// Those that ctwarden ended.
     pub(crate) own: bool,
 }
 
@@ -43,11 +43,11 @@ impl Ends {
     }
 }
 
-/// What one read of the socket gave.
+/// The result of one read of the socket.
 pub(crate) enum Drained {
-    /// Events were handed over.
+    /// The read returned events.
     Some,
-    /// Nothing is there now.
+    /// No event is available now.
     Nothing,
     Lost,
 }
@@ -55,16 +55,16 @@ pub(crate) enum Drained {
 /// One message of the kernel.
 pub(crate) enum Heard {
     Flow(Event),
-    /// The end of a flow of which nobody wants to know more.
+    /// The end of a flow for which no subscriber needs more.
     End {
         key: FlowKey,
-        /// Whether we brought it about.
+        /// Whether ctwarden ended the flow.
         by_us: bool,
     },
     Expectation(ExpectationEvent),
 }
 
-/// The socket with the groups that it is in and the program in front of it.
+/// The socket, its groups, and the event filter in front of it.
 pub(crate) struct EventSocket {
     socket: NetlinkSocket,
     joined: Groups,
@@ -74,19 +74,20 @@ pub(crate) struct EventSocket {
 }
 
 impl EventSocket {
-    /// Opens it with a receive buffer of so many bytes, as the kernel counts them; in no group yet.
+    /// Opens the socket with a receive buffer of `receive_buffer` bytes, as the kernel counts them. The socket is in no
+    /// group yet.
     pub(crate) fn open(receive_buffer: usize) -> Result<Self, OpenError> {
         let socket = NetlinkSocket::open_for_many(Protocol::Netfilter)?;
         socket.size_receive_buffer(receive_buffer)?;
         Ok(Self { socket, joined: Groups::default(), ends: Ends::default(), program: None, unreadable: 0 })
     }
 
-    /// Joins and leaves groups until it is in exactly those. Of flows it hears at least what any of the filters matches, of
-    /// all where there is none; what the kernel tells of ends is read only of those that are wanted.
+    /// Joins and leaves groups until the socket is in exactly those of `wanted`. The socket receives at least the flows that
+    /// match any of the filters, or all flows if there is no filter. Only the `destroy` events in `ends` are fully decoded.
     pub(crate) fn listen(&mut self, wanted: Groups, ends: Ends, filters: &[Filter]) -> Result<(), OpenError> {
         let program = EventFilter::of(filters);
         if program != self.program {
-            // An event that comes meanwhile passes the old one or the new one.
+            // An event that arrives in between passes the old filter or the new one.
             self.socket.attach(program.as_ref())?;
             self.program = program;
         }
@@ -101,17 +102,17 @@ impl EventSocket {
         Ok(())
     }
 
-    /// Messages that could not be read since the start.
+    /// Number of messages since the start that could not be decoded.
     pub(crate) const fn unreadable(&self) -> u64 {
         self.unreadable
     }
 
-    /// Whether the next read gives what was taken over with the last one.
+    /// Whether the next read returns messages that the last one already took over.
     pub(crate) const fn has_taken_more(&self) -> bool {
         self.socket.has_taken_more()
     }
 
-    /// Reads once and hands over what it gave; `ours` is the port of the socket whose requests are our own.
+    /// Reads once and passes each message to `hand`. `ours` is the port of the socket that sends ctwarden's own requests.
     pub(crate) fn drain(&mut self, ours: u32, mut hand: impl FnMut(Heard)) -> io::Result<Drained> {
         match self.socket.read()? {
             Read::Nothing => return Ok(Drained::Nothing),

@@ -1,7 +1,7 @@
 //! nftables over netlink: transactions, and the elements of address sets.
 //!
-//! Blocking an address is done by the firewall that the operator already has, so ctwarden only needs to put elements into
-//! sets. No `nft` program is needed at run time.
+//! The operator's firewall blocks the addresses, so ctwarden only needs to put elements into sets. It needs no `nft` program
+//! at run time.
 
 mod element;
 mod interval;
@@ -29,7 +29,7 @@ pub(crate) use sets::{ChangeError, Sets};
 const SUBSYSTEM: u16 = 10;
 /// `NFNL_MSG_BATCH_BEGIN`.
 const BATCH_BEGIN: u8 = 16;
-/// `NFNL_BATCH_GENID`: the transaction is refused with `ERESTART` where the rule set has changed since that generation.
+/// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that generation.
 const BATCH_GENERATION: u16 = 1;
 
 /// Family of a table.
@@ -47,7 +47,7 @@ pub(crate) enum TableFamily {
 }
 
 impl TableFamily {
-    /// All with the name that `nft` gives them.
+    /// All families with their `nft` names.
     const NAMES: [(Self, &'static str); 5] = [
         (Self::Inet, "inet"),
         (Self::Ip, "ip"),
@@ -75,7 +75,7 @@ pub(crate) struct Table {
     pub(crate) name: String,
 }
 
-/// Why a text is no table.
+/// Why a text does not name a table.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{0}\" does not name an nftables table; write family and name, for example \"inet filter\"")]
 pub(crate) struct TableError(String);
@@ -114,20 +114,20 @@ pub(crate) struct Change {
     flags: u16,
 }
 
-/// Why a transaction did nothing.
+/// Why a transaction had no effect.
 #[derive(Debug, Error)]
 pub(crate) enum CommitError {
-    /// The change of that index was refused; so all of them were.
+    /// The kernel refused the change at `index`, and therefore all changes.
     #[error("nftables refused change {index} of the transaction with {}", errno_text(*errno))]
     Change {
         /// Index in the list of changes.
         index: usize,
         errno: i32,
     },
-    /// The transaction as a whole was refused.
+    /// The kernel refused the transaction as a whole.
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
     Transaction { errno: i32 },
-    /// No answer was got.
+    /// No answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }
@@ -147,7 +147,7 @@ impl Nftables {
         self.transact(changes, None)
     }
 
-    /// As [`Self::commit`], and only where nobody has changed the rule set since that generation (else `ERESTART`).
+    /// Like [`Self::commit`], but only if the rule set is unchanged since that generation (else `ERESTART`).
     fn commit_on(&mut self, generation: u32, changes: Vec<Change>) -> Result<(), CommitError> {
         self.transact(changes, Some(generation))
     }
@@ -163,7 +163,7 @@ impl Nftables {
         }));
         requests.push(bracket(ControlMessage::BatchEnd));
         let answers: Vec<Answer<Told>> = self.connection.exchange(requests)?;
-        // The begin stands for the whole, then the changes follow in order.
+        // The answer to the begin is about the whole transaction. The answers to the changes follow in order.
         if let Some(errno) = answers.first().and_then(|begin| begin.errno) {
             return Err(CommitError::Transaction { errno });
         }
@@ -175,7 +175,7 @@ impl Nftables {
         Ok(())
     }
 
-    /// One question outside of a transaction.
+    /// Sends one question outside of a transaction.
     fn ask(
         &mut self,
         family: TableFamily,
@@ -188,7 +188,7 @@ impl Nftables {
         self.connection.exchange(vec![Request { message, flags }])?.pop().ok_or(ExchangeError::NoAnswer)
     }
 
-    /// Number of the rule set's present generation.
+    /// Returns the rule set's present generation number.
     fn generation(&mut self) -> Result<u32, CommitError> {
         let question = NfTablesMessage::GetGen(GenMessage { attributes: Vec::new() });
         let reply = self.ask(TableFamily::Inet, question, false)?;
@@ -209,8 +209,8 @@ impl Nftables {
     }
 }
 
-/// A message as it came. `netlink-packet-netfilter` needs a time for a message with many set elements that grows with the square
-/// of their number (it words an error for each of them), so those are read by ourselves.
+/// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message (it
+/// builds an error text for each of them), so ctwarden decodes those itself.
 struct Told {
     kind: u16,
     payload: Vec<u8>,
@@ -225,7 +225,7 @@ impl NetlinkDeserializable for Told {
 }
 
 impl Told {
-    /// The message, where it is one of nftables.
+    /// Decodes the message if it is one of nftables.
     fn read(&self) -> Result<Option<NfTablesMessage>, ExchangeError> {
         let message = NetfilterMessage::parse_with_param(&self.payload, self.kind)?;
         Ok(if let NetfilterMessageInner::NfTables(message) = message.inner { Some(message) } else { None })
@@ -237,13 +237,13 @@ impl Told {
     }
 }
 
-/// Begin or end of a transaction; they are not acknowledged on every kernel, so it is not asked for.
+/// The begin or end of a transaction. Not every kernel acknowledges them, so no acknowledgment is requested.
 fn bracket(message: ControlMessage) -> Request<NetfilterMessage> {
     let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, SUBSYSTEM);
     Request { message: NetfilterMessage::new(header, message), flags: 0 }
 }
 
-/// What the system calls an error number.
+/// The system's text for an error number.
 fn errno_text(errno: i32) -> String {
     std::io::Error::from_raw_os_error(errno).to_string()
 }

@@ -1,4 +1,4 @@
-//! The addresses of this host, and of its way to the rest of the world: who blocks one of them cuts the host off.
+//! The addresses of this host, and of its next hops to other networks. Blocking one of them cuts the host off.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,15 +10,16 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-/// Addresses to which no route but the default one leads as a rule: of a class that nobody uses, and of a test network that was
-/// given back. The kernel is asked for their route, because a router's table of routes is too long to be read again and again.
+/// Addresses to which usually only the default route leads: one of a class that is not in use, and one of a test network
+/// that was given back. The kernel is asked for their route, because a router's routing table is too long to read
+/// repeatedly.
 const FAR_AWAY: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), IpAddr::V6(Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 1))];
 
-/// A default route has no longer a destination than this: some write it in two halves, or as 2000::/3.
+/// A default route's destination is at most this long: some systems write it in two halves, or as 2000::/3.
 const DEFAULT_LENGTH: u8 = 3;
 
-/// Those of the network namespace of the calling thread, as they are now.
+/// Returns the present addresses in the network namespace of the calling thread.
 pub(crate) fn own_addresses() -> Result<PrefixSet, ExchangeError> {
     let mut connection = Connection::open(Protocol::Route)?;
     let everything = RouteNetlinkMessage::GetAddress(AddressMessage::default());
@@ -36,13 +37,13 @@ fn route_to(address: IpAddr) -> RouteNetlinkMessage {
         IpAddr::V4(_) => (AddressFamily::Inet, 32),
         IpAddr::V6(_) => (AddressFamily::Inet6, 128),
     };
-    // The route itself, and not what it comes to for this address.
+    // Request the route itself, not its resolution for this address.
     message.header.flags = RouteFlags::FibMatch;
     message.attributes.push(RouteAttribute::Destination(address.into()));
     RouteNetlinkMessage::GetRoute(message)
 }
 
-/// Addresses that a message names: of an interface its own, of a default route the next hosts.
+/// Returns the addresses that a message names: an interface's own addresses, or the next hops of a default route.
 fn addresses(message: RouteNetlinkMessage) -> Vec<IpAddr> {
     if let RouteNetlinkMessage::NewAddress(address) = &message {
         return of_interface(address);
@@ -55,7 +56,7 @@ fn addresses(message: RouteNetlinkMessage) -> Vec<IpAddr> {
     Vec::new()
 }
 
-/// On a line between two hosts the address attribute is that of the other one; IPv6 has that one alone.
+/// On a point-to-point link the address attribute is the peer's. IPv6 has only that attribute.
 fn of_interface(message: &AddressMessage) -> Vec<IpAddr> {
     let (mut local, mut other) = (Vec::new(), Vec::new());
     for attribute in &message.attributes {

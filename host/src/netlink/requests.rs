@@ -1,7 +1,7 @@
-//! The daemon's requests to conntrack: deletes, updates, the full entry of one flow, figures of the table.
+//! The daemon's requests to conntrack: deletes, updates, the full entry of one flow, statistics of the table.
 //!
-//! `ctwarden-netlink` sends them and finds their answers. Here each answer becomes what the engine knows. The effects thread sends
-//! large batches, the loop only a few requests at a time.
+//! `ctwarden-netlink` sends them and matches their answers. This module turns each answer into what the engine needs. The
+//! effects thread sends large batches, the loop only a few requests at a time.
 
 use std::io;
 use std::ops::ControlFlow::{Break, Continue};
@@ -15,15 +15,15 @@ use rustix::io::Errno;
 
 use super::changes::Changes;
 
-/// How long to wait for answers that should be there already.
+/// How long to wait for answers that should already be there.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How large the table is.
+/// The size of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TableSize {
     /// Entries of this network namespace.
     pub(crate) entries: u32,
-    /// `nf_conntrack_max`, 0 where there is none; none where the kernel does not tell (before Linux 4.19).
+    /// `nf_conntrack_max`, 0 if there is no maximum. `None` if the kernel does not report it (before Linux 4.19).
     pub(crate) maximum: Option<u32>,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Changes that go into one send; more are cut into as many. What the kernel says to all of them waits in the receive
-    /// buffer at once, also where that may not be forced over the system's limit: an echo takes 1,280 bytes of it at least, and more
-    /// than 64 a send are no faster.
+    /// Most changes in one send. A longer list is split. All of the kernel's answers wait in the receive buffer at once,
+    /// even if the buffer cannot be forced over the system's limit. An echo takes at least 1,280 bytes of it, and more than
+    /// 64 changes a send are no faster.
     pub(crate) const IN_ONE_SEND: usize = 128;
 
-    /// Lookups that go into one send: the answer to each is a whole entry.
+    /// Most lookups in one send: the answer to each is a whole entry.
     const LOOKUPS_IN_ONE_SEND: usize = 64;
 
     pub(crate) fn open() -> Result<Self, OpenError> {
@@ -48,7 +48,7 @@ impl Requests {
         Ok(Self { socket, batch: Batch::new(), changes: Changes::default() })
     }
 
-    /// Whether the kernel answers this process at all: opening the socket needs no capability, the first request does.
+    /// Checks that the kernel answers this process at all: opening the socket needs no capability, the first request does.
     pub(crate) fn check_permission(&mut self) -> Result<(), OpenError> {
         self.entries().map(drop).map_err(|source| OpenError::new("ask the kernel on", source))
     }
@@ -58,8 +58,8 @@ impl Requests {
         self.socket.port()
     }
 
-    /// Carries out changes of the conntrack and the expectation table, in order, and gives what came of each. Effects on
-    /// nftables sets are not for this socket and are left out.
+    /// Carries out changes of the conntrack and the expectation table, in order, and returns their outcomes. Effects on
+    /// nftables sets do not go to this socket and are skipped.
     pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = (EffectId, &'a Effect)>) -> Vec<(EffectId, Ack)> {
         let mut effects = effects.filter(|(_, effect)| Changes::takes(effect)).peekable();
         let mut outcomes = Vec::new();
@@ -77,7 +77,7 @@ impl Requests {
         outcomes
     }
 
-    /// Sends the changes that were written and hears what came of them. Where the answers end too soon, `changes` says so.
+    /// Sends the written changes and records their outcomes. If the answers end too soon, `changes` reports that.
     fn carry_out(&mut self) {
         let Self { socket, batch, changes } = self;
         let port = socket.port();
@@ -95,7 +95,7 @@ impl Requests {
         let _ = socket.ask_each(batch, |place, content| changes.hear_of_doubt(place, content));
     }
 
-    /// The whole entry that has the tuple and zone now, whatever its id; none where there is none.
+    /// Returns the whole entry that has the tuple and zone now, whatever its id. `None` if there is no entry.
     pub(crate) fn get(&mut self, key: &FlowKey) -> io::Result<Option<Flow>> {
         let found = self.socket.ask(
             |buffer, sequence| request::get(buffer, sequence, key),
@@ -120,14 +120,14 @@ impl Requests {
         }
     }
 
-    /// Makes an entry; `EEXIST` where its tuple is taken.
+    /// Creates an entry. The error is `EEXIST` if its tuple is taken.
     pub(crate) fn create(&mut self, flow: &Flow) -> io::Result<()> {
         self.socket.ask(|buffer, sequence| request::create(buffer, sequence, flow), |_| ())?;
         Ok(())
     }
 
-    /// Hands over the whole entries of flows as they are now; whoever is gone or was replaced is left out. All answers wait
-    /// in the receive buffer at once, so that the keys must be few.
+    /// Passes the present whole entries of flows to `row`. Flows that have ended or were replaced are skipped. All answers
+    /// wait in the receive buffer at once, so pass only a few keys.
     pub(crate) fn get_each(&mut self, keys: &[FlowKey], mut row: impl FnMut(Flow)) -> io::Result<()> {
         let mut refused = None;
         self.ask_each(keys, |key, content| {
@@ -142,7 +142,7 @@ impl Requests {
         refused.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
     }
 
-    /// What the kernel has for each lookup now. A lookup whose answer is lost or cannot be read is left out.
+    /// Returns the kernel's present entry for each lookup. Lookups with a lost or unreadable answer are skipped.
     pub(crate) fn look_up(&mut self, lookups: &[Lookup]) -> Vec<(LookupId, Looked)> {
         let mut found = Vec::with_capacity(lookups.len());
         for few in lookups.chunks(Self::LOOKUPS_IN_ONE_SEND) {
@@ -170,11 +170,11 @@ impl Requests {
         found
     }
 
-    /// Of which flows the kernel does not say that they live: what it says instead. The keys must be few.
+    /// Returns the flows that the kernel does not confirm as alive, with the kernel's answer for each. Pass only a few keys.
     pub(crate) fn absent(&mut self, flows: &[(EffectId, FlowKey)]) -> Vec<(EffectId, Ack)> {
         let keys: Vec<FlowKey> = flows.iter().map(|(_, key)| *key).collect();
         let mut said = Vec::with_capacity(keys.len());
-        // A lost answer is none.
+        // A lost answer counts as no answer.
         let _ = self.ask_each(&keys, |key, content| {
             said.push(match content {
                 Content::Conntrack(entry) if entry.flow.key().is_ok_and(|found| found == *key) => Ack::Done,
@@ -196,7 +196,7 @@ impl Requests {
         flows.iter().map(|(id, _)| *id).zip(said).filter(|(_, ack)| *ack != Ack::Done).collect()
     }
 
-    /// Asks for the entry at each place; `hear` is given the answer to each, in the order of the keys.
+    /// Looks up the entry of each key. `hear` receives the answers in the order of the keys.
     fn ask_each(&mut self, keys: &[FlowKey], mut hear: impl FnMut(&FlowKey, &Content<'_>)) -> Result<(), RequestError> {
         for key in keys {
             self.batch.push(|buffer, sequence| request::get(buffer, sequence, key));
@@ -208,12 +208,12 @@ impl Requests {
         })
     }
 
-    /// How many entries the table has.
+    /// Returns the number of entries in the table.
     pub(crate) fn entries(&mut self) -> io::Result<u32> {
         self.size().map(|size| size.entries)
     }
 
-    /// How many entries the table has, and how many it may have.
+    /// Returns the number of entries in the table, and its maximum.
     pub(crate) fn size(&mut self) -> io::Result<TableSize> {
         let size = self.socket.ask(request::statistics, |content| {
             let Content::Statistics(global) = content else { return None };
@@ -222,7 +222,7 @@ impl Requests {
         size.flatten().ok_or_else(|| io::Error::other("the kernel gave no statistics"))
     }
 
-    /// How full the table is, with its counters.
+    /// Returns the table's size with its counters.
     pub(crate) fn statistics(&mut self) -> io::Result<TableStatistics> {
         let mut sum = TableStatistics::default();
         self.socket.ask(request::statistics, |content| {

@@ -1,6 +1,7 @@
-//! What an earlier start found out about a component: its code, and that it was examined with this configuration.
+//! The cached result of an earlier examination of a component: its code, and that it passed with this configuration.
 //!
-//! A start with sixteen plugins takes a tenth of a second this way; to examine each anew would take as long for each.
+//! With the cache a start with sixteen plugins takes a tenth of a second. Without it, the examination of each plugin takes
+//! as long.
 
 use ctwarden_guest::{Code, CodeCache, ComponentKey, Runtime};
 use ctwarden_model::PluginName;
@@ -8,7 +9,7 @@ use ctwarden_model::PluginName;
 use super::loader::{Described, Examined};
 use crate::config;
 
-/// Changes whenever an examination looks at more than before, so that what passed an older one is examined again.
+/// Increment this number when an examination checks more than before, so that components are examined again.
 const EXAMINATION: u32 = 1;
 
 /// The cache entry of one plugin.
@@ -16,7 +17,7 @@ pub(super) struct CachedExamination<'a> {
     cache: &'a CodeCache,
     key: ComponentKey,
     plugin: &'a PluginName,
-    /// All that an examination depends on beside the component.
+    /// All inputs of an examination besides the component.
     circumstances: Vec<u8>,
 }
 
@@ -33,13 +34,13 @@ impl<'a> CachedExamination<'a> {
         self.cache.code(&self.key)
     }
 
-    /// Who it said it was when it was examined.
+    /// The descriptor that the plugin gave when it was examined.
     pub(super) fn described(&self) -> Option<Described> {
         let note = self.cache.note(&self.key, self.plugin, &self.circumstances)?;
         serde_json::from_slice(&note).ok()
     }
 
-    /// Keeps what was found. Where that fails the next start examines again, which is no reason not to start now.
+    /// Stores the result. If that fails, the next start examines again, which is no reason to fail this start.
     pub(super) fn keep(&self, examined: &Examined) {
         if let Some(code) = &examined.code
             && self.cache.keep_code(&self.key, code).is_err()

@@ -32,31 +32,31 @@ use crate::trusted_path::Directory;
 
 /// A configuration without problems, and its running plugins.
 pub(crate) struct LoadedConfig {
-    /// Figures of the engine.
+    /// The engine's configuration.
     pub(crate) engine: EngineConfig,
-    /// Plugins that are configured and wait for their first call, in the order of the file.
+    /// Configured plugins that wait for their first call, in the order of the file.
     pub(crate) plugins: Vec<LoadedPlugin>,
-    /// What is not wrong, and may be meant otherwise.
+    /// Settings that are valid but perhaps not intended.
     pub(crate) warnings: Vec<String>,
     pub(crate) sets: AddressSets,
-    /// Those of them that come from files.
+    /// The address sets that come from files.
     pub(crate) set_files: SetFiles,
-    /// Lists that were refused, which keeps nothing from starting.
+    /// Lists that were refused. They do not prevent a start.
     pub(crate) refused: Vec<Problem>,
     pub(crate) block_sets: BlockSets,
-    /// The daemon's own part.
+    /// The `[daemon]` section.
     pub(crate) daemon: config::Daemon,
 }
 
-/// One plugin that runs.
+/// One running plugin.
 pub(crate) struct LoadedPlugin {
-    /// As the engine is to run it.
+    /// The engine's specification of the plugin.
     pub(crate) spec: PluginSpec,
-    /// Who it says it is.
+    /// The descriptor that the plugin gave.
     pub(crate) described: Described,
-    /// Where it was read from.
+    /// The path of its component.
     pub(crate) path: PathBuf,
-    /// What its configuration needs and the operator did not grant: it runs, for it only observes.
+    /// Grants that its configuration needs and lacks. The plugin runs anyway, because it only observes.
     pub(crate) warnings: Vec<String>,
     pub(crate) thread: PluginThread,
 }
@@ -68,14 +68,14 @@ pub(crate) struct ConfigLoader {
     state: Option<StateDirectory>,
 }
 
-/// What outlives the daemon: the memories of plugins, and compiled code.
+/// State that outlives the daemon: the memories of plugins, and compiled code.
 pub(crate) struct StateDirectory {
     store: Store,
     code: CodeCache,
 }
 
 impl StateDirectory {
-    /// Opens both in the state directory, which is made where it is missing.
+    /// Opens both in the state directory, which is created if it is missing.
     pub(crate) fn open(state: &Path) -> Result<Self> {
         let store = Store::open(state, |line| crate::log::say(&line))?;
         let compiled = Directory::open_or_make(state, FileMode::RWXU)
@@ -87,13 +87,13 @@ impl StateDirectory {
     }
 }
 
-/// Reads a configuration. Where its text has mistakes, those of the places and block sets that it names are told with them.
+/// Reads a configuration. If its text has mistakes, the problems of its places and block sets are reported with them.
 pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems> {
     let mut reading = config::read(file)?;
     if reading.problems.is_empty() {
         return Ok(reading.configuration);
     }
-    // Of a section that is not read whole, defaults would be looked at.
+    // If a section was not read whole, this would check defaults.
     let places =
         if reading.has_whole(Section::Daemon) { places::problems(&reading.configuration.daemon) } else { Vec::new() };
     let (_, missing) = open_block_sets(&reading.configuration);
@@ -102,7 +102,7 @@ pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems>
     Err(Problems(reading.problems))
 }
 
-/// The nftables sets of every block set, and what is wrong with them.
+/// Opens the nftables sets of every block set. Returns them and their problems.
 fn open_block_sets(configuration: &Configuration) -> (BlockSets, Vec<String>) {
     let (mut sets, mut findings) = (BlockSets::new(), Vec::new());
     for (name, set) in &configuration.block_sets {
@@ -115,7 +115,7 @@ fn open_block_sets(configuration: &Configuration) -> (BlockSets, Vec<String>) {
 }
 
 impl ConfigLoader {
-    /// `state` is `None` for a dry run: plugins have no lasting memory then.
+    /// `state` is `None` for a dry run: plugin storage does not persist then.
     pub(crate) fn new(file: &Path, state: Option<StateDirectory>) -> Result<Self> {
         Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, state })
     }
@@ -133,12 +133,12 @@ impl ConfigLoader {
         self.plugins_of(configuration, block_sets, findings)
     }
 
-    /// Starts the plugins, without a look at the kernel and at the places where the daemon writes.
+    /// Starts the plugins without checking the kernel or the places where the daemon writes.
     pub(crate) fn load_plugins(&self, configuration: Configuration) -> Result<LoadedConfig, Problems> {
         self.plugins_of(configuration, BlockSets::new(), Vec::new())
     }
 
-    /// Starts the plugins, unless anything is wrong with them or was found before.
+    /// Starts the plugins, unless they have problems or earlier problems were found.
     fn plugins_of(
         &self,
         configuration: Configuration,
@@ -215,7 +215,7 @@ impl ConfigLoader {
         Ok(LoadedPlugin { spec, described, path: plugin.path.clone(), warnings, thread })
     }
 
-    /// The memory of the plugin. Without a state directory it lasts as long as this process.
+    /// Returns the memory of the plugin. Without a state directory it lasts as long as this process.
     fn memory(&self, plugin: &config::Plugin) -> Result<PluginMemory, StoreError> {
         let quota = Quota {
             keys: saturate(plugin.limits.store_keys),
@@ -227,7 +227,7 @@ impl ConfigLoader {
         }
     }
 
-    /// The component and who it says it is: as an earlier start found it, or else examined in a process of its own.
+    /// Returns the component and its descriptor, from the cache or from an examination in a separate process.
     fn component(&self, plugin: &config::Plugin, host: &HostParts) -> Result<(Component, Described), Vec<String>> {
         let cached = self.state.as_ref().map(|state| CachedExamination::new(&state.code, &self.runtime, plugin));
         let code = cached.as_ref().and_then(CachedExamination::code);
@@ -249,14 +249,14 @@ impl ConfigLoader {
     }
 }
 
-/// The sets of one name, or all that is wrong with either of them.
+/// Opens the sets of one name, or returns all problems of either of them.
 fn open_sets(set: &config::BlockSet) -> Result<Sets, Vec<String>> {
     let told = |error: anyhow::Error| format!("{error:#}");
     let table: Result<Table, _> = format!("{} {}", set.family.name(), set.table).parse();
     let table = table.map_err(|error| vec![told(error.into())])?;
     let (ipv4, ipv6) = (set.ipv4.as_deref(), set.ipv6.as_deref());
     Sets::open(&table, ipv4, ipv6).map_err(|first| {
-        // One by one, because the first that is wrong hides the other.
+        // Open each alone, because the first wrong set hides the other.
         let each = [(ipv4, None), (None, ipv6)].into_iter().filter(|(ipv4, ipv6)| ipv4.is_some() || ipv6.is_some());
         let mut errors: Vec<String> = each
             .filter_map(|(ipv4, ipv6)| Sets::open(&table, ipv4, ipv6).err())
@@ -299,7 +299,7 @@ fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Sub
     }
 }
 
-/// Name and mode of each, for a first line in the log.
+/// Returns the name and mode of each plugin, for a first line in the log.
 pub(crate) fn summary(plugins: &[LoadedPlugin]) -> String {
     let one = |plugin: &LoadedPlugin| -> String {
         let (name, mode): (&PluginName, Mode) = (&plugin.spec.name, plugin.spec.mode);

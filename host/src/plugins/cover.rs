@@ -1,8 +1,8 @@
-//! What the `[[protect]]` of a configuration does not cover although its words may sound so.
+//! Gaps of `[[protect]]` sections that their wording may hide.
 
 use ctwarden_model::Filter;
 
-/// What a `[[protect]]` without an address leaves open where a policy may block.
+/// Returns what a `[[protect]]` without an address leaves unprotected if a policy may block.
 pub(super) fn without_address(protected: &[Filter]) -> Option<String> {
     let named = |filter: &Filter| filter.listed_networks().next().is_some();
     let index = protected.iter().position(|filter| !named(filter))?;

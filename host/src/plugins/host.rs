@@ -1,4 +1,5 @@
-//! What stands behind a plugin's imports: the kernel's table, the operator's address sets, its own lasting memory, the log.
+//! The implementation of a plugin's imports: the kernel's table, the operator's address sets, the plugin's lasting memory,
+//! the log.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,32 +14,32 @@ use crate::netlink::Requests;
 use crate::set_file::Networks;
 use crate::store::PluginMemory;
 
-/// What every instance of one plugin is given.
+/// What every instance of one plugin shares.
 #[derive(Clone)]
 pub(crate) struct HostParts {
     pub(crate) sets: AddressSets,
-    /// Which of them the plugin may look into.
+    /// The sets that the plugin may read.
     pub(crate) read_sets: BTreeSet<SetName>,
     pub(crate) memory: PluginMemory,
 }
 
 impl HostParts {
-    /// The same for an instance that is thrown away: what it writes down does not last.
+    /// Returns the same parts for a temporary instance, whose writes do not last.
     pub(crate) fn dry_run(&self) -> Self {
         Self { memory: self.memory.copy(), ..self.clone() }
     }
 
-    /// The host side of one instance.
+    /// Opens the host side of one instance.
     pub(crate) fn open(&self, name: &PluginName) -> PluginHost {
         PluginHost { name: name.clone(), parts: self.clone(), requests: None, log_rate: LogRate::new(Instant::now()) }
     }
 }
 
-/// The host side of one instance; used by the plugin's own thread only.
+/// The host side of one instance. Only the plugin's own thread uses it.
 pub(crate) struct PluginHost {
     name: PluginName,
     parts: HostParts,
-    /// Opened at the first question to the kernel: few plugins ask any.
+    /// Opened at the first query of the kernel: few plugins query it.
     requests: Option<Requests>,
     log_rate: LogRate,
 }

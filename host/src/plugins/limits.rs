@@ -1,4 +1,4 @@
-//! The limits of a configuration, as the guest crate takes them.
+//! Converts the limits of a configuration to those of the guest crate.
 
 use ctwarden_guest::Limits;
 

@@ -1,11 +1,11 @@
-//! Untrusted bytes are looked at in a process of its own: a component is compiled, described, held against its schema and
-//! configured once there, before any of it comes near the daemon.
+//! Examines untrusted bytes in a separate process: a component is compiled, described, checked against its schema and
+//! configured once there, before the daemon uses any of it.
 //!
-//! Each of these steps can be made to take time or memory without bound by whoever wrote the component: a schema that doubles
-//! at each level, a function with a hundred thousand live locals. No limit within a process ends such work, so the kernel's
-//! limits on processes do, and the clock of this side. The process is this very program, without privileges
-//! (`loader/confine.rs`). What comes back is the compiled code, in memory that is sealed once that process has ended, and who
-//! the policy says it is. `docs/decisions/2026-11-29-loading-process.md` tells what that code is trusted for.
+//! The author of a component can make each of these steps take unbounded time or memory: a schema that doubles at each
+//! level, a function with a hundred thousand live locals. No limit within a process ends such work. The kernel's limits on
+//! processes end it, and so does the clock of this side. The process is this same program, without privileges
+//! (`loader/confine.rs`). It returns the compiled code, in memory that is sealed once that process has ended, and the
+//! policy's descriptor. `docs/decisions/2026-11-29-loading-process.md` explains how far that code is trusted.
 
 mod child;
 mod confine;
@@ -35,35 +35,35 @@ use crate::sys;
 
 pub(crate) use self::child::{refused, serve};
 
-/// The program itself, even where its file was replaced since.
+/// The program itself, even if its file has been replaced.
 const PROGRAM: &str = "/proc/self/exe";
-/// The verb that makes the program a loader. It is no verb for people and stands in no manual.
+/// The verb that makes the program a loader. It is internal and not in any manual.
 pub(crate) const VERB: &str = "load-component";
-/// How long the process may take to end when it has said all.
+/// Time in which the process must end after its last message.
 const LAST_MOMENTS: Duration = Duration::from_secs(5);
-/// How often is looked whether it has ended.
+/// Interval of the checks whether the process has ended.
 const LOOK: Duration = Duration::from_micros(200);
-/// Lines of a plugin's output that are kept for the case that it is refused.
+/// Most lines of a plugin's output that are kept in case it is refused.
 const LINES_MAX: usize = 100;
-/// Findings that are told, and characters of each.
+/// Most findings that are reported, and most characters of each.
 const FINDINGS_MAX: usize = 32;
 const FINDING_CHARS_MAX: usize = 2_000;
-/// Bytes of the process's own last words that are looked at.
+/// Most bytes read of the process's standard error.
 const LAST_WORDS: u64 = 4 << 10;
 
-/// What came of it where nothing was wrong.
+/// The result of an examination without problems.
 pub(crate) struct Examined {
-    /// Who it says it is.
+    /// The policy's descriptor.
     pub(crate) described: Described,
-    /// Its code; none where the code was there already.
+    /// Its code. `None` if the code was already there.
     pub(crate) code: Option<Code>,
 }
 
-/// Examines a component with the plugin's configuration. `code` is its compiled code, where there is some. The host answers
-/// what it asks while it is configured; what it writes down there must not last.
+/// Examines a component with the plugin's configuration. `code` is its compiled code, if there is some. The host answers the
+/// component's imports while it is configured; its writes there must not last.
 ///
 /// # Errors
-/// Everything that is wrong with it, or the limit that it did not keep to.
+/// Everything that is wrong with the component, or the limit that it exceeded.
 pub(crate) fn examine(
     plugin: &config::Plugin,
     code: Option<&Code>,
@@ -90,7 +90,7 @@ pub(crate) fn examine(
     outcome
 }
 
-/// There is no process to load it in.
+/// The error if the loading process could not be started.
 fn unable(error: impl Into<io::Error>) -> Vec<String> {
     vec![format!(
         "cannot start the process that loads it: {}; /proc must be mounted, and the limits of processes and open files must \
@@ -99,7 +99,7 @@ fn unable(error: impl Into<io::Error>) -> Vec<String> {
     )]
 }
 
-/// The process, and this side's ends of what it has.
+/// The process, and this side's ends of its channels.
 struct LoadingProcess {
     child: Child,
     stream: UnixStream,
@@ -149,7 +149,7 @@ impl LoadingProcess {
         Ok(Examined { described, code })
     }
 
-    /// Hands the job over and answers until all is said.
+    /// Sends the job and answers questions until the process has sent its last message.
     fn converse(
         &mut self,
         plugin: &config::Plugin,
@@ -164,7 +164,7 @@ impl LoadingProcess {
         loop {
             let (said, payload) = read::<FromLoader>(&mut stream, Bounds::OF_LOADER)?;
             match said {
-                // In their order and each once, so that none is begun again to gain time.
+                // Each phase begins once and in order, so no phase can restart to gain time.
                 FromLoader::Begins(next) if next > *phase => {
                     *phase = next;
                     stream.set(after(next.wall(&plugin.limits)));
@@ -184,10 +184,10 @@ impl LoadingProcess {
         }
     }
 
-    /// Waits for the end, which is near: not longer, whatever the process does when it has said all.
+    /// Waits for the end of the process, with a limit: the process may hang even after its last message.
     fn wait(&mut self) -> io::Result<ExitStatus> {
         let until = after(LAST_MOMENTS);
-        // The end of the stream is that of the process as a rule.
+        // The stream usually ends with the process.
         let _ = Deadline::new(&self.stream, until).read(&mut [0])?;
         loop {
             match self.child.try_wait()? {
@@ -198,13 +198,13 @@ impl LoadingProcess {
         }
     }
 
-    /// Why there was no word from the process.
+    /// Explains why no message came from the process.
     fn why_not(&mut self, error: &io::Error, phase: Phase, limits: &config::Limits) -> String {
         if error.kind() == io::ErrorKind::TimedOut {
             let (doing, wall) = (phase.doing(), Period(phase.wall(limits)));
             return format!("{doing} took longer than {wall} and was stopped; {}", phase.way_out(limits));
         }
-        // It has gone, or says what it never says. Either way it is at its end.
+        // The process has ended or sent an invalid message. Either way it must end.
         let _ = self.child.kill();
         match self.child.wait() {
             Ok(status) => self.ended(status, phase, limits),
@@ -212,7 +212,7 @@ impl LoadingProcess {
         }
     }
 
-    /// What the process came to.
+    /// Describes how the process ended.
     fn ended(&self, status: ExitStatus, phase: Phase, limits: &config::Limits) -> String {
         let (doing, way_out) = (phase.doing(), phase.way_out(limits));
         let words = self.words();
@@ -231,7 +231,7 @@ impl LoadingProcess {
         )
     }
 
-    /// The last that the process wrote to its standard error.
+    /// Returns the last text that the process wrote to its standard error.
     fn words(&self) -> String {
         let length = self.last_words.metadata().map_or(0, |metadata| metadata.len());
         let mut bytes = vec![0; usize::try_from(length.min(LAST_WORDS)).unwrap_or(0)];
@@ -243,7 +243,7 @@ impl LoadingProcess {
 
 impl Drop for LoadingProcess {
     fn drop(&mut self) {
-        // It has ended as a rule, and then nothing happens.
+        // The process has usually ended already, and then this does nothing.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -274,7 +274,7 @@ fn answer(question: Question, payload: Vec<u8>, host: &mut dyn Host) -> (Answer,
     }
 }
 
-/// Findings as they may be shown: the process that wrote them had untrusted bytes in it.
+/// Makes findings safe to show: the process that wrote them handled untrusted bytes.
 fn presentable(findings: Vec<String>) -> Vec<String> {
     let plain = |finding: String| -> String {
         finding.chars().take(FINDING_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()

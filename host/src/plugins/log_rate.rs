@@ -1,15 +1,15 @@
-//! How much a plugin may say in a log.
+//! Limits how much a plugin may log.
 //!
-//! The lines of one call are bounded where the plugin is called, and calls come as fast as packets. A log that a packet can fill
-//! is of no use.
+//! The lines of one call are bounded by the caller, but calls come as fast as packets. A log that a packet can fill is of no
+//! use.
 
 use std::time::Instant;
 
-/// Lines a second, and how many at once after a quiet time.
+/// Lines a second, and most lines at once after a quiet time.
 const PER_SECOND: u32 = 100;
 const BURST: u32 = 1_000;
 
-/// How many lines one plugin may write now.
+/// The allowance of log lines of one plugin.
 #[derive(Debug)]
 pub(super) struct LogRate {
     lines: f64,
@@ -22,7 +22,7 @@ impl LogRate {
         Self { lines: f64::from(BURST), filled: now, left_out: 0 }
     }
 
-    /// Takes one line from the allowance, and gives how many were left out before it. `None` if nothing is left.
+    /// Takes one line from the allowance. Returns how many lines were dropped before it, or `None` if nothing is left.
     pub(super) fn take(&mut self, now: Instant) -> Option<u64> {
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
         self.lines = passed.mul_add(f64::from(PER_SECOND), self.lines).min(f64::from(BURST));

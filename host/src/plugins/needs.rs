@@ -1,10 +1,10 @@
-//! What a plugin needs as it is configured, held against what it asks and is granted.
+//! Compares the needs of a configured plugin with its requests and its grants.
 
 use std::collections::BTreeSet;
 
 use ctwarden_model::{Grants, Mode, SetName, Subscription, VerdictKind, VerdictKinds};
 
-/// Names of sections, of which grants speak.
+/// Names of sections that grants refer to.
 pub(super) struct Declared<'a> {
     /// Names of `[sets.NAME]`.
     pub(super) sets: BTreeSet<&'a SetName>,
@@ -12,12 +12,12 @@ pub(super) struct Declared<'a> {
     pub(super) block_sets: BTreeSet<&'a SetName>,
 }
 
-/// What the plugin needs as it is configured, held against what it asks and is granted; what is missing, a line for each. A
-/// plugin that enforces without a grant that it needs would look as if it did its work; one that observes does none, and its
-/// operator is warned.
+/// Compares the needs of the configured plugin with its requests and its grants. Returns one line for each missing grant. A
+/// plugin that enforces without a needed grant would seem to do its work, so it is refused. A plugin that observes changes
+/// nothing, so its operator is warned.
 ///
 /// # Errors
-/// It is not to be started, for these reasons.
+/// The reasons why the plugin must not start.
 pub(super) fn check_needs(
     mode: Mode,
     grants: &Grants,
@@ -93,7 +93,7 @@ struct Sets<'a> {
 }
 
 impl Sets<'_> {
-    /// A line for each that is needed and not granted.
+    /// Returns a line for each needed set that is not granted.
     fn missing<'s>(
         &'s self,
         needed: &'s BTreeSet<SetName>,
@@ -118,7 +118,7 @@ impl Sets<'_> {
     }
 }
 
-/// The name that is most like it, if any is.
+/// Returns the most similar name, if any is similar.
 fn nearest<'a>(name: &SetName, names: impl Iterator<Item = &'a SetName>) -> Option<&'a SetName> {
     let likeness = |other: &SetName| strsim::jaro(&name.0, &other.0);
     names.filter(|other| likeness(other) > 0.8).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
@@ -164,7 +164,7 @@ mod tests {
         check_needs(mode, grants, kinds(ALL), subscription, &declared)
     }
 
-    /// Who enforces is refused with what who observes is warned of.
+    /// An enforcing plugin is refused for the same reasons of which an observing one is warned.
     fn lacks(grants: &Grants, subscription: &Subscription) -> Vec<String> {
         let warned = check(Mode::Observe, grants, subscription).unwrap();
         let refused = check(Mode::Enforce, grants, subscription);

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// What becomes of each, in their order. Loading a plugin and asking it who it is takes milliseconds of one processor, or
-/// seconds where it is compiled, and needs nothing of the others.
+/// Applies `work` to each item and returns the results in order. Loading and describing a plugin takes milliseconds of one
+/// processor, or seconds if it is compiled, and does not depend on other plugins.
 pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let waiting = Mutex::new(items.iter().enumerate());
     let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -19,7 +19,7 @@ pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
     let others = thread::available_parallelism().map_or(1, NonZero::get).min(items.len()).saturating_sub(1);
     let mut done = thread::scope(|scope| {
         let start = |_| thread::Builder::new().name("prepare".to_owned()).spawn_scoped(scope, work_off);
-        // A thread that cannot be started is one less: this one works, too.
+        // If a thread cannot be started, the others do its work, and so does this one.
         let threads: Vec<_> = (0..others).filter_map(|number| start(number).ok()).collect();
         let mut done = work_off();
         for thread in threads {

@@ -1,7 +1,7 @@
-//! The places on this system that `[daemon]` names: whether a start could use them.
+//! Checks whether a start could use the places on this system that `[daemon]` names.
 //!
-//! A check must find what a start would find wrong, and must not make anything: so nothing is opened for writing here, and
-//! what is in use by a daemon that runs is no mistake.
+//! A check must find what a start would find wrong, and must not create anything. Nothing is therefore opened for writing
+//! here, and a place that a running daemon uses is no mistake.
 
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +15,7 @@ use crate::trusted_path::{AccessError, Directory, check_socket};
 /// Longest path of a socket: `sun_path` of unix(7) without the zero at its end.
 const SOCKET_PATH_MAX: usize = 107;
 
-/// What is wrong, a line for each place.
+/// Returns a line for each place with a problem.
 pub(crate) fn problems(daemon: &Daemon) -> Vec<String> {
     let control = control(&daemon.control).map(|what| format!("daemon.control: {what}"));
     let state = directory(&daemon.state).map(|what| format!("daemon.state: {what}"));
@@ -42,7 +42,7 @@ fn control(path: &Path) -> Option<String> {
     }
 }
 
-/// A directory that is there, or that can be made.
+/// Checks that a directory exists or can be created.
 fn directory(path: &Path) -> Option<String> {
     let mut there = path;
     loop {
@@ -72,7 +72,7 @@ fn destination(destination: &Destination) -> Option<String> {
     }
 }
 
-/// Whether a directory is there and nobody else could change what is ours in it.
+/// Checks that a directory exists and that no other user could change our files in it.
 fn check_directory(path: &Path) -> Result<(), AccessError> {
     Directory::open(path).map(drop)
 }

@@ -1,7 +1,7 @@
-//! Reads the configuration anew beside the loop, one reading at a time.
+//! Reads the configuration again in parallel to the loop, one reading at a time.
 //!
-//! A reading ends by itself: what a plugin may take of it is limited. A file system that does not answer has no limit, so that
-//! a reading which takes too long is given up, and the next one can begin.
+//! A reading ends by itself: the time of each plugin is limited. A file system that does not answer has no limit, so a
+//! reading that takes too long is given up, and the next one can begin.
 
 use std::sync::Arc;
 use std::thread;
@@ -13,16 +13,16 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::niceness::Niceness;
 
-/// How long a reading may take: sixteen interpreters that are all compiled for the first time by two processors.
+/// The longest time of a reading: two processors compile sixteen interpreters for the first time.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Readings that were given up and may still be stuck. Each holds a thread and its memory.
 const GIVEN_UP_MAX: usize = 4;
 
-/// Names one reading, so that the result of one that was given up is not taken for another's.
+/// Identifies one reading, so that a late result of an abandoned reading is not mistaken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReloadId(u64);
 
-/// Runs readings aside, so that the loop goes on meanwhile; one at a time, and one more if asked during it.
+/// Runs readings in the background while the loop continues: one at a time, and one more if requested meanwhile.
 pub(crate) struct Reloader<T> {
     read: Arc<dyn Fn() -> Result<T> + Send + Sync>,
     results: UnboundedSender<(ReloadId, Result<T>)>,
@@ -40,7 +40,7 @@ impl<T: Send + 'static> Reloader<T> {
         Self { read: Arc::new(read), results, running: None, again: false, begun: 0, given_up: 0 }
     }
 
-    /// Starts a reading, or another one after that which is under way: the configuration may have changed behind it.
+    /// Starts a reading, or queues one after the running one: the configuration may have changed since that began.
     pub(crate) fn begin(&mut self, now: Steady) {
         if self.running.is_some() {
             self.again = true;
@@ -56,7 +56,7 @@ impl<T: Send + 'static> Reloader<T> {
         }
         let (read, results) = (Arc::clone(&self.read), self.results.clone());
         let work = move || {
-            // Plugins' threads, which are started from here, do not go before others.
+            // The threads of plugins are started from here and must not inherit a high priority.
             Niceness::lower_priority();
             drop(results.send((id, read())));
         };
@@ -66,7 +66,7 @@ impl<T: Send + 'static> Reloader<T> {
         }
     }
 
-    /// A result was taken. Starts the reading that was asked for meanwhile. False for one that was given up before.
+    /// Records the end of a reading and starts the queued one. Returns false if the reading was given up before.
     pub(crate) fn ended(&mut self, id: ReloadId, now: Steady) -> bool {
         if self.running.is_none_or(|(running, _)| running != id) {
             self.given_up = self.given_up.saturating_sub(1);
@@ -77,8 +77,7 @@ impl<T: Send + 'static> Reloader<T> {
         true
     }
 
-    /// Gives the reading up that has taken too long, if there is one, and says so. Starts the reading that was asked for
-    /// meanwhile.
+    /// Gives up a reading that takes too long, and returns an error that says so. Starts the queued reading.
     pub(crate) fn give_up(&mut self, now: Steady) -> Option<anyhow::Error> {
         self.running.take_if(|(_, since)| now.since(*since) >= PATIENCE)?;
         self.given_up = self.given_up.saturating_add(1);

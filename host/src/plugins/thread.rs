@@ -1,7 +1,7 @@
-//! One plugin, one thread: jobs go in, answers come out, nobody waits.
+//! One plugin, one thread: jobs go in, answers come out, and the loop never waits.
 //!
-//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other; when to start a fresh
-//! one is the engine's to say. Whatever a plugin does, only its own thread is busy with it.
+//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other. The engine decides
+//! when a fresh instance starts. Whatever a plugin does, it occupies only its own thread.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -14,23 +14,23 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::host::HostParts;
 use crate::clock;
 
-/// Everything that it takes to start an instance, again and again.
+/// Everything needed to start an instance, any number of times.
 pub(crate) struct InstanceSpec {
     /// Name in the configuration.
     pub(crate) name: PluginName,
     pub(crate) component: Component,
     /// Limits of the instance.
     pub(crate) limits: Limits,
-    /// What `configure` is given.
+    /// The argument of `configure`.
     pub(crate) configuration: String,
-    /// What stands behind its imports.
+    /// The implementation of its imports.
     pub(crate) host: HostParts,
 }
 
 /// What the thread sends to the loop.
 pub(crate) enum PluginReply {
     Started(PluginId),
-    /// None could be started.
+    /// No instance could be started.
     StartFailed(PluginId, Fault),
     Answered(CallId, Answer),
 }
@@ -52,7 +52,7 @@ enum Job {
     Stop,
 }
 
-/// The loop's end of the thread. When it is dropped, the plugin is stopped in order once its running call is over.
+/// The loop's handle of the thread. Dropping it stops the plugin in order after its running call.
 pub(crate) struct PluginThread {
     name: PluginName,
     jobs: Sender<Job>,
@@ -60,7 +60,7 @@ pub(crate) struct PluginThread {
 }
 
 impl PluginThread {
-    /// Starts the thread and in it a first instance; gives what the plugin subscribes to, or why it does not run.
+    /// Starts the thread and its first instance. Returns the plugin's subscription, or why it does not run.
     pub(crate) fn start(spec: InstanceSpec) -> Result<(Self, Subscription), ConfigureError> {
         let (jobs, inbox) = channel();
         let (first, started) = channel();
@@ -75,22 +75,22 @@ impl PluginThread {
         }
     }
 
-    /// Tells the thread what the engine calls the plugin and where its answers go; before any call.
+    /// Sends the thread the engine's id of the plugin and the channel for its answers. Call it before any call.
     pub(crate) fn named(&self, id: PluginId, answers: UnboundedSender<PluginReply>) {
         self.tell(Job::Named(id, answers));
     }
 
-    /// Starts a fresh instance; the answer says whether it runs.
+    /// Starts a fresh instance. The answer reports whether it runs.
     pub(crate) fn restart(&self) {
         self.tell(Job::Start);
     }
 
-    /// Calls the plugin; exactly one answer comes back.
+    /// Calls the plugin. Exactly one answer comes back.
     pub(crate) fn call(&self, id: CallId, call: Call) {
         self.tell(Job::Call(id, call));
     }
 
-    /// Asks it to stop after the running call, and gives the thread to wait for.
+    /// Requests a stop after the running call, and returns the thread to join.
     pub(crate) fn stop(mut self) -> Option<thread::JoinHandle<()>> {
         self.tell(Job::Stop);
         self.thread.take()
@@ -101,13 +101,13 @@ impl PluginThread {
         &self.name
     }
 
-    /// Whether the thread has ended, which it should only do when it is asked to.
+    /// Whether the thread has ended, which should happen only on request.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
     }
 
     fn tell(&self, job: Job) {
-        // A thread that is gone cannot answer; the engine's own bounds on waiting hold then.
+        // A thread that has ended cannot answer. The engine's own limits on waiting apply then.
         let _ = self.jobs.send(job);
     }
 }

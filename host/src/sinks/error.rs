@@ -1,4 +1,4 @@
-//! Why the sinks do not start.
+//! Errors that prevent the sinks from starting.
 
 use thiserror::Error;
 
@@ -6,14 +6,14 @@ use crate::config::Destination;
 
 #[derive(Debug, Error)]
 pub(crate) enum SinkError {
-    /// The file or socket would not open.
+    /// The file or socket cannot be opened.
     #[error("cannot open {destination} for {what}: {error}; correct {what} in [daemon] or mend the destination")]
     Open {
         /// `records` or `alerts`.
         what: &'static str,
-        /// Where they were to go.
+        /// The destination.
         destination: Destination,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
     #[error("cannot start the thread that writes records: {0}; raise the limit of threads of the daemon's user")]

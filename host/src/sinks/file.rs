@@ -1,7 +1,7 @@
 //! Records appended to a file, one JSON line each.
 //!
-//! Nothing here limits its size: rotation is logrotate's work, which moves the file away and has the daemon reopen it. The file
-//! may be a named pipe. One that nobody reads yet is opened as soon as somebody does.
+//! This sink does not limit the size of the file. logrotate moves the file away and requests a reopen. The file may be a
+//! named pipe. A pipe without a reader is opened as soon as a reader opens it.
 
 use std::fs::File;
 use std::io;
@@ -15,12 +15,12 @@ use super::patient::{Patience, Patient};
 use super::sink::{Lost, Sink};
 use crate::trusted_path::{self, AccessError};
 
-/// For root and its group: records name who talks to whom.
+/// For root and its group: records name the hosts that communicate.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
 
 pub(super) struct FileSink {
     path: PathBuf,
-    /// None while it is a pipe that nobody reads.
+    /// `None` while the file is a pipe without a reader.
     lines: Option<Lines<Patient>>,
     patience: Patience,
 }
@@ -40,7 +40,7 @@ impl FileSink {
     }
 }
 
-/// Never waits: without `O_NONBLOCK` a pipe is open only when somebody reads it (fifo(7)).
+/// Never waits: without `O_NONBLOCK`, opening a pipe waits for a reader (fifo(7)).
 fn open(path: &Path) -> io::Result<File> {
     trusted_path::append(path, MODE).map_err(|error| {
         if matches!(error, AccessError::NoReader(_)) { unread_pipe() } else { io::Error::other(error) }
@@ -76,7 +76,7 @@ impl Sink for FileSink {
         self.lines.as_mut().map_or(Ok(0), Lines::flush)
     }
 
-    /// Goes on with the file of that name; with the old one where that cannot be opened.
+    /// Continues with the file of that name, or with the old file if the new one cannot be opened.
     fn reopen(&mut self) -> io::Result<()> {
         match open(&self.path) {
             Ok(file) => self.lines = Some(Lines::new(Patient::new(file, self.patience.clone()))),

@@ -1,7 +1,7 @@
 //! Records in systemd's journal, in its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 //!
-//! Each record is one entry: a sentence for people, its severity, the JSON line and the fields one filters by
-//! (`journalctl CTWARDEN_PLUGIN=… CTWARDEN_OUTCOME=…`). An entry that is too large for a datagram goes as a sealed memfd.
+//! Each record is one entry: a readable sentence, its severity, the JSON line and the fields for filters (`journalctl
+//! CTWARDEN_PLUGIN=… CTWARDEN_OUTCOME=…`). An entry that is too large for a datagram is sent as a sealed memfd.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
@@ -35,13 +35,13 @@ pub(super) struct JournalSink {
 }
 
 impl JournalSink {
-    /// Fails where nobody listens at the path.
+    /// Opens a socket. Fails if no journal listens at the path.
     pub(super) fn open(path: &Path, patience: Patience) -> io::Result<Self> {
         trusted_path::check_socket(path).map_err(io::Error::other)?;
         let socket = UnixDatagram::unbound()?;
-        // A journal that does not read holds a write for ever otherwise.
+        // Otherwise a journal that does not read blocks a write forever.
         socket.set_write_timeout(Some(Patience::look()))?;
-        // Only a trial: each entry is sent to the path anew, so that a restarted journald is found again.
+        // Only a test: each entry is sent to the path again, so a restarted journald is found.
         UnixDatagram::unbound()?.connect(path)?;
         Ok(Self { socket, path: path.to_path_buf(), patience })
     }
@@ -64,7 +64,7 @@ impl JournalSink {
         let mut file =
             File::from(memfd_create("ctwarden-record", MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC)?);
         file.write_all(entry)?;
-        // journald maps the file and takes it only if nobody can change it any more.
+        // journald maps the file and accepts it only if it can no longer change.
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
         let address = UnixAddr::new(&self.path)?;
@@ -101,7 +101,7 @@ impl Sink for JournalSink {
 /// The fields of a record's entry.
 fn entry(record: &Record, line: &str) -> Vec<u8> {
     let mut entry = Vec::with_capacity(line.len() + 512);
-    // One line: who reads the journal reads it by lines.
+    // One line, because readers of the journal read it by lines.
     field(&mut entry, "MESSAGE", &text::line(&InWords(record).to_string().replace('\n', "; ")));
     field(&mut entry, "PRIORITY", &severity(record).to_string());
     field(&mut entry, "SYSLOG_IDENTIFIER", "ctwarden");
@@ -122,7 +122,7 @@ fn entry(record: &Record, line: &str) -> Vec<u8> {
     entry
 }
 
-/// One field. A value with a line end has its length before it, all others end with the line.
+/// Appends one field. A value with a line end is preceded by its length; all others end with the line.
 fn field(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.extend_from_slice(name.as_bytes());
     if value.contains('\n') {
@@ -135,7 +135,8 @@ fn field(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.push(b'\n');
 }
 
-/// What would wake someone is a warning or worse, a state change is a notice, the rest is information.
+/// Returns warning or worse for records that should wake an operator, notice for state changes, and informational for the
+/// rest.
 fn severity(record: &Record) -> u8 {
     match record {
         Record::Verdict(record) => match (&record.verdict.action, record.outcome) {

@@ -39,7 +39,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use super::rfc3339::Rfc3339;
 use crate::plain_json;
 
-/// A list of a filter longer than this is cut in the record; how many were left out is told.
+/// Longest list of a filter in a record. A longer list is cut, and the record has the number of omitted values.
 const LIST_MAX: usize = 32;
 
 /// The record as one line, without the line's end.
@@ -50,7 +50,7 @@ pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
     plain_json::to_string(&RecordJson(record))
 }
 
-/// The line that stands where records are missing, so that nobody takes an overrun for silence.
+/// The line that replaces missing records, so that no reader takes a loss for silence.
 ///
 /// # Errors
 /// As [`line()`].
@@ -121,7 +121,7 @@ fn verdict<M: SerializeMap>(map: &mut M, record: &VerdictRecord) -> Result<(), M
 
 fn action<M: SerializeMap>(map: &mut M, action: &Action) -> Result<(), M::Error> {
     match action {
-        // What was wrong with it is the refusal.
+        // The refusal says what was wrong.
         Action::Delete | Action::Sweep | Action::Malformed(..) => Ok(()),
         Action::Mark(mark) => map.serialize_entry("mark", &MaskedJson(*mark)),
         Action::Labels(change) => map.serialize_entry("labels", &LabelsJson(*change)),
@@ -328,7 +328,7 @@ struct BlockJson<'a> {
     seconds: Option<u32>,
 }
 
-/// An object in the order of first mention; a name that was given again has a list, so that no value is lost.
+/// An object in the order of first mention. A repeated name has a list, so no value is lost.
 struct FieldsJson<'a>(&'a Fields);
 
 impl Serialize for FieldsJson<'_> {
@@ -426,7 +426,7 @@ impl Serialize for PartJson<'_> {
             PartValue::MaskedAddress(MaskedAddress { address, mask }) => {
                 format_args!("{address}/{mask}").serialize(serializer)
             }
-            // No plugin can ask for these two; who lets one do so gives them a form here.
+            // No plugin can ask for these two. A change that lets plugins do so must define their form here.
             PartValue::Icmp(_) | PartValue::Nat(_) => serializer.serialize_unit(),
         }
     }

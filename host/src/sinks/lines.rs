@@ -1,23 +1,23 @@
-//! Lines on their way into a stream of bytes: gathered, written together, whole or not at all.
+//! Writes lines to a byte stream: gathers them, writes them together, each whole or not at all.
 //!
-//! A disk that is full takes half a line. What was not written is counted and dropped, a torn line is ended, and the
-//! stream goes on with a whole line once it can.
+//! A full disk may accept half a line. Lines that were not written are counted and dropped. A torn line is terminated, and
+//! the stream continues with a whole line once it can.
 
 use std::io::{self, ErrorKind, Write};
 
 use super::sink::Lost;
 
-/// So many bytes are gathered at most before they are written.
+/// Most bytes that are gathered before a write.
 const GATHERED_MAX: usize = 256 << 10;
 
-/// Lines before a stream.
+/// A line buffer in front of a stream.
 #[derive(Debug)]
 pub(super) struct Lines<W> {
     stream: W,
     gathered: Vec<u8>,
-    /// Lines that are gathered.
+    /// Number of gathered lines.
     count: u64,
-    /// Whether the last thing in the stream is half a line.
+    /// Whether the stream ends with a torn line.
     torn: bool,
 }
 
@@ -26,7 +26,7 @@ impl<W: Write> Lines<W> {
         Self { stream, gathered: Vec::new(), count: 0, torn: false }
     }
 
-    /// Takes a line without its end; writes when enough are gathered. Gives how many lines were written.
+    /// Adds a line without its terminator, and writes if enough are gathered. Returns how many lines were written.
     pub(super) fn put(&mut self, line: &str) -> Result<u64, Lost> {
         self.gathered.extend_from_slice(line.as_bytes());
         self.gathered.push(b'\n');
@@ -34,7 +34,7 @@ impl<W: Write> Lines<W> {
         if self.gathered.len() >= GATHERED_MAX { self.flush() } else { Ok(0) }
     }
 
-    /// Writes what is gathered, and gives how many lines that were; what cannot be written is dropped and counted.
+    /// Writes the gathered lines and returns their number. Lines that cannot be written are dropped and counted.
     pub(super) fn flush(&mut self) -> Result<u64, Lost> {
         let gathered = std::mem::take(&mut self.gathered);
         let count = std::mem::take(&mut self.count);
@@ -46,13 +46,13 @@ impl<W: Write> Lines<W> {
         if let Some(last) = done.last() {
             self.torn = *last != b'\n';
         }
-        // A line that lacks only its end will get it.
+        // A line that lacks only its terminator will get it.
         let left = left.strip_prefix(b"\n").unwrap_or(left);
         let lines = u64::try_from(left.iter().filter(|b| **b == b'\n').count()).unwrap_or(u64::MAX);
         Err(Lost { written: count.saturating_sub(lines), lines, error })
     }
 
-    /// Ends a torn line, then writes; else how many of the bytes were written and why no more.
+    /// Terminates a torn line, then writes. The error has the number of written bytes and the cause.
     fn write_after_torn(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.torn && !bytes.is_empty() {
             self.write(b"\n").map_err(|(_, error)| (0, error))?;
@@ -79,7 +79,7 @@ impl<W: Write> Lines<W> {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, then refuses.
+    /// Accepts a number of bytes, then refuses.
     #[derive(Debug)]
     struct Disk {
         bytes: Vec<u8>,
@@ -114,7 +114,7 @@ mod tests {
             let (written, lost) = lines.flush().map_or_else(|lost| (lost.written, lost.lines), |written| (written, 0));
             assert_eq!((written, lost), (whole, 3 - whole), "room {room}");
 
-            // Still full: what comes is lost as well.
+            // Still full: further lines are lost as well.
             if room < 14 {
                 lines.put("dddd").unwrap();
                 assert_eq!(lines.flush().unwrap_err().lines, 1, "room {room}");

@@ -1,8 +1,9 @@
-//! Where records and alerts go.
+//! Destinations of records and alerts.
 //!
-//! A disk that is full or a reader that sleeps must not stop the daemon: records are handed over bounded channels, each to the
-//! thread of its destination, which writes them. What could not be written is counted, reported once for each failure that
-//! begins, and told in the stream itself as soon as it can be written again. What is still missing at the end is told then.
+//! A full disk or a stalled reader must not stop the daemon. Records go through bounded channels, one to the thread of each
+//! destination, which writes them. Records that could not be written are counted. Each failure is reported once when it
+//! begins, and noted in the stream itself as soon as the stream works again. Losses that are still not noted at the end are
+//! reported then.
 
 mod error;
 mod file;
@@ -32,40 +33,40 @@ use outlet::Outlet;
 use patient::Patience;
 use scribe::{Report, Scribe};
 
-/// How long the end of the daemon waits for a destination that does not take what is left.
+/// Time that shutdown waits for a destination that does not accept the remaining records.
 const STOP_WAIT: Duration = Duration::from_secs(5);
-/// How much longer a thread may take to count what it could not write.
+/// Additional time in which a thread may count the records that it could not write.
 const COUNT_WAIT: Duration = Duration::from_secs(1);
 
-/// Figures of the sinks since the start.
+/// Counts of the sinks since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SinkCounts {
-    /// Records and alerts that are where they belong.
+    /// Records and alerts that reached their destination.
     pub written: u64,
-    /// Records and alerts that a sink could not take.
+    /// Records and alerts that a sink could not accept.
     pub lost: u64,
 }
 
-/// The end of the sinks.
+/// The result of stopping the sinks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stopped {
-    /// The final figures; whatever is not written is lost.
+    /// The final counts. Everything that is not written is lost.
     pub counts: SinkCounts,
-    /// What is missing without a word of it in the stream, by destination.
+    /// Losses that the stream does not mention, by destination.
     pub missing: Vec<Missing>,
 }
 
-/// The sinks at work.
+/// The running sinks.
 #[derive(Debug)]
 pub(crate) struct Sinks(Vec<Scribe>);
 
 impl Sinks {
-    /// Opens the destinations and begins to write. `report` is told, in one line, when a sink begins to fail and when it
-    /// works again; it is called from the sinks' own threads.
+    /// Opens the destinations and begins to write. `report` gets one line when a sink begins to fail and when it works
+    /// again. The sinks' own threads call it.
     ///
     /// # Errors
-    /// [`SinkError`] where a destination cannot be opened now; a failure that comes later is reported, not an error. A pipe
-    /// that nobody reads yet is such a failure.
+    /// [`SinkError`] if a destination cannot be opened now. A later failure is reported, not an error. A pipe without a
+    /// reader counts as such a failure.
     pub(crate) fn start(
         records: &Destination,
         alerts: Option<&Destination>,
@@ -89,7 +90,7 @@ impl Sinks {
         Ok(Self(outlets.into_iter().map(start).collect::<Result<_, _>>()?))
     }
 
-    /// Hands a record over; never waits.
+    /// Queues a record. Never waits.
     pub(crate) fn write(&self, record: Record) {
         let is_alert = record.is_alert();
         for scribe in self.0.iter().filter(|scribe| scribe.is_for_alerts() && is_alert) {
@@ -100,19 +101,19 @@ impl Sinks {
         }
     }
 
-    /// Opens files anew, after logrotate has moved them away.
+    /// Reopens files after logrotate has moved them away.
     pub(crate) fn reopen(&self) {
         self.0.iter().for_each(Scribe::reopen);
     }
 
-    /// Figures for `status`.
+    /// Returns the counts for `status`.
     #[must_use]
     pub(crate) fn counts(&self) -> SinkCounts {
         let sum = |count: fn(&Scribe) -> u64| self.0.iter().map(count).fold(0, u64::saturating_add);
         SinkCounts { written: sum(Scribe::written), lost: sum(Scribe::lost) }
     }
 
-    /// Writes what is left, at most for five seconds, and tells what could not be written.
+    /// Writes the remaining records, for at most five seconds, and reports those that could not be written.
     pub(crate) fn stop(self) -> Stopped {
         self.stop_within(STOP_WAIT)
     }

@@ -1,4 +1,4 @@
-//! One destination with its state: working, or failing since some time.
+//! One destination and its state: working, or failing since a known time.
 
 use std::io;
 use std::path::Path;
@@ -15,15 +15,15 @@ use super::stdout::StdoutSink;
 use crate::clock;
 use crate::config::Destination;
 
-/// What came of an order.
+/// The result of an operation.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    /// Records that are where they belong now.
+    /// Records that have now reached the destination.
     pub(super) written: u64,
     pub(super) lost: u64,
-    /// Losses of which the stream tells now.
+    /// Losses that the stream now mentions.
     pub(super) told: u64,
-    /// A turn to be told: it fails now, it works again.
+    /// A change to report: the destination begins to fail, or works again.
     pub(super) report: Option<String>,
 }
 
@@ -32,11 +32,11 @@ pub(super) struct Outlet {
     destination: Destination,
     sink: Box<dyn Sink>,
     failing: bool,
-    /// Whether records wait for it to become ready.
+    /// Whether records wait for the destination to become ready.
     waiting: bool,
-    /// Lost since the last line that told of it.
+    /// Records lost since the last line that reported losses.
     untold: u64,
-    /// Whether whoever read it has gone.
+    /// Whether the reader of the destination has gone.
     is_closed: bool,
 }
 
@@ -66,17 +66,17 @@ impl Outlet {
         format!("{} to {}", self.what, self.destination)
     }
 
-    /// Whether a loss has not been told yet.
+    /// Whether a loss has not been reported yet.
     pub(super) const fn is_failing(&self) -> bool {
         self.untold > 0
     }
 
-    /// Whether the last failure was that nobody reads any more.
+    /// Whether the last failure was that the reader has gone.
     pub(super) const fn is_closed(&self) -> bool {
         self.is_closed
     }
 
-    /// Whether it takes records now, and the turn to be told.
+    /// Returns whether the destination accepts records now, and the change to report.
     pub(super) fn is_ready(&mut self) -> (bool, Option<String>) {
         match self.sink.is_ready() {
             Ok(()) => {
@@ -98,7 +98,7 @@ impl Outlet {
         self.after(outcome)
     }
 
-    /// Writes what is gathered, and what was lost before, if it can be told now.
+    /// Writes the gathered records, and a line about earlier losses if possible now.
     pub(super) fn flush(&mut self) -> Change {
         let outcome = self.sink.flush();
         let works = outcome.is_ok();
@@ -109,7 +109,7 @@ impl Outlet {
         change
     }
 
-    /// Tells in the stream of records that never came here.
+    /// Reports records in the stream that never reached this outlet.
     pub(super) fn tell_lost(&mut self, lost: u64) -> Change {
         self.untold += lost;
         self.flush()
@@ -137,7 +137,7 @@ impl Outlet {
         Change { written, lost: lines, told: 0, report }
     }
 
-    /// Writes the line that tells of the lost records; with it the failure is over.
+    /// Writes the line that reports the lost records. This ends the failure.
     fn recover(&mut self, change: &mut Change) {
         let told = json::lost_line(clock::now().wall, self.untold)
             .ok()

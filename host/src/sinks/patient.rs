@@ -1,7 +1,8 @@
-//! A descriptor whose reader may sleep, and the moment at which patience with it ends.
+//! A descriptor whose reader may stall, and a deadline for waiting on it.
 //!
-//! A write into a full pipe returns when somebody reads, which may be never. A thread that writes so cannot tell at the end
-//! what it has written. This one asks first whether the descriptor takes anything, and gives up when it is told to.
+//! A write into a full pipe returns only when the reader reads, which may be never. A thread blocked in such a write cannot
+//! report at the end what it has written. This type first polls whether the descriptor accepts data, and gives up at the
+//! deadline.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -10,28 +11,28 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// How often a descriptor that takes nothing is asked whether patience has ended.
+/// Interval at which a write checks for the deadline while the descriptor accepts nothing.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A pipe that says it can be written to takes so much without waiting (`PIPE_BUF`, pipe(7)).
+/// Bytes that a writable pipe accepts without blocking (`PIPE_BUF`, pipe(7)).
 const AT_ONCE: usize = 4096;
 
-/// Until when a write may wait; for ever until it is set.
+/// The deadline of writes. Writes wait forever until it is set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patience(Arc<OnceLock<Instant>>);
 
 impl Patience {
-    /// Nothing waits any longer than until then. The first call counts.
+    /// Sets the deadline. The first call counts.
     pub(super) fn ends(&self, at: Instant) {
         let _ = self.0.set(at);
     }
 
-    /// Whether it has ended.
+    /// Whether the deadline has passed.
     pub(super) fn is_over(&self) -> bool {
         self.0.get().is_some_and(|at| *at <= Instant::now())
     }
 
-    /// Waits a moment; an error where patience has ended.
+    /// Waits a moment. Returns an error if the deadline has passed.
     pub(super) fn wait(&self) -> io::Result<()> {
         if self.is_over() {
             return Err(nobody_reads());
@@ -40,7 +41,7 @@ impl Patience {
         Ok(())
     }
 
-    /// How long the system may wait at a time.
+    /// The longest time that one system call may wait.
     pub(super) const fn look() -> Duration {
         LOOK
     }
@@ -50,7 +51,7 @@ fn nobody_reads() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "nobody reads what is written there")
 }
 
-/// A descriptor that is written to.
+/// A descriptor for writing.
 #[derive(Debug)]
 pub(super) struct Patient {
     file: File,

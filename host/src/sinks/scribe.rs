@@ -1,6 +1,7 @@
-//! One destination, one thread: records are handed over, written as fast as it takes them, and counted.
+//! One thread for each destination: it receives records, writes them as fast as the destination accepts them, and counts
+//! them.
 //!
-//! A destination that stands still holds nobody but its own thread. What waits for it is bounded in number and in bytes.
+//! A stalled destination blocks only its own thread. The queue is bounded in number and in bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,42 +17,42 @@ use super::json;
 use super::outlet::{Change, Outlet};
 use super::patient::Patience;
 
-/// Records that wait for a slow destination at most.
+/// Most records that wait for a slow destination.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// Bytes that these hold at most.
+/// Most bytes that the waiting records hold.
 pub(super) const WAITING_BYTES_MAX: usize = 32 << 20;
-/// Room on top of both for faults and notices, so that a flood of verdicts does not push them out.
+/// Additional capacity of both limits for faults and notices, so a flood of verdicts does not displace them.
 const RESERVE: usize = 1_024;
 const RESERVE_BYTES: usize = 1 << 20;
-/// How long records are gathered before the next are written, so that a flood of them does not wake the thread for each.
+/// How long the thread gathers records before the next write, so a flood does not wake the thread for each record.
 const GATHER: Duration = Duration::from_millis(1);
-/// How often a failing destination is tried again while no records come.
+/// Interval between attempts at a failing destination while no records arrive.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How lines that tell of failures are told.
+/// Receives the lines that report failures.
 pub(super) type Report = Arc<dyn Fn(String) + Send + Sync>;
 
 #[derive(Debug, Default)]
 struct Counters {
-    /// Records in the channel, and what they hold.
+    /// Records in the channel, and their bytes.
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
-    /// Records that were to be written.
+    /// Records handed over for writing.
     handed: AtomicU64,
-    /// Of those, how many found the channel full.
+    /// Records that found the channel full.
     overflowed: AtomicU64,
-    /// How many are where they belong.
+    /// Records that reached the destination.
     written: AtomicU64,
-    /// How many the destination did not take.
+    /// Records that the destination did not accept.
     dropped: AtomicU64,
-    /// Lost ones of which the stream tells.
+    /// Lost records that the stream mentions.
     told: AtomicU64,
-    /// Whether whoever read the destination has gone.
+    /// Whether the reader of the destination has gone.
     is_closed: AtomicBool,
 }
 
 impl Counters {
-    /// Takes room for a record, where there is room.
+    /// Reserves room for a record. Returns false if there is none.
     fn enter(&self, bytes: usize, is_verdict: bool) -> bool {
         let (reserve, reserve_bytes) = if is_verdict { (0, 0) } else { (RESERVE, RESERVE_BYTES) };
         let count = self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -71,20 +72,20 @@ impl Counters {
 }
 
 enum Order {
-    /// A record and the bytes that it holds.
+    /// A record and its size in bytes.
     Write(Record, usize),
     Reopen,
     Stop,
 }
 
-/// What is missing in a destination at the end.
+/// Records that a destination lacks at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// Such as "records to /var/log/ctwarden/records.jsonl".
     pub(crate) name: String,
-    /// How many records were lost without a word of it in the stream.
+    /// Number of lost records that the stream does not mention.
     pub(crate) records: u64,
-    /// Whether whoever read them has gone.
+    /// Whether the reader of the destination has gone.
     pub(crate) is_closed: bool,
 }
 
@@ -94,11 +95,11 @@ impl fmt::Display for Missing {
     }
 }
 
-/// The daemon's end of the thread.
+/// The daemon's handle of the thread.
 #[derive(Debug)]
 pub(super) struct Scribe {
     orders: Sender<Order>,
-    /// Its other end is dropped when the thread has ended.
+    /// The thread drops the other end when it ends.
     ended: Receiver<()>,
     counters: Arc<Counters>,
     patience: Patience,
@@ -132,7 +133,7 @@ impl Scribe {
         self.is_for_alerts
     }
 
-    /// Hands a record over; never waits.
+    /// Queues a record. Never waits.
     pub(super) fn write(&self, record: Record) {
         let counters = &self.counters;
         counters.handed.fetch_add(1, Ordering::Relaxed);
@@ -157,20 +158,20 @@ impl Scribe {
         self.counters.dropped.load(Ordering::Relaxed).saturating_add(self.counters.overflowed.load(Ordering::Relaxed))
     }
 
-    /// Bytes that wait.
+    /// Number of waiting bytes.
     #[cfg(test)]
     pub(super) fn waiting_bytes(&self) -> usize {
         self.counters.waiting_bytes.load(Ordering::Relaxed)
     }
 
-    /// What waits is to be written until then.
+    /// Sets the time until which waiting records must be written.
     pub(super) fn begin_to_stop(&self, until: Instant) {
         self.patience.ends(until);
-        // A thread that is gone has nothing left to write.
+        // A thread that has ended has nothing left to write.
         drop(self.orders.send(Order::Stop));
     }
 
-    /// Waits until then for the thread to end. What is not known to be written counts as lost from here on.
+    /// Waits until then for the thread to end. From here on, records that are not known to be written count as lost.
     pub(super) fn stop(self, until: Instant) -> (u64, u64, Option<Missing>) {
         let patience = until.saturating_duration_since(Instant::now());
         match self.ended.recv_timeout(patience) {
@@ -188,7 +189,7 @@ impl Scribe {
 
 impl Drop for Scribe {
     fn drop(&mut self) {
-        // A thread that waits for somebody to read ends, too.
+        // This also ends a thread that waits for a reader.
         self.patience.ends(Instant::now());
     }
 }
@@ -198,14 +199,14 @@ struct Writer {
     outlet: Outlet,
     counters: Arc<Counters>,
     patience: Patience,
-    /// Records lost in front of the channel that were told in the stream.
+    /// Records that found the channel full and whose loss the stream already mentions.
     overflowed: u64,
     report: Report,
 }
 
 impl Writer {
     fn run(&mut self) {
-        // Writes as records come and flushes when no more are waiting.
+        // Write records as they arrive, and flush when no more are waiting.
         while self.wait_until_ready() {
             let wait = if self.outlet.is_failing() { RETRY } else { Duration::MAX };
             let mut next = match self.taken.recv_timeout(wait) {
@@ -239,7 +240,7 @@ impl Writer {
         self.flush();
     }
 
-    /// Waits for whoever is to read; false where patience has ended.
+    /// Waits until the destination is ready. Returns false if patience has ended.
     fn wait_until_ready(&mut self) -> bool {
         loop {
             let (ready, report) = self.outlet.is_ready();
@@ -271,7 +272,7 @@ impl Writer {
     fn flush(&mut self) {
         let change = self.outlet.flush();
         self.note(change);
-        // Of records that found the channel full it is told as well.
+        // The stream also mentions records that found the channel full.
         let overflowed = self.counters.overflowed.load(Ordering::Relaxed);
         let news = overflowed.saturating_sub(self.overflowed);
         if news > 0 {

@@ -1,4 +1,4 @@
-//! What every sink can do.
+//! The interface of all sinks.
 
 use std::io;
 
@@ -7,32 +7,33 @@ use ctwarden_model::Record;
 /// Records that could not be written, and why.
 #[derive(Debug)]
 pub(super) struct Lost {
-    /// How many of those that were taken before are where they belong.
+    /// Number of earlier records that reached the destination.
     pub(super) written: u64,
-    /// How many are lost.
+    /// Number of lost records.
     pub(super) lines: u64,
     pub(super) error: io::Error,
 }
 
 pub(super) trait Sink: Send {
-    /// Whether records can be put now; opens what can be opened. Records wait until they can.
+    /// Checks that the sink can accept records now, and opens the destination if possible. Records wait until the sink is
+    /// ready.
     ///
     /// # Errors
-    /// Why they cannot.
+    /// Why the sink is not ready.
     fn is_ready(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Takes a record and its JSON line; may keep it until [`Sink::flush`]. Gives how many records have come to where they
-    /// belong by this.
+    /// Accepts a record and its JSON line, and may keep it until [`Sink::flush`]. Returns how many records reached the
+    /// destination by this call.
     fn put(&mut self, record: &Record, line: &str) -> Result<u64, Lost>;
 
-    /// Takes the JSON line that tells of lost records; it is no record.
+    /// Accepts the JSON line that reports lost records. The line is not a record.
     fn put_lost(&mut self, lost: u64, line: &str) -> Result<(), Lost>;
 
-    /// Everything taken is where it belongs, which is how many records, or counted as lost.
+    /// Writes everything accepted, or counts it as lost. Returns how many records reached the destination.
     fn flush(&mut self) -> Result<u64, Lost>;
 
-    /// Begins anew where the file was moved away.
+    /// Reopens the destination if the file was moved away.
     fn reopen(&mut self) -> io::Result<()>;
 }

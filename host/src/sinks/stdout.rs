@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::patient::{Patience, Patient};
 use super::sink::{Lost, Sink};
 
-/// Standard output, without the line buffer of the standard library: that one keeps what it could not write.
+/// Standard output, without the line buffer of the standard library, which keeps data that it could not write.
 pub(super) struct StdoutSink(Lines<Patient>);
 
 impl StdoutSink {

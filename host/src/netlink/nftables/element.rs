@@ -1,7 +1,7 @@
-//! Elements of sets as netlink has them: a start and, in an interval set, an end that lies one behind the last address.
+//! Elements of sets in their netlink form: a start and, in an interval set, an end that is one after the last address.
 //!
-//! The end has no counterpart where a range reaches the highest address: such a range is open. `nft` marks an open start in the
-//! user data, so that is done here too.
+//! A range up to the highest address has no end in this form: such a range is open. `nft` marks an open start in the user
+//! data, and so does ctwarden.
 
 use ctwarden_model::{Family, Prefix};
 use netlink_packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
@@ -35,7 +35,7 @@ pub(super) struct SetHandle {
     pub(super) table: Table,
     pub(super) name: String,
     pub(super) kind: SetKind,
-    /// Milliseconds that the kernel gives to an element without a lifetime of its own; 0: for ever.
+    /// Timeout in milliseconds that the kernel gives to an element without its own. 0 means forever.
     pub(super) default_timeout: u64,
 }
 
@@ -52,7 +52,7 @@ fn number_of(address: IpAddr) -> u128 {
 }
 
 impl SetHandle {
-    /// `add element`; with `exclusive` an element that is there or overlaps is an error (`EEXIST`).
+    /// `add element`. With `exclusive`, an element that exists or overlaps is an error (`EEXIST`).
     pub(super) fn add(&self, elements: &[Element], exclusive: bool) -> Vec<Change> {
         let flags = if exclusive { NLM_F_CREATE | NLM_F_EXCL } else { NLM_F_CREATE };
         self.changes(elements, |element| self.entries(element, true), NfTablesMessage::NewSetElement, flags)
@@ -63,7 +63,7 @@ impl SetHandle {
         self.changes(elements, |element| self.entries(element, false), NfTablesMessage::DeleteSetElement, 0)
     }
 
-    /// `get element`: the highest start that is not above the address, or the lowest end that is not below it.
+    /// `get element`: returns the highest start that is not above the address, or the lowest end that is not below it.
     pub(super) fn get(&self, address: u128, end: bool) -> NfTablesMessage {
         let mut attributes = vec![self.key(address)];
         if end {
@@ -126,7 +126,7 @@ impl SetHandle {
         let Lifetime { whole, left } = element.lifetime;
         match (whole, left) {
             (Some(whole), _) => values.push(SetElementAttribute::Timeout(whole)),
-            // Else the set's own lifetime would hold; zero means for ever.
+            // Otherwise the set's default timeout would apply. Zero means forever.
             (None, None) if self.default_timeout != 0 => values.push(SetElementAttribute::Timeout(0)),
             (None, _) => {}
         }
@@ -159,8 +159,8 @@ impl SetHandle {
         }
     }
 
-    /// The ranges that the bounds make, lowest first. An end whose start is not told of belongs to a range that has expired, or is
-    /// the end below the first range that `nft` puts into its sets.
+    /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is the
+    /// end below the first range that `nft` puts into its sets.
     pub(super) fn elements(&self, mut bounds: Vec<Bound>) -> Vec<Element> {
         bounds.sort_by_key(|bound| (bound.key, !bound.end));
         let mut elements: Vec<Element> = Vec::new();
@@ -191,14 +191,14 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// The element that starts here.
+    /// The element that starts here and ends at `last`.
     pub(super) fn up_to(self, last: u128) -> Element {
         let range = Range { first: self.key, last };
         Element { range, lifetime: self.lifetime, userdata: self.userdata }
     }
 
-    /// The bounds that a message of set elements tells of; anything else that it holds is skipped, and so is the element without
-    /// a key that stands for all others.
+    /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the catch-all
+    /// element, which has no key.
     pub(super) fn read_all(told: &Told) -> Result<Vec<Self>, DecodeError> {
         let mut bounds = Vec::new();
         for list in NlasIterator::new(told.attributes()) {
@@ -227,7 +227,7 @@ impl Bound {
                     }
                 }
                 ELEMENT_FLAGS => end = number(value) & u128::from(SetElementFlags::IntervalEnd.bits()) != 0,
-                // Zero is "never" of kernels that tell it apart from the set's own lifetime.
+                // Kernels that distinguish "never" from the set's default timeout report it as zero.
                 ELEMENT_TIMEOUT => lifetime.whole = milliseconds(value),
                 ELEMENT_EXPIRATION => lifetime.left = milliseconds(value),
                 ELEMENT_USERDATA => userdata = value.to_vec(),
@@ -247,7 +247,7 @@ fn milliseconds(bytes: &[u8]) -> Option<u64> {
     u64::try_from(number(bytes)).ok().filter(|milliseconds| *milliseconds != 0)
 }
 
-/// User data (type, length, value, one after the other) without the part that says whether the range is open.
+/// Returns the user data (a list of type, length, value) without the part that marks an open range.
 fn without_flags(mut userdata: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     while let [kind, length, rest @ ..] = userdata {

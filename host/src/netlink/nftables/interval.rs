@@ -1,8 +1,9 @@
-//! What has to change in a set of ranges so that a network is in it, or is not: a decision over values, without a kernel.
+//! Computes the change of a set of ranges that adds or removes a network: a function of values, without a kernel.
 //!
-//! Elements of an interval set may not overlap, so the kernel refuses a network that touches a present one. The rule kept here:
-//! after adding, each address of the network stays at least as long as was asked, none that would have stayed longer is
-//! shortened, and no other address is touched; after removing, none of the network's addresses is left, and no other is touched.
+//! Elements of an interval set may not overlap, so the kernel refuses a network that touches a present element. Two rules
+//! hold. After an addition, each address of the network stays at least as long as requested, no longer stay is shortened,
+//! and no other address is touched. After a removal, none of the network's addresses is left, and no other address is
+//! touched.
 
 /// Addresses from `first` to `last`, both included, as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +17,7 @@ impl Range {
         self.first <= other.last && other.first <= self.last
     }
 
-    /// What of this range lies outside of the other.
+    /// The parts of this range outside of the other.
     fn outside(self, other: Self) -> impl Iterator<Item = Self> {
         let below = other.first.checked_sub(1).map(|last| Self { first: self.first, last: last.min(self.last) });
         let above = other.last.checked_add(1).map(|first| Self { first: first.max(self.first), last: self.last });
@@ -27,9 +28,9 @@ impl Range {
 /// How long an element stays, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lifetime {
-    /// The whole (`NFTA_SET_ELEM_TIMEOUT`), where the element has one of its own.
+    /// The full timeout (`NFTA_SET_ELEM_TIMEOUT`), if the element has its own.
     pub(super) whole: Option<u64>,
-    /// What is left of it (`NFTA_SET_ELEM_EXPIRATION`); none: for ever.
+    /// The remaining time (`NFTA_SET_ELEM_EXPIRATION`). `None` means forever.
     pub(super) left: Option<u64>,
 }
 
@@ -53,7 +54,7 @@ impl Lifetime {
     }
 }
 
-/// One element: a range, how long it stays, and what its owner wrote on it (`NFTA_SET_ELEM_USERDATA`).
+/// One element: its range, its lifetime, and its owner's user data (`NFTA_SET_ELEM_USERDATA`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) range: Range,
@@ -61,14 +62,15 @@ pub(super) struct Element {
     pub(super) userdata: Vec<u8>,
 }
 
-/// Elements that go, then elements that come, in one transaction.
+/// Elements to remove, then elements to add, in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Exchange {
     pub(super) out: Vec<Element>,
     pub(super) into: Vec<Element>,
 }
 
-/// As much of the range as overlaps no more than so many elements, which are sorted; these elements; and what is left behind.
+/// Returns the longest first part of the range that overlaps at most `most` of the elements, which are sorted, then these
+/// elements, and the rest of the range.
 pub(super) fn portion(range: Range, present: &[Element], most: usize) -> (Range, &[Element], Option<Range>) {
     let cut = present.get(most).map(|next| next.range.first).filter(|cut| range.first < *cut);
     match (cut, present.split_at_checked(most)) {
@@ -80,7 +82,8 @@ pub(super) fn portion(range: Range, present: &[Element], most: usize) -> (Range,
     }
 }
 
-/// What brings `range` into the set for that long; none where it is so already. `present` does not overlap itself.
+/// Returns the change that adds `range` for that lifetime, or `None` if nothing has to change. `present` does not overlap
+/// itself.
 pub(super) fn adding(range: Range, lifetime: Lifetime, present: &[Element]) -> Option<Exchange> {
     let mut exchange = Exchange::default();
     let mut missing = vec![range];
@@ -95,7 +98,7 @@ pub(super) fn adding(range: Range, lifetime: Lifetime, present: &[Element]) -> O
     (!exchange.into.is_empty() || !exchange.out.is_empty()).then_some(exchange)
 }
 
-/// What takes `range` out of the set; none where nothing of it is there.
+/// Returns the change that removes `range`, or `None` if no address of it is present.
 pub(super) fn removing(range: Range, present: &[Element]) -> Option<Exchange> {
     let mut exchange = Exchange::default();
     for element in present.iter().filter(|element| element.range.overlaps(range)) {
@@ -105,7 +108,7 @@ pub(super) fn removing(range: Range, present: &[Element]) -> Option<Exchange> {
 }
 
 impl Exchange {
-    /// Of the element only what lies outside of the range stays.
+    /// Replaces the element by its parts outside of the range.
     fn replace_by_outside(&mut self, element: &Element, range: Range) {
         self.out.push(element.clone());
         self.into.extend(element.range.outside(range).map(|piece| Element { range: piece, ..element.clone() }));
@@ -176,7 +179,7 @@ mod tests {
         })
     }
 
-    /// Address to lifetime; fails where elements overlap.
+    /// Maps each address to its lifetime. Panics if elements overlap.
     fn by_address(elements: &[Element]) -> BTreeMap<u128, Option<u64>> {
         let mut map = BTreeMap::new();
         for element in elements {

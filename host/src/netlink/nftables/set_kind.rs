@@ -1,4 +1,4 @@
-//! What a set holds.
+//! The kind of a set: what its elements are.
 
 use ctwarden_model::Family;
 
@@ -6,12 +6,12 @@ use ctwarden_model::Family;
 pub(crate) struct SetKind {
     /// Family of its addresses.
     pub(crate) family: Family,
-    /// Whether it takes networks beside single addresses.
+    /// Whether the set accepts networks, not only single addresses.
     pub(crate) interval: bool,
 }
 
 impl SetKind {
-    /// Number of the key's type in `nft` (its `enum datatypes`), which the kernel stores for it without a meaning of its own.
+    /// Number of the key's type in `nft` (its `enum datatypes`). The kernel stores the number without interpreting it.
     pub(super) const fn key_type(self) -> u32 {
         match self.family {
             Family::Ipv4 => 7,

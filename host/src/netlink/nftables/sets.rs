@@ -1,6 +1,6 @@
-//! The operator's address sets: networks go in with a lifetime, and out.
+//! The operator's address sets: adds networks with a lifetime, and removes them.
 //!
-//! "Block" means one thing here, whether the set holds single addresses or networks, and whatever was in it before: see
+//! "Block" has one meaning, whether the set holds single addresses or networks, and whatever it held before: see
 //! [`Sets::add`] and [`Sets::remove`].
 
 mod open;
@@ -18,53 +18,53 @@ use super::element::{Bound, SetHandle, range_of};
 use super::interval::{self, Element, Lifetime, Range};
 use super::{Change, CommitError, ExchangeError, Nftables, Table, Told, errno_text};
 
-/// How often a change is tried anew after somebody else changed the rule set, or an element expired, in between.
+/// How often a change is retried after another program changed the rule set, or an element expired, in between.
 const ATTEMPTS: usize = 16;
 
-/// Most elements that one transaction takes out: a send buffer of the default size holds some more.
+/// Most elements that one transaction removes. A send buffer of the default size holds a few more.
 const MOST_ELEMENTS: usize = 1000;
 
-/// What a change came to.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, Default)]
 struct Changed {
-    /// Whether anything had to be done.
+    /// Whether anything had to be changed.
     anything: bool,
     /// Whether the network shared addresses with present elements.
     found: bool,
 }
 
-/// What came of an addition without a look.
+/// The result of an addition without reading the set first.
 enum Tried {
-    /// It cannot be told from the kernel's answer whether it would be right.
+    /// The kernel's answer would not show whether the addition is correct, so it was not tried.
     Not,
     Done,
     Refused(i32),
 }
 
-/// The sets of one name, one for each family; at least one.
+/// The sets of one name: one for each family, and at least one.
 pub(crate) struct Sets {
     nftables: Nftables,
     ipv4: Option<SetHandle>,
     ipv6: Option<SetHandle>,
 }
 
-/// What came of an addition.
+/// The result of an addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// Nothing of it was there.
+    /// No part of the network was present.
     New,
-    /// All or a part of it was there for a shorter time; that is prolonged.
+    /// All or a part of the network was present for a shorter time, which is extended.
     Renewed,
-    /// It was there at least for that long; nothing was done.
+    /// The network was present for at least that long. Nothing was changed.
     AlreadyThere,
 }
 
-/// What came of a removal.
+/// The result of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removed {
-    /// All of it that was there is gone.
+    /// Every present part of the network was removed.
     Removed,
-    /// Nothing of it was there; nothing was done.
+    /// No part of the network was present. Nothing was changed.
     NotThere,
 }
 
@@ -79,17 +79,17 @@ pub(crate) enum ChangeError {
         "{network} cannot be put into nftables set {set}: it was made without \"flags interval\", so it holds single addresses only"
     )]
     NoNetworks {
-        /// What was to be added.
+        /// The network to add.
         network: Prefix,
         set: String,
     },
-    /// A lifetime of nothing, which would be for ever in nftables.
+    /// A lifetime of zero, which would mean forever in nftables.
     #[error("{0} cannot be put into a set for 0 seconds")]
     NoTime(Prefix),
-    /// Somebody has removed the set.
+    /// Another program has removed the set.
     #[error("nftables set {set} in table {table} is not there any more")]
     SetGone { table: Table, set: String },
-    /// Somebody has made the set anew, of a kind that cannot be used.
+    /// Another program has recreated the set with a kind that cannot be used.
     #[error("nftables set {set} in table {table} was made anew and {fault}")]
     WrongKind {
         table: Table,
@@ -97,24 +97,24 @@ pub(crate) enum ChangeError {
         /// What is wrong with it.
         fault: &'static str,
     },
-    /// The kernel refused a part of it when another part was done already.
+    /// The kernel refused a part of the change after another part was carried out.
     #[error("nftables refused a part of {network} in set {set}, and another part is done: {}", errno_text(*errno))]
     InPart {
-        /// What was to be added or removed.
+        /// The network to add or remove.
         network: Prefix,
         set: String,
         errno: i32,
     },
-    /// The kernel said no.
+    /// The kernel refused the change.
     #[error("nftables refused {network} in set {set}: {}", errno_text(*errno))]
     Refused {
-        /// What was to be added or removed.
+        /// The network to add or remove.
         network: Prefix,
         set: String,
-        /// Error number; `ENFILE`: the set is full, `EAGAIN`: others changed the rule set again and again meanwhile.
+        /// Error number. `ENFILE`: the set is full. `EAGAIN`: other programs changed the rule set at every attempt.
         errno: i32,
     },
-    /// No answer was got.
+    /// No answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }
@@ -123,7 +123,7 @@ impl Sets {
     /// Finds the sets and checks that they hold addresses of the right family, with a lifetime (`flags timeout`).
     ///
     /// # Errors
-    /// [`OpenError`], with the command that creates a set where one is missing or wrong.
+    /// [`OpenError`], with the command that creates the set if one is missing or wrong.
     pub(crate) fn open(table: &Table, ipv4: Option<&str>, ipv6: Option<&str>) -> Result<Self, OpenError> {
         if ipv4.is_none() && ipv6.is_none() {
             return Err(OpenError::NoName(table.clone()));
@@ -134,22 +134,22 @@ impl Sets {
         Ok(Self { nftables, ipv4, ipv6 })
     }
 
-    /// Whether networks can be added for that family, beside single addresses.
+    /// Whether the set of that family accepts networks, not only single addresses.
     #[cfg(test)]
     pub(crate) fn holds_networks(&self, family: Family) -> bool {
         self.handle(family).is_some_and(|handle| handle.kind.interval)
     }
 
-    /// Puts a network into its set for so many seconds, or until removed.
+    /// Adds a network to its set for `seconds`, or until it is removed.
     ///
-    /// After it each address of the network is in the set for at least that long. What was to stay longer is not shortened, so
-    /// that a short block never ends a long one; and no address outside of the network stays longer than it would have. Where
-    /// the network overlaps present elements that end sooner, those are cut at its borders, in one transaction (one for each
-    /// thousand elements). On a set with intervals a network costs the kernel a dump of the set where it overlaps anything;
-    /// an address does not.
+    /// Afterwards each address of the network is in the set for at least that long. A longer stay is not shortened, so a
+    /// short block never ends a long one. No address outside of the network stays longer than before. If the network
+    /// overlaps present elements that end sooner, those are cut at its borders, in one transaction (one for each thousand
+    /// elements). On a set with intervals, a network that overlaps anything costs the kernel a dump of the set. A single
+    /// address does not.
     ///
     /// # Errors
-    /// [`ChangeError`]; a network over more than a thousand elements may be there in part then.
+    /// [`ChangeError`]. A network over more than a thousand elements may then be present in part.
     pub(crate) fn add(&mut self, network: Prefix, seconds: Option<u32>) -> Result<Added, ChangeError> {
         self.as_it_is_now(network, |sets| sets.add_to_known(network, seconds))
     }
@@ -182,16 +182,16 @@ impl Sets {
         })
     }
 
-    /// Takes a network out of its set, with every part of it that is there. Where an element reaches over the network's borders,
-    /// what lies outside stays with the lifetime it had.
+    /// Removes every present part of a network from its set. If an element extends beyond the network's borders, the parts
+    /// outside keep their lifetime.
     ///
     /// # Errors
-    /// [`ChangeError`]; a network over more than a thousand elements may be gone in part then.
+    /// [`ChangeError`]. A network over more than a thousand elements may then be removed in part.
     pub(crate) fn remove(&mut self, network: Prefix) -> Result<Removed, ChangeError> {
         self.as_it_is_now(network, |sets| sets.remove_from_known(network))
     }
 
-    /// Makes a change; where the set is not what it was when it was opened, because the rules were loaded anew, once more.
+    /// Makes a change. If the set differs from the opened one, because the rules were reloaded, makes the change once more.
     fn as_it_is_now<T>(
         &mut self,
         network: Prefix,
@@ -213,7 +213,7 @@ impl Sets {
         if self.look_again(network.family())? { change(self) } else { Err(error) }
     }
 
-    /// Looks at the set of a family anew; whether it is of another kind than it was.
+    /// Looks up the set of a family again. Returns whether its kind has changed.
     fn look_again(&mut self, family: Family) -> Result<bool, ChangeError> {
         let Some(known) = self.handle(family).cloned() else { return Ok(false) };
         let found = match find(&mut self.nftables, &known.table, &known.name, family) {
@@ -223,7 +223,7 @@ impl Sets {
                 return Err(ChangeError::WrongKind { table, set: name, fault });
             }
             Err(OpenError::Exchange(error)) => return Err(ChangeError::Exchange(error)),
-            // The refusal of the change itself says more.
+            // The refusal of the change itself is more precise.
             Err(OpenError::NoName(_) | OpenError::Refused { .. } | OpenError::Privilege) => return Ok(false),
         };
         let is_another = found.kind != known.kind || found.default_timeout != known.default_timeout;
@@ -239,11 +239,11 @@ impl Sets {
         if self.change(&handle, network, interval::removing)?.anything {
             return Ok(Removed::Removed);
         }
-        // A missing set answers as a missing element does.
+        // The kernel answers for a missing set as for a missing element.
         if self.is_there(&handle)? { Ok(Removed::NotThere) } else { Err(gone(&handle)) }
     }
 
-    /// Changes the elements of a network, one transaction for each portion of [`MOST_ELEMENTS`].
+    /// Changes the elements of a network, in one transaction for each portion of [`MOST_ELEMENTS`].
     fn change(
         &mut self,
         handle: &SetHandle,
@@ -295,10 +295,10 @@ impl Sets {
         }
     }
 
-    /// Adds an element without a look at what is there, which is to read the whole set.
+    /// Adds an element without checking the present ones, which would read the whole set.
     ///
-    /// The kernel refuses what overlaps, but a range up to the highest address has no end for it to compare with (run on Linux
-    /// 6.18): such a one is not tried, nor is any where such a one is in the set.
+    /// The kernel refuses overlaps, but a range up to the highest address has no end that it could compare (tested on Linux
+    /// 6.18). Such a range is not tried, and no other is tried while the set holds such a range.
     fn try_adding(&mut self, handle: &SetHandle, element: Element) -> Result<Tried, CommitError> {
         let generation = self.nftables.generation()?;
         let highest = handle.highest();
@@ -309,8 +309,8 @@ impl Sets {
         Ok(refused.map_or(Tried::Done, Tried::Refused))
     }
 
-    /// Carries an exchange out. Where elements are deleted or have no end, only if the rule set is still the one that it was made
-    /// for: what is deleted by its bounds could else tear other elements open.
+    /// Carries out an exchange. If elements are deleted or have no end, this requires the rule set for which the exchange
+    /// was computed: a deletion by bounds could otherwise split other elements.
     fn swap(
         &mut self,
         handle: &SetHandle,
@@ -327,8 +327,8 @@ impl Sets {
         })
     }
 
-    /// The elements that share addresses with a range, and the generation that they were read in. With `guess` the one that holds
-    /// an address is asked for by its bounds, which is quick in a large set.
+    /// Returns the elements that share addresses with a range, and the generation in which they were read. With `guess`, the
+    /// element that holds an address is looked up by its bounds, which is quick in a large set.
     fn overlapping(
         &mut self,
         handle: &SetHandle,
@@ -352,12 +352,13 @@ impl Sets {
         Err(CommitError::Transaction { errno: Errno::EAGAIN as i32 })
     }
 
-    /// The element that holds an address, asked for by its bounds; none where the answers do not make one element for certain.
+    /// Looks up the element that holds an address by its bounds. Returns `None` if the answers do not make one element for
+    /// certain.
     ///
-    /// The kernel finds every start, but misses an end where a start lies on the same address (`__nft_rbtree_get` in
-    /// net/netfilter/nft_set_rbtree.c, run on Linux 6.18). So an end that it gives is checked: no other start may lie below it. An
-    /// element that starts at the address is taken for a single address: if it is longer, there is no end behind the address,
-    /// and to delete it by these bounds is refused with `ENOENT`.
+    /// The kernel finds every start, but misses an end if a start lies on the same address (`__nft_rbtree_get` in
+    /// net/netfilter/nft_set_rbtree.c, tested on Linux 6.18). An end is therefore checked: no other start may lie below it.
+    /// An element that starts at the address is assumed to be a single address. If it is longer, there is no end after the
+    /// address, and the kernel refuses its deletion by these bounds with `ENOENT`.
     fn holding(&mut self, handle: &SetHandle, address: u128) -> Result<Option<Vec<Element>>, CommitError> {
         let Some(start) = self.bound(handle, address, false)? else { return Ok(Some(Vec::new())) };
         if start.end || start.key > address {
@@ -374,7 +375,7 @@ impl Sets {
         Ok(certain.then(|| vec![start.up_to(last)]))
     }
 
-    /// One bound; none where the kernel knows of none.
+    /// Looks up one bound. `None` if the kernel has none.
     fn bound(&mut self, handle: &SetHandle, address: u128, end: bool) -> Result<Option<Bound>, CommitError> {
         let answer = self.nftables.ask(handle.table.family, handle.get(address, end), false)?;
         match answer.errno {
@@ -385,7 +386,7 @@ impl Sets {
         Ok(bounds(&answer.messages)?.into_iter().next())
     }
 
-    /// Every element; none where the dump was inconsistent.
+    /// Returns every element, or `None` if the dump was inconsistent.
     fn all(&mut self, handle: &SetHandle) -> Result<Option<Vec<Element>>, CommitError> {
         let answer = self.nftables.ask(handle.table.family, handle.get_all(), true)?;
         match answer.errno {
@@ -425,7 +426,7 @@ impl fmt::Debug for Sets {
     }
 }
 
-/// The error number of a refused transaction; none where it was carried out.
+/// The error number of a refused transaction, or `None` if it was carried out.
 fn outcome(committed: Result<(), CommitError>) -> Result<Option<i32>, ExchangeError> {
     match committed {
         Ok(()) => Ok(None),
@@ -434,7 +435,7 @@ fn outcome(committed: Result<(), CommitError>) -> Result<Option<i32>, ExchangeEr
     }
 }
 
-/// Somebody else was faster (`ERESTART`, `EEXIST`), or an element has expired (`ENOENT`).
+/// Whether another program was faster (`ERESTART`, `EEXIST`), or an element has expired (`ENOENT`).
 fn is_race(errno: i32) -> bool {
     [Errno::ERESTART, Errno::EEXIST, Errno::ENOENT].into_iter().any(|race| errno == race as i32)
 }

@@ -1,5 +1,4 @@
-//! The process that loads a component: what it does, step by step, and how it asks the daemon for what the plugin asks of
-//! its host.
+//! The process that loads a component: its steps, and its questions to the daemon on behalf of the plugin's imports.
 
 use std::fs::File;
 use std::io;
@@ -22,8 +21,8 @@ use crate::config::check_against_schema;
 use crate::plugins::limits::guest_limits;
 use crate::sys;
 
-/// Loads the component that the other end of standard input hands over. What it writes down is not what people read: the
-/// daemon tells what came of it.
+/// Loads the component that the other end of standard input sends. The process's own output is not for operators: the daemon
+/// reports the result.
 pub(crate) fn serve() -> ExitCode {
     match load() {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +44,7 @@ fn load() -> io::Result<()> {
     daemon.say(&FromLoader::Ends(outcome), &[])
 }
 
-/// What is wrong with the component or its configuration; the outer error is one of this process.
+/// The problems of the component or its configuration. The outer error is one of this process.
 type Outcome<T> = io::Result<Result<T, Vec<String>>>;
 
 struct Work {
@@ -83,7 +82,7 @@ impl Work {
         Ok(Ok(descriptor.into()))
     }
 
-    /// The component, compiled, with its code handed over, or of the code that is there.
+    /// Compiles the component and sends its code, or uses the code that is already there.
     fn component(&self, bytes: &[u8]) -> io::Result<anyhow::Result<Component>> {
         let runtime = match Runtime::new() {
             Ok(runtime) => runtime,
@@ -121,7 +120,7 @@ impl Work {
     }
 }
 
-/// What the plugin is given, held against the schema that it gave.
+/// Checks the plugin's configuration against the schema that it gave.
 fn check_configuration(descriptor: &Descriptor, configuration: &Value) -> Result<(), Vec<String>> {
     let Some(schema) = &descriptor.configuration_schema else {
         let empty = configuration.as_object().is_none_or(serde_json::Map::is_empty);
@@ -135,7 +134,7 @@ fn check_configuration(descriptor: &Descriptor, configuration: &Value) -> Result
         .map_err(|errors| errors.into_iter().map(|error| format!("[plugin.config] {error}")).collect())
 }
 
-/// Why it was not configured, in words.
+/// Describes why the plugin was not configured.
 pub(crate) fn refused(error: ConfigureError) -> String {
     match error {
         ConfigureError::Refused(why) => format!("it refused its [plugin.config]: {why}"),
@@ -143,7 +142,7 @@ pub(crate) fn refused(error: ConfigureError) -> String {
     }
 }
 
-/// The other end of the stream, as the plugin's host too.
+/// The other end of the stream, which is also the plugin's host.
 #[derive(Clone)]
 struct Daemon(Arc<Mutex<UnixStream>>);
 
@@ -165,14 +164,14 @@ impl Daemon {
         write(&mut *self.stream(), word, payload)
     }
 
-    /// None where the daemon is gone, and then this process is at its end as well.
+    /// Returns `None` if the daemon is gone. This process then ends as well.
     fn ask(&self, question: Question, payload: &[u8]) -> Option<(Answer, Vec<u8>)> {
         self.say(&FromLoader::Asks(question), payload).ok()?;
         self.hear().ok()
     }
 }
 
-/// What is answered where the answer is not one to the question.
+/// The error if an answer does not fit the question.
 const NO_ANSWER: &str = "the daemon did not answer";
 
 impl Host for Daemon {
@@ -230,7 +229,7 @@ impl Host for Daemon {
             LogStream::Output => Stream::Output,
             LogStream::Error => Stream::Error,
         };
-        // A line less, at worst.
+        // At worst one line is lost.
         let _ = self.say(&FromLoader::Wrote(stream, line.to_owned()), &[]);
     }
 }

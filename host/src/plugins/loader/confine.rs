@@ -1,7 +1,7 @@
-//! What the process that loads a component gives up before it reads any of it.
+//! Confines the process that loads a component before it reads any of it.
 //!
-//! It parses and compiles what a stranger wrote. Whatever that can make it do, it does without privileges, within the kernel's
-//! limits, and is the first to go where memory is short.
+//! The process parses and compiles untrusted input. Whatever that input makes it do, it does without privileges and within
+//! the kernel's limits, and the kernel kills it first if memory is short.
 
 use std::fs;
 use std::io;
@@ -14,18 +14,18 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Who has nothing (`overflowuid`, nobody).
+/// A user without any rights (`overflowuid`, nobody).
 const NOBODY: u32 = 65_534;
 /// Three descriptors, and what the runtime opens.
 const DESCRIPTORS: u64 = 64;
 
-/// Once, before anything is read.
+/// Call this once, before anything is read.
 pub(super) fn confine() -> io::Result<()> {
-    // Its file belongs to root once the process is nobody's.
+    // The file belongs to root once the process runs as nobody.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, DESCRIPTORS)?;
-    // Memory files count as files here. Twice, so that code that is too large is told as such.
+    // Memory files count as files here. Twice the limit, so that code that is too large is reported as such.
     limit(Resource::Fsize, CODE_BYTES_MAX.saturating_mul(2))?;
     prctl::set_no_new_privs()?;
     if Uid::effective().is_root() {
@@ -36,13 +36,13 @@ pub(super) fn confine() -> io::Result<()> {
     for set in [caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable] {
         caps::clear(None, set).map_err(io::Error::other)?;
     }
-    // Last, because a change of the user takes it back.
+    // Last, because a change of the user resets it.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     Ok(())
 }
 
-/// In a user namespace there may be nobody to become: root there has no more than the namespace, and the capabilities go
-/// all the same.
+/// A user namespace may have no such user: root there has no more rights than the namespace, and the capabilities are
+/// dropped in any case.
 fn become_nobody() {
     let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
     let _ = setgroups(&[]);
@@ -50,7 +50,8 @@ fn become_nobody() {
     let _ = setresuid(user, user, user);
 }
 
-/// Processor time and memory from here on. What is in use already counts as memory and does not as time.
+/// Limits processor time and memory from here on. Memory in use counts towards its limit; processor time already used does
+/// not.
 pub(super) fn allow(cpu: Duration, memory: u64) -> io::Result<()> {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     let used = Duration::new(u64::try_from(used.tv_sec).unwrap_or(0), u32::try_from(used.tv_nsec).unwrap_or(0));
@@ -60,7 +61,7 @@ pub(super) fn allow(cpu: Duration, memory: u64) -> io::Result<()> {
     set_soft(Resource::Data, memory)
 }
 
-/// Memory of the kind that [`allow`] limits which is in use (`VmData`, proc_pid_status(5)).
+/// Returns the memory in use of the kind that [`allow`] limits (`VmData`, proc_pid_status(5)).
 pub(super) fn used_memory() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
@@ -73,7 +74,7 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
-/// A limit that may be set again later.
+/// Sets a limit that may be changed again later.
 fn set_soft(resource: Resource, most: u64) -> io::Result<()> {
     let maximum = rustix::process::getrlimit(resource).maximum;
     let current = Some(maximum.map_or(most, |allowed| allowed.min(most)));

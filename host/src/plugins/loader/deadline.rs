@@ -1,10 +1,10 @@
-//! A stream that is read and written until a moment and no longer.
+//! A stream with a deadline for reads and writes.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// The stream, and the moment.
+/// The stream, and its deadline.
 pub(super) struct Deadline<'a> {
     stream: &'a UnixStream,
     until: Instant,
@@ -15,7 +15,7 @@ impl<'a> Deadline<'a> {
         Self { stream, until }
     }
 
-    /// Another moment from here on.
+    /// Replaces the deadline.
     pub(super) const fn set(&mut self, until: Instant) {
         self.until = until;
     }
@@ -26,7 +26,7 @@ impl<'a> Deadline<'a> {
     }
 }
 
-/// What the kernel says when the time of a socket is over (`SO_RCVTIMEO`).
+/// Converts the kernel's error for an expired socket timeout (`SO_RCVTIMEO`).
 fn over(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }

@@ -1,14 +1,14 @@
-//! What the daemon and the process that loads a component say to each other, on the stream: a value and bytes, each with its
-//! length in front.
+//! The frames of the stream between the daemon and the process that loads a component: a value and bytes, each after its
+//! length.
 //!
-//! One side has untrusted bytes in it. Nothing is read whose length was not looked at before.
+//! One side handles untrusted bytes. Every length is checked before its content is read.
 
 use std::io::{self, Read, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Most bytes of a value, and most bytes beside the value.
+/// Most bytes of a value, and most bytes of the payload.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     value: u32,
@@ -16,9 +16,10 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Of what the process says: a lookup of 4 MiB of addresses, which are text here; a value of the plugin's memory.
+    /// Bounds for the process's messages: a lookup of 4 MiB of addresses, which are text here; a value of the plugin's
+    /// memory.
     pub(super) const OF_LOADER: Self = Self { value: 16 << 20, payload: 8 << 20 };
-    /// Of what the daemon says: values for so many addresses; a component or a configuration.
+    /// Bounds for the daemon's messages: values for as many addresses; a component or a configuration.
     pub(super) const OF_DAEMON: Self = Self { value: 64 << 20, payload: 128 << 20 };
 }
 
@@ -49,7 +50,7 @@ fn length(stream: &mut impl Read) -> io::Result<u32> {
     Ok(u32::from_le_bytes(bytes))
 }
 
-/// Grows with what comes, so that a length alone costs nothing.
+/// Reads bytes into a buffer that grows with the received data, so a length alone costs nothing.
 fn bytes(stream: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = stream.take(u64::from(length)).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! What the daemon and the process that loads a component say to each other, and the limits of each step.
+//! The messages between the daemon and the process that loads a component, and the limits of each step.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Period, Size};
 
-/// Memory beside the plugin's own for all that comes after compiling: the schema, the configuration, the runtime.
+/// Memory besides the plugin's own for all steps after compiling: the schema, the configuration, the runtime.
 const BESIDE: u64 = 256 << 20;
 
-/// What is to be done. The component follows as payload, then the configuration.
+/// The job of the process. The component follows as payload, then the configuration.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) name: String,
-    /// Whether it is to be compiled; else the code is there.
+    /// Whether to compile the component; otherwise the code is already there.
     pub(super) compile: bool,
     pub(super) limits: config::Limits,
 }
@@ -25,26 +25,26 @@ pub(super) struct Job {
 pub(super) enum Phase {
     /// Bytes become code.
     Compile,
-    /// It says who it is.
+    /// The policy returns its descriptor.
     Describe,
-    /// The configuration is held against the schema.
+    /// The configuration is checked against the schema.
     Check,
     Configure,
 }
 
 impl Phase {
-    /// Processor time that it may take. The calls have limits of their own, which are nearer and whose errors say more; these
-    /// here end what the host does for the call.
+    /// Processor time that the step may take. The calls have lower limits of their own, whose errors are more precise. These
+    /// limits end the host's work for the call.
     pub(super) fn cpu(self, limits: &config::Limits) -> Duration {
         match self {
             Self::Compile => limits.load_cpu,
             Self::Describe | Self::Check => Duration::from_secs(4),
-            // Its start is a call as well.
+            // The start of the plugin is a call as well.
             Self::Configure => limits.call_cpu.saturating_mul(2).saturating_add(Duration::from_secs(3)),
         }
     }
 
-    /// Time by the clock, for a machine that has other things to do.
+    /// Wall-clock time of the step, for a machine with other load.
     pub(super) fn wall(self, limits: &config::Limits) -> Duration {
         match self {
             Self::Compile => limits.load_cpu.saturating_mul(2).saturating_add(Duration::from_secs(20)),
@@ -53,7 +53,7 @@ impl Phase {
         }
     }
 
-    /// Memory that it may take.
+    /// Memory that the step may take.
     pub(super) fn memory(self, limits: &config::Limits) -> u64 {
         match self {
             Self::Compile => limits.load_memory,
@@ -61,7 +61,7 @@ impl Phase {
         }
     }
 
-    /// In words, at the beginning of a sentence.
+    /// Describes the step, for the beginning of a sentence.
     pub(super) const fn doing(self) -> &'static str {
         match self {
             Self::Compile => "compiling it",
@@ -71,7 +71,7 @@ impl Phase {
         }
     }
 
-    /// What to do where it took too much.
+    /// The remedy if the step exceeded a limit.
     pub(super) fn way_out(self, limits: &config::Limits) -> String {
         match self {
             Self::Compile => format!(
@@ -90,15 +90,15 @@ impl Phase {
     }
 }
 
-/// What the process says.
+/// A message of the process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromLoader {
     Begins(Phase),
-    /// The plugin asks its host; a value may be the payload. An answer must follow.
+    /// The plugin calls an import; a value may be the payload. An answer must follow.
     Asks(Question),
     /// The plugin wrote a line.
     Wrote(Stream, String),
-    /// All is done, or this is wrong with it.
+    /// The process is done, or these problems were found.
     Ends(Result<Described, Vec<String>>),
 }
 
@@ -109,7 +109,7 @@ pub(super) enum Stream {
     Error,
 }
 
-/// What a plugin may ask while it is configured.
+/// A question that a plugin may ask while it is configured.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Question {
     /// `sets.lookup`.
@@ -126,20 +126,20 @@ pub(super) enum Question {
     Keys(String),
 }
 
-/// The answer to each.
+/// The answer to a question.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     Values(Result<Vec<Option<String>>, String>),
-    /// To a reading of the table.
+    /// Answer to a reading of the table.
     Table(Option<Statistics>),
     /// Whether there is a value, which is the payload.
     Found(bool),
-    /// It was done or not.
+    /// Whether the request succeeded.
     Done(Result<(), String>),
     Keys(Vec<String>),
 }
 
-/// [`TableStatistics`] as it travels.
+/// [`TableStatistics`] in serialized form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Statistics {
     entries: u32,
@@ -165,10 +165,10 @@ impl From<Statistics> for TableStatistics {
     }
 }
 
-/// Who a policy says it is: its descriptor without the schema, which nobody asks for any more.
+/// A policy's descriptor without the schema, which is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Described {
-    /// Its own name; the configuration may give it another.
+    /// Its own name. The configuration may give it another.
     pub(crate) name: String,
     pub(crate) version: String,
     /// One line for people.
@@ -177,7 +177,7 @@ pub(crate) struct Described {
 }
 
 impl Described {
-    /// Kinds of verdicts that it may return.
+    /// Kinds of verdicts that the policy may return.
     pub(crate) fn wants(&self) -> VerdictKinds {
         VerdictKind::ALL.into_iter().filter(|kind| self.wants.iter().any(|name| name == kind.name())).collect()
     }

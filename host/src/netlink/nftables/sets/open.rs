@@ -1,6 +1,6 @@
-//! Finding a set and checking that it is of the right kind.
+//! Finds a set and checks its kind.
 //!
-//! Sets belong to the operator, so a missing or wrong one is told with the command that makes a right one.
+//! Sets belong to the operator, so an error about a missing or wrong set includes the command that creates a right one.
 
 use ctwarden_model::Family;
 use netlink_packet_netfilter::nftables::{NfTablesMessage, SetAttribute, SetFlags, SetMessage};
@@ -21,11 +21,11 @@ pub(crate) enum OpenError {
     Missing {
         table: Table,
         name: String,
-        /// The command that makes it.
+        /// The command that creates the set.
         way_out: String,
     },
-    /// The set is of a kind that cannot be used. What a set is cannot be changed (`nft add set` says that it exists), nor can it be
-    /// deleted while a rule looks at it.
+    /// The set is of a kind that cannot be used. The kind of a set cannot be changed (`nft add set` reports that the set
+    /// exists), and a set cannot be deleted while a rule refers to it.
     #[error(
         "nftables set {name} in table {table} {fault}; correct its definition in your ruleset and load that anew, or create another \
          with: {way_out}, have your rules look at it and name it here"
@@ -34,15 +34,15 @@ pub(crate) enum OpenError {
         table: Table,
         name: String,
         fault: &'static str,
-        /// The command that makes a right one.
+        /// The command that creates a right set.
         way_out: String,
     },
-    /// The kernel refuses to tell.
+    /// The kernel refuses the question.
     #[error("nftables set {name} in table {table} cannot be looked at: {}", errno_text(*errno))]
     Refused { table: Table, name: String, errno: i32 },
     #[error("nftables may be changed only with the capability CAP_NET_ADMIN")]
     Privilege,
-    /// No answer was got.
+    /// No answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }
@@ -114,7 +114,7 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
     Ok(SetHandle { table: table.clone(), name: name.to_owned(), kind, default_timeout })
 }
 
-/// The question for a set.
+/// The request for the description of a set.
 pub(super) fn get_set(table: &Table, name: &str) -> NfTablesMessage {
     let attributes = vec![SetAttribute::Table(table.name.clone()), SetAttribute::Name(name.to_owned())];
     NfTablesMessage::GetSet(SetMessage { attributes })
