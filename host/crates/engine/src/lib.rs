@@ -1,14 +1,14 @@
-//! What ctwarden decides: events and verdicts in, calls of plugins, granted effects and records out.
+//! The decisions of ctwarden. Events and verdicts go in; calls of plugins, granted effects and records come out.
 //!
-//! The engine is a state machine without I/O and without a clock, so that every rule can be tested by a sentence and by
-//! random interleavings, with time that jumps. It consists of two machines:
+//! The engine is a state machine without I/O and without a clock. Tests can check every rule with a short sequence of
+//! inputs or with random interleavings, and can let time jump. It consists of two machines:
 //!
 //! - `intake` feeds plugins: roster, queues, calls, sweeps, ticks, restarts;
-//! - `verdicts` judges what plugins say: grants, protections, budgets, the merge, lookups, selections, effects, records. It
-//!   knows nothing of the intake.
+//! - `verdicts` checks what plugins return: grants, protections, budgets, the merge, lookups, selections, effects,
+//!   records. It does not know `intake`.
 //!
-//! Start at [`Engine`], whose documentation gives the calling order. A program tells what happens and does what
-//! [`Engine::poll`] gives:
+//! Start at [`Engine`], whose documentation gives the calling order. A program reports what happens and carries out
+//! what [`Engine::poll`] returns:
 //!
 //! ```
 //! use ctwarden_engine::{Ack, Answer, Engine, EngineConfig, OnFailure, Output, PluginLimits, PluginSpec, TableReader};

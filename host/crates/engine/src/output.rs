@@ -1,4 +1,4 @@
-//! What the engine wants done.
+//! The outputs of the engine: what the program has to do.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -7,30 +7,31 @@ use ctwarden_model::{Effect, EffectId, Record};
 
 use crate::{Delivery, Granted, Lookup, MessageOutcome, PluginId, SelectionRequest, SweepRequest, Ticket};
 
-/// One thing that the program is to do. A program matches all of them, so that none is forgotten.
+/// One thing for the program to do. A program matches all variants, so that none is forgotten.
 #[derive(Debug)]
 pub enum Output {
-    /// A change of the kernel, to be carried out in this order. To be answered with [`crate::Engine::handle_ack`]. Blocks of an
-    /// answer come before its deletes, and these only after the answers to the blocks.
+    /// A change of the kernel state, to be carried out in this order. Answer with [`crate::Engine::handle_ack`]. The
+    /// blocks of one plugin answer come before its deletes. The deletes come only after the kernel has answered the
+    /// blocks.
     Effect(EffectId, Granted<Effect>),
-    /// An entry to be asked for. To be answered with [`crate::Engine::handle_lookup`].
+    /// A request for one entry. Answer with [`crate::Engine::handle_lookup`].
     Lookup(Lookup),
-    /// A call of a plugin. To be answered with [`crate::Engine::handle_answer`].
+    /// A call of a plugin. Answer with [`crate::Engine::handle_answer`].
     Call(Delivery),
-    /// Flows that the program knows. To be answered with [`crate::Engine::handle_known`] while
+    /// A request for flows that the program knows. Answer with [`crate::Engine::handle_known`] while
     /// [`crate::Engine::ready_for_selected`], then [`crate::Engine::handle_sweep_end`].
     Selection(SelectionRequest),
-    /// The table is to be read. To be answered with [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`], then
-    /// [`crate::Engine::handle_sweep_end`].
+    /// A request to read the table. Answer with [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`],
+    /// then [`crate::Engine::handle_sweep_end`].
     Sweep(SweepRequest),
-    /// A plugin of which a fresh instance is to be started. To be answered with [`crate::Engine::handle_started`] or
+    /// A plugin that needs a fresh instance. Answer with [`crate::Engine::handle_started`] or
     /// [`crate::Engine::handle_start_failed`].
     Restart(PluginId),
-    /// What came of a message, once all its verdicts have ended or [`crate::EngineBounds::message_wait`] is over.
+    /// The result of a message, once all its verdicts have ended or [`crate::EngineBounds::message_wait`] is over.
     Reply(Ticket, Box<MessageOutcome>),
-    /// A record to be written.
+    /// A record to write.
     Record(Record),
-    /// Why the daemon has to end: a plugin failed whose operator wants that.
+    /// Why the daemon has to end: a plugin failed, and its operator configured the daemon to exit in that case.
     Exit(String),
 }
 
@@ -38,6 +39,6 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableReader {
     Free,
-    /// It reads for another reason, or is not sure yet how the table is to be read: a sweep that is due stays due.
+    /// The program reads the table for another reason, or has not yet decided how to read it. A due sweep stays due.
     Busy,
 }
