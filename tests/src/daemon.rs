@@ -229,20 +229,21 @@ impl Daemon {
     /// Niceness of its threads of that name.
     ///
     /// # Panics
-    /// Where it has none.
+    /// If it has none for a while.
     #[must_use]
     pub fn niceness(&self, thread: &str) -> Vec<i32> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a child has threads");
-        let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
-        let found: Vec<_> = stats
-            .filter_map(|stat| {
-                let (front, rest) = stat.rsplit_once(") ")?;
-                // Field 19 of proc_pid_stat(5), 16 behind the name.
-                front.ends_with(&format!("({thread}")).then(|| rest.split(' ').nth(16)?.parse().ok())?
-            })
-            .collect();
-        assert!(!found.is_empty(), "it has no thread {thread}");
-        found
+        eventually(&format!("a thread {thread}"), || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a child has threads");
+            let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+            let found: Vec<i32> = stats
+                .filter_map(|stat| {
+                    let (front, rest) = stat.rsplit_once(") ")?;
+                    // Field 19 of proc_pid_stat(5), 16 behind the name.
+                    front.ends_with(&format!("({thread}")).then(|| rest.split(' ').nth(16)?.parse().ok())?
+                })
+                .collect();
+            (!found.is_empty()).then_some(found)
+        })
     }
 
     /// Asks it to end, in order.
