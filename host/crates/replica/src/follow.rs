@@ -1,7 +1,7 @@
 //! How one event or row changes the flows of its family.
 //!
-//! Events and rows come through two sockets, so that either may be older than what the other has already said; here is
-//! decided which of them is believed. The reasons stand in the documentation of the crate.
+//! Events and rows come through two sockets, so either may be older than what the other has already reported. This file
+//! decides which of them wins. The documentation of the crate gives the reasons.
 
 use ctwarden_model::{Flow, FlowKey, Status, Steady};
 
@@ -13,7 +13,7 @@ use crate::slab::Handle;
 use crate::state::State;
 
 impl<A: Address> Shelf<A> {
-    /// An event says that the flow lives; `born` where it is NEW. `others` is the heap that other families hold.
+    /// An event shows that the flow lives; `born` if it is NEW. `others` is the heap that other families hold.
     pub(crate) fn hear(&mut self, flow: &Flow, born: bool, state: &mut State, others: usize, now: Steady) {
         let Some(identity) = Identity::new(&flow.key()) else { return };
         if is_dying(flow) {
@@ -29,7 +29,7 @@ impl<A: Address> Shelf<A> {
                 Some(handle)
             }
             Some(handle) if self.has_reply(handle, reply) => Some(handle),
-            // Its predecessor's end was not heard: same identity, translated otherwise.
+            // The end of its predecessor was not received: same identity, different translation.
             Some(handle) => {
                 self.remove(handle);
                 self.admit(&identity, reply, state, others, now)
@@ -42,7 +42,7 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// An event says that the flow has ended.
+    /// An event reports the end of the flow.
     pub(crate) fn end(&mut self, key: &FlowKey, state: &State, others: usize) {
         let Some(identity) = Identity::new(key) else { return };
         let swept = state.running.as_ref().is_some_and(|running| running.slice.covers(&identity));
@@ -50,7 +50,7 @@ impl<A: Address> Shelf<A> {
             Some(handle) if self.is_dead(handle) => {}
             Some(handle) if swept => self.bury(handle),
             Some(handle) => self.remove(handle),
-            // Without room it is not remembered: at worst an entry too many, until the next sweep.
+            // Without room the end is not remembered. At worst one entry too many stays until the next sweep.
             None if swept && self.bytes() + others + self.next_chunk(false) <= state.limit => {
                 self.insert_dead(&identity, state.epoch);
             }
@@ -58,7 +58,7 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// A row of the running sweep says that the flow lived when it was read.
+    /// A row of the running sweep shows that the flow lived when it was read.
     pub(crate) fn read(&mut self, flow: &Flow, state: &mut State, others: usize, now: Steady) {
         let Some(identity) = Identity::new(&flow.key()) else { return };
         let Some(running) = &state.running else { return };
@@ -70,7 +70,8 @@ impl<A: Address> Shelf<A> {
         let handle = match self.find_row(&identity) {
             Some(handle) if self.is_dead(handle) => return,
             Some(handle) if self.has_reply(handle, reply) => Some(handle),
-            // Same identity, translated otherwise: of two incarnations the one that an event told of is the later one.
+            // Same identity, different translation: of two incarnations, the one that an event reported is the later
+            // one.
             Some(handle) if self.get(handle).is_some_and(|record| is_heard_since(record, begin)) => return,
             Some(handle) => {
                 self.remove(handle);
@@ -84,7 +85,8 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// Puts in a flow that is not there, where there is room for it. Its epoch is 0, so that whoever confirms it is first.
+    /// Inserts a flow that is not there, if there is room. Its epoch is 0, so that whichever event or row confirms it
+    /// is the first.
     fn admit(
         &mut self,
         identity: &Identity<A>,
@@ -110,8 +112,8 @@ impl<A: Address> Shelf<A> {
     }
 }
 
-/// An entry on its way out: its end was told, or will be, and no packet finds it any more. The kernel sets the bit before
-/// it sends DESTROY (`nf_ct_delete`), so that what was written down later carries it.
+/// Whether the entry is dying: its end was reported, or will be, and no packet finds it any more. The kernel sets the
+/// bit before it sends DESTROY (`nf_ct_delete`), so messages filled later carry it.
 fn is_dying(flow: &Flow) -> bool {
     flow.status.is_some_and(|status| status.contains(Status::DYING))
 }

@@ -1,8 +1,8 @@
-//! What the replica tells a filter of a flow.
+//! Matches a filter against what the replica knows of a flow.
 //!
-//! The id is left to the caller: an id in the replica may be that of a flow that is gone.
-//! Marks, status bits, states and the like are not known: a change on a packet that a rule drops afterwards is not told (seen
-//! with nftables' `ct mark set … drop`, Linux 6.18), nor are some changes of the kernel's own, so that a no could be wrong.
+//! The id is left to the caller: an id in the replica may be that of a flow that is gone. Marks, status bits, states
+//! and the like are not known. The kernel does not report a change on a packet that a rule drops afterwards (seen with
+//! nftables' `ct mark set … drop`, Linux 6.18), nor some of its own changes. So a negative answer could be wrong.
 
 use ctwarden_model::{Facts, FilterPart, Tuple, Zone};
 

@@ -1,15 +1,15 @@
-//! What the replica knows, and what it does not.
+//! How completely the replica knows the flows of a family.
 //!
-//! An answer without its limits would be worth no more than a guess: whoever asks is told how far it holds.
+//! Every answer comes with this value, because an answer without its limits would be a guess.
 
 use ctwarden_model::Steady;
 
-/// How far the replica holds all flows of a family.
+/// How completely the replica holds the flows of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knowledge {
     /// Every flow that lives is in the replica, as of the last event handled.
     Complete {
-        /// When the sweep that made it so ended.
+        /// The end of the sweep that completed it.
         since: Steady,
     },
     /// No complete sweep has ended yet: older flows are missing.
@@ -19,21 +19,22 @@ pub enum Knowledge {
         /// When the first loss was noticed.
         since: Steady,
     },
-    /// Flows were turned away as the limit of memory was reached, and no complete sweep since has found room for all.
+    /// The replica rejected flows because it reached its memory limit, and no complete sweep since has found room for
+    /// all.
     OverLimit {
-        /// When the first was turned away.
+        /// When the first flow was rejected.
         since: Steady,
     },
 }
 
 impl Knowledge {
-    /// Whether no flow that lives is missing.
+    /// Whether no live flow is missing.
     #[must_use]
     pub const fn is_complete(self) -> bool {
         matches!(self, Self::Complete { .. })
     }
 
-    /// The one that promises less.
+    /// Returns the weaker of the two.
     #[must_use]
     pub const fn weaker(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }

@@ -1,8 +1,8 @@
 //! A replica of the connection tracking table, kept from events and dumps.
 //!
-//! It exists because a dump of a million entries takes seconds, and a ban has milliseconds: with the replica, the flows of an
-//! address are found through an index. No clock, no I/O, no unsafe. Start at [`Replica`], whose documentation gives the
-//! calling order.
+//! A dump of a million entries takes seconds, but a ban has only milliseconds. With the replica, the flows of an
+//! address are found through an index. The crate has no clock, no I/O and no unsafe code. Start at [`Replica`], whose
+//! documentation gives the calling order.
 //!
 //! ```
 //! use ctwarden_model::{Filter, Flow, FlowId, Layer4, PerDirection, Prefix, Protocol, Steady, Tuple};
@@ -25,52 +25,57 @@
 //!
 //! # What it promises
 //!
-//! - **Nothing is missing** where [`Knowledge::Complete`] is said: every flow that lives, and whose NEW was handed over or
-//!   that is older than the subscription, is in the replica. It rests on each flow that is born while we listen saying NEW:
-//!   a rule set that mutes NEW (`ct event set`) breaks it, and nothing in the events would tell.
-//! - **Nothing is certain to live.** A flow in the replica may be gone: it is older than the subscription and ended without a
-//!   word (`nf_conntrack_events=2`), or its end still waits in the socket. A delete carries the id,
-//!   so that one for such a flow ends as "gone" where the successor has another id. An update does not compare it, so that
-//!   the flow is read before. Silence ends nothing: packets refresh a timeout without an event.
-//! - **Only what never changes is kept**: name and tuples. Not every change is told: a mark that a rule sets on a packet and
-//!   another rule then drops is in the table without an event, and so are status and state. Whoever asks for them reads the
-//!   flow.
+//! - **Nothing is missing** if the replica reports [`Knowledge::Complete`]. Every live flow is in the replica if its
+//!   NEW event was handed over or if the flow is older than the subscription. This relies on a NEW event for each flow
+//!   that begins while the program listens. A rule set that mutes NEW (`ct event set`) breaks the promise, and no event
+//!   reveals it.
+//! - **Nothing is certain to live.** A flow in the replica may be gone. Either it is older than the subscription and
+//!   ended without an event (`nf_conntrack_events=2`), or its end still waits in the socket. A delete carries the id,
+//!   so a delete of such a flow ends as "gone" if the successor has another id. An update does not compare the id, so
+//!   the flow is read first. Silence ends nothing: packets refresh a timeout without an event.
+//! - **Only what never changes is kept**: name and tuples. The kernel does not report every change. If one rule sets a
+//!   mark on a packet and another rule then drops the packet, the mark is in the table without an event. The same holds
+//!   for status and state. A caller that needs these parts reads the flow.
 //!
 //! # Why events and rows may interleave
 //!
-//! Events come through one socket in the order in which they were sent; rows come through another, each filled at some
-//! moment of the dump, and the program reads both at its own pace. A flow is its tuple, zone and id; the id is a hash of the
-//! entry's place in memory and its tuple (`nf_ct_get_id`), so that a successor *can* have the same.
+//! Events come through one socket in the order in which the kernel sent them. Rows come through another socket, each
+//! filled at some moment of the dump. The program reads both at its own pace. A flow is identified by its tuple, zone
+//! and id. The id is a hash of the entry's memory address and its tuple (`nf_ct_get_id`), so a successor *can* have the
+//! same id.
 //!
-//! - *A row newer than the events handed over* does no harm: what events still have to say of its flow is on its way, and
-//!   leads to the same end.
-//! - *A row older than them* must not win. The end of a flow that is handed over while a sweep runs is remembered until the
-//!   sweep has ended, known flow or not, and a row does not bring that flow back; only a NEW does. No row of this dump was
-//!   filled before the sweep began, so ends from before need no memory: the kernel sets DYING before it sends DESTROY, and
-//!   what was filled later carries it and is passed over.
-//! - *A flow that a complete dump did not list* was absent at some moment of it. If nothing confirmed it since the sweep
-//!   began, it is taken out. If it lives all the same, it was born again after its place in the dump was read: then its NEW
-//!   is still on its way, or was handed over since and has confirmed it.
-//! - *A loss* (ENOBUFS) is told *before* the events that still wait in the socket, and until that is empty the kernel drops
-//!   all that comes, without another word (`NETLINK_S_CONGESTED`). So the overrun ends when the socket has been read empty, a
-//!   sweep that began earlier does not close it, and nothing handed over in between proves that a flow lives. Afterwards
-//!   events are contiguous: all flows that were born in the overrun are in the table when the next sweep begins, or are gone.
-//! - *Parts of the table* ([`Slice`]) add up only along what a flow keeps for life; only a sweep of a whole family closes the
-//!   overrun of that family.
+//! - *A row newer than the events handed over* does no harm: the remaining events of its flow are on their way and lead
+//!   to the same end.
+//! - *A row older than the events* must not win. If the end of a flow is handed over while a sweep runs, the replica
+//!   remembers it until the sweep has ended, whether or not it knew the flow. A row does not bring that flow back; only
+//!   a NEW does. No row of this dump was filled before the sweep began, so earlier ends need no memory: the kernel sets
+//!   DYING before it sends DESTROY, and a row filled later carries DYING and is ignored.
+//! - *A flow that a complete dump did not list* was absent at some moment of the dump. The replica removes it if
+//!   nothing has confirmed it since the sweep began. If it lives after all, it began again after the dump had passed
+//!   its place. Then its NEW is still on its way, or was handed over in the meantime and has confirmed it.
+//! - *An overrun* (ENOBUFS) is reported *before* the events that still wait in the socket. Until the socket is empty,
+//!   the kernel drops all further events without another report (`NETLINK_S_CONGESTED`). So the overrun ends when the
+//!   socket has been read empty. A sweep that began earlier does not close it, and no event handed over in between
+//!   proves that a flow lives. Afterwards events are contiguous: all flows that began in the overrun are in the table
+//!   when the next sweep begins, or are gone.
+//! - *Parts of the table* ([`Slice`]) add up only along properties that a flow keeps for life. Only a sweep of a whole
+//!   family closes the overrun of that family.
 //!
-//! A NEW or UPDATE that one processor sends after another has sent the DESTROY carries DYING as a rule. Where it was filled
-//! just before, the flow stays until the next sweep: one too many, never one too few.
+//! If one processor sends a NEW or UPDATE after another has sent the DESTROY, the message usually carries DYING. If it
+//! was filled just before, the flow stays until the next sweep: the replica then has one flow too many, never one too
+//! few.
 //!
 //! # How it is built
 //!
-//! Records of 28 bytes (IPv4) and 52 (IPv6) in a slab of each family, the reply tuple beside it only where it is translated;
-//! an index by identity (extendible hashing, keyed, as addresses and ports are chosen by whoever sends packets) and an
-//! index by address (a sorted tree of three levels) hold handles of 32 bits. A flow is in the index of addresses once for
-//! each different address of its two tuples. No step of growth moves more than some kilobytes. `hashbrown` was left out: it
-//! grows as a whole, which at 1.8 million was one insertion of 0.1 s, with the old and the new table held at once.
+//! Each family has a slab with records of 28 bytes (IPv4) or 52 bytes (IPv6). The reply tuple is stored separately, and
+//! only if it is translated. Two indexes hold handles of 32 bits. The index by identity uses extendible hashing; it is
+//! keyed, because senders of packets choose addresses and ports. The index by address is a sorted tree of three levels,
+//! and has a flow once for each different address of its two tuples. No step of growth moves more than some kilobytes.
+//! `hashbrown` is not used because it grows as a whole: at 1.8 million flows one insertion took 0.1 s, and the old and
+//! the new table were held at once.
 //!
-//! At a million flows: 64 bytes an IPv4 flow, 90 with its source translated; 114 and 178 of IPv6, indexes included
-//! (`cargo run --release -p ctwarden-replica --example memory`, which also measures times).
+//! Memory at a million flows, including indexes: 64 bytes for an IPv4 flow, 90 with its source translated; 114 and 178
+//! for IPv6. `cargo run --release -p ctwarden-replica --example memory` measures this, and times as well.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! What is kept of a flow: 28 bytes of an IPv4 flow, 52 of an IPv6 flow, and the reply tuple where it is translated.
 //!
-//! A whole `Flow` has 300 bytes. Nothing is kept that can change: not all changes are told.
+//! A whole `Flow` has 300 bytes. Nothing that can change is kept, because the kernel does not report all changes.
 
 use ctwarden_model::{FlowId, FlowKey, Layer4, Protocol, Tuple, Zone};
 
@@ -49,7 +49,7 @@ pub(crate) struct Direction<A> {
 }
 
 impl<A: Address> Direction<A> {
-    /// `None` where the tuple is of another family.
+    /// `None` if the tuple is of another family.
     pub(crate) fn new(tuple: &Tuple) -> Option<Self> {
         Some(Self {
             src: A::from_ip(tuple.src)?,
@@ -69,7 +69,7 @@ impl<A: Address> Direction<A> {
     }
 }
 
-/// What makes a flow this flow: original tuple, zone and id.
+/// The identity of a flow: original tuple, zone and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity<A> {
     pub(crate) original: Direction<A>,
@@ -78,7 +78,7 @@ pub(crate) struct Identity<A> {
 }
 
 impl<A: Address> Identity<A> {
-    /// `None` where the flow is of another family.
+    /// `None` if the flow is of another family.
     pub(crate) fn new(key: &FlowKey) -> Option<Self> {
         Some(Self { original: Direction::new(&key.original)?, zone: key.zone.0, id: key.id.0 })
     }
@@ -102,7 +102,7 @@ pub(crate) struct Record<A> {
     dst: A,
     layer4: u32,
     id: u32,
-    /// When it was last confirmed, by event or row.
+    /// When an event or row last confirmed it.
     pub(crate) epoch: u32,
     /// Its reply tuple; [`NONE`] where that is the replica of the original one. In a free place the next free one.
     pub(crate) reply: Handle,

@@ -1,6 +1,6 @@
-//! The replica: what happens in the calling order, and how far its knowledge goes then.
+//! The interface of the crate: [`Replica`], its inputs in calling order, and how complete its knowledge is.
 //!
-//! It is the only door of the crate: the families' shelves behind it know nothing of sweeps.
+//! All access goes through this file. The flow tables of the families (`shelf.rs`) do not know sweeps.
 
 use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 
@@ -18,11 +18,12 @@ use crate::way::Ways;
 
 /// A copy of the connection tracking table.
 ///
-/// Calling order: join the multicast groups, then sweep. Hand over each event with [`Replica::handle_event`] in the order of
-/// the socket; when the socket says that events were lost, [`Replica::handle_overrun`]; when it has been read empty,
-/// [`Replica::handle_drained`]. A sweep is [`Replica::begin_sweep`] *before* the dump is asked for, [`Replica::handle_row`] for
-/// each row, [`Replica::end_sweep`] after the last; then [`Replica::settle`] until it is done. Questions may be asked at any
-/// time: [`Replica::select`], [`Replica::get`], and in steps [`Replica::step`].
+/// Calling order: join the multicast groups, then sweep. Hand over each event with [`Replica::handle_event`] in the
+/// order of the socket. Call [`Replica::handle_overrun`] when the socket reports lost events, and
+/// [`Replica::handle_drained`] when the socket has been read empty. For a sweep, call [`Replica::begin_sweep`] *before*
+/// requesting the dump, [`Replica::handle_row`] for each row, and [`Replica::end_sweep`] after the last; then call
+/// [`Replica::settle`] until it is done. Queries are allowed at any time: [`Replica::select`], [`Replica::get`], and in
+/// steps [`Replica::step`].
 #[derive(Debug)]
 pub struct Replica {
     ipv4: Shelf<u32>,
@@ -32,15 +33,16 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// An empty replica, which knows nothing yet. `limit` is the heap in bytes that it may hold; beyond it flows are turned
-    /// away and [`Knowledge::OverLimit`] says so. One step in which an index grows may pass it.
+    /// Creates an empty replica, which knows nothing yet. `limit` is the heap in bytes that it may hold. Beyond the
+    /// limit it rejects flows, and [`Knowledge::OverLimit`] reports it. One step in which an index grows may exceed the
+    /// limit.
     #[must_use]
     pub const fn new(seed: Seed, limit: usize) -> Self {
         Self { ipv4: Shelf::new(seed), ipv6: Shelf::new(seed), state: State::new(limit), settling: None }
     }
 
-    /// What the kernel says of a flow. A row (of [`EventKind::Row`]) is not taken here: without its sweep nothing tells
-    /// whether it is older than what events have said.
+    /// Takes an event. Rows ([`EventKind::Row`]) are ignored here: without its sweep, nothing shows whether a row is
+    /// older than the events.
     pub fn handle_event(&mut self, event: &Event, now: Steady) {
         let flow = &event.flow;
         match event.kind {
@@ -51,7 +53,7 @@ impl Replica {
         }
     }
 
-    /// The same of an end (of [`EventKind::Destroy`]), of which nothing matters but whose it is.
+    /// Takes the end of a flow ([`EventKind::Destroy`]), of which only the identity matters.
     pub fn handle_end(&mut self, key: &FlowKey) {
         match key.original.family() {
             Family::Ipv4 => self.ipv4.end(key, &self.state, self.ipv6.bytes()),
@@ -66,9 +68,9 @@ impl Replica {
         }
     }
 
-    /// Events were lost (ENOBUFS). What is read from the socket until it is empty was sent before the loss, and the kernel
-    /// drops all that comes in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c): the overrun lasts until
-    /// [`Replica::handle_drained`], and only a sweep that begins after that can close it.
+    /// Reports that events were lost (ENOBUFS). Everything read from the socket until it is empty was sent before the
+    /// loss. The kernel drops all events that come in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c). So
+    /// the overrun lasts until [`Replica::handle_drained`], and only a sweep that begins after that can close it.
     pub fn handle_overrun(&mut self, now: Steady) {
         self.state.contiguous = false;
         if let Some(running) = &mut self.state.running {
@@ -85,13 +87,13 @@ impl Replica {
         }
     }
 
-    /// The event socket was read empty (EAGAIN), and all that was read has been handed over.
+    /// Reports that the event socket was read empty (EAGAIN) and that all events read have been handed over.
     pub const fn handle_drained(&mut self) {
         self.state.contiguous = true;
     }
 
-    /// A dump of that part of the table will be asked for. One runs at a time: where one runs, it counts as interrupted, and
-    /// where the last one is not settled, that is done first, at once.
+    /// Begins a sweep: a dump of that part of the table will be requested. One sweep runs at a time. A running sweep
+    /// counts as interrupted. If the last sweep is not settled, it is settled first, at once.
     pub fn begin_sweep(&mut self, slice: Slice) -> SweepToken {
         if let Some(running) = self.state.running.take() {
             self.settle_later(&running, SweepEnd::Interrupted);
@@ -103,7 +105,7 @@ impl Replica {
         SweepToken(begin)
     }
 
-    /// A row of the dump. Of another sweep than the running one it is passed over.
+    /// Takes a row of the dump. Rows of a sweep that is not running are ignored.
     pub fn handle_row(&mut self, token: SweepToken, flow: &Flow, now: Steady) {
         if self.state.running.as_ref().is_none_or(|running| running.begin != token.0) {
             return;
@@ -114,8 +116,8 @@ impl Replica {
         }
     }
 
-    /// The dump has ended and all its rows have been handed over. What a complete one has proved absent is taken out by
-    /// [`Replica::settle`]; what the replica knows holds from here on.
+    /// Ends the sweep, after all rows have been handed over. [`Replica::settle`] removes the flows that a complete dump
+    /// has proved absent. The state of knowledge takes effect from here on.
     pub fn end_sweep(&mut self, token: SweepToken, end: SweepEnd, now: Steady) {
         let Some(running) = self.state.running.take_if(|running| running.begin == token.0) else { return };
         self.settle_later(&running, end);
@@ -136,8 +138,9 @@ impl Replica {
         self.settling = Some(Settling { begin: running.begin, slice: running.slice, proves, ipv4: 0, ipv6: 0 });
     }
 
-    /// Goes on taking out what the last sweep has proved absent, looking at so many flows at most; whether that is done.
-    /// Until then those flows are still answered, as any that has ended unheard.
+    /// Continues to remove the flows that the last sweep has proved absent. Looks at no more than the given number of
+    /// flows, and returns whether it is done. Until then queries still return those flows, like any flow whose end was
+    /// not received.
     pub fn settle(&mut self, budget: usize) -> bool {
         let Some(settling) = &mut self.settling else { return true };
         let left = settle(&mut self.ipv4, settling.begin, settling.proves, &settling.slice, &mut settling.ipv4, budget);
@@ -148,9 +151,10 @@ impl Replica {
         self.settling.is_none()
     }
 
-    /// Every flow that matches as far as what it keeps for life is asked for: family, protocol, zone, addresses, ports, and sets.
-    /// Other parts of the filter turn nothing away; a GET of the flow tells. Found through the index that promises the fewest;
-    /// flows that the replica lacks are told by [`Selection::knowledge`].
+    /// Returns every flow that matches the parts of the filter that a flow keeps for life: family, protocol, zone,
+    /// addresses, ports, and sets. Other parts of the filter exclude nothing; a GET of the flow decides them. The
+    /// search uses the index that promises the fewest flows. [`Selection::knowledge`] reports whether flows are
+    /// missing.
     #[must_use]
     pub fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
         Selection::new(self.view(), filter)
@@ -165,51 +169,52 @@ impl Replica {
         judged_by_name(self.view(), &Filter::default(), key)
     }
 
-    /// Goes on with a walk and hands over the flows that it comes past, looking at so many at most; whether there are more.
-    /// In between the replica may change: a flow that is there all the time comes once, one that begins or ends meanwhile may
-    /// come or not.
+    /// Continues a walk and hands over the flows that it passes. Looks at no more than the given number, and returns
+    /// whether there are more. The replica may change between steps. A flow that stays throughout comes once; a flow
+    /// that begins or ends in between may come or not.
     pub fn step(&self, walk: &mut Walk, looks: usize, mut take: impl FnMut(Selected)) -> bool {
         walk.step(self.view(), looks, &mut take)
     }
 
-    /// About how many flows an answer has to look at, told in a moment: more than 64 networks are not counted.
+    /// About how many flows a query has to look at. The estimate is fast: networks beyond 64 are not counted.
     #[must_use]
     pub fn estimate(&self, filter: &Filter) -> usize {
         Ways::estimate(self.view(), filter)
     }
 
-    /// How far the flows of a family are all there.
+    /// How completely the replica holds the flows of a family.
     #[must_use]
     pub const fn knowledge(&self, family: Family) -> Knowledge {
         self.state.knowledge(family)
     }
 
-    /// Flows in the replica.
+    /// The number of flows in the replica.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.ipv4.len() + self.ipv6.len()
     }
 
-    /// Whether there is none.
+    /// Whether the replica holds no flow.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Heap that it holds, in bytes. It does not fall below what the most flows so far needed for their records.
+    /// Heap that the replica holds, in bytes. It does not fall below what the largest number of flows so far needed for
+    /// their records.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.ipv4.bytes() + self.ipv6.bytes()
     }
 
-    /// Heap that it may hold, in bytes.
+    /// Heap that the replica may hold, in bytes.
     #[must_use]
     pub const fn limit(&self) -> usize {
         self.state.limit
     }
 
-    /// It may hold another amount of heap from now on. With more of it, flows that were turned away have room: the next complete sweep
-    /// finds them. With less, what it holds stays.
+    /// Sets the heap limit. With a higher limit, rejected flows have room, and the next complete sweep finds them. With
+    /// a lower limit, the present content stays.
     pub fn set_limit(&mut self, limit: usize, now: Steady) {
         let more = limit > self.state.limit;
         self.state.limit = limit;
@@ -221,14 +226,14 @@ impl Replica {
         }
     }
 
-    /// Flows turned away since the start: there was no room, or their tuples were of different families.
+    /// Flows rejected since the start, because there was no room or because their tuples were of different families.
     #[must_use]
     pub const fn turned_away(&self) -> u64 {
         self.state.turned_away
     }
 }
 
-/// Settles the flows of a family from `next` on and tells what is left of the budget; 0 where it is not done.
+/// Settles the flows of a family from `next` on. Returns the rest of the budget; 0 if it is not done.
 fn settle<A: Address>(
     shelf: &mut Shelf<A>,
     begin: u32,

@@ -1,4 +1,4 @@
-//! Questions: the flows that match a filter.
+//! Queries: the flows that match a filter.
 
 use ctwarden_model::{Family, Filter};
 
@@ -6,7 +6,7 @@ use crate::knowledge::Knowledge;
 use crate::view::{Selected, View};
 use crate::way::Ways;
 
-/// The flows that match a filter; each comes once. Asking it for its knowledge alone costs nothing, however many networks the
+/// The flows that match a filter; each comes once. Reading only the knowledge costs nothing, however many networks the
 /// filter has.
 #[derive(Debug)]
 pub struct Selection<'a> {
@@ -20,7 +20,7 @@ impl<'a> Selection<'a> {
         Self { filter, view, ways: None }
     }
 
-    /// How far the families that can match are all there.
+    /// How completely the replica holds the families that can match.
     #[must_use]
     pub fn knowledge(&self) -> Knowledge {
         let state = self.view.state;

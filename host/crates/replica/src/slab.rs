@@ -1,25 +1,25 @@
 //! Records of one size, named by handles of 32 bits.
 //!
-//! They live in chunks that are never moved, so that growth copies nothing, and a free place is a link in the list of free
-//! places, so that it costs nothing.
+//! Records live in chunks that are never moved, so growth copies nothing. A free slot holds the link of the free list,
+//! so it needs no extra memory.
 
 use alloc::vec::Vec;
 
 pub(crate) type Handle = u32;
 
-/// The handle that no place has.
+/// The handle that no slot has.
 pub(crate) const NONE: Handle = Handle::MAX;
 
-/// What a place holds.
+/// The content of a slot.
 pub(crate) trait Place: Copy {
-    /// A free place, with the next free one or [`NONE`].
+    /// A free slot, with the next free one or [`NONE`].
     fn free(next: Handle) -> Self;
 
-    /// The next free place, where this one is free.
+    /// The next free slot, if this one is free.
     fn next_free(&self) -> Option<Handle>;
 }
 
-/// Places of a chunk: some 40 KiB, small against any table and large against what the allocator adds.
+/// Slots of a chunk: some 40 KiB, small compared to any table and large compared to the allocator's overhead.
 const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 10;
 
@@ -52,7 +52,7 @@ impl<T: Place> Slab<T> {
         self.free == NONE && self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK)
     }
 
-    /// Puts one in; `None` where handles are used up.
+    /// Inserts a record; `None` if handles are used up.
     pub(crate) fn insert(&mut self, record: T) -> Option<Handle> {
         if self.free != NONE {
             let handle = self.free;
@@ -68,7 +68,7 @@ impl<T: Place> Slab<T> {
         }
         let before = (self.chunks.len() - 1) << CHUNK_BITS;
         let chunk = self.chunks.last_mut()?;
-        // Two handles are kept back: `NONE`, and the one whose successor is `NONE`.
+        // Two handles are reserved: `NONE`, and the one whose successor is `NONE`.
         let handle = Handle::try_from(before + chunk.len()).ok().filter(|handle| *handle < NONE - 1)?;
         chunk.push(record);
         self.len += 1;
@@ -86,7 +86,7 @@ impl<T: Place> Slab<T> {
         }
     }
 
-    /// The record of the handle; `None` where its place is free.
+    /// The record of the handle; `None` if its slot is free.
     pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
         let (chunk, place) = split(handle);
         self.chunks.get(chunk)?.get(place).filter(|record| record.next_free().is_none())
@@ -97,7 +97,7 @@ impl<T: Place> Slab<T> {
         self.place_mut(handle).filter(|record| record.next_free().is_none())
     }
 
-    /// The handle after the last place.
+    /// The handle after the last slot.
     pub(crate) fn end(&self) -> Handle {
         let last = self.chunks.last().map_or(0, Vec::len);
         Handle::try_from((self.chunks.len().saturating_sub(1) << CHUNK_BITS) + last).unwrap_or(NONE)

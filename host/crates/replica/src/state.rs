@@ -1,6 +1,6 @@
-//! What holds for the whole replica: epochs, overruns, the running sweep, the limit.
+//! State of the whole replica: epochs, overruns, the running sweep, the limit.
 //!
-//! An epoch begins with each sweep; a record knows the one in which it was last confirmed.
+//! An epoch begins with each sweep. A record stores the epoch in which it was last confirmed.
 
 use ctwarden_model::{Family, Steady};
 
@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// A flow of that family finds no room.
+    /// Reports that a flow of that family found no room.
     pub(crate) fn turn_away(&mut self, family: Family, now: Steady) {
         self.turned_away = self.turned_away.saturating_add(1);
         if let Some(running) = &mut self.running {

@@ -1,4 +1,4 @@
-//! What a question looks at, and whether a flow matches.
+//! What a query looks at, and whether a flow matches.
 
 use ctwarden_model::{Family, Filter, FilterPart, FlowKey, Truth, Tuple};
 
@@ -9,15 +9,15 @@ use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
 
-/// A flow of the replica, which may be gone by now.
+/// A flow of the replica. It may be gone by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selected {
-    /// Names it; with the id, which the kernel compares in a delete and not in an update.
+    /// The flow key, with the id. The kernel compares the id in a delete and not in an update.
     pub key: FlowKey,
     pub reply: Tuple,
 }
 
-/// What a question looks at.
+/// What a query looks at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub(crate) ipv4: &'a Shelf<u32>,
@@ -25,7 +25,7 @@ pub(crate) struct View<'a> {
     pub(crate) state: &'a State,
 }
 
-/// The flow of a record, where it lives and may match.
+/// The flow of a record, if it lives and may match.
 pub(crate) fn judged<A: Address>(
     shelf: &Shelf<A>,
     filter: &Filter,
@@ -36,11 +36,11 @@ pub(crate) fn judged<A: Address>(
     let (original, reply) = shelf.directions(record);
     let identity = record.identity();
     let flow = Lasting { zone: identity.zone, original: original.tuple(), reply: reply.tuple(), found_by };
-    // What the replica does not know is left to the caller.
+    // The caller checks what the replica does not know.
     (filter.evaluate(&flow) != Truth::No).then(|| Selected { key: identity.key(), reply: flow.reply })
 }
 
-/// The flow of that name, where it matches.
+/// The flow of that key, if it matches.
 pub(crate) fn judged_by_name(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
     fn of<A: Address>(shelf: &Shelf<A>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
         judged(shelf, filter, None, shelf.find(&Identity::new(key)?)?)

@@ -1,4 +1,4 @@
-//! Long answers in steps, so that nobody has to stand still while a million flows are looked at.
+//! Long queries in steps, so that the caller need not wait while a million flows are examined.
 
 use alloc::vec::Vec;
 
@@ -13,13 +13,13 @@ pub struct Walk {
     filters: Vec<Filter>,
     /// The filter whose flows come next.
     at: usize,
-    /// The ways of that filter, once it has begun.
+    /// The scans of that filter, once it has begun.
     ways: Option<Ways>,
 }
 
 impl Walk {
-    /// Past the flows that match any of these filters, which name only what a flow keeps for life: one whose mark changes
-    /// meanwhile might be missed.
+    /// Visits the flows that match any of these filters. The filters name only properties that a flow keeps for life: a
+    /// flow whose mark changes in the meantime might be missed.
     #[must_use]
     pub const fn new(filters: Vec<Filter>) -> Self {
         Self { filters, at: 0, ways: None }
@@ -29,14 +29,14 @@ impl Walk {
         while let Some((filter, earlier)) = self.filters.get(..=self.at).and_then(<[Filter]>::split_last) {
             let ways = match &mut self.ways {
                 Some(ways) => ways,
-                // To sort its networks takes about as long as so many looks.
+                // Sorting its networks takes about as long as this many looks.
                 None => {
                     looks = looks.saturating_sub(Ways::networks(filter));
                     self.ways.insert(Ways::new(view, filter))
                 }
             };
             while let Some(selected) = ways.next(view, filter, &mut looks) {
-                // So does a comparison with another filter.
+                // A comparison with another filter takes about as long, too.
                 looks = looks.saturating_sub(earlier.len());
                 let told = |filter: &Filter| judged_by_name(view, filter, &selected.key).is_some();
                 if !earlier.iter().any(told) {
