@@ -1,3 +1,4 @@
+//! Network namespaces, links, a firewall and traffic for the demo.
 #![doc = include_str!("../README.md")]
 
 mod bound;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use ctwarden_engine::{
-    Ack, Answer, Call, CallId, Delivery, Engine, EngineConfig, LookupId, MessageOutcome, Output, PluginId, SweepId,
-    SweepRequest, SweepSource, TableReader, Ticket, Wait,
+    Ack, Answer, Call, CallId, Delivery, Engine, EngineConfig, Knows, LookupId, MessageOutcome, Output, PluginId,
+    SweepId, SweepRequest, SweepSource, TableReader, Ticket, Wait,
 };
 use ctwarden_model::{Effect, EffectId, EventKind, FlowKey, Now, Record, Steady, Timestamp};
-use ctwarden_reader::{Plan, Reader, Search, Searches};
+use ctwarden_reader::{Reader, Search, Searches};
 use ctwarden_replica::Seed;
 
 use crate::chance::Chance;
@@ -539,7 +539,7 @@ impl Simulation {
             return Ok(());
         }
         let filter = flows::from_client(self.chance.below(CLIENTS));
-        if self.reader.plan(&filter, ctwarden_engine::Detail::Name) != Plan::Replica {
+        if self.reader.knows(&filter, ctwarden_engine::Detail::Name) != Knows::All {
             return Ok(());
         }
         self.report.checked_replicas += 1;

@@ -77,7 +77,7 @@ impl Engine {
 
     pub fn handle_event(&mut self, now: Now, event: Event) {
         self.verdicts.tell_time(now);
-        self.intake.event(&mut self.verdicts, event);
+        self.intake.collect(&mut self.verdicts, event);
     }
 
     /// Reports the end of a flow of which no plugin needs further details.
@@ -89,13 +89,13 @@ impl Engine {
     /// Takes an expectation event or, during a sweep that asked for them, a row of the expectation table.
     pub fn handle_expectation(&mut self, now: Now, event: ExpectationEvent) {
         self.verdicts.tell_time(now);
-        self.intake.expectation(&mut self.verdicts, event);
+        self.intake.collect_expectation(&mut self.verdicts, event);
     }
 
     /// The socket is drained for the moment. The engine offers the collected events to the plugins.
     pub fn handle_flush(&mut self, now: Now) {
         self.verdicts.tell_time(now);
-        self.intake.flush(&mut self.verdicts);
+        self.intake.flush_to_idle(&mut self.verdicts);
         self.tidy();
     }
 

@@ -21,7 +21,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Event, ExpectationEvent, FlowKey};
+use ctwarden_model::FlowKey;
 
 use self::collect::Collected;
 use self::delivery::Calls;
@@ -148,23 +148,10 @@ impl Intake {
         }
     }
 
-    pub(crate) fn event(&mut self, verdicts: &mut Verdicts, event: Event) {
-        self.collect(verdicts, event);
-    }
-
     /// The end of a flow that no plugin wants to know more of.
     pub(crate) fn end_of(&mut self, verdicts: &mut Verdicts, key: FlowKey) {
         self.events = self.events.saturating_add(1);
         verdicts.hear_of_end(key, self.collected.collecting());
-    }
-
-    pub(crate) fn expectation(&mut self, verdicts: &mut Verdicts, event: ExpectationEvent) {
-        self.collect_expectation(verdicts, event);
-    }
-
-    /// The socket is drained for the moment.
-    pub(crate) fn flush(&mut self, verdicts: &mut Verdicts) {
-        self.flush_to_idle(verdicts);
     }
 
     pub(crate) fn instance_started(&mut self, verdicts: &mut Verdicts, plugin: PluginId) {

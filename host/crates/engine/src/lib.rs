@@ -86,7 +86,7 @@ pub use engine::Engine;
 pub use ids::{CallId, LookupId, PluginId, SelectionId, SweepId, Ticket};
 pub use intake::delivery::{Answer, Call, Delivery};
 pub use output::{Output, TableReader};
-pub use requests::{Detail, Knows, SelectionRequest, SweepRequest, SweepSource, WaitingSelection};
+pub use requests::{Detail, Knows, SelectionRequest, SweepRequest, SweepSource, WaitingSelection, rest_after};
 pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
 pub use subscribed::Subscribed;
 pub use tracked::Tracked;

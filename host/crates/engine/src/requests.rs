@@ -1,10 +1,18 @@
 //! What the engine asks of the program that reads the table, or that follows it.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use ctwarden_model::Filter;
 
 use crate::{SelectionId, SweepId};
+
+/// How long the table rests after a dump that took so long. Dumps then take a fifth of the time at most, also of a table that is
+/// too busy to be read in one piece.
+#[must_use]
+pub const fn rest_after(took: Duration) -> Duration {
+    took.saturating_mul(4)
+}
 
 /// A selection that waits for a sweep, or rows that a plugin asked for. A program that follows the table says how many of its
 /// flows it knows, with [`crate::Engine::handle_known_selections`] or [`crate::Engine::handle_known_rows`].
@@ -39,12 +47,14 @@ pub struct SweepRequest {
     pub expectations: bool,
 }
 
-/// How many of the flows that match a filter a program knows that follows the table.
+/// How many of the flows that match a filter a program with a replica can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knows {
     All,
-    /// Some; others may be missing.
+    /// Some. A dump finds the others. Only a deletion may begin with a part: the dump would meet the flows of any other change
+    /// again.
     Some,
+    /// Only a dump finds the flows.
     Nothing,
 }
 

@@ -125,8 +125,8 @@ impl Verdicts {
         self.guard.set_own_addresses(own);
     }
 
-    /// Takes another set of plugins: what the old ones said is settled by the old rules. `running`: selections of the running
-    /// sweep; `asking`: verdicts that asked for rows.
+    /// Takes another set of plugins, whose ids begin with `first`. Call [`Verdicts::settle_rounds`] and
+    /// [`Verdicts::abandon_selections`] before, so that the old rules apply to the verdicts of the old set.
     pub(crate) fn swap(&mut self, config: Arc<EngineConfig>, first: PluginId, specs: &[Arc<PluginSpec>]) {
         self.config = config;
         // Who takes a plugin's place goes on with its rate, and tells what was folded; of one that goes it is told now.
@@ -134,7 +134,7 @@ impl Verdicts {
         self.guard.swap(&self.config, first, specs, self.clock.steady);
     }
 
-    /// Settles all rounds and gives up lookups, before the set of plugins changes.
+    /// Merges the answers of all open rounds, before the set of plugins changes.
     pub(crate) fn settle_rounds(&mut self) {
         for answers in self.rounds.close_all() {
             self.merge(None, answers);

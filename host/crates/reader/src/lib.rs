@@ -5,7 +5,7 @@
 //!
 //! - when events are gathered before they are read (`gathering.rs`);
 //! - when an overrun is reported to the engine (`overrun.rs`);
-//! - whether the replica answers a question or a dump does (`plan.rs`, `upkeep.rs`);
+//! - whether the replica answers a question or a dump does (`few.rs`, `upkeep.rs`);
 //! - how a search in the replica is cut into turns (`search.rs`);
 //! - when the replica gets a dump of its own (`upkeep.rs`, `resync_rest.rs`), and how many readers a dump has (`families.rs`);
 //! - what memory the replica may take (`replica_memory.rs`);
@@ -15,9 +15,9 @@
 //! Start at [`Reader`], whose documentation gives the calling order.
 //!
 //! ```
-//! use ctwarden_engine::Detail;
+//! use ctwarden_engine::{Detail, Knows};
 //! use ctwarden_model::{Filter, Flow, FlowId, Layer4, PerDirection, Prefix, Protocol, Steady, Tuple};
-//! use ctwarden_reader::{DumpReaders, Plan, Reader, Search};
+//! use ctwarden_reader::{DumpReaders, Reader, Search};
 //! use ctwarden_replica::Seed;
 //!
 //! let src = [192, 0, 2, 7].into();
@@ -36,14 +36,14 @@
 //! let mut reader = Reader::new(Seed([1, 2]), true, now);
 //! reader.keep_replica(Some(1 << 20), now);
 //! assert!(!reader.end_reading(true, now), "no overrun to report");
-//! assert_eq!(reader.plan(&filter, Detail::Name), Plan::Part);
+//! assert_eq!(reader.knows(&filter, Detail::Name), Knows::Some);
 //! assert_eq!(reader.resync_at(), Some(now));
 //!
 //! // After a dump of the whole table the replica names all flows.
 //! assert_eq!(reader.begin_dump(true, now), DumpReaders::One, "nobody knows yet how large the table is");
 //! reader.handle_dump_entry(&flow, now);
 //! reader.end_dump(true, now);
-//! assert_eq!(reader.plan(&filter, Detail::Name), Plan::Replica);
+//! assert_eq!(reader.knows(&filter, Detail::Name), Knows::All);
 //! let mut search = Search::new(&[filter]);
 //! assert!(reader.turn(&mut search).eq([flow]));
 //! assert!(search.is_over());
@@ -54,10 +54,10 @@
 extern crate alloc;
 
 mod families;
+mod few;
 mod gathering;
 mod listening;
 mod overrun;
-mod plan;
 mod reader;
 mod replica_memory;
 mod resync_rest;
@@ -68,7 +68,6 @@ mod upkeep;
 
 pub use families::DumpReaders;
 pub use listening::Listening;
-pub use plan::Plan;
 pub use reader::Reader;
 pub use replica_memory::{MemoryShortfall, ReplicaMemory};
 pub use rule_looks::{RuleLooks, RuleNotice};

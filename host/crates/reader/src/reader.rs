@@ -10,7 +10,6 @@ use ctwarden_replica::{Replica, Seed};
 use crate::families::{DumpReaders, Families};
 use crate::gathering::{EventCount, Gathering};
 use crate::overrun::OverrunReport;
-use crate::plan::Plan;
 use crate::search::{Search, Turn};
 use crate::upkeep::Upkeep;
 
@@ -28,7 +27,7 @@ const READS_IN_ONE_TURN_WITH_REPLICA: usize = 4096;
 ///    event with [`Reader::handle_event`] or [`Reader::handle_end`], and an overrun with [`Reader::handle_overrun`]. Then call
 ///    [`Reader::end_reading`], which says when the engine is to be told of the overrun.
 /// 3. A question comes from the engine: read the event socket first, also where events are gathered. What was made before the question
-///    then has its event. [`Reader::plan`] or [`Reader::can_answer_sweep`] says how the question is answered.
+///    then has its event. [`Reader::knows`] or [`Reader::can_answer_sweep`] says how the question is answered.
 /// 4. By the replica: a [`Search`], with [`Reader::turn`] or [`Reader::take_keys`] until it is over.
 /// 5. By a dump: [`Reader::begin_dump`] *before* the kernel is asked, [`Reader::handle_dump_entry`] for each entry,
 ///    [`Reader::end_dump`] after the last. One dump runs at a time.
@@ -136,26 +135,22 @@ impl Reader {
 
     /// How the flows of a selection are found, where so much has to be known of each.
     #[must_use]
-    pub fn plan(&self, filter: &Filter, detail: Detail) -> Plan {
-        self.upkeep.plan(filter, detail)
+    pub fn knows(&self, filter: &Filter, detail: Detail) -> Knows {
+        self.upkeep.knows(filter, detail)
     }
 
     /// Whether the replica answers a sweep, each of whose entries is then read from the kernel. Without filters the sweep is for all
     /// entries. The replica holds no expectations.
     #[must_use]
     pub fn can_answer_sweep(&self, filters: &[Filter], expectations: bool) -> bool {
-        let names_all = |filter| self.plan(filter, Detail::Entry) == Plan::Replica;
+        let names_all = |filter| self.knows(filter, Detail::Entry) == Knows::All;
         !expectations && !filters.is_empty() && filters.iter().all(names_all)
     }
 
     /// How many flows of each selection that waits in the engine the replica names.
     #[must_use]
     pub fn known_selections(&self, engine: &Engine) -> Vec<(SelectionId, Knows)> {
-        let knows = |waiting: WaitingSelection<'_>| match self.plan(waiting.filter, waiting.detail) {
-            Plan::Replica => (waiting.id, Knows::All),
-            Plan::Part => (waiting.id, Knows::Some),
-            Plan::Dump => (waiting.id, Knows::Nothing),
-        };
+        let knows = |waiting: WaitingSelection<'_>| (waiting.id, self.knows(waiting.filter, waiting.detail));
         engine.waiting_selections().map(knows).collect()
     }
 

@@ -2,13 +2,11 @@
 
 use core::time::Duration;
 
+use ctwarden_engine::rest_after;
 use ctwarden_model::Steady;
 
 /// Least time between two such dumps.
 const LEAST: Duration = Duration::from_secs(1);
-/// How many times as long as the last dump the rest lasts. A table that is too busy to be dumped in one piece would be dumped all the
-/// time otherwise. The engine rests by the same factor between its sweeps.
-const TIMES_THE_DUMP: u32 = 4;
 
 /// When the replica may next ask for a dump of its own.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +22,7 @@ impl ResyncRest {
     /// A dump of the whole table has ended, complete or not. Dumps of a part of the table do not help the replica and do not delay its
     /// own dump.
     pub(crate) fn begin(&mut self, began: Steady, now: Steady) {
-        self.over = now.plus(LEAST.max(now.since(began).saturating_mul(TIMES_THE_DUMP)));
+        self.over = now.plus(LEAST.max(rest_after(now.since(began))));
     }
 
     /// When the rest is over.

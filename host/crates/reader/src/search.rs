@@ -60,7 +60,7 @@ impl From<Selected> for KnownFlow {
 }
 
 impl Search {
-    /// Searches every flow that may match any of the filters, each of which [`crate::Reader::plan`] left to the replica.
+    /// Searches every flow that may match any of the filters, each of which [`crate::Reader::knows`] left to the replica.
     #[must_use]
     pub fn new(filters: &[Filter]) -> Self {
         Self {

@@ -1,10 +1,10 @@
 //! The upkeep of the replica: it follows events and dumps, and asks for a dump of its own where it is incomplete.
 
-use ctwarden_engine::Detail;
+use ctwarden_engine::{Detail, Knows};
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, Steady};
 use ctwarden_replica::{Knowledge, Replica, Seed, Slice, SweepEnd, SweepToken};
 
-use crate::plan::{Plan, are_few};
+use crate::few::are_few;
 use crate::resync_rest::ResyncRest;
 
 /// Records that are settled in one turn after a dump. Taking out one of them costs up to three microseconds.
@@ -110,19 +110,19 @@ impl Upkeep {
         }
     }
 
-    pub(crate) fn plan(&self, filter: &Filter, detail: Detail) -> Plan {
+    pub(crate) fn knows(&self, filter: &Filter, detail: Detail) -> Knows {
         let replica = self.replica.as_ref().filter(|_| self.hears_every_flow);
-        let (Some(replica), Some(lasting)) = (replica, filter.lasting()) else { return Plan::Dump };
+        let (Some(replica), Some(lasting)) = (replica, filter.lasting()) else { return Knows::Nothing };
         let reads_each = match detail {
             Detail::Name => lasting != *filter,
             Detail::Entry => true,
         };
         if reads_each && !are_few(replica, &lasting) {
-            Plan::Dump
+            Knows::Nothing
         } else if self.is_drained && replica.select(&lasting).knowledge().is_complete() {
-            Plan::Replica
+            Knows::All
         } else {
-            Plan::Part
+            Knows::Some
         }
     }
 

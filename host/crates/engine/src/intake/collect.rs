@@ -40,7 +40,7 @@ impl Collected {
 }
 
 impl Intake {
-    pub(super) fn collect(&mut self, verdicts: &mut Verdicts, event: Event) {
+    pub(crate) fn collect(&mut self, verdicts: &mut Verdicts, event: Event) {
         self.events = self.events.saturating_add(1);
         if event.kind == EventKind::Destroy {
             verdicts.hear_of_end(event.flow.key(), self.collected.collecting());
@@ -62,7 +62,7 @@ impl Intake {
         }
     }
 
-    pub(super) fn collect_expectation(&mut self, verdicts: &mut Verdicts, event: ExpectationEvent) {
+    pub(crate) fn collect_expectation(&mut self, verdicts: &mut Verdicts, event: ExpectationEvent) {
         if event.kind == EventKind::Row {
             self.expectation_row(verdicts, event);
             return;
@@ -83,7 +83,7 @@ impl Intake {
     }
 
     /// The socket is drained: offer what there is, unless all who want it are busy. Then more may come until one is not.
-    pub(super) fn flush_to_idle(&mut self, verdicts: &mut Verdicts) {
+    pub(crate) fn flush_to_idle(&mut self, verdicts: &mut Verdicts) {
         let takes = |plugin: &Plugin| plugin.wants_events() || plugin.spec.subscription.expectations;
         if self.plugins.iter().any(|plugin| plugin.is_idle() && takes(plugin)) {
             self.flush_collected(verdicts);

@@ -18,7 +18,7 @@ use crate::intake::collect::part;
 use crate::intake::roster::Plugin;
 use crate::intake::running_sweep::{Participant, RunningSweep};
 use crate::verdicts::Verdicts;
-use crate::{Detail, PluginId, SelectionId, SweepId, SweepRequest, SweepSource, WaitingSelection};
+use crate::{Detail, PluginId, SelectionId, SweepId, SweepRequest, SweepSource, WaitingSelection, rest_after};
 
 /// Filters that a request names at most; beyond, it asks for every row.
 const HINTS: usize = 64;
@@ -94,7 +94,7 @@ impl Intake {
         } else if self.sweeps.hurry {
             Duration::ZERO
         } else {
-            self.config.sweep_rest.max(took.saturating_mul(4))
+            self.config.sweep_rest.max(rest_after(took))
         };
         wanted.then_some(ended.plus(rest))
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use ctwarden_engine::Detail;
+use ctwarden_engine::{Detail, Knows};
 use ctwarden_model::{Event, EventKind, Flow, FlowKey, Steady};
-use ctwarden_reader::{Plan, Reader, Search};
+use ctwarden_reader::{Reader, Search};
 use ctwarden_replica::Seed;
 
 use crate::flows::{event, flow, of};
@@ -168,11 +168,11 @@ impl Kernel {
     }
 
     /// Asks for the flows of a network, with an empty event socket as the event loop does. Gives the plan.
-    pub(crate) fn ask(&mut self, network: &str, detail: Detail) -> Plan {
+    pub(crate) fn ask(&mut self, network: &str, detail: Detail) -> Knows {
         self.read(usize::MAX);
         let filter = of(network);
-        let plan = self.reader.plan(&filter, detail);
-        if plan == Plan::Dump {
+        let plan = self.reader.knows(&filter, detail);
+        if plan == Knows::Nothing {
             return plan;
         }
         let mut search = Search::new(std::slice::from_ref(&filter));
@@ -184,7 +184,7 @@ impl Kernel {
         named.sort_unstable();
         named.dedup();
         assert_eq!(named.len(), all, "a flow was named twice");
-        if plan == Plan::Replica {
+        if plan == Knows::All {
             assert!(!self.is_muted, "nobody knows which flows the kernel did not report");
             assert!(self.reader.is_replica_complete());
             for flow in self.table.values().filter(|flow| filter.matches(flow)) {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use ctwarden_engine::Detail;
-use ctwarden_reader::Plan;
+use ctwarden_engine::{Detail, Knows};
 use proptest::prelude::*;
 
 use crate::kernel::{CLIENTS, Kernel};
@@ -91,6 +90,6 @@ proptest! {
         if kernel.resync() {
             kernel.list(CLIENTS);
         }
-        prop_assert_eq!(kernel.ask("10.0.0.0/8", Detail::Name), Plan::Replica);
+        prop_assert_eq!(kernel.ask("10.0.0.0/8", Detail::Name), Knows::All);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ctwarden_engine::Detail;
+use ctwarden_engine::{Detail, Knows};
 use ctwarden_model::{EventKind, Filter, Flow, Masked, Steady};
-use ctwarden_reader::{DumpReaders, Plan, Reader, Search};
+use ctwarden_reader::{DumpReaders, Reader, Search};
 use ctwarden_replica::Seed;
 
 use crate::flows::{event, flow, flow6, of};
@@ -56,7 +56,7 @@ fn names(reader: &Reader, filter: Filter) -> Vec<Flow> {
 #[test]
 fn a_complete_replica_names_the_flows_of_an_address() {
     let reader = complete(300);
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Replica);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::All);
     assert_eq!(names(&reader, of("10.0.0.7/32")), [flow(7, 8)]);
     assert_eq!(names(&reader, of("10.0.0.0/16")).len(), 300);
 }
@@ -65,7 +65,7 @@ fn a_complete_replica_names_the_flows_of_an_address() {
 fn without_a_replica_each_question_is_a_dump() {
     let mut reader = without_replica();
     dump(&mut reader, [flow(7, 8)]);
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Dump);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::Nothing);
     assert_eq!(reader.resync_at(), None);
 }
 
@@ -73,7 +73,7 @@ fn without_a_replica_each_question_is_a_dump() {
 fn an_incomplete_replica_names_a_part_and_answers_no_sweep() {
     let mut reader = unswept();
     reader.handle_event(&event(EventKind::New, &flow(7, 8)), NOW);
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Part);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::Some);
     assert!(!reader.can_answer_sweep(&[of("10.0.0.7/32")], false));
     assert_eq!(names(&reader, of("10.0.0.7/32")), [flow(7, 8)]);
 }
@@ -82,41 +82,41 @@ fn an_incomplete_replica_names_a_part_and_answers_no_sweep() {
 fn while_events_wait_the_replica_names_a_part() {
     let mut reader = complete(10);
     assert!(!reader.end_reading(false, NOW));
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Part);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::Some);
     assert!(!reader.end_reading(true, NOW));
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Replica);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::All);
 }
 
 #[test]
 fn flows_that_are_read_one_by_one_are_few() {
     let reader = complete(4_096);
     for detail in [Detail::Name, Detail::Entry] {
-        assert_eq!(reader.plan(&of("10.0.0.0/23"), detail), Plan::Replica, "512 flows");
+        assert_eq!(reader.knows(&of("10.0.0.0/23"), detail), Knows::All, "512 flows");
     }
-    assert_eq!(reader.plan(&of("10.0.0.0/20"), Detail::Name), Plan::Replica, "no flow is read");
-    assert_eq!(reader.plan(&of("10.0.0.0/20"), Detail::Entry), Plan::Dump, "4096 flows");
-    assert_eq!(reader.plan(&with_mark(of("10.0.0.0/20")), Detail::Name), Plan::Dump, "the mark of each is read");
-    assert_eq!(reader.plan(&with_mark(of("10.0.0.0/23")), Detail::Name), Plan::Replica);
+    assert_eq!(reader.knows(&of("10.0.0.0/20"), Detail::Name), Knows::All, "no flow is read");
+    assert_eq!(reader.knows(&of("10.0.0.0/20"), Detail::Entry), Knows::Nothing, "4096 flows");
+    assert_eq!(reader.knows(&with_mark(of("10.0.0.0/20")), Detail::Name), Knows::Nothing, "the mark of each is read");
+    assert_eq!(reader.knows(&with_mark(of("10.0.0.0/23")), Detail::Name), Knows::All);
 }
 
 #[test]
 fn of_a_small_table_half_is_few() {
     let reader = complete(1_000);
-    assert_eq!(reader.plan(&of("10.0.0.0/23"), Detail::Entry), Plan::Replica, "512 flows");
+    assert_eq!(reader.knows(&of("10.0.0.0/23"), Detail::Entry), Knows::All, "512 flows");
 }
 
 #[test]
 fn of_a_large_table_less_than_a_quarter_is_few() {
     let reader = complete(65_535);
-    assert_eq!(reader.plan(&of("10.0.0.0/19"), Detail::Entry), Plan::Replica, "8192 flows");
-    assert_eq!(reader.plan(&of("10.0.0.0/17"), Detail::Entry), Plan::Dump, "32768 flows");
+    assert_eq!(reader.knows(&of("10.0.0.0/19"), Detail::Entry), Knows::All, "8192 flows");
+    assert_eq!(reader.knows(&of("10.0.0.0/17"), Detail::Entry), Knows::Nothing, "32768 flows");
 }
 
 #[test]
 fn a_filter_for_nothing_that_lasts_is_a_dump() {
     let reader = complete(10);
     for filter in [Filter::default(), with_mark(Filter::default())] {
-        assert_eq!(reader.plan(&filter, Detail::Name), Plan::Dump);
+        assert_eq!(reader.knows(&filter, Detail::Name), Knows::Nothing);
     }
 }
 
@@ -136,14 +136,14 @@ fn while_flows_are_not_reported_the_replica_answers_nothing_and_gets_no_dump() {
     let mut reader = complete(10);
     reader.handle_hearing(false, NOW);
     assert!(!reader.end_reading(true, NOW), "the engine lost no event");
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Dump);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::Nothing);
     assert_eq!((reader.is_replica_complete(), reader.resync_at()), (false, None));
     reader.handle_hearing(true, NOW);
     assert_eq!(reader.resync_at(), None, "the socket is to be read before");
     assert!(!reader.end_reading(true, NOW));
     assert!(reader.resync_at().is_some());
     dump(&mut reader, [flow(7, 8)]);
-    assert_eq!(reader.plan(&of("10.0.0.7/32"), Detail::Name), Plan::Replica);
+    assert_eq!(reader.knows(&of("10.0.0.7/32"), Detail::Name), Knows::All);
 }
 
 #[test]

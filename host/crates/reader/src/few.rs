@@ -1,4 +1,4 @@
-//! Replica or dump: how the flows of a filter are found.
+//! Whether reading flows one by one costs less than a dump.
 
 use ctwarden_model::Filter;
 use ctwarden_replica::Replica;
@@ -8,18 +8,6 @@ const FEW: usize = 1024;
 /// The part of the table up to which flows are read one by one. Reading one flow costs twice as much as an entry of a dump, and a
 /// dump for the flows of a network has all entries.
 const SHARE_TO_READ: usize = 4;
-
-/// How the flows of a filter are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// The replica names all of them.
-    Replica,
-    /// The replica names some of them, and a dump finds the others. Only a deletion may begin with a part: a later look meets the flows
-    /// of any other change again.
-    Part,
-    /// Only a dump finds them.
-    Dump,
-}
 
 /// Whether flows are few enough that reading each from the kernel costs less than a dump.
 pub(crate) fn are_few(replica: &Replica, lasting: &Filter) -> bool {
