@@ -356,7 +356,8 @@ impl EventLoop {
         }
     }
 
-    /// Moves everything that the engine has ready to its destination.
+    /// Moves everything that the engine has ready to its destination. Verdicts that are taken in the first pass may need
+    /// selections. The replica answers these before the second pass, which may start a sweep for the rest.
     fn dispatch(&mut self) -> Result<()> {
         self.dispatch_outputs(TableReader::Busy)?;
         self.offer_known()?;

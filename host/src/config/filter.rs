@@ -53,9 +53,7 @@ pub(crate) struct Protect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WrittenFamily {
-    /// IPv4.
     Ipv4,
-    /// IPv6.
     Ipv6,
 }
 

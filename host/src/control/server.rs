@@ -72,16 +72,11 @@ pub(crate) enum BindError {
         /// The socket or its directory.
         path: PathBuf,
         group: String,
-        /// The system's error.
         error: io::Error,
     },
     /// A system call failed.
     #[error("cannot listen at {path}: {error}; name another path in [daemon] control")]
-    Io {
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    Io { path: PathBuf, error: io::Error },
 }
 
 /// The bound and locked socket. Dropping it removes the socket.

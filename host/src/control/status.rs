@@ -26,7 +26,7 @@ pub(crate) struct StatusReport {
     /// The replica, if one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaReport>,
-    /// Events received.
+    /// Events that the kernel sent and the reader decoded, since the start.
     pub events: u64,
     /// Kernel messages that could not be decoded.
     #[serde(default)]
@@ -117,7 +117,6 @@ pub(crate) struct PluginReport {
     pub version: String,
     /// `observe` or `enforce`.
     pub mode: String,
-    /// Its present condition.
     pub state: PluginCondition,
     /// Time until the condition changes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +145,6 @@ pub(crate) struct PluginReport {
     pub not_granted: Vec<String>,
     /// How often it failed.
     pub faults: u64,
-    /// Its last fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_fault: Option<Fault>,
     /// Its last verdict that was refused, in whole or for some of its flows.

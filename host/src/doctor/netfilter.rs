@@ -16,7 +16,6 @@ use crate::netlink::exchange::{Connection, Request};
 /// Length of `struct nfgenmsg` (linux/netfilter/nfnetlink.h).
 const HEAD: usize = 4;
 
-/// A dump request.
 #[derive(Clone)]
 pub(super) struct Question {
     /// Subsystem (`NFNL_SUBSYS_*`) in the upper byte, message in the lower.

@@ -32,7 +32,6 @@ use crate::trusted_path::Directory;
 
 /// A configuration without problems, and its running plugins.
 pub(crate) struct LoadedConfig {
-    /// The engine's configuration.
     pub(crate) engine: EngineConfig,
     /// Configured plugins that wait for their first call, in the order of the file.
     pub(crate) plugins: Vec<LoadedPlugin>,
@@ -44,11 +43,10 @@ pub(crate) struct LoadedConfig {
     /// Lists that were refused. They do not prevent a start.
     pub(crate) refused: Vec<Problem>,
     pub(crate) block_sets: BlockSets,
-    /// The `[daemon]` section.
     pub(crate) daemon: config::Daemon,
 }
 
-/// One running plugin.
+/// A plugin with its own thread, which has not been called yet.
 pub(crate) struct LoadedPlugin {
     /// The engine's specification of the plugin.
     pub(crate) spec: PluginSpec,

@@ -53,7 +53,6 @@ const LAST_WORDS: u64 = 4 << 10;
 
 /// The result of an examination without problems.
 pub(crate) struct Examined {
-    /// The policy's descriptor.
     pub(crate) described: Described,
     /// Its code. `None` if the code was already there.
     pub(crate) code: Option<Code>,

@@ -27,7 +27,6 @@ struct Watcher {
 }
 
 impl SetWatch {
-    /// Watches no files.
     pub(crate) const fn idle() -> Self {
         Self { thread: None }
     }

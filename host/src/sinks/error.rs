@@ -11,9 +11,7 @@ pub(crate) enum SinkError {
     Open {
         /// `records` or `alerts`.
         what: &'static str,
-        /// The destination.
         destination: Destination,
-        /// The system's error.
         error: std::io::Error,
     },
     #[error("cannot start the thread that writes records: {0}; raise the limit of threads of the daemon's user")]

@@ -56,7 +56,7 @@ pub(crate) struct Stopped {
     pub missing: Vec<Missing>,
 }
 
-/// The running sinks.
+/// The running sinks: one thread for each destination.
 #[derive(Debug)]
 pub(crate) struct Sinks(Vec<Scribe>);
 

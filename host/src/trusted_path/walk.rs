@@ -16,7 +16,7 @@ const LINKS_MAX: usize = 40;
 
 /// The end of a path.
 pub(super) enum Found {
-    /// A checked directory.
+    /// The path names a directory; its owner and mode were checked.
     Directory(Directory),
     /// A name in a checked directory. The file with that name, if any, is no directory and no link, and is not checked yet.
     Name(Directory, OsString),
@@ -156,7 +156,7 @@ impl Directory {
 
 /// The result of one name.
 enum Step {
-    /// The walk continues.
+    /// The name was a directory or a link; more names may follow.
     On,
     /// The file with that name is no directory and no link, or does not exist.
     Name,

@@ -21,7 +21,7 @@ enum Program {
     Packaged,
     /// Built as for the demo and the tests.
     Dev,
-    /// An existing program.
+    /// A program that exists already: the path of `--program`.
     There(PathBuf),
 }
 

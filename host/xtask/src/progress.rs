@@ -12,7 +12,6 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts the clock.
     pub(crate) fn new() -> Self {
         Self { start: Instant::now(), steps: Vec::new() }
     }

@@ -34,7 +34,6 @@ const FOREIGN: [&str; 9] = [
     "CARGO_BUILD_TARGET_DIR",
 ];
 
-/// A compilation target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// WASI 0.2 components with the standard library.

@@ -65,7 +65,7 @@ impl Operation {
 pub(super) enum Failure {
     /// The kernel refused (errno), or the request could not be sent.
     Refused(i32),
-    /// A message.
+    /// Any other fault, as text for standard error.
     Said {
         status: u8,
         /// The text after the title.

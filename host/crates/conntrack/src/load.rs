@@ -4,8 +4,8 @@
 //! the largest file needs no more memory than the smallest. Input from a pipe can be read only once, so it is first copied
 //! to an unnamed temporary file.
 //!
-//! The kernel creates entries one at a time, whoever asks, and takes nearly all of the time. Everything else runs in
-//! parallel to that: all processors check, and one reads ahead while another one sends.
+//! The kernel creates one entry at a time, even for requests from several threads, and takes nearly all of the time.
+//! Everything else runs in parallel: all processors check lines, and one thread reads ahead while another one sends.
 
 mod check;
 mod execution;

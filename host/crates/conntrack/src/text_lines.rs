@@ -14,7 +14,6 @@ use super::output::say;
 /// Maximum bytes of a line, its end included. The longest entry that the kernel can send is a message of some kilobytes.
 pub(super) const LINE_BYTES: usize = 64 * 1024;
 
-/// Bytes per read.
 const READ_BYTES: usize = 256 * 1024;
 
 /// Invalid lines that are reported one by one; the others are only counted.
@@ -59,7 +58,7 @@ impl<'n, R: Read> TextLines<'n, R> {
     }
 }
 
-/// Invalid lines.
+/// Counts the invalid lines of a file and reports the first ones on standard error.
 pub(super) struct Complaints<'n> {
     name: &'n str,
     all: u64,

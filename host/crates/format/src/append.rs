@@ -31,7 +31,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appending to a buffer of text.
 pub(crate) trait Append {
-    /// Text, unchanged.
+    /// Text that needs no replacement, such as a name of this program.
     fn text(&mut self, text: &str);
     /// Untrusted text within a line: characters that end lines, control terminals or reverse the text direction become a
     /// question mark.

@@ -49,11 +49,7 @@ pub enum LoadError {
     Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The component lacks an export of a plugin.
     #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:policy/plugin", list(.exports))]
-    OtherWorld {
-        /// The missing export.
-        missing: String,
-        exports: Vec<String>,
-    },
+    OtherWorld { missing: String, exports: Vec<String> },
     /// The component was built for an interface version that this host does not know.
     #[error("it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or take a ctwarden that knows it", list(.known))]
     OtherInterfaceVersion {
@@ -77,7 +73,6 @@ pub enum LoadError {
     #[error("it does not fit the interface ctwarden:policy@{version}; build it against that version")]
     Mismatch {
         version: &'static str,
-        /// The mismatch.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -16,12 +16,7 @@ pub(crate) enum Stop {
     Stuck,
     /// The plugin passed more to the host than it may.
     #[error("{returned} {what}, more than {limit}")]
-    TooMuch {
-        what: &'static str,
-        returned: u64,
-        /// The allowed number.
-        limit: u64,
-    },
+    TooMuch { what: &'static str, returned: u64, limit: u64 },
 }
 
 impl Stop {

@@ -11,7 +11,7 @@ pub struct SweepProgress {
 /// What follows a part of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepStep {
-    /// Dump the expectations.
+    /// Dump the expectations: the dump of the flows has ended.
     Expectations,
     /// Tell the engine the end.
     End { is_complete: bool },

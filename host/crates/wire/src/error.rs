@@ -89,7 +89,7 @@ impl fmt::Display for Expected {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// This many bytes.
+    /// A payload of this length, which is not the length of the attribute.
     Bytes(usize),
     /// This many bytes with the wrong content.
     OtherBytes(usize),

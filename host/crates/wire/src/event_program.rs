@@ -83,12 +83,10 @@ impl Program {
         self.instructions.len()
     }
 
-    /// Passes the whole message.
     pub(crate) fn accept(&mut self) {
         self.push(RETURN, u32::MAX);
     }
 
-    /// Drops the message.
     pub(crate) fn reject(&mut self) {
         self.push(RETURN, 0);
     }

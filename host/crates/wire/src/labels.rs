@@ -27,7 +27,6 @@ pub(crate) fn read(attribute: Attribute<'_>, naming: Naming) -> Result<u128, Dec
     Ok(bits)
 }
 
-/// Writes all bits.
 pub(crate) fn write(message: &mut Emit<'_>, number: u16, bits: u128) {
     let mut payload = [0; BYTES];
     let (words, _) = payload.as_chunks_mut::<{ size_of::<usize>() }>();

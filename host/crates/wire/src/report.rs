@@ -12,7 +12,7 @@ pub trait Report {
     fn odd(&mut self, error: DecodeError);
 }
 
-/// Ignores all errors.
+/// Ignores the errors, for readers that take what made sense.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Silent;
 
@@ -27,7 +27,6 @@ impl Report for Vec<DecodeError> {
     }
 }
 
-/// Counts the errors.
 impl Report for u64 {
     fn odd(&mut self, _: DecodeError) {
         *self = self.saturating_add(1);

@@ -33,7 +33,7 @@ pub(crate) struct Told {
     /// A rule was loaded that prevents entries from sending events of their begin or end. Also set if the kernel dropped
     /// notifications, because one of them may have been about such a rule.
     pub(crate) mutes: bool,
-    /// More notifications wait.
+    /// Some notifications are still unread; call again.
     pub(crate) more: bool,
 }
 
@@ -42,7 +42,6 @@ pub(crate) struct RuleChanges {
 }
 
 impl RuleChanges {
-    /// Starts to listen.
     pub(crate) fn listen() -> Result<Self, OpenError> {
         let socket = NetlinkSocket::open(Protocol::Netfilter)?;
         socket.size_receive_buffer(RECEIVE_BUFFER)?;

@@ -15,7 +15,6 @@ impl<'a> Deadline<'a> {
         Self { stream, until }
     }
 
-    /// Replaces the deadline.
     pub(super) const fn set(&mut self, until: Instant) {
         self.until = until;
     }

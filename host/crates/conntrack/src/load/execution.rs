@@ -36,7 +36,7 @@ const SENDS: usize = 4;
 
 /// The next thing to do.
 pub(super) enum Step {
-    /// Create entries.
+    /// Create these flows in this order; each element is one send.
     Make(Vec<Creations>),
     /// Create a flow with a master, after the other flows.
     MakeLate(Box<Making>),
@@ -126,7 +126,7 @@ impl Ready {
     }
 }
 
-/// Executes the commands.
+/// Executes the steps in order, but creates flows with a master after the other flows.
 pub(super) struct Execution<'o> {
     output: &'o mut Output,
     /// Name of the file.

@@ -13,7 +13,6 @@ use crate::LabelMap;
 /// A valid command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// The command.
     pub command: Command,
     /// Lines for standard error, to print before anything else, in order, each without its newline.
     pub warnings: Vec<String>,
@@ -36,7 +35,7 @@ pub enum Command {
     Events(Events),
     /// `-F`: every entry, or every one of a family.
     Flush {
-        /// Family; `None`: both.
+        /// `None` deletes the entries of both families.
         family: Option<Family>,
     },
     /// `-C`.
@@ -148,7 +147,6 @@ pub struct Delete {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     pub filter: Filter,
-    /// The change.
     pub change: Change,
     /// How they are printed.
     pub output: Output,

@@ -51,7 +51,6 @@ pub enum Verb {
 pub struct Verbs(u32);
 
 impl Verbs {
-    /// The empty set.
     pub const NONE: Self = Self(0);
 
     #[must_use]

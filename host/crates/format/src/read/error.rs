@@ -18,11 +18,9 @@ const EXCERPT: usize = 32;
 pub struct LineError {
     /// Column of the mistake in characters, counted from 1.
     pub column: usize,
-    /// The mistake.
     pub problem: Problem,
 }
 
-/// Kinds of mistakes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// The line has something else at this position.
@@ -35,7 +33,7 @@ pub enum Problem {
     Value {
         /// Name of the field.
         field: &'static str,
-        /// The valid values.
+        /// The valid values, as words for the error.
         expected: &'static str,
         found: String,
     },

@@ -227,7 +227,7 @@ impl<'a> Json<'a> {
         number.ok_or_else(|| self.fail(at, Problem::value(field, expected, found)))
     }
 
-    /// Skips any value.
+    /// Skips a value whose field this program does not read.
     pub(super) fn skip(&mut self) -> Result<(), LineError> {
         const VALUE: &str = "a value";
         match self.peek() {

@@ -68,7 +68,7 @@ fn ours(state: &mut State) -> Ours<'_> {
     Ours(state)
 }
 
-/// Links all interfaces.
+/// Links [`INTERFACES`], with this crate's implementations in place of wasmtime's where there are some.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     linker.allow_shadowing(true);
