@@ -1,7 +1,7 @@
-//! The machine that feeds plugins: events, sweeps, ticks and messages in, calls out.
+//! Feeds the plugins: takes events, sweeps, ticks and messages, and outputs calls.
 //!
-//! It knows whether a plugin runs and what waits in front of it. What a plugin says goes to [`crate::verdicts`], which every
-//! method is given that needs it; nothing there knows this machine.
+//! The intake knows whether a plugin runs and what waits in its queue. The answers of plugins go to [`crate::verdicts`].
+//! Each method that needs the verdicts receives them as an argument. Nothing in that module knows the intake.
 
 mod collect;
 pub(crate) mod delivery;
@@ -31,10 +31,10 @@ use crate::ids::VerdictId;
 use crate::verdicts::{Collecting, Verdicts};
 use crate::{EngineConfig, MessageError, PluginId, PluginSpec, Subscribed, Ticket, Wait};
 
-/// What senders of messages are told that were not delivered.
+/// The error for senders whose messages were not delivered.
 pub(crate) const STOPPED: &str = "the daemon stopped before the plugin answered";
 
-/// Everything in front of the plugins.
+/// The plugins with their queues and calls, the collected events, and the sweeps.
 #[derive(Debug)]
 pub(crate) struct Intake {
     config: Arc<EngineConfig>,
@@ -42,13 +42,13 @@ pub(crate) struct Intake {
     collected: Collected,
     calls: Calls,
     sweeps: Sweeps,
-    /// Why the daemon has to end.
+    /// Reasons for the daemon to exit.
     exits: VecDeque<String>,
     events: u64,
     overruns: u64,
-    /// No calls and sweeps begin any more.
+    /// No calls or sweeps begin any more.
     stopping: bool,
-    /// What plugins say from now on is void.
+    /// Further answers of plugins are void.
     ended: bool,
 }
 
@@ -100,7 +100,7 @@ impl Intake {
         self.exits.pop_front()
     }
 
-    /// A new set of plugins takes the place of the old, without losing what waits.
+    /// Replaces the plugins. The queues of plugins that remain are kept.
     pub(crate) fn swap(
         &mut self,
         verdicts: &mut Verdicts,
@@ -123,9 +123,9 @@ impl Intake {
         self.plugins.ids()
     }
 
-    /// What is left of an old plugin goes to the new one of its name.
+    /// Passes the queue and the counters of an old plugin to the new plugin of the same name.
     fn hand_over(&mut self, verdicts: &mut Verdicts, mut old: Plugin) {
-        // Rows and turns of sweeps: the new one gets a sweep of its own. The rounds are closed already.
+        // Drops rows and sweep turns, because the new plugin gets a sweep of its own. The rounds are closed already.
         old.queue.drop_sweep();
         match self.plugins.by_name_mut(&old.spec.name) {
             Some(new) => {
@@ -148,7 +148,7 @@ impl Intake {
         }
     }
 
-    /// The end of a flow that no plugin wants to know more of.
+    /// Takes the end of a flow if no plugin needs more of it than the flow key.
     pub(crate) fn end_of(&mut self, verdicts: &mut Verdicts, key: FlowKey) {
         self.events = self.events.saturating_add(1);
         verdicts.hear_of_end(key, self.collected.collecting());
@@ -159,7 +159,7 @@ impl Intake {
         self.flush_to_idle(verdicts);
     }
 
-    /// Puts a message in front of a plugin.
+    /// Adds a message to the queue of a plugin.
     pub(crate) fn take_message(
         &mut self,
         verdicts: &mut Verdicts,
@@ -175,7 +175,7 @@ impl Intake {
             return Err(MessageError::NotRunning(plugin.to_string()));
         }
         let id = found.id;
-        // What was collected happened before the message.
+        // The collected events happened before the message.
         self.flush_collected(verdicts);
         let full = |waiting| MessageError::QueueFull { plugin: plugin.to_string(), waiting };
         let found = self.plugins.get_mut(id).ok_or_else(|| full(0))?;
@@ -191,7 +191,7 @@ impl Intake {
         self.plugins.iter().all(|plugin| plugin.outstanding.is_none())
     }
 
-    /// Takes no new work. Gives the selections of the running sweep.
+    /// Stops taking work. Returns the selections of the running sweep.
     pub(crate) fn stop(&mut self, verdicts: &mut Verdicts) -> Vec<VerdictId> {
         self.stopping = true;
         self.collected.clear();
@@ -211,7 +211,7 @@ impl Intake {
         self.stop_sweeps(verdicts)
     }
 
-    /// What plugins say from now on is void.
+    /// From now on, answers of plugins are void.
     pub(crate) const fn end(&mut self) {
         self.ended = true;
     }

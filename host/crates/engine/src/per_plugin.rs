@@ -1,10 +1,10 @@
-//! One value for each plugin of a configuration, found by the plugin's id.
+//! One value for each plugin of a configuration, indexed by the id of the plugin.
 
 use alloc::vec::Vec;
 
 use crate::PluginId;
 
-/// Values in the order of the configuration. The ids of one configuration follow one another.
+/// Values in the order of the configuration. The ids of one configuration are consecutive.
 #[derive(Debug)]
 pub(crate) struct PerPlugin<T> {
     first: PluginId,
@@ -52,7 +52,7 @@ impl<T> PerPlugin<T> {
         (0..self.values.len()).filter_map(move |index| Some(PluginId(first + u32::try_from(index).ok()?)))
     }
 
-    /// The ids, beginning after that one.
+    /// All ids in turn, beginning with the one after `last`.
     pub(crate) fn ids_after(&self, last: Option<PluginId>) -> impl Iterator<Item = PluginId> + use<T> {
         let count = self.values.len();
         let start = last.and_then(|id| self.index(id)).map_or(0, |index| index.saturating_add(1));

@@ -1,6 +1,6 @@
 //! Counters and states for `ctwarden status`.
 //!
-//! What a person needs to see that a plugin is healthy, held back or dead, and why.
+//! They show whether a plugin is healthy, held back or dead, and why.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -15,7 +15,7 @@ use crate::intake::supervise::Lifecycle;
 use crate::verdicts::Verdicts;
 use crate::verdicts::accounts::Account;
 
-/// How many verdicts ended how: a row for each kind, a column for each outcome.
+/// Counts of verdicts by outcome: a row for each kind, a column for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerdictCounts([[u64; Outcome::NAMES.len()]; VerdictKind::ALL.len()]);
 
@@ -27,7 +27,7 @@ impl VerdictCounts {
         }
     }
 
-    /// The flows of a selection.
+    /// Adds the flows of a selection.
     pub(crate) fn add_tally(&mut self, kind: VerdictKind, tally: &Tally) {
         let Some(outcomes) = self.0.get_mut(kind.index()) else { return };
         for (count, more) in outcomes.iter_mut().zip(tally.by_outcome()) {
@@ -35,13 +35,13 @@ impl VerdictCounts {
         }
     }
 
-    /// How many of that kind had the outcome of that name.
+    /// The number of verdicts of a kind that had the outcome of that name.
     #[must_use]
     pub fn get(&self, kind: VerdictKind, outcome: &str) -> u64 {
         self.iter().filter(|&(k, o, _)| k == kind && o == outcome).map(|(_, _, count)| count).sum()
     }
 
-    /// All that are not zero: kind, name of the outcome, how many.
+    /// All counts that are not zero: kind, name of the outcome, count.
     pub fn iter(&self) -> impl Iterator<Item = (VerdictKind, &'static str, u64)> {
         let rows = VerdictKind::ALL.into_iter().zip(&self.0);
         let all = rows.flat_map(|(kind, outcomes)| {
@@ -60,18 +60,18 @@ impl VerdictCounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PluginState {
     Running,
-    /// It failed; a fresh instance starts then.
+    /// The plugin failed. A fresh instance starts at `until`.
     Backoff {
         until: Timestamp,
     },
-    /// It failed too often; a fresh instance starts then.
+    /// The plugin failed too often. A fresh instance starts at `until`.
     Quarantined {
         until: Timestamp,
         reason: String,
     },
     /// A fresh instance is being started.
     Starting,
-    /// It failed and the operator wants the daemon to end.
+    /// The plugin failed, and its configuration says that the daemon exits.
     Failed {
         reason: String,
     },
@@ -84,7 +84,7 @@ pub enum BreakerStatus {
     /// The plugin only observes.
     Open {
         until: Timestamp,
-        /// Flows and verdicts that were over its budget within a minute or so before.
+        /// Flows and verdicts that were over budget within about a minute before the breaker opened.
         refused: u64,
     },
 }
@@ -93,55 +93,54 @@ pub enum BreakerStatus {
 pub struct PluginStatus {
     pub id: PluginId,
     pub name: PluginName,
-    /// Its mode in the configuration.
+    /// The configured mode.
     pub mode: Mode,
-    /// Whether it is called.
     pub state: PluginState,
-    /// Whether the breaker holds it back.
     pub breaker: BreakerStatus,
-    /// Entries (events and rows) that wait in front of it.
+    /// Entries (events and rows) that wait in the plugin's queue.
     pub queue_entries: usize,
-    /// Events that may wait.
+    /// Maximum number of events in the queue.
     pub queue_limit: usize,
-    /// Entries dropped in front of it.
+    /// Entries dropped from the queue.
     pub missed: u64,
     pub calls: u64,
     pub entries: u64,
     pub verdicts: VerdictCounts,
-    /// How many of them have no record of their own.
+    /// How many of these verdicts have no record of their own.
     pub folded: u64,
-    /// Flows that its verdicts were about, likewise: of a verdict over a selection each flow is counted.
+    /// Flows of the verdicts, by outcome. Each flow of a selection counts.
     pub flows: VerdictCounts,
-    /// Its failures by name ([`Fault::name`]).
+    /// Faults of the plugin by name ([`Fault::name`]).
     pub faults: BTreeMap<&'static str, u64>,
-    /// The last one and when.
+    /// Time and content of the last fault.
     pub last_fault: Option<(Timestamp, Fault)>,
-    /// The last verdict of which all or a part was refused: when, of which kind, and why.
+    /// The last verdict that was refused in whole or in part: time, kind and reason.
     pub last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
-/// Everything at a glance.
+/// The status of the engine and its plugins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Plugins in the order of the configuration.
     pub plugins: Vec<PluginStatus>,
-    /// Events taken in, expectation events included.
+    /// Received events, including expectation events.
     pub events: u64,
-    /// Sweeps that ended complete.
+    /// Complete sweeps.
     pub sweeps: u64,
     /// Sweeps that ended early or were inconsistent.
     pub sweeps_interrupted: u64,
-    /// Rows taken in; those that the program knew without reading the table are not counted, nor their sweeps.
+    /// Received rows. Rows that the program knew without reading the table do not count, and their sweeps do not count
+    /// either.
     pub rows: u64,
-    /// Whether a sweep runs or is wanted.
+    /// Whether a sweep runs or is needed.
     pub sweeping: bool,
-    /// Times that events were lost.
+    /// Number of overruns.
     pub overruns: u64,
-    /// Effects handed out or waiting.
+    /// Effects that wait or were handed out.
     pub effects_in_flight: usize,
-    /// Verdicts without an outcome yet.
+    /// Verdicts without an outcome.
     pub open_verdicts: usize,
-    /// Flows protected by plugins at the moment.
+    /// Flows that plugins protect now.
     pub protections: usize,
 }
 
@@ -193,7 +192,7 @@ fn plugin_status(plugin: &Plugin, account: Option<&Account>, now: Now) -> Plugin
     }
 }
 
-/// A moment of the steady clock as wall time, for people.
+/// Converts a time of the steady clock to wall time for display.
 fn wall(at: Steady, now: Now) -> Timestamp {
     let nanos = u64::try_from(at.since(now.steady).as_nanos()).unwrap_or(u64::MAX);
     Timestamp(now.wall.0.saturating_add(nanos))

@@ -1,4 +1,4 @@
-//! What has to be listened to for the plugins.
+//! The union of the subscriptions of all plugins.
 
 use alloc::vec::Vec;
 
@@ -6,15 +6,15 @@ use ctwarden_model::{EventKinds, Filter};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscribed {
-    /// Kinds that any plugin wants.
+    /// Kinds that any plugin needs.
     pub kinds: EventKinds,
-    /// Which events are of use: any of these; empty: every event. A hint that may be pushed down to the kernel; events
-    /// outside do no harm.
+    /// Events that match any of these filters are needed. If empty, every event is needed. The filters are a hint that may
+    /// be passed to the kernel; other events do no harm.
     pub filters: Vec<Filter>,
-    /// Whether any plugin wants the ends of flows that its own or another plugin's verdicts brought about.
+    /// Whether any plugin needs the ends of flows that its own or another plugin's verdicts caused.
     pub own_ends: bool,
-    /// Whether any plugin's verdicts name flows by filters.
+    /// Whether any plugin's verdicts select flows by filters.
     pub selects: bool,
-    /// Whether any plugin wants expectation events.
+    /// Whether any plugin needs expectation events.
     pub expectations: bool,
 }

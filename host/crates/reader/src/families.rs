@@ -1,28 +1,28 @@
 //! How many flows of each family the table has, and whether a dump is divided by family.
 //!
-//! The kernel walks the table on the processor of the process that reads the dump. With one socket for each family, two processors
-//! walk it at the same time. No flow is missed between the two dumps: the family is part of the tuple, which never changes, and
-//! conntrack knows only these two (`nf_conntrack_proto.c`). Any other part of an entry, such as the status, may change after one dump
-//! has passed the entry and before the other one does.
+//! The kernel walks the table on the processor of the process that reads the dump. With one socket for each family, two
+//! processors walk the table at the same time. The two dumps together miss no flow: the family is part of the tuple, which
+//! never changes, and conntrack has only these two families (`nf_conntrack_proto.c`). Any other property, such as the
+//! status, may change after one dump has passed the entry and before the other one reaches it.
 
 use ctwarden_model::{Family, Flow};
 
-/// A smaller table is dumped in less than 40 ms by one reader.
+/// Minimum number of flows for two readers. One reader dumps a smaller table in less than 40 ms.
 const LEAST: u64 = 10_000;
-/// The part of the table that the smaller family has at least. The second reader passes all entries, which costs a tenth of
-/// reading them.
+/// The smaller family must have at least one part in `LEAST_SHARE` of the table. The second reader passes all entries, which
+/// costs a tenth of reading them.
 const LEAST_SHARE: u64 = 8;
 
 /// How many readers a dump of the flows has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpReaders {
-    /// One for the whole dump.
+    /// One reader for both families.
     One,
-    /// One for each family.
+    /// One reader for each family.
     EachFamily,
 }
 
-/// Flows of each family.
+/// Number of flows of each family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Families {
     ipv4: u64,
@@ -37,7 +37,7 @@ impl Families {
         }
     }
 
-    /// How many readers dump a table of these flows soonest, where two processors are free for them.
+    /// The number of readers that dump a table with these flows fastest, if two processors are free.
     pub(crate) const fn readers(self) -> DumpReaders {
         let (all, fewer) = (self.ipv4 + self.ipv6, if self.ipv4 < self.ipv6 { self.ipv4 } else { self.ipv6 });
         if all >= LEAST && fewer >= all / LEAST_SHARE { DumpReaders::EachFamily } else { DumpReaders::One }

@@ -1,22 +1,23 @@
 //! When events are gathered before they are read.
 //!
-//! The kernel queues events while nobody reads the socket. One reading then hands over all of them. Handing over each event by
-//! itself wakes two threads, and the loop again for the answer. That costs ten times the decoding and judging of the event.
+//! The kernel queues events while nobody reads the socket. One reading then delivers all of them. Delivering each event
+//! separately wakes two threads, and wakes the loop again for the answer. That costs ten times as much as decoding and
+//! judging the event.
 
 use core::time::Duration;
 
 use ctwarden_model::Steady;
 
-/// How long dense events are gathered: the longest time that an event waits in the socket. The first event after a pause does not
-/// wait.
+/// How long dense events are gathered. This is the maximum time that an event waits in the socket. The first event after a
+/// pause does not wait.
 const GATHER: Duration = Duration::from_millis(4);
-/// Events are dense where less time lies between two of them. Rarer events cost little in total.
+/// Events are dense if less time than this lies between two of them. Rarer events cost little in total.
 const DENSE: Duration = Duration::from_millis(2);
-/// Events of ctwarden's own changes are dense from so many in one reading on, as those of a large deletion. Events of few changes
-/// do not delay what happens right after them.
+/// Events of ctwarden's own changes are dense if one reading has at least this many, as after a large deletion. Events of
+/// few changes do not delay the events right after them.
 const MANY_OWN: u32 = 8;
 
-/// Flow events of one reading.
+/// Numbers of flow events in one reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventCount {
     own: u32,
@@ -30,10 +31,10 @@ impl EventCount {
     }
 }
 
-/// Decides after each reading of the event socket when it is read next.
+/// Decides after each reading of the event socket when the next reading takes place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gathering {
-    /// When a reading last gave an event that somebody else caused.
+    /// Time of the last reading that had an event which ctwarden did not cause.
     read_at: Steady,
     until: Steady,
 }
@@ -43,7 +44,7 @@ impl Gathering {
         Self { read_at: now, until: now }
     }
 
-    /// A reading has ended. Nothing is gathered where it left events in the socket.
+    /// A reading has ended. If events are left in the socket, no gathering begins.
     pub(crate) fn end_reading(&mut self, now: Steady, count: EventCount, is_drained: bool) {
         let is_dense = now.since(self.read_at) < DENSE * count.others || count.own >= MANY_OWN;
         if is_drained && is_dense {
@@ -54,7 +55,7 @@ impl Gathering {
         }
     }
 
-    /// Until when events are gathered; none where the socket is to be read now.
+    /// Until when events are gathered. `None` if the socket is to be read now.
     pub(crate) fn until(&self, now: Steady) -> Option<Steady> {
         (now < self.until).then_some(self.until)
     }
@@ -115,7 +116,7 @@ mod tests {
     }
 
     proptest! {
-        /// Arrivals in random distances, and a loop that reads whenever nothing is gathered, up to so many events at once.
+        /// Events arrive at random intervals. The loop reads whenever nothing is gathered, up to `most` events at once.
         #[test]
         fn no_event_waits_longer_than_it_is_gathered(
             arrivals in prop::collection::vec((0_u64..6_000, any::<bool>()), 0..200),

@@ -1,18 +1,19 @@
 //! When and how ctwarden reads the connection tracking table, as state machines without I/O.
 //!
-//! The kernel offers events, which it may drop, and dumps, which are slow. The engine asks for sweeps and for the flows of selections. The
-//! reader stands between them and decides:
+//! The kernel offers events, which it may drop, and dumps, which are slow. The engine requests sweeps and the flows of
+//! selections. The reader stands between them and decides:
 //!
 //! - when events are gathered before they are read (`gathering.rs`);
 //! - when an overrun is reported to the engine (`overrun.rs`);
-//! - whether the replica answers a question or a dump does (`few.rs`, `upkeep.rs`);
-//! - how a search in the replica is cut into turns (`search.rs`);
-//! - when the replica gets a dump of its own (`upkeep.rs`, `resync_rest.rs`), and how many readers a dump has (`families.rs`);
-//! - what memory the replica may take (`replica_memory.rs`);
-//! - which events are received (`listening.rs`), and how long questions wait after rules have changed (`rule_looks.rs`).
+//! - whether the replica or a dump answers a query (`few.rs`, `upkeep.rs`);
+//! - how a search in the replica is divided into turns (`search.rs`);
+//! - when the replica gets a dump of its own (`upkeep.rs`, `resync_rest.rs`), and how many readers a dump has
+//!   (`families.rs`);
+//! - how much memory the replica may take (`replica_memory.rs`);
+//! - which events are received (`listening.rs`), and how long queries wait after rules have changed (`rule_looks.rs`).
 //!
-//! It has no sockets, threads or clock. The event loop of the daemon reads, waits and passes the time in; so can a simulator.
-//! Start at [`Reader`], whose documentation gives the calling order.
+//! The crate has no sockets, threads or clock. The event loop of the daemon reads, waits and passes the time as an argument.
+//! A simulator can do the same. Start at [`Reader`], whose documentation gives the calling order.
 //!
 //! ```
 //! use ctwarden_engine::{Detail, Knows};

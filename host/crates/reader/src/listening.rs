@@ -1,20 +1,20 @@
-//! Which events the event socket receives for a set of plugins, and whether a replica is kept.
+//! Which events the event socket receives for a set of plugins, and whether there is a replica.
 
 use alloc::vec::Vec;
 
 use ctwarden_engine::Subscribed;
 use ctwarden_model::{EventKinds, Filter};
 
-/// How the event socket is set up.
+/// Configuration of the event socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
-    /// Kinds of flow events that are received; the kernel sends no rows.
+    /// Kinds of flow events to receive. The kernel sends no rows.
     pub kinds: EventKinds,
-    /// Whether events of the expectation table are received.
+    /// Whether to receive events of the expectation table.
     pub expectations: bool,
-    /// Other events may be dropped; empty: none.
+    /// Events that match none of these filters may be dropped. If empty, no event may be dropped.
     pub filters: Vec<Filter>,
-    /// Whether ends are decoded in full: those that ctwarden did not bring about, and its own.
+    /// Whether to decode in full the ends that ctwarden did not cause (`others_ends`) and those it caused (`own_ends`).
     pub others_ends: bool,
     pub own_ends: bool,
     /// Whether a replica of the table is kept.
@@ -22,7 +22,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// What plugins want. The replica has to hear of the begin and end of every flow, and of an end only whose it is.
+    /// Combines the subscriptions of the plugins with the needs of the replica. The replica needs an event for the begin and
+    /// end of every flow. Of an end it needs only the flow key.
     #[must_use]
     pub fn new(subscribed: Subscribed, replica: bool) -> Self {
         let Subscribed { kinds, filters, own_ends, selects: _, expectations } = subscribed;

@@ -1,29 +1,28 @@
-//! When an overrun is reported to the engine, which then repairs it with a sweep.
+//! When to report an overrun to the engine. The engine then repairs the loss with a sweep.
 //!
-//! After the first dropped event the kernel drops every event until the socket was read empty (`NETLINK_S_CONGESTED`,
-//! net/netlink/af_netlink.c). Only a sweep that begins after that finds every flow.
+//! After the first dropped event, the kernel drops every further event until the socket was read empty
+//! (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c). Only a sweep that begins after that moment finds every flow.
 
 use core::time::Duration;
 
 use ctwarden_model::Steady;
 
-/// How long the report waits for an empty socket. Under lasting load the socket is never empty, and plugins must still learn that
-/// they missed events.
+/// Maximum wait of the report for an empty socket. Under sustained load the socket is never empty, but plugins must still
+/// learn that they missed events.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// An overrun that the engine does not know yet.
+/// An overrun that was not reported to the engine yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OverrunReport {
     since: Option<Steady>,
 }
 
 impl OverrunReport {
-    /// The kernel dropped events.
     pub(crate) fn handle_overrun(&mut self, now: Steady) {
         self.since.get_or_insert(now);
     }
 
-    /// A reading of the event socket has ended. True where an overrun is to be reported now, once for each.
+    /// A reading of the event socket has ended. Returns whether to report an overrun now. Each overrun is reported once.
     pub(crate) fn end_reading(&mut self, now: Steady, is_drained: bool) -> bool {
         self.since.take_if(|since| is_drained || now.since(*since) >= PATIENCE).is_some()
     }

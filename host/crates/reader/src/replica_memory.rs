@@ -1,30 +1,31 @@
-//! How much memory the replica may take: enough for a full table, but not more than a share of the machine's memory.
+//! The memory limit of the replica: enough for a full table, but at most a share of the machine's memory.
 //!
-//! A replica that reaches its limit is never complete, and every ban then waits for a dump. So the limit follows the table's own limit,
-//! and an operator who set too little is warned before the table is full.
+//! A replica that reaches its limit is never complete, and then every ban waits for a dump. Therefore the limit follows the
+//! maximum of the table. If an operator sets too low a limit, ctwarden warns before the table is full.
 
-/// Bytes that a flow takes at most: an IPv6 flow whose addresses are translated, with the index that grows for it. Measured: 64
-/// for an IPv4 flow, 90 translated; 114 and 178 of IPv6 (the crate `ctwarden-replica` says how).
+/// Maximum size of a flow in bytes: an IPv6 flow whose addresses are translated, including the growth of the index.
+/// Measured: 64 for IPv4, 90 for translated IPv4, 114 for IPv6, 178 for translated IPv6 (the crate `ctwarden-replica` says
+/// how).
 const AT_MOST: u64 = 192;
-/// Bytes that a flow takes as a rule: those of an IPv6 flow that is not translated.
+/// Usual size of a flow in bytes: that of an IPv6 flow that is not translated.
 const AS_A_RULE: u64 = 124;
-/// The part of the machine's memory that the replica takes at most, where the operator sets no limit.
+/// Without a configured limit, the replica takes at most one part in `SHARE` of the machine's memory.
 const SHARE: u64 = 4;
-/// No limit that follows from the table or the machine is smaller: the table of a small router.
+/// Lower bound of a limit that follows from the table or the machine: enough for the table of a small router.
 const LEAST: u64 = 16 << 20;
-/// The limit where neither the table nor the machine tells its size.
+/// The limit if neither the size of the table nor that of the machine is known.
 const UNKNOWN: u64 = 256 << 20;
 
-/// What the limit follows from.
+/// The inputs of the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaMemory {
-    /// The limit that the operator set.
+    /// The limit that the operator configured.
     pub configured: Option<u64>,
-    /// Bytes that the process may take: the machine's memory, or what its control group leaves.
+    /// Bytes available to the process: the memory of the machine, or what the control group leaves.
     pub available: Option<u64>,
 }
 
-/// Why the replica lacks flows, or will lack some once the table is full.
+/// Why the replica lacks flows, or will lack flows when the table is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryShortfall {
     /// Whether flows are missing already.
@@ -33,14 +34,14 @@ pub struct MemoryShortfall {
     pub limit: u64,
     /// Entries of a full table.
     pub entries: u64,
-    /// Bytes that a full table takes as a rule.
+    /// Usual size in bytes of the replica of a full table.
     pub needed: u64,
-    /// A limit that suffices for a full table of any entries.
+    /// A limit that suffices for a full table, whatever its entries are.
     pub sufficient: u64,
 }
 
 impl ReplicaMemory {
-    /// The limit in bytes for a table of at most so many entries; 0 is no maximum.
+    /// The limit in bytes for a table of at most `maximum` entries. 0 means no maximum.
     #[must_use]
     pub fn limit(self, maximum: Option<u32>) -> u64 {
         let share = self.available.map(|bytes| (bytes / SHARE).max(LEAST));
@@ -48,11 +49,12 @@ impl ReplicaMemory {
         self.configured.unwrap_or_else(|| [share, table].into_iter().flatten().min().unwrap_or(UNKNOWN))
     }
 
-    /// What the replica lacks for a table that has so many entries now. `is_full` where flows are missing for want of memory.
+    /// Returns the shortfall for a table that has `entries` now, if there is one. `is_full`: flows are missing because the
+    /// memory is used up.
     #[must_use]
     pub fn shortfall(self, maximum: Option<u32>, entries: u32, is_full: bool) -> Option<MemoryShortfall> {
         let entries = match maximum.unwrap_or_default() {
-            // The next power of two does not change with each flow, and a new text would be a new warning.
+            // The next power of two stays the same while flows come and go. A changed text would count as a new warning.
             0 => u64::from(entries).next_power_of_two(),
             maximum => u64::from(maximum.max(entries)),
         };

@@ -5,10 +5,10 @@ use core::time::Duration;
 use ctwarden_engine::rest_after;
 use ctwarden_model::Steady;
 
-/// Least time between two such dumps.
+/// Minimum rest between two such dumps.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// When the replica may next ask for a dump of its own.
+/// When the replica may next request a dump for itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResyncRest {
     over: Steady,
@@ -19,13 +19,12 @@ impl ResyncRest {
         Self { over: now }
     }
 
-    /// A dump of the whole table has ended, complete or not. Dumps of a part of the table do not help the replica and do not delay its
-    /// own dump.
+    /// A dump of the whole table has ended, complete or not. A dump of a part of the table does not help the replica and
+    /// does not delay the replica's own dump.
     pub(crate) fn begin(&mut self, began: Steady, now: Steady) {
         self.over = now.plus(LEAST.max(rest_after(now.since(began))));
     }
 
-    /// When the rest is over.
     pub(crate) const fn over(self) -> Steady {
         self.over
     }

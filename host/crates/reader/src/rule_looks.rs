@@ -1,38 +1,38 @@
-//! How long questions about flows wait after the rules of the packet filter have changed.
+//! How long queries about flows wait after a change of the packet filter rules.
 //!
-//! A rule can keep the kernel from reporting flows. Notifications tell of each change, and a thread then looks at all rules. Until that
-//! look has come, nobody knows whether the replica hears of every flow.
+//! A rule can stop the kernel from reporting flows. A notification announces each change, and then a thread examines all
+//! rules (a look). Until that look has finished, it is unknown whether the kernel reports every flow.
 
 use core::time::Duration;
 
 use ctwarden_model::Steady;
 
-/// How long questions wait for a look. A look takes less than a millisecond with a few hundred rules, and a tenth of a second with a
-/// hundred thousand.
+/// Maximum wait of a query for a look. A look takes less than a millisecond with a few hundred rules, and a tenth of a
+/// second with a hundred thousand.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What notifications of the packet filter told.
+/// Content of the notifications of the packet filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleNotice {
     /// Whether rules have changed.
     pub is_changed: bool,
-    /// Whether a rule that keeps the kernel from reporting flows was loaded, or may have been.
+    /// Whether a rule was loaded, or may have been loaded, that stops the kernel from reporting flows.
     pub may_mute: bool,
     /// Whether more notifications wait.
     pub has_more: bool,
 }
 
-/// The looks at the rules: those that were asked for, and those that have come.
+/// The looks at the rules: which were requested and which have finished.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleLooks {
-    /// Numbers of the last look that was asked for and of the last one that has come.
+    /// Numbers of the last requested look and of the last finished look.
     asked: u64,
     come: u64,
     /// Since when a look is outstanding.
     behind_since: Steady,
-    /// Flows may begin or end without a report until this look has come.
+    /// Flows may begin or end without an event until this look has finished.
     muted_until: Option<u64>,
-    /// Whether notifications wait that were not read.
+    /// Whether unread notifications wait.
     has_more: bool,
 }
 
@@ -42,7 +42,7 @@ impl RuleLooks {
         Self { asked: 0, come: 0, behind_since: now, muted_until: None, has_more: false }
     }
 
-    /// Notifications were read. Gives the number of a look to ask for where rules have changed.
+    /// Notifications were read. If rules have changed, returns the number of the look to request.
     pub fn handle_notice(&mut self, notice: RuleNotice, now: Steady) -> Option<u64> {
         let RuleNotice { is_changed, may_mute, has_more } = notice;
         self.has_more = has_more;
@@ -58,7 +58,7 @@ impl RuleLooks {
         is_changed.then_some(self.asked)
     }
 
-    /// A look has come.
+    /// The look of that number has finished.
     pub fn handle_look(&mut self, number: u64) {
         self.come = self.come.max(number);
         if self.muted_until.is_some_and(|look| number >= look) {
@@ -66,13 +66,13 @@ impl RuleLooks {
         }
     }
 
-    /// Whether flows may begin or end without a report, for all that is known since the last look.
+    /// Whether flows may begin or end without an event, according to the notifications since the last look.
     #[must_use]
     pub const fn may_be_muted(&self) -> bool {
         self.muted_until.is_some()
     }
 
-    /// Until when questions about flows wait: for a look, or for notifications that were not read. None where nothing delays them.
+    /// Until when queries about flows wait for a look, or for notifications to be read. `None` if nothing delays them.
     #[must_use]
     pub fn settles_at(&self, now: Steady) -> Option<Steady> {
         let until = self.behind_since.plus(PATIENCE);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        /// Notices and looks at random times; the thread answers in order, late or never.
+        /// Notices and looks at random times. The thread answers in order, late or never.
         #[test]
         fn no_question_waits_beyond_the_patience_and_none_trusts_an_unseen_rule(
             steps in prop::collection::vec((0_u64..90, 0_u8..4), 1..100),

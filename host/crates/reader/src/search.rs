@@ -1,8 +1,8 @@
-//! The search for flows in the replica, in steps and turns that are short whatever is searched.
+//! The search for flows in the replica, in short steps and turns of bounded length.
 //!
-//! The replica says which flows there are, and the parts of each that never change: id, zone and tuples. Most verdicts over a
-//! selection need no more. For all others the program reads the flow from the kernel, whole and as it is now, so that an
-//! entry means the same whether it came from the replica or from a dump.
+//! The replica lists the flows and the immutable parts of each: id, zone and tuples. Most verdicts over a selection need no
+//! more. For all others the program reads the whole current entry from the kernel. An entry therefore means the same whether
+//! its flow was found in the replica or in a dump.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -11,33 +11,34 @@ use alloc::vec::Vec;
 use ctwarden_model::{Filter, Flow, FlowKey, PerDirection, Tuple};
 use ctwarden_replica::{Replica, Selected, Walk};
 
-/// Flows of the replica that are looked at in one step: a fraction of a millisecond.
+/// Flows of the replica that one step examines. One step takes a fraction of a millisecond.
 const FLOWS_IN_ONE_STEP: usize = 4096;
-/// Flows that are judged in one turn: as long as a step.
+/// Flows that one turn judges. One turn takes about as long as one step.
 const FLOWS_IN_ONE_TURN: usize = 256;
-/// Comparisons of flows with the filters of their selections in one turn. Many selections in one request have fewer flows each.
+/// Comparisons of flows with the filters of their selections in one turn. The more selections a request has, the fewer flows
+/// fit into a turn.
 const COMPARISONS_IN_ONE_TURN: usize = 4096;
-/// Flows that are read from the kernel in one turn. Their answers fit many times into the buffer of the request socket, and
-/// reading them takes less than a millisecond.
+/// Flows that one turn reads from the kernel. The buffer of the request socket holds their answers many times over, and
+/// reading the flows takes less than a millisecond.
 const FLOWS_IN_ONE_READ: usize = 64;
 
-/// A search in the replica for the flows of some filters.
+/// A search in the replica for the flows that match filters.
 #[derive(Debug)]
 pub struct Search {
     walk: Walk,
-    /// How many flows are judged in one turn.
+    /// Flows that one turn judges.
     in_one_turn: usize,
-    /// Whether the walk has more flows.
+    /// Whether the walk may find more flows.
     more: bool,
-    /// Flows that the walk passed and no turn took yet.
+    /// Flows that the walk has found and no turn has taken yet.
     found: VecDeque<KnownFlow>,
 }
 
-/// The parts of a flow that never change.
+/// The immutable parts of a flow.
 #[derive(Debug)]
 struct KnownFlow {
     key: FlowKey,
-    /// The reply tuple where the flow is translated; few are.
+    /// The reply tuple if the flow is translated. Few flows are.
     translated: Option<Box<Tuple>>,
 }
 
@@ -60,7 +61,8 @@ impl From<Selected> for KnownFlow {
 }
 
 impl Search {
-    /// Searches every flow that may match any of the filters, each of which [`crate::Reader::knows`] left to the replica.
+    /// Searches for every flow that may match any of the filters. [`crate::Reader::knows`] must have assigned each filter to
+    /// the replica.
     #[must_use]
     pub fn new(filters: &[Filter]) -> Self {
         Self {
@@ -77,7 +79,7 @@ impl Search {
         !self.more && self.found.is_empty()
     }
 
-    /// Walks on where no flow is left to take, until there are some or the step is over. A replica that a reload has given up has no
+    /// Continues the walk by one step, unless found flows are left to take. If a reload has dropped the replica, there are no
     /// flows, and nobody waits for them.
     pub(crate) fn step(&mut self, replica: Option<&Replica>) {
         if !self.found.is_empty() || !self.more {
@@ -99,7 +101,7 @@ impl Search {
     }
 }
 
-/// The flows that one turn takes from a search, as the replica knows them.
+/// The flows that one turn takes from a search, with the parts that the replica knows.
 #[derive(Debug)]
 pub struct Turn<'a> {
     found: &'a mut VecDeque<KnownFlow>,
@@ -108,12 +110,12 @@ pub struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// More has to be known of this flow: it is to be read from the kernel.
+    /// Requests a read of this flow from the kernel, because more than the known parts is needed.
     pub fn read(&mut self, key: FlowKey) {
         self.to_read.push(key);
     }
 
-    /// The flows that are to be read.
+    /// The flows to read from the kernel.
     #[must_use]
     pub fn into_reads(self) -> Vec<FlowKey> {
         self.to_read
@@ -123,7 +125,7 @@ impl Turn<'_> {
 impl Iterator for Turn<'_> {
     type Item = Flow;
 
-    /// None at the end of the turn, which comes early where many flows are to be read.
+    /// Returns `None` at the end of the turn. The turn ends early if many flows are to be read.
     fn next(&mut self) -> Option<Flow> {
         if self.to_read.len() >= FLOWS_IN_ONE_READ {
             return None;
@@ -133,12 +135,12 @@ impl Iterator for Turn<'_> {
     }
 }
 
-/// Flows that are judged in one turn where each is compared with so many filters.
+/// Flows that one turn judges if each flow is compared with `filters` filters.
 fn in_one_turn(filters: usize) -> usize {
     COMPARISONS_IN_ONE_TURN.checked_div(filters).unwrap_or(FLOWS_IN_ONE_TURN).clamp(1, FLOWS_IN_ONE_TURN)
 }
 
-/// Searches for the selections of several requests. They take turns, so that a small search ends soon beside a large one.
+/// Searches for the selections of several requests. They take turns, so a small search does not wait for a large one.
 #[derive(Debug)]
 pub struct Searches<Id> {
     waiting: VecDeque<(Id, Search)>,
@@ -150,12 +152,12 @@ impl<Id> Searches<Id> {
         Self { waiting: VecDeque::new() }
     }
 
-    /// Adds a search for a request, or gives one back after its turn; it is then last in the line.
+    /// Adds a search at the end of the queue, either for a new request or after a turn.
     pub fn push(&mut self, request: Id, search: Search) {
         self.waiting.push_back((request, search));
     }
 
-    /// Takes the search that is first in the line.
+    /// Takes the first search of the queue.
     pub fn pop(&mut self) -> Option<(Id, Search)> {
         self.waiting.pop_front()
     }

@@ -1,30 +1,30 @@
 //! The order of the dumps of one sweep, and whether the sweep was complete.
 
-/// A running sweep: flows first, then the expectations if the engine asked for them.
+/// A running sweep: first the flows, then the expectations if the engine requested them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweepProgress {
-    /// Whether the expectations are still to be read.
+    /// Whether the expectations are still to be dumped.
     expectations: bool,
     is_complete: bool,
 }
 
-/// What follows a part of a sweep.
+/// The step after a part of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepStep {
     /// Dump the expectations: the dump of the flows has ended.
     Expectations,
-    /// Tell the engine the end.
+    /// Report the end of the sweep to the engine.
     End { is_complete: bool },
 }
 
 impl SweepProgress {
-    /// `expectations` where they are to be read after the flows.
+    /// `expectations`: whether to dump the expectations after the flows.
     #[must_use]
     pub const fn new(expectations: bool) -> Self {
         Self { expectations, is_complete: true }
     }
 
-    /// The dump of the flows or of the expectations has ended, or could not begin.
+    /// The dump of the flows or of the expectations has ended or failed to start.
     pub const fn end_part(&mut self, is_complete: bool) -> SweepStep {
         self.is_complete &= is_complete;
         if core::mem::replace(&mut self.expectations, false) {

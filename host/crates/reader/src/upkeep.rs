@@ -1,4 +1,4 @@
-//! The upkeep of the replica: it follows events and dumps, and asks for a dump of its own where it is incomplete.
+//! Maintains the replica: passes events and dumps to it, and requests a dump if the replica is incomplete.
 
 use ctwarden_engine::{Detail, Knows};
 use ctwarden_model::{Event, Family, Filter, Flow, FlowKey, Steady};
@@ -7,25 +7,25 @@ use ctwarden_replica::{Knowledge, Replica, Seed, Slice, SweepEnd, SweepToken};
 use crate::few::are_few;
 use crate::resync_rest::ResyncRest;
 
-/// Records that are settled in one turn after a dump. Taking out one of them costs up to three microseconds.
+/// Records that one turn settles after a dump. Removing one of them takes up to three microseconds.
 const SETTLED_IN_ONE_TURN: usize = 256;
 
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
-/// The replica, where one is kept.
+/// The replica, if there is one, and the state of its updates.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     seed: Seed,
     replica: Option<Replica>,
-    /// Whether nothing is left to take out after the last dump.
+    /// Whether no record of the last dump is left to remove.
     is_settled: bool,
-    /// Whether the last reading of the event socket left nothing in it.
+    /// Whether the last reading of the event socket left it empty.
     is_drained: bool,
-    /// Whether the kernel reports every flow that begins or ends.
+    /// Whether the kernel reports every begin and end of a flow.
     hears_every_flow: bool,
-    /// The running dump, as the replica names it.
+    /// Token of the running dump in the replica.
     token: Option<SweepToken>,
-    /// When the running dump began, if it is of the whole table.
+    /// When the running dump began, if it is a dump of the whole table.
     began: Option<Steady>,
     rest: ResyncRest,
 }
@@ -100,8 +100,8 @@ impl Upkeep {
         }
     }
 
-    /// Flows that the kernel did not report are in the table that is dumped next, or gone. So a change in either direction is an overrun
-    /// for the replica.
+    /// A flow that the kernel did not report is in the table at the next dump, or gone. Therefore a change in either
+    /// direction counts as an overrun for the replica.
     pub(crate) fn handle_hearing(&mut self, hears_every_flow: bool, now: Steady) {
         if self.hears_every_flow != hears_every_flow {
             self.hears_every_flow = hears_every_flow;
@@ -126,8 +126,8 @@ impl Upkeep {
         }
     }
 
-    /// When the replica wants a dump of its own; none where it is complete, or where it has no room to become so. The dump begins with an
-    /// empty socket: until then the kernel may still drop events.
+    /// When the replica needs a dump of its own. `None` if it is complete, or if its memory limit keeps it incomplete. The
+    /// dump begins only after the socket was empty: until then the kernel may still drop events.
     pub(crate) fn resync_at(&self) -> Option<Steady> {
         let replica = self.replica.as_ref().filter(|_| self.is_drained && self.hears_every_flow)?;
         let is_wanted = FAMILIES.into_iter().any(|family| match replica.knowledge(family) {
@@ -137,7 +137,7 @@ impl Upkeep {
         is_wanted.then_some(self.rest.over())
     }
 
-    /// What ended before this moment is not in the dump. What ends later is reported by an event.
+    /// A flow that ended before this moment is not in the dump. An event reports each later end.
     pub(crate) fn begin_dump(&mut self, is_whole: bool, now: Steady) {
         self.began = is_whole.then_some(now);
         let slice = Slice { partial: !is_whole, ..Slice::ALL };

@@ -1,6 +1,6 @@
-//! The address of one family as a record and an index key hold it.
+//! The address of one family, as records and index keys store it.
 //!
-//! Records of IPv4 and IPv6 lie in slabs of their own, so that an IPv4 flow does not pay for the longer addresses.
+//! IPv4 and IPv6 have separate slabs. IPv4 flows therefore do not take the memory of the longer addresses.
 
 use core::cmp::Ordering;
 use core::fmt::Debug;
@@ -17,10 +17,10 @@ pub(crate) trait Address: Copy + Ord {
 
     const ZERO: Self;
 
-    /// An address and the handle of a flow that has it, ordered by address.
+    /// An address and the handle of a flow that has it. Keys are ordered by address.
     type Key: Copy + Ord + Debug;
 
-    /// `None` where it is of the other family.
+    /// `None` if the address is of the other family.
     fn from_ip(address: IpAddr) -> Option<Self>;
 
     fn to_ip(self) -> IpAddr;
@@ -29,11 +29,11 @@ pub(crate) trait Address: Copy + Ord {
 
     fn parts(key: Self::Key) -> (Self, Handle);
 
-    /// Hash of both addresses of a tuple and of what else names the flow.
+    /// Hash of both addresses of a tuple and of the other parts of the flow's identity.
     fn hash(src: Self, dst: Self, rest: [u64; 2], seed: Seed) -> u32;
 }
 
-/// IPv4, as a number.
+/// An IPv4 address as a number.
 impl Address for u32 {
     const FAMILY: Family = Family::Ipv4;
     const ZERO: Self = 0;
@@ -64,7 +64,8 @@ impl Address for u32 {
     }
 }
 
-/// IPv6 as two numbers would make gaps in records and keys; as four it is aligned to four bytes, highest first.
+/// An IPv6 address as four numbers, most significant first. Two numbers of 64 bits would leave gaps in records and keys;
+/// four numbers are aligned to four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Long([u32; 4]);
 
@@ -87,7 +88,7 @@ impl PartialOrd for Long {
     }
 }
 
-/// A key of [`Long`]: by address, then by handle.
+/// The index key of [`Long`], ordered by address, then by handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LongKey(Long, Handle);
 

@@ -1,25 +1,26 @@
-//! Keys in order: an address with the handle of a flow that has it, so that a network is a range.
+//! Sorted keys. A key is an address with the handle of a flow that has it, so a network is a range of keys.
 //!
-//! A tree of three levels: keys in short chunks, chunks in groups, and the list of the groups. Each growth moves one chunk
-//! or one group and never everything; chunks have little spare room, so that a key costs little more than its own bytes.
+//! The index is a tree of three levels: keys in short chunks, chunks in groups, and the list of the groups. Each growth
+//! moves one chunk or one group, never the whole index. Chunks have little spare room, so a key takes little more than its
+//! own bytes.
 
 use alloc::vec::Vec;
 
-/// Keys of a chunk at most: short enough that an insertion moves little, long enough that there are few chunks. (In tests
-/// few, so that all levels grow and shrink.)
+/// Maximum number of keys in a chunk: small enough that an insertion moves little, large enough that there are few chunks.
+/// (Small in tests, so all levels grow and shrink.)
 const CHUNK: usize = if cfg!(test) { 12 } else { 128 };
-/// Room that a full chunk is given: small, as it is what the index wastes.
+/// Room that is added to a full chunk. It is small, because it is the memory that the index wastes.
 const STEP: usize = 8;
-/// Chunks of a group at most.
+/// Maximum number of chunks in a group.
 const GROUP: usize = if cfg!(test) { 16 } else { 256 };
 
 #[derive(Debug)]
 pub(crate) struct AddressIndex<K> {
     /// First key of each group.
     firsts: Vec<K>,
-    /// None is empty.
+    /// No group is empty.
     groups: Vec<Group<K>>,
-    /// Keys that the chunks have room for.
+    /// Number of keys for which the chunks have room.
     capacity: usize,
 }
 
@@ -27,11 +28,11 @@ pub(crate) struct AddressIndex<K> {
 struct Group<K> {
     /// First key of each chunk.
     firsts: Vec<K>,
-    /// None is empty.
+    /// No chunk is empty.
     chunks: Vec<Vec<K>>,
 }
 
-/// A place in the index; it holds until the index changes.
+/// A position in the index. It is valid until the index changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cursor {
     group: usize,
@@ -44,7 +45,7 @@ impl<K: Copy + Ord> AddressIndex<K> {
         Self { firsts: Vec::new(), groups: Vec::new(), capacity: 0 }
     }
 
-    /// Heap that is held.
+    /// Allocated heap.
     pub(crate) fn bytes(&self) -> usize {
         let group = GROUP * (size_of::<K>() + size_of::<Vec<K>>());
         self.firsts.capacity() * size_of::<K>()
@@ -53,7 +54,6 @@ impl<K: Copy + Ord> AddressIndex<K> {
             + self.capacity * size_of::<K>()
     }
 
-    /// Puts a key in.
     pub(crate) fn insert(&mut self, key: K) {
         if self.groups.is_empty() {
             self.firsts.push(key);
@@ -71,7 +71,6 @@ impl<K: Copy + Ord> AddressIndex<K> {
         }
     }
 
-    /// Takes a key out.
     pub(crate) fn remove(&mut self, key: K) {
         let index = last_not_behind(&self.firsts, key);
         let Some(group) = self.groups.get_mut(index) else { return };
@@ -93,7 +92,7 @@ impl<K: Copy + Ord> AddressIndex<K> {
         }
     }
 
-    /// Where the keys from this one on begin.
+    /// The position of the first key that is at least `key`.
     pub(crate) fn seek(&self, key: K) -> Cursor {
         let at = last_not_behind(&self.firsts, key);
         let Some(group) = self.groups.get(at) else { return Cursor::default() };
@@ -101,14 +100,14 @@ impl<K: Copy + Ord> AddressIndex<K> {
         Cursor { group: at, chunk, place: group.chunks.get(chunk).map_or(0, |chunk| rank(chunk, key)) }
     }
 
-    /// Where the keys behind this one begin, whether or not it is still there.
+    /// The position of the first key after `key`, whether or not `key` is in the index.
     pub(crate) fn seek_behind(&self, key: K) -> Cursor {
         let at = self.seek(key);
         let mut behind = at;
         if self.next(&mut behind) == Some(key) { behind } else { at }
     }
 
-    /// The key at the cursor, which then stands behind it.
+    /// Returns the key at the cursor and moves the cursor behind it.
     pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<K> {
         loop {
             let group = self.groups.get(cursor.group)?;
@@ -125,13 +124,13 @@ impl<K: Copy + Ord> AddressIndex<K> {
         }
     }
 
-    /// The key that [`AddressIndex::next`] gave last, where it was in the cursor's chunk.
+    /// The key that [`AddressIndex::next`] returned last, if it is in the cursor's chunk.
     pub(crate) fn before(&self, cursor: Cursor) -> Option<K> {
         self.groups.get(cursor.group)?.chunks.get(cursor.chunk)?.get(cursor.place.checked_sub(1)?).copied()
     }
 
-    /// About how many keys lie from `first` to `last`: exact within a chunk, else as if all chunks were as full as they are on
-    /// average.
+    /// The approximate number of keys from `first` to `last`. It is exact within a chunk. Otherwise all chunks count as if
+    /// they had the average size.
     pub(crate) fn estimate(&self, first: K, last: K) -> usize {
         let (from, to) = (self.seek(first), self.seek(last));
         if (from.group, from.chunk) == (to.group, to.chunk) {
@@ -177,7 +176,7 @@ impl<K: Copy + Ord> Group<K> {
             }
             chunk.insert(place, key);
         } else {
-            // Keys that come in order leave full chunks behind; else both halves have room.
+            // Keys inserted in order leave full chunks behind. Otherwise both halves get spare room.
             let at = if place == CHUNK { CHUNK } else { CHUNK / 2 };
             let mut behind = Vec::with_capacity((CHUNK - at) + STEP);
             behind.extend(chunk.drain(at..));
@@ -226,7 +225,7 @@ impl<K: Copy + Ord> Group<K> {
         self.join(index, capacity);
     }
 
-    /// Joins a chunk that has become short with the one behind it, where both then are far from full.
+    /// Joins a short chunk with the next one, if the joined chunk is far from full.
     fn join(&mut self, index: usize, capacity: &mut usize) {
         let len_of = |index: usize| self.chunks.get(index).map_or(CHUNK, Vec::len);
         let (here, behind) = (len_of(index), len_of(index + 1));
@@ -242,7 +241,7 @@ impl<K: Copy + Ord> Group<K> {
         *capacity += chunk.capacity();
     }
 
-    /// Gives away the upper half of the chunks.
+    /// Removes and returns the upper half of the chunks.
     fn split(&mut self) -> Self {
         let mut upper = Self::new();
         upper.firsts.extend(self.firsts.drain(GROUP / 2..));
@@ -258,13 +257,13 @@ impl<K: Copy + Ord> Group<K> {
     }
 }
 
-/// The last list that does not begin behind the key, else the first one: in which the key lies or is to be put.
+/// The last list whose first key is at most `key`, or else the first list. The key is in this list or belongs there.
 fn last_not_behind<K: Copy + Ord>(firsts: &[K], key: K) -> usize {
     let place = rank(firsts, key);
     if firsts.get(place) == Some(&key) { place } else { place.saturating_sub(1) }
 }
 
-/// How many of the keys, which are in order, are less than this one.
+/// Number of the sorted keys that are less than `key`.
 fn rank<K: Copy + Ord>(keys: &[K], key: K) -> usize {
     keys.partition_point(|k| *k < key)
 }
@@ -288,7 +287,7 @@ mod tests {
         ) {
             let mut index = AddressIndex::new();
             let mut naive = BTreeSet::new();
-            // Rounds of mostly insertions, then mostly deletions, so that chunks fill and empty.
+            // Rounds of mostly insertions, then mostly deletions. Chunks fill and become empty.
             for (number, (kind, key)) in (0_u64..).zip(steps) {
                 let inserts = if number / 1_500 % 2 == 0 { kind > 0 } else { kind == 0 };
                 let key = if in_order && inserts { number } else { key };

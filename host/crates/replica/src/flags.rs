@@ -1,17 +1,17 @@
-//! What is known of a record, in bits.
+//! The flags of a record.
 
-/// Bits of a record.
+/// The flags of a record, and the kind of its layer-4 part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flags(u8);
 
 impl Flags {
-    /// None.
+    /// No flag.
     pub(crate) const EMPTY: Self = Self(0);
-    /// The place is free.
+    /// The slot is free.
     pub(crate) const FREE: Self = Self(1 << 2);
-    /// The flow ended while a sweep runs: it is kept so that a row read before its end does not bring it back.
+    /// The flow ended while a sweep runs. The record stays, so a row that was read before the end does not restore the flow.
     pub(crate) const DEAD: Self = Self(1 << 3);
-    /// An event was heard in the epoch of the record: rows of that epoch's sweep may be older.
+    /// An event was received in the epoch of the record. Rows of that epoch's sweep may be older than the event.
     pub(crate) const EVENT: Self = Self(1 << 4);
 
     /// The two lowest bits hold the kind of the layer-4 part.

@@ -1,21 +1,21 @@
 //! A keyed hash of a flow's identity: SipHash-1-3 over whole words.
 //!
-//! Addresses and ports are chosen by whoever sends packets; without a key that they do not know, they could put all flows
-//! into one place of the index. (`core` has SipHash only in a form that is deprecated.)
+//! The sender of a packet chooses addresses and ports. Without a secret key, a sender could put all flows into one slot of
+//! the index. (`core` has SipHash only in a deprecated form.)
 
-/// The key of the replica's hash: random, made anew at each start, told to nobody.
+/// The key of the replica's hash. It is random, new at each start, and secret.
 #[derive(Clone, Copy)]
 pub struct Seed(pub [u64; 2]);
 
 impl core::fmt::Debug for Seed {
-    /// Without the key, which must not end up in a log.
+    /// Omits the key, which must not appear in a log.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Seed")
     }
 }
 
-/// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") of words instead of bytes; the number of words
-/// stands for the length. The upper half of the result.
+/// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") of words instead of bytes. The number of words
+/// replaces the length. Returns the upper half of the result.
 pub(crate) fn hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u32 {
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,
@@ -58,12 +58,12 @@ mod tests {
 
     #[test]
     fn equals_the_siphash_of_the_same_bytes() {
-        // SipHash-1-3 of 8 bytes ends in a word that holds the length 8 in its top byte, as one word here does.
+        // SipHash-1-3 of 8 bytes ends in a word with the length 8 in its top byte. One word does the same here.
         #[expect(deprecated, reason = "the only SipHash in reach; it is 2-4, so that only our rounds are compared")]
         fn reference(k0: u64, k1: u64) -> core::hash::SipHasher {
             core::hash::SipHasher::new_with_keys(k0, k1)
         }
-        // The same construction with 2 and 4 rounds must give what core gives; `round` is shared with 1-3.
+        // The same construction with 2 and 4 rounds must equal the result of `core`. `round` is shared with SipHash-1-3.
         let (k0, k1, word) = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908, 0x1234_5678_9abc_def0_u64);
         let mut v = [
             k0 ^ 0x736f_6d65_7073_6575,

@@ -1,8 +1,8 @@
-//! Handles found by the hash of what they name: extendible hashing over segments with open addressing.
+//! Finds handles by hash: extendible hashing over segments with open addressing.
 //!
-//! A table that doubles would have to move a million handles at once or keep two tables for a while; here only one segment
-//! of 512 places is split at a time, some microseconds. Keys live in the slab: a place holds the hash and the handle, so
-//! that probing, moving and deleting read no record but the one that is found.
+//! A table that doubles would have to move a million handles at once, or keep two tables for a while. Here one split
+//! concerns only one segment of 512 slots and takes some microseconds. Keys are in the slab; a slot holds the hash and the
+//! handle. Therefore probing, moving and deleting read no record except the one that is found.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -10,19 +10,19 @@ use alloc::vec::Vec;
 
 use crate::slab::Handle;
 
-/// Places of a segment; the low bits of the hash choose among them.
+/// Slots of a segment. The low bits of the hash select the slot.
 const PLACES: usize = 512;
-/// Handles of a segment from which on it is split: beyond 4/5 probing grows long.
+/// Number of handles at which a segment is split. Beyond 4/5, probes become long.
 const FULL: usize = PLACES * 4 / 5;
-/// Bits of the hash that choose the segment at most: those above the bits that choose the place.
+/// Maximum number of hash bits that select the segment: those above the bits that select the slot.
 const DEPTH_MAX: u32 = 32 - PLACES.trailing_zeros();
 
-/// Hash in the upper half, handle + 1 in the lower; 0 is empty.
+/// The hash in the upper half, handle + 1 in the lower half. 0 means empty.
 type Slot = u64;
 
 #[derive(Debug)]
 struct Segment {
-    /// Leading bits of the hash that all its handles share.
+    /// Number of leading hash bits that all handles of the segment share.
     depth: u32,
     len: usize,
     slots: Box<[Slot]>,
@@ -30,9 +30,9 @@ struct Segment {
 
 #[derive(Debug)]
 pub(crate) struct HashIndex {
-    /// Leading bits of the hash that choose in the directory.
+    /// Number of leading hash bits that index the directory.
     depth: u32,
-    /// Segment of each value of those bits.
+    /// Segment for each value of those bits.
     directory: Vec<u32>,
     segments: Vec<Segment>,
 }
@@ -42,14 +42,14 @@ impl HashIndex {
         Self { depth: 0, directory: Vec::new(), segments: Vec::new() }
     }
 
-    /// Heap that is held.
+    /// Allocated heap.
     pub(crate) fn bytes(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
             + self.segments.capacity() * size_of::<Segment>()
             + self.segments.len() * PLACES * size_of::<Slot>()
     }
 
-    /// The handle of that hash for which `is_it` holds.
+    /// The handle with that hash for which `is_it` returns true.
     pub(crate) fn find(&self, hash: u32, is_it: impl Fn(Handle) -> bool) -> Option<Handle> {
         let slots = &self.segments.get(self.segment_of(hash)?)?.slots;
         let mut place = home(hash);
@@ -67,7 +67,8 @@ impl HashIndex {
         None
     }
 
-    /// Puts a handle in that is not there yet. `false` where there is no room, which takes hundreds of flows with one hash.
+    /// Inserts a handle that is not in the index yet. Returns `false` if there is no room, which takes hundreds of flows
+    /// with one hash.
     pub(crate) fn insert(&mut self, hash: u32, handle: Handle) -> bool {
         if self.segments.is_empty() {
             self.segments.push(Segment::new(0));
@@ -77,8 +78,8 @@ impl HashIndex {
             let lean = self.segments.len() * 64;
             let Some(index) = self.segment_of(hash) else { return false };
             let Some(segment) = self.segments.get_mut(index) else { return false };
-            // Where hashes are even, all segments are split at about the same time. Where they are not, the directory must
-            // not double for the sake of one segment for ever.
+            // If hashes are evenly distributed, all segments are split at about the same time. If they are not, the
+            // directory must not keep doubling for a single segment.
             let final_depth =
                 segment.depth == DEPTH_MAX || (segment.depth == self.depth && self.directory.len() > lean);
             if segment.len < FULL || (final_depth && segment.len < PLACES) {
@@ -92,7 +93,6 @@ impl HashIndex {
         }
     }
 
-    /// Takes a handle out.
     pub(crate) fn remove(&mut self, hash: u32, handle: Handle) {
         let wanted = u64::from(hash) << 32 | (u64::from(handle) + 1);
         let segment = self.segment_of(hash).and_then(|index| self.segments.get_mut(index));
@@ -106,7 +106,7 @@ impl HashIndex {
         self.directory.get(bits as usize).map(|segment| *segment as usize)
     }
 
-    /// Halves a segment by the next bit of the hash.
+    /// Splits a segment into two by the next bit of the hash.
     fn split(&mut self, index: usize) {
         let Some(segment) = self.segments.get_mut(index) else { return };
         let depth = segment.depth + 1;
@@ -137,7 +137,7 @@ impl Segment {
         Self { depth, len: 0, slots: vec![0; PLACES].into_boxed_slice() }
     }
 
-    /// Puts a slot into the first empty place from its home on; there is one.
+    /// Puts a slot into the first empty position at or after its home. There is an empty one.
     fn put(&mut self, slot: Slot) {
         let mut place = home(hash_of(slot));
         for _ in 0..PLACES {
@@ -150,7 +150,7 @@ impl Segment {
         }
     }
 
-    /// Takes a slot out and closes the gap, so that no probe ends too early (Knuth, TAOCP 3, 6.4, algorithm R).
+    /// Removes a slot and closes the gap, so no probe ends too early (Knuth, TAOCP 3, 6.4, algorithm R).
     fn take(&mut self, wanted: Slot) {
         let mut gap = home(hash_of(wanted));
         for _ in 0..PLACES {
@@ -167,7 +167,7 @@ impl Segment {
             if slot == 0 {
                 break;
             }
-            // It may move into the gap where its home is not behind the gap.
+            // The slot may move into the gap if its home does not lie after the gap.
             let distance = |from: usize| place.wrapping_sub(from) % PLACES;
             if distance(home(hash_of(slot))) >= distance(gap) {
                 self.set(gap, slot);
@@ -219,7 +219,7 @@ mod tests {
 
         #[test]
         fn agrees_with_a_map(steps in prop::collection::vec((any::<bool>(), 0_u32..3_000), 0..8_000), narrow in any::<bool>()) {
-            // Narrow: many flows of one hash, as an attacker who knew the key could make them.
+            // Narrow: many flows share one hash, as an attacker with the key could arrange.
             let hash = |number: u32| if narrow { scattered(number % 30) } else { scattered(number) };
             let mut index = HashIndex::new();
             let mut naive = BTreeMap::new();

@@ -1,6 +1,6 @@
-//! The flows of one family with their indexes: records, reply tuples, by identity, by address.
+//! The flows of one family: records, reply tuples, the index by identity and the index by address.
 //!
-//! It keeps the four in step and knows nothing of time; what an event or a row means is decided above.
+//! The shelf keeps the four consistent. It knows no time: its callers decide what an event or a row means.
 
 use ctwarden_model::{Flow, Tuple};
 
@@ -18,11 +18,11 @@ pub(crate) struct Shelf<A: Address> {
     pub(crate) records: Slab<Record<A>>,
     replies: Slab<Translated<A>>,
     identities: HashIndex,
-    /// Each address of each living flow once.
+    /// Each different address of each live flow, once.
     pub(crate) addresses: AddressIndex<A::Key>,
-    /// Records of flows that ended while a sweep runs.
+    /// Number of records of flows that ended while a sweep runs.
     dead: usize,
-    /// Where the next row of a sweep is expected.
+    /// Expected record of the next row of a sweep.
     next: Handle,
 }
 
@@ -43,26 +43,26 @@ impl<A: Address> Shelf<A> {
         self.records.len() - self.dead
     }
 
-    /// Heap that is held.
+    /// Allocated heap.
     pub(crate) fn bytes(&self) -> usize {
         self.records.bytes() + self.replies.bytes() + self.identities.bytes() + self.addresses.bytes()
     }
 
-    /// Heap that the next flow takes at once: a chunk where one is full.
+    /// Heap that the next flow allocates at once: a chunk if the last one is full.
     pub(crate) fn next_chunk(&self, translated: bool) -> usize {
         let records = if self.records.is_full() { Slab::<Record<A>>::CHUNK_BYTES } else { 0 };
         let replies = if translated && self.replies.is_full() { Slab::<Translated<A>>::CHUNK_BYTES } else { 0 };
         records + replies
     }
 
-    /// The record of that identity, living or dead.
+    /// The record of that identity, live or dead.
     pub(crate) fn find(&self, identity: &Identity<A>) -> Option<Handle> {
         let is_it = |handle| self.records.get(handle).is_some_and(|record| record.identity() == *identity);
         self.identities.find(identity.hash(self.seed), is_it)
     }
 
-    /// The same, of the next row of a sweep. The kernel lists the table in the same order each time, so that flows which a sweep
-    /// put in lie behind one another: most are found without their hash.
+    /// Finds the record of the next row of a sweep. The kernel lists the table in the same order each time, so the flows
+    /// inserted by one sweep are consecutive. Most are found without their hash.
     pub(crate) fn find_row(&mut self, identity: &Identity<A>) -> Option<Handle> {
         let expected = self.next;
         let is_it = self.records.get(expected).is_some_and(|record| record.identity() == *identity);
@@ -81,21 +81,21 @@ impl<A: Address> Shelf<A> {
         self.records.get_mut(handle)
     }
 
-    /// Puts in a record whose identity is not there yet. `None` where handles or places of the index are used up.
+    /// Inserts a record whose identity is not in the shelf. Returns `None` if no handle or index slot is left.
     pub(crate) fn insert(&mut self, identity: &Identity<A>, epoch: u32, reply: Option<Direction<A>>) -> Option<Handle> {
         let handle = self.place(identity, epoch, Flags::EMPTY)?;
         self.give_addresses(handle, reply);
         Some(handle)
     }
 
-    /// Remembers the end of a flow that is not there.
+    /// Records the end of a flow that is not in the shelf.
     pub(crate) fn insert_dead(&mut self, identity: &Identity<A>, epoch: u32) {
         if self.place(identity, epoch, Flags::DEAD).is_some() {
             self.dead += 1;
         }
     }
 
-    /// Remembers the end of a flow that is there.
+    /// Records the end of a flow that is in the shelf, and removes its addresses from the index.
     pub(crate) fn bury(&mut self, handle: Handle) {
         if self.records.get(handle).is_some_and(|record| !record.is_dead()) {
             self.take_addresses(handle);
@@ -106,7 +106,7 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// A successor with the same identity lives: the dead record becomes its own.
+    /// A successor with the same identity lives and takes over the dead record.
     pub(crate) fn revive(&mut self, handle: Handle, identity: &Identity<A>, epoch: u32, reply: Option<Direction<A>>) {
         if let Some(record) = self.records.get_mut(handle).filter(|record| record.is_dead()) {
             *record = Record::new(identity, epoch, Flags::EMPTY);
@@ -115,7 +115,7 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// Takes a record out, living or dead.
+    /// Removes a record, live or dead.
     pub(crate) fn remove(&mut self, handle: Handle) {
         let Some(record) = self.records.get(handle).copied() else { return };
         if record.is_dead() {
@@ -127,20 +127,20 @@ impl<A: Address> Shelf<A> {
         self.records.remove(handle);
     }
 
-    /// Both directions of a record.
+    /// The original and the reply direction of a record.
     pub(crate) fn directions(&self, record: &Record<A>) -> (Direction<A>, Direction<A>) {
         let original = record.identity().original;
-        // The replica is of the same family, so that this is never `None`.
+        // The reversed tuple is of the same family, so this is never `None`.
         let reply = self.reply_of(record).or_else(|| Direction::new(&original.tuple().reversed())).unwrap_or(original);
         (original, reply)
     }
 
-    /// The reply tuple where it is not the replica of the original one.
+    /// The reply tuple, if it is not the reversed original tuple.
     pub(crate) fn reply_of(&self, record: &Record<A>) -> Option<Direction<A>> {
         self.replies.get(record.reply).map(Translated::direction)
     }
 
-    /// The four addresses of a record, each as often as it occurs: source and destination, original first.
+    /// The four addresses of a record, duplicates included: source and destination, the original direction first.
     pub(crate) fn addresses_of(&self, record: &Record<A>) -> [A; 4] {
         let original = record.identity().original;
         match self.replies.get(record.reply) {
@@ -161,9 +161,9 @@ impl<A: Address> Shelf<A> {
         Some(handle)
     }
 
-    /// Gives a record its reply tuple and puts it into the index of addresses.
+    /// Sets the reply tuple of a record and adds the record to the address index.
     fn give_addresses(&mut self, handle: Handle, reply: Option<Direction<A>>) {
-        // There are no more replies than records, so that a handle is never wanting.
+        // There are at most as many replies as records, so a handle is always left.
         let reply = reply.and_then(|reply| self.replies.insert(Translated::new(reply)));
         if let Some(record) = self.records.get_mut(handle) {
             record.reply = reply.unwrap_or(NONE);
@@ -187,7 +187,7 @@ impl<A: Address> Shelf<A> {
     }
 }
 
-/// The addresses without those that occurred before.
+/// The addresses without duplicates.
 fn distinct<A: Address>(addresses: [A; 4]) -> impl Iterator<Item = A> {
     addresses
         .into_iter()
@@ -196,7 +196,7 @@ fn distinct<A: Address>(addresses: [A; 4]) -> impl Iterator<Item = A> {
         .map(|(_, address)| address)
 }
 
-/// The reply tuple of a flow where it is not the replica of the original one. `Err` where it is of another family.
+/// The reply tuple of a flow, if it is not the reversed original tuple. `Err` if it is of another family.
 pub(crate) fn translated<A: Address>(flow: &Flow) -> Result<Option<Direction<A>>, MixedFamilies> {
     let reply: &Tuple = &flow.tuples.reply;
     if *reply == flow.tuples.original.reversed() {
@@ -205,6 +205,6 @@ pub(crate) fn translated<A: Address>(flow: &Flow) -> Result<Option<Direction<A>>
     Direction::new(reply).map(Some).ok_or(MixedFamilies)
 }
 
-/// The tuples of a flow are of different families, which no kernel sends.
+/// The tuples of a flow are of different families. No kernel sends that.
 #[derive(Debug)]
 pub(crate) struct MixedFamilies;

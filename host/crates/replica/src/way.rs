@@ -1,7 +1,8 @@
-//! How the flows that may match a filter are found: through the index that promises the fewest, one look after the other.
+//! Scans for the flows that may match a filter. A scan uses the index that promises the fewest flows, and examines one key
+//! or record at a time (a look).
 //!
-//! Between two looks the replica may change, once [`Ways::pause`] was said: a way remembers which key it looked at last, and
-//! not where that lies.
+//! After [`Ways::pause`] the replica may change before the next look. A paused scan remembers the last key that it examined,
+//! not the position of that key.
 
 use alloc::vec::Vec;
 
@@ -13,11 +14,11 @@ use crate::shelf::Shelf;
 use crate::slab::{Handle, NONE};
 use crate::view::{Selected, View, judged};
 
-/// Networks that are counted for an estimate: together they take some microseconds, as it may be asked for again and again. Lists
-/// that are longer hold single addresses as a rule.
+/// Maximum number of networks that an estimate counts. Counting them takes some microseconds, and the estimate may be
+/// requested again and again. Longer lists usually hold single addresses.
 const COUNTED: usize = 64;
 
-/// The ways through both families.
+/// The scans of both families.
 #[derive(Debug)]
 pub(crate) struct Ways {
     ipv4: Way<u32>,
@@ -25,23 +26,23 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    /// Those for that filter.
+    /// Prepares the scans for `filter`.
     pub(crate) fn new(view: View<'_>, filter: &Filter) -> Self {
         Self { ipv4: Way::new(view.ipv4, filter), ipv6: Way::new(view.ipv6, filter) }
     }
 
-    /// About how many looks they take, told in a moment: long lists of networks are not counted.
+    /// The approximate number of looks, computed quickly: long lists of networks are not counted.
     pub(crate) fn estimate(view: View<'_>, filter: &Filter) -> usize {
         looks(view.ipv4, filter) + looks(view.ipv6, filter)
     }
 
-    /// How many networks the filter names, of which those of its ways are sorted when it begins.
+    /// Number of networks in the filter. When a scan begins, it sorts the networks of its family.
     pub(crate) fn networks(filter: &Filter) -> usize {
         filter.addressed().map(|(_, networks)| networks.len()).sum()
     }
 
-    /// The next flow of the same filter that may match; none where there is no more, or where so many looks are used up, which
-    /// are counted down.
+    /// The next flow that may match. `filter` must be the one passed to [`Ways::new`]. Returns `None` if there are no more
+    /// flows, or if `looks` has counted down to zero.
     pub(crate) fn next(&mut self, view: View<'_>, filter: &Filter, looks: &mut usize) -> Option<Selected> {
         let found_by = self.ipv4.part();
         while let Some(handle) = self.ipv4.next(view.ipv4, looks) {
@@ -65,22 +66,22 @@ impl Ways {
     }
 }
 
-/// How the flows of a family that may match are found.
+/// A scan of one family for the flows that may match.
 #[derive(Debug)]
 enum Way<A: Address> {
-    /// None can match.
+    /// No flow can match.
     Nothing,
-    /// One after the other, from this place on. Records never move.
+    /// All records, from this handle on. Records never move.
     All(Handle),
-    /// Those with an address in ranges, which are in order and apart.
+    /// The flows with an address in the ranges, which are sorted and do not overlap.
     Ranges {
         part: FilterPart,
         addresses: Addresses,
         ranges: Vec<(A, A)>,
         at: usize,
-        /// Where the next key lies.
+        /// The position of the next key.
         cursor: Option<Cursor>,
-        /// The key behind which to go on, after a pause.
+        /// After a pause, the scan continues behind this key.
         last: Option<A::Key>,
     },
 }
@@ -111,7 +112,7 @@ impl<A: Address> Way<A> {
         })
     }
 
-    /// The part that all flows of this way meet.
+    /// The filter part that all flows of this scan match.
     const fn part(&self) -> Option<FilterPart> {
         match self {
             Self::Nothing | Self::All(_) => None,
@@ -127,7 +128,7 @@ impl<A: Address> Way<A> {
         }
     }
 
-    /// The next one; each comes once.
+    /// The next flow. Each flow is returned once.
     fn next(&mut self, shelf: &Shelf<A>, looks: &mut usize) -> Option<Handle> {
         match self {
             Self::Nothing => None,
@@ -156,8 +157,9 @@ impl<A: Address> Way<A> {
                     *looks -= 1;
                     let (address, handle) = A::parts(key);
                     if end < address {
-                        // On to the next range that this address does not lie behind. Either side leaps over what the other
-                        // lacks, so that a way takes no more steps than the shorter of the two has.
+                        // Skip to the next range that does not end before this address. If the address lies before that
+                        // range, seek the range in the index. Ranges skip keys and keys skip ranges, so a scan takes at most
+                        // as many steps as the shorter of the two lists.
                         let behind = ranges.get(*at..).unwrap_or_default().partition_point(|(_, end)| *end < address);
                         *at += behind;
                         if ranges.get(*at).is_none_or(|(first, _)| address < *first) {
@@ -176,8 +178,8 @@ impl<A: Address> Way<A> {
     }
 }
 
-/// Whether a flow that was found at this address, which lies in the ranges, meets the part there, and nowhere earlier in
-/// its tuples: a flow with several addresses is taken at one of them.
+/// Whether a flow that was found at `address` matches the filter part there, and at no earlier address of its tuples.
+/// `address` lies in the ranges. The check returns a flow with several matching addresses at only one of them.
 fn is_met_at<A: Address>(
     compared: Addresses,
     address: A,
@@ -200,14 +202,15 @@ fn is_met_at<A: Address>(
     }
 }
 
-/// The networks of one family as ranges, in order, without overlaps.
+/// The networks of one family as sorted ranges without overlaps.
 fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
     let mut ranges: Vec<(A, A)> = Vec::new();
     networks.each(A::FAMILY, &mut |network| {
         ranges.extend(A::from_ip(network.address()).zip(A::from_ip(network.last())));
     });
     ranges.sort_unstable();
-    // Networks nest or are apart, so that of two that meet the one that begins first, and is longer, holds the other.
+    // Networks nest or do not overlap: of two that overlap, the one that begins first contains the other. Of two that begin
+    // at the same address, the shorter is sorted first, so the greater end is kept.
     ranges.dedup_by(|later, kept| {
         later.0 <= kept.1 && {
             kept.1 = kept.1.max(later.1);
@@ -217,7 +220,7 @@ fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
     ranges
 }
 
-/// About how many looks a way takes.
+/// The approximate number of looks of one scan.
 fn looks<A: Address>(shelf: &Shelf<A>, filter: &Filter) -> usize {
     if !filter.can_match(A::FAMILY) {
         return 0;

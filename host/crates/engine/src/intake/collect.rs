@@ -1,7 +1,7 @@
-//! From single events to shared rounds.
+//! Collects single events into shared rounds.
 //!
-//! Events are collected while everybody who wants them is busy, so that batches grow with the load and a quiet host still
-//! gets its verdict at once. Each entry is decoded and kept once, however many plugins look at it.
+//! Events are collected while every plugin that subscribes to them is busy. Batches therefore grow with the load, and a
+//! quiet host still gets its verdict at once. Each entry is decoded and stored once, for any number of plugins.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -16,11 +16,11 @@ use crate::intake::roster::Plugin;
 use crate::verdicts::ends::{Received, Told};
 use crate::verdicts::{Collecting, Verdicts};
 
-/// Events that no round has yet: at most [`crate::EngineBounds::batch_entries`] of each kind.
+/// Events that are in no round yet. At most [`crate::EngineBounds::batch_entries`] of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     events: Vec<Event>,
-    /// When the first of the events came.
+    /// When the first of these events came.
     since: Steady,
     expectations: Vec<ExpectationEvent>,
     /// How many batches of events were collected before.
@@ -28,7 +28,7 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// Where the next event will be.
+    /// The position of the next event.
     pub(crate) const fn collecting(&self) -> Collecting {
         Collecting { batch: self.number, len: self.events.len() }
     }
@@ -77,12 +77,13 @@ impl Intake {
         }
     }
 
-    /// Entries in one call.
+    /// Maximum number of entries in one call.
     pub(super) fn batch_entries(&self) -> usize {
         self.config.bounds.batch_entries.max(1)
     }
 
-    /// The socket is drained: offer what there is, unless all who want it are busy. Then more may come until one is not.
+    /// The socket is empty. Offers the collected events, unless all their subscribers are busy. Then events are collected
+    /// until one subscriber is idle.
     pub(crate) fn flush_to_idle(&mut self, verdicts: &mut Verdicts) {
         let takes = |plugin: &Plugin| plugin.wants_events() || plugin.spec.subscription.expectations;
         if self.plugins.iter().any(|plugin| plugin.is_idle() && takes(plugin)) {
@@ -90,10 +91,10 @@ impl Intake {
         }
     }
 
-    /// Offers what was collected. Also called before anything else that happens is told, so that order is kept.
+    /// Offers the collected events. To keep the order, this also runs before anything else is queued.
     pub(super) fn flush_collected(&mut self, verdicts: &mut Verdicts) {
         if !self.collected.events.is_empty() {
-            // The next batch is as large, as a rule; and what waits in queues takes no more memory than its entries.
+            // The next batch is usually as large. The shrunk batch takes no more memory in the queues than its entries.
             let next = Vec::with_capacity(self.collected.events.len());
             let mut events = core::mem::replace(&mut self.collected.events, next);
             events.shrink_to_fit();
@@ -120,7 +121,7 @@ impl Intake {
         }
     }
 
-    /// Hands each plugin its part of shared entries.
+    /// Queues each plugin's part of shared entries.
     pub(super) fn offer(&mut self, verdicts: &mut Verdicts, cause: Cause, told: Told, parts: Vec<(PluginId, Entries)>) {
         if parts.is_empty() {
             return;
@@ -131,7 +132,7 @@ impl Intake {
         }
     }
 
-    /// Hands each taker the expectations that it subscribes to.
+    /// Queues for each of `takers` the expectations to which it subscribes.
     pub(super) fn offer_expectations(
         &mut self,
         verdicts: &mut Verdicts,
@@ -175,7 +176,7 @@ impl Intake {
         self.plugins.iter().fold(EventKinds::default(), |kinds, plugin| kinds.union(plugin.spec.subscription.kinds))
     }
 
-    /// Which events anybody wants; empty where somebody wants every event.
+    /// The events that any plugin subscribes to. Empty if a plugin subscribes to every event.
     pub(super) fn wanted_flows(&self) -> Vec<Filter> {
         let filters =
             || self.plugins.iter().filter(|plugin| plugin.wants_events()).map(|p| &p.spec.subscription.filters);
@@ -183,7 +184,7 @@ impl Intake {
     }
 }
 
-/// The entries that are wanted, of one or more: shared whole where that is all of them; none where there is none.
+/// The wanted entries. Shares the whole list if all entries are wanted. `None` if no entry is wanted.
 pub(crate) fn part(events: &Arc<Vec<Event>>, wanted: impl Fn(&Event) -> bool) -> Option<Entries> {
     let Some(unwanted) = events.iter().position(|event| !wanted(event)) else {
         return Some(Entries::all(Arc::clone(events)));

@@ -1,7 +1,7 @@
-//! Calls of plugins: what is handed to one and what it answers.
+//! Calls of plugins and their answers.
 //!
-//! A plugin has at most one call outstanding, so that its thread is all the concurrency there is and a batch that kills
-//! it is known.
+//! A plugin has at most one outstanding call. So its thread is the only concurrency, and the batch that causes a fault is
+//! known.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -19,17 +19,17 @@ use crate::verdicts::call_context::CallContext;
 use crate::verdicts::opening::Said;
 use crate::{CallId, PluginId};
 
-/// One call to be made.
+/// A call to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     pub plugin: PluginId,
-    /// Which call; the answer names it.
+    /// The id that the answer names.
     pub call: CallId,
-    /// What to call it with.
+    /// The function and its arguments.
     pub what: Call,
 }
 
-/// Which function of a plugin is called, with what.
+/// The function to call, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `judge`.
@@ -40,45 +40,45 @@ pub enum Call {
     Tick(Timestamp),
     /// `message`.
     Message {
-        /// When it is delivered.
+        /// The time of delivery.
         now: Timestamp,
         text: String,
     },
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Of `judge`, `judge-expectations` and `tick`.
+    /// Result of `judge`, `judge-expectations` or `tick`.
     Verdicts(Vec<Verdict>),
-    /// Of `message`.
+    /// Result of `message`.
     Reply(Reply),
-    /// Of `message`: the plugin would not have it; one line for the sender.
+    /// Result of `message`: the plugin refused it. One line of text for the sender.
     MessageRefused(String),
-    /// It failed; what it returned is void and its instance is not called again.
+    /// The call failed. Its verdicts are void, and the instance is not called again.
     Fault(Fault),
 }
 
-/// A call without an answer. There is one for each plugin, and for each of an earlier set that never answered.
+/// A call without an answer. There is at most one for each plugin, and one for each plugin of an earlier set that never
+/// answered.
 #[derive(Debug)]
 pub(super) struct Outstanding {
     pub(super) plugin: PluginId,
     pub(super) name: PluginName,
     pub(super) mode: Mode,
     pub(super) context: CallContext,
-    /// When it was made.
+    /// The time of the call.
     pub(super) delivered: Timestamp,
 }
 
-/// Calls without an answer that are remembered; a program that lets reloaded plugins hang for ever loses the oldest.
+/// Calls without an answer that are remembered. If reloaded plugins hang forever, the oldest calls are dropped.
 const OUTSTANDING: usize = 1_024;
 
-/// Calls without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     outstanding: BTreeMap<CallId, Outstanding>,
     next: u64,
-    /// Who got the last call, so that all get their turn.
+    /// The plugin that got the last call. The next call goes to the next plugin that can be called.
     last_served: Option<PluginId>,
 }
 
@@ -104,7 +104,8 @@ impl Intake {
         if self.stopping || verdicts.is_backlogged() {
             return None;
         }
-        // What waits in front of a plugin is bounded, what it returns is not: it is not called while its verdicts hold too much.
+        // The queue of a plugin is bounded, but its verdicts are not. So a plugin is not called while its open verdicts take
+        // too much memory.
         let has_room = |id| verdicts.account(id).is_some_and(|account| !account.is_full());
         let free = |id: &PluginId| self.plugins.get(*id).is_some_and(Plugin::can_be_called) && has_room(*id);
         let id = self.plugins.ids_after(self.calls.last_served).find(free)?;
@@ -143,7 +144,7 @@ impl Intake {
         Some(Delivery { plugin: id, call, what })
     }
 
-    /// What came of a call.
+    /// Takes the result of a call.
     pub(crate) fn answer(&mut self, verdicts: &mut Verdicts, call: CallId, answer: Answer) {
         let Some(outstanding) = self.calls.answered(call) else { return };
         let Outstanding { plugin: id, name, mode, context, delivered } = outstanding;
@@ -159,7 +160,8 @@ impl Intake {
         self.catch_up(verdicts, id);
     }
 
-    /// The plugin, which has answered; none where what it says is void, because it was replaced or the engine has ended.
+    /// Marks the plugin as free and returns it. `None` if its answer is void, because the plugin was replaced or the engine
+    /// has ended.
     fn freed(&mut self, id: PluginId) -> Option<&mut Plugin> {
         let plugin = self.plugins.get_mut(id)?;
         plugin.outstanding = None;
@@ -191,8 +193,8 @@ impl Intake {
         self.catch_up(verdicts, id);
     }
 
-    /// A plugin is free: what was collected meanwhile goes to it, and if it missed entries and has nothing left to do, it is
-    /// time to sweep for it.
+    /// A plugin is free. It gets the events that were collected meanwhile. If entries were dropped and its queue is empty,
+    /// it needs a sweep.
     fn catch_up(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         if self.plugins.get(id).is_some_and(Plugin::is_idle) {
             self.flush_to_idle(verdicts);

@@ -1,8 +1,10 @@
-//! What waits in front of one plugin, in the order in which it happened; only what people and set files say goes before rows
-//! that nothing waits behind: a ban must not wait for a sweep, and rows say how things are, not what happens.
+//! The queue of one plugin, in the order of what happened.
 //!
-//! Events are dropped from the old end when there are too many, because the loop never waits for a plugin; rows are never
-//! dropped, because the sweep can wait; everything else is little and is merged or refused.
+//! Only messages and changed sets go before rows at the end of the queue. A ban must not wait for a sweep, and rows report a
+//! state rather than events.
+//!
+//! If there are too many events, the oldest are dropped, because the loop never waits for a plugin. Rows are never dropped,
+//! because the sweep can wait. Everything else is rare and is merged or refused.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -15,19 +17,19 @@ use crate::Ticket;
 use crate::ids::RoundId;
 use crate::verdicts::ends::Told;
 
-/// One thing that waits.
+/// One element of a queue.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// A part of a round.
+    /// The plugin's part of a round.
     Entries {
         round: RoundId,
         /// [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
         entries: Entries,
-        /// When the kernel told of them.
+        /// When the kernel reported the entries.
         told: Told,
     },
-    /// Expectations; each plugin gets a copy of its own, there are few.
+    /// Expectations. Each plugin gets its own copy, because there are few.
     Expectations {
         round: RoundId,
         /// [`Cause::Events`] or [`Cause::SweepRows`].
@@ -40,14 +42,14 @@ pub(crate) enum Item {
     Message(Ticket, String),
 }
 
-/// What had to make room.
+/// What was dropped to make room.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
     pub(crate) rounds: Vec<RoundId>,
     pub(crate) entries: u64,
 }
 
-/// Overrun turns that may wait; a further one is told by `missed` and by the sweep that follows in any case.
+/// Overrun turns that may wait. A further overrun shows in `missed` and in the sweep that follows in any case.
 const OVERRUNS: usize = 64;
 
 /// The queue of one plugin.
@@ -64,12 +66,12 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Events that wait, expectation events included.
+    /// Events in the queue, including expectation events.
     pub(crate) const fn events(&self) -> usize {
         self.events
     }
 
-    /// Sweep rows that wait.
+    /// Sweep rows in the queue.
     pub(crate) const fn rows(&self) -> usize {
         self.rows
     }
@@ -82,13 +84,12 @@ impl Queue {
         self.items.is_empty()
     }
 
-    /// Entries dropped since last asked.
+    /// Returns the number of entries dropped since the last call.
     pub(crate) fn take_missed(&mut self) -> u64 {
         core::mem::take(&mut self.missed)
     }
 
-    /// Adds entries. Of events no more than `limit` wait (or this one item, where it alone is more): the oldest are
-    /// dropped.
+    /// Adds entries. If more than `limit` events would wait, the oldest are dropped. A single item may exceed the limit.
     pub(crate) fn push_entries(&mut self, item: Item, limit: usize) -> Dropped {
         let mut dropped = Dropped::default();
         let (cause, count, _) = shape(&item);
@@ -111,7 +112,7 @@ impl Queue {
         let (_, count, round) = shape(&self.items.remove(index)?);
         self.events -= count;
         self.missed = self.missed.saturating_add(count as u64);
-        // What parted two overruns may be gone.
+        // The events between two overruns may be gone. Then the two are merged.
         let is_overrun = |item: Option<&Item>| matches!(item, Some(Item::Turn(Cause::Overrun)));
         if index > 0 && is_overrun(self.items.get(index - 1)) && is_overrun(self.items.get(index)) {
             self.items.remove(index);
@@ -120,7 +121,7 @@ impl Queue {
         Some((round, count as u64))
     }
 
-    /// Adds a turn. Overruns without an event between them are one.
+    /// Adds a turn. Overruns without an event between them are merged.
     pub(crate) fn push_turn(&mut self, cause: Cause) {
         if cause == Cause::Overrun {
             if self.overruns >= OVERRUNS || matches!(self.items.back(), Some(Item::Turn(Cause::Overrun))) {
@@ -131,8 +132,8 @@ impl Queue {
         self.items.push_back(Item::Turn(cause));
     }
 
-    /// Adds word of a changed set. All that changed before the plugin is told are told at once: it looks into them as they
-    /// are then, and one sweep serves for all.
+    /// Reports a changed set to the plugin. All sets that changed before the plugin's next turn share this turn: the plugin
+    /// looks into their current content, and one sweep serves for all.
     pub(crate) fn push_changed_set(&mut self, set: &SetName) {
         let turn = self.items.iter_mut().find_map(|item| match item {
             Item::Turn(Cause::SetsChanged(sets)) => Some(sets),
@@ -145,7 +146,7 @@ impl Queue {
         }
     }
 
-    /// Takes out word of sets other than these, for a plugin that does not want to be told of them any more.
+    /// Removes turns about other sets than `wanted`, for a plugin that no longer subscribes to them.
     pub(crate) fn keep_sets(&mut self, wanted: &[SetName]) {
         self.items.retain_mut(|item| match item {
             Item::Turn(Cause::SetsChanged(sets)) => {
@@ -156,7 +157,7 @@ impl Queue {
         });
     }
 
-    /// Adds a tick, unless one waits.
+    /// Adds a tick, unless one waits already.
     pub(crate) fn push_tick(&mut self) {
         if !self.ticking {
             self.ticking = true;
@@ -164,7 +165,8 @@ impl Queue {
         }
     }
 
-    /// Adds a message; false where `limit` wait already, or more than `bytes` with it.
+    /// Adds a message. Returns false if `limit` messages wait already, or if the texts together would exceed `bytes`. The
+    /// size of a message does not count if no other message waits.
     pub(crate) fn push_message(&mut self, ticket: Ticket, text: String, limit: usize, bytes: usize) -> bool {
         let together = self.message_bytes.saturating_add(text.len());
         let room = self.messages < limit && (together <= bytes || self.messages == 0);
@@ -176,8 +178,8 @@ impl Queue {
         room
     }
 
-    /// Adds something before the rows at the end. Events keep their place: a row and a later end of its flow must not
-    /// change places.
+    /// Inserts an item before the rows at the end. Events keep their place, because a row and a later end of its flow must
+    /// stay in order.
     fn push_before_rows(&mut self, item: Item) {
         let rows = self.items.iter().rev().take_while(|item| shape(item).0 == Some(&Cause::SweepRows)).count();
         self.items.insert(self.items.len().saturating_sub(rows), item);
@@ -200,7 +202,7 @@ impl Queue {
         Some(item)
     }
 
-    /// Takes out what belongs to sweeps: a fresh instance gets a sweep of its own. Returns the rounds of the rows.
+    /// Removes the items of sweeps, because a fresh instance gets its own sweep. Returns the rounds of the rows.
     pub(crate) fn drop_sweep(&mut self) -> Vec<RoundId> {
         let mut rounds = Vec::new();
         self.items.retain(|item| {
@@ -218,7 +220,7 @@ impl Queue {
         rounds
     }
 
-    /// Takes out expectations, for a plugin that does not take them any more.
+    /// Removes expectations, for a plugin that no longer subscribes to them.
     pub(crate) fn drop_expectations(&mut self) {
         let mut events = 0;
         self.items.retain(|item| {
@@ -231,7 +233,7 @@ impl Queue {
         self.events = self.events.saturating_sub(events);
     }
 
-    /// Takes everything out; what of it are entries counts as missed. Returns their rounds and the messages.
+    /// Removes everything. Events count as missed. Returns their rounds and the messages.
     pub(crate) fn clear(&mut self) -> (Vec<RoundId>, Vec<Ticket>) {
         let mut rounds = Vec::new();
         let mut tickets = Vec::new();
@@ -247,7 +249,7 @@ impl Queue {
     }
 }
 
-/// Cause, entries and round of an item.
+/// Cause, number of entries and round of an item.
 fn shape(item: &Item) -> (Option<&Cause>, usize, Option<RoundId>) {
     match item {
         Item::Entries { round, cause, entries, .. } => (Some(cause), entries.len(), Some(*round)),

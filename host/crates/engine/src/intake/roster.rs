@@ -1,4 +1,4 @@
-//! The plugins that are configured now, each with what waits in front of it and whether it runs.
+//! The configured plugins, each with its queue and its state.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -12,25 +12,25 @@ use crate::intake::supervise::Supervision;
 use crate::per_plugin::PerPlugin;
 use crate::{CallId, PluginId, PluginSpec};
 
-/// One plugin as it is fed. What its verdicts cost is in [`crate::verdicts::accounts`].
+/// One plugin and its queue. [`crate::verdicts::accounts`] has the counts and budgets of its verdicts.
 #[derive(Debug)]
 pub(crate) struct Plugin {
     pub(crate) id: PluginId,
     pub(crate) spec: Arc<PluginSpec>,
     pub(crate) queue: Queue,
     pub(crate) supervision: Supervision,
-    /// The call that it has not answered.
+    /// The call without an answer.
     pub(crate) outstanding: Option<CallId>,
-    /// Whether the table has to be swept for it.
+    /// Whether the plugin needs a sweep.
     pub(crate) wants_sweep: bool,
-    /// Rows that it asked for, each an open verdict.
+    /// Open verdicts of the plugin that request rows.
     pub(crate) asked: Vec<VerdictId>,
-    /// Whether entries were dropped since its queue was last drained.
+    /// Whether entries were dropped since the queue was last empty.
     pub(crate) is_behind: bool,
-    /// Entries dropped of which no notice was given yet, and when the last one was.
+    /// Dropped entries that no notice has reported yet, and the time of the last notice.
     pub(crate) unnoticed: u64,
     pub(crate) noticed: Option<Steady>,
-    /// Sweeps for it that were interrupted since the last complete one.
+    /// Interrupted sweeps for the plugin since the last complete one.
     pub(crate) interrupted: u8,
     pub(crate) next_tick: Option<Steady>,
     pub(crate) next_sweep: Option<Steady>,
@@ -67,22 +67,22 @@ impl Plugin {
         plugin
     }
 
-    /// Whether it could be called now and nothing waits in front of it.
+    /// Whether the plugin can be called now and its queue is empty.
     pub(crate) fn is_idle(&self) -> bool {
         self.supervision.is_running() && self.outstanding.is_none() && self.queue.is_empty()
     }
 
-    /// Whether it could be called now and has anything to be called with.
+    /// Whether the plugin can be called now and its queue is not empty.
     pub(crate) fn can_be_called(&self) -> bool {
         self.supervision.is_running() && self.outstanding.is_none() && !self.queue.is_empty()
     }
 
-    /// Whether entries are kept for it: while it runs, and over a short pause.
+    /// Whether entries are queued for the plugin: while it runs, and during a short pause.
     pub(crate) fn takes_entries(&self) -> bool {
         self.supervision.is_coming_back()
     }
 
-    /// Whether the event is one that it subscribed to.
+    /// Whether the plugin subscribes to the event.
     pub(crate) fn subscribes(&self, event: &Event) -> bool {
         let subscription = &self.spec.subscription;
         subscription.kinds.contains(event.kind)
@@ -90,13 +90,13 @@ impl Plugin {
             && (subscription.filters.is_empty() || subscription.filters.iter().any(|f| f.matches(&event.flow)))
     }
 
-    /// Whether it wants any events.
+    /// Whether the plugin subscribes to any events.
     pub(crate) fn wants_events(&self) -> bool {
         let kinds = self.spec.subscription.kinds;
         kinds.new || kinds.update || kinds.destroy
     }
 
-    /// Entries dropped in front of it are counted.
+    /// Counts entries dropped from the queue.
     pub(crate) const fn count_missed(&mut self, entries: u64) {
         self.is_behind |= entries > 0;
         self.unnoticed = self.unnoticed.saturating_add(entries);
@@ -104,7 +104,7 @@ impl Plugin {
     }
 }
 
-/// The plugins of the configuration, in its order.
+/// The plugins in the order of the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     plugins: PerPlugin<Plugin>,
@@ -112,12 +112,12 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// The id that the first plugin of the next set gets.
+    /// The id of the first plugin of the next set.
     pub(crate) const fn next_id(&self) -> PluginId {
         PluginId(self.next)
     }
 
-    /// Swaps the set: new plugins get new ids, the old ones are returned.
+    /// Replaces the set. New plugins get new ids. Returns the old plugins.
     pub(crate) fn swap(&mut self, specs: Vec<Arc<PluginSpec>>, now: Steady) -> Vec<Plugin> {
         let first = self.next_id();
         let mut plugins = Vec::with_capacity(specs.len());
@@ -156,7 +156,7 @@ impl Roster {
         self.plugins.ids().collect()
     }
 
-    /// The ids, beginning after the one that was last served.
+    /// All ids in turn, beginning with the one after `last`.
     pub(crate) fn ids_after(&self, last: Option<PluginId>) -> impl Iterator<Item = PluginId> + use<> {
         self.plugins.ids_after(last)
     }

@@ -1,4 +1,4 @@
-//! The sweep that runs: who takes part, and the rows that no round has yet.
+//! The running sweep: its participants, and the rows that are in no round yet.
 
 use alloc::vec::Vec;
 
@@ -12,11 +12,11 @@ use crate::{PluginId, SweepId, SweepSource};
 #[derive(Debug)]
 pub(crate) struct Participant {
     pub(crate) plugin: PluginId,
-    /// Whether the sweep is for it, and not only for what it asked.
+    /// Whether the sweep is for the plugin's subscription. Otherwise it is only for requested rows.
     pub(crate) subscribed: bool,
-    /// Which rows it gets.
+    /// Which rows the plugin gets.
     pub(crate) extent: Extent,
-    /// Verdicts that asked for rows.
+    /// Verdicts that requested rows.
     pub(crate) asked: Vec<VerdictId>,
 }
 
@@ -24,12 +24,12 @@ pub(crate) struct Participant {
 pub(crate) struct RunningSweep {
     pub(super) id: SweepId,
     began: Now,
-    /// How many ends of flows had been received then.
+    /// How many ends of flows had been received when the sweep began.
     ends: u64,
     participants: Vec<Participant>,
     selections: Vec<VerdictId>,
     source: SweepSource,
-    /// Rows and expectation rows that no round has yet: at most a batch of each.
+    /// Rows and expectation rows that are in no round yet. At most a batch of each.
     rows: Vec<Event>,
     /// When the first of these rows came.
     since: Steady,
@@ -81,19 +81,19 @@ impl RunningSweep {
         &self.selections
     }
 
-    /// Counts a row; whether the row was read from the table.
+    /// Counts a row. Returns whether the row was read from the table.
     pub(super) fn count_row(&mut self) -> bool {
         self.count += 1;
         self.source == SweepSource::Table
     }
 
-    /// Adds a row for the participants; whether a batch is full.
+    /// Adds a row for the participants. Returns whether a batch is full.
     pub(super) fn add_row(&mut self, row: Event, batch: usize, now: Steady) -> bool {
         if self.participants.is_empty() {
             return false;
         }
         if self.rows.is_empty() {
-            // A batch is full as a rule; growing would copy each row twice.
+            // A batch is usually filled. Without the reservation, growing would copy each row twice.
             self.rows.reserve_exact(batch);
             self.since = now;
         }
@@ -101,14 +101,14 @@ impl RunningSweep {
         self.rows.len() >= batch
     }
 
-    /// Counts and adds an expectation; whether a batch is full.
+    /// Counts and adds an expectation. Returns whether a batch is full.
     pub(super) fn add_expectation(&mut self, event: ExpectationEvent, batch: usize) -> bool {
         self.count += 1;
         self.expectations.push(event);
         self.expectations.len() >= batch
     }
 
-    /// Takes the rows that no round has yet.
+    /// Takes the rows that are in no round yet.
     pub(super) fn take_rows(&mut self) -> Option<(Vec<Event>, Told)> {
         if self.rows.is_empty() {
             return None;
@@ -122,12 +122,12 @@ impl RunningSweep {
         core::mem::take(&mut self.expectations)
     }
 
-    /// A plugin takes no more rows.
+    /// Removes a plugin, which takes no more rows.
     pub(super) fn leave(&mut self, id: PluginId) -> Vec<Participant> {
         self.participants.extract_if(.., |participant| participant.plugin == id).collect()
     }
 
-    /// Nobody takes rows any more. Gives the verdicts that asked for rows, and the selections.
+    /// Removes all participants. Returns the verdicts that requested rows, and the selections.
     pub(super) fn abandon(&mut self) -> (Vec<VerdictId>, Vec<VerdictId>) {
         self.rows.clear();
         self.expectations.clear();

@@ -1,4 +1,4 @@
-//! Turns that plugins are told of in their order: lost events, changed sets.
+//! Turns without entries that plugins get in order with their events: overruns and changed sets.
 
 use ctwarden_model::{Cause, Notice, SetName};
 
@@ -6,10 +6,11 @@ use crate::intake::Intake;
 use crate::verdicts::Verdicts;
 
 impl Intake {
-    /// Events were lost: who wants events is told where, and the table is swept for them.
+    /// Events were lost. Plugins that subscribe to events get an overrun turn at that point of their queue, and a sweep if
+    /// they take rows.
     pub(crate) fn overrun(&mut self, verdicts: &mut Verdicts) {
         self.overruns = self.overruns.saturating_add(1);
-        // What was collected came before the loss.
+        // The collected events came before the loss.
         self.flush_collected(verdicts);
         verdicts.notice(Notice::Overrun);
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {

@@ -1,7 +1,7 @@
-//! Plugins that do not take the rows of a sweep: how long the sweep waits for them, and what becomes of them.
+//! Slow plugins: how long a sweep waits for a plugin that does not take its rows, and what happens then.
 //!
-//! A sweep waits rather than drop a row; but a ban, or another plugin's repair after a loss, must not wait for one that is
-//! slow. Then the sweep is interrupted for the slow one alone, which gets another.
+//! A sweep waits rather than dropping a row. But a ban, or the repair of another plugin after a loss, must not wait for a
+//! slow plugin. Then the sweep is interrupted for the slow plugin only, which gets another one.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ use crate::intake::running_sweep::{Participant, RunningSweep};
 use crate::verdicts::Verdicts;
 
 impl Intake {
-    /// Rows that may wait in front of a plugin; at least a batch, or a sweep would never move.
+    /// Rows that may wait in the queue of a plugin. At least one batch, because a sweep would otherwise never move.
     fn row_limit(&self, plugin: &Plugin) -> usize {
         plugin.spec.limits.bounds.queue_rows.max(self.batch_entries())
     }
@@ -31,7 +31,8 @@ impl Intake {
         })
     }
 
-    /// Puts plugins off that have far more rows than they should: the program went on although it was not asked to.
+    /// Interrupts the sweep for plugins whose queues have far more rows than allowed: the program passed rows without being
+    /// asked.
     pub(super) fn put_off_flooded(&mut self) {
         let Some(running) = self.sweeps.running.as_ref() else { return };
         let flooded = |id: &PluginId| {
@@ -43,7 +44,7 @@ impl Intake {
         }
     }
 
-    /// Interrupts the sweep for one plugin; it gets another one.
+    /// Interrupts the sweep for one plugin. The plugin gets another sweep.
     fn put_off(&mut self, id: PluginId) {
         let Some(running) = self.sweeps.running.as_mut() else { return };
         let gone = running.leave(id);
@@ -55,7 +56,7 @@ impl Intake {
         }
     }
 
-    /// Whether anybody but the plugins without room waits for the running sweep to end.
+    /// Whether anything waits for the end of the running sweep, apart from the plugins without room.
     fn others_wait(&self, verdicts: &Verdicts, running: &RunningSweep) -> bool {
         let takes_part = |id: PluginId| running.participants().iter().any(|participant| participant.plugin == id);
         let wants = |plugin: &Plugin| plugin.wants_sweep || !plugin.asked.is_empty();
@@ -65,14 +66,14 @@ impl Intake {
             || self.plugins.iter().any(|plugin| wants(plugin) && !takes_part(plugin.id))
     }
 
-    /// When patience with a plugin that takes no rows ends.
+    /// When the wait for a plugin that takes no rows ends.
     pub(super) fn stall_deadline(&self, verdicts: &Verdicts) -> Option<Steady> {
         let running = self.sweeps.running.as_ref()?;
         let since = running.stalled()?;
         self.others_wait(verdicts, running).then(|| since.plus(self.config.bounds.row_patience))
     }
 
-    /// Notes since when the sweep has waited for a plugin, and ends the wait where it has lasted too long.
+    /// Records since when the sweep has waited for a plugin, and ends a wait that has lasted too long.
     pub(super) fn watch_stall(&mut self, verdicts: &Verdicts) {
         let now = verdicts.now().steady;
         let Some(running) = self.sweeps.running.as_ref() else { return };

@@ -1,6 +1,6 @@
-//! What happens after a failure: a wait that grows, then a fresh instance; after many, a quarantine that people can see.
+//! Restarts failed plugins: after a growing wait, or after a quarantine if failures are frequent.
 //!
-//! Nothing stays dead unseen: each wait has an end that is shown, and a fresh instance gets the table swept for it.
+//! No plugin stays dead unnoticed: each wait has an end, which the status shows. A fresh instance gets a sweep.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -21,25 +21,25 @@ pub(crate) enum Lifecycle {
     #[default]
     Running,
     Backoff(Steady),
-    /// Not before then, for it failed too often; the last failure.
+    /// Until then the plugin does not start, because it failed too often. The text is the last failure.
     Quarantined(Steady, String),
-    /// Its time has come; a fresh instance is being started, or about to be.
+    /// The wait is over. A fresh instance is starting or about to start.
     Starting {
-        /// Whether the program was told.
+        /// Whether the program was asked to start it.
         told: bool,
     },
-    /// Never again; the failure.
+    /// The plugin never starts again. The text is the failure.
     Failed(String),
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Supervision {
     pub(crate) life: Lifecycle,
-    /// Failures in the window, at most as many as quarantine it.
+    /// Failures in the window. At most as many as cause a quarantine.
     failures: VecDeque<Steady>,
 }
 
-/// When a plugin that failed is started again.
+/// How long a failed plugin waits for its restart.
 struct RestartDecision {
     wait: Duration,
     quarantined: bool,
@@ -50,7 +50,7 @@ impl Supervision {
         matches!(self.life, Lifecycle::Running)
     }
 
-    /// Whether it runs or will soon.
+    /// Whether the plugin runs or will run soon.
     pub(crate) const fn is_coming_back(&self) -> bool {
         match self.life {
             Lifecycle::Running | Lifecycle::Backoff(_) | Lifecycle::Starting { .. } => true,
@@ -72,7 +72,7 @@ impl Supervision {
         RestartDecision { wait: limits.backoff.saturating_mul(doubled).min(limits.backoff_max), quarantined: false }
     }
 
-    /// When it is to be started again.
+    /// When the plugin is to start again.
     pub(crate) const fn due(&self) -> Option<Steady> {
         match self.life {
             Lifecycle::Backoff(until) | Lifecycle::Quarantined(until, _) => Some(until),
@@ -82,7 +82,7 @@ impl Supervision {
 }
 
 impl Intake {
-    /// A plugin failed in a call with so many entries, or could not be started.
+    /// A plugin failed in a call with `entries` entries, or its instance failed to start.
     pub(super) fn fail(&mut self, verdicts: &mut Verdicts, id: PluginId, fault: Fault, entries: u64) {
         let (now, limits) = (verdicts.now(), self.config.bounds.restart.clone());
         let Some(plugin) = self.plugins.get_mut(id) else { return };
@@ -120,8 +120,8 @@ impl Intake {
         self.clear_queue_of_failed(verdicts, id);
     }
 
-    /// What waits in front of a failed plugin: sweeps come anew; events and messages wait for a fresh instance that comes
-    /// soon, and are let go where it does not.
+    /// Clears the queue of a failed plugin. Sweeps are dropped, because a fresh instance gets a new one. Events and messages
+    /// wait if a fresh instance comes soon, else they are dropped.
     fn clear_queue_of_failed(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let mut rounds = plugin.queue.drop_sweep();
@@ -141,7 +141,7 @@ impl Intake {
         }
     }
 
-    /// Plugins whose wait has ended are to be started.
+    /// Marks the plugins whose wait is over for a start.
     pub(super) fn end_waits(&mut self, verdicts: &Verdicts) {
         let now = verdicts.now().steady;
         for plugin in self.plugins.iter_mut() {

@@ -1,8 +1,8 @@
-//! Readings of the whole table: at start, after a loss, in time, when asked, and to carry out verdicts over selections.
+//! Sweeps: at start, after an overrun, periodically, on request, and to carry out verdicts over selections.
 //!
-//! There is one at a time and all who want one share it, with a rest in between, so that lasting loss or a plugin that asks
-//! for ever does not turn into a load of its own. A row is never dropped: the sweep waits. A slow plugin is dropped from a
-//! sweep rather than delaying the sweep of the others ([`crate::intake::slow_plugins`]).
+//! One sweep runs at a time, and all who need one share it. Sweeps rest in between. Otherwise sustained loss, or a plugin
+//! that requests sweeps forever, would become a load of its own. A row is never dropped: the sweep waits. A slow plugin is
+//! dropped from a sweep rather than delaying the sweep of the others ([`crate::intake::slow_plugins`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,28 +20,29 @@ use crate::intake::running_sweep::{Participant, RunningSweep};
 use crate::verdicts::Verdicts;
 use crate::{Detail, PluginId, SelectionId, SweepId, SweepRequest, SweepSource, WaitingSelection, rest_after};
 
-/// Filters that a request names at most; beyond, it asks for every row.
+/// Maximum number of filters in a request. With more filters, the request is for every row.
 const HINTS: usize = 64;
 
-/// Asked rows of one plugin for which the program is asked at once whether it knows them.
+/// Requested rows of one plugin that are offered to the program at once, which reports whether it knows them.
 const ASKED_AT_ONCE: usize = 64;
 
-/// Sweeps for a plugin in a row that may be interrupted before it has to wait for another reason.
+/// Number of successive interrupted sweeps after which a plugin gets no further sweep, until it needs one for another
+/// reason.
 const INTERRUPTED_MAX: u8 = 3;
 
-/// Sweeps: the one that runs and what the next one goes by.
+/// The running sweep, and the state that decides the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeps {
     ids: SweepIds,
     pub(super) running: Option<RunningSweep>,
     /// A sweep that the program has not taken yet.
     request: Option<SweepRequest>,
-    /// When the last one that read the table ended and how long it took.
+    /// The end and the duration of the last sweep that read the table.
     last: Option<(Steady, Duration)>,
-    /// A new set of plugins does not wait out the rest.
+    /// The first sweep for a new set of plugins does not rest.
     pub(super) hurry: bool,
     ended: u64,
-    /// How many ended early or were inconsistent.
+    /// How many sweeps ended early or were inconsistent.
     interrupted: u64,
     rows: u64,
 }
@@ -51,7 +52,7 @@ impl Sweeps {
         &mut self.ids
     }
 
-    /// What the last reading of the table took.
+    /// The duration of the last sweep that read the table.
     pub(crate) fn last_took(&self) -> Duration {
         self.last.map_or(Duration::ZERO, |(_, took)| took)
     }
@@ -72,14 +73,14 @@ impl Sweeps {
         self.running.is_some()
     }
 
-    /// The running sweep, if it has that name.
+    /// The running sweep, if it has that id.
     fn running_mut(&mut self, id: SweepId) -> Option<&mut RunningSweep> {
         self.running.as_mut().filter(|running| running.id == id)
     }
 }
 
 impl Intake {
-    /// When the next sweep may begin; none where none is wanted or one runs.
+    /// When the next sweep may begin. `None` if no sweep is needed or one is running.
     pub(crate) fn sweep_due(&self, verdicts: &Verdicts) -> Option<Steady> {
         if self.stopping || self.sweeps.is_running() {
             return None;
@@ -89,7 +90,7 @@ impl Intake {
         let wanted = pressing || self.running_plugins().any(|plugin| plugin.wants_sweep);
         let Some((ended, took)) = self.sweeps.last else { return wanted.then_some(verdicts.now().steady) };
         let rest = if pressing {
-            // Half of the time at most.
+            // Sweeps then take half of the time at most.
             self.config.bounds.selection_rest.max(took)
         } else if self.sweeps.hurry {
             Duration::ZERO
@@ -103,8 +104,8 @@ impl Intake {
         self.plugins.iter().filter(|plugin| plugin.supervision.is_running())
     }
 
-    /// A sweep of rows that the program knows, which it said before; or if the program can begin to read the table now, a sweep
-    /// of the table.
+    /// Returns a sweep of rows that the program knows, as it has reported before. Otherwise, if the program can start a dump
+    /// now, returns a sweep of the table.
     pub(crate) fn next_sweep(&mut self, verdicts: &mut Verdicts, can_read: bool) -> Option<SweepRequest> {
         if let Some(request) = self.sweeps.request.take() {
             return Some(request);
@@ -112,7 +113,7 @@ impl Intake {
         if !can_read || self.sweep_due(verdicts)? > verdicts.now().steady {
             return None;
         }
-        // What was collected happened before the sweep.
+        // The collected events happened before the sweep.
         self.flush_collected(verdicts);
         let now = verdicts.now().steady;
         let most = self.config.bounds.selections_per_sweep.max(1);
@@ -141,7 +142,7 @@ impl Intake {
         Some(SweepRequest { id, source, filters, expectations })
     }
 
-    /// How many asked rows of each plugin go into one sweep.
+    /// How many requests for rows of each plugin go into one sweep.
     fn share_of_asked(&self, most: usize) -> usize {
         let asking = self.plugins.iter().filter(|plugin| !plugin.asked.is_empty()).count();
         most.checked_div(asking).map_or(most, |share| share.max(1))
@@ -161,12 +162,12 @@ impl Intake {
         id
     }
 
-    /// Whether rows that plugins asked for could be told, where somebody knows them: no sweep runs.
+    /// Whether requests for rows wait and no sweep runs. A program that knows the rows can then answer them.
     pub(crate) fn has_asked_rows(&self) -> bool {
         !self.stopping && !self.sweeps.is_running() && self.running_plugins().any(|plugin| !plugin.asked.is_empty())
     }
 
-    /// Rows that plugins asked for by a filter, and that wait for a sweep; of each plugin so many that one sweep can take.
+    /// Requests for rows by a filter that wait for a sweep. Of each plugin at most as many as one sweep can take.
     pub(crate) fn asked_rows<'a>(&'a self, verdicts: &'a Verdicts) -> impl Iterator<Item = WaitingSelection<'a>> {
         let plugins = self.running_plugins().filter(|_| self.has_asked_rows());
         plugins.flat_map(move |plugin| {
@@ -179,14 +180,14 @@ impl Intake {
         })
     }
 
-    /// Begins a sweep of asked rows that the program knows without reading the table. It needs no rest.
+    /// Begins a sweep of requested rows that the program knows without reading the table. This sweep needs no rest.
     pub(crate) fn tell_known_rows(&mut self, verdicts: &mut Verdicts, known: &[SelectionId]) {
         if known.is_empty() || !self.has_asked_rows() {
             return;
         }
-        // What was collected happened before the rows are looked up.
+        // The collected events happened before the rows are looked up.
         self.flush_collected(verdicts);
-        // Rows are read in one go, so that more filters than a request can name wait for the next.
+        // One sweep reads all its rows by its filters. Filters beyond the limit of a request wait for the next sweep.
         let share = self.share_of_asked(self.config.bounds.selections_per_sweep.clamp(1, HINTS));
         let mut participants = Vec::new();
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.supervision.is_running()) {
@@ -216,7 +217,7 @@ impl Intake {
             && self.plugins.get(participant.plugin).is_some_and(|plugin| plugin.spec.subscription.expectations)
     }
 
-    /// What all who want rows want, as far as it can be said in few filters.
+    /// The union of the filters of all who need rows. Empty if it has too many filters or every row is needed.
     fn hints(&self, verdicts: &Verdicts, participants: &[Participant], selections: &[VerdictId]) -> Vec<Filter> {
         let mut hints: Vec<Filter> = Vec::new();
         for participant in participants.iter().filter(|participant| participant.subscribed) {
@@ -240,7 +241,7 @@ impl Intake {
         if hints.len() > HINTS { Vec::new() } else { hints }
     }
 
-    /// A row of the running sweep; of another one it is nobody's.
+    /// Takes a row of the running sweep. A row of another sweep is ignored.
     pub(crate) fn row(&mut self, verdicts: &mut Verdicts, id: SweepId, flow: Flow) {
         let batch = self.batch_entries();
         let now = verdicts.now().steady;
@@ -253,12 +254,12 @@ impl Intake {
         }
         if is_full {
             self.flush_rows(verdicts);
-            // Before, nobody's queue has changed.
+            // Before this point no queue has changed.
             self.tidy(verdicts);
         }
     }
 
-    /// A row of the expectation table; without a sweep it is nobody's.
+    /// Takes a row of the expectation table. Without a sweep the row is ignored.
     pub(super) fn expectation_row(&mut self, verdicts: &mut Verdicts, event: ExpectationEvent) {
         let batch = self.batch_entries();
         let Some(running) = self.sweeps.running.as_mut() else { return };
@@ -270,7 +271,7 @@ impl Intake {
     }
 
     fn flush_rows(&mut self, verdicts: &mut Verdicts) {
-        // What was collected happened before the rows were read.
+        // The collected events happened before the rows were read.
         self.flush_collected(verdicts);
         let Some(running) = self.sweeps.running.as_mut() else { return };
         let Some((rows, told)) = running.take_rows() else { return };
@@ -302,7 +303,7 @@ impl Intake {
         self.offer_expectations(verdicts, Cause::SweepRows, &events, &takers);
     }
 
-    /// The end of the running sweep; of another one it is nobody's.
+    /// Ends the running sweep. The end of another sweep is ignored.
     pub(crate) fn end_sweep(&mut self, verdicts: &mut Verdicts, id: SweepId, complete: bool) {
         if self.sweeps.running_mut(id).is_none() {
             return;
@@ -337,7 +338,7 @@ impl Intake {
         verdicts.end_selections(ended.selections, complete);
     }
 
-    /// A plugin has failed: it takes no more rows, and what it asked for is void. A fresh instance gets its own sweep.
+    /// A plugin has failed. It takes no more rows, and its requests are void. A fresh instance gets its own sweep.
     pub(super) fn leave_sweep(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         let mut asked = Vec::new();
         if let Some(running) = self.sweeps.running.as_mut() {
@@ -351,8 +352,8 @@ impl Intake {
         }
     }
 
-    /// A new set of plugins: nobody of the old one takes rows any more. The reading itself goes on until the program tells its
-    /// end. Gives the selections of the running sweep.
+    /// The set of plugins changes: no plugin of the old set takes rows any more. The dump itself goes on until the program
+    /// reports its end. Returns the selections of the running sweep.
     pub(super) fn abandon_sweep(&mut self, verdicts: &mut Verdicts) -> Vec<VerdictId> {
         let (mut asked, selections) = self.sweeps.running.as_mut().map(RunningSweep::abandon).unwrap_or_default();
         asked.extend(self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)));
@@ -362,7 +363,7 @@ impl Intake {
         selections
     }
 
-    /// The daemon stops: no sweep runs or begins any more. Gives the selections of the running sweep.
+    /// The daemon stops: no sweep runs or begins any more. Returns the selections of the running sweep.
     pub(super) fn stop_sweeps(&mut self, verdicts: &mut Verdicts) -> Vec<VerdictId> {
         let mut asked: Vec<VerdictId> = self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)).collect();
         let mut selections = Vec::new();

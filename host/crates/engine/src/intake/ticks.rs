@@ -1,6 +1,6 @@
 //! Timed work of plugins: ticks and periodic sweeps.
 //!
-//! Late ones are merged into one, so that a slow plugin or a paused host is not met by a pile of them.
+//! Late ticks merge into one, and so do late sweeps. A slow plugin or a resumed host does not get many at once.
 
 use core::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::intake::Intake;
 use crate::intake::roster::Plugin;
 use crate::verdicts::Verdicts;
 
-/// Shortest time between two ticks, as the interface promises at most.
+/// Minimum time between two ticks, as the interface defines it.
 const TICK_MIN: Duration = Duration::from_millis(10);
 
-/// Shortest time between two periodic sweeps: the interface counts in seconds.
+/// Minimum time between two periodic sweeps. The interface counts in seconds.
 const SWEEP_MIN: Duration = Duration::from_secs(1);
 
 impl Plugin {
-    /// Starts its clocks, at the start of an instance.
+    /// Starts the clocks of a fresh instance.
     pub(crate) fn wind_clocks(&mut self, now: Steady) {
         let subscription = &self.spec.subscription;
         self.next_tick = subscription.tick_every.map(|period| now.plus(period.max(TICK_MIN)));
         self.wind_sweep(now);
     }
 
-    /// Starts the clock of its periodic sweeps, also where a sweep has begun for another reason.
+    /// Restarts the clock of periodic sweeps, also when a sweep has begun for another reason.
     pub(crate) fn wind_sweep(&mut self, now: Steady) {
         let subscription = &self.spec.subscription;
         let period = subscription.sweep_every.filter(|_| subscription.kinds.row);
@@ -52,7 +52,7 @@ impl Intake {
         let due = |due: Option<Steady>| due.is_some_and(|due| due <= now);
         let running = |plugin: &&mut Plugin| plugin.supervision.is_running();
         if self.plugins.iter_mut().filter(running).any(|plugin| due(plugin.next_tick)) {
-            // What was collected happened before the tick.
+            // The collected events happened before the tick.
             self.flush_collected(verdicts);
         }
         for plugin in self.plugins.iter_mut().filter(running) {

@@ -1,4 +1,4 @@
-//! What time brings about, and when that is.
+//! Work that is due at a time, and the time of the next one.
 
 use ctwarden_model::{Notice, Steady};
 
@@ -6,11 +6,11 @@ use crate::intake::Intake;
 use crate::intake::roster::Plugin;
 use crate::verdicts::Verdicts;
 
-/// Time between two notices of entries dropped in front of one plugin: a storm of drops is one story.
+/// Minimum time between two notices of entries dropped from the queue of one plugin. Many drops in a row get one notice.
 const NOTICE_EVERY: core::time::Duration = core::time::Duration::from_secs(1);
 
 impl Plugin {
-    /// When the next notice of dropped entries is due; none where none was dropped.
+    /// When the next notice of dropped entries is due. `None` if no entries were dropped.
     pub(crate) fn missed_notice_due(&self) -> Option<Steady> {
         (self.unnoticed > 0).then(|| self.noticed.map_or(Steady(0), |noticed| noticed.plus(NOTICE_EVERY)))
     }
@@ -30,7 +30,7 @@ impl Intake {
         [
             plugins,
             self.stall_deadline(verdicts),
-            // Once it is due it waits to be polled, not for time.
+            // A sweep that is due waits to be polled, so it needs no timeout.
             self.sweep_due(verdicts).filter(|due| *due > verdicts.now().steady),
         ]
         .into_iter()
@@ -43,13 +43,13 @@ impl Intake {
         self.tick_plugins(verdicts);
     }
 
-    /// What has to be looked at after everything that happens.
+    /// Housekeeping after every input.
     pub(crate) fn tidy(&mut self, verdicts: &mut Verdicts) {
         self.watch_stall(verdicts);
         self.notice_missed(verdicts);
     }
 
-    /// Tells of dropped entries, at most once a second for each plugin.
+    /// Reports dropped entries, at most once a second for each plugin.
     fn notice_missed(&mut self, verdicts: &mut Verdicts) {
         let now = verdicts.now().steady;
         for plugin in self.plugins.iter_mut() {
