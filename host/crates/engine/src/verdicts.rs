@@ -1,7 +1,8 @@
-//! The machine that judges verdicts: checks, merge, lookups, selections, effects, records.
+//! The machine that checks verdicts and carries them out: guard, merge, lookups, selections, effects, records.
 //!
-//! It knows nothing of queues, calls and sweeps. [`crate::intake`] hands it what plugins said, the rows of sweeps and the ends of
-//! flows. Its files extend [`Verdicts`]; the parts that they use have private fields and methods of their own.
+//! It does not know queues, calls and sweeps. [`crate::intake`] passes the answers of plugins, the rows of sweeps and the
+//! ends of flows to it. The files of this module extend [`Verdicts`]. The parts that they use have their own private fields
+//! and methods.
 
 pub(crate) mod accounts;
 mod alerts;
@@ -58,14 +59,14 @@ use crate::{
     Ack, EngineConfig, Granted, MessageOutcome, PluginId, PluginSpec, SelectionRequest, Ticket, Tracked, Wait,
 };
 
-/// Where the next event will be collected: the number of the batch, and how many events the batch has.
+/// Position at which the next event is collected: the number of the batch, and the number of events in that batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Collecting {
     pub(crate) batch: u64,
     pub(crate) len: usize,
 }
 
-/// Everything between a verdict and its record.
+/// State of all verdicts between their arrival and their record.
 #[derive(Debug)]
 pub(crate) struct Verdicts {
     config: Arc<EngineConfig>,
@@ -80,7 +81,7 @@ pub(crate) struct Verdicts {
     records: Records,
     ends: Ends,
     tracked: Tracked,
-    /// No sweep begins any more.
+    /// No further sweep begins.
     stopping: bool,
 }
 
@@ -103,12 +104,12 @@ impl Verdicts {
         }
     }
 
-    /// Takes the time, which never goes back.
+    /// Sets the clock. The steady time never goes back.
     pub(crate) fn tell_time(&mut self, now: Now) {
         self.clock = Now { wall: now.wall, steady: self.clock.steady.max(now.steady) };
     }
 
-    /// The latest time that was told.
+    /// The latest reported time.
     pub(crate) const fn now(&self) -> Now {
         self.clock
     }
@@ -125,28 +126,29 @@ impl Verdicts {
         self.guard.set_own_addresses(own);
     }
 
-    /// Takes another set of plugins, whose ids begin with `first`. Call [`Verdicts::settle_rounds`] and
-    /// [`Verdicts::abandon_selections`] before, so that the old rules apply to the verdicts of the old set.
+    /// Replaces the set of plugins. Their ids begin with `first`. Call [`Verdicts::settle_rounds`] and
+    /// [`Verdicts::abandon_selections`] before, to apply the old rules to the verdicts of the old set.
     pub(crate) fn swap(&mut self, config: Arc<EngineConfig>, first: PluginId, specs: &[Arc<PluginSpec>]) {
         self.config = config;
-        // Who takes a plugin's place goes on with its rate, and tells what was folded; of one that goes it is told now.
+        // A plugin of the same name takes over the record rate. A removed plugin has no successor, so report all folded
+        // verdicts now.
         self.tell_folded(true);
         self.guard.swap(&self.config, first, specs, self.clock.steady);
     }
 
-    /// Merges the answers of all open rounds, before the set of plugins changes.
+    /// Merges the answers of all open rounds. Call it before the set of plugins changes.
     pub(crate) fn settle_rounds(&mut self) {
         for answers in self.rounds.close_all() {
             self.merge(None, answers);
         }
     }
 
-    /// Stops to wait for sweeps.
+    /// Stops waiting for sweeps.
     pub(crate) const fn stop(&mut self) {
         self.stopping = true;
     }
 
-    /// Ends everything that is open.
+    /// Ends everything that is open. `why` is the reply to messages without an answer.
     pub(crate) fn end(&mut self, why: &str) {
         self.rounds = Rounds::default();
         self.lookups = Lookups::default();
@@ -163,29 +165,29 @@ impl Verdicts {
         self.guard.mode(plugin, self.clock.steady)
     }
 
-    /// A round of entries that these plugins are handed parts of.
+    /// Begins a round. Each of these plugins receives a part of its entries.
     pub(crate) fn begin_round(&mut self, plugins: BTreeSet<PluginId>) -> RoundId {
         self.rounds.begin(plugins)
     }
 
-    /// A plugin will not answer its part of a round.
+    /// Reports that a plugin will not answer its part of a round.
     pub(crate) fn give_up(&mut self, round: RoundId, plugin: PluginId) {
         if let Some(answers) = self.rounds.given_up(round, plugin) {
             self.merge(Some(round), answers);
         }
     }
 
-    /// A flow has ended.
+    /// Reports the end of a flow.
     pub(crate) fn hear_of_end(&mut self, key: FlowKey, collecting: Collecting) {
         self.ends.add(key, collecting.batch, collecting.len, self.clock.wall);
     }
 
-    /// How many ends of flows were received.
+    /// Number of ends of flows so far.
     pub(crate) const fn ends(&self) -> u64 {
         self.ends.count()
     }
 
-    /// A plugin is handed entries.
+    /// Reports that a plugin receives entries.
     pub(crate) fn hand_over<'a>(
         &mut self,
         plugin: PluginId,
@@ -195,12 +197,12 @@ impl Verdicts {
         self.ends.tell(plugin, received, entries);
     }
 
-    /// What a verdict is about; none once the verdict has ended.
+    /// Target of a verdict, or `None` if the verdict has ended.
     pub(crate) fn target(&self, verdict: VerdictId) -> Option<&Target> {
         self.open.get(verdict).map(|open| &open.record.verdict.target)
     }
 
-    /// Ends a verdict that asked for rows, which have been told.
+    /// Ends a verdict that asked for rows. All its rows have been delivered.
     pub(crate) fn rows_told(&mut self, verdict: VerdictId, plugin: PluginId) {
         let mode = self.mode(plugin).unwrap_or(Mode::Observe);
         self.finish(verdict, done(mode));
@@ -210,7 +212,7 @@ impl Verdicts {
         !self.selections.waiting().is_empty()
     }
 
-    /// Selections for the sweep that begins.
+    /// Takes selections for the sweep that begins, at most `most`.
     pub(crate) fn take_selections_for_sweep(&mut self, most: usize) -> Vec<VerdictId> {
         self.selections.waiting_mut().take(most)
     }
@@ -239,7 +241,7 @@ impl Verdicts {
         self.replies.next_ticket()
     }
 
-    /// A message did not come to its plugin, or the plugin failed over it.
+    /// Reports that a message did not reach its plugin, or that the plugin failed on the message.
     pub(crate) fn message_failed(&mut self, ticket: Ticket, why: String) {
         self.replies.failed(ticket, why);
     }
@@ -248,10 +250,11 @@ impl Verdicts {
         self.replies.next_reply()
     }
 
-    /// The next effect to be carried out.
+    /// The next effect to carry out.
     pub(crate) fn next_effect(&mut self, collecting: Collecting) -> Option<(EffectId, Granted<Effect>)> {
         let deadline = self.clock.steady.plus(self.config.bounds.answer_wait);
-        // The event of the end may come late, or never. What is received from now on may be of the flow that comes after.
+        // Count the end now, because its event may come late or never. Entries received from now on may belong to the next
+        // flow.
         let (ends, at) = (&mut self.ends, self.clock.wall);
         self.effects.take(deadline, |key| ends.add(key, collecting.batch, collecting.len, at))
     }
@@ -275,19 +278,20 @@ impl Verdicts {
         }
     }
 
-    /// Whether more can be brought about before others are answered without a long line behind them.
+    /// Whether few effects are open. This bounds the latency of later verdicts.
     pub(crate) fn has_few_effects(&self) -> bool {
         self.effects.are_few()
     }
 
-    /// Whether so much waits to be taken or answered that nothing more is to be brought about.
+    /// Whether the open effects, open lookups and queued records reach a limit of the backlog. No further work may begin
+    /// then.
     pub(crate) fn is_backlogged(&self) -> bool {
         let open = self.effects.len().saturating_add(self.lookups.len());
         open.saturating_add(self.records.len()) >= self.config.bounds.backlog
             || self.records.bytes() >= self.config.bounds.backlog_bytes
     }
 
-    /// Whether nothing waits for an outcome or a reply.
+    /// Whether no verdict, effect or message is open.
     pub(crate) fn is_quiet(&self) -> bool {
         self.open.len() == 0 && self.effects.len() == 0 && self.replies.is_empty()
     }
@@ -300,12 +304,12 @@ impl Verdicts {
         self.open.len()
     }
 
-    /// Flows that plugins protect at the moment.
+    /// Number of flows that plugins protect now.
     pub(crate) fn plugin_protections(&self, now: Steady) -> usize {
         self.guard.plugin_protections(now)
     }
 
-    /// The earliest moment at which [`Verdicts::pass_time`] or [`Verdicts::tidy`] has something to do.
+    /// The earliest time at which [`Verdicts::pass_time`] or [`Verdicts::tidy`] has work.
     pub(crate) fn next_timeout(&mut self) -> Option<Steady> {
         let accounts = self.guard.accounts().filter_map(Account::deadline).min();
         [
@@ -332,7 +336,7 @@ impl Verdicts {
         self.resume_selections();
     }
 
-    /// What has to be looked at after everything that happens.
+    /// Does the work that is due after every input: reports counts of folded verdicts and closed breakers.
     pub(crate) fn tidy(&mut self) {
         self.tell_folded(false);
         let now = self.clock;

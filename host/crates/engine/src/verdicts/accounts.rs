@@ -1,6 +1,6 @@
-//! What the verdicts of one plugin cost and came to: budget, breaker, alerts, rate of records, counts.
+//! The account of one plugin: budget, breaker, alerts, rate of records, and counts of its verdicts.
 //!
-//! A reload hands the spendings of a plugin to the plugin of the same name, so that a reload is no way around a budget.
+//! On a reload the plugin of the same name takes over what was spent. A reload therefore cannot reset a budget.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -19,7 +19,6 @@ use crate::verdicts::record_rate::RecordRate;
 use crate::verdicts::repeats::{Repeat, Repeats};
 use crate::{BreakerLimits, BreakerStatus, PluginLimits, PluginSpec, VerdictCounts};
 
-/// The account of one plugin.
 #[derive(Debug)]
 pub(crate) struct Account {
     spec: Arc<PluginSpec>,
@@ -29,24 +28,24 @@ pub(crate) struct Account {
     breaker: Breaker,
     alerts: Alerts,
     rate: RecordRate,
-    /// Bytes of its verdicts without an outcome.
+    /// Bytes of the verdicts without an outcome.
     open_bytes: usize,
-    /// Verdicts that wait for a sweep or are served by one.
+    /// Number of verdicts that wait for a sweep or that the running sweep serves.
     awaiting_sweep: usize,
     verdicts: VerdictCounts,
-    /// The same of the flows that the verdicts were about.
+    /// The same counts by flow. Every flow of a selection counts.
     flows: VerdictCounts,
     last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
-/// How one verdict ended, for the counts of its plugin.
+/// The end of one verdict, for the counts of its plugin.
 #[derive(Debug)]
 pub(crate) struct EndedVerdict<'a> {
     pub(crate) kind: VerdictKind,
     pub(crate) outcome: Outcome,
-    /// The flows of a selection.
+    /// Outcomes of the flows, if the verdict is over a selection.
     pub(crate) tally: Option<&'a Tally>,
-    /// Whether the verdict was about one flow.
+    /// Whether the verdict is about one flow.
     pub(crate) is_about_one_flow: bool,
     pub(crate) bytes: usize,
     pub(crate) awaited_sweep: bool,
@@ -70,7 +69,7 @@ impl Account {
         }
     }
 
-    /// Goes on where the account of the plugin of the same name stopped. The breaker closes and the counts begin anew.
+    /// Continues the account of the plugin of the same name. The breaker closes, and the counts start at zero.
     pub(crate) fn take_over(&mut self, old: Self) {
         self.budget = old.budget;
         self.blocked = old.blocked;
@@ -91,12 +90,12 @@ impl Account {
         &self.spec.limits
     }
 
-    /// Whether verdicts are carried out now.
+    /// The mode in effect: observe while the breaker is open, else the configured mode.
     pub(crate) fn mode(&self, now: Steady) -> Mode {
         if self.breaker.is_open(now) { Mode::Observe } else { self.spec.mode }
     }
 
-    /// Whether the verdicts without an outcome hold so much memory that the plugin is not to give more.
+    /// Whether the verdicts without an outcome reach the memory limit. The plugin is not called then.
     pub(crate) fn is_full(&self) -> bool {
         self.open_bytes >= self.limits().bounds.open_bytes
     }
@@ -105,10 +104,10 @@ impl Account {
         self.open_bytes = self.open_bytes.saturating_add(bytes);
     }
 
-    /// Lets one more verdict wait for a sweep.
+    /// Counts one more verdict that waits for a sweep.
     ///
     /// # Errors
-    /// As many wait as may.
+    /// The maximum number of verdicts already wait.
     pub(crate) fn await_sweep(&mut self) -> Result<(), Outcome> {
         if self.awaiting_sweep >= self.limits().bounds.selections {
             return Err(Outcome::OverBudget);
@@ -135,34 +134,34 @@ impl Account {
         self.last_refusal = Some((at, kind, why));
     }
 
-    /// What becomes of an alert: to be shown (none), or why not.
+    /// Returns `None` if the alert is shown, else the outcome of its verdict.
     pub(crate) fn admit_alert(&mut self, alert: &Alert, window: Duration, keys: usize, now: Steady) -> Option<Outcome> {
         self.alerts.admit(alert, &self.spec.limits, window, keys, now)
     }
 
-    /// Takes one verdict out of the budget; false where the budget is used up.
+    /// Spends one verdict of the budget. Returns false if the budget is used up.
     pub(crate) fn spend(&mut self, ends_flow: bool, entries: u32, now: Steady) -> bool {
         self.budget.take(&self.spec.limits, ends_flow, entries, now)
     }
 
-    /// Whether a timeout of so many seconds costs as much as a delete.
+    /// Whether a timeout of `seconds` costs as much as a delete.
     pub(crate) fn ends_soon(&self, seconds: u32) -> bool {
         budget::ends_soon(self.limits(), seconds)
     }
 
-    /// What the plugin may do before the breaker counts further verdicts: the share of the table for deletes where that is
-    /// less than what may come at once.
+    /// The budget with which the breaker compares the excess. This is the burst; for deletes the share of the table, if it
+    /// is smaller.
     pub(crate) fn whole_budget(&self, ends_flow: bool, entries: u32) -> u64 {
         let burst = u64::from(self.limits().verdict_burst);
         if ends_flow { budget::share(self.limits(), entries).min(burst) } else { burst }
     }
 
-    /// When a good part of so many deletes can be made.
+    /// When a good part of `deletes` deletes fits the budget.
     pub(crate) fn budget_returns(&mut self, deletes: u64, entries: u32, now: Steady) -> Steady {
         self.budget.returns(&self.spec.limits, deletes, entries, now)
     }
 
-    /// Takes a block into the budget of address space; false where the budget is used up.
+    /// Spends address space for a block. Returns false if the budget is used up.
     pub(crate) fn spend_block(&mut self, block: &Block, now: Steady) -> bool {
         self.blocked.take(&self.spec.limits, block, now)
     }
@@ -175,13 +174,13 @@ impl Account {
         self.blocked.unblocked(unblock);
     }
 
-    /// Counts a verdict over the budget; tells for how long the breaker opens, if it opens now.
+    /// Counts a verdict over the budget. Returns how long the breaker opens, if it opens now.
     pub(crate) fn over_budget(&mut self, limits: &BreakerLimits, budget: u64, now: Steady) -> Option<Duration> {
         self.breaker.exhausted(limits, budget, now)
     }
 
-    /// Counts one more delete of a flow that was found by an event. Tells whether the flow comes back too often, and what
-    /// to say of that.
+    /// Counts one more delete of a flow that an event reported. Returns whether the flow comes back too often, and a notice
+    /// if one is due.
     pub(crate) fn delete_again(&mut self, key: &FlowKey, entries: u32, now: Steady) -> (bool, Option<Notice>) {
         let repeat = self.repeats.next(key, budget::share(&self.spec.limits, entries), now);
         let notice = (repeat == Repeat::Last && self.repeats.is_to_be_told(now)).then(|| Notice::ComesBack {
@@ -193,22 +192,22 @@ impl Account {
         (repeat == Repeat::TooMany, notice)
     }
 
-    /// Whether the verdict gets a record of its own.
+    /// Whether the verdict gets its own record.
     pub(crate) fn admit_record(&mut self, record: &VerdictRecord, bytes: usize, now: Steady) -> bool {
         self.rate.admit(record, bytes, &self.spec.limits, now)
     }
 
-    /// Counts of verdicts without a record of their own, if they are due.
+    /// Takes the counts of verdicts without their own record, if the counts are due or `all` is set.
     pub(crate) fn take_folded(&mut self, all: bool, now: Steady) -> Option<alloc::boxed::Box<[FoldedCount]>> {
         self.rate.due().filter(|due| all || *due <= now).and_then(|_| self.rate.take_folded())
     }
 
-    /// Whether the breaker has closed since this was asked last.
+    /// Whether the breaker has closed since the last call.
     pub(crate) fn notice_closing(&mut self, now: Steady) -> bool {
         self.breaker.notice_closing(now)
     }
 
-    /// When something is to be done or told.
+    /// When the breaker closes or the counts of folded verdicts are due, whichever is earlier.
     pub(crate) fn deadline(&self) -> Option<Steady> {
         [self.breaker.closes(), self.rate.due()].into_iter().flatten().min()
     }
@@ -230,7 +229,7 @@ impl Account {
         &self.flows
     }
 
-    /// Verdicts without a record of their own.
+    /// Number of verdicts without their own record.
     pub(crate) const fn folded(&self) -> u64 {
         self.rate.total()
     }
@@ -240,5 +239,5 @@ impl Account {
     }
 }
 
-/// The outcome of a verdict whose plugin is not configured any more.
+/// Outcome of a verdict whose plugin is no longer configured.
 pub(crate) const PLUGIN_GONE: Outcome = Outcome::Refused(Refusal::PluginGone);

@@ -1,6 +1,7 @@
-//! Which alerts people are shown: those with a key that was not shown lately, and no more than can be read.
+//! Selects the alerts that the operator sees: only keys that were not shown lately, and no more alerts than a person can
+//! read.
 //!
-//! A flood of alerts hides the one that counts, and is an attack that any packet can set off.
+//! A flood of alerts hides the important one. Any packet can trigger such a flood, so a flood is also an attack.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -15,7 +16,7 @@ use crate::verdicts::budget::Bucket;
 pub(crate) struct Alerts {
     rate: Bucket,
     shown: BTreeMap<String, Steady>,
-    /// Keys in the order in which they were shown; as many as `shown` has.
+    /// Keys in the order in which they were shown. Has the same length as `shown`.
     order: VecDeque<String>,
 }
 
@@ -24,7 +25,7 @@ impl Alerts {
         Self { rate: Bucket::new(limits.alert_burst, now), shown: BTreeMap::new(), order: VecDeque::new() }
     }
 
-    /// What becomes of an alert: to be shown (none), or why not. An empty key stands for the title.
+    /// Returns `None` if the alert is shown, else the outcome of its verdict. The title replaces an empty key.
     pub(crate) fn admit(
         &mut self,
         alert: &Alert,

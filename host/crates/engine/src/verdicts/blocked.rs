@@ -1,7 +1,7 @@
-//! The address space that one plugin has blocked, and its budget of it.
+//! The address space that one plugin has blocked, and the budget for it.
 //!
-//! Each block for itself may be small: 255 networks of /8 are everyone all the same. So all that a plugin blocks at a time
-//! together is at most as much as one network of a length that the operator sets.
+//! A limit for each block is not enough: 255 networks of /8 still block everyone. All current blocks of a plugin together
+//! are therefore limited to the size of one network. The operator sets the prefix length of that network.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
@@ -11,22 +11,22 @@ use ctwarden_model::{Block, Family, Prefix, PrefixMap, SetName, Steady, Unblock}
 
 use crate::PluginLimits;
 
-/// Blocks that are remembered at a time, each some sixty bytes: more than that are over budget, however small they are.
+/// Maximum number of remembered blocks, about 60 bytes each. Further blocks are over budget, however small they are.
 pub(crate) const BLOCKS: usize = 1 << 18;
 
-/// How often what has ended is looked for where there is no room.
+/// Minimum time between two searches for ended blocks when there is no room.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
-/// One network in one set.
+/// A blocked network in one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
-    /// None: until it is unblocked.
+    /// End of the block. `None`: until the network is unblocked.
     until: Option<Steady>,
-    /// Whether the kernel has it.
+    /// Whether the kernel has the network in the set.
     confirmed: bool,
 }
 
-/// What is blocked, by set.
+/// Blocked networks by set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Blocked {
     sets: BTreeMap<SetName, PrefixMap<Entry>>,
@@ -37,8 +37,8 @@ pub(crate) struct Blocked {
 }
 
 impl Blocked {
-    /// Takes a block into the account; false where it is over the budget. A network that is in the set already costs nothing
-    /// more.
+    /// Spends address space for a block. Returns false if the block is over budget. A network that is already in the set
+    /// costs nothing more.
     pub(crate) fn take(&mut self, limits: &PluginLimits, block: &Block, now: Steady) -> bool {
         let until = block.seconds.map(|seconds| now.plus(Duration::from_secs(seconds.into())));
         let known = self.sets.get_mut(&block.set).and_then(|networks| networks.get_mut(block.network));
@@ -52,6 +52,7 @@ impl Blocked {
                 return false;
             }
         }
+        // An ended block of the same network may still be counted.
         self.release(&block.set, block.network);
         self.sets.entry(block.set.clone()).or_default().insert(block.network, Entry { until, confirmed: false });
         self.count += 1;
@@ -75,7 +76,7 @@ impl Blocked {
         }
     }
 
-    /// Forgets what has ended.
+    /// Removes ended blocks.
     fn tidy(&mut self, now: Steady) {
         if self.tidied.is_some_and(|last| now.since(last) < TIDY_EVERY) {
             return;
@@ -93,7 +94,7 @@ impl Blocked {
         }
     }
 
-    /// What came of a block that was taken into the account.
+    /// Reports the outcome of a block that `take` has accepted.
     pub(crate) fn concluded(&mut self, block: &Block, is_blocked: bool) {
         let Some(entry) = self.sets.get_mut(&block.set).and_then(|networks| networks.get_mut(block.network)) else {
             return;
@@ -105,7 +106,7 @@ impl Blocked {
         }
     }
 
-    /// A network was taken out of a set, by whomever.
+    /// Reports that a network was taken out of a set, no matter which plugin asked for it.
     pub(crate) fn unblocked(&mut self, unblock: &Unblock) {
         self.release(&unblock.set, unblock.network);
     }
@@ -123,7 +124,7 @@ impl Blocked {
         *space = space.saturating_sub(units(network));
     }
 
-    /// A set in which the kernel has any of the addresses, with the network.
+    /// A set and its network that contains one of the addresses, if the kernel has that network.
     pub(crate) fn holding(&self, addresses: [IpAddr; 2], now: Steady) -> Option<(SetName, Prefix)> {
         self.sets.iter().find_map(|(set, networks)| {
             let (network, _) = addresses
@@ -135,7 +136,7 @@ impl Blocked {
     }
 }
 
-/// What a network counts: IPv4 addresses, or IPv6 networks of /64, which is what one subscriber has at least.
+/// Size of a network: the number of IPv4 addresses, or of IPv6 networks of /64, because one subscriber has at least a /64.
 const fn units(network: Prefix) -> u64 {
     match network.family() {
         Family::Ipv4 => size(32, network.length()),
@@ -143,7 +144,7 @@ const fn units(network: Prefix) -> u64 {
     }
 }
 
-/// How many parts of `bits` bits a network of that length has, and one at least.
+/// Number of parts of `bits` bits in a network of that length, at least one.
 const fn size(bits: u8, length: u8) -> u64 {
     match 1_u64.checked_shl(bits.saturating_sub(length) as u32) {
         Some(size) => size,

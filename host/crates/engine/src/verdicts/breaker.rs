@@ -1,8 +1,8 @@
-//! The breaker: a plugin that spends its budget again and again falls back to observing.
+//! The breaker: sets a plugin to observe when it keeps exceeding its budget.
 //!
-//! A budget alone would let a wrong policy do its worst at a steady rate for ever. But a policy that fights a full table asks for
-//! more than it may as well, and is needed then; so what opens the breaker is not that the budget is used up, but that as much
-//! again is asked for beyond it.
+//! A budget alone would let a wrong policy do its worst at a steady rate forever. But a policy that fights a full table
+//! also exceeds its budget, and is needed at that time. A used-up budget alone therefore does not open the breaker. The
+//! breaker opens when the excess is as large as the budget itself.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -18,7 +18,7 @@ struct Second {
     refused: u64,
 }
 
-/// Why and until when a plugin only observes.
+/// Until when a plugin only observes, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
     pub(crate) until: Steady,
@@ -26,18 +26,19 @@ pub(crate) struct Opened {
     pub(crate) refused: u64,
 }
 
-/// State of one plugin's breaker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Breaker {
-    /// Seconds of the window in which the budget was found used up.
+    /// Seconds of the window in which the budget was used up.
     exhausted: VecDeque<Second>,
     opened: Option<Opened>,
 }
 
 impl Breaker {
-    /// The budget was found used up for a flow, or for a verdict about none. `budget`: what it has for the window. Tells for how
-    /// long the breaker opens, if it opens now: a policy that asks for a little too much does not open it, one that asks for
-    /// twice its budget and goes on asking does.
+    /// Counts one flow, or one verdict about no flow, that is over budget. `budget` is the budget for the window. Returns
+    /// how long the breaker opens, if it opens now.
+    ///
+    /// A policy that asks for slightly too much does not open the breaker. A policy that keeps asking for twice its budget
+    /// does.
     pub(crate) fn exhausted(&mut self, limits: &BreakerLimits, budget: u64, now: Steady) -> Option<Duration> {
         if self.is_open(now) {
             return None;
@@ -65,17 +66,17 @@ impl Breaker {
         self.opened.is_some_and(|opened| opened.until > now)
     }
 
-    /// Why and until when it is open, or was until its closing is noticed.
+    /// Until when the breaker is open, and why. The value stays until `notice_closing` notices that the breaker has closed.
     pub(crate) const fn opened(&self) -> Option<Opened> {
         self.opened
     }
 
-    /// When it closes, while it is open or its closing has not been noticed yet.
+    /// When the breaker closes. The value stays until `notice_closing` notices that the breaker has closed.
     pub(crate) fn closes(&self) -> Option<Steady> {
         self.opened.map(|opened| opened.until)
     }
 
-    /// Notices that it has closed; true once for each opening.
+    /// Notices that the breaker has closed. Returns true once for each opening.
     pub(crate) fn notice_closing(&mut self, now: Steady) -> bool {
         self.opened.take_if(|opened| opened.until <= now).is_some()
     }

@@ -1,16 +1,16 @@
-//! How much a plugin may do: a bucket for verdicts a second, a window for the share of the table a minute.
+//! How much a plugin may change: a token bucket for verdicts a second, and a window for the share of the table a minute.
 //!
-//! The bucket keeps a storm from taking the processor; the share keeps a wrong policy from emptying the table. A short
-//! timeout empties it as a delete does, only later, and is counted as one.
+//! The bucket keeps a storm of verdicts from using up the processor. The share keeps a wrong policy from emptying the
+//! table. A short timeout also empties the table, only later, so it counts as a delete.
 
 use ctwarden_model::Steady;
 
 use crate::PluginLimits;
 
-/// Tokens in billionths, so that a nanosecond at one token a second is a whole number.
+/// One token in billionths. A nanosecond at one token a second is then a whole number.
 const TOKEN: u64 = 1_000_000_000;
 
-/// A token bucket: so many a second, so many at once.
+/// A token bucket with a rate per second and a burst.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     level: u64,
@@ -22,7 +22,7 @@ impl Bucket {
         Self { level: u64::from(burst).saturating_mul(TOKEN), filled: now }
     }
 
-    /// Whether a token is there after the time that has passed.
+    /// Adds the tokens for the time that has passed. Returns whether at least one token is available.
     pub(crate) fn has(&mut self, per_second: u32, burst: u32, now: Steady) -> bool {
         let passed = now.0.saturating_sub(self.filled.0);
         let full = u64::from(burst).saturating_mul(TOKEN);
@@ -31,7 +31,8 @@ impl Bucket {
         self.level >= TOKEN
     }
 
-    /// Takes so many tokens if one is there, or what is there of them: whoever takes much waits longer for the next.
+    /// Takes `tokens` tokens, or all available tokens if there are fewer. Returns false if none is available. A caller that
+    /// takes many tokens waits longer for the next one.
     pub(crate) fn take_many(&mut self, tokens: u32, per_second: u32, burst: u32, now: Steady) -> bool {
         let there = self.has(per_second, burst, now);
         if there {
@@ -40,7 +41,7 @@ impl Bucket {
         there
     }
 
-    /// Takes a token if one is there.
+    /// Takes one token if one is available.
     pub(crate) fn take(&mut self, per_second: u32, burst: u32, now: Steady) -> bool {
         let there = self.has(per_second, burst, now);
         if there {
@@ -50,7 +51,7 @@ impl Bucket {
     }
 }
 
-/// Seconds remembered: a minute and the second that is running, so that no minute holds more than the share.
+/// Number of remembered seconds: a minute and the current second. No minute then holds more than the share.
 const SECONDS: usize = 61;
 
 /// Deletes in the last minute, by second.
@@ -86,12 +87,13 @@ impl LastMinute {
         self.slots.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// When so many fewer than `most` are counted that there is room for `wanted`; none where that is now.
+    /// When the count leaves room for `wanted` more deletes within `most`. Returns `None` if there is room now.
     fn has_room_at(&mut self, wanted: u64, most: u64, now: Steady) -> Option<Steady> {
         let mut sum = self.sum(now).saturating_add(wanted.min(most));
         if sum <= most {
             return None;
         }
+        // The oldest second leaves the window first. Each second leaves it `SECONDS` after its own time.
         let oldest = self.second.saturating_sub(SECONDS as u64 - 1);
         for second in oldest..=self.second {
             let counted = usize::try_from(second % SECONDS as u64).ok().and_then(|index| self.slots.get(index));
@@ -108,7 +110,7 @@ impl LastMinute {
     }
 }
 
-/// What is left of a plugin's budget.
+/// The remaining budget of a plugin.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     verdicts: Bucket,
@@ -120,8 +122,8 @@ impl Budget {
         Self { verdicts: Bucket::new(limits.verdict_burst, now), deleted: LastMinute::new() }
     }
 
-    /// Takes one verdict out of the budget; false where it is used up, and then nothing is taken. `entries` is the size of
-    /// the table, 0 where it is not known: then the floor alone counts.
+    /// Spends one verdict. Returns false, and spends nothing, if the budget is used up. `entries` is the size of the table.
+    /// If the size is not known, `entries` is 0 and only the floor counts.
     pub(crate) fn take(&mut self, limits: &PluginLimits, ends_flow: bool, entries: u32, now: Steady) -> bool {
         if ends_flow && self.deleted.sum(now) >= share(limits, entries) {
             return false;
@@ -137,7 +139,8 @@ impl Budget {
 }
 
 impl Budget {
-    /// When a good part of so many deletes can be made: some at a time, as each time the flows have to be found again.
+    /// When a good part of `deletes` deletes fits the budget. Waits for several deletes at a time, because each attempt has
+    /// to find the flows again.
     pub(crate) fn returns(&mut self, limits: &PluginLimits, deletes: u64, entries: u32, now: Steady) -> Steady {
         let share = share(limits, entries);
         let wanted = deletes.min(share.div_ceil(10)).min(u64::from(limits.verdict_burst.div_ceil(2))).max(1);
@@ -149,14 +152,14 @@ impl Budget {
     }
 }
 
-/// Whether a timeout of so many seconds counts as a delete: it ends an idle flow before the share alone would let deletes end
-/// the whole table. At a share of 10 % a minute that takes ten minutes.
+/// Whether a timeout of `seconds` counts as a delete. Such a timeout ends an idle flow before deletes within the share
+/// could end the whole table. At a share of 10 % a minute that takes ten minutes.
 pub(crate) const fn ends_soon(limits: &PluginLimits, seconds: u32) -> bool {
     let share = if limits.table_share_per_minute == 0 { 1 } else { limits.table_share_per_minute };
     seconds < 6_000_u32.div_ceil(share)
 }
 
-/// Deletes allowed in a minute.
+/// Number of deletes allowed in a minute.
 pub(crate) fn share(limits: &PluginLimits, entries: u32) -> u64 {
     if limits.table_share_per_minute >= 100 {
         return u64::MAX;

@@ -1,4 +1,4 @@
-//! What the verdicts of a call are about: the entries that the plugin was given, or the message.
+//! What the verdicts of a call are about: the entries that the plugin received, or the message.
 
 use alloc::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::Ticket;
 use crate::ids::RoundId;
 use crate::verdicts::ends::Told;
 
-/// What a call without an answer is about.
+/// The subject of a call that has no answer yet.
 #[derive(Debug)]
 pub(crate) enum CallContext {
     /// A part of a round.
@@ -17,14 +17,14 @@ pub(crate) enum CallContext {
         /// Whether the entries are whole (rows) or thin (events).
         cause: Cause,
         entries: Entries,
-        /// When the kernel told of them.
+        /// When the kernel reported the entries.
         told: Told,
     },
     Expectations {
         round: RoundId,
         events: Arc<[ExpectationEvent]>,
     },
-    /// A turn or a tick.
+    /// A turn without entries, or a tick.
     Nothing,
     Message(Ticket),
 }
@@ -38,7 +38,7 @@ impl CallContext {
         }
     }
 
-    /// Whether it is about what happens, and not about what is.
+    /// Whether the entries of the call are events, not rows.
     pub(crate) const fn is_of_events(&self) -> bool {
         matches!(self, Self::Entries { cause: Cause::Events, .. })
     }
@@ -51,7 +51,7 @@ impl CallContext {
         }
     }
 
-    /// How many entries were handed over.
+    /// Number of delivered entries.
     pub(crate) fn entries(&self) -> u64 {
         match self {
             Self::Entries { entries, .. } => entries.len() as u64,

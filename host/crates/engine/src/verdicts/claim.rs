@@ -1,4 +1,4 @@
-//! Verdicts on their way through the merge: what each wants of which flow.
+//! Verdicts during the merge: which change each verdict wants for which flow.
 
 use alloc::vec::Vec;
 
@@ -19,29 +19,28 @@ pub(crate) struct Candidate {
     pub(crate) subject: Subject,
 }
 
-/// What a candidate is about.
+/// The subject of a candidate.
 #[derive(Debug)]
 pub(crate) enum Subject {
     Flow {
         key: FlowKey,
-        /// What is known of it.
+        /// What is known of the flow.
         sight: Sight,
-        /// Whether what it was shown is the flow's end.
+        /// Whether the entry that the plugin received is the end of the flow.
         gone: bool,
-        /// Whether it has ended since the plugin was last told of it.
+        /// Whether the flow has ended since the plugin last received an entry of it.
         ended: bool,
-        /// What is to be done with it.
         change: Change,
     },
-    /// One expectation, to be deleted.
+    /// One expectation to delete.
     Expectation(Expected),
-    /// A network, into a set or out of it.
+    /// A network to put into a set or to take out of a set.
     Network,
-    /// Every flow that matches.
+    /// Every flow that matches a filter.
     Selection,
 }
 
-/// What is to be done with a flow.
+/// A change of one flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Delete,
@@ -52,12 +51,12 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Of an action on a flow; none for the others.
+    /// The change that an action makes to a flow. Returns `None` for an action that changes no flow.
     pub(crate) const fn of(action: &Action) -> Option<Self> {
         match action {
             Action::Mark(mark) => Some(Self::Mark(*mark)),
             Action::Labels(labels) => Some(Self::Labels(*labels)),
-            // A timeout of 0 ends the flow, and only a delete is carried out by id.
+            // A timeout of 0 ends the flow. Use a delete instead, because only a delete is carried out by id.
             Action::Delete | Action::Timeout(0) => Some(Self::Delete),
             Action::Timeout(seconds) => Some(Self::Timeout(*seconds)),
             Action::Protect(seconds) => Some(Self::Protect(*seconds)),
@@ -79,7 +78,7 @@ impl Change {
         }
     }
 
-    /// Whether nothing is left of this change after a later one of the same plugin.
+    /// Whether a later change of the same plugin leaves nothing of this change.
     pub(crate) const fn is_undone_by(self, later: Self) -> bool {
         match (self, later) {
             (Self::Mark(mark), Self::Mark(over)) => mark.mask() & !over.mask() == 0,
@@ -97,7 +96,8 @@ pub(crate) struct Claim {
     pub(crate) plugin: PluginId,
     pub(crate) allowed: Allowed,
     pub(crate) change: Change,
-    /// Whether the flow has ended since the plugin was last told of it: whatever has its name now is another one.
+    /// Whether the flow has ended since the plugin last received an entry of it. An entry that has its key now is another
+    /// flow.
     pub(crate) ended: bool,
 }
 
@@ -109,22 +109,22 @@ pub(crate) struct FlowGroup {
     pub(crate) gone: bool,
     pub(crate) claims: Vec<Claim>,
     pub(crate) round: Option<RoundId>,
-    /// Blocks that have to be in place before the flow is deleted; no gate is there twice.
+    /// Gates of the blocks that must be in place before the flow is deleted. No gate is in the list twice.
     pub(crate) gates: Vec<GateId>,
 }
 
-/// An expectation to be deleted, as the kernel told it.
+/// An expectation to delete, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected {
     pub(crate) key: ExpectationKey,
-    /// Original tuple of the flow that the helper works for.
+    /// Original tuple of the master.
     pub(crate) master: Tuple,
-    /// Whether that flow or the expected one is protected; the master's entry tells where it is not known.
+    /// Whether the master or the expected flow is protected. If this is unknown, the master's entry decides.
     pub(crate) protected: Truth,
 }
 
 impl Expected {
-    /// Where the master's entry is found. An expectation does not tell the id of its master.
+    /// Key for the lookup of the master's entry. An expectation does not carry the id of its master.
     pub(crate) fn master_key(&self) -> FlowKey {
         FlowKey { id: ctwarden_model::FlowId::default(), zone: self.key.zone, original: self.master }
     }
@@ -135,11 +135,11 @@ impl Expected {
 pub(crate) struct ExpectationGroup {
     pub(crate) expected: Expected,
     pub(crate) claims: Vec<Candidate>,
-    /// Blocks that have to be in place before the expectation is deleted.
+    /// Gate of the blocks that must be in place before the expectation is deleted.
     pub(crate) gate: GateId,
 }
 
-/// Flows in the order in which they were first named.
+/// Claims by flow, in the order in which the flows were first named.
 pub(crate) struct FlowGroups {
     groups: Vec<(FlowKey, Sight, bool, Vec<Claim>)>,
     places: HashMap<FlowKey, usize>,
@@ -163,7 +163,7 @@ impl FlowGroups {
                 claims.push(claim);
             }
             None => {
-                // Room for a few, as several plugins may name the flow.
+                // Room for a few claims, because several plugins may name the flow.
                 let mut claims = Vec::with_capacity(4);
                 claims.push(claim);
                 self.groups.push((key, sight, gone, claims));

@@ -1,8 +1,8 @@
-//! Effects on their way: handed out, answered, or given up.
+//! Effects in flight, until they are answered or given up.
 //!
-//! A flow is deleted once: who wants the same while the delete is on its way shares its outcome. Deletes of an answer that
-//! also blocks wait here until the blocks are in place, for an entry that is deleted first is made again by the next
-//! packet and then lives on.
+//! A flow is deleted once. Verdicts that delete the same flow while the delete is in flight share its outcome. Deletes of
+//! an answer that also blocks wait here until the blocks are in place. If the delete came first, the next packet would
+//! create the entry again, and the new entry would live on.
 
 use alloc::collections::VecDeque;
 use alloc::collections::btree_map::{BTreeMap, Entry};
@@ -14,20 +14,21 @@ use hashbrown::HashMap;
 use crate::Granted;
 use crate::ids::{GateId, VerdictId};
 
-/// Effects that may be without an answer while more are brought about for a selection: enough to keep busy whoever carries
-/// them out, and done within some fifteen milliseconds, which is how long a ban may have to wait behind a large one.
+/// Number of open effects below which a selection may add more. This is enough to keep the program that carries out effects
+/// busy. The program carries out this many within about 15 ms, which is how long a ban may have to wait behind a large
+/// selection.
 const SELECTED_AHEAD: usize = 4096;
 
-/// What came of an effect.
+/// The answer to an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ack {
-    /// The kernel did it.
+    /// The kernel carried out the request.
     Done,
-    /// The flow, expectation or element was not there (ENOENT).
+    /// The flow, expectation or element does not exist (ENOENT).
     Gone,
     /// Another flow has taken the tuple.
     Replaced,
-    /// The kernel said no, with this `errno` (positive).
+    /// The kernel refused the request with this `errno` (positive).
     Refused(i32),
     /// The network was not put into its block set, or not taken out of it.
     NotBlocked(BlockRefusal),
@@ -50,24 +51,24 @@ impl Ack {
 
 #[derive(Debug)]
 struct InFlight {
-    /// Verdicts that end with it.
+    /// Verdicts that end with this effect.
     waiters: Vec<VerdictId>,
     deletes: Option<FlowKey>,
-    /// Number of the end of the flow that it deletes, from when it was handed out.
+    /// Number of the end of the flow that the effect deletes. Set when the effect is handed out.
     end: Option<u64>,
     opens: Option<GateId>,
     handed_out: bool,
 }
 
-/// An effect behind gates.
+/// An effect that waits for gates.
 #[derive(Debug)]
 struct HeldEffect {
     effect: Granted<Effect>,
-    /// How many of the gates are shut.
+    /// Number of its gates that are shut.
     shut: usize,
 }
 
-/// Deletes that wait for blocks.
+/// Deletes and selections that wait for blocks.
 #[derive(Debug, Default)]
 struct Gate {
     blocks: usize,
@@ -75,43 +76,43 @@ struct Gate {
     selections: Vec<VerdictId>,
 }
 
-/// What an answered effect sets free.
+/// What the answer to an effect releases.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) waiters: Vec<VerdictId>,
     pub(crate) selections: Vec<VerdictId>,
-    /// The end of the flow that was to be deleted.
+    /// The end of the flow that the effect was to delete: its key and its number.
     pub(crate) end: Option<(FlowKey, u64)>,
 }
 
-/// All effects that have no answer yet. Bounded by [`crate::EngineBounds::backlog`] and what the calls outstanding then
-/// still bring, for beyond it no plugin is called and no row taken.
+/// All effects that have no answer yet. Bounded by [`crate::EngineBounds::backlog`] plus what the outstanding calls still
+/// return. Beyond that bound no plugin is called and no row is taken.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     next: u32,
     next_gate: u64,
     effects: HashMap<EffectId, InFlight>,
     held: BTreeMap<EffectId, HeldEffect>,
-    /// To be handed out.
+    /// Effects to hand out.
     outbox: VecDeque<(EffectId, Granted<Effect>)>,
-    /// Of those handed out, in that order.
+    /// Deadlines of the effects that were handed out, in that order.
     deadlines: VecDeque<(Steady, EffectId)>,
     deleting: HashMap<FlowKey, EffectId>,
     gates: BTreeMap<GateId, Gate>,
 }
 
 impl Effects {
-    /// How many have no answer yet.
+    /// Number of effects without an answer.
     pub(crate) fn len(&self) -> usize {
         self.effects.len()
     }
 
-    /// Whether more can be brought about for a selection without a long line in front of what comes next.
+    /// Whether a selection may add effects without a long delay for the effects that follow.
     pub(crate) fn are_few(&self) -> bool {
         self.effects.len() < SELECTED_AHEAD
     }
 
-    /// A gate, shut by the blocks that are added with it.
+    /// Returns a new gate. The blocks that are added with the gate shut it.
     pub(crate) const fn gate(&mut self) -> GateId {
         let gate = GateId(self.next_gate);
         self.next_gate += 1;
@@ -123,7 +124,7 @@ impl Effects {
         self.gates.contains_key(&gate)
     }
 
-    /// Takes an effect in. A block shuts the gate that it is given; a delete waits while any of its gates is shut.
+    /// Adds an effect. A block shuts the gate that it is given. A delete waits while any of its gates is shut.
     pub(crate) fn add(&mut self, effect: Granted<Effect>, waiters: Vec<VerdictId>, gates: &[GateId]) {
         while self.effects.contains_key(&EffectId(self.next)) {
             self.next = self.next.wrapping_add(1);
@@ -154,7 +155,7 @@ impl Effects {
         }
     }
 
-    /// Puts an effect behind those of the gates that are shut; tells how many.
+    /// Puts an effect behind its shut gates. Returns the number of these gates.
     fn hold(&mut self, id: EffectId, gates: &[GateId]) -> usize {
         let mut shut = 0;
         for gate in gates {
@@ -166,12 +167,12 @@ impl Effects {
         shut
     }
 
-    /// Whether a delete of the flow is on its way.
+    /// Whether a delete of the flow has no answer yet.
     pub(crate) fn is_deleting(&self, key: &FlowKey) -> bool {
         self.deleting.contains_key(key)
     }
 
-    /// Shares the outcome of the delete that is on its way; gives the verdicts back where there is none.
+    /// Lets verdicts share the outcome of the delete that is in flight. Returns the verdicts if there is no such delete.
     pub(crate) fn join_delete(&mut self, key: &FlowKey, verdicts: Vec<VerdictId>) -> Option<Vec<VerdictId>> {
         let joined = self.deleting.get(key).copied().and_then(|id| self.effects.get_mut(&id));
         match joined {
@@ -183,7 +184,7 @@ impl Effects {
         }
     }
 
-    /// Holds a selection back while the gate is shut; false where it is open.
+    /// Holds a selection while the gate is shut. Returns false if the gate is open.
     pub(crate) fn hold_selection(&mut self, gate: GateId, selection: VerdictId) -> bool {
         match self.gates.get_mut(&gate) {
             Some(gate) => {
@@ -194,7 +195,7 @@ impl Effects {
         }
     }
 
-    /// The next effect to be handed out; `ends` is told of the flow that it ends, and gives the number of that end.
+    /// The next effect to hand out. If the effect ends a flow, `ends` receives the flow and returns the number of that end.
     pub(crate) fn take(
         &mut self,
         deadline: Steady,
@@ -241,7 +242,7 @@ impl Effects {
         }
     }
 
-    /// Whether it was the last one.
+    /// Whether this block was the last one of the gate.
     fn one_block_less(&mut self, gate: GateId) -> bool {
         self.gates.get_mut(&gate).is_some_and(|gate| {
             gate.blocks = gate.blocks.saturating_sub(1);
@@ -258,7 +259,7 @@ impl Effects {
         Some(id)
     }
 
-    /// When the next one is given up.
+    /// When the next effect is given up.
     pub(crate) fn deadline(&mut self) -> Option<Steady> {
         while self.deadlines.front().is_some_and(|(_, id)| !self.effects.contains_key(id)) {
             self.deadlines.pop_front();

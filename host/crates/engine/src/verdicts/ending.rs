@@ -1,7 +1,7 @@
-//! The one end of each verdict.
+//! The only place where a verdict ends.
 //!
-//! A verdict is opened when it arrives and taken out when its outcome is known. Nothing else counts the verdict or writes its
-//! record, so that no verdict is lost and none is recorded twice.
+//! A verdict is opened when it arrives and removed when its outcome is known. No other code counts the verdict or writes
+//! its record. No verdict is therefore lost or recorded twice.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -17,8 +17,8 @@ use crate::verdicts::open_verdicts::Open;
 use crate::verdicts::replies::Ended;
 
 impl Verdicts {
-    /// Ends a verdict: one count, one record of its own or a share in one, one word for the sender of the message that brought
-    /// it about.
+    /// Ends a verdict. Counts it once, writes its own record or folds it into a shared one, and reports the outcome to the
+    /// sender of the message that caused it.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.open.remove(id) else { return };
         let Open { plugin, mut record, bytes, arrived, ticket, selection, answers_event: _, awaits_sweep } = open;
@@ -55,7 +55,7 @@ impl Verdicts {
             self.replies.verdict_ended(ticket, Ended { id, kind, ends, outcome, flows, looked_for_all });
         }
         record.at = self.clock.wall;
-        // The breaker may have opened or closed since it arrived.
+        // The breaker may have opened or closed since the verdict arrived.
         match outcome {
             Outcome::Applied => record.mode = Mode::Enforce,
             Outcome::Observed => record.mode = Mode::Observe,
@@ -80,7 +80,7 @@ impl Verdicts {
         }
     }
 
-    /// Tells of verdicts that have no record of their own: those whose time has come, or all.
+    /// Reports the counts of verdicts without their own record: the counts that are due, or all of them.
     pub(crate) fn tell_folded(&mut self, all: bool) {
         let now = self.clock;
         for account in self.guard.accounts_mut() {
@@ -90,7 +90,7 @@ impl Verdicts {
         }
     }
 
-    /// What is in a set counts for the plugin that put it there, until it is taken out.
+    /// A network in a set counts for the plugin that put it there, until the network is taken out.
     fn account_of_blocks(&mut self, plugin: PluginId, action: &Action, outcome: Outcome) {
         match action {
             Action::Block(block) => {
@@ -117,7 +117,7 @@ impl Verdicts {
         }
     }
 
-    /// What came of a verdict on one flow: its end, or of a selection one more flow of it.
+    /// Reports an outcome of a verdict. A verdict over a selection counts one more flow. Any other verdict ends.
     pub(crate) fn conclude(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.open.get_mut(id) else { return };
         match &mut open.selection {
@@ -129,7 +129,7 @@ impl Verdicts {
         }
     }
 
-    /// Ends everything that is open.
+    /// Ends all open verdicts.
     pub(crate) fn finish_all(&mut self, refusal: Refusal) {
         self.give_up_resting();
         for id in self.open.ids() {
@@ -144,7 +144,7 @@ impl Verdicts {
     }
 }
 
-/// Characters of a reason in a status or a reply; the record has all of it.
+/// Maximum number of characters of a reason in a status or a reply. The record has the whole reason.
 const REASON: usize = 300;
 
 fn shortened(why: &str) -> String {

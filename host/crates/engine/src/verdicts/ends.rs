@@ -1,8 +1,8 @@
-//! Flows that ended lately, in the order in which the engine heard of it.
+//! Flows that ended lately, in the order in which the engine received their ends.
 //!
-//! Linux makes the id of an entry from the entry's place in memory and its tuple. A new entry of the same tuple may get the
-//! place, and with it the id, of the one that ended before (`nf_ct_get_id` in nf_conntrack_core.c). Only the order of what was
-//! received tells the two apart.
+//! Linux computes the id of an entry from the place of the entry in memory and from its tuple. A new entry of the same
+//! tuple may get the place of an entry that ended before, and with the place its id (`nf_ct_get_id` in
+//! nf_conntrack_core.c). Only the order of reception tells the two entries apart.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -12,44 +12,44 @@ use hashbrown::HashMap;
 
 use crate::PluginId;
 
-/// Ends that are remembered. An entry that waits in front of a plugin while more flows end is not told from its successor.
-/// At a hundred bytes for each this is less than 2 MiB.
+/// Number of remembered ends. If more flows than this end while an entry waits in front of a plugin, the engine cannot tell
+/// the entry from its successor. At 100 bytes for each end this is less than 2 MiB.
 const REMEMBERED: usize = 16_384;
 
-/// When entries of a batch were received, compared with the ends of flows.
+/// When the entries of a batch were received, relative to the ends of flows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Received {
     /// Events of the collected batch of that number.
     Events(u64),
-    /// Rows of a sweep that began after so many ends.
+    /// Rows of a sweep that began after this number of ends.
     Rows(u64),
 }
 
-/// When the kernel told of entries.
+/// When the kernel reported entries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
-    /// Of the first of them.
+    /// Time of the first entry.
     pub(crate) at: Steady,
-    /// How they stand to the ends of flows.
+    /// Position relative to the ends of flows.
     pub(crate) received: Received,
 }
 
 #[derive(Debug)]
 struct End {
     key: FlowKey,
-    /// How many ends were received before.
+    /// Number of ends that were received before this one.
     number: u64,
-    /// The batch that was collected then, and how many events it had.
+    /// The batch that was collected when the end was received, and the number of events in it at that time.
     batch: u64,
     place: u32,
-    /// By the wall clock.
+    /// Time by the wall clock.
     at: Timestamp,
-    /// Plugins that were handed an entry of the same name since.
+    /// Plugins that have received an entry of the same key since the end.
     told: Vec<PluginId>,
 }
 
 impl End {
-    /// Whether it was received after an entry.
+    /// Whether the end was received after an entry.
     fn is_after(&self, received: Received, place: u32) -> bool {
         match received {
             Received::Events(batch) => (batch, place) < (self.batch, self.place),
@@ -66,12 +66,13 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// How many were received.
+    /// Number of received ends.
     pub(crate) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// A flow has ended, while that batch was collected and had so many events. Gives the number of the end.
+    /// Adds the end of a flow. `batch` is the batch that is being collected, and `place` is the number of events in it.
+    /// Returns the number of the end.
     pub(crate) fn add(&mut self, key: FlowKey, batch: u64, place: usize, at: Timestamp) -> u64 {
         let number = self.count;
         self.count += 1;
@@ -87,7 +88,7 @@ impl Ends {
         number
     }
 
-    /// The flow did not end after all.
+    /// Removes an end, because the flow did not end.
     pub(crate) fn take_back(&mut self, key: &FlowKey, number: u64) {
         if self.of(key).is_some_and(|end| end.number == number) {
             self.by_id.remove(&key.id);
@@ -101,7 +102,8 @@ impl Ends {
         self.by_id.get(&key.id).filter(|end| end.key == *key)
     }
 
-    /// A plugin is handed entries: what it names from now on may be the flow that came after an end.
+    /// Reports that a plugin receives entries. A key that the plugin names from now on may mean the flow that followed an
+    /// end.
     pub(crate) fn tell<'a>(
         &mut self,
         plugin: PluginId,
@@ -123,24 +125,24 @@ impl Ends {
         }
     }
 
-    /// Whether the flow of an entry has ended since the entry was received. An entry of a flow that began after the end is of
-    /// the next one.
+    /// Whether the flow of an entry has ended since the entry was received. If the flow began after the end, the entry
+    /// belongs to the next flow.
     pub(crate) fn ended_since(&self, flow: &Flow, received: Received, place: u32) -> bool {
         self.of(&flow.key())
             .is_some_and(|end| end.is_after(received, place) && flow.started.is_none_or(|began| began <= end.at))
     }
 
-    /// Whether the flow has ended since so many ends.
+    /// Whether the flow has ended after the first `count` ends.
     pub(crate) fn ended_after(&self, key: &FlowKey, count: u64) -> bool {
         self.of(key).is_some_and(|end| end.number >= count)
     }
 
-    /// Whether an end that was remembered under the flow's id can be the flow's.
+    /// Whether an end that is remembered under the flow's id can be the end of this flow.
     pub(crate) fn can_be_of(&self, key: &FlowKey) -> bool {
         self.by_id.get(&key.id).is_none_or(|end| end.key == *key)
     }
 
-    /// Whether a flow of that id has ended, and the plugin was handed no entry of the same name since.
+    /// Whether a flow of that id has ended and the plugin has received no entry of the same key since.
     pub(crate) fn is_last_known_to(&self, id: FlowId, plugin: PluginId) -> bool {
         self.by_id.get(&id).is_some_and(|end| !end.told.contains(&plugin))
     }

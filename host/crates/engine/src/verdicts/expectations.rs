@@ -1,4 +1,5 @@
-//! Verdicts on expectations: each is deleted once, and not where its master or the flow that it expects is protected.
+//! Verdicts on expectations. Each expectation is deleted once, and only if neither its master nor the expected flow is
+//! protected.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -18,9 +19,9 @@ impl Verdicts {
         match (tells(expectation.master), tells(expectation.tuple)) {
             (Truth::Yes, _) | (_, Truth::Yes) => Truth::Yes,
             (Truth::Unknown, Truth::No | Truth::Unknown) => Truth::Unknown,
-            // A plugin protects an entry by its id, which an expectation does not tell of its master.
+            // A plugin protects an entry by its id. An expectation does not carry the id of its master.
             (Truth::No, Truth::No | Truth::Unknown) if self.guard.has_plugin_protections() => Truth::Unknown,
-            // What an expected flow will be beyond its tuple is no property of the expectation.
+            // Fields of the expected flow beyond its tuple are not properties of the expectation.
             (Truth::No, Truth::No | Truth::Unknown) => Truth::No,
         }
     }
@@ -33,7 +34,7 @@ impl Verdicts {
         }
     }
 
-    /// The master's entry is known.
+    /// Continues when the lookup of the master's entry is answered.
     pub(crate) fn master_looked_up(&mut self, group: ExpectationGroup, found: Looked) {
         match found {
             // An expectation ends with its master.

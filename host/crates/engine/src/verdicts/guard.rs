@@ -1,7 +1,7 @@
-//! The five checks between what a plugin wants and what is done: grant, protection, budget, breaker, mode.
+//! The five checks between a verdict and its effect: grant, protection, budget, breaker, mode.
 //!
-//! Each check returns a proof that the next check takes, and only the last proof, a [`Pass`], makes an effect. No other crate
-//! can make one, and a pass makes no other effect than the one that it was asked for.
+//! Each check returns a proof that the next check takes. Only the last proof, a [`Pass`], makes an effect. No other crate
+//! can create a pass, and a pass makes only the effect for which it was requested.
 
 use alloc::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::verdicts::protected_flows::{ProtectedFlows, never_blocked};
 use crate::verdicts::records::Records;
 use crate::{BreakerLimits, EngineConfig, PluginId, PluginLimits, PluginSpec};
 
-/// Proof that a thing passed every check of the guard; nothing else can make one.
+/// Proof that a value passed every check of the guard. Only the guard can create this proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted<T> {
     granted: T,
@@ -29,20 +29,21 @@ impl<T> Granted<T> {
         &self.granted
     }
 
-    /// When the kernel last told of the flow, or earlier; none where that does not matter, because the kernel compares the id.
-    /// The kernel does not compare it in an update: a flow that was seen long ago is to be looked at again before.
+    /// When the kernel last reported the flow, or an earlier time. `None` if the time does not matter because the kernel
+    /// compares the id. The kernel does not compare the id in an update. If the last report is old, read the entry again
+    /// before the update.
     pub const fn seen(&self) -> Option<Steady> {
         self.seen
     }
 
-    /// What was granted, to be carried out.
+    /// Returns the granted value, to carry it out.
     pub fn into_inner(self) -> T {
         self.granted
     }
 }
 
 impl Granted<Effect> {
-    /// An effect of verdicts that have a pass for it; none without one.
+    /// Creates a granted effect from the pass of its verdicts. Returns `None` without a pass.
     pub(crate) fn new(effect: Effect, pass: Option<&Pass<'_>>) -> Option<Self> {
         let Pass(admitted) = pass?;
         let is_admitted = admitted.is(&effect);
@@ -50,21 +51,22 @@ impl Granted<Effect> {
         is_admitted.then_some(Self { granted: effect, seen: None })
     }
 
-    /// The same, of a flow of which the kernel told then.
+    /// The same effect, with the time at which the kernel reported the flow.
     pub(crate) fn seen_at(self, seen: Option<Steady>) -> Self {
         Self { seen, ..self }
     }
 }
 
-/// Proof of the first check: the plugin asked for it, its configuration needs it, and the operator granted it.
+/// Proof of the first check: the plugin asked for the kind of verdict, its configuration needs it, and the operator granted
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed(());
 
-/// Proof of the second check: what it is about is not protected.
+/// Proof of the second check: the subject of the verdict is not protected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unprotected(());
 
-/// What may be done with a pass.
+/// What a pass permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admitted<'a> {
     Delete(&'a FlowKey),
@@ -101,11 +103,11 @@ impl Admitted<'_> {
 #[derive(Debug)]
 pub(crate) struct Pass<'a>(Admitted<'a>);
 
-/// What the last three checks are asked.
+/// Input of the last three checks.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) plugin: PluginId,
-    /// What is to be done.
+    /// The change to admit.
     pub(crate) what: Admitted<'a>,
     pub(crate) cost: Cost,
     pub(crate) asked: Asked,
@@ -113,47 +115,48 @@ pub(crate) struct Request<'a> {
     pub(crate) unprotected: Unprotected,
 }
 
-/// What the last three checks say.
+/// Result of the last three checks.
 #[derive(Debug)]
 pub(crate) enum Admission<'a> {
-    /// To be carried out.
+    /// Carry out the change.
     Enforce(Pass<'a>),
     /// All checks passed, but the plugin only observes.
     Observe,
-    /// Not to be carried out.
+    /// Do not carry out the change.
     Refuse(Outcome),
 }
 
 /// What a verdict costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cost {
-    /// Nothing: it does not touch the kernel.
+    /// Nothing: the verdict does not touch the kernel.
     None,
     Change,
     /// One verdict and one entry of the table.
     End,
-    /// The one or the other, by how soon so many seconds are over.
+    /// `End` if the timeout of this many seconds is short, else `Change`.
     Timeout(u32),
 }
 
-/// Whether something is asked for anew. What the budget refused once and is tried again says nothing more about the policy.
+/// Whether a change is requested for the first time. A retry of a change that the budget refused says nothing new about the
+/// policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     First,
     Again,
 }
 
-/// Blocks over the budget of address space that count as much as a whole budget.
+/// Number of blocks over the budget of address space that counts as much as a whole budget.
 const MANY_BLOCKS: u64 = 1_000;
 
-/// What is said of a network that is shorter than the plugin may block.
+/// Refusal of a network whose prefix length is shorter than the plugin may block.
 const TOO_WIDE: &str = "its network is wider than may be blocked; name smaller ones, or widen shortest-block-ipv4 or \
                         shortest-block-ipv6 in its [plugin.budget]";
 
-/// Longest code of a verdict in bytes: it is a label of metrics.
+/// Maximum length of the code of a verdict in bytes. The code is a label of metrics.
 const CODE_MAX: usize = 64;
 
-/// First check: the verdict is well formed and granted. A verdict that is not takes no part in anything further.
+/// First check: the verdict is well formed and granted. A verdict that fails this check takes no part in anything further.
 pub(crate) fn check(spec: &PluginSpec, verdict: &Verdict) -> Result<Allowed, Outcome> {
     well_formed(&spec.limits, verdict).map_err(Outcome::Refused)?;
     let kind = verdict.action.kind();
@@ -215,13 +218,13 @@ fn well_formed(limits: &PluginLimits, verdict: &Verdict) -> Result<(), Refusal> 
     }
 }
 
-/// Targets that an action goes with.
+/// Targets that an action accepts.
 enum Takes {
-    /// A flow or a selection of them.
+    /// A flow or a selection.
     Flows,
-    /// Nothing, or the one flow that it is about.
+    /// Nothing, or the one flow that the action is about.
     OneOrNothing,
-    /// A selection, or nothing for all.
+    /// A selection, or nothing for all flows.
     Many,
 }
 
@@ -240,7 +243,7 @@ const fn is_too_wide(limits: &PluginLimits, network: Prefix) -> bool {
         Family::Ipv4 => limits.shortest_block_ipv4,
         Family::Ipv6 => limits.shortest_block_ipv6,
     };
-    // A length of 0 is everyone, whatever the configuration says.
+    // A length of 0 means everyone, so it is too wide whatever the configuration says.
     network.length() == 0 || network.length() < shortest
 }
 
@@ -258,25 +261,25 @@ fn key_is_well_formed(key: &FlowKey) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What the second check says of a flow.
+/// Result of the second check for a flow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Protection {
-    /// It may be touched.
+    /// The verdict may change the flow.
     Free(Unprotected),
     Protected,
-    /// The whole entry has to be looked at.
+    /// The whole entry must be read.
     Unknown,
 }
 
-/// The checks and what they go by: protections and the accounts of the plugins.
+/// The checks and their state: protections and the accounts of the plugins.
 #[derive(Debug)]
 pub(crate) struct Guard {
     accounts: PerPlugin<Account>,
     protected: ProtectedFlows,
-    /// Networks that nobody may block: this host's own addresses among them.
+    /// Networks that nobody may block, including this host's own addresses.
     never_blocked: PrefixSet,
     protections: PluginProtections,
-    /// Entries of the table; 0 until told.
+    /// Number of entries in the table; 0 until it is reported.
     table_entries: u32,
     breaker: BreakerLimits,
 }
@@ -293,7 +296,7 @@ impl Guard {
         }
     }
 
-    /// Goes by another configuration. Accounts go to the plugins of the same names.
+    /// Takes another configuration. The plugins of the same names take over the accounts.
     pub(crate) fn swap(&mut self, config: &EngineConfig, first: PluginId, specs: &[Arc<PluginSpec>], now: Steady) {
         self.protected = ProtectedFlows::new(config.protect.clone());
         self.breaker = config.bounds.breaker.clone();
@@ -348,20 +351,20 @@ impl Guard {
         !self.protections.is_empty()
     }
 
-    /// Flows that plugins protect at the moment.
+    /// Number of flows that plugins protect now.
     pub(crate) fn plugin_protections(&self, now: Steady) -> usize {
         self.protections.count(now)
     }
 
-    /// Protects a flow for a plugin; false where the plugin protects as many as it may, or is gone.
+    /// Protects a flow for a plugin. Returns false if the plugin protects its maximum number of flows, or is gone.
     pub(crate) fn protect(&mut self, key: FlowKey, by: PluginId, until: Steady, observed: bool, now: Steady) -> bool {
         let Some(account) = self.accounts.get(by) else { return false };
         self.protections.add(key, account.name(), until, observed, account.spec().limits.bounds.protections, now)
     }
 
-    /// Second check, for a flow: `held` is what the filters of the configuration say.
+    /// Second check for a flow. `held` is the result of the filters of the configuration.
     pub(crate) fn protection(&self, key: &FlowKey, held: Truth, of: PluginId, now: Steady) -> Protection {
-        // The third check will find that it is gone; until then nothing may be touched for it.
+        // The plugin is gone. Nothing may be changed for it until the third check finds that out.
         let Some(account) = self.accounts.get(of) else { return Protection::Protected };
         if held == Truth::Yes || self.protections.hold(key, account.name(), now) {
             return Protection::Protected;
@@ -372,8 +375,8 @@ impl Guard {
         }
     }
 
-    /// Second check, for a network to be blocked. Besides addresses that the configuration protects, this host's own are
-    /// spared, and those that are nobody's in particular.
+    /// Second check for a network to block. It spares the addresses that the configuration protects and this host's own
+    /// addresses. It also spares special addresses, which belong to nobody in particular.
     pub(crate) fn block_protection(&self, block: &Block) -> Protection {
         if self.protected.covers(block.network) || self.never_blocked.overlaps(block.network) {
             Protection::Protected
@@ -382,7 +385,7 @@ impl Guard {
         }
     }
 
-    /// Third to fifth check of a block: its address space has a budget of its own.
+    /// Third to fifth check of a block. Address space has its own budget.
     pub(crate) fn admit_block(
         &mut self,
         plugin: PluginId,
@@ -427,7 +430,8 @@ impl Guard {
         }
     }
 
-    /// Something of a plugin was over its budget, of which it has so much in a while.
+    /// Counts something that was over the budget of a plugin. `budget` is the plugin's budget for the window of the
+    /// breaker.
     fn over_budget(&mut self, plugin: PluginId, budget: u64, now: Now, records: &mut Records) {
         let Some(account) = self.accounts.get_mut(plugin) else { return };
         if let Some(observes_for) = account.over_budget(&self.breaker, budget, now.steady) {
@@ -435,7 +439,7 @@ impl Guard {
         }
     }
 
-    /// Third to fifth check of what cuts nobody off: a network out of a set, a protection of a flow.
+    /// Third to fifth check of a change that cuts nobody off: taking a network out of a set, or protecting a flow.
     pub(crate) fn admit_harmless<'a>(
         &mut self,
         plugin: PluginId,
@@ -452,8 +456,8 @@ impl Guard {
         self.admit(Request { plugin, what, cost, asked: Asked::First, allowed, unprotected }, now, records)
     }
 
-    /// Second check of an expectation: it is protected with its master and with the flow that it expects. `master` is the
-    /// master's entry where the tuples of the expectation do not tell.
+    /// Second check of an expectation. An expectation is protected if its master or the expected flow is protected.
+    /// `master` is the master's entry; it is given if the tuples of the expectation do not decide.
     pub(crate) fn expectation_protection(
         &self,
         held: Truth,
@@ -478,7 +482,8 @@ impl Guard {
     }
 }
 
-/// The tuples of an expectation leave open only what the master's entry tells.
+/// Combines the result for the tuples with the result for the master's entry. The tuples leave open only what the entry
+/// tells.
 const fn held_with_master(held: Truth, master: Truth) -> Truth {
     match (held, master) {
         (Truth::Yes, _) | (_, Truth::Yes) => Truth::Yes,
@@ -486,7 +491,7 @@ const fn held_with_master(held: Truth, master: Truth) -> Truth {
     }
 }
 
-/// What needs no second check.
+/// Changes that need no second check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Harmless<'a> {
     Unblock(Prefix),

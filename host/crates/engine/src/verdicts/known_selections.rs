@@ -1,4 +1,4 @@
-//! Selections that the program answers without a sweep, because it knows their flows or some of them.
+//! Selections that the program answers without a sweep, because it knows all or some of their flows.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -11,7 +11,7 @@ use crate::verdicts::selection::goes_by_name;
 use crate::verdicts::selections::Answering;
 use crate::{Detail, Knows, SelectionId, SelectionRequest, SweepId, WaitingSelection};
 
-/// What the kernel needs for a row of a sweep, about.
+/// Approximate time that the kernel needs for one row of a sweep.
 const ROW: Duration = Duration::from_micros(3);
 
 impl Verdicts {
@@ -19,8 +19,7 @@ impl Verdicts {
         !self.stopping && self.selections.waiting().plugins().any(|plugin| self.selections.may_answer(plugin))
     }
 
-    /// Selections that the program could answer, in the order of their turns; of each plugin as many as are looked at in one
-    /// go.
+    /// Selections that the program could answer, in the order of their turns. The number for each plugin is limited.
     pub(crate) fn answerable_selections(&self) -> impl Iterator<Item = WaitingSelection<'_>> {
         let waiting = self.selections.waiting();
         waiting.in_turn().into_iter().filter(|plugin| self.selections.may_answer(*plugin)).flat_map(move |plugin| {
@@ -30,9 +29,9 @@ impl Verdicts {
         })
     }
 
-    /// Takes the selections out of the line that the program can answer without a sweep, or else those of which it can end some
-    /// flows before one. They need no rest in between, as they cost no reading of the table. `sweep`: what the last reading of
-    /// the table took.
+    /// Takes the selections that the program can answer without a sweep out of the queue. If there are none, takes the
+    /// selections of which the program can end some flows before a sweep. These selections need no rest in between, because
+    /// they do not read the table. `sweep` is the duration of the last read of the table.
     pub(crate) fn answer_selections(&mut self, known: &[(SelectionId, Knows)], ids: &mut SweepIds, sweep: Duration) {
         let known: BTreeMap<VerdictId, Knows> = known.iter().map(|(SelectionId(id), knows)| (*id, *knows)).collect();
         let knows = |id: VerdictId| known.get(&id).copied().unwrap_or(Knows::Nothing);
@@ -44,8 +43,8 @@ impl Verdicts {
         }
     }
 
-    /// Whoever waits for selections that only a long sweep can end is told what came of them so far: a ban that comes next is not
-    /// to wait for seconds.
+    /// If only a long sweep can end the waiting selections, reports the flows so far to the senders that wait for them. The
+    /// next ban then does not wait for seconds.
     fn leave_to_sweep(&mut self, last: Duration) {
         if last.max(ROW.saturating_mul(self.guard.table_entries())) < self.config.bounds.long_sweep {
             return;
@@ -59,7 +58,7 @@ impl Verdicts {
         }
     }
 
-    /// What has to be known of the flows of a selection.
+    /// What must be known of each flow of a selection.
     fn detail(&self, id: VerdictId) -> Detail {
         match self.open.get(id) {
             Some(open) if goes_by_name(&open.record.verdict.action) => Detail::Name,
@@ -67,7 +66,8 @@ impl Verdicts {
         }
     }
 
-    /// Takes out of the line of one plugin what is wanted, as much as goes into one request; whether that is anything.
+    /// Moves the wanted selections of one plugin from the queue to a request, as many as one request may have. Returns
+    /// whether there were any.
     fn take_selections(
         &mut self,
         ids: &mut SweepIds,
@@ -97,7 +97,7 @@ impl Verdicts {
         }
     }
 
-    /// Does something for the selections of a request, if it is one that the program answers.
+    /// Runs `act` on the selections of a request. Returns `None` if the program does not answer this request.
     fn for_answering<T>(&mut self, id: SweepId, act: impl FnOnce(&mut Self, &[VerdictId]) -> T) -> Option<T> {
         let verdicts = core::mem::take(self.selections.answering_mut(id)?);
         let done = act(self, &verdicts);
@@ -107,21 +107,22 @@ impl Verdicts {
         Some(done)
     }
 
-    /// A whole entry for a request that the program answers; false where there is no such request.
+    /// Matches a whole entry against the selections of a request. Returns false if the program does not answer this
+    /// request.
     pub(crate) fn answer_with_entry(&mut self, id: SweepId, flow: &Flow) -> bool {
         self.for_answering(id, |verdicts, selections| verdicts.select(selections, flow)).is_some()
     }
 
-    /// A flow of selections of which only name and tuples are known; whether that was enough.
+    /// Matches a flow of which only id, zone and tuples are known. Returns whether that was enough.
     pub(crate) fn answer_with_name(&mut self, id: SweepId, flow: &Flow) -> bool {
         self.for_answering(id, |verdicts, selections| verdicts.select_known(selections, flow)).unwrap_or(true)
     }
 
-    /// The program has told what it knows; false where there is no such request.
+    /// Ends a request, because the program has reported what it knows. Returns false if there is no such request.
     pub(crate) fn end_answer(&mut self, id: SweepId, complete: bool) -> bool {
         let Some(Answering { id: _, plugin: _, verdicts, partly }) = self.selections.answered(id) else { return false };
         if partly {
-            // Whether it broke off or not: a sweep comes in any case.
+            // A sweep follows in any case, whether the program broke off or not.
             self.pause_selections(verdicts);
         } else {
             self.end_selections(verdicts, complete);

@@ -1,8 +1,8 @@
-//! Questions for a whole entry, before anything is decided about a flow of which too little is known.
+//! Lookups of whole entries, before the engine decides about a flow of which it knows too little.
 //!
-//! Events are thin, and a protected flow must not be hit because of that. A key comes from a plugin: the kernel finds an entry
-//! by either of its tuples and does not compare the id in an update, so that nothing is sent for a key before its entry was
-//! looked at.
+//! Events are thin, and a protected flow must not be changed because an event lacks a field. A key comes from a plugin. The
+//! kernel finds an entry by either of its tuples and does not compare the id in an update. Therefore nothing is sent for a
+//! key before its entry has been looked up.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -15,69 +15,69 @@ use crate::verdicts::Verdicts;
 use crate::verdicts::claim::{Claim, ExpectationGroup, FlowGroup};
 use crate::verdicts::sight::Sight;
 
-/// Asks for the entry of a flow as the kernel has it now (`IPCTNL_MSG_CT_GET`). Answer with
-/// [`crate::Engine::handle_lookup`]; without an answer nothing is done to the flow.
+/// Asks for the current entry of a flow (`IPCTNL_MSG_CT_GET`). Answer with [`crate::Engine::handle_lookup`]. Without an
+/// answer nothing is done to the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lookup {
     pub id: LookupId,
-    /// Which flow. Its tuple may be the entry's reply tuple.
+    /// Key of the flow. Its tuple may be the entry's reply tuple.
     pub key: FlowKey,
 }
 
-/// What the kernel said to a [`Lookup`].
+/// The kernel's answer to a [`Lookup`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Looked {
-    /// The entry that has the tuple and zone now, whatever its id.
+    /// The entry that has the tuple and zone now, whatever its id is.
     Found(Box<Flow>),
-    /// There is none (ENOENT).
+    /// There is no such entry (ENOENT).
     Gone,
-    /// The kernel said no, with this `errno` (positive).
+    /// The kernel refused the request with this `errno` (positive).
     Refused(i32),
 }
 
-/// Questions that may be without an answer while more are handed out. What is found has to be acted on soon, and the answers
-/// to more would be old before their turn comes.
+/// Maximum number of lookups in flight. The engine must act on a found entry soon. The answers to more lookups would be old
+/// before their turn comes.
 const ASKED_AHEAD: usize = 256;
 
-/// Who waits for an entry.
+/// The verdicts that wait for an entry.
 #[derive(Debug)]
 enum Asking {
     /// Verdicts on the flow.
     Flow(FlowGroup),
-    /// Verdicts on an expectation of the flow.
+    /// Verdicts on an expectation of which the flow is the master.
     Master(ExpectationGroup),
 }
 
 #[derive(Debug)]
 struct Open {
     asking: Asking,
-    /// How many ends of flows had been received when the question was put.
+    /// Number of ends of flows that had been received when the lookup was opened.
     ends: u64,
-    /// When the question was handed out.
+    /// When the lookup was handed out.
     asked: Option<Steady>,
 }
 
-/// Questions that have no answer yet, with the verdicts that wait for it. Bounded by [`crate::EngineBounds::backlog`] and what
-/// the calls outstanding then still bring.
+/// Lookups that have no answer yet, and the verdicts that wait for them. Bounded by [`crate::EngineBounds::backlog`] plus
+/// what the outstanding calls still return.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     next: u64,
     open: BTreeMap<LookupId, Open>,
-    /// The question that is open about a flow of a round: a late answer of the round joins it.
+    /// The open lookup of a flow of a round. A late answer of the round joins it.
     of_round: BTreeMap<(RoundId, FlowKey), LookupId>,
     outbox: VecDeque<LookupId>,
-    /// How many were handed out.
+    /// Number of lookups in flight.
     asked: usize,
     deadlines: VecDeque<(Steady, LookupId)>,
 }
 
 impl Lookups {
-    /// How many have no answer yet.
+    /// Number of lookups without an answer.
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }
 
-    /// When the next one is given up.
+    /// When the next lookup is given up.
     pub(crate) fn deadline(&mut self) -> Option<Steady> {
         while self.deadlines.front().is_some_and(|(_, id)| !self.open.contains_key(id)) {
             self.deadlines.pop_front();
@@ -107,7 +107,7 @@ impl Lookups {
         Some(open)
     }
 
-    /// Ends the question that is open about a flow of the round under that key.
+    /// Closes the open lookup of this key in the round, and returns the verdicts that wait for it.
     fn close_same(&mut self, round: RoundId, key: FlowKey) -> Option<FlowGroup> {
         let id = self.of_round.get(&(round, key)).copied()?;
         match self.close(id)?.asking {
@@ -124,14 +124,15 @@ impl Lookups {
         }
         self.open.insert(id, Open { asking, ends, asked: None });
         self.outbox.push_back(id);
-        // From now on, not from when it is taken: verdicts do not wait for a program that never asks.
+        // The time runs from now, not from when the lookup is taken. Verdicts must not wait for a program that never asks
+        // the kernel.
         self.deadlines.push_back((deadline, id));
     }
 }
 
 impl Verdicts {
-    /// What a question is open about is known now: the verdicts that wait for it are merged with those that brought the
-    /// knowledge, so that a round still changes a flow once.
+    /// Adds the verdicts that wait for a lookup of the flow to `group`, because `group` already knows the answer. A round
+    /// thus still changes a flow once.
     pub(crate) fn rejoin(&mut self, group: &mut FlowGroup, key: FlowKey) {
         let Some(round) = group.round.filter(|_| !self.lookups.of_round.is_empty()) else { return };
         if group.sight.protected() == Truth::Unknown {
@@ -147,7 +148,7 @@ impl Verdicts {
         }
     }
 
-    /// Asks what has the name of a flow that has ended.
+    /// Looks up the entry that now has the key of an ended flow.
     pub(crate) fn look_up_ended(&mut self, mut group: FlowGroup) {
         group.sight = Sight::Named { before: self.clock.wall };
         for claim in &mut group.claims {
@@ -156,7 +157,7 @@ impl Verdicts {
         self.look_up(group);
     }
 
-    /// Asks for the whole entry and keeps the verdicts until it is there.
+    /// Looks up the whole entry and keeps the verdicts until the answer is there.
     pub(crate) fn look_up(&mut self, group: FlowGroup) {
         let same = group.round.and_then(|round| self.lookups.of_round.get(&(round, group.key)));
         if let Some(Open { asking: Asking::Flow(waiting), .. }) = same.and_then(|id| self.lookups.open.get_mut(id)) {
@@ -168,7 +169,7 @@ impl Verdicts {
         self.ask(Asking::Flow(group));
     }
 
-    /// Asks for the entry of an expectation's master.
+    /// Looks up the entry of an expectation's master.
     pub(crate) fn look_up_master(&mut self, group: ExpectationGroup) {
         self.ask(Asking::Master(group));
     }
@@ -209,18 +210,18 @@ impl Verdicts {
         }
     }
 
-    /// Whether the entry can be the one that the verdicts are about.
+    /// Whether the verdicts can be about this entry.
     fn is_meant(&self, group: &FlowGroup, flow: &Flow) -> bool {
         let began_later = match group.sight {
-            // Where the clock was set back, what began before seems to begin in the future.
+            // If the clock was set back, a flow that began before seems to begin in the future.
             Sight::Named { before } => flow.started.is_some_and(|began| before < began && began <= self.clock.wall),
             Sight::Told { .. } => false,
         };
         flow.is_named_by(&group.key) && !began_later
     }
 
-    /// The verdicts go on under the key that the kernel has for the flow, and with all others of their round on it, whichever
-    /// tuple those name it by.
+    /// Continues the verdicts under the key that the kernel has for the flow. Other verdicts of the round join them,
+    /// whichever tuple they name the flow by.
     fn found(&mut self, mut group: FlowGroup, flow: &Flow, at: Steady, ends: u64) {
         let key = flow.key();
         for claim in &group.claims {
@@ -228,6 +229,7 @@ impl Verdicts {
         }
         group.key = key;
         group.sight = Sight::Told { protected: self.guard.holds(Known::Whole(flow)), at, ends };
+        // The remembered end belongs to another flow, or the delete that ends this flow is our own.
         if !self.ends.can_be_of(&key) || self.is_ending(group.round, &key) {
             for claim in &mut group.claims {
                 claim.ended = false;
@@ -237,7 +239,7 @@ impl Verdicts {
         self.settle(group);
     }
 
-    /// The record of a verdict names its flow as the kernel does.
+    /// Names the flow in the record of a verdict as the kernel does.
     fn name_flow(&mut self, claim: &Claim, named: &FlowKey, key: &FlowKey) {
         if named != key
             && let Some(open) = self.open.get_mut(claim.verdict)
@@ -252,7 +254,7 @@ impl Verdicts {
             match asking {
                 Asking::Flow(group) => {
                     let outcome = match group.sight {
-                        // It is there, and whether it may be touched is not known.
+                        // The flow lives, but it is not known whether it is protected.
                         Sight::Told { .. } => Outcome::Protected,
                         Sight::Named { .. } => Outcome::Refused(Refusal::NoAnswer),
                     };
@@ -263,7 +265,7 @@ impl Verdicts {
         }
     }
 
-    /// The plugins of all that wait are gone.
+    /// Ends all lookups, because the plugins of all waiting verdicts are gone.
     pub(crate) fn void_lookups(&mut self) {
         let Lookups { open, next, .. } = core::mem::take(&mut self.lookups);
         self.lookups.next = next;

@@ -1,8 +1,9 @@
-//! Many verdicts, one change: what several plugins want of one flow is merged into at most one effect of a kind.
+//! Merges the verdicts of several plugins on one flow into at most one effect of a kind.
 //!
-//! Protect beats delete, delete beats the rest; marks and labels merge by mask, the later of one plugin over its earlier.
-//! A verdict that is not allowed, over budget or only observed never beats another plugin's. Equal deletes and blocks of
-//! several plugins share one effect and its outcome; what is beaten, or said twice by one plugin, ends superseded.
+//! Protect wins over delete, and delete wins over the rest. Marks and labels merge by mask; a later change of one plugin
+//! wins over its earlier change. A verdict that is not allowed, over budget or only observed never wins over a verdict of
+//! another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A verdict that loses, or
+//! that repeats a verdict of the same plugin, ends superseded.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -19,22 +20,22 @@ use crate::verdicts::networks::NetworkClaim;
 use crate::verdicts::rounds::Answers;
 use crate::verdicts::sight::Sight;
 
-/// A claim that passed all checks; without a pass it is only observed.
+/// A claim that passed all checks. Without a pass it is only observed.
 struct AdmittedClaim<'a> {
     claim: Claim,
     pass: Option<Pass<'a>>,
 }
 
-/// Who has ended a flow.
+/// The plugins that have ended a flow.
 struct Ended {
-    /// Plugins whose delete passed all checks, observing ones included: nothing else of theirs is left to do.
+    /// Plugins whose delete passed all checks, observing plugins included. Nothing else of theirs is left to do.
     by: Vec<PluginId>,
-    /// Whether it is really deleted.
+    /// Whether an effect deletes the flow.
     by_effect: bool,
 }
 
 impl Verdicts {
-    /// Merges verdicts that belong together and brings about what is left of them.
+    /// Merges verdicts that belong together and carries out the result.
     pub(crate) fn merge(&mut self, round: Option<RoundId>, answers: Answers) {
         let gate = self.effects.gate();
         let mut networks = Vec::new();
@@ -55,9 +56,9 @@ impl Verdicts {
                 Subject::Selection => selections.push(verdict),
             }
         }
-        // Verdicts of an answer without a round belong together, too.
+        // Verdicts of an answer without a round also belong together.
         let round = Some(round.unwrap_or_else(|| self.rounds.name()));
-        // Blocks first: they shut the gate for the deletes that come after.
+        // Blocks first: they shut the gate for the deletes that follow.
         self.settle_networks(networks, gate);
         for (key, sight, gone, claims) in flows.into_groups() {
             let gates = if self.effects.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
@@ -71,7 +72,7 @@ impl Verdicts {
         }
     }
 
-    /// All that is wanted of one flow.
+    /// Settles all verdicts on one flow.
     pub(crate) fn settle(&mut self, mut group: FlowGroup) {
         let Sight::Told { ends, .. } = group.sight else {
             self.look_up(group);
@@ -79,11 +80,12 @@ impl Verdicts {
         };
         let key = group.key;
         self.rejoin(&mut group, key);
+        // The flow has ended since it was last known to live. Another flow may have its key now.
         if self.ends.ended_after(&key, ends) && !group.gone && !self.is_ending(group.round, &key) {
             self.look_up_ended(group);
             return;
         }
-        // What a delete of ours ends, or has ended, shares the outcome of the delete.
+        // If a delete of our own ends or has ended the flow, its verdicts share the outcome of that delete.
         if !self.is_ending(group.round, &key) {
             self.settle_ended(&mut group);
         }
@@ -106,7 +108,7 @@ impl Verdicts {
             self.conclude(claim.verdict, outcome);
             None
         };
-        // Into the list that the claims were in: a proof takes no room.
+        // Collects into the list that held the claims, because a proof takes no room.
         let free: Vec<(Claim, Unprotected)> = group.claims.into_iter().filter_map(check).collect();
         if !unknown.is_empty() {
             self.look_up(FlowGroup { claims: unknown, ..group });
@@ -128,7 +130,7 @@ impl Verdicts {
         self.update(group.key, group.sight, admitted);
     }
 
-    /// The deletes among the claims on one flow: one effect for all who enforce.
+    /// Settles the deletes among the claims on one flow. All enforcing plugins share one effect.
     fn settle_deletes(
         &mut self,
         key: &FlowKey,
@@ -136,12 +138,12 @@ impl Verdicts {
         round: Option<RoundId>,
         gates: &[GateId],
     ) -> Ended {
-        // As many as there are plugins at most, and as a rule one.
+        // At most as many elements as there are plugins, and usually one.
         let mut by = Vec::new();
         let (mut winners, mut passed) = (Vec::new(), None);
         for &(claim, unprotected) in claims.iter().filter(|(claim, _)| claim.change == Change::Delete) {
             if by.contains(&claim.plugin) {
-                // Two selections of one plugin may have two senders. Each is told what came of the flow.
+                // Two selections of one plugin may have two senders. Each sender gets the outcome of the flow.
                 if self.is_selection(claim.verdict) && winners.iter().any(|winner| self.is_of(*winner, claim.plugin)) {
                     winners.push(claim.verdict);
                 } else {
@@ -186,12 +188,12 @@ impl Verdicts {
         self.open.get(verdict).is_some_and(|open| open.plugin == plugin)
     }
 
-    /// Whether a delete of ours ends the flow or has ended it: who wants the same is told what comes of that.
+    /// Whether a delete of our own ends the flow or has ended it. Further deletes share the outcome of that delete.
     pub(crate) fn is_ending(&self, round: Option<RoundId>, key: &FlowKey) -> bool {
         self.effects.is_deleting(key) || round.is_some_and(|round| self.rounds.has_deleted(round, key))
     }
 
-    /// Verdicts on a flow that has ended, where another look has shown the one that has its name now.
+    /// Ends the verdicts on a flow that has ended, after a lookup has shown the entry that has its key now.
     fn settle_ended(&mut self, group: &mut FlowGroup) {
         if !group.claims.iter().any(|claim| claim.ended) {
             return;
@@ -203,7 +205,7 @@ impl Verdicts {
         }
     }
 
-    /// Protections that the group itself asks for hold before anything else of it is looked at.
+    /// Settles the protections of the group first, because they hold before anything else of the group is checked.
     fn settle_protects(&mut self, group: &mut FlowGroup) {
         let key = group.key;
         let now = self.clock.steady;
@@ -244,7 +246,7 @@ impl Verdicts {
         self.guard.admit(request, self.clock, &mut self.records)
     }
 
-    /// Whether a flow that was found by an event comes back too often to be deleted once more. That is told once a minute.
+    /// Whether a flow that an event reported comes back too often to be deleted again. Reports this once a minute.
     fn comes_back(&mut self, claim: &Claim, key: &FlowKey) -> bool {
         if self.open.get(claim.verdict).is_none_or(|open| !open.answers_event) {
             return false;
@@ -261,7 +263,8 @@ impl Verdicts {
         is_too_often
     }
 
-    /// Marks, labels and timeouts of one flow, as one change. Of timeouts the longest is taken: it does the least harm.
+    /// Merges marks, labels and timeouts of one flow into one update. The longest timeout wins, because it does the least
+    /// harm.
     fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<AdmittedClaim<'_>>) {
         let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };
@@ -292,7 +295,7 @@ impl Verdicts {
         }
     }
 
-    /// Ends the verdicts of candidates whose plugin is gone before they could be arbitrated.
+    /// Ends the verdicts of candidates whose plugin is gone before the merge.
     pub(crate) fn void(&mut self, claims: Vec<Claim>) {
         for claim in claims {
             self.conclude(claim.verdict, Outcome::Refused(Refusal::PluginGone));
@@ -300,13 +303,13 @@ impl Verdicts {
     }
 }
 
-/// Whether a later change of the same plugin leaves nothing of this one.
+/// Whether a later change of the same plugin leaves nothing of this change.
 fn is_undone(admitted: &[AdmittedClaim<'_>], index: usize, claim: &Claim) -> bool {
     let later = admitted.iter().skip(index + 1).map(|later| &later.claim);
     later.filter(|later| later.plugin == claim.plugin).any(|later| claim.change.is_undone_by(later.change))
 }
 
-/// The longest timeout that is to be carried out.
+/// The longest timeout to carry out.
 fn longest_timeout(admitted: &[AdmittedClaim<'_>]) -> Option<u32> {
     let of = |(index, AdmittedClaim { claim, pass }): (usize, &AdmittedClaim<'_>)| match claim.change {
         Change::Timeout(seconds) if pass.is_some() && !is_undone(admitted, index, claim) => Some(seconds),
