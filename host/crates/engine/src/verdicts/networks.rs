@@ -1,7 +1,7 @@
-//! Networks into sets and out of them: what several plugins want of one set and network is one effect.
+//! Settles blocks and unblocks. The verdicts of several plugins on one network of one set merge into one effect.
 //!
-//! A block beats an unblock, and the longest block holds for all plugins that want one. A lost unblock costs a wait until the
-//! block ends; a lost block would expose the host at once.
+//! A block wins over an unblock, and the longest block holds for all plugins that block the network. A lost unblock
+//! costs a wait until the block ends; a lost block would expose the host at once.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::ids::{GateId, VerdictId};
 use crate::verdicts::Verdicts;
 use crate::verdicts::guard::{Admission, Allowed, Granted, Harmless, Protection, Unprotected};
 
-/// One verdict on a network.
+/// A verdict on a network, after the first check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NetworkClaim {
     pub(crate) verdict: VerdictId,
@@ -21,7 +21,7 @@ pub(crate) struct NetworkClaim {
     pub(crate) allowed: Allowed,
 }
 
-/// What a verdict asks of a network, after the second check.
+/// The change that a verdict makes to a network, after the second check.
 enum NetworkChange {
     Block(Block, Unprotected),
     Unblock(Unblock),
@@ -83,8 +83,8 @@ impl Verdicts {
         }
     }
 
-    /// What a verdict asks of its network; none where the network is protected. To take a network out of a set cuts nobody
-    /// off.
+    /// The change that a verdict makes to its network. Returns `None` if the network is protected. An unblock needs no
+    /// check, because it cuts nobody off.
     fn network_change(&self, verdict: VerdictId) -> Option<NetworkChange> {
         match &self.open.get(verdict)?.record.verdict.action {
             Action::Block(block) => match self.guard.block_protection(block) {
@@ -151,7 +151,7 @@ impl Verdicts {
     }
 }
 
-/// Whether a lifetime is at least as long as another; none has no end.
+/// Whether a lifetime is at least as long as `other`. `None` never ends.
 fn outlasts(lifetime: Option<u32>, other: Option<u32>) -> bool {
     match (lifetime, other) {
         (None, _) => true,

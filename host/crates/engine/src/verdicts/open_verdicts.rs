@@ -1,7 +1,7 @@
-//! Verdicts without an outcome, each in a place that another had before it.
+//! Verdicts without an outcome. Each verdict lies in a slot, and freed slots are used again.
 //!
-//! There may be many of them, and each is looked for several times in its short life: by its place it is found at once, where
-//! a map in order would search, and move its neighbours when it comes and goes.
+//! Many verdicts may be open, and each is looked up several times in its short life. A slot is found at once. An
+//! ordered map would search, and would move its elements at each insertion and removal.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,22 +17,23 @@ use crate::{PluginId, Ticket};
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) plugin: PluginId,
-    /// What will be written, as far as it is known: its end is that of a verdict of which nothing is heard.
+    /// The record to write, as far as it is known. Its outcome is [`Refusal::NoAnswer`] until the real outcome is
+    /// known.
     pub(crate) record: Box<VerdictRecord>,
-    /// Bytes of the record and of what the verdict holds.
+    /// Bytes of the record and of the verdict's own heap memory.
     pub(crate) bytes: usize,
     pub(crate) arrived: Steady,
     pub(crate) ticket: Option<Ticket>,
-    /// Of a verdict over a selection.
+    /// The progress of the selection, if the verdict is over a selection.
     pub(crate) selection: Option<Box<SelectionProgress>>,
-    /// Whether it answers an event about its flow.
+    /// Whether the verdict answers an event, not a row.
     pub(crate) answers_event: bool,
-    /// Whether it is one of those that wait for a sweep ([`crate::PluginBounds::selections`]).
+    /// Whether the verdict counts as waiting for a sweep ([`crate::PluginBounds::selections`]).
     pub(crate) awaits_sweep: bool,
 }
 
 impl Open {
-    /// A verdict of a plugin of that name and mode; which flow it is about is not known yet.
+    /// Creates the open verdict of a plugin with this name and mode. The flow of the verdict is not known yet.
     pub(crate) fn new(plugin: PluginId, name: PluginName, mode: Mode, verdict: Verdict, arrived: Now) -> Self {
         let bytes = size_of::<VerdictRecord>().saturating_add(verdict.heap_bytes());
         let record = Box::new(VerdictRecord {
@@ -58,7 +59,7 @@ impl Open {
     }
 }
 
-/// All of them. Places are as many as there were ever verdicts open at once.
+/// All open verdicts. There are as many slots as verdicts were ever open at once.
 #[derive(Debug, Default)]
 pub(crate) struct OpenVerdicts {
     next: u64,
@@ -98,7 +99,7 @@ impl OpenVerdicts {
         Some(open)
     }
 
-    /// Their names, oldest first.
+    /// Ids of the open verdicts, oldest first.
     pub(crate) fn ids(&self) -> Vec<VerdictId> {
         let mut ids: Vec<VerdictId> = self.places.iter().flatten().map(|(id, _)| *id).collect();
         ids.sort_unstable();

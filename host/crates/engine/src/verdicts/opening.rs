@@ -1,4 +1,4 @@
-//! What a plugin answered: each verdict is opened, checked, and settled at once or handed to the merge.
+//! The answer of a plugin. Each verdict is opened and checked, then settled at once or handed to the merge.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -18,37 +18,37 @@ use crate::verdicts::resolved_target::ResolvedTarget;
 use crate::verdicts::selection_progress::SelectionProgress;
 use crate::verdicts::sight::Named;
 
-/// What a plugin said in one call.
+/// The answer of a plugin to one call.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) plugin: PluginId,
     pub(crate) context: CallContext,
-    /// When the call was made.
+    /// When the plugin received the call.
     pub(crate) delivered: Timestamp,
     pub(crate) verdicts: Vec<Verdict>,
-    /// The reply to a message, or why the plugin refuses the message.
+    /// The reply to a message, or the reason why the plugin refuses the message.
     pub(crate) reply: Result<String, String>,
 }
 
-/// What becomes of a verdict.
+/// The next step of a verdict.
 enum Disposition {
-    /// It is merged with others.
+    /// The verdict takes part in the merge.
     Merge(Allowed, Subject),
-    /// It asks for rows of the next sweep.
+    /// The verdict requests rows of the next sweep.
     AskForRows,
-    /// It is over already.
+    /// The verdict has ended.
     Over(Outcome),
 }
 
-/// A list of one call, while its verdicts are opened.
+/// The verdicts of one call that need a further step.
 struct Opened {
     candidates: Vec<Candidate>,
-    /// Verdicts that ask for rows.
+    /// Verdicts that request rows.
     asking: Vec<VerdictId>,
 }
 
 impl Verdicts {
-    /// Opens, checks and settles what a plugin said. Gives the verdicts that ask for rows of the next sweep.
+    /// Opens, checks and settles the verdicts of an answer. Returns the verdicts that request rows of the next sweep.
     pub(crate) fn judge(&mut self, said: Said) -> Vec<VerdictId> {
         let Said { plugin, context, delivered, verdicts, reply } = said;
         let mut batch = Named::of(&context, delivered);
@@ -75,7 +75,7 @@ impl Verdicts {
         asking
     }
 
-    /// Ends the verdicts of a plugin that was swapped out while it computed.
+    /// Ends the verdicts of a plugin that a reload replaced while the plugin computed.
     pub(crate) fn refuse(&mut self, said: Said, name: &PluginName, mode: Mode) {
         let Said { plugin, context, delivered, verdicts, reply: _ } = said;
         for verdict in verdicts {
@@ -90,7 +90,8 @@ impl Verdicts {
         }
     }
 
-    /// Opens a verdict. What needs no merge is settled at once or asks for rows, the rest becomes a candidate.
+    /// Opens a verdict. A verdict that needs no merge ends at once or requests rows. Any other verdict becomes a
+    /// candidate.
     fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict, opened: &mut Opened) {
         let Some(account) = self.guard.account(id) else { return };
         let mut open = Open::new(id, account.name().clone(), account.mode(self.clock.steady), verdict, self.clock);
@@ -132,7 +133,7 @@ impl Verdicts {
         }
     }
 
-    /// Where a granted verdict goes.
+    /// Determines the next step of a granted verdict.
     fn dispose(&mut self, id: PluginId, allowed: Allowed, action: &Action, target: ResolvedTarget) -> Disposition {
         let now = self.clock.steady;
         let Some(account) = self.guard.account_mut(id) else { return Disposition::Over(PLUGIN_GONE) };
@@ -164,7 +165,7 @@ impl Verdicts {
     }
 }
 
-/// The outcome of a verdict that is done without the kernel.
+/// The outcome of a verdict that is carried out without the kernel.
 pub(crate) const fn done(mode: Mode) -> Outcome {
     match mode {
         Mode::Observe => Outcome::Observed,

@@ -1,34 +1,34 @@
-//! Flows that a plugin has protected for a time.
+//! Flows that plugins have protected for a time.
 //!
-//! They outlive the call and a reload: what one policy holds dear must not be lost to another because a file was edited.
+//! A protection outlives the call and a reload. An edited file must not expose a flow that one policy protects to the
+//! verdicts of another.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use ctwarden_model::{FlowKey, PluginName, Steady};
 
-/// A protection that a plugin asked for.
+/// A protection by one plugin.
 #[derive(Clone, Copy, Debug)]
 struct Protection {
     until: Steady,
-    /// From an observing plugin it holds for that plugin's own verdicts only, so that the simulation is right and nobody
-    /// else is held back by it.
+    /// Whether the plugin only observes. Its protection then holds for its own verdicts only: its simulation is
+    /// correct, and no other plugin is held back.
     observed: bool,
 }
 
-/// Flows that plugins have protected for a time; kept over reloads. Bounded for each plugin by
-/// [`crate::PluginBounds::protections`].
+/// Protected flows, kept over reloads. Bounded for each plugin by [`crate::PluginBounds::protections`].
 #[derive(Debug, Default)]
 pub(crate) struct PluginProtections {
     flows: BTreeMap<FlowKey, BTreeMap<PluginName, Protection>>,
-    /// How many flows each plugin has in `flows`, ended protections included.
+    /// Number of flows of each plugin in `flows`, ended protections included.
     held: BTreeMap<PluginName, usize>,
-    /// When ended ones were last looked for: at most once a second, for it walks over all.
+    /// When ended protections were last removed. This happens at most once a second, because it walks over all flows.
     tidied: Steady,
 }
 
 impl PluginProtections {
-    /// Protects a flow; false where the plugin has as many as it may.
+    /// Protects a flow. Returns false if the plugin protects its maximum number of flows.
     pub(crate) fn add(
         &mut self,
         key: FlowKey,
@@ -70,19 +70,19 @@ impl PluginProtections {
         }
     }
 
-    /// Whether a verdict of the plugin on the flow is held off.
+    /// Whether a protection forbids a verdict of the plugin `against` on the flow.
     pub(crate) fn hold(&self, key: &FlowKey, against: &PluginName, now: Steady) -> bool {
         self.flows.get(key).is_some_and(|protections| {
             protections.iter().any(|(by, protection)| protection.until > now && (!protection.observed || by == against))
         })
     }
 
-    /// Whether there is none, ended ones included.
+    /// Whether there is no protection. Ended protections may still count.
     pub(crate) fn is_empty(&self) -> bool {
         self.flows.is_empty()
     }
 
-    /// Flows that are protected at the moment.
+    /// Number of flows that are protected now.
     pub(crate) fn count(&self, now: Steady) -> usize {
         let live = |protections: &&BTreeMap<PluginName, Protection>| protections.values().any(|p| p.until > now);
         self.flows.values().filter(live).count()

@@ -1,15 +1,15 @@
-//! Flows that nobody may touch: the `protect` filters of the configuration.
+//! Flows that no plugin may change or end: the `protect` filters of the configuration.
 //!
-//! What is known of a flow is often less than a filter asks: a key has one tuple, an event lacks what did not change. So
-//! the answer has three values, and "not known" is never taken for "not protected".
+//! The engine often knows less of a flow than a filter needs: a key has one tuple, and an event lacks the fields that
+//! did not change. So the answer has three values, and "unknown" never counts as "not protected".
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::{Filter, Known, Prefix, PrefixSet, Truth};
 
-/// Networks that nobody may block, beside this host's own addresses: what means this host (RFC 1122, section 3.2.1.3; RFC
-/// 4291, sections 2.5.2 and 2.5.3), everybody on a link, or a group.
+/// Networks that no plugin may block, in addition to this host's own addresses. They stand for this host (RFC 1122,
+/// section 3.2.1.3; RFC 4291, sections 2.5.2 and 2.5.3), for every host on a link, or for a multicast group.
 const NOBODYS: [(IpAddr, u8); 7] = [
     (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8),
     (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
@@ -20,7 +20,7 @@ const NOBODYS: [(IpAddr, u8); 7] = [
     (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
 ];
 
-/// Those, and the host's own.
+/// [`NOBODYS`] and this host's own addresses.
 pub(crate) fn never_blocked(own: &PrefixSet) -> PrefixSet {
     let nobodys = NOBODYS.into_iter().filter_map(|(address, length)| Prefix::new(address, length).ok());
     own.iter().chain(nobodys).collect()
@@ -44,8 +44,8 @@ impl ProtectedFlows {
         self.filters.iter().fold(Truth::No, |held, filter| held.or(|| filter.evaluate(&known)))
     }
 
-    /// Whether blocking the network would cut off an address that a filter names. The other parts of the filter are not
-    /// looked at: a block stops all traffic of its network, the protected part of it too.
+    /// Whether blocking the network would cut off an address that a filter names. The other parts of the filter do not
+    /// count: a block stops all traffic of its network, the protected part included.
     pub(crate) fn covers(&self, network: Prefix) -> bool {
         self.networks.overlaps(network)
     }
@@ -150,7 +150,7 @@ mod tests {
         )
     }
 
-    /// The flow as an event may tell it.
+    /// The flow as an event may report it.
     fn thin(flow: &Flow, left_out: [bool; 5]) -> Flow {
         let [mark, status, timeout, labels, info] = left_out;
         let mut thin = flow.clone();
@@ -186,7 +186,7 @@ mod tests {
             flow in whole(),
             left_out in any::<[bool; 5]>(),
         ) {
-            // Labels that an entry does not have are not told by an event either.
+            // An event does not report labels that the entry does not have.
             let truth = Truth::from(filter.matches(&flow));
             let key = flow.key();
             for known in [Known::Event(&thin(&flow, left_out)), Known::Key(&key)] {

@@ -1,8 +1,8 @@
-//! How many records the verdicts of one plugin may make, and what is told of the others.
+//! The rate of the records of one plugin's verdicts, and the counts of the verdicts without a record.
 //!
-//! A plugin may return verdicts without end. Each of them is counted, but a record of each would fill the disk and push the
-//! records of other plugins out of the queue. Above the rate verdicts are folded: counted by kind and outcome, and told
-//! together in one record a second.
+//! A plugin may return any number of verdicts. Each verdict is counted, but a record of each would fill the disk and
+//! push the records of other plugins out of the queue. Verdicts above the rate are folded: they are counted by kind and
+//! outcome, and one record a second reports the counts.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -12,17 +12,17 @@ use ctwarden_model::{FoldedCount, Outcome, Refusal, Steady, VerdictRecord};
 use crate::verdicts::budget::Bucket;
 use crate::{PluginLimits, VerdictCounts};
 
-/// A record counts once for each so many bytes that its verdict holds, the last begun one included.
+/// A record counts as one, plus one for each full 512 bytes that its verdict holds.
 const BYTES_EACH: usize = 512;
 
-/// How long folded verdicts wait to be told together.
+/// How long the counts of folded verdicts wait for their common record.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(crate) struct RecordRate {
     rate: Bucket,
     folded: VerdictCounts,
-    /// When the first of them was folded.
+    /// When the first of these verdicts was folded.
     since: Option<Steady>,
     total: u64,
 }
@@ -32,7 +32,8 @@ impl RecordRate {
         Self { rate: Bucket::new(limits.record_burst, now), folded: VerdictCounts::default(), since: None, total: 0 }
     }
 
-    /// Whether the verdict gets a record of its own; else it is folded. `bytes` is what the verdict holds.
+    /// Returns whether the verdict gets its own record. If not, folds the verdict. `bytes` is the memory that the
+    /// verdict holds.
     pub(crate) fn admit(&mut self, record: &VerdictRecord, bytes: usize, limits: &PluginLimits, now: Steady) -> bool {
         if has_own_record(record) {
             return true;
@@ -51,17 +52,17 @@ impl RecordRate {
         self.since.get_or_insert(now);
     }
 
-    /// Verdicts that were folded since the start.
+    /// Number of verdicts folded since the start.
     pub(crate) const fn total(&self) -> u64 {
         self.total
     }
 
-    /// When folded verdicts are to be told.
+    /// When the counts of folded verdicts are due.
     pub(crate) fn due(&self) -> Option<Steady> {
         self.since.map(|since| since.plus(TOLD_AFTER))
     }
 
-    /// What was folded since this was asked last; none where nothing was.
+    /// Takes the counts of the verdicts folded since the last call. Returns `None` if there are none.
     pub(crate) fn take_folded(&mut self) -> Option<Box<[FoldedCount]>> {
         self.since.take()?;
         let folded = core::mem::take(&mut self.folded);
@@ -69,8 +70,9 @@ impl RecordRate {
     }
 }
 
-/// Whether the record is written whatever the rate: the verdict has changed the kernel, may have changed it, or is shown to
-/// people. The plugin's budget bounds these, and a plugin must not be able to hide one among others.
+/// Whether the verdict gets its own record even above the rate: it has changed the kernel's state, may have changed it,
+/// or is a shown alert. The plugin's budget bounds these verdicts, and a plugin must not be able to hide one among
+/// others.
 fn has_own_record(record: &VerdictRecord) -> bool {
     let may_have_changed = matches!(record.outcome, Outcome::Applied | Outcome::Refused(Refusal::NoAnswer));
     may_have_changed && record.verdict.action.kind().touches_kernel() || record.is_alert()

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 
 use ctwarden_model::{Notice, Record, Timestamp};
 
-/// Records in their order, each with the bytes that it holds.
+/// Records in their order, each with its size in bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     waiting: VecDeque<(Record, usize)>,
@@ -30,7 +30,7 @@ impl Records {
         self.push_sized(record, bytes);
     }
 
-    /// Adds a record of which the size is known.
+    /// Adds a record whose size in bytes is known.
     pub(crate) fn push_sized(&mut self, record: Record, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.waiting.push_back((record, bytes));

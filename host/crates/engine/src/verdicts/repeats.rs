@@ -1,8 +1,8 @@
-//! Flows that come back as often as they are deleted, and addresses that begin new ones as fast.
+//! Flows that come back after each delete, and senders that open new flows as fast as they are deleted.
 //!
-//! To delete an entry does not stop packets: where no rule drops them the next one makes the entry again. One such host would
-//! use up the whole budget, and whoever is banned after it would keep its connections. So one tuple is deleted a few times
-//! a minute at most, and one address has half of the share at most for flows that were found one by one as they began.
+//! Deleting an entry does not stop packets. If no rule drops them, the next packet creates the entry again. One such
+//! host would use up the whole budget, and hosts banned later would keep their connections. Therefore one tuple is
+//! deleted only a few times a minute. One sender may use at most half of the share for flows that an event reported.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -10,48 +10,49 @@ use core::time::Duration;
 use ctwarden_model::{FlowKey, Steady, Tuple, Zone};
 use hashbrown::HashMap;
 
-/// How long deletes are remembered: as long as they count for the share.
+/// How long deletes are remembered. They count for the share of the table as long.
 const WINDOW: Duration = Duration::from_secs(61);
 
-/// Deletes of one tuple in that time. A flow that was made again meanwhile, by a packet that was under way, is ended too; one
-/// that was made again ten times is not stopped by an eleventh.
+/// Maximum number of deletes of one tuple within [`WINDOW`]. This suffices to end a flow that a packet in flight
+/// creates again. If a flow came back ten times, another delete does not stop it.
 const TIMES: u32 = 10;
 
-/// Tuples and addresses that are remembered. A flow that comes back does so within milliseconds, so that few suffice.
+/// Maximum number of remembered tuples, and of remembered senders. A flow that comes back does so within milliseconds,
+/// so few suffice.
 const REMEMBERED: usize = 8_192;
 
-/// How often something happened since.
+/// Number of deletes since a point in time.
 #[derive(Clone, Copy, Debug)]
 struct Count {
     since: Steady,
     times: u32,
 }
 
-/// What a further delete is.
+/// Whether a further delete is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// One as any other.
+    /// The delete is allowed.
     Fine,
-    /// The last one that the flow has in this minute: it has come back again and again.
+    /// The delete is allowed, and is the last one of the flow in this minute: the flow has come back again and again.
     Last,
-    /// One more than the flow, or its sender, has in this minute.
+    /// The flow or its sender has used up its deletes of this minute.
     TooMany,
 }
 
-/// Deletes of one plugin in the last minute, by tuple and by sender.
+/// Deletes of one plugin in the last minute, by tuple and by sender address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Repeats {
     tuples: HashMap<(Zone, Tuple), Count>,
     senders: HashMap<IpAddr, Count>,
-    /// When it was told last that flows come back.
+    /// When a notice last reported that flows come back.
     told: Option<Steady>,
 }
 
 impl Repeats {
-    /// Deletes of one tuple in a minute.
+    /// Maximum number of deletes of one tuple in a minute.
     pub(crate) const TIMES: u32 = TIMES;
 
-    /// Whether it is time to tell that flows come back: once a minute.
+    /// Whether a notice that flows come back is due. It is due once a minute.
     pub(crate) fn is_to_be_told(&mut self, now: Steady) -> bool {
         let is_due = self.told.is_none_or(|told| now.since(told) >= WINDOW);
         if is_due {
@@ -60,12 +61,13 @@ impl Repeats {
         is_due
     }
 
-    /// Whether the flow may be deleted once more. `share`: what the plugin may delete in a minute.
+    /// Counts one more delete of the flow, if it is allowed. `share` is the number of flows that the plugin may delete
+    /// in a minute.
     pub(crate) fn next(&mut self, key: &FlowKey, share: u64, now: Steady) -> Repeat {
         let tuple = (key.zone, either_direction(key.original));
         let of_tuple = times(&self.tuples, &tuple, now);
         let of_sender = times(&self.senders, &key.original.src, now);
-        // Without a budget nothing is taken from others.
+        // Without a budget, these deletes take nothing from other deletes.
         if share != u64::MAX && (of_tuple >= TIMES || u64::from(of_sender) >= share.div_ceil(2)) {
             return Repeat::TooMany;
         }
@@ -75,7 +77,7 @@ impl Repeats {
     }
 }
 
-/// The same for both directions of a flow.
+/// The same tuple for both directions of a flow.
 fn either_direction(tuple: Tuple) -> Tuple {
     tuple.min(tuple.reversed())
 }

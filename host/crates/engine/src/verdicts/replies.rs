@@ -1,7 +1,8 @@
 //! Replies to messages of operators and programs.
 //!
-//! The sender of a ban wants to know what became of it, not only that it was delivered; so a reply waits, within bounds,
-//! for the outcomes of the verdicts that the message brought about. Whoever has the next ban at hand need not wait for them.
+//! The sender of a ban needs the outcome of the ban, not only the delivery of the message. Therefore a reply waits,
+//! within bounds, for the outcomes of the verdicts that the message caused. A sender that has the next ban ready need
+//! not wait for them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -13,16 +14,16 @@ use thiserror::Error;
 use crate::ids::VerdictId;
 use crate::{Ticket, VerdictCounts};
 
-/// Why a message was not taken.
+/// The reason why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MessageError {
-    /// No plugin of that name is configured.
+    /// No plugin with this name is configured.
     #[error("no plugin is named \"{0}\"; `ctwarden status` lists them")]
     Unknown(String),
-    /// It is quarantined, or has failed for good.
+    /// The plugin is quarantined, or has failed for good.
     #[error("plugin {0} does not run at the moment; `ctwarden status` says why and until when")]
     NotRunning(String),
-    /// Too many messages wait in front of it.
+    /// The queue of the plugin is full: too many messages wait, or their texts are too long in total.
     #[error(
         "plugin {plugin} has {waiting} messages waiting and no room for more; send the rest when these are answered"
     )]
@@ -32,92 +33,94 @@ pub enum MessageError {
     Stopping,
 }
 
-/// What came of a message.
+/// The result of a message: the plugin's answer, and the outcomes of the verdicts that the message caused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageOutcome {
-    /// The plugin's text, or why there is none: it refused, it failed, or it was replaced before it got the message.
+    /// The plugin's text, or the reason why there is none: the plugin refused the message, failed, or was replaced
+    /// before it answered, or the daemon stopped.
     pub result: Result<String, String>,
-    /// Verdicts that the message brought about, by kind and outcome.
+    /// Verdicts that the message caused, by kind and outcome.
     pub verdicts: VerdictCounts,
-    /// Outcomes of the flows that those verdicts were about, one by one.
+    /// Outcomes of the flows of these verdicts, counted by flow.
     pub flows: Tally,
-    /// What did not come out as it was asked for; none where all of it did.
+    /// Verdicts and flows that did not end as requested. Empty if all did.
     pub shortfalls: Vec<Shortfall>,
-    /// Verdicts whose outcome was not known when the wait ended; their records come later. Deletions are among them that ran out
-    /// of budget and go on when it is back: their flows so far are among `flows`.
+    /// Number of verdicts whose outcome was unknown when the wait ended. Their records come later. This includes
+    /// deletions that used up the budget and go on when it refills. The outcomes of their flows so far are in `flows`.
     pub open: u64,
-    /// How many of those wait for a reading of the table that takes long ([`crate::EngineBounds::long_sweep`]).
+    /// Number of the open verdicts that wait for a long read of the table ([`crate::EngineBounds::long_sweep`]).
     pub sweeping: u64,
-    /// Why verdicts, or flows of them, were refused: each reason once, and no more than [`REFUSALS`].
+    /// Reasons why verdicts, or flows of verdicts, were refused. Each reason occurs once, and there are at most
+    /// [`REFUSALS`].
     pub refusals: Vec<String>,
-    /// What its sender waited for.
+    /// What the sender waited for.
     pub wait: Wait,
 }
 
-/// Verdicts or flows that ended otherwise than was asked for.
+/// Verdicts or flows that did not end as requested, with one kind and outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shortfall {
     /// Kind of the verdicts.
     pub kind: VerdictKind,
-    /// What came of them.
+    /// Outcome of the verdicts or flows.
     pub outcome: Outcome,
-    /// Whether flows are counted; else verdicts about none.
+    /// Whether `count` is a number of flows. Otherwise it is a number of verdicts.
     pub of_flows: bool,
-    /// Whether those that are over budget are tried again when it is back.
+    /// Whether the engine retries the flows that are over budget when the budget refills.
     pub goes_on: bool,
     pub count: u64,
 }
 
-/// Reasons of refusals that a reply tells at most.
+/// Maximum number of reasons of refusals in a reply.
 pub const REFUSALS: usize = 8;
 
 /// What the sender of a message waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// What came of the verdicts that it brought about, within [`crate::EngineBounds::message_wait`].
+    /// The outcomes of the verdicts that the message caused, for at most [`crate::EngineBounds::message_wait`].
     #[default]
     Outcomes,
-    /// The plugin's answer; what comes of the verdicts is told by their records only.
+    /// The plugin's answer. Only the records report the outcomes of the verdicts.
     Answer,
 }
 
-/// A message under way.
+/// A message that has no reply yet.
 #[derive(Debug, Default)]
 struct UnderWay {
     wait: Wait,
-    /// Once the plugin has answered: its answer, and until when outcomes are awaited.
+    /// The plugin's answer and the end of the wait for outcomes. `None` until the plugin has answered.
     answered: Option<(Result<String, String>, Steady)>,
     verdicts: VerdictCounts,
     flows: Tally,
     open: u64,
-    /// Of those, how many are not waited for.
+    /// Number of the open verdicts for which the reply does not wait.
     sweeping: u64,
     refusals: Vec<String>,
     shortfalls: BTreeMap<(VerdictKind, Outcome, bool), u64>,
-    /// Deletions that go on when the budget is back, with what came of their flows so far.
+    /// Deletions that go on when the budget refills, with the outcomes of their flows so far.
     resting: BTreeMap<VerdictId, (VerdictKind, Tally)>,
 }
 
 impl UnderWay {
-    /// Bytes of the plugin's answer.
+    /// Bytes of the plugin's answer; 0 until the plugin has answered.
     fn bytes(&self) -> usize {
         self.answered.as_ref().map_or(0, |(Ok(text) | Err(text), _)| text.len())
     }
 }
 
-/// Messages that were taken and have no reply yet. Bounded by [`crate::PluginBounds::queue_messages`], and after their
-/// answers by the bounds of the verdicts that they wait for and by [`crate::EngineBounds::reply_bytes`].
+/// Accepted messages without a reply. Bounded by [`crate::PluginBounds::queue_messages`]. After the plugin's answer,
+/// bounded by the bounds of the verdicts for which the reply waits and by [`crate::EngineBounds::reply_bytes`].
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     next: u64,
-    /// Bytes of answers that wait for the outcomes of their verdicts.
+    /// Bytes of the answers that wait for outcomes.
     bytes: usize,
     under_way: BTreeMap<Ticket, UnderWay>,
     replies: VecDeque<(Ticket, MessageOutcome)>,
 }
 
 impl Replies {
-    /// A message for a plugin was taken.
+    /// Registers an accepted message and returns its ticket.
     pub(crate) fn begin(&mut self, wait: Wait) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
@@ -125,7 +128,7 @@ impl Replies {
         ticket
     }
 
-    /// The ticket of the message that is taken next.
+    /// The ticket that the next message will get.
     pub(crate) const fn next_ticket(&self) -> Ticket {
         Ticket(self.next)
     }
@@ -166,7 +169,8 @@ impl Replies {
         }
     }
 
-    /// A verdict is left to a reading of the table that takes long; `flows` is what came of it so far.
+    /// Leaves a verdict to a long read of the table. The reply does not wait for the verdict. `flows` holds the
+    /// outcomes of its flows so far.
     pub(crate) fn verdict_left_to_sweep(&mut self, ticket: Ticket, flows: Tally) {
         if let Some(message) = self.under_way.get_mut(&ticket) {
             message.sweeping += 1;
@@ -175,7 +179,7 @@ impl Replies {
         }
     }
 
-    /// A deletion has run out of budget; it goes on later, which is more than its sender waits for.
+    /// A deletion has used up the budget. It goes on later, and the reply does not wait that long.
     pub(crate) fn verdict_rests(&mut self, ticket: Ticket, id: VerdictId, kind: VerdictKind, so_far: Tally) {
         if let Some(message) = self.under_way.get_mut(&ticket) {
             message.resting.insert(id, (kind, so_far));
@@ -183,7 +187,7 @@ impl Replies {
         }
     }
 
-    /// Why a verdict is refused that is about to end.
+    /// Adds the reason of a refusal. Call it before the refused verdict ends.
     pub(crate) fn refused(&mut self, ticket: Ticket, why: String) {
         if let Some(message) = self.under_way.get_mut(&ticket)
             && message.refusals.len() < REFUSALS
@@ -199,8 +203,8 @@ impl Replies {
         }
     }
 
-    /// The plugin has answered, and all verdicts of the answer are opened. Answers with more than `limit` bytes do not wait
-    /// together: the oldest are given without the outcomes that are not known.
+    /// Takes the plugin's answer. All verdicts of the answer must have been opened before. If the waiting answers take
+    /// more than `limit` bytes, the oldest are sent without the unknown outcomes.
     pub(crate) fn answered(&mut self, ticket: Ticket, result: Result<String, String>, until: Steady, limit: usize) {
         let Some(message) = self.under_way.get_mut(&ticket) else { return };
         message.answered = Some((result, until));
@@ -219,7 +223,7 @@ impl Replies {
         }
     }
 
-    /// The message did not come to the plugin, or the plugin failed over it.
+    /// The message did not reach the plugin, or the plugin failed on the message.
     pub(crate) fn failed(&mut self, ticket: Ticket, why: String) {
         if let Some(message) = self.under_way.remove(&ticket) {
             self.bytes = self.bytes.saturating_sub(message.bytes());
@@ -273,7 +277,7 @@ impl Replies {
         ));
     }
 
-    /// Replies to those who have waited long enough.
+    /// Replies to the messages whose wait is over.
     pub(crate) fn give_up(&mut self, now: Steady) {
         let over = |message: &UnderWay| message.answered.as_ref().is_some_and(|(_, until)| *until <= now);
         let tickets: Vec<Ticket> =
@@ -283,7 +287,7 @@ impl Replies {
         }
     }
 
-    /// Replies to everybody; those whose message had no answer are told why.
+    /// Replies to all messages. `why` is the reply to a message without an answer.
     pub(crate) fn end(&mut self, why: &str) {
         let tickets: Vec<Ticket> = self.under_way.keys().copied().collect();
         for ticket in tickets {
@@ -304,22 +308,22 @@ impl Replies {
     }
 }
 
-/// How a verdict of a message ended.
+/// The end of a verdict that a message caused.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) id: VerdictId,
     pub(crate) kind: VerdictKind,
-    /// Whether it asks for the end of flows.
+    /// Whether the verdict asks for the end of flows.
     pub(crate) ends: bool,
     pub(crate) outcome: Outcome,
     pub(crate) flows: Tally,
-    /// Of a verdict over a selection: whether all of its flows were looked for.
+    /// Whether all flows of the selection were looked for. `None` if the verdict is not over a selection.
     pub(crate) looked_for_all: Option<bool>,
 }
 
-/// Whether that outcome is not what a verdict of that kind asks for. A flow that is gone or was replaced is ended as well as a
-/// deleted one, and a network that was not in the set is out of it. What a stronger verdict stands for is done where that is
-/// stronger in the same direction: a delete, a block, an alert.
+/// Whether a verdict of this kind asks for something other than this outcome. A verdict that ends flows (`ends`) is
+/// fulfilled if the flow is gone or was replaced, and an unblock is fulfilled if the network was not in the set. A
+/// superseded verdict is fulfilled if the stronger verdict works in the same direction: a delete, a block, an alert.
 const fn falls_short(kind: VerdictKind, ends: bool, outcome: Outcome) -> bool {
     match outcome {
         Outcome::Applied => false,
@@ -335,9 +339,10 @@ const fn falls_short(kind: VerdictKind, ends: bool, outcome: Outcome) -> bool {
     }
 }
 
-/// Flows of a selection that came out otherwise than was asked for. Those that are gone match no more, whatever was to be done.
+/// Flows of a selection that did not end as requested. Flows that are gone fulfil every verdict over a selection,
+/// because they match no more.
 fn short_of(kind: VerdictKind, ends: bool, ended: Outcome, flows: Tally) -> impl Iterator<Item = (Outcome, u64)> {
-    // The reason is that of the last one; the tally does not tell them apart.
+    // The outcome has the reason of the last refusal. The tally does not tell the reasons apart.
     let refused = if matches!(ended, Outcome::Refused(_)) { ended } else { Outcome::Refused(Refusal::Several) };
     let counts = [
         (Outcome::Replaced, flows.replaced),
@@ -350,7 +355,7 @@ fn short_of(kind: VerdictKind, ends: bool, ended: Outcome, flows: Tally) -> impl
     counts.into_iter().filter(move |(outcome, count)| *count > 0 && falls_short(kind, ends, *outcome))
 }
 
-/// Flows of a tally whose outcome is known.
+/// Number of flows in a tally whose outcome is known.
 fn with_outcome(flows: Tally) -> u64 {
     flows.by_outcome().into_iter().fold(0, u64::saturating_add)
 }

@@ -1,4 +1,4 @@
-//! What the target of a verdict turns out to be.
+//! Resolves the target of a verdict against the answered batch.
 
 use ctwarden_model::{Cause, EventKind, Expectation, FlowKey, Known, Target};
 
@@ -8,23 +8,23 @@ use crate::verdicts::call_context::CallContext;
 use crate::verdicts::claim::Expected;
 use crate::verdicts::sight::{Named, Sight};
 
-/// What the target of a verdict turned out to be.
+/// A resolved target.
 pub(crate) enum ResolvedTarget {
     Flow {
         key: FlowKey,
-        /// What is known of it.
+        /// What is known of the flow.
         sight: Sight,
-        /// Whether what the plugin was shown is its end.
+        /// Whether the entry that the plugin received is the end of the flow.
         gone: bool,
-        /// Whether it has ended since the plugin was last told of it.
+        /// Whether the flow has ended since the plugin last received an entry of it.
         ended: bool,
     },
     /// One expectation of the batch.
     Expectation(Expected),
-    /// Every flow that matches.
+    /// Every flow that matches a filter.
     Selection,
     Nothing,
-    /// Its entry is not there.
+    /// There is no entry with this index.
     Missing,
 }
 

@@ -1,8 +1,8 @@
-//! Rounds: entries that are offered to several plugins at once, and whose verdicts are merged.
+//! Rounds: entries that several plugins receive at once, and whose verdicts are merged.
 //!
-//! A round waits for the verdicts of all plugins that were handed a part of it, but not for long after the first: a slow
-//! plugin must not hold up another's ban. A part that is answered later is arbitrated on its own, with the memory of what
-//! the round has already ended.
+//! A round waits for the verdicts of all plugins that received a part of it, but only a short time after the first
+//! answer. A slow plugin must not delay another plugin's ban. A later answer is merged on its own. For late answers,
+//! the round remembers the flows that it has ended.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -29,38 +29,38 @@ enum State {
         answers: Answers,
         closing: bool,
     },
-    /// They were arbitrated; flows that the round has ended are remembered for late answers.
+    /// The answers were merged. The flows that the round has ended are kept for late answers.
     Closed {
         deleted: BTreeSet<FlowKey>,
     },
 }
 
-/// All rounds that some plugin has not answered yet: at most as many as parts wait in queues and calls.
+/// All rounds without the answer of some plugin. There are at most as many as parts in queues and calls.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     next: u64,
     open: BTreeMap<RoundId, Round>,
-    /// In the order of their first answers, and so of their ends.
+    /// Ends of the merge windows. First answers arrive in this order, so the windows also end in this order.
     windows: VecDeque<(Steady, RoundId)>,
 }
 
 impl Rounds {
-    /// A new one, for the plugins that are handed a part.
+    /// Begins a round. Each plugin in `waiting` receives a part.
     pub(crate) fn begin(&mut self, waiting: BTreeSet<PluginId>) -> RoundId {
         let id = self.name();
         self.open.insert(id, Round { waiting, state: State::Open { answers: Vec::new(), closing: false } });
         id
     }
 
-    /// A name that no round has.
+    /// Returns a new id.
     pub(crate) const fn name(&mut self) -> RoundId {
         let id = RoundId(self.next);
         self.next += 1;
         id
     }
 
-    /// A plugin's answer came. Returns what is to be arbitrated now: nothing while others are waited for, this answer
-    /// alone where the round is closed, else all of it.
+    /// Takes a plugin's answer. Returns the answers to merge now: none while other plugins are awaited, this answer
+    /// alone if the round is closed, otherwise all answers.
     pub(crate) fn answered(
         &mut self,
         id: RoundId,
@@ -87,7 +87,7 @@ impl Rounds {
         self.close(id)
     }
 
-    /// A plugin will not answer. Returns what is to be arbitrated now, because no other is waited for.
+    /// Reports that a plugin will not answer. Returns the answers to merge now, if no other plugin is awaited.
     pub(crate) fn given_up(&mut self, id: RoundId, plugin: PluginId) -> Option<Answers> {
         let round = self.open.get_mut(&id)?;
         round.waiting.remove(&plugin);
@@ -99,8 +99,8 @@ impl Rounds {
         answers
     }
 
-    /// The verdicts of an answer are arbitrated: the plugin is no longer waited for. To be told after
-    /// [`Rounds::answered`] and the arbitration, so that the memory of the round lasts until its last answer.
+    /// Reports that an answer is merged. The round no longer waits for the plugin. Call it after [`Rounds::answered`]
+    /// and the merge, so that the round remembers its ended flows until the last answer.
     pub(crate) fn settled(&mut self, id: RoundId, plugin: PluginId) {
         if let Some(round) = self.open.get_mut(&id) {
             round.waiting.remove(&plugin);
@@ -122,7 +122,7 @@ impl Rounds {
         }
     }
 
-    /// The next round whose window has passed, with what is to be arbitrated.
+    /// The next round whose window is over, with the answers to merge.
     pub(crate) fn expired(&mut self, now: Steady) -> Option<(RoundId, Answers)> {
         while let Some(&(end, id)) = self.windows.front() {
             if end > now {
@@ -136,7 +136,7 @@ impl Rounds {
         None
     }
 
-    /// Closes every round, for a reload or the end.
+    /// Closes every round, before the set of plugins changes. Returns the answers to merge.
     pub(crate) fn close_all(&mut self) -> Vec<Answers> {
         let ids: Vec<RoundId> = self.open.keys().copied().collect();
         let rounds = ids.into_iter().filter_map(|id| self.close(id)).collect();
@@ -145,7 +145,7 @@ impl Rounds {
         rounds
     }
 
-    /// When the next window ends.
+    /// When the merge window of the next open round ends.
     pub(crate) fn deadline(&mut self) -> Option<Steady> {
         let open = |id: &RoundId| self.open.get(id).is_some_and(|round| matches!(round.state, State::Open { .. }));
         while self.windows.front().is_some_and(|(_, id)| !open(id)) {

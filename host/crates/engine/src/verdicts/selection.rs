@@ -1,7 +1,8 @@
-//! Verdicts over a selection: every flow that matches, found by a sweep, each judged by the guard on its own.
+//! Verdicts over a selection. A sweep finds every flow that matches, and the guard judges each flow on its own.
 //!
-//! Many share one sweep. Each ends in one record with a tally, when the sweep is over and the last of its effects
-//! answered. A deletion that runs out of budget goes on when the budget comes back, for a bounded time.
+//! Many selections share one sweep. Each selection ends with one record and its tally, when its sweep is over and the
+//! last of its effects is answered. A deletion that runs out of budget goes on when the budget refills, for a bounded
+//! time.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -14,15 +15,17 @@ use crate::verdicts::claim::{Change, Claim, FlowGroup};
 use crate::verdicts::selection_progress::{Phase, SelectionProgress};
 use crate::verdicts::sight::Sight;
 
-/// Least time until a deletion that ran out of budget looks for its flows again: to find them may take a reading of the table.
+/// Minimum time until a deletion that ran out of budget looks for its flows again, because this may take a read of the
+/// table.
 const REST: Duration = Duration::from_secs(1);
 
 fn ends_flows(action: &Action) -> bool {
     Change::of(action) == Some(Change::Delete)
 }
 
-/// Whether the kernel compares the id where the action is carried out, or is not asked at all. Where it does not, the flow has to
-/// be read from the kernel before: what the program knows of it may be of long ago.
+/// Whether id, zone and tuples of a flow suffice to carry out the action: the kernel compares the id, or is not
+/// involved. For other actions the flow must first be read from the kernel, because the program's knowledge of the flow
+/// may be old.
 pub(crate) fn goes_by_name(action: &Action) -> bool {
     match Change::of(action) {
         Some(Change::Delete | Change::Protect(_)) => true,
@@ -39,7 +42,8 @@ impl Verdicts {
         self.open.get_mut(id)?.selection.as_deref_mut()
     }
 
-    /// Takes a verdict over a selection in: it waits for a sweep, a delete for the blocks of its answer too.
+    /// Begins a verdict over a selection. The verdict waits for a sweep. A delete first waits for the blocks of its
+    /// answer.
     pub(crate) fn begin_selection(&mut self, id: VerdictId, gate: GateId) {
         let held = self.open.get(id).is_some_and(|open| ends_flows(&open.record.verdict.action));
         if !(held && self.effects.hold_selection(gate, id)) {
@@ -47,7 +51,8 @@ impl Verdicts {
         }
     }
 
-    /// Puts a selection into the line for the next sweep. When stopping there is none.
+    /// Puts a selection into the queue for the next sweep. After a stop there is no further sweep, so the selection
+    /// ends.
     pub(crate) fn await_sweep(&mut self, id: VerdictId) {
         let Some(open) = self.open.get(id) else { return };
         if self.stopping {
@@ -60,7 +65,7 @@ impl Verdicts {
         }
     }
 
-    /// Matches a row against the selections of a sweep and judges it.
+    /// Matches a row against the selections and judges the flow for those that take it.
     pub(crate) fn select(&mut self, selections: &[VerdictId], flow: &Flow) {
         let wanted = selections.iter().filter(|&&id| self.matched(id, Known::Whole(flow)) == Truth::Yes);
         let wanted: Vec<VerdictId> = wanted.copied().collect();
@@ -69,8 +74,9 @@ impl Verdicts {
         }
     }
 
-    /// The same for a flow that is known by name and tuples only. Nothing is done, and false said, where more has to be known:
-    /// for a filter that asks more, to be sure that it is not protected, or that it lives where it is not deleted.
+    /// Like [`Verdicts::select`], for a flow of which only id, zone and tuples are known. Returns false and does
+    /// nothing if these do not suffice: a filter or the protections need more, or the flow must be read before the
+    /// change.
     pub(super) fn select_known(&mut self, selections: &[VerdictId], flow: &Flow) -> bool {
         let known = Known::Event(flow);
         let mut wanted = Vec::with_capacity(selections.len());
@@ -94,7 +100,7 @@ impl Verdicts {
         protected != Truth::Unknown
     }
 
-    /// Whether a selection takes a flow, as far as is known of it.
+    /// Whether a selection takes a flow, as far as the flow is known.
     fn matched(&self, id: VerdictId, flow: Known<'_>) -> Truth {
         let Some(open) = self.open.get(id) else { return Truth::No };
         let (Some(progress), Target::Matching(selection)) = (&open.selection, &open.record.verdict.target) else {
@@ -115,7 +121,7 @@ impl Verdicts {
         self.settle(FlowGroup { key: flow.key(), sight, gone: false, claims, round: None, gates: Vec::new() });
     }
 
-    /// What a selection wants of a flow that it takes.
+    /// The claim of a selection on a flow that it takes.
     fn claim(&mut self, id: VerdictId) -> Option<Claim> {
         let open = self.open.get_mut(id)?;
         let progress = open.selection.as_mut()?;
@@ -124,7 +130,8 @@ impl Verdicts {
         Some(Claim { verdict: id, plugin: open.plugin, allowed, change, ended: false })
     }
 
-    /// The sweep of these selections has ended: those that it did not serve well wait for another.
+    /// Ends the sweep of these selections. If the sweep was interrupted, they wait for another one, up to a maximum
+    /// number of sweeps.
     pub(crate) fn end_selections(&mut self, selections: Vec<VerdictId>, complete: bool) {
         for id in selections {
             let again = self.open.get_mut(id).and_then(|open| {
@@ -138,8 +145,8 @@ impl Verdicts {
         }
     }
 
-    /// Whether it is worth while to end the flows that the program knows before a sweep finds the others: only a delete is,
-    /// once, and not where it is only observed. What was changed otherwise would be met again.
+    /// Whether to end the flows that the program knows before a sweep finds the others. Only a delete in enforce mode
+    /// does this, and only once. A sweep would find flows again that were changed in any other way.
     pub(super) fn may_be_anticipated(&self, id: VerdictId) -> bool {
         self.open.get(id).is_some_and(|open| {
             let mode = self.guard.mode(open.plugin, self.clock.steady);
@@ -148,7 +155,7 @@ impl Verdicts {
         })
     }
 
-    /// The program has told all flows of these selections that it knows; a sweep tells the others.
+    /// The program has reported all flows of these selections that it knows. A sweep finds the others.
     pub(super) fn pause_selections(&mut self, selections: Vec<VerdictId>) {
         for id in selections {
             if let Some(progress) = self.progress_mut(id) {
@@ -158,7 +165,7 @@ impl Verdicts {
         }
     }
 
-    /// No more flows come.
+    /// Ends the search for flows. `complete` tells whether all flows were looked for.
     pub(super) fn end_selection(&mut self, id: VerdictId, complete: bool) {
         if let Some(progress) = self.progress_mut(id) {
             progress.end(complete);
@@ -166,7 +173,8 @@ impl Verdicts {
         self.continue_selection(id);
     }
 
-    /// What comes next where every flow that came has its outcome: the sweep for the others, or the end.
+    /// Takes the next step when every flow found so far has its outcome: a sweep for the other flows, a rest for the
+    /// budget, or the end.
     pub(super) fn continue_selection(&mut self, id: VerdictId) {
         if self.progress(id).is_some_and(SelectionProgress::wants_more_budget) && self.rest_selection(id) {
             return;
@@ -190,7 +198,8 @@ impl Verdicts {
         }
     }
 
-    /// Lets a deletion rest until some of the budget is back; false where it does not go on: what is left is over budget.
+    /// Lets a deletion rest until a part of the budget is back. Returns false if the deletion does not go on; its
+    /// remaining flows are then over budget.
     fn rest_selection(&mut self, id: VerdictId) -> bool {
         let (now, entries) = (self.clock.steady, self.guard.table_entries());
         let Some(open) = self.open.get_mut(id) else { return false };
@@ -211,7 +220,7 @@ impl Verdicts {
         true
     }
 
-    /// Deletions whose budget is back look for their flows again.
+    /// Lets deletions whose budget is back look for their flows again.
     pub(super) fn resume_selections(&mut self) {
         while let Some(id) = self.selections.rested(self.clock.steady) {
             if let Some(open) = self.open.get_mut(id) {
@@ -226,7 +235,7 @@ impl Verdicts {
         }
     }
 
-    /// Deletions that rest go on no more: what is left of them is over budget.
+    /// Ends the resting deletions. Their remaining flows are over budget.
     pub(super) fn give_up_resting(&mut self) {
         for id in self.selections.take_resting() {
             let Some(progress) = self.progress_mut(id) else { continue };
@@ -236,7 +245,7 @@ impl Verdicts {
         }
     }
 
-    /// Ends a selection whose plugin is gone; what it has under way is still counted.
+    /// Ends a selection whose plugin is gone. Effects in flight still count.
     pub(super) fn abandon_selection(&mut self, id: VerdictId, refusal: Refusal) {
         let Some(progress) = self.progress_mut(id) else { return };
         progress.abandon();
@@ -246,8 +255,8 @@ impl Verdicts {
         }
     }
 
-    /// A new set of plugins, or the end: no selection waits, rests or is answered any more. `running`: those of the running
-    /// sweep.
+    /// Ends all selections that wait, rest or are answered, before a new set of plugins or the stop. `running` are the
+    /// selections of the running sweep.
     pub(crate) fn abandon_selections(&mut self, running: Vec<VerdictId>) {
         self.give_up_resting();
         let mut selections = self.selections.take_all();

@@ -1,44 +1,44 @@
-//! How far a verdict over a selection is, and what came of its flows.
+//! Progress of a verdict over a selection, and the outcomes of its flows.
 
 use ctwarden_model::{Mode, Outcome, Refusal, Tally};
 
 use crate::verdicts::guard::Allowed;
 
-/// How often a selection is read again because its sweep was interrupted.
+/// Maximum number of sweeps for a selection whose sweeps are interrupted.
 const TRIES: u8 = 3;
 
-/// A verdict over a selection under way.
+/// Progress of a verdict over a selection that has not ended.
 #[derive(Debug)]
 pub(crate) struct SelectionProgress {
     tally: Tally,
-    /// Proof of the first check, for each of its flows.
+    /// Proof of the first check. It holds for every flow of the selection.
     allowed: Allowed,
     /// Flows whose outcome is not known yet.
     outstanding: u64,
     phase: Phase,
-    /// Whether the flows that the program knew came already, without a sweep.
+    /// Whether the flows that the program knew have been judged, before any sweep.
     anticipated: bool,
-    /// Whether the last sweep for it told all there was.
+    /// Whether the last sweep or answer was complete.
     complete: bool,
     tries: u8,
     refusal: Option<Refusal>,
-    /// Flows that were over budget when its flows were looked for last, while it rests.
+    /// Number of flows that were over budget in the last search, while the selection rests.
     left: u64,
-    /// Whether it has rested.
+    /// Whether the selection has rested for the budget.
     resumed: bool,
 }
 
-/// How far it is.
+/// Phase of a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Flows come, or will come.
+    /// Flows are being found, or will be found.
     Finding,
-    /// Those that came were not all. Once each of them has its outcome, it waits for a sweep: what was ended is then not met
-    /// again.
+    /// Only a part of the flows was found. The selection waits for a sweep when each of these flows has its outcome.
+    /// The sweep then does not find the ended flows again.
     Pausing,
-    /// The budget is used up before its flows were ended: it goes on when some of it is back.
+    /// The budget was used up before all flows were ended. The selection goes on when a part of the budget is back.
     Resting,
-    /// No more flows come.
+    /// No further flows are expected.
     Over,
 }
 
@@ -66,70 +66,70 @@ impl SelectionProgress {
         self.phase
     }
 
-    /// Whether the outcomes of all flows that came are known.
+    /// Whether every flow found so far has its outcome.
     pub(crate) const fn is_settled(&self) -> bool {
         self.outstanding == 0
     }
 
-    /// Whether one more flow is wanted, of so many at most.
+    /// Whether the selection takes one more flow. `limit` is its maximum number of flows.
     pub(crate) fn takes_flows(&self, limit: Option<u32>) -> bool {
         self.phase == Phase::Finding && limit.is_none_or(|limit| self.tally.matched < limit.into())
     }
 
-    /// Whether the flows that the program knows came already.
+    /// Whether the flows that the program knows have been judged.
     pub(crate) const fn was_anticipated(&self) -> bool {
         self.anticipated
     }
 
-    /// One more flow is judged; gives the proof of the first check.
+    /// Counts one more flow and returns the proof of the first check.
     pub(crate) const fn take_flow(&mut self) -> Allowed {
         self.tally.matched += 1;
         self.outstanding += 1;
         self.allowed
     }
 
-    /// Counts a sweep; tells whether another one is worth while after one that was interrupted.
+    /// Counts a sweep. Returns whether the selection needs another one because this one was interrupted.
     pub(crate) const fn try_again(&mut self, complete: bool) -> bool {
         self.tries += 1;
         !complete && self.tries < TRIES
     }
 
-    /// The flows that the program knows have come; a sweep brings the others.
+    /// All flows that the program knows have been reported. A sweep finds the others.
     pub(crate) const fn pause(&mut self) {
         self.anticipated = true;
         self.phase = Phase::Pausing;
     }
 
-    /// Looks for the flows that did not come before the pause.
+    /// Looks for the flows that were not found before the pause.
     pub(crate) fn look_again(&mut self) {
         self.forget_what_stayed();
         self.phase = Phase::Finding;
     }
 
-    /// No more flows come; `complete`: all of them were looked for.
+    /// No further flows are expected. `complete` tells whether all of them were looked for.
     pub(crate) const fn end(&mut self, complete: bool) {
         self.phase = Phase::Over;
         self.complete = complete;
     }
 
-    /// No more flows come, because nobody wants them any more.
+    /// No further flows are wanted, because the plugin is gone.
     pub(crate) const fn abandon(&mut self) {
         self.phase = Phase::Over;
     }
 
-    /// Waits until the budget is back for so many flows; gives what came of the flows so far.
+    /// Rests until the budget for `left` flows is back. Returns the outcomes of the flows so far.
     pub(crate) fn rest(&mut self, left: u64) -> Tally {
         self.forget_what_stayed();
         (self.left, self.resumed, self.tries, self.phase) = (left, true, 0, Phase::Resting);
         self.so_far()
     }
 
-    /// Some of the budget is back.
+    /// Stops resting, because a part of the budget is back.
     pub(crate) const fn resume(&mut self) {
         (self.left, self.phase) = (0, Phase::Finding);
     }
 
-    /// The budget does not come back in time: what is left is over budget.
+    /// Stops resting, because the budget does not come back in time. The remaining flows are over budget.
     pub(crate) fn give_up_rest(&mut self) {
         self.tally = self.so_far();
         self.left = 0;
@@ -139,44 +139,45 @@ impl SelectionProgress {
         self.tally
     }
 
-    /// Leaves out of the count what is still in the table and is met again.
+    /// Takes the flows that are still in the table out of the tally, because the next sweep finds them again.
     fn forget_what_stayed(&mut self) {
         let Tally { applied, gone, replaced, superseded, .. } = self.tally;
         let matched = applied + gone + replaced + superseded;
         self.tally = Tally { matched, applied, gone, replaced, superseded, ..Tally::default() };
     }
 
-    /// Whether it would be over but for the budget.
+    /// Whether only the missing budget keeps the selection from ending.
     pub(crate) fn wants_more_budget(&self) -> bool {
         self.phase == Phase::Over && self.outstanding == 0 && self.tally.over_budget > 0
     }
 
-    /// Whether all of its flows were looked for.
+    /// Whether all flows of the selection were looked for.
     pub(crate) const fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Whether what it asks for was asked for before, and was over budget.
+    /// Whether the same change was requested before and was over budget.
     pub(crate) const fn was_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// What came of its flows so far, those included that the budget did not suffice for.
+    /// Outcomes of the flows so far. Includes the flows for which the budget did not suffice.
     pub(crate) fn so_far(&self) -> Tally {
         let Tally { matched, over_budget, .. } = self.tally;
         Tally { matched: matched + self.left, over_budget: over_budget + self.left, ..self.tally }
     }
 
-    /// Whether its flows are looked for again, after those that the program knew.
+    /// Whether this is the second search, after the flows that the program knew.
     fn is_second_look(&self) -> bool {
         self.anticipated && self.phase != Phase::Pausing
     }
 
-    /// What came of one of its flows.
+    /// Counts the outcome of one flow.
     pub(crate) fn concluded(&mut self, outcome: Outcome) {
         self.outstanding = self.outstanding.saturating_sub(1);
         if outcome == Outcome::Gone && self.is_second_look() {
-            // It was counted when it was ended: who answers may not have heard of that yet, or never will.
+            // This flow was counted when it was ended. The table reader may not know of its end yet, or may never learn
+            // of it.
             self.tally.matched = self.tally.matched.saturating_sub(1);
             return;
         }
@@ -186,13 +187,13 @@ impl SelectionProgress {
         count(&mut self.tally, outcome);
     }
 
-    /// Why flows of it were refused last; none where none was.
+    /// The last reason why a flow was refused. Returns `None` if no flow was refused.
     pub(crate) fn refused(&self) -> Option<Refusal> {
         self.refusal.filter(|_| self.tally.refused > 0)
     }
 
-    /// Applied where any flow was (observed where any would have been), else what most of them came to; none where no flow
-    /// came to anything.
+    /// `Applied` if any flow was changed, or `Observed` if any flow would have been. Otherwise the most frequent
+    /// outcome of the flows. Returns `None` if no flow has an outcome.
     pub(crate) fn outcome_so_far(&self) -> Option<Outcome> {
         let tally = &self.tally;
         if tally.applied > 0 {
@@ -216,7 +217,8 @@ impl SelectionProgress {
         .map(|(_, outcome)| outcome)
     }
 
-    /// Nothing matched is success where flows could have been found: there is nothing left to be done.
+    /// The outcome of the whole selection. If no flow matched, this counts as success, provided that flows could have
+    /// been found: nothing is left to do.
     pub(crate) fn outcome(&self, mode: Mode, tracked: bool) -> Outcome {
         self.outcome_so_far().unwrap_or(match (self.complete, tracked, mode) {
             (false, _, _) => Outcome::Refused(Refusal::NoAnswer),
@@ -227,7 +229,7 @@ impl SelectionProgress {
     }
 }
 
-/// Adds one flow's outcome.
+/// Adds the outcome of one flow to the tally.
 pub(crate) const fn count(tally: &mut Tally, outcome: Outcome) {
     let count = match outcome {
         Outcome::Applied => &mut tally.applied,
@@ -238,7 +240,7 @@ pub(crate) const fn count(tally: &mut Tally, outcome: Outcome) {
         Outcome::Protected => &mut tally.protected,
         Outcome::Observed => &mut tally.observed,
         Outcome::Superseded => &mut tally.superseded,
-        // Checked before a selection begins; no flow of it ends so.
+        // The grant is checked before a selection begins, so no flow of it has this outcome.
         Outcome::NotGranted => return,
     };
     *count = count.saturating_add(1);

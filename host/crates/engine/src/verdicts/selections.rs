@@ -1,4 +1,4 @@
-//! Selections between their verdict and their end: those that wait, those that the program answers, those that rest.
+//! Selections that have not ended: those that wait, those that the program answers, and those that rest.
 
 use alloc::collections::BTreeSet;
 use alloc::collections::VecDeque;
@@ -10,7 +10,8 @@ use crate::ids::VerdictId;
 use crate::verdicts::waiting_selections::WaitingSelections;
 use crate::{PluginId, SelectionRequest, SweepId};
 
-/// Requests of one plugin that the program answers at once: a small one is not to wait for a large one, and each takes memory.
+/// Maximum number of requests of one plugin that the program answers at once. A small request must not wait for a large
+/// one, and each request takes memory.
 const ANSWERING_MAX: usize = 8;
 
 /// Selections that the program answers without a sweep.
@@ -27,9 +28,9 @@ pub(crate) struct Answering {
 pub(crate) struct Selections {
     waiting: WaitingSelections,
     answering: Vec<Answering>,
-    /// Requests that the program has not taken yet.
+    /// Requests that have not been handed out yet.
     requests: VecDeque<SelectionRequest>,
-    /// Deletions that ran out of budget, by when some of it is back.
+    /// Deletions that ran out of budget, with the time at which a part of it is back.
     resting: BTreeSet<(Steady, VerdictId)>,
 }
 
@@ -42,7 +43,7 @@ impl Selections {
         &mut self.waiting
     }
 
-    /// Whether one more request of the plugin's selections may be answered.
+    /// Whether the program may answer one more request of the plugin.
     pub(crate) fn may_answer(&self, plugin: PluginId) -> bool {
         self.answering.iter().filter(|answering| answering.plugin == plugin).count() < ANSWERING_MAX
     }
@@ -56,12 +57,12 @@ impl Selections {
         self.requests.pop_front()
     }
 
-    /// The selections of a request that the program answers.
+    /// The selections of a request, or `None` if the program does not answer this request.
     pub(crate) fn answering_mut(&mut self, id: SweepId) -> Option<&mut Vec<VerdictId>> {
         self.answering.iter_mut().find(|answering| answering.id == id).map(|answering| &mut answering.verdicts)
     }
 
-    /// Ends a request.
+    /// Ends a request and returns its selections.
     pub(crate) fn answered(&mut self, id: SweepId) -> Option<Answering> {
         let place = self.answering.iter().position(|answering| answering.id == id)?;
         Some(self.answering.swap_remove(place))
@@ -71,7 +72,7 @@ impl Selections {
         self.resting.insert((until, id));
     }
 
-    /// A deletion whose rest is over.
+    /// Takes one deletion whose rest is over.
     pub(crate) fn rested(&mut self, now: Steady) -> Option<VerdictId> {
         self.resting.first().filter(|(until, _)| *until <= now)?;
         self.resting.pop_first().map(|(_, id)| id)
@@ -82,12 +83,13 @@ impl Selections {
         self.resting.first().map(|(until, _)| *until)
     }
 
-    /// Takes the deletions that rest.
+    /// Takes all resting deletions.
     pub(crate) fn take_resting(&mut self) -> impl Iterator<Item = VerdictId> + use<> {
         core::mem::take(&mut self.resting).into_iter().map(|(_, id)| id)
     }
 
-    /// Takes what waits and what the program answers. The program goes on with its requests, whose flows are nobody's then.
+    /// Takes the selections that wait and those that the program answers. The program finishes its requests, but their
+    /// flows no longer belong to a selection.
     pub(crate) fn take_all(&mut self) -> Vec<VerdictId> {
         let mut all = self.waiting.drain();
         all.extend(self.answering.iter_mut().flat_map(|answering| core::mem::take(&mut answering.verdicts)));

@@ -1,7 +1,7 @@
-//! What is known of the flow that a verdict names.
+//! What the engine knows of the flow that a verdict names.
 //!
-//! An entry of the answered batch came from the kernel. A key came from the plugin: the kernel finds an entry by either of its
-//! tuples, so that a key proves neither the direction nor that such a flow lives.
+//! An entry of the answered batch came from the kernel. A key came from the plugin. The kernel finds an entry by either
+//! of its tuples, so a key proves neither the direction nor that such a flow exists.
 
 use alloc::boxed::Box;
 
@@ -10,27 +10,27 @@ use hashbrown::HashMap;
 
 use crate::verdicts::call_context::CallContext;
 
-/// What is known of a flow.
+/// Knowledge of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sight {
-    /// The kernel told of the flow.
+    /// The kernel reported the flow.
     Told {
-        /// What the filters of the configuration say, by what the kernel told.
+        /// Whether the `protect` filters of the configuration match the reported flow.
         protected: Truth,
-        /// When the kernel told it, or earlier.
+        /// When the kernel reported the flow, or an earlier time.
         at: Steady,
-        /// How many ends of flows had been received when it was known to live.
+        /// Number of ends of flows that had been received when the flow was known to live.
         ends: u64,
     },
-    /// Only its name is known. The entry has to be looked up before anything is decided.
+    /// Only the key is known. The entry must be looked up before any decision.
     Named {
-        /// The plugin knew the flow by then. An entry that began later is another one.
+        /// The plugin knew the flow at this time. An entry that began later is another flow.
         before: Timestamp,
     },
 }
 
 impl Sight {
-    /// Of two looks at one flow, what is known by both.
+    /// Combines the knowledge of two reports of one flow.
     pub(crate) fn with_another_look(self, other: Self) -> Self {
         match (self, other) {
             (Self::Told { protected, at, ends }, Self::Told { protected: other, at: at_other, ends: ends_by_then }) => {
@@ -45,7 +45,7 @@ impl Sight {
         }
     }
 
-    /// When the kernel told of the flow, if it did.
+    /// When the kernel reported the flow. `None` if only the key is known.
     pub(crate) const fn at(self) -> Option<Steady> {
         match self {
             Self::Told { at, .. } => Some(at),
@@ -53,7 +53,7 @@ impl Sight {
         }
     }
 
-    /// What the filters of the configuration say; unknown of a flow that is only named.
+    /// Whether the `protect` filters match the flow. Unknown if only the key is known.
     pub(crate) const fn protected(self) -> Truth {
         match self {
             Self::Told { protected, .. } => protected,
@@ -62,11 +62,11 @@ impl Sight {
     }
 }
 
-/// Which entry of the answered batch a key names: such a key is known as well as the entry. The batch is indexed at the
-/// first key of an answer, because most answers have none.
+/// Finds the entry of the answered batch that a key names. The flow of such a key is known as well as the entry. The
+/// index is built at the first key of an answer, because most answers have no key.
 pub(crate) struct Named<'a> {
     context: &'a CallContext,
-    /// When the batch was handed over.
+    /// When the plugin received the batch.
     delivered: Timestamp,
     by_id: Option<Box<HashMap<FlowId, u32>>>,
 }
@@ -76,7 +76,7 @@ impl<'a> Named<'a> {
         Self { context, delivered, by_id: None }
     }
 
-    /// When it was handed over.
+    /// When the plugin received the batch.
     pub(crate) const fn delivered(&self) -> Timestamp {
         self.delivered
     }

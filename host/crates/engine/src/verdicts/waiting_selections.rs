@@ -1,4 +1,5 @@
-//! Selections that wait, one line for each plugin: the plugins take turns, so that nobody waits behind another's thousand.
+//! Queues of selections, one for each plugin. The plugins take turns, so that no selection waits behind a thousand of
+//! another plugin.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -6,14 +7,15 @@ use alloc::vec::Vec;
 use crate::PluginId;
 use crate::ids::VerdictId;
 
-/// Selections of one plugin that are looked at in one go: whether a program can answer one takes it up to two microseconds.
+/// Number of selections of one plugin that are checked at once. It takes a program up to two microseconds to decide
+/// whether it can answer one.
 const LOOKED_AT: usize = 64;
 
-/// The lines. Each is bounded by [`crate::PluginBounds::selections`].
+/// The queue of each plugin. Each is bounded by [`crate::PluginBounds::selections`].
 #[derive(Debug, Default)]
 pub(crate) struct WaitingSelections {
     lines: BTreeMap<PluginId, VecDeque<VerdictId>>,
-    /// Whose turn was last.
+    /// The plugin that had the last turn.
     last: Option<PluginId>,
 }
 
@@ -22,12 +24,12 @@ impl WaitingSelections {
         self.lines.is_empty()
     }
 
-    /// Plugins of which any waits.
+    /// Plugins with a waiting selection.
     pub(crate) fn plugins(&self) -> impl Iterator<Item = PluginId> {
         self.lines.keys().copied()
     }
 
-    /// All of them, of each plugin the oldest first.
+    /// All waiting selections, by plugin and oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = VerdictId> {
         self.lines.values().flatten().copied()
     }
@@ -46,7 +48,7 @@ impl WaitingSelections {
         next
     }
 
-    /// Those of a plugin that are looked at in one go, the oldest first.
+    /// The selections of a plugin that are checked at once, oldest first.
     pub(crate) fn first_of(&self, plugin: PluginId) -> impl Iterator<Item = VerdictId> {
         self.lines.get(&plugin).into_iter().flatten().take(LOOKED_AT).copied()
     }
@@ -60,7 +62,7 @@ impl WaitingSelections {
         selection
     }
 
-    /// Takes so many out at most, of each plugin one after the other.
+    /// Takes at most `most` selections. The plugins take turns.
     pub(crate) fn take(&mut self, most: usize) -> Vec<VerdictId> {
         let mut taken = Vec::new();
         loop {
@@ -78,8 +80,9 @@ impl WaitingSelections {
         }
     }
 
-    /// Takes out what is wanted of the first plugin in turn that has such, so many at most, and tells whose it is. Of a line
-    /// that is longer than it can be looked at, what is not wanted goes to its end, so that the rest is looked at next time.
+    /// Takes the wanted selections, at most `most`, of the first plugin in turn that has any. Returns the plugin too.
+    /// If the queue is longer than [`LOOKED_AT`], the unwanted selections move to its end, so that the others are
+    /// checked next time.
     pub(crate) fn take_wanted(
         &mut self,
         most: usize,
@@ -111,7 +114,7 @@ impl WaitingSelections {
         None
     }
 
-    /// Takes all out, of each plugin the oldest first.
+    /// Takes all selections, by plugin and oldest first.
     pub(crate) fn drain(&mut self) -> Vec<VerdictId> {
         core::mem::take(&mut self.lines).into_values().flatten().collect()
     }
@@ -129,7 +132,8 @@ mod tests {
         taken.iter().map(|id| id.number).collect()
     }
 
-    /// Of plugin 1 those from 100 on, of plugin 2 from 200 on.
+    /// Queues `first` selections of plugin 1, with numbers from 100, and `second` selections of plugin 2, with numbers
+    /// from 200.
     fn waiting(first: u64, second: u64) -> WaitingSelections {
         let mut waiting = WaitingSelections::default();
         (100..100 + first).for_each(|number| waiting.push(PluginId(1), id(number)));
