@@ -1,4 +1,4 @@
-//! Alerts and logs: shown once, not too many, also of who only observes.
+//! Alerts and logs: repeated alerts, budgets, and plugins that only observe.
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Networks into sets: before the deletes of the same answer, merged, and never two at once.
+//! Blocks and unblocks: sent before the deletes of the same answer, and merged into one effect for each network.
 
 use ctwarden_engine::{Ack, REFUSALS};
 use ctwarden_model::{Block, BlockRefusal, Effect, Outcome, Refusal, SetName, Unblock, VerdictKind};

@@ -1,4 +1,4 @@
-//! How much a plugin may do, and what happens to one that always does too much.
+//! Budgets of plugins, and the breaker for a plugin that keeps exceeding its budget.
 
 use core::time::Duration;
 
@@ -218,7 +218,7 @@ fn who_spends_its_budget_again_and_again_only_observes_for_a_time() {
     assert_eq!(world.outcomes(), ["a d applied"]);
 }
 
-/// A plugin that may delete so many flows a minute.
+/// A plugin that may delete `deletes` flows a minute while the table is small.
 fn frugal(deletes: u32) -> ctwarden_engine::PluginSpec {
     plugin("a").with(|spec| {
         spec.limits.table_share_per_minute = 10;
@@ -229,7 +229,7 @@ fn frugal(deletes: u32) -> ctwarden_engine::PluginSpec {
 #[test]
 fn a_flow_that_comes_back_does_not_use_up_what_a_later_ban_needs() {
     let mut world = World::new([frugal(40)]);
-    // Nothing drops the packets of flow 1: each makes the entry again, with another id.
+    // Nothing drops the packets of flow 1. Each packet creates the entry again, with another id.
     for id in 100..200 {
         let mut event = new(1);
         event.flow.id = Some(FlowId(id));

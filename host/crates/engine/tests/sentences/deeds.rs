@@ -1,5 +1,5 @@
-//! What may happen to an engine, at random: plugins, verdicts, and deeds of kernel, plugins and people. All limits are small, so
-//! that each of them is met.
+//! Random inputs of an engine: plugins, verdicts, and actions of the kernel, the plugins and the operator. All limits
+//! are small, so that each is reached.
 
 use core::time::Duration;
 
@@ -10,16 +10,18 @@ use proptest::prelude::*;
 
 use crate::words::*;
 
-/// Flow 0 is protected by its tuple, flow 1 by its mark, which events leave out.
+/// Flow 0 is protected by its tuple, and flow 1 by its mark. Events leave out the mark.
 pub(crate) const BY_TUPLE: u8 = 0;
 pub(crate) const BY_MARK: u8 = 1;
 pub(crate) const PROTECTED_BIT: u32 = 1 << 31;
-/// Flows that are in the table and can be named by key and selection; ids from here on are given to one event each.
+/// Number of flows in the table. Keys and selections can name them. From [`FIRST_OWN_ID`] on, each id belongs to one
+/// event.
 pub(crate) const FLOWS: u8 = 5;
 pub(crate) const FIRST_OWN_ID: u32 = 1_000;
 
-/// With an obedient kernel patience has no end: a selection that waits for a block comes into line a moment later than one
-/// that does not, and whether others wait is what patience hangs on.
+/// With an obedient kernel, `row_patience` is unlimited. It applies only while others wait for the sweep. A selection
+/// that waits for a block enters the queue a moment later than in observe mode, so the runs in the two modes would
+/// differ.
 pub(crate) fn config(obedient_kernel: bool) -> EngineConfig {
     let mut config = EngineConfig {
         protect: vec![from(BY_TUPLE), filter(|f| f.mark = Some(masked(PROTECTED_BIT, PROTECTED_BIT)))],
@@ -38,7 +40,7 @@ pub(crate) fn config(obedient_kernel: bool) -> EngineConfig {
     config
 }
 
-/// A flow of the table, whole.
+/// A flow of the table with all its fields.
 pub(crate) fn table_flow(n: u8) -> Flow {
     let mut flow = flow(n);
     flow.mark = Some(Mark(if n == BY_MARK { PROTECTED_BIT } else { 0 }));
@@ -104,7 +106,7 @@ fn any_target() -> impl Strategy<Value = Target> {
     ]
 }
 
-/// A verdict with targets that mostly go with it; its code is given when it is said.
+/// A verdict with a target that usually fits the action. `History::say` sets its code.
 fn any_verdict() -> impl Strategy<Value = Verdict> {
     let network = || prop_oneof![Just("10.0.0.2"), Just("10.0.0.3"), Just("10.0.0.0"), Just("0.0.0.0/0")];
     let seconds = || proptest::option::of(1_u32..3);
@@ -125,25 +127,26 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
-    /// Events, each of a flow of its own or of one of the table, and a flush.
+    /// Events and a flush. Each event is about a flow of its own or a flow of the table.
     Events(Vec<(u8, bool, bool)>),
     Overrun,
     SetChanged,
     Table(u32),
-    /// The n-th outstanding call is answered.
+    /// Answers the n-th outstanding call.
     Answer(usize, Vec<Verdict>),
     Refuse(usize),
     Fault(usize),
-    /// The n-th effect is answered.
+    /// Answers the n-th effect.
     Ack(usize, u8),
-    /// Open lookups are answered: found, gone, replaced, refused or not at all.
+    /// Answers the open lookups: found, gone, replaced, refused, or not at all.
     Lookups(u8),
-    /// A sweep is begun where one is wanted.
+    /// Begins a sweep if the engine requests one.
     Sweep,
     Asked,
     Rows(Vec<u8>),
     EndSweep(bool),
-    /// Selections answered by the program: how many of their flows it knows, flows, and whether it ends and is complete.
+    /// Answers selections: how many of their flows the program knows, the flows, and whether the answer ends and is
+    /// complete.
     Select(Knows, Vec<u8>, Option<bool>),
     Message(usize, Wait),
     Restart(bool),

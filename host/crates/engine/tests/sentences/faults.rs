@@ -1,4 +1,4 @@
-//! A plugin that fails costs only itself, and comes back.
+//! A fault affects only its own plugin, and the plugin starts again.
 
 use core::time::Duration;
 
@@ -36,7 +36,7 @@ fn a_failed_call_is_void_and_its_batch_is_not_delivered_again() {
     assert_eq!((told.plugin.as_str(), told.entries, told.quarantined), ("a", 2, false));
     assert_eq!(told.restart_in, Duration::from_millis(100));
     assert!(world.poll_restart().is_none());
-    // Others go on, and what comes meanwhile waits for the fresh instance.
+    // Other plugins go on. Events that arrive meanwhile wait for the fresh instance.
     world.events([new(3)]);
     assert_eq!(world.flows("b"), [3]);
     world.pass_by_timeouts(Duration::from_millis(100));

@@ -1,4 +1,5 @@
-//! Two keys for one door, and verdicts that no key fits.
+//! Grants: a verdict must be requested by the component, needed by its configuration, and granted by the operator.
+//! Malformed verdicts are refused.
 
 use ctwarden_model::{Action, Alert, Flaw, Outcome, Refusal, Target, VerdictKind, VerdictKinds};
 

@@ -1,6 +1,6 @@
-//! The engine tested by sentences: given these plugins, events and verdicts, expect these effects and records.
+//! Scenario tests of the engine, called sentences: given plugins, events and verdicts, they expect effects and records.
 //!
-//! They go through the engine's doors only, with a clock that jumps; no test sleeps.
+//! The tests use only the public interface of the engine, with a clock that jumps. No test sleeps.
 #![cfg(test)]
 
 mod alerts;

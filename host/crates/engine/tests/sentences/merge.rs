@@ -1,4 +1,4 @@
-//! Several plugins, one flow: what is left of their verdicts.
+//! The merge of the verdicts of several plugins on one flow.
 
 use ctwarden_engine::{Ack, Output, TableReader};
 use ctwarden_model::{Effect, LabelChange, Update};
@@ -116,7 +116,7 @@ fn a_timeout_of_zero_is_a_delete() {
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack(Ack::Gone);
     assert_eq!(world.outcomes(), ["a a1 gone", "b b1 superseded", "b b2 superseded"]);
-    // Beside a delete it is the same wish, and it waits for blocks as one does.
+    // A timeout of 0 and a delete share one effect, which waits for the blocks of the answer.
     world.judge(
         new(2),
         [("a", vec![timeout("a1", entry(0), 0), block("a2", "10.0.0.2", None)]), ("b", vec![delete("b1", entry(0))])],
@@ -169,7 +169,7 @@ fn who_only_observes_or_is_not_granted_beats_nobody() {
         world.outcomes(),
         [
             "a a1 applied",
-            // Its own protection would have held off its own verdicts.
+            // The observed protection holds for the verdicts of the same plugin.
             "b b1 protected",
             "b b2 observed",
             "b b3 protected",
@@ -236,7 +236,7 @@ fn an_effect_without_an_answer_ends_in_time() {
     assert_eq!(world.outcomes(), ["a d refused"]);
     world.ack(Ack::Done);
     assert_eq!(world.outcomes(), [""; 0], "a late answer makes no second record");
-    // The flow may be asked for again.
+    // The flow can be deleted again.
     world.judge(new(1), [("a", vec![delete("again", entry(0))])]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
 }

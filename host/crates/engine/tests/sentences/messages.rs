@@ -1,4 +1,4 @@
-//! Words from outside and what is told to their senders.
+//! Messages to plugins, and the replies to their senders.
 
 use core::time::Duration;
 

@@ -1,6 +1,7 @@
-//! Flows that a plugin names by a key: by either tuple, with any id, and long after it was told of them.
+//! Flows that a plugin names by a key: by either tuple, with any id, and long after it received an entry of the flow.
 //!
-//! The kernel finds an entry by either of its tuples, so that every sentence says what a kernel with these entries would answer.
+//! The kernel finds an entry by either of its tuples. Each test answers lookups as a kernel with the given entries
+//! would.
 
 use core::net::IpAddr;
 
@@ -25,7 +26,7 @@ fn named(key: FlowKey) -> Target {
     Target::Key(key)
 }
 
-/// The key that a plugin makes of the reply tuple, with the zone that it sees.
+/// The key that a plugin makes from the reply tuple and the zone that it sees.
 fn turned(flow: &Flow) -> FlowKey {
     flow.reply_key()
 }
@@ -42,7 +43,7 @@ fn entry_of(original: Tuple, reply: Tuple) -> Flow {
     flow
 }
 
-/// Flows towards 198.51.100.7 or 2001:db8:7::7, of each kind that the kernel names differently.
+/// Flows to 198.51.100.7 or 2001:db8:7::7, one for each kind of tuple and zone that the kernel names differently.
 fn kinds() -> Vec<(&'static str, Flow)> {
     let ports = Layer4::Ports { src: 40_000, dst: 22 };
     let plain = |src, dst, protocol, layer4| {
@@ -79,7 +80,7 @@ fn kinds() -> Vec<(&'static str, Flow)> {
     ]
 }
 
-/// One verdict of each kind that touches a flow.
+/// One verdict of each kind that changes or ends a flow.
 fn each(target: &Target) -> Vec<Verdict> {
     vec![
         delete("delete", target.clone()),
@@ -153,13 +154,13 @@ fn a_plugins_protection_holds_by_either_tuple() {
 fn one_round_has_one_flow_by_whichever_tuple_it_is_named() {
     let (flow, other) = (flow(1), flow(2));
     for keys in [[flow.key(), turned(&flow)], [turned(&flow), flow.key()]] {
-        // Protect beats delete, also where both are keys.
+        // Protect wins over delete, even if both verdicts name the flow by key.
         let mut world = World::new([plugin("a"), plugin("b")]);
         world.judge(new(9), [("a", vec![delete("d", named(keys[0]))]), ("b", vec![protect("p", named(keys[1]), 60)])]);
         world.look_up_in(&[other.clone(), flow.clone()]);
         assert_eq!(world.effects(), []);
         assert_eq!(world.outcomes(), ["a d protected", "b p applied"]);
-        // Two deletes are one effect, and nothing else of the flow is changed.
+        // Two deletes become one effect, and no other change of the flow is sent.
         let mut world = World::new([plugin("a"), plugin("b")]);
         let of_a = vec![mark("m", named(keys[1]), 1, 1), delete("d", named(keys[0]))];
         world.judge(new(9), [("a", of_a), ("b", vec![delete("e", named(keys[1]))])]);
@@ -167,7 +168,7 @@ fn one_round_has_one_flow_by_whichever_tuple_it_is_named() {
         assert_eq!(world.effects(), [Effect::Delete(flow.key())]);
         world.ack_all();
         assert_eq!(world.outcomes(), ["a d applied", "a m superseded", "b e applied"]);
-        // The same of one answer to a message, which has no round.
+        // The same holds within one answer to a message, which has no round.
         let mut world = World::new([plugin("a")]);
         world.message("a", "word");
         world.reply("a", "", [delete("d", named(keys[0])), protect("p", named(keys[1]), 60)]);
@@ -186,7 +187,7 @@ fn a_key_of_an_entry_of_the_batch_is_known_as_well_as_the_entry() {
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack_all();
     assert_eq!(world.outcomes(), ["a m superseded", "b d applied", "b e protected"]);
-    // Its end is the end of the flow, by either tuple.
+    // The last entry is the end of the flow, so a key by either tuple means the ended flow.
     world.events([new(1), destroy(1)]);
     world.answer("a", [delete("d", named(turned(&flow(1))))]);
     world.answer("b", []);
@@ -273,7 +274,8 @@ fn expectation() -> ExpectationEvent {
     ExpectationEvent { kind: ctwarden_model::EventKind::New, by_us: false, expectation }
 }
 
-/// What comes of the delete of an expectation whose master may be in the table; the plugin b may protect it before.
+/// Deletes an expectation whose master may be in the table, and returns the outcomes. With `protect_master`, plugin b
+/// protects the master first.
 fn expectation_deleted(config: EngineConfig, protect_master: bool, table: &[Flow]) -> Vec<String> {
     let specs = ["a", "b"].map(|name| plugin(name).with(|spec| spec.subscription.expectations = name == "a"));
     let mut world = World::with(config, specs);

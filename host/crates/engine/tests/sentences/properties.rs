@@ -1,6 +1,6 @@
-//! What must hold whatever happens in whatever order.
+//! Properties that hold for every order of inputs.
 //!
-//! The histories are random (`deeds`).
+//! The inputs are random (`deeds`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,7 +16,7 @@ use crate::deeds::*;
 use crate::words::*;
 use crate::world::World;
 
-/// A world with a memory of what was said and done in it.
+/// A world that remembers its inputs and outputs.
 struct History {
     world: World,
     specs: Vec<PluginSpec>,
@@ -26,11 +26,11 @@ struct History {
     selections: VecDeque<SweepId>,
     tickets: BTreeSet<Ticket>,
     replied: BTreeMap<Ticket, u32>,
-    /// How often each flow was deleted.
+    /// Number of deletes of each flow.
     deletes: BTreeMap<FlowKey, u32>,
-    /// When each effect was taken.
+    /// When the engine handed out each effect.
     sent: BTreeMap<EffectId, Steady>,
-    /// Everything is acknowledged at once.
+    /// Whether every effect is acknowledged at once.
     obedient_kernel: bool,
 }
 
@@ -51,8 +51,8 @@ impl History {
         }
     }
 
-    /// Gives each verdict a code of its own. Where everything is carried out, no flow may be ended twice: where everything is
-    /// only observed, it would live.
+    /// Gives each verdict its own code. With an obedient kernel, no flow may be ended twice: in observe mode the flow
+    /// would live on, and the outcomes would differ from those in enforce mode.
     fn say(&mut self, verdicts: Vec<Verdict>) -> Vec<Verdict> {
         let name = |mut verdict: Verdict| {
             verdict.code = format!("v{}", self.said);
@@ -102,7 +102,7 @@ impl History {
         self.check_one_change_for_a_flow(before);
     }
 
-    /// What one answer brings about has at most one effect of a kind for a flow, and no change of what it deletes.
+    /// One answer causes at most one effect on a flow: a delete or an update.
     fn check_one_change_for_a_flow(&self, before: usize) {
         let mut touched = BTreeSet::new();
         for (_, effect) in self.world.effects.iter().skip(before) {
@@ -195,7 +195,8 @@ impl History {
                 }
             }
             Deed::Select(knows, rows, end) => {
-                // What is hurried because it is carried out has nothing in observing that it could be compared with.
+                // Only deletes in enforce mode begin before their sweep. In observe mode there is nothing to compare
+                // with them.
                 let knows = if self.obedient_kernel && knows == Knows::Some { Knows::Nothing } else { knows };
                 if let Some(request) = self.world.poll_selection(|_, _| knows) {
                     self.selections.push_back(request.id);
@@ -243,7 +244,7 @@ impl History {
         self.settle();
     }
 
-    /// Takes what is to be done, and looks at it.
+    /// Takes the outputs of the engine and checks them.
     fn settle(&mut self) {
         loop {
             let known = self.world.effects.len();
@@ -270,7 +271,7 @@ impl History {
         self.check_bounds();
     }
 
-    /// Effects that the engine has given up by now; late answers must change nothing.
+    /// Acknowledges the effects that the engine has already given up. These late answers must change nothing.
     fn give_up_effects(&mut self) {
         let now = self.world.now.steady;
         let (sent, wait) = (&self.sent, EngineBounds::default().answer_wait);
@@ -283,14 +284,14 @@ impl History {
         }
     }
 
-    /// After time was told, the engine does not want to be told the same time again.
+    /// After the engine received the time, its next timeout must be later than that time.
     fn check_no_spinning(&mut self) {
         let now = self.world.now.steady;
         let next = self.world.engine.poll_timeout();
         assert!(next.is_none_or(|next| next > now), "{next:?} is not after {now:?}");
     }
 
-    /// Every effect has a grant of a plugin that enforces, and none is on a protected flow.
+    /// Every effect has a grant of an enforcing plugin, and no effect is on a protected flow.
     fn check_effects(&self) {
         let enforcing = || self.specs.iter().filter(|spec| spec.mode == Mode::Enforce);
         let granted = |kind: VerdictKind| enforcing().filter(move |spec| spec.grants.kinds.contains(kind));
@@ -298,7 +299,7 @@ impl History {
         for (_, effect) in &self.world.effects {
             match effect {
                 Effect::Delete(key) => {
-                    // A timeout of no seconds is sent as a delete.
+                    // A timeout of 0 seconds is sent as a delete.
                     let kinds = [VerdictKind::Delete, VerdictKind::Timeout];
                     assert!(kinds.into_iter().any(|kind| granted(kind).count() > 0), "{effect:?}");
                     assert!(deleting.insert(*key), "two deletes of a flow on their way: {effect:?}");
@@ -347,13 +348,13 @@ impl History {
         assert_eq!(calls.len(), self.world.calls.len(), "two calls of one plugin");
     }
 
-    /// The end, and what must be true then.
+    /// Stops the engine, and checks what must hold at the end.
     fn end(&mut self) {
         let now = self.world.now;
         self.world.engine.handle_stop(now);
         self.settle();
         self.world.engine.handle_finish(now);
-        // Who still computes may answer; the verdicts get their records all the same.
+        // Plugins that still compute may answer after the end. Their verdicts get records too.
         for (_, call, _) in core::mem::take(&mut self.world.calls) {
             let late = self.say(vec![delete("", entry(0)), log("")]);
             self.world.engine.handle_answer(now, call, Answer::Verdicts(late));
@@ -374,7 +375,7 @@ impl History {
             assert_eq!(self.replied.get(ticket), Some(&1), "replies to {ticket:?}");
         }
         for (key, deletes) in &self.deletes {
-            // Such a flow was in one batch only.
+            // A flow with an id from `FIRST_OWN_ID` on was in one batch only.
             assert!(key.id.0 < FIRST_OWN_ID || *deletes <= 1, "{key:?} was deleted {deletes} times");
         }
         for plugin in &status.plugins {
@@ -382,7 +383,7 @@ impl History {
         }
     }
 
-    /// Verdicts with what came of them; what was done and what only would have been are told alike.
+    /// The outcome and the flow of each verdict, by code. Observed counts as applied.
     fn outcomes(&self) -> BTreeMap<String, String> {
         let told = |outcome: Outcome| if outcome == Outcome::Observed { Outcome::Applied } else { outcome };
         self.world.verdicts().map(|v| (v.verdict.code.clone(), format!("{:?} {:?}", told(v.outcome), v.flow))).collect()
@@ -418,7 +419,7 @@ proptest! {
             for deed in deeds.clone() {
                 history.happen(deed);
             }
-            // What is open at the end is open for the same reason.
+            // Verdicts that are open at the end are open for the same reason in both modes.
             history.end();
             (history.outcomes(), history.deletes.len())
         };

@@ -1,4 +1,4 @@
-//! Flows that nobody may touch, whatever is known of them.
+//! Protected flows, whatever the engine knows of them.
 
 use core::time::Duration;
 
@@ -113,7 +113,7 @@ fn what_an_event_tells_is_not_asked_for_again() {
 #[test]
 fn a_key_is_always_looked_up() {
     let either = filter(|f| f.either = networks(&["172.16.0.0/12"]));
-    // Whatever the tuple of the key tells: the entry may have it as its reply tuple.
+    // The entry may have the tuple of the key as its reply tuple, so the key alone decides nothing.
     for config in [EngineConfig::default(), protecting([either]), protecting([from(2)])] {
         let mut world = World::with(config, [plugin("a")]);
         world.judge(new(9), [("a", vec![delete("d", key(1))])]);
@@ -218,7 +218,7 @@ fn the_lookup_of_a_round_keeps_its_merge() {
 fn a_late_answer_joins_the_question_that_its_round_has_asked() {
     let config = || protecting([marked()]);
     let plugins = || [plugin("a"), plugin("b")];
-    // Both wait for one answer, and for both blocks.
+    // Both deletes wait for one lookup and for both blocks.
     let mut world = World::with(config(), plugins());
     world.events([new(1)]);
     world.answer("a", [delete("a1", entry(0)), block("a2", "10.0.0.7", None)]);
@@ -233,7 +233,7 @@ fn a_late_answer_joins_the_question_that_its_round_has_asked() {
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
     world.ack_all();
     assert_eq!(world.outcomes(), ["a a1 applied", "a a2 applied", "b b1 applied", "b b2 applied"]);
-    // The round has ended the flow before the late answer came: there is nothing left to ask.
+    // The round has ended the flow before the late answer came, so the late answer needs no lookup.
     let mut world = World::with(config(), plugins());
     world.events([new(1)]);
     world.answer("a", [delete("a1", entry(0))]);
@@ -244,7 +244,7 @@ fn a_late_answer_joins_the_question_that_its_round_has_asked() {
     world.answer("b", [delete("b1", entry(0))]);
     assert!(world.lookups().is_empty());
     assert_eq!(world.outcomes(), ["a a1 applied", "b b1 superseded"]);
-    // The late answer knows what was asked.
+    // The late answer names an entry with the mark that the open lookup was to find.
     let mut world = World::with(config(), plugins());
     let mut known = new(1);
     known.flow.mark = Some(Mark(4));
@@ -297,7 +297,7 @@ fn nobody_is_cut_off_from_himself() {
     world.answer("a", others.iter().map(|network| block("other", network, None)));
     world.ack_all();
     assert_eq!(world.outcomes(), vec!["a other applied"; others.len()]);
-    // Another address instead.
+    // This host gets another address in place of the old one.
     world.engine.handle_addresses(world.now, &networks(&["203.0.113.9"]));
     world.judge(new(1), [("a", vec![block("old", "203.0.113.1", None), block("own", "203.0.113.9", None)])]);
     world.ack_all();

@@ -1,4 +1,5 @@
-//! Records are bounded: no plugin fills the disk, the memory or another plugin's place, and nothing ends uncounted.
+//! Records are bounded. No plugin fills the disk or the memory, or displaces the records of another plugin. Every
+//! verdict is counted.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use crate::world::World;
 const BURST: u32 = 3;
 const VERDICTS: u64 = 50;
 
-/// May make few records.
+/// A plugin with a low rate of records.
 fn slow(name: &str) -> PluginSpec {
     plugin(name).with(|spec| {
         spec.limits.records_per_second = 1;
@@ -21,7 +22,7 @@ fn slow(name: &str) -> PluginSpec {
     })
 }
 
-/// How many verdicts of the plugin are told as folded, by kind and outcome.
+/// Number of folded verdicts that notices report for the plugin, by kind and outcome.
 fn folded(world: &World, plugin: &str) -> BTreeMap<(VerdictKind, &'static str), u64> {
     let mut counts = BTreeMap::new();
     for notice in world.notices() {
@@ -40,7 +41,7 @@ fn own_records(world: &World, plugin: &str) -> u64 {
     world.verdicts().filter(|record| record.plugin.as_str() == plugin).count() as u64
 }
 
-/// The plugin returns so many such verdicts at once: those above the rate are folded, and none is lost.
+/// Lets the plugin return [`VERDICTS`] verdicts at once. Those above the rate must be folded, and none may be lost.
 #[track_caller]
 fn all_above_the_rate_are_folded(
     spec: PluginSpec,
@@ -90,7 +91,7 @@ fn a_long_record_counts_more_than_a_short_one() {
         spec.limits.record_burst = 10;
     })]);
     world.judge(new(1), [("a", vec![long; 50])]);
-    // Each takes two of the ten.
+    // Each record counts as two of the burst of ten.
     assert_eq!(own_records(&world, "a"), 5);
 }
 
@@ -120,7 +121,7 @@ fn what_was_folded_is_told_at_a_reload_and_at_the_end() {
     world.judge(new(1), [("a", vec![log("l"); 10])]);
     world.configure(ctwarden_engine::EngineConfig::default(), [slow("a")]);
     assert_eq!(folded(&world, "a"), BTreeMap::from([((VerdictKind::Log, "applied"), 7)]));
-    // The rate is not begun anew by a reload.
+    // A reload does not reset the rate.
     world.judge(new(1), [("a", vec![log("l"); 10])]);
     world.engine.handle_stop(world.now);
     world.engine.handle_finish(world.now);
@@ -147,7 +148,7 @@ fn a_plugin_whose_open_verdicts_hold_too_much_is_not_called_and_the_others_are()
         world.answer("b", []);
     }
     assert!((2..10).contains(&calls), "{calls} calls of about 20,000 bytes each");
-    // Once they have ended it is called again.
+    // The plugin is called again after these verdicts have ended.
     world.sweep_of([]);
     assert!(world.call("a").is_some());
 }
@@ -167,7 +168,7 @@ fn messages_and_replies_are_bounded_in_bytes() {
     for _ in &tickets {
         world.reply("a", &"x".repeat(1_000), [delete("d", key(1)), delete("d", matching(from(2)))]);
     }
-    // Two replies may wait for their outcomes; the older ones came with what is known.
+    // Two replies may wait for their outcomes. The older replies came without the unknown outcomes.
     let early: Vec<_> = std::iter::from_fn(|| world.replied()).collect();
     assert_eq!(early.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), tickets[..2]);
     assert!(early.iter().all(|(_, outcome)| outcome.open > 0 && outcome.result.is_ok()));

@@ -1,7 +1,7 @@
-//! Names that come back: a new flow with the tuple, the zone and the id of one that has ended.
+//! Keys that come back: a new flow with the tuple, the zone and the id of a flow that has ended.
 //!
-//! Linux makes the id from the entry's place in memory and its tuple, so that only the order of what is received, and the time
-//! at which an entry began, tell the two apart.
+//! Linux computes the id from the place of the entry in memory and from its tuple. Only the order of reception, and the
+//! time at which an entry began, tell the two flows apart.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use ctwarden_model::{Effect, Flow, Timestamp, Update, Verdict};
 use crate::words::*;
 use crate::world::World;
 
-/// One verdict of each kind that touches a flow.
+/// One verdict of each kind that acts on a flow.
 fn each(target: &ctwarden_model::Target) -> Vec<Verdict> {
     vec![
         delete("d", target.clone()),
@@ -58,7 +58,7 @@ fn an_end_that_nobody_subscribes_to_counts() {
     world.answer("a", each(&entry(0)));
     world.look_up_in(&[flow(1)]);
     assert_eq!((world.effects(), world.outcomes()), (vec![], all("replaced")));
-    // The engine is told of it whoever wants it, and of those of our own changes.
+    // An end that arrives as an event counts too, even if no plugin subscribes to it and our own change caused it.
     let mut world = World::new([without_ends("a")]);
     let mut own = destroy(1);
     own.by_us = true;
@@ -78,12 +78,12 @@ fn in_one_batch_the_place_tells_which_flow_is_meant() {
     assert_eq!(world.effects(), [marked(1)]);
     world.ack_all();
     assert_eq!(world.outcomes(), ["a new applied", "a old replaced"]);
-    // The one before that nobody named with it is asked for.
+    // If no verdict names the new flow, the key of the old flow is looked up.
     world.events([new(1), destroy(1), new(1)]);
     world.answer("a", [mark("old", entry(0), 2, 2)]);
     assert_eq!(world.look_up_in(&[flow(1)]), 1);
     assert_eq!((world.effects(), world.outcomes()), (vec![], vec!["a old replaced".to_owned()]));
-    // A key means the last of its name.
+    // A key means the last flow with this key in the batch.
     world.events([new(1), destroy(1), new(1)]);
     world.answer("a", [mark("key", key(1), 1, 1)]);
     assert_eq!(world.effects(), [marked(1)]);
@@ -103,11 +103,11 @@ fn a_key_is_of_the_flow_that_its_plugin_was_last_told_of() {
     assert_eq!(key_says(&mut world, "lives"), ["a lives applied"]);
     world.events([destroy(1)]);
     assert_eq!(key_says(&mut world, "ended"), ["a ended replaced"]);
-    // Another plugin's knowledge is not this one's.
+    // The plugin does not receive the entry of the next flow, because it did not subscribe to ctwarden's own changes.
     world.answer("b", []);
     world.events([ctwarden_model::Event { by_us: true, ..new(1) }]);
     assert_eq!(key_says(&mut world, "untold"), ["a untold replaced"]);
-    // What waits in front of it is not yet known to it.
+    // An entry that waits in the queue is not yet known to the plugin.
     world.message("a", "word");
     world.events([new(1)]);
     world.reply("a", "", [mark("waits", key(1), 1, 1)]);
@@ -123,7 +123,7 @@ fn an_older_event_that_comes_late_is_no_word_of_the_next_flow() {
     world.events([new(9)]);
     world.events([new(1)]);
     world.engine.handle_end(world.now, &key_of(1));
-    // Now it is handed the event of before the end.
+    // The plugin now receives the event from before the end.
     world.answer("a", []);
     world.answer("a", []);
     world.message("a", "word");
@@ -142,7 +142,7 @@ fn what_we_have_deleted_ourselves_has_ended_also_where_no_event_says_so() {
     world.reply("b", "", [delete("e", key(1))]);
     world.look_up_in(&[flow(1)]);
     assert_eq!((world.effects(), world.outcomes()), (vec![], vec!["b e replaced".to_owned()]));
-    // Told of the next one, it may mean that.
+    // The plugin has received an entry of the next flow, so its verdict may be about that flow.
     world.judge(new(1), [("a", vec![]), ("b", vec![delete("f", entry(0))])]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
 }
@@ -184,14 +184,14 @@ fn a_row_is_of_the_flow_that_lived_when_its_sweep_began() {
         world.rows(sweep, [row]);
         (sweep, world.engine.handle_end(world.now, &key_of(1)))
     };
-    // Read before the end or after: nobody knows.
+    // Nothing tells whether the row was read before the end or after it.
     let mut world = World::new([wants()]);
     let (sweep, ()) = sweep_and_say(&mut world, flow(1));
     world.end_sweep(sweep, true);
     world.answer("a", [delete("d", entry(0))]);
     world.look_up_in(&[flow(1)]);
     assert_eq!((world.effects(), world.outcomes()), (vec![], vec!["a d replaced".to_owned()]));
-    // Ended before the sweep began.
+    // The flow ended before the sweep began, so the row shows the next flow.
     world.pass(Duration::from_secs(60));
     world.message("a", "word");
     world.answer_all();
@@ -203,7 +203,7 @@ fn a_row_is_of_the_flow_that_lived_when_its_sweep_began() {
     world.end_sweep(sweep, true);
     world.answer("a", [delete("d", entry(0))]);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1))]);
-    // Or it tells itself that it began after the end.
+    // The row itself tells that its flow began after the end.
     let mut world = World::new([wants()]);
     let mut later = flow(1);
     later.started = Some(Timestamp(world.now.wall.0 + 1));
@@ -220,7 +220,7 @@ fn an_end_while_the_entry_is_asked_for_counts() {
         world.judge(new(9), [("a", vec![delete("d", key(1))])]);
         let lookups = world.lookups();
         world.engine.handle_end(world.now, &key_of(1));
-        // It was read before the end, or after it: of the next flow.
+        // The entry was read before the end, or after it and is the next flow.
         world.looked_up(lookups[0], Some(flow(1)));
         assert_eq!(world.effects(), []);
         assert_eq!(world.look_up_in(&table), 1);
@@ -257,7 +257,7 @@ fn an_entry_that_began_after_the_plugin_was_called_is_another() {
     assert_eq!(say(-1, 10), ["a m applied"]);
     assert_eq!(say(0, 10), ["a m applied"]);
     assert_eq!(say(1, 10), ["a m replaced"]);
-    // It cannot begin in the future: the clock was set back.
+    // A flow cannot begin in the future, so the clock was set back.
     assert_eq!(say(11_000_000, 10), ["a m applied"]);
 }
 
@@ -303,7 +303,7 @@ fn a_late_verdict_does_not_hit_the_next_flow_when_our_own_delete_has_no_answer()
     let asked = world.lookups();
     world.pass_millis(200);
     world.effects.clear();
-    // What has the name now began later, and got the same id.
+    // The entry that has the key now began later, and got the same id.
     world.looked_up(asked[0], Some(flow(1)));
     assert_eq!(world.effects(), []);
     assert_eq!(world.outcomes(), ["a a1 refused", "b b1 replaced"]);

@@ -1,4 +1,4 @@
-//! A new set of plugins in the place of the old.
+//! Reloads: a new set of plugins replaces the old one.
 
 use core::time::Duration;
 

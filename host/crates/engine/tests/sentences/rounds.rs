@@ -1,4 +1,4 @@
-//! When verdicts on shared entries are merged, and what becomes of those that come late.
+//! When verdicts on shared entries are merged, and what happens to late verdicts.
 
 use ctwarden_engine::{Answer, Call};
 use ctwarden_model::{Cause, Effect, EventKind, EventKinds, Extent, Fault, Notice};
@@ -25,7 +25,7 @@ fn it_does_not_wait_for_a_slow_one() {
     assert_eq!(world.effects(), []);
     world.pass_by_timeouts(core::time::Duration::from_millis(1));
     assert_eq!(world.effects().len(), 1);
-    // The late answer is arbitrated on its own.
+    // The late answer is merged on its own.
     world.answer("slow", [delete("s1", entry(0))]);
     assert_eq!(world.effects().len(), 2);
     world.ack_all();
@@ -95,7 +95,7 @@ fn own_ends_are_told_of_only_where_one_plugin_wants_both() {
     let mut world = World::new([without_ends.clone(), plugin("b")]);
     assert!(world.engine.subscribed().kinds.destroy && !world.engine.subscribed().own_ends);
     assert!(World::new([without_ends, own("b")]).engine.subscribed().own_ends);
-    // Whoever reads events counts those that nobody is told of.
+    // An end that no plugin receives counts as an event too.
     world.events([new(1)]);
     world.engine.handle_end(world.now, &key_of(2));
     assert_eq!(world.engine.status(world.now).events, 2);

@@ -1,4 +1,4 @@
-//! Selections that the program answers from its own knowledge of the table, beside whatever sweep runs.
+//! Selections that the program answers from its own knowledge of the table, in parallel with any sweep.
 
 use ctwarden_engine::{Ack, Detail, EngineConfig, Knows, SelectionRequest, Tracked};
 use ctwarden_model::{
@@ -12,7 +12,7 @@ fn asked(world: &mut World) -> SelectionRequest {
     world.poll_selection(|_, _| Knows::All).unwrap()
 }
 
-/// Knows the flows of that filter, and nothing of any other.
+/// A program that knows all flows of the filter `of`, and none of any other filter.
 fn knows_all(of: Filter) -> impl Fn(&Filter, Detail) -> Knows {
     move |filter, _| if *filter == of { Knows::All } else { Knows::Nothing }
 }
@@ -26,7 +26,7 @@ fn answer(world: &mut World, request: &SelectionRequest, flows: impl IntoIterato
     world.pump();
 }
 
-/// Answers with what never changes of the flows, which is enough.
+/// Answers with only the fields that never change, and checks that they suffice.
 fn answer_by_name(world: &mut World, request: &SelectionRequest, flows: impl IntoIterator<Item = Flow>) {
     for flow in flows {
         assert!(world.engine.handle_known(world.now, request.id, &known(&flow)), "{flow:?}");
@@ -97,7 +97,7 @@ fn a_small_one_does_not_wait_for_a_large_one() {
     assert_eq!(world.record("large").tally.as_deref().unwrap().applied, 2);
 }
 
-/// Plugins `a`, which says that of many selections, and `b`, which says it of one afterwards.
+/// A world in which plugin `a` deletes `many` selections, and plugin `b` then deletes one.
 fn crowd(many: usize) -> World {
     let mut world = World::new([plugin("a"), plugin("b")]);
     world.events([new(9)]);
@@ -349,7 +349,7 @@ fn what_is_changed_and_not_deleted_is_read_before() {
         world.judge(new(9), [("a", vec![verdict])]);
         let knows = |_: &Filter, asked: Detail| if asked == detail { Knows::All } else { Knows::Nothing };
         let request = world.poll_selection(knows).unwrap();
-        // The copy may have it long after it ended.
+        // The replica may still hold a flow that ended long ago.
         let is_enough = world.engine.handle_known(world.now, request.id, &known(&flow(1)));
         assert_eq!(is_enough, detail == Detail::Name);
         if !is_enough {
@@ -420,7 +420,7 @@ fn a_ban_in_a_large_table_is_answered_with_what_is_done_before_the_sweep_for_the
             assert_eq!((told.flows.applied, told.open, told.sweeping), (1, 1, 1), "the rest is under way");
             assert_eq!(told.verdicts.get(VerdictKind::Block, "applied"), 1);
         }
-        // The next one is answered as well, while the sweep of the first runs.
+        // The next message is answered too, while the sweep for the first one runs.
         let sweep = world.sweep();
         world.message("a", "ban another");
         world.reply("a", "banned", [delete("e", matching(from(7)))]);

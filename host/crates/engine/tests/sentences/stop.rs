@@ -1,4 +1,4 @@
-//! The end in order.
+//! The orderly stop of the engine.
 
 use ctwarden_engine::{Ack, Answer, MessageError, Wait};
 use ctwarden_model::{Outcome, Refusal};

@@ -1,4 +1,4 @@
-//! Readings of the table: who gets which rows, in which order, and what waits for them.
+//! Sweeps: which plugins get which rows, in which order, and what waits for them.
 
 use core::time::Duration;
 

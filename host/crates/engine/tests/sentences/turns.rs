@@ -1,4 +1,4 @@
-//! Ticks, overruns and changed sets, each in its order.
+//! The order of ticks, overruns and changed sets.
 
 use core::time::Duration;
 

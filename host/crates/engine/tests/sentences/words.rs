@@ -1,6 +1,6 @@
-//! The words that sentences are made of: plugins, flows, events and verdicts, each in one short call.
+//! The vocabulary of the tests: plugins, flows, events and verdicts, each made by one short call.
 //!
-//! A verdict is known by its code, so that a record can be told in one line.
+//! The code of a verdict identifies it, so that one line can show its record.
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -85,7 +85,7 @@ fn tuple(src: IpAddr, dst: IpAddr, ports: (u16, u16)) -> Tuple {
     Tuple { src, dst, protocol: Protocol::TCP, layer4 }
 }
 
-/// Flow number n: 10.0.0.n port 1000 to the server's port 80, id n, as a dump shows it.
+/// Flow `n` as a dump reports it: from 10.0.0.n port 1000 to port 80 of the server, with id `n`.
 pub(crate) fn flow(n: u8) -> Flow {
     let original = tuple(address(n), server(), (1000, 80));
     let mut flow = Flow::new(PerDirection { original, reply: original.reversed() });
@@ -97,7 +97,7 @@ pub(crate) fn flow(n: u8) -> Flow {
     flow
 }
 
-/// What never changes of a flow: all that a program knows without asking the kernel.
+/// The fields of a flow that never change: id, zone and tuples. A program with a replica knows only these.
 pub(crate) fn known(whole: &Flow) -> Flow {
     let mut flow = Flow::new(whole.tuples);
     flow.id = whole.id;
@@ -113,7 +113,7 @@ pub(crate) fn event(kind: EventKind, n: u8) -> Event {
     Event { kind, by_us: false, flow: flow(n) }
 }
 
-/// A new flow, as thin as the kernel tells it.
+/// A `new` event of flow `n`. As from the kernel, it has no mark.
 pub(crate) fn new(n: u8) -> Event {
     let mut event = event(EventKind::New, n);
     event.flow.mark = None;
@@ -134,7 +134,7 @@ pub(crate) fn networks(list: &[&str]) -> PrefixSet {
     list.iter().map(|text| text.parse::<Prefix>().unwrap()).collect()
 }
 
-/// Flows from 10.0.0.n.
+/// A filter for flows from 10.0.0.n.
 pub(crate) fn from(n: u8) -> Filter {
     filter(|f| f.original_src = [Prefix::host(address(n))].into_iter().collect())
 }
@@ -206,7 +206,7 @@ pub(crate) fn unblock(code: &str, network: &str) -> Verdict {
     verdict(code, Target::None, Action::Unblock(unblock))
 }
 
-/// The engine's configuration with other bounds.
+/// The default configuration with other bounds.
 pub(crate) fn bounded(change: impl FnOnce(&mut EngineBounds)) -> EngineConfig {
     let mut config = EngineConfig::default();
     change(&mut config.bounds);

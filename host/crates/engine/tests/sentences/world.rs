@@ -1,7 +1,7 @@
-//! A world around the engine: its clock, the plugins' threads and the kernel, played by the sentence.
+//! The simulated surroundings of the engine: its clock, the threads of the plugins, and the kernel.
 //!
-//! Calls wait until the sentence answers them, effects until it acknowledges them; records are told as
-//! `plugin code outcome`.
+//! The test answers each call and acknowledges each effect; until then they wait. A record is shown as `plugin code
+//! outcome`.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,9 +19,9 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) names: BTreeMap<PluginId, String>,
-    /// Calls that were made and have no answer, oldest first.
+    /// Calls without an answer, oldest first.
     pub(crate) calls: VecDeque<(PluginId, CallId, Call)>,
-    /// Effects that were taken and have no answer, oldest first.
+    /// Effects without an answer, oldest first.
     pub(crate) effects: VecDeque<(EffectId, Effect)>,
     pub(crate) records: Vec<Record>,
     lookups: VecDeque<Lookup>,
@@ -65,7 +65,7 @@ impl World {
         self.pump();
     }
 
-    /// Takes what the engine wants done.
+    /// Takes all outputs of the engine.
     pub(crate) fn pump(&mut self) {
         self.pump_as(TableReader::Busy);
     }
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// The sweep that is wanted, if any is.
+    /// The sweep that the engine requests, if it requests one.
     pub(crate) fn poll_sweep(&mut self) -> Option<SweepRequest> {
         self.pump_as(TableReader::Free);
         self.sweeps.pop_front()
@@ -107,7 +107,8 @@ impl World {
         self.lookups.pop_front()
     }
 
-    /// Selections that a program answers that follows the table and knows so many of the flows of a filter.
+    /// The request for selections that the engine makes of a program with a replica. `knows` tells how many of the
+    /// flows of a filter the program knows.
     pub(crate) fn poll_selection(&mut self, knows: impl Fn(&Filter, Detail) -> Knows) -> Option<SelectionRequest> {
         let known: Vec<(SelectionId, Knows)> = self
             .engine
@@ -121,7 +122,8 @@ impl World {
         self.selections.pop_front()
     }
 
-    /// A sweep of the rows that such a program knows.
+    /// The sweep that the engine requests of a program with a replica. `answers` tells whether the program can answer a
+    /// filter without reading the table.
     pub(crate) fn poll_asked(&mut self, answers: impl Fn(&Filter) -> bool) -> Option<SweepRequest> {
         let rows = self.engine.waiting_rows().filter(|waiting| answers(waiting.filter));
         let known: Vec<SelectionId> = rows.map(|waiting| waiting.id).collect();
@@ -141,7 +143,7 @@ impl World {
         self.pass(Duration::from_millis(millis));
     }
 
-    /// Lets time jump from one timeout to the next, as a program that sleeps would.
+    /// Lets time jump from one timeout to the next, as a sleeping program does.
     pub(crate) fn pass_by_timeouts(&mut self, time: Duration) {
         let end = self.now.steady.plus(time);
         while let Some(next) = self.engine.poll_timeout().filter(|next| *next <= end) {
@@ -165,7 +167,7 @@ impl World {
         self.pump();
     }
 
-    /// The call that the plugin has to answer.
+    /// The call that the plugin must answer.
     pub(crate) fn call(&self, plugin: &str) -> Option<&Call> {
         self.calls.iter().find(|(id, _, _)| self.names[id] == plugin).map(|(_, _, call)| call)
     }
@@ -181,7 +183,7 @@ impl World {
         self.batch(plugin).cause.clone()
     }
 
-    /// Ids of the flows that the plugin has to judge.
+    /// Ids of the flows in the batch that the plugin must judge.
     pub(crate) fn flows(&self, plugin: &str) -> Vec<u32> {
         self.batch(plugin).entries.iter().map(|event| event.flow.id.unwrap().0).collect()
     }
@@ -211,7 +213,7 @@ impl World {
         self.give(plugin, Answer::Fault(Fault::Trap("unreachable".into())));
     }
 
-    /// Answers calls without a verdict until there are none.
+    /// Answers all calls, including those that the answers cause, without a verdict.
     pub(crate) fn answer_all(&mut self) {
         while let Some((_, call, _)) = self.calls.pop_front() {
             self.engine.handle_answer(self.now, call, Answer::Verdicts(Vec::new()));
@@ -219,7 +221,7 @@ impl World {
         }
     }
 
-    /// One event for all plugins, and what each says to it.
+    /// Delivers one event and gives the answers of the plugins.
     pub(crate) fn judge<const N: usize>(&mut self, event: Event, answers: [(&str, Vec<Verdict>); N]) {
         self.events([event]);
         for (plugin, verdicts) in answers {
@@ -244,7 +246,7 @@ impl World {
         }
     }
 
-    /// Begins the sweep that is wanted.
+    /// Begins the sweep that the engine requests. Panics if there is none.
     pub(crate) fn sweep(&mut self) -> SweepRequest {
         self.poll_sweep().expect("a sweep is wanted")
     }
@@ -261,7 +263,7 @@ impl World {
         self.pump();
     }
 
-    /// A whole sweep of these flows.
+    /// Runs a complete sweep with these flows.
     pub(crate) fn sweep_of(&mut self, flows: impl IntoIterator<Item = Flow>) {
         let id = self.sweep().id;
         self.rows(id, flows);
@@ -272,7 +274,7 @@ impl World {
         self.message_of(plugin, text, Wait::Outcomes)
     }
 
-    /// A message whose sender waits for that.
+    /// Sends a message. `wait` tells what its sender waits for.
     pub(crate) fn message_of(&mut self, plugin: &str, text: &str, wait: Wait) -> Ticket {
         let ticket = self.engine.handle_message(self.now, plugin, text.into(), wait).unwrap();
         self.pump();
@@ -292,8 +294,8 @@ impl World {
         self.pump();
     }
 
-    /// Answers each question as a kernel with these entries would, which finds one by either tuple and whatever its id. Gives
-    /// how many questions there were.
+    /// Answers each lookup as a kernel with these entries would: by either tuple, whatever the id. Returns the number
+    /// of lookups.
     pub(crate) fn look_up_in(&mut self, table: &[Flow]) -> usize {
         let mut asked = 0;
         while let Some(lookup) = self.poll_lookup() {
@@ -311,7 +313,7 @@ impl World {
         })
     }
 
-    /// What came of the verdicts since last asked, in order of their codes: `plugin code outcome`.
+    /// Takes the outcomes of the verdicts since the last call, sorted by plugin and code: `plugin code outcome`.
     pub(crate) fn outcomes(&mut self) -> Vec<String> {
         let mut told: Vec<String> =
             self.verdicts().map(|v| format!("{} {} {}", v.plugin, v.verdict.code, v.outcome)).collect();
@@ -320,7 +322,7 @@ impl World {
         told
     }
 
-    /// The record of the verdict with that code.
+    /// The record of the verdict with this code.
     pub(crate) fn record(&self, code: &str) -> &VerdictRecord {
         self.verdicts().find(|v| v.verdict.code == code).unwrap_or_else(|| panic!("no record of {code}"))
     }
@@ -344,7 +346,7 @@ impl World {
     }
 }
 
-/// How each entry of a batch came.
+/// The kind of each entry of a batch.
 pub(crate) fn kinds(batch: &Batch) -> Vec<EventKind> {
     batch.entries.iter().map(|event| event.kind).collect()
 }
