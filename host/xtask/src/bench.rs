@@ -79,7 +79,7 @@ fn build(program: Program) -> Result<(PathBuf, PathBuf)> {
     match program {
         Program::There(path) => Ok((path, dist::conntrack()?)),
         Program::Dev => {
-            // As the demo and the tests build it, so that nothing is compiled twice.
+            // Builds like the demo and the tests, so that nothing is compiled twice.
             process::run(cargo().args(["build", "--locked", "--workspace", "--bins"]))?;
             Ok((tree::host_binary(), tree::conntrack_binary()))
         }

@@ -1,5 +1,5 @@
-//! The folder of compiled components: one file for each guest, named after its crate. Users of a component need not know
-//! which toolchain made it.
+//! The folder of compiled components: one file for each guest, named after its crate. Users of a component need not
+//! know its toolchain.
 
 use std::fs;
 use std::io::Read;

@@ -28,7 +28,7 @@ const PROFILE: &str = "counts";
 struct Options {
     /// Replaces the landed counts by the new ones.
     keep: bool,
-    /// Only bodies whose name contains any of these; empty: all.
+    /// Counts only bodies with a name that contains one of these texts. If empty, counts all bodies.
     names: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let landed = Landed::read(&landed_file())?;
     let differences = landed.circumstances.differences(&circumstances);
     if !differences.is_empty() {
-        // Another compiler makes different code of the same source: a comparison would blame an innocent change.
+        // Another compiler generates different code from the same source. A comparison would blame an innocent change.
         print!("{}", Comparison::without(&counts).table());
         progress.say(&format!("NOTHING IS COMPARED: {differences}"));
         return Ok(());

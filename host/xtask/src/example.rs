@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::toolchain::{Origin, Target, Toolchain, bare_cargo};
 use crate::{process, tree};
 
-/// Part of the record of the connection to a closed port.
+/// A part of the record of the connection to a closed port.
 const VERDICT: &str = "\"action\":\"delete\",\"outcome\":\"observed\"";
 /// Where cargo puts the component, below its output folder.
 const COMPONENT: &str = "wasm32-wasip2/release/close_ports.wasm";

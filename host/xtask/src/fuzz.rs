@@ -22,12 +22,12 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares --cfg=fuzzing";
 
-/// Named explicitly, so that build scripts are compiled without coverage.
+/// The target is named explicitly, so that build scripts are compiled without coverage.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
-    /// Empty: all checks.
+    /// Names of the checks to run. If empty, all checks run.
     names: Vec<String>,
     seconds: u64,
     /// Whether interesting inputs are added to the corpora.
@@ -82,7 +82,7 @@ impl Options {
     }
 }
 
-/// The checks, by the names of their corpora.
+/// Names of the checks. Each check has a corpus of the same name.
 fn corpora() -> Result<Vec<String>> {
     let folder = tree::fuzz().join("corpus");
     let mut names = Vec::new();

@@ -40,7 +40,8 @@ const CHECKS: &[(&str, Check)] = &[
 /// cannot reach, and it changes under the same commit.
 fn deny(progress: &Progress) -> Result<()> {
     if process::find("cargo-deny").is_none() {
-        // Compiling it takes longer than all other checks together. Licences and sources are checked above in any case.
+        // Compiling cargo-deny takes longer than all other checks together. Licences and sources are checked above in
+        // any case.
         progress.say("skipped: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
         return Ok(());
     }

@@ -70,7 +70,7 @@ pub(crate) fn ensure(progress: &Progress, needs: &[&[Need]]) -> Result<()> {
     apt_get(prefix, &["update"]).and_then(|()| apt_get(prefix, &install(&packages))).with_context(|| way_out(&missing))
 }
 
-/// The prefix with which `apt-get` may install; `None` if this process cannot install.
+/// The command prefix with which `apt-get` may install packages. `None` if this process cannot install.
 fn administrator() -> Result<Option<&'static [&'static str]>> {
     if process::find("apt-get").is_none() {
         return Ok(None);

@@ -29,8 +29,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     check(command, status, "")
 }
 
-/// Runs the command in silence and returns its standard output. If the command fails, the error holds the last lines of its
-/// output.
+/// Runs the command without showing its output, and returns its standard output. If the command fails, the error holds
+/// the last lines of its output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     check(command, output.status, &String::from_utf8_lossy(&output.stderr))?;

@@ -9,11 +9,11 @@ use crate::progress::Progress;
 use crate::toolchain::Origin;
 use crate::{components, example, guests, no_os, packages, process, tree};
 
-/// The variable that names the folder of components for the tests.
+/// The environment variable that names the folder of components for the tests.
 const GUESTS: &str = "CTWARDEN_GUESTS";
-/// The variable that names the program for the tests.
+/// The environment variable that names the program for the tests.
 const PROGRAM: &str = "CTWARDEN_BIN";
-/// The variable that names the separate conntrack command for the tests.
+/// The environment variable that names the separate conntrack command for the tests.
 const COMMAND: &str = "CTWARDEN_CONNTRACK";
 
 /// Runs the command; `filters` go to the test runner.
@@ -28,7 +28,7 @@ pub(crate) fn run(filters: &[OsString]) -> Result<()> {
 fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) -> Result<()> {
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::TEST]))?;
     progress.step("guests", |progress| guests::build(progress, &guests::all()?, forced))?;
-    // The same selection as below, so that each crate is compiled once, with one set of features.
+    // Selects the same crates as below, so that each crate is compiled once, with one set of features.
     progress.step("build program and tests", |_| {
         process::run(cargo("build").args(["--lib", "--bins", "--tests", "--examples"]))
     })?;

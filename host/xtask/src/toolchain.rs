@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::progress::Progress;
 
-/// The variable that names the only allowed origin of a toolchain.
+/// The environment variable that names the only allowed origin of a toolchain.
 const CHOICE: &str = "CTWARDEN_GUEST_TOOLCHAIN";
 
 /// Variables of the caller that would change the compiler or its output.
@@ -65,7 +65,7 @@ impl Target {
 pub(crate) enum Origin {
     /// The compiler in use already has the libraries.
     Installed,
-    /// `rustup target add`.
+    /// `rustup target add` adds the libraries.
     Rustup,
     /// Built from Debian's packages of the compiler, its source and wasi-libc.
     Debian,
@@ -102,7 +102,7 @@ impl Origin {
 /// A toolchain that compiles for a [`Target`].
 #[derive(Debug)]
 pub(crate) struct Toolchain {
-    /// Compiler and origin, for people.
+    /// Compiler and origin, as shown to the user.
     name: String,
     /// Changes whenever compiled output of another toolchain, or of an earlier build of this one, cannot be kept.
     identity: String,
@@ -130,7 +130,7 @@ impl Toolchain {
         &self.name
     }
 
-    /// Cargo with this toolchain, output into `folder`.
+    /// Cargo with this toolchain and with output into `folder`.
     ///
     /// Cargo compares compiler versions but does not notice a rebuilt standard library. So output of another toolchain in
     /// the folder is deleted first, and the first use of a toolchain compiles a small component as a check.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The function of the program whose instructions count, including its callees.
+/// The counted function of the program. Its callees count too.
 const FUNCTION: &str = "*counted_round*";
 
 /// glibc copies and compares with the widest instructions of the processor, and callgrind reports the features of the real
@@ -20,7 +20,7 @@ const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) name: String,
-    /// Description of one operation, for people.
+    /// Description of one operation, as shown to the user.
     pub(crate) operation: String,
 }
 

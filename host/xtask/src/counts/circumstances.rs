@@ -1,5 +1,5 @@
-//! The environment of the counts: the compiler, its target, and the C library that allocates and copies. Recorded with the
-//! counts, because other versions change the counts without a change of the source.
+//! The environment of the counts: the compiler, its target, and the C library that allocates and copies. The
+//! environment is recorded with the counts, because other versions change the counts without a change of the source.
 
 use std::process::Command;
 
@@ -28,7 +28,7 @@ impl Circumstances {
         Ok(Self { rustc: rustc.to_owned(), target: target.to_owned(), libc: libc.trim().to_owned() })
     }
 
-    /// The differences from the environment of the landed counts, for people; empty if there are none.
+    /// Describes the differences from the environment of the landed counts. Empty if there are none.
     pub(crate) fn differences(&self, here: &Self) -> String {
         let pairs = [(&self.rustc, &here.rustc), (&self.target, &here.target), (&self.libc, &here.libc)];
         let differ = pairs.into_iter().filter(|(landed, here)| landed != here);

@@ -13,7 +13,7 @@ const ALLOWED: f64 = 0.05;
 #[derive(Debug)]
 pub(crate) struct Comparison<'a> {
     counts: &'a [Count],
-    /// `None` if nothing was compared.
+    /// The landed counts. `None` if nothing was compared.
     landed: Option<&'a BTreeMap<String, f64>>,
     /// Landed bodies that no longer exist.
     vanished: Vec<&'a str>,
@@ -33,7 +33,7 @@ impl<'a> Comparison<'a> {
         Self { counts, landed: None, vanished: Vec::new() }
     }
 
-    /// `all`: whether every body was counted, so that a missing body has vanished.
+    /// `all` tells whether every body was counted, so that a missing body has vanished.
     pub(crate) fn of(landed: &'a BTreeMap<String, f64>, counts: &'a [Count], all: bool) -> Self {
         let is_gone = |name: &&str| all && counts.iter().all(|count| count.body.name != **name);
         let vanished = landed.keys().map(String::as_str).filter(is_gone).collect();

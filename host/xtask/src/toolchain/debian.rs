@@ -24,10 +24,10 @@ use super::{Target, Toolchain, smoke};
 use crate::process;
 use crate::progress::Progress;
 
-/// Raised whenever the steps below change their output.
+/// Number of the recipe. Raise it whenever the steps below change their output.
 const RECIPE: u32 = 1;
 
-/// Written last. Its text distinguishes this build from any other.
+/// The marker file, written last. Its text distinguishes this build from any other.
 const STAMP: &str = "stamp";
 
 /// Programs that the steps below start.
@@ -35,8 +35,8 @@ const NEEDED: [&str; 6] = ["apt-get", "apt-cache", "dpkg-deb", "tar", "ldd", "cc
 
 /// The toolchain in the user's cache, built first if it is missing.
 ///
-/// It lies in the cache and not in `target`: it takes more than a minute and half a gigabyte, and it is the same for each
-/// clone of the project and after each `cargo clean`.
+/// The toolchain lies in the cache and not in `target`, because building it takes more than a minute and half a
+/// gigabyte, and it is the same for each clone of the project and after each `cargo clean`.
 pub(super) fn provide(progress: &Progress) -> Result<Toolchain> {
     let cache = cache_folder(std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from), std::env::home_dir())?;
     let place = cache.join(format!("guest-toolchain-v{RECIPE}"));

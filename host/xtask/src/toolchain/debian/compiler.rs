@@ -82,7 +82,7 @@ fn unpack_library_source(package: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Adds libraries that LLVM is linked with (of XML, of line editing) and that a bare system lacks.
+/// Adds the libraries that LLVM is linked with, such as those for XML and line editing, and that a bare system lacks.
 fn add_missing_libraries(apt: &Apt, packages: &Packages, work: &Path, place: &Path) -> Result<()> {
     let libraries = place.join("usr").join("lib").join("x86_64-linux-gnu");
     let mut round = 0;

@@ -15,12 +15,12 @@ const RELEASES: [&str; 2] = ["trixie", "forky"];
 
 #[derive(Debug)]
 pub(super) struct Libc {
-    /// Debian's version and its release, for people.
+    /// Debian's version of the package and its release, as shown to the user.
     pub(super) version: String,
     folder: PathBuf,
 }
 
-/// Unpacks it from the system's own release, or from the first other release that has the needed files.
+/// Unpacks wasi-libc from the system's own release, or from the first other release that has the needed files.
 pub(super) fn unpack(apt: &Apt, work: &Path) -> Result<Libc> {
     let work = work.join("libc");
     let mut reasons = Vec::new();
@@ -52,8 +52,8 @@ fn unpack_from(apt: &Apt, release: &str, folder: &Path) -> Result<Libc> {
 }
 
 impl Libc {
-    /// Installs it where the compiler looks for the libraries of a target. Returns the libraries that must be named to the
-    /// linker, relative to `place`.
+    /// Installs wasi-libc where the compiler looks for the libraries of a target. Returns the libraries that must be
+    /// named to the linker, relative to `place`.
     pub(super) fn install(&self, place: &Path) -> Result<Vec<PathBuf>> {
         let own = library::folder(Target::Component).join("self-contained");
         fs::create_dir_all(place.join(&own))?;

@@ -18,8 +18,9 @@ pub(super) fn folder(target: Target) -> PathBuf {
 
 /// Compiles the library and puts it into `folder`.
 ///
-/// Cargo's `build-std` is the only supported way to build it outside the compiler's own build. It is unstable, and this one
-/// build tells the compiler to accept that. Crates compiled with the result need no unstable feature.
+/// Cargo's `build-std` is the only supported way to build the library outside the compiler's own build. `build-std` is
+/// unstable, and this one build tells the compiler to accept that. Crates compiled with the result need no unstable
+/// feature.
 pub(super) fn build(target: Target, work: &Path, place: &Path) -> Result<()> {
     let package = work.join(target.triple());
     fs::create_dir_all(package.join("src"))?;

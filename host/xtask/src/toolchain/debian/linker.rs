@@ -44,7 +44,7 @@ pub(super) fn install(
     Ok(version.trim().to_owned())
 }
 
-/// The linker of Rust's own distribution, which has it whatever targets are installed.
+/// The linker of Rust's own distribution, which contains the linker whatever targets are installed.
 fn of_this_rust() -> Result<Option<PathBuf>> {
     let sysroot = process::read(Command::new("rustc").args(["--print", "sysroot"]))?;
     let rustlib = Path::new(sysroot.trim()).join("lib").join("rustlib");
