@@ -113,7 +113,7 @@ pub(crate) fn event(kind: EventKind, n: u8) -> Event {
     Event { kind, by_us: false, flow: flow(n) }
 }
 
-/// A `new` event of flow `n`. As from the kernel, it has no mark.
+/// A `new` event of flow `n`, without a mark, as from the kernel.
 pub(crate) fn new(n: u8) -> Event {
     let mut event = event(EventKind::New, n);
     event.flow.mark = None;
