@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: compares the cost of ctwarden with that of its peers. It builds the program as packages have it and
-//! makes sure that the peers are installed.
+//! `cargo xtask bench`: compares the cost of ctwarden with that of its peers. It builds the program as packages have it
+//! and makes sure that the peers are installed.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

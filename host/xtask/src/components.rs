@@ -34,8 +34,8 @@ pub(crate) fn check(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Installs a component and returns its size in bytes. An unchanged file is left alone, and a reader sees either the old
-/// file or the new one.
+/// Installs a component and returns its size in bytes. An unchanged file is left alone, and a reader sees either the
+/// old file or the new one.
 pub(crate) fn publish(built: &Path, place: &Path) -> Result<u64> {
     check(built)?;
     let bytes = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;

@@ -1,5 +1,5 @@
-//! `cargo xtask counts`: counts the instructions of operations of the pure crates, and compares them with the counts that
-//! landed last. No clock in CI is precise enough to notice a change of 5 %; a count of instructions is.
+//! `cargo xtask counts`: counts the instructions of operations of the pure crates, and compares them with the counts
+//! that landed last. No clock in CI is precise enough to notice a change of 5 %; a count of instructions is.
 
 mod callgrind;
 mod circumstances;

@@ -20,7 +20,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     })?;
     progress.step("ctwarden and its demo (the first time this compiles wasmtime: a few minutes)", |_| {
         let mut cargo = process::cargo();
-        // Builds all binaries of the workspace, as the tests do: wasmtime then has the same features and is compiled once.
+        // Builds all binaries of the workspace, as the tests do: wasmtime then has the same features and is compiled
+        // once.
         cargo.args(["build", "--locked", "--workspace", "--bins", "--target-dir"]).arg(tree::target());
         process::run(cargo.current_dir(tree::root()))
     })?;

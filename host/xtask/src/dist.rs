@@ -37,8 +37,8 @@ pub(crate) fn ctwarden() -> Result<PathBuf> {
     Ok(program(DAEMON))
 }
 
-/// Builds the conntrack command without shared libraries. Loading them takes longer than all the work of `conntrack -C`.
-/// The command uses no name service; a name service would require the C library of the target machine.
+/// Builds the conntrack command without shared libraries. Loading them takes longer than all the work of
+/// `conntrack -C`. The command uses no name service; a name service would require the C library of the target machine.
 pub(crate) fn conntrack() -> Result<PathBuf> {
     let mut cargo = cargo("rustc");
     cargo.args(["--package", "ctwarden-conntrack", "--bin", COMMAND, "--", "-C", "target-feature=+crt-static"]);

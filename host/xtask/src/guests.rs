@@ -1,5 +1,5 @@
-//! `cargo xtask guests`: compiles every plugin and every guest of the tests to a component. The host loads components, and
-//! cargo cannot make a test depend on a crate for another target.
+//! `cargo xtask guests`: compiles every plugin and every guest of the tests to a component. The host loads components,
+//! and cargo cannot make a test depend on a crate for another target.
 
 use std::ffi::OsString;
 
@@ -55,8 +55,8 @@ pub(crate) fn build(progress: &Progress, guests: &[Crate], forced: Option<Origin
     progress.say(&format!("compiling {} guests with {}", guests.len(), toolchain.name()));
     let output = toolchain.cargo_into(&tree::target().join("guests").join("build"), Target::Component)?;
     for (number, guest) in guests.iter().enumerate() {
-        // One crate at a time, with an explicit crate type: a plugin is also a library for its own native tests, and cargo
-        // omits link-time optimisation for a crate that is both.
+        // One crate at a time, with an explicit crate type: a plugin is also a library for its own native tests, and
+        // cargo omits link-time optimisation for a crate that is both.
         let mut cargo = output.cargo("rustc");
         cargo.args([
             "--locked",

@@ -1,5 +1,5 @@
-//! Checks the licences and sources of all linked crates against the list in `deny.toml`. cargo-deny does this and more, but
-//! takes minutes to compile, and this check runs in every run of CI.
+//! Checks the licences and sources of all linked crates against the list in `deny.toml`. cargo-deny does this and more,
+//! but takes minutes to compile, and this check runs in every run of CI.
 
 use std::fs;
 
@@ -76,8 +76,8 @@ fn foreign_sources(lock: &str) -> Vec<String> {
     foreign
 }
 
-/// Evaluates SPDX expressions, annex D of the specification: OR binds weaker than AND, AND weaker than WITH. The slash is
-/// the form for OR from before cargo required SPDX.
+/// Evaluates SPDX expressions, annex D of the specification: OR binds weaker than AND, AND weaker than WITH. The slash
+/// is the form for OR from before cargo required SPDX.
 fn is_accepted(expression: &str, accepted: &[&str]) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();

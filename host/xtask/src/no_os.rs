@@ -1,5 +1,5 @@
-//! `cargo xtask no-os`: compiles the pure crates for a target without an operating system. That target has no clock, files
-//! or sockets, so a successful build proves that the crates use none.
+//! `cargo xtask no-os`: compiles the pure crates for a target without an operating system. That target has no clock,
+//! files or sockets, so a successful build proves that the crates use none.
 
 use anyhow::{Context, Result};
 

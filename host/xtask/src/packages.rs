@@ -1,5 +1,5 @@
-//! Programs of the system that a task needs, and the Debian packages that contain them. A task installs what is missing; a
-//! machine that has everything is not touched, and root is not requested.
+//! Programs of the system that a task needs, and the Debian packages that contain them. A task installs what is
+//! missing; a machine that has everything is not touched, and root is not requested.
 
 use std::fs;
 use std::io::IsTerminal;

@@ -1,4 +1,5 @@
-//! Progress output of a task: a line at the start of each step with the elapsed time, and a table of durations at the end.
+//! Progress output of a task: a line at the start of each step with the elapsed time, and a table of durations at the
+//! end.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! `cargo xtask simulate`: runs engine, reader and replica against a simulated kernel with faults, for the requested number
-//! of seeds.
+//! `cargo xtask simulate`: runs engine, reader and replica against a simulated kernel with faults, for the requested
+//! number of seeds.
 
 use std::ffi::OsString;
 

@@ -1,7 +1,7 @@
 //! Rust toolchains for targets other than this machine's, such as WASI 0.2 for plugins.
 //!
-//! Three places are tried in turn: what is installed, what rustup can add, what can be built from Debian's packages. Some
-//! machines have a mirror of the Debian archive but not of Rust's own downloads.
+//! Three places are tried in turn: what is installed, what rustup can add, what can be built from Debian's packages.
+//! Some machines have a mirror of the Debian archive but not of Rust's own downloads.
 
 mod debian;
 mod installed;
@@ -132,8 +132,8 @@ impl Toolchain {
 
     /// Cargo with this toolchain and with output into `folder`.
     ///
-    /// Cargo compares compiler versions but does not notice a rebuilt standard library. So output of another toolchain in
-    /// the folder is deleted first, and the first use of a toolchain compiles a small component as a check.
+    /// Cargo compares compiler versions but does not notice a rebuilt standard library. So output of another toolchain
+    /// in the folder is deleted first, and the first use of a toolchain compiles a small component as a check.
     pub(crate) fn cargo_into(&self, folder: &Path, target: Target) -> Result<Output<'_>> {
         let mark = folder.join("toolchain");
         if fs::read_to_string(&mark).ok().as_deref() != Some(self.identity.as_str()) {

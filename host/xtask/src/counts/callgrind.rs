@@ -12,8 +12,9 @@ use crate::process;
 /// The counted function of the program. Its callees count too.
 const FUNCTION: &str = "*counted_round*";
 
-/// glibc copies and compares with the widest instructions of the processor, and callgrind reports the features of the real
-/// one. Without these features all x86-64 processors behave the same (`info libc`, "Hardware Capability Tunables").
+/// glibc copies and compares with the widest instructions of the processor, and callgrind reports the features of the
+/// real one. Without these features all x86-64 processors behave the same (`info libc`, "Hardware Capability
+/// Tunables").
 const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-ERMS,-BMI2,-MOVBE";
 
 /// A body of the program.

@@ -1,5 +1,5 @@
-//! The file of the counts that landed last. Its format is a small part of TOML, written and read without a crate, because
-//! xtask has no crate for TOML.
+//! The file of the counts that landed last. Its format is a small part of TOML, written and read without a crate,
+//! because xtask has no crate for TOML.
 
 use std::collections::BTreeMap;
 use std::fs;

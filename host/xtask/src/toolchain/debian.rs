@@ -1,9 +1,10 @@
 //! A toolchain made from Debian's signed archive and the crate registry, for machines that cannot reach Rust's own
 //! downloads.
 //!
-//! Debian packages a current compiler (`rustc-web`, kept for browsers) with the source of its standard library, but no WASI
-//! libraries for it. So this module unpacks that compiler, builds the standard library from that source against Debian's
-//! wasi-libc, and links with the compiler's own LLVM. It installs nothing, leaves apt's state alone, and needs no root.
+//! Debian packages a current compiler (`rustc-web`, kept for browsers) with the source of its standard library, but no
+//! WASI libraries for it. So this module unpacks that compiler, builds the standard library from that source against
+//! Debian's wasi-libc, and links with the compiler's own LLVM. It installs nothing, leaves apt's state alone, and needs
+//! no root.
 
 mod apt;
 mod compiler;

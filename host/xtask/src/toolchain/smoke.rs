@@ -1,5 +1,5 @@
-//! A small program that must compile to a component. It detects a toolchain without a linker or with an incomplete library
-//! before the first plugin is built.
+//! A small program that must compile to a component. It detects a toolchain without a linker or with an incomplete
+//! library before the first plugin is built.
 
 use std::fs;
 use std::path::Path;

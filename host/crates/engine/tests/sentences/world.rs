@@ -1,7 +1,7 @@
 //! The simulated surroundings of the engine: its clock, the threads of the plugins, and the kernel.
 //!
-//! The test answers each call and acknowledges each effect. Until then they wait. Records are shown in the form `plugin
-//! code outcome`.
+//! The test answers each call and acknowledges each effect. Until then they wait. A record is shown in the form
+//! `plugin code outcome`.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,5 +1,5 @@
-//! The Debian archive through apt, with separate lists and cache. apt finds packages, checks their signatures and downloads
-//! them without root, and the system's state stays unchanged.
+//! The Debian archive through apt, with separate lists and cache. apt finds packages, checks their signatures and
+//! downloads them without root, and the system's state stays unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Debian's current compiler, unpacked and not installed. A standard library works only with the compiler that built it,
-//! and Debian has the source of the library for this compiler.
+//! Debian's current compiler, unpacked and not installed. A standard library works only with the compiler that built
+//! it, and Debian has the source of the library for this compiler.
 
 use std::fmt;
 use std::fs;

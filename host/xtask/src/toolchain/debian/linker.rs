@@ -16,8 +16,8 @@ use crate::toolchain::bare_cargo;
 /// The version that comes with Rust 1.95.
 const VERSION: &str = "0.5.21";
 
-/// Puts both linkers into `place` and returns the name and version of the outer one. The outer linker links the libraries,
-/// whose paths are relative to `place`, into every component.
+/// Puts both linkers into `place` and returns the name and version of the outer one. The outer linker links the
+/// libraries, whose paths are relative to `place`, into every component.
 pub(super) fn install(
     progress: &Progress,
     apt: &Apt,
