@@ -50,7 +50,7 @@ pub(crate) enum Row {
     Expectation(Expectation),
 }
 
-/// A running dump. Its threads end with it.
+/// A running dump. Its threads end when the dump is dropped.
 pub(crate) struct Dump {
     parts: Receiver<Part>,
     /// The part that `readable` received.

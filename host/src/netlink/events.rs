@@ -31,9 +31,9 @@ impl Groups {
 /// Which `destroy` events need full decoding. Of all others only the flow and its origin are decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
-    /// Those that other causes than ctwarden ended.
+    /// Events of flows that something other than ctwarden ended.
     pub(crate) others: bool,
-    /// Those that ctwarden ended.
+    /// Events of flows that ctwarden ended.
     pub(crate) own: bool,
 }
 

@@ -27,7 +27,7 @@ pub(crate) use sets::{ChangeError, Sets};
 
 /// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
 const SUBSYSTEM: u16 = 10;
-/// `NFNL_MSG_BATCH_BEGIN`.
+/// `NFNL_MSG_BATCH_BEGIN`: the type of the message that begins a transaction.
 const BATCH_BEGIN: u8 = 16;
 /// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that generation.
 const BATCH_GENERATION: u16 = 1;
@@ -35,13 +35,13 @@ const BATCH_GENERATION: u16 = 1;
 /// Family of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TableFamily {
-    /// IPv4 and IPv6.
+    /// Packets of IPv4 and of IPv6.
     Inet,
-    /// IPv4.
+    /// IPv4 packets only.
     Ip,
-    /// IPv6.
+    /// IPv6 packets only.
     Ip6,
-    /// Ingress and egress of devices.
+    /// Packets at the ingress and egress of devices.
     Netdev,
     Bridge,
 }
@@ -83,7 +83,7 @@ pub(crate) struct TableError(String);
 impl FromStr for Table {
     type Err = TableError;
 
-    /// `family name`.
+    /// Parses the form `family name`, such as `inet filter`.
     fn from_str(text: &str) -> Result<Self, TableError> {
         let refused = || TableError(text.to_owned());
         let mut words = text.split_ascii_whitespace();
@@ -127,7 +127,7 @@ pub(crate) enum CommitError {
     /// The kernel refused the transaction as a whole.
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
     Transaction { errno: i32 },
-    /// No answer arrived.
+    /// The exchange with the kernel failed before an answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }

@@ -91,7 +91,7 @@ impl Requests {
         for key in changes.doubts() {
             batch.push(|buffer, sequence| request::get(buffer, sequence, &key));
         }
-        // Without an answer the doubt stays.
+        // Without an answer the change stays doubtful.
         let _ = socket.ask_each(batch, |place, content| changes.hear_of_doubt(place, content));
     }
 

@@ -94,7 +94,7 @@ pub(crate) enum ChangeError {
     WrongKind {
         table: Table,
         set: String,
-        /// What is wrong with it.
+        /// What is wrong with the new set.
         fault: &'static str,
     },
     /// The kernel refused a part of the change after another part was carried out.
@@ -114,7 +114,7 @@ pub(crate) enum ChangeError {
         /// Error number. `ENFILE`: the set is full. `EAGAIN`: other programs changed the rule set at every attempt.
         errno: i32,
     },
-    /// No answer arrived.
+    /// The exchange with the kernel failed before an answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }
