@@ -1,8 +1,9 @@
 //! Carries out granted effects in the kernel, in order, and reports the outcome of each.
 //!
-//! A separate thread does this, because a send returns only when the kernel has executed the request, and the loop would
-//! block. A few effects, with none queued before them, take less time than waking that thread and being woken by it. Those
-//! are sent at once. The order is kept, so a network is in its set before the flows of the same answer are deleted.
+//! A separate thread does this, because a send returns only when the kernel has executed the request, and the loop
+//! would block. The loop itself sends a few effects if none is queued before them: that takes less time than waking the
+//! thread and being woken by it. Effects keep their order, so a network is in its set before the flows of the same
+//! answer are deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,7 +108,7 @@ impl Effects {
 
     fn give(&self, job: Job) {
         self.open.fetch_add(1, Ordering::AcqRel);
-        // Without the thread no outcome arrives, and the engine then reports that for each effect.
+        // Without the thread no outcome arrives. The engine then reports each effect as unanswered.
         let _ = self.jobs.send(job);
     }
 }

@@ -76,7 +76,7 @@ pub(crate) struct EventLoop {
     flows: Requests,
     hearing: Hearing,
     allowance: Allowance,
-    /// The table's maximum (0 if it has none) and its number of entries, as last read.
+    /// The table's maximum (0 if the table has none) and its number of entries, as last read.
     maximum: Option<u32>,
     entries: u32,
     /// Conditions that keep policies from working, as last reported.
@@ -315,7 +315,7 @@ impl EventLoop {
         let mut is_drained = false;
         let mut now = clock::now();
         for _ in 0..reader.reads_in_one_turn() {
-            // Events that one read took over together happened together.
+            // Events that one system call received share one time.
             if !self.events.has_taken_more() {
                 now = clock::now();
             }
@@ -348,7 +348,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Reads the events that are being gathered. Changes made before a question have their events in the socket by now.
+    /// Reads the events that are being gathered. Changes made before a question already have their events in the
+    /// socket.
     fn read_gathered(&mut self) -> Result<()> {
         match self.reader.gathers_until(clock::now().steady) {
             Some(_) => self.read_events(),
@@ -445,7 +446,7 @@ impl EventLoop {
     fn check_health(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
-        // Exit rather than only look healthy: a service manager restarts the daemon.
+        // Exit instead of running without the plugin: a service manager restarts the daemon.
         if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
             bail!("the thread of plugin {} has died; start ctwarden again", dead.name());
         }

@@ -12,7 +12,7 @@ use super::status::StatusReport;
 pub(crate) const LINE_MAX: usize = 1 << 20;
 
 /// A client's request: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`, with `"no-wait":true`
-/// behind the text if the client does not wait.
+/// after the text if the client does not wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -26,7 +26,7 @@ pub(crate) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Send {
-    /// Its name in the configuration.
+    /// Name of the plugin in the configuration.
     pub plugin: String,
     /// The text for the plugin's `message` function.
     pub text: String,
@@ -58,7 +58,7 @@ pub(crate) struct Sent {
     /// Why verdicts, or flows of them, were refused. Each reason appears once; a long list is cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
-    /// What failed of the request, in words. If empty, the plugin's reply holds.
+    /// The parts of the request that failed, in words. If the list is empty, the plugin's reply holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<String>,
     /// Whether the answer waited only for the plugin's reply, not for the outcomes of its verdicts.

@@ -39,7 +39,7 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct ControlRequest {
     pub request: Request,
-    /// Where the answer goes.
+    /// Takes the answer of the event loop.
     pub answer: oneshot::Sender<Response>,
 }
 

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::control::Warning;
 use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
 
-/// What is known of it.
+/// The results of the latest checks, and the means to repeat them.
 pub(super) struct Hearing {
     senses: Senses,
     switch: EventSwitch,
@@ -36,7 +36,7 @@ impl Hearing {
         Ok(Self { senses, switch: EventSwitch::default(), watch, changes, looks: RuleLooks::new(now) })
     }
 
-    /// Repeats the quick checks.
+    /// Repeats the checks that take little time: the switch of events and the rule changes.
     pub(super) fn refresh(&mut self, now: Steady) {
         self.senses.set_switch(self.switch.read());
         let Some(changes) = &mut self.changes else { return };

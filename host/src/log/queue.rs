@@ -12,7 +12,7 @@ const BYTES_OF_PLUGINS: usize = BYTES_MAX / 2;
 /// Overhead of a waiting line in addition to its bytes.
 const LINE_BYTES: usize = 64;
 
-/// Whose line it is.
+/// The author of a line, which decides how much room it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaker {
     Daemon,

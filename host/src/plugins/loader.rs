@@ -69,7 +69,7 @@ pub(crate) fn examine(
     host: &mut dyn Host,
 ) -> Result<Examined, Vec<String>> {
     let mut lines = Vec::new();
-    // A thread of its own, for what it gives up it gives up for ever.
+    // Use a separate thread: `no_new_privs` applies to a thread and cannot be undone.
     let outcome = thread::scope(|scope| {
         let loader = || {
             nix::sys::prctl::set_no_new_privs().map_err(io::Error::from).map_err(unable)?;
@@ -250,7 +250,7 @@ impl Drop for LoadingProcess {
 
 fn after(wall: Duration) -> Instant {
     let now = Instant::now();
-    // A limit of years is as good as a day.
+    // If the sum overflows, the limit is many years. A day is then as good.
     now.checked_add(wall).unwrap_or_else(|| now + Duration::from_secs(86_400))
 }
 

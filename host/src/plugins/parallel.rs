@@ -1,4 +1,4 @@
-//! Work on several things at once, as many as there are processors.
+//! Runs work on several items at once, on as many threads as there are processors.
 
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn what_is_done_in_parallel_comes_back_in_order() {
-        // Where there is more than one thread, the first item ends after another one.
+        // With more than one thread, the first item ends after another one.
         let several = thread::available_parallelism().map_or(1, NonZero::get) > 1;
         let (end, ended) = channel();
         let ended = Mutex::new(ended);

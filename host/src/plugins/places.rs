@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong with a daemon's part in which one key is changed.
+    /// Returns the problems of a `[daemon]` section in which `change` has changed one key.
     fn told(change: impl FnOnce(&Path, &mut Daemon)) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let (file, open) = (folder.path().join("file"), folder.path().join("open"));

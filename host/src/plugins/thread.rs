@@ -96,7 +96,6 @@ impl PluginThread {
         self.thread.take()
     }
 
-    /// Name of the plugin.
     pub(crate) const fn name(&self) -> &PluginName {
         &self.name
     }
@@ -155,7 +154,7 @@ fn live(spec: &InstanceSpec, inbox: &Receiver<Job>, first: &Sender<Result<Subscr
         }
     }
     if let Some(instance) = instance {
-        // Its last words are in the log; a fault at the very end changes nothing any more.
+        // The plugin's last output is in the log. A fault in its last call changes nothing any more.
         let _ = instance.stop();
     }
 }

@@ -14,9 +14,9 @@ const COMMENTS: [&str; 3] = ["#", ";", "//"];
 /// Shortest prefixes of a set. A wider network is a mistake or part of an unfinished line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shortest {
-    /// Of IPv4.
+    /// Shortest IPv4 prefix that a line may have.
     pub(crate) ipv4: u8,
-    /// Of IPv6.
+    /// Shortest IPv6 prefix that a line may have.
     pub(crate) ipv6: u8,
 }
 

@@ -40,7 +40,7 @@ impl<'a> Walk<'a> {
         Ok(Self { path, ahead, root: Directory::root()?, through: Vec::new(), links: 0 })
     }
 
-    /// Walks to the end.
+    /// Walks to the end of the path.
     pub(super) fn find(mut self) -> Result<Found, AccessError> {
         while let Some(name) = self.ahead.pop_front() {
             if let Step::Name = self.step(&name)? {

@@ -176,7 +176,7 @@ const NO_ANSWER: &str = "the daemon did not answer";
 
 impl Host for Daemon {
     fn get(&mut self, _: &FlowKey) -> Option<Flow> {
-        // No flow has been delivered to it yet, and none is known before it is configured in earnest.
+        // No flow has been delivered to the plugin yet, so the plugin can know no key.
         None
     }
 
