@@ -46,7 +46,7 @@ pub trait Host: Send {
     /// The quota is used up or the key is too long. The plugin gets the text.
     fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String>;
 
-    /// Removes a value (`memory.remove`).
+    /// Removes a value of the plugin's memory (`memory.remove`).
     fn memory_remove(&mut self, key: &str);
 
     /// Returns the keys with this prefix, in order of their bytes (`memory.keys`).

@@ -21,7 +21,7 @@ pub(crate) const VERDICT_BYTES: usize = 640;
 /// Most random bytes in one call. A hash map requests 16.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
-/// Data of the store.
+/// Data of the store of one instance.
 pub(crate) struct State {
     limits: Limits,
     limiter: Limiter,

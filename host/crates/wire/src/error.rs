@@ -67,7 +67,7 @@ pub enum Expected {
     AtLeast(usize),
     /// At most this many bytes.
     AtMost(usize),
-    /// UTF-8 text.
+    /// Text in UTF-8.
     Text,
     Attribute(&'static str),
     /// Two addresses of one family.

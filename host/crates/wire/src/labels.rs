@@ -8,7 +8,7 @@ use crate::attribute::{Attribute, Naming};
 use crate::emit::Emit;
 use crate::error::{DecodeError, Expected, Found};
 
-/// `NF_CT_LABELS_MAX_SIZE`.
+/// `NF_CT_LABELS_MAX_SIZE`: the size of all labels of an entry, in bytes.
 const BYTES: usize = 16;
 
 /// Reads the bits. Older kernels send fewer words if fewer bits are in use; the other bits are zero.

@@ -24,7 +24,7 @@ pub enum WhereItIs {
     Change,
 }
 
-/// An entry to create.
+/// An entry to create, with exactly the given content.
 #[derive(Clone, Copy, Debug)]
 pub struct Creation<'a> {
     /// The entry, with its reply tuple before translation.
@@ -58,7 +58,7 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereIt
 /// A change of an entry. A part that is `None` stays unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// Seconds left.
+    /// Seconds left until the entry expires.
     pub timeout: Option<u32>,
     /// All bits that the entry shall have. The kernel clears none.
     pub status: Option<Status>,
