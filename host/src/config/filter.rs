@@ -18,7 +18,7 @@ use super::scalar::Scalar;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Protect {
     pub comment: String,
-    /// `ipv4` or `ipv6`.
+    /// Address family: `ipv4` or `ipv6`.
     pub family: Option<WrittenFamily>,
     /// Names (`tcp`, `udp`, `icmp`, …) or numbers.
     pub protocols: Vec<Spanned<Scalar>>,

@@ -15,7 +15,7 @@ use super::scalar::Scalar;
 
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// The `[daemon]` section.
+    /// The `[daemon]` section, or its defaults if the file has none.
     pub daemon: Daemon,
     /// The `[[protect]]` sections, in the order of the file.
     pub protect: Vec<Spanned<Protect>>,

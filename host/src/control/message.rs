@@ -39,9 +39,9 @@ pub(crate) struct Send {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Response {
-    /// Answer to [`Request::Status`].
+    /// The answer to [`Request::Status`].
     Status(Box<StatusReport>),
-    /// Answer to [`Request::Send`].
+    /// The answer to [`Request::Send`].
     Sent(Sent),
     /// The daemon cannot fulfil the request. One line gives the reason and the remedy.
     Error(String),
@@ -67,8 +67,8 @@ pub(crate) struct Sent {
 }
 
 impl fmt::Display for Sent {
-    /// Writes "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)" on one line. The plugin's reply appears only
-    /// if its verdicts had the requested outcomes.
+    /// Writes "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)" on one line. The plugin's reply appears
+    /// only if its verdicts had the requested outcomes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = String::new();
         for (kind, outcomes) in &self.outcomes {

@@ -1,5 +1,5 @@
-//! Lines that wait to be written, bounded in bytes. If room is short, the daemon's own lines have priority over those of
-//! plugins.
+//! Lines that wait to be written, bounded in bytes. If room is short, the daemon's own lines have priority over those
+//! of plugins.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! nftables over netlink: transactions, and the elements of address sets.
 //!
-//! The operator's firewall blocks the addresses, so ctwarden only needs to put elements into sets. It needs no `nft` program
-//! at run time.
+//! The operator's firewall blocks the addresses, so ctwarden only needs to put elements into sets. It needs no `nft`
+//! program at run time.
 
 mod element;
 mod interval;
@@ -29,7 +29,8 @@ pub(crate) use sets::{ChangeError, Sets};
 const SUBSYSTEM: u16 = 10;
 /// `NFNL_MSG_BATCH_BEGIN`: the type of the message that begins a transaction.
 const BATCH_BEGIN: u8 = 16;
-/// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that generation.
+/// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that
+/// generation.
 const BATCH_GENERATION: u16 = 1;
 
 /// Family of a table.
@@ -37,9 +38,9 @@ const BATCH_GENERATION: u16 = 1;
 pub(crate) enum TableFamily {
     /// Packets of IPv4 and of IPv6.
     Inet,
-    /// IPv4 packets only.
+    /// Packets of IPv4 only.
     Ip,
-    /// IPv6 packets only.
+    /// Packets of IPv6 only.
     Ip6,
     /// Packets at the ingress and egress of devices.
     Netdev,
@@ -209,8 +210,8 @@ impl Nftables {
     }
 }
 
-/// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message (it
-/// builds an error text for each of them), so ctwarden decodes those itself.
+/// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message
+/// (it builds an error text for each of them), so ctwarden decodes those itself.
 struct Told {
     kind: u16,
     payload: Vec<u8>,

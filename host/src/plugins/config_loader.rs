@@ -1,7 +1,7 @@
 //! Loads a configuration and starts its plugins. Start, reload and `ctwarden check` all use it.
 //!
-//! It reports all problems at once, and before the caller swaps or listens to anything. If one plugin cannot run, none does: a
-//! start fails, a reload keeps the old set.
+//! The loader reports all problems at once, before the caller swaps or listens to anything. If one plugin cannot run,
+//! none does: a start fails, and a reload keeps the old plugins.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

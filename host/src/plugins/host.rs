@@ -1,5 +1,5 @@
-//! The implementation of a plugin's imports: the kernel's table, the operator's address sets, the plugin's lasting memory,
-//! the log.
+//! The implementation of a plugin's imports: the kernel's table, the operator's address sets, the plugin's lasting
+//! memory, the log.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -6,15 +6,15 @@ use ctwarden_model::{Grants, Mode, SetName, Subscription, VerdictKind, VerdictKi
 
 /// Names of sections that grants refer to.
 pub(super) struct Declared<'a> {
-    /// Names of `[sets.NAME]`.
+    /// Names of `[sets.NAME]` sections.
     pub(super) sets: BTreeSet<&'a SetName>,
-    /// Names of `[block.NAME]`.
+    /// Names of `[block.NAME]` sections.
     pub(super) block_sets: BTreeSet<&'a SetName>,
 }
 
-/// Compares the needs of the configured plugin with its requests and its grants. Returns one line for each missing grant. A
-/// plugin that enforces without a needed grant would seem to do its work, so it is refused. A plugin that observes changes
-/// nothing, so its operator is warned.
+/// Compares the needs of the configured plugin with its requests and its grants. Returns one line for each missing
+/// grant. A plugin that enforces without a needed grant would seem to do its work, so it is refused. A plugin that
+/// observes changes nothing, so its operator is warned.
 ///
 /// # Errors
 /// The reasons why the plugin must not start.

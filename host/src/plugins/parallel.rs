@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Applies `work` to each item and returns the results in order. Loading and describing a plugin takes milliseconds of one
-/// processor, or seconds if it is compiled, and does not depend on other plugins.
+/// Applies `work` to each item and returns the results in order. Loading and describing a plugin takes milliseconds of
+/// one processor, or seconds if it is compiled, and does not depend on other plugins.
 pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let waiting = Mutex::new(items.iter().enumerate());
     let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();

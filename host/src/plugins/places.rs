@@ -1,7 +1,7 @@
 //! Checks whether a start could use the places on this system that `[daemon]` names.
 //!
-//! A check must find what a start would find wrong, and must not create anything. Nothing is therefore opened for writing
-//! here, and a place that a running daemon uses is no mistake.
+//! A check must find what a start would find wrong, and must not create anything. Nothing is therefore opened for
+//! writing here, and a place that a running daemon uses is no mistake.
 
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;

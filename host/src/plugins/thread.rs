@@ -1,7 +1,7 @@
 //! One plugin, one thread: jobs go in, answers come out, and the loop never waits.
 //!
-//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other. The engine decides
-//! when a fresh instance starts. Whatever a plugin does, it occupies only its own thread.
+//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other. The engine
+//! decides when a fresh instance starts. Whatever a plugin does, it occupies only its own thread.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;

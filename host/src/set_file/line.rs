@@ -128,8 +128,8 @@ pub(crate) fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mist
     }
 }
 
-/// The line without its comment. A comment begins the line, follows white space, or follows the first word directly. The
-/// first word cannot contain a comment sign, but a value can.
+/// The line without its comment. A comment begins the line, follows white space, or follows the first word directly.
+/// The first word cannot contain a comment sign, but a value can.
 fn without_comment(line: &str) -> &str {
     let first_word = line.find(char::is_whitespace).unwrap_or(line.len());
     let begins = |at: usize| {

@@ -18,7 +18,8 @@ const LINKS_MAX: usize = 40;
 pub(super) enum Found {
     /// The path names a directory; its owner and mode were checked.
     Directory(Directory),
-    /// A name in a checked directory. The file with that name, if any, is no directory and no link, and is not checked yet.
+    /// A name in a checked directory. The file with that name, if any, is no directory and no link, and is not checked
+    /// yet.
     Name(Directory, OsString),
 }
 
@@ -144,8 +145,8 @@ impl Directory {
         }
     }
 
-    /// Opens the directory as [`Self::open`] does, and creates it if it is missing: with `mode`, and missing directories
-    /// above it with mode 0755.
+    /// Opens the directory as [`Self::open`] does, and creates it if it is missing: with `mode`, and missing
+    /// directories above it with mode 0755.
     ///
     /// # Errors
     /// As [`Self::open`], and if the directory cannot be created.

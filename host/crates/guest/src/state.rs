@@ -1,5 +1,5 @@
-//! The host's state of one running instance: its limits and what it has used of them, its WASI context, and the host that
-//! answers its calls.
+//! The host's state of one running instance: its limits and what it has used of them, its WASI context, and the host
+//! that answers its calls.
 //!
 //! It is the data of wasmtime's store, which every imported function receives.
 

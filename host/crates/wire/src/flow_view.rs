@@ -1,7 +1,7 @@
 //! A view of the attributes of one entry. It borrows, does not allocate, and does not interpret.
 //!
-//! The top level is walked once. The content of an attribute is read on demand. A getter returns `None` if the attribute
-//! is absent or makes no sense; [`FlowView::oddities`] distinguishes the two cases.
+//! The top level is walked once. The content of an attribute is read on demand. A getter returns `None` if the
+//! attribute is absent or makes no sense; [`FlowView::oddities`] distinguishes the two cases.
 
 use alloc::vec::Vec;
 
@@ -50,8 +50,8 @@ pub struct FlowView<'a> {
 impl<'a> FlowView<'a> {
     /// Walks over the attributes. The first one begins at byte `offset` of the message.
     ///
-    /// The first attribute of a number counts. The kernel's padding in front of 64-bit attributes may carry the number of
-    /// another attribute (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` at the top level).
+    /// The first attribute of a number counts. The kernel's padding in front of 64-bit attributes may carry the number
+    /// of another attribute (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` at the top level).
     #[inline]
     pub(crate) fn new(attributes: &'a [u8], offset: usize) -> Self {
         let mut places = [0; SLOTS];

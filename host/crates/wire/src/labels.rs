@@ -1,6 +1,7 @@
 //! The 128 connection label bits (`CTA_LABELS`, `CTA_LABELS_MASK`).
 //!
-//! They are a copy of the kernel's `unsigned long labels[]` in memory: the only attribute of an entry in host byte order.
+//! They are a copy of the kernel's `unsigned long labels[]` in memory: the only attribute of an entry in host byte
+//! order.
 
 use core::mem::size_of;
 

@@ -158,7 +158,8 @@ impl<'a> Iterator for Messages<'a> {
             let (expected, found) = if length < HEADER { (HEADER, length) } else { (length, self.rest.len()) };
             return Some(Err(self.broken(expected, found)));
         };
-        // The message fits into the bytes, so the sum cannot overflow. The last one may lack its padding (`NLMSG_ALIGN`).
+        // The message fits into the bytes, so the sum cannot overflow. The last one may lack its padding
+        // (`NLMSG_ALIGN`).
         let padded = length.next_multiple_of(4);
         self.rest = self.rest.get(padded..).unwrap_or_default();
         self.offset = self.offset.saturating_add(padded);

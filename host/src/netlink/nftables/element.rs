@@ -1,7 +1,7 @@
 //! Elements of sets in their netlink form: a start and, in an interval set, an end that is one after the last address.
 //!
-//! A range up to the highest address has no end in this form: such a range is open. `nft` marks an open start in the user
-//! data, and so does ctwarden.
+//! A range up to the highest address has no end in this form: such a range is open. `nft` marks an open start in the
+//! user data, and so does ctwarden.
 
 use ctwarden_model::{Family, Prefix};
 use netlink_packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
@@ -22,7 +22,8 @@ const ELEMENT_TIMEOUT: u16 = 4;
 const ELEMENT_EXPIRATION: u16 = 5;
 const ELEMENT_USERDATA: u16 = 6;
 
-/// Most elements of one message: the attribute that holds them has a length of 16 bits, and an element takes less than 100 bytes.
+/// Most elements of one message: the attribute that holds them has a length of 16 bits, and an element takes less than
+/// 100 bytes.
 const MOST_ELEMENTS: usize = 400;
 
 /// `NFTNL_UDATA_SET_ELEM_FLAGS`, the type of the part of the user data that holds flags, and that part with the flag of
@@ -162,8 +163,8 @@ impl SetHandle {
         }
     }
 
-    /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is the
-    /// end below the first range that `nft` puts into its sets.
+    /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is
+    /// the end below the first range that `nft` puts into its sets.
     pub(super) fn elements(&self, mut bounds: Vec<Bound>) -> Vec<Element> {
         bounds.sort_by_key(|bound| (bound.key, !bound.end));
         let mut elements: Vec<Element> = Vec::new();
@@ -200,8 +201,8 @@ impl Bound {
         Element { range, lifetime: self.lifetime, userdata: self.userdata }
     }
 
-    /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the catch-all
-    /// element, which has no key.
+    /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the
+    /// catch-all element, which has no key.
     pub(super) fn read_all(told: &Told) -> Result<Vec<Self>, DecodeError> {
         let mut bounds = Vec::new();
         for list in NlasIterator::new(told.attributes()) {

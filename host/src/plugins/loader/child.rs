@@ -21,8 +21,8 @@ use crate::config::check_against_schema;
 use crate::plugins::limits::guest_limits;
 use crate::sys;
 
-/// Loads the component that the other end of standard input sends. The process's own output is not for operators: the daemon
-/// reports the result.
+/// Loads the component that the other end of standard input sends. The process's own output is not for operators: the
+/// daemon reports the result.
 pub(crate) fn serve() -> ExitCode {
     match load() {
         Ok(()) => ExitCode::SUCCESS,

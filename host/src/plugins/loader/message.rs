@@ -33,8 +33,8 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Processor time that the step may take. The calls have lower limits of their own, whose errors are more precise. These
-    /// limits end the host's work for the call.
+    /// Processor time that the step may take. The calls have lower limits of their own, whose errors are more precise.
+    /// These limits end the host's work for the call.
     pub(super) fn cpu(self, limits: &config::Limits) -> Duration {
         match self {
             Self::Compile => limits.load_cpu,

@@ -1,7 +1,7 @@
 //! Requests with exactly the content that an operator gave; nothing is filled in.
 //!
-//! They are separate from the daemon's requests, which always state the full intent: they set up translation explicitly,
-//! and name an entry by id. A command line may say less, or odd things, and the kernel decides.
+//! They are separate from the daemon's requests, which always state the full intent: they set up translation
+//! explicitly, and name an entry by id. A command line may say less, or odd things, and the kernel decides.
 
 use alloc::vec::Vec;
 
@@ -33,8 +33,8 @@ pub struct Creation<'a> {
     pub destination_nat: Option<NatRange>,
 }
 
-/// Creates an entry with exactly this reply tuple. If the tuple is not the reversed original and there is no translation,
-/// the entry claims to be translated, but its packets are not.
+/// Creates an entry with exactly this reply tuple. If the tuple is not the reversed original and there is no
+/// translation, the entry claims to be translated, but its packets are not.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereItIs, creation: &Creation<'_>) {
     let exclusive = match otherwise {
         WhereItIs::Refuse => Flags::EXCLUSIVE,

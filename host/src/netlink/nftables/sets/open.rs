@@ -24,8 +24,8 @@ pub(crate) enum OpenError {
         /// The command that creates the set.
         way_out: String,
     },
-    /// The set is of a kind that cannot be used. The kind of a set cannot be changed (`nft add set` reports that the set
-    /// exists), and a set cannot be deleted while a rule refers to it.
+    /// The set is of a kind that cannot be used. The kind of a set cannot be changed (`nft add set` reports that the
+    /// set exists), and a set cannot be deleted while a rule refers to it.
     #[error(
         "nftables set {name} in table {table} {fault}; correct its definition in your ruleset and load that anew, or create another \
          with: {way_out}, have your rules look at it and name it here"
