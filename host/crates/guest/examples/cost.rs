@@ -1,5 +1,6 @@
-//! Measures the cost of the sandbox: `cargo run --release -p ctwarden-guest --example cost [COMPONENT
-//! [CONFIGURATION]]`.
+//! Measures the cost of the sandbox.
+//!
+//! Run: `cargo run --release -p ctwarden-guest --example cost [COMPONENT [CONFIGURATION]]`.
 //!
 //! Prints how long a component takes to compile, load, describe and instantiate, and the cost of a call and of each
 //! entry in it. Without arguments, it uses the test guest that receives every entry and returns no verdicts.
