@@ -1,8 +1,9 @@
 //! Carries out granted effects in the kernel, in order, and reports the outcome of each.
 //!
-//! A separate thread does this, because a send returns only when the kernel has executed the request, and the loop would
-//! block. A few effects, with none queued before them, take less time than waking that thread and being woken by it. Those
-//! are sent at once. The order is kept, so a network is in its set before the flows of the same answer are deleted.
+//! A separate thread does this, because a send returns only when the kernel has executed the request, and the loop
+//! would block. The loop itself sends a few effects if none is queued before them: that takes less time than waking the
+//! thread and being woken by it. Effects keep their order, so a network is in its set before the flows of the same
+//! answer are deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +25,8 @@ use crate::netlink::nftables::{ChangeError, Sets};
 /// Most effects or lookups that the loop sends itself. They take about forty microseconds of its time.
 const AT_ONCE: usize = 8;
 
-/// The age up to which a flow is updated without another lookup. It is longer than an event usually waits, and shorter than
-/// a slow plugin takes.
+/// The age up to which a flow is updated without another lookup. It is longer than an event usually waits, and shorter
+/// than a slow plugin takes.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// nftables sets by the name that the operator gave them.
@@ -48,7 +49,8 @@ enum Job {
 /// The loop's handle of the thread. The thread ends when the handle is dropped and all queued jobs are done.
 pub(crate) struct Effects {
     jobs: Sender<Job>,
-    /// Number of jobs that the thread has not finished. Only this handle queues jobs, so 0 means that none runs or waits.
+    /// Number of jobs that the thread has not finished. Only this handle queues jobs, so 0 means that none runs or
+    /// waits.
     open: Arc<AtomicUsize>,
     requests: Arc<Mutex<Requests>>,
     port: u32,
@@ -107,7 +109,7 @@ impl Effects {
 
     fn give(&self, job: Job) {
         self.open.fetch_add(1, Ordering::AcqRel);
-        // Without the thread no outcome arrives, and the engine then reports that for each effect.
+        // Without the thread no outcome arrives. The engine then reports each effect as unanswered.
         let _ = self.jobs.send(job);
     }
 }
@@ -145,8 +147,8 @@ impl Work {
     }
 }
 
-/// Splits effects into parts that are sent together: effects for the same socket, up to the limit of one send. The outcomes
-/// of one part are reported before the next part begins, so the loop and the kernel work at the same time.
+/// Splits effects into parts that are sent together: effects for the same socket, up to the limit of one send. The
+/// outcomes of one part are reported before the next part begins, so the loop and the kernel work at the same time.
 fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
     effects
         .chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get()))
@@ -160,8 +162,8 @@ fn apply(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &m
     acks
 }
 
-/// Changes the table. The kernel does not compare the id in an update, so a flow that was last seen long ago is looked up
-/// first. If that flow has ended or was replaced, nothing is sent.
+/// Changes the table. The kernel does not compare the id in an update, so a flow that was last seen long ago is looked
+/// up first. If that flow has ended or was replaced, nothing is sent.
 fn change_table(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -> Vec<(EffectId, Ack)> {
     let now = clock::now().steady;
     let stale = |effect: &Granted<Effect>| effect.seen().is_some_and(|seen| now.since(seen) >= FRESH);

@@ -1,8 +1,8 @@
 //! The event loop: it polls ranked sources and moves values from one part to the next.
 //!
-//! Each turn polls every rank, highest first, and takes at most the budget of the rank. A flood in one rank therefore delays
-//! the others but never stops them. The engine decides about verdicts. The reader decides when and how the table is read.
-//! [`ctwarden_engine::Engine`] and [`ctwarden_reader::Reader`] document the order of their calls.
+//! Each turn polls every rank, highest first, and takes at most the budget of the rank. A flood in one rank therefore
+//! delays the others but never stops them. The engine decides about verdicts. The reader decides when and how the table
+//! is read. [`ctwarden_engine::Engine`] and [`ctwarden_reader::Reader`] document the order of their calls.
 
 mod allowance;
 mod answers;
@@ -76,7 +76,7 @@ pub(crate) struct EventLoop {
     flows: Requests,
     hearing: Hearing,
     allowance: Allowance,
-    /// The table's maximum (0 if it has none) and its number of entries, as last read.
+    /// The table's maximum (0 if the table has none) and its number of entries, as last read.
     maximum: Option<u32>,
     entries: u32,
     /// Conditions that keep policies from working, as last reported.
@@ -290,7 +290,8 @@ impl EventLoop {
         if self.reader.gathers_until(clock::now().steady).is_none() {
             self.read_events()?;
         }
-        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for the reader.
+        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for the
+        //    reader.
         self.read_selection();
         self.read_sweep();
         self.reader.settle();
@@ -315,7 +316,7 @@ impl EventLoop {
         let mut is_drained = false;
         let mut now = clock::now();
         for _ in 0..reader.reads_in_one_turn() {
-            // Events that one read took over together happened together.
+            // Events that one system call received share one time.
             if !self.events.has_taken_more() {
                 now = clock::now();
             }
@@ -348,7 +349,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Reads the events that are being gathered. Changes made before a question have their events in the socket by now.
+    /// Reads the events that are being gathered. Changes made before a question already have their events in the
+    /// socket.
     fn read_gathered(&mut self) -> Result<()> {
         match self.reader.gathers_until(clock::now().steady) {
             Some(_) => self.read_events(),
@@ -356,8 +358,8 @@ impl EventLoop {
         }
     }
 
-    /// Moves everything that the engine has ready to its destination. Verdicts that are taken in the first pass may need
-    /// selections. The replica answers these before the second pass, which may start a sweep for the rest.
+    /// Moves everything that the engine has ready to its destination. Verdicts that are taken in the first pass may
+    /// need selections. The replica answers these before the second pass, which may start a sweep for the rest.
     fn dispatch(&mut self) -> Result<()> {
         self.dispatch_outputs(TableReader::Busy)?;
         self.offer_known()?;
@@ -367,8 +369,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Carries out the engine's requests until none is left. Effects and lookups come first and are sent together, because
-    /// the outcomes of those that complete at once may release more.
+    /// Carries out the engine's requests until none is left. Effects and lookups come first and are sent together,
+    /// because the outcomes of those that complete at once may release more.
     fn dispatch_outputs(&mut self, reader: TableReader) -> Result<()> {
         let (mut effects, mut lookups) = (Vec::new(), Vec::new());
         loop {
@@ -445,7 +447,7 @@ impl EventLoop {
     fn check_health(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
-        // Exit rather than only look healthy: a service manager restarts the daemon.
+        // Exit instead of running without the plugin: a service manager restarts the daemon.
         if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
             bail!("the thread of plugin {} has died; start ctwarden again", dead.name());
         }
@@ -471,8 +473,8 @@ impl EventLoop {
         self.engine.handle_table(clock::now(), size.entries);
     }
 
-    /// Reports to the engine the addresses that no plugin may block. If they cannot be read, the previous addresses stay in
-    /// force.
+    /// Reports to the engine the addresses that no plugin may block. If they cannot be read, the previous addresses
+    /// stay in force.
     fn read_own_addresses(&mut self) {
         let now = clock::now();
         let first = self.own_read.replace(now.steady).is_none();
@@ -534,7 +536,8 @@ impl EventLoop {
         self.stop.is_some_and(|at| self.engine.is_quiet() || at <= clock::now().steady)
     }
 
-    /// Shuts down in order: open verdicts get their records, plugins get their last call, and the sinks write the records.
+    /// Shuts down in order: open verdicts get their records, plugins get their last call, and the sinks write the
+    /// records.
     fn finish(mut self) -> Result<()> {
         self.engine.handle_finish(clock::now());
         let dispatched = self.dispatch();
@@ -557,8 +560,8 @@ async fn until(deadline: Option<Steady>) {
     sleep_until(Instant::now() + deadline.since(clock::now().steady)).await;
 }
 
-/// Returns a random seed. Senders of packets choose addresses and ports, and must not be able to predict the slots of flows
-/// in the replica's indexes.
+/// Returns a random seed. Senders of packets choose addresses and ports, and must not be able to predict the slots of
+/// flows in the replica's indexes.
 fn seed() -> io::Result<Seed> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes[..], GetRandomFlags::empty())?;

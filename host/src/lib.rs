@@ -1,7 +1,7 @@
 //! The daemon and everything else that the program `ctwarden` does.
 //!
-//! The crate is a library so that the readers of untrusted bytes can be fuzzed. Its only users are the program and the fuzz
-//! targets.
+//! The crate is a library so that the readers of untrusted bytes can be fuzzed. Its only users are the program and the
+//! fuzz targets.
 
 mod address_sets;
 mod cli;

@@ -1,8 +1,8 @@
 //! The daemon's standard error: messages of the daemon itself and output of its plugins.
 //!
-//! The reader may be slow or absent. So no thread that decides or acts writes to standard error: a bounded queue passes the
-//! lines to a separate thread. Lines that cannot be written are counted, and the count is reported as soon as writing works
-//! again. A command that runs to its end without that thread writes its lines itself.
+//! The reader may be slow or absent. So no thread that decides or acts writes to standard error: a bounded queue passes
+//! the lines to a separate thread. Lines that cannot be written are counted, and the count is reported as soon as
+//! writing works again. A command that runs to its end without that thread writes its lines itself.
 
 mod queue;
 
@@ -75,8 +75,8 @@ fn put(speaker: Speaker, mut line: String) {
     line.push('\n');
     match QUEUE.get() {
         Some(queue) => queue.put(speaker, line),
-        // If standard error cannot be written, there is no other place for the line. One write, so that lines of several
-        // programs do not mix.
+        // If standard error cannot be written, there is no other place for the line. One write, so that lines of
+        // several programs do not mix.
         None => drop(io::stderr().lock().write_all(line.as_bytes())),
     }
 }

@@ -1,5 +1,5 @@
-//! Uses of the conntrack netlink socket: events, dumps and requests, one file each. The `wire` crate encodes and decodes the
-//! messages.
+//! Uses of the conntrack netlink socket: events, dumps and requests, one file each. The `wire` crate encodes and
+//! decodes the messages.
 
 mod changes;
 mod dump;

@@ -1,7 +1,8 @@
 //! Scheduling priority: threads that read events and apply verdicts run first when processors are short.
 //!
-//! The kernel puts events into a finite buffer even if no thread reads them. Programs that send packets, and plugins, can
-//! wait for a processor. The thread that reads events cannot: events that do not fit into the buffer meanwhile are lost.
+//! The kernel puts events into a finite buffer even if no thread reads them. Programs that send packets, and plugins,
+//! can wait for a processor. The thread that reads events cannot: events that do not fit into the buffer meanwhile are
+//! lost.
 
 use std::io;
 use std::sync::OnceLock;
@@ -16,14 +17,14 @@ pub(crate) struct Niceness(pub i32);
 static STARTED_WITH: OnceLock<Niceness> = OnceLock::new();
 
 impl Niceness {
-    /// Default upper bound of the loop's niceness: with it the loop gets nine tenths of a processor that it shares with an
-    /// ordinary thread.
+    /// Default upper bound of the loop's niceness: with it the loop gets nine tenths of a processor that it shares with
+    /// an ordinary thread.
     pub(crate) const OF_LOOP: Self = Self(-10);
     pub(crate) const FIRST: Self = Self(-20);
     pub(crate) const LAST: Self = Self(19);
 
-    /// Sets this niceness for the calling thread, if the thread has a larger one, and for all threads that it starts from
-    /// now on. Needs `CAP_SYS_NICE`.
+    /// Sets this niceness for the calling thread, if the thread has a larger one, and for all threads that it starts
+    /// from now on. Needs `CAP_SYS_NICE`.
     pub(crate) fn raise_priority(self) -> io::Result<()> {
         // On Linux, no process id means the calling thread only, not its whole process.
         let here = Self(getpriority_process(None)?);

@@ -1,8 +1,8 @@
 //! JSON that is safe to print on a terminal.
 //!
-//! JSON allows every character from U+0020 on in a string. Some of them move a cursor, reorder a line or, for some readers,
-//! end it. This module writes each of them as an escape: a program reads the same text, and a person sees what is there.
-//! Records, answers of the control socket and reports for programs use it.
+//! JSON allows every character from U+0020 on in a string. Some of them move a cursor, reorder a line or, for some
+//! readers, end it. This module writes each of them as an escape: a program reads the same text, and a person sees what
+//! is there. Records, answers of the control socket and reports for programs use it.
 
 use std::io::{self, Write};
 

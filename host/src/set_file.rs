@@ -1,7 +1,7 @@
 //! Address sets from files: read whole, and watched for changes.
 //!
-//! Other programs write lists of bans or countries while the daemon runs. A new version is used as soon as the file rests,
-//! and only if every line is valid. Otherwise the version in use stays, and the mistake is reported.
+//! Other programs write lists of bans or countries while the daemon runs. A new version is used as soon as the file
+//! rests, and only if every line is valid. Otherwise the version in use stays, and the mistake is reported.
 
 mod error;
 mod excerpt;
@@ -67,8 +67,8 @@ struct Watched {
     refused: Option<Refused>,
     /// Networks of the version in use; `None` before the first good version.
     networks: Option<Networks>,
-    /// The previous version, until the next check. Dropping a large set is slow; the set is kept here so that the watcher
-    /// thread, not the loop, frees it.
+    /// The previous version, until the next check. Dropping a large set is slow; the set is kept here so that the
+    /// watcher thread, not the loop, frees it.
     before: Option<Networks>,
 }
 
@@ -86,8 +86,8 @@ impl Refused {
     }
 }
 
-/// Files that are watched. A check costs one `stat` a file, cheap enough for ten checks a second. Unlike inotify, it sees
-/// renames, mounts and network file systems without a special case.
+/// Files that are watched. A check costs one `stat` a file, cheap enough for ten checks a second. Unlike inotify, it
+/// sees renames, mounts and network file systems without a special case.
 #[derive(Debug, Default)]
 pub(crate) struct SetFiles {
     files: BTreeMap<SetName, Watched>,
@@ -135,8 +135,8 @@ impl SetFiles {
         self.files.values().any(|watched| watched.rest.is_awaited() && watched.refused.is_none())
     }
 
-    /// The sets whose file has changed since the last check, and rests. A file that was rewritten with the same networks
-    /// counts as unchanged, unless it was refused before.
+    /// The sets whose file has changed since the last check, and rests. A file that was rewritten with the same
+    /// networks counts as unchanged, unless it was refused before.
     pub(crate) fn changed(&mut self, now: Instant) -> Vec<SetChange> {
         self.files.iter_mut().filter_map(|(name, watched)| Some((name.clone(), watched.look(now)?))).collect()
     }
@@ -202,8 +202,8 @@ impl Watched {
     }
 }
 
-/// Reads the list of a file. `None` if the file is not the one with stamp `seen`, changes while it is read, or may end in
-/// an unfinished line.
+/// Reads the list of a file. `None` if the file is not the one with stamp `seen`, changes while it is read, or may end
+/// in an unfinished line.
 fn read_whole(path: &Path, seen: Stamp, rested: Duration, shortest: Shortest) -> Result<Option<List>, SetFileError> {
     let file = trusted_path::open(path)?;
     let again = file.try_clone();

@@ -1,8 +1,8 @@
 //! Storage of plugins that survives faults, reloads and restarts: keys and bytes, private to each plugin, with a quota.
 //!
-//! A plugin may write for each flow, so a write must cost no more than a change in memory. Each plugin's keys are held in
-//! memory. A separate thread writes the changes into one embedded database (redb), all in one transaction a second and at
-//! the end. A crash of the daemon loses at most that second and never half a transaction.
+//! A plugin may write for each flow, so a write must cost no more than a change in memory. Each plugin's keys are held
+//! in memory. A separate thread writes the changes into one embedded database (redb), all in one transaction a second
+//! and at the end. A crash of the daemon loses at most that second and never half a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -99,8 +99,8 @@ pub(crate) struct Store {
 pub(crate) struct PluginMemory(Arc<Mutex<Memory>>);
 
 impl Store {
-    /// Opens the store in a directory, which is created if it is missing. `report` gets one line when writing begins to fail
-    /// and when it works again. The store's own thread calls it.
+    /// Opens the store in a directory, which is created if it is missing. `report` gets one line when writing begins to
+    /// fail and when it works again. The store's own thread calls it.
     ///
     /// # Errors
     /// [`StoreError`] with the file and the remedy.
@@ -231,7 +231,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The database. After a failure of the disk redb refuses all further work on a handle, so the database is opened again.
+/// The database. After a failure of the disk redb refuses all further work on a handle, so the database is opened
+/// again.
 #[derive(Debug)]
 struct Disk {
     /// Held open, so nothing else can take its path while the daemon runs.

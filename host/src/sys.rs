@@ -31,9 +31,9 @@ pub(crate) fn watch<T: OwnsDescriptor>(socket: T) -> io::Result<AsyncFd<T>> {
 
 /// Seals the file of [`Code::file`] into which the loading process has written the compiled code of a component.
 pub(crate) fn seal_code_of_loader(file: OwnedFd) -> io::Result<Code> {
-    // SAFETY: the file must contain what `Code::write_to` wrote. The other process is this very program; it writes nothing
-    // else into that file, and it has ended without an error. Its code is as trustworthy as the compiler is with bytes of a
-    // stranger. The same would hold for code that was compiled in this process. See
+    // SAFETY: the file must contain what `Code::write_to` wrote. The other process is this very program; it writes
+    // nothing else into that file, and it has ended without an error. Its code is as trustworthy as the compiler is
+    // with bytes of a stranger. The same would hold for code that was compiled in this process. See
     // docs/decisions/2026-11-29-loading-process.md.
     #[expect(unsafe_code, reason = "see above")]
     unsafe {

@@ -1,12 +1,12 @@
 //! Opening paths that only root and the daemon's own user could have changed.
 //!
-//! The daemon acts as root. Suppose another user can write a file, or owns a directory on the way and can replace the file.
-//! Then that user controls the network, or makes root write to a file of their choice. So every path that the daemon opens
-//! goes through this module: configuration, components, set files, state, compiled code, records, alerts, the control
-//! socket and its lock.
+//! The daemon acts as root. Suppose another user can write a file, or owns a directory on the way and can replace the
+//! file. Then that user controls the network, or makes root write to a file of their choice. So every path that the
+//! daemon opens goes through this module: configuration, components, set files, state, compiled code, records, alerts,
+//! the control socket and its lock.
 //!
-//! A path is walked name by name from the root, and each name is looked up in a directory that is held open. Links are read
-//! from the handle that was checked. Nothing can be exchanged between a check and its use.
+//! A path is walked name by name from the root, and each name is looked up in a directory that is held open. Links are
+//! read from the handle that was checked. Nothing can be exchanged between a check and its use.
 
 mod directory;
 mod error;
@@ -67,7 +67,8 @@ pub(crate) fn append(path: &Path, mode: Mode) -> Result<File, AccessError> {
     }
 }
 
-/// Checks a socket before something is sent to it: a user who could exchange the socket would receive messages for another.
+/// Checks a socket before something is sent to it: a user who could exchange the socket would receive messages for
+/// another.
 ///
 /// # Errors
 /// [`AccessError`] if the path is missing or no socket, or others could have created it.

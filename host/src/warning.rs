@@ -1,7 +1,7 @@
 //! What prevents policies from working, as `ctwarden status`, `ctwarden check` and the log report it.
 //!
-//! The doctor and the event loop produce warnings, and the control socket carries them. None of the three imports another
-//! for them.
+//! The doctor and the event loop produce warnings, and the control socket carries them. None of the three imports
+//! another for them.
 
 use std::fmt;
 

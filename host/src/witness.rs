@@ -1,5 +1,5 @@
-//! Support for tests of the kernel's side: a separate network namespace for each test, and independent programs that report
-//! its content.
+//! Support for tests of the kernel's side: a separate network namespace for each test, and independent programs that
+//! report its content.
 //!
 //! A witness shares no code with what it observes, so a mistake of ctwarden cannot hide in it.
 
@@ -10,8 +10,8 @@ use std::thread;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-/// Reports past the test runner's capture that this test cannot run here. If `CI` is set, nobody reads the report, and the
-/// test fails.
+/// Reports past the test runner's capture that this test cannot run here. If `CI` is set, nobody reads the report, and
+/// the test fails.
 pub(crate) fn skip(reason: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     assert!(std::env::var_os("CI").is_none(), "{test} may not be skipped here: {reason}");

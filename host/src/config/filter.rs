@@ -18,7 +18,7 @@ use super::scalar::Scalar;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Protect {
     pub comment: String,
-    /// `ipv4` or `ipv6`.
+    /// Address family: `ipv4` or `ipv6`.
     pub family: Option<WrittenFamily>,
     /// Names (`tcp`, `udp`, `icmp`, …) or numbers.
     pub protocols: Vec<Spanned<Scalar>>,
@@ -37,7 +37,8 @@ pub(crate) struct Protect {
     pub src_ports: Vec<Spanned<Scalar>>,
     /// Destination ports of the original direction.
     pub dst_ports: Vec<Spanned<Scalar>>,
-    /// Protocol states: the kernel's names (`ESTABLISHED`; `protocols` must say of which protocol) or numbers.
+    /// Protocol states: the kernel's names (`ESTABLISHED`, together with `protocols`, which gives the name its meaning)
+    /// or numbers.
     pub states: Vec<Spanned<Scalar>>,
     /// Mark: a number or "number/mask", in the syntax of `conntrack -m`.
     pub mark: Option<Spanned<Scalar>>,
@@ -71,7 +72,7 @@ pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, fi
     resolve(name, written, findings)
 }
 
-/// The filter. Every mistake in it is noted under `name`.
+/// Returns the filter, and notes every mistake in it under `name`.
 pub(super) fn resolve(name: &str, written: &Protect, findings: &mut Findings<'_>) -> Filter {
     let mut reader = Reader { name, findings };
     let protocols = reader.each("protocols", &written.protocols, protocol);

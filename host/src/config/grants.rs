@@ -11,7 +11,7 @@ use super::scalar::Scalar;
 use super::word::{mark_mask, verdict_kind};
 use super::{filter, written};
 
-/// What can be granted, and what was granted so far.
+/// The names that a plugin can be granted, and the grants of the plugins so far.
 pub(super) struct Granting<'w> {
     /// Names of sections, including wrong ones, so that one mistake is reported once.
     sets: BTreeSet<&'w str>,
@@ -29,7 +29,7 @@ impl<'w> Granting<'w> {
         }
     }
 
-    /// The grants of the next plugin. Every mistake in them is noted under `name`.
+    /// Returns the grants of the next plugin, and notes every mistake in them under `name`.
     pub(super) fn next(&mut self, name: &str, plugin: &'w written::Plugin, findings: &mut Findings<'_>) -> Grants {
         let kinds = plugin
             .allow
@@ -80,7 +80,7 @@ impl<'w> Granting<'w> {
     }
 }
 
-/// The names that are declared. The others are noted.
+/// Returns the names that are declared, and notes the others.
 fn known_sets(
     key: &str,
     section: &str,

@@ -1,7 +1,7 @@
 //! A plugin's `[plugin.config]` as the JSON that the plugin receives.
 //!
-//! TOML has dates and infinite numbers, JSON does not. Both are refused: a silent change into strings would surprise the
-//! plugin's schema.
+//! TOML has dates and infinite numbers, JSON does not. Both are refused: a silent change into strings would surprise
+//! the plugin's schema.
 
 use serde_json::{Map, Number, Value};
 use toml::Table;

@@ -44,7 +44,7 @@ pub(crate) fn load(file: &Path) -> Result<Configuration, Problems> {
 /// The content of a configuration file, and the mistakes in its text.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    /// Without the parts that could not be read.
+    /// The configuration without the parts that could not be read.
     pub(crate) configuration: Configuration,
     /// Empty if the whole file could be read.
     pub(crate) problems: Vec<Problem>,

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration: one line for each finding, with file, line, key and the repair.
 //!
-//! A person who repairs a configuration wants to see every mistake at once, not one after each attempt. So checking does
-//! not stop at the first finding, and this module collects them all.
+//! A person who repairs a configuration wants to see every mistake at once, not one after each attempt. So checking
+//! does not stop at the first finding, and this module collects them all.
 
 use std::fmt;
 use std::ops::Range;
@@ -119,8 +119,8 @@ impl<'a> Findings<'a> {
         checked.map_err(|error| self.at(place, format_args!("{key}: {error}"))).ok()
     }
 
-    /// All findings: those of the configuration file in the order of its lines, then those of other files. Empty if a start
-    /// would succeed.
+    /// All findings: those of the configuration file in the order of its lines, then those of other files. Empty if a
+    /// start would succeed.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
         let file = self.file;
         if !self.problems.is_empty() {

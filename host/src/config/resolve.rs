@@ -26,7 +26,7 @@ use crate::trusted_path::{self, AccessError};
 /// Largest component. The largest components in circulation (whole JavaScript engines) have 12 MiB.
 const COMPONENT_MAX: u64 = 64 << 20;
 
-/// The configuration, if nothing is wrong with it.
+/// Returns the configuration. It is usable only if `findings` has no mistake that prevents a start.
 pub(super) fn resolve(
     file: &Path,
     written: &written::Written,

@@ -38,11 +38,11 @@ pub(crate) struct Configuration {
     pub plugins: Vec<Plugin>,
 }
 
-/// `[daemon]`.
+/// The `[daemon]` section: settings of the daemon itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Daemon {
     pub control: PathBuf,
-    /// Group of the socket; `None`: the daemon's own.
+    /// Group of the socket. `None` means the daemon's own group.
     pub control_group: Option<ControlGroup>,
     /// Directory of the data that outlives the daemon.
     pub state: PathBuf,
@@ -107,7 +107,7 @@ pub(crate) struct ControlGroup {
 pub(crate) enum Destination {
     Stdout,
     Journal,
-    /// Appended to a file.
+    /// The destination is a file, to which records are appended.
     File(PathBuf),
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// `[[protect]]`.
+/// A `[[protect]]` section: flows that no plugin may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Protected {
     /// The reason, for people; may be empty.
@@ -133,9 +133,9 @@ pub(crate) struct Protected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableFamily {
     Inet,
-    /// IPv4.
+    /// IPv4 packets only (`NFPROTO_IPV4`).
     Ip,
-    /// IPv6.
+    /// IPv6 packets only (`NFPROTO_IPV6`).
     Ip6,
     Bridge,
     Netdev,
@@ -157,20 +157,20 @@ impl TableFamily {
     }
 }
 
-/// `[block.NAME]`.
+/// A `[block.NAME]` section: the nftables sets of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BlockSet {
-    /// Family of the table.
+    /// Family of the nftables table.
     pub family: TableFamily,
-    /// Name of the table.
+    /// Name of the nftables table.
     pub table: String,
-    /// Set of IPv4 networks; `None`: IPv4 cannot be blocked.
+    /// Name of the set of IPv4 networks. `None` means that IPv4 cannot be blocked.
     pub ipv4: Option<String>,
-    /// Set of IPv6 networks; `None`: IPv6 cannot be blocked.
+    /// Name of the set of IPv6 networks. `None` means that IPv6 cannot be blocked.
     pub ipv6: Option<String>,
 }
 
-/// `[[plugin]]`.
+/// A `[[plugin]]` section: one policy, with its grants, budget, limits and configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Plugin {
     pub name: PluginName,
@@ -203,7 +203,7 @@ pub(crate) enum OnFailure {
     Exit,
 }
 
-/// `[plugin.budget]`.
+/// The `[plugin.budget]` section: how much one plugin may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
     /// Verdicts a second that change the kernel.
@@ -218,7 +218,7 @@ pub(crate) struct Budget {
     pub shortest_block_ipv6: u8,
     /// Prefix length of the one network whose size bounds all IPv4 blocks of the plugin together.
     pub block_space_ipv4: u8,
-    /// The same for IPv6.
+    /// Prefix length of the one network whose size bounds all IPv6 blocks of the plugin together.
     pub block_space_ipv6: u8,
     pub alerts_per_second: u32,
     /// Verdicts a second that get individual records.
@@ -247,7 +247,7 @@ impl Default for Budget {
     }
 }
 
-/// `[plugin.limits]`; also sent to the process that loads a component.
+/// The `[plugin.limits]` section: how much one plugin may use. It is also sent to the process that loads a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
     /// Bytes of everything that an instance allocates.

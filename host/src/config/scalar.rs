@@ -1,7 +1,8 @@
 //! Values that a configuration may write as a word or as a number.
 //!
 //! TOML has no hexadecimal-with-mask and no port range, so these are strings. If a plain number means the same, it is
-//! accepted too. One visitor for all of them keeps the error texts clear (an untagged enum would only say "no variant").
+//! accepted too. One visitor for all of them keeps the error texts clear (an untagged enum would only say "no
+//! variant").
 
 use std::fmt;
 

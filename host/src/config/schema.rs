@@ -1,7 +1,7 @@
 //! Checks a plugin's configuration against the JSON Schema that the plugin provides.
 //!
-//! The schema comes from the plugin and is untrusted. It is compiled offline (no reference leaves the document), and its
-//! patterns run on an engine that does not backtrack.
+//! The schema comes from the plugin and is untrusted. It is compiled offline (no reference leaves the document), and
+//! its patterns run on an engine that does not backtrack.
 
 use jsonschema::PatternOptions;
 use serde_json::Value;

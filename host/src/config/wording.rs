@@ -1,7 +1,7 @@
 //! Error messages about values, in words for people who write configurations.
 //!
-//! The parser's own messages are about its data model: "invalid type: integer `1`, expected a sequence". This module turns
-//! them into what was written, what is needed instead, and a line to copy. The examples come from the example
+//! The parser's own messages are about its data model: "invalid type: integer `1`, expected a sequence". This module
+//! turns them into what was written, what is needed instead, and a line to copy. The examples come from the example
 //! configuration, which shows every key.
 
 /// The configuration that shows every key.

@@ -86,8 +86,8 @@ impl Client {
         if line.len() > LINE_MAX {
             return Err(ClientError::TooLong);
         }
-        // A daemon that refuses the connection answers and hangs up before it reads. Its answer matters more than a write
-        // error.
+        // A daemon that refuses the connection answers and hangs up before it reads. Its answer matters more than a
+        // write error.
         let written = self.stream.get_mut().write_all(&line);
         let mut answer = Vec::new();
         let read = (&mut self.stream).take(ANSWER_MAX).read_until(b'\n', &mut answer);

@@ -12,7 +12,7 @@ use super::status::StatusReport;
 pub(crate) const LINE_MAX: usize = 1 << 20;
 
 /// A client's request: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`, with `"no-wait":true`
-/// behind the text if the client does not wait.
+/// after the text if the client does not wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -26,7 +26,7 @@ pub(crate) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Send {
-    /// Its name in the configuration.
+    /// Name of the plugin in the configuration.
     pub plugin: String,
     /// The text for the plugin's `message` function.
     pub text: String,
@@ -39,9 +39,9 @@ pub(crate) struct Send {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Response {
-    /// Answer to [`Request::Status`].
+    /// The answer to [`Request::Status`].
     Status(Box<StatusReport>),
-    /// Answer to [`Request::Send`].
+    /// The answer to [`Request::Send`].
     Sent(Sent),
     /// The daemon cannot fulfil the request. One line gives the reason and the remedy.
     Error(String),
@@ -58,7 +58,7 @@ pub(crate) struct Sent {
     /// Why verdicts, or flows of them, were refused. Each reason appears once; a long list is cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
-    /// What failed of the request, in words. If empty, the plugin's reply holds.
+    /// The parts of the request that failed, in words. If the list is empty, the plugin's reply holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<String>,
     /// Whether the answer waited only for the plugin's reply, not for the outcomes of its verdicts.
@@ -67,8 +67,8 @@ pub(crate) struct Sent {
 }
 
 impl fmt::Display for Sent {
-    /// Writes "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)" on one line. The plugin's reply appears only
-    /// if its verdicts had the requested outcomes.
+    /// Writes "192.0.2.1 banned (delete: 3 applied, 1 gone; block: 1 applied)" on one line. The plugin's reply appears
+    /// only if its verdicts had the requested outcomes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = String::new();
         for (kind, outcomes) in &self.outcomes {

@@ -1,7 +1,7 @@
 //! The control socket: how `ctwarden status` and `ctwarden send` talk to the running daemon.
 //!
-//! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. The socket's
-//! owner and mode decide who may connect, and the daemon checks the peer's credentials again.
+//! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. The
+//! socket's owner and mode decide who may connect, and the daemon checks the peer's credentials again.
 
 mod client;
 mod message;

@@ -1,4 +1,4 @@
-//! The condition of a plugin in the status: one word for two states of the engine, the plugin's and the breaker's.
+//! The condition of a plugin in the status. One word covers two states of the engine: the plugin's and the breaker's.
 
 use ctwarden_engine::{BreakerStatus, PluginState, PluginStatus};
 use ctwarden_model::Timestamp;

@@ -49,8 +49,8 @@ impl Seats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a seat for a client of that user. If none is free, another waiting client of the same user has to leave, or one
-    /// of the user with the most clients.
+    /// Takes a seat for a client of that user. If none is free, another waiting client of the same user has to leave,
+    /// or one of the user with the most clients.
     ///
     /// # Errors
     /// Why there is no seat.

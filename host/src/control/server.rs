@@ -1,7 +1,7 @@
 //! The daemon's end of the control socket.
 //!
-//! The server moves lines: it sends each request into a channel together with a channel for the answer, and the event loop
-//! answers. Lines, clients and times are bounded, so a client can neither fill the memory nor block the daemon.
+//! The server moves lines: it sends each request into a channel together with a channel for the answer, and the event
+//! loop answers. Lines, clients and times are bounded, so a client can neither fill the memory nor block the daemon.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -29,8 +29,8 @@ use crate::trusted_path::{AccessError, Directory};
 /// Time within which a line must be complete once it has begun. Between lines a client may wait without a limit: `send`
 /// reads from pipes.
 const LINE_TIME: Duration = Duration::from_secs(10);
-/// Time within which an answer must be ready. It is longer than a call of a plugin and the outcomes of its verdicts take by
-/// default.
+/// Time within which an answer must be ready. It is longer than a call of a plugin and the outcomes of its verdicts
+/// take by default.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Time within which a client must read its answer.
 const WRITE_TIME: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct ControlRequest {
     pub request: Request,
-    /// Where the answer goes.
+    /// Takes the answer of the event loop.
     pub answer: oneshot::Sender<Response>,
 }
 
@@ -212,8 +212,8 @@ fn lock(directory: &Directory, socket: &OsStr) -> Result<File, BindError> {
     Ok(file)
 }
 
-/// Whether the peer is root, the daemon's own user, or a member of the group. The kernel has already checked the socket's
-/// mode. This check holds even if the mode was loosened.
+/// Whether the peer is root, the daemon's own user, or a member of the group. The kernel has already checked the
+/// socket's mode. This check holds even if the mode was loosened.
 fn may_ask(peer: &UCred, gid: u32) -> bool {
     is_privileged(peer) || peer.gid() == gid || has_group(peer.pid(), gid)
 }

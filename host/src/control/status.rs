@@ -51,7 +51,7 @@ pub(crate) struct StatusReport {
     /// Conditions that keep policies from working now.
     #[serde(default)]
     pub warnings: Vec<Warning>,
-    /// Its plugins, in the order of the configuration.
+    /// Plugins of the daemon, in the order of the configuration.
     pub plugins: Vec<PluginReport>,
     /// Address sets, by name.
     #[serde(default)]
@@ -94,12 +94,12 @@ pub(crate) struct ReplicaReport {
     pub bytes: u64,
     /// Memory limit, in bytes.
     pub limit: u64,
-    /// Whether it has every flow that lives, so that queries can use it.
+    /// Whether the replica holds every living flow, so that queries can use it.
     pub complete: bool,
-    /// Whether it receives the events of all flows that begin or end. If not, no query uses it.
+    /// Whether the replica receives the events of all flows that begin or end. If not, no query uses it.
     #[serde(default = "hears")]
     pub hears: bool,
-    /// Flows for which there was no room.
+    /// Flows that the replica lacks because it had no room for them.
     pub turned_away: u64,
 }
 
@@ -111,25 +111,25 @@ const fn hears() -> bool {
 /// The status of a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PluginReport {
-    /// Its name in the configuration.
+    /// Name of the plugin in the configuration.
     pub name: String,
     /// The version that the plugin reports.
     pub version: String,
-    /// `observe` or `enforce`.
+    /// Mode of the plugin: `observe` or `enforce`.
     pub mode: String,
     pub state: PluginCondition,
     /// Time until the condition changes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
-    /// Entries that wait for it.
+    /// Entries that wait for the plugin.
     pub queue: u64,
-    /// Most entries that may wait.
+    /// Largest number of entries that may wait.
     pub queue_limit: u64,
-    /// Entries that were delivered to it.
+    /// Entries that were delivered to the plugin.
     pub delivered: u64,
     /// Entries that were dropped before delivery.
     pub missed: u64,
-    /// Why it does not run as configured.
+    /// Why the plugin does not run as configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Verdicts: kind to outcome to count.
@@ -137,17 +137,18 @@ pub(crate) struct PluginReport {
     /// Verdicts without a record of their own.
     #[serde(default)]
     pub folded: u64,
-    /// Flows of these verdicts, likewise: for a verdict over a selection, each flow counts.
+    /// Flows of these verdicts, by kind and outcome. For a verdict over a selection, each flow counts.
     #[serde(default, skip_serializing_if = "Outcomes::is_empty")]
     pub flows: Outcomes,
-    /// Grants that its configuration needs and lacks, and the first verdict that was refused for want of a grant.
+    /// Grants that the plugin's configuration needs and lacks, and the first verdict that was refused because a grant
+    /// was missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_granted: Vec<String>,
-    /// How often it failed.
+    /// Number of failures of the plugin since the start.
     pub faults: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_fault: Option<Fault>,
-    /// Its last verdict that was refused, in whole or for some of its flows.
+    /// The plugin's last verdict that was refused, in whole or for some of its flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_refusal: Option<LastRefusal>,
 }

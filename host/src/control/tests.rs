@@ -1,4 +1,4 @@
-//! Both ends of the socket together, and each against an end that behaves badly.
+//! Both ends of the socket together, and each end against a peer that behaves badly.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::config::ControlGroup;
 use crate::terminal::Colour;
 use crate::witness::skip;
 
-/// A daemon that answers sends with what they said; it ends when this is dropped.
+/// A daemon that echoes the text of each `send` to the plugin `echo`. Dropping the value ends the daemon.
 struct Daemon {
     path: PathBuf,
     end: Option<tokio::sync::oneshot::Sender<()>>,
@@ -241,7 +241,7 @@ fn a_line_that_is_too_long_is_refused() {
 
     let mut stream = UnixStream::connect(&daemon.path).unwrap();
     let line = "x".repeat(LINE_MAX);
-    // The daemon hangs up while we still write, or after.
+    // The daemon closes the connection during or after this write.
     drop(stream.write_all(line.as_bytes()));
     let mut said = String::new();
     drop(stream.read_to_string(&mut said));
@@ -301,14 +301,14 @@ fn somebody_else_is_kept_out() {
         return skip("only root can become somebody else");
     }
     let (dir, daemon) = scene();
-    // Somebody has loosened the file's mode: the daemon's own check still holds.
+    // Another user has loosened the file's mode. The daemon's own check still holds.
     let group = fs::metadata(&daemon.path).unwrap().gid();
     for path in [dir.path(), daemon.path.parent().unwrap(), &daemon.path] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
         chown(path, None, Some(group)).unwrap();
     }
-    // Perl is on every Debian. The first number of `$)` is the effective group, the others are the supplementary ones. The daemon
-    // may have answered and hung up before the line is written.
+    // Perl is on every Debian. The first number of `$)` is the effective group, the others are the supplementary
+    // groups. The daemon may have answered and closed the connection before the line is written.
     let script = "use Socket; use POSIX; $SIG{PIPE} = 'IGNORE'; my ($path, $gid, $groups) = @ARGV;\n\
                   $) = \"$gid $gid $groups\"; POSIX::setgid($gid); POSIX::setuid(4711) or die;\n\
                   socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($path)) or die;\n\

@@ -1,8 +1,8 @@
-//! Grants that plugins lack: those that a check would have found missing, and the first verdict that was refused for want of
-//! a grant.
+//! Grants that plugins lack: those that a check would have found missing, and the first verdict that was refused
+//! because a grant was missing.
 //!
-//! A policy whose verdicts are refused looks like one that works. Its records report each refusal. This module reports it
-//! once, where operators look.
+//! A policy whose verdicts are refused looks as if it works. The records report each refusal, but operators may not read
+//! them. So the first refusal is also reported in the log and in the status.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct About {
     pub(super) version: String,
     /// Grants that its configuration needs and does not have.
     missing: Vec<String>,
-    /// Its first verdict that was refused for want of a grant.
+    /// The first verdict of the plugin that was refused because a grant was missing.
     refused: Option<String>,
 }
 

@@ -1,9 +1,9 @@
 //! Whether the loop receives the events of every flow, and whether the kernel tracks flows at all, on this machine now.
 //!
-//! A thread checks everything every few seconds. Two causes of silence are checked again before each query of the replica:
-//! the switch of events, and nftables' notifications, which report each loaded rule. An answer of the replica therefore
-//! depends on no rule that was loaded before the question. Two causes go unnoticed: a switch that was off between two checks
-//! of [`super::HEALTH_CHECK`], and rules of iptables-legacy, which cause no notification.
+//! A thread checks everything every few seconds. Two causes of silence are checked again before each query of the
+//! replica: the switch of events, and nftables' notifications, which report each loaded rule. An answer of the replica
+//! therefore depends on no rule that was loaded before the question. Two causes go unnoticed: a switch that was off
+//! between two checks of [`super::HEALTH_CHECK`], and rules of iptables-legacy, which cause no notification.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use crate::clock;
 use crate::control::Warning;
 use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
 
-/// What is known of it.
+/// The results of the latest checks, and the means to repeat them.
 pub(super) struct Hearing {
     senses: Senses,
     switch: EventSwitch,
@@ -27,8 +27,8 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    /// Subscribes to rule changes, then checks for the first time. Call it before the event socket listens, because it may
-    /// make a connection of its own.
+    /// Subscribes to rule changes, then checks for the first time. Call it before the event socket listens, because it
+    /// may make a connection of its own.
     pub(super) fn begin(now: Steady) -> io::Result<Self> {
         let changes = RuleChanges::listen().ok();
         let senses = Senses::look(None);
@@ -36,7 +36,7 @@ impl Hearing {
         Ok(Self { senses, switch: EventSwitch::default(), watch, changes, looks: RuleLooks::new(now) })
     }
 
-    /// Repeats the quick checks.
+    /// Repeats the checks that take little time: the switch of events and the rule changes.
     pub(super) fn refresh(&mut self, now: Steady) {
         self.senses.set_switch(self.switch.read());
         let Some(changes) = &mut self.changes else { return };

@@ -1,7 +1,7 @@
 //! Readiness of the event socket. The loop sleeps while events are gathered.
 //!
-//! The runtime wakes for each arrival on a watched socket, even if no task waits for it. A wakeup costs more than decoding
-//! and judging an event, so the socket is watched only while the loop waits for an event.
+//! The runtime wakes for each arrival on a watched socket, even if no task waits for it. A wakeup costs more than
+//! decoding and judging an event, so the socket is watched only while the loop waits for an event.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,8 +33,8 @@ impl SocketReadiness {
         Ok(())
     }
 
-    /// Waits until the socket is readable, or forever if it is not watched. Each arrival is reported once: the caller reads
-    /// until nothing is left, or notes the rest with [`SocketReadiness::set_unread`].
+    /// Waits until the socket is readable, or forever if it is not watched. Each arrival is reported once: the caller
+    /// reads until nothing is left, or notes the rest with [`SocketReadiness::set_unread`].
     pub(super) async fn ready(&self) {
         match &self.watched {
             Some(watched) => {

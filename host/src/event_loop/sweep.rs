@@ -139,7 +139,7 @@ impl EventLoop {
 
     /// Starts the sweep that the engine requests.
     pub(super) fn start_sweep(&mut self, request: &SweepRequest) -> Result<()> {
-        // Only the replica needs the events, and it does not answer for all entries.
+        // Only the replica needs the gathered events, and the replica does not answer a request for all entries.
         if !request.filters.is_empty() {
             self.read_gathered()?;
         }

@@ -1,5 +1,5 @@
-//! Lines that wait to be written, bounded in bytes. If room is short, the daemon's own lines have priority over those of
-//! plugins.
+//! Lines that wait to be written, bounded in bytes. If room is short, the daemon's own lines have priority over those
+//! of plugins.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ const BYTES_OF_PLUGINS: usize = BYTES_MAX / 2;
 /// Overhead of a waiting line in addition to its bytes.
 const LINE_BYTES: usize = 64;
 
-/// Whose line it is.
+/// The author of a line, which decides how much room it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaker {
     Daemon,

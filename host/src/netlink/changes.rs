@@ -80,7 +80,8 @@ impl Changes {
         self.asked.push(Asked { effect, meant, told: Told::Nothing });
     }
 
-    /// Records a message that the kernel sent to the socket with this port. An answer comes with the place of its request.
+    /// Records a message that the kernel sent to the socket with this port. An answer comes with the place of its
+    /// request.
     pub(super) fn hear(&mut self, place: Option<usize>, message: &Message<'_>, port: u32) {
         let content = message.content();
         if let Content::Answer(answer) = content {
@@ -102,17 +103,17 @@ impl Changes {
         }
     }
 
-    /// Records the entry that a change hit. The echo belongs to the first request for its place, if no other request names
-    /// the same place.
+    /// Records the entry that a change hit. The echo belongs to the first request for its place, if no other request
+    /// names the same place.
     ///
-    /// If two requests name the same place, the first may have had no echo, and this may be the echo of the second. If the
-    /// ids are equal, the entry was there before, too, so the first request hit it as well, and the second is looked up. If
-    /// the ids differ, the first is looked up.
+    /// If two requests name the same place, the first may have had no echo, and this may be the echo of the second. If
+    /// the ids are equal, the entry was there before, too, so the first request hit it as well, and the second is
+    /// looked up. If the ids differ, the first is looked up.
     fn echo(&mut self, key: &FlowKey) {
         let same_place =
             |asked: &Asked| asked.meant.is_some_and(|meant| meant.original == key.original && meant.zone == key.zone);
         let rest = self.asked.get_mut(self.next..).unwrap_or_default();
-        // Usually it is the very next one.
+        // Usually the next change names that place.
         let Some(offset) = rest.iter().position(same_place) else { return };
         if let Some(asked) = rest.get_mut(offset) {
             asked.told = if asked.meant == Some(*key) { Told::Hit } else { Told::Another };

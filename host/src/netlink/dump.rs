@@ -1,7 +1,8 @@
 //! One dump of a kernel table, read at the reader's pace: the kernel is only a few parts ahead of the reader.
 //!
 //! The kernel does nine tenths of the work of a dump, inside the read. A separate thread reads, so the loop judges the
-//! entries of one part while the kernel fills the next ones. Two threads read if the caller requests one for each family.
+//! entries of one part while the kernel fills the next ones. Two threads read if the caller requests one for each
+//! family.
 
 use std::io;
 use std::sync::Once;
@@ -17,9 +18,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::niceness::Niceness;
 
-/// Bytes of a part. A part usually consists of three reads with about three hundred entries: waking the loop for each read
-/// costs both threads several percent of their time. (The allocator would get larger parts from the system each time,
-/// `M_MMAP_THRESHOLD`.)
+/// Bytes of a part. A part usually consists of three reads with about three hundred entries: waking the loop for each
+/// read costs both threads several percent of their time. (The allocator would get larger parts from the system each
+/// time, `M_MMAP_THRESHOLD`.)
 const PART_BYTES: usize = 100 * 1024;
 /// Parts that are read ahead: enough that neither side waits for the other to wake.
 const PARTS_AHEAD: usize = 3;
@@ -37,8 +38,8 @@ pub(crate) enum Dumped {
     More,
     /// No part is available now.
     Nothing,
-    /// The dump is over. `false` if the table was resized, the kernel called the dump inconsistent (`NLM_F_DUMP_INTR`), the
-    /// dump failed, or rows were unreadable.
+    /// The dump is over. `false` if the table was resized, the kernel called the dump inconsistent (`NLM_F_DUMP_INTR`),
+    /// the dump failed, or rows were unreadable.
     Done(bool),
 }
 
@@ -50,7 +51,7 @@ pub(crate) enum Row {
     Expectation(Expectation),
 }
 
-/// A running dump. Its threads end with it.
+/// A running dump. Its threads end when the dump is dropped.
 pub(crate) struct Dump {
     parts: Receiver<Part>,
     /// The part that `readable` received.
@@ -75,9 +76,9 @@ enum Part {
 }
 
 impl Dump {
-    /// Requests the flows that match any of the filters, or all flows if there is no filter. The kernel filters only where
-    /// it does so correctly: the dump may return more flows, never fewer. A reader for each family is possible only for all
-    /// flows.
+    /// Requests the flows that match any of the filters, or all flows if there is no filter. The kernel filters only
+    /// where it does so correctly: the dump may return more flows, never fewer. A reader for each family is possible
+    /// only for all flows.
     pub(crate) fn flows(filters: &[Filter], readers: DumpReaders) -> Result<Self, OpenError> {
         let filter = KernelFilter::union_of(filters);
         let divided = [KernelFilter::family(Family::Ipv4), KernelFilter::family(Family::Ipv6)];

@@ -31,9 +31,9 @@ impl Groups {
 /// Which `destroy` events need full decoding. Of all others only the flow and its origin are decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
-    /// Those that other causes than ctwarden ended.
+    /// Events of flows that something other than ctwarden ended.
     pub(crate) others: bool,
-    /// Those that ctwarden ended.
+    /// Events of flows that ctwarden ended.
     pub(crate) own: bool,
 }
 
@@ -82,8 +82,9 @@ impl EventSocket {
         Ok(Self { socket, joined: Groups::default(), ends: Ends::default(), program: None, unreadable: 0 })
     }
 
-    /// Joins and leaves groups until the socket is in exactly those of `wanted`. The socket receives at least the flows that
-    /// match any of the filters, or all flows if there is no filter. Only the `destroy` events in `ends` are fully decoded.
+    /// Joins and leaves groups until the socket is in exactly those of `wanted`. The socket receives at least the flows
+    /// that match any of the filters, or all flows if there is no filter. Only the `destroy` events in `ends` are fully
+    /// decoded.
     pub(crate) fn listen(&mut self, wanted: Groups, ends: Ends, filters: &[Filter]) -> Result<(), OpenError> {
         let program = EventFilter::of(filters);
         if program != self.program {
@@ -112,7 +113,8 @@ impl EventSocket {
         self.socket.has_taken_more()
     }
 
-    /// Reads once and passes each message to `hand`. `ours` is the port of the socket that sends ctwarden's own requests.
+    /// Reads once and passes each message to `hand`. `ours` is the port of the socket that sends ctwarden's own
+    /// requests.
     pub(crate) fn drain(&mut self, ours: u32, mut hand: impl FnMut(Heard)) -> io::Result<Drained> {
         match self.socket.read()? {
             Read::Nothing => return Ok(Drained::Nothing),

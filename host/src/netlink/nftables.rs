@@ -1,7 +1,7 @@
 //! nftables over netlink: transactions, and the elements of address sets.
 //!
-//! The operator's firewall blocks the addresses, so ctwarden only needs to put elements into sets. It needs no `nft` program
-//! at run time.
+//! The operator's firewall blocks the addresses, so ctwarden only needs to put elements into sets. It needs no `nft`
+//! program at run time.
 
 mod element;
 mod interval;
@@ -27,21 +27,22 @@ pub(crate) use sets::{ChangeError, Sets};
 
 /// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
 const SUBSYSTEM: u16 = 10;
-/// `NFNL_MSG_BATCH_BEGIN`.
+/// `NFNL_MSG_BATCH_BEGIN`: the type of the message that begins a transaction.
 const BATCH_BEGIN: u8 = 16;
-/// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that generation.
+/// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that
+/// generation.
 const BATCH_GENERATION: u16 = 1;
 
 /// Family of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TableFamily {
-    /// IPv4 and IPv6.
+    /// Packets of IPv4 and of IPv6.
     Inet,
-    /// IPv4.
+    /// Packets of IPv4 only.
     Ip,
-    /// IPv6.
+    /// Packets of IPv6 only.
     Ip6,
-    /// Ingress and egress of devices.
+    /// Packets at the ingress and egress of devices.
     Netdev,
     Bridge,
 }
@@ -83,7 +84,7 @@ pub(crate) struct TableError(String);
 impl FromStr for Table {
     type Err = TableError;
 
-    /// `family name`.
+    /// Parses the form `family name`, such as `inet filter`.
     fn from_str(text: &str) -> Result<Self, TableError> {
         let refused = || TableError(text.to_owned());
         let mut words = text.split_ascii_whitespace();
@@ -127,7 +128,7 @@ pub(crate) enum CommitError {
     /// The kernel refused the transaction as a whole.
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
     Transaction { errno: i32 },
-    /// No answer arrived.
+    /// The exchange with the kernel failed before an answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }
@@ -209,8 +210,8 @@ impl Nftables {
     }
 }
 
-/// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message (it
-/// builds an error text for each of them), so ctwarden decodes those itself.
+/// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message
+/// (it builds an error text for each of them), so ctwarden decodes those itself.
 struct Told {
     kind: u16,
     payload: Vec<u8>,

@@ -10,9 +10,9 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-/// Addresses to which usually only the default route leads: one of a class that is not in use, and one of a test network
-/// that was given back. The kernel is asked for their route, because a router's routing table is too long to read
-/// repeatedly.
+/// Addresses to which usually only the default route leads: one of a class that is not in use, and one of a test
+/// network that was given back. The kernel is asked for their route, because a router's routing table is too long to
+/// read repeatedly.
 const FAR_AWAY: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), IpAddr::V6(Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 1))];
 

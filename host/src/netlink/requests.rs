@@ -1,7 +1,7 @@
 //! The daemon's requests to conntrack: deletes, updates, the full entry of one flow, statistics of the table.
 //!
-//! `ctwarden-netlink` sends them and matches their answers. This module turns each answer into what the engine needs. The
-//! effects thread sends large batches, the loop only a few requests at a time.
+//! `ctwarden-netlink` sends them and matches their answers. This module turns each answer into what the engine needs.
+//! The effects thread sends large batches, the loop only a few requests at a time.
 
 use std::io;
 use std::ops::ControlFlow::{Break, Continue};
@@ -35,9 +35,9 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Most changes in one send. A longer list is split. All of the kernel's answers wait in the receive buffer at once,
-    /// even if the buffer cannot be forced over the system's limit. An echo takes at least 1,280 bytes of it, and more than
-    /// 64 changes a send are no faster.
+    /// Most changes in one send. A longer list is split. All of the kernel's answers wait in the receive buffer at
+    /// once, even if the buffer cannot be forced over the system's limit. An echo takes at least 1,280 bytes of it, and
+    /// more than 64 changes a send are no faster.
     pub(crate) const IN_ONE_SEND: usize = 128;
 
     /// Most lookups in one send: the answer to each is a whole entry.
@@ -48,7 +48,8 @@ impl Requests {
         Ok(Self { socket, batch: Batch::new(), changes: Changes::default() })
     }
 
-    /// Checks that the kernel answers this process at all: opening the socket needs no capability, the first request does.
+    /// Checks that the kernel answers this process at all: opening the socket needs no capability, the first request
+    /// does.
     pub(crate) fn check_permission(&mut self) -> Result<(), OpenError> {
         self.entries().map(drop).map_err(|source| OpenError::new("ask the kernel on", source))
     }
@@ -91,7 +92,7 @@ impl Requests {
         for key in changes.doubts() {
             batch.push(|buffer, sequence| request::get(buffer, sequence, &key));
         }
-        // Without an answer the doubt stays.
+        // Without an answer the change stays doubtful.
         let _ = socket.ask_each(batch, |place, content| changes.hear_of_doubt(place, content));
     }
 
@@ -126,8 +127,8 @@ impl Requests {
         Ok(())
     }
 
-    /// Passes the present whole entries of flows to `row`. Flows that have ended or were replaced are skipped. All answers
-    /// wait in the receive buffer at once, so pass only a few keys.
+    /// Passes the present whole entries of flows to `row`. Flows that have ended or were replaced are skipped. All
+    /// answers wait in the receive buffer at once, so pass only a few keys.
     pub(crate) fn get_each(&mut self, keys: &[FlowKey], mut row: impl FnMut(Flow)) -> io::Result<()> {
         let mut refused = None;
         self.ask_each(keys, |key, content| {
@@ -170,7 +171,8 @@ impl Requests {
         found
     }
 
-    /// Returns the flows that the kernel does not confirm as alive, with the kernel's answer for each. Pass only a few keys.
+    /// Returns the flows that the kernel does not confirm as alive, with the kernel's answer for each. Pass only a few
+    /// keys.
     pub(crate) fn absent(&mut self, flows: &[(EffectId, FlowKey)]) -> Vec<(EffectId, Ack)> {
         let keys: Vec<FlowKey> = flows.iter().map(|(_, key)| *key).collect();
         let mut said = Vec::with_capacity(keys.len());

@@ -1,7 +1,7 @@
 //! The cached result of an earlier examination of a component: its code, and that it passed with this configuration.
 //!
-//! With the cache a start with sixteen plugins takes a tenth of a second. Without it, the examination of each plugin takes
-//! as long.
+//! With the cache a start with sixteen plugins takes a tenth of a second. Without it, the examination of each plugin
+//! takes as long.
 
 use ctwarden_guest::{Code, CodeCache, ComponentKey, Runtime};
 use ctwarden_model::PluginName;

@@ -1,7 +1,7 @@
 //! Loads a configuration and starts its plugins. Start, reload and `ctwarden check` all use it.
 //!
-//! It reports all problems at once, and before the caller swaps or listens to anything. If one plugin cannot run, none does: a
-//! start fails, a reload keeps the old set.
+//! The loader reports all problems at once, before the caller swaps or listens to anything. If one plugin cannot run,
+//! none does: a start fails, and a reload keeps the old plugins.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -123,7 +123,7 @@ impl ConfigLoader {
         self.load_read(read_configuration(&self.file)?)
     }
 
-    /// Does the same with a configuration that was read before.
+    /// Does the same as [`Self::load`], with a configuration that was already read.
     pub(crate) fn load_read(&self, configuration: Configuration) -> Result<LoadedConfig, Problems> {
         let mut findings: Vec<String> = places::problems(&configuration.daemon);
         let (block_sets, missing) = open_block_sets(&configuration);
@@ -276,7 +276,7 @@ fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Sub
         limits: PluginLimits {
             queue_entries: saturate(plugin.limits.queue_entries),
             verdicts_per_second: budget.verdicts_per_second,
-            // Two seconds' worth at once: a ban of a busy network is one stroke.
+            // Two seconds' worth may come at once: the ban of a busy network is a single burst.
             verdict_burst: budget.verdicts_per_second.saturating_mul(2),
             table_share_per_minute: u32::from(budget.table_share_per_minute),
             table_share_floor: budget.table_share_floor,

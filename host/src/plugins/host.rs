@@ -1,5 +1,5 @@
-//! The implementation of a plugin's imports: the kernel's table, the operator's address sets, the plugin's lasting memory,
-//! the log.
+//! The implementation of a plugin's imports: the kernel's table, the operator's address sets, the plugin's lasting
+//! memory, the log.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -62,7 +62,8 @@ impl Host for PluginHost {
     fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
         let networks = self.set(set)?;
         let value = |address| networks.longest(address).map(|(_, value)| value.clone());
-        // An IPv4-mapped address is the IPv4 address, in a list as in a question; only a wide network of IPv6 holds it as well.
+        // An IPv4-mapped address counts as the IPv4 address, in lists and in lookups. Only a wide IPv6 network can
+        // contain the mapped form as well.
         Ok(addresses.iter().map(|address| value(address.to_canonical()).or_else(|| value(*address))).collect())
     }
 

@@ -2,8 +2,8 @@
 //! configured once there, before the daemon uses any of it.
 //!
 //! The author of a component can make each of these steps take unbounded time or memory: a schema that doubles at each
-//! level, a function with a hundred thousand live locals. No limit within a process ends such work. The kernel's limits on
-//! processes end it, and so does the clock of this side. The process is this same program, without privileges
+//! level, a function with a hundred thousand live locals. No limit within a process ends such work. The kernel's limits
+//! on processes end it, and so does the clock of this side. The process is this same program, without privileges
 //! (`loader/confine.rs`). It returns the compiled code, in memory that is sealed once that process has ended, and the
 //! policy's descriptor. `docs/decisions/2026-11-29-loading-process.md` explains how far that code is trusted.
 
@@ -58,8 +58,8 @@ pub(crate) struct Examined {
     pub(crate) code: Option<Code>,
 }
 
-/// Examines a component with the plugin's configuration. `code` is its compiled code, if there is some. The host answers the
-/// component's imports while it is configured; its writes there must not last.
+/// Examines a component with the plugin's configuration. `code` is its compiled code, if there is some. The host
+/// answers the component's imports while it is configured; its writes there must not last.
 ///
 /// # Errors
 /// Everything that is wrong with the component, or the limit that it exceeded.
@@ -69,7 +69,7 @@ pub(crate) fn examine(
     host: &mut dyn Host,
 ) -> Result<Examined, Vec<String>> {
     let mut lines = Vec::new();
-    // A thread of its own, for what it gives up it gives up for ever.
+    // Use a separate thread: `no_new_privs` applies to a thread and cannot be undone.
     let outcome = thread::scope(|scope| {
         let loader = || {
             nix::sys::prctl::set_no_new_privs().map_err(io::Error::from).map_err(unable)?;
@@ -250,7 +250,7 @@ impl Drop for LoadingProcess {
 
 fn after(wall: Duration) -> Instant {
     let now = Instant::now();
-    // A limit of years is as good as a day.
+    // If the sum overflows, the limit is many years. A day is then as good.
     now.checked_add(wall).unwrap_or_else(|| now + Duration::from_secs(86_400))
 }
 

@@ -1,7 +1,7 @@
 //! Limits how much a plugin may log.
 //!
-//! The lines of one call are bounded by the caller, but calls come as fast as packets. A log that a packet can fill is of no
-//! use.
+//! The lines of one call are bounded by the caller, but calls come as fast as packets. A log that a packet can fill is
+//! of no use.
 
 use std::time::Instant;
 

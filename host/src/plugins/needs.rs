@@ -6,15 +6,15 @@ use ctwarden_model::{Grants, Mode, SetName, Subscription, VerdictKind, VerdictKi
 
 /// Names of sections that grants refer to.
 pub(super) struct Declared<'a> {
-    /// Names of `[sets.NAME]`.
+    /// Names of `[sets.NAME]` sections.
     pub(super) sets: BTreeSet<&'a SetName>,
-    /// Names of `[block.NAME]`.
+    /// Names of `[block.NAME]` sections.
     pub(super) block_sets: BTreeSet<&'a SetName>,
 }
 
-/// Compares the needs of the configured plugin with its requests and its grants. Returns one line for each missing grant. A
-/// plugin that enforces without a needed grant would seem to do its work, so it is refused. A plugin that observes changes
-/// nothing, so its operator is warned.
+/// Compares the needs of the configured plugin with its requests and its grants. Returns one line for each missing
+/// grant. A plugin that enforces without a needed grant would seem to do its work, so it is refused. A plugin that
+/// observes changes nothing, so its operator is warned.
 ///
 /// # Errors
 /// The reasons why the plugin must not start.
@@ -84,7 +84,7 @@ fn missing_kinds(grants: &Grants, subscription: &Subscription) -> Option<String>
     ))
 }
 
-/// Sets of one of the two sorts.
+/// Address sets or block sets, with the words for messages about them.
 struct Sets<'a> {
     verb: &'static str,
     key: &'static str,
@@ -128,7 +128,7 @@ fn numbers(bits: u128) -> String {
     (0..128_u8).filter(|bit| bits >> bit & 1 == 1).map(|bit| bit.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Names of kinds, for people.
+/// Joins the names of kinds for a message.
 pub(crate) fn names(kinds: VerdictKinds) -> String {
     kinds.iter().map(VerdictKind::name).collect::<Vec<_>>().join(", ")
 }
@@ -157,14 +157,14 @@ mod tests {
 
     const ALL: [VerdictKind; 10] = VerdictKind::ALL;
 
-    /// With the sets `bad` and `worse` of either sort declared.
+    /// Checks with the sets `bad` and `worse` declared, both as address sets and as block sets.
     fn check(mode: Mode, grants: &Grants, subscription: &Subscription) -> Result<Vec<String>, Vec<String>> {
         let names = named(["bad", "worse"]);
         let declared = Declared { sets: names.iter().collect(), block_sets: names.iter().collect() };
         check_needs(mode, grants, kinds(ALL), subscription, &declared)
     }
 
-    /// An enforcing plugin is refused for the same reasons of which an observing one is warned.
+    /// Returns the warnings of an observing plugin. An enforcing plugin must be refused for the same reasons.
     fn lacks(grants: &Grants, subscription: &Subscription) -> Vec<String> {
         let warned = check(Mode::Observe, grants, subscription).unwrap();
         let refused = check(Mode::Enforce, grants, subscription);

@@ -1,11 +1,11 @@
-//! Work on several things at once, as many as there are processors.
+//! Runs work on several items at once, on as many threads as there are processors.
 
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Applies `work` to each item and returns the results in order. Loading and describing a plugin takes milliseconds of one
-/// processor, or seconds if it is compiled, and does not depend on other plugins.
+/// Applies `work` to each item and returns the results in order. Loading and describing a plugin takes milliseconds of
+/// one processor, or seconds if it is compiled, and does not depend on other plugins.
 pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let waiting = Mutex::new(items.iter().enumerate());
     let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn what_is_done_in_parallel_comes_back_in_order() {
-        // Where there is more than one thread, the first item ends after another one.
+        // With more than one thread, the first item ends after another one.
         let several = thread::available_parallelism().map_or(1, NonZero::get) > 1;
         let (end, ended) = channel();
         let ended = Mutex::new(ended);

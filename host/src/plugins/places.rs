@@ -1,7 +1,7 @@
 //! Checks whether a start could use the places on this system that `[daemon]` names.
 //!
-//! A check must find what a start would find wrong, and must not create anything. Nothing is therefore opened for writing
-//! here, and a place that a running daemon uses is no mistake.
+//! A check must find what a start would find wrong, and must not create anything. Nothing is therefore opened for
+//! writing here, and a place that a running daemon uses is no mistake.
 
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong with a daemon's part in which one key is changed.
+    /// Returns the problems of a `[daemon]` section in which `change` has changed one key.
     fn told(change: impl FnOnce(&Path, &mut Daemon)) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let (file, open) = (folder.path().join("file"), folder.path().join("open"));

@@ -104,10 +104,10 @@ mod tests {
 
     use super::*;
 
-    /// What came of each reading.
+    /// The results of readings.
     type Results = UnboundedReceiver<(ReloadId, Result<u8>)>;
 
-    /// Readings that end when they are told to, with what they are told.
+    /// A reloader whose readings wait for a value from the sender and return that value.
     fn reloader() -> (Reloader<u8>, Sender<u8>, Results) {
         let (end, told) = channel();
         let told = Mutex::new(told);
@@ -145,7 +145,7 @@ mod tests {
         assert!(reloader.give_up(at(299)).is_none());
         let why = reloader.give_up(at(300)).unwrap().to_string();
         assert!(why.contains("300s") && why.contains("SIGHUP"), "{why}");
-        // What was asked for during it has begun; both wait for a word.
+        // The reading that was requested meanwhile has begun. Both readings wait for a value.
         end.send(1).unwrap();
         end.send(2).unwrap();
         let results = [received.blocking_recv().unwrap().0, received.blocking_recv().unwrap().0];

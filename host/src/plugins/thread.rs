@@ -1,7 +1,7 @@
 //! One plugin, one thread: jobs go in, answers come out, and the loop never waits.
 //!
-//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other. The engine decides
-//! when a fresh instance starts. Whatever a plugin does, it occupies only its own thread.
+//! The thread owns the plugin's instance. A fault drops the instance and is an answer like any other. The engine
+//! decides when a fresh instance starts. Whatever a plugin does, it occupies only its own thread.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -96,7 +96,6 @@ impl PluginThread {
         self.thread.take()
     }
 
-    /// Name of the plugin.
     pub(crate) const fn name(&self) -> &PluginName {
         &self.name
     }
@@ -155,7 +154,7 @@ fn live(spec: &InstanceSpec, inbox: &Receiver<Job>, first: &Sender<Result<Subscr
         }
     }
     if let Some(instance) = instance {
-        // Its last words are in the log; a fault at the very end changes nothing any more.
+        // The plugin's last output is in the log. A fault in its last call changes nothing any more.
         let _ = instance.stop();
     }
 }

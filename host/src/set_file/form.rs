@@ -8,13 +8,13 @@ const HEAD: usize = 4096;
 /// The format of a file that is not a plain list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Columns with commas between.
+    /// Lines of columns that commas separate.
     Csv,
     /// Output of `nft list set`, or a script for `nft -f`.
     Nft,
     /// Output of `ipset save` or `ipset list`.
     Ipset,
-    /// Spamhaus' lists in JSON.
+    /// A list of Spamhaus in JSON.
     SpamhausJson,
     Json,
 }
@@ -32,7 +32,7 @@ impl fmt::Display for Form {
 }
 
 impl Form {
-    /// The name of the format, as the set's `format` will have it.
+    /// Name of the format, as a `format` key of the set would spell it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",

@@ -14,9 +14,9 @@ const COMMENTS: [&str; 3] = ["#", ";", "//"];
 /// Shortest prefixes of a set. A wider network is a mistake or part of an unfinished line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shortest {
-    /// Of IPv4.
+    /// Shortest IPv4 prefix that a line may have.
     pub(crate) ipv4: u8,
-    /// Of IPv6.
+    /// Shortest IPv6 prefix that a line may have.
     pub(crate) ipv6: u8,
 }
 
@@ -128,8 +128,8 @@ pub(crate) fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mist
     }
 }
 
-/// The line without its comment. A comment begins the line, follows white space, or follows the first word directly. The
-/// first word cannot contain a comment sign, but a value can.
+/// The line without its comment. A comment begins the line, follows white space, or follows the first word directly.
+/// The first word cannot contain a comment sign, but a value can.
 fn without_comment(line: &str) -> &str {
     let first_word = line.find(char::is_whitespace).unwrap_or(line.len());
     let begins = |at: usize| {

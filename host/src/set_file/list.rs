@@ -13,7 +13,7 @@ use super::line::{self, Shortest};
 const MISTAKES_SHOWN: usize = 20;
 /// A longer line is an error: values after an address are short.
 const LINE_BYTES_MAX: usize = 4096;
-/// Editors on Windows begin UTF-8 files with it.
+/// Editors on Windows begin UTF-8 files with this mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The content of a file.

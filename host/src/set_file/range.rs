@@ -15,8 +15,8 @@ pub(super) fn of_ipv6(first: Ipv6Addr, last: Ipv6Addr) -> Vec<Prefix> {
     cover(first.to_bits(), last.to_bits(), 128, |bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
 }
 
-/// Takes the largest network that begins at the start of the range and does not reach beyond its end, then continues with
-/// the rest. The result has at most two networks for each bit.
+/// Takes the largest network that begins at the start of the range and does not reach beyond its end, then continues
+/// with the rest. The result has at most two networks for each bit.
 fn cover(mut first: u128, last: u128, bits: u8, address: impl Fn(u128) -> IpAddr) -> Vec<Prefix> {
     let mut networks = Vec::new();
     while first <= last {

@@ -1,5 +1,5 @@
-//! The thread that watches set files. The loop must not do that: reading a million networks takes a third of a second, and
-//! a file system may block for any time.
+//! The thread that watches set files. The loop must not do that: reading a million networks takes a third of a second,
+//! and a file system may block for any time.
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

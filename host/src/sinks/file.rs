@@ -1,7 +1,7 @@
 //! Records appended to a file, one JSON line each.
 //!
-//! This sink does not limit the size of the file. logrotate moves the file away and requests a reopen. The file may be a
-//! named pipe. A pipe without a reader is opened as soon as a reader opens it.
+//! This sink does not limit the size of the file. logrotate moves the file away and requests a reopen. The file may be
+//! a named pipe. A pipe without a reader is opened as soon as a reader opens it.
 
 use std::fs::File;
 use std::io;

@@ -135,8 +135,8 @@ fn field(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.push(b'\n');
 }
 
-/// Returns warning or worse for records that should wake an operator, notice for state changes, and informational for the
-/// rest.
+/// Returns warning or worse for records that should wake an operator, notice for state changes, and informational for
+/// the rest.
 fn severity(record: &Record) -> u8 {
     match record {
         Record::Verdict(record) => match (&record.verdict.action, record.outcome) {

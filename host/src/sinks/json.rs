@@ -1,29 +1,31 @@
 //! The one place that turns a record into its JSON line.
 //!
-//! Names are stable: a name is never given another meaning, readers skip names that they do not know. A key whose value
-//! is not known or does not apply is left out, never null. Every line has
+//! Names are stable: a name never gets another meaning, and readers skip names that they do not know. A key is left
+//! out, never null, if its value is unknown or does not apply. Every line has
 //!
 //! | key | value |
 //! |---|---|
 //! | `time` | RFC 3339 in UTC with nanoseconds, always 30 characters |
 //! | `record` | `verdict`, `fault` or `notice` |
 //!
-//! A **verdict** has `plugin`, `mode` (`observe`, `enforce`), `action` (delete, mark, labels, timeout, alert, log, block,
-//! unblock, protect, sweep), `outcome` (applied, gone, replaced, refused, over-budget, not-granted, protected, observed,
-//! superseded), `code`, `reason`, `took_us` (microseconds from the verdict to its outcome), and where they apply: `flow`
-//! (`id`, `zone`, `protocol` as a name or else its number, both as a string, `src`, `dst`, then `src_port` and
-//! `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or `src_key` and `dst_key`), `selection` (the `filter`, in the
-//! words of the configuration with `sets` by name, and the `limit`), `tally` (flows by outcome), `refusal` and `errno`.
-//! The action's own value stands under its name: `mark` (`value`, `mask`), `labels` (`set`, `clear`: bit numbers), `timeout_seconds`,
-//! `alert` (`severity` 0 to 7, `title`, `key`, `fields`), `fields` of a log, `block` and `unblock` (`set`, `network`,
-//! `seconds`), `protect_seconds`. In `fields` a name that was given twice has a list.
+//! A **verdict** has `plugin`, `mode` (`observe`, `enforce`), `action` (delete, mark, labels, timeout, alert, log,
+//! block, unblock, protect, sweep), `outcome` (applied, gone, replaced, refused, over-budget, not-granted, protected,
+//! observed, superseded), `code`, `reason`, `took_us` (microseconds from the verdict to its outcome). If they apply, it
+//! also has: `flow` (`id`, `zone`, `protocol` as a name or else its number, both as a string, `src`, `dst`, then
+//! `src_port` and `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or `src_key` and `dst_key`), `selection` (the
+//! `filter`, in the words of the configuration with `sets` by name, and the `limit`), `tally` (flows by outcome),
+//! `refusal` and `errno`. The key of the action's own value is one of: `mark` (`value`, `mask`), `labels` (`set`,
+//! `clear`: bit numbers), `timeout_seconds`, `alert` (`severity` 0 to 7, `title`, `key`, `fields`), `fields` of a log,
+//! `block` and `unblock` (`set`, `network`, `seconds`), `protect_seconds`. In `fields`, a name that was given twice has
+//! a list.
 //!
 //! A **fault** has `plugin`, `fault` (trap, panic, out-of-time, stuck, out-of-memory, too-much, exited, configuration),
-//! `text`, `entries` (of the void call), `restart_ms` (left out where the daemon ends instead) and `quarantined`.
+//! `text`, `entries` (of the void call), `restart_ms` (left out if the daemon ends instead) and `quarantined`.
 //!
-//! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, missed, records-folded, set-changed,
-//! reloaded, reload-failed, started, stopping, records-lost) and where they apply `plugin`, `set`, `rows`, `complete`,
-//! `took_us`, `seconds`, `entries`, `text`, `lost`, and of folded records `verdicts` (kind to outcome to count).
+//! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, missed, records-folded,
+//! set-changed, reloaded, reload-failed, started, stopping, records-lost). If they apply, it also has `plugin`, `set`,
+//! `rows`, `complete`, `took_us`, `seconds`, `entries`, `text`, `lost` and, for folded records, `verdicts` (kind to
+//! outcome to count).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -209,7 +211,7 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
     }
 }
 
-/// Name of a notice.
+/// Name of a notice, as the line has it.
 pub(super) const fn notice_name(notice: &Notice) -> &'static str {
     match notice {
         Notice::Overrun => "overrun",

@@ -1,7 +1,7 @@
 //! Writes lines to a byte stream: gathers them, writes them together, each whole or not at all.
 //!
-//! A full disk may accept half a line. Lines that were not written are counted and dropped. A torn line is terminated, and
-//! the stream continues with a whole line once it can.
+//! A full disk may accept half a line. Lines that were not written are counted and dropped. A torn line is terminated,
+//! and the stream continues with a whole line once it can.
 
 use std::io::{self, ErrorKind, Write};
 

@@ -1,9 +1,9 @@
 //! Destinations of records and alerts.
 //!
-//! A full disk or a stalled reader must not stop the daemon. Records go through bounded channels, one to the thread of each
-//! destination, which writes them. Records that could not be written are counted. Each failure is reported once when it
-//! begins, and noted in the stream itself as soon as the stream works again. Losses that are still not noted at the end are
-//! reported then.
+//! A full disk or a stalled reader must not stop the daemon. Records go through bounded channels, one to the thread of
+//! each destination, which writes them. Records that could not be written are counted. Each failure is reported once
+//! when it begins, and noted in the stream itself as soon as the stream works again. Losses that are still not noted at
+//! the end are reported then.
 
 mod error;
 mod file;

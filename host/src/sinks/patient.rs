@@ -1,8 +1,8 @@
 //! A descriptor whose reader may stall, and a deadline for waiting on it.
 //!
-//! A write into a full pipe returns only when the reader reads, which may be never. A thread blocked in such a write cannot
-//! report at the end what it has written. This type first polls whether the descriptor accepts data, and gives up at the
-//! deadline.
+//! A write into a full pipe returns only when the reader reads, which may be never. A thread blocked in such a write
+//! cannot report at the end what it has written. This type first polls whether the descriptor accepts data, and gives
+//! up at the deadline.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};

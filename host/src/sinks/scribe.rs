@@ -1,5 +1,5 @@
-//! One thread for each destination: it receives records, writes them as fast as the destination accepts them, and counts
-//! them.
+//! One thread for each destination: it receives records, writes them as fast as the destination accepts them, and
+//! counts them.
 //!
 //! A stalled destination blocks only its own thread. The queue is bounded in number and in bytes.
 

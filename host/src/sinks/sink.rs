@@ -15,8 +15,8 @@ pub(super) struct Lost {
 }
 
 pub(super) trait Sink: Send {
-    /// Checks that the sink can accept records now, and opens the destination if possible. Records wait until the sink is
-    /// ready.
+    /// Checks that the sink can accept records now, and opens the destination if possible. Records wait until the sink
+    /// is ready.
     ///
     /// # Errors
     /// Why the sink is not ready.

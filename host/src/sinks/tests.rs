@@ -1,4 +1,4 @@
-//! Sinks at work: what goes where, what happens when one cannot, and that nothing is lost in silence.
+//! Sinks in operation: where records go, what happens if a sink fails, and that every loss is reported.
 
 use std::fs;
 use std::fs::File;
@@ -206,7 +206,7 @@ fn when_the_disk_has_room_again_the_stream_tells_what_was_lost() {
     sinks.write(notice());
     wait_for("both losses", || sinks.counts().lost == 2);
     disk.full.store(false, Ordering::SeqCst);
-    // Without any further record: the sink is tried again by itself.
+    // No further record is necessary: the thread tries the sink again by itself.
     wait_for("the word of it", || disk.written.lock().unwrap().len() == 2);
     assert!(disk.written.lock().unwrap()[1].contains("\"notice\":\"records-lost\",\"lost\":2}"));
     sinks.write(notice());
@@ -230,7 +230,7 @@ fn a_sink_that_sleeps_never_holds_the_daemon_and_its_losses_are_told() {
     }
     assert!(begin.elapsed() < Duration::from_secs(5));
     let lost = sinks.counts().lost;
-    // One or none was taken by the writer before the channel filled; what waits is bounded in bytes as well.
+    // The writer took at most one record before the channel filled. The waiting records are also bounded in bytes.
     assert!((99..sent / 2).contains(&lost), "{lost}");
     drop(sleep);
     wait_for("the word of it", || {
@@ -285,7 +285,7 @@ fn words_for_people() {
     );
 }
 
-/// A verdict with a reason of so many bytes.
+/// A verdict whose reason has this many bytes.
 fn long(bytes: usize) -> Record {
     let Record::Verdict(mut record) = verdict(Action::Delete, Outcome::NotGranted) else { panic!() };
     record.verdict.reason = "x".repeat(bytes);
@@ -328,7 +328,7 @@ fn a_destination_that_sleeps_does_not_hold_another() {
     assert_eq!(sinks.stop().counts, SinkCounts { written: 2, lost: 0 });
 }
 
-/// A named pipe in a folder of its own.
+/// Creates a named pipe in its own directory.
 fn pipe() -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pipe");
@@ -341,7 +341,7 @@ fn read_end(path: &Path) -> File {
     File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).unwrap()
 }
 
-/// What is in the pipe now.
+/// Reads the present content of the pipe.
 fn rest_of(pipe: &mut File) -> String {
     let mut bytes = Vec::new();
     let outcome = pipe.read_to_end(&mut bytes);
@@ -397,7 +397,7 @@ fn of_a_pipe_that_is_not_read_to_the_end_it_is_known_what_was_written() {
         sinks.write(alert(&format!("number {n}"), Outcome::Applied));
     }
     let stopped = sinks.stop_within(Duration::from_millis(300));
-    // The writer has given up its end, so what is in the pipe is all that it took.
+    // The writer has closed its end, so the pipe holds everything that the writer wrote.
     let text = rest_of(&mut reader);
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).count() as u64;
     assert!((1..6_000).contains(&whole), "{whole}");

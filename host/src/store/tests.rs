@@ -1,4 +1,4 @@
-//! What plugins keep: kept over restarts, within its quota, and never in another's reach.
+//! The storage of plugins survives restarts, keeps to its quota, and is private to each plugin.
 
 use std::fs;
 use std::sync::mpsc::channel as reports;
@@ -92,7 +92,7 @@ fn the_quota_holds_and_says_what_to_do() {
     assert_eq!(memory.set("c", b"").unwrap_err(), full, "the key's own byte counts");
     memory.set("", b"").unwrap();
     assert_eq!(memory.keys(""), ["", "b"]);
-    // A quota that was lowered drops nothing and lets values shrink.
+    // A lowered quota drops nothing, and values may still shrink.
     let memory = store.plugin(&name("a"), Quota { keys: 1, bytes: 5 }).unwrap();
     assert_eq!(
         memory.set("b", b"1234567890").unwrap_err(),
@@ -122,7 +122,7 @@ fn a_write_for_each_flow_does_not_wait_for_the_disk() {
     for round in 0..100_000u32 {
         memory.set(&format!("{}", round % 1000), &round.to_be_bytes()).unwrap();
     }
-    // An fsync each would take minutes.
+    // One fsync for each write would take minutes.
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     drop((memory, store));
     let store = open(dir.path());
@@ -137,7 +137,7 @@ fn what_was_flushed_survives_a_crash() {
     let memory = store.plugin(&name("a"), QUOTA).unwrap();
     memory.set("k", b"v").unwrap();
     store.flush().unwrap();
-    // As the disk is at the moment of a crash.
+    // A copy of the file stands for the disk at the moment of a crash.
     let crashed = tempfile::tempdir().unwrap();
     fs::copy(dir.path().join(FILE), crashed.path().join(FILE)).unwrap();
     let store = open(crashed.path());
@@ -202,7 +202,7 @@ fn a_damaged_file_is_told_and_never_trusted() {
     let said = Store::open(dir.path(), silent).unwrap_err().to_string();
     assert!(said.starts_with(&format!("{} is damaged: ", file.display())) && said.ends_with(&way_out), "{said}");
 
-    // Each block of it overwritten: an error that says so, or no loss at all; the wrong values never.
+    // With any block overwritten, opening or reading reports damage, or nothing is lost. It never returns wrong values.
     let mut damaged = 0;
     for at in (0..good.len()).step_by(4096).take(200) {
         let mut bad = good.clone();
@@ -235,7 +235,7 @@ fn a_disk_that_fails_is_told_once_and_nothing_is_lost() {
     let (told, reported) = reports();
     let store = Store::open(dir.path(), move |line| drop(told.send(line))).unwrap();
     let memory = store.plugin(&name("a"), QUOTA).unwrap();
-    // The handle is gone and the file cannot be opened: a directory has its name.
+    // The handle is closed, and a directory with the file's name prevents a new one.
     let mut disk = lock(&store.disk);
     disk.database = None;
     fs::rename(&file, dir.path().join("aside")).unwrap();

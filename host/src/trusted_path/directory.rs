@@ -17,8 +17,8 @@ const ATTEMPTS: usize = 8;
 /// Flags for directories: names are looked up in a directory, and it is never listed.
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Flags for every file: never become its controlling terminal, never follow a link that was inserted at the last moment,
-/// never wait for another process.
+/// Flags for every file: never become its controlling terminal, never follow a link that was inserted at the last
+/// moment, never wait for another process.
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 #[derive(Debug)]
@@ -67,8 +67,8 @@ impl Directory {
         self.trust.check_directory(&self.path, &self.handle, &self.stat)
     }
 
-    /// The type of the file with this name, if the file belongs to root or the daemon's user; `None` if there is no such
-    /// file.
+    /// The type of the file with this name, if the file belongs to root or the daemon's user; `None` if there is no
+    /// such file.
     pub(crate) fn look(&self, name: &OsStr) -> Result<Option<FileType>, AccessError> {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {

@@ -23,14 +23,14 @@ pub(crate) enum AccessError {
     /// The file or directory belongs to another user.
     #[error("{path} belongs to user {owner}, who could change it; run `chown root {path}` as root")]
     Owner {
-        /// The file or directory.
+        /// The file or directory with the wrong owner.
         path: PathBuf,
         owner: u32,
     },
     /// Users other than the owner can write to the file or directory.
     #[error("{path} can be changed by {who}; run `chmod {mend} {path}`")]
     Writable {
-        /// The file or directory.
+        /// The file or directory that others can write to.
         path: PathBuf,
         who: &'static str,
         /// Argument of chmod that removes the permission.
@@ -62,7 +62,7 @@ pub(crate) enum AccessError {
     #[error("cannot {verb} {path}: {error}; check that the daemon's user may do that")]
     Io {
         verb: &'static str,
-        /// The file or directory.
+        /// The file or directory of the call.
         path: PathBuf,
         /// The error of the system call.
         error: io::Error,

@@ -279,7 +279,8 @@ fn a_file_of_a_stranger_is_refused_for_every_use() {
 #[test]
 fn a_list_that_lets_others_write_counts_as_a_mode_would() {
     let (_dir, file) = scene();
-    // acl(5) in the kernel's form: version 2, then tag, permissions and id of owner, user 12345, group, mask and others.
+    // acl(5) in the kernel's form: version 2, then tag, permissions and id of owner, user 12345, group, mask and
+    // others.
     let entries = [(1, 6, u32::MAX), (2, 6, STRANGER), (4, 4, u32::MAX), (16, 6, u32::MAX), (32, 4, u32::MAX)];
     let mut list = 2_u32.to_le_bytes().to_vec();
     for (tag, permissions, id) in entries {

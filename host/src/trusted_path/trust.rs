@@ -19,8 +19,8 @@ const LIST: &str = "system.posix_acl_access";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trust {
     user: u32,
-    /// Owner of `/`: root. In a user namespace without the host's root it is the overflow user, which also stands for all
-    /// other unmapped users (user_namespaces(7)). The daemon then has no power outside of that namespace.
+    /// Owner of `/`: root. In a user namespace without the host's root it is the overflow user, which also stands for
+    /// all other unmapped users (user_namespaces(7)). The daemon then has no power outside of that namespace.
     system: u32,
 }
 
@@ -36,8 +36,8 @@ impl Trust {
         if stat.st_mode & STICKY == 0 { self.check_mode(path, handle.as_fd(), stat) } else { Ok(()) }
     }
 
-    /// Checks a file in a directory. If others may create names there, they may have made a second name of a file of root
-    /// (link(2)).
+    /// Checks a file in a directory. If others may create names there, they may have made a second name of a file of
+    /// root (link(2)).
     pub(super) fn check_file(
         self,
         path: &Path,
@@ -95,8 +95,8 @@ impl Trust {
     }
 }
 
-/// Whether the file has an access control list in addition to its mode. A handle with O_PATH has no attributes to read, but
-/// its name in /proc has.
+/// Whether the file has an access control list in addition to its mode. A handle with O_PATH has no attributes to read,
+/// but its name in /proc has.
 fn has_list(path: &Path, handle: BorrowedFd<'_>) -> Result<bool, AccessError> {
     let name = format!("/proc/self/fd/{}", handle.as_raw_fd());
     match rustix::fs::getxattr_query(name.as_str(), LIST) {

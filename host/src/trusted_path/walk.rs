@@ -18,7 +18,8 @@ const LINKS_MAX: usize = 40;
 pub(super) enum Found {
     /// The path names a directory; its owner and mode were checked.
     Directory(Directory),
-    /// A name in a checked directory. The file with that name, if any, is no directory and no link, and is not checked yet.
+    /// A name in a checked directory. The file with that name, if any, is no directory and no link, and is not checked
+    /// yet.
     Name(Directory, OsString),
 }
 
@@ -40,7 +41,7 @@ impl<'a> Walk<'a> {
         Ok(Self { path, ahead, root: Directory::root()?, through: Vec::new(), links: 0 })
     }
 
-    /// Walks to the end.
+    /// Walks to the end of the path.
     pub(super) fn find(mut self) -> Result<Found, AccessError> {
         while let Some(name) = self.ahead.pop_front() {
             if let Step::Name = self.step(&name)? {
@@ -144,8 +145,8 @@ impl Directory {
         }
     }
 
-    /// Opens the directory as [`Self::open`] does, and creates it if it is missing: with `mode`, and missing directories
-    /// above it with mode 0755.
+    /// Opens the directory as [`Self::open`] does, and creates it if it is missing: with `mode`, and missing
+    /// directories above it with mode 0755.
     ///
     /// # Errors
     /// As [`Self::open`], and if the directory cannot be created.

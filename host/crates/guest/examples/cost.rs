@@ -1,7 +1,9 @@
-//! What the sandbox costs: `cargo run --release -p ctwarden-guest --example cost [COMPONENT [CONFIGURATION]]`.
+//! Measures the cost of the sandbox.
 //!
-//! Prints how long a component takes to compile, load, describe and instantiate, and what a call and an entry in it
-//! cost; without arguments for the guest of the tests that gets every entry and answers nothing.
+//! Run: `cargo run --release -p ctwarden-guest --example cost [COMPONENT [CONFIGURATION]]`.
+//!
+//! Prints how long a component takes to compile, load, describe and instantiate, and the cost of a call and of each
+//! entry in it. Without arguments, it uses the test guest that receives every entry and returns no verdicts.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -14,7 +16,7 @@ use ctwarden_model::{
     PrefixMap, Protocol, ProtocolInfo, SetName, Status, TableStatistics, TcpState, Timestamp, Tuple,
 };
 
-/// Has nothing and prints what the plugin writes.
+/// A host without services that prints the plugin's output.
 struct Nothing;
 
 impl Host for Nothing {
@@ -45,7 +47,7 @@ impl Host for Nothing {
     }
 }
 
-/// An entry as a sweep reads it: everything but what is rare.
+/// A row as a sweep reads it, without rare parts.
 fn event(number: u32) -> Event {
     let tuple = |src: u32, dst: u32| Tuple {
         src: std::net::Ipv4Addr::from_bits(src).into(),
@@ -72,7 +74,7 @@ fn event(number: u32) -> Event {
     Event { kind: EventKind::Row, by_us: false, flow }
 }
 
-/// The shortest of several runs, for one of the calls in it: what is longer is somebody else's work on this machine.
+/// Returns the time of one call in the fastest of 20 runs. Slower runs were delayed by other work on this machine.
 fn best(calls: u32, mut call: impl FnMut()) -> Duration {
     (0..20)
         .map(|_| {

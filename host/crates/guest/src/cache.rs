@@ -2,8 +2,8 @@
 //!
 //! Compiling an interpreter takes seconds; loading the compiled code takes milliseconds. Compiled code is machine code
 //! that runs with the daemon's privileges. The cache therefore accepts only complete files, and only if nobody but root
-//! and the daemon's own user can have written the folder and the file. A note records what the program found out about a
-//! component, so the program need not find it out again. The same checks apply to notes.
+//! and the daemon's own user can have written the folder and the file. A note records what the program found out about
+//! a component, so the program need not find it out again. The same checks apply to notes.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};

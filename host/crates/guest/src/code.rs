@@ -17,8 +17,8 @@ use wasmtime::component::Component;
 
 /// Length of a digest in bytes.
 pub(crate) const DIGEST: usize = 32;
-/// Largest compiled code of one component. Compilation makes a component about ten times larger, so this is enough for a
-/// component of 18 MB with a whole interpreter. The code stays in memory as long as the plugin runs.
+/// Largest compiled code of one component. Compilation makes a component about ten times larger, so this is enough for
+/// a component of 18 MB with a whole interpreter. The code stays in memory as long as the plugin runs.
 pub const CODE_BYTES_MAX: u64 = 256 << 20;
 /// Bytes that are hashed and copied at a time. They stay in the processor's cache between the two steps.
 const PORTION: usize = 64 << 10;
@@ -137,8 +137,8 @@ impl Code {
         // SAFETY: the code must be the output of `Component::serialize`, and must not change while it is mapped. There
         // are three ways to create a `Code`. `Code::of` takes exactly that output. The caller of `Code::seal` promises
         // it. `Code::copy` checks the digest, which proves that the bytes come from a file that only root or this
-        // process's user can have written, and this program writes nothing there but a `Code`. The seals keep the mapped
-        // memory unchanged.
+        // process's user can have written, and this program writes nothing there but a `Code`. The seals keep the
+        // mapped memory unchanged.
         unsafe { Component::deserialize_file(engine, path) }
     }
 }

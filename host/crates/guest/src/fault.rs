@@ -47,8 +47,8 @@ pub(crate) fn cause(error: &wasmtime::Error) -> String {
     text::line(told.lines().next().unwrap_or_default().to_owned(), text::REFUSAL)
 }
 
-/// Finds message and location of the last panic in standard error, on one line. Rust's standard panic hook writes `thread
-/// 'NAME' panicked at FILE:LINE:COLUMN:`, the message on the next lines, and a note about backtraces.
+/// Finds message and location of the last panic in standard error, on one line. Rust's standard panic hook writes
+/// `thread 'NAME' panicked at FILE:LINE:COLUMN:`, the message on the next lines, and a note about backtraces.
 fn panic_text(error_output: &str) -> Option<String> {
     let (_, said) = error_output.rsplit_once("panicked at ")?;
     let (place, rest) = said.split_once('\n').unwrap_or((said, ""));

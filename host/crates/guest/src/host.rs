@@ -1,7 +1,7 @@
 //! The services that a running plugin may call: the imports of the WIT, as a trait over the model's values.
 //!
-//! The program implements the trait with its sockets, its address sets and its store, and does not need wasmtime for it.
-//! The same trait serves every interface version.
+//! The program implements the trait with its sockets, its address sets and its store, and does not need wasmtime for
+//! it. The same trait serves every interface version.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ pub enum LogStream {
     Error,
 }
 
-/// Answers one plugin's calls. The thread that called the [`Instance`](crate::Instance) calls these methods, and the time
-/// that they take counts as the plugin's.
+/// Answers one plugin's calls. The thread that called the [`Instance`](crate::Instance) calls these methods, and the
+/// time that they take counts as the plugin's.
 pub trait Host: Send {
     /// Returns the whole entry as the kernel has it now, or `None` if it is gone or replaced (`details.get`).
     fn get(&mut self, key: &FlowKey) -> Option<Flow>;
@@ -46,7 +46,7 @@ pub trait Host: Send {
     /// The quota is used up or the key is too long. The plugin gets the text.
     fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String>;
 
-    /// Removes a value (`memory.remove`).
+    /// Removes a value of the plugin's memory (`memory.remove`).
     fn memory_remove(&mut self, key: &str);
 
     /// Returns the keys with this prefix, in order of their bytes (`memory.keys`).

@@ -43,7 +43,8 @@
 //! Calls are synchronous: a call returns when the plugin returns, or when a limit ends it. A plugin can wait only in
 //! `wasi:io/poll`. The host side of that interface is in this crate and ends with the time of the call (`wasi::poll`).
 //! Asynchronous calls would need a stack for each call and an executor on each thread. One thread at a time uses an
-//! [`Instance`]; the thread's stack needs at least 1 MiB. No executor is necessary; within an executor, a call blocks it.
+//! [`Instance`]; the thread's stack needs at least 1 MiB. No executor is necessary; within an executor, a call blocks
+//! it.
 
 mod budget;
 mod cache;

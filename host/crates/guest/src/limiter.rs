@@ -1,8 +1,8 @@
 //! Grants memory, tables and instances up to the limits, and remembers denials.
 //!
 //! One sum covers everything that an instance takes: its linear memories, its tables, and what the host needs for its
-//! core instances and declarations ([`Weight`]). A plugin that is denied memory sees a failed allocation and aborts. The
-//! remembered denial distinguishes out of memory from any other trap.
+//! core instances and declarations ([`Weight`]). A plugin that is denied memory sees a failed allocation and aborts.
+//! The remembered denial distinguishes out of memory from any other trap.
 
 use wasmtime::ResourceLimiter;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 /// Limits of one instance. "In one call" means one of `configure`, `judge`, `tick`, `message` or `stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of everything that the instance takes: its linear memories, its tables, and what the host needs for its core
-    /// instances, their globals and functions, and for its declarations. Compiled code does not count; its limit is
-    /// [`CODE_BYTES_MAX`](crate::CODE_BYTES_MAX). A Rust plugin begins with 1 MiB, most of it stack, and takes what its
-    /// state needs. A JavaScript or Python plugin includes its interpreter's memory.
+    /// Bytes of everything that the instance takes: its linear memories, its tables, and what the host needs for its
+    /// core instances, their globals and functions, and for its declarations. Compiled code does not count; its limit
+    /// is [`CODE_BYTES_MAX`](crate::CODE_BYTES_MAX). A Rust plugin begins with 1 MiB, most of it stack, and takes what
+    /// its state needs. A JavaScript or Python plugin includes its interpreter's memory.
     pub memory_bytes: u64,
     /// Elements of all tables together. Each takes 8 bytes in the host, which count as memory too. Tables hold the
     /// functions that are called by pointer: about 100 in a small Rust plugin, and in an interpreter as many as it has
@@ -28,8 +28,9 @@ pub struct Limits {
     /// [`TICK`](crate::TICK), once a call has lasted for up to five ticks. So a call may get two extra ticks, or six
     /// ticks in all if the limit is smaller.
     pub call_cpu: Duration,
-    /// Wall-clock time in one call, waiting included. This limit only ends a plugin that sleeps for ever or waits on the
-    /// host. It is far above `call_cpu`, because a healthy plugin may run much slower than the clock on a busy machine.
+    /// Wall-clock time in one call, waiting included. This limit only ends a plugin that sleeps for ever or waits on
+    /// the host. It is far above `call_cpu`, because a healthy plugin may run much slower than the clock on a busy
+    /// machine.
     pub call_wall: Duration,
     /// Verdicts in one answer. A sweep's batch has a few hundred entries. The answer to a message with a ban list may
     /// have one verdict for each network.

@@ -1,5 +1,5 @@
-//! The host's state of one running instance: its limits and what it has used of them, its WASI context, and the host that
-//! answers its calls.
+//! The host's state of one running instance: its limits and what it has used of them, its WASI context, and the host
+//! that answers its calls.
 //!
 //! It is the data of wasmtime's store, which every imported function receives.
 
@@ -21,7 +21,7 @@ pub(crate) const VERDICT_BYTES: usize = 640;
 /// Most random bytes in one call. A hash map requests 16.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
-/// Data of the store.
+/// Data of the store of one instance.
 pub(crate) struct State {
     limits: Limits,
     limiter: Limiter,

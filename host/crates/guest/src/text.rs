@@ -1,7 +1,7 @@
 //! Text that a plugin wrote, in a form that can be stored and shown: cleaned, and within the length limit of its kind.
 //!
-//! Text for operators is cut and marked as cut. A name that something else looks up is never cut, because half a name is
-//! another name. A verdict with such a name is malformed. The WIT states the lengths as well, for authors.
+//! Text for operators is cut and marked as cut. A name that something else looks up is never cut, because half a name
+//! is another name. A verdict with such a name is malformed. The WIT states the lengths as well, for authors.
 
 use std::borrow::Cow;
 

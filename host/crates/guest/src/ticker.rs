@@ -1,9 +1,9 @@
 //! The thread that advances the engine's epoch while any plugin runs.
 //!
-//! Compiled code checks the epoch at each function and loop, which is free. Only this thread advances the epoch, and that
-//! returns control to the host even from an endless loop. The thread wakes seldom ([`LOOK`]) while it finds no call in
-//! progress, because a wake-up costs more than a short call. After some 200 ms ([`LOOKS_AWAKE`]) without a call it sleeps
-//! until the next call. So an idle daemon has no wake-ups, and calls in close succession wake no thread.
+//! Compiled code checks the epoch at each function and loop, which is free. Only this thread advances the epoch, and
+//! that returns control to the host even from an endless loop. The thread wakes seldom ([`LOOK`]) while it finds no
+//! call in progress, because a wake-up costs more than a short call. After some 200 ms ([`LOOKS_AWAKE`]) without a call
+//! it sleeps until the next call. So an idle daemon has no wake-ups, and calls in close succession wake no thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,8 +22,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// the call.
 const LOOKS_AWAKE: u32 = 4;
 
-/// Counts running calls. The sequentially consistent order is necessary: either the ticker sees the call that begins, or
-/// the call sees that the ticker sleeps.
+/// Counts running calls. The sequentially consistent order is necessary: either the ticker sees the call that begins,
+/// or the call sees that the ticker sleeps.
 #[derive(Default)]
 struct Calls {
     running: AtomicUsize,

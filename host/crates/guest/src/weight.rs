@@ -1,9 +1,9 @@
 //! What a component costs the host in addition to its linear memories and tables: its declarations, and its core
 //! instances with their globals and functions.
 //!
-//! wasmtime's limits do not cover these costs. A module of five megabytes with a million globals takes 16 MB for each of
-//! its core instances, and a component may create many instances of one module. The weight is computed from the binary
-//! form alone, before anything is created from it. It is an upper bound of the actual use.
+//! wasmtime's limits do not cover these costs. A module of five megabytes with a million globals takes 16 MB for each
+//! of its core instances, and a component may create many instances of one module. The weight is computed from the
+//! binary form alone, before anything is created from it. It is an upper bound of the actual use.
 //!
 //! This module reads only the heads of sections, of bytes that wasmtime has validated. If an instance is created from
 //! something that is not defined in the same component, it counts as the heaviest module.

@@ -1,8 +1,8 @@
-//! Makes files of the corpus again: runs the commands of each in a network namespace of its own and writes down what the
-//! kernel says.
+//! Captures the files of the corpus again: runs the commands of each file in its own network namespace and records the
+//! kernel's messages.
 //!
-//! Run from the folder `tests/corpus` as root: `cargo run -p ctwarden-wire --example capture -- entries/tcp4.txt`. A new file
-//! needs its head only: `about`, `before`, `run` and `take` lines.
+//! Run it as root from the folder `tests/corpus`: `cargo run -p ctwarden-wire --example capture -- entries/tcp4.txt`. A
+//! new file needs only its head: the `about`, `before`, `run` and `take` lines.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use nix::sched::{CloneFlags, unshare};
 
 fn main() {
     for path in env::args().skip(1) {
-        // The thread's namespace ends with the thread.
+        // The network namespace belongs to the thread and ends with it.
         thread::spawn(move || capture(Path::new(&path))).join().unwrap();
     }
 }
@@ -50,7 +50,8 @@ fn capture(path: &Path) {
     groups.iter().for_each(|group| socket.add_membership(*group).unwrap());
 
     file.run.iter().for_each(|command| sh(command));
-    // Nobody to wait for: the events of commands that have ended are in the socket, those of closed connections soon.
+    // No message marks the end. Events of commands that have ended are already in the socket, those of closed
+    // connections come soon.
     thread::sleep(Duration::from_millis(300));
 
     let mut ask = Vec::new();
@@ -64,7 +65,7 @@ fn capture(path: &Path) {
         "acknowledgement" => request::expectation::flush(&mut ask, 1),
         "refusal" => request::delete(&mut ask, 1, true, &missing()),
         "refusal-with-text" | "refused-dump" => {
-            // A status of three bytes is against the kernel's policy for it.
+            // The kernel's attribute policy does not allow a status of three bytes.
             if file.take == "refused-dump" {
                 request::dump(&mut ask, 1, &KernelFilter::EVERYTHING);
             } else {
@@ -102,7 +103,7 @@ fn capture(path: &Path) {
     fs::write(path, file.text()).unwrap();
 }
 
-/// 192.0.2.1:1 to 192.0.2.2:2 over UDP.
+/// A UDP flow from 192.0.2.1:1 to 192.0.2.2:2, with id 7 in zone 0.
 fn missing() -> FlowKey {
     let original = Tuple {
         src: [192, 0, 2, 1].into(),

@@ -1,7 +1,7 @@
-//! What reading an entry costs, over the rows and events of the corpus.
+//! Measures the cost of decoding an entry, over the rows and events of the corpus.
 //!
-//! `cargo run --release -p ctwarden-wire --example decode_cost`; prints nanoseconds an entry, the least of many rounds. The goal for
-//! the walk alone is 60.
+//! `cargo run --release -p ctwarden-wire --example decode_cost` prints nanoseconds for each entry, the minimum of many
+//! rounds. The goal for the walk alone is 60.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement, run by hand")]
 

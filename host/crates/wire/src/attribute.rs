@@ -91,7 +91,8 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// Iterator over attributes. It ends at the first attribute that does not fit; [`Attributes::broken`] then has the error.
+/// Iterator over attributes. It ends at the first attribute that does not fit; [`Attributes::broken`] then has the
+/// error.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes<'a> {
     rest: &'a [u8],

@@ -1,15 +1,15 @@
 //! Writes one netlink message at the end of a buffer.
 //!
-//! It only appends and never reads the earlier content of the buffer. So many messages go into one send, and a buffer can
-//! be reused.
+//! It only appends and never reads the earlier content of the buffer. So many messages go into one send, and a buffer
+//! can be reused.
 
 use alloc::vec::Vec;
 
 use crate::attribute::{HEADER, NESTED};
 
-/// Longest payload that is written. Nothing in this subsystem takes more than a few dozen bytes (helper names 16, private
-/// data of helpers 32, labels 16). So the kernel refuses a longer payload whether it is cut or not. Cutting keeps every
-/// length field within its 16 bits.
+/// Longest payload that is written. Nothing in this subsystem takes more than a few dozen bytes (helper names 16,
+/// private data of helpers 32, labels 16). So the kernel refuses a longer payload whether it is cut or not. Cutting
+/// keeps every length field within its 16 bits.
 const PAYLOAD_MAX: usize = 4096;
 
 /// The headers in front of the attributes.

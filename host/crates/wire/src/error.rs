@@ -24,8 +24,8 @@ impl Path {
         Self { names: [name, "", "", ""], depth: 1 }
     }
 
-    /// Returns the path with one more name in front. The path has room for the deepest nesting; a name too many drops the
-    /// last one.
+    /// Returns the path with one more name in front. The path has room for the deepest nesting; a name too many drops
+    /// the last one.
     fn within(self, parent: &'static str) -> Self {
         let [a, b, c, _] = self.names;
         Self { names: [parent, a, b, c], depth: DEPTH.min(self.depth.saturating_add(1)) }
@@ -67,7 +67,7 @@ pub enum Expected {
     AtLeast(usize),
     /// At most this many bytes.
     AtMost(usize),
-    /// UTF-8 text.
+    /// Text in UTF-8.
     Text,
     Attribute(&'static str),
     /// Two addresses of one family.

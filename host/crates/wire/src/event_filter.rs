@@ -2,9 +2,9 @@
 //!
 //! A dropped event takes no place in the receive buffer, no copy and no decoding. The kernel runs classic BPF for a
 //! netlink socket as for any other socket, before it queues a message, and offers an instruction that finds attributes.
-//! The program passes a superset of the events that the filters match. A part that the program cannot test (labels, long
-//! lists) lets everything pass, and the caller matches exactly afterwards. Messages that are not conntrack entries always
-//! pass.
+//! The program passes a superset of the events that the filters match. A part that the program cannot test (labels,
+//! long lists) lets everything pass, and the caller matches exactly afterwards. Messages that are not conntrack entries
+//! always pass.
 
 use alloc::vec::Vec;
 
@@ -18,8 +18,8 @@ use crate::request::family_number;
 /// Most instructions that the kernel accepts (`BPF_MAXINSNS`, linux/bpf_common.h).
 const INSTRUCTIONS_MAX: usize = 4096;
 
-/// Longest list that the program tests. The kernel tests the members one by one for each event; a longer list costs more
-/// than it saves.
+/// Longest list that the program tests. The kernel tests the members one by one for each event; a longer list costs
+/// more than it saves.
 const LIST_MAX: usize = 64;
 
 /// Offset of the family in a message; the attributes follow it (`struct nfgenmsg` after `struct nlmsghdr`).

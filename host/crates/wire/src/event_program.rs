@@ -97,8 +97,8 @@ impl Program {
         self.push(JUMP, 0);
     }
 
-    /// Finds an attribute by its path, in the attributes that begin at the offset `attributes`, and leaves its offset in
-    /// the index register. Jumps to `absent` if there is no such attribute.
+    /// Finds an attribute by its path, in the attributes that begin at the offset `attributes`, and leaves its offset
+    /// in the index register. Jumps to `absent` if there is no such attribute.
     pub(crate) fn find(&mut self, attributes: usize, path: &[u16], absent: Label) {
         self.push(LOAD_NUMBER, u32::try_from(attributes).unwrap_or(u32::MAX));
         let mut how = FIND;

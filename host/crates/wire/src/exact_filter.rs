@@ -1,7 +1,7 @@
 //! A filter that the kernel applies exactly, as a bulk delete requires.
 //!
-//! A dump that returns too much costs time. A delete that matches too much ends the wrong flows. So a bulk delete takes a
-//! type that can only be made from a filter whose every part the kernel applies.
+//! A dump that returns too much costs time. A delete that matches too much ends the wrong flows. So a bulk delete takes
+//! a type that can only be made from a filter whose every part the kernel applies.
 
 use ctwarden_model::{Family, Filter};
 

@@ -103,19 +103,19 @@ impl<'a> ExpectationView<'a> {
         self.tuple(cta_expect::MASK)
     }
 
-    /// Seconds left (`CTA_EXPECT_TIMEOUT`).
+    /// Seconds left until the expectation expires (`CTA_EXPECT_TIMEOUT`).
     #[must_use]
     pub fn timeout(&self) -> Option<u32> {
         self.number(cta_expect::TIMEOUT)
     }
 
-    /// Id (`CTA_EXPECT_ID`).
+    /// Id of the expectation (`CTA_EXPECT_ID`).
     #[must_use]
     pub fn id(&self) -> Option<FlowId> {
         self.number(cta_expect::ID).map(FlowId)
     }
 
-    /// Zone (`CTA_EXPECT_ZONE`).
+    /// Zone of the expectation (`CTA_EXPECT_ZONE`).
     #[must_use]
     pub fn zone(&self) -> Option<Zone> {
         self.attribute(cta_expect::ZONE).and_then(|attribute| attribute.be16(NAMING).ok().map(Zone))

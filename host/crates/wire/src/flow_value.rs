@@ -29,8 +29,8 @@ impl FlowView<'_> {
 
     /// Converts the entry to a value, and passes each skipped attribute to `report`.
     ///
-    /// The flow's zone is the zone of its *original* tuple, because that zone names the flow in a request: `CTA_ZONE`, or
-    /// the zone of the original direction if zones differ by direction.
+    /// The flow's zone is the zone of its *original* tuple, because that zone names the flow in a request: `CTA_ZONE`,
+    /// or the zone of the original direction if zones differ by direction.
     ///
     /// # Errors
     /// The original tuple is absent or makes no sense.

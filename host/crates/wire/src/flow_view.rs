@@ -1,7 +1,7 @@
 //! A view of the attributes of one entry. It borrows, does not allocate, and does not interpret.
 //!
-//! The top level is walked once. The content of an attribute is read on demand. A getter returns `None` if the attribute
-//! is absent or makes no sense; [`FlowView::oddities`] distinguishes the two cases.
+//! The top level is walked once. The content of an attribute is read on demand. A getter returns `None` if the
+//! attribute is absent or makes no sense; [`FlowView::oddities`] distinguishes the two cases.
 
 use alloc::vec::Vec;
 
@@ -50,8 +50,8 @@ pub struct FlowView<'a> {
 impl<'a> FlowView<'a> {
     /// Walks over the attributes. The first one begins at byte `offset` of the message.
     ///
-    /// The first attribute of a number counts. The kernel's padding in front of 64-bit attributes may carry the number of
-    /// another attribute (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` at the top level).
+    /// The first attribute of a number counts. The kernel's padding in front of 64-bit attributes may carry the number
+    /// of another attribute (`CTA_TIMESTAMP_PAD` is `CTA_STATUS` at the top level).
     #[inline]
     pub(crate) fn new(attributes: &'a [u8], offset: usize) -> Self {
         let mut places = [0; SLOTS];
@@ -152,7 +152,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::ZONE, |attribute| attribute.be16(NAMING).map(Zone))
     }
 
-    /// Status bits (`CTA_STATUS`).
+    /// Status bits of the entry (`CTA_STATUS`).
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         self.decoded(cta::STATUS, |attribute| attribute.be32(NAMING).map(Status))
@@ -164,13 +164,13 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::STATUS_MASK, |attribute| attribute.be32(NAMING))
     }
 
-    /// Protocol state (`CTA_PROTOINFO`).
+    /// State of TCP, SCTP or DCCP (`CTA_PROTOINFO`).
     #[must_use]
     pub fn protocol_info(&self) -> Option<ProtocolInfo> {
         self.attribute(cta::PROTOINFO).and_then(|attribute| protocol_info::read(attribute, NAMING, &mut Silent))
     }
 
-    /// Helper (`CTA_HELP`).
+    /// Connection tracking helper (`CTA_HELP`).
     #[must_use]
     pub fn helper(&self) -> Option<Helper<'a>> {
         self.attribute(cta::HELP).map(|attribute| helper::read(attribute, NAMING, &mut Silent))
@@ -188,13 +188,13 @@ impl<'a> FlowView<'a> {
         self.attribute(cta::NAT_DST).map(|attribute| nat::read(attribute, NAMING, &mut Silent))
     }
 
-    /// Seconds left (`CTA_TIMEOUT`).
+    /// Seconds left until the entry expires (`CTA_TIMEOUT`).
     #[must_use]
     pub fn timeout(&self) -> Option<u32> {
         self.decoded(cta::TIMEOUT, |attribute| attribute.be32(NAMING))
     }
 
-    /// Mark (`CTA_MARK`).
+    /// Mark of the entry (`CTA_MARK`).
     #[must_use]
     pub fn mark(&self) -> Option<Mark> {
         self.decoded(cta::MARK, |attribute| attribute.be32(NAMING).map(Mark))
@@ -206,26 +206,26 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::MARK_MASK, |attribute| attribute.be32(NAMING))
     }
 
-    /// Accounting (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
+    /// Packets and bytes of each direction (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
     #[must_use]
     pub fn counters(&self) -> PerDirection<Option<Counters>> {
         let read = |number| self.attribute(number).and_then(|attribute| counters::read(attribute, NAMING, &mut Silent));
         PerDirection { original: read(cta::COUNTERS_ORIG), reply: read(cta::COUNTERS_REPLY) }
     }
 
-    /// Reference count (`CTA_USE`).
+    /// Reference count in the kernel (`CTA_USE`).
     #[must_use]
     pub fn uses(&self) -> Option<u32> {
         self.decoded(cta::USE, |attribute| attribute.be32(NAMING))
     }
 
-    /// Id (`CTA_ID`).
+    /// Id of the entry (`CTA_ID`).
     #[must_use]
     pub fn id(&self) -> Option<FlowId> {
         self.decoded(cta::ID, |attribute| attribute.be32(NAMING).map(FlowId))
     }
 
-    /// Sequence adjustment (`CTA_SEQ_ADJ_ORIG`, `CTA_SEQ_ADJ_REPLY`).
+    /// Adjustment of TCP sequence numbers in each direction (`CTA_SEQ_ADJ_ORIG`, `CTA_SEQ_ADJ_REPLY`).
     #[must_use]
     pub fn sequence(&self) -> PerDirection<Option<SequenceAdjustment>> {
         let read =
@@ -239,7 +239,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::SECMARK, |attribute| attribute.be32(NAMING))
     }
 
-    /// Security context (`CTA_SECCTX`).
+    /// Security context of the entry (`CTA_SECCTX`).
     #[must_use]
     pub fn security_context(&self) -> Option<&'a str> {
         self.attribute(cta::SECCTX).and_then(|attribute| security_context::read(attribute, NAMING, &mut Silent))
@@ -268,7 +268,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::TIMESTAMP_EVENT, |attribute| attribute.be64(NAMING).map(Timestamp))
     }
 
-    /// Labels (`CTA_LABELS`).
+    /// Labels of the entry (`CTA_LABELS`).
     #[must_use]
     pub fn labels(&self) -> Option<Labels> {
         self.decoded(cta::LABELS, |attribute| labels::read(attribute, NAMING).map(Labels))
@@ -280,7 +280,7 @@ impl<'a> FlowView<'a> {
         self.decoded(cta::LABELS_MASK, |attribute| labels::read(attribute, NAMING).map(Labels))
     }
 
-    /// SYN proxy (`CTA_SYNPROXY`).
+    /// State of a SYN proxy (`CTA_SYNPROXY`).
     #[must_use]
     pub fn synproxy(&self) -> Option<SynProxy> {
         self.attribute(cta::SYNPROXY).map(|attribute| synproxy::read(attribute, NAMING, &mut Silent))

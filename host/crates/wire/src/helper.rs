@@ -10,9 +10,9 @@ use crate::report::{Report, Within, heard};
 /// A helper, borrowed from the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Helper<'a> {
-    /// Name (`CTA_HELP_NAME`).
+    /// Name of the helper, such as `ftp` (`CTA_HELP_NAME`).
     pub name: Option<&'a str>,
-    /// Private data (`CTA_HELP_INFO`).
+    /// Private data of the helper (`CTA_HELP_INFO`).
     pub info: Option<&'a [u8]>,
 }
 

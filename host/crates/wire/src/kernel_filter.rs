@@ -3,8 +3,8 @@
 //! Requesting fewer entries from the kernel saves the most time. The kernel's answer is always a superset of what the
 //! filter matches, and the caller matches exactly afterwards. The request omits these parts:
 //! - addresses, ports and protocols of IPv6: the kernel's IPv6 address comparison is inverted (seen on Linux 6.18);
-//! - zone 0: the kernel compares the entry's zone number, which is not 0 for a zone of the reply direction only, although
-//!   the flow's original tuple is in zone 0;
+//! - zone 0: the kernel compares the entry's zone number, which is not 0 for a zone of the reply direction only,
+//!   although the flow's original tuple is in zone 0;
 //! - everything in the filter's `rare`;
 //! - a mark or status under an empty mask: it matches every entry that has the field, and the kernel refuses such a
 //!   status.

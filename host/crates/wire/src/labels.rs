@@ -1,6 +1,7 @@
 //! The 128 connection label bits (`CTA_LABELS`, `CTA_LABELS_MASK`).
 //!
-//! They are a copy of the kernel's `unsigned long labels[]` in memory: the only attribute of an entry in host byte order.
+//! They are a copy of the kernel's `unsigned long labels[]` in memory: the only attribute of an entry in host byte
+//! order.
 
 use core::mem::size_of;
 
@@ -8,7 +9,7 @@ use crate::attribute::{Attribute, Naming};
 use crate::emit::Emit;
 use crate::error::{DecodeError, Expected, Found};
 
-/// `NF_CT_LABELS_MAX_SIZE`.
+/// `NF_CT_LABELS_MAX_SIZE`: the size of all labels of an entry, in bytes.
 const BYTES: usize = 16;
 
 /// Reads the bits. Older kernels send fewer words if fewer bits are in use; the other bits are zero.

@@ -1,14 +1,15 @@
 //! The conntrack netlink codec of ctwarden: it converts between the kernel's bytes and the values of the model.
 //!
-//! These bytes are the only external input at full speed. The crate has no clock, no I/O and no unsafe code, and no input makes
-//! it panic.
+//! These bytes are the only external input at full speed. The crate has no clock, no I/O and no unsafe code, and no
+//! input makes it panic.
 //!
 //! - [`Messages`] iterates over the messages of one read; [`Message::content`] decodes the kind of each message.
 //! - [`FlowView`] and [`ExpectationView`] borrow the attributes from the read buffer, without an allocation;
 //!   [`FlowView::to_flow`] and [`ExpectationView::to_expectation`] convert them to values.
 //! - [`request`] has one function for each request to the kernel. Each function appends to a buffer.
-//! - [`KernelFilter`] is the part of a filter that the kernel applies correctly in a dump. [`ExactFilter`] is a filter that the
-//!   kernel applies exactly, as a bulk delete requires. [`EventFilter`] is the part that runs in front of an event socket.
+//! - [`KernelFilter`] is the part of a filter that the kernel applies correctly in a dump. [`ExactFilter`] is a filter
+//!   that the kernel applies exactly, as a bulk delete requires. [`EventFilter`] is the part that runs in front of an
+//!   event socket.
 //!
 //! A request and a message of the kernel about an entry have the same form, so the example decodes its own request:
 //!

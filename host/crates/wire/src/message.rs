@@ -17,19 +17,19 @@ pub(crate) const EXPECTATION: u16 = 2 << 8;
 pub struct Flags(pub u16);
 
 impl Flags {
-    /// `NLM_F_REQUEST`.
+    /// `NLM_F_REQUEST`: the message is a request.
     pub const REQUEST: Self = Self(0x1);
     /// `NLM_F_MULTI`: more messages follow until a done message.
     pub const MULTI: Self = Self(0x2);
     /// `NLM_F_ACK`: the kernel answers success as well as errors.
     pub const ACK: Self = Self(0x4);
-    /// `NLM_F_ECHO`.
+    /// `NLM_F_ECHO`: the kernel also sends the event of a change to the requesting socket.
     pub const ECHO: Self = Self(0x8);
     /// `NLM_F_DUMP_INTR`: the dump was inconsistent.
     pub const DUMP_INTERRUPTED: Self = Self(0x10);
     /// `NLM_F_DUMP_FILTERED`: the kernel applied the requested filter.
     pub const DUMP_FILTERED: Self = Self(0x20);
-    /// `NLM_F_DUMP`, in a request.
+    /// `NLM_F_DUMP`, in a request: list the table.
     pub const DUMP: Self = Self(0x300);
     /// `NLM_F_EXCL`. In a request: fail if the entry exists. In an event: the entry did not exist.
     pub const EXCLUSIVE: Self = Self(0x200);
@@ -52,7 +52,7 @@ impl Flags {
     }
 }
 
-/// `struct nlmsghdr`.
+/// `struct nlmsghdr` (linux/netlink.h), in host byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Length of the message with this header (`nlmsg_len`).
@@ -158,7 +158,8 @@ impl<'a> Iterator for Messages<'a> {
             let (expected, found) = if length < HEADER { (HEADER, length) } else { (length, self.rest.len()) };
             return Some(Err(self.broken(expected, found)));
         };
-        // The message fits into the bytes, so the sum cannot overflow. The last one may lack its padding (`NLMSG_ALIGN`).
+        // The message fits into the bytes, so the sum cannot overflow. The last one may lack its padding
+        // (`NLMSG_ALIGN`).
         let padded = length.next_multiple_of(4);
         self.rest = self.rest.get(padded..).unwrap_or_default();
         self.offset = self.offset.saturating_add(padded);

@@ -25,8 +25,8 @@ pub(crate) const fn family_number(family: Family) -> u8 {
     }
 }
 
-/// `CTA_FILTER_F_*` (net/netfilter/nf_conntrack_netlink.c): bits of `CTA_FILTER_ORIG_FLAGS` and `CTA_FILTER_REPLY_FLAGS`,
-/// one for each part of a tuple to compare. No public header of the kernel has them.
+/// `CTA_FILTER_F_*` (net/netfilter/nf_conntrack_netlink.c): bits of `CTA_FILTER_ORIG_FLAGS` and
+/// `CTA_FILTER_REPLY_FLAGS`, one for each part of a tuple to compare. No public header of the kernel has them.
 mod filter_flags {
     pub(super) const IP_SRC: u32 = 1;
     pub(super) const IP_DST: u32 = 1 << 1;
@@ -67,8 +67,8 @@ fn dump_as(buffer: &mut Vec<u8>, kind: u16, sequence: u32, filter: &KernelFilter
     Emit::message(buffer, head, |message| write_filter(message, filter));
 }
 
-/// Requests the entries that are dead but still wait for the delivery of their destroy event. The kernel filters them by
-/// family only.
+/// Requests the entries that are dead but still wait for the delivery of their destroy event. The kernel filters them
+/// by family only.
 pub fn dump_dying(buffer: &mut Vec<u8>, sequence: u32, family: Option<Family>) {
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_DYING, Flags::DUMP, sequence, family), |_| {});
 }
@@ -79,8 +79,8 @@ pub fn dump_unconfirmed(buffer: &mut Vec<u8>, sequence: u32, family: Option<Fami
     Emit::message(buffer, request(CONNTRACK | ctnl::GET_UNCONFIRMED, Flags::DUMP, sequence, family), |_| {});
 }
 
-/// Requests one entry, found by tuple and zone, in either direction. The answer carries the id and the original tuple. A
-/// caller that means one certain flow compares them.
+/// Requests one entry, found by tuple and zone, in either direction. The answer carries the id and the original tuple.
+/// A caller that means one certain flow compares them.
 pub fn get(buffer: &mut Vec<u8>, sequence: u32, key: &FlowKey) {
     let head = request(CONNTRACK | ctnl::GET, NONE, sequence, Some(key.original.family()));
     Emit::message(buffer, head, |message| write_place(message, &key.original, key.zone));
@@ -112,8 +112,8 @@ pub fn update(buffer: &mut Vec<u8>, sequence: u32, ack: bool, update: &Update) {
     update_as(buffer, acked(ack), sequence, update);
 }
 
-/// As [`update`], and the kernel also sends the changed entry (`NLM_F_ECHO`), before the acknowledgement if there is one.
-/// The message carries the id, which identifies the flow that was changed.
+/// As [`update`], and the kernel also sends the changed entry (`NLM_F_ECHO`), before the acknowledgement if there is
+/// one. The message carries the id, which identifies the flow that was changed.
 ///
 /// The message is the event of the change, sent to the requesting socket as well. So it has the port of that socket and
 /// the sequence number 0. The kernel sends none for entries that were created while nobody listened for events
@@ -142,9 +142,9 @@ fn update_as(buffer: &mut Vec<u8>, flags: Flags, sequence: u32, update: &Update)
 
 /// Creates an entry, with an acknowledgement. The answer is `EEXIST` if its tuple is taken.
 ///
-/// The kernel refuses an entry without a timeout (`EINVAL`), and accepts no id, counters, timestamps or security context.
-/// A reply tuple that is not the reversed original becomes address translation, and the kernel sets the status bits that
-/// it controls. So any row or event can be created again.
+/// The kernel refuses an entry without a timeout (`EINVAL`), and accepts no id, counters, timestamps or security
+/// context. A reply tuple that is not the reversed original becomes address translation, and the kernel sets the status
+/// bits that it controls. So any row or event can be created again.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, flow: &Flow) {
     let flags = Flags::ACK.with(Flags::CREATE).with(Flags::EXCLUSIVE);
     let head = request(CONNTRACK | ctnl::NEW, flags, sequence, Some(flow.family()));

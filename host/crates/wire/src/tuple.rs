@@ -127,8 +127,8 @@ struct IcmpParts {
 }
 
 impl IcmpParts {
-    /// Returns all three values, or the number of the first missing one. `id` is the number of the identifier; the other
-    /// two numbers follow it.
+    /// Returns all three values, or the number of the first missing one. `id` is the number of the identifier; the
+    /// other two numbers follow it.
     fn complete(self, id: u16) -> Result<Layer4, u16> {
         match self {
             Self { id: Some(id), kind: Some(kind), code: Some(code) } => Ok(Layer4::Icmp { id, kind, code }),

@@ -1,5 +1,5 @@
-//! The program in front of an event socket, run by an interpreter that does what the kernel's manual says of each instruction,
-//! over generated events and filters.
+//! The program in front of an event socket, over generated events and filters. An interpreter runs it as the kernel's
+//! manual describes each instruction.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -21,7 +21,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-/// What the program returns: how many bytes of the message pass. A load outside of the message drops it.
+/// Returns what the program returns: the number of bytes of the message that pass. A load outside of the message drops
+/// it.
 fn run(program: &[Instruction], message: &[u8]) -> u32 {
     let (mut a, mut x, mut at) = (0_u32, 0_u32, 0_usize);
     let read = |offset: u32, bytes: usize| {
@@ -69,7 +70,7 @@ fn run(program: &[Instruction], message: &[u8]) -> u32 {
     }
 }
 
-/// Offset of the attribute `number` among those from `from` to `end`; 0 where there is none.
+/// Returns the offset of the attribute `number` among those from `from` to `end`, or 0 if it is absent.
 fn find_until(message: &[u8], from: u32, end: usize, number: u32) -> u32 {
     let mut at = usize::try_from(from).unwrap();
     while at + 4 <= end {
@@ -206,7 +207,7 @@ fn event(kind: EventKind, flow: &Flow) -> Vec<u8> {
     bytes
 }
 
-/// The flow as it is read from the event, which is what filters are matched with.
+/// Decodes the flow of an event. Filters are compared with this flow.
 fn read(bytes: &[u8]) -> Flow {
     match Messages::new(bytes).next().unwrap().unwrap().content() {
         Content::Conntrack(entry) => entry.flow.to_flow().unwrap(),
@@ -234,7 +235,7 @@ proptest! {
     }
 }
 
-/// The property says little if nothing passes, or everything.
+/// The property proves little if no event passes, or every event.
 #[test]
 fn generated_events_do_pass_and_do_not() {
     let mut runner = TestRunner::deterministic();
@@ -267,6 +268,6 @@ fn a_list_that_is_too_long_is_not_asked() {
     let of = |count| Filter { original_src: hosts(count), ..Filter::default() };
     assert!(EventFilter::of(&[of(64)]).is_some());
     assert_eq!(EventFilter::of(&[of(65)]), None);
-    // Many filters together are longer than the kernel takes.
+    // The program of many filters is longer than the kernel accepts.
     assert_eq!(EventFilter::of(&vec![of(64); 40]), None);
 }

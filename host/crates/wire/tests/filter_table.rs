@@ -1,4 +1,4 @@
-//! Whether the table of filter parts says of the kernel what this crate asks of it.
+//! The table of filter parts agrees with the requests that this crate builds.
 
 use ctwarden_model::{
     Family, Filter, FilterPart, FlowId, IcmpFilter, InDump, Masked, MaskedAddress, NamedSet, NatFilter, NatTo,
@@ -6,7 +6,7 @@ use ctwarden_model::{
 };
 use ctwarden_wire::{EventFilter, KernelFilter};
 
-/// Every part, each so that the kernel can do it if it can do the part at all.
+/// A filter with every part. Each part has a form that the kernel supports, if the kernel supports the part at all.
 fn whole() -> Filter {
     let host = || -> PrefixSet { [Prefix::host([192, 0, 2, 1].into())].into_iter().collect() };
     let port = || [PortRange::from(53)].into();

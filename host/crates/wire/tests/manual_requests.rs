@@ -1,4 +1,4 @@
-//! Requests as a person words them, read back through the view: what was said is there, and nothing else.
+//! Requests of an operator, read back through the view. They have exactly the given content.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,7 @@
-//! One odd attribute costs only itself: each is put into a message that is otherwise good, and told with its path and place.
+//! An odd attribute affects only itself. Each is put into an otherwise good message, and reported with its path and
+//! offset.
 //!
-//! What real kernels do not send (or no longer, or not this machine's) is made here by hand.
+//! The attributes are built by hand, because kernels do not send them, or no longer, or not on this machine.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +14,7 @@
 use ctwarden_model::{Counters, EventKind, Flow, FlowId, Labels, Layer4, PerDirection, Protocol, Status, Tuple, Zone};
 use ctwarden_wire::{Content, Expected, Found, Messages, Origin, write_entry};
 
-/// An attribute of that number.
+/// Builds an attribute with this number.
 fn attribute(number: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u16::try_from(payload.len() + 4).unwrap().to_ne_bytes().to_vec();
     bytes.extend_from_slice(&number.to_ne_bytes());
@@ -26,7 +27,7 @@ fn nest(number: u16, attributes: &[Vec<u8>]) -> Vec<u8> {
     attribute(number | 0x8000, &attributes.concat())
 }
 
-/// A message about an entry with these attributes.
+/// Builds a message about an entry with these attributes.
 fn message(attributes: &[Vec<u8>]) -> Vec<u8> {
     let attributes = attributes.concat();
     let length = u32::try_from(20 + attributes.len()).unwrap();
@@ -34,7 +35,7 @@ fn message(attributes: &[Vec<u8>]) -> Vec<u8> {
     [header, attributes].concat()
 }
 
-/// What was understood, and what was told.
+/// Returns the decoded flow, and the reported errors.
 fn read(bytes: &[u8]) -> (Result<Flow, String>, Vec<String>) {
     let Content::Conntrack(entry) = Messages::new(bytes).next().unwrap().unwrap().content() else { panic!() };
     let told = entry.flow.oddities().iter().map(ToString::to_string).collect();
@@ -66,7 +67,7 @@ fn tuple() -> Tuple {
     Tuple { src: SRC.into(), dst: DST.into(), protocol: Protocol::TCP, layer4: Layer4::Ports { src: 1, dst: 2 } }
 }
 
-/// The entry of which only the original tuple is known.
+/// An entry with only an original tuple.
 fn bare() -> Flow {
     Flow::new(PerDirection { original: tuple(), reply: tuple().reversed() })
 }
@@ -142,7 +143,7 @@ fn each_odd_attribute_is_skipped_and_told() {
         };
         let (flow, told) = read(&bytes);
         assert!(told.first().is_some_and(|first| first == expected), "{told:?} instead of {expected}");
-        // All else is there.
+        // Every other attribute is decoded.
         let flow = flow.unwrap();
         assert_eq!(flow.tuples, bare().tuples, "{expected}");
         if !tail && !expected.starts_with("CTA_STATUS at") {
@@ -202,16 +203,16 @@ fn an_error_is_data() {
     let bytes = message(&[nest(1, &[nest(1, &[attribute(1, &SRC), attribute(2, &[1, 2])])])]);
     let Content::Conntrack(entry) = Messages::new(&bytes).next().unwrap().unwrap().content() else { panic!() };
     let error = entry.flow.to_flow().unwrap_err();
-    // A missing protocol is seen only after the addresses.
+    // The addresses are decoded before the missing protocol is noticed.
     assert_eq!(error.path.names().collect::<Vec<_>>(), ["CTA_TUPLE_ORIG", "CTA_TUPLE_IP", "CTA_IP_V4_DST"]);
     assert_eq!((error.offset, error.expected, error.found), (36, Expected::Bytes(4), Found::Bytes(2)));
-    // The offset leads to the attribute's header.
+    // The offset is that of the attribute's header.
     assert_eq!(bytes[36..38], 6u16.to_ne_bytes());
 }
 
 #[test]
 fn padding_with_the_number_of_another_attribute_changes_nothing() {
-    // `CTA_TIMESTAMP_PAD` is 3 and stands at the top level in front of `CTA_TIMESTAMP_EVENT`, on machines that align 64 bits.
+    // On machines that align 64 bits, `CTA_TIMESTAMP_PAD` (3) is at the top level in front of `CTA_TIMESTAMP_EVENT`.
     let (flow, told) = read(&message(&[
         original(),
         attribute(3, &[0, 0, 0, 8]),

@@ -1,6 +1,6 @@
-//! The bytes of each request, as a person would write them down from the kernel's headers.
+//! The bytes of each request, written by hand from the kernel's headers.
 //!
-//! In the byte order of a little-endian machine; what they do is tried on a real kernel by the tests beside this one.
+//! The bytes are in little-endian order. The tests in `kernel` check on a real kernel what the requests do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +17,7 @@ use ctwarden_model::{
 };
 use ctwarden_wire::{ExactFilter, KernelFilter, KernelVersion, request};
 
-/// `00 01 "text"` with everything behind a `|` left out, to bytes.
+/// Converts lines such as `00 01 | text` to bytes. Text after a `|` is a comment.
 fn hex(text: &str) -> Vec<u8> {
     let bytes = text.lines().flat_map(|line| line.split('|').next().unwrap().split_whitespace());
     bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
@@ -86,7 +86,7 @@ fn update() {
     ";
     let expected = hex(&[head, TUPLE, tail].concat());
     assert_eq!(written(|buffer| request::update(buffer, 9, false, &update)), expected);
-    // NLM_F_ECHO is all that differs.
+    // Only the flags differ: NLM_F_ECHO is set.
     for (ack, flags) in [(false, 0x09), (true, 0x0d)] {
         let mut echoed = expected.clone();
         echoed[6] = flags;
@@ -145,7 +145,7 @@ fn host(text: &str) -> ctwarden_model::PrefixSet {
     [text.parse::<Prefix>().unwrap()].into_iter().collect()
 }
 
-/// Everything that the kernel can be asked for IPv4.
+/// A filter with every part that the kernel can apply to IPv4.
 fn full() -> Filter {
     Filter {
         protocols: [Protocol::TCP].into(),
@@ -182,7 +182,7 @@ fn filtered_dump_and_delete() {
     let head = "7c 00 00 00 01 01 01 03 09 00 00 00 00 00 00 00 02 00 00 00";
     let filter = KernelFilter::of(&full());
     assert_eq!(written(|buffer| request::dump(buffer, 9, &filter)), hex(&[head, FULL].concat()));
-    // The version says that the family is meant.
+    // With version 1 the kernel uses the family.
     let head = "7c 00 00 00 02 01 05 00 09 00 00 00 00 00 00 00 02 01 00 00";
     let filter = ExactFilter::of(&full()).unwrap();
     assert_eq!(written(|buffer| request::delete_matching(buffer, 9, &filter)), hex(&[head, FULL].concat()));
@@ -224,10 +224,10 @@ fn no_ipv6_tuple_is_ever_sent() {
     let six = Filter { original_src: host("2001:db8::1"), ..full() };
     let asked = KernelFilter::of(&Filter { reply_dst: Default::default(), ..six.clone() });
     let bytes = written(|buffer| request::dump(buffer, 9, &asked));
-    // Family, mark and status are asked; nothing else is.
+    // The request has the family, the mark and the status, and nothing else.
     assert_eq!((bytes[16], bytes.len()), (10, 20 + 4 * 8));
     assert_eq!(ExactFilter::of(&six), None);
-    // IPv4 and IPv6 in one filter match nothing; whatever is asked of the kernel is then a superset.
+    // A filter with both IPv4 and IPv6 matches nothing, so any request returns a superset.
     assert!(ExactFilter::of(&Filter { family: Some(Family::Ipv6), ..full() }).is_none());
 }
 
@@ -240,11 +240,11 @@ fn a_union_asks_what_all_agree_on() {
     assert_eq!(union(&[mark(0x11, 0xff), mark(0x12, 0xff)]), KernelFilter::of(&mark(0x10, 0xfc)));
     assert!(union(&[mark(1, 1), mark(0, 1)]).is_everything());
     assert!(union(&[full(), Filter::default()]).is_everything());
-    // Of another protocol the ports say nothing.
+    // Filters of different protocols share no condition on ports.
     let udp = Filter { protocols: [Protocol::UDP].into(), ..full() };
     let neither = Filter { protocols: AnyOf::NONE, dst_ports: PortRanges::NONE, ..full() };
     assert_eq!(union(&[full(), udp]), KernelFilter::of(&neither));
-    // Of another family the addresses say nothing.
+    // Filters of different families share no condition on addresses.
     let six = Filter { original_src: host("2001:db8::1"), reply_dst: Default::default(), ..full() };
     let marks = Filter { mark: full().mark, status: full().status, ..Filter::default() };
     assert_eq!(union(&[full(), six]), KernelFilter::of(&marks));
@@ -257,7 +257,7 @@ fn a_bulk_delete_needs_a_kernel_that_knows_its_parts() {
     assert_eq!(least(&Filter { mark: full().mark, ..Filter::default() }), Some(KernelVersion(4, 0)));
     assert_eq!(least(&Filter { family: Some(Family::Ipv6), ..Filter::default() }), Some(KernelVersion(5, 3)));
     assert_eq!(least(&full()), Some(KernelVersion(5, 15)));
-    // What the kernel does only in part, or differently, is none.
+    // A filter whose parts the kernel applies only partly or differently is not exact.
     for filter in [
         Filter { zones: [Zone(5)].into(), ..Filter::default() },
         Filter { zones: [Zone(0)].into(), ..Filter::default() },

@@ -1,4 +1,4 @@
-//! What is written is read as the same: entries, requests and expectations, for generated values and used buffers.
+//! Generated entries, requests and expectations are decoded as they were written, also in buffers with old content.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -131,7 +131,7 @@ prop_compose! {
             rare: rare.filter(|rare| *rare != Rare::default()).map(Box::new),
             ..Flow::new(tuples)
         };
-        // An entry is in one zone for both directions, or in one for one direction.
+        // An entry has one zone for both directions, or a zone for one direction only.
         if let Some(rare) = &mut flow.rare
             && (rare.zones.original.is_some() || rare.zones.reply.is_some())
         {
@@ -162,7 +162,7 @@ fn expectation(bytes: &[u8]) -> ExpectationMessage<'_> {
     }
 }
 
-/// What `write` appends, behind another message and whatever was in the buffer's memory before; every message is whole words.
+/// Returns what `write` appends. It must be the same after another message and in used memory, and end at a whole word.
 fn appended(write: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let mut fresh = Vec::new();
     write(&mut fresh);
@@ -177,7 +177,7 @@ fn appended(write: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     fresh
 }
 
-/// The reply tuple after what the request asks to translate.
+/// Returns the reply tuple after the translation that the request asks for.
 fn translated(flow: &FlowView<'_>) -> Tuple {
     let mut reply = flow.reply().unwrap();
     let single = |range: NatRange| {
@@ -214,7 +214,7 @@ proptest! {
             prop_assert_eq!(read.flow.oddities(), []);
             prop_assert_eq!(&read.flow.to_flow().unwrap(), &flow);
             prop_assert_eq!((read.header.sequence, read.header.port), (sequence, port));
-            // A row looks like an update.
+            // A row has the form of an update.
             let told = if kind == EventKind::Row { EventKind::Update } else { kind };
             prop_assert_eq!(read.kind(), told);
             prop_assert_eq!(read.header.flags.contains(Flags::MULTI), kind == EventKind::Row);
@@ -227,7 +227,7 @@ proptest! {
         let read = entry(&bytes);
         prop_assert_eq!(read.flow.oddities(), []);
         let mut asked = flow.clone();
-        // What only the kernel can give.
+        // Only the kernel can set these parts.
         (asked.id, asked.uses, asked.started, asked.stopped) = (None, None, None, None);
         asked.counters = PerDirection::default();
         asked.status = asked.status.map(|status| Status(status.0 & !0x201 | 0x8));
@@ -237,7 +237,7 @@ proptest! {
             rare.unknown.clear();
         }
         asked.rare = asked.rare.filter(|rare| **rare != Rare::default());
-        // Of an ICMP answer only address and identifier can be translated.
+        // The reply of an ICMP flow can be translated only in its address and identifier.
         let reply = &mut asked.tuples.reply;
         if let (Layer4::Icmp { kind, code, .. }, Layer4::Icmp { kind: k, code: c, .. }) =
             (asked.tuples.original.reversed().layer4, &mut reply.layer4)

@@ -1,4 +1,4 @@
-//! What the kernel might say, as bytes, and what is made of it.
+//! Possible messages of the kernel, as bytes, and the outcomes that follow from them.
 
 use ctwarden_model::{Flow, FlowId, Layer4, Masked, PerDirection, Protocol, Tuple, Update, Zone};
 use ctwarden_wire::{Flags, Messages};
@@ -11,7 +11,7 @@ const ENOENT: i32 = 2;
 const ENOSPC: i32 = 28;
 
 impl Changes {
-    /// How many entries it asked for.
+    /// Number of entries that were looked up again.
     pub(in crate::netlink) fn asked_again(&self) -> usize {
         self.doubts.len()
     }
@@ -31,7 +31,7 @@ fn mark(flow: &Flow) -> Effect {
     Effect::Update(Update { key: flow.key(), mark: Some(Masked::all(5)), labels: None, timeout: None })
 }
 
-/// The effects, written for one send; effect `n` is the `n`th.
+/// Writes the effects for one send. Effect `n` has the number `n`.
 fn asked(effects: &[Effect]) -> Changes {
     let mut changes = Changes::default();
     changes.begin();
@@ -47,7 +47,7 @@ fn asked(effects: &[Effect]) -> Changes {
     changes
 }
 
-/// A message about the flow, as the kernel sends it.
+/// A message about the flow, in the form in which the kernel sends it.
 fn entry(flow: &Flow, sequence: u32, port: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     request::create(&mut bytes, sequence, flow);
@@ -64,7 +64,7 @@ fn echo(flow: &Flow) -> Vec<u8> {
     entry(flow, 0, OURS)
 }
 
-/// Acknowledgement, or refusal, of the `n`th request.
+/// An acknowledgement or refusal of request number `n`.
 fn answer(n: u32, errno: i32) -> Vec<u8> {
     answer_to(FIRST + n, errno)
 }
@@ -86,7 +86,7 @@ fn hear(changes: &mut Changes, messages: &[Vec<u8>]) {
     hear_from(FIRST, changes, messages);
 }
 
-/// The same, where the first request has that sequence number.
+/// Passes the messages to `changes` as answers to a send whose first request has the sequence number `first`.
 fn hear_from(first: u32, changes: &mut Changes, messages: &[Vec<u8>]) {
     for bytes in messages {
         for message in Messages::new(bytes) {
@@ -97,7 +97,7 @@ fn hear_from(first: u32, changes: &mut Changes, messages: &[Vec<u8>]) {
     }
 }
 
-/// Asks for what is in doubt, of which there must be so many; each gets its answer, or none.
+/// Looks up the doubtful entries, whose number must be that of `answers`. A doubt with `None` gets no answer.
 fn ask_again(changes: &mut Changes, answers: &[Option<Vec<u8>>]) {
     assert_eq!(changes.doubts().count(), answers.len());
     for (place, bytes) in answers.iter().enumerate() {
@@ -107,7 +107,7 @@ fn ask_again(changes: &mut Changes, answers: &[Option<Vec<u8>>]) {
     }
 }
 
-/// What came of the `n`th doubt.
+/// The entry that the kernel returns for doubt number `n`.
 fn found(n: u32, flow: &Flow) -> Option<Vec<u8>> {
     Some(entry(flow, FIRST + 500 + n, OURS))
 }
@@ -185,7 +185,8 @@ fn the_place_is_the_tuple_and_the_zone() {
 fn what_is_no_echo_of_ours_tells_nothing() {
     let (a, b) = (flow(1, 10), flow(2, 20));
     let mut changes = asked(&[mark(&a), mark(&b)]);
-    // Of another's change, of another request, late to an earlier send, of no request, and no message at all.
+    // An event of another socket's change, an entry that answers a request, a late answer to an earlier send, an answer
+    // without a request, and (below) an echo of an unknown flow and an echo without a tuple.
     let foreign = [entry(&a, 0, OURS + 1), entry(&a, FIRST, OURS), answer_to(FIRST - 1, ENOENT), answer(2, 0)];
     hear(&mut changes, &foreign);
     hear(&mut changes, &[echo(&flow(3, 30)), vec![20, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x67, 0x12, 0, 0, 2, 0, 0, 0]]);
@@ -209,7 +210,7 @@ fn two_changes_of_one_flow_are_told_apart() {
     hear(&mut changes, &[echo(&a), echo(&a), answer(1, 0)]);
     ask_again(&mut changes, &[]);
     assert_eq!(acks(&changes), [Ack::Done; 2]);
-    // It was replaced between them, and only the successor is told of.
+    // The flow is replaced between the two changes, and only the successor has an echo.
     let mut changes = asked(&[mark(&a), mark(&a)]);
     hear(&mut changes, &[answer(0, ENOENT), echo(&flow(1, 11)), answer(1, 0)]);
     ask_again(&mut changes, &[found(0, &flow(1, 11))]);
@@ -223,7 +224,7 @@ fn deletes_are_done_where_nothing_was_said_and_the_end_was_reached() {
     let mut changes = asked(&effects);
     hear(&mut changes, &[answer(1, ENOENT), answer(2, ENOENT)]);
     assert_eq!(acks(&changes), [Ack::Done, Ack::Gone, Ack::Gone]);
-    // What was said behind it may have been lost.
+    // Messages after the last one received may be lost.
     let mut changes = asked(&effects);
     hear(&mut changes, &[answer(1, ENOENT)]);
     assert_eq!(acks(&changes), [Ack::NoAnswer, Ack::Gone, Ack::NoAnswer]);

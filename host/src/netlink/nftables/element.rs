@@ -1,7 +1,7 @@
 //! Elements of sets in their netlink form: a start and, in an interval set, an end that is one after the last address.
 //!
-//! A range up to the highest address has no end in this form: such a range is open. `nft` marks an open start in the user
-//! data, and so does ctwarden.
+//! A range up to the highest address has no end in this form: such a range is open. `nft` marks an open start in the
+//! user data, and so does ctwarden.
 
 use ctwarden_model::{Family, Prefix};
 use netlink_packet_core::{DecodeError, NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
@@ -22,10 +22,12 @@ const ELEMENT_TIMEOUT: u16 = 4;
 const ELEMENT_EXPIRATION: u16 = 5;
 const ELEMENT_USERDATA: u16 = 6;
 
-/// Most elements of one message: the attribute that holds them has a length of 16 bits, and an element takes less than 100 bytes.
+/// Most elements of one message: the attribute that holds them has a length of 16 bits, and an element takes less than
+/// 100 bytes.
 const MOST_ELEMENTS: usize = 400;
 
-/// Type of the user data's part that says `NFTNL_UDATA_SET_ELEM_FLAGS`, and its flag for an open interval (libnftnl, udata.h).
+/// `NFTNL_UDATA_SET_ELEM_FLAGS`, the type of the part of the user data that holds flags, and that part with the flag of
+/// an open interval (libnftnl, udata.h).
 const USERDATA_FLAGS: u8 = 1;
 const OPEN_INTERVAL: [u8; 6] = [USERDATA_FLAGS, 4, 1, 0, 0, 0];
 
@@ -52,18 +54,20 @@ fn number_of(address: IpAddr) -> u128 {
 }
 
 impl SetHandle {
-    /// `add element`. With `exclusive`, an element that exists or overlaps is an error (`EEXIST`).
+    /// Returns the changes of an `add element`. With `exclusive`, an element that exists or overlaps is an error
+    /// (`EEXIST`).
     pub(super) fn add(&self, elements: &[Element], exclusive: bool) -> Vec<Change> {
         let flags = if exclusive { NLM_F_CREATE | NLM_F_EXCL } else { NLM_F_CREATE };
         self.changes(elements, |element| self.entries(element, true), NfTablesMessage::NewSetElement, flags)
     }
 
-    /// `delete element`.
+    /// Returns the changes of a `delete element`.
     pub(super) fn delete(&self, elements: &[Element]) -> Vec<Change> {
         self.changes(elements, |element| self.entries(element, false), NfTablesMessage::DeleteSetElement, 0)
     }
 
-    /// `get element`: returns the highest start that is not above the address, or the lowest end that is not below it.
+    /// Returns the request `get element`. The kernel answers with the highest start that is not above the address or,
+    /// with `end`, with the lowest end that is not below the address.
     pub(super) fn get(&self, address: u128, end: bool) -> NfTablesMessage {
         let mut attributes = vec![self.key(address)];
         if end {
@@ -72,7 +76,7 @@ impl SetHandle {
         NfTablesMessage::GetSetElement(self.message(vec![ListAttribute::Element(attributes)]))
     }
 
-    /// All elements, by a dump.
+    /// Returns the request for a dump of all elements.
     pub(super) fn get_all(&self) -> NfTablesMessage {
         NfTablesMessage::GetSetElement(SetElementMessage {
             attributes: vec![SetElementList::Table(self.table.name.clone()), SetElementList::Set(self.name.clone())],
@@ -159,8 +163,8 @@ impl SetHandle {
         }
     }
 
-    /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is the
-    /// end below the first range that `nft` puts into its sets.
+    /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is
+    /// the end below the first range that `nft` puts into its sets.
     pub(super) fn elements(&self, mut bounds: Vec<Bound>) -> Vec<Element> {
         bounds.sort_by_key(|bound| (bound.key, !bound.end));
         let mut elements: Vec<Element> = Vec::new();
@@ -197,8 +201,8 @@ impl Bound {
         Element { range, lifetime: self.lifetime, userdata: self.userdata }
     }
 
-    /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the catch-all
-    /// element, which has no key.
+    /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the
+    /// catch-all element, which has no key.
     pub(super) fn read_all(told: &Told) -> Result<Vec<Self>, DecodeError> {
         let mut bounds = Vec::new();
         for list in NlasIterator::new(told.attributes()) {

@@ -1,9 +1,9 @@
 //! Computes the change of a set of ranges that adds or removes a network: a function of values, without a kernel.
 //!
-//! Elements of an interval set may not overlap, so the kernel refuses a network that touches a present element. Two rules
-//! hold. After an addition, each address of the network stays at least as long as requested, no longer stay is shortened,
-//! and no other address is touched. After a removal, none of the network's addresses is left, and no other address is
-//! touched.
+//! Elements of an interval set may not overlap, so the kernel refuses a network that touches a present element. Two
+//! rules hold. After an addition, each address of the network stays at least as long as requested, no longer stay is
+//! shortened, and no other address is touched. After a removal, none of the network's addresses is left, and no other
+//! address is touched.
 
 /// Addresses from `first` to `last`, both included, as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,8 +69,8 @@ pub(super) struct Exchange {
     pub(super) into: Vec<Element>,
 }
 
-/// Returns the longest first part of the range that overlaps at most `most` of the elements, which are sorted, then these
-/// elements, and the rest of the range.
+/// Returns the longest first part of the range that overlaps at most `most` of the elements, which are sorted, then
+/// these elements, and the rest of the range.
 pub(super) fn portion(range: Range, present: &[Element], most: usize) -> (Range, &[Element], Option<Range>) {
     let cut = present.get(most).map(|next| next.range.first).filter(|cut| range.first < *cut);
     match (cut, present.split_at_checked(most)) {
@@ -82,8 +82,8 @@ pub(super) fn portion(range: Range, present: &[Element], most: usize) -> (Range,
     }
 }
 
-/// Returns the change that adds `range` for that lifetime, or `None` if nothing has to change. `present` does not overlap
-/// itself.
+/// Returns the change that adds `range` for that lifetime, or `None` if nothing has to change. `present` does not
+/// overlap itself.
 pub(super) fn adding(range: Range, lifetime: Lifetime, present: &[Element]) -> Option<Exchange> {
     let mut exchange = Exchange::default();
     let mut missing = vec![range];

@@ -94,7 +94,7 @@ pub(crate) enum ChangeError {
     WrongKind {
         table: Table,
         set: String,
-        /// What is wrong with it.
+        /// What is wrong with the new set.
         fault: &'static str,
     },
     /// The kernel refused a part of the change after another part was carried out.
@@ -114,7 +114,7 @@ pub(crate) enum ChangeError {
         /// Error number. `ENFILE`: the set is full. `EAGAIN`: other programs changed the rule set at every attempt.
         errno: i32,
     },
-    /// No answer arrived.
+    /// The exchange with the kernel failed before an answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }
@@ -142,11 +142,11 @@ impl Sets {
 
     /// Adds a network to its set for `seconds`, or until it is removed.
     ///
-    /// Afterwards each address of the network is in the set for at least that long. A longer stay is not shortened, so a
-    /// short block never ends a long one. No address outside of the network stays longer than before. If the network
-    /// overlaps present elements that end sooner, those are cut at its borders, in one transaction (one for each thousand
-    /// elements). On a set with intervals, a network that overlaps anything costs the kernel a dump of the set. A single
-    /// address does not.
+    /// Afterwards each address of the network is in the set for at least that long. A longer stay is not shortened, so
+    /// a short block never ends a long one. No address outside of the network stays longer than before. If the network
+    /// overlaps present elements that end sooner, those are cut at its borders, in one transaction (one for each
+    /// thousand elements). On a set with intervals, a network that overlaps anything costs the kernel a dump of the
+    /// set. A single address does not.
     ///
     /// # Errors
     /// [`ChangeError`]. A network over more than a thousand elements may then be present in part.
@@ -182,8 +182,8 @@ impl Sets {
         })
     }
 
-    /// Removes every present part of a network from its set. If an element extends beyond the network's borders, the parts
-    /// outside keep their lifetime.
+    /// Removes every present part of a network from its set. If an element extends beyond the network's borders, the
+    /// parts outside keep their lifetime.
     ///
     /// # Errors
     /// [`ChangeError`]. A network over more than a thousand elements may then be removed in part.
@@ -191,7 +191,8 @@ impl Sets {
         self.as_it_is_now(network, |sets| sets.remove_from_known(network))
     }
 
-    /// Makes a change. If the set differs from the opened one, because the rules were reloaded, makes the change once more.
+    /// Makes a change. If the set differs from the opened one, because the rules were reloaded, makes the change once
+    /// more.
     fn as_it_is_now<T>(
         &mut self,
         network: Prefix,
@@ -297,8 +298,8 @@ impl Sets {
 
     /// Adds an element without checking the present ones, which would read the whole set.
     ///
-    /// The kernel refuses overlaps, but a range up to the highest address has no end that it could compare (tested on Linux
-    /// 6.18). Such a range is not tried, and no other is tried while the set holds such a range.
+    /// The kernel refuses overlaps, but a range up to the highest address has no end that it could compare (tested on
+    /// Linux 6.18). Such a range is not tried, and no other is tried while the set holds such a range.
     fn try_adding(&mut self, handle: &SetHandle, element: Element) -> Result<Tried, CommitError> {
         let generation = self.nftables.generation()?;
         let highest = handle.highest();
@@ -309,8 +310,8 @@ impl Sets {
         Ok(refused.map_or(Tried::Done, Tried::Refused))
     }
 
-    /// Carries out an exchange. If elements are deleted or have no end, this requires the rule set for which the exchange
-    /// was computed: a deletion by bounds could otherwise split other elements.
+    /// Carries out an exchange. If elements are deleted or have no end, this requires the rule set for which the
+    /// exchange was computed: a deletion by bounds could otherwise split other elements.
     fn swap(
         &mut self,
         handle: &SetHandle,
@@ -327,8 +328,8 @@ impl Sets {
         })
     }
 
-    /// Returns the elements that share addresses with a range, and the generation in which they were read. With `guess`, the
-    /// element that holds an address is looked up by its bounds, which is quick in a large set.
+    /// Returns the elements that share addresses with a range, and the generation in which they were read. With
+    /// `guess`, the element that holds an address is looked up by its bounds, which is quick in a large set.
     fn overlapping(
         &mut self,
         handle: &SetHandle,
@@ -352,13 +353,13 @@ impl Sets {
         Err(CommitError::Transaction { errno: Errno::EAGAIN as i32 })
     }
 
-    /// Looks up the element that holds an address by its bounds. Returns `None` if the answers do not make one element for
-    /// certain.
+    /// Looks up the element that holds an address by its bounds. Returns `None` if the answers do not make one element
+    /// for certain.
     ///
     /// The kernel finds every start, but misses an end if a start lies on the same address (`__nft_rbtree_get` in
-    /// net/netfilter/nft_set_rbtree.c, tested on Linux 6.18). An end is therefore checked: no other start may lie below it.
-    /// An element that starts at the address is assumed to be a single address. If it is longer, there is no end after the
-    /// address, and the kernel refuses its deletion by these bounds with `ENOENT`.
+    /// net/netfilter/nft_set_rbtree.c, tested on Linux 6.18). An end is therefore checked: no other start may lie below
+    /// it. An element that starts at the address is assumed to be a single address. If it is longer, there is no end
+    /// after the address, and the kernel refuses its deletion by these bounds with `ENOENT`.
     fn holding(&mut self, handle: &SetHandle, address: u128) -> Result<Option<Vec<Element>>, CommitError> {
         let Some(start) = self.bound(handle, address, false)? else { return Ok(Some(Vec::new())) };
         if start.end || start.key > address {

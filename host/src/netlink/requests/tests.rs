@@ -1,4 +1,4 @@
-//! Changes on the real kernel, with and without the events that echo them.
+//! Changes in the real kernel, with and without events that echo them.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use ctwarden_model::{
 use super::*;
 use crate::witness::in_own_namespace;
 
-/// Whether entries that are made from now on get what events need (`nf_conntrack_ecache`).
+/// Sets whether new entries get the data that events need (`nf_conntrack_ecache`).
 fn with_events(events: bool) {
     let value = if events { "1" } else { "0" };
     fs::write("/proc/sys/net/netfilter/nf_conntrack_events", value).unwrap();
@@ -30,7 +30,7 @@ fn udp(number: u16) -> Flow {
     }
 }
 
-/// Makes the entries `from` to `to` and gives their keys.
+/// Creates the entries from number `from` to before `to`, and returns their keys.
 fn make(requests: &mut Requests, from: u16, to: u16) -> Vec<FlowKey> {
     let made = |number| {
         requests.create(&udp(number)).unwrap();
@@ -74,13 +74,13 @@ fn each_outcome_is_that_of_its_flow_with_events_and_without() {
         let mut requests = Requests::open().unwrap();
         for (events, from) in [(true, 0), (false, 1000)] {
             with_events(events);
-            // Some sends, the last of them not full.
+            // Enough keys for several sends, the last of them not full.
             let keys = make(&mut requests, from, from + 700);
             let gone: Vec<_> = keys.iter().step_by(7).map(|key| Effect::Delete(*key)).collect();
             assert_eq!(apply(&mut requests, &gone), [Ack::Done; 100]);
             assert_eq!(apply(&mut requests, &gone), [Ack::Gone; 100]);
             let change = |(index, key): (usize, &FlowKey)| match index % 7 {
-                // Somebody else is meant, whose tuple and zone it has now.
+                // The change is for another flow, which had the tuple and zone before.
                 1 => mark(&FlowKey { id: FlowId(key.id.0 ^ 1), ..*key }),
                 // No rule here uses labels.
                 2 => Effect::Update(Update {
@@ -122,17 +122,17 @@ fn a_successor_that_was_hit_is_reported() {
             let deletes: Vec<_> = keys.iter().map(|key| Effect::Delete(*key)).collect();
             assert_eq!(apply(&mut requests, &deletes), [Ack::Done; 20]);
             let successors = make(&mut requests, from, from + 20);
-            // A successor may get its predecessor's place in memory, and with it the id.
+            // A successor may get the memory of its predecessor, and with the memory the same id.
             let expected: Vec<_> =
                 keys.iter().zip(&successors).map(|(a, b)| if a == b { Ack::Done } else { Ack::Replaced }).collect();
             assert!(expected.contains(&Ack::Replaced));
             assert_eq!(apply(&mut requests, &keys.iter().map(mark).collect::<Vec<_>>()), expected);
-            // Hit and then ended in the same send.
+            // The change hits the successor, which then ends in the same send.
             let gone = successors
                 .iter()
                 .flat_map(|key| [mark(&FlowKey { id: FlowId(key.id.0 ^ 1), ..*key }), Effect::Delete(*key)]);
             let acks = apply(&mut requests, &gone.collect::<Vec<_>>());
-            // Without events nobody knows who it was; it was carried out.
+            // Without events the hit flow is unknown after its end. The change was carried out.
             let hit = if events { Ack::Replaced } else { Ack::Done };
             assert_eq!(acks, [hit, Ack::Done].repeat(20));
         }
@@ -159,7 +159,7 @@ fn an_entry_is_found_by_either_tuple_and_told_as_it_is() {
         let keys = make(&mut requests, 0, 200);
         let gone = keys[7];
         assert_eq!(apply(&mut requests, &[Effect::Delete(gone)]), [Ack::Done]);
-        // More than go into one send, and one in the middle that the kernel refuses.
+        // More lookups than fit into one send. The kernel refuses one in the middle.
         let mut asked: Vec<FlowKey> =
             keys.iter().map(|key| FlowKey { original: key.original.reversed(), ..*key }).collect();
         asked[100].original.protocol = Protocol::ICMP;

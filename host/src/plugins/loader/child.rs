@@ -21,8 +21,8 @@ use crate::config::check_against_schema;
 use crate::plugins::limits::guest_limits;
 use crate::sys;
 
-/// Loads the component that the other end of standard input sends. The process's own output is not for operators: the daemon
-/// reports the result.
+/// Loads the component that the other end of standard input sends. The process's own output is not for operators: the
+/// daemon reports the result.
 pub(crate) fn serve() -> ExitCode {
     match load() {
         Ok(()) => ExitCode::SUCCESS,
@@ -176,7 +176,7 @@ const NO_ANSWER: &str = "the daemon did not answer";
 
 impl Host for Daemon {
     fn get(&mut self, _: &FlowKey) -> Option<Flow> {
-        // No flow has been delivered to it yet, and none is known before it is configured in earnest.
+        // No flow has been delivered to the plugin yet, so the plugin can know no key.
         None
     }
 

@@ -1,7 +1,7 @@
 //! Confines the process that loads a component before it reads any of it.
 //!
-//! The process parses and compiles untrusted input. Whatever that input makes it do, it does without privileges and within
-//! the kernel's limits, and the kernel kills it first if memory is short.
+//! The process parses and compiles untrusted input. Whatever that input makes it do, it does without privileges and
+//! within the kernel's limits, and the kernel kills it first if memory is short.
 
 use std::fs;
 use std::io;
@@ -50,8 +50,8 @@ fn become_nobody() {
     let _ = setresuid(user, user, user);
 }
 
-/// Limits processor time and memory from here on. Memory in use counts towards its limit; processor time already used does
-/// not.
+/// Limits processor time and memory from here on. Memory in use counts towards its limit; processor time already used
+/// does not.
 pub(super) fn allow(cpu: Duration, memory: u64) -> io::Result<()> {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     let used = Duration::new(u64::try_from(used.tv_sec).unwrap_or(0), u32::try_from(used.tv_nsec).unwrap_or(0));

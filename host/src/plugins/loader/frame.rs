@@ -1,5 +1,5 @@
-//! The frames of the stream between the daemon and the process that loads a component: a value and bytes, each after its
-//! length.
+//! The frames of the stream between the daemon and the process that loads a component: a value and bytes, each after
+//! its length.
 //!
 //! One side handles untrusted bytes. Every length is checked before its content is read.
 

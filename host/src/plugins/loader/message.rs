@@ -23,7 +23,7 @@ pub(super) struct Job {
 /// The steps, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// Bytes become code.
+    /// The bytes of the component are compiled to code.
     Compile,
     /// The policy returns its descriptor.
     Describe,
@@ -33,8 +33,8 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Processor time that the step may take. The calls have lower limits of their own, whose errors are more precise. These
-    /// limits end the host's work for the call.
+    /// Processor time that the step may take. The calls have lower limits of their own, whose errors are more precise.
+    /// These limits end the host's work for the call.
     pub(super) fn cpu(self, limits: &config::Limits) -> Duration {
         match self {
             Self::Compile => limits.load_cpu,
@@ -112,17 +112,17 @@ pub(super) enum Stream {
 /// A question that a plugin may ask while it is configured.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Question {
-    /// `sets.lookup`.
+    /// A call of `sets.lookup`.
     Lookup { set: String, addresses: Vec<IpAddr> },
-    /// `table.read`.
+    /// A call of `table.read`.
     Table,
-    /// `memory.get`.
+    /// A call of `memory.get`.
     Get(String),
-    /// `memory.set`; the value is the payload.
+    /// A call of `memory.set`; the value is the payload.
     Set(String),
-    /// `memory.remove`.
+    /// A call of `memory.remove`.
     Remove(String),
-    /// `memory.keys`.
+    /// A call of `memory.keys`.
     Keys(String),
 }
 
@@ -134,7 +134,7 @@ pub(super) enum Answer {
     Table(Option<Statistics>),
     /// Whether there is a value, which is the payload.
     Found(bool),
-    /// Whether the request succeeded.
+    /// The result of a change; the error is a text for the plugin.
     Done(Result<(), String>),
     Keys(Vec<String>),
 }
@@ -168,10 +168,10 @@ impl From<Statistics> for TableStatistics {
 /// A policy's descriptor without the schema, which is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Described {
-    /// Its own name. The configuration may give it another.
+    /// Name that the policy gives itself. The configuration may give it another.
     pub(crate) name: String,
     pub(crate) version: String,
-    /// One line for people.
+    /// Summary of the policy in one line.
     pub(crate) summary: String,
     wants: Vec<String>,
 }

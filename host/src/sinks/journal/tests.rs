@@ -1,4 +1,4 @@
-//! Entries as journald would take them, with a socket of our own in its place.
+//! Entries in the form that journald accepts. A socket of the test stands in for journald.
 
 use std::collections::BTreeMap;
 use std::io::{IoSliceMut, Read, Seek};
@@ -10,7 +10,7 @@ use nix::sys::socket::{ControlMessageOwned, recvmsg};
 
 use super::*;
 
-/// Reads an entry as the protocol's page says: NAME=value, or NAME, a length of eight bytes and the value.
+/// Parses an entry by the description of the protocol: NAME=value, or NAME, a length of eight bytes and the value.
 fn fields(mut entry: &[u8]) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     while !entry.is_empty() {
@@ -141,7 +141,7 @@ fn an_entry_too_large_for_a_datagram_goes_as_a_sealed_file() {
 
 #[expect(unsafe_code, reason = "a handle that came with a message has no other owner")]
 fn owned(handle: i32) -> OwnedFd {
-    // SAFETY: the kernel made the handle for this process when the message was received; nobody else knows it.
+    // SAFETY: the kernel made the handle for this process when the message was received, and nothing else uses it.
     unsafe { OwnedFd::from_raw_fd(handle) }
 }
 
@@ -166,7 +166,7 @@ fn a_journal_that_does_not_read_is_given_up_when_patience_ends() {
     let mut sink = JournalSink::open(&dir.path().join("socket"), patience.clone()).unwrap();
     patience.ends(std::time::Instant::now());
     let notice = Record::Notice(Timestamp(0), Box::new(Notice::Overrun));
-    // Its queue takes some (net.unix.max_dgram_qlen) and then none.
+    // The socket's queue accepts some entries (net.unix.max_dgram_qlen) and then no more.
     let lost = (0..100_000).find_map(|_| sink.put(&notice, "{}").err()).unwrap();
     assert_eq!((lost.lines, lost.error.kind()), (1, io::ErrorKind::WouldBlock));
     assert_eq!(received(&journald)["CTWARDEN_NOTICE"], "overrun");

@@ -1,4 +1,4 @@
-//! The golden lines: a change here is a change of what others read.
+//! The expected lines. A change here changes the format that other programs read.
 
 use ctwarden_model::{
     Alert, Block, Fault, FlowId, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName, Unblock, Verdict,

@@ -1,8 +1,8 @@
 //! A flow in the memory layout of the canonical ABI of the component model.
 //!
 //! The derived code for a record looks up the plugin's memory again for each number that it writes, forty times a flow.
-//! For a plugin that does little with a row, that took half of its thread's time in a sweep. This module first assembles
-//! the numbers and looks up the memory once for a batch.
+//! For a plugin that does little with a row, that took half of its thread's time in a sweep. This module first
+//! assembles the numbers and looks up the memory once for a batch.
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lower};

@@ -1,7 +1,7 @@
 //! Converts the plugin's values to the model's values.
 //!
-//! A verdict with a value out of range is neither dropped nor a fault of the call. It becomes a malformed verdict. So it
-//! ends in a record like every other verdict, and its author sees it.
+//! A verdict with a value out of range is neither dropped nor a fault of the call. It becomes a malformed verdict. So
+//! it ends in a record like every other verdict, and its author sees it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -40,7 +40,8 @@ const CODE_BYTES: usize = 64;
 /// Values in one list of a filter: there are no more ports or zones than that. Reading a list looks at each value once.
 const LIST: usize = 1 << 16;
 
-/// Filters of a subscription. Each event is matched against each filter. A policy needs one filter for each kind of rule.
+/// Filters of a subscription. Each event is matched against each filter. A policy needs one filter for each kind of
+/// rule.
 const FILTERS: usize = 64;
 
 /// Shortest time between ticks (WIT `subscription.tick-every`).
@@ -314,8 +315,8 @@ fn action(action: policy::Action) -> Result<Action, What> {
     })
 }
 
-/// Converts a verdict. If any part is wrong, the result is a malformed verdict of the same kind, which names the problem
-/// and keeps the valid parts. The host provides the sets that the verdict names.
+/// Converts a verdict. If any part is wrong, the result is a malformed verdict of the same kind, which names the
+/// problem and keeps the valid parts. The host provides the sets that the verdict names.
 pub(super) fn verdict(verdict: policy::Verdict, host: &mut dyn Host) -> Verdict {
     let kind = kind(&verdict.action);
     let malformed = |flaw| Action::Malformed(kind, flaw);

@@ -1,5 +1,5 @@
-//! The functions that the plugin calls: details, sets, table and memory. The current batch and the [`Host`](crate::Host)
-//! answer them.
+//! The functions that the plugin calls: details, sets, table and memory. The current batch and the
+//! [`Host`](crate::Host) answer them.
 //!
 //! Every byte that the plugin passes is counted before the host sees it.
 

@@ -7,8 +7,8 @@
 //! becomes log lines.
 //!
 //! This crate implements three things instead of wasmtime: waiting, which must end when the call's time is over; the
-//! waiting functions of streams; and the creation of sockets. wasmtime's versions of the last two would start an executor
-//! with its own threads only to refuse.
+//! waiting functions of streams; and the creation of sockets. wasmtime's versions of the last two would start an
+//! executor with its own threads only to refuse.
 
 mod poll;
 mod sockets;

@@ -1,7 +1,7 @@
 //! Creation of sockets and name lookups: refused, without an executor.
 //!
-//! Everything else in `wasi:sockets` needs a value that only these functions return. wasmtime's own host side refuses TCP
-//! sockets, and needs no executor for that.
+//! Everything else in `wasi:sockets` needs a value that only these functions return. wasmtime's own host side refuses
+//! TCP sockets, and needs no executor for that.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, IpAddress, Network, ResolveAddressStream};

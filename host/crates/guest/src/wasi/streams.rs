@@ -1,8 +1,8 @@
 //! `wasi:io/streams` without an executor.
 //!
 //! A plugin can hold only its two output streams, which accept every write at once, and its input, which is at its end.
-//! So the functions that wait by the definition of WASI return at once here. Any other stream was not given by the host,
-//! and ends the call.
+//! So the functions that wait by the definition of WASI return at once here. Any other stream was not given by the
+//! host, and ends the call.
 
 use std::future::Future;
 use std::pin::pin;

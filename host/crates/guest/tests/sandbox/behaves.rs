@@ -1,4 +1,4 @@
-//! What goes right: the life of an instance, and the functions of the host.
+//! Behaviour without faults: the life of an instance, and the functions of the host.
 
 use ctwarden_guest::{ConfigureError, LogStream};
 use ctwarden_model::{Action, EventKinds, Target, Timestamp};
@@ -16,7 +16,7 @@ fn the_life_of_an_instance() {
     assert!(verdicts.iter().all(|verdict| verdict.code == "marked"));
     assert_eq!([&verdicts[0].target, &verdicts[1].target], [&Target::Entry(0), &Target::Entry(1)]);
     assert_eq!(instance.tick(NOW).unwrap()[0].reason, "7");
-    // State between calls is the instance's memory.
+    // The instance keeps its memory between calls.
     let reply = instance.message(NOW, "configuration").unwrap().unwrap();
     assert_eq!(reply.text, r#"3 {"a":1}"#, "when it was configured, and with what");
     assert_eq!(reply.verdicts[0].action, Action::Sweep);
@@ -72,7 +72,7 @@ fn functions_of_the_host_answer() {
     assert_eq!(ask("remember four").unwrap(), r#"["key"]"#);
     assert_eq!(ask("recall").unwrap(), "Some(4)");
     assert_eq!(ask("forget").unwrap(), "None");
-    // Details are of the batch that is judged; there is none now.
+    // Details exist only for the batch that is judged, and no batch is judged now.
     assert_eq!(ask("detail").unwrap(), "None None");
 }
 
@@ -91,7 +91,7 @@ fn what_it_writes_is_logged_by_line() {
     let (mut instance, recorded) = configured("guest-good", "{}", limits());
     instance.message(NOW, "say two words").unwrap().unwrap();
     let line = |stream| (stream, "two words".to_owned());
-    // The second has no end, but the call has.
+    // The second line has no line end. The end of the call ends it.
     assert_eq!(recorded.with(|seen| seen.lines.clone()), [line(LogStream::Output), line(LogStream::Error)]);
 }
 

@@ -1,4 +1,4 @@
-//! Compiled code that is kept: taken when it is whole and trustworthy, made anew when it is not.
+//! Cached code: used if it is complete and trustworthy, compiled again otherwise.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,7 +10,7 @@ use ctwarden_model::PluginName;
 use crate::host::Recorder;
 use crate::setup::{NOW, bytes, flows, runtime};
 
-/// A folder that only this user can write, gone with the test.
+/// A folder that only this user can write. It is removed with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -36,7 +36,7 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Loads a guest by way of the folder and sees it work.
+/// Loads a guest through the cache and checks that it works.
 fn works(folder: &Folder) {
     runs(&load(folder));
 }
@@ -45,7 +45,7 @@ fn load(folder: &Folder) -> Component {
     load_guest(folder, "guest-trap")
 }
 
-/// As the program does: from the folder or else compiled and put there.
+/// Loads a guest as the program does: from the cache, or compiled and then stored there.
 fn load_guest(folder: &Folder, guest: &str) -> Component {
     let cache = CodeCache::open(&folder.0).unwrap();
     let bytes = bytes(guest);
@@ -73,7 +73,7 @@ fn code_is_kept_and_taken() {
     let written = fs::metadata(file).unwrap();
     assert_eq!(written.permissions().mode() & 0o777, 0o600);
     works(&folder);
-    // It was read and not written again.
+    // The code was read and not written again.
     assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written.modified().unwrap());
     load_guest(&folder, "guest-panic");
     assert_eq!(folder.files().len(), 2);
@@ -112,7 +112,7 @@ fn code_that_was_taken_does_not_change_with_its_file() {
     works(&folder);
     let file = folder.files().remove(0);
     let taken = load(&folder);
-    // The same file as it is mapped by others: emptied, which would end a process that maps it, and full of nonsense.
+    // Others truncate the file, which would end a process that maps it, and then fill it with nonsense.
     let length = fs::metadata(&file).unwrap().len();
     fs::write(&file, b"").unwrap();
     runs(&taken);
@@ -145,7 +145,7 @@ fn code_that_others_can_write_is_not_taken() {
     let file = folder.files().remove(0);
     allow(&file, 0o606);
     works(&folder);
-    // It was replaced by one of our own.
+    // The file was replaced by one with the right mode.
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
     let elsewhere = folder.0.join("elsewhere");

@@ -1,10 +1,10 @@
-//! No guest without a test: the list of both is compared.
+//! Every guest has a test: this file compares the two lists.
 
 use std::collections::BTreeSet;
 
 use crate::{behaves, denied, fails, loads, setup, values};
 
-/// Each guest with the test that makes it do what it is for.
+/// Each guest, and the test for which the guest exists.
 const TESTED: &[(&str, fn())] = &[
     ("guest-bad-descriptor", loads::a_descriptor_is_checked),
     ("guest-chatty", fails::a_log_is_bounded),
@@ -38,7 +38,7 @@ fn guests() -> BTreeSet<String> {
     guests
 }
 
-/// Whether one of the end-to-end tests or of the fuzzer's checks runs it.
+/// Whether an end-to-end test or a check of the fuzzer uses the guest.
 fn in_a_scenario(guest: &str) -> bool {
     let named = format!("\"{guest}\"");
     ["src", "scenarios", "fuzz/checks/src"].into_iter().any(|folder| {

@@ -1,4 +1,4 @@
-//! What plugins may not reach.
+//! Resources that plugins cannot reach.
 
 use crate::setup::{PROVOCATION, configured, flows, limits};
 
@@ -25,14 +25,14 @@ pub(crate) fn everything_is_there_and_says_no() {
             "thread denied",
         ]
     );
-    // And it works on.
+    // The plugin continues to work.
     assert_eq!(instance.judge(&flows([80])).unwrap().len(), 1);
 }
 
 #[test]
 fn saying_no_starts_no_threads() {
-    // Apart from the test's own, the epoch's and the compiler's there is none: an executor would have brought one for
-    // each processor, named after it.
+    // The process has only the threads of the tests, of the epoch and of the compiler. An executor would have added one
+    // thread for each processor, named after the executor.
     everything_is_there_and_says_no();
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
         let name = std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What plugins do wrong, and that each ends in a value and in nothing else.
+//! Faults of plugins. Each becomes a value and has no other effect.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +9,7 @@ use ctwarden_model::{Fault, Timestamp};
 
 use crate::setup::{NOW, PROVOCATION, configured, flows, limits, start};
 
-/// The guest works, then it is provoked, and it is over; another one of the same component works.
+/// The guest works, is provoked, and fails for good. Another instance of the same component then works.
 fn provoked(guest: &str, limits: Limits) -> Fault {
     let (mut instance, _) = configured(guest, "{}", limits);
     assert_eq!(instance.judge(&flows([80, 443])).unwrap().len(), 2, "{guest}");
@@ -18,12 +18,12 @@ fn provoked(guest: &str, limits: Limits) -> Fault {
     let (mut next, _) = configured(guest, "{}", limits);
     assert_eq!(next.judge(&flows([80])).unwrap().len(), 1, "{guest}");
     assert_eq!(next.message(Timestamp(1), "hello").unwrap().unwrap().text, "hello");
-    // By a message too, and of the same kind.
+    // A message provokes the same kind of fault.
     assert_eq!(next.message(Timestamp(1), "provoke").unwrap_err().name(), fault.name());
     fault
 }
 
-/// Every later call of a failed instance gives the fault, without a call.
+/// Checks that every later call of a failed instance returns the fault without calling the plugin.
 fn ended(instance: &mut Instance, fault: &Fault) {
     assert_eq!(instance.judge(&flows([80])).unwrap_err(), *fault);
     assert_eq!(instance.tick(Timestamp(1)).unwrap_err(), *fault);
@@ -85,21 +85,21 @@ fn too_little_memory_to_start_is_said() {
 
 #[test]
 pub(crate) fn an_answer_is_measured_before_it_is_taken() {
-    // As it comes, a million verdicts do not even fit into its own memory.
+    // With the default limits, a million verdicts do not even fit into the plugin's own memory.
     assert_eq!(provoked("guest-storm", limits()).name(), "out-of-memory");
-    // With memory for them they are more than the host takes over.
+    // With enough memory, the verdicts exceed what the host accepts.
     let wide = Limits { memory_bytes: 1 << 30, call_cpu: Duration::from_secs(20), ..limits() };
     let fault = provoked("guest-storm", wide);
     let Fault::TooMuch { what: "bytes or more", returned, limit } = fault else { panic!("{fault:?}") };
     assert!(returned > limit && limit < 16 << 20, "{returned} {limit}");
-    // A few too many are counted.
+    // A few verdicts too many are counted.
     let (mut instance, _) = configured("guest-storm", "10001", limits());
     let fault = instance.judge(&flows([PROVOCATION])).unwrap_err();
     assert_eq!(fault, Fault::TooMuch { what: "verdicts", returned: 10_001, limit: 10_000 });
-    // As many as allowed are none of this.
+    // Exactly as many verdicts as allowed are accepted.
     let (mut instance, _) = configured("guest-storm", "10000", limits());
     assert_eq!(instance.judge(&flows([PROVOCATION])).unwrap().len(), 10_000);
-    // Neither are texts.
+    // Bytes of text are limited as well.
     let brief = Limits { output_bytes_per_call: 1000, ..limits() };
     let (mut instance, _) = configured("guest-storm", "251", brief);
     let fault = instance.judge(&flows([PROVOCATION])).unwrap_err();
@@ -114,7 +114,7 @@ pub(crate) fn a_log_is_bounded() {
     let lines = recorded.lines();
     assert_eq!(lines.len(), limits.log_lines_per_call + 1);
     assert_eq!(lines[..2], ["line 0", "line 1"]);
-    // 1000 lines, a red one, and 5000 bytes in pieces, less those that were taken.
+    // 1000 lines, a line in red and 5000 bytes in pieces, minus the logged lines.
     let pieces = 5000_usize.div_ceil(LOG_LINE_BYTES);
     let left_out = 1000 + 1 + pieces - limits.log_lines_per_call;
     assert_eq!(*lines.last().unwrap(), format!("({left_out} more lines in one call were left out)"));
@@ -124,7 +124,7 @@ pub(crate) fn a_log_is_bounded() {
     let (mut instance, recorded) = start("guest-chatty", limits);
     instance.configure(NOW, "0").unwrap();
     let lines = recorded.with(|seen| std::mem::take(&mut seen.lines));
-    // Nothing in it moves a terminal's cursor, and no line is longer than allowed.
+    // No line moves the cursor of a terminal, and none is longer than allowed.
     assert_eq!(lines[0], (LogStream::Error, "\u{fffd}[2Jred\u{fffd}".to_owned()));
     assert_eq!(lines.len(), 1 + pieces);
     assert!(lines.iter().all(|(_, line)| line.len() <= LOG_LINE_BYTES));
@@ -144,7 +144,7 @@ pub(crate) fn a_stack_that_overflows_is_the_plugins() {
 
 #[test]
 pub(crate) fn an_exit_ends_the_plugin_only() {
-    // WASI 0.2 has only good and bad: any status but 0 becomes 1 (wasi:cli/exit).
+    // WASI 0.2 knows only success and failure: any status but 0 becomes 1 (wasi:cli/exit).
     assert_eq!(provoked("guest-exits", limits()), Fault::Exited(1));
 }
 

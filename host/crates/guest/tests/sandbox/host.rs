@@ -1,4 +1,4 @@
-//! A host that answers with fixed values and remembers what it was asked.
+//! A host that answers with fixed values and records the calls of the plugin.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use ctwarden_model::{Flow, FlowKey, Mark, PrefixMap, SetName, TableStatistics};
 
 use crate::setup;
 
-/// What a plugin did.
+/// Everything that a plugin did to the host.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) lines: Vec<(LogStream, String)>,
@@ -18,7 +18,7 @@ pub(crate) struct Seen {
     pub(crate) memory: BTreeMap<String, Vec<u8>>,
 }
 
-/// Shared with the test.
+/// The record, shared between the host and the test.
 #[derive(Clone, Default)]
 pub(crate) struct Recorded(Arc<Mutex<Seen>>);
 
@@ -27,7 +27,7 @@ impl Recorded {
         look(&mut self.0.lock().unwrap())
     }
 
-    /// What was logged, without the stream.
+    /// The logged lines, without their streams.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.with(|seen| seen.lines.iter().map(|(_, line)| line.clone()).collect())
     }
@@ -46,7 +46,7 @@ pub(crate) const TABLE: TableStatistics =
     TableStatistics { entries: 1, maximum: 2, insert_failed: 3, dropped: 4, early_dropped: 5, clashes: 6, invalid: 7 };
 
 impl Host for Recorder {
-    /// Every flow lives and has mark 9.
+    /// Returns a flow with mark 9 for any key.
     fn get(&mut self, key: &FlowKey) -> Option<Flow> {
         self.0.with(|seen| seen.keys.push(*key));
         let mut flow = setup::flow(80);
@@ -54,7 +54,7 @@ impl Host for Recorder {
         Some(flow)
     }
 
-    /// In the set `known` is every address but IPv6.
+    /// The set `known` contains every IPv4 address.
     fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
         self.0.with(|seen| seen.lookups.push((set.0.clone(), addresses.to_vec())));
         if set.0 != "known" {
@@ -63,7 +63,7 @@ impl Host for Recorder {
         Ok(addresses.iter().map(|address| address.is_ipv4().then(|| format!("value of {address}"))).collect())
     }
 
-    /// In the set `known` is a whole network.
+    /// The set `known` consists of one network.
     fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
         if set.0 != "known" {
             return Err(format!("no set is called {set}"));

@@ -1,4 +1,4 @@
-//! What is no plugin, and that each error says what it is instead.
+//! Bytes that are not a plugin, and errors that say what they are instead.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ fn refused(bytes: &[u8]) -> LoadError {
     runtime().load(bytes).err().unwrap()
 }
 
-/// The error of a component in text form.
+/// The error of a component that is given in text form.
 fn refused_text(text: &str) -> LoadError {
     refused(&wat::parse_str(text).unwrap())
 }
@@ -36,7 +36,7 @@ fn a_broken_component_is_an_error_wherever_it_breaks() {
     let mut flipped = whole.clone();
     for place in (8..whole.len()).step_by(whole.len() / 31) {
         flipped[place] ^= 0x55;
-        // It may be as good as before; it is no panic.
+        // The component may still be valid. Loading must not panic.
         let _ = runtime().load(&flipped);
         flipped[place] ^= 0x55;
     }
@@ -127,7 +127,7 @@ fn everything_that_is_said_to_be_linked_is() {
             r#"(component (import "wasi:cli/{interface}@0.2.0" (instance))
                 (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#
         );
-        // It is the interface that is missing, and no import.
+        // The missing export is reported, not an import.
         let error = refused_text(&text);
         let source = error.source().unwrap().to_string();
         assert!(source.contains("describe"), "{interface}: {source}");

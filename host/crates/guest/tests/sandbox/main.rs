@@ -1,7 +1,6 @@
-//! The sandbox, tried from both sides: every guest of the tests is loaded, called and made to misbehave.
+//! The sandbox from both sides: the tests load every guest, call it and make it misbehave.
 //!
-//! The guests are real components; without them there is nothing to test, so a missing one fails with the command that
-//! builds it.
+//! The guests are real components. If one is missing, the tests fail and name the command that builds it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it says")]
 

@@ -14,7 +14,7 @@ use crate::host::{Recorded, Recorder};
 /// A flow to this port provokes a guest (`tests/guests/plugin.rs`).
 pub(crate) const PROVOCATION: u16 = 6666;
 
-/// One for all tests, as there is one in the daemon.
+/// One runtime for all tests, as in the daemon.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 pub(crate) fn runtime() -> &'static Runtime {
@@ -25,7 +25,7 @@ fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// Where the sources of the guests are.
+/// The folder with the sources of the guests.
 pub(crate) fn sources() -> PathBuf {
     workspace().join("tests/guests")
 }
@@ -43,15 +43,15 @@ pub(crate) fn load(guest: &str) -> Component {
     runtime().load(&bytes(guest)).unwrap()
 }
 
-/// Limits under which a test need not wait.
+/// Limits that are short enough for tests.
 pub(crate) fn limits() -> Limits {
     Limits { call_cpu: Duration::from_millis(500), call_wall: Duration::from_secs(20), ..Limits::default() }
 }
 
-/// When a test happens.
+/// The time that the tests give to plugins.
 pub(crate) const NOW: Timestamp = Timestamp(7);
 
-/// A fresh instance, not configured, and what it did to its host.
+/// Starts an instance without configuring it. Returns it with the record of its calls to the host.
 pub(crate) fn start(guest: &str, limits: Limits) -> (Instance, Recorded) {
     let (host, recorded) = Recorder::new();
     let name = PluginName::new(guest).unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn tuple(src: &str, dst: &str, protocol: Protocol, layer4: Layer4) ->
     Tuple { src: src.parse().unwrap(), dst: dst.parse().unwrap(), protocol, layer4 }
 }
 
-/// A TCP flow from 192.0.2.1 to that port.
+/// A TCP flow from 192.0.2.1 to this destination port.
 pub(crate) fn flow(port: u16) -> Flow {
     let original = tuple("192.0.2.1", "198.51.100.2", Protocol::TCP, Layer4::Ports { src: 40_000, dst: port });
     let reply = tuple("198.51.100.2", "192.0.2.1", Protocol::TCP, Layer4::Ports { src: port, dst: 40_000 });
@@ -83,7 +83,7 @@ pub(crate) fn batch(flows: impl IntoIterator<Item = Flow>) -> Batch {
     Batch { cause: Cause::Events, now: Timestamp(1), missed: 0, entries: Entries::all(Arc::new(events)) }
 }
 
-/// One flow to each of the ports.
+/// A batch with one flow to each of the ports.
 pub(crate) fn flows(ports: impl IntoIterator<Item = u16>) -> Batch {
     batch(ports.into_iter().map(flow))
 }

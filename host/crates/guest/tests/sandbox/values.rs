@@ -1,4 +1,4 @@
-//! That values come through the sandbox as they are, in both directions.
+//! Values pass through the sandbox unchanged, in both directions.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ fn what_a_plugin_wants_comes_through_whole() {
     assert_eq!((subscription.reach.mark_bits, subscription.reach.label_bits), (0x30, 1 << 127));
 }
 
-/// An entry in which every field differs from every other.
+/// An entry in which every field has a different value.
 fn full() -> Flow {
     let original = tuple("2001:db8::1", "2001:db8::2", Protocol::TCP, Layer4::Ports { src: 3, dst: 4 });
     let reply = tuple("2001:db8::5", "2001:db8::6", Protocol::TCP, Layer4::Ports { src: 7, dst: 8 });
@@ -105,7 +105,7 @@ fn full() -> Flow {
     flow
 }
 
-/// What the guest says of the entries: its debug form of each, and of its details.
+/// Returns the guest's debug text of each entry and of the details of each entry.
 fn echoed(batch: &Batch) -> Vec<(String, String)> {
     let (mut instance, _) = configured("guest-good", "\"echo\"", limits());
     let verdicts = instance.judge(batch).unwrap();
@@ -244,11 +244,11 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
             None,
         ]
     );
-    // What is in range stays, for the record.
+    // The valid parts stay, for the record.
     assert_eq!(verdicts[0].target, Target::Entry(0));
     assert_eq!(verdicts[6].target, Target::None);
     assert_eq!(verdicts[12].code, "twowords");
-    // Nothing that is shown to people is more than a line of text.
+    // Text for operators is at most one line of printable text.
     assert_eq!(verdicts[13].reason, "\u{fffd}[2Jcleared\u{fffd}forged");
     assert_eq!(verdicts[14], verdict(Target::Entry(0), Action::Log(Vec::new()), "seen"));
 }
@@ -298,7 +298,7 @@ pub(crate) fn an_expectation_goes_through_whole() {
     }
     assert!(told.contains("Some(5)") && told.contains("Some(6)") && told.contains(r#"helper: Some("ftp")"#), "{told}");
 
-    // A plugin without the interface has nothing to say.
+    // A plugin that does not export the interface returns no verdicts.
     let (mut instance, _) = configured("guest-good", "{}", limits());
     assert_eq!(instance.judge_expectations(&batch).unwrap(), []);
 }

@@ -1,7 +1,7 @@
 //! Requests with exactly the content that an operator gave; nothing is filled in.
 //!
-//! They are separate from the daemon's requests, which always state the full intent: they set up translation explicitly,
-//! and name an entry by id. A command line may say less, or odd things, and the kernel decides.
+//! They are separate from the daemon's requests, which always state the full intent: they set up translation
+//! explicitly, and name an entry by id. A command line may say less, or odd things, and the kernel decides.
 
 use alloc::vec::Vec;
 
@@ -24,7 +24,7 @@ pub enum WhereItIs {
     Change,
 }
 
-/// An entry to create.
+/// An entry to create, with exactly the given content.
 #[derive(Clone, Copy, Debug)]
 pub struct Creation<'a> {
     /// The entry, with its reply tuple before translation.
@@ -33,8 +33,8 @@ pub struct Creation<'a> {
     pub destination_nat: Option<NatRange>,
 }
 
-/// Creates an entry with exactly this reply tuple. If the tuple is not the reversed original and there is no translation,
-/// the entry claims to be translated, but its packets are not.
+/// Creates an entry with exactly this reply tuple. If the tuple is not the reversed original and there is no
+/// translation, the entry claims to be translated, but its packets are not.
 pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereItIs, creation: &Creation<'_>) {
     let exclusive = match otherwise {
         WhereItIs::Refuse => Flags::EXCLUSIVE,
@@ -58,7 +58,7 @@ pub fn create(buffer: &mut Vec<u8>, sequence: u32, ack: bool, otherwise: WhereIt
 /// A change of an entry. A part that is `None` stays unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// Seconds left.
+    /// Seconds left until the entry expires.
     pub timeout: Option<u32>,
     /// All bits that the entry shall have. The kernel clears none.
     pub status: Option<Status>,

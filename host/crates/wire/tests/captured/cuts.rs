@@ -1,4 +1,4 @@
-//! Every captured message, cut and bent: nothing panics, and nothing reads beyond what is there.
+//! Every captured message, cut and with changed bits. Decoding never panics and never reads beyond the bytes.
 
 use crate::entry_file;
 use crate::messages::check as fuzz_one;
@@ -15,7 +15,7 @@ fn cut_at_each_shorter_length() {
 
 #[test]
 fn cut_with_a_header_that_agrees() {
-    // The framing refuses what is cut; here the message itself claims to be shorter, so that its attributes are cut.
+    // The framing refuses a message that is cut. Here the header claims the shorter length, so the attributes are cut.
     for file in entry_file::all() {
         for message in &file.messages {
             for length in 16..message.len() {
@@ -45,8 +45,8 @@ fn each_byte_bent() {
 
 #[test]
 fn seeds_of_the_fuzzer_are_the_corpus() {
-    // cargo-fuzz wants plain files; they are made from the captures, and kept equal by this test. To make them again:
-    // `CTWARDEN_WRITE_SEEDS=1 cargo test -p ctwarden-wire --test captured seeds`.
+    // cargo-fuzz needs plain files. They are made from the captures, and this test checks that they are equal. To write
+    // them again: `CTWARDEN_WRITE_SEEDS=1 cargo test -p ctwarden-wire --test captured seeds`.
     let seeds = entry_file::folder().join("../../fuzz/corpus/messages");
     for file in entry_file::all() {
         let seed = seeds.join(file.name());

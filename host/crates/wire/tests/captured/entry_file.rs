@@ -1,13 +1,13 @@
-//! One file of the corpus: messages that a real kernel sent, and the commands that made it send them.
+//! One file of the corpus: messages of a real kernel, and the commands that caused them.
 //!
-//! A file can be made again from its own head (`cargo run -p ctwarden-wire --example capture`), so that the head is never
-//! out of step with the bytes.
+//! A file can be captured again from its own head (`cargo run -p ctwarden-wire --example capture`), so the head always
+//! matches the bytes.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is taken down once the commands have run.
+/// What a file can record after its commands have run.
 pub(crate) const TAKES: [&str; 12] = [
     "events",
     "expectation-events",
@@ -26,26 +26,26 @@ pub(crate) const TAKES: [&str; 12] = [
 #[derive(Clone, Debug)]
 pub(crate) struct EntryFile {
     pub(crate) path: PathBuf,
-    /// What it shows, in a sentence.
+    /// What the file shows, in one sentence.
     pub(crate) about: String,
     /// Release and machine of the kernel.
     pub(crate) kernel: String,
-    /// Commands that ran before anything was listened for.
+    /// Commands that run before the socket listens.
     pub(crate) before: Vec<String>,
-    /// Commands that made what was taken.
+    /// Commands that cause the recorded messages.
     pub(crate) run: Vec<String>,
-    /// What was taken; one of [`TAKES`].
+    /// What the file records: one of [`TAKES`].
     pub(crate) take: String,
-    /// The messages, one after the other.
+    /// The messages in their order.
     pub(crate) messages: Vec<Vec<u8>>,
 }
 
-/// Where the files lie.
+/// The folder of the corpus files.
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/corpus/entries")
 }
 
-/// All files, by name.
+/// All files of the corpus, sorted by name.
 pub(crate) fn all() -> Vec<EntryFile> {
     let mut paths: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
@@ -54,7 +54,7 @@ pub(crate) fn all() -> Vec<EntryFile> {
 }
 
 impl EntryFile {
-    /// Name without its ending.
+    /// Name of the file without its extension.
     pub(crate) fn name(&self) -> &str {
         self.path.file_stem().unwrap().to_str().unwrap()
     }
@@ -86,7 +86,7 @@ impl EntryFile {
         file
     }
 
-    /// The messages as one read would give them.
+    /// The messages as one read would return them.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for message in &self.messages {

@@ -1,5 +1,5 @@
-//! What each capture means, written by hand from the commands that made it (ids, ephemeral ports, seconds and times from the
-//! capture itself).
+//! The meaning of each capture, written by hand from the commands that caused it. Ids, ephemeral ports, seconds and
+//! times are from the capture itself.
 
 use ctwarden_model::EventKind::{Destroy, New, Row, Update};
 use ctwarden_model::{
@@ -17,7 +17,7 @@ fn file(name: &str) -> EntryFile {
     EntryFile::read(&folder().join(name).with_extension("txt"))
 }
 
-/// Entries of a file with how each came and whose port caused it; nothing in them is odd.
+/// Returns the entries of a file, each with its kind and the port of its cause. None may have an odd attribute.
 fn entries(name: &str) -> Vec<(EventKind, u32, Flow)> {
     let file = file(name);
     file.messages
@@ -29,7 +29,7 @@ fn entries(name: &str) -> Vec<(EventKind, u32, Flow)> {
             assert_eq!(entry.flow.oddities(), [], "{name}");
             let flow = entry.flow.to_flow().unwrap();
             assert_eq!(entry.family == 2, flow.tuples.original.src.is_ipv4());
-            // Getters of the view say what the value says.
+            // The getters of the view agree with the value.
             assert_eq!((entry.flow.id(), entry.flow.status()), (flow.id, flow.status));
             assert_eq!((entry.flow.timeout(), entry.flow.mark()), (flow.timeout, flow.mark));
             assert_eq!(
@@ -74,12 +74,12 @@ fn local(protocol: Protocol, layer4: Layer4) -> Flow {
     plain(tuple("127.0.0.1", "127.0.0.1", protocol, layer4))
 }
 
-/// What is in every row: id, status, seconds left, mark 0 and one use.
+/// Adds the content of every row: id, status, seconds left, mark 0 and one use.
 fn row(flow: Flow, id: u32, status: Status, timeout: u32) -> Flow {
     Flow { mark: Some(Mark(0)), uses: Some(1), ..event(flow, id, status, timeout) }
 }
 
-/// What is in every event.
+/// Adds the content of every event.
 fn event(flow: Flow, id: u32, status: Status, timeout: u32) -> Flow {
     Flow { id: Some(FlowId(id)), status: Some(status), timeout: Some(timeout), ..flow }
 }
@@ -90,7 +90,7 @@ fn rare(flow: Flow, fill: impl FnOnce(&mut Rare)) -> Flow {
     flow
 }
 
-/// State, window scales and flags of both directions, as rows and events other than destroy have them.
+/// State, window scales and flags of both directions, as in rows and in events other than destroy.
 fn tcp(state: TcpState, scales: (u8, u8), flags: (u8, u8)) -> Option<ProtocolInfo> {
     let known = |flags| Some(TcpFlags { flags, mask: 0 });
     Some(ProtocolInfo::Tcp {
@@ -100,7 +100,7 @@ fn tcp(state: TcpState, scales: (u8, u8), flags: (u8, u8)) -> Option<ProtocolInf
     })
 }
 
-/// The time of an event is kept as bytes: the model has no name for it.
+/// The model has no field for the time of an event, so it stays as bytes.
 fn at(nanoseconds: u64) -> impl FnOnce(&mut Rare) {
     move |rare| {
         rare.unknown.push(Attribute { number: 27, payload: nanoseconds.to_be_bytes().to_vec() });
@@ -138,7 +138,7 @@ fn tcp_over_ipv4_through_its_life() {
             (Destroy, gone),
         ]
     );
-    // Only the delete was somebody's request.
+    // Only the delete was caused by a request.
     let origins: Vec<_> = entries("tcp4").iter().map(|(_, port, _)| *port).collect();
     assert_eq!(origins, [0, 0, 0, 0, 0, 0, 2_976_050_117]);
 }
@@ -211,7 +211,8 @@ fn sctp() {
             (Update, step(SEEN, 3, SctpState::COOKIE_WAIT, 0x1122_3344)),
         ]
     );
-    // The command that made this one (conntrack 1.4.7) sends verification tags in the wrong byte order: 111 and 222.
+    // The command that created this entry (conntrack 1.4.7) sends verification tags in the wrong byte order: 111 and
+    // 222.
     let flow = plain(tuple("192.0.2.1", "192.0.2.2", Protocol::SCTP, ports(1000, 2000)));
     let expected = Flow {
         info: Some(ProtocolInfo::Sctp {
@@ -271,7 +272,7 @@ fn zones() {
     let flow = local(Protocol::UDP, ports(40000, 5353));
     let in_zone = |id, zone| Flow { zone: Zone(zone), ..row(flow.clone(), id, SEEN, 29) };
     assert_eq!(rows("zone"), [in_zone(2_406_176_220, 5)]);
-    // The original tuple lives in zone 6, and that is what names the flow.
+    // The original tuple is in zone 6, and that zone names the flow.
     let original = rare(in_zone(2_612_145_348, 6), |rare| rare.zones.original = Some(Zone(6)));
     assert_eq!(rows("zone-original"), [original]);
     let reply = rare(in_zone(2_891_664_173, 0), |rare| rare.zones.reply = Some(Zone(7)));
@@ -372,7 +373,7 @@ fn adjusted_sequence_numbers() {
     assert_eq!(rows("synproxy"), [expected]);
 }
 
-/// They are told with the state of a SYN proxy, unused, which is not kept.
+/// Entries that a request created carry an unused SYN proxy state, which the value omits.
 #[test]
 fn made_by_request() {
     let confirmed = Status(0x8);
@@ -392,12 +393,12 @@ fn made_by_request() {
 #[test]
 fn the_answer_to_a_get() {
     let flow = plain(tuple("192.0.2.1", "192.0.2.2", Protocol::UDP, ports(1, 2)));
-    // The answer itself holds a reference.
+    // The answer itself holds a reference to the entry.
     let expected = Flow { uses: Some(2), ..row(flow, 1_873_502_569, Status(0x8), 99) };
     assert_eq!(rows("get"), [expected]);
 }
 
-/// Of the FTP control connection from `port`: data to port 50000, from any port.
+/// The data connection to port 50000, from any port, that the FTP control connection from `port` announces.
 fn data_connection(id: u32, port: u16, timeout: u32) -> Expectation {
     let local = |layer4| tuple("127.0.0.1", "127.0.0.1", Protocol::TCP, layer4);
     Expectation {
@@ -423,7 +424,7 @@ fn expectations(name: &str) -> Vec<(EventKind, u32, Expectation)> {
         let mut odd = Vec::new();
         let value = entry.expectation.to_expectation_telling(&mut odd).unwrap();
         assert_eq!(odd, []);
-        // Getters of the view say what the value says.
+        // The getters of the view agree with the value.
         let view = &entry.expectation;
         assert_eq!((view.id(), view.timeout(), view.flags()), (value.id, value.timeout, value.flags));
         assert_eq!((view.class(), view.nat(), view.zone()), (value.class, value.nat, None));
@@ -448,7 +449,8 @@ fn expectation_rows() {
 
 #[test]
 fn expectation_events() {
-    // The command is seen twice on its way over loopback; the second look replaces the first.
+    // The helper sees the command twice on its way over loopback. The second time replaces the expectation of the
+    // first.
     let first = || data_connection(499_072_127, 56430, 300);
     let second = |timeout| data_connection(788_246_948, 56430, timeout);
     assert_eq!(
@@ -502,7 +504,7 @@ fn answers() {
     let request = |length, kind, flags| Header { length, kind, flags: Flags(flags), sequence: 1, port: 0 };
     assert_eq!(answer("acknowledgement"), (0, request(20, 0x202, 0x5), None, None));
     assert_eq!(answer("refusal"), (2, request(80, 0x102, 0x5), None, None));
-    // ERANGE; the attribute begins behind both headers.
+    // Errno 34 is ERANGE. The attribute begins after both headers.
     let text = Some("Attribute failed policy validation".to_owned());
     assert_eq!(answer("refusal-with-text"), (34, request(28, 0x100, 0x5), text.clone(), Some(20)));
     assert_eq!(answer("refused-dump"), (34, request(28, 0x101, 0x301), text, Some(20)));

@@ -1,6 +1,6 @@
-//! Messages of a real kernel against values written by hand, against a second decoder, cut, and bent.
+//! Messages of a real kernel, compared with values written by hand and with a second decoder, and also cut and changed.
 //!
-//! The bytes are in the host byte order of the machine that they were captured on.
+//! The bytes are in the host byte order of the machine on which they were captured.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

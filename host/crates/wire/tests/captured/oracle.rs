@@ -1,4 +1,4 @@
-//! A second decoder, written by others, agrees on what it types: tuples, status, timeout, mark and TCP state.
+//! An independent decoder agrees on every attribute that it types: tuples, status, timeout, mark and TCP state.
 
 use std::net::IpAddr;
 
@@ -34,7 +34,7 @@ fn both_decoders_agree() {
     assert!(compared > 200, "only {compared} attributes were compared");
 }
 
-/// Whether the attribute is one that the other decoder types.
+/// Compares the attribute. Returns false if the other decoder does not type it.
 fn agrees(ours: &FlowView<'_>, theirs: &ConntrackAttribute, name: &str) -> bool {
     match theirs {
         ConntrackAttribute::CtaTupleOrig(parts) => same_tuple(&ours.original().unwrap(), parts, name),
@@ -67,7 +67,7 @@ fn same_tuple(ours: &Tuple, theirs: &[TuplePart], name: &str) {
             TuplePart::Proto(parts) => {
                 for part in parts {
                     match part {
-                        // Its number for IP in IP is wrong (94 instead of 4).
+                        // The other decoder has a wrong number for IP in IP (94 instead of 4).
                         ProtoTuple::Protocol(protocol) if ours.protocol != Protocol::IPIP => {
                             assert_eq!(u8::from(*protocol), ours.protocol.0, "{name}");
                         }

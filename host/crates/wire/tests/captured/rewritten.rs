@@ -1,5 +1,4 @@
-//! What was understood of a capture, written again: a row of the table becomes the same bytes, and any message is
-//! understood the same again.
+//! The value of each capture, written again: a row gives the same bytes, and any message gives the same value.
 
 use ctwarden_wire::{Content, Messages, Origin, write_entry};
 
@@ -20,7 +19,7 @@ fn a_row_becomes_the_same_bytes() {
             let Content::Conntrack(entry) = Messages::new(bytes).next().unwrap().unwrap().content() else { continue };
             let origin = Origin { sequence: entry.header.sequence, port: entry.header.port };
             let mut flow = entry.flow.to_flow().unwrap();
-            // All that is told and not kept.
+            // An unused SYN proxy state is the only part of a message that the value omits.
             if let Some(unused) = entry.flow.synproxy().filter(|proxy| proxy.is_unused()) {
                 flow.rare_mut().synproxy = Some(unused);
             }
@@ -48,7 +47,7 @@ fn an_event_is_understood_the_same_again() {
             };
             assert_eq!(again.flow.to_flow().unwrap(), flow, "{}", file.name());
             assert_eq!((again.kind(), again.family), (entry.kind(), entry.family), "{}", file.name());
-            // Attributes of an event come in another order; nothing else differs.
+            // Events have their attributes in another order. Nothing else differs.
             let header = ctwarden_wire::Header { length: again.header.length, ..entry.header };
             assert_eq!(again.header, header, "{}", file.name());
             events += 1;

@@ -1,6 +1,6 @@
-//! Making, getting, changing and removing entries.
+//! Creating, requesting, changing and removing entries.
 //!
-//! What was asked is read back from the kernel, and once through the `conntrack` command as a witness of its own.
+//! Each result is read back from the kernel. One test also asks the `conntrack` command, as an independent witness.
 
 use ctwarden_model::EventKind::{Destroy, New, Update as Changed};
 use ctwarden_model::{
@@ -17,25 +17,25 @@ const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
 
-/// A label rule, without which the kernel keeps no labels.
+/// A rule that uses labels. Without one, the kernel keeps no labels.
 const LABEL_RULE: &str = "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ct label set 1'";
 
-/// The entry without what only the kernel knows.
+/// Returns the entry without the parts that only the kernel knows.
 fn as_asked(kernel: &Flow, asked: &Flow) -> Flow {
     let mut flow = kernel.clone();
     assert!(flow.id.is_some() && flow.uses.is_some());
-    // One second may have passed, and half a minute on a machine that was stopped in between.
+    // One second may have passed, or half a minute if the machine was suspended.
     let (left, given) = (flow.timeout.unwrap(), asked.timeout.unwrap());
     assert!((given.saturating_sub(30)..=given).contains(&left), "{left} of {given}");
     (flow.id, flow.uses, flow.timeout) = (None, None, asked.timeout);
-    // The kernel always tells the mark, and more flags of TCP than were asked for.
+    // The kernel always sends the mark, and more TCP flags than requested.
     flow.mark = flow.mark.filter(|mark| asked.mark.is_some() || mark.0 != 0);
     if let (Some(ProtocolInfo::Tcp { flags, .. }), Some(ProtocolInfo::Tcp { flags: asked, .. })) =
         (&mut flow.info, asked.info)
     {
         *flags = asked;
     }
-    // Translation sets its own bits.
+    // The kernel sets the status bits of translation itself.
     let nat = Status::SRC_NAT | Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
     flow.status = flow.status.map(|status| Status(status.0 & !nat.0));
     flow.rare = flow.rare.filter(|rare| **rare != Default::default());
@@ -55,12 +55,12 @@ fn what_is_made_is_what_was_asked() {
         }
         let rows = kernel.rows(&KernelFilter::EVERYTHING);
         assert_eq!(rows.len(), population.len());
-        // The real command sees the same.
+        // The conntrack command lists the same entries.
         let witness = run("conntrack -L 2>/dev/null");
         assert_eq!(witness.lines().count(), population.len());
         assert!(witness.contains("src=192.0.2.1 dst=192.0.2.2 sport=1000 dport=80 src=192.0.2.2"), "{witness}");
         assert!(witness.contains("dport=8080 [UNREPLIED] src=192.0.2.99"), "{witness}");
-        // A flow is there once.
+        // The table holds a flow only once.
         let again = kernel.ask(|buffer, sequence| request::create(buffer, sequence, &population[0]));
         assert_eq!(again.errno, Some(EEXIST));
     });
@@ -155,7 +155,7 @@ fn a_zone_of_one_direction_names_the_flow() {
         for (zone, original, reply) in [(Zone(5), Some(Zone(5)), None), (Zone(0), None, Some(Zone(5)))] {
             let mut asked = Flow { zone, ..udp() };
             asked.rare_mut().zones = PerDirection { original, reply };
-            // The key of what came back finds it, and removes it.
+            // The key of the returned entry finds and removes the entry.
             let made = kernel.create(&asked);
             assert_eq!(made.zone, zone);
             let key = made.key();
@@ -212,7 +212,7 @@ fn marks_change_under_their_mask() {
         assert_eq!(kernel.get(&flow).unwrap().mark, Some(Mark(0)));
         let none = Masked::new(0, 0).unwrap();
         assert_eq!(update(kernel, &flow, Some(none), None, None), Some(0));
-        // In another zone nothing is there, and nothing is made.
+        // The flow does not exist in another zone, and an update creates nothing.
         let elsewhere = Flow { zone: Zone(4), ..flow.clone() };
         assert_eq!(update(kernel, &elsewhere, Some(mark), None, Some(10)), Some(ENOENT));
         assert_eq!(kernel.rows(&KernelFilter::EVERYTHING).len(), 1);
@@ -229,7 +229,7 @@ fn labels_are_set_and_cleared_by_bit() {
         assert_eq!(update(kernel, &flow, None, Some(change), None), Some(0));
         let expected = LABELS.0 & !(1 << 127) | 1 << 2 | 1 << 100;
         assert_eq!(kernel.get(&flow).unwrap().labels, Some(Labels(expected)));
-        // A bit in both is set.
+        // A bit that is both set and cleared ends up set.
         let both = LabelChange { set: 1 << 3, clear: 1 << 3 };
         assert_eq!(update(kernel, &flow, None, Some(both), None), Some(0));
         assert_eq!(kernel.get(&flow).unwrap().labels, Some(Labels(expected | 1 << 3)));
@@ -286,7 +286,7 @@ fn a_change_is_echoed_where_the_entry_has_events() {
                 assert_eq!(entry.flow.key(), Ok(flow.key()));
                 assert_eq!((entry.kind(), entry.flow.mark()), (Changed, Some(Mark(5))));
             }
-            // Its acknowledgement comes directly behind.
+            // The acknowledgement follows the echo directly.
             let answer = messages.next().unwrap();
             assert!(matches!(answer.content(), Content::Answer(answer) if answer.is_ack()), "{answer:?}");
             assert_eq!(messages.next(), None);

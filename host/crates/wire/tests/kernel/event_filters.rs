@@ -1,4 +1,5 @@
-//! The program in front of an event socket passes exactly what its filters match, as far as it says that it can.
+//! The program in front of an event socket passes exactly what its filters match, except for parts that it does not
+//! test exactly.
 
 use ctwarden_model::{Event, Filter, Zone};
 use ctwarden_wire::{Content, EventFilter, KernelFilter, Messages, request};
@@ -8,7 +9,7 @@ use crate::filters::filters;
 use crate::namespace::{Kernel, in_namespace};
 use crate::population::population;
 
-/// Ports of protocols that call them something else pass, too: the program looks at numbers only.
+/// The program compares only numbers. It also passes protocols in which the same attribute is not a port.
 fn is_exact(filter: &Filter) -> bool {
     filter.src_ports.is_empty() && filter.dst_ports.is_empty()
 }
@@ -64,7 +65,7 @@ fn messages_that_are_no_entry_pass() {
             kernel.create(&flow);
         }
         assert_eq!(listener.events(), []);
-        // Of the flow that it is for nothing is heard, of the expectation everything.
+        // The program drops every event of the flow, and passes the event of the expectation.
         let expectation = asked(kernel);
         kernel.ask(|buffer, sequence| request::expectation::create(buffer, sequence, &expectation));
         let heard = listener.read();

@@ -1,6 +1,6 @@
-//! Making, getting and removing expectations.
+//! Creating, requesting and removing expectations.
 //!
-//! Their master is an FTP control connection that a request made.
+//! Their master is an FTP control connection that a request creates.
 
 use ctwarden_model::{Expectation, ExpectationKey, Family, Flow, FlowId, Protocol, Status, TcpState, Zone};
 use ctwarden_wire::{Content, Messages, request};
@@ -23,7 +23,7 @@ fn rows(kernel: &mut Kernel) -> Vec<Expectation> {
     read(&kernel.ask(|buffer, sequence| request::expectation::dump(buffer, sequence, None)))
 }
 
-/// A control connection, and the data connection that is expected of it.
+/// Creates a control connection, and returns the expectation of its data connection.
 pub(crate) fn asked(kernel: &mut Kernel) -> Expectation {
     let control = tuple("192.0.2.1", "192.0.2.2", Protocol::TCP, ports(1000, 21));
     let mut master = Flow { info: tcp_info(TcpState::ESTABLISHED), ..plain(control) };

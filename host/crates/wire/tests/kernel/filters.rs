@@ -1,6 +1,6 @@
-//! What the kernel lets through is never less than what a filter matches, and a bulk delete never more.
+//! The kernel never passes fewer entries than a filter matches, and a bulk delete never removes more.
 //!
-//! Held for every filter that can be put together from the parts below.
+//! The tests check every filter that combines at most two of the parts below, and some likely larger ones.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use ctwarden_wire::{ExactFilter, KernelFilter, request};
 use crate::namespace::{Kernel, in_namespace};
 use crate::population::population;
 
-/// One thing that a filter may ask, with a name for whoever reads a failure.
+/// One part of a filter, with a name for failure messages.
 type Part = (&'static str, fn(&mut Filter));
 
 const fn one(port: u16) -> PortRange {
@@ -62,7 +62,7 @@ const PARTS: [Part; 34] = [
     ("seconds", |f| f.timeout = Some(SecondsRange { first: 0, last: 2000 })),
 ];
 
-/// Every filter of at most two parts, and those of the likely threes and fours.
+/// Every filter of at most two parts, and some likely filters of three or more parts.
 pub(crate) fn filters() -> Vec<(String, Filter)> {
     let mut picks: Vec<Vec<&Part>> = vec![vec![]];
     for (index, one) in PARTS.iter().enumerate() {
@@ -112,7 +112,7 @@ fn the_kernel_lets_through_what_the_filter_matches_and_more() {
             asked += usize::from(!pushed.is_everything());
             exact += usize::from(passed == wanted && !pushed.is_everything());
         }
-        // It is worth asking: most filters take something off, many all of it.
+        // The requests are useful: most filters reduce the answer, and many reduce it exactly.
         assert!(asked > 400 && exact > 150, "{asked} of {}, {exact} exact", filters().len());
     });
 }
@@ -122,7 +122,7 @@ fn of_several_filters_the_kernel_lets_through_what_any_matches() {
     in_namespace(|kernel| {
         let all = filled(kernel);
         let filters = filters();
-        // Neighbours share parts, so that their union still asks something.
+        // Neighbours share parts, so their union still has conditions.
         for window in filters.windows(2).chain(filters.windows(3)).step_by(7) {
             let group: Vec<_> = window.iter().map(|(_, filter)| filter.clone()).collect();
             let wanted = ids(all.iter().filter(|flow| group.iter().any(|filter| filter.matches(flow))));
@@ -145,7 +145,7 @@ fn a_bulk_delete_takes_what_matches_and_nothing_else() {
             let left = kernel.rows(&KernelFilter::EVERYTHING);
             assert_eq!(ids(&left), ids(all.iter().filter(|flow| !filter.matches(flow))), "{name}");
             deletes += 1;
-            // The next one begins with a full table again.
+            // The next filter starts with a full table again.
             let everything = ExactFilter::everything(None);
             assert_eq!(kernel.ask(|b, s| request::delete_matching(b, s, &everything)).errno, Some(0));
             assert_eq!(kernel.rows(&KernelFilter::EVERYTHING), []);

@@ -1,6 +1,6 @@
-//! Requests sent to the real kernel, each test in a network namespace of its own, and what the kernel then has.
+//! Requests to the real kernel, each test in its own network namespace, and the resulting table.
 //!
-//! They need CAP_SYS_ADMIN and CAP_NET_ADMIN; without them each prints that it skips.
+//! The tests need CAP_SYS_ADMIN and CAP_NET_ADMIN. Without them, each test reports that it is skipped.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

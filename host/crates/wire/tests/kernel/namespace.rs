@@ -1,6 +1,6 @@
-//! A network namespace that lives as long as one test, and a netlink socket in it.
+//! A network namespace for one test, and a netlink socket in it.
 //!
-//! A namespace belongs to a thread: the test runs in a new one, and when it ends nothing is left.
+//! A namespace belongs to a thread. The test runs in a new thread, and nothing is left when the thread ends.
 
 use std::process::Command;
 use std::{io, thread};
@@ -13,10 +13,11 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::RcvBufForce;
 use socket2::{SockFilter, SockRef};
 
-/// Bytes that wait for a test in one socket at most; what the system gives by default is the machine's affair.
+/// Receive buffer of a socket in bytes. The system's default differs between machines.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// Runs the test in a namespace of its own, or prints why not; where nobody reads that, it fails.
+/// Runs the test in its own namespace, or reports that it is skipped. If `CI` is set, nobody reads the report, and the
+/// test fails.
 pub(crate) fn in_namespace(test: impl FnOnce(&mut Kernel) + Send + 'static) {
     let thread = thread::spawn(move || match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => test(&mut Kernel::open()),
@@ -34,19 +35,19 @@ pub(crate) fn in_namespace(test: impl FnOnce(&mut Kernel) + Send + 'static) {
 /// The kernel, as the namespace sees it.
 pub(crate) struct Kernel {
     socket: Socket,
-    /// Port of the socket: what events that it caused carry.
+    /// Port of the socket. Events that the socket caused carry it.
     pub(crate) port: u32,
     sequence: u32,
 }
 
-/// What came of a request.
+/// The kernel's answer to one request.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
-    /// Errno of the answer, 0 for an acknowledgement; none where the kernel said nothing.
+    /// Errno of the answer, 0 for an acknowledgement. `None` if the kernel sent no answer.
     pub(crate) errno: Option<i32>,
-    /// Entries that were sent.
+    /// Entries that the kernel sent.
     pub(crate) flows: Vec<Flow>,
-    /// Everything, for what has no field here.
+    /// All bytes, for messages without a field here.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -60,7 +61,7 @@ impl Kernel {
         Self { socket, port, sequence: 0 }
     }
 
-    /// A second socket that hears of every event.
+    /// Opens a second socket, which receives every event.
     pub(crate) fn listener() -> Self {
         let listener = Self::open();
         for group in 1..=6 {
@@ -69,17 +70,18 @@ impl Kernel {
         listener
     }
 
-    /// From here on the kernel runs the program in front of the socket.
+    /// Makes the kernel run the program in front of the socket from now on.
     pub(crate) fn attach(&self, program: &EventFilter) {
         let filter = |i: &Instruction| SockFilter::new(i.code, i.jump_true, i.jump_false, i.operand);
         let program: Vec<_> = program.instructions().iter().map(filter).collect();
         SockRef::from(&self.socket).attach_filter(&program).unwrap();
     }
 
-    /// Sends what `write` wrote and gives all that the kernel says to it; it answers before the send returns.
+    /// Sends what `write` wrote and returns everything that the kernel sends. The kernel answers before the send
+    /// returns.
     pub(crate) fn say(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Vec<u8> {
         self.sequence += 1;
-        // A buffer that something else was written to before.
+        // The buffer's memory has old content, which must not matter.
         let mut buffer = vec![0xee; 64];
         buffer.clear();
         write(&mut buffer, self.sequence);
@@ -87,7 +89,7 @@ impl Kernel {
         self.read()
     }
 
-    /// The same for one request, of which everything has the number; read.
+    /// Sends one request and decodes the answer. Every message of the answer must have the number of the request.
     pub(crate) fn ask(&mut self, write: impl FnOnce(&mut Vec<u8>, u32)) -> Reply {
         let mut reply = Reply { bytes: self.say(write), ..Reply::default() };
         for message in Messages::new(&reply.bytes) {
@@ -116,27 +118,27 @@ impl Kernel {
         reply
     }
 
-    /// Every entry of the table, or those that the kernel thinks pass the filter.
+    /// Returns every entry of the table that the kernel's filter passes.
     pub(crate) fn rows(&mut self, filter: &KernelFilter) -> Vec<Flow> {
         let reply = self.ask(|buffer, sequence| request::dump(buffer, sequence, filter));
         assert_eq!(reply.errno, None, "{filter:?}");
         reply.flows
     }
 
-    /// Makes an entry and gives back what the kernel made of it.
+    /// Creates an entry and returns it as the kernel has it.
     pub(crate) fn create(&mut self, flow: &Flow) -> Flow {
         let reply = self.ask(|buffer, sequence| request::create(buffer, sequence, flow));
         assert_eq!(reply.errno, Some(0), "{flow:?}");
         self.get(flow).unwrap_or_else(|errno| panic!("{errno}: {flow:?}"))
     }
 
-    /// The entry that has the flow's tuple and zone.
+    /// Returns the entry with the flow's tuple and zone, or the errno.
     pub(crate) fn get(&mut self, flow: &Flow) -> Result<Flow, i32> {
         let mut reply = self.ask(|buffer, sequence| request::get(buffer, sequence, &flow.key()));
         reply.flows.pop().ok_or_else(|| reply.errno.unwrap())
     }
 
-    /// Events that are waiting.
+    /// Returns the waiting events, each with the port of the socket that caused it.
     pub(crate) fn events(&self) -> Vec<(Event, u32)> {
         let bytes = self.read();
         let event = |content| match content {
@@ -149,12 +151,12 @@ impl Kernel {
         Messages::new(&bytes).filter_map(|message| event(message.unwrap().content())).collect()
     }
 
-    /// Kinds of the events that are waiting, each with the port of whoever caused it.
+    /// Returns the kinds of the waiting events, each with the port of the socket that caused it.
     pub(crate) fn event_kinds(&self) -> Vec<(EventKind, u32)> {
         self.events().into_iter().map(|(event, port)| (event.kind, port)).collect()
     }
 
-    /// All that is waiting.
+    /// Reads all waiting bytes.
     pub(crate) fn read(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         loop {
@@ -167,7 +169,7 @@ impl Kernel {
     }
 }
 
-/// Runs a command in the namespace and gives back what it printed.
+/// Runs a command in the namespace and returns its output.
 pub(crate) fn run(command: &str) -> String {
     let output = Command::new("sh").args(["-ec", command]).output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,6 @@
 //! Entries of every kind that a request can make.
 //!
-//! Creation through netlink needs no rule and no traffic, so that a table of any shape is one call away.
+//! Creation through netlink needs no rule and no traffic, so a test can build any table.
 
 use ctwarden_model::{
     DccpState, Flow, Labels, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, SctpState, Status, TcpFlags, TcpState,
@@ -24,12 +24,12 @@ pub(crate) fn plain(original: Tuple) -> Flow {
     }
 }
 
-/// Of 192.0.2.1:1000 to 192.0.2.2:2000.
+/// A UDP entry from 192.0.2.1:1000 to 192.0.2.2:2000.
 pub(crate) fn udp() -> Flow {
     plain(tuple("192.0.2.1", "192.0.2.2", Protocol::UDP, ports(1000, 2000)))
 }
 
-/// The kernel takes window scales only together with the flag that they were negotiated (`IP_CT_TCP_FLAG_WINDOW_SCALE`).
+/// The kernel accepts window scales only together with the flag of their negotiation (`IP_CT_TCP_FLAG_WINDOW_SCALE`).
 pub(crate) fn tcp_info(state: TcpState) -> Option<ProtocolInfo> {
     let scaled = Some(TcpFlags { flags: 1, mask: 1 });
     Some(ProtocolInfo::Tcp {
@@ -39,7 +39,7 @@ pub(crate) fn tcp_info(state: TcpState) -> Option<ProtocolInfo> {
     })
 }
 
-/// Both families, many protocols, marks, zones, states, translated and not.
+/// Entries of both families with many protocols, marks, zones and states, with and without translation.
 pub(crate) fn population() -> Vec<Flow> {
     let mut flows = Vec::new();
     for (index, &(src, dst)) in [
@@ -96,7 +96,7 @@ pub(crate) fn population() -> Vec<Flow> {
     flows
 }
 
-/// Protocol states that no tracker of this kernel reads.
+/// Protocol state that no connection tracker of this kernel reads.
 pub(crate) fn dccp_info() -> ProtocolInfo {
     ProtocolInfo::Dccp { state: Some(DccpState::OPEN), role: Some(1), handshake_seq: Some(7) }
 }

@@ -13,7 +13,7 @@ use crate::netlink::nftables::{ExchangeError, Nftables, SetKind, Table, errno_te
 /// Why sets cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
-    /// No name was given.
+    /// The configuration names no set.
     #[error("table {0}: neither a set for IPv4 nor one for IPv6 is named")]
     NoName(Table),
     /// There is no such set.
@@ -24,8 +24,8 @@ pub(crate) enum OpenError {
         /// The command that creates the set.
         way_out: String,
     },
-    /// The set is of a kind that cannot be used. The kind of a set cannot be changed (`nft add set` reports that the set
-    /// exists), and a set cannot be deleted while a rule refers to it.
+    /// The set is of a kind that cannot be used. The kind of a set cannot be changed (`nft add set` reports that the
+    /// set exists), and a set cannot be deleted while a rule refers to it.
     #[error(
         "nftables set {name} in table {table} {fault}; correct its definition in your ruleset and load that anew, or create another \
          with: {way_out}, have your rules look at it and name it here"
@@ -37,12 +37,12 @@ pub(crate) enum OpenError {
         /// The command that creates a right set.
         way_out: String,
     },
-    /// The kernel refuses the question.
+    /// The kernel refused the request for the description of the set.
     #[error("nftables set {name} in table {table} cannot be looked at: {}", errno_text(*errno))]
     Refused { table: Table, name: String, errno: i32 },
     #[error("nftables may be changed only with the capability CAP_NET_ADMIN")]
     Privilege,
-    /// No answer arrived.
+    /// The exchange with the kernel failed before an answer arrived.
     #[error("nftables could not be asked")]
     Exchange(#[from] ExchangeError),
 }

@@ -1,4 +1,4 @@
-//! Address sets against the real kernel, with the real `nft` as the witness.
+//! Address sets in the real kernel. The real `nft` serves as an independent witness.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 
-/// The elements of a set as `nft` prints them, without what is left of lifetimes.
+/// The elements of a set as `nft` prints them, without remaining lifetimes.
 fn listed(set: &str) -> Vec<String> {
     let text = nft(&format!("list set inet t {set}"));
     let Some((_, list)) = text.split_once("elements = {") else { return Vec::new() };
@@ -127,7 +127,7 @@ fn an_address_in_a_blocked_network_is_done() {
         nft("add element inet t n4 { 192.0.2.0/24 timeout 10m comment \"by hand\" }");
         assert_eq!(sets.add(prefix("192.0.2.77"), Some(60)).unwrap(), Added::AlreadyThere);
         assert_eq!(sets.add(prefix("192.0.2.64/26"), Some(60)).unwrap(), Added::AlreadyThere);
-        // A longer block of one address stays, whatever becomes of the network around it.
+        // A longer block of one address stays, even if the network around it changes.
         assert_eq!(sets.add(prefix("192.0.2.77"), Some(3600)).unwrap(), Added::Renewed);
         assert_eq!(
             listed("n4"),
@@ -214,7 +214,7 @@ fn what_cannot_be_added_is_named() {
         assert!(matches!(sets.remove(prefix("192.0.2.2")), Err(ChangeError::SetGone { .. })));
         let error = sets.add(prefix("192.0.2.2"), None).unwrap_err();
         assert_eq!(error.to_string(), "nftables set full in table inet t is not there any more");
-        // By name, not by handle: a rule set that is loaded anew is used at once.
+        // The set is found by name, not by handle, so a rule set that was loaded again is used at once.
         nft("add set inet t full { type ipv4_addr; flags timeout; }");
         assert_eq!(sets.add(prefix("192.0.2.2"), None).unwrap(), Added::New);
     });
@@ -230,7 +230,7 @@ fn a_set_that_cannot_be_used_is_named_with_the_way_out() {
         let missing = open(Some("n4"), None);
         let command = way_out("n4", "ipv4_addr");
         assert_eq!(missing, format!("there is no nftables set n4 in table inet t; create it with: {command}"));
-        // The way out is one.
+        // The suggested command works.
         nft(command.trim_start_matches("nft '").trim_end_matches('\''));
         Sets::open(&table(), Some("n4"), None).unwrap();
         assert!(open(Some("n4"), Some("n6")).ends_with(&way_out("n6", "ipv6_addr")));
@@ -257,7 +257,7 @@ fn two_at_a_time_do_not_tear_the_set() {
             let mut sets = Sets::open(&table(), Some("n4"), None).unwrap();
             let mut random = u32::from(seed);
             for _ in 0..400 {
-                // Numerical Recipes' generator: any order will do, and the same one each time.
+                // The generator of Numerical Recipes. Any order will do, but it must be the same each time.
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let [low, length, add, _] = random.to_be_bytes();
                 let network = Prefix::new([192, 0, 2, low].into(), 24 + length % 9).unwrap();
@@ -265,7 +265,7 @@ fn two_at_a_time_do_not_tear_the_set() {
                     0 => sets.add(network, Some(3600 + u32::from(add))).map(drop),
                     _ => sets.remove(network).map(drop),
                 };
-                // The other one may have been faster every time.
+                // The other thread may have been faster at every attempt.
                 let lost = Errno::EAGAIN as i32;
                 assert!(result.is_ok() || matches!(result, Err(ChangeError::Refused { errno, .. }) if errno == lost));
             }
@@ -280,10 +280,10 @@ fn two_at_a_time_do_not_tear_the_set() {
     });
 }
 
-/// Addresses of a small network: each stays how long?
+/// The hours that each address of a small network stays, by the last octet of the address. 0 means forever.
 type Stays = BTreeMap<u8, u32>;
 
-/// What `nft` says of 192.0.2.0/24, with whole lifetimes in hours.
+/// Reads the content of 192.0.2.0/24 from `nft`, with whole lifetimes in hours.
 fn stays() -> Stays {
     let mut stays = Stays::new();
     for element in listed("n4") {
@@ -312,7 +312,7 @@ fn stays() -> Stays {
 fn any_order_of_additions_and_removals_leaves_what_was_promised() {
     in_own_namespace(|| {
         networks();
-        // Close together, so that elements touch; and also where the address space ends.
+        // The networks are close together, so that elements touch. Some are at the end of the address space.
         let step = (any::<bool>(), 224u8..=255, 27u8..=32, 0u32..40);
         let cases =
             (proptest::sample::select(vec![[192, 0, 2], [255, 255, 255]]), proptest::collection::vec(step, 1..20));
@@ -327,7 +327,7 @@ fn any_order_of_additions_and_removals_leaves_what_was_promised() {
                 if add {
                     sets.add(network, (hours != 0).then_some(hours * 3600)).unwrap();
                     for address in inside {
-                        // No hours are for ever.
+                        // Zero hours mean forever.
                         expected
                             .entry(address)
                             .and_modify(|old| *old = if *old == 0 || hours == 0 { 0 } else { hours.max(*old) })
@@ -373,7 +373,7 @@ fn a_set_of_thousands_is_changed_in_a_moment() {
         assert_eq!(sets.add(prefix("10.0.0.0/22"), Some(60)).unwrap(), Added::Renewed);
         assert_eq!(sets.remove(prefix("10.0.0.0/22")).unwrap(), Removed::Removed);
         assert_eq!(sets.add(prefix("10.0.32.0"), Some(60)).unwrap(), Added::AlreadyThere);
-        // Far more than it needs, and far less than a time that grows with the square.
+        // Much longer than the changes need, and much shorter than a time that grows with the square of the size.
         assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
         assert_eq!(listed("n4").len(), 5000 - 512);
     });
