@@ -35,7 +35,8 @@ pub enum MaskedError {
 impl Masked {
     /// A value under a mask.
     ///
-    /// # Errors Returns [`MaskedError::Outside`] if the value has a bit outside the mask.
+    /// # Errors
+    /// Returns [`MaskedError::Outside`] if the value has a bit outside the mask.
     pub const fn new(value: u32, mask: u32) -> Result<Self, MaskedError> {
         if value & !mask == 0 { Ok(Self { value, mask }) } else { Err(MaskedError::Outside { value, mask }) }
     }

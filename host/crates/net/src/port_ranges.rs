@@ -1,7 +1,7 @@
 //! Ranges of ports, of which any one suffices: sorted and disjoint, and merged if they overlap or touch.
 //!
-//! A filter from a plugin may name hundreds of thousands of ranges. After the merge at most 32,768 are left, and a
-//! lookup of a port takes at most sixteen steps.
+//! A filter from a plugin may name hundreds of thousands of ranges. After the merge at most 32,768 are left, and the
+//! search for a port takes at most sixteen steps.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -64,7 +64,8 @@ impl Prefix {
 
     /// A network. Bits after `length` are cleared.
     ///
-    /// # Errors Returns [`PrefixError::Length`] if `length` exceeds the number of bits of the address.
+    /// # Errors
+    /// Returns [`PrefixError::Length`] if `length` exceeds the number of bits of the address.
     pub const fn new(address: IpAddr, length: u8) -> Result<Self, PrefixError> {
         let bits = address_bits(address);
         if length > bits {

@@ -9,7 +9,7 @@ use crate::{Family, Prefix};
 
 /// A map from networks to values.
 ///
-/// A lookup takes one search for each prefix length in use, which is a handful in lists that people maintain.
+/// A query takes one search for each prefix length in use. Lists that people maintain use a handful of lengths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixMap<V> {
     entries: BTreeMap<Prefix, V>,

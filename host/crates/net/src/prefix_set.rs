@@ -1,7 +1,7 @@
 //! Many networks of which only the addresses count, as filters name them.
 //!
-//! The set keeps the widest of nested networks, so the rest are disjoint. A lookup takes one binary search, whatever
-//! the lengths. Copies share the list, so a copy of a filter costs nothing.
+//! The set keeps the widest of nested networks, so the rest are disjoint. The search for an address is one binary
+//! search, whatever the lengths. Copies share the list, so a copy of a filter costs nothing.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -11,7 +11,8 @@ use serde::de::{Error, Visitor};
 /// Passes text unchanged to `parse`, and a whole number as decimal text. `expected` describes the accepted forms in the
 /// error.
 ///
-/// # Errors Returns the error of `parse`, and an error for values that are neither text nor a whole number.
+/// # Errors
+/// Returns the error of `parse`, and an error for values that are neither text nor a whole number.
 pub fn deserialize<'de, D, T, E>(
     deserializer: D,
     expected: &'static str,
