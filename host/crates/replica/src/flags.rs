@@ -5,7 +5,7 @@
 pub(crate) struct Flags(u8);
 
 impl Flags {
-    /// No flag.
+    /// No flag is set.
     pub(crate) const EMPTY: Self = Self(0);
     /// The slot is free.
     pub(crate) const FREE: Self = Self(1 << 2);

@@ -42,7 +42,7 @@ impl HashIndex {
         Self { depth: 0, directory: Vec::new(), segments: Vec::new() }
     }
 
-    /// Allocated heap.
+    /// Allocated heap in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
             + self.segments.capacity() * size_of::<Segment>()
