@@ -1,4 +1,4 @@
-//! A list of values of which any one suffices. A search costs the same, however the list was written.
+//! A list of alternative values. A search costs the same, however the list was written.
 //!
 //! A filter from a plugin may name a value a hundred thousand times. The list is sorted and free of duplicates, so it
 //! is never longer than its type has values. A search takes as many steps as that number has bits. Copies share the

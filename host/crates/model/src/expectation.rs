@@ -18,7 +18,7 @@ pub struct Expectation {
     pub mask: Tuple,
     /// Seconds until the expectation expires.
     pub timeout: Option<u32>,
-    /// Bits of `NF_CT_EXPECT_*`.
+    /// Flags of the expectation, as `NF_CT_EXPECT_*` bits.
     pub flags: Option<u32>,
     /// Class of the expectation within its helper.
     pub class: Option<u32>,

@@ -59,7 +59,7 @@ pub enum InDump {
     Zone,
     /// One protocol over IPv4.
     Protocol,
-    /// One IPv4 address.
+    /// One address over IPv4.
     Address,
     /// One port of TCP or UDP over IPv4.
     Port,

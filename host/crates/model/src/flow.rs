@@ -37,7 +37,7 @@ pub struct Counters {
 /// TCP flags of one direction, and the mask of the flags that are known (`struct nf_ct_tcp_flags`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TcpFlags {
-    /// Bits of `IP_CT_TCP_FLAG_*`.
+    /// The flags as `IP_CT_TCP_FLAG_*` bits.
     pub flags: u8,
     pub mask: u8,
 }
@@ -166,7 +166,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// An entry of which only the tuples are known.
+    /// An entry with known tuples and no other known field.
     #[must_use]
     pub const fn new(tuples: PerDirection<Tuple>) -> Self {
         Self {

@@ -79,7 +79,7 @@ pub struct Subscription {
     /// How far these verdicts go.
     pub reach: Reach,
     pub kinds: EventKinds,
-    /// Filters of which any one suffices. An empty list subscribes to every flow.
+    /// Alternative filters. An empty list subscribes to every flow.
     pub filters: Vec<Filter>,
     /// Time between sweeps. `None` means only at the start, after lost events, and on request.
     pub sweep_every: Option<Duration>,

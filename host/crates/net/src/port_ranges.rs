@@ -1,4 +1,4 @@
-//! Ranges of ports, of which any one suffices: sorted and disjoint, and merged if they overlap or touch.
+//! Alternative ranges of ports: sorted, disjoint, and merged if they overlap or touch.
 //!
 //! A filter from a plugin may name hundreds of thousands of ranges. After the merge at most 32,768 are left, and the
 //! search for a port takes at most sixteen steps.

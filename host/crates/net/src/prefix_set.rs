@@ -1,4 +1,4 @@
-//! Many networks of which only the addresses count, as filters name them.
+//! A set of many networks without values, as filters name them.
 //!
 //! The set keeps the widest of nested networks, so the rest are disjoint. The search for an address is one binary
 //! search, whatever the lengths. Copies share the list, so a copy of a filter costs nothing.

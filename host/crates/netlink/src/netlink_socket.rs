@@ -18,8 +18,8 @@ use thiserror::Error;
 use crate::burst::Burst;
 use crate::protocol::Protocol;
 
-/// Bytes of one read. A dump fills 32 KiB at a time, and an event or an answer is far smaller. Twice that size is always
-/// enough.
+/// Bytes of one read. A dump fills 32 KiB at a time, and an event or an answer is far smaller. Twice that size is
+/// always enough.
 const READ_BYTES: usize = 64 * 1024;
 
 /// Size of one place in a burst in bytes, for sockets that receive many messages with one call.

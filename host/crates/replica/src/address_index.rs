@@ -1,13 +1,13 @@
 //! Sorted keys. A key is an address with the handle of a flow that has it, so a network is a range of keys.
 //!
 //! The index is a tree of three levels: keys in short chunks, chunks in groups, and the list of the groups. Each growth
-//! moves one chunk or one group, never the whole index. Chunks have little spare room, so a key takes little more than its
-//! own bytes.
+//! moves one chunk or one group, never the whole index. Chunks have little spare room, so a key takes little more than
+//! its own bytes.
 
 use alloc::vec::Vec;
 
-/// Maximum number of keys in a chunk: small enough that an insertion moves little, large enough that there are few chunks.
-/// (Small in tests, so all levels grow and shrink.)
+/// Maximum number of keys in a chunk: small enough that an insertion moves little, large enough that there are few
+/// chunks. (Small in tests, so all levels grow and shrink.)
 const CHUNK: usize = if cfg!(test) { 12 } else { 128 };
 /// Room that a full chunk gets in addition. It is small, because it is the memory that the index wastes.
 const STEP: usize = 8;

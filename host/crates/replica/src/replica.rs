@@ -53,7 +53,7 @@ impl Replica {
         }
     }
 
-    /// Processes the end of a flow ([`EventKind::Destroy`]), of which only the identity matters.
+    /// Processes the end of a flow ([`EventKind::Destroy`]), from which it needs only the identity.
     pub fn handle_end(&mut self, key: &FlowKey) {
         match key.original.family() {
             Family::Ipv4 => self.ipv4.end(key, &self.state, self.ipv6.bytes()),

@@ -61,8 +61,8 @@ impl<A: Address> Shelf<A> {
         self.identities.find(identity.hash(self.seed), is_it)
     }
 
-    /// Finds the record of the next row of a sweep. The kernel lists the table in the same order each time, so the flows
-    /// inserted by one sweep are consecutive. Most are found without their hash.
+    /// Finds the record of the next row of a sweep. The kernel lists the table in the same order each time, so the
+    /// flows inserted by one sweep are consecutive. Most are found without their hash.
     pub(crate) fn find_row(&mut self, identity: &Identity<A>) -> Option<Handle> {
         let expected = self.next;
         let is_it = self.records.get(expected).is_some_and(|record| record.identity() == *identity);
