@@ -1,4 +1,4 @@
-//! The claims of the demo, and the kernel's table against which they are checked.
+//! The claims of the demo, and the dump of the kernel's table that verifies them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use ctwarden_model::{Filter, Flow, PortRange, Prefix, Protocol};
 use ctwarden_netlink::{NetlinkSocket, Read, ResizeWatch};
 use ctwarden_wire::{Content, Flags, KernelFilter, Messages, request};
 
-/// How often the table is read anew if the kernel interrupts the dump.
+/// Number of attempts to dump the table if the kernel interrupts dumps.
 const TRIES: usize = 100;
-/// How long the next part of a dump may take.
+/// Longest wait for the next part of a dump.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Number of the only request of a socket.
+/// Sequence number of the only request on a socket.
 const SEQUENCE: u32 = 1;
 
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) claim: &'static str,
-    /// What the kernel shows.
+    /// The state that the kernel shows.
     pub(super) found: String,
     pub(super) held: bool,
 }
 
-/// Every flow in the kernel's table of this namespace that matches.
+/// All matching flows in the kernel's table of this namespace.
 pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
     for _ in 0..TRIES {
         if let Some(flows) = dump(filter)? {
@@ -33,7 +33,9 @@ pub(super) fn table(filter: &Filter) -> Result<Vec<Flow>> {
     bail!("the kernel interrupted {TRIES} dumps of its table")
 }
 
-/// One dump; none if it was interrupted, so that flows may be missing. The kernel filters nothing: what it answers is what is there.
+/// Dumps the table once. `None` if the dump was interrupted, because flows may be missing then.
+///
+/// The kernel filters nothing, so a mistake in a kernel filter cannot hide a flow.
 fn dump(filter: &Filter) -> Result<Option<Vec<Flow>>> {
     let mut socket = NetlinkSocket::open(ctwarden_netlink::Protocol::Netfilter)?;
     let mut resize = ResizeWatch::begin();
@@ -64,23 +66,23 @@ fn dump(filter: &Filter) -> Result<Option<Vec<Flow>>> {
     }
 }
 
-/// Flows with that address at either end.
+/// A filter for flows with the address at either end.
 pub(super) fn with(address: IpAddr) -> Filter {
     Filter { either: [Prefix::host(address)].into_iter().collect(), ..Filter::default() }
 }
 
-/// Flows from that address to that port.
+/// A filter for TCP flows from the address to the port.
 pub(super) fn from_to(address: IpAddr, port: u16) -> Filter {
     Filter { original_src: [Prefix::host(address)].into_iter().collect(), ..to_port(Protocol::TCP, port) }
 }
 
-/// Flows to that port.
+/// A filter for flows of the protocol to the port.
 pub(super) fn to_port(protocol: Protocol, port: u16) -> Filter {
     let ports = [PortRange { first: port, last: port }].into();
     Filter { protocols: [protocol].into(), dst_ports: ports, ..Filter::default() }
 }
 
-/// Flows of those protocols.
+/// A filter for flows of the protocols.
 pub(super) fn of(protocols: &[Protocol]) -> Filter {
     Filter { protocols: protocols.to_vec().into(), ..Filter::default() }
 }

@@ -1,4 +1,4 @@
-//! Colours of a terminal: whether standard output uses them, and their sequences.
+//! Terminal colours: whether standard output uses them, and their escape sequences.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, stdout};
@@ -22,14 +22,14 @@ pub(super) struct Colour {
 }
 
 impl Colour {
-    /// On for a terminal, unless `NO_COLOR` is set to anything (no-color.org) or the terminal is dumb.
+    /// On for a terminal, unless `NO_COLOR` has a value that is not empty (no-color.org) or the terminal is dumb.
     pub(super) fn of_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self { is_on: stdout().is_terminal() && !refused && !dumb }
     }
 
-    /// The text in that paint. A terminal obeys nothing in the text itself.
+    /// Wraps the text in the escape sequences. Control characters in the text itself have no effect.
     pub(super) fn paint(self, paint: Paint, text: impl Display) -> String {
         let text = text.to_string();
         let text = text::line(&text);

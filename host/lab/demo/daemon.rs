@@ -1,4 +1,4 @@
-//! The demo's daemon: `ctwarden run` in a process of its own, and the commands that talk to it.
+//! The daemon of the demo: `ctwarden run` in its own process, and the commands that talk to it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,10 +15,9 @@ use crate::daemon_files::DaemonFiles;
 use crate::interrupts::Interrupts;
 use crate::tether::{self, Service};
 
-/// How long the daemon may take to compile the policies and to answer.
+/// Longest wait until the daemon has compiled the policies and answers.
 const START_TIME: Duration = Duration::from_secs(30);
 
-/// The running daemon.
 pub(super) struct Daemon {
     process: Service,
     commands: Commands,
@@ -26,7 +25,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until it answers, or until somebody wants the demo to end.
+    /// Starts the daemon and waits until it answers. An interrupt ends the wait with an error.
     pub(super) fn start(program: &Path, files: &DaemonFiles, interrupts: &Interrupts) -> Result<Self> {
         let configuration = files.configuration_file();
         let words = ["run", "--config"].map(OsStr::new).into_iter().chain([configuration.as_os_str()]);
@@ -49,7 +48,7 @@ impl Daemon {
         Ok(Self { process, commands, records })
     }
 
-    /// `ctwarden send`: what it prints, and how long the command took.
+    /// Runs `ctwarden send`. Returns the answer and the duration of the command.
     pub(super) fn send(&self, plugin: &str, message: &str) -> Result<(String, Duration)> {
         let since = Instant::now();
         let output = self.commands.run("send", &[plugin, message])?;
@@ -61,7 +60,7 @@ impl Daemon {
         Ok((answer, took))
     }
 
-    /// `ctwarden status`, as text and as JSON.
+    /// Runs `ctwarden status` twice, for the text and for the JSON form.
     pub(super) fn status(&self) -> Result<Status> {
         let ask = |words: &[&str]| {
             let output = self.commands.run("status", words)?;
@@ -74,17 +73,17 @@ impl Daemon {
         Ok(Status { text: text(&ask(&[])?), json })
     }
 
-    /// The next record that it wrote, if there is one.
+    /// The next record that the daemon has written, if there is one.
     pub(super) fn record(&mut self) -> Result<Option<Value>> {
         self.records.next()
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the daemon has exited without a request.
     pub(super) fn has_ended(&mut self) -> bool {
         self.process.has_ended()
     }
 
-    /// Ends it as a service manager would. Returns the records that were not read until then.
+    /// Stops the daemon as a service manager would. Returns the records that were not read before.
     pub(super) fn stop(mut self) -> Result<Vec<Value>> {
         let status = self.process.stop().context("cannot end the daemon")?;
         if !status.success() {
@@ -98,14 +97,14 @@ impl Daemon {
     }
 }
 
-/// How the daemon and its plugins are.
+/// Output of `ctwarden status`.
 pub(super) struct Status {
     pub(super) text: String,
     pub(super) json: Value,
 }
 
 impl Status {
-    /// Verdicts of all plugins, whatever their outcomes.
+    /// Number of verdicts of all plugins, with any outcome.
     pub(super) fn verdicts(&self) -> u64 {
         let plugins = self.json.get("plugins").and_then(Value::as_array).into_iter().flatten();
         let kinds = plugins.filter_map(|plugin| plugin.get("verdicts")?.as_object()).flat_map(|kinds| kinds.values());
@@ -114,7 +113,7 @@ impl Status {
     }
 }
 
-/// How to run a command against the daemon.
+/// The program and the control socket for commands to the daemon.
 struct Commands {
     program: PathBuf,
     socket: PathBuf,
@@ -128,7 +127,7 @@ impl Commands {
     }
 }
 
-/// The daemon's records, one JSON object a line.
+/// The daemon's record file, with one JSON object on each line.
 struct Records {
     file: BufReader<File>,
     line: String,
@@ -142,7 +141,7 @@ impl Records {
 
     fn next(&mut self) -> Result<Option<Value>> {
         self.file.read_line(&mut self.line).context("cannot read the daemon's records")?;
-        // The beginning of a line stays until its end is written.
+        // An incomplete line stays in the buffer until the daemon has written its end.
         if !self.line.ends_with('\n') {
             return Ok(None);
         }

@@ -10,20 +10,20 @@ use anyhow::{Context, Result};
 
 use ctwarden_lab::{BLOCKED_IPV4, BLOCKED_IPV6, TABLE};
 
-/// Connections that one source may have to the capped service.
+/// Number of connections that one source may have to the capped service.
 pub(super) const CAP: u32 = 20;
-/// A protected address. The demo bans it, and the daemon must not touch it.
+/// A protected address. The demo bans it, and the daemon must not act on its flows.
 pub(super) const MANAGEMENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Port of the capped service.
 pub(super) const CAPPED_PORT: u16 = 8080;
 
-/// The directory. It is removed with the value.
+/// A directory that is removed when the value is dropped.
 pub(super) struct DaemonFiles {
     directory: PathBuf,
 }
 
 impl DaemonFiles {
-    /// Creates it, with copies of the policies in `plugins`.
+    /// Creates the directory, with copies of the policies in `plugins`.
     pub(super) fn create(plugins: &Path) -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("ctwarden-demo-{}", std::process::id()));
         let make = || fs::DirBuilder::new().mode(0o700).create(&directory);
@@ -41,22 +41,19 @@ impl DaemonFiles {
         Ok(files)
     }
 
-    /// The daemon's configuration.
     pub(super) fn configuration_file(&self) -> PathBuf {
         self.path("ctwarden.toml")
     }
 
-    /// The daemon's control socket.
     pub(super) fn socket(&self) -> PathBuf {
         self.path("control.sock")
     }
 
-    /// The daemon's records.
     pub(super) fn records(&self) -> PathBuf {
         self.path("records.jsonl")
     }
 
-    /// Replaces the ban list by a list of this network.
+    /// Replaces the ban list with a list of this one network.
     pub(super) fn ban_in_file(&self, network: &str) -> io::Result<()> {
         fs::write(self.path("banned.txt"), format!("# one address or network a line\n{network}\n"))
     }
@@ -144,7 +141,7 @@ action = "delete"
 
 impl Drop for DaemonFiles {
     fn drop(&mut self) {
-        // The directory is private. The system cleans up what cannot be removed now.
+        // The directory is private, and the system removes the rest later.
         drop(fs::remove_dir_all(&self.directory));
     }
 }

@@ -1,4 +1,5 @@
-//! Ctrl-C, a closed terminal and SIGTERM, noted instead of obeyed, so that the demo ends the daemon and removes its files.
+//! Records Ctrl-C, a closed terminal and SIGTERM instead of ending the process, so that the demo can end the daemon and
+//! remove its files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +8,10 @@ use std::thread;
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
 
-/// Signals that nobody waits for yet.
+/// Blocked signals, before a thread waits for them.
 pub(super) struct Blocked(SigSet);
 
-/// Blocks the signals for this thread and for all threads that it starts from now on.
+/// Blocks the signals for this thread and for all threads that it starts later.
 pub(super) fn block() -> Result<Blocked> {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGTERM].into_iter().collect();
     signals.thread_block().context("cannot block signals")?;
@@ -18,7 +19,7 @@ pub(super) fn block() -> Result<Blocked> {
 }
 
 impl Blocked {
-    /// Starts the thread that waits for them.
+    /// Starts the thread that waits for the signals.
     pub(super) fn watch(self) -> Result<Interrupts> {
         let interrupts = Interrupts(Arc::default());
         let noted = Arc::clone(&interrupts.0);
@@ -32,7 +33,7 @@ impl Blocked {
     }
 }
 
-/// Whether somebody wants the demo to end.
+/// Whether a signal has asked the demo to end.
 pub(super) struct Interrupts(Arc<AtomicBool>);
 
 impl Interrupts {

@@ -1,7 +1,8 @@
-//! The program `ctwarden-demo`: ctwarden on the real kernel, in a network of its own, checked against the kernel's table.
+//! The program `ctwarden-demo` runs ctwarden on the real kernel, in its own network, and checks the result against the
+//! kernel's table.
 //!
-//! A person sees in half a minute what ctwarden does. The exit status tells a machine whether ctwarden works there: it is 0 only if
-//! every check held.
+//! A person sees in half a minute what ctwarden does. The exit status tells a program whether ctwarden works on this
+//! machine: it is 0 only if every check held.
 
 mod checks;
 mod colour;
@@ -22,7 +23,7 @@ use ctwarden_lab::{Lab, Plan, isolate};
 use daemon_files::DaemonFiles;
 use view::View;
 
-/// Where packages put the bundled policies.
+/// Directory of the bundled policies in installed packages.
 const PACKAGED: &str = "/usr/lib/ctwarden/plugins";
 
 /// Show the bundled policies at work on real traffic, in a network of its own
@@ -59,10 +60,10 @@ fn main() -> ExitCode {
 }
 
 impl Demo {
-    /// True if every check held.
+    /// Returns true if every check held.
     fn run(self) -> Result<bool> {
         let (program, plugins) = (self.program()?, self.plugins()?);
-        // Both before the first thread: threads inherit blocked signals and namespaces.
+        // Both calls come before the first thread, because threads inherit blocked signals and namespaces.
         let blocked = interrupts::block()?;
         let isolated = isolate()?;
         let interrupts = blocked.watch()?;

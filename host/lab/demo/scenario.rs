@@ -1,4 +1,4 @@
-//! The demo's acts: real traffic, the verdicts of the policies on it, and the kernel's table afterwards.
+//! The acts of the demo: real traffic, the verdicts of the policies, and the kernel's table afterwards.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -21,19 +21,19 @@ const DNS: u16 = 53;
 const DOWNLOAD: u16 = 5001;
 const SERVER: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 5, 0, 0, 0, 0, 0x10))];
-/// An address that no policy acts on.
+/// Addresses whose flows no policy ends.
 const GUEST: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 20)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 0x20))];
-/// Will be banned.
+/// Addresses that the demo bans.
 const INTRUDER: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 0x66))];
-/// Opens more connections than the cap allows.
+/// An address that opens more connections than the cap allows.
 const GREEDY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 50));
-/// Connections that it tries to open.
+/// Number of connections that it tries to open.
 const WANTED: usize = 32;
-/// A transfer without data for this long has stalled: data comes every 10 ms.
+/// A transfer without data for this long has stalled, because data arrives every 10 ms.
 const STALLED: Duration = Duration::from_millis(800);
-/// How long to wait for something that should happen.
+/// Longest wait for an expected change.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Stage<'a> {
@@ -46,7 +46,7 @@ struct Stage<'a> {
     verdicts: u64,
 }
 
-/// Plays all acts. True if every check held.
+/// Plays all acts. Returns true if every check held.
 pub(super) fn play(
     lab: &Lab,
     program: &Path,
@@ -159,7 +159,7 @@ impl Stage<'_> {
         let client = self.lab.client();
         let try_some =
             |count: usize| -> Vec<Held> { (0..count).filter_map(|_| client.hold(GREEDY, server).ok()).collect() };
-        // On several threads: a refused connection keeps its thread waiting.
+        // Several threads connect, because a refused connection blocks its thread.
         let held: Vec<Held> = thread::scope(|scope| {
             let parts: Vec<_> = (0..8).map(|_| scope.spawn(|| try_some(WANTED / 8))).collect();
             parts.into_iter().filter_map(|part| part.join().ok()).flatten().collect()
@@ -189,7 +189,7 @@ impl Stage<'_> {
         self.check("another source is not held", if calm { "answered" } else { "no answer" }.to_owned(), calm)
     }
 
-    /// Ends the daemon in order, and prints the summary.
+    /// Stops the daemon and prints the summary.
     fn end(mut self) -> Result<bool> {
         self.view.end_act()?;
         let status = self.daemon.status()?;
@@ -222,7 +222,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Shows the daemon's records until the condition holds or the time is over.
+    /// Prints the daemon's records until the condition holds or the time has passed.
     fn until(&mut self, time: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
         let since = Instant::now();
         while !is_so()? && since.elapsed() < time {
@@ -232,7 +232,7 @@ impl Stage<'_> {
         self.pump()
     }
 
-    /// Shows the records that the daemon has written meanwhile.
+    /// Prints the records that the daemon has written since the last call.
     fn pump(&mut self) -> Result<()> {
         if self.interrupts.is_noted() {
             bail!("interrupted");

@@ -11,10 +11,10 @@ use crate::checks::Check;
 use crate::colour::{Colour, Paint};
 use crate::daemon::Status;
 
-/// Records of one act that are shown; the rest is counted.
+/// Number of records that one act prints. The demo only counts the others.
 const SHOWN: usize = 12;
 
-/// Standard output.
+/// Writes to standard output.
 pub(super) struct View {
     json: bool,
     colour: Colour,
@@ -28,12 +28,12 @@ impl View {
         Self { json, colour: Colour::of_stdout(), since: Instant::now(), shown: 0, hidden: 0 }
     }
 
-    /// A line about the course of the demo.
+    /// Prints a line about the progress of the demo.
     pub(super) fn say(&self, text: &str) -> Result<()> {
         if self.json { line(&json!({ "say": text })) } else { print(&format!("{} {}", self.clock(), text::line(text))) }
     }
 
-    /// The next act begins.
+    /// Begins the next act.
     pub(super) fn act(&mut self, title: &str) -> Result<()> {
         self.end_act()?;
         if self.json {
@@ -43,7 +43,7 @@ impl View {
         }
     }
 
-    /// Counts the records that were not shown.
+    /// Prints the number of records that were not shown.
     pub(super) fn end_act(&mut self) -> Result<()> {
         self.shown = 0;
         match std::mem::take(&mut self.hidden) {
@@ -52,7 +52,7 @@ impl View {
         }
     }
 
-    /// A record of the daemon.
+    /// Prints a record of the daemon.
     pub(super) fn record(&mut self, record: &Value) -> Result<()> {
         if self.json {
             return line(record);
@@ -74,12 +74,12 @@ impl View {
         };
         let action = format!("{:<8}", text::line(text("action")));
         let action = if is_alert { self.colour.paint(Paint::Red, action) } else { action };
-        // A terminal obeys nothing that a plugin or the kernel says.
+        // Control characters from a plugin or the kernel have no effect on the terminal.
         let (plugin, object) = (text::line(text("plugin")), object(record));
         print(&format!("{}   {plugin:<16} {action} {:<60} {outcome}", self.clock(), text::line(&object)))
     }
 
-    /// The result of a check.
+    /// Prints the result of a check.
     pub(super) fn check(&self, check: &Check) -> Result<()> {
         if self.json {
             return line(&json!({ "check": check.claim, "found": check.found, "held": check.held }));
@@ -87,7 +87,7 @@ impl View {
         print(&format!("{} {} {}: {}", self.clock(), self.mark(check.held), check.claim, check.found))
     }
 
-    /// The end: the daemon's status, and all checks.
+    /// Prints the daemon's status and all checks, at the end of the demo.
     pub(super) fn summary(&self, checks: &[Check], status: &Status) -> Result<()> {
         let held = checks.iter().filter(|check| check.held).count();
         if self.json {
@@ -120,7 +120,7 @@ impl View {
     }
 }
 
-/// The object of a record, in a few words.
+/// A short text for what the record is about.
 fn object(record: &Value) -> String {
     let text = |value: &Value, key: &str| match value.get(key) {
         Some(Value::String(text)) => text.clone(),
@@ -154,7 +154,8 @@ fn line(value: &Value) -> Result<()> {
     print(&text::line(&value.to_string()))
 }
 
-/// A reader that has gone ends the printing and not the demo, so that the exit status says whether the checks held.
+/// Prints a line. If the reader has closed the pipe, the demo goes on without output, so that the exit status still
+/// tells whether the checks held.
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {

@@ -1,15 +1,15 @@
 //! The end of all traffic of a lab: after a time, or earlier on request.
 //!
-//! A demo that hangs is worse than one that fails, and threads that outlive the lab would hold its namespaces.
+//! A demo that hangs is worse than one that fails, and threads that outlive the lab would keep its namespaces alive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a thread may block before it checks the bound again.
+/// Longest time that a thread blocks before it checks the bound again.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-/// Shared by all traffic of a lab.
+/// The end that all traffic of a lab shares.
 #[derive(Clone, Debug)]
 pub struct Bound {
     until: Instant,
@@ -30,7 +30,7 @@ impl Bound {
         self.ended.load(Ordering::Relaxed) || Instant::now() >= self.until
     }
 
-    /// Sleeps, at most until the end.
+    /// Sleeps until the time has passed or the bound is over.
     pub(super) fn sleep(&self, time: Duration) {
         let now = Instant::now();
         let until = now.checked_add(time).map_or(self.until, |until| until.min(self.until));
@@ -43,13 +43,13 @@ impl Bound {
         }
     }
 
-    /// A part that can end alone, and ends with the whole.
+    /// A part that can end alone, and that ends with the whole.
     pub(super) fn part(&self) -> Part {
         Part { whole: self.clone(), ended: Arc::default() }
     }
 }
 
-/// The bound of one transfer or one row of exchanges.
+/// The bound of one transfer or of one series of exchanges.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     whole: Bound,

@@ -1,7 +1,7 @@
 //! The gateway's rule set: drop blocked packets, drop invalid packets, accept the rest.
 //!
-//! Connection tracking is off in a namespace until a rule there uses it, so these rules also switch it on. Entries have no room for
-//! labels until a rule sets a label, so a chain that nothing jumps to does that.
+//! Connection tracking is off in a namespace until one of its rules uses it, so these rules also switch it on. Entries
+//! have no room for labels until a rule sets a label, so a chain that nothing jumps to has such a rule.
 
 use std::io;
 
@@ -21,12 +21,11 @@ pub const BLOCKED_IPV4: &str = "blocked4";
 /// Name of the set of blocked IPv6 networks in [`TABLE`].
 pub const BLOCKED_IPV6: &str = "blocked6";
 
-/// Name of [`TABLE`] within its family.
+/// Name of the gateway's table without the family.
 const NAME: &str = "ctwarden";
 const FORWARD: &str = "forward";
 const LABELS: &str = "labels";
 
-/// Why the rule set could not be loaded.
 #[derive(Debug, Error)]
 pub enum FirewallError {
     #[error(
@@ -47,7 +46,7 @@ impl From<RequestError> for FirewallError {
             RequestError::Refused { errno, .. } => Some(*errno),
         };
         match errno {
-            // No such protocol, no such subsystem, or no such expression.
+            // The kernel lacks the protocol, the subsystem or an expression.
             Some(errno @ (Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOENT | Errno::EPROTONOSUPPORT)) => {
                 Self::Kernel(errno.into())
             }
@@ -56,7 +55,7 @@ impl From<RequestError> for FirewallError {
     }
 }
 
-/// Loads the rules into the namespace of the calling thread.
+/// Loads the rules into the network namespace of the calling thread.
 pub(super) fn load() -> Result<(), FirewallError> {
     let sets = [(Family::Ipv4, BLOCKED_IPV4), (Family::Ipv6, BLOCKED_IPV6)];
     let mut changes = vec![add_table(NAME)];

@@ -1,7 +1,8 @@
-//! A host of the lab: one thread in a network namespace of its own.
+//! A host of the lab: one thread in its own network namespace.
 //!
-//! A socket stays in the namespace of the thread that made it. A thread stays in the namespace of the thread that started it. So one
-//! thread of each host makes the sockets and threads of that host, and no thread changes its namespace.
+//! A socket stays in the namespace of the thread that made it, and a new thread starts in the namespace of its creator.
+//! So one thread of each host makes the sockets and threads of that host, and no thread changes its namespace after its
+//! start.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +14,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use thiserror::Error;
 
-/// Why a host cannot run or do its work.
+/// Why a host cannot start or do work.
 #[derive(Debug, Error)]
 pub enum HostError {
     #[error("the kernel refused a network namespace for host {host}")]
@@ -22,7 +23,7 @@ pub enum HostError {
         #[source]
         errno: Errno,
     },
-    /// The namespace has no file.
+    /// The namespace has no file under /proc.
     #[error("cannot open /proc/thread-self/ns/net of host {host}; is /proc mounted?")]
     Proc {
         host: &'static str,
@@ -35,14 +36,14 @@ pub enum HostError {
         #[source]
         source: io::Error,
     },
-    /// Its thread has ended.
+    /// The thread of the host has ended.
     #[error("host {host} is gone")]
     Gone { host: &'static str },
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread in a network namespace; both end with the value.
+/// A thread in its own network namespace. Both end when the value is dropped.
 pub struct Host {
     name: &'static str,
     jobs: mpsc::Sender<Job>,
@@ -73,16 +74,16 @@ impl Host {
         self.name
     }
 
-    /// The file of its namespace, which names it to the kernel.
+    /// A descriptor of the namespace, which identifies it to the kernel.
     pub fn namespace(&self) -> BorrowedFd<'_> {
         self.namespace.as_fd()
     }
 
-    /// Does short work on the thread of the host, and waits for the result.
+    /// Runs short work on the thread of the host, and waits for the result.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HostError> {
         let gone = HostError::Gone { host: self.name };
         let (done, doing) = mpsc::channel();
-        // The receiver may be gone; then nobody needs the result.
+        // If the receiver is gone, nobody needs the result.
         let job = move || drop(done.send(work()));
         match self.jobs.send(Box::new(job)) {
             Ok(()) => doing.recv().map_err(|_| gone),
@@ -90,7 +91,7 @@ impl Host {
         }
     }
 
-    /// Starts a thread in its namespace.
+    /// Starts a thread in the namespace of the host.
     pub fn spawn(
         &self,
         name: &'static str,

@@ -1,7 +1,7 @@
-//! A network of its own for this process, as root or, where user namespaces are allowed, without.
+//! Gives this process its own network, as root or, if user namespaces are allowed, without root.
 //!
-//! This must happen before the process starts its first thread. The kernel gives a user namespace only to a process with one thread,
-//! and earlier threads would stay in the old network.
+//! This must happen before the process starts its first thread. The kernel gives a user namespace only to a process
+//! with one thread, and earlier threads would stay in the old network.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use nix::sys::prctl;
 use nix::unistd::{Gid, Uid};
 use thiserror::Error;
 
-/// Proof that the calling thread, and every thread that it starts from now on, has a network of its own.
+/// Proof that the calling thread, and every thread that it starts later, has its own network.
 #[derive(Debug)]
 pub struct Isolated {
     user_namespace: bool,
@@ -24,17 +24,17 @@ impl Isolated {
     }
 }
 
-/// Why the process got no network of its own.
+/// Why the process did not get its own network.
 #[derive(Debug, Error)]
 pub enum IsolateError {
     #[error("the kernel refused a network namespace: {reason}")]
     Refused {
-        /// The cause, and how to remove it.
+        /// The cause, and the command or setting that removes it.
         reason: String,
         #[source]
         errno: Errno,
     },
-    /// The user namespace exists, but its ids could not be mapped.
+    /// The user namespace exists, but the kernel refused the id mapping.
     #[error("cannot write {file} of the new user namespace; run as root instead")]
     Ids {
         file: &'static str,
@@ -43,10 +43,11 @@ pub enum IsolateError {
     },
 }
 
-/// Moves this process into a network namespace of its own; without root also into a user namespace, in which it is root.
+/// Moves this process into its own network namespace. Without root, the process also gets a user namespace in which it
+/// is root.
 ///
 /// # Errors
-/// [`IsolateError`] says which setting of the machine forbids it.
+/// [`IsolateError`] names the setting of the machine that forbids namespaces.
 pub fn isolate() -> Result<Isolated, IsolateError> {
     match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => return Ok(Isolated { user_namespace: false }),
@@ -55,9 +56,9 @@ pub fn isolate() -> Result<Isolated, IsolateError> {
     }
     let (uid, gid) = (Uid::effective(), Gid::effective());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(refused)?;
-    // The files of a process whose program has file capabilities belong to the machine's root, until it says this.
+    // If a program has file capabilities, root owns the /proc files of its process until the process becomes dumpable.
     let _ = prctl::set_dumpable(true);
-    // user_namespaces(7): without it the groups could not be mapped.
+    // Without this, the kernel refuses the group mapping (user_namespaces(7)).
     write_ids("/proc/self/setgroups", "deny")?;
     write_ids("/proc/self/uid_map", &format!("0 {uid} 1"))?;
     write_ids("/proc/self/gid_map", &format!("0 {gid} 1"))?;
@@ -72,7 +73,7 @@ fn refused(errno: Errno) -> IsolateError {
     IsolateError::Refused { reason: reason(errno, &Machine::read()), errno }
 }
 
-/// Settings of the machine that forbid namespaces. None: the machine has no such setting.
+/// Settings of the machine that forbid namespaces. `None` means that the machine has no such setting.
 #[derive(Clone, Debug, Default)]
 struct Machine {
     most_user_namespaces: Option<u64>,

@@ -30,8 +30,8 @@ pub use traffic::{Client, Exchanges, Held, Server, Service, TrafficError, Transf
 pub struct Plan {
     /// All traffic ends after this time, whatever else happens.
     pub lifetime: Duration,
-    /// `nf_conntrack_tcp_loose`: whether a packet in the middle of a TCP connection creates an entry. If not, such packets are
-    /// invalid and dropped, so that a deleted connection ends.
+    /// Value of `nf_conntrack_tcp_loose`: whether a packet in the middle of a TCP connection creates an entry. If
+    /// false, such packets are invalid and dropped, so a deleted connection ends.
     pub tcp_loose: bool,
 }
 
@@ -41,7 +41,6 @@ impl Default for Plan {
     }
 }
 
-/// Why a lab could not be built.
 #[derive(Debug, Error)]
 pub enum LabError {
     #[error("cannot make a host of the lab")]
@@ -54,7 +53,7 @@ pub enum LabError {
     Firewall(#[from] FirewallError),
 }
 
-/// Three connected hosts. They end with the value, or with the process.
+/// Three connected hosts. They end when the value is dropped, or with the process.
 pub struct Lab {
     client: Client,
     server: Server,
@@ -67,7 +66,7 @@ impl Lab {
     /// Builds the lab around the network namespace of this process, which becomes the gateway.
     ///
     /// # Errors
-    /// The error says how to mend the cause, if that is known. Nothing is left behind.
+    /// The error names the remedy, if there is a known one. Nothing of the lab stays behind.
     pub fn build(isolated: Isolated, plan: Plan) -> Result<Self, LabError> {
         let client = Host::start("client")?;
         let server = Host::start("server")?;
@@ -84,23 +83,23 @@ impl Lab {
         })
     }
 
-    /// The host that asks.
+    /// The host that opens connections and sends requests.
     pub const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The host that answers.
+    /// The host whose services answer.
     pub const fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Names of the settings that this kernel lacks or refuses to a user namespace. Without `nf_conntrack_acct` entries have no
-    /// counters, without `nf_conntrack_timestamp` no times.
+    /// Names of the settings that this kernel lacks or refuses to a user namespace. Without `nf_conntrack_acct` entries
+    /// have no counters, and without `nf_conntrack_timestamp` they have no times.
     pub fn missing(&self) -> &[&'static str] {
         &self.missing
     }
 
-    /// Whether the lab was built without root, in a user namespace.
+    /// Whether the lab runs without root, in a user namespace.
     pub const fn in_user_namespace(&self) -> bool {
         self.user_namespace
     }
@@ -112,13 +111,13 @@ impl Drop for Lab {
     }
 }
 
-/// Makes the settings of connection tracking, and returns the names of those that cannot be made. They appear with the module, that
-/// is, with the first rule.
+/// Applies the settings of connection tracking, and returns the names of those that the kernel lacks or refuses. The
+/// settings appear with the kernel module, so the first rule must be loaded before.
 fn tracking(plan: Plan) -> Result<Vec<&'static str>, SysctlError> {
     let settings = [
         ("net.netfilter.nf_conntrack_acct", "1"),
         ("net.netfilter.nf_conntrack_timestamp", "1"),
-        // Not 2: entries that are older than the first listener need events, too.
+        // The value 2 would not do: entries that are older than the first listener need events, too.
         ("net.netfilter.nf_conntrack_events", "1"),
         ("net.netfilter.nf_conntrack_tcp_loose", if plan.tcp_loose { "1" } else { "0" }),
     ];

@@ -1,6 +1,6 @@
-//! Links, addresses and routes over rtnetlink.
+//! Links, addresses and routes over rtnetlink (RFC 3549).
 //!
-//! Each change carries its description, so that an error names what could not be made.
+//! Each change carries its description, so that an error can name the change that failed.
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -27,7 +27,6 @@ const LOCAL_TABLE: u8 = 255;
 /// An address with the length of its network.
 pub(super) type Network = (IpAddr, u8);
 
-/// Why a change was not made.
 #[derive(Debug, Error)]
 pub enum LinkError {
     #[error("cannot {what}: {}{}", std::io::Error::from(*errno), way_out(*errno))]
@@ -46,7 +45,7 @@ pub(super) struct Change {
     flags: u16,
 }
 
-/// Makes changes in the namespace of the calling thread, in order.
+/// Applies the changes in the namespace of the calling thread, in order.
 pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
     let mut names = Vec::with_capacity(changes.len());
     let mut requests = Vec::with_capacity(changes.len());
@@ -57,7 +56,7 @@ pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
     ask(requests, &names).map(drop)
 }
 
-/// Whether a link of the calling thread's namespace carries packets.
+/// Whether a link in the namespace of the calling thread can carry packets.
 pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
@@ -67,7 +66,7 @@ pub(super) fn is_up(index: u32) -> Result<bool, LinkError> {
     Ok(messages.into_iter().any(|message| matches!(&message, RouteNetlinkMessage::NewLink(link) if is_up(link))))
 }
 
-/// `names` describes each request.
+/// Sends the requests. `names` describes each request for errors.
 fn ask(requests: Vec<Request<RouteNetlinkMessage>>, names: &[String]) -> Result<Vec<RouteNetlinkMessage>, LinkError> {
     carry_out(Protocol::Route, requests).map_err(|error| {
         if let RequestError::Refused { index, errno } = error {
@@ -78,15 +77,15 @@ fn ask(requests: Vec<Request<RouteNetlinkMessage>>, names: &[String]) -> Result<
     })
 }
 
-/// One end of a virtual cable.
+/// One end of a veth pair.
 #[derive(Clone, Copy)]
 pub(super) struct End<'a> {
-    /// Index of the link. The lab chooses it, so that it need not ask for it.
+    /// Index of the link. The lab chooses the index, so it need not ask the kernel for it.
     pub(super) index: u32,
     pub(super) name: &'a str,
 }
 
-/// A virtual cable: one end here, the other in that namespace.
+/// Creates a veth pair: one end in this namespace, the other end in the given one.
 pub(super) fn cable(here: End<'_>, there: End<'_>, namespace: BorrowedFd<'_>) -> Change {
     let mut peer = LinkMessage::default();
     peer.header.index = there.index;
@@ -106,7 +105,6 @@ pub(super) fn cable(here: End<'_>, there: End<'_>, namespace: BorrowedFd<'_>) ->
     }
 }
 
-/// Switches a link on.
 pub(super) fn up(index: u32) -> Change {
     let mut message = LinkMessage::default();
     message.header.index = index;
@@ -115,7 +113,8 @@ pub(super) fn up(index: u32) -> Change {
     Change { what: format!("switch link {index} on"), message: RouteNetlinkMessage::SetLink(message), flags: 0 }
 }
 
-/// An address of a link. It is usable at once, without a search for duplicates (`IFA_F_NODAD`).
+/// Adds an address to a link. The address is usable at once, because the kernel skips duplicate address detection
+/// (`IFA_F_NODAD`).
 pub(super) fn address(index: u32, (address, length): Network) -> Change {
     let mut message = AddressMessage::default();
     message.header.family = family(address);
@@ -132,7 +131,7 @@ pub(super) fn address(index: u32, (address, length): Network) -> Change {
     }
 }
 
-/// A route to a network over a neighbour.
+/// Adds a route to a network through a neighbour.
 pub(super) fn route((network, length): Network, neighbour: IpAddr) -> Change {
     let mut message = route_message((network, length), RouteHeader::RT_TABLE_MAIN, RouteType::Unicast);
     message.header.scope = RouteScope::Universe;

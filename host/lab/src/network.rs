@@ -1,7 +1,7 @@
-//! The cables between the three hosts, and their addresses.
+//! The veth pairs between the three hosts, and their addresses.
 //!
-//! Client and server own whole networks of documentation addresses (RFC 5737, RFC 3849), and traffic can come from any of them. The
-//! gateway has one neighbour on each side, so that it resolves two addresses and not thousands.
+//! Client and server own whole networks of documentation addresses (RFC 5737, RFC 3849), and traffic can come from any
+//! of these addresses. The gateway has one neighbour on each side, so it resolves two addresses and not thousands.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread;
@@ -13,20 +13,19 @@ use super::host::{Host, HostError};
 use super::link::{self, End, LOOPBACK, LinkError, Network};
 use super::sysctl::{self, SysctlError};
 
-/// How long a cable may take until it carries packets.
+/// Longest wait until a veth pair carries packets.
 const CABLE_TIME: Duration = Duration::from_secs(5);
 
-/// Settings of every host, made before the host has links.
+/// Settings of every host. They apply before the host has links.
 const SETTINGS: [(&str, &str); 4] = [
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
-    // A cable has two ends, so no address can be a duplicate.
+    // A veth pair has two ends, so no address can be a duplicate.
     ("net.ipv6.conf.default.accept_dad", "0"),
-    // Without it the kernel binds IPv6 sockets only to addresses of links, not to those of own networks.
+    // Otherwise the kernel binds IPv6 sockets only to addresses of links, not to those of the host's networks.
     ("net.ipv6.ip_nonlocal_bind", "1"),
 ];
 
-/// Why hosts are not connected.
 #[derive(Debug, Error)]
 pub enum NetworkError {
     #[error("on host {host}")]
@@ -47,14 +46,13 @@ pub enum NetworkError {
     Dead { host: &'static str },
 }
 
-/// Name of the gateway in errors.
 const GATEWAY: &str = "gateway";
 
-/// The cable from the gateway to one host.
+/// The veth pair from the gateway to one host.
 struct Side {
-    /// Index of both its ends.
+    /// Interface index of both ends.
     index: u32,
-    /// Name of the gateway's end; the host's is `gateway`.
+    /// Name of the gateway's end. The host's end is named `gateway`.
     name: &'static str,
     /// Addresses of the gateway's end.
     gateway: [Network; 2],
@@ -88,7 +86,7 @@ const SERVER: Side = Side {
     networks: &[v4(203, 0, 113, 0, 24), v6(0xdb8, 0x5, 0, 48)],
 };
 
-/// Connects both hosts to the calling thread's namespace, the gateway.
+/// Connects both hosts to the gateway, which is the namespace of the calling thread.
 pub(super) fn connect(client: &Host, server: &Host) -> Result<(), NetworkError> {
     let gateway = |source| NetworkError::Link { host: GATEWAY, source };
     settings().map_err(|source| NetworkError::Sysctl { host: GATEWAY, source })?;
@@ -104,7 +102,7 @@ pub(super) fn connect(client: &Host, server: &Host) -> Result<(), NetworkError> 
         let mut own = vec![link::up(LOOPBACK), link::up(side.index)];
         own.extend(side.host.map(|network| link::address(side.index, network)));
         own.extend(side.networks.iter().map(|network| link::own(*network)));
-        // Both families, over the gateway's end.
+        // Default routes of both families, through the gateway's end.
         own.extend(side.gateway.map(|(neighbour, _)| {
             let all = match neighbour {
                 IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -134,7 +132,8 @@ fn settings() -> Result<(), SysctlError> {
     SETTINGS.into_iter().try_for_each(|(name, value)| sysctl::write(name, value).map(drop))
 }
 
-/// A link drops packets from the moment it is switched on until the kernel notices the other end.
+/// Waits until a link is up. From the moment it is switched on, a link drops packets until the kernel notices the other
+/// end.
 fn wait_for(host: &'static str, up: impl Fn() -> Result<bool, NetworkError>) -> Result<(), NetworkError> {
     let since = Instant::now();
     while !up()? {

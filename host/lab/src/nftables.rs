@@ -1,4 +1,4 @@
-//! nftables over netlink: one transaction, made of the few objects that the gateway's rule set has.
+//! nftables over netlink: one transaction with the few object types of the gateway's rule set.
 
 mod rule;
 mod schema;
@@ -14,16 +14,16 @@ pub(crate) use schema::{add_base_chain, add_chain, add_rule, add_set, add_table}
 
 use crate::requests::{Request, RequestError, carry_out};
 
-/// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
+/// Subsystem of the batch: `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h).
 const SUBSYSTEM: u16 = 10;
 
-/// One change of a transaction, in family `inet`.
+/// One change of a transaction, in the family `inet`.
 pub(crate) struct Change {
     message: NfTablesMessage,
     flags: u16,
 }
 
-/// Carries out all changes or none, in the network namespace of the calling thread.
+/// Applies all changes or none, in the network namespace of the calling thread.
 pub(crate) fn commit(changes: Vec<Change>) -> Result<(), RequestError> {
     let header = NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0);
     let mut requests = vec![bracket(ControlMessage::BatchBegin)];
@@ -35,7 +35,8 @@ pub(crate) fn commit(changes: Vec<Change>) -> Result<(), RequestError> {
     carry_out::<_, NetfilterMessage>(Protocol::Netfilter, requests).map(drop)
 }
 
-/// Begin or end of a transaction. Not every kernel acknowledges them, so the request does not ask for it.
+/// The message that begins or ends a transaction. Not every kernel acknowledges it, so the request asks for no
+/// acknowledgement.
 fn bracket(message: ControlMessage) -> Request<NetfilterMessage> {
     let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, SUBSYSTEM);
     Request { message: NetfilterMessage::new(header, message), flags: 0 }

@@ -1,4 +1,4 @@
-//! Requests to the kernel over netlink, each with its acknowledgement (RFC 3549, section 2.3.2).
+//! Netlink requests to the kernel, each with its acknowledgement (RFC 3549, section 2.3.2).
 
 use ctwarden_netlink::Protocol;
 use ctwarden_netlink::exchange::{Connection, ExchangeError};
@@ -15,7 +15,7 @@ pub enum RequestError {
     Exchange(Box<ExchangeError>),
     #[error("the kernel refused netlink request {index}: {errno}")]
     Refused {
-        /// Counted from 0, in the order of the requests.
+        /// Index from 0, in the order of the requests.
         index: usize,
         errno: Errno,
     },
@@ -27,11 +27,12 @@ impl From<ExchangeError> for RequestError {
     }
 }
 
-/// Sends all requests at once, in the network namespace of the calling thread. Waits for the acknowledgement of each request that
-/// asks for one (`NLM_F_ACK`), and returns the messages that came with them.
+/// Sends all requests at once, in the network namespace of the calling thread. Waits for the acknowledgement of each
+/// request that asks for one (`NLM_F_ACK`), and returns the messages that arrived meanwhile.
 ///
 /// # Errors
-/// The first refusal, also of a request that asks for no acknowledgement.
+/// Returns the error of the exchange, or the first refusal. A request that asks for no acknowledgement can be refused
+/// too.
 pub(crate) fn carry_out<M, T>(protocol: Protocol, requests: Vec<Request<M>>) -> Result<Vec<T>, RequestError>
 where
     M: NetlinkSerializable,

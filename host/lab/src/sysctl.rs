@@ -1,6 +1,6 @@
-//! Settings of the kernel, by the names that `sysctl` gives them.
+//! Kernel settings, by their names in `sysctl`.
 //!
-//! Settings below `net` belong to the network namespace of the calling thread, so each host makes its own.
+//! Settings below `net` belong to the network namespace of the calling thread, so each host writes its own.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     Done,
-    /// The kernel has no such setting, or not in a user namespace.
+    /// The kernel does not have the setting, or not in a user namespace.
     NotThere,
 }
 
@@ -32,14 +32,14 @@ fn way_out(source: &io::Error) -> &'static str {
     }
 }
 
-/// Makes a setting, unless it already has that value.
+/// Writes a setting, unless it already has the value.
 pub(crate) fn write(name: &'static str, value: &str) -> Result<Written, SysctlError> {
     let path = format!("/proc/sys/{}", name.replace('.', "/"));
     match fs::read_to_string(&path) {
         Ok(present) if present.trim_end() == value => return Ok(Written::Done),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Written::NotThere),
-        // The file may still be writable.
+        // A file that cannot be read may still be writable.
         Err(_) => {}
     }
     fs::write(&path, value).map_err(|source| SysctlError { name, value: value.to_owned(), path, source })?;

@@ -1,4 +1,4 @@
-//! The lab on the real kernel: `conntrack` and `nft` tell what is in the gateway.
+//! Tests of the lab on the real kernel. `conntrack` and `nft` show the gateway's state.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -15,8 +15,8 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// Runs a test on the gateway of a lab, on a thread of its own, with which the lab ends. A machine without namespaces skips the
-/// test and says why; under CI the test fails there.
+/// Runs a test on the gateway of a lab, on its own thread. The lab ends with the thread. A machine without namespaces
+/// skips the test and prints the reason, but under CI the test fails there.
 fn in_lab(plan: Plan, test: impl FnOnce(Lab) + Send + 'static) {
     let thread = thread::spawn(move || match isolate() {
         Ok(isolated) => test(Lab::build(isolated, plan).unwrap()),
@@ -31,7 +31,8 @@ fn in_lab(plan: Plan, test: impl FnOnce(Lab) + Send + 'static) {
     }
 }
 
-/// What a program prints. The program shares no code with the lab, runs in the namespace of the calling thread, and must succeed.
+/// The output of a program, which must succeed. The program shares no code with the lab, and runs in the namespace of
+/// the calling thread.
 fn ask(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("these tests need the program {program}: {error}"));
@@ -41,12 +42,12 @@ fn ask(program: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// `nft` with one line of its language.
+/// Runs `nft` with one line of its language.
 fn nft(line: &str) -> String {
     ask("nft", &[line])
 }
 
-/// Whether it becomes true within some seconds.
+/// Whether the condition becomes true within five seconds.
 fn soon(what: impl Fn() -> bool) -> bool {
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(5) {
@@ -68,7 +69,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 fn every_kind_of_traffic_passes_and_is_tracked() {
     in_lab(Plan::default(), |lab| {
         assert_eq!(lab.missing(), [""; 0]);
-        // Nothing of the lab's own making is in the table.
+        // The lab's own set-up leaves no entries in the table.
         assert_eq!(table_of(&["-L"]), "");
         for (from, server) in [("192.0.2.77", "203.0.113.5"), ("2001:db8:c::77", "2001:db8:5::5")] {
             let (from, server) = (ip(from), ip(server));
@@ -202,7 +203,7 @@ fn entries_have_room_for_labels() {
         lab.server().serve_tcp(at("203.0.113.5:80"), Service::Echo).unwrap();
         let held = lab.client().hold(ip("192.0.2.7"), at("203.0.113.5:80")).unwrap();
         held.exchange(Duration::from_secs(1)).unwrap();
-        // conntrack knows labels only by the names of a file; it gets one in a mount namespace.
+        // conntrack knows labels only by the names in a file, so the test gives it a file in a mount namespace.
         let script = "mount -t tmpfs none /etc && mkdir /etc/xtables && echo '127 last' >/etc/xtables/connlabel.conf && \
                       conntrack -U -p tcp -s 192.0.2.7 --label-add last >/dev/null && conntrack -L -p tcp -o labels";
         let listed = ask("unshare", &["--mount", "sh", "-c", script]);

@@ -1,6 +1,6 @@
 //! Real traffic between client and server.
 //!
-//! Everything here runs on threads of its own. It ends with its count, or with the lab's [`Bound`].
+//! All traffic runs on its own threads. It ends when its count is reached, or with the lab's [`Bound`].
 
 mod connect;
 mod exchanges;
@@ -23,7 +23,7 @@ pub use held::Held;
 pub use server::{Server, Service};
 pub use transfer::Transfer;
 
-/// How long a connection and an answer may take.
+/// Longest wait for a connection or an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Error)]
@@ -45,7 +45,8 @@ pub enum TrafficError {
     Host(#[from] HostError),
 }
 
-/// The host that asks. Each method takes the source address: any address of the client's networks.
+/// The host that opens connections and sends requests. Each method takes the source address, which is any address of
+/// the client's networks.
 pub struct Client {
     host: Host,
     bound: Bound,
@@ -56,10 +57,10 @@ impl Client {
         Self { host, bound }
     }
 
-    /// Begins to read from a [`Service::Stream`], until the end of the lab or of the value.
+    /// Starts to read from a [`Service::Stream`]. The transfer ends with the lab or when the value is dropped.
     ///
     /// # Errors
-    /// [`TrafficError::Connect`] if there is no connection within a second.
+    /// Returns [`TrafficError::Connect`] if there is no connection within a second.
     pub fn transfer(&self, from: IpAddr, to: SocketAddr) -> Result<Transfer, TrafficError> {
         Transfer::start(connect::connect(&self.host, from, to)?, &self.host, &self.bound)
     }
@@ -67,12 +68,13 @@ impl Client {
     /// Connects to a [`Service::Echo`] and keeps the connection open.
     ///
     /// # Errors
-    /// [`TrafficError::Connect`] if there is no connection within a second.
+    /// Returns [`TrafficError::Connect`] if there is no connection within a second.
     pub fn hold(&self, from: IpAddr, to: SocketAddr) -> Result<Held, TrafficError> {
         connect::connect(&self.host, from, to).map(Held::new)
     }
 
-    /// Makes short connections to a [`Service::Echo`], one after the other: connect, ask, be answered, close.
+    /// Opens short connections to a [`Service::Echo`], one after the other. Each connects, sends a question, reads the
+    /// answer and closes.
     pub fn connections(
         &self,
         from: IpAddr,
@@ -83,7 +85,7 @@ impl Client {
         Exchanges::start(&self.host, &self.bound, count, pause, move || Ok(move |_number| connect::ask(from, to)))
     }
 
-    /// Sends datagrams to a UDP service from one port, each after the answer to the one before.
+    /// Sends datagrams from one port to a UDP service. Each waits for the answer to the previous one.
     pub fn datagrams(
         &self,
         from: IpAddr,
@@ -99,7 +101,7 @@ impl Client {
                 let mut answer = [0; 4];
                 socket.send(&number.to_be_bytes())?;
                 loop {
-                    // A late answer to an earlier question may come first.
+                    // A late answer to an earlier question may arrive first.
                     let length = socket.recv(&mut answer)?;
                     if answer.get(..length) == Some(&number.to_be_bytes()) {
                         return Ok(());
@@ -109,7 +111,7 @@ impl Client {
         })
     }
 
-    /// Sends echo requests (ICMP, ICMPv6) with that identifier, each after the answer to the one before.
+    /// Sends echo requests (ICMP, ICMPv6) with the identifier. Each waits for the answer to the previous one.
     pub fn ping(
         &self,
         from: IpAddr,

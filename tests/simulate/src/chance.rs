@@ -1,9 +1,9 @@
-//! Chance from a seed.
+//! Random decisions that follow from a seed.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// Decides everything that happens in a simulation.
+/// Makes every random decision of a simulation.
 #[derive(Debug)]
 pub(crate) struct Chance(fastrand::Rng);
 
@@ -12,7 +12,7 @@ impl Chance {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// True so many times of a hundred.
+    /// Returns true with the given probability in percent.
     pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.0.u32(0..100) < percent
     }

@@ -1,4 +1,4 @@
-//! The rules that hold in every simulation.
+//! The rules that must hold in every simulation.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use crate::flows::{self, Life};
 use crate::kernel::{Deed, Done, Kernel};
 use crate::plugins::Said;
 
-/// What is known of lives and records, to hold the rules against.
+/// What the checks know of lives and records.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
-    /// How many ends the daemon had read when it read the end of a life.
+    /// For each life, the number of ends that the daemon had read when it read the end of this life, this one included.
     heard: BTreeMap<Life, u64>,
     ends: u64,
-    /// How many ends the daemon had read when a verdict came.
+    /// For each verdict, the number of ends that the daemon had read when the verdict arrived.
     said_at: BTreeMap<String, u64>,
     records: BTreeMap<String, u32>,
-    /// Deeds of the kernel that were looked at.
+    /// Number of the kernel's deeds that were checked.
     looked_at: usize,
 }
 
@@ -29,7 +29,7 @@ impl Checks {
         self.heard.entry(life).or_insert(self.ends);
     }
 
-    /// How many ends the daemon has read.
+    /// Number of ends of flows that the daemon has read.
     pub(crate) const fn ends(&self) -> u64 {
         self.ends
     }
@@ -38,7 +38,7 @@ impl Checks {
         self.said_at.insert(code.to_owned(), self.ends);
     }
 
-    /// Nothing is done to a protected flow.
+    /// Checks that nothing is done to a protected flow.
     pub(crate) fn kernel(&mut self, kernel: &Kernel) -> Result<()> {
         for Done { deed, place, life, .. } in kernel.deeds().iter().skip(self.looked_at) {
             ensure!(!flows::is_protected(*place), "{deed:?} of the protected flow at place {place}, {life:?}");
@@ -47,9 +47,12 @@ impl Checks {
         Ok(())
     }
 
-    /// A verdict has one record. Where the end of the meant entry had been read before the verdict, `applied` is never said
-    /// because of an entry that came after it. There are two exceptions, because verdicts that want the same of one name share
-    /// the outcome: another verdict meant that entry, or the effect was sent before the end was read (docs/identity.md).
+    /// Checks that a verdict has one record, and that its outcome fits the kernel's deeds.
+    ///
+    /// If the daemon had read the end of the meant entry before the verdict, the record must not say `applied` because
+    /// of a later entry. There are two exceptions, because verdicts that want the same change under one key share the
+    /// outcome. Either another verdict meant the later entry, or the effect was sent before the end was read
+    /// (docs/identity.md).
     pub(crate) fn record(&mut self, record: &VerdictRecord, said: &Said, kernel: &Kernel) -> Result<()> {
         let code = &record.verdict.code;
         let meant = said.verdicts.get(code);
@@ -79,7 +82,7 @@ impl Checks {
         Ok(())
     }
 
-    /// Every verdict has its record.
+    /// Checks that every verdict has its record.
     pub(crate) fn end(&self, said: &Said) -> Result<()> {
         for code in said.verdicts.keys().filter(|code| self.said_at.contains_key(*code)) {
             ensure!(self.records.get(code) == Some(&1), "no record of {code}");

@@ -1,4 +1,4 @@
-//! The flows of the simulation: few, so that they meet, and with fixed tuples, so that tuples recur.
+//! The flows of the simulation. They are few, so that they meet, and their tuples are fixed, so that tuples recur.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,17 +6,17 @@ use ctwarden_model::{
     Filter, Flow, FlowId, Labels, Layer4, Mark, Masked, PerDirection, Prefix, Protocol, Status, Tuple, Zone,
 };
 
-/// Places in the table. Each has one tuple.
+/// Number of places in the table. Each place has one tuple.
 pub(crate) const PLACES: usize = 24;
-/// Addresses that begin flows.
+/// Number of client addresses, which begin flows.
 pub(crate) const CLIENTS: usize = 8;
-/// The client whose flows the configuration protects.
+/// Number of the client whose flows the configuration protects.
 pub(crate) const PROTECTED_CLIENT: usize = 0;
-/// Flows with this bit of the mark are protected, too: those at [`MARKED_PLACE`].
+/// Mark bit whose flows are protected too. Only the flow at [`MARKED_PLACE`] has the bit.
 pub(crate) const PROTECTED_BIT: u32 = 1 << 31;
 pub(crate) const MARKED_PLACE: usize = 9;
 
-/// One entry from its begin to its end. An id may recur, this number never does.
+/// One entry from its beginning to its end. An id may recur, but this number never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Life(pub(crate) u64);
 
@@ -24,8 +24,8 @@ pub(crate) fn client(n: usize) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, u8::try_from(n % CLIENTS).unwrap_or(0)).into()
 }
 
-/// The entry at a place. The labels carry the life, so that the simulation knows an entry whatever its id; nothing under test
-/// goes by labels here.
+/// The entry at a place. The labels carry the life, so that the simulation recognises an entry by more than its id.
+/// Nothing under test uses the labels.
 pub(crate) fn entry(place: usize, id: u32, life: Life) -> Flow {
     let port = 1000 + u16::try_from(place).unwrap_or(0);
     let layer4 = Layer4::Ports { src: port, dst: 80 };

@@ -1,4 +1,4 @@
-//! The simulated kernel: a table, an event socket that overflows, dumps, and requests that are carried out late.
+//! The simulated kernel: a table, an event socket that overflows, dumps, and requests that take effect late.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,25 +8,25 @@ use ctwarden_model::{Effect, Event, EventKind, Filter, Flow, FlowId, FlowKey, Ma
 use crate::chance::Chance;
 use crate::flows::{self, Life, PLACES};
 
-/// Events that the socket holds.
+/// Number of events that the socket holds.
 const ROOM: usize = 12;
-/// How long a flow may have been seen before it is looked at again ahead of an update, as in the daemon.
+/// Age at which the last sight of a flow is too old, so that a lookup precedes an update, as in the daemon.
 const FRESH_MILLIS: u64 = 100;
 
-/// What the daemon did to an entry.
+/// What the daemon can do to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Deleted,
     Updated,
 }
 
-/// One thing that the daemon did to an entry.
+/// One deed of the daemon on an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Done {
     pub(crate) deed: Deed,
     pub(crate) place: usize,
     pub(crate) life: Life,
-    /// How many ends of flows the daemon had read when it sent the effect.
+    /// Number of ends of flows that the daemon had read when it sent the effect.
     pub(crate) ends: u64,
 }
 
@@ -39,17 +39,17 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     table: BTreeMap<usize, Entry>,
-    /// The id that the last entry of a place had.
+    /// The id of the last entry at each place.
     last_ids: BTreeMap<usize, u32>,
     next_id: u32,
     next_life: u64,
-    /// Whether a new entry may get the id of the one before it at its place.
+    /// Whether a new entry may get the id of the previous entry at its place.
     ids_recur: bool,
     events: VecDeque<Event>,
-    /// The socket drops events until it is read empty.
+    /// Whether the socket drops events, which it does until it has been read empty.
     is_congested: bool,
     is_overrun: bool,
-    /// Where each entry was.
+    /// The place of each entry.
     places: BTreeMap<Life, usize>,
     /// Everything that the daemon did to entries.
     deeds: Vec<Done>,
@@ -73,7 +73,7 @@ impl Kernel {
         self.deeds.iter().any(|done| done.deed == deed && done.life == life)
     }
 
-    /// Other entries of the same place to which the same was done.
+    /// Deeds of the same kind on other entries of the same place.
     pub(crate) fn done_beside(&self, deed: Deed, life: Life) -> impl Iterator<Item = &Done> {
         let place = self.places.get(&life).copied();
         self.deeds.iter().filter(move |done| done.deed == deed && Some(done.place) == place && done.life != life)
@@ -83,13 +83,13 @@ impl Kernel {
         self.table.len()
     }
 
-    /// Living entries that match a filter, with their places.
+    /// The living entries that match a filter, with their places.
     pub(crate) fn living<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (usize, Life, &'a Flow)> {
         let matching = self.table.iter().filter(|(_, entry)| filter.matches(&entry.flow));
         matching.map(|(place, entry)| (*place, entry.life, &entry.flow))
     }
 
-    /// A packet begins a flow, or changes one that lives.
+    /// A packet, which begins a flow or changes a living one.
     pub(crate) fn packet(&mut self, place: usize, chance: &mut Chance) {
         if let Some(entry) = self.table.get_mut(&place) {
             entry.flow.timeout = Some(600);
@@ -111,7 +111,7 @@ impl Kernel {
         self.report(EventKind::New, flow, false);
     }
 
-    /// A flow ends by itself.
+    /// Ends a flow without a request of the daemon.
     pub(crate) fn expire(&mut self, place: usize) {
         self.remove(place, false);
     }
@@ -130,13 +130,13 @@ impl Kernel {
             return;
         }
         if kind == EventKind::New {
-            // An event is thin: a mark of zero is not told.
+            // A new event omits a mark of zero.
             flow.mark = flow.mark.filter(|mark| *mark != Mark(0));
         }
         self.events.push_back(Event { kind, by_us, flow });
     }
 
-    /// Whether the socket tells of an overrun, once for each.
+    /// Whether the socket reports an overrun. It reports each overrun once.
     pub(crate) fn take_overrun(&mut self) -> bool {
         std::mem::take(&mut self.is_overrun)
     }
@@ -151,7 +151,7 @@ impl Kernel {
         self.events.is_empty()
     }
 
-    /// The entry at a place as a dump lists it.
+    /// The entry at a place, as a dump lists it.
     pub(crate) fn listed(&self, place: usize) -> Option<&Flow> {
         self.table.get(&place).map(|entry| &entry.flow)
     }
@@ -161,20 +161,20 @@ impl Kernel {
         (0..PLACES).find(is_named)
     }
 
-    /// What the kernel has at a tuple.
+    /// The answer to a lookup of a tuple.
     pub(crate) fn look_up(&self, key: &FlowKey) -> Looked {
         let found = Self::place_of(key).and_then(|place| self.listed(place));
         found.map_or(Looked::Gone, |flow| Looked::Found(Box::new(flow.clone())))
     }
 
-    /// The entry that a search has named, if it lives.
+    /// The living entry that a search has named.
     pub(crate) fn get(&self, key: &FlowKey) -> Option<Flow> {
         let found = Self::place_of(key).and_then(|place| self.listed(place));
         found.filter(|flow| flow.id == Some(key.id)).cloned()
     }
 
-    /// Carries an effect out. `seen`: when the kernel last told of its flow. `ends`: how many ends the daemon had read when it
-    /// sent the effect.
+    /// Carries out an effect. `seen` is the time at which the kernel last reported the flow. `ends` is the number of
+    /// ends that the daemon had read when it sent the effect.
     pub(crate) fn carry_out(&mut self, effect: &Effect, seen: Option<Steady>, ends: u64, now: Steady) -> Ack {
         match effect {
             Effect::Delete(key) => self.delete(key, ends),
@@ -200,8 +200,8 @@ impl Kernel {
         }
     }
 
-    /// The kernel does not compare the id in an update. The daemon looks at a flow that was seen long ago, and afterwards at
-    /// the id of the entry that was changed.
+    /// Updates an entry. The kernel does not compare the id in an update. So the daemon looks up a flow that it has not
+    /// seen lately, and afterwards compares the id of the changed entry.
     fn update(&mut self, update: &Update, is_stale: bool, ends: u64) -> Ack {
         let Some(place) = Self::place_of(&update.key) else { return Ack::Gone };
         let Some(entry) = self.table.get_mut(&place) else { return Ack::Gone };

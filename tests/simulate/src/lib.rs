@@ -1,16 +1,16 @@
-//! Engine, reader and replica against a simulated kernel with faults: lost events, interrupted dumps, late and lost
-//! acknowledgements, slow and dead plugins, ids that recur.
+//! Runs engine, reader and replica against a simulated kernel with faults: lost events, interrupted dumps, late and
+//! lost acknowledgements, slow and failing plugins, and ids that recur.
 //!
-//! A seed decides everything that happens, so that a failure is replayed by its seed:
+//! A seed decides everything that happens, so the same seed replays a failure:
 //!
 //! ```text
 //! cargo xtask simulate --seeds 10000
 //! cargo xtask simulate --seed 4711
 //! ```
 //!
-//! The parts under test are the same as in the daemon. Only what has sockets and threads there is simulated here: the kernel
-//! (`kernel.rs`), the threads of the plugins (`plugins.rs`) and the event loop (`simulation.rs`). `checks.rs` has the rules that
-//! must hold after every turn and at the end.
+//! The parts under test are the same as in the daemon. Only the parts with sockets and threads are simulated: the
+//! kernel (`kernel.rs`), the threads of the plugins (`plugins.rs`) and the event loop (`simulation.rs`). `checks.rs`
+//! has the rules that must hold after every turn and at the end.
 
 mod chance;
 mod checks;
@@ -25,13 +25,13 @@ use anyhow::{Result, anyhow};
 
 pub use simulation::{Report, Simulation};
 
-/// Turns of one simulation before the faults end.
+/// Number of turns of one simulation before the faults end.
 pub const TURNS: usize = 400;
 
 /// Runs the simulation of a seed.
 ///
 /// # Errors
-/// A rule was broken, or the code under test panicked. The text says which rule, and the seed.
+/// Returns an error if a rule was broken or the code under test panicked. The text names the rule and the seed.
 pub fn run(seed: u64) -> Result<Report> {
     let run = catch_unwind(AssertUnwindSafe(|| Simulation::new(seed).run(TURNS)));
     match run {

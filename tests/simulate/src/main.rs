@@ -1,11 +1,11 @@
-//! `ctwarden-simulate --seeds N [--from SEED]`: runs simulations; `--seed SEED` replays one.
+//! `ctwarden-simulate --seeds N [--from SEED]` runs simulations, and `--seed SEED` replays one.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ctwarden_simulate::{Report, run};
 
-/// Seeds where the command line does not say.
+/// Number of seeds without an option.
 const SEEDS: u64 = 1_000;
 
 fn main() -> ExitCode {
@@ -19,11 +19,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many seeds broke a rule.
+/// Runs the simulations. Returns the number of seeds that broke a rule.
 fn simulate() -> Result<u64> {
     let (first, seeds) = parse(std::env::args().skip(1))?;
     let (mut sum, mut broken) = (Report::default(), 0);
-    // The seed and the rule are printed; where in the code a panic began is printed by the panic itself.
+    // This prints the seed and the rule. A panic itself prints its place in the code.
     for seed in first..first.saturating_add(seeds) {
         match run(seed) {
             Ok(report) => sum += report,

@@ -1,4 +1,4 @@
-//! The simulated plugins: what they want, what they say, and how late.
+//! The simulated plugins: their subscriptions, their verdicts, and their delays.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use ctwarden_model::{
 use crate::chance::Chance;
 use crate::flows::{self, Life};
 
-/// Keys that a plugin remembers of flows that it saw before.
+/// Number of flow keys that a plugin remembers.
 const REMEMBERED: usize = 8;
 
-/// What one verdict meant to do.
+/// What a verdict meant to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meant {
     pub(crate) kind: VerdictKind,
-    /// The entry that the plugin was shown; none for selections and verdicts about none.
+    /// The entry that the plugin saw. `None` for selections and for verdicts without a flow.
     pub(crate) life: Option<Life>,
 }
 
-/// What plugins said so far, by the codes of the verdicts.
+/// All verdicts of the plugins so far, by code.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) verdicts: BTreeMap<String, Meant>,
@@ -30,7 +30,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Whether a verdict of that kind meant the entry, or a selection may have.
+    /// Whether a verdict of the kind meant the entry, or was a selection that may have included it.
     pub(crate) fn means(&self, kind: VerdictKind, life: Life) -> bool {
         self.verdicts.values().any(|meant| meant.kind == kind && meant.life.is_none_or(|meant| meant == life))
     }
@@ -43,11 +43,10 @@ impl Said {
     }
 }
 
-/// What one plugin remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     keys: Vec<FlowKey>,
-    /// The latest entry that the plugin was shown under each name. Where ids recur, a key means that one, also if a dump that
+    /// The latest entry that the plugin saw under each key. If ids recur, a key means this entry, even if a dump that
     /// began earlier shows an older entry afterwards.
     latest: BTreeMap<FlowKey, Life>,
 }
@@ -88,7 +87,7 @@ pub(crate) fn spec(name: &str, chance: &mut Chance) -> Option<PluginSpec> {
     })
 }
 
-/// What a plugin answers to a call.
+/// The answer of a plugin to a call.
 pub(crate) fn answer(call: &Call, memory: &mut Memory, said: &mut Said, faults: bool, chance: &mut Chance) -> Answer {
     if faults && chance.percent(2) {
         return Answer::Fault(Fault::Trap("simulated".to_owned()));
@@ -103,7 +102,7 @@ pub(crate) fn answer(call: &Call, memory: &mut Memory, said: &mut Said, faults: 
     }
 }
 
-/// Ends all flows of a client, and now and then blocks it before.
+/// Ends all flows of a client. Half of the bans also block the client first.
 fn ban(client: usize, said: &mut Said, chance: &mut Chance) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     if chance.percent(50) {
@@ -129,7 +128,7 @@ fn judge(batch: &Batch, memory: &mut Memory, said: &mut Said, chance: &mut Chanc
         && let Some(&key) = memory.keys.get(chance.below(memory.keys.len()))
         && let Some(&life) = memory.latest.get(&key)
     {
-        // Now and then by the reply tuple, which names the same entry.
+        // Some verdicts use the reply tuple, which names the same entry.
         let original = if chance.percent(30) { key.original.reversed() } else { key.original };
         let action = any_action(chance);
         verdicts.push(said.verdict(Target::Key(FlowKey { original, ..key }), action, Some(life)));

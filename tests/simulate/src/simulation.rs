@@ -19,10 +19,10 @@ use crate::flows::{self, CLIENTS, Life, PLACES};
 use crate::kernel::{Deed, Kernel};
 use crate::plugins::{self, Memory, Said};
 
-/// Simulated time in which everything that is open must come to its end, once faults and traffic have ended.
+/// Simulated time within which everything open must end, after faults and traffic have ended.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
-/// How often the things happened that the simulation is for.
+/// How often the simulation reached the events that it exists for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     pub verdicts: u64,
@@ -40,7 +40,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether a sum of many simulations met everything that is to be met.
+    /// Whether the sum of many simulations reached every event at least once.
     #[must_use]
     pub const fn met_everything(&self) -> bool {
         let Self {
@@ -89,7 +89,7 @@ impl AddAssign for Report {
     }
 }
 
-/// A call that a plugin has not answered.
+/// A call that its plugin has not answered yet.
 #[derive(Debug)]
 struct Called {
     plugin: PluginId,
@@ -98,10 +98,10 @@ struct Called {
     answers_at: Steady,
 }
 
-/// A sweep of which rows are still to come.
+/// A running sweep with dump entries still to come.
 #[derive(Debug)]
 struct Sweeping {
-    /// None where the dump is for the replica alone.
+    /// Id of the sweep. `None` if the dump serves only the replica.
     id: Option<SweepId>,
     source: Source,
     /// Whether the dump will be interrupted.
@@ -110,7 +110,7 @@ struct Sweeping {
 
 #[derive(Debug)]
 enum Source {
-    /// The next place to be listed, and the filters of which the kernel lists entries; none for all.
+    /// The next place to list, and the filters of the kernel's dump. Without filters the dump lists all entries.
     Dump(usize, Vec<ctwarden_model::Filter>),
     Replica(Box<Search>),
 }
@@ -121,19 +121,18 @@ struct Sent {
     id: EffectId,
     effect: Effect,
     seen: Option<Steady>,
-    /// How many ends the daemon had read.
+    /// Number of ends that the daemon had read when it sent the effect.
     ends: u64,
     at: Steady,
 }
 
-/// A ban that was sent: the client, and the unprotected entries that lived then.
+/// A ban in progress: the client, and its unprotected entries that lived when the ban was sent.
 #[derive(Debug)]
 struct Ban {
     client: usize,
     lives: Vec<Life>,
 }
 
-/// One simulation.
 #[derive(Debug)]
 pub struct Simulation {
     chance: Chance,
@@ -152,13 +151,13 @@ pub struct Simulation {
     sweeping: Option<Sweeping>,
     restarts: Vec<(Steady, PluginId)>,
     bans: BTreeMap<Ticket, Ban>,
-    /// Faults and traffic go on.
+    /// Whether faults and traffic still occur.
     is_troubled: bool,
     report: Report,
 }
 
 impl Simulation {
-    /// Everything that happens follows from the seed.
+    /// Creates a simulation in which everything follows from the seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
@@ -197,10 +196,10 @@ impl Simulation {
         }
     }
 
-    /// Runs so many turns with faults and traffic, then until all is quiet, and ends the engine.
+    /// Runs `turns` turns with faults and traffic, then usually calm turns until nothing is open, and stops the engine.
     ///
     /// # Errors
-    /// A rule was broken.
+    /// Returns an error if a rule was broken.
     pub fn run(mut self, turns: usize) -> Result<Report> {
         for turn in 0..turns {
             self.traffic();
@@ -222,7 +221,7 @@ impl Simulation {
         Ok(self.report)
     }
 
-    /// Without faults and traffic everything comes to its end, and the replica has every flow.
+    /// Runs turns without faults and traffic, until nothing is open and the replica has every flow.
     fn calm_down(&mut self) -> Result<()> {
         self.is_troubled = false;
         let until = self.now.plus(PATIENCE);
@@ -243,7 +242,7 @@ impl Simulation {
         )
     }
 
-    /// Packets, ends and messages of people.
+    /// Simulates packets, ends of flows and messages of people.
     fn traffic(&mut self) {
         for _ in 0..self.chance.below(4) {
             let place = self.chance.below(PLACES);
@@ -254,7 +253,7 @@ impl Simulation {
             }
         }
         if self.chance.percent(2) {
-            // A burst, more than the event socket holds.
+            // A burst of more events than the event socket holds.
             for place in 0..PLACES {
                 self.kernel.packet(place, &mut self.chance);
             }
@@ -274,7 +273,7 @@ impl Simulation {
         }
     }
 
-    /// One turn of the loop, in the order of the daemon's.
+    /// Runs one turn of the loop, in the order of the daemon's loop.
     fn turn(&mut self) -> Result<()> {
         self.now = self.now.plus(if self.chance.percent(5) {
             self.chance.millis(200..3_000)
@@ -305,7 +304,7 @@ impl Simulation {
         self.check_bounds()
     }
 
-    /// The kernel carries out what has arrived, in order.
+    /// Carries out the effects that have arrived at the kernel, in order.
     fn carry_out(&mut self) {
         while self.sent.front().is_some_and(|sent| sent.at <= self.now) {
             let Some(Sent { id, effect, seen, ends, .. }) = self.sent.pop_front() else { return };
@@ -379,7 +378,7 @@ impl Simulation {
         self.engine.handle_flush(wall(now));
     }
 
-    /// Tells the engine which waiting selections and rows the replica names.
+    /// Tells the engine which waiting selections and dump entries the replica can name.
     fn offer_known(&mut self) {
         if self.engine.awaits_selection() {
             self.read_events();
@@ -486,7 +485,7 @@ impl Simulation {
         while let Some(output) = self.engine.poll(reader) {
             match output {
                 Output::Effect(id, effect) => {
-                    // Effects arrive in the order in which they were polled.
+                    // Effects arrive in the order in which the engine produced them.
                     let wait = if self.is_troubled { self.chance.millis(0..60) } else { Duration::ZERO };
                     let at = self.sent.back().map_or(self.now, |last| last.at).max(self.now.plus(wait));
                     let seen = effect.seen();
@@ -518,7 +517,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// A ban without a shortfall has ended every flow that lived when the ban was sent.
+    /// Checks a reply: a ban without a shortfall must have ended every flow that lived when the ban was sent.
     fn replied(&mut self, ticket: Ticket, outcome: &MessageOutcome) -> Result<()> {
         let ban = self.bans.remove(&ticket).ok_or_else(|| anyhow!("a reply to a message that was not sent"))?;
         let is_done = outcome.result.is_ok() && outcome.shortfalls.is_empty() && outcome.open == 0;
@@ -533,7 +532,8 @@ impl Simulation {
         Ok(())
     }
 
-    /// Where the replica answers, it names every flow that lives. What it has not heard of yet is in the event socket.
+    /// Checks that the replica, if it answers, names every living flow. The check runs only when no event waits in the
+    /// socket.
     fn check_replica(&mut self) -> Result<()> {
         if !self.kernel.is_drained() || self.reader.gathers_until(self.now).is_some() {
             return Ok(());
@@ -560,7 +560,7 @@ impl Simulation {
     fn check_bounds(&self) -> Result<()> {
         let status = self.engine.status(wall(self.now));
         for plugin in &status.plugins {
-            // Events, rows and the batch that the rows come in.
+            // Events, dump entries, and the batch in which the dump entries arrive.
             ensure!(
                 plugin.queue_entries <= 20 + 256 + 256,
                 "{} entries wait for {}",

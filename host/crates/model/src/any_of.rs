@@ -1,31 +1,31 @@
-//! A list of values of which any one suffices, in the form in which one look costs the same however the list was written.
+//! A list of alternative values. A search costs the same, however the list was written.
 //!
-//! A filter that comes from a plugin may name a value a hundred thousand times. Sorted and without repetitions, no list is
-//! longer than its type has values, and a value is found in as many steps as that number has bits. The list is shared, so
-//! that a copy of a filter costs nothing.
+//! A filter from a plugin may name a value a hundred thousand times. The list is sorted and free of duplicates, so it
+//! is never longer than its type has values. A search takes as many steps as that number has bits. Copies share the
+//! list, so a copy of a filter costs nothing.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-/// Values, sorted, each once.
+/// A sorted list without duplicates.
 #[derive(Clone)]
 pub struct AnyOf<T>(Option<Arc<[T]>>);
 
 impl<T> AnyOf<T> {
-    /// No value at all.
+    /// The empty list, which a filter treats as every value.
     pub const NONE: Self = Self(None);
 }
 
 impl<T: Ord> AnyOf<T> {
-    /// Whether the value is among them.
+    /// Whether the list contains the value.
     #[must_use]
     pub fn contains(&self, value: &T) -> bool {
         self.binary_search(value).is_ok()
     }
 
-    /// Whether the value is among them, or none is given.
+    /// Whether the list contains the value or is empty.
     pub(crate) fn holds(&self, value: &T) -> bool {
         self.0.is_none() || self.contains(value)
     }
@@ -69,7 +69,7 @@ impl<T: PartialEq> PartialEq for AnyOf<T> {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
-            // A copy is compared at once.
+            // Copies share the list, so equal pointers settle most comparisons.
             (Some(own), Some(others)) => Arc::ptr_eq(own, others) || own == others,
             (Some(_), None) | (None, Some(_)) => false,
         }

@@ -1,19 +1,19 @@
-//! What a plugin is given in one call.
+//! What one call hands to a plugin.
 //!
-//! The entries of a batch are decoded once and shared by all plugins; each one sees the selection that its subscription
-//! makes.
+//! The entries of a batch are decoded once, and all plugins share them. Each plugin sees those that match its
+//! subscription.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::{Event, ExpectationEvent, SetName, Timestamp};
 
-/// Which rows a sweep has for a plugin.
+/// Which dump entries a sweep delivers to a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Extent {
-    /// Of every flow that its subscription holds.
+    /// The entries of all flows that match its subscription.
     Subscribed,
-    /// Of flows only that it asked for by a filter.
+    /// Only the entries of flows for which the plugin asked by a filter.
     Asked,
 }
 
@@ -21,22 +21,23 @@ pub enum Extent {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     Events,
-    /// A sweep begins; no entries.
+    /// A sweep begins. The batch has no entries.
     SweepBegin(Extent),
-    /// Rows of the running sweep.
+    /// Entries of the running sweep.
     SweepRows,
-    /// The sweep ended and missed nothing that lived throughout it.
+    /// The sweep ended. It missed no flow that lived from its beginning to its end.
     SweepComplete,
-    /// The sweep ended early or was inconsistent.
+    /// The sweep ended early, or the dump was inconsistent.
     SweepInterrupted,
-    /// Events were lost here; a sweep follows.
+    /// The kernel dropped events at this point of the queue. A sweep follows.
     Overrun,
-    /// These address sets have changed since the plugin was last told, each named once; no entries.
+    /// These address sets changed since the host last reported changes to the plugin, each named once. The batch has no
+    /// entries.
     SetsChanged(Vec<SetName>),
 }
 
-/// Shared entries, or a selection of them. Indices are those of the selection. The entries stay in the list into which they
-/// were collected, because they are large to move.
+/// Shared entries, or a subset of them. An index counts within the subset. The entries stay in the list that collected
+/// them, because they are too large to move cheaply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
     events: Arc<Vec<Event>>,
@@ -44,43 +45,40 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// All of the events.
     #[must_use]
     pub const fn all(events: Arc<Vec<Event>>) -> Self {
         Self { events, selected: None }
     }
 
-    /// Those of the events whose index is given, in that order; an index outside is as if it were not there.
+    /// The events at these indices, in that order. `Entries` skips an index outside the list.
     #[must_use]
     pub const fn selected(events: Arc<Vec<Event>>, indices: Vec<u32>) -> Self {
         Self { events, selected: Some(indices) }
     }
 
-    /// None.
+    /// A list without entries.
     #[must_use]
     pub fn none() -> Self {
         Self::all(Arc::default())
     }
 
-    /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.selected.as_ref().map_or(self.events.len(), Vec::len)
     }
 
-    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The entry of that index.
+    /// The entry at the index of the subset. `None` if the index is out of range.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&Event> {
         self.placed(index).map(|(_, event)| event)
     }
 
-    /// The entry of that index with its place among all the shared ones.
+    /// The entry at the index of the subset, with its place in the shared list.
     #[must_use]
     pub fn placed(&self, index: u32) -> Option<(u32, &Event)> {
         let place = match &self.selected {
@@ -90,12 +88,12 @@ impl Entries {
         Some((place, self.events.get(usize::try_from(place).ok()?)?))
     }
 
-    /// All of them in order, each with its place among all the shared ones.
+    /// All entries in order, each with its place in the shared list.
     pub fn all_placed(&self) -> impl Iterator<Item = (u32, &Event)> {
         (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter_map(|index| self.placed(index))
     }
 
-    /// All of them in order.
+    /// All entries in order.
     pub fn iter(&self) -> impl Iterator<Item = &Event> {
         (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter_map(|index| self.get(index))
     }
@@ -105,9 +103,9 @@ impl Entries {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     pub cause: Cause,
-    /// When it was made.
+    /// Wall time at which the batch was made.
     pub now: Timestamp,
-    /// Entries dropped in front of this plugin since its last batch.
+    /// Number of entries that the host dropped before they reached this plugin, since its last batch.
     pub missed: u64,
     pub entries: Entries,
 }
@@ -116,9 +114,9 @@ pub struct Batch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectationBatch {
     pub cause: Cause,
-    /// When it was made.
+    /// Wall time at which the batch was made.
     pub now: Timestamp,
-    /// Entries dropped in front of this plugin since its last batch.
+    /// Number of expectations that the host dropped before they reached this plugin, since its last batch.
     pub missed: u64,
     pub events: Arc<[ExpectationEvent]>,
 }

@@ -1,19 +1,19 @@
-//! What the host does to the kernel: a named value before it is bytes.
+//! Changes to the kernel, as values before they become bytes.
 
 use crate::{Block, ExpectationKey, FlowKey, LabelChange, Masked, Unblock};
 
-/// Names an effect until its outcome is known.
+/// Identifies an effect until its outcome is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EffectId(pub u32);
 
-/// A change of an entry; at least one part is given.
+/// A change of an entry. At least one part is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
     pub key: FlowKey,
-    /// Mark, changed under its mask by the kernel.
+    /// The change of the mark. The kernel applies the mask.
     pub mark: Option<Masked>,
     pub labels: Option<LabelChange>,
-    /// Seconds until it expires.
+    /// Seconds until the entry expires.
     pub timeout: Option<u32>,
 }
 
@@ -21,12 +21,12 @@ pub struct Update {
 pub enum Effect {
     /// `IPCTNL_MSG_CT_DELETE` with tuple, zone and id.
     Delete(FlowKey),
-    /// `IPCTNL_MSG_CT_NEW` on an entry that is there.
+    /// `IPCTNL_MSG_CT_NEW` for an entry that exists.
     Update(Update),
-    /// `IPCTNL_MSG_EXP_DELETE`.
+    /// `IPCTNL_MSG_EXP_DELETE` for one expectation.
     DeleteExpectation(ExpectationKey),
-    /// An element into an nftables set.
+    /// Adds an element to an nftables set.
     Block(Block),
-    /// An element out of an nftables set.
+    /// Removes an element from an nftables set.
     Unblock(Unblock),
 }

@@ -1,17 +1,17 @@
-//! What the kernel said of a flow.
+//! What the kernel reports about a flow.
 
 use crate::Flow;
 
-/// How an entry came to be known.
+/// How ctwarden learned of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventKind {
-    /// A row of a dump.
+    /// The entry of a dump. The name is that of the WIT.
     Row,
-    /// `NFNLGRP_CONNTRACK_NEW`.
+    /// Event of the group `NFNLGRP_CONNTRACK_NEW`.
     New,
-    /// `NFNLGRP_CONNTRACK_UPDATE`.
+    /// Event of the group `NFNLGRP_CONNTRACK_UPDATE`.
     Update,
-    /// `NFNLGRP_CONNTRACK_DESTROY`.
+    /// Event of the group `NFNLGRP_CONNTRACK_DESTROY`.
     Destroy,
 }
 
@@ -25,7 +25,6 @@ pub struct EventKinds {
 }
 
 impl EventKinds {
-    /// Whether the kind is in the set.
     #[must_use]
     pub const fn contains(self, kind: EventKind) -> bool {
         match kind {
@@ -36,7 +35,7 @@ impl EventKinds {
         }
     }
 
-    /// What is in either set.
+    /// The kinds that are in either set.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self {
@@ -48,11 +47,11 @@ impl EventKinds {
     }
 }
 
-/// One entry with how it came.
+/// An entry, and how ctwarden learned of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub kind: EventKind,
-    /// Whether a request of this process caused it (`nlmsg_pid` is one of our ports).
+    /// Whether a request of this process caused the event (`nlmsg_pid` is one of its ports).
     pub by_us: bool,
     pub flow: Flow,
 }

@@ -1,4 +1,4 @@
-//! One entry of the expectation table: a flow that a helper waits for.
+//! One entry of the expectation table: a flow that a helper expects.
 
 use alloc::string::String;
 
@@ -7,31 +7,31 @@ use crate::{EventKind, FlowId, Tuple, Zone};
 /// One expectation (`CTA_EXPECT_*`, linux/netfilter/nfnetlink_conntrack.h).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    /// Id (`CTA_EXPECT_ID`).
+    /// Id of the expectation (`CTA_EXPECT_ID`).
     pub id: Option<FlowId>,
-    /// Zone (`CTA_EXPECT_ZONE`).
+    /// Zone of the expectation (`CTA_EXPECT_ZONE`).
     pub zone: Zone,
-    /// Original tuple of the flow that the helper works for.
+    /// Original tuple of the flow for which the helper created the expectation.
     pub master: Tuple,
     pub tuple: Tuple,
-    /// Where `tuple` counts: ones.
+    /// The bits of `tuple` that count are ones.
     pub mask: Tuple,
-    /// Seconds left.
+    /// Seconds until the expectation expires.
     pub timeout: Option<u32>,
-    /// `NF_CT_EXPECT_*` bits.
+    /// Flags of the expectation, as `NF_CT_EXPECT_*` bits.
     pub flags: Option<u32>,
-    /// Class within the helper.
+    /// Class of the expectation within its helper.
     pub class: Option<u32>,
-    /// Name of the helper.
+    /// Name of the master's helper.
     pub helper: Option<String>,
-    /// Function that is called at the match (`CTA_EXPECT_FN`).
+    /// Function that the kernel calls at the match (`CTA_EXPECT_FN`).
     pub function: Option<String>,
-    /// NAT that the expected flow will get: direction number and tuple.
+    /// NAT that the expected flow will get: the number of a direction, and a tuple.
     pub nat: Option<(u32, Tuple)>,
 }
 
 impl Expectation {
-    /// What names it in a request.
+    /// The key that names the expectation in a request.
     #[must_use]
     pub fn key(&self) -> ExpectationKey {
         ExpectationKey { id: self.id.unwrap_or_default(), zone: self.zone, tuple: self.tuple }
@@ -45,11 +45,11 @@ pub struct ExpectationKey {
     pub tuple: Tuple,
 }
 
-/// An expectation with how it came; there are no updates.
+/// An expectation, and how ctwarden learned of it. Expectations have no updates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectationEvent {
     pub kind: EventKind,
-    /// Whether a request of this process caused it.
+    /// Whether a request of this process caused the event.
     pub by_us: bool,
     pub expectation: Expectation,
 }

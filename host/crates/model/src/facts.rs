@@ -1,7 +1,7 @@
-//! What is known of a flow when a filter is asked about it.
+//! The facts about a flow that a filter can use.
 //!
-//! A key has one tuple, an event lacks what did not change, the replica keeps no field that can change. So a field has three
-//! states: known, known to be absent, not known.
+//! A key has one tuple, an event omits what did not change, and the replica keeps no field that can change. So a field
+//! has three states: known, known to be absent, and not known.
 
 use crate::{FilterPart, Flow, FlowId, FlowKey, Labels, Mark, PerDirection, ProtocolInfo, Status, Truth, Tuple, Zone};
 
@@ -9,7 +9,7 @@ use crate::{FilterPart, Flow, FlowId, FlowKey, Labels, Mark, PerDirection, Proto
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<T> {
     Is(T),
-    /// The flow has no such field: no condition on it holds.
+    /// The flow has no such field, so no condition on the field holds.
     Absent,
     Unknown,
 }
@@ -25,33 +25,33 @@ impl<T> Fact<T> {
         }
     }
 
-    /// Of a field that a whole entry lacks where the flow lacks it.
+    /// A field of a whole entry: a missing field means that the flow lacks it.
     #[inline]
     pub fn of_entry(field: Option<T>) -> Self {
         field.map_or(Self::Absent, Self::Is)
     }
 
-    /// Of a field that an event may leave out.
+    /// A field of an event: a missing field means nothing, because an event may omit it.
     #[inline]
     pub fn of_event(field: Option<T>) -> Self {
         field.map_or(Self::Unknown, Self::Is)
     }
 }
 
-/// What is known of a flow. Only zone and original tuple always are.
+/// What is known of a flow. Only the zone and the original tuple are always known.
 pub trait Facts {
-    /// Zone of the original direction.
+    /// The zone of the original direction.
     fn zone(&self) -> Zone;
 
     fn original(&self) -> &Tuple;
 
-    /// `None` where it is not known.
+    /// The reply tuple. `None` if it is not known.
     #[inline]
     fn reply(&self) -> Option<&Tuple> {
         None
     }
 
-    /// Whether the flow was found by this part, so that the part need not be compared again.
+    /// Whether this part found the flow, so that the part need not be compared again.
     #[inline]
     fn was_found_by(&self, _part: FilterPart) -> bool {
         false
@@ -62,13 +62,13 @@ pub trait Facts {
         Fact::Unknown
     }
 
-    /// Zones of single directions, where they have their own.
+    /// The zones of the single directions, if the directions differ.
     #[inline]
     fn direction_zones(&self) -> Fact<PerDirection<Option<Zone>>> {
         Fact::Unknown
     }
 
-    /// State of the protocol.
+    /// The number of the protocol state, such as that of `TcpState`.
     #[inline]
     fn state(&self) -> Fact<u8> {
         Fact::Unknown
@@ -84,7 +84,7 @@ pub trait Facts {
         Fact::Unknown
     }
 
-    /// Seconds left.
+    /// Seconds until the entry expires.
     #[inline]
     fn timeout(&self) -> Fact<u32> {
         Fact::Unknown
@@ -100,7 +100,7 @@ fn state(flow: &Flow) -> Option<u8> {
     flow.info.as_ref().and_then(ProtocolInfo::state)
 }
 
-/// A whole entry: what is absent is not set.
+/// A whole entry: a field that it omits is not set.
 impl Facts for Flow {
     #[inline]
     fn zone(&self) -> Zone {
@@ -153,19 +153,19 @@ impl Facts for Flow {
     }
 }
 
-/// A flow by its name, by an event or by its entry.
+/// A flow, known by its key, by an event or by its entry.
 #[derive(Clone, Copy, Debug)]
 pub enum Known<'a> {
-    /// Its name: one tuple, zone, id.
+    /// The key of the flow: one tuple, zone and id.
     Key(&'a FlowKey),
-    /// An event: what is absent may yet be set.
+    /// An event: a field that it omits may still be set.
     Event(&'a Flow),
-    /// A row of a dump or an entry that was looked up: what is absent is not set.
+    /// A dump entry, or an entry from a lookup: a field that it omits is not set.
     Whole(&'a Flow),
 }
 
 impl Known<'_> {
-    /// A field that only entries and events have.
+    /// A field that only entries and events carry.
     fn field<T>(&self, field: impl Fn(&Flow) -> Option<T>) -> Fact<T> {
         match self {
             Self::Key(_) => Fact::Unknown,

@@ -1,4 +1,4 @@
-//! Which flows: one filter type serves subscriptions, protected flows, bulk verdicts and the command line.
+//! A condition on flows. Subscriptions, protections, selections and the command line share this one type.
 
 use alloc::boxed::Box;
 use core::net::IpAddr;
@@ -11,30 +11,30 @@ use crate::{
 /// Seconds from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecondsRange {
-    /// Least.
+    /// Fewest seconds that match.
     pub first: u32,
-    /// Most.
+    /// Most seconds that match.
     pub last: u32,
 }
 
-/// Every part that is given must hold; none or an empty list holds for every flow. Within a list any one suffices. A part
-/// whose field the entry lacks does not hold.
+/// A condition on flows. Every given part must hold. An absent part or an empty list holds for every flow.
 ///
-/// Its lists are sorted, merged and shared: to match takes some sixteen steps for each at most, and to copy it none of them.
+/// Within a list any one value suffices. A part does not hold if the entry lacks its field. The lists are sorted,
+/// merged and shared: a match takes about sixteen steps for each list at most, and a copy takes no step for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     pub family: Option<Family>,
     pub protocols: AnyOf<Protocol>,
     pub zones: AnyOf<Zone>,
-    /// Source of the original direction.
+    /// Source address of the original direction.
     pub original_src: PrefixSet,
-    /// Destination of the original direction.
+    /// Destination address of the original direction.
     pub original_dst: PrefixSet,
-    /// Source of the reply direction.
+    /// Source address of the reply direction.
     pub reply_src: PrefixSet,
-    /// Destination of the reply direction.
+    /// Destination address of the reply direction.
     pub reply_dst: PrefixSet,
-    /// Any of the four addresses.
+    /// Any of the four addresses of the flow.
     pub either: PrefixSet,
     /// Source port of the original direction.
     pub src_ports: PortRanges,
@@ -43,7 +43,7 @@ pub struct Filter {
     pub states: AnyOf<u8>,
     pub mark: Option<Masked>,
     pub status: Option<Masked>,
-    /// Seconds left.
+    /// Seconds until the entry expires.
     pub timeout: Option<SecondsRange>,
     /// Label bits that must all be set.
     pub labels: u128,
@@ -52,15 +52,15 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether the flow matches.
+    /// Whether the filter matches a whole entry.
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
         self.evaluate(flow) == Truth::Yes
     }
 
-    /// Whether a flow matches of which this is known.
+    /// Whether the filter matches, judged by the facts that are known.
     ///
-    /// What a key tells is compared first: it is always known, so that most flows are passed over by it alone.
+    /// The parts that a key answers come first. A key is always known, and rejects most flows alone.
     #[inline]
     #[must_use]
     pub fn evaluate(&self, facts: &impl Facts) -> Truth {
@@ -88,7 +88,7 @@ impl Filter {
         holds.into()
     }
 
-    /// Addresses of the reply direction, which a key lacks.
+    /// The addresses of the reply direction, which a key lacks.
     #[inline(always)]
     fn by_addresses(&self, facts: &impl Facts) -> Truth {
         let asked = |networks: &PrefixSet, part| !networks.is_empty() && !facts.was_found_by(part);
@@ -102,7 +102,7 @@ impl Filter {
             .and(|| given(asked(&self.either, FilterPart::Either), || any_address(facts, |a| self.either.contains(a))))
     }
 
-    /// Fields that can change, and that an event may leave out.
+    /// The fields that can change and that an event may leave out.
     #[inline(always)]
     fn by_fields(&self, facts: &impl Facts) -> Truth {
         let mark = || self.mark.map_or(Truth::Yes, |bits| facts.mark().holds(|Mark(field)| bits.matches(field)));
@@ -117,19 +117,19 @@ impl Filter {
             .and(|| given(self.labels != 0, || facts.labels().holds(all_set)))
     }
 
-    /// Conditions that few filters have, to be filled.
+    /// The conditions that few filters have, for a change in place.
     pub fn rare_mut(&mut self) -> &mut RareFilter {
         self.rare.get_or_insert_default()
     }
 }
 
-/// A part that is not given holds for every flow.
+/// Evaluates a part that the filter gives. An absent part holds for every flow.
 #[inline(always)]
 pub(crate) fn given(is_given: bool, holds: impl FnOnce() -> Truth) -> Truth {
     if is_given { holds() } else { Truth::Yes }
 }
 
-/// Whether one of the four addresses does.
+/// Whether the condition holds for any of the four addresses.
 #[inline(always)]
 pub(crate) fn any_address(facts: &impl Facts, holds: impl Fn(IpAddr) -> bool) -> Truth {
     let original = facts.original();
@@ -155,7 +155,7 @@ mod tests {
         ProtocolInfo, Rare, RareFilter, SctpState, SetName, TcpState,
     };
 
-    // Few values for each field, so that filters and flows meet.
+    // A few values for each field, so that filters and flows meet.
 
     fn address(ipv4: bool) -> impl Strategy<Value = IpAddr> {
         (0_u8..4, 0_u8..4).prop_map(move |(a, b)| match ipv4 {
@@ -213,7 +213,7 @@ mod tests {
                 flow.rare_mut().zones = PerDirection { original: original.map(Zone), reply: reply.map(Zone) };
             }
             flow.mark = mark.map(Mark);
-            // Few bits, the two of settled translation among them.
+            // A few bits, among them the two NAT-done bits.
             flow.status = status.map(|bits| Status(bits | (bits & 3) << 7));
             flow.timeout = timeout;
             flow.labels = labels.map(Labels);
@@ -263,7 +263,7 @@ mod tests {
         pair.prop_map(|(address, mask)| MaskedAddress { address, mask })
     }
 
-    /// Sets without networks among them, which hold for no flow.
+    /// Includes sets without networks, which hold for no flow.
     fn sets() -> impl Strategy<Value = Vec<NamedSet>> {
         let set = networks().prop_map(|networks| NamedSet {
             name: SetName("feed".into()),
@@ -302,7 +302,7 @@ mod tests {
         })
     }
 
-    /// A filter with its networks as lists.
+    /// A filter, and its networks as plain lists.
     fn filter() -> impl Strategy<Value = (Filter, [Vec<Prefix>; 5])> {
         let protocols = [Protocol::TCP, Protocol::SCTP, Protocol::ICMP, Protocol(99)];
         let first = (
@@ -348,7 +348,7 @@ mod tests {
         )
     }
 
-    /// The same question, asked part by part in the words of the interface.
+    /// Evaluates the filter part by part, as the interface describes the parts.
     fn naive(filter: &Filter, lists: &[Vec<Prefix>; 5], flow: &Flow) -> bool {
         let PerDirection { original, reply } = flow.tuples;
         let mut conditions: Vec<Box<dyn Fn() -> bool + '_>> = Vec::new();
@@ -474,7 +474,7 @@ mod tests {
     fn naive_nat(nat: NatFilter, flow: &Flow) -> bool {
         let PerDirection { original, reply } = flow.tuples;
         let settled = |bit: u32| flow.status.is_none_or(|status| status.0 & bit != 0);
-        // The bytes of a tuple's two ends as the kernel keeps them.
+        // The two ends of the tuple as bytes, in the kernel's layout.
         let ends = |tuple: Tuple| match tuple.layer4 {
             Layer4::None => [[0; 2]; 2],
             Layer4::Ports { src, dst } | Layer4::Keys { src, dst } => [src.to_be_bytes(), dst.to_be_bytes()],
@@ -532,7 +532,7 @@ mod tests {
         }
     }
 
-    /// The properties say little if filters never match.
+    /// The properties prove little if the random filters never match.
     #[test]
     fn random_filters_and_flows_do_meet() {
         use proptest::strategy::ValueTree;
@@ -569,7 +569,7 @@ mod tests {
 
     #[test]
     fn the_common_filter_stays_small() {
-        // What few filters ask belongs into `RareFilter`.
+        // Conditions that few filters have belong in `RareFilter`.
         assert!(size_of::<Filter>() <= 464, "{}", size_of::<Filter>());
     }
 

@@ -1,7 +1,7 @@
-//! The table of the parts that a filter can have: one row for each.
+//! The table of the parts of a filter, one row for each part.
 //!
-//! Everything but the comparison itself asks this table: what the replica can find, what records and `explain` write, how much
-//! memory a filter takes. The comparison is [`Filter::evaluate`].
+//! The table serves everything except the comparison: what the replica can find, what records and `explain` print, and
+//! how much memory a filter takes. The comparison is [`Filter::evaluate`].
 
 use alloc::boxed::Box;
 
@@ -39,27 +39,27 @@ pub enum FilterPart {
     Nat,
 }
 
-/// The least from which a part is known. What comes later tells more.
+/// The smallest source of facts that answers a part. Each variant knows more than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KnownFrom {
-    /// The name of the flow: id, zone, original tuple.
+    /// The flow key: id, zone and original tuple.
     Key,
-    /// Any event: both tuples. The replica keeps as much.
+    /// Any event: both tuples. The replica keeps both tuples as well.
     Event,
-    /// The whole entry. An event tells the field only if the kernel put it in.
+    /// The whole entry. An event has the field only if the kernel put it in.
     Row,
 }
 
-/// What the kernel's filter of a dump compares.
+/// What the kernel can compare for a part while it dumps the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InDump {
     Nothing,
     Family,
-    /// One zone that is not 0.
+    /// One zone other than 0.
     Zone,
-    /// One protocol of IPv4.
+    /// One protocol over IPv4.
     Protocol,
-    /// One address of IPv4.
+    /// One address over IPv4.
     Address,
     /// One port of TCP or UDP over IPv4.
     Port,
@@ -74,22 +74,22 @@ pub enum Addresses {
     OriginalDst,
     ReplySrc,
     ReplyDst,
-    /// Any one of them suffices.
+    /// All four addresses; a match of one suffices.
     Any,
 }
 
-/// What is true of a part, whatever its value.
+/// The properties of a part, independent of its value.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// As WIT and configuration write it.
+    /// The name in WIT and in the configuration.
     name: &'static str,
     known_from: KnownFrom,
     /// Whether the answer can change during the life of a flow.
     changes: bool,
     in_dump: InDump,
-    /// Whether the program in front of the event socket can look at it.
+    /// Whether the event filter, the program in front of the event socket, can test the part.
     in_event_filter: bool,
-    /// The replica has an index of addresses.
+    /// The addresses that the part compares. The replica has an index of addresses.
     addresses: Option<Addresses>,
 }
 
@@ -110,7 +110,7 @@ const fn row(
 }
 
 impl FilterPart {
-    /// Every part, in the order in which people are told.
+    /// Every part, in the order in which texts for people list them.
     pub const ALL: [Self; 27] = [
         Self::Family,
         Self::Protocols,
@@ -146,7 +146,7 @@ impl FilterPart {
         use Addresses::{Any, OriginalDst, OriginalSrc, ReplyDst, ReplySrc};
         use KnownFrom::{Event, Key};
         match self {
-            // name, known from, whether it changes, in a dump, in the event filter, addresses
+            // name, known from, whether the answer changes, in a dump, in the event filter, addresses
             Self::Family => row("family", Key, LASTS, InDump::Family, IN_EVENTS, None),
             Self::Protocols => row("protocols", Key, LASTS, InDump::Protocol, IN_EVENTS, None),
             Self::Zones => row("zones", Key, LASTS, InDump::Zone, IN_EVENTS, None),
@@ -173,18 +173,18 @@ impl FilterPart {
             Self::MaskedOriginalSrc => row("masked-original-src", Key, LASTS, InDump::Nothing, NOT_IN_EVENTS, None),
             Self::MaskedOriginalDst => row("masked-original-dst", Key, LASTS, InDump::Nothing, NOT_IN_EVENTS, None),
             Self::Icmp => row("icmp", Key, LASTS, InDump::Nothing, NOT_IN_EVENTS, None),
-            // Whether a translation is settled is a status bit.
+            // NAT depends on status bits, which say whether a translation is set up.
             Self::Nat => row("nat", KnownFrom::Row, CHANGES, InDump::Nothing, NOT_IN_EVENTS, None),
         }
     }
 
-    /// As WIT and configuration write it.
+    /// The name in WIT and in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The least from which it is known.
+    /// The smallest source of facts that answers the part.
     #[must_use]
     pub const fn known_from(self) -> KnownFrom {
         self.row().known_from
@@ -196,25 +196,25 @@ impl FilterPart {
         self.row().changes
     }
 
-    /// What the kernel can compare in a dump.
+    /// What the kernel can compare for the part while it dumps the table.
     #[must_use]
     pub const fn in_dump(self) -> InDump {
         self.row().in_dump
     }
 
-    /// Whether the program in front of the event socket can look at it.
+    /// Whether the event filter, the program in front of the event socket, can test the part.
     #[must_use]
     pub const fn is_in_event_filter(self) -> bool {
         self.row().in_event_filter
     }
 
-    /// The addresses that it compares. The replica finds flows by them.
+    /// The addresses that the part compares. The replica finds flows by them.
     #[must_use]
     pub const fn addresses(self) -> Option<Addresses> {
         self.row().addresses
     }
 
-    /// Whether the replica can answer it. It keeps what every event tells and what never changes.
+    /// Whether the replica can answer the part. The replica keeps what every event carries and what never changes.
     #[must_use]
     pub const fn is_in_replica(self) -> bool {
         let row = self.row();
@@ -226,10 +226,10 @@ impl FilterPart {
 }
 
 impl Filter {
-    /// The value of the part, where it is given.
+    /// The value of the part. `None` if the filter does not give the part.
     #[must_use]
     pub fn value(&self, part: FilterPart) -> Option<PartValue<'_>> {
-        // By name, so that a new field has to be given its part here.
+        // The fields are named here, so that a new field does not compile without a part.
         let Self {
             family,
             protocols,
@@ -280,18 +280,18 @@ impl Filter {
         }
     }
 
-    /// Whether the part is given.
+    /// Whether the filter gives the part.
     #[must_use]
     pub fn has(&self, part: FilterPart) -> bool {
         self.value(part).is_some()
     }
 
-    /// The parts that are given, each with its value.
+    /// The parts that the filter gives, each with its value.
     pub fn parts(&self) -> impl Iterator<Item = (FilterPart, PartValue<'_>)> {
         FilterPart::ALL.into_iter().filter_map(|part| Some((part, self.value(part)?)))
     }
 
-    /// Takes the part out.
+    /// Removes the part from the filter.
     pub fn clear(&mut self, part: FilterPart) {
         match part {
             FilterPart::Family => self.family = None,
@@ -331,7 +331,7 @@ impl Filter {
         });
     }
 
-    /// The filter with these parts only.
+    /// The filter, reduced to the parts that `keep` accepts.
     #[must_use]
     pub fn with_parts(&self, keep: impl Fn(FilterPart) -> bool) -> Self {
         let mut filter = self.clone();
@@ -341,14 +341,14 @@ impl Filter {
         filter
     }
 
-    /// The parts that the replica can answer, where there are any. The rest is matched on the whole entry.
+    /// The parts that the replica can answer. `None` if there are none. The other parts need the whole entry.
     #[must_use]
     pub fn lasting(&self) -> Option<Self> {
         let lasting = self.with_parts(FilterPart::is_in_replica);
         (lasting != Self::default()).then_some(lasting)
     }
 
-    /// The filter with nothing left but that part.
+    /// The filter, reduced to one part.
     #[must_use]
     pub fn only(&self, part: FilterPart) -> Self {
         self.with_parts(|other| other == part)
@@ -366,7 +366,7 @@ mod tests {
         PerDirection, PortRange, Prefix, Protocol, SecondsRange, SetName, Truth, Tuple, Zone,
     };
 
-    /// A filter with every part.
+    /// A filter that gives every part.
     fn whole() -> Filter {
         let networks = || ["192.0.2.0/24".parse::<Prefix>().unwrap()].into_iter().collect();
         let ports = || PortRanges::from([PortRange { first: 1, last: 2 }]);
@@ -410,7 +410,7 @@ mod tests {
         }
     }
 
-    /// Matches no part of [`whole`].
+    /// A key that matches no part of [`whole`].
     fn stranger() -> FlowKey {
         let layer4 = Layer4::Ports { src: 40_000, dst: 443 };
         let original = Tuple { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), protocol: Protocol::TCP, layer4 };

@@ -1,7 +1,7 @@
 //! One entry of the connection tracking table.
 //!
-//! What the kernel leaves out is `None`, never zero. Attributes that few entries have are behind one box, so that the
-//! common entry is flat and copied without an allocation.
+//! A field that the kernel omits is `None`, never zero. Attributes that few entries have are in one box, so that the
+//! common entry is flat and a copy needs no allocation.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 
 use crate::{DccpState, Family, PerDirection, Protocol, SctpState, Status, TcpState, Timestamp, Tuple};
 
-/// The kernel's id of an entry (`CTA_ID`): unique among the entries that live. An entry that comes later may have it again,
+/// The kernel's id of an entry (`CTA_ID`), unique among the entries that live. A later entry may get the same id, even
 /// with the same tuple (`nf_ct_get_id` in nf_conntrack_core.c).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u32);
 
-/// Conntrack zone (`CTA_ZONE`); 0 where none was given.
+/// Conntrack zone (`CTA_ZONE`). 0 is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Zone(pub u16);
 
@@ -26,18 +26,18 @@ pub struct Mark(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(pub u128);
 
-/// Accounting of one direction (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
+/// Packets and bytes of one direction (`CTA_COUNTERS_ORIG`, `CTA_COUNTERS_REPLY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counters {
     pub packets: u64,
-    /// Bytes at layer 3.
+    /// Bytes from layer 3 upwards.
     pub bytes: u64,
 }
 
-/// TCP flags of one direction and the mask they are known under (`struct nf_ct_tcp_flags`).
+/// TCP flags of one direction, and the mask of the flags that are known (`struct nf_ct_tcp_flags`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TcpFlags {
-    /// `IP_CT_TCP_FLAG_*`.
+    /// The flags as `IP_CT_TCP_FLAG_*` bits.
     pub flags: u8,
     pub mask: u8,
 }
@@ -45,21 +45,21 @@ pub struct TcpFlags {
 /// What conntrack keeps for the protocol (`CTA_PROTOINFO`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolInfo {
-    /// `CTA_PROTOINFO_TCP`.
+    /// Attributes of `CTA_PROTOINFO_TCP`.
     Tcp {
         state: Option<TcpState>,
-        /// Window scale of each direction, where given.
+        /// Window scale of each direction, if the kernel gave it.
         window_scale: PerDirection<Option<u8>>,
-        /// Flags of each direction, where given.
+        /// Flags of each direction, if the kernel gave them.
         flags: PerDirection<Option<TcpFlags>>,
     },
-    /// `CTA_PROTOINFO_SCTP`.
+    /// Attributes of `CTA_PROTOINFO_SCTP`.
     Sctp {
         state: Option<SctpState>,
-        /// Verification tag of each direction, where given.
+        /// Verification tag of each direction, if the kernel gave it.
         vtag: PerDirection<Option<u32>>,
     },
-    /// `CTA_PROTOINFO_DCCP`.
+    /// Attributes of `CTA_PROTOINFO_DCCP`.
     Dccp {
         state: Option<DccpState>,
         /// Role of the original direction (`CT_DCCP_ROLE_*`: 0 client, 1 server).
@@ -69,7 +69,7 @@ pub enum ProtocolInfo {
 }
 
 impl ProtocolInfo {
-    /// The state's number, whatever the protocol.
+    /// The number of the state, for every protocol.
     #[must_use]
     pub fn state(&self) -> Option<u8> {
         match self {
@@ -83,7 +83,7 @@ impl ProtocolInfo {
 /// Sequence number adjustment of one direction (`CTA_SEQ_ADJ_*`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SequenceAdjustment {
-    /// Sequence number from which on the later offset holds.
+    /// Sequence number from which `offset_after` applies.
     pub correction_pos: Option<u32>,
     pub offset_before: Option<i32>,
     pub offset_after: Option<i32>,
@@ -99,21 +99,22 @@ pub struct SynProxy {
 }
 
 impl SynProxy {
-    /// Whether no proxy is at work. Every entry that a request made is told with such a state (`ctnetlink_create_conntrack` in
-    /// nf_conntrack_netlink.c), so that after a failover or a restore all of a table are.
+    /// Whether no proxy is at work. The kernel reports such a state for every entry that a request created
+    /// (`ctnetlink_create_conntrack` in nf_conntrack_netlink.c). After a failover or a restore these are all entries of
+    /// the table.
     #[must_use]
     pub const fn is_unused(&self) -> bool {
         matches!(self, Self { isn: Some(0), its: Some(0), tsoff: Some(0) })
     }
 }
 
-/// Longest helper name with its closing zero (`NF_CT_HELPER_NAME_LEN`).
+/// Longest helper name, including the terminating zero (`NF_CT_HELPER_NAME_LEN`).
 pub const HELPER_NAME_MAX: usize = 16;
 
-/// A top-level attribute without a name here: number (`CTA_*`) and payload as the kernel sent it.
+/// A top-level attribute that has no field here: its number (`CTA_*`) and its payload as the kernel sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// Number, without `NLA_F_*` bits.
+    /// Number without the `NLA_F_*` bits.
     pub number: u16,
     pub payload: Vec<u8>,
 }
@@ -123,42 +124,41 @@ pub struct Attribute {
 pub struct Rare {
     /// Name of the helper (`CTA_HELP_NAME`).
     pub helper: Option<String>,
-    /// Private data of the helper (`CTA_HELP_INFO`), in the helper's own form.
+    /// Private data of the helper (`CTA_HELP_INFO`), in the helper's own format.
     pub helper_info: Option<Vec<u8>>,
     /// Security context (`CTA_SECCTX_NAME`).
     pub security_context: Option<String>,
-    /// Old form of the context (`CTA_SECMARK`).
+    /// Old form of the security context (`CTA_SECMARK`).
     pub secmark: Option<u32>,
-    /// Original tuple of the flow that this one was expected by (`CTA_TUPLE_MASTER`).
+    /// Original tuple of the master, the flow whose helper expected this one (`CTA_TUPLE_MASTER`).
     pub master: Option<Tuple>,
-    /// Zones that hold for one direction only (`CTA_TUPLE_ZONE`).
+    /// Zones that apply to one direction only (`CTA_TUPLE_ZONE`).
     pub zones: PerDirection<Option<Zone>>,
     /// Sequence adjustment (`CTA_SEQ_ADJ_ORIG`, `CTA_SEQ_ADJ_REPLY`).
     pub sequence: PerDirection<Option<SequenceAdjustment>>,
-    /// SYN proxy (`CTA_SYNPROXY`).
+    /// SYN proxy state (`CTA_SYNPROXY`).
     pub synproxy: Option<SynProxy>,
-    /// What has no name here.
+    /// Attributes that have no field here.
     pub unknown: Vec<Attribute>,
 }
 
-/// One entry of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Id, where the kernel gave one.
+    /// Id, if the kernel gave one.
     pub id: Option<FlowId>,
     pub zone: Zone,
-    /// Both tuples; where the kernel sent one only, the reply is the reversed original.
+    /// Both tuples. If the kernel sent only one, the reply is the reversed original.
     pub tuples: PerDirection<Tuple>,
     pub status: Option<Status>,
     pub info: Option<ProtocolInfo>,
-    /// Seconds left.
+    /// Seconds until the entry expires.
     pub timeout: Option<u32>,
     pub mark: Option<Mark>,
     pub labels: Option<Labels>,
     pub counters: PerDirection<Option<Counters>>,
-    /// Begin of the flow.
+    /// Time at which the flow began.
     pub started: Option<Timestamp>,
-    /// End of the flow.
+    /// Time at which the flow ended.
     pub stopped: Option<Timestamp>,
     /// Reference count (`CTA_USE`).
     pub uses: Option<u32>,
@@ -166,7 +166,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// An entry of which only the tuples are known.
+    /// An entry with known tuples and no other known field.
     #[must_use]
     pub const fn new(tuples: PerDirection<Tuple>) -> Self {
         Self {
@@ -191,23 +191,25 @@ impl Flow {
         self.tuples.original.protocol
     }
 
-    /// Family of its addresses.
+    /// Family of the flow's addresses.
     #[must_use]
     pub const fn family(&self) -> Family {
         self.tuples.original.family()
     }
 
-    /// What names the flow in a request. An entry without an id (kernels always send one) is named by id 0, which no
-    /// living entry has, so that a request for it ends in "gone" rather than at a wrong flow.
+    /// The key that names the flow in a request.
+    ///
+    /// An entry without an id (kernels always send one) gets id 0, which no living entry has. A request for that key
+    /// ends as "gone" and never reaches another flow.
     #[must_use]
     pub fn key(&self) -> FlowKey {
         FlowKey { id: self.id.unwrap_or_default(), zone: self.zone, original: self.tuples.original }
     }
 
-    /// The key by the reply tuple. The kernel finds the entry by it as well.
+    /// The key with the reply tuple. The kernel finds the entry by this key too.
     ///
-    /// Where zones differ by direction, the reply tuple lives in the zone of its direction, and in zone 0 where none is told
-    /// (`nf_ct_zone_id` in include/net/netfilter/nf_conntrack_zones.h).
+    /// If the zones differ by direction, the reply tuple has the zone of its own direction, or zone 0 if the kernel
+    /// gave none (`nf_ct_zone_id` in include/net/netfilter/nf_conntrack_zones.h).
     #[must_use]
     pub fn reply_key(&self) -> FlowKey {
         let zones = self.rare.as_deref().map(|rare| rare.zones).filter(|zones| *zones != PerDirection::default());
@@ -215,25 +217,25 @@ impl Flow {
         FlowKey { zone, original: self.tuples.reply, ..self.key() }
     }
 
-    /// Whether a key names the flow, by either of its tuples.
+    /// Whether the key names the flow, by either of its tuples.
     #[must_use]
     pub fn is_named_by(&self, key: &FlowKey) -> bool {
         *key == self.key() || *key == self.reply_key()
     }
 
-    /// Attributes that few entries have, to be filled.
+    /// The attributes that few entries have, for a change in place.
     pub fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 }
 
-/// Names one flow: tuple, zone and id. A successor with the same tuple and another id is another flow. One with the same id
-/// can only be told apart by the time at which it began and by the order of what the kernel tells.
+/// Names one flow by tuple, zone and id. A later flow with the same tuple and another id has another key. A later flow
+/// with the same id differs only in its start time and in the order of the kernel's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey {
     pub id: FlowId,
     pub zone: Zone,
-    /// Original tuple, protocol included. In a key from a plugin it may be the reply tuple.
+    /// Original tuple, including the protocol. A key from a plugin may hold the reply tuple instead.
     pub original: Tuple,
 }
 
@@ -276,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_entry_stays_small_enough_to_move() {
-        // A sweep moves a million of them; what few entries have belongs into `Rare`.
+        // A sweep moves a million of them. Attributes that few entries have belong in `Rare`.
         assert!(size_of::<Flow>() <= 320, "{}", size_of::<Flow>());
     }
 }

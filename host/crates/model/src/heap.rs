@@ -1,7 +1,7 @@
-//! How much memory a value holds beside itself, so that queues can be bounded in bytes.
+//! Memory that a value holds outside itself, so that queues can be bounded in bytes.
 //!
-//! Strings and lists count with what they have allocated. Networks count with an estimate that is never far too low, because
-//! the real figure would need a walk. What several values share, the networks of a named set, belongs to none of them.
+//! Strings and lists count with their allocated capacity. Networks count with an estimate that is never far too low,
+//! because the exact figure would need a walk. Values that share the networks of a named set do not count them.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::{
     Verdict,
 };
 
-/// Counts in front of a shared list.
+/// The two reference counts of an `Arc`, in front of the shared list.
 const SHARED_BYTES: usize = 16;
 
 fn list<T>(list: &Vec<T>) -> usize {
@@ -28,7 +28,7 @@ fn fields(fields: &Fields) -> usize {
         .fold(list(fields), usize::saturating_add)
 }
 
-/// Bytes of a list that copies of a filter share: each of them is reckoned with it.
+/// Bytes of a list that copies of a filter share. Each copy counts the whole list.
 fn shared<T>(values: &[T]) -> usize {
     if values.is_empty() { 0 } else { size_of_val(values).saturating_add(SHARED_BYTES) }
 }
@@ -41,7 +41,7 @@ fn networks(networks: &PrefixSet) -> usize {
 }
 
 impl Filter {
-    /// Bytes that it has allocated.
+    /// Bytes that the filter has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let rare = self.rare.as_deref().map_or(0, size_of_val);
@@ -73,7 +73,7 @@ impl PartValue<'_> {
 }
 
 impl Verdict {
-    /// Bytes that it has allocated.
+    /// Bytes that the verdict has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let target = match &self.target {
@@ -106,7 +106,7 @@ impl Action {
 }
 
 impl Record {
-    /// Bytes that it holds, its own included.
+    /// Bytes that the record holds, including the value itself.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let beside = match self {

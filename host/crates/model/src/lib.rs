@@ -1,9 +1,10 @@
-//! Flows, events, verdicts, effects and records as plain values: the words that every other part of ctwarden speaks.
+//! Flows, events, verdicts, effects and records as plain values: the types that all other parts of ctwarden share.
 //!
-//! They live in a crate of their own so that the codec, the engine and the sandbox can know the same values without
-//! knowing each other. No clock, no I/O, no logger, no unsafe: nothing here can do anything.
+//! They have a crate of their own, so that the codec, the engine and the sandbox use the same types without a
+//! dependency on each other. The crate reads no clock, does no I/O, writes no logs and contains no unsafe code.
 //!
-//! A filter is asked about what is known of a flow. The answer has three values, because an event does not tell everything:
+//! A filter is evaluated against the facts that are known about a flow. The answer has three values, because an event
+//! does not carry every field:
 //!
 //! ```
 //! use ctwarden_model::{

@@ -1,7 +1,7 @@
-//! An operator-named address set inside a filter: its name, and the networks that it had when the filter was made.
+//! An address set inside a filter: its name, and its networks at the time when the filter was made.
 //!
-//! A list of bans has a hundred thousand networks. The filter shares them and shows the name, so that neither a verdict nor
-//! its record grows with the list.
+//! A ban list can have a hundred thousand networks. The filter shares the networks and shows only the name, so neither
+//! a verdict nor its record grows with the list.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,12 +9,12 @@ use core::fmt;
 
 use crate::{PrefixMap, SetName};
 
-/// A set by its name, with what it held then. Two are equal where both are.
+/// A set with its networks at one time. Two sets are equal if both name and networks are equal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NamedSet {
-    /// What the operator calls it.
+    /// The name in the operator's configuration.
     pub name: SetName,
-    /// Its networks, each with its value.
+    /// The networks of the set, each with its value.
     pub networks: Arc<PrefixMap<String>>,
 }
 

@@ -1,13 +1,13 @@
-//! Which flows are translated, and to what.
+//! Which flows NAT translates, and to what.
 //!
-//! The kernel does not tell of translation as such: it shows in the reply tuple, which is then not the reversed original
-//! one, and in two status bits that say that the mapping was settled.
+//! The kernel does not report translation as such. A translated flow has a reply tuple that is not the reversed
+//! original tuple, and two status bits tell that the mapping is set up.
 
 use core::net::IpAddr;
 
 use crate::{Fact, Facts, Layer4, Status, Truth, Tuple};
 
-/// Translation that a flow must have.
+/// The translation that a flow must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatFilter {
     Source(NatTo),
@@ -16,11 +16,11 @@ pub enum NatFilter {
         source: NatTo,
         destination: NatTo,
     },
-    /// Of either, to the same.
+    /// Source or destination NAT, to the same address and port.
     Either(NatTo),
 }
 
-/// What an end is translated to. Where nothing is given, any other address or port counts.
+/// The address and port to which an end is translated. If both are absent, any other address or port counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NatTo {
     pub address: Option<IpAddr>,
@@ -28,12 +28,12 @@ pub struct NatTo {
     pub port: Option<u16>,
 }
 
-/// One end before and after.
+/// One end of a flow before and after translation.
 struct End {
-    /// The kernel's bit for a settled mapping.
+    /// Whether the kernel's status bit says that the mapping is set up.
     settled: bool,
     address: (IpAddr, IpAddr),
-    /// The 16 bits that the kernel keeps in the place of the port, whatever the protocol.
+    /// The 16 bits that the kernel keeps in the place of the port, for every protocol.
     place: (u16, u16),
     port: u16,
 }
@@ -53,7 +53,8 @@ impl NatTo {
 }
 
 impl NatFilter {
-    /// Whether a flow is translated so of which this is known. An entry without a status is judged by its tuples alone.
+    /// Whether NAT translates the flow this way, judged by the facts that are known. An entry without a status is
+    /// judged by its tuples alone.
     #[must_use]
     pub fn evaluate(self, facts: &impl Facts) -> Truth {
         let Some(reply) = facts.reply() else { return Truth::Unknown };
@@ -90,9 +91,11 @@ impl NatFilter {
     }
 }
 
-/// `union nf_conntrack_man_proto` and its counterpart (linux/netfilter/nf_conntrack_tuple.h) as 16 bits each. An ICMP
-/// identifier stands in the place of the source port and type and code in that of the destination port, so that an ICMP flow
-/// whose mapping is settled counts as translated; the conntrack command has it so, too.
+/// The fields of `union nf_conntrack_man_proto` and of its counterpart (linux/netfilter/nf_conntrack_tuple.h), 16 bits
+/// each.
+///
+/// An ICMP identifier takes the place of the source port, and type and code take the place of the destination port. So
+/// an ICMP flow with a mapping counts as translated, as it does for the conntrack command.
 const fn places(tuple: &Tuple) -> (u16, u16) {
     match tuple.layer4 {
         Layer4::None => (0, 0),
@@ -101,7 +104,7 @@ const fn places(tuple: &Tuple) -> (u16, u16) {
     }
 }
 
-/// Source and destination port or key, zero without.
+/// Source and destination port or key, and zeros for protocols without them.
 const fn ports(tuple: &Tuple) -> (u16, u16) {
     match tuple.layer4 {
         Layer4::None | Layer4::Icmp { .. } => (0, 0),

@@ -1,4 +1,4 @@
-//! What came of a verdict: each ends in exactly one of these.
+//! Outcomes of verdicts. Every verdict ends in exactly one of them.
 
 use core::fmt;
 
@@ -7,99 +7,100 @@ use thiserror::Error;
 /// Why a verdict was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 pub enum Refusal {
-    /// The kernel said no.
+    /// The kernel answered with this error number.
     #[error("the kernel answered with error number {0}")]
     Kernel(i32),
-    /// No answer came: the request or its answer was lost, or the daemon stopped before it came.
+    /// The request or its answer was lost, or the daemon stopped before the answer arrived.
     #[error("no answer came from the kernel")]
     NoAnswer,
-    /// Its `entry` is no index of the batch that was answered.
+    /// The verdict's `entry` is not an index of the batch that the plugin answered.
     #[error("the batch has no entry of that index")]
     NoSuchEntry,
-    /// The action needs a flow and the target names none, or the other way round.
+    /// The action cannot use this kind of target: for example, it needs a flow and the target names none.
     #[error("this action does not go with this target")]
     WrongTarget,
-    /// A value is out of its range.
+    /// A value is out of its range. The text says which.
     #[error("{0}")]
     Malformed(&'static str),
-    /// Its filter names an address set that is unknown or not granted; [`Flaw::Set`](crate::Flaw::Set) tells which.
+    /// The verdict's filter names an address set that is unknown or not granted. [`Flaw::Set`](crate::Flaw::Set) says
+    /// which.
     #[error("its filter names a set that is unknown or not granted")]
     NoSuchSet,
-    /// The kernel makes no entries for connections of the addresses that its filter names.
+    /// The kernel creates no entries for connections of the addresses in the verdict's filter.
     #[error(
         "conntrack is off in this network namespace for these addresses: no rule uses it, so their flows cannot be found; \
          ctwarden doctor names the command that switches it on"
     )]
     NotTracked,
-    /// A block set was not changed, or only in part; says why.
+    /// The block set was not changed, or only in part.
     #[error("the block set was not changed: {0}")]
     Block(BlockRefusal),
-    /// Of several flows; their reasons may differ.
+    /// Several flows were refused, possibly for different reasons.
     #[error("for reasons that differ from flow to flow")]
     Several,
-    /// The plugin stopped before its verdict could be carried out.
+    /// The plugin stopped before its verdict was carried out.
     #[error("the plugin is gone")]
     PluginGone,
 }
 
-/// Why a network is not put into a block set, or not taken out of it.
+/// Why a network was not added to a block set, or not removed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 pub enum BlockRefusal {
-    /// No nftables set is named for the network's family.
+    /// The configuration names no nftables set for the network's family.
     #[error("no nftables set is named for addresses of its family; name one in [block]")]
     NoSetForFamily,
-    /// The nftables set takes addresses only.
+    /// The nftables set holds single addresses only.
     #[error("the nftables set holds single addresses only; make it with \"flags interval\"")]
     SingleAddresses,
-    /// The nftables set was made anew, of another kind; says what is wrong with it.
+    /// The nftables set was created again with another type. The text says what is wrong with it.
     #[error("the nftables set {0}")]
     WrongKind(&'static str),
-    /// The nftables set or its table is not there any more.
+    /// The nftables set or its table no longer exists.
     #[error("the nftables set is gone; load the rules that make it again")]
     SetGone,
-    /// The nftables set has as many elements as it may have.
+    /// The nftables set has reached its maximum number of elements.
     #[error("the nftables set is full; make it with a larger \"size\"")]
     SetFull,
-    /// Others changed the rules again and again meanwhile.
+    /// Other programs changed the rules at every attempt.
     #[error("the rules were changed by others again and again meanwhile")]
     Contended,
-    /// Some of it was changed before the kernel refused the rest.
+    /// A part was changed before the kernel refused the rest.
     #[error("the kernel refused a part of it with error number {0}; the other part is done")]
     InPart(i32),
-    /// A reload of the configuration took the block set away.
+    /// A reload of the configuration removed the block set.
     #[error("a reload of the configuration took the block set away")]
     NotConfigured,
 }
 
-/// What came of a verdict.
+/// The end of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// Done, and acknowledged where the kernel was asked.
+    /// The verdict was carried out. If it needed the kernel, the kernel has acknowledged it.
     Applied,
-    /// The flow was not there any more.
+    /// The flow no longer existed.
     Gone,
     /// Another flow has taken the tuple.
     Replaced,
-    /// Not done; says why.
+    /// The verdict was not carried out, for this reason.
     Refused(Refusal),
     /// The plugin's budget is used up.
     OverBudget,
-    /// The plugin did not ask for it or the operator did not grant it.
+    /// The plugin did not ask for this kind of verdict, or the operator did not grant it.
     NotGranted,
-    /// The flow is protected.
+    /// A protection covers the flow.
     Protected,
-    /// The plugin only observes: all checks passed, nothing was done.
+    /// The plugin only observes: all checks passed, and nothing was done.
     Observed,
-    /// A stronger verdict on the same flow, or one equal to it, stands for it.
+    /// A stronger or equal verdict on the same flow takes its place.
     Superseded,
 }
 
 impl Outcome {
-    /// One of each, for tables over all outcomes.
+    /// The name of each outcome, for tables over all outcomes.
     pub const NAMES: [&'static str; 9] =
         ["applied", "gone", "replaced", "refused", "over-budget", "not-granted", "protected", "observed", "superseded"];
 
-    /// Column of the outcome in tables that have one for each of [`Self::NAMES`].
+    /// The column of the outcome in tables with one column for each of [`Self::NAMES`].
     #[must_use]
     pub const fn index(self) -> usize {
         match self {
@@ -138,33 +139,25 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Outcomes of the flows that one verdict over a selection hit.
+/// The outcomes of the flows of one selection, as counts. Each field counts the flows with the [`Outcome`] of its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub matched: u64,
-    /// [`Outcome::Applied`].
     pub applied: u64,
-    /// [`Outcome::Gone`].
     pub gone: u64,
-    /// [`Outcome::Replaced`].
     pub replaced: u64,
-    /// [`Outcome::Refused`].
     pub refused: u64,
-    /// [`Outcome::OverBudget`].
     pub over_budget: u64,
-    /// [`Outcome::Protected`].
     pub protected: u64,
-    /// [`Outcome::Observed`].
     pub observed: u64,
-    /// [`Outcome::Superseded`].
     pub superseded: u64,
 }
 
 impl Tally {
-    /// How many flows ended how, in the order of [`Outcome::NAMES`].
+    /// Number of flows for each outcome, in the order of [`Outcome::NAMES`].
     #[must_use]
     pub const fn by_outcome(&self) -> [u64; Outcome::NAMES.len()] {
-        // A verdict that was not granted looks for no flow.
+        // A verdict that is not granted looks for no flows.
         let not_granted = 0;
         [
             self.applied,

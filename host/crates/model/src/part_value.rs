@@ -1,6 +1,6 @@
 //! The value of one part of a filter, by kind.
 //!
-//! What treats all parts of a kind alike, such as records, asks for the kind and need not know the part.
+//! Code that treats all parts of a kind alike, such as records, matches on the kind and need not know the part.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::{
     Prefix, PrefixSet, Protocol, SecondsRange, Zone,
 };
 
-/// The value of a part that is given.
+/// The value of a part that the filter gives.
 #[derive(Clone, Copy, Debug)]
 pub enum PartValue<'a> {
     Family(Family),
@@ -21,9 +21,9 @@ pub enum PartValue<'a> {
     States(&'a AnyOf<u8>),
     Bits(Masked),
     Seconds(SecondsRange),
-    /// Bits that must all be set.
+    /// Label bits that must all be set.
     Labels(u128),
-    /// No flow matches.
+    /// The filter contradicts itself, so no flow matches.
     Nothing,
     Id(FlowId),
     Zone(Zone),
@@ -65,14 +65,14 @@ impl<'a> PartValue<'a> {
 /// The networks of a part that compares addresses.
 #[derive(Clone, Copy, Debug)]
 pub enum Networks<'a> {
-    /// Listed in the filter.
+    /// Networks that the filter lists itself.
     Listed(&'a PrefixSet),
-    /// Those of sets. One set without networks is given all the same, and holds no address.
+    /// Networks of address sets. A set without networks still counts as given, and contains no address.
     OfSets(&'a [NamedSet]),
 }
 
 impl Networks<'_> {
-    /// How many they are, of both families.
+    /// Number of networks of both families.
     #[must_use]
     pub fn len(self) -> usize {
         match self {
@@ -86,7 +86,7 @@ impl Networks<'_> {
         self.len() == 0
     }
 
-    /// Whether any is of that family.
+    /// Whether any network is of the family.
     #[must_use]
     pub fn have(self, family: Family) -> bool {
         match self {
@@ -95,7 +95,7 @@ impl Networks<'_> {
         }
     }
 
-    /// Hands over each of that family.
+    /// Calls `take` with each network of the family.
     pub fn each(self, family: Family, take: &mut dyn FnMut(Prefix)) {
         match self {
             Self::Listed(networks) => networks.of_family(family).for_each(take),
@@ -107,9 +107,10 @@ impl Networks<'_> {
 }
 
 impl Filter {
-    /// The parts that compare addresses, where they are given.
+    /// The given parts that compare addresses.
     ///
-    /// By name and not from the table, because each question to the replica begins with it.
+    /// The parts are listed here by name and not read from the table, because every query of the replica begins with
+    /// this list.
     #[inline]
     pub fn addressed(&self) -> impl Iterator<Item = (FilterPart, Networks<'_>)> {
         let sets = self.rare.as_deref().map_or(&[][..], |rare| &rare.sets);
@@ -134,7 +135,7 @@ impl Filter {
         })
     }
 
-    /// The networks that the filter lists itself, those of each part by themselves.
+    /// The networks that the filter lists itself, separately for each part.
     pub fn listed_networks(&self) -> impl Iterator<Item = &PrefixSet> {
         self.addressed().filter_map(|(_, networks)| match networks {
             Networks::Listed(networks) => Some(networks),
@@ -142,7 +143,7 @@ impl Filter {
         })
     }
 
-    /// Whether a range of ports or seconds ends before it begins.
+    /// Whether the end of a range of ports or seconds is below its beginning.
     #[must_use]
     pub fn has_empty_range(&self) -> bool {
         self.parts().any(|(_, value)| match value {
@@ -165,7 +166,7 @@ impl Filter {
         })
     }
 
-    /// Whether any flow of the family can match, by the family and the networks that are asked for.
+    /// Whether a flow of the family can match, judged by the family and the networks of the filter.
     #[must_use]
     pub fn can_match(&self, family: Family) -> bool {
         self.family.is_none_or(|wanted| wanted == family) && self.addressed().all(|(_, networks)| networks.have(family))

@@ -1,4 +1,4 @@
-//! Plugins as the engine sees them: who they are, what they ask, what they are granted, how they fail.
+//! Plugins as the engine sees them: description, subscription, grants and faults.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -11,11 +11,12 @@ use thiserror::Error;
 
 use crate::{EventKinds, Filter, SetName, VerdictKinds};
 
-/// Name of a plugin in the configuration, in records and in counters; shared, for each record names one.
+/// Name of a plugin in the configuration, in records and in counters. Clones share the text, because each record holds
+/// a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PluginName(Arc<str>);
 
-/// Why a name was refused.
+/// The text is not a valid plugin name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{0}\" is not a name: use 1 to 64 letters, digits or -, beginning with a letter")]
 pub struct NameError(pub String);
@@ -24,7 +25,7 @@ impl PluginName {
     /// A name of 1 to 64 ASCII letters, digits or `-`, beginning with a letter.
     ///
     /// # Errors
-    /// [`NameError`] where it is something else.
+    /// Returns [`NameError`] for any other text.
     pub fn new(name: &str) -> Result<Self, NameError> {
         let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -43,59 +44,59 @@ impl fmt::Display for PluginName {
     }
 }
 
-/// Who the plugin says it is and what it asks for (WIT `descriptor`).
+/// The plugin's description of itself (WIT `descriptor`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// Its own name; the configuration may give it another.
+    /// The policy's own name. The configuration may use another.
     pub name: String,
     pub version: String,
-    /// One line for people.
+    /// One line that tells people what the policy does.
     pub summary: String,
-    /// JSON Schema of its configuration; none: it takes none.
+    /// JSON Schema of its configuration. `None` means that it takes no configuration.
     pub configuration_schema: Option<String>,
-    /// Kinds of verdicts it may return, whatever its configuration.
+    /// Kinds of verdicts that it may return, with any configuration.
     pub wants: VerdictKinds,
 }
 
-/// How far the verdicts of a configuration go, and which sets it looks into (WIT `reach`).
+/// How far the verdicts of a configuration go, and which address sets the plugin looks up (WIT `reach`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Mark bits that verdicts change.
+    /// Mark bits that its verdicts change.
     pub mark_bits: u32,
-    /// Label bits that verdicts change.
+    /// Label bits that its verdicts change.
     pub label_bits: u128,
-    /// nftables sets that verdicts name.
+    /// nftables sets that its verdicts name.
     pub block_sets: BTreeSet<SetName>,
-    /// Address sets that are looked into or named in filters.
+    /// Address sets that it looks up or names in filters.
     pub read_sets: BTreeSet<SetName>,
 }
 
-/// What it wants delivered (WIT `subscription`).
+/// What the plugin asks the host to deliver (WIT `subscription`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
-    /// Kinds of verdicts that it will return with its configuration; a subset of [`Descriptor::wants`].
+    /// Kinds of verdicts that it will return with its configuration: a subset of [`Descriptor::wants`].
     pub needs: VerdictKinds,
-    /// How far those go.
+    /// How far these verdicts go.
     pub reach: Reach,
     pub kinds: EventKinds,
-    /// Any of these; empty: every flow.
+    /// Alternative filters. An empty list subscribes to every flow.
     pub filters: Vec<Filter>,
-    /// Time between sweeps; none: only at start, after a loss and when asked.
+    /// Time between sweeps. `None` means only at the start, after lost events, and on request.
     pub sweep_every: Option<Duration>,
-    /// Time between ticks; none: no ticks.
+    /// Time between ticks. `None` means no ticks.
     pub tick_every: Option<Duration>,
-    /// Whether events that our own verdicts caused are delivered.
+    /// Whether to deliver events that ctwarden's own verdicts caused.
     pub own_changes: bool,
-    /// Address sets whose change is told.
+    /// Address sets whose changes the host reports to the plugin.
     pub sets: Vec<SetName>,
-    /// Whether its verdicts name flows by filters, so that a replica of the table is worth keeping.
+    /// Whether its verdicts name flows by filters, which makes a replica of the table worthwhile.
     pub selects: bool,
-    /// Whether it exports `expectations`.
+    /// Whether the component exports `expectations`.
     pub expectations: bool,
 }
 
 impl Subscription {
-    /// All address sets that it has to be granted: those that it looks into and those whose change it is told.
+    /// All address sets that need a grant: those that the plugin looks up and those whose changes it asks for.
     #[must_use]
     pub fn read_sets(&self) -> BTreeSet<SetName> {
         self.reach.read_sets.iter().chain(&self.sets).cloned().collect()
@@ -105,15 +106,14 @@ impl Subscription {
 /// Whether verdicts are carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// Everything but the last step: no effect, the same records.
+    /// All checks and records as in `Enforce`, but no effects.
     #[default]
     Observe,
-    /// Verdicts are carried out.
+    /// The host carries out verdicts.
     Enforce,
 }
 
 impl Mode {
-    /// Name in configuration and records.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -123,59 +123,59 @@ impl Mode {
     }
 }
 
-/// What the operator grants: the second key to the door.
+/// What the operator grants. The host carries out only what the plugin asks for and the operator grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     pub kinds: VerdictKinds,
-    /// Mark bits it may change.
+    /// Mark bits that the plugin may change.
     pub mark_mask: u32,
-    /// Label bits it may change.
+    /// Label bits that the plugin may change.
     pub label_mask: u128,
-    /// nftables sets it may put networks into and take them out of.
+    /// nftables sets whose networks the plugin may add and remove.
     pub block_sets: BTreeSet<SetName>,
-    /// Address sets it may look into.
+    /// Address sets that the plugin may look up.
     pub read_sets: BTreeSet<SetName>,
 }
 
-/// How a plugin failed. The verdicts of the failed call are void.
+/// How a call of a plugin failed. The verdicts of the failed call are void.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
     #[error("trapped: {0}")]
     Trap(String),
-    /// It panicked; the text is what it wrote.
+    /// The plugin panicked. The text is what it wrote.
     #[error("panicked: {0}")]
     Panic(String),
-    /// It computed for longer than one call may.
+    /// The call used more processor time than one call may.
     #[error("used more than {limit:?} of processor time in one call")]
     OutOfTime {
-        /// What one call may use.
+        /// Processor time that one call may use.
         limit: Duration,
     },
-    /// It slept or waited for longer than one call may take.
+    /// The call slept or waited longer than one call may take.
     #[error("did not return within {limit:?}")]
     Stuck {
-        /// What one call may take.
+        /// Time that one call may take.
         limit: Duration,
     },
-    /// It wanted more memory than granted.
+    /// The plugin asked for more memory than it may have.
     #[error("wanted more than its {limit} bytes of memory")]
     OutOfMemory {
-        /// Bytes it may have.
+        /// Limit of its memory in bytes.
         limit: u64,
     },
-    /// It returned more than one call may.
+    /// One call returned more than it may.
     #[error("returned {returned} {what} in one call, more than the {limit} it may")]
     TooMuch {
-        /// Verdicts, bytes of text and the like.
+        /// What is counted, such as verdicts or bytes of text.
         what: &'static str,
         returned: u64,
-        /// How many are allowed.
+        /// Number that one call may return.
         limit: u64,
     },
-    /// It called `exit`.
+    /// The component called `exit`.
     #[error("ended itself with status {0}")]
     Exited(i32),
-    /// It refused its configuration after it had accepted it before.
+    /// The plugin refused a configuration that it had accepted before.
     #[error("refused its configuration: {0}")]
     Configuration(String),
 }

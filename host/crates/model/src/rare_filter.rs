@@ -1,7 +1,7 @@
-//! Conditions that few filters have: mostly those that only a command line or a verdict can ask for.
+//! Conditions that few filters have. Most of them come from a command line or a verdict.
 //!
-//! They are behind one box of [`Filter`](crate::Filter), so that the common filter stays small and its matching does not ask
-//! for them one by one. The kernel is never asked for any of them.
+//! [`Filter`](crate::Filter) keeps them behind one box, so that the common filter stays small and matches without a
+//! check for each of them. The kernel never filters by any of them.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -9,42 +9,41 @@ use core::net::IpAddr;
 use crate::filter::{any_address, given};
 use crate::{Facts, FilterPart, FlowId, Layer4, NamedSet, NatFilter, PerDirection, PortRanges, Truth, Zone};
 
-/// Every part that is given must hold; a part whose field the entry lacks does not hold.
+/// Every given part must hold. A part does not hold if the entry lacks its field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RareFilter {
-    /// The filter contradicts itself: no flow matches.
+    /// The filter contradicts itself, so no flow matches.
     pub nothing: bool,
     pub id: Option<FlowId>,
-    /// Zone of an entry whose directions share it (`CTA_ZONE`); 0 is also that of an entry that has none of its own because
-    /// its directions differ.
+    /// Zone of an entry whose directions share it (`CTA_ZONE`). An entry whose directions differ counts as zone 0.
     pub shared_zone: Option<Zone>,
-    /// Zones of single directions (`CTA_TUPLE_ZONE`); 0 is also that of an entry whose directions share theirs.
+    /// Zones of the single directions (`CTA_TUPLE_ZONE`). An entry whose directions share a zone counts as zone 0.
     pub zones: PerDirection<Option<Zone>>,
-    /// Source of the original direction, under a mask that is no prefix.
+    /// Source of the original direction, under a mask that is not a prefix.
     pub original_src: Option<MaskedAddress>,
-    /// Destination of the original direction, under a mask that is no prefix.
+    /// Destination of the original direction, under a mask that is not a prefix.
     pub original_dst: Option<MaskedAddress>,
     /// Source port of the reply direction.
     pub reply_src_ports: PortRanges,
     /// Destination port of the reply direction.
     pub reply_dst_ports: PortRanges,
-    /// What an ICMP flow began with.
+    /// Fields of the original ICMP tuple.
     pub icmp: IcmpFilter,
     pub nat: Option<NatFilter>,
-    /// Any of the four addresses is in any of these.
+    /// Address sets. Any of the four addresses must be in any of the sets.
     pub sets: Vec<NamedSet>,
 }
 
-/// Bits of an address that must be equal.
+/// An address under a mask that need not be a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaskedAddress {
     pub address: IpAddr,
-    /// Where it counts: ones. Of the address's family; under a mask of the other one nothing matches.
+    /// The bits that count are ones. A mask of the other family matches nothing.
     pub mask: IpAddr,
 }
 
 impl MaskedAddress {
-    /// Whether the address has these bits; never across families.
+    /// Whether the address equals this one in the bits of the mask. Addresses of different families never do.
     #[must_use]
     pub const fn contains(self, address: IpAddr) -> bool {
         match (self.address, self.mask, address) {
@@ -59,7 +58,6 @@ impl MaskedAddress {
     }
 }
 
-/// Parts of the original tuple of an ICMP or ICMPv6 flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IcmpFilter {
     pub id: Option<u16>,
@@ -81,7 +79,7 @@ impl IcmpFilter {
 }
 
 impl RareFilter {
-    /// Whether a flow matches of which this is known.
+    /// Whether the filter matches, judged by the facts that are known.
     #[must_use]
     pub fn evaluate(&self, facts: &impl Facts) -> Truth {
         self.by_key(facts)

@@ -1,4 +1,4 @@
-//! What is written down: of verdicts, faults and turns of the daemon.
+//! Records: verdicts with their outcomes, faults, and notices of the daemon.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -10,34 +10,34 @@ use crate::{
     Unblock, Verdict, VerdictKind,
 };
 
-/// What came of one verdict.
+/// A verdict with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerdictRecord {
-    /// When the outcome was known.
+    /// Wall time at which the outcome was known.
     pub at: Timestamp,
     pub plugin: PluginName,
-    /// The plugin's mode then.
+    /// The plugin's mode at that time.
     pub mode: Mode,
-    /// The verdict as it was given.
+    /// The verdict as the plugin returned it.
     pub verdict: Verdict,
-    /// The one flow it was about, where it was about one.
+    /// The flow, if the verdict is about one flow.
     pub flow: Option<FlowKey>,
-    /// What came of it. Of a verdict over a selection: applied where any flow was, else the most frequent.
+    /// For a selection: `applied` if the outcome of any flow is `applied`, otherwise the most frequent outcome.
     pub outcome: Outcome,
-    /// Of a verdict over a selection: what came of each flow.
+    /// The outcomes of the flows, for a verdict with a selection.
     pub tally: Option<Box<Tally>>,
-    /// From the verdict's arrival to its outcome.
+    /// Time from the verdict's arrival to its outcome.
     pub took: Duration,
 }
 
 impl VerdictRecord {
-    /// Whether people should be shown an alert because of it.
+    /// Whether the record is an alert that people should see.
     #[must_use]
     pub const fn is_alert(&self) -> bool {
         matches!((&self.verdict.action, self.outcome), (Action::Alert(_), Outcome::Applied | Outcome::Observed))
     }
 
-    /// Why it was refused, for people; none where it was not.
+    /// The reason of the refusal, for people. `None` if the verdict was not refused.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         let Outcome::Refused(refusal) = self.outcome else { return None };
@@ -61,92 +61,93 @@ pub struct FaultRecord {
     pub at: Timestamp,
     pub plugin: PluginName,
     pub fault: Fault,
-    /// Entries of the void call, which are not delivered again.
+    /// Number of entries of the void call. The host does not deliver them again.
     pub entries: u64,
-    /// How long until a fresh instance starts.
+    /// Time until a fresh instance starts.
     pub restart_in: Duration,
-    /// Whether it failed so often that this wait is a quarantine.
+    /// Whether the wait is a quarantine, because the plugin failed too often.
     pub quarantined: bool,
 }
 
-/// Verdicts of one kind and one outcome without a record of their own.
+/// The number of verdicts of one kind and outcome that have no record of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoldedCount {
     pub kind: VerdictKind,
-    /// The name of their outcome ([`Outcome::NAMES`]).
+    /// Name of the outcome, one of [`Outcome::NAMES`].
     pub outcome: &'static str,
     pub count: u64,
 }
 
-/// A turn that operators want to know of.
+/// A change of state that operators want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The kernel dropped events in front of us (ENOBUFS); a sweep follows.
+    /// The kernel dropped events because the receive buffer was full (ENOBUFS). A sweep follows.
     Overrun,
     Swept {
         rows: u64,
-        /// Whether it was complete.
+        /// Whether the sweep missed nothing.
         complete: bool,
-        /// How long it took.
         took: Duration,
     },
-    /// A fresh instance of a failed plugin runs.
+    /// A fresh instance of a failed plugin is running.
     Restarted(PluginName),
-    /// The plugin spent its budget so often that it only observes, for so long.
+    /// The plugin exceeded its budget too often, so it only observes for this duration.
     BreakerOpened(PluginName, Duration),
-    /// It may act again.
+    /// The breaker closed, and the plugin may act again.
     BreakerClosed(PluginName),
-    /// A flow was deleted so often within a minute and comes back all the same: nothing drops its packets.
+    /// A flow was deleted `times` times within a minute and still comes back, so nothing drops its packets.
     ComesBack {
         plugin: PluginName,
         flow: FlowKey,
         times: u32,
-        /// Where the plugin has blocked one of its addresses: the set, and the network in it. No rule drops what is in that set.
+        /// The block set and the network in it, if the plugin has blocked one of the addresses. Then no rule drops the
+        /// networks of that set.
         blocked: Option<(SetName, Prefix)>,
     },
-    /// Its queue was full: so many entries were dropped.
+    /// The plugin's queue was full, and the host dropped this many entries.
     Missed(PluginName, u64),
-    /// Verdicts of the plugin came faster than records of them may be written: so many of each kind and outcome have no record
-    /// but this one.
+    /// The plugin returned verdicts faster than the limit for records. These counts, by kind and outcome, stand for
+    /// verdicts without a record of their own.
     RecordsFolded(PluginName, Box<[FoldedCount]>),
-    /// A named address set changed.
+    /// The networks of an address set changed.
     SetChanged(SetName),
-    /// A new list of a named address set was refused; the text says why. The older one goes on, if there is one.
+    /// The new list of an address set was refused, and the text gives the reason. The previous list stays in use, if
+    /// there is one.
     SetRefused(SetName, String),
-    /// The configuration was read anew.
+    /// The daemon read its configuration again and uses it.
     Reloaded,
-    /// The configuration was not taken, the old one goes on; the text says why.
+    /// The new configuration was refused, and the text gives the reason. The old one stays in use.
     ReloadFailed(String),
-    /// Something about the machine keeps policies from their work, from now on.
+    /// From now on, a condition of the machine hinders the policies.
     Warned {
-        /// Name of what it is about; the doctor's check of that name says more.
+        /// Name of the condition. The doctor's check of that name has more details.
         about: String,
-        /// What is so, what follows, and what changes it.
+        /// The condition, its consequence, and the remedy.
         text: String,
     },
-    /// It is no longer so.
+    /// The condition of this name is over.
     WarningOver(String),
     Started,
-    /// The daemon ends in order.
+    /// The daemon is shutting down in order.
     Stopping,
 }
 
-/// What is written down. Small, because it goes through several queues.
+/// One record. It is small, because it passes through several queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     Verdict(Box<VerdictRecord>),
     Fault(Box<FaultRecord>),
-    /// Of a turn, with its time.
+    /// A notice and its wall time.
     Notice(Timestamp, Box<Notice>),
 }
 
 impl Record {
-    /// Whether people should be shown it where they look at nothing but alerts.
+    /// Whether people should see the record even if they look at alerts only.
     #[must_use]
     pub const fn is_alert(&self) -> bool {
         match self {
             Self::Verdict(record) => record.is_alert(),
-            // What the operator has banned or exempted is not what the list says.
+            // After a refused list, the bans and exemptions in force are not those of the list.
             Self::Notice(_, notice) => matches!(**notice, Notice::SetRefused(..)),
             Self::Fault(_) => false,
         }

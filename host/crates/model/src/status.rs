@@ -3,44 +3,44 @@
 use core::fmt;
 use core::ops::BitOr;
 
-/// `IPS_*` bits (linux/netfilter/nf_conntrack_common.h). Bits that have no name here are kept.
+/// `IPS_*` bits (linux/netfilter/nf_conntrack_common.h). Bits without a name here are kept.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(pub u32);
 
 impl Status {
-    /// It is an expected connection.
+    /// The flow was expected (an expectation matched it).
     pub const EXPECTED: Self = Self(1);
-    /// Packets were seen both ways.
+    /// The kernel has seen packets in both directions.
     pub const SEEN_REPLY: Self = Self(1 << 1);
-    /// It is not evicted early.
+    /// The kernel does not evict the entry early.
     pub const ASSURED: Self = Self(1 << 2);
-    /// It is in the table.
+    /// The entry is in the table.
     pub const CONFIRMED: Self = Self(1 << 3);
-    /// Source NAT in the original direction.
+    /// The flow needs source NAT in the original direction.
     pub const SRC_NAT: Self = Self(1 << 4);
-    /// Destination NAT in the original direction.
+    /// The flow needs destination NAT in the original direction.
     pub const DST_NAT: Self = Self(1 << 5);
-    /// TCP sequence numbers are adjusted.
+    /// The kernel adjusts the TCP sequence numbers.
     pub const SEQ_ADJUST: Self = Self(1 << 6);
-    /// Source NAT was set up.
+    /// Source NAT has been set up.
     pub const SRC_NAT_DONE: Self = Self(1 << 7);
-    /// Destination NAT was set up.
+    /// Destination NAT has been set up.
     pub const DST_NAT_DONE: Self = Self(1 << 8);
-    /// It is being removed.
+    /// The kernel is removing the entry.
     pub const DYING: Self = Self(1 << 9);
-    /// Its timeout does not follow packets.
+    /// Packets do not change the timeout.
     pub const FIXED_TIMEOUT: Self = Self(1 << 10);
-    /// It is a template of a rule.
+    /// The entry is a template that a rule uses.
     pub const TEMPLATE: Self = Self(1 << 11);
-    /// A NAT clash (kernels before 5.19: untracked).
+    /// The entry clashed with another one when the kernel inserted it (kernels before 5.19: untracked).
     pub const NAT_CLASH: Self = Self(1 << 12);
-    /// Its helper was set by a rule.
+    /// A rule or a netlink request has attached the helper.
     pub const HELPER: Self = Self(1 << 13);
-    /// A flow table forwards it in software.
+    /// A flow table forwards the flow in software.
     pub const OFFLOAD: Self = Self(1 << 14);
     pub const HW_OFFLOAD: Self = Self(1 << 15);
 
-    /// Names of the known bits, lowest first, as the kernel's header has them without `IPS_`.
+    /// Names of the known bits, lowest bit first: the kernel's names without `IPS_`.
     pub const NAMES: [(Self, &'static str); 16] = [
         (Self::EXPECTED, "EXPECTED"),
         (Self::SEEN_REPLY, "SEEN_REPLY"),

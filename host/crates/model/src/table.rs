@@ -1,19 +1,19 @@
-//! How full the kernel's table is.
+//! Size and error counters of the kernel's table.
 
-/// Figures of the table; counters are sums over the processors since boot (`CTA_STATS_*`).
+/// Figures of the table. The counters are sums over all processors since boot (`CTA_STATS_*`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableStatistics {
     /// Entries of this network namespace (`CTA_STATS_GLOBAL_ENTRIES`).
     pub entries: u32,
-    /// `nf_conntrack_max`; 0 is unlimited.
+    /// Value of `nf_conntrack_max`. 0 means unlimited.
     pub maximum: u32,
-    /// Entries that could not be inserted.
+    /// Entries that the kernel could not insert.
     pub insert_failed: u64,
-    /// Packets dropped because an entry could not be made.
+    /// Packets dropped because the kernel could not create an entry.
     pub dropped: u64,
-    /// Entries evicted to make room.
+    /// Entries evicted early to make room.
     pub early_dropped: u64,
-    /// Entries that clashed with a tuple that was there.
+    /// Entries that clashed with the tuple of an existing entry.
     pub clashes: u64,
     /// Packets that belong to no connection.
     pub invalid: u64,

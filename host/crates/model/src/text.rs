@@ -1,18 +1,19 @@
-//! Text from others, as it may be shown.
+//! Makes text from other parties safe to show.
 //!
-//! Text ends in terminals, logs, records and alerts. A control character in it could move a cursor, forge a line or reorder
-//! what a person reads. Every part of ctwarden asks this module which characters those are, so that there is one answer.
+//! Text ends up in terminals, logs, records and alerts. A control character in it could move a cursor, forge a line or
+//! reorder what a person reads. Every part of ctwarden uses this module, so all parts agree on these characters.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 
-/// Stands at the end of a text that was cut.
+/// Marks the end of a text that was cut.
 pub const CUT_MARK: &str = "… (cut)";
 
-/// Whether a terminal, an editor or a reader of lines obeys the character instead of showing it.
+/// Whether a terminal, an editor or a line reader obeys the character instead of showing it.
 ///
-/// These are the control characters (C0, DEL and C1), the separators of lines and paragraphs, and the format characters that
-/// reorder or hide text. The two joiners U+200C and U+200D belong to the spelling of several scripts and stay.
+/// These are the control characters (C0, DEL and C1), the line and paragraph separators, and the format characters that
+/// reorder or hide text. The two joiners U+200C and U+200D belong to the spelling of several scripts, so they do not
+/// count.
 #[must_use]
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
@@ -22,27 +23,27 @@ pub fn is_obeyed(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The text on one line: each character that would be obeyed, except for tabs, becomes U+FFFD.
+/// The text on one line. Every character that would be obeyed becomes U+FFFD, except tabs.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     without(text, |c| is_obeyed(c) && c != '\t')
 }
 
-/// The same, with ends of lines kept.
+/// The text with its line ends kept. Every other character that would be obeyed becomes U+FFFD, except tabs.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     without(text, |c| is_obeyed(c) && c != '\t' && c != '\n')
 }
 
 fn without(text: &str, unwanted: impl Fn(char) -> bool) -> Cow<'_, str> {
-    // What most texts are made of needs one look at each byte.
+    // Most texts are printable ASCII, and one pass over the bytes settles them.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(&unwanted) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().map(|c| if unwanted(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
 }
 
-/// The text with at most so many bytes; a longer one ends with [`CUT_MARK`], which counts.
+/// The text in at most `bytes` bytes. A cut text ends with [`CUT_MARK`], which counts towards the limit.
 #[must_use]
 pub fn cut(text: String, bytes: usize) -> String {
     if text.len() <= bytes {

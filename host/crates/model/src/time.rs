@@ -1,6 +1,6 @@
-//! Two clocks' readings: wall time for people and plugins, steady time for budgets and deadlines.
+//! Readings of two clocks: wall time for people and plugins, steady time for budgets and deadlines.
 //!
-//! Pure code never reads a clock; it is handed a [`Now`], so that tests can make time jump.
+//! Pure code never reads a clock. It receives a [`Now`], so that tests can make time jump.
 
 use core::time::Duration;
 
@@ -13,13 +13,13 @@ pub struct Timestamp(pub u64);
 pub struct Steady(pub u64);
 
 impl Steady {
-    /// The moment `after` from here; saturates.
+    /// The moment that is `after` later. The sum saturates.
     #[must_use]
     pub fn plus(self, after: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// Time since `earlier`; zero where `earlier` is later.
+    /// Time since `earlier`. Zero if `earlier` is the later moment.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -1,4 +1,4 @@
-//! Whether something holds where not everything is known.
+//! Three-valued logic, for conditions on flows that are not completely known.
 
 /// Whether a condition holds, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Truth {
 }
 
 impl Truth {
-    /// Both: one that does not hold decides. The second is asked only where the first leaves the answer open.
+    /// Whether both conditions hold. The second is evaluated only if the first leaves the answer open.
     #[inline(always)]
     #[must_use]
     pub fn and(self, other: impl FnOnce() -> Self) -> Self {
@@ -24,7 +24,7 @@ impl Truth {
         }
     }
 
-    /// Either: one that holds decides. The second is asked only where the first leaves the answer open.
+    /// Whether either condition holds. The second is evaluated only if the first leaves the answer open.
     #[inline(always)]
     #[must_use]
     pub fn or(self, other: impl FnOnce() -> Self) -> Self {
@@ -38,7 +38,8 @@ impl Truth {
         }
     }
 
-    /// Two answers about one flow, of which each may know more than the other. Where they contradict, the condition holds.
+    /// Combines two answers about one flow from different sources of facts. If the answers contradict each other, the
+    /// condition holds.
     #[must_use]
     pub const fn with_another_look(self, other: Self) -> Self {
         match (self, other) {
@@ -60,7 +61,7 @@ impl From<bool> for Truth {
 mod tests {
     use super::*;
 
-    /// What an answer may turn out to be once everything is known.
+    /// The values that an answer can take once everything is known.
     fn may_be(truth: Truth) -> &'static [bool] {
         match truth {
             Truth::Yes => &[true],

@@ -1,6 +1,6 @@
-//! The tuple of a flow, and the pair of a thing for each direction.
+//! The tuple of a flow, and a pair of values for the two directions.
 //!
-//! Both directions are one type with two names, never a bool: `original` and `reply` cannot be mixed up at a call.
+//! The two directions are fields with names and never a bool, so a call cannot mix up `original` and `reply`.
 
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
@@ -10,34 +10,33 @@ use crate::{Family, Protocol};
 /// The layer-4 part of a tuple (`CTA_TUPLE_PROTO`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer4 {
-    /// A protocol without any.
+    /// The protocol adds nothing to the addresses.
     #[default]
     None,
-    /// TCP, UDP, UDP-Lite, SCTP, DCCP.
+    /// Ports of TCP, UDP, UDP-Lite, SCTP or DCCP.
     Ports { src: u16, dst: u16 },
-    /// ICMP and ICMPv6.
+    /// Fields of ICMP or ICMPv6.
     Icmp {
-        /// Identifier of an echo or timestamp, else 0.
+        /// Identifier of an echo or timestamp message, otherwise 0.
         id: u16,
         kind: u8,
         code: u8,
     },
-    /// GRE of PPTP: call ids (the kernel carries them as ports).
+    /// Call ids of GRE as PPTP uses it. The kernel keeps them in the place of ports.
     Keys { src: u16, dst: u16 },
 }
 
 /// One direction of a flow (`CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_TUPLE_MASTER`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tuple {
-    /// Sender; of the same family as `dst`.
+    /// Address of the sender, of the same family as `dst`.
     pub src: IpAddr,
     pub dst: IpAddr,
     pub protocol: Protocol,
-    /// What the protocol adds.
     pub layer4: Layer4,
 }
 
-/// In few large words: tuples are hashed for each verdict, and a hasher works once for each word.
+/// Feeds the hasher a few large words. Each verdict hashes tuples, and a hasher does its work once for each word.
 impl Hash for Tuple {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match (self.src, self.dst) {
@@ -65,7 +64,6 @@ impl Hash for Tuple {
 }
 
 impl Tuple {
-    /// Family of the addresses.
     #[must_use]
     pub const fn family(&self) -> Family {
         match self.src {
@@ -74,7 +72,7 @@ impl Tuple {
         }
     }
 
-    /// Source and destination port, for protocols that have them.
+    /// Source and destination port. `None` for protocols without ports.
     #[must_use]
     pub const fn ports(&self) -> Option<(u16, u16)> {
         match self.layer4 {
@@ -83,8 +81,8 @@ impl Tuple {
         }
     }
 
-    /// The tuple of the other direction where nothing is translated: ends swapped, and an ICMP query as its answer (an
-    /// ICMP type that has no answer stays).
+    /// The tuple of the other direction of a flow without NAT. The ends are swapped, and an ICMP query becomes its
+    /// answer. An ICMP type without an answer stays as it is.
     #[must_use]
     pub const fn reversed(&self) -> Self {
         let layer4 = match self.layer4 {
@@ -103,7 +101,8 @@ impl Tuple {
     }
 }
 
-/// The answer to an ICMP query, and the query to an answer: echo, timestamp, information, address mask (RFC 792, RFC 950).
+/// Maps an ICMP query to its answer, and the answer to the query: echo, timestamp, information, address mask (RFC 792,
+/// RFC 950).
 const fn icmp_answer(kind: u8) -> u8 {
     match kind {
         0 => 8,
@@ -118,7 +117,7 @@ const fn icmp_answer(kind: u8) -> u8 {
     }
 }
 
-/// The same for ICMPv6: echo (RFC 4443), node information (RFC 4620).
+/// Maps an ICMPv6 query to its answer, and the answer to the query: echo (RFC 4443), node information (RFC 4620).
 const fn icmpv6_answer(kind: u8) -> u8 {
     match kind {
         128 => 129,
@@ -129,12 +128,12 @@ const fn icmpv6_answer(kind: u8) -> u8 {
     }
 }
 
-/// One thing for each direction of a flow.
+/// A value for each direction of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PerDirection<T> {
-    /// The direction of the first packet.
+    /// The direction of the first packet of the flow.
     pub original: T,
-    /// The direction of the answer.
+    /// The direction of the answers to the first packet.
     pub reply: T,
 }
 

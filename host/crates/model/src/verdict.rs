@@ -1,4 +1,4 @@
-//! What a plugin wants, as it said it.
+//! Verdicts as plugins return them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -17,20 +17,20 @@ impl fmt::Display for SetName {
     }
 }
 
-/// Every flow that matches.
+/// Every flow that matches a filter, up to a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     pub filter: Filter,
-    /// At most so many.
+    /// Maximum number of flows. `None` means no limit.
     pub limit: Option<u32>,
 }
 
 /// What a verdict is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Index in the batch that was answered.
+    /// Index in the batch that the plugin answered.
     Entry(u32),
-    /// A flow known from before.
+    /// A flow that the plugin knows from an earlier batch.
     Key(FlowKey),
     /// Every flow that matches when the verdict is carried out.
     Matching(Box<Selection>),
@@ -38,7 +38,7 @@ pub enum Target {
     None,
 }
 
-/// Label bits to set and to clear; a bit in both is set.
+/// Label bits to set and to clear. A bit in both masks is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelChange {
     pub set: u128,
@@ -46,7 +46,7 @@ pub struct LabelChange {
 }
 
 impl LabelChange {
-    /// Both changes; where both touch a bit, `later` wins.
+    /// Both changes as one. `later` wins for the bits that both changes touch.
     #[must_use]
     pub const fn then(self, later: Self) -> Self {
         Self { set: self.set & !later.clear | later.set, clear: self.clear & !later.set | later.clear & !later.set }
@@ -58,73 +58,70 @@ impl LabelChange {
     }
 }
 
-/// Names and values for machines.
+/// Names and values that programs read.
 pub type Fields = Vec<(String, String)>;
 
-/// A word to people.
+/// A message for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// Syslog's numbers, 0 emergency to 7 debug (RFC 5424).
+    /// Severity as in syslog (RFC 5424): 0 is emergency, 7 is debug.
     pub severity: u8,
     pub title: String,
-    /// Alerts with the same key are one.
+    /// Alerts with the same key count as one alert.
     pub key: String,
     pub fields: Fields,
 }
 
-/// A network into a set.
+/// A network to add to a block set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     pub set: SetName,
     pub network: Prefix,
-    /// Lifetime in seconds; none: until unblocked.
+    /// Lifetime in seconds. `None` means until an unblock.
     pub seconds: Option<u32>,
 }
 
-/// A network out of a set.
+/// A network to remove from a block set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unblock {
     pub set: SetName,
     pub network: Prefix,
 }
 
-/// What is to be done.
+/// What a verdict asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// End the tracking of the flow.
+    /// Ends the tracking of the flow.
     Delete,
     Mark(Masked),
     Labels(LabelChange),
     /// Seconds until the flow expires.
     Timeout(u32),
-    /// A word to people.
     Alert(Alert),
-    /// A record with names and values.
+    /// Writes a record with names and values.
     Log(Fields),
-    /// A network into a set.
     Block(Block),
-    /// A network out of a set.
     Unblock(Unblock),
-    /// Nobody may touch the flow for so many seconds.
+    /// No plugin may change or end the flow for this many seconds.
     Protect(u32),
-    /// Deliver matching flows as sweep rows to the asking plugin.
+    /// Delivers matching flows as dump entries to the plugin that asks.
     Sweep,
-    /// A verdict of that kind with something wrong in it; it is never carried out and ends as [`Flaw::refusal`] says. Where
-    /// the target is what is wrong, the target is none.
+    /// A flawed verdict of this kind. The host never carries it out, and refuses it as [`Flaw::refusal`] says. If the
+    /// target is flawed, the target is [`Target::None`].
     Malformed(VerdictKind, Flaw),
 }
 
 /// What is wrong with a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// A value is out of its range; says which.
+    /// A value is out of its range. The text says which.
     Value(&'static str),
-    /// Its filter names a set that is not there or not granted; says so to people.
+    /// The verdict's filter names a set that does not exist or is not granted. The text tells people which.
     Set(String),
 }
 
 impl Flaw {
-    /// How such a verdict ends.
+    /// The refusal with which such a verdict ends.
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         match self {
@@ -159,33 +156,23 @@ impl Action {
     }
 }
 
-/// Kind of a verdict: what is asked for and granted.
+/// Kind of a verdict: the unit of requests and grants. Each variant is the kind of the [`Action`] of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VerdictKind {
-    /// [`Action::Delete`].
     Delete,
-    /// [`Action::Mark`].
     Mark,
-    /// [`Action::Labels`].
     Labels,
-    /// [`Action::Timeout`].
     Timeout,
-    /// [`Action::Alert`].
     Alert,
-    /// [`Action::Log`].
     Log,
-    /// [`Action::Block`].
     Block,
-    /// [`Action::Unblock`].
     Unblock,
-    /// [`Action::Protect`].
     Protect,
-    /// [`Action::Sweep`].
     Sweep,
 }
 
 impl VerdictKind {
-    /// All of them, in the order of the WIT flags.
+    /// All kinds, in the order of the WIT flags.
     pub const ALL: [Self; 10] = [
         Self::Delete,
         Self::Mark,
@@ -199,7 +186,7 @@ impl VerdictKind {
         Self::Sweep,
     ];
 
-    /// Row of the kind in tables that have one for each of [`Self::ALL`].
+    /// The row of the kind in tables with one row for each of [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -222,7 +209,7 @@ impl VerdictKind {
         }
     }
 
-    /// Whether carrying it out changes the kernel.
+    /// Whether a verdict of this kind changes the kernel's state.
     #[must_use]
     pub const fn touches_kernel(self) -> bool {
         match self {
@@ -243,34 +230,32 @@ impl fmt::Display for VerdictKind {
 pub struct VerdictKinds(u16);
 
 impl VerdictKinds {
-    /// None.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Whether the kind is in the set.
     #[must_use]
     pub const fn contains(self, kind: VerdictKind) -> bool {
         self.0 & (1 << kind as u16) != 0
     }
 
-    /// The set with the kind.
+    /// The set with the kind added.
     #[must_use]
     pub const fn with(self, kind: VerdictKind) -> Self {
         Self(self.0 | 1 << kind as u16)
     }
 
-    /// What is in this set and not in the other.
+    /// The kinds of this set that are not in the other.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether there is none.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The kinds in the set.
+    /// The kinds in the set, in the order of [`VerdictKind::ALL`].
     pub fn iter(self) -> impl Iterator<Item = VerdictKind> {
         VerdictKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
@@ -282,21 +267,20 @@ impl FromIterator<VerdictKind> for VerdictKinds {
     }
 }
 
-/// What a plugin wants.
+/// What a policy returns: a target, an action, a code and a reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub target: Target,
-    /// What is to be done.
     pub action: Action,
-    /// Short and stable: a label of metrics.
+    /// A short and stable name, which becomes a label of metrics.
     pub code: String,
     pub reason: String,
 }
 
-/// What came of a message.
+/// A plugin's answer to a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     pub text: String,
-    /// What the plugin wants done.
+    /// Verdicts that the plugin returns with the answer.
     pub verdicts: Vec<Verdict>,
 }

@@ -1,7 +1,7 @@
 //! How a policy's configuration writes these values, and how its schema describes them.
 //!
-//! Only the SDK needs this, so it is behind the feature `configuration`: the host reads its own configuration with the place
-//! of each value.
+//! Only the SDK needs this module, so the feature `configuration` guards it. The host reads its own configuration with
+//! other code, which remembers the place of each value.
 
 pub mod number_or_text;
 

@@ -1,7 +1,7 @@
 //! Networks, ports, masks and protocols: the values that filters and configurations name.
 //!
-//! They live in a crate of their own because the host and the SDK need the same ones, and the SDK is compiled to
-//! WebAssembly. No clock, no I/O, no unsafe.
+//! The host and the SDK share these types, and the SDK is compiled to WebAssembly. The crate reads no clock, does no
+//! I/O and contains no unsafe code.
 //!
 //! ```
 //! use ctwarden_net::{Prefix, PrefixMap, PrefixSet};

@@ -1,4 +1,4 @@
-//! A value under a mask: how marks and status bits are matched, and how marks are changed.
+//! A value under a mask, used to match marks and status bits and to change marks.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -6,8 +6,10 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-/// A value and the bits of it that count. As a match: `field & mask == value`; as a change:
-/// `field = field & !mask | value`. No bit of the value lies outside the mask.
+/// A value, and the mask of the bits that count.
+///
+/// As a match: `field & mask == value`. As a change: `field = field & !mask | value`. The value has no bit outside the
+/// mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Masked {
     value: u32,
@@ -17,15 +19,15 @@ pub struct Masked {
 /// Why a value under a mask was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MaskedError {
-    /// The value has bits that the mask lacks.
+    /// The value has a bit outside the mask.
     #[error("value {value:#x} has bits outside its mask {mask:#x}; widen the mask or clear those bits")]
     Outside {
-        /// The value.
+        /// The value as it was given.
         value: u32,
-        /// The mask.
+        /// The mask as it was given.
         mask: u32,
     },
-    /// Not of the form `value` or `value/mask`.
+    /// The text is not of the form `value` or `value/mask`.
     #[error("\"{0}\" is not a number or number/mask; write for example 0x10/0xff")]
     Text(String),
 }
@@ -34,30 +36,30 @@ impl Masked {
     /// A value under a mask.
     ///
     /// # Errors
-    /// [`MaskedError::Outside`] where the value has bits that the mask lacks.
+    /// Returns [`MaskedError::Outside`] if the value has a bit outside the mask.
     pub const fn new(value: u32, mask: u32) -> Result<Self, MaskedError> {
         if value & !mask == 0 { Ok(Self { value, mask }) } else { Err(MaskedError::Outside { value, mask }) }
     }
 
-    /// The whole field.
+    /// A value for all 32 bits of the field.
     #[must_use]
     pub const fn all(value: u32) -> Self {
         Self { value, mask: u32::MAX }
     }
 
-    /// A value of which only the bits of the mask are taken.
+    /// A value under a mask. Bits of `value` outside the mask are dropped.
     #[must_use]
     pub const fn within(value: u32, mask: u32) -> Self {
         Self { value: value & mask, mask }
     }
 
-    /// What the bits are, or become.
+    /// The bits that a match compares with, or that a change writes.
     #[must_use]
     pub const fn value(self) -> u32 {
         self.value
     }
 
-    /// The bits that count.
+    /// The mask: a set bit counts, a clear bit does not.
     #[must_use]
     pub const fn mask(self) -> u32 {
         self.mask
@@ -76,7 +78,7 @@ impl Masked {
         field & !self.mask | self.value
     }
 
-    /// Both changes at once; where both touch a bit, `later` wins.
+    /// Both changes as one. `later` wins for the bits that both changes touch.
     #[must_use]
     pub const fn then(self, later: Self) -> Self {
         Self { value: later.apply(self.value), mask: self.mask | later.mask }
@@ -84,7 +86,7 @@ impl Masked {
 }
 
 impl From<u32> for Masked {
-    /// The whole field.
+    /// A value for all 32 bits of the field, as [`Masked::all`] gives.
     fn from(value: u32) -> Self {
         Self::all(value)
     }
@@ -93,7 +95,7 @@ impl From<u32> for Masked {
 impl FromStr for Masked {
     type Err = MaskedError;
 
-    /// `value` or `value/mask`, each decimal, 0x hexadecimal or 0 octal, as `conntrack -m` takes them.
+    /// Reads `value` or `value/mask`. Each number is decimal, hexadecimal (`0x`) or octal (`0`), as for `conntrack -m`.
     fn from_str(text: &str) -> Result<Self, MaskedError> {
         let number = |part: &str| parse_number(part).ok_or_else(|| MaskedError::Text(text.to_string()));
         match text.split_once('/') {

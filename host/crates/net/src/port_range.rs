@@ -11,19 +11,19 @@ use thiserror::Error;
 /// Ports from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortRange {
-    /// Lowest.
+    /// Lowest port of the range.
     pub first: u16,
-    /// Highest; below `first` the range is empty.
+    /// Highest port of the range. If it is below `first`, the range is empty.
     pub last: u16,
 }
 
-/// Text that is no port and no range.
+/// The text is neither a port nor a range of ports.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{0}\" is not a port or a range of ports; write for example 22 or 8000-8999")]
 pub struct PortRangeError(String);
 
 impl PortRange {
-    /// Whether the port is one of them.
+    /// Whether the port lies in the range.
     #[must_use]
     #[inline]
     pub const fn contains(self, port: u16) -> bool {
@@ -38,7 +38,7 @@ impl From<u16> for PortRange {
 }
 
 impl From<RangeInclusive<u16>> for PortRange {
-    /// A range written the wrong way round is turned.
+    /// Swaps the ends of a range that is written the wrong way round.
     fn from(range: RangeInclusive<u16>) -> Self {
         let (a, b) = range.into_inner();
         Self { first: a.min(b), last: a.max(b) }
@@ -48,11 +48,11 @@ impl From<RangeInclusive<u16>> for PortRange {
 impl FromStr for PortRange {
     type Err = PortRangeError;
 
-    /// `port` or `first-last`; an empty range is refused.
+    /// Reads `port` or `first-last`, and refuses an empty range.
     fn from_str(text: &str) -> Result<Self, PortRangeError> {
         let refused = || PortRangeError(text.to_owned());
         let port = |text: &str| {
-            // `parse` alone would take "+8".
+            // `parse` alone would accept "+8".
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse::<u16>().ok().filter(|_| digits).ok_or_else(refused)
         };

@@ -1,7 +1,7 @@
-//! Ranges of ports of which any one suffices: sorted, apart, and merged where they overlap or touch.
+//! Alternative ranges of ports: sorted, disjoint, and merged if they overlap or touch.
 //!
-//! A filter that comes from a plugin may name hundreds of thousands of ranges. Merged there are 32,768 at most, and whether
-//! they hold a port takes sixteen steps at most.
+//! A filter from a plugin may name hundreds of thousands of ranges. After the merge at most 32,768 are left, and the
+//! search for a port takes at most sixteen steps.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,18 +10,20 @@ use core::ops::Deref;
 
 use crate::PortRange;
 
-/// What is left where every range that was given is empty: it holds no port, and "none given" would hold each.
+/// Stands for a list that holds empty ranges only. Such a list matches no port, but an empty list would match every
+/// port.
 const NOTHING: PortRange = PortRange { first: 1, last: 0 };
 
-/// Ranges, sorted and apart. Where only empty ranges were given one of them is kept, for no port is meant then.
+/// Port ranges, sorted and disjoint. A list of empty ranges only keeps one empty range, because such a list matches no
+/// port.
 #[derive(Clone, Default)]
 pub struct PortRanges(Option<Arc<[PortRange]>>);
 
 impl PortRanges {
-    /// No range at all.
+    /// No range at all, which [`Self::hold`] treats as every port.
     pub const NONE: Self = Self(None);
 
-    /// Whether any range holds the port.
+    /// Whether any range contains the port.
     #[must_use]
     #[inline]
     pub fn contains(&self, port: u16) -> bool {
@@ -29,7 +31,8 @@ impl PortRanges {
         behind.checked_sub(1).and_then(|place| self.get(place)).is_some_and(|range| port <= range.last)
     }
 
-    /// Whether any range holds the port, or none is given. Without a port a given range does not hold.
+    /// Whether any range contains the port, or there is no range. `None` stands for a flow without ports, which no
+    /// range holds.
     #[must_use]
     #[inline]
     pub fn hold(&self, port: Option<u16>) -> bool {
@@ -82,7 +85,7 @@ impl PartialEq for PortRanges {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
-            // A copy is compared at once.
+            // Copies share the list, so equal pointers settle most comparisons.
             (Some(own), Some(others)) => Arc::ptr_eq(own, others) || own == others,
             (Some(_), None) | (None, Some(_)) => false,
         }

@@ -1,4 +1,4 @@
-//! A network: an address and how many of its first bits count.
+//! A network: an address and the number of its leading bits that count.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -10,14 +10,16 @@ use thiserror::Error;
 
 use crate::Family;
 
-/// A network in CIDR form; the bits behind the length are zero. Networks are ordered by address, the wider first.
+/// A network in CIDR form. The bits after the length are zero. Networks are ordered by address, and the wider network
+/// comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     address: IpAddr,
     length: u8,
 }
 
-/// As one number and its length, which a map of many sources feels.
+/// Hashes the address as one number, then the length. The derived hash takes more steps, which slows maps of many
+/// sources.
 impl Hash for Prefix {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.address {
@@ -31,39 +33,39 @@ impl Hash for Prefix {
 /// Why a network was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PrefixError {
-    /// Longer than the address.
+    /// The length exceeds the number of bits of the address.
     #[error("prefix length {length} is longer than the {bits} bits of {address}")]
     Length {
-        /// The address.
+        /// The address as it was given.
         address: IpAddr,
-        /// The length that was given.
+        /// The length as it was given.
         length: u8,
-        /// What the family allows.
+        /// Bits of an address of this family: 32 or 128.
         bits: u8,
     },
-    /// An IPv4 address in IPv6's form with a length that counts none of its bits.
+    /// An IPv4-mapped IPv6 address with a length below 96, which covers none of the bits of the IPv4 address.
     #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
     Mapped {
-        /// What was written.
+        /// The text as it was given.
         text: String,
-        /// The IPv4 address.
+        /// The IPv4 address inside the mapped address.
         address: Ipv4Addr,
-        /// The length given, if it could be one of IPv4.
+        /// The given length, at most 32, for the suggestion in the error text.
         length: u8,
     },
-    /// Not an address or address/length.
+    /// The text is neither an address nor `address/length`.
     #[error("\"{0}\" is not an address or network; write for example 192.0.2.0/24 or 2001:db8::1")]
     Text(String),
 }
 
 impl Prefix {
-    /// The bits before the IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2).
+    /// Number of bits before the IPv4 address in an IPv4-mapped address (RFC 4291, 2.5.5.2).
     pub const MAPPED_BITS: u8 = 96;
 
-    /// A network; bits behind `length` are cleared.
+    /// A network. Bits after `length` are cleared.
     ///
     /// # Errors
-    /// [`PrefixError::Length`] where the length is greater than the address has bits.
+    /// Returns [`PrefixError::Length`] if `length` exceeds the number of bits of the address.
     pub const fn new(address: IpAddr, length: u8) -> Result<Self, PrefixError> {
         let bits = address_bits(address);
         if length > bits {
@@ -73,7 +75,8 @@ impl Prefix {
         }
     }
 
-    /// The network of the given length around an address; the address itself where the length is greater than it has bits.
+    /// The network of the given length that contains the address. A `length` beyond the bits of the address gives the
+    /// network of that address alone.
     #[must_use]
     pub const fn around(address: IpAddr, length: u8) -> Self {
         let bits = address_bits(address);
@@ -81,17 +84,17 @@ impl Prefix {
         Self { address: cut(address, length), length }
     }
 
-    /// The network of one address.
+    /// The network that contains one address only.
     #[must_use]
     pub const fn host(address: IpAddr) -> Self {
         Self { address, length: address_bits(address) }
     }
 
-    /// The network that people mean: an IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is the IPv4 address, as programs with
-    /// one socket for both families write it.
+    /// The network in the form that people mean: an IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) becomes the IPv4
+    /// address. Programs with one socket for both families write the mapped form.
     ///
-    /// What the kernel says stays as it is: a flow of such a tuple, which packets cannot make (`ip6_rcv_core` in
-    /// net/ipv6/ip6_input.c drops them), is one of IPv6.
+    /// Addresses from the kernel are not converted: a flow with a mapped tuple is an IPv6 flow. Packets cannot create
+    /// such a flow, because `ip6_rcv_core` in net/ipv6/ip6_input.c drops them.
     #[must_use]
     pub const fn canonical(self) -> Self {
         match (self.address, self.length.checked_sub(Self::MAPPED_BITS)) {
@@ -109,7 +112,7 @@ impl Prefix {
         self.address
     }
 
-    /// How many bits count.
+    /// Number of leading bits that count: 0 to 32, or 0 to 128.
     #[must_use]
     pub const fn length(self) -> u8 {
         self.length
@@ -130,7 +133,7 @@ impl Prefix {
         }
     }
 
-    /// Whether the address lies in the network; never across families.
+    /// Whether the address lies in the network. Networks contain only addresses of their own family.
     #[must_use]
     #[inline]
     pub fn contains(self, address: IpAddr) -> bool {
@@ -142,7 +145,7 @@ impl Prefix {
         }
     }
 
-    /// Whether all of the other network lies in this one.
+    /// Whether this network contains the whole of the other one.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         self.length <= other.length && self.contains(other.address)
@@ -156,7 +159,7 @@ const fn address_bits(address: IpAddr) -> u8 {
     }
 }
 
-/// The address with all bits behind `length` cleared.
+/// The address with all bits after `length` cleared.
 const fn cut(address: IpAddr, length: u8) -> IpAddr {
     match address {
         IpAddr::V4(a) => IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() & !behind_v4(length))),
@@ -164,7 +167,7 @@ const fn cut(address: IpAddr, length: u8) -> IpAddr {
     }
 }
 
-/// The bits behind the length; shifting by the full width is no shift in Rust, hence the check.
+/// The bits after the length. A shift by the full width overflows in Rust, hence the check.
 const fn behind_v4(length: u8) -> u32 {
     match u32::MAX.checked_shr(length as u32) {
         Some(bits) => bits,
@@ -182,7 +185,7 @@ const fn behind_v6(length: u8) -> u128 {
 impl FromStr for Prefix {
     type Err = PrefixError;
 
-    /// `address` or `address/length`; see [`Self::canonical`].
+    /// Reads `address` or `address/length`, and converts the network with [`Self::canonical`].
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         let refused = || PrefixError::Text(text.to_string());
         let network = match text.split_once('/') {
@@ -192,7 +195,7 @@ impl FromStr for Prefix {
                 let digits = length.bytes().all(|b| b.is_ascii_digit());
                 let length: u8 = length.parse().ok().filter(|_| digits).ok_or_else(refused)?;
                 match address {
-                    // Most likely an IPv4 length behind an address that a program wrote in the other form.
+                    // Probably an IPv4 length behind an address that a program wrote in the mapped form.
                     IpAddr::V6(mapped) if length < Self::MAPPED_BITS => match mapped.to_ipv4_mapped() {
                         Some(address) => {
                             let length = length.min(address_bits(IpAddr::V4(address)));
@@ -209,7 +212,7 @@ impl FromStr for Prefix {
 }
 
 impl fmt::Display for Prefix {
-    /// A host without its length, as people write it.
+    /// Writes a network of one address without its length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.length == address_bits(self.address) {
             write!(f, "{}", self.address)
@@ -270,7 +273,7 @@ mod tests {
             assert_eq!(prefix(mapped), prefix(plain), "{mapped}");
             assert_eq!(prefix(mapped).to_string(), plain, "{mapped}");
         }
-        // Others that only look alike.
+        // Addresses that look similar but are not IPv4-mapped.
         for text in ["::fffe:198.51.100.66", "::198.51.100.66", "64:ff9b::198.51.100.66", "::/0", "::fffe:0:0/95"] {
             assert_eq!(prefix(text).family(), Family::Ipv6, "{text}");
         }

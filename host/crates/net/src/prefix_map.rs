@@ -1,4 +1,5 @@
-//! Many networks with a value each, asked for the longest that holds an address: ban lists, country lists.
+//! Many networks, each with a value, and a search for the longest network that contains an address: ban lists, country
+//! lists.
 
 use alloc::collections::BTreeMap;
 use core::net::{IpAddr, Ipv6Addr};
@@ -8,22 +9,22 @@ use crate::{Family, Prefix};
 
 /// A map from networks to values.
 ///
-/// A lookup costs one search for each prefix length in use; in lists that people keep that is a handful.
+/// A query takes one search for each prefix length in use. Lists that people maintain use a handful of lengths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixMap<V> {
     entries: BTreeMap<Prefix, V>,
-    /// How many networks there are of each length.
+    /// Number of networks for each family and length.
     lengths: BTreeMap<(Family, u8), usize>,
 }
 
 impl<V> PrefixMap<V> {
-    /// None at all.
+    /// A map without networks.
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: BTreeMap::new(), lengths: BTreeMap::new() }
     }
 
-    /// Puts a network in and gives back the value that it had.
+    /// Adds a network and returns its previous value.
     pub fn insert(&mut self, network: Prefix, value: V) -> Option<V> {
         let old = self.entries.insert(network, value);
         if old.is_none() {
@@ -32,7 +33,7 @@ impl<V> PrefixMap<V> {
         old
     }
 
-    /// Takes a network out and gives back its value.
+    /// Removes a network and returns its value.
     pub fn remove(&mut self, network: Prefix) -> Option<V> {
         let old = self.entries.remove(&network)?;
         let length = (network.family(), network.length());
@@ -45,23 +46,23 @@ impl<V> PrefixMap<V> {
         Some(old)
     }
 
-    /// The value of exactly this network.
+    /// The value of exactly this network. Wider networks do not count.
     #[must_use]
     pub fn get(&self, network: Prefix) -> Option<&V> {
         self.entries.get(&network)
     }
 
-    /// The value of exactly this network, to be changed.
+    /// The value of exactly this network, for a change in place.
     pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
         self.entries.get_mut(&network)
     }
 
-    /// Every network that holds the address, the longest first.
+    /// All networks that contain the address, longest first.
     pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
         self.holding_wider(address, u8::MAX)
     }
 
-    /// Every network of fewer bits that holds the address, the longest first.
+    /// All networks that contain the address and have fewer than `bits` bits, longest first.
     pub fn holding_wider(&self, address: IpAddr, bits: u8) -> impl Iterator<Item = (Prefix, &V)> {
         let family = Family::of(address);
         let lengths = self.lengths.range((family, 0)..(family, bits)).rev();
@@ -71,19 +72,19 @@ impl<V> PrefixMap<V> {
         })
     }
 
-    /// The longest network that holds the address, with its value.
+    /// The longest network that contains the address, with its value.
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<(Prefix, &V)> {
         self.holding(address).next()
     }
 
-    /// Whether any network holds the address.
+    /// Whether any network contains the address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.longest(address).is_some()
     }
 
-    /// A network of the map that shares addresses with the given one: holds it, or lies in it.
+    /// A network of the map that shares addresses with the given one: it covers the given network or lies in it.
     #[must_use]
     pub fn overlapping(&self, network: Prefix) -> Option<Prefix> {
         let wider = self.holding(network.address()).map(|(entry, _)| entry).find(|entry| entry.covers(network));
@@ -94,13 +95,13 @@ impl<V> PrefixMap<V> {
         wider.or_else(within)
     }
 
-    /// Whether any network shares an address with the given one: holds it, or lies within it.
+    /// Whether any network of the map shares addresses with the given one.
     #[must_use]
     pub fn overlaps(&self, network: Prefix) -> bool {
         self.overlapping(network).is_some()
     }
 
-    /// Every network of a family with its value, by address, the wider first.
+    /// All networks of a family with their values, by address, the wider first.
     pub fn of_family(&self, family: Family) -> impl Iterator<Item = (Prefix, &V)> {
         let first_of_ipv6 = Prefix::around(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
         let bounds = match family {
@@ -110,19 +111,19 @@ impl<V> PrefixMap<V> {
         self.entries.range(bounds).map(|(network, value)| (*network, value))
     }
 
-    /// Whether there is none.
+    /// Whether the map has no networks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// How many networks there are.
+    /// Number of networks in the map.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Every network with its value, by address, the wider first; IPv4 before IPv6.
+    /// All networks with their values, by address, the wider first, IPv4 before IPv6.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
         self.entries.iter().map(|(network, value)| (*network, value))
     }
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     fn network() -> impl Strategy<Value = Prefix> {
-        // Few distinct leading bits, so that networks nest and addresses hit them.
+        // A few distinct leading bits, so that networks nest and addresses hit them.
         prop_oneof![
             (0u32..64, 0u8..=32).prop_map(|(a, l)| Prefix::new(Ipv4Addr::from_bits(a << 26 | a).into(), l).unwrap()),
             (0u128..64, 0u8..=128).prop_map(|(a, l)| Prefix::new(Ipv6Addr::from_bits(a << 122 | a).into(), l).unwrap()),

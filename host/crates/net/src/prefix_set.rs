@@ -1,7 +1,7 @@
-//! Many networks at once where only their addresses count: what a filter names.
+//! A set of many networks without values, as filters name them.
 //!
-//! Of networks that nest the widest is kept. What is left is apart, so that whether an address is held takes one binary
-//! search, whatever lengths there are. The list is shared, so that a copy of a filter costs nothing.
+//! The set keeps the widest of nested networks, so the rest are disjoint. The search for an address is one binary
+//! search, whatever the lengths. Copies share the list, so a copy of a filter costs nothing.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,12 +10,12 @@ use core::net::IpAddr;
 
 use crate::{Family, Prefix};
 
-/// Networks that are apart, in the order of their addresses, IPv4 before IPv6.
+/// Disjoint networks, in the order of their addresses, IPv4 before IPv6.
 #[derive(Clone, Default)]
 pub struct PrefixSet(Option<Arc<[Prefix]>>);
 
 impl PrefixSet {
-    /// None at all.
+    /// A set without networks.
     #[must_use]
     pub const fn new() -> Self {
         Self(None)
@@ -25,7 +25,7 @@ impl PrefixSet {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// How many networks begin at the address or before it.
+    /// Number of networks whose first address is at or before the address.
     fn begun(&self, address: IpAddr) -> usize {
         self.networks().partition_point(|network| network.address() <= address)
     }
@@ -35,14 +35,14 @@ impl PrefixSet {
         last.is_some_and(|network| network.contains(address))
     }
 
-    /// Whether any network holds the address.
+    /// Whether any network contains the address.
     #[must_use]
     #[inline]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.holding(self.begun(address), address)
     }
 
-    /// Whether any network shares an address with the given one: holds it, or lies within it.
+    /// Whether any network shares addresses with the given one: it covers the given network or lies in it.
     #[must_use]
     pub fn overlaps(&self, network: Prefix) -> bool {
         let begun = self.begun(network.address());
@@ -50,9 +50,9 @@ impl PrefixSet {
             || self.networks().get(begun).is_some_and(|next| network.contains(next.address()))
     }
 
-    /// Every network of a family.
+    /// All networks of a family, in the order of their addresses.
     pub fn of_family(&self, family: Family) -> impl Iterator<Item = Prefix> {
-        // The first of IPv6 comes behind the last of IPv4.
+        // All IPv4 networks come before the first IPv6 network.
         let ipv4 = self.networks().partition_point(|network| network.family() == Family::Ipv4);
         let (ipv4, ipv6) = self.networks().split_at_checked(ipv4).unwrap_or_default();
         match family {
@@ -63,20 +63,20 @@ impl PrefixSet {
         .copied()
     }
 
-    /// Whether there is none.
+    /// Whether the set has no networks.
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// How many networks there are.
+    /// Number of networks after the removal of nested ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.networks().len()
     }
 
-    /// Every network.
+    /// All networks, in the order of their addresses, IPv4 before IPv6.
     pub fn iter(&self) -> impl Iterator<Item = Prefix> {
         self.networks().iter().copied()
     }
@@ -84,7 +84,7 @@ impl PrefixSet {
 
 impl From<Vec<Prefix>> for PrefixSet {
     fn from(mut networks: Vec<Prefix>) -> Self {
-        // Of those that begin at one address the widest comes first.
+        // The widest of the networks with the same first address sorts first.
         networks.sort_unstable();
         networks.dedup_by(|later, kept| kept.contains(later.address()));
         Self((!networks.is_empty()).then(|| networks.into()))
@@ -101,7 +101,7 @@ impl PartialEq for PrefixSet {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
-            // A copy is compared at once.
+            // Copies share the list, so equal pointers settle most comparisons.
             (Some(own), Some(others)) => Arc::ptr_eq(own, others) || own == others,
             (Some(_), None) | (None, Some(_)) => false,
         }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn network() -> impl Strategy<Value = Prefix> {
-        // Few distinct leading bits, so that networks nest and addresses hit them.
+        // A few distinct leading bits, so that networks nest and addresses hit them.
         prop_oneof![
             (0u32..64, 0u8..=32).prop_map(|(a, l)| Prefix::new(Ipv4Addr::from_bits(a << 26 | a).into(), l).unwrap()),
             (0u128..64, 0u8..=128).prop_map(|(a, l)| Prefix::new(Ipv6Addr::from_bits(a << 122 | a).into(), l).unwrap()),

@@ -1,6 +1,6 @@
 //! IP protocol numbers and the state numbers that conntrack keeps for TCP, SCTP and DCCP.
 //!
-//! Numbers stay numbers: a state that the kernel invents later passes through unharmed.
+//! The types keep plain numbers, so a state that a later kernel adds passes through unchanged.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -13,7 +13,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u8);
 
-/// Text that names no protocol.
+/// The text names no protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{0}\" is not a protocol; write tcp, udp, icmp, icmpv6, sctp, dccp, udplite, gre, or a number from 0 to 255")]
 pub struct ProtocolError(String);
@@ -38,13 +38,13 @@ impl Protocol {
     /// UDP-Lite (RFC 3828).
     pub const UDPLITE: Self = Self(136);
 
-    /// Whether its layer-4 part is a pair of ports.
+    /// Whether the layer-4 part of its tuples is a pair of ports.
     #[must_use]
     pub const fn has_ports(self) -> bool {
         matches!(self, Self::TCP | Self::UDP | Self::DCCP | Self::SCTP | Self::UDPLITE)
     }
 
-    /// Lower-case name as `/etc/protocols` and conntrack write it, where there is one.
+    /// The lower-case name as `/etc/protocols` and conntrack write it, if the protocol has one here.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -61,7 +61,7 @@ impl Protocol {
         })
     }
 
-    /// The protocol of a name as [`Protocol::name`] gives it, or of a decimal number.
+    /// Reads a name as [`Protocol::name`] gives it, in any case, or a decimal number.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         const NAMED: [Protocol; 9] = [
@@ -83,14 +83,14 @@ impl Protocol {
 impl FromStr for Protocol {
     type Err = ProtocolError;
 
-    /// As [`Protocol::parse`].
+    /// Reads a protocol as [`Protocol::parse`] does.
     fn from_str(text: &str) -> Result<Self, ProtocolError> {
         Self::parse(text).ok_or_else(|| ProtocolError(text.to_owned()))
     }
 }
 
 impl fmt::Display for Protocol {
-    /// The name as in `/etc/protocols`, or the number.
+    /// Writes the name as in `/etc/protocols`, or the number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -108,7 +108,7 @@ macro_rules! states {
         impl $name {
             $($(#[$state_doc])* pub const $state: Self = Self($number);)+
 
-            /// The kernel's name of the state, where it is known.
+            /// The kernel's name of the state, if the state is known here.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 Some(match self.0 { $($number => $text,)+ _ => return None })
@@ -126,25 +126,25 @@ macro_rules! states {
 states! {
     /// TCP state (`enum tcp_conntrack`, linux/netfilter/nf_conntrack_tcp.h).
     TcpState {
-        /// None yet.
+        /// No state is known yet.
         NONE = 0 "NONE",
-        /// SYN seen.
+        /// The kernel has seen a SYN.
         SYN_SENT = 1 "SYN_SENT",
-        /// SYN and SYN-ACK seen.
+        /// The kernel has seen a SYN and a SYN-ACK.
         SYN_RECV = 2 "SYN_RECV",
-        /// Both ends agreed.
+        /// The three-way handshake is complete.
         ESTABLISHED = 3 "ESTABLISHED",
-        /// One end sent FIN.
+        /// One end has sent a FIN.
         FIN_WAIT = 4 "FIN_WAIT",
-        /// ACK of the first FIN seen.
+        /// The kernel has seen an ACK of the first FIN.
         CLOSE_WAIT = 5 "CLOSE_WAIT",
-        /// Both ends sent FIN.
+        /// Both ends have sent a FIN.
         LAST_ACK = 6 "LAST_ACK",
-        /// All acknowledged.
+        /// Both FINs are acknowledged.
         TIME_WAIT = 7 "TIME_WAIT",
-        /// Reset.
+        /// An end has reset the connection.
         CLOSE = 8 "CLOSE",
-        /// Simultaneous open (was LISTEN).
+        /// Both ends have sent a SYN (simultaneous open; formerly LISTEN).
         SYN_SENT2 = 9 "SYN_SENT2",
     }
 }
@@ -152,51 +152,51 @@ states! {
 states! {
     /// SCTP state (`enum sctp_conntrack`, linux/netfilter/nf_conntrack_sctp.h).
     SctpState {
-        /// None yet.
+        /// No state is known yet.
         NONE = 0 "NONE",
-        /// Closed.
+        /// The association is closed.
         CLOSED = 1 "CLOSED",
-        /// INIT seen.
+        /// The kernel has seen an INIT.
         COOKIE_WAIT = 2 "COOKIE_WAIT",
-        /// COOKIE-ECHO seen.
+        /// The kernel has seen a COOKIE-ECHO.
         COOKIE_ECHOED = 3 "COOKIE_ECHOED",
-        /// The association stands.
+        /// The association is established.
         ESTABLISHED = 4 "ESTABLISHED",
-        /// SHUTDOWN went the original way.
+        /// A SHUTDOWN travelled in the original direction.
         SHUTDOWN_SENT = 5 "SHUTDOWN_SENT",
-        /// SHUTDOWN went the reply's way.
+        /// A SHUTDOWN travelled in the reply direction.
         SHUTDOWN_RECD = 6 "SHUTDOWN_RECD",
-        /// SHUTDOWN-ACK seen.
+        /// The kernel has seen a SHUTDOWN-ACK.
         SHUTDOWN_ACK_SENT = 7 "SHUTDOWN_ACK_SENT",
-        /// HEARTBEAT seen before anything else.
+        /// A HEARTBEAT was the first chunk that the kernel saw.
         HEARTBEAT_SENT = 8 "HEARTBEAT_SENT",
-        /// HEARTBEAT-ACK (kernels up to 6.1).
+        /// The kernel has seen a HEARTBEAT-ACK (kernels up to 6.1).
         HEARTBEAT_ACKED = 9 "HEARTBEAT_ACKED",
     }
 }
 
 states! {
-    /// DCCP state (`enum ct_dccp_states`, linux/netfilter/nf_conntrack_dccp.h; the tracker left the kernel in 6.15).
+    /// DCCP state (`enum ct_dccp_states`, linux/netfilter/nf_conntrack_dccp.h; Linux 6.17 removed the tracker).
     DccpState {
-        /// None yet.
+        /// No state is known yet.
         NONE = 0 "NONE",
-        /// REQUEST seen.
+        /// The kernel has seen a REQUEST.
         REQUEST = 1 "REQUEST",
-        /// RESPONSE seen.
+        /// The kernel has seen a RESPONSE.
         RESPOND = 2 "RESPOND",
-        /// One end acknowledged.
+        /// One end has acknowledged the handshake.
         PARTOPEN = 3 "PARTOPEN",
-        /// The connection stands.
+        /// The connection is established.
         OPEN = 4 "OPEN",
-        /// CLOSEREQ seen.
+        /// The kernel has seen a CLOSEREQ.
         CLOSEREQ = 5 "CLOSEREQ",
-        /// CLOSE seen.
+        /// The kernel has seen a CLOSE.
         CLOSING = 6 "CLOSING",
-        /// Waiting out old packets.
+        /// The entry waits for late packets of the closed connection.
         TIMEWAIT = 7 "TIMEWAIT",
-        /// Packet to be ignored.
+        /// The tracker ignores the packet.
         IGNORE = 8 "IGNORE",
-        /// Packet that is invalid.
+        /// The packet is invalid for the state.
         INVALID = 9 "INVALID",
     }
 }

@@ -13,7 +13,7 @@ pub struct Batch {
     count: u32,
 }
 
-/// Most sequence numbers of one batch. After them the numbers start again.
+/// Number of sequence numbers that a batch uses before the numbers start again.
 const NUMBERS: u32 = 1 << 30;
 
 /// The sequence numbers of requests that were sent.

@@ -1,6 +1,6 @@
 //! Messages that wait in a socket, received by one system call.
 //!
-//! The fixed cost of a system call is a fifth of what it takes to receive an event. All waiting events share that cost.
+//! The fixed cost of a system call is a fifth of the total cost of receiving an event. All waiting events share it.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::RawFd;
@@ -11,7 +11,7 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg};
 pub(crate) struct Burst {
     /// The receive places, one after the other.
     buffer: Vec<u8>,
-    /// Bytes of one place.
+    /// Size of one place in bytes.
     place: usize,
     /// Length of each received message in bytes; 0 if the message is not from the kernel.
     lengths: [usize; Self::MOST],
@@ -22,7 +22,7 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
-    /// Most messages of one call. A larger number makes no message cheaper.
+    /// Maximum number of messages for one call. A larger number does not reduce the cost of a message.
     pub(crate) const MOST: usize = 32;
 
     /// Creates a burst of `messages` places, at most [`Burst::MOST`], of `place` bytes each.
@@ -54,7 +54,7 @@ impl Burst {
         self.buffer.get(begin..begin.saturating_add(length)).unwrap_or_default()
     }
 
-    /// Receives the messages that wait in the socket. The next call reports a failure that comes after the first message.
+    /// Receives the messages that wait in the socket. If a failure follows the first message, the next call reports it.
     pub(crate) fn receive(&mut self, socket: RawFd) -> io::Result<()> {
         (self.count, self.next) = (0, 0);
         let mut places = self.buffer.chunks_exact_mut(self.place);

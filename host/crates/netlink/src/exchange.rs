@@ -87,9 +87,10 @@ impl Connection {
     }
 
     /// Sends all requests at once and waits until each request that asks for an answer (`NLM_F_ACK`, `NLM_F_DUMP`) has
-    /// one. The answers are in the order of the requests. An error to a request that asked for nothing ends the waiting.
-    /// Such a request brackets the others (the begin of an nftables transaction), and after its error the kernel does not
-    /// answer them.
+    /// one. The answers are in the order of the requests.
+    ///
+    /// An error ends the wait if its request asked for no answer. Such a request brackets the others, as at the
+    /// beginning of an nftables transaction, and after its error the kernel does not answer them.
     ///
     /// All replies are in the socket's buffer before the send returns. The default buffer holds about 256
     /// acknowledgements, so a call must not have as many requests.

@@ -18,13 +18,14 @@ use thiserror::Error;
 use crate::burst::Burst;
 use crate::protocol::Protocol;
 
-/// Bytes of one read. A dump fills 32 KiB at a time, and an event or an answer is far smaller. Twice that size is always
-/// enough.
+/// Bytes of one read. A dump fills 32 KiB at a time, and an event or an answer is far smaller. Twice that size is
+/// always enough.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Most bytes of a message if messages are received one by one. An entry needs some hundred; its longest part, a security
-/// context, is no longer than a page. (The size is a little more than a round number, so messages do not compete for the
-/// same lines of the processor's caches.)
+/// Size of one place in a burst in bytes, for sockets that receive many messages with one call.
+///
+/// An entry needs some hundred bytes. Its longest part, a security context, is no longer than a page. The size is a
+/// little above a round number, so that the places do not compete for the same lines of the processor's caches.
 const MESSAGE_BYTES: usize = 8 * 1024 + 64;
 
 /// Why a socket could not be opened.
@@ -63,7 +64,7 @@ pub enum Read {
     Bytes,
     /// Nothing can be read now.
     Nothing,
-    /// The kernel dropped messages in front of this socket (ENOBUFS).
+    /// The kernel dropped messages because the receive buffer was full (ENOBUFS).
     Overrun,
 }
 

@@ -2,7 +2,7 @@
 
 use netlink_sys::constants::{NETLINK_NETFILTER, NETLINK_ROUTE};
 
-/// `NETLINK_*` (linux/netlink.h).
+/// A netlink protocol, `NETLINK_*` (linux/netlink.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Links, addresses and routes.

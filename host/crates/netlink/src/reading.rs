@@ -3,9 +3,9 @@
 /// How far a dump can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Every entry came, and none came twice.
+    /// The dump has every entry, and none twice.
     Whole,
-    /// The table was resized, or the kernel marked the dump as inconsistent. Entries may be missing, and others may come
-    /// twice.
+    /// The table was resized, or the kernel marked the dump as inconsistent. Entries may be missing, and others may
+    /// appear twice.
     Interrupted,
 }

@@ -22,7 +22,7 @@ const LENGTH: usize = 24;
 /// The text of the file and its length.
 type Size = ([u8; LENGTH], usize);
 
-/// The size of the hash table at the begin of a dump, and whether the table was resized since then.
+/// The size of the hash table at the beginning of a dump, and whether the table was resized since then.
 #[derive(Clone, Debug)]
 pub struct ResizeWatch {
     file: Option<Arc<File>>,
@@ -31,7 +31,8 @@ pub struct ResizeWatch {
 }
 
 impl ResizeWatch {
-    /// Reads the size. Call it before requesting the dump: the kernel begins the walk while it receives the request.
+    /// Reads the size. Call it before requesting the dump, because the kernel begins the walk while it receives the
+    /// request.
     #[must_use]
     pub fn begin() -> Self {
         Self::of(Path::new(BUCKETS))
@@ -51,8 +52,8 @@ impl ResizeWatch {
         self.before.is_some()
     }
 
-    /// Reads the size again. Returns whether the size differed from that at the begin, now or at an earlier check. Call
-    /// it after each read of the dump, before using what was read.
+    /// Reads the size again. Returns whether the size differed from the first one, now or at an earlier check. Call it
+    /// after each read of the dump, before using what was read.
     pub fn is_resized(&mut self) -> bool {
         if !self.resized && self.can_see() {
             self.resized = self.file.as_deref().and_then(size) != self.before;
@@ -61,7 +62,7 @@ impl ResizeWatch {
     }
 }
 
-/// Makes one system call: the kernel generates the text again for each read from the begin of the file.
+/// Makes one system call. For a read from the beginning of the file, the kernel generates the text again.
 fn size(file: &File) -> Option<Size> {
     let mut text = [0; LENGTH];
     let length = file.read_at(&mut text, 0).ok().filter(|length| *length > 0)?;

@@ -1,7 +1,7 @@
-//! What a million flows cost in the replica: heap by an allocator that counts, and time by operation.
+//! Measures a million flows in the replica: heap by a counting allocator, and time by operation.
 //!
-//! `cargo run --release -p ctwarden-replica --example memory [flows]`. The heap is what was asked of the allocator, without
-//! its own overhead; times are of single calls, with some 40 ns for reading the clock.
+//! `cargo run --release -p ctwarden-replica --example memory [flows]`. The heap is the sum of requested bytes, without
+//! the allocator's own overhead. Times are of single calls, including some 40 ns for reading the clock.
 #![expect(unsafe_code, reason = "an allocator that counts can only be a global one")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -16,12 +16,12 @@ use ctwarden_model::{
 };
 use ctwarden_replica::{Replica, Seed, Slice, SweepEnd};
 
-/// The system's allocator, with a sum of what is held.
+/// The system's allocator, with the sum of the bytes that are allocated.
 struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is passed on as it came.
+// SAFETY: every call is passed on unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Ordering::Relaxed);
@@ -54,7 +54,7 @@ static ALLOCATOR: Counting = Counting;
 
 const NOW: Steady = Steady(0);
 
-/// Numbers that look random and are the same each time (SplitMix64).
+/// Pseudo-random numbers, the same in each run (SplitMix64).
 struct Numbers(u64);
 
 impl Numbers {
@@ -66,15 +66,15 @@ impl Numbers {
     }
 }
 
-/// What the flows look like.
+/// The kind of flows to measure.
 #[derive(Clone, Copy)]
 struct Shape {
     name: &'static str,
     ipv6: bool,
-    /// Clients come from so many addresses.
+    /// Number of different client addresses.
     clients: u64,
     servers: u64,
-    /// Source translation: the reply goes to another address.
+    /// Whether the source is translated, so that the reply goes to another address.
     translated: bool,
 }
 
@@ -108,7 +108,7 @@ impl Shape {
     }
 }
 
-/// Least, median, 99 of 100.
+/// Prints the smallest time, the median and the 99th percentile.
 fn show(what: &str, mut times: Vec<u32>) {
     times.sort_unstable();
     let at = |part: usize| times.get((times.len() - 1) * part / 100).copied().unwrap_or_default();
@@ -122,7 +122,7 @@ fn timed<T>(times: &mut Vec<u32>, call: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Processor time of this thread: another one's turn does not count.
+/// Processor time of this thread in nanoseconds. Time of other threads and processes does not count.
 fn of_this_thread() -> i64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
@@ -162,7 +162,7 @@ fn measure(shape: Shape, flows: usize) {
     let mut replica = Replica::new(Seed([0x0123_4567, 0x89ab_cdef]), usize::MAX / 2);
     let mut worst = 0;
     let mut peak = 0.0_f64;
-    // Without a list of times, so that the heap is the replica's alone.
+    // This loop keeps no list of times, so that the measured heap is that of the replica alone.
     for (number, flow) in list(shape).take(flows).enumerate() {
         let event = Event { kind: EventKind::New, by_us: false, flow };
         let start = of_this_thread();
@@ -180,7 +180,7 @@ fn measure(shape: Shape, flows: usize) {
         of(replica.bytes())
     );
 
-    // Times at that size: old flows go, new ones come, one by one.
+    // Times at this size: for each flow that ends, a new one begins.
     let mut numbers = Numbers(1);
     let (mut inserts, mut removes, mut finds, mut updates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for flow in list(shape).take(100_000.min(flows)) {
@@ -201,7 +201,7 @@ fn measure(shape: Shape, flows: usize) {
     show("get", finds);
     questions(shape, &replica);
 
-    // A sweep that confirms half and so proves the other half absent.
+    // A sweep that confirms half of the flows and so proves the other half absent.
     let token = replica.begin_sweep(Slice::ALL);
     let mut rows = Vec::new();
     for flow in list(shape).skip(flows / 2).take(flows / 2) {

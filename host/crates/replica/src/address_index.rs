@@ -1,15 +1,15 @@
 //! Sorted keys. A key is an address with the handle of a flow that has it, so a network is a range of keys.
 //!
 //! The index is a tree of three levels: keys in short chunks, chunks in groups, and the list of the groups. Each growth
-//! moves one chunk or one group, never the whole index. Chunks have little spare room, so a key takes little more than its
-//! own bytes.
+//! moves one chunk or one group, never the whole index. Chunks have little spare room, so a key takes little more than
+//! its own bytes.
 
 use alloc::vec::Vec;
 
-/// Maximum number of keys in a chunk: small enough that an insertion moves little, large enough that there are few chunks.
-/// (Small in tests, so all levels grow and shrink.)
+/// Maximum number of keys in a chunk: small enough that an insertion moves little, large enough that there are few
+/// chunks. (Small in tests, so all levels grow and shrink.)
 const CHUNK: usize = if cfg!(test) { 12 } else { 128 };
-/// Room that is added to a full chunk. It is small, because it is the memory that the index wastes.
+/// Room that a full chunk gets in addition. It is small, because it is the memory that the index wastes.
 const STEP: usize = 8;
 /// Maximum number of chunks in a group.
 const GROUP: usize = if cfg!(test) { 16 } else { 256 };
@@ -45,7 +45,7 @@ impl<K: Copy + Ord> AddressIndex<K> {
         Self { firsts: Vec::new(), groups: Vec::new(), capacity: 0 }
     }
 
-    /// Allocated heap.
+    /// Allocated heap in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let group = GROUP * (size_of::<K>() + size_of::<Vec<K>>());
         self.firsts.capacity() * size_of::<K>()
@@ -107,7 +107,7 @@ impl<K: Copy + Ord> AddressIndex<K> {
         if self.next(&mut behind) == Some(key) { behind } else { at }
     }
 
-    /// Returns the key at the cursor and moves the cursor behind it.
+    /// Returns the key at the cursor and moves the cursor past the key.
     pub(crate) fn next(&self, cursor: &mut Cursor) -> Option<K> {
         loop {
             let group = self.groups.get(cursor.group)?;
@@ -129,8 +129,8 @@ impl<K: Copy + Ord> AddressIndex<K> {
         self.groups.get(cursor.group)?.chunks.get(cursor.chunk)?.get(cursor.place.checked_sub(1)?).copied()
     }
 
-    /// The approximate number of keys from `first` to `last`. It is exact within a chunk. Otherwise all chunks count as if
-    /// they had the average size.
+    /// The approximate number of keys from `first` to `last`. Within a chunk it is exact or one too many. Otherwise
+    /// every chunk counts with the average capacity.
     pub(crate) fn estimate(&self, first: K, last: K) -> usize {
         let (from, to) = (self.seek(first), self.seek(last));
         if (from.group, from.chunk) == (to.group, to.chunk) {

@@ -5,11 +5,12 @@
 pub(crate) struct Flags(u8);
 
 impl Flags {
-    /// No flag.
+    /// No flag is set.
     pub(crate) const EMPTY: Self = Self(0);
     /// The slot is free.
     pub(crate) const FREE: Self = Self(1 << 2);
-    /// The flow ended while a sweep runs. The record stays, so a row that was read before the end does not restore the flow.
+    /// The flow ended while a sweep runs. The record stays, so a row that was read before the end does not restore the
+    /// flow.
     pub(crate) const DEAD: Self = Self(1 << 3);
     /// An event was received in the epoch of the record. Rows of that epoch's sweep may be older than the event.
     pub(crate) const EVENT: Self = Self(1 << 4);

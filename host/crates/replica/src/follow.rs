@@ -1,7 +1,7 @@
 //! How one event or row changes the flows of its family.
 //!
-//! Events and rows come through two sockets, so either may be older than what the other has already reported. This file
-//! decides which of them wins. The documentation of the crate gives the reasons.
+//! Events and rows arrive through two sockets, so either may be older than what the other has already reported. This
+//! module decides which of the two wins. The documentation of the crate gives the reasons.
 
 use ctwarden_model::{Flow, FlowKey, Status, Steady};
 
@@ -13,7 +13,8 @@ use crate::slab::Handle;
 use crate::state::State;
 
 impl<A: Address> Shelf<A> {
-    /// An event shows that the flow lives; `born` if it is NEW. `others` is the heap that other families hold.
+    /// An event shows that the flow lives. `born` is true for a NEW event. `others` is the heap that the other families
+    /// hold.
     pub(crate) fn hear(&mut self, flow: &Flow, born: bool, state: &mut State, others: usize, now: Steady) {
         let Some(identity) = Identity::new(&flow.key()) else { return };
         if is_dying(flow) {
@@ -29,7 +30,7 @@ impl<A: Address> Shelf<A> {
                 Some(handle)
             }
             Some(handle) if self.has_reply(handle, reply) => Some(handle),
-            // The end of its predecessor was not received: same identity, different translation.
+            // The end of the predecessor was not received: it has the same identity and another translation.
             Some(handle) => {
                 self.remove(handle);
                 self.admit(&identity, reply, state, others, now)
@@ -50,7 +51,7 @@ impl<A: Address> Shelf<A> {
             Some(handle) if self.is_dead(handle) => {}
             Some(handle) if swept => self.bury(handle),
             Some(handle) => self.remove(handle),
-            // Without room the end is not remembered. At worst one entry too many stays until the next sweep.
+            // Without room the replica does not remember the end. At worst one extra flow stays until the next sweep.
             None if swept && self.bytes() + others + self.next_chunk(false) <= state.limit => {
                 self.insert_dead(&identity, state.epoch);
             }
@@ -70,8 +71,8 @@ impl<A: Address> Shelf<A> {
         let handle = match self.find_row(&identity) {
             Some(handle) if self.is_dead(handle) => return,
             Some(handle) if self.has_reply(handle, reply) => Some(handle),
-            // Same identity, different translation: of two incarnations, the one that an event reported is the later
-            // one.
+            // The identity is the same and the translation differs. Of the two flows, the one that an event reported is
+            // the later.
             Some(handle) if self.get(handle).is_some_and(|record| is_heard_since(record, begin)) => return,
             Some(handle) => {
                 self.remove(handle);
@@ -85,8 +86,8 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// Inserts a flow that is not there, if there is room. Its epoch is 0, so that whichever event or row confirms it
-    /// is the first.
+    /// Inserts a flow that is not in the shelf, if there is room. Its epoch is 0, so that the first event or row that
+    /// confirms it counts as the first.
     fn admit(
         &mut self,
         identity: &Identity<A>,
@@ -112,8 +113,8 @@ impl<A: Address> Shelf<A> {
     }
 }
 
-/// Whether the entry is dying: its end was reported, or will be, and no packet finds it any more. The kernel sets the
-/// bit before it sends DESTROY (`nf_ct_delete`), so messages filled later carry it.
+/// Whether the entry is dying: its end was or will be reported, and no packet finds it any more. The kernel sets the
+/// bit before it sends DESTROY (`nf_ct_delete`), so messages filled later carry the bit.
 fn is_dying(flow: &Flow) -> bool {
     flow.status.is_some_and(|status| status.contains(Status::DYING))
 }

@@ -1,8 +1,8 @@
 //! Finds handles by hash: extendible hashing over segments with open addressing.
 //!
 //! A table that doubles would have to move a million handles at once, or keep two tables for a while. Here one split
-//! concerns only one segment of 512 slots and takes some microseconds. Keys are in the slab; a slot holds the hash and the
-//! handle. Therefore probing, moving and deleting read no record except the one that is found.
+//! concerns only one segment of 512 slots and takes some microseconds. Keys are in the slab; a slot holds the hash and
+//! the handle. Therefore probing, moving and deleting read no record except the one that is found.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -42,7 +42,7 @@ impl HashIndex {
         Self { depth: 0, directory: Vec::new(), segments: Vec::new() }
     }
 
-    /// Allocated heap.
+    /// Allocated heap in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
             + self.segments.capacity() * size_of::<Segment>()
@@ -67,8 +67,8 @@ impl HashIndex {
         None
     }
 
-    /// Inserts a handle that is not in the index yet. Returns `false` if there is no room, which takes hundreds of flows
-    /// with one hash.
+    /// Inserts a handle that is not in the index yet. Returns `false` if there is no room, which takes hundreds of
+    /// flows with one hash.
     pub(crate) fn insert(&mut self, hash: u32, handle: Handle) -> bool {
         if self.segments.is_empty() {
             self.segments.push(Segment::new(0));

@@ -1,8 +1,9 @@
 //! Matches a filter against what the replica knows of a flow.
 //!
-//! The id is left to the caller: an id in the replica may be that of a flow that is gone. Marks, status bits, states
-//! and the like are not known. The kernel does not report a change on a packet that a rule drops afterwards (seen with
-//! nftables' `ct mark set … drop`, Linux 6.18), nor some of its own changes. So a negative answer could be wrong.
+//! The caller compares the id, because an id in the replica may be that of a flow that has ended. The replica does not
+//! know marks, status bits, states and similar fields. The kernel does not report a change on a packet that a rule
+//! drops afterwards (seen with nftables' `ct mark set … drop`, Linux 6.18), nor some of its own changes. So a negative
+//! answer could be wrong.
 
 use ctwarden_model::{Facts, FilterPart, Tuple, Zone};
 

@@ -9,20 +9,20 @@ use ctwarden_model::Steady;
 pub enum Knowledge {
     /// Every flow that lives is in the replica, as of the last event handled.
     Complete {
-        /// The end of the sweep that completed it.
+        /// Time at which the sweep ended that made the replica complete.
         since: Steady,
     },
     /// No complete sweep has ended yet: older flows are missing.
     NeverSwept,
     /// Events were lost, and no complete sweep that began after the loss has ended: flows may be missing.
     Overrun {
-        /// When the first loss was noticed.
+        /// Time at which the first loss was noticed.
         since: Steady,
     },
     /// The replica rejected flows because it reached its memory limit, and no complete sweep since has found room for
     /// all.
     OverLimit {
-        /// When the first flow was rejected.
+        /// Time at which the first flow was rejected.
         since: Steady,
     },
 }

@@ -1,6 +1,8 @@
-//! What is kept of a flow: 28 bytes of an IPv4 flow, 52 of an IPv6 flow, and the reply tuple where it is translated.
+//! The stored part of a flow: 28 bytes of an IPv4 flow, 52 bytes of an IPv6 flow, and the reply tuple if it is
+//! translated.
 //!
-//! A whole `Flow` has 300 bytes. Nothing that can change is kept, because the kernel does not report all changes.
+//! A whole `Flow` has 300 bytes. The record holds nothing that can change, because the kernel does not report all
+//! changes.
 
 use ctwarden_model::{FlowId, FlowKey, Layer4, Protocol, Tuple, Zone};
 
@@ -9,7 +11,7 @@ use crate::flags::Flags;
 use crate::hash::Seed;
 use crate::slab::{Handle, NONE, Place};
 
-/// The layer-4 part of a tuple in 32 bits, and which kind it is.
+/// The layer-4 part of a tuple in 32 bits, and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
     pub(crate) bits: u32,
@@ -95,16 +97,16 @@ impl<A: Address> Identity<A> {
     }
 }
 
-/// A flow, or the memory of one that ended while a sweep runs ([`Flags::DEAD`]).
+/// A flow, or the record of a flow that ended while a sweep runs ([`Flags::DEAD`]).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<A> {
     src: A,
     dst: A,
     layer4: u32,
     id: u32,
-    /// When an event or row last confirmed it.
+    /// The epoch in which an event or row last confirmed the flow.
     pub(crate) epoch: u32,
-    /// Its reply tuple; [`NONE`] where that is the replica of the original one. In a free place the next free one.
+    /// The reply tuple, or [`NONE`] if it is the reversed original tuple. In a free slot, the next free slot.
     pub(crate) reply: Handle,
     zone: u16,
     protocol: u8,
@@ -159,18 +161,18 @@ impl<A: Address> Place for Record<A> {
     }
 }
 
-/// A reply tuple that is not the replica of the original one: the flow is translated.
+/// A reply tuple that is not the reversed original tuple, because the flow is translated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Translated<A> {
     src: A,
     dst: A,
-    /// In a free place the next free one.
+    /// In a free slot, the next free slot.
     layer4: u32,
     kind: u8,
     protocol: u8,
 }
 
-/// Kind of a free place.
+/// Kind of a free slot.
 const FREE: u8 = u8::MAX;
 
 impl<A: Address> Translated<A> {

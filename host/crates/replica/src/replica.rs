@@ -41,8 +41,8 @@ impl Replica {
         Self { ipv4: Shelf::new(seed), ipv6: Shelf::new(seed), state: State::new(limit), settling: None }
     }
 
-    /// Takes an event. Rows ([`EventKind::Row`]) are ignored here: without its sweep, nothing shows whether a row is
-    /// older than the events.
+    /// Processes an event. Rows ([`EventKind::Row`]) are ignored here, because without its sweep nothing shows whether
+    /// a row is older than the events.
     pub fn handle_event(&mut self, event: &Event, now: Steady) {
         let flow = &event.flow;
         match event.kind {
@@ -53,7 +53,7 @@ impl Replica {
         }
     }
 
-    /// Takes the end of a flow ([`EventKind::Destroy`]), of which only the identity matters.
+    /// Processes the end of a flow ([`EventKind::Destroy`]), from which it needs only the identity.
     pub fn handle_end(&mut self, key: &FlowKey) {
         match key.original.family() {
             Family::Ipv4 => self.ipv4.end(key, &self.state, self.ipv6.bytes()),
@@ -69,7 +69,7 @@ impl Replica {
     }
 
     /// Reports that events were lost (ENOBUFS). Everything read from the socket until it is empty was sent before the
-    /// loss. The kernel drops all events that come in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c). So
+    /// loss. The kernel drops all events that arrive in that time (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c). So
     /// the overrun lasts until [`Replica::handle_drained`], and only a sweep that begins after that can close it.
     pub fn handle_overrun(&mut self, now: Steady) {
         self.state.contiguous = false;
@@ -105,7 +105,7 @@ impl Replica {
         SweepToken(begin)
     }
 
-    /// Takes a row of the dump. Rows of a sweep that is not running are ignored.
+    /// Processes a row of the dump. Rows of a sweep that is not running are ignored.
     pub fn handle_row(&mut self, token: SweepToken, flow: &Flow, now: Steady) {
         if self.state.running.as_ref().is_none_or(|running| running.begin != token.0) {
             return;
@@ -138,9 +138,9 @@ impl Replica {
         self.settling = Some(Settling { begin: running.begin, slice: running.slice, proves, ipv4: 0, ipv6: 0 });
     }
 
-    /// Continues to remove the flows that the last sweep has proved absent. Looks at no more than the given number of
-    /// flows, and returns whether it is done. Until then queries still return those flows, like any flow whose end was
-    /// not received.
+    /// Continues to remove the flows that the last sweep has proved absent. Examines at most `budget` flows, and
+    /// returns whether the removal is done. Until then queries still return those flows, as they return any flow whose
+    /// end was not received.
     pub fn settle(&mut self, budget: usize) -> bool {
         let Some(settling) = &mut self.settling else { return true };
         let left = settle(&mut self.ipv4, settling.begin, settling.proves, &settling.slice, &mut settling.ipv4, budget);
@@ -169,14 +169,15 @@ impl Replica {
         judged_by_name(self.view(), &Filter::default(), key)
     }
 
-    /// Continues a walk and hands over the flows that it passes. Looks at no more than the given number, and returns
-    /// whether there are more. The replica may change between steps. A flow that stays throughout comes once; a flow
-    /// that begins or ends in between may come or not.
+    /// Continues a walk and passes the flows that it finds to the caller. Examines at most `looks` keys or records, and
+    /// returns whether there are more. The replica may change between steps. A flow that stays throughout is passed
+    /// once. A flow that begins or ends in between may be passed or not.
     pub fn step(&self, walk: &mut Walk, looks: usize, mut take: impl FnMut(Selected)) -> bool {
         walk.step(self.view(), looks, &mut take)
     }
 
-    /// About how many flows a query has to look at. The estimate is fast: networks beyond 64 are not counted.
+    /// The approximate number of flows that a query has to examine. The estimate is fast: networks beyond 64 are not
+    /// counted.
     #[must_use]
     pub fn estimate(&self, filter: &Filter) -> usize {
         Ways::estimate(self.view(), filter)
@@ -226,14 +227,15 @@ impl Replica {
         }
     }
 
-    /// Flows rejected since the start, because there was no room or because their tuples were of different families.
+    /// Number of flows rejected since the start, because there was no room or because their tuples were of different
+    /// families.
     #[must_use]
     pub const fn turned_away(&self) -> u64 {
         self.state.turned_away
     }
 }
 
-/// Settles the flows of a family from `next` on. Returns the rest of the budget; 0 if it is not done.
+/// Settles the flows of a family from `next` on. Returns the rest of the budget, or 0 if the family is not settled yet.
 fn settle<A: Address>(
     shelf: &mut Shelf<A>,
     begin: u32,

@@ -6,8 +6,8 @@ use crate::knowledge::Knowledge;
 use crate::view::{Selected, View};
 use crate::way::Ways;
 
-/// The flows that match a filter; each comes once. Reading only the knowledge costs nothing, however many networks the
-/// filter has.
+/// The flows that match a filter, each returned once. Reading only the knowledge costs nothing, however many networks
+/// the filter has.
 #[derive(Debug)]
 pub struct Selection<'a> {
     filter: &'a Filter,

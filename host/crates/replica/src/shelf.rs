@@ -1,6 +1,6 @@
 //! The flows of one family: records, reply tuples, the index by identity and the index by address.
 //!
-//! The shelf keeps the four consistent. It knows no time: its callers decide what an event or a row means.
+//! The shelf keeps the four consistent. It has no notion of time: its callers decide what an event or a row means.
 
 use ctwarden_model::{Flow, Tuple};
 
@@ -43,7 +43,7 @@ impl<A: Address> Shelf<A> {
         self.records.len() - self.dead
     }
 
-    /// Allocated heap.
+    /// Allocated heap in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.records.bytes() + self.replies.bytes() + self.identities.bytes() + self.addresses.bytes()
     }
@@ -61,8 +61,8 @@ impl<A: Address> Shelf<A> {
         self.identities.find(identity.hash(self.seed), is_it)
     }
 
-    /// Finds the record of the next row of a sweep. The kernel lists the table in the same order each time, so the flows
-    /// inserted by one sweep are consecutive. Most are found without their hash.
+    /// Finds the record of the next row of a sweep. The kernel lists the table in the same order each time, so the
+    /// flows inserted by one sweep are consecutive. Most are found without their hash.
     pub(crate) fn find_row(&mut self, identity: &Identity<A>) -> Option<Handle> {
         let expected = self.next;
         let is_it = self.records.get(expected).is_some_and(|record| record.identity() == *identity);
@@ -106,7 +106,7 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// A successor with the same identity lives and takes over the dead record.
+    /// Reuses the dead record for a successor with the same identity.
     pub(crate) fn revive(&mut self, handle: Handle, identity: &Identity<A>, epoch: u32, reply: Option<Direction<A>>) {
         if let Some(record) = self.records.get_mut(handle).filter(|record| record.is_dead()) {
             *record = Record::new(identity, epoch, Flags::EMPTY);

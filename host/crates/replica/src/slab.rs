@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 pub(crate) type Handle = u32;
 
-/// The handle that no slot has.
+/// The handle that no slot ever has.
 pub(crate) const NONE: Handle = Handle::MAX;
 
 /// The content of a slot.
@@ -42,17 +42,17 @@ impl<T: Place> Slab<T> {
         self.len
     }
 
-    /// Heap that is held.
+    /// Allocated heap in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.chunks.capacity() * size_of::<Vec<T>>() + self.chunks.len() * Self::CHUNK_BYTES
     }
 
-    /// Whether the next one needs a chunk.
+    /// Whether the next record needs a new chunk.
     pub(crate) fn is_full(&self) -> bool {
         self.free == NONE && self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK)
     }
 
-    /// Inserts a record; `None` if handles are used up.
+    /// Inserts a record. Returns `None` if all handles are used.
     pub(crate) fn insert(&mut self, record: T) -> Option<Handle> {
         if self.free != NONE {
             let handle = self.free;
@@ -86,13 +86,13 @@ impl<T: Place> Slab<T> {
         }
     }
 
-    /// The record of the handle; `None` if its slot is free.
+    /// The record of the handle. `None` if the slot is free.
     pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
         let (chunk, place) = split(handle);
         self.chunks.get(chunk)?.get(place).filter(|record| record.next_free().is_none())
     }
 
-    /// The same, to be changed.
+    /// The record of the handle, for a change in place. `None` if the slot is free.
     pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
         self.place_mut(handle).filter(|record| record.next_free().is_none())
     }

@@ -1,4 +1,4 @@
-//! State of the whole replica: epochs, overruns, the running sweep, the limit.
+//! State of the whole replica: epochs, overruns, the running sweep, and the memory limit.
 //!
 //! An epoch begins with each sweep. A record stores the epoch in which it was last confirmed.
 
@@ -10,7 +10,7 @@ use crate::sweep::Running;
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) epoch: u32,
-    /// Whether events come without loss: none was lost, or the socket was read empty since.
+    /// Whether events arrive without loss: none was lost, or the socket was read empty since the loss.
     pub(crate) contiguous: bool,
     pub(crate) running: Option<Running>,
     ipv4: Knowledge,
@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// Reports that a flow of that family found no room.
+    /// Reports that a flow of the family found no room.
     pub(crate) fn turn_away(&mut self, family: Family, now: Steady) {
         self.turned_away = self.turned_away.saturating_add(1);
         if let Some(running) = &mut self.running {

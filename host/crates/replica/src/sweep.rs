@@ -1,4 +1,4 @@
-//! Sweeps of the replica: what part of the table is read, and what the end of a sweep proves.
+//! Sweeps of the replica: the part of the table that a sweep reads, and what its end proves.
 //!
 //! A dump lists each entry that lives throughout it. So an entry that a complete dump does not list was absent at some
 //! moment of the dump.
@@ -62,20 +62,20 @@ pub(crate) struct Running {
     /// The epoch that the sweep began. Records confirmed since then have that epoch or a later one.
     pub(crate) begin: u32,
     pub(crate) slice: Slice,
-    /// No event was lost since before it began.
+    /// Whether no event was lost since before the sweep began.
     pub(crate) clean: bool,
-    /// Flows were rejected since it began.
+    /// Whether flows were rejected since the sweep began.
     pub(crate) turned_away: bool,
 }
 
-/// What is left to do after a sweep: the records that it has proved absent, and the memories of ended flows.
+/// The remaining work after a sweep: the records that it has proved absent, and the records of ended flows.
 #[derive(Debug)]
 pub(crate) struct Settling {
     pub(crate) begin: u32,
     pub(crate) slice: Slice,
-    /// Whether it proves anything.
+    /// Whether the sweep proves anything.
     pub(crate) proves: bool,
-    /// Places before are done.
+    /// Slots before this one are settled.
     pub(crate) ipv4: Handle,
     pub(crate) ipv6: Handle,
 }

@@ -1,4 +1,4 @@
-//! What a query looks at, and whether a flow matches.
+//! What a query examines, and whether a flow matches.
 
 use ctwarden_model::{Family, Filter, FilterPart, FlowKey, Truth, Tuple};
 
@@ -9,7 +9,7 @@ use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
 
-/// A flow of the replica. It may be gone by now.
+/// A flow of the replica. It may have ended by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selected {
     /// The flow key, with the id. The kernel compares the id in a delete and not in an update.
@@ -17,7 +17,7 @@ pub struct Selected {
     pub reply: Tuple,
 }
 
-/// What a query looks at.
+/// The parts of the replica that a query reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub(crate) ipv4: &'a Shelf<u32>,
@@ -40,7 +40,7 @@ pub(crate) fn judged<A: Address>(
     (filter.evaluate(&flow) != Truth::No).then(|| Selected { key: identity.key(), reply: flow.reply })
 }
 
-/// The flow of that key, if it matches.
+/// The flow of the key, if it matches.
 pub(crate) fn judged_by_name(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
     fn of<A: Address>(shelf: &Shelf<A>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
         judged(shelf, filter, None, shelf.find(&Identity::new(key)?)?)

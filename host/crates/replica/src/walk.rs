@@ -7,19 +7,19 @@ use ctwarden_model::Filter;
 use crate::view::{Selected, View, judged_by_name};
 use crate::way::Ways;
 
-/// A walk past the flows that match any of its filters; see [`crate::Replica::step`].
+/// A walk over the flows that match any of its filters, for [`crate::Replica::step`].
 #[derive(Debug)]
 pub struct Walk {
     filters: Vec<Filter>,
-    /// The filter whose flows come next.
+    /// Index of the filter whose flows come next.
     at: usize,
     /// The scans of that filter, once it has begun.
     ways: Option<Ways>,
 }
 
 impl Walk {
-    /// Visits the flows that match any of these filters. The filters name only properties that a flow keeps for life: a
-    /// flow whose mark changes in the meantime might be missed.
+    /// Visits the flows that match any of these filters. The filters must use only properties that a flow keeps for
+    /// life. Otherwise the walk might miss a flow whose mark changes in the meantime.
     #[must_use]
     pub const fn new(filters: Vec<Filter>) -> Self {
         Self { filters, at: 0, ways: None }
@@ -36,7 +36,7 @@ impl Walk {
                 }
             };
             while let Some(selected) = ways.next(view, filter, &mut looks) {
-                // A comparison with another filter takes about as long, too.
+                // A comparison with another filter takes about as long as a look, too.
                 looks = looks.saturating_sub(earlier.len());
                 let told = |filter: &Filter| judged_by_name(view, filter, &selected.key).is_some();
                 if !earlier.iter().any(told) {

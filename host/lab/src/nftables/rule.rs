@@ -1,6 +1,6 @@
 //! The rules of the gateway's rule set, and their expressions.
 //!
-//! A rule of nftables is a small program over registers (linux/netfilter/nf_tables.h).
+//! An nftables rule is a small program over registers (linux/netfilter/nf_tables.h).
 
 use ctwarden_model::Family;
 use netlink_packet_core::DefaultNla;
@@ -9,30 +9,31 @@ use netlink_packet_netfilter::nftables::{
     Operator, Payload, Register, Verdict, VerdictAttribute,
 };
 
-/// `NF_DROP` and `NF_ACCEPT` (linux/netfilter.h).
+/// The verdicts `NF_DROP` and `NF_ACCEPT` (linux/netfilter.h).
 const DROP: Verdict = Verdict::Other(0);
 const ACCEPT: Verdict = Verdict::Other(1);
 
-/// `NFT_PAYLOAD_NETWORK_HEADER`.
+/// Base `NFT_PAYLOAD_NETWORK_HEADER` (linux/netfilter/nf_tables.h).
 const NETWORK_HEADER: u32 = 1;
 
-/// Expression `ct`: its attributes `NFTA_CT_DREG`, `NFTA_CT_KEY` and `NFTA_CT_SREG`, and the keys `NFT_CT_STATE` and
-/// `NFT_CT_LABELS`.
+/// The expression `ct`: its attributes `NFTA_CT_DREG`, `NFTA_CT_KEY` and `NFTA_CT_SREG`, and the keys `NFT_CT_STATE`
+/// and `NFT_CT_LABELS`.
 const CT_DESTINATION: u16 = 1;
 const CT_KEY: u16 = 2;
 const CT_SOURCE: u16 = 4;
 const CT_STATE: u32 = 0;
 const CT_LABELS: u32 = 13;
 
-/// The bits of an entry's labels (`XT_CONNLABEL_MAXBIT` and one, 128) with the first set.
+/// The 128 label bits of an entry (`XT_CONNLABEL_MAXBIT` is 127), with bit 0 set.
 const LABEL_0: u128 = 1;
 
-/// `NF_CT_STATE_BIT` of established and related, and `NF_CT_STATE_INVALID_BIT` (linux/netfilter/nf_conntrack_common.h).
+/// The `NF_CT_STATE_BIT` of established and of related, and `NF_CT_STATE_INVALID_BIT`
+/// (linux/netfilter/nf_conntrack_common.h).
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const INVALID: u32 = 1;
 
-/// Which address of a packet.
+/// The address of a packet that a rule compares: source or destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     From,
@@ -41,20 +42,18 @@ pub(crate) enum Direction {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// Count and drop packets from or to the addresses of a set.
+    /// Counts and drops packets from or to the addresses of a set.
     DropSet {
-        /// Family of the set.
         family: Family,
-        /// Which address is looked up.
+        /// The address that the rule looks up in the set.
         direction: Direction,
-        /// Name of the set.
         set: String,
     },
-    /// Drop packets that connection tracking finds invalid.
+    /// Drops packets that connection tracking finds invalid.
     DropInvalid,
-    /// Accept packets of known connections.
+    /// Accepts packets of known connections.
     AcceptEstablished,
-    /// Set label 0. With such a rule entries have room for labels, even if no packet reaches the rule.
+    /// Sets label 0. With such a rule entries have room for labels, even if no packet reaches the rule.
     SetLabel,
 }
 
@@ -95,7 +94,8 @@ impl Rule {
     }
 }
 
-/// `NFPROTO_*` of a family, and place and length of an address in its header (RFC 791 and RFC 8200, section 3).
+/// The `NFPROTO_*` number of a family, and the offset and length of an address in its header (RFC 791; RFC 8200,
+/// section 3).
 const fn header_place(family: Family, direction: Direction) -> (u8, u32, u32) {
     match (family, direction) {
         (Family::Ipv4, Direction::From) => (2, 12, 4),
@@ -105,7 +105,7 @@ const fn header_place(family: Family, direction: Direction) -> (u8, u32, u32) {
     }
 }
 
-/// `ct state BITS VERDICT`. The register holds the connection state in host byte order.
+/// The expressions of `ct state BITS VERDICT`. The register holds the connection state in host byte order.
 fn state_rule(bits: u32, end: Verdict) -> Vec<Expression> {
     let zero = DataAttribute::Value(vec![0; 4]);
     vec![
@@ -123,7 +123,8 @@ fn state_rule(bits: u32, end: Verdict) -> Vec<Expression> {
     ]
 }
 
-/// Expression `ct` copies between a part of the entry and a register. The attribute `way` gives the direction.
+/// The expression `ct`, which copies between a part of the entry and a register. The attribute `way` gives the
+/// direction.
 fn connection_tracking(way: u16, key: u32) -> Expression {
     Expressions::Other {
         expression_type: "ct".to_owned(),

@@ -1,4 +1,4 @@
-//! The changes that make tables, chains, sets and rules: plain values, which the caller puts into one transaction.
+//! The changes that create tables, chains, sets and rules, as values that the caller puts into one transaction.
 
 use ctwarden_model::Family;
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
@@ -9,7 +9,7 @@ use netlink_packet_netfilter::nftables::{
 
 use super::{Change, Rule};
 
-/// Number of the key type in `nft` (its `enum datatypes`), which the kernel only stores, and length of the key.
+/// Number of the key type in `nft` (`enum datatypes`), and length of the key. The kernel only stores the number.
 const fn key(family: Family) -> (u32, u32) {
     match family {
         Family::Ipv4 => (7, 4),
@@ -17,20 +17,20 @@ const fn key(family: Family) -> (u32, u32) {
     }
 }
 
-/// `add table`.
+/// The change of `add table`.
 pub(crate) fn add_table(table: &str) -> Change {
     let attributes = vec![TableAttribute::Name(table.to_owned())];
     Change { message: NfTablesMessage::NewTable(TableMessage { attributes }), flags: NLM_F_CREATE }
 }
 
-/// `add chain` with `type filter hook forward priority filter; policy accept`.
+/// The change of `add chain` with `type filter hook forward priority filter; policy accept`.
 pub(crate) fn add_base_chain(table: &str, name: &str) -> Change {
     let attributes = vec![
         ChainAttribute::Table(table.to_owned()),
         ChainAttribute::Name(name.to_owned()),
         ChainAttribute::Hook(vec![
             Hook::Number(HookNumber::Inet(InetHookNumber::Forward)),
-            // NF_IP_PRI_FILTER.
+            // Value of `NF_IP_PRI_FILTER`.
             Hook::Priority(0),
         ]),
         ChainAttribute::Type("filter".to_owned()),
@@ -38,14 +38,14 @@ pub(crate) fn add_base_chain(table: &str, name: &str) -> Change {
     Change { message: NfTablesMessage::NewChain(ChainMessage { attributes }), flags: NLM_F_CREATE }
 }
 
-/// `add chain` without a hook: only a jump leads to it.
+/// The change of `add chain` without a hook. Only a jump leads to such a chain.
 pub(crate) fn add_chain(table: &str, name: &str) -> Change {
     let attributes = vec![ChainAttribute::Table(table.to_owned()), ChainAttribute::Name(name.to_owned())];
     Change { message: NfTablesMessage::NewChain(ChainMessage { attributes }), flags: NLM_F_CREATE }
 }
 
-/// `add set` with `flags interval, timeout`. The kernel refuses it if the set exists. `number` tells the sets of one transaction
-/// apart.
+/// The change of `add set` with `flags interval, timeout`. The kernel refuses it if the set exists. `number`
+/// distinguishes the sets of one transaction.
 pub(crate) fn add_set(table: &str, name: &str, family: Family, number: u32) -> Change {
     let (key_type, key_bytes) = key(family);
     let attributes = vec![
@@ -59,7 +59,7 @@ pub(crate) fn add_set(table: &str, name: &str, family: Family, number: u32) -> C
     Change { message: NfTablesMessage::NewSet(SetMessage { attributes }), flags: NLM_F_CREATE | NLM_F_EXCL }
 }
 
-/// `add rule`, after the rules of the chain.
+/// The change of `add rule`, which appends the rule to the chain.
 pub(crate) fn add_rule(table: &str, chain: &str, rule: &Rule) -> Change {
     let attributes = vec![
         RuleAttribute::Table(table.to_owned()),

@@ -1,6 +1,6 @@
 //! TCP connections from a chosen address.
 //!
-//! The standard library cannot bind a socket before it connects, so this file makes the socket itself.
+//! The standard library cannot bind a socket before it connects, so this module creates the socket itself.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -10,10 +10,10 @@ use socket2::{Domain, Socket, Type};
 use super::{ANSWER_TIME, TrafficError};
 use crate::host::Host;
 
-/// The question on short and held connections. The answer repeats it.
+/// The question on short and held connections. The answer has the same bytes.
 const QUESTION: &[u8] = b"ctwarden";
 
-/// Connects. The host makes the socket, and the calling thread waits.
+/// Connects to an address. The host's thread creates the socket, and the calling thread waits.
 pub(super) fn connect(host: &Host, from: IpAddr, to: SocketAddr) -> Result<TcpStream, TrafficError> {
     let connected = match host.run(move || socket(from))? {
         Ok(socket) => connected(socket, to),
@@ -22,14 +22,14 @@ pub(super) fn connect(host: &Host, from: IpAddr, to: SocketAddr) -> Result<TcpSt
     connected.map_err(|source| TrafficError::Connect { from, to, source })
 }
 
-/// One short connection, from a thread of the host.
+/// Makes one short connection, on a thread of the host.
 pub(super) fn ask(from: IpAddr, to: SocketAddr) -> io::Result<()> {
     let stream = connected(socket(from)?, to)?;
     stream.set_read_timeout(Some(ANSWER_TIME))?;
     exchange(&stream)
 }
 
-/// Sends the question and reads it back.
+/// Sends the question and reads the same bytes back.
 pub(super) fn exchange(mut stream: &TcpStream) -> io::Result<()> {
     stream.write_all(QUESTION)?;
     let mut answer = [0; QUESTION.len()];

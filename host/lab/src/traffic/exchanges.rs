@@ -1,4 +1,4 @@
-//! A row of questions, each asked after the answer to the previous one, with counts.
+//! A series of questions with counts. Each question waits for the answer to the previous one.
 //!
 //! Short connections, datagrams and pings differ only in the question.
 
@@ -12,7 +12,7 @@ use super::TrafficError;
 use crate::bound::{Bound, Part};
 use crate::host::Host;
 
-/// A running row. It ends with the value.
+/// A running series. It ends when the value is dropped.
 pub struct Exchanges {
     counts: Arc<Counts>,
     part: Part,
@@ -27,8 +27,8 @@ struct Counts {
 }
 
 impl Exchanges {
-    /// Asks on a thread of the host. `open` runs there and returns the function that asks one question, by its number, and waits
-    /// a limited time for the answer.
+    /// Asks on a thread of the host. `open` runs there and returns a function, which sends the question of a number and
+    /// waits a limited time for the answer.
     pub(super) fn start<A>(
         host: &Host,
         bound: &Bound,
@@ -49,7 +49,7 @@ impl Exchanges {
                     break;
                 }
                 told.asked.fetch_add(1, Ordering::Relaxed);
-                // The reason does not matter: the counts show a question without an answer.
+                // The error does not matter, because the counts show a question without an answer.
                 if ask.as_ref().is_ok_and(|ask| ask(number).is_ok()) {
                     told.answered.fetch_add(1, Ordering::Relaxed);
                 }
@@ -68,12 +68,12 @@ impl Exchanges {
         self.counts.answered.load(Ordering::Relaxed)
     }
 
-    /// Whether all questions were asked, or the lab ended.
+    /// Whether all questions were asked or the lab has ended.
     pub fn is_finished(&self) -> bool {
         self.counts.finished.load(Ordering::Acquire)
     }
 
-    /// Waits until it is finished, at most that long. Returns whether it is.
+    /// Waits at most `time` until the series is finished. Returns whether it is.
     pub fn wait(&self, time: Duration) -> bool {
         let since = std::time::Instant::now();
         while !self.is_finished() && since.elapsed() < time {
@@ -86,7 +86,7 @@ impl Exchanges {
 impl Drop for Exchanges {
     fn drop(&mut self) {
         self.part.end();
-        // Takes at most the time of one answer. The thread has printed its own panic.
+        // The join takes at most the time of one answer. The thread has printed its own panic.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }

@@ -1,4 +1,5 @@
-//! A connection that stays open and can be tried: a cap counts idle connections, and a trial shows whether one still works.
+//! A connection that stays open and can be tested. A cap counts idle connections, and a test shows whether one still
+//! works.
 
 use std::io;
 use std::net::TcpStream;
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::connect;
 
-/// An open connection to an echo service. It closes with the value.
+/// An open connection to an echo service. It closes when the value is dropped.
 #[derive(Debug)]
 pub struct Held {
     stream: TcpStream,
@@ -17,18 +18,18 @@ impl Held {
         Self { stream }
     }
 
-    /// Its own address and port.
+    /// The client's address and port.
     ///
     /// # Errors
-    /// The error of a broken socket.
+    /// Returns the error of a broken socket.
     pub fn local(&self) -> io::Result<std::net::SocketAddr> {
         self.stream.local_addr()
     }
 
-    /// Sends a question and waits at most that long for the answer. Returns how long the answer took.
+    /// Sends a question and waits at most `time` for the answer. Returns the time until the answer arrived.
     ///
     /// # Errors
-    /// `WouldBlock` if no answer came, `ConnectionReset` or `UnexpectedEof` if the connection has ended.
+    /// Returns `WouldBlock` if no answer arrives, and `ConnectionReset` or `UnexpectedEof` if the connection has ended.
     pub fn exchange(&self, time: Duration) -> io::Result<Duration> {
         let since = Instant::now();
         self.stream.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;

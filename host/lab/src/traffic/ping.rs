@@ -1,6 +1,7 @@
 //! Echo requests of ICMP and ICMPv6 over raw sockets (RFC 792, RFC 4443).
 //!
-//! A raw socket lets the caller choose the identifier, which an ICMP flow has in place of ports. The host is root in its namespace.
+//! A raw socket lets the caller choose the identifier, which an ICMP flow has in place of ports. The host may open raw
+//! sockets, because it is root in its namespace.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Bytes behind the header of each request.
+/// Data after the header of each request.
 const PAYLOAD: [u8; 8] = *b"ctwarden";
 
-/// A socket from one address to another.
+/// A raw socket from one address to another.
 pub(super) struct Echo {
     socket: Socket,
     request: u8,
@@ -33,7 +34,7 @@ impl Echo {
         Ok(Self { socket, request, answer, identifier, time })
     }
 
-    /// Sends one request and waits for the answer. The header has room for the number modulo 65536.
+    /// Sends one request and waits for the answer. The header has room for `number` modulo 65536.
     pub(super) fn ask(&self, number: u32) -> io::Result<()> {
         let sequence = (number & 0xffff) as u16;
         let message = message(self.request, self.identifier, sequence);
@@ -50,7 +51,8 @@ impl Echo {
         Err(io::Error::from(io::ErrorKind::TimedOut))
     }
 
-    /// A raw IPv4 socket also delivers the packet's header, a raw IPv6 socket does not.
+    /// Whether the packet answers the request. A raw IPv4 socket also delivers the IP header, and a raw IPv6 socket
+    /// does not.
     fn is_answer(&self, packet: &[u8], sequence: u16) -> bool {
         let header = match (self.request, packet) {
             (8, [first, ..]) => usize::from(first & 0x0f) * 4,
@@ -63,7 +65,7 @@ impl Echo {
     }
 }
 
-/// The message with its checksum (RFC 1071). The kernel fills in the checksum of ICMPv6.
+/// The ICMP message with its checksum (RFC 1071). For ICMPv6 the kernel fills in the checksum.
 fn message(kind: u8, identifier: u16, sequence: u16) -> Vec<u8> {
     let with_checksum = |checksum: u16| {
         let mut message = vec![kind, 0];
@@ -76,7 +78,7 @@ fn message(kind: u8, identifier: u16, sequence: u16) -> Vec<u8> {
     with_checksum(checksum(&with_checksum(0)))
 }
 
-/// Ones' complement of the ones' complement sum of the 16-bit words; the length is even here.
+/// The ones' complement of the ones' complement sum of the 16-bit words. The number of bytes must be even.
 fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks_exact(2).map(|word| word.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
     let sum: u32 = words.sum();
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_rfc() {
-        // RFC 1071, section 3: the sum of these words is ddf2.
+        // The sum of these words is ddf2 (RFC 1071, section 3).
         assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
     }
 }

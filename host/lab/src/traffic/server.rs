@@ -1,6 +1,7 @@
 //! The host that answers: TCP and UDP services on chosen addresses. Its kernel answers echo requests.
 //!
-//! Each service listens on one address, so that its answers come from that address and not from the one a route prefers.
+//! Each service listens on one address, so that its answers come from that address and not from the one that a route
+//! prefers.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -15,13 +16,13 @@ use super::TrafficError;
 use crate::bound::{Bound, LOOK};
 use crate::host::Host;
 
-/// Most connections of a service at the same time. Further connections are closed at once.
+/// Maximum number of open connections of a service. The service closes further connections at once.
 const MOST_AT_ONCE: usize = 1024;
 
-/// Stack of a connection's thread, which has one small buffer.
+/// Stack size of a connection's thread in bytes. The thread has one small buffer.
 const STACK: usize = 128 * 1024;
 
-/// Pieces of a stream in a second.
+/// Number of writes of a stream in one second.
 const PIECES: u32 = 100;
 
 /// What a TCP service does with a connection.
@@ -29,11 +30,11 @@ const PIECES: u32 = 100;
 pub enum Service {
     /// Sends back what it receives, until the client closes.
     Echo,
-    /// Sends without end, that many bytes a second.
+    /// Sends data without end at this rate.
     Stream { bytes_per_second: u32 },
 }
 
-/// The host that answers.
+/// The host whose services answer.
 pub struct Server {
     host: Host,
     bound: Bound,
@@ -49,10 +50,10 @@ impl Server {
         &self.host
     }
 
-    /// Listens for TCP connections on that address, until the end of the lab.
+    /// Listens for TCP connections on the address, until the lab ends.
     ///
     /// # Errors
-    /// [`TrafficError::Listen`].
+    /// Returns [`TrafficError::Listen`] if the host cannot listen there.
     pub fn serve_tcp(&self, address: SocketAddr, service: Service) -> Result<(), TrafficError> {
         let listener = self.host.run(move || listen(address))?;
         let listener = listener.map_err(|source| TrafficError::Listen { address, source })?;
@@ -61,10 +62,10 @@ impl Server {
         Ok(())
     }
 
-    /// Sends back each datagram to that address, until the end of the lab.
+    /// Returns each datagram that arrives at the address to its sender, until the lab ends.
     ///
     /// # Errors
-    /// [`TrafficError::Listen`].
+    /// Returns [`TrafficError::Listen`] if the host cannot listen there.
     pub fn serve_udp(&self, address: SocketAddr) -> Result<(), TrafficError> {
         let bind = move || {
             let socket = UdpSocket::bind(address)?;
@@ -76,7 +77,7 @@ impl Server {
         self.host.spawn("datagrams", move || {
             let mut bytes = [0; 2048];
             while !bound.is_over() {
-                // An error here belongs to an earlier answer, not to the next question.
+                // An error here belongs to an earlier answer, not to the next datagram.
                 if let Ok((length, from)) = socket.recv_from(&mut bytes) {
                     let _ = socket.send_to(bytes.get(..length).unwrap_or_default(), from);
                 }
@@ -91,7 +92,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;
-    // It also applies to accept(2).
+    // The read timeout also applies to accept(2).
     socket.set_read_timeout(Some(LOOK))?;
     Ok(socket.into())
 }
@@ -106,7 +107,7 @@ fn accept(listener: &TcpListener, service: Service, bound: &Bound) {
         }
         let (bound, counted) = (bound.clone(), Arc::clone(&open));
         let work = move || {
-            // The other end closes, or the lab ends: neither is worth a report.
+            // Either the other end closes or the lab ends, and neither needs a report.
             let _ = match service {
                 Service::Echo => echo(&stream, &bound),
                 Service::Stream { bytes_per_second } => send(&stream, bytes_per_second, &bound),

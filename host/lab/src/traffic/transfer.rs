@@ -1,7 +1,7 @@
 //! A long transfer with a progress report.
 //!
-//! A connection may outlive its deleted entry, and a dropped packet causes no error. So only the received bytes show that a transfer
-//! has stalled: how many, and the time since the last one.
+//! A connection may outlive its deleted entry, and a dropped packet causes no error. So only the received bytes show
+//! that a transfer has stalled: their number, and the time since the last one.
 
 use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use super::TrafficError;
 use crate::bound::{Bound, LOOK, Part};
 use crate::host::Host;
 
-/// A running transfer. It ends with the value.
+/// A running transfer. It ends when the value is dropped.
 pub struct Transfer {
     progress: Arc<Progress>,
     stream: TcpStream,
@@ -25,7 +25,7 @@ pub struct Transfer {
 struct Progress {
     since: Instant,
     received: AtomicU64,
-    /// Microseconds from `since` to the last byte.
+    /// Microseconds from `since` to the last received byte.
     last: AtomicU64,
     ended: AtomicBool,
 }
@@ -77,7 +77,7 @@ impl Transfer {
         self.progress.received.load(Ordering::Relaxed)
     }
 
-    /// Time since the last byte, or since the start.
+    /// Time since the last received byte, or since the start.
     pub fn idle_for(&self) -> Duration {
         let last = self.progress.last.load(Ordering::Relaxed);
         Duration::from_micros(self.progress.now().saturating_sub(last))
@@ -92,7 +92,7 @@ impl Transfer {
 impl Drop for Transfer {
     fn drop(&mut self) {
         self.part.end();
-        // The connection may have ended already.
+        // The connection may have ended already, so an error is expected.
         let _ = self.stream.shutdown(Shutdown::Both);
         // The thread has printed its own panic.
         drop(self.thread.take().map(JoinHandle::join));

@@ -1,4 +1,5 @@
-//! Reads a value that a configuration may write as a number or as text, so that `80` and `"8000-8999"` stand in one list.
+//! Reads a value that a configuration may write as a number or as text, so that one list can hold `80` and
+//! `"8000-8999"`.
 
 use alloc::string::ToString;
 use core::fmt;
@@ -7,10 +8,11 @@ use core::marker::PhantomData;
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
-/// Hands text as it is and a whole number as decimal text to `parse`; `expected` names both in the error.
+/// Passes text unchanged to `parse`, and a whole number as decimal text. `expected` describes the accepted forms in the
+/// error.
 ///
 /// # Errors
-/// What `parse` refuses, and values of other kinds.
+/// Returns the error of `parse`, and an error for values that are neither text nor a whole number.
 pub fn deserialize<'de, D, T, E>(
     deserializer: D,
     expected: &'static str,

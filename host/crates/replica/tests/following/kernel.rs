@@ -1,6 +1,6 @@
-//! A kernel to play with: a table, an event socket that can overflow, and a dump on another socket.
+//! A small simulated kernel: a table, an event socket that can overflow, and a dump on another socket.
 //!
-//! Both sockets are read at any pace, so that events and rows meet in every order in which they can meet.
+//! A test reads the two sockets at any pace, so events and rows meet in every possible order.
 
 use std::collections::VecDeque;
 
@@ -9,22 +9,22 @@ use ctwarden_model::{
 };
 use ctwarden_replica::{Replica, Seed, Slice, SweepEnd, SweepToken};
 
-/// Tuples there are; a tuple has one living flow at most. They are the buckets of the dump, in order.
+/// Number of tuples. A tuple has at most one living flow. The tuples are the buckets of the dump, in order.
 pub(crate) const TUPLES: usize = 12;
 
-/// One incarnation of a flow.
+/// One flow from its beginning to its end. A later flow may have the same tuple and id.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     pub(crate) key: FlowKey,
     pub(crate) reply: Tuple,
-    /// Older than the subscription: no events, not even of its end.
+    /// Whether the flow is older than the subscription. Such a flow causes no events, not even at its end.
     pub(crate) silent: bool,
     pub(crate) born: u64,
     pub(crate) died: Option<u64>,
 }
 
 impl Life {
-    /// As the kernel tells of it.
+    /// The entry as the kernel reports it.
     pub(crate) fn flow(&self) -> Flow {
         let mut flow = Flow::new(PerDirection { original: self.key.original, reply: self.reply });
         flow.id = Some(self.key.id);
@@ -39,32 +39,32 @@ impl Life {
 struct Dump {
     token: SweepToken,
     slice: Slice,
-    /// Tuples before were listed.
+    /// Index of the first tuple that is not listed yet.
     next: usize,
     rows: VecDeque<Flow>,
 }
 
-/// The table, the sockets, and the replica that reads them.
+/// The table, the sockets, and the replica that reads the sockets.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(crate) replica: Replica,
     pub(crate) lives: Vec<Life>,
-    /// The last life of each tuple, and whether it can still be seen dying.
+    /// The last life of each tuple, and whether a dump can still list it as dying.
     slots: [Option<(usize, bool)>; TUPLES],
     events: VecDeque<(u64, Event)>,
-    /// Events that the socket holds.
+    /// Number of events that the socket holds.
     room: usize,
     congested: bool,
     overrun: bool,
     pub(crate) seq: u64,
-    /// The event up to which the replica has been told.
+    /// Sequence number of the last event that the replica has processed.
     pub(crate) position: u64,
     dump: Option<Dump>,
     next_id: u32,
 }
 
 impl Kernel {
-    /// With silent flows on some of the tuples.
+    /// Creates a kernel with silent flows on some of the tuples.
     pub(crate) fn new(room: usize, silent: &[(usize, u8)]) -> Self {
         let mut kernel = Self {
             replica: Replica::new(Seed([7, 9]), usize::MAX / 2),
@@ -89,7 +89,7 @@ impl Kernel {
         self.slots[slot].map(|(life, _)| life).filter(|life| self.lives[*life].died.is_none())
     }
 
-    /// A flow is born, at times with the id of its predecessor, at times translated.
+    /// Begins a flow. Depending on `arg`, it has the id of its predecessor, or it is translated.
     pub(crate) fn create(&mut self, slot: usize, arg: u8, silent: bool) {
         if self.living(slot).is_some() {
             return;
@@ -107,14 +107,14 @@ impl Kernel {
         self.tell(EventKind::New, self.lives.len() - 1);
     }
 
-    /// Something of a flow changes.
+    /// Changes a flow, which causes an UPDATE.
     pub(crate) fn change(&mut self, slot: usize) {
         let Some(life) = self.living(slot) else { return };
         self.seq += 1;
         self.tell(EventKind::Update, life);
     }
 
-    /// A flow ends; `lingers`: a dump can still meet it on its way out.
+    /// Ends a flow. If `lingers` is true, a dump can still list it as dying.
     pub(crate) fn destroy(&mut self, slot: usize, lingers: bool) {
         let Some(life) = self.living(slot) else { return };
         self.seq += 1;
@@ -123,7 +123,7 @@ impl Kernel {
         self.tell(EventKind::Destroy, life);
     }
 
-    /// A change of a flow that has just ended is told after its end.
+    /// Reports a change of a flow after its end.
     pub(crate) fn belated(&mut self, slot: usize) {
         let Some((life, true)) = self.slots[slot] else { return };
         if self.lives[life].died.is_some() {
@@ -181,7 +181,7 @@ impl Kernel {
         self.dump.is_some()
     }
 
-    /// The kernel goes on with its dump by one bucket.
+    /// Continues the dump by one bucket.
     pub(crate) fn list(&mut self) {
         let Some(dump) = &mut self.dump else { return };
         if dump.next == TUPLES {

@@ -1,6 +1,6 @@
-//! The replica against a kernel in miniature: sentences for each subtle case, and properties over random histories.
+//! The replica against a small simulated kernel: one test for each subtle case, and properties over random histories.
 //!
-//! All of it goes through the crate's one door, as the program does.
+//! All tests use only the public interface of the crate, as the program does.
 #![cfg(test)]
 
 mod kernel;

@@ -1,4 +1,4 @@
-//! What the replica claims, held against a table that it cannot see, under every order of events, rows and losses.
+//! Compares the claims of the replica with a table that it cannot see, under every order of events, rows and losses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn filter() -> impl Strategy<Value = Filter> {
             })
     };
     let network = || networks(1..4);
-    // None at all, which holds no flow, and more than there are flows.
+    // From an empty set, which holds no flow, to a set with more networks than there are flows.
     let named = networks(0..60).prop_map(|networks| NamedSet {
         name: SetName("feed".into()),
         networks: Arc::new(networks.iter().map(|network| (network, String::new())).collect()),
@@ -127,13 +127,13 @@ fn apply(kernel: &mut Kernel, step: &Step) {
     }
 }
 
-/// Lives that go on and whose begin was handed over, where there was a word of it.
+/// Living flows that began at or before the last event that the replica has processed.
 fn lives_at_position(kernel: &Kernel) -> impl Iterator<Item = &Life> {
     let position = kernel.position;
     kernel.lives.iter().filter(move |life| life.born <= position && life.died.is_none())
 }
 
-/// All that the replica claims, at any moment.
+/// Checks every claim of the replica at this moment.
 fn claims_hold(kernel: &Kernel, filter: &Filter) -> Result<(), TestCaseError> {
     let everything = Filter::default();
     let all: Vec<Selected> = kernel.replica.select(&everything).collect();
@@ -167,13 +167,13 @@ fn flow(known: &Selected) -> Flow {
     flow
 }
 
-/// What a flow keeps for life.
+/// The part of the filter that tests only what a flow keeps for life.
 fn lasting_part(filter: &Filter) -> Filter {
     Filter { mark: None, status: None, states: ctwarden_model::AnyOf::NONE, labels: 0, ..filter.clone() }
 }
 
-/// What more holds once everything was read: of flows that tell of themselves those that live, and of the others all that
-/// live and perhaps some that have ended.
+/// Checks the stronger claim once all events are read. The replica has all living flows. Of ended flows it has at most
+/// silent ones, which ended without an event.
 fn equals_the_table(kernel: &Kernel, family: Family) -> Result<(), TestCaseError> {
     let (replicated, living) = (replicated(kernel, family), living(kernel, family));
     let silent: BTreeSet<FlowKey> = kernel.lives.iter().filter(|life| life.silent).map(|life| life.key).collect();
@@ -214,7 +214,7 @@ proptest! {
                 }
             }
         }
-        // A sweep that nothing disturbs repairs all.
+        // An undisturbed sweep repairs everything.
         kernel.read_all_events();
         kernel.interrupt();
         kernel.sweep_at_once(Slice::ALL);
@@ -244,7 +244,7 @@ proptest! {
     }
 }
 
-/// The same in parts after each of which one can see what has changed.
+/// Splits a step into parts, so that a test can see what changes after each part.
 fn finely(step: Step) -> Vec<Step> {
     if let Step::ReadEvents(count) = step {
         (0..count).map(|_| Step::ReadEvents(1)).collect()
@@ -292,7 +292,7 @@ proptest! {
     }
 }
 
-/// The properties say little if nothing is ever complete, lost, fresh or chosen.
+/// The properties prove little if the random histories never reach a state.
 #[test]
 fn random_histories_come_into_every_state() {
     use proptest::strategy::ValueTree;

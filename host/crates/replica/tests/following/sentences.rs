@@ -1,4 +1,4 @@
-//! One sentence for each case in which a simpler replica would be wrong.
+//! One test for each case in which a simpler replica would be wrong.
 
 use ctwarden_model::{
     Event, EventKind, Family, Filter, Flow, FlowId, Layer4, Masked, PerDirection, Prefix, Protocol, RareFilter,
@@ -12,7 +12,7 @@ fn replica() -> Replica {
     Replica::new(Seed([1, 2]), 1 << 30)
 }
 
-/// An established flow of that client.
+/// A flow of the client to one server.
 fn flow(client: u8, id: u32) -> Flow {
     let original = Tuple {
         src: [192, 0, 2, client].into(),
@@ -83,12 +83,13 @@ fn a_row_that_is_older_than_the_end_does_not_bring_the_flow_back() {
     let mut replica = replica();
     hear(&mut replica, EventKind::New, &flow(1, 1));
     let token = replica.begin_sweep(Slice::ALL);
-    // The dump has read both, and both ended before the rows are handed over; of one nothing was known.
+    // The dump has read both flows, and both ended before their rows were handed over. The replica did not know the
+    // second one.
     hear(&mut replica, EventKind::Destroy, &flow(1, 1));
     hear(&mut replica, EventKind::Destroy, &flow(2, 2));
     replica.handle_row(token, &flow(1, 1), NOW);
     replica.handle_row(token, &flow(2, 2), NOW);
-    // A change that was on its way is no life either.
+    // A late UPDATE does not bring the flow back either.
     hear(&mut replica, EventKind::Update, &flow(1, 1));
     assert!(replica.is_empty());
     replica.end_sweep(token, SweepEnd::Complete, NOW);
@@ -188,7 +189,8 @@ fn a_sweep_that_began_before_the_socket_was_read_empty_does_not_close_the_overru
     let mut replica = replica();
     sweep(&mut replica, &[]);
     replica.handle_overrun(Steady(9));
-    // The kernel drops events as long as old ones wait: the end of a flow may be lost after this sweep has listed it.
+    // The kernel drops events while old ones wait. So the end of a flow may be lost after this sweep has listed the
+    // flow.
     sweep(&mut replica, &[flow(1, 1)]);
     assert_eq!(replica.knowledge(Family::Ipv4), Knowledge::Overrun { since: Steady(9) });
     replica.handle_drained();
@@ -226,7 +228,7 @@ fn a_flow_on_its_way_out_is_no_flow() {
     replica.handle_row(token, &dying, NOW);
     hear(&mut replica, EventKind::Update, &dying);
     assert!(replica.is_empty());
-    // A dying row may be of a predecessor with the same id.
+    // A dying row may belong to a predecessor with the same id.
     hear(&mut replica, EventKind::New, &flow(1, 1));
     replica.handle_row(token, &dying, NOW);
     replica.end_sweep(token, SweepEnd::Complete, NOW);
@@ -339,15 +341,15 @@ fn an_estimate_says_how_far_a_walk_goes() {
     };
     assert_eq!(replica.estimate(&Filter::default()), 3);
     assert_eq!(replica.estimate(&Filter { family: Some(Family::Ipv6), ..Filter::default() }), 0);
-    // About: a range is counted with what lies at its end.
+    // The estimate is approximate: a range may count one key too many at its end.
     assert!((3..=4).contains(&replica.estimate(&from(&["192.0.2.0/24"]))));
     assert!(replica.estimate(&from(&["203.0.113.0/24"])) <= 1);
-    // The narrowest part decides.
+    // The part with the fewest flows decides.
     let both = Filter { original_dst: from(&["198.51.100.1"]).original_src, ..from(&["192.0.2.2"]) };
     assert!(
         replica.estimate(&both) < replica.estimate(&Filter { original_dst: both.original_dst, ..Filter::default() })
     );
-    // Of a long list nothing is counted.
+    // The networks of a long list are not counted.
     let long: Vec<String> = (0..100).map(|n| format!("192.0.2.{n}")).collect();
     assert_eq!(replica.estimate(&from(&long.iter().map(String::as_str).collect::<Vec<_>>())), 0);
 }
