@@ -66,7 +66,7 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, now: Timestamp) {
     out.drop_blank();
 }
 
-/// The kernel's name of a protocol. Kernels that track DCCP show its ports (up to Linux 6.14); other kernels do not know
+/// The kernel's name of a protocol. Kernels that track DCCP show its ports (up to Linux 6.16); other kernels do not know
 /// DCCP.
 fn name(tuple: &Tuple) -> &'static str {
     match (tuple.protocol, tuple.layer4) {

@@ -34,7 +34,7 @@ impl TupleParts {
     /// The tuple. The kernel always sends a part for some protocols; if it is missing there, the line was cut.
     pub(super) fn complete(&self, protocol: Protocol) -> Result<Tuple, Problem> {
         let tuple = self.tuple(protocol)?;
-        // DCCP has no ports since the kernel no longer tracks it (Linux 6.15).
+        // DCCP has no ports since the kernel no longer tracks it (since Linux 6.17).
         let wanting = match (protocol, tuple.layer4) {
             (Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP, Layer4::None) => "a pair of ports",
             (Protocol::ICMP | Protocol::ICMPV6, Layer4::None) => "the type of the ICMP message",
