@@ -1,81 +1,105 @@
-//! Many networks, each with a value, and a search for the longest network that contains an address: ban lists, country
-//! lists.
+//! Many networks with a value each, looked up by address: ban lists, country lists.
 
-use alloc::collections::BTreeMap;
-use core::net::{IpAddr, Ipv6Addr};
-use core::ops::Bound;
+mod nested;
+mod network;
+mod sorted;
 
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+use self::nested::Nested;
+use self::network::{Ipv4, Ipv6, NO_WIDER, Network};
 use crate::{Family, Prefix};
 
 /// A map from networks to values.
 ///
-/// A query takes one search for each prefix length in use. Lists that people maintain use a handful of lengths.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest to
+/// the address and the one that contains it. An insertion or a removal costs time for each network that the network covers.
+/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value.
+#[derive(Clone)]
 pub struct PrefixMap<V> {
-    entries: BTreeMap<Prefix, V>,
-    /// Number of networks for each family and length.
-    lengths: BTreeMap<(Family, u8), usize>,
+    ipv4: Nested<Ipv4, V>,
+    ipv6: Nested<Ipv6, V>,
+}
+
+/// A network as the part of its family stores it.
+enum Stored {
+    Ipv4(Ipv4),
+    Ipv6(Ipv6),
+}
+
+impl From<Prefix> for Stored {
+    fn from(network: Prefix) -> Self {
+        match network.address() {
+            IpAddr::V4(address) => Self::Ipv4(Ipv4::new(address.to_bits(), network.length(), NO_WIDER)),
+            IpAddr::V6(address) => Self::Ipv6(Ipv6::new(address.to_bits(), network.length(), NO_WIDER)),
+        }
+    }
 }
 
 impl<V> PrefixMap<V> {
     /// A map without networks.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new(), lengths: BTreeMap::new() }
+        Self { ipv4: Nested::new(), ipv6: Nested::new() }
     }
 
-    /// Adds a network and returns its previous value.
+    /// Adds a network, and returns the value that the network had before.
     pub fn insert(&mut self, network: Prefix, value: V) -> Option<V> {
-        let old = self.entries.insert(network, value);
-        if old.is_none() {
-            *self.lengths.entry((network.family(), network.length())).or_default() += 1;
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.insert(network, value),
+            Stored::Ipv6(network) => self.ipv6.insert(network, value),
         }
-        old
     }
 
-    /// Removes a network and returns its value.
+    /// Removes a network, and returns its value.
     pub fn remove(&mut self, network: Prefix) -> Option<V> {
-        let old = self.entries.remove(&network)?;
-        let length = (network.family(), network.length());
-        if let Some(count) = self.lengths.get_mut(&length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length);
-            }
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.remove(network),
+            Stored::Ipv6(network) => self.ipv6.remove(network),
         }
-        Some(old)
     }
 
-    /// The value of exactly this network. Wider networks do not count.
+    /// The value of exactly this network.
     #[must_use]
     pub fn get(&self, network: Prefix) -> Option<&V> {
-        self.entries.get(&network)
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.get(network),
+            Stored::Ipv6(network) => self.ipv6.get(network),
+        }
     }
 
-    /// The value of exactly this network, for a change in place.
+    /// The value of exactly this network, for a change.
     pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
-        self.entries.get_mut(&network)
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.get_mut(network),
+            Stored::Ipv6(network) => self.ipv6.get_mut(network),
+        }
     }
 
-    /// All networks that contain the address, longest first.
+    /// Every network that contains the address, the longest first.
     pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
-        self.holding_wider(address, u8::MAX)
+        let (ipv4, ipv6) = match address {
+            IpAddr::V4(address) => (Some(self.ipv4.containing(address.to_bits())), None),
+            IpAddr::V6(address) => (None, Some(self.ipv6.containing(address.to_bits()))),
+        };
+        let ipv4 = ipv4.into_iter().flatten().map(shown);
+        ipv4.chain(ipv6.into_iter().flatten().map(shown))
     }
 
-    /// All networks that contain the address and have fewer than `bits` bits, longest first.
+    /// Every network of fewer bits that contains the address, the longest first.
     pub fn holding_wider(&self, address: IpAddr, bits: u8) -> impl Iterator<Item = (Prefix, &V)> {
-        let family = Family::of(address);
-        let lengths = self.lengths.range((family, 0)..(family, bits)).rev();
-        lengths.filter_map(move |((_, length), _)| {
-            let network = Prefix::around(address, *length);
-            self.entries.get(&network).map(|value| (network, value))
-        })
+        self.holding(address).skip_while(move |(network, _)| network.length() >= bits)
     }
 
     /// The longest network that contains the address, with its value.
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<(Prefix, &V)> {
-        self.holding(address).next()
+        match address {
+            IpAddr::V4(address) => self.ipv4.longest(address.to_bits()).map(shown),
+            IpAddr::V6(address) => self.ipv6.longest(address.to_bits()).map(shown),
+        }
     }
 
     /// Whether any network contains the address.
@@ -84,49 +108,53 @@ impl<V> PrefixMap<V> {
         self.longest(address).is_some()
     }
 
-    /// A network of the map that shares addresses with the given one: it covers the given network or lies in it.
+    /// A network of the map that shares addresses with the given one: it covers that network, or lies in it.
     #[must_use]
     pub fn overlapping(&self, network: Prefix) -> Option<Prefix> {
         let wider = self.holding(network.address()).map(|(entry, _)| entry).find(|entry| entry.covers(network));
         let within = || {
-            let last = Prefix::host(network.last());
-            self.entries.range(network..=last).next().map(|(entry, _)| *entry)
+            let next = match network.into() {
+                Stored::Ipv4(network) => self.ipv4.behind(network).next().map(shown),
+                Stored::Ipv6(network) => self.ipv6.behind(network).next().map(shown),
+            };
+            next.map(|(entry, _)| entry).filter(|entry| network.covers(*entry))
         };
         wider.or_else(within)
     }
 
-    /// Whether any network of the map shares addresses with the given one.
+    /// Whether any network shares an address with the given one: it covers that network, or lies in it.
     #[must_use]
     pub fn overlaps(&self, network: Prefix) -> bool {
         self.overlapping(network).is_some()
     }
 
-    /// All networks of a family with their values, by address, the wider first.
+    /// Every network of a family with its value, by address, the wider first.
     pub fn of_family(&self, family: Family) -> impl Iterator<Item = (Prefix, &V)> {
-        let first_of_ipv6 = Prefix::around(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
-        let bounds = match family {
-            Family::Ipv4 => (Bound::Unbounded, Bound::Excluded(first_of_ipv6)),
-            Family::Ipv6 => (Bound::Included(first_of_ipv6), Bound::Unbounded),
-        };
-        self.entries.range(bounds).map(|(network, value)| (*network, value))
+        let ipv4 = (family == Family::Ipv4).then(|| self.ipv4.iter().map(shown));
+        let ipv6 = (family == Family::Ipv6).then(|| self.ipv6.iter().map(shown));
+        ipv4.into_iter().flatten().chain(ipv6.into_iter().flatten())
     }
 
-    /// Whether the map has no networks.
+    /// Whether the map has no network.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// Number of networks in the map.
+    /// How many networks the map has.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    pub const fn len(&self) -> usize {
+        self.ipv4.len() + self.ipv6.len()
     }
 
-    /// All networks with their values, by address, the wider first, IPv4 before IPv6.
+    /// Every network with its value, by address, the wider first; IPv4 before IPv6.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
-        self.entries.iter().map(|(network, value)| (*network, value))
+        self.ipv4.iter().map(shown).chain(self.ipv6.iter().map(shown))
     }
+}
+
+fn shown<N: Network, V>((network, value): (N, &V)) -> (Prefix, &V) {
+    (network.prefix(), value)
 }
 
 impl<V> Default for PrefixMap<V> {
@@ -135,18 +163,50 @@ impl<V> Default for PrefixMap<V> {
     }
 }
 
-impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
-    fn from_iter<I: IntoIterator<Item = (Prefix, V)>>(networks: I) -> Self {
-        let mut map = Self::new();
-        for (network, value) in networks {
-            map.insert(network, value);
-        }
-        map
+impl<V: fmt::Debug> fmt::Debug for PrefixMap<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
+}
+
+impl<V: PartialEq> PartialEq for PrefixMap<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl<V: Eq> Eq for PrefixMap<V> {}
+
+impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
+    /// The last value of a network counts. Much faster than insertions where networks nest.
+    fn from_iter<I: IntoIterator<Item = (Prefix, V)>>(networks: I) -> Self {
+        let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
+        for (network, value) in networks {
+            match network.into() {
+                Stored::Ipv4(network) => ipv4.push((network, value)),
+                Stored::Ipv6(network) => ipv6.push((network, value)),
+            }
+        }
+        Self { ipv4: Nested::from_ordered(ordered(ipv4)), ipv6: Nested::from_ordered(ordered(ipv6)) }
+    }
+}
+
+/// Sorts by network and keeps the last value of each network.
+fn ordered<N: Network, V>(mut entries: Vec<(N, V)>) -> impl Iterator<Item = (N, V)> {
+    entries.sort_by_key(|(network, _)| *network);
+    let mut entries = entries.into_iter().peekable();
+    core::iter::from_fn(move || {
+        let mut entry = entries.next()?;
+        while let Some(later) = entries.next_if(|(network, _)| *network == entry.0) {
+            entry = later;
+        }
+        Some(entry)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeMap;
     use alloc::vec::Vec;
     use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -155,7 +215,7 @@ mod tests {
     use super::*;
 
     fn network() -> impl Strategy<Value = Prefix> {
-        // A few distinct leading bits, so that networks nest and addresses hit them.
+        // Few distinct leading bits, so that networks nest and addresses hit them.
         prop_oneof![
             (0u32..64, 0u8..=32).prop_map(|(a, l)| Prefix::new(Ipv4Addr::from_bits(a << 26 | a).into(), l).unwrap()),
             (0u128..64, 0u8..=128).prop_map(|(a, l)| Prefix::new(Ipv6Addr::from_bits(a << 122 | a).into(), l).unwrap()),
@@ -163,6 +223,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn insertions_and_removals_one_by_one_agree_with_a_map_made_at_once(
+            changes in prop::collection::vec((network(), any::<bool>()), 0..200),
+        ) {
+            let (mut map, mut naive) = (PrefixMap::new(), BTreeMap::new());
+            for (at, (network, removed)) in changes.iter().enumerate() {
+                if *removed {
+                    prop_assert_eq!(map.remove(*network), naive.remove(network));
+                } else {
+                    prop_assert_eq!(map.insert(*network, at), naive.insert(*network, at));
+                }
+                prop_assert_eq!(map.len(), naive.len());
+            }
+            let at_once: PrefixMap<usize> = naive.iter().map(|(network, at)| (*network, *at)).collect();
+            prop_assert_eq!(&map, &at_once);
+            for (network, _) in changes {
+                let containing = |map: &PrefixMap<usize>| -> Vec<_> {
+                    map.holding(network.last()).map(|(network, at)| (network, *at)).collect()
+                };
+                prop_assert_eq!(containing(&map), containing(&at_once));
+                prop_assert_eq!(map.overlapping(network), at_once.overlapping(network));
+            }
+        }
+
         #[test]
         fn agrees_with_looking_at_every_network(
             networks in prop::collection::vec((network(), any::<u8>()), 0..40),
