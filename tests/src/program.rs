@@ -30,8 +30,8 @@ pub fn ctwarden() -> Command {
     command
 }
 
-/// The program `conntrack` that packages install, with these arguments: `CTWARDEN_CONNTRACK`, or the result of `cargo
-/// build`. `CTWARDEN_CONNTRACK` may also be a link of that name to `ctwarden`.
+/// The program `conntrack` that packages install, with these arguments: `CTWARDEN_CONNTRACK`, or the result of
+/// `cargo build`. `CTWARDEN_CONNTRACK` may also be a link of that name to `ctwarden`.
 #[must_use]
 pub fn conntrack(words: &[&str]) -> Command {
     let path = there("CTWARDEN_CONNTRACK", "debug/conntrack", "cargo build --package ctwarden-conntrack");
@@ -79,8 +79,8 @@ pub fn copy_of(program: &Command, folder: &Path) -> PathBuf {
     copy
 }
 
-/// The component of a plugin or of a guest of the tests: in `CTWARDEN_GUESTS`, or in the folder of `cargo xtask
-/// guests`.
+/// The component of a plugin or of a guest of the tests: in `CTWARDEN_GUESTS`, or in the folder of
+/// `cargo xtask guests`.
 #[must_use]
 pub fn component(name: &str) -> PathBuf {
     let path = there("CTWARDEN_GUESTS", "guests/components", "cargo xtask guests").join(format!("{name}.wasm"));

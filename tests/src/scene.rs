@@ -119,8 +119,8 @@ impl Scene {
         self.path("control.sock")
     }
 
-    /// Writes the configuration; `text` is everything except `[daemon]`. Copies each component that a `path =
-    /// "NAME.wasm"` names into the folder, unless a file with that name exists.
+    /// Writes the configuration; `text` is everything except `[daemon]`. Copies each component that a
+    /// `path = "NAME.wasm"` names into the folder, unless a file with that name exists.
     pub fn configure(&self, text: impl Display) -> PathBuf {
         self.configure_daemon("", text)
     }

@@ -1,8 +1,8 @@
 //! The cost of ctwarden, measured in turn with its peers on a table of its own. `docs/benchmarks.md` explains each
 //! line.
 //!
-//! The benchmark is a program and not a test, because its figures are only valid on a quiet machine. `cargo xtask
-//! bench` builds its parts and starts it.
+//! The benchmark is a program and not a test, because its figures are only valid on a quiet machine.
+//! `cargo xtask bench` builds its parts and starts it.
 
 mod ceiling;
 mod children;

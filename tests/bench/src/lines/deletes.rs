@@ -67,7 +67,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let mut known = Vec::new();
     let (mut by_source, mut by_mark) = (Vec::new(), Vec::new());
     for _ in 0..options.runs {
-        // This daemon receives all events. It must not disturb the peer's runs.
+        // This daemon receives all events. It runs only for its own measurement, so that it does not disturb the peer.
         let mut daemon = Daemon::start_swept(options, &policy("rows-only = true\nselects = true")?)?;
         daemon.replicated(all)?;
         known.push(select(&mut daemon, victims.count)?);

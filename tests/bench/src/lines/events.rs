@@ -1,5 +1,5 @@
-//! The highest rate of new UDP flows without a lost event: through three bundled policies, compared with `conntrack
-//! -E`.
+//! The highest rate of new UDP flows without a lost event: through three bundled policies, compared with
+//! `conntrack -E`.
 //!
 //! The rate rises step by step. A step is a second of real flows, then the time to work off what waits. An event is
 //! lost if the kernel could not put it into the socket and, with ours, also if a policy was too slow for it. If one
