@@ -1,6 +1,6 @@
 //! One fuzzer for all readers of untrusted bytes: `CTWARDEN_FUZZ` names the check that gets the bytes.
 //!
-//! The checks are a crate of the workspace, because the tests replay the corpora through them.
+//! The checks are a crate of the workspace, because the tests replay the corpora with them.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,12 +1,12 @@
-//! What the guests of the tests share: the bindings of line 0.1 and a plugin that behaves.
+//! The shared part of the test guests: the bindings of interface version 0.1 and a correct plugin.
 //!
-//! Each of them is that plugin with one thing gone wrong, and only when it is provoked, so that a test can see it work
-//! before and the others work on afterwards. It is a file and not a crate because everything in this folder that is a
-//! crate is a guest.
+//! Most guests are this plugin with one defect, which appears only when the guest is provoked. A test can therefore see
+//! the guest work first, and the others go on afterwards. This is a file and not a crate, because every crate in this
+//! folder is a guest.
 
 #![allow(dead_code, unused_imports, reason = "each guest uses its own part of it")]
 
-/// What wit-bindgen makes of the WIT.
+/// The code that wit-bindgen generates from the WIT.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 pub(crate) mod bindings {
     wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:policy/plugin" });
@@ -17,21 +17,21 @@ pub(crate) use bindings::exports::ctwarden::policy::policy::{
     Action, Batch, Descriptor, Guest, Kinds, Reach, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
 };
 
-/// A flow to this port provokes.
+/// A flow to this port provokes a guest.
 pub(crate) const PROVOCATION: u16 = 6666;
 
-/// A plugin that writes a record of each flow and answers each message with it, until it is provoked: by a flow to port
-/// [`PROVOCATION`] or by the message `provoke`.
+/// A plugin that records each flow and answers each message with the message itself, until it is provoked: by a flow to
+/// port [`PROVOCATION`] or by the message `provoke`.
 pub(crate) trait Provoked {
-    /// What it does then.
+    /// The misbehaviour of the provoked plugin. It may return verdicts.
     fn misbehave() -> Vec<Verdict>;
 
-    /// Its configuration.
+    /// Handles the configuration. Returns the subscription or a refusal.
     fn configure(_configuration: &str) -> Result<Subscription, String> {
         Ok(everything())
     }
 
-    /// Who it is.
+    /// The descriptor of the plugin.
     fn describe() -> Descriptor {
         descriptor()
     }
@@ -65,7 +65,7 @@ impl<T: Provoked> Guest for T {
     fn stop() {}
 }
 
-/// The crate's own name and version, wanting every kind of verdict.
+/// A descriptor with the crate's own name and version, which wants every kind of verdict.
 pub(crate) fn descriptor() -> Descriptor {
     Descriptor {
         name: env!("CARGO_PKG_NAME").to_owned(),
@@ -76,7 +76,7 @@ pub(crate) fn descriptor() -> Descriptor {
     }
 }
 
-/// Every event and row, nothing by time, and no kind of verdict but records.
+/// A subscription to every event and dump entry, without sweeps and ticks. It needs only the verdict `log`.
 pub(crate) fn everything() -> Subscription {
     Subscription {
         needs: VerdictKinds::LOG,
@@ -115,7 +115,7 @@ pub(crate) fn any_flow() -> Filter {
     }
 }
 
-/// A record without fields.
+/// A `log` verdict without fields.
 pub(crate) fn seen(target: Target) -> Verdict {
     verdict(target, Action::Log(Vec::new()), "seen")
 }
@@ -125,7 +125,7 @@ pub(crate) fn verdict(target: Target, action: Action, code: &str) -> Verdict {
     Verdict { target, action, code: code.to_owned(), reason: String::new() }
 }
 
-/// Makes the type what the component exports; natively, where these crates are only checked, it does nothing.
+/// Exports the type from the component. In a native build, which only checks these crates, it does nothing.
 macro_rules! export_plugin {
     ($plugin:ident) => {
         #[cfg(target_family = "wasm")]

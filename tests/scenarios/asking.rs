@@ -1,6 +1,6 @@
-//! The verbs `status`, `check`, `explain` and `send`, and who may use the control socket.
+//! The verbs `status`, `check`, `explain` and `send`, and access to the control socket.
 //!
-//! They are how an operator finds out what a plugin may do, what it did, and how to tell it something.
+//! With these verbs, an operator sees what a plugin may do and what it did, and sends it messages.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -43,16 +43,16 @@ fn check_says_what_is_asked_needed_granted_and_missing() {
     assert!(!scene.control().exists() && !scene.path("records.jsonl").exists() && !scene.path("state").exists());
 }
 
-/// Each line of `check` below that of the plugin (or of all of them), by its name.
+/// The lines of `check` below the plugin's line (or below the line for all plugins), by their names.
 fn of(said: &str, whose: &str) -> BTreeMap<String, String> {
     let lines = said.lines().skip_while(|line| !line.starts_with(whose)).skip(1);
     let lines = lines.take_while(|line| line.starts_with(' '));
     lines.filter_map(|line| line.trim().split_once(' ')).map(|(name, text)| (name.into(), text.trim().into())).collect()
 }
 
-/// Multicast groups of the sockets for netfilter in this namespace, as bits (`/proc/net/netlink`).
+/// The multicast groups of the netfilter sockets in this namespace, as bits (`/proc/net/netlink`).
 fn groups() -> u32 {
-    /// Changes of nftables' rules, which the daemon hears as well.
+    /// Changes of nftables rules. The daemon subscribes to this group as well.
     const NFTABLES: u32 = 1 << 6;
     let sockets = fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
     let words = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -96,7 +96,7 @@ fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
     );
     assert_eq!(together["replica"], "not kept, as nobody names flows by filters (selects)");
 
-    // Programs are told the same, and so is who asks for that filter alone.
+    // The JSON output and `explain` with that filter report the same.
     let told: Value = serde_json::from_str(&scene.verb("check --json").good()).unwrap();
     let alone = &told["plugins"][0]["kernel"];
     let kernel = json!({ "family": "ipv4", "protocols": "udp", "original-src": "192.0.2.1", "dst-ports": "53" });
@@ -194,7 +194,7 @@ fn send_prints_what_came_of_each_message() {
     let _ = daemon.stop();
 }
 
-/// The program as an unprivileged user, in that group.
+/// Runs the program as an unprivileged user in this group.
 fn as_nobody(scene: &Scene, group: &str) -> Said {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", group, "--clear-groups", "--"]);
@@ -205,7 +205,7 @@ fn as_nobody(scene: &Scene, group: &str) -> Said {
 #[test]
 fn the_control_socket_is_for_root_and_its_group() {
     let Some(scene) = Scene::new() else { return };
-    // So that the socket itself decides, not the folder.
+    // The folder must let the user pass, so that the socket itself decides.
     fs::set_permissions(scene.folder(), Permissions::from_mode(0o711)).unwrap();
     let daemon = scene.start(Policy::scripted(&[]));
     let socket = fs::metadata(scene.control()).unwrap();

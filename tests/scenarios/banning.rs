@@ -1,6 +1,6 @@
 //! The bundled policy `ban-follower`: established flows to and from banned addresses end.
 //!
-//! It is the rule that is asked for most: a ban today keeps new connections out and lets the old ones go on.
+//! This is the most requested rule. A usual ban keeps new connections out, but lets the old ones go on.
 
 use std::net::TcpStream;
 
@@ -8,7 +8,7 @@ use ctwarden_tests::{
     Daemon, Element, Peer, Policy, Scene, Tcp, elements, eventually, insert, insert_all, load, table,
 };
 
-/// A firewall that drops what its sets hold, in both directions.
+/// A firewall that drops packets from and to the addresses of its sets.
 const WARD: &str = "table inet ward {
     set bad4 { type ipv4_addr; flags interval, timeout; };
     set bad6 { type ipv6_addr; flags interval, timeout; };
@@ -25,19 +25,19 @@ fn follower() -> Policy {
     Policy::new("ban", "ban-follower").enforce()
 }
 
-/// It ends flows and blocks.
+/// The policy deletes flows and blocks addresses.
 fn blocking() -> String {
     let policy =
         follower().key("allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]");
     format!("{BLOCK}{}", policy.config("block-set = \"bad\""))
 }
 
-/// It ends flows only.
+/// The policy only deletes flows.
 fn deleting(config: &str) -> Policy {
     follower().key("allow = [\"delete\", \"alert\", \"sweep\"]").config(config)
 }
 
-/// A host that is not this one, for this one cannot be blocked.
+/// Another host, because the daemon never blocks this host.
 fn another_host() -> Peer {
     Peer::connect("outside", &["10.9.0.1/24", "2001:db8:9::1/64"], &["10.9.0.2/24", "10.9.0.9/24", "2001:db8:9::2/64"])
 }
@@ -109,7 +109,7 @@ fn a_ban_by_file_ends_established_connections() {
     let record = daemon.wait_for("why", |record| record.0["flow"]["src"] == "10.0.0.4");
     assert!(record.text("reason").is_some_and(|why| why.contains("feed") && why.contains("scanner")), "{record:?}");
 
-    // Who comes anew while the ban holds is met by the first packet.
+    // While the ban holds, the first packet of a new flow is enough to end it.
     insert("-p udp -s 10.0.0.5 -d 10.1.0.1 --sport 1001 --dport 53 -t 300");
     daemon.wait_for_many("the newcomer ends", 4, |record| record.came("delete", "applied"));
     scene.write("feed.txt", "192.0.2.1\n");
@@ -122,20 +122,20 @@ fn a_ban_by_file_ends_established_connections() {
     assert!(table().iter().any(|entry| entry.has_address("10.0.0.5")));
 }
 
-/// Readings of the table so far, and rows of them.
+/// The dumps of the table so far, and the dump entries in them.
 fn readings(daemon: &Daemon) -> (u64, u64) {
     let status = daemon.status();
     let number = |name: &str| status[name].as_u64().unwrap();
     (number("sweeps") + number("sweeps_interrupted"), number("rows"))
 }
 
-/// A table of which a list names four flows, one of them by an address that is never banned.
+/// Fills a table in which the list matches four flows. One of them belongs to an address that is never banned.
 fn fill_around_a_list() {
     insert_all((1..=200).map(|n| format!("-p udp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 53 -t 600")));
     insert_all((1..=50).map(|n| format!("-p udp -s 2001:db8:1::{n} -d 2001:db8:2::1 --sport 1000 --dport 53 -t 600")));
 }
 
-/// Puts that list in place and waits until its flows have ended.
+/// Writes that list and waits until its flows have ended.
 fn load_the_list(scene: &Scene, daemon: &mut Daemon) {
     // Far more networks than the table has flows.
     let absent: String = (0..3_000).map(|n| format!("172.{}.{}.0/24\n", 16 + n / 256, n % 256)).collect();
@@ -262,7 +262,7 @@ fn bans_by_message_outlive_the_daemon() {
     let daemon = scene.start(deleting(""));
     assert!(say(&daemon, "ban 10.0.0.0/24 for 3600").contains("3600"));
     let _ = daemon.stop();
-    // While nobody watches.
+    // These flows begin while no daemon runs.
     insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
     insert("-p udp -s 10.0.1.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
     let mut daemon = scene.start_again();

@@ -1,7 +1,7 @@
 //! The verdicts `block` and `unblock`: networks in nftables sets.
 //!
-//! Delete is not kill: with an accept policy the next packet makes the entry anew. Only a block that is there first ends a
-//! connection for good.
+//! A delete alone does not end a connection: with an accept policy, the next packet creates the entry again. Only a
+//! block that comes before the delete ends the connection for good.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ fn policy(rules: &[&str]) -> String {
     format!("{BLOCK}{policy}")
 }
 
-/// A host that is not this one, for this one cannot be blocked.
+/// Another host, because the daemon never blocks this host.
 fn another_host() -> Peer {
     let there = ["10.9.0.2/24", "10.9.0.9/24", "10.9.0.10/24", "2001:db8:9::2/64"];
     Peer::connect("outside", &["10.9.0.1/24", "2001:db8:9::1/64"], &there)
@@ -55,7 +55,7 @@ fn this_host_and_its_way_out_are_never_blocked() {
     }
     assert!(elements("inet ward bad4").is_empty() && elements("inet ward bad6").is_empty());
     assert!(daemon.send("scripted", "none: block bad 10.9.0.9 60; block bad 2001:db8:9::3 60").is_good());
-    // An address that comes later is as safe after a while.
+    // An address that is added later is protected as well, after a moment.
     ip("addr add 10.9.0.77/24 dev outside");
     eventually("it is noticed", || {
         let said = daemon.send("scripted", "none: block bad 10.9.0.77 1; unblock bad 10.9.0.77");
@@ -129,10 +129,10 @@ fn the_address_is_in_the_set_before_its_flows_end() {
     });
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Between a delete and a later block one of these would get through and make the entry anew.
+        // If the block came after the delete, one of these packets would get through and create the entry again.
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                // Refused once it is blocked.
+                // The send fails once the address is blocked.
                 let _ = client.send(b"*");
             }
         });
@@ -184,13 +184,13 @@ fn a_block_set_that_is_not_there_is_named_with_the_command_that_makes_it() {
     assert!(said.contains("bad4") && !said.contains("bad6"), "only the wrong one is named: {said}");
 }
 
-/// What a block was answered with, on whichever stream and with whichever status.
+/// The answer to a message, from both streams and with any status.
 fn told(daemon: &Daemon, message: &str) -> String {
     let said = daemon.send("scripted", message);
     format!("{}{}", said.out, said.err)
 }
 
-/// A block is refused, with these words in the answer, in its record and in the status; and nothing else of it is.
+/// Checks that a block is refused. The answer, the record and the status contain these words, and nothing is applied.
 fn refused(daemon: &mut Daemon, network: &str, words: &str) {
     let before = daemon.records.which(|record| record.came("block", "refused")).len();
     let said = told(daemon, &format!("none: block bad {network} 600"));
@@ -231,7 +231,7 @@ fn a_set_that_a_reload_of_the_rules_took_away_or_made_anew_is_noticed() {
     for network in ["192.0.2.2", "198.51.100.0/24", "3fff::/32"] {
         refused(&mut daemon, network, "the nftables set is gone");
     }
-    // Of the same names, of other kinds.
+    // Sets with the same names, but of other kinds.
     load(
         "table inet ward { set bad4 { type ipv4_addr; flags timeout; }; set bad6 { type ipv6_addr; flags interval; }; }",
     );

@@ -1,6 +1,7 @@
-//! The bundled policy `connection-cap`: so many connections for each source and not one more.
+//! The bundled policy `connection-cap`: a maximum number of connections for each source.
 //!
-//! It counts across calls, so it shows that state, ends of flows and recounts after losses hold together.
+//! The policy counts across calls. These scenarios therefore show that its state, the ends of flows and the recounts
+//! after losses agree.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ fn the_newest_over_the_cap_ends_and_people_are_told() {
     assert_eq!(alert.0["alert"]["fields"]["limit"], "3", "{alert:?}");
     assert!(alert.0["alert"]["title"].as_str().is_some_and(|title| title.contains("10.0.0.1")), "{alert:?}");
 
-    // Ends are counted too, its own and others'.
+    // Ends count too, whether the policy or another program caused them.
     remove("-p udp -s 10.0.0.1 --sport 1002");
     insert_all([udp("10.0.0.1", 2001), udp("10.0.0.1", 2002)].into_iter());
     daemon.wait_for_many("one of the two ends", 3, |record| record.came("delete", "applied"));
@@ -53,7 +54,7 @@ fn the_newest_over_the_cap_ends_and_people_are_told() {
 #[test]
 fn connections_older_than_the_daemon_are_counted() {
     let Some(scene) = Scene::new() else { return };
-    // With it the kernel says which connection is the older one.
+    // With timestamps, the kernel reports which connection is older.
     scene.set("netfilter/nf_conntrack_timestamp", 1);
     for n in 1..=6 {
         insert(&udp("10.0.0.1", 1000 + n));
@@ -101,7 +102,7 @@ fn who_is_over_the_cap_can_be_blocked() {
         .config("limit = 2\naction = \"block\"\nblock-set = \"greedy\"\nblock-seconds = 120\nprotocols = [\"tcp\"]");
     let mut daemon = scene.start(format!("[block.greedy]\ntable = \"inet ward\"\nipv4 = \"greedy\"\n{policy}"));
     daemon.wait_for("the first count", |record| record.is_notice("swept"));
-    // This host itself cannot be blocked.
+    // Another host, because this host cannot be blocked.
     let host = Peer::connect("outside", &["10.9.0.1/24"], &["10.9.0.7/24", "10.9.0.8/24"]);
     let mut within: Vec<_> = (0..2).map(|n| host.tcp_from("10.9.0.7", "10.9.0.1", 8080 + n)).collect();
     let _over = host.tcp_from("10.9.0.7", "10.9.0.1", 8090);
@@ -121,7 +122,7 @@ fn the_cap_holds_again_after_events_were_lost() {
     daemon.wait_for("the first count", |record| record.is_notice("swept"));
     daemon.pause();
     insert_all((0..400).map(|n| udp(&format!("10.0.{}.1", n / 20), 1000 + n)));
-    // And ends that it does not hear of either.
+    // The daemon does not hear of these ends either.
     remove("-p udp -s 10.0.3.1");
     daemon.resume();
     daemon.wait_for("the overrun", |record| record.is_notice("overrun"));

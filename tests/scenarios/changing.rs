@@ -1,6 +1,6 @@
 //! The verdicts that change a flow: `mark`, `labels`, `timeout`, `protect`.
 //!
-//! Other programs use the same fields, so what was not asked for has to stay as it was.
+//! Other programs use the same fields, so all other bits and fields must stay unchanged.
 
 use ctwarden_tests::{Policy, Scene, Udp, counter, insert, insert_all, load, table};
 
@@ -82,7 +82,7 @@ fn labels_without_a_rule_that_uses_them_are_refused_by_the_kernel() {
     insert(DNS);
     let mut daemon = scene.start(Policy::scripted(&["row udp 53: labels +5"]));
     let record = daemon.wait_for("the refusal", |record| record.came("labels", "refused"));
-    // ENOSPC: nf_connlabels_replace finds no room for labels in an entry that was made without.
+    // ENOSPC: nf_connlabels_replace finds no room for labels in an entry that was created without them.
     assert_eq!(record.number(&["errno"]), Some(28), "{record:?}");
     assert!(record.text("refusal").is_some_and(|why| why.contains("28")), "{record:?}");
     let _ = daemon.stop();

@@ -1,8 +1,8 @@
-//! Our `conntrack` beside the program that it replaces: the same words, the same table, the same answer.
+//! Compares our `conntrack` with the program that it replaces: the same arguments, the same table, the same answer.
 //!
-//! Whoever puts it in the other's place must notice nothing, so what is compared is all that can be noticed: both outputs,
-//! the exit status, and the table afterwards. What differs on purpose is listed in `known.rs`; everything else that differs
-//! is a fault.
+//! A user who replaces the original must notice no difference. The tests therefore compare everything that a user can
+//! notice: both outputs, the exit status, and the table afterwards. `known.rs` lists the intended differences; every
+//! other difference is a fault.
 
 mod changing;
 mod dying;

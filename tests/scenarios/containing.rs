@@ -1,6 +1,6 @@
-//! Plugins that fail, each in its own way: every one is contained while another goes on working in the same daemon.
+//! Plugins that fail, each in its own way. The daemon contains each of them, and another plugin goes on working.
 //!
-//! One bad policy that stops all the others is what operators of such systems complain of most.
+//! Operators of such systems complain most about one bad policy that stops all the others.
 
 use ctwarden_tests::{Daemon, Policy, Record, Scene, Udp, eventually, table};
 
@@ -17,13 +17,14 @@ fn hostile(guest: &str) -> Policy {
     Policy::new("hostile", guest).enforce().key("allow = [\"log\", \"alert\"]")
 }
 
-/// A flow, and that the worker has marked it.
+/// Makes a flow and waits until the worker has marked it.
 fn works(port: u16) {
     assert!(Udp::between("127.0.0.1", "127.0.0.2", port).works());
     eventually("the worker goes on", || table().into_iter().find(|entry| entry.has_port(port) && entry.mark == 1));
 }
 
-/// Provokes the guest by a flow and gives its fault; the worker has to go on meanwhile and the guest has to come back.
+/// Provokes the guest with a flow and returns its fault. The worker has to go on meanwhile, and the guest has to come
+/// back.
 fn provoked(scene: &Scene, policy: Policy) -> (Daemon, Record) {
     let mut daemon = scene.start(format!("{policy}{}", worker()));
     works(5001);
@@ -38,7 +39,7 @@ fn provoked(scene: &Scene, policy: Policy) -> (Daemon, Record) {
     (daemon, fault)
 }
 
-/// A guest with a fault of that name whose text has those words.
+/// Checks a guest for a fault of this kind whose text contains these words.
 fn contained(policy: Policy, fault: &str, words: &[&str]) {
     let Some(scene) = Scene::new() else { return };
     let (mut daemon, record) = provoked(&scene, policy);
@@ -47,7 +48,7 @@ fn contained(policy: Policy, fault: &str, words: &[&str]) {
     assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
     let last = daemon.plugin_status("hostile")["last_fault"].clone();
     assert_eq!(last["kind"], fault, "{last}");
-    // A sweep for the fresh instance would meet the provoking flow again.
+    // Otherwise the sweep for the fresh instance would deliver the provoking flow again.
     ctwarden_tests::remove("-p udp --dport 6666");
     daemon.wait_for("a fresh instance", |record| record.is_notice("restarted") && record.is_of("hostile"));
     eventually("it works again", || {
@@ -148,7 +149,7 @@ fn who_fails_again_and_again_is_quarantined_for_all_to_see() {
     let Some(scene) = Scene::new() else { return };
     let mut daemon = scene.start(format!("{}{}", hostile("guest-panic"), worker()));
     works(5001);
-    // It is in the table, so the sweep of each fresh instance brings it again.
+    // The flow stays in the table, so the sweep of each fresh instance delivers it again.
     Udp::flood("127.0.0.1", "127.0.0.3", PROVOCATION..=PROVOCATION);
     let last =
         daemon.wait_for("the quarantine", |record| record.is_fault("hostile") && record.0["quarantined"] == true);
@@ -168,7 +169,7 @@ fn who_fails_again_and_again_is_quarantined_for_all_to_see() {
     assert!(why.contains("hostile") && why.contains("ctwarden status"), "{why}");
     works(5002);
 
-    // Whoever mends it does not have to wait.
+    // An operator who repairs the plugin does not have to wait.
     scene.configure(format!("{}{}", hostile("guest-exits"), worker()));
     assert_eq!(daemon.reload(), None);
     eventually("the mended one runs", || (daemon.plugin_status("hostile")["state"] == "running").then_some(()));
@@ -208,7 +209,7 @@ fn who_fails_before_the_first_entry_is_not_started() {
         [("guest-configure-traps", "this configuration was too much"), ("guest-bad-descriptor", "name")]
     {
         scene.configure(format!("{}{}", Policy::new("hostile", guest), worker()));
-        // The guest itself may have said something too.
+        // The guest itself may have written a line too.
         let said = scene.verb("run").failed();
         let said: Vec<_> = said.lines().filter(|line| line.starts_with("ctwarden: ")).collect();
         assert_eq!(said.len(), 1, "{said:?}");

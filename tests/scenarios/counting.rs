@@ -1,4 +1,5 @@
-//! The policy that counts: what it says it judged is what the kernel has. The benchmark rests on that.
+//! The policy that counts: the number of entries that it judged is the number in the kernel. The benchmark depends on
+//! this.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use ctwarden_tests::{Daemon, Policy, Record, Scene, eventually, insert_all, table};
 
-/// What no test here uses up.
+/// Budgets that no test here uses up.
 const UNBOUNDED: &str = "verdicts-per-second = 1000000\ntable-share-per-minute = 100";
 
 fn tally() -> Policy {
@@ -16,14 +17,14 @@ fn tally() -> Policy {
         .key("allow = [\"delete\", \"mark\", \"log\", \"sweep\"]\nmark-mask = 0xff")
 }
 
-/// Rows and sum of ids of the sweep that comes next.
+/// The number of dump entries and the sum of their ids in the sweep of this record.
 fn swept(record: &Record) -> (u64, u64) {
     let field = |name: &str| record.0["fields"][name].as_str().and_then(|text| text.parse().ok()).unwrap();
     assert_eq!(record.0["fields"]["complete"], "true");
     (field("rows"), field("ids"))
 }
 
-/// Readings of the table so far.
+/// The number of dumps of the table so far.
 fn sweeps(daemon: &Daemon) -> u64 {
     daemon.status()["sweeps"].as_u64().unwrap()
 }
@@ -52,7 +53,8 @@ fn every_entry_is_judged_once_and_the_sum_of_ids_says_so() {
     let _ = daemon.stop();
 }
 
-/// The most threads of that name that were seen in a process at one time while something was done, and what came of it.
+/// The largest number of threads with this name that a process had at one time during the work, and the result of the
+/// work.
 fn most_threads<T: Send>(process: u32, name: &str, work: impl FnOnce() -> T + Send) -> (usize, T) {
     let count = || {
         let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
@@ -124,7 +126,7 @@ fn few_flows_of_a_followed_table_are_read_one_by_one_and_many_by_a_sweep() {
         assert_eq!(swept(&daemon.wait_for_many(network, nth + 2, tallied)[nth + 1]).0, rows);
         assert_eq!(sweeps(&daemon) - before, read, "readings of the table up to {network}");
     }
-    // To end them nothing has to be read, however many they are.
+    // A selection needs no dump, however many flows it ends.
     assert!(daemon.send("tally", "end 10.1.0.0/16").good().contains("2000 applied"));
     assert_eq!(sweeps(&daemon) - before, 1);
     assert_eq!(there().0, 100);
@@ -146,7 +148,7 @@ fn a_ban_does_not_wait_for_a_large_one() {
             .then_some(())
     });
     let before = sweeps(&daemon);
-    // Both messages are there before it looks at the first.
+    // Both messages wait before the daemon reads the first one.
     daemon.pause();
     let answers = ["10.1.0.0/16", "10.2.0.1"].map(|network| daemon.request("tally", &format!("end {network}")));
     daemon.resume();

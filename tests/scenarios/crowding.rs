@@ -1,11 +1,11 @@
-//! A plugin whose filters have thousands of values: bans of its neighbour and the control socket do not wait behind it.
+//! A plugin whose filters have thousands of values does not delay the bans of its neighbour or the control socket.
 
 use ctwarden_tests::{Daemon, Policy, Record, Scene, Udp, insert_all, load};
 
-/// Messages of sixty selections each.
+/// The number of messages, of sixty selections each.
 const MESSAGES: u8 = 40;
 
-/// Flows that no range of the greedy plugin matches, so that each is compared with all of its filters.
+/// Makes flows that no range of the greedy plugin matches. Each flow is therefore compared with all of its filters.
 fn entries(count: u32) {
     insert_all(
         (0..count)
@@ -29,7 +29,7 @@ fn is_greedy(record: &Record) -> bool {
     record.is_of("greedy") && record.is_verdict()
 }
 
-/// The neighbour ends a flow, and the daemon says how it is.
+/// The neighbour ends a flow, and the daemon answers a status request.
 fn ban(daemon: &Daemon, host: u8) {
     let said = daemon.send("scripted", &format!("matching src 10.0.0.{host}: delete")).good();
     assert!(said.contains("delete: 1 applied"), "{said}");
@@ -43,7 +43,7 @@ fn sixty_selections_of_thousands_of_ports_keep_nobody_waiting() {
     let mut daemon = scene.start(format!("{}{}", greedy(0, 0), neighbour()));
     let before = daemon.memory();
     for host in 1..=MESSAGES {
-        // A megabyte of ranges in one answer is as much as a plugin may say.
+        // A plugin may return at most a megabyte of ranges in one answer.
         let _ = daemon.send_without_waiting("greedy", "60 4000").good();
         ban(&daemon, host);
     }

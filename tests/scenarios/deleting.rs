@@ -1,12 +1,12 @@
-//! The verdict `delete`: for each protocol and family, by entry, key and selection, and all the ways it can end.
+//! The verdict `delete`: for each protocol and family, by entry, key and selection, with every outcome.
 //!
-//! It is the verdict that people want most, and the one that does most harm to the wrong flow.
+//! People want this verdict most, and it does most harm to the wrong flow.
 
 use ctwarden_tests::{
     Policy, Record, Scene, Tcp, Udp, counter, eventually, insert, insert_all, load, ping, remove, table,
 };
 
-/// The one record of a verdict of that action about the flow with that id, which has that outcome.
+/// Checks that exactly one record has this action and this flow id, and that it has this outcome.
 fn only(records: &[Record], action: &str, id: u32, outcome: &str) {
     let found: Vec<_> = records
         .iter()
@@ -51,7 +51,7 @@ fn a_selection_ends_every_match_and_nothing_else() {
     let daemon = scene.start(Policy::scripted(&[]));
     let said = daemon.send("scripted", "matching src 10.0.0.0/28 dport 53: delete").good();
     assert!(said.contains("flows: 15 applied"), "{said}");
-    // The kernel's own filter on IPv6 addresses deletes everything but the match (Linux up to 6.18).
+    // The kernel's own filter on IPv6 addresses deletes everything except the match (Linux up to 6.18).
     let said = daemon.send("scripted", "matching src 2001:db8:1::20/124: delete").good();
     assert!(said.contains("flows: 10 applied"), "{said}");
     let said = daemon.send("scripted", "matching v6 dport 53 limit 4: delete").good();
@@ -89,7 +89,7 @@ fn the_reply_direction_finds_what_nat_has_hidden() {
     load(
         "table ip nat { chain out { type nat hook output priority -100; ip daddr 127.0.0.5 tcp dport 8080 dnat to 127.0.0.2:9090; }; }",
     );
-    // Else the next packet makes the entry anew, and the rule maps it as before.
+    // Otherwise the next packet creates the entry again, and the rule translates it as before.
     scene.set("netfilter/nf_conntrack_tcp_loose", 0);
     let listener = Tcp::listen("127.0.0.2", 9090);
     let mut through = Tcp::to(&listener, "127.0.0.1", "127.0.0.5", 8080);
@@ -126,7 +126,8 @@ fn a_successor_with_the_same_tuple_is_never_hit() {
     let mut daemon = scene.start(Policy::scripted(&["row udp 1000: remember dns; log seen=yes"]));
     daemon.wait_for("the row", |record| record.came("log", "applied"));
     remove("-p udp --sport 1000");
-    // The kernel makes the id from the entry's place in memory, among others; entries in between take that place.
+    // The kernel derives the id from the entry's place in memory, among other values. Entries made in between take that
+    // place.
     for round in 1..=8 {
         insert_all((1..=50).map(|n| format!("-p udp -s 10.{round}.1.{n} -d 10.0.0.2 --sport 2000 --dport 53 -t 300")));
         insert(tuple);

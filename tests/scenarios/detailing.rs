@@ -1,10 +1,10 @@
 //! What a plugin can ask the host: rare attributes of a flow, the table's figures, address sets, lasting memory.
 //!
-//! Events are thin on purpose; a policy that needs more must get it, and only what is its own.
+//! Events deliberately carry little. A policy that needs more must get it, but only data of its own.
 
 use ctwarden_tests::{Ftp, Policy, Scene, Tcp, Udp, eventually, insert, load, table};
 
-/// A logged field of the first such record.
+/// A field of a log record.
 fn field(record: &ctwarden_tests::Record, name: &str) -> String {
     record.0["fields"][name].as_str().unwrap_or_else(|| panic!("no {name} in {record:?}")).to_owned()
 }
@@ -33,7 +33,8 @@ fn expectations_are_delivered_and_deleted() {
     let Some(scene) = Scene::new() else { return };
     let policy = Policy::new("expecting", "guest-expecting").enforce().key("allow = [\"delete\", \"log\"]");
     let mut daemon = scene.start(&policy);
-    // Begun while somebody listens: older flows, and what is expected for them, have no events (nf_conntrack_events=2).
+    // The flow begins while the daemon listens. Older flows, and the expectations for them, have no events
+    // (nf_conntrack_events=2).
     let Some(mut ftp) = Ftp::new("127.0.0.1", "127.0.0.2") else { return };
     ftp.offer(20_021);
     let seen = daemon.wait_for("the expectation", |record| record.text("code") == Some("expectation"));
@@ -134,7 +135,7 @@ fn address_sets_are_looked_up_and_followed() {
     );
     assert_eq!(look(&daemon, "bad 192.0.2.1 198.51.100.1").good().trim(), "[None, Some(\"fresh\")]");
 
-    // A mistake in the file keeps what was there.
+    // An error in the file keeps the former content of the set.
     scene.write("bad.txt", "198.51.100.0/24 fresh\n300.0.0.1\n");
     eventually("the mistake is named", || daemon.err().contains("bad.txt").then_some(()));
     assert!(daemon.err().contains("bad.txt:2"), "{}", daemon.err());

@@ -1,12 +1,11 @@
-//! What `ctwarden doctor` finds in namespaces that are made for it, and that the commands that it names do what it
-//! says.
+//! The findings of `ctwarden doctor` in namespaces made for it, and the effect of the commands that it suggests.
 
 use std::process::Command;
 
 use ctwarden_tests::{Namespace, Said, ctwarden, load, skip, table, try_load};
 use serde_json::Value;
 
-/// A namespace in which nobody has changed anything yet.
+/// A new namespace without any changes.
 fn untouched() -> Option<Namespace> {
     Namespace::enter().map_err(|why| skip(&why)).ok()
 }
@@ -30,13 +29,13 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     check
 }
 
-/// A check's verdict and value.
+/// The verdict and the value of a check.
 fn found<'a>(report: &'a Value, name: &str) -> (&'a str, &'a str) {
     let check = check(report, name);
     (check["verdict"].as_str().unwrap(), check["value"].as_str().unwrap())
 }
 
-/// Runs the command that a check names.
+/// Runs the command that a check suggests.
 fn obey(report: &Value, name: &str) {
     let mut shell = Command::new("sh");
     shell.args(["-c", check(report, name)["change"].as_str().unwrap()]);
@@ -179,7 +178,7 @@ fn without_the_capability_it_says_what_is_missing_and_what_it_cannot_tell() {
     assert!(check(&report, "capability")["change"].as_str().unwrap().contains("setcap cap_net_admin+ep"));
     assert_eq!(found(&report, "ctnetlink").0, "note");
     assert_eq!(found(&report, "labels"), ("note", "unknown"));
-    // What nobody needs a capability for is told all the same.
+    // Checks that need no capability are reported all the same.
     assert_eq!(found(&report, "hooks"), ("good", "active"));
 }
 
@@ -202,6 +201,6 @@ fn people_get_lines_without_colour_in_a_pipe() {
         "{}",
         said.out
     );
-    // How long the summary is depends on what else the machine has: it may take several lines.
+    // The length of the summary depends on the rest of the machine, so the summary may take several lines.
     assert!(said.out.lines().any(|line| line.starts_with("This machine is not fit: hooks")), "{}", said.out);
 }

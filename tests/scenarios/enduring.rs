@@ -1,4 +1,4 @@
-//! A daemon that is left alone for months: what is done to it from outside does not end it, and idle it costs nothing.
+//! A daemon that runs unattended for months: no outside influence ends it, and it costs nothing while idle.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ fn who_was_killed_leaves_nothing_in_the_way() {
     let Some(scene) = Scene::new() else { return };
     let daemon = scene.start(Policy::scripted(&["row udp: mark 1/1"]));
     assert!(daemon.send("scripted", "store word kept").is_good());
-    // What plugins keep is written behind, every second.
+    // The daemon writes the stored data of plugins once a second, in the background.
     let stored = SystemTime::now();
     let written = || {
         std::fs::read_dir(scene.path("state"))
@@ -45,7 +45,7 @@ fn records_that_cannot_be_written_are_counted_and_stop_nothing() {
     scene.configure(Policy::scripted(&["new udp: mark 1/1; log a=b"]));
     let text = std::fs::read_to_string(scene.configuration()).unwrap();
     let records = format!("records = \"{}\"", scene.path("records.jsonl").display());
-    // Every write to it fails as on a full disk, ENOSPC (full(4)).
+    // Every write to this file fails with ENOSPC, as on a full disk (full(4)).
     scene.write("ctwarden.toml", text.replace(&records, "records = \"/dev/full\""));
     let daemon = scene.start_again();
     for port in 5001..5011 {
@@ -82,7 +82,7 @@ fn nonsense_at_the_control_socket_harms_nobody() {
         let answer = ask(line);
         assert!(answer.starts_with("{\"error\":"), "{line:?}: {answer}");
     }
-    // Some that say nothing, some that begin and hang up, one that never ends its line.
+    // Ten connections send nothing, ten start a request and hang up, and one never ends its line.
     let silent: Vec<_> = (0..10).map(|_| dial()).collect();
     for _ in 0..10 {
         dial().write_all(b"{\"send\":").unwrap();

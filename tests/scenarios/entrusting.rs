@@ -1,4 +1,5 @@
-//! What the daemon opens, writes and lets in as root: nothing that somebody else has planted, and nobody is kept out by others.
+//! What the daemon opens, writes and accepts as root: it uses no file that another user planted, and no user keeps
+//! others out.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
@@ -12,7 +13,7 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// The configuration with another `[daemon]` key in the place of the one that a scene writes.
+/// Replaces one `[daemon]` key that a scene writes.
 fn with(scene: &Scene, key: &str, path: &Path) {
     let file = scene.configure(Policy::scripted(&[]));
     let text = fs::read_to_string(&file).unwrap();

@@ -1,4 +1,4 @@
-//! Plugins that say far too much: the daemon's memory, its records and its neighbours stay as they are.
+//! Plugins with far too much output: the daemon's memory, its records and the other plugins are not affected.
 
 use std::fs;
 
@@ -9,12 +9,12 @@ fn neighbour() -> Policy {
     Policy::scripted_with(&["delete", "log"], &[])
 }
 
-/// Observes, may do nothing, and says far too much at each tick.
+/// A plugin in the mode `observe`, without grants, that returns far too much at each tick.
 fn flood(how: &str) -> Policy {
     Policy::new("hostile", "guest-flood").config(&format!("how = \"{how}\""))
 }
 
-/// Verdicts that the plugin has returned.
+/// The number of verdicts that the plugin has returned.
 fn verdicts(daemon: &Daemon) -> u64 {
     let status = daemon.plugin_status("hostile");
     let kinds = status["verdicts"].as_object().unwrap().values();
@@ -25,7 +25,7 @@ fn wait_for_verdicts(daemon: &Daemon, count: u64) {
     eventually("it goes on with what it does", || (verdicts(daemon) >= count).then_some(()));
 }
 
-/// Floods until so many more verdicts have come, and looks at the neighbour, the memory and the records meanwhile.
+/// Waits for `more` further verdicts of the flood, and checks the neighbour, the memory and the records meanwhile.
 fn holds(how: &str, hostile: Policy, first: u64, more: u64) {
     let Some(scene) = Scene::new() else { return };
     let mut daemon = scene.start(format!("{}{}", hostile, neighbour()));

@@ -1,6 +1,6 @@
-//! What stands between a plugin and the kernel: grants, protected flows, budgets, the breaker, and `observe`.
+//! The checks between a plugin and the kernel: grants, protected flows, budgets, the breaker, and `observe`.
 //!
-//! A policy may be wrong; these are what its operator relies on then.
+//! The operator relies on these checks when a policy is wrong.
 
 use std::net::UdpSocket;
 
@@ -91,7 +91,7 @@ fn a_filter_that_an_event_cannot_answer_is_answered_by_the_kernel() {
     let protect = "[[protect]]\nmark = \"0x8000/0x8000\"\n[[protect]]\nstatus = [\"!ASSURED\"]\n";
     let mut daemon = scene.start(format!("{protect}{}", Policy::scripted(&["row tcp: remember n$src; log seen=yes"])));
     daemon.wait_for_many("the rows", 2, |record| record.came("log", "applied"));
-    // A key has neither mark nor status.
+    // A flow key has neither mark nor status.
     assert!(daemon.send("scripted", "key n10.0.0.1: delete").short().contains("delete: 1 protected"));
     assert!(daemon.send("scripted", "key n10.0.0.3: delete").good().contains("delete: 1 applied"));
     assert_eq!(table().len(), 1);
@@ -120,7 +120,7 @@ fn a_used_up_budget_stops_a_storm_of_changes() {
     let daemon = scene.start(Policy::scripted(&[]).of("budget", "verdicts-per-second = 5"));
     let said = daemon.send("scripted", "matching dport 53: mark 0x1/0xf").short();
     let marked = table().iter().filter(|entry| entry.mark == 0x101).count();
-    // Two seconds' worth at once, and perhaps a few more if the machine is slow.
+    // The budget of two seconds at once, and perhaps a few more if the machine is slow.
     assert!((10..=30).contains(&marked), "{marked}");
     assert!(
         said.contains(&format!("{marked} applied")) && said.contains(&format!("{} over-budget", 100 - marked)),
@@ -159,8 +159,8 @@ fn a_host_whose_packets_nothing_drops_leaves_the_next_ban_its_budget() {
     let mut daemon = scene.start(Policy::scripted(&["new udp: delete"]).of("budget", budget));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for time in 1..=11 {
-        // From one port to another each time: the next datagram makes the entry again. That nobody listens there is an error
-        // once.
+        // Each datagram uses the same two ports, so the next one creates the entry again. The missing listener causes
+        // one error.
         eventually("a datagram leaves", || socket.send_to(b"*", "127.0.0.2:4000").ok());
         daemon.wait_for_many("what came of the entry", time, Record::is_verdict);
     }
@@ -168,7 +168,7 @@ fn a_host_whose_packets_nothing_drops_leaves_the_next_ban_its_budget() {
     assert_eq!(applied(&daemon), 10, "an eleventh delete would stop it no more than ten did");
     let told = daemon.wait_for("word of it", |record| record.is_notice("comes-back"));
     assert_eq!(told.text("plugin"), Some("scripted"));
-    // Nor do flows that it begins anew.
+    // Deletes of further new flows would not stop the host either, so the daemon limits them too.
     Udp::flood("127.0.0.1", "127.0.0.2", 5_000..5_200);
     daemon.wait_for_many("what came of its flows", 211, Record::is_verdict);
     assert_eq!(applied(&daemon), 30, "half of what may be deleted in a minute");
@@ -216,7 +216,7 @@ fn observing_changes_nothing_and_records_the_same() {
         "row udp 54: timeout 9; labels +3",
     ];
     let config = "[[protect]]\noriginal-src = [\"10.0.0.4\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n";
-    // In observe mode first, which is the default, then in the other.
+    // First in observe mode, which is the default, then in enforce mode.
     let seen: Vec<_> = [true, false].into_iter().filter_map(|observe| {
         let scene = Scene::new()?;
         load("table inet ward { set bad { type ipv4_addr; flags interval, timeout; }; chain out { type filter hook output priority 0; ct label 3 counter; }; }");
@@ -233,7 +233,8 @@ fn observing_changes_nothing_and_records_the_same() {
         }
         let mut daemon = scene.start(format!("{config}{policy}"));
         daemon.wait_for_many("the sweep's verdicts", 4 * 3 + 1 + 3 * 2, Record::is_verdict);
-        // Of each matching verdict but the third something is not done: nothing at all, or not what is protected.
+        // Each `matching` verdict except the third leaves something undone: everything in observe mode, or a protected
+        // flow.
         assert_eq!(daemon.send("scripted", "none: block bad 192.0.2.1 60").is_good(), !observe);
         assert!(!daemon.send("scripted", "matching src 10.0.0.0/24: mark 0x7/0xff").is_good());
         assert_eq!(daemon.send("scripted", "matching src 10.0.1.1: protect 60").is_good(), !observe);

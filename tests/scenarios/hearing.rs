@@ -1,5 +1,5 @@
-//! What the daemon does where it cannot hear of every flow, or where no flow is tracked: it says so, and does not answer from what it
-//! does not know.
+//! The daemon without events of every flow, or where no flow is tracked: it reports this, and does not answer from
+//! incomplete knowledge.
 
 use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually, insert, load, table};
 use serde_json::Value;
@@ -20,13 +20,13 @@ fn is_left(address: &str) -> bool {
     table().iter().any(|entry| entry.has_address(address))
 }
 
-/// The names of what the status warns of.
+/// The subjects of the warnings in the status.
 fn warned(status: &Value) -> Vec<String> {
     let warnings = status["warnings"].as_array().unwrap_or_else(|| panic!("no warnings: {status}"));
     warnings.iter().map(|warning| warning["about"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A flow that begins now, and a ban of its sender.
+/// Begins a flow and bans its sender.
 fn meet_and_ban(daemon: &Daemon, address: &str) {
     let udp = Udp::between(address, "127.0.0.2", 5353);
     assert!(udp.works());
@@ -50,7 +50,7 @@ fn flows_that_begin_unheard_are_ended_all_the_same() {
     let words = daemon.verb("status").good();
     assert!(words.contains("not asked") && words.contains("warning: events: "), "{words}");
 
-    // One that begins unheard and lives on is known after the sweep that follows.
+    // The following sweep finds a flow that began without an event and is still there.
     let udp = Udp::between("127.0.0.10", "127.0.0.2", 5354);
     assert!(udp.works());
     scene.set("netfilter/nf_conntrack_events", 1);
@@ -70,7 +70,7 @@ fn a_rule_that_mutes_flows_is_noticed_before_the_next_ban() {
     let daemon = scene.start(follower());
     wait_until_complete(&daemon);
     for (mask, address) in [("destroy", "127.0.0.11"), ("new", "127.0.0.12"), ("assured", "127.0.0.13")] {
-        // Before conntrack's own hook of the direction, as its documentation shows it.
+        // The rule runs before the kernel confirms the entry, as in nft's documentation.
         load(&format!(
             "table inet mute {{ chain out {{ type filter hook output priority 0; udp dport 5353 ct event set {mask}; }}; }}"
         ));
@@ -160,7 +160,7 @@ fn where_nothing_is_tracked_no_ban_claims_that_flows_ended() {
     let refusal = daemon.plugin_status("ban")["last_refusal"].clone();
     assert!(refusal["text"].as_str().is_some_and(|why| why.contains("conntrack is off")), "{refusal}");
 
-    // Rules that are loaded afterwards switch it on, for their family only.
+    // Rules that are loaded later switch conntrack on, for their family only.
     load("table ip watch { chain out { type filter hook output priority 0; ct state invalid counter; }; }");
     let udp = Udp::between("127.0.0.10", "127.0.0.2", 5354);
     assert!(udp.works());

@@ -1,5 +1,5 @@
-//! Lists that are wrong, half written or in another form, and bans that overlap: what is banned, what the firewall holds and what
-//! people are told must be the same.
+//! Lists that are wrong, half written or in another form, and bans that overlap. The bans, the firewall's sets and the
+//! reports to people must agree.
 
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -29,7 +29,7 @@ fn set_status(daemon: &Daemon) -> Value {
     daemon.status()["sets"].as_array().unwrap().iter().find(|set| set["name"] == "feed").unwrap().clone()
 }
 
-/// The networks of the set for IPv4, in order.
+/// The networks of the IPv4 set, in order.
 fn held() -> Vec<String> {
     let mut held: Vec<_> =
         elements("inet ward bad4").iter().map(|element| format!("{}/{}", element.address, element.length)).collect();
@@ -37,7 +37,7 @@ fn held() -> Vec<String> {
     held
 }
 
-/// Whether every one of these is in the set for IPv4.
+/// Whether the IPv4 set contains every one of these addresses.
 fn all_held(addresses: &[&str]) -> bool {
     addresses.iter().all(|address| holds("inet ward bad4", address))
 }
@@ -75,7 +75,7 @@ fn a_refused_list_stops_nothing_and_is_told_everywhere() {
     assert_eq!(set_status(&daemon)["networks"], 2);
     assert!(set_status(&daemon)["refused"].is_null());
 
-    // A reload keeps what is in force where the list is wrong then.
+    // A reload keeps the entries in force if the list is wrong at that time.
     scene.write("feed.txt", "10.0.0.2,x\n");
     daemon.wait_for("the second refusal", |record| {
         record.is_notice("set-refused") && record.text("text").is_some_and(|why| why.contains("format \"csv\""))
@@ -100,7 +100,7 @@ fn half_a_network_is_never_banned() {
     let path = scene.path("feed.txt");
     let mut file = File::create(&path).unwrap();
     file.write_all(b"198.51.100.0/2").unwrap();
-    // For a second, as a slow writer takes it; meanwhile nothing happens that is not written.
+    // A slow writer may take a second. Until the line is complete, the daemon must not act on it.
     let begin = Instant::now();
     eventually("a second has passed", || {
         assert_eq!(table().len(), 2);
@@ -185,7 +185,7 @@ fn remembered_bans_are_in_a_firewall_that_was_made_anew() {
     assert!(daemon.send("ban", "ban 198.51.100.7 for 2h").is_good());
     assert!(daemon.send("ban", "ban 198.51.100.64/26").is_good());
     let _ = daemon.stop();
-    // As after a reboot.
+    // After a reboot, the sets are empty as well.
     load("delete table inet ward");
     load(WARD);
     assert!(held().is_empty());

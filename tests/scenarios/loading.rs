@@ -1,24 +1,24 @@
-//! Components that are made to hang or to eat up whoever loads them: each is refused within its limits, by every verb that loads
-//! components, and a running daemon does not notice.
+//! Components that hang or exhaust the program that loads them. Every verb that loads components refuses them within
+//! the limits, and a running daemon is not affected.
 
 use std::fs;
 
 use ctwarden_tests::{Daemon, Policy, Scene, Udp, component, eventually, graft, insert, table};
 
-/// Writes a component with a core module grafted on, which no instance is made of.
+/// Writes a component with an added core module that has no instance.
 fn grafted(scene: &Scene, name: &str, module: &[u8]) {
     let good = fs::read(component("guest-good")).unwrap();
     scene.write(&format!("{name}.wasm"), graft::with_module(&good, module, 0));
 }
 
-/// Every verb that loads components refuses what is configured and says these words.
+/// Checks that every verb that loads components refuses the configuration with these words.
 fn refused(scene: &Scene, words: &[&str]) {
     let saved = scene.write(
         "table.txt",
         "udp 17 29 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1\n",
     );
     for verb in ["check".to_owned(), "run".to_owned(), format!("try {}", saved.display())] {
-        // One that hangs is killed, which is no failure but an end by a signal.
+        // The harness kills a verb that hangs. `failed` does not accept an end by a signal.
         let said = scene.verb(&verb).failed();
         for word in words {
             assert!(said.contains(word), "{verb}: {word} is not in {said}");
@@ -70,7 +70,7 @@ fn works(port: u16) {
     eventually("the worker goes on", || table().into_iter().find(|entry| entry.has_port(port) && entry.mark == 1));
 }
 
-/// Process ids of a process's children, and what the kernel says of each.
+/// The process ids of a process's children, each with its status file.
 fn children(of: u32) -> Vec<(u32, String)> {
     let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let told = ids.filter_map(|id| Some((id, fs::read_to_string(format!("/proc/{id}/status")).ok()?)));
@@ -78,7 +78,7 @@ fn children(of: u32) -> Vec<(u32, String)> {
     told.filter(|(_, status)| status.lines().any(|line| line == parent)).collect()
 }
 
-/// The process that loads a component, once it has given up what it gives up.
+/// The process that loads a component, after it has dropped its privileges.
 fn loader(daemon: &Daemon) -> (u32, String) {
     eventually("a process loads the component", || {
         let confined =
@@ -98,7 +98,7 @@ fn a_reload_that_brings_such_a_component_disturbs_nobody_and_the_next_one_is_hea
     for none in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
         assert!(status.contains(&format!("{none}:\t0000000000000000")), "{status}");
     }
-    // Meanwhile the others work, people are answered, and one who has mended it is heard.
+    // Meanwhile the other plugins work, the daemon answers people, and a repaired configuration is accepted.
     works(5002);
     assert_eq!(daemon.plugin_status("worker")["faults"], 0);
     let failed = daemon.wait_for("the reload is refused", |record| record.is_notice("reload-failed"));
@@ -131,7 +131,7 @@ fn a_reload_that_is_asked_for_during_another_is_not_lost() {
 fn who_loads_a_component_goes_with_the_daemon() {
     let Some(scene) = Scene::new() else { return };
     let daemon = scene.start(worker());
-    // It would go on for minutes.
+    // This component would load for minutes.
     grafted(&scene, "large", &graft::many_live_locals(40_000));
     let large = Policy::new("large", "large").of("limits", "load-cpu = \"10m\"\nload-memory = \"16GiB\"");
     scene.configure(format!("{large}{}", worker()));
@@ -140,7 +140,7 @@ fn who_loads_a_component_goes_with_the_daemon() {
     daemon.kill();
     eventually("it is gone", || {
         let status = fs::read_to_string(format!("/proc/{id}/status"));
-        // One that nobody waits for is gone as well.
+        // A zombie, whose parent has not waited for it yet, counts as gone.
         status.map_or(true, |status| status.contains("State:\tZ")).then_some(())
     });
 }
@@ -160,7 +160,7 @@ fn what_was_examined_is_not_examined_again_and_what_changed_is() {
     works(5001);
     let _ = daemon.stop();
     assert_eq!(notes(), std::slice::from_ref(first));
-    // Another configuration is held against the schema again.
+    // Another configuration is checked against the schema again.
     scene.configure(worker().of("limits", "memory = \"32MiB\""));
     let daemon = scene.start_again();
     works(5002);

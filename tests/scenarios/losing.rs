@@ -1,7 +1,8 @@
 //! Lost events: the kernel's buffer was full, or the plugin's queue.
 //!
-//! One ENOBUFS can stand for thousands of events, and only the table itself knows which; so a loss is told and repaired by a
-//! sweep. The daemon is stopped (SIGSTOP) while the flood comes, so that the loss does not depend on the machine's speed.
+//! One ENOBUFS can stand for thousands of events, and only the table shows which flows they were about. The daemon
+//! therefore reports a loss and repairs it with a sweep. The tests stop the daemon (SIGSTOP) during the flood, so that
+//! the loss does not depend on the machine's speed.
 
 use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually, table};
 
@@ -52,7 +53,7 @@ fn what_a_full_queue_drops_is_swept() {
     eventually("the plugin is busy", || {
         (daemon.plugin_status("scripted")["delivered"].as_u64() >= Some(1)).then_some(())
     });
-    // Some before it wakes, in several reads, so that earlier ones wait already.
+    // The entries arrive in several reads while the plugin sleeps, so earlier ones already wait in its queue.
     for begin in (10_000..11_000).step_by(50) {
         Udp::flood("127.0.0.1", "127.0.0.2", begin..begin + 50);
     }
@@ -82,7 +83,7 @@ fn nothing_is_lost_where_there_is_room() {
 fn who_reads_events_goes_before_plugins() {
     let Some(scene) = Scene::new() else { return };
     let mut daemon = scene.start(Policy::scripted(&RULES));
-    // A thread names itself, and changes its niceness, a moment after it was started.
+    // A thread sets its name and its niceness a moment after its start.
     let becomes = |daemon: &Daemon, thread: &str, expected: &[i32]| {
         eventually(&format!("{thread} has niceness {expected:?}"), || {
             (daemon.niceness(thread) == expected).then_some(())
@@ -92,7 +93,7 @@ fn who_reads_events_goes_before_plugins() {
     for _ in 0..2 {
         eventually("the loop goes first", || daemon.niceness("ctwarden").contains(&-10).then_some(()));
         becomes(&daemon, "effects", &[-10]);
-        // Plugins of a reload are started by a thread that the loop started. The old thread ends in its own time.
+        // After a reload, a thread that the loop started starts the plugins. The old thread may end later.
         becomes(&daemon, "scripted", &ordinary);
         assert_eq!(daemon.reload(), None);
     }

@@ -1,4 +1,4 @@
-//! Everything that a person would see ctwarden do, seen from outside, on the real kernel.
+//! Everything that a person can see ctwarden do, seen from outside, on the real kernel.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,6 @@
 //! The bundled policy `mark-by-service`: marks and labels by protocol, port and prefix.
 //!
-//! Rules mark packets as they come; flows that are older than the rule keep their old mark, unless somebody does this.
+//! Rules mark packets as they arrive. Flows that are older than a rule keep their old mark unless a policy changes it.
 
 use ctwarden_tests::{Policy, Record, Scene, Udp, eventually, insert, insert_all, load, stays, table};
 
@@ -59,7 +59,8 @@ fn new_flows_are_marked_once_and_put_right_when_others_change_them() {
     assert!(pairs.iter().all(Udp::works));
     daemon.wait_for_many("two marks", 2, |record| record.came("mark", "applied"));
     assert_eq!(table().iter().map(|entry| entry.mark).collect::<Vec<_>>(), [0x20, 0x20]);
-    // Its own change comes back as an event, and a sweep every second brings the rows; neither is a reason to mark again.
+    // The policy's own change comes back as an event, and a sweep every second delivers the entries again. Neither is a
+    // reason for another mark.
     let swept = daemon.records.which(|record| record.is_notice("swept")).len();
     daemon.wait_for_many("another sweep", swept + 2, |record| record.is_notice("swept"));
     assert!(pairs.iter().all(Udp::works));

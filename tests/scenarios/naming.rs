@@ -1,14 +1,15 @@
-//! Flows that a policy names by a key: by the reply tuple, with an id that they do not have, and after they have ended.
+//! Flows that a policy names by a key: by the reply tuple, with a wrong id, and after their end.
 //!
-//! The kernel finds an entry by either tuple, compares the id in a delete only, and may give it to the next entry of the tuple. What
-//! the daemon promises beyond that is tried here.
+//! The kernel finds an entry by either tuple. It compares the id only in a delete, and may give the same id to the next
+//! entry of the tuple. These scenarios check what the daemon promises beyond that.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use ctwarden_tests::{Entry, Policy, Record, Scene, Tcp, eventually, insert, insert_all, load, ping, remove, table};
 
-/// Entries towards 198.51.100.7 or 2001:db8:7::7, of each kind that is named differently; each has a source of its own.
+/// Entries to 198.51.100.7 or 2001:db8:7::7, one of each kind that has its own form of key. Each has a source of its
+/// own.
 const KINDS: [(&str, &str); 12] = [
     ("10.0.0.1", "-p tcp -d 198.51.100.7 --sport 1000 --dport 22 --state ESTABLISHED -u SEEN_REPLY,ASSURED"),
     ("10.0.0.2", "-p udp -d 198.51.100.7 --sport 1000 --dport 53"),
@@ -150,7 +151,7 @@ fn a_key_with_another_id_changes_nothing() {
 fn a_change_by_address_does_not_hit_the_next_flow_of_the_tuple() {
     let Some(scene) = Scene::new() else { return };
     let tuple = "-p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 53 -t 300";
-    // Whoever is made without events begins and ends without one: the replica goes on to have it.
+    // An entry that is created without events begins and ends without one, so the replica still has it after its end.
     let silently = |act: &dyn Fn()| {
         scene.set("netfilter/nf_conntrack_events", 0);
         act();
@@ -179,8 +180,8 @@ fn a_change_by_address_does_not_hit_the_next_flow_of_the_tuple() {
     let _ = daemon.stop();
 }
 
-/// Goes on on one processor, with all children: each has memory of its own for entries, and gives the place of the last one that
-/// ended to the next.
+/// Moves this thread and its children to one processor. Each processor has its own memory for entries, and gives the
+/// place of the last ended entry to the next one.
 fn stay_on_one_processor() {
     let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let first = (0..CpuSet::count()).find(|processor| allowed.is_set(*processor).unwrap()).unwrap();
@@ -189,11 +190,11 @@ fn stay_on_one_processor() {
     sched_setaffinity(Pid::from_raw(0), &one).unwrap();
 }
 
-/// A daemon whose policy has been told of an entry and not of the next one, which has the same tuple and the same id.
+/// A daemon whose policy has seen one entry, and not its successor with the same tuple and the same id.
 fn recurred(scene: &Scene) -> (ctwarden_tests::Daemon, u32) {
     let tuple = "-p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 53 -t 300";
     stay_on_one_processor();
-    // Who was made before anybody listened would end without a word.
+    // With the default, an entry that was created before the daemon listened would end without an event.
     scene.set("netfilter/nf_conntrack_events", 1);
     insert(&format!("{tuple} -m 0x50"));
     let first = table()[0].id;
@@ -201,7 +202,7 @@ fn recurred(scene: &Scene) -> (ctwarden_tests::Daemon, u32) {
     let policy = Policy::scripted(&rules).config("only = \"mark 0x50/0xff\"");
     let mut daemon = scene.start(policy);
     daemon.wait_for_many("the row", 1, |record| record.came("log", "applied"));
-    // Packets of others may need an entry in between.
+    // Packets of other programs may need an entry in between.
     for _ in 0..100 {
         remove("-p udp --sport 1000");
         insert(tuple);

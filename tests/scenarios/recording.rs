@@ -1,4 +1,5 @@
-//! Where records go: a pipe that nobody reads, one that is not read to the end, and a rotation beside a broken configuration.
+//! The destination of records: a pipe without a reader, a pipe that is not read to the end, and a rotation with a
+//! broken configuration.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ctwarden_tests::{Daemon, Policy, Scene, Udp, eventually};
 
-/// A named pipe that the configuration names as the place of records.
+/// Makes a named pipe and a configuration that sends the records to it.
 fn with_pipe(scene: &Scene) -> PathBuf {
     let pipe = scene.path("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
@@ -98,7 +99,7 @@ fn what_a_stalled_reader_did_not_take_is_told_at_the_end() {
     assert_eq!(ended.status.code(), Some(1), "{}", ended.err);
     let lost = count_in(ended.err.lines().last().unwrap());
     assert!(whole > 0 && lost > 0, "{whole} {lost}");
-    // Verdicts, and at least the begin and the end.
+    // The verdicts, and at least the notices of the start and the end.
     assert!(whole + lost >= verdicts + 2, "{whole} written, {lost} lost of {verdicts} verdicts");
 }
 

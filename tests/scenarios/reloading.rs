@@ -1,6 +1,6 @@
-//! Reload and end: SIGHUP swaps all or nothing, SIGTERM leaves nothing open.
+//! Reload and stop: SIGHUP replaces everything or nothing, SIGTERM leaves nothing unfinished.
 //!
-//! A reload that leaves a half-dead process that looks healthy is worse than none.
+//! A reload that leaves a half-dead process that looks healthy is worse than no reload.
 
 use std::process::Command;
 
@@ -26,7 +26,7 @@ fn a_good_configuration_takes_over() {
     assert_eq!(daemon.send("scripted", "load word").good().trim(), "kept");
     eventually("the old instance had its last call", || daemon.err().contains("stopped in order").then_some(()));
 
-    // Observe only, from now on.
+    // From now on, the plugin only observes.
     scene.configure(Policy::scripted(&["new udp: mark 4/0xf"]).observe());
     assert_eq!(daemon.reload(), None);
     assert!(Udp::between("127.0.0.1", "127.0.0.2", 5003).works());
@@ -77,7 +77,7 @@ fn no_flow_falls_between_the_old_and_the_new() {
         |mark: u8| Policy::scripted(&[&format!("new udp: mark {mark}/0xf"), &format!("row udp: mark {mark}/0xf")]);
     let mut daemon = scene.start(policy(1));
     std::thread::scope(|scope| {
-        // A thread inherits the namespace of the one that starts it.
+        // A thread inherits the namespace of the thread that starts it.
         let flood = scope.spawn(|| {
             for round in 0..20 {
                 Udp::flood("127.0.0.1", "127.0.0.2", 10_000 + round * 100..10_100 + round * 100);
@@ -104,7 +104,7 @@ fn it_ends_in_order_with_every_verdict_told() {
             .map(|n| format!("-p udp -s 10.{}.{}.1 -d 10.9.9.9 --sport 1000 --dport 53 -t 300", n / 250, n % 250)),
     );
     let daemon = scene.start(Policy::scripted(&["row udp: mark 1/1; log told=yes"]).config("farewell = true"));
-    // In the middle of the sweep, most likely.
+    // Most likely, this is in the middle of the sweep.
     let ended = daemon.stop();
     let count = |action: &str| {
         ended.records.iter().filter(|record| record.is_verdict() && record.text("action") == Some(action)).count()

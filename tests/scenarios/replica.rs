@@ -1,4 +1,4 @@
-//! The replica: verdicts over addresses find their flows without a sweep, and what it does not know it does not say.
+//! The replica: verdicts on addresses find their flows without a sweep, and an incomplete replica gives no answers.
 
 use std::process::Command;
 
@@ -37,7 +37,8 @@ fn a_ban_finds_its_flows_without_a_sweep() {
     let mut daemon = scene.start(follower());
     daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
     wait_until_complete(&daemon, 401);
-    // One that is older than the daemon, one that it saw begin, one whose receiver is banned, one of a network.
+    // The bans match one flow older than the daemon, one that began later, one with a banned receiver, and one in a
+    // network.
     insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
     insert("-p udp -s 10.77.0.1 -d 10.0.0.7 --sport 1 --dport 2 -t 600");
     let before = sweeps(&daemon);
@@ -67,7 +68,7 @@ fn flows_of_a_port_are_found_by_a_look_at_each() {
     let said = daemon.send("scripted", "matching protocol udp dport 54: delete").good();
     assert!(said.contains("3 applied"), "{said}");
     assert_eq!(sweeps(&daemon), before, "nobody read the table");
-    // It keeps no marks: each flow that may match is read.
+    // The replica keeps no marks, so the daemon looks up each flow that may match.
     for (mark, left) in [("0x7", 401), ("0x0", 400)] {
         assert!(daemon.send("scripted", &format!("matching protocol tcp mark {mark}: delete")).is_good());
         assert_eq!(table().len(), left);
@@ -79,14 +80,14 @@ fn flows_of_a_port_are_found_by_a_look_at_each() {
 #[test]
 fn the_copy_forgets_who_has_ended_whoever_ended_it() {
     let Some(scene) = Scene::new() else { return };
-    // With 2, the default, nothing tells of the end of an entry that is older than the daemon.
+    // With 2, the default, the kernel sends no event for the end of an entry that is older than the daemon.
     scene.set("netfilter/nf_conntrack_events", 1);
     insert_all(many());
     let mut daemon = scene.start(follower());
     daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
     wait_until_complete(&daemon, 400);
     let flows = |count: u64| (daemon.status()["replica"]["flows"] == count).then_some(());
-    // It has no plugin that wants to hear of ends: of each it reads the name, of which the zone is a part.
+    // No plugin asks for ends. The daemon reads only the key of each ended entry, and the zone is a part of the key.
     for flow in [
         "-p udp -s 10.1.0.1 -d 10.1.0.2 --sport 1 --dport 2 -t 600 -w 7",
         "-p udp -s 10.1.0.1 -d 10.1.0.2 --sport 1 --dport 2 -t 600",
@@ -137,7 +138,7 @@ fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
     };
     insert_all(of_banned(1..21));
     wait_until_complete(&daemon, 20);
-    // More than there is room for; what comes after them is not in the replica.
+    // More flows than fit. Flows that come after them are not in the replica.
     insert_all(
         (0..30_000)
             .map(|n| format!("-p udp -s 10.1.{}.{} -d 10.9.0.1 --sport 1000 --dport 53 -t 600", n / 250, n % 250 + 1)),
@@ -201,7 +202,7 @@ fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
     let _ = daemon.stop();
 }
 
-/// What the status warns of, by what it is about.
+/// The text of the status warning on this subject.
 fn warning(status: &Value, about: &str) -> Option<String> {
     let warnings = status["warnings"].as_array().unwrap_or_else(|| panic!("no warnings: {status}"));
     let found = warnings.iter().find(|warning| warning["about"] == about)?;
@@ -221,7 +222,7 @@ fn the_limit_of_memory_follows_the_table_and_one_that_is_too_low_is_told() {
     assert_eq!(warning(&status, "replica").is_some(), too_little_memory, "{status}");
     let _ = daemon.stop();
 
-    // A full table needs more, whatever the machine's maximum is: it has at least some thousand entries.
+    // A full table always needs more memory than this: every machine's maximum is at least some thousand entries.
     scene.configure_daemon("replica-memory = \"64KiB\"\n", follower());
     let said = scene.verb("check").good();
     assert!(said.contains("warning: replica: ") && said.contains("write replica-memory = "), "{said}");

@@ -1,6 +1,7 @@
-//! A resize of the kernel's hash table while it is read: the kernel passes flows over and does not say so.
+//! A resize of the kernel's hash table during a dump: the kernel skips flows without a report.
 //!
-//! Readers are held up in the middle of the table, so that the resize meets them there on a fast machine and on a slow one.
+//! The tests hold the readers in the middle of the table. The resize therefore meets them there on a fast machine and
+//! on a slow one.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -11,31 +12,31 @@ use ctwarden_tests::{Policy, Said, Scene, conntrack, eventually, insert_all, tab
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-/// A reader whose output nobody takes stands still after less than half of them.
+/// A program whose output nobody reads stops after less than half of these flows.
 const FLOWS: u16 = 6_000;
 
 const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
 
-/// A file that says something else at each reading (random(4)).
+/// A file with different content at each read (random(4)).
 const ALWAYS_ANOTHER: &str = "/proc/sys/kernel/random/uuid";
 
-/// The size of the hash table, which all namespaces share.
+/// A lock on the size of the hash table, which all namespaces share.
 static SIZE: RwLock<()> = RwLock::new(());
 
-/// No other test resizes the table while this is held.
+/// Keeps other tests from resizing the table while the guard lives.
 pub(crate) fn hold_size() -> RwLockReadGuard<'static, ()> {
     SIZE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every tenth to port 53.
+/// Makes the flows. Every tenth flow goes to port 53.
 fn fill() {
     let port = |number: u16| if number.is_multiple_of(10) { 53 } else { 54 };
     let udp = |number: u16| format!("-p udp -s 10.0.0.1 -d 10.0.0.2 --sport {number} --dport {} -t 600", port(number));
     insert_all((1..=FLOWS).map(udp));
 }
 
-/// Runs the command, which has printed something and waits for a reader while something is done. Gives its status, standard output
-/// and standard error.
+/// Runs the command, waits for its first byte of output, and calls `meanwhile` while the command waits for a reader.
+/// Returns its status, standard output and standard error.
 fn held_up(words: &[&str], meanwhile: impl FnOnce()) -> (Option<i32>, String, String) {
     let mut child = conntrack(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -49,7 +50,7 @@ fn held_up(words: &[&str], meanwhile: impl FnOnce()) -> (Option<i32>, String, St
     (child.wait().unwrap().code(), format!("{}{rest}", char::from(first[0])), said)
 }
 
-/// Source ports of the lines, sorted.
+/// The source ports of the lines, sorted.
 fn ports(lines: &str) -> Vec<u16> {
     let port = |line: &str| line.split_whitespace().find_map(|word| word.strip_prefix("sport=")?.parse().ok());
     let mut ports: Vec<u16> = lines.lines().map(|line| port(line).unwrap_or_else(|| panic!("{line}"))).collect();
@@ -128,7 +129,7 @@ fn a_table_that_is_resized_all_the_time_is_no_whole_list() {
             assert_eq!(said.status.code(), Some(1), "that nothing matches is not known: {said:?}");
             let said = Said::of(conntrack(&["-R", "-"]), "-D -s 10.0.0.1\n");
             assert!(said.status.code() == Some(1) && said.err.contains("line 1"), "{said:?}");
-            // What does not walk the hash table is as good as ever.
+            // Commands that do not walk the hash table are not affected.
             for words in [&["-L", "expect"][..], &["-L", "dying"], &["-S"], &["-C"], &["-F"]] {
                 let said = Said::of(conntrack(words), "");
                 assert!(said.is_good() && !said.err.contains("resized"), "{said:?}");

@@ -1,4 +1,4 @@
-//! Standard error and output that nobody reads: nobody waits for them, and nothing ends because of them.
+//! A standard error or output without a reader: nothing waits for it, and nothing ends because of it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use ctwarden_tests::{Daemon, Policy, Said, Scene, conntrack, conntrack_verb, ctwarden, eventually, insert, table};
 
-/// Writes a hundred lines at each tick.
+/// A plugin that writes a hundred lines at each tick.
 fn talker() -> Policy {
     Policy::new("talker", "guest-flood").config("how = \"print\"")
 }
@@ -16,7 +16,7 @@ fn policies() -> String {
     format!("{}{}", talker(), Policy::scripted_with(&["delete"], &[]))
 }
 
-/// It acts, answers, reloads and ends, whatever becomes of what it says.
+/// Checks that the daemon acts, answers and reloads although its log lines are lost.
 fn goes_on(daemon: &mut Daemon) {
     for number in 1..=20 {
         assert!(daemon.send("scripted", &format!("matching either 192.0.2.{number}: delete")).is_good());
@@ -34,7 +34,7 @@ fn nobody_waits_for_who_does_not_read_standard_error() {
     goes_on(&mut daemon);
     let ended = daemon.stop();
     assert!(ended.status.success());
-    // What was written before is whole lines, up to the one that was being written.
+    // The lines written so far are whole, except for the one that was being written.
     let mut said = Vec::new();
     from.read_to_end(&mut said).unwrap();
     let said = String::from_utf8_lossy(&said);
@@ -74,7 +74,7 @@ fn a_command_that_has_done_its_work_says_so_though_nobody_reads_standard_error()
     }
 }
 
-/// The command with a standard output that nobody reads.
+/// Runs the command with a standard output that nobody reads.
 fn into_closed_pipe(mut command: Command) -> Said {
     let line = format!("{command:?}");
     let (from, to) = io::pipe().unwrap();

@@ -1,6 +1,6 @@
-//! What is wrong with a configuration or a plugin, at the start: one clear line each, and nothing is started.
+//! Errors of a configuration or a plugin at the start: one clear line each, and nothing is started.
 //!
-//! The line is all that a person has at that moment, so it names the file, the plugin and the way out.
+//! The line is all that a person has at that moment. It therefore names the file, the plugin and the solution.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,8 @@ use std::process::Command;
 
 use ctwarden_tests::{Policy, Said, Scene, ctwarden, insert, table};
 
-/// Starts it with what is configured, which must fail, and gives the lines that it says; `check` says the same.
+/// Starts the daemon with the present configuration, which must fail, and returns the lines of the error. `check`
+/// prints the same lines.
 fn refused(scene: &Scene) -> Vec<String> {
     if table().is_empty() {
         insert("-p udp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 53 -t 300");
@@ -22,12 +23,12 @@ fn refused(scene: &Scene) -> Vec<String> {
     lines(&said)
 }
 
-/// A component like the others beside the one that is wrong: it must not be started either.
+/// A valid plugin beside the wrong one. The daemon must not start it either.
 fn good() -> Policy {
     Policy::scripted(&["row udp 53: mark 1/1", "new udp 53: mark 1/1"])
 }
 
-/// The one line that is said of a component with these bytes.
+/// The only error line for a component with these bytes.
 fn refused_component(bytes: &[u8]) -> Option<String> {
     let scene = Scene::new()?;
     scene.write("odd.wasm", bytes);
@@ -53,7 +54,7 @@ fn what_is_no_webassembly_is_told_so() {
 
 #[test]
 fn a_component_of_another_world_is_told_what_it_lacks() {
-    // Layer 1, version 13, and nothing in it.
+    // Layer 1, version 13, and no content.
     let Some(said) = refused_component(b"\0asm\x0d\0\x01\0") else { return };
     assert!(said.contains("ctwarden:policy/policy@0.1") && said.contains("lacks"), "{said}");
 }
@@ -62,7 +63,7 @@ fn a_component_of_another_world_is_told_what_it_lacks() {
 fn a_component_of_another_line_is_told_both_versions() {
     let name = b"ctwarden:policy/policy@0.9.0";
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
-    // An instance without exports, exported by that name (component-model, Binary.md: sections 5 and 11).
+    // An instance without exports, exported by this name (component-model, Binary.md: sections 5 and 11).
     bytes.extend([5, 3, 1, 1, 0]);
     let length = u8::try_from(name.len()).unwrap();
     bytes.extend([11, length + 6, 1, 0, length]);
@@ -183,7 +184,7 @@ fn what_is_not_toml_is_told_with_its_line() {
 fn a_second_daemon_on_the_same_socket_is_told_who_has_it() {
     let Some(scene) = Scene::new() else { return };
     let daemon = scene.start(good());
-    // Another state folder, so that only the socket is shared.
+    // The state folder and the records differ, so the two daemons share only the socket.
     let text = fs::read_to_string(scene.configuration())
         .unwrap()
         .replace("/state\"", "/other\"")
@@ -212,7 +213,7 @@ fn without_the_capability_it_says_how_to_grant_it() {
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("CAP_NET_ADMIN") && said.contains("setcap cap_net_admin+ep"), "{said}");
     assert!(!scene.control().exists() && !scene.path("records.jsonl").exists());
-    // What needs no privilege works without.
+    // Verbs that need no privilege work without it.
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--"]);
     command.arg(ctwarden().get_program()).arg("check").arg("--config").arg(scene.configuration());
@@ -231,7 +232,7 @@ fn who_enforces_needs_its_grants_and_who_observes_is_warned() {
         assert!(lines[0].contains(words), "{words} is not in {lines:?}");
     }
 
-    // A grant that another configuration of the plugin would need is not missed.
+    // The daemon does not warn about a grant that only another configuration of the plugin would need.
     let daemon = scene.start(format!("{}{}", good(), cap(new())));
     daemon.wait_for_err(&["warning: plugin cap: its configuration needs delete"]);
     assert!(!daemon.err().contains("block"), "{}", daemon.err());
@@ -293,7 +294,7 @@ fn mistakes_of_the_text_hide_no_set_and_no_place_that_is_missing() {
     for words in ["protocols", "block set a", "daemon.state"] {
         assert!(lines.iter().any(|line| line.contains(words)), "{words} is not in {lines:#?}");
     }
-    // What stands for a place that could not be read is not the operator's.
+    // The default that replaces an unreadable path is not the operator's, so no line complains about it.
     scene.write("ctwarden.toml", whole.lines().map(|line| moved("sate", line)).collect::<String>());
     let lines = refused(&scene);
     assert!(lines.iter().any(|line| line.contains("sate")) && !lines.iter().any(|line| line.contains("daemon.state")));

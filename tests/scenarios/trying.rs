@@ -1,4 +1,4 @@
-//! `ctwarden try`: policies on a table that somebody pasted, without a kernel and without privilege.
+//! `ctwarden try`: policies on a pasted table, without a kernel and without privilege.
 
 use std::path::Path;
 
@@ -50,13 +50,13 @@ fn a_line_that_is_none_is_named_and_the_rest_is_tried() {
     assert!(said.status.code() == Some(1) && said.err.contains("/no/such/table"), "{said:?}");
 }
 
-/// Four flows of one source (`tests/corpus/tables`).
+/// A file with four flows of one source (`tests/corpus/tables`).
 fn six() -> String {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/tables/six.txt");
     table.to_str().unwrap().to_owned()
 }
 
-/// Source ports of the flows that a policy would have ended.
+/// The source ports of the flows that a policy would have ended.
 fn ended(said: &Said) -> Vec<u64> {
     let ends = records(said).into_iter().filter(|record| record.came("delete", "observed"));
     ends.map(|record| record.0["flow"]["src_port"].as_u64().unwrap_or_else(|| panic!("{record:?}"))).collect()
@@ -69,10 +69,10 @@ fn a_try_run_ends_what_the_daemon_would_end() {
     scene.configure(cap.config("limit = 2\naction = \"delete\""));
     let said = tried(&scene, &["--new", &six()]);
     assert_eq!((said.status.code(), ended(&said)), (Some(0), vec![40_023, 40_024]), "{said:?}");
-    // The same flows in the table when it begins: the newest are those over the limit, each is ended once.
+    // The same flows are in the table at the start: the newest ones exceed the limit, and each is ended once.
     let said = tried(&scene, &[&six()]);
     assert_eq!(ended(&said).len(), 2, "{said:?}");
-    // As events.
+    // The same flows as events.
     let events: String =
         std::fs::read_to_string(six()).unwrap().lines().map(|line| format!("    [NEW] {line}\n")).collect();
     let pasted = scene.write("events", events);
@@ -106,7 +106,7 @@ fn each_kind_of_event_and_of_turn_is_played_in_its_order() {
     let turns: Vec<&str> = told.iter().filter_map(|record| record.0["fields"]["turn"].as_str()).collect();
     let (first, later) = turns.split_at(turns.len().min(5));
     assert_eq!(first, ["row", "swept", "new", "update", "destroy"], "{said:?}");
-    // An hour later, without waiting for one.
+    // An hour later, without a real wait.
     assert!(later.contains(&"tick") && later.contains(&"row") && later.contains(&"swept"), "{turns:?}");
     assert!(!turns.contains(&"ghost"), "a flow that has ended is in no table: {turns:?}");
 }

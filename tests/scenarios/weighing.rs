@@ -1,17 +1,17 @@
-//! What a plugin costs the daemon's memory, however its component is made up, stays within what its `memory` says.
+//! The memory that a plugin costs the daemon stays within its `memory` limit, whatever its component contains.
 
 use std::fs;
 
 use ctwarden_tests::{Daemon, Policy, Scene, component, graft};
 
-/// A plugin whose component has core instances of that module beside its own.
+/// A plugin whose component has additional core instances of this module.
 fn heavy(scene: &Scene, module: &[u8], instances: u32) -> Policy {
     let good = fs::read(component("guest-good")).unwrap();
     scene.write("heavy.wasm", graft::with_module(&good, module, instances));
     Policy::new("heavy", "heavy")
 }
 
-/// Why neither a check nor a start takes it.
+/// The error with which both `check` and `run` refuse the plugin.
 fn refused(module: &[u8], instances: u32) -> Option<String> {
     let scene = Scene::new()?;
     scene.configure(heavy(&scene, module, instances));
@@ -25,7 +25,7 @@ fn refused(module: &[u8], instances: u32) -> Option<String> {
 fn core_instances_with_a_million_globals_are_refused() {
     let Some(said) = refused(&graft::globals(1_000_000), 55) else { return };
     let instances = said.split_once(" core instances").and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
-    // How many the guest itself has depends on the compiler that it was made with.
+    // The number of the guest's own instances depends on the compiler that built it.
     assert!(instances.is_some_and(|instances: u32| instances > 55), "the guest's own are among them: {said}");
     assert!(said.contains("more than the 64 MiB of its memory") && said.contains("raise memory"), "{said}");
 }
@@ -50,7 +50,7 @@ fn more_instances_than_any_plugin_needs_are_refused() {
 
 #[test]
 fn many_memories_are_counted_together() {
-    // 2 MiB each.
+    // Each memory has 2 MiB.
     let Some(said) = refused(&graft::memories(40, 32), 1) else { return };
     assert!(said.contains("wanted more than its 67108864 bytes of memory"), "{said}");
 }
@@ -61,7 +61,7 @@ fn a_large_table_is_refused() {
     assert!(said.contains("table"), "{said}");
 }
 
-/// Memory of the daemon that is there, in bytes.
+/// The resident memory of the daemon, in bytes.
 fn resident(daemon: &Daemon) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -78,7 +78,7 @@ fn what_is_granted_is_what_the_daemon_grows_by() {
     let heavy = heavy(&scene, &graft::globals(100_000), 55).of("limits", &format!("memory = \"{limit}MiB\""));
     let daemon = scene.start(heavy);
     let grown = resident(&daemon).saturating_sub(before);
-    // 55 times 100,000 globals of 16 bytes are there, and no more than what was granted.
+    // 55 times 100,000 globals of 16 bytes are resident, and the growth stays within the grant.
     assert!((80 << 20..=limit << 20).contains(&grown), "{grown}");
     let _ = daemon.stop();
 }

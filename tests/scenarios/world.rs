@@ -1,6 +1,6 @@
-//! The harness itself: traffic makes entries, the witness reads them, namespaces are apart.
+//! The harness itself: traffic makes entries, the witness reads them, and namespaces are separate.
 //!
-//! A scenario proves something only as far as its eyes can be trusted.
+//! A scenario proves only as much as its harness can be trusted.
 
 use ctwarden_tests::{Peer, Scene, Tcp, Udp, elements, eventually, insert, insert_all, load, ping, remove, table};
 

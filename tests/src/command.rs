@@ -1,6 +1,6 @@
-//! A program that is run to its end, and what it said.
+//! Runs a program to its end and keeps its output.
 //!
-//! Tests ask other programs what is so, and a program that could not be run must not look like an answer.
+//! Tests check facts with other programs. A program that cannot be started must not look like an answer, so it panics.
 
 use std::io::Write;
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// One that runs longer will run for ever, and is killed.
+/// The longest run of a program. A program that runs longer is killed.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What a program said.
+/// The exit status and the output of a program.
 #[derive(Clone, Debug)]
 pub struct Said {
     /// The command line, for messages.
@@ -25,7 +25,7 @@ pub struct Said {
 }
 
 impl Said {
-    /// Runs the command with that standard input.
+    /// Runs the command with this standard input.
     #[must_use]
     pub fn of(mut command: Command, input: &str) -> Self {
         let line = format!("{command:?}");
@@ -35,11 +35,11 @@ impl Said {
         let (over, watched) = channel::<()>();
         let watch = thread::spawn(move || {
             if watched.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
-                // It may have ended just now.
+                // The child may have ended a moment ago.
                 let _ = kill(id, Signal::SIGKILL);
             }
         });
-        // One that does not read its input may close it.
+        // A program that does not read its standard input may close it.
         let _ = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
         let Output { status, stdout, stderr } = child.wait_with_output().expect("a child can be waited for");
         drop(over);
@@ -48,26 +48,26 @@ impl Said {
         Self { command: line, status, out: text(stdout), err: text(stderr) }
     }
 
-    /// Whether it ended with status 0.
+    /// Whether the program ended with status 0.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.status.success()
     }
 
-    /// Its standard output, if it ended with status 0.
+    /// The standard output of a program that ended with status 0.
     ///
     /// # Panics
-    /// Where it did not.
+    /// If the program ended in any other way.
     #[must_use]
     pub fn good(self) -> String {
         assert!(self.is_good(), "{} ended with {}\n{}{}", self.command, self.status, self.out, self.err);
         self.out
     }
 
-    /// Its standard output, though it ended with status 1: not all that was asked for is so.
+    /// The standard output of a program that ended with status 1: it could do only a part of the request.
     ///
     /// # Panics
-    /// Where it ended otherwise.
+    /// If the program ended in any other way.
     #[must_use]
     pub fn short(self) -> String {
         assert_eq!(
@@ -82,10 +82,10 @@ impl Said {
         self.out
     }
 
-    /// Its standard error, if it ended with another status than 0.
+    /// The standard error of a program that ended with a status other than 0.
     ///
     /// # Panics
-    /// Where it ended with 0 or by a signal.
+    /// If the program ended with status 0 or by a signal.
     #[must_use]
     pub fn failed(self) -> String {
         let code = self.status.code();
@@ -101,7 +101,7 @@ impl Said {
     }
 }
 
-/// A program with its arguments in one line, separated by blanks.
+/// The command for a program and a line of arguments, separated by blanks.
 pub(crate) fn line(program: &str, arguments: &str) -> Command {
     let mut command = Command::new(program);
     command.args(arguments.split_whitespace()).env("LC_ALL", "C");

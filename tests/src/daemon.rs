@@ -1,6 +1,6 @@
-//! The running daemon, as its operator meets it: started with a configuration, asked by its verbs, told by signals.
+//! The running daemon: starts it with a configuration, runs its verbs, and sends it signals.
 //!
-//! It is killed by its own process id when a test fails, and its last words are shown then.
+//! When a test fails, the harness kills the daemon by its process id and prints its last output.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -18,12 +18,12 @@ use crate::program::ctwarden;
 use crate::records::{Record, Records};
 use crate::witness::table;
 
-/// A daemon that runs.
+/// A daemon that runs. Dropping this value kills the daemon.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
     folder: PathBuf,
-    /// What it has written down.
+    /// The records that this daemon has written.
     pub records: Records,
 }
 
@@ -31,7 +31,7 @@ pub struct Daemon {
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
-    /// What it had written down.
+    /// The records that the daemon had written.
     pub records: Vec<Record>,
     pub err: String,
 }
@@ -41,7 +41,7 @@ impl Daemon {
         Self::start_saying(folder, own_file(folder, "stderr"))
     }
 
-    /// The same, with another standard error than its file.
+    /// Starts the daemon with another standard error than the file in its folder.
     pub(crate) fn start_saying(folder: &Path, stderr: impl Into<Stdio>) -> Self {
         let mut daemon = Self::spawn(folder, stderr);
         let control = folder.join("control.sock");
@@ -66,14 +66,14 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Its standard error so far.
+    /// The standard error of the daemon so far.
     #[must_use]
     pub fn err(&self) -> String {
         fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
     }
 
-    /// Waits until its standard error has all of these texts. A thread of its own writes the lines, so that a line may come
-    /// after what it tells of.
+    /// Waits until the standard error contains all of these texts. The daemon writes the lines in a thread of its own,
+    /// so a line may come after the event that it reports.
     pub fn wait_for_err(&self, texts: &[&str]) {
         eventually(&format!("standard error with {texts:?}"), || {
             let err = self.err();
@@ -81,13 +81,13 @@ impl Daemon {
         });
     }
 
-    /// Its standard output so far.
+    /// The standard output of the daemon so far.
     #[must_use]
     pub fn out(&self) -> String {
         fs::read_to_string(self.folder.join("stdout")).unwrap_or_default()
     }
 
-    /// A verb with its arguments, separated by blanks, for this daemon.
+    /// Runs a verb with its arguments, separated by blanks, on this daemon.
     #[must_use]
     pub fn verb(&self, words: &str) -> Said {
         Said::of(self.command(words), "")
@@ -99,7 +99,7 @@ impl Daemon {
         command
     }
 
-    /// `ctwarden send PLUGIN MESSAGE`.
+    /// Runs `ctwarden send PLUGIN MESSAGE`.
     #[must_use]
     pub fn send(&self, plugin: &str, message: &str) -> Said {
         let mut command = self.command("send");
@@ -107,7 +107,7 @@ impl Daemon {
         Said::of(command, "")
     }
 
-    /// `ctwarden send --no-wait PLUGIN MESSAGE`.
+    /// Runs `ctwarden send --no-wait PLUGIN MESSAGE`.
     #[must_use]
     pub fn send_without_waiting(&self, plugin: &str, message: &str) -> Said {
         let mut command = self.command("send --no-wait");
@@ -115,8 +115,8 @@ impl Daemon {
         Said::of(command, "")
     }
 
-    /// Writes a message into the control socket. It is there when this returns, even while the daemon is paused; the answer is one
-    /// line of the stream.
+    /// Writes a message into the control socket. The socket holds the message when this function returns, even while
+    /// the daemon is paused. The answer is one line of the stream.
     #[must_use]
     pub fn request(&self, plugin: &str, message: &str) -> UnixStream {
         let mut stream = UnixStream::connect(self.folder.join("control.sock")).expect("the daemon has its socket");
@@ -126,7 +126,7 @@ impl Daemon {
         stream
     }
 
-    /// `ctwarden send PLUGIN` with the messages on standard input, one a line.
+    /// Runs `ctwarden send PLUGIN` with the messages on standard input, one per line.
     #[must_use]
     pub fn send_lines(&self, plugin: &str, messages: &str) -> Said {
         let mut command = self.command("send");
@@ -134,13 +134,13 @@ impl Daemon {
         Said::of(command, messages)
     }
 
-    /// `ctwarden status --json`.
+    /// Runs `ctwarden status --json`.
     #[must_use]
     pub fn status(&self) -> Value {
         serde_json::from_str(&self.verb("status --json").good()).expect("the status is JSON")
     }
 
-    /// What the status says of one plugin.
+    /// The part of the status about one plugin.
     #[must_use]
     pub fn plugin_status(&self, name: &str) -> Value {
         let status = self.status();
@@ -148,12 +148,12 @@ impl Daemon {
         plugins.iter().find(|plugin| plugin["name"] == name).unwrap_or_else(|| panic!("no {name}: {status}")).clone()
     }
 
-    /// Waits for a record.
+    /// Waits for one record.
     pub fn wait_for(&mut self, what: &str, is: impl Fn(&Record) -> bool) -> Record {
         self.wait_for_many(what, 1, is).remove(0)
     }
 
-    /// Waits for so many such records, at least.
+    /// Waits for at least `count` records.
     pub fn wait_for_many(&mut self, what: &str, count: usize, is: impl Fn(&Record) -> bool) -> Vec<Record> {
         eventually(what, || {
             self.must_run();
@@ -161,8 +161,8 @@ impl Daemon {
         })
     }
 
-    /// Tells it to read its configuration anew and waits until it has said what came of it; none: it was taken, else why
-    /// not.
+    /// Asks the daemon to reload its configuration and waits for the result. Returns `None` if the daemon accepted the
+    /// configuration, or the reason for its refusal.
     pub fn reload(&mut self) -> Option<String> {
         let is = |record: &Record| record.is_notice("reloaded") || record.is_notice("reload-failed");
         let before = self.records.which(is).len();
@@ -171,7 +171,7 @@ impl Daemon {
         if said.is_notice("reloaded") { None } else { Some(said.text("text").expect("a failure says why").to_owned()) }
     }
 
-    /// Tells it to read its configuration anew.
+    /// Asks the daemon to reload its configuration, without waiting.
     pub fn ask_to_reload(&self) {
         self.signal(Signal::SIGHUP);
     }
@@ -181,10 +181,10 @@ impl Daemon {
         kill(Pid::from_raw(id), signal).expect("the daemon is ours");
     }
 
-    /// Stops its clock: it does nothing until [`Daemon::resume`].
+    /// Stops the process: the daemon does nothing until [`Daemon::resume`].
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
-        // The signal is on its way when kill(2) returns; the state says when it has arrived in all threads.
+        // kill(2) may return before the signal has reached all threads. Their state shows that they have stopped.
         eventually("the daemon stands still", || {
             let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a child has threads");
             let stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
@@ -193,23 +193,23 @@ impl Daemon {
         });
     }
 
-    /// Lets it go on.
+    /// Continues a paused daemon.
     pub fn resume(&self) {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Ends it without a chance to tidy up.
+    /// Kills the daemon without a chance to clean up.
     pub fn kill(mut self) {
         self.child.kill().expect("the daemon is ours");
         let _ = self.child.wait();
     }
 
-    /// Asks it to end as a terminal does.
+    /// Sends SIGINT, as a terminal does at Ctrl-C.
     pub fn interrupt(&self) {
         self.signal(Signal::SIGINT);
     }
 
-    /// Memory that it has in use, in KiB (`VmRSS` of proc_pid_status(5)).
+    /// The resident memory of the daemon in KiB (`VmRSS` of proc_pid_status(5)).
     #[must_use]
     pub fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a child has a state");
@@ -217,19 +217,19 @@ impl Daemon {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
-    /// Processor time that it has used, in hundredths of a second (`USER_HZ`).
+    /// The processor time that the daemon has used, in hundredths of a second (`USER_HZ`).
     #[must_use]
     pub fn processor_time(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("a child has a state");
-        // utime and stime are fields 14 and 15 of proc_pid_stat(5), 12 and 13 behind the name.
+        // utime and stime are fields 14 and 15 of proc_pid_stat(5): fields 12 and 13 after the name.
         let fields: Vec<_> = stat.rsplit_once(") ").expect("a name in brackets").1.split(' ').collect();
         [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("a number")).sum()
     }
 
-    /// Niceness of its threads of that name.
+    /// The niceness of each thread with this name.
     ///
     /// # Panics
-    /// If it has none for a while.
+    /// If no such thread appears within [`PATIENCE`].
     #[must_use]
     pub fn niceness(&self, thread: &str) -> Vec<i32> {
         eventually(&format!("a thread {thread}"), || {
@@ -238,7 +238,7 @@ impl Daemon {
             let found: Vec<i32> = stats
                 .filter_map(|stat| {
                     let (front, rest) = stat.rsplit_once(") ")?;
-                    // Field 19 of proc_pid_stat(5), 16 behind the name.
+                    // Field 19 of proc_pid_stat(5): index 16 after the name.
                     front.ends_with(&format!("({thread}")).then(|| rest.split(' ').nth(16)?.parse().ok())?
                 })
                 .collect();
@@ -246,15 +246,15 @@ impl Daemon {
         })
     }
 
-    /// Asks it to end, in order.
+    /// Asks the daemon to stop in order, with SIGTERM.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// Asks it to end and waits.
+    /// Asks the daemon to stop and waits for its end.
     ///
     /// # Panics
-    /// Where it does not end with status 0, or the last record is not that of its end.
+    /// If the daemon does not end with status 0, or did not write exactly one `stopping` record.
     #[must_use]
     pub fn stop(self) -> Ended {
         self.ask_to_stop();
@@ -269,7 +269,7 @@ impl Daemon {
         ended
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the daemon ends by itself.
     #[must_use]
     pub fn wait_for_end(mut self) -> Ended {
         let status = eventually("the daemon ends", || self.child.try_wait().expect("a child can be waited for"));
@@ -305,7 +305,7 @@ impl Drop for Daemon {
                 eprintln!("{}", entry.line);
             }
         }
-        // It may have ended already.
+        // The daemon may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

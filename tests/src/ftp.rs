@@ -1,7 +1,7 @@
-//! An FTP control connection with the kernel's helper at work: the plainest way to expectations and to flows with a master.
+//! An FTP control connection with the kernel's helper: the simplest way to get expectations and flows with a master.
 //!
-//! Only a helper that has read real packets makes an expectation as users have them; `conntrack -I expect` needs a master
-//! with a helper as well.
+//! Only a helper that reads real packets creates the expectations that users have. `conntrack -I expect` is no
+//! shortcut: it also needs a master with a helper.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use crate::nftables::try_load;
 use crate::privilege::skip;
 use crate::traffic::Tcp;
 
-/// A client and a server that talk about transfers, at port 21.
+/// A client and a server with an FTP control connection, at port 21.
 #[derive(Debug)]
 pub struct Ftp {
     pub control: Tcp,
@@ -18,7 +18,8 @@ pub struct Ftp {
 }
 
 impl Ftp {
-    /// Connects, and the server has greeted; none where the kernel has no such helper, which is then said.
+    /// Connects, and sends the greeting of the server. Returns `None` if the kernel has no FTP helper, and reports the
+    /// skip.
     #[must_use]
     pub fn new(client: &str, server: &str) -> Option<Self> {
         let rules = "table inet h { ct helper ftp-standard { type \"ftp\" protocol tcp; };
@@ -29,7 +30,7 @@ impl Ftp {
         }
         let address = server.parse().expect("the server has an IPv4 address");
         let mut ftp = Self { control: Tcp::connect(client, server, 21), server: address };
-        // The helper reads from the second line of a direction on: it has to know where lines begin.
+        // The helper reads each direction from its second line on, because it has to know where lines begin.
         ftp.say("220 ready\r\n");
         Some(ftp)
     }
@@ -41,7 +42,7 @@ impl Ftp {
         assert_eq!(read, line);
     }
 
-    /// The server offers a port for data: the kernel expects a connection to it.
+    /// Lets the server offer a port for data. The kernel then expects a connection to that port.
     pub fn offer(&mut self, port: u16) {
         let [high, low] = port.to_be_bytes();
         let [a, b, c, d] = self.server.octets();

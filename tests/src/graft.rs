@@ -1,25 +1,25 @@
-//! Components of the tests with something grafted on: a core module that no compiler would write.
+//! Adds a core module that no compiler would produce to a component of the tests.
 //!
-//! Binary forms are of the WebAssembly core specification (5.5) and the component model (Binary.md): a component is a head of
-//! eight bytes and sections of an id, a length and so many bytes, in any order.
+//! The binary forms follow the WebAssembly core specification (5.5) and the component model (Binary.md). A component is
+//! a head of eight bytes, then sections in any order. A section is an id, a length and that many bytes.
 
-/// Head of a core module.
+/// The head of a core module.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-/// Length of a component's head.
+/// The length of a component's head.
 const HEAD: usize = 8;
-/// Section of a component with a core module.
+/// The section of a component that holds a core module.
 const CORE_MODULE: u8 = 1;
-/// Section of a component with core instances.
+/// The section of a component that holds core instances.
 const CORE_INSTANCES: u8 = 2;
-/// `i32`.
+/// The value type `i32`.
 const I32: u8 = 0x7f;
-/// `i64`.
+/// The value type `i64`.
 const I64: u8 = 0x7e;
 const END: u8 = 0x0b;
 /// A block type without parameters and results.
 const EMPTY: u8 = 0x40;
 
-/// The component with a core module more, and so many instances of that module.
+/// The component with one more core module, and with `instances` instances of that module.
 #[must_use]
 pub fn with_module(component: &[u8], module: &[u8], instances: u32) -> Vec<u8> {
     let number = sections(component).filter(|id| *id == CORE_MODULE).count();
@@ -29,7 +29,7 @@ pub fn with_module(component: &[u8], module: &[u8], instances: u32) -> Vec<u8> {
     if instances > 0 {
         let mut list = leb(u64::from(instances));
         for _ in 0..instances {
-            // To instantiate that module, with no arguments.
+            // Instantiate that module, with no arguments.
             list.push(0);
             list.extend(&number);
             list.push(0);
@@ -39,7 +39,7 @@ pub fn with_module(component: &[u8], module: &[u8], instances: u32) -> Vec<u8> {
     grafted
 }
 
-/// A core module with so many globals.
+/// A core module with `count` globals.
 #[must_use]
 pub fn globals(count: u32) -> Vec<u8> {
     let mut list = leb(u64::from(count));
@@ -49,7 +49,7 @@ pub fn globals(count: u32) -> Vec<u8> {
     [MODULE, &section(6, &list)].concat()
 }
 
-/// A core module with so many memories of a page each. None of them is ever touched.
+/// A core module with `count` memories of `pages` pages each. No code touches them.
 #[must_use]
 pub fn memories(count: u32, pages: u64) -> Vec<u8> {
     let mut list = leb(u64::from(count));
@@ -60,7 +60,7 @@ pub fn memories(count: u32, pages: u64) -> Vec<u8> {
     [MODULE, &section(5, &list)].concat()
 }
 
-/// A core module with a table of so many elements.
+/// A core module with one table of that number of elements.
 #[must_use]
 pub fn table(elements: u64) -> Vec<u8> {
     let mut list = leb(1);
@@ -70,8 +70,8 @@ pub fn table(elements: u64) -> Vec<u8> {
     [MODULE, &section(4, &list)].concat()
 }
 
-/// A core module with a function in which so many values live at once, through as many branches. To compile it takes time and
-/// memory in their square.
+/// A core module with a function in which `count` values are live at once, across as many branches. The time and memory
+/// to compile it grow with the square of `count`.
 #[must_use]
 pub fn many_live_locals(count: u32) -> Vec<u8> {
     let (get, set) = (0x20, 0x21);
@@ -98,11 +98,11 @@ pub fn many_live_locals(count: u32) -> Vec<u8> {
     let mut code = leb(1);
     code.extend(leb(u64::try_from(body.len()).expect("a length")));
     code.extend(body);
-    // One type, of a function from i64 to nothing; one function of that type.
+    // One type, a function from i64 to nothing, and one function of that type.
     [MODULE, &section(1, &[1, 0x60, 1, I64, 0]), &section(3, &[1, 0]), &section(10, &code)].concat()
 }
 
-/// Ids of a component's sections.
+/// The ids of a component's sections.
 fn sections(component: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = &component[HEAD..];
     std::iter::from_fn(move || {
@@ -128,7 +128,7 @@ fn section(id: u8, content: &[u8]) -> Vec<u8> {
     section
 }
 
-/// LEB128, of a number without a sign.
+/// Encodes an unsigned number as LEB128.
 fn leb(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {

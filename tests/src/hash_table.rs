@@ -1,6 +1,7 @@
-//! The size of the kernel's hash table, which belongs to the whole machine.
+//! The size of the kernel's hash table, which the whole machine shares.
 //!
-//! Debian's `conntrack` misses flows of a table that is resized while it reads, so that a test which resizes it runs alone.
+//! Debian's `conntrack` misses flows if the table is resized while it reads. A test that resizes the table therefore
+//! runs alone.
 
 use std::fs;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,7 +12,7 @@ const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
 
 static TURN: RwLock<()> = RwLock::new(());
 
-/// Whether other tests run meanwhile. It is held for as long as a scene is there.
+/// Whether other tests run at the same time. A scene holds its turn until it ends.
 #[derive(Debug)]
 #[expect(dead_code, reason = "held, not looked at")]
 pub(crate) enum Turn {
@@ -29,7 +30,7 @@ impl Turn {
     }
 }
 
-/// The hash table; it has its size back when this is dropped.
+/// The hash table. Dropping this value restores the size.
 #[derive(Debug)]
 pub struct HashTable<'n> {
     namespace: &'n Namespace,
@@ -37,25 +38,26 @@ pub struct HashTable<'n> {
 }
 
 impl<'n> HashTable<'n> {
-    /// The table as it is; none where only the machine's first namespace, in which this process is not, may resize it.
+    /// The table with its present size. Returns `None` where this process may not resize the table: only a process in
+    /// the machine's first network namespace may.
     pub(crate) fn of(namespace: &'n Namespace) -> Option<Self> {
         let before = size();
         let table = Self { namespace, before };
         table.set(before).is_ok().then_some(table)
     }
 
-    /// Gives it that part of its size: flows are then passed over by who has begun to read.
+    /// Divides the size of the table by `part`. A program that reads the table meanwhile then misses flows.
     pub fn shrink(&self, part: u64) {
         self.set(self.before / part).expect("it could be resized before");
         assert!(size() < self.before, "{} buckets can be less", self.before);
     }
 
-    /// Gives it its size back.
+    /// Restores the size of the table.
     pub fn restore(&self) {
         self.set(self.before).expect("it could be resized before");
     }
 
-    /// A process of another namespace may read the size and not write it.
+    /// A process of another namespace may read the size, but may not write it.
     fn set(&self, buckets: u64) -> std::io::Result<()> {
         self.namespace.outside(|| fs::write(BUCKETS, buckets.to_string()))
     }

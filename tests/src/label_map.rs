@@ -1,7 +1,7 @@
-//! A label map where every program looks for one, `/etc/xtables/connlabel.conf`, for as long as something is done.
+//! A temporary label map at `/etc/xtables/connlabel.conf`, the path that every program reads.
 //!
-//! The original's 1.4.7 cannot be told another path, and the machine's own `/etc` is not ours to change: the map is in a
-//! mount namespace of its own, with the few files beside it that the programs read.
+//! The original's version 1.4.7 takes no other path, and a test must not change the machine's own `/etc`. The map is
+//! therefore in a mount namespace of its own, together with the few other files of `/etc` that the programs read.
 
 use std::fs;
 use std::panic::resume_unwind;
@@ -11,14 +11,14 @@ use std::thread;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-/// What the programs and the C library read: names of protocols, services and users.
+/// The files that the programs and the C library read: names of protocols, services and users.
 const KEPT: [&str; 7] = ["group", "hosts", "ld.so.cache", "nsswitch.conf", "passwd", "protocols", "services"];
 
-/// Does something, in the thread's network namespace, where the label map says this.
+/// Runs `what` in the thread's network namespace, with this text as the label map.
 pub fn with_label_map<T: Send>(map: &str, what: impl FnOnce() -> T + Send) -> T {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for name in KEPT {
-        // Not every machine has all of them.
+        // Not every machine has all of these files.
         let _ = fs::copy(Path::new("/etc").join(name), folder.path().join(name));
     }
     let of_xtables = folder.path().join("xtables");

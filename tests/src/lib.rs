@@ -1,8 +1,8 @@
-//! The harness of the end-to-end tests: a world of its own for each test, the real daemon in it, real traffic through it.
+//! The harness of the end-to-end tests: each test has its own network namespace, the real daemon and real traffic.
 //!
-//! Whether a verdict did what it says only the kernel can tell, so nothing here shares code with the daemon: its binary is
-//! started as a person would start it, and Debian's own `conntrack` and `nft` are asked what became of it. A test begins
-//! with [`Scene::new`] and reads from there.
+//! Only the kernel can tell whether a verdict took effect, so the harness shares no code with the daemon. It starts the
+//! daemon's binary as a person would, and asks Debian's `conntrack` and `nft` about the result. A test begins with
+//! [`Scene::new`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

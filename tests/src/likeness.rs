@@ -1,31 +1,32 @@
-//! Whether two programs said the same, but for what differs between any two runs.
+//! Compares the answers of two programs, except for values that differ between any two runs.
 //!
-//! "Byte for byte" needs a short list of what is not compared, in one place where it can be read: seconds that run down
-//! may differ by [`LEEWAY`], numbers that the kernel or the clock gives are ignored where two tables were built one after
-//! the other, and the version is the program's own.
+//! This module is the short list of what "byte for byte" does not compare. Seconds that count down may differ by
+//! [`LEEWAY`]. Numbers that the kernel or the clock assigns are ignored if two tables were built one after the other.
+//! The version belongs to each program.
 
 use crate::command::Said;
 
-/// Seconds that may pass between two looks at the same thing.
+/// The seconds that may pass between two readings of the same value.
 const LEEWAY: u64 = 3;
 
-/// How many lines of a kind are shown; more would hide the next difference.
+/// The number of lines shown from each side. More lines would hide the next difference.
 const SHOWN: usize = 3;
-/// How much of a line.
+/// The number of characters shown from a line.
 const WIDTH: usize = 300;
 
-/// How much of what is compared came from one table at one moment.
+/// How far the two answers come from the same table at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Built {
-    /// Both programs looked at the same table: everything is the same, order included.
+    /// Both programs read the same table: everything is equal, including the order.
     Once,
-    /// Each had a table of its own, built the same way: ids, times of day and the order differ.
+    /// Each program had its own table, built in the same way: ids, times of day and the order differ.
     Twice,
-    /// Both listened to the same events; the moment of reading and what is known of a program that has ended differ.
+    /// Both programs heard the same events: the moment of reading differs, and what is known of a process that has
+    /// ended.
     Heard,
 }
 
-/// How the second program's answer differs from the first one's; none where it does not.
+/// Describes how the second program's answer differs from the first one. Returns `None` if the answers are equal.
 #[must_use]
 pub fn difference(first: &Said, second: &Said, built: Built) -> Option<String> {
     let mut found = String::new();
@@ -40,7 +41,7 @@ pub fn difference(first: &Said, second: &Said, built: Built) -> Option<String> {
     (!found.is_empty()).then_some(found)
 }
 
-/// How two texts differ, as lines that only one of them has.
+/// Describes how two texts differ, by the lines that only one of them has.
 fn of_text(one: &str, other: &str, built: Built) -> Option<String> {
     let [one, other] = [one, other].map(|text| {
         let mut lines: Vec<Line> = text.split_inclusive('\n').map(|line| Line::of(line, built)).collect();
@@ -69,7 +70,7 @@ fn of_text(one: &str, other: &str, built: Built) -> Option<String> {
     Some(shown(&missing, &extra, '-') + &shown(&extra, &missing, '+'))
 }
 
-/// A line whose volatile numbers are taken out: those that run on, to be compared with leeway, and those that say nothing.
+/// A line without its volatile numbers. `running` holds the numbers to compare with leeway; the others are blanked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     text: String,
@@ -103,17 +104,17 @@ impl Line {
         }
         if built == Built::Twice {
             blank(&mut text, &[("[start=", ']'), ("[stop=", ']'), (" use=", ' ')]);
-            // The entry's own id comes after its use count; an ICMP entry has others before.
+            // The entry's own id follows its use count. An ICMP entry has other ids before it.
             if let Some((before, rest)) = text.split_once(" use=# id=") {
                 let after = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
                 text = format!("{before} use=# id=#{after}");
             }
         }
         if built == Built::Heard {
-            // Its program's name is known as long as that runs.
+            // The name of the sending program is known only while that program runs.
             text = text.replace(" progname=#", "");
         }
-        // `[1763824771.123456]<tab>`, of the moment at which it was read
+        // `[1763824771.123456]<tab>`: the moment of reading
         if built != Built::Once
             && text.starts_with('[')
             && let Some((_, rest)) = text.split_once("]\t")
@@ -129,7 +130,7 @@ impl Line {
             && self.running.iter().zip(&other.running).all(|(one, other)| one.abs_diff(*other) <= LEEWAY)
     }
 
-    /// The line, from a little before where it leaves the one that it is held against.
+    /// The part of the line that differs from `beside`, from a little before the first difference.
     fn shown(&self, beside: Option<&Self>) -> String {
         let common =
             |other: &Self| self.text.chars().zip(other.text.chars()).take_while(|(one, other)| one == other).count();
@@ -157,7 +158,7 @@ fn take(text: &mut String, name: &str, running: &mut Vec<u64>) {
     }
 }
 
-/// Takes out the seconds of an entry's line, `tcp      6 431999 …`, and of an expectation's, `299 proto=6 …`.
+/// Takes out the seconds of an entry's line, `tcp      6 431999 …`, or of an expectation's line, `299 proto=6 …`.
 fn take_timeout(text: &mut String, running: &mut Vec<u64>) {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -170,7 +171,7 @@ fn take_timeout(text: &mut String, running: &mut Vec<u64>) {
     text.replace_range(at..at + length, "#");
 }
 
-/// Blanks what follows each of the names, up to a delimiter or the line's end.
+/// Blanks the text after each of the names, up to a delimiter or the end of the line.
 fn blank(text: &mut String, names: &[(&str, char)]) {
     for (name, end) in names {
         let mut from = 0;

@@ -1,7 +1,7 @@
-//! A program that listens to events until it is told to stop, and what it had heard by then.
+//! A program that listens to events until it is stopped, and its output.
 //!
-//! A listener that has not subscribed yet, or that is ended before it has read everything, looks like one that is told less;
-//! the kernel's own list of netlink sockets knows both.
+//! A listener may not have subscribed yet, or may end before it has read everything. Its output then looks as if it
+//! received less. The kernel's list of netlink sockets shows both cases.
 
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +16,7 @@ use crate::patience::eventually;
 /// Netfilter's number among the netlink families (`linux/netlink.h`).
 const NETFILTER: &str = "12";
 
-/// One that runs. It is killed where a test forgets it.
+/// A listener that runs. Dropping this value kills the program.
 #[derive(Debug)]
 pub struct Listener {
     command: String,
@@ -26,7 +26,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Starts it in the thread's namespace and waits until it has subscribed.
+    /// Starts the program in the thread's namespace and waits until it has subscribed.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
         let before = sockets(|socket| socket.subscribed).len();
@@ -53,26 +53,26 @@ impl Listener {
         self.child.id()
     }
 
-    /// Its standard output so far.
+    /// The standard output of the listener so far.
     #[must_use]
     pub fn out(&self) -> String {
         self.text(&self.out)
     }
 
-    /// Its standard error so far.
+    /// The standard error of the listener so far.
     #[must_use]
     pub fn err(&self) -> String {
         self.text(&self.err)
     }
 
-    /// Ends it as Ctrl-C does, and tells what it had said.
+    /// Ends the listener as Ctrl-C does, and returns its output.
     #[must_use]
     pub fn stop(self) -> Said {
         self.interrupt();
         self.said()
     }
 
-    /// Ends all of them at one moment, so that none hears what another does not.
+    /// Ends all listeners at the same moment, so that none hears an event that another misses.
     #[must_use]
     pub fn stop_all(listeners: Vec<Self>) -> Vec<Said> {
         for listener in &listeners {
@@ -91,7 +91,7 @@ impl Listener {
         Said { command: self.command.clone(), status, out: self.out(), err: self.err() }
     }
 
-    /// Sizes of the receive buffers, in bytes, of the sockets that listen in the thread's namespace.
+    /// The receive buffer sizes, in bytes, of the sockets that listen in the thread's namespace.
     #[must_use]
     pub fn buffers() -> Vec<u64> {
         let list = Said::of(line("ss", "-f netlink -a -m -e"), "").good();
@@ -102,8 +102,8 @@ impl Listener {
         listening.filter_map(size).collect()
     }
 
-    /// Waits until all that listen in the thread's namespace have read what was sent to them, and sleep again. Twice in a row:
-    /// while the first look went over them, one may have got more.
+    /// Waits until all listeners in the thread's namespace have read the data sent to them and sleep again. Both must
+    /// hold twice in a row: a listener may receive more while the first check runs.
     pub fn wait_for_all(listeners: &[Self]) {
         let mut quiet = 0;
         eventually("everything is read", || {
@@ -114,7 +114,7 @@ impl Listener {
         });
     }
 
-    /// Whether it waits for something: the third word of its status line (proc_pid_stat(5)) is `S`.
+    /// Whether the listener waits: the third word of its status line (proc_pid_stat(5)) is `S`.
     fn sleeps(&self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
         stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
@@ -123,7 +123,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // It may have ended; then there is nothing to do.
+        // The listener may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -134,7 +134,7 @@ struct Socket {
     unread: u64,
 }
 
-/// The thread's namespace's netlink sockets of netfilter that are asked for.
+/// The netfilter sockets of the thread's namespace for which `which` holds.
 fn sockets(which: impl Fn(&Socket) -> bool) -> Vec<Socket> {
     // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
     let list = fs::read_to_string("/proc/thread-self/net/netlink").expect("the kernel lists its sockets");

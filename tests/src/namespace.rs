@@ -1,7 +1,7 @@
-//! A network namespace for one test: the calling thread moves into it and comes back when it is dropped.
+//! A network namespace for one test. The calling thread enters it, and leaves it when the value is dropped.
 //!
-//! Tests run as threads of one process, and a network namespace belongs to a thread; whatever the test starts inherits it.
-//! So tests neither see each other nor the machine's own network.
+//! Tests run as threads of one process. A network namespace belongs to a thread, and every program that the test starts
+//! inherits it. Tests therefore see neither each other nor the machine's own network.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -16,17 +16,17 @@ use nix::sched::{CloneFlags, setns, unshare};
 use crate::command::{Said, line};
 use crate::nftables::load;
 
-/// The thread's own namespace while this lives.
+/// The thread's own namespace, for as long as this value lives.
 #[derive(Debug)]
 pub struct Namespace {
     before: File,
 }
 
 impl Namespace {
-    /// A new namespace with its loopback up; none where this process may not make one.
+    /// Enters a new namespace whose loopback is up.
     ///
     /// # Errors
-    /// The reason.
+    /// The reason why this process cannot make a network namespace.
     pub fn enter() -> Result<Self, String> {
         let before =
             File::open("/proc/thread-self/ns/net").map_err(|error| format!("no network namespaces here: {error}"))?;
@@ -44,7 +44,7 @@ impl Namespace {
 }
 
 impl Namespace {
-    /// Does something in the namespace that the thread was in before.
+    /// Runs `what` in the namespace that the thread was in before.
     pub(crate) fn outside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let there = scope.spawn(|| {
@@ -62,17 +62,18 @@ impl Drop for Namespace {
     }
 }
 
-/// A namespace beside the thread's own, where something can be done now and then.
+/// A second namespace, in which a test can run code from time to time.
 #[derive(Debug)]
 pub struct Beside {
     namespace: File,
 }
 
 impl Beside {
-    /// A new one, nothing in it but a loopback that is down.
+    /// Makes a new namespace that contains only a loopback, which is down.
     ///
     /// # Panics
-    /// Where this process may not make one; whoever asks is in a namespace of its own already.
+    /// If this process may not make a network namespace. A caller in a namespace of its own can always make another
+    /// one.
     #[must_use]
     pub fn new() -> Self {
         let namespace = thread::spawn(|| {
@@ -82,12 +83,12 @@ impl Beside {
         Self { namespace: namespace.join().expect("the namespace was made") }
     }
 
-    /// Its name in the file system while this lives, as `ip` takes it.
+    /// The path of the namespace in the file system, as `ip` accepts it. The path is valid while this value lives.
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", process::id(), self.namespace.as_raw_fd())
     }
 
-    /// Does something there. Sockets that it opens stay there, wherever they are used.
+    /// Runs `what` in this namespace. Sockets that `what` opens stay in it, even if another thread uses them.
     pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let there = scope.spawn(|| {
@@ -110,12 +111,12 @@ pub fn ip(arguments: &str) {
     let _ = Said::of(line("ip", arguments), "").good();
 }
 
-/// Conntrack is off in a namespace until a rule there uses it.
+/// Switches conntrack on: it is off in a namespace until a rule there uses it.
 pub(crate) fn switch_conntrack_on() {
     load("table inet watch { chain out { type filter hook output priority 0; ct state invalid counter; }; }");
 }
 
-/// Sets a switch of the thread's namespace; a path below `/proc/sys/net`.
+/// Sets a switch of the thread's namespace, named by its path below `/proc/sys/net`.
 pub(crate) fn set(switch: &str, value: u32) {
     let path = Path::new("/proc/sys/net").join(switch);
     fs::write(&path, value.to_string()).unwrap_or_else(|error| panic!("cannot set {}: {error}", path.display()));

@@ -1,6 +1,6 @@
-//! nftables rules, and what its sets and counters hold, asked of `nft`.
+//! nftables rules, and the contents of sets and counters as `nft` reports them.
 //!
-//! Sets are where a block ends up, and counters see what no listing shows: whether a packet of a flow met a rule.
+//! Blocks end up in sets. A counter shows what no listing shows: whether a packet of a flow met a rule.
 
 use std::net::IpAddr;
 use std::process::Command;
@@ -9,28 +9,28 @@ use serde_json::Value;
 
 use crate::command::Said;
 
-/// An element of a set.
+/// One element of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// Address, or first address of the network.
+    /// The address, or the first address of the network.
     pub address: IpAddr,
-    /// Length of the prefix.
+    /// The length of the prefix in bits.
     pub length: u8,
-    /// Seconds of life that it was given.
+    /// The lifetime in seconds that the element was given.
     pub lifetime: Option<u64>,
 }
 
-/// Loads a ruleset, as `nft -f` reads it.
+/// Loads a ruleset in the syntax of `nft -f`.
 pub fn load(ruleset: &str) {
     try_load(ruleset).unwrap_or_else(|why| panic!("{why}\n{ruleset}"));
 }
 
-/// The same where the kernel may lack something of it.
+/// Loads a ruleset that the kernel may not support completely.
 ///
 /// # Errors
-/// What `nft` says.
+/// The first line that `nft` wrote to standard error.
 pub fn try_load(ruleset: &str) -> Result<(), String> {
-    // Within braces nft wants a line's end or a semicolon before the closing one.
+    // Inside braces, nft wants a line break or a semicolon before the closing brace.
     let mut command = Command::new("nft");
     command.args(["-f", "-"]);
     let said = Said::of(command, &format!("{}\n", ruleset.replace('}', "\n}")));
@@ -48,14 +48,15 @@ fn member<'a>(answer: &'a Value, name: &str) -> &'a Value {
     items.iter().find_map(|item| item.get(name)).unwrap_or_else(|| panic!("no {name} in {answer}"))
 }
 
-/// What is in a set: family, table and name of it.
+/// The elements of a set, which is named by family, table and name.
 #[must_use]
 pub fn elements(set: &str) -> Vec<Element> {
     let answer = list(&[&["set"], set.split(' ').collect::<Vec<_>>().as_slice()].concat());
     set_elements(member(&answer, "set"))
 }
 
-/// Whether an address is in a set, by itself or within a network or range: family, table and name of the set.
+/// Whether a set contains an address, by itself or within a network or range. The set is named by family, table and
+/// name.
 #[must_use]
 pub fn holds(set: &str, address: &str) -> bool {
     let mut command = Command::new("nft");
@@ -83,7 +84,7 @@ fn element(written: &Value) -> Element {
     Element { address, length: u8::try_from(length.unwrap_or(whole)).expect("a prefix length"), lifetime }
 }
 
-/// Packets that a named counter has counted: family, table and name of it.
+/// The number of packets of a named counter. The counter is named by family, table and name.
 #[must_use]
 pub fn counter(name: &str) -> u64 {
     let answer = list(&[&["counter"], name.split(' ').collect::<Vec<_>>().as_slice()].concat());

@@ -1,19 +1,19 @@
-//! Waiting for something to be so, with a bound.
+//! Waits for a condition, with a limit.
 //!
-//! A test that sleeps is slow on a fast machine and wrong on a slow one; one that asks again and again is neither.
+//! A test that sleeps is slow on a fast machine and wrong on a slow one. A test that polls is neither.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long anything may take: far more than it takes on a busy machine with one core.
+/// The longest wait for anything: far more than any step takes on a busy machine with one core.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Asks until there is an answer.
+/// Polls until `ask` gives an answer.
 ///
 /// # Panics
-/// Where there is none within [`PATIENCE`].
+/// If `ask` gives no answer within [`PATIENCE`].
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -25,11 +25,11 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Asks for a while whether something stays so. This is the one wait that a good run takes in full, so it is short, and
-/// only for what has no end that could be waited for.
+/// Checks for 300 ms that a condition stays true. A good run waits for all of this time, so the time is short. Use this
+/// only if there is no event to wait for.
 ///
 /// # Panics
-/// Where it does not stay so.
+/// If the condition becomes false.
 pub fn stays(what: &str, mut ask: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_millis(300);
     while Instant::now() < end {

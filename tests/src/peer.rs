@@ -1,22 +1,22 @@
-//! Another host: a network namespace behind a cable (a veth pair) to the test's own.
+//! Another host: a network namespace that a veth pair connects to the test's own.
 //!
-//! On loopback both ends of a flow are the same host; only with a second one is there forwarding, NAT and a client that
-//! goes on sending when its server's side is blocked.
+//! On loopback, both ends of a flow are the same host. A second host makes forwarding and NAT possible, and a client
+//! that goes on sending when the server's side is blocked.
 
 use crate::namespace::{Beside, ip};
 use crate::patience::eventually;
 use crate::traffic::Tcp;
 
-/// A host at the other end of a cable.
+/// A host at the other end of a veth pair.
 #[derive(Debug)]
 pub struct Peer {
     host: Beside,
 }
 
 impl Peer {
-    /// Lays a cable from the thread's namespace to a new host. `name` is the name of the interface at this end; the
-    /// addresses are written with their prefix length, one list for each end. The peer's way to anywhere is this end's
-    /// first address of each family.
+    /// Connects a new host to the thread's namespace. `name` is the name of the interface at this end. The addresses of
+    /// each end have their prefix length. The default route of the peer leads to this end's first address of each
+    /// family.
     #[must_use]
     pub fn connect(name: &str, here: &[&str], there: &[&str]) -> Self {
         let peer = Self { host: Beside::new() };
@@ -39,7 +39,7 @@ impl Peer {
         peer
     }
 
-    /// A connection from that host's address to one here.
+    /// Connects from an address of that host to an address here.
     #[must_use]
     pub fn tcp_from(&self, there: &str, here: &str, port: u16) -> Tcp {
         let listener = Tcp::listen(here, port);
@@ -47,7 +47,7 @@ impl Peer {
         Tcp { client, server: listener.accept().expect("whoever has dialled").0 }
     }
 
-    /// A connection from an address here to one of that host.
+    /// Connects from an address here to an address of that host.
     #[must_use]
     pub fn tcp_to(&self, here: &str, there: &str, port: u16) -> Tcp {
         let listener = self.run(|| Tcp::listen(there, port));
@@ -55,13 +55,13 @@ impl Peer {
         Tcp { client, server: listener.accept().expect("whoever has dialled").0 }
     }
 
-    /// Does something on that host. Sockets that it opens stay there, wherever they are used.
+    /// Runs `what` on that host. Sockets that `what` opens stay there, even if another thread uses them.
     pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.host.run(what)
     }
 }
 
-/// IPv6 addresses are otherwise checked for a second for being somebody else's (RFC 4862, section 5.4).
+/// Without `nodad`, the kernel checks an IPv6 address for a second for duplicates (RFC 4862, section 5.4).
 fn no_waiting(address: &str) -> &'static str {
     if address.contains(':') { " nodad" } else { "" }
 }

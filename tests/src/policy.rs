@@ -1,10 +1,10 @@
-//! One `[[plugin]]` of a configuration, spelled out key by key.
+//! One `[[plugin]]` of a configuration, built key by key.
 //!
-//! Scenarios say what differs from the default and nothing else.
+//! A scenario names only the keys that differ from the default.
 
 use std::fmt::{self, Write};
 
-/// A plugin as a configuration names it.
+/// A plugin of a configuration.
 #[derive(Clone, Debug)]
 pub struct Policy {
     keys: String,
@@ -14,15 +14,15 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A plugin by that name, of the component of that name.
+    /// A plugin with this name and this component.
     #[must_use]
     pub fn new(name: &str, component: &str) -> Self {
         let keys = format!("name = \"{name}\"\npath = \"{component}.wasm\"\n");
         Self { keys, tables: String::new(), config: String::new(), rules: Vec::new() }
     }
 
-    /// The guest that does what its rules say, in `enforce` mode, with all that its rules need granted: every kind, all
-    /// mark and label bits. Block sets are a key of their own.
+    /// The guest that follows its rules, in `enforce` mode. The plugin has every grant that its rules need: every kind
+    /// except block, and all mark and label bits. A scenario grants block sets with a key of its own.
     #[must_use]
     pub fn scripted(rules: &[&str]) -> Self {
         let kinds = ["delete", "mark", "labels", "timeout", "alert", "log", "protect", "sweep"];
@@ -34,25 +34,25 @@ impl Policy {
             .rules(rules)
     }
 
-    /// The same, with these kinds needed and granted and nothing else.
+    /// The same guest, which needs these kinds and is granted these kinds only.
     #[must_use]
     pub fn scripted_with(allow: &[&str], rules: &[&str]) -> Self {
         Self::new("scripted", "guest-scripted").enforce().key(&format!("allow = {allow:?}")).needs(allow).rules(rules)
     }
 
-    /// The kinds that the guest which does what its rules say needs; otherwise it needs every kind.
+    /// Sets the kinds that the guest `guest-scripted` needs. Without this call, the guest needs every kind.
     #[must_use]
     pub fn needs(self, kinds: &[&str]) -> Self {
         self.config(&format!("needs = {kinds:?}"))
     }
 
-    /// Carries out, instead of only observing.
+    /// Sets the mode to `enforce`.
     #[must_use]
     pub fn enforce(self) -> Self {
         self.key("mode = \"enforce\"")
     }
 
-    /// The same plugin, only observing.
+    /// The same plugin in the mode `observe`.
     #[must_use]
     pub fn observe(mut self) -> Self {
         self.keys = self.keys.replace("mode = \"enforce\"\n", "");
@@ -66,14 +66,14 @@ impl Policy {
         self
     }
 
-    /// A line of `[plugin.NAME]`, such as `budget` or `limits`.
+    /// Adds a line to `[plugin.NAME]`, such as `budget` or `limits`.
     #[must_use]
     pub fn of(mut self, table: &str, line: &str) -> Self {
         write!(self.tables, "[plugin.{table}]\n{line}\n").expect("text can be written to text");
         self
     }
 
-    /// Lines of `[plugin.config]`.
+    /// Adds lines to `[plugin.config]`.
     #[must_use]
     pub fn config(mut self, lines: &str) -> Self {
         self.config.push_str(lines);

@@ -1,7 +1,7 @@
-//! Where the programs under test and the components are.
+//! Finds the programs under test and the components.
 //!
-//! `cargo xtask test` says where; a plain `cargo test` finds what was built last, and where nothing was, the failure says
-//! which command builds it.
+//! `cargo xtask test` sets their paths in the environment. A plain `cargo test` takes the last build. If there is no
+//! build, the failure names the command that makes it.
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -22,7 +22,7 @@ fn there(variable: &str, otherwise: &str, built_by: &str) -> PathBuf {
     path
 }
 
-/// The daemon's program: `CTWARDEN_BIN`, or what `cargo build` made.
+/// The daemon's program: `CTWARDEN_BIN`, or the result of `cargo build`.
 #[must_use]
 pub fn ctwarden() -> Command {
     let mut command = Command::new(there("CTWARDEN_BIN", "debug/ctwarden", "cargo build --package ctwarden"));
@@ -30,8 +30,8 @@ pub fn ctwarden() -> Command {
     command
 }
 
-/// The program `conntrack` that packages install, with these words: `CTWARDEN_CONNTRACK`, which may as well be a link of that
-/// name to `ctwarden`, or what `cargo build` made.
+/// The program `conntrack` that packages install, with these arguments: `CTWARDEN_CONNTRACK`, or the result of
+/// `cargo build`. `CTWARDEN_CONNTRACK` may also be a link of that name to `ctwarden`.
 #[must_use]
 pub fn conntrack(words: &[&str]) -> Command {
     let path = there("CTWARDEN_CONNTRACK", "debug/conntrack", "cargo build --package ctwarden-conntrack");
@@ -40,7 +40,7 @@ pub fn conntrack(words: &[&str]) -> Command {
     command
 }
 
-/// The same command inside of the daemon's program: `ctwarden conntrack` with these words.
+/// The same command inside the daemon's program: `ctwarden conntrack` with these arguments.
 #[must_use]
 pub fn conntrack_verb(words: &[&str]) -> Command {
     let mut command = ctwarden();
@@ -48,7 +48,7 @@ pub fn conntrack_verb(words: &[&str]) -> Command {
     command
 }
 
-/// What it must be like, with these words: Debian's `conntrack`, or another one that `CONNTRACK_BIN` names.
+/// The original, with these arguments: Debian's `conntrack`, or the program that `CONNTRACK_BIN` names.
 #[must_use]
 pub fn original(words: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CONNTRACK_BIN").unwrap_or_else(|| "conntrack".into()));
@@ -56,7 +56,7 @@ pub fn original(words: &[&str]) -> Command {
     command
 }
 
-/// Its version, such as `1.4.7`.
+/// The version of the original, such as `1.4.7`.
 #[must_use]
 pub fn original_version() -> String {
     // "conntrack v1.4.7 (conntrack-tools)"
@@ -65,13 +65,13 @@ pub fn original_version() -> String {
     version.unwrap_or_else(|| panic!("no version: {said}")).to_owned()
 }
 
-/// A copy of a program in a folder, for users who cannot reach where it was built.
+/// Copies a program into a folder, for users who cannot reach the build folder.
 #[must_use]
 pub fn copy_of(program: &Command, folder: &Path) -> PathBuf {
     let program = Path::new(program.get_program());
     let copy = folder.join(program.file_name().expect("a program has a name"));
-    // By another program: a file that is open for writing cannot be run, and what is open here is inherited by whatever
-    // another test starts at this moment.
+    // Another program copies it, because a file that is open for writing cannot be run. A program that another test
+    // starts at this moment would inherit a descriptor that is open here.
     let mut cp = Command::new("cp");
     cp.arg("--dereference").arg(program).arg(&copy);
     let _ = Said::of(cp, "").good();
@@ -79,7 +79,8 @@ pub fn copy_of(program: &Command, folder: &Path) -> PathBuf {
     copy
 }
 
-/// The component of a plugin or of a guest of the tests: in `CTWARDEN_GUESTS`, or where `cargo xtask guests` puts it.
+/// The component of a plugin or of a guest of the tests: in `CTWARDEN_GUESTS`, or in the folder of
+/// `cargo xtask guests`.
 #[must_use]
 pub fn component(name: &str) -> PathBuf {
     let path = there("CTWARDEN_GUESTS", "guests/components", "cargo xtask guests").join(format!("{name}.wasm"));

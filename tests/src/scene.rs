@@ -1,6 +1,7 @@
-//! A test's world: a network namespace with conntrack switched on, and a private folder with a configuration.
+//! The environment of a test: a network namespace with conntrack switched on, and a private folder with a
+//! configuration.
 //!
-//! A scenario sets the scene, starts the daemon in it and looks at what happens; all of it is gone when it is dropped.
+//! A scenario makes the scene, starts the daemon in it and checks the results. Dropping the scene removes everything.
 
 use std::fmt::Display;
 use std::fs::{self, Permissions};
@@ -19,7 +20,8 @@ use crate::privilege::skip;
 use crate::program::{component, ctwarden};
 use crate::traffic::Udp;
 
-/// The folder is dropped before the namespace is left, and that before others have their turn; the fields' order says so.
+/// The order of the fields matters: the folder is removed first, then the thread leaves the namespace, then other tests
+/// have their turn.
 #[derive(Debug)]
 pub struct Scene {
     folder: TempDir,
@@ -28,14 +30,14 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A world of its own for the calling test, with 2001:db8::1 and 2001:db8::2 beside 127.0.0.0/8 on its loopback, and
-    /// with accounting; none where this process may not make one, which is then said.
+    /// A new scene for the calling test. Its loopback has 2001:db8::1 and 2001:db8::2 in addition to 127.0.0.0/8, and
+    /// accounting is on. Returns `None` if this process may not make a network namespace, and reports the skip.
     #[must_use]
     pub fn new() -> Option<Self> {
         Self::in_turn(Turn::among_others())
     }
 
-    /// The same, while no other test has one: for what is done to the whole machine.
+    /// A new scene that no other test shares the machine with, for changes to the whole machine.
     #[must_use]
     pub fn alone() -> Option<Self> {
         Self::in_turn(Turn::alone())
@@ -55,8 +57,8 @@ impl Scene {
         Some(Self { folder, namespace, _turn: turn })
     }
 
-    /// The machine's hash table, to be resized; none where this process may not, which is then said. Only for a scene that is
-    /// alone.
+    /// The machine's hash table, which the test can resize. Only a scene that is alone may call this. Returns `None` if
+    /// this process may not resize the table, and reports the skip.
     #[must_use]
     pub fn hash_table(&self) -> Option<HashTable<'_>> {
         let table = HashTable::of(&self.namespace);
@@ -66,7 +68,7 @@ impl Scene {
         table
     }
 
-    /// A second world like this one, with nothing in common.
+    /// A second namespace with the same setup, which shares nothing with this one.
     #[must_use]
     pub fn twin(&self) -> Beside {
         let twin = Beside::new();
@@ -91,7 +93,7 @@ impl Scene {
         path
     }
 
-    /// Sets a switch of the namespace: a path below `/proc/sys/net`.
+    /// Sets a switch of the namespace, named by its path below `/proc/sys/net`.
     pub fn set(&self, switch: &str, value: u32) {
         set(switch, value);
     }
@@ -106,7 +108,7 @@ impl Scene {
         self.folder.path()
     }
 
-    /// Where the configuration is.
+    /// The path of the configuration.
     #[must_use]
     pub fn configuration(&self) -> PathBuf {
         self.path("ctwarden.toml")
@@ -117,13 +119,13 @@ impl Scene {
         self.path("control.sock")
     }
 
-    /// Writes the configuration: everything but `[daemon]`. Each component that a `path = "NAME.wasm"` names is put beside
-    /// it unless a file of that name is there.
+    /// Writes the configuration; `text` is everything except `[daemon]`. Copies each component that a
+    /// `path = "NAME.wasm"` names into the folder, unless a file with that name exists.
     pub fn configure(&self, text: impl Display) -> PathBuf {
         self.configure_daemon("", text)
     }
 
-    /// The same with more keys of `[daemon]`.
+    /// Writes the configuration with more keys of `[daemon]`.
     pub fn configure_daemon(&self, daemon: &str, text: impl Display) -> PathBuf {
         let text = text.to_string();
         for name in text.lines().filter_map(component_of) {
@@ -138,28 +140,28 @@ impl Scene {
         self.write("ctwarden.toml", format!("{own}{daemon}\n{text}"))
     }
 
-    /// Starts the daemon with that configuration and waits until it runs.
+    /// Starts the daemon with this configuration and waits until it runs.
     #[must_use]
     pub fn start(&self, text: impl Display) -> Daemon {
         self.configure(text);
         self.start_again()
     }
 
-    /// The same, with that as its standard error.
+    /// Starts the daemon with this configuration and this standard error.
     #[must_use]
     pub fn start_saying(&self, text: impl Display, stderr: impl Into<Stdio>) -> Daemon {
         self.configure(text);
         Daemon::start_saying(self.folder.path(), stderr)
     }
 
-    /// Starts the daemon with the configuration that is there.
+    /// Starts the daemon with the configuration that the folder holds.
     #[must_use]
     pub fn start_again(&self) -> Daemon {
         Daemon::start(self.folder.path())
     }
 
-    /// Runs a verb of the program to its end: its name and arguments, separated by blanks, then `--config` with the
-    /// configuration's path.
+    /// Runs a verb of the program to its end. `words` are its name and arguments, separated by blanks. `--config` with
+    /// the configuration's path follows them.
     #[must_use]
     pub fn verb(&self, words: &str) -> Said {
         let mut command = ctwarden();
@@ -168,18 +170,18 @@ impl Scene {
     }
 }
 
-/// What every world has beside its loopback.
+/// Sets up what every namespace has besides its loopback.
 fn furnish() {
     for address in ["2001:db8::1", "2001:db8::2"] {
         ip(&format!("addr add {address}/128 dev lo nodad"));
     }
-    // The kernel brings an IPv6 address and its route into use a moment later, even without looking for duplicates.
+    // The kernel takes a moment to use an IPv6 address and its route, even without duplicate address detection.
     eventually("the IPv6 addresses are there", || Udp::reach("2001:db8::1", "2001:db8::2"));
     switch_conntrack_on();
     set("netfilter/nf_conntrack_acct", 1);
 }
 
-/// NAME of a line `path = "NAME.wasm"`.
+/// The NAME of a line `path = "NAME.wasm"`.
 fn component_of(line: &str) -> Option<&str> {
     let name = line.trim().strip_prefix("path")?.trim_start().strip_prefix('=')?.trim().strip_prefix('"')?;
     let name = name.strip_suffix(".wasm\"")?;

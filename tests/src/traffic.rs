@@ -1,6 +1,6 @@
-//! Real traffic: TCP, UDP and ICMP between addresses of the thread's namespace, or of several.
+//! Real traffic: TCP, UDP and ICMP between addresses of one network namespace or of several.
 //!
-//! Entries made by `conntrack -I` show what is done to the table; only packets show what is done to a connection.
+//! Entries made by `conntrack -I` show the effect on the table. Only packets show the effect on a connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,16 +10,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::patience::PATIENCE;
 
-/// How long a packet that arrives at all may take.
+/// The longest time that a packet takes to arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
-/// How long to wait for one that should not.
+/// The wait for a packet that should not arrive.
 const ABSENCE: Duration = Duration::from_millis(300);
 
 fn at(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(address.parse().unwrap_or_else(|_| panic!("{address} is no address")), port)
 }
 
-/// An established TCP connection, both ends in hand.
+/// An established TCP connection with both of its ends.
 #[derive(Debug)]
 pub struct Tcp {
     /// The end that connected.
@@ -29,7 +29,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Connects from one address to a port of another, both of the thread's namespace.
+    /// Connects from one address to a port of another, both in the thread's namespace.
     #[must_use]
     pub fn connect(from: &str, to: &str, port: u16) -> Self {
         Self::to(&Self::listen(to, port), from, to, port)
@@ -46,7 +46,7 @@ impl Tcp {
         socket.into()
     }
 
-    /// Connects to a listening socket; several connections may share it.
+    /// Connects to a listening socket, which several connections may share.
     #[must_use]
     pub fn to(listener: &TcpListener, from: &str, to: &str, port: u16) -> Self {
         let client =
@@ -55,10 +55,10 @@ impl Tcp {
         Self { client, server }
     }
 
-    /// Connects from an address, or says why not.
+    /// Connects from an address.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call that failed.
     pub fn dial(from: &str, to: &str, port: u16) -> std::io::Result<TcpStream> {
         let remote = at(to, port);
         let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
@@ -72,14 +72,14 @@ impl Tcp {
         self.client.local_addr().expect("a connection has an address").port()
     }
 
-    /// Whether a word gets from the client to the server and another one back.
+    /// Whether data passes from the client to the server and back.
     #[must_use]
     pub fn works(&mut self) -> bool {
         Self::passes(&mut self.client, &mut self.server, ARRIVAL)
             && Self::passes(&mut self.server, &mut self.client, ARRIVAL)
     }
 
-    /// Whether nothing gets through any more, in either direction.
+    /// Whether no data passes in either direction.
     #[must_use]
     pub fn is_dead(&mut self) -> bool {
         !Self::passes(&mut self.client, &mut self.server, ABSENCE)
@@ -95,7 +95,7 @@ impl Tcp {
     }
 }
 
-/// Two UDP sockets that know each other.
+/// Two UDP sockets that are connected to each other.
 #[derive(Debug)]
 pub struct Udp {
     pub client: UdpSocket,
@@ -103,7 +103,7 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// Sockets at two addresses, the second at that port; nothing is sent yet.
+    /// Binds sockets at two addresses, the second one at this port. Sends nothing yet.
     #[must_use]
     pub fn between(from: &str, to: &str, port: u16) -> Self {
         let client = UdpSocket::bind(at(from, 0)).expect("a free port");
@@ -116,7 +116,7 @@ impl Udp {
         Self { client, server }
     }
 
-    /// Whether two addresses reach each other at this moment; nothing where they do not, or not yet.
+    /// Whether two addresses reach each other at this moment. Returns `None` if not.
     pub(crate) fn reach(one: &str, other: &str) -> Option<()> {
         let sockets = [UdpSocket::bind(at(one, 0)).ok()?, UdpSocket::bind(at(other, 0)).ok()?];
         for (from, to) in [(&sockets[0], &sockets[1]), (&sockets[1], &sockets[0])] {
@@ -132,7 +132,7 @@ impl Udp {
         self.client.local_addr().expect("a bound socket has an address").port()
     }
 
-    /// Whether a datagram gets to the server and another one back.
+    /// Whether a datagram reaches the server and another one comes back.
     #[must_use]
     pub fn works(&self) -> bool {
         [(&self.client, &self.server), (&self.server, &self.client)].into_iter().all(|(from, to)| {
@@ -141,12 +141,13 @@ impl Udp {
         })
     }
 
-    /// Sends one datagram to each of many ports of an address: as many new flows. Nobody has to listen there.
+    /// Sends one datagram to each of many ports of an address, which makes one new flow per port. Nobody has to listen
+    /// there.
     pub fn flood(from: &str, to: &str, ports: impl Iterator<Item = u16>) {
         let socket = UdpSocket::bind(at(from, 0)).expect("a free port");
         for port in ports {
             let end = Instant::now() + PATIENCE;
-            // A port nobody listens at answers with an ICMP error, which the next send reports once.
+            // A port without a listener answers with an ICMP error, which the next send reports once.
             while let Err(error) = socket.send_to(b"*", at(to, port)) {
                 let known = matches!(
                     error.kind(),
@@ -158,7 +159,7 @@ impl Udp {
     }
 }
 
-/// Sends an ICMP or ICMPv6 echo request with that identifier and waits for the reply.
+/// Sends an ICMP or ICMPv6 echo request with this identifier and waits for the reply.
 #[must_use]
 pub fn ping(from: &str, to: &str, id: u16) -> bool {
     let remote = at(to, 0);
@@ -169,7 +170,7 @@ pub fn ping(from: &str, to: &str, id: u16) -> bool {
     let socket = Socket::new(Domain::for_address(remote), Type::RAW, Some(protocol)).expect("root may use raw sockets");
     socket.bind(&at(from, 0).into()).expect("the address is ours");
     let [high, low] = id.to_be_bytes();
-    // Type, code, checksum, identifier, sequence number (RFC 792; RFC 4443, where the kernel fills the checksum in).
+    // Type, code, checksum, identifier, sequence number (RFC 792; RFC 4443, where the kernel fills in the checksum).
     let mut echo = [request, 0, 0, 0, high, low, 0, 1];
     if remote.is_ipv4() {
         let sum = echo.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum::<u32>();
@@ -184,7 +185,7 @@ pub fn ping(from: &str, to: &str, id: u16) -> bool {
     let mut packet = [0; 256];
     while Instant::now() < end {
         let Ok(length) = socket.read(&mut packet) else { return false };
-        // A raw IPv4 socket gives the IP header as well (raw(7)); its length is in its first byte.
+        // A raw IPv4 socket also returns the IP header (raw(7)). Its first byte holds its length.
         let skip = if remote.is_ipv4() { usize::from(packet[0] & 0xf) * 4 } else { 0 };
         let icmp = packet.get(skip..length).unwrap_or_default();
         if icmp.first() == Some(&reply) && icmp.get(4..6) == Some(&[high, low]) {

@@ -1,7 +1,7 @@
-//! The kernel's table as Debian's `conntrack` sees it, and entries made by it.
+//! The kernel's table as Debian's `conntrack` reports it, and entries made with that program.
 //!
-//! What the daemon says it did is worth nothing until somebody else has looked; only as much of the listing is read as the
-//! scenarios ask for.
+//! A second program has to confirm what the daemon claims to have done. This module reads only the parts of the listing
+//! that the scenarios need.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::command::{Said, line};
 pub struct Way {
     pub src: IpAddr,
     pub dst: IpAddr,
-    /// Sender's port, where there are ports.
+    /// The sender's port, for protocols with ports.
     pub src_port: Option<u16>,
     pub dst_port: Option<u16>,
     pub packets: Option<u64>,
@@ -23,25 +23,25 @@ pub struct Way {
 pub struct Entry {
     /// `tcp`, `udp`, `icmp`, `icmpv6`.
     pub protocol: String,
-    /// Seconds until it expires.
+    /// The seconds until the entry expires.
     pub timeout: u32,
     /// The protocol's state, such as `ESTABLISHED`.
     pub state: Option<String>,
-    /// As the first packet went.
+    /// The tuple of the original direction, which the first packet took.
     pub original: Way,
-    /// As an answer comes.
+    /// The tuple of the reply direction.
     pub reply: Way,
     /// Flags such as `UNREPLIED` and `ASSURED`.
     pub flags: Vec<String>,
     pub mark: u32,
-    /// Zone of both directions.
+    /// The zone of both directions.
     pub zone: u16,
     pub id: u32,
     pub line: String,
 }
 
 impl Entry {
-    /// Whether a port of the original direction is this one.
+    /// Whether the original direction has this port, as source or destination.
     #[must_use]
     pub fn has_port(&self, port: u16) -> bool {
         self.original.src_port == Some(port) || self.original.dst_port == Some(port)
@@ -55,24 +55,24 @@ impl Entry {
     }
 }
 
-/// All entries of the thread's namespace, both families.
+/// All entries of the thread's namespace, of both families.
 #[must_use]
 pub fn table() -> Vec<Entry> {
     Said::of(line("conntrack", "-L -o id"), "").good().lines().map(entry).collect()
 }
 
-/// How many entries the expectation table has.
+/// The number of entries of the expectation table.
 #[must_use]
 pub fn expectations() -> usize {
     Said::of(line("conntrack", "-L expect"), "").good().lines().count()
 }
 
-/// Makes an entry: the options of `conntrack -I`.
+/// Makes an entry from the options of `conntrack -I`.
 pub fn insert(options: &str) {
     let _ = Said::of(line("conntrack", &format!("-I {options}")), "").good();
 }
 
-/// Makes many entries, one line of options each, in one run of the program.
+/// Makes many entries in one run of the program, from one line of options each.
 pub fn insert_all(entries: impl Iterator<Item = String>) {
     let lines: String = entries.map(|options| format!("-I {options}\n")).collect();
     let mut command = Command::new("conntrack");
@@ -80,12 +80,12 @@ pub fn insert_all(entries: impl Iterator<Item = String>) {
     let _ = Said::of(command, &lines).good();
 }
 
-/// Changes entries: the options of `conntrack -U`.
+/// Changes entries, by the options of `conntrack -U`.
 pub fn update(options: &str) {
     let _ = Said::of(line("conntrack", &format!("-U {options}")), "").good();
 }
 
-/// Removes entries: the options of `conntrack -D`.
+/// Removes entries, by the options of `conntrack -D`.
 pub fn remove(options: &str) {
     let _ = Said::of(line("conntrack", &format!("-D {options}")), "").good();
 }
@@ -93,14 +93,15 @@ pub fn remove(options: &str) {
 fn entry(line: &str) -> Entry {
     let words: Vec<&str> = line.split_whitespace().collect();
     let flags = words.iter().filter_map(|word| word.strip_prefix('[')?.strip_suffix(']')).map(str::to_owned).collect();
-    // The original direction begins with the first "src=", the reply with the second; what the whole entry has comes last.
+    // The original direction begins with the first "src=", the reply with the second. Fields of the whole entry come
+    // last.
     let mut directions: [BTreeMap<&str, &str>; 2] = [BTreeMap::new(), BTreeMap::new()];
     let mut begun = 0;
     for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
         begun += usize::from(name == "src");
         directions[usize::from(begun > 1)].entry(name).or_insert(value);
     }
-    // An ICMP entry has ids of both directions before the entry's own, which comes last.
+    // An ICMP entry has ids of both directions before the entry's own id, which comes last.
     let last_id = words.iter().rev().find_map(|word| word.strip_prefix("id="));
     let number = |name: &str| directions[1].get(name).map_or(0, |value| value.parse().expect("a number"));
     // "tcp 6 431999 ESTABLISHED src=…", "udp 17 29 src=…"

@@ -1,8 +1,8 @@
-//! How many entries the kernel's table may have, raised for the time of the benchmark and put back at its end.
+//! Raises the maximum size of the kernel's table for the benchmark, and restores it at the end.
 //!
 //! `nf_conntrack_max` and the number of buckets belong to the whole machine, not to a network namespace
-//! (`nf_conntrack_standalone.c` makes them read-only in all but the first), so whoever raises them changes other people's
-//! machine: it is said on the screen, and it is undone on an error and on an interrupt, too.
+//! (`nf_conntrack_standalone.c` makes them read-only in all namespaces except the first). A change therefore affects
+//! everybody on the machine. The benchmark prints the change, and also undoes it after an error or an interrupt.
 
 use std::fs;
 use std::path::Path;
@@ -14,25 +14,26 @@ const FOLDER: &str = "/proc/sys/net/netfilter";
 const MAXIMUM: &str = "nf_conntrack_max";
 const BUCKETS: &str = "nf_conntrack_buckets";
 
-/// What to put back: switch and value.
+/// The switches to restore, each with its former value.
 static SAVED: Mutex<Vec<(&str, u64)>> = Mutex::new(Vec::new());
 
-/// Puts back what was changed when it is dropped.
+/// Restores the switches when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Ceiling(());
 
-/// Room for what lines make beside the large table: floods of flows, above all.
+/// The least maximum. It leaves room for what lines add to the large table: above all, floods of flows.
 const LEAST_MAXIMUM: u64 = 1 << 22;
 
-/// Makes room for a table of so many entries with as many buckets, where there is less; the calling thread is in the
-/// machine's first network namespace.
+/// Makes room for a table with this number of entries, and as many buckets. Leaves larger values alone. The calling
+/// thread must be in the machine's first network namespace.
 pub(crate) fn raise(entries: u64) -> Result<Ceiling> {
     let ceiling = Ceiling(());
-    // Changing the number of buckets sets no maximum (nf_conntrack_hash_resize), so that their order does not matter.
+    // A change of the number of buckets does not set the maximum (nf_conntrack_hash_resize), so the order does not
+    // matter.
     let maximum = entries.saturating_mul(2).max(LEAST_MAXIMUM);
     for (switch, wanted) in [(BUCKETS, entries.next_power_of_two()), (MAXIMUM, maximum)] {
         let present = read(switch)?;
-        // A maximum of 0 is none.
+        // A maximum of 0 means no limit.
         if present >= wanted || present == 0 && switch == MAXIMUM {
             continue;
         }
@@ -44,7 +45,7 @@ pub(crate) fn raise(entries: u64) -> Result<Ceiling> {
 }
 
 impl Ceiling {
-    /// Puts back what was changed, and says so.
+    /// Restores the switches and prints that.
     pub(crate) fn restore(self) -> Result<()> {
         restore()
     }
@@ -58,7 +59,7 @@ impl Drop for Ceiling {
     }
 }
 
-/// The same for whoever does not hold it: after an interrupt.
+/// Restores the switches without the guard, after an interrupt.
 pub(crate) fn restore() -> Result<()> {
     let mut first = Ok(());
     for (switch, value) in saved().drain(..).rev() {

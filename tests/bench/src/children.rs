@@ -1,4 +1,4 @@
-//! Programs that run at the moment, so that an interrupt leaves none behind.
+//! The programs that run at the moment, so that an interrupt leaves none behind.
 
 use std::collections::BTreeSet;
 use std::process::Child;
@@ -13,12 +13,12 @@ fn running() -> MutexGuard<'static, BTreeSet<u32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A program that is ended when it is dropped.
+/// A running program. Dropping this value kills the program.
 #[derive(Debug)]
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Keeps it in mind.
+    /// Registers the program for [`end_all`].
     pub(crate) fn new(child: Child) -> Self {
         running().insert(child.id());
         Self(child)
@@ -32,7 +32,7 @@ impl Running {
         self.0.id()
     }
 
-    /// Sends it a signal; it may have ended meanwhile.
+    /// Sends a signal. The program may have ended already.
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.0.id(), signal);
     }
@@ -41,7 +41,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if matches!(self.0.try_wait(), Ok(None)) {
-            // It may have ended just now.
+            // The program may have ended a moment ago.
             let _ = self.0.kill();
             let _ = self.0.wait();
         }
@@ -49,7 +49,7 @@ impl Drop for Running {
     }
 }
 
-/// Ends all that run.
+/// Kills all registered programs.
 pub(crate) fn end_all() {
     for id in running().iter() {
         send(*id, Signal::SIGKILL);

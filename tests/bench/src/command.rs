@@ -1,4 +1,4 @@
-//! A peer's command, run to its end and measured.
+//! Runs a peer's command to its end and measures it.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,26 +11,26 @@ use anyhow::{Context, Result, bail};
 use crate::children::Running;
 use crate::processor;
 
-/// What a run took and said.
+/// The cost and the result of one run.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// From before it was started until it was seen to have ended.
+    /// The time from before the start until the end was noticed.
     pub(crate) wall: Duration,
     /// Processor time, user and system.
     pub(crate) processor: Duration,
-    /// Exit status; none where a signal ended it.
+    /// The exit status. `None` if a signal ended the program.
     pub(crate) status: Option<i32>,
     pub(crate) err: String,
 }
 
 impl Ran {
-    /// The number in "conntrack v1.4.7 (conntrack-tools): 123 flow entries have been …", 0 where there is none.
+    /// The number in "conntrack v1.4.7 (conntrack-tools): 123 flow entries have been …", or 0 without such a line.
     pub(crate) fn entries(&self) -> u64 {
         let before = self.err.split_once(" flow entries have been").map_or("", |(before, _)| before);
         before.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    /// An error unless it ended with status 0.
+    /// Fails unless the program ended with status 0.
     pub(crate) fn good(self, what: &str) -> Result<Self> {
         if self.status == Some(0) {
             return Ok(self);
@@ -43,12 +43,12 @@ impl Ran {
     }
 }
 
-/// Runs a program with these words, its output thrown away.
+/// Runs a program with these arguments and discards its output.
 pub(crate) fn run(program: impl AsRef<Path>, words: &[&str]) -> Result<Ran> {
     run_into(program, words, Stdio::null())
 }
 
-/// The same with its output in a file.
+/// Runs a program and writes its output to a file.
 pub(crate) fn run_to_file(program: impl AsRef<Path>, words: &[&str], file: &Path) -> Result<Ran> {
     let file = File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
     run_into(program, words, file.into())

@@ -1,7 +1,7 @@
-//! The daemon under test: started, asked over its control socket, heard through its records.
+//! The daemon under test: start, control socket and records.
 //!
-//! It is driven as an operator and a responder would, and over one connection that stays open, so that what is measured is
-//! the daemon and not the start of a client.
+//! The benchmark drives the daemon as an operator and a responder would. It uses one open connection, so that it
+//! measures the daemon and not the start of a client.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,23 +19,23 @@ use crate::children::Running;
 use crate::options::Options;
 use crate::{processor, scratch};
 
-/// Longer than anything that is waited for takes, a million entries with an unoptimised build included.
+/// Longer than any wait takes, even with a million entries and an unoptimised build.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Between two looks at a file; its cost does not show and it is far below what is measured that way.
+/// The pause between two looks at a file. The looks cost almost nothing, and the pause is far below the measured times.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// A running daemon; ended when it is dropped.
+/// A running daemon. Dropping this value ends it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     running: Running,
     control: BufReader<UnixStream>,
-    /// What it writes down.
+    /// The records that the daemon writes.
     pub(crate) records: Records,
     folder: TempDir,
 }
 
 impl Daemon {
-    /// A private folder with a configuration: these lines and a `[daemon]` table whose files are in the folder.
+    /// Makes a private folder with a configuration: these lines, and a `[daemon]` table whose files are in the folder.
     pub(crate) fn prepare(text: &str) -> Result<TempDir> {
         let folder = scratch::folder()?;
         let at = folder.path().display();
@@ -46,12 +46,12 @@ impl Daemon {
         Ok(folder)
     }
 
-    /// Starts it with that configuration and waits until it answers.
+    /// Starts the daemon with this configuration and waits until it answers.
     pub(crate) fn start(options: &Options, text: &str) -> Result<Self> {
         Self::start_in(options, Self::prepare(text)?)
     }
 
-    /// The same in a folder that is prepared.
+    /// Starts the daemon in a prepared folder.
     pub(crate) fn start_in(options: &Options, folder: TempDir) -> Result<Self> {
         let mut running = spawn(options, &folder)?;
         let end = Instant::now() + PATIENCE;
@@ -71,7 +71,7 @@ impl Daemon {
         let records = Records::of(&folder)?;
         let mut daemon = Self { running, control: BufReader::new(stream), records, folder };
         if let Err(error) = daemon.status() {
-            // Its socket is there before its plugins are.
+            // The socket exists before the plugins run.
             sleep(Duration::from_millis(100));
             let ended = daemon.running.get().try_wait()?.map_or_else(String::new, |status| format!(" ({status})"));
             return Err(error).with_context(|| format!("the daemon says{ended}: {}", last_words(&daemon.folder)));
@@ -79,7 +79,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// The same, and waits until the first sweep is through.
+    /// Starts the daemon and waits until the first sweep is complete.
     pub(crate) fn start_swept(options: &Options, text: &str) -> Result<Self> {
         let mut daemon = Self::start(options, text)?;
         daemon.wait("the first sweep", |daemon| {
@@ -94,12 +94,12 @@ impl Daemon {
         self.running.id()
     }
 
-    /// Processor time of all its threads.
+    /// The processor time of all threads of the daemon.
     pub(crate) fn processor(&self) -> Result<Duration> {
         processor::of_running(self.id())
     }
 
-    /// Memory that is its own: resident and not a file's, in bytes (`RssAnon`, proc_pid_status(5)).
+    /// The resident anonymous memory of the daemon in bytes (`RssAnon`, proc_pid_status(5)). It excludes file pages.
     pub(crate) fn memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
@@ -107,7 +107,7 @@ impl Daemon {
         Ok(kib * 1024)
     }
 
-    /// Tells it to read its configuration anew.
+    /// Asks the daemon to reload its configuration.
     pub(crate) fn reload(&self) {
         self.running.signal(Signal::SIGHUP);
     }
@@ -125,7 +125,7 @@ impl Daemon {
         answer(&mut self.control)
     }
 
-    /// A message whose answer is not waited for now, on a connection of its own.
+    /// Sends a message on a connection of its own, whose answer is read later.
     pub(crate) fn send_aside(&self, plugin: &str, text: &str) -> Result<Aside> {
         let mut stream = UnixStream::connect(self.folder.path().join("control.sock"))?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -133,60 +133,61 @@ impl Daemon {
         Ok(Aside(BufReader::new(stream)))
     }
 
-    /// `ctwarden status --json`.
+    /// The answer to `ctwarden status --json`.
     pub(crate) fn status(&mut self) -> Result<Value> {
         let answer = self.ask(&json!("status"))?;
         answer.get("status").cloned().with_context(|| format!("no status: {answer}"))
     }
 
-    /// A message to a plugin, and what came of it.
+    /// Sends a message to a plugin and returns the result.
     pub(crate) fn send(&mut self, plugin: &str, text: &str) -> Result<Value> {
         self.begin_to_send(plugin, text)?;
         self.sent()
     }
 
-    /// The first half: the message is on its way.
+    /// The first half of [`Daemon::send`]: sends the message.
     pub(crate) fn begin_to_send(&mut self, plugin: &str, text: &str) -> Result<()> {
         self.say(&message(plugin, text))
     }
 
-    /// The second half: what came of it.
+    /// The second half of [`Daemon::send`]: waits for the result.
     pub(crate) fn sent(&mut self) -> Result<Value> {
         let answer = self.answer()?;
         answer.get("sent").cloned().with_context(|| format!("the message was refused: {answer}"))
     }
 
-    /// Lets the daemon rest from the last sweep: those that plugins ask for take half of the time at most, so that the next one
-    /// waits as long as the last one took, which is not its own cost.
+    /// Waits for as long as the last sweep took. Sweeps that plugins ask for take at most half of the time, so the next
+    /// sweep would otherwise wait before it begins. That wait is not part of its cost.
     pub(crate) fn rest(&mut self) -> Result<()> {
         self.records.skip()?;
         sleep(self.records.swept + Duration::from_millis(50));
-        // On a busy machine the last sweep's own records come late, and must not be taken for the next one's.
+        // On a busy machine, the records of the last sweep come late. They must not count as records of the next one.
         self.records.skip()
     }
 
-    /// Waits until nothing of what went before goes on: its copy of the table is whole, with so many flows, and no sweep runs or
-    /// is wanted. What a line does to the table may have lost it events, and what repairs that is not what is measured.
+    /// Waits until earlier work is done: the replica is complete, with this number of flows, and no sweep runs or is
+    /// wanted. Earlier changes of the table may have caused a loss of events, and its repair must not be measured.
     pub(crate) fn replicated(&mut self, flows: u64) -> Result<()> {
         self.wait("the replica to be whole and at rest", |daemon| {
             let status = daemon.status()?;
             let rests = replica_is_whole(&status, flows) && at(&status, "/sweeping") == false;
             if !rests {
-                // Each status costs the daemon what it needs for the repair.
+                // Each status request takes processor time that the daemon needs for the repair.
                 sleep(Duration::from_millis(20));
             }
             Ok(rests.then_some(()))
         })
     }
 
-    /// Waits until every plugin has worked off what waited in front of it.
+    /// Waits until every plugin has worked off its queue.
     pub(crate) fn settle(&mut self) -> Result<()> {
         let status = self.wait("the queues to be empty", |daemon| {
             let status = daemon.status()?;
             let busy = plugins(&status).any(|plugin| at(plugin, "/queue") != 0);
             Ok((!busy).then_some(status))
         })?;
-        // A plugin has one call at a time: when it answers a message, refusing or not, the last batch is judged.
+        // A plugin handles one call at a time. Once it answers a message, even with a refusal, it has judged the last
+        // batch.
         for plugin in plugins(&status) {
             let name = at(plugin, "/name").as_str().unwrap_or_default();
             self.ask(&json!({ "send": { "plugin": name, "text": "count" } }))?;
@@ -194,12 +195,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Looks again and again until there is something.
+    /// Polls until `look` returns a value.
     pub(crate) fn wait<T>(&mut self, what: &str, look: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<T> {
         self.wait_at_most(PATIENCE, what, look)
     }
 
-    /// The same with another bound.
+    /// Polls until `look` returns a value, with another time limit.
     pub(crate) fn wait_at_most<T>(
         &mut self,
         within: Duration,
@@ -217,12 +218,12 @@ impl Daemon {
     }
 }
 
-/// A message on its way, whose answer is still to come.
+/// A message that was sent, and whose answer is still to come.
 #[derive(Debug)]
 pub(crate) struct Aside(BufReader<UnixStream>);
 
 impl Aside {
-    /// Waits for its answer.
+    /// Waits for the answer.
     pub(crate) fn answer(mut self) -> Result<Value> {
         answer(&mut self.0)
     }
@@ -244,7 +245,7 @@ fn answer(stream: &mut BufReader<UnixStream>) -> Result<Value> {
     serde_json::from_str(&answer).with_context(|| format!("the daemon answered {answer:?}"))
 }
 
-/// What a daemon in that folder has said on standard error.
+/// The standard error of the daemon in this folder.
 pub(crate) fn last_words(folder: &TempDir) -> String {
     fs::read_to_string(folder.path().join("stderr")).unwrap_or_default().trim().replace('\n', "; ")
 }
@@ -260,7 +261,7 @@ pub(crate) fn spawn(options: &Options, folder: &TempDir) -> Result<Running> {
     Ok(Running::new(child))
 }
 
-/// What is at a path of a JSON value (RFC 6901); null where nothing is.
+/// The value at a path of a JSON value (RFC 6901), or null if there is none.
 pub(crate) fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
     value.pointer(path).unwrap_or(&Value::Null)
 }
@@ -270,7 +271,7 @@ pub(crate) fn plugins(status: &Value) -> impl Iterator<Item = &Value> {
     at(status, "/plugins").as_array().into_iter().flatten()
 }
 
-/// Whether the replica lacks nothing and has so many flows.
+/// Whether the replica is complete and has this number of flows.
 pub(crate) fn replica_is_whole(status: &Value, flows: u64) -> bool {
     at(status, "/replica/complete") == true && at(status, "/replica/flows") == flows
 }
@@ -280,32 +281,32 @@ pub(crate) fn number(status: &Value, name: &str) -> Result<u64> {
     at(status, &format!("/{name}")).as_u64().with_context(|| format!("the status has no {name}"))
 }
 
-/// How many verdicts of that kind of a plugin ended so.
+/// The number of a plugin's verdicts of this kind with this outcome.
 pub(crate) fn verdicts(status: &Value, plugin: &str, kind: &str, outcome: &str) -> u64 {
     let plugin = plugins(status).find(|report| at(report, "/name") == plugin);
     plugin.and_then(|report| at(report, &format!("/verdicts/{kind}/{outcome}")).as_u64()).unwrap_or(0)
 }
 
-/// The file of records, read on as it grows.
+/// The file of records, read as it grows.
 #[derive(Debug)]
 pub(crate) struct Records {
     file: File,
     bytes: Vec<u8>,
-    /// Where in `bytes` the first line begins that nobody has had.
+    /// The offset in `bytes` of the first line that was not returned yet.
     begin: usize,
-    /// How long the last sweep took that a record told of.
+    /// The duration of the last sweep that a record reported.
     swept: Duration,
 }
 
 impl Records {
-    /// Of the daemon in that folder, from its first on.
+    /// The records of the daemon in this folder, from the first one on.
     pub(crate) fn of(folder: &TempDir) -> Result<Self> {
         let file = File::open(folder.path().join("records.jsonl")).context("the daemon writes no records")?;
         Ok(Self { file, bytes: Vec::new(), begin: 0, swept: Duration::ZERO })
     }
 
-    /// The next record whose line is such; those before it are passed over. A line is parsed only where it is wanted: there
-    /// may be a hundred thousand of them.
+    /// The next record whose line satisfies `is`. Skips the records before it. Only this line is parsed, because there
+    /// may be a hundred thousand lines.
     pub(crate) fn next(&mut self, is: impl Fn(&str) -> bool) -> Result<Option<Value>> {
         self.bytes.drain(..self.begin);
         self.begin = 0;
@@ -325,7 +326,7 @@ impl Records {
         Ok(None)
     }
 
-    /// Passes over all that are there.
+    /// Skips all records that are there.
     pub(crate) fn skip(&mut self) -> Result<()> {
         self.next(|_| false).map(drop)
     }

@@ -1,13 +1,14 @@
-//! Figures of many runs: the median, and how far they spread.
+//! Figures from many runs: the median and the spread.
 //!
-//! A single run says what else the machine did; the median of five does not, and the spread says how much to trust it.
+//! A single run also measures what else the machine did. The median of five runs does not, and the spread shows how
+//! much to trust it.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Unit {
@@ -20,24 +21,24 @@ pub(crate) enum Unit {
     EventsASecond,
 }
 
-/// Samples of one thing.
+/// Samples of one measurement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figure {
     pub(crate) unit: Unit,
-    /// Middle of the samples.
+    /// The middle of the samples.
     pub(crate) median: f64,
-    /// Least of them.
+    /// The smallest sample.
     pub(crate) min: f64,
     pub(crate) max: f64,
-    /// 99 of 100 are no larger; given where there are at least 100.
+    /// The value that 99 of 100 samples do not exceed. `None` for fewer than 100 samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99: Option<f64>,
-    /// All of them, in the order in which they came.
+    /// All samples, in the order of the runs.
     pub(crate) samples: Vec<f64>,
 }
 
 impl Figure {
-    /// Of samples; none where there is none.
+    /// The figure of these samples. `None` if there are no samples.
     pub(crate) fn of(unit: Unit, samples: Vec<f64>) -> Option<Self> {
         let mut sorted = samples.clone();
         sorted.sort_by(f64::total_cmp);
@@ -64,7 +65,7 @@ fn median(sorted: &[f64]) -> Option<f64> {
     Some(f64::midpoint(*sorted.get(half.checked_sub(1)?)?, upper))
 }
 
-/// The least sample that so many percent do not exceed.
+/// The smallest sample that this percentage of the samples does not exceed.
 fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
@@ -80,7 +81,7 @@ impl fmt::Display for Figure {
     }
 }
 
-/// A number with its unit, with three digits that count.
+/// A number with its unit, with three significant digits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Amount(pub(crate) Unit, pub(crate) f64);
 

@@ -1,4 +1,4 @@
-//! An interrupt: programs are ended and the machine's switches put back before this one goes.
+//! An interrupt ends all programs and restores the machine's switches before the benchmark exits.
 
 use std::io;
 use std::thread;
@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{ceiling, children, scratch};
 
-/// Starts a thread that waits for SIGINT, SIGTERM and SIGHUP. It stays in the network namespace of its birth, where the
-/// switches can be written.
+/// Starts a thread that waits for SIGINT, SIGTERM and SIGHUP. The thread stays in the network namespace in which it
+/// started, where the switches are writable.
 pub(crate) fn watch() -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let inside = runtime.enter();
@@ -31,7 +31,7 @@ pub(crate) fn watch() -> io::Result<()> {
         if let Err(error) = ceiling::restore() {
             eprintln!("bench: {error:#}");
         }
-        // What a shell reports of a program that an interrupt ended.
+        // The status that a shell reports for a program that an interrupt ended.
         std::process::exit(130);
     })?;
     Ok(())

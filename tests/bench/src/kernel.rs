@@ -1,7 +1,7 @@
-//! The kernel's table, asked and changed by the benchmark itself.
+//! Reads and changes the kernel's table from the benchmark itself.
 //!
-//! It needs a witness that is neither the daemon nor a peer, the bare cost of receiving a dump, and a way to fill a table
-//! in seconds.
+//! The benchmark needs a witness that is neither the daemon nor a peer, the bare cost of receiving a dump, and a way to
+//! fill a table in seconds.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -13,13 +13,14 @@ use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-/// Requests in one send without acknowledgement.
+/// The number of requests in one send without acknowledgement.
 const IN_ONE_SEND: usize = 128;
 
-/// One read; a dump fills 32 KiB at a time.
+/// The size of one read. A dump fills 32 KiB at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Events of entries that end, or change, or are made (`NFNLGRP_CONNTRACK_*`), as bits of `nl_groups`.
+/// The multicast groups of a socket (`NFNLGRP_CONNTRACK_*`), as bits of `nl_groups`: destroy events, or update and
+/// destroy events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Groups {
     None,
@@ -37,19 +38,19 @@ impl Groups {
     }
 }
 
-/// How many entries there are, and the sum of their ids.
+/// The number of entries and the sum of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) entries: u64,
-    /// Sum of their ids.
+    /// The sum of the ids.
     pub(crate) ids: u64,
 }
 
-/// An event as far as it matters here.
+/// The parts of an event that the benchmark needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
     pub(crate) kind: EventKind,
-    /// Whether a request caused it, and not a packet or time.
+    /// Whether a request caused the event, and not a packet or a timeout.
     pub(crate) by_request: bool,
     pub(crate) original: Tuple,
 }
@@ -64,13 +65,13 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Opens a socket that hears those events, with a receive buffer that loses none of them in a line.
+    /// Opens a socket for these events. Its receive buffer is large enough for every line of the benchmark.
     pub(crate) fn open(groups: Groups) -> Result<Self> {
         let open = || {
             let kind = (AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC);
             let socket = rustix::net::socket_with(kind.0, kind.1, kind.2, Some(netlink::NETFILTER))?;
             rustix::net::bind(&socket, &SocketAddrNetlink::new(0, groups.bits()))?;
-            // Twice that, as the kernel doubles it.
+            // The kernel doubles this size.
             sockopt::set_socket_recv_buffer_size_force(&socket, 128 << 20)?;
             Ok::<_, Errno>(socket)
         };
@@ -78,7 +79,7 @@ impl Kernel {
         Ok(Self { socket, outgoing: Vec::new(), incoming: vec![0; READ_BYTES], sequence: 0 })
     }
 
-    /// How many entries the namespace has.
+    /// The number of entries in the namespace.
     pub(crate) fn entries(&mut self) -> Result<u64> {
         let mut entries = None;
         self.ask(request::statistics, |content| {
@@ -90,7 +91,7 @@ impl Kernel {
         Ok(entries.context("the kernel did not say how many entries there are")?.into())
     }
 
-    /// Counts the entries that the kernel's own filter lets through and that `holds` of.
+    /// Counts the entries that pass the kernel's own filter and for which `holds` is true.
     pub(crate) fn count(&mut self, filter: &Filter, mut holds: impl FnMut(&Flow) -> bool) -> Result<Count> {
         let mut count = Count { entries: 0, ids: 0 };
         self.walk(&KernelFilter::of(filter), |flow| {
@@ -102,7 +103,7 @@ impl Kernel {
         Ok(count)
     }
 
-    /// Every entry that the filter lets through.
+    /// Calls `each` with every entry that passes the filter.
     pub(crate) fn walk(&mut self, filter: &KernelFilter, mut each: impl FnMut(Flow)) -> Result<()> {
         let mut broken = None;
         self.ask(
@@ -130,7 +131,8 @@ impl Kernel {
         broken.map_or(Ok(()), |error| Err(error).context("an entry of the table cannot be read"))
     }
 
-    /// Receives the whole table and looks at nothing but where it ends: what any reader has to pay. Gives the bytes.
+    /// Receives the whole table and looks only for its end. Every reader has to pay this cost. Returns the number of
+    /// bytes.
     pub(crate) fn receive_all(&mut self) -> Result<u64> {
         self.outgoing.clear();
         self.sequence += 1;
@@ -141,14 +143,14 @@ impl Kernel {
             let length = self.receive(RecvFlags::empty())?.context("a dump ended without its end")?;
             bytes += length as u64;
             let read = self.incoming.get(..length).unwrap_or_default();
-            // `NLMSG_DONE` (linux/netlink.h) is the last message, of 20 bytes, alone or behind the last entries.
+            // `NLMSG_DONE` (linux/netlink.h) is the last message, of 20 bytes, alone or after the last entries.
             if let Some([20, 0, 0, 0, 3, 0, ..]) = read.last_chunk::<20>() {
                 return Ok(bytes);
             }
         }
     }
 
-    /// Makes entries, many a send.
+    /// Makes entries, many in one send.
     pub(crate) fn create(&mut self, flows: impl Iterator<Item = Flow>) -> Result<()> {
         self.change(flows, |buffer, sequence, flow| request::create(buffer, sequence, &flow))
     }
@@ -168,7 +170,7 @@ impl Kernel {
             }
             without_acknowledgement(&mut self.outgoing);
             self.send()?;
-            // The kernel has handled all of them; only refusals are answered.
+            // The kernel has handled all requests by now. It answers only those that it refuses.
             while let Some(length) = self.receive(RecvFlags::DONTWAIT)? {
                 for message in Messages::new(self.incoming.get(..length).unwrap_or_default()) {
                     if let Content::Answer(answer) = message.context("an answer cannot be read")?.content() {
@@ -181,7 +183,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Sends a request and hands its answers over until one of them is said to be the last, or is an acknowledgement.
+    /// Sends a request and passes the answers to `is_last`, until it returns true or an acknowledgement comes.
     fn ask(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, u32),
@@ -195,7 +197,7 @@ impl Kernel {
             let length = self.receive(RecvFlags::empty())?.context("no answer came from the kernel")?;
             for message in Messages::new(self.incoming.get(..length).unwrap_or_default()) {
                 let message = message.context("an answer cannot be read")?;
-                // Events have numbers of their own; their port is not this socket's.
+                // Events have sequence numbers of their own; their port is not the port of this socket.
                 if message.header.sequence != self.sequence {
                     continue;
                 }
@@ -213,7 +215,7 @@ impl Kernel {
         }
     }
 
-    /// The events of one read, within that time; nothing where none came.
+    /// Passes the events of one read to `hand`. Returns false if none came within this time.
     pub(crate) fn hear(&mut self, within: Duration, mut hand: impl FnMut(Heard)) -> Result<bool> {
         let end = Instant::now() + within;
         let mut fds = [rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN)];
@@ -234,7 +236,7 @@ impl Kernel {
         Ok(true)
     }
 
-    /// Throws away what waits in the socket.
+    /// Discards the messages that wait in the socket.
     pub(crate) fn drain(&mut self) -> Result<()> {
         while self.receive(RecvFlags::DONTWAIT)?.is_some() {}
         Ok(())
@@ -247,7 +249,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// One read; nothing where nothing waits.
+    /// Reads once. Returns `None` if no message waits.
     fn receive(&mut self, flags: RecvFlags) -> Result<Option<usize>> {
         match rustix::net::recv(&self.socket, self.incoming.as_mut_slice(), flags) {
             Ok((_, length)) => Ok(Some(length)),
@@ -262,8 +264,8 @@ const fn marking(key: FlowKey, mark: Masked) -> Update {
     Update { key, mark: Some(mark), labels: None, timeout: None }
 }
 
-/// Clears `NLM_F_ACK` in each message of the buffer (`struct nlmsghdr`, linux/netlink.h: length, kind, flags). Refusals are
-/// answered all the same.
+/// Clears `NLM_F_ACK` in each message of the buffer (`struct nlmsghdr`, linux/netlink.h: length, kind, flags). The
+/// kernel still answers requests that it refuses.
 fn without_acknowledgement(messages: &mut [u8]) {
     const ACK: u8 = 4;
     let mut rest = messages;

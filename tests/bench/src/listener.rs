@@ -1,7 +1,7 @@
-//! Who listens to events while flows are made: how fast that goes before one is lost.
+//! Programs that listen to events while flows are made, and the highest rate before they lose one.
 //!
-//! The kernel counts what it could not put into a socket (`/proc/net/netlink`, column Drops), so that nobody's own word is
-//! taken for it.
+//! The kernel counts the messages that it could not put into a socket (`/proc/net/netlink`, column Drops). The
+//! benchmark therefore does not depend on what a program reports.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -14,17 +14,18 @@ use nix::sys::signal::Signal;
 use crate::children::Running;
 use crate::processor;
 
-/// How long a listener may take until it listens.
+/// The longest time that a listener takes to subscribe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A program that prints events into nothing.
+/// A program whose printed events are discarded.
 #[derive(Debug)]
 pub(crate) struct Listener {
     running: Running,
 }
 
 impl Listener {
-    /// Starts it in the network namespace of the calling thread, in which nobody else listens, and waits until it does.
+    /// Starts the program in the network namespace of the calling thread and waits until it listens. No other program
+    /// may listen there.
     pub(crate) fn start(mut command: Command) -> Result<Self> {
         command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
@@ -42,12 +43,12 @@ impl Listener {
         processor::of_running(self.running.id())
     }
 
-    /// Whether it still runs.
+    /// Whether the program still runs.
     pub(crate) fn runs(&mut self) -> Result<bool> {
         Ok(self.running.get().try_wait()?.is_none())
     }
 
-    /// Ends it as a terminal does; gives how, and what it said on standard error.
+    /// Ends the program as a terminal does. Returns its exit status and its standard error.
     pub(crate) fn end(mut self) -> Result<(std::process::ExitStatus, String)> {
         self.running.signal(Signal::SIGINT);
         let mut said = String::new();
@@ -58,14 +59,14 @@ impl Listener {
     }
 }
 
-/// Netfilter sockets of the namespace that are in a multicast group.
+/// The netfilter sockets of the namespace that are in a multicast group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sockets {
-    /// How many there are.
+    /// The number of these sockets.
     pub(crate) listening: u64,
-    /// Bytes that wait in them.
+    /// The bytes that wait in these sockets.
     pub(crate) waiting: u64,
-    /// Messages that the kernel could not put into them.
+    /// The messages that the kernel could not put into these sockets.
     pub(crate) dropped: u64,
 }
 
@@ -74,7 +75,8 @@ pub(crate) fn sockets() -> Result<Sockets> {
     read(&table)
 }
 
-/// Columns: sk, Eth (the protocol), Pid, Groups, Rmem, Wmem, Dump, Locks, Drops, Inode (`netlink_native_seq_show`).
+/// The columns are sk, Eth (the protocol), Pid, Groups, Rmem, Wmem, Dump, Locks, Drops, Inode
+/// (`netlink_native_seq_show`).
 fn read(table: &str) -> Result<Sockets> {
     /// `NETLINK_NETFILTER` (linux/netlink.h).
     const NETFILTER: &str = "12";

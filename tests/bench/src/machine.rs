@@ -1,4 +1,4 @@
-//! Which machine this is: a figure without it says nothing.
+//! Describes the machine. A figure means nothing without this description.
 
 use std::fmt;
 use std::fs;
@@ -9,24 +9,24 @@ use serde::Serialize;
 
 use crate::options::Options;
 
-/// What figures depend on.
+/// The properties that figures depend on.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
-    /// Model of the processor.
+    /// The model of the processor.
     processor: String,
-    /// How many of them.
+    /// The number of processors.
     processors: usize,
-    /// Memory, in bytes.
+    /// The memory in bytes.
     memory_bytes: u64,
-    /// Release of the kernel.
+    /// The release of the kernel.
     kernel: String,
-    /// What the peer says it is.
+    /// The version that the peer reports.
     peer: String,
-    /// What ctwarden says it is.
+    /// The version that ctwarden reports.
     ctwarden: String,
     /// The program that was measured.
     program: String,
-    /// Load of the last minute when the benchmark began; above a few tenths somebody else was at work.
+    /// The load average of the last minute when the benchmark began. Above a few tenths, other programs were at work.
     load: f64,
 }
 

@@ -1,8 +1,8 @@
-//! What ctwarden costs, measured beside its peers in turn on a table of its own; `docs/benchmarks.md` says what each line
-//! means.
+//! The cost of ctwarden, measured in turn with its peers on a table of its own. `docs/benchmarks.md` explains each
+//! line.
 //!
-//! It is a program and not a test because its figures mean something on a quiet machine only. `cargo xtask bench` builds
-//! what it needs and starts it.
+//! The benchmark is a program and not a test, because its figures are only valid on a quiet machine.
+//! `cargo xtask bench` builds its parts and starts it.
 
 mod ceiling;
 mod children;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every line could be measured.
+/// Runs the benchmark. Returns whether every line could be measured.
 fn run(options: &Options) -> Result<bool> {
     let machine = Machine::look(options)?;
     let chosen: Vec<_> = LINES.iter().filter(|line| options.takes(line.name)).collect();

@@ -1,4 +1,4 @@
-//! What the benchmark is asked to do.
+//! The options of the benchmark.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,25 +7,25 @@ use anyhow::{Context, Result, bail};
 
 use crate::lines;
 
-/// Entries of a large table; what the issue of speed is about.
+/// The entries of a large table, the size for which speed matters.
 const ENTRIES: u64 = 1_000_000;
-/// Runs of which the median is taken.
+/// The number of runs whose median is taken.
 const RUNS: usize = 5;
 
-/// What is asked for.
+/// The parsed command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// Names of lines; empty: all.
+    /// The names of the lines. Empty means all lines.
     lines: Vec<String>,
-    /// Entries of the largest table.
+    /// The entries of the largest table.
     pub(crate) entries: u64,
-    /// Runs of each thing.
+    /// The number of runs of each measurement.
     pub(crate) runs: usize,
-    /// Where the figures go as JSON.
+    /// The file for the figures as JSON.
     pub(crate) json: Option<PathBuf>,
     /// The program under test.
     pub(crate) program: PathBuf,
-    /// The conntrack command of its own, where there is one.
+    /// The separate conntrack command, if there is one.
     conntrack: Option<PathBuf>,
     /// The folder of compiled components.
     pub(crate) components: PathBuf,
@@ -50,7 +50,7 @@ lines, all by default:
 }
 
 impl Options {
-    /// Reads them; none where help was asked for and given.
+    /// Parses the command line. Returns `None` if help was requested and printed.
     pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Self>> {
         let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
         let (mut program, mut components) = (from("CTWARDEN_BIN"), from("CTWARDEN_GUESTS"));
@@ -101,12 +101,12 @@ impl Options {
         }))
     }
 
-    /// Whether the line of that name is to be measured.
+    /// Whether to measure the line with this name.
     pub(crate) fn takes(&self, line: &str) -> bool {
         self.lines.is_empty() || self.lines.iter().any(|name| name == line)
     }
 
-    /// The conntrack command of its own.
+    /// The separate conntrack command.
     pub(crate) fn conntrack(&self) -> Result<&Path> {
         self.conntrack.as_deref().with_context(|| {
             format!(
@@ -116,7 +116,7 @@ impl Options {
         })
     }
 
-    /// The compiled policy of that name.
+    /// The compiled policy with this name.
     pub(crate) fn component(&self, name: &str) -> Result<PathBuf> {
         let path = self.components.join(format!("{name}.wasm"));
         if path.is_file() {

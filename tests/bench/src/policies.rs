@@ -1,11 +1,11 @@
-//! Plugins as the lines configure them.
+//! The plugins as the lines configure them.
 
 use anyhow::Result;
 use ctwarden_tests::Policy;
 
 use crate::options::Options;
 
-/// A budget that no line uses up: how much a plugin may do is not what is measured.
+/// A budget that no line uses up, because the benchmark does not measure limits.
 const UNBOUNDED: &str = "verdicts-per-second = 100000000\ntable-share-per-minute = 100\nalerts-per-second = 1000";
 
 fn policy(options: &Options, name: &str, component: &str) -> Result<Policy> {
@@ -14,19 +14,19 @@ fn policy(options: &Options, name: &str, component: &str) -> Result<Policy> {
     Ok(Policy::new(name, &path.display().to_string()).enforce().of("budget", UNBOUNDED))
 }
 
-/// The policy that counts what it judges, by the name `tally`.
+/// The policy that counts what it judges, under the name `tally`.
 pub(crate) fn tally(options: &Options, config: &str) -> Result<Policy> {
     let allow = "allow = [\"delete\", \"mark\", \"log\", \"sweep\"]\nmark-mask = 0xffffffff";
     Ok(policy(options, "tally", "guest-tally")?.key(allow).config(config))
 }
 
-/// The bundled policy that ends flows of banned addresses, by the name `ban`.
+/// The bundled policy that ends flows of banned addresses, under the name `ban`.
 pub(crate) fn ban_follower(options: &Options, config: &str) -> Result<Policy> {
     let allow = "allow = [\"delete\", \"alert\", \"sweep\"]";
     Ok(policy(options, "ban", "ban-follower")?.key(allow).config(config))
 }
 
-/// The three bundled policies, each with a configuration that makes it look at every flow and change none.
+/// The three bundled policies. Their configurations make them look at every flow and change none.
 pub(crate) fn bundled(options: &Options, entries: u64) -> Result<String> {
     let ban = ban_follower(options, "")?;
     let cap = policy(options, "cap", "connection-cap")?

@@ -1,11 +1,11 @@
-//! What a table is made of: kinds of flows, each numbered, so that every run has the same table and each line knows which
-//! entries are to be found.
+//! The contents of a table: numbered flows of several kinds. Every run therefore has the same table, and each line
+//! knows which entries it must find.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::{Flow, Layer4, Mark, PerDirection, Protocol, ProtocolInfo, Status, TcpState, Tuple, Zone};
 
-/// Flows of one kind.
+/// A number of flows of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
     pub(crate) kind: Kind,
@@ -14,27 +14,27 @@ pub(crate) struct Group {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Established connections of as many clients.
+    /// Established connections, each of another client.
     Ipv4,
-    /// The same with IPv6.
+    /// Established IPv6 connections, each of another client.
     Ipv6,
-    /// Connections of clients in a network apart (10.64.0.0/10), all with the mark [`Kind::VICTIMS_MARK`].
+    /// Connections of clients in a separate network (10.64.0.0/10), all with the mark [`Kind::VICTIMS_MARK`].
     Victim,
     /// Connections of one client, [`Kind::client4`].
     OneClient4,
-    /// The same with IPv6, [`Kind::client6`].
+    /// IPv6 connections of one client, [`Kind::client6`].
     OneClient6,
     /// Connections with the mark [`Kind::MARK`].
     Marked,
     /// Connections in the zone [`Kind::ZONE`].
     Zoned,
-    /// DNS over UDP, the only flows whose timeout is fixed (`IPS_FIXED_TIMEOUT`).
+    /// DNS over UDP. Only these flows have a fixed timeout (`IPS_FIXED_TIMEOUT`).
     Fixed,
-    /// Three flows of each banned address, which began them (`true`) or was called.
+    /// Three flows of each banned address.
     Banned {
-        /// Whether with IPv6.
+        /// Whether the address is IPv6.
         six: bool,
-        /// Whether the address is the source.
+        /// Whether the address is the source of its flows. Otherwise it is the destination.
         source: bool,
     },
     /// One flow of each listed network.
@@ -42,15 +42,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Mark of [`Kind::Marked`].
+    /// The mark of [`Kind::Marked`].
     pub(crate) const MARK: u32 = 0x1234;
-    /// Mark of [`Kind::Victim`].
+    /// The mark of [`Kind::Victim`].
     pub(crate) const VICTIMS_MARK: u32 = 0x77;
-    /// Zone of [`Kind::Zoned`].
+    /// The zone of [`Kind::Zoned`].
     pub(crate) const ZONE: u16 = 7;
-    /// Flows of each banned address.
+    /// The number of flows of each banned address.
     pub(crate) const FLOWS_OF_A_BAN: u64 = 3;
-    /// Where the victims are, as an option's argument.
+    /// The network of the victims, as the argument of an option.
     pub(crate) const VICTIMS: &str = "10.64.0.0/10";
 
     /// The client of [`Kind::OneClient4`].
@@ -63,7 +63,7 @@ impl Kind {
         Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 9)
     }
 
-    /// The banned address of that number.
+    /// The banned address with this number.
     pub(crate) fn banned(six: bool, source: bool, number: u64) -> IpAddr {
         let number = low(number);
         let side = u16::from(source);
@@ -76,15 +76,15 @@ impl Kind {
         }
     }
 
-    /// The listed network of that number: every other /25 from 100.0.0.0 on.
+    /// The listed network with this number: every other /25 from 100.0.0.0 on.
     pub(crate) fn listed(number: u64) -> String {
         format!("{}/25", Ipv4Addr::from_bits(Ipv4Addr::new(100, 0, 0, 0).to_bits() + (low(number) << 8)))
     }
 
-    /// The flow of that number.
+    /// The flow with this number.
     pub(crate) fn flow(self, number: u64) -> Flow {
         let n = low(number);
-        // Ports walk, so that flows of one pair of addresses differ; services are a few.
+        // Ports change with the number, so that flows of one pair of addresses differ. There are few services.
         let port = 1_024 + (n % 60_000) as u16;
         let service = if n.is_multiple_of(3) { 80 } else { 443 };
         let tcp = |src: IpAddr, dst: IpAddr| established(src, dst, Layer4::Ports { src: port, dst: service });
@@ -133,7 +133,7 @@ impl Kind {
     }
 }
 
-/// Seconds of life: no line takes so long.
+/// The timeout in seconds, longer than any line takes.
 const LONG: u32 = 86_400;
 
 fn established(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Flow {
@@ -147,7 +147,7 @@ fn established(src: IpAddr, dst: IpAddr, layer4: Layer4) -> Flow {
     }
 }
 
-/// Numbers here are far below 2^32.
+/// All numbers here are far below 2^32.
 fn low(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -161,8 +161,8 @@ pub(crate) fn flows(groups: &[Group]) -> impl Iterator<Item = Flow> + '_ {
     groups.iter().flat_map(|group| (0..group.count).map(|number| group.kind.flow(number)))
 }
 
-/// A table of so many entries as many hosts have: three of four flows are IPv4, the rest IPv6; one of a thousand each has
-/// what a selective sweep looks for.
+/// A table with the mixture of many hosts: three of four flows are IPv4, the rest IPv6. One flow of a thousand is of
+/// each kind that a selective sweep looks for.
 pub(crate) fn mixed(entries: u64) -> Vec<Group> {
     let few = (entries / 1000).max(10);
     let special = [Kind::OneClient4, Kind::OneClient6, Kind::Marked, Kind::Zoned, Kind::Fixed];

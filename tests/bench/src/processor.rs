@@ -1,4 +1,4 @@
-//! Processor time: of a running program with all its threads, of programs that have ended, of the calling thread.
+//! Processor time of a running program with all its threads, of ended programs, and of the calling thread.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use nix::sys::time::TimeValLike;
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-/// What a running program has used, user and system, to the nanosecond: the sum over its threads, those that have ended
-/// included (clock_getcpuclockid(3)). A sweep's own thread ends with the sweep.
+/// The user and system time that a running program has used, in nanoseconds. The sum includes threads that have ended
+/// (clock_getcpuclockid(3)): a sweep's own thread ends with the sweep.
 pub(crate) fn of_running(id: u32) -> Result<Duration> {
     let id = Pid::from_raw(id.try_into().context("no process id")?);
     let now = ClockId::pid_cpu_clock_id(id).and_then(ClockId::now).context("the program has ended")?;
     Ok(now.into())
 }
 
-/// What all programs have used that this one has started and that have ended.
+/// The processor time of all programs that this process started and that have ended.
 pub(crate) fn of_ended() -> Result<Duration> {
     used(UsageWho::RUSAGE_CHILDREN)
 }
 
-/// What the calling thread has used.
+/// The processor time of the calling thread.
 pub(crate) fn of_thread() -> Result<Duration> {
     used(UsageWho::RUSAGE_THREAD)
 }

@@ -1,4 +1,4 @@
-//! All rows: told while they are measured, as a table at the end, and as JSON.
+//! All rows: printed as they are measured, as a table at the end, and as JSON.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,26 +22,26 @@ pub(crate) struct Report {
     json: Option<std::path::PathBuf>,
 }
 
-/// What came of a line.
+/// The result of a line.
 #[derive(Debug, Serialize)]
 struct Measured {
     line: &'static str,
     title: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rows: Vec<Row>,
-    /// Why it could not be measured, or not whole.
+    /// The reason why the line could not be measured, or only in part.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
 }
 
 impl Report {
-    /// An empty one.
+    /// An empty report.
     pub(crate) fn new(machine: Machine, options: &Options) -> Self {
         let Options { entries, runs, json, .. } = options;
         Self { machine, entries: *entries, runs: *runs, lines: Vec::new(), json: json.clone() }
     }
 
-    /// Measures a line and tells what came of it. One that fails does not end the others.
+    /// Measures a line and prints the result. A line that fails does not end the others.
     pub(crate) fn run(&mut self, line: &'static Line, options: &Options) {
         println!("\n{}: {}", line.name, line.title);
         let mut rows = Vec::new();
@@ -49,7 +49,7 @@ impl Report {
             print!("{row}");
             rows.push(row);
         };
-        // The harness of the tests says by a panic that a step failed.
+        // The test harness panics when one of its steps fails.
         let outcome = catch_unwind(AssertUnwindSafe(|| (line.measure)(options, &mut tell)));
         let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("a step of the harness failed, see above")));
         let failed = outcome.err().map(|error| format!("{error:#}"));
@@ -78,7 +78,7 @@ impl Report {
         text
     }
 
-    /// Writes the JSON where it was asked for.
+    /// Writes the JSON file, if one was requested.
     pub(crate) fn write(&self) -> Result<()> {
         let Some(path) = &self.json else { return Ok(()) };
         let mut text = serde_json::to_string_pretty(self)?;
@@ -87,7 +87,7 @@ impl Report {
     }
 }
 
-/// A line of the table for each peer and each bound.
+/// One line of the table for each peer and each bound.
 fn rows_of(row: &Row) -> String {
     let mut lines = Vec::new();
     let mut ours = row.ours.to_string();
@@ -95,7 +95,7 @@ fn rows_of(row: &Row) -> String {
     let mut line = |beside: String, ratio: String, goal: String, reached: Option<bool>| {
         let reached = reached.map_or("", word);
         lines.push(format!("| {what} | {ours} | {beside} | {ratio} | {goal} | {reached} |\n"));
-        // Said once.
+        // Only the first line of a row has these columns.
         what.clear();
         ours.clear();
     };

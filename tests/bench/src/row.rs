@@ -1,4 +1,4 @@
-//! A row of the table: what was measured, beside whom, what was to be reached, and what was checked.
+//! A row of the table: what was measured, the peers, the goals, and the checks.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use crate::figure::{Amount, Figure, Unit};
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) ours: Figure,
-    /// The others', each with what was to be reached beside it.
+    /// The figures of the peers, each with its goal.
     pub(crate) peers: Vec<Peer>,
-    /// What the figure was to be by itself.
+    /// The bounds for our own figure.
     pub(crate) limits: Vec<Limit>,
-    /// What was checked so that nobody did less; a check that fails is no row but an error.
+    /// The checks that each program did all of the work. A check that fails is an error, and the row does not appear.
     pub(crate) checked: Vec<String>,
-    /// What else is worth knowing.
+    /// Further remarks for the reader.
     pub(crate) notes: Vec<String>,
 }
 
@@ -24,41 +24,41 @@ pub(crate) struct Row {
 pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) figure: Figure,
-    /// How many times better ours is: the quotient of the medians, above 1 where ours is better; infinite, which JSON writes
-    /// as null, where the peer's is 0.
+    /// How many times better our figure is: the quotient of the medians, above 1 if ours is better. Infinite if the
+    /// peer's figure is 0; JSON writes that as null.
     pub(crate) ratio: f64,
-    /// What that is to be at least.
+    /// The least ratio to reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) goal: Option<f64>,
 }
 
-/// A bound of our own figure.
+/// A bound for our own figure.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Limit {
     pub(crate) of: Of,
     pub(crate) goal: f64,
     pub(crate) is: f64,
-    /// Whether it is to be at least that, and not at most.
+    /// Whether the figure must be at least the goal. Otherwise it must be at most the goal.
     pub(crate) at_least: bool,
 }
 
-/// Part of a figure.
+/// The part of a figure that a bound applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Of {
     Median,
-    /// The 99th of 100.
+    /// The value that 99 of 100 samples do not exceed.
     P99,
 }
 
 impl Row {
-    /// A row of its own.
+    /// A row without peers and bounds.
     pub(crate) fn new(what: impl Into<String>, ours: Figure) -> Self {
         let (peers, limits, checked, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { what: what.into(), ours, peers, limits, checked, notes }
     }
 
-    /// Beside a peer, and how many times better it is to be.
+    /// Adds a peer's figure, and the least ratio to reach.
     pub(crate) fn beside(mut self, name: impl Into<String>, figure: Figure, goal: impl Into<Option<f64>>) -> Self {
         let ratio = if self.ours.unit == Unit::EventsASecond {
             self.ours.median / figure.median
@@ -69,12 +69,12 @@ impl Row {
         self
     }
 
-    /// At most that, in the figure's unit; p99 where there are too few samples for one is the largest.
+    /// Adds an upper bound in the figure's unit. With too few samples for a p99, the largest sample counts.
     pub(crate) fn at_most(self, of: Of, goal: f64) -> Self {
         self.bounded(of, goal, false)
     }
 
-    /// At least that, in the figure's unit.
+    /// Adds a lower bound in the figure's unit.
     pub(crate) fn at_least(self, of: Of, goal: f64) -> Self {
         self.bounded(of, goal, true)
     }
@@ -93,7 +93,7 @@ impl Row {
         self
     }
 
-    /// What else is worth knowing.
+    /// Adds a further remark for the reader.
     pub(crate) fn note(mut self, what: impl Into<String>) -> Self {
         self.notes.push(what.into());
         self
@@ -101,30 +101,30 @@ impl Row {
 }
 
 impl Peer {
-    /// Whether its goal is reached, where it has one.
+    /// Whether the goal is reached. `None` without a goal.
     pub(crate) fn reached(&self) -> Option<bool> {
         self.goal.map(|goal| self.ratio >= goal)
     }
 }
 
 impl Limit {
-    /// Whether it is kept.
+    /// Whether the bound holds.
     pub(crate) fn reached(&self) -> bool {
         if self.at_least { self.is >= self.goal } else { self.is <= self.goal }
     }
 }
 
-/// A ratio, as the goal is written: 1 / 1.10 is "≤ 1.10 × its time", 1.6 is "≥ 1.6 ×".
+/// A goal in words: 1 / 1.10 is "≤ 1.10 of its", 1.6 is "≥ 1.6 ×".
 pub(crate) fn goal(ratio: f64) -> String {
     if ratio < 1.0 { format!("≤ {:.2} of its", 1.0 / ratio) } else { format!("≥ {ratio} ×") }
 }
 
-/// A ratio in the same words.
+/// A ratio, in the same form as its goal.
 pub(crate) fn ratio(ratio: f64, goal: Option<f64>) -> String {
     if goal.is_some_and(|goal| goal < 1.0) { format!("{:.2} of its", 1.0 / ratio) } else { format!("{ratio:.2} ×") }
 }
 
-/// A word for people.
+/// The word for a goal that is reached or not.
 pub(crate) const fn word(reached: bool) -> &'static str {
     if reached { "reached" } else { "NOT REACHED" }
 }

@@ -1,4 +1,4 @@
-//! Folders for a while, all below one, so that an interrupt leaves none behind.
+//! Temporary folders, all in one folder, so that an interrupt leaves none behind.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ fn all() -> MutexGuard<'static, Option<TempDir>> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes all of them when it is dropped.
+/// Removes all folders when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch(());
 
-/// Makes the folder that the others are in; only its owner may enter it (tempfile makes folders with mode 0700).
+/// Makes the folder that contains the others. Only its owner may enter it (tempfile makes folders with mode 0700).
 pub(crate) fn open() -> Result<Scratch> {
     let folder = tempfile::Builder::new().prefix("ctwarden-bench-").tempdir().context("cannot make a folder")?;
     *all() = Some(folder);
@@ -30,17 +30,17 @@ impl Drop for Scratch {
     }
 }
 
-/// A new folder, gone when it is dropped.
+/// A new folder, which is removed when it is dropped.
 pub(crate) fn folder() -> Result<TempDir> {
     let place: Option<PathBuf> = all().as_ref().map(|folder| folder.path().to_owned());
     let place = place.unwrap_or_else(std::env::temp_dir);
     tempfile::Builder::new().prefix("line-").tempdir_in(place).context("cannot make a folder")
 }
 
-/// Removes all of them.
+/// Removes all folders.
 pub(crate) fn remove() {
     if let Some(folder) = all().take() {
-        // What cannot be removed is files in /tmp.
+        // A failure leaves only files in /tmp.
         let _ = fs::remove_dir_all(folder.path());
     }
 }

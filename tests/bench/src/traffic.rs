@@ -1,6 +1,6 @@
-//! Real UDP flows at a rate: each datagram has a tuple of its own, so that each makes an entry and an event.
+//! Real UDP flows at a given rate. Each datagram has a tuple of its own, so each makes an entry and an event.
 //!
-//! They would leave through loopback, whose egress drops them: the entry is confirmed before that, and nothing is spent on
+//! The egress hook of loopback drops the datagrams. The kernel confirms the entry before that, and no time goes into
 //! receiving.
 
 use std::io::IoSlice;
@@ -14,15 +14,15 @@ use rustix::io::Errno;
 use rustix::net::addr::SocketAddrArg;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 
-/// Datagrams in one call at most.
+/// The most datagrams in one call.
 const IN_ONE_CALL: u64 = 64;
-/// Flows come evenly, no more than this time's at once.
+/// Flows are spread evenly: at most the flows of this time are sent at once.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
-/// Ports of each address.
+/// The number of ports of each address.
 const PORTS: u64 = 60_000;
 
-/// Senders of new flows: one at first, another where that one cannot make as many as are wanted.
+/// Senders of new flows: first one, then more if the machine cannot make enough flows with it.
 #[derive(Debug)]
 pub(crate) struct Flood {
     senders: Vec<Sender>,
@@ -41,13 +41,13 @@ impl Sent {
 }
 
 impl Flood {
-    /// In the network namespace of the calling thread.
+    /// Prepares the network namespace of the calling thread, with one sender.
     pub(crate) fn new() -> Result<Self> {
         load("table netdev bench { chain out { type filter hook egress device lo priority 0; drop; }; }");
         Ok(Self { senders: vec![Sender::new()?] })
     }
 
-    /// One more sender. False where every processor has one already.
+    /// Adds a sender. Returns false if there is already one for every processor.
     pub(crate) fn grow(&mut self) -> Result<bool> {
         if self.senders.len() >= available_parallelism()?.get() {
             return Ok(false);
@@ -56,7 +56,7 @@ impl Flood {
         Ok(true)
     }
 
-    /// Sends so many, spread evenly over the time, or as fast as the machine makes them where that is slower.
+    /// Sends this number of datagrams, spread evenly over the time. Takes longer if the machine is slower.
     pub(crate) fn send(&mut self, flows: u64, within: Duration) -> Result<Sent> {
         let begin = Instant::now();
         let senders = self.senders.len() as u64;
@@ -71,7 +71,7 @@ impl Flood {
         Ok(Sent { flows, took: begin.elapsed() })
     }
 
-    /// The flow that the next datagram of [`Flood::one`] makes: where it goes.
+    /// The destination of the next datagram of [`Flood::one`].
     pub(crate) fn next_receiver(&self) -> SocketAddrV4 {
         receiver(self.senders.first().map_or(0, |sender| sender.next))
     }
@@ -82,7 +82,7 @@ impl Flood {
     }
 }
 
-/// A socket whose port no other one has, so that neither have its flows.
+/// A socket with a port of its own, so that no two senders have the same flows.
 #[derive(Debug)]
 struct Sender {
     socket: UdpSocket,
@@ -137,7 +137,7 @@ impl Sender {
     }
 }
 
-/// 127.1.0.0 and on, so that all of it is loopback.
+/// The receiver with this number, from 127.1.0.1 on, so that all traffic stays on loopback.
 fn receiver(number: u64) -> SocketAddrV4 {
     let (address, port) = (number / PORTS, number % PORTS);
     let bits = Ipv4Addr::new(127, 1, 0, 1).to_bits() + u32::try_from(address).unwrap_or_default();

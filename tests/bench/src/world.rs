@@ -1,6 +1,7 @@
-//! The network namespace of a line: its own table, with conntrack switched on, accounting and events for every entry.
+//! The network namespace of a line: its own table, with conntrack switched on, accounting, and events for every entry.
 //!
-//! The hash table is the machine's, so that entries of other namespaces slow every dump; comparisons hold within one run.
+//! The hash table belongs to the machine, so entries of other namespaces slow down every dump. Comparisons are valid
+//! within one run.
 
 use std::fs;
 
@@ -10,20 +11,20 @@ use ctwarden_tests::{Namespace, load};
 use crate::kernel::{Groups, Kernel};
 use crate::population::{Group, flows};
 
-/// A namespace that is left when this is dropped; its table goes with it.
+/// A namespace with its own table. Dropping this value leaves the namespace.
 #[derive(Debug)]
 pub(crate) struct World {
-    /// The benchmark's own socket in it.
+    /// The benchmark's own socket in the namespace.
     pub(crate) kernel: Kernel,
     _namespace: Namespace,
 }
 
 impl World {
-    /// An empty one for the calling thread and what it starts.
+    /// An empty namespace for the calling thread and the programs that it starts.
     pub(crate) fn new() -> Result<Self> {
         let namespace = Namespace::enter().map_err(anyhow::Error::msg)?;
         load("table inet bench { chain out { type filter hook output priority 0; ct state invalid counter; }; }");
-        // With 2, the default, an entry that is older than the first listener is not told of when it ends.
+        // With 2, the default, the kernel sends no event for the end of an entry that is older than the first listener.
         for (switch, value) in [("acct", 1), ("events", 1), ("udp_timeout", 600), ("udp_timeout_stream", 600)] {
             let path = format!("/proc/sys/net/netfilter/nf_conntrack_{switch}");
             fs::write(&path, value.to_string()).with_context(|| format!("cannot set {path}"))?;
@@ -31,7 +32,7 @@ impl World {
         Ok(Self { kernel: Kernel::open(Groups::None)?, _namespace: namespace })
     }
 
-    /// One with these flows in its table.
+    /// A namespace with these flows in its table.
     pub(crate) fn with(groups: &[Group]) -> Result<Self> {
         let mut world = Self::new()?;
         world.fill(groups)?;

@@ -1,7 +1,7 @@
-//! The bodies by the clock: `cargo bench -p ctwarden-counts [-- NAME]`.
+//! Measures the time of each body: `cargo bench -p ctwarden-counts [-- NAME]`.
 //!
-//! For the machine in front of you, and for what instructions do not tell (caches, branches); what CI holds are the
-//! instructions of the same bodies (`cargo xtask counts`). A time is of a round, a rate of its operations.
+//! The times are for the machine at hand and for effects that instructions do not show (caches, branches). CI checks
+//! the instructions of the same bodies (`cargo xtask counts`). A time is for one round, a rate for its operations.
 
 use anyhow::{Result, ensure};
 use criterion::{Criterion, Throughput};

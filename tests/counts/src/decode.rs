@@ -1,6 +1,6 @@
-//! Bytes of a dump, as the kernel fills a read with them: looked at, and made values of.
+//! Reading the bytes of a dump, as the kernel fills a read with them, as views and as values.
 //!
-//! What every entry of every sweep and every event costs first.
+//! Every entry of every sweep and every event costs this first.
 
 use std::hint::black_box;
 

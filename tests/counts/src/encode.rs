@@ -1,6 +1,6 @@
-//! Requests, and the program in front of the event socket.
+//! Encoding of requests, and of the program in front of the event socket.
 //!
-//! A request is made for each flow that a verdict hits; filters become bytes once for each sweep or set of plugins.
+//! Each flow that a verdict hits needs a request. Filters become bytes once for each sweep or set of plugins.
 
 use std::hint::black_box;
 

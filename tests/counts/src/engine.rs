@@ -1,7 +1,7 @@
-//! The engine between the socket and the plugins: events and rows in, answers of plugins in, effects and records out.
+//! The engine between the socket and the plugins: events, dump entries and answers go in, effects and records come out.
 //!
-//! The plugins are played: what a guest and its sandbox cost is not in these figures. An event is cloned for each time that it
-//! is handed in.
+//! The plugins are simulated, so these figures exclude the cost of a guest and its sandbox. They include a clone of
+//! each event that is handed in.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use ctwarden_model::{
 
 use crate::{Prepared, flows};
 
-/// What is read from the socket before the engine is told that it is empty.
+/// The number of events between two reports to the engine that the socket is empty.
 const READ: usize = 256;
 const EVENTS: usize = 10 * READ;
 const ROWS: usize = 10_000;
@@ -32,7 +32,7 @@ pub(crate) fn event() -> Result<Prepared> {
 pub(crate) fn verdicts() -> Result<Prepared> {
     let mut world = World::new(3, Says::MarkEvery(1))?;
     let events = flows::events(EventKind::New, &flows::mixed(EVENTS));
-    // Three verdicts on a flow become one request.
+    // The verdicts of three plugins on a flow become one request.
     let expected = Done { effects: EVENTS, carried_out: 3 * EVENTS };
     Prepared::new(EVENTS, move || if world.hear(&events) == expected { EVENTS } else { 0 })
 }
@@ -46,15 +46,15 @@ pub(crate) fn row() -> Result<Prepared> {
     })
 }
 
-/// What a played plugin answers.
+/// The answer of a simulated plugin.
 #[derive(Clone, Copy)]
 enum Says {
     Nothing,
-    /// A mark of its own bits for each entry whose place in the batch is a multiple.
+    /// A mark, in the plugin's own bits, for each entry whose index in the batch is a multiple of this number.
     MarkEvery(u32),
 }
 
-/// What came of a round.
+/// The result of a round.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Done {
     effects: usize,
@@ -85,7 +85,7 @@ impl World {
     }
 
     fn hear(&mut self, events: &[Event]) -> Done {
-        // Time in which budgets fill up again.
+        // Budgets refill in this time.
         self.pass();
         for read in events.chunks(READ) {
             for event in read {
@@ -129,7 +129,7 @@ impl World {
         self.engine.handle_timeout(self.now);
     }
 
-    /// Plays plugins and kernel until nothing is left to be done.
+    /// Simulates plugins and kernel until no work is left.
     fn pump(&mut self) {
         self.pump_as(TableReader::Busy);
     }

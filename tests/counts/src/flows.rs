@@ -1,6 +1,6 @@
-//! Flows as a gateway has them: mostly TCP and UDP over IPv4, some of it translated, a fifth IPv6, a little ICMP.
+//! Flows of a typical gateway: mostly TCP and UDP over IPv4, some of it translated, a fifth IPv6, a little ICMP.
 //!
-//! They are the inputs of all bodies, so that the figures of one part can be held against those of another.
+//! All bodies use them as input, so that the figures of different parts can be compared.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,28 +11,28 @@ use ctwarden_model::{
 
 use crate::numbers::Numbers;
 
-/// Clients there are; each has about as many flows as others.
+/// The number of clients. Each has about the same number of flows.
 const CLIENTS: u64 = 20_000;
 
-/// So many flows, no two with the same id.
+/// This number of flows, each with its own id.
 pub(crate) fn mixed(count: usize) -> Vec<Flow> {
     beyond(0, count)
 }
 
-/// So many flows behind the first `skipped` ones.
+/// This number of flows, after the first `skipped` ones.
 pub(crate) fn beyond(skipped: usize, count: usize) -> Vec<Flow> {
     let mut numbers = Numbers(42);
     (0..).map(|number| flow(number, &mut numbers)).skip(skipped).take(count).collect()
 }
 
-/// As events of a kind.
+/// The flows as events of one kind.
 pub(crate) fn events(kind: EventKind, flows: &[Flow]) -> Vec<Event> {
     flows.iter().map(|flow| Event { kind, by_us: false, flow: flow.clone() }).collect()
 }
 
 fn flow(number: u32, numbers: &mut Numbers) -> Flow {
     let random = numbers.next();
-    // Of twenty: 16 IPv4, of which 4 are translated and 1 is ICMP; 4 IPv6.
+    // Of 20 flows, 16 are IPv4 (4 of them translated, 1 of them ICMP) and 4 are IPv6.
     let share = number % 20;
     let (src, dst) = addresses(share >= 16, numbers);
     let (protocol, layer4) = match share {
@@ -48,7 +48,7 @@ fn flow(number: u32, numbers: &mut Numbers) -> Flow {
         status = status | Status::SRC_NAT | Status::SRC_NAT_DONE;
     }
     let mut flow = Flow::new(PerDirection { original, reply });
-    // Ids of living flows differ.
+    // The ids of existing flows differ.
     flow.id = Some(FlowId(number.wrapping_mul(0x9e37_79b1)));
     flow.timeout = Some((random >> 8) as u32 % 432_000);
     flow.mark = Some(Mark((random >> 40) as u32 & 0xff));

@@ -1,7 +1,7 @@
-//! What the pure parts do for one entry, as bodies of benchmarks.
+//! The work of the pure parts for one entry, as bodies of benchmarks.
 //!
-//! One list, so that the clock (`cargo bench -p ctwarden-counts`) and the counted instructions (`cargo xtask counts`) are
-//! always of the same work. Inputs are the same in each run and on each machine.
+//! The times (`cargo bench -p ctwarden-counts`) and the counted instructions (`cargo xtask counts`) use the same list
+//! of bodies. They therefore always measure the same work. The inputs are the same in each run and on each machine.
 
 mod decode;
 mod encode;
@@ -15,45 +15,46 @@ mod replica;
 
 use anyhow::Result;
 
-/// One thing that the pure parts do.
+/// One piece of work of the pure parts.
 #[derive(Debug)]
 pub struct Body {
-    /// What it is called in figures and files.
+    /// The name of the body in figures and files.
     pub name: &'static str,
-    /// What one operation of it is.
+    /// A description of one operation.
     pub operation: &'static str,
     prepare: fn() -> Result<Prepared>,
 }
 
-/// A body with its inputs made.
+/// A body whose inputs are ready.
 pub struct Prepared {
     operations: usize,
     round: Box<dyn FnMut() -> usize>,
 }
 
 impl Body {
-    /// Makes its inputs.
+    /// Makes the inputs.
     ///
     /// # Errors
-    /// Where they cannot be made, which is a mistake of the body.
+    /// If the inputs cannot be made, which is a defect of the body.
     pub fn prepare(&self) -> Result<Prepared> {
         (self.prepare)()
     }
 }
 
 impl Prepared {
-    /// `round` does so many operations each time that it is called, and tells how many it saw come out right.
+    /// Each call of `round` does this number of operations, and returns the number of operations with the right result.
     fn new(operations: usize, round: impl FnMut() -> usize + 'static) -> Result<Self> {
         Ok(Self { operations, round: Box::new(round) })
     }
 
-    /// Operations of a round.
+    /// The number of operations in a round.
     #[must_use]
     pub const fn operations(&self) -> usize {
         self.operations
     }
 
-    /// Does a round and tells how many operations came out right: all of them, or the figures are worth nothing.
+    /// Does a round and returns the number of operations with the right result. Figures are only valid if all are
+    /// right.
     pub fn round(&mut self) -> usize {
         (self.round)()
     }

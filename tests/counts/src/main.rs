@@ -1,8 +1,8 @@
-//! Runs one body, so that its instructions can be counted apart from making its inputs; `cargo xtask counts` starts it
-//! under callgrind.
+//! Runs one body, so that its instructions are counted apart from those for its inputs. `cargo xtask counts` starts
+//! this program under callgrind.
 //!
-//! Without a word it lists the bodies: name, a tab, what one operation is. With a name it does a round to fill buffers,
-//! then one inside of [`counted_round`], and prints how many operations that was.
+//! Without an argument, the program lists the bodies: name, tab, description of one operation. With a name, it runs one
+//! round to fill buffers, then one round inside [`counted_round`], and prints the number of operations of that round.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// Callgrind counts from its call to its return, and finds it by its name.
+/// Callgrind counts from the call of this function to its return, and finds the function by its name.
 #[inline(never)]
 fn counted_round(prepared: &mut Prepared) -> usize {
     black_box(prepared.round())

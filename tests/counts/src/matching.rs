@@ -1,4 +1,4 @@
-//! Flows against filters, the exact way: what every subscription, protection and selection asks of every flow.
+//! Exact matching of flows against filters, which every subscription, protection and selection needs for every flow.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -39,7 +39,7 @@ pub(crate) fn filters() -> Result<Prepared> {
 
 pub(crate) fn networks() -> Result<Prepared> {
     let mut numbers = Numbers(7);
-    // Half hosts among the clients, half networks of others.
+    // Half of the list is hosts among the clients, the other half is networks of other addresses.
     let host = |random: u64| Prefix::host(Ipv4Addr::from_bits(0x0a00_0000 | (random as u32 % 20_000)).into());
     let network = |random: u64| Prefix::new(Ipv4Addr::from_bits(0xc000_0000 | random as u32).into(), 24);
     let mut list = BTreeSet::new();
@@ -55,7 +55,7 @@ fn each(filters: Vec<Filter>) -> Result<Prepared> {
     let matching = move |flow: &Flow| filters.iter().filter(|filter| black_box(*filter).matches(flow)).count();
     let held: usize = flows.iter().map(&matching).sum();
     ensure!(held > 0, "no flow matches");
-    // Each filter was asked if as many match as the first time.
+    // If the same number matches as the first time, every filter was evaluated.
     Prepared::new(FLOWS, move || {
         let again: usize = flows.iter().map(|flow| matching(black_box(flow))).sum();
         if again == held { FLOWS } else { 0 }

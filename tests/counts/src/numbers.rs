@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same each time (SplitMix64).
+//! Pseudorandom numbers that are the same in each run (SplitMix64).
 //!
-//! Written here, so that no release of another crate changes the inputs.
+//! They are implemented here, so that no release of another crate changes the inputs.
 
 pub(crate) struct Numbers(pub(crate) u64);
 

@@ -1,4 +1,4 @@
-//! Rows in each form that a list is printed in, through one buffer.
+//! Printing of dump entries in each form of a list, through one buffer.
 
 use std::hint::black_box;
 

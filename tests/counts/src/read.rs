@@ -1,4 +1,4 @@
-//! Printed rows, read back.
+//! Reading of printed dump entries.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! The replica at 100,000 flows: following events, answering questions, taking a sweep.
+//! The replica with 100,000 flows: following events, answering queries, taking in a sweep.
 
 use std::hint::black_box;
 
@@ -13,8 +13,8 @@ const CHANGES: usize = 2_000;
 const QUESTIONS: usize = 500;
 const NOW: Steady = Steady(0);
 
-/// A replica that was there before the flows and heard of each. The key of its hash is the same each time, so that
-/// collisions are.
+/// A replica that existed before the flows and received an event for each. The key of its hash is fixed, so that
+/// collisions are the same in each run.
 fn followed(flows: &[Flow]) -> Replica {
     let mut replica = Replica::new(Seed([0x0123_4567, 0x89ab_cdef]), usize::MAX / 2);
     replica.handle_drained();
@@ -48,7 +48,7 @@ pub(crate) fn flow() -> Result<Prepared> {
 pub(crate) fn update() -> Result<Prepared> {
     let flows = flows::mixed(TABLE);
     let mut replica = followed(&flows);
-    // All over the table.
+    // Flows from all parts of the table.
     let some: Vec<Flow> = flows.into_iter().step_by(TABLE / CHANGES + 1).collect();
     let events = flows::events(EventKind::Update, &some);
     Prepared::new(events.len(), move || {

@@ -1,6 +1,6 @@
-//! Commands that change the table: each program has a table of its own, built the same way, and both are compared afterwards.
+//! Commands that change the table. Each program has its own table, built in the same way, and both tables are compared.
 //!
-//! What a command says it did and what it did are two things; the table afterwards is listed by the original in both worlds.
+//! The output of a command does not prove its effect, so the original lists both tables afterwards.
 
 use std::net::UdpSocket;
 use std::panic::resume_unwind;
@@ -11,7 +11,7 @@ use ctwarden_tests::{Beside, Built, Said, Scene, conntrack, difference, load, or
 use super::grid::{Grid, Part};
 use super::world::{FEW, LABELS, fill};
 
-/// On a few entries of every kind.
+/// Commands for a few entries of every kind.
 const ON_ENTRIES: &str = "
 -D
 -D -p tcp
@@ -169,7 +169,7 @@ const ON_ENTRIES: &str = "
 -L -z -f ipv6
 ";
 
-/// Which one entry is updated, and how: every pair of both. The original's 1.4.7 wants an address.
+/// The entry to update. Each is combined with every change in `HOW`. The original's version 1.4.7 needs an address.
 const WHICH: [&str; 13] = [
     "-p tcp -s 10.0.0.1 --dport 22",
     "-p tcp -s 10.0.0.1 --dport 80",
@@ -198,7 +198,7 @@ const HOW: [&str; 10] = [
     "--label-add customer",
 ];
 
-/// On flows of real packets, with counters and labels.
+/// Commands for flows of real packets, with counters and labels.
 const ON_PACKETS: &str = "
 -L
 -L -z
@@ -231,7 +231,7 @@ const RULES: &str = "table inet label { chain out { type filter hook output prio
     udp dport 5301 ct label set 1; udp dport 5302 ct label set 70; };
     chain nat { type nat hook output priority -100; udp dport 5303 redirect to :5304; }; };";
 
-/// Datagrams from known ports, the first of each pair answered.
+/// Sends datagrams from known ports. The server answers at every port with an even number.
 fn packets() {
     for (one, other) in [("127.0.0.1", "127.0.0.2"), ("[2001:db8::1]", "[2001:db8::2]")] {
         let client = UdpSocket::bind(format!("{one}:4000")).expect("the port is free");
@@ -245,7 +245,7 @@ fn packets() {
     }
 }
 
-/// Empties and builds the table, does the one thing, and tells what is there then.
+/// Flushes and rebuilds the table and runs the command. Returns its answer and the table afterwards.
 fn of_table(build: fn(), command: impl FnOnce(&[&str]) -> Said, line: &str) -> (Said, Said) {
     let _ = Said::of(original(&["-F"]), "").good();
     build();

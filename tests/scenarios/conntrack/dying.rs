@@ -1,8 +1,9 @@
-//! The list of dead entries whose end somebody has not heard yet, filled as it fills in life: by a listener that insists on
-//! every message and does not read.
+//! The list of dead entries whose destroy event a listener has not received yet. The test fills it as in real use: with
+//! a listener that insists on every message and does not read.
 //!
-//! The list of unconfirmed entries cannot be filled: Linux has kept none since 5.19 (`ctnetlink_dump_unconfirmed` in
-//! nf_conntrack_netlink.c gives nothing), so that it is compared empty, with the other commands that look.
+//! The list of unconfirmed entries cannot be filled, because Linux has kept none since 5.19
+//! (`ctnetlink_dump_unconfirmed` in nf_conntrack_netlink.c gives nothing). It is compared while it is empty, together
+//! with the other commands that only read.
 
 use ctwarden_tests::{Said, Scene, conntrack, original};
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -14,7 +15,7 @@ use super::world::{fill, many};
 /// `NFNLGRP_CONNTRACK_DESTROY` (linux/netfilter/nfnetlink.h).
 const ENDS: u32 = 3;
 
-/// What the kernel raises to the least that a receive buffer can have, which is a few messages.
+/// The kernel raises this to its minimum for a receive buffer, which holds a few messages.
 const LEAST: i32 = 1;
 
 const LINES: &str = "
@@ -40,7 +41,7 @@ const LINES: &str = "
 -L
 ";
 
-/// A listener to which the kernel owes the ends that it could not hand over.
+/// A listener that does not read. The kernel keeps the destroy events that it could not deliver to this socket.
 fn deaf() -> Socket {
     let mut socket = Socket::new(NETLINK_NETFILTER).unwrap();
     socket.set_rx_buf_sz(LEAST).unwrap();

@@ -1,13 +1,14 @@
-//! Expectations of a real helper: listed, counted, got, deleted, flushed, and made by hand beside the helper's own.
+//! Expectations of a real helper: list, count, get, delete and flush them, and make some by hand in addition.
 //!
-//! Both programs work on the same flow's expectations, one after the other, made anew in between: a flow with a helper cannot
-//! be built twice with the same ports.
+//! Both programs work on the expectations of the same flow, one after the other, and the expectations are made anew in
+//! between. A flow with a helper cannot be built twice with the same ports.
 
 use ctwarden_tests::{Built, Ftp, Said, Scene, conntrack, difference, original};
 
 use super::grid::{Grid, Part};
 
-/// `CLIENT` stands for the control connection's port of the client. The helper expects 127.0.0.1 at port 20021 of 127.0.0.2.
+/// `CLIENT` stands for the client's port of the control connection. The helper expects a flow from 127.0.0.1 to port
+/// 20021 of 127.0.0.2.
 const LINES: &str = "
 -L expect
 -L expect -o xml

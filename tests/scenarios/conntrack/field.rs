@@ -1,6 +1,6 @@
-//! Tables as people paste them: what routers, older programs and other versions print (`tests/corpus/tables`).
+//! Tables that people paste: the output of routers, older programs and other versions (`tests/corpus/tables`).
 //!
-//! No kernel and no privilege is needed to read them; what was saved of them is loaded where there is one.
+//! Reading them needs no kernel and no privilege. Where a kernel is available, it loads the lines saved from them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ fn pasted(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/tables").join(name)
 }
 
-/// `-L --from` of a file, at Greenwich.
+/// `-L --from` of a file, in UTC.
 fn listed(name: &str, more: &[&str]) -> Said {
     let file = pasted(name);
     let mut command = conntrack(&["-L", "--from", file.to_str().unwrap()]);
@@ -29,7 +29,7 @@ fn objects(said: &Said) -> Vec<Value> {
     said.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// The objects of a table that is read whole.
+/// The objects of a table in which every line can be read.
 fn whole(name: &str, count: usize) -> Vec<Value> {
     let said = listed(name, &["-o", "json"]);
     assert_eq!(said.status.code(), Some(0), "{said:?}");
@@ -41,7 +41,8 @@ fn whole(name: &str, count: usize) -> Vec<Value> {
     objects
 }
 
-/// What can be saved of a table is read back as the same lines. Gives the lines and what was said of the others.
+/// Saves a table and checks that its lines read back unchanged. Returns the lines, and the messages about the lines
+/// that cannot be saved.
 fn saved(name: &str) -> (String, String) {
     let said = listed(name, &["-o", "save"]);
     let back = again(&said.out, &["-o", "save"]);
@@ -73,12 +74,12 @@ fn a_total_of_both_directions() {
 fn a_list_with_the_commands_last_words() {
     let flows = whole("pasted.txt", 2);
     assert_eq!((&flows[0]["protocol"], &flows[1]["protocol"]), (&"tcp".into(), &"udp".into()));
-    // In a file they stand where the buffer of standard output was full.
+    // In a file, the summary can interrupt a line, at the place where the buffer of standard output was full.
     let lines = "udp 17 29 src=192.0.2.11 dst=198.51.1conntrack v1.4.7 (conntrack-tools): 1 flow entries have been shown.\n\
         00.8 sport=4 dport=53 [UNREPLIED] src=198.51.100.8 dst=192.0.2.11 sport=53 dport=4 mark=0 use=1\n";
     let said = again(lines, &[]);
     assert!(said.is_good() && said.out.contains("dst=198.51.100.8 sport=4 "), "{said:?}");
-    // An error of the command is no list.
+    // An error message of the command is not a table.
     let failed = again("conntrack v1.4.7 (conntrack-tools): Operation failed: No buffer space available\n", &[]);
     assert!(failed.status.code() == Some(1) && failed.err.contains("line 1"), "{failed:?}");
 }
@@ -99,13 +100,13 @@ fn events_of_several_versions() {
         lines[5].ends_with("delta-time=30 [start=Sun Sep  7 09:00:00 2025] [stop=Sun Sep  7 09:00:30 2025]"),
         "{text}"
     );
-    // Elsewhere the same line tells another moment.
+    // In another time zone, the same line means another moment.
     let file = pasted("events.txt");
     let mut there = conntrack(&["-L", "--from", file.to_str().unwrap(), "-o", "json", "-p", "udp"]);
     there.env("TZ", "<+05>-5");
     let there: Value = serde_json::from_str(Said::of(there, "").good().trim()).unwrap();
     assert_eq!(there["started_ns"], begun - 5 * 3_600_000_000_000);
-    // Saved, an event is the command that does the same.
+    // A saved event is the command with the same effect.
     let (lines, said) = saved("events.txt");
     assert_eq!(
         lines.lines().map(|line| &line[..2]).collect::<Vec<_>>(),
@@ -178,7 +179,7 @@ fn an_input_without_an_end_is_refused() {
     for words in [&["-L", "--from", "-"][..], &["-R", "-"]] {
         let said = Said::of(conntrack(words), &"\0".repeat(1 << 20));
         assert!(said.status.code() == Some(1) && said.err.contains("line 1") && said.err.len() < 400, "{said:?}");
-        // What steers a terminal is not repeated.
+        // The messages do not repeat terminal control characters.
         let said = Said::of(conntrack(words), "-A \u{1b}[2J\u{9b}31m\u{202e}x\n");
         assert!(!said.is_good() && !said.err.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{said:?}");
     }

@@ -1,7 +1,7 @@
-//! Many command lines judged at once: what differs is collected, held against the list of what is known to differ, and told
-//! together.
+//! Judges many command lines at once: collects the differences, compares them with the list of known differences, and
+//! reports all of them together.
 //!
-//! A fault in one place shows in dozens of lines; seeing all of them tells where it is.
+//! A fault in one place shows in dozens of lines. The full list of lines shows where the fault is.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use ctwarden_tests::{Built, Said, conntrack, conntrack_verb, difference, origina
 
 use super::known::{KNOWN, Kind, Known};
 
-/// A part of the test; the list of what is known names it.
+/// A part of the test. The list of known differences refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Changing,
@@ -22,10 +22,10 @@ pub(super) enum Part {
     Words,
 }
 
-/// The command lines of one part, and what came of them.
+/// The command lines of one part, and the results.
 pub(super) struct Grid {
     part: Part,
-    /// What the next command lines are tried on, before each of them.
+    /// A prefix for the next command lines, which names the table that they run on.
     state: String,
     older: bool,
     judged: BTreeSet<String>,
@@ -39,18 +39,18 @@ impl Grid {
         Self { part, state: String::new(), older, judged: BTreeSet::new(), faults: Vec::new(), stale: Vec::new() }
     }
 
-    /// From now on the table is another one; the command lines of the list say so as `[name] line`.
+    /// Names the table of the next command lines. The list of known differences writes them as `[name] line`.
     pub(super) fn next(&mut self, state: &str) {
         self.state = format!("[{state}] ");
     }
 
-    /// Runs both programs with these words on the thread's namespace as it is, and the verb of the daemon's program, which is
-    /// the same command. For commands that change nothing.
+    /// Runs both programs with these arguments in the thread's namespace. Also runs the verb of the daemon's program,
+    /// which is the same command. Only for commands that change nothing.
     pub(super) fn ask(&mut self, line: &str) {
         self.ask_about(line, Path::new("MAP"));
     }
 
-    /// The same with `MAP` in place of a label map's path.
+    /// Runs the programs with the label map's path in place of `MAP`.
     pub(super) fn ask_about(&mut self, line: &str, map: &Path) {
         let map = map.display().to_string();
         let words: Vec<&str> = line.split_whitespace().map(|word| if word == "MAP" { &map } else { word }).collect();
@@ -68,7 +68,7 @@ impl Grid {
         self.judge_both(line, (theirs, ours, built), None);
     }
 
-    /// The same where the tables afterwards were compared as well.
+    /// Judges two answers to one command line, and the difference of the tables afterwards.
     pub(super) fn judge_both(&mut self, line: &str, said: (&Said, &Said, Built), tables: Option<String>) {
         let (theirs, ours, built) = said;
         let line = &format!("{}{line}", self.state);
@@ -97,7 +97,7 @@ impl Grid {
         }
     }
 
-    /// Whether differences of that kind are to be expected of this original.
+    /// Whether differences of this kind are expected with this version of the original.
     fn counts(&self, kind: Kind) -> bool {
         match kind {
             Kind::Older => self.older,
@@ -106,7 +106,7 @@ impl Grid {
         }
     }
 
-    /// Fails where something differed that is not known to, or where the list knows of something that is not so.
+    /// Fails if there is an unknown difference, or if a known difference did not occur.
     pub(super) fn finish(mut self) {
         for known in KNOWN.iter().filter(|known| known.part == self.part) {
             let absent = known.lines.iter().filter(|line| !self.judged.contains(**line));
@@ -126,7 +126,7 @@ impl Grid {
     }
 }
 
-/// What was said, without the line of the help that tells how the program was called.
+/// The answer without the line of the help that names the program as it was called.
 fn nameless(said: &Said) -> Said {
     let out = said.out.split_inclusive('\n').filter(|line| !line.starts_with("Usage: ")).collect();
     Said { out, ..said.clone() }

@@ -1,6 +1,7 @@
-//! `-o json`: one object a line, with every attribute that the other outputs have, by every command that prints entries.
+//! `-o json`: one object per line, with every attribute that the other outputs have. Every command that prints entries
+//! supports it.
 //!
-//! The original has no JSON; what is true is what its text says of the same entry.
+//! The original has no JSON, so its text for the same entry is the reference.
 
 use ctwarden_tests::{Listener, Said, Scene, conntrack, original, remove, with_label_map};
 use serde_json::Value;
@@ -11,8 +12,8 @@ fn objects(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// What the object says, as words of the original's `-o extended,id,labels,ktimestamp`, without those whose values are told
-/// in another way.
+/// The attributes of the object, as words of the original's `-o extended,id,labels,ktimestamp`. Leaves out attributes
+/// whose values the two outputs write differently.
 fn words_of(object: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut words = vec![text(&object["family"]), text(&object["protocol_number"]), text(&object["timeout"])];
@@ -53,11 +54,11 @@ fn each_object_says_what_the_text_says() {
         for (object, line) in objects.iter().zip(listed.lines()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             for word in words_of(object) {
-                // A second may pass between the two.
+                // A second may pass between the two listings.
                 let timeout = word
                     .parse::<u64>()
                     .is_ok_and(|seconds| words[4].parse::<u64>().is_ok_and(|other| seconds.abs_diff(other) <= 3));
-                // DCCP's ports are zeros that the original makes up: the kernel knows none.
+                // DCCP's ports are zeros that the original makes up: the kernel has none.
                 assert!(timeout || words.contains(&word.as_str()), "{word} of {object}\n{line}");
             }
             let flag = |name: &str| object["status"].as_array().unwrap().iter().any(|status| status == name);
@@ -73,7 +74,7 @@ fn each_object_says_what_the_text_says() {
             let zone = words.iter().find_map(|word| word.strip_prefix("zone="));
             assert!(zone.is_none_or(|zone| zone.parse().is_ok_and(|zone: u64| object["zone"] == zone)), "{object}");
         }
-        // What no text of the original tells.
+        // Attributes that the original prints in no output.
         let with = |key: &str| objects.iter().filter(|object| object.get(key).is_some()).count();
         assert_eq!(with("master"), 1, "of the data connection");
         assert!(objects.iter().any(|object| object["original"].get("vtag").is_some()));

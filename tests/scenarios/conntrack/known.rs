@@ -1,22 +1,22 @@
-//! What differs from Debian's `conntrack` on purpose, each with its reason.
+//! The intended differences from Debian's `conntrack`, each with its reason.
 //!
-//! A line on this list must really differ, in the way that is said here; one that does not fails the test, so that the list
-//! never hides a fault and never outlives its reason.
+//! Each line of this list must really differ, and in the described way. Otherwise the test fails, so the list never
+//! hides a fault and never outlives its reason.
 
 use ctwarden_tests::Said;
 
 use super::grid::Part;
 
-/// Why two programs may differ.
+/// The reason why two programs may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Debian 12 has 1.4.7; we follow 1.4.9. Not looked at where the original is another version.
+    /// Debian 12 has 1.4.7; our program follows 1.4.9. Checked only if the original is 1.4.7.
     Older,
-    /// A defect that came after 1.4.7. Looked at only where the original is another version.
+    /// A defect that came after 1.4.7. Checked only if the original is another version.
     Newer,
-    /// A defect of the original that is not copied.
+    /// A defect of the original that our program does not copy.
     Defect,
-    /// Words that are nobody's interface: the help.
+    /// A text that no program parses: the help.
     Words,
 }
 
@@ -26,9 +26,9 @@ pub(super) struct Known {
     pub(super) part: Part,
     pub(super) kind: Kind,
     pub(super) why: &'static str,
-    /// What the original says and ours does not; empty where it says nothing of the kind.
+    /// Text in the original's answer that ours lacks. Empty if there is no such text.
     theirs: &'static str,
-    /// What ours says and the original does not.
+    /// Text in our answer that the original's lacks. Empty if there is no such text.
     ours: &'static str,
     pub(super) lines: &'static [&'static str],
 }
@@ -38,7 +38,7 @@ impl Known {
         self.lines.contains(&line)
     }
 
-    /// Whether the answers differ in the way that is said here.
+    /// Whether the answers differ in the described way.
     pub(super) fn shows(&self, theirs: &Said, ours: &Said) -> bool {
         let says = |said: &Said, words: &str| said.out.contains(words) || said.err.contains(words);
         (self.theirs.is_empty() || says(theirs, self.theirs) && !says(ours, self.theirs))

@@ -1,7 +1,8 @@
-//! Which option a command takes: every command with every option, and every protocol's own options with every command.
+//! The options that a command accepts: every command with every option, and every protocol's own options with every
+//! command.
 //!
-//! Scripts live on exit statuses, and people on the sentence that says what is missing. The table is empty, so that nothing
-//! is found and nothing changed.
+//! Scripts depend on exit statuses, and people on the message that names the missing option. The table is empty, so the
+//! commands find nothing and change nothing.
 
 use ctwarden_tests::Scene;
 
@@ -63,7 +64,7 @@ const OPTIONS: [&str; 30] = [
     "--reply-zone 1",
 ];
 
-/// What `-E` and `-E expect` take; then they listen, which is another part of the test.
+/// The options that `-E` and `-E expect` accept. With these they would listen, which is another part of the test.
 const HEARD: [&str; 17] = [
     "-s",
     "-d",
@@ -84,7 +85,7 @@ const HEARD: [&str; 17] = [
     "--reply-zone",
 ];
 
-/// A protocol and its own options.
+/// Each protocol with its own options.
 const PROTOCOLS: [(&str, &[&str]); 8] = [
     (
         "tcp",
@@ -189,7 +190,7 @@ fn each_command_takes_and_refuses_the_options_that_the_original_does() {
     }
     for (protocol, options) in PROTOCOLS {
         for command in ["-L", "-G", "-D", "-I", "-A", "-U", "-F", "-I expect", "-D expect", "-G expect"] {
-            // The addresses are there, so that what the protocol wants is what is missing.
+            // With the addresses given, only the options that the protocol needs are missing.
             let addresses = if matches!(command, "-L" | "-F") { "" } else { " -s 10.0.0.1 -d 10.0.0.2" };
             for option in options {
                 grid.ask(&format!("{command}{addresses} -p {protocol} {option}"));

@@ -1,7 +1,7 @@
-//! `-E`: every output and filter, both programs listening to the same traffic at the same time.
+//! `-E`: every output and filter, with both programs listening to the same traffic at the same time.
 //!
-//! Events come once, so that all listeners are started first and each hears the same; they end as people end them, by
-//! Ctrl-C, and say how much they have shown.
+//! Each event comes only once. All listeners are therefore started first, so that each hears the same events. They end
+//! by Ctrl-C, as in real use, and report how many events they have shown.
 
 use std::io::Write;
 
@@ -76,7 +76,7 @@ const RULES: &str = "table inet label { chain out { type filter hook output prio
     udp dport 5301 ct label set 1; udp dport 5301 ct mark set 7; };
     chain nat { type nat hook output priority -100; udp dport 5303 redirect to :5304; }; };";
 
-/// Everything that makes events: packets of all kinds, closing, entries by hand, changes, removals.
+/// Causes every kind of event: packets of all kinds, closed connections, entries made by hand, changes and removals.
 fn traffic() {
     let mut connections = [("127.0.0.1", "127.0.0.2"), ("2001:db8::1", "2001:db8::2")].map(|(one, other)| {
         assert!(ping(one, other, 78));
@@ -94,7 +94,7 @@ fn traffic() {
     let _ = Said::of(original(&["-F"]), "").good();
 }
 
-/// Starts both for each line, lets it happen, ends them and judges.
+/// Starts both programs for each line, runs `what`, ends the programs and judges their outputs.
 fn hear(grid: &mut Grid, lines: &str, what: impl FnOnce()) {
     let lines: Vec<&str> = lines.lines().filter(|line| !line.is_empty()).collect();
     let start = |line: &str| {
@@ -135,7 +135,8 @@ fn listeners_hear_and_say_the_same() {
 fn a_listener_names_the_program_that_changed_the_table() {
     let Some(_scene) = Scene::new() else { return };
     let listeners = [Listener::start(original(&["-E"])), Listener::start(conntrack(&["-E"]))];
-    // One that lives until it is named: it reads its orders from a pipe, and does them when that ends.
+    // A process that lives until the listeners have looked up its name: it reads its commands from a pipe, and carries
+    // them out when the pipe ends.
     let many: String =
         (1..2000).map(|port| format!("-A -p udp -s 10.0.0.1 -d 10.0.0.2 --sport {port} --dport 2 -t 60\n")).collect();
     let mut program = original(&["-R", "-"]).stdin(std::process::Stdio::piped()).spawn().expect("it can be run");

@@ -1,4 +1,4 @@
-//! How it behaves among other programs: under its old name, for a user who may not, and in a pipe that closes.
+//! Our `conntrack` among other programs: under its old name, for an unprivileged user, and in a pipe that closes.
 //!
 //! Nobody should have to change a script, a cron job or a habit.
 
@@ -64,7 +64,7 @@ fn a_user_who_may_not_is_told_as_before() {
         let ours = as_nobody(program.to_str().unwrap(), line);
         assert_eq!(difference(&theirs, &ours, Built::Once), None, "{line}");
     }
-    // The original says first that the table has been emptied, and counts 0 expectations (`-C expect`).
+    // The original first reports that the table has been emptied, and counts 0 expectations (`-C expect`).
     let flush = as_nobody(program.to_str().unwrap(), "-F").failed();
     assert!(flush.contains("you must be root") && !flush.contains("has been emptied"), "{flush}");
     assert_eq!(table().len(), FEW.lines().count());
@@ -79,7 +79,7 @@ fn a_pipe_that_closes_ends_it_quietly() {
     for output in ["-o extended", "-o xml", "-o json", "-o save"] {
         let words: Vec<&str> = ["-L"].into_iter().chain(output.split_whitespace()).collect();
         let mut child = conntrack(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // As `head -1` does once it has what it wants.
+        // `head -1` closes the pipe in this way once it has its line.
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
         let err = String::from_utf8_lossy(&ended.stderr);

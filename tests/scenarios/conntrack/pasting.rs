@@ -1,6 +1,6 @@
-//! `-L --from`: a table that somebody pasted, in any form, filtered and printed like the kernel's own.
+//! `-L --from`: a pasted table in any form, filtered and printed like the kernel's own table.
 //!
-//! Whatever form it came in, what is printed must be what the kernel's table prints, as far as the form carries it.
+//! For every form, the output must equal the output for the kernel's table, as far as the form carries the values.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn listed(more: &str, input: &str) -> Said {
     Said::of(conntrack(&words), input)
 }
 
-/// Lines without what runs, and without what a form leaves out.
+/// The lines without the values that change with time, and without the words that a form leaves out.
 fn comparable(said: Said, leave: &[&str]) -> Vec<String> {
     let keeps = |word: &&str| !leave.iter().chain(&["delta-time="]).any(|name| word.starts_with(name));
     let no_seconds = |line: &str| -> String {
@@ -45,7 +45,7 @@ fn a_pasted_table_prints_like_the_kernels() {
             ("text", &["use=", "zone-orig=", "[start=", "helper="][..]),
             ("extended,id,labels,ktimestamp", &["[start="]),
             ("json", &[]),
-            // A save line has what the kernel can be given, and no mark that is 0.
+            // A save line has only values that the kernel accepts, and no mark that is 0.
             ("save", &["mark=0", "packets=", "bytes=", "use=", "id=", "[start=", "labels=", "secctx="]),
         ] {
             let output = if form == "text" { String::new() } else { format!("-o {form}") };
@@ -78,7 +78,7 @@ fn the_kernels_own_file_prints_like_its_table() {
     let pasted = fs::read_to_string("/proc/thread-self/net/nf_conntrack").unwrap();
     for filter in FILTERS {
         let words = format!("{filter} -o extended");
-        // The file counts its own reference, and does not tell the zone of one direction.
+        // The file counts its own reference and names no helper. It has no ports for DCCP, where the listing has zeros.
         let leaves = ["use=", "helper=", "sport=0", "dport=0"];
         let direct = comparable(listed(&words, ""), &leaves);
         let through = comparable(listed(&format!("{words} --from -"), &pasted), &leaves);

@@ -1,4 +1,4 @@
-//! Commands that only look: every output, every filter, both families, on one table that both programs see.
+//! Commands that only read: every output, every filter and both families, on one table that both programs see.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use ctwarden_tests::{Scene, Tcp, with_label_map};
 use super::grid::{Grid, Part};
 use super::world::{LABELS, SCTP_STATES, TCP_STATES, Traffic, fill, many};
 
-/// Every output, alone and combined; `MAP` stands for the label map.
+/// Every output, alone and combined. `MAP` stands for the label map.
 const OUTPUTS: &str = "
 -o extended
 -o xml
@@ -29,7 +29,7 @@ const OUTPUTS: &str = "
 -o x,i
 ";
 
-/// What is listed with each of these outputs.
+/// The commands that run with each of these outputs.
 const LISTED: [&str; 12] = [
     "-L",
     "-L -f ipv6",
@@ -214,7 +214,7 @@ const FILTERS: &str = "
 -s 203.0.113.1 -o xml
 ";
 
-/// Whole command lines of the other commands that only look.
+/// Whole command lines of the other commands that only read.
 const OTHERS: &str = "
 -C
 -C conntrack
@@ -274,7 +274,7 @@ const OTHERS: &str = "
 fn commands_that_look_say_what_the_original_says() {
     let Some(scene) = Scene::new() else { return };
     let _traffic = Traffic::new(&scene);
-    // Where the way out ends there is neither an answer nor a close.
+    // No program listens at this port, so the kernel refuses the connection.
     drop(Tcp::dial("127.0.0.1", "127.0.0.2", 9));
     fill(&many());
     let map = scene.write("labels", "2 customer\n1 office\n");

@@ -1,6 +1,6 @@
-//! Defects of the original that are not copied, each shown beside it.
+//! Defects of the original that our program does not copy. Each test runs both programs.
 //!
-//! A defect that is not shown comes back, and one that the original has repaired meanwhile is no difference any more.
+//! A defect without a test comes back. A defect that the original has since repaired is no longer a difference.
 
 use ctwarden_tests::{Listener, Said, Scene, conntrack, insert, insert_all, original, table};
 
@@ -36,7 +36,7 @@ fn the_buffer_that_is_sized_is_the_one_that_is_read() {
     let notice = theirs.stop().err;
     let ours = Listener::start(conntrack(&["-E", "-b", "4000000"]));
     let buffers = Listener::buffers();
-    // The kernel doubles what it is given (socket(7)).
+    // The kernel doubles the given size (socket(7)).
     assert!(buffers.contains(&8_000_000), "{buffers:?}");
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     assert_eq!(first(&ours.stop().err), first(&notice));
@@ -53,7 +53,7 @@ fn a_listener_with_a_large_buffer_hears_what_a_small_one_loses() {
     let [small, large] = listeners.map(Listener::stop);
     assert_eq!(large.out.lines().count(), 4000);
     assert!(large.err.contains("4000 flow events have been shown."), "{}", large.err);
-    // The small one lives on, and says what it missed and what helps.
+    // The listener with the small buffer goes on, and reports the loss and the option that helps.
     assert!(small.is_good() && small.out.lines().count() < 4000, "{}", small.out.lines().count());
     assert!(small.err.contains("ENOBUFS") && small.err.contains("-b"), "{}", small.err);
 }

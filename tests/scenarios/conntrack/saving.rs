@@ -1,6 +1,7 @@
-//! A table saved and loaded is the same table, by either program's file.
+//! A table that is saved and loaded is the same table, with the file of either program.
 //!
-//! The original's save lines lose marks, labels and helpers; ours keep them, and what the other wrote is read as before.
+//! The original's save lines lose marks, labels and helpers. Ours keep them, and our program still reads the original's
+//! files.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use ctwarden_tests::{Ftp, Said, Scene, conntrack, insert, load, original, with_l
 
 use super::world::{LABELS, Traffic, fill, loadable};
 
-/// The table without what no program can give the kernel: ids, counters, times, references.
+/// The table without the values that no program can set in the kernel: ids, counters, times, references.
 fn table() -> Vec<String> {
     let listed = Said::of(original(&["-L", "-o", "extended,labels"]), "").good();
     let mut lines: Vec<String> = listed.lines().map(comparable).collect();
@@ -18,7 +19,7 @@ fn table() -> Vec<String> {
 
 fn comparable(line: &str) -> String {
     let words = line.split_whitespace().enumerate();
-    // The fifth word is the seconds, which run.
+    // The fifth word is the seconds, which count down.
     let stays = |&(at, word): &(usize, &str)| {
         let varies = ["packets=", "bytes=", "use=", "delta-time="];
         at != 4 && !varies.iter().any(|name| word.starts_with(name))
@@ -41,11 +42,11 @@ fn flush() {
     assert_eq!(table(), Vec::<String>::new());
 }
 
-/// Rules through which labels are known to the kernel, and nothing else.
+/// Rules that make labels available in the kernel, and do nothing else.
 const RULES: &str =
     "table inet label { chain out { type filter hook output priority 0; udp dport 5301 ct label set 1; }; };";
 
-/// Rules by which packets make no entries any more.
+/// Rules that stop packets from creating entries.
 const UNTRACKED: &str = "table inet untracked {
     chain in { type filter hook prerouting priority -300; notrack; };
     chain out { type filter hook output priority -300; notrack; };
@@ -77,14 +78,14 @@ fn flows_of_real_packets_come_back_with_their_helper() {
     let Some(scene) = Scene::new() else { return };
     let traffic = Traffic::new(&scene);
     with_label_map(LABELS, || {
-        // What nobody can give back: that a flow was expected by another.
+        // No program can restore that a flow was expected by another flow.
         let without = |table: Vec<String>| -> Vec<String> {
             table.into_iter().filter(|line| !line.contains("dport=20021")).collect()
         };
         let before = without(table());
         assert!(before.iter().any(|line| line.contains("helper=ftp")), "{before:?}");
         let saved = Said::of(conntrack(&["-L", "-o", "save"]), "").good();
-        // The last packets of what is closed may be on their way for a while, and would make entries anew.
+        // The last packets of closed connections may still be in flight for a while, and would create entries again.
         load(UNTRACKED);
         drop(traffic);
         flush();
@@ -102,7 +103,8 @@ fn each_loads_what_the_other_saves() {
     assert!(marked(&before));
     let [theirs, ours] =
         [original(&["-L", "-o", "save"]), conntrack(&["-L", "-o", "save"])].map(|command| Said::of(command, "").good());
-    // Ours has the words of the original in the same order, and the mark behind them; a translated address may have its port.
+    // Our line has the words of the original in the same order, then the mark. A translated address may also have its
+    // port.
     for (line, longer) in theirs.lines().zip(ours.lines()) {
         let [line, longer] = [line, longer].map(plain);
         assert!(longer.starts_with(&line), "{line}\n{longer}");
@@ -172,7 +174,7 @@ fn a_file_may_change_and_remove_and_is_refused_before_anything_is_done() {
         let before = table();
         let file = format!("-D\n{wrong}\n");
         let [theirs, ours] = [original, conntrack].map(|program| Said::of(program(&["-R", "-"]), &file));
-        // Ours says where the line is.
+        // Our message also names the place of the line.
         let first = |said: &Said| said.err.lines().next().unwrap_or_default().replace("1.4.9", "").replace("1.4.7", "");
         let place = " (/dev/stdin, line 2)";
         assert_eq!((ours.status, first(&ours)), (theirs.status, first(&theirs) + place), "{wrong}");
@@ -180,7 +182,7 @@ fn a_file_may_change_and_remove_and_is_refused_before_anything_is_done() {
     }
 }
 
-/// Lines of flows with these ports, one after the other.
+/// One line for a flow of each of these ports.
 fn lines(command: &str, ports: impl Iterator<Item = u16>) -> String {
     let line = |port| format!("{command} -p udp -s 10.0.0.1 -d 10.0.0.2 --sport {port} --dport 2 -t 600 -m {port}\n");
     ports.map(line).collect()

@@ -1,7 +1,8 @@
-//! A deletion never hits a successor: an entry with the same tuple that came after the one that was seen.
+//! A deletion never hits a successor: a later entry with the same tuple as the entry that the program read.
 //!
-//! Between reading a row and deleting it a busy machine has time to end the flow and to begin another with its ports. Here
-//! that time is as long as wanted: a program whose output nobody takes stands still in the middle of its work.
+//! On a busy machine, a flow can end between the read and the delete, and a new flow with the same ports can begin.
+//! These tests stretch that time as far as they need: a program stops in the middle of its work while nobody reads its
+//! output.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use ctwarden_tests::{Said, Scene, conntrack, eventually, insert_all, original, table};
 
-/// More than fits into a pipe (64 KiB, pipe(7)) and the program's own buffers, as lines.
+/// As lines, more than a pipe (64 KiB, pipe(7)) and the program's own buffers hold.
 const ENTRIES: usize = 6000;
 
 fn make(mark: u32) {
@@ -19,19 +20,20 @@ fn make(mark: u32) {
     );
 }
 
-/// Whether it waits for somebody to take its output, by the number of the system call (x86-64 and aarch64: `write`).
+/// Whether the program waits for a reader of its output, by the number of the system call (x86-64 and aarch64:
+/// `write`).
 fn stands_still(child: &Child) -> bool {
     let call = fs::read_to_string(format!("/proc/{}/syscall", child.id())).unwrap_or_default();
     let write = if cfg!(target_arch = "x86_64") { "1 " } else { "64 " };
     call.starts_with(write)
 }
 
-/// The entries by what tells them apart: port and id.
+/// The port and the id of each entry, which tell the entries apart.
 fn names() -> BTreeSet<(Option<u16>, u32)> {
     table().iter().map(|entry| (entry.original.src_port, entry.id)).collect()
 }
 
-/// How many successors are hit where all entries are replaced while the program deletes them.
+/// The number of successors that the program hits when all entries are replaced while it deletes them.
 fn hit(mut program: Command) -> usize {
     make(1);
     let mut child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -41,8 +43,8 @@ fn hit(mut program: Command) -> usize {
     assert!(flush.is_good());
     make(2);
     let successors = names();
-    // The kernel uses the memory of an entry again, and makes its id of the tuple and of where it lies: now and then a successor
-    // has the id of the one before it, and nobody can tell the two apart.
+    // The kernel reuses the memory of an entry, and derives the id from the tuple and the place in memory. Now and then
+    // a successor has the id of its predecessor, and nobody can tell the two apart.
     let others: BTreeSet<_> = successors.difference(&before).copied().collect();
     assert!(successors.len() == ENTRIES && others.len() > ENTRIES * 9 / 10, "{} of {}", others.len(), successors.len());
     let mut out = String::new();

@@ -1,6 +1,6 @@
-//! How words are read: long, short, clustered and shortened options, their order, stray words, and words that are wrong.
+//! How arguments are read: long, short, clustered and abbreviated options, their order, stray words and wrong words.
 //!
-//! This is where a rewrite differs first, as what people type was never written down but in the original's parser.
+//! A rewrite differs here first, because only the original's parser defines what people may type.
 
 use ctwarden_tests::Scene;
 
@@ -305,7 +305,7 @@ fn words_are_read_as_the_original_reads_them() {
     let _size = crate::resizing::hold_size();
     let mut grid = Grid::new(Part::Words);
     LINES.lines().filter(|line| !line.is_empty()).for_each(|line| grid.ask(line));
-    // No word at all, and an empty one.
+    // No argument at all, and an empty one.
     grid.ask("");
     grid.finish();
 }

@@ -1,13 +1,13 @@
-//! The tables that the commands are tried on: entries of every kind by hand, and flows that real packets made.
+//! The tables for the commands: entries of every kind made by hand, and flows of real packets.
 //!
-//! Entries made by hand reach every state that a field can have; only packets reach counters, labels, helpers and NAT as
-//! they are in life.
+//! Entries made by hand reach every state of a field. Only packets produce counters, labels, helpers and NAT as in real
+//! use.
 
 use std::fmt::Write;
 
 use ctwarden_tests::{Ftp, Said, Scene, Tcp, Udp, load, original, ping};
 
-/// States of a TCP entry (linux/netfilter/nf_conntrack_tcp.h).
+/// The states of a TCP entry (linux/netfilter/nf_conntrack_tcp.h).
 pub(super) const TCP_STATES: [&str; 10] = [
     "NONE",
     "SYN_SENT",
@@ -21,7 +21,7 @@ pub(super) const TCP_STATES: [&str; 10] = [
     "SYN_SENT2",
 ];
 
-/// States of an SCTP entry (linux/netfilter/nf_conntrack_sctp.h) that both programs can write.
+/// The states of an SCTP entry (linux/netfilter/nf_conntrack_sctp.h) that both programs can write.
 pub(super) const SCTP_STATES: [&str; 8] = [
     "NONE",
     "CLOSED",
@@ -53,7 +53,7 @@ pub(super) const FEW: &str = "\
 -I -p 89 -s 10.0.0.1 -d 10.0.0.2 -t 900
 ";
 
-/// Every state, status bit, zone and kind of address translation.
+/// Entries with every state, status bit, zone and kind of address translation.
 pub(super) fn many() -> String {
     let mut lines = FEW.to_owned();
     let mut add = |line: &str| writeln!(lines, "-I {line} -t 3000").expect("a string can be written to");
@@ -105,28 +105,28 @@ pub(super) fn many() -> String {
     lines
 }
 
-/// All but the entry of DCCP: where the kernel does not track that (it is gone since 6.17) the entry has neither ports nor
-/// state, and neither program takes one without.
+/// All lines except the DCCP entry. Where the kernel does not track DCCP (Linux removed it in 6.17), the entry has
+/// neither ports nor state, and neither program accepts an entry without them.
 pub(super) fn loadable() -> String {
     many().lines().filter(|line| !line.contains("-p dccp")).map(|line| format!("{line}\n")).collect()
 }
 
-/// Makes entries with the original, one line of its save form each.
+/// Makes entries with the original, from one line of its save form each.
 pub(super) fn fill(lines: &str) {
     let _ = Said::of(original(&["-R", "-"]), lines).good();
 }
 
-/// A label map: three labels that rules set, one that nothing has, and one beyond the first 64.
+/// A label map: three labels that rules set, of which one is beyond the first 64, and two that no rule sets.
 pub(super) const LABELS: &str = "# number name\n1 customer\n2 office\n9 guest\n70 far\n100 never\n";
 
-/// Connections and datagrams that stay as they are while this lives.
+/// Connections and datagrams whose flows stay as they are while this value lives.
 pub(super) struct Traffic {
     _tcp: Vec<Tcp>,
     _udp: Vec<Udp>,
     _ftp: Option<Ftp>,
 }
 
-/// Rules that set labels and marks and translate addresses, for [`Traffic::new`].
+/// The rules for [`Traffic::new`], which set labels and marks and translate addresses.
 const RULES: &str = "table inet world {
     chain label { type filter hook output priority 0; udp dport 5301 ct label set 1; udp dport 5302 ct label set 70;
         tcp dport 8081 ct label set 9; tcp dport 8081 ct mark set 0x99; };
@@ -139,7 +139,7 @@ impl Traffic {
     /// Makes flows of all kinds on the thread's loopback: labels, marks, NAT, a helper with an expectation, counters.
     pub(super) fn new(scene: &Scene) -> Self {
         scene.set("netfilter/nf_conntrack_timestamp", 1);
-        // Nothing runs out while it is looked at.
+        // With long timeouts, no entry expires during the test.
         for kind in ["udp", "udp_timeout_stream", "icmp", "icmpv6"] {
             let name = if kind.contains("timeout") { kind.to_owned() } else { format!("{kind}_timeout") };
             scene.set(&format!("netfilter/nf_conntrack_{name}"), 3000);

@@ -1,7 +1,7 @@
-//! A list of a hundred thousand banned networks, loaded at once: from the moment that the file is there until the last flow
+//! A list of a hundred thousand banned networks, loaded at once: from the moment the file is there until the last flow
 //! of any of them is gone from the kernel's table.
 //!
-//! The peer would need one command for each network; that is measured on a few of them.
+//! The peer needs one command for each network. The benchmark measures it with a few of them.
 
 use std::fs;
 use std::thread::sleep;
@@ -24,9 +24,9 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// Networks in the list.
+/// The number of networks in the list.
 const NETWORKS: u64 = 100_000;
-/// Networks on which the peer is measured.
+/// The number of networks for the peer's measurement.
 const PEERS: u64 = 20;
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
@@ -38,7 +38,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let folder = Daemon::prepare(&format!("[sets.feed]\nfile = \"feed.txt\"\n{policy}"))?;
     let file = folder.path().join("feed.txt");
     let put = |text: &str| -> Result<()> {
-        // In one step, so that no half of it is read.
+        // Replaces the file in one step, so that the daemon never reads half of it.
         let new = file.with_extension("new");
         fs::write(&new, text).context("cannot write the list")?;
         fs::rename(&new, &file).context("cannot put the list in place")
@@ -87,7 +87,7 @@ fn list() -> String {
     (0..NETWORKS).map(|number| format!("{}\n", Kind::listed(number))).collect()
 }
 
-/// Does something to the set and waits until the daemon has seen it and its plugin has done what it does then.
+/// Changes the set and waits until the daemon has noticed and its plugin has finished the work that follows.
 fn changed(daemon: &mut Daemon, change: impl FnOnce() -> Result<()>) -> Result<()> {
     daemon.records.skip()?;
     change()?;

@@ -1,11 +1,11 @@
-//! A ban in a large table: from the message until the last established flow of that address is gone.
+//! A ban in a large table: from the message until the last established flow of the address is gone.
 //!
-//! The benchmark hears of it on a socket of its own, by the kernel's destroy events, so that it counts what is so and not
-//! what the daemon says. Addresses are IPv4 and IPv6, and began the flows or were called. The peer's command is measured from
-//! its start to its end, and knows only one side at a time.
+//! The benchmark receives the kernel's destroy events on a socket of its own. It therefore measures what happened, not
+//! what the daemon reports. Addresses are IPv4 and IPv6, and are the source or the destination of their flows. The
+//! peer's command is measured from its start to its end, and filters by one side at a time.
 //!
-//! The last row is for when things go wrong: the daemon's copy of the table has reached its limit of memory, so that it cannot be
-//! whole. A ban is then over only after a sweep; what is measured is again when the flows of its address are gone.
+//! The last row is for a bad situation: the replica has reached its memory limit and cannot be complete. A ban then
+//! ends only after a sweep. The measurement again stops when the flows of the address are gone.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -32,16 +32,16 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// Bans of each kind.
+/// The number of bans of each kind.
 const BANS: u64 = 300;
-/// Runs of the peer for each kind: it reads the whole table each time.
+/// The number of the peer's runs for each kind. The peer reads the whole table each time.
 const PEERS: u64 = 5;
-/// A daemon that needs longer for all bans of a kind is stopped there; fewer samples then say how slow it is.
+/// The longest time for all bans of one kind. A slower daemon stops there, and fewer samples show how slow it is.
 const LONGEST: Duration = Duration::from_secs(30);
-/// A flow that is not gone by then will not go.
+/// A flow that still exists after this time will not end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether a banned address is IPv6, and whether it began the flows.
+/// Each pair: whether the banned address is IPv6, and whether it is the source of the flows.
 const SIDES: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
@@ -90,16 +90,16 @@ fn with_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()>
     Ok(())
 }
 
-/// Memory for the replica where it is not to be whole: room for the flows of the bans and for few others.
+/// Memory for a replica that cannot be complete: room for the flows of the bans and for few others.
 const TOO_LITTLE: &str = "replica-memory = \"2MiB\"\n";
-/// Bans of that kind, more than a hundred, so that there is a 99th of a hundred.
+/// The number of bans with an incomplete replica: more than a hundred, so that there is a 99th percentile.
 const HURRIED: u64 = 120;
-/// As many of them wait for the same sweep; the control socket takes 32 clients.
+/// The number of bans that wait for the same sweep. The control socket accepts 32 clients.
 const AT_ONCE: usize = 24;
-/// Between two of them.
+/// The time between two such bans.
 const APART: Duration = Duration::from_millis(5);
 
-/// Bans of addresses whose flows the replica knows, while it lacks most of the table.
+/// Bans addresses whose flows the replica knows, while it lacks most of the table.
 fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let banned = SIDES.map(|(six, source)| Group {
         kind: Kind::Banned { six, source },
@@ -146,7 +146,7 @@ fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<
     Ok(())
 }
 
-/// From before the message is written until the kernel has told of the last flow's end.
+/// The time from before the message is sent until the kernel has reported the end of the last flow.
 fn ban(daemon: &mut Daemon, ear: &mut Kernel, address: IpAddr) -> Result<Duration> {
     let begin = Instant::now();
     daemon.begin_to_send("ban", &format!("ban {address}"))?;
@@ -156,18 +156,18 @@ fn ban(daemon: &mut Daemon, ear: &mut Kernel, address: IpAddr) -> Result<Duratio
     Ok(wall)
 }
 
-/// Waits for what the daemon says of a ban.
+/// Waits for the daemon's answer to a ban.
 fn answered(ban: Aside) -> Result<()> {
     ended(at(&ban.answer()?, "/sent"))
 }
 
-/// The daemon says that the ban ended all flows of its address.
+/// Checks that, by the daemon's answer, the ban ended all flows of its address.
 fn ended(said: &Value) -> Result<()> {
     let applied = at(said, "/outcomes/flows/applied").as_u64().context("the ban has no outcome")?;
     check("flows that the ban ended", applied, Kind::FLOWS_OF_A_BAN).map(drop)
 }
 
-/// Waits until the kernel has told of the end of all flows of a banned address, and of none of another.
+/// Waits until the kernel has reported the end of all flows of a banned address, and of no flow of another address.
 fn hear_of_ends(ear: &mut Kernel, address: IpAddr) -> Result<()> {
     let mut ended = BTreeSet::new();
     let mut others = 0;

@@ -1,8 +1,8 @@
-//! From the start of the program with sixteen plugins, compiled earlier and kept, to the first row that one has judged.
+//! From the start of the program with sixteen plugins, compiled earlier and cached, to the first judged dump entry.
 //!
-//! The sixteen are the bundled policies and the one that counts, each again and again with a section of its own in the
-//! component, so that each is a component of its own in the cache. The last of them records the first row that it judges;
-//! when that record can be read the clock stops.
+//! The sixteen plugins are the bundled policies and the policy that counts, repeated. Each has a custom section of its
+//! own, so that each is a component of its own in the cache. The last plugin records the first dump entry that it
+//! judges. The measured time ends when that record can be read.
 
 use std::fs;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub(crate) const LINE: Line =
     Line { name: "start", title: "start with 16 cached plugins until the first row is judged", measure };
 
 const PLUGINS: usize = 16;
-/// Runs for each that is asked for: one takes a tenth of a second.
+/// The number of runs for each requested run. One run takes a tenth of a second.
 const MORE: usize = 4;
-/// The first start compiles all of them.
+/// The first start compiles all plugins.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
@@ -77,7 +77,7 @@ fn plugins() -> String {
     (0..PLUGINS).map(plugin).collect()
 }
 
-/// A custom section (component model, `Binary.md`: id 0, size, name), which means nothing and makes the file another one.
+/// A custom section (component model, `Binary.md`: id 0, size, name). It has no meaning, but makes the file different.
 fn section(number: usize) -> [u8; 5] {
     [0, 3, 2, b'n', b'a' + u8::try_from(number % 26).unwrap_or_default()]
 }
@@ -99,7 +99,7 @@ fn start(options: &Options, folder: &tempfile::TempDir) -> Result<Duration> {
     Ok(wall)
 }
 
-/// Files in a folder and below.
+/// The number of files in a folder and its subfolders.
 fn count(folder: &Path) -> Result<usize> {
     let mut files = 0;
     for entry in fs::read_dir(folder)? {

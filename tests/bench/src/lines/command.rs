@@ -1,7 +1,8 @@
-//! The command: the program that packages install as `conntrack` beside the one of conntrack-tools, word for word the same.
+//! The program that packages install as `conntrack`, compared with the program of conntrack-tools, with the same
+//! arguments.
 //!
-//! Listings go to /dev/null in both. That they say the same is checked once, on the whole output without the seconds that
-//! run; a saved table is the peer's own, as both must be able to read it.
+//! Both write their listings to /dev/null. One check compares the whole outputs, without the seconds that count down.
+//! The saved table is the peer's, because both programs must be able to read it.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,17 +27,17 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// Entries of a saved table at most: the peer takes some 20 µs for each.
+/// The largest saved table. The peer takes about 20 µs for each entry.
 const SAVED: u64 = 100_000;
 
-/// Runs of `-C` for each that is asked for.
+/// The number of runs of `-C` for each requested run.
 const STARTS: usize = 40;
 
 fn ours(options: &Options, words: &[&str]) -> Result<Ran> {
     run(options.conntrack()?, words)?.good("our conntrack")
 }
 
-/// The same command inside of the daemon's program.
+/// Runs the same command inside the daemon's program.
 fn verb(options: &Options, words: &[&str]) -> Result<Ran> {
     let words: Vec<&str> = std::iter::once("conntrack").chain(words.iter().copied()).collect();
     run(&options.program, &words)?.good("ctwarden conntrack")
@@ -66,7 +67,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     Ok(())
 }
 
-/// A row of both.
+/// A row with the figures of both programs.
 fn row(options: &Options, words: &[&str], mine: &[Duration], peers: &[Duration], goal: f64) -> Result<Row> {
     let words = words.join(" ");
     let (mine, peers) = Figure::wall(mine).zip(Figure::wall(peers)).context("nothing was measured")?;
@@ -86,7 +87,7 @@ fn list(options: &Options, words: &[&str], goal: f64, folder: &Path) -> Result<R
     Ok(row(options, words, &mine, &peers, goal)?.checked(said))
 }
 
-/// `-C` is the start of a program and little else, so that it is run more often, and the daemon's program beside it.
+/// `-C` is little more than the start of a program. It therefore runs more often, and also with the daemon's program.
 fn count(options: &Options, folder: &Path) -> Result<Row> {
     let words = &["-C"];
     let said = same(options, words, folder)?;
@@ -116,7 +117,7 @@ fn delete(options: &Options, world: &mut World, words: &[&str], victims: Group) 
     Ok(row.checked(format!("each deleted {} entries and left the others", victims.count)))
 }
 
-/// Both print the same lines, whatever their order, but for the seconds that run.
+/// Checks that both programs print the same lines, in any order and without the seconds that count down.
 fn same(options: &Options, words: &[&str], folder: &Path) -> Result<String> {
     let (mine, peers) = (folder.join("mine"), folder.join("peers"));
     run_to_file(options.conntrack()?, words, &mine)?.good("our conntrack")?;
@@ -151,7 +152,7 @@ impl Digest {
     }
 }
 
-/// A line of text without its third word, or of XML without what is in `<timeout>`.
+/// A line of text without its third word, or of XML without the content of `<timeout>`.
 fn without_seconds(line: &str) -> [&str; 2] {
     if let Some((before, rest)) = line.split_once("<timeout>") {
         return [before, rest.split_once("</timeout>").map_or("", |(_, after)| after)];
@@ -165,7 +166,7 @@ fn without_seconds(line: &str) -> [&str; 2] {
     [line.get(..begin).unwrap_or(""), line.get(end..).unwrap_or("")]
 }
 
-/// `-R` of a table that was saved, into an empty one.
+/// `-R` of a saved table, into an empty table.
 fn load(options: &Options, folder: &Path) -> Result<Row> {
     let entries = options.entries.min(SAVED);
     let saved = folder.join("saved");

@@ -1,9 +1,10 @@
-//! Deleting a fifth of a table by verdicts, beside `conntrack -D` with a filter that it runs itself (a source network) and
-//! with one that the kernel runs (a mark).
+//! Deletes a fifth of a table by verdicts, compared with `conntrack -D` with a filter that it applies itself (a source
+//! network) and with a filter that the kernel applies (a mark).
 //!
-//! Three forms of the same wish: a policy that judges each row and says "delete" of those; one verdict over a selection, found
-//! by a sweep; and the same of a policy that says it selects, for which the daemon follows the table and needs no sweep.
-//! Ours ends when the outcome of each is known, theirs when the program ends.
+//! There are three forms of the same request: a policy that judges each dump entry and deletes the victims; one verdict
+//! on a selection, which a sweep resolves; and the same verdict of a policy that declares selections. For the third
+//! one, the daemon keeps a replica and needs no sweep. Our time ends when the outcome of each flow is known, the peer's
+//! when its program ends.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -66,7 +67,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let mut known = Vec::new();
     let (mut by_source, mut by_mark) = (Vec::new(), Vec::new());
     for _ in 0..options.runs {
-        // It hears of all that happens, which must not disturb the peer.
+        // This daemon receives all events. It runs only for its own measurement, so that it does not disturb the peer.
         let mut daemon = Daemon::start_swept(options, &policy("rows-only = true\nselects = true")?)?;
         daemon.replicated(all)?;
         known.push(select(&mut daemon, victims.count)?);
@@ -85,7 +86,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     Ok(())
 }
 
-/// A sweep in which the policy says "delete" of each victim.
+/// A sweep in which the policy deletes each victim.
 fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
     daemon.send("tally", &format!("judge delete {}", Kind::VICTIMS))?;
     let applied =
@@ -98,7 +99,7 @@ fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
     daemon.wait("the outcomes", |daemon| {
         let done = applied(daemon)? - before >= victims;
         if !done {
-            // A question costs some of the daemon's time.
+            // A status request costs some of the daemon's time.
             sleep(Duration::from_millis(1));
         }
         Ok(done.then_some(()))
@@ -110,8 +111,8 @@ fn judge(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
     Ok(wall)
 }
 
-/// One verdict about all victims. Its reply comes when every outcome is known; where only a long sweep tells them the reply comes at
-/// once, and the record when they are.
+/// One verdict on all victims. The reply comes when every outcome is known. If only a long sweep can find the outcomes,
+/// the reply comes at once, and the record comes with the outcomes.
 fn select(daemon: &mut Daemon, victims: u64) -> Result<Duration> {
     daemon.rest()?;
     let begin = Instant::now();

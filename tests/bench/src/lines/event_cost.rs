@@ -1,7 +1,7 @@
-//! Processor time of an event, received, decoded and judged, beside `conntrack -E >/dev/null`, which prints it.
+//! Processor time to receive, decode and judge an event, compared with `conntrack -E >/dev/null`, which prints it.
 //!
-//! Flows come at a rate at which neither loses one. What the kernel spends to make and to send an event is spent by whoever
-//! sends the packet, and is the same for both.
+//! The rate of flows is one at which neither program loses an event. The kernel's cost to create and send an event
+//! falls on the sender of the packet, and is the same for both.
 
 use std::process::Command;
 use std::thread::sleep;
@@ -25,7 +25,7 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// Flows a second: what a busy gateway has, and near what the peer loses events at.
+/// Flows per second: the rate of a busy gateway, and a rate near the peer's limit.
 const RATES: [u64; 2] = [5_000, 20_000];
 const TIME: Duration = Duration::from_secs(4);
 
@@ -58,7 +58,7 @@ fn judged(flows: u64, options: &Options) -> Result<Duration> {
     let mut daemon = Daemon::start_swept(options, &policies::tally(options, "")?.to_string())?;
     let before = daemon.processor()?;
     flood.send(flows, TIME)?;
-    // The last events are judged within milliseconds; the questions after that are not counted.
+    // The last events are judged within milliseconds. The status requests afterwards are not counted.
     sleep(Duration::from_millis(100));
     let used = daemon.processor()?.saturating_sub(before);
     daemon.settle()?;

@@ -1,9 +1,10 @@
-//! The highest rate of new UDP flows at which no event is lost: through three bundled policies, beside `conntrack -E`.
+//! The highest rate of new UDP flows without a lost event: through three bundled policies, compared with
+//! `conntrack -E`.
 //!
-//! Rates rise step by step; a step is a second of real flows, then all that waits is worked off. Lost is what the kernel
-//! could not put into the socket, and, with ours, also what a policy was too slow for. Where one thread does not make as many
-//! flows as a step wants, another one helps, up to one for each processor. The machine makes no more than it can: where all of
-//! them do not reach a step, the highest rate that they made counts, and it is said.
+//! The rate rises step by step. A step is a second of real flows, then the time to work off what waits. An event is
+//! lost if the kernel could not put it into the socket and, with ours, also if a policy was too slow for it. If one
+//! thread cannot make enough flows for a step, another one helps, up to one per processor. If all of them together do
+//! not reach the rate of a step, the highest rate that they reached counts, and the report notes this.
 
 use std::process::Command;
 use std::thread::sleep;
@@ -27,22 +28,22 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// First rate, and how much faster each step is.
+/// The first rate, and the factor from one step to the next.
 const SLOWEST: f64 = 2_000.0;
 const FASTER: f64 = 1.25;
-/// No machine that this was written on makes as many.
+/// No machine so far reached this rate.
 const FASTEST: f64 = 600_000.0;
-/// Time of a step.
+/// The duration of a step.
 const STEP: Duration = Duration::from_secs(1);
-/// What waits after a step is worked off by then, or never.
+/// What waits after a step is worked off within this time, or never.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How far it went.
+/// The result of a climb.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Climbed {
-    /// Highest rate without loss.
+    /// The highest rate without loss, in events per second.
     pub(super) rate: f64,
-    /// Whether the machine made no more.
+    /// Whether the machine could not make a higher rate.
     pub(super) machine: bool,
 }
 
@@ -71,7 +72,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     Ok(())
 }
 
-/// Goes up until something is lost; `lost` says whether a step was.
+/// Raises the rate until an event is lost. `lost` runs one step and returns whether it lost events.
 pub(super) fn climb(mut lost: impl FnMut(&mut Flood, u64) -> Result<(Sent, bool)>) -> Result<Climbed> {
     let mut flood = Flood::new()?;
     let mut best = Climbed { rate: 0.0, machine: false };
@@ -121,7 +122,7 @@ fn through_policies(options: &Options) -> Result<Climbed> {
     })
 }
 
-/// The same for a program that prints events; it is started anew for each step.
+/// Climbs with a program that prints events. Each step starts the program anew.
 pub(super) fn listening(command: impl Fn() -> Command) -> Result<Climbed> {
     let _world = World::new()?;
     climb(|flood, flows| {

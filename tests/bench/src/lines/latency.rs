@@ -1,7 +1,7 @@
 //! How long an idle daemon takes from the first packet of a flow until its verdict has changed the entry.
 //!
-//! The clock runs from before the datagram is sent until the kernel's event of the change is in the benchmark's own socket,
-//! so that it holds more than "verdict sent": the kernel's work on it, and the way back.
+//! The measured time runs from before the datagram is sent until the benchmark's own socket has the kernel's event of
+//! the change. It therefore includes the kernel's work on the request and the way back.
 
 use std::net::{IpAddr, SocketAddr};
 use std::thread::sleep;
@@ -23,9 +23,9 @@ use crate::world::World;
 pub(crate) const LINE: Line =
     Line { name: "latency", title: "idle: first packet of a flow, verdict carried out", measure };
 
-/// Flows, one after the other.
+/// The number of flows, one after the other.
 const FLOWS: u64 = 1_000;
-/// Rest between two of them: the daemon sleeps again.
+/// The pause between two flows, in which the daemon goes to sleep again.
 const REST: Duration = Duration::from_millis(3);
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {

@@ -1,7 +1,7 @@
-//! `-E` of the program that packages install as `conntrack`, and of conntrack-tools', side by side: the highest rate without loss
-//! with a large buffer, and what each says where its buffer is a person's.
+//! `-E` of the program that packages install as `conntrack`, and of conntrack-tools: the highest rate without loss with
+//! a large buffer, and what each program prints with a default buffer.
 //!
-//! The peer sizes another socket than the one that it reads, so that `-b` does nothing for it.
+//! The peer sizes another socket than the one that it reads, so `-b` has no effect there.
 
 use std::process::Command;
 use std::time::Duration;
@@ -25,9 +25,9 @@ pub(crate) const LINE: Line = Line {
 };
 
 const LARGE: &[&str] = &["-E", "-b", "8388608"];
-/// As much as a system gives by default.
+/// The default size of a system.
 const SMALL: &[&str] = &["-E", "-b", "212992"];
-/// Far above what a person's buffer holds.
+/// Far more events than a default buffer holds.
 const STORM: u64 = 60_000;
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
@@ -58,7 +58,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     Ok(())
 }
 
-/// What a listener with its default buffer does when far too much comes.
+/// What a listener with a default buffer does when far too many events come.
 fn storm(whose: &str, command: Command) -> Result<String> {
     let _world = World::new()?;
     let mut flood = Flood::new()?;

@@ -1,7 +1,8 @@
-//! Marking flows that are known by their keys: verdicts of a policy, beside a loop that sends one request after the other
-//! and waits for each acknowledgement.
+//! Marks flows by their keys: verdicts of a policy, compared with a loop that sends one request after the other and
+//! waits for each acknowledgement.
 //!
-//! Nobody reads the table for it: the policy remembers the keys of an earlier sweep, the loop has them from a dump.
+//! Neither reads the table for this: the policy remembers the keys of an earlier sweep, and the loop has them from a
+//! dump.
 
 use std::time::Instant;
 
@@ -25,9 +26,9 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// Verdicts of one answer: the daemon's default limit.
+/// The verdicts in one answer: the daemon's default limit.
 const IN_ONE_ANSWER: u64 = 10_000;
-/// What flows get, and under which mask.
+/// The value and the mask of the mark that flows get.
 const OURS: (u32, u32) = (0x5, 0xff);
 const THEIRS: (u32, u32) = (0x6, 0xff);
 
@@ -64,7 +65,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     Ok(())
 }
 
-/// All flows have the mark.
+/// Checks that all flows have the mark.
 fn marked(world: &mut World, mark: (u32, u32), flows: u64) -> Result<()> {
     let filter = Filter { mark: Some(Masked::new(mark.0, mark.1)?), ..Filter::default() };
     check("marked flows", world.kernel.count(&filter, |_| true)?.entries, flows).map(drop)

@@ -1,7 +1,8 @@
-//! Memory of the daemon for each entry of the table: nothing where no plugin needs the replica, little where one does.
+//! Memory of the daemon for each entry of the table: none if no plugin needs the replica, little if one does.
 //!
-//! It is what the process has for itself (resident, no file's), before and after: without the replica between half of the table
-//! and all of it, each swept; with the replica between none and all.
+//! The figure is the resident memory that belongs to no file, before and after. Without the replica, it is the
+//! difference between half of the table and all of it, each swept. With the replica, it is the difference between an
+//! empty and a full table.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -21,13 +22,13 @@ use crate::world::World;
 pub(crate) const LINE: Line =
     Line { name: "memory", title: "memory of the daemon for each entry, with the replica and without", measure };
 
-/// Below this a difference is the allocator's, not the table's.
+/// A smaller difference comes from the allocator, not from the table.
 const NOTHING: f64 = 2.0;
 
 fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
     let families = [(Kind::Ipv4, "IPv4", 128.0), (Kind::Ipv6, "IPv6", 192.0)];
     for (kind, name, _) in families {
-        // What sweeps allocate stays for the next ones, so that the first half of the table is not counted.
+        // Sweeps keep their memory for the next ones, so the first half of the table is not counted.
         let (first, second) = (options.entries / 2, options.entries - options.entries / 2);
         let policy = policies::tally(options, "rows-only = true")?.to_string();
         let mut world = World::with(&[Group { kind: Kind::Fixed, count: first }])?;
@@ -49,7 +50,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
             let status = daemon.status()?;
             let whole = at(&status, "/replica/flows") == options.entries && at(&status, "/replica/complete") == true;
             if !whole {
-                // A question costs some of the daemon's time.
+                // A status request costs some of the daemon's time.
                 sleep(Duration::from_millis(10));
             }
             Ok(whole.then_some(()))

@@ -1,5 +1,4 @@
-//! The lines of the benchmark: one file for each, with what ours does, what the peer does, what is to be reached and what
-//! is checked.
+//! The lines of the benchmark, one file each: our measurement, the peer's measurement, the goal, and the checks.
 
 mod banlist;
 mod bans;
@@ -23,14 +22,14 @@ use crate::row::Row;
 
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// Its name on the command line.
+    /// The name of the line on the command line.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    /// Measures, and hands over each row as soon as it is known.
+    /// Measures the line, and passes on each row as soon as it is known.
     pub(crate) measure: fn(&Options, &mut dyn FnMut(Row)) -> Result<()>,
 }
 
-/// All lines, in the order in which they are measured.
+/// All lines, in the order of their measurement.
 pub(crate) const LINES: &[Line] = &[
     sweep::LINE,
     bundled::LINE,
@@ -52,7 +51,7 @@ pub(crate) fn names() -> String {
     LINES.iter().map(|line| line.name).collect::<Vec<_>>().join(", ")
 }
 
-/// A check: nobody did less than was asked for.
+/// Checks that a program did all of the requested work.
 fn check(what: &str, is: u64, wanted: u64) -> Result<String> {
     ensure!(is == wanted, "{what}: {is} instead of {wanted}");
     Ok(format!("{what}: {is}"))

@@ -1,8 +1,9 @@
-//! Sweeps that want few entries, beside `conntrack -L` with the same filter: processor time, as both wait little.
+//! Sweeps that want few entries, compared with `conntrack -L` with the same filter. The figure is processor time,
+//! because both wait little.
 //!
-//! What the kernel can filter rightly it filters; IPv6 addresses and ports are filtered here, and must be as right. Where the
-//! daemon follows the table anyway, because a plugin says that it selects, it knows the flows of an address without the
-//! kernel's walk through all entries, and reads those alone.
+//! The kernel applies the filters that it handles correctly. The daemon filters IPv6 addresses and ports itself, with
+//! equally correct results. If a plugin declares selections, the daemon keeps a replica. It then knows the flows of an
+//! address without the kernel's walk through all entries, and reads only those flows.
 
 use anyhow::{Context, Result};
 
@@ -22,15 +23,15 @@ pub(crate) const LINE: Line = Line {
     measure,
 };
 
-/// A selection: what it is, in our words and in the peer's, and the kind that it finds.
+/// A selection: its description, its form for us and for the peer, and the kind of flows that it finds.
 struct Selection {
     what: &'static str,
     ours: &'static str,
     theirs: &'static [&'static str],
     kind: Kind,
-    /// Whether the kernel can filter it.
+    /// Whether the kernel can apply the filter.
     in_kernel: bool,
-    /// Whether the replica can find it.
+    /// Whether the replica can find the flows.
     by_address: bool,
 }
 
@@ -103,7 +104,7 @@ fn measure(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<()> {
 }
 
 impl Selection {
-    /// Sweeps and lists in turn; with what is to be said of how the daemon does it, and what is to be reached.
+    /// Sweeps and lists in turn. `how` is a note on the daemon's way of reading, `goal` is the ratio to reach.
     fn measure(
         &self,
         daemon: &mut Daemon,

@@ -1,9 +1,9 @@
-//! A sweep of the whole table through a Rust policy that judges every entry: of tables with a quarter and with a half of IPv6,
-//! which two sockets read at once, and of one with IPv4 only, which one socket reads.
+//! A sweep of the whole table through a Rust policy that judges every entry. Two sockets at once read tables with a
+//! quarter and with a half of IPv6; one socket reads a table with IPv4 only.
 //!
-//! The clock runs from before the message that asks for the sweep until the policy's own record of the sweep's end is in
-//! the file of records: the policy has then judged the last row, and a person could read so. The peer lists the table and
-//! throws the text away; the bare cost is a loop that receives the same dump and looks at nothing.
+//! The measured time runs from before the message that asks for the sweep until the file of records has the policy's
+//! own record of the sweep's end. The policy has then judged the last entry, and a person could read that. The peer
+//! lists the table and discards the text. The bare cost is a loop that receives the same dump without decoding it.
 
 use std::time::{Duration, Instant};
 
@@ -72,14 +72,14 @@ fn sweeps_of(what: &str, population: &[Group], goal: f64, options: &Options, tel
     Ok(())
 }
 
-/// What a sweep took and what the policy judged.
+/// The cost of a sweep, and what the policy judged.
 #[derive(Debug)]
 pub(super) struct Swept {
     /// From the message until the policy's record.
     pub(super) wall: Duration,
     /// The daemon's processor time.
     pub(super) processor: Duration,
-    /// Rows that the policy judged.
+    /// The dump entries that the policy judged.
     pub(super) count: Count,
 }
 

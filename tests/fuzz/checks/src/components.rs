@@ -1,4 +1,4 @@
-//! Any bytes as a component, up to its description.
+//! Checks any bytes as a component, up to its description.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use ctwarden_guest::{Limits, Runtime};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// Whatever the bytes are, the host says what is wrong with them, or describes the plugin.
+/// For any bytes, the host either reports an error or describes the plugin.
 pub(crate) fn check(bytes: &[u8]) {
     match RUNTIME.load(bytes) {
         Ok(component) => {

@@ -1,7 +1,7 @@
-//! What holds for any bytes from outside: one check for each reader of untrusted bytes.
+//! Properties that hold for any bytes from outside: one check for each reader of untrusted bytes.
 //!
-//! `cargo xtask fuzz NAME` searches for bytes that break a check. The bytes that such searches have found interesting lie in
-//! `tests/fuzz/corpus/NAME`, and `tests/replay.rs` feeds them to the checks in every test run.
+//! `cargo xtask fuzz NAME` searches for bytes that break a check. `tests/fuzz/corpus/NAME` has the interesting bytes of
+//! such searches, and `tests/replay.rs` feeds them to the checks in every test run.
 
 mod components;
 mod lines;
@@ -11,9 +11,9 @@ mod verdicts;
 /// A check and its name, which is also the name of its corpus.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
-    /// In the form that `cargo xtask fuzz` takes.
+    /// The name as `cargo xtask fuzz` accepts it.
     pub name: &'static str,
-    /// Panics where the bytes show a fault.
+    /// Panics if the bytes show a fault.
     pub check: fn(&[u8]),
 }
 
@@ -30,7 +30,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "verdicts", check: verdicts::check },
 ];
 
-/// The check of that name.
+/// Finds the check with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<Check> {
     CHECKS.iter().copied().find(|check| check.name == name)

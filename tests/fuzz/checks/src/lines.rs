@@ -1,4 +1,4 @@
-//! Lines of tables that people paste: text, JSON and saved command lines.
+//! Checks lines of tables that people paste: text, JSON and saved command lines.
 
 use ctwarden_format::read::{self, Entry, Form, Legend};
 use ctwarden_format::{command, json};
@@ -7,7 +7,7 @@ fn line(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|line| !line.contains('\n'))
 }
 
-/// What a line told, as JSON and back.
+/// Prints the content of a line as JSON and reads it back.
 fn again(entry: &Entry) -> Entry {
     let mut out = Vec::new();
     json::flow(&mut out, &entry.flow, &entry.event_context(), None);
@@ -15,7 +15,7 @@ fn again(entry: &Entry) -> Entry {
     read::line(&text, &Legend::PLAIN).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// A text line that is read can be printed as JSON, which reads as the same flow.
+/// If a text line can be read, its JSON form reads as the same flow.
 pub(crate) fn text(bytes: &[u8]) {
     let Some(line) = line(bytes) else { return };
     if Form::of(line) == Form::Text {
@@ -26,7 +26,7 @@ pub(crate) fn text(bytes: &[u8]) {
     }
 }
 
-/// A JSON line that is read is printed and read as the same flow and the same event.
+/// If a JSON line can be read, its printed form reads as the same flow and the same event.
 pub(crate) fn json(bytes: &[u8]) {
     let Some(line) = line(bytes) else { return };
     if Form::of(line) == Form::Json {
@@ -38,7 +38,7 @@ pub(crate) fn json(bytes: &[u8]) {
     }
 }
 
-/// A saved line is split and recognised whatever it holds.
+/// Any saved line can be split and recognised.
 pub(crate) fn saved(bytes: &[u8]) {
     let Some(line) = line(bytes) else { return };
     let words = command::words(line);

@@ -1,13 +1,12 @@
-//! What holds for any bytes that are read as messages: nothing panics, and what was understood can be written and is
-//! understood the same again.
+//! Checks any bytes as messages: nothing panics, and a decoded message can be written and decodes to the same value.
 
 use ctwarden_model::{EventKind, Expectation, Flow};
 use ctwarden_wire::{ConntrackMessage, Content, Messages, Origin, request, write_entry};
 
-/// Longer payloads are cut by the writer on purpose.
+/// The writer deliberately cuts longer payloads.
 const WRITTEN_WHOLE: u32 = 4096;
 
-/// Reads the bytes in every way there is.
+/// Reads the bytes in every possible way.
 pub fn check(bytes: &[u8]) {
     for message in Messages::new(bytes).map_while(Result::ok) {
         match message.content() {
@@ -48,14 +47,14 @@ fn look_at_everything(entry: &ConntrackMessage<'_>) {
     let _ = (flow.secmark(), flow.security_context(), flow.started(), flow.stopped(), flow.event_time());
     let _ = (flow.labels(), flow.labels_mask(), flow.synproxy(), flow.filter(), flow.unknown().count());
     for oddity in flow.oddities() {
-        // Each lies in the message and can be told.
+        // Each oddity lies in the message and has a text.
         assert!(oddity.offset <= entry.header.length as usize, "{oddity}");
         assert!(!oddity.to_string().is_empty());
     }
 }
 
 fn written_and_read(flow: &Flow) -> Flow {
-    // A buffer that was used before, and not up to a whole word.
+    // A used buffer, whose length is not a multiple of a word.
     let mut buffer = vec![0xee; 3];
     write_entry(&mut buffer, Origin::default(), EventKind::Row, flow);
     match Messages::new(&buffer[4..]).next() {

@@ -1,7 +1,7 @@
-//! Verdicts across the sandbox and through the engine.
+//! Checks verdicts across the sandbox and through the engine.
 //!
-//! The guest `arbitrary` makes verdicts of the bytes. They cross the sandbox, the engine judges them as those of a policy that is
-//! granted everything and enforces, and each of them has to end.
+//! The guest `arbitrary` makes verdicts from the bytes. The verdicts cross the sandbox. The engine judges them as those
+//! of an enforcing policy with every grant, and each of them must end.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use ctwarden_model::{
     Verdict, VerdictKind,
 };
 
-/// No engine needs more rounds to end what a few hundred verdicts began.
+/// The most rounds that an engine needs to end a few hundred verdicts.
 const ROUNDS: usize = 10_000;
 
-/// Makes verdicts of the bytes of a message.
+/// The guest that makes verdicts from the bytes of a message.
 const GUEST: &str = "guest-arbitrary";
 
 static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
@@ -62,7 +62,7 @@ impl Host for Nothing {
     fn log(&mut self, _: LogStream, _: &str) {}
 }
 
-/// Nothing panics, and every verdict ends.
+/// Checks that nothing panics and that every verdict ends.
 pub(crate) fn check(bytes: &[u8]) {
     let name = PluginName::new("fuzzed").unwrap();
     let Ok(mut instance) = COMPONENT.instantiate(name.clone(), Limits::default(), Box::new(Nothing)) else { return };
@@ -87,7 +87,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// What the bytes are on the host's side; none where the guest failed.
+/// The verdicts of the bytes on the host's side. `None` if the guest failed.
 fn crossed(instance: &mut Instance, bytes: &[u8]) -> Option<Vec<Verdict>> {
     let text: String = bytes.iter().copied().map(char::from).collect();
     instance.message(Timestamp(2), &text).ok()?.ok().map(|reply| reply.verdicts)

@@ -1,4 +1,4 @@
-//! Every corpus, replayed: what a fuzzer found once stays mended.
+//! Replays every corpus, so that a fault that a fuzzer found once stays repaired.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ fn every_corpus_is_replayed() {
         for file in files {
             let path = file.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
-            // The runner shows captured output of a test that fails: the last line names the file.
+            // The runner shows the captured output of a failed test, so the last line names the file.
             println!("{}", path.display());
             (check.check)(&bytes);
             replayed += 1;

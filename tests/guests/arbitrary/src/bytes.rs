@@ -1,10 +1,10 @@
-//! Values out of bytes: numbers in order, zeros behind the end.
+//! Makes values from bytes: numbers in order, and zeros after the end.
 
-/// What is left to be read.
+/// The bytes that are left.
 pub(crate) struct Bytes(std::vec::IntoIter<u8>);
 
 impl Bytes {
-    /// Each character is the byte of its number; characters above 255 lose their upper bits.
+    /// Each character stands for the byte with its number. Characters above 255 lose their upper bits.
     pub(crate) fn of(text: &str) -> Self {
         Self(text.chars().map(|char| (u32::from(char) & 0xff) as u8).collect::<Vec<u8>>().into_iter())
     }
@@ -21,7 +21,7 @@ impl Bytes {
         u16::from_le_bytes([self.byte(), self.byte()])
     }
 
-    /// As many values as a byte says, as long as there are bytes.
+    /// A list whose length a byte gives. The list ends early when the bytes run out.
     pub(crate) fn list<T>(&mut self, value: impl Fn(&mut Self) -> T) -> Vec<T> {
         let mut values = Vec::new();
         for _ in 0..self.byte() {
@@ -37,7 +37,7 @@ impl Bytes {
         if self.byte() & 1 == 0 { None } else { Some(value(self)) }
     }
 
-    /// A text with control characters and directions in it, and long where a byte says so.
+    /// A text that may contain control and direction characters. A byte can make it long.
     pub(crate) fn text(&mut self) -> String {
         let text: String = self.list(|bytes| char::from_u32(bytes.port().into()).unwrap_or('?')).into_iter().collect();
         match self.byte() {

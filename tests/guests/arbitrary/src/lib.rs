@@ -1,7 +1,7 @@
-//! Returns the verdicts that the bytes of a message spell out: every value that the interface can carry, in range or not.
+//! Returns the verdicts that the bytes of a message encode: every value that the interface can carry, in range or not.
 //!
-//! A fuzzer chooses the bytes, so that each value crosses the sandbox in time. A message carries text, so each character
-//! stands for the byte of its number.
+//! A fuzzer chooses the bytes, so that each value crosses the sandbox in time. A message carries text, so each
+//! character stands for the byte with its number.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -12,7 +12,6 @@ mod value;
 use bytes::Bytes;
 use plugin::bindings::exports::ctwarden::policy::policy::{Batch, Descriptor, Guest, Reply, Subscription, Verdict};
 
-/// The plugin.
 pub struct Arbitrary;
 
 impl Guest for Arbitrary {

@@ -1,4 +1,4 @@
-//! Each type of the interface out of bytes; no value is left out because it makes no sense.
+//! Makes each type of the interface from bytes. No value is left out because it makes no sense.
 
 use crate::bytes::Bytes;
 use crate::plugin::bindings::ctwarden::policy::types::{
@@ -12,7 +12,7 @@ pub(crate) fn verdict(bytes: &mut Bytes) -> Verdict {
     Verdict { target: target(bytes), action: action(bytes), code: code(bytes), reason: bytes.text() }
 }
 
-/// Mostly a good one: a verdict with a bad code goes no further.
+/// Usually a valid code, because the host drops a verdict with an invalid one.
 fn code(bytes: &mut Bytes) -> String {
     match bytes.byte() {
         0 => bytes.text(),
@@ -49,7 +49,7 @@ fn action(bytes: &mut Bytes) -> Action {
     }
 }
 
-/// Mostly the one that the check grants.
+/// Usually the set that the check grants.
 fn set(bytes: &mut Bytes) -> String {
     match bytes.byte() {
         0 => bytes.text(),

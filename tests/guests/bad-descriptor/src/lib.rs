@@ -1,13 +1,12 @@
-//! Says of itself what cannot be: a name of two lines.
+//! Describes itself with an invalid name of two lines.
 //!
-//! It shows that a descriptor is checked before anything shows it to people.
+//! This guest shows that a descriptor is checked before anything shows it to people.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Descriptor, Provoked, Verdict, descriptor};
 
-/// The plugin.
 pub struct BadDescriptor;
 
 impl Provoked for BadDescriptor {

@@ -1,6 +1,7 @@
-//! Writes: as many lines as its configuration says, bytes that no log should hold, and without end when it is provoked.
+//! Writes as many lines as its configuration gives, and bytes that no log should contain. When provoked, it writes
+//! without end.
 //!
-//! It shows that a plugin cannot fill the log or hold the host's memory by writing.
+//! This guest shows that a plugin cannot fill the log or the host's memory with its output.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -9,17 +10,17 @@ use std::io::Write;
 
 use plugin::{Provoked, Subscription, Verdict, everything};
 
-/// The plugin.
 pub struct Chatty;
 
 impl Provoked for Chatty {
     fn misbehave() -> Vec<Verdict> {
-        // Nobody reads the answer of a write that cannot fail.
+        // No one reads the result, because a write cannot fail here.
         while writeln!(std::io::stdout(), "for ever").is_ok() {}
         Vec::new()
     }
 
-    /// As many lines as the configuration says, then one without end and one that moves a terminal's cursor.
+    /// Writes as many lines as the configuration gives, then a line that moves a terminal's cursor, and a line without
+    /// end.
     fn configure(configuration: &str) -> Result<Subscription, String> {
         for number in 0..configuration.trim().parse().unwrap_or(0) {
             println!("line {number}");

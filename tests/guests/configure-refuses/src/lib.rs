@@ -1,14 +1,13 @@
-//! Refuses every configuration but an empty object, and asks for something impossible when it is given a filter or a
-//! tick.
+//! Refuses every configuration except an empty object and three texts. For these texts, it asks for a tick of 1 ms, a
+//! filter with the label 200, or a filter with an address set.
 //!
-//! It shows that an operator is told what the plugin says, and that a subscription is checked.
+//! This guest shows that an operator sees the plugin's reason, and that the host checks a subscription.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Filter, Provoked, Subscription, Verdict, any_flow, everything};
 
-/// The plugin.
 pub struct Refuses;
 
 impl Provoked for Refuses {

@@ -1,13 +1,12 @@
 //! Panics in `configure`.
 //!
-//! It shows that a plugin which fails before its first entry fails as any other.
+//! This guest shows that a plugin that fails before its first entry fails like any other plugin.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Provoked, Subscription, Verdict};
 
-/// The plugin.
 pub struct Traps;
 
 impl Provoked for Traps {

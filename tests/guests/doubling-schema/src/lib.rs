@@ -1,16 +1,15 @@
-//! Brings a schema of a few kilobytes that no validator comes to the end of: each of its levels names the next one twice.
+//! Brings a schema of a few kilobytes that no validator can finish: each of its levels names the next one twice.
 //!
-//! It shows that a schema is untrusted input like all else, and that checking a configuration against it is limited.
+//! This guest shows that a schema is untrusted input, and that the check of a configuration against it is limited.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Descriptor, Provoked, Verdict, descriptor};
 
-/// Doublings. Twenty take about a second.
+/// The number of doublings. Twenty take about a second.
 const LEVELS: u32 = 40;
 
-/// The plugin.
 pub struct DoublingSchema;
 
 impl Provoked for DoublingSchema {

@@ -1,6 +1,7 @@
-//! Tries to get at what is not its own: files, environment, arguments, input, network, names, processes, threads.
+//! Tries to reach foreign resources: files, environment, arguments, input, network, names, processes, threads.
 //!
-//! When provoked it answers with a record for each try, so that a test sees that everything is there and says no.
+//! When provoked, it answers with one record for each attempt, so that a test sees that every interface exists and
+//! refuses.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -12,10 +13,9 @@ use std::{env, fs, io, process, thread};
 
 use plugin::{Provoked, Target, Verdict, seen};
 
-/// The plugin.
 pub struct Escape;
 
-/// What came of a try: `denied`, or what it got.
+/// The result of an attempt: `denied`, or the value that it got.
 fn told<T: Debug, E: Debug>(name: &str, tried: Result<T, E>) -> String {
     match tried {
         Ok(got) => format!("{name} got {got:?}"),
@@ -23,15 +23,15 @@ fn told<T: Debug, E: Debug>(name: &str, tried: Result<T, E>) -> String {
     }
 }
 
-/// The same where nothing at all is what no means.
+/// The result of an attempt for which an empty value is the refusal.
 fn empty<T: Debug>(name: &str, got: &[T]) -> String {
     if got.is_empty() { format!("{name} denied") } else { format!("{name} got {got:?}") }
 }
 
-/// One line for each try.
+/// Makes all attempts. Returns one line for each.
 fn tries() -> Vec<String> {
     let mut input = Vec::new();
-    // An error leaves it empty, which is the answer.
+    // An error leaves the input empty, which counts as denied.
     let _ = io::stdin().read_to_end(&mut input);
     vec![
         told("read", fs::read("/etc/passwd")),

@@ -1,13 +1,12 @@
 //! Calls `exit`.
 //!
-//! It shows that what a plugin ends so is itself and not the daemon.
+//! This guest shows that the call ends the plugin, but not the daemon.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Provoked, Verdict};
 
-/// The plugin.
 pub struct Exits;
 
 impl Provoked for Exits {

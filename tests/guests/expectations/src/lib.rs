@@ -1,9 +1,9 @@
-//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records all of
-//! them.
+//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records all
+//! expectations.
 //!
-//! It shows that expectations reach a plugin that wants them, and what each of their fields becomes.
+//! This guest shows that expectations reach a plugin that wants them, and the value of each of their fields.
 
-/// What wit-bindgen makes of the WIT.
+/// The code that wit-bindgen generates from the WIT.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod bindings {
     wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:policy/plugin-with-expectations" });
@@ -20,7 +20,6 @@ thread_local! {
     static HELPER: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// The plugin.
 pub struct Expectations;
 
 impl policy::Guest for Expectations {

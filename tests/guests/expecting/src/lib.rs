@@ -1,20 +1,20 @@
-//! A policy of the expectation table: deletes what some helpers expect, records what others do.
+//! A policy of the expectation table: deletes the expectations of some helpers and records those of others.
 //!
-//! It shows that the optional interface works from the SDK to the kernel.
+//! This guest shows that the optional interface works from the SDK to the kernel.
 
 use ctwarden_sdk::expectation::Expectation;
 use ctwarden_sdk::prelude::*;
 use serde::Deserialize;
 
-/// What it does.
+/// The configuration of the policy.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Helpers whose expectations are deleted.
+    /// The helpers whose expectations are deleted.
     delete: Vec<String>,
 }
 
-/// The policy.
+/// A policy on expectations, built with the SDK.
 #[derive(Debug)]
 pub struct Expecting(Settings);
 

@@ -1,7 +1,7 @@
-//! Says far too much at each tick, in the way that its configuration names: a reason of a megabyte, thousands of fields, as
-//! many verdicts as a call may return, or a hundred lines on standard error.
+//! Returns far too much at each tick, in the way that its configuration names: a reason of a megabyte, thousands of
+//! fields, as many verdicts as a call may return, texts with control characters, or a hundred lines on standard error.
 //!
-//! It shows that no plugin fills the daemon's memory, its records or its log.
+//! This guest shows that no plugin fills the daemon's memory, its records or its log.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -15,7 +15,6 @@ use plugin::{
 
 static HOW: Mutex<String> = Mutex::new(String::new());
 
-/// The plugin.
 pub struct Flood;
 
 impl Guest for Flood {

@@ -1,6 +1,6 @@
-//! Behaves: judges every flow with every kind of verdict in turn, and calls every function of the host.
+//! A correct guest: judges every flow with every kind of verdict in turn, and calls every function of the host.
 //!
-//! The other guests show what goes wrong; this one shows that what is right goes through the sandbox whole.
+//! The other guests show failures. This one shows that valid values pass through the sandbox unchanged.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -20,14 +20,13 @@ thread_local! {
     static CONFIGURED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The plugin.
 pub struct Good;
 
 const fn key(flow: &Flow) -> FlowKey {
     FlowKey { id: flow.id, zone: flow.zone, protocol: flow.protocol, original: flow.original }
 }
 
-/// Each kind of verdict once, about the flow of that index.
+/// Each kind of verdict once, for the flow with this index.
 fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
     let entry = || Target::Entry(index);
     let network = Prefix { address: flow.original.src, length: 24 };
@@ -57,7 +56,7 @@ fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
     ]
 }
 
-/// What the host says of a flow, as a line of text.
+/// The host's details of a flow, as one line of text.
 fn detail(index: u32, flow: &Flow) -> String {
     format!(
         "helper={:?} labels={:?} context={:?} master={:?} zones={:?} attribute={:?} get={:?}",
@@ -71,7 +70,7 @@ fn detail(index: u32, flow: &Flow) -> String {
     )
 }
 
-/// An answer to each of the words that a test may send.
+/// Answers each of the words that a test may send.
 fn answer(text: &str) -> Result<String, String> {
     match text.split_once(' ').unwrap_or((text, "")) {
         ("table", _) => Ok(format!("{:?}", table::read())),
@@ -93,7 +92,7 @@ fn answer(text: &str) -> Result<String, String> {
             }
             Ok(format!("{kept}"))
         }
-        // Outside of judge there is no batch.
+        // Outside `judge` there is no batch.
         ("detail", _) => Ok(format!("{:?} {:?}", details::helper(0), details::labels(0))),
         ("configuration", _) => Ok(format!("{} {}", CONFIGURED.get(), CONFIGURATION.with_borrow(Clone::clone))),
         ("say", words) => {
@@ -124,8 +123,8 @@ impl Guest for Good {
         Ok(Subscription { needs: VerdictKinds::all(), ..everything() })
     }
 
-    /// Marks every flow; with the configuration `"every kind"` it returns each kind of verdict, with `"echo"` it says
-    /// what it was given.
+    /// Marks every flow. With the configuration `"every kind"`, it returns each kind of verdict. With `"echo"`, it
+    /// returns the input as text.
     fn judge(batch: Batch) -> Vec<Verdict> {
         let flows = || (0_u32..).zip(&batch.flows);
         match CONFIGURATION.with_borrow(Clone::clone).as_str() {

@@ -1,9 +1,9 @@
 //! Filters by as many values as it is told to, in its subscription and in selections.
 //!
-//! It shows that matching flows against what one plugin asks for keeps nobody else waiting.
+//! This guest shows that the matching of flows against one plugin's filters delays nobody else.
 //!
-//! Configuration: `filters` and `ranges`, the filters of its subscription and the port ranges of each. A message is two numbers:
-//! so many deletes, each over a selection with so many port ranges.
+//! Its configuration has `filters` and `ranges`: the filters of its subscription, and the port ranges of each. A
+//! message is two numbers: the number of deletes, and the number of port ranges in the selection of each.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -14,10 +14,10 @@ use plugin::{
     descriptor, everything, verdict,
 };
 
-/// Judges nothing, and asks for much.
+/// A policy that judges nothing and asks for much.
 pub struct Greedy;
 
-/// Odd ports, of which no two can be merged into one range.
+/// Odd ports, so that no two can be merged into one range.
 fn ports(ranges: u32) -> Vec<PortRange> {
     let odd = (0..=u16::MAX).filter(|port| port % 2 == 1).cycle();
     odd.zip(0..ranges).map(|(port, _)| PortRange { first: port, last: port }).collect()
@@ -27,7 +27,7 @@ fn filter(ranges: u32) -> Filter {
     Filter { src_ports: ports(ranges), ..any_flow() }
 }
 
-/// The number behind the name in a flat JSON object; 0 where there is none.
+/// The number after this name in a flat JSON object. 0 if there is none.
 fn number(configuration: &str, name: &str) -> u32 {
     let behind = configuration.split_once(&format!("\"{name}\":")).map_or("", |(_, behind)| behind);
     let digits = behind.trim_start().split(|c: char| !c.is_ascii_digit()).next();

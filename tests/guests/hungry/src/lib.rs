@@ -1,6 +1,6 @@
-//! Eats memory until there is none.
+//! Allocates memory until there is none.
 //!
-//! It shows that memory is limited, and that out of memory is told from other traps.
+//! This guest shows that memory is limited, and that the host distinguishes lack of memory from other traps.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -9,7 +9,6 @@ use std::hint::black_box;
 
 use plugin::{Provoked, Verdict};
 
-/// The plugin.
 pub struct Hungry;
 
 impl Provoked for Hungry {

@@ -1,7 +1,7 @@
-//! Returns verdicts with values that are out of range, of each kind that has a range, a reason that is no line, and one
-//! verdict that is as it should be.
+//! Returns verdicts with values that are out of range, for each kind with a range; a reason that is not one line; and
+//! one valid verdict.
 //!
-//! It shows that none of them is lost, carried out or a fault.
+//! This guest shows that no such verdict is lost, carried out or treated as a fault.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -10,10 +10,9 @@ use plugin::bindings::ctwarden::policy::types::{Endpoints, FlowKey, IpAddress, M
 use plugin::bindings::exports::ctwarden::policy::policy::{Alert, Block, LabelChange, Unblock};
 use plugin::{Action, Filter, Provoked, Selection, Target, Verdict, any_flow, seen, verdict};
 
-/// The plugin.
 pub struct Malformed;
 
-/// Longer than its address.
+/// A prefix that may be longer than its address.
 fn network(length: u8) -> Prefix {
     Prefix { address: IpAddress::Ipv4(0xc000_0200), length }
 }
@@ -22,7 +21,7 @@ fn matching(filter: Filter) -> Target {
     Target::Matching(Selection { filter, limit: 0 })
 }
 
-/// From an IPv4 address to an IPv6 one.
+/// A key from an IPv4 address to an IPv6 address.
 fn mixed() -> FlowKey {
     let original = Endpoints {
         src: IpAddress::Ipv4(0x0a00_0001),

@@ -1,13 +1,13 @@
 //! Panics with a message.
 //!
-//! It shows that the author's words reach the operator, and that a panic is told from other traps.
+//! This guest shows that the author's message reaches the operator, and that the host distinguishes a panic from other
+//! traps.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Provoked, Verdict};
 
-/// The plugin.
 pub struct Panic;
 
 impl Provoked for Panic {

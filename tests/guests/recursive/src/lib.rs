@@ -1,6 +1,6 @@
 //! Calls itself without end.
 //!
-//! It shows that a stack that overflows is the plugin's, not the host's.
+//! This guest shows that a stack overflow ends the plugin, but not the host.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -9,10 +9,9 @@ use std::hint::black_box;
 
 use plugin::{Provoked, Verdict};
 
-/// The plugin.
 pub struct Recursive;
 
-/// Deeper by one, with so little in linear memory that it is the host's limit on the stack that is met first.
+/// Recurses once more. It uses so little linear memory that it first meets the host's limit on the stack.
 fn deeper(depth: u64) -> u64 {
     if depth == u64::MAX { 0 } else { black_box(deeper(black_box(depth.wrapping_add(2)))).wrapping_add(1) }
 }

@@ -1,7 +1,7 @@
-//! Counts in its lasting memory how often it was configured, and does not run where it cannot.
+//! Counts in its lasting memory how often it was configured, and refuses its configuration if it cannot.
 //!
-//! It shows that a plugin may use its memory as soon as it is configured, and what of it lasts: only what an instance writes
-//! that goes on to run.
+//! This guest shows that a plugin may use its memory as soon as it is configured, and which writes last: only those of
+//! an instance that goes on to run.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -12,7 +12,6 @@ use plugin::{Provoked, Subscription, Verdict, everything, verdict};
 
 const KEY: &str = "configured";
 
-/// The plugin.
 pub struct RemembersEarly;
 
 fn count() -> u32 {
@@ -20,7 +19,7 @@ fn count() -> u32 {
 }
 
 impl Provoked for RemembersEarly {
-    /// Tells how often it was configured.
+    /// Records how often the plugin was configured.
     fn misbehave() -> Vec<Verdict> {
         vec![verdict(Target::None, Action::Log(vec![("configured".to_owned(), count().to_string())]), "configured")]
     }

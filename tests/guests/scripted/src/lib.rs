@@ -1,12 +1,12 @@
-//! A policy without an opinion: it returns the verdicts that its configuration and its messages spell out.
+//! A policy without rules of its own: it returns the verdicts that its configuration and its messages spell out.
 //!
-//! The end-to-end tests need each verdict in each form at a moment of their choosing; with this they can write it down where
-//! they use it.
+//! The end-to-end tests need each verdict in each form at a moment of their choice. With this policy, a test spells out
+//! the verdict where it uses it.
 //!
-//! A rule is `WHEN: WHAT; WHAT …`. WHEN is words that all have to hold of an entry: its kind (`new`, `update`, `destroy`,
-//! `row`), `ours` (this host's verdict caused it), a protocol, a port of the original direction; or one of `overrun`,
-//! `sweep-begin`, `sweep-complete`, `sweep-interrupted`, `set-changed`, `tick`, which are about no entry. WHAT is in
-//! `what.rs`, a message is in `message.rs`.
+//! A rule is `WHEN: WHAT; WHAT …`. WHEN is words that must all hold for an entry: its kind (`new`, `update`, `destroy`,
+//! `row`), `ours` (a verdict of this host caused it), a protocol, a port of the original direction. Or WHEN is one of
+//! `overrun`, `sweep-begin`, `sweep-complete`, `sweep-interrupted`, `set-changed`, `tick`, which concern no entry.
+//! `what.rs` describes WHAT, `message.rs` describes messages.
 
 mod message;
 mod named;
@@ -22,42 +22,42 @@ use serde::Deserialize;
 use crate::named::Named;
 use crate::rule::Rule;
 
-/// What it does.
+/// The configuration of the policy.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Script {
     /// Rules, each `WHEN: WHAT; WHAT`.
     rules: Vec<String>,
-    /// Only entries that this selects, in the words of a message's target.
+    /// Deliver only entries that this selects, in the words of a message's target.
     only: Option<String>,
     /// Seconds between sweeps.
     sweep_every: u64,
     /// Milliseconds between ticks.
     tick_every: u64,
-    /// Whether changes that this host's own verdicts made come back.
+    /// Whether to deliver changes that this host's own verdicts caused.
     own_changes: bool,
-    /// Sets whose change is told.
+    /// Sets whose changes are reported.
     sets: Vec<String>,
-    /// Kinds of verdicts that it needs; all of them where nothing is written.
+    /// Kinds of verdicts that the policy needs. Without this key, all of them.
     needs: Option<Vec<String>>,
-    /// Mark bits that it says its verdicts change.
+    /// Mark bits that the policy declares to change.
     mark_bits: u32,
-    /// Label bits likewise.
+    /// Label bits that the policy declares to change.
     label_bits: Vec<u8>,
-    /// nftables sets that it says its verdicts name.
+    /// nftables sets that the policy declares to block in.
     block_sets: Vec<String>,
-    /// Address sets that it says it looks into, beside those whose change is told.
+    /// Address sets that the policy declares to read, in addition to `sets`.
     read_sets: Vec<String>,
-    /// Whether it says a word at its end.
+    /// Whether to write a line at the end.
     farewell: bool,
 }
 
-/// The policy.
+/// A policy that follows its script.
 #[derive(Debug)]
 pub struct Scripted {
     rules: Vec<Rule>,
     subscription: Subscription,
-    /// Flows that `remember` named.
+    /// The flows that `remember` named.
     remembered: BTreeMap<String, Named>,
     farewell: bool,
 }
@@ -149,7 +149,7 @@ impl Policy for Scripted {
 }
 
 impl Scripted {
-    /// Verdicts of the rules for a turn that is about no entry.
+    /// The verdicts of the rules for a turn that concerns no entry.
     fn turn(&self, name: &str) -> Verdicts {
         self.rules.iter().filter(|rule| rule.is_turn(name)).flat_map(|rule| rule.verdicts(None)).collect()
     }

@@ -1,9 +1,9 @@
-//! A message: verdicts about something, or a question to the host.
+//! A message: verdicts for a target, or a question to the host.
 //!
-//! `none: WHAT; WHAT …`, `key NAME: WHAT …` (the flow that a rule remembered), `reply NAME: WHAT …` (the same by its reply tuple),
-//! `forged NAME: WHAT …` (with another id), `matching WORDS [limit N]: WHAT …` with words
-//! as in [`filter`]. Questions: `table`, `get NAME`, `lookup SET ADDRESS …`, `store KEY VALUE`, `load KEY`, `keys BEGINNING`,
-//! `forget KEY`. And `refuse TEXT` is refused with that text.
+//! Verdicts are `none: WHAT; WHAT …`, `key NAME: WHAT …` (the flow that a rule remembered), `reply NAME: WHAT …` (the
+//! same flow by its reply tuple), `forged NAME: WHAT …` (with another id), `matching WORDS [limit N]: WHAT …` with
+//! words as in [`filter`]. Questions are `table`, `get NAME`, `lookup SET ADDRESS …`, `store KEY VALUE`, `load KEY`,
+//! `keys BEGINNING`, `forget KEY`. The policy refuses `refuse TEXT` with that text.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use ctwarden_sdk::verdict::Target;
 use crate::named::Named;
 use crate::what;
 
-/// What comes of a message.
+/// Answers a message.
 pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, Named>) -> Result<Reply, Refusal> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
@@ -75,8 +75,8 @@ fn named(name: &str, remembered: &BTreeMap<String, Named>) -> Result<Named, Refu
     remembered.get(name).copied().ok_or_else(|| format!("no flow is remembered as {name}").into())
 }
 
-/// The flows that words select: `v4`, `v6`, and pairs of `protocol`, `zone`, `src`, `dst`, `reply-src`, `reply-dst`, `either`
-/// (networks), `set` (its name), `sport`, `dport`, `mark`, `label` with their value.
+/// A filter from words: `v4`, `v6`, and pairs of a name and a value. The names are `protocol`, `zone`, `src`, `dst`,
+/// `reply-src`, `reply-dst`, `either` (networks), `set` (its name), `sport`, `dport`, `mark`, `label`.
 pub(crate) fn filter(words: &[&str]) -> Result<Filter, Refusal> {
     let mut filter = Filter::new();
     let mut words = words.iter().copied();

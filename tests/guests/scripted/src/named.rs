@@ -1,13 +1,13 @@
-//! A remembered flow, and the keys that can be made of it: the right one, and those that an attacker would try.
+//! A remembered flow and the keys made from it: the right one, and those that an attacker would try.
 
 use ctwarden_sdk::prelude::*;
 
 /// The keys of one flow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named {
-    /// As the kernel has it.
+    /// The key with the original tuple, as the kernel has it.
     pub(crate) key: FlowKey,
-    /// By the reply tuple.
+    /// The key with the reply tuple.
     pub(crate) reply: FlowKey,
 }
 
@@ -18,7 +18,7 @@ impl Named {
         Self { key, reply: FlowKey { zone, original: flow.reply(), ..key } }
     }
 
-    /// With an id that the flow does not have.
+    /// A key with an id that the flow does not have.
     pub(crate) const fn forged(self) -> FlowKey {
         FlowKey { id: self.key.id ^ 1, ..self.key }
     }

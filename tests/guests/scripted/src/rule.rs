@@ -1,6 +1,6 @@
-//! A rule: when it holds, and what it then wants.
+//! A rule: when it holds, and which verdicts it then returns.
 //!
-//! Words in the order in which a test would say them, so that a scenario reads by itself.
+//! The words are in the order of a spoken sentence, so that a scenario needs no explanation.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use ctwarden_sdk::prelude::*;
 
 use crate::what;
 
-/// One rule.
+/// A parsed rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
     when: Vec<When>,
     what: Vec<String>,
     remember: Option<String>,
-    /// How long it sleeps before it answers (`sleep MILLISECONDS`).
+    /// How long the rule sleeps before it answers (`sleep MILLISECONDS`).
     pub(crate) sleep: Duration,
 }
 
@@ -66,7 +66,7 @@ impl FromStr for Rule {
 }
 
 impl Rule {
-    /// Whether it holds of the entry.
+    /// Whether the rule holds for the entry.
     pub(crate) fn holds(&self, flow: &Flow<'_>) -> bool {
         self.when.iter().all(|when| match when {
             When::Kind(kind) => flow.kind() == *kind,
@@ -77,17 +77,17 @@ impl Rule {
         })
     }
 
-    /// Name under which the flow is to be remembered (`remember NAME`).
+    /// The name under which to remember the flow (`remember NAME`).
     pub(crate) fn name_of(&self, flow: &Flow<'_>) -> Option<String> {
         self.remember.as_ref().and_then(|name| what::expanded(name, Some(flow)).ok())
     }
 
-    /// Whether it is for a turn of that name.
+    /// Whether the rule is for the turn with this name.
     pub(crate) fn is_turn(&self, name: &str) -> bool {
         self.when.iter().any(|when| matches!(when, When::Turn(turn) if turn == name))
     }
 
-    /// What it wants; words that make no verdict become an alert that says so, which no test expects.
+    /// The verdicts of the rule. Words that are no verdict become an alert that reports them, which no test expects.
     pub(crate) fn verdicts(&self, flow: Option<&Flow<'_>>) -> Verdicts {
         let wanted = |text: &String| {
             what::verdict(text, flow)

@@ -1,15 +1,16 @@
-//! What is wanted, in words: one verdict.
+//! The words for one verdict.
 //!
-//! `delete`, `mark VALUE/MASK`, `labels +BIT -BIT …`, `timeout SECONDS`, `alert KEY TITLE …`, `log NAME=VALUE …`,
-//! `block SET NETWORK SECONDS`, `unblock SET NETWORK`, `protect SECONDS`, `sweep`. A word that begins with `$` stands for
-//! something of the entry, see [`of_flow`]; `by-reply` before a verdict names the entry by its reply tuple; one of several words separated by `|` behind `because` is code and reason.
+//! The forms are `delete`, `mark VALUE/MASK`, `labels +BIT -BIT …`, `timeout SECONDS`, `alert KEY TITLE …`,
+//! `log NAME=VALUE …`, `block SET NETWORK SECONDS`, `unblock SET NETWORK`, `protect SECONDS`, `sweep`. `$NAME` stands
+//! for an attribute of the entry, see [`of_flow`]. `by-reply` before a verdict names the entry by its reply tuple.
+//! `because CODE|REASON` after a verdict sets its code and its reason.
 
 use ctwarden_sdk::prelude::*;
 use ctwarden_sdk::verdict::Target;
 
 use crate::named::Named;
 
-/// The verdict that the words ask for.
+/// Parses the words of one verdict.
 pub(crate) fn verdict(text: &str, flow: Option<&Flow<'_>>) -> Result<Verdict, Refusal> {
     if let Some(wanted) = text.strip_prefix("by-reply ") {
         let flow = flow.ok_or("by-reply is about an entry, and there is none")?;
@@ -40,14 +41,14 @@ pub(crate) fn verdict(text: &str, flow: Option<&Flow<'_>>) -> Result<Verdict, Re
     })
 }
 
-/// `$NAME` and `NAME=$NAME` with what stands for it.
+/// Replaces `$NAME`, also in `NAME=$NAME`, with the attribute of the entry.
 pub(crate) fn expanded(word: &str, flow: Option<&Flow<'_>>) -> Result<String, Refusal> {
     let Some((before, name)) = word.split_once('$') else { return Ok(word.to_owned()) };
     let flow = flow.ok_or("$ stands for something of an entry, and there is none")?;
     Ok(format!("{before}{}", of_flow(name, flow)?))
 }
 
-/// Something of the entry, `none` where it has none.
+/// The attribute of the entry with this name, or `none` if the entry has none.
 fn of_flow(name: &str, flow: &Flow<'_>) -> Result<String, Refusal> {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(|| "none".to_owned(), |value| value.to_string())

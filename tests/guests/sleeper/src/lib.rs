@@ -1,6 +1,6 @@
-//! Sleeps: for ever when provoked, and for as many milliseconds as its configuration says.
+//! Sleeps: without end when provoked, and for the milliseconds of its configuration.
 //!
-//! It uses no processor time, so that only a limit by the clock can end it.
+//! This guest uses no processor time, so only a limit by the clock can end it.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use plugin::{Provoked, Subscription, Verdict, everything};
 
-/// The plugin.
 pub struct Sleeper;
 
 impl Provoked for Sleeper {
@@ -18,7 +17,7 @@ impl Provoked for Sleeper {
         Vec::new()
     }
 
-    /// Sleeps for as many milliseconds as the configuration says, if it is a number.
+    /// Sleeps for the milliseconds of the configuration, if it is a number.
     fn configure(configuration: &str) -> Result<Subscription, String> {
         if let Ok(milliseconds) = configuration.trim().parse() {
             std::thread::sleep(Duration::from_millis(milliseconds));

@@ -1,6 +1,6 @@
-//! Loops for ever.
+//! Loops without end.
 //!
-//! It shows that processor time is limited.
+//! This guest shows that processor time is limited.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -9,7 +9,6 @@ use std::hint::black_box;
 
 use plugin::{Provoked, Verdict};
 
-/// The plugin.
 pub struct Spin;
 
 impl Provoked for Spin {

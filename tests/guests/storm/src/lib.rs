@@ -1,6 +1,6 @@
-//! Returns a million verdicts, or as many as its configuration says.
+//! Returns a million verdicts, or as many as its configuration gives.
 //!
-//! It shows that an answer is measured before the host copies it.
+//! This guest shows that the host measures an answer before it copies the answer.
 
 #[path = "../../plugin.rs"]
 mod plugin;
@@ -11,7 +11,6 @@ use plugin::{Provoked, Subscription, Target, Verdict, everything, seen};
 
 static VERDICTS: AtomicUsize = AtomicUsize::new(1_000_000);
 
-/// The plugin.
 pub struct Storm;
 
 impl Provoked for Storm {

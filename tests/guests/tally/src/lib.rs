@@ -1,33 +1,35 @@
-//! A policy that counts what it judges and sums up the ids, so that somebody else can tell whether it saw every entry once.
+//! A policy that counts the entries that it judges and sums their ids, so that a test can check that it saw every entry
+//! once.
 //!
-//! A benchmark is worth nothing where less was done than was asked for. Both figures come from within the sandbox, and the
-//! kernel's own table has the same two.
+//! A benchmark is worthless if a program did less than the requested work. The count and the sum come from inside the
+//! sandbox, and the kernel's own table gives the same two figures.
 //!
 //! Messages: `sweep` and `sweep WORDS` ask for a sweep, of all flows or of those that the words select (pairs of `src`,
-//! `dst`, `mark`, `zone`, `status`, `protocol`, `dport` and a value); `judge nothing`, `judge delete NETWORK` and
-//! `judge mark VALUE NETWORK` say what rows from a network get from then on; `end NETWORK` ends all flows from it by one
-//! verdict; `mark VALUE FROM COUNT` marks flows that it remembers, by their keys; `count` answers with both figures. At the end of each sweep they are a record of its rows.
+//! `dst`, `mark`, `zone`, `status`, `protocol`, `dport` and a value). `judge nothing`, `judge delete NETWORK` and
+//! `judge mark VALUE NETWORK` set the verdict for later dump entries from a network. `end NETWORK` ends all flows from
+//! the network with one verdict. `mark VALUE FROM COUNT` marks remembered flows by their keys. `count` answers with
+//! both figures. At the end of each sweep, the policy records both figures for the entries of the sweep.
 
 use ctwarden_sdk::prelude::*;
 use serde::Deserialize;
 
-/// What it does beside counting.
+/// The configuration of the policy.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// A mark that every new flow gets.
+    /// A mark for every new flow.
     mark_new: Option<Masked>,
-    /// Whether the first row of its life is recorded at once.
+    /// Whether to record the first dump entry of an instance at once.
     tell_first: bool,
-    /// Whether it gets no events, only rows.
+    /// Whether to subscribe to dump entries only, without events.
     rows_only: bool,
-    /// Whether it remembers the keys of all rows of a sweep.
+    /// Whether to remember the keys of all entries of a sweep.
     remember: bool,
-    /// Whether it says that its verdicts name flows by addresses.
+    /// Whether to declare that verdicts name flows by selections.
     selects: bool,
 }
 
-/// How many there were, and the sum of their ids.
+/// A number of entries and the sum of their ids.
 #[derive(Debug, Default)]
 struct Count {
     entries: u64,
@@ -41,7 +43,7 @@ impl Count {
     }
 }
 
-/// What rows get.
+/// The verdict for dump entries.
 #[derive(Debug)]
 enum Rule {
     Nothing,
@@ -49,16 +51,16 @@ enum Rule {
     Mark(Masked, Prefix),
 }
 
-/// The policy.
+/// A policy that counts.
 #[derive(Debug)]
 pub struct Tally {
     settings: Settings,
     rule: Rule,
-    /// Of the running sweep, or of the last one.
+    /// The dump entries of the running sweep, or of the last one.
     rows: Count,
-    /// Since the start.
+    /// The events since the start.
     new: Count,
-    /// Keys of the rows, where it remembers them.
+    /// The keys of the dump entries, if `remember` is set.
     keys: Vec<FlowKey>,
     first: bool,
 }
@@ -147,7 +149,7 @@ impl Tally {
     }
 }
 
-/// The flows that pairs of a name and a value select.
+/// A filter from pairs of a name and a value.
 fn filter(words: &[&str]) -> Result<Filter, Refusal> {
     words.chunks(2).try_fold(Filter::new(), |filter, pair| {
         let [name, value] = pair else { return Err("a name lacks its value".into()) };

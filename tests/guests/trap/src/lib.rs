@@ -1,13 +1,12 @@
-//! Executes `unreachable`: the plain trap, without a word on standard error.
+//! Executes `unreachable`: a plain trap without a message on standard error.
 //!
-//! It shows that a trap ends the plugin and nothing else.
+//! This guest shows that a trap ends the plugin and nothing else.
 
 #[path = "../../plugin.rs"]
 mod plugin;
 
 use plugin::{Provoked, Verdict};
 
-/// The plugin.
 pub struct Trap;
 
 impl Provoked for Trap {
