@@ -56,8 +56,8 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     runtime.block_on(async {
         if let Err(error) = daemon.nice.raise_priority() {
             log::say(&format!(
-                "cannot raise its scheduling priority, so events may be lost while other programs are busy: {error}; grant \
-                 CAP_SYS_NICE, or write nice = 19 in [daemon]"
+                "cannot raise its scheduling priority, so events may be lost while other programs are busy: {error}; \
+                 grant CAP_SYS_NICE, or write nice = 19 in [daemon]"
             ));
         }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);

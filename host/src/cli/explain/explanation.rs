@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
 
 /// The cost of every dump, whatever its filter.
-const WALK: &str = "the kernel always walks its whole hash table, including the entries of other network namespaces; it examines \
-                    the entries that it leaves out, but does not send them";
+const WALK: &str = "the kernel always walks its whole hash table, including the entries of other network namespaces; \
+                    it examines the entries that it leaves out, but does not send them";
 
 /// How a filter is applied, and by which part.
 pub(super) struct Explanation {
@@ -78,7 +78,7 @@ impl Explanation {
     fn replica(&self) -> Vec<String> {
         let Some(Copied { index, compared, read }) = &self.copied else {
             return vec![
-                "the replica cannot find these flows, because it keeps only ids, zones and tuples: each search takes a sweep"
+                "the replica cannot find these flows, as it keeps only ids, zones and tuples: each search takes a sweep"
                     .to_owned(),
             ];
         };
@@ -93,7 +93,7 @@ impl Explanation {
         let mut lines = vec![format!("the replica finds these flows without a sweep, by {}{compared}", list(index))];
         if !read.is_empty() {
             lines.push(format!(
-                "ctwarden reads each found flow from the kernel, for {}; above a quarter of the table it uses a sweep",
+                "ctwarden reads each found flow from the kernel, for {}; above a quarter of the table it sweeps",
                 list(read)
             ));
         }
@@ -204,7 +204,7 @@ mod tests {
             [
                 "the replica finds these flows without a sweep, by original-src, and compares protocols, zones, \
                  src-ports, dst-ports",
-                "ctwarden reads each found flow from the kernel, for labels; above a quarter of the table it uses a sweep"
+                "ctwarden reads each found flow from the kernel, for labels; above a quarter of the table it sweeps"
             ]
         );
         let events = events.concat();
@@ -262,9 +262,7 @@ mod tests {
         let [_, _, _, _, replica, events] = told("labels = [1]");
         assert_eq!(
             replica,
-            [
-                "the replica cannot find these flows, because it keeps only ids, zones and tuples: each search takes a sweep"
-            ]
+            ["the replica cannot find these flows, as it keeps only ids, zones and tuples: each search takes a sweep"]
         );
         assert_eq!(events, ["the kernel drops none: it cannot filter events by labels"]);
     }
