@@ -299,7 +299,8 @@ mod tests {
         assert_eq!(groups, "none");
         assert_eq!(
             replica,
-            "not kept, because [daemon] replica is off; ban names flows by filter (selects), and each search takes a sweep"
+            "not kept, because [daemon] replica is off; ban names flows by filter (selects), and each search takes a \
+             sweep"
         );
         let [_, _, _, replica] = told(ReplicaUse::On, &[]);
         assert_eq!(replica, "kept, because [daemon] replica is on");
