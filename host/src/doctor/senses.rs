@@ -54,7 +54,7 @@ impl Senses {
     }
 
     /// Whether every flow that begins sends an event, and every such flow that ends. A flow that is older than the
-    /// daemon may end without an event all the same (2, the default of [`EVENTS`]); nothing is missed by that.
+    /// daemon may end without an event (2, the default of [`EVENTS`]). No flow is missed that way.
     pub(crate) fn hears_every_flow(&self) -> bool {
         sends_events(self.events) && self.tracking.rules.as_ref().is_some_and(|rules| rules.muting == 0)
     }

@@ -44,7 +44,7 @@ pub struct OptionDefinition {
     pub help: &'static str,
     /// Commands that require it.
     pub required: Verbs,
-    /// Commands that require both addresses of a direction, of which this is one.
+    /// Commands that require this option together with the other address of its direction.
     pub paired: Verbs,
     /// Commands that accept it.
     pub optional: Verbs,

@@ -32,7 +32,7 @@ pub struct ProtocolOption {
     pub help: &'static str,
     /// Commands that require it.
     pub required: Verbs,
-    /// Commands that require both options of a direction, of which this is one.
+    /// Commands that require this option together with the other one of its direction.
     pub paired: Verbs,
     /// Commands that accept it.
     pub optional: Verbs,

@@ -314,7 +314,8 @@ fn filters_hold_what_is_compared() {
     assert_eq!(filter("-D -t 5"), Filter::default());
     let seconds = Some(SecondsRange { first: 5, last: 5 });
     assert_eq!(filter("-D -t 5 -p udp").timeout, seconds);
-    // The options that were read for an earlier `-p` stay with its protocol or its codes.
+    // With a repeated `-p`, earlier options keep their protocol, and the last protocol interprets later ones by their
+    // codes.
     assert!(filter("-L -p udp --reply-port-src 5 -p tcp").rare.unwrap().nothing);
     assert_eq!(filter("-L -p tcp -p icmp --sport 8").rare.unwrap().icmp.kind, Some(8));
 }

@@ -1,6 +1,6 @@
 //! Words, numbers and addresses of a line, read in place. Each function takes its item and the blank after it.
 //!
-//! They accept only the common spelling. The general reader handles every other spelling.
+//! The functions accept only the common spelling. The general reader handles every other spelling.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::slice::Iter;
