@@ -1,4 +1,4 @@
-//! The command line: one file for each verb, and how each of them ends.
+//! The command line: one file for each verb, and the exit status of the program.
 
 mod check;
 mod completions;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-/// Where the configuration is looked for.
+/// Default path of the configuration file.
 const CONFIGURATION: &str = "/etc/ctwarden/ctwarden.toml";
 
 /// A WASI-sandboxed policy host for Linux connection tracking.
@@ -31,13 +31,13 @@ struct Cli {
     verb: Verb,
 }
 
-/// Which daemon to talk to.
+/// Selects the daemon that a verb talks to.
 #[derive(Args)]
 struct Socket {
-    /// Configuration file of the daemon, to find its control socket
+    /// Configuration file of the daemon, which names its control socket
     #[arg(long, value_name = "FILE", default_value = CONFIGURATION)]
     config: PathBuf,
-    /// Control socket of the daemon, instead of the one that its configuration names
+    /// Control socket of the daemon, instead of the one in the configuration file
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     socket: Option<PathBuf>,
 }
@@ -65,14 +65,14 @@ enum Verb {
     Completions(completions::Completions),
 }
 
-/// The whole command line, for whoever tells of it.
+/// The clap definition of the whole command line, for man pages and completions.
 pub(crate) fn definition() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-/// Parses the command line and does what it says.
+/// Parses the command line, runs the verb, and returns the exit status.
 pub fn run() -> ExitCode {
-    // Before all else: what this process is for, it may not touch with more rights than it needs.
+    // First, because the loading process must give up its rights before it does anything else.
     if std::env::args_os().nth(1).is_some_and(|word| word == crate::plugins::LOADER_VERB) {
         return crate::plugins::serve_as_loader();
     }
@@ -100,15 +100,15 @@ fn carry_out(verb: Verb) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            // Causes follow on the same line, and each problem is a line of its own: logs are read by lines.
+            // Causes follow on the same line, and each problem has its own line, because logs are read by lines.
             crate::log::say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The conntrack command has a grammar of its own, which the words reach untouched: `ctwarden conntrack …`, and whatever
-/// follows the name `conntrack` as which this program was called.
+/// Runs the conntrack command if the command line names it: as `ctwarden conntrack …`, or because this program was
+/// called by the name `conntrack`. The command has its own grammar, so its arguments bypass clap.
 fn as_conntrack(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let called = words.next()?;
     if Path::new(&called).file_name()? == conntrack::NAME {

@@ -1,14 +1,14 @@
-//! The doctor: whether this machine is fit for ctwarden, and why its connection tracking shows nothing.
+//! The doctor: whether this machine is fit for ctwarden, and why its conntrack table may be empty.
 //!
-//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file covers
-//! one subject. It gathers facts, judges them in a separate step, and reports the consequence and the command that changes
-//! it.
+//! Connection tracking fails silently: it is off in a namespace, events are not sent, labels have no room. Each file
+//! covers one subject. It gathers facts, judges them in a separate step, and reports the consequence and the command
+//! that changes it.
 //!
 //! `ctwarden doctor` calls [`Facts::gather`], then [`Report::of`]. The daemon and `ctwarden check` use [`Senses`], the
 //! findings on which the daemon acts.
 //!
-//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other modules
-//! use only what this file exports.
+//! The doctor uses `netlink`, `terminal`, `warning` and `niceness` of this crate, and nothing of the daemon. Other
+//! modules use only what this file exports.
 
 mod buckets;
 mod capability;
@@ -63,8 +63,8 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Asks the kernel. Connects to itself over loopback once in each family. If the rules do not show whether labels have
-    /// room, creates an entry of its own for a moment. Changes nothing else and leaves nothing behind.
+    /// Asks the kernel. Connects to itself over loopback once in each family. If the rules do not show whether labels
+    /// have room, creates an entry of its own for a moment. Changes nothing else and leaves nothing behind.
     pub(crate) fn gather() -> Self {
         let ctnetlink = Ctnetlink::ask();
         // After the first request, which may load modules and with them their settings.
@@ -95,7 +95,7 @@ impl Facts {
             ctnetlink: Ctnetlink::NotPermitted,
             capability: Capability { net_admin: None, user_namespace: false },
             tracking: Tracking::untracked(),
-            labels: LabelRoom::Unknown("nobody asked for it".to_owned()),
+            labels: LabelRoom::Unknown("not examined".to_owned()),
             table: Table::default(),
             buckets: Buckets { buckets: None },
             switches: Switches::default(),

@@ -78,23 +78,23 @@ fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
     let lines = of(&said, "dns ");
     assert_eq!(lines["groups"], "new, update, destroy", "{said}");
     assert!(
-        lines["events"].starts_with("the kernel drops others, by family, protocols, original-src, dst-ports (")
+        lines["events"].starts_with("the kernel drops other events, by family, protocols, original-src, dst-ports (")
             && lines["events"].ends_with("; ctwarden matches labels"),
         "{said}"
     );
-    let kernel = "the kernel gives entries with family ipv4, protocols udp, original-src 192.0.2.1, dst-ports 53";
+    let kernel = "the kernel sends entries with family ipv4, protocols udp, original-src 192.0.2.1, dst-ports 53";
     assert_eq!(lines["sweeps"], format!("{kernel}; ctwarden matches labels"));
     assert_eq!(
         of(&said, "six ")["sweeps"],
-        "the kernel gives entries with family ipv6; ctwarden matches protocols, original-src"
+        "the kernel sends entries with family ipv6; ctwarden matches protocols, original-src"
     );
     let together = of(&said, "all plugins together");
     assert!(together["events"].contains("by family, protocols, original-src, dst-ports ("), "{said}");
     assert_eq!(
         together["sweeps"],
-        "the kernel gives every entry; ctwarden matches family, protocols, original-src, dst-ports, labels"
+        "the kernel sends every entry; ctwarden matches family, protocols, original-src, dst-ports, labels"
     );
-    assert_eq!(together["replica"], "not kept, as nobody names flows by filters (selects)");
+    assert_eq!(together["replica"], "not kept, because no plugin names flows by filter (selects)");
 
     // The JSON output and `explain` with that filter report the same.
     let told: Value = serde_json::from_str(&scene.verb("check --json").good()).unwrap();
@@ -114,9 +114,9 @@ fn check_says_what_is_left_to_the_kernel_and_it_is_done() {
     scene.configure(format!("{dns}{ban}"));
     let said = scene.verb("check").good();
     let together = of(&said, "all plugins together");
-    assert_eq!(together["replica"], "kept, as ban names flows by filters (selects)", "{said}");
-    assert_eq!(together["events"], "none is left out by the kernel: the replica follows every flow");
-    assert_eq!(of(&said, "dns ")["replica"], "not kept, as nobody names flows by filters (selects)");
+    assert_eq!(together["replica"], "kept, because ban names flows by filter (selects)", "{said}");
+    assert_eq!(together["events"], "the kernel drops none: the replica follows every flow");
+    assert_eq!(of(&said, "dns ")["replica"], "not kept, because no plugin names flows by filter (selects)");
 }
 
 #[test]

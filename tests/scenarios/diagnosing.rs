@@ -134,10 +134,10 @@ fn room_for_labels_is_found_and_made() {
 fn rules_that_mute_entries_are_found() {
     let Some(_namespace) = untouched() else { return };
     load("table inet t { chain c { ct event set new,related,destroy,reply; }; }");
-    assert_eq!(found(&doctor().0, "event_rules"), ("good", "none mutes an entry"));
+    assert_eq!(found(&doctor().0, "event_rules"), ("good", "no rule mutes entries"));
     load("table inet t { chain c { udp dport 53 ct event set new; ct event set new,destroy; }; }");
     let (report, status) = doctor();
-    assert_eq!((found(&report, "event_rules"), status), (("note", "2 mute entries"), 0));
+    assert_eq!((found(&report, "event_rules"), status), (("note", "2 rules mute entries"), 0));
     assert_eq!(report["facts"]["tracking"]["rules"]["muting"], 2);
     let mut iptables = Command::new("iptables-nft");
     iptables.args("-t raw -A PREROUTING -p udp -j CT --ctevents new".split(' '));
@@ -145,7 +145,7 @@ fn rules_that_mute_entries_are_found() {
     if !said.is_good() {
         return skip(&format!("no rule of iptables here: {}", said.err));
     }
-    assert_eq!(found(&doctor().0, "event_rules").1, "3 mute entries");
+    assert_eq!(found(&doctor().0, "event_rules").1, "3 rules mute entries");
 }
 
 #[test]

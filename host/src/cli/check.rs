@@ -1,4 +1,4 @@
-//! `ctwarden check`: everything that a start would find wrong, and what each plugin asks, needs and is granted.
+//! `ctwarden check`: every problem that a start would report, and what each plugin asks for, needs and is granted.
 
 mod json;
 mod pushdown;
@@ -22,12 +22,13 @@ use crate::netlink::Requests;
 use crate::plain_json;
 use crate::plugins::{self, ConfigLoader, LoadedPlugin};
 
-/// Check a configuration and show what each plugin asks, needs, is granted and lacks
+/// Check a configuration and show what each plugin asks for, needs, is granted and lacks
 ///
-/// Runs the same checks as a start and a reload, each plugin's own included, and changes nothing. Shows as well what the kernel
-/// is asked to leave out, for each plugin by itself and for all of them together, and what is left for ctwarden to match. A warning
-/// tells what of this network namespace would keep the policies from their work; it changes nothing about the exit status.
-/// Exit status 1 where a start would go wrong, and where it would go on without a list that is refused.
+/// Runs the same checks as a start or a reload, including each plugin's own check, and changes nothing. Also shows
+/// which entries ctwarden asks the kernel to leave out, for each plugin alone and for all plugins together, and what
+/// ctwarden has to match itself. A warning names a property of this network namespace that would prevent the policies
+/// from working; it does not change the exit status. The exit status is 1 if a start would fail, or if it would
+/// continue without a refused list.
 #[derive(Args)]
 pub(super) struct Check {
     /// Configuration file
@@ -45,9 +46,9 @@ impl Check {
         let alone = |plugin: &LoadedPlugin| Pushdown::of(&loaded.engine, replica, [&plugin.spec]);
         let together = Pushdown::of(&loaded.engine, replica, loaded.plugins.iter().map(|plugin| &plugin.spec));
         let protected = loaded.engine.protect.len();
-        // What the daemon would meet here, in this network namespace.
+        // The warnings that the daemon would give in this network namespace.
         let mut here = Senses::look(None).warnings();
-        // Without the capability the kernel does not say how large the table may be.
+        // Without CAP_NET_ADMIN the kernel does not report the maximum size of the table.
         if together.keeps_replica()
             && let Some(size) = Requests::open().ok().and_then(|mut requests| requests.size().ok())
         {
@@ -73,7 +74,10 @@ impl Check {
             show(&mut out, plugin)?;
             tell(&mut out, &alone(plugin))?;
             for warning in &plugin.warnings {
-                writeln!(out, "  warning    {warning}; it only observes, and is not started in mode enforce")?;
+                writeln!(
+                    out,
+                    "  warning    {warning}; the plugin can only observe, and would not start in mode enforce"
+                )?;
             }
         }
         for warning in &loaded.warnings {
@@ -83,10 +87,10 @@ impl Check {
         tell(&mut out, &together)?;
         let warnings: usize = loaded.plugins.iter().map(|plugin| plugin.warnings.len()).sum();
         let outcome = match warnings {
-            _ if !loaded.refused.is_empty() => "starts, without the lists that are refused".to_owned(),
-            0 => "is good".to_owned(),
-            1 => "can be run, with the warning above".to_owned(),
-            many => format!("can be run, with the {many} warnings above"),
+            _ if !loaded.refused.is_empty() => "starts without the refused lists".to_owned(),
+            0 => "is valid".to_owned(),
+            1 => "is valid, with the warning above".to_owned(),
+            many => format!("is valid, with the {many} warnings above"),
         };
         writeln!(out, "protected filters: {protected}")?;
         for warning in &here {
@@ -100,7 +104,7 @@ impl Check {
     }
 }
 
-/// Kinds of verdicts by what becomes of them.
+/// The kinds of verdicts of a plugin, compared with its grants.
 struct Rights {
     asks: VerdictKinds,
     needs: VerdictKinds,
@@ -135,7 +139,7 @@ fn show(out: &mut impl Write, plugin: &LoadedPlugin) -> io::Result<()> {
     writeln!(out, "  granted    {}{}", names(granted), bounds(plugin))?;
     writeln!(out, "  missing    {}", all_missing(missing, spec))?;
     if !in_vain.is_empty() {
-        writeln!(out, "  not needed {} (granted in vain)", names(in_vain))?;
+        writeln!(out, "  not needed {} (but granted)", names(in_vain))?;
     }
     writeln!(out, "  listens    {}", listens(plugin))
 }
@@ -157,7 +161,7 @@ fn bounds(plugin: &LoadedPlugin) -> String {
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
-/// Bits and sets in words.
+/// Bits and sets as text.
 fn parts(marks: u32, labels: u128, block_sets: &BTreeSet<SetName>, read_sets: &BTreeSet<SetName>) -> Vec<String> {
     let mut parts = Vec::new();
     if marks != 0 {
@@ -176,14 +180,14 @@ fn parts(marks: u32, labels: u128, block_sets: &BTreeSet<SetName>, read_sets: &B
     parts
 }
 
-/// How far its verdicts go, where it says so.
+/// The bits and sets that the plugin's verdicts and lookups use; `None` if it declares none.
 fn reach(subscription: &Subscription) -> Option<String> {
     let reach = &subscription.reach;
     let parts = parts(reach.mark_bits, reach.label_bits, &reach.block_sets, &subscription.read_sets());
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// Kinds, bits and sets that are needed and not granted.
+/// Kinds, bits and sets that are needed but not granted.
 fn all_missing(kinds: VerdictKinds, spec: &PluginSpec) -> String {
     let (grants, reach) = (&spec.grants, &spec.subscription.reach);
     let lacking = |needed: &BTreeSet<SetName>, granted| needed.difference(granted).cloned().collect();

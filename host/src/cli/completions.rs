@@ -1,4 +1,4 @@
-//! `ctwarden completions`: what a shell needs to complete words of the program.
+//! `ctwarden completions`: prints the script that lets a shell complete the program's arguments.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,13 +9,13 @@ use clap::Args;
 use super::out::Out;
 use crate::manual::{self, Shell};
 
-/// Print completions for a shell, of ctwarden and of conntrack by that name
+/// Print shell completions of ctwarden and of the conntrack command
 ///
-/// Bash: ctwarden completions bash > /etc/bash_completion.d/ctwarden. Zsh: into a file _ctwarden of a folder in $fpath.
-/// Fish: into ~/.config/fish/completions/ctwarden.fish.
+/// Bash: ctwarden completions bash > /etc/bash_completion.d/ctwarden. Zsh: write the output to a file _ctwarden in a
+/// directory of $fpath. Fish: write it to ~/.config/fish/completions/ctwarden.fish.
 #[derive(Args)]
 pub(super) struct Completions {
-    /// Shell
+    /// Shell to print completions for
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! `ctwarden doctor`: whether this machine is fit, and why its connection tracking shows nothing.
+//! `ctwarden doctor`: whether this machine can run ctwarden, and why its conntrack table may be empty.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,11 +10,11 @@ use super::out::Out;
 use crate::doctor::{Facts, Report};
 use crate::plain_json;
 
-/// Say whether this machine is fit, and why its connection tracking may be empty
+/// Check whether this machine is fit for ctwarden, and why its conntrack table may be empty
 ///
-/// Looks at the network namespace it is run in. Each finding says what follows for policies and which command changes
-/// it; nothing is changed, but a connection of its own goes over loopback and is gone again. Exit status 0: the daemon
-/// can do its work; 1: something is bad.
+/// Examines the network namespace in which it runs. Each finding names its consequence for policies and the command
+/// that changes it. Changes no setting: it only makes test connections over loopback, and may create a test entry,
+/// which it removes again. The exit status is 0 if the daemon can work, and 1 if any finding is bad.
 #[derive(Args)]
 pub(super) struct Doctor {
     /// Print one JSON object

@@ -1,4 +1,4 @@
-//! `ctwarden explain`: what one filter costs, before a policy or an operator uses it.
+//! `ctwarden explain`: the cost of one filter, before a policy or an operator uses it.
 
 mod explanation;
 
@@ -12,18 +12,19 @@ use self::explanation::Explanation;
 use super::out::Out;
 use crate::{config, plain_json};
 
-/// Explain how a filter is carried out: by the kernel, by the replica, or by ctwarden itself
+/// Explain which parts of a filter the kernel, the replica and ctwarden apply
 ///
-/// FILTER is written as a `protect` table of the configuration, for example `zones = [7], src-ports = [53]`. Every part that is
-/// given must hold; within a list any one suffices; without a part it is every flow.
+/// FILTER has the syntax of a `protect` table of the configuration, for example `zones = [7], src-ports = [53]`. Every
+/// given part must hold. In a list, any one value suffices. A filter without parts matches every flow.
 ///
-/// Tells what a sweep or a bulk delete by that filter leaves to the kernel, what is matched behind it and why, what of the table
-/// is walked all the same, whether the replica can answer it without a sweep, and what of it the kernel can drop from
-/// the event socket. These are the decisions of the daemon itself, for this filter alone: where several plugins want
-/// something, the kernel does what all their filters agree on, which ctwarden check shows. Nothing is asked of the kernel.
+/// For a sweep or a bulk delete by this filter, shows which parts the kernel applies, which parts ctwarden matches
+/// itself and why, and how much of the table the kernel walks. Also shows whether the replica can find the flows
+/// without a sweep, and which events the kernel can drop in front of the event socket. These are the daemon's own
+/// decisions, for this filter alone. For several plugins the kernel applies only what all their filters have in common,
+/// which ctwarden check shows. Sends no request to the kernel.
 #[derive(Args)]
 pub(super) struct Explain {
-    /// The filter, in the words of a `protect` table
+    /// The filter, in the syntax of a `protect` table
     #[arg(value_name = "FILTER")]
     filter: String,
     /// Print one JSON object

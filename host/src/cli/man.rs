@@ -1,4 +1,4 @@
-//! `ctwarden man`: the man pages, printed or written into a folder.
+//! `ctwarden man`: prints a man page, or writes all of them into a directory.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use crate::manual;
 
 /// Print a man page, or write all of them
 ///
-/// Without VERB the page is ctwarden's own. To read one: ctwarden man doctor | man -l -
+/// Without VERB, prints the page of ctwarden itself. To read a page: ctwarden man doctor | man -l -
 #[derive(Args)]
 pub(super) struct Man {
-    /// Verb whose page is wanted, or conntrack
+    /// Verb whose page to print
     #[arg(conflicts_with = "dir")]
     verb: Option<String>,
-    /// Write every page into this folder instead, which is made where it is missing: ctwarden.1, ctwarden-VERB.1, conntrack.8
+    /// Write every page into this directory, and create it if needed: ctwarden.1, ctwarden-VERB.1, conntrack.8
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -1,8 +1,8 @@
-//! Standard output of a verb: shown, not obeyed, and quiet where nobody reads it any more.
+//! Standard output of a verb, without control characters and without errors about a closed pipe.
 //!
-//! Everything that verbs print goes through this. What comes from a daemon, a plugin, a file or the kernel cannot move the
-//! cursor of a terminal. A reader that has gone (`ctwarden check | head -1`) ends the printing and not the verb, so that the
-//! exit status says what came of the verb.
+//! All output of verbs goes through this module. Text from a daemon, a plugin, a file or the kernel cannot move the
+//! cursor of a terminal. A reader that closes the pipe (`ctwarden check | head -1`) ends the output but not the verb,
+//! so the exit status still gives the result of the verb.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, StdoutLock, Write};
@@ -15,17 +15,17 @@ use crate::terminal::Colour;
 pub(super) struct Out<W = StdoutLock<'static>> {
     to: W,
     colour: Colour,
-    /// Whether nobody reads any more.
+    /// Whether the reader has closed the pipe.
     is_closed: bool,
 }
 
 impl Out {
-    /// Without colours.
+    /// Standard output without colours.
     pub(super) fn plain() -> Self {
         Self::to(io::stdout().lock(), Colour::Off)
     }
 
-    /// With colours where they help and are wanted.
+    /// Standard output with colours, if the terminal supports them and the user does not disable them.
     pub(super) fn coloured() -> Self {
         Self::to(io::stdout().lock(), Colour::of(&io::stdout()))
     }
@@ -53,7 +53,7 @@ impl<W: Write> Out<W> {
 }
 
 impl<W: Write> Write for Out<W> {
-    /// Takes whole texts: what is printed by `write!` comes so.
+    /// Expects whole characters in each call, which `write!` guarantees.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.is_closed {
             let given = String::from_utf8_lossy(bytes);
@@ -70,7 +70,7 @@ impl<W: Write> Write for Out<W> {
     }
 }
 
-/// The text as it may be printed. Where colours are on, the sequences that switch them stay.
+/// The text without control characters. If colours are on, the sequences that switch colours stay.
 fn shown(given: &str, colour: Colour) -> Cow<'_, str> {
     match colour {
         Colour::Off => text::lines(given),

@@ -13,12 +13,13 @@ use crate::netlink::Requests;
 use crate::plugins::{ConfigLoader, StateDirectory, places, read_configuration};
 use crate::sinks::Sinks;
 
-/// Requests of the control socket that wait for the loop; clients then wait.
+/// Maximum number of control socket requests that wait for the event loop; further clients have to wait.
 const REQUESTS_WAITING: usize = 64;
 
 /// Run the daemon in the foreground
 ///
-/// SIGHUP reads the configuration anew and keeps the old one if anything is wrong with it; SIGTERM ends in order.
+/// SIGHUP reloads the configuration, and keeps the old one if the new one has a problem. SIGTERM stops the daemon in an
+/// orderly way.
 #[derive(Args)]
 pub(super) struct Run {
     /// Configuration file
@@ -33,15 +34,15 @@ impl Run {
     }
 }
 
-/// Runs a daemon of that configuration until it is told to stop.
+/// Runs a daemon with that configuration until it is told to stop.
 pub(super) fn serve(file: &Path) -> Result<()> {
     log::begin().context("cannot start the thread that writes to standard error")?;
     let configuration = read_configuration(file)?;
-    // Before anything is written or started: without the capability nothing of the rest is of use.
+    // Before anything is written or started, because nothing works without the capability.
     Requests::open()?.check_permission()?;
     let daemon = configuration.daemon.clone();
     if !places::problems(&daemon).is_empty() {
-        // Nothing can be kept or listened to: what is told is what a check tells, and all of it.
+        // The daemon can neither keep state nor listen. Report everything that a check reports.
         ConfigLoader::new(file, None)?.load_read(configuration)?;
         bail!("{} cannot be run here; see `ctwarden check`", file.display());
     }
@@ -55,8 +56,8 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     runtime.block_on(async {
         if let Err(error) = daemon.nice.raise_priority() {
             log::say(&format!(
-                "cannot go before busy programs, beside which events may be lost sooner: {error}; give it CAP_SYS_NICE, or \
-                 write nice = 19 in [daemon]"
+                "cannot raise its scheduling priority, so events may be lost while other programs are busy: {error}; \
+                 grant CAP_SYS_NICE, or write nice = 19 in [daemon]"
             ));
         }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);

@@ -1,4 +1,4 @@
-//! `ctwarden send`: a word to a plugin of the running daemon.
+//! `ctwarden send`: sends messages to a plugin of the running daemon.
 
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
@@ -10,29 +10,29 @@ use super::Socket;
 use super::out::Out;
 use crate::control::{self, Client, Request, Response};
 
-/// Send messages to a plugin and print what came of each
+/// Send messages to a plugin and print the outcome of each
 ///
-/// Without MESSAGE every line of standard input is one. The exit status is 0 only where all that was asked for is so: the plugin
-/// took each message, and each of its verdicts came to what it asks for. A flow that had ended already counts as ended. It is
-/// 1 where the plugin or the daemon refused any, where a verdict was refused, over budget, protected or not granted, where the
-/// plugin only observes, and where the outcome is not known after ten seconds; standard error says which.
+/// Without MESSAGE, every line of standard input is a message. The exit status is 0 only if the plugin accepted every
+/// message and every verdict had the requested effect. A flow that had already ended counts as ended. The exit status
+/// is 1 if the plugin or the daemon refused a message; if a verdict was refused, over budget, protected or not granted;
+/// if the plugin only observes; or if an outcome is not known after ten seconds. Standard error gives the reason.
 ///
-/// A deletion of more flows than the budget allows is answered at once with what is done; the rest goes on as the budget
-/// returns, for ten minutes at most.
+/// A delete of more flows than the budget allows is answered at once with the outcomes so far. The rest continues as
+/// the budget recovers, for at most ten minutes.
 #[derive(Args)]
 pub(super) struct Send {
     #[command(flatten)]
     socket: Socket,
-    /// Wait for the plugin's answer only, and not for what comes of its verdicts
+    /// Wait only for the plugin's answer, not for the outcomes of its verdicts
     ///
-    /// For whoever has the next ban at hand: to find the last flow of one may take a reading of the table. What comes of the
-    /// verdicts is in the records as always. The exit status is then 0 where the plugin has taken the message and nothing was
+    /// Useful to send many bans in a row, because the search for the last flow of a ban may take a dump of the table.
+    /// The records still get the outcomes. The exit status is then 0 if the plugin accepted the message and nothing was
     /// refused by then.
     #[arg(long)]
     no_wait: bool,
     /// Name of the plugin in the configuration
     plugin: String,
-    /// What to send
+    /// The message to send
     message: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Send {
     }
 }
 
-/// Whether it was taken; why not is said on standard error.
+/// Returns whether the message had the requested effect. If not, standard error gets the reasons.
 fn send(client: &mut Client, message: control::Send) -> Result<bool> {
     match client.ask(&Request::Send(message))? {
         Response::Sent(sent) => {
@@ -70,6 +70,8 @@ fn send(client: &mut Client, message: control::Send) -> Result<bool> {
             crate::log::say(&why);
             Ok(false)
         }
-        Response::Status(_) => bail!("the daemon answered something else than was asked; use the daemon's own version"),
+        Response::Status(_) => {
+            bail!("unexpected answer from the daemon; use the daemon's own version")
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! How filters are shared out between the kernel and ctwarden: which of their parts the kernel applies, and which are left.
+//! Which parts of filters the kernel applies, and which parts are left to ctwarden.
 //!
-//! `check` and `explain` tell of it. Nothing is decided here: the codec's own filters say what they ask the kernel for, as in
-//! the daemon.
+//! `check` and `explain` show it. This module decides nothing: as in the daemon, the codec's filters give what the
+//! kernel applies.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +9,21 @@ use ctwarden_model::{Filter, FilterPart};
 use ctwarden_wire::{EventFilter, KernelFilter};
 use serde_json::{Value, json};
 
-/// Parts of filters.
+/// A set of filter parts.
 pub(super) type Parts = BTreeSet<FilterPart>;
 
-/// What the program in front of the event socket does.
+/// What the event filter does.
 pub(super) struct Heard {
-    /// Its length.
+    /// Length of the event filter.
     pub(super) instructions: usize,
-    /// What it looks at.
+    /// Parts that the event filter tests.
     pub(super) kernel: Parts,
-    /// What is left to ctwarden.
+    /// Parts that are left to ctwarden.
     pub(super) left: Parts,
 }
 
 impl Heard {
-    /// Of events of flows that match any of the filters; none where every event passes.
+    /// For events of flows that match any of the filters; `None` if every event passes.
     pub(super) fn of(filters: &[Filter]) -> Option<Self> {
         let program = EventFilter::of(filters)?;
         Some(Self {
@@ -33,30 +33,30 @@ impl Heard {
         })
     }
 
-    /// For programs.
+    /// The JSON form, with stable names.
     pub(super) fn to_json(&self) -> Value {
         json!({ "kernel": names(&self.kernel), "left": names(&self.left), "instructions": self.instructions })
     }
 }
 
-/// Whether a program can look at that part.
+/// Whether an event filter can test that part.
 pub(super) fn can_be_heard(filter: &Filter, part: FilterPart) -> bool {
     EventFilter::of(&[filter.only(part)]).is_some()
 }
 
-/// What the kernel does of a dump.
+/// What the kernel filters in a dump.
 pub(super) struct Dumped {
-    /// What it is asked for, with the value of each.
+    /// Parts that the kernel applies, each with its value.
     pub(super) kernel: Vec<(FilterPart, String)>,
-    /// What is left to ctwarden.
+    /// Parts that are left to ctwarden.
     pub(super) left: Parts,
 }
 
 impl Dumped {
-    /// Of flows that match any of the filters.
+    /// For a dump of flows that match any of the filters.
     pub(super) fn of(filters: &[Filter]) -> Self {
         let kernel = KernelFilter::union_of(filters).asked();
-        // What the kernel was asked for one filter, it does for it only if it is still asked among the others.
+        // The kernel applies a part of one filter only if the part is still in the union of all filters.
         let done = |filter: &Filter, part| {
             let own = KernelFilter::of(filter).asked().into_iter().find(|(own, _)| *own == part);
             own.is_some_and(|own| kernel.contains(&own))
@@ -65,23 +65,23 @@ impl Dumped {
         Self { kernel, left }
     }
 
-    /// What the kernel is asked for, for programs.
+    /// The kernel's part in JSON, with stable names.
     pub(super) fn asked_json(&self) -> Value {
         let asked = self.kernel.iter().map(|(part, value)| (part.name().to_owned(), json!(value)));
         Value::Object(asked.collect())
     }
 
-    /// What the kernel gives.
+    /// Describes which entries the kernel sends.
     pub(super) fn given(&self) -> String {
         if self.kernel.is_empty() {
-            return "the kernel gives every entry".to_owned();
+            return "the kernel sends every entry".to_owned();
         }
         let asked: Vec<String> = self.kernel.iter().map(|(part, value)| format!("{} {value}", part.name())).collect();
-        format!("the kernel gives entries with {}", asked.join(", "))
+        format!("the kernel sends entries with {}", asked.join(", "))
     }
 }
 
-/// Parts for which that holds in any of the filters.
+/// The parts for which `holds` is true in any of the filters.
 pub(super) fn parts<'a>(
     filters: impl IntoIterator<Item = &'a Filter>,
     holds: impl Fn(&Filter, FilterPart) -> bool,
@@ -91,12 +91,12 @@ pub(super) fn parts<'a>(
     filters.into_iter().flat_map(of_one).collect()
 }
 
-/// Names of parts, for people.
+/// The names of the parts in one text.
 pub(super) fn list(parts: &Parts) -> String {
     names(parts).join(", ")
 }
 
-/// Names of parts.
+/// The names of the parts, in order.
 pub(super) fn names(parts: &Parts) -> Vec<&'static str> {
     parts.iter().map(|part| part.name()).collect()
 }

@@ -1,4 +1,4 @@
-//! `ctwarden status`: how the running daemon and its plugins are.
+//! `ctwarden status`: the status of the running daemon and its plugins.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,12 +11,12 @@ use super::out::Out;
 use crate::control::{Client, Request, Response};
 use crate::plain_json;
 
-/// Show how the running daemon and its plugins are
+/// Show the status of the running daemon and its plugins
 #[derive(Args)]
 pub(super) struct Status {
     #[command(flatten)]
     socket: Socket,
-    /// Print JSON
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -28,7 +28,7 @@ impl Status {
             Response::Status(report) => report,
             Response::Error(why) => bail!("{why}"),
             Response::Sent(_) => {
-                bail!("the daemon answered something else than was asked; use the daemon's own version")
+                bail!("unexpected answer from the daemon; use the daemon's own version")
             }
         };
         let mut out = Out::coloured();

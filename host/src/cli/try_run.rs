@@ -1,7 +1,7 @@
-//! `ctwarden try`: the policies of a configuration on a table that somebody pasted or saved, without root and without a kernel.
+//! `ctwarden try`: runs the policies of a configuration on a pasted or saved table, without root and without a kernel.
 //!
-//! The same engine and the same sandbox as in the daemon, with a file in the place of the kernel and every plugin observing: what
-//! is printed are the records that the daemon would have written.
+//! It uses the daemon's engine and sandbox, with a file instead of the kernel, and every plugin observes. It prints the
+//! records that the daemon would have written.
 
 mod driver;
 mod table;
@@ -26,16 +26,17 @@ use crate::{clock, log};
 
 /// Try the policies of a configuration on a table from a file
 ///
-/// Every policy observes, whatever its mode: nothing is changed, and no privilege is needed. The records that the daemon would
-/// write go to standard output. Rows are in the table when the daemon begins; events (-E) come after its first sweep, in their
-/// order; then time passes until every policy had its tick and a sweep of its own. What a policy in mode enforce would end is
-/// gone from the table for the rest. Exit status 1 where a line of the table could not be read.
+/// Every policy observes, whatever its mode: nothing changes, and no privilege is needed. The records that the daemon
+/// would write go to standard output. Listed entries are in the table when the daemon starts. Events (-E) follow after
+/// the first sweep, in their order. Then time passes until every policy has had its tick and its own sweep. A flow that
+/// a policy in mode enforce would end is removed from the table. The exit status is 1 if a line of the table cannot be
+/// read or a record cannot be written.
 #[derive(Args)]
 pub(super) struct Try {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = super::CONFIGURATION)]
     config: PathBuf,
-    /// Hand the rows over as flows that begin after the first sweep
+    /// Treat listed entries as flows that begin after the first sweep
     #[arg(long)]
     new: bool,
     /// Table: text of conntrack or /proc/net/nf_conntrack, saved lines or JSON; - is standard input
@@ -60,15 +61,15 @@ impl Try {
         }
         let loaded = ConfigLoader::new(&self.config, None)?.load_plugins(configuration)?;
         for problem in &loaded.refused {
-            log::say(&format!("without a list that is refused: {problem}"));
+            log::say(&format!("continues without a refused list: {problem}"));
         }
-        // What could not be written is told at the end.
+        // Lost records are reported at the end.
         let sinks = Sinks::start(&Destination::Stdout, None, drop)?;
         let mut engine = Engine::new(loaded.engine.clone(), clock::now());
         let (saying, said) = unbounded_channel();
         let (specs, threads): (Vec<_>, Vec<_>) =
             loaded.plugins.into_iter().map(|plugin| (plugin.spec, plugin.thread)).unzip();
-        // Until everybody has had a tick and a sweep that comes by itself.
+        // The time until every plugin has had a tick and a periodic sweep.
         let periods = specs.iter().flat_map(|spec| [spec.subscription.tick_every, spec.subscription.sweep_every]);
         let horizon = periods.flatten().max().unwrap_or_default().max(loaded.engine.sweep_rest);
         let ids = engine.handle_plugins(clock::now(), loaded.engine, specs);

@@ -7,8 +7,8 @@ use super::setting;
 
 const NAME: &str = "net.netfilter.nf_conntrack_buckets";
 
-/// Average number of entries in a bucket of a full table up to which a lookup is quick. The kernel's own ratio is 1, and
-/// was 4 or 8 in older kernels; every entry is in the table twice, once for each direction.
+/// Average number of entries in a bucket of a full table up to which a lookup is quick. The kernel's own ratio is 1,
+/// and was 4 or 8 in older kernels; every entry is in the table twice, once for each direction.
 const ENTRIES_IN_BUCKET: u64 = 8;
 
 /// Nanoseconds of a dump for each bucket, empty or not; measured on Linux 6.18.
@@ -29,12 +29,12 @@ impl Buckets {
     pub(super) fn judge(self, maximum: Option<u64>) -> Finding {
         let name = "buckets";
         let Some(buckets @ 1..) = self.buckets else {
-            return Finding::note(name, "unknown", "the kernel does not tell how many buckets its hash table has");
+            return Finding::note(name, "unknown", "the kernel does not show how many buckets its hash table has");
         };
         let milliseconds = buckets.saturating_mul(DUMP_NANOSECONDS) / 1_000_000;
         let shared = format!(
             "all network namespaces share them, and each sweep of the table walks over all of them: about \
-             {milliseconds} ms even where it is empty"
+             {milliseconds} ms even if the table is empty"
         );
         let value = format!("{buckets} buckets");
         match maximum {
@@ -42,7 +42,7 @@ impl Buckets {
                 name,
                 value,
                 format!(
-                    "a full table has {} entries in each, so every packet is looked up slowly; {shared}",
+                    "a full table has {} entries in each, so the lookup of every packet is slow; {shared}",
                     maximum / buckets
                 ),
             )

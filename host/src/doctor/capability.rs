@@ -36,23 +36,23 @@ impl Capability {
             Some(false) => Finding::bad(
                 name,
                 "CAP_NET_ADMIN is missing",
-                "the kernel neither shows entries nor takes changes; run ctwarden as root, or grant it once",
+                "the kernel refuses to show or change entries; run ctwarden as root, or grant the capability once",
             )
             .change("setcap cap_net_admin+ep \"$(command -v ctwarden)\""),
             Some(true) | None if refused => Finding::bad(
                 name,
-                "CAP_NET_ADMIN is not of this network",
-                "this network namespace belongs to another user namespace than the one that this process has its \
-                 capability in: run ctwarden where the network is (nsenter --user --net), or make one of its own \
-                 (unshare --user --map-root-user --net)",
+                "CAP_NET_ADMIN does not apply to this network namespace",
+                "this network namespace belongs to another user namespace than the capability of this process: run \
+                 ctwarden in the user namespace of the network (nsenter --user --net), or in a network namespace of \
+                 its own (unshare --user --map-root-user --net)",
             ),
             Some(true) if self.user_namespace => Finding::good(
                 name,
                 "CAP_NET_ADMIN, in a user namespace",
-                "it holds for this network; limits of the whole machine cannot be changed from here",
+                "it applies to this network namespace; limits of the whole machine cannot be changed from here",
             ),
             Some(true) => Finding::good(name, "CAP_NET_ADMIN", "entries can be read and changed"),
-            None => Finding::note(name, "unknown", "/proc does not tell what this process may do"),
+            None => Finding::note(name, "unknown", "/proc does not show the capabilities of this process"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether conntrack's netlink interface answers this process.
 //!
-//! Only a request shows it: the interface may be a module that the first request loads, and only the kernel knows whether a
-//! capability holds for this network namespace.
+//! Only a request shows it: the interface may be a module that the first request loads, and only the kernel knows
+//! whether a capability holds for this network namespace.
 
 use rustix::io::Errno;
 use serde::Serialize;
@@ -40,17 +40,19 @@ impl Ctnetlink {
     pub(super) fn judge(&self) -> Finding {
         let name = "ctnetlink";
         match self {
-            Self::Answers => {
-                Finding::good(name, "nf_conntrack_netlink answers", "entries can be read, changed and listened to")
-            }
+            Self::Answers => Finding::good(
+                name,
+                "nf_conntrack_netlink answers",
+                "entries can be read and changed, and events received",
+            ),
             Self::NotPermitted => Finding::note(
                 name,
-                "cannot be asked without the capability",
-                "whether nf_conntrack_netlink is there only shows when it may be asked",
+                "unknown without the capability",
+                "only a process with the capability can determine whether nf_conntrack_netlink is present",
             ),
             Self::Absent => Finding::bad(
                 name,
-                "nf_conntrack_netlink is not there",
+                "nf_conntrack_netlink is not loaded",
                 "entries can be neither read nor changed, and there are no events",
             )
             .change("modprobe nf_conntrack_netlink"),

@@ -37,7 +37,11 @@ impl Kernel {
         let name = "kernel";
         let value = self.release.clone().unwrap_or_else(|| "unknown".to_owned());
         let Some(version) = self.version() else {
-            return Finding::note(name, value, "the release cannot be read, so which filters it knows is not known");
+            return Finding::note(
+                name,
+                value,
+                "the release cannot be read, so the filters that the kernel knows are unknown",
+            );
         };
         let missing: Vec<&str> =
             FILTERS.iter().filter(|(since, _)| version < *since).map(|(_, filter)| *filter).collect();
@@ -53,9 +57,9 @@ impl Kernel {
             name,
             value,
             format!(
-                "it does not know every filter of a bulk delete, and leaves out what it does not know instead of \
-                 refusing it: {} (all since 6.8). Such a delete would hit more than is meant; policies' deletes name \
-                 each flow and are not concerned",
+                "it does not know every filter of a bulk delete, and ignores unknown filters instead of refusing the \
+                 request: {} (all since 6.8). Such a delete would remove more entries than intended; deletes by \
+                 policies name each flow and are not affected",
                 missing.join(", ")
             ),
         )

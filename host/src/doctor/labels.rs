@@ -1,8 +1,8 @@
 //! Whether entries have room for labels.
 //!
 //! The kernel gives entries of a namespace room for labels only while a rule there sets one (`nf_connlabels_get`), and
-//! refuses labels without room with `ENOSPC`. Rules of nftables show it; those of iptables-legacy, Open vSwitch and tc do
-//! not. If no such rule is found, the doctor creates an entry with a label, reads it, and removes it.
+//! refuses labels without room with `ENOSPC`. Rules of nftables show it; those of iptables-legacy, Open vSwitch and tc
+//! do not. If no such rule is found, the doctor creates an entry with a label, reads it, and removes it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -54,18 +54,20 @@ impl LabelRoom {
     pub(super) fn judge(&self) -> Finding {
         let name = "labels";
         match self {
-            Self::Room => Finding::good(name, "usable", "policies' labels stay on their entries"),
+            Self::Room => Finding::good(name, "usable", "entries keep the labels that policies set"),
             Self::NoRoom => Finding::note(
                 name,
                 "no room in entries",
-                "no rule of this namespace sets a ct label, so the kernel refuses policies' labels (ENOSPC); room is \
-                 made for entries that begin after such a rule is there",
+                "no rule of this namespace sets a ct label, so the kernel refuses labels of policies (ENOSPC); entries \
+                 that begin after such a rule was loaded have room",
             )
             .change(MAKE_ROOM),
             Self::Unknown(why) => Finding::note(
                 name,
                 "unknown",
-                format!("whether entries have room for labels cannot be told: {why}; a rule that sets one makes room"),
+                format!(
+                    "cannot determine whether entries have room for labels: {why}; a rule that sets one makes room"
+                ),
             )
             .change(MAKE_ROOM),
         }
@@ -83,11 +85,11 @@ fn try_out() -> io::Result<LabelRoom> {
     requests.create(&flow)?;
     // The kernel does not compare the id of this request.
     let Some(made) = requests.get(&FlowKey { id: FlowId(0), zone: Zone(0), original: OURS })? else {
-        return Ok(LabelRoom::Unknown("an entry of our own was gone at once".to_owned()));
+        return Ok(LabelRoom::Unknown("the test entry disappeared at once".to_owned()));
     };
     if let Some(id) = made.id {
         let key = FlowKey { id, zone: made.zone, original: OURS };
-        // An entry that is gone already is as good.
+        // Ignore the result: the entry may be gone already.
         let _ = requests.apply(std::iter::once((EffectId(0), &Effect::Delete(key))));
     }
     Ok(if made.labels == Some(label) { LabelRoom::Room } else { LabelRoom::NoRoom })

@@ -10,14 +10,14 @@ use super::tracking::Rules;
 pub(super) fn judge(rules: Option<&Rules>) -> Finding {
     let name = "event_rules";
     match rules.map(|rules| rules.muting) {
-        None => Finding::note(name, "unknown", "whether a rule keeps entries from sending events cannot be told"),
-        Some(0) => Finding::good(name, "none mutes an entry", "what nf_conntrack_events says holds for every entry"),
+        None => Finding::note(name, "unknown", "cannot determine whether a rule prevents entries from sending events"),
+        Some(0) => Finding::good(name, "no rule mutes entries", "nf_conntrack_events applies to every entry"),
         Some(count) => Finding::note(
             name,
-            if count == 1 { "1 mutes entries".to_owned() } else { format!("{count} mute entries") },
-            "a rule with `ct event set`, or -j CT --ctevents in iptables, leaves out new, related or destroy: such flows \
-             begin or end without a word, so policies and the replica see them in sweeps only; name all three \
-             in the rule",
+            if count == 1 { "1 rule mutes entries".to_owned() } else { format!("{count} rules mute entries") },
+            "a rule with `ct event set`, or -j CT --ctevents in iptables, omits new, related or destroy: these flows \
+             begin or end without an event, so policies and the replica see them only in sweeps; name all three in the \
+             rule",
         ),
     }
 }
@@ -31,8 +31,8 @@ mod tests {
     fn rules_that_mute_are_to_be_known() {
         let judged = |muting| judge(Some(&Rules { muting, ..Rules::default() }));
         assert_eq!(judged(0).verdict, Verdict::Good);
-        assert_eq!((judged(1).verdict, judged(1).value.as_str()), (Verdict::Note, "1 mutes entries"));
-        assert_eq!(judged(3).value, "3 mute entries");
+        assert_eq!((judged(1).verdict, judged(1).value.as_str()), (Verdict::Note, "1 rule mutes entries"));
+        assert_eq!(judged(3).value, "3 rules mute entries");
         assert!(judged(1).follows.contains("name all three"));
         assert_eq!((judge(None).verdict, judge(None).value.as_str()), (Verdict::Note, "unknown"));
     }

@@ -39,7 +39,7 @@ impl Presence {
             Self::Absent => Finding::bad(
                 name,
                 "nf_conntrack is not loaded",
-                "no connection is tracked, and the settings that are named below do not exist yet",
+                "no connection is tracked, and the settings below do not exist yet",
             )
             .change("modprobe nf_conntrack"),
         }

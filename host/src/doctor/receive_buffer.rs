@@ -14,8 +14,8 @@ const LIMIT: &str = "net.core.rmem_max";
 const WANTED: usize = 64 << 20;
 /// Bytes of an event with that overhead, measured on Linux 6.18.
 const EVENT: usize = 1280;
-/// Events that a burst can contain; a smaller buffer loses some of them. At 20,000 new flows a second, this is a quarter of
-/// a second.
+/// Events that a burst can contain; a smaller buffer loses some of them. At 20,000 new flows a second, this is a
+/// quarter of a second.
 const ENOUGH: usize = 5_000;
 
 /// The buffer that a socket got.
@@ -63,12 +63,14 @@ impl ReceiveBuffer {
             return Finding::good(
                 name,
                 value,
-                format!("{limit} does not bind ctwarden; a burst of more events than that costs a sweep of the table"),
+                format!(
+                    "{limit} does not limit ctwarden; a larger burst of events is lost and costs a sweep of the table"
+                ),
             );
         }
         let bound = format!(
-            "{limit} binds ctwarden here (SO_RCVBUFFORCE is for the machine's own CAP_NET_ADMIN); a burst of more \
-             events than that costs a sweep of the table"
+            "{limit} limits ctwarden here (SO_RCVBUFFORCE requires CAP_NET_ADMIN in the first user namespace); a \
+             larger burst of events is lost and costs a sweep of the table"
         );
         if events >= ENOUGH {
             return Finding::good(name, value, bound);

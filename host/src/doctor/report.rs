@@ -80,7 +80,7 @@ impl Report {
 
     fn summary(&self) -> String {
         let (bad, notes) = (self.named(Verdict::Bad), self.named(Verdict::Note));
-        let noted = if notes.is_empty() { String::new() } else { format!("; to be known: {}", notes.join(", ")) };
+        let noted = if notes.is_empty() { String::new() } else { format!("; notes: {}", notes.join(", ")) };
         if bad.is_empty() {
             format!("This machine is fit{noted}.")
         } else {

@@ -1,8 +1,8 @@
 //! The part of the findings on which the running daemon acts: which events arrive, and which connections are tracked.
 //!
-//! A replica of the table that misses the begin of a flow gives wrong answers, and a table that no connection enters proves
-//! nothing. The messages of the kernel show neither case. So the daemon examines the same facts as the doctor, and judges
-//! them alike.
+//! A replica of the table that misses the begin of a flow gives wrong answers, and a table that no connection enters
+//! proves nothing. The messages of the kernel show neither case. So the daemon examines the same facts as the doctor,
+//! and judges them alike.
 
 mod rule_changes;
 mod watch;
@@ -41,7 +41,8 @@ pub(crate) struct Senses {
 }
 
 impl Senses {
-    /// Gathers the facts. `last` is the previous result: facts that cannot have changed since then are not tested again.
+    /// Gathers the facts. `last` is the previous result: facts that cannot have changed since then are not tested
+    /// again.
     pub(crate) fn look(last: Option<&Self>) -> Self {
         let events = EventSwitch::default().read();
         Self { tracking: Tracking::look(last.map(|last| &last.tracking)), events }
@@ -52,8 +53,8 @@ impl Senses {
         self.events = events;
     }
 
-    /// Whether every flow that begins sends an event, and every such flow that ends. A flow that is older than the daemon
-    /// may end without an event all the same (2, the default of [`EVENTS`]); nothing is missed by that.
+    /// Whether every flow that begins sends an event, and every such flow that ends. A flow that is older than the
+    /// daemon may end without an event (2, the default of [`EVENTS`]). No flow is missed that way.
     pub(crate) fn hears_every_flow(&self) -> bool {
         sends_events(self.events) && self.tracking.rules.as_ref().is_some_and(|rules| rules.muting == 0)
     }
@@ -75,7 +76,7 @@ impl Senses {
         }
         let muting = muting::judge(self.tracking.rules.as_ref());
         if muting.verdict != Verdict::Good {
-            warnings.push(warning("rules: ", muting));
+            warnings.push(warning("", muting));
         }
         warnings
     }

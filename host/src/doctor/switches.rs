@@ -45,18 +45,18 @@ impl Switches {
 fn judge_accounting(value: Option<u64>) -> Finding {
     let is = |verdict, follows: &str| found("accounting", "nf_conntrack_acct", value, verdict, follows);
     match value {
-        None => is(Verdict::Note, "the kernel has no such switch, or does not show it: entries may have no counters"),
+        None => is(Verdict::Note, "the kernel has no such setting, or does not show it: entries may have no counters"),
         Some(0) => to(
             1,
             "nf_conntrack_acct",
             is(
                 Verdict::Note,
-                "entries have no packets and bytes, so policies about volume see none; it takes effect for new entries",
+                "entries have no counters, so policies about volume see none; a change takes effect for new entries",
             ),
         ),
         Some(_) => is(
             Verdict::Good,
-            "entries count packets and bytes; they come with sweeps and DESTROY, not with other events",
+            "entries count packets and bytes; sweeps and DESTROY events carry the counters, other events do not",
         ),
     }
 }
@@ -64,16 +64,19 @@ fn judge_accounting(value: Option<u64>) -> Finding {
 fn judge_timestamps(value: Option<u64>) -> Finding {
     let is = |verdict, follows: &str| found("timestamps", "nf_conntrack_timestamp", value, verdict, follows);
     match value {
-        None => is(Verdict::Note, "the kernel has no such switch, or does not show it: entries may have no times"),
+        None => is(
+            Verdict::Note,
+            "the kernel has no such setting, or does not show it: entries may have no start and end times",
+        ),
         Some(0) => to(
             1,
             "nf_conntrack_timestamp",
             is(
                 Verdict::Note,
-                "entries do not tell when they began, so policies about age see none; it takes effect for new entries",
+                "entries have no start time, so policies about age see none; a change takes effect for new entries",
             ),
         ),
-        Some(_) => is(Verdict::Good, "entries tell when they began and ended"),
+        Some(_) => is(Verdict::Good, "entries have start and end times"),
     }
 }
 
@@ -87,22 +90,22 @@ pub(super) fn judge_events(value: Option<u64>) -> Finding {
     match value {
         None => is(
             Verdict::Note,
-            "the kernel has no such switch, or does not show it: without CONFIG_NF_CONNTRACK_EVENTS policies see \
-             sweeps only",
+            "the kernel has no such setting, or does not show it: without CONFIG_NF_CONNTRACK_EVENTS policies see \
+             only sweeps",
         ),
         Some(0) => to(
             1,
             "nf_conntrack_events",
-            is(Verdict::Bad, "new entries send no events: policies see them in sweeps only, and short ones never"),
+            is(Verdict::Bad, "new entries send no events: policies see them only in sweeps, and never see short ones"),
         ),
-        Some(1) => is(Verdict::Good, "every entry sends events, whenever somebody begins to listen"),
+        Some(1) => is(Verdict::Good, "every entry sends events, even if it is older than the daemon"),
         Some(_) => to(
             1,
             "nf_conntrack_events",
             is(
                 Verdict::Note,
-                "entries that are older than the daemon never send an event, not even when they end; 1 mends that for \
-                 entries that begin afterwards",
+                "entries that are older than the daemon never send an event, not even when they end; 1 changes that \
+                 for entries that begin afterwards",
             ),
         ),
     }
@@ -111,10 +114,10 @@ pub(super) fn judge_events(value: Option<u64>) -> Finding {
 fn judge_tcp_loose(value: Option<u64>) -> Finding {
     let is = |verdict, follows: &str| found("tcp_loose", "nf_conntrack_tcp_loose", value, verdict, follows);
     match value {
-        None => is(Verdict::Note, "the kernel does not show it"),
+        None => is(Verdict::Note, "the kernel does not show this setting"),
         Some(0) => is(
             Verdict::Good,
-            "packets of a deleted TCP connection are invalid: where the rules drop invalid packets, a delete ends the \
+            "packets of a deleted TCP connection are invalid: if the rules drop invalid packets, a delete ends the \
              connection",
         ),
         Some(_) => to(
@@ -122,9 +125,9 @@ fn judge_tcp_loose(value: Option<u64>) -> Finding {
             "nf_conntrack_tcp_loose",
             is(
                 Verdict::Note,
-                "a delete does not end a TCP connection: where the rules accept it, its next packet makes the entry \
-                 again. Ban with block, or set 0 and drop ct state invalid; with 0, connections that were there before \
-                 tracking was switched on break",
+                "a delete does not end a TCP connection: if the rules accept its next packet, the kernel creates the \
+                 entry again. Ban with block, or set 0 and drop ct state invalid; 0 breaks connections that are older \
+                 than tracking",
             ),
         ),
     }
@@ -137,12 +140,12 @@ fn judge_helpers(value: Option<u64>) -> Finding {
         None => Finding::good(
             "helpers",
             "by rules only",
-            "expectations are only there where a rule gives connections a helper (nft: ct helper set; iptables: -j CT \
+            "expectations exist only if a rule gives connections a helper (nft: ct helper set; iptables: -j CT \
              --helper)",
         ),
         Some(0) => is(
             Verdict::Good,
-            "expectations are only there where a rule gives connections a helper (nft: ct helper set; iptables: -j CT \
+            "expectations exist only if a rule gives connections a helper (nft: ct helper set; iptables: -j CT \
              --helper)",
         ),
         Some(_) => to(
@@ -150,8 +153,8 @@ fn judge_helpers(value: Option<u64>) -> Finding {
             "nf_conntrack_helper",
             is(
                 Verdict::Note,
-                "every connection to a helper's port gets that helper, so that who sends to it can open ports through \
-                 the firewall",
+                "every connection to a helper's port gets that helper, so anyone who sends to that port can open ports \
+                 through the firewall",
             ),
         ),
     }

@@ -45,15 +45,15 @@ impl Table {
     pub(super) fn judge(&self) -> Finding {
         let name = "table";
         let (Some(entries), Some(maximum)) = (self.entries, self.maximum) else {
-            return Finding::note(name, "unknown", "the kernel does not tell how full the table is");
+            return Finding::note(name, "unknown", "the kernel does not show how full the table is");
         };
         if maximum == 0 {
             return Finding::good(name, format!("{entries} entries, no maximum"), "new connections are never refused");
         }
         let share = entries.saturating_mul(100) / maximum;
         let value = format!("{entries} of {maximum} entries ({share} %)");
-        let global = "the maximum is the machine's, for each of its network namespaces alike; the number of entries is \
-            this namespace's";
+        let global = "the maximum applies to each network namespace of the machine; the number of entries is that of \
+            this namespace";
         let lost = self.dropped.unwrap_or(0).saturating_add(self.early_dropped.unwrap_or(0));
         let (verdict, follows) = if share >= NEARLY_FULL {
             (

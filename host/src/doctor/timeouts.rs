@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::finding::Finding;
 use super::setting;
 
-/// A timeout: the rest of the setting's name after the group's prefix, and the defaults in seconds, the current kernel's
-/// first.
+/// A timeout: the rest of the setting's name after the group's prefix, and the defaults in seconds, the current
+/// kernel's first.
 type Timeout = (&'static str, &'static [u64]);
 
 /// A group of timeouts: name of the finding, common prefix of the settings' names, and the members.
@@ -107,19 +107,19 @@ impl Timeouts {
         }
         let value = values.join(", ");
         if mend.is_empty() {
-            return Some(Finding::good(name, value, "seconds, as the kernel has them by itself"));
+            return Some(Finding::good(name, value, "seconds; these are the kernel's defaults"));
         }
         let mut follows = Vec::new();
         if !shorter.is_empty() {
             follows.push(format!(
-                "shorter than the kernel's own: {}; quiet connections are forgotten earlier, and policies see them end \
-                 while they go on",
+                "shorter than the kernel's default: {}; entries of quiet connections expire earlier, so policies see \
+                 connections end that still exist",
                 shorter.join(", ")
             ));
         }
         if !longer.is_empty() {
             follows.push(format!(
-                "longer than the kernel's own: {}; dead entries stay, and fill the table",
+                "longer than the kernel's default: {}; dead entries stay longer and fill the table",
                 longer.join(", ")
             ));
         }
@@ -158,8 +158,8 @@ mod tests {
             with(&[("tcp_timeout_established", 600), ("tcp_timeout_close", 1000), ("tcp_timeout_syn_recv", 60)]);
         let [tcp] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!(tcp.verdict, Verdict::Note);
-        assert!(tcp.follows.contains("shorter than the kernel's own: established (default 432000);"), "{tcp:?}");
-        assert!(tcp.follows.contains("longer than the kernel's own: close (default 10);"), "{tcp:?}");
+        assert!(tcp.follows.contains("shorter than the kernel's default: established (default 432000);"), "{tcp:?}");
+        assert!(tcp.follows.contains("longer than the kernel's default: close (default 10);"), "{tcp:?}");
         assert_eq!(
             tcp.change.as_deref(),
             Some(

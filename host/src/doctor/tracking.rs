@@ -41,8 +41,8 @@ enum State {
 }
 
 impl Tracking {
-    /// Gathers the evidence, cheaply enough for a running daemon to repeat it. A connection of its own causes an event. So
-    /// it is made only if no other evidence decides, and not if the last one was tracked under the same rules.
+    /// Gathers the evidence, cheaply enough for a running daemon to repeat it. A connection of its own causes an event.
+    /// So it is made only if no other evidence decides, and not if the last one was tracked under the same rules.
     pub(super) fn look(last: Option<&Self>) -> Self {
         let (hooks, rules) = (hook_list::read(), Rules::read());
         let legacy_tables = PerFamily::of(ruleset::legacy_tables);
@@ -54,7 +54,7 @@ impl Tracking {
             let same_rules = |last: &Self| last.rules == rules && last.legacy_tables == legacy_tables;
             let was_tracked = |last: &Self| *last.own_connection.get(family) == OwnConnection::Tracked;
             if is_told {
-                OwnConnection::NotMade("nobody asked for it".to_owned())
+                OwnConnection::NotMade("not attempted".to_owned())
             } else if last.is_some_and(|last| same_rules(last) && was_tracked(last)) {
                 OwnConnection::Tracked
             } else {
@@ -92,12 +92,12 @@ impl Tracking {
             };
         }
         match (self.own_connection.get(family), rules) {
-            (OwnConnection::Tracked, _) => State::On("a connection of our own over loopback was tracked"),
+            (OwnConnection::Tracked, _) => State::On("a test connection over loopback was tracked"),
             (_, Some(1..)) => State::On("rules use it"),
             (OwnConnection::NotTracked, Some(0)) if !legacy => {
-                State::Off("no rule uses it, and a connection of our own over loopback was not tracked")
+                State::Off("no rule uses it, and a test connection over loopback was not tracked")
             }
-            (OwnConnection::NotTracked, _) => State::Off("a connection of our own over loopback was not tracked"),
+            (OwnConnection::NotTracked, _) => State::Off("a test connection over loopback was not tracked"),
             (OwnConnection::NotMade(_), Some(0)) if !legacy => State::Off("no rule uses it"),
             (OwnConnection::NotMade(_), _) => State::Unknown,
         }
@@ -110,8 +110,8 @@ impl Tracking {
         let elsewhere = match entries {
             Some(0) | None => "",
             Some(_) => {
-                "; the entries that are there were made before, or by others than the network's hooks: conntrack -I, \
-                 Open vSwitch, tc"
+                "; the existing entries were created earlier, or without netfilter's hooks: by conntrack -I, Open \
+                 vSwitch or tc"
             }
         };
         let (verdict, value, follows) = match (ipv4, ipv6) {
@@ -135,7 +135,7 @@ impl Tracking {
             ),
             (State::Unknown, _) | (_, State::Unknown) => {
                 let finding =
-                    Finding::note(name, self.unknown(ipv4, ipv6), format!("cannot tell: {}", self.why_unknown()));
+                    Finding::note(name, self.unknown(ipv4, ipv6), format!("cannot determine: {}", self.why_unknown()));
                 return finding.change(SWITCH_ON);
             }
         };
@@ -159,14 +159,14 @@ impl Tracking {
                 continue;
             }
             if let OwnConnection::NotMade(why) = self.own_connection.get(family) {
-                reasons.push(format!("no connection of our own over loopback ({why})"));
+                reasons.push(format!("no test connection over loopback ({why})"));
             }
             if !self.legacy_tables.get(family).is_empty() {
-                reasons.push("the rules of iptables-legacy are not looked at".to_owned());
+                reasons.push("the rules of iptables-legacy are not examined".to_owned());
             }
         }
         if self.rules.is_none() {
-            reasons.push("nftables' rules cannot be read".to_owned());
+            reasons.push("the rules of nftables cannot be read".to_owned());
         }
         reasons.dedup();
         format!(
@@ -183,7 +183,7 @@ impl Tracking {
     pub(super) fn untracked() -> Self {
         Self {
             hooks: None,
-            own_connection: PerFamily::of(|_| OwnConnection::NotMade("nobody asked for it".to_owned())),
+            own_connection: PerFamily::of(|_| OwnConnection::NotMade("not attempted".to_owned())),
             rules: Some(Rules::default()),
             legacy_tables: PerFamily::default(),
         }
@@ -255,7 +255,7 @@ mod tests {
         let blind = Tracking { own_connection: not_made(), rules: None, ..nothing() };
         let finding = blind.judge(None);
         assert_eq!((finding.verdict, finding.value.as_str()), (Verdict::Note, "IPv4 unknown, IPv6 unknown"));
-        for word in ["Network is unreachable", "nftables' rules cannot be read", "nft list ruleset"] {
+        for word in ["Network is unreachable", "the rules of nftables cannot be read", "nft list ruleset"] {
             assert!(finding.follows.contains(word), "{finding:?}");
         }
         let legacy_tables = PerFamily { ipv4: vec!["nat".to_owned()], ipv6: Vec::new() };

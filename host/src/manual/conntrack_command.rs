@@ -10,8 +10,7 @@ use super::CONNTRACK;
 use super::words::{Word, words};
 
 /// One-line description of the command.
-pub(super) const ABOUT: &str =
-    "List, change and watch the connection tracking table, in the words of the conntrack command";
+pub(super) const ABOUT: &str = "List, change and watch the conntrack table, with the syntax of the conntrack command";
 
 /// The command with all options of the grammar.
 pub(super) fn command() -> Command {
@@ -22,7 +21,7 @@ pub(super) fn command() -> Command {
         arg.help_heading("Commands").action(ArgAction::SetTrue)
     });
     let load = Arg::new("load-file").short('R').long("load-file").value_name("FILE").value_hint(ValueHint::FilePath);
-    let load = load.help("Carry out the saved lines of a file, or of standard input (-)").help_heading("Commands");
+    let load = load.help("Execute the saved lines of a file or of standard input (-)").help_heading("Commands");
     let table = Arg::new("table").value_name("TABLE");
     let table = table.value_parser(PossibleValuesParser::new(["conntrack", "expect", "dying", "unconfirmed"]));
     command.args(commands).arg(load).args(words().iter().map(argument)).arg(table)

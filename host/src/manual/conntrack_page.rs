@@ -9,90 +9,95 @@ use super::words::{Word, words};
 type Prose = (&'static str, &'static [&'static str]);
 
 const DESCRIPTION: &[&str] = &[
-    "Shows, changes and watches the kernel's table of tracked connections and the table of expectations. Commands, \
-     options, texts and exit statuses are those of conntrack 1.4.9. The program conntrack, ctwarden conntrack and a link \
-     of the name conntrack to ctwarden are the same command; the first starts fastest. What differs on purpose is told below.",
-    "A table may follow the command: conntrack (the default) or expect, and behind -L also dying and unconfirmed; a \
-     name may be cut short. Words may stand in any order, letters may be joined, and a word that is nothing known is \
-     ignored.",
+    "Lists, changes and watches the kernel's conntrack table and its table of expectations. Commands, options, \
+     messages and exit statuses are those of conntrack 1.4.9. The program conntrack, ctwarden conntrack, and a link \
+     named conntrack to ctwarden are the same command; the program conntrack starts fastest. Deliberate differences \
+     are listed below.",
+    "A table may follow the command: conntrack (the default) or expect, and after -L also dying and unconfirmed. The \
+     name of a table may be abbreviated. Options may come in any order, letters may be joined, and an unknown word \
+     that is not an option is ignored.",
 ];
 
 const EXIT: &[(&str, &str)] = &[
-    ("0", "Done. A list that shows nothing is done, too."),
+    ("0", "Success. A list without entries is a success, too."),
     (
         "1",
-        "Something failed; or -D, -U or -G found no entry that matches; -L --from met a line that it cannot read; -o save has \
-         no line for an entry; or entries may have been passed over, because the hash table was resized all the time.",
+        "A failure. Also: -D, -U or -G found no matching entry; -L --from could not read a line; -o save has no line \
+         for an entry; or entries may be missing, because the hash table was resized during each reading.",
     ),
-    ("2", "The words make no sense together."),
-    ("3", "Only with --exit-code: nothing matched. 1 then means that something failed, and nothing else."),
+    ("2", "The command line is invalid."),
+    ("3", "Only with --exit-code: no entry matched. Status 1 then always means a failure."),
 ];
 
 const DIFFERENCES: &[&str] = &[
-    "-E -b sizes the socket that events are read from. Where events are lost all the same, it says so and how many may \
-     be missing, names the way out, and goes on.",
-    "-F -f ipv6 deletes the entries of IPv6 only, -F -f ipv4 those of IPv4 only.",
-    "-o save keeps mark, labels, helper and what else an entry can be made with, so that -R makes the same table of \
-     it. An entry that -R could not make (an offloaded flow, which has no timeout; SCTP of which the tags are not known) is \
-     left out, counted and named on standard error, and the exit status is 1.",
-    "-L, -D and -U notice that the hash table is resized (net.netfilter.nf_conntrack_buckets) while they read it. The kernel \
-     then passes entries over and does not say so. They read it again, ten times at most, and meet each entry once. With -z an \
-     entry comes again where its counters have counted since. A resize and the resize back within a single read of the \
-     kernel, by two programs at the same time, cannot be noticed, nor can any where that file cannot be read.",
-    "-R names the line at which it ends. As with 1.4.9, what stands before that line is done, and what stands behind it is not. \
-     Entries that others expected are made last.",
-    "-o xml names states of SCTP from SCTP's own list.",
-    "-D and -U name each entry by its id as well: an entry that has taken the place of the one that was listed is \
-     never deleted.",
-    "-U -m hands value and mask to the kernel, so that bits which others set at the same moment stay.",
-    "-u with !BIT or UNREPLIED counts with -D as well, and beside bits that must be set: conntrack -D -u UNREPLIED deletes \
-     the flows without an answer, not all.",
-    "-n, -g and -j with an IPv6 address mean that address, and not every entry of IPv6 that is translated; -D deletes no \
-     more than that.",
-    "-L dying selects by networks as well, and its XML is a whole document.",
-    "-l, --label-add and --label-del mean every label of a list, and take #BIT for a label without a name.",
-    "Filters by mark, status, zone, family and IPv4 address run in the kernel where it knows them; those by IPv6 \
+    "-E -b sets the receive buffer of the socket from which events are read. If events are lost, the command reports \
+     how many may be missing and how to avoid it, and continues.",
+    "-F -f ipv6 deletes only IPv6 entries, and -F -f ipv4 only IPv4 entries.",
+    "-o save keeps mark, labels, helper and all other attributes that a new entry can have, so that -R creates the \
+     same table again. An entry that -R could not create (an offloaded flow, which has no timeout; an SCTP flow with \
+     unknown tags) is left out, counted and named on standard error, and the exit status is 1.",
+    "-L, -D and -U notice when the hash table is resized (net.netfilter.nf_conntrack_buckets) while they read it. The \
+     kernel then silently skips entries. The commands read the table again, at most ten times, and process each entry \
+     once. With -z, an entry is shown again if its counters have counted since. Two cases go unnoticed: a resize and \
+     the resize back within a single read of the kernel, by two programs at the same time; and any resize if that file \
+     cannot be read.",
+    "-R names the line at which it fails. As in 1.4.9, earlier lines are executed and later lines are not. Entries \
+     with a master are created last.",
+    "-o xml uses SCTP's own names for the states of SCTP.",
+    "-D and -U also name each entry by its id: a newer entry that has taken the place of the listed one is never \
+     deleted.",
+    "-U -m passes value and mask to the kernel, so bits that other programs set at the same moment are kept.",
+    "-u with !BIT or UNREPLIED also works with -D, and together with bits that must be set: conntrack -D -u UNREPLIED \
+     deletes only the flows without a reply.",
+    "-n, -g and -j with an IPv6 address select that address, not every translated IPv6 entry; -D deletes no more than \
+     that.",
+    "-L dying also selects by networks, and its XML is a complete document.",
+    "-l, --label-add and --label-del apply to every label of a list, and accept #BIT for a label without a name.",
+    "Filters by mark, status, zone, family and IPv4 address run in the kernel if it supports them. Filters by IPv6 \
      address never do, because the kernel inverts them (seen up to Linux 6.18).",
 ];
 
 const JSON: &[&str] = &[
-    "-o json prints one object a line, with every attribute that the kernel gave and nothing else: what is not known \
-     is left out. Names never change their meaning. Among them: event (new, update, destroy), id, family, protocol, \
-     zone, state, timeout, status, original and reply (each with src, dst, src_port, dst_port or what its protocol has \
-     instead, packets, bytes), mark, labels, started_ns, stopped_ns, helper, master. What -L --from reads it reads \
-     from JSON as well.",
+    "-o json prints one object per line, with exactly the attributes that the kernel sent: unknown attributes are left \
+     out. Names never change their meaning. Some of them: event (new, update, destroy), id, family, protocol, zone, \
+     state, timeout, status, original and reply (each with src, dst, src_port, dst_port or the protocol's equivalent, \
+     packets, bytes), mark, labels, started_ns, stopped_ns, helper, master. -L --from reads this JSON, too.",
 ];
 
 const FROM: &[&str] = &[
-    "-L --from FILE reads entries from a file instead of the kernel, or from standard input (-): the text of this \
-     command with or without extended, saved lines, JSON, and the text of /proc/net/nf_conntrack, one entry a line in \
-     any mixture. Every filter and every output works as it does on the kernel's table. Events stay events, and a saved -U or -D \
-     line is one. Fields, flags and words of vendors are passed over, and so is what the command says behind a list. A \
-     line that cannot be read is named by its number and skipped; after the first twenty there is a number. A line of more than \
-     64 KiB, or a hundred thousand lines in a row that are none, end the reading.",
+    "-L --from FILE reads entries from a file or from standard input (-) instead of the kernel. It reads the text of \
+     this command with or without extended, saved lines, JSON, and the text of /proc/net/nf_conntrack: one entry per \
+     line, in any mixture. Every filter and every output format works as on the kernel's table. Events stay events, \
+     and a saved -U or -D line is an event. Fields, flags and words of vendors are ignored, and so is the summary \
+     after a list. An unreadable line is reported by its number and skipped; after the first twenty such lines, only \
+     their count is reported. A line of more than 64 KiB, or a hundred thousand unreadable lines in a row, ends the \
+     reading with a failure.",
 ];
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("conntrack -L -p tcp --dport 22 --state ESTABLISHED", "Established connections to port 22."),
-    ("conntrack -L -o json | jq -r 'select(.original.bytes > 1e9) | .original.src'", "Who sent more than a gigabyte."),
+    (
+        "conntrack -L -o json | jq -r 'select(.original.bytes > 1e9) | .original.src'",
+        "Sources that sent more than a gigabyte.",
+    ),
     (
         "conntrack -D -s 198.51.100.0/24 --exit-code",
-        "Delete every entry of a network; the status tells whether there were any.",
+        "Delete every entry of a network; the exit status tells whether an entry matched.",
     ),
     ("conntrack -E -e NEW,DESTROY -o timestamp -b 8388608", "Watch connections begin and end, with room for bursts."),
     ("conntrack -U -p udp --dport 53 -m 0x10/0xff", "Mark DNS flows, and leave other bits of their marks alone."),
-    ("conntrack -L -o save > table; conntrack -R table", "Keep the table, and make it again."),
+    ("conntrack -L -o save > table; conntrack -R table", "Save the table, and create it again."),
     (
         "ssh gateway cat /proc/net/nf_conntrack | conntrack -L --from - -f ipv6",
-        "Look through the table of a host without this program.",
+        "List IPv6 entries of a host that does not have this program.",
     ),
 ];
 
 const DELETE_IS_NOT_KILL: &[&str] = &[
-    "Deleting an entry does not end its connection: where the rules accept it, its next packet makes the entry again \
-     (nf_conntrack_tcp_loose). Block first, then delete.",
-    "With -D, -t selects nothing, as in 1.4.9: conntrack -D -t 5 deletes every entry.",
-    "Tracking is off in a network namespace until a rule there uses it; ctwarden doctor tells.",
+    "Deleting an entry does not end its connection: if the rules accept its next packet, the kernel creates the entry \
+     again (nf_conntrack_tcp_loose). Block first, then delete.",
+    "With -D, -t does not select entries, as in 1.4.9: conntrack -D -t 5 deletes every entry.",
+    "Connections are not tracked in a network namespace until a rule there uses tracking; ctwarden doctor shows it.",
 ];
 
 /// The page, in roff.
@@ -100,7 +105,7 @@ pub(super) fn page(source: &str) -> String {
     let mut roff = Roff::new();
     roff.control("TH", ["ctwarden-conntrack", "1", "", source, "ctwarden"]);
     roff.control("SH", ["NAME"]);
-    roff.text([roman("ctwarden-conntrack, conntrack - list, change and watch the connection tracking table")]);
+    roff.text([roman("ctwarden-conntrack, conntrack - list, change and watch the conntrack table")]);
     roff.control("SH", ["SYNOPSIS"]);
     for called in ["conntrack", "ctwarden conntrack"] {
         roff.text([
@@ -122,7 +127,7 @@ pub(super) fn page(source: &str) -> String {
         let names = format!("-{}, --{}", command.short, command.long);
         item(&mut roff, [bold(names), roman(" "), italic(command.usage)], [roman(command.help)]);
     }
-    let help = "Carry out the saved lines of a file, or of standard input (-), one after the other";
+    let help = "Execute the saved lines of a file or of standard input (-), in order";
     item(&mut roff, [bold("-R, --load-file"), roman(" "), italic("FILE")], [roman(help)]);
     options(&mut roff);
     roff.control("SH", ["EXIT STATUS"]);
@@ -137,7 +142,7 @@ pub(super) fn page(source: &str) -> String {
         roff.text([roman(*difference)]);
     }
     roff.control("PP", []);
-    roff.text([roman("Options that 1.4.9 lacks are marked as new above.")]);
+    roff.text([roman("Options that 1.4.9 lacks are marked New above.")]);
     prose(&mut roff, ("NOTES", DELETE_IS_NOT_KILL));
     roff.control("SH", ["EXAMPLES"]);
     for (line, meaning) in EXAMPLES {
@@ -193,17 +198,17 @@ fn names(word: &Word) -> String {
     names.join(", ")
 }
 
-/// The commands that take the word.
+/// The commands that accept the word.
 fn takers(word: &Word) -> String {
     let list =
         |title: &str, commands: &[String]| (!commands.is_empty()).then(|| format!("{title} {}", commands.join(", ")));
     let parts = [
-        list("needed by", &word.required),
-        list("needed in one direction at least, with its other end, by", &word.paired),
-        list("taken by", &word.optional),
+        list("required by", &word.required),
+        list("required together with its other end, in at least one direction, by", &word.paired),
+        list("accepted by", &word.optional),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let text = if parts.is_empty() { "taken by no command".to_owned() } else { parts.join("; ") };
+    let text = if parts.is_empty() { "accepted by no command".to_owned() } else { parts.join("; ") };
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.{}", letters.as_str(), if word.ours { " New." } else { "" })
@@ -242,14 +247,15 @@ mod tests {
     fn it_says_which_commands_take_an_option() {
         let words = words();
         let told = |name: &str| takers(words.iter().find(|word| word.name() == name).unwrap());
-        assert_eq!(told("zero"), "Taken by -L.");
+        assert_eq!(told("zero"), "Accepted by -L.");
         assert!(
-            told("src").starts_with("Needed by -I expect, -D expect, -G expect; needed in one direction"),
+            told("src")
+                .starts_with("Required by -I expect, -D expect, -G expect; required together with its other end,"),
             "{}",
             told("src")
         );
         assert!(told("from").ends_with(" New."), "{}", told("from"));
-        assert_eq!(told("nat-range"), "Taken by no command.");
+        assert_eq!(told("nat-range"), "Accepted by no command.");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{CONNTRACK, conntrack_page, whole};
 
 /// No such page.
 #[derive(Debug, Error)]
-#[error("there is no man page of \"{name}\"; there are: {}", known.join(", "))]
+#[error("there is no man page for \"{name}\"; available pages: {}", known.join(", "))]
 pub(crate) struct UnknownPage {
     name: String,
     known: Vec<String>,

@@ -15,8 +15,8 @@ pub(super) struct Word {
     pub(super) ours: bool,
     /// Help texts, each with its protocols; no protocols if the text is not specific to a protocol.
     pub(super) help: Vec<(Vec<&'static str>, &'static str)>,
-    /// Commands that can have the option. The next fields: commands that need it, and commands that need it together with
-    /// the other end of its direction.
+    /// Commands that can have the option. The next fields: commands that need it, and commands that need it together
+    /// with the other end of its direction.
     pub(super) optional: Vec<String>,
     pub(super) required: Vec<String>,
     pub(super) paired: Vec<String>,
@@ -61,7 +61,7 @@ pub(super) fn words() -> Vec<Word> {
                     short: None,
                     long: option.long,
                     argument: Argument::Required(option.value),
-                    heading: "Options of protocols (behind -p)",
+                    heading: "Options of protocols (after -p)",
                     ours: option.ours,
                     help: vec![(vec![protocol.name], option.help)],
                     optional: commands(option.optional),
@@ -85,12 +85,12 @@ pub(super) fn words() -> Vec<Word> {
 
 const fn heading(group: Group) -> &'static str {
     match group {
-        Group::Entry => "Which entries, or the entry itself",
+        Group::Entry => "Entries to select, or the entry to create",
         Group::Conntrack => "Conditions and parameters of connections",
         Group::Expectation => "Parameters of expectations",
-        Group::Update => "What -U changes",
-        Group::Output => "Reading and printing",
-        Group::Saved => "What saved lines have beside",
+        Group::Update => "Changes to an entry",
+        Group::Output => "Input and output",
+        Group::Saved => "Additional options of saved lines",
     }
 }
 
@@ -102,7 +102,7 @@ fn add(all: &mut Vec<String>, more: Vec<String>) {
     }
 }
 
-/// Their words, as a person writes them.
+/// The commands in the form in which users write them.
 fn commands(verbs: Verbs) -> Vec<String> {
     let mut found = Vec::new();
     let mut take = |verb: Verb, text: String| {

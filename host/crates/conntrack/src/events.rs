@@ -1,7 +1,7 @@
 //! `-E`: the events of a table, as they happen.
 //!
-//! The kernel drops events if the socket is not read fast enough. So the command uses a large receive buffer, writes many
-//! lines at once while there is more to read, and reports the number of lost events.
+//! The kernel drops events if the socket is not read fast enough. So the command uses a large receive buffer, writes
+//! many lines at once while there is more to read, and reports the number of lost events.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -61,7 +61,7 @@ pub(super) fn listen(
     listening: &Listening<'_>,
 ) -> Result<u64, Failure> {
     // First, so a signal cannot end the command between its first and its last line.
-    let signals = Signals::hold().map_err(|error| Failure::system("Can't take in signals", &error))?;
+    let signals = Signals::hold().map_err(|error| Failure::system("Can't receive signals", &error))?;
     let mut listener =
         Listener { socket: open(listening)?, output, printer, programs: ProgramNames::default(), listening, shown: 0 };
     listener.run(&signals)?;
@@ -164,12 +164,9 @@ impl Listener<'_, '_> {
     fn tell_of_loss(&self) {
         say("WARNING: We have hit ENOBUFS! We are losing events.");
         if let Some(socket) = netlink_sockets::find(self.socket.port()) {
-            say(&format!(
-                "The kernel has dropped {} events in front of this socket since it was opened.",
-                socket.dropped
-            ));
+            say(&format!("The kernel has dropped {} events for this socket since it was opened.", socket.dropped));
         }
-        say("Give it a larger receive buffer with --buffer-size, or read faster what this command prints.");
+        say("Set a larger receive buffer with --buffer-size, or read the output of this command faster.");
     }
 }
 
@@ -195,8 +192,8 @@ fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlag
     signals.or(file, for_what).map_err(|error| Failure::system("Can't wait for events", &error))
 }
 
-/// Writes everything, unless a signal comes while the reader of the output does not read. A ready pipe accepts this much
-/// without blocking.
+/// Writes everything, unless a signal comes while the reader of the output does not read. A ready pipe accepts this
+/// much without blocking.
 fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure> {
     let failed = |error: io::Error| output::failed(&error);
     let mut written = 0;

@@ -28,6 +28,6 @@ pub(super) fn dump(
 ) -> Result<(), Failure> {
     match open()?.dump(write, None, |content, _| each(content))? {
         Reading::Whole => Ok(()),
-        Reading::Interrupted => Err(Failure::other("Operation failed: the kernel changed the list while it was read")),
+        Reading::Interrupted => Err(Failure::other("Operation failed: the list changed while it was read")),
     }
 }

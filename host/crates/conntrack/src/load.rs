@@ -1,8 +1,8 @@
 //! `-R`: executes the command lines of a file.
 //!
-//! The file is read twice: first to check every line, then to execute. So a mistake in the last line changes nothing, and
-//! the largest file needs no more memory than the smallest. Input from a pipe can be read only once, so it is first copied
-//! to an unnamed temporary file.
+//! The file is read twice: first to check every line, then to execute. So a mistake in the last line changes nothing,
+//! and the largest file needs no more memory than the smallest. Input from a pipe can be read only once, so it is first
+//! copied to an unnamed temporary file.
 //!
 //! The kernel creates one entry at a time, even for requests from several threads, and takes nearly all of the time.
 //! Everything else runs in parallel: all processors check lines, and one thread reads ahead while another one sends.
@@ -67,8 +67,8 @@ fn open(source: &Source, name: &str) -> Result<File, Failure> {
     if from_begin && has_length { Ok(file) } else { copy(file, name) }
 }
 
-/// A private copy that can be read from its start. Endless input is not a file of commands: a line may be too long, or the
-/// file too large.
+/// A private copy that can be read from its start. Endless input is not a file of commands: a line may be too long, or
+/// the file too large.
 fn copy(mut from: impl Read, name: &str) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure::system(&format!("Can't read {name}"), &error);
     let (mut copy, most) = unnamed_file().map_err(failed)?;
@@ -96,14 +96,13 @@ fn copy(mut from: impl Read, name: &str) -> Result<File, Failure> {
         if all > most {
             return Err(Failure::other(format!("{name} has more than {most} bytes of commands")));
         }
-        copy.write_all(part)
-            .map_err(|error| Failure::system(&format!("Can't keep {name} until all of it is read"), &error))?;
+        copy.write_all(part).map_err(|error| Failure::system(&format!("Can't copy {name}"), &error))?;
     }
     copy.seek(SeekFrom::Start(0)).map_err(failed)?;
     Ok(copy)
 }
 
-/// And how much it may take.
+/// An unnamed temporary file, and the maximum number of bytes to copy into it.
 fn unnamed_file() -> io::Result<(File, u64)> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let on_disk = rustix::fs::open(std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR);

@@ -1,7 +1,7 @@
 //! Reads the table again after an interrupted dump, and passes on each flow once.
 //!
-//! Printed output cannot be withdrawn, and a changed flow must not be changed again. So the fingerprints of passed flows are
-//! kept, and the next reading passes on only the others: immediately, and without a gap in the output.
+//! Printed output cannot be withdrawn, and a changed flow must not be changed again. So the fingerprints of passed
+//! flows are kept, and the next reading passes on only the others: immediately, and without a gap in the output.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -14,22 +14,23 @@ use ctwarden_netlink::Reading;
 use super::failure::Failure;
 use super::output::say;
 
-/// Maximum number of readings. If the table is resized so often that ten readings are incomplete, an eleventh will not help.
+/// Maximum number of readings. If the table is resized so often that ten readings are incomplete, an eleventh will not
+/// help.
 const READINGS: u32 = 10;
 
 /// The message if no reading was complete.
 pub(super) fn interrupted() -> String {
     format!(
-        "the hash table was resized during each of {READINGS} readings, and entries may have been passed over; let nobody write \
-         net.netfilter.nf_conntrack_buckets meanwhile"
+        "the hash table was resized during each of {READINGS} readings, so entries may be missing; try again while no \
+         program writes net.netfilter.nf_conntrack_buckets"
     )
 }
 
 /// Receives each flow of a reading, and whether the reading is still reliable.
 pub(super) type Hand<'h> = dyn FnMut(&Flow, Reading) -> Result<(), Failure> + 'h;
 
-/// Reads until a reading is complete, at most [`READINGS`] times. Passes on each flow once; flows for which `again` holds
-/// are passed on every time.
+/// Reads until a reading is complete, at most [`READINGS`] times. Passes on each flow once; flows for which `again`
+/// holds are passed on every time.
 pub(super) fn repeat(
     mut read: impl FnMut(&mut Hand<'_>) -> Result<Reading, Failure>,
     mut each: impl FnMut(&Flow) -> Result<(), Failure>,
@@ -48,10 +49,8 @@ pub(super) fn repeat(
         }
         known.look_up();
         if number == 1 {
-            say(
-                "The hash table was resized while it was read (net.netfilter.nf_conntrack_buckets): reading it again for \
-                 entries that were passed over.",
-            );
+            say("The hash table was resized while it was read (net.netfilter.nf_conntrack_buckets). Reading it again \
+                 for missing entries.");
         }
     }
     Ok(Reading::Interrupted)
@@ -126,7 +125,8 @@ mod tests {
         flow
     }
 
-    /// What is handed over of readings, each with its flows before and behind a resize, and how often was read.
+    /// Runs `repeat` on these readings, each with its flows before and after a resize. Returns the outcome, the flows
+    /// that were passed on, and the number of readings.
     fn handed(readings: &[(&[u16], &[u16])], again: &[u16]) -> (Result<Reading, Failure>, Vec<u16>, usize) {
         let (mut handed, mut count) = (Vec::new(), 0);
         let port = |flow: &Flow| flow.tuples.original.ports().unwrap().0;

@@ -1,7 +1,7 @@
 //! Lines of an input that may be endless.
 //!
-//! A device, a pipe or an unrelated file may be read as if it were a table. So the length of a line is limited, and so is a
-//! run of invalid lines.
+//! A device, a pipe or an unrelated file may be read as if it were a table. So the length of a line is limited, and so
+//! is a run of invalid lines.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,8 @@ use ctwarden_format::read;
 use super::failure::Failure;
 use super::output::say;
 
-/// Maximum bytes of a line, its end included. The longest entry that the kernel can send is a message of some kilobytes.
+/// Maximum bytes of a line, its end included. The longest entry that the kernel can send is a message of some
+/// kilobytes.
 pub(super) const LINE_BYTES: usize = 64 * 1024;
 
 const READ_BYTES: usize = 256 * 1024;
@@ -24,7 +25,7 @@ const IN_A_ROW: u64 = 100_000;
 
 /// The failure of a line without an end.
 pub(super) fn too_long(name: &str, number: u64) -> Failure {
-    Failure::other(format!("{name}, line {number}: longer than {LINE_BYTES} bytes, so that this is no table"))
+    Failure::other(format!("{name}, line {number}: longer than {LINE_BYTES} bytes, so this is not a table"))
 }
 
 /// Text of an input, line by line.
@@ -87,7 +88,7 @@ impl<'n> Complaints<'n> {
         }
         let name = self.name;
         Err(Failure::other(format!(
-            "{name}, line {number}: {IN_A_ROW} lines in a row cannot be read, so that this is no table"
+            "{name}, line {number}: {IN_A_ROW} lines in a row cannot be read, so this is not a table"
         )))
     }
 

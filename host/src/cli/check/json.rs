@@ -1,4 +1,4 @@
-//! What `check` says, for programs: the same facts under stable names.
+//! The JSON output of `check`: the same facts as the text, under stable names.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Rights;
 use super::pushdown::Pushdown;
 use crate::plugins::LoadedPlugin;
 
-/// A plugin, with what is asked of the kernel for it alone.
+/// A plugin, with the kernel filters for this plugin alone.
 pub(super) fn plugin(loaded: &LoadedPlugin, pushdown: &Pushdown) -> Value {
     let (spec, policy) = (&loaded.spec, &loaded.described);
     let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);

@@ -1,7 +1,8 @@
-//! What the kernel is asked to leave out for a set of plugins, and what ctwarden has to match itself.
+//! What the kernel leaves out for a set of plugins, and what ctwarden has to match itself.
 //!
-//! It decides nothing: the engine says what is wanted, [`Listening`] what is heard, and the filters of the codec what the
-//! kernel applies, each as in the daemon. Here it is put into words, because the difference is a factor of a hundred.
+//! This module decides nothing. As in the daemon, the engine gives the subscriptions, [`Listening`] the event groups,
+//! and the filters of the codec what the kernel applies. This module describes the result, because it can make a
+//! difference of a factor of a hundred.
 
 use ctwarden_engine::{Engine, EngineConfig, Output, PluginSpec, SweepRequest, TableReader};
 use ctwarden_model::{EventKinds, Filter, PluginName};
@@ -13,19 +14,19 @@ use crate::cli::split::{Dumped, Heard, Parts, list, names, parts};
 use crate::clock;
 use crate::config::ReplicaUse;
 
-/// What is asked of the kernel at the start.
+/// The requests to the kernel at the start.
 pub(super) struct Pushdown {
     replica: ReplicaUse,
     listening: Listening,
     sweep: Option<SweepRequest>,
-    /// Plugins whose verdicts name flows by filters.
+    /// Plugins whose verdicts select flows by filter.
     selecting: Vec<PluginName>,
-    /// Plugins that listen to events of every flow.
+    /// Plugins that subscribe to events of every flow.
     hearing_all: Vec<PluginName>,
 }
 
 impl Pushdown {
-    /// For these plugins, as if there were no others.
+    /// Computes the requests for these plugins, as if there were no others.
     pub(super) fn of<'a>(
         config: &EngineConfig,
         replica: ReplicaUse,
@@ -60,12 +61,12 @@ impl Pushdown {
         Self { replica, listening, sweep, selecting, hearing_all }
     }
 
-    /// Whether a replica of the table is kept.
+    /// Whether the daemon keeps a replica of the table.
     pub(super) const fn keeps_replica(&self) -> bool {
         self.listening.replica
     }
 
-    /// A name and a text for each kind of work.
+    /// A name and a text for each kind of request.
     pub(super) fn lines(&self) -> [(&'static str, String); 4] {
         [("groups", self.groups()), ("events", self.events()), ("sweeps", self.sweeps()), ("replica", self.replica())]
     }
@@ -84,14 +85,14 @@ impl Pushdown {
 
     fn events(&self) -> String {
         if !self.hears_flows() {
-            return "none of flows".to_owned();
+            return "no flow events".to_owned();
         }
         match Heard::of(&self.listening.filters) {
             Some(Heard { instructions, kernel, left }) => {
                 let (asked, left) = (list(&kernel), and_left(&left));
-                format!("the kernel drops others, by {asked} ({instructions} instructions){left}")
+                format!("the kernel drops other events, by {asked} ({instructions} instructions){left}")
             }
-            None => format!("none is left out by the kernel: {}", self.why_all()),
+            None => format!("the kernel drops none: {}", self.why_all()),
         }
     }
 
@@ -100,7 +101,7 @@ impl Pushdown {
         new || update || destroy
     }
 
-    /// Why the kernel leaves no event out.
+    /// Why the kernel drops no event.
     fn why_all(&self) -> String {
         let filters = &self.listening.filters;
         if self.listening.replica {
@@ -109,9 +110,9 @@ impl Pushdown {
             format!("{} every flow", who(&self.hearing_all, "wants", "want"))
         } else if let Some(filter) = filters.iter().find(|filter| EventFilter::of(&[(*filter).clone()]).is_none()) {
             let given = parts([filter], Filter::has);
-            format!("the kernel cannot be asked for {}", list(&given))
+            format!("the kernel cannot filter events by {}", list(&given))
         } else {
-            "the program would be longer than the kernel takes".to_owned()
+            "the filter program would be longer than the kernel accepts".to_owned()
         }
     }
 
@@ -121,7 +122,7 @@ impl Pushdown {
         format!("{}{}", dumped.given(), and_left(&dumped.left))
     }
 
-    /// The same for programs; what is not done at all is null.
+    /// The same as JSON; a request that is not made is null.
     pub(super) fn to_json(&self) -> Value {
         let events = self.hears_flows().then(|| match Heard::of(&self.listening.filters) {
             Some(heard) => heard.to_json(),
@@ -140,18 +141,20 @@ impl Pushdown {
     }
 
     fn replica(&self) -> String {
-        let flows_by_filters = "flows by filters (selects)";
+        let flows_by_filter = "flows by filter (selects)";
         match (self.replica, self.listening.replica) {
-            (ReplicaUse::On, _) => "kept, by [daemon] replica".to_owned(),
-            (ReplicaUse::Off, _) if self.selecting.is_empty() => "not kept, by [daemon] replica".to_owned(),
+            (ReplicaUse::On, _) => "kept, because [daemon] replica is on".to_owned(),
+            (ReplicaUse::Off, _) if self.selecting.is_empty() => "not kept, because [daemon] replica is off".to_owned(),
             (ReplicaUse::Off, _) => {
                 let who = who(&self.selecting, "names", "name");
-                format!("not kept, by [daemon] replica; {who} {flows_by_filters}, which takes a sweep each time")
+                format!(
+                    "not kept, because [daemon] replica is off; {who} {flows_by_filter}, and each search takes a sweep"
+                )
             }
             (ReplicaUse::Auto, true) => {
-                format!("kept, as {} {flows_by_filters}", who(&self.selecting, "names", "name"))
+                format!("kept, because {} {flows_by_filter}", who(&self.selecting, "names", "name"))
             }
-            (ReplicaUse::Auto, false) => format!("not kept, as nobody names {flows_by_filters}"),
+            (ReplicaUse::Auto, false) => format!("not kept, because no plugin names {flows_by_filter}"),
         }
     }
 }
@@ -210,16 +213,16 @@ mod tests {
         let [groups, events, sweeps, replica] = told(ReplicaUse::Auto, &[plugin("web", ALL, vec![web], false)]);
         assert_eq!(groups, "new, update, destroy");
         assert!(
-            events.starts_with("the kernel drops others, by protocols, zones, original-src, dst-ports ("),
+            events.starts_with("the kernel drops other events, by protocols, zones, original-src, dst-ports ("),
             "{events}"
         );
         assert!(events.ends_with(" instructions); ctwarden matches labels"), "{events}");
         assert_eq!(
             sweeps,
-            "the kernel gives entries with family ipv4, protocols tcp, zones 7, original-src 192.0.2.1; \
+            "the kernel sends entries with family ipv4, protocols tcp, zones 7, original-src 192.0.2.1; \
              ctwarden matches dst-ports, labels"
         );
-        assert_eq!(replica, "not kept, as nobody names flows by filters (selects)");
+        assert_eq!(replica, "not kept, because no plugin names flows by filter (selects)");
     }
 
     #[test]
@@ -235,7 +238,7 @@ mod tests {
                 "kernel": { "family": "ipv4", "original-src": "192.0.2.1" },
                 "left": ["dst-ports", "labels"],
             },
-            "replica": { "kept": false, "why": "not kept, as nobody names flows by filters (selects)" },
+            "replica": { "kept": false, "why": "not kept, because no plugin names flows by filter (selects)" },
         });
         assert_eq!(told, expected);
         let none = Pushdown::of(&EngineConfig::default(), ReplicaUse::On, []).to_json();
@@ -248,7 +251,7 @@ mod tests {
         let six = from("2001:db8::1/128");
         let [_, events, sweeps, _] = told(ReplicaUse::Auto, &[plugin("six", ALL, vec![six], false)]);
         assert!(events.contains("by original-src ("), "{events}");
-        assert_eq!(sweeps, "the kernel gives entries with family ipv6; ctwarden matches original-src");
+        assert_eq!(sweeps, "the kernel sends entries with family ipv6; ctwarden matches original-src");
     }
 
     #[test]
@@ -256,11 +259,11 @@ mod tests {
         let marked = |value| Filter { mark: Masked::new(value, 0xf).ok(), ..from("192.0.2.1/32") };
         let (one, other) = (plugin("one", ALL, vec![marked(1)], false), plugin("other", ALL, vec![marked(3)], false));
         let [_, _, alone, _] = told(ReplicaUse::Auto, std::slice::from_ref(&one));
-        assert_eq!(alone, "the kernel gives entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xf");
+        assert_eq!(alone, "the kernel sends entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xf");
         let [_, _, both, _] = told(ReplicaUse::Auto, &[one, other]);
         assert_eq!(
             both,
-            "the kernel gives entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xd; ctwarden matches mark"
+            "the kernel sends entries with family ipv4, original-src 192.0.2.1, mark 0x1/0xd; ctwarden matches mark"
         );
     }
 
@@ -270,19 +273,19 @@ mod tests {
         let [groups, events, sweeps, _] =
             told(ReplicaUse::Auto, &[every, plugin("six", EVENTS, vec![from("::/0")], false)]);
         assert_eq!(groups, "new, destroy");
-        assert_eq!(events, "none is left out by the kernel: every wants every flow");
+        assert_eq!(events, "the kernel drops none: every wants every flow");
         assert_eq!(sweeps, "none at the start");
         let labelled = Filter { labels: 4, ..Filter::default() };
         let [_, events, _, _] = told(ReplicaUse::Auto, &[plugin("labelled", EVENTS, vec![labelled], false)]);
-        assert_eq!(events, "none is left out by the kernel: the kernel cannot be asked for labels");
+        assert_eq!(events, "the kernel drops none: the kernel cannot filter events by labels");
         let many = |n: u32| Filter { mark: Masked::new(n, u32::MAX).ok(), ..Filter::default() };
         let [_, events, _, _] = told(ReplicaUse::Auto, &[plugin("many", EVENTS, (0..2000).map(many).collect(), false)]);
-        assert_eq!(events, "none is left out by the kernel: the program would be longer than the kernel takes");
+        assert_eq!(events, "the kernel drops none: the filter program would be longer than the kernel accepts");
         let quiet = EventKinds { row: true, ..EventKinds::default() };
         let four = Filter { family: Some(Family::Ipv4), ..Filter::default() };
         let [groups, events, sweeps, _] = told(ReplicaUse::Auto, &[plugin("quiet", quiet, vec![four], false)]);
-        assert_eq!((groups.as_str(), events.as_str()), ("none", "none of flows"));
-        assert_eq!(sweeps, "the kernel gives entries with family ipv4");
+        assert_eq!((groups.as_str(), events.as_str()), ("none", "no flow events"));
+        assert_eq!(sweeps, "the kernel sends entries with family ipv4");
     }
 
     #[test]
@@ -290,15 +293,16 @@ mod tests {
         let ban = plugin("ban", EventKinds::default(), vec![from("192.0.2.1/32")], true);
         let [groups, events, _, replica] = told(ReplicaUse::Auto, std::slice::from_ref(&ban));
         assert_eq!(groups, "new, destroy");
-        assert_eq!(events, "none is left out by the kernel: the replica follows every flow");
-        assert_eq!(replica, "kept, as ban names flows by filters (selects)");
+        assert_eq!(events, "the kernel drops none: the replica follows every flow");
+        assert_eq!(replica, "kept, because ban names flows by filter (selects)");
         let [groups, _, _, replica] = told(ReplicaUse::Off, &[ban]);
         assert_eq!(groups, "none");
         assert_eq!(
             replica,
-            "not kept, by [daemon] replica; ban names flows by filters (selects), which takes a sweep each time"
+            "not kept, because [daemon] replica is off; ban names flows by filter (selects), and each search takes a \
+             sweep"
         );
         let [_, _, _, replica] = told(ReplicaUse::On, &[]);
-        assert_eq!(replica, "kept, by [daemon] replica");
+        assert_eq!(replica, "kept, because [daemon] replica is on");
     }
 }

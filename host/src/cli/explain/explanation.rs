@@ -1,41 +1,42 @@
-//! How one filter is carried out, in words and as JSON.
+//! How the kernel, the replica and ctwarden apply one filter, as text and as JSON.
 //!
-//! It decides nothing: the codec's filters say what they ask the kernel for, and the replica what it can be asked.
-//! Only why something is left is told here, because whoever writes a filter can often write it so that less is.
+//! This module decides nothing. The codec's filters give what the kernel applies, and the model gives which parts the
+//! replica knows. Only the reasons for the parts that are left to ctwarden are written here, because the author of a
+//! filter can often write it so that fewer parts are left.
 
 use ctwarden_model::{Family, Filter, FilterPart, InDump};
 use serde_json::{Value, json};
 
 use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
 
-/// What the kernel does with every dump, whatever is asked of it.
-const WALK: &str = "the kernel goes through its whole hash table, with the entries of other namespaces, whatever it is asked: an \
-                    entry that it leaves out is looked at, but not written and sent";
+/// The cost of every dump, whatever its filter.
+const WALK: &str = "the kernel always walks its whole hash table, including the entries of other network namespaces; \
+                    it examines the entries that it leaves out, but does not send them";
 
-/// How a filter is carried out.
+/// How a filter is applied, and by which part.
 pub(super) struct Explanation {
     given: Parts,
     dumped: Dumped,
-    /// The parts that the kernel does not do in a dump, and why.
+    /// The parts that the kernel does not apply in a dump, and why.
     left: Vec<(FilterPart, &'static str)>,
     copied: Option<Copied>,
     heard: Option<Heard>,
-    /// Whether each part by itself is nothing that a program can look at.
+    /// Whether the event filter can test none of the parts, not even one alone.
     unheard: bool,
 }
 
-/// What the replica does.
+/// How the replica answers the filter.
 struct Copied {
-    /// Parts that it has an index for.
+    /// Parts for which the replica has an index.
     index: Parts,
-    /// Parts that it compares in what it keeps.
+    /// Parts that the replica compares in its own data.
     compared: Parts,
-    /// Parts for which each flow that was found is read from the kernel.
+    /// Parts for which ctwarden reads each found flow from the kernel.
     read: Parts,
 }
 
 impl Explanation {
-    /// Of the filter.
+    /// Explains the filter.
     pub(super) fn of(filter: &Filter) -> Self {
         let filters = std::slice::from_ref(filter);
         let dumped = Dumped::of(filters);
@@ -59,7 +60,7 @@ impl Explanation {
         }
     }
 
-    /// A name and its lines for each kind of work.
+    /// A name and its lines for each kind of request.
     pub(super) fn lines(&self) -> [(&'static str, Vec<String>); 6] {
         let given = if self.given.is_empty() { "every flow".to_owned() } else { list(&self.given) };
         let left = self.left.iter().map(|(part, why)| format!("{}: {why}", part.name())).collect::<Vec<_>>();
@@ -77,21 +78,22 @@ impl Explanation {
     fn replica(&self) -> Vec<String> {
         let Some(Copied { index, compared, read }) = &self.copied else {
             return vec![
-                "the replica cannot find its flows, as it knows names and tuples only: a sweep each time".to_owned(),
+                "the replica cannot find these flows, as it keeps only ids, zones and tuples: each search takes a sweep"
+                    .to_owned(),
             ];
         };
         if index.is_empty() {
             let of_each = list(compared);
             return vec![
-                format!("the replica finds its flows without a sweep, by comparing {of_each} of each"),
-                "rows of them take a sweep".to_owned(),
+                format!("the replica finds these flows without a sweep, by comparing {of_each} of every flow"),
+                "to deliver them as dump entries takes a sweep".to_owned(),
             ];
         }
         let compared = if compared.is_empty() { String::new() } else { format!(", and compares {}", list(compared)) };
-        let mut lines = vec![format!("the replica finds its flows without a sweep, by {}{compared}", list(index))];
+        let mut lines = vec![format!("the replica finds these flows without a sweep, by {}{compared}", list(index))];
         if !read.is_empty() {
             lines.push(format!(
-                "each flow that it finds is read from the kernel, for {}; more than a quarter of the table by a sweep",
+                "ctwarden reads each found flow from the kernel, for {}; above a quarter of the table it sweeps",
                 list(read)
             ));
         }
@@ -102,17 +104,17 @@ impl Explanation {
         match &self.heard {
             Some(Heard { instructions, kernel, left }) => {
                 let left = if left.is_empty() { String::new() } else { format!("; ctwarden matches {}", list(left)) };
-                format!("the kernel drops others, by {} ({instructions} instructions){left}", list(kernel))
+                format!("the kernel drops other events, by {} ({instructions} instructions){left}", list(kernel))
             }
-            None if self.given.is_empty() => "none is left out by the kernel: every flow is wanted".to_owned(),
+            None if self.given.is_empty() => "the kernel drops none: the filter matches every flow".to_owned(),
             None if self.unheard => {
-                format!("none is left out by the kernel: it cannot be asked for {}", list(&self.given))
+                format!("the kernel drops none: it cannot filter events by {}", list(&self.given))
             }
-            None => "none is left out by the kernel: the program would be longer than the kernel takes".to_owned(),
+            None => "the kernel drops none: the filter program would be longer than the kernel accepts".to_owned(),
         }
     }
 
-    /// For programs.
+    /// The same facts as JSON.
     pub(super) fn to_json(&self) -> Value {
         let left = self.left.iter().map(|(part, why)| (part.name().to_owned(), json!(why)));
         let replica = match &self.copied {
@@ -141,30 +143,30 @@ impl Explanation {
     }
 }
 
-/// The family that the kernel is asked for.
+/// The family in the kernel's filter.
 fn family_of(dumped: &Dumped) -> Option<Family> {
     let (_, name) = dumped.kernel.iter().find(|(part, _)| *part == FilterPart::Family)?;
     if name == "ipv6" { Some(Family::Ipv6) } else { Some(Family::Ipv4) }
 }
 
-/// Why the kernel is not asked for a part in dumps.
+/// Why the kernel does not apply a part in dumps.
 const fn why_left(part: FilterPart, family: Option<Family>) -> &'static str {
     match (part.in_dump(), family) {
         (InDump::Nothing, _) => "the kernel's filter has no such part",
         (InDump::Zone, _) => {
-            "the kernel takes one zone, and cannot tell zone 0 from flows with a zone in one direction only"
+            "the kernel accepts one zone, and cannot distinguish zone 0 from a zone in one direction only"
         }
-        (InDump::Bits, _) => "an empty mask holds for every entry, and the kernel refuses it",
-        (InDump::Family, _) => "the other parts hold for no entry of that family",
+        (InDump::Bits, _) => "an empty mask matches every entry, and the kernel refuses it",
+        (InDump::Family, _) => "the other parts match no entry of that family",
         (InDump::Protocol | InDump::Address | InDump::Port, Some(Family::Ipv6)) => {
-            "never asked for with IPv6: the kernel's comparison of IPv6 tuples is inverted (seen up to Linux 6.18)"
+            "never used with IPv6: the kernel's comparison of IPv6 tuples is inverted (seen up to Linux 6.18)"
         }
         (InDump::Protocol | InDump::Address | InDump::Port, None) => {
-            "the kernel compares tuples of one family; give family = \"ipv4\" where no IPv6 is meant"
+            "the kernel compares tuples of one family; add family = \"ipv4\" if the filter is not for IPv6"
         }
-        (InDump::Port, Some(Family::Ipv4)) => "the kernel takes one port, and only beside one protocol, tcp or udp",
-        (InDump::Protocol, Some(Family::Ipv4)) => "the kernel takes one protocol",
-        (InDump::Address, Some(Family::Ipv4)) => "the kernel takes one whole address, no network and no list",
+        (InDump::Port, Some(Family::Ipv4)) => "the kernel accepts one port, and only with one protocol, tcp or udp",
+        (InDump::Protocol, Some(Family::Ipv4)) => "the kernel accepts one protocol",
+        (InDump::Address, Some(Family::Ipv4)) => "the kernel accepts one whole address, but no network and no list",
     }
 }
 
@@ -187,12 +189,12 @@ mod tests {
         assert_eq!(given, ["protocols, zones, original-src, src-ports, dst-ports, labels"]);
         assert_eq!(
             sweeps,
-            ["the kernel gives entries with family ipv4, protocols tcp, zones 7, original-src 192.0.2.1, src-ports 53"]
+            ["the kernel sends entries with family ipv4, protocols tcp, zones 7, original-src 192.0.2.1, src-ports 53"]
         );
         assert_eq!(
             left,
             [
-                "dst-ports: the kernel takes one port, and only beside one protocol, tcp or udp",
+                "dst-ports: the kernel accepts one port, and only with one protocol, tcp or udp",
                 "labels: the kernel's filter has no such part"
             ]
         );
@@ -200,14 +202,16 @@ mod tests {
         assert_eq!(
             replica,
             [
-                "the replica finds its flows without a sweep, by original-src, and compares protocols, zones, \
+                "the replica finds these flows without a sweep, by original-src, and compares protocols, zones, \
                  src-ports, dst-ports",
-                "each flow that it finds is read from the kernel, for labels; more than a quarter of the table by a sweep"
+                "ctwarden reads each found flow from the kernel, for labels; above a quarter of the table it sweeps"
             ]
         );
         let events = events.concat();
         assert!(
-            events.starts_with("the kernel drops others, by protocols, zones, original-src, src-ports, dst-ports ("),
+            events.starts_with(
+                "the kernel drops other events, by protocols, zones, original-src, src-ports, dst-ports ("
+            ),
             "{events}"
         );
         assert!(events.ends_with(" instructions); ctwarden matches labels"), "{events}");
@@ -217,11 +221,10 @@ mod tests {
     fn a_tuple_of_ipv6_is_never_left_to_a_dump() {
         let [_, sweeps, left, _, _, events] =
             told("original-dst = [\"2001:db8::1\"], protocols = [\"udp\"], dst-ports = [53]");
-        assert_eq!(sweeps, ["the kernel gives entries with family ipv6"]);
-        let why =
-            "never asked for with IPv6: the kernel's comparison of IPv6 tuples is inverted (seen up to Linux 6.18)";
+        assert_eq!(sweeps, ["the kernel sends entries with family ipv6"]);
+        let why = "never used with IPv6: the kernel's comparison of IPv6 tuples is inverted (seen up to Linux 6.18)";
         assert_eq!(left, ["protocols", "original-dst", "dst-ports"].map(|part| format!("{part}: {why}")));
-        assert!(events.concat().starts_with("the kernel drops others, by protocols, original-dst, dst-ports ("));
+        assert!(events.concat().starts_with("the kernel drops other events, by protocols, original-dst, dst-ports ("));
     }
 
     #[test]
@@ -229,16 +232,19 @@ mod tests {
         for (filter, expected) in [
             (
                 "src-ports = [53], protocols = [\"udp\"]",
-                "protocols: the kernel compares tuples of one family; give family = \"ipv4\"",
+                "protocols: the kernel compares tuples of one family; add family = \"ipv4\"",
             ),
             (
                 "family = \"ipv4\", src-ports = [53]",
-                "src-ports: the kernel takes one port, and only beside one protocol, tcp or udp",
+                "src-ports: the kernel accepts one port, and only with one protocol, tcp or udp",
             ),
-            ("family = \"ipv4\", protocols = [\"tcp\", \"udp\"]", "protocols: the kernel takes one protocol"),
-            ("reply-src = [\"192.0.2.0/24\"]", "reply-src: the kernel takes one whole address, no network and no list"),
-            ("zones = [0]", "zones: the kernel takes one zone, and cannot tell zone 0"),
-            ("zones = [1, 2]", "zones: the kernel takes one zone"),
+            ("family = \"ipv4\", protocols = [\"tcp\", \"udp\"]", "protocols: the kernel accepts one protocol"),
+            (
+                "reply-src = [\"192.0.2.0/24\"]",
+                "reply-src: the kernel accepts one whole address, but no network and no list",
+            ),
+            ("zones = [0]", "zones: the kernel accepts one zone, and cannot distinguish zone 0"),
+            ("zones = [1, 2]", "zones: the kernel accepts one zone"),
             ("either = [\"192.0.2.1\"]", "either: the kernel's filter has no such part"),
             ("states = [3], family = \"ipv4\"", "states: the kernel's filter has no such part"),
             (
@@ -256,9 +262,9 @@ mod tests {
         let [_, _, _, _, replica, events] = told("labels = [1]");
         assert_eq!(
             replica,
-            ["the replica cannot find its flows, as it knows names and tuples only: a sweep each time"]
+            ["the replica cannot find these flows, as it keeps only ids, zones and tuples: each search takes a sweep"]
         );
-        assert_eq!(events, ["none is left out by the kernel: it cannot be asked for labels"]);
+        assert_eq!(events, ["the kernel drops none: it cannot filter events by labels"]);
     }
 
     #[test]
@@ -267,21 +273,21 @@ mod tests {
         assert_eq!(
             replica,
             [
-                "the replica finds its flows without a sweep, by comparing protocols, dst-ports of each",
-                "rows of them take a sweep"
+                "the replica finds these flows without a sweep, by comparing protocols, dst-ports of every flow",
+                "to deliver them as dump entries takes a sweep"
             ]
         );
         let [_, _, _, _, replica, _] = told("dst-ports = [53], labels = [1]");
-        assert!(replica.concat().ends_with("a sweep each time"), "{replica:?}");
+        assert!(replica.concat().ends_with("each search takes a sweep"), "{replica:?}");
     }
 
     #[test]
     fn nothing_is_every_flow() {
         let [given, sweeps, left, _, _, events] = told("");
-        assert_eq!((given, sweeps), (vec!["every flow".to_owned()], vec!["the kernel gives every entry".to_owned()]));
+        assert_eq!((given, sweeps), (vec!["every flow".to_owned()], vec!["the kernel sends every entry".to_owned()]));
         assert_eq!(
             (left, events),
-            (vec!["nothing".to_owned()], vec!["none is left out by the kernel: every flow is wanted".to_owned()])
+            (vec!["nothing".to_owned()], vec!["the kernel drops none: the filter matches every flow".to_owned()])
         );
     }
 

@@ -1,7 +1,7 @@
-//! The daemon without a kernel: an engine, plugins and sinks on a table that is only imagined.
+//! The daemon without a kernel: an engine, plugins and sinks on a simulated table.
 //!
-//! It goes the daemon's way. The first sweep reads what the table has, then events come, and then time passes. Time is
-//! imagined as well, so that a tick or a sweep that is due in a minute is played at once.
+//! It follows the daemon's order: the first sweep reads the table, then events arrive, then time passes. Time is
+//! simulated as well, so a tick or a sweep that is due in a minute happens at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::plugins::{PluginReply, PluginThread};
 use crate::sinks::{Missing, Sinks};
 use crate::{clock, log};
 
-/// How long to wait for a plugin where the engine knows no nearer moment.
+/// How long to wait for a plugin if the engine has no earlier deadline.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Events that come at once: fewer than the shortest queue in front of a plugin has places by default.
+/// Events that arrive at once: fewer than the shortest default queue of a plugin can hold.
 const EVENTS_AT_ONCE: usize = 8;
 
-/// Moments that time jumps to at most: a plugin that asks for a tick all the time has no last one.
+/// Maximum number of time jumps, because a plugin may request ticks without end.
 const JUMPS: u32 = 200;
 
 /// The daemon without a kernel.
@@ -37,23 +37,23 @@ pub(super) struct TryRun {
     /// Plugins whose verdicts the daemon would carry out.
     pub(super) enforcing: BTreeSet<PluginName>,
     pub(super) table: Table,
-    /// The running sweep, and the place that it has read.
+    /// The running sweep, and the last place that it has read.
     pub(super) sweep: Option<(SweepId, u64)>,
-    /// Ends of flows that policies would have brought about, and that nobody was told of.
+    /// Flows that policies would have ended, and whose end is not reported to the engine yet.
     pub(super) ends: Vec<Flow>,
-    /// How far time was moved on.
+    /// How far the simulated time is ahead of the clock.
     pub(super) ahead: Duration,
 }
 
 impl TryRun {
-    /// Plays a table and events, and then that much time.
+    /// Plays the listed entries, then the events, then lets the time `horizon` pass.
     pub(super) async fn play(&mut self, entries: Vec<(EventKind, Flow)>, horizon: Duration) -> Result<()> {
         let (rows, events): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(kind, _)| *kind == EventKind::Row);
         for (kind, mut flow) in rows {
             self.table.name(kind, &mut flow);
             self.table.hear(kind, &flow);
         }
-        // As the daemon begins: a policy that counts has to know what there is before it judges what comes.
+        // As in the daemon: a policy that counts flows must know the existing ones before it judges new ones.
         self.settle().await?;
         let mut events = events.into_iter().peekable();
         while events.peek().is_some() {
@@ -81,7 +81,7 @@ impl TryRun {
         Now { wall: Timestamp(now.wall.0.saturating_add(ahead)), steady: now.steady.plus(self.ahead) }
     }
 
-    /// Goes on until nothing is left to be done at this moment.
+    /// Continues until no work is left at this moment.
     async fn settle(&mut self) -> Result<()> {
         self.engine.handle_table(self.now(), u32::try_from(self.table.len()).unwrap_or(u32::MAX));
         self.engine.handle_flush(self.now());
@@ -105,7 +105,7 @@ impl TryRun {
         }
     }
 
-    /// Begins, goes on with or ends a reading of the table.
+    /// Continues the running sweep as far as the engine accepts dump entries, and ends it at the end of the table.
     fn read_sweep(&mut self) {
         let Some((id, mut read)) = self.sweep.take() else { return };
         while self.engine.ready_for_rows() {
@@ -124,7 +124,7 @@ impl TryRun {
         let reader = if self.sweep.is_some() { TableReader::Busy } else { TableReader::Free };
         while let Some(output) = self.engine.poll(reader) {
             match output {
-                // No plugin enforces, so that there is none; were there one, no kernel has the flow.
+                // No plugin enforces, so this does not happen. If it did, no kernel would have the flow.
                 Output::Effect(effect, _) => self.engine.handle_ack(self.now(), effect, Ack::Gone),
                 Output::Lookup(lookup) => {
                     let found = self.table.find(&lookup.key).cloned();
@@ -137,7 +137,7 @@ impl TryRun {
                     }
                 }
                 Output::Sweep(request) => self.sweep = Some((request.id, 0)),
-                // Comes only where the program says that it follows the table.
+                // The engine requests this only from a host that keeps a replica.
                 Output::Selection(request) => self.engine.handle_sweep_end(self.now(), request.id, false),
                 Output::Restart(plugin) => {
                     if let Some(thread) = self.plugins.get(&plugin) {
@@ -150,12 +150,13 @@ impl TryRun {
                     }
                     self.sinks.write(record);
                 }
-                // Nobody sends messages.
+                // No client sends messages here.
                 Output::Reply(..) => {}
                 Output::Exit(reason) => bail!("{reason}"),
             }
         }
-        // The daemon hears of what it ended, and so do policies that want to know of their own changes.
+        // The daemon receives events of the flows that it ended, and so do policies that subscribe to their own
+        // changes.
         for flow in std::mem::take(&mut self.ends) {
             self.engine.handle_event(self.now(), Event { kind: EventKind::Destroy, by_us: true, flow });
             self.engine.handle_flush(self.now());
@@ -163,7 +164,7 @@ impl TryRun {
         Ok(())
     }
 
-    /// What the kernel's table would be after a verdict that the daemon would have carried out.
+    /// Changes the table as a verdict of an enforcing plugin would have changed the kernel's table.
     fn imagine(&mut self, record: &VerdictRecord) {
         if record.outcome != Outcome::Observed || !self.enforcing.contains(&record.plugin) {
             return;
@@ -193,11 +194,12 @@ impl TryRun {
         }
     }
 
-    /// Plugins get their last call, records are written; whether all of them were, or nobody wants them.
+    /// Stops the plugins after their last call, and writes the remaining records. Returns whether all records were
+    /// written, except to a closed pipe.
     pub(super) fn end(self) -> bool {
         let ending: Vec<_> = self.plugins.into_values().filter_map(PluginThread::stop).collect();
         for thread in ending {
-            // Its last words are in the log.
+            // The log has the plugin's last output.
             drop(thread.join());
         }
         let missing = self.sinks.stop().missing;

@@ -1,12 +1,12 @@
-//! The connection table of a run of `ctwarden try`: what the kernel's would be.
+//! The simulated conntrack table of `ctwarden try`.
 //!
-//! Sweeps read it, events change it, and what a policy would have ended is no longer in it.
+//! Sweeps read it, and events change it. A flow that a policy would have ended is removed.
 
 use std::collections::{BTreeMap, HashMap};
 
 use ctwarden_model::{EventKind, Filter, Flow, FlowId, FlowKey, Mark, Masked, Tuple, Zone};
 
-/// Flows in the order in which they began.
+/// Flows by place: in the order in which they began.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     flows: BTreeMap<u64, Flow>,
@@ -16,14 +16,14 @@ pub(super) struct Table {
     last_id: u32,
 }
 
-/// How the kernel finds the flow: by either tuple.
+/// The keys by which the kernel finds the flow: zone and tuple of either direction.
 fn names(flow: &Flow) -> [(Zone, Tuple); 2] {
     [flow.reply_key(), flow.key()].map(|key| (key.zone, key.original))
 }
 
 impl Table {
-    /// Gives the flow an id where the text told none, since a verdict names its flow by one: a new one where a flow begins, the
-    /// same as before until its end.
+    /// Gives the flow an id if the text has none, because a verdict names its flow by id. A flow keeps its id until it
+    /// ends.
     pub(super) fn name(&mut self, kind: EventKind, flow: &mut Flow) {
         let known = match kind {
             EventKind::Row | EventKind::New => None,
@@ -37,11 +37,11 @@ impl Table {
         }
     }
 
-    /// What an event, or a row, does to it.
+    /// Applies an event or a dump entry to the table.
     pub(super) fn hear(&mut self, kind: EventKind, flow: &Flow) {
         let before = self.places.get(&(flow.zone, flow.tuples.original)).copied();
         let place = match kind {
-            // Whoever had the tuple has ended unheard.
+            // The previous flow of the tuple has ended without an event.
             EventKind::Row | EventKind::New => {
                 before.map(|place| self.remove(place));
                 None
@@ -69,13 +69,13 @@ impl Table {
         Some(removed)
     }
 
-    /// A flow ends.
+    /// Removes the flow, if the table has it under this id.
     pub(super) fn end(&mut self, key: &FlowKey) -> Option<Flow> {
         let place = self.place(key)?;
         self.remove(place)
     }
 
-    /// A flow gets bits of a mark.
+    /// Changes the bits of the flow's mark under the mask.
     pub(super) fn mark(&mut self, key: &FlowKey, mark: Masked) {
         let place = self.place(key);
         if let Some(flow) = place.and_then(|place| self.flows.get_mut(&place)) {
@@ -89,18 +89,18 @@ impl Table {
         self.flows.get(self.places.get(&(key.zone, key.original))?)
     }
 
-    /// Where the very flow is.
+    /// The place of the flow; `None` if the tuple belongs to a flow with another id.
     fn place(&self, key: &FlowKey) -> Option<u64> {
         self.find(key).filter(|flow| flow.is_named_by(key))?;
         self.places.get(&(key.zone, key.original)).copied()
     }
 
-    /// Names of the flows that match.
+    /// The keys of the flows that match.
     pub(super) fn matching(&self, filter: &Filter) -> Vec<FlowKey> {
         self.flows.values().filter(|flow| filter.matches(flow)).map(Flow::key).collect()
     }
 
-    /// The first flow behind a place, with its place.
+    /// The first flow after a place, with its own place.
     pub(super) fn behind(&self, place: u64) -> Option<(u64, &Flow)> {
         self.flows.range(place.checked_add(1)?..).next().map(|(place, flow)| (*place, flow))
     }
@@ -110,7 +110,7 @@ impl Table {
     }
 }
 
-/// A flow after a change, of which an event tells only what changed.
+/// The flow after an update. The event carries only what changed, so the rest comes from `before`.
 fn updated(before: &Flow, event: &Flow) -> Flow {
     let mut flow = event.clone();
     flow.status = flow.status.or(before.status);

@@ -37,7 +37,7 @@ pub(super) fn all(whole: &Lines<'_>) -> Result<(), Failure> {
             .collect();
         let mut before = 0_u64;
         for part in parts {
-            let Ok(checked) = part.join() else { return Err(Failure::other("Operation failed: a thread died")) };
+            let Ok(checked) = part.join() else { return Err(Failure::other("Operation failed: a thread panicked")) };
             if let Some((line, failure)) = checked.failure {
                 return Err(failure.at(whole.name, before.saturating_add(line), Operation::Other));
             }

@@ -36,13 +36,13 @@ pub(super) struct TooLong;
 impl TooLong {
     /// The failure without its place, which the caller adds.
     pub(super) fn failure(self) -> Failure {
-        Failure::other(format!("a line of more than {LINE_BYTES} bytes is no command"))
+        Failure::other(format!("a line of more than {LINE_BYTES} bytes is not a command"))
     }
 }
 
 impl Lines<'_> {
-    /// Passes on each line with its number, counted from 1 in this part. Returns the number of lines. A line that is too
-    /// long is the last one.
+    /// Passes on each line with its number, counted from 1 in this part. Returns the number of lines. A line that is
+    /// too long is the last one.
     pub(super) fn each(
         &self,
         mut each: impl FnMut(u64, Result<&str, TooLong>) -> Result<(), Failure>,

@@ -1,5 +1,5 @@
-//! Addresses as the command takes them: every form of IPv4 that inet_aton(3) knows, IPv6, a length behind a slash, and the port
-//! of a translation.
+//! Addresses in the forms that the command accepts: every form of IPv4 that inet_aton(3) knows, IPv6, a length after a
+//! slash, and the port of a translation.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -18,10 +18,11 @@ pub(super) enum Length {
     Invalid,
 }
 
-/// Longest text of an address that is looked at (`INET6_ADDRSTRLEN` without the closing zero).
+/// Maximum length of an address text (`INET6_ADDRSTRLEN` without the closing zero). The rest is ignored.
 const TEXT_MAX: usize = 45;
 
-/// inet_aton(3): up to four numbers of any base, of which the last fills what is left. What follows a space is not looked at.
+/// inet_aton(3): up to four numbers of any base; the last number fills the remaining bytes. Text after a space is
+/// ignored.
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
     let mut high: u32 = 0;
     let mut rest = text;
@@ -45,7 +46,7 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 }
 
 fn address(text: &str) -> Option<IpAddr> {
-    // Nearly all are plain dotted decimals, which have the same meaning for every parser.
+    // Nearly all addresses are plain dotted decimals, which have the same meaning for every parser.
     if let Ok(plain) = text.parse::<Ipv4Addr>() {
         return Some(IpAddr::V4(plain));
     }
@@ -64,7 +65,7 @@ pub(super) fn with_length(text: &str) -> Option<(IpAddr, Length)> {
     };
     let address = address(host)?;
     let read = number::decimal(length);
-    // An empty length is 0, as strtol(3) has it; only the low 32 bits count.
+    // An empty length is 0, as in strtol(3); only the low 32 bits count.
     let whole = read.rest.is_empty();
     let bits = number::low_bits(length);
     let most = if address.is_ipv4() { 32 } else { 128 };
@@ -72,7 +73,7 @@ pub(super) fn with_length(text: &str) -> Option<(IpAddr, Length)> {
     Some((address, length))
 }
 
-/// The first bits of that family's addresses.
+/// The mask of that many leading bits, in the family of `like`.
 pub(super) fn mask(like: IpAddr, bits: u8) -> IpAddr {
     match like {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(!u32::MAX.checked_shr(bits.into()).unwrap_or(0))),
@@ -89,7 +90,8 @@ pub(super) const fn length_of(mask: IpAddr) -> Option<u8> {
     if ones + zeros >= bits { Some(number::low8(ones)) } else { None }
 }
 
-/// The address of a translation, and its port: `192.0.2.1:80`, `[2001:db8::1]:80`. Brackets only where a port follows.
+/// The address of a translation, and its port: `192.0.2.1:80`, `[2001:db8::1]:80`. Brackets are allowed only with a
+/// port.
 pub(super) fn split_port(text: &str) -> Result<(String, Option<u16>), Problem> {
     let refused = |text: String| Err(Problem::Parameter(text));
     let (address, port) = match text.split_once('[') {

@@ -11,15 +11,15 @@ use super::protocol::PROTOCOLS;
 use super::verb::COMMANDS;
 
 const GROUPS: [(Group, &str); 6] = [
-    (Group::Entry, "Which entries, or what an entry is"),
+    (Group::Entry, "Entries to select, or the entry to create"),
     (Group::Conntrack, "For the table conntrack"),
     (Group::Expectation, "For the table expect"),
-    (Group::Update, "What becomes of an entry"),
-    (Group::Output, "What is shown, and how"),
-    (Group::Saved, "In saved lines"),
+    (Group::Update, "Changes to an entry"),
+    (Group::Output, "Input and output"),
+    (Group::Saved, "Additional options of saved lines"),
 ];
 
-/// Where the help of a line begins.
+/// Column in which the help of a line begins.
 const COLUMN: usize = 36;
 
 fn line(text: &mut String, what: &str, help: &str) {
@@ -31,23 +31,23 @@ fn line(text: &mut String, what: &str, help: &str) {
     text.push('\n');
 }
 
-/// The help, and that of a protocol's own options. `program` is the name it was called by.
+/// The help text, and the options of a protocol if one is given. `program` is the name that the command was called by.
 #[must_use]
 pub fn help(program: &str, protocol: Option<&(Protocol, String)>) -> String {
     let mut text = format!(
-        "The conntrack command, as version {VERSION} has it: shows and changes the kernel's connections.\n\
+        "Shows and changes the kernel's conntrack table, with the options of conntrack {VERSION}.\n\
          Usage: {program} COMMAND [OPTIONS]\n\nCommands:\n"
     );
     for command in COMMANDS {
         line(&mut text, &format!("-{}, --{} {}", command.short, command.long, command.usage), command.help);
     }
-    line(&mut text, "-R, --load-file FILE", "Carry out the commands in a file (or -), one a line");
+    line(&mut text, "-R, --load-file FILE", "Execute the commands in a file (or -), one per line");
     text.push_str("\nTables: conntrack, expect, dying, unconfirmed\n");
     for (group, title) in GROUPS {
         text.push_str(&format!("\n{title}:\n"));
         for option in OPTIONS.iter().filter(|option| option.group == group) {
             let mut what = String::new();
-            // Signs are letters only to those who know them.
+            // Some letters are internal signs that users do not type.
             if let Some(letter) = option.short.filter(|letter| letter.is_ascii_lowercase()) {
                 what.push_str(&format!("-{letter}, "));
             }
@@ -82,6 +82,6 @@ fn of_protocol(text: &mut String, protocol: Protocol, name: &str) {
                 line(text, &format!("--{names} {}", option.value), option.help);
             }
         }
-        None => text.push_str("  it has no options of its own\n"),
+        None => text.push_str("  It has no options.\n"),
     }
 }

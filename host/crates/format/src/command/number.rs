@@ -45,7 +45,7 @@ pub(super) fn decimal(text: &str) -> Read<'_, i64> {
     Read { value, rest }
 }
 
-/// The low bits of atoi(3), as a port, a code or a tag takes them.
+/// The low 32 bits of atoi(3), from which a port, a code or a tag takes its bits.
 pub(super) fn low_bits(text: &str) -> u32 {
     let [a, b, c, d, ..] = decimal(text).value.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
@@ -69,8 +69,8 @@ pub(super) const fn low8(value: u32) -> u8 {
     low
 }
 
-/// strtoul(3) with base 0: decimal, 0x hexadecimal or 0 octal, a minus sign negates within 64 bits. None where there is no
-/// number; a number that is too large is `u64::MAX`.
+/// strtoul(3) with base 0: decimal, 0x hexadecimal or 0 octal; a minus sign negates within 64 bits. `None` if there is
+/// no number; a number that is too large becomes `u64::MAX`.
 pub(super) fn any_base(text: &str) -> Option<Read<'_, u64>> {
     let (negative, number) = sign(without_spaces(text));
     let hexadecimal = number.strip_prefix("0x").or_else(|| number.strip_prefix("0X")).and_then(|text| digits(text, 16));
@@ -93,8 +93,7 @@ pub(super) fn whole(text: &str, most: u32) -> Option<u32> {
     u32::try_from(read.value).ok().filter(|value| *value <= most)
 }
 
-/// `value` or `value/mask`: a mark. Behind the slash everything that is no number at all is 0 if nothing follows, and only the
-/// low 32 bits of a mask count.
+/// A mark: `value` or `value/mask`. An empty mask is 0, and only the low 32 bits of a mask count.
 pub(super) fn value_and_mask(text: &str) -> Option<(u32, u32)> {
     let read = any_base(text)?;
     let value = u32::try_from(read.value).ok()?;

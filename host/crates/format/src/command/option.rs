@@ -1,7 +1,7 @@
 //! The one definition of each option: its names, its value, the commands that accept it, its help.
 //!
-//! Parsing, the text of `-h`, the man page and shell completions all use this table, so they cannot disagree. Mistakes are
-//! checked in the order of the table.
+//! Parsing, the text of `-h`, the man page and shell completions all use this table, so they cannot disagree. Mistakes
+//! are checked in the order of the table.
 
 use super::verb::{Verb, Verbs};
 
@@ -34,7 +34,7 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionDefinition {
     pub(super) key: Key,
-    /// Letter; some letters are signs that nobody types.
+    /// Letter; some letters are internal signs that users do not type.
     pub short: Option<char>,
     /// Long names; messages use the first one.
     pub long: &'static [&'static str],
@@ -44,7 +44,7 @@ pub struct OptionDefinition {
     pub help: &'static str,
     /// Commands that require it.
     pub required: Verbs,
-    /// Commands that require both addresses of a direction, of which this is one.
+    /// Commands that require this option together with the other address of its direction.
     pub paired: Verbs,
     /// Commands that accept it.
     pub optional: Verbs,
@@ -196,28 +196,31 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::Protocol, &["protonum"], Group::Entry)
         .short('p')
         .takes("PROTOCOL")
-        .help("Protocol, by name or number; its own options may follow")
+        .help("Protocol, by name or number; its options may follow")
         .may(&[List, Update, Delete, Event, Help])
         .must(&[Create, Add, Get, CreateExpectation, DeleteExpectation, GetExpectation]),
     option(Key::Timeout, &["timeout"], Group::Entry)
         .short('t')
         .takes("SECONDS")
-        .help("Seconds until the entry expires; -D takes it and selects nothing by it")
+        .help("Seconds until the entry expires; -D accepts it but does not select by it")
         .may(&[Update, Delete])
         .must(&[Create, Add, CreateExpectation]),
     option(Key::Status, &["status"], Group::Entry)
         .short('u')
         .takes("STATUS[,...]")
         .help(
-            "Status bits: ASSURED, SEEN_REPLY, UNSET, FIXED_TIMEOUT, EXPECTED, OFFLOAD, HW_OFFLOAD, HELPER; !BIT \
-             and UNREPLIED with -L",
+            "Status bits: ASSURED, SEEN_REPLY, UNSET, FIXED_TIMEOUT, EXPECTED, OFFLOAD, HW_OFFLOAD, HELPER; also \
+             !BIT and UNREPLIED with -L and -D",
         )
         .may(&[List, Create, Add, Update, Delete, CreateExpectation]),
-    option(Key::Zero, &["zero"], Group::Output).short('z').help("Set counters to zero as they are shown").may(&[List]),
+    option(Key::Zero, &["zero"], Group::Output)
+        .short('z')
+        .help("Reset the counters of the listed entries")
+        .may(&[List]),
     option(Key::EventMask, &["event-mask"], Group::Output)
         .short('e')
         .takes("EVENT[,...]")
-        .help("Which events: ALL, NEW, UPDATES, DESTROY")
+        .help("Events to show: ALL, NEW, UPDATES, DESTROY")
         .may(&[Event]),
     option(Key::TupleSrc, &["tuple-src"], Group::Expectation)
         .short('[')
@@ -232,20 +235,20 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::MaskSrc, &["mask-src"], Group::Entry)
         .short('{')
         .takes("ADDRESS")
-        .help("Bits of the source address that count; --src 192.0.2.0/24 sets it, too")
+        .help("Mask of the source address; --src 192.0.2.0/24 sets it, too")
         .may(MANY)
         .must(&[CreateExpectation]),
     option(Key::MaskDst, &["mask-dst"], Group::Entry)
         .short('}')
         .takes("ADDRESS")
-        .help("Bits of the destination address that count")
+        .help("Mask of the destination address")
         .may(MANY)
         .must(&[CreateExpectation]),
-    option(Key::NatRange, &["nat-range"], Group::Conntrack).short('a').takes("ADDRESS").help("Does nothing any more"),
+    option(Key::NatRange, &["nat-range"], Group::Conntrack).short('a').takes("ADDRESS").help("Ignored"),
     option(Key::Mark, &["mark"], Group::Conntrack)
         .short('m')
         .takes("MARK[/MASK]")
-        .help("Mark; -U clears the mask's bits and flips the mark's")
+        .help("Mark; -U clears the bits of MASK, then flips those of MARK")
         .may(&[List, Create, Add, Update, Delete, Event]),
     option(Key::Id, &["id"], Group::Conntrack)
         .short('i')
@@ -263,32 +266,32 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::SrcNat, &["src-nat"], Group::Conntrack)
         .short('n')
         .may_take("ADDRESS[:PORT]")
-        .help("Translated source, or any")
+        .help("Translated source; any, if no address is given")
         .may(&[List, Create, Add, Update, Delete, Event]),
     option(Key::DstNat, &["dst-nat"], Group::Conntrack)
         .short('g')
         .may_take("ADDRESS[:PORT]")
-        .help("Translated destination, or any")
+        .help("Translated destination; any, if no address is given")
         .may(&[List, Create, Add, Update, Delete, Event]),
     option(Key::Output, &["output"], Group::Output)
         .short('o')
         .takes("FORM[,...]")
-        .help("xml, extended, timestamp, id, ktimestamp, labels, userspace; save or json alone")
+        .help("extended, timestamp, id, ktimestamp, labels, userspace, and xml or json; or only save")
         .may(&[List, Update, Delete, Get, Event, ListExpectations, ExpectationEvents]),
     option(Key::Secmark, &["secmark"], Group::Conntrack)
         .short('c')
         .takes("NUMBER")
-        .help("Security mark; kernels do not tell it any more, so nothing is left out")
+        .help("Security mark; ignored, because the kernel no longer reports it")
         .may(&[List, Event]),
     option(Key::BufferSize, &["buffer-size"], Group::Output)
         .short('b')
         .takes("BYTES")
-        .help("Receive buffer of the socket that events come from")
+        .help("Receive buffer of the event socket")
         .may(&[Event]),
     option(Key::AnyNat, &["any-nat"], Group::Conntrack)
         .short('j')
         .may_take("ADDRESS[:PORT]")
-        .help("Translated source or destination")
+        .help("Translated source or destination; any, if no address is given")
         .may(&[List, Event]),
     option(Key::Zone, &["zone"], Group::Entry)
         .short('w')
@@ -298,7 +301,7 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::Label, &["label"], Group::Conntrack)
         .short('l')
         .takes("LABEL[,...]")
-        .help("Labels that are all set, by name or #BIT")
+        .help("Labels that must all be set, by name or #BIT")
         .may(&[List, Update, Delete, Get, Event]),
     option(Key::LabelAdd, &["label-add"], Group::Update)
         .short('<')
@@ -308,7 +311,7 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::LabelDel, &["label-del"], Group::Update)
         .short('>')
         .may_take("LABEL[,...]")
-        .help("Labels to clear, or all")
+        .help("Labels to clear; all, if none is given")
         .may(&[Update]),
     option(Key::OriginalZone, &["orig-zone"], Group::Entry)
         .short('(')
@@ -323,31 +326,31 @@ pub const OPTIONS: &[OptionDefinition] = &[
     option(Key::LabelMap, &["labelmap"], Group::Conntrack)
         .short('M')
         .takes("FILE")
-        .help("Names of labels, instead of /etc/xtables/connlabel.conf")
+        .help("File of label names, instead of /etc/xtables/connlabel.conf")
         .may(&[List, Update, Delete, Event]),
     option(Key::ExitCode, &["exit-code"], Group::Output)
-        .help("Exit with 3 where nothing matched, 1 where something failed")
+        .help("Exit with 3 if nothing matched, and with 1 if something failed")
         .may(&[Update, Delete])
         .of_ours(),
     option(Key::From, &["from"], Group::Output)
         .takes("FILE")
-        .help("Read entries from a file (or -) in any form that is printed, or /proc's")
+        .help("Read entries from a file (or -): text, saved lines, JSON or /proc/net/nf_conntrack")
         .may(&[List])
         .of_ours(),
-    option(Key::Helper, &["helper"], Group::Saved).takes("NAME").help("Helper").may(SAVED).of_ours(),
+    option(Key::Helper, &["helper"], Group::Saved).takes("NAME").help("Helper of the entry").may(SAVED).of_ours(),
     option(Key::HelperInfo, &["helper-info"], Group::Saved)
         .takes("HEX")
-        .help("The helper's own data")
+        .help("Private data of the helper")
         .may(SAVED)
         .of_ours(),
     option(Key::OriginalSequence, &["orig-seqadj"], Group::Saved)
         .takes("POS,BEFORE,AFTER")
-        .help("Sequence numbers, original direction")
+        .help("Adjustment of sequence numbers, original direction")
         .may(SAVED)
         .of_ours(),
     option(Key::ReplySequence, &["reply-seqadj"], Group::Saved)
         .takes("POS,BEFORE,AFTER")
-        .help("Sequence numbers, reply direction")
+        .help("Adjustment of sequence numbers, reply direction")
         .may(SAVED)
         .of_ours(),
     option(Key::SynProxy, &["synproxy"], Group::Saved)
@@ -357,7 +360,7 @@ pub const OPTIONS: &[OptionDefinition] = &[
         .of_ours(),
     option(Key::Master, &["master"], Group::Saved)
         .takes("PROTOCOL,SRC,DST[,...]")
-        .help("The flow that expected this one")
+        .help("Master of the entry: the flow whose helper expected it")
         .may(SAVED)
         .of_ours(),
 ];

@@ -1,8 +1,8 @@
 //! Options of single protocols, and the commands that accept them.
 //!
-//! `-p` makes a protocol's options known. If `-p` is repeated, the options of both protocols are known and the last protocol
-//! interprets all of them, by their codes. The codes are those of conntrack 1.4.9, so the result is the same even in that
-//! case.
+//! `-p` makes a protocol's options known. If `-p` is repeated, the options of both protocols are known and the last
+//! protocol interprets all of them, by their codes. The codes are those of conntrack 1.4.9, so the result is the same
+//! even in that case.
 
 use ctwarden_model::Protocol;
 
@@ -32,7 +32,7 @@ pub struct ProtocolOption {
     pub help: &'static str,
     /// Commands that require it.
     pub required: Verbs,
-    /// Commands that require both options of a direction, of which this is one.
+    /// Commands that require this option together with the other one of its direction.
     pub paired: Verbs,
     /// Commands that accept it.
     pub optional: Verbs,
@@ -152,16 +152,9 @@ const fn ports(first: u8) -> [ProtocolOption; 4] {
 
 const fn masks(first: u8) -> [ProtocolOption; 2] {
     [
-        option(first, Part::MaskSrc, &["mask-port-src"], "PORT", "Bits of the expected source port that count")
+        option(first, Part::MaskSrc, &["mask-port-src"], "PORT", "Mask of the expected source port").must(EXPECTED),
+        option(first + 1, Part::MaskDst, &["mask-port-dst"], "PORT", "Mask of the expected destination port")
             .must(EXPECTED),
-        option(
-            first + 1,
-            Part::MaskDst,
-            &["mask-port-dst"],
-            "PORT",
-            "Bits of the expected destination port that count",
-        )
-        .must(EXPECTED),
     ]
 }
 
@@ -205,10 +198,10 @@ const TCP: &[ProtocolOption] = {
             Part::OriginalFlags,
             &["orig-tcp-flags"],
             "NUMBER",
-            "What the tracker keeps, original direction",
+            "Flags of the TCP tracker, original direction",
         )
         .saved(),
-        option(OURS + 3, Part::ReplyFlags, &["reply-tcp-flags"], "NUMBER", "What the tracker keeps, reply direction")
+        option(OURS + 3, Part::ReplyFlags, &["reply-tcp-flags"], "NUMBER", "Flags of the TCP tracker, reply direction")
             .saved(),
     ]
 };
@@ -290,9 +283,8 @@ const GRE: &[ProtocolOption] = &[
         .may(MANY)
         .pair(ONE)
         .must(EXPECTATION),
-    option(b'5', Part::MaskSrc, &["mask-key-src"], "KEY", "Bits of the expected source key that count").must(EXPECTED),
-    option(b'6', Part::MaskDst, &["mask-key-dst"], "KEY", "Bits of the expected destination key that count")
-        .must(EXPECTED),
+    option(b'5', Part::MaskSrc, &["mask-key-src"], "KEY", "Mask of the expected source key").must(EXPECTED),
+    option(b'6', Part::MaskDst, &["mask-key-dst"], "KEY", "Mask of the expected destination key").must(EXPECTED),
     option(b'7', Part::TupleSrc, &["tuple-key-src"], "KEY", "Source key of the expected flow").must(EXPECTED),
     option(b'8', Part::TupleDst, &["tuple-key-dst"], "KEY", "Destination key of the expected flow").must(EXPECTED),
 ];

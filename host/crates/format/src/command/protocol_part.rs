@@ -9,8 +9,8 @@ use super::number;
 use super::protocol::{Part, ProtocolDefinition};
 use super::template::Template;
 
-/// Number of states that the command knows of each protocol. 1.4.9 does not know the later states of SCTP; saved lines use
-/// them.
+/// Number of states that the command knows of each protocol. 1.4.9 does not know the later states of SCTP; saved lines
+/// use them.
 const STATES: u8 = 10;
 
 /// Sets the value of the option with that code for the protocol that was named last. An unknown code does nothing.
@@ -80,7 +80,7 @@ fn low_bits_any_base(text: &str) -> u32 {
 fn saved(text: &str, most: u32) -> Checked<u32> {
     match number::whole(text, most) {
         Some(value) => Ok(value),
-        None => other(format!("unexpected value '{text}', a number up to {most} is needed")),
+        None => other(format!("unexpected value '{text}', a number up to {most} is required")),
     }
 }
 

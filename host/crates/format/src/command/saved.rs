@@ -27,7 +27,7 @@ pub(super) fn set(saved: &mut Saved, key: Key, text: &str, environment: &impl En
     } else {
         keep(&mut saved.helper, Some(text.to_string()))
     };
-    if known { Ok(()) } else { other(format!("unexpected value '{text}' with a saved option")) }
+    if known { Ok(()) } else { other(format!("unexpected value '{text}' with an option of saved lines")) }
 }
 
 fn keep<T>(place: &mut Option<T>, value: Option<T>) -> bool {

@@ -108,11 +108,12 @@ pub(super) fn entry(
         | Verb::CountExpectations
         | Verb::Statistics
         | Verb::ExpectationStatistics
-        | Verb::None => return parameter("this command is about no entry: -A, -I, -U and -D are"),
+        | Verb::None => return parameter("this command names no entry; only -A, -I, -U and -D do"),
     };
     if !names_a_flow(template) {
         return parameter(
-            "these words name no single entry: its protocol, both addresses and what it has for ports are needed",
+            "these options do not name a single entry: its protocol, both addresses and its ports (or ICMP fields, or \
+             GRE keys) are required",
         );
     }
     let mut flow = create(template, &labels, false).translated();
@@ -264,8 +265,8 @@ fn change(template: &Template, labels: &LabelBits) -> Change {
     }
 }
 
-/// Flags that 1.4.9 sets on every TCP entry that it creates or changes, because the tracker cannot know the windows of a
-/// flow whose start it did not see (`IP_CT_TCP_FLAG_*`, linux/netfilter/nf_conntrack_tcp.h).
+/// Flags that 1.4.9 sets on every TCP entry that it creates or changes, because the tracker cannot know the windows of
+/// a flow whose start it did not see (`IP_CT_TCP_FLAG_*`, linux/netfilter/nf_conntrack_tcp.h).
 const BE_LIBERAL: u8 = 0x08;
 const SACK_PERMITTED: u8 = 0x02;
 /// The connection may be reopened (RFC 1122, 4.2.2.13).
@@ -328,8 +329,8 @@ fn original(template: &Template) -> Tuple {
     tuple(template, &template.original)
 }
 
-/// The tuple to look up: the original one if it was given. An ICMP message of the reply direction is derived from that of
-/// the original direction.
+/// The tuple to look up: the original one if it was given. An ICMP message of the reply direction is derived from that
+/// of the original direction.
 fn looked_up(template: &Template) -> Tuple {
     if template.used_any(&[Key::OriginalSrc, Key::OriginalDst]) {
         return original(template);

@@ -1,4 +1,4 @@
-//! Command lines and what they come to, in sentences.
+//! Command lines and their meaning, or the reason why they are refused.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -241,7 +241,7 @@ fn words_may_stand_anywhere_and_be_cut_short() {
     assert!(matches!(command("-Lz expect"), Command::List(List { table: Table::Conntrack, zero: true, .. })));
     assert!(matches!(command("-Cexpect"), Command::Count));
     assert!(matches!(command("-C expect"), Command::CountExpectations));
-    // Ours do not change what an abbreviation meant.
+    // Options of ctwarden do not change the meaning of an abbreviation.
     assert!(matches!(command("--hel"), Command::Help { given: true, .. }));
     assert!(matches!(command("--exit -D"), Command::Delete(Delete { exit_code: true, .. })));
     assert!(matches!(command(""), Command::Help { given: false, protocol: None }));
@@ -261,7 +261,7 @@ fn an_optional_value_is_the_next_word() {
     assert_eq!(nat("-L -n 1.1.1.1:80"), NatFilter::Source(to("1.1.1.1", Some(80))));
     assert_eq!(nat("-L -n -g 2.2.2.2"), NatFilter::Both { source: any, destination: to("2.2.2.2", None) });
     assert_eq!(nat("-L -j 2.2.2.2"), NatFilter::Either(to("2.2.2.2", None)));
-    // 1.4.9 does not compare these, and deletes whatever is translated.
+    // 1.4.9 does not compare IPv6 addresses here, and deletes every translated flow.
     assert_eq!(nat("-D -g [2001:db8::1]:80"), NatFilter::Destination(to("2001:db8::1", Some(80))));
     assert_eq!(nat("-D -n 2001:db8::1"), NatFilter::Source(to("2001:db8::1", None)));
     assert_eq!(filter("-L -g 2001:db8::1").family, Some(Family::Ipv6));
@@ -306,7 +306,7 @@ fn filters_hold_what_is_compared() {
             f.rare_mut().icmp = IcmpFilter { id: Some(7), kind: Some(8), code: None };
         })
     );
-    // A mark with bits outside its mask is none that an entry can have.
+    // No entry can have a mark with bits outside the mask.
     assert!(filter("-L -m 2/1").rare.unwrap().nothing);
     // Keys of GRE, security marks and a timeout alone are not compared.
     assert_eq!(filter("-L -p gre --srckey 0x10"), with(|f| f.protocols = [Protocol::GRE].into()));
@@ -314,7 +314,8 @@ fn filters_hold_what_is_compared() {
     assert_eq!(filter("-D -t 5"), Filter::default());
     let seconds = Some(SecondsRange { first: 5, last: 5 });
     assert_eq!(filter("-D -t 5 -p udp").timeout, seconds);
-    // A repeated protocol counts with what was said to it.
+    // With a repeated `-p`, earlier options keep their protocol, and the last protocol interprets later ones by their
+    // codes.
     assert!(filter("-L -p udp --reply-port-src 5 -p tcp").rare.unwrap().nothing);
     assert_eq!(filter("-L -p tcp -p icmp --sport 8").rare.unwrap().icmp.kind, Some(8));
 }
@@ -376,7 +377,7 @@ fn an_entry_is_whole_with_one_direction() {
         tuple("4.4.4.4", "3.3.3.3", Protocol::TCP, Layer4::Ports { src: 20, dst: 99 })
     );
     assert_eq!(create.nat.source, Some(NatTo { address: Some(ip("3.3.3.3")), port: Some(99) }));
-    // As saved lines have it.
+    // As in saved lines.
     let create = created(
         "-A -t 9 -s 1.1.1.1 -d 2.2.2.2 -r 2.2.2.2 -n 3.3.3.3 -p udp --sport 1 --dport 2 --reply-port-src 2 --reply-port-dst 9",
     );
@@ -407,7 +408,7 @@ fn what_is_saved_can_be_read_back() {
     assert_eq!(rare.synproxy.unwrap().tsoff, Some(3));
     assert_eq!(rare.master.unwrap().ports(), Some((21, 2000)));
     assert_eq!(rare.zones.original, Some(Zone(4)));
-    refused("-A --helper-info 0", 1, "unexpected value '0' with a saved option");
+    refused("-A --helper-info 0", 1, "unexpected value '0' with an option of saved lines");
 }
 
 #[test]
@@ -494,7 +495,7 @@ proptest! {
     }
 }
 
-/// Words that mean something, alone or with what follows.
+/// Words that have a meaning, alone or with the next word.
 fn word() -> impl Strategy<Value = String> {
     let options = OPTIONS.iter().flat_map(|option| {
         let short = option.short.map(|letter| alloc::format!("-{letter}"));

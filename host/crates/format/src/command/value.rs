@@ -69,7 +69,7 @@ pub enum Command {
     CountExpectations,
     /// `-S expect`.
     ExpectationStatistics,
-    /// `-R`: the commands in a file, one a line (see [`line`](super::line())).
+    /// `-R`: the commands in a file, one per line (see [`line`](super::line())).
     Load { file: Source },
     /// `-h`, and no command at all.
     Help {
@@ -124,8 +124,8 @@ pub struct List {
 /// `-G`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Get {
-    /// Tuple to look up, of either direction: the original one if it was given. It is in zone 0, because the command accepts
-    /// no other.
+    /// Tuple to look up, of either direction: the original one if it was given. It is in zone 0, because the command
+    /// accepts no other.
     pub tuple: Tuple,
     /// What the answer must match to be shown.
     pub filter: Filter,

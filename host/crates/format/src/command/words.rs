@@ -1,7 +1,7 @@
 //! From words to options: what GNU's getopt_long(3) does, with its permutation of words and its abbreviations.
 //!
-//! It is reimplemented because the command's rules are exactly those of that function: options may stand anywhere, letters
-//! may be joined, and long names may be abbreviated while they stay unambiguous.
+//! It is reimplemented because the command's rules are exactly those of that function: options may stand anywhere,
+//! letters may be joined, and long names may be abbreviated while they stay unambiguous.
 
 use alloc::vec::Vec;
 
@@ -57,7 +57,7 @@ pub(super) enum Step<'a> {
 ///            first_nonopt .. last_nonopt │ last_nonopt .. optind
 /// ```
 pub(super) struct Words<'a> {
-    /// The program's name comes first; words that are no options are moved behind the options.
+    /// The program's name comes first; words that are not options move to the end.
     words: Vec<&'a str>,
     /// Index of the next word to read.
     optind: usize,
@@ -85,8 +85,8 @@ impl<'a> Words<'a> {
         self.protocols.push(protocol);
     }
 
-    /// The value of an option with an optional value: the next word, unless it looks like an option or a negation. A value
-    /// that is joined to the option is ignored.
+    /// The value of an option with an optional value: the next word, unless it looks like an option or a negation. A
+    /// value that is joined to the option is ignored.
     pub(super) fn value_perhaps(&mut self, joined: Option<&str>) -> Option<&'a str> {
         let word = self.words.get(self.optind).filter(|word| joined.is_none() && !word.starts_with(['-', '!']))?;
         self.optind += 1;
@@ -180,8 +180,8 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The option with that long name, or with an abbreviation of it. An abbreviation that 1.4.9 knows keeps its meaning,
-    /// even if options of ctwarden have the same beginning.
+    /// The option with that long name, or with an abbreviation of it. An abbreviation that 1.4.9 knows keeps its
+    /// meaning, even if options of ctwarden have the same beginning.
     fn of_name(&self, name: &str) -> Option<(Code, Takes)> {
         if let Some(exact) = self.of_whole_name(name) {
             return Some(exact);

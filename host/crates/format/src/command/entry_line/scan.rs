@@ -1,6 +1,6 @@
 //! Words, numbers and addresses of a line, read in place. Each function takes its item and the blank after it.
 //!
-//! They accept only the common spelling. The general reader handles every other spelling.
+//! The functions accept only the common spelling. The general reader handles every other spelling.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::slice::Iter;
@@ -10,7 +10,8 @@ use super::super::number::{low8, low16, low32};
 /// The rest of the line.
 pub(super) type Rest<'a> = Iter<'a, u8>;
 
-/// An address as a number until it is wanted: most lines are only looked at, and each address goes through many hands.
+/// An address as a number. It becomes an `IpAddr` only when needed, because most lines are only checked, and each
+/// address is copied many times.
 #[derive(Clone, Copy)]
 pub(super) struct Address {
     pub(super) ipv4: bool,
@@ -19,12 +20,12 @@ pub(super) struct Address {
 
 impl From<Address> for IpAddr {
     fn from(Address { ipv4, bits }: Address) -> Self {
-        // Of IPv4 there are never more than 32 bits.
+        // An IPv4 address has at most 32 bits.
         if ipv4 { Ipv4Addr::from_bits(low32(bits)).into() } else { Ipv6Addr::from_bits(bits).into() }
     }
 }
 
-/// An address and how it was written, with the blank behind it.
+/// An address, and its text with the blank after it.
 pub(super) type Ended<'a> = (Address, &'a [u8]);
 
 /// Takes everything up to and including the next blank.
@@ -35,15 +36,16 @@ pub(super) fn word<'a>(rest: &mut Rest<'a>) -> &'a [u8] {
     word
 }
 
-/// How many bytes stand before the first blank. Eight are looked at in one go: most words have no more.
+/// Number of bytes before the first blank. Examines eight bytes at once, because most words have no more.
 fn length(text: &[u8]) -> usize {
-    /// In each byte the lowest and the highest bit.
+    /// The lowest bit of each byte; `HIGHEST` has the highest.
     const LOWEST: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
     let (eights, last) = text.as_chunks();
     let mut before = 0;
     for eight in eights {
-        // A byte that was a blank is zero, and borrows from its highest bit; so may one behind it.
+        // A blank has become a zero byte, which borrows into its highest bit. A byte after it may borrow, too, but only
+        // the first one counts.
         let bytes = u64::from_le_bytes(*eight) ^ u64::from_ne_bytes([b' '; 8]);
         let blanks = bytes.wrapping_sub(LOWEST) & !bytes & HIGHEST;
         if blanks != 0 {
@@ -54,7 +56,7 @@ fn length(text: &[u8]) -> usize {
     before + last.iter().position(|byte| *byte == b' ').unwrap_or(last.len())
 }
 
-/// A decimal number up to the next blank. A zero in front would make it octal in some places.
+/// A decimal number up to the next blank. Leading zeros are refused, because some options read them as octal.
 pub(super) fn decimal(text: &mut Rest<'_>, most: u32) -> Option<u32> {
     let (mut value, mut digits) = (0_u64, 0_u32);
     for byte in text {
@@ -89,7 +91,7 @@ pub(super) fn end<'a>(text: &mut Rest<'a>) -> Option<Ended<'a>> {
     Some((address, all.get(..all.len() - text.len()).unwrap_or_default()))
 }
 
-/// The address of the reply direction's end, which nearly always is written as that of the original direction was.
+/// The address of an end in the reply direction. Its text is nearly always the same as in the original direction.
 pub(super) fn other_end(text: &mut Rest<'_>, original: Option<Ended<'_>>) -> Option<Address> {
     if let Some((address, written)) = original
         && let Some(behind) = text.as_slice().strip_prefix(written)
@@ -120,7 +122,7 @@ fn dotted(text: &mut Rest<'_>) -> Option<u32> {
                 None if end == b' ' => break,
                 None => return None,
                 Some(byte) if *byte == end => break,
-                // No number has a zero in front.
+                // Leading zeros are refused.
                 Some(_) if number == 0 => return None,
                 Some(byte) => number = number * 10 + u32::from(digit_of(*byte)?),
             }
@@ -133,9 +135,9 @@ fn dotted(text: &mut Rest<'_>) -> Option<u32> {
     Some(bits)
 }
 
-/// Hexadecimal groups, of which `::` may leave some out; without dotted decimals at the end.
+/// Hexadecimal groups; `::` may replace some of them. Dotted decimals at the end are not read.
 fn groups(text: &mut Rest<'_>) -> Option<u128> {
-    // What stands before `::`, and everything or what stands behind it.
+    // `front` has the groups before `::`; `bits` has the groups after it, or all groups.
     let (mut front, mut bits) = (None, 0_u128);
     let (mut group, mut digits, mut count) = (0_u32, 0_u32, 0_u32);
     let mut last = b' ';
