@@ -42,7 +42,7 @@ pub fn alert(title: impl Into<String>) -> Alert {
 }
 
 impl Alert {
-    /// Sets the severity.
+    /// Sets the severity. The default is [`Severity::Warning`].
     pub fn severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }

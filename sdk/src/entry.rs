@@ -50,7 +50,7 @@ pub struct Icmp {
     pub code: u8,
 }
 
-/// One conntrack entry.
+/// One entry of the conntrack table.
 ///
 /// A value that the kernel left out is `None`, never zero. Events carry few values. A new entry has addresses, status,
 /// timeout and state. An update has little more than what changed. Only the end has counters (with

@@ -12,13 +12,17 @@ use crate::flow_facts::FlowFacts;
 use crate::verdict::Target;
 use crate::{Family, Flow, Masked, Ports, Prefix, Protocol, Status};
 
-/// A condition on flows. Every part that is given must hold; a part holds if any of its values matches.
+/// A condition on flows. Every part that is given must hold.
 ///
 /// ```
 /// use ctwarden_sdk::{Filter, Status};
 ///
 /// let old_web = Filter::new().tcp().dst_port(80).dst_port(8000..=8999).status(Status::ASSURED);
 /// ```
+///
+/// Protocols, zones, networks, sets, ports and states are lists: each call of the method adds a value, and the part
+/// holds if any of its values matches. Each call of [`label`](Self::label) adds a bit, and all bits must be set. The
+/// other methods replace the value of an earlier call.
 ///
 /// A part whose field the entry lacks does not hold. For example, a filter on the mark misses events that leave out the
 /// mark.
@@ -89,66 +93,62 @@ impl Filter {
         self
     }
 
-    /// Matches flows of this protocol. May be given more than once: any one matches.
+    /// Matches flows of this protocol, or of another one that was given.
     #[must_use]
     pub fn protocol(self, protocol: Protocol) -> Self {
         self.with(|lists| lists.protocols.push(protocol))
     }
 
-    /// Matches TCP flows.
+    /// Matches flows of TCP, or of another protocol that was given.
     #[must_use]
     pub fn tcp(self) -> Self {
         self.protocol(Protocol::TCP)
     }
 
-    /// Matches UDP flows.
+    /// Matches flows of UDP, or of another protocol that was given.
     #[must_use]
     pub fn udp(self) -> Self {
         self.protocol(Protocol::UDP)
     }
 
-    /// Matches flows in this conntrack zone. May be given more than once: any one matches.
+    /// Matches flows in this conntrack zone.
     #[must_use]
     pub fn zone(self, zone: u16) -> Self {
         self.with(|lists| lists.zones.push(zone))
     }
 
-    /// Matches flows whose first packet came from this network. May be given more than once: any one matches.
+    /// Matches flows whose first packet came from this network.
     #[must_use]
     pub fn from(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.original_src.push(network.into()))
     }
 
-    /// Matches flows whose first packet was sent to this network, before NAT. May be given more than once: any one
-    /// matches.
+    /// Matches flows whose first packet was sent to this network, before NAT.
     #[must_use]
     pub fn to(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.original_dst.push(network.into()))
     }
 
-    /// Matches flows whose answers come from this network: the real server, after NAT. May be given more than once: any
-    /// one matches.
+    /// Matches flows whose answers come from this network: the real server, after NAT.
     #[must_use]
     pub fn reply_from(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.reply_src.push(network.into()))
     }
 
-    /// Matches flows whose answers go to this network: the address that source NAT chose. May be given more than once:
-    /// any one matches.
+    /// Matches flows whose answers go to this network: the address that source NAT chose.
     #[must_use]
     pub fn reply_to(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.reply_dst.push(network.into()))
     }
 
-    /// Matches flows with this network at either end, before or after NAT. May be given more than once: any one
-    /// matches.
+    /// Matches flows with this network at either end, before or after NAT.
     #[must_use]
     pub fn either(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.either.push(network.into()))
     }
 
-    /// Matches flows with an address of this operator-named [set](crate::sets) at either end, before or after NAT. May
-    /// be given more than once: any one matches.
+    /// Matches flows with an address of this operator-named [set](crate::sets) at either end, before or after NAT, or
+    /// of another set that was given.
     ///
     /// ```
     /// use ctwarden_sdk::{Filter, delete};
@@ -171,33 +171,31 @@ impl Filter {
         &self.sets
     }
 
-    /// Matches source ports of the first packet. May be given more than once: any one matches.
+    /// Matches source ports of the first packet.
     #[must_use]
     pub fn src_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.src_ports.push(ports.into()))
     }
 
-    /// Matches destination ports of the first packet: a service. May be given more than once: any one matches.
+    /// Matches destination ports of the first packet: a service.
     #[must_use]
     pub fn dst_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.dst_ports.push(ports.into()))
     }
 
-    /// Matches source ports of the answers: the port of the real server, after NAT. May be given more than once: any
-    /// one matches.
+    /// Matches source ports of the answers: the port of the real server, after NAT.
     #[must_use]
     pub fn reply_src_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.reply_src_ports.push(ports.into()))
     }
 
-    /// Matches destination ports of the answers: the port that source NAT chose. May be given more than once: any one
-    /// matches.
+    /// Matches destination ports of the answers: the port that source NAT chose.
     #[must_use]
     pub fn reply_dst_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.reply_dst_ports.push(ports.into()))
     }
 
-    /// Matches flows in this state of their protocol. May be given more than once: any one matches.
+    /// Matches flows in this state of their protocol.
     #[must_use]
     pub fn state(self, state: impl Into<u8>) -> Self {
         self.with(|lists| lists.states.push(state.into()))

@@ -98,7 +98,7 @@
 //!
 //! # What a policy can read
 //!
-//! - [`Flow`] has the values that the entry carried, and asks the host for the helper, labels and other rare attributes.
+//! - [`Flow`] has the values that the entry carried, and asks the host for rare attributes such as helper and labels.
 //! - [`sets`] looks up addresses in lists that the operator keeps.
 //! - [`table`] says how full the kernel's table is.
 //! - [`memory`] outlives restarts.

@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 
 /// One line that names the problem and how to solve it.
 ///
-/// Every error converts into a refusal, so `?` works on all errors. Text converts as well: `Err("no ports are
-/// given".into())`. For this reason `Refusal` itself does not implement `Error`.
+/// Every error converts into a refusal, so `?` works on all errors. Text converts as well:
+/// `Err("no ports are given".into())`. For this reason `Refusal` itself does not implement `Error`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal(String);
 

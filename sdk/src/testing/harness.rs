@@ -84,8 +84,8 @@ impl<P: Policy> Harness<P> {
         begun.then(rows).then(self.sweep_end(true))
     }
 
-    /// Delivers the sweep that a verdict asked for with [`sweep`](crate::sweep())`.on(…)`: its begin, the flows that the
-    /// filter matches as rows, and its end.
+    /// Delivers the sweep that a verdict asked for with [`sweep`](crate::sweep())`.on(…)`: its begin, the flows that
+    /// the filter matches as rows, and its end.
     #[track_caller]
     pub fn sweep_of(&mut self, filter: &Filter, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
         let begun = self.deliver(wit::Cause::SweepBegin(wit::Extent::Asked), 0, []);
