@@ -1,4 +1,4 @@
-//! Addresses in both forms: `std::net::IpAddr` for people who write policies, numbers for the wall.
+//! Conversion of addresses between `std::net::IpAddr` and the numbers of the WIT.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -36,7 +36,7 @@ impl From<IpAddr> for wit::IpAddress {
     }
 }
 
-/// High and low 64 bits.
+/// Returns the high and the low 64 bits.
 #[expect(clippy::cast_possible_truncation, reason = "taking the low half is what it is for")]
 pub(crate) const fn halves(bits: u128) -> (u64, u64) {
     ((bits >> 64) as u64, bits as u64)

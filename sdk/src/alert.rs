@@ -1,31 +1,31 @@
-//! Alerts: a word to people.
+//! Alerts: notifications for people.
 
 use crate::bindings::exports::ctwarden::policy::policy as wit;
 use crate::verdict::{Action, Target, Verdict};
 
-/// How bad it is, in syslog's words and numbers (RFC 5424).
+/// Severity of an alert, with the names and numbers of syslog (RFC 5424).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The system is unusable.
+    /// 0: the system is unusable.
     Emergency,
-    /// Someone must act at once.
+    /// 1: someone must act at once.
     Alert,
-    /// Critical.
+    /// 2: a critical condition.
     Critical,
-    /// An error.
+    /// 3: an error condition.
     Error,
-    /// May become one.
+    /// 4: a condition that may become an error. This is the default.
     #[default]
     Warning,
-    /// Normal, but worth knowing.
+    /// 5: normal, but worth knowing.
     Notice,
-    /// Information.
+    /// 6: for information only.
     Informational,
-    /// For those who look for a fault.
+    /// 7: for people who look for a fault.
     Debug,
 }
 
-/// A word to people; becomes a [`Verdict`] by itself or with [`because`](Self::because).
+/// A notification for people. It becomes a [`Verdict`] with `.into()` or with [`because`](Self::because).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an alert is not raised until it is returned to the host"]
 pub struct Alert {
@@ -35,35 +35,37 @@ pub struct Alert {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// A word to people: one line, a warning unless [`severity`](Alert::severity) says otherwise.
+/// Raises an alert with this title: one line, which the host cuts after 256 bytes. The severity is a warning unless
+/// [`severity`](Alert::severity) sets another.
 pub fn alert(title: impl Into<String>) -> Alert {
     Alert { severity: Severity::Warning, title: title.into(), key: None, fields: Vec::new() }
 }
 
 impl Alert {
-    /// How bad it is.
+    /// Sets the severity. The default is [`Severity::Warning`].
     pub fn severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 
-    /// Alerts with the same key are one alert: repetitions within the operator's window are counted, not shown. Without a
-    /// key the title is the key.
+    /// Sets the key, at most 256 bytes. Alerts with the same key are one alert: within the operator's window, the host
+    /// counts repetitions and does not show them. Without a key, the title is the key.
     pub fn key(self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self }
     }
 
-    /// A name and a value for machines.
+    /// Adds a name and a value for machines. The host refuses an alert with more than 64 fields or a name of more than
+    /// 64 bytes, and cuts a value after 1,024 bytes.
     pub fn field(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.fields.push((name.into(), value.to_string()));
         self
     }
 
-    /// See [`Verdict::because`].
+    /// Adds a code and a reason; see [`Verdict::because`].
     pub fn because(self, code: impl Into<String>, reason: impl Into<String>) -> Verdict {
         Verdict::from(self).because(code, reason)
     }
 
-    /// See [`Verdict::on`].
+    /// Names the flow that the alert is about; see [`Verdict::on`].
     pub fn on(self, target: impl Into<Target>) -> Verdict {
         Verdict::from(self).on(target)
     }

@@ -1,14 +1,16 @@
-//! What one call delivers: many flows, for a call across the wall costs more than a flow.
+//! The flows of one call. A call delivers many flows, because a call costs more than a flow.
 
 use crate::bindings::ctwarden::policy::types as wit;
 use crate::{Entry, Flow, Timestamp, Verdicts};
 
-/// Which rows a sweep has for a policy.
+/// The rows that a sweep delivers to a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Extent {
-    /// Of every flow that the subscription holds: what no row tells is not there.
+    /// Rows of every flow that the subscription matches. After a complete sweep, a flow without a row is not in the
+    /// table.
     Subscribed,
-    /// Of those flows only that the policy asked for, with [`sweep`](crate::sweep())`.on(…)`; others may live all the same.
+    /// Rows of only those flows that the policy asked for with [`sweep`](crate::sweep())`.on(…)`. Other flows may
+    /// exist.
     Asked,
 }
 
@@ -25,36 +27,36 @@ impl Batch {
         Self { rows, now, entries: flows.into_iter().map(Entry::from_wit).collect() }
     }
 
-    /// Whether these are rows of the running sweep; else they are events.
+    /// Whether the flows are rows of the running sweep. Otherwise they are events.
     #[must_use]
     pub const fn is_sweep(&self) -> bool {
         self.rows
     }
 
-    /// When the host made the batch.
+    /// Returns the time of the call.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How many flows there are.
+    /// Returns the number of flows.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether the batch has no flows.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The flows in order.
+    /// Returns the flows in order.
     pub fn flows(&self) -> impl Iterator<Item = Flow<'_>> {
         (0..).zip(&self.entries).map(|(index, entry)| Flow::new(entry, index, self.now))
     }
 
-    /// Judges one flow after the other; a verdict that does not say what it is about is about the flow.
+    /// Judges one flow after the other. A verdict without a target is about the flow.
     pub fn each(&self, mut judge: impl FnMut(&Flow<'_>) -> Verdicts) -> Verdicts {
         let mut all = Verdicts::none();
         for flow in self.flows() {

@@ -1,8 +1,8 @@
-//! What wit-bindgen makes of `wit/v0.1`; everything else in this crate exists so that nobody has to look at it.
+//! The code that wit-bindgen generates from `wit/v0.1`. The rest of this crate hides it from policy authors.
 //!
-//! Two worlds, one set of types: the first invocation generates everything, optional export included, and its types are
-//! used throughout. The second only adds the description of the world without the optional export to the component; a
-//! plugin exports what [`export!`](crate::export) was told to.
+//! There are two worlds with one set of types. The first invocation generates everything, with the optional export, and
+//! the crate uses its types. The second only adds the description of the world without the optional export to the
+//! component. [`export!`](crate::export) decides what a plugin exports.
 #![allow(
     missing_docs,
     unreachable_pub,

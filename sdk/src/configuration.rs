@@ -1,4 +1,5 @@
-//! How a policy is configured: the host hands over JSON that its schema has already accepted, the policy sees its own type.
+//! Configurations of policies. The host passes JSON that conforms to the policy's schema, and the policy gets a value
+//! of its own type.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -7,9 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::Refusal;
 
-/// A configuration that a policy can take: anything that derives `Deserialize` and `JsonSchema`, or [`Nothing`].
+/// A type that a policy can take as its configuration: any type that derives `Deserialize` and `JsonSchema`, or
+/// [`Nothing`].
 ///
-/// Comments on the fields become the descriptions that `ctwarden check` shows, so write them for operators.
+/// The doc comments of the fields become the descriptions that `ctwarden check` shows, so write them for operators.
 ///
 /// ```
 /// use ctwarden_sdk::prelude::*;
@@ -26,13 +28,13 @@ use crate::Refusal;
 /// }
 /// ```
 pub trait Configuration: Sized {
-    /// JSON Schema (draft 2020-12); empty where nothing can be configured.
+    /// Returns the JSON Schema (draft 2020-12) of the type. Empty if the policy takes no configuration.
     fn schema() -> String;
 
-    /// Reads it.
+    /// Reads the configuration from JSON.
     ///
     /// # Errors
-    /// One line that names the key at fault.
+    /// One line that names the key with the problem.
     fn read(json: &str) -> Result<Self, Refusal>;
 }
 
@@ -46,11 +48,11 @@ impl<T: DeserializeOwned + JsonSchema> Configuration for T {
     }
 }
 
-/// The configuration of a policy that has none.
+/// The configuration of a policy that takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nothing;
 
-/// What the host may hand over where nothing can be configured.
+/// The JSON that the host may pass to a policy without configuration.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Empty {}

@@ -1,4 +1,4 @@
-//! One direction of a flow: who sends to whom.
+//! One direction of a flow: sender and receiver.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,22 +8,23 @@ use crate::bindings::ctwarden::policy::types as wit;
 
 /// Addresses and layer-4 numbers of one direction.
 ///
-/// With ICMP and ICMPv6 `src_port` is the identifier and `dst_port` type and code (see [`Entry::icmp`](crate::Entry::icmp));
-/// with GRE they are call ids; with a protocol that has neither they are 0.
+/// With ICMP and ICMPv6, `src_port` is the identifier, and `dst_port` holds type and code (see
+/// [`Entry::icmp`](crate::Entry::icmp)). With GRE, both are call ids. With any other protocol without ports, both are
+/// 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoints {
-    /// Sender's address.
+    /// Address of the sender.
     pub src: IpAddr,
-    /// Receiver's address.
+    /// Address of the receiver.
     pub dst: IpAddr,
-    /// Sender's port.
+    /// Port of the sender, or the number that the protocol has instead.
     pub src_port: u16,
-    /// Receiver's port.
+    /// Port of the receiver, or the number that the protocol has instead.
     pub dst_port: u16,
 }
 
 impl Endpoints {
-    /// The other direction.
+    /// Swaps sender and receiver. Without NAT, the result is the other direction of the flow.
     #[must_use]
     pub const fn reversed(self) -> Self {
         Self { src: self.dst, dst: self.src, src_port: self.dst_port, dst_port: self.src_port }
@@ -62,12 +63,12 @@ impl From<Endpoints> for wit::Endpoints {
     }
 }
 
-/// One direction of a flow with its protocol, such as that of the flow whose helper expected another.
+/// One direction of a flow with its protocol, for example of the flow whose helper expected another flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowTuple {
-    /// IP protocol.
+    /// IP protocol of the flow.
     pub protocol: Protocol,
-    /// Addresses and layer-4 numbers.
+    /// Addresses and layer-4 numbers of the direction.
     pub endpoints: Endpoints,
 }
 

@@ -1,4 +1,4 @@
-//! A conntrack entry as the kernel told it; nothing is converted before it is asked for.
+//! A conntrack entry as the kernel reported it. Values are converted only when they are read.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use crate::bindings::ctwarden::policy::types as wit;
 use crate::{DccpState, Endpoints, Family, Protocol, SctpState, Status, TcpState, Timestamp};
 
-/// How an entry came to the plugin.
+/// How the host learned of an entry: from a sweep or from an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A row of a sweep: the entry as it is now.
     Row,
-    /// First seen.
+    /// The event of a new entry.
     New,
-    /// Changed; it carries what changed.
+    /// The event of a changed entry. It carries what changed.
     Update,
-    /// Gone.
+    /// The event of a removed entry.
     Destroy,
 }
 
@@ -30,19 +30,19 @@ impl Kind {
     }
 }
 
-/// Accounting of one direction.
+/// Accounting of one direction (`CTA_COUNTERS_*`), with `net.netfilter.nf_conntrack_acct=1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counters {
-    /// Packets.
+    /// Number of packets since the flow began.
     pub packets: u64,
     /// Bytes at layer 3, headers included.
     pub bytes: u64,
 }
 
-/// What conntrack keeps of an ICMP or ICMPv6 query.
+/// The fields of an ICMP or ICMPv6 query that conntrack keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Icmp {
-    /// Identifier.
+    /// Identifier of the query.
     pub id: u16,
     /// Type of the message.
     pub kind: u8,
@@ -50,11 +50,11 @@ pub struct Icmp {
     pub code: u8,
 }
 
-/// One conntrack entry.
+/// One entry of the conntrack table.
 ///
-/// What the kernel left out is `None`, never zero. Events are thin: a new entry has addresses, status, timeout and state,
-/// an update little more than what changed, and counters come only at the end (with `net.netfilter.nf_conntrack_acct=1`).
-/// [`FlowKey::fetch`] asks for the whole entry.
+/// A value that the kernel left out is `None`, never zero. Events carry few values. A new entry has addresses, status,
+/// timeout and state. An update has little more than what changed. Only the end has counters (with
+/// `net.netfilter.nf_conntrack_acct=1`). [`FlowKey::fetch`] asks the kernel for the whole entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry(wit::Flow);
 
@@ -63,13 +63,13 @@ impl Entry {
         Self(record)
     }
 
-    /// How it came.
+    /// Returns how the host learned of the entry.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         Kind::from_wit(self.0.kind)
     }
 
-    /// Whether a verdict of this host caused the event. Such events come only with [`own_changes`].
+    /// Whether a verdict of this host caused the event. Such events arrive only with [`own_changes`].
     ///
     /// [`own_changes`]: crate::Subscription::own_changes
     #[must_use]
@@ -77,77 +77,77 @@ impl Entry {
         self.0.by_us
     }
 
-    /// The kernel's id, unique among the entries that live.
+    /// Returns the kernel's id (`CTA_ID`), unique among the entries that exist at one time.
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.0.id
     }
 
-    /// Conntrack zone, 0 by default.
+    /// Returns the conntrack zone, 0 by default.
     #[must_use]
     pub const fn zone(&self) -> u16 {
         self.0.zone
     }
 
-    /// IP protocol.
+    /// Returns the IP protocol.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         Protocol(self.0.protocol)
     }
 
-    /// Whether it is TCP.
+    /// Whether the protocol is TCP.
     #[must_use]
     pub fn is_tcp(&self) -> bool {
         self.protocol() == Protocol::TCP
     }
 
-    /// Whether it is UDP.
+    /// Whether the protocol is UDP.
     #[must_use]
     pub fn is_udp(&self) -> bool {
         self.protocol() == Protocol::UDP
     }
 
-    /// As the first packet was sent: its sender is `src`.
+    /// Returns the direction of the first packet, as it was sent: `src` is its sender.
     #[must_use]
     #[inline]
     pub fn original(&self) -> Endpoints {
         self.0.original.into()
     }
 
-    /// As an answer is expected on the wire, after NAT: its sender is `src`.
+    /// Returns the direction of the answers, as the kernel expects them on the wire, after NAT: `src` is their sender.
     #[must_use]
     #[inline]
     pub fn reply(&self) -> Endpoints {
         self.0.reply.into()
     }
 
-    /// Who sent the first packet.
+    /// Returns the address of the sender of the first packet.
     #[must_use]
     #[inline]
     pub fn src(&self) -> IpAddr {
         self.0.original.src.into()
     }
 
-    /// To whom the first packet was sent, before NAT.
+    /// Returns the address to which the first packet was sent, before NAT.
     #[must_use]
     #[inline]
     pub fn dst(&self) -> IpAddr {
         self.0.original.dst.into()
     }
 
-    /// Sender's port of the first packet, where the protocol has ports.
+    /// Returns the source port of the first packet. `None` if the protocol has no ports.
     #[must_use]
     pub fn src_port(&self) -> Option<u16> {
         self.protocol().has_ports().then_some(self.0.original.src_port)
     }
 
-    /// Receiver's port of the first packet, where the protocol has ports: the service.
+    /// Returns the destination port of the first packet: the service. `None` if the protocol has no ports.
     #[must_use]
     pub fn dst_port(&self) -> Option<u16> {
         self.protocol().has_ports().then_some(self.0.original.dst_port)
     }
 
-    /// The four addresses of both directions; without NAT the last two repeat the first.
+    /// Returns the four addresses of both directions. Without NAT, the last two repeat the first two.
     #[must_use]
     #[inline]
     pub fn addresses(&self) -> [IpAddr; 4] {
@@ -155,7 +155,7 @@ impl Entry {
         [original.src.into(), original.dst.into(), reply.src.into(), reply.dst.into()]
     }
 
-    /// Family of its addresses.
+    /// Returns the address family of the flow.
     #[must_use]
     pub const fn family(&self) -> Family {
         match self.0.original.src {
@@ -164,7 +164,7 @@ impl Entry {
         }
     }
 
-    /// Identifier, type and code of the query, with ICMP and ICMPv6.
+    /// Returns identifier, type and code of the query. `None` if the protocol is neither ICMP nor ICMPv6.
     #[must_use]
     pub fn icmp(&self) -> Option<Icmp> {
         let [kind, code] = self.0.original.dst_port.to_be_bytes();
@@ -172,7 +172,7 @@ impl Entry {
         icmp.then_some(Icmp { id: self.0.original.src_port, kind, code })
     }
 
-    /// Status bits.
+    /// Returns the status bits. `None` if the event did not carry them.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         self.0.status.map(Status)
@@ -184,67 +184,67 @@ impl Entry {
         self.status().is_some_and(|present| present.contains(status))
     }
 
-    /// The protocol's own state number.
+    /// Returns the state number of the protocol: `TCP_CONNTRACK_*`, `SCTP_CONNTRACK_*` or `CT_DCCP_*`.
     #[must_use]
     pub const fn state(&self) -> Option<u8> {
         self.0.state
     }
 
-    /// TCP's state.
+    /// Returns the TCP state. `None` if the protocol is not TCP or the event did not carry a state.
     #[must_use]
     pub fn tcp_state(&self) -> Option<TcpState> {
         self.0.state.filter(|_| self.is_tcp()).map(TcpState)
     }
 
-    /// SCTP's state.
+    /// Returns the SCTP state. `None` if the protocol is not SCTP or the event did not carry a state.
     #[must_use]
     pub fn sctp_state(&self) -> Option<SctpState> {
         self.0.state.filter(|_| self.protocol() == Protocol::SCTP).map(SctpState)
     }
 
-    /// DCCP's state.
+    /// Returns the DCCP state. `None` if the protocol is not DCCP or the event did not carry a state.
     #[must_use]
     pub fn dccp_state(&self) -> Option<DccpState> {
         self.0.state.filter(|_| self.protocol() == Protocol::DCCP).map(DccpState)
     }
 
-    /// Seconds until it expires, unless a packet comes.
+    /// Returns the seconds until the entry expires if no packet renews it.
     #[must_use]
     pub const fn timeout(&self) -> Option<u32> {
         self.0.timeout
     }
 
-    /// Its mark. Events leave out a mark of 0 that did not change.
+    /// Returns the mark. Events leave out a mark of 0 that did not change.
     #[must_use]
     pub const fn mark(&self) -> Option<u32> {
         self.0.mark
     }
 
-    /// Accounting of the original direction.
+    /// Returns the accounting of the original direction.
     #[must_use]
     pub fn original_counters(&self) -> Option<Counters> {
         self.0.original_counters.map(Counters::from)
     }
 
-    /// Accounting of the reply direction.
+    /// Returns the accounting of the reply direction.
     #[must_use]
     pub fn reply_counters(&self) -> Option<Counters> {
         self.0.reply_counters.map(Counters::from)
     }
 
-    /// When it began, with `net.netfilter.nf_conntrack_timestamp=1`.
+    /// Returns when the flow began, with `net.netfilter.nf_conntrack_timestamp=1`.
     #[must_use]
     pub fn started(&self) -> Option<Timestamp> {
         self.0.started.map(Timestamp)
     }
 
-    /// When it ended, at its end, with the same setting.
+    /// Returns when the flow ended: only in [`Kind::Destroy`] events, with the same setting.
     #[must_use]
     pub fn stopped(&self) -> Option<Timestamp> {
         self.0.stopped.map(Timestamp)
     }
 
-    /// What names it in a verdict of a later call.
+    /// Returns the key that names the flow in a verdict of a later call.
     #[must_use]
     pub fn key(&self) -> FlowKey {
         FlowKey { id: self.0.id, zone: self.0.zone, protocol: self.protocol(), original: self.original() }
@@ -257,27 +257,28 @@ impl From<wit::Counters> for Counters {
     }
 }
 
-/// Names one flow beyond the call that delivered it.
+/// Names one flow outside the call that delivered it.
 ///
-/// The host looks the entry up before it does anything, and judges protections by what the kernel has. A later flow with the same
-/// addresses and ports and another id is not hit: the outcome is `replaced`. Linux may give it the same id. It is not hit either
-/// where the host has heard of the first flow's end since this policy was last handed an entry of that name, or where the entry
-/// tells that it began later (`net.netfilter.nf_conntrack_timestamp=1`). A policy that keeps keys forgets them at
+/// The host looks up the entry before it acts, and checks protections against the entry that the kernel has. A later
+/// flow with the same addresses and ports and another id is not hit: the outcome is `replaced`. Linux may give a later
+/// flow the same id. That flow is not hit either in two cases: the host learned of the first flow's end after it last
+/// delivered an entry with this key to the policy, or the entry says that it began later
+/// (`net.netfilter.nf_conntrack_timestamp=1`). A policy that keeps keys should forget them at
 /// [`Kind::Destroy`](crate::Kind::Destroy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
-    /// The kernel's id.
+    /// The kernel's id (`CTA_ID`).
     pub id: u32,
-    /// Conntrack zone.
+    /// Conntrack zone, 0 by default.
     pub zone: u16,
-    /// IP protocol.
+    /// IP protocol of the flow.
     pub protocol: Protocol,
-    /// The original direction.
+    /// Original direction of the flow.
     pub original: Endpoints,
 }
 
-/// The id alone tells nearly all flows apart, and the ports those that have none, as in a table from a file: a map of a million
-/// flows should not spend its time on hashing addresses.
+/// Hashes the id and the ports, and no addresses: a map of a million flows should not spend its time on them. The id
+/// alone separates nearly all flows. The ports separate flows without an id, as in a table from a file.
 impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.id.hash(state);
@@ -287,7 +288,8 @@ impl Hash for FlowKey {
 }
 
 impl FlowKey {
-    /// Asks the kernel for the whole entry as it is now; none where it is gone. Costs a system call.
+    /// Asks the kernel for the whole entry as it is now. `None` if the entry is gone or has another id. Each call costs
+    /// a system call.
     #[must_use]
     pub fn fetch(self) -> Option<Entry> {
         crate::host::details::get(self.into()).map(Entry)

@@ -1,32 +1,33 @@
-//! Entries of the expectation table: connections that a helper (FTP, SIP and the like) has read about and awaits.
+//! Entries of the expectation table: flows that a helper (such as FTP or SIP) expects.
 
 use crate::bindings::exports::ctwarden::policy::expectations as wit;
 use crate::bindings::exports::ctwarden::policy::policy::Cause as WitCause;
 use crate::{Endpoints, FlowTuple, Kind, Policy, Protocol, Timestamp, Verdicts};
 
-/// A policy that also judges expectations; export it with [`export!(T with expectations)`](crate::export!).
+/// A policy that also judges expectations. Export it with [`export!(T with expectations)`](crate::export!).
 pub trait Expectations: Policy {
-    /// Judges an expectation. A verdict that does not say what it is about is about this one; only `delete` touches it.
+    /// Judges one expectation. A verdict without a target is about this expectation. Of the actions that touch the
+    /// table, only `delete` applies to it.
     fn judge_expectation(&mut self, expectation: &Expectation) -> Verdicts;
 
-    /// Judges many at once. By default each goes through `judge_expectation`.
+    /// Judges many expectations at once. By default, calls `judge_expectation` for each.
     fn expectations(&mut self, batch: &ExpectationBatch) -> Verdicts {
         batch.each(|expectation| self.judge_expectation(expectation))
     }
 }
 
-/// One expectation.
+/// One expectation (`CTA_EXPECT_*`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation(wit::Expectation);
 
 impl Expectation {
-    /// How it came.
+    /// Returns how the host learned of the expectation.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         Kind::from_wit(self.0.kind)
     }
 
-    /// Whether a verdict of this host caused the event. Such events come only with [`own_changes`].
+    /// Whether a verdict of this host caused the event. Such events arrive only with [`own_changes`].
     ///
     /// [`own_changes`]: crate::Subscription::own_changes
     #[must_use]
@@ -34,68 +35,68 @@ impl Expectation {
         self.0.by_us
     }
 
-    /// The kernel's id.
+    /// Returns the kernel's id (`CTA_EXPECT_ID`).
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.0.id
     }
 
-    /// Conntrack zone.
+    /// Returns the conntrack zone, 0 by default.
     #[must_use]
     pub const fn zone(&self) -> u16 {
         self.0.zone
     }
 
-    /// IP protocol of the flow that is expected.
+    /// Returns the IP protocol of the expected flow.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         Protocol(self.0.expected.protocol)
     }
 
-    /// Original direction of the flow that the helper works for.
+    /// Returns the original direction of the master: the flow for which the helper created the expectation.
     #[must_use]
     pub fn master(&self) -> FlowTuple {
         self.0.master.into()
     }
 
-    /// Endpoints of the flow that is expected, where [`mask`](Self::mask) has ones.
+    /// Returns the endpoints of the expected flow, where [`mask`](Self::mask) has ones.
     #[must_use]
     pub fn expected(&self) -> Endpoints {
         self.0.expected.endpoints.into()
     }
 
-    /// Which bits of the expected flow are known.
+    /// Returns which bits of the expected endpoints are known.
     #[must_use]
     pub fn mask(&self) -> Endpoints {
         self.0.mask.into()
     }
 
-    /// Seconds until it expires.
+    /// Returns the seconds until the expectation expires.
     #[must_use]
     pub const fn timeout(&self) -> Option<u32> {
         self.0.timeout
     }
 
-    /// `NF_CT_EXPECT_*` bits.
+    /// Returns the `NF_CT_EXPECT_*` bits of linux/netfilter/nf_conntrack_common.h.
     #[must_use]
     pub const fn flags(&self) -> Option<u32> {
         self.0.flags
     }
 
-    /// Class that the helper gave it.
+    /// Returns the class within the helper.
     #[must_use]
     pub const fn class(&self) -> Option<u32> {
         self.0.class
     }
 
-    /// Name of the helper, such as ftp.
+    /// Returns the name of the helper, such as ftp.
     #[must_use]
     pub fn helper(&self) -> Option<&str> {
         self.0.helper.as_deref()
     }
 }
 
-/// Expectations of one call.
+/// The expectations of one call.
 #[derive(Clone, Debug)]
 pub struct ExpectationBatch {
     rows: bool,
@@ -114,30 +115,30 @@ impl ExpectationBatch {
         }
     }
 
-    /// Whether these are rows of the running sweep; else they are events.
+    /// Whether the expectations are rows of the running sweep. Otherwise they are events.
     #[must_use]
     pub const fn is_sweep(&self) -> bool {
         self.rows
     }
 
-    /// When the host made it.
+    /// Returns the time of the call.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How many were dropped in front of this plugin because it was too slow.
+    /// Returns the number of flows and expectations that the host dropped because the queue of this plugin was full.
     #[must_use]
     pub const fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// The expectations in order.
+    /// Returns the expectations in order.
     pub fn iter(&self) -> impl Iterator<Item = &Expectation> {
         self.expectations.iter()
     }
 
-    /// Judges one after the other; a verdict that does not say what it is about is about the expectation.
+    /// Judges one expectation after the other. A verdict without a target is about the expectation.
     pub fn each(&self, mut judge: impl FnMut(&Expectation) -> Verdicts) -> Verdicts {
         let mut all = Verdicts::none();
         for (index, expectation) in (0..).zip(&self.expectations) {

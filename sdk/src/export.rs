@@ -1,4 +1,4 @@
-//! From a policy to a component: the life of an instance, and the macro that gives it its exports.
+//! Makes a component of a policy: the life of an instance, and the macro that exports its functions.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use crate::bindings::exports::ctwarden::policy::{expectations as wit_expectation
 use crate::expectation::ExpectationBatch;
 use crate::{Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, Timestamp, VerdictKind, Verdicts};
 
-/// The one policy of a component: nothing until it is configured. A call that comes too early is answered with nothing.
+/// The one policy of a component: none until it is configured. A call before that is answered with no verdicts.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Instance<P>(RefCell<Option<P>>);
@@ -83,7 +83,7 @@ impl<P: Policy> Default for Instance<P> {
     }
 }
 
-/// Whether the daemon takes a name: 1 to 64 ASCII letters, digits or `-`, beginning with a letter.
+/// Whether the daemon accepts the name: 1 to 64 ASCII letters, digits or `-`, beginning with a letter.
 const fn is_name(name: &str) -> bool {
     let mut rest = name.as_bytes();
     let mut first = true;
@@ -97,11 +97,11 @@ const fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64
 }
 
-/// Whether the daemon takes a summary: at most 256 bytes on one line.
+/// Whether the daemon accepts the summary: at most 256 bytes on one line.
 const fn is_summary(summary: &str) -> bool {
     let (mut rest, mut before) = (summary.as_bytes(), 0);
     while let [byte, behind @ ..] = rest {
-        // U+0080 to U+009F are control characters as well; in UTF-8 they are 0xc2 and a byte up to 0x9f.
+        // U+0080 to U+009F are control characters too. In UTF-8 they are 0xc2 and a byte up to 0x9f.
         if byte.is_ascii_control() || before == 0xc2 && *byte <= 0x9f {
             return false;
         }
@@ -110,7 +110,7 @@ const fn is_summary(summary: &str) -> bool {
     summary.len() <= 256
 }
 
-/// Ends the build where the daemon would not load what is built.
+/// Fails the build of a component that the daemon would refuse.
 ///
 /// ```compile_fail
 /// const _: () = ctwarden_sdk::__check_crate("a_policy", "1.0.0", "");
@@ -136,7 +136,8 @@ pub const fn check_crate(name: &str, version: &str, summary: &str) {
     );
 }
 
-/// One call of `judge`: what was missed, then the flows, then what the cause says.
+/// Makes one call of `judge`: first reports lost events, then the begin of a sweep, then judges the flows, then reports
+/// the end of a sweep or changed sets.
 pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
     let now = Timestamp(batch.now);
     let mut verdicts = Verdicts::none();
@@ -163,18 +164,17 @@ pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
     verdicts
 }
 
-/// One call of `message`.
 pub(crate) fn message<P: Policy>(policy: &mut P, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
     policy.message(text, now)
 }
 
-/// Makes a component of the crate, with this type as its policy. Name, version and summary of the plugin are those of the
-/// crate (`name`, `version` and `description` in Cargo.toml). A crate whose name has an underscore does not build, for no
-/// plugin may be called so.
+/// Makes a component of the crate, with this type as its policy. Name, version and summary of the plugin are those of
+/// the crate (`name`, `version` and `description` in Cargo.toml). A crate with an underscore in its name does not
+/// build, because the name of a plugin has no underscore.
 ///
 /// `export!(MyPolicy with expectations)` also exports the optional [`Expectations`] interface.
 ///
-/// Natively it exports nothing, so that the crate can be tested like any other: `crate-type = ["cdylib", "rlib"]`.
+/// A native build exports nothing, so that the crate can be tested like any other: `crate-type = ["cdylib", "rlib"]`.
 #[macro_export]
 macro_rules! export {
     ($policy:ident with expectations) => {
@@ -266,7 +266,7 @@ macro_rules! __plugin {
             }
         }
 
-        // Natively nothing is exported; this keeps the compiler from calling the policy dead code.
+        // A native build exports nothing. This line keeps the compiler from calling the policy dead code.
         #[cfg(not(target_family = "wasm"))]
         const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::policy::policy::Guest>::stop;
     };
@@ -279,7 +279,7 @@ mod tests {
     use crate::testing::flow;
     use crate::{Flow, Kind, Nothing, Subscription, alert, delete, reply, sweep};
 
-    /// Answers each call with its name.
+    /// Answers each call with the name of the call.
     struct Echo;
 
     impl Policy for Echo {

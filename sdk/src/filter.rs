@@ -1,4 +1,4 @@
-//! Which flows: what a plugin subscribes to, and what a verdict about many flows is about.
+//! Filters: the condition on flows in subscriptions and in verdicts about many flows.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use crate::flow_facts::FlowFacts;
 use crate::verdict::Target;
 use crate::{Family, Flow, Masked, Ports, Prefix, Protocol, Status};
 
-/// A conjunction of parts; each part holds where any of its values does, and a part that is not given always holds.
+/// A condition on flows. Every part that is given must hold.
 ///
 /// ```
 /// use ctwarden_sdk::{Filter, Status};
@@ -20,7 +20,12 @@ use crate::{Family, Flow, Masked, Ports, Prefix, Protocol, Status};
 /// let old_web = Filter::new().tcp().dst_port(80).dst_port(8000..=8999).status(Status::ASSURED);
 /// ```
 ///
-/// A part whose field an entry lacks does not hold: a filter on the mark misses events that leave the mark out.
+/// Protocols, zones, networks, sets, ports and states are lists: each call of the method adds a value, and the part
+/// holds if any of its values matches. Each call of [`label`](Self::label) adds a bit, and all bits must be set. The
+/// other methods replace the value of an earlier call.
+///
+/// A part whose field the entry lacks does not hold. For example, a filter on the mark misses events that leave out the
+/// mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     family: Option<Family>,
@@ -32,7 +37,7 @@ pub struct Filter {
     labels: u128,
 }
 
-/// The parts of which any one value suffices.
+/// The parts that hold if any one of their values matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Lists {
     protocols: Vec<Protocol>,
@@ -50,7 +55,7 @@ struct Lists {
     compiled: Compiled,
 }
 
-/// Lists in the host's form, once they were asked for. It follows from them, so that it makes no difference between filters.
+/// The lists in the host's form, once they were needed. The lists determine it, so it does not count in comparisons.
 #[derive(Debug, Default)]
 struct Compiled(OnceLock<ctwarden_model::Filter>);
 
@@ -69,7 +74,7 @@ impl PartialEq for Compiled {
 impl Eq for Compiled {}
 
 impl Filter {
-    /// Every flow.
+    /// Returns a filter that matches every flow.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -81,69 +86,69 @@ impl Filter {
         self
     }
 
-    /// Of this family.
+    /// Matches flows of this address family.
     #[must_use]
     pub const fn family(mut self, family: Family) -> Self {
         self.family = Some(family);
         self
     }
 
-    /// Of this protocol, or of another that was given.
+    /// Matches flows of this protocol, or of another one that was given.
     #[must_use]
     pub fn protocol(self, protocol: Protocol) -> Self {
         self.with(|lists| lists.protocols.push(protocol))
     }
 
-    /// TCP.
+    /// Matches flows of TCP, or of another protocol that was given.
     #[must_use]
     pub fn tcp(self) -> Self {
         self.protocol(Protocol::TCP)
     }
 
-    /// UDP.
+    /// Matches flows of UDP, or of another protocol that was given.
     #[must_use]
     pub fn udp(self) -> Self {
         self.protocol(Protocol::UDP)
     }
 
-    /// In this zone.
+    /// Matches flows in this conntrack zone.
     #[must_use]
     pub fn zone(self, zone: u16) -> Self {
         self.with(|lists| lists.zones.push(zone))
     }
 
-    /// Begun by this network.
+    /// Matches flows whose first packet came from this network.
     #[must_use]
     pub fn from(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.original_src.push(network.into()))
     }
 
-    /// Begun towards this network, before NAT.
+    /// Matches flows whose first packet was sent to this network, before NAT.
     #[must_use]
     pub fn to(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.original_dst.push(network.into()))
     }
 
-    /// Answered by this network: who really serves, after NAT.
+    /// Matches flows whose answers come from this network: the real server, after NAT.
     #[must_use]
     pub fn reply_from(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.reply_src.push(network.into()))
     }
 
-    /// Answered to this network: the address that source NAT gave.
+    /// Matches flows whose answers go to this network: the address that source NAT chose.
     #[must_use]
     pub fn reply_to(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.reply_dst.push(network.into()))
     }
 
-    /// With this network at either end, before or after NAT.
+    /// Matches flows with this network at either end, before or after NAT.
     #[must_use]
     pub fn either(self, network: impl Into<Prefix>) -> Self {
         self.with(|lists| lists.either.push(network.into()))
     }
 
-    /// With an address of this operator-named [set](crate::sets) at either end, before or after NAT; of this one or of
-    /// another that was given.
+    /// Matches flows with an address of this operator-named [set](crate::sets) at either end, before or after NAT, or
+    /// of another set that was given.
     ///
     /// ```
     /// use ctwarden_sdk::{Filter, delete};
@@ -151,92 +156,94 @@ impl Filter {
     /// let verdict = delete().on(Filter::new().tcp().in_set("banned")).because("banned", "listed");
     /// ```
     ///
-    /// The host takes the set as it is when it takes the verdict, however long the list is, and refuses a set that the
-    /// operator did not grant (`read-sets`). It is for verdicts: a subscription with such a filter is refused, because it
-    /// would not follow the set. [`Subscription::set`](crate::Subscription::set) tells of changes.
+    /// The host takes the set as it is when it receives the verdict, however long the list is. It refuses a set that
+    /// the operator did not grant (`read-sets`). Sets are for verdicts only. The host refuses a subscription with such
+    /// a filter, because the filter would not follow the set. [`Subscription::set`](crate::Subscription::set) reports
+    /// changes.
     #[must_use]
     pub fn in_set(mut self, name: impl Into<String>) -> Self {
         self.sets.push(name.into());
         self
     }
 
-    /// Names of the sets that were given.
+    /// Returns the names of the sets.
     pub(crate) fn sets(&self) -> &[String] {
         &self.sets
     }
 
-    /// From these ports, as the first packet was sent.
+    /// Matches source ports of the first packet.
     #[must_use]
     pub fn src_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.src_ports.push(ports.into()))
     }
 
-    /// To these ports, as the first packet was sent: a service.
+    /// Matches destination ports of the first packet: a service.
     #[must_use]
     pub fn dst_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.dst_ports.push(ports.into()))
     }
 
-    /// Answered from these ports: what really serves, after NAT.
+    /// Matches source ports of the answers: the port of the real server, after NAT.
     #[must_use]
     pub fn reply_src_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.reply_src_ports.push(ports.into()))
     }
 
-    /// Answered to these ports: those that source NAT gave.
+    /// Matches destination ports of the answers: the port that source NAT chose.
     #[must_use]
     pub fn reply_dst_port(self, ports: impl Into<Ports>) -> Self {
         self.with(|lists| lists.reply_dst_ports.push(ports.into()))
     }
 
-    /// In this state of its protocol.
+    /// Matches flows in this state of their protocol.
     #[must_use]
     pub fn state(self, state: impl Into<u8>) -> Self {
         self.with(|lists| lists.states.push(state.into()))
     }
 
-    /// With this mark.
+    /// Matches flows with this mark. A plain number is the whole mark.
     #[must_use]
     pub fn mark(mut self, mark: impl Into<Masked>) -> Self {
         self.mark = Some(mark.into());
         self
     }
 
-    /// With all of these status bits set.
+    /// Matches flows with all of these status bits set.
     #[must_use]
     pub const fn status(self, set: Status) -> Self {
         self.status_bits(set, Status(0))
     }
 
-    /// With all of the first status bits set and all of the second clear; a bit that is in both is to be set.
+    /// Matches flows with all bits of `set` set and all bits of `clear` clear. A bit in both must be set.
     #[must_use]
     pub const fn status_bits(mut self, set: Status, clear: Status) -> Self {
         self.status = Some(Masked::within(set.0, set.0 | clear.0));
         self
     }
 
-    /// With so many seconds left.
+    /// Matches flows that expire in this many seconds.
     #[must_use]
     pub const fn timeout(mut self, seconds: RangeInclusive<u32>) -> Self {
         self.timeout = Some((*seconds.start(), *seconds.end()));
         self
     }
 
-    /// With this label bit set, and every other that was given; numbers above 127 name no bit.
+    /// Matches flows with this label bit set, and every other label bit that was given. Numbers above 127 name no bit
+    /// and are ignored.
     #[must_use]
     pub fn label(mut self, bit: u8) -> Self {
         self.labels |= 1_u128.checked_shl(bit.into()).unwrap_or(0);
         self
     }
 
-    /// So many of the flows at most, as the target of a verdict.
+    /// Returns a target of at most this many matching flows.
     #[must_use]
     pub fn at_most(self, flows: NonZeroU32) -> Target {
         Target::Matching { filter: Box::new(self), limit: flows.get() }
     }
 
-    /// Whether the flow matches, exactly as the host decides it. Sets are asked as they are now; one that cannot be asked holds
-    /// no address.
+    /// Whether the flow matches, by the same rules as in the host. Sets are looked up as they are now. A set that
+    /// cannot be looked up contains no address.
     #[must_use]
     pub fn matches(&self, flow: &Flow<'_>) -> bool {
         let facts = FlowFacts::new(flow);
@@ -245,7 +252,7 @@ impl Filter {
             && (self.sets.is_empty() || in_any(&self.sets))
     }
 
-    /// The parts that are no lists.
+    /// Returns the parts that are not lists.
     fn fields(&self) -> ctwarden_model::Filter {
         ctwarden_model::Filter {
             family: self.family,
@@ -259,7 +266,7 @@ impl Filter {
 }
 
 impl Lists {
-    /// The host's form of them, made once: a policy may ask about each flow.
+    /// Returns the lists in the host's form, built once, because a policy may test each flow.
     fn compiled(&self) -> &ctwarden_model::Filter {
         let networks = |given: &[Prefix]| given.iter().map(|prefix| prefix.network()).collect();
         let ports = |given: &[Ports]| given.iter().copied().collect();
@@ -315,7 +322,7 @@ impl From<Filter> for wit::Filter {
     }
 }
 
-/// Numbers of the bits that are set, lowest first.
+/// Returns the numbers of the set bits, lowest first.
 pub(crate) fn bit_numbers(bits: u128) -> Vec<u8> {
     let (high, low) = halves(bits);
     (0..128_u8).filter(|bit| if *bit < 64 { low >> bit & 1 == 1 } else { high >> (bit - 64) & 1 == 1 }).collect()
@@ -375,7 +382,7 @@ mod tests {
         assert!(matches(&Filter::new(), &tcp));
     }
 
-    /// Another part that holds does not make up for one that does not.
+    /// Adds a part that holds: it must not make up for a part that does not hold.
     fn filter_with_more(filter: &Filter) -> Filter {
         if filter.lists.protocols.is_empty() { filter.clone().tcp() } else { filter.clone() }
     }

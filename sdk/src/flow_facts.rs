@@ -1,10 +1,10 @@
-//! A flow as the host's filter asks about it, so that a policy and its tests get the host's answer.
+//! A flow as the host's filter reads it, so that a policy and its tests match flows by the host's rules.
 
 use ctwarden_model::{Fact, Facts, Labels, Layer4, Mark, Status, Tuple, Zone};
 
 use crate::{Endpoints, Flow, Protocol};
 
-/// An entry of a batch: what it lacks is not set, as in the host's subscriptions.
+/// An entry of a batch. A field that the entry lacks is not set, as in the host's subscriptions.
 pub(crate) struct FlowFacts<'a> {
     flow: &'a Flow<'a>,
     original: Tuple,
@@ -18,7 +18,7 @@ impl<'a> FlowFacts<'a> {
     }
 }
 
-/// No part that a policy can write asks for ICMP fields or GRE keys.
+/// Converts one direction. ICMP fields and GRE keys are left out, because no filter of a policy can test them.
 const fn tuple(ends: Endpoints, protocol: Protocol) -> Tuple {
     let Endpoints { src, dst, src_port, dst_port } = ends;
     let layer4 = if protocol.has_ports() { Layer4::Ports { src: src_port, dst: dst_port } } else { Layer4::None };

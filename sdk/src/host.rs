@@ -1,4 +1,4 @@
-//! Where the host's functions are: across the wall in a component, in the [test harness](crate::testing) in a native build.
+//! The host's functions: imports in a component, the [test harness](crate::testing) in a native build.
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::ctwarden::policy::{details, memory, sets, table};

@@ -1,7 +1,7 @@
-//! What a policy author depends on: write a struct and one function from a flow to verdicts, get a component.
+//! The SDK for authors of policies: write a struct and one function from a flow to verdicts, and build a component.
 //!
-//! ctwarden shows policies the connections that a Linux host tracks; a policy says what is to be done about them. This is a
-//! whole one, and it ends every telnet connection, those that live when it is loaded and those that begin later:
+//! ctwarden passes the connections that a Linux host tracks to policies. A policy returns what to do about them. This
+//! complete policy ends every telnet connection, both those that exist when it is loaded and those that begin later:
 //!
 //! ```
 //! use ctwarden_sdk::prelude::*;
@@ -16,14 +16,14 @@
 //! export!(NoTelnet);
 //! ```
 //!
-//! # What a policy is made of
+//! # The parts of a policy
 //!
-//! - **What it may want** ([`Policy::WANTS`]) is one key, what the operator grants is the other; a verdict needs both. Where a
-//!   configuration takes fewer kinds, [`Subscription::needs`] says which.
-//! - **Its configuration** ([`Policy::Config`]) is a type of its own. The host checks what the operator wrote against the
-//!   schema of that type and hands it over.
-//! - **What it wants to see** ([`Subscription`]): kinds of events, filters, sweeps, ticks. The host filters early.
-//! - **[`Policy::judge`]** gets one [`Flow`] and answers with [`Verdicts`]. What it remembers is the struct itself.
+//! - **[`Policy::WANTS`]** lists the kinds of verdicts that the policy may return. A verdict also needs a grant of the
+//!   operator. If a configuration needs fewer kinds, [`Subscription::needs`] says which.
+//! - **[`Policy::Config`]** is the type of the configuration. The host checks what the operator wrote against the JSON
+//!   schema of this type.
+//! - **[`Subscription`]** says what the host delivers: kinds of events, filters, sweeps, ticks. The host filters early.
+//! - **[`Policy::judge`]** takes one [`Flow`] and returns [`Verdicts`]. The struct itself is the state between calls.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -96,16 +96,19 @@
 //! assert!(policy.event(flow()).is_empty());
 //! ```
 //!
-//! # What it can ask
+//! # What a policy can read
 //!
-//! [`Flow`] tells what the event told, and asks the host for helper, labels and other rare attributes. [`sets`] looks up
-//! addresses in lists that the operator keeps, [`table`] says how full the kernel's table is, [`memory`] outlives restarts.
-//! What a policy prints becomes log lines. It has no files, no network and no handle to the kernel.
+//! - [`Flow`] has the values that the entry carried, and asks the host for rare attributes such as helper and labels.
+//! - [`sets`] looks up addresses in lists that the operator keeps.
+//! - [`table`] says how full the kernel's table is.
+//! - [`memory`] outlives restarts.
+//!
+//! Text that a policy prints becomes log lines. A policy has no files, no network and no handle to the kernel.
 //!
 //! # Building
 //!
-//! A policy is a library crate with `crate-type = ["cdylib", "rlib"]`: the first for the component, the second for tests.
-//! `cargo build --release --target wasm32-wasip2` makes the component.
+//! A policy is a library crate with `crate-type = ["cdylib", "rlib"]`: the first for the component, the second for
+//! tests. `cargo build --release --target wasm32-wasip2` builds the component.
 
 #![warn(missing_docs)]
 
@@ -177,7 +180,7 @@ pub use self::time::Timestamp;
 pub use self::verdict::{Verdict, VerdictKind, delete, labels, log, mark, protect, sweep, timeout, unblock};
 pub use self::verdicts::Verdicts;
 
-/// Everything that a policy usually needs: `use ctwarden_sdk::prelude::*;`.
+/// The items that a policy usually needs: `use ctwarden_sdk::prelude::*;`.
 pub mod prelude {
     pub use schemars::{self, JsonSchema};
 

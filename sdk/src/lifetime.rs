@@ -1,4 +1,4 @@
-//! For how long something holds, as people and programs write it: seconds, `1h`, `4h30m`, or -1 for no end.
+//! Lifetimes as people and programs write them: seconds, `1h`, `4h30m`, or -1 for no end.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 const SECOND: u128 = 1_000_000_000;
-/// Units and their nanoseconds.
+/// Units and their length in nanoseconds.
 const UNITS: [(&str, u128); 8] = [
     ("w", 604_800 * SECOND),
     ("d", 86_400 * SECOND),
@@ -23,28 +23,29 @@ const UNITS: [(&str, u128); 8] = [
     ("ns", 1),
 ];
 
-/// For how long something holds: whole seconds, at least one, or without an end.
+/// How long something lasts: whole seconds, at least one, or without an end.
 ///
-/// In a configuration: a number of seconds or text such as `"1h"`, `"4h30m"`; 0 and -1 have no end. The default has none.
+/// In a configuration: a number of seconds or text such as `"1h"` or `"4h30m"`. 0 and -1 mean no end, which is the
+/// default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lifetime(Option<NonZeroU32>);
 
-/// Why a lifetime was refused.
+/// The text is not a lifetime. The error names the text and the accepted forms.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{0}\" is no time; write seconds from 1 to 4294967295, a time such as 1h, 4h30m or 7d, or -1 for no end")]
 pub struct LifetimeError(String);
 
 impl Lifetime {
-    /// Without an end.
+    /// A lifetime without an end.
     pub const FOREVER: Self = Self(None);
 
-    /// So many seconds; 0 has no end.
+    /// Returns a lifetime of this many seconds; 0 means no end.
     #[must_use]
     pub const fn from_secs(seconds: u32) -> Self {
         Self(NonZeroU32::new(seconds))
     }
 
-    /// The seconds; none where there is no end.
+    /// Returns the seconds. `None` if the lifetime has no end.
     #[must_use]
     pub const fn as_secs(self) -> Option<u32> {
         match self.0 {
@@ -57,7 +58,8 @@ impl Lifetime {
 impl FromStr for Lifetime {
     type Err = LifetimeError;
 
-    /// Parts of a second count as a whole one. 0 is refused: it would have to mean both nothing and for ever.
+    /// Reads a lifetime. A part of a second counts as a whole second. 0 is refused, because it could mean both nothing
+    /// and no end.
     fn from_str(text: &str) -> Result<Self, LifetimeError> {
         if text == "-1" {
             return Ok(Self::FOREVER);
@@ -75,7 +77,7 @@ fn nanoseconds(text: &str) -> Option<u128> {
     loop {
         let (number, behind) = rest.split_at_checked(rest.find(|c| !is_digit(c)).unwrap_or(rest.len()))?;
         let (unit, next) = behind.split_at_checked(behind.find(is_digit).unwrap_or(behind.len()))?;
-        // A number alone is seconds.
+        // A number alone means seconds.
         let unit = if unit.is_empty() && rest == text { "s" } else { unit };
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
         total = total.checked_add(multiplied(number, *factor)?)?;
@@ -86,7 +88,7 @@ fn nanoseconds(text: &str) -> Option<u128> {
     }
 }
 
-/// A decimal number of so many nanoseconds each.
+/// Multiplies a decimal number by a factor in nanoseconds.
 fn multiplied(number: &str, factor: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let whole = whole.parse::<u64>().ok()?;

@@ -1,4 +1,4 @@
-//! A value under a mask as the wall takes it.
+//! Conversion of a value under a mask to the WIT.
 
 use crate::Masked;
 use crate::bindings::ctwarden::policy::types as wit;

@@ -1,14 +1,15 @@
-//! Memory that outlives the instance: kept over faults, reloads and restarts, private to the plugin, with a quota.
+//! Memory that outlives the instance: it survives faults, reloads and restarts. It is private to the plugin and has a
+//! quota of keys and bytes.
 
 use crate::Refusal;
 
-/// The value of a key.
+/// Returns the value of a key.
 #[must_use]
 pub fn get(key: &str) -> Option<Vec<u8>> {
     crate::host::memory::get(key)
 }
 
-/// Gives a key of at most 256 bytes a value.
+/// Sets the value of a key of at most 256 bytes.
 ///
 /// # Errors
 /// The quota of keys or bytes is used up, or the key is too long.
@@ -16,12 +17,12 @@ pub fn set(key: &str, value: &[u8]) -> Result<(), Refusal> {
     crate::host::memory::set(key, value).map_err(Refusal::from)
 }
 
-/// Forgets a key; one that is not there is no error.
+/// Removes a key. It is no error if there is no such key.
 pub fn remove(key: &str) {
     crate::host::memory::remove(key);
 }
 
-/// Keys that begin so, in order of their bytes; all of them with an empty beginning.
+/// Returns the keys that start with `beginning`, in byte order. An empty `beginning` returns all keys.
 #[must_use]
 pub fn keys(beginning: &str) -> Vec<String> {
     crate::host::memory::keys(beginning)

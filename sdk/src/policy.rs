@@ -2,64 +2,67 @@
 
 use crate::{Batch, Configuration, Extent, Flow, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts};
 
-/// A policy: a function from flows to verdicts, and what it remembers between calls, which is the struct itself.
+/// A policy: a function from flows to verdicts. The struct itself is the state between calls.
 ///
-/// Calls never overlap and come in the order in which things happened. After a fault (a panic, out of time, out of memory)
-/// the struct is gone: a fresh one is configured and the table swept for it. What must outlive that goes into
-/// [`memory`](crate::memory).
+/// Calls never overlap and arrive in the order in which things happened. A fault (a panic, out of time, out of memory)
+/// loses the struct. Then the host configures a fresh one and sweeps the table for it. State that must survive a fault
+/// goes into [`memory`](crate::memory).
 pub trait Policy: Sized + 'static {
-    /// What the operator writes under `[plugin.config]`; [`Nothing`](crate::Nothing) if there is nothing to write.
+    /// The configuration that the operator writes under `[plugin.config]`; [`Nothing`](crate::Nothing) if there is
+    /// none.
     type Config: Configuration;
 
-    /// Kinds of verdicts that it may return, whatever its configuration. Others are refused. The operator sees them in
-    /// `ctwarden check` and grants each; where the configuration asks for fewer, say so with [`Subscription::needs`].
+    /// Kinds of verdicts that the policy may return, whatever its configuration. The host refuses other kinds. The
+    /// operator sees them in `ctwarden check` and grants each of them. If a configuration needs fewer kinds, use
+    /// [`Subscription::needs`].
     const WANTS: &'static [VerdictKind];
 
-    /// Makes the policy.
+    /// Creates the policy from its configuration.
     ///
     /// # Errors
     /// One line that names what is wrong with the configuration.
     fn configure(config: Self::Config, now: Timestamp) -> Result<Self, Refusal>;
 
-    /// What the host is to deliver; asked after `configure`, and the same for as long as the policy lives. By default every
-    /// new flow and every row of a sweep.
+    /// Returns what the host delivers. It is read once, after `configure`, and holds for the life of the policy. The
+    /// default is every new flow and every row of a sweep.
     fn subscription(&self) -> Subscription {
         Subscription::default()
     }
 
-    /// Judges a flow. A verdict that does not say what it is about is about this flow.
+    /// Judges one flow. A verdict without a target is about this flow.
     fn judge(&mut self, flow: &Flow<'_>) -> Verdicts;
 
-    /// Judges many flows, for a policy that does better than one at a time (such as asking a [set](crate::sets) once for
-    /// all of them). By default each goes through `judge`.
+    /// Judges many flows at once, for a policy that can do better than one at a time, such as one call of a
+    /// [set](crate::sets) for all flows. By default, calls `judge` for each flow.
     fn batch(&mut self, batch: &Batch) -> Verdicts {
         batch.each(|flow| self.judge(flow))
     }
 
-    /// A sweep begins: rows of the table follow, between which events may come.
+    /// A sweep begins. Rows of the table follow; events may come between them.
     fn sweep_begin(&mut self, extent: Extent, now: Timestamp) -> Verdicts {
         let _ = (extent, now);
         Verdicts::none()
     }
 
-    /// The sweep ended. If it is complete, every entry that lived throughout it was delivered; else rows may be missing or
-    /// doubled.
+    /// The sweep ended. If it is complete, it delivered every entry that existed throughout the sweep. Otherwise rows
+    /// may be missing or repeated.
     fn sweep_end(&mut self, complete: bool, now: Timestamp) -> Verdicts {
         let _ = (complete, now);
         Verdicts::none()
     }
 
-    /// Events were lost here, and a sweep follows: `missed` of them in front of this plugin because it was too slow, or 0
-    /// where the kernel lost them and nobody knows how many.
+    /// Events were lost at this point. A sweep follows if the policy subscribes to [`Kind::Row`](crate::Kind::Row).
+    /// `missed` is the number of entries that the host dropped because the policy was too slow. It is 0 if the kernel
+    /// lost events, because nobody knows how many.
     fn overrun(&mut self, missed: u64, now: Timestamp) -> Verdicts {
         let _ = (missed, now);
         Verdicts::none()
     }
 
-    /// These sets, of those that the subscription names, have changed. By default the table is swept, if the policy wants
-    /// and needs [`VerdictKind::Sweep`]: a flow may have to be judged anew because its address is in the set now, or because it
-    /// is not any more. A policy to which only those in it matter, such as a list of bans, asks for these alone; with
-    /// [`Subscription::selects`] they are found without reading the table:
+    /// These sets changed. All of them are named in the subscription. By default, the policy asks for a sweep if it
+    /// wants and needs [`VerdictKind::Sweep`]: a flow may need a new verdict because its address is now in the set, or
+    /// no longer in it. A policy that acts only on addresses in the set, such as a list of bans, can ask for just those
+    /// flows. With [`Subscription::selects`] the host finds them without reading the table:
     ///
     /// ```
     /// # use ctwarden_sdk::prelude::*;
@@ -77,21 +80,21 @@ pub trait Policy: Sized + 'static {
         }
     }
 
-    /// Time has passed; see [`Subscription::tick_every`].
+    /// Called periodically; see [`Subscription::tick_every`].
     fn tick(&mut self, now: Timestamp) -> Verdicts {
         let _ = now;
         Verdicts::none()
     }
 
-    /// A word from outside: a ban, an operator's request, whatever `ctwarden send` was given.
+    /// Takes a message from outside: a ban, an operator's request, or any other text of `ctwarden send`.
     ///
     /// # Errors
-    /// One line for the sender.
+    /// One line for the sender, which the host cuts after 1,024 bytes.
     fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
         let _ = (text, now);
         Err("this policy takes no messages".into())
     }
 
-    /// The last call of an orderly end.
+    /// The last call before an orderly end. A policy that faulted does not get it.
     fn stop(&mut self) {}
 }

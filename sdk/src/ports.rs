@@ -1,4 +1,4 @@
-//! A port or a range of ports as the wall takes it.
+//! Conversion of a port or a range of ports to the WIT.
 
 use crate::Ports;
 use crate::bindings::ctwarden::policy::types as wit;

@@ -1,4 +1,4 @@
-//! A network: an address and how many of its first bits count. Bans, exemptions and filters are lists of them.
+//! Networks: an address and a prefix length. Bans, exemptions and filters are lists of networks.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,21 +12,22 @@ use crate::{Family, PrefixError};
 
 /// A network in CIDR form, or one address. In a configuration: text such as `"192.0.2.0/24"` or `"2001:db8::1"`.
 ///
-/// Bits behind the length are zero, so two prefixes are equal where their networks are. They are ordered by address, the
-/// wider first. An IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is the IPv4 address, as is a network of such.
+/// Bits after the prefix length are zero, so equal networks are equal prefixes. Prefixes are ordered by address, the
+/// wider first. An IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is the IPv4 address, and a network of such addresses
+/// is the IPv4 network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
 pub struct Prefix(
-    // Canonical: the host's own type keeps a mapped address of the kernel as it is.
+    // Always canonical. The host's own type does not convert a mapped address of the kernel.
     ctwarden_net::Prefix,
 );
 
 impl Prefix {
-    /// A network; bits behind `length` are cleared.
+    /// Returns the network with this prefix length and clears the bits after it.
     ///
     /// # Errors
-    /// [`PrefixError::Length`] where the address has fewer bits than `length`.
+    /// [`PrefixError::Length`] if `length` is greater than the number of bits of the address.
     pub const fn new(address: IpAddr, length: u8) -> Result<Self, PrefixError> {
         let bits = ctwarden_net::Prefix::host(address).length();
         if length > bits {
@@ -36,7 +37,8 @@ impl Prefix {
         }
     }
 
-    /// The network of the given length around an address; the address itself where the length is greater than it has bits.
+    /// Returns the network of the given length around an address. A length greater than the number of bits gives the
+    /// address itself.
     #[must_use]
     pub const fn around(address: IpAddr, length: u8) -> Self {
         Self::meant(ctwarden_net::Prefix::around(address, length))
@@ -50,38 +52,39 @@ impl Prefix {
         self.0
     }
 
-    /// First address of the network.
+    /// Returns the first address of the network.
     #[must_use]
     pub const fn address(self) -> IpAddr {
         self.0.address()
     }
 
-    /// Last address of the network.
+    /// Returns the last address of the network.
     #[must_use]
     pub const fn last(self) -> IpAddr {
         self.0.last()
     }
 
-    /// How many bits count.
+    /// Returns the prefix length in bits: 0 to 32 for IPv4, 0 to 128 for IPv6.
     #[must_use]
     pub const fn length(self) -> u8 {
         self.0.length()
     }
 
-    /// Family of its addresses.
+    /// Returns the address family of the network.
     #[must_use]
     pub const fn family(self) -> Family {
         self.0.family()
     }
 
-    /// Whether the address lies in the network; never across families, but an IPv4-mapped address is one of IPv4.
+    /// Whether the network contains the address. The families must be equal, but an IPv4-mapped address counts as an
+    /// IPv4 address too.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         let meant = address.to_canonical();
         self.0.contains(meant) || meant != address && self.0.contains(address)
     }
 
-    /// Whether all of the other network lies in this one.
+    /// Whether this network contains the whole other network.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         self.length() <= other.length() && self.contains(other.address())
@@ -89,7 +92,7 @@ impl Prefix {
 }
 
 impl From<IpAddr> for Prefix {
-    /// The network of this one address.
+    /// Returns the network of this one address.
     fn from(address: IpAddr) -> Self {
         Self::meant(ctwarden_net::Prefix::host(address))
     }
@@ -104,7 +107,7 @@ impl FromStr for Prefix {
 }
 
 impl fmt::Display for Prefix {
-    /// One address without its length, as people write it.
+    /// Writes CIDR form, or only the address if the network is one address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -1,4 +1,4 @@
-//! Many networks with a value each, asked for the longest that holds an address: ban lists, exemptions, classes of hosts.
+//! Maps and sets of networks with longest-prefix lookup: ban lists, exemptions, classes of hosts.
 
 use std::net::IpAddr;
 
@@ -6,38 +6,38 @@ use crate::Prefix;
 
 /// A map from networks to values.
 ///
-/// A lookup costs one search for each prefix length in use; in lists that people keep that is a handful.
+/// A lookup costs one search for each prefix length in the map. Real lists have a handful of lengths.
 #[derive(Clone, Debug)]
 pub struct PrefixMap<V>(ctwarden_net::PrefixMap<V>);
 
-/// A set of networks.
+/// A set of networks: a map without values.
 pub type PrefixSet = PrefixMap<()>;
 
 impl<V> PrefixMap<V> {
-    /// None.
+    /// Returns an empty map.
     #[must_use]
     pub const fn new() -> Self {
         Self(ctwarden_net::PrefixMap::new())
     }
 
-    /// Adds a network or gives it a new value; the old value, if there was one.
+    /// Adds a network or changes its value. Returns the old value, if there was one.
     pub fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
         self.0.insert(prefix.network(), value)
     }
 
-    /// Removes exactly this network.
+    /// Removes exactly this network and returns its value.
     pub fn remove(&mut self, prefix: Prefix) -> Option<V> {
         self.0.remove(prefix.network())
     }
 
-    /// The value of exactly this network.
+    /// Returns the value of exactly this network.
     #[must_use]
     pub fn get(&self, prefix: Prefix) -> Option<&V> {
         self.0.get(prefix.network())
     }
 
-    /// Every network that holds the address, the longest first. An IPv4-mapped address is held by networks of IPv4, and then by
-    /// those of IPv6 that are wider than all of it.
+    /// Returns every network that contains the address, the longest prefix first. For an IPv4-mapped address, IPv4
+    /// networks come first, then IPv6 networks wider than `::ffff:0:0/96`.
     pub fn holding(&self, address: IpAddr) -> impl Iterator<Item = (Prefix, &V)> {
         let meant = address.to_canonical();
         let wider = if meant == address { 0 } else { ctwarden_net::Prefix::MAPPED_BITS };
@@ -45,37 +45,37 @@ impl<V> PrefixMap<V> {
         held.map(|(network, value)| (Prefix::meant(network), value))
     }
 
-    /// The longest network that holds the address.
+    /// Returns the network with the longest prefix that contains the address, and its value.
     #[must_use]
     pub fn lookup(&self, address: IpAddr) -> Option<(Prefix, &V)> {
         self.holding(address).next()
     }
 
-    /// Whether any network holds the address.
+    /// Whether any network contains the address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.lookup(address).is_some()
     }
 
-    /// A network of the map that shares addresses with the given one: holds it, or lies in it.
+    /// Returns a network of the map that shares addresses with the given network: either of the two contains the other.
     #[must_use]
     pub fn overlapping(&self, prefix: Prefix) -> Option<Prefix> {
         self.0.overlapping(prefix.network()).map(Prefix::meant)
     }
 
-    /// How many networks there are.
+    /// Returns the number of networks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether the map has no networks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them, by address, the wider first.
+    /// Returns all networks and their values, ordered by address, the wider first.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
         self.0.iter().map(|(network, value)| (Prefix::meant(network), value))
     }

@@ -1,4 +1,4 @@
-//! Protocols in a configuration: the test of what authors may write.
+//! Tests of the protocol names and numbers that a configuration may contain.
 
 use crate::Protocol;
 

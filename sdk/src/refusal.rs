@@ -1,22 +1,22 @@
-//! Why a configuration or a message was refused: one line for the person who sent it.
+//! The reason why a configuration or a message was refused: one line for its sender.
 
 use std::fmt::{self, Display};
 
-/// One line that names what is wrong and the way out.
+/// One line that names the problem and how to solve it.
 ///
-/// Every error converts into it, so `?` works on all of them, and so does text: `Err("no ports are given".into())`. For
-/// that it is itself no error type.
+/// Every error converts into a refusal, so `?` works on all errors. Text converts as well:
+/// `Err("no ports are given".into())`. For this reason `Refusal` itself does not implement `Error`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal(String);
 
 impl Refusal {
-    /// As text.
+    /// Returns the line as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same with what it is about in front: `about: line`.
+    /// Puts the subject in front of the line: `subject: line`.
     #[must_use]
     pub fn about(self, what: impl Display) -> Self {
         Self(format!("{what}: {}", self.0))

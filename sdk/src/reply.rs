@@ -1,24 +1,25 @@
-//! What comes of a message: a line for its sender, and verdicts.
+//! The answer to a message: text for the sender, and verdicts.
 
 use crate::Verdicts;
 use crate::bindings::exports::ctwarden::policy::policy as wit;
 
-/// What came of a message.
+/// The answer to a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// For the sender; may be empty.
+    /// Text for the sender; may be empty. The host cuts it after 262,144 bytes. The sender gets it if every verdict did
+    /// what it asked for.
     pub text: String,
-    /// What the policy wants done.
+    /// Verdicts that the message causes.
     pub verdicts: Verdicts,
 }
 
-/// A reply with this text and no verdicts.
+/// Returns a reply with this text and no verdicts.
 pub fn reply(text: impl Into<String>) -> Reply {
     Reply { text: text.into(), verdicts: Verdicts::none() }
 }
 
 impl Reply {
-    /// The same text, and verdicts.
+    /// Sets the verdicts of the reply, in place of earlier ones.
     #[must_use]
     pub fn with(self, verdicts: impl Into<Verdicts>) -> Self {
         Self { verdicts: verdicts.into(), ..self }

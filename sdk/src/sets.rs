@@ -1,6 +1,6 @@
-//! Address sets that the operator named in the configuration and granted to the plugin; the host keeps them up to date.
+//! Address sets that the operator named in the configuration and granted to the plugin. The host keeps them up to date.
 //!
-//! [`lookup`] asks about the addresses at hand; a verdict about every flow of a set says so with
+//! [`lookup`] looks up the addresses at hand. For a verdict about every flow of a set, use
 //! [`Filter::in_set`](crate::Filter::in_set).
 
 use std::net::IpAddr;
@@ -8,25 +8,26 @@ use std::net::IpAddr;
 use crate::Refusal;
 use crate::bindings::ctwarden::policy::types::IpAddress;
 
-/// For each address the value of the longest prefix in the set that holds it (empty where the list gives none), or none
-/// where no prefix does. One call for many addresses is much cheaper than many calls.
+/// Looks up addresses in a set. The result has one element for each address: the value of the longest prefix that
+/// contains the address, or `None` if no prefix contains it. The value is empty if the list gives none. One call for
+/// many addresses is much cheaper than many calls.
 ///
 /// # Errors
-/// The set is unknown or was not granted.
+/// The set is unknown or not granted, or its name is longer than 64 bytes.
 pub fn lookup(set: &str, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, Refusal> {
     let addresses: Vec<IpAddress> = addresses.iter().map(|address| (*address).into()).collect();
     crate::host::sets::lookup(set, &addresses).map_err(Refusal::from)
 }
 
-/// Whether the set holds any of the addresses; one that cannot be asked holds none.
+/// Whether the set contains any of the addresses. False if the set cannot be looked up.
 pub(crate) fn holds_any(set: &str, addresses: &[IpAddr]) -> bool {
     lookup(set, addresses).is_ok_and(|values| values.iter().any(Option::is_some))
 }
 
-/// Whether the set holds the address.
+/// Whether the set contains the address.
 ///
 /// # Errors
-/// The set is unknown or was not granted.
+/// The set is unknown or not granted, or its name is longer than 64 bytes.
 pub fn contains(set: &str, address: IpAddr) -> Result<bool, Refusal> {
     Ok(lookup(set, &[address])?.into_iter().next().flatten().is_some())
 }

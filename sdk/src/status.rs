@@ -1,9 +1,9 @@
-//! Status bits of an entry, by the kernel's names.
+//! Status bits of an entry, under the kernel's names.
 
 use std::fmt;
 use std::ops::BitOr;
 
-/// `IPS_*` bits of linux/netfilter/nf_conntrack_common.h. A bit without a name here is kept.
+/// `IPS_*` bits of linux/netfilter/nf_conntrack_common.h. Bits without a name here are kept.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(pub u32);
 
@@ -18,37 +18,37 @@ macro_rules! bits {
 }
 
 bits! {
-    /// A helper expected this connection.
+    /// `IPS_EXPECTED`: a helper expected this flow.
     EXPECTED = 0,
-    /// Packets went both ways.
+    /// `IPS_SEEN_REPLY`: packets travelled in both directions.
     SEEN_REPLY = 1,
-    /// The kernel does not evict it early.
+    /// `IPS_ASSURED`: the kernel does not evict the entry early.
     ASSURED = 2,
-    /// It is in the table.
+    /// `IPS_CONFIRMED`: the entry is in the table.
     CONFIRMED = 3,
-    /// Its source is translated.
+    /// `IPS_SRC_NAT`: the source is translated.
     SRC_NAT = 4,
-    /// Its destination is translated.
+    /// `IPS_DST_NAT`: the destination is translated.
     DST_NAT = 5,
-    /// Its TCP sequence numbers are adjusted.
+    /// `IPS_SEQ_ADJUST`: the kernel adjusts TCP sequence numbers.
     SEQ_ADJUST = 6,
-    /// Source translation was decided.
+    /// `IPS_SRC_NAT_DONE`: the kernel has decided about source translation.
     SRC_NAT_DONE = 7,
-    /// Destination translation was decided.
+    /// `IPS_DST_NAT_DONE`: the kernel has decided about destination translation.
     DST_NAT_DONE = 8,
-    /// It is being removed.
+    /// `IPS_DYING`: the kernel is removing the entry.
     DYING = 9,
-    /// Packets do not renew its timeout.
+    /// `IPS_FIXED_TIMEOUT`: packets do not renew the timeout.
     FIXED_TIMEOUT = 10,
-    /// It is the template of a rule.
+    /// `IPS_TEMPLATE`: the entry is the template of a rule.
     TEMPLATE = 11,
-    /// It clashed with another in NAT (before Linux 5.19: untracked).
+    /// `IPS_NAT_CLASH`: the entry clashed with another in NAT (before Linux 5.19: untracked).
     NAT_CLASH = 12,
-    /// A rule chose its helper.
+    /// `IPS_HELPER`: a rule chose the helper.
     HELPER = 13,
-    /// A flow table forwards it in software.
+    /// `IPS_OFFLOAD`: a flow table forwards the flow in software.
     OFFLOAD = 14,
-    /// Hardware forwards it.
+    /// `IPS_HW_OFFLOAD`: hardware forwards the flow.
     HW_OFFLOAD = 15,
 }
 

@@ -1,4 +1,5 @@
-//! What a policy wants delivered; the narrower, the less it costs, for the host filters as early as it can.
+//! Subscriptions: what a policy wants delivered. A narrower subscription costs less, because the host filters as early
+//! as it can.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,8 +7,8 @@ use std::time::Duration;
 use crate::bindings::exports::ctwarden::policy::policy as wit;
 use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 
-/// What the host is to deliver. The default: new flows and rows of sweeps, which is what a policy needs to judge every flow
-/// once.
+/// What the host delivers to the policy. The default is new flows and rows of sweeps: with these a policy judges every
+/// flow once.
 ///
 /// ```
 /// use ctwarden_sdk::{Filter, Kind, Subscription};
@@ -20,7 +21,7 @@ use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Subscription {
-    /// None: all that the policy wants.
+    /// `None` means all kinds that the policy wants.
     needs: Option<Vec<VerdictKind>>,
     mark_bits: u32,
     label_bits: BTreeSet<u8>,
@@ -42,11 +43,11 @@ impl Default for Subscription {
 }
 
 impl Subscription {
-    /// Filters that the host takes in one subscription: it matches each event against each of them. A policy with more has to
-    /// join some, or to subscribe to every flow and look itself.
+    /// Maximum number of filters in one subscription. The host matches each event against each filter. A policy with
+    /// more filters has to join some of them, or to subscribe to every flow and match flows itself.
     pub const FILTERS: usize = 64;
 
-    /// Entries of these kinds.
+    /// Subscribes to entries of these kinds.
     pub fn to(kinds: &[Kind]) -> Self {
         Self {
             needs: None,
@@ -64,73 +65,75 @@ impl Subscription {
         }
     }
 
-    /// Kinds of verdicts that the policy will return as it is configured, where they are fewer than
-    /// [`WANTS`](crate::Policy::WANTS): the operator has to grant these and no others. Verdicts of other kinds are refused.
+    /// Sets the kinds of verdicts that the policy returns with its configuration, if they are fewer than
+    /// [`WANTS`](crate::Policy::WANTS). The operator has to grant only these kinds. The host refuses verdicts of other
+    /// kinds.
     pub fn needs(mut self, kinds: impl IntoIterator<Item = VerdictKind>) -> Self {
         self.needs = Some(kinds.into_iter().collect());
         self
     }
 
-    /// Bits of the mark that verdicts change as the policy is configured; what is given more than once adds up. The operator has
-    /// to grant them (`mark-mask`), and learns so before the policy starts.
+    /// Adds bits of the mark that verdicts change with this configuration. The operator has to grant them
+    /// (`mark-mask`), and learns about them before the policy starts.
     pub fn changes_mark(mut self, bits: u32) -> Self {
         self.mark_bits |= bits;
         self
     }
 
-    /// Bits of the label that verdicts change, by number 0 to 127. The operator has to grant them (`label-bits`).
+    /// Adds bits of the label that verdicts change, by number 0 to 127. The operator has to grant them (`label-bits`).
     pub fn changes_labels(mut self, bits: impl IntoIterator<Item = u8>) -> Self {
         self.label_bits.extend(bits);
         self
     }
 
-    /// An operator-named nftables set that [`block`](crate::block()) and [`unblock`](crate::unblock()) name. The operator has to
-    /// grant it (`block-sets`).
+    /// Adds an operator-named nftables set that [`block`](crate::block()) and [`unblock`](crate::unblock()) use. The
+    /// operator has to grant it (`block-sets`).
     pub fn blocks_in(mut self, set: impl Into<String>) -> Self {
         self.block_sets.insert(set.into());
         self
     }
 
-    /// An operator-named set that is looked into or named in a filter without word of its changes, as [`Subscription::set`] has
-    /// it. The operator has to grant it (`read-sets`).
+    /// Adds an operator-named address set that the policy looks into or names in a filter, without reports of its
+    /// changes as [`Subscription::set`] has them. The operator has to grant it (`read-sets`).
     pub fn reads(mut self, set: impl Into<String>) -> Self {
         self.read_sets.insert(set.into());
         self
     }
 
-    /// Only flows that this filter holds, or another that was given. Without any: every flow. The host takes
-    /// [`FILTERS`](Self::FILTERS) of them.
+    /// Adds a filter: the host delivers only flows that match at least one of the filters. Without any filter, it
+    /// delivers every flow. The host accepts at most [`FILTERS`](Self::FILTERS) filters.
     pub fn only(mut self, filter: Filter) -> Self {
         self.filters.push(filter);
         self
     }
 
-    /// A sweep of the table so often, in whole seconds. The host sweeps anyway at start and after events were lost, and
-    /// when a [`sweep`](crate::sweep()) is asked for.
+    /// Sets the period of sweeps, rounded up to whole seconds. In any case, the host sweeps at the start, after events
+    /// were lost, and when the policy asks for a [`sweep`](crate::sweep()).
     pub fn sweep_every(self, period: Duration) -> Self {
         Self { sweep_every: period, ..self }
     }
 
-    /// A call of [`tick`](crate::Policy::tick) so often, in milliseconds, at least 10.
+    /// Sets the period of calls of [`tick`](crate::Policy::tick), rounded up to whole milliseconds and at least 10
+    /// milliseconds. Zero means no calls.
     pub fn tick_every(self, period: Duration) -> Self {
         Self { tick_every: period, ..self }
     }
 
-    /// Also the events that this host's own verdicts caused. A policy that counts flows needs the ends of those that it
-    /// deleted itself.
+    /// Subscribes also to events that verdicts of this host caused. A policy that counts flows needs the ends of the
+    /// flows that it deleted itself.
     pub fn own_changes(self) -> Self {
         Self { own_changes: true, ..self }
     }
 
-    /// Word when this operator-named set changes: [`sets_changed`](crate::Policy::sets_changed). The operator has to grant it
-    /// (`read-sets`).
+    /// Adds an operator-named address set. The host reports its changes to
+    /// [`sets_changed`](crate::Policy::sets_changed). The operator has to grant it (`read-sets`).
     pub fn set(mut self, name: impl Into<String>) -> Self {
         self.sets.push(name.into());
         self
     }
 
-    /// Verdicts of this policy name flows by a filter with addresses: the host keeps a replica of the table, so that a ban finds
-    /// its flows at once. Without it they are found by a sweep.
+    /// Declares that verdicts select flows by a filter with addresses. The host then keeps a replica of the table, so
+    /// that a ban finds its flows at once. Without it, a sweep finds them.
     pub fn selects(self) -> Self {
         Self { selects: true, ..self }
     }
@@ -143,10 +146,10 @@ impl Subscription {
             && (self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(flow)))
     }
 
-    /// Kinds of verdicts that it needs, of a policy that wants these.
+    /// Returns the kinds of verdicts that the subscription needs. `wants` is what the policy wants.
     ///
     /// # Errors
-    /// One of them is not wanted, or the host would refuse the subscription.
+    /// The subscription needs a kind that the policy does not want, or the host would refuse the subscription.
     pub(crate) fn needed(&self, wants: &[VerdictKind]) -> Result<Vec<VerdictKind>, Refusal> {
         if let Some(set) = self.filters.iter().find_map(|filter| filter.sets().first()) {
             let why = "which changes; name it with Subscription::set and look addresses up in judge";
@@ -159,12 +162,12 @@ impl Subscription {
         }
     }
 
-    /// Whether the policy may return verdicts of that kind, one that it wants.
+    /// Whether the policy may return verdicts of this kind, which must be among those that it wants.
     pub(crate) fn may(&self, kind: VerdictKind) -> bool {
         self.needs.as_ref().is_none_or(|needs| needs.contains(&kind))
     }
 
-    /// Names of the sets.
+    /// Returns the names of the sets whose changes the host reports.
     #[must_use]
     pub fn sets(&self) -> &[String] {
         &self.sets
@@ -172,10 +175,10 @@ impl Subscription {
 }
 
 impl Subscription {
-    /// As it crosses the wall, of a policy that wants these kinds.
+    /// Converts the subscription to the WIT. `wants` is what the policy wants.
     ///
     /// # Errors
-    /// It needs a kind that is not wanted.
+    /// As [`needed`](Self::needed).
     pub(crate) fn into_wit(self, wants: &[VerdictKind]) -> Result<wit::Subscription, Refusal> {
         let kind = |kind: &Kind| match kind {
             Kind::Row => wit::Kinds::ROW,
@@ -183,7 +186,7 @@ impl Subscription {
             Kind::Update => wit::Kinds::UPDATE,
             Kind::Destroy => wit::Kinds::DESTROY,
         };
-        // A period that was asked for does not become "never" by rounding.
+        // Rounding must not turn a requested period into "never".
         let at_least = |least: u128, number: u128| match number {
             0 => 0,
             number => u32::try_from(number.max(least)).unwrap_or(u32::MAX),

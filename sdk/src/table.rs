@@ -1,27 +1,27 @@
-//! How full the kernel's table is.
+//! Statistics that say how full the kernel's table is.
 
 use crate::bindings::ctwarden::policy::table as wit;
 
-/// Figures of the table. Counters are sums over the processors since boot.
+/// Statistics of the table. Counters are sums over the processors since boot (`CTA_STATS_*`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Entries of this network namespace.
+    /// Number of entries of this network namespace.
     pub entries: u32,
-    /// Entries that there may be (`nf_conntrack_max`); none: unlimited.
+    /// Maximum number of entries (`nf_conntrack_max`). `None` means unlimited.
     pub maximum: Option<u32>,
-    /// Entries that could not be put in.
+    /// Number of entries that the kernel could not insert.
     pub insert_failed: u64,
-    /// Packets dropped because there was no room.
+    /// Number of packets that the kernel dropped because it could not create an entry.
     pub dropped: u64,
-    /// Entries evicted to make room.
+    /// Number of entries that the kernel evicted to make room.
     pub early_dropped: u64,
-    /// Entries that clashed with another.
+    /// Number of entries that clashed with an existing tuple.
     pub clashes: u64,
-    /// Packets that belong to no entry and may not begin one.
+    /// Number of packets that belong to no entry and may not begin one.
     pub invalid: u64,
 }
 
-/// The figures of now; none where the kernel would not say.
+/// Reads the statistics from the kernel. `None` if the kernel does not answer.
 #[must_use]
 pub fn statistics() -> Option<Statistics> {
     crate::host::table::read().map(Statistics::from)

@@ -1,4 +1,5 @@
-//! Runs a policy natively, without WebAssembly and without root: flows, sweeps, ticks and messages in, verdicts out.
+//! Runs a policy natively, without WebAssembly and without root. A test delivers flows, sweeps, ticks and messages, and
+//! compares the verdicts.
 //!
 //! ```
 //! use ctwarden_sdk::prelude::*;
@@ -20,11 +21,11 @@
 //! assert_eq!(policy.events([ssh, telnet]).lines(), ["delete on entry 1: telnet: not here"]);
 //! ```
 //!
-//! The harness does what the host does: it delivers what the subscription asks for and nothing else, and it fails the test
-//! where the host would refuse a verdict (a kind that the policy does not want, a mark without a flow, and the like). What
-//! it does not do is carry verdicts out; a test says what comes next.
+//! The harness behaves like the host: it delivers only what the subscription asks for. It fails the test if the host
+//! would refuse a verdict, for example a kind that the policy does not want or a mark without a flow. It does not carry
+//! out verdicts: the test delivers what follows from them.
 //!
-//! It is there in native builds only.
+//! This module exists only in native builds.
 #![expect(clippy::panic, reason = "a check that does not hold in a test is a panic")]
 
 mod answer;

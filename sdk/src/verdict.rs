@@ -1,7 +1,7 @@
-//! Verdicts: what a plugin wants done, about what, and why.
+//! Verdicts: an action, its target, and the reason.
 //!
-//! They are values. The host decides (what the operator granted, protected flows, budgets, mode), acts, and writes one
-//! record with the outcome of each.
+//! Verdicts are plain values. The host checks each verdict (grant, protection, budget, breaker, mode), acts, and counts
+//! its outcome.
 
 use std::fmt;
 
@@ -9,33 +9,33 @@ use crate::bindings::exports::ctwarden::policy::policy as wit;
 use crate::filter::bit_numbers;
 use crate::{Alert, Block, Filter, Flow, FlowKey, Masked, Prefix};
 
-/// Kind of a verdict: what a policy says it may want, and what the operator grants.
+/// Kind of a verdict. A policy declares the kinds that it wants, and the operator grants kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VerdictKind {
-    /// [`delete`].
+    /// The kind of [`delete`] verdicts.
     Delete,
-    /// [`mark`].
+    /// The kind of [`mark`] verdicts.
     Mark,
-    /// [`labels`].
+    /// The kind of [`labels`] verdicts.
     Labels,
-    /// [`timeout`].
+    /// The kind of [`timeout`] verdicts.
     Timeout,
-    /// [`alert`](crate::alert()).
+    /// The kind of [`alert`](crate::alert()) verdicts.
     Alert,
-    /// [`log`].
+    /// The kind of [`log`] verdicts.
     Log,
-    /// [`block`](crate::block()).
+    /// The kind of [`block`](crate::block()) verdicts.
     Block,
-    /// [`unblock`].
+    /// The kind of [`unblock`] verdicts.
     Unblock,
-    /// [`protect`].
+    /// The kind of [`protect`] verdicts.
     Protect,
-    /// [`sweep`].
+    /// The kind of [`sweep`] verdicts.
     Sweep,
 }
 
 impl VerdictKind {
-    /// Name in configuration and records.
+    /// Returns the name in the configuration and in records.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,43 +71,43 @@ impl VerdictKind {
     }
 }
 
-/// What is to be done.
+/// What the host is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// End the tracking of the flow.
     Delete,
-    /// Change the mark.
+    /// Change the mark under a mask.
     Mark(Masked),
-    /// Set and clear label bits, as a bit each.
+    /// Set and clear label bits. Bit N of a number is label bit N.
     Labels {
-        /// Bits to set.
+        /// Label bits to set.
         set: u128,
-        /// Bits to clear.
+        /// Label bits to clear.
         clear: u128,
     },
-    /// Seconds until the flow expires.
+    /// Let the flow expire in this many seconds.
     Timeout(u32),
-    /// A word to people.
+    /// Raise an alert for people.
     Alert(Alert),
-    /// A record for machines.
+    /// Write a record with names and values.
     Log(Vec<(String, String)>),
-    /// A network into a set.
+    /// Put a network into an nftables set.
     Block(Block),
-    /// A network out of a set.
+    /// Remove a network from an nftables set.
     Unblock {
-        /// Name that the operator gave the set.
+        /// The operator's name of the set.
         set: String,
-        /// The network.
+        /// The network to remove.
         network: Prefix,
     },
-    /// Nobody may touch the flow for so many seconds.
+    /// For this many seconds, no plugin may change or delete the flow.
     Protect(u32),
     /// Deliver flows as rows of a sweep.
     Sweep,
 }
 
 impl Action {
-    /// Its kind.
+    /// Returns the kind of the action.
     #[must_use]
     pub const fn kind(&self) -> VerdictKind {
         match self {
@@ -125,18 +125,18 @@ impl Action {
     }
 }
 
-/// What a verdict is about.
+/// The subject of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The entry of that index in the batch at hand.
+    /// Index in the batch that the call answers.
     Entry(u32),
-    /// A flow remembered from an earlier call. See [`FlowKey`] for what is certain.
+    /// A flow remembered from an earlier call. [`FlowKey`] says which flow the host then hits.
     Key(FlowKey),
     /// Every flow that matches when the verdict is carried out.
     Matching {
-        /// Which.
+        /// The filter that flows must match.
         filter: Box<Filter>,
-        /// At most so many; 0: all.
+        /// Maximum number of flows; 0: no limit.
         limit: u32,
     },
 }
@@ -159,10 +159,10 @@ impl From<Filter> for Target {
     }
 }
 
-/// What a plugin wants: an action, what it is about, and why.
+/// What a plugin asks for: an action, its target, and the reason.
 ///
-/// A verdict returned from [`judge`](crate::Policy::judge) is about the flow that was judged unless [`on`](Self::on) says
-/// otherwise; one from another call is about no flow unless `on` names one.
+/// A verdict returned from [`judge`](crate::Policy::judge) is about the judged flow unless [`on`](Self::on) names
+/// another target. A verdict from another call is about no flow unless `on` names one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a verdict does nothing until it is returned to the host"]
 pub struct Verdict {
@@ -172,17 +172,18 @@ pub struct Verdict {
     reason: String,
 }
 
-/// Ends the tracking of the flow. Alone it does not stop traffic that the ruleset accepts; see [`block`](crate::block()).
+/// Ends the tracking of the flow. Alone it does not stop traffic that the ruleset accepts; see
+/// [`block`](crate::block()).
 pub const fn delete() -> Verdict {
     Verdict::new(Action::Delete)
 }
 
-/// Changes the mark under its mask; a plain number is the whole mark.
+/// Changes the mark under a mask. A plain number is the whole mark.
 pub fn mark(mark: impl Into<Masked>) -> Verdict {
     Verdict::new(Action::Mark(mark.into()))
 }
 
-/// Sets and clears label bits, by number from 0 to 127; greater numbers name no bit, and a bit in both is set.
+/// Sets and clears label bits, by number 0 to 127. Greater numbers name no bit and are ignored. A bit in both is set.
 pub fn labels(set: impl IntoIterator<Item = u8>, clear: impl IntoIterator<Item = u8>) -> Verdict {
     fn bits(numbers: impl IntoIterator<Item = u8>) -> u128 {
         numbers.into_iter().filter_map(|number| 1_u128.checked_shl(number.into())).fold(0, |all, bit| all | bit)
@@ -191,29 +192,31 @@ pub fn labels(set: impl IntoIterator<Item = u8>, clear: impl IntoIterator<Item =
     Verdict::new(Action::Labels { set, clear: bits(clear) & !set })
 }
 
-/// Lets the flow expire in so many seconds; the next packet sets the kernel's own timeout again. 0 ends the flow as [`delete`]
-/// does.
+/// Lets the flow expire in this many seconds. The next packet restores the kernel's own timeout. 0 ends the flow as
+/// [`delete`] does.
 pub const fn timeout(seconds: u32) -> Verdict {
     Verdict::new(Action::Timeout(seconds))
 }
 
-/// Writes a record with names and values, for machines. Above the operator's `records-per-second` it is only counted.
+/// Writes a record with names and values, for machines. The host refuses more than 64 values and names of more than 64
+/// bytes, and cuts a value after 1,024 bytes. Above the operator's `records-per-second`, the host only counts the
+/// verdict.
 pub fn log<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N, V)>) -> Verdict {
     Verdict::new(Action::Log(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
 }
 
-/// Takes a network out of an operator-named nftables set; one that is not there is no error.
+/// Removes a network from an operator-named nftables set. It is no error if the set does not have the network.
 pub fn unblock(set: impl Into<String>, network: impl Into<Prefix>) -> Verdict {
     Verdict::new(Action::Unblock { set: set.into(), network: network.into() })
 }
 
-/// Keeps every plugin from changing or deleting the flow for so many seconds.
+/// For this many seconds, no plugin may change or delete the flow.
 pub const fn protect(seconds: u32) -> Verdict {
     Verdict::new(Action::Protect(seconds))
 }
 
-/// Asks for the table: every flow that the subscription holds, or with [`on`](Verdict::on) every flow that a filter holds,
-/// is delivered as rows of a sweep.
+/// Asks for flows as rows of a sweep: every flow that the subscription matches or, with [`on`](Verdict::on), every flow
+/// that a filter matches.
 pub const fn sweep() -> Verdict {
     Verdict::new(Action::Sweep)
 }
@@ -223,48 +226,48 @@ impl Verdict {
         Self { target: None, action, code: None, reason: String::new() }
     }
 
-    /// Why: a short stable code of letters, digits and `-`, which becomes a label of metrics, and a sentence for people.
-    /// Without it the code is the kind's name.
+    /// Sets the reason: a short, stable code of at most 64 letters, digits and `-`, which becomes a label in metrics,
+    /// and a sentence for people, which the host cuts after 512 bytes. Without it, the code is the name of the kind.
     pub fn because(self, code: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { code: Some(code.into()), reason: reason.into(), ..self }
     }
 
-    /// About what: a [`Flow`], a [`FlowKey`], or every flow that a [`Filter`] holds.
+    /// Sets the target: a [`Flow`], a [`FlowKey`], or every flow that a [`Filter`] matches.
     pub fn on(self, target: impl Into<Target>) -> Self {
         Self { target: Some(target.into()), ..self }
     }
 
-    /// About what, if that was said.
+    /// Returns the target. `None` if [`on`](Self::on) was not called.
     #[must_use]
     pub const fn target(&self) -> Option<&Target> {
         self.target.as_ref()
     }
 
-    /// What is to be done.
+    /// Returns what the host is to do.
     #[must_use]
     pub const fn action(&self) -> &Action {
         &self.action
     }
 
-    /// Kind of the action.
+    /// Returns the kind of the action.
     #[must_use]
     pub const fn kind(&self) -> VerdictKind {
         self.action.kind()
     }
 
-    /// Short and stable.
+    /// Returns the code. Without [`because`](Self::because), it is the name of the kind.
     #[must_use]
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or(self.kind().name())
     }
 
-    /// For people; may be empty.
+    /// Returns the text for people; may be empty.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// About the entry of that index unless something else was said. A sweep is never about one entry.
+    /// Sets the target to the entry with this index, unless a target is set. A sweep is never about one entry.
     pub(crate) fn on_entry(mut self, index: u32) -> Self {
         if self.target.is_none() && self.action != Action::Sweep {
             self.target = Some(Target::Entry(index));
@@ -274,7 +277,7 @@ impl Verdict {
 }
 
 impl fmt::Display for Verdict {
-    /// One line: kind and value, target, code and reason.
+    /// Writes one line: kind and value, target, code and reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind().name())?;
         match &self.action {

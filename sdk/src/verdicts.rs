@@ -1,37 +1,37 @@
-//! The answer of a call: none, one or many verdicts.
+//! The answer of a call: any number of verdicts.
 
 use crate::Verdict;
 
-/// None, one or many verdicts. A verdict becomes an answer with `.into()`; iterators collect into it.
+/// Any number of verdicts. A verdict becomes an answer with `.into()`, and iterators of verdicts collect into it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdicts(Vec<Verdict>);
 
 impl Verdicts {
-    /// Nothing is wanted.
+    /// Returns an answer without verdicts.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// One more.
+    /// Adds a verdict at the end.
     pub fn push(&mut self, verdict: impl Into<Verdict>) {
         self.0.push(verdict.into());
     }
 
-    /// These and one more.
+    /// Adds a verdict at the end and returns the answer.
     #[must_use]
     pub fn and(mut self, verdict: impl Into<Verdict>) -> Self {
         self.push(verdict);
         self
     }
 
-    /// How many there are.
+    /// Returns the number of verdicts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing is wanted.
+    /// Whether there are no verdicts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,17 +1,17 @@
-//! Bans by message, each with its end if it has one, and their copy in the memory that outlives the plugin.
+//! Bans by message: their networks and ends, and a copy of them in the memory that outlives the plugin.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ctwarden_sdk::prelude::*;
 
-/// Beginning of the keys in memory; the network follows, and the value is the end in seconds since the epoch, or empty.
+/// Prefix of the keys in memory. The network follows. The value is the end in seconds since the Unix epoch, or empty.
 const KEY: &str = "ban/";
 
-/// When a ban ends; none: when it is unbanned.
+/// When a ban ends. `None` means that the ban lasts until it is removed by message.
 pub(crate) type End = Option<Timestamp>;
 
-/// Networks banned by message.
+/// The networks that messages have banned.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
     networks: PrefixMap<End>,
@@ -19,14 +19,15 @@ pub(crate) struct Bans {
 }
 
 impl Bans {
-    /// What is remembered from earlier, or nothing.
+    /// Reads the remembered bans from memory, if `remember` is set.
     pub(crate) fn new(remember: bool) -> Self {
         let mut networks = PrefixMap::new();
         if remember {
             for key in memory::keys(KEY) {
                 if let Some((network, end)) = recall(&key) {
                     networks.insert(network, end);
-                    // An earlier version may have kept it in another form, under which it would not be found to be removed.
+                    // An earlier version may have written the network in another form. A later removal would not find
+                    // that key.
                     let known_as = self::key(network);
                     if key != known_as && memory::set(&known_as, value_of(end).as_bytes()).is_ok() {
                         memory::remove(&key);
@@ -40,25 +41,26 @@ impl Bans {
         Self { networks, remember }
     }
 
-    /// The end of the ban of exactly this network; none where it is not banned.
+    /// Returns the end of the ban of exactly this network. The outer `None` means that there is no such ban.
     pub(crate) fn end_of(&self, network: Prefix) -> Option<End> {
         self.networks.get(network).copied()
     }
 
-    /// Bans that share addresses with a network, but the one of exactly this network.
+    /// Returns the other bans that share addresses with the network.
     pub(crate) fn beside(&self, network: Prefix, now: Timestamp) -> impl Iterator<Item = (Prefix, End)> {
         let others =
             self.iter().filter(move |(ban, _)| *ban != network && (ban.covers(network) || network.covers(*ban)));
         others.filter(move |(_, end)| holds(*end, now))
     }
 
-    /// Bans a network, or gives its ban another end. Returns why it cannot be remembered, if so: the ban holds either way.
+    /// Bans a network, or changes the end of its ban. If the ban cannot be remembered, returns the reason; the ban
+    /// holds all the same.
     pub(crate) fn insert(&mut self, network: Prefix, end: End) -> Option<Refusal> {
         self.networks.insert(network, end);
         if self.remember { memory::set(&key(network), value_of(end).as_bytes()).err() } else { None }
     }
 
-    /// Ends the ban of exactly this network; whether there was one.
+    /// Ends the ban of exactly this network. Returns whether there was one.
     pub(crate) fn remove(&mut self, network: Prefix) -> bool {
         let was = self.networks.remove(network).is_some();
         if was && self.remember {
@@ -67,7 +69,7 @@ impl Bans {
         was
     }
 
-    /// Forgets what has ended, and tells it.
+    /// Removes the bans that have ended and returns their networks.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Prefix> {
         let ended = |(network, end): (Prefix, &End)| (!holds(*end, now)).then_some(network);
         let ended: Vec<Prefix> = self.networks.iter().filter_map(ended).collect();
@@ -77,28 +79,25 @@ impl Bans {
         ended
     }
 
-    /// The narrowest ban that holds the address now.
+    /// Returns the ban with the longest prefix that holds for the address now.
     pub(crate) fn of(&self, address: IpAddr, now: Timestamp) -> Option<(Prefix, End)> {
         self.networks.holding(address).map(|(network, end)| (network, *end)).find(|(_, end)| holds(*end, now))
     }
 
-    /// Whether exactly this network is banned.
     pub(crate) fn contains(&self, network: Prefix) -> bool {
         self.networks.get(network).is_some()
     }
 
-    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.networks.len()
     }
 
-    /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, End)> {
         self.networks.iter().map(|(network, end)| (network, *end))
     }
 }
 
-/// Seconds from now to the end, at least 1.
+/// Returns the seconds from now to the end, rounded up and at least 1.
 pub(crate) fn seconds_to(end: Timestamp, now: Timestamp) -> u32 {
     let left = end.since(now).as_millis().div_ceil(Duration::from_secs(1).as_millis());
     u32::try_from(left).unwrap_or(u32::MAX).max(1)

@@ -1,4 +1,4 @@
-//! Messages: what a responder (fail2ban, CrowdSec, a person) may say.
+//! Messages that programs (fail2ban, CrowdSec) and people send to the policy.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,18 +7,18 @@ use ctwarden_sdk::{Lifetime, LifetimeError, Prefix, PrefixError};
 use serde::Deserialize;
 use thiserror::Error;
 
-/// What is to be done, in the order in which it was said.
+/// One command of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Ban a network for some time, or until it is unbanned.
     Ban(Named, Lifetime),
     /// End the ban of a network.
     Unban(Named),
-    /// Say what is banned by message.
+    /// List the bans by message.
     List,
 }
 
-/// A network, and the address that named it where that is not its first.
+/// A network. Keeps the address in the text if that is not the first address of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) network: Prefix,
@@ -35,7 +35,8 @@ impl Named {
 }
 
 impl fmt::Display for Named {
-    /// The network, and what was taken for it: who bans one address of it should know.
+    /// Writes the network, and that a ban of one address applies to the whole network, so that the sender learns about
+    /// it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.by {
             Some(address) => write!(f, "{} (all of it, not {address} alone)", self.network),
@@ -44,7 +45,6 @@ impl fmt::Display for Named {
     }
 }
 
-/// Why a message was not understood.
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
     #[error("\"{0}\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list")]
@@ -59,7 +59,7 @@ pub(crate) enum CommandError {
     Json(String),
 }
 
-/// Reads a message: words, or JSON where it begins as JSON does.
+/// Reads a message: JSON if it begins with `{` or `[`, otherwise words.
 pub(crate) fn read(text: &str) -> Result<Vec<Command>, CommandError> {
     let text = text.trim();
     let json = |error: serde_json::Error| CommandError::Json(error.to_string());
@@ -81,7 +81,7 @@ fn words(text: &str) -> Result<Command, CommandError> {
     }
 }
 
-/// Many at once: `{"ban": […], "seconds": 3600, "unban": […]}`, or a list of such.
+/// Several commands at once: `{"ban": […], "seconds": 3600, "unban": […]}`, or a list of such objects.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -92,7 +92,7 @@ struct Order {
     unban: OneOrMany,
 }
 
-/// Seconds, or text such as "1h".
+/// Seconds as a number, or text such as "1h".
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "seconds is no number, such as 3600, and no text, such as \"1h\"")]
 enum Time {

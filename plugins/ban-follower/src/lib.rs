@@ -1,7 +1,7 @@
-//! Ends the flows of banned addresses: those that live when the ban comes, and those that begin while it holds.
+//! Ends the flows of banned addresses: flows that exist when the ban begins, and flows that begin during the ban.
 //!
-//! It exists because a ban elsewhere (fail2ban, CrowdSec, a firewall rule) stops new connections and lets the
-//! established ones go on.
+//! A ban elsewhere (fail2ban, CrowdSec, a firewall rule) stops new connections only, and established connections go on.
+//! This policy ends them.
 
 mod bans;
 mod command;
@@ -19,28 +19,30 @@ use crate::bans::{Bans, End, seconds_to};
 use crate::command::{Command, Named};
 pub use crate::config::Config;
 
-/// Lines that `list` answers with at most; an answer has a limit.
+/// Maximum number of lines in an answer to `list`, because the length of an answer is limited.
 const LISTED: usize = 500;
 
-/// Networks in one message at most; each may become a verdict, and an answer has a limit of those too.
+/// Maximum number of networks in one message. Each may become a verdict, and the verdicts of one answer are limited.
 const NETWORKS: usize = 1000;
 
-/// Blocks in one answer at most that renew what was there before.
+/// Maximum number of blocks in one answer that renew earlier blocks.
 const RENEWED: usize = 2000;
 
-/// The policy.
+/// The policy with its bans, which come from address sets and from messages.
 #[derive(Debug)]
 pub struct BanFollower {
     config: Config,
     never: PrefixSet,
     bans: Bans,
-    /// Addresses of the batch at hand that a set lists, and why.
+    /// Addresses of the current batch that are in a set, with the reason for people.
     listed: BTreeMap<IpAddr, String>,
-    /// What was put into the block set since the running sweep began or the batch at hand: once is enough.
+    /// Networks that were blocked since the running sweep or the current batch began, so that each is blocked only
+    /// once.
     blocked: BTreeSet<Prefix>,
-    /// Remembered bans that are not in the block set again yet: the firewall may have been made anew since.
+    /// Remembered bans that are not yet in the block set again. The firewall may have been rebuilt since they were
+    /// blocked.
     remembered: Vec<Prefix>,
-    /// Bans that were given an earlier end, while the block set keeps the later one.
+    /// Bans whose end was moved to an earlier time. The block set still has the later time.
     shortened: BTreeSet<Prefix>,
 }
 
@@ -54,7 +56,7 @@ impl Policy for BanFollower {
             return Err("ports: the protocols that are given have none; remove one of the two".into());
         }
         let mut bans = Bans::new(config.remember);
-        // Those that ran out while nobody watched.
+        // Removes bans that ended while the policy did not run.
         bans.expire(now);
         let remembered =
             if config.block_set.is_some() { bans.iter().map(|(network, _)| network).collect() } else { Vec::new() };
@@ -105,7 +107,7 @@ impl Policy for BanFollower {
         self.block_remembered(now)
     }
 
-    /// Only flows that are in a set now may have to end.
+    /// Asks only for flows with an address in the changed sets, because no other flow needs a verdict.
     fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {
         let listed = sets.iter().fold(self.config.scope(), Filter::in_set);
         sweep().on(listed).because("set-changed", sets.join(", ")).into()
@@ -123,7 +125,7 @@ impl Policy for BanFollower {
         if commands.len() > NETWORKS {
             return Err(format!("{} networks in one message; send at most {NETWORKS}", commands.len()).into());
         }
-        // All of a message or nothing: what is refused is found before anything is done.
+        // A message is carried out as a whole or not at all. So all checks come first.
         for command in &commands {
             self.check(command)?;
         }
@@ -157,18 +159,19 @@ impl Policy for BanFollower {
     }
 }
 
-/// A ban that holds for an address.
+/// A ban that applies to an address.
 struct Ban {
-    /// What to block: the network that a message banned, or the address that a set lists.
+    /// The network to block: the network that a message banned, or the address that a set lists.
     network: Prefix,
-    /// For how long.
+    /// Lifetime of the block; 0: until it is unblocked.
     seconds: u32,
-    /// For people.
+    /// The reason, for people.
     why: String,
 }
 
 impl BanFollower {
-    /// What bans from sets and messages take: an alert tells of a set that cannot be read, its change asks for a sweep.
+    /// Returns the kinds of verdicts that the configuration needs. Bans from sets need an alert for a set that cannot
+    /// be read, and a sweep after a change.
     fn needs(&self) -> Vec<VerdictKind> {
         let mut needs = vec![VerdictKind::Delete];
         if self.config.block_set.is_some() {
@@ -180,7 +183,7 @@ impl BanFollower {
         needs
     }
 
-    /// Asks each set once for all addresses of the batch.
+    /// Looks up all addresses of the batch, with one call for each set.
     fn look_up(&mut self, batch: &Batch) -> Verdicts {
         self.listed.clear();
         let mut verdicts = Verdicts::none();
@@ -222,7 +225,7 @@ impl BanFollower {
         by_message().or_else(by_set)
     }
 
-    /// Whether the command may be carried out.
+    /// Checks whether the command may be carried out.
     fn check(&self, command: &Command) -> Result<(), Refusal> {
         match command {
             Command::Ban(Named { network, .. }, _) => {
@@ -252,7 +255,7 @@ impl BanFollower {
         }
     }
 
-    /// What bans the network although it is not, or no longer, banned by itself.
+    /// Says which other ban or set still bans the network, if any.
     fn still_banned(&self, network: Prefix) -> Option<String> {
         let wider = self.bans.iter().find(|(ban, _)| *ban != network && ban.covers(network));
         match wider {
@@ -261,7 +264,7 @@ impl BanFollower {
         }
     }
 
-    /// The set that lists an address.
+    /// Returns the set that lists the network, which must be one address.
     fn is_listed(&self, network: Prefix) -> Option<&String> {
         let one = network == network.address().into();
         let listed = |set: &&String| one && sets::contains(set, network.address()).unwrap_or(false);
@@ -304,19 +307,20 @@ impl BanFollower {
         }
     }
 
-    /// Takes a network out of the block set that was to be in it until `end`, and keeps in it what other bans hold.
+    /// Removes a network from the block set, in which it was to stay until `end`, and keeps blocked what other bans
+    /// hold.
     fn take_out(&mut self, network: Prefix, end: End, why: (&str, String), now: Timestamp, verdicts: &mut Verdicts) {
         let Some(set) = &self.config.block_set else { return };
         let mut others: Vec<(Prefix, End)> = self.bans.beside(network, now).collect();
         let longer = |(ban, other): &(Prefix, End)| ban.covers(network) && lasts(*other) >= lasts(end);
         let listed = self.is_listed(network).cloned();
-        // Nothing has to leave, or nothing earlier than it would by itself.
+        // Otherwise nothing has to be removed before it expires by itself.
         if !others.iter().any(longer) && listed.is_none() {
             let (code, reason) = why;
             verdicts.push(unblock(set, network).because(code, reason));
         }
-        // After that, in this order: what the network held of others has left with it. Where there are many, the rest follows
-        // with the next call.
+        // The blocks must follow the unblock, because the unblock also removed other bans within the network. If there
+        // are many, the rest follows with the next call.
         others.retain(|other| !longer(other));
         let later = others.split_off(others.len().min(RENEWED.saturating_sub(verdicts.len())));
         self.remembered.extend(later.into_iter().map(|(ban, _)| ban));
@@ -330,7 +334,7 @@ impl BanFollower {
         }
     }
 
-    /// Forgets bans that have ended. The block set lets go of them by itself, but of those whose end was brought forward.
+    /// Removes bans that have ended. The block set drops their networks by itself, except for bans that were shortened.
     fn expire(&mut self, now: Timestamp) -> Verdicts {
         let mut verdicts = Verdicts::none();
         for network in self.bans.expire(now) {
@@ -341,13 +345,13 @@ impl BanFollower {
         verdicts
     }
 
-    /// Puts remembered bans into the block set again, some at a time.
+    /// Puts remembered bans into the block set again, at most [`RENEWED`] in one call.
     fn block_remembered(&mut self, now: Timestamp) -> Verdicts {
         let mut verdicts = Verdicts::none();
         let Some(set) = &self.config.block_set else { return verdicts };
         let from = self.remembered.len().saturating_sub(RENEWED);
         for network in self.remembered.split_off(from) {
-            // Unbanned or ended since, or exempted by now.
+            // The ban may have been removed or have ended in the meantime, or may now be exempt.
             let Some(end) = self.bans.end_of(network).filter(|_| self.never.overlapping(network).is_none()) else {
                 continue;
             };
@@ -358,7 +362,7 @@ impl BanFollower {
         verdicts
     }
 
-    /// For how long a ban with that end is in the block set from now on; 0: until it is unbanned.
+    /// Returns how many seconds a ban with this end stays in the block set from now on; 0: until it is unbanned.
     fn seconds_of(&self, end: End, now: Timestamp) -> u32 {
         match end {
             Some(end) => seconds_to(end, now),
@@ -383,7 +387,7 @@ impl BanFollower {
     }
 }
 
-/// Ends in their order; none is the last.
+/// Returns the end as a time to compare. A ban without an end is the last.
 fn lasts(end: End) -> Timestamp {
     end.unwrap_or(Timestamp(u64::MAX))
 }

@@ -1,4 +1,4 @@
-//! The policy against a host of its own: what a ban ends, what it spares, and what it answers.
+//! Tests of the policy in the harness: what a ban ends, what it spares, and what the policy answers.
 
 use std::time::Duration;
 
@@ -231,7 +231,7 @@ fn unbanning_says_what_still_holds() {
     assert_eq!(policy.message("unban 192.0.2.1"), Err("192.0.2.1 is not unbanned: it is in set banned".into()));
 }
 
-/// What the block set holds after an answer: each verdict on networks in its order.
+/// Returns the `block` and `unblock` verdicts of an answer in their order, without code and reason.
 fn on_networks(answer: &ctwarden_sdk::testing::Answer) -> Vec<String> {
     let lines = answer.lines();
     let lines = lines.iter().filter(|line| line.starts_with("block") || line.starts_with("unblock"));

@@ -1,8 +1,8 @@
-//! Who has how many connections: exact by the kernel's ids, bounded, and counted anew by each sweep.
+//! Number of connections of each source: exact by the kernel's ids, bounded, and corrected by each sweep.
 //!
-//! A connection is in the ledger once or not at all, and a source's count is changed only together with that, so counts
-//! are never negative and nothing stays behind. Both are found by hashes under random keys (SipHash, as in `std`): a sweep
-//! of a million rows looks for a million of each, and senders choose what they are.
+//! The ledger has a connection once or not at all, and the count of a source changes only with its connections. So
+//! counts are never negative, and no source stays without a connection. Both are found by hashes under random keys
+//! (SipHash, as in `std`): a sweep of a million rows does a million lookups of each, and senders choose the values.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -13,24 +13,24 @@ use ctwarden_sdk::prelude::*;
 
 use crate::places::{Handle, Places};
 
-/// All connections that are counted, and how many each source has.
+/// The counted connections, and their number for each source.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     random: RandomState,
     connections: Places<Connection>,
     sources: Places<Source>,
-    /// What was done about sources that have connections; few of them are ever over the limit.
+    /// Actions taken about sources that have connections. Few sources are ever over the limit.
     done: BTreeMap<Prefix, Done>,
     networks: Networks,
-    /// More are not kept, see `max-connections`.
+    /// Maximum number of connections, see `max-connections`.
     most: usize,
     /// Number of the running or last sweep.
     sweep: u32,
-    /// Connections that ended while the running sweep read the table: their rows may come after their ends.
+    /// Connections that ended while the running sweep read the table. Their rows may arrive after their ends.
     ended: Option<HashSet<FlowKey>>,
 }
 
-/// Prefix lengths that make one source of many addresses.
+/// Prefix lengths that group addresses into sources.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Networks {
     pub(crate) ipv4: u8,
@@ -38,9 +38,9 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// The source that a connection is counted for.
+    /// Returns the source for which a connection counts.
     pub(crate) fn source_of(self, key: &FlowKey) -> Prefix {
-        // An IPv4-mapped address is the IPv4 address: else all of them together would be one source.
+        // An IPv4-mapped address counts as the IPv4 address. Otherwise all of them together would be one source.
         let address = key.original.src.to_canonical();
         Prefix::around(address, if address.is_ipv4() { self.ipv4 } else { self.ipv6 })
     }
@@ -50,7 +50,7 @@ impl Networks {
 struct Connection {
     key: FlowKey,
     began: Timestamp,
-    /// The last sweep that knew it.
+    /// The last sweep that reported the connection.
     sweep: u32,
     source: Handle,
 }
@@ -58,27 +58,27 @@ struct Connection {
 #[derive(Debug)]
 struct Source {
     prefix: Prefix,
-    /// How many connections it has, at least 1.
+    /// Number of connections, at least 1.
     count: u32,
 }
 
-/// What was done about a source.
+/// Actions taken about a source.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    /// When people were last told.
+    /// Time of the last alert.
     pub(crate) alerted: Option<Timestamp>,
-    /// Until when it is in the block set; the end of time where it stays.
+    /// When the source leaves the block set; the largest timestamp if it stays.
     pub(crate) blocked: Option<Timestamp>,
 }
 
-/// What became of a connection that was told to the ledger.
+/// The result of `tell`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// It is counted from now on.
+    /// The connection counts from now on.
     Counted,
-    /// It was counted already, or is known to have ended.
+    /// The connection counts already, or has ended.
     Known,
-    /// There are too many.
+    /// There are too many connections to count another one.
     Full,
 }
 
@@ -96,12 +96,12 @@ impl Ledger {
         }
     }
 
-    /// A connection lives: an event, or a row of a sweep. Of one that nobody has told the begin of, `began` is when it
-    /// was first seen.
+    /// Reports a connection that exists, from an event or a row of a sweep. `began` is when it was first seen, if its
+    /// begin is unknown.
     pub(crate) fn tell(&mut self, key: FlowKey, began: Timestamp, row: bool) -> Told {
         match &mut self.ended {
             Some(ended) if row && ended.contains(&key) => return Told::Known,
-            // The same id again, as an event: the kernel gave it to a successor.
+            // An event with the same id again: the kernel gave the id to a new connection.
             Some(ended) if !row => {
                 ended.remove(&key);
             }
@@ -120,7 +120,7 @@ impl Ledger {
         Told::Counted
     }
 
-    /// A connection has ended.
+    /// Reports the end of a connection.
     pub(crate) fn end(&mut self, key: FlowKey) {
         if let Some(ended) = &mut self.ended
             && ended.len() < self.most
@@ -133,13 +133,13 @@ impl Ledger {
         }
     }
 
-    /// A sweep begins.
+    /// Reports the begin of a sweep.
     pub(crate) fn sweep_begin(&mut self) {
         self.sweep = self.sweep.wrapping_add(1);
         self.ended = Some(HashSet::new());
     }
 
-    /// The sweep ended. If it was complete, what it did not show is no more.
+    /// Reports the end of the sweep. If it was complete, connections that it did not report no longer exist.
     pub(crate) fn sweep_end(&mut self, complete: bool) {
         self.ended = None;
         if !complete {
@@ -152,22 +152,21 @@ impl Ledger {
         }
     }
 
-    /// The source that a connection is counted for.
     pub(crate) fn source_of(&self, key: &FlowKey) -> Prefix {
         self.networks.source_of(key)
     }
 
-    /// How many connections a source has.
+    /// Returns the number of connections of a source.
     pub(crate) fn count(&self, source: Prefix) -> u32 {
         self.find_source(source).and_then(|handle| self.sources.get(handle)).map_or(0, |source| source.count)
     }
 
-    /// What was done about a source; none where it has no connection.
+    /// Returns the actions taken about a source. `None` if the source has no connection.
     pub(crate) fn done(&mut self, source: Prefix) -> Option<&mut Done> {
         self.find_source(source).is_some().then(|| self.done.entry(source).or_default())
     }
 
-    /// Sources with more than `limit` connections, the worst first, `most` at most.
+    /// Returns at most `most` sources with more than `limit` connections, those with the most connections first.
     pub(crate) fn over(&self, limit: u32, most: usize) -> Vec<Prefix> {
         let over = self.sources.iter().map(|(_, source)| source).filter(|source| source.count > limit);
         let mut over: Vec<(Reverse<u32>, Prefix)> = over.map(|source| (Reverse(source.count), source.prefix)).collect();
@@ -175,7 +174,7 @@ impl Ledger {
         over.into_iter().map(|(_, source)| source).take(most).collect()
     }
 
-    /// The newest connections that these sources have over the limit, `most` at most.
+    /// Returns the newest connections of these sources over the limit, at most `most`.
     pub(crate) fn newest_over(&self, limit: u32, sources: &[Prefix], most: usize) -> Vec<(Prefix, FlowKey)> {
         let mut found: BTreeMap<Prefix, Vec<(Timestamp, FlowKey)>> =
             sources.iter().map(|source| (*source, Vec::new())).collect();
@@ -195,13 +194,13 @@ impl Ledger {
         newest.take(most).collect()
     }
 
-    /// The kernel's id and the ports, as in [`FlowKey`]'s own hash, but as one number.
+    /// Hashes the kernel's id and the ports, as the `Hash` of [`FlowKey`] does, but as one number.
     fn hash_of(&self, key: &FlowKey) -> u32 {
         let ports = u64::from(key.original.src_port) << 16 | u64::from(key.original.dst_port);
         self.random.hash_one(u64::from(key.id) << 32 | ports) as u32
     }
 
-    /// A source's address is enough: within a family all have the same length.
+    /// Hashes the address of a source. Within a family, all sources have the same prefix length.
     fn hash_of_source(&self, source: Prefix) -> u32 {
         let hash = match source.address() {
             IpAddr::V4(address) => self.random.hash_one(u64::from(address.to_bits())),
@@ -218,7 +217,7 @@ impl Ledger {
         self.sources.find(self.hash_of_source(source), |there| there.prefix == source)
     }
 
-    /// One connection more.
+    /// Adds one connection to a source.
     fn count_one(&mut self, prefix: Prefix) -> Handle {
         let hash = self.hash_of_source(prefix);
         match self.sources.find(hash, |there| there.prefix == prefix) {
@@ -232,7 +231,7 @@ impl Ledger {
         }
     }
 
-    /// One connection fewer. With a source's last one all goes that is known about it.
+    /// Removes one connection. With its last connection, a source is removed with everything known about it.
     fn strike_out(&mut self, hash: u32, handle: Handle) {
         let Some(connection) = self.connections.remove(hash, handle) else { return };
         let Some(source) = self.sources.get_mut(connection.source) else { return };
@@ -244,13 +243,11 @@ impl Ledger {
         }
     }
 
-    /// How many connections are counted.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.connections.len()
     }
 
-    /// How many sources have any.
     #[cfg(test)]
     pub(crate) fn sources(&self) -> usize {
         self.sources.len()
@@ -266,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// What happens, to one of a few connections; `heard` says whether its event arrives.
+    /// An event of one of a few connections. `heard` says whether the policy receives it.
     #[derive(Clone, Debug)]
     enum Happening {
         Begins { number: u32, heard: bool },
@@ -289,7 +286,7 @@ mod tests {
 
     const NETWORKS: Networks = Networks { ipv4: 32, ipv6: 64 };
 
-    /// Four sources have six connections each.
+    /// Returns one of the connections: four sources have six each.
     fn connection(number: u32) -> FlowKey {
         flow().id(number).from(&format!("192.0.2.{}:{}", number % 4, 1024 + number)).key()
     }
@@ -302,7 +299,7 @@ mod tests {
         counts
     }
 
-    /// What `max-connections` is documented with: both, and 8 to 22 bytes of slots for each.
+    /// The documentation of `max-connections` adds these two sizes and 8 to 22 bytes of slots for each.
     #[test]
     fn a_connection_and_a_source_are_as_small_as_promised() {
         assert_eq!((size_of::<Option<Connection>>(), size_of::<Option<Source>>()), (64, 24));
@@ -342,7 +339,7 @@ mod tests {
                 prop_assert_eq!(counts, counted(&ledger));
                 prop_assert!(ledger.len() <= most);
             }
-            // Nothing is lost from here on: one sweep is enough for the truth.
+            // From here on nothing is lost, so one sweep corrects the counts.
             ledger.sweep_begin();
             for number in &living {
                 ledger.tell(connection(*number), Timestamp(0), true);
@@ -351,7 +348,7 @@ mod tests {
             let truth: BTreeSet<FlowKey> = living.iter().map(|number| connection(*number)).collect();
             let known: BTreeSet<FlowKey> = ledger.connections.iter().map(|(_, connection)| connection.key).collect();
             prop_assert!(known.is_subset(&truth));
-            // What did not fit beside dead ones comes with the next sweep, once they are gone.
+            // Connections that found no room beside ended ones are counted in the next sweep.
             ledger.sweep_begin();
             for number in &living {
                 ledger.tell(connection(*number), Timestamp(0), true);

@@ -1,7 +1,8 @@
-//! Caps how many connections one source may have at a time: alerts, ends the newest over the cap, or blocks the source.
+//! Caps the number of connections of each source: raises an alert, ends the newest connections over the cap, or blocks
+//! the source.
 //!
-//! It exists because the kernel's table is shared by all: one source that fills it ends everybody's service. Counting in
-//! the ruleset (`ct count`) refuses new connections, but sees neither those that lived before the rule nor people.
+//! All share the kernel's table, so one source that fills it denies service to everybody. A ruleset with `ct count`
+//! refuses new connections, but it does not count connections that existed before the rule, and it informs nobody.
 
 mod config;
 mod ledger;
@@ -16,25 +17,28 @@ use ctwarden_sdk::prelude::*;
 pub use crate::config::{Config, Count, Overrun};
 use crate::ledger::{Ledger, Networks, Told};
 
-/// Connections that one sweep ends at most; the next one goes on. A wrong limit should not empty the table at once.
+/// Maximum number of connections that one sweep ends; the next sweep ends more. A wrong limit should not empty the
+/// table at once.
 const ENDED_BY_SWEEP: usize = 1000;
 
-/// Sources that one sweep deals with at most, those with the most connections: an answer has a limit.
+/// Maximum number of sources that one sweep handles, those with the most connections first, because an answer is
+/// limited.
 const SOURCES_BY_SWEEP: usize = 1000;
 
-/// Sweeps in a row that are asked for because the last was interrupted; then the next timed one is waited for.
+/// Maximum number of consecutive sweeps that the policy asks for after interrupted sweeps. After that it waits for the
+/// next periodic sweep.
 const RETRIES: u8 = 3;
 
-/// The policy.
+/// The policy with its count of connections.
 #[derive(Debug)]
 pub struct ConnectionCap {
     config: Config,
     exempt: PrefixSet,
     ledger: Ledger,
-    /// Whether the ledger holds no connection that has ended: not before the first sweep, nor after events were lost.
+    /// Whether no connection in the ledger has ended. False before the first sweep and after lost events.
     exact: bool,
     retries: u8,
-    /// When people were last told that the ledger is full.
+    /// Time of the last alert that the ledger is full.
     told_full: Option<Timestamp>,
 }
 
@@ -76,10 +80,10 @@ impl Policy for ConnectionCap {
         let filter = self.config.ports.iter().fold(filter, |filter, ports| filter.dst_port(*ports));
         let (kinds, filter): (&[Kind], _) = match self.config.count {
             Count::All => (&[Kind::New, Kind::Destroy, Kind::Row], filter),
-            // The answer comes as an update. The kernel tells the status in every event.
+            // The answer arrives as an update. The kernel reports the status in every event.
             Count::Replied => (&[Kind::New, Kind::Update, Kind::Destroy, Kind::Row], filter.status(Status::SEEN_REPLY)),
         };
-        // The ends of connections that our own verdicts deleted are ends like any other.
+        // The ends of connections that this policy deleted count like any other.
         let all =
             Subscription::to(kinds).sweep_every(Duration::from_secs(self.config.sweep_seconds.into())).own_changes();
         let all = self.config.block_set.iter().fold(all.needs(self.needs()), Subscription::blocks_in);
@@ -98,7 +102,7 @@ impl Policy for ConnectionCap {
         let row = flow.kind() == Kind::Row;
         let began = flow.started().unwrap_or(flow.now());
         match self.ledger.tell(key, began, row) {
-            // Which rows are the newest is known when all are there.
+            // The newest rows are known only at the end of the sweep.
             Told::Counted if !row && self.exact => self.over(self.ledger.source_of(&key), flow),
             Told::Counted | Told::Known => Verdicts::none(),
             Told::Full => self.full(flow.now()),
@@ -116,7 +120,7 @@ impl Policy for ConnectionCap {
             self.exact = true;
             self.retries = 0;
         } else if !self.exact {
-            // Rows are missing and ends were lost: counts may be too high, and nobody is cut off on a guess.
+            // Rows are missing and ends were lost, so counts may be too high. The policy ends no connection on a guess.
             self.retries = self.retries.saturating_add(1);
             return if self.retries <= RETRIES {
                 sweep().because("recount", "the sweep was interrupted").into()
@@ -135,7 +139,7 @@ impl Policy for ConnectionCap {
 }
 
 impl ConnectionCap {
-    /// Alerts whatever it does, and sweeps to count anew; the rest as it is to act.
+    /// Returns the kinds of verdicts that the configuration needs. Alerts and sweeps are always needed.
     fn needs(&self) -> Vec<VerdictKind> {
         let mut needs = vec![VerdictKind::Alert, VerdictKind::Sweep];
         match self.config.action {
@@ -146,7 +150,8 @@ impl ConnectionCap {
         needs
     }
 
-    /// A new connection was counted; if its source is over the limit now, it is the one over it.
+    /// Handles a new connection that was counted. If its source is now over the limit, the new connection is the one
+    /// over it.
     fn over(&mut self, source: Prefix, flow: &Flow<'_>) -> Verdicts {
         let count = self.ledger.count(source);
         if count <= self.config.limit {
@@ -160,8 +165,8 @@ impl ConnectionCap {
         verdicts
     }
 
-    /// After a sweep: sources that are over the limit all the same, because their connections are older than the
-    /// subscription or came while events were lost.
+    /// Handles sources that are over the limit after a sweep: their connections are older than the subscription, or
+    /// began while events were lost.
     fn enforce(&mut self, now: Timestamp) -> Verdicts {
         let limit = self.config.limit;
         let sources = self.ledger.over(limit, SOURCES_BY_SWEEP);
@@ -178,7 +183,7 @@ impl ConnectionCap {
         verdicts
     }
 
-    /// The alert about a source and its block, each if it is due.
+    /// Returns the alert about a source and its block, each if it is due.
     fn tell_and_block(&mut self, source: Prefix, now: Timestamp) -> Verdicts {
         let mut verdicts = Verdicts::none();
         let count = self.ledger.count(source);

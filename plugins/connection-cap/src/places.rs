@@ -1,18 +1,18 @@
-//! Things of one size, named by handles and found by the hash of what they are about.
+//! Storage of values of one type, with handles and lookup by hash.
 //!
-//! A hash map would move whole entries each time that it grows and hash each of them again; of a million connections that is
-//! more than all the rest. Here the things stay where they are, and what is moved are eight bytes: a hash and a handle.
+//! A growing hash map would move whole entries and hash each of them again. With a million connections, that costs more
+//! than all the rest. Here the values stay in place, and only eight bytes move: a hash and a handle.
 
 use hashbrown::HashTable;
 
-/// A thing's place.
+/// Names the place of a value.
 pub(crate) type Handle = u32;
 
-/// Things of a chunk. Chunks are never moved.
+/// Number of values in a chunk. Chunks never move.
 const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 10;
 
-/// The things, and where each is found.
+/// The values, and a table that finds them by hash.
 #[derive(Debug)]
 pub(crate) struct Places<T> {
     chunks: Vec<Vec<Option<T>>>,
@@ -20,7 +20,7 @@ pub(crate) struct Places<T> {
     by_hash: HashTable<Slot>,
 }
 
-/// Where a thing is, with its hash, so that it need not be looked at to be moved.
+/// A handle with the hash of its value, so that the table can grow without reading the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     hash: u32,
@@ -28,7 +28,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// The hash as the table wants it, which tells things of one place apart by its upper bits.
+    /// Returns the hash for the table, which uses the upper bits to tell apart values in the same position.
     const fn spread(self) -> u64 {
         spread(self.hash)
     }
@@ -43,7 +43,6 @@ impl<T> Places<T> {
         Self { chunks: Vec::new(), free: Vec::new(), by_hash: HashTable::new() }
     }
 
-    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.by_hash.len()
     }
@@ -56,25 +55,24 @@ impl<T> Places<T> {
         self.place_mut(handle)?.as_mut()
     }
 
-    /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
         (0..).zip(self.chunks.iter().flatten()).filter_map(|(handle, place)| Some((handle, place.as_ref()?)))
     }
 
-    /// The one with this hash for which `is_it` holds.
+    /// Finds the value with this hash for which `is_it` returns true.
     pub(crate) fn find(&self, hash: u32, is_it: impl Fn(&T) -> bool) -> Option<Handle> {
         let there = |slot: &Slot| slot.hash == hash && self.get(slot.handle).is_some_and(&is_it);
         self.by_hash.find(spread(hash), there).map(|slot| slot.handle)
     }
 
-    /// Puts one in that is not there yet.
+    /// Adds a value that is not stored yet.
     pub(crate) fn insert(&mut self, hash: u32, thing: T) -> Handle {
         let handle = self.put(thing);
         self.by_hash.insert_unique(spread(hash), Slot { hash, handle }, |slot| slot.spread());
         handle
     }
 
-    /// Takes one out that was put in with this hash.
+    /// Removes a value that was added with this hash.
     pub(crate) fn remove(&mut self, hash: u32, handle: Handle) -> Option<T> {
         let thing = self.place_mut(handle)?.take()?;
         self.free.push(handle);
@@ -98,7 +96,7 @@ impl<T> Places<T> {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
-        // A configuration cannot ask for so many that a handle would not do.
+        // The configuration bounds the number of values, so a handle never overflows.
         let before = (self.chunks.len() - 1) << CHUNK_BITS;
         let Some(chunk) = self.chunks.last_mut() else { return 0 };
         let handle = before + chunk.len();
@@ -127,7 +125,7 @@ mod tests {
         #[test]
         fn agrees_with_a_map(
             steps in prop::collection::vec((any::<bool>(), 0_u32..3_000), 0..6_000),
-            // Few: what an attacker could do who knew the key.
+            // Few different hashes: an attacker who knew the key could cause as many collisions.
             hashes in prop_oneof![Just(3_u32), Just(1_000), Just(u32::MAX)],
         ) {
             let hash = |number: u32| number.wrapping_mul(0x9e37_79b9) % hashes;

@@ -1,4 +1,4 @@
-//! The policy against a host of its own: exact counts whatever is lost, and nobody cut off on a guess.
+//! Tests of the policy in the harness: counts are exact whatever is lost, and no connection ends on a guess.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn started(config: Value) -> Harness<ConnectionCap> {
     start(config).unwrap()
 }
 
-/// A cap of 3 that has seen an empty table.
+/// Returns a policy with a limit of 3 that has seen an empty table.
 fn cap(action: &str) -> Harness<ConnectionCap> {
     let mut config = json!({ "limit": 3, "action": action });
     if action == "block" {
@@ -109,7 +109,7 @@ fn after_lost_events_nobody_is_cut_off_on_a_guess() {
     policy.events(flows.clone());
     for missed in [0, 17] {
         policy.overrun(missed);
-        // In truth the first two have ended, unheard.
+        // The first two have ended, but their ends were lost.
         assert!(policy.event(from("192.0.2.1")).is_empty());
         let first = flows[2].clone();
         let last = from("192.0.2.1");

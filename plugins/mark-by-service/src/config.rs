@@ -1,4 +1,4 @@
-//! What an operator writes under `[plugin.config]`; the comments are what `ctwarden check` shows.
+//! The configuration under `[plugin.config]`. `ctwarden check` shows the doc comments of the keys to the operator.
 
 use ctwarden_sdk::prelude::*;
 use serde::Deserialize;
@@ -10,9 +10,10 @@ pub struct Config {
     /// Services in order: the first that a flow belongs to decides.
     #[serde(default)]
     pub rules: Vec<Rule>,
-    /// What a flow gets that belongs to none of them. Default: it is left alone.
+    /// Mark and labels of flows that belong to no service. Default: such flows are left alone.
     pub default: Option<Change>,
-    /// Seconds between sweeps that put right what others changed; 0: only at start and after lost events. Default: 300.
+    /// Seconds between sweeps that correct what others changed. 0: only at the start and after lost events. Default:
+    /// 300.
     #[serde(default = "sweep_seconds")]
     pub sweep_seconds: u32,
 }
@@ -21,46 +22,46 @@ const fn sweep_seconds() -> u32 {
     300
 }
 
-/// A service. Every part that is given must fit; one that is not given fits every flow.
+/// A service. Every part that is given must match. A part that is not given matches every flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rule {
-    /// Name of the service, which records show: letters, digits and `-`.
+    /// Name of the service, which appears in records: letters, digits and `-`.
     #[schemars(regex(pattern = "^[A-Za-z0-9-]{1,64}$"))]
     pub name: String,
-    /// Protocols, any of them.
+    /// Protocols of the flow. Any one suffices.
     #[serde(default)]
     pub protocols: Vec<Protocol>,
-    /// Ports that the first packet was sent to, any of them.
+    /// Ports to which the first packet was sent. Any one suffices.
     #[serde(default)]
     pub ports: Vec<Ports>,
-    /// Networks that the first packet came from, any of them.
+    /// Networks from which the first packet came. Any one suffices.
     #[serde(default)]
     pub from: Vec<Prefix>,
-    /// Networks that the first packet was sent to, before NAT, any of them.
+    /// Networks to which the first packet was sent, before NAT. Any one suffices.
     #[serde(default)]
     pub to: Vec<Prefix>,
-    /// Name of the connection tracking helper that the flow has, such as ftp or sip.
+    /// Name of the connection tracking helper of the flow, such as ftp or sip.
     pub helper: Option<String>,
-    /// Whether connections that a helper expected on behalf of such a flow (FTP data, SIP media) belong to the service
-    /// too. Default: false.
+    /// Whether connections that a helper expected for such a flow (FTP data, SIP media) belong to the service too.
+    /// Default: false.
     #[serde(default)]
     pub related: bool,
-    /// The mark that its flows get, under a mask: bits outside the mask are left alone.
+    /// Mark that the flows get, under a mask. Bits outside the mask are left alone.
     pub mark: Option<Masked>,
-    /// Numbers of the label bits that its flows get; the ruleset must use connection labels.
+    /// Numbers of the label bits that the flows get, 0 to 127. The ruleset must use connection labels.
     #[serde(default)]
     #[schemars(inner(range(max = 127)))]
     pub labels: Vec<u8>,
 }
 
-/// What a flow gets.
+/// Mark and labels that a flow gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Change {
-    /// The mark, under a mask: bits outside the mask are left alone.
+    /// Mark under a mask. Bits outside the mask are left alone.
     pub mark: Option<Masked>,
-    /// Numbers of label bits.
+    /// Numbers of label bits, 0 to 127.
     #[serde(default)]
     #[schemars(inner(range(max = 127)))]
     pub labels: Vec<u8>,

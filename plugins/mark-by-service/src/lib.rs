@@ -1,8 +1,8 @@
-//! Gives every flow the mark and the labels of the service that it belongs to: for quality of service, policy routing and
-//! rules that look at either.
+//! Gives every flow the mark and the labels of the service that it belongs to, for quality of service, policy routing
+//! and rules that match them.
 //!
-//! It exists because a ruleset marks packets as they come: flows that lived before a rule did keep their old mark, and
-//! what a helper or another program knows about a flow comes too late for the rule.
+//! A ruleset marks packets as they arrive. Flows that existed before a rule keep their old mark. The knowledge of a
+//! helper or another program about a flow comes too late for the rule.
 
 mod config;
 mod service;
@@ -17,10 +17,10 @@ use ctwarden_sdk::prelude::*;
 pub use crate::config::{Change, Config, Rule};
 use crate::service::{Asked, Service, check};
 
-/// Code of verdicts for flows that belong to no service.
+/// Code of verdicts on flows that belong to no service.
 const DEFAULT: &str = "default";
 
-/// The policy.
+/// The policy with its services, in the order of the rules.
 #[derive(Debug)]
 pub struct MarkByService {
     services: Vec<Service>,
@@ -67,7 +67,8 @@ impl Policy for MarkByService {
                 filters.push(filter);
             }
         }
-        // A rule that holds every flow makes the others no narrower; more filters than the host takes narrow nothing either.
+        // Next to a filter that matches every flow, other filters narrow nothing. The host also refuses more filters
+        // than its limit.
         if filters.contains(&Filter::new()) || filters.len() > Subscription::FILTERS {
             return all;
         }
@@ -83,7 +84,7 @@ impl Policy for MarkByService {
             (None, None) => return Verdicts::none(),
         };
         let mut verdicts = Verdicts::none();
-        // The kernel leaves out a mark of 0 that nobody has set (ctnetlink_dump_mark), so none is 0.
+        // The kernel leaves out a mark of 0 that nobody has set (ctnetlink_dump_mark), so `None` means 0.
         if let Some(wanted) = change.mark
             && !wanted.matches(flow.mark().unwrap_or(0))
         {
@@ -105,7 +106,7 @@ impl MarkByService {
         self.services.iter().map(Service::change).chain(&self.default)
     }
 
-    /// What the services and the default change.
+    /// Returns the kinds of verdicts that the services and the default need.
     fn needs(&self) -> Vec<VerdictKind> {
         let marks = self.changes().any(|change| change.mark.is_some()).then_some(VerdictKind::Mark);
         let labels = self.changes().any(|change| !change.labels.is_empty()).then_some(VerdictKind::Labels);

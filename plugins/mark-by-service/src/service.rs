@@ -1,4 +1,4 @@
-//! A service: which flows belong to it and what they get.
+//! Services: which flows belong to a service, and what these flows get.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ctwarden_sdk::prelude::*;
 
 use crate::config::{Change, Rule};
 
-/// A rule that was found to make sense.
+/// A rule that passed its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Service {
     rule: Rule,
@@ -14,7 +14,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The service of a rule.
+    /// Checks the rule and makes a service of it.
     pub(crate) fn new(mut rule: Rule) -> Result<Self, Refusal> {
         let letters = rule.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !letters || rule.name.is_empty() || rule.name.len() > 64 {
@@ -28,17 +28,16 @@ impl Service {
         Ok(Self { rule, change })
     }
 
-    /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.rule.name
     }
 
-    /// What its flows get.
+    /// Returns the mark and labels that the flows get.
     pub(crate) const fn change(&self) -> &Change {
         &self.change
     }
 
-    /// Whether a flow belongs to it.
+    /// Whether a flow belongs to the service.
     pub(crate) fn holds(&self, flow: &Asked<'_>) -> bool {
         self.holds_directly(flow) || self.rule.related && self.holds_master(flow)
     }
@@ -62,7 +61,7 @@ impl Service {
         any(&self.rule.from, |network| network.contains(src)) && any(&self.rule.to, |network| network.contains(dst))
     }
 
-    /// The flows that it may hold, for the subscription.
+    /// Returns the filters of the subscription that match every flow of the service.
     pub(crate) fn filters(&self) -> Vec<Filter> {
         let rule = &self.rule;
         let filter = rule.protocols.iter().fold(Filter::new(), |filter, protocol| filter.protocol(*protocol));
@@ -74,7 +73,7 @@ impl Service {
     }
 }
 
-/// Whether a change changes anything, and can.
+/// Checks that a change changes something and that its label bits exist.
 pub(crate) fn check(change: &Change) -> Result<(), Refusal> {
     if change.mark.is_none() && change.labels.is_empty() {
         return Err("neither a mark nor labels are given".into());
@@ -89,16 +88,14 @@ fn any<T>(wanted: &[T], fits: impl Fn(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(fits)
 }
 
-/// A flow, and what the host was asked about it: once, and only if a rule needs it.
+/// A flow, with what the host reported about it. The host is asked only once, and only if a rule needs the attribute.
 pub(crate) struct Asked<'a> {
-    /// The flow.
     pub(crate) flow: &'a Flow<'a>,
     helper: std::cell::OnceCell<Option<String>>,
     master: std::cell::OnceCell<Option<FlowTuple>>,
 }
 
 impl<'a> Asked<'a> {
-    /// Nothing asked yet.
     pub(crate) fn new(flow: &'a Flow<'a>) -> Self {
         Self { flow, helper: Default::default(), master: Default::default() }
     }

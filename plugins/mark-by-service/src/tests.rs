@@ -1,4 +1,4 @@
-//! The policy against a host of its own: which mark, in which order, and nothing twice.
+//! Tests of the policy in the harness: the mark of each flow, the order of rules, and no repeated verdicts.
 
 use ctwarden_sdk::prelude::*;
 use ctwarden_sdk::testing::{FlowBuilder, Harness, flow, json, start};

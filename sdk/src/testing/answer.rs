@@ -1,4 +1,4 @@
-//! What a policy answered, in forms that a test compares.
+//! The answer of a policy, in forms that a test compares.
 
 use std::ops::Deref;
 
@@ -22,7 +22,7 @@ impl Deref for Answer {
 }
 
 impl Answer {
-    /// Checks each verdict as the host does.
+    /// Checks each verdict as the host does, and panics if the host would refuse one.
     #[track_caller]
     pub(crate) fn new(
         wants: &[VerdictKind],
@@ -46,19 +46,19 @@ impl Answer {
         self
     }
 
-    /// One line for each verdict: kind and value, target, code and reason.
+    /// Returns one line for each verdict: kind and value, target, code and reason.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.verdicts.iter().map(ToString::to_string).collect()
     }
 
-    /// Kinds of the verdicts.
+    /// Returns the kinds of the verdicts, in order.
     #[must_use]
     pub fn kinds(&self) -> Vec<VerdictKind> {
         self.verdicts.iter().map(Verdict::kind).collect()
     }
 
-    /// Indexes of the entries that verdicts of this kind are about.
+    /// Returns the entry index of each verdict of this kind whose target is an entry.
     #[must_use]
     pub fn entries(&self, kind: VerdictKind) -> Vec<u32> {
         let index = |verdict: &Verdict| match verdict.target() {
@@ -68,10 +68,10 @@ impl Answer {
         self.verdicts.iter().filter(|verdict| verdict.kind() == kind).filter_map(index).collect()
     }
 
-    /// The filter of the only verdict about every flow that matches.
+    /// Returns the filter of the only verdict about every flow that matches.
     ///
     /// # Panics
-    /// Where there is none, or more than one.
+    /// There is no such verdict, or more than one.
     #[must_use]
     #[track_caller]
     pub fn filter(&self) -> &Filter {
@@ -86,7 +86,7 @@ impl Answer {
         }
     }
 
-    /// Text of the reply to a message.
+    /// Returns the text of the reply to a message. Empty for other calls.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

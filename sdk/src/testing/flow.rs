@@ -1,4 +1,4 @@
-//! Flows as a test writes them.
+//! Flows for tests, built step by step.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::bindings::ctwarden::policy::types as wit;
 use crate::{Endpoints, Entry, Family, FlowKey, FlowTuple, Protocol, Status, TcpState, Timestamp};
 
-/// A flow to be delivered to a policy. Unless the test says otherwise it is a new TCP connection that nobody has answered
-/// yet, without NAT, with an id of its own.
+/// A flow to deliver to a policy. By default it is a new TCP connection without an answer and without NAT, with an id
+/// of its own.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FlowBuilder {
@@ -18,7 +18,7 @@ pub struct FlowBuilder {
     pub(crate) rare: Rare,
 }
 
-/// What a policy asks the host for one by one.
+/// Attributes that a policy reads by one call of the host each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rare {
     pub(crate) helper: Option<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Rare {
     pub(crate) attributes: Vec<(u16, Vec<u8>)>,
 }
 
-/// A new TCP connection from 192.0.2.1:40000 to 198.51.100.1:443, to be changed.
+/// Returns a new TCP connection from 192.0.2.1:40000 to 198.51.100.1:443, to be changed.
 pub fn flow() -> FlowBuilder {
     static NEXT_ID: AtomicU32 = AtomicU32::new(1);
     let original = Endpoints {
@@ -59,34 +59,34 @@ pub fn flow() -> FlowBuilder {
 }
 
 impl FlowBuilder {
-    /// Of this protocol; other than TCP it has no state.
+    /// Sets the protocol. A protocol other than TCP has no state.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.record.protocol = protocol.0;
         self.record.state = (protocol == Protocol::TCP).then_some(TcpState::SYN_SENT.0);
         self
     }
 
-    /// TCP.
+    /// Sets the protocol to TCP, in state SYN_SENT.
     pub fn tcp(self) -> Self {
         self.protocol(Protocol::TCP)
     }
 
-    /// UDP.
+    /// Sets the protocol to UDP, without a state.
     pub fn udp(self) -> Self {
         self.protocol(Protocol::UDP)
     }
 
-    /// An echo request with this identifier: ICMP, or ICMPv6 where the addresses are IPv6.
+    /// Makes the flow an echo request with this identifier: ICMP, or ICMPv6 if the addresses are IPv6.
     pub fn ping(mut self, id: u16) -> Self {
         self.original.src_port = id;
         self.original.dst_port = 0;
         self.protocol(Protocol::ICMP)
     }
 
-    /// Who begins it: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or an address alone.
+    /// Sets the sender of the first packet: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or an address alone.
     ///
     /// # Panics
-    /// On anything else.
+    /// The text is neither an address nor an address and a port.
     #[track_caller]
     pub fn from(mut self, sender: &str) -> Self {
         let sender = socket(sender, self.original.src_port);
@@ -94,10 +94,10 @@ impl FlowBuilder {
         self
     }
 
-    /// To whom it goes, as [`from`](Self::from).
+    /// Sets the receiver of the first packet, written as in [`from`](Self::from).
     ///
     /// # Panics
-    /// On anything that is no address.
+    /// The text is neither an address nor an address and a port.
     #[track_caller]
     pub fn to(mut self, receiver: &str) -> Self {
         let receiver = socket(receiver, self.original.dst_port);
@@ -105,27 +105,27 @@ impl FlowBuilder {
         self
     }
 
-    /// Destination NAT: who really answers.
+    /// Adds destination NAT: sets the server that really answers.
     ///
     /// # Panics
-    /// On anything that is no address.
+    /// The text is neither an address nor an address and a port.
     #[track_caller]
     pub fn answered_by(mut self, server: &str) -> Self {
         self.reply_src = Some(socket(server, self.original.dst_port));
         self
     }
 
-    /// Source NAT: as whom the sender appears.
+    /// Adds source NAT: sets the address as which the sender appears.
     ///
     /// # Panics
-    /// On anything that is no address.
+    /// The text is neither an address nor an address and a port.
     #[track_caller]
     pub fn appearing_as(mut self, sender: &str) -> Self {
         self.reply_dst = Some(socket(sender, self.original.src_port));
         self
     }
 
-    /// Answered, and for TCP established.
+    /// Marks the flow as answered and assured. A TCP flow becomes established.
     pub fn established(mut self) -> Self {
         self.record.status = Some((Status::CONFIRMED | Status::SEEN_REPLY | Status::ASSURED).0);
         if self.record.protocol == Protocol::TCP.0 {
@@ -135,96 +135,96 @@ impl FlowBuilder {
         self
     }
 
-    /// A row of a sweep; the kernel always tells the mark in these.
+    /// Makes the flow a row of a sweep. The kernel always reports the mark in a row.
     pub fn row(mut self) -> Self {
         self.record.kind = wit::Kind::Row;
         self.record.mark = self.record.mark.or(Some(0));
         self
     }
 
-    /// A changed flow.
+    /// Makes the flow an `update` event.
     pub const fn updated(mut self) -> Self {
         self.record.kind = wit::Kind::Update;
         self
     }
 
-    /// A flow that is gone.
+    /// Makes the flow a `destroy` event.
     pub const fn destroyed(mut self) -> Self {
         self.record.kind = wit::Kind::Destroy;
         self
     }
 
-    /// Caused by a verdict of this host.
+    /// Makes the flow an event that a verdict of this host caused.
     pub const fn by_us(mut self) -> Self {
         self.record.by_us = true;
         self
     }
 
-    /// With this id.
+    /// Sets the kernel's id.
     pub const fn id(mut self, id: u32) -> Self {
         self.record.id = id;
         self
     }
 
-    /// In this zone.
+    /// Sets the conntrack zone.
     pub const fn zone(mut self, zone: u16) -> Self {
         self.record.zone = zone;
         self
     }
 
-    /// With exactly these status bits.
+    /// Sets exactly these status bits.
     pub const fn status(mut self, status: Status) -> Self {
         self.record.status = Some(status.0);
         self
     }
 
-    /// In this state of its protocol.
+    /// Sets the state of the protocol.
     pub fn state(mut self, state: impl Into<u8>) -> Self {
         self.record.state = Some(state.into());
         self
     }
 
-    /// With so many seconds left.
+    /// Sets the seconds until the entry expires.
     pub const fn timeout(mut self, seconds: u32) -> Self {
         self.record.timeout = Some(seconds);
         self
     }
 
-    /// With this mark.
+    /// Sets the mark of the flow.
     pub const fn mark(mut self, mark: u32) -> Self {
         self.record.mark = Some(mark);
         self
     }
 
-    /// With accounting: packets and bytes of the original and of the reply direction.
+    /// Sets the accounting: packets and bytes of the original direction and of the reply direction.
     pub const fn counters(mut self, original: (u64, u64), reply: (u64, u64)) -> Self {
         self.record.original_counters = Some(wit::Counters { packets: original.0, bytes: original.1 });
         self.record.reply_counters = Some(wit::Counters { packets: reply.0, bytes: reply.1 });
         self
     }
 
-    /// Begun then.
+    /// Sets the time when the flow began.
     pub const fn started(mut self, time: Timestamp) -> Self {
         self.record.started = Some(time.0);
         self
     }
 
-    /// Ended then.
+    /// Sets the time when the flow ended.
     pub const fn stopped(mut self, time: Timestamp) -> Self {
         self.record.stopped = Some(time.0);
         self
     }
 
-    /// With this helper.
+    /// Sets the name of the helper.
     pub fn helper(mut self, name: &str) -> Self {
         self.rare.helper = Some(name.to_owned());
         self
     }
 
-    /// With these label bits set.
+    /// Sets these label bits, by number 0 to 127.
     ///
     /// # Panics
-    /// On a number above 127.
+    /// A number is above 127.
     #[track_caller]
     pub fn labels(mut self, bits: &[u8]) -> Self {
         let bit = |bit: &u8| 1_u128.checked_shl((*bit).into()).unwrap_or_else(|| panic!("there is no label bit {bit}"));
@@ -232,13 +232,13 @@ impl FlowBuilder {
         self
     }
 
-    /// With this security context.
+    /// Sets the security context.
     pub fn security_context(mut self, context: &str) -> Self {
         self.rare.security_context = Some(context.to_owned());
         self
     }
 
-    /// Expected by the helper of another flow.
+    /// Makes the flow one that the helper of another flow expected.
     pub fn expected_by(mut self, master: &Self) -> Self {
         let master = master.record();
         let (protocol, endpoints) = (Protocol(master.protocol), master.original.into());
@@ -247,29 +247,29 @@ impl FlowBuilder {
         self
     }
 
-    /// With zones that differ by direction.
+    /// Sets zones that differ by direction.
     pub const fn zones(mut self, original: u16, reply: u16) -> Self {
         self.rare.zones = Some((original, reply));
         self
     }
 
-    /// With a top-level attribute that has no name in the interface.
+    /// Adds a top-level attribute that has no name in the interface.
     pub fn attribute(mut self, number: u16, payload: &[u8]) -> Self {
         self.rare.attributes.push((number, payload.to_vec()));
         self
     }
 
-    /// What names it.
+    /// Returns the key that names the flow.
     pub fn key(&self) -> FlowKey {
         Entry::from_wit(self.record()).key()
     }
 
-    /// The record as it crosses the wall.
+    /// Returns the flow as the WIT record that the host passes.
     pub(crate) fn record(&self) -> wit::Flow {
         let (mut original, mut protocol) = (self.original, Protocol(self.record.protocol));
         let mut reply = original.reversed();
         if protocol == Protocol::ICMP {
-            // Type and code of the request and of its answer; the identifier is the same in both.
+            // Type and code of the request and of its answer. The identifier is the same in both.
             let (request, answer) = match Family::of(original.dst) {
                 Family::Ipv4 => ([8, 0], [0, 0]),
                 Family::Ipv6 => ([128, 0], [129, 0]),

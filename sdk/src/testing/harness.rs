@@ -1,4 +1,4 @@
-//! A policy under test and the host around it.
+//! A policy under test, with its host.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::policy::policy as wit;
 use crate::{Configuration, Entry, Filter, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
 
-/// A configured policy, and a host that it can ask.
+/// A configured policy, and the host that it can call.
 #[derive(Debug)]
 pub struct Harness<P> {
     policy: P,
@@ -21,10 +21,11 @@ pub struct Harness<P> {
     now: Timestamp,
 }
 
-/// A policy on a host that has nothing; see [`Host::start`] for one that has.
+/// Configures a policy on a host without sets, memory, statistics and entries. For a host that has some, see
+/// [`Host::start`].
 ///
 /// # Errors
-/// What the policy says is wrong with its configuration.
+/// The policy refused its configuration, or its subscription is invalid; the text says why.
 pub fn start<P: Policy>(config: Value) -> Result<Harness<P>, String> {
     Host::new().start(config)
 }
@@ -38,44 +39,44 @@ impl<P: Policy> Harness<P> {
         Ok(Self { policy, subscription, needs, config, host, now })
     }
 
-    /// The policy itself.
+    /// Returns the policy itself.
     pub const fn policy(&self) -> &P {
         &self.policy
     }
 
-    /// What it subscribed to.
+    /// Returns the subscription of the policy.
     pub const fn subscription(&self) -> &Subscription {
         &self.subscription
     }
 
-    /// Kinds of verdicts that it needs as it is configured.
+    /// Returns the kinds of verdicts that the policy needs with its configuration.
     pub fn needs(&self) -> &[VerdictKind] {
         &self.needs
     }
 
-    /// Time of the next call.
+    /// Returns the time of the next call.
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Lets time pass.
+    /// Moves the time of the next call forward.
     pub fn advance(&mut self, by: Duration) {
         self.now = self.now + by;
     }
 
-    /// Delivers events in one batch: those that the subscription holds.
+    /// Delivers events in one batch: those that the subscription matches.
     #[track_caller]
     pub fn events(&mut self, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
         self.deliver(wit::Cause::Events, 0, flows)
     }
 
-    /// Delivers one event.
+    /// Delivers one event, if the subscription matches it.
     #[track_caller]
     pub fn event(&mut self, flow: FlowBuilder) -> Answer {
         self.events([flow])
     }
 
-    /// Delivers a whole sweep: its begin, these flows as rows in one batch, its end.
+    /// Delivers a whole sweep: its begin, these flows as rows in one batch, and its end.
     #[track_caller]
     pub fn sweep(&mut self, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
         let begun = self.sweep_begin();
@@ -83,8 +84,8 @@ impl<P: Policy> Harness<P> {
         begun.then(rows).then(self.sweep_end(true))
     }
 
-    /// Delivers the sweep that a verdict asked for with [`sweep`](crate::sweep()).on(…): its begin, as rows those of these flows
-    /// that the filter holds, its end.
+    /// Delivers the sweep that a verdict asked for with [`sweep`](crate::sweep())`.on(…)`: its begin, the flows that
+    /// the filter matches as rows, and its end.
     #[track_caller]
     pub fn sweep_of(&mut self, filter: &Filter, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
         let begun = self.deliver(wit::Cause::SweepBegin(wit::Extent::Asked), 0, []);
@@ -93,32 +94,32 @@ impl<P: Policy> Harness<P> {
         begun.then(rows).then(self.sweep_end(true))
     }
 
-    /// Delivers the begin of a sweep.
+    /// Delivers the begin of a sweep of every flow that the subscription matches.
     #[track_caller]
     pub fn sweep_begin(&mut self) -> Answer {
         self.deliver(wit::Cause::SweepBegin(wit::Extent::Subscribed), 0, [])
     }
 
-    /// Delivers rows of a sweep.
+    /// Delivers rows of a sweep in one batch.
     #[track_caller]
     pub fn sweep_rows(&mut self, flows: impl IntoIterator<Item = FlowBuilder>) -> Answer {
         self.deliver(wit::Cause::SweepRows, 0, flows.into_iter().map(FlowBuilder::row))
     }
 
-    /// Delivers the end of a sweep.
+    /// Delivers the end of a sweep, complete or interrupted.
     #[track_caller]
     pub fn sweep_end(&mut self, complete: bool) -> Answer {
         self.deliver(if complete { wit::Cause::SweepComplete } else { wit::Cause::SweepInterrupted }, 0, [])
     }
 
-    /// Tells that events were lost: so many in front of the plugin, or 0 for the kernel's losses. A test that is true to
-    /// the host goes on with a sweep.
+    /// Reports lost events. `missed` is the number that the host dropped in front of the plugin; 0 stands for a loss in
+    /// the kernel. The host sweeps after that, so a realistic test does the same.
     #[track_caller]
     pub fn overrun(&mut self, missed: u64) -> Answer {
         self.deliver(if missed == 0 { wit::Cause::Overrun } else { wit::Cause::Events }, missed, [])
     }
 
-    /// Gives a set other networks, as [`Host::set`], and tells the policy if it subscribed to the set.
+    /// Replaces the networks of a set, written as in [`Host::set`]. Reports the change if the policy subscribed to it.
     #[track_caller]
     pub fn change_set<'a>(&mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Answer {
         self.host.sets.insert(name.to_owned(), imports::set_of(networks));
@@ -129,7 +130,7 @@ impl<P: Policy> Harness<P> {
         }
     }
 
-    /// Calls `tick`.
+    /// Calls `tick` at the current time.
     #[track_caller]
     pub fn tick(&mut self) -> Answer {
         let (policy, now) = (&mut self.policy, self.now);
@@ -137,10 +138,10 @@ impl<P: Policy> Harness<P> {
         Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), 0)
     }
 
-    /// Calls `message`.
+    /// Calls `message` with this text.
     ///
     /// # Errors
-    /// What the policy says to the sender.
+    /// The refusal of the policy, for the sender.
     #[track_caller]
     pub fn message(&mut self, text: &str) -> Result<Answer, String> {
         let (policy, now) = (&mut self.policy, self.now);
@@ -148,10 +149,11 @@ impl<P: Policy> Harness<P> {
         Ok(Answer::new(P::WANTS, &self.needs, &self.host, reply.verdicts, reply.text, 0))
     }
 
-    /// Stops the policy in order and starts it again with the same configuration, memory and sets; time goes on.
+    /// Stops the policy in order and starts it again with the same configuration, memory and sets. The time does not
+    /// change.
     ///
     /// # Errors
-    /// What the policy says is wrong with its configuration.
+    /// The policy refused its configuration; the text says why.
     pub fn restart(mut self) -> Result<Self, String> {
         imports::on(&mut self.host, || self.policy.stop());
         Self::new(self.host, self.config, self.now)
@@ -175,7 +177,8 @@ impl<P: Policy> Harness<P> {
         self.host.rare.clear();
         for flow in flows {
             let record = flow.record();
-            // Filters may ask for labels, by index: the flow takes its place first and leaves it if it is not wanted.
+            // A filter may read labels by index. So the flow gets its index first, and loses it if the flow is not
+            // delivered.
             self.host.rare.push(flow.rare);
             let entry = Entry::from_wit(record);
             let index = u32::try_from(records.len()).unwrap_or(u32::MAX);

@@ -1,6 +1,6 @@
-//! The host of a native test: what a policy may ask for, kept in memory.
+//! The host of a native test: its functions, with their data in memory.
 //!
-//! The modules have the names and signatures of the generated imports, so that the same code asks either.
+//! The modules have the names and signatures of the generated imports, so that the same code calls either.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::bindings::ctwarden::policy::types as wit;
 use crate::table::Statistics;
 use crate::{Policy, Prefix, PrefixMap, Timestamp};
 
-/// What the host of a test has: sets, memory, figures of the table, entries that can be fetched.
+/// The data of a test's host: sets, memory, statistics of the table, and entries to fetch.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Host {
@@ -20,56 +20,56 @@ pub struct Host {
     pub(crate) memory_keys: Option<usize>,
     pub(crate) statistics: Option<Statistics>,
     pub(crate) entries: Vec<wit::Flow>,
-    /// Of the batch at hand.
+    /// Rare attributes of the current batch.
     pub(crate) rare: Vec<Rare>,
 }
 
 impl Host {
-    /// A host that has nothing.
+    /// Returns a host without any data.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An address set: networks, each with a value behind a space if it has one (`"192.0.2.0/24 DE"`).
+    /// Adds an address set. Each line is a network, optionally followed by a space and a value (`"192.0.2.0/24 DE"`).
     ///
     /// # Panics
-    /// On anything that is no network.
+    /// A line does not begin with a network.
     #[track_caller]
     pub fn set<'a>(mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Self {
         self.sets.insert(name.to_owned(), set_of(networks));
         self
     }
 
-    /// At most so many keys in memory.
+    /// Limits the number of keys in memory.
     pub const fn memory_keys(mut self, most: usize) -> Self {
         self.memory_keys = Some(most);
         self
     }
 
-    /// A key that is already in memory.
+    /// Adds a key that is already in memory.
     pub fn remembering(mut self, key: &str, value: &[u8]) -> Self {
         self.memory.insert(key.to_owned(), value.to_vec());
         self
     }
 
-    /// Figures of the table.
+    /// Sets the statistics of the table.
     pub const fn statistics(mut self, statistics: Statistics) -> Self {
         self.statistics = Some(statistics);
         self
     }
 
-    /// An entry that [`FlowKey::fetch`](crate::FlowKey::fetch) finds.
+    /// Adds an entry that [`FlowKey::fetch`](crate::FlowKey::fetch) finds.
     pub fn holding(mut self, flow: &FlowBuilder) -> Self {
         self.entries.push(flow.clone().row().record());
         self
     }
 
-    /// A policy on this host.
+    /// Configures a policy on this host.
     ///
     /// # Errors
-    /// What the policy says is wrong with its configuration.
+    /// The policy refused its configuration, or its subscription is invalid; the text says why.
     pub fn start<P: Policy>(self, config: serde_json::Value) -> Result<Harness<P>, String> {
-        // The first of January 2026, so that a test is the same every day.
+        // 1 January 2026, so that a test is the same on every day.
         Harness::new(self, config, Timestamp::from_secs(1_767_225_600))
     }
 }
@@ -87,7 +87,7 @@ thread_local! {
     static CURRENT: RefCell<Host> = RefCell::default();
 }
 
-/// Runs a call into the policy on this host.
+/// Makes a call into the policy with this host.
 pub(crate) fn on<R>(host: &mut Host, call: impl FnOnce() -> R) -> R {
     CURRENT.with_borrow_mut(|current| std::mem::swap(current, host));
     let result = call();
@@ -101,7 +101,7 @@ fn rare<R>(entry: u32, attribute: impl FnOnce(&Rare) -> Option<R>) -> Option<R> 
 }
 
 pub(crate) mod details {
-    //! Rare attributes of the batch at hand.
+    //! Rare attributes of the current batch.
 
     use super::{CURRENT, rare, wit};
     use crate::address::halves;
@@ -140,7 +140,7 @@ pub(crate) mod details {
 }
 
 pub(crate) mod sets {
-    //! Address sets.
+    //! Lookups in the address sets of the test's host.
 
     use std::net::IpAddr;
 
@@ -156,7 +156,7 @@ pub(crate) mod sets {
 }
 
 pub(crate) mod table {
-    //! Figures of the table.
+    //! Statistics of the table.
 
     use super::CURRENT;
     use crate::bindings::ctwarden::policy::table as wit;

@@ -1,4 +1,4 @@
-//! The harness itself: it delivers what the host would, and fails a test where the host would refuse.
+//! Tests of the harness: it delivers what the host would, and fails a test if the host would refuse a verdict.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::prelude::*;
 use crate::table::Statistics;
 use crate::verdict::Action;
 
-/// Answers with whatever its message named last, so that a test can make it misbehave.
+/// Answers as the last message says, so that a test can make it misbehave.
 struct Puppet(String);
 
 impl Policy for Puppet {
