@@ -201,8 +201,8 @@ impl Subscription {
             },
             kinds: self.kinds.iter().map(kind).fold(wit::Kinds::empty(), |all, kind| all | kind),
             filters: self.filters.into_iter().map(Into::into).collect(),
-            sweep_every: at_least(1, self.sweep_every.as_millis().div_ceil(1000)),
-            tick_every: at_least(10, self.tick_every.as_micros().div_ceil(1000)),
+            sweep_every: at_least(1, self.sweep_every.as_nanos().div_ceil(1_000_000_000)),
+            tick_every: at_least(10, self.tick_every.as_nanos().div_ceil(1_000_000)),
             own_changes: self.own_changes,
             sets: self.sets,
             selects: self.selects,
@@ -222,7 +222,8 @@ mod tests {
             (wanted.sweep_every, wanted.tick_every)
         };
         assert_eq!(times(Duration::ZERO, Duration::ZERO), (0, 0));
-        assert_eq!(times(Duration::from_millis(1), Duration::from_micros(1)), (1, 10));
+        assert_eq!(times(Duration::from_nanos(1), Duration::from_nanos(1)), (1, 10));
+        assert_eq!(times(Duration::from_millis(1001), Duration::from_micros(10_001)), (2, 11));
         assert_eq!(times(Duration::from_secs(60), Duration::from_millis(250)), (60, 250));
         assert_eq!(times(Duration::MAX, Duration::MAX), (u32::MAX, u32::MAX));
     }
