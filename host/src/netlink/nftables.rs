@@ -128,7 +128,7 @@ pub(crate) enum CommitError {
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
     Transaction { errno: i32 },
     /// No answer arrived.
-    #[error("nftables could not be asked")]
+    #[error("the request to nftables failed")]
     Exchange(#[from] ExchangeError),
 }
 
