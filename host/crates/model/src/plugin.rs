@@ -158,13 +158,13 @@ pub enum Fault {
         limit: Duration,
     },
     /// It wanted more memory than granted.
-    #[error("wanted more than its {limit} bytes of memory")]
+    #[error("needed more than its limit of {limit} bytes of memory")]
     OutOfMemory {
         /// Bytes it may have.
         limit: u64,
     },
     /// It returned more than one call may.
-    #[error("returned {returned} {what} in one call, more than the {limit} it may")]
+    #[error("returned {returned} {what} in one call, more than the allowed {limit}")]
     TooMuch {
         /// Verdicts, bytes of text and the like.
         what: &'static str,
@@ -173,7 +173,7 @@ pub enum Fault {
         limit: u64,
     },
     /// It called `exit`.
-    #[error("ended itself with status {0}")]
+    #[error("exited with status {0}")]
     Exited(i32),
     /// It refused its configuration after it had accepted it before.
     #[error("refused its configuration: {0}")]
