@@ -191,9 +191,9 @@ mod tests {
             ("", "\"\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list"),
             ("ban", "\"ban\" is not understood"),
             ("ban 192.0.2.1 60", "\"ban 192.0.2.1 60\" is not understood"),
-            ("ban 192.0.2.1 for 0", "\"0\" is no time; write seconds from 1 to"),
-            ("ban 192.0.2.1 for -2", "\"-2\" is no time"),
-            ("ban 192.0.2.1 for 1y", "\"1y\" is no time"),
+            ("ban 192.0.2.1 for 0", "\"0\" is not a time; write seconds from 1 to"),
+            ("ban 192.0.2.1 for -2", "\"-2\" is not a time"),
+            ("ban 192.0.2.1 for 1y", "\"1y\" is not a time"),
             ("ban ::ffff:192.0.2.1/24", "\"::ffff:192.0.2.1/24\" is wider than all of IPv4; write 192.0.2.1/24"),
             ("ban 192.0.2", "\"192.0.2\" is not an address or network"),
             ("ban 192.0.2.0/33", "prefix length 33 is longer than the 32 bits of 192.0.2.0"),
@@ -202,7 +202,7 @@ mod tests {
             ("{\"ban\": 7}", "the JSON is not understood: ban and unban take one network as text, or a list of them"),
             ("{\"ban\": \"192.0.2.1\", \"seconds\": [1]}", "the JSON is not understood: seconds must be a number"),
             ("{\"ban\": \"192.0.2.1\", \"secs\": 1}", "the JSON is not understood: unknown field `secs`"),
-            ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is no time"),
+            ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is not a time"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
