@@ -99,6 +99,6 @@ fn clients_that_wait_keep_nobody_out() {
     assert!(daemon.verb("status").is_good());
     let mut told = String::new();
     waiting.remove(0).read_to_string(&mut told).unwrap();
-    assert!(told.contains("to make room"), "{told}");
+    assert!(told.contains("was closed to make room"), "{told}");
     let _ = daemon.stop();
 }

@@ -38,7 +38,7 @@ fn help() -> String {
 usage: ctwarden-bench [LINE...] [OPTIONS]
 
   --entries N        entries of the largest table; default {ENTRIES}
-  --runs N           runs of which the median is taken; default {RUNS}
+  --runs N           number of runs; the result is their median; default {RUNS}
   --json FILE        write the figures there
   --program PATH     ctwarden itself; default CTWARDEN_BIN
   --conntrack PATH   our program conntrack; default CTWARDEN_CONNTRACK, or the one beside ctwarden
