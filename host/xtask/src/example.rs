@@ -49,7 +49,7 @@ fn copy_example(folder: &Path, copy: &Path) -> Result<()> {
 fn try_in(folder: &Path) -> Result<()> {
     let mut command = Command::new(tree::host_binary());
     command.args(["try", "--config", "ctwarden.toml", "table.txt"]).current_dir(folder);
-    let records = process::read(&mut command).context("the example policy cannot be tried")?;
+    let records = process::read(&mut command).context("`ctwarden try` of the example policy failed")?;
     match records.lines().filter(|record| record.contains(VERDICT)).count() {
         1 => Ok(()),
         count => bail!("the example policy ends {count} connections of its table, not 1:\n{records}"),

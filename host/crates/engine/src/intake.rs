@@ -141,7 +141,7 @@ impl Intake {
             None => {
                 let (_, tickets) = old.queue.clear();
                 for ticket in tickets {
-                    let why = format!("plugin {} was taken out of the configuration", old.spec.name);
+                    let why = format!("plugin {} was removed from the configuration", old.spec.name);
                     verdicts.message_failed(ticket, why);
                 }
             }

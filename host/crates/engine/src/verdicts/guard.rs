@@ -150,8 +150,8 @@ pub(crate) enum Asked {
 const MANY_BLOCKS: u64 = 1_000;
 
 /// Refusal of a network whose prefix length is shorter than the plugin may block.
-const TOO_WIDE: &str = "its network is wider than may be blocked; name smaller ones, or widen shortest-block-ipv4 or \
-                        shortest-block-ipv6 in its [plugin.budget]";
+const TOO_WIDE: &str = "its network is wider than the plugin may block; name smaller networks, or lower \
+                        shortest-block-ipv4 or shortest-block-ipv6 in its [plugin.budget]";
 
 /// Maximum length of the code of a verdict in bytes. The code is a label of metrics.
 const CODE_MAX: usize = 64;
@@ -184,7 +184,7 @@ fn well_formed(limits: &PluginLimits, verdict: &Verdict) -> Result<(), Refusal> 
         return Err(Refusal::Malformed("its code is longer than 64 bytes"));
     }
     if !verdict.code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        return Err(Refusal::Malformed("its code has other characters than letters, digits and -"));
+        return Err(Refusal::Malformed("its code has characters other than letters, digits and -"));
     }
     match &verdict.action {
         Action::Mark(mark) if mark.mask() == 0 => return Err(Refusal::Malformed("its mark mask has no bits")),
@@ -256,7 +256,7 @@ fn selection_is_well_formed(selection: &Selection) -> Result<(), Refusal> {
 
 fn key_is_well_formed(key: &FlowKey) -> Result<(), Refusal> {
     if key.original.src.is_ipv4() != key.original.dst.is_ipv4() {
-        return Err(Refusal::Malformed("the addresses of its flow are of two families"));
+        return Err(Refusal::Malformed("the addresses of its flow are of different families"));
     }
     Ok(())
 }
