@@ -105,9 +105,11 @@ impl Default for EngineBounds {
 /// When the breaker switches a plugin to observe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerLimits {
-    /// Seconds with a used-up budget, within [`BreakerLimits::window`], that open the breaker. They do so only if at least
-    /// as much was over budget in them as the budget of the whole window: the share of the table for deletes, the burst for
-    /// changes. Default 5: a single storm does not open the breaker, a wrong policy does.
+    /// Number of different seconds with a change over the budget, within [`BreakerLimits::window`], that open the
+    /// breaker. A second condition must also hold: the number of flows and verdicts over the budget within the window is
+    /// at least the budget itself. For a change, this budget is [`crate::PluginLimits::verdict_burst`]. For a delete, and
+    /// for a short timeout, it is the share of the table or the burst, whichever is smaller. For a block over the budget
+    /// of address space it is 1,000. Default 5: a single storm does not open the breaker, a wrong policy does.
     pub exhaustions: u32,
     /// Time within which these seconds count. Default one minute.
     pub window: Duration,
@@ -128,7 +130,7 @@ pub struct RestartLimits {
     /// Wait after a first failure. Each further failure in the window doubles it. Default 100 ms: a single odd batch is
     /// hardly noticeable.
     pub backoff: Duration,
-    /// Maximum of this wait. Default 30 s.
+    /// Maximum of the wait between restarts. Default 30 s.
     pub backoff_max: Duration,
     /// Failures within [`RestartLimits::window`] that quarantine the plugin. Default 5.
     pub failures: u32,

@@ -1,4 +1,4 @@
-//! What the engine requests of the program that reads the table or keeps a replica.
+//! Requests of the engine to the program that reads the table or keeps a replica.
 
 use alloc::vec::Vec;
 use core::time::Duration;

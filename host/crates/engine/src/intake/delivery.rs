@@ -1,7 +1,7 @@
 //! Calls of plugins and their answers.
 //!
-//! A plugin has at most one outstanding call. So its thread is the only concurrency, and the batch that causes a fault is
-//! known.
+//! A plugin has at most one outstanding call. So the plugin's thread is the only concurrency, and the engine knows which
+//! batch caused a fault.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -32,13 +32,13 @@ pub struct Delivery {
 /// The function to call, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `judge`.
+    /// `judge`, for entries.
     Judge(Batch),
-    /// `judge-expectations`.
+    /// `judge-expectations`, for entries of the expectation table.
     JudgeExpectations(ExpectationBatch),
-    /// `tick`.
+    /// `tick`, with the wall time of the tick.
     Tick(Timestamp),
-    /// `message`.
+    /// `message`, for a message of the operator.
     Message {
         /// The time of delivery.
         now: Timestamp,
@@ -51,7 +51,7 @@ pub enum Call {
 pub enum Answer {
     /// Result of `judge`, `judge-expectations` or `tick`.
     Verdicts(Vec<Verdict>),
-    /// Result of `message`.
+    /// Result of `message`: verdicts and a text for the sender.
     Reply(Reply),
     /// Result of `message`: the plugin refused it. One line of text for the sender.
     MessageRefused(String),
@@ -71,7 +71,7 @@ pub(super) struct Outstanding {
     pub(super) delivered: Timestamp,
 }
 
-/// Calls without an answer that are remembered. If reloaded plugins hang forever, the oldest calls are dropped.
+/// Maximum number of remembered calls without an answer. If reloaded plugins hang forever, the oldest calls are dropped.
 const OUTSTANDING: usize = 1_024;
 
 #[derive(Debug, Default)]

@@ -23,7 +23,7 @@ pub(crate) enum Item {
     /// The plugin's part of a round.
     Entries {
         round: RoundId,
-        /// [`Cause::Events`] or [`Cause::SweepRows`].
+        /// Either [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
         entries: Entries,
         /// When the kernel reported the entries.
@@ -32,7 +32,7 @@ pub(crate) enum Item {
     /// Expectations. Each plugin gets its own copy, because there are few.
     Expectations {
         round: RoundId,
-        /// [`Cause::Events`] or [`Cause::SweepRows`].
+        /// Either [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
         events: Arc<[ExpectationEvent]>,
     },

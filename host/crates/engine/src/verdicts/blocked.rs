@@ -1,6 +1,6 @@
 //! The address space that one plugin has blocked, and the budget for it.
 //!
-//! A limit for each block is not enough: 255 networks of /8 still block everyone. All current blocks of a plugin together
+//! A limit for each block is not enough: 255 networks of /8 still block nearly all IPv4 addresses. All current blocks of a plugin together
 //! are therefore limited to the size of one network. The operator sets the prefix length of that network.
 
 use alloc::collections::BTreeMap;
@@ -76,7 +76,7 @@ impl Blocked {
         }
     }
 
-    /// Removes ended blocks.
+    /// Removes ended blocks, at most once in [`TIDY_EVERY`], and returns their address space to the budget.
     fn tidy(&mut self, now: Steady) {
         if self.tidied.is_some_and(|last| now.since(last) < TIDY_EVERY) {
             return;

@@ -7,7 +7,7 @@ use ctwarden_model::Steady;
 
 use crate::PluginLimits;
 
-/// One token in billionths. A nanosecond at one token a second is then a whole number.
+/// One token in billionths. The tokens of one nanosecond are then a whole number at any rate.
 const TOKEN: u64 = 1_000_000_000;
 
 /// A token bucket with a rate per second and a burst.
@@ -139,8 +139,8 @@ impl Budget {
 }
 
 impl Budget {
-    /// When a good part of `deletes` deletes fits the budget. Waits for several deletes at a time, because each attempt has
-    /// to find the flows again.
+    /// When the budget has room for several of `deletes` deletes: all of them, but at most a tenth of the share and half
+    /// of the burst. One delete at a time would be too few, because each attempt has to find the flows again.
     pub(crate) fn returns(&mut self, limits: &PluginLimits, deletes: u64, entries: u32, now: Steady) -> Steady {
         let share = share(limits, entries);
         let wanted = deletes.min(share.div_ceil(10)).min(u64::from(limits.verdict_burst.div_ceil(2))).max(1);

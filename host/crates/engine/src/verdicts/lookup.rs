@@ -1,4 +1,4 @@
-//! Lookups of whole entries, before the engine decides about a flow of which it knows too little.
+//! Lookups of whole entries, for decisions about flows that the engine knows too little about.
 //!
 //! Events are thin, and a protected flow must not be changed because an event lacks a field. A key comes from a plugin. The
 //! kernel finds an entry by either of its tuples and does not compare the id in an update. Therefore nothing is sent for a
@@ -44,7 +44,7 @@ const ASKED_AHEAD: usize = 256;
 enum Asking {
     /// Verdicts on the flow.
     Flow(FlowGroup),
-    /// Verdicts on an expectation of which the flow is the master.
+    /// Verdicts on an expectation whose master is the flow.
     Master(ExpectationGroup),
 }
 

@@ -28,7 +28,8 @@ struct AdmittedClaim<'a> {
 
 /// The plugins that have ended a flow.
 struct Ended {
-    /// Plugins whose delete passed all checks, observing plugins included. Nothing else of theirs is left to do.
+    /// Plugins whose delete passed all checks, observing plugins included. Their other verdicts on the flow end
+    /// superseded.
     by: Vec<PluginId>,
     /// Whether an effect deletes the flow.
     by_effect: bool,
@@ -58,7 +59,7 @@ impl Verdicts {
         }
         // Verdicts of an answer without a round also belong together.
         let round = Some(round.unwrap_or_else(|| self.rounds.name()));
-        // Blocks first: they shut the gate for the deletes that follow.
+        // Blocks come first, because they shut the gate for the deletes that follow.
         self.settle_networks(networks, gate);
         for (key, sight, gone, claims) in flows.into_groups() {
             let gates = if self.effects.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
@@ -108,7 +109,7 @@ impl Verdicts {
             self.conclude(claim.verdict, outcome);
             None
         };
-        // Collects into the list that held the claims, because a proof takes no room.
+        // `collect` reuses the allocation of the claims, because a proof has no size.
         let free: Vec<(Claim, Unprotected)> = group.claims.into_iter().filter_map(check).collect();
         if !unknown.is_empty() {
             self.look_up(FlowGroup { claims: unknown, ..group });
