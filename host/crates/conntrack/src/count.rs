@@ -1,4 +1,4 @@
-//! `-C`: how many entries a table has.
+//! `-C`: the number of entries in a table.
 
 use std::fs;
 
@@ -11,8 +11,8 @@ use super::output::Output;
 
 const PROC_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 
-/// Prints the number of flows. If the kernel refuses to report it, the number comes from /proc, which everybody can read;
-/// the refusal is reported as well.
+/// Prints the number of flows. If the kernel refuses to report it, the number comes from /proc, which every user can read,
+/// and the refusal is reported as well.
 pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
     let mut entries = None;
     let answer = kernel::open()?.ask(request::statistics, |content| {
@@ -32,7 +32,7 @@ pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
     output.drain()
 }
 
-/// Prints how many expectations there are.
+/// Prints the number of expectations of a family.
 pub(super) fn expectations(output: &mut Output, family: Family) -> Result<(), Failure> {
     let mut count = 0_u64;
     kernel::dump(

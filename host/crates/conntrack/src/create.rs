@@ -1,4 +1,4 @@
-//! `-I` and `-A`: makes an entry.
+//! `-I` and `-A`: creates an entry.
 
 use ctwarden_format::command::Create;
 use ctwarden_model::{Flow, Layer4, NatTo, Protocol};

@@ -1,4 +1,4 @@
-//! `-I expect` and `-D expect`: makes and removes an expectation.
+//! `-I expect` and `-D expect`: creates and removes an expectation.
 
 use ctwarden_model::{Expectation, Tuple};
 use ctwarden_wire::request;
@@ -11,7 +11,7 @@ pub(super) fn create(expectation: &Expectation) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes the one that waits for the tuple.
+/// Removes the expectation that waits for the tuple.
 pub(super) fn delete(tuple: &Tuple) -> Result<(), Failure> {
     kernel::open()?.ask(|buffer, sequence| request::expectation::delete_any(buffer, sequence, tuple), |_| ())?;
     Ok(())

@@ -12,7 +12,7 @@ use super::sys;
 /// Bytes that are collected before a write.
 const FULL: usize = 64 * 1024;
 
-/// Text on its way to standard output.
+/// Buffer of the text for standard output.
 pub(super) struct Output {
     text: Vec<u8>,
 }

@@ -126,7 +126,8 @@ mod tests {
         flow
     }
 
-    /// What is handed over of readings, each with its flows before and behind a resize, and how often was read.
+    /// Runs `repeat` on readings, each given as its flows before and after a resize. Returns the outcome, the flows that
+    /// were passed on, and the number of readings.
     fn handed(readings: &[(&[u16], &[u16])], again: &[u16]) -> (Result<Reading, Failure>, Vec<u16>, usize) {
         let (mut handed, mut count) = (Vec::new(), 0);
         let port = |flow: &Flow| flow.tuples.original.ports().unwrap().0;

@@ -1,6 +1,6 @@
-//! `-S`: what each processor counted.
+//! `-S`: the counters of each processor.
 //!
-//! The counters stand in the order of their numbers in the kernel's header, as they always did.
+//! As in conntrack, the order is that of the counters' numbers in the kernel's header (nfnetlink_conntrack.h).
 
 use std::fs;
 
@@ -56,8 +56,8 @@ fn known<const N: usize>(counters: [(&'static str, Option<u32>); N]) -> impl Ite
     counters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)))
 }
 
-/// Where the kernel does not tell this process, /proc tells everybody, in the same words for both tables; the refusal is told
-/// all the same.
+/// Prints the counters. If the kernel refuses to report them to this process, prints the text of /proc, which every user can
+/// read, and returns the refusal. The text of /proc is the same for both tables.
 fn print(
     output: &mut Output,
     ask: fn(&mut Vec<u8>, u32),
@@ -75,7 +75,8 @@ fn print(
     answer
 }
 
-/// The first line has the names, each other one the hexadecimal counters of a processor.
+/// Converts the text of /proc. Its first line has the names. Each further line has the counters of a processor in
+/// hexadecimal.
 fn from_proc(table: &str, text: &mut Vec<u8>) {
     let mut lines = table.lines();
     let names: Vec<&str> = lines.next().unwrap_or_default().split_ascii_whitespace().collect();

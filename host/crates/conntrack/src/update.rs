@@ -22,7 +22,7 @@ use super::tally::Tally;
 /// Changes in one send. Each is answered by a whole entry, and all answers must fit into the receive buffer.
 const IN_ONE_SEND: usize = 64;
 
-/// The change to send for the flow; `None` if the flow already has the values.
+/// Returns the change to send for the flow, or `None` if the flow already has the values.
 fn at<'a>(wish: &'a command::Change, flow: &Flow) -> Option<Change<'a>> {
     wish.alters(flow).then(|| Change {
         timeout: wish.timeout,

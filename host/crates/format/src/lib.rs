@@ -5,7 +5,7 @@
 //!
 //! - A writer is a function of the module named after the form: [`text`], [`xml`], [`save`], [`json`], [`proc`],
 //!   [`statistics`]. It appends one entry to a buffer, without a line end, so a large table needs only one buffer.
-//! - [`PrintOptions`] is what the command's `-o` adds. [`EventContext`] is the event that the entry belongs to.
+//! - [`PrintOptions`] holds the additions that the command's `-o` requests. [`EventContext`] is the event of the entry.
 //! - [`read`] parses one line of text, of `/proc` or of JSON into an entry.
 //! - [`command`] is the grammar of the command lines.
 //!

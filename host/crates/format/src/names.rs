@@ -1,6 +1,6 @@
 //! The names that libnetfilter_conntrack gives to families, protocols and states.
 //!
-//! They have gaps that the model's names do not have: a protocol that the library does not know is `unknown`, and an unknown
+//! These names have gaps that the model's names do not have: a protocol that the library does not know is `unknown`, and an unknown
 //! state is `NONE`. The texts must have the same gaps.
 
 use ctwarden_model::{Family, Protocol, ProtocolInfo};

@@ -1,4 +1,4 @@
-//! What `-o` adds to the text and the XML of an entry.
+//! The additions of `-o` to the text and the XML of an entry.
 //!
 //! The command has one option for both forms and both tables, so they share one value. Each form uses the parts that it
 //! supports.
@@ -12,7 +12,7 @@ use crate::{CivilTime, LabelMap};
 /// `CTA_TIMESTAMP_EVENT` (linux/netfilter/nfnetlink_conntrack.h, Linux 6.14): eight bytes, nanoseconds since the epoch.
 pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 
-/// What to show in addition to what is always shown.
+/// Parts of the output that are shown only on request.
 #[derive(Clone, Copy)]
 pub struct PrintOptions<'a> {
     /// Family in front of the protocol (`-o extended`); text only, XML always has it.

@@ -75,7 +75,7 @@ fn name(tuple: &Tuple) -> &'static str {
     }
 }
 
-/// No kernel has states above the last named one.
+/// Writes the state. No kernel has states above the last named one.
 fn write_state(out: &mut Vec<u8>, info: Option<&ProtocolInfo>, offloaded: bool) {
     let name = match info {
         Some(ProtocolInfo::Tcp { state, .. }) => state.filter(|_| !offloaded).and_then(TcpState::name),

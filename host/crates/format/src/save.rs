@@ -1,4 +1,4 @@
-//! Lines of `-o save`: command lines that make the entry again.
+//! Lines of `-o save`: command lines that create the entry again.
 //!
 //! Words, order and spelling are those of conntrack-tools 1.4.9: a line without rare attributes is identical, and either
 //! program loads it. Attributes that 1.4.9 leaves out follow at the end of the line, except ports of translations, which
@@ -8,21 +8,21 @@
 //! |---|---|
 //! | `-m N` | mark that is not 0 |
 //! | `-n ADDR:PORT`, `-g ADDR:PORT` | a translation of the port only, or of ports both ways |
-//! | `--label-add A,B` | labels: the name of the bit, or `#` and its number where it has none |
+//! | `--label-add A,B` | labels: the name of the bit, or `#` and its number if it has no name |
 //!
-//! then in words of ctwarden:
+//! Other attributes have options that only ctwarden knows:
 //!
 //! | words | attribute |
 //! |---|---|
 //! | `--helper NAME` | helper |
 //! | `--helper-info HEX` | the helper's private data |
-//! | `--reply-icmp-id N` | ICMP identifier of the reply, where it is translated |
+//! | `--reply-icmp-id N` | ICMP identifier of the reply, if it is translated |
 //! | `--orig-wscale N`, `--reply-wscale N` | TCP window scale that is not 0 |
 //! | `--orig-tcp-flags N`, `--reply-tcp-flags N` | TCP flags (`IP_CT_TCP_FLAG_*`) that `--state` does not give |
 //! | `--handshake-seq N` | DCCP handshake sequence number that is not 0 |
 //! | `--orig-seqadj POS,BEFORE,AFTER`, `--reply-seqadj …` | sequence adjustment, in decimal, offsets signed |
-//! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
-//! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
+//! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, if not all three numbers are 0 |
+//! | `--master PROTOCOL,SRC,DST[,…]` | original tuple of the master; at the end both ports or keys, or ICMP type, code and id |
 //!
 //! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order on a little-endian machine. As in
 //! 1.4.9, `--state` creates an entry with the TCP flags 10, SACK permitted and liberal (14, with the close begun, from
@@ -52,7 +52,7 @@ use option::option;
 
 pub use lack::{Lack, lack};
 
-/// Bits that `-u` has a word for, in the order in which they are printed.
+/// Status bits that `-u` has a word for, in the order of the output.
 const STATUS: [(Status, &str); 5] = [
     (Status::EXPECTED, "EXPECTED"),
     (Status::SEEN_REPLY, "SEEN_REPLY"),
@@ -146,12 +146,13 @@ fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
 struct End {
     /// The port, if it is translated.
     port: Option<u16>,
-    /// The address is not translated.
+    /// Whether only the port is translated, and not the address.
     port_only: bool,
 }
 
 impl End {
-    /// Of the status, the bits of this end, and its address and port before and after.
+    /// Compares address and port of an end before and after. `translated` and `done` are the status bits of this end.
+    /// Returns `None` if the line must not have a translation for this end.
     fn of(
         status: Option<Status>,
         (translated, done): (Status, Status),
@@ -223,7 +224,8 @@ fn write_protocol(out: &mut Vec<u8>, flow: &Flow, kind: EventKind) {
     }
 }
 
-/// Tags are for a new entry or a change, roles for a new entry: no other command takes them.
+/// Writes the state, tags and role. Only commands for a new entry or a change take tags, and only commands for a new entry
+/// take roles.
 fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo, kind: EventKind) {
     match info {
         ProtocolInfo::Tcp { state, .. } => write_state(out, state.map(|state| (state.0, TcpState::name(state)))),

@@ -1,8 +1,8 @@
 //! The rest of a field in a line that was cut.
 //!
-//! Vendors put bare words into lines (`slan`), and transports lose the middle or the end of lines (`zo2`, of `zone=0
-//! use=2`). A bare word that starts like a known field counts as such a rest: a flow without its mark is worse than a
-//! reported line.
+//! Vendors put bare words into lines (`slan`), and transports lose the middle or the end of lines (`zone=0 use=2` becomes
+//! `zo2`). A bare word that starts like a known field counts as the rest of a field. An entry without its mark would be
+//! worse than an error about the line.
 
 /// Names of fields that are read.
 const FIELDS: [&str; 22] = [
