@@ -1,7 +1,7 @@
-//! What a line of each form costs to print and to read: `cargo run --release -p ctwarden-format --example print_cost`.
+//! Measures the cost of printing and reading a line of each form: `cargo run --release -p ctwarden-format --example print_cost`.
 //!
-//! A table has a million entries, of which the kernel takes about three microseconds each to dump; a writer has to stay
-//! far below that.
+//! A table has a million entries. The kernel takes about three microseconds for each entry of a dump, and a writer must
+//! take far less.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -50,7 +50,7 @@ fn saveable_flow() -> impl Strategy<Value = Flow> {
     )
 }
 
-/// What a saved line tells of it.
+/// The part of an entry that its saved line contains.
 fn saved_flow(flow: &Flow, kind: EventKind) -> Flow {
     const TOLD: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 10 | 1 << 13;
     let of_row = matches!(kind, EventKind::Row | EventKind::New);

@@ -230,7 +230,6 @@ impl fmt::Display for VerdictKind {
 pub struct VerdictKinds(u16);
 
 impl VerdictKinds {
-    /// The empty set.
     pub const NONE: Self = Self(0);
 
     #[must_use]

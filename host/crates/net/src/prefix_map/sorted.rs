@@ -127,7 +127,7 @@ impl<N: Network, V> Sorted<N, V> {
         self.note_first(at);
     }
 
-    /// Removes a network.
+    /// Removes the network at a place. `None` if the place has no network.
     pub(super) fn remove(&mut self, place: Place) -> Option<(N, V)> {
         let run = self.runs.get_mut(place.run)?;
         if place.index >= run.networks.len() {
