@@ -11,8 +11,8 @@ use super::output::Output;
 
 const PROC_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 
-/// Prints the number of flows. If the kernel refuses to report it, the number comes from /proc, which every user can read,
-/// and the refusal is reported as well.
+/// Prints the number of flows. If the kernel refuses to report it, the number comes from /proc, which every user can
+/// read, and the refusal is reported as well.
 pub(super) fn flows(output: &mut Output) -> Result<(), Failure> {
     let mut entries = None;
     let answer = kernel::open()?.ask(request::statistics, |content| {

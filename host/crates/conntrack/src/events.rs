@@ -1,7 +1,7 @@
 //! `-E`: the events of a table, as they happen.
 //!
-//! The kernel drops events if the socket is not read fast enough. So the command uses a large receive buffer, writes many
-//! lines at once while there is more to read, and reports the number of lost events.
+//! The kernel drops events if the socket is not read fast enough. So the command uses a large receive buffer, writes
+//! many lines at once while there is more to read, and reports the number of lost events.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -195,8 +195,8 @@ fn wait(signals: &Signals, file: std::os::fd::BorrowedFd<'_>, for_what: PollFlag
     signals.or(file, for_what).map_err(|error| Failure::system("Can't wait for events", &error))
 }
 
-/// Writes everything, unless a signal comes while the reader of the output does not read. A ready pipe accepts this much
-/// without blocking.
+/// Writes everything, unless a signal comes while the reader of the output does not read. A ready pipe accepts this
+/// much without blocking.
 fn drain_or_stop(output: &mut Output, signals: &Signals) -> Result<Next, Failure> {
     let failed = |error: io::Error| output::failed(&error);
     let mut written = 0;

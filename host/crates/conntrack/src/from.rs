@@ -1,7 +1,7 @@
 //! `-L --from FILE`: entries from a pasted or saved table, instead of the kernel's table.
 //!
-//! A saved table can thus be filtered, printed in another form and used to try a policy. This needs neither root nor the
-//! kernel of the table. Events stay events: a flow that has ended is no row.
+//! A saved table can thus be filtered, printed in another form and used to try a policy. This needs neither root nor
+//! the kernel of the table. Events stay events: a flow that has ended is no row.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,8 +19,8 @@ use super::output::{Output, count_line};
 use super::printer::Printer;
 use super::text_lines::{Complaints, TextLines};
 
-/// Prints the matching entries, and reports unreadable lines by number on standard error. The exit status says whether there
-/// was such a line.
+/// Prints the matching entries, and reports unreadable lines by number on standard error. The exit status says whether
+/// there was such a line.
 pub(super) fn list(
     output: &mut Output,
     printer: &mut Printer<'_>,
@@ -44,8 +44,8 @@ pub(super) fn list(
     Ok(printer.tell_left_out().max(if unreadable { FAILED } else { 0 }))
 }
 
-/// Passes on the entries of a file, and reports unreadable lines by number on standard error. Returns whether there was such
-/// a line.
+/// Passes on the entries of a file, and reports unreadable lines by number on standard error. Returns whether there was
+/// such a line.
 pub(super) fn each(
     source: &Source,
     labels: Option<&LabelMap>,
@@ -100,8 +100,8 @@ fn entry(line: &str, legend: &Legend<'_>, machine: &HostEnvironment) -> Result<O
     }
 }
 
-/// Adds the start time of the flow if only its age is known: counted back from the time in front of the line, or from now in
-/// a list, which has no times.
+/// Adds the start time of the flow if only its age is known: counted back from the time in front of the line, or from
+/// now in a list, which has no times.
 fn since_when(mut entry: Entry, now: Timestamp) -> Entry {
     let end = entry.time.or((entry.kind == EventKind::Row).then_some(now));
     if let (None, None, Some(end), Some(seconds)) = (entry.flow.started, entry.flow.stopped, end, entry.lasted) {

@@ -1,8 +1,8 @@
 //! `-R`: executes the command lines of a file.
 //!
-//! The file is read twice: first to check every line, then to execute. So a mistake in the last line changes nothing, and
-//! the largest file needs no more memory than the smallest. Input from a pipe can be read only once, so it is first copied
-//! to an unnamed temporary file.
+//! The file is read twice: first to check every line, then to execute. So a mistake in the last line changes nothing,
+//! and the largest file needs no more memory than the smallest. Input from a pipe can be read only once, so it is first
+//! copied to an unnamed temporary file.
 //!
 //! The kernel creates one entry at a time, even for requests from several threads, and takes nearly all of the time.
 //! Everything else runs in parallel: all processors check lines, and one thread reads ahead while another one sends.
@@ -67,8 +67,8 @@ fn open(source: &Source, name: &str) -> Result<File, Failure> {
     if from_begin && has_length { Ok(file) } else { copy(file, name) }
 }
 
-/// A private copy that can be read from its start. Endless input is not a file of commands: a line may be too long, or the
-/// file too large.
+/// A private copy that can be read from its start. Endless input is not a file of commands: a line may be too long, or
+/// the file too large.
 fn copy(mut from: impl Read, name: &str) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure::system(&format!("Can't read {name}"), &error);
     let (mut copy, most) = unnamed_file().map_err(failed)?;

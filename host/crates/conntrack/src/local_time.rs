@@ -1,7 +1,7 @@
 //! The local time of the machine, as `TZ` and /etc/localtime say.
 //!
-//! `jiff` knows the rules of time zones; dates are [`CivilTime`]. The rules are read only when a time is printed: most commands
-//! print none.
+//! `jiff` knows the rules of time zones; dates are [`CivilTime`]. The rules are read only when a time is printed: most
+//! commands print none.
 
 use std::cell::OnceCell;
 
@@ -23,8 +23,8 @@ impl LocalTime {
         CivilTime::utc(seconds.saturating_add(i64::from(self.zone().to_offset(moment).seconds())))
     }
 
-    /// The seconds since the epoch at that local time; `None` if that local time does not exist. If an hour occurs twice,
-    /// the first one counts.
+    /// The seconds since the epoch at that local time; `None` if that local time does not exist. If an hour occurs
+    /// twice, the first one counts.
     pub(super) fn seconds(&self, time: &CivilTime) -> Option<i64> {
         let CivilTime { year, month, day, weekday: _, hour, minute, second } = *time;
         let [month, day, hour, minute, second] = [month, day, hour, minute, second].map(|part| i8::try_from(part).ok());

@@ -1,7 +1,7 @@
 //! The kernel's list of netlink sockets (`/proc/net/netlink`).
 //!
-//! It answers two questions: which socket file belongs to a port, to name the program that caused an event; and how many
-//! messages the kernel dropped because the command's own socket was full.
+//! It answers two questions: which socket file belongs to a port, to name the program that caused an event; and how
+//! many messages the kernel dropped because the command's own socket was full.
 
 use std::fs;
 

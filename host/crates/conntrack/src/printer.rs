@@ -77,7 +77,8 @@ impl<'a> Printer<'a> {
         self.options.now = moment;
     }
 
-    /// The event of a deleted entry: in the save form a destroy, whose line deletes the entry. In other forms it is a row.
+    /// The event of a deleted entry: in the save form a destroy, whose line deletes the entry. In other forms it is a
+    /// row.
     pub(super) const fn deletion(&self) -> EventContext<'static> {
         match self.form {
             Form::Save => EventContext::of(EventKind::Destroy),
@@ -114,7 +115,8 @@ impl<'a> Printer<'a> {
         true
     }
 
-    /// Reports how many entries have no line, and why. Returns the exit status of a command that was asked to print them.
+    /// Reports how many entries have no line, and why. Returns the exit status of a command that was asked to print
+    /// them.
     pub(super) fn tell_left_out(&self) -> u8 {
         if self.left_out.is_empty() {
             return 0;

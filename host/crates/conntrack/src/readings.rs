@@ -1,7 +1,7 @@
 //! Reads the table again after an interrupted dump, and passes on each flow once.
 //!
-//! Printed output cannot be withdrawn, and a changed flow must not be changed again. So the fingerprints of passed flows are
-//! kept, and the next reading passes on only the others: immediately, and without a gap in the output.
+//! Printed output cannot be withdrawn, and a changed flow must not be changed again. So the fingerprints of passed
+//! flows are kept, and the next reading passes on only the others: immediately, and without a gap in the output.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -14,7 +14,8 @@ use ctwarden_netlink::Reading;
 use super::failure::Failure;
 use super::output::say;
 
-/// Maximum number of readings. If the table is resized so often that ten readings are incomplete, an eleventh will not help.
+/// Maximum number of readings. If the table is resized so often that ten readings are incomplete, an eleventh will not
+/// help.
 const READINGS: u32 = 10;
 
 /// The message if no reading was complete.
@@ -28,8 +29,8 @@ pub(super) fn interrupted() -> String {
 /// Receives each flow of a reading, and whether the reading is still reliable.
 pub(super) type Hand<'h> = dyn FnMut(&Flow, Reading) -> Result<(), Failure> + 'h;
 
-/// Reads until a reading is complete, at most [`READINGS`] times. Passes on each flow once; flows for which `again` holds
-/// are passed on every time.
+/// Reads until a reading is complete, at most [`READINGS`] times. Passes on each flow once; flows for which `again`
+/// holds are passed on every time.
 pub(super) fn repeat(
     mut read: impl FnMut(&mut Hand<'_>) -> Result<Reading, Failure>,
     mut each: impl FnMut(&Flow) -> Result<(), Failure>,
@@ -126,8 +127,8 @@ mod tests {
         flow
     }
 
-    /// Runs `repeat` on readings, each given as its flows before and after a resize. Returns the outcome, the flows that
-    /// were passed on, and the number of readings.
+    /// Runs `repeat` on readings, each given as its flows before and after a resize. Returns the outcome, the flows
+    /// that were passed on, and the number of readings.
     fn handed(readings: &[(&[u16], &[u16])], again: &[u16]) -> (Result<Reading, Failure>, Vec<u16>, usize) {
         let (mut handed, mut count) = (Vec::new(), 0);
         let port = |flow: &Flow| flow.tuples.original.ports().unwrap().0;

@@ -56,8 +56,8 @@ fn known<const N: usize>(counters: [(&'static str, Option<u32>); N]) -> impl Ite
     counters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)))
 }
 
-/// Prints the counters. If the kernel refuses to report them to this process, prints the text of /proc, which every user can
-/// read, and returns the refusal. The text of /proc is the same for both tables.
+/// Prints the counters. If the kernel refuses to report them to this process, prints the text of /proc, which every
+/// user can read, and returns the refusal. The text of /proc is the same for both tables.
 fn print(
     output: &mut Output,
     ask: fn(&mut Vec<u8>, u32),

@@ -1,7 +1,7 @@
 //! Lines of an input that may be endless.
 //!
-//! A device, a pipe or an unrelated file may be read as if it were a table. So the length of a line is limited, and so is a
-//! run of invalid lines.
+//! A device, a pipe or an unrelated file may be read as if it were a table. So the length of a line is limited, and so
+//! is a run of invalid lines.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,8 @@ use ctwarden_format::read;
 use super::failure::Failure;
 use super::output::say;
 
-/// Maximum bytes of a line, its end included. The longest entry that the kernel can send is a message of some kilobytes.
+/// Maximum bytes of a line, its end included. The longest entry that the kernel can send is a message of some
+/// kilobytes.
 pub(super) const LINE_BYTES: usize = 64 * 1024;
 
 const READ_BYTES: usize = 256 * 1024;

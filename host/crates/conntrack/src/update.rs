@@ -1,8 +1,8 @@
 //! `-U`: changes the matching flows and prints each one as it is afterwards.
 //!
-//! An entry that already has the requested values is skipped. Each change is followed by a lookup of the same tuple in the
-//! same send, because the kernel does not compare the id in a change. Only the answer to the lookup shows whether the
-//! intended flow still has the tuple.
+//! An entry that already has the requested values is skipped. Each change is followed by a lookup of the same tuple in
+//! the same send, because the kernel does not compare the id in a change. Only the answer to the lookup shows whether
+//! the intended flow still has the tuple.
 
 use ctwarden_format::{EventContext, command};
 use ctwarden_model::{Filter, Flow, FlowId};

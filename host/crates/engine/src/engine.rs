@@ -36,8 +36,8 @@ use crate::{
 /// which of them it can answer. All others wait for a sweep.
 ///
 /// The program carries out effects in the order in which it polls them. The engine gives up an effect that is not
-/// answered within [`crate::EngineBounds::answer_wait`], and ignores a later answer. If time goes back, the engine treats it
-/// as no time passed.
+/// answered within [`crate::EngineBounds::answer_wait`], and ignores a later answer. If time goes back, the engine
+/// treats it as no time passed.
 ///
 /// All state is bounded: by [`crate::PluginLimits`] for each plugin, by [`EngineConfig`] as a whole, and by the limit
 /// on what one call of a plugin may return, which the caller of the plugin enforces.

@@ -13,8 +13,8 @@
 //! ```
 //! use ctwarden_engine::{Ack, Answer, Engine, EngineConfig, OnFailure, Output, PluginLimits, PluginSpec, TableReader};
 //! use ctwarden_model::{
-//!     Action, Effect, Event, EventKind, EventKinds, Flow, FlowId, Grants, Layer4, Mode, Now, Outcome, PerDirection, PluginName,
-//!     Protocol, Record, Steady, Subscription, Target, Timestamp, Tuple, Verdict, VerdictKind,
+//!     Action, Effect, Event, EventKind, EventKinds, Flow, FlowId, Grants, Layer4, Mode, Now, Outcome, PerDirection,
+//!     PluginName, Protocol, Record, Steady, Subscription, Target, Timestamp, Tuple, Verdict, VerdictKind,
 //! };
 //!
 //! let kinds = || [VerdictKind::Delete].into_iter().collect();

@@ -1,4 +1,5 @@
-//! Measures the cost of printing and reading a line of each form: `cargo run --release -p ctwarden-format --example print_cost`.
+//! Measures the cost of printing and reading a line of each form: `cargo run --release -p ctwarden-format --example
+//! print_cost`.
 //!
 //! A table has a million entries. The kernel takes about three microseconds for each entry of a dump, and a writer must
 //! take far less.

@@ -1,8 +1,8 @@
 //! JSON: one object on each line, with every attribute that the entry has.
 //!
-//! Names are stable: a name never gets another meaning, and readers skip names that they do not know. Unknown values are
-//! left out and are never null. The daemon's records use the same names for flows. Numbers are whole and exact. Counters
-//! and nanoseconds can exceed 2⁵³, so a reader must not convert numbers to floating point.
+//! Names are stable: a name never gets another meaning, and readers skip names that they do not know. Unknown values
+//! are left out and are never null. The daemon's records use the same names for flows. Numbers are whole and exact.
+//! Counters and nanoseconds can exceed 2⁵³, so a reader must not convert numbers to floating point.
 //!
 //! # A flow
 //!
@@ -34,8 +34,8 @@
 //! | `portid`, `program` | netlink port and name of the program whose request caused the event |
 //!
 //! A **direction** has `src` and `dst`, then `src_port` and `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or
-//! `src_key` and `dst_key`. If they are known, it also has `zone` (a zone of this direction only), `packets` and `bytes`,
-//! `window_scale`, `tcp_flags` and `tcp_flags_mask`, `vtag`, and `seqadj` (`correction_pos`, `offset_before`,
+//! `src_key` and `dst_key`. If they are known, it also has `zone` (a zone of this direction only), `packets` and
+//! `bytes`, `window_scale`, `tcp_flags` and `tcp_flags_mask`, `vtag`, and `seqadj` (`correction_pos`, `offset_before`,
 //! `offset_after`). It has a `protocol` only if that differs from the flow's protocol.
 //!
 //! # An expectation
@@ -52,8 +52,8 @@
 //! # Reading
 //!
 //! If an object gives a fact twice, one form is read: `status_bits` takes precedence over `status`, and `protocol` over
-//! `protocol_number`. `family` and `label_names` are not read. An entry needs its protocol and `original`. If `reply` is
-//! missing, the reply is the reversed original.
+//! `protocol_number`. `family` and `label_names` are not read. An entry needs its protocol and `original`. If `reply`
+//! is missing, the reply is the reversed original.
 
 mod expectation;
 mod object;

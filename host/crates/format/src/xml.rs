@@ -1,8 +1,8 @@
 //! The XML of `-o xml`: the head of a document, one `<flow>` on each line, and a tail.
 //!
-//! The output equals that of conntrack-tools 1.4.9 byte for byte, except for two defects of that version. States of SCTP
-//! and DCCP have their own names here (1.4.9 uses the names of TCP states). Characters that XML forbids in text are
-//! escaped.
+//! The output equals that of conntrack-tools 1.4.9 byte for byte, except for two defects of that version. States of
+//! SCTP and DCCP have their own names here (1.4.9 uses the names of TCP states). Characters that XML forbids in text
+//! are escaped.
 
 mod expectation;
 

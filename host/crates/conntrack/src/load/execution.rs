@@ -1,11 +1,13 @@
 //! The second reading of a file of commands: executes them in order.
 //!
-//! The first line that the kernel refuses ends the execution: everything before it is done, nothing after it is. Yet many
-//! entries are created in one send, and the kernel does not stop at an error within a send. So each entry is created
-//! exclusively, even if its line may change an existing one (`-A`). If a line is refused, the entries of later lines are
-//! known to be new, and are removed again. If an entry exists already, an `-A` line changes it with a separate request.
+//! The first line that the kernel refuses ends the execution: everything before it is done, nothing after it is. Yet
+//! many entries are created in one send, and the kernel does not stop at an error within a send. So each entry is
+//! created exclusively, even if its line may change an existing one (`-A`). If a line is refused, the entries of later
+//! lines are known to be new, and are removed again. If an entry exists already, an `-A` line changes it with a
+//! separate request.
 //!
-//! Flows with a master are created last, because the kernel requires the master to exist and a saved table has no order.
+//! Flows with a master are created last, because the kernel requires the master to exist and a saved table has no
+//! order.
 
 use std::sync::mpsc::SyncSender;
 
@@ -30,8 +32,8 @@ use crate::{create, delete, flush, update};
 /// buffer.
 const IN_ONE_SEND: usize = 256;
 
-/// Sends that are passed on at once. This wakes the receiving thread less often; a wakeup costs about as much as the kernel
-/// needs for ten entries.
+/// Sends that are passed on at once. This wakes the receiving thread less often; a wakeup costs about as much as the
+/// kernel needs for ten entries.
 const SENDS: usize = 4;
 
 /// The next thing to do.
@@ -205,8 +207,8 @@ impl<'o> Execution<'o> {
         }
     }
 
-    /// Ends the execution at a failed line: removes entries that were created for later lines, and creates the postponed
-    /// entries of earlier lines. Returns the failure.
+    /// Ends the execution at a failed line: removes entries that were created for later lines, and creates the
+    /// postponed entries of earlier lines. Returns the failure.
     fn end_at(&mut self, line: u64, failure: Failure, new: impl Iterator<Item = FlowKey>) -> Failure {
         self.late.retain(|late| late.line < line);
         for outcome in [self.remove(new), self.make_late()] {

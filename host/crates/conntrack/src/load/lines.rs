@@ -41,8 +41,8 @@ impl TooLong {
 }
 
 impl Lines<'_> {
-    /// Passes on each line with its number, counted from 1 in this part. Returns the number of lines. A line that is too
-    /// long is the last one.
+    /// Passes on each line with its number, counted from 1 in this part. Returns the number of lines. A line that is
+    /// too long is the last one.
     pub(super) fn each(
         &self,
         mut each: impl FnMut(u64, Result<&str, TooLong>) -> Result<(), Failure>,

@@ -1,8 +1,9 @@
 //! Sweeps: at start, after an overrun, periodically, on request, and to carry out verdicts over selections.
 //!
 //! One sweep runs at a time, and all plugins and selections that need one share it. Sweeps rest in between. Otherwise
-//! sustained loss, or a plugin that requests sweeps forever, would become a load of its own. A row is never dropped: the sweep waits. A slow plugin is
-//! dropped from a sweep rather than delaying the sweep of the others ([`crate::intake::slow_plugins`]).
+//! sustained loss, or a plugin that requests sweeps forever, would become a load of its own. A row is never dropped:
+//! the sweep waits. A slow plugin is dropped from a sweep rather than delaying the sweep of the others
+//! ([`crate::intake::slow_plugins`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -105,8 +106,8 @@ impl Intake {
         self.plugins.iter().filter(|plugin| plugin.supervision.is_running())
     }
 
-    /// Returns a sweep of rows that the program knows, as it has reported before. Otherwise, if the program can start a dump
-    /// now, returns a sweep of the table.
+    /// Returns a sweep of rows that the program knows, as it has reported before. Otherwise, if the program can start a
+    /// dump now, returns a sweep of the table.
     pub(crate) fn next_sweep(&mut self, verdicts: &mut Verdicts, can_read: bool) -> Option<SweepRequest> {
         if let Some(request) = self.sweeps.request.take() {
             return Some(request);
@@ -354,8 +355,8 @@ impl Intake {
         }
     }
 
-    /// The set of plugins changes: no plugin of the old set takes rows any more. The dump itself goes on until the program
-    /// reports its end. Returns the selections of the running sweep.
+    /// The set of plugins changes: no plugin of the old set takes rows any more. The dump itself goes on until the
+    /// program reports its end. Returns the selections of the running sweep.
     pub(super) fn abandon_sweep(&mut self, verdicts: &mut Verdicts) -> Vec<VerdictId> {
         let (mut asked, selections) = self.sweeps.running.as_mut().map(RunningSweep::abandon).unwrap_or_default();
         asked.extend(self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)));

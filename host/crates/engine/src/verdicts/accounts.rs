@@ -149,8 +149,8 @@ impl Account {
         budget::ends_soon(self.limits(), seconds)
     }
 
-    /// The budget with which the breaker compares the excess: the burst. For deletes it is the share of the table if the
-    /// share is smaller than the burst.
+    /// The budget with which the breaker compares the excess: the burst. For deletes it is the share of the table if
+    /// the share is smaller than the burst.
     pub(crate) fn whole_budget(&self, ends_flow: bool, entries: u32) -> u64 {
         let burst = u64::from(self.limits().verdict_burst);
         if ends_flow { budget::share(self.limits(), entries).min(burst) } else { burst }
@@ -179,8 +179,8 @@ impl Account {
         self.breaker.exhausted(limits, budget, now)
     }
 
-    /// Counts one more delete of a flow that an event reported. Returns whether the flow comes back too often, and a notice
-    /// if one is due.
+    /// Counts one more delete of a flow that an event reported. Returns whether the flow comes back too often, and a
+    /// notice if one is due.
     pub(crate) fn delete_again(&mut self, key: &FlowKey, entries: u32, now: Steady) -> (bool, Option<Notice>) {
         let repeat = self.repeats.next(key, budget::share(&self.spec.limits, entries), now);
         let notice = (repeat == Repeat::Last && self.repeats.is_to_be_told(now)).then(|| Notice::ComesBack {

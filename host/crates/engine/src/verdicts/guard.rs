@@ -1,7 +1,7 @@
 //! The five checks between a verdict and its effect: grant, protection, budget, breaker, mode.
 //!
-//! Each check returns a proof that the next check takes. Only the last proof, a [`Pass`], makes an effect. No other crate
-//! can create a pass, and a pass makes only the effect for which it was requested.
+//! Each check returns a proof that the next check takes. Only the last proof, a [`Pass`], makes an effect. No other
+//! crate can create a pass, and a pass makes only the effect for which it was requested.
 
 use alloc::sync::Arc;
 
@@ -29,9 +29,9 @@ impl<T> Granted<T> {
         &self.granted
     }
 
-    /// When the kernel last reported the flow, or an earlier time. `None` if the time does not matter because the kernel
-    /// compares the id. The kernel does not compare the id in an update. If the last report is old, read the entry again
-    /// before the update.
+    /// When the kernel last reported the flow, or an earlier time. `None` if the time does not matter because the
+    /// kernel compares the id. The kernel does not compare the id in an update. If the last report is old, read the
+    /// entry again before the update.
     pub const fn seen(&self) -> Option<Steady> {
         self.seen
     }
@@ -57,8 +57,8 @@ impl Granted<Effect> {
     }
 }
 
-/// Proof of the first check: the plugin asked for the kind of verdict, its configuration needs it, and the operator granted
-/// it.
+/// Proof of the first check: the plugin asked for the kind of verdict, its configuration needs it, and the operator
+/// granted it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed(());
 
@@ -138,8 +138,8 @@ pub(crate) enum Cost {
     Timeout(u32),
 }
 
-/// Whether a change is requested for the first time. A retry of a change that the budget refused says nothing new about the
-/// policy.
+/// Whether a change is requested for the first time. A retry of a change that the budget refused says nothing new about
+/// the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     First,
@@ -156,7 +156,8 @@ const TOO_WIDE: &str = "its network is wider than may be blocked; name smaller o
 /// Maximum length of the code of a verdict in bytes. The code is a label of metrics.
 const CODE_MAX: usize = 64;
 
-/// First check: the verdict is well formed and granted. A verdict that fails this check is not merged and costs no budget.
+/// First check: the verdict is well formed and granted. A verdict that fails this check is not merged and costs no
+/// budget.
 pub(crate) fn check(spec: &PluginSpec, verdict: &Verdict) -> Result<Allowed, Outcome> {
     well_formed(&spec.limits, verdict).map_err(Outcome::Refused)?;
     let kind = verdict.action.kind();
@@ -375,8 +376,8 @@ impl Guard {
         }
     }
 
-    /// Second check for a network to block. The network must not overlap addresses that the configuration protects, this
-    /// host's own addresses, or special addresses such as loopback and multicast.
+    /// Second check for a network to block. The network must not overlap addresses that the configuration protects,
+    /// this host's own addresses, or special addresses such as loopback and multicast.
     pub(crate) fn block_protection(&self, block: &Block) -> Protection {
         if self.protected.covers(block.network) || self.never_blocked.overlaps(block.network) {
             Protection::Protected
@@ -439,7 +440,8 @@ impl Guard {
         }
     }
 
-    /// Third to fifth check of a change that interrupts no traffic: taking a network out of a set, or protecting a flow.
+    /// Third to fifth check of a change that interrupts no traffic: taking a network out of a set, or protecting a
+    /// flow.
     pub(crate) fn admit_harmless<'a>(
         &mut self,
         plugin: PluginId,

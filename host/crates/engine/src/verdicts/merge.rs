@@ -1,9 +1,9 @@
 //! Merges the verdicts of several plugins on one flow into at most one effect of a kind.
 //!
-//! Protect wins over delete, and delete wins over the rest. Marks and labels merge by mask; a later change of one plugin
-//! wins over its earlier change. A verdict that is not allowed, over budget or only observed never wins over a verdict of
-//! another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A verdict that loses, or
-//! that repeats a verdict of the same plugin, ends superseded.
+//! Protect wins over delete, and delete wins over the rest. Marks and labels merge by mask; a later change of one
+//! plugin wins over its earlier change. A verdict that is not allowed, over budget or only observed never wins over a
+//! verdict of another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A verdict
+//! that loses, or that repeats a verdict of the same plugin, ends superseded.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -264,8 +264,8 @@ impl Verdicts {
         is_too_often
     }
 
-    /// Merges marks, labels and timeouts of one flow into one update. The longest timeout wins, because it does the least
-    /// harm.
+    /// Merges marks, labels and timeouts of one flow into one update. The longest timeout wins, because it does the
+    /// least harm.
     fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<AdmittedClaim<'_>>) {
         let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };

@@ -13,8 +13,8 @@ const COUNTED: [&str; 4] = [
 /// The summary of a whole table.
 const OF_TABLE: [&str; 2] = ["connection tracking table has been emptied", "expectation table has been emptied"];
 
-/// The text before the summary, if the line ends in one. Standard output is buffered. In a file, the summary may therefore
-/// interrupt an entry, and the next line is then the rest of this entry.
+/// The text before the summary, if the line ends in one. Standard output is buffered. In a file, the summary may
+/// therefore interrupt an entry, and the next line is then the rest of this entry.
 #[must_use]
 pub fn before_summary(line: &str) -> Option<&str> {
     let line = line.trim_ascii_end().strip_suffix('.')?;

@@ -1,7 +1,7 @@
 //! A line of text: of `conntrack`, with all additions of `-o` and `-E`, and of `/proc/net/nf_conntrack`.
 //!
-//! The two differ in their fields and in the spelling of addresses, but not in how a field is read, so one reader handles
-//! both. Unknown fields, flags and words are skipped: a later kernel or a vendor may add more.
+//! The two differ in their fields and in the spelling of addresses, but not in how a field is read, so one reader
+//! handles both. Unknown fields, flags and words are skipped: a later kernel or a vendor may add more.
 
 mod counted;
 mod expectation;
@@ -93,8 +93,8 @@ struct Fields {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the family, then name and number of the protocol. The family is ignored, because the addresses show it more
-    /// reliably. The number decides about the protocol.
+    /// Reads the family, then name and number of the protocol. The family is ignored, because the addresses show it
+    /// more reliably. The number decides about the protocol.
     fn protocol(&mut self) -> Result<Protocol, LineError> {
         if matches!(self.words.peek(), Some(Word { text: "ipv4" | "ipv6", .. })) {
             self.words.take();
@@ -113,8 +113,8 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// A state is a separate word without `=`. An unknown word is skipped; a part of a known name means that the line was
-    /// cut.
+    /// A state is a separate word without `=`. An unknown word is skipped; a part of a known name means that the line
+    /// was cut.
     fn state(&mut self, protocol: Protocol) -> Result<Option<ProtocolInfo>, LineError> {
         let Some(word) = self.words.peek() else { return Ok(None) };
         let is_part = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');

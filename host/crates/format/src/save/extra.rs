@@ -1,6 +1,7 @@
 //! Options at the end of a line, for attributes that a save line of 1.4.9 loses.
 //!
-//! This file is separate because ctwarden defines most of these options. conntrack-tools defines the options before them.
+//! This file is separate because ctwarden defines most of these options. conntrack-tools defines the options before
+//! them.
 
 use alloc::vec::Vec;
 
@@ -17,8 +18,8 @@ use super::option::option;
 /// `IP_CT_TCP_FLAG_BE_LIBERAL`. 1.4.9 has no other way to create an entry whose TCP window is not known.
 const IMPLIED_FLAGS: u8 = 0x0a;
 
-/// `IP_CT_TCP_FLAG_CLOSE_INIT`. `--state` adds it for the states from `TIME_WAIT` on, so that the same ports can connect
-/// again.
+/// `IP_CT_TCP_FLAG_CLOSE_INIT`. `--state` adds it for the states from `TIME_WAIT` on, so that the same ports can
+/// connect again.
 const CLOSE_INITIATED: u8 = 0x04;
 
 /// The flags that `--state` gives an entry.
@@ -73,8 +74,8 @@ pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\'))
 }
 
-/// Writes a bit as its name, if it has a name that is valid in a list, or else as `#` and its number. `#` begins a comment
-/// in a `connlabel.conf`, so no name looks like a number.
+/// Writes a bit as its name, if it has a name that is valid in a list, or else as `#` and its number. `#` begins a
+/// comment in a `connlabel.conf`, so no name looks like a number.
 fn write_labels(out: &mut Vec<u8>, labels: Labels, map: Option<&LabelMap>) {
     out.text("--label-add");
     let mut sign = b' ';

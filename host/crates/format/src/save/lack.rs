@@ -1,8 +1,8 @@
 //! The reasons why an entry has no save line that can be read back.
 //!
-//! A new entry needs its timeout and, depending on its protocol, state, tags and role. The kernel creates no entry without
-//! them. An offloaded flow has no timeout, and the text form of SCTP has no tags. A refused line stops the load of the
-//! whole file. So the command leaves out such a line and counts it.
+//! A new entry needs its timeout and, depending on its protocol, state, tags and role. The kernel creates no entry
+//! without them. An offloaded flow has no timeout, and the text form of SCTP has no tags. A refused line stops the load
+//! of the whole file. So the command leaves out such a line and counts it.
 
 use core::fmt;
 
@@ -83,8 +83,8 @@ const fn has_parts(tuple: &Tuple) -> bool {
     }
 }
 
-/// Whether the words express the whole reply. There are no words for a protocol of the reply, nor for type and code of its
-/// ICMP message.
+/// Whether the words express the whole reply. There are no words for a protocol of the reply, nor for type and code of
+/// its ICMP message.
 fn is_reply(original: &Tuple, reply: &Tuple) -> bool {
     let message = |tuple: &Tuple| match tuple.layer4 {
         Layer4::Icmp { kind, code, .. } => Some((kind, code)),

@@ -1,4 +1,5 @@
-//! A kernel in miniature: a table, an event socket that overflows, rules that mute events, and dumps. The reader reads it.
+//! A kernel in miniature: a table, an event socket that overflows, rules that mute events, and dumps. The reader reads
+//! it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
