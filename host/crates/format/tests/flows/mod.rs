@@ -1,4 +1,4 @@
-//! Entries of all kinds, and what is printed of them.
+//! Generates entries of all kinds, and prints them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -64,7 +64,7 @@ pub(crate) fn counters() -> BoxedStrategy<Option<Counters>> {
     of(any::<(u64, u64)>().prop_map(|(packets, bytes)| Counters { packets, bytes })).boxed()
 }
 
-/// State of the protocol, with anything told.
+/// Any state of the protocol, also with values that no kernel sends.
 pub(crate) fn full_info(protocol: Protocol) -> BoxedStrategy<Option<ProtocolInfo>> {
     let flags = || of(any::<(u8, u8)>().prop_map(|(flags, mask)| TcpFlags { flags, mask })).boxed();
     let info = match protocol {

@@ -1,7 +1,7 @@
 //! Networks of one family with their values, in the order of their addresses: a list of short lists.
 //!
 //! A search is one binary search over the first network of each short list and one within that list. The addresses lie
-//! beside each other and apart from the values, so that a search among a million networks touches few cache lines. An
+//! next to each other and apart from the values, so that a search among a million networks touches few cache lines. An
 //! insertion moves at most [`MOST`] networks.
 
 use alloc::vec::Vec;
