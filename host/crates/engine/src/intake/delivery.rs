@@ -32,7 +32,7 @@ pub struct Delivery {
 /// The function to call, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `judge`, for entries.
+    /// `judge`, for entries of the conntrack table.
     Judge(Batch),
     /// `judge-expectations`, for entries of the expectation table.
     JudgeExpectations(ExpectationBatch),
