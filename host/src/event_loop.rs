@@ -290,8 +290,8 @@ impl EventLoop {
         if self.reader.gathers_until(clock::now().steady).is_none() {
             self.read_events()?;
         }
-        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for the
-        //    reader.
+        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for
+        //    the reader.
         self.read_selection();
         self.read_sweep();
         self.reader.settle();

@@ -42,10 +42,10 @@ pub(crate) struct Protect {
     pub states: Vec<Spanned<Scalar>>,
     /// Mark: a number or "number/mask", in the syntax of `conntrack -m`.
     pub mark: Option<Spanned<Scalar>>,
-    /// Status bits, all of which must hold: names (`ASSURED`), names of bits that must not be set (`!SEEN_REPLY`), or a
+    /// Status bits that must all hold: names (`ASSURED`), names of bits that must not be set (`!SEEN_REPLY`), or a
     /// "number/mask".
     pub status: Vec<Spanned<Scalar>>,
-    /// Seconds left: "30", "0-30" or "600-".
+    /// Remaining seconds: "30", "0-30" or "600-".
     pub timeout_seconds: Option<Spanned<Scalar>>,
     /// Label bits 0 to 127 that must all be set.
     pub labels: Vec<Spanned<u8>>,
@@ -170,7 +170,7 @@ impl Reader<'_, '_> {
         written.iter().filter_map(|bit| self.keep(&bit.span(), key, label_bit(*bit.get_ref()))).fold(0, |a, b| a | b)
     }
 
-    /// Combines status conditions, all of which must hold, into one value under one mask.
+    /// Combines status conditions that must all hold into one value under one mask.
     fn status(&mut self, written: &[Spanned<Scalar>]) -> Option<Masked> {
         let mut whole: Option<Masked> = None;
         for part in written {

@@ -56,7 +56,7 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// `MemTotal` of proc_meminfo(5).
+/// The machine's memory in bytes: `MemTotal` of proc_meminfo(5).
 fn meminfo() -> Option<u64> {
     total(&fs::read_to_string("/proc/meminfo").ok()?)
 }

@@ -1,8 +1,8 @@
 //! Grants that plugins lack: those that a check would have found missing, and the first verdict that was refused
 //! because a grant was missing.
 //!
-//! A policy whose verdicts are refused looks as if it works. The records report each refusal, but operators may not read
-//! them. So the first refusal is also reported in the log and in the status.
+//! A policy whose verdicts are refused looks as if it works. The records report each refusal, but operators may not
+//! read them. So the first refusal is also reported in the log and in the status.
 
 use std::collections::BTreeMap;
 

@@ -33,7 +33,8 @@ pub(crate) fn check(progress: &Progress, forced: Option<Origin>) -> Result<()> {
     tried
 }
 
-/// ctwarden loads only files that nobody else could change, and root may work in another user's tree.
+/// Copies the example to a folder of this user. ctwarden loads only files that no other user could change, and root may
+/// work in another user's tree.
 fn copy_example(folder: &Path, copy: &Path) -> Result<()> {
     let release = copy.join("target").join(COMPONENT);
     let release = release.parent().context("the component has no folder")?;

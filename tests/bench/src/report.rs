@@ -35,7 +35,6 @@ struct Measured {
 }
 
 impl Report {
-    /// An empty report.
     pub(crate) fn new(machine: Machine, options: &Options) -> Self {
         let Options { entries, runs, json, .. } = options;
         Self { machine, entries: *entries, runs: *runs, lines: Vec::new(), json: json.clone() }

@@ -1,7 +1,8 @@
 //! Feeds the plugins: takes events, sweeps, ticks and messages, and outputs calls.
 //!
-//! The intake knows whether a plugin runs and what waits in its queue. The answers of plugins go to [`crate::verdicts`].
-//! Each method that needs the verdicts receives them as an argument. Nothing in that module knows the intake.
+//! The intake knows whether a plugin runs and what waits in its queue. The answers of plugins go to
+//! [`crate::verdicts`]. Each method that needs the verdicts receives them as an argument. Nothing in that module knows
+//! the intake.
 
 mod collect;
 pub(crate) mod delivery;

@@ -14,9 +14,9 @@ use crate::{Family, Prefix};
 
 /// A map from networks to values.
 ///
-/// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest to
-/// the address and the one that contains it. An insertion or a removal costs time for each network that the network covers.
-/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value.
+/// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest
+/// to the address and the one that contains it. An insertion or a removal costs time for each network that the network
+/// covers. An IPv4 network takes 8 bytes and an IPv6 network 24 bytes, in addition to its value.
 #[derive(Clone)]
 pub struct PrefixMap<V> {
     ipv4: Nested<Ipv4, V>,

@@ -13,7 +13,7 @@ pub(crate) struct Circumstances {
     /// First line of `rustc --version --verbose`.
     pub(crate) rustc: String,
     pub(crate) target: String,
-    /// `getconf GNU_LIBC_VERSION`.
+    /// The output of `getconf GNU_LIBC_VERSION`.
     pub(crate) libc: String,
 }
 
