@@ -41,7 +41,7 @@ fn sent(outcome: MessageOutcome) -> Response {
             let resting = outcome.shortfalls.iter().any(|shortfall| shortfall.goes_on);
             let open = [
                 ("still open", outcome.open.saturating_sub(outcome.sweeping)),
-                ("waiting for a reading of the table", outcome.sweeping),
+                ("waiting for a dump of the table", outcome.sweeping),
             ];
             let open: BTreeMap<String, u64> = open
                 .into_iter()
