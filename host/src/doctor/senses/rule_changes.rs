@@ -77,7 +77,7 @@ fn hear(bytes: &[u8], told: &mut RuleNews) {
         if kind == NEW_RULE {
             let family = message.payload.first().copied().unwrap_or_default();
             let attributes = message.payload.get(HEAD..).unwrap_or_default().to_vec();
-            told.mutes |= mutes(&netfilter::RuleNews { family, attributes });
+            told.mutes |= mutes(&netfilter::DumpedObject { family, attributes });
         }
     }
 }
