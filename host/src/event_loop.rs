@@ -255,6 +255,7 @@ impl EventLoop {
         let unread = self.readiness.has_unread() && self.stop.is_none() && gathering.is_none();
         let sweep = self.sweeping.as_mut().filter(|sweeping| sweeping.is_awaited(&self.engine));
         let selected = !self.searches.is_empty() && self.engine.ready_for_selected();
+        let offers = self.engine.has_new_selections() && self.hearing.settles_at(clock::now().steady).is_none();
         tokio::select! {
             biased;
             Some(()) = terminate.recv() => Wakeup::Terminate,
@@ -264,7 +265,7 @@ impl EventLoop {
             Some(said) = self.said.recv() => Wakeup::Said(said),
             () = self.readiness.ready() => Wakeup::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Wakeup::Look,
-            () = std::future::ready(()), if selected || unread || !self.reader.is_settled() => Wakeup::Look,
+            () = std::future::ready(()), if selected || offers || unread || !self.reader.is_settled() => Wakeup::Look,
             Some(asked) = self.asked.recv() => Wakeup::Asked(asked),
             Some((reading, prepared)) = self.prepared.recv() => Wakeup::Prepared(reading, Box::new(prepared)),
             seen = self.hearing.looked() => seen.map_or(Wakeup::SensesEnded, |seen| Wakeup::Looked(Box::new(seen))),

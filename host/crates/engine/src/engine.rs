@@ -158,6 +158,13 @@ impl Engine {
         self.verdicts.has_answerable_selections()
     }
 
+    /// Whether [`Engine::waiting_selections`] returns any that it has not returned before. Only so many are returned at
+    /// once, and the program should not wait for an event before it asks for the rest.
+    #[must_use]
+    pub fn has_new_selections(&self) -> bool {
+        self.verdicts.has_new_selections()
+    }
+
     /// Selections that wait for a sweep, and that the program can answer without one if it knows their flows. Plugins
     /// take turns, and the number for each plugin is bounded. Answer with [`Engine::handle_known_selections`].
     pub fn waiting_selections(&self) -> impl Iterator<Item = WaitingSelection<'_>> {

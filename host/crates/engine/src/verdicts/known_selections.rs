@@ -1,6 +1,7 @@
 //! Selections that the program answers without a sweep, because it knows all or some of their flows.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use ctwarden_model::{Filter, Flow, Target};
@@ -9,7 +10,7 @@ use crate::ids::{SweepIds, VerdictId};
 use crate::verdicts::Verdicts;
 use crate::verdicts::selection::goes_by_name;
 use crate::verdicts::selections::Answering;
-use crate::{Detail, Knows, SelectionId, SelectionRequest, SweepId, WaitingSelection};
+use crate::{Detail, Knows, PluginId, SelectionId, SelectionRequest, SweepId, WaitingSelection};
 
 /// Approximate time that the kernel needs for one row of a sweep.
 const ROW: Duration = Duration::from_micros(3);
@@ -19,11 +20,16 @@ impl Verdicts {
         !self.stopping && self.selections.waiting().plugins().any(|plugin| self.selections.may_answer(plugin))
     }
 
+    /// Whether the program has not seen some of the selections that it may answer.
+    pub(crate) fn has_new_selections(&self) -> bool {
+        !self.stopping && self.selections.waiting().plugins_with_new().any(|plugin| self.selections.may_answer(plugin))
+    }
+
     /// Selections that the program could answer, in the order of their turns. The number for each plugin is limited.
     pub(crate) fn answerable_selections(&self) -> impl Iterator<Item = WaitingSelection<'_>> {
         let waiting = self.selections.waiting();
         waiting.in_turn().into_iter().filter(|plugin| self.selections.may_answer(*plugin)).flat_map(move |plugin| {
-            waiting.first_of(plugin).filter_map(|id| {
+            waiting.offer(plugin).filter_map(|id| {
                 Some(WaitingSelection { id: SelectionId(id), filter: self.filter_of(id)?, detail: self.detail(id) })
             })
         })
@@ -39,17 +45,22 @@ impl Verdicts {
             || self
                 .take_selections(ids, true, |verdicts, id| knows(id) == Knows::Some && verdicts.may_be_anticipated(id));
         if !is_answered {
-            self.leave_to_sweep(sweep);
+            for plugin in self.selections.waiting().in_turn() {
+                if self.selections.may_answer(plugin) {
+                    self.leave_to_sweep(plugin, sweep);
+                    self.selections.waiting_mut().put_off(plugin);
+                }
+            }
         }
     }
 
-    /// If only a long sweep can end the waiting selections, reports the flows so far to the senders that wait for them.
-    /// The next ban then does not wait for seconds.
-    fn leave_to_sweep(&mut self, last: Duration) {
+    /// If only a long sweep can end the selections of the last offer, reports the flows so far to the senders that wait
+    /// for them. The next ban then does not wait for seconds.
+    fn leave_to_sweep(&mut self, plugin: PluginId, last: Duration) {
         if last.max(ROW.saturating_mul(self.guard.table_entries())) < self.config.bounds.long_sweep {
             return;
         }
-        for id in self.selections.waiting().iter() {
+        for id in self.selections.waiting().offer(plugin) {
             let Some(open) = self.open.get_mut(id) else { continue };
             if let Some(ticket) = open.ticket.take() {
                 let flows = open.selection.as_ref().map(|progress| *progress.tally()).unwrap_or_default();
@@ -75,14 +86,15 @@ impl Verdicts {
         is_wanted: impl Fn(&Self, VerdictId) -> bool,
     ) -> bool {
         let most = self.config.bounds.selections_per_sweep.max(1);
-        let mut waiting = core::mem::take(self.selections.waiting_mut());
-        let taken = waiting.take_wanted(
-            most,
-            |plugin| self.selections.may_answer(plugin),
-            |id| self.filter_of(id).is_some() && is_wanted(self, id),
-        );
-        *self.selections.waiting_mut() = waiting;
-        let Some((plugin, verdicts)) = taken else { return false };
+        let waiting = self.selections.waiting();
+        let wanted =
+            waiting.in_turn().into_iter().filter(|plugin| self.selections.may_answer(*plugin)).find_map(|plugin| {
+                let wanted = waiting.offer(plugin).filter(|&id| self.filter_of(id).is_some() && is_wanted(self, id));
+                let verdicts: Vec<VerdictId> = wanted.take(most).collect();
+                (!verdicts.is_empty()).then_some((plugin, verdicts))
+            });
+        let Some((plugin, verdicts)) = wanted else { return false };
+        self.selections.waiting_mut().take_offered(plugin, &verdicts);
         let filters = verdicts.iter().filter_map(|&id| self.filter_of(id).cloned()).collect();
         let id = ids.take();
         self.selections.answer(Answering { id, plugin, verdicts, partly }, SelectionRequest { id, filters });

@@ -7,14 +7,60 @@ use alloc::vec::Vec;
 use crate::PluginId;
 use crate::ids::VerdictId;
 
-/// Number of selections of one plugin that are checked at once. It takes a program up to two microseconds to decide
+/// Number of selections of one plugin that are offered at once. It takes a program up to two microseconds to decide
 /// whether it can answer one.
-const LOOKED_AT: usize = 64;
+const OFFERED_AT_ONCE: usize = 64;
+
+/// The queue of one plugin. Selections that were never offered to the program are offered first, so that a ban does not
+/// wait behind a hundred others that need a sweep.
+#[derive(Debug, Default)]
+struct Line {
+    /// Selections that were offered before, and that the program could not answer.
+    offered: VecDeque<VerdictId>,
+    new: VecDeque<VerdictId>,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.offered.is_empty() && self.new.is_empty()
+    }
+
+    /// All selections, oldest first.
+    fn iter(&self) -> impl Iterator<Item = VerdictId> {
+        self.offered.iter().chain(&self.new).copied()
+    }
+
+    /// The selections that are offered next.
+    fn offer(&self) -> impl Iterator<Item = VerdictId> {
+        self.new.iter().chain(&self.offered).take(OFFERED_AT_ONCE).copied()
+    }
+
+    fn pop(&mut self) -> Option<VerdictId> {
+        self.offered.pop_front().or_else(|| self.new.pop_front())
+    }
+
+    fn remove(&mut self, taken: &[VerdictId]) {
+        self.new.retain(|id| !taken.contains(id));
+        self.offered.retain(|id| !taken.contains(id));
+    }
+
+    /// The selections of the last offer were not taken. If the queue is longer than one offer, they move to its end, so
+    /// that the others are offered next.
+    fn put_off(&mut self) {
+        let new = self.new.len().min(OFFERED_AT_ONCE);
+        if self.offered.len() + new > OFFERED_AT_ONCE {
+            let again = self.offered.len().min(OFFERED_AT_ONCE - new);
+            self.offered.rotate_left(again);
+        }
+        self.offered.extend(self.new.drain(..new));
+    }
+}
 
 /// The queue of each plugin. Each is bounded by [`crate::PluginBounds::selections`].
 #[derive(Debug, Default)]
 pub(crate) struct WaitingSelections {
-    lines: BTreeMap<PluginId, VecDeque<VerdictId>>,
+    /// No queue is empty.
+    lines: BTreeMap<PluginId, Line>,
     /// The plugin that had the last turn.
     last: Option<PluginId>,
 }
@@ -29,13 +75,13 @@ impl WaitingSelections {
         self.lines.keys().copied()
     }
 
-    /// All waiting selections, by plugin and oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = VerdictId> {
-        self.lines.values().flatten().copied()
+    /// Plugins with a selection that was never offered.
+    pub(crate) fn plugins_with_new(&self) -> impl Iterator<Item = PluginId> {
+        self.lines.iter().filter(|(_, line)| !line.new.is_empty()).map(|(plugin, _)| *plugin)
     }
 
     pub(crate) fn push(&mut self, plugin: PluginId, selection: VerdictId) {
-        self.lines.entry(plugin).or_default().push_back(selection);
+        self.lines.entry(plugin).or_default().new.push_back(selection);
     }
 
     /// The plugins in the order of their turns.
@@ -48,21 +94,12 @@ impl WaitingSelections {
         next
     }
 
-    /// The selections of a plugin that are checked at once, oldest first.
-    pub(crate) fn first_of(&self, plugin: PluginId) -> impl Iterator<Item = VerdictId> {
-        self.lines.get(&plugin).into_iter().flatten().take(LOOKED_AT).copied()
+    /// The selections of a plugin that are offered next, in the order of the offer.
+    pub(crate) fn offer(&self, plugin: PluginId) -> impl Iterator<Item = VerdictId> {
+        self.lines.get(&plugin).into_iter().flat_map(Line::offer)
     }
 
-    fn pop(&mut self, plugin: PluginId) -> Option<VerdictId> {
-        let line = self.lines.get_mut(&plugin)?;
-        let selection = line.pop_front();
-        if line.is_empty() {
-            self.lines.remove(&plugin);
-        }
-        selection
-    }
-
-    /// Takes at most `most` selections. The plugins take turns.
+    /// Takes at most `most` selections, the oldest of each plugin first. The plugins take turns.
     pub(crate) fn take(&mut self, most: usize) -> Vec<VerdictId> {
         let mut taken = Vec::new();
         loop {
@@ -74,49 +111,38 @@ impl WaitingSelections {
                 if taken.len() >= most {
                     return taken;
                 }
-                taken.extend(self.pop(plugin));
+                taken.extend(self.lines.get_mut(&plugin).and_then(Line::pop));
+                self.forget_empty(plugin);
                 self.last = Some(plugin);
             }
         }
     }
 
-    /// Takes the wanted selections, at most `most`, of the first plugin in turn that has any. Returns the plugin too.
-    /// If the queue is longer than [`LOOKED_AT`], the unwanted selections move to its end, so that the others are
-    /// checked next time.
-    pub(crate) fn take_wanted(
-        &mut self,
-        most: usize,
-        may: impl Fn(PluginId) -> bool,
-        is_wanted: impl Fn(VerdictId) -> bool,
-    ) -> Option<(PluginId, Vec<VerdictId>)> {
-        for plugin in self.in_turn() {
-            if !may(plugin) {
-                continue;
-            }
-            let Some(line) = self.lines.get_mut(&plugin) else { continue };
-            let mut taken = Vec::new();
-            for _ in 0..line.len().min(LOOKED_AT) {
-                let Some(selection) = line.pop_front() else { break };
-                if taken.len() < most && is_wanted(selection) {
-                    taken.push(selection);
-                } else {
-                    line.push_back(selection);
-                }
-            }
-            if line.is_empty() {
-                self.lines.remove(&plugin);
-            }
-            if !taken.is_empty() {
-                self.last = Some(plugin);
-                return Some((plugin, taken));
-            }
+    /// Takes selections of the current offer. The plugin has had its turn.
+    pub(crate) fn take_offered(&mut self, plugin: PluginId, taken: &[VerdictId]) {
+        if let Some(line) = self.lines.get_mut(&plugin) {
+            line.remove(taken);
         }
-        None
+        self.forget_empty(plugin);
+        self.last = Some(plugin);
+    }
+
+    /// The program can answer no selection of the current offer to this plugin. The next offer has others.
+    pub(crate) fn put_off(&mut self, plugin: PluginId) {
+        if let Some(line) = self.lines.get_mut(&plugin) {
+            line.put_off();
+        }
     }
 
     /// Takes all selections, by plugin and oldest first.
     pub(crate) fn drain(&mut self) -> Vec<VerdictId> {
-        core::mem::take(&mut self.lines).into_values().flatten().collect()
+        core::mem::take(&mut self.lines).into_values().flat_map(|line| line.iter().collect::<Vec<_>>()).collect()
+    }
+
+    fn forget_empty(&mut self, plugin: PluginId) {
+        if self.lines.get(&plugin).is_some_and(Line::is_empty) {
+            self.lines.remove(&plugin);
+        }
     }
 }
 
@@ -150,23 +176,53 @@ mod tests {
         assert!(waiting.is_empty() && waiting.take(1).is_empty());
     }
 
-    #[test]
-    fn what_is_wanted_is_taken_of_one_plugin_at_a_time() {
-        let mut waiting = waiting(4, 3);
-        let even = |id: VerdictId| id.number.is_multiple_of(2);
-        let taken = waiting.take_wanted(10, |_| true, even).map(|(plugin, taken)| (plugin, numbers(&taken)));
-        assert_eq!(taken, Some((PluginId(1), [100, 102].into())));
-        let taken = waiting.take_wanted(1, |_| true, even).map(|(plugin, taken)| (plugin, numbers(&taken)));
-        assert_eq!(taken, Some((PluginId(2), [200].into())));
-        assert!(waiting.take_wanted(10, |plugin| plugin == PluginId(1), even).is_none());
-        assert_eq!(numbers(&waiting.drain()), [101, 103, 201, 202]);
+    /// What the plugin is offered next.
+    fn offer(waiting: &WaitingSelections, plugin: u32) -> Vec<u64> {
+        numbers(&waiting.offer(PluginId(plugin)).collect::<Vec<_>>())
     }
 
     #[test]
-    fn of_a_long_line_all_are_looked_at_in_time() {
+    fn what_is_taken_of_an_offer_leaves_the_queue() {
+        let mut waiting = waiting(4, 1);
+        assert_eq!(offer(&waiting, 1), [100, 101, 102, 103]);
+        waiting.take_offered(PluginId(1), &[id(100), id(102)]);
+        assert_eq!((offer(&waiting, 1), waiting.in_turn()), ([101, 103].into(), [PluginId(2), PluginId(1)].into()));
+        waiting.take_offered(PluginId(2), &[id(200)]);
+        assert_eq!(waiting.in_turn(), [PluginId(1)]);
+        assert_eq!(numbers(&waiting.drain()), [101, 103]);
+    }
+
+    #[test]
+    fn a_new_selection_is_offered_before_a_hundred_that_were_put_off() {
+        let mut waiting = waiting(100, 0);
+        while waiting.plugins_with_new().next().is_some() {
+            waiting.put_off(PluginId(1));
+        }
+        waiting.push(PluginId(1), id(999));
+        assert_eq!(waiting.plugins_with_new().collect::<Vec<_>>(), [PluginId(1)]);
+        assert_eq!(offer(&waiting, 1)[0], 999);
+        assert_eq!(numbers(&waiting.take(1000)).last(), Some(&999), "a sweep takes the oldest first");
+    }
+
+    #[test]
+    fn of_a_long_queue_all_are_offered_in_time() {
         let mut waiting = waiting(1000, 0);
-        let last = |id: VerdictId| id.number == 1099;
-        let looks = (1..).find(|_| waiting.take_wanted(1, |_| true, last).is_some());
-        assert_eq!(looks, Some(1000_usize.div_ceil(LOOKED_AT)));
+        let mut offers = 0;
+        let mut offered = alloc::collections::BTreeSet::new();
+        while offered.len() < 1000 {
+            offered.extend(offer(&waiting, 1));
+            waiting.put_off(PluginId(1));
+            offers += 1;
+        }
+        assert_eq!(offers, 1000_usize.div_ceil(OFFERED_AT_ONCE));
+        // From now on all were offered before, and take turns in the same way.
+        let again: alloc::collections::BTreeSet<u64> = (0..offers)
+            .flat_map(|_| {
+                let next = offer(&waiting, 1);
+                waiting.put_off(PluginId(1));
+                next
+            })
+            .collect();
+        assert_eq!(again.len(), 1000);
     }
 }

@@ -437,3 +437,44 @@ fn a_ban_in_a_large_table_is_answered_with_what_is_done_before_the_sweep_for_the
         assert_eq!(world.replied().is_some(), !long);
     }
 }
+
+#[test]
+fn a_ban_is_offered_at_once_whatever_number_of_bans_waits_for_the_sweep() {
+    let mut world = World::new([plugin("a")]);
+    world.engine.handle_table(world.now, 4_000_000);
+    let ban = |world: &mut World, n: u8| {
+        world.message("a", "ban");
+        world.reply("a", "banned", [delete("d", matching(from(n)))]);
+        let request = asked_for_some(world).unwrap();
+        assert_eq!(request.filters, [from(n)]);
+        answer_by_name(world, &request, [flow(n)]);
+        assert_eq!(world.effects(), [Effect::Delete(key_of(n))]);
+        world.ack_all();
+        assert!(asked_for_some(world).is_none(), "only a sweep finds the others");
+        let (_, told) = world.replied().unwrap();
+        assert_eq!((told.flows.applied, told.sweeping), (1, 1), "ban {n}");
+    };
+    for n in 0..200 {
+        ban(&mut world, n);
+    }
+}
+
+#[test]
+fn many_bans_of_one_answer_are_all_offered_before_any_is_left_to_a_sweep() {
+    let mut world = World::new([plugin("a")]);
+    world.engine.handle_table(world.now, 4_000_000);
+    world.message("a", "ban");
+    let last = from(199);
+    world.reply("a", "banned", (0..200).map(|n| delete("d", matching(from(n)))));
+    let knows = |filter: &Filter, _| if *filter == last { Knows::All } else { Knows::Nothing };
+    let mut offers = 0;
+    let request = loop {
+        assert!(world.engine.has_new_selections(), "the program would wait for an event");
+        offers += 1;
+        if let Some(request) = world.poll_selection(knows) {
+            break request;
+        }
+        assert_eq!(world.replied(), None, "the last ban is not known yet");
+    };
+    assert_eq!((request.filters, offers), (vec![last.clone()], 4));
+}
