@@ -29,7 +29,7 @@ fn swept(replica: &mut Replica, flows: &[Flow]) {
         replica.handle_row(token, black_box(flow), NOW);
     }
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    while !replica.settle(1_000) {}
+    while !replica.remove_absent(1_000) {}
 }
 
 pub(crate) fn flow() -> Result<Prepared> {

@@ -7,8 +7,8 @@ use ctwarden_replica::{Knowledge, Replica, Seed, Slice, SweepEnd, SweepToken};
 use crate::few::are_few;
 use crate::resync_rest::ResyncRest;
 
-/// Records that one turn settles after a dump. Removing one of them takes up to three microseconds.
-const SETTLED_IN_ONE_TURN: usize = 256;
+/// Records that one turn examines after a dump. Removing one of them takes up to three microseconds.
+const REMOVED_IN_ONE_TURN: usize = 256;
 
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
@@ -163,7 +163,7 @@ impl Upkeep {
 
     pub(crate) fn settle(&mut self) {
         self.is_settled =
-            self.is_settled || self.replica.as_mut().is_none_or(|replica| replica.settle(SETTLED_IN_ONE_TURN));
+            self.is_settled || self.replica.as_mut().is_none_or(|replica| replica.remove_absent(REMOVED_IN_ONE_TURN));
     }
 
     pub(crate) const fn is_settled(&self) -> bool {

@@ -210,8 +210,8 @@ fn measure(shape: Shape, flows: usize) {
     show("row of a sweep", rows);
     replica.end_sweep(token, SweepEnd::Complete, NOW);
     let mut steps = Vec::new();
-    while !timed(&mut steps, || replica.settle(1_000)) {}
-    show("settle(1000) after it", steps);
+    while !timed(&mut steps, || replica.remove_absent(1_000)) {}
+    show("remove_absent(1000) after it", steps);
     println!("  left: {} flows, {:.1} bytes each\n", replica.len(), replica.bytes() as f64 / replica.len() as f64);
 }
 

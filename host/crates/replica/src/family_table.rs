@@ -1,6 +1,6 @@
 //! The flows of one family: records, reply tuples, the index by identity and the index by address.
 //!
-//! The shelf keeps the four consistent. It has no notion of time: its callers decide what an event or a row means.
+//! The table keeps the four consistent. It has no notion of time: its callers decide what an event or a row means.
 
 use ctwarden_model::{Flow, Tuple};
 
@@ -13,7 +13,7 @@ use crate::record::{Direction, Identity, Record, Translated};
 use crate::slab::{Handle, NONE, Slab};
 
 #[derive(Debug)]
-pub(crate) struct Shelf<A: Address> {
+pub(crate) struct FamilyTable<A: Address> {
     seed: Seed,
     pub(crate) records: Slab<Record<A>>,
     replies: Slab<Translated<A>>,
@@ -26,7 +26,7 @@ pub(crate) struct Shelf<A: Address> {
     next: Handle,
 }
 
-impl<A: Address> Shelf<A> {
+impl<A: Address> FamilyTable<A> {
     pub(crate) const fn new(seed: Seed) -> Self {
         Self {
             seed,
@@ -81,21 +81,21 @@ impl<A: Address> Shelf<A> {
         self.records.get_mut(handle)
     }
 
-    /// Inserts a record whose identity is not in the shelf. Returns `None` if no handle or index slot is left.
+    /// Inserts a record whose identity is not in the table. Returns `None` if no handle or index slot is left.
     pub(crate) fn insert(&mut self, identity: &Identity<A>, epoch: u32, reply: Option<Direction<A>>) -> Option<Handle> {
         let handle = self.place(identity, epoch, Flags::EMPTY)?;
         self.give_addresses(handle, reply);
         Some(handle)
     }
 
-    /// Records the end of a flow that is not in the shelf.
+    /// Records the end of a flow that is not in the table.
     pub(crate) fn insert_dead(&mut self, identity: &Identity<A>, epoch: u32) {
         if self.place(identity, epoch, Flags::DEAD).is_some() {
             self.dead += 1;
         }
     }
 
-    /// Records the end of a flow that is in the shelf, and removes its addresses from the index.
+    /// Records the end of a flow that is in the table, and removes its addresses from the index.
     pub(crate) fn bury(&mut self, handle: Handle) {
         if self.records.get(handle).is_some_and(|record| !record.is_dead()) {
             self.take_addresses(handle);

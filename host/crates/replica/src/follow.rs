@@ -6,13 +6,13 @@
 use ctwarden_model::{Flow, FlowKey, Status, Steady};
 
 use crate::address::Address;
+use crate::family_table::{FamilyTable, translated};
 use crate::flags::Flags;
 use crate::record::{Direction, Identity, Record};
-use crate::shelf::{Shelf, translated};
 use crate::slab::Handle;
 use crate::state::State;
 
-impl<A: Address> Shelf<A> {
+impl<A: Address> FamilyTable<A> {
     /// An event shows that the flow lives. `born` is true for a NEW event. `others` is the heap that the other families
     /// hold.
     pub(crate) fn hear(&mut self, flow: &Flow, born: bool, state: &mut State, others: usize, now: Steady) {
@@ -86,7 +86,7 @@ impl<A: Address> Shelf<A> {
         }
     }
 
-    /// Inserts a flow that is not in the shelf, if there is room. Its epoch is 0, so that the first event or row that
+    /// Inserts a flow that is not in the table, if there is room. Its epoch is 0, so that the first event or row that
     /// confirms it counts as the first.
     fn admit(
         &mut self,

@@ -83,22 +83,22 @@ extern crate alloc;
 
 mod address;
 mod address_index;
+mod family_table;
 mod flags;
 mod follow;
 mod hash;
 mod hash_index;
-mod judge;
 mod knowledge;
+mod lasting;
 mod record;
 mod replica;
+mod scan;
 mod selection;
-mod shelf;
 mod slab;
 mod state;
 mod sweep;
 mod view;
 mod walk;
-mod way;
 
 pub use hash::Seed;
 pub use knowledge::Knowledge;

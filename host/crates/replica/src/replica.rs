@@ -1,20 +1,20 @@
 //! The interface of the crate: [`Replica`], its inputs in calling order, and how complete its knowledge is.
 //!
-//! All access goes through this file. The flow tables of the families (`shelf.rs`) do not know sweeps.
+//! All access goes through this file. The flow tables of the families (`table.rs`) do not know sweeps.
 
 use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 
 use crate::address::{Address, Long};
+use crate::family_table::FamilyTable;
 use crate::hash::Seed;
 use crate::knowledge::Knowledge;
+use crate::scan::Scans;
 use crate::selection::Selection;
-use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
-use crate::sweep::{Running, Settling, Slice, SweepEnd, SweepToken};
-use crate::view::{Selected, View, judged_by_name};
+use crate::sweep::{Removal, Running, Slice, SweepEnd, SweepToken};
+use crate::view::{Selected, View, matching_by_key};
 use crate::walk::Walk;
-use crate::way::Ways;
 
 /// A copy of the connection tracking table.
 ///
@@ -22,14 +22,14 @@ use crate::way::Ways;
 /// order of the socket. Call [`Replica::handle_overrun`] when the socket reports lost events, and
 /// [`Replica::handle_drained`] when the socket has been read empty. For a sweep, call [`Replica::begin_sweep`] *before*
 /// requesting the dump, [`Replica::handle_row`] for each row, and [`Replica::end_sweep`] after the last; then call
-/// [`Replica::settle`] until it is done. Queries are allowed at any time: [`Replica::select`], [`Replica::get`], and in
+/// [`Replica::remove_absent`] until it is done. Queries are allowed at any time: [`Replica::select`], [`Replica::get`], and in
 /// steps [`Replica::step`].
 #[derive(Debug)]
 pub struct Replica {
-    ipv4: Shelf<u32>,
-    ipv6: Shelf<Long>,
+    ipv4: FamilyTable<u32>,
+    ipv6: FamilyTable<Long>,
     state: State,
-    settling: Option<Settling>,
+    removal: Option<Removal>,
 }
 
 impl Replica {
@@ -38,7 +38,7 @@ impl Replica {
     /// limit.
     #[must_use]
     pub const fn new(seed: Seed, limit: usize) -> Self {
-        Self { ipv4: Shelf::new(seed), ipv6: Shelf::new(seed), state: State::new(limit), settling: None }
+        Self { ipv4: FamilyTable::new(seed), ipv6: FamilyTable::new(seed), state: State::new(limit), removal: None }
     }
 
     /// Processes an event. Rows ([`EventKind::Row`]) are ignored here, because without its sweep nothing shows whether
@@ -93,12 +93,12 @@ impl Replica {
     }
 
     /// Begins a sweep: a dump of that part of the table will be requested. One sweep runs at a time. A running sweep
-    /// counts as interrupted. If the last sweep is not settled, it is settled first, at once.
+    /// counts as interrupted. If flows that the last sweep proved absent are left, they are removed first, at once.
     pub fn begin_sweep(&mut self, slice: Slice) -> SweepToken {
         if let Some(running) = self.state.running.take() {
-            self.settle_later(&running, SweepEnd::Interrupted);
+            self.plan_removal(&running, SweepEnd::Interrupted);
         }
-        while !self.settle(usize::MAX) {}
+        while !self.remove_absent(usize::MAX) {}
         self.state.epoch = self.state.epoch.saturating_add(1);
         let begin = self.state.epoch;
         self.state.running = Some(Running { begin, slice, clean: self.state.contiguous, turned_away: false });
@@ -116,11 +116,11 @@ impl Replica {
         }
     }
 
-    /// Ends the sweep, after all rows have been handed over. [`Replica::settle`] removes the flows that a complete dump
+    /// Ends the sweep, after all rows have been handed over. [`Replica::remove_absent`] removes the flows that a complete dump
     /// has proved absent. The state of knowledge takes effect from here on.
     pub fn end_sweep(&mut self, token: SweepToken, end: SweepEnd, now: Steady) {
         let Some(running) = self.state.running.take_if(|running| running.begin == token.0) else { return };
-        self.settle_later(&running, end);
+        self.plan_removal(&running, end);
         let whole = end == SweepEnd::Complete && running.slice.is_of_whole_families();
         for family in [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| running.slice.covers_family(*family)) {
             if whole && running.clean {
@@ -133,22 +133,24 @@ impl Replica {
         }
     }
 
-    fn settle_later(&mut self, running: &Running, end: SweepEnd) {
+    fn plan_removal(&mut self, running: &Running, end: SweepEnd) {
         let proves = end == SweepEnd::Complete && !running.slice.partial;
-        self.settling = Some(Settling { begin: running.begin, slice: running.slice, proves, ipv4: 0, ipv6: 0 });
+        self.removal = Some(Removal { begin: running.begin, slice: running.slice, proves, ipv4: 0, ipv6: 0 });
     }
 
     /// Continues to remove the flows that the last sweep has proved absent. Examines at most `budget` flows, and
     /// returns whether the removal is done. Until then queries still return those flows, as they return any flow whose
     /// end was not received.
-    pub fn settle(&mut self, budget: usize) -> bool {
-        let Some(settling) = &mut self.settling else { return true };
-        let left = settle(&mut self.ipv4, settling.begin, settling.proves, &settling.slice, &mut settling.ipv4, budget);
-        let left = settle(&mut self.ipv6, settling.begin, settling.proves, &settling.slice, &mut settling.ipv6, left);
+    pub fn remove_absent(&mut self, budget: usize) -> bool {
+        let Some(removal) = &mut self.removal else { return true };
+        let left =
+            remove_absent(&mut self.ipv4, removal.begin, removal.proves, &removal.slice, &mut removal.ipv4, budget);
+        let left =
+            remove_absent(&mut self.ipv6, removal.begin, removal.proves, &removal.slice, &mut removal.ipv6, left);
         if left > 0 {
-            self.settling = None;
+            self.removal = None;
         }
-        self.settling.is_none()
+        self.removal.is_none()
     }
 
     /// Returns every flow that matches the parts of the filter that a flow keeps for life: family, protocol, zone,
@@ -166,7 +168,7 @@ impl Replica {
 
     #[must_use]
     pub fn get(&self, key: &FlowKey) -> Option<Selected> {
-        judged_by_name(self.view(), &Filter::default(), key)
+        matching_by_key(self.view(), &Filter::default(), key)
     }
 
     /// Continues a walk and passes the flows that it finds to the caller. Examines at most `looks` keys or records, and
@@ -180,7 +182,7 @@ impl Replica {
     /// counted.
     #[must_use]
     pub fn estimate(&self, filter: &Filter) -> usize {
-        Ways::estimate(self.view(), filter)
+        Scans::estimate(self.view(), filter)
     }
 
     /// How completely the replica holds the flows of a family.
@@ -235,16 +237,16 @@ impl Replica {
     }
 }
 
-/// Settles the flows of a family from `next` on. Returns the rest of the budget, or 0 if the family is not settled yet.
-fn settle<A: Address>(
-    shelf: &mut Shelf<A>,
+/// Removes the absent flows of a family from `next` on. Returns the rest of the budget, or 0 if flows are left.
+fn remove_absent<A: Address>(
+    table: &mut FamilyTable<A>,
     begin: u32,
     proves: bool,
     slice: &Slice,
     next: &mut Handle,
     mut budget: usize,
 ) -> usize {
-    let end = if slice.covers_family(A::FAMILY) { shelf.records.end() } else { 0 };
+    let end = if slice.covers_family(A::FAMILY) { table.records.end() } else { 0 };
     while *next < end {
         if budget == 0 {
             return 0;
@@ -252,10 +254,10 @@ fn settle<A: Address>(
         budget -= 1;
         let handle = *next;
         *next += 1;
-        let Some(record) = shelf.get(handle) else { continue };
+        let Some(record) = table.get(handle) else { continue };
         let absent = proves && record.epoch < begin && slice.covers(&record.identity());
         if record.is_dead() || absent {
-            shelf.remove(handle);
+            table.remove(handle);
         }
     }
     budget

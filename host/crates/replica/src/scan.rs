@@ -1,7 +1,7 @@
 //! Scans for the flows that may match a filter. A scan uses the index that promises the fewest flows, and examines one
 //! key or record at a time (a look).
 //!
-//! After [`Ways::pause`] the replica may change before the next look. A paused scan remembers the last key that it
+//! After [`Scans::pause`] the replica may change before the next look. A paused scan remembers the last key that it
 //! examined, not the position of that key.
 
 use alloc::vec::Vec;
@@ -10,9 +10,9 @@ use ctwarden_model::{Addresses, Filter, FilterPart, Networks};
 
 use crate::address::{Address, Long};
 use crate::address_index::Cursor;
-use crate::shelf::Shelf;
+use crate::family_table::FamilyTable;
 use crate::slab::{Handle, NONE};
-use crate::view::{Selected, View, judged};
+use crate::view::{Selected, View, matching};
 
 /// Maximum number of networks that an estimate counts. Counting them takes some microseconds, and the estimate may be
 /// requested again and again. Longer lists usually hold single addresses.
@@ -20,15 +20,15 @@ const COUNTED: usize = 64;
 
 /// The scans of both families.
 #[derive(Debug)]
-pub(crate) struct Ways {
-    ipv4: Way<u32>,
-    ipv6: Way<Long>,
+pub(crate) struct Scans {
+    ipv4: Scan<u32>,
+    ipv6: Scan<Long>,
 }
 
-impl Ways {
+impl Scans {
     /// Prepares the scans for `filter`.
     pub(crate) fn new(view: View<'_>, filter: &Filter) -> Self {
-        Self { ipv4: Way::new(view.ipv4, filter), ipv6: Way::new(view.ipv6, filter) }
+        Self { ipv4: Scan::new(view.ipv4, filter), ipv6: Scan::new(view.ipv6, filter) }
     }
 
     /// The approximate number of looks, computed quickly: long lists of networks are not counted.
@@ -41,18 +41,18 @@ impl Ways {
         filter.addressed().map(|(_, networks)| networks.len()).sum()
     }
 
-    /// The next flow that may match. `filter` must be the one passed to [`Ways::new`]. Returns `None` if there are no
+    /// The next flow that may match. `filter` must be the one passed to [`Scans::new`]. Returns `None` if there are no
     /// more flows, or if `looks` has counted down to zero.
     pub(crate) fn next(&mut self, view: View<'_>, filter: &Filter, looks: &mut usize) -> Option<Selected> {
         let found_by = self.ipv4.part();
         while let Some(handle) = self.ipv4.next(view.ipv4, looks) {
-            if let Some(selected) = judged(view.ipv4, filter, found_by, handle) {
+            if let Some(selected) = matching(view.ipv4, filter, found_by, handle) {
                 return Some(selected);
             }
         }
         let found_by = self.ipv6.part();
         while let Some(handle) = self.ipv6.next(view.ipv6, looks) {
-            if let Some(selected) = judged(view.ipv6, filter, found_by, handle) {
+            if let Some(selected) = matching(view.ipv6, filter, found_by, handle) {
                 return Some(selected);
             }
         }
@@ -68,7 +68,7 @@ impl Ways {
 
 /// A scan of one family for the flows that may match.
 #[derive(Debug)]
-enum Way<A: Address> {
+enum Scan<A: Address> {
     /// No flow can match.
     Nothing,
     /// All records, from this handle on. Records never move.
@@ -86,8 +86,8 @@ enum Way<A: Address> {
     },
 }
 
-impl<A: Address> Way<A> {
-    fn new(shelf: &Shelf<A>, filter: &Filter) -> Self {
+impl<A: Address> Scan<A> {
+    fn new(table: &FamilyTable<A>, filter: &Filter) -> Self {
         if filter.family.is_some_and(|family| family != A::FAMILY) {
             return Self::Nothing;
         }
@@ -97,7 +97,7 @@ impl<A: Address> Way<A> {
             if ranges.is_empty() {
                 return Self::Nothing;
             }
-            if best.as_ref().is_none_or(|(_, best)| estimate(shelf, &ranges) < estimate(shelf, best)) {
+            if best.as_ref().is_none_or(|(_, best)| estimate(table, &ranges) < estimate(table, best)) {
                 best = Some((part, ranges));
             }
         }
@@ -120,24 +120,24 @@ impl<A: Address> Way<A> {
         }
     }
 
-    fn pause(&mut self, shelf: &Shelf<A>) {
+    fn pause(&mut self, table: &FamilyTable<A>) {
         if let Self::Ranges { cursor, last, .. } = self
             && let Some(cursor) = cursor.take()
         {
-            *last = shelf.addresses.before(cursor);
+            *last = table.addresses.before(cursor);
         }
     }
 
     /// The next flow. Each flow is returned once.
-    fn next(&mut self, shelf: &Shelf<A>, looks: &mut usize) -> Option<Handle> {
+    fn next(&mut self, table: &FamilyTable<A>, looks: &mut usize) -> Option<Handle> {
         match self {
             Self::Nothing => None,
             Self::All(next) => {
-                let end = shelf.records.end();
+                let end = table.records.end();
                 while *looks > 0 && *next < end {
                     *looks -= 1;
                     *next += 1;
-                    if shelf.get(*next - 1).is_some() {
+                    if table.get(*next - 1).is_some() {
                         return Some(*next - 1);
                     }
                 }
@@ -147,10 +147,10 @@ impl<A: Address> Way<A> {
                 while *looks > 0 {
                     let (first, end) = *ranges.get(*at)?;
                     let place = cursor.get_or_insert_with(|| match last.take() {
-                        Some(last) => shelf.addresses.seek_behind(last),
-                        None => shelf.addresses.seek(first.key(0)),
+                        Some(last) => table.addresses.seek_behind(last),
+                        None => table.addresses.seek(first.key(0)),
                     });
-                    let Some(key) = shelf.addresses.next(place) else {
+                    let Some(key) = table.addresses.next(place) else {
                         *at = ranges.len();
                         return None;
                     };
@@ -167,8 +167,8 @@ impl<A: Address> Way<A> {
                             continue;
                         }
                     }
-                    let found = shelf.get(handle);
-                    if found.is_some_and(|record| is_met_at(*addresses, address, shelf.addresses_of(record), ranges)) {
+                    let found = table.get(handle);
+                    if found.is_some_and(|record| is_met_at(*addresses, address, table.addresses_of(record), ranges)) {
                         return Some(handle);
                     }
                 }
@@ -221,16 +221,16 @@ fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
 }
 
 /// The approximate number of looks of one scan.
-fn looks<A: Address>(shelf: &Shelf<A>, filter: &Filter) -> usize {
+fn looks<A: Address>(table: &FamilyTable<A>, filter: &Filter) -> usize {
     if !filter.can_match(A::FAMILY) {
         return 0;
     }
     let of_part = |networks: Networks<'_>| {
-        if networks.len() > COUNTED { 0 } else { estimate(shelf, &ranges(networks)) }
+        if networks.len() > COUNTED { 0 } else { estimate(table, &ranges(networks)) }
     };
-    filter.addressed().map(|(_, networks)| of_part(networks)).min().unwrap_or(shelf.len())
+    filter.addressed().map(|(_, networks)| of_part(networks)).min().unwrap_or(table.len())
 }
 
-fn estimate<A: Address>(shelf: &Shelf<A>, ranges: &[(A, A)]) -> usize {
-    ranges.iter().map(|(first, last)| shelf.addresses.estimate(first.key(0), last.key(NONE))).sum()
+fn estimate<A: Address>(table: &FamilyTable<A>, ranges: &[(A, A)]) -> usize {
+    ranges.iter().map(|(first, last)| table.addresses.estimate(first.key(0), last.key(NONE))).sum()
 }

@@ -3,8 +3,8 @@
 use ctwarden_model::{Family, Filter};
 
 use crate::knowledge::Knowledge;
+use crate::scan::Scans;
 use crate::view::{Selected, View};
-use crate::way::Ways;
 
 /// The flows that match a filter, each returned once. Reading only the knowledge costs nothing, however many networks
 /// the filter has.
@@ -12,12 +12,12 @@ use crate::way::Ways;
 pub struct Selection<'a> {
     filter: &'a Filter,
     view: View<'a>,
-    ways: Option<Ways>,
+    scans: Option<Scans>,
 }
 
 impl<'a> Selection<'a> {
     pub(crate) const fn new(view: View<'a>, filter: &'a Filter) -> Self {
-        Self { filter, view, ways: None }
+        Self { filter, view, scans: None }
     }
 
     /// How completely the replica holds the families that can match.
@@ -37,8 +37,8 @@ impl Iterator for Selection<'_> {
     type Item = Selected;
 
     fn next(&mut self) -> Option<Selected> {
-        let ways = self.ways.get_or_insert_with(|| Ways::new(self.view, self.filter));
+        let scans = self.scans.get_or_insert_with(|| Scans::new(self.view, self.filter));
         let mut looks = usize::MAX;
-        ways.next(self.view, self.filter, &mut looks)
+        scans.next(self.view, self.filter, &mut looks)
     }
 }

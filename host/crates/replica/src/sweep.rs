@@ -70,12 +70,12 @@ pub(crate) struct Running {
 
 /// The remaining work after a sweep: the records that it has proved absent, and the records of ended flows.
 #[derive(Debug)]
-pub(crate) struct Settling {
+pub(crate) struct Removal {
     pub(crate) begin: u32,
     pub(crate) slice: Slice,
     /// Whether the sweep proves anything.
     pub(crate) proves: bool,
-    /// Slots before this one are settled.
+    /// Slots before this one are done.
     pub(crate) ipv4: Handle,
     pub(crate) ipv6: Handle,
 }

@@ -3,9 +3,9 @@
 use ctwarden_model::{Family, Filter, FilterPart, FlowKey, Truth, Tuple};
 
 use crate::address::{Address, Long};
-use crate::judge::Lasting;
+use crate::family_table::FamilyTable;
+use crate::lasting::Lasting;
 use crate::record::Identity;
-use crate::shelf::Shelf;
 use crate::slab::Handle;
 use crate::state::State;
 
@@ -20,20 +20,20 @@ pub struct Selected {
 /// The parts of the replica that a query reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
-    pub(crate) ipv4: &'a Shelf<u32>,
-    pub(crate) ipv6: &'a Shelf<Long>,
+    pub(crate) ipv4: &'a FamilyTable<u32>,
+    pub(crate) ipv6: &'a FamilyTable<Long>,
     pub(crate) state: &'a State,
 }
 
 /// The flow of a record, if it lives and may match.
-pub(crate) fn judged<A: Address>(
-    shelf: &Shelf<A>,
+pub(crate) fn matching<A: Address>(
+    table: &FamilyTable<A>,
     filter: &Filter,
     found_by: Option<FilterPart>,
     handle: Handle,
 ) -> Option<Selected> {
-    let record = shelf.get(handle).filter(|record| !record.is_dead())?;
-    let (original, reply) = shelf.directions(record);
+    let record = table.get(handle).filter(|record| !record.is_dead())?;
+    let (original, reply) = table.directions(record);
     let identity = record.identity();
     let flow = Lasting { zone: identity.zone, original: original.tuple(), reply: reply.tuple(), found_by };
     // The caller checks what the replica does not know.
@@ -41,9 +41,9 @@ pub(crate) fn judged<A: Address>(
 }
 
 /// The flow of the key, if it matches.
-pub(crate) fn judged_by_name(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-    fn of<A: Address>(shelf: &Shelf<A>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
-        judged(shelf, filter, None, shelf.find(&Identity::new(key)?)?)
+pub(crate) fn matching_by_key(view: View<'_>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+    fn of<A: Address>(table: &FamilyTable<A>, filter: &Filter, key: &FlowKey) -> Option<Selected> {
+        matching(table, filter, None, table.find(&Identity::new(key)?)?)
     }
     match key.original.family() {
         Family::Ipv4 => of(view.ipv4, filter, key),

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use ctwarden_model::Filter;
 
-use crate::view::{Selected, View, judged_by_name};
-use crate::way::Ways;
+use crate::scan::Scans;
+use crate::view::{Selected, View, matching_by_key};
 
 /// A walk over the flows that match any of its filters, for [`crate::Replica::step`].
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Walk {
     /// Index of the filter whose flows come next.
     at: usize,
     /// The scans of that filter, once it has begun.
-    ways: Option<Ways>,
+    scans: Option<Scans>,
 }
 
 impl Walk {
@@ -22,32 +22,32 @@ impl Walk {
     /// life. Otherwise the walk might miss a flow whose mark changes in the meantime.
     #[must_use]
     pub const fn new(filters: Vec<Filter>) -> Self {
-        Self { filters, at: 0, ways: None }
+        Self { filters, at: 0, scans: None }
     }
 
     pub(crate) fn step(&mut self, view: View<'_>, mut looks: usize, take: &mut dyn FnMut(Selected)) -> bool {
         while let Some((filter, earlier)) = self.filters.get(..=self.at).and_then(<[Filter]>::split_last) {
-            let ways = match &mut self.ways {
-                Some(ways) => ways,
+            let scans = match &mut self.scans {
+                Some(scans) => scans,
                 // Sorting its networks takes about as long as this many looks.
                 None => {
-                    looks = looks.saturating_sub(Ways::networks(filter));
-                    self.ways.insert(Ways::new(view, filter))
+                    looks = looks.saturating_sub(Scans::networks(filter));
+                    self.scans.insert(Scans::new(view, filter))
                 }
             };
-            while let Some(selected) = ways.next(view, filter, &mut looks) {
+            while let Some(selected) = scans.next(view, filter, &mut looks) {
                 // A comparison with another filter takes about as long as a look, too.
                 looks = looks.saturating_sub(earlier.len());
-                let told = |filter: &Filter| judged_by_name(view, filter, &selected.key).is_some();
+                let told = |filter: &Filter| matching_by_key(view, filter, &selected.key).is_some();
                 if !earlier.iter().any(told) {
                     take(selected);
                 }
             }
             if looks == 0 {
-                ways.pause(view);
+                scans.pause(view);
                 return true;
             }
-            self.ways = None;
+            self.scans = None;
             self.at += 1;
         }
         false

@@ -224,7 +224,7 @@ impl Kernel {
             self.list();
             self.read_row();
         }
-        while !self.replica.settle(1) {}
+        while !self.replica.remove_absent(1) {}
     }
 }
 

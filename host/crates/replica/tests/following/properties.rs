@@ -22,7 +22,7 @@ enum Step {
     List(u8),
     ReadRows(u8),
     Interrupt,
-    Settle(usize),
+    RemoveAbsent(usize),
 }
 
 fn slice() -> impl Strategy<Value = Slice> {
@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (1_u8..8).prop_map(Step::List),
         6 => (1_u8..8).prop_map(Step::ReadRows),
         1 => Just(Step::Interrupt),
-        2 => (1_usize..20).prop_map(Step::Settle),
+        2 => (1_usize..20).prop_map(Step::RemoveAbsent),
     ]
 }
 
@@ -121,8 +121,8 @@ fn apply(kernel: &mut Kernel, step: &Step) {
         Step::List(count) => (0..count).for_each(|_| kernel.list()),
         Step::ReadRows(count) => (0..count).for_each(|_| kernel.read_row()),
         Step::Interrupt => kernel.interrupt(),
-        Step::Settle(budget) => {
-            kernel.replica.settle(budget);
+        Step::RemoveAbsent(budget) => {
+            kernel.replica.remove_absent(budget);
         }
     }
 }
@@ -209,7 +209,7 @@ proptest! {
             claims_hold(&kernel, &filter)?;
             for family in [Family::Ipv4, Family::Ipv6] {
                 if kernel.events_are_read() && kernel.replica.knowledge(family).is_complete() {
-                    kernel.replica.settle(usize::MAX);
+                    kernel.replica.remove_absent(usize::MAX);
                     equals_the_table(&kernel, family)?;
                 }
             }

@@ -42,7 +42,7 @@ fn sweep(replica: &mut Replica, rows: &[Flow]) {
         replica.handle_row(token, row, NOW);
     }
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    while !replica.settle(1) {}
+    while !replica.remove_absent(1) {}
 }
 
 fn all(replica: &Replica) -> Vec<Selected> {
@@ -93,7 +93,7 @@ fn a_row_that_is_older_than_the_end_does_not_bring_the_flow_back() {
     hear(&mut replica, EventKind::Update, &flow(1, 1));
     assert!(replica.is_empty());
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    while !replica.settle(1) {}
+    while !replica.remove_absent(1) {}
     assert!(replica.is_empty());
 }
 
@@ -105,7 +105,7 @@ fn a_successor_with_the_same_id_lives_though_its_predecessor_ended_in_the_same_s
     hear(&mut replica, EventKind::Destroy, &flow(1, 1));
     hear(&mut replica, EventKind::New, &flow(1, 1));
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    while !replica.settle(1) {}
+    while !replica.remove_absent(1) {}
     assert_eq!(ids(&replica), [1], "born after its place in the dump was read: no row, but alive");
 }
 
@@ -130,7 +130,7 @@ fn a_complete_sweep_takes_out_what_it_did_not_list_and_an_interrupted_one_does_n
     let token = replica.begin_sweep(Slice::ALL);
     replica.handle_row(token, &flow(1, 1), NOW);
     replica.end_sweep(token, SweepEnd::Interrupted, NOW);
-    assert!(replica.settle(100));
+    assert!(replica.remove_absent(100));
     assert_eq!((ids(&replica), replica.knowledge(Family::Ipv4)), (vec![1, 2], Knowledge::NeverSwept));
     sweep(&mut replica, &[flow(1, 1)]);
     assert_eq!(ids(&replica), [1]);
@@ -142,7 +142,7 @@ fn what_was_born_during_a_sweep_needs_no_row() {
     let token = replica.begin_sweep(Slice::ALL);
     hear(&mut replica, EventKind::New, &flow(1, 1));
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    assert!(replica.settle(100));
+    assert!(replica.remove_absent(100));
     assert_eq!(ids(&replica), [1]);
 }
 
@@ -159,12 +159,12 @@ fn a_sweep_of_one_part_takes_out_nothing_of_the_others() {
     ] {
         let token = replica.begin_sweep(slice);
         replica.end_sweep(token, SweepEnd::Complete, NOW);
-        assert!(replica.settle(100));
+        assert!(replica.remove_absent(100));
         assert_eq!(ids(&replica), [1, 3], "{slice:?}");
     }
     let token = replica.begin_sweep(Slice { zone: Some(Zone(1)), ..Slice::ALL });
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    assert!(replica.settle(100));
+    assert!(replica.remove_absent(100));
     assert_eq!(ids(&replica), [1]);
 }
 
@@ -232,7 +232,7 @@ fn a_flow_on_its_way_out_is_no_flow() {
     hear(&mut replica, EventKind::New, &flow(1, 1));
     replica.handle_row(token, &dying, NOW);
     replica.end_sweep(token, SweepEnd::Complete, NOW);
-    assert!(replica.settle(100));
+    assert!(replica.remove_absent(100));
     assert_eq!(ids(&replica), [1]);
 }
 
