@@ -4,11 +4,6 @@
 //! rests, and only if every line is valid. Otherwise the version in use stays, and the mistake is reported.
 
 mod error;
-mod excerpt;
-mod form;
-mod line;
-mod list;
-mod range;
 mod stamp;
 mod watch;
 
@@ -20,11 +15,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use ctwarden_feeds::{List, Reading};
+pub(crate) use ctwarden_feeds::{Shortest, parse_line};
 use ctwarden_model::{PrefixMap, SetName};
 
 pub(crate) use self::error::SetFileError;
-pub(crate) use self::line::{Shortest, parse as parse_line};
-use self::list::{List, Reading};
 use self::stamp::{Rest, Stamp};
 pub(crate) use self::watch::SetWatch;
 use crate::trusted_path;
@@ -216,7 +211,8 @@ fn read_whole(path: &Path, seen: Stamp, rested: Duration, shortest: Shortest) ->
     if again.is_ok_and(|file| Stamp::of_open(&file) != seen) || Stamp::of_path(path) != seen {
         return Ok(None);
     }
-    list::parse(path, &bytes, Reading { shortest, disclosed }).map(Some)
+    let list = ctwarden_feeds::parse(&path.display().to_string(), &bytes, Reading { shortest, disclosed })?;
+    Ok(Some(list))
 }
 
 /// Whether the last byte ends a line. An empty file does not count: a program may have truncated it to write it anew.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use ctwarden_feeds::ListError;
 use thiserror::Error;
 
-use super::form::Form;
 use crate::trusted_path::AccessError;
 
 /// Why a list was refused.
@@ -13,28 +13,9 @@ pub(crate) enum SetFileError {
     /// The file cannot be read, or others could change it.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The file is not text.
-    #[error("{path}:{line}: not UTF-8; save the file in that encoding, with one address or network a line")]
-    NotText {
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// The list has another format.
-    #[error(
-        "{path}:{line}: this looks like {form} (format \"{}\"), and this version reads plain lists only; write one address \
-         or network a line",
-        form.name()
-    )]
-    Form {
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        form: Form,
-    },
-    /// Lines of the file are wrong.
-    #[error("{}", .0.join("\n"))]
-    Lines(Vec<String>),
+    /// The content is wrong.
+    #[error(transparent)]
+    List(#[from] ListError),
     #[error("{0} is being written; it is taken as soon as nobody has changed it for a moment")]
     Unsettled(PathBuf),
 }

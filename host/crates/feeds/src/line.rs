@@ -1,23 +1,28 @@
 //! One line of a plain list: an address, a network or a range, and the value after it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
 
-use ctwarden_model::{Family, Prefix, PrefixError};
+use ctwarden_net::{Family, Prefix, PrefixError};
 use thiserror::Error;
 
-use super::excerpt::excerpt;
-use super::range;
+use crate::excerpt::excerpt;
+use crate::range;
 
 /// The beginnings of a comment.
 const COMMENTS: [&str; 3] = ["#", ";", "//"];
 
 /// Shortest prefixes of a set. A wider network is a mistake or part of an unfinished line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shortest {
+pub struct Shortest {
     /// Shortest IPv4 prefix that a line may have.
-    pub(crate) ipv4: u8,
+    pub ipv4: u8,
     /// Shortest IPv6 prefix that a line may have.
-    pub(crate) ipv6: u8,
+    pub ipv6: u8,
 }
 
 impl Default for Shortest {
@@ -39,25 +44,25 @@ impl Shortest {
 
 /// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+pub struct Line {
     /// The networks: one, or those that form a range.
-    pub(crate) networks: Vec<Prefix>,
+    pub networks: Vec<Prefix>,
     /// The text after the networks; may be empty.
-    pub(crate) value: String,
+    pub value: String,
     /// Whether the address had bits after the prefix length; they are ignored.
-    pub(crate) host_bits: bool,
+    pub host_bits: bool,
 }
 
 /// A mistake in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub struct Mistake {
     word: String,
     what: What,
 }
 
 impl Mistake {
     /// The message for people. It contains text of the file only if everybody may read the file.
-    pub(crate) fn told(&self, disclosed: bool) -> String {
+    pub fn told(&self, disclosed: bool) -> String {
         let Self { word, what } = self;
         if disclosed {
             format!("\"{}\" {what}", excerpt(word))
@@ -100,7 +105,7 @@ enum What {
 ///
 /// # Errors
 /// [`Mistake`] if the line does not begin with an address, a network or a range, or if the network is too wide.
-pub(crate) fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mistake> {
+pub fn parse(line: &str, shortest: Shortest) -> Result<Option<Line>, Mistake> {
     let whole = line.trim();
     let line = without_comment(whole);
     if line.is_empty() {

@@ -1,13 +1,16 @@
 //! A plain list: one address, network or range a line, followed by a value, and comments.
 
-use std::path::Path;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
-use ctwarden_model::PrefixMap;
+use ctwarden_net::{Prefix, PrefixMap};
 
-use super::error::SetFileError;
-use super::excerpt::excerpt;
-use super::form::Form;
-use super::line::{self, Shortest};
+use crate::error::ListError;
+use crate::excerpt::excerpt;
+use crate::form::Form;
+use crate::line::{self, Shortest};
 
 /// Mistakes shown at most: more than a person reads.
 const MISTAKES_SHOWN: usize = 20;
@@ -18,30 +21,30 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The content of a file.
 #[derive(Debug, Default)]
-pub(crate) struct List {
+pub struct List {
     /// Networks and their values.
-    pub(crate) networks: PrefixMap<String>,
+    pub networks: PrefixMap<String>,
     /// A remark for people about something that is not a mistake.
-    pub(crate) note: Option<String>,
+    pub note: Option<String>,
 }
 
 /// How a list is read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
-    pub(super) shortest: Shortest,
+pub struct Reading {
+    pub shortest: Shortest,
     /// Whether everybody may read the file, so that messages may show its text.
-    pub(super) disclosed: bool,
+    pub disclosed: bool,
 }
 
 /// Reads a whole list.
 ///
 /// # Errors
-/// [`SetFileError`] if any line is wrong, with the first mistakes.
-pub(super) fn parse(path: &Path, bytes: &[u8], reading: Reading) -> Result<List, SetFileError> {
+/// [`ListError`] if any line is wrong, with the first mistakes.
+pub fn parse(path: &str, bytes: &[u8], reading: Reading) -> Result<List, ListError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
+    let text = core::str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        SetFileError::NotText { path: path.to_path_buf(), line: good.iter().filter(|b| **b == b'\n').count() + 1 }
+        ListError::NotText { path: path.to_owned(), line: good.iter().filter(|b| **b == b'\n').count() + 1 }
     })?;
     let mut list = List::default();
     let mut mistakes = Mistakes { path, shown: Vec::new(), more: 0 };
@@ -67,7 +70,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8], reading: Reading) -> Result<List,
                 if mistakes.shown.is_empty()
                     && let Some(form) = Form::of(text, line)
                 {
-                    return Err(SetFileError::Form { path: path.to_path_buf(), line: number, form });
+                    return Err(ListError::Form { path: path.to_owned(), line: number, form });
                 }
                 mistakes.note(number, mistake.told(reading.disclosed));
             }
@@ -92,7 +95,7 @@ fn not_a_line(line: &str) -> Option<String> {
 
 /// The first mistakes, and the number of the others.
 struct Mistakes<'a> {
-    path: &'a Path,
+    path: &'a str,
     shown: Vec<String>,
     more: usize,
 }
@@ -100,20 +103,20 @@ struct Mistakes<'a> {
 impl Mistakes<'_> {
     fn note(&mut self, line: usize, what: String) {
         if self.shown.len() < MISTAKES_SHOWN {
-            self.shown.push(format!("{}:{line}: {what}", self.path.display()));
+            self.shown.push(format!("{}:{line}: {what}", self.path));
         } else {
             self.more += 1;
         }
     }
 
-    fn into_result(mut self, list: List) -> Result<List, SetFileError> {
+    fn into_result(mut self, list: List) -> Result<List, ListError> {
         if self.shown.is_empty() {
             return Ok(list);
         }
         if self.more > 0 {
-            self.shown.push(format!("{}: {} more lines are wrong", self.path.display(), self.more));
+            self.shown.push(format!("{}: {} more lines are wrong", self.path, self.more));
         }
-        Err(SetFileError::Lines(self.shown))
+        Err(ListError::Lines(self.shown))
     }
 }
 
@@ -125,7 +128,7 @@ struct HostBits {
 }
 
 impl HostBits {
-    fn note(&mut self, line: usize, text: &str, network: Option<&ctwarden_model::Prefix>) {
+    fn note(&mut self, line: usize, text: &str, network: Option<&Prefix>) {
         if self.first.is_some() {
             self.more += 1;
         } else if let Some(network) = network {
@@ -134,25 +137,26 @@ impl HostBits {
         }
     }
 
-    fn told(self, path: &Path, disclosed: bool) -> Option<String> {
+    fn told(self, path: &str, disclosed: bool) -> Option<String> {
         let (line, first) = self.first?;
         let first = if disclosed { first } else { "bits behind the prefix do not count".to_owned() };
         let more = if self.more > 0 { format!(", and {} more lines have such bits", self.more) } else { String::new() };
-        Some(format!("{}:{line}: {first}{more}", path.display()))
+        Some(format!("{}:{line}: {first}{more}", path))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use core::net::IpAddr;
+    use std::string::ToString;
+    use std::vec;
 
-    use ctwarden_model::Prefix;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<List, SetFileError> {
-        parse(Path::new("l"), bytes, Reading { shortest: Shortest::default(), disclosed: true })
+    fn read(bytes: &[u8]) -> Result<List, ListError> {
+        parse("l", bytes, Reading { shortest: Shortest::default(), disclosed: true })
     }
 
     fn networks(bytes: &[u8]) -> Vec<String> {
@@ -279,7 +283,7 @@ mod tests {
     #[test]
     fn shortest_prefixes_are_the_sets_own() {
         let all = Shortest { ipv4: 0, ipv6: 0 };
-        let list = parse(Path::new("l"), b"0.0.0.0/0\n::/0\n", Reading { shortest: all, disclosed: true }).unwrap();
+        let list = parse("l", b"0.0.0.0/0\n::/0\n", Reading { shortest: all, disclosed: true }).unwrap();
         assert_eq!(list.networks.len(), 2);
     }
 
@@ -330,20 +334,20 @@ mod tests {
     fn a_file_that_not_everybody_may_read_is_not_quoted() {
         let reading = Reading { shortest: Shortest::default(), disclosed: false };
         let secret = "root:$6$secret:19000:0:99999:7:::\nhunter2\nhunter2.example.org\n198.51.100.77/40\n";
-        let said = parse(Path::new("/etc/shadow"), secret.as_bytes(), reading).unwrap_err().to_string();
+        let said = parse("/etc/shadow", secret.as_bytes(), reading).unwrap_err().to_string();
         assert!(said.starts_with("/etc/shadow:1: its first word is not an address or network; write "), "{said}");
         assert_eq!(said.lines().count(), 4);
         for word in ["root", "secret", "hunter2", "19000", "77"] {
             assert!(!said.contains(word), "{said}");
         }
-        let note = parse(Path::new("p"), b"198.51.100.77/24\n", reading).unwrap().note;
+        let note = parse("p", b"198.51.100.77/24\n", reading).unwrap().note;
         assert_eq!(note.as_deref(), Some("p:1: bits behind the prefix do not count"));
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC*", shown: bool) {
-            let _ = parse(Path::new("s"), text.as_bytes(), Reading { shortest: Shortest::default(), disclosed: shown });
+            let _ = parse("s", text.as_bytes(), Reading { shortest: Shortest::default(), disclosed: shown });
         }
 
         #[test]

@@ -1,13 +1,13 @@
 //! Formats of lists that are not supported. They are recognised so that the message can say what to do.
 
-use std::fmt;
+use core::fmt;
 
 /// Only this part of a file is examined.
 const HEAD: usize = 4096;
 
 /// The format of a file that is not a plain list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// Lines of columns that commas separate.
     Csv,
     /// Output of `nft list set`, or a script for `nft -f`.
@@ -33,7 +33,7 @@ impl fmt::Display for Form {
 
 impl Form {
     /// Name of the format, as a `format` key of the set would spell it.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Nft => "nft",
@@ -44,7 +44,7 @@ impl Form {
     }
 
     /// The format of a text in which `line` is not valid in a plain list.
-    pub(super) fn of(text: &str, line: &str) -> Option<Self> {
+    pub(crate) fn of(text: &str, line: &str) -> Option<Self> {
         let mut end = text.len().min(HEAD);
         while !text.is_char_boundary(end) {
             end -= 1;
