@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ctwarden_feeds::ListError;
+use ctwarden_model::ListCounts;
 use thiserror::Error;
 
 use crate::trusted_path::AccessError;
@@ -14,8 +15,33 @@ pub(crate) enum SetFileError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The content is wrong.
-    #[error(transparent)]
-    List(#[from] ListError),
+    #[error("{}", error.told(&path.display().to_string()))]
+    List { path: PathBuf, error: ListError },
+    /// The list has lost too many networks.
+    #[error(
+        "{}: the list has {now} networks, and the one in use has {before}: it lost {} %, more than the set's largest-loss \
+         of {largest} %; if the list is right, raise that key (100 allows any loss) and reload",
+        path.display(),
+        loss(*before, *now)
+    )]
+    Loss { path: PathBuf, before: usize, now: usize, largest: u8, counts: ListCounts },
     #[error("{0} is being written; it is taken as soon as nobody has changed it for a moment")]
     Unsettled(PathBuf),
+}
+
+impl SetFileError {
+    /// Counts of the list, if it could be read.
+    pub(crate) const fn counts(&self) -> Option<ListCounts> {
+        match self {
+            Self::List { error, .. } => error.counts(),
+            Self::Loss { counts, .. } => Some(*counts),
+            Self::Access(_) | Self::Unsettled(_) => None,
+        }
+    }
+}
+
+/// How many percent of its networks a list has lost, rounded up: a loss that is refused is never shown as one that is
+/// allowed.
+pub(super) fn loss(before: usize, now: usize) -> usize {
+    before.saturating_sub(now).saturating_mul(100).div_ceil(before.max(1))
 }

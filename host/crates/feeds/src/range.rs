@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctwarden_net::Prefix;
+use ctwarden_model::Prefix;
 
 /// A range of IPv4; `first` is not above `last`.
 pub(crate) fn of_ipv4(first: Ipv4Addr, last: Ipv4Addr) -> Vec<Prefix> {
