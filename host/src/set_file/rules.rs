@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctwarden_feeds::{Reading, Shortest};
+use ctwarden_feeds::Reading;
 
 /// How the list of a set is read and kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,11 +13,4 @@ pub(crate) struct Rules {
     pub(crate) lifetime: Option<Duration>,
     /// A new list that has lost more than this percentage of its networks is refused.
     pub(crate) largest_loss: Option<u8>,
-}
-
-impl Rules {
-    /// Reads a list of any format with these shortest prefixes, and keeps nothing that is not in it.
-    pub(crate) fn new(shortest: Shortest) -> Self {
-        Self { reading: Reading::new(shortest), lifetime: None, largest_loss: None }
-    }
 }

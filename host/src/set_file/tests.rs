@@ -7,7 +7,8 @@ use super::*;
 
 /// Rules that accept any prefix.
 fn all() -> Rules {
-    Rules::new(Shortest { ipv4: 0, ipv6: 0 })
+    let shortest = Shortest { ipv4: 0, ipv6: 0 };
+    Rules { reading: ctwarden_feeds::Reading::new(shortest), ..Rules::default() }
 }
 
 /// A watched file, with a simulated clock.
@@ -19,7 +20,7 @@ struct Scene {
 
 impl Scene {
     fn new(text: &str) -> Self {
-        Self::with(text, Rules::new(Shortest::default()))
+        Self::with(text, Rules::default())
     }
 
     fn with(text: &str, rules: Rules) -> Self {

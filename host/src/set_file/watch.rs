@@ -66,7 +66,7 @@ mod tests {
 
     use ctwarden_model::SetName;
 
-    use super::super::{Rules, Shortest};
+    use super::super::Rules;
     use super::*;
 
     #[tokio::test]
@@ -76,7 +76,7 @@ mod tests {
         fs::write(&path, "192.0.2.1\n").unwrap();
         let name = SetName("banned".into());
         let mut files = SetFiles::new();
-        files.add(name.clone(), &path, Rules::new(Shortest::default())).unwrap();
+        files.add(name.clone(), &path, Rules::default()).unwrap();
         let mut watch = SetWatch::start(files).unwrap();
         // In one step: a file that is written in place may be checked while it is empty.
         let replace = |text: &str| {
