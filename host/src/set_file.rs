@@ -222,18 +222,23 @@ impl Watched {
 
     /// The version that follows another one, by the rules about what vanishes from a list.
     fn follow(&self, before: &Version, version: Version, now: Instant) -> Result<Version, SetFileError> {
-        let (had, has) = (before.listed(), version.listed());
-        if let Some(largest) = self.rules.largest_loss
-            && loss(had, has) > usize::from(largest)
-        {
-            let (path, counts) = (self.path.clone(), version.results().counts);
-            return Err(SetFileError::Loss { path, before: had, now: has, largest, counts });
-        }
+        self.check_loss(before, &version)?;
         let version = match self.rules.lifetime {
             Some(lifetime) => version.keep_vanished(before, lifetime, now),
             None => version,
         };
         Ok(version.share_networks(before))
+    }
+
+    fn check_loss(&self, before: &Version, version: &Version) -> Result<(), SetFileError> {
+        let (had, has) = (before.listed(), version.listed());
+        match self.rules.largest_loss {
+            Some(largest) if loss(had, has) > usize::from(largest) => {
+                let (path, counts) = (self.path.clone(), version.results().counts);
+                Err(SetFileError::Loss { path, before: had, now: has, largest, counts })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn replace(&mut self, version: Version) -> Arc<Version> {
@@ -242,19 +247,21 @@ impl Watched {
         version
     }
 
+    /// Runs in the loop, so it compares networks only if the set has a lifetime.
     fn go_on_with(&mut self, before: Arc<Version>, now: Instant) -> Result<Arc<Version>, SetFileError> {
         let Some(read) = self.version.take() else {
             self.version = Some(Arc::clone(&before));
             return Ok(before);
         };
-        match self.follow(&before, Version::clone(&read), now) {
-            Ok(version) => Ok(self.replace(version)),
-            Err(error) => {
-                self.refused = Some(Refused::by(&error));
-                self.version = Some(before);
-                Err(error)
-            }
+        if let Err(error) = self.check_loss(&before, &read) {
+            self.refused = Some(Refused::by(&error));
+            self.version = Some(before);
+            return Err(error);
         }
+        Ok(match self.rules.lifetime {
+            Some(lifetime) => self.replace(Version::clone(&read).keep_vanished(&before, lifetime, now)),
+            None => Arc::clone(self.version.insert(read)),
+        })
     }
 
     /// The version without the networks that have ended, if any have.

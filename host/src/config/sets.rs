@@ -173,6 +173,9 @@ impl Resolver<'_, '_> {
                 if let Some(note) = note {
                     crate::log::say(&format!("set {name}: {note}"));
                 }
+                if let Some(why) = version.results().skipped_in_words() {
+                    crate::log::say(&format!("set {name}: skipped lines: {}: {why}", version.results().counts.bad));
+                }
                 let networks = Some(Arc::clone(version.networks()));
                 AddressSet { networks, version: Some(version), file: Some(path), refused: None }
             }

@@ -8,10 +8,7 @@ use super::EventLoop;
 use crate::address_sets::{Refusal, Renewed};
 use crate::clock;
 use crate::plugins::LoadedConfig;
-use crate::set_file::{Fresh, Results, SetChange, SetFileError, Version};
-
-/// Reasons of skipped lines in a record: enough to see a pattern.
-const REASONS: usize = 3;
+use crate::set_file::{Fresh, SetChange, SetFileError, Version};
 
 impl EventLoop {
     pub(super) fn change_set(&mut self, (name, found): SetChange) {
@@ -27,8 +24,10 @@ impl EventLoop {
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}
                 }
-                // Networks that end do not make the skipped lines news again.
-                if before.as_ref() != Some(version.results()) {
+                // The same bad lines in the next version of a list are no news.
+                let is_news = before.is_none_or(|before| !before.skipped_as(version.results()));
+                if let Some(why) = version.results().skipped_in_words().filter(|_| is_news) {
+                    crate::log::say(&format!("set {name}: skipped lines: {}: {why}", version.results().counts.bad));
                     self.tell_skipped(&name, &version);
                 }
             }
@@ -36,12 +35,10 @@ impl EventLoop {
         }
     }
 
-    /// Reports that lines of the list in use were skipped: on standard error, in the records and among the alerts.
+    /// Reports that lines of the list in use were skipped: in the records and among the alerts.
     pub(super) fn tell_skipped(&self, name: &SetName, version: &Version) {
-        if let Some(why) = skipped_in_words(version.results()) {
-            let changed = changed_set(name, version);
-            crate::log::say(&format!("set {name}: skipped lines: {}: {why}", changed.counts.bad));
-            self.write(Notice::SetLinesSkipped(changed, why));
+        if let Some(why) = version.results().skipped_in_words() {
+            self.write(Notice::SetLinesSkipped(changed_set(name, version), why));
         }
     }
 
@@ -86,12 +83,4 @@ impl EventLoop {
 fn changed_set(name: &SetName, version: &Version) -> ChangedSet {
     let networks = version.networks().len().try_into().unwrap_or(u64::MAX);
     ChangedSet { name: name.clone(), networks, counts: version.results().counts }
-}
-
-/// Why lines were skipped: the first reasons, and how many lines more there are.
-fn skipped_in_words(results: &Results) -> Option<String> {
-    let shown = results.skipped.get(..REASONS).unwrap_or(&results.skipped);
-    let more = usize::try_from(results.counts.bad).unwrap_or(usize::MAX).saturating_sub(shown.len());
-    let more = if more > 0 { format!("\nand {more} more lines") } else { String::new() };
-    (!shown.is_empty()).then(|| format!("{}{more}", shown.join("\n")))
 }

@@ -11,6 +11,9 @@ use ctwarden_model::{ListCounts, Prefix, PrefixMap, Timestamp};
 use super::Networks;
 use crate::clock;
 
+/// Reasons of skipped lines in a record or in the log: enough to see a pattern.
+const REASONS: usize = 3;
+
 /// The networks of a set at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
@@ -33,6 +36,21 @@ pub(crate) struct Results {
     pub(crate) skipped: Vec<String>,
     /// When the file was read.
     pub(crate) read: Timestamp,
+}
+
+impl Results {
+    /// Whether the same lines were skipped.
+    pub(crate) fn skipped_as(&self, other: &Self) -> bool {
+        self.counts.bad == other.counts.bad && self.skipped == other.skipped
+    }
+
+    /// Why lines were skipped: the first reasons, and how many lines more there are. `None` if none was skipped.
+    pub(crate) fn skipped_in_words(&self) -> Option<String> {
+        let shown = self.skipped.get(..REASONS).unwrap_or(&self.skipped);
+        let more = usize::try_from(self.counts.bad).unwrap_or(usize::MAX).saturating_sub(shown.len());
+        let more = if more > 0 { format!("\nand {more} more lines") } else { String::new() };
+        (!shown.is_empty()).then(|| format!("{}{more}", shown.join("\n")))
+    }
 }
 
 impl Version {

@@ -30,7 +30,7 @@ struct Columns {
 /// # Errors
 /// [`Finding`] if the column of addresses is unknown, because then no line can be read.
 pub(crate) fn read(bytes: &[u8], gathering: &mut Gathering<'_>) -> Result<(), Finding> {
-    let mut record = Record::default();
+    let mut record = Record::new();
     let mut header: Option<Vec<String>> = None;
     let mut columns: Option<Columns> = None;
     for TextLine { number, text, fault } in text_lines::of(bytes, LONG) {
@@ -42,7 +42,9 @@ pub(crate) fn read(bytes: &[u8], gathering: &mut Gathering<'_>) -> Result<(), Fi
             continue;
         }
         if let Some(comment) = line::comment(text) {
-            if columns.is_none() && record.read(comment).is_ok() {
+            // A comment of one field is a header only if it names that column.
+            let names = columns.is_none() && record.read(comment).is_ok();
+            if names && (record.len() > 1 || record.texts().any(column::is_of_addresses)) {
                 header = Some(record.to_names());
             }
             continue;

@@ -6,7 +6,7 @@ use crate::column;
 use crate::finding::{Finding, Place};
 use crate::line;
 use crate::reading::Reading;
-use crate::text_lines::{self, LONG};
+use crate::text_lines;
 
 /// The format of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,8 @@ impl Format {
 
     /// The format that the first line of content has. The keys of the set decide if they fit some formats only.
     pub(crate) fn recognise(bytes: &[u8], reading: &Reading) -> Result<Self, Finding> {
-        let mut lines = text_lines::of(bytes, LONG).filter(|line| line.fault.is_none());
+        // nft prints a whole set on one line.
+        let mut lines = text_lines::of(bytes, usize::MAX).filter(|line| line.fault.is_none());
         let first = lines.find(|line| !line.text.trim().is_empty() && line::comment(line.text).is_none());
         let text = first.map_or("", |line| line.text.trim());
         let is_json = text.starts_with('{');

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::finding::{Finding, Place};
 use crate::gathering::Gathering;
 use crate::json_place::offset_of;
+use crate::line;
 use crate::reading::Reading;
 use crate::text_lines::{self, LONG, TextLine};
 
@@ -29,7 +30,7 @@ pub(crate) fn read(bytes: &[u8], gathering: &mut Gathering<'_>) {
         let trimmed = text.trim();
         let place = |offset| Place::in_line(number, text, offset);
         let begin = text.len() - text.trim_start().len();
-        if trimmed.is_empty() {
+        if trimmed.is_empty() || line::comment(text).is_some() {
             continue;
         }
         let object: Object<'_> = match serde_json::from_str(trimmed) {

@@ -8,21 +8,28 @@ use csv_core::{ReadFieldResult, Reader};
 use crate::fault::Fault;
 
 /// The fields of a line, in memory that the next line uses again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
+    /// Used again as well: a reader is made of tables that take longer to make than a line takes to read.
+    reader: Reader,
     bytes: Vec<u8>,
     /// Where each field begins in the line, and where it ends in `bytes`.
     fields: Vec<(usize, usize)>,
 }
 
 impl Record {
+    pub(crate) fn new() -> Self {
+        // A reader by default has no tables.
+        Self { reader: Reader::new(), bytes: Vec::new(), fields: Vec::new() }
+    }
+
     /// Splits a line at its commas. Within quotes, a comma is text and two quotes are one.
     ///
     /// # Errors
     /// The place of a quote without an end. A field does not go on in the next line, so that a lost quote does not cost
     /// the rest of the list.
     pub(crate) fn read(&mut self, line: &str) -> Result<(), (usize, Fault)> {
-        let mut reader = Reader::new();
+        self.reader.reset();
         self.fields.clear();
         self.bytes.clear();
         self.bytes.resize(line.len() + 1, 0);
@@ -31,16 +38,14 @@ impl Record {
             let rest = line.get(read..).unwrap_or_default();
             // Some lists have a blank before the quote that begins a field.
             let begin = line.len() - rest.trim_start_matches([' ', '\t']).len();
-            let mut input = line.as_bytes().get(begin..).unwrap_or_default();
-            let output = |bytes: &mut Vec<u8>, written: usize, input: &[u8], reader: &mut Reader| {
-                reader.read_field(input, bytes.get_mut(written..).unwrap_or_default())
-            };
-            let (mut result, taken, given) = output(&mut self.bytes, written, input, &mut reader);
+            let input = line.as_bytes().get(begin..).unwrap_or_default();
+            let output = self.bytes.get_mut(written..).unwrap_or_default();
+            let (mut result, taken, given) = self.reader.read_field(input, output);
             read = begin + taken;
             written += given;
             if matches!(result, ReadFieldResult::InputEmpty) {
-                input = b"\n";
-                (result, _, _) = output(&mut self.bytes, written, input, &mut reader);
+                let output = self.bytes.get_mut(written..).unwrap_or_default();
+                (result, _, _) = self.reader.read_field(b"\n", output);
             }
             let is_last = match result {
                 ReadFieldResult::Field { record_end } => record_end,

@@ -18,7 +18,7 @@ fn the_header_says_which_column_has_the_addresses() {
     for (text, expected) in [
         (ABUSE, &["198.51.100.7", "203.0.113.9"][..]),
         ("indicator,type,score\n198.51.100.66,ip,90\n", &["198.51.100.66"]),
-        ("# Firstseen,DstIP,DstPort\r\n2026-11-01,198.51.100.7,443\r\n", &["198.51.100.7"]),
+        ("# Firstseen,DstIP,DstPort\r\n#\r\n2026-11-01,198.51.100.7,443\r\n", &["198.51.100.7"]),
         ("\u{feff}CIDR\n192.0.2.0/24\n2001:db8::/32\n", &["192.0.2.0/24", "2001:db8::/32"]),
         ("ip_address , note\n 192.0.2.10-192.0.2.11 , \"a, b\"\n", &["192.0.2.10/31"]),
         ("\"time\", \"src_ip\"\n\"now\", \"192.0.2.1\"\n", &["192.0.2.1"]),

@@ -32,6 +32,9 @@ fn every_form_of_an_element_is_read() {
     ];
     assert_eq!(told(&list), expected);
     assert_eq!((list.counts().lines, list.counts().entries, list.counts().bad), (1, 6, 0));
+    // nft prints a set on one line, however large it is.
+    let many: Vec<String> = (0..10_000).map(|n| format!("\"10.{}.{}.1\"", n / 256, n % 256)).collect();
+    assert_eq!(read(&output(&[("bad4", &many.join(", "))]), &any()).counts().entries, 10_000);
     // As a person or another program lays it out.
     assert_eq!(
         read(&output(&[("bad4", ELEMENTS)]).replace(", ", ",\n\t").replace('{', "{\n"), &any()).counts().entries,
