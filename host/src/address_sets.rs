@@ -53,11 +53,11 @@ impl AddressSets {
         self.change(|sets| drop(sets.insert(name, set)));
     }
 
-    /// Replaces the networks by those of a good list.
-    pub(crate) fn renew(&self, name: &SetName, version: Arc<Version>) -> Renewed {
+    /// Replaces the networks by those of a later version. If it was read from the file, the file has a good list again.
+    pub(crate) fn renew(&self, name: &SetName, version: Arc<Version>, is_read: bool) -> Renewed {
         self.change(|sets| {
             let set = sets.entry(name.clone()).or_default();
-            let was_refused = set.refused.take().is_some();
+            let was_refused = is_read && set.refused.take().is_some();
             let same = set.networks.as_ref().is_some_and(|before| Arc::ptr_eq(before, version.networks()));
             set.take(version);
             match (same, was_refused) {

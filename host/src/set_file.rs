@@ -52,6 +52,9 @@ pub(crate) type Networks = Arc<PrefixMap<String>>;
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) version: Arc<Version>,
+    /// Whether the version was read from the file. Otherwise, networks of the version in use have ended, and a list that
+    /// was refused is still refused.
+    pub(crate) is_read: bool,
     /// A remark for people about something that is not a mistake.
     pub(crate) note: Option<String>,
 }
@@ -217,7 +220,7 @@ impl Watched {
             Some(before) => self.follow(before, version, now)?,
             None => version,
         };
-        Ok(Fresh { version: self.replace(version), note })
+        Ok(Fresh { version: self.replace(version), is_read: true, note })
     }
 
     /// The version that follows another one, by the rules about what vanishes from a list.
@@ -274,7 +277,7 @@ impl Watched {
         }
         self.dropped = Some(now);
         let later = version.without_ended(now);
-        Some(Fresh { version: self.replace(later), note: None })
+        Some(Fresh { version: self.replace(later), is_read: false, note: None })
     }
 }
 

@@ -13,13 +13,13 @@ use crate::set_file::{Fresh, SetChange, SetFileError, Version};
 impl EventLoop {
     pub(super) fn change_set(&mut self, (name, found): SetChange) {
         match found {
-            Ok(Fresh { version, note }) => {
+            Ok(Fresh { version, is_read, note }) => {
                 if let Some(note) = note {
                     crate::log::say(&format!("set {name}: {note}"));
                 }
                 let before = self.sets.results(&name);
                 let changed = changed_set(&name, &version);
-                match self.sets.renew(&name, Arc::clone(&version)) {
+                match self.sets.renew(&name, Arc::clone(&version), is_read) {
                     Renewed::Networks => self.engine.handle_set_changed(clock::now(), changed),
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}

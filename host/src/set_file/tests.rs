@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use super::*;
+use crate::address_sets::{AddressSets, Refusal, Renewed};
 
 /// Rules that accept any prefix.
 fn all() -> Rules {
@@ -329,6 +330,25 @@ fn entries_with_an_end_leave_the_set_then() {
     scene.replace("add bad 192.0.2.3\nadd bad 192.0.2.9\n");
     assert_eq!(scene.look(), None);
     assert_eq!(scene.look_after(Duration::from_secs(20)), taken(&["192.0.2.3", "192.0.2.9"]));
+}
+
+#[test]
+fn entries_end_while_a_later_list_is_refused() {
+    let mut scene = Scene::with("192.0.2.9\n", all());
+    scene.replace("add bad 192.0.2.1 timeout 10\nadd bad 192.0.2.9\n");
+    assert_eq!(scene.look(), taken(&["192.0.2.1", "192.0.2.9"]));
+    scene.replace("wrong\n");
+    assert!(scene.look().unwrap().is_err());
+    let mut changed = scene.files.changed(scene.now + Duration::from_secs(10));
+    let fresh = changed.pop().unwrap().1.unwrap();
+    assert_eq!(texts(&fresh), ["192.0.2.9"]);
+    assert!(!fresh.is_read, "the file is as bad as before");
+    let (sets, name) = (AddressSets::default(), name());
+    sets.refuse(&name, Refusal { text: "wrong".to_owned(), counts: None });
+    assert_eq!(sets.renew(&name, Arc::clone(&fresh.version), fresh.is_read), Renewed::Networks);
+    assert!(sets.all()[&name].refused.is_some());
+    assert_eq!(sets.renew(&name, fresh.version, true), Renewed::Mended);
+    assert!(sets.all()[&name].refused.is_none());
 }
 
 #[test]
