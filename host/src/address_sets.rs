@@ -4,18 +4,45 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ctwarden_model::SetName;
+use ctwarden_model::{ListCounts, SetName};
 
-use crate::set_file::Networks;
+use crate::set_file::{Networks, Results, Version};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressSet {
     /// The networks of the set; `None` until a good list was read.
     pub(crate) networks: Option<Networks>,
+    /// The version of the file that is in use, for a set that comes from a file.
+    pub(crate) version: Option<Arc<Version>>,
     /// The file of the networks; `None` if they are in the configuration.
     pub(crate) file: Option<PathBuf>,
     /// Why the current content of the file is not in use.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<Refusal>,
+}
+
+/// Why the content of a file is not in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) text: String,
+    /// Counts of the list, if it could be read.
+    pub(crate) counts: Option<ListCounts>,
+}
+
+impl AddressSet {
+    fn take(&mut self, version: Arc<Version>) {
+        self.networks = Some(Arc::clone(version.networks()));
+        self.version = Some(version);
+    }
+}
+
+/// What a new version of a set has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewed {
+    Networks,
+    /// Nothing but the counts of the list, such as its lines.
+    Results,
+    /// The list was refused in between, and now equals the list in use.
+    Mended,
 }
 
 #[derive(Clone, Default)]
@@ -26,39 +53,48 @@ impl AddressSets {
         self.change(|sets| drop(sets.insert(name, set)));
     }
 
-    /// Replaces the networks by those of a good list. Returns whether the networks differ from the old ones.
-    pub(crate) fn renew(&self, name: &SetName, networks: Networks) -> bool {
+    /// Replaces the networks by those of a later version. If it was read from the file, the file has a good list again.
+    pub(crate) fn renew(&self, name: &SetName, version: Arc<Version>, is_read: bool) -> Renewed {
         self.change(|sets| {
             let set = sets.entry(name.clone()).or_default();
-            set.refused = None;
-            let same = set.networks.as_ref().is_some_and(|before| Arc::ptr_eq(before, &networks));
-            set.networks = Some(networks);
-            !same
+            let was_refused = is_read && set.refused.take().is_some();
+            let same = set.networks.as_ref().is_some_and(|before| Arc::ptr_eq(before, version.networks()));
+            set.take(version);
+            match (same, was_refused) {
+                (false, _) => Renewed::Networks,
+                (true, true) => Renewed::Mended,
+                (true, false) => Renewed::Results,
+            }
         })
     }
 
     /// Notes that a list was refused. Returns whether an older list stays in use.
-    pub(crate) fn refuse(&self, name: &SetName, why: &str) -> bool {
+    pub(crate) fn refuse(&self, name: &SetName, refusal: Refusal) -> bool {
         self.change(|sets| {
             let set = sets.entry(name.clone()).or_default();
-            set.refused = Some(why.to_owned());
+            set.refused = Some(refusal);
             set.networks.is_some()
         })
     }
 
-    /// Keeps an earlier list in use if there is no good one.
-    pub(crate) fn go_on_with(&self, name: &SetName, networks: &Networks) {
+    /// Takes a version over from the configuration before. Whether the list of the file is refused does not change.
+    pub(crate) fn go_on_with(&self, name: &SetName, version: Arc<Version>) {
         self.change(|sets| {
             if let Some(set) = sets.get_mut(name) {
-                set.networks.get_or_insert_with(|| Arc::clone(networks));
+                set.take(version);
             }
         });
     }
 
-    /// The list in use, if it was read from `file`.
-    pub(crate) fn read_from(&self, name: &SetName, file: &Path) -> Option<Networks> {
+    /// The version in use, if it was read from `file`.
+    pub(crate) fn read_from(&self, name: &SetName, file: &Path) -> Option<Arc<Version>> {
         let set = self.look(|sets| sets.get(name).cloned())?;
-        set.networks.filter(|_| set.file.as_deref() == Some(file))
+        set.version.filter(|_| set.file.as_deref() == Some(file))
+    }
+
+    /// What was in the file of the list in use.
+    pub(crate) fn results(&self, name: &SetName) -> Option<Results> {
+        self.look(|sets| Some(sets.get(name)?.version.as_ref()?.results().clone()))
     }
 
     /// The list in use.
@@ -70,7 +106,8 @@ impl AddressSets {
             return Err(format!("there is no set {name}"));
         };
         set.networks.ok_or_else(|| {
-            let why = set.refused.as_deref().and_then(|why| why.lines().next()).unwrap_or("nothing was read");
+            let why =
+                set.refused.as_ref().and_then(|refusal| refusal.text.lines().next()).unwrap_or("nothing was read");
             format!("set {name} has no valid list: {why}")
         })
     }

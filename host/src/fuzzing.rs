@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use ctwarden_model::text;
+use ctwarden_feeds::{Column, Format, Reading};
+use ctwarden_model::{Prefix, text};
 
 use crate::set_file::Shortest;
 use crate::{config, control, set_file};
@@ -36,11 +37,38 @@ pub fn list_line(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(Some(line)) = set_file::parse_line(text, shortest)
     {
-        for network in line.networks {
-            let least = if network.address().is_ipv4() { shortest.ipv4 } else { shortest.ipv6 };
-            assert!(network.length() >= least, "{network} is wider than the set takes");
+        line.networks().iter().for_each(|network| is_narrow(*network, shortest));
+    }
+}
+
+/// Reads a whole list. The first byte says in which format and with which keys.
+pub fn list(bytes: &[u8]) {
+    let Some((keys, bytes)) = bytes.split_first() else { return };
+    let shortest = Shortest { ipv4: 8, ipv6: 19 };
+    let mut reading = Reading::new(shortest).skip_bad_lines(keys & 0x10 != 0).secret(keys & 0x20 != 0);
+    if let Some(format) = Format::ALL.get(usize::from(keys & 0x0f)) {
+        reading = reading.format(*format);
+    }
+    if keys & 0x40 != 0 {
+        reading = reading.address_column(Column::Number(2)).value_column(Column::Name("value".to_owned()));
+    }
+    if keys & 0x80 != 0 {
+        reading = reading.lists(vec!["bad".to_owned()]);
+    }
+    match ctwarden_feeds::parse(bytes, &reading) {
+        Ok(list) => list.networks().iter().for_each(|(network, _)| is_narrow(network, shortest)),
+        Err(error) => {
+            for line in error.told("list").lines() {
+                assert!(line.starts_with("list:") && line.len() <= FINDING_BYTES_MAX, "{line:?}");
+                assert!(!line.chars().any(text::is_obeyed), "{line:?}");
+            }
         }
     }
+}
+
+fn is_narrow(network: Prefix, shortest: Shortest) {
+    let least = if network.address().is_ipv4() { shortest.ipv4 } else { shortest.ipv6 };
+    assert!(network.length() >= least, "{network} is wider than the set takes");
 }
 
 /// Reads a line that a client writes to the control socket.

@@ -4,12 +4,9 @@
 //! rests, and only if every line is valid. Otherwise the version in use stays, and the mistake is reported.
 
 mod error;
-mod excerpt;
-mod form;
-mod line;
-mod list;
-mod range;
+mod rules;
 mod stamp;
+mod version;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -20,12 +17,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use ctwarden_feeds::List;
+pub(crate) use ctwarden_feeds::{Shortest, parse_line};
 use ctwarden_model::{PrefixMap, SetName};
 
 pub(crate) use self::error::SetFileError;
-pub(crate) use self::line::{Shortest, parse as parse_line};
-use self::list::{List, Reading};
+use self::error::loss;
+pub(crate) use self::rules::Rules;
 use self::stamp::{Rest, Stamp};
+pub(crate) use self::version::{Results, Version};
 pub(crate) use self::watch::SetWatch;
 use crate::trusted_path;
 
@@ -39,6 +39,9 @@ const LAST_LINE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a file that is waited for is checked.
 const GLANCE: Duration = Duration::from_millis(25);
+/// Networks that end leave the set at most once in this time for each started 100,000 networks, because all networks are
+/// copied. A network may outlive its end by that.
+const ENDS: Duration = Duration::from_secs(1);
 /// Permission bit that lets everybody read.
 const OTHER_READ: u32 = 0o004;
 
@@ -48,7 +51,10 @@ pub(crate) type Networks = Arc<PrefixMap<String>>;
 /// A new version of a set.
 #[derive(Debug)]
 pub(crate) struct Fresh {
-    pub(crate) networks: Networks,
+    pub(crate) version: Arc<Version>,
+    /// Whether the version was read from the file. Otherwise, networks of the version in use have ended, and a list that
+    /// was refused is still refused.
+    pub(crate) is_read: bool,
     /// A remark for people about something that is not a mistake.
     pub(crate) note: Option<String>,
 }
@@ -59,17 +65,19 @@ pub(crate) type SetChange = (SetName, Result<Fresh, SetFileError>);
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
-    shortest: Shortest,
+    rules: Rules,
     rest: Rest,
     /// Stamp of the version that was tried last, good or not: a broken version is reported once.
     stamp: Option<Stamp>,
     /// The reported mistake of that version, if it is not in use.
     refused: Option<Refused>,
-    /// Networks of the version in use; `None` before the first good version.
-    networks: Option<Networks>,
+    /// The version in use; `None` before the first good one.
+    version: Option<Arc<Version>>,
     /// The previous version, until the next check. Dropping a large set is slow; the set is kept here so that the
     /// watcher thread, not the loop, frees it.
-    before: Option<Networks>,
+    before: Option<Arc<Version>>,
+    /// When networks that had ended left the set.
+    dropped: Option<Instant>,
 }
 
 /// Why the current version is not in use.
@@ -103,25 +111,24 @@ impl SetFiles {
     ///
     /// # Errors
     /// [`SetFileError`] if the file is not good. The file is watched all the same, and used once it is good.
-    pub(crate) fn add(&mut self, name: SetName, path: &Path, shortest: Shortest) -> Result<Fresh, SetFileError> {
-        let mut watched = Watched {
-            path: path.to_path_buf(),
-            shortest,
-            rest: Rest::default(),
-            stamp: None,
-            refused: None,
-            networks: None,
-            before: None,
-        };
+    pub(crate) fn add(&mut self, name: SetName, path: &Path, rules: Rules) -> Result<Fresh, SetFileError> {
+        let mut watched = Watched::new(path, rules);
         let read = watched.first();
         self.files.insert(name, watched);
         read
     }
 
-    /// Keeps an earlier version in use if the file has no good one.
-    pub(crate) fn go_on_with(&mut self, name: &SetName, networks: Networks) {
-        if let Some(watched) = self.files.get_mut(name) {
-            watched.networks.get_or_insert(networks);
+    /// Continues with an earlier version of the set. If the file has no good version, the earlier one stays in use. If it
+    /// has one, the rules about what vanishes from a list apply to the two.
+    ///
+    /// Returns the version in use.
+    ///
+    /// # Errors
+    /// [`SetFileError`] if the new list is refused. The earlier version stays in use then.
+    pub(crate) fn go_on_with(&mut self, name: &SetName, before: Arc<Version>) -> Result<Arc<Version>, SetFileError> {
+        match self.files.get_mut(name) {
+            Some(watched) => watched.go_on_with(before, Instant::now()),
+            None => Ok(before),
         }
     }
 
@@ -135,21 +142,33 @@ impl SetFiles {
         self.files.values().any(|watched| watched.rest.is_awaited() && watched.refused.is_none())
     }
 
-    /// The sets whose file has changed since the last check, and rests. A file that was rewritten with the same
-    /// networks counts as unchanged, unless it was refused before.
+    /// The sets whose file has changed since the last check, and rests, or of which networks have ended.
     pub(crate) fn changed(&mut self, now: Instant) -> Vec<SetChange> {
         self.files.iter_mut().filter_map(|(name, watched)| Some((name.clone(), watched.look(now)?))).collect()
     }
 }
 
 impl Watched {
+    fn new(path: &Path, rules: Rules) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            rules,
+            rest: Rest::default(),
+            stamp: None,
+            refused: None,
+            version: None,
+            before: None,
+            dropped: None,
+        }
+    }
+
     /// Reads the first version. A file that has not changed for some time is read at once.
     fn first(&mut self) -> Result<Fresh, SetFileError> {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
-            let seen = Stamp::of_path(&self.path);
-            let rested = self.rest.note(seen, Instant::now()).max(seen.age(SystemTime::now()));
-            if let Some(outcome) = self.try_reading(seen, rested) {
+            let (seen, now) = (Stamp::of_path(&self.path), Instant::now());
+            let rested = self.rest.note(seen, now).max(seen.age(SystemTime::now()));
+            if let Some(outcome) = self.try_reading(seen, rested, now) {
                 return outcome;
             }
             thread::sleep(GLANCE);
@@ -159,6 +178,10 @@ impl Watched {
 
     fn look(&mut self, now: Instant) -> Option<Result<Fresh, SetFileError>> {
         self.before = None;
+        self.read_if_changed(now).or_else(|| self.drop_ended(now).map(Ok))
+    }
+
+    fn read_if_changed(&mut self, now: Instant) -> Option<Result<Fresh, SetFileError>> {
         let seen = Stamp::of_path(&self.path);
         let inaccessible = self.refused.as_ref().is_some_and(|refused| refused.of_access);
         if self.stamp == Some(seen) && !inaccessible {
@@ -166,45 +189,101 @@ impl Watched {
             return None;
         }
         let rested = self.rest.note(seen, now);
-        let (networks, refused) = (self.networks.clone(), self.refused.take());
-        let Some(outcome) = self.try_reading(seen, rested) else {
+        let refused = self.refused.take();
+        let Some(outcome) = self.try_reading(seen, rested, now) else {
             self.refused = refused;
             return None;
         };
         match outcome {
-            Ok(Fresh { networks: same, note }) if networks.as_ref() == Some(&same) => {
-                self.networks.clone_from(&networks);
-                refused.and(networks).map(|networks| Ok(Fresh { networks, note }))
-            }
-            Ok(fresh) => {
-                self.before = networks;
-                Some(Ok(fresh))
-            }
             Err(_) if inaccessible && self.refused == refused => None,
-            Err(error) => Some(Err(error)),
+            outcome => Some(outcome),
         }
     }
 
     /// Reads the version with stamp `seen`, if it is whole; `None` if the file has to be checked again.
-    fn try_reading(&mut self, seen: Stamp, rested: Duration) -> Option<Result<Fresh, SetFileError>> {
+    fn try_reading(&mut self, seen: Stamp, rested: Duration, now: Instant) -> Option<Result<Fresh, SetFileError>> {
         if rested < SETTLED {
             return None;
         }
-        let outcome = read_whole(&self.path, seen, rested, self.shortest).transpose()?;
+        let read = read_whole(&self.path, seen, rested, &self.rules).transpose()?;
         self.stamp = Some(seen);
         self.rest.forget();
+        let outcome = read.and_then(|list| self.take(list, now));
         self.refused = outcome.as_ref().err().map(Refused::by);
-        Some(outcome.map(|List { networks, note }| {
-            let networks = Arc::new(networks);
-            self.networks = Some(Arc::clone(&networks));
-            Fresh { networks, note }
-        }))
+        Some(outcome)
+    }
+
+    fn take(&mut self, list: List, now: Instant) -> Result<Fresh, SetFileError> {
+        let note = list.note().map(|note| format!("{}:{note}", self.path.display()));
+        let version = Version::of(list, &self.path, now);
+        let version = match &self.version {
+            Some(before) => self.follow(before, version, now)?,
+            None => version,
+        };
+        Ok(Fresh { version: self.replace(version), is_read: true, note })
+    }
+
+    /// The version that follows another one, by the rules about what vanishes from a list.
+    fn follow(&self, before: &Version, version: Version, now: Instant) -> Result<Version, SetFileError> {
+        self.check_loss(before, &version)?;
+        let version = match self.rules.lifetime {
+            Some(lifetime) => version.keep_vanished(before, lifetime, now),
+            None => version,
+        };
+        Ok(version.share_networks(before))
+    }
+
+    fn check_loss(&self, before: &Version, version: &Version) -> Result<(), SetFileError> {
+        let (had, has) = (before.listed(), version.listed());
+        match self.rules.largest_loss {
+            Some(largest) if loss(had, has) > usize::from(largest) => {
+                let (path, counts) = (self.path.clone(), version.results().counts);
+                Err(SetFileError::Loss { path, before: had, now: has, largest, counts })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn replace(&mut self, version: Version) -> Arc<Version> {
+        let version = Arc::new(version);
+        self.before = self.version.replace(Arc::clone(&version));
+        version
+    }
+
+    /// Runs in the loop, so it compares networks only if the set has a lifetime.
+    fn go_on_with(&mut self, before: Arc<Version>, now: Instant) -> Result<Arc<Version>, SetFileError> {
+        let Some(read) = self.version.take() else {
+            self.version = Some(Arc::clone(&before));
+            return Ok(before);
+        };
+        if let Err(error) = self.check_loss(&before, &read) {
+            self.refused = Some(Refused::by(&error));
+            self.version = Some(before);
+            return Err(error);
+        }
+        Ok(match self.rules.lifetime {
+            Some(lifetime) => self.replace(Version::clone(&read).keep_vanished(&before, lifetime, now)),
+            None => Arc::clone(self.version.insert(read)),
+        })
+    }
+
+    /// The version without the networks that have ended, if any have.
+    fn drop_ended(&mut self, now: Instant) -> Option<Fresh> {
+        let version = self.version.as_ref().filter(|version| version.first_end().is_some_and(|end| end <= now))?;
+        let hundred_thousands = u32::try_from(version.networks().len() / 100_000).unwrap_or(u32::MAX);
+        let pause = ENDS.saturating_mul(hundred_thousands.saturating_add(1));
+        if self.dropped.is_some_and(|dropped| now.saturating_duration_since(dropped) < pause) {
+            return None;
+        }
+        self.dropped = Some(now);
+        let later = version.without_ended(now);
+        Some(Fresh { version: self.replace(later), is_read: false, note: None })
     }
 }
 
 /// Reads the list of a file. `None` if the file is not the one with stamp `seen`, changes while it is read, or may end
 /// in an unfinished line.
-fn read_whole(path: &Path, seen: Stamp, rested: Duration, shortest: Shortest) -> Result<Option<List>, SetFileError> {
+fn read_whole(path: &Path, seen: Stamp, rested: Duration, rules: &Rules) -> Result<Option<List>, SetFileError> {
     let file = trusted_path::open(path)?;
     let again = file.try_clone();
     if Stamp::of_open(&file) != seen || rested < LAST_LINE && !ends_in_a_line(&file) {
@@ -216,7 +295,9 @@ fn read_whole(path: &Path, seen: Stamp, rested: Duration, shortest: Shortest) ->
     if again.is_ok_and(|file| Stamp::of_open(&file) != seen) || Stamp::of_path(path) != seen {
         return Ok(None);
     }
-    list::parse(path, &bytes, Reading { shortest, disclosed }).map(Some)
+    let reading = rules.reading.clone().secret(!disclosed);
+    let list = ctwarden_feeds::parse(&bytes, &reading);
+    list.map(Some).map_err(|error| SetFileError::List { path: path.to_path_buf(), error })
 }
 
 /// Whether the last byte ends a line. An empty file does not count: a program may have truncated it to write it anew.

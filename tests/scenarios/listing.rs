@@ -51,17 +51,17 @@ fn a_refused_list_stops_nothing_and_is_told_everywhere() {
     scene.configure_daemon(&format!("alerts = \"{}\"", alerts.display()), blocking("sets = [\"feed\"]"));
     let checked = scene.verb("check");
     assert!(
-        !checked.is_good() && checked.out.contains("refused list: ") && checked.out.contains("feed.txt:2: "),
+        !checked.is_good() && checked.out.contains("refused list: ") && checked.out.contains("feed.txt:2:1: "),
         "{checked:?}"
     );
     let mut daemon = scene.start_again();
     let told = |daemon: &mut Daemon| daemon.wait_for("the record", |record| record.is_notice("set-refused"));
     let record = told(&mut daemon);
     assert_eq!(record.text("set"), Some("feed"));
-    assert!(record.text("text").is_some_and(|why| why.contains("feed.txt:2: ")), "{record:?}");
+    assert!(record.text("text").is_some_and(|why| why.contains("feed.txt:2:1: ")), "{record:?}");
     eventually("the alert", || std::fs::read_to_string(&alerts).ok().filter(|text| text.contains("set-refused")));
     let status = set_status(&daemon);
-    assert!(status["refused"].as_str().is_some_and(|why| why.contains("feed.txt:2: ")), "{status}");
+    assert!(status["refused"].as_str().is_some_and(|why| why.contains("feed.txt:2:1: ")), "{status}");
     assert!(daemon.verb("status").good().contains("the list in its file is refused:"));
     assert!(daemon.send("ban", "ban 203.0.113.7").good().contains("banned"), "all else goes on");
 
@@ -85,6 +85,39 @@ fn a_refused_list_stops_nothing_and_is_told_everywhere() {
     assert!(set_status(&daemon)["refused"].is_string());
     insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1001 --dport 53 -t 300");
     eventually("and hold", || table().is_empty().then_some(()));
+    let _ = daemon.stop();
+}
+
+#[test]
+fn a_published_list_is_read_line_by_line() {
+    let Some(scene) = Scene::new() else { return };
+    load(WARD);
+    scene.write("feed.txt", "# \"seen\",\"dst_ip\"\n\"now\",\"198.51.100.66\"\n\"now\",\"198.51.100.67:443\"\n");
+    let alerts = scene.path("alerts.jsonl");
+    let keys = "file = \"feed.txt\"\non-bad-line = \"skip\"\nlargest-loss = 50\n";
+    let config = blocking("sets = [\"feed\"]").replacen("file = \"feed.txt\"\n", keys, 1);
+    scene.configure_daemon(&format!("alerts = \"{}\"", alerts.display()), config);
+    let mut daemon = scene.start_again();
+    let record = daemon.wait_for("the skipped line", |record| record.is_notice("set-lines-skipped"));
+    assert!(record.text("text").is_some_and(|why| why.contains("feed.txt:3:7: ")), "{record:?}");
+    eventually("the alert", || std::fs::read_to_string(&alerts).ok().filter(|text| text.contains("set-lines-skipped")));
+    let list = &set_status(&daemon)["list"];
+    assert_eq!((&list["format"], &list["lines"], &list["entries"]), (&"csv".into(), &3.into(), &1.into()), "{list}");
+    assert!(daemon.verb("status").good().contains("skipped lines: 1\n"));
+
+    let addresses = |numbers: std::ops::Range<u8>| -> String { numbers.map(|n| format!("10.0.0.{n}\n")).collect() };
+    scene.write("feed.txt", addresses(1..9));
+    let changed = daemon.wait_for("the new list", |record| record.is_notice("set-changed"));
+    assert_eq!((&changed.0["lines"], &changed.0["entries"], &changed.0["networks"]), (&8.into(), &8.into(), &8.into()));
+    for (text, why) in [(addresses(1..4), "it lost 63 %"), ("# none\n".to_owned(), "the list has no entry")] {
+        scene.write("feed.txt", text);
+        daemon.wait_for("the refusal", |record| {
+            record.is_notice("set-refused") && record.text("text").is_some_and(|text| text.contains(why))
+        });
+        assert_eq!(daemon.reload(), None);
+        assert_eq!(set_status(&daemon)["networks"], 8, "the old entries stay, after a reload too");
+        assert!(set_status(&daemon)["refused"].as_str().is_some_and(|text| text.contains(why)));
+    }
     let _ = daemon.stop();
 }
 

@@ -6,6 +6,7 @@
 mod filter;
 mod grants;
 mod json;
+mod names;
 mod parse;
 pub(crate) mod problem;
 mod quantity;
@@ -13,6 +14,7 @@ mod resolve;
 mod resolved;
 mod scalar;
 mod schema;
+mod sets;
 mod word;
 mod wording;
 mod written;

@@ -87,6 +87,11 @@ impl<'a> Findings<'a> {
         self.problems.push(problem);
     }
 
+    /// How many findings prevent a start so far.
+    pub(super) const fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Notes a finding that does not prevent a start. If another finding does, both are reported.
     pub(super) fn tolerate(&mut self, place: &Range<usize>, what: impl fmt::Display) {
         let problem = self.problem(place, what);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctwarden_model::{Mode, PluginName, PrefixMap, SetName};
+use ctwarden_model::{Mode, PluginName, SetName};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
@@ -18,9 +18,8 @@ use super::quantity::{Period, Size};
 use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
 use super::word::{control_group, destination, niceness, set_name};
 use super::{filter, written};
-use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
-use crate::set_file::{Fresh, Networks, SetFiles, Shortest, parse_line};
+use crate::set_file::SetFiles;
 use crate::table_name::identifier;
 use crate::trusted_path::{self, AccessError};
 
@@ -56,18 +55,18 @@ pub(super) fn resolve(
     Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, refused, block_sets, plugins }
 }
 
-struct Resolver<'a, 'f> {
-    base: &'a Path,
-    findings: &'a mut Findings<'f>,
+pub(super) struct Resolver<'a, 'f> {
+    pub(super) base: &'a Path,
+    pub(super) findings: &'a mut Findings<'f>,
 }
 
 impl Resolver<'_, '_> {
-    fn keep<T, E: Display>(&mut self, place: &Range<usize>, key: &str, checked: Result<T, E>) -> Option<T> {
+    pub(super) fn keep<T, E: Display>(&mut self, place: &Range<usize>, key: &str, checked: Result<T, E>) -> Option<T> {
         self.findings.keep(place, key, checked)
     }
 
     /// A number or time that must not be zero, or its default.
-    fn positive<W, T: PartialEq + Default>(
+    pub(super) fn positive<W, T: PartialEq + Default>(
         &mut self,
         key: &str,
         written: Option<&Spanned<W>>,
@@ -139,96 +138,6 @@ impl Resolver<'_, '_> {
             alert_window: written.alert_window.as_ref().map_or(Duration::from_secs(60), |window| window.get_ref().0),
             sweep_pause: written.sweep_pause.as_ref().map_or(Duration::from_secs(1), |pause| pause.get_ref().0),
         }
-    }
-
-    fn sets(
-        &mut self,
-        written: &BTreeMap<Spanned<String>, Option<written::Set>>,
-        files: &mut SetFiles,
-    ) -> BTreeMap<SetName, AddressSet> {
-        let mut sets = BTreeMap::new();
-        for (name, set) in written {
-            let Some(set) = set else { continue };
-            let key = format!("sets.{}", name.get_ref());
-            let Some(set_name) = self.keep(&name.span(), &key, set_name(name.get_ref())) else { continue };
-            let shortest = self.shortest(&key, set);
-            let resolved = match (&set.file, &set.entries) {
-                (Some(file), None) => self.set_of_file(&key, &set_name, file, shortest, files),
-                (None, Some(entries)) => {
-                    let networks = Some(self.set_of_entries(&key, entries.get_ref(), shortest));
-                    AddressSet { networks, ..AddressSet::default() }
-                }
-                (None, None) | (Some(_), Some(_)) => {
-                    let either =
-                        format_args!("{key}: write either file = \"NAME.txt\" or entries = [\"192.0.2.0/24\"]");
-                    self.findings.at(&name.span(), either);
-                    continue;
-                }
-            };
-            sets.insert(set_name, resolved);
-        }
-        sets
-    }
-
-    /// Shortest prefixes, as written or by default.
-    fn shortest(&mut self, key: &str, set: &written::Set) -> Shortest {
-        // Entries in the configuration file come from the operator and are never half-written.
-        let default = if set.entries.is_some() { Shortest { ipv4: 0, ipv6: 0 } } else { Shortest::default() };
-        let mut length = |name: &str, written: Option<&Spanned<u8>>, bits: u8, default: u8| {
-            let Some(written) = written else { return default };
-            let length = *written.get_ref();
-            if length > bits {
-                let what = format_args!("{key}.{name}: {length} is not a prefix length; write 0 to {bits}");
-                self.findings.at(&written.span(), what);
-            }
-            length
-        };
-        Shortest {
-            ipv4: length("shortest-ipv4-prefix", set.shortest_ipv4_prefix.as_ref(), 32, default.ipv4),
-            ipv6: length("shortest-ipv6-prefix", set.shortest_ipv6_prefix.as_ref(), 128, default.ipv6),
-        }
-    }
-
-    fn set_of_file(
-        &mut self,
-        key: &str,
-        name: &SetName,
-        file: &Spanned<PathBuf>,
-        shortest: Shortest,
-        files: &mut SetFiles,
-    ) -> AddressSet {
-        let path = self.base.join(file.get_ref());
-        let read = files.add(name.clone(), &path, shortest);
-        let (networks, refused) = match read {
-            Ok(Fresh { networks, note }) => {
-                if let Some(note) = note {
-                    crate::log::say(&format!("set {name}: {note}"));
-                }
-                (Some(networks), None)
-            }
-            Err(error) => {
-                let told = error.to_string();
-                // Each line of the message begins with the set file's own name and line.
-                for line in told.lines() {
-                    self.findings.tolerate(&file.span(), format_args!("{key}: {line}"));
-                }
-                (None, Some(told))
-            }
-        };
-        AddressSet { networks, file: Some(path), refused }
-    }
-
-    fn set_of_entries(&mut self, key: &str, entries: &[Spanned<String>], shortest: Shortest) -> Networks {
-        let mut networks = PrefixMap::new();
-        for entry in entries {
-            let read = parse_line(entry.get_ref(), shortest).map_err(|mistake| mistake.told(true));
-            if let Some(Some(line)) = self.keep(&entry.span(), key, read) {
-                for network in line.networks {
-                    networks.insert(network, line.value.clone());
-                }
-            }
-        }
-        Arc::new(networks)
     }
 
     fn block_sets(
@@ -433,7 +342,7 @@ const fn bytes(size: &Size) -> u64 {
     size.0
 }
 
-const fn period(period: &Period) -> Duration {
+pub(super) const fn period(period: &Period) -> Duration {
     period.0
 }
 

@@ -153,7 +153,7 @@ fn every_mistake_of_sets_is_told() {
          \"10.0.0.0/99\"]\n[sets.\"e f\"]\nentries = []\n[block.x]\ntable = \"ctwarden\"\nipv4 = \"a\"\n[block.y]\n\
          table = \"inet x\"\n[block.z]\ntable = \"ip 0x\"\nipv4 = \"a b\"\n",
         &[
-            &format!("2: sets.a: {}:2: \"nonsense\" is not an address or network; write for example", bad.display()),
+            &format!("2: sets.a: {}:2:1: \"nonsense\" is not an address or network; write for example", bad.display()),
             &format!("4: sets.b: there is no {}; create it or correct the path", gone.display()),
             "5: sets.c: write either file = \"NAME.txt\" or entries = [",
             "8: sets.d: \"10.0.0.0/99\" has a prefix that is longer than its address; write /32 at most",
@@ -162,6 +162,64 @@ fn every_mistake_of_sets_is_told() {
             "14: block.y: names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both",
             "17: block.z.table: \"0x\" is not an nftables name; use letters",
             "18: block.z.ipv4: \"a b\" is not an nftables name; use letters",
+        ],
+    );
+}
+
+#[test]
+fn the_keys_of_a_list_say_how_it_is_read() {
+    let scene = Scene::new();
+    let write = |name: &str, text: &str| fs::write(scene.dir.path().join(name), text).unwrap();
+    write("feed.csv", "a,198.51.100.7,x\nb,nonsense,y\n");
+    write("saved", "add good 192.0.2.1\nadd bad 192.0.2.2 timeout 60\nadd worse 192.0.2.3\n");
+    write("drop.json", "{\"cidr\":\"192.0.2.0/24\",\"sblid\":\"SBL1\",\"rir\":\"arin\"}\n");
+    write("none", "# none\n");
+    let read = scene
+        .load(
+            "[sets.csv]\nfile = \"feed.csv\"\nformat = \"csv\"\naddress-column = 2\nvalue-column = 3\non-bad-line = \"skip\"\n\
+             lifetime = \"7d\"\nlargest-loss = 50\n[sets.one]\nfile = \"saved\"\nlist = \"bad\"\n[sets.two]\nfile = \"saved\"\n\
+             format = \"ipset\"\nlist = [\"bad\", \"worse\"]\n[sets.json]\nfile = \"drop.json\"\nvalue-column = \"rir\"\n\
+             [sets.none]\nfile = \"none\"\nallow-empty = true\n",
+        )
+        .unwrap();
+    let networks = |name: &str| -> Vec<String> {
+        let networks = read.sets[&SetName(name.into())].networks.clone().unwrap();
+        networks.iter().map(|(network, value)| format!("{network} {value}")).collect()
+    };
+    assert_eq!(networks("csv"), ["198.51.100.7 x"]);
+    assert_eq!(networks("one"), ["192.0.2.2 "]);
+    assert_eq!(networks("two"), ["192.0.2.2 ", "192.0.2.3 "]);
+    assert_eq!(networks("json"), ["192.0.2.0/24 arin"]);
+    assert!(networks("none").is_empty());
+    let version = read.sets[&SetName("csv".into())].version.clone().unwrap();
+    assert_eq!((version.results().counts.entries, version.results().counts.bad), (1, 1));
+}
+
+#[test]
+fn keys_that_do_not_fit_are_told() {
+    let scene = Scene::new();
+    scene.expect(
+        "[sets.a]\nentries = []\nformat = \"plain\"\nlist = \"x\"\n[sets.b]\nfile = \"banned.txt\"\nformat = \"ipset\"\n\
+         address-column = 2\n[sets.c]\nfile = \"banned.txt\"\nformat = \"plain\"\nlist = \"x\"\nlargest-loss = 101\n\
+         lifetime = \"0s\"\n[sets.d]\nfile = \"banned.txt\"\nformat = \"json-lines\"\nvalue-column = 1\n[sets.e]\n\
+         file = \"banned.txt\"\nformat = \"csv\"\naddress-column = 0\nvalue-column = \"\"\n[sets.f]\nfile = \"banned.txt\"\n\
+         format = \"cvs\"\n[sets.g]\nfile = \"banned.txt\"\non-bad-line = \"ignore\"\n[sets.h]\nfile = \"banned.txt\"\n\
+         list = []\n[sets.i]\nfile = \"banned.txt\"\nlist = \"x\"\nvalue-column = 2\n[sets.j]\nfile = \"banned.txt\"\nlist = 7\n",
+        &[
+            "3: sets.a.format: goes with a file, and this set has entries; remove the key",
+            "4: sets.a.list: goes with a file, and this set has entries; remove the key",
+            "8: sets.b.address-column: format \"ipset\" has no columns; remove the key, or write format = \"csv\"",
+            "12: sets.c.list: a file of format \"plain\" has one list; remove the key, or write format = \"ipset\" or \"nft\"",
+            "13: sets.c.largest-loss: 101 is no percentage; write 0 to 100",
+            "14: sets.c.lifetime: must not be zero; leave it out for the default",
+            "18: sets.d.value-column: a field of an object has no number; write its name",
+            "22: sets.e.address-column: columns are counted from 1; write a number from 1 up, or a name",
+            "23: sets.e.value-column: names no column; write its name, or its number from 1",
+            "26: sets.f.format: there is no choice \"cvs\"; there are plain, csv, json-lines, ipset, nft",
+            "29: sets.g.on-bad-line: there is no choice \"ignore\"; there are refuse, skip",
+            "32: sets.h.list: names no set; write for example list = \"bad\", or remove the key to read all sets",
+            "35: sets.i.list: goes with the formats ipset and nft, which have no columns; remove this key, or the columns",
+            "39: sets.j.list: 7 is not a text in quotes or a list of such texts",
         ],
     );
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::filter::Protect;
+use super::names::Names;
 use super::quantity::{Period, Size};
 use super::scalar::Scalar;
 
@@ -85,9 +86,9 @@ pub(crate) enum ReplicaUse {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Set {
-    /// File with one address, network or range (`a-b`) on each line, optionally followed by white space and a value.
-    /// `#`, `;` and `//` begin comments. A relative path starts at the configuration file's directory. A changed file
-    /// is read again once it rests.
+    /// File with the list, in the form in which it is published: a plain list (one address, network or range a line,
+    /// then a value), columns, JSON lines, or the output of `ipset save` or `nft -j`. A relative path starts at the
+    /// configuration file's directory. A changed file is read again once it rests.
     pub file: Option<Spanned<PathBuf>>,
     /// The lines of the set, in the configuration itself.
     pub entries: Option<Spanned<Vec<Spanned<String>>>>,
@@ -96,6 +97,43 @@ pub(crate) struct Set {
     pub shortest_ipv4_prefix: Option<Spanned<u8>>,
     /// Shortest IPv6 prefix that the set accepts. Default for a file: 16; for entries: 0.
     pub shortest_ipv6_prefix: Option<Spanned<u8>>,
+    /// Format of the file. Default: what the first line of content looks like.
+    pub format: Option<Spanned<WrittenFormat>>,
+    /// Column of the addresses: its number from 1, or its name; for JSON lines, the name of the field. Default: the one
+    /// whose name says so, such as `ip`, `dst_ip`, `cidr` or `network`.
+    pub address_column: Option<Spanned<Scalar>>,
+    /// Column of the values, written like `address-column`. Default for columns: no values; for JSON lines: `sblid`.
+    pub value_column: Option<Spanned<Scalar>>,
+    /// Names of the sets that are read of a file with several sets (ipset, nft). Default: all.
+    pub list: Option<Spanned<Names>>,
+    /// What follows a bad line: `refuse` (default) refuses the whole list, `skip` skips the line and counts it.
+    pub on_bad_line: Option<Spanned<WrittenOnBadLine>>,
+    /// Whether a list without entries is valid. Default: false.
+    pub allow_empty: Option<Spanned<bool>>,
+    /// How long an entry stays in the set after it has vanished from the file. Default: not at all.
+    pub lifetime: Option<Spanned<Period>>,
+    /// Percentage of its networks that a list may lose from one version to the next, 0 to 100. A list that lost more is
+    /// refused. Default: 100.
+    pub largest_loss: Option<Spanned<u8>>,
+}
+
+/// The format of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WrittenFormat {
+    Plain,
+    Csv,
+    JsonLines,
+    Ipset,
+    Nft,
+}
+
+/// What follows a bad line of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WrittenOnBadLine {
+    Refuse,
+    Skip,
 }
 
 /// A `[block.NAME]` section: the nftables sets into which a `block` verdict puts networks. One of the two sets may be

@@ -15,7 +15,9 @@ pub(crate) use client::Client;
 pub(crate) use message::{Request, Response, Send, Sent};
 pub(crate) use plugin_condition::PluginCondition;
 pub(crate) use server::{ControlRequest, ControlServer};
-pub(crate) use status::{Fault, FlowTable, LastRefusal, PluginReport, ReplicaReport, SetReport, StatusReport};
+pub(crate) use status::{
+    Fault, FlowTable, LastRefusal, ListReport, PluginReport, ReplicaReport, SetReport, StatusReport,
+};
 
 pub(crate) use crate::warning::Warning;
 

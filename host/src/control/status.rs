@@ -66,9 +66,29 @@ pub(crate) struct SetReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     pub(crate) networks: u64,
+    /// The list in use, if the set comes from a file that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) list: Option<ListReport>,
     /// Why the list in the file is not in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
+}
+
+/// The list of a set, as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ListReport {
+    /// Format of the file: `plain`, `csv`, `json-lines`, `ipset` or `nft`.
+    pub(crate) format: String,
+    pub(crate) lines: u64,
+    /// Addresses, networks and ranges, as written.
+    pub(crate) entries: u64,
+    /// Lines that were skipped because they are wrong.
+    pub(crate) skipped: u64,
+    /// Why the first of them are wrong, each with file, line and column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) first_skipped: Vec<String>,
+    /// When the file was read, as RFC 3339.
+    pub(crate) read: String,
 }
 
 /// The size of the kernel's table.
@@ -171,6 +191,9 @@ pub(crate) struct Fault {
     pub kind: String,
     pub text: String,
 }
+
+/// Skipped lines shown at most. The JSON form has more.
+const SKIPPED_SHOWN: usize = 3;
 
 /// Columns of the table of plugins: the heading, and whether it is a number.
 const COLUMNS: [(&str, bool); 9] = [
@@ -280,15 +303,33 @@ impl StatusReport {
 }
 
 impl SetReport {
-    /// Writes a line for a set that comes from a file, and the reasons why its list is refused.
+    /// Writes a line for a set that comes from a file, what was read, and the reasons why its list is refused.
     fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
         let Some(file) = &self.file else { return Ok(()) };
         let Some(refused) = &self.refused else {
-            return writeln!(out, "set:     {}, {} networks, {file}", self.name, self.networks);
+            writeln!(out, "set:     {}, {} networks, {file}", self.name, self.networks)?;
+            return self.list.iter().try_for_each(|list| list.write(out, colour));
         };
         let refusal = colour.paint(Paint::Red, "the list in its file is refused");
         writeln!(out, "set:     {}, {} networks of the previous list, {refusal}:", self.name, self.networks)?;
-        refused.lines().try_for_each(|line| writeln!(out, "           {line}"))
+        refused.lines().try_for_each(|line| writeln!(out, "           {line}"))?;
+        self.list.iter().try_for_each(|list| list.write(out, colour))
+    }
+}
+
+impl ListReport {
+    fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        let Self { format, lines, entries, skipped, read, .. } = self;
+        writeln!(out, "           in use: {format}, {lines} lines, {entries} entries, read {read}")?;
+        if *skipped > 0 {
+            let told = colour.paint(Paint::Yellow, format_args!("skipped lines: {skipped}"));
+            writeln!(out, "           {told}")?;
+            let shown = self.first_skipped.iter().take(SKIPPED_SHOWN);
+            for line in shown {
+                writeln!(out, "             {line}")?;
+            }
+        }
+        Ok(())
     }
 }
 

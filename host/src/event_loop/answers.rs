@@ -12,6 +12,7 @@ use super::missing_grants::PluginGrants;
 use crate::address_sets::AddressSet;
 use crate::clock;
 use crate::control::{self, ControlRequest, Request, Response, Sent, StatusReport};
+use crate::set_file::Results;
 use crate::sinks::Rfc3339;
 
 /// Clients that wait for the result of a message.
@@ -128,7 +129,18 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
         name: name.to_string(),
         file: set.file.map(|file| file.display().to_string()),
         networks: set.networks.map_or(0, |networks| count(networks.len())),
-        refused: set.refused,
+        list: set.version.map(|version| {
+            let Results { format, counts, skipped, read } = version.results();
+            control::ListReport {
+                format: format.name().to_owned(),
+                lines: counts.lines,
+                entries: counts.entries,
+                skipped: counts.bad,
+                first_skipped: skipped.clone(),
+                read: Rfc3339(*read).to_string(),
+            }
+        }),
+        refused: set.refused.map(|refusal| refusal.text),
     }
 }
 

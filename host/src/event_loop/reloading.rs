@@ -27,8 +27,13 @@ impl EventLoop {
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
         self.set_watch = set_watch;
-        for (name, why) in refused {
-            self.refuse_set(name, why);
+        for (name, why, counts) in refused {
+            self.refuse_set(name, why, counts);
+        }
+        for (name, set) in self.sets.all() {
+            if let Some(version) = set.version.filter(|_| set.refused.is_none()) {
+                self.tell_skipped(&name, &version);
+            }
         }
         crate::log::say(&format!("plugins: {}", summary(&prepared.plugins)));
         for warning in &prepared.warnings {

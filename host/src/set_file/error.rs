@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use ctwarden_feeds::ListError;
+use ctwarden_model::ListCounts;
 use thiserror::Error;
 
-use super::form::Form;
 use crate::trusted_path::AccessError;
 
 /// Why a list was refused.
@@ -13,28 +14,34 @@ pub(crate) enum SetFileError {
     /// The file cannot be read, or others could change it.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The file is not text.
-    #[error("{path}:{line}: the file is not UTF-8; save it as UTF-8, with one address or network a line")]
-    NotText {
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// The list has another format.
+    /// The content is wrong.
+    #[error("{}", error.told(&path.display().to_string()))]
+    List { path: PathBuf, error: ListError },
+    /// The list has lost too many networks.
     #[error(
-        "{path}:{line}: this looks like {form} (format \"{}\"), and this version reads plain lists only; write one address \
-         or network a line",
-        form.name()
+        "{}: the list has {now} networks, and the one in use has {before}: it lost {} %, more than the set's largest-loss \
+         of {largest} %; if the list is right, raise that key (100 allows any loss) and reload",
+        path.display(),
+        loss(*before, *now)
     )]
-    Form {
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        form: Form,
-    },
-    /// Lines of the file are wrong.
-    #[error("{}", .0.join("\n"))]
-    Lines(Vec<String>),
+    Loss { path: PathBuf, before: usize, now: usize, largest: u8, counts: ListCounts },
     #[error("{0} is being written; ctwarden reads it once it stops changing")]
     Unsettled(PathBuf),
+}
+
+impl SetFileError {
+    /// Counts of the list, if it could be read.
+    pub(crate) const fn counts(&self) -> Option<ListCounts> {
+        match self {
+            Self::List { error, .. } => error.counts(),
+            Self::Loss { counts, .. } => Some(*counts),
+            Self::Access(_) | Self::Unsettled(_) => None,
+        }
+    }
+}
+
+/// How many percent of its networks a list has lost, rounded up: a loss that is refused is never shown as one that is
+/// allowed.
+pub(super) fn loss(before: usize, now: usize) -> usize {
+    before.saturating_sub(now).saturating_mul(100).div_ceil(before.max(1))
 }

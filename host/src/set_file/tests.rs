@@ -4,8 +4,13 @@ use std::fs;
 use std::io::Write;
 
 use super::*;
+use crate::address_sets::{AddressSets, Refusal, Renewed};
 
-const ALL: Shortest = Shortest { ipv4: 0, ipv6: 0 };
+/// Rules that accept any prefix.
+fn all() -> Rules {
+    let shortest = Shortest { ipv4: 0, ipv6: 0 };
+    Rules { reading: ctwarden_feeds::Reading::new(shortest), ..Rules::default() }
+}
 
 /// A watched file, with a simulated clock.
 struct Scene {
@@ -16,10 +21,14 @@ struct Scene {
 
 impl Scene {
     fn new(text: &str) -> Self {
+        Self::with(text, Rules::default())
+    }
+
+    fn with(text: &str, rules: Rules) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut scene = Self { dir, files: SetFiles::new(), now: Instant::now() };
         scene.replace(text);
-        scene.files.add(name(), &scene.path(), Shortest::default()).unwrap();
+        scene.files.add(name(), &scene.path(), rules).unwrap();
         scene
     }
 
@@ -37,15 +46,25 @@ impl Scene {
         File::options().append(true).open(self.path()).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// Checks the file after some time.
+    /// The version in use.
+    fn version(&self) -> Arc<Version> {
+        Arc::clone(self.files.files[&name()].version.as_ref().unwrap())
+    }
+
+    /// Checks the file after some time. `None` if nothing is reported, or nothing but counts of the list.
     fn look_after(&mut self, time: Duration) -> Option<Result<Vec<String>, String>> {
         self.now += time;
+        let watched = &self.files.files[&name()];
+        let (before, refused) = (Arc::clone(watched.version.as_ref().unwrap()), watched.refused.is_some());
         let mut changes = self.files.changed(self.now);
         assert!(changes.len() <= 1);
-        changes.pop().map(|(changed, found)| {
-            assert_eq!(changed, name());
-            found.map(|fresh| texts(&fresh)).map_err(|error| error.to_string())
-        })
+        let (changed, found) = changes.pop()?;
+        assert_eq!(changed, name());
+        let is_same = |fresh: &Fresh| !refused && Arc::ptr_eq(before.networks(), fresh.version.networks());
+        match found {
+            Ok(fresh) => (!is_same(&fresh)).then(|| Ok(texts(&fresh))),
+            Err(error) => Some(Err(error.to_string())),
+        }
     }
 
     /// Checks the file once it rests.
@@ -60,7 +79,7 @@ fn name() -> SetName {
 }
 
 fn texts(fresh: &Fresh) -> Vec<String> {
-    fresh.networks.iter().map(|(network, _)| network.to_string()).collect()
+    fresh.version.networks().iter().map(|(network, _)| network.to_string()).collect()
 }
 
 fn taken(networks: &[&str]) -> Option<Result<Vec<String>, String>> {
@@ -81,7 +100,7 @@ fn a_change_is_seen_once_and_a_broken_version_is_told_once() {
 
     scene.replace("192.0.2.1\nwrong\n");
     let said = scene.look().unwrap().unwrap_err();
-    assert!(said.starts_with(&format!("{}:2: \"wrong\" is not an address", scene.path().display())), "{said}");
+    assert!(said.starts_with(&format!("{}:2:1: \"wrong\" is not an address", scene.path().display())), "{said}");
     assert_eq!(scene.look(), None, "told once");
 
     fs::remove_file(scene.path()).unwrap();
@@ -95,7 +114,7 @@ fn a_change_is_seen_once_and_a_broken_version_is_told_once() {
     fs::write(scene.path(), "192.0.2.3\n").unwrap();
     assert_eq!(scene.look(), taken(&["192.0.2.3"]), "rewritten in place");
     scene.replace(b"\xff\n");
-    assert!(scene.look().unwrap().unwrap_err().contains("banned.txt:1: the file is not UTF-8; save it"));
+    assert!(scene.look().unwrap().unwrap_err().contains("banned.txt:1:1: this is not UTF-8; save the file"));
     scene.replace("0.0.0.0/0\n");
     assert!(scene.look().unwrap().unwrap_err().contains("\"0.0.0.0/0\" is wider than /8"));
     scene.replace("192.0.2.3,x\n");
@@ -139,7 +158,12 @@ fn half_a_line_is_not_taken_for_a_whole_one() {
     assert_eq!(scene.look(), None);
     fs::write(scene.path(), "").unwrap();
     assert_eq!(scene.look(), None, "emptied to be written anew");
-    assert_eq!(scene.look_after(LAST_LINE), taken(&[]), "or empty for good");
+    let said = scene.look_after(LAST_LINE).unwrap().unwrap_err();
+    assert!(
+        said.contains("banned.txt:1:1: the list has no entry; write at least one, or allow-empty = true"),
+        "{said}"
+    );
+    assert_eq!(scene.version().networks().len(), 1, "the set keeps what it has");
 }
 
 #[test]
@@ -152,7 +176,7 @@ fn the_first_version_is_waited_for() {
         // The writer continues while the reader waits. Whenever it finishes, half a line is never used.
         thread::spawn(move || File::options().append(true).open(path).unwrap().write_all(b"9\n").unwrap())
     };
-    let fresh = SetFiles::new().add(name(), &path, ALL).unwrap();
+    let fresh = SetFiles::new().add(name(), &path, all()).unwrap();
     writer.join().unwrap();
     assert_eq!(texts(&fresh), ["192.0.2.0/29"]);
 }
@@ -166,17 +190,10 @@ fn an_old_file_without_a_last_line_end_is_read_at_once() {
     let now = SystemTime::now();
     assert_eq!(stamp.age(now - Duration::from_secs(100)), Duration::ZERO, "a clock that runs behind");
     assert!(stamp.age(now + Duration::from_secs(100)) >= Duration::from_secs(100));
-    let mut watched = Watched {
-        path,
-        shortest: ALL,
-        rest: Rest::default(),
-        stamp: None,
-        refused: None,
-        networks: None,
-        before: None,
-    };
-    assert!(watched.try_reading(stamp, LAST_LINE - Duration::from_millis(1)).is_none());
-    assert_eq!(texts(&watched.try_reading(stamp, LAST_LINE).unwrap().unwrap()), ["192.0.2.1"]);
+    let mut watched = Watched::new(&path, all());
+    let start = Instant::now();
+    assert!(watched.try_reading(stamp, LAST_LINE - Duration::from_millis(1), start).is_none());
+    assert_eq!(texts(&watched.try_reading(stamp, LAST_LINE, start).unwrap().unwrap()), ["192.0.2.1"]);
 }
 
 #[test]
@@ -186,7 +203,7 @@ fn a_file_that_changes_while_it_is_read_is_looked_at_again() {
     fs::write(&path, "192.0.2.1\n").unwrap();
     let seen = Stamp::of_path(&path);
     fs::write(&path, "192.0.2.1\n192.0.2.2\n").unwrap();
-    assert!(read_whole(&path, seen, LAST_LINE, ALL).unwrap().is_none());
+    assert!(read_whole(&path, seen, LAST_LINE, &all()).unwrap().is_none());
 }
 
 #[test]
@@ -200,7 +217,7 @@ fn a_refused_file_is_looked_after_and_a_mended_way_to_it_is_noticed() {
     let mode = |mode| fs::set_permissions(&deep, fs::Permissions::from_mode(mode)).unwrap();
     mode(0o777);
     let mut files = SetFiles::new();
-    assert!(files.add(name(), &path, ALL).unwrap_err().to_string().contains("deep can be changed by "));
+    assert!(files.add(name(), &path, all()).unwrap_err().to_string().contains("deep can be changed by "));
     let now = Instant::now();
     assert!(files.changed(now).is_empty());
     assert!(files.changed(now + SETTLED).is_empty(), "told already");
@@ -220,5 +237,171 @@ fn a_secret_file_is_not_shown() {
     fs::remove_file(scene.path()).unwrap();
     std::os::unix::fs::symlink(&secret, scene.path()).unwrap();
     let said = scene.look().unwrap().unwrap_err();
-    assert!(said.contains("banned.txt:1: its first word is not an address") && !said.contains("hunter2"), "{said}");
+    assert!(said.contains("banned.txt:1:1: the entry is not an address") && !said.contains("hunter2"), "{said}");
+}
+
+/// A plain list with these numbers as last bytes of addresses.
+fn hosts(numbers: impl IntoIterator<Item = u8>) -> String {
+    numbers.into_iter().map(|number| format!("192.0.2.{number}\n")).collect()
+}
+
+#[test]
+fn every_format_is_read_and_its_counts_are_kept() {
+    let mut scene = Scene::new("192.0.2.1\n");
+    scene.replace("# ip,port\n198.51.100.7,443\n198.51.100.8,80\n");
+    assert_eq!(scene.look(), taken(&["198.51.100.7", "198.51.100.8"]));
+    let version = scene.version();
+    let results = version.results();
+    assert_eq!(
+        (results.format.name(), results.counts.lines, results.counts.entries, results.counts.bad),
+        ("csv", 3, 2, 0)
+    );
+    scene.replace("{\"cidr\":\"198.51.100.7\"}\n{\"cidr\":\"198.51.100.8\"}\n\n");
+    assert_eq!(scene.look(), None, "same networks, no change");
+    assert_eq!(scene.version().results().format.name(), "json-lines", "but the status knows");
+    assert!(scene.version().results().read >= results.read);
+}
+
+#[test]
+fn bad_lines_are_skipped_if_the_set_says_so() {
+    let mut rules = all();
+    rules.reading = rules.reading.skip_bad_lines(true);
+    let mut scene = Scene::with("192.0.2.1\n", rules);
+    scene.replace("192.0.2.1\nwrong\n192.0.2.2\n");
+    assert_eq!(scene.look(), taken(&["192.0.2.1", "192.0.2.2"]));
+    let version = scene.version();
+    assert_eq!(version.results().counts.bad, 1);
+    assert!(version.results().skipped[0].starts_with(&format!("{}:2:1: \"wrong\" is not", scene.path().display())));
+    scene.replace("wrong\n");
+    let said = scene.look().unwrap().unwrap_err();
+    assert!(said.contains("banned.txt:1:1: \"wrong\" is not an address") && said.contains("no line is left"), "{said}");
+    assert_eq!(scene.version().networks().len(), 2);
+}
+
+#[test]
+fn an_empty_list_is_taken_only_if_the_set_says_so() {
+    let mut rules = all();
+    rules.reading = rules.reading.allow_empty(true);
+    let mut scene = Scene::with("192.0.2.1\n", rules);
+    scene.replace("# none\n");
+    assert_eq!(scene.look(), taken(&[]));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("banned.txt");
+    fs::write(&path, "# none\n").unwrap();
+    let said = SetFiles::new().add(name(), &path, all()).unwrap_err().to_string();
+    assert!(said.contains("banned.txt:1:1: the list has no entry"), "{said}");
+}
+
+#[test]
+fn what_has_vanished_stays_for_its_lifetime() {
+    let lifetime = Duration::from_secs(100);
+    let mut scene = Scene::with(&hosts([1, 2]), Rules { lifetime: Some(lifetime), ..all() });
+    scene.replace(hosts([2, 3]));
+    assert_eq!(scene.look(), taken(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]));
+    scene.now += Duration::from_secs(60);
+    scene.replace(hosts([3]));
+    assert_eq!(scene.look(), None, "the first and the second stay");
+    assert_eq!(
+        scene.look_after(Duration::from_secs(41)),
+        taken(&["192.0.2.2", "192.0.2.3"]),
+        "100 s after the first went"
+    );
+    scene.replace(hosts([2, 3]));
+    assert_eq!(scene.look(), None);
+    assert_eq!(scene.look_after(lifetime), None, "the second is back and stays");
+    scene.replace(hosts([3]));
+    assert_eq!(scene.look(), None);
+    assert_eq!(scene.look_after(lifetime - SETTLED), None);
+    assert_eq!(scene.look_after(SETTLED), taken(&["192.0.2.3"]));
+    assert_eq!(scene.look_after(lifetime), None);
+}
+
+#[test]
+fn entries_with_an_end_leave_the_set_then() {
+    let mut scene = Scene::with("192.0.2.9\n", Rules { lifetime: Some(Duration::from_secs(1000)), ..all() });
+    scene.replace(
+        "add bad 192.0.2.1 timeout 10\nadd bad 192.0.2.2 timeout 20\nadd bad 192.0.2.3 timeout 0\nadd bad 192.0.2.9\n",
+    );
+    assert_eq!(scene.look(), taken(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.9"]));
+    assert_eq!(scene.look_after(Duration::from_secs(9)), None);
+    assert_eq!(scene.look_after(Duration::from_secs(1)), taken(&["192.0.2.2", "192.0.2.3", "192.0.2.9"]));
+    assert_eq!(scene.look_after(Duration::from_secs(1)), None);
+    // The entry that goes early keeps its own end although the lifetime is longer.
+    scene.replace("add bad 192.0.2.3\nadd bad 192.0.2.9\n");
+    assert_eq!(scene.look(), None);
+    assert_eq!(scene.look_after(Duration::from_secs(20)), taken(&["192.0.2.3", "192.0.2.9"]));
+}
+
+#[test]
+fn entries_end_while_a_later_list_is_refused() {
+    let mut scene = Scene::with("192.0.2.9\n", all());
+    scene.replace("add bad 192.0.2.1 timeout 10\nadd bad 192.0.2.9\n");
+    assert_eq!(scene.look(), taken(&["192.0.2.1", "192.0.2.9"]));
+    scene.replace("wrong\n");
+    assert!(scene.look().unwrap().is_err());
+    let mut changed = scene.files.changed(scene.now + Duration::from_secs(10));
+    let fresh = changed.pop().unwrap().1.unwrap();
+    assert_eq!(texts(&fresh), ["192.0.2.9"]);
+    assert!(!fresh.is_read, "the file is as bad as before");
+    let (sets, name) = (AddressSets::default(), name());
+    sets.refuse(&name, Refusal { text: "wrong".to_owned(), counts: None });
+    assert_eq!(sets.renew(&name, Arc::clone(&fresh.version), fresh.is_read), Renewed::Networks);
+    assert!(sets.all()[&name].refused.is_some());
+    assert_eq!(sets.renew(&name, fresh.version, true), Renewed::Mended);
+    assert!(sets.all()[&name].refused.is_none());
+}
+
+#[test]
+fn entries_leave_the_set_at_most_once_a_second() {
+    let text: String =
+        (1..=20).map(|n| format!("add bad 192.0.2.{n} timeout 10\nadd bad 198.51.100.{n} timeout 11\n")).collect();
+    let mut scene = Scene::with("192.0.2.1\n", all());
+    scene.replace(format!("{text}add bad 203.0.113.1 timeout 0\n"));
+    assert_eq!(scene.look().unwrap().unwrap().len(), 41);
+    assert_eq!(scene.look_after(Duration::from_millis(10_500)).unwrap().unwrap().len(), 21);
+    assert_eq!(scene.look_after(Duration::from_millis(600)), None, "the others have ended and wait");
+    assert_eq!(scene.look_after(Duration::from_millis(400)), taken(&["203.0.113.1"]));
+}
+
+#[test]
+fn a_list_that_lost_too_much_is_refused() {
+    let mut scene = Scene::with(&hosts(1..=100), Rules { largest_loss: Some(50), ..all() });
+    scene.replace(hosts(1..=50));
+    assert_eq!(scene.look().unwrap().unwrap().len(), 50, "a half is allowed");
+    scene.replace(hosts(101..=150));
+    assert_eq!(scene.look().unwrap().unwrap().len(), 50, "others instead are no loss");
+    scene.replace(hosts(101..=124));
+    let said = scene.look().unwrap().unwrap_err();
+    let path = scene.path().display().to_string();
+    let told = "the list has 24 networks, and the one in use has 50: it lost 52 %, more than the set's largest-loss of 50 %; \
+                if the list is right, raise that key (100 allows any loss) and reload";
+    assert_eq!(said, format!("{path}: {told}"));
+    assert_eq!(scene.look(), None, "told once");
+    assert_eq!(scene.version().networks().len(), 50);
+    scene.replace(hosts(101..=125));
+    assert_eq!(scene.look().unwrap().unwrap().len(), 25);
+}
+
+#[test]
+fn a_reload_goes_on_with_what_is_in_use() {
+    let rules = Rules { lifetime: Some(Duration::from_secs(100)), largest_loss: Some(50), ..all() };
+    let scene = Scene::with(&hosts(1..=4), rules.clone());
+    let before = scene.version();
+    let reload = |text: &str, rules: &Rules| {
+        scene.replace(text);
+        let mut files = SetFiles::new();
+        let read = files.add(name(), &scene.path(), rules.clone()).map(drop).map_err(|error| error.to_string());
+        let version = files.go_on_with(&name(), Arc::clone(&before));
+        (read, version.map(|version| version.networks().len()).map_err(|error| error.to_string()), files)
+    };
+    let (read, version, _) = reload(&hosts([1, 2, 5]), &rules);
+    assert_eq!((read, version), (Ok(()), Ok(5)), "what has vanished stays");
+    let (read, version, mut files) = reload(&hosts([1]), &rules);
+    assert_eq!(read, Ok(()));
+    assert!(version.unwrap_err().contains("it lost 75 %"));
+    assert!(files.changed(Instant::now() + SETTLED).is_empty(), "told already");
+    let (read, version, _) = reload("wrong\n", &rules);
+    assert!(read.is_err() && version == Ok(4), "the set keeps what it has");
+    let (_, version, _) = reload(&hosts([1]), &all());
+    assert_eq!(version, Ok(1), "the new rules count");
 }

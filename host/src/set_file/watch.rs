@@ -66,7 +66,7 @@ mod tests {
 
     use ctwarden_model::SetName;
 
-    use super::super::Shortest;
+    use super::super::Rules;
     use super::*;
 
     #[tokio::test]
@@ -76,7 +76,7 @@ mod tests {
         fs::write(&path, "192.0.2.1\n").unwrap();
         let name = SetName("banned".into());
         let mut files = SetFiles::new();
-        files.add(name.clone(), &path, Shortest::default()).unwrap();
+        files.add(name.clone(), &path, Rules::default()).unwrap();
         let mut watch = SetWatch::start(files).unwrap();
         // In one step: a file that is written in place may be checked while it is empty.
         let replace = |text: &str| {
@@ -86,9 +86,9 @@ mod tests {
         };
         replace("192.0.2.1\n192.0.2.2\n");
         let (changed, networks) = watch.changed().await.unwrap();
-        assert_eq!((changed, networks.unwrap().networks.len()), (name, 2));
+        assert_eq!((changed, networks.unwrap().version.networks().len()), (name, 2));
         replace("wrong\n");
-        assert!(watch.changed().await.unwrap().1.unwrap_err().to_string().contains("banned.txt:1: \"wrong\""));
+        assert!(watch.changed().await.unwrap().1.unwrap_err().to_string().contains("banned.txt:1:1: \"wrong\""));
     }
 
     #[tokio::test]

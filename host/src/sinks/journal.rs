@@ -167,7 +167,8 @@ fn severity(record: &Record) -> u8 {
             Notice::Overrun
             | Notice::BreakerOpened(..)
             | Notice::Missed(..)
-            | Notice::SetRefused(..)
+            | Notice::SetRefused { .. }
+            | Notice::SetLinesSkipped(..)
             | Notice::RecordsFolded(..)
             | Notice::ComesBack { .. }
             | Notice::ReloadFailed(_)

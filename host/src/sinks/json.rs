@@ -23,18 +23,19 @@
 //! `text`, `entries` (of the void call), `restart_ms` (left out if the daemon ends instead) and `quarantined`.
 //!
 //! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, missed, records-folded,
-//! set-changed, reloaded, reload-failed, started, stopping, records-lost). If they apply, it also has `plugin`, `set`,
-//! `rows`, `complete`, `took_us`, `seconds`, `entries`, `text`, `lost` and, for folded records, `verdicts` (kind to
-//! outcome to count).
+//! set-changed, set-lines-skipped, set-refused, reloaded, reload-failed, started, stopping, records-lost). If they
+//! apply, it also has `plugin`, `set`, `rows`, `complete`, `took_us`, `seconds`, `entries`, `text`, `lost` and, for
+//! folded records, `verdicts` (kind to outcome to count). A changed set has `networks`, and `lines`, `entries` and
+//! `skipped` of the list that was read last. A refused set has `lines` and `wrong` if the list could be read.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ctwarden_model::{
-    Action, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked, MaskedAddress,
-    Notice, Outcome, PartValue, PortRange, PrefixSet, Record, Refusal, Selection, Tally, Target, Timestamp, Tuple,
-    VerdictRecord,
+    Action, ChangedSet, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked,
+    MaskedAddress, Notice, Outcome, PartValue, PortRange, PrefixSet, Record, Refusal, Selection, Tally, Target,
+    Timestamp, Tuple, VerdictRecord,
 };
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -197,9 +198,17 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             }
             Ok(())
         }
-        Notice::SetChanged(set) => map.serialize_entry("set", &set.0),
-        Notice::SetRefused(set, text) => {
+        Notice::SetChanged(set) => changed_set(map, set),
+        Notice::SetLinesSkipped(set, text) => {
+            changed_set(map, set)?;
+            map.serialize_entry("text", text)
+        }
+        Notice::SetRefused { set, counts, text } => {
             map.serialize_entry("set", &set.0)?;
+            if let Some(counts) = counts {
+                map.serialize_entry("lines", &counts.lines)?;
+                map.serialize_entry("wrong", &counts.bad)?;
+            }
             map.serialize_entry("text", text)
         }
         Notice::ReloadFailed(text) => map.serialize_entry("text", text),
@@ -209,6 +218,14 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
         }
         Notice::WarningOver(about) => map.serialize_entry("about", about),
     }
+}
+
+fn changed_set<M: SerializeMap>(map: &mut M, set: &ChangedSet) -> Result<(), M::Error> {
+    map.serialize_entry("set", &set.name.0)?;
+    map.serialize_entry("networks", &set.networks)?;
+    map.serialize_entry("lines", &set.counts.lines)?;
+    map.serialize_entry("entries", &set.counts.entries)?;
+    map.serialize_entry("skipped", &set.counts.bad)
 }
 
 /// Name of a notice, as the line has it.
@@ -223,7 +240,8 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::RecordsFolded(..) => "records-folded",
         Notice::ComesBack { .. } => "comes-back",
         Notice::SetChanged(_) => "set-changed",
-        Notice::SetRefused(..) => "set-refused",
+        Notice::SetLinesSkipped(..) => "set-lines-skipped",
+        Notice::SetRefused { .. } => "set-refused",
         Notice::Reloaded => "reloaded",
         Notice::ReloadFailed(_) => "reload-failed",
         Notice::Warned { .. } => "warned",

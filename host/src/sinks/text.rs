@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use ctwarden_model::{Action, Layer4, Notice, Record, Target, Tuple, VerdictRecord};
+use ctwarden_model::{Action, ChangedSet, Layer4, Notice, Record, Target, Tuple, VerdictRecord};
 
 /// Writes the record in words.
 pub(crate) struct InWords<'a>(pub &'a Record);
@@ -97,8 +97,13 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
                 None => f.write_str(": nothing blocks them"),
             }
         }
-        Notice::SetChanged(set) => write!(f, "set {set} has changed"),
-        Notice::SetRefused(set, why) => write!(f, "the new list of set {set} was refused: {why}"),
+        Notice::SetChanged(ChangedSet { name, networks, counts: _ }) => {
+            write!(f, "set {name} has changed: {networks} networks")
+        }
+        Notice::SetLinesSkipped(ChangedSet { name, networks: _, counts }, why) => {
+            write!(f, "set {name}: skipped lines: {}: {why}", counts.bad)
+        }
+        Notice::SetRefused { set, counts: _, text } => write!(f, "the new list of set {set} was refused: {text}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),
         Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one stays in force: {why}"),
         Notice::Warned { about, text } => write!(f, "warning: {about}: {text}"),

@@ -15,10 +15,11 @@ pub(crate) struct Crate {
 }
 
 /// Crates that must compile without an operating system.
-pub(crate) const PURE_CRATES: [&str; 7] = [
+pub(crate) const PURE_CRATES: [&str; 8] = [
     "ctwarden-net",
     "ctwarden-model",
     "ctwarden-wire",
+    "ctwarden-feeds",
     "ctwarden-format",
     "ctwarden-engine",
     "ctwarden-replica",

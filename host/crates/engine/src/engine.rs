@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Now, PrefixSet, SetName, Steady};
+use ctwarden_model::{ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Now, PrefixSet, Steady};
 
 use crate::intake::{Intake, STOPPED};
 use crate::verdicts::Verdicts;
@@ -263,7 +263,7 @@ impl Engine {
     }
 
     /// Reports that a named address set has changed.
-    pub fn handle_set_changed(&mut self, now: Now, set: &SetName) {
+    pub fn handle_set_changed(&mut self, now: Now, set: ChangedSet) {
         self.verdicts.tell_time(now);
         self.intake.set_changed(&mut self.verdicts, set);
     }

@@ -127,8 +127,9 @@ impl Record {
                 Notice::ReloadFailed(text) => text.capacity(),
                 Notice::Warned { about, text } => about.capacity().saturating_add(text.capacity()),
                 Notice::WarningOver(about) => about.capacity(),
-                Notice::SetChanged(name) => name.0.capacity(),
-                Notice::SetRefused(name, why) => name.0.capacity().saturating_add(why.capacity()),
+                Notice::SetChanged(set) => set.name.0.capacity(),
+                Notice::SetLinesSkipped(set, why) => set.name.0.capacity().saturating_add(why.capacity()),
+                Notice::SetRefused { set, text, counts: _ } => set.0.capacity().saturating_add(text.capacity()),
                 Notice::RecordsFolded(_, counts) => size_of_val(&**counts),
                 Notice::ComesBack { blocked, .. } => blocked.as_ref().map_or(0, |(set, _)| set.0.capacity()),
                 Notice::Overrun

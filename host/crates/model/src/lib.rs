@@ -39,6 +39,7 @@ mod filter;
 mod filter_part;
 mod flow;
 mod heap;
+mod list_counts;
 mod named_set;
 mod nat_filter;
 mod outcome;
@@ -71,6 +72,7 @@ pub use flow::{
     Attribute, Counters, Flow, FlowId, FlowKey, HELPER_NAME_MAX, Labels, Mark, ProtocolInfo, Rare, SequenceAdjustment,
     SynProxy, TcpFlags, Zone,
 };
+pub use list_counts::{ChangedSet, ListCounts};
 pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};

@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use crate::{
-    Action, Block, Fault, Flaw, FlowKey, Mode, Outcome, PluginName, Prefix, Refusal, SetName, Tally, Timestamp,
-    Unblock, Verdict, VerdictKind,
+    Action, Block, ChangedSet, Fault, Flaw, FlowKey, ListCounts, Mode, Outcome, PluginName, Prefix, Refusal, SetName,
+    Tally, Timestamp, Unblock, Verdict, VerdictKind,
 };
 
 /// A verdict with its outcome.
@@ -110,10 +110,17 @@ pub enum Notice {
     /// verdicts without a record of their own.
     RecordsFolded(PluginName, Box<[FoldedCount]>),
     /// The networks of an address set changed.
-    SetChanged(SetName),
+    SetChanged(ChangedSet),
+    /// Lines of the list in use are wrong and were skipped, and the text gives the first reasons.
+    SetLinesSkipped(ChangedSet, String),
     /// The new list of an address set was refused, and the text gives the reason. The previous list stays in use, if
     /// there is one.
-    SetRefused(SetName, String),
+    SetRefused {
+        set: SetName,
+        /// Counts of the refused list, if it could be read.
+        counts: Option<ListCounts>,
+        text: String,
+    },
     /// The daemon read its configuration again and uses it.
     Reloaded,
     /// The new configuration was refused, and the text gives the reason. The old one stays in use.
@@ -147,8 +154,9 @@ impl Record {
     pub const fn is_alert(&self) -> bool {
         match self {
             Self::Verdict(record) => record.is_alert(),
-            // After a refused list, the bans and exemptions in force are not those of the list.
-            Self::Notice(_, notice) => matches!(**notice, Notice::SetRefused(..)),
+            // After a refused list, the bans and exemptions in force are not those of the list. After skipped lines,
+            // some of them are not.
+            Self::Notice(_, notice) => matches!(**notice, Notice::SetRefused { .. } | Notice::SetLinesSkipped(..)),
             Self::Fault(_) => false,
         }
     }

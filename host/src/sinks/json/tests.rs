@@ -1,8 +1,8 @@
 //! The expected lines. A change here changes the format that other programs read.
 
 use ctwarden_model::{
-    Alert, Block, Fault, FlowId, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName, Unblock, Verdict,
-    VerdictKind, Zone,
+    Alert, Block, ChangedSet, Fault, FlowId, ListCounts, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName,
+    Unblock, Verdict, VerdictKind, Zone,
 };
 
 use super::*;
@@ -238,6 +238,8 @@ fn a_fault_has_its_line() {
 #[test]
 fn each_notice_has_its_line() {
     let plugin = PluginName::new("x").unwrap();
+    let counts = ListCounts { lines: 9, entries: 4, bad: 1 };
+    let changed = ChangedSet { name: SetName("s".into()), networks: 5, counts };
     for (notice, expected) in [
         (Notice::Overrun, r#""notice":"overrun""#),
         (
@@ -273,7 +275,26 @@ fn each_notice_has_its_line() {
             },
             r#""notice":"comes-back","plugin":"x","flow":{"id":305419896,"zone":3,"protocol":"tcp","src":"192.0.2.1","dst":"198.51.100.2","src_port":40000,"dst_port":443},"times":10,"block":{"set":"s","network":"192.0.2.0/24"}"#,
         ),
-        (Notice::SetChanged(SetName("s".into())), r#""notice":"set-changed","set":"s""#),
+        (
+            Notice::SetChanged(changed.clone()),
+            r#""notice":"set-changed","set":"s","networks":5,"lines":9,"entries":4,"skipped":1"#,
+        ),
+        (
+            Notice::SetLinesSkipped(changed, "why".into()),
+            r#""notice":"set-lines-skipped","set":"s","networks":5,"lines":9,"entries":4,"skipped":1,"text":"why""#,
+        ),
+        (
+            Notice::SetRefused {
+                set: SetName("s".into()),
+                counts: Some(ListCounts { lines: 9, entries: 0, bad: 2 }),
+                text: "why".into(),
+            },
+            r#""notice":"set-refused","set":"s","lines":9,"wrong":2,"text":"why""#,
+        ),
+        (
+            Notice::SetRefused { set: SetName("s".into()), counts: None, text: "why".into() },
+            r#""notice":"set-refused","set":"s","text":"why""#,
+        ),
         (Notice::Reloaded, r#""notice":"reloaded""#),
         (Notice::ReloadFailed("why".into()), r#""notice":"reload-failed","text":"why""#),
         (Notice::Started, r#""notice":"started""#),

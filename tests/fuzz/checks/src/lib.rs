@@ -24,6 +24,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "filters", check: ctwarden::fuzzing::filter },
     Check { name: "json-lines", check: lines::json },
     Check { name: "list-lines", check: ctwarden::fuzzing::list_line },
+    Check { name: "lists", check: ctwarden::fuzzing::list },
     Check { name: "messages", check: messages::check },
     Check { name: "saved-lines", check: lines::saved },
     Check { name: "text-lines", check: lines::text },

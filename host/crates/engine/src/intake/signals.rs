@@ -1,6 +1,6 @@
 //! Turns without entries that plugins get in order with their events: overruns and changed sets.
 
-use ctwarden_model::{Cause, Notice, SetName};
+use ctwarden_model::{Cause, ChangedSet, Notice};
 
 use crate::intake::Intake;
 use crate::verdicts::Verdicts;
@@ -21,13 +21,13 @@ impl Intake {
         }
     }
 
-    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: &SetName) {
+    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: ChangedSet) {
         self.flush_collected(verdicts);
-        verdicts.notice(Notice::SetChanged(set.clone()));
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
-            if plugin.spec.subscription.sets.contains(set) {
-                plugin.queue.push_changed_set(set);
+            if plugin.spec.subscription.sets.contains(&set.name) {
+                plugin.queue.push_changed_set(&set.name);
             }
         }
+        verdicts.notice(Notice::SetChanged(set));
     }
 }

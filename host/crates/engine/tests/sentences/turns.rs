@@ -78,11 +78,11 @@ fn changed_sets_are_told_once_by_name_to_those_who_asked() {
     let mut world = World::new([wants, plugin("b").with(|spec| spec.subscription.sets = vec![set("quiet")])]);
     world.events([new(1)]);
     for name in ["more", "feed", "more", "foreign", "feed"] {
-        world.engine.handle_set_changed(world.now, &set(name));
+        world.engine.handle_set_changed(world.now, changed(&set(name)));
     }
     world.answer("a", []);
     assert_eq!(world.cause("a"), Cause::SetsChanged(vec![set("more"), set("feed")]));
-    world.engine.handle_set_changed(world.now, &set("feed"));
+    world.engine.handle_set_changed(world.now, changed(&set("feed")));
     world.answer("a", []);
     assert_eq!(world.cause("a"), Cause::SetsChanged(vec![set("feed")]), "it has changed again since it was told");
     world.answer("a", [delete("d", matching(from(1)))]);

@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use ctwarden_engine::{EngineBounds, EngineConfig, OnFailure, PluginLimits, PluginSpec};
 use ctwarden_model::{
-    Action, Alert, Block, Event, EventKind, EventKinds, Filter, Flow, FlowId, FlowKey, Grants, LabelChange, Layer4,
-    Mark, Masked, Mode, PerDirection, PluginName, Prefix, PrefixSet, Protocol, Selection, SetName, Status,
-    Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Action, Alert, Block, ChangedSet, Event, EventKind, EventKinds, Filter, Flow, FlowId, FlowKey, Grants, LabelChange,
+    Layer4, ListCounts, Mark, Masked, Mode, PerDirection, PluginName, Prefix, PrefixSet, Protocol, Selection, SetName,
+    Status, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 /// A plugin that may do everything, enforces, and wants all events but no rows.
@@ -211,4 +211,9 @@ pub(crate) fn bounded(change: impl FnOnce(&mut EngineBounds)) -> EngineConfig {
     let mut config = EngineConfig::default();
     change(&mut config.bounds);
     config
+}
+
+/// A set of that name that has changed.
+pub(crate) fn changed(name: &SetName) -> ChangedSet {
+    ChangedSet { name: name.clone(), networks: 1, counts: ListCounts { lines: 1, entries: 1, bad: 0 } }
 }

@@ -1,17 +1,18 @@
 //! Converts a range of addresses into the fewest networks that contain exactly these addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::Prefix;
 
 /// A range of IPv4; `first` is not above `last`.
-pub(super) fn of_ipv4(first: Ipv4Addr, last: Ipv4Addr) -> Vec<Prefix> {
+pub(crate) fn of_ipv4(first: Ipv4Addr, last: Ipv4Addr) -> Vec<Prefix> {
     let of = |bits: u128| IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX)));
     cover(first.to_bits().into(), last.to_bits().into(), 32, of)
 }
 
 /// A range of IPv6; `first` is not above `last`.
-pub(super) fn of_ipv6(first: Ipv6Addr, last: Ipv6Addr) -> Vec<Prefix> {
+pub(crate) fn of_ipv6(first: Ipv6Addr, last: Ipv6Addr) -> Vec<Prefix> {
     cover(first.to_bits(), last.to_bits(), 128, |bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
 }
 
@@ -38,6 +39,8 @@ fn cover(mut first: u128, last: u128, bits: u8, address: impl Fn(u128) -> IpAddr
 
 #[cfg(test)]
 mod tests {
+    use std::string::{String, ToString};
+
     use proptest::prelude::*;
 
     use super::*;

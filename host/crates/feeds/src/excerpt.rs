@@ -1,5 +1,7 @@
 //! A short excerpt of an untrusted text for a message, safe to print on a terminal.
 
+use alloc::string::String;
+
 /// Number of characters shown.
 const SHOWN: usize = 40;
 
@@ -22,6 +24,8 @@ pub(crate) fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,83 @@
+//! How a list is read: what the operator configured for the set.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::column::Column;
+use crate::format::Format;
+use crate::shortest::Shortest;
+
+/// How a list is read. The default recognises the format and refuses a list with a mistake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    pub(crate) shortest: Shortest,
+    pub(crate) format: Option<Format>,
+    pub(crate) address: Option<Column>,
+    pub(crate) value: Option<Column>,
+    pub(crate) lists: Vec<String>,
+    pub(crate) skips: bool,
+    pub(crate) may_be_empty: bool,
+    pub(crate) secret: bool,
+}
+
+impl Reading {
+    /// Reads with these shortest prefixes.
+    #[must_use]
+    pub fn new(shortest: Shortest) -> Self {
+        Self { shortest, ..Self::default() }
+    }
+
+    /// Reads the list as this format, whatever it looks like.
+    #[must_use]
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Takes the addresses from this column, or from this field of each object.
+    #[must_use]
+    pub fn address_column(mut self, column: Column) -> Self {
+        self.address = Some(column);
+        self
+    }
+
+    /// Takes the values from this column, or from this field of each object.
+    #[must_use]
+    pub fn value_column(mut self, column: Column) -> Self {
+        self.value = Some(column);
+        self
+    }
+
+    /// Takes only the sets of these names, if the file has several. Without names, it takes all sets.
+    #[must_use]
+    pub fn lists(mut self, names: Vec<String>) -> Self {
+        self.lists = names;
+        self
+    }
+
+    /// Whether bad lines are skipped and counted. Otherwise, one bad line refuses the list.
+    #[must_use]
+    pub const fn skip_bad_lines(mut self, skips: bool) -> Self {
+        self.skips = skips;
+        self
+    }
+
+    /// Whether a list without any entry is valid.
+    #[must_use]
+    pub const fn allow_empty(mut self, may_be_empty: bool) -> Self {
+        self.may_be_empty = may_be_empty;
+        self
+    }
+
+    /// Whether messages must not show text of the file, because not every user may read it.
+    #[must_use]
+    pub const fn secret(mut self, secret: bool) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// Whether the set of this name is read.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.lists.is_empty() || self.lists.iter().any(|list| list == name)
+    }
+}

@@ -1,0 +1,232 @@
+//! The `[sets.NAME]` sections: what their keys mean, and which keys go together.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ctwarden_feeds::{Column, Format, Reading};
+use ctwarden_model::{PrefixMap, SetName};
+use toml::Spanned;
+
+use super::names::Names;
+use super::resolve::{Resolver, period};
+use super::scalar::Scalar;
+use super::word::set_name;
+use super::written::{Set, WrittenFormat, WrittenOnBadLine};
+use crate::address_sets::{AddressSet, Refusal};
+use crate::set_file::{Fresh, Networks, Rules, SetFiles, Shortest, parse_line};
+
+impl Resolver<'_, '_> {
+    pub(super) fn sets(
+        &mut self,
+        written: &BTreeMap<Spanned<String>, Option<Set>>,
+        files: &mut SetFiles,
+    ) -> BTreeMap<SetName, AddressSet> {
+        let mut sets = BTreeMap::new();
+        for (name, set) in written {
+            let Some(set) = set else { continue };
+            let key = format!("sets.{}", name.get_ref());
+            let Some(set_name) = self.keep(&name.span(), &key, set_name(name.get_ref())) else { continue };
+            let shortest = self.shortest(&key, set);
+            let resolved = match (&set.file, &set.entries) {
+                (Some(file), None) => {
+                    let before = self.findings.count();
+                    let rules = self.rules(&key, set, shortest);
+                    if self.findings.count() > before {
+                        // Read in another way than was meant, the list would only have more mistakes.
+                        sets.insert(set_name, AddressSet::default());
+                        continue;
+                    }
+                    self.set_of_file(&key, &set_name, file, rules, files)
+                }
+                (None, Some(entries)) => {
+                    self.refuse_keys_of_files(&key, set);
+                    let networks = Some(self.set_of_entries(&key, entries.get_ref(), shortest));
+                    AddressSet { networks, ..AddressSet::default() }
+                }
+                (None, None) | (Some(_), Some(_)) => {
+                    let either =
+                        format_args!("{key}: write either file = \"NAME.txt\" or entries = [\"192.0.2.0/24\"]");
+                    self.findings.at(&name.span(), either);
+                    continue;
+                }
+            };
+            sets.insert(set_name, resolved);
+        }
+        sets
+    }
+
+    /// Shortest prefixes, as written or by default.
+    fn shortest(&mut self, key: &str, set: &Set) -> Shortest {
+        // Entries in the configuration file come from the operator and are never half-written.
+        let default = if set.entries.is_some() { Shortest { ipv4: 0, ipv6: 0 } } else { Shortest::default() };
+        let mut length = |name: &str, written: Option<&Spanned<u8>>, bits: u8, default: u8| {
+            let Some(written) = written else { return default };
+            let length = *written.get_ref();
+            if length > bits {
+                let what = format_args!("{key}.{name}: {length} is no prefix length; write 0 to {bits}");
+                self.findings.at(&written.span(), what);
+            }
+            length
+        };
+        Shortest {
+            ipv4: length("shortest-ipv4-prefix", set.shortest_ipv4_prefix.as_ref(), 32, default.ipv4),
+            ipv6: length("shortest-ipv6-prefix", set.shortest_ipv6_prefix.as_ref(), 128, default.ipv6),
+        }
+    }
+
+    /// Refuses keys that say how a file is read, because the set has none.
+    fn refuse_keys_of_files(&mut self, key: &str, set: &Set) {
+        for (name, place) in keys_of_files(set) {
+            let what = format_args!("{key}.{name}: goes with a file, and this set has entries; remove the key");
+            self.findings.at(&place, what);
+        }
+    }
+
+    fn rules(&mut self, key: &str, set: &Set, shortest: Shortest) -> Rules {
+        let format = set.format.as_ref().map(|format| Format::from(*format.get_ref()));
+        let mut reading = Reading::new(shortest)
+            .skip_bad_lines(set.on_bad_line.as_ref().map(Spanned::get_ref) == Some(&WrittenOnBadLine::Skip))
+            .allow_empty(set.allow_empty.as_ref().is_some_and(|allow| *allow.get_ref()));
+        if let Some(format) = format {
+            reading = reading.format(format);
+        }
+        if let Some(column) = self.column(key, "address-column", set.address_column.as_ref(), format) {
+            reading = reading.address_column(column);
+        }
+        if let Some(column) = self.column(key, "value-column", set.value_column.as_ref(), format) {
+            reading = reading.value_column(column);
+        }
+        if let Some(list) = &set.list {
+            self.check_list(key, list, set, format);
+            reading = reading.lists(list.get_ref().0.clone());
+        }
+        if let Some(largest) = set.largest_loss.as_ref().filter(|largest| *largest.get_ref() > 100) {
+            let what = format_args!("{key}.largest-loss: {} is no percentage; write 0 to 100", largest.get_ref());
+            self.findings.at(&largest.span(), what);
+        }
+        let lifetime = set.lifetime.as_ref();
+        let lifetime =
+            lifetime.map(|time| self.positive(&format!("{key}.lifetime"), Some(time), period, period(time.get_ref())));
+        Rules { reading, lifetime, largest_loss: set.largest_loss.as_ref().map(|largest| *largest.get_ref()) }
+    }
+
+    /// The column that a key names, if the format has columns.
+    fn column(
+        &mut self,
+        key: &str,
+        name: &str,
+        written: Option<&Spanned<Scalar>>,
+        format: Option<Format>,
+    ) -> Option<Column> {
+        let written = written?;
+        let mut refuse = |what: &str| {
+            self.findings.at(&written.span(), format_args!("{key}.{name}: {what}"));
+        };
+        if let Some(format) = format.filter(|format| !format.has_columns()) {
+            let format = format.name();
+            refuse(&format!("format \"{format}\" has no columns; remove the key, or write format = \"csv\""));
+            return None;
+        }
+        match (written.get_ref(), format) {
+            (Scalar::Number(0), _) => refuse("columns are counted from 1; write a number from 1 up, or a name"),
+            (Scalar::Number(_), Some(Format::JsonLines)) => {
+                refuse("a field of an object has no number; write its name")
+            }
+            (Scalar::Word(word), _) if word.is_empty() => {
+                refuse("names no column; write its name, or its number from 1")
+            }
+            (Scalar::Number(number), _) => return usize::try_from(*number).ok().map(Column::Number),
+            (Scalar::Word(word), _) => return Some(Column::Name(word.clone())),
+        }
+        None
+    }
+
+    fn check_list(&mut self, key: &str, list: &Spanned<Names>, set: &Set, format: Option<Format>) {
+        let mut refuse = |what: &str| self.findings.at(&list.span(), format_args!("{key}.list: {what}"));
+        let Names(names) = list.get_ref();
+        if names.is_empty() || names.iter().any(String::is_empty) {
+            refuse("names no set; write for example list = \"bad\", or remove the key to read all sets");
+        }
+        if let Some(format) = format.filter(|format| !format.has_lists()) {
+            let format = format.name();
+            refuse(&format!(
+                "a file of format \"{format}\" has one list; remove the key, or write format = \"ipset\" or \"nft\""
+            ));
+        } else if set.address_column.is_some() || set.value_column.is_some() {
+            refuse("goes with the formats ipset and nft, which have no columns; remove this key, or the columns");
+        }
+    }
+
+    fn set_of_file(
+        &mut self,
+        key: &str,
+        name: &SetName,
+        file: &Spanned<PathBuf>,
+        rules: Rules,
+        files: &mut SetFiles,
+    ) -> AddressSet {
+        let path = self.base.join(file.get_ref());
+        match files.add(name.clone(), &path, rules) {
+            Ok(Fresh { version, is_read: _, note }) => {
+                if let Some(note) = note {
+                    crate::log::say(&format!("set {name}: {note}"));
+                }
+                if let Some(why) = version.results().skipped_in_words() {
+                    crate::log::say(&format!("set {name}: skipped lines: {}: {why}", version.results().counts.bad));
+                }
+                let networks = Some(Arc::clone(version.networks()));
+                AddressSet { networks, version: Some(version), file: Some(path), refused: None }
+            }
+            Err(error) => {
+                let (text, counts) = (error.to_string(), error.counts());
+                // Each line of the message begins with the set file's own name and line.
+                for line in text.lines() {
+                    self.findings.tolerate(&file.span(), format_args!("{key}: {line}"));
+                }
+                AddressSet { file: Some(path), refused: Some(Refusal { text, counts }), ..AddressSet::default() }
+            }
+        }
+    }
+
+    fn set_of_entries(&mut self, key: &str, entries: &[Spanned<String>], shortest: Shortest) -> Networks {
+        let mut networks = PrefixMap::new();
+        for entry in entries {
+            let read = parse_line(entry.get_ref(), shortest).map_err(|mistake| mistake.told());
+            if let Some(Some(line)) = self.keep(&entry.span(), key, read) {
+                for network in line.networks() {
+                    networks.insert(*network, line.value().to_owned());
+                }
+            }
+        }
+        Arc::new(networks)
+    }
+}
+
+/// The keys of a set that say how its file is read and kept, as far as they are written.
+fn keys_of_files(set: &Set) -> impl Iterator<Item = (&'static str, Range<usize>)> {
+    let keys = [
+        ("format", set.format.as_ref().map(Spanned::span)),
+        ("address-column", set.address_column.as_ref().map(Spanned::span)),
+        ("value-column", set.value_column.as_ref().map(Spanned::span)),
+        ("list", set.list.as_ref().map(Spanned::span)),
+        ("on-bad-line", set.on_bad_line.as_ref().map(Spanned::span)),
+        ("allow-empty", set.allow_empty.as_ref().map(Spanned::span)),
+        ("lifetime", set.lifetime.as_ref().map(Spanned::span)),
+        ("largest-loss", set.largest_loss.as_ref().map(Spanned::span)),
+    ];
+    keys.into_iter().filter_map(|(name, place)| Some((name, place?)))
+}
+
+impl From<WrittenFormat> for Format {
+    fn from(written: WrittenFormat) -> Self {
+        match written {
+            WrittenFormat::Plain => Self::Plain,
+            WrittenFormat::Csv => Self::Csv,
+            WrittenFormat::JsonLines => Self::JsonLines,
+            WrittenFormat::Ipset => Self::Ipset,
+            WrittenFormat::Nft => Self::Nft,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The networks of a set at one time: those of its file, and those that have vanished from the file and stay for a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ctwarden_feeds::{Format, List};
+use ctwarden_model::{ListCounts, Prefix, PrefixMap, Timestamp};
+
+use super::Networks;
+use crate::clock;
+
+/// Reasons of skipped lines in a record or in the log: enough to see a pattern.
+const REASONS: usize = 3;
+
+/// The networks of a set at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    networks: Networks,
+    /// When networks end that do not stay for ever.
+    ends: BTreeMap<Prefix, Instant>,
+    /// The first of those ends.
+    first_end: Option<Instant>,
+    /// Networks that are not in the file any more.
+    vanished: BTreeSet<Prefix>,
+    results: Results,
+}
+
+/// What the file had in it when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Results {
+    pub(crate) format: Format,
+    pub(crate) counts: ListCounts,
+    /// Why the first skipped lines are bad, each with file, line and column.
+    pub(crate) skipped: Vec<String>,
+    /// When the file was read.
+    pub(crate) read: Timestamp,
+}
+
+impl Results {
+    /// Whether the same lines were skipped.
+    pub(crate) fn skipped_as(&self, other: &Self) -> bool {
+        self.counts.bad == other.counts.bad && self.skipped == other.skipped
+    }
+
+    /// Why lines were skipped: the first reasons, and how many lines more there are. `None` if none was skipped.
+    pub(crate) fn skipped_in_words(&self) -> Option<String> {
+        let shown = self.skipped.get(..REASONS).unwrap_or(&self.skipped);
+        let more = usize::try_from(self.counts.bad).unwrap_or(usize::MAX).saturating_sub(shown.len());
+        let more = if more > 0 { format!("\nand {more} more lines") } else { String::new() };
+        (!shown.is_empty()).then(|| format!("{}{more}", shown.join("\n")))
+    }
+}
+
+impl Version {
+    /// The version of a list that was read at this time. The lifetimes in the list begin now.
+    pub(super) fn of(list: List, path: &Path, now: Instant) -> Self {
+        let results = Results {
+            format: list.format(),
+            counts: list.counts(),
+            skipped: list.skipped().iter().map(|finding| format!("{}:{finding}", path.display())).collect(),
+            read: clock::now().wall,
+        };
+        let (networks, ends) = list.into_parts();
+        // An end that no clock reaches is none.
+        let ends = ends.into_iter().filter_map(|(network, left)| Some((network, now.checked_add(left)?))).collect();
+        Self { networks: Arc::new(networks), ends, first_end: None, vanished: BTreeSet::new(), results }
+            .with_first_end()
+    }
+
+    fn with_first_end(mut self) -> Self {
+        self.first_end = self.ends.values().min().copied();
+        self
+    }
+
+    pub(crate) const fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    pub(crate) const fn results(&self) -> &Results {
+        &self.results
+    }
+
+    /// How many networks are in the file.
+    pub(super) fn listed(&self) -> usize {
+        self.networks.len().saturating_sub(self.vanished.len())
+    }
+
+    /// When the next network ends.
+    pub(super) const fn first_end(&self) -> Option<Instant> {
+        self.first_end
+    }
+
+    /// Keeps networks of the version before that are not in this one, until so long after they vanished. A network with
+    /// an end of its own does not outlive that end.
+    pub(super) fn keep_vanished(mut self, before: &Self, lifetime: Duration, now: Instant) -> Self {
+        let Some(until) = now.checked_add(lifetime) else { return self };
+        let mut networks = Arc::unwrap_or_clone(self.networks);
+        for (network, value) in before.networks.iter() {
+            let end = match before.ends.get(&network) {
+                Some(end) if before.vanished.contains(&network) => *end,
+                Some(end) => until.min(*end),
+                None => until,
+            };
+            if end > now && networks.get(network).is_none() {
+                networks.insert(network, value.clone());
+                self.ends.insert(network, end);
+                self.vanished.insert(network);
+            }
+        }
+        self.networks = Arc::new(networks);
+        self.with_first_end()
+    }
+
+    /// Shares the networks of the version before if they are the same. Nobody is told of a change then.
+    pub(super) fn share_networks(mut self, before: &Self) -> Self {
+        if self.networks == before.networks {
+            self.networks = Arc::clone(&before.networks);
+        }
+        self
+    }
+
+    /// This version without the networks that have ended.
+    pub(super) fn without_ended(&self, now: Instant) -> Self {
+        let mut later = self.clone();
+        let mut networks = PrefixMap::clone(&self.networks);
+        for (network, _) in self.ends.iter().filter(|(_, end)| **end <= now) {
+            networks.remove(*network);
+            later.ends.remove(network);
+            later.vanished.remove(network);
+        }
+        later.networks = Arc::new(networks);
+        later.with_first_end()
+    }
+}
