@@ -71,7 +71,7 @@ impl AddressSets {
         };
         set.networks.ok_or_else(|| {
             let why = set.refused.as_deref().and_then(|why| why.lines().next()).unwrap_or("nothing was read");
-            format!("the set {name} has no good list: {why}")
+            format!("set {name} has no valid list: {why}")
         })
     }
 

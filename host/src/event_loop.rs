@@ -153,7 +153,7 @@ impl EventLoop {
             sweeping: None,
             searches: Searches::new(),
             flows: Requests::open()?,
-            hearing: Hearing::begin(clock::now().steady).context("cannot start the thread that looks at the rules")?,
+            hearing: Hearing::begin(clock::now().steady).context("cannot start the thread that checks the rules")?,
             warnings: Vec::new(),
             allowance: Allowance::new(prepared.daemon.replica_memory),
             maximum: None,
@@ -227,8 +227,8 @@ impl EventLoop {
                     self.hearing.take(*seen);
                     self.sense(clock::now().steady);
                 }
-                Wakeup::SensesEnded => bail!("the thread that looks at the rules has died; start ctwarden again"),
-                Wakeup::SetWatchEnded => bail!("the thread that looks after set files has died; start ctwarden again"),
+                Wakeup::SensesEnded => bail!("the thread that checks the rules has died; start ctwarden again"),
+                Wakeup::SetWatchEnded => bail!("the thread that watches set files has died; start ctwarden again"),
                 Wakeup::Terminate => self.begin_to_stop(),
                 Wakeup::Reload => {
                     // logrotate requests this too, so reopen whether or not the configuration loads.
@@ -290,8 +290,8 @@ impl EventLoop {
         if self.reader.gathers_until(clock::now().steady).is_none() {
             self.read_events()?;
         }
-        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for the
-        //    reader.
+        // 4. Flows of selections, because a client waits for them, and rows of a sweep, because the kernel waits for
+        //    the reader.
         self.read_selection();
         self.read_sweep();
         self.reader.settle();
@@ -485,8 +485,8 @@ impl EventLoop {
                 self.own = own;
             }
             Err(error) if first => {
-                let error =
-                    anyhow::Error::from(error).context("this host's addresses are not known and could be blocked");
+                let error = anyhow::Error::from(error)
+                    .context("cannot read this host's addresses, so plugins could block them");
                 crate::log::say(&format!("warning: {error:#}"));
             }
             Err(_) => {}

@@ -42,7 +42,7 @@ pub(crate) enum StoreError {
     #[error("cannot use {path}: {error}")]
     Access { path: PathBuf, error: AccessError },
     /// Another process uses the database.
-    #[error("{0} is in use by another ctwarden; stop that one or give this one its own [daemon] state")]
+    #[error("{0} is in use by another ctwarden; stop that process or set another [daemon] state")]
     InUse(PathBuf),
     /// The file is not a database, or a broken one.
     #[error(
@@ -184,19 +184,25 @@ impl PluginMemory {
     /// One line for the plugin: the key is too long, or the quota of keys or bytes is used up.
     pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), String> {
         if key.len() > KEY_BYTES_MAX {
-            return Err(format!("the key has {} bytes, more than the {KEY_BYTES_MAX} it may", key.len()));
+            return Err(format!("the key has {} bytes, more than the allowed {KEY_BYTES_MAX}", key.len()));
         }
         let mut memory = lock(&self.0);
         let Memory { values, bytes, quota, .. } = &*memory;
         let before = values.get(key);
         if before.is_none() && values.len() >= quota.keys {
-            return Err(format!("the quota of {} keys is used up; remove some or have store-keys raised", quota.keys));
+            return Err(format!(
+                "the quota of {} keys is used up; remove keys or raise store-keys in its [plugin.limits]",
+                quota.keys
+            ));
         }
         let freed = before.map_or(0, |before| key.len() + before.len());
         let needed = bytes.saturating_sub(freed).saturating_add(key.len()).saturating_add(value.len());
         // A value that does not grow is accepted even over a lowered quota.
         if needed > quota.bytes && needed > *bytes {
-            return Err(format!("the quota of {} bytes is used up; remove keys or have store raised", quota.bytes));
+            return Err(format!(
+                "the quota of {} bytes is used up; remove keys or raise store in its [plugin.limits]",
+                quota.bytes
+            ));
         }
         if before.is_some_and(|before| before == value) {
             return Ok(());
@@ -398,7 +404,7 @@ impl<R: Fn(String)> Flusher<R> {
             Ok(()) => {}
             Err(error) if !self.failing => {
                 self.failing = true;
-                (self.report)(format!("plugins' memories stay in the daemon until they can be written: {error}"));
+                (self.report)(format!("cannot write plugins' memories, the daemon keeps them until it can: {error}"));
             }
             Err(_) => {}
         }

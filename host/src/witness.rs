@@ -29,7 +29,7 @@ pub(crate) fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
     });
     match thread.join() {
         Ok(Ok(())) => {}
-        Ok(Err(errno)) => skip(&format!("no network namespace can be made here ({errno}); run the tests as root")),
+        Ok(Err(errno)) => skip(&format!("cannot make a network namespace here ({errno}); run the tests as root")),
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
@@ -37,8 +37,7 @@ pub(crate) fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
 /// What a program prints. The program runs in the namespace of the calling thread, and must succeed.
 fn ask(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let output =
-        output.unwrap_or_else(|error| panic!("{program} is a witness of this test and must be there: {error}"));
+    let output = output.unwrap_or_else(|error| panic!("this test needs the program {program} as a witness: {error}"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),

@@ -32,7 +32,7 @@ pub struct Lifetime(Option<NonZeroU32>);
 
 /// The text is not a lifetime. The error names the text and the accepted forms.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("\"{0}\" is no time; write seconds from 1 to 4294967295, a time such as 1h, 4h30m or 7d, or -1 for no end")]
+#[error("\"{0}\" is not a time; write seconds from 1 to 4294967295, a time such as 1h, 4h30m or 7d, or -1 for no end")]
 pub struct LifetimeError(String);
 
 impl Lifetime {
@@ -155,7 +155,7 @@ mod tests {
             ["", "0", "0s", "-2", "-1h", "1y", "h", "1h30", "1 h", "+1", "4294967296", "99999999999999d", "1..5s", "."]
         {
             let error = text.parse::<Lifetime>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("\"{text}\" is no time; write seconds from 1 to")), "{error}");
+            assert!(error.starts_with(&format!("\"{text}\" is not a time; write seconds from 1 to")), "{error}");
         }
     }
 

@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(prefix(text).family(), Family::Ipv6, "{text}");
         }
         let said = "::ffff:198.51.100.66/24".parse::<Prefix>().unwrap_err().to_string();
-        assert!(said.ends_with("is wider than all of IPv4; write 198.51.100.66/24 if that is meant"), "{said}");
+        assert!(said.ends_with("is wider than all of IPv4; write 198.51.100.66/24 if you mean that network"), "{said}");
         assert_eq!(serde_json::from_str::<Prefix>("\"::ffff:198.51.100.66\"").unwrap(), plain);
     }
 

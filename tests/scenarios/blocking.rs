@@ -236,7 +236,7 @@ fn a_set_that_a_reload_of_the_rules_took_away_or_made_anew_is_noticed() {
         "table inet ward { set bad4 { type ipv4_addr; flags timeout; }; set bad6 { type ipv6_addr; flags interval; }; }",
     );
     refused(&mut daemon, "198.51.100.0/24", "holds single addresses only");
-    refused(&mut daemon, "3fff::/32", "made without \"flags timeout\"");
+    refused(&mut daemon, "3fff::/32", "the nftables set lacks \"flags timeout\"");
     assert!(daemon.send("scripted", "none: block bad 192.0.2.2 600").good().contains("block: 1 applied"));
     assert_eq!(elements("inet ward bad4"), [element("192.0.2.2", 32, Some(600))]);
     load(&format!("delete table inet ward\n{SETS}"));

@@ -110,7 +110,7 @@ fn endless_recursion() {
 
 #[test]
 fn an_exit() {
-    contained(hostile("guest-exits"), "exited", &["ended itself"]);
+    contained(hostile("guest-exits"), "exited", &["exited with status"]);
 }
 
 #[test]

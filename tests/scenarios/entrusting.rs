@@ -63,7 +63,7 @@ fn a_link_that_a_stranger_planted_in_a_shared_directory_is_not_followed() {
     fs::remove_file(&planted).unwrap();
     fs::hard_link(&precious, &planted).unwrap();
     let said = scene.verb("run");
-    assert!(!said.is_good() && said.err.contains("records.jsonl has more than one name"), "{said:?}");
+    assert!(!said.is_good() && said.err.contains("records.jsonl has more than one hard link"), "{said:?}");
     assert_eq!(fs::read_to_string(&precious).unwrap(), "");
     let state = shared.join("state");
     fs::create_dir(&state).unwrap();
@@ -100,6 +100,6 @@ fn clients_that_wait_keep_nobody_out() {
     assert!(daemon.verb("status").is_good());
     let mut told = String::new();
     waiting.remove(0).read_to_string(&mut told).unwrap();
-    assert!(told.contains("had to make room"), "{told}");
+    assert!(told.contains("was closed to make room"), "{told}");
     let _ = daemon.stop();
 }

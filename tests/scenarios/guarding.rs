@@ -195,7 +195,7 @@ fn who_spends_its_budget_again_and_again_only_observes() {
     let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n{policy}"));
     let opened = daemon.wait_for("the breaker", |record| record.is_notice("breaker-opened"));
     let reason = daemon.plugin_status("scripted")["reason"].as_str().map(str::to_owned);
-    assert!(reason.is_some_and(|reason| reason.contains("over its budget")), "it is told why");
+    assert!(reason.is_some_and(|reason| reason.contains("exceeded its budget by")), "it is told why");
     assert!(opened.is_of("scripted") && opened.number(&["seconds"]).is_some_and(|seconds| seconds >= 60), "{opened:?}");
     let status = daemon.plugin_status("scripted");
     assert_eq!(

@@ -48,7 +48,7 @@ fn flows_that_begin_unheard_are_ended_all_the_same() {
     let status = daemon.status();
     assert_eq!((warned(&status), &status["replica"]["complete"]), (vec!["events".to_owned()], &Value::Bool(false)));
     let words = daemon.verb("status").good();
-    assert!(words.contains("not asked") && words.contains("warning: events: "), "{words}");
+    assert!(words.contains("not used") && words.contains("warning: events: "), "{words}");
 
     // The following sweep finds a flow that began without an event and is still there.
     let udp = Udp::between("127.0.0.10", "127.0.0.2", 5354);

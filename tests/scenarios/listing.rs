@@ -62,12 +62,12 @@ fn a_refused_list_stops_nothing_and_is_told_everywhere() {
     eventually("the alert", || std::fs::read_to_string(&alerts).ok().filter(|text| text.contains("set-refused")));
     let status = set_status(&daemon);
     assert!(status["refused"].as_str().is_some_and(|why| why.contains("feed.txt:2: ")), "{status}");
-    assert!(daemon.verb("status").good().contains("its list is refused:"));
+    assert!(daemon.verb("status").good().contains("the list in its file is refused:"));
     assert!(daemon.send("ban", "ban 203.0.113.7").good().contains("banned"), "all else goes on");
 
     insert("-p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1000 --dport 53 -t 300");
     let alert = daemon.wait_for("the policy knows", |record| record.came("alert", "applied"));
-    assert!(alert.0.to_string().contains("has no good list"), "{alert:?}");
+    assert!(alert.0.to_string().contains("has no valid list"), "{alert:?}");
 
     scene.write("feed.txt", "198.51.100.66\n10.0.0.1\n");
     daemon.wait_for("the mended list", |record| record.is_notice("set-changed"));

@@ -247,9 +247,9 @@ fn a_check_refuses_each_place_that_a_start_refuses_and_makes_nothing() {
     let folder = scene.folder().display().to_string();
     scene.write("file", "");
     for (key, place, words) in [
-        ("control", format!("{folder}/{}/control.sock", "x".repeat(100)), "107 at most"),
-        ("control", format!("{folder}/file/control.sock"), "no directory"),
-        ("state", format!("{folder}/file"), "no directory"),
+        ("control", format!("{folder}/{}/control.sock", "x".repeat(100)), "at most 107"),
+        ("control", format!("{folder}/file/control.sock"), "not a directory"),
+        ("state", format!("{folder}/file"), "not a directory"),
         ("records", format!("{folder}/none/records.jsonl"), "there is no"),
         ("records", folder.clone(), "is a directory"),
     ] {
@@ -316,7 +316,7 @@ fn bits_and_sets_that_are_not_granted_are_missed_before_anything_starts() {
         "changes the mark bits 0x10, which are not granted; write mark-mask = 0x1f",
         "changes the label bits 2, which are not granted; write label-bits = [1, 2]",
         "blocks in the set blocke, and there is no [block.blocke]",
-        "looks into the set office, which is not granted; write read-sets = [\"office\"]",
+        "reads the set office, which is not granted; write read-sets = [\"office\"]",
     ] {
         assert!(
             lines.iter().any(|line| line.contains("plugin reaching") && line.contains(words)),
@@ -345,9 +345,9 @@ fn a_verdict_that_is_not_granted_is_told_once_where_people_look() {
     }
     daemon.wait_for_many("the verdicts are refused", 3, |record| record.came("mark", "not-granted"));
     let status = daemon.verb("status").good();
-    assert!(status.contains("not granted: a verdict was refused for want of a grant: mark"), "{status}");
-    daemon.wait_for_err(&["for want of a grant"]);
-    let told = daemon.err().lines().filter(|line| line.contains("for want of a grant")).count();
+    assert!(status.contains("not granted: a verdict was refused for lack of a grant: mark"), "{status}");
+    daemon.wait_for_err(&["for lack of a grant"]);
+    let told = daemon.err().lines().filter(|line| line.contains("for lack of a grant")).count();
     assert_eq!(told, 1, "{}", daemon.err());
     let _ = daemon.stop();
 }

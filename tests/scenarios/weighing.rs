@@ -52,7 +52,7 @@ fn more_instances_than_any_plugin_needs_are_refused() {
 fn many_memories_are_counted_together() {
     // Each memory has 2 MiB.
     let Some(said) = refused(&graft::memories(40, 32), 1) else { return };
-    assert!(said.contains("wanted more than its 67108864 bytes of memory"), "{said}");
+    assert!(said.contains("needed more than its limit of 67108864 bytes of memory"), "{said}");
 }
 
 #[test]

@@ -42,10 +42,10 @@ pub(crate) struct Protect {
     pub states: Vec<Spanned<Scalar>>,
     /// Mark: a number or "number/mask", in the syntax of `conntrack -m`.
     pub mark: Option<Spanned<Scalar>>,
-    /// Status bits, all of which must hold: names (`ASSURED`), names of bits that must not be set (`!SEEN_REPLY`), or a
+    /// Status bits that must all hold: names (`ASSURED`), names of bits that must not be set (`!SEEN_REPLY`), or a
     /// "number/mask".
     pub status: Vec<Spanned<Scalar>>,
-    /// Seconds left: "30", "0-30" or "600-".
+    /// Remaining seconds: "30", "0-30" or "600-".
     pub timeout_seconds: Option<Spanned<Scalar>>,
     /// Label bits 0 to 127 that must all be set.
     pub labels: Vec<Spanned<u8>>,
@@ -65,7 +65,7 @@ pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, fi
             place,
             format_args!(
                 "{name}: has no condition and would protect every flow; give one (either = [\"0.0.0.0/0\", \"::/0\"] \
-                 where every flow is meant)"
+                 if you mean every flow)"
             ),
         );
     }
@@ -170,13 +170,13 @@ impl Reader<'_, '_> {
         written.iter().filter_map(|bit| self.keep(&bit.span(), key, label_bit(*bit.get_ref()))).fold(0, |a, b| a | b)
     }
 
-    /// Combines status conditions, all of which must hold, into one value under one mask.
+    /// Combines status conditions that must all hold into one value under one mask.
     fn status(&mut self, written: &[Spanned<Scalar>]) -> Option<Masked> {
         let mut whole: Option<Masked> = None;
         for part in written {
             let joined = status_bits(part.get_ref()).and_then(|bits| match whole {
                 Some(so_far) if (so_far.value() ^ bits.value()) & so_far.mask() & bits.mask() != 0 => {
-                    Err(format!("{} contradicts what stands before it; no flow can hold both", part.get_ref()))
+                    Err(format!("{} contradicts an earlier value of the list; remove one of them", part.get_ref()))
                 }
                 Some(so_far) => Ok(so_far.then(bits)),
                 None => Ok(bits),
@@ -189,21 +189,27 @@ impl Reader<'_, '_> {
 
 /// The mask of one label bit.
 pub(super) fn label_bit(bit: u8) -> Result<u128, String> {
-    1u128.checked_shl(bit.into()).ok_or_else(|| format!("{bit} is no label bit; they are 0 to 127"))
+    1u128.checked_shl(bit.into()).ok_or_else(|| format!("{bit} is not a label bit; write a number from 0 to 127"))
 }
 
 fn protocol(value: &Scalar) -> Result<Protocol, String> {
-    Protocol::parse(&value.to_string())
-        .ok_or_else(|| format!("\"{value}\" is no protocol; write a name such as tcp, udp, icmpv6, or a number to 255"))
+    Protocol::parse(&value.to_string()).ok_or_else(|| {
+        format!("\"{value}\" is not a protocol; write a name such as tcp, udp, icmpv6, or a number from 0 to 255")
+    })
 }
 
 fn ports(value: &Scalar) -> Result<PortRange, String> {
-    let wrong = || format!("\"{value}\" is no port; write 80 or \"8000-8100\", each 0 to 65535, the lower first");
+    let wrong = || {
+        format!(
+            "\"{value}\" is not a port or a range; write 80 or \"8000-8100\", each from 0 to 65535, the lower first"
+        )
+    };
     value.to_string().parse().map_err(|_| wrong())
 }
 
 fn seconds(value: &Scalar) -> Result<SecondsRange, String> {
-    let wrong = || format!("\"{value}\" are no seconds; write \"30\", \"0-30\" or \"600-\", the lower first");
+    let wrong =
+        || format!("\"{value}\" is not a range of seconds; write \"30\", \"0-30\" or \"600-\", the lower first");
     let text = value.to_string();
     let (first, last) = text.split_once('-').unwrap_or((&text, &text));
     let last = if last.is_empty() { Some(u32::MAX) } else { digits(last) };
@@ -230,7 +236,7 @@ fn status_bits(value: &Scalar) -> Result<Masked, String> {
             ctwarden_model::MaskedError::Text(text) => {
                 let names = Status::NAMES.map(|(_, name)| name).join(", ");
                 format!(
-                    "\"{text}\" is no status; write a number/mask or one of {names}, with ! where it must not be set"
+                    "\"{text}\" is not a status; write number/mask or one of {names}, with ! in front if it must be off"
                 )
             }
         }),
@@ -241,7 +247,7 @@ fn status_bits(value: &Scalar) -> Result<Masked, String> {
 fn protocol_state(value: &Scalar, protocols: &[Protocol]) -> Result<u8, String> {
     let name = match value {
         Scalar::Number(number) => {
-            return u8::try_from(*number).map_err(|_| format!("{number} is no state; they are 0 to 255"));
+            return u8::try_from(*number).map_err(|_| format!("{number} is not a state; write a number from 0 to 255"));
         }
         Scalar::Word(name) => name,
     };
@@ -251,10 +257,10 @@ fn protocol_state(value: &Scalar, protocols: &[Protocol]) -> Result<u8, String> 
     match numbers.as_slice() {
         [number] => Ok(*number),
         [] => Err(format!(
-            "\"{name}\" is no state of its protocols; write protocols = [\"tcp\"] (or sctp, dccp) beside it, or the \
+            "\"{name}\" is not a state of these protocols; add protocols = [\"tcp\"] (or sctp, dccp), or write the \
              number"
         )),
-        [..] => Err(format!("\"{name}\" is another number in each protocol; write a [[protect]] for each protocol")),
+        [..] => Err(format!("\"{name}\" is a different number in each protocol; write one [[protect]] per protocol")),
     }
 }
 
@@ -343,18 +349,18 @@ mod tests {
                     status = [\"ASURED\", \"ASSURED\", \"!ASSURED\"]\ntimeout-seconds = \"30-0\"\nlabels = [128]\n";
         let said = read(text).unwrap_err().to_string();
         let expected = [
-            "c.toml:1: protect[0]: protocols: \"tcpx\" is no protocol; write a name such as tcp",
-            "c.toml:1: protect[0]: protocols: \"256\" is no protocol; write",
+            "c.toml:1: protect[0]: protocols: \"tcpx\" is not a protocol; write a name such as tcp",
+            "c.toml:1: protect[0]: protocols: \"256\" is not a protocol; write",
             "c.toml:2: protect[0]: either: prefix length 33 is longer than the 32 bits of 10.0.0.0",
-            "c.toml:3: protect[0]: src-ports: \"90-80\" is no port; write 80 or \"8000-8100\"",
-            "c.toml:4: protect[0]: dst-ports: \"70000\" is no port; write",
-            "c.toml:5: protect[0]: states: \"LISTENING\" is no state of its protocols; write protocols = [\"tcp\"]",
-            "c.toml:5: protect[0]: states: 300 is no state; they are 0 to 255",
+            "c.toml:3: protect[0]: src-ports: \"90-80\" is not a port or a range; write 80 or \"8000-8100\"",
+            "c.toml:4: protect[0]: dst-ports: \"70000\" is not a port or a range; write",
+            "c.toml:5: protect[0]: states: \"LISTENING\" is not a state of these protocols; add protocols = [\"tcp\"]",
+            "c.toml:5: protect[0]: states: 300 is not a state; write a number from 0 to 255",
             "c.toml:6: protect[0]: mark: value 0x100 has bits outside its mask 0xff; widen the mask",
-            "c.toml:7: protect[0]: status: \"ASURED\" is no status; write a number/mask or one of EXPECTED,",
-            "c.toml:7: protect[0]: status: !ASSURED contradicts what stands before it",
-            "c.toml:8: protect[0]: timeout-seconds: \"30-0\" are no seconds; write \"30\", \"0-30\"",
-            "c.toml:9: protect[0]: labels: 128 is no label bit; they are 0 to 127",
+            "c.toml:7: protect[0]: status: \"ASURED\" is not a status; write number/mask or one of EXPECTED,",
+            "c.toml:7: protect[0]: status: !ASSURED contradicts an earlier value of the list",
+            "c.toml:8: protect[0]: timeout-seconds: \"30-0\" is not a range of seconds; write \"30\", \"0-30\"",
+            "c.toml:9: protect[0]: labels: 128 is not a label bit; write a number from 0 to 127",
         ];
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines.len(), expected.len(), "{said}");
@@ -367,7 +373,7 @@ mod tests {
     fn a_state_that_differs_by_protocol_must_be_split() {
         let said = read("protocols = [\"tcp\", \"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap_err().to_string();
         assert!(
-            said.contains("\"ESTABLISHED\" is another number in each protocol; write a [[protect]] for each"),
+            said.contains("\"ESTABLISHED\" is a different number in each protocol; write one [[protect]] per"),
             "{said}"
         );
         assert_eq!(read("protocols = [\"sctp\"]\nstates = [\"ESTABLISHED\"]\n").unwrap().states, [4].into());
@@ -385,13 +391,13 @@ mod tests {
         for (text, begin) in [
             (
                 "zone = [7]",
-                "command line:1: zone: there is no key \"zone\"; did you mean zones? there are comment, family",
+                "command line:1: zone: there is no key \"zone\"; did you mean zones? the keys are comment, family",
             ),
             ("zones = [7", "command line:1: not TOML: "),
-            ("zones = [7]\nlabels = [128]", "command line:2: filter: labels: 128 is no label bit"),
+            ("zones = [7]\nlabels = [128]", "command line:2: filter: labels: 128 is not a label bit"),
             (
                 "zones = [7]\n[[protect]]\nzones = [8]",
-                "command line:2: protect: there is no key \"protect\"; there are comment",
+                "command line:2: protect: there is no key \"protect\"; the keys are comment",
             ),
         ] {
             let said = one_filter(text).unwrap_err().to_string();

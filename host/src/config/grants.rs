@@ -59,20 +59,20 @@ impl<'w> Granting<'w> {
         for (other, mask, labels) in &self.granted {
             let shared = mask & grants.mark_mask;
             if let (true, Some(written)) = (shared != 0, &plugin.mark_mask) {
-                let what = "each mark bit belongs to one plugin: take them out of one mark-mask";
+                let what = "only one plugin may have a mark bit: remove them from one mark-mask";
                 findings.at(
                     &written.span(),
-                    format_args!("{name}: mark-mask: the bits {shared:#x} are granted to plugin {other} too; {what}"),
+                    format_args!("{name}: mark-mask: the bits {shared:#x} are also granted to plugin {other}; {what}"),
                 );
             }
             let shared = labels & grants.label_mask;
             if let (true, Some(written)) = (shared != 0, &plugin.label_bits) {
                 let bits: Vec<_> = (0..128u8).filter(|bit| shared >> bit & 1 == 1).map(|bit| bit.to_string()).collect();
                 let bits = bits.join(", ");
-                let what = "each label bit belongs to one plugin: take them out of one label-bits";
+                let what = "only one plugin may have a label bit: remove them from one label-bits";
                 findings.at(
                     &written.span(),
-                    format_args!("{name}: label-bits: the bits {bits} are granted to plugin {other} too; {what}"),
+                    format_args!("{name}: label-bits: the bits {bits} are also granted to plugin {other}; {what}"),
                 );
             }
         }
@@ -121,7 +121,7 @@ fn check_bounds(name: &str, plugin: &written::Plugin, grants: &Grants, findings:
             }
             None if allowed => {
                 let place = plugin.allow.first().map_or_else(|| plugin.name.span(), Spanned::span);
-                let what = format_args!("{name}: allow: {kinds} needs {key}, which says how far it goes; add {key}");
+                let what = format_args!("{name}: allow: {kinds} needs {key}, which limits the grant; add {key}");
                 findings.at(&place, what);
             }
             Some(_) | None => {}

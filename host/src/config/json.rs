@@ -31,13 +31,13 @@ fn convert(value: &toml::Value, path: &str, mistakes: &mut Vec<String>) -> Value
         toml::Value::Boolean(yes) => Value::Bool(*yes),
         toml::Value::Float(number) => Number::from_f64(*number).map_or_else(
             || {
-                mistakes.push(format!("{path}: {number} has no form in JSON; write a finite number"));
+                mistakes.push(format!("{path}: JSON cannot represent {number}; write a finite number"));
                 Value::Null
             },
             Value::Number,
         ),
         toml::Value::Datetime(date) => {
-            mistakes.push(format!("{path}: JSON has no dates; write it as a string: \"{date}\""));
+            mistakes.push(format!("{path}: JSON has no dates; write the date as a string: \"{date}\""));
             Value::Null
         }
         toml::Value::Array(items) => {
@@ -68,9 +68,9 @@ mod tests {
         assert_eq!(
             said,
             [
-                "a.b[1]: NaN has no form in JSON; write a finite number",
-                "a.b[2]: inf has no form in JSON; write a finite number",
-                "since: JSON has no dates; write it as a string: \"2026-01-01\"",
+                "a.b[1]: JSON cannot represent NaN; write a finite number",
+                "a.b[2]: JSON cannot represent inf; write a finite number",
+                "since: JSON has no dates; write the date as a string: \"2026-01-01\"",
             ]
         );
     }

@@ -84,7 +84,7 @@ fn read_bytes(file: &Path, bytes: &[u8]) -> Result<Reading, Problems> {
         Ok(text) => text,
         Err(error) => {
             let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let what = "not UTF-8; save the file in that encoding".to_owned();
+            let what = "the file is not UTF-8; save it as UTF-8".to_owned();
             return Err(Problems(vec![Problem {
                 file: file.to_path_buf(),
                 line: Some(line_at(good, good.len())),

@@ -86,7 +86,7 @@ impl Resolver<'_, '_> {
         let Some(written) = written else { return default };
         let length = *written.get_ref();
         if length == 0 || length > longest {
-            let what = format_args!("{key}: {length} is no length of a network here; write 1 to {longest}");
+            let what = format_args!("{key}: {length} is not a valid prefix length here; write 1 to {longest}");
             self.findings.at(&written.span(), what);
         }
         length
@@ -101,7 +101,7 @@ impl Resolver<'_, '_> {
                 self.findings.at(
                     &path.span(),
                     format_args!(
-                        "daemon.{key}: \"{}\" depends on the directory of the start; write a path that begins with /",
+                        "daemon.{key}: \"{}\" is a relative path; write a path that begins with /",
                         path.get_ref().display()
                     ),
                 );
@@ -177,7 +177,7 @@ impl Resolver<'_, '_> {
             let Some(written) = written else { return default };
             let length = *written.get_ref();
             if length > bits {
-                let what = format_args!("{key}.{name}: {length} is no prefix length; write 0 to {bits}");
+                let what = format_args!("{key}.{name}: {length} is not a prefix length; write 0 to {bits}");
                 self.findings.at(&written.span(), what);
             }
             length
@@ -334,7 +334,7 @@ impl Resolver<'_, '_> {
         if let Some(share) = written.table_share_per_minute.as_ref().filter(|share| *share.get_ref() > 100) {
             let name = key("table-share-per-minute");
             self.findings
-                .at(&share.span(), format_args!("{name}: {} is no percentage; write 1 to 100", share.get_ref()));
+                .at(&share.span(), format_args!("{name}: {} is not a percentage; write 1 to 100", share.get_ref()));
         }
         Budget {
             verdicts_per_second: self.positive(

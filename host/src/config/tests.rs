@@ -131,13 +131,13 @@ fn every_mistake_of_the_daemon_is_told() {
         "[daemon]\ncontrol = \"control.sock\"\ncontrol-group = \"no-such-group-here\"\nstate = \"state\"\n\
          records = \"syslog\"\nalerts = \"log/alerts\"\nreceive-buffer = \"0B\"\nnice = -21\n",
         &[
-            "2: daemon.control: \"control.sock\" depends on the directory of the start; write a path that begins with /",
+            "2: daemon.control: \"control.sock\" is a relative path; write a path that begins with /",
             "3: daemon.control-group: there is no group \"no-such-group-here\"; create it with `groupadd --system",
-            "4: daemon.state: \"state\" depends on the directory",
-            "5: daemon.records: \"syslog\" is none of stdout, journal, nor a file; write one of them or a path",
-            "6: daemon.alerts: \"log/alerts\" is none of stdout, journal, none, nor a file",
+            "4: daemon.state: \"state\" is a relative path",
+            "5: daemon.records: \"syslog\" is neither one of stdout, journal nor a path; write one of them or a path",
+            "6: daemon.alerts: \"log/alerts\" is neither one of stdout, journal, none nor a path",
             "7: daemon.receive-buffer: must not be zero; leave it out for the default",
-            "8: daemon.nice: -21 is no niceness; write a number from -20 to 19",
+            "8: daemon.nice: -21 is not a niceness; write a number from -20 to 19",
         ],
     );
 }
@@ -158,10 +158,10 @@ fn every_mistake_of_sets_is_told() {
             "5: sets.c: write either file = \"NAME.txt\" or entries = [",
             "8: sets.d: \"10.0.0.0/99\" has a prefix that is longer than its address; write /32 at most",
             "9: sets.e f: \"e f\" is not a name; use 1 to 64 letters, digits, - or _",
-            "12: block.x.table: \"ctwarden\" is no table; write its family and name as nft does, for example \"inet",
+            "12: block.x.table: \"ctwarden\" is not an nftables table; write family and name, for example \"inet",
             "14: block.y: names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both",
-            "17: block.z.table: \"0x\" is no nftables name; use letters",
-            "18: block.z.ipv4: \"a b\" is no nftables name; use letters",
+            "17: block.z.table: \"0x\" is not an nftables name; use letters",
+            "18: block.z.ipv4: \"a b\" is not an nftables name; use letters",
         ],
     );
 }
@@ -181,20 +181,20 @@ fn every_mistake_of_a_plugin_is_told_with_its_name() {
         &[
             "2: plugin: \"9 lives\" is not a name: use 1 to 64 letters, digits or -, beginning with a letter",
             &format!("3: plugin 9 lives: path: there is no {}; create it or correct the path", gone.display()),
-            "4: plugin 9 lives: allow: \"kill\" is no kind of verdict; they are delete, mark,",
-            "4: plugin 9 lives: allow: [\"mark\"] needs mark-mask, which says how far it goes; add mark-mask",
+            "4: plugin 9 lives: allow: \"kill\" is not a kind of verdict; the kinds are delete, mark,",
+            "4: plugin 9 lives: allow: [\"mark\"] needs mark-mask, which limits the grant; add mark-mask",
             "4: plugin 9 lives: allow: [\"labels\"] needs label-bits",
             "4: plugin 9 lives: allow: [\"block\", \"unblock\"] needs block-sets",
             "5: plugin 9 lives: read-sets: there is no set \"banned\"; declare it as [sets.banned]",
             "7: plugin 9 lives: limits.memory: must not be zero",
             "8: plugin 9 lives: limits.call-cpu: must not be zero",
-            "10: plugin 9 lives: budget.table-share-per-minute: 101 is no percentage; write 1 to 100",
+            "10: plugin 9 lives: budget.table-share-per-minute: 101 is not a percentage; write 1 to 100",
             "11: plugin 9 lives: budget.alerts-per-second: must not be zero",
-            "12: plugin 9 lives: config.since: JSON has no dates; write it as a string: \"2026-01-01\"",
+            "12: plugin 9 lives: config.since: JSON has no dates; write the date as a string: \"2026-01-01\"",
             "18: plugin b: mark-mask: allow lacks [\"mark\"]; add it to allow or remove mark-mask",
-            "18: plugin b: mark-mask: \"0xff/0xff\" is no mask; write its bits as one number",
+            "18: plugin b: mark-mask: \"0xff/0xff\" is not a mask; write the bits as one number",
             "19: plugin b: label-bits: allow lacks [\"labels\"]; add it to allow or remove label-bits",
-            "19: plugin b: label-bits: 128 is no label bit; they are 0 to 127",
+            "19: plugin b: label-bits: 128 is not a label bit; write a number from 0 to 127",
             "20: plugin b: block-sets: allow lacks [\"block\", \"unblock\"]; add it",
             "20: plugin b: block-sets: there is no set \"x\"; declare it as [block.x]",
             "22: plugin b: has the name of another plugin; give each [[plugin]] its own name",
@@ -218,8 +218,8 @@ fn two_plugins_never_share_a_bit() {
     scene.expect(
         &(plugin("a", "0x0f", "[1, 2, 100]") + &plugin("b", "0x1c", "[3, 100, 2]")),
         &[
-            "11: plugin b: mark-mask: the bits 0xc are granted to plugin a too; each mark bit belongs to one plugin",
-            "12: plugin b: label-bits: the bits 2, 100 are granted to plugin a too; each label bit belongs to one",
+            "11: plugin b: mark-mask: the bits 0xc are also granted to plugin a; only one plugin may have a mark bit",
+            "12: plugin b: label-bits: the bits 2, 100 are also granted to plugin a; only one plugin may have a label",
         ],
     );
 }
@@ -295,7 +295,7 @@ fn a_file_that_is_missing_or_no_text_is_told() {
     );
     assert_eq!(
         load_bytes(&file, b"[daemon]\n# \xff\n").unwrap_err().to_string(),
-        format!("{}:2: not UTF-8; save the file in that encoding", file.display())
+        format!("{}:2: the file is not UTF-8; save it as UTF-8", file.display())
     );
 }
 

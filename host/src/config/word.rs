@@ -28,9 +28,9 @@ pub(super) fn destination(text: &str, words: &str) -> Result<Destination, String
         "stdout" => Ok(Destination::Stdout),
         "journal" => Ok(Destination::Journal),
         path if path.starts_with('/') => Ok(Destination::File(path.into())),
-        other => {
-            Err(format!("\"{other}\" is none of {words}, nor a file; write one of them or a path that begins with /"))
-        }
+        other => Err(format!(
+            "\"{other}\" is neither one of {words} nor a path; write one of them or a path that begins with /"
+        )),
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn niceness(number: i32) -> Result<Niceness, String> {
     if (Niceness::FIRST..=Niceness::LAST).contains(&niceness) {
         Ok(niceness)
     } else {
-        Err(format!("{number} is no niceness; write a number from {} to {}", Niceness::FIRST.0, Niceness::LAST.0))
+        Err(format!("{number} is not a niceness; write a number from {} to {}", Niceness::FIRST.0, Niceness::LAST.0))
     }
 }
 
@@ -54,8 +54,7 @@ pub(super) fn set_name(name: &str) -> Result<SetName, String> {
 }
 
 pub(super) fn table(text: &str) -> Result<(TableFamily, String), String> {
-    let wrong =
-        || format!("\"{text}\" is no table; write its family and name as nft does, for example \"inet ctwarden\"");
+    let wrong = || format!("\"{text}\" is not an nftables table; write family and name, for example \"inet ctwarden\"");
     let (family, name) = text.split_once(' ').ok_or_else(wrong)?;
     let family = TableFamily::ALL.into_iter().find(|known| known.name() == family).ok_or_else(wrong)?;
     Ok((family, nft_name(name.trim())?.to_owned()))
@@ -68,14 +67,14 @@ pub(super) fn nft_name(name: &str) -> Result<&str, String> {
     if good && begins && name.len() <= NFT_NAME_MAX {
         Ok(name)
     } else {
-        Err(format!("\"{name}\" is no nftables name; use letters, digits, _ - . / and begin with a letter"))
+        Err(format!("\"{name}\" is not an nftables name; use letters, digits, _ - . / and begin with a letter"))
     }
 }
 
 pub(super) fn verdict_kind(word: &str) -> Result<VerdictKind, String> {
     VerdictKind::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| {
         let kinds = VerdictKind::ALL.map(VerdictKind::name).join(", ");
-        format!("\"{word}\" is no kind of verdict; they are {kinds}")
+        format!("\"{word}\" is not a kind of verdict; the kinds are {kinds}")
     })
 }
 
@@ -85,6 +84,6 @@ pub(super) fn mark_mask(value: &Scalar) -> Result<u32, String> {
     let number: Result<Masked, _> = text.parse();
     match number {
         Ok(bits) if !text.contains('/') => Ok(bits.value()),
-        Ok(_) | Err(_) => Err(format!("\"{text}\" is no mask; write its bits as one number, for example \"0xff\"")),
+        Ok(_) | Err(_) => Err(format!("\"{text}\" is not a mask; write the bits as one number, for example \"0xff\"")),
     }
 }

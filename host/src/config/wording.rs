@@ -75,10 +75,10 @@ fn unknown(what: &str, found: &str, known: &str) -> String {
     let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|name| likeness(name) > 0.8) {
         Some(nearest) => {
-            format!("there is no {what} \"{found}\"; did you mean {nearest}? there are {}", known.join(", "))
+            format!("there is no {what} \"{found}\"; did you mean {nearest}? the {what}s are {}", known.join(", "))
         }
         None if known.is_empty() => format!("there is no {what} \"{found}\"; remove it"),
-        None => format!("there is no {what} \"{found}\"; there are {}", known.join(", ")),
+        None => format!("there is no {what} \"{found}\"; the {what}s are {}", known.join(", ")),
     }
 }
 
@@ -126,13 +126,13 @@ mod tests {
             (
                 "unknown field `alerts-per-secon`, expected one of `verdicts-per-second`, `alerts-per-second`",
                 "alerts-per-secon",
-                "there is no key \"alerts-per-secon\"; did you mean alerts-per-second? there are verdicts-per-second, \
-                 alerts-per-second",
+                "there is no key \"alerts-per-secon\"; did you mean alerts-per-second? the keys are \
+                 verdicts-per-second, alerts-per-second",
             ),
             (
                 "unknown variant `on`, expected `observe` or `enforce`",
                 "mode",
-                "there is no choice \"on\"; there are observe, enforce",
+                "there is no choice \"on\"; the choices are observe, enforce",
             ),
             ("unknown field `x`, there are no fields", "x", "there is no key \"x\"; remove it"),
             ("wanted string or table", "mode", "this is not a text in quotes; write for example mode = \"enforce\""),

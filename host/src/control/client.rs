@@ -17,24 +17,22 @@ const ANSWER_MAX: u64 = 64 << 20;
 /// Why a request to the daemon failed.
 #[derive(Debug, Error)]
 pub(crate) enum ClientError {
-    #[error(
-        "no ctwarden runs at {0}; start it with `ctwarden run --config FILE`, or name its socket if it has another"
-    )]
+    #[error("no ctwarden runs at {0}; start it with `ctwarden run --config FILE`, or name its socket with --socket")]
     NotRunning(PathBuf),
     #[error("{0} is for root and its group only; run as root or join that group (`ls -l {0}` shows it)")]
     NotAllowed(PathBuf),
     /// The request is too long.
-    #[error("the message is longer than the {LINE_MAX} bytes that fit; send it in parts")]
+    #[error("the message is longer than the allowed {LINE_MAX} bytes; send it in parts")]
     TooLong,
     /// The daemon has closed the connection.
-    #[error("the daemon at {0} hung up; look at its log")]
+    #[error("the daemon at {0} closed the connection; look at its log")]
     HungUp(PathBuf),
     /// The daemon does not answer.
     #[error("the daemon at {path} did not answer within {ANSWER_TIME:?}; look at its log")]
     Silent { path: PathBuf },
     /// The daemon uses another version of the protocol.
     #[error(
-        "the daemon at {path} answered what this version does not understand: {error}; use the daemon's own version"
+        "this version does not understand the answer of the daemon at {path}: {error}; use the daemon's own version"
     )]
     Answer {
         path: PathBuf,

@@ -80,7 +80,7 @@ impl fmt::Display for Sent {
             _ if !self.shortfalls.is_empty() => "not done as asked",
             ("", true) => "taken",
             (text, true) if !kinds.is_empty() => {
-                write!(f, "taken, and not waited for what comes of it: ")?;
+                write!(f, "taken, outcomes not awaited: ")?;
                 text
             }
             (text, _) => text,

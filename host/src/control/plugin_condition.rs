@@ -61,7 +61,7 @@ impl PluginCondition {
 
 fn over_budget(refused: u64) -> String {
     format!(
-        "it asked for {refused} flows and changes over its budget within a minute, and only observes for a time; if the policy is \
-         right, raise its [plugin.budget]"
+        "it exceeded its budget by {refused} flows and changes within a minute, so it only observes for a time; if the \
+         policy is right, raise its [plugin.budget]"
     )
 }

@@ -53,16 +53,14 @@ pub(crate) enum BindError {
     #[error("{0} names no file; write the path of a socket in [daemon] control")]
     NoName(PathBuf),
     /// Another daemon uses the socket.
-    #[error(
-        "{path} belongs to a running ctwarden (process {pid}); stop that one or give this one its own [daemon] control"
-    )]
+    #[error("{path} belongs to a running ctwarden (process {pid}); stop that process or set another [daemon] control")]
     InUse {
         path: PathBuf,
         /// Process id of that daemon, as far as known.
         pid: String,
     },
     /// A file that is no socket has this name.
-    #[error("{0} is there and no socket; move it away or name another path in [daemon] control")]
+    #[error("{0} exists and is not a socket; move it away or name another path in [daemon] control")]
     NotASocket(PathBuf),
     /// The group cannot be set.
     #[error(
@@ -147,7 +145,7 @@ impl ControlServer {
                     Ok(peer) => {
                         Err(format!("user {} may not use this socket; run as root or join its group", peer.uid()))
                     }
-                    Err(error) => Err(format!("cannot tell who asks: {error}")),
+                    Err(error) => Err(format!("cannot read the user of this connection: {error}")),
                 };
                 let (from, to) = stream.into_split();
                 let mut client = Connection { from: BufReader::new(from), to, requests };
@@ -274,7 +272,7 @@ impl Connection {
     }
 
     async fn make_room(&mut self) -> io::Result<()> {
-        let why = "this connection waited and had to make room for another; nothing was done, connect again";
+        let why = "this waiting connection was closed to make room for another; nothing was done, connect again";
         self.answer(&Response::Error(why.to_owned())).await
     }
 

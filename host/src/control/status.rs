@@ -217,7 +217,7 @@ impl StatusReport {
         }
         if let Some(replica) = &self.replica {
             let state = match (replica.hears, replica.complete) {
-                (false, _) => ", not asked: flows begin or end unheard",
+                (false, _) => ", not used: some flows begin or end without an event",
                 (true, false) => ", not complete",
                 (true, true) => "",
             };
@@ -286,8 +286,8 @@ impl SetReport {
         let Some(refused) = &self.refused else {
             return writeln!(out, "set:     {}, {} networks, {file}", self.name, self.networks);
         };
-        let refusal = colour.paint(Paint::Red, "its list is refused");
-        writeln!(out, "set:     {}, {} networks of before, {refusal}:", self.name, self.networks)?;
+        let refusal = colour.paint(Paint::Red, "the list in its file is refused");
+        writeln!(out, "set:     {}, {} networks of the previous list, {refusal}:", self.name, self.networks)?;
         refused.lines().try_for_each(|line| writeln!(out, "           {line}"))
     }
 }
@@ -341,7 +341,7 @@ impl PluginReport {
         }
         if self.folded > 0 {
             let folded = colour.paint(Paint::Yellow, format_args!("{} verdicts", self.folded));
-            writeln!(out, "  {folded} have no record of their own, see records-per-second in its budget")?;
+            writeln!(out, "  {folded} have no record of their own; see records-per-second in its [plugin.budget]")?;
         }
         if let Some(fault) = &self.last_fault {
             let said = colour.paint(Paint::Red, format_args!("{}: {}", fault.kind, fault.text.replace('\n', "; ")));

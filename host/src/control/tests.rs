@@ -155,7 +155,7 @@ fn the_socket_goes_with_the_daemon() {
     assert_eq!(
         said,
         format!(
-            "no ctwarden runs at {}; start it with `ctwarden run --config FILE`, or name its socket if it has another",
+            "no ctwarden runs at {}; start it with `ctwarden run --config FILE`, or name its socket with --socket",
             path.display()
         )
     );
@@ -180,7 +180,7 @@ fn a_second_daemon_is_told_who_is_there_and_harms_nobody() {
     assert_eq!(
         said,
         format!(
-            "{} belongs to a running ctwarden (process {}); stop that one or give this one its own [daemon] control",
+            "{} belongs to a running ctwarden (process {}); stop that process or set another [daemon] control",
             daemon.path.display(),
             std::process::id()
         )
@@ -197,7 +197,7 @@ fn what_is_no_socket_is_left_alone() {
     let said = ControlServer::bind(&path, None).unwrap_err().to_string();
     assert_eq!(
         said,
-        format!("{} is there and no socket; move it away or name another path in [daemon] control", path.display())
+        format!("{} exists and is not a socket; move it away or name another path in [daemon] control", path.display())
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), "a letter");
 }
@@ -235,7 +235,7 @@ fn a_line_that_is_too_long_is_refused() {
     let (_dir, daemon) = scene();
     let mut client = Client::connect(&daemon.path).unwrap();
     let said = client.ask(&send("echo", &"x".repeat(LINE_MAX))).unwrap_err().to_string();
-    assert_eq!(said, format!("the message is longer than the {LINE_MAX} bytes that fit; send it in parts"));
+    assert_eq!(said, format!("the message is longer than the allowed {LINE_MAX} bytes; send it in parts"));
     let longest = "x".repeat(LINE_MAX - 100);
     assert_eq!(client.ask(&send("echo", &longest)).unwrap(), sent(&longest));
 
@@ -258,7 +258,7 @@ fn clients_that_wait_keep_nobody_out() {
     assert_eq!(client.ask(&send("echo", "a")).unwrap(), sent("a"));
     let mut said = String::new();
     waiting.remove(0).read_to_string(&mut said).unwrap();
-    let told = "this connection waited and had to make room for another; nothing was done, connect again";
+    let told = "this waiting connection was closed to make room for another; nothing was done, connect again";
     assert_eq!(said, format!("{{\"error\":\"{told}\"}}\n"));
 }
 
@@ -285,10 +285,10 @@ fn a_daemon_that_hangs_up_or_speaks_otherwise_is_told() {
         drop(BufReader::new(stream).lines().next());
     });
     let said = Client::connect(&path).unwrap().ask(&Request::Status).unwrap_err().to_string();
-    assert_eq!(said, format!("the daemon at {} hung up; look at its log", path.display()));
+    assert_eq!(said, format!("the daemon at {} closed the connection; look at its log", path.display()));
     let said = Client::connect(&path).unwrap().ask(&Request::Status).unwrap_err().to_string();
     assert!(
-        said.starts_with(&format!("the daemon at {} answered what this version does not", path.display())),
+        said.starts_with(&format!("this version does not understand the answer of the daemon at {}", path.display())),
         "{said}"
     );
     assert!(said.ends_with("use the daemon's own version"), "{said}");

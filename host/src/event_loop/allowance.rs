@@ -32,14 +32,14 @@ impl Allowance {
         let sufficient = Size(sufficient);
         let text = if is_full {
             format!(
-                "the replica is full ({limit_is}): it lacks flows, so that every ban waits for a reading of the table; \
-                 write replica-memory = \"{sufficient}\" in [daemon], which holds {entries} entries of any kind"
+                "the replica is full ({limit_is}) and lacks flows, so every ban waits for a dump of the table; write \
+                 replica-memory = \"{sufficient}\" in [daemon], which suffices for {entries} entries of any kind"
             )
         } else {
             format!(
                 "the replica cannot hold a full table: {entries} entries (nf_conntrack_max) need about {}, its limit is \
-                 {limit_is}; write replica-memory = \"{sufficient}\" in [daemon], or every ban waits for a reading of the \
-                 table then",
+                 {limit_is}; when it is full, every ban waits for a dump of the table; write replica-memory = \
+                 \"{sufficient}\" in [daemon]",
                 Size(needed)
             )
         };
@@ -56,7 +56,7 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// `MemTotal` of proc_meminfo(5).
+/// The machine's memory in bytes: `MemTotal` of proc_meminfo(5).
 fn meminfo() -> Option<u64> {
     total(&fs::read_to_string("/proc/meminfo").ok()?)
 }
@@ -101,7 +101,7 @@ mod tests {
     fn a_replica_that_is_full_is_told_whatever_the_table_may_hold() {
         let warning = allowance(Some(2 << 20), GIB).warning(Some(0), 100_000, true).unwrap();
         assert!(
-            warning.text.contains("it lacks flows") && warning.text.contains("replica-memory = \"24MiB\""),
+            warning.text.contains("and lacks flows") && warning.text.contains("replica-memory = \"24MiB\""),
             "{warning}"
         );
     }

@@ -49,7 +49,7 @@ fn sent(outcome: MessageOutcome) -> Response {
                 .map(|(name, count)| (name.to_owned(), count))
                 .collect();
             if !taken_only && !resting {
-                let what = "what comes of them is in the records";
+                let what = "the records show their outcomes";
                 shortfalls
                     .extend(open.iter().map(|(name, count)| format!("{} {name}: {what}", counted(*count, "verdict"))));
             }
@@ -70,24 +70,26 @@ fn in_words(shortfall: &Shortfall) -> String {
         Outcome::Refused(refusal) => format!("{what} refused: {refusal}"),
         Outcome::OverBudget if goes_on => {
             format!(
-                "{what} over budget for now: what is left goes on as the budget returns, and its record tells the end"
+                "{what} over budget for now: the rest continues as the budget refills, and the verdict's record shows \
+                 the outcome"
             )
         }
-        Outcome::OverBudget => format!("{what} over budget, and not done; [plugin.budget] says how much it may do"),
+        Outcome::OverBudget => format!("{what} over budget, so not done; [plugin.budget] limits the plugin"),
         Outcome::NotGranted if blocks => format!("{what} not granted; see allow and block-sets in its [[plugin]]"),
         Outcome::NotGranted => format!("{what} not granted; see allow in its [[plugin]]"),
         Outcome::Protected if blocks => {
             format!(
-                "{what} protected: a [[protect]] names the address, or it is this host's, its gateway's or nobody's own"
+                "{what} protected: a [[protect]] names the address, or it belongs to this host, its gateway or no \
+                 single host"
             )
         }
         Outcome::Protected => format!("{what} protected by [[protect]] or another policy"),
         Outcome::Observed => {
-            format!("{what} observed: the plugin only observes, and nothing was done; `ctwarden status` tells why")
+            format!("{what} observed: the plugin only observes, so nothing was done; `ctwarden status` shows why")
         }
         Outcome::Replaced => format!("{what} replaced: another flow has taken the tuple"),
-        Outcome::Gone => format!("{what} gone: it ended before"),
-        Outcome::Superseded => format!("{what} superseded: a stronger verdict stands against it"),
+        Outcome::Gone => format!("{what} gone: ended before the verdict"),
+        Outcome::Superseded => format!("{what} superseded: a stronger verdict took precedence"),
         Outcome::Applied => format!("{what} applied"),
     }
 }

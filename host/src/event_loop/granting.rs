@@ -1,8 +1,8 @@
 //! Grants that plugins lack: those that a check would have found missing, and the first verdict that was refused
 //! because a grant was missing.
 //!
-//! A policy whose verdicts are refused looks as if it works. The records report each refusal, but operators may not read
-//! them. So the first refusal is also reported in the log and in the status.
+//! A policy whose verdicts are refused looks as if it works. The records report each refusal, but operators may not
+//! read them. So the first refusal is also reported in the log and in the status.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ impl Granting {
         let about = self.0.get_mut(&verdict.plugin).filter(|about| about.refused.is_none())?;
         let told = told(verdict);
         about.refused = Some(told.clone());
-        Some(format!("warning: plugin {}: {told}; this is said once", verdict.plugin))
+        Some(format!("warning: plugin {}: {told}; later refusals are not logged", verdict.plugin))
     }
 }
 
@@ -71,7 +71,7 @@ fn told(record: &VerdictRecord) -> String {
         | Action::Sweep
         | Action::Malformed(..) => format!("needs allow = [\"{kind}\"]"),
     };
-    format!("a verdict was refused for want of a grant: {kind} ({}) {what} in its [[plugin]]", record.verdict.code)
+    format!("a verdict was refused for lack of a grant: {kind} ({}) {what} in its [[plugin]]", record.verdict.code)
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl EventLoop {
         }
         let before = std::mem::replace(&mut self.warnings, warnings);
         for over in before.iter().filter(|was| self.warnings.iter().all(|warning| warning.about != was.about)) {
-            crate::log::say(&format!("no longer so: {over}"));
+            crate::log::say(&format!("resolved: {over}"));
             self.write(Notice::WarningOver(over.about.clone()));
         }
         for warning in self.warnings.iter().filter(|warning| !before.contains(warning)) {

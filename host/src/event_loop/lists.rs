@@ -27,8 +27,8 @@ impl EventLoop {
 
     /// Reports that a list is not in use: on standard error, in the records, among the alerts and in the status.
     pub(super) fn refuse_set(&self, name: SetName, why: String) {
-        let stays = if self.sets.refuse(&name, &why) { "stays as it was" } else { "has no list" };
-        crate::log::say(&format!("the set {name} {stays}: {why}"));
+        let stays = if self.sets.refuse(&name, &why) { "keeps its previous list" } else { "has no list" };
+        crate::log::say(&format!("set {name} {stays}, the list in its file is refused: {why}"));
         self.write(Notice::SetRefused(name, why));
     }
 

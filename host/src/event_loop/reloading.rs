@@ -15,14 +15,14 @@ impl EventLoop {
         let refused = self.go_on_with_sets(&mut prepared);
         // Dropping the older watch discards its findings.
         let set_watch =
-            SetWatch::start(prepared.set_files).context("cannot start the thread that looks after set files")?;
+            SetWatch::start(prepared.set_files).context("cannot start the thread that watches set files")?;
         let now = clock::now();
         for key in self.daemon.needs_restart(&prepared.daemon) {
-            crate::log::say(&format!("[daemon] {key} has changed; that takes effect at the next start"));
+            crate::log::say(&format!("[daemon] {key} has changed; restart ctwarden to apply the change"));
         }
         let protects = !prepared.engine.protect.is_empty();
         if std::mem::replace(&mut self.protects, protects) && !protects {
-            crate::log::say("warning: the new configuration has no [[protect]] any more; no flow is protected now");
+            crate::log::say("warning: the new configuration has no [[protect]]; no flow is protected now");
         }
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
@@ -71,7 +71,7 @@ impl EventLoop {
             Err(error) => Notice::ReloadFailed(format!("{error:#}")),
         };
         if let Notice::ReloadFailed(why) = &notice {
-            crate::log::say(&format!("the configuration was not taken, the old one goes on: {why}"));
+            crate::log::say(&format!("the configuration was not reloaded, the old one stays in force: {why}"));
         }
         self.write(notice);
     }

@@ -91,8 +91,8 @@ impl Dump {
         if !watch.can_see() {
             UNSEEN.call_once(|| {
                 crate::log::say(
-                    "net.netfilter.nf_conntrack_buckets cannot be read: a sweep during which the hash table is resized may \
-                     miss flows without notice",
+                    "cannot read net.netfilter.nf_conntrack_buckets: if the hash table is resized during a sweep, the \
+                     sweep may miss flows without notice",
                 );
             });
         }
@@ -110,7 +110,7 @@ impl Dump {
         let mut readers = 0;
         for asking in requests {
             let (socket, sender, watch) = (NetlinkSocket::open(Protocol::Netfilter)?, sender.clone(), watch.cloned());
-            socket.send(&asking).map_err(step("ask for the table on"))?;
+            socket.send(&asking).map_err(step("request the table on"))?;
             thread::Builder::new()
                 .name("dump".to_owned())
                 .spawn(move || receive(Reader { socket, watch }, &sender))

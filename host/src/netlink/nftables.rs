@@ -129,7 +129,7 @@ pub(crate) enum CommitError {
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
     Transaction { errno: i32 },
     /// The exchange with the kernel failed before an answer arrived.
-    #[error("nftables could not be asked")]
+    #[error("the request to nftables failed")]
     Exchange(#[from] ExchangeError),
 }
 

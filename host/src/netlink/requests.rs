@@ -51,7 +51,7 @@ impl Requests {
     /// Checks that the kernel answers this process at all: opening the socket needs no capability, the first request
     /// does.
     pub(crate) fn check_permission(&mut self) -> Result<(), OpenError> {
-        self.entries().map(drop).map_err(|source| OpenError::new("ask the kernel on", source))
+        self.entries().map(drop).map_err(|source| OpenError::new("query the kernel on", source))
     }
 
     /// `nlmsg_pid` of the events that its requests cause.
@@ -111,7 +111,7 @@ impl Requests {
                 | Content::Statistics(_)
                 | Content::CpuStatistics(_)
                 | Content::ExpectationCpuStatistics(_)
-                | Content::Other => Err(io::Error::other("the kernel answered with something else than an entry")),
+                | Content::Other => Err(io::Error::other("the kernel's answer is not an entry")),
             },
         );
         match found {
@@ -221,7 +221,7 @@ impl Requests {
             let Content::Statistics(global) = content else { return None };
             global.entries.map(|entries| TableSize { entries, maximum: global.maximum })
         })?;
-        size.flatten().ok_or_else(|| io::Error::other("the kernel gave no statistics"))
+        size.flatten().ok_or_else(|| io::Error::other("the kernel returned no statistics"))
     }
 
     /// Returns the table's size with its counters.

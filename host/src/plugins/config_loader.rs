@@ -78,7 +78,7 @@ impl StateDirectory {
         let store = Store::open(state, |line| crate::log::say(&line))?;
         let compiled = Directory::open_or_make(state, FileMode::RWXU)
             .and_then(|state| state.make(OsStr::new("compiled"), FileMode::RWXU))
-            .context("cannot keep compiled plugins; mend that or name another state in [daemon]")?;
+            .context("cannot store compiled plugins; correct that or name another state in [daemon]")?;
         let path = compiled.path().to_path_buf();
         let code = CodeCache::within(compiled.into(), &path)?;
         Ok(Self { store, code })
@@ -153,8 +153,8 @@ impl ConfigLoader {
             problems.push(Problem { file: configuration.file.clone(), line, section: None, what });
         };
         if configuration.plugins.is_empty() {
-            let what = "names no plugin, so that nothing would be watched or protected; write a [[plugin]], or look whether \
-                        the file was cut short";
+            let what = "names no plugin, so nothing would be watched or protected; write a [[plugin]], or check \
+                        whether the file was cut short";
             problem(None, what.to_owned());
         }
         findings.into_iter().for_each(|finding| problem(None, finding));
@@ -240,7 +240,7 @@ impl ConfigLoader {
         if let Some(cached) = &cached {
             cached.keep(&examined);
         }
-        let none = || vec!["its compiled code is not there".to_owned()];
+        let none = || vec!["its compiled code is missing".to_owned()];
         let code = examined.code.or(code).ok_or_else(none)?;
         let component = load(&code).map_err(|error| vec![format!("{:#}", anyhow::Error::from(error))])?;
         Ok((component, examined.described))

@@ -7,8 +7,8 @@ pub(super) fn without_address(protected: &[Filter]) -> Option<String> {
     let named = |filter: &Filter| filter.listed_networks().next().is_some();
     let index = protected.iter().position(|filter| !named(filter))?;
     Some(format!(
-        "protect[{index}] names no address: its flows are neither ended nor changed, but a block of a peer drops their packets; \
-         name the hosts that must stay reachable (either = [\"192.0.2.1\"])"
+        "protect[{index}] names no address: no plugin ends or changes its flows, but a block of a peer drops their \
+         packets; name the hosts that must stay reachable (either = [\"192.0.2.1\"])"
     ))
 }
 
@@ -23,6 +23,6 @@ mod tests {
         assert_eq!(without_address(&[addressed()]), None);
         assert_eq!(without_address(&[]), None);
         let said = without_address(&[addressed(), one_filter("dst-ports = [22]").unwrap()]).unwrap();
-        assert!(said.starts_with("protect[1] names no address: its flows are neither ended nor changed"), "{said}");
+        assert!(said.starts_with("protect[1] names no address: no plugin ends or changes its flows"), "{said}");
     }
 }

@@ -97,7 +97,7 @@ impl Host for PluginHost {
     fn log(&mut self, stream: LogStream, line: &str) {
         let Some(left_out) = self.log_rate.take(Instant::now()) else { return };
         if left_out > 0 {
-            let told = format!("({left_out} lines were left out: it says too much)");
+            let told = format!("({left_out} lines were left out: the plugin writes too many)");
             crate::log::plugin(&self.name, LogStream::Error, &told);
         }
         crate::log::plugin(&self.name, stream, line);

@@ -92,8 +92,8 @@ pub(crate) fn examine(
 /// The error if the loading process could not be started.
 fn unable(error: impl Into<io::Error>) -> Vec<String> {
     vec![format!(
-        "cannot start the process that loads it: {}; /proc must be mounted, and the limits of processes and open files must \
-         have room",
+        "cannot start the process that loads it: {}; check that /proc is mounted and that the limits of processes \
+         and open files are not reached",
         error.into()
     )]
 }
@@ -223,7 +223,7 @@ impl LoadingProcess {
             let memory = Size(phase.memory(limits));
             return format!("{doing} took more than {memory} of memory and was stopped; {way_out}");
         }
-        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing");
         format!(
             "{doing} failed: the process that loads it ended with {status} ({last}); do not use this component, and report it \
              to ctwarden",

@@ -29,7 +29,7 @@ pub(super) fn check_needs(
     if !foreign.is_empty() {
         let foreign = names(foreign);
         return Err(vec![format!(
-            "its subscription needs {foreign}, which it does not ask for; tell the plugin's author"
+            "its subscription needs {foreign}, which its descriptor does not list; tell the plugin's author"
         )]);
     }
     let mut missing: Vec<String> = missing_kinds(grants, subscription).into_iter().collect();
@@ -52,7 +52,7 @@ pub(super) fn check_needs(
     }
     let of_blocks = Sets { verb: "blocks in", key: "block-sets", section: "block", declared: &declared.block_sets };
     missing.extend(of_blocks.missing(&reach.block_sets, &grants.block_sets));
-    let of_reads = Sets { verb: "looks into", key: "read-sets", section: "sets", declared: &declared.sets };
+    let of_reads = Sets { verb: "reads", key: "read-sets", section: "sets", declared: &declared.sets };
     missing.extend(of_reads.missing(&subscription.read_sets(), &grants.read_sets));
     match mode {
         Mode::Enforce if !missing.is_empty() => Err(missing),
@@ -111,7 +111,7 @@ impl Sets<'_> {
                 let meant = nearest.map_or_else(|| ";".to_owned(), |name| format!("; did you mean {name}?"));
                 format!(
                     "its configuration {verb} the set {set}, and there is no [{section}.{set}]{meant} correct the name in its \
-                     [plugin.config], or declare [{section}.{set}] and write it into its {key}"
+                     [plugin.config], or declare [{section}.{set}] and add it to its {key}"
                 )
             }
         })
@@ -252,8 +252,8 @@ mod tests {
                 "correct",
             ),
             (3, "its configuration blocks in the set worse, which is not granted", "block-sets = [\"bad\", \"worse\"]"),
-            (4, "its configuration looks into the set worse, which is not granted", "read-sets = [\"bad\", \"worse\"]"),
-            (5, "its configuration looks into the set xyz, and there is no [sets.xyz];", "declare [sets.xyz]"),
+            (4, "its configuration reads the set worse, which is not granted", "read-sets = [\"bad\", \"worse\"]"),
+            (5, "its configuration reads the set xyz, and there is no [sets.xyz];", "declare [sets.xyz]"),
         ] {
             assert!(told[line].starts_with(begin) && told[line].contains(end), "{}", told[line]);
         }
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn nobody_needs_what_he_does_not_ask_for() {
         use VerdictKind::{Alert, Delete};
-        let told = "its subscription needs delete, which it does not ask for; tell the plugin's author";
+        let told = "its subscription needs delete, which its descriptor does not list; tell the plugin's author";
         let declared = Declared { sets: BTreeSet::new(), block_sets: BTreeSet::new() };
         for mode in [Mode::Enforce, Mode::Observe] {
             let subscription = needing([Alert, Delete]);

@@ -30,13 +30,13 @@ fn control(path: &Path) -> Option<String> {
     let length = path.as_os_str().as_bytes().len();
     if length > SOCKET_PATH_MAX {
         return Some(format!(
-            "\"{}\" has {length} bytes, and the path of a socket has {SOCKET_PATH_MAX} at most; name a shorter one",
+            "\"{}\" has {length} bytes, and the path of a socket has at most {SOCKET_PATH_MAX}; name a shorter path",
             path.display()
         ));
     }
     match exists(path) {
         Some(metadata) if !metadata.file_type().is_socket() => {
-            Some(format!("{} is there and no socket; move it away or name another path", path.display()))
+            Some(format!("{} exists and is not a socket; move it away or name another path", path.display()))
         }
         Some(_) | None => path.parent().and_then(directory),
     }
@@ -49,7 +49,7 @@ fn directory(path: &Path) -> Option<String> {
         match exists(there) {
             // A link is followed when the way to it is checked.
             Some(metadata) if !metadata.is_dir() && !metadata.is_symlink() => {
-                return Some(format!("{} is no directory; move it away or name another path", there.display()));
+                return Some(format!("{} is not a directory; move it away or name another path", there.display()));
             }
             Some(_) => return check_directory(there).err().map(|error| error.to_string()),
             None => there = there.parent()?,
@@ -120,10 +120,10 @@ mod tests {
     fn what_a_start_could_not_use_is_told_with_its_key() {
         type Change = fn(&Path, &mut Daemon);
         let cases: [(Change, &str, &str); 8] = [
-            (|folder, daemon| daemon.control = folder.join("x".repeat(200)), "daemon.control: ", "107 at most"),
-            (|folder, daemon| daemon.control = folder.join("file"), "daemon.control: ", "no socket"),
-            (|folder, daemon| daemon.control = folder.join("file/control.sock"), "daemon.control: ", "no directory"),
-            (|folder, daemon| daemon.state = folder.join("file"), "daemon.state: ", "no directory"),
+            (|folder, daemon| daemon.control = folder.join("x".repeat(200)), "daemon.control: ", "at most 107"),
+            (|folder, daemon| daemon.control = folder.join("file"), "daemon.control: ", "not a socket"),
+            (|folder, daemon| daemon.control = folder.join("file/control.sock"), "daemon.control: ", "not a directory"),
+            (|folder, daemon| daemon.state = folder.join("file"), "daemon.state: ", "not a directory"),
             (|folder, daemon| daemon.state = folder.join("open/state"), "daemon.state: ", "chmod"),
             (
                 |folder, daemon| daemon.records = Destination::File(folder.join("none/r")),

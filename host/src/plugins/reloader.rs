@@ -50,7 +50,7 @@ impl<T: Send + 'static> Reloader<T> {
         let id = ReloadId(self.begun);
         self.running = Some((id, now));
         if self.given_up >= GIVEN_UP_MAX {
-            let why = anyhow!("{GIVEN_UP_MAX} earlier readings of it are still stuck; start ctwarden again");
+            let why = anyhow!("{GIVEN_UP_MAX} earlier reads of the configuration are still stuck; restart ctwarden");
             let _ = self.results.send((id, Err(why)));
             return;
         }
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Reloader<T> {
             drop(results.send((id, read())));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(work) {
-            let why = anyhow!(error).context("no thread could be started to read the configuration");
+            let why = anyhow!(error).context("cannot start the thread that reads the configuration");
             let _ = self.results.send((id, Err(why)));
         }
     }
@@ -83,8 +83,8 @@ impl<T: Send + 'static> Reloader<T> {
         self.given_up = self.given_up.saturating_add(1);
         self.go_on(now);
         Some(anyhow!(
-            "reading it took longer than {PATIENCE:?} and was given up; look whether the file systems of the configuration, the \
-             plugins and the sets answer, then send SIGHUP again"
+            "reading the configuration took longer than {PATIENCE:?} and was given up; check that the file systems of \
+             the configuration, the plugins and the sets respond, then send SIGHUP again"
         ))
     }
 

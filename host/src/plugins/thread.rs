@@ -67,7 +67,7 @@ impl PluginThread {
         let name = spec.name.clone();
         let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&spec, &inbox, &first));
         let lost = |why: String| ConfigureError::Fault(Fault::Trap(why));
-        let thread = spawned.map_err(|error| lost(format!("no thread could be started for it: {error}")))?;
+        let thread = spawned.map_err(|error| lost(format!("cannot start its thread: {error}")))?;
         let plugin = Self { name, jobs, thread: Some(thread) };
         match started.recv() {
             Ok(outcome) => outcome.map(|subscription| (plugin, subscription)),

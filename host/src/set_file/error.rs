@@ -14,7 +14,7 @@ pub(crate) enum SetFileError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The file is not text.
-    #[error("{path}:{line}: not UTF-8; save the file in that encoding, with one address or network a line")]
+    #[error("{path}:{line}: the file is not UTF-8; save it as UTF-8, with one address or network a line")]
     NotText {
         path: PathBuf,
         /// The line, from 1.
@@ -35,6 +35,6 @@ pub(crate) enum SetFileError {
     /// Lines of the file are wrong.
     #[error("{}", .0.join("\n"))]
     Lines(Vec<String>),
-    #[error("{0} is being written; it is taken as soon as nobody has changed it for a moment")]
+    #[error("{0} is being written; ctwarden reads it once it stops changing")]
     Unsettled(PathBuf),
 }

@@ -22,10 +22,10 @@ pub(crate) enum Form {
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Csv => "columns with commas between",
-            Self::Nft => "nftables' own words",
-            Self::Ipset => "ipset's own words",
-            Self::SpamhausJson => "Spamhaus' list in JSON",
+            Self::Csv => "columns separated by commas",
+            Self::Nft => "nftables syntax",
+            Self::Ipset => "ipset syntax",
+            Self::SpamhausJson => "a Spamhaus list in JSON",
             Self::Json => "JSON",
         })
     }

@@ -62,7 +62,7 @@ impl Mistake {
         if disclosed {
             format!("\"{}\" {what}", excerpt(word))
         } else {
-            format!("its first word {what} (the text is not shown, for not everybody may read the file)")
+            format!("its first word {what} (the text is not shown because not every user may read the file)")
         }
     }
 }
@@ -74,24 +74,24 @@ enum What {
     Nonsense,
     #[error("is a name, and names are not looked up; write its addresses")]
     Name,
-    #[error("has a number that begins with 0, which some programs read as octal; write it without")]
+    #[error("has a number that begins with 0, which some programs read as octal; remove the leading 0")]
     Zeros,
     #[error("has a port; write the address alone")]
     Port,
-    #[error("has a zone behind %, and a set has none; write the address alone")]
+    #[error("has a zone after %, which a set cannot hold; write the address alone")]
     Zone,
     #[error("has a prefix that is longer than its address; write /{0} at most")]
     Length(u8),
-    #[error("has a mask whose ones do not come first; write the length of its prefix")]
+    #[error("has a mask that is not contiguous; write a prefix length instead")]
     Mask,
-    #[error("is wider than all of IPv4; write the network in IPv4's form")]
+    #[error("is an IPv4-mapped network wider than all of IPv4; write it in IPv4 form")]
     Mapped,
-    #[error("is a range that ends before it begins; exchange the two")]
+    #[error("is a range that ends before it begins; swap its ends")]
     Order,
-    #[error("is a range from one family to the other; write one for each")]
+    #[error("is a range across IPv4 and IPv6; write one range for each")]
     Families,
     #[error(
-        "is wider than /{length}, the set's {key}; write a narrower network, or lower that key if this one is meant"
+        "is wider than /{length}, the set's {key}; write a narrower network, or lower that key if you mean this one"
     )]
     Wide { length: u8, key: &'static str },
 }

@@ -82,7 +82,7 @@ fn not_a_line(line: &str) -> Option<String> {
     if line.len() > LINE_BYTES_MAX {
         Some(format!("the line is longer than {LINE_BYTES_MAX} bytes; write one address or network a line"))
     } else if line.contains('\0') {
-        Some("a NUL byte; this is no text, name the list itself".to_owned())
+        Some("a NUL byte; the file is not text, name the list itself".to_owned())
     } else if line.contains('\r') {
         Some("a carriage return within the line; end lines with a line feed".to_owned())
     } else {
@@ -136,7 +136,7 @@ impl HostBits {
 
     fn told(self, path: &Path, disclosed: bool) -> Option<String> {
         let (line, first) = self.first?;
-        let first = if disclosed { first } else { "bits behind the prefix do not count".to_owned() };
+        let first = if disclosed { first } else { "bits after the prefix are ignored".to_owned() };
         let more = if self.more > 0 { format!(", and {} more lines have such bits", self.more) } else { String::new() };
         Some(format!("{}:{line}: {first}{more}", path.display()))
     }
@@ -245,18 +245,18 @@ mod tests {
                 "\"198.051.100.066\" has a number that begins with 0, which some programs read as octal",
             ),
             ("198.51.100.0/08", "has a number that begins with 0"),
-            ("fe80::1%eth0", "\"fe80::1%eth0\" has a zone behind %, and a set has none; write the address alone"),
+            ("fe80::1%eth0", "\"fe80::1%eth0\" has a zone after %, which a set cannot hold; write the address alone"),
             ("bad.example.org", "\"bad.example.org\" is a name, and names are not looked up; write its addresses"),
             ("bad-host.example.org x", "is a name, and names are not looked up"),
             ("198.51.100.66:22", "\"198.51.100.66:22\" has a port; write the address alone"),
             ("[2001:db8::1]:22", "has a port; write the address alone"),
-            ("198.51.100.66/255.0.255.0", "has a mask whose ones do not come first; write the length of its prefix"),
-            ("198.51.100.66/0.0.0.255", "has a mask whose ones do not come first"),
-            ("198.51.100.20-198.51.100.10", "is a range that ends before it begins; exchange the two"),
-            ("198.51.100.20-2001:db8::1", "is a range from one family to the other; write one for each"),
+            ("198.51.100.66/255.0.255.0", "has a mask that is not contiguous; write a prefix length instead"),
+            ("198.51.100.66/0.0.0.255", "has a mask that is not contiguous"),
+            ("198.51.100.20-198.51.100.10", "is a range that ends before it begins; swap its ends"),
+            ("198.51.100.20-2001:db8::1", "is a range across IPv4 and IPv6; write one range for each"),
             ("198.51.100.1-198.051.100.2", "has a number that begins with 0"),
             ("198.51.100", "is not an address or network"),
-            ("::ffff:198.51.100.66/24", "is wider than all of IPv4; write the network in IPv4's form"),
+            ("::ffff:198.51.100.66/24", "is an IPv4-mapped network wider than all of IPv4; write it in IPv4 form"),
             (
                 "0.0.0.0/0",
                 "\"0.0.0.0/0\" is wider than /8, the set's shortest-ipv4-prefix; write a narrower network, or lower",
@@ -312,12 +312,12 @@ mod tests {
     fn what_is_no_text_is_told_shortly() {
         assert_eq!(
             mistakes(b"198.51.100.66 # caf\xc3\xa9 \xe9\n"),
-            "l:1: not UTF-8; save the file in that encoding, with one address or network a line"
+            "l:1: the file is not UTF-8; save it as UTF-8, with one address or network a line"
         );
-        assert!(mistakes(b"198.51.100.66\n\xff\xfe1\x009\x00").starts_with("l:2: not UTF-8"));
+        assert!(mistakes(b"198.51.100.66\n\xff\xfe1\x009\x00").starts_with("l:2: the file is not UTF-8"));
         let zeros = vec![0; 1 << 20];
         assert_eq!(mistakes(&zeros), "l:1: the line is longer than 4096 bytes; write one address or network a line");
-        assert_eq!(mistakes(&[0; 100]), "l:1: a NUL byte; this is no text, name the list itself");
+        assert_eq!(mistakes(&[0; 100]), "l:1: a NUL byte; the file is not text, name the list itself");
         assert!(mistakes(b"198.51.100.66\r198.51.100.67\r").starts_with("l:1: a carriage return within the line"));
         assert!(mistakes("\u{202e}\u{1b}[2J".repeat(900).as_bytes()).len() < 1000);
         let lines = "\u{202e}\u{1b}[2J\u{9b}\n".repeat(100_000);
@@ -337,7 +337,7 @@ mod tests {
             assert!(!said.contains(word), "{said}");
         }
         let note = parse(Path::new("p"), b"198.51.100.77/24\n", reading).unwrap().note;
-        assert_eq!(note.as_deref(), Some("p:1: bits behind the prefix do not count"));
+        assert_eq!(note.as_deref(), Some("p:1: bits after the prefix are ignored"));
     }
 
     proptest! {

@@ -95,7 +95,7 @@ fn a_change_is_seen_once_and_a_broken_version_is_told_once() {
     fs::write(scene.path(), "192.0.2.3\n").unwrap();
     assert_eq!(scene.look(), taken(&["192.0.2.3"]), "rewritten in place");
     scene.replace(b"\xff\n");
-    assert!(scene.look().unwrap().unwrap_err().contains("banned.txt:1: not UTF-8; save the file"));
+    assert!(scene.look().unwrap().unwrap_err().contains("banned.txt:1: the file is not UTF-8; save it"));
     scene.replace("0.0.0.0/0\n");
     assert!(scene.look().unwrap().unwrap_err().contains("\"0.0.0.0/0\" is wider than /8"));
     scene.replace("192.0.2.3,x\n");

@@ -7,9 +7,9 @@ use crate::config::Destination;
 #[derive(Debug, Error)]
 pub(crate) enum SinkError {
     /// The file or socket cannot be opened.
-    #[error("cannot open {destination} for {what}: {error}; correct {what} in [daemon] or mend the destination")]
+    #[error("cannot open {destination} for {what}: {error}; correct {what} in [daemon] or repair the destination")]
     Open {
-        /// `records` or `alerts`.
+        /// The key of the configuration: `records` or `alerts`.
         what: &'static str,
         destination: Destination,
         error: std::io::Error,

@@ -52,7 +52,7 @@ fn is_unread_pipe(error: &io::Error) -> bool {
 }
 
 fn unread_pipe() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "nobody reads this pipe")
+    io::Error::new(io::ErrorKind::NotConnected, "no process reads this pipe")
 }
 
 impl Sink for FileSink {

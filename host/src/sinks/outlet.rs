@@ -85,9 +85,8 @@ impl Outlet {
             }
             Err(error) => {
                 let begins = !std::mem::replace(&mut self.waiting, true);
-                let report = || {
-                    format!("cannot write {} yet: {error}; they wait as long as there is room for them", self.name())
-                };
+                let report =
+                    || format!("cannot write {} yet: {error}; the queue keeps them while it has room", self.name());
                 (false, begins.then(report))
             }
         }
@@ -119,7 +118,7 @@ impl Outlet {
         let mut change = self.flush();
         if let Err(error) = self.sink.reopen() {
             change.report =
-                Some(format!("cannot reopen {} for {}: {error}; the old file goes on", self.destination, self.what));
+                Some(format!("cannot reopen {} for {}: {error}; the old file stays open", self.destination, self.what));
         }
         change
     }
@@ -132,7 +131,7 @@ impl Outlet {
         self.untold += lines;
         self.is_closed = error.kind() == io::ErrorKind::BrokenPipe;
         let report = (!self.failing)
-            .then(|| format!("cannot write {}: {error}; they are counted and lost until it can", self.name()));
+            .then(|| format!("cannot write {}: {error}; they are lost and counted until it can", self.name()));
         self.failing = true;
         Change { written, lost: lines, told: 0, report }
     }

@@ -48,7 +48,7 @@ impl Patience {
 }
 
 fn nobody_reads() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "nobody reads what is written there")
+    io::Error::new(ErrorKind::TimedOut, "no process reads the output")
 }
 
 /// A descriptor for writing.

@@ -9,7 +9,7 @@ use ctwarden_model::Timestamp;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// Writes "2026-11-22T12:00:00.000000000Z".
+/// Displays a timestamp in the form "2026-11-22T12:00:00.000000000Z".
 pub(crate) struct Rfc3339(pub Timestamp);
 
 impl fmt::Display for Rfc3339 {

@@ -91,7 +91,7 @@ pub(crate) struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not write {}: {} are lost, and nothing in them tells of it", self.name, self.records)
+        write!(f, "could not write {}: {} are lost, and no line there reports the loss", self.name, self.records)
     }
 }
 
@@ -264,7 +264,7 @@ impl Writer {
             }
             Err(error) => {
                 self.counters.overflowed.fetch_add(1, Ordering::Relaxed);
-                (self.report)(format!("a record has no form in JSON and is lost: {error}"));
+                (self.report)(format!("a record cannot be written as JSON and is lost: {error}"));
             }
         }
     }

@@ -125,7 +125,7 @@ fn a_destination_that_cannot_be_opened_is_named_with_the_way_out() {
     let path = Path::new("/proc/nowhere/records");
     let said = Sinks::start(&Destination::File(path.into()), None, silent).unwrap_err().to_string();
     assert!(said.starts_with("cannot open /proc/nowhere/records for records: "), "{said}");
-    assert!(said.ends_with("correct records in [daemon] or mend the destination"), "{said}");
+    assert!(said.ends_with("correct records in [daemon] or repair the destination"), "{said}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_full_disk_is_reported_once_counted_and_told_in_the_stream() {
     let reports = reports.lock().unwrap();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(reports[0].starts_with("cannot write records to /dev/full: No space left on device"), "{reports:?}");
-    assert!(reports[0].ends_with("they are counted and lost until it can"), "{reports:?}");
+    assert!(reports[0].ends_with("they are lost and counted until it can"), "{reports:?}");
 }
 
 /// A sink whose disk can be filled and emptied, or that sleeps.
@@ -256,7 +256,8 @@ fn a_file_that_cannot_be_reopened_goes_on_and_is_told() {
     let reports = reports.lock().unwrap();
     assert_eq!(reports.len(), 1);
     assert!(
-        reports[0].starts_with("cannot reopen /disk for records: ") && reports[0].ends_with("; the old file goes on")
+        reports[0].starts_with("cannot reopen /disk for records: ")
+            && reports[0].ends_with("; the old file stays open")
     );
 }
 
@@ -281,7 +282,7 @@ fn words_for_people() {
     assert_eq!(TupleInWords(&gre).to_string(), "gre 2001:db8::1 > 2001:db8::2 keys 0x10 0x11");
     assert_eq!(
         InWords(&Record::Notice(Timestamp(0), Box::new(Notice::ReloadFailed("why".into())))).to_string(),
-        "the configuration was not reloaded, the old one goes on: why"
+        "the configuration was not reloaded, the old one stays in force: why"
     );
 }
 
@@ -369,7 +370,7 @@ fn records_wait_for_who_reads_a_pipe_and_none_is_lost() {
     assert_eq!(
         *reports,
         [
-            format!("cannot write {name} yet: nobody reads this pipe; they wait as long as there is room for them"),
+            format!("cannot write {name} yet: no process reads this pipe; the queue keeps them while it has room"),
             format!("can write {name} now")
         ]
     );

@@ -73,7 +73,7 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
         }
         Notice::Restarted(plugin) => write!(f, "{plugin}: runs again"),
         Notice::BreakerOpened(plugin, rest) => {
-            write!(f, "{plugin}: spent its budget again and again and only observes for {rest:?}")
+            write!(f, "{plugin}: exceeded its budget again and again, so it only observes for {rest:?}")
         }
         Notice::BreakerClosed(plugin) => write!(f, "{plugin}: may act again"),
         Notice::Missed(plugin, entries) => write!(f, "{plugin}: its queue was full, {entries} entries were dropped"),
@@ -81,7 +81,7 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
             let total = counts.iter().map(|folded| folded.count).fold(0, u64::saturating_add);
             write!(
                 f,
-                "{plugin}: {total} verdicts have no record of their own, they came faster than records may be written: "
+                "{plugin}: {total} verdicts have no record of their own, they came faster than records-per-second: "
             )?;
             for (number, folded) in counts.iter().enumerate() {
                 let separator = if number == 0 { "" } else { ", " };
@@ -93,16 +93,16 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
             let flow = TupleInWords(&flow.original);
             write!(f, "{plugin}: {flow} was deleted {times} times in a minute, and its packets still arrive")?;
             match blocked {
-                Some((set, network)) => write!(f, ": {network} is in set {set}, and no rule drops what is in that set"),
+                Some((set, network)) => write!(f, ": {network} is in set {set}, but no rule drops packets of that set"),
                 None => f.write_str(": nothing blocks them"),
             }
         }
         Notice::SetChanged(set) => write!(f, "set {set} has changed"),
         Notice::SetRefused(set, why) => write!(f, "the new list of set {set} was refused: {why}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),
-        Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one goes on: {why}"),
+        Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one stays in force: {why}"),
         Notice::Warned { about, text } => write!(f, "warning: {about}: {text}"),
-        Notice::WarningOver(about) => write!(f, "no longer so: {about}"),
+        Notice::WarningOver(about) => write!(f, "resolved: {about}"),
         Notice::Started => f.write_str("started"),
         Notice::Stopping => f.write_str("stopping"),
     }

@@ -79,12 +79,12 @@ fn the_quota_holds_and_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let memory = store.plugin(&name("a"), Quota { keys: 2, bytes: 10 }).unwrap();
-    assert_eq!(memory.set(&"k".repeat(257), b"").unwrap_err(), "the key has 257 bytes, more than the 256 it may");
+    assert_eq!(memory.set(&"k".repeat(257), b"").unwrap_err(), "the key has 257 bytes, more than the allowed 256");
     memory.set("a", b"1234").unwrap();
     memory.set("b", b"1234").unwrap();
-    let full = "the quota of 2 keys is used up; remove some or have store-keys raised";
+    let full = "the quota of 2 keys is used up; remove keys or raise store-keys in its [plugin.limits]";
     assert_eq!(memory.set("c", b"").unwrap_err(), full);
-    let full = "the quota of 10 bytes is used up; remove keys or have store raised";
+    let full = "the quota of 10 bytes is used up; remove keys or raise store in its [plugin.limits]";
     assert_eq!(memory.set("b", b"12345").unwrap_err(), full);
     memory.set("b", b"4321").unwrap();
     memory.remove("a");
@@ -96,7 +96,7 @@ fn the_quota_holds_and_says_what_to_do() {
     let memory = store.plugin(&name("a"), Quota { keys: 1, bytes: 5 }).unwrap();
     assert_eq!(
         memory.set("b", b"1234567890").unwrap_err(),
-        "the quota of 5 bytes is used up; remove keys or have store raised"
+        "the quota of 5 bytes is used up; remove keys or raise store in its [plugin.limits]"
     );
     memory.set("b", b"12345678").unwrap();
     memory.set("b", b"1").unwrap();
@@ -165,10 +165,7 @@ fn a_second_daemon_is_told() {
     let file = dir.path().join(FILE);
     assert_eq!(
         said,
-        format!(
-            "{} is in use by another ctwarden; stop that one or give this one its own [daemon] state",
-            file.display()
-        )
+        format!("{} is in use by another ctwarden; stop that process or set another [daemon] state", file.display())
     );
 }
 
@@ -244,7 +241,7 @@ fn a_disk_that_fails_is_told_once_and_nothing_is_lost() {
     memory.set("k", b"v").unwrap();
     let said = reported.recv_timeout(Duration::from_secs(20)).unwrap();
     let begin =
-        format!("plugins' memories stay in the daemon until they can be written: cannot use {}: ", file.display());
+        format!("cannot write plugins' memories, the daemon keeps them until it can: cannot use {}: ", file.display());
     assert!(said.starts_with(&begin), "{said}");
     assert!(store.flush().is_err());
     memory.set("l", b"w").unwrap();

@@ -184,7 +184,7 @@ impl Directory {
         }
     }
 
-    /// Returns the file if the open handle is of the expected type and nobody else could change the file.
+    /// Returns the file if the open handle is of the expected type and only trusted users could change the file.
     fn checked(
         &self,
         name: &OsStr,

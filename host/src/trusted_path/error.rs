@@ -21,7 +21,7 @@ pub(crate) enum AccessError {
     #[error("{0} is not a socket; correct the path")]
     NotASocket(PathBuf),
     /// The file or directory belongs to another user.
-    #[error("{path} belongs to user {owner}, who could change it; run `chown root {path}` as root")]
+    #[error("{path} belongs to user {owner}, so that user could change it; run `chown root {path}` as root")]
     Owner {
         /// The file or directory with the wrong owner.
         path: PathBuf,
@@ -41,8 +41,8 @@ pub(crate) enum AccessError {
     List(PathBuf),
     /// The name may be a second link to a file elsewhere, because everybody can create names in the directory.
     #[error(
-        "{0} has more than one name, and any user can make names in its directory; copy the file to a directory that only \
-         root can change"
+        "{0} has more than one hard link, and any user can create links in its directory; copy the file to a directory \
+         that only root can change"
     )]
     Linked(PathBuf),
     /// The path contains a loop of symbolic links, or too many of them.
@@ -56,7 +56,7 @@ pub(crate) enum AccessError {
         limit: u64,
     },
     /// The path is a pipe that no process reads.
-    #[error("{0} is a pipe that nobody reads; start the reader first or name a file")]
+    #[error("no process reads the pipe {0}; start the reader first or name a file")]
     NoReader(PathBuf),
     /// A system call failed.
     #[error("cannot {verb} {path}: {error}; check that the daemon's user may do that")]

@@ -109,7 +109,10 @@ fn a_file_of_somebody_else_is_refused() {
     }
     assert_eq!(
         refusal(&file),
-        format!("{0} belongs to user 12345, who could change it; run `chown root {0}` as root", file.display())
+        format!(
+            "{0} belongs to user 12345, so that user could change it; run `chown root {0}` as root",
+            file.display()
+        )
     );
     chown(&file, None, Some(12345)).unwrap();
     chown(&file, Some(0), None).unwrap();
@@ -182,7 +185,7 @@ fn a_link_that_a_stranger_has_planted_is_not_followed() {
         read(&planted, 100).unwrap_err().to_string(),
         Directory::open_or_make(&planted, PRIVATE).unwrap_err().to_string(),
     ] {
-        assert!(said.contains(&format!("records belongs to user {STRANGER}, who could change it")), "{said}");
+        assert!(said.contains(&format!("records belongs to user {STRANGER}, so that user could change it")), "{said}");
     }
     let directory = Directory::open(&shared).unwrap();
     assert!(directory.open_or_make_file(OsStr::new("records"), RECORDS).is_err());
@@ -216,7 +219,7 @@ fn a_second_name_of_a_file_is_refused_where_everybody_can_make_names() {
         append(&shared.join("records"), RECORDS).unwrap_err().to_string(),
         read(&shared.join("records"), 100).unwrap_err().to_string(),
     ] {
-        assert!(said.contains("shared/records has more than one name, and any user can make names"), "{said}");
+        assert!(said.contains("shared/records has more than one hard link, and any user can create links"), "{said}");
     }
 }
 
@@ -246,7 +249,7 @@ fn a_pipe_is_not_waited_for() {
     let pipe = dir.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let said = append(&pipe, RECORDS).unwrap_err().to_string();
-    assert!(said.contains("pipe is a pipe that nobody reads; start the reader first"), "{said}");
+    assert!(said.contains("/pipe; start the reader first") && said.contains("no process reads the pipe"), "{said}");
     let reader = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(&pipe);
     let _reader = reader.unwrap();
     assert!(append(&pipe, RECORDS).is_ok());
@@ -267,7 +270,7 @@ fn a_file_of_a_stranger_is_refused_for_every_use() {
         directory.remove(name).unwrap_err().to_string(),
         read(&dir.path().join("plugin.wasm"), 100).unwrap_err().to_string(),
     ] {
-        assert!(said.contains("plugin.wasm belongs to user 12345, who could change it"), "{said}");
+        assert!(said.contains("plugin.wasm belongs to user 12345, so that user could change it"), "{said}");
     }
     let state = dir.path().join("state");
     fs::create_dir(&state).unwrap();

@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
 
 /// The constructors that walk along a path. They are here so that `directory` does not import this module.
 impl Directory {
-    /// Opens a directory in which nobody else could change the daemon's files.
+    /// Opens a directory in which only trusted users could change the daemon's files.
     ///
     /// # Errors
     /// [`AccessError`] if the path is missing or no directory, or others could change the files in it.

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let mut progress = Progress::new();
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD]))?;
     if let Err(error) = packages::ensure(&progress, &[packages::COUNT]) {
-        progress.say(&format!("skipped, no instructions are counted: {error:#}"));
+        progress.say(&format!("skipped, instructions cannot be counted: {error:#}"));
         return Ok(());
     }
     let circumstances = Circumstances::here()?;
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
         print!("{}", Comparison::without(&counts).table());
         let landed = Landed { circumstances, counts: counts.into_iter().map(Count::into_pair).collect() };
         landed.write(&landed_file())?;
-        progress.say(&format!("kept in {}; commit it with what changed the counts", landed_file().display()));
+        progress.say(&format!("kept in {}; commit it with the change that caused it", landed_file().display()));
         return Ok(());
     }
     let landed = Landed::read(&landed_file())?;
@@ -98,7 +98,7 @@ fn count(names: &[String]) -> Result<Vec<Count>> {
     let mut bodies = callgrind::bodies(&program)?;
     bodies.retain(|body| names.is_empty() || names.iter().any(|name| body.name.contains(name)));
     if bodies.is_empty() {
-        bail!("no body is called that");
+        bail!("no body has such a name; leave out the names to count all");
     }
     bodies
         .iter()

@@ -33,7 +33,8 @@ pub(crate) fn check(progress: &Progress, forced: Option<Origin>) -> Result<()> {
     tried
 }
 
-/// ctwarden loads only files that nobody else could change, and root may work in another user's tree.
+/// Copies the example to a folder of this user. ctwarden loads only files that no other user could change, and root may
+/// work in another user's tree.
 fn copy_example(folder: &Path, copy: &Path) -> Result<()> {
     let release = copy.join("target").join(COMPONENT);
     let release = release.parent().context("the component has no folder")?;
@@ -49,7 +50,7 @@ fn copy_example(folder: &Path, copy: &Path) -> Result<()> {
 fn try_in(folder: &Path) -> Result<()> {
     let mut command = Command::new(tree::host_binary());
     command.args(["try", "--config", "ctwarden.toml", "table.txt"]).current_dir(folder);
-    let records = process::read(&mut command).context("the example policy cannot be tried")?;
+    let records = process::read(&mut command).context("`ctwarden try` of the example policy failed")?;
     match records.lines().filter(|record| record.contains(VERDICT)).count() {
         1 => Ok(()),
         count => bail!("the example policy ends {count} connections of its table, not 1:\n{records}"),

@@ -76,7 +76,7 @@ impl Options {
         }
         let known = corpora()?;
         if let Some(unknown) = options.names.iter().find(|name| !known.contains(name)) {
-            bail!("there is no check {unknown}; there are: {}", known.join(", "));
+            bail!("there is no check {unknown}; the checks are: {}", known.join(", "));
         }
         Ok(options)
     }

@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<()> {
     }
     progress.print_table();
     if !failed.is_empty() {
-        bail!("lint found something in: {}", failed.join(", "));
+        bail!("these checks failed: {}", failed.join(", "));
     }
     Ok(())
 }
@@ -45,7 +45,7 @@ fn deny(progress: &Progress) -> Result<()> {
         progress.say("skipped: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
         return Ok(());
     }
-    progress.say("without advisories: their database is not part of the clone");
+    progress.say("advisories are not checked: their database is not part of the clone");
     process::run(cargo("deny").args(["--offline", "--locked", "check", "bans", "licenses", "sources"]))
 }
 

@@ -33,7 +33,7 @@ usage: cargo xtask COMMAND
   test [-- FILTER...]       build everything and run all tests
   bench [--dev | --program PATH] [LINE...] [--entries N] [--runs N] [--json FILE]
                             measure ctwarden beside its peers; `bench --help` lists the lines
-  counts [--keep] [NAME...] count the instructions of the pure parts, and hold them against those that landed last
+  counts [--keep] [NAME...] count the instructions of the pure parts, and compare them with the landed counts
   dist [ctwarden|conntrack] build the programs as packages have them, into target/dist
   fuzz [NAME...] [--seconds N] [--keep]
                             search for bytes that break a reader of untrusted bytes, a minute each
@@ -45,7 +45,7 @@ usage: cargo xtask COMMAND
 
 environment:
   CTWARDEN_GUEST_TOOLCHAIN=installed|rustup|debian
-                            take the wasm32-wasip2 toolchain from there and nowhere else
+                            take the wasm32-wasip2 toolchain only from there
 ";
 
 fn main() -> ExitCode {

@@ -54,7 +54,7 @@ pub(crate) const FUZZ: &[Need] =
 pub(crate) const COUNT: &[Need] = &[Need {
     program: "valgrind",
     packages: &["valgrind"],
-    purpose: "count instructions, which no other load on the machine changes",
+    purpose: "count instructions, which other load on the machine does not change",
 }];
 
 /// Installs what is missing; does nothing if nothing is missing.

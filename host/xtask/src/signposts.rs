@@ -45,6 +45,6 @@ fn every_file_that_a_page_names_is_there() {
             }
         }
     }
-    assert!(missing.is_empty(), "these files are not there:\n{}", missing.join("\n"));
-    assert!(count > 60, "only {count} files are named: the pages are not read as they should be");
+    assert!(missing.is_empty(), "these files do not exist:\n{}", missing.join("\n"));
+    assert!(count > 60, "the pages name only {count} files, so the search for names is broken");
 }

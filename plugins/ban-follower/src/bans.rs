@@ -33,7 +33,7 @@ impl Bans {
                         memory::remove(&key);
                     }
                 } else {
-                    eprintln!("what is remembered as \"{key}\" is not a ban; forgotten");
+                    eprintln!("the value remembered as \"{key}\" is not a ban; forgotten");
                     memory::remove(&key);
                 }
             }

@@ -53,9 +53,9 @@ pub(crate) enum CommandError {
     Time(#[from] LifetimeError),
     #[error(transparent)]
     Network(#[from] PrefixError),
-    #[error("the JSON says neither ban nor unban")]
+    #[error("the JSON has neither ban nor unban")]
     Empty,
-    #[error("not understood as JSON: {0}; write for example {{\"ban\": [\"192.0.2.7\"], \"seconds\": 3600}}")]
+    #[error("the JSON is not understood: {0}; write for example {{\"ban\": [\"192.0.2.7\"], \"seconds\": 3600}}")]
     Json(String),
 }
 
@@ -94,7 +94,7 @@ struct Order {
 
 /// Seconds as a number, or text such as "1h".
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "seconds is no number, such as 3600, and no text, such as \"1h\"")]
+#[serde(untagged, expecting = "seconds must be a number such as 3600 or a text such as \"1h\"")]
 enum Time {
     Seconds(i64),
     Text(String),
@@ -191,18 +191,18 @@ mod tests {
             ("", "\"\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list"),
             ("ban", "\"ban\" is not understood"),
             ("ban 192.0.2.1 60", "\"ban 192.0.2.1 60\" is not understood"),
-            ("ban 192.0.2.1 for 0", "\"0\" is no time; write seconds from 1 to"),
-            ("ban 192.0.2.1 for -2", "\"-2\" is no time"),
-            ("ban 192.0.2.1 for 1y", "\"1y\" is no time"),
+            ("ban 192.0.2.1 for 0", "\"0\" is not a time; write seconds from 1 to"),
+            ("ban 192.0.2.1 for -2", "\"-2\" is not a time"),
+            ("ban 192.0.2.1 for 1y", "\"1y\" is not a time"),
             ("ban ::ffff:192.0.2.1/24", "\"::ffff:192.0.2.1/24\" is wider than all of IPv4; write 192.0.2.1/24"),
             ("ban 192.0.2", "\"192.0.2\" is not an address or network"),
             ("ban 192.0.2.0/33", "prefix length 33 is longer than the 32 bits of 192.0.2.0"),
-            ("{}", "the JSON says neither ban nor unban"),
-            ("[]", "the JSON says neither ban nor unban"),
-            ("{\"ban\": 7}", "not understood as JSON: ban and unban take one network as text, or a list of them"),
-            ("{\"ban\": \"192.0.2.1\", \"seconds\": [1]}", "not understood as JSON: seconds is no number"),
-            ("{\"ban\": \"192.0.2.1\", \"secs\": 1}", "not understood as JSON: unknown field `secs`"),
-            ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is no time"),
+            ("{}", "the JSON has neither ban nor unban"),
+            ("[]", "the JSON has neither ban nor unban"),
+            ("{\"ban\": 7}", "the JSON is not understood: ban and unban take one network as text, or a list of them"),
+            ("{\"ban\": \"192.0.2.1\", \"seconds\": [1]}", "the JSON is not understood: seconds must be a number"),
+            ("{\"ban\": \"192.0.2.1\", \"secs\": 1}", "the JSON is not understood: unknown field `secs`"),
+            ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is not a time"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");

@@ -53,7 +53,7 @@ impl Policy for BanFollower {
 
     fn configure(config: Config, now: Timestamp) -> Result<Self, Refusal> {
         if !config.ports.is_empty() && config.protocols.iter().any(|protocol| !protocol.has_ports()) {
-            return Err("ports: the protocols that are given have none; remove one of the two".into());
+            return Err("ports: one of the given protocols has no ports; remove one of the two".into());
         }
         let mut bans = Bans::new(config.remember);
         // Removes bans that ended while the policy did not run.
@@ -133,7 +133,9 @@ impl Policy for BanFollower {
         let new = commands.iter().filter(|command| matches!(command, Command::Ban(named, _) if is_new(named)));
         let (new, most) = (new.count(), usize::try_from(self.config.max_bans).unwrap_or(usize::MAX));
         if self.bans.len().saturating_add(new) > most {
-            return Err(format!("there are {} bans of at most {most} (max-bans); unban some", self.bans.len()).into());
+            return Err(
+                format!("there are {} bans of at most {most}; unban some or raise max-bans", self.bans.len()).into()
+            );
         }
         let mut lines = Vec::new();
         let mut banned = Vec::new();
@@ -202,7 +204,7 @@ impl BanFollower {
                     }
                 }
                 Err(refusal) => {
-                    let title = format!("bans of set {set} do not hold: {}", refusal.as_str());
+                    let title = format!("bans of set {set} have no effect: {}", refusal.as_str());
                     verdicts.push(alert(title).severity(Severity::Error).key(format!("set {set}")).because("set", ""));
                 }
             }
@@ -287,7 +289,7 @@ impl BanFollower {
             None => format!("{named} banned"),
         };
         if let Some(refusal) = forgotten {
-            line.push_str(&format!("; a restart forgets it: {}", refusal.as_str()));
+            line.push_str(&format!("; the ban is lost at a restart: {}", refusal.as_str()));
         }
         line
     }
@@ -302,7 +304,7 @@ impl BanFollower {
         self.take_out(network, end, ("unbanned", format!("{network} is unbanned")), now, verdicts);
         match (still, &self.config.block_set) {
             (Some(why), _) => format!("{named} unbanned, but {why}"),
-            (None, Some(set)) if !was => format!("{named} was not banned; taken out of {set}"),
+            (None, Some(set)) if !was => format!("{named} was not banned; removed from {set}"),
             (None, _) => format!("{named} unbanned"),
         }
     }

@@ -86,7 +86,10 @@ fn bans_are_forgotten_where_that_is_wanted() {
 fn a_ban_that_cannot_be_remembered_holds_all_the_same() {
     let mut policy: Harness<BanFollower> = Host::new().memory_keys(0).start(json!({})).unwrap();
     let answer = policy.message("ban 203.0.113.7 for 5").unwrap();
-    assert_eq!(answer.text(), "203.0.113.7 banned for 5 s; a restart forgets it: the quota of 0 keys is used up");
+    assert_eq!(
+        answer.text(),
+        "203.0.113.7 banned for 5 s; the ban is lost at a restart: the quota of 0 keys is used up"
+    );
     assert_eq!(policy.event(ssh("203.0.113.7")).len(), 1);
 }
 
@@ -161,7 +164,7 @@ fn a_runaway_sender_finds_an_end() {
     policy.message("ban 192.0.2.1").unwrap();
     policy.message("ban 192.0.2.2").unwrap();
     policy.message("ban 192.0.2.2 for 60").unwrap();
-    let refused = Err("there are 2 bans of at most 2 (max-bans); unban some".into());
+    let refused = Err("there are 2 bans of at most 2; unban some or raise max-bans".into());
     assert_eq!(policy.message("ban 192.0.2.3"), refused);
     policy.advance(Duration::from_secs(60));
     assert!(policy.message("ban 192.0.2.3").is_ok(), "one has ended");
@@ -212,7 +215,7 @@ fn a_set_that_cannot_be_read_is_told_and_the_rest_goes_on() {
     policy.message("ban 203.0.113.7").unwrap();
     let answer = policy.event(ssh("203.0.113.7"));
     assert_eq!(answer.kinds(), [VerdictKind::Alert, VerdictKind::Delete]);
-    assert_eq!(answer.lines()[0], "alert \"bans of set lost do not hold: there is no set \"lost\"\": set");
+    assert_eq!(answer.lines()[0], "alert \"bans of set lost have no effect: there is no set \"lost\"\": set");
 }
 
 #[test]
@@ -263,7 +266,7 @@ fn what_another_ban_holds_stays_blocked() {
         ["unblock 203.0.113.7 in drop: unbanned: 203.0.113.7 is unbanned"]
     );
     let answer = policy.message("unban 203.0.113.0/24").unwrap();
-    assert_eq!(answer.text(), "203.0.113.0/24 was not banned; taken out of drop");
+    assert_eq!(answer.text(), "203.0.113.0/24 was not banned; removed from drop");
     assert_eq!(on_networks(&answer), ["unblock 203.0.113.0/24 in drop", "block 203.0.113.9 in drop for 600 s"]);
 }
 
@@ -342,7 +345,7 @@ fn an_address_with_a_length_means_its_network_which_is_said() {
 fn who_is_only_blocked_can_be_let_go() {
     let mut policy = follower(json!({ "block-set": "drop" }));
     let answer = policy.message("unban 192.0.2.1").unwrap();
-    assert_eq!(answer.text(), "192.0.2.1 was not banned; taken out of drop");
+    assert_eq!(answer.text(), "192.0.2.1 was not banned; removed from drop");
     assert_eq!(answer.kinds(), [VerdictKind::Unblock]);
 }
 
@@ -385,7 +388,7 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     let refused = |config| start::<BanFollower>(config).map(|_| ()).unwrap_err();
     assert!(refused(json!({ "block-sets": "x" })).starts_with("unknown field `block-sets`"));
     assert!(refused(json!({ "never": ["10.0.0.0/40"] })).starts_with("prefix length 40 is longer than the 32 bits"));
-    let ports = "ports: the protocols that are given have none; remove one of the two";
+    let ports = "ports: one of the given protocols has no ports; remove one of the two";
     assert_eq!(refused(json!({ "protocols": ["icmp"], "ports": [22] })), ports);
     let schema = <Config as Configuration>::schema();
     for key in ["block-set", "shortest-ipv6-prefix", "put into before their flows are ended"] {

@@ -51,7 +51,7 @@ impl Policy for ConnectionCap {
         match (config.action, &config.block_set) {
             (Overrun::Block, None) => return Err("action \"block\" needs block-set".into()),
             (Overrun::Alert | Overrun::Delete, Some(_)) => {
-                return Err("block-set is of no use without action = \"block\"".into());
+                return Err("block-set has no effect without action = \"block\"".into());
             }
             (Overrun::Block, Some(_)) | (Overrun::Alert | Overrun::Delete, None) => {}
         }
@@ -59,10 +59,10 @@ impl Policy for ConnectionCap {
             return Err("limit: a source must be allowed at least 1 connection".into());
         }
         if config.ipv4_prefix_length > 32 || config.ipv6_prefix_length > 128 {
-            return Err("a prefix length is at most 32 with IPv4 and 128 with IPv6".into());
+            return Err("a prefix length is at most 32 for IPv4 and 128 for IPv6".into());
         }
         if !config.ports.is_empty() && config.protocols.iter().any(|protocol| !protocol.has_ports()) {
-            return Err("ports: one of the protocols that are given has none".into());
+            return Err("ports: one of the given protocols has no ports; remove one of the two".into());
         }
         let networks = Networks { ipv4: config.ipv4_prefix_length, ipv6: config.ipv6_prefix_length };
         Ok(Self {
@@ -224,7 +224,7 @@ impl ConnectionCap {
         }
         self.told_full = Some(now);
         let most = self.config.max_connections;
-        let title = format!("more than {most} connections: those beyond are not counted (max-connections)");
+        let title = format!("more than {most} connections: the rest is not counted; raise max-connections");
         alert(title).severity(Severity::Error).key("max-connections").because("full", "").into()
     }
 }

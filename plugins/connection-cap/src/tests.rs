@@ -261,7 +261,7 @@ fn a_full_ledger_lets_through_and_says_so() {
     policy.sweep([]);
     let flows = many("192.0.2.1", 3);
     let answer = policy.events(flows.clone());
-    let title = "more than 2 connections: those beyond are not counted (max-connections)";
+    let title = "more than 2 connections: the rest is not counted; raise max-connections";
     assert_eq!(answer.lines(), [format!("alert \"{title}\" on entry 2: full")]);
     assert!(policy.event(from("192.0.2.2")).is_empty(), "told a moment ago");
     policy.events(gone(&flows));
@@ -281,12 +281,12 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     assert!(refused(json!({})).starts_with("missing field `limit`"));
     assert_eq!(refused(json!({ "limit": 0 })), "limit: a source must be allowed at least 1 connection");
     assert_eq!(refused(json!({ "limit": 1, "action": "block" })), "action \"block\" needs block-set");
-    let useless = "block-set is of no use without action = \"block\"";
+    let useless = "block-set has no effect without action = \"block\"";
     assert_eq!(refused(json!({ "limit": 1, "action": "delete", "block-set": "x" })), useless);
     assert!(refused(json!({ "limit": 1, "action": "drop" })).starts_with("unknown variant `drop`"));
-    let length = "a prefix length is at most 32 with IPv4 and 128 with IPv6";
+    let length = "a prefix length is at most 32 for IPv4 and 128 for IPv6";
     assert_eq!(refused(json!({ "limit": 1, "ipv4-prefix-length": 33 })), length);
-    let ports = "ports: one of the protocols that are given has none";
+    let ports = "ports: one of the given protocols has no ports; remove one of the two";
     assert_eq!(refused(json!({ "limit": 1, "protocols": ["icmp"], "ports": [1] })), ports);
     assert!(<Config as Configuration>::schema().contains("How many connections one source may have at a time."));
 }

@@ -34,7 +34,7 @@ impl Policy for MarkByService {
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         if config.rules.is_empty() && config.default.is_none() {
-            return Err("neither rules nor a default are given, so nothing would be marked".into());
+            return Err("neither rules nor a default are given, so nothing would be marked; write one of them".into());
         }
         let mut names = BTreeSet::new();
         let mut services = Vec::new();

@@ -21,7 +21,7 @@ impl Service {
             return Err("a name is 1 to 64 letters, digits or -".into());
         }
         if !rule.ports.is_empty() && rule.protocols.iter().any(|protocol| !protocol.has_ports()) {
-            return Err("one of its protocols has no ports; make two rules of it".into());
+            return Err("one of its protocols has no ports; split it into two rules".into());
         }
         let change = Change { mark: rule.mark.take(), labels: std::mem::take(&mut rule.labels) };
         check(&change)?;
@@ -76,7 +76,7 @@ impl Service {
 /// Checks that a change changes something and that its label bits exist.
 pub(crate) fn check(change: &Change) -> Result<(), Refusal> {
     if change.mark.is_none() && change.labels.is_empty() {
-        return Err("neither a mark nor labels are given".into());
+        return Err("neither a mark nor labels are given; write one of them".into());
     }
     match change.labels.iter().find(|bit| **bit > 127) {
         Some(bit) => Err(format!("label {bit}: the bits are numbered 0 to 127").into()),

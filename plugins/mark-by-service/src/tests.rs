@@ -160,18 +160,21 @@ fn no_more_is_subscribed_to_than_rules_speak_of() {
 #[test]
 fn a_configuration_that_makes_no_sense_is_refused() {
     let rule = |rule| start::<MarkByService>(json!({ "rules": [rule] })).map(|_| ()).unwrap_err();
-    assert_eq!(rule(json!({ "name": "a" })), "rule \"a\": neither a mark nor labels are given");
+    assert_eq!(rule(json!({ "name": "a" })), "rule \"a\": neither a mark nor labels are given; write one of them");
     assert_eq!(rule(json!({ "name": "a b", "mark": 1 })), "rule \"a b\": a name is 1 to 64 letters, digits or -");
     assert_eq!(rule(json!({ "name": "a", "labels": [128] })), "rule \"a\": label 128: the bits are numbered 0 to 127");
     let ports = json!({ "name": "a", "protocols": ["tcp", "icmp"], "ports": [22], "mark": 1 });
-    assert_eq!(rule(ports), "rule \"a\": one of its protocols has no ports; make two rules of it");
+    assert_eq!(rule(ports), "rule \"a\": one of its protocols has no ports; split it into two rules");
     assert!(
         rule(json!({ "name": "a", "mark": "0x100/0xff" })).starts_with("value 0x100 has bits outside its mask 0xff")
     );
     assert!(rule(json!({ "name": "a", "marks": 1 })).starts_with("unknown field `marks`"));
     let refused = |config| start::<MarkByService>(config).map(|_| ()).unwrap_err();
-    assert_eq!(refused(json!({})), "neither rules nor a default are given, so nothing would be marked");
-    assert_eq!(refused(json!({ "default": {} })), "default: neither a mark nor labels are given");
+    assert_eq!(
+        refused(json!({})),
+        "neither rules nor a default are given, so nothing would be marked; write one of them"
+    );
+    assert_eq!(refused(json!({ "default": {} })), "default: neither a mark nor labels are given; write one of them");
     let twice = json!({ "name": "a", "mark": 1 });
     assert_eq!(refused(json!({ "rules": [twice, twice] })), "two rules are named \"a\"");
     assert!(

@@ -82,7 +82,7 @@ impl Answer {
         let filters: Vec<&Filter> = self.verdicts.iter().filter_map(filter).collect();
         match filters.as_slice() {
             [only] => only,
-            _ => panic!("{} verdicts are about every match, not one: {:?}", filters.len(), self.lines()),
+            _ => panic!("{} verdicts are about every match, expected one: {:?}", filters.len(), self.lines()),
         }
     }
 
@@ -117,7 +117,7 @@ fn check(
             return Err(format!("the batch has {entries} entries"));
         }
         (None, Action::Delete | Action::Mark(_) | Action::Labels { .. } | Action::Timeout(_) | Action::Protect(_)) => {
-            return Err("it is about no flow; say which with on()".to_owned());
+            return Err("it names no flow; name one with on()".to_owned());
         }
         (
             None | Some(_),
@@ -135,12 +135,12 @@ fn check(
     }
     let code = verdict.code();
     if code.is_empty() || !code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(format!("the code \"{code}\" is not made of letters, digits and -"));
+        return Err(format!("the code \"{code}\" is empty or has characters other than letters, digits and -"));
     }
     if let Action::Alert(alert) = verdict.action()
         && (alert.title.is_empty() || alert.title.contains('\n') || alert.severity > Severity::Debug)
     {
-        return Err("the title of an alert is one line".to_owned());
+        return Err("an alert needs a title of one line and a severity up to debug".to_owned());
     }
     Ok(())
 }

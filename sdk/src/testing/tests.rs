@@ -83,7 +83,7 @@ fn a_kind_that_is_not_needed_fails_the_test() {
 }
 
 #[test]
-#[should_panic(expected = "the code \"no code\" is not made of letters, digits and -")]
+#[should_panic(expected = "the code \"no code\" is empty or has characters other than letters, digits and -")]
 fn a_code_that_is_none_fails_the_test() {
     puppet("code").event(flow().to("198.51.100.1:22"));
 }
@@ -95,7 +95,7 @@ fn a_set_that_is_not_there_fails_the_test() {
 }
 
 #[test]
-#[should_panic(expected = "it is about no flow; say which with on()")]
+#[should_panic(expected = "it names no flow; name one with on()")]
 fn a_deletion_of_nothing_fails_the_test() {
     puppet("").tick();
 }

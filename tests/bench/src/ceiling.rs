@@ -39,7 +39,7 @@ pub(crate) fn raise(entries: u64) -> Result<Ceiling> {
         }
         saved().push((switch, present));
         write(switch, wanted)?;
-        println!("{switch} is the whole machine's: raised from {present} to {wanted}, and put back at the end");
+        println!("{switch} applies to the whole machine: raised from {present} to {wanted}, restored at the end");
     }
     Ok(ceiling)
 }
@@ -64,7 +64,7 @@ pub(crate) fn restore() -> Result<()> {
     let mut first = Ok(());
     for (switch, value) in saved().drain(..).rev() {
         let put = write(switch, value).with_context(|| {
-            format!("{switch} was {value} and could not be put back; as root: sysctl -w net.netfilter.{switch}={value}")
+            format!("{switch} was {value} and could not be restored; as root: sysctl -w net.netfilter.{switch}={value}")
         });
         if put.is_ok() {
             println!("{switch} is {value} again");
@@ -82,7 +82,7 @@ fn read(switch: &str) -> Result<u64> {
     let path = Path::new(FOLDER).join(switch);
     let text = fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}; is nf_conntrack loaded? (modprobe nf_conntrack)", path.display()))?;
-    text.trim().parse().with_context(|| format!("{} is no number", path.display()))
+    text.trim().parse().with_context(|| format!("{} is not a number", path.display()))
 }
 
 fn write(switch: &str, value: u64) -> Result<()> {

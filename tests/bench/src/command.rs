@@ -35,7 +35,7 @@ impl Ran {
         if self.status == Some(0) {
             return Ok(self);
         }
-        let said = self.err.lines().next().unwrap_or("no word").to_owned();
+        let said = self.err.lines().next().unwrap_or("no output").to_owned();
         bail!(
             "{what} failed ({}): {said}",
             self.status.map_or_else(|| "a signal".to_owned(), |s| format!("status {s}"))

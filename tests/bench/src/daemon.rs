@@ -62,7 +62,7 @@ impl Daemon {
                     if let Some(status) = running.get().try_wait()? {
                         bail!("the daemon ended with {status}: {}", last_words(&folder));
                     }
-                    ensure!(Instant::now() < end, "the daemon does not come up");
+                    ensure!(Instant::now() < end, "the daemon does not open its control socket");
                     sleep(LOOK);
                 }
             }
@@ -102,8 +102,9 @@ impl Daemon {
     /// The resident anonymous memory of the daemon in bytes (`RssAnon`, proc_pid_status(5)). It excludes file pages.
     pub(crate) fn memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().context("RssAnon is no number")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("/proc/PID/status has no RssAnon")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().context("RssAnon is not a number")?;
         Ok(kib * 1024)
     }
 
@@ -136,7 +137,7 @@ impl Daemon {
     /// The answer to `ctwarden status --json`.
     pub(crate) fn status(&mut self) -> Result<Value> {
         let answer = self.ask(&json!("status"))?;
-        answer.get("status").cloned().with_context(|| format!("no status: {answer}"))
+        answer.get("status").cloned().with_context(|| format!("the answer has no status: {answer}"))
     }
 
     /// Sends a message to a plugin and returns the result.
@@ -212,7 +213,7 @@ impl Daemon {
             if let Some(found) = look(self)? {
                 return Ok(found);
             }
-            ensure!(Instant::now() < end, "waited in vain for {what}");
+            ensure!(Instant::now() < end, "timed out waiting for {what}");
             sleep(LOOK);
         }
     }
@@ -236,7 +237,7 @@ fn message(plugin: &str, text: &str) -> Value {
 fn say(stream: &mut UnixStream, request: &Value) -> Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line).context("the daemon has gone")
+    stream.write_all(&line).context("the daemon has ended")
 }
 
 fn answer(stream: &mut BufReader<UnixStream>) -> Result<Value> {
@@ -313,11 +314,11 @@ impl Records {
         self.file.read_to_end(&mut self.bytes)?;
         while let Some(length) = self.bytes.iter().skip(self.begin).position(|byte| *byte == b'\n') {
             let line = self.bytes.get(self.begin..self.begin + length).unwrap_or_default();
-            let line = std::str::from_utf8(line).context("a record is no text")?;
+            let line = std::str::from_utf8(line).context("a record is not UTF-8")?;
             self.begin += length + 1;
             if line.contains("\"swept\"") {
                 let took = at(&serde_json::from_str(line)?, "/took_us").as_u64();
-                self.swept = Duration::from_micros(took.context("a sweep without its time")?);
+                self.swept = Duration::from_micros(took.context("the record of a sweep has no took_us")?);
             }
             if is(line) {
                 return Ok(Some(serde_json::from_str(line)?));

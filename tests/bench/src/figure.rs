@@ -27,7 +27,6 @@ pub(crate) struct Figure {
     pub(crate) unit: Unit,
     /// The middle of the samples.
     pub(crate) median: f64,
-    /// The smallest sample.
     pub(crate) min: f64,
     pub(crate) max: f64,
     /// The value that 99 of 100 samples do not exceed. `None` for fewer than 100 samples.

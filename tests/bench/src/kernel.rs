@@ -88,7 +88,7 @@ impl Kernel {
             }
             entries.is_some()
         })?;
-        Ok(entries.context("the kernel did not say how many entries there are")?.into())
+        Ok(entries.context("the kernel did not report the number of entries")?.into())
     }
 
     /// Counts the entries that pass the kernel's own filter and for which `holds` is true.
@@ -140,7 +140,7 @@ impl Kernel {
         self.send()?;
         let mut bytes = 0;
         loop {
-            let length = self.receive(RecvFlags::empty())?.context("a dump ended without its end")?;
+            let length = self.receive(RecvFlags::empty())?.context("a dump ended without an end message")?;
             bytes += length as u64;
             let read = self.incoming.get(..length).unwrap_or_default();
             // `NLMSG_DONE` (linux/netlink.h) is the last message, of 20 bytes, alone or after the last entries.
@@ -229,7 +229,7 @@ impl Kernel {
         for message in Messages::new(self.incoming.get(..length).unwrap_or_default()) {
             let message = message.context("an event cannot be read")?;
             if let Content::Conntrack(entry) = message.content() {
-                let original = entry.flow.original().context("an event without its tuple")?;
+                let original = entry.flow.original().context("an event has no original tuple")?;
                 hand(Heard { kind: entry.kind(), by_request: message.header.port != 0, original });
             }
         }
@@ -244,8 +244,8 @@ impl Kernel {
 
     fn send(&self) -> Result<()> {
         let sent = rustix::net::send(&self.socket, &self.outgoing, SendFlags::empty());
-        let sent = sent.context("the kernel does not take requests")?;
-        ensure!(sent == self.outgoing.len(), "the kernel took only a part of the requests");
+        let sent = sent.context("cannot send requests to the kernel")?;
+        ensure!(sent == self.outgoing.len(), "the kernel accepted only a part of the requests");
         Ok(())
     }
 

@@ -71,7 +71,8 @@ pub(crate) struct Sockets {
 }
 
 pub(crate) fn sockets() -> Result<Sockets> {
-    let table = fs::read_to_string("/proc/thread-self/net/netlink").context("the kernel lists no netlink sockets")?;
+    let table = fs::read_to_string("/proc/thread-self/net/netlink")
+        .context("cannot read the kernel's list of netlink sockets")?;
     read(&table)
 }
 
@@ -86,8 +87,8 @@ fn read(table: &str) -> Result<Sockets> {
         let [_, protocol, _, groups, waiting, _, _, _, dropped, ..] = words.as_slice() else { continue };
         if *protocol == NETFILTER && groups.chars().any(|digit| digit != '0') {
             sockets.listening += 1;
-            sockets.waiting += waiting.parse::<u64>().context("Rmem is no number")?;
-            sockets.dropped += dropped.parse::<u64>().context("Drops is no number")?;
+            sockets.waiting += waiting.parse::<u64>().context("Rmem is not a number")?;
+            sockets.dropped += dropped.parse::<u64>().context("Drops is not a number")?;
         }
     }
     Ok(sockets)

@@ -49,7 +49,7 @@ fn run(options: &Options) -> Result<bool> {
     let machine = Machine::look(options)?;
     let chosen: Vec<_> = LINES.iter().filter(|line| options.takes(line.name)).collect();
     if chosen.is_empty() {
-        bail!("no line is called that; the lines are {}", lines::names());
+        bail!("no line has such a name; the lines are {}", lines::names());
     }
     interrupt::watch().context("cannot watch for an interrupt")?;
     print!("{machine}");

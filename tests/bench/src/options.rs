@@ -38,7 +38,7 @@ fn help() -> String {
 usage: ctwarden-bench [LINE...] [OPTIONS]
 
   --entries N        entries of the largest table; default {ENTRIES}
-  --runs N           runs of which the median is taken; default {RUNS}
+  --runs N           number of runs; the result is their median; default {RUNS}
   --json FILE        write the figures there
   --program PATH     ctwarden itself; default CTWARDEN_BIN
   --conntrack PATH   our program conntrack; default CTWARDEN_CONNTRACK, or the one beside ctwarden
@@ -76,13 +76,13 @@ impl Options {
             }
         }
         if let Some(unknown) = lines.iter().find(|name| !lines::LINES.iter().any(|line| line.name == **name)) {
-            bail!("no line is called {unknown}; the lines are {}", lines::names());
+            bail!("there is no line {unknown}; the lines are {}", lines::names());
         }
         if entries < 1_000 || runs == 0 {
-            bail!("the smallest table has 1000 entries, and one run is the least");
+            bail!("--entries must be at least 1000, and --runs at least 1");
         }
         let there = |path: Option<PathBuf>, option: &str, variable: &str| {
-            let path = path.with_context(|| format!("{option} or {variable} must say where that is"))?;
+            let path = path.with_context(|| format!("{option} or {variable} must give a path"))?;
             absolute(&path)
         };
         let program = there(program, "--program", "CTWARDEN_BIN")?;
@@ -110,7 +110,7 @@ impl Options {
     pub(crate) fn conntrack(&self) -> Result<&Path> {
         self.conntrack.as_deref().with_context(|| {
             format!(
-                "no conntrack is beside {}; --conntrack or CTWARDEN_CONNTRACK says where it is",
+                "there is no conntrack beside {}; give its path with --conntrack or CTWARDEN_CONNTRACK",
                 self.program.display()
             )
         })
@@ -122,7 +122,7 @@ impl Options {
         if path.is_file() {
             return Ok(path);
         }
-        bail!("{} is not there; `cargo xtask bench` builds it", path.display())
+        bail!("{} does not exist; `cargo xtask bench` builds it", path.display())
     }
 }
 
@@ -132,7 +132,7 @@ fn number(option: &str, value: &OsString) -> Result<u64> {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().with_context(|| format!("{} is not there", path.display()))
+    path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
 }
 
 #[cfg(test)]
@@ -155,9 +155,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        for (words, named) in
-            [("weep", "weep"), ("--entires 5", "--entires"), ("--entries many", "many"), ("--runs 0", "one run")]
-        {
+        for (words, named) in [
+            ("weep", "weep"),
+            ("--entires 5", "--entires"),
+            ("--entries many", "many"),
+            ("--runs 0", "--runs at least 1"),
+        ] {
             assert!(parse(words).unwrap_err().to_string().contains(named), "{words}");
         }
     }

@@ -35,7 +35,6 @@ struct Measured {
 }
 
 impl Report {
-    /// An empty report.
     pub(crate) fn new(machine: Machine, options: &Options) -> Self {
         let Options { entries, runs, json, .. } = options;
         Self { machine, entries: *entries, runs: *runs, lines: Vec::new(), json: json.clone() }
@@ -51,7 +50,7 @@ impl Report {
         };
         // The test harness panics when one of its steps fails.
         let outcome = catch_unwind(AssertUnwindSafe(|| (line.measure)(options, &mut tell)));
-        let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("a step of the harness failed, see above")));
+        let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("a step of the harness failed; see its message above")));
         let failed = outcome.err().map(|error| format!("{error:#}"));
         if let Some(why) = &failed {
             println!("  FAILED: {why}");

@@ -37,7 +37,7 @@ pub(crate) fn folder() -> Result<TempDir> {
     tempfile::Builder::new().prefix("line-").tempdir_in(place).context("cannot make a folder")
 }
 
-/// Removes all folders.
+/// Removes the folder that contains the others.
 pub(crate) fn remove() {
     if let Some(folder) = all().take() {
         // A failure leaves only files in /tmp.

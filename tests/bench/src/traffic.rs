@@ -66,7 +66,7 @@ impl Flood {
                 scope.spawn(move || sender.send(part, within))
             });
             let parts: Vec<_> = parts.collect();
-            parts.into_iter().try_for_each(|part| part.join().map_err(|_| anyhow!("a sender died"))?)
+            parts.into_iter().try_for_each(|part| part.join().map_err(|_| anyhow!("a sender thread panicked"))?)
         })?;
         Ok(Sent { flows, took: begin.elapsed() })
     }

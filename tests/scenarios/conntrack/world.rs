@@ -116,7 +116,7 @@ pub(super) fn fill(lines: &str) {
     let _ = Said::of(original(&["-R", "-"]), lines).good();
 }
 
-/// A label map: three labels that rules set, of which one is beyond the first 64, and two that no rule sets.
+/// A label map: three labels that rules set, one of them beyond the first 64, and two labels that no rule sets.
 pub(super) const LABELS: &str = "# number name\n1 customer\n2 office\n9 guest\n70 far\n100 never\n";
 
 /// Connections and datagrams whose flows stay as they are while this value lives.

@@ -1,16 +1,16 @@
-//! The only place of the command that reads a clock.
+//! The only file of the command that reads a clock.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ctwarden_model::Timestamp;
 
 pub(super) fn wall() -> Timestamp {
-    // Before 1970 a clock is set wrong; 0 then is as good as any other time.
+    // A clock that shows a time before 1970 is set wrong, so the error of 0 does no further harm.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// A moment to measure from.
+/// The start of a measured duration.
 pub(super) fn steady() -> Instant {
     Instant::now()
 }

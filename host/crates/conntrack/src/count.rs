@@ -1,4 +1,4 @@
-//! `-C`: how many entries a table has.
+//! `-C`: the number of entries in a table.
 
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! `-D`: deletes the matching flows and prints each one that it deleted.
 //!
-//! A dump gives the flows. Each one is then deleted by tuple, zone and id, so a newer flow with the same tuple stays. The
-//! deletes are sent to the kernel in batches.
+//! A dump gives the flows. Each one is then deleted by tuple, zone and id, so a newer flow with the same tuple stays.
+//! The deletes are sent to the kernel in batches.
 
 use ctwarden_model::{Filter, Flow};
 use ctwarden_netlink::{Batch, RequestSocket};
@@ -70,8 +70,8 @@ impl Deletion {
                 output.text().extend_from_slice(self.text.get(begin..end).unwrap_or_default());
                 self.deleted += 1;
             } else if errno != Errno::NOENT.raw_os_error() {
-                // A flow that is already gone is no error. Any other refusal ends the command, after the completed deletes
-                // are printed.
+                // A flow that is already gone is no error. Any other refusal ends the command, after the completed
+                // deletes are printed.
                 refused = refused.or(Some(errno));
             }
             begin = end;

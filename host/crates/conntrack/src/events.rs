@@ -35,13 +35,13 @@ pub(super) enum Table {
     Expect,
 }
 
-/// What to listen to.
+/// The events to listen for.
 pub(super) struct Listening<'a> {
     pub(super) table: Table,
     pub(super) kinds: EventKinds,
     /// Requested receive buffer in bytes, before the kernel doubles it.
     pub(super) buffer: Option<u32>,
-    /// Which flows; `None`: all of them.
+    /// Filter of the flows. `None` means all flows.
     pub(super) filter: Option<&'a Filter>,
 }
 
@@ -144,7 +144,7 @@ impl Listener<'_, '_> {
         }
     }
 
-    /// Prints the events of one read: mostly a single one.
+    /// Prints the events of one read, mostly a single event.
     fn print(&mut self) {
         self.printer.look_at_the_clock();
         for message in Messages::new(self.socket.bytes()).map_while(Result::ok) {

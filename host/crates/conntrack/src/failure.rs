@@ -1,6 +1,6 @@
-//! How the command fails: the message on standard error and the exit status, as scripts know them.
+//! Failures of the command: the message on standard error and the exit status. Scripts depend on both.
 //!
-//! One type for all commands, because the wording of an errno depends on the command.
+//! All commands share one type, because the wording of an errno depends on the command.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use ctwarden_netlink::{OpenError, RequestError};
 
-/// Name and version in front of every message: those of the program that this one replaces.
+/// Name and version at the start of every message: those of conntrack, which this program replaces.
 pub(super) const TITLE: &str = Problem::PREFIX;
 
 /// Exit status of a command that failed, or that had nothing to do if that counts as a failure.
@@ -18,10 +18,10 @@ pub(super) const FAILED: u8 = 1;
 /// `ENOTSUPP`: internal to the kernel (linux/errno.h), but it reaches user space.
 const ENOTSUPP: i32 = 524;
 
-/// `ETIME`.
+/// `ETIME` (asm-generic/errno.h): timer expired.
 const ETIME: i32 = 62;
 
-/// The operation, as far as the wording depends on it.
+/// The operations whose messages differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     List,
@@ -76,7 +76,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// A problem that is not a wrong parameter.
+    /// A failure that is not a wrong parameter.
     pub(super) fn other(text: impl Into<String>) -> Self {
         Self::Said { status: FAILED, text: text.into() }
     }
@@ -183,7 +183,7 @@ pub(super) fn meaning(errno: i32, operation: Operation) -> String {
     words(errno, operation).map_or_else(|| text_of(&io::Error::from_raw_os_error(errno)), str::to_owned)
 }
 
-/// Wording that scripts know; `None` if the system's own text is used.
+/// The message of conntrack, which scripts depend on. `None` if conntrack prints the system's own text.
 fn words(errno: i32, operation: Operation) -> Option<&'static str> {
     let is = |name: Errno| errno == name.raw_os_error();
     let one_of = |operations: &[Operation]| operations.contains(&operation);

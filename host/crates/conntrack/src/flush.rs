@@ -7,7 +7,7 @@ use ctwarden_wire::{ExactFilter, request};
 use super::failure::{Failure, TITLE};
 use super::output::say;
 
-/// Removes every flow, or those of a family.
+/// Removes every flow, or every flow of a family.
 pub(super) fn flows(kernel: &mut RequestSocket, family: Option<Family>) -> Result<(), Failure> {
     let everything = ExactFilter::everything(family);
     kernel.ask(|buffer, sequence| request::delete_matching(buffer, sequence, &everything), |_| ())?;

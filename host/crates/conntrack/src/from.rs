@@ -1,4 +1,4 @@
-//! `-L --from FILE`: entries from a pasted or saved table, instead of the kernel's.
+//! `-L --from FILE`: entries from a pasted or saved table, instead of the kernel's table.
 //!
 //! With it a table can be filtered, printed in another form and used to try a policy, without root and without the
 //! kernel that the table came from. Events stay events: a flow that has ended is no row.
@@ -110,13 +110,13 @@ fn since_when(mut entry: Entry, now: Timestamp) -> Entry {
     entry
 }
 
-/// A saved entry is the command line that creates, changes or deletes it.
+/// Reads a saved entry: the command line that creates, changes or deletes the entry.
 fn saved(line: &str, machine: &HostEnvironment) -> Result<Option<Entry>, String> {
     let saved = command::saved_entry(NAME, line, machine).map_err(|refused| plain(&refused.problem.to_string()))?;
     Ok(saved.map(|(kind, flow)| row(kind, flow)))
 }
 
-/// An entry without further facts.
+/// An entry with an event kind and a flow, and nothing else.
 fn row(kind: EventKind, flow: Flow) -> Entry {
     Entry { kind, time: None, flow, lasted: None, portid: None, program: None }
 }

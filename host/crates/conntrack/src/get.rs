@@ -1,4 +1,4 @@
-//! `-G`: the one entry that has a tuple.
+//! `-G`: the entry that has a tuple.
 
 use ctwarden_format::EventContext;
 use ctwarden_format::command::Get;
@@ -10,7 +10,7 @@ use super::kernel;
 use super::output::Output;
 use super::printer::Printer;
 
-/// Prints the flow. Returns the number of printed flows: 0 if it exists but does not match.
+/// Prints the flow. Returns the number of printed flows: 0 if the flow exists but does not match.
 pub(super) fn flow(output: &mut Output, printer: &mut Printer<'_>, get: &Get) -> Result<u64, Failure> {
     let key = FlowKey { id: FlowId::default(), zone: Zone(0), original: get.tuple };
     let mut shown = 0;

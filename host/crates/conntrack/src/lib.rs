@@ -1,8 +1,8 @@
 //! The conntrack command: the program `conntrack`, and `ctwarden conntrack …` inside of the daemon's program.
 //!
-//! `ctwarden-format` provides the grammar and the texts, `ctwarden-wire` the bytes, `ctwarden-netlink` the requests. This
-//! crate sends the requests and prints the answers, strictly in sequence. It has no runtime and no code of the daemon, so
-//! the command starts at once.
+//! `ctwarden-format` provides the grammar and the texts, `ctwarden-wire` the bytes, `ctwarden-netlink` the requests.
+//! This crate sends the requests and prints the answers, strictly in sequence. It has no runtime and no code of the
+//! daemon, so the command starts at once.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -24,23 +24,24 @@
 //!
 //! Deliberate differences from conntrack 1.4.9. Each one avoids a defect of that version:
 //! - `-D` sends tuple, zone and id of a flow, and the kernel compares all three. A new flow with the same tuple is safe
-//!   unless the kernel gave it the same id. For a change the kernel does not compare the id: `-U` sends the change right
-//!   after it lists the entry, and prints and counts only flows that still have the id afterwards. `-U` reaches flows in
-//!   zones, and the kernel itself changes the mark under its mask.
-//! - `-u` with `!` or `UNREPLIED` works for every command that selects, and combines with bits that must be set. In 1.4.9
-//!   `-D -u UNREPLIED` deletes every flow.
-//! - `-n`, `-g` and `-j` compare IPv6 addresses, too. In 1.4.9 any translation of the family matches, and `-D` deletes the
-//!   flow.
+//!   unless the kernel gave it the same id. For a change the kernel does not compare the id: `-U` sends the change
+//!   right after it lists the entry, and prints and counts only flows that still have the id afterwards. `-U` reaches
+//!   flows in zones, and the kernel itself changes the mark under its mask.
+//! - `-u` with `!` or `UNREPLIED` works for every command that selects, and combines with bits that must be set. In
+//!   1.4.9 `-D -u UNREPLIED` deletes every flow.
+//! - `-n`, `-g` and `-j` compare IPv6 addresses, too. In 1.4.9 any translation of the family matches, and `-D` deletes
+//!   the flow.
 //! - `-L dying` respects networks (`-s 10.0.0.0/8`), and closes the document of its XML.
 //! - `-F -f` empties one family, and a refused `-F` does not report that the table is empty.
-//! - `-E -b` sizes the socket that receives the events. Without `-b` the socket holds some six thousand events instead of
-//!   166. After an overrun the command reports the kernel's count of lost events.
+//! - `-E -b` sizes the socket that receives the events. Without `-b` the socket holds some six thousand events; in
+//!   1.4.9 it holds 166. After an overrun the command reports the kernel's count of lost events.
 //! - `-L`, `-D` and `-U` read the table again if it was resized during the dump, and report if no dump was complete.
 //! - `-o save` leaves out entries that no line could create again, and reports their number.
-//! - `-R` names the line of a mistake, creates expected flows after their masters, and keeps nothing of the file in memory.
+//! - `-R` names the line of a mistake, creates expected flows after their masters, and keeps nothing of the file in
+//!   memory.
 //!
-//! Compatibility quirk, kept because scripts may depend on it: `-D -t` accepts the seconds but does not select by them, so
-//! `-D -t 5` alone deletes every flow.
+//! Compatibility quirk, kept because scripts may depend on it: `-D -t` accepts the seconds but does not select by them,
+//! so `-D -t 5` alone deletes every flow.
 
 mod clock;
 mod count;
@@ -117,8 +118,9 @@ pub struct EntriesError(String);
 /// Maximum number of entries kept from a file: as many as a large table has.
 const ENTRIES: usize = 1 << 23;
 
-/// Reads the entries of a file in any form that `-L --from` reads; `-` is standard input. Each entry comes with its kind: a
-/// row, or an event. Unreadable lines are reported on standard error. The returned flag is true if there was such a line.
+/// Reads the entries of a file in any form that `-L --from` reads; `-` is standard input. Each entry comes with its
+/// kind: a row, or an event. Unreadable lines are reported on standard error. The returned flag is true if there was
+/// such a line.
 pub fn entries_of(file: &str) -> Result<(Vec<(EventKind, Flow)>, bool), EntriesError> {
     let source = if file == "-" { Source::StandardInput } else { Source::File(file.to_owned()) };
     let mut entries = Vec::new();

@@ -1,7 +1,7 @@
 //! `-L`: the entries of a table, as the kernel sends them.
 //!
-//! Each entry is decoded, matched and printed in the read buffer. Only eight bytes of it are kept, for the case that the
-//! table has to be read again (`readings.rs`).
+//! Each entry is decoded, matched and printed in the read buffer. Only eight bytes of it are kept, for the case that
+//! the table has to be read again (`readings.rs`).
 
 use ctwarden_format::{EventContext, xml};
 use ctwarden_model::{Counters, EventKind, Family, Filter, Flow};

@@ -106,7 +106,7 @@ fn copy(mut from: impl Read, name: &str) -> Result<File, Failure> {
 fn unnamed_file() -> io::Result<(File, u64)> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let on_disk = rustix::fs::open(std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR);
-    // Not every file system supports unnamed files; memory does.
+    // Not every file system supports unnamed files. The fallback is a file in memory.
     let (file, most): (OwnedFd, u64) = match on_disk {
         Ok(file) => (file, COPY_BYTES),
         Err(_) => (rustix::fs::memfd_create("conntrack-load", MemfdFlags::CLOEXEC)?, COPY_BYTES_IN_MEMORY),

@@ -1,7 +1,7 @@
 //! The program `conntrack`, which packages install under that name: only the command, without the daemon.
 //!
-//! The daemon's program behaves the same when it is called by that name, but it is forty times as large. A small program
-//! starts faster: `conntrack -C` in a script ends before the daemon's program has started.
+//! The daemon's program behaves the same when it is called by that name, but it is forty times as large. A small
+//! program starts faster: `conntrack -C` in a script ends before the daemon's program has started.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
 //! The kernel's list of netlink sockets (`/proc/net/netlink`).
 //!
-//! It answers two questions: which socket file belongs to a port, to name the program that caused an event; and how many
-//! messages the kernel dropped because the command's own socket was full.
+//! It answers two questions: which socket file belongs to a port, to name the program that caused an event; and how
+//! many messages the kernel dropped because the command's own socket was full.
 
 use std::fs;
 
-/// `NETLINK_NETFILTER` (linux/netlink.h).
+/// Protocol `NETLINK_NETFILTER` (linux/netlink.h), as the list shows it.
 const NETFILTER: u32 = 12;
 
 /// One netfilter netlink socket.
@@ -17,7 +17,7 @@ pub(super) struct NetlinkSocket {
     pub(super) dropped: u64,
 }
 
-/// The netfilter socket of this network namespace with that port.
+/// Finds the netfilter socket with that port in this network namespace.
 pub(super) fn find(port: u32) -> Option<NetlinkSocket> {
     parse(&fs::read_to_string("/proc/net/netlink").ok()?, port)
 }

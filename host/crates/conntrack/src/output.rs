@@ -1,7 +1,7 @@
 //! Standard output through one large, reused buffer.
 //!
-//! A table of a million entries is 150 MB of text. Output is fastest with few system calls and without an allocation per
-//! line.
+//! A table of a million entries is 150 MB of text. Output is fastest with few system calls and without an allocation
+//! per line.
 
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
@@ -12,7 +12,7 @@ use super::sys;
 /// Bytes that are collected before a write.
 const FULL: usize = 64 * 1024;
 
-/// Text on its way to standard output.
+/// Buffer of the text for standard output.
 pub(super) struct Output {
     text: Vec<u8>,
 }

@@ -33,7 +33,7 @@ pub(super) struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    /// For rows of a table and for events.
+    /// Creates a printer for rows of a table and for events.
     pub(super) fn of_document(output: &'a command::Output, local_time: &'a dyn Fn(i64) -> CivilTime) -> Self {
         let options = PrintOptions {
             layer3: output.extended,
@@ -47,7 +47,7 @@ impl<'a> Printer<'a> {
         Self { form: output.form, options, document: Document::Closed, left_out: BTreeMap::new() }
     }
 
-    /// For entries that a command changed or was asked for by name: no document, no times.
+    /// Creates a printer for entries that a command changed, or looked up by tuple: without document and times.
     pub(super) fn of_entries(output: &'a command::Output) -> Self {
         let options = PrintOptions {
             layer3: output.extended,
@@ -58,7 +58,7 @@ impl<'a> Printer<'a> {
         Self { form: output.form, options, document: Document::None, left_out: BTreeMap::new() }
     }
 
-    /// For entries that are deleted; label names are not shown.
+    /// Creates a printer for deleted entries, without names of labels.
     pub(super) fn of_deleted(output: &'a command::Output) -> Self {
         let mut printer = Self::of_entries(output);
         if matches!(output.form, Form::Text | Form::Xml) {

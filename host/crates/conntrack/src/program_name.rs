@@ -1,7 +1,7 @@
 //! Names of the programs whose requests cause events.
 //!
-//! The kernel reports the netlink port of the requester. Only /proc maps it to a program, and a search for every event would
-//! cost more than everything else. So a result is cached for a moment.
+//! The kernel reports the netlink port of the requester. Only /proc maps it to a program, and a search for every event
+//! would cost more than everything else. So a result is cached for a moment.
 
 use std::collections::HashMap;
 use std::fs;
@@ -27,7 +27,8 @@ struct Known {
 }
 
 impl ProgramNames {
-    /// Name of the program that has a netfilter socket with that port; `None` if it is gone or not visible to this process.
+    /// Name of the program that has a netfilter socket with that port; `None` if it is gone or not visible to this
+    /// process.
     pub(super) fn of(&mut self, port: u32) -> Option<&str> {
         let now = clock::steady();
         let holds = self.known.get(&port).is_some_and(|known| now.duration_since(known.since) < HOLDS);

@@ -1,6 +1,6 @@
 //! The two signals that end listening in an orderly way.
 //!
-//! They are read from a file descriptor, so no line is ever cut and an open document is closed.
+//! The command reads them from a file descriptor. So no line is cut, and an open document is closed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 /// SIGINT and SIGTERM, blocked from now on.
 pub(super) struct Signals(SignalFd);
 
-/// What to do next.
+/// Why the wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// The file is ready.

@@ -1,4 +1,4 @@
-//! All unsafe code of the command, with the reason why it is sound.
+//! The unsafe code of the command, with the reason why it is sound.
 
 use std::io;
 

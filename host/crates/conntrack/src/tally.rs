@@ -1,11 +1,11 @@
-//! How many flows a command dealt with, and whether these were all.
+//! The number of flows that a command has processed, and whether they were all flows of the table.
 
 use ctwarden_netlink::Reading;
 
-/// Flows that were shown, deleted or changed.
+/// Number of flows that were shown, deleted or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) count: u64,
-    /// Whether others may have been passed over.
+    /// Whether the reading was complete, or may have missed flows.
     pub(super) reading: Reading,
 }

@@ -1,8 +1,8 @@
 //! `-U`: changes the matching flows and prints each one as it is afterwards.
 //!
-//! An entry that already has the requested values is skipped. Each change is followed by a lookup of the same tuple in the
-//! same send, because the kernel does not compare the id in a change. Only the answer to the lookup shows whether the
-//! intended flow still has the tuple.
+//! An entry that already has the requested values is skipped. Each change is followed by a lookup of the same tuple in
+//! the same send, because the kernel does not compare the id in a change. Only the answer to the lookup shows whether
+//! the intended flow still has the tuple.
 
 use ctwarden_format::{EventContext, command};
 use ctwarden_model::{Filter, Flow, FlowId};
@@ -22,7 +22,7 @@ use super::tally::Tally;
 /// Changes in one send. Each is answered by a whole entry, and all answers must fit into the receive buffer.
 const IN_ONE_SEND: usize = 64;
 
-/// The change to send for the flow; `None` if the flow already has the values.
+/// Returns the change to send for the flow, or `None` if the flow already has the values.
 fn at<'a>(wish: &'a command::Change, flow: &Flow) -> Option<Change<'a>> {
     wish.alters(flow).then(|| Change {
         timeout: wish.timeout,

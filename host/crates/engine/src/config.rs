@@ -1,5 +1,5 @@
-//! Settings of the operator, each with its unit, its default and its reason. [`crate::bounds`] has the figures that are not
-//! configurable.
+//! Settings of the operator, each with its unit, its default and its reason. [`crate::bounds`] has the figures that are
+//! not configurable.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -14,8 +14,8 @@ pub enum OnFailure {
     /// A fresh instance starts after a backoff; after many failures the plugin is quarantined for a time.
     #[default]
     Restart,
-    /// The daemon exits ([`crate::Output::Exit`]). This is for operators who prefer no ctwarden to one that runs only in
-    /// part.
+    /// The daemon exits ([`crate::Output::Exit`]). This is for operators who prefer no ctwarden to one that runs only
+    /// in part.
     Exit,
 }
 
@@ -26,8 +26,8 @@ pub struct PluginSpec {
     pub name: PluginName,
     /// Whether the plugin's verdicts are carried out.
     pub mode: Mode,
-    /// Kinds of verdicts that the component requests in its descriptor. [`PluginSpec::subscription`] has those of them that
-    /// its configuration needs.
+    /// Kinds of verdicts that the component requests in its descriptor. [`PluginSpec::subscription`] has those of them
+    /// that its configuration needs.
     pub wants: VerdictKinds,
     /// What the operator grants.
     pub grants: Grants,
@@ -44,26 +44,28 @@ pub struct PluginLimits {
     /// later. Default 16,384: about a tenth of a second of the fastest event stream that was measured without loss, and
     /// about 5 MiB if no other plugin shares the entries.
     pub queue_entries: usize,
-    /// Verdicts a second that change the kernel (delete, mark, labels, timeout, block, unblock). Default 20,000: at 1.5 µs
-    /// for each in a batched send, this is 3 % of one processor.
+    /// Verdicts a second that change the kernel (delete, mark, labels, timeout, block, unblock). Default 20,000: at 1.5
+    /// µs for each in a batched send, this is 3 % of one processor.
     pub verdicts_per_second: u32,
-    /// How many of these verdicts may come at once after a quiet time. Default 40,000: the verdicts of two seconds, so a ban
-    /// of a busy network happens in one step.
+    /// How many of these verdicts may come at once after a quiet time. Default 40,000: the verdicts of two seconds, so
+    /// a ban of a busy network happens in one step.
     pub verdict_burst: u32,
-    /// Percent of the table's entries that the plugin may delete in any minute. Timeouts count too if they are shorter than
-    /// the time that deletes would take for the whole table at that rate (ten minutes at 10 %). Default 10: a wrong policy
-    /// costs a tenth of the connections before the breaker opens, not all of them. With 100 or more there is no limit.
+    /// Percent of the table's entries that the plugin may delete in any minute. Timeouts count too if they are shorter
+    /// than the time that deletes would take for the whole table at that rate (ten minutes at 10 %). Default 10: a
+    /// wrong policy costs a tenth of the connections before the breaker opens, not all of them. With 100 or more there
+    /// is no limit.
     pub table_share_per_minute: u32,
-    /// Deletes a minute that are always allowed, however small the table is. Default 1,000: with fewer, a share would be too
-    /// strict on small hosts and in tests.
+    /// Deletes a minute that are always allowed, however small the table is. Default 1,000: with fewer, a share would
+    /// be too strict on small hosts and in tests.
     pub table_share_floor: u32,
-    /// Shortest IPv4 prefix that the plugin may block. Default 16: real block lists hardly contain a shorter prefix, but
-    /// mistakes do.
+    /// Shortest IPv4 prefix that the plugin may block. Default 16: real block lists hardly contain a shorter prefix,
+    /// but mistakes do.
     pub shortest_block_ipv4: u8,
-    /// Shortest IPv6 prefix that the plugin may block. Default 32, the size that one provider gets, for the same reason.
+    /// Shortest IPv6 prefix that the plugin may block. Default 32, the size that one provider gets, for the same
+    /// reason.
     pub shortest_block_ipv6: u8,
-    /// All IPv4 networks that the plugin blocks at a time may together be at most as large as one network of this prefix
-    /// length. Default 8: 256 networks of the largest kind, or a 256th of all addresses.
+    /// All IPv4 networks that the plugin blocks at a time may together be at most as large as one network of this
+    /// prefix length. Default 8: 256 networks of the largest kind, or a 256th of all addresses.
     pub block_space_ipv4: u8,
     /// The same for IPv6. A network longer than /64 counts as a /64. Default 24: 256 networks of the largest kind.
     pub block_space_ipv6: u8,
@@ -71,9 +73,10 @@ pub struct PluginLimits {
     pub alerts_per_second: u32,
     /// Alerts that may be shown at once after a quiet time. Default 100: enough for a port scan of a whole network.
     pub alert_burst: u32,
-    /// Verdicts a second that get a record of their own. Each started 512 bytes of text and lists count as one verdict. The
-    /// other verdicts are folded into one record a second with their counts. Verdicts that have changed the kernel and
-    /// alerts that are shown have their own budgets and do not count. Default 5,000: at most 2.5 MB of records a second.
+    /// Verdicts a second that get a record of their own. Each started 512 bytes of text and lists count as one verdict.
+    /// The other verdicts are folded into one record a second with their counts. Verdicts that have changed the kernel
+    /// and alerts that are shown have their own budgets and do not count. Default 5,000: at most 2.5 MB of records a
+    /// second.
     pub records_per_second: u32,
     /// How many of these records may come at once after a quiet time. Default 20,000.
     pub record_burst: u32,
@@ -107,13 +110,13 @@ pub struct EngineConfig {
     /// Flows that no plugin may touch. A flow is protected if it matches any of these filters. A network that overlaps
     /// an address part of one of these filters is never blocked either.
     pub protect: Vec<Filter>,
-    /// How long verdicts on shared entries wait for those of the other plugins after the first plugin has answered. Default
-    /// 2 ms: plugins answer a batch in microseconds, and a slow plugin must not delay a ban.
+    /// How long verdicts on shared entries wait for those of the other plugins after the first plugin has answered.
+    /// Default 2 ms: plugins answer a batch in microseconds, and a slow plugin must not delay a ban.
     pub merge_window: Duration,
     /// Time within which alerts of one plugin with the same key count as one alert. Default one minute.
     pub alert_window: Duration,
-    /// Minimum rest between sweeps that only bring plugins up to date. Default 1 s: under sustained event loss, sweeps must
-    /// not add load that causes more loss.
+    /// Minimum rest between sweeps that only bring plugins up to date. Default 1 s: under sustained event loss, sweeps
+    /// must not add load that causes more loss.
     pub sweep_rest: Duration,
     pub bounds: EngineBounds,
 }

@@ -36,8 +36,8 @@ use crate::{
 /// which of them it can answer. All others wait for a sweep.
 ///
 /// The program carries out effects in the order in which it polls them. The engine gives up an effect that is not
-/// answered within [`crate::EngineBounds::answer_wait`], and ignores a later answer. If time goes back, the engine treats it
-/// as no time passed.
+/// answered within [`crate::EngineBounds::answer_wait`], and ignores a later answer. If time goes back, the engine
+/// treats it as no time passed.
 ///
 /// All state is bounded: by [`crate::PluginLimits`] for each plugin, by [`EngineConfig`] as a whole, and by the limit
 /// on what one call of a plugin may return, which the caller of the plugin enforces.
@@ -80,7 +80,7 @@ impl Engine {
         self.intake.collect(&mut self.verdicts, event);
     }
 
-    /// Reports the end of a flow of which no plugin needs further details.
+    /// Reports the end of a flow by its key. Use this if no plugin needs further details of the flow.
     pub fn handle_end(&mut self, now: Now, key: &FlowKey) {
         self.verdicts.tell_time(now);
         self.intake.end_of(&mut self.verdicts, *key);
@@ -127,9 +127,9 @@ impl Engine {
         }
     }
 
-    /// Takes a flow of a [`crate::SelectionRequest`] with the parts of which the program is certain: id, zone and
-    /// tuples, without anything that may have changed. Returns whether that was enough. If not, nothing was done, and
-    /// the program passes the whole entry to [`Engine::handle_row`].
+    /// Takes a flow of a [`crate::SelectionRequest`] with the parts that cannot have changed: id, zone and tuples.
+    /// Returns true if these parts were enough. Otherwise the engine has done nothing, and the program passes the whole
+    /// entry to [`Engine::handle_row`].
     #[must_use]
     pub fn handle_known(&mut self, now: Now, selection: SweepId, flow: &Flow) -> bool {
         self.verdicts.tell_time(now);
@@ -344,7 +344,7 @@ impl Engine {
         self.intake.subscribed()
     }
 
-    /// Counters and states.
+    /// Counters and states of the engine and its plugins, for `ctwarden status`.
     #[must_use]
     pub fn status(&self, now: Now) -> Status {
         Status::of(&self.intake, &self.verdicts, now)

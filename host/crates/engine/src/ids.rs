@@ -1,7 +1,7 @@
 //! Ids that the engine hands out and gets back.
 //!
-//! Each id has a type of its own and is given only once in the life of an engine. An answer that comes late, after a reload
-//! or a restart, therefore cannot be taken for the answer to something else.
+//! Each id has a type of its own and is given only once in the life of an engine. An answer that comes late, after a
+//! reload or a restart, therefore cannot be taken for the answer to something else.
 
 /// One plugin of one configuration. After a reload, a plugin of the same name has a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,8 @@
 //! Feeds the plugins: takes events, sweeps, ticks and messages, and outputs calls.
 //!
-//! The intake knows whether a plugin runs and what waits in its queue. The answers of plugins go to [`crate::verdicts`].
-//! Each method that needs the verdicts receives them as an argument. Nothing in that module knows the intake.
+//! The intake knows whether a plugin runs and what waits in its queue. The answers of plugins go to
+//! [`crate::verdicts`]. Each method that needs the verdicts receives them as an argument. Nothing in that module knows
+//! the intake.
 
 mod collect;
 pub(crate) mod delivery;
@@ -141,7 +142,7 @@ impl Intake {
             None => {
                 let (_, tickets) = old.queue.clear();
                 for ticket in tickets {
-                    let why = format!("plugin {} was taken out of the configuration", old.spec.name);
+                    let why = format!("plugin {} was removed from the configuration", old.spec.name);
                     verdicts.message_failed(ticket, why);
                 }
             }

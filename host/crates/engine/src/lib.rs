@@ -13,8 +13,8 @@
 //! ```
 //! use ctwarden_engine::{Ack, Answer, Engine, EngineConfig, OnFailure, Output, PluginLimits, PluginSpec, TableReader};
 //! use ctwarden_model::{
-//!     Action, Effect, Event, EventKind, EventKinds, Flow, FlowId, Grants, Layer4, Mode, Now, Outcome, PerDirection, PluginName,
-//!     Protocol, Record, Steady, Subscription, Target, Timestamp, Tuple, Verdict, VerdictKind,
+//!     Action, Effect, Event, EventKind, EventKinds, Flow, FlowId, Grants, Layer4, Mode, Now, Outcome, PerDirection,
+//!     PluginName, Protocol, Record, Steady, Subscription, Target, Timestamp, Tuple, Verdict, VerdictKind,
 //! };
 //!
 //! let kinds = || [VerdictKind::Delete].into_iter().collect();
@@ -35,7 +35,7 @@
 //! let mut engine = Engine::new(EngineConfig::default(), now);
 //! engine.handle_plugins(now, EngineConfig::default(), vec![spec]);
 //!
-//! // The kernel tells of a new flow.
+//! // The kernel reports a new flow.
 //! let (src, dst) = ([192, 0, 2, 7].into(), [198, 51, 100, 1].into());
 //! let original = Tuple { src, dst, protocol: Protocol::TCP, layer4: Layer4::Ports { src: 40_000, dst: 23 } };
 //! let flow = Flow { id: Some(FlowId(7)), ..Flow::new(PerDirection { original, reply: original.reversed() }) };

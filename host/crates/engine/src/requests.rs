@@ -1,4 +1,4 @@
-//! What the engine requests of the program that reads the table or keeps a replica.
+//! Requests of the engine to the program that reads the table or keeps a replica.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -7,8 +7,8 @@ use ctwarden_model::Filter;
 
 use crate::{SelectionId, SweepId};
 
-/// The rest after a dump that took `took`. Dumps then take a fifth of the time at most, even if the table is too busy to be
-/// read consistently.
+/// The rest after a dump that took `took`. Dumps then take a fifth of the time at most, even if the table is too busy
+/// to be read consistently.
 #[must_use]
 pub const fn rest_after(took: Duration) -> Duration {
     took.saturating_mul(4)
@@ -33,17 +33,17 @@ pub enum SweepSource {
     Known,
 }
 
-/// Requests a sweep. Pass each entry to [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`] is true, then
-/// call [`crate::Engine::handle_sweep_end`].
+/// Requests a sweep. Pass each entry to [`crate::Engine::handle_row`] while [`crate::Engine::ready_for_rows`] is true,
+/// then call [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRequest {
     pub id: SweepId,
     pub source: SweepSource,
-    /// Rows that match any of these filters are needed. If empty, every row is needed. The filters are a hint that may be
-    /// passed to the kernel; other rows do no harm.
+    /// Rows that match any of these filters are needed. If empty, every row is needed. The filters are a hint that may
+    /// be passed to the kernel; other rows do no harm.
     pub filters: Vec<Filter>,
-    /// Whether the expectation table is to be read too. Pass its entries as rows to [`crate::Engine::handle_expectation`],
-    /// before the end of the sweep.
+    /// Whether the expectation table is to be read too. Pass its entries as rows to
+    /// [`crate::Engine::handle_expectation`], before the end of the sweep.
     pub expectations: bool,
 }
 
@@ -67,9 +67,9 @@ pub enum Detail {
     Entry,
 }
 
-/// Requests the flows that match any of the filters from a program that knows all or some of them without a sweep. Pass each
-/// flow once, to [`crate::Engine::handle_known`] while [`crate::Engine::ready_for_selected`] is true, or as a whole entry to
-/// [`crate::Engine::handle_row`]. Then call [`crate::Engine::handle_sweep_end`].
+/// Requests the flows that match any of the filters from a program that knows all or some of them without a sweep. Pass
+/// each flow once, to [`crate::Engine::handle_known`] while [`crate::Engine::ready_for_selected`] is true, or as a
+/// whole entry to [`crate::Engine::handle_row`]. Then call [`crate::Engine::handle_sweep_end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionRequest {
     pub id: SweepId,

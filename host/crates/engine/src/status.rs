@@ -93,7 +93,7 @@ pub enum BreakerStatus {
 pub struct PluginStatus {
     pub id: PluginId,
     pub name: PluginName,
-    /// The configured mode.
+    /// The configured mode. The plugin only observes while its breaker is open, whatever its mode is.
     pub mode: Mode,
     pub state: PluginState,
     pub breaker: BreakerStatus,
@@ -125,7 +125,7 @@ pub struct Status {
     pub plugins: Vec<PluginStatus>,
     /// Received events, including expectation events.
     pub events: u64,
-    /// Complete sweeps.
+    /// Number of sweeps that ended complete.
     pub sweeps: u64,
     /// Sweeps that ended early or were inconsistent.
     pub sweeps_interrupted: u64,
@@ -134,7 +134,7 @@ pub struct Status {
     pub rows: u64,
     /// Whether a sweep runs or is needed.
     pub sweeping: bool,
-    /// Number of overruns.
+    /// Number of overruns (`ENOBUFS`) since the start of the engine.
     pub overruns: u64,
     /// Effects that wait or were handed out.
     pub effects_in_flight: usize,

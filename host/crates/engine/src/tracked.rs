@@ -2,7 +2,8 @@
 
 use ctwarden_model::{Family, Filter};
 
-/// The families in which the kernel creates entries for connections. If this is uncertain, the family counts as tracked.
+/// The families in which the kernel creates entries for connections. If this is uncertain, the family counts as
+/// tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tracked {
     pub ipv4: bool,

@@ -1,8 +1,8 @@
 //! The machine that checks verdicts and carries them out: guard, merge, lookups, selections, effects, records.
 //!
-//! It does not know queues, calls and sweeps. [`crate::intake`] passes the answers of plugins, the rows of sweeps and the
-//! ends of flows to it. The files of this module extend [`Verdicts`]. The parts that they use have their own private fields
-//! and methods.
+//! It does not know queues, calls and sweeps. [`crate::intake`] passes the answers of plugins, the rows of sweeps and
+//! the ends of flows to it. The files of this module extend [`Verdicts`]. The parts that they use have their own
+//! private fields and methods.
 
 pub(crate) mod accounts;
 mod alerts;
@@ -253,8 +253,8 @@ impl Verdicts {
     /// The next effect to carry out.
     pub(crate) fn next_effect(&mut self, collecting: Collecting) -> Option<(EffectId, Granted<Effect>)> {
         let deadline = self.clock.steady.plus(self.config.bounds.answer_wait);
-        // Count the end now, because its event may come late or never. Entries received from now on may belong to the next
-        // flow.
+        // Count the end now, because its event may come late or never. Entries received from now on may belong to the
+        // next flow.
         let (ends, at) = (&mut self.ends, self.clock.wall);
         self.effects.take(deadline, |key| ends.add(key, collecting.batch, collecting.len, at))
     }
@@ -283,8 +283,8 @@ impl Verdicts {
         self.effects.are_few()
     }
 
-    /// Whether the open effects, open lookups and queued records reach a limit of the backlog. No further work may begin
-    /// then.
+    /// Whether the open effects, open lookups and queued records reach a limit of the backlog. No further work may
+    /// begin then.
     pub(crate) fn is_backlogged(&self) -> bool {
         let open = self.effects.len().saturating_add(self.lookups.len());
         open.saturating_add(self.records.len()) >= self.config.bounds.backlog

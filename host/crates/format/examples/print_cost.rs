@@ -1,7 +1,8 @@
-//! What a line of each form costs to print and to read: `cargo run --release -p ctwarden-format --example print_cost`.
+//! Measures the cost of printing and reading a line of each form: `cargo run --release -p ctwarden-format --example
+//! print_cost`.
 //!
-//! A table has a million entries, of which the kernel takes about three microseconds each to dump; a writer has to stay
-//! far below that.
+//! A table has a million entries. The kernel takes about three microseconds for each entry of a dump, and a writer must
+//! take far less.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,10 +11,11 @@ use ctwarden_format::read::Legend;
 use ctwarden_format::{EventContext, PrintOptions, json, proc, read, save, text, xml};
 use ctwarden_model::{Flow, Timestamp};
 
-/// Entries of a round, a few milliseconds; the best round is told, so that a busy machine does not count.
+/// Entries of a round, which takes a few milliseconds. The program prints the best round, so a busy machine does not
+/// change the result.
 const ENTRIES: u32 = 20_000;
 const ROUNDS: u32 = 50;
-/// As much as is gathered before it is written out.
+/// Bytes that a writer collects before a write.
 const BUFFER: usize = 64 * 1024;
 
 const LINES: [&str; 4] = [

@@ -1,4 +1,4 @@
-//! What every writer appends to its buffer: words, numbers and addresses.
+//! Appends words, numbers and addresses to the buffer of a writer.
 //!
 //! A table has a million entries. `core::fmt` takes several times as long for a number as this module, and nothing here
 //! allocates except the buffer itself.
@@ -33,8 +33,8 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 pub(crate) trait Append {
     /// Text that needs no replacement, such as a name of this program.
     fn text(&mut self, text: &str);
-    /// Untrusted text within a line: characters that end lines, control terminals or reverse the text direction become a
-    /// question mark.
+    /// Untrusted text within a line: characters that end lines, control terminals or reverse the text direction become
+    /// a question mark.
     fn plain(&mut self, text: &str);
     /// A number in decimal.
     fn decimal(&mut self, number: impl Into<u64>);
@@ -168,8 +168,9 @@ fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
     out.extend_from_slice(text.get(..end).unwrap_or_default());
 }
 
-/// The longest run of zero groups, two or more, becomes `::`; the first of equally long runs counts (RFC 5952). In addition
-/// glibc writes the last four bytes as IPv4 if only zeros, or zeros and `ffff`, precede them.
+/// Writes an IPv6 address. The longest run of two or more zero groups becomes `::`; the first of equally long runs
+/// counts (RFC 5952). In addition, glibc writes the last four bytes as IPv4 if only zeros, or zeros and `ffff`, precede
+/// them.
 fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
     let groups = address.segments();
     let (start, length) = longest_zeros(&groups);

@@ -1,4 +1,4 @@
-//! Date and time of day: the one calendar of the daemon's records and of the conntrack command.
+//! Date and time of day, for the daemon's records and for the conntrack command.
 //!
 //! A pure crate knows no time zone, so the program supplies a function from Unix seconds to this type.
 
@@ -29,7 +29,7 @@ const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 const DAY: i64 = 24 * 60 * 60;
-/// Days of 400 years of the Gregorian calendar, after which it repeats.
+/// Number of days in 400 years. The Gregorian calendar repeats after them.
 const CYCLE: i64 = 146_097;
 /// Days from 1 March of the year 0 to the Unix epoch.
 const EPOCH: i64 = 719_468;
@@ -40,8 +40,8 @@ impl CivilTime {
     pub fn utc(seconds: i64) -> Self {
         let days = seconds.div_euclid(DAY);
         let clock = seconds.rem_euclid(DAY);
-        // Years that begin in March, so that the odd day is their last: Howard Hinnant, "chrono-Compatible Low-Level
-        // Date Algorithms", civil_from_days.
+        // The years of the calculation begin in March, so that a leap day is the last day of its year: Howard Hinnant,
+        // "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
         let since = days.saturating_add(EPOCH);
         let cycle = since.div_euclid(CYCLE);
         let day_of_cycle = since.rem_euclid(CYCLE);
@@ -65,7 +65,7 @@ impl CivilTime {
         }
     }
 
-    /// Seconds since the Unix epoch, if this is a time in UTC; `None` if the calendar has no such day.
+    /// Converts the time, taken as UTC, to seconds since the Unix epoch. `None` if the calendar has no such day.
     #[must_use]
     pub fn utc_seconds(&self) -> Option<i64> {
         // Howard Hinnant, as above: days_from_civil.

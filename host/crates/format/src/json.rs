@@ -1,59 +1,59 @@
-//! JSON: one object a line, of every attribute that an entry has.
+//! JSON: one object on each line, with every attribute that the entry has.
 //!
-//! Names are stable: a name is never given another meaning, and readers skip names that they do not know. What is not
-//! known is left out, never null. Where the daemon's audit records speak of flows they use the same names. Numbers are
-//! whole and exact; those above 2⁵³ (counters and nanoseconds can be) need a reader that does not make them
-//! floating-point.
+//! Names are stable: a name never gets another meaning, and readers skip names that they do not know. Unknown values
+//! are left out and are never null. The daemon's records use the same names for flows. Numbers are whole and exact.
+//! Counters and nanoseconds can exceed 2⁵³, so a reader must not convert numbers to floating point.
 //!
 //! # A flow
 //!
 //! | key | value |
 //! |---|---|
-//! | `event` | `new`, `update`, `destroy`; rows of a list lack it |
-//! | `id` | number of the entry, unique among those that live |
+//! | `event` | `new`, `update` or `destroy`; absent in rows of a list |
+//! | `id` | number of the entry, unique among the entries that exist |
 //! | `family` | `ipv4`, `ipv6` |
-//! | `protocol` | name (`tcp`), or the number as text where it has none |
+//! | `protocol` | name (`tcp`), or the number as text if the protocol has no name |
 //! | `protocol_number` | IANA's number |
-//! | `zone` | zone that the original tuple lives in; 0 is the default |
+//! | `zone` | zone of the original tuple; 0 is the default |
 //! | `state` | of TCP, SCTP and DCCP: the kernel's name (`ESTABLISHED`), or the number as text |
-//! | `timeout` | seconds left |
+//! | `timeout` | remaining seconds |
 //! | `status` | list of the kernel's names (`SEEN_REPLY`, `ASSURED`, …) |
-//! | `status_bits` | the same as `IPS_*` bits, with those that have no name |
+//! | `status_bits` | the status as `IPS_*` bits, including bits without a name |
 //! | `original`, `reply` | a direction, see below |
 //! | `mark` | number |
 //! | `labels` | list of bit numbers |
-//! | `label_names` | names of those that have one, where a map of names was given |
+//! | `label_names` | names of the labels that have one, if a map of names was given |
 //! | `started_ns`, `stopped_ns` | begin and end, nanoseconds since the Unix epoch |
-//! | `event_time_ns` | when the kernel says that the event happened |
+//! | `event_time_ns` | time of the event according to the kernel, nanoseconds since the Unix epoch |
 //! | `use` | reference count |
 //! | `helper`, `helper_info` | name, and private data as hexadecimal |
 //! | `secctx`, `secmark` | security context as text, and its old number |
-//! | `master` | original tuple of the flow that this one was expected by, with `protocol` and `protocol_number` |
+//! | `master` | original tuple of the master, with `protocol` and `protocol_number` |
 //! | `dccp` | `role` (0 client, 1 server), `handshake_seq` |
-//! | `synproxy` | `isn`, `its`, `tsoff`; not where the kernel tells zeros only |
+//! | `synproxy` | `isn`, `its`, `tsoff`; absent if the kernel reports only zeros |
 //! | `unknown` | list of attributes without a name here: `attribute` (number), `payload` (hexadecimal) |
-//! | `portid`, `program` | who caused the event by a request, its netlink port and name |
+//! | `portid`, `program` | netlink port and name of the program whose request caused the event |
 //!
 //! A **direction** has `src` and `dst`, then `src_port` and `dst_port`, or `icmp_type`, `icmp_code` and `icmp_id`, or
-//! `src_key` and `dst_key`, and where they are known `zone` (one that holds for this direction only), `packets` and
-//! `bytes`, `window_scale`, `tcp_flags` and `tcp_flags_mask`, `vtag`, `seqadj` (`correction_pos`, `offset_before`,
-//! `offset_after`). A `protocol` is in it only where it is not the flow's.
+//! `src_key` and `dst_key`. If they are known, it also has `zone` (a zone of this direction only), `packets` and
+//! `bytes`, `window_scale`, `tcp_flags` and `tcp_flags_mask`, `vtag`, and `seqadj` (`correction_pos`, `offset_before`,
+//! `offset_after`). It has a `protocol` only if that differs from the flow's protocol.
 //!
 //! # An expectation
 //!
 //! `event`, `id`, `family`, `protocol`, `protocol_number`, `zone`, `timeout`, `expected`, `mask` and `master` (tuples
-//! as above, each with its protocol where it is not the expectation's), `flags` (list of `PERMANENT`, `INACTIVE`,
+//! as above, each with its protocol if that differs from the expectation's), `flags` (list of `PERMANENT`, `INACTIVE`,
 //! `USERSPACE`), `flags_bits`, `class`, `helper`, `function`, `nat` (`direction` and `tuple`), `portid`, `program`.
 //!
 //! # Counters of a processor
 //!
-//! `cpu`, its number, and the counters under the names that `conntrack -S` gives them (`found`, `insert_failed`, …).
+//! `cpu`, the number of the processor, and the counters under the names that `conntrack -S` gives them (`found`,
+//! `insert_failed`, …).
 //!
 //! # Reading
 //!
-//! What is told twice is read once: `status_bits` counts before `status`, `protocol` before `protocol_number`, and
-//! `family` and `label_names` are not read. An entry needs its protocol and `original`; a missing `reply` is the
-//! reversed original.
+//! If an object gives a fact twice, one form is read: `status_bits` takes precedence over `status`, and `protocol` over
+//! `protocol_number`. `family` and `label_names` are not read. An entry needs its protocol and `original`. If `reply`
+//! is missing, the reply is the reversed original.
 
 mod expectation;
 mod object;
@@ -161,7 +161,7 @@ fn write_protocol_only(object: &mut Object<'_>, protocol: Protocol) {
     object.number("protocol_number", protocol.0);
 }
 
-/// A name, or the number as text.
+/// Writes a name, or the number as text if there is no name.
 fn named(object: &mut Object<'_>, key: &str, name: Option<&str>, number: u8) {
     match name {
         Some(name) => object.string(key, name),
@@ -213,7 +213,7 @@ fn write_directions(object: &mut Object<'_>, flow: &Flow) {
     object.object("reply", |object| write_direction(object, &flow.tuples.reply, protocol, &reply));
 }
 
-/// The parts of a direction besides its tuple; these include window scale, flags and verification tag.
+/// The parts of a direction apart from its tuple. `state` holds window scale, TCP flags and verification tag.
 struct Direction {
     zone: Option<Zone>,
     counters: Option<Counters>,
@@ -281,7 +281,7 @@ fn write_labels(object: &mut Object<'_>, labels: Labels, map: Option<&LabelMap>)
     }
 }
 
-/// The time of the event, if it is the first of the unnamed attributes: the decoder puts it there.
+/// The time of the event, if it is the first of the unknown attributes, where the decoder puts it.
 fn leading_event_time(flow: &Flow) -> Option<Timestamp> {
     let first = flow.rare.as_ref()?.unknown.first()?;
     (first.number == TIMESTAMP_EVENT).then(|| event_time(flow)).flatten()

@@ -18,7 +18,7 @@ const BITS: u8 = 128;
 
 impl LabelMap {
     /// Reads the text of a `connlabel.conf`: a number and a name on each line, `#` starts a comment. Other lines are
-    /// skipped, as in conntrack. Of two names for a bit, or two bits for a name, the first counts.
+    /// skipped, as in conntrack. If a bit has two names, or a name two bits, the first one counts.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut map = Self::default();

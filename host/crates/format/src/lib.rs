@@ -1,11 +1,11 @@
 //! The texts of the conntrack command: its output, its input, and its command lines.
 //!
-//! Scripts depend on every byte of these texts. The crate has no clock, no I/O and no unsafe code, and it does not panic on
-//! any input.
+//! Scripts depend on every byte of these texts. The crate has no clock, no I/O and no unsafe code, and it does not
+//! panic on any input.
 //!
 //! - A writer is a function of the module named after the form: [`text`], [`xml`], [`save`], [`json`], [`proc`],
 //!   [`statistics`]. It appends one entry to a buffer, without a line end, so a large table needs only one buffer.
-//! - [`PrintOptions`] is what the command's `-o` adds. [`EventContext`] is the event that the entry belongs to.
+//! - [`PrintOptions`] holds the additions that the command's `-o` requests. [`EventContext`] is the event of the entry.
 //! - [`read`] parses one line of text, of `/proc` or of JSON into an entry.
 //! - [`command`] is the grammar of the command lines.
 //!

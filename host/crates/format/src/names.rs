@@ -1,7 +1,7 @@
 //! The names that libnetfilter_conntrack gives to families, protocols and states.
 //!
-//! They have gaps that the model's names do not have: a protocol that the library does not know is `unknown`, and an unknown
-//! state is `NONE`. The texts must have the same gaps.
+//! These names have gaps that the model's names do not have: a protocol that the library does not know is `unknown`,
+//! and an unknown state is `NONE`. The texts must have the same gaps.
 
 use ctwarden_model::{Family, Protocol, ProtocolInfo};
 

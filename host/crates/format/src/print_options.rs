@@ -1,4 +1,4 @@
-//! What `-o` adds to the text and the XML of an entry.
+//! The additions of `-o` to the text and the XML of an entry.
 //!
 //! The command has one option for both forms and both tables, so they share one value. Each form uses the parts that it
 //! supports.
@@ -12,7 +12,7 @@ use crate::{CivilTime, LabelMap};
 /// `CTA_TIMESTAMP_EVENT` (linux/netfilter/nfnetlink_conntrack.h, Linux 6.14): eight bytes, nanoseconds since the epoch.
 pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 
-/// What to show in addition to what is always shown.
+/// Parts of the output that are shown only on request.
 #[derive(Clone, Copy)]
 pub struct PrintOptions<'a> {
     /// Family in front of the protocol (`-o extended`); text only, XML always has it.
@@ -21,12 +21,13 @@ pub struct PrintOptions<'a> {
     pub id: bool,
     /// When the flow began and ended (`-o ktimestamp`).
     pub kernel_timestamps: bool,
-    /// Wall time of the event (`-o timestamp`): the kernel's time if the event carries it, else `now`. Rows of the conntrack
-    /// table do not show it, rows of the expectation table do.
+    /// Wall time of the event (`-o timestamp`): the kernel's time if the event carries it, else `now`. Rows of the
+    /// conntrack table do not show it, rows of the expectation table do.
     pub timestamp: bool,
     /// Names of labels (`-o labels`); without them no labels are shown.
     pub labels: Option<&'a LabelMap>,
-    /// The time of printing: used as the end of a flow that has not ended, and as the time of an event that carries none.
+    /// The time of printing: used as the end of a flow that has not ended, and as the time of an event that carries
+    /// none.
     pub now: Timestamp,
     /// Converts Unix seconds to local time; [`CivilTime::utc`] if the time zone is not known.
     pub local_time: &'a dyn Fn(i64) -> CivilTime,
@@ -50,8 +51,8 @@ impl PrintOptions<'_> {
         (self.local_time)(i64::try_from(seconds(moment)).unwrap_or(i64::MAX))
     }
 
-    /// Seconds that a flow lasted, up to now if it has not ended. As in conntrack, the number wraps around if a flow began
-    /// later than it ends.
+    /// Seconds that a flow lasted, up to now if it has not ended. As in conntrack, the number wraps around if a flow
+    /// began later than it ends.
     pub(crate) fn duration(&self, started: Timestamp, stopped: Option<Timestamp>) -> u64 {
         let end = stopped.filter(|stopped| stopped.0 != 0).unwrap_or(self.now);
         seconds(end).wrapping_sub(seconds(started))

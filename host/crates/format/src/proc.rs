@@ -1,7 +1,8 @@
-//! Lines of `/proc/net/nf_conntrack`, as the kernel writes them (net/netfilter/nf_conntrack_standalone.c, `ct_seq_show`).
+//! Lines of `/proc/net/nf_conntrack`, as the kernel writes them (net/netfilter/nf_conntrack_standalone.c,
+//! `ct_seq_show`).
 //!
-//! They resemble `conntrack -L -o extended`, but differ: IPv6 addresses have all eight groups, the zone is always present,
-//! GRE shows its own timeouts, an offloaded entry has no timeout, and id, labels and helper are missing.
+//! They resemble `conntrack -L -o extended`, but differ: IPv6 addresses have all eight groups, the zone is always
+//! present, GRE shows its own timeouts, an offloaded entry has no timeout, and id, labels and helper are missing.
 
 use alloc::vec::Vec;
 
@@ -14,8 +15,8 @@ use crate::names;
 use crate::print_options::seconds;
 use crate::text::{write_assured, write_layer4, write_named};
 
-/// Appends the line of a flow, without a line end. `now` is the end of a flow that has not ended. Only the kernel knows the
-/// timeouts that GRE shows from its template; they are 0 here, as for an entry that was created by request.
+/// Appends the line of a flow, without a line end. `now` is the end of a flow that has not ended. Only the kernel knows
+/// the timeouts that GRE shows from its template; they are 0 here, as for an entry that was created by request.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, now: Timestamp) {
     let rare = flow.rare.as_deref();
     let zones = rare.map(|rare| rare.zones).unwrap_or_default();
@@ -66,8 +67,8 @@ pub fn flow(out: &mut Vec<u8>, flow: &Flow, now: Timestamp) {
     out.drop_blank();
 }
 
-/// The kernel's name of a protocol. Kernels that track DCCP show its ports (up to Linux 6.16); other kernels do not know
-/// DCCP.
+/// The kernel's name of a protocol. Kernels that track DCCP show its ports (up to Linux 6.16); other kernels do not
+/// know DCCP.
 fn name(tuple: &Tuple) -> &'static str {
     match (tuple.protocol, tuple.layer4) {
         (Protocol::DCCP, Layer4::None) => "unknown",
@@ -75,7 +76,7 @@ fn name(tuple: &Tuple) -> &'static str {
     }
 }
 
-/// No kernel has states above the last named one.
+/// Writes the state. No kernel has states above the last named one.
 fn write_state(out: &mut Vec<u8>, info: Option<&ProtocolInfo>, offloaded: bool) {
     let name = match info {
         Some(ProtocolInfo::Tcp { state, .. }) => state.filter(|_| !offloaded).and_then(TcpState::name),

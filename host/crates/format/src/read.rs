@@ -1,15 +1,15 @@
 //! Parses one line into an entry: text of `conntrack`, text of `/proc/net/nf_conntrack`, and JSON.
 //!
-//! With this a pasted table can be filtered, printed in another form and used to try a plugin. Parts that a form does not
-//! carry are `None`. Parts that it carries with an invalid value are an error with its column.
+//! A pasted table can thus be filtered, printed in another form and used to try a plugin. Parts that a form does not
+//! carry are `None`. A part with an invalid value is an error with the column of the value.
 //!
-//! Text shows no status bits except `[UNREPLIED]`, `[ASSURED]` and the offload ones. An entry read from text is confirmed,
-//! and translated if its tuples show a translation. `[start=…]` and `[stop=…]` are local time, in whole seconds;
-//! `delta-time=` is [`Entry::lasted`]. A flow with a zone per direction gets the zone of its original direction, as for
-//! entries from the kernel.
+//! Text shows no status bits except `[UNREPLIED]`, `[ASSURED]` and the offload ones. An entry read from text is
+//! confirmed, and translated if its tuples show a translation. `[start=…]` and `[stop=…]` are local time, in whole
+//! seconds; `delta-time=` is [`Entry::lasted`]. A flow with a zone per direction gets the zone of its original
+//! direction, as for entries from the kernel.
 //!
-//! Vendors add fields, flags and bare words of their own, and the reader skips them. A line that was cut in the middle is an
-//! error if the rest can be distinguished from such words: see `text/remnant.rs`.
+//! Vendors add fields, flags and bare words of their own, and the reader skips them. A line that was cut in the middle
+//! is an error if the rest can be distinguished from such words: see `text/remnant.rs`.
 
 mod entry;
 mod error;

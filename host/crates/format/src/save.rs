@@ -1,35 +1,36 @@
-//! Lines of `-o save`: command lines that make the entry again.
+//! Lines of `-o save`: command lines that create the entry again.
 //!
-//! Words, order and spelling are those of conntrack-tools 1.4.9: a line without rare attributes is identical, and either
-//! program loads it. Attributes that 1.4.9 leaves out follow at the end of the line, except ports of translations, which
-//! are in their usual place. They are written only if the entry has them, in words that 1.4.9 can read if such words exist:
+//! Words, order and spelling are those of conntrack-tools 1.4.9: a line without rare attributes is identical, and
+//! either program loads it. Attributes that 1.4.9 leaves out follow at the end of the line, except ports of
+//! translations, which are in their usual place. They are written only if the entry has them, in words that 1.4.9 can
+//! read if such words exist:
 //!
 //! | words | attribute |
 //! |---|---|
 //! | `-m N` | mark that is not 0 |
 //! | `-n ADDR:PORT`, `-g ADDR:PORT` | a translation of the port only, or of ports both ways |
-//! | `--label-add A,B` | labels: the name of the bit, or `#` and its number where it has none |
+//! | `--label-add A,B` | labels: the name of the bit, or `#` and its number if it has no name |
 //!
-//! then in words of ctwarden:
+//! Other attributes have options that only ctwarden knows:
 //!
 //! | words | attribute |
 //! |---|---|
 //! | `--helper NAME` | helper |
 //! | `--helper-info HEX` | the helper's private data |
-//! | `--reply-icmp-id N` | ICMP identifier of the reply, where it is translated |
+//! | `--reply-icmp-id N` | ICMP identifier of the reply, if it is translated |
 //! | `--orig-wscale N`, `--reply-wscale N` | TCP window scale that is not 0 |
 //! | `--orig-tcp-flags N`, `--reply-tcp-flags N` | TCP flags (`IP_CT_TCP_FLAG_*`) that `--state` does not give |
 //! | `--handshake-seq N` | DCCP handshake sequence number that is not 0 |
 //! | `--orig-seqadj POS,BEFORE,AFTER`, `--reply-seqadj …` | sequence adjustment, in decimal, offsets signed |
-//! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, where not all of it is 0 |
-//! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; then both ports or keys, or ICMP type, code, id |
+//! | `--synproxy ISN,ITS,TSOFF` | SYN proxy, if not all three numbers are 0 |
+//! | `--master PROTOCOL,SRC,DST[,…]` | master's original tuple; `[,…]`: both ports or keys, or ICMP type, code, id |
 //!
 //! As in 1.4.9, the bytes of `--orig-vtag` and `--reply-vtag` are in the wrong order on a little-endian machine. As in
 //! 1.4.9, `--state` creates an entry with the TCP flags 10, SACK permitted and liberal (14, with the close begun, from
-//! `TIME_WAIT` on); if flags are given, all bits count. `-u` has one more word than in 1.4.9, `HELPER`, and a state without
-//! a name is written as its number. A `-U` line has no master, which the kernel accepts only for a new entry, and a `-D`
-//! line has none of these attributes. Counters, times, the security context and its old number cannot be sent to the
-//! kernel, and an id cannot be chosen.
+//! `TIME_WAIT` on); if flags are given, all bits count. `-u` has one more word than in 1.4.9, `HELPER`, and a state
+//! without a name is written as its number. A `-U` line has no master, which the kernel accepts only for a new entry,
+//! and a `-D` line has none of these attributes. Counters, times, the security context and its old number cannot be
+//! sent to the kernel, and an id cannot be chosen.
 //!
 //! Not every entry has a line that can be read back: [`lack`] names the reason.
 
@@ -52,7 +53,7 @@ use option::option;
 
 pub use lack::{Lack, lack};
 
-/// Bits that `-u` has a word for, in the order in which they are printed.
+/// Status bits that `-u` has a word for, in the order of the output.
 const STATUS: [(Status, &str); 5] = [
     (Status::EXPECTED, "EXPECTED"),
     (Status::SEEN_REPLY, "SEEN_REPLY"),
@@ -61,9 +62,9 @@ const STATUS: [(Status, &str); 5] = [
     (Status::HELPER, "HELPER"),
 ];
 
-/// Appends the line of a flow, without a line end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. The line
-/// can be read back if the flow has no [`lack`]. `labels` are the names of label bits; without them bits are written by
-/// number.
+/// Appends the line of a flow, without a line end: `-A` for rows and new flows, `-U` for changes, `-D` for ends. The
+/// line can be read back if the flow has no [`lack`]. `labels` are the names of label bits; without them bits are
+/// written by number.
 pub fn flow(out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>, labels: Option<&LabelMap>) {
     let rare = flow.rare.as_deref();
     out.text(match context.kind {
@@ -113,11 +114,12 @@ fn write_status(out: &mut Vec<u8>, status: Status) {
     out.text(if some { " " } else { "UNSET " });
 }
 
-/// Writes the four addresses. A translated address has the option of the translation, provided that the status says that the
-/// translation is done.
+/// Writes the four addresses. A translated address has the option of the translation, provided that the status says
+/// that the translation is done.
 ///
-/// 1.4.9 compares addresses only, so it loses a translation of only the port when it loads such a line. It takes the ports
-/// of an entry that is translated both ways only from these options, so the options name the port in that case, too.
+/// 1.4.9 compares addresses only, so it loses a translation of only the port when it loads such a line. It takes the
+/// ports of an entry that is translated both ways only from these options, so the options name the port in that case,
+/// too.
 fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
     let PerDirection { original, reply } = &flow.tuples;
     let (before, after) = (ends(&original.reversed()), ends(reply));
@@ -146,12 +148,13 @@ fn write_addresses(out: &mut Vec<u8>, flow: &Flow) {
 struct End {
     /// The port, if it is translated.
     port: Option<u16>,
-    /// The address is not translated.
+    /// Whether only the port is translated, and not the address.
     port_only: bool,
 }
 
 impl End {
-    /// Of the status, the bits of this end, and its address and port before and after.
+    /// Compares address and port of an end before and after. `translated` and `done` are the status bits of this end.
+    /// Returns `None` if the line must not have a translation for this end.
     fn of(
         status: Option<Status>,
         (translated, done): (Status, Status),
@@ -223,7 +226,8 @@ fn write_protocol(out: &mut Vec<u8>, flow: &Flow, kind: EventKind) {
     }
 }
 
-/// Tags are for a new entry or a change, roles for a new entry: no other command takes them.
+/// Writes the state, tags and role. Only commands for a new entry or a change take tags, and only commands for a new
+/// entry take roles.
 fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo, kind: EventKind) {
     match info {
         ProtocolInfo::Tcp { state, .. } => write_state(out, state.map(|state| (state.0, TcpState::name(state)))),
@@ -231,8 +235,8 @@ fn write_info(out: &mut Vec<u8>, info: &ProtocolInfo, kind: EventKind) {
             write_state(out, state.map(|state| (state.0, SctpState::name(state))));
             for (name, vtag) in [("--orig-vtag", vtag.original), ("--reply-vtag", vtag.reply)] {
                 if let Some(vtag) = vtag.filter(|_| kind != EventKind::Destroy) {
-                    // 1.4.9 swaps the bytes once too often, both here and when it reads the option: its tag 17 is 0x11000000
-                    // in packets. The option is 1.4.9's, so it must mean the same here.
+                    // 1.4.9 swaps the bytes once too often, both here and when it reads the option: its tag 17 is
+                    // 0x11000000 in packets. The option is 1.4.9's, so it must mean the same here.
                     option(out, name, vtag.to_be());
                 }
             }

@@ -145,7 +145,7 @@ fn write_tuple(out: &mut Vec<u8>, tuple: &Tuple, keys: (&str, &str)) {
     write_layer4(out, tuple);
 }
 
-/// The library's knowledge of a protocol decides what is printed: parts that it knows and the kernel did not send are 0.
+/// Writes the parts that the library knows for the protocol. A part that the kernel did not send is 0.
 pub(crate) fn write_layer4(out: &mut Vec<u8>, tuple: &Tuple) {
     match tuple.protocol {
         protocol if protocol.has_ports() => {

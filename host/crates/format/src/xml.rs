@@ -1,7 +1,8 @@
-//! The XML of `-o xml`: a document's head, one `<flow>` a line, a tail.
+//! The XML of `-o xml`: the head of a document, one `<flow>` on each line, and a tail.
 //!
-//! Byte for byte that of conntrack-tools 1.4.9, with two differences, both defects of the original: states of SCTP and
-//! DCCP have their own names (it takes those of TCP), and characters that XML forbids in text are escaped.
+//! The output equals that of conntrack-tools 1.4.9 byte for byte, except for two defects of that version. States of
+//! SCTP and DCCP have their own names here (1.4.9 uses the names of TCP states). Characters that XML forbids in text
+//! are escaped.
 
 mod expectation;
 
@@ -209,7 +210,7 @@ fn write_addresses(out: &mut Vec<u8>, tuple: &Tuple) {
     out.text("</dst>");
 }
 
-/// Ports or keys; the library writes nothing for ICMP.
+/// Writes ports or keys. The library writes nothing for ICMP.
 fn write_ports(out: &mut Vec<u8>, tuple: &Tuple) {
     if tuple.protocol.has_ports() {
         let (src, dst) = tuple.ports().unwrap_or_default();
@@ -225,7 +226,7 @@ fn write_ports(out: &mut Vec<u8>, tuple: &Tuple) {
     }
 }
 
-/// Local time of printing, in its parts; days of the week count from 1 (Sunday).
+/// Writes the local time of printing, part by part. Days of the week count from 1 (Sunday).
 fn write_when(out: &mut Vec<u8>, options: &PrintOptions<'_>) {
     let time = options.local(options.now);
     out.text("<when>");

@@ -1,8 +1,9 @@
-//! Lines of events, rare attributes and expectations that conntrack 1.4.9 printed on Linux 6.18, against the entries.
+//! Compares lines of events, rare attributes and expectations with the entries. conntrack 1.4.9 printed the lines on
+//! Linux 6.18.
 //!
-//! Made in a network namespace (`unshare -n`, `TZ=UTC`, accounting and timestamps on) by a TCP connection over loopback
-//! to port 21 whose rule set `ct mark set 5`, `ct label set 3` and the helper of FTP, by `conntrack -I`, `-U` and `-D`
-//! of 10.0.0.6, by a rule with `ct expectation set` and by `conntrack -I expect`.
+//! The entries were created in a network namespace (`unshare -n`, `TZ=UTC`, accounting and timestamps on) by a TCP
+//! connection over loopback to port 21 whose rule set `ct mark set 5`, `ct label set 3` and the helper of FTP, by
+//! `conntrack -I`, `-U` and `-D` of 10.0.0.6, by a rule with `ct expectation set` and by `conntrack -I expect`.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ctwarden_format::read::Legend;
@@ -56,7 +57,7 @@ fn ftp() -> Flow {
     flow
 }
 
-/// An event of a flow that `conntrack` made.
+/// An event of a flow that `conntrack` created.
 fn udp(timeout: u32, mark: u32) -> Flow {
     let mut flow = flow(tuple([10, 0, 0, 6], [10, 0, 0, 2], Protocol::UDP, (21000, 21)));
     flow.id = Some(FlowId(685_716_474));
@@ -142,7 +143,7 @@ fn an_event_has_its_time_its_kind_and_its_cause() {
     let entry = read::line(&line, &Legend::PLAIN).unwrap();
     assert_eq!((entry.kind, entry.time), (EventKind::Update, Some(Timestamp(1_795_362_414_079_617_000))));
     assert_eq!(entry.event_context(), context);
-    // A kernel that tells no time leaves that of the printing.
+    // If the kernel sends no time of the event, the line has the time of printing.
     flow.rare = None;
     let line = printed(|out| text::flow(out, &flow, &EventContext::of(EventKind::New), &options));
     assert_eq!(line, format!("[1795362499.000000]\t    [NEW] udp      17 9 {tuples}"));
@@ -229,7 +230,7 @@ fn a_saved_line_tells_the_port_where_only_that_is_translated() {
     flow.tuples.reply.layer4 = ports(21, 4000);
     flow.status = Some(done);
     let tail = "-p udp --sport 21000 --dport 21 --reply-port-src";
-    // Without the bit it is an entry whose reply has another port, for whatever reason.
+    // Without the status bit, a different port of the reply is not a translation.
     let plain =
         format!("-A -t 9 -u UNSET -s 10.0.0.6 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.6 {tail} 21 --reply-port-dst 4000");
     assert_eq!(saved(&flow), plain);
@@ -390,7 +391,7 @@ fn xml_is_well_formed_whatever_the_names_are() {
     flow.rare_mut().helper = Some("a<b>&\u{1}\"c".into());
     let print = |flow: &Flow| printed(|out| xml::flow(out, flow, &EventContext::ROW, &PrintOptions::plain(NOW)));
     let line = print(&flow);
-    // Of an entry that tells nothing beside its tuples there is no third part.
+    // An entry with nothing but tuples has no `independent` part.
     assert!(!line.contains("independent"), "{line}");
     assert!(line.ends_with("</meta><helper>a&lt;b&gt;&amp;\u{fffd}\"c</helper></flow>"), "{line}");
     let state = Some(SctpState::HEARTBEAT_SENT);

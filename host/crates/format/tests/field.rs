@@ -1,4 +1,4 @@
-//! Lines that routers and older programs print, and what they tell: each form in several variants.
+//! Lines that routers and older programs print, and the entries in them: each form in several variants.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use ctwarden_format::read::{self, Entry, Form, Legend};

@@ -1,4 +1,4 @@
-//! What is printed is read as the same, as far as the form carries it; and no line harms a reader.
+//! A printed entry is read as the same entry, as far as the form carries it. No line makes a reader panic.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 #[allow(dead_code, reason = "shared with another test")]
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use flows::{every_label, full_expectation, full_flow, kind, printed, text_expectation, text_flow};
 
-/// What of it `/proc` tells.
+/// The part of an entry that `/proc` shows.
 fn proc_flow(mut flow: Flow) -> Flow {
     flow.id = None;
     flow.labels = None;

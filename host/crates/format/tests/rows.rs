@@ -1,7 +1,7 @@
-//! Lines that the real command and the kernel printed, against the entries that they came from.
+//! Compares lines that the real command and the kernel printed with the entries.
 //!
-//! Every entry is read from its richest line, `-o id`, and what only other requests tell is added by hand; then each
-//! writer has to print what was printed, and each reader has to read it.
+//! Every entry is read from its richest line, `-o id`. Attributes that only other requests show are added by hand. Then
+//! each writer has to print the same lines, and each reader has to read them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
 use ctwarden_format::read::Legend;

@@ -1,4 +1,4 @@
-//! A saved line makes the same entry again, or there is none.
+//! A saved line creates the same entry again, or the entry has no line.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 #[allow(dead_code, reason = "shared with another test")]
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use flows::{every_label, full_flow, full_info, kind, printed, protocol, tuple};
 
-/// Most of these can be saved, and some cannot for one reason or another.
+/// Entries: most can be saved, and some cannot, for various reasons.
 fn saveable_flow() -> impl Strategy<Value = Flow> {
     let tuples = (any::<bool>(), protocol()).prop_flat_map(|(v4, protocol)| {
         (tuple(v4, protocol), tuple(v4, protocol), full_info(protocol), any::<[bool; 4]>())
@@ -23,7 +23,7 @@ fn saveable_flow() -> impl Strategy<Value = Flow> {
     let rare = (of("[a-z.-]{1,12}|[ -~]{0,4}"), any::<bool>());
     (full_flow(), tuples, any::<u32>(), rare, of(0..20_u8)).prop_map(
         |(mut flow, (original, reply, info, [plain, odd, is_reversed, state]), timeout, (helper, few), scale)| {
-            // The kernel's own entries are known by their original zone here.
+            // The decoder gives an entry of the kernel the zone of its original tuple.
             flow.zone = flow.rare.as_ref().and_then(|rare| rare.zones.original).unwrap_or(flow.zone);
             if odd {
                 return flow;
@@ -50,7 +50,7 @@ fn saveable_flow() -> impl Strategy<Value = Flow> {
     )
 }
 
-/// What a saved line tells of it.
+/// The part of an entry that its saved line contains.
 fn saved_flow(flow: &Flow, kind: EventKind) -> Flow {
     const TOLD: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 10 | 1 << 13;
     let of_row = matches!(kind, EventKind::Row | EventKind::New);
@@ -59,7 +59,7 @@ fn saved_flow(flow: &Flow, kind: EventKind) -> Flow {
     if let (Layer4::Icmp { id, .. }, false) = (flow.tuples.original.layer4, of_change)
         && let Layer4::Icmp { id: translated, .. } = &mut told.tuples.reply.layer4
     {
-        // The entry is named well enough without.
+        // A delete does not need the ICMP identifier of the reply, so the line does not have it.
         *translated = id;
     }
     told.timeout = flow.timeout;
@@ -97,7 +97,7 @@ fn saved_flow(flow: &Flow, kind: EventKind) -> Flow {
     told
 }
 
-/// Bits of the translations that the words `-n` and `-g` tell.
+/// Status bits of the translations that the words `-n` and `-g` express.
 fn translations(flow: &Flow) -> Status {
     let ends = |tuple: &Tuple| match tuple.layer4 {
         Layer4::None => (None, None),
@@ -124,7 +124,7 @@ fn saved_info(info: ProtocolInfo, kind: EventKind) -> Option<ProtocolInfo> {
     let of_change = kind != EventKind::Destroy;
     match info {
         ProtocolInfo::Tcp { state, window_scale, flags } => {
-            // Liberal and SACK permitted, with the close begun where it has.
+            // The flags liberal and SACK permitted, and close begun from `TIME_WAIT` on.
             let usual = if state.is_some_and(|state| state.0 >= 7) { 14 } else { 10 };
             let implied = if state.is_some() { usual } else { 0 };
             let scale = |scale: Option<u8>| scale.filter(|scale| of_change && *scale != 0);
@@ -155,7 +155,7 @@ fn saved_info(info: ProtocolInfo, kind: EventKind) -> Option<ProtocolInfo> {
     }
 }
 
-/// Every label has its name here.
+/// An environment in which every label has a name.
 struct Names;
 
 impl Environment for Names {
@@ -191,7 +191,7 @@ proptest! {
                 let kind = if kind == EventKind::New { EventKind::Row } else { kind };
                 prop_assert_eq!(read.unwrap(), Some((kind, expected)), "{}", line);
             }
-            // The reader takes some that the kernel would refuse, such as a master of TCP without ports.
+            // The reader accepts some lines that the kernel would refuse, such as a master of TCP without ports.
             Some(save::Lack::Words) => {}
             Some(lack) => prop_assert_ne!(read, Ok(Some((kind, expected))), "{} was left out: {}", lack, line),
         }

@@ -28,7 +28,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 #[derive(Debug, Error)]
 pub enum CacheError {
     /// The path cannot be opened as a folder. A symbolic link does not count as one.
-    #[error("cannot open {} to keep compiled plugins in", .folder.display())]
+    #[error("cannot open {} to store compiled plugins", .folder.display())]
     Open {
         folder: PathBuf,
         #[source]
@@ -36,7 +36,8 @@ pub enum CacheError {
     },
     /// Other users could put code there.
     #[error(
-        "{} can be written by others than root and the user of this process, who could run code in it; set it right with `chown root` and `chmod 700`",
+        "{} can be written by users other than root and the user of this process, so they could run code in this \
+         process; run `chown root` and `chmod 700` on it",
         .folder.display()
     )]
     Untrusted { folder: PathBuf },

@@ -30,7 +30,7 @@ const MODULE: [u8; 4] = [1, 0, 0, 0];
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The component is too large.
-    #[error("it has {bytes} bytes, more than the {COMPONENT_BYTES_MAX} that a component may have; strip it")]
+    #[error("it has {bytes} bytes, more than the allowed {COMPONENT_BYTES_MAX}; strip it")]
     TooLarge {
         /// The size of the component.
         bytes: usize,
@@ -51,7 +51,11 @@ pub enum LoadError {
     #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:policy/plugin", list(.exports))]
     OtherWorld { missing: String, exports: Vec<String> },
     /// The component was built for an interface version that this host does not know.
-    #[error("it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or take a ctwarden that knows it", list(.known))]
+    #[error(
+        "it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or use a \
+         ctwarden that knows it",
+        list(.known)
+    )]
     OtherInterfaceVersion {
         /// The interface version of the component.
         found: String,
@@ -81,8 +85,8 @@ pub enum LoadError {
 /// An instance of the component would need more host memory than its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "its {instances} core instances and its declarations take {} MiB of the host, more than the {} MiB of its memory; take a \
-     component with fewer globals, functions and core instances, or raise memory in its [plugin.limits]",
+    "its {instances} core instances and its declarations take {} MiB of the host, more than the {} MiB of its memory; \
+     use a component with fewer globals, functions and core instances, or raise memory in its [plugin.limits]",
     .bytes.div_ceil(1 << 20),
     .limit >> 20
 )]
@@ -233,16 +237,17 @@ fn check_imports(version: &InterfaceVersion, imports: &[String]) -> Result<(), L
 fn without(names: &[String]) -> &'static str {
     let any = |is: fn(&str) -> bool| names.iter().any(|name| is(name));
     if any(|name| name.starts_with("wasi:http/")) {
-        "build it without HTTP, which no plugin may speak (in Rust without the crate that does, in JavaScript with `jco componentize \
-         --disable http --disable fetch-event`), and let another program hand over what it has with `ctwarden send`"
+        "build it without HTTP, which no plugin may use (in Rust without the crate that uses it, in JavaScript with \
+         `jco componentize --disable http --disable fetch-event`), and let another program pass its data with \
+         `ctwarden send`"
     } else if any(|name| name.starts_with("wasi:") && !name.contains("@0.2.")) {
         "build it for WASI 0.2, in Rust with `cargo build --target wasm32-wasip2`"
     } else if any(|name| name.starts_with("ctwarden:policy/")) {
         "build it against a version of the interface that this ctwarden knows"
     } else if any(|name| name.starts_with("wasi:")) {
-        "build it without what uses them"
+        "build it without the code that uses them"
     } else {
-        "compose it with a component that has them (`wac plug`), or build it without what uses them"
+        "compose it with a component that exports them (`wac plug`), or build it without the code that uses them"
     }
 }
 

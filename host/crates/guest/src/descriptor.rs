@@ -18,7 +18,7 @@ pub enum DescribeError {
     #[error("its descriptor's version \"{0}\" is not a semantic version; write for example 1.0.0")]
     Version(String),
     /// A text is too long or has control characters.
-    #[error("its descriptor's {what} is not at most {limit} bytes{}", if *.one_line { " on one line" } else { "" })]
+    #[error("its descriptor's {what} must be at most {limit} bytes{}", if *.one_line { " on one line" } else { "" })]
     Text {
         what: &'static str,
         /// The longest allowed length.

@@ -29,7 +29,12 @@
 //! # use ctwarden_guest::{Component, Host, Limits};
 //! # use ctwarden_model::{Batch, PluginName, Timestamp, Verdict};
 //! # type Failure = Box<dyn std::error::Error>;
-//! fn judge(component: &Component, host: Box<dyn Host>, now: Timestamp, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
+//! fn judge(
+//!     component: &Component,
+//!     host: Box<dyn Host>,
+//!     now: Timestamp,
+//!     batch: &Batch,
+//! ) -> Result<Vec<Verdict>, Failure> {
 //!     let mut instance = component.instantiate(PluginName::new("mark")?, Limits::default(), host)?;
 //!     let _subscription = instance.configure(now, "{}")?;
 //!     let verdicts = instance.judge(batch)?;

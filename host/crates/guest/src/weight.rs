@@ -19,13 +19,13 @@ use wasmparser::{
 const PER_DECLARED_BYTE: u64 = 32;
 /// Host bytes for any core instance, and for any instance of a component.
 const PER_INSTANCE: u64 = 8 << 10;
-/// Size of `VMGlobalDefinition`.
+/// Size of wasmtime's `VMGlobalDefinition`.
 const PER_GLOBAL: u64 = 16;
 /// Size of `VMFuncRef`, as if each function escaped.
 const PER_FUNCTION: u64 = 32;
 /// Size of `VMTableDefinition`, `VMMemoryDefinition` and the host's own data for them.
 const PER_MEMORY_OR_TABLE: u64 = 256;
-/// Size of `VMTagDefinition`.
+/// Size of wasmtime's `VMTagDefinition`.
 const PER_TAG: u64 = 16;
 /// A pointer and a length for each segment.
 const PER_DATA: u64 = 16;

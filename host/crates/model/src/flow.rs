@@ -18,7 +18,7 @@ pub struct FlowId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Zone(pub u16);
 
-/// Connection mark (`CTA_MARK`).
+/// The 32-bit mark of an entry (`CTA_MARK`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u32);
 
@@ -45,7 +45,7 @@ pub struct TcpFlags {
 /// What conntrack keeps for the protocol (`CTA_PROTOINFO`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolInfo {
-    /// Attributes of `CTA_PROTOINFO_TCP`.
+    /// State, window scales and flags of TCP (`CTA_PROTOINFO_TCP`).
     Tcp {
         state: Option<TcpState>,
         /// Window scale of each direction, if the kernel gave it.
@@ -53,13 +53,13 @@ pub enum ProtocolInfo {
         /// Flags of each direction, if the kernel gave them.
         flags: PerDirection<Option<TcpFlags>>,
     },
-    /// Attributes of `CTA_PROTOINFO_SCTP`.
+    /// State and verification tags of SCTP (`CTA_PROTOINFO_SCTP`).
     Sctp {
         state: Option<SctpState>,
         /// Verification tag of each direction, if the kernel gave it.
         vtag: PerDirection<Option<u32>>,
     },
-    /// Attributes of `CTA_PROTOINFO_DCCP`.
+    /// State, role and sequence number of DCCP (`CTA_PROTOINFO_DCCP`).
     Dccp {
         state: Option<DccpState>,
         /// Role of the original direction (`CT_DCCP_ROLE_*`: 0 client, 1 server).
@@ -126,7 +126,7 @@ pub struct Rare {
     pub helper: Option<String>,
     /// Private data of the helper (`CTA_HELP_INFO`), in the helper's own format.
     pub helper_info: Option<Vec<u8>>,
-    /// Security context (`CTA_SECCTX_NAME`).
+    /// Security context as text (`CTA_SECCTX_NAME`).
     pub security_context: Option<String>,
     /// Old form of the security context (`CTA_SECMARK`).
     pub secmark: Option<u32>,
@@ -160,7 +160,7 @@ pub struct Flow {
     pub started: Option<Timestamp>,
     /// Time at which the flow ended.
     pub stopped: Option<Timestamp>,
-    /// Reference count (`CTA_USE`).
+    /// The kernel's reference count of the entry (`CTA_USE`).
     pub uses: Option<u32>,
     pub rare: Option<Box<Rare>>,
 }

@@ -14,10 +14,10 @@ pub enum Refusal {
     #[error("no answer came from the kernel")]
     NoAnswer,
     /// The verdict's `entry` is not an index of the batch that the plugin answered.
-    #[error("the batch has no entry of that index")]
+    #[error("the batch has no entry with that index")]
     NoSuchEntry,
     /// The action cannot use this kind of target: for example, it needs a flow and the target names none.
-    #[error("this action does not go with this target")]
+    #[error("this action does not accept this target")]
     WrongTarget,
     /// A value is out of its range. The text says which.
     #[error("{0}")]
@@ -36,10 +36,10 @@ pub enum Refusal {
     #[error("the block set was not changed: {0}")]
     Block(BlockRefusal),
     /// Several flows were refused, possibly for different reasons.
-    #[error("for reasons that differ from flow to flow")]
+    #[error("the reasons differ from flow to flow")]
     Several,
     /// The plugin stopped before its verdict was carried out.
-    #[error("the plugin is gone")]
+    #[error("the plugin stopped before its verdict was carried out")]
     PluginGone,
 }
 
@@ -50,25 +50,25 @@ pub enum BlockRefusal {
     #[error("no nftables set is named for addresses of its family; name one in [block]")]
     NoSetForFamily,
     /// The nftables set holds single addresses only.
-    #[error("the nftables set holds single addresses only; make it with \"flags interval\"")]
+    #[error("the nftables set holds single addresses only; create it with \"flags interval\"")]
     SingleAddresses,
     /// The nftables set was created again with another type. The text says what is wrong with it.
     #[error("the nftables set {0}")]
     WrongKind(&'static str),
     /// The nftables set or its table no longer exists.
-    #[error("the nftables set is gone; load the rules that make it again")]
+    #[error("the nftables set is gone; reload the rules that create it")]
     SetGone,
     /// The nftables set has reached its maximum number of elements.
-    #[error("the nftables set is full; make it with a larger \"size\"")]
+    #[error("the nftables set is full; create it with a larger \"size\"")]
     SetFull,
     /// Other programs changed the rules at every attempt.
-    #[error("the rules were changed by others again and again meanwhile")]
+    #[error("other programs changed the rules during every attempt")]
     Contended,
     /// A part was changed before the kernel refused the rest.
-    #[error("the kernel refused a part of it with error number {0}; the other part is done")]
+    #[error("the kernel refused a part of the network with error number {0}; the rest is done")]
     InPart(i32),
     /// A reload of the configuration removed the block set.
-    #[error("a reload of the configuration took the block set away")]
+    #[error("a reload of the configuration removed the block set")]
     NotConfigured,
 }
 

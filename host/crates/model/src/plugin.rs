@@ -158,13 +158,13 @@ pub enum Fault {
         limit: Duration,
     },
     /// The plugin asked for more memory than it may have.
-    #[error("wanted more than its {limit} bytes of memory")]
+    #[error("needed more than its limit of {limit} bytes of memory")]
     OutOfMemory {
         /// Limit of its memory in bytes.
         limit: u64,
     },
     /// One call returned more than it may.
-    #[error("returned {returned} {what} in one call, more than the {limit} it may")]
+    #[error("returned {returned} {what} in one call, more than the allowed {limit}")]
     TooMuch {
         /// What is counted, such as verdicts or bytes of text.
         what: &'static str,
@@ -173,7 +173,7 @@ pub enum Fault {
         limit: u64,
     },
     /// The component called `exit`.
-    #[error("ended itself with status {0}")]
+    #[error("exited with status {0}")]
     Exited(i32),
     /// The plugin refused a configuration that it had accepted before.
     #[error("refused its configuration: {0}")]

@@ -46,10 +46,10 @@ impl VerdictRecord {
         }
         Some(match (refusal, &self.verdict.action) {
             (Refusal::Block(why), Action::Block(Block { set, network, .. })) => {
-                format!("{network} was not put into block set {}: {why}", set.0)
+                format!("{network} was not added to block set {}: {why}", set.0)
             }
             (Refusal::Block(why), Action::Unblock(Unblock { set, network })) => {
-                format!("{network} was not taken out of block set {}: {why}", set.0)
+                format!("{network} was not removed from block set {}: {why}", set.0)
             }
             (refusal, _) => refusal.to_string(),
         })

@@ -116,7 +116,7 @@ pub enum Action {
 pub enum Flaw {
     /// A value is out of its range. The text says which.
     Value(&'static str),
-    /// The verdict's filter names a set that does not exist or is not granted. The text tells people which.
+    /// The verdict's filter names a set that does not exist or is not granted. The text names the set.
     Set(String),
 }
 
@@ -230,7 +230,6 @@ impl fmt::Display for VerdictKind {
 pub struct VerdictKinds(u16);
 
 impl VerdictKinds {
-    /// The empty set.
     pub const NONE: Self = Self(0);
 
     #[must_use]

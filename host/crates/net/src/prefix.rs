@@ -44,7 +44,7 @@ pub enum PrefixError {
         bits: u8,
     },
     /// An IPv4-mapped IPv6 address with a length below 96, which covers none of the bits of the IPv4 address.
-    #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if that is meant")]
+    #[error("\"{text}\" is wider than all of IPv4; write {address}/{length} if you mean that network")]
     Mapped {
         /// The text as it was given.
         text: String,
@@ -279,7 +279,7 @@ mod tests {
         }
         for (text, plain) in [("::ffff:198.51.100.66/24", "198.51.100.66/24"), ("::ffff:0:0/95", "0.0.0.0/32")] {
             let said = text.parse::<Prefix>().unwrap_err().to_string();
-            assert_eq!(said, format!("\"{text}\" is wider than all of IPv4; write {plain} if that is meant"));
+            assert_eq!(said, format!("\"{text}\" is wider than all of IPv4; write {plain} if you mean that network"));
         }
         let raw = Prefix::host("::ffff:198.51.100.66".parse().unwrap());
         assert_eq!(raw.family(), Family::Ipv6, "what the kernel says stays as it is");

@@ -19,23 +19,23 @@ pub struct Protocol(pub u8);
 pub struct ProtocolError(String);
 
 impl Protocol {
-    /// ICMP (RFC 792).
+    /// ICMP for IPv4 (RFC 792).
     pub const ICMP: Self = Self(1);
     /// IP in IP (RFC 2003).
     pub const IPIP: Self = Self(4);
-    /// TCP (RFC 9293).
+    /// Transmission Control Protocol (RFC 9293).
     pub const TCP: Self = Self(6);
-    /// UDP (RFC 768).
+    /// User Datagram Protocol (RFC 768).
     pub const UDP: Self = Self(17);
-    /// DCCP (RFC 4340).
+    /// Datagram Congestion Control Protocol (RFC 4340).
     pub const DCCP: Self = Self(33);
-    /// GRE (RFC 2784).
+    /// Generic Routing Encapsulation (RFC 2784).
     pub const GRE: Self = Self(47);
-    /// ICMPv6 (RFC 4443).
+    /// ICMP for IPv6 (RFC 4443).
     pub const ICMPV6: Self = Self(58);
-    /// SCTP (RFC 9260).
+    /// Stream Control Transmission Protocol (RFC 9260).
     pub const SCTP: Self = Self(132);
-    /// UDP-Lite (RFC 3828).
+    /// Lightweight User Datagram Protocol (RFC 3828).
     pub const UDPLITE: Self = Self(136);
 
     /// Whether the layer-4 part of its tuples is a pair of ports.

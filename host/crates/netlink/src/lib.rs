@@ -7,8 +7,8 @@
 //! - [`NetlinkSocket`] is the underlying socket, for events and for dumps that a thread reads.
 //! - [`ResizeWatch`] notices a resize of the table, after which a dump may be incomplete.
 //!
-//! The example requests the size of the table. The kernel refuses an unprivileged process, and the example then prints the
-//! error:
+//! The example requests the size of the table. The kernel refuses an unprivileged process, and the example then prints
+//! the error:
 //!
 //! ```
 //! use std::time::Duration;

@@ -108,7 +108,7 @@ impl NetlinkSocket {
     pub fn size_receive_buffer(&self, bytes: usize) -> Result<usize, OpenError> {
         // The kernel doubles the value that it receives (socket(7)).
         let half = bytes / 2;
-        let step = |error: Errno| OpenError::new("size the receive buffer of", error.into());
+        let step = |error: Errno| OpenError::new("set the receive buffer size of", error.into());
         // nix truncates a number that does not fit.
         i32::try_from(half).map_err(|_| step(Errno::EINVAL))?;
         if setsockopt(&self.socket, sockopt::RcvBufForce, &half).is_err() {
@@ -118,11 +118,11 @@ impl NetlinkSocket {
     }
 
     pub fn join(&self, group: MulticastGroup) -> Result<(), OpenError> {
-        self.socket.add_membership(group.0).map_err(|error| OpenError::new("join a group of", error))
+        self.socket.add_membership(group.0).map_err(|error| OpenError::new("join a multicast group with", error))
     }
 
     pub fn leave(&self, group: MulticastGroup) -> Result<(), OpenError> {
-        self.socket.drop_membership(group.0).map_err(|error| OpenError::new("leave a group of", error))
+        self.socket.drop_membership(group.0).map_err(|error| OpenError::new("leave a multicast group with", error))
     }
 
     /// Attaches a program to the socket in place of the present one, or detaches the present one.
@@ -135,7 +135,7 @@ impl NetlinkSocket {
             }
             None => socket.detach_filter(),
         };
-        outcome.map_err(|error| OpenError::new("put a filter in front of", error))
+        outcome.map_err(|error| OpenError::new("attach a filter to", error))
     }
 
     /// Sends requests. The kernel has handled all of them when this method returns.
@@ -144,7 +144,7 @@ impl NetlinkSocket {
         if sent == requests.len() {
             Ok(())
         } else {
-            Err(io::Error::other("the kernel took only a part of the requests"))
+            Err(io::Error::other("the kernel accepted only a part of the requests"))
         }
     }
 

@@ -1,7 +1,8 @@
 //! Requests to the kernel and their answers, matched by sequence number (RFC 3549, section 2.3.2).
 //!
 //! The kernel handles a request while the request is sent. So all answers to short requests are in the receive buffer
-//! when the send returns. A dump continues when its previous part was read. Waiting without blocking would gain nothing.
+//! when the send returns. A dump continues when its previous part was read. Waiting without blocking would gain
+//! nothing.
 
 use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -160,8 +161,8 @@ impl RequestSocket {
         })
     }
 
-    /// Sends a batch that asks for no acknowledgement. Passes each message about a request to the caller, with the place
-    /// of that request. All of these messages are in the buffer when the send returns.
+    /// Sends a batch that asks for no acknowledgement. Passes each message about a request to the caller, with the
+    /// place of that request. All of these messages are in the buffer when the send returns.
     pub fn carry_out(
         &mut self,
         batch: &mut Batch,
@@ -182,8 +183,8 @@ impl RequestSocket {
         Ok(())
     }
 
-    /// Sends a batch and passes every message of the kernel to the caller, until `each` breaks. A message that answers a
-    /// request comes with the place of the request. Any other message, such as an event, comes without a place.
+    /// Sends a batch and passes every message of the kernel to the caller, until `each` breaks. A message that answers
+    /// a request comes with the place of the request. Any other message, such as an event, comes without a place.
     pub fn exchange<T>(
         &mut self,
         batch: &mut Batch,
@@ -198,8 +199,8 @@ impl RequestSocket {
         send(&self.socket, &mut self.single)
     }
 
-    /// Passes messages to the caller until `each` breaks. After a failure the socket contains nothing that could be taken
-    /// for the answer to another request.
+    /// Passes messages to the caller until `each` breaks. After a failure the socket contains nothing that could be
+    /// taken for the answer to another request.
     fn hear<T>(
         &mut self,
         sent: Sent,

@@ -1,16 +1,16 @@
 //! How many flows of each family the table has, and whether a dump is divided by family.
 //!
 //! The kernel walks the table on the processor of the process that reads the dump. With one socket for each family, two
-//! processors walk the table at the same time. The two dumps together miss no flow: the family is part of the tuple, which
-//! never changes, and conntrack has only these two families (`nf_conntrack_proto.c`). Any other property, such as the
-//! status, may change after one dump has passed the entry and before the other one reaches it.
+//! processors walk the table at the same time. The two dumps together miss no flow: the family is part of the tuple,
+//! which never changes, and conntrack has only these two families (`nf_conntrack_proto.c`). Any other property, such as
+//! the status, may change after one dump has passed the entry and before the other one reaches it.
 
 use ctwarden_model::{Family, Flow};
 
 /// Minimum number of flows for two readers. One reader dumps a smaller table in less than 40 ms.
 const LEAST: u64 = 10_000;
-/// The smaller family must have at least one part in `LEAST_SHARE` of the table. The second reader passes all entries, which
-/// costs a tenth of reading them.
+/// The smaller family must have at least one part in `LEAST_SHARE` of the table. The second reader passes all entries,
+/// which costs a tenth of reading them.
 const LEAST_SHARE: u64 = 8;
 
 /// How many readers a dump of the flows has.

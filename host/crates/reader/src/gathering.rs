@@ -8,13 +8,13 @@ use core::time::Duration;
 
 use ctwarden_model::Steady;
 
-/// How long dense events are gathered. This is the maximum time that an event waits in the socket. The first event after a
-/// pause does not wait.
+/// How long dense events are gathered. This is the maximum time that an event waits in the socket. The first event
+/// after a pause does not wait.
 const GATHER: Duration = Duration::from_millis(4);
 /// Events are dense if less time than this lies between two of them. Rarer events cost little in total.
 const DENSE: Duration = Duration::from_millis(2);
-/// Events of ctwarden's own changes are dense if one reading has at least this many, as after a large deletion. Events of
-/// few changes do not delay the events right after them.
+/// Events of ctwarden's own changes are dense if one reading has at least this many, as after a large deletion. Events
+/// of few changes do not delay the events right after them.
 const MANY_OWN: u32 = 8;
 
 /// Numbers of flow events in one reading.

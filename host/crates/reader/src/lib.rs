@@ -12,8 +12,8 @@
 //! - how much memory the replica may take (`replica_memory.rs`);
 //! - which events are received (`listening.rs`), and how long queries wait after rules have changed (`rule_looks.rs`).
 //!
-//! The crate has no sockets, threads or clock. The event loop of the daemon reads, waits and passes the time as an argument.
-//! A simulator can do the same. Start at [`Reader`], whose documentation gives the calling order.
+//! The crate has no sockets, threads or clock. The event loop of the daemon reads, waits and passes the time as an
+//! argument. A simulator can do the same. Start at [`Reader`], whose documentation gives the calling order.
 //!
 //! ```
 //! use ctwarden_engine::{Detail, Knows};

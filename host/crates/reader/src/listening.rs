@@ -22,8 +22,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Combines the subscriptions of the plugins with the needs of the replica. The replica needs an event for the begin and
-    /// end of every flow. Of an end it needs only the flow key.
+    /// Combines the subscriptions of the plugins with the needs of the replica. The replica needs an event for the
+    /// begin and end of every flow. Of an end it needs only the flow key.
     #[must_use]
     pub fn new(subscribed: Subscribed, replica: bool) -> Self {
         let Subscribed { kinds, filters, own_ends, selects: _, expectations } = subscribed;

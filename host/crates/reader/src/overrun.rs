@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use ctwarden_model::Steady;
 
-/// Maximum wait of the report for an empty socket. Under sustained load the socket is never empty, but plugins must still
-/// learn that they missed events.
+/// Maximum wait of the report for an empty socket. Under sustained load the socket is never empty, but plugins must
+/// still learn that they missed events.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An overrun that was not reported to the engine yet.
@@ -22,7 +22,8 @@ impl OverrunReport {
         self.since.get_or_insert(now);
     }
 
-    /// A reading of the event socket has ended. Returns whether to report an overrun now. Each overrun is reported once.
+    /// A reading of the event socket has ended. Returns whether to report an overrun now. Each overrun is reported
+    /// once.
     pub(crate) fn end_reading(&mut self, now: Steady, is_drained: bool) -> bool {
         self.since.take_if(|since| is_drained || now.since(*since) >= PATIENCE).is_some()
     }

@@ -23,15 +23,16 @@ const READS_IN_ONE_TURN_WITH_REPLICA: usize = 4096;
 /// Calling order:
 ///
 /// 1. Call [`Reader::new`], then [`Reader::keep_replica`] if a replica is wanted.
-/// 2. Read the event socket whenever [`Reader::gathers_until`] returns `None`, at most [`Reader::reads_in_one_turn`] times.
-///    Pass each event to [`Reader::handle_event`] or [`Reader::handle_end`], and an overrun to [`Reader::handle_overrun`].
-///    Then call [`Reader::end_reading`], which returns whether to report the overrun to the engine now.
-/// 3. On a query of the engine, read the event socket first, even while events are gathered. The events of everything that
-///    happened before the query are then handled. [`Reader::knows`] or [`Reader::can_answer_sweep`] returns how to answer
-///    the query.
+/// 2. Read the event socket whenever [`Reader::gathers_until`] returns `None`, at most [`Reader::reads_in_one_turn`]
+///    times. Pass each event to [`Reader::handle_event`] or [`Reader::handle_end`], and an overrun to
+///    [`Reader::handle_overrun`]. Then call [`Reader::end_reading`], which returns whether to report the overrun to the
+///    engine now.
+/// 3. On a query of the engine, read the event socket first, even while events are gathered. The events of everything
+///    that happened before the query are then handled. [`Reader::knows`] or [`Reader::can_answer_sweep`] returns how to
+///    answer the query.
 /// 4. If the replica answers: run a [`Search`] with [`Reader::turn`] or [`Reader::take_keys`] until the search is over.
-/// 5. If a dump answers: call [`Reader::begin_dump`] *before* the request to the kernel, [`Reader::handle_dump_entry`] for
-///    each entry, and [`Reader::end_dump`] after the last one. One dump runs at a time.
+/// 5. If a dump answers: call [`Reader::begin_dump`] *before* the request to the kernel, [`Reader::handle_dump_entry`]
+///    for each entry, and [`Reader::end_dump`] after the last one. One dump runs at a time.
 /// 6. If no dump runs and [`Reader::resync_at`] has passed, dump the whole table for the replica alone.
 /// 7. Call [`Reader::settle`] in each turn until [`Reader::is_settled`].
 #[derive(Debug)]
@@ -50,8 +51,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Creates a reader without a replica. The secret seed prevents senders of packets from predicting places in the indexes
-    /// of the replica.
+    /// Creates a reader without a replica. The secret seed prevents senders of packets from predicting places in the
+    /// indexes of the replica.
     #[must_use]
     pub fn new(seed: Seed, has_two_processors: bool, now: Steady) -> Self {
         Self {
@@ -116,8 +117,8 @@ impl Reader {
         self.upkeep.handle_overrun(now);
     }
 
-    /// A reading of the event socket has ended. `is_drained`: the socket is empty. Returns whether to report an overrun to
-    /// the engine now.
+    /// A reading of the event socket has ended. `is_drained`: the socket is empty. Returns whether to report an overrun
+    /// to the engine now.
     #[must_use]
     pub fn end_reading(&mut self, is_drained: bool, now: Steady) -> bool {
         self.upkeep.end_reading(is_drained);
@@ -125,8 +126,8 @@ impl Reader {
         self.overrun.end_reading(now, is_drained)
     }
 
-    /// Sets whether the kernel reports every begin and end of a flow from now on. While it does not, the replica answers no
-    /// queries.
+    /// Sets whether the kernel reports every begin and end of a flow from now on. While it does not, the replica
+    /// answers no queries.
     pub fn handle_hearing(&mut self, hears_every_flow: bool, now: Steady) {
         self.upkeep.handle_hearing(hears_every_flow, now);
     }
@@ -196,7 +197,8 @@ impl Reader {
         self.upkeep.handle_dump_entry(flow, now);
     }
 
-    /// The dump has ended. A dump is incomplete if it failed to start, broke off, or was inconsistent (`NLM_F_DUMP_INTR`).
+    /// The dump has ended. A dump is incomplete if it failed to start, broke off, or was inconsistent
+    /// (`NLM_F_DUMP_INTR`).
     pub fn end_dump(&mut self, is_complete: bool, now: Steady) {
         if let Some(counted) = self.counted.take().filter(|_| is_complete) {
             self.families = counted;

@@ -1,11 +1,11 @@
 //! The memory limit of the replica: enough for a full table, but at most a share of the machine's memory.
 //!
-//! A replica that reaches its limit is never complete, and then every ban waits for a dump. Therefore the limit follows the
-//! maximum of the table. If an operator sets too low a limit, ctwarden warns before the table is full.
+//! A replica that reaches its limit is never complete, and then every ban waits for a dump. Therefore the limit follows
+//! the maximum of the table. If an operator sets too low a limit, ctwarden warns before the table is full.
 
 /// Maximum size of a flow in bytes: an IPv6 flow whose addresses are translated, including the growth of the index.
-/// Measured: 64 for IPv4, 90 for translated IPv4, 114 for IPv6, 178 for translated IPv6 (the crate `ctwarden-replica` says
-/// how).
+/// Measured: 64 for IPv4, 90 for translated IPv4, 114 for IPv6, 178 for translated IPv6 (the crate `ctwarden-replica`
+/// says how).
 const AT_MOST: u64 = 192;
 /// Usual size of a flow in bytes: that of an IPv6 flow that is not translated.
 const AS_A_RULE: u64 = 124;
@@ -49,12 +49,13 @@ impl ReplicaMemory {
         self.configured.unwrap_or_else(|| [share, table].into_iter().flatten().min().unwrap_or(UNKNOWN))
     }
 
-    /// Returns the shortfall for a table that has `entries` now, if there is one. `is_full`: flows are missing because the
-    /// memory is used up.
+    /// Returns the shortfall for a table that has `entries` now, if there is one. `is_full`: flows are missing because
+    /// the memory is used up.
     #[must_use]
     pub fn shortfall(self, maximum: Option<u32>, entries: u32, is_full: bool) -> Option<MemoryShortfall> {
         let entries = match maximum.unwrap_or_default() {
-            // The next power of two stays the same while flows come and go. A changed text would count as a new warning.
+            // The next power of two stays the same while flows come and go. A changed text would count as a new
+            // warning.
             0 => u64::from(entries).next_power_of_two(),
             maximum => u64::from(maximum.max(entries)),
         };

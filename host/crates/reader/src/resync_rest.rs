@@ -19,8 +19,8 @@ impl ResyncRest {
         Self { over: now }
     }
 
-    /// A dump of the whole table has ended, complete or not. A dump of a part of the table does not help the replica and
-    /// does not delay the replica's own dump.
+    /// A dump of the whole table has ended, complete or not. A dump of a part of the table does not help the replica
+    /// and does not delay the replica's own dump.
     pub(crate) fn begin(&mut self, began: Steady, now: Steady) {
         self.over = now.plus(LEAST.max(rest_after(now.since(began))));
     }

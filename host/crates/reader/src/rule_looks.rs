@@ -1,7 +1,7 @@
 //! How long queries about flows wait after a change of the packet filter rules.
 //!
-//! A rule can stop the kernel from reporting flows. A notification announces each change, and then a thread examines all
-//! rules (a look). Until that look has finished, it is unknown whether the kernel reports every flow.
+//! A rule can stop the kernel from reporting flows. A notification announces each change, and then a thread examines
+//! all rules (a look). Until that look has finished, it is unknown whether the kernel reports every flow.
 
 use core::time::Duration;
 

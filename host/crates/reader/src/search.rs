@@ -1,8 +1,8 @@
 //! The search for flows in the replica, in short steps and turns of bounded length.
 //!
-//! The replica lists the flows and the immutable parts of each: id, zone and tuples. Most verdicts over a selection need no
-//! more. For all others the program reads the whole current entry from the kernel. An entry therefore means the same whether
-//! its flow was found in the replica or in a dump.
+//! The replica lists the flows and the immutable parts of each: id, zone and tuples. Most verdicts over a selection
+//! need no more. For all others the program reads the whole current entry from the kernel. An entry therefore means the
+//! same whether its flow was found in the replica or in a dump.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -15,8 +15,8 @@ use ctwarden_replica::{Replica, Selected, Walk};
 const FLOWS_IN_ONE_STEP: usize = 4096;
 /// Flows that one turn judges. One turn takes about as long as one step.
 const FLOWS_IN_ONE_TURN: usize = 256;
-/// Comparisons of flows with the filters of their selections in one turn. The more selections a request has, the fewer flows
-/// fit into a turn.
+/// Comparisons of flows with the filters of their selections in one turn. The more selections a request has, the fewer
+/// flows fit into a turn.
 const COMPARISONS_IN_ONE_TURN: usize = 4096;
 /// Flows that one turn reads from the kernel. The buffer of the request socket holds their answers many times over, and
 /// reading the flows takes less than a millisecond.
@@ -61,8 +61,8 @@ impl From<Selected> for KnownFlow {
 }
 
 impl Search {
-    /// Searches for every flow that may match any of the filters. [`crate::Reader::knows`] must have assigned each filter to
-    /// the replica.
+    /// Searches for every flow that may match any of the filters. [`crate::Reader::knows`] must have assigned each
+    /// filter to the replica.
     #[must_use]
     pub fn new(filters: &[Filter]) -> Self {
         Self {
@@ -79,8 +79,8 @@ impl Search {
         !self.more && self.found.is_empty()
     }
 
-    /// Continues the walk by one step, unless found flows are left to take. If a reload has dropped the replica, there are no
-    /// flows, and nobody waits for them.
+    /// Continues the walk by one step, unless found flows are left to take. If a reload has dropped the replica, there
+    /// are no flows, and nobody waits for them.
     pub(crate) fn step(&mut self, replica: Option<&Replica>) {
         if !self.found.is_empty() || !self.more {
             return;

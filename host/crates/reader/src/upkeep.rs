@@ -126,8 +126,8 @@ impl Upkeep {
         }
     }
 
-    /// When the replica needs a dump of its own. `None` if it is complete, or if its memory limit keeps it incomplete. The
-    /// dump begins only after the socket was empty: until then the kernel may still drop events.
+    /// When the replica needs a dump of its own. `None` if it is complete, or if its memory limit keeps it incomplete.
+    /// The dump begins only after the socket was empty: until then the kernel may still drop events.
     pub(crate) fn resync_at(&self) -> Option<Steady> {
         let replica = self.replica.as_ref().filter(|_| self.is_drained && self.hears_every_flow)?;
         let is_wanted = FAMILIES.into_iter().any(|family| match replica.knowledge(family) {

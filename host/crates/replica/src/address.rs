@@ -64,8 +64,8 @@ impl Address for u32 {
     }
 }
 
-/// An IPv6 address as four numbers, most significant first. Two numbers of 64 bits would leave gaps in records and keys;
-/// four numbers are aligned to four bytes.
+/// An IPv6 address as four numbers, most significant first. Two numbers of 64 bits would leave gaps in records and
+/// keys; four numbers are aligned to four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Long([u32; 4]);
 

@@ -1,7 +1,7 @@
 //! A keyed hash of a flow's identity: SipHash-1-3 over whole words.
 //!
-//! The sender of a packet chooses addresses and ports. Without a secret key, a sender could put all flows into one slot of
-//! the index. (`core` has SipHash only in a deprecated form.)
+//! The sender of a packet chooses addresses and ports. Without a secret key, a sender could put all flows into one slot
+//! of the index. (`core` has SipHash only in a deprecated form.)
 
 /// The key of the replica's hash. It is random, new at each start, and secret.
 #[derive(Clone, Copy)]
@@ -14,8 +14,8 @@ impl core::fmt::Debug for Seed {
     }
 }
 
-/// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") of words instead of bytes. The number of words
-/// replaces the length. Returns the upper half of the result.
+/// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") of words instead of bytes. The number of
+/// words replaces the length. Returns the upper half of the result.
 pub(crate) fn hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u32 {
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,
@@ -63,7 +63,8 @@ mod tests {
         fn reference(k0: u64, k1: u64) -> core::hash::SipHasher {
             core::hash::SipHasher::new_with_keys(k0, k1)
         }
-        // The same construction with 2 and 4 rounds must equal the result of `core`. `round` is shared with SipHash-1-3.
+        // The same construction with 2 and 4 rounds must equal the result of `core`. `round` is shared with
+        // SipHash-1-3.
         let (k0, k1, word) = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908, 0x1234_5678_9abc_def0_u64);
         let mut v = [
             k0 ^ 0x736f_6d65_7073_6575,

@@ -1,8 +1,8 @@
-//! Scans for the flows that may match a filter. A scan uses the index that promises the fewest flows, and examines one key
-//! or record at a time (a look).
+//! Scans for the flows that may match a filter. A scan uses the index that promises the fewest flows, and examines one
+//! key or record at a time (a look).
 //!
-//! After [`Ways::pause`] the replica may change before the next look. A paused scan remembers the last key that it examined,
-//! not the position of that key.
+//! After [`Ways::pause`] the replica may change before the next look. A paused scan remembers the last key that it
+//! examined, not the position of that key.
 
 use alloc::vec::Vec;
 
@@ -41,8 +41,8 @@ impl Ways {
         filter.addressed().map(|(_, networks)| networks.len()).sum()
     }
 
-    /// The next flow that may match. `filter` must be the one passed to [`Ways::new`]. Returns `None` if there are no more
-    /// flows, or if `looks` has counted down to zero.
+    /// The next flow that may match. `filter` must be the one passed to [`Ways::new`]. Returns `None` if there are no
+    /// more flows, or if `looks` has counted down to zero.
     pub(crate) fn next(&mut self, view: View<'_>, filter: &Filter, looks: &mut usize) -> Option<Selected> {
         let found_by = self.ipv4.part();
         while let Some(handle) = self.ipv4.next(view.ipv4, looks) {
@@ -158,8 +158,8 @@ impl<A: Address> Way<A> {
                     let (address, handle) = A::parts(key);
                     if end < address {
                         // Skip to the next range that does not end before this address. If the address lies before that
-                        // range, seek the range in the index. Ranges skip keys and keys skip ranges, so a scan takes at most
-                        // as many steps as the shorter of the two lists.
+                        // range, seek the range in the index. Ranges skip keys and keys skip ranges, so a scan takes at
+                        // most as many steps as the shorter of the two lists.
                         let behind = ranges.get(*at..).unwrap_or_default().partition_point(|(_, end)| *end < address);
                         *at += behind;
                         if ranges.get(*at).is_none_or(|(first, _)| address < *first) {
@@ -209,8 +209,8 @@ fn ranges<A: Address>(networks: Networks<'_>) -> Vec<(A, A)> {
         ranges.extend(A::from_ip(network.address()).zip(A::from_ip(network.last())));
     });
     ranges.sort_unstable();
-    // Networks nest or do not overlap: of two that overlap, the one that begins first contains the other. Of two that begin
-    // at the same address, the shorter is sorted first, so the greater end is kept.
+    // Networks nest or do not overlap: of two that overlap, the one that begins first contains the other. Of two that
+    // begin at the same address, the shorter is sorted first, so the greater end is kept.
     ranges.dedup_by(|later, kept| {
         later.0 <= kept.1 && {
             kept.1 = kept.1.max(later.1);

@@ -49,7 +49,7 @@ fn short(message: &Message<'_>, expected: usize) -> DecodeError {
     }
 }
 
-/// `struct nlmsgerr`.
+/// Reads the payload of an answer, `struct nlmsgerr` (linux/netlink.h).
 pub(crate) fn read_answer<'a>(message: &Message<'a>) -> Result<Answer<'a>, DecodeError> {
     let too_short = || short(message, ERRNO + HEADER);
     let (error, rest) = message.payload.split_first_chunk().ok_or_else(too_short)?;

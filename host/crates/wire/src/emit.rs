@@ -15,15 +15,15 @@ const PAYLOAD_MAX: usize = 4096;
 /// The headers in front of the attributes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
-    /// `nlmsg_type`.
+    /// Subsystem and message (`nlmsg_type`).
     pub(crate) kind: u16,
-    /// `nlmsg_flags`.
+    /// The `NLM_F_*` bits (`nlmsg_flags`).
     pub(crate) flags: u16,
-    /// `nlmsg_seq`.
+    /// Number of the request, which its answers repeat (`nlmsg_seq`).
     pub(crate) sequence: u32,
-    /// `nlmsg_pid`.
+    /// Netlink port of the sender (`nlmsg_pid`).
     pub(crate) port: u32,
-    /// `nfgen_family`.
+    /// Address family, an `AF_*` number (`nfgen_family`).
     pub(crate) family: u8,
     /// `version` of `struct nfgenmsg`.
     pub(crate) version: u8,

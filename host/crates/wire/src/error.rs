@@ -67,7 +67,7 @@ pub enum Expected {
     AtLeast(usize),
     /// At most this many bytes.
     AtMost(usize),
-    /// Text in UTF-8.
+    /// Text that is valid UTF-8.
     Text,
     Attribute(&'static str),
     /// Two addresses of one family.

@@ -51,7 +51,7 @@ const FIND: u32 = 0xffff_f000 + 12;
 /// `SKF_AD_OFF + SKF_AD_NLATTR_NEST`: the same within the attribute at the offset in the accumulator.
 const FIND_INSIDE: u32 = 0xffff_f000 + 16;
 
-/// A jump target.
+/// A place in the program that jumps can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Label(usize);
 

@@ -17,7 +17,7 @@ const NAMING: Naming = cta_expect::name;
 #[derive(Clone, Debug)]
 pub struct ExpectationMessage<'a> {
     pub header: Header,
-    /// Address family (`nfgen_family`).
+    /// Address family, an `AF_*` number (`nfgen_family`).
     pub family: u8,
     pub expectation: ExpectationView<'a>,
 }
@@ -121,7 +121,7 @@ impl<'a> ExpectationView<'a> {
         self.attribute(cta_expect::ZONE).and_then(|attribute| attribute.be16(NAMING).ok().map(Zone))
     }
 
-    /// `NF_CT_EXPECT_*` bits (`CTA_EXPECT_FLAGS`).
+    /// Flags of the expectation, as `NF_CT_EXPECT_*` bits (`CTA_EXPECT_FLAGS`).
     #[must_use]
     pub fn flags(&self) -> Option<u32> {
         self.number(cta_expect::FLAGS)

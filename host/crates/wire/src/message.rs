@@ -106,7 +106,7 @@ impl<'a> Message<'a> {
 /// Length of `struct nfgenmsg`.
 pub(crate) const GENERIC: usize = 4;
 
-/// `struct nfgenmsg` (linux/netfilter/nfnetlink.h).
+/// The header behind the netlink header, `struct nfgenmsg` (linux/netfilter/nfnetlink.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generic {
     pub(crate) family: u8,

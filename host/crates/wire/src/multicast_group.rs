@@ -1,6 +1,6 @@
 //! The multicast groups to which the kernel sends events.
 
-/// `enum nfnetlink_groups` (linux/netfilter/nfnetlink.h).
+/// Number of a multicast group, as in `enum nfnetlink_groups` (linux/netfilter/nfnetlink.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MulticastGroup(pub u32);
 

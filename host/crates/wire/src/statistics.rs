@@ -53,9 +53,9 @@ pub struct ExpectationCpuStatistics {
     pub cpu: u16,
     /// Expected flows that arrived (`CTA_STATS_EXP_NEW`).
     pub new: Option<u32>,
-    /// Expectations created (`CTA_STATS_EXP_CREATE`).
+    /// Expectations that were created (`CTA_STATS_EXP_CREATE`).
     pub create: Option<u32>,
-    /// Expectations removed (`CTA_STATS_EXP_DELETE`).
+    /// Expectations that were removed (`CTA_STATS_EXP_DELETE`).
     pub delete: Option<u32>,
 }
 

@@ -72,11 +72,11 @@ pub(crate) enum Removed {
 #[derive(Debug, Error)]
 pub(crate) enum ChangeError {
     /// No set holds addresses of that family.
-    #[error("{0} cannot be put into a set: none is named for its family")]
+    #[error("{0} cannot be added: no nftables set is named for its address family")]
     NoSet(Prefix),
     /// The set holds single addresses.
     #[error(
-        "{network} cannot be put into nftables set {set}: it was made without \"flags interval\", so it holds single addresses only"
+        "{network} cannot be added to nftables set {set}: it lacks \"flags interval\" and holds single addresses only"
     )]
     NoNetworks {
         /// The network to add.
@@ -84,13 +84,13 @@ pub(crate) enum ChangeError {
         set: String,
     },
     /// A lifetime of zero, which would mean forever in nftables.
-    #[error("{0} cannot be put into a set for 0 seconds")]
+    #[error("{0} cannot be added to a set for 0 seconds")]
     NoTime(Prefix),
     /// Another program has removed the set.
-    #[error("nftables set {set} in table {table} is not there any more")]
+    #[error("nftables set {set} in table {table} no longer exists")]
     SetGone { table: Table, set: String },
     /// Another program has recreated the set with a kind that cannot be used.
-    #[error("nftables set {set} in table {table} was made anew and {fault}")]
+    #[error("nftables set {set} in table {table} was recreated and {fault}")]
     WrongKind {
         table: Table,
         set: String,
@@ -98,7 +98,7 @@ pub(crate) enum ChangeError {
         fault: &'static str,
     },
     /// The kernel refused a part of the change after another part was carried out.
-    #[error("nftables refused a part of {network} in set {set}, and another part is done: {}", errno_text(*errno))]
+    #[error("nftables changed only a part of {network} in set {set} and refused the rest: {}", errno_text(*errno))]
     InPart {
         /// The network to add or remove.
         network: Prefix,
@@ -115,7 +115,7 @@ pub(crate) enum ChangeError {
         errno: i32,
     },
     /// The exchange with the kernel failed before an answer arrived.
-    #[error("nftables could not be asked")]
+    #[error("the request to nftables failed")]
     Exchange(#[from] ExchangeError),
 }
 

@@ -102,7 +102,7 @@ impl Work {
                 code.write_to(&mut File::from(standard_output))?;
                 Ok(component)
             }
-            Err(error) => Err(anyhow!("its compiled code cannot be kept: {error}; take a smaller component")),
+            Err(error) => Err(anyhow!("its compiled code cannot be stored: {error}; use a smaller component")),
         })
     }
 
@@ -189,7 +189,7 @@ impl Host for Daemon {
     }
 
     fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
-        Err("no verdict is given while it is configured".to_owned())
+        Err("a plugin gives no verdicts while it is configured".to_owned())
     }
 
     fn table(&mut self) -> Option<TableStatistics> {

@@ -83,8 +83,7 @@ impl Phase {
             Self::Describe => "do not use it, and tell its author".to_owned(),
             Self::Check => "the schema is at fault: do not use it, and tell its author".to_owned(),
             Self::Configure => {
-                "give it less to read in [plugin.config], or raise call-cpu and memory in its [plugin.limits]"
-                    .to_owned()
+                "shorten its [plugin.config], or raise call-cpu and memory in its [plugin.limits]".to_owned()
             }
         }
     }

@@ -121,7 +121,7 @@ fn each_outcome_has_its_name_and_a_refusal_its_reason() {
     );
     assert_verdict(
         record(Action::Delete, None, Outcome::Refused(Refusal::WrongTarget)),
-        &format!(r#""action":"delete","outcome":"refused","refusal":"this action does not go with this target",{WHY}"#),
+        &format!(r#""action":"delete","outcome":"refused","refusal":"this action does not accept this target",{WHY}"#),
     );
 }
 

@@ -60,9 +60,10 @@ pub(crate) fn count(program: &Path, body: &Body, folder: &Path) -> Result<Count>
     valgrind.arg(program).arg(&body.name).env_clear().env("GLIBC_TUNABLES", PLAIN_PROCESSOR);
     let operations = process::read(&mut valgrind)?;
     let operations: u32 =
-        operations.trim().parse().with_context(|| format!("no number of operations: `{operations}`"))?;
+        operations.trim().parse().with_context(|| format!("not a number of operations: `{operations}`"))?;
     let said = std::fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    let collected = collected(&said).with_context(|| format!("callgrind has counted nothing: {}", log.display()))?;
+    let collected =
+        collected(&said).with_context(|| format!("callgrind counted no instructions: {}", log.display()))?;
     Ok(Count { body: body.clone(), instructions: collected as f64 / f64::from(operations) })
 }
 

@@ -13,15 +13,15 @@ pub(crate) struct Circumstances {
     /// First line of `rustc --version --verbose`.
     pub(crate) rustc: String,
     pub(crate) target: String,
-    /// `getconf GNU_LIBC_VERSION`.
+    /// The output of `getconf GNU_LIBC_VERSION`.
     pub(crate) libc: String,
 }
 
 impl Circumstances {
     pub(crate) fn here() -> Result<Self> {
         let said = process::read(Command::new("rustc").args(["--version", "--verbose"]))?;
-        let rustc = said.lines().next().context("rustc says nothing of its version")?;
-        let target = said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+        let rustc = said.lines().next().context("rustc prints no version")?;
+        let target = said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc prints no host")?;
         // Without a `GNU_LIBC_VERSION` the C library is not glibc.
         let libc =
             process::read(Command::new("getconf").arg("GNU_LIBC_VERSION")).unwrap_or_else(|_| "not glibc".into());
@@ -32,8 +32,9 @@ impl Circumstances {
     pub(crate) fn differences(&self, here: &Self) -> String {
         let pairs = [(&self.rustc, &here.rustc), (&self.target, &here.target), (&self.libc, &here.libc)];
         let differ = pairs.into_iter().filter(|(landed, here)| landed != here);
-        let said: Vec<String> =
-            differ.map(|(landed, here)| format!("the landed counts are of `{landed}`, here is `{here}`")).collect();
+        let said: Vec<String> = differ
+            .map(|(landed, here)| format!("the landed counts are of `{landed}`, this machine has `{here}`"))
+            .collect();
         said.join("; ")
     }
 }
@@ -49,7 +50,8 @@ mod tests {
         let here = Circumstances { rustc: "rustc 2".into(), libc: "glibc 2.41".into(), ..landed.clone() };
         assert_eq!(
             landed.differences(&here),
-            "the landed counts are of `rustc 1`, here is `rustc 2`; the landed counts are of `glibc 2.36`, here is `glibc 2.41`"
+            "the landed counts are of `rustc 1`, this machine has `rustc 2`; \
+             the landed counts are of `glibc 2.36`, this machine has `glibc 2.41`"
         );
     }
 

@@ -62,7 +62,7 @@ impl<'a> Comparison<'a> {
             self.names(|standing| matches!(standing, Standing::Changed { by, .. } if by < -ALLOWED));
         (!fallen.is_empty()).then(|| {
             let names = fallen.join(", ");
-            format!("fewer than landed: {names}; `cargo xtask counts --keep` holds what was won")
+            format!("fewer than landed: {names}; `cargo xtask counts --keep` records the gain")
         })
     }
 
@@ -73,8 +73,9 @@ impl<'a> Comparison<'a> {
         let mut reasons = Vec::new();
         if !risen.is_empty() {
             reasons.push(format!(
-                "more than {:.0} % above what landed: {}; `callgrind_annotate target/counts/NAME.callgrind` shows where. If it has \
-                 to be, run `cargo xtask counts --keep`, commit tests/counts/landed.toml and say why",
+                "more than {:.0} % above what landed: {}; `callgrind_annotate target/counts/NAME.callgrind` shows \
+                 where. If the increase is intended, run `cargo xtask counts --keep`, commit tests/counts/landed.toml \
+                 and say why",
                 ALLOWED * 100.0,
                 risen.join(", ")
             ));
@@ -82,7 +83,7 @@ impl<'a> Comparison<'a> {
         if !new.is_empty() || !self.vanished.is_empty() {
             let names: Vec<&str> = new.into_iter().chain(self.vanished.iter().copied()).collect();
             reasons.push(format!(
-                "tests/counts/landed.toml does not fit the bodies that there are: {}; run `cargo xtask counts --keep` and commit it",
+                "tests/counts/landed.toml does not match the bodies: {}; run `cargo xtask counts --keep` and commit it",
                 names.join(", ")
             ));
         }
@@ -144,7 +145,7 @@ mod tests {
         let landed = landed([("one", 1_000.0), ("old", 1_000.0)]);
         let counts = counts([("one", 1_000.0), ("young", 1_000.0)]);
         let said = verdict(&landed, &counts);
-        assert!(said.contains("does not fit the bodies that there are: young, old;"), "{said}");
+        assert!(said.contains("does not match the bodies: young, old;"), "{said}");
     }
 
     #[test]

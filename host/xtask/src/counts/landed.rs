@@ -23,8 +23,8 @@ pub(crate) struct Landed {
 impl Landed {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}; `cargo xtask counts --keep` makes it", file.display()))?;
-        Self::parse(&text).with_context(|| format!("{}; `cargo xtask counts --keep` makes it anew", file.display()))
+            .with_context(|| format!("cannot read {}; `cargo xtask counts --keep` creates it", file.display()))?;
+        Self::parse(&text).with_context(|| format!("{}; `cargo xtask counts --keep` creates it again", file.display()))
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
@@ -38,9 +38,9 @@ impl Landed {
             match value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) {
                 Some(word) => drop(words.insert(name, word.to_owned())),
                 None => {
-                    let count: f64 = value.parse().with_context(|| format!("`{value}` of {name} is no number"))?;
+                    let count: f64 = value.parse().with_context(|| format!("`{value}` of {name} is not a number"))?;
                     if !(count.is_finite() && count > 0.0) {
-                        bail!("`{value}` of {name} is no count");
+                        bail!("`{value}` of {name} is not a count");
                     }
                     counts.insert(name.to_owned(), count);
                 }

@@ -49,7 +49,7 @@ pub(super) fn provide(progress: &Progress) -> Result<Toolchain> {
     let lock = place.with_extension("lock");
     let lock = fs::File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
     if lock.try_lock().is_err() {
-        progress.say("waiting for another cargo xtask that makes the guest toolchain");
+        progress.say("waiting for another cargo xtask that builds the guest toolchain");
         lock.lock().context("cannot lock the guest toolchain's folder")?;
     }
     if let Some(toolchain) = present(&place) {
@@ -59,19 +59,19 @@ pub(super) fn provide(progress: &Progress) -> Result<Toolchain> {
     let partial = place.with_extension("partial");
     remove(&partial)?;
     if place.exists() {
-        progress.say(&format!("{} is broken and made again", place.display()));
+        progress.say(&format!("{} is broken; building it again", place.display()));
         fs::rename(&place, &partial).with_context(|| format!("cannot move {}", place.display()))?;
         remove(&partial)?;
     }
     make(progress, &partial).with_context(|| {
         format!(
-            "cannot make a guest toolchain from Debian's packages in {}; `rustup target add {}` would do instead",
+            "cannot make a guest toolchain from Debian's packages in {}; `rustup target add {}` is an alternative",
             partial.display(),
             Target::Component.triple()
         )
     })?;
     fs::rename(&partial, &place).with_context(|| format!("cannot move {}", partial.display()))?;
-    present(&place).with_context(|| format!("{} does not work where it was moved to", place.display()))
+    present(&place).with_context(|| format!("{} does not work after the move", place.display()))
 }
 
 /// A folder for this program, as the XDG base directory specification defines it.

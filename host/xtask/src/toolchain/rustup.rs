@@ -15,12 +15,13 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// Adds the target to the compiler in use.
 pub(super) fn provide(progress: &Progress, target: Target) -> Result<Toolchain> {
     if process::find("rustup").is_none() {
-        bail!("rustup is not installed; with it, `rustup target add {}` would do", target.triple())
+        bail!("rustup is not installed; install it to use `rustup target add {}`", target.triple())
     }
     progress.say(&format!("rustup target add {} (at most {} s)", target.triple(), LIMIT.as_secs()));
     // A failed download is no defect of rustup, so its backtrace is not printed.
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", target.triple()]).env("RUST_BACKTRACE", "0");
-    process::run_within(&mut rustup, LIMIT).context("rustup could not add the target; is its server within reach?")?;
+    process::run_within(&mut rustup, LIMIT)
+        .context("rustup could not add the target; check that its server is reachable")?;
     installed::provide(target)
 }

@@ -44,8 +44,8 @@ pub extern "C" fn smoke() -> usize {
 
 /// Compiles the program in `folder` and checks the output. The folder is created and removed again.
 pub(super) fn check(toolchain: &Toolchain, folder: &Path) -> Result<()> {
-    let result =
-        build(toolchain, folder).with_context(|| format!("the toolchain ({}) makes no component", toolchain.name));
+    let result = build(toolchain, folder)
+        .with_context(|| format!("the toolchain ({}) does not produce a component", toolchain.name));
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }

@@ -20,7 +20,7 @@ impl Policy for ClosePorts {
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         if config.ports.is_empty() {
-            return Err("ports: is empty, so that the policy would do nothing".into());
+            return Err("ports: is empty, so the policy would do nothing; name at least one port".into());
         }
         Ok(Self { ports: config.ports })
     }

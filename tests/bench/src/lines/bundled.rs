@@ -48,11 +48,8 @@ fn sweep(daemon: &mut Daemon, entries: u64) -> Result<Duration> {
     daemon.reload();
     let swept = daemon.wait("the end of the sweep", |d| d.records.next(|line| line.contains("\"swept\"")))?;
     let seen = Instant::now();
-    ensure!(
-        at(&swept, "/complete") == true && at(&swept, "/rows") == entries,
-        "not the whole table was swept: {swept}"
-    );
-    let took = Duration::from_micros(at(&swept, "/took_us").as_u64().context("a sweep without its time")?);
+    ensure!(at(&swept, "/complete") == true && at(&swept, "/rows") == entries, "the sweep was not complete: {swept}");
+    let took = Duration::from_micros(at(&swept, "/took_us").as_u64().context("the record of a sweep has no took_us")?);
     daemon.settle()?;
     let wall = took + seen.elapsed();
     let status = daemon.status()?;

@@ -123,7 +123,7 @@ fn same(options: &Options, words: &[&str], folder: &Path) -> Result<String> {
     run_to_file(options.conntrack()?, words, &mine)?.good("our conntrack")?;
     run_to_file("conntrack", words, &peers)?.good("conntrack")?;
     let (mine, peers) = (Digest::of(&mine)?, Digest::of(&peers)?);
-    ensure!(mine == peers, "`{}` prints something else: {mine:?} instead of {peers:?}", words.join(" "));
+    ensure!(mine == peers, "`{}` prints other lines than the peer: {mine:?} instead of {peers:?}", words.join(" "));
     Ok(format!("both print the same {} lines ({} bytes)", mine.lines, mine.bytes))
 }
 
@@ -137,7 +137,7 @@ struct Digest {
 impl Digest {
     fn of(file: &Path) -> Result<Self> {
         let mut digest = Self { lines: 0, bytes: 0, sum: 0 };
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(file).context("an output has gone")?);
+        let mut reader = BufReader::with_capacity(1 << 20, File::open(file).context("cannot open an output file")?);
         let mut line = String::new();
         while reader.read_line(&mut line)? > 0 {
             let timeless = without_seconds(&line);
@@ -172,7 +172,7 @@ fn load(options: &Options, folder: &Path) -> Result<Row> {
     let saved = folder.join("saved");
     let mut world = World::with(&mixed(entries))?;
     run_to_file("conntrack", &["-L", "-o", "save"], &saved)?.good("conntrack -L -o save")?;
-    let path = saved.to_str().context("the folder's name is no text")?;
+    let path = saved.to_str().context("the folder's name is not UTF-8")?;
     let (mut mine, mut peers) = (Vec::new(), Vec::new());
     let mut one = |world: &mut World, ours_too: bool| -> Result<()> {
         theirs(&["-F"])?;

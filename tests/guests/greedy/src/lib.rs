@@ -1,6 +1,6 @@
-//! Filters by as many values as it is told to, in its subscription and in selections.
+//! Filters by as many values as its configuration and messages say, in its subscription and in selections.
 //!
-//! This guest shows that the matching of flows against one plugin's filters delays nobody else.
+//! This guest shows that matching flows against the filters of one plugin does not delay other plugins.
 //!
 //! Its configuration has `filters` and `ranges`: the filters of its subscription, and the port ranges of each. A
 //! message is two numbers: the number of deletes, and the number of port ranges in the selection of each.

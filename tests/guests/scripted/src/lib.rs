@@ -30,9 +30,9 @@ pub struct Script {
     rules: Vec<String>,
     /// Deliver only entries that this selects, in the words of a message's target.
     only: Option<String>,
-    /// Seconds between sweeps.
+    /// Period of the requested sweeps, in seconds.
     sweep_every: u64,
-    /// Milliseconds between ticks.
+    /// Period of the requested ticks, in milliseconds.
     tick_every: u64,
     /// Whether to deliver changes that this host's own verdicts caused.
     own_changes: bool,

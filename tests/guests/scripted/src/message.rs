@@ -14,7 +14,7 @@ use ctwarden_sdk::verdict::Target;
 use crate::named::Named;
 use crate::what;
 
-/// Answers a message.
+/// Answers a message with verdicts, or with text for the sender.
 pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, Named>) -> Result<Reply, Refusal> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {

@@ -9,7 +9,7 @@ use ctwarden_sdk::prelude::*;
 
 use crate::what;
 
-/// A parsed rule.
+/// One rule of the script, parsed.
 #[derive(Debug)]
 pub(crate) struct Rule {
     when: Vec<When>,

@@ -310,7 +310,7 @@ impl<'o> Execution<'o> {
     }
 }
 
-/// Fails unless the command has met every entry.
+/// Fails unless the command has read every entry.
 fn all(tally: Tally) -> Result<(), Failure> {
     match tally.reading {
         Reading::Whole => Ok(()),

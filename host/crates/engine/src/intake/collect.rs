@@ -82,8 +82,8 @@ impl Intake {
         self.config.bounds.batch_entries.max(1)
     }
 
-    /// The socket is empty. Offers the collected events, unless all their subscribers are busy. Then events are collected
-    /// until one subscriber is idle.
+    /// The socket is empty. Offers the collected events, unless all their subscribers are busy. Then events are
+    /// collected until one subscriber is idle.
     pub(crate) fn flush_to_idle(&mut self, verdicts: &mut Verdicts) {
         let takes = |plugin: &Plugin| plugin.wants_events() || plugin.spec.subscription.expectations;
         if self.plugins.iter().any(|plugin| plugin.is_idle() && takes(plugin)) {

@@ -1,7 +1,7 @@
 //! Calls of plugins and their answers.
 //!
-//! A plugin has at most one outstanding call. So its thread is the only concurrency, and the batch that causes a fault is
-//! known.
+//! A plugin has at most one outstanding call. So the plugin's thread is the only concurrency, and the engine knows
+//! which batch caused a fault.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -32,13 +32,13 @@ pub struct Delivery {
 /// The function to call, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `judge`.
+    /// `judge`, for entries of the conntrack table.
     Judge(Batch),
-    /// `judge-expectations`.
+    /// `judge-expectations`, for entries of the expectation table.
     JudgeExpectations(ExpectationBatch),
-    /// `tick`.
+    /// `tick`, with the wall time of the tick.
     Tick(Timestamp),
-    /// `message`.
+    /// `message`, for a message of the operator.
     Message {
         /// The time of delivery.
         now: Timestamp,
@@ -51,7 +51,7 @@ pub enum Call {
 pub enum Answer {
     /// Result of `judge`, `judge-expectations` or `tick`.
     Verdicts(Vec<Verdict>),
-    /// Result of `message`.
+    /// Result of `message`: verdicts and a text for the sender.
     Reply(Reply),
     /// Result of `message`: the plugin refused it. One line of text for the sender.
     MessageRefused(String),
@@ -71,7 +71,8 @@ pub(super) struct Outstanding {
     pub(super) delivered: Timestamp,
 }
 
-/// Calls without an answer that are remembered. If reloaded plugins hang forever, the oldest calls are dropped.
+/// Maximum number of remembered calls without an answer. If reloaded plugins hang forever, the oldest calls are
+/// dropped.
 const OUTSTANDING: usize = 1_024;
 
 #[derive(Debug, Default)]
@@ -104,8 +105,8 @@ impl Intake {
         if self.stopping || verdicts.is_backlogged() {
             return None;
         }
-        // The queue of a plugin is bounded, but its verdicts are not. So a plugin is not called while its open verdicts take
-        // too much memory.
+        // The queue of a plugin is bounded, but its verdicts are not. So a plugin is not called while its open verdicts
+        // take too much memory.
         let has_room = |id| verdicts.account(id).is_some_and(|account| !account.is_full());
         let free = |id: &PluginId| self.plugins.get(*id).is_some_and(Plugin::can_be_called) && has_room(*id);
         let id = self.plugins.ids_after(self.calls.last_served).find(free)?;
@@ -160,8 +161,8 @@ impl Intake {
         self.catch_up(verdicts, id);
     }
 
-    /// Marks the plugin as free and returns it. `None` if its answer is void, because the plugin was replaced or the engine
-    /// has ended.
+    /// Marks the plugin as free and returns it. `None` if its answer is void, because the plugin was replaced or the
+    /// engine has ended.
     fn freed(&mut self, id: PluginId) -> Option<&mut Plugin> {
         let plugin = self.plugins.get_mut(id)?;
         plugin.outstanding = None;
@@ -193,8 +194,8 @@ impl Intake {
         self.catch_up(verdicts, id);
     }
 
-    /// A plugin is free. It gets the events that were collected meanwhile. If entries were dropped and its queue is empty,
-    /// it needs a sweep.
+    /// A plugin is free. It gets the events that were collected meanwhile. If entries were dropped and its queue is
+    /// empty, it needs a sweep.
     fn catch_up(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         if self.plugins.get(id).is_some_and(Plugin::is_idle) {
             self.flush_to_idle(verdicts);

@@ -1,10 +1,10 @@
 //! The queue of one plugin, in the order of what happened.
 //!
-//! Only messages and changed sets go before rows at the end of the queue. A ban must not wait for a sweep, and rows report a
-//! state rather than events.
+//! Only messages and changed sets go before rows at the end of the queue. A ban must not wait for a sweep, and rows
+//! report a state rather than events.
 //!
-//! If there are too many events, the oldest are dropped, because the loop never waits for a plugin. Rows are never dropped,
-//! because the sweep can wait. Everything else is rare and is merged or refused.
+//! If there are too many events, the oldest are dropped, because the loop never waits for a plugin. Rows are never
+//! dropped, because the sweep can wait. Everything else is rare and is merged or refused.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -23,7 +23,7 @@ pub(crate) enum Item {
     /// The plugin's part of a round.
     Entries {
         round: RoundId,
-        /// [`Cause::Events`] or [`Cause::SweepRows`].
+        /// Either [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
         entries: Entries,
         /// When the kernel reported the entries.
@@ -32,7 +32,7 @@ pub(crate) enum Item {
     /// Expectations. Each plugin gets its own copy, because there are few.
     Expectations {
         round: RoundId,
-        /// [`Cause::Events`] or [`Cause::SweepRows`].
+        /// Either [`Cause::Events`] or [`Cause::SweepRows`].
         cause: Cause,
         events: Arc<[ExpectationEvent]>,
     },
@@ -89,7 +89,8 @@ impl Queue {
         core::mem::take(&mut self.missed)
     }
 
-    /// Adds entries. If more than `limit` events would wait, the oldest are dropped. A single item may exceed the limit.
+    /// Adds entries. If more than `limit` events would wait, the oldest are dropped. A single item may exceed the
+    /// limit.
     pub(crate) fn push_entries(&mut self, item: Item, limit: usize) -> Dropped {
         let mut dropped = Dropped::default();
         let (cause, count, _) = shape(&item);
@@ -132,8 +133,8 @@ impl Queue {
         self.items.push_back(Item::Turn(cause));
     }
 
-    /// Reports a changed set to the plugin. All sets that changed before the plugin's next turn share this turn: the plugin
-    /// looks into their current content, and one sweep serves for all.
+    /// Reports a changed set to the plugin. All sets that changed before the plugin's next turn share this turn: the
+    /// plugin looks into their current content, and one sweep serves for all.
     pub(crate) fn push_changed_set(&mut self, set: &SetName) {
         let turn = self.items.iter_mut().find_map(|item| match item {
             Item::Turn(Cause::SetsChanged(sets)) => Some(sets),
@@ -165,8 +166,8 @@ impl Queue {
         }
     }
 
-    /// Adds a message. Returns false if `limit` messages wait already, or if the texts together would exceed `bytes`. The
-    /// size of a message does not count if no other message waits.
+    /// Adds a message. Returns false if `limit` messages wait already, or if the texts together would exceed `bytes`.
+    /// The size of a message does not count if no other message waits.
     pub(crate) fn push_message(&mut self, ticket: Ticket, text: String, limit: usize, bytes: usize) -> bool {
         let together = self.message_bytes.saturating_add(text.len());
         let room = self.messages < limit && (together <= bytes || self.messages == 0);
@@ -178,8 +179,8 @@ impl Queue {
         room
     }
 
-    /// Inserts an item before the rows at the end. Events keep their place, because a row and a later end of its flow must
-    /// stay in order.
+    /// Inserts an item before the rows at the end. Events keep their place, because a row and a later end of its flow
+    /// must stay in order.
     fn push_before_rows(&mut self, item: Item) {
         let rows = self.items.iter().rev().take_while(|item| shape(item).0 == Some(&Cause::SweepRows)).count();
         self.items.insert(self.items.len().saturating_sub(rows), item);

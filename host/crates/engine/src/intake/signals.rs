@@ -6,8 +6,8 @@ use crate::intake::Intake;
 use crate::verdicts::Verdicts;
 
 impl Intake {
-    /// Events were lost. Plugins that subscribe to events get an overrun turn at that point of their queue, and a sweep if
-    /// they take rows.
+    /// Events were lost. Plugins that subscribe to events get an overrun turn at that point of their queue, and a sweep
+    /// if they take rows.
     pub(crate) fn overrun(&mut self, verdicts: &mut Verdicts) {
         self.overruns = self.overruns.saturating_add(1);
         // The collected events came before the loss.

@@ -1,7 +1,7 @@
 //! Slow plugins: how long a sweep waits for a plugin that does not take its rows, and what happens then.
 //!
-//! A sweep waits rather than dropping a row. But a ban, or the repair of another plugin after a loss, must not wait for a
-//! slow plugin. Then the sweep is interrupted for the slow plugin only, which gets another one.
+//! A sweep waits rather than dropping a row. But a ban, or the repair of another plugin after a loss, must not wait for
+//! a slow plugin. Then the sweep is interrupted for the slow plugin only, which gets another one.
 
 use alloc::vec::Vec;
 
@@ -31,8 +31,8 @@ impl Intake {
         })
     }
 
-    /// Interrupts the sweep for plugins whose queues have far more rows than allowed: the program passed rows without being
-    /// asked.
+    /// Interrupts the sweep for plugins whose queues have far more rows than allowed: the program passed rows without
+    /// being asked.
     pub(super) fn put_off_flooded(&mut self) {
         let Some(running) = self.sweeps.running.as_ref() else { return };
         let flooded = |id: &PluginId| {

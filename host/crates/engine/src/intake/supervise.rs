@@ -120,8 +120,8 @@ impl Intake {
         self.clear_queue_of_failed(verdicts, id);
     }
 
-    /// Clears the queue of a failed plugin. Sweeps are dropped, because a fresh instance gets a new one. Events and messages
-    /// wait if a fresh instance comes soon, else they are dropped.
+    /// Clears the queue of a failed plugin. Sweeps are dropped, because a fresh instance gets a new one. Events and
+    /// messages wait if a fresh instance comes soon, else they are dropped.
     fn clear_queue_of_failed(&mut self, verdicts: &mut Verdicts, id: PluginId) {
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         let mut rounds = plugin.queue.drop_sweep();

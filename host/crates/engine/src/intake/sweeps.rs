@@ -1,8 +1,9 @@
 //! Sweeps: at start, after an overrun, periodically, on request, and to carry out verdicts over selections.
 //!
-//! One sweep runs at a time, and all who need one share it. Sweeps rest in between. Otherwise sustained loss, or a plugin
-//! that requests sweeps forever, would become a load of its own. A row is never dropped: the sweep waits. A slow plugin is
-//! dropped from a sweep rather than delaying the sweep of the others ([`crate::intake::slow_plugins`]).
+//! One sweep runs at a time, and all plugins and selections that need one share it. Sweeps rest in between. Otherwise
+//! sustained loss, or a plugin that requests sweeps forever, would become a load of its own. A row is never dropped:
+//! the sweep waits. A slow plugin is dropped from a sweep rather than delaying the sweep of the others
+//! ([`crate::intake::slow_plugins`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,7 +24,8 @@ use crate::{Detail, PluginId, SelectionId, SweepId, SweepRequest, SweepSource, W
 /// Maximum number of filters in a request. With more filters, the request is for every row.
 const HINTS: usize = 64;
 
-/// Requested rows of one plugin that are offered to the program at once, which reports whether it knows them.
+/// Number of row requests of one plugin that are offered to the program at once. The program reports which of them it
+/// knows.
 const ASKED_AT_ONCE: usize = 64;
 
 /// Number of successive interrupted sweeps after which a plugin gets no further sweep, until it needs one for another
@@ -104,8 +106,8 @@ impl Intake {
         self.plugins.iter().filter(|plugin| plugin.supervision.is_running())
     }
 
-    /// Returns a sweep of rows that the program knows, as it has reported before. Otherwise, if the program can start a dump
-    /// now, returns a sweep of the table.
+    /// Returns a sweep of rows that the program knows, as it has reported before. Otherwise, if the program can start a
+    /// dump now, returns a sweep of the table.
     pub(crate) fn next_sweep(&mut self, verdicts: &mut Verdicts, can_read: bool) -> Option<SweepRequest> {
         if let Some(request) = self.sweeps.request.take() {
             return Some(request);
@@ -217,7 +219,8 @@ impl Intake {
             && self.plugins.get(participant.plugin).is_some_and(|plugin| plugin.spec.subscription.expectations)
     }
 
-    /// The union of the filters of all who need rows. Empty if it has too many filters or every row is needed.
+    /// The union of the filters of all plugins and selections that need rows. Empty if there are too many filters or
+    /// every row is needed.
     fn hints(&self, verdicts: &Verdicts, participants: &[Participant], selections: &[VerdictId]) -> Vec<Filter> {
         let mut hints: Vec<Filter> = Vec::new();
         for participant in participants.iter().filter(|participant| participant.subscribed) {
@@ -352,8 +355,8 @@ impl Intake {
         }
     }
 
-    /// The set of plugins changes: no plugin of the old set takes rows any more. The dump itself goes on until the program
-    /// reports its end. Returns the selections of the running sweep.
+    /// The set of plugins changes: no plugin of the old set takes rows any more. The dump itself goes on until the
+    /// program reports its end. Returns the selections of the running sweep.
     pub(super) fn abandon_sweep(&mut self, verdicts: &mut Verdicts) -> Vec<VerdictId> {
         let (mut asked, selections) = self.sweeps.running.as_mut().map(RunningSweep::abandon).unwrap_or_default();
         asked.extend(self.plugins.iter_mut().flat_map(|plugin| plugin.asked.drain(..)));

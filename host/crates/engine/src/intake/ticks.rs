@@ -1,6 +1,7 @@
 //! Timed work of plugins: ticks and periodic sweeps.
 //!
-//! Late ticks merge into one, and so do late sweeps. A slow plugin or a resumed host does not get many at once.
+//! Late ticks merge into one tick, and late sweeps into one sweep. A slow plugin or a resumed host does not get many at
+//! once.
 
 use core::time::Duration;
 

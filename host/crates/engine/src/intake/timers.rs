@@ -6,7 +6,8 @@ use crate::intake::Intake;
 use crate::intake::roster::Plugin;
 use crate::verdicts::Verdicts;
 
-/// Minimum time between two notices of entries dropped from the queue of one plugin. Many drops in a row get one notice.
+/// Minimum time between two notices of entries dropped from the queue of one plugin. Many drops in a row get one
+/// notice.
 const NOTICE_EVERY: core::time::Duration = core::time::Duration::from_secs(1);
 
 impl Plugin {

@@ -33,7 +33,7 @@ pub(crate) struct Account {
     /// Number of verdicts that wait for a sweep or that the running sweep serves.
     awaiting_sweep: usize,
     verdicts: VerdictCounts,
-    /// The same counts by flow. Every flow of a selection counts.
+    /// Counts of the same outcomes by flow. Every flow of a selection counts.
     flows: VerdictCounts,
     last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
@@ -149,14 +149,14 @@ impl Account {
         budget::ends_soon(self.limits(), seconds)
     }
 
-    /// The budget with which the breaker compares the excess. This is the burst; for deletes the share of the table, if it
-    /// is smaller.
+    /// The budget with which the breaker compares the excess: the burst. For deletes it is the share of the table if
+    /// the share is smaller than the burst.
     pub(crate) fn whole_budget(&self, ends_flow: bool, entries: u32) -> u64 {
         let burst = u64::from(self.limits().verdict_burst);
         if ends_flow { budget::share(self.limits(), entries).min(burst) } else { burst }
     }
 
-    /// When a good part of `deletes` deletes fits the budget.
+    /// When the budget has room for several of `deletes` deletes.
     pub(crate) fn budget_returns(&mut self, deletes: u64, entries: u32, now: Steady) -> Steady {
         self.budget.returns(&self.spec.limits, deletes, entries, now)
     }
@@ -179,8 +179,8 @@ impl Account {
         self.breaker.exhausted(limits, budget, now)
     }
 
-    /// Counts one more delete of a flow that an event reported. Returns whether the flow comes back too often, and a notice
-    /// if one is due.
+    /// Counts one more delete of a flow that an event reported. Returns whether the flow comes back too often, and a
+    /// notice if one is due.
     pub(crate) fn delete_again(&mut self, key: &FlowKey, entries: u32, now: Steady) -> (bool, Option<Notice>) {
         let repeat = self.repeats.next(key, budget::share(&self.spec.limits, entries), now);
         let notice = (repeat == Repeat::Last && self.repeats.is_to_be_told(now)).then(|| Notice::ComesBack {

@@ -1,5 +1,5 @@
-//! Selects the alerts that the operator sees: only keys that were not shown lately, and no more alerts than a person can
-//! read.
+//! Selects the alerts that the operator sees: only keys that were not shown lately, and no more alerts than a person
+//! can read.
 //!
 //! A flood of alerts hides the important one. Any packet can trigger such a flood, so a flood is also an attack.
 

@@ -1,7 +1,8 @@
 //! The address space that one plugin has blocked, and the budget for it.
 //!
-//! A limit for each block is not enough: 255 networks of /8 still block everyone. All current blocks of a plugin together
-//! are therefore limited to the size of one network. The operator sets the prefix length of that network.
+//! A limit for each block is not enough: 255 networks of /8 still block nearly all IPv4 addresses. All current blocks
+//! of a plugin together are therefore limited to the size of one network. The operator sets the prefix length of that
+//! network.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
@@ -37,8 +38,8 @@ pub(crate) struct Blocked {
 }
 
 impl Blocked {
-    /// Spends address space for a block. Returns false if the block is over budget. A network that is already in the set
-    /// costs nothing more.
+    /// Spends address space for a block. Returns false if the block is over budget. A network that is already in the
+    /// set costs nothing more.
     pub(crate) fn take(&mut self, limits: &PluginLimits, block: &Block, now: Steady) -> bool {
         let until = block.seconds.map(|seconds| now.plus(Duration::from_secs(seconds.into())));
         let known = self.sets.get_mut(&block.set).and_then(|networks| networks.get_mut(block.network));
@@ -76,7 +77,7 @@ impl Blocked {
         }
     }
 
-    /// Removes ended blocks.
+    /// Removes ended blocks, at most once in [`TIDY_EVERY`], and returns their address space to the budget.
     fn tidy(&mut self, now: Steady) {
         if self.tidied.is_some_and(|last| now.since(last) < TIDY_EVERY) {
             return;
@@ -136,7 +137,8 @@ impl Blocked {
     }
 }
 
-/// Size of a network: the number of IPv4 addresses, or of IPv6 networks of /64, because one subscriber has at least a /64.
+/// Size of a network: the number of IPv4 addresses, or of IPv6 networks of /64, because one subscriber has at least a
+/// /64.
 const fn units(network: Prefix) -> u64 {
     match network.family() {
         Family::Ipv4 => size(32, network.length()),

@@ -34,11 +34,11 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// Counts one flow, or one verdict about no flow, that is over budget. `budget` is the budget for the window. Returns
-    /// how long the breaker opens, if it opens now.
+    /// Counts one flow, or one verdict about no flow, that is over budget. `budget` is the budget for the window.
+    /// Returns how long the breaker opens, if it opens now.
     ///
-    /// A policy that asks for slightly too much does not open the breaker. A policy that keeps asking for twice its budget
-    /// does.
+    /// A policy that asks for slightly too much does not open the breaker. A policy that keeps asking for twice its
+    /// budget does.
     pub(crate) fn exhausted(&mut self, limits: &BreakerLimits, budget: u64, now: Steady) -> Option<Duration> {
         if self.is_open(now) {
             return None;
@@ -66,7 +66,8 @@ impl Breaker {
         self.opened.is_some_and(|opened| opened.until > now)
     }
 
-    /// Until when the breaker is open, and why. The value stays until `notice_closing` notices that the breaker has closed.
+    /// Until when the breaker is open, and why. The value stays until `notice_closing` notices that the breaker has
+    /// closed.
     pub(crate) const fn opened(&self) -> Option<Opened> {
         self.opened
     }

@@ -1,4 +1,5 @@
-//! How much a plugin may change: a token bucket for verdicts a second, and a window for the share of the table a minute.
+//! How much a plugin may change: a token bucket for verdicts a second, and a window for the share of the table a
+//! minute.
 //!
 //! The bucket keeps a storm of verdicts from using up the processor. The share keeps a wrong policy from emptying the
 //! table. A short timeout also empties the table, only later, so it counts as a delete.
@@ -7,7 +8,7 @@ use ctwarden_model::Steady;
 
 use crate::PluginLimits;
 
-/// One token in billionths. A nanosecond at one token a second is then a whole number.
+/// One token in billionths. The tokens of one nanosecond are then a whole number at any rate.
 const TOKEN: u64 = 1_000_000_000;
 
 /// A token bucket with a rate per second and a burst.
@@ -31,8 +32,8 @@ impl Bucket {
         self.level >= TOKEN
     }
 
-    /// Takes `tokens` tokens, or all available tokens if there are fewer. Returns false if none is available. A caller that
-    /// takes many tokens waits longer for the next one.
+    /// Takes `tokens` tokens, or all available tokens if there are fewer. Returns false if none is available. A caller
+    /// that takes many tokens waits longer for the next one.
     pub(crate) fn take_many(&mut self, tokens: u32, per_second: u32, burst: u32, now: Steady) -> bool {
         let there = self.has(per_second, burst, now);
         if there {
@@ -122,8 +123,8 @@ impl Budget {
         Self { verdicts: Bucket::new(limits.verdict_burst, now), deleted: LastMinute::new() }
     }
 
-    /// Spends one verdict. Returns false, and spends nothing, if the budget is used up. `entries` is the size of the table.
-    /// If the size is not known, `entries` is 0 and only the floor counts.
+    /// Spends one verdict. Returns false, and spends nothing, if the budget is used up. `entries` is the size of the
+    /// table. If the size is not known, `entries` is 0 and only the floor counts.
     pub(crate) fn take(&mut self, limits: &PluginLimits, ends_flow: bool, entries: u32, now: Steady) -> bool {
         if ends_flow && self.deleted.sum(now) >= share(limits, entries) {
             return false;
@@ -139,8 +140,8 @@ impl Budget {
 }
 
 impl Budget {
-    /// When a good part of `deletes` deletes fits the budget. Waits for several deletes at a time, because each attempt has
-    /// to find the flows again.
+    /// When the budget has room for several of `deletes` deletes: all of them, but at most a tenth of the share and
+    /// half of the burst. One delete at a time would be too few, because each attempt has to find the flows again.
     pub(crate) fn returns(&mut self, limits: &PluginLimits, deletes: u64, entries: u32, now: Steady) -> Steady {
         let share = share(limits, entries);
         let wanted = deletes.min(share.div_ceil(10)).min(u64::from(limits.verdict_burst.div_ceil(2))).max(1);

@@ -96,8 +96,8 @@ pub(crate) struct Claim {
     pub(crate) plugin: PluginId,
     pub(crate) allowed: Allowed,
     pub(crate) change: Change,
-    /// Whether the flow has ended since the plugin last received an entry of it. An entry that has its key now is another
-    /// flow.
+    /// Whether the flow has ended since the plugin last received an entry of it. An entry that has its key now is
+    /// another flow.
     pub(crate) ended: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Effects in flight, until they are answered or given up.
 //!
-//! A flow is deleted once. Verdicts that delete the same flow while the delete is in flight share its outcome. Deletes of
-//! an answer that also blocks wait here until the blocks are in place. If the delete came first, the next packet would
-//! create the entry again, and the new entry would live on.
+//! A flow is deleted once. Verdicts that delete the same flow while the delete is in flight share its outcome. Deletes
+//! of an answer that also blocks wait here until the blocks are in place. If the delete came first, the next packet
+//! would create the entry again, and the new entry would live on.
 
 use alloc::collections::VecDeque;
 use alloc::collections::btree_map::{BTreeMap, Entry};
@@ -14,9 +14,9 @@ use hashbrown::HashMap;
 use crate::Granted;
 use crate::ids::{GateId, VerdictId};
 
-/// Number of open effects below which a selection may add more. This is enough to keep the program that carries out effects
-/// busy. The program carries out this many within about 15 ms, which is how long a ban may have to wait behind a large
-/// selection.
+/// Number of open effects below which a selection may add more. This is enough to keep the program that carries out
+/// effects busy. The program carries out this many within about 15 ms, which is how long a ban may have to wait behind
+/// a large selection.
 const SELECTED_AHEAD: usize = 4096;
 
 /// The answer to an effect.
@@ -85,8 +85,8 @@ pub(crate) struct Answered {
     pub(crate) end: Option<(FlowKey, u64)>,
 }
 
-/// All effects that have no answer yet. Bounded by [`crate::EngineBounds::backlog`] plus what the outstanding calls still
-/// return. Beyond that bound no plugin is called and no row is taken.
+/// All effects that have no answer yet. Bounded by [`crate::EngineBounds::backlog`] plus what the outstanding calls
+/// still return. Beyond that bound no plugin is called and no row is taken.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     next: u32,
@@ -172,7 +172,8 @@ impl Effects {
         self.deleting.contains_key(key)
     }
 
-    /// Lets verdicts share the outcome of the delete that is in flight. Returns the verdicts if there is no such delete.
+    /// Lets verdicts share the outcome of the delete that is in flight. Returns the verdicts if there is no such
+    /// delete.
     pub(crate) fn join_delete(&mut self, key: &FlowKey, verdicts: Vec<VerdictId>) -> Option<Vec<VerdictId>> {
         let joined = self.deleting.get(key).copied().and_then(|id| self.effects.get_mut(&id));
         match joined {
@@ -195,7 +196,8 @@ impl Effects {
         }
     }
 
-    /// The next effect to hand out. If the effect ends a flow, `ends` receives the flow and returns the number of that end.
+    /// The next effect to hand out. If the effect ends a flow, `ends` receives the flow and returns the number of that
+    /// end.
     pub(crate) fn take(
         &mut self,
         deadline: Steady,

@@ -1,7 +1,7 @@
 //! The only place where a verdict ends.
 //!
-//! A verdict is opened when it arrives and removed when its outcome is known. No other code counts the verdict or writes
-//! its record. No verdict is therefore lost or recorded twice.
+//! A verdict is opened when it arrives and removed when its outcome is known. No other code counts the verdict or
+//! writes its record. No verdict is therefore lost or recorded twice.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -17,8 +17,8 @@ use crate::verdicts::open_verdicts::Open;
 use crate::verdicts::replies::Ended;
 
 impl Verdicts {
-    /// Ends a verdict. Counts it once, writes its own record or folds it into a shared one, and reports the outcome to the
-    /// sender of the message that caused it.
+    /// Ends a verdict. Counts it once, writes its own record or folds it into a shared one, and reports the outcome to
+    /// the sender of the message that caused it.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.open.remove(id) else { return };
         let Open { plugin, mut record, bytes, arrived, ticket, selection, answers_event: _, awaits_sweep } = open;

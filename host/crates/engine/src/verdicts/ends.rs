@@ -12,8 +12,8 @@ use hashbrown::HashMap;
 
 use crate::PluginId;
 
-/// Number of remembered ends. If more flows than this end while an entry waits in front of a plugin, the engine cannot tell
-/// the entry from its successor. At 100 bytes for each end this is less than 2 MiB.
+/// Number of remembered ends. If more flows than this end while an entry waits in front of a plugin, the engine cannot
+/// tell the entry from its successor. At 100 bytes for each end this is less than 2 MiB.
 const REMEMBERED: usize = 16_384;
 
 /// When the entries of a batch were received, relative to the ends of flows.
@@ -102,8 +102,8 @@ impl Ends {
         self.by_id.get(&key.id).filter(|end| end.key == *key)
     }
 
-    /// Reports that a plugin receives entries. A key that the plugin names from now on may mean the flow that followed an
-    /// end.
+    /// Reports that a plugin receives entries. A key that the plugin names from now on may mean the flow that followed
+    /// an end.
     pub(crate) fn tell<'a>(
         &mut self,
         plugin: PluginId,

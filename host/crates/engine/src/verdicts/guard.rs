@@ -1,7 +1,7 @@
 //! The five checks between a verdict and its effect: grant, protection, budget, breaker, mode.
 //!
-//! Each check returns a proof that the next check takes. Only the last proof, a [`Pass`], makes an effect. No other crate
-//! can create a pass, and a pass makes only the effect for which it was requested.
+//! Each check returns a proof that the next check takes. Only the last proof, a [`Pass`], makes an effect. No other
+//! crate can create a pass, and a pass makes only the effect for which it was requested.
 
 use alloc::sync::Arc;
 
@@ -29,9 +29,9 @@ impl<T> Granted<T> {
         &self.granted
     }
 
-    /// When the kernel last reported the flow, or an earlier time. `None` if the time does not matter because the kernel
-    /// compares the id. The kernel does not compare the id in an update. If the last report is old, read the entry again
-    /// before the update.
+    /// When the kernel last reported the flow, or an earlier time. `None` if the time does not matter because the
+    /// kernel compares the id. The kernel does not compare the id in an update. If the last report is old, read the
+    /// entry again before the update.
     pub const fn seen(&self) -> Option<Steady> {
         self.seen
     }
@@ -57,8 +57,8 @@ impl Granted<Effect> {
     }
 }
 
-/// Proof of the first check: the plugin asked for the kind of verdict, its configuration needs it, and the operator granted
-/// it.
+/// Proof of the first check: the plugin asked for the kind of verdict, its configuration needs it, and the operator
+/// granted it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed(());
 
@@ -138,8 +138,8 @@ pub(crate) enum Cost {
     Timeout(u32),
 }
 
-/// Whether a change is requested for the first time. A retry of a change that the budget refused says nothing new about the
-/// policy.
+/// Whether a change is requested for the first time. A retry of a change that the budget refused says nothing new about
+/// the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     First,
@@ -150,13 +150,14 @@ pub(crate) enum Asked {
 const MANY_BLOCKS: u64 = 1_000;
 
 /// Refusal of a network whose prefix length is shorter than the plugin may block.
-const TOO_WIDE: &str = "its network is wider than may be blocked; name smaller ones, or widen shortest-block-ipv4 or \
-                        shortest-block-ipv6 in its [plugin.budget]";
+const TOO_WIDE: &str = "its network is wider than the plugin may block; name smaller networks, or lower \
+                        shortest-block-ipv4 or shortest-block-ipv6 in its [plugin.budget]";
 
 /// Maximum length of the code of a verdict in bytes. The code is a label of metrics.
 const CODE_MAX: usize = 64;
 
-/// First check: the verdict is well formed and granted. A verdict that fails this check takes no part in anything further.
+/// First check: the verdict is well formed and granted. A verdict that fails this check is not merged and costs no
+/// budget.
 pub(crate) fn check(spec: &PluginSpec, verdict: &Verdict) -> Result<Allowed, Outcome> {
     well_formed(&spec.limits, verdict).map_err(Outcome::Refused)?;
     let kind = verdict.action.kind();
@@ -184,7 +185,7 @@ fn well_formed(limits: &PluginLimits, verdict: &Verdict) -> Result<(), Refusal> 
         return Err(Refusal::Malformed("its code is longer than 64 bytes"));
     }
     if !verdict.code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        return Err(Refusal::Malformed("its code has other characters than letters, digits and -"));
+        return Err(Refusal::Malformed("its code has characters other than letters, digits and -"));
     }
     match &verdict.action {
         Action::Mark(mark) if mark.mask() == 0 => return Err(Refusal::Malformed("its mark mask has no bits")),
@@ -243,7 +244,7 @@ const fn is_too_wide(limits: &PluginLimits, network: Prefix) -> bool {
         Family::Ipv4 => limits.shortest_block_ipv4,
         Family::Ipv6 => limits.shortest_block_ipv6,
     };
-    // A length of 0 means everyone, so it is too wide whatever the configuration says.
+    // A length of 0 covers every address, so it is too wide whatever the configuration says.
     network.length() == 0 || network.length() < shortest
 }
 
@@ -256,7 +257,7 @@ fn selection_is_well_formed(selection: &Selection) -> Result<(), Refusal> {
 
 fn key_is_well_formed(key: &FlowKey) -> Result<(), Refusal> {
     if key.original.src.is_ipv4() != key.original.dst.is_ipv4() {
-        return Err(Refusal::Malformed("the addresses of its flow are of two families"));
+        return Err(Refusal::Malformed("the addresses of its flow are of different families"));
     }
     Ok(())
 }
@@ -375,8 +376,8 @@ impl Guard {
         }
     }
 
-    /// Second check for a network to block. It spares the addresses that the configuration protects and this host's own
-    /// addresses. It also spares special addresses, which belong to nobody in particular.
+    /// Second check for a network to block. The network must not overlap addresses that the configuration protects,
+    /// this host's own addresses, or special addresses such as loopback and multicast.
     pub(crate) fn block_protection(&self, block: &Block) -> Protection {
         if self.protected.covers(block.network) || self.never_blocked.overlaps(block.network) {
             Protection::Protected
@@ -430,8 +431,8 @@ impl Guard {
         }
     }
 
-    /// Counts something that was over the budget of a plugin. `budget` is the plugin's budget for the window of the
-    /// breaker.
+    /// Counts one flow, or one verdict about no flow, that was over the budget of a plugin. `budget` is the budget with
+    /// which the breaker compares the excess.
     fn over_budget(&mut self, plugin: PluginId, budget: u64, now: Now, records: &mut Records) {
         let Some(account) = self.accounts.get_mut(plugin) else { return };
         if let Some(observes_for) = account.over_budget(&self.breaker, budget, now.steady) {
@@ -439,7 +440,8 @@ impl Guard {
         }
     }
 
-    /// Third to fifth check of a change that cuts nobody off: taking a network out of a set, or protecting a flow.
+    /// Third to fifth check of a change that interrupts no traffic: taking a network out of a set, or protecting a
+    /// flow.
     pub(crate) fn admit_harmless<'a>(
         &mut self,
         plugin: PluginId,
@@ -482,8 +484,8 @@ impl Guard {
     }
 }
 
-/// Combines the result for the tuples with the result for the master's entry. The tuples leave open only what the entry
-/// tells.
+/// Combines the result for the tuples with the result for the master's entry. The entry decides what the tuples leave
+/// open.
 const fn held_with_master(held: Truth, master: Truth) -> Truth {
     match (held, master) {
         (Truth::Yes, _) | (_, Truth::Yes) => Truth::Yes,

@@ -29,9 +29,9 @@ impl Verdicts {
         })
     }
 
-    /// Takes the selections that the program can answer without a sweep out of the queue. If there are none, takes the
-    /// selections of which the program can end some flows before a sweep. These selections need no rest in between, because
-    /// they do not read the table. `sweep` is the duration of the last read of the table.
+    /// Takes the selections that the program can answer without a sweep out of the queue. If there are none, takes
+    /// those selections for which the program can end some flows before a sweep. These selections need no rest in
+    /// between, because they do not read the table. `sweep` is the duration of the last read of the table.
     pub(crate) fn answer_selections(&mut self, known: &[(SelectionId, Knows)], ids: &mut SweepIds, sweep: Duration) {
         let known: BTreeMap<VerdictId, Knows> = known.iter().map(|(SelectionId(id), knows)| (*id, *knows)).collect();
         let knows = |id: VerdictId| known.get(&id).copied().unwrap_or(Knows::Nothing);
@@ -43,8 +43,8 @@ impl Verdicts {
         }
     }
 
-    /// If only a long sweep can end the waiting selections, reports the flows so far to the senders that wait for them. The
-    /// next ban then does not wait for seconds.
+    /// If only a long sweep can end the waiting selections, reports the flows so far to the senders that wait for them.
+    /// The next ban then does not wait for seconds.
     fn leave_to_sweep(&mut self, last: Duration) {
         if last.max(ROW.saturating_mul(self.guard.table_entries())) < self.config.bounds.long_sweep {
             return;
@@ -58,7 +58,7 @@ impl Verdicts {
         }
     }
 
-    /// What must be known of each flow of a selection.
+    /// The parts of each flow that a selection needs.
     fn detail(&self, id: VerdictId) -> Detail {
         match self.open.get(id) {
             Some(open) if goes_by_name(&open.record.verdict.action) => Detail::Name,
@@ -113,7 +113,7 @@ impl Verdicts {
         self.for_answering(id, |verdicts, selections| verdicts.select(selections, flow)).is_some()
     }
 
-    /// Matches a flow of which only id, zone and tuples are known. Returns whether that was enough.
+    /// Matches a flow if only its id, zone and tuples are known. Returns whether these were enough.
     pub(crate) fn answer_with_name(&mut self, id: SweepId, flow: &Flow) -> bool {
         self.for_answering(id, |verdicts, selections| verdicts.select_known(selections, flow)).unwrap_or(true)
     }

@@ -1,8 +1,8 @@
-//! Lookups of whole entries, before the engine decides about a flow of which it knows too little.
+//! Lookups of whole entries, for decisions about flows that the engine knows too little about.
 //!
-//! Events are thin, and a protected flow must not be changed because an event lacks a field. A key comes from a plugin. The
-//! kernel finds an entry by either of its tuples and does not compare the id in an update. Therefore nothing is sent for a
-//! key before its entry has been looked up.
+//! Events are thin, and a protected flow must not be changed because an event lacks a field. A key comes from a plugin.
+//! The kernel finds an entry by either of its tuples and does not compare the id in an update. Therefore nothing is
+//! sent for a key before its entry has been looked up.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -35,8 +35,8 @@ pub enum Looked {
     Refused(i32),
 }
 
-/// Maximum number of lookups in flight. The engine must act on a found entry soon. The answers to more lookups would be old
-/// before their turn comes.
+/// Maximum number of lookups in flight. The engine must act on a found entry soon. The answers to more lookups would be
+/// old before their turn comes.
 const ASKED_AHEAD: usize = 256;
 
 /// The verdicts that wait for an entry.
@@ -44,7 +44,7 @@ const ASKED_AHEAD: usize = 256;
 enum Asking {
     /// Verdicts on the flow.
     Flow(FlowGroup),
-    /// Verdicts on an expectation of which the flow is the master.
+    /// Verdicts on an expectation whose master is the flow.
     Master(ExpectationGroup),
 }
 
@@ -57,8 +57,8 @@ struct Open {
     asked: Option<Steady>,
 }
 
-/// Lookups that have no answer yet, and the verdicts that wait for them. Bounded by [`crate::EngineBounds::backlog`] plus
-/// what the outstanding calls still return.
+/// Lookups that have no answer yet, and the verdicts that wait for them. Bounded by [`crate::EngineBounds::backlog`]
+/// plus what the outstanding calls still return.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     next: u64,
@@ -124,15 +124,15 @@ impl Lookups {
         }
         self.open.insert(id, Open { asking, ends, asked: None });
         self.outbox.push_back(id);
-        // The time runs from now, not from when the lookup is taken. Verdicts must not wait for a program that never asks
-        // the kernel.
+        // The time runs from now, not from when the lookup is taken. Verdicts must not wait for a program that never
+        // asks the kernel.
         self.deadlines.push_back((deadline, id));
     }
 }
 
 impl Verdicts {
-    /// Adds the verdicts that wait for a lookup of the flow to `group`, because `group` already knows the answer. A round
-    /// thus still changes a flow once.
+    /// Adds the verdicts that wait for a lookup of the flow to `group`, because `group` already knows the answer. A
+    /// round thus still changes a flow once.
     pub(crate) fn rejoin(&mut self, group: &mut FlowGroup, key: FlowKey) {
         let Some(round) = group.round.filter(|_| !self.lookups.of_round.is_empty()) else { return };
         if group.sight.protected() == Truth::Unknown {

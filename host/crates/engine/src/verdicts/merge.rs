@@ -1,9 +1,9 @@
 //! Merges the verdicts of several plugins on one flow into at most one effect of a kind.
 //!
-//! Protect wins over delete, and delete wins over the rest. Marks and labels merge by mask; a later change of one plugin
-//! wins over its earlier change. A verdict that is not allowed, over budget or only observed never wins over a verdict of
-//! another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A verdict that loses, or
-//! that repeats a verdict of the same plugin, ends superseded.
+//! Protect wins over delete, and delete wins over the rest. Marks and labels merge by mask; a later change of one
+//! plugin wins over its earlier change. A verdict that is not allowed, over budget or only observed never wins over a
+//! verdict of another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A verdict
+//! that loses, or that repeats a verdict of the same plugin, ends superseded.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -28,7 +28,8 @@ struct AdmittedClaim<'a> {
 
 /// The plugins that have ended a flow.
 struct Ended {
-    /// Plugins whose delete passed all checks, observing plugins included. Nothing else of theirs is left to do.
+    /// Plugins whose delete passed all checks, observing plugins included. Their other verdicts on the flow end
+    /// superseded.
     by: Vec<PluginId>,
     /// Whether an effect deletes the flow.
     by_effect: bool,
@@ -58,7 +59,7 @@ impl Verdicts {
         }
         // Verdicts of an answer without a round also belong together.
         let round = Some(round.unwrap_or_else(|| self.rounds.name()));
-        // Blocks first: they shut the gate for the deletes that follow.
+        // Blocks come first, because they shut the gate for the deletes that follow.
         self.settle_networks(networks, gate);
         for (key, sight, gone, claims) in flows.into_groups() {
             let gates = if self.effects.is_shut(gate) { Vec::from([gate]) } else { Vec::new() };
@@ -108,7 +109,7 @@ impl Verdicts {
             self.conclude(claim.verdict, outcome);
             None
         };
-        // Collects into the list that held the claims, because a proof takes no room.
+        // `collect` reuses the allocation of the claims, because a proof has no size.
         let free: Vec<(Claim, Unprotected)> = group.claims.into_iter().filter_map(check).collect();
         if !unknown.is_empty() {
             self.look_up(FlowGroup { claims: unknown, ..group });
@@ -263,8 +264,8 @@ impl Verdicts {
         is_too_often
     }
 
-    /// Merges marks, labels and timeouts of one flow into one update. The longest timeout wins, because it does the least
-    /// harm.
+    /// Merges marks, labels and timeouts of one flow into one update. The longest timeout wins, because it does the
+    /// least harm.
     fn update(&mut self, key: FlowKey, sight: Sight, admitted: Vec<AdmittedClaim<'_>>) {
         let timeout = longest_timeout(&admitted);
         let mut update = Update { key, mark: None, labels: None, timeout };

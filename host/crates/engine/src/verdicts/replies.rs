@@ -18,14 +18,14 @@ use crate::{Ticket, VerdictCounts};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// No plugin with this name is configured.
-    #[error("no plugin is named \"{0}\"; `ctwarden status` lists them")]
+    #[error("no plugin is named \"{0}\"; `ctwarden status` lists the plugins")]
     Unknown(String),
     /// The plugin is quarantined, or has failed for good.
-    #[error("plugin {0} does not run at the moment; `ctwarden status` says why and until when")]
+    #[error("plugin {0} is not running now; `ctwarden status` shows why and until when")]
     NotRunning(String),
     /// The queue of the plugin is full: too many messages wait, or their texts are too long in total.
     #[error(
-        "plugin {plugin} has {waiting} messages waiting and no room for more; send the rest when these are answered"
+        "plugin {plugin} has {waiting} messages waiting and no room for more; send the rest when they are answered"
     )]
     QueueFull { plugin: String, waiting: usize },
     /// The daemon is stopping.

@@ -8,7 +8,7 @@ use crate::verdicts::call_context::CallContext;
 use crate::verdicts::claim::Expected;
 use crate::verdicts::sight::{Named, Sight};
 
-/// A resolved target.
+/// The subject of a verdict, after its target was resolved.
 pub(crate) enum ResolvedTarget {
     Flow {
         key: FlowKey,

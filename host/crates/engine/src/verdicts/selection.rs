@@ -74,7 +74,7 @@ impl Verdicts {
         }
     }
 
-    /// Like [`Verdicts::select`], for a flow of which only id, zone and tuples are known. Returns false and does
+    /// Like [`Verdicts::select`], for a flow whose id, zone and tuples alone are known. Returns false and does
     /// nothing if these do not suffice: a filter or the protections need more, or the flow must be read before the
     /// change.
     pub(super) fn select_known(&mut self, selections: &[VerdictId], flow: &Flow) -> bool {

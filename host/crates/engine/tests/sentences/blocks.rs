@@ -103,7 +103,7 @@ fn why_a_network_was_not_blocked_is_told_in_record_reply_and_status() {
         BlockRefusal::SingleAddresses,
         BlockRefusal::SetFull,
         BlockRefusal::SetGone,
-        BlockRefusal::WrongKind("was made without \"flags timeout\""),
+        BlockRefusal::WrongKind("lacks \"flags timeout\""),
         BlockRefusal::InPart(12),
     ] {
         let mut world = World::new([plugin("a")]);
@@ -114,7 +114,7 @@ fn why_a_network_was_not_blocked_is_told_in_record_reply_and_status() {
         let record = world.record("b2");
         assert_eq!(record.outcome, Outcome::Refused(Refusal::Block(why)));
         let text = record.refusal().unwrap();
-        assert_eq!(text, format!("2001:db8::/32 was not put into block set banned: {why}"));
+        assert_eq!(text, format!("2001:db8::/32 was not added to block set banned: {why}"));
         let (_, told) = world.replied().unwrap();
         assert_eq!(told.verdicts.get(VerdictKind::Block, "applied"), 1, "and never the other one");
         assert_eq!((told.verdicts.get(VerdictKind::Block, "refused"), told.refusals), (1, vec![text.clone()]));

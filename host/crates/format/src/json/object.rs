@@ -1,13 +1,13 @@
 //! One JSON object, written into a buffer.
 //!
-//! A serialiser would need a type for each shape of entry. This file only adds commas and colons to the writers of the other
-//! forms.
+//! A serialiser would need a type for each shape of entry. This file only adds commas and colons to the output of
+//! `Append`.
 
 use alloc::vec::Vec;
 
 use crate::append::Append;
 
-/// An object that was opened and not yet closed. Names are ours and need no escape.
+/// An open object. Names of members are constants of this crate and need no escape.
 pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
@@ -41,14 +41,14 @@ impl<'a> Object<'a> {
         self.raw(name, |out| out.decimal(number));
     }
 
-    /// A number, if there is one.
+    /// Writes a number; without a number, writes nothing.
     pub(super) fn some_number(&mut self, name: &str, number: Option<impl Into<u64>>) {
         if let Some(number) = number {
             self.number(name, number);
         }
     }
 
-    /// A signed number, if there is one.
+    /// Writes a signed number; without a number, writes nothing.
     pub(super) fn some_signed(&mut self, name: &str, number: Option<i32>) {
         if let Some(number) = number {
             self.raw(name, |out| {
@@ -64,7 +64,7 @@ impl<'a> Object<'a> {
         self.raw(name, |out| string(out, text));
     }
 
-    /// Bytes in hexadecimal.
+    /// Writes bytes as text in lower-case hexadecimal.
     pub(super) fn hex(&mut self, name: &str, bytes: &[u8]) {
         self.raw(name, |out| {
             out.push(b'"');
@@ -116,7 +116,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Text in quotes; what JSON forbids in it is escaped (RFC 8259, section 7).
+/// Writes text in quotes. Characters that JSON forbids in a string are escaped (RFC 8259, section 7).
 fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for byte in text.bytes() {

@@ -23,8 +23,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// When the line was printed, if known: the time in front of it, or else the end of the duration of a flow that has not
-    /// ended.
+    /// When the line was printed, if known: the time in front of it, or else the end of the duration of a flow that has
+    /// not ended.
     #[must_use]
     pub fn printed_at(&self) -> Option<Timestamp> {
         let lasted = self.lasted.filter(|_| self.flow.stopped.is_none());

@@ -222,7 +222,7 @@ fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: Told<'_>) -> Resu
 
 type State<'a> = Option<(usize, Cow<'a, str>)>;
 
-/// State of the protocol, if any of it was given.
+/// The state of the protocol. `None` if the object gives no part of it.
 fn info(
     json: &Json<'_>,
     protocol: Protocol,
@@ -263,7 +263,7 @@ fn info(
     Ok(Some(info).filter(|info| *info != nothing_told(info)))
 }
 
-/// The same protocol without any part.
+/// State of the same protocol with no part given.
 fn nothing_told(info: &ProtocolInfo) -> ProtocolInfo {
     match info {
         ProtocolInfo::Tcp { .. } => {

@@ -1,7 +1,7 @@
 //! A JSON reader that takes values in place and builds no tree (RFC 8259).
 //!
-//! `serde_json` would lose the column of a wrong value: its errors count bytes, and none of them says where a value with an
-//! invalid meaning starts.
+//! `serde_json` would lose the column of a wrong value: its errors count bytes, and none of them says where a value
+//! with an invalid meaning starts.
 
 use alloc::borrow::Cow;
 

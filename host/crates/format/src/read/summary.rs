@@ -1,8 +1,8 @@
 //! The command's summary of a list on standard error, which a terminal or `2>&1` mixes with the entries.
 //!
-//! Only words which say that the list is complete are skipped. An error of the command means that the list is incomplete.
+//! Only messages about a complete list are skipped. An error message of the command means that the list is incomplete.
 
-/// What the summary counts, before the verb.
+/// The counted things, as the summary names them before its verb.
 const COUNTED: [&str; 4] = [
     " flow entries have been ",
     " flow events have been ",
@@ -13,8 +13,8 @@ const COUNTED: [&str; 4] = [
 /// The summary of a whole table.
 const OF_TABLE: [&str; 2] = ["connection tracking table has been emptied", "expectation table has been emptied"];
 
-/// The text before the summary, if the line ends in one. In a file the summary may stand in the middle of an entry, whose
-/// rest is then the next line, because standard output is buffered.
+/// The text before the summary, if the line ends in one. Standard output is buffered. In a file, the summary may
+/// therefore interrupt an entry, and the next line is then the rest of this entry.
 #[must_use]
 pub fn before_summary(line: &str) -> Option<&str> {
     let line = line.trim_ascii_end().strip_suffix('.')?;

@@ -1,7 +1,7 @@
 //! A line of text: of `conntrack`, with all additions of `-o` and `-E`, and of `/proc/net/nf_conntrack`.
 //!
-//! The two differ in their fields and in the spelling of addresses, but not in how a field is read, so one reader handles
-//! both. Unknown fields, flags and words are skipped: a later kernel or a vendor may add more.
+//! The two differ in their fields and in the spelling of addresses, but not in how a field is read, so one reader
+//! handles both. Unknown fields, flags and words are skipped: a later kernel or a vendor may add more.
 
 mod counted;
 mod expectation;
@@ -54,7 +54,7 @@ pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError>
     Ok(Entry { kind, time, flow, lasted: fields.lasted, portid: fields.portid, program: fields.program })
 }
 
-/// The status that the line's flags and the tuples imply. The kernel sets `*_NAT` and `*_NAT_DONE` if it translates.
+/// The status according to the line's flags and the tuples. The kernel sets `*_NAT` and `*_NAT_DONE` if it translates.
 fn status(told: Status, tuples: &PerDirection<Tuple>) -> Status {
     let reversed = tuples.original.reversed();
     let mut status = Status(told.0 ^ Status::SEEN_REPLY.0) | Status::CONFIRMED;
@@ -78,7 +78,7 @@ const fn ends(tuple: &Tuple) -> (u16, u16) {
     }
 }
 
-/// The values of the fields. In `status` the reply bit stands for `[UNREPLIED]`.
+/// The values of the fields. In `status`, the bit `SEEN_REPLY` means `[UNREPLIED]`.
 struct Fields {
     /// Source addresses seen: 1 within the original tuple, 2 within the reply.
     sources: u8,
@@ -93,7 +93,8 @@ struct Fields {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the family, which the addresses show more reliably, then name and number of the protocol; the number counts.
+    /// Reads the family, then name and number of the protocol. The family is ignored, because the addresses show it
+    /// more reliably. The number decides about the protocol.
     fn protocol(&mut self) -> Result<Protocol, LineError> {
         if matches!(self.words.peek(), Some(Word { text: "ipv4" | "ipv6", .. })) {
             self.words.take();
@@ -112,8 +113,8 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// A state is a separate word without `=`. An unknown word is skipped; a part of a known name means that the line was
-    /// cut.
+    /// A state is a separate word without `=`. An unknown word is skipped; a part of a known name means that the line
+    /// was cut.
     fn state(&mut self, protocol: Protocol) -> Result<Option<ProtocolInfo>, LineError> {
         let Some(word) = self.words.peek() else { return Ok(None) };
         let is_part = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
@@ -136,7 +137,7 @@ impl<'a> Reader<'a> {
             return fields.flag(inside, legend).map_err(|problem| self.fail(word.at, problem));
         }
         if word.text.starts_with("progname=") {
-            // Names of programs may contain blanks.
+            // The name of a program may contain blanks.
             fields.program = self.words.rest().split_once('=').map(|(_, name)| name.into());
             self.words.pass(usize::MAX);
             return Ok(());

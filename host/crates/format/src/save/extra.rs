@@ -1,6 +1,7 @@
-//! Options at the end of a line for what a save line of 1.4.9 loses.
+//! Options at the end of a line, for attributes that a save line of 1.4.9 loses.
 //!
-//! They are separate because ctwarden chooses these words, while everything before is an interface that others defined.
+//! This file is separate because ctwarden defines most of these options. conntrack-tools defines the options before
+//! them.
 
 use alloc::vec::Vec;
 
@@ -13,11 +14,12 @@ use crate::append::Append;
 
 use super::option::option;
 
-/// TCP flags of an entry that is made with a state and without flags: `IP_CT_TCP_FLAG_SACK_PERM` and
-/// `IP_CT_TCP_FLAG_BE_LIBERAL`. The original has no other way to make one whose window it does not know.
+/// TCP flags of an entry that is created with a state and without flags: `IP_CT_TCP_FLAG_SACK_PERM` and
+/// `IP_CT_TCP_FLAG_BE_LIBERAL`. 1.4.9 has no other way to create an entry whose TCP window is not known.
 const IMPLIED_FLAGS: u8 = 0x0a;
 
-/// `IP_CT_TCP_FLAG_CLOSE_INIT`, which goes with the states from `TIME_WAIT` on, so that the same ports can connect again.
+/// `IP_CT_TCP_FLAG_CLOSE_INIT`. `--state` adds it for the states from `TIME_WAIT` on, so that the same ports can
+/// connect again.
 const CLOSE_INITIATED: u8 = 0x04;
 
 /// The flags that `--state` gives an entry.
@@ -25,7 +27,7 @@ fn implied_flags(state: TcpState) -> u8 {
     if state.0 >= TcpState::TIME_WAIT.0 { IMPLIED_FLAGS | CLOSE_INITIATED } else { IMPLIED_FLAGS }
 }
 
-/// Appends what the entry has.
+/// Appends an option for each of these attributes that the entry has.
 pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, kind: EventKind) {
     if let Some(mark) = flow.mark.filter(|mark| mark.0 != 0) {
         option(out, "-m", mark.0);
@@ -56,7 +58,7 @@ pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, k
     }
     if let Some(SynProxy { isn, its, tsoff }) = rare.synproxy {
         let numbers = [isn, its, tsoff].map(Option::unwrap_or_default);
-        // Every entry that was made by request has it, with nothing but zeros.
+        // Every entry that was created by request has this attribute, with three zeros.
         if numbers != [0; 3] {
             out.text("--synproxy");
             write_list(out, numbers);
@@ -67,13 +69,13 @@ pub(super) fn write(out: &mut Vec<u8>, flow: &Flow, labels: Option<&LabelMap>, k
     }
 }
 
-/// Whether a line can carry the word: it has neither blanks nor quotes.
+/// Whether a line can contain the word: it has no blanks, control characters, quotes or backslashes.
 pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\'))
 }
 
-/// Names where bits have one that can stand in a list. `#` begins a comment in a `connlabel.conf`, so that no name is
-/// taken for a number.
+/// Writes a bit as its name, if it has a name that is valid in a list, or else as `#` and its number. `#` begins a
+/// comment in a `connlabel.conf`, so no name looks like a number.
 fn write_labels(out: &mut Vec<u8>, labels: Labels, map: Option<&LabelMap>) {
     out.text("--label-add");
     let mut sign = b' ';
@@ -91,7 +93,7 @@ fn write_labels(out: &mut Vec<u8>, labels: Labels, map: Option<&LabelMap>) {
     out.push(b' ');
 }
 
-/// The options of ICMP are about the original direction only.
+/// Writes the identifier of the reply, because the ICMP options of 1.4.9 are about the original direction only.
 fn write_icmp(out: &mut Vec<u8>, flow: &Flow) {
     if let (Layer4::Icmp { id: original, .. }, Layer4::Icmp { id: reply, .. }) =
         (flow.tuples.original.layer4, flow.tuples.reply.layer4)

@@ -1,8 +1,8 @@
-//! What an entry lacks for a line that can be read back.
+//! The reasons why an entry has no save line that can be read back.
 //!
-//! A new entry needs its timeout and, depending on its protocol, state, tags and role: the kernel creates none without them.
-//! An offloaded flow has no timeout, and a text of SCTP has no tags. A refused line stops the load of the whole file, so it
-//! is better to leave the line out and count it.
+//! A new entry needs its timeout and, depending on its protocol, state, tags and role. The kernel creates no entry
+//! without them. An offloaded flow has no timeout, and the text form of SCTP has no tags. A refused line stops the load
+//! of the whole file. So the command leaves out such a line and counts it.
 
 use core::fmt;
 
@@ -13,21 +13,21 @@ use super::extra::is_word;
 /// A part that is missing, or that no words can express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
-    /// No timeout: offloaded flows have none.
+    /// The timeout is missing: offloaded flows have none.
     Timeout,
-    /// No state of TCP, SCTP or DCCP.
+    /// The state of TCP, SCTP or DCCP is missing.
     State,
-    /// No verification tags of SCTP.
+    /// The verification tags of SCTP are missing.
     Tags,
-    /// No role of DCCP.
+    /// The role of DCCP is missing or has a number without a word.
     Role,
-    /// No ports, keys or ICMP message, or those of another protocol.
+    /// The ports, keys or ICMP message are missing, or belong to another protocol.
     Ports,
     /// The words cannot express the reply tuple.
     Reply,
-    /// A zone, if only the tuple can identify the flow.
+    /// The line is a change, which identifies the flow by its tuple only, and the flow is in a zone.
     Zone,
-    /// A part that the words cannot express.
+    /// The words cannot express another part, such as the helper, the master or the window scale.
     Words,
 }
 
@@ -71,7 +71,7 @@ pub fn lack(flow: &Flow, kind: EventKind) -> Option<Lack> {
     }
 }
 
-/// Whether a tuple has what its protocol has, and nothing else.
+/// Whether the tuple has exactly the parts that its protocol has.
 const fn has_parts(tuple: &Tuple) -> bool {
     match tuple.layer4 {
         Layer4::None => {
@@ -83,7 +83,8 @@ const fn has_parts(tuple: &Tuple) -> bool {
     }
 }
 
-/// Whether the words for the reply tell all of it: there are none for its protocol, nor for type and code of its message.
+/// Whether the words express the whole reply. There are no words for a protocol of the reply, nor for type and code of
+/// its ICMP message.
 fn is_reply(original: &Tuple, reply: &Tuple) -> bool {
     let message = |tuple: &Tuple| match tuple.layer4 {
         Layer4::Icmp { kind, code, .. } => Some((kind, code)),
@@ -94,7 +95,7 @@ fn is_reply(original: &Tuple, reply: &Tuple) -> bool {
     one_family && original.protocol == reply.protocol && message(&original.reversed()) == message(reply)
 }
 
-/// What a new entry of the protocol cannot be without.
+/// Checks the parts that the kernel requires for a new entry of the protocol.
 const fn of_protocol(flow: &Flow) -> Option<Lack> {
     match (flow.protocol(), &flow.info) {
         (Protocol::TCP, Some(ProtocolInfo::Tcp { state: Some(_), .. })) => None,
@@ -113,14 +114,14 @@ const fn of_protocol(flow: &Flow) -> Option<Lack> {
     }
 }
 
-/// `-U` takes no zone, and would change a flow of the same tuple in each of them.
+/// Checks that the flow is in no zone. `-U` takes no zone, and would change flows with this tuple in every zone.
 fn of_zone(flow: &Flow) -> Option<Lack> {
     let zones = flow.rare.as_deref().map(|rare| rare.zones).unwrap_or_default();
     let any = flow.zone.0 != 0 || zones.original.is_some() || zones.reply.is_some();
     any.then_some(Lack::Zone)
 }
 
-/// What of an entry only some values can be told.
+/// Checks the parts for which only some values have words.
 fn of_words(flow: &Flow) -> Option<Lack> {
     let scales = match &flow.info {
         Some(ProtocolInfo::Tcp { window_scale, .. }) => [window_scale.original, window_scale.reply],

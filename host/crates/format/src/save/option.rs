@@ -1,4 +1,4 @@
-//! How an option with a number is written.
+//! Writes an option with a number.
 
 use alloc::vec::Vec;
 

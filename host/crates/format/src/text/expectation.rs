@@ -1,6 +1,6 @@
 //! The line of an expectation.
 //!
-//! Its text has little in common with that of a flow: other fields, another timestamp and no name of the protocol.
+//! The line differs from that of a flow: it has other fields, another timestamp and no name of the protocol.
 
 use alloc::vec::Vec;
 

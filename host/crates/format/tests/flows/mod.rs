@@ -1,4 +1,4 @@
-//! Entries of all kinds, and what is printed of them.
+//! Generates entries of all kinds, and prints them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,7 +24,7 @@ pub(crate) fn address(ipv4: bool) -> BoxedStrategy<IpAddr> {
     }
 }
 
-/// What the kernel tells of the protocol; of one that it does not know nothing.
+/// Any layer-4 part that the kernel may send for the protocol. A protocol that the kernel does not know has none.
 pub(crate) fn layer4(protocol: Protocol) -> BoxedStrategy<Layer4> {
     match protocol {
         Protocol::ICMP | Protocol::ICMPV6 => {
@@ -64,7 +64,7 @@ pub(crate) fn counters() -> BoxedStrategy<Option<Counters>> {
     of(any::<(u64, u64)>().prop_map(|(packets, bytes)| Counters { packets, bytes })).boxed()
 }
 
-/// State of the protocol, with anything told.
+/// Any state of the protocol, also with values that no kernel sends.
 pub(crate) fn full_info(protocol: Protocol) -> BoxedStrategy<Option<ProtocolInfo>> {
     let flags = || of(any::<(u8, u8)>().prop_map(|(flags, mask)| TcpFlags { flags, mask })).boxed();
     let info = match protocol {
@@ -163,7 +163,7 @@ pub(crate) fn full_flow() -> impl Strategy<Value = Flow> {
         })
 }
 
-/// What a text tells of the status: what the flags say, and translation where the tuples show it.
+/// The status according to a text: its flags, and a translation if the tuples show one.
 pub(crate) fn told_status(flags: u8, tuples: &PerDirection<Tuple>) -> Status {
     let mut status = Status::CONFIRMED;
     if flags & 1 != 0 {
@@ -194,7 +194,7 @@ pub(crate) fn told_status(flags: u8, tuples: &PerDirection<Tuple>) -> Status {
     status
 }
 
-/// An entry of which a text tells everything. Protocols without ports have no layer 4 there.
+/// An entry that text can express completely. In text, protocols without ports have no layer 4.
 pub(crate) fn text_flow() -> impl Strategy<Value = Flow> {
     (any::<bool>(), protocol())
         .prop_flat_map(|(ipv4, protocol)| {
@@ -274,7 +274,7 @@ pub(crate) fn full_expectation() -> impl Strategy<Value = Expectation> {
     )
 }
 
-/// An expectation of which a text tells everything.
+/// An expectation that text can express completely.
 pub(crate) fn text_expectation() -> impl Strategy<Value = Expectation> {
     let tuples = (any::<bool>(), protocol())
         .prop_flat_map(|(v4, protocol)| [tuple(v4, protocol), tuple(v4, protocol), tuple(v4, protocol)]);

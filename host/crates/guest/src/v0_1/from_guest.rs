@@ -26,9 +26,9 @@ const PORTS: What = "a port range ends before it begins";
 const LONG: What = "a list of its filter has more than 65536 values; give ranges, networks or a set instead";
 const FAMILIES: What = "source and destination are of different families";
 const SEVERITY: What = "a severity is above 7";
-const SETS: What =
-    "sets change and a subscription does not; name them in the subscription's sets and look addresses up in judge";
-const CODE: What = "a code is not at most 64 letters, digits or -";
+const SETS: What = "it names a set, and sets change while a subscription does not; name the set in the subscription's \
+                    sets and look addresses up in judge";
+const CODE: What = "a code is longer than 64 bytes or has characters other than letters, digits and -";
 const KEY: What = "an alert's key is longer than 256 bytes";
 const FIELDS: What = "it has more than 64 fields";
 const FIELD_NAME: What = "a field's name is longer than 64 bytes";
@@ -82,7 +82,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
     let given = subscription.filters.len();
     if given > FILTERS {
         return Err(format!(
-            "{given} filters, of at most {FILTERS}; join those that differ in one list, or subscribe to more"
+            "{given} filters, more than {FILTERS}; merge filters that differ in one list, or subscribe to more"
         ));
     }
     let mut filters = Vec::with_capacity(given);
@@ -450,7 +450,7 @@ mod tests {
     fn a_subscription_has_its_number_of_filters() {
         assert!(subscribed(vec![any_flow(); 64]).is_ok());
         let said = subscribed(vec![any_flow(); 65]).unwrap_err();
-        assert!(said.starts_with("65 filters, of at most 64; join those"), "{said}");
+        assert!(said.starts_with("65 filters, more than 64; merge filters"), "{said}");
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(crate) fn a_refusal_and_a_wrong_subscription_are_told_apart() {
     );
     assert_eq!(
         configure("\"named set\"").unwrap_err().to_string(),
-        "its subscription is wrong: filter 0: sets change and a subscription does not; name them in the subscription's \
-         sets and look addresses up in judge"
+        "its subscription is wrong: filter 0: it names a set, and sets change while a subscription does not; name the \
+         set in the subscription's sets and look addresses up in judge"
     );
 }
 

@@ -57,7 +57,8 @@ fn another_line_is_named_with_both_versions() {
     let error = refused_text(r#"(component (instance $i) (export "ctwarden:policy/policy@0.9.0" (instance $i)))"#);
     assert_eq!(
         error.to_string(),
-        "it was built for ctwarden:policy@0.9.0, this host knows 0.1.0; build it against one of these, or take a ctwarden that knows it"
+        "it was built for ctwarden:policy@0.9.0, this host knows 0.1.0; build it against one of these, or use a \
+         ctwarden that knows it"
     );
 }
 
@@ -95,7 +96,7 @@ fn each_unknown_import_is_told_with_the_way_out() {
         ("wasi:http/outgoing-handler@0.2.3", "jco componentize --disable http"),
         ("wasi:http/types@0.3.0", "`ctwarden send`"),
         ("wasi:cli/exit@0.3.0", "--target wasm32-wasip2"),
-        ("wasi:keyvalue/store@0.2.0-draft", "without what uses them"),
+        ("wasi:keyvalue/store@0.2.0-draft", "without the code that uses them"),
         ("ctwarden:policy/oracle@0.1.0", "a version of the interface"),
         ("acme:oracle/ask@1.0.0", "wac plug"),
     ] {

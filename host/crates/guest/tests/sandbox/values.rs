@@ -239,7 +239,10 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
             Some((VerdictKind::Protect, outside)),
             Some((VerdictKind::Sweep, label)),
             Some((VerdictKind::Delete, "no set is called lost")),
-            Some((VerdictKind::Log, "a code is not at most 64 letters, digits or -")),
+            Some((
+                VerdictKind::Log,
+                "a code is longer than 64 bytes or has characters other than letters, digits and -"
+            )),
             None,
             None,
         ]

@@ -1,7 +1,7 @@
 //! The networks of one family, each with the length of the next wider network that covers it.
 //!
-//! The longest network that contains an address is the last one that begins at the address or before it, or one of those
-//! that cover that one. So a lookup is one search, and one more for each level of nesting it has to climb.
+//! The longest network that contains an address is the last one that begins at the address or before it, or one of
+//! those that cover that one. So a lookup is one search, and one more for each level of nesting it has to climb.
 
 use alloc::vec::Vec;
 

@@ -1,7 +1,7 @@
 //! Networks of one family with their values, in the order of their addresses: a list of short lists.
 //!
 //! A search is one binary search over the first network of each short list and one within that list. The addresses lie
-//! beside each other and apart from the values, so that a search among a million networks touches few cache lines. An
+//! next to each other and apart from the values, so that a search among a million networks touches few cache lines. An
 //! insertion moves at most [`MOST`] networks.
 //!
 //! Copies share the short lists. A change copies only the short lists that it touches.
@@ -145,7 +145,7 @@ impl<N: Network, V: Clone> Sorted<N, V> {
         self.note_first(at);
     }
 
-    /// Removes a network.
+    /// Removes the network at a place. `None` if the place has no network.
     pub(super) fn remove(&mut self, place: Place) -> Option<(N, V)> {
         let run = Arc::make_mut(self.runs.get_mut(place.run)?);
         if place.index >= run.networks.len() {

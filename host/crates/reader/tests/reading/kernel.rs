@@ -1,4 +1,5 @@
-//! A kernel in miniature: a table, an event socket that overflows, rules that mute events, and dumps. The reader reads it.
+//! A kernel in miniature: a table, an event socket that overflows, rules that mute events, and dumps. The reader reads
+//! it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -105,7 +106,7 @@ impl Kernel {
         self.reader.keep_replica(keeps.then_some(1 << 30), self.now);
     }
 
-    /// Reads so many events at most. The socket tells of an overrun before the events that it still holds.
+    /// Reads at most `most` events. The socket reports an overrun before the events that it still holds.
     pub(crate) fn read(&mut self, most: usize) {
         if std::mem::take(&mut self.is_overrun) {
             self.reader.handle_overrun(self.now);

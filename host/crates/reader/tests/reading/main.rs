@@ -1,5 +1,5 @@
-//! The reader through its public interface: sentences for each decision, and properties over random histories of a kernel in
-//! miniature.
+//! The reader through its public interface: sentences for each decision, and properties over random histories of a
+//! kernel in miniature.
 #![cfg(test)]
 
 mod flows;

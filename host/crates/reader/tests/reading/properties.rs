@@ -66,8 +66,8 @@ fn apply(kernel: &mut Kernel, step: &Step) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// [`Kernel`] asserts each promise where it holds: an answer that calls itself complete is, an overrun is reported in time, and no
-    /// dump for the replica begins before its rest is over.
+    /// [`Kernel`] asserts each promise where it holds: an answer that calls itself complete is, an overrun is reported
+    /// in time, and no dump for the replica begins before its rest is over.
     #[test]
     fn whatever_happens_no_flow_is_missing_from_a_complete_answer(steps in prop::collection::vec(step(), 1..120)) {
         let mut kernel = Kernel::new();

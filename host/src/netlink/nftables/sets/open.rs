@@ -14,7 +14,7 @@ use crate::netlink::nftables::{ExchangeError, Nftables, SetKind, Table, errno_te
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
     /// The configuration names no set.
-    #[error("table {0}: neither a set for IPv4 nor one for IPv6 is named")]
+    #[error("table {0}: no set is named; name a set for IPv4, for IPv6 or for both")]
     NoName(Table),
     /// There is no such set.
     #[error("there is no nftables set {name} in table {table}; create it with: {way_out}")]
@@ -27,8 +27,8 @@ pub(crate) enum OpenError {
     /// The set is of a kind that cannot be used. The kind of a set cannot be changed (`nft add set` reports that the
     /// set exists), and a set cannot be deleted while a rule refers to it.
     #[error(
-        "nftables set {name} in table {table} {fault}; correct its definition in your ruleset and load that anew, or create another \
-         with: {way_out}, have your rules look at it and name it here"
+        "nftables set {name} in table {table} {fault}; correct its definition and reload your ruleset, or create \
+         another set with: {way_out}, use it in your rules and name it here"
     )]
     Kind {
         table: Table,
@@ -38,12 +38,12 @@ pub(crate) enum OpenError {
         way_out: String,
     },
     /// The kernel refused the request for the description of the set.
-    #[error("nftables set {name} in table {table} cannot be looked at: {}", errno_text(*errno))]
+    #[error("cannot read nftables set {name} in table {table}: {}", errno_text(*errno))]
     Refused { table: Table, name: String, errno: i32 },
-    #[error("nftables may be changed only with the capability CAP_NET_ADMIN")]
+    #[error("no permission to change nftables: it needs CAP_NET_ADMIN; run ctwarden as root")]
     Privilege,
     /// The exchange with the kernel failed before an answer arrived.
-    #[error("nftables could not be asked")]
+    #[error("the request to nftables failed")]
     Exchange(#[from] ExchangeError),
 }
 
@@ -83,7 +83,7 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
         let way_out = way_out(&format!("{name}_timeout"));
         OpenError::Kind { table, name, fault, way_out }
     };
-    let Some(set) = found else { return Err(wrong("is not told of by the kernel")) };
+    let Some(set) = found else { return Err(wrong("is not in the kernel's answer")) };
     let mut flags = SetFlags::empty();
     let mut key_type = 0;
     let mut default_timeout = 0;
@@ -108,7 +108,7 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
         return Err(wrong("has \"flags constant\" and cannot be changed"));
     }
     if !flags.contains(SetFlags::Timeout) {
-        return Err(wrong("was made without \"flags timeout\""));
+        return Err(wrong("lacks \"flags timeout\""));
     }
     let kind = SetKind { family, interval: flags.contains(SetFlags::Interval) };
     Ok(SetHandle { table: table.clone(), name: name.to_owned(), kind, default_timeout })

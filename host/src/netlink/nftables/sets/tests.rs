@@ -196,7 +196,8 @@ fn what_cannot_be_added_is_named() {
         let error = sets.add(prefix("192.0.2.0/24"), Some(60)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "192.0.2.0/24 cannot be put into nftables set a4: it was made without \"flags interval\", so it holds single addresses only"
+            "192.0.2.0/24 cannot be added to nftables set a4: it lacks \"flags interval\" and holds single addresses \
+             only"
         );
         assert!(matches!(sets.add(prefix("192.0.2.1"), Some(0)), Err(ChangeError::NoTime(_))));
         let mut sets = Sets::open(&table(), Some("n4"), None).unwrap();
@@ -213,7 +214,7 @@ fn what_cannot_be_added_is_named() {
         nft("delete set inet t full");
         assert!(matches!(sets.remove(prefix("192.0.2.2")), Err(ChangeError::SetGone { .. })));
         let error = sets.add(prefix("192.0.2.2"), None).unwrap_err();
-        assert_eq!(error.to_string(), "nftables set full in table inet t is not there any more");
+        assert_eq!(error.to_string(), "nftables set full in table inet t no longer exists");
         // The set is found by name, not by handle, so a rule set that was loaded again is used at once.
         nft("add set inet t full { type ipv4_addr; flags timeout; }");
         assert_eq!(sets.add(prefix("192.0.2.2"), None).unwrap(), Added::New);
@@ -235,13 +236,13 @@ fn a_set_that_cannot_be_used_is_named_with_the_way_out() {
         Sets::open(&table(), Some("n4"), None).unwrap();
         assert!(open(Some("n4"), Some("n6")).ends_with(&way_out("n6", "ipv6_addr")));
         assert!(open(None, Some("n4")).contains("set n4 in table inet t does not hold IPv6 addresses;"));
-        assert!(open(None, None).contains("neither"));
+        assert!(open(None, None).contains("no set is named"));
         nft("add set inet t ports { type inet_service; flags timeout; }; \
              add set inet t plain { type ipv4_addr; }; \
              add map inet t m { type ipv4_addr : verdict; flags timeout; }; \
              add set inet t fixed { type ipv4_addr; flags constant; }");
         assert!(open(Some("ports"), None).contains("does not hold IPv4 addresses"));
-        assert!(open(Some("plain"), None).contains("without \"flags timeout\""));
+        assert!(open(Some("plain"), None).contains("lacks \"flags timeout\""));
         assert!(open(Some("m"), None).contains("is a map"));
         assert!(open(Some("fixed"), None).contains("cannot be changed"));
     });

@@ -76,7 +76,7 @@ impl Apt {
         files.retain(|file| file.extension().is_some_and(|extension| extension == "deb"));
         files.sort();
         if files.len() != packages.len() {
-            bail!("apt-get download brought {} files for {}", files.len(), packages.join(" "));
+            bail!("apt-get downloaded {} files for {}", files.len(), packages.join(" "));
         }
         Ok(files)
     }

@@ -63,7 +63,7 @@ fn install(built: &Path, folder: &Path) -> Result<()> {
         }
     }
     if count == 0 {
-        bail!("no library came out in {}", built.display());
+        bail!("the build produced no library in {}", built.display());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! An object of a direction: a tuple and the facts of this direction only.
+//! The object of a direction: a tuple and the attributes of this direction.
 //!
-//! A master is such an object, too, with a tuple and its own protocol.
+//! The object of a master has the same shape: a tuple with its own protocol.
 
 use core::net::IpAddr;
 
@@ -70,7 +70,7 @@ impl Direction {
         self.parts.tuple(protocol)
     }
 
-    /// Flags of TCP; without a mask all of them count.
+    /// TCP flags. Without a mask, all flags count.
     pub(super) fn flags(&self) -> Option<TcpFlags> {
         self.tcp_flags.map(|flags| TcpFlags { flags, mask: self.tcp_flags_mask.unwrap_or(u8::MAX) })
     }

@@ -1,4 +1,4 @@
-//! The values that a member can have, as errors word them.
+//! Names of the value types of members, for error messages.
 
 pub(super) const U8: &str = "a whole number from 0 to 255";
 pub(super) const U16: &str = "a whole number from 0 to 65535";

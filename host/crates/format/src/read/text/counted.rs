@@ -1,7 +1,7 @@
-//! Which numbers of packets and bytes are the counters of a direction.
+//! Decides which numbers of packets and bytes are the counters of a direction.
 //!
-//! The kernel and the command write both after the tuple of their direction. Vendors write a total of both directions among
-//! the fields of the entry (`bytes=529536`, after the mark), which belongs to no direction.
+//! The kernel and the command write both counters after the tuple of their direction. Some vendors write a total of
+//! both directions among the fields of the entry (`bytes=529536`, after the mark). A total belongs to no direction.
 
 use ctwarden_model::{Counters, PerDirection};
 
@@ -26,7 +26,7 @@ struct Pair {
     bytes: Option<u64>,
 }
 
-/// What was counted so far.
+/// The counters that were read so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     pairs: PerDirection<Pair>,
@@ -52,8 +52,8 @@ impl Counted {
         }
     }
 
-    /// The pair that a number at this position belongs to, if any. After an unknown field the number may be a total, unless
-    /// the other direction has its own.
+    /// The pair that a number at this position belongs to, if any. After an unknown field the number may be a total,
+    /// unless the other direction has its own.
     fn pair(&mut self) -> Option<&mut Pair> {
         let of_reply = self.tuples > 1;
         let is_of_tuple = match self.place {

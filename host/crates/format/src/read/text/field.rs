@@ -12,8 +12,8 @@ pub(super) const U16: &str = "a number from 0 to 65535";
 pub(super) const U32: &str = "a number from 0 to 4294967295";
 pub(super) const U64: &str = "a number of at most 64 bits";
 
-/// Reads a field of the protocol's part of a tuple. Returns whether the field was one. The identifier of ICMP is excluded:
-/// its key has another meaning elsewhere.
+/// Reads a field of the protocol's part of a tuple. Returns whether the field was one. The identifier of ICMP is
+/// excluded: its key has another meaning elsewhere.
 pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<bool, Problem> {
     match key {
         "sport" => parts.ports.0 = Some(number("sport", U16, value)?),
