@@ -32,7 +32,7 @@ mod tracking;
 use serde::Serialize;
 
 pub(crate) use report::Report;
-pub(crate) use senses::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
+pub(crate) use senses::{EventSwitch, RuleChanges, RuleNews, SenseWatch, Senses};
 
 use buckets::Buckets;
 use capability::Capability;
@@ -42,7 +42,7 @@ use labels::LabelRoom;
 use presence::Presence;
 use receive_buffer::ReceiveBuffer;
 use switches::Switches;
-use table::Table;
+use table::TableFill;
 use timeouts::Timeouts;
 use tracking::Tracking;
 
@@ -55,7 +55,7 @@ pub(crate) struct Facts {
     capability: Capability,
     tracking: Tracking,
     labels: LabelRoom,
-    table: Table,
+    table: TableFill,
     buckets: Buckets,
     switches: Switches,
     timeouts: Timeouts,
@@ -75,7 +75,7 @@ impl Facts {
             capability: Capability::read(),
             labels: LabelRoom::find(&ctnetlink, tracking.rules.as_ref()),
             tracking,
-            table: Table::read(&ctnetlink),
+            table: TableFill::read(&ctnetlink),
             buckets: Buckets::read(),
             switches: Switches::read(),
             timeouts: Timeouts::read(),
@@ -96,7 +96,7 @@ impl Facts {
             capability: Capability { net_admin: None, user_namespace: false },
             tracking: Tracking::untracked(),
             labels: LabelRoom::Unknown("not examined".to_owned()),
-            table: Table::default(),
+            table: TableFill::default(),
             buckets: Buckets { buckets: None },
             switches: Switches::default(),
             timeouts: Timeouts::default(),
@@ -105,7 +105,7 @@ impl Facts {
     }
 
     fn set_table(&mut self, maximum: Option<u64>, buckets: Option<u64>) {
-        self.table = Table { entries: Some(17), maximum, dropped: Some(1), early_dropped: Some(u64::MAX) };
+        self.table = TableFill { entries: Some(17), maximum, dropped: Some(1), early_dropped: Some(u64::MAX) };
         self.buckets = Buckets { buckets };
     }
 }

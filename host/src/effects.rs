@@ -33,14 +33,14 @@ const FRESH: Duration = Duration::from_millis(100);
 pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
 
 /// Results that the thread returns.
-pub(crate) enum Outcomes {
+pub(crate) enum EffectResults {
     /// Outcomes of effects, in the order in which the effects were carried out.
     Effects(Vec<(EffectId, Ack)>),
     /// The kernel's entries for lookups.
     Lookups(Vec<(LookupId, Looked)>),
 }
 
-enum Job {
+enum EffectJob {
     Apply(Vec<(EffectId, Granted<Effect>)>),
     LookUp(Vec<Lookup>),
     Sets(BlockSets),
@@ -48,7 +48,7 @@ enum Job {
 
 /// The loop's handle of the thread. The thread ends when the handle is dropped and all queued jobs are done.
 pub(crate) struct Effects {
-    jobs: Sender<Job>,
+    jobs: Sender<EffectJob>,
     /// Number of jobs that the thread has not finished. Only this handle queues jobs, so 0 means that none runs or
     /// waits.
     open: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ pub(crate) struct Effects {
 
 impl Effects {
     /// Opens the request socket and starts the thread.
-    pub(crate) fn start(outcomes: UnboundedSender<Outcomes>) -> Result<Self> {
+    pub(crate) fn start(outcomes: UnboundedSender<EffectResults>) -> Result<Self> {
         let requests = Requests::open()?;
         let port = requests.port();
         let requests = Arc::new(Mutex::new(requests));
@@ -86,7 +86,7 @@ impl Effects {
         {
             return change_table(&effects, &mut requests);
         }
-        self.give(Job::Apply(effects));
+        self.give(EffectJob::Apply(effects));
         Vec::new()
     }
 
@@ -98,16 +98,16 @@ impl Effects {
         {
             return requests.look_up(&lookups);
         }
-        self.give(Job::LookUp(lookups));
+        self.give(EffectJob::LookUp(lookups));
         Vec::new()
     }
 
     /// Replaces the block sets for all later effects.
     pub(crate) fn use_sets(&self, sets: BlockSets) {
-        self.give(Job::Sets(sets));
+        self.give(EffectJob::Sets(sets));
     }
 
-    fn give(&self, job: Job) {
+    fn give(&self, job: EffectJob) {
         self.open.fetch_add(1, Ordering::AcqRel);
         // Without the thread no outcome arrives. The engine then reports each effect as unanswered.
         let _ = self.jobs.send(job);
@@ -122,20 +122,20 @@ struct Work {
 }
 
 impl Work {
-    fn carry_out(mut self, inbox: &Receiver<Job>, outcomes: &UnboundedSender<Outcomes>) {
+    fn carry_out(mut self, inbox: &Receiver<EffectJob>, outcomes: &UnboundedSender<EffectResults>) {
         while let Ok(job) = inbox.recv() {
             // The loop holds the lock only while this thread is idle, and a panic there has ended the program.
             let Ok(mut requests) = self.requests.lock() else { return };
             let heard = match job {
-                Job::Sets(new) => {
+                EffectJob::Sets(new) => {
                     self.sets = new;
                     true
                 }
                 // Without an answer, the engine does nothing to the flow.
-                Job::LookUp(lookups) => outcomes.send(Outcomes::Lookups(requests.look_up(&lookups))).is_ok(),
-                Job::Apply(effects) => parts(&effects).all(|part| {
+                EffectJob::LookUp(lookups) => outcomes.send(EffectResults::Lookups(requests.look_up(&lookups))).is_ok(),
+                EffectJob::Apply(effects) => parts(&effects).all(|part| {
                     let acks = apply(part, &mut requests, &mut self.sets);
-                    outcomes.send(Outcomes::Effects(acks)).is_ok()
+                    outcomes.send(EffectResults::Effects(acks)).is_ok()
                 }),
             };
             drop(requests);

@@ -6,9 +6,9 @@
 
 mod allowance;
 mod answers;
-mod granting;
 mod hearing;
 mod lists;
+mod missing_grants;
 mod reloading;
 mod socket_readiness;
 mod sweep;
@@ -33,8 +33,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 pub(crate) use self::allowance::Allowance;
 use self::answers::Waiting;
-use self::granting::Granting;
 use self::hearing::Hearing;
+use self::missing_grants::MissingGrants;
 use self::socket_readiness::SocketReadiness;
 use self::sweep::Sweeping;
 use crate::address_sets::AddressSets;
@@ -42,8 +42,8 @@ use crate::clock;
 use crate::config;
 use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
-use crate::effects::{Effects, Outcomes};
-use crate::netlink::{Drained, Ends, EventSocket, Groups, Heard, Requests, own_addresses};
+use crate::effects::{EffectResults, Effects};
+use crate::netlink::{Drained, Ends, EventSocket, Groups, KernelMessage, Requests, own_addresses};
 use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
@@ -82,7 +82,7 @@ pub(crate) struct EventLoop {
     /// Conditions that keep policies from working, as last reported.
     warnings: Vec<Warning>,
     effects: Effects,
-    outcomes: UnboundedReceiver<Outcomes>,
+    outcomes: UnboundedReceiver<EffectResults>,
     plugins: BTreeMap<PluginId, PluginThread>,
     /// Threads of replaced or stopped plugins that still finish their last call.
     leaving: Vec<JoinHandle<()>>,
@@ -108,12 +108,12 @@ pub(crate) struct EventLoop {
     /// Whether the configuration protects any flow.
     protects: bool,
     /// The version that each plugin reports, and the grants that it lacks.
-    granting: Granting,
+    granting: MissingGrants,
 }
 
 /// Why the loop woke up.
 enum Wakeup {
-    Outcomes(Outcomes),
+    Results(EffectResults),
     /// The effects thread ended, which happens only after a panic.
     EffectsEnded,
     Said(PluginReply),
@@ -171,7 +171,7 @@ impl EventLoop {
             daemon: prepared.daemon.clone(),
             started: clock::now().steady,
             protects: false,
-            granting: Granting::default(),
+            granting: MissingGrants::default(),
             reloader: Reloader::new(move || Ok(loader.load()?), preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
@@ -217,7 +217,7 @@ impl EventLoop {
             let watches = self.stop.is_none() && gathering.is_none();
             self.readiness.watch(watches).context("cannot watch the event socket")?;
             match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut health_check).await {
-                Wakeup::Outcomes(outcomes) => self.note_outcomes(outcomes),
+                Wakeup::Results(results) => self.note_results(results),
                 Wakeup::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
                 Wakeup::Said(said) => said.tell(&mut self.engine, clock::now()),
                 Wakeup::Asked(asked) => self.answer(asked),
@@ -260,7 +260,7 @@ impl EventLoop {
             Some(()) = terminate.recv() => Wakeup::Terminate,
             Some(()) = interrupt.recv() => Wakeup::Terminate,
             Some(()) = reload.recv() => Wakeup::Reload,
-            outcomes = self.outcomes.recv() => outcomes.map_or(Wakeup::EffectsEnded, Wakeup::Outcomes),
+            outcomes = self.outcomes.recv() => outcomes.map_or(Wakeup::EffectsEnded, Wakeup::Results),
             Some(said) = self.said.recv() => Wakeup::Said(said),
             () = self.readiness.ready() => Wakeup::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Wakeup::Look,
@@ -279,7 +279,7 @@ impl EventLoop {
         // 1. Outcomes of earlier effects: they free capacity and end verdicts.
         for _ in 0..OUTCOMES {
             let Ok(outcomes) = self.outcomes.try_recv() else { break };
-            self.note_outcomes(outcomes);
+            self.note_results(outcomes);
         }
         // 2. Answers: a verdict is worth more than the next event.
         for _ in 0..ANSWERS {
@@ -321,15 +321,15 @@ impl EventLoop {
                 now = clock::now();
             }
             let drained = self.events.drain(ours, |heard| match heard {
-                Heard::Flow(event) => {
+                KernelMessage::Flow(event) => {
                     reader.handle_event(&event, now.steady);
                     engine.handle_event(now, event);
                 }
-                Heard::End { key, by_us } => {
+                KernelMessage::End { key, by_us } => {
                     reader.handle_end(&key, by_us);
                     engine.handle_end(now, &key);
                 }
-                Heard::Expectation(event) => engine.handle_expectation(now, event),
+                KernelMessage::Expectation(event) => engine.handle_expectation(now, event),
             });
             match drained.context("cannot read conntrack events")? {
                 Drained::Some => {}
@@ -420,23 +420,23 @@ impl EventLoop {
     fn apply_effects(&mut self, effects: Vec<(EffectId, Granted<Effect>)>, lookups: Vec<Lookup>) {
         if !effects.is_empty() {
             let acks = self.effects.apply(effects);
-            self.note_outcomes(Outcomes::Effects(acks));
+            self.note_results(EffectResults::Effects(acks));
         }
         if !lookups.is_empty() {
             let found = self.effects.look_up(lookups);
-            self.note_outcomes(Outcomes::Lookups(found));
+            self.note_results(EffectResults::Lookups(found));
         }
     }
 
-    fn note_outcomes(&mut self, outcomes: Outcomes) {
+    fn note_results(&mut self, results: EffectResults) {
         let now = clock::now();
-        match outcomes {
-            Outcomes::Effects(acks) => {
+        match results {
+            EffectResults::Effects(acks) => {
                 for (effect, ack) in acks {
                     self.engine.handle_ack(now, effect, ack);
                 }
             }
-            Outcomes::Lookups(found) => {
+            EffectResults::Lookups(found) => {
                 for (lookup, looked) in found {
                     self.engine.handle_lookup(now, lookup, looked);
                 }

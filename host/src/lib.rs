@@ -23,6 +23,7 @@ mod set_file;
 mod sinks;
 mod store;
 mod sys;
+mod table_name;
 mod terminal;
 mod trusted_path;
 mod warning;

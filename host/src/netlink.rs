@@ -9,7 +9,7 @@ mod own_addresses;
 mod requests;
 
 pub(crate) use ctwarden_netlink::{OpenError, exchange};
-pub(crate) use dump::{Dump, Dumped, Row};
-pub(crate) use events::{Drained, Ends, EventSocket, Groups, Heard};
+pub(crate) use dump::{Dump, DumpProgress, Row};
+pub(crate) use events::{Drained, Ends, EventSocket, Groups, KernelMessage};
 pub(crate) use own_addresses::own_addresses;
 pub(crate) use requests::Requests;

@@ -325,12 +325,12 @@ fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
     // Lock the disk first: a caller that then finds no changes knows that they are written.
     let mut disk = lock(disk);
     let memories: Vec<_> = lock(memories).iter().map(|(name, memory)| (name.clone(), Arc::clone(memory))).collect();
-    let mut changes: Vec<(&str, &Arc<Mutex<Memory>>, Changes)> = Vec::new();
+    let mut changes: Vec<(&str, &Arc<Mutex<Memory>>, NewValues)> = Vec::new();
     for (name, memory) in &memories {
         // Hold the lock only for the copy: a plugin does not wait for the disk.
         let mut held = lock(memory);
         let dirty = std::mem::take(&mut held.dirty);
-        let copied: Changes = dirty
+        let copied: NewValues = dirty
             .into_iter()
             .map(|key| {
                 let value = held.values.get(&key).cloned();
@@ -355,9 +355,9 @@ fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
 }
 
 /// Keys with their new value. `None` means removed.
-type Changes = Vec<(String, Option<Vec<u8>>)>;
+type NewValues = Vec<(String, Option<Vec<u8>>)>;
 
-fn write(database: &Database, changes: &[(&str, &Arc<Mutex<Memory>>, Changes)]) -> Result<(), redb::Error> {
+fn write(database: &Database, changes: &[(&str, &Arc<Mutex<Memory>>, NewValues)]) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(TABLE)?;

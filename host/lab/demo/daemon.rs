@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use crate::daemon_files::DaemonFiles;
 use crate::interrupts::Interrupts;
-use crate::tether::{self, Service};
+use crate::tether::{self, TetheredProgram};
 
 /// Longest wait until the daemon has compiled the policies and answers.
 const START_TIME: Duration = Duration::from_secs(30);
 
 pub(super) struct Daemon {
-    process: Service,
+    process: TetheredProgram,
     commands: Commands,
     records: Records,
 }
@@ -29,7 +29,7 @@ impl Daemon {
     pub(super) fn start(program: &Path, files: &DaemonFiles, interrupts: &Interrupts) -> Result<Self> {
         let configuration = files.configuration_file();
         let words = ["run", "--config"].map(OsStr::new).into_iter().chain([configuration.as_os_str()]);
-        let mut process = Service::start(program, words).context("cannot start the daemon")?;
+        let mut process = TetheredProgram::start(program, words).context("cannot start the daemon")?;
         let commands = Commands { program: program.to_owned(), socket: files.socket() };
         let since = Instant::now();
         while !commands.run("status", &[])?.status.success() {

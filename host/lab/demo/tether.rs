@@ -33,11 +33,11 @@ pub(super) fn command(program: &Path) -> io::Result<Command> {
 }
 
 /// A running program. It ends when the value is dropped, and with this process.
-pub(super) struct Service {
+pub(super) struct TetheredProgram {
     child: Child,
 }
 
-impl Service {
+impl TetheredProgram {
     /// Starts the program in its own process group, so that Ctrl-C in the terminal does not reach it.
     pub(super) fn start<'a>(program: &Path, words: impl IntoIterator<Item = &'a OsStr>) -> io::Result<Self> {
         let child = command(program)?.args(words).process_group(0).stdout(Stdio::null()).spawn()?;
@@ -68,7 +68,7 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for TetheredProgram {
     fn drop(&mut self) {
         if !self.has_ended() && self.end().is_err() {
             // If these calls fail too, nothing more can be done.

@@ -39,14 +39,14 @@ fn way_out(errno: Errno) -> &'static str {
     if errno == Errno::EOPNOTSUPP { "; this kernel lacks virtual Ethernet, load it as root: modprobe veth" } else { "" }
 }
 
-pub(super) struct Change {
+pub(super) struct LinkChange {
     what: String,
     message: RouteNetlinkMessage,
     flags: u16,
 }
 
 /// Applies the changes in the namespace of the calling thread, in order.
-pub(super) fn make(changes: Vec<Change>) -> Result<(), LinkError> {
+pub(super) fn make(changes: Vec<LinkChange>) -> Result<(), LinkError> {
     let mut names = Vec::with_capacity(changes.len());
     let mut requests = Vec::with_capacity(changes.len());
     for change in changes {
@@ -86,7 +86,7 @@ pub(super) struct End<'a> {
 }
 
 /// Creates a veth pair: one end in this namespace, the other end in the given one.
-pub(super) fn cable(here: End<'_>, there: End<'_>, namespace: BorrowedFd<'_>) -> Change {
+pub(super) fn cable(here: End<'_>, there: End<'_>, namespace: BorrowedFd<'_>) -> LinkChange {
     let mut peer = LinkMessage::default();
     peer.header.index = there.index;
     peer.attributes.push(LinkAttribute::IfName(there.name.to_owned()));
@@ -98,24 +98,24 @@ pub(super) fn cable(here: End<'_>, there: End<'_>, namespace: BorrowedFd<'_>) ->
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    Change {
+    LinkChange {
         what: format!("make the virtual cable from {} to {}", here.name, there.name),
         message: RouteNetlinkMessage::NewLink(message),
         flags: NLM_F_CREATE | NLM_F_EXCL,
     }
 }
 
-pub(super) fn up(index: u32) -> Change {
+pub(super) fn up(index: u32) -> LinkChange {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
-    Change { what: format!("switch link {index} on"), message: RouteNetlinkMessage::SetLink(message), flags: 0 }
+    LinkChange { what: format!("switch link {index} on"), message: RouteNetlinkMessage::SetLink(message), flags: 0 }
 }
 
 /// Adds an address to a link. The address is usable at once, because the kernel skips duplicate address detection
 /// (`IFA_F_NODAD`).
-pub(super) fn address(index: u32, (address, length): Network) -> Change {
+pub(super) fn address(index: u32, (address, length): Network) -> LinkChange {
     let mut message = AddressMessage::default();
     message.header.family = family(address);
     message.header.prefix_len = length;
@@ -124,7 +124,7 @@ pub(super) fn address(index: u32, (address, length): Network) -> Change {
         message.header.flags = AddressHeaderFlags::Nodad;
     }
     message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
-    Change {
+    LinkChange {
         what: format!("give address {address}/{length} to link {index}"),
         message: RouteNetlinkMessage::NewAddress(message),
         flags: NLM_F_CREATE | NLM_F_EXCL,
@@ -132,7 +132,7 @@ pub(super) fn address(index: u32, (address, length): Network) -> Change {
 }
 
 /// Adds a route to a network through a neighbour.
-pub(super) fn route((network, length): Network, neighbour: IpAddr) -> Change {
+pub(super) fn route((network, length): Network, neighbour: IpAddr) -> LinkChange {
     let mut message = route_message((network, length), RouteHeader::RT_TABLE_MAIN, RouteType::Unicast);
     message.header.scope = RouteScope::Universe;
     message.attributes.push(RouteAttribute::Gateway(neighbour.into()));
@@ -140,7 +140,7 @@ pub(super) fn route((network, length): Network, neighbour: IpAddr) -> Change {
 }
 
 /// Makes every address of a network an address of this host.
-pub(super) fn own((network, length): Network) -> Change {
+pub(super) fn own((network, length): Network) -> LinkChange {
     let mut message = route_message((network, length), LOCAL_TABLE, RouteType::Local);
     message.header.scope = RouteScope::Host;
     message.attributes.push(RouteAttribute::Oif(LOOPBACK));
@@ -158,8 +158,8 @@ fn route_message((network, length): Network, table: u8, kind: RouteType) -> Rout
     message
 }
 
-fn added(what: String, message: RouteMessage) -> Change {
-    Change { what, message: RouteNetlinkMessage::NewRoute(message), flags: NLM_F_CREATE | NLM_F_EXCL }
+fn added(what: String, message: RouteMessage) -> LinkChange {
+    LinkChange { what, message: RouteNetlinkMessage::NewRoute(message), flags: NLM_F_CREATE | NLM_F_EXCL }
 }
 
 const fn family(address: IpAddr) -> AddressFamily {

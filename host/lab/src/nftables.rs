@@ -18,13 +18,13 @@ use crate::requests::{Request, RequestError, carry_out};
 const SUBSYSTEM: u16 = 10;
 
 /// One change of a transaction, in the family `inet`.
-pub(crate) struct Change {
+pub(crate) struct RuleChange {
     message: NfTablesMessage,
     flags: u16,
 }
 
 /// Applies all changes or none, in the network namespace of the calling thread.
-pub(crate) fn commit(changes: Vec<Change>) -> Result<(), RequestError> {
+pub(crate) fn commit(changes: Vec<RuleChange>) -> Result<(), RequestError> {
     let header = NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0);
     let mut requests = vec![bracket(ControlMessage::BatchBegin)];
     requests.extend(changes.into_iter().map(|change| Request {

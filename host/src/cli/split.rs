@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(super) type Parts = BTreeSet<FilterPart>;
 
 /// What the event filter does.
-pub(super) struct Heard {
+pub(super) struct EventSplit {
     /// Length of the event filter.
     pub(super) instructions: usize,
     /// Parts that the event filter tests.
@@ -22,7 +22,7 @@ pub(super) struct Heard {
     pub(super) left: Parts,
 }
 
-impl Heard {
+impl EventSplit {
     /// For events of flows that match any of the filters; `None` if every event passes.
     pub(super) fn of(filters: &[Filter]) -> Option<Self> {
         let program = EventFilter::of(filters)?;
@@ -45,14 +45,14 @@ pub(super) fn can_be_heard(filter: &Filter, part: FilterPart) -> bool {
 }
 
 /// What the kernel filters in a dump.
-pub(super) struct Dumped {
+pub(super) struct DumpSplit {
     /// Parts that the kernel applies, each with its value.
     pub(super) kernel: Vec<(FilterPart, String)>,
     /// Parts that are left to ctwarden.
     pub(super) left: Parts,
 }
 
-impl Dumped {
+impl DumpSplit {
     /// For a dump of flows that match any of the filters.
     pub(super) fn of(filters: &[Filter]) -> Self {
         let kernel = KernelFilter::union_of(filters).asked();

@@ -18,7 +18,7 @@ use ctwarden_model::{EventKind, Mode};
 use tokio::sync::mpsc::unbounded_channel;
 
 use self::driver::TryRun;
-use self::table::Table;
+use self::table::TriedTable;
 use crate::config::{self, Destination};
 use crate::plugins::ConfigLoader;
 use crate::sinks::Sinks;
@@ -83,7 +83,7 @@ impl Try {
             said,
             sinks,
             enforcing,
-            table: Table::default(),
+            table: TriedTable::default(),
             sweep: None,
             ends: Vec::new(),
             ahead: Duration::ZERO,

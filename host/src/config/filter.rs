@@ -74,7 +74,7 @@ pub(super) fn protection(name: &str, place: &Range<usize>, written: &Protect, fi
 
 /// Returns the filter, and notes every mistake in it under `name`.
 pub(super) fn resolve(name: &str, written: &Protect, findings: &mut Findings<'_>) -> Filter {
-    let mut reader = Reader { name, findings };
+    let mut reader = FilterReader { name, findings };
     let protocols = reader.each("protocols", &written.protocols, protocol);
     Filter {
         family: written.family.map(|family| match family {
@@ -130,12 +130,12 @@ fn is_empty(written: &Protect) -> bool {
         && scalars.into_iter().all(Vec::is_empty)
 }
 
-struct Reader<'a, 'f> {
+struct FilterReader<'a, 'f> {
     name: &'a str,
     findings: &'a mut Findings<'f>,
 }
 
-impl Reader<'_, '_> {
+impl FilterReader<'_, '_> {
     fn keep<T, E: Display>(&mut self, place: &Range<usize>, key: &str, value: Result<T, E>) -> Option<T> {
         self.findings.keep(place, &format!("{}: {key}", self.name), value)
     }

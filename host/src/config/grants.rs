@@ -12,7 +12,7 @@ use super::word::{mark_mask, verdict_kind};
 use super::{filter, written};
 
 /// The names that a plugin can be granted, and the grants of the plugins so far.
-pub(super) struct Granting<'w> {
+pub(super) struct GrantReader<'w> {
     /// Names of sections, including wrong ones, so that one mistake is reported once.
     sets: BTreeSet<&'w str>,
     block_sets: BTreeSet<&'w str>,
@@ -20,7 +20,7 @@ pub(super) struct Granting<'w> {
     granted: Vec<(&'w str, u32, u128)>,
 }
 
-impl<'w> Granting<'w> {
+impl<'w> GrantReader<'w> {
     pub(super) fn new(written: &'w written::Written) -> Self {
         Self {
             sets: written.sets.keys().map(|name| name.get_ref().as_str()).collect(),
@@ -106,11 +106,11 @@ fn check_bounds(name: &str, plugin: &written::Plugin, grants: &Grants, findings:
     let allows = |kind| grants.kinds.contains(kind);
     let blocks = allows(VerdictKind::Block) || allows(VerdictKind::Unblock);
     let bounds = [
-        Bound::of("mark-mask", "[\"mark\"]", allows(VerdictKind::Mark), plugin.mark_mask.as_ref()),
-        Bound::of("label-bits", "[\"labels\"]", allows(VerdictKind::Labels), plugin.label_bits.as_ref()),
-        Bound::of("block-sets", "[\"block\", \"unblock\"]", blocks, plugin.block_sets.as_ref()),
+        GrantBound::of("mark-mask", "[\"mark\"]", allows(VerdictKind::Mark), plugin.mark_mask.as_ref()),
+        GrantBound::of("label-bits", "[\"labels\"]", allows(VerdictKind::Labels), plugin.label_bits.as_ref()),
+        GrantBound::of("block-sets", "[\"block\", \"unblock\"]", blocks, plugin.block_sets.as_ref()),
     ];
-    for Bound { key, kinds, allowed, written } in bounds {
+    for GrantBound { key, kinds, allowed, written } in bounds {
         match written {
             Some((place, _)) if !allowed => {
                 let what = format_args!("{name}: {key}: allow lacks {kinds}; add it to allow or remove {key}");
@@ -130,7 +130,7 @@ fn check_bounds(name: &str, plugin: &written::Plugin, grants: &Grants, findings:
 }
 
 /// The key that bounds a kind of verdict.
-struct Bound {
+struct GrantBound {
     key: &'static str,
     /// The kinds, in the words of `allow`.
     kinds: &'static str,
@@ -140,7 +140,7 @@ struct Bound {
     written: Option<(Range<usize>, bool)>,
 }
 
-impl Bound {
+impl GrantBound {
     fn of<T: IsEmpty>(key: &'static str, kinds: &'static str, allowed: bool, written: Option<&Spanned<T>>) -> Self {
         Self { key, kinds, allowed, written: written.map(|value| (value.span(), value.get_ref().is_empty())) }
     }

@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, findings: &mut Findings<'_>) -> Option<Written> 
         }
     };
     let mut written = Written::default();
-    let mut reader = Reader { root: &root, file_end: text.len(), findings };
+    let mut reader = SectionReader { root: &root, file_end: text.len(), findings };
     for (key, value) in &root {
         let section = section_of(key.get_ref());
         reader.findings.enter(section);
@@ -68,7 +68,7 @@ pub(super) fn table<T: DeserializeOwned>(text: &str, findings: &mut Findings<'_>
     match parsed {
         Ok(value) => {
             let root = value.get_ref().as_table()?;
-            Reader { root, file_end: text.len(), findings }.section(&value)
+            SectionReader { root, file_end: text.len(), findings }.section(&value)
         }
         Err(error) => {
             findings.at(&error.span().unwrap_or(0..0), format_args!("not TOML: {}", error.message()));
@@ -77,13 +77,13 @@ pub(super) fn table<T: DeserializeOwned>(text: &str, findings: &mut Findings<'_>
     }
 }
 
-struct Reader<'a, 'f, 'i> {
+struct SectionReader<'a, 'f, 'i> {
     root: &'a DeTable<'i>,
     file_end: usize,
     findings: &'a mut Findings<'f>,
 }
 
-impl<'i> Reader<'_, '_, 'i> {
+impl<'i> SectionReader<'_, '_, 'i> {
     fn section<T: DeserializeOwned>(&mut self, value: &Spanned<DeValue<'i>>) -> Option<T> {
         match T::deserialize(ValueDeserializer::from(value.clone())) {
             Ok(section) => Some(section),

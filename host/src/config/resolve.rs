@@ -11,16 +11,17 @@ use ctwarden_model::{Mode, PluginName, PrefixMap, SetName};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::grants::Granting;
+use super::grants::GrantReader;
 use super::json::to_json;
 use super::problem::{Findings, Problem, Section};
 use super::quantity::{Period, Size};
 use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
-use super::word::{control_group, destination, nft_name, niceness, set_name, table};
+use super::word::{control_group, destination, niceness, set_name};
 use super::{filter, written};
 use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
 use crate::set_file::{Fresh, Networks, SetFiles, Shortest, parse_line};
+use crate::table_name::identifier;
 use crate::trusted_path::{self, AccessError};
 
 /// Largest component. The largest components in circulation (whole JavaScript engines) have 12 MiB.
@@ -49,7 +50,7 @@ pub(super) fn resolve(
     resolver.findings.enter(Some(Section::Block));
     let block_sets = resolver.block_sets(&written.block);
     resolver.findings.enter(Some(Section::Plugin));
-    let granting = Granting::new(written);
+    let granting = GrantReader::new(written);
     let plugins = resolver.plugins(&written.plugin, granting, line_of);
     let refused = resolver.findings.tolerated();
     Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, refused, block_sets, plugins }
@@ -239,28 +240,28 @@ impl Resolver<'_, '_> {
             let Some(block) = block else { continue };
             let key = format!("block.{}", name.get_ref());
             let set_name = self.keep(&name.span(), &key, set_name(name.get_ref()));
-            let table = self.keep(&block.table.span(), &format!("{key}.table"), table(block.table.get_ref()));
+            let table = self.keep(&block.table.span(), &format!("{key}.table"), block.table.get_ref().parse());
             let ipv4 = self.nft_set(&format!("{key}.ipv4"), block.ipv4.as_ref());
             let ipv6 = self.nft_set(&format!("{key}.ipv6"), block.ipv6.as_ref());
             if block.ipv4.is_none() && block.ipv6.is_none() {
                 let what = "names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both";
                 self.findings.at(&name.span(), format_args!("{key}: {what}"));
             }
-            if let (Some(set_name), Some((family, table))) = (set_name, table) {
-                sets.insert(set_name, BlockSet { family, table, ipv4, ipv6 });
+            if let (Some(set_name), Some(table)) = (set_name, table) {
+                sets.insert(set_name, BlockSet { table, ipv4, ipv6 });
             }
         }
         sets
     }
 
     fn nft_set(&mut self, key: &str, written: Option<&Spanned<String>>) -> Option<String> {
-        written.and_then(|name| self.keep(&name.span(), key, nft_name(name.get_ref()).map(str::to_owned)))
+        written.and_then(|name| self.keep(&name.span(), key, identifier(name.get_ref()).map(str::to_owned)))
     }
 
     fn plugins<'w>(
         &mut self,
         written: &'w [Spanned<written::Plugin>],
-        mut granting: Granting<'w>,
+        mut granting: GrantReader<'w>,
         line_of: impl Fn(&Range<usize>) -> usize,
     ) -> Vec<Plugin> {
         self.unique_names(written);

@@ -18,6 +18,7 @@ pub(crate) use super::written::ReplicaUse;
 use crate::address_sets::AddressSet;
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
+use crate::table_name::TableName;
 
 #[derive(Debug)]
 pub(crate) struct Configuration {
@@ -129,41 +130,10 @@ pub(crate) struct Protected {
     pub filter: Filter,
 }
 
-/// Family of an nftables table (`NFPROTO_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TableFamily {
-    Inet,
-    /// IPv4 packets only (`NFPROTO_IPV4`).
-    Ip,
-    /// IPv6 packets only (`NFPROTO_IPV6`).
-    Ip6,
-    Bridge,
-    Netdev,
-}
-
-impl TableFamily {
-    pub(crate) const ALL: [Self; 5] = [Self::Inet, Self::Ip, Self::Ip6, Self::Bridge, Self::Netdev];
-
-    /// Name as `nft` writes it.
-    #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Inet => "inet",
-            Self::Ip => "ip",
-            Self::Ip6 => "ip6",
-            Self::Bridge => "bridge",
-            Self::Netdev => "netdev",
-        }
-    }
-}
-
 /// A `[block.NAME]` section: the nftables sets of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BlockSet {
-    /// Family of the nftables table.
-    pub family: TableFamily,
-    /// Name of the nftables table.
-    pub table: String,
+    pub table: TableName,
     /// Name of the set of IPv4 networks. `None` means that IPv4 cannot be blocked.
     pub ipv4: Option<String>,
     /// Name of the set of IPv6 networks. `None` means that IPv6 cannot be blocked.

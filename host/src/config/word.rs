@@ -5,13 +5,9 @@
 use ctwarden_model::{Masked, SetName, VerdictKind};
 use nix::unistd::Group;
 
-use super::resolved::{ControlGroup, Destination, TableFamily};
+use super::resolved::{ControlGroup, Destination};
 use super::scalar::Scalar;
 use crate::niceness::Niceness;
-
-/// Longest name of an nftables table or set (`NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h includes the terminating
-/// zero).
-const NFT_NAME_MAX: usize = 255;
 
 pub(super) fn control_group(name: &str) -> Result<ControlGroup, String> {
     match Group::from_name(name) {
@@ -50,24 +46,6 @@ pub(super) fn set_name(name: &str) -> Result<SetName, String> {
         Ok(SetName(name.to_owned()))
     } else {
         Err(format!("\"{name}\" is not a name; use 1 to 64 letters, digits, - or _"))
-    }
-}
-
-pub(super) fn table(text: &str) -> Result<(TableFamily, String), String> {
-    let wrong = || format!("\"{text}\" is not an nftables table; write family and name, for example \"inet ctwarden\"");
-    let (family, name) = text.split_once(' ').ok_or_else(wrong)?;
-    let family = TableFamily::ALL.into_iter().find(|known| known.name() == family).ok_or_else(wrong)?;
-    Ok((family, nft_name(name.trim())?.to_owned()))
-}
-
-/// Accepts what `nft` takes as an identifier, so that a person can inspect the set with `nft`.
-pub(super) fn nft_name(name: &str) -> Result<&str, String> {
-    let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'\\'));
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if good && begins && name.len() <= NFT_NAME_MAX {
-        Ok(name)
-    } else {
-        Err(format!("\"{name}\" is not an nftables name; use letters, digits, _ - . / and begin with a letter"))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::netlink::exchange::{Connection, Request};
 const HEAD: usize = 4;
 
 #[derive(Clone)]
-pub(super) struct Question {
+pub(super) struct ObjectRequest {
     /// Subsystem (`NFNL_SUBSYS_*`) in the upper byte, message in the lower.
     pub(super) kind: u16,
     /// `NFPROTO_*`; 0 is all.
@@ -27,7 +27,7 @@ pub(super) struct Question {
 }
 
 /// A message of the answer.
-pub(super) struct Told {
+pub(super) struct DumpedObject {
     /// `NFPROTO_*`.
     pub(super) family: u8,
     /// Attributes, as bytes.
@@ -38,18 +38,18 @@ pub(super) struct Told {
 const TRIES: usize = 8;
 
 /// The result of a dump.
-pub(super) enum Dumped {
+pub(super) enum ObjectDump {
     /// All messages of the answer.
-    All(Vec<Told>),
+    All(Vec<DumpedObject>),
     /// The kernel lacks the subsystem, so the subsystem contains nothing.
     NoSubsystem,
     /// The kernel refused the dump, or the listed objects changed during each attempt.
     Failed,
 }
 
-impl Dumped {
+impl ObjectDump {
     /// The messages; `None` if there was no answer.
-    pub(super) fn all(self) -> Option<Vec<Told>> {
+    pub(super) fn all(self) -> Option<Vec<DumpedObject>> {
         match self {
             Self::All(messages) => Some(messages),
             Self::NoSubsystem | Self::Failed => None,
@@ -58,22 +58,22 @@ impl Dumped {
 }
 
 /// Requests everything that the question names.
-pub(super) fn dump(question: &Question) -> Dumped {
+pub(super) fn dump(question: &ObjectRequest) -> ObjectDump {
     for _ in 0..TRIES {
-        let Ok(mut connection) = Connection::open(Protocol::Netfilter) else { return Dumped::Failed };
+        let Ok(mut connection) = Connection::open(Protocol::Netfilter) else { return ObjectDump::Failed };
         let request = Request { message: question.clone(), flags: NLM_F_DUMP };
         let Some(answer) = connection.exchange(vec![request]).ok().and_then(|mut answers| answers.pop()) else {
-            return Dumped::Failed;
+            return ObjectDump::Failed;
         };
         match answer.errno.map(Errno::from_raw_os_error) {
             None if answer.interrupted => {}
-            None => return Dumped::All(answer.messages),
+            None => return ObjectDump::All(answer.messages),
             // nfnetlink knows no subsystem of that number.
-            Some(Errno::INVAL | Errno::OPNOTSUPP) => return Dumped::NoSubsystem,
-            Some(_) => return Dumped::Failed,
+            Some(Errno::INVAL | Errno::OPNOTSUPP) => return ObjectDump::NoSubsystem,
+            Some(_) => return ObjectDump::Failed,
         }
     }
-    Dumped::Failed
+    ObjectDump::Failed
 }
 
 /// Each attribute of a list: its number and its value. A truncated attribute ends the list.
@@ -96,7 +96,7 @@ pub(super) fn text(value: &[u8]) -> &str {
     value.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
-impl NetlinkSerializable for Question {
+impl NetlinkSerializable for ObjectRequest {
     fn message_type(&self) -> u16 {
         self.kind
     }
@@ -113,13 +113,13 @@ impl NetlinkSerializable for Question {
     }
 }
 
-impl From<Question> for NetlinkPayload<Question> {
-    fn from(question: Question) -> Self {
+impl From<ObjectRequest> for NetlinkPayload<ObjectRequest> {
+    fn from(question: ObjectRequest) -> Self {
         Self::InnerMessage(question)
     }
 }
 
-impl NetlinkDeserializable for Told {
+impl NetlinkDeserializable for DumpedObject {
     type Error = Infallible;
 
     fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {

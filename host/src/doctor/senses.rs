@@ -10,7 +10,7 @@ mod watch;
 use ctwarden_engine::Tracked;
 use ctwarden_model::Family;
 
-pub(crate) use self::rule_changes::{RuleChanges, Told};
+pub(crate) use self::rule_changes::{RuleChanges, RuleNews};
 pub(crate) use self::watch::SenseWatch;
 use super::finding::{Finding, Verdict};
 use super::muting;

@@ -16,7 +16,7 @@ const NEARLY_FULL: u64 = 95;
 const FILLING: u64 = 75;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Table {
+pub(super) struct TableFill {
     /// Entries of this network namespace.
     pub(super) entries: Option<u64>,
     /// `nf_conntrack_max`; 0 is unlimited.
@@ -27,7 +27,7 @@ pub(super) struct Table {
     pub(super) early_dropped: Option<u64>,
 }
 
-impl Table {
+impl TableFill {
     pub(super) fn read(ctnetlink: &Ctnetlink) -> Self {
         let statistics = match ctnetlink {
             Ctnetlink::Answers => Requests::open().ok().and_then(|mut requests| requests.statistics().ok()),
@@ -88,18 +88,19 @@ impl Table {
 mod tests {
     use super::*;
 
-    const QUIET: Table = Table { entries: Some(10), maximum: Some(1000), dropped: Some(0), early_dropped: Some(0) };
+    const QUIET: TableFill =
+        TableFill { entries: Some(10), maximum: Some(1000), dropped: Some(0), early_dropped: Some(0) };
 
     #[test]
     fn a_full_table_is_bad_and_one_that_was_full_is_told() {
         assert_eq!(QUIET.judge().verdict, Verdict::Good);
         assert!(QUIET.judge().value.contains("10 of 1000 entries (1 %)"));
-        let filling = Table { entries: Some(800), ..QUIET }.judge();
+        let filling = TableFill { entries: Some(800), ..QUIET }.judge();
         assert_eq!(filling.verdict, Verdict::Note);
-        let full = Table { entries: Some(950), ..QUIET }.judge();
+        let full = TableFill { entries: Some(950), ..QUIET }.judge();
         assert_eq!(full.verdict, Verdict::Bad);
         assert!(full.change.unwrap().ends_with("sysctl -w net.netfilter.nf_conntrack_max=2000"));
-        let was = Table { early_dropped: Some(7), ..QUIET }.judge();
+        let was = TableFill { early_dropped: Some(7), ..QUIET }.judge();
         assert!(
             was.verdict == Verdict::Note && was.follows.contains("0 packets dropped, 7 entries evicted"),
             "{was:?}"
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn no_maximum_is_never_full_and_no_figures_are_no_judgement() {
-        assert_eq!(Table { maximum: Some(0), ..QUIET }.judge().verdict, Verdict::Good);
-        assert_eq!(Table::default().judge().verdict, Verdict::Note);
+        assert_eq!(TableFill { maximum: Some(0), ..QUIET }.judge().verdict, Verdict::Good);
+        assert_eq!(TableFill::default().judge().verdict, Verdict::Note);
     }
 }

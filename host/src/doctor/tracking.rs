@@ -34,7 +34,7 @@ pub(super) struct Tracking {
 
 /// The conclusion for one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum TrackingState {
     On(&'static str),
     Off(&'static str),
     Unknown,
@@ -67,8 +67,8 @@ impl Tracking {
     /// Whether connections of the family are certainly not tracked.
     pub(super) fn is_off(&self, family: Family) -> bool {
         match self.state(family) {
-            State::Off(_) => true,
-            State::On(_) | State::Unknown => false,
+            TrackingState::Off(_) => true,
+            TrackingState::On(_) | TrackingState::Unknown => false,
         }
     }
 
@@ -81,25 +81,25 @@ impl Tracking {
         }
     }
 
-    fn state(&self, family: Family) -> State {
+    fn state(&self, family: Family) -> TrackingState {
         let rules = self.rules.as_ref().map(|rules| *rules.tracking.get(family));
         let legacy = !self.legacy_tables.get(family).is_empty();
         if let Some(hooks) = &self.hooks {
             return if *hooks.get(family) {
-                State::On("conntrack's hooks are in the list of hooks")
+                TrackingState::On("conntrack's hooks are in the list of hooks")
             } else {
-                State::Off("conntrack's hooks are not in the list of hooks")
+                TrackingState::Off("conntrack's hooks are not in the list of hooks")
             };
         }
         match (self.own_connection.get(family), rules) {
-            (OwnConnection::Tracked, _) => State::On("a test connection over loopback was tracked"),
-            (_, Some(1..)) => State::On("rules use it"),
+            (OwnConnection::Tracked, _) => TrackingState::On("a test connection over loopback was tracked"),
+            (_, Some(1..)) => TrackingState::On("rules use it"),
             (OwnConnection::NotTracked, Some(0)) if !legacy => {
-                State::Off("no rule uses it, and a test connection over loopback was not tracked")
+                TrackingState::Off("no rule uses it, and a test connection over loopback was not tracked")
             }
-            (OwnConnection::NotTracked, _) => State::Off("a test connection over loopback was not tracked"),
-            (OwnConnection::NotMade(_), Some(0)) if !legacy => State::Off("no rule uses it"),
-            (OwnConnection::NotMade(_), _) => State::Unknown,
+            (OwnConnection::NotTracked, _) => TrackingState::Off("a test connection over loopback was not tracked"),
+            (OwnConnection::NotMade(_), Some(0)) if !legacy => TrackingState::Off("no rule uses it"),
+            (OwnConnection::NotMade(_), _) => TrackingState::Unknown,
         }
     }
 
@@ -115,25 +115,25 @@ impl Tracking {
             }
         };
         let (verdict, value, follows) = match (ipv4, ipv6) {
-            (State::On(how), State::On(_)) => {
+            (TrackingState::On(how), TrackingState::On(_)) => {
                 (Verdict::Good, "active", format!("new connections become entries: {how}"))
             }
-            (State::Off(how), State::Off(_)) => (
+            (TrackingState::Off(how), TrackingState::Off(_)) => (
                 Verdict::Bad,
                 "not active in this network namespace",
                 format!("connections are not tracked, so policies see none of them: {how}{elsewhere}"),
             ),
-            (State::On(_), State::Off(how)) => (
+            (TrackingState::On(_), TrackingState::Off(how)) => (
                 Verdict::Note,
                 "active for IPv4, not for IPv6",
                 format!("policies see no IPv6 connections: {how}{elsewhere}"),
             ),
-            (State::Off(how), State::On(_)) => (
+            (TrackingState::Off(how), TrackingState::On(_)) => (
                 Verdict::Note,
                 "active for IPv6, not for IPv4",
                 format!("policies see no IPv4 connections: {how}{elsewhere}"),
             ),
-            (State::Unknown, _) | (_, State::Unknown) => {
+            (TrackingState::Unknown, _) | (_, TrackingState::Unknown) => {
                 let finding =
                     Finding::note(name, self.unknown(ipv4, ipv6), format!("cannot determine: {}", self.why_unknown()));
                 return finding.change(SWITCH_ON);
@@ -143,11 +143,11 @@ impl Tracking {
         if verdict == Verdict::Good { finding } else { finding.change(SWITCH_ON) }
     }
 
-    fn unknown(&self, ipv4: State, ipv6: State) -> String {
+    fn unknown(&self, ipv4: TrackingState, ipv6: TrackingState) -> String {
         let word = |state| match state {
-            State::On(_) => "active",
-            State::Off(_) => "not active",
-            State::Unknown => "unknown",
+            TrackingState::On(_) => "active",
+            TrackingState::Off(_) => "not active",
+            TrackingState::Unknown => "unknown",
         };
         format!("IPv4 {}, IPv6 {}", word(ipv4), word(ipv6))
     }
@@ -155,7 +155,7 @@ impl Tracking {
     fn why_unknown(&self) -> String {
         let mut reasons = Vec::new();
         for family in [Family::Ipv4, Family::Ipv6] {
-            if self.state(family) != State::Unknown {
+            if self.state(family) != TrackingState::Unknown {
                 continue;
             }
             if let OwnConnection::NotMade(why) = self.own_connection.get(family) {

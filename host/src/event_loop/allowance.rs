@@ -26,10 +26,10 @@ impl Allowance {
         let MemoryShortfall { is_full, limit, entries, needed, sufficient } =
             self.0.shortfall(maximum, entries, is_full)?;
         let limit_is = match self.0.configured {
-            Some(_) => format!("replica-memory = {}", Size(limit)),
-            None => format!("a quarter of the memory, {}", Size(limit)),
+            Some(_) => format!("replica-memory = {}", Bytes(limit)),
+            None => format!("a quarter of the memory, {}", Bytes(limit)),
         };
-        let sufficient = Size(sufficient);
+        let sufficient = Bytes(sufficient);
         let text = if is_full {
             format!(
                 "the replica is full ({limit_is}) and lacks flows, so every ban waits for a dump of the table; write \
@@ -40,7 +40,7 @@ impl Allowance {
                 "the replica cannot hold a full table: {entries} entries (nf_conntrack_max) need about {}, its limit is \
                  {limit_is}; when it is full, every ban waits for a dump of the table; write replica-memory = \
                  \"{sufficient}\" in [daemon]",
-                Size(needed)
+                Bytes(needed)
             )
         };
         Some(Warning { about: "replica".to_owned(), text, change: None })
@@ -48,9 +48,9 @@ impl Allowance {
 }
 
 /// A number of bytes, displayed as the configuration accepts it.
-struct Size(u64);
+struct Bytes(u64);
 
-impl std::fmt::Display for Size {
+impl std::fmt::Display for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}MiB", self.0.div_ceil(1 << 20))
     }

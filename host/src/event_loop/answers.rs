@@ -8,7 +8,7 @@ use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
 
 use super::EventLoop;
-use super::granting::About;
+use super::missing_grants::PluginGrants;
 use crate::address_sets::AddressSet;
 use crate::clock;
 use crate::control::{self, ControlRequest, Request, Response, Sent, StatusReport};
@@ -41,7 +41,7 @@ fn sent(outcome: MessageOutcome) -> Response {
             let resting = outcome.shortfalls.iter().any(|shortfall| shortfall.goes_on);
             let open = [
                 ("still open", outcome.open.saturating_sub(outcome.sweeping)),
-                ("waiting for a reading of the table", outcome.sweeping),
+                ("waiting for a dump of the table", outcome.sweeping),
             ];
             let open: BTreeMap<String, u64> = open
                 .into_iter()
@@ -193,7 +193,7 @@ impl EventLoop {
         control::PluginReport {
             name: plugin.name.to_string(),
             version: about.map(|about| about.version.clone()).unwrap_or_default(),
-            not_granted: about.map(About::not_granted).unwrap_or_default(),
+            not_granted: about.map(PluginGrants::not_granted).unwrap_or_default(),
             mode: plugin.mode.name().to_owned(),
             state,
             until_ms,

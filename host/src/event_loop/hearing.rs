@@ -14,7 +14,7 @@ use ctwarden_reader::{RuleLooks, RuleNotice};
 use super::EventLoop;
 use crate::clock;
 use crate::control::Warning;
-use crate::doctor::{EventSwitch, RuleChanges, SenseWatch, Senses, Told};
+use crate::doctor::{EventSwitch, RuleChanges, RuleNews, SenseWatch, Senses};
 
 /// The results of the latest checks, and the means to repeat them.
 pub(super) struct Hearing {
@@ -41,7 +41,8 @@ impl Hearing {
         self.senses.set_switch(self.switch.read());
         let Some(changes) = &mut self.changes else { return };
         // Treat unreadable notifications as a change of everything.
-        let Told { changed, mutes, more } = changes.read().unwrap_or(Told { changed: true, mutes: true, more: false });
+        let RuleNews { changed, mutes, more } =
+            changes.read().unwrap_or(RuleNews { changed: true, mutes: true, more: false });
         let notice = RuleNotice { is_changed: changed, may_mute: mutes, has_more: more };
         if let Some(look) = self.looks.handle_notice(notice, now) {
             self.watch.ask(look);

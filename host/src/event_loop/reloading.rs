@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use ctwarden_model::Notice;
 
 use super::EventLoop;
-use super::granting::Granting;
+use super::missing_grants::MissingGrants;
 use crate::clock;
 use crate::plugins::{LoadedConfig, ReloadId, summary};
 use crate::set_file::SetWatch;
@@ -39,7 +39,7 @@ impl EventLoop {
                 crate::log::say(&format!("warning: plugin {}: {warning}", ready.spec.name));
             }
         }
-        self.granting = Granting::default();
+        self.granting = MissingGrants::default();
         for ready in &prepared.plugins {
             let (name, version) = (ready.spec.name.clone(), ready.described.version.clone());
             self.granting.put(name, version, ready.warnings.clone());

@@ -12,7 +12,7 @@ use ctwarden_wire::KernelFilter;
 
 use super::EventLoop;
 use crate::clock;
-use crate::netlink::{Dump, Dumped, OpenError, Requests, Row};
+use crate::netlink::{Dump, DumpProgress, OpenError, Requests, Row};
 
 /// A sweep that still has rows to read.
 pub(super) struct Sweeping {
@@ -62,7 +62,7 @@ impl Sweeping {
     }
 
     /// Reads the next part.
-    fn read(&mut self, engine: &mut Engine, reader: &mut Reader, requests: &mut Requests) -> io::Result<Dumped> {
+    fn read(&mut self, engine: &mut Engine, reader: &mut Reader, requests: &mut Requests) -> io::Result<DumpProgress> {
         let now = clock::now();
         match (&mut self.source, self.id) {
             (Source::Flows(dump) | Source::Expectations(dump), id) => dump.read(|row| match row {
@@ -80,10 +80,10 @@ impl Sweeping {
             (Source::Replica(search), Some(id)) => {
                 let keys = reader.take_keys(search);
                 requests.get_each(&keys, |flow| engine.handle_row(clock::now(), id, flow))?;
-                Ok(if search.is_over() { Dumped::Done(true) } else { Dumped::More })
+                Ok(if search.is_over() { DumpProgress::Done(true) } else { DumpProgress::More })
             }
             // Only the engine requests rows of the replica.
-            (Source::Replica(_), None) => Ok(Dumped::Done(true)),
+            (Source::Replica(_), None) => Ok(DumpProgress::Done(true)),
         }
     }
 }
@@ -179,8 +179,8 @@ impl EventLoop {
             return;
         };
         match sweeping.read(&mut self.engine, &mut self.reader, &mut self.flows) {
-            Ok(Dumped::Nothing | Dumped::More) => {}
-            Ok(Dumped::Done(is_complete)) => self.end_part(is_complete),
+            Ok(DumpProgress::Nothing | DumpProgress::More) => {}
+            Ok(DumpProgress::Done(is_complete)) => self.end_part(is_complete),
             Err(error) => {
                 crate::log::say(&format!("a sweep was interrupted: {error}"));
                 self.end_part(false);

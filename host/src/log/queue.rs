@@ -21,13 +21,13 @@ pub(super) enum Speaker {
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Signals a new line, or that all lines are written.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     lines: VecDeque<String>,
     bytes: usize,
     /// Whether a line is being written.
@@ -42,7 +42,7 @@ fn cost(line: &str) -> usize {
 
 impl Queue {
     /// The lock is held only for moments. The state is valid even if the lock is poisoned.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 /// What the kernel has reported about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum RequestResult {
     /// Nothing. The kernel reports every refusal, so the request succeeded once a later request is answered.
     Nothing,
     /// The change hit the intended flow.
@@ -23,23 +23,23 @@ enum Told {
 }
 
 #[derive(Debug)]
-struct Asked {
+struct SentChange {
     effect: EffectId,
     /// The flow that an update is intended for.
     meant: Option<FlowKey>,
-    told: Told,
+    told: RequestResult,
 }
 
-impl Asked {
+impl SentChange {
     fn is_in_doubt(&self) -> bool {
-        self.meant.is_some() && matches!(self.told, Told::Nothing | Told::Another)
+        self.meant.is_some() && matches!(self.told, RequestResult::Nothing | RequestResult::Another)
     }
 }
 
 /// Changes of one send, in order. The kernel carries them out one after the other and reports in the same order.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    asked: Vec<Asked>,
+    asked: Vec<SentChange>,
     /// The first change about which the kernel may still report.
     next: usize,
     /// Whether the last change is acknowledged or refused.
@@ -77,7 +77,7 @@ impl Changes {
             Effect::DeleteExpectation(key) => request::expectation::delete(buffer, sequence, last, key),
             Effect::Block(_) | Effect::Unblock(_) => return,
         }
-        self.asked.push(Asked { effect, meant, told: Told::Nothing });
+        self.asked.push(SentChange { effect, meant, told: RequestResult::Nothing });
     }
 
     /// Records a message that the kernel sent to the socket with this port. An answer comes with the place of its
@@ -89,7 +89,7 @@ impl Changes {
             let last = index.saturating_add(1) == self.asked.len();
             let Some(asked) = self.asked.get_mut(index) else { return };
             if !answer.is_ack() {
-                asked.told = Told::Refused(answer.errno);
+                asked.told = RequestResult::Refused(answer.errno);
             }
             self.next = index.saturating_add(1);
             self.over |= last;
@@ -110,13 +110,14 @@ impl Changes {
     /// the ids are equal, the entry was there before, too, so the first request hit it as well, and the second is
     /// looked up. If the ids differ, the first is looked up.
     fn echo(&mut self, key: &FlowKey) {
-        let same_place =
-            |asked: &Asked| asked.meant.is_some_and(|meant| meant.original == key.original && meant.zone == key.zone);
+        let same_place = |asked: &SentChange| {
+            asked.meant.is_some_and(|meant| meant.original == key.original && meant.zone == key.zone)
+        };
         let rest = self.asked.get_mut(self.next..).unwrap_or_default();
         // Usually the next change names that place.
         let Some(offset) = rest.iter().position(same_place) else { return };
         if let Some(asked) = rest.get_mut(offset) {
-            asked.told = if asked.meant == Some(*key) { Told::Hit } else { Told::Another };
+            asked.told = if asked.meant == Some(*key) { RequestResult::Hit } else { RequestResult::Another };
             self.next = self.next.saturating_add(offset).saturating_add(1);
         }
     }
@@ -128,7 +129,7 @@ impl Changes {
 
     /// The flows for which it is unknown whether the change hit them. Look up their entries in this order.
     pub(super) fn doubts(&mut self) -> impl Iterator<Item = FlowKey> {
-        let in_doubt = |(index, asked): (usize, &Asked)| asked.is_in_doubt().then_some((index, asked.meant?));
+        let in_doubt = |(index, asked): (usize, &SentChange)| asked.is_in_doubt().then_some((index, asked.meant?));
         let (doubts, keys): (Vec<_>, Vec<_>) = self.asked.iter().enumerate().filter_map(in_doubt).unzip();
         self.doubts = doubts;
         keys.into_iter()
@@ -141,14 +142,14 @@ impl Changes {
             // A kernel that reports no id has none to compare.
             let is = entry.flow.id().unwrap_or_default();
             let same = is == FlowId::default() || asked.meant.is_some_and(|meant| meant.id == is);
-            asked.told = if same { Told::Hit } else { Told::Another };
+            asked.told = if same { RequestResult::Hit } else { RequestResult::Another };
             asked.meant = None;
         } else if let Content::Answer(answer) = content
             && answer.errno == Errno::NOENT.raw_os_error()
         {
             // The entry ended right after its change, which stands. Without evidence of another flow, assume that the
             // intended one was hit.
-            asked.told = if asked.told == Told::Another { Told::Another } else { Told::Hit };
+            asked.told = if asked.told == RequestResult::Another { RequestResult::Another } else { RequestResult::Hit };
             asked.meant = None;
         }
     }
@@ -157,14 +158,14 @@ impl Changes {
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (EffectId, Ack)> {
         self.asked.iter().map(|asked| {
             let ack = match asked.told {
-                Told::Refused(errno) if errno == Errno::NOENT.raw_os_error() => Ack::Gone,
-                Told::Refused(errno) => Ack::Refused(errno),
-                Told::Hit => Ack::Done,
+                RequestResult::Refused(errno) if errno == Errno::NOENT.raw_os_error() => Ack::Gone,
+                RequestResult::Refused(errno) => Ack::Refused(errno),
+                RequestResult::Hit => Ack::Done,
                 // The entry was looked up and no answer came.
-                Told::Another | Told::Nothing if asked.meant.is_some() => Ack::NoAnswer,
-                Told::Another => Ack::Replaced,
-                Told::Nothing if self.over => Ack::Done,
-                Told::Nothing => Ack::NoAnswer,
+                RequestResult::Another | RequestResult::Nothing if asked.meant.is_some() => Ack::NoAnswer,
+                RequestResult::Another => Ack::Replaced,
+                RequestResult::Nothing if self.over => Ack::Done,
+                RequestResult::Nothing => Ack::NoAnswer,
             };
             (asked.effect, ack)
         })

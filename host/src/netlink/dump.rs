@@ -34,7 +34,7 @@ static UNSEEN: Once = Once::new();
 
 /// Progress of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dumped {
+pub(crate) enum DumpProgress {
     More,
     /// No part is available now.
     Nothing,
@@ -113,7 +113,7 @@ impl Dump {
             socket.send(&asking).map_err(step("request the table on"))?;
             thread::Builder::new()
                 .name("dump".to_owned())
-                .spawn(move || receive(Reader { socket, watch }, &sender))
+                .spawn(move || receive(DumpSocket { socket, watch }, &sender))
                 .map_err(step("start a thread for"))?;
             readers += 1;
         }
@@ -133,12 +133,12 @@ impl Dump {
     }
 
     /// Reads the next part.
-    pub(crate) fn read(&mut self, mut row: impl FnMut(Row)) -> io::Result<Dumped> {
+    pub(crate) fn read(&mut self, mut row: impl FnMut(Row)) -> io::Result<DumpProgress> {
         let part = match self.next.take().map_or_else(|| self.parts.try_recv(), Ok) {
             Ok(part) => part,
-            Err(TryRecvError::Empty) => return Ok(Dumped::Nothing),
+            Err(TryRecvError::Empty) => return Ok(DumpProgress::Nothing),
             // The channel closed before the last part: a thread has died.
-            Err(TryRecvError::Disconnected) => return Ok(Dumped::Done(false)),
+            Err(TryRecvError::Disconnected) => return Ok(DumpProgress::Done(false)),
         };
         let bytes = match part {
             Part::Bytes { bytes, resized } => {
@@ -146,11 +146,11 @@ impl Dump {
                 self.whole &= !resized;
                 bytes
             }
-            Part::Overrun => return Ok(Dumped::Done(false)),
+            Part::Overrun => return Ok(DumpProgress::Done(false)),
             Part::Failed(error) => return Err(error),
         };
         for message in Messages::new(&bytes) {
-            let Ok(message) = message else { return Ok(Dumped::Done(false)) };
+            let Ok(message) = message else { return Ok(DumpProgress::Done(false)) };
             if message.header.flags.contains(Flags::DUMP_INTERRUPTED) {
                 self.whole = false;
             }
@@ -167,10 +167,10 @@ impl Dump {
                     self.whole &= status == 0;
                     self.readers = self.readers.saturating_sub(1);
                     if self.readers == 0 {
-                        return Ok(Dumped::Done(self.whole));
+                        return Ok(DumpProgress::Done(self.whole));
                     }
                 }
-                Content::Answer(_) | Content::Overrun => return Ok(Dumped::Done(false)),
+                Content::Answer(_) | Content::Overrun => return Ok(DumpProgress::Done(false)),
                 Content::Malformed(_) => self.whole = false,
                 Content::Noop
                 | Content::Statistics(_)
@@ -179,7 +179,7 @@ impl Dump {
                 | Content::Other => {}
             }
         }
-        Ok(Dumped::More)
+        Ok(DumpProgress::More)
     }
 }
 
@@ -191,13 +191,13 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 /// A socket from which a dump is read.
-struct Reader {
+struct DumpSocket {
     socket: NetlinkSocket,
     watch: Option<ResizeWatch>,
 }
 
 /// Reads until the dump is over, or until no receiver wants the rest.
-fn receive(mut reader: Reader, parts: &Sender<Part>) {
+fn receive(mut reader: DumpSocket, parts: &Sender<Part>) {
     // A large table keeps a processor busy for seconds. That must not delay other threads.
     Niceness::lower_priority();
     loop {
@@ -208,7 +208,7 @@ fn receive(mut reader: Reader, parts: &Sender<Part>) {
     }
 }
 
-impl Reader {
+impl DumpSocket {
     /// Reads one part. Returns the part, and whether it is the last one.
     fn read_part(&mut self, parts: &Sender<Part>) -> Result<(Part, bool), Part> {
         let Self { socket, watch } = self;

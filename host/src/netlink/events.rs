@@ -53,7 +53,7 @@ pub(crate) enum Drained {
 }
 
 /// One message of the kernel.
-pub(crate) enum Heard {
+pub(crate) enum KernelMessage {
     Flow(Event),
     /// The end of a flow for which no subscriber needs more.
     End {
@@ -115,7 +115,7 @@ impl EventSocket {
 
     /// Reads once and passes each message to `hand`. `ours` is the port of the socket that sends ctwarden's own
     /// requests.
-    pub(crate) fn drain(&mut self, ours: u32, mut hand: impl FnMut(Heard)) -> io::Result<Drained> {
+    pub(crate) fn drain(&mut self, ours: u32, mut hand: impl FnMut(KernelMessage)) -> io::Result<Drained> {
         match self.socket.read()? {
             Read::Nothing => return Ok(Drained::Nothing),
             Read::Overrun => return Ok(Drained::Lost),
@@ -130,17 +130,17 @@ impl EventSocket {
             match message.content() {
                 Content::Conntrack(entry) if entry.kind() == EventKind::Destroy && !self.ends.wants(by_us) => {
                     match entry.flow.key() {
-                        Ok(key) => hand(Heard::End { key, by_us }),
+                        Ok(key) => hand(KernelMessage::End { key, by_us }),
                         Err(_) => self.unreadable += 1,
                     }
                 }
                 Content::Conntrack(entry) => match entry.flow.to_flow() {
-                    Ok(flow) => hand(Heard::Flow(Event { kind: entry.kind(), by_us, flow })),
+                    Ok(flow) => hand(KernelMessage::Flow(Event { kind: entry.kind(), by_us, flow })),
                     Err(_) => self.unreadable += 1,
                 },
                 Content::Expectation(entry) => match entry.expectation.to_expectation() {
                     Ok(expectation) => {
-                        hand(Heard::Expectation(ExpectationEvent { kind: entry.kind(), by_us, expectation }));
+                        hand(KernelMessage::Expectation(ExpectationEvent { kind: entry.kind(), by_us, expectation }));
                     }
                     Err(_) => self.unreadable += 1,
                 },

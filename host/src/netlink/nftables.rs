@@ -9,8 +9,6 @@ mod set_kind;
 mod sets;
 
 use std::convert::Infallible;
-use std::fmt;
-use std::str::FromStr;
 
 use ctwarden_netlink::Protocol;
 use ctwarden_netlink::exchange::{Answer, Connection, ExchangeError, Request};
@@ -25,6 +23,8 @@ use thiserror::Error;
 pub(crate) use set_kind::SetKind;
 pub(crate) use sets::{ChangeError, Sets};
 
+use crate::table_name::TableFamily;
+
 /// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h): the subsystem that a batch is for.
 const SUBSYSTEM: u16 = 10;
 /// `NFNL_MSG_BATCH_BEGIN`: the type of the message that begins a transaction.
@@ -33,77 +33,13 @@ const BATCH_BEGIN: u8 = 16;
 /// generation.
 const BATCH_GENERATION: u16 = 1;
 
-/// Family of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum TableFamily {
-    /// Packets of IPv4 and of IPv6.
-    Inet,
-    /// Packets of IPv4 only.
-    Ip,
-    /// Packets of IPv6 only.
-    Ip6,
-    /// Packets at the ingress and egress of devices.
-    Netdev,
-    Bridge,
-}
-
-impl TableFamily {
-    /// All families with their `nft` names.
-    const NAMES: [(Self, &'static str); 5] = [
-        (Self::Inet, "inet"),
-        (Self::Ip, "ip"),
-        (Self::Ip6, "ip6"),
-        (Self::Netdev, "netdev"),
-        (Self::Bridge, "bridge"),
-    ];
-
-    const fn protocol(self) -> NetfilterProtoFamily {
-        match self {
-            Self::Inet => NetfilterProtoFamily::Inet,
-            Self::Ip => NetfilterProtoFamily::IPv4,
-            Self::Ip6 => NetfilterProtoFamily::IPv6,
-            Self::Netdev => NetfilterProtoFamily::NetDev,
-            Self::Bridge => NetfilterProtoFamily::Bridge,
-        }
-    }
-}
-
-/// A table, named as `nft` does: `inet filter`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Table {
-    pub(crate) family: TableFamily,
-    /// Name within the family.
-    pub(crate) name: String,
-}
-
-/// Why a text does not name a table.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("\"{0}\" does not name an nftables table; write family and name, for example \"inet filter\"")]
-pub(crate) struct TableError(String);
-
-impl FromStr for Table {
-    type Err = TableError;
-
-    /// Parses the form `family name`, such as `inet filter`.
-    fn from_str(text: &str) -> Result<Self, TableError> {
-        let refused = || TableError(text.to_owned());
-        let mut words = text.split_ascii_whitespace();
-        let (Some(family), Some(name), None) = (words.next(), words.next(), words.next()) else {
-            return Err(refused());
-        };
-        let (family, _) = TableFamily::NAMES.into_iter().find(|(_, word)| *word == family).ok_or_else(refused)?;
-        Ok(Self { family, name: name.to_owned() })
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (family, word) in TableFamily::NAMES {
-            if family == self.family {
-                f.write_str(word)?;
-            }
-        }
-        write!(f, " {}", self.name)
+const fn protocol(family: TableFamily) -> NetfilterProtoFamily {
+    match family {
+        TableFamily::Inet => NetfilterProtoFamily::Inet,
+        TableFamily::Ip => NetfilterProtoFamily::IPv4,
+        TableFamily::Ip6 => NetfilterProtoFamily::IPv6,
+        TableFamily::Netdev => NetfilterProtoFamily::NetDev,
+        TableFamily::Bridge => NetfilterProtoFamily::Bridge,
     }
 }
 
@@ -159,11 +95,11 @@ impl Nftables {
         let begin = ControlMessage::Other { message_type: BATCH_BEGIN, attributes };
         let mut requests = vec![bracket(begin)];
         requests.extend(changes.into_iter().map(|change| Request {
-            message: NetfilterMessage::new(NetfilterHeader::new(change.family.protocol(), 0, 0), change.message),
+            message: NetfilterMessage::new(NetfilterHeader::new(protocol(change.family), 0, 0), change.message),
             flags: change.flags | NLM_F_ACK,
         }));
         requests.push(bracket(ControlMessage::BatchEnd));
-        let answers: Vec<Answer<Told>> = self.connection.exchange(requests)?;
+        let answers: Vec<Answer<RawMessage>> = self.connection.exchange(requests)?;
         // The answer to the begin is about the whole transaction. The answers to the changes follow in order.
         if let Some(errno) = answers.first().and_then(|begin| begin.errno) {
             return Err(CommitError::Transaction { errno });
@@ -182,8 +118,8 @@ impl Nftables {
         family: TableFamily,
         message: NfTablesMessage,
         dump: bool,
-    ) -> Result<Answer<Told>, ExchangeError> {
-        let message = NetfilterMessage::new(NetfilterHeader::new(family.protocol(), 0, 0), message);
+    ) -> Result<Answer<RawMessage>, ExchangeError> {
+        let message = NetfilterMessage::new(NetfilterHeader::new(protocol(family), 0, 0), message);
         let flags = if dump { NLM_F_DUMP } else { NLM_F_ACK };
         // One request, one answer.
         self.connection.exchange(vec![Request { message, flags }])?.pop().ok_or(ExchangeError::NoAnswer)
@@ -212,12 +148,12 @@ impl Nftables {
 
 /// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message
 /// (it builds an error text for each of them), so ctwarden decodes those itself.
-struct Told {
+struct RawMessage {
     kind: u16,
     payload: Vec<u8>,
 }
 
-impl NetlinkDeserializable for Told {
+impl NetlinkDeserializable for RawMessage {
     type Error = Infallible;
 
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
@@ -225,7 +161,7 @@ impl NetlinkDeserializable for Told {
     }
 }
 
-impl Told {
+impl RawMessage {
     /// Decodes the message if it is one of nftables.
     fn read(&self) -> Result<Option<NfTablesMessage>, ExchangeError> {
         let message = NetfilterMessage::parse_with_param(&self.payload, self.kind)?;
@@ -247,19 +183,4 @@ fn bracket(message: ControlMessage) -> Request<NetfilterMessage> {
 /// The system's text for an error number.
 fn errno_text(errno: i32) -> String {
     std::io::Error::from_raw_os_error(errno).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_is_named_as_nft_names_it() {
-        for text in ["inet filter", "ip6 x", "netdev guard"] {
-            assert_eq!(text.parse::<Table>().unwrap().to_string(), text);
-        }
-        for text in ["", "filter", "inet", "inet a b", "ipx a"] {
-            assert_eq!(text.parse::<Table>(), Err(TableError(text.to_owned())));
-        }
-    }
 }

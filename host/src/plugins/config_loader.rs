@@ -25,7 +25,7 @@ use super::thread::{InstanceSpec, PluginThread};
 use crate::address_sets::AddressSets;
 use crate::config::{self, Configuration, Problem, Problems, Section};
 use crate::effects::BlockSets;
-use crate::netlink::nftables::{Sets, Table};
+use crate::netlink::nftables::Sets;
 use crate::set_file::SetFiles;
 use crate::store::{PluginMemory, Quota, Store, StoreError};
 use crate::trusted_path::Directory;
@@ -250,14 +250,12 @@ impl ConfigLoader {
 /// Opens the sets of one name, or returns all problems of either of them.
 fn open_sets(set: &config::BlockSet) -> Result<Sets, Vec<String>> {
     let told = |error: anyhow::Error| format!("{error:#}");
-    let table: Result<Table, _> = format!("{} {}", set.family.name(), set.table).parse();
-    let table = table.map_err(|error| vec![told(error.into())])?;
     let (ipv4, ipv6) = (set.ipv4.as_deref(), set.ipv6.as_deref());
-    Sets::open(&table, ipv4, ipv6).map_err(|first| {
+    Sets::open(&set.table, ipv4, ipv6).map_err(|first| {
         // Open each alone, because the first wrong set hides the other.
         let each = [(ipv4, None), (None, ipv6)].into_iter().filter(|(ipv4, ipv6)| ipv4.is_some() || ipv6.is_some());
         let mut errors: Vec<String> = each
-            .filter_map(|(ipv4, ipv6)| Sets::open(&table, ipv4, ipv6).err())
+            .filter_map(|(ipv4, ipv6)| Sets::open(&set.table, ipv4, ipv6).err())
             .map(|error| told(error.into()))
             .collect();
         errors.dedup();

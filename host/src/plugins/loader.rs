@@ -27,9 +27,9 @@ use ctwarden_guest::{Code, Host, LogStream};
 use nix::sys::signal::Signal;
 
 use self::deadline::Deadline;
-use self::frame::{Bounds, read, write};
+use self::frame::{FrameLimits, read, write};
 pub(crate) use self::message::Described;
-use self::message::{Answer, FromLoader, Job, Phase, Question, Stream};
+use self::message::{Answer, FromLoader, LoaderJob, Phase, Question, Stream};
 use crate::config::{self, Period, Size};
 use crate::sys;
 
@@ -129,7 +129,7 @@ impl LoadingProcess {
         lines: &mut Vec<(LogStream, String)>,
     ) -> Result<Examined, Vec<String>> {
         let mut phase = Phase::Compile;
-        let job = Job { name: plugin.name.to_string(), compile, limits: plugin.limits };
+        let job = LoaderJob { name: plugin.name.to_string(), compile, limits: plugin.limits };
         let described = match self.converse(plugin, &job, &mut phase, host, lines) {
             Ok(said) => said.map_err(presentable)?,
             Err(error) => return Err(vec![self.why_not(&error, phase, &plugin.limits)]),
@@ -152,7 +152,7 @@ impl LoadingProcess {
     fn converse(
         &mut self,
         plugin: &config::Plugin,
-        job: &Job,
+        job: &LoaderJob,
         phase: &mut Phase,
         host: &mut dyn Host,
         lines: &mut Vec<(LogStream, String)>,
@@ -161,7 +161,7 @@ impl LoadingProcess {
         write(&mut stream, job, &plugin.component)?;
         write(&mut stream, &(), plugin.config.to_string().as_bytes())?;
         loop {
-            let (said, payload) = read::<FromLoader>(&mut stream, Bounds::OF_LOADER)?;
+            let (said, payload) = read::<FromLoader>(&mut stream, FrameLimits::OF_LOADER)?;
             match said {
                 // Each phase begins once and in order, so no phase can restart to gain time.
                 FromLoader::Begins(next) if next > *phase => {

@@ -50,9 +50,10 @@ pub(super) fn check_needs(
              [[plugin]], or change them in its [plugin.config]"
         ));
     }
-    let of_blocks = Sets { verb: "blocks in", key: "block-sets", section: "block", declared: &declared.block_sets };
+    let of_blocks =
+        NamedSets { verb: "blocks in", key: "block-sets", section: "block", declared: &declared.block_sets };
     missing.extend(of_blocks.missing(&reach.block_sets, &grants.block_sets));
-    let of_reads = Sets { verb: "reads", key: "read-sets", section: "sets", declared: &declared.sets };
+    let of_reads = NamedSets { verb: "reads", key: "read-sets", section: "sets", declared: &declared.sets };
     missing.extend(of_reads.missing(&subscription.read_sets(), &grants.read_sets));
     match mode {
         Mode::Enforce if !missing.is_empty() => Err(missing),
@@ -85,14 +86,14 @@ fn missing_kinds(grants: &Grants, subscription: &Subscription) -> Option<String>
 }
 
 /// Address sets or block sets, with the words for messages about them.
-struct Sets<'a> {
+struct NamedSets<'a> {
     verb: &'static str,
     key: &'static str,
     section: &'static str,
     declared: &'a BTreeSet<&'a SetName>,
 }
 
-impl Sets<'_> {
+impl NamedSets<'_> {
     /// Returns a line for each needed set that is not granted.
     fn missing<'s>(
         &'s self,

@@ -45,7 +45,7 @@ impl PluginReply {
     }
 }
 
-enum Job {
+enum PluginJob {
     Named(PluginId, UnboundedSender<PluginReply>),
     Start,
     Call(CallId, Call),
@@ -55,7 +55,7 @@ enum Job {
 /// The loop's handle of the thread. Dropping it stops the plugin in order after its running call.
 pub(crate) struct PluginThread {
     name: PluginName,
-    jobs: Sender<Job>,
+    jobs: Sender<PluginJob>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -77,22 +77,22 @@ impl PluginThread {
 
     /// Sends the thread the engine's id of the plugin and the channel for its answers. Call it before any call.
     pub(crate) fn named(&self, id: PluginId, answers: UnboundedSender<PluginReply>) {
-        self.tell(Job::Named(id, answers));
+        self.tell(PluginJob::Named(id, answers));
     }
 
     /// Starts a fresh instance. The answer reports whether it runs.
     pub(crate) fn restart(&self) {
-        self.tell(Job::Start);
+        self.tell(PluginJob::Start);
     }
 
     /// Calls the plugin. Exactly one answer comes back.
     pub(crate) fn call(&self, id: CallId, call: Call) {
-        self.tell(Job::Call(id, call));
+        self.tell(PluginJob::Call(id, call));
     }
 
     /// Requests a stop after the running call, and returns the thread to join.
     pub(crate) fn stop(mut self) -> Option<thread::JoinHandle<()>> {
-        self.tell(Job::Stop);
+        self.tell(PluginJob::Stop);
         self.thread.take()
     }
 
@@ -105,7 +105,7 @@ impl PluginThread {
         self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
     }
 
-    fn tell(&self, job: Job) {
+    fn tell(&self, job: PluginJob) {
         // A thread that has ended cannot answer. The engine's own limits on waiting apply then.
         let _ = self.jobs.send(job);
     }
@@ -113,11 +113,11 @@ impl PluginThread {
 
 impl Drop for PluginThread {
     fn drop(&mut self) {
-        self.tell(Job::Stop);
+        self.tell(PluginJob::Stop);
     }
 }
 
-fn live(spec: &InstanceSpec, inbox: &Receiver<Job>, first: &Sender<Result<Subscription, ConfigureError>>) {
+fn live(spec: &InstanceSpec, inbox: &Receiver<PluginJob>, first: &Sender<Result<Subscription, ConfigureError>>) {
     let mut instance = None;
     let outcome = begin(spec).map(|(started, subscription)| {
         instance = Some(started);
@@ -129,11 +129,11 @@ fn live(spec: &InstanceSpec, inbox: &Receiver<Job>, first: &Sender<Result<Subscr
     let mut says: Option<(PluginId, UnboundedSender<PluginReply>)> = None;
     while let Ok(job) = inbox.recv() {
         let said = match job {
-            Job::Named(id, answers) => {
+            PluginJob::Named(id, answers) => {
                 says = Some((id, answers));
                 continue;
             }
-            Job::Start => {
+            PluginJob::Start => {
                 instance = None;
                 let Some((id, _)) = &says else { continue };
                 match begin(spec) {
@@ -144,8 +144,8 @@ fn live(spec: &InstanceSpec, inbox: &Receiver<Job>, first: &Sender<Result<Subscr
                     Err(error) => PluginReply::StartFailed(*id, as_fault(error)),
                 }
             }
-            Job::Call(id, call) => PluginReply::Answered(id, answer(&mut instance, call)),
-            Job::Stop => break,
+            PluginJob::Call(id, call) => PluginReply::Answered(id, answer(&mut instance, call)),
+            PluginJob::Stop => break,
         };
         if let Some((_, answers)) = &says
             && answers.send(said).is_err()

@@ -31,7 +31,7 @@ use crate::config::Destination;
 use error::SinkError;
 use outlet::Outlet;
 use patient::Patience;
-use scribe::{Report, Scribe};
+use scribe::{ReportLine, Scribe};
 
 /// Time that shutdown waits for a destination that does not accept the remaining records.
 const STOP_WAIT: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ impl Sinks {
         outlets: Vec<(Outlet, Patience)>,
         report: impl Fn(String) + Send + Sync + 'static,
     ) -> Result<Self, SinkError> {
-        let report: Report = Arc::new(report);
+        let report: ReportLine = Arc::new(report);
         let start = |(outlet, patience)| Scribe::start(outlet, patience, Arc::clone(&report));
         Ok(Self(outlets.into_iter().map(start).collect::<Result<_, _>>()?))
     }

@@ -17,7 +17,7 @@ use crate::config::Destination;
 
 /// The result of an operation.
 #[derive(Debug, Default)]
-pub(super) struct Change {
+pub(super) struct WriteResult {
     /// Records that have now reached the destination.
     pub(super) written: u64,
     pub(super) lost: u64,
@@ -92,13 +92,13 @@ impl Outlet {
         }
     }
 
-    pub(super) fn put(&mut self, record: &Record, line: &str) -> Change {
+    pub(super) fn put(&mut self, record: &Record, line: &str) -> WriteResult {
         let outcome = self.sink.put(record, line);
         self.after(outcome)
     }
 
     /// Writes the gathered records, and a line about earlier losses if possible now.
-    pub(super) fn flush(&mut self) -> Change {
+    pub(super) fn flush(&mut self) -> WriteResult {
         let outcome = self.sink.flush();
         let works = outcome.is_ok();
         let mut change = self.after(outcome);
@@ -109,12 +109,12 @@ impl Outlet {
     }
 
     /// Reports records in the stream that never reached this outlet.
-    pub(super) fn tell_lost(&mut self, lost: u64) -> Change {
+    pub(super) fn tell_lost(&mut self, lost: u64) -> WriteResult {
         self.untold += lost;
         self.flush()
     }
 
-    pub(super) fn reopen(&mut self) -> Change {
+    pub(super) fn reopen(&mut self) -> WriteResult {
         let mut change = self.flush();
         if let Err(error) = self.sink.reopen() {
             change.report =
@@ -123,9 +123,9 @@ impl Outlet {
         change
     }
 
-    fn after(&mut self, outcome: Result<u64, Lost>) -> Change {
+    fn after(&mut self, outcome: Result<u64, Lost>) -> WriteResult {
         let Lost { written, lines, error } = match outcome {
-            Ok(written) => return Change { written, ..Change::default() },
+            Ok(written) => return WriteResult { written, ..WriteResult::default() },
             Err(lost) => lost,
         };
         self.untold += lines;
@@ -133,11 +133,11 @@ impl Outlet {
         let report = (!self.failing)
             .then(|| format!("cannot write {}: {error}; they are lost and counted until it can", self.name()));
         self.failing = true;
-        Change { written, lost: lines, told: 0, report }
+        WriteResult { written, lost: lines, told: 0, report }
     }
 
     /// Writes the line that reports the lost records. This ends the failure.
-    fn recover(&mut self, change: &mut Change) {
+    fn recover(&mut self, change: &mut WriteResult) {
         let told = json::lost_line(clock::now().wall, self.untold)
             .ok()
             .is_some_and(|line| self.sink.put_lost(self.untold, &line).and_then(|()| self.sink.flush()).is_ok());

@@ -14,7 +14,7 @@ use ctwarden_model::Record;
 
 use super::error::SinkError;
 use super::json;
-use super::outlet::{Change, Outlet};
+use super::outlet::{Outlet, WriteResult};
 use super::patient::Patience;
 
 /// Most records that wait for a slow destination.
@@ -30,7 +30,7 @@ const GATHER: Duration = Duration::from_millis(1);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Receives the lines that report failures.
-pub(super) type Report = Arc<dyn Fn(String) + Send + Sync>;
+pub(super) type ReportLine = Arc<dyn Fn(String) + Send + Sync>;
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -108,7 +108,7 @@ pub(super) struct Scribe {
 }
 
 impl Scribe {
-    pub(super) fn start(outlet: Outlet, patience: Patience, report: Report) -> Result<Self, SinkError> {
+    pub(super) fn start(outlet: Outlet, patience: Patience, report: ReportLine) -> Result<Self, SinkError> {
         let (orders, taken) = channel();
         let (ending, ended) = channel::<()>();
         let counters = Arc::new(Counters::default());
@@ -201,7 +201,7 @@ struct Writer {
     patience: Patience,
     /// Records that found the channel full and whose loss the stream already mentions.
     overflowed: u64,
-    report: Report,
+    report: ReportLine,
 }
 
 impl Writer {
@@ -283,8 +283,8 @@ impl Writer {
         }
     }
 
-    fn note(&self, change: Change) {
-        let Change { written, lost, told, report } = change;
+    fn note(&self, change: WriteResult) {
+        let WriteResult { written, lost, told, report } = change;
         self.counters.written.fetch_add(written, Ordering::Relaxed);
         self.counters.dropped.fetch_add(lost, Ordering::Relaxed);
         self.counters.told.fetch_add(told, Ordering::Relaxed);

@@ -25,7 +25,7 @@ const PROFILE: &str = "counts";
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
+struct CountOptions {
     /// Replaces the landed counts by the new ones.
     keep: bool,
     /// Counts only bodies with a name that contains one of these texts. If empty, counts all bodies.
@@ -33,7 +33,7 @@ struct Options {
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
-    let options = Options::parse(arguments)?;
+    let options = CountOptions::parse(arguments)?;
     let mut progress = Progress::new();
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD]))?;
     if let Err(error) = packages::ensure(&progress, &[packages::COUNT]) {
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     comparison.verdict()
 }
 
-impl Options {
+impl CountOptions {
     fn parse(arguments: &[OsString]) -> Result<Self> {
         let mut options = Self::default();
         for argument in arguments {
@@ -119,17 +119,17 @@ fn landed_file() -> PathBuf {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Options> {
-        Options::parse(&text.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+    fn parse(text: &str) -> Result<CountOptions> {
+        CountOptions::parse(&text.split_whitespace().map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
     fn all_are_kept_or_some_are_looked_at() {
-        assert_eq!(parse("").unwrap(), Options::default());
-        assert_eq!(parse("--keep").unwrap(), Options { keep: true, names: vec![] });
+        assert_eq!(parse("").unwrap(), CountOptions::default());
+        assert_eq!(parse("--keep").unwrap(), CountOptions { keep: true, names: vec![] });
         assert_eq!(
             parse("replica read").unwrap(),
-            Options { keep: false, names: vec!["replica".into(), "read".into()] }
+            CountOptions { keep: false, names: vec!["replica".into(), "read".into()] }
         );
         assert!(parse("--keep replica").unwrap_err().to_string().contains("leave out the names"));
         assert!(parse("--kep").unwrap_err().to_string().contains("--kep;"));

@@ -26,7 +26,7 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(Debug, PartialEq, Eq)]
-struct Options {
+struct FuzzOptions {
     /// Names of the checks to run. If empty, all checks run.
     names: Vec<String>,
     seconds: u64,
@@ -35,7 +35,7 @@ struct Options {
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
-    let options = Options::parse(arguments)?;
+    let options = FuzzOptions::parse(arguments)?;
     let mut progress = Progress::new();
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::FUZZ]))?;
     // A check of verdicts calls one of the tests' guests.
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-impl Options {
+impl FuzzOptions {
     fn parse(arguments: &[OsString]) -> Result<Self> {
         let mut options = Self { names: Vec::new(), seconds: SECONDS, keep: false };
         let mut words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
@@ -100,7 +100,7 @@ fn build() -> Result<()> {
 }
 
 /// Runs one check. The committed corpus is only read, unless the findings are kept.
-fn search(name: &str, options: &Options) -> Result<()> {
+fn search(name: &str, options: &FuzzOptions) -> Result<()> {
     let committed = tree::fuzz().join("corpus").join(name);
     let found = tree::target().join("fuzz/corpus").join(name);
     let artifacts = tree::fuzz().join("artifacts").join(name);
@@ -135,15 +135,15 @@ mod tests {
 
     #[test]
     fn a_check_a_time_and_keeping_can_be_named() {
-        let options = Options::parse(&words("messages --seconds 5 --keep")).unwrap();
-        assert_eq!(options, Options { names: vec!["messages".into()], seconds: 5, keep: true });
-        assert_eq!(Options::parse(&[]).unwrap().seconds, SECONDS);
+        let options = FuzzOptions::parse(&words("messages --seconds 5 --keep")).unwrap();
+        assert_eq!(options, FuzzOptions { names: vec!["messages".into()], seconds: 5, keep: true });
+        assert_eq!(FuzzOptions::parse(&[]).unwrap().seconds, SECONDS);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        assert!(Options::parse(&words("mesages")).unwrap_err().to_string().contains("messages"));
-        assert!(Options::parse(&words("--seconds 0")).unwrap_err().to_string().contains("above 0"));
-        assert!(Options::parse(&words("--minutes")).unwrap_err().to_string().contains("--minutes"));
+        assert!(FuzzOptions::parse(&words("mesages")).unwrap_err().to_string().contains("messages"));
+        assert!(FuzzOptions::parse(&words("--seconds 0")).unwrap_err().to_string().contains("above 0"));
+        assert!(FuzzOptions::parse(&words("--minutes")).unwrap_err().to_string().contains("--minutes"));
     }
 }

@@ -15,12 +15,12 @@ const PROFILE: &str = "guest";
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Options {
+pub(crate) struct GuestOptions {
     /// Take Debian's toolchain even if another is available.
     force_fallback: bool,
 }
 
-impl Options {
+impl GuestOptions {
     /// An error for any unknown argument.
     pub(crate) fn parse(arguments: &[OsString]) -> Result<Self> {
         let mut options = Self::default();
@@ -35,7 +35,7 @@ impl Options {
 }
 
 /// Runs the command for plugins and test guests.
-pub(crate) fn run(options: Options) -> Result<()> {
+pub(crate) fn run(options: GuestOptions) -> Result<()> {
     let progress = Progress::new();
     packages::ensure(&progress, &[packages::BUILD])?;
     let forced = if options.force_fallback { Some(Origin::Debian) } else { Origin::forced()? };
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn the_fallback_is_the_only_option() {
-        assert_eq!(Options::parse(&[]).unwrap(), Options { force_fallback: false });
-        assert_eq!(Options::parse(&["--force-fallback".into()]).unwrap(), Options { force_fallback: true });
-        assert!(Options::parse(&["--force".into()]).unwrap_err().to_string().contains("--force;"));
+        assert_eq!(GuestOptions::parse(&[]).unwrap(), GuestOptions { force_fallback: false });
+        assert_eq!(GuestOptions::parse(&["--force-fallback".into()]).unwrap(), GuestOptions { force_fallback: true });
+        assert!(GuestOptions::parse(&["--force".into()]).unwrap_err().to_string().contains("--force;"));
     }
 
     #[test]

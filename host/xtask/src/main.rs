@@ -72,7 +72,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("dist") => dist::run(rest),
         Some("fuzz") => fuzz::run(rest),
         Some("simulate") => simulate::run(rest),
-        Some("guests") => guests::run(guests::Options::parse(rest)?),
+        Some("guests") => guests::run(guests::GuestOptions::parse(rest)?),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),
         Some("help" | "--help" | "-h") => {

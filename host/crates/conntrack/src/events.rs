@@ -66,8 +66,8 @@ pub(super) fn listen(
         Listener { socket: open(listening)?, output, printer, programs: ProgramNames::default(), listening, shown: 0 };
     listener.run(&signals)?;
     let root = match listening.table {
-        Table::Conntrack => xml::Table::Conntrack,
-        Table::Expect => xml::Table::Expect,
+        Table::Conntrack => xml::DocumentTable::Conntrack,
+        Table::Expect => xml::DocumentTable::Expect,
     };
     let shown = listener.shown;
     printer.close(output.text(), root);

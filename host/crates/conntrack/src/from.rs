@@ -38,7 +38,7 @@ pub(super) fn list(
         }
         Ok(())
     })?;
-    printer.close(output.text(), xml::Table::Conntrack);
+    printer.close(output.text(), xml::DocumentTable::Conntrack);
     output.drain()?;
     count_line(shown, "flow entries have been shown.");
     Ok(printer.tell_left_out().max(if unreadable { FAILED } else { 0 }))
@@ -91,10 +91,10 @@ fn open(source: &Source) -> Result<(&str, Box<dyn Read>), Failure> {
 
 /// The entry of a line; `None` if the line carries none.
 fn entry(line: &str, legend: &Legend<'_>, machine: &HostEnvironment) -> Result<Option<Entry>, String> {
-    match read::Form::of(line) {
-        read::Form::Blank | read::Form::Summary => Ok(None),
-        read::Form::Save => saved(line, machine),
-        read::Form::Json | read::Form::Text | read::Form::Xml => {
+    match read::LineForm::of(line) {
+        read::LineForm::Blank | read::LineForm::Summary => Ok(None),
+        read::LineForm::Save => saved(line, machine),
+        read::LineForm::Json | read::LineForm::Text | read::LineForm::Xml => {
             read::line(line, legend).map(Some).map_err(|error| error.to_string())
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn flows(
         shown += u64::from(printer.flow(output.text(), flow, &EventContext::ROW));
         output.drain_if_full()
     });
-    printer.close(output.text(), xml::Table::Conntrack);
+    printer.close(output.text(), xml::DocumentTable::Conntrack);
     output.drain()?;
     outcome.map(|reading| Tally { count: shown, reading })
 }
@@ -102,7 +102,7 @@ pub(super) fn expectations(output: &mut Output, printer: &mut Printer<'_>, famil
             output.drain_if_full()
         },
     );
-    printer.close(output.text(), xml::Table::Expect);
+    printer.close(output.text(), xml::DocumentTable::Expect);
     output.drain()?;
     outcome.map(|()| shown)
 }

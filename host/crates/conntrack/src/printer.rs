@@ -98,7 +98,7 @@ impl<'a> Printer<'a> {
 
     /// Appends a flow and the line end. Returns whether the form has a line for the flow.
     pub(super) fn flow(&mut self, out: &mut Vec<u8>, flow: &Flow, context: &EventContext<'_>) -> bool {
-        self.open(out, xml::Table::Conntrack);
+        self.open(out, xml::DocumentTable::Conntrack);
         match self.form {
             Form::Text => text::flow(out, flow, context, &self.options),
             Form::Xml => xml::flow(out, flow, context, &self.options),
@@ -129,7 +129,7 @@ impl<'a> Printer<'a> {
 
     /// Appends an expectation and the line end.
     pub(super) fn expectation(&mut self, out: &mut Vec<u8>, expectation: &Expectation, kind: EventKind) {
-        self.open(out, xml::Table::Expect);
+        self.open(out, xml::DocumentTable::Expect);
         let context = EventContext::of(kind);
         match self.form {
             Form::Xml => xml::expectation(out, expectation, &context, &self.options),
@@ -140,7 +140,7 @@ impl<'a> Printer<'a> {
         out.push(b'\n');
     }
 
-    fn open(&mut self, out: &mut Vec<u8>, table: xml::Table) {
+    fn open(&mut self, out: &mut Vec<u8>, table: xml::DocumentTable) {
         if self.form == Form::Xml && self.document == Document::Closed {
             xml::head(out, table);
             self.document = Document::Open;
@@ -148,7 +148,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Appends the tail of the document, if the head was printed.
-    pub(super) fn close(&mut self, out: &mut Vec<u8>, table: xml::Table) {
+    pub(super) fn close(&mut self, out: &mut Vec<u8>, table: xml::DocumentTable) {
         if self.document == Document::Open {
             xml::tail(out, table);
             self.document = Document::Closed;

@@ -18,10 +18,10 @@ const PORTS: usize = 1024;
 
 #[derive(Default)]
 pub(super) struct ProgramNames {
-    known: HashMap<u32, Known>,
+    known: HashMap<u32, CachedName>,
 }
 
-struct Known {
+struct CachedName {
     name: Option<String>,
     since: Instant,
 }
@@ -36,7 +36,7 @@ impl ProgramNames {
             if self.known.len() >= PORTS {
                 self.known.clear();
             }
-            self.known.insert(port, Known { name: look(port), since: now });
+            self.known.insert(port, CachedName { name: look(port), since: now });
         }
         self.known.get(&port).and_then(|known| known.name.as_deref())
     }

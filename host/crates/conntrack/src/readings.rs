@@ -36,7 +36,7 @@ pub(super) fn repeat(
     mut each: impl FnMut(&Flow) -> Result<(), Failure>,
     again: impl Fn(&Flow) -> bool,
 ) -> Result<Reading, Failure> {
-    let (mut known, state) = (Known::Kept(Vec::new()), RandomState::new());
+    let (mut known, state) = (SeenFlows::Kept(Vec::new()), RandomState::new());
     for number in 1..=READINGS {
         let reading = read(&mut |flow, reading| {
             if reading == Reading::Interrupted {
@@ -57,14 +57,14 @@ pub(super) fn repeat(
 }
 
 /// Flows that were passed on, by a fingerprint of id, zone and tuple: eight bytes each, for a table of millions.
-enum Known {
+enum SeenFlows {
     /// No interruption yet, so no flow comes twice: fingerprints are only stored.
     Kept(Vec<u64>),
     /// Each flow is looked up.
     LookedUp(HashSet<u64>),
 }
 
-impl Known {
+impl SeenFlows {
     /// From now on a flow may come a second time.
     fn look_up(&mut self) {
         if let Self::Kept(kept) = self {

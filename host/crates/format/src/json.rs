@@ -188,7 +188,7 @@ fn write_directions(object: &mut Object<'_>, flow: &Flow) {
     let none = Rare::default();
     let rare = flow.rare.as_deref().unwrap_or(&none);
     let info = flow.info.as_ref();
-    let original = Direction {
+    let original = DirectionParts {
         zone: rare.zones.original,
         counters: flow.counters.original,
         sequence: rare.sequence.original,
@@ -198,7 +198,7 @@ fn write_directions(object: &mut Object<'_>, flow: &Flow) {
             ProtocolInfo::Dccp { .. } => (None, None, None),
         }),
     };
-    let reply = Direction {
+    let reply = DirectionParts {
         zone: rare.zones.reply,
         counters: flow.counters.reply,
         sequence: rare.sequence.reply,
@@ -214,14 +214,14 @@ fn write_directions(object: &mut Object<'_>, flow: &Flow) {
 }
 
 /// The parts of a direction apart from its tuple. `state` holds window scale, TCP flags and verification tag.
-struct Direction {
+struct DirectionParts {
     zone: Option<Zone>,
     counters: Option<Counters>,
     sequence: Option<SequenceAdjustment>,
     state: Option<(Option<u8>, Option<TcpFlags>, Option<u32>)>,
 }
 
-fn write_direction(object: &mut Object<'_>, tuple: &Tuple, protocol: Protocol, direction: &Direction) {
+fn write_direction(object: &mut Object<'_>, tuple: &Tuple, protocol: Protocol, direction: &DirectionParts) {
     if tuple.protocol != protocol {
         write_protocol_only(object, tuple.protocol);
     }

@@ -23,8 +23,8 @@ mod tuple;
 mod words;
 
 pub use entry::{Entry, ExpectationEntry};
-pub use error::{LineError, Problem};
-pub use form::Form;
+pub use error::{LineError, LineProblem};
+pub use form::LineForm;
 pub use legend::Legend;
 pub use summary::before_summary;
 
@@ -37,12 +37,12 @@ pub fn without_mark(text: &[u8]) -> &[u8] {
 /// Reads a line of text or JSON.
 ///
 /// # Errors
-/// The first mistake and its column. Save lines, XML and blank lines are not read here: check [`Form::of`] first.
+/// The first mistake and its column. Save lines, XML and blank lines are not read here: check [`LineForm::of`] first.
 pub fn line(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
-    match Form::of(line) {
-        Form::Json => json::entry(line),
-        Form::Text => text::entry(line, legend),
-        form @ (Form::Blank | Form::Summary | Form::Save | Form::Xml) => Err(not_read(line, form)),
+    match LineForm::of(line) {
+        LineForm::Json => json::entry(line),
+        LineForm::Text => text::entry(line, legend),
+        form @ (LineForm::Blank | LineForm::Summary | LineForm::Save | LineForm::Xml) => Err(not_read(line, form)),
     }
 }
 
@@ -51,14 +51,14 @@ pub fn line(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError> {
 /// # Errors
 /// As for [`line()`]. A line of `/proc/net/nf_conntrack_expect` is an error, because it lacks mask and master.
 pub fn expectation(line: &str) -> Result<ExpectationEntry, LineError> {
-    match Form::of(line) {
-        Form::Json => json::expectation(line),
-        Form::Text => text::expectation(line),
-        form @ (Form::Blank | Form::Summary | Form::Save | Form::Xml) => Err(not_read(line, form)),
+    match LineForm::of(line) {
+        LineForm::Json => json::expectation(line),
+        LineForm::Text => text::expectation(line),
+        form @ (LineForm::Blank | LineForm::Summary | LineForm::Save | LineForm::Xml) => Err(not_read(line, form)),
     }
 }
 
-fn not_read(line: &str, form: Form) -> LineError {
+fn not_read(line: &str, form: LineForm) -> LineError {
     let at = line.len().saturating_sub(line.trim_ascii_start().len());
-    LineError::at(line, at, Problem::Form(form))
+    LineError::at(line, at, LineProblem::LineForm(form))
 }

@@ -18,12 +18,12 @@ pub use expectation::expectation;
 
 /// The table of a document: the name of its root element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
+pub enum DocumentTable {
     Conntrack,
     Expect,
 }
 
-impl Table {
+impl DocumentTable {
     const fn root(self) -> &'static str {
         match self {
             Self::Conntrack => "conntrack",
@@ -33,14 +33,14 @@ impl Table {
 }
 
 /// Appends the start of the document, with its line ends. The command writes it only if there is an entry.
-pub fn head(out: &mut Vec<u8>, table: Table) {
+pub fn head(out: &mut Vec<u8>, table: DocumentTable) {
     out.text("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<");
     out.text(table.root());
     out.text(">\n");
 }
 
 /// Appends the end of the document, with its line end.
-pub fn tail(out: &mut Vec<u8>, table: Table) {
+pub fn tail(out: &mut Vec<u8>, table: DocumentTable) {
     out.text("</");
     out.text(table.root());
     out.text(">\n");

@@ -215,7 +215,7 @@ fn a_saved_line_has_at_its_end_what_conntrack_loses() {
                     --master tcp,10.0.0.1,10.0.0.2,1000,21";
     assert_eq!(line(Some(&map)), expected);
     assert_eq!(line(None), expected.replace("zero,three,#17", "#0,#3,#17"));
-    assert_eq!(read::Form::of(expected), read::Form::Save);
+    assert_eq!(read::LineForm::of(expected), read::LineForm::Save);
     let update = printed(|out| save::flow(out, &flow, &EventContext::of(EventKind::Update), Some(&map)));
     let (without_master, _) = expected.split_once(" --master").unwrap();
     assert_eq!(update, without_master.replacen("-A", "-U", 1));
@@ -409,8 +409,8 @@ fn a_document_has_a_head_and_a_tail() {
         })
     };
     let head = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
-    assert_eq!(document(xml::Table::Conntrack), format!("{head}<conntrack>\n</conntrack>\n"));
-    assert_eq!(document(xml::Table::Expect), format!("{head}<expect>\n</expect>\n"));
+    assert_eq!(document(xml::DocumentTable::Conntrack), format!("{head}<conntrack>\n</conntrack>\n"));
+    assert_eq!(document(xml::DocumentTable::Expect), format!("{head}<expect>\n</expect>\n"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Lines that routers and older programs print, and the entries in them: each form in several variants.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
-use ctwarden_format::read::{self, Entry, Form, Legend};
+use ctwarden_format::read::{self, Entry, Legend, LineForm};
 use ctwarden_model::{Counters, EventKind, Mark, PerDirection, Protocol, ProtocolInfo, Status, TcpState, Timestamp};
 
 const TUPLE: &str = "src=192.0.2.2 dst=198.51.100.1 sport=49158 dport=443";
@@ -224,12 +224,12 @@ fn states_and_flags_that_are_not_known_are_passed_over() {
 #[test]
 fn what_the_command_says_of_a_list_is_no_entry() {
     for (line, form) in [
-        ("conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.", Form::Summary),
-        ("  conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.", Form::Summary),
-        ("conntrack v1.4.7 (conntrack-tools): Operation failed: No buffer space available", Form::Text),
-        ("conntrack -L", Form::Text),
+        ("conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.", LineForm::Summary),
+        ("  conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.", LineForm::Summary),
+        ("conntrack v1.4.7 (conntrack-tools): Operation failed: No buffer space available", LineForm::Text),
+        ("conntrack -L", LineForm::Text),
     ] {
-        assert_eq!(Form::of(line), form, "{line}");
+        assert_eq!(LineForm::of(line), form, "{line}");
         let _ = refused(line);
     }
 }

@@ -10,7 +10,7 @@ use ctwarden_reader::Listening;
 use ctwarden_wire::EventFilter;
 use serde_json::{Value, json};
 
-use crate::cli::split::{Dumped, Heard, Parts, list, names, parts};
+use crate::cli::split::{DumpSplit, EventSplit, Parts, list, names, parts};
 use crate::clock;
 use crate::config::ReplicaUse;
 
@@ -87,8 +87,8 @@ impl Pushdown {
         if !self.hears_flows() {
             return "no flow events".to_owned();
         }
-        match Heard::of(&self.listening.filters) {
-            Some(Heard { instructions, kernel, left }) => {
+        match EventSplit::of(&self.listening.filters) {
+            Some(EventSplit { instructions, kernel, left }) => {
                 let (asked, left) = (list(&kernel), and_left(&left));
                 format!("the kernel drops other events, by {asked} ({instructions} instructions){left}")
             }
@@ -118,18 +118,18 @@ impl Pushdown {
 
     fn sweeps(&self) -> String {
         let Some(request) = &self.sweep else { return "none at the start".to_owned() };
-        let dumped = Dumped::of(&request.filters);
+        let dumped = DumpSplit::of(&request.filters);
         format!("{}{}", dumped.given(), and_left(&dumped.left))
     }
 
     /// The same as JSON; a request that is not made is null.
     pub(super) fn to_json(&self) -> Value {
-        let events = self.hears_flows().then(|| match Heard::of(&self.listening.filters) {
+        let events = self.hears_flows().then(|| match EventSplit::of(&self.listening.filters) {
             Some(heard) => heard.to_json(),
             None => json!({ "kernel": [], "instructions": 0, "why": self.why_all() }),
         });
         let sweeps = self.sweep.as_ref().map(|request| {
-            let dumped = Dumped::of(&request.filters);
+            let dumped = DumpSplit::of(&request.filters);
             json!({ "kernel": dumped.asked_json(), "left": names(&dumped.left) })
         });
         json!({

@@ -7,7 +7,7 @@
 use ctwarden_model::{Family, Filter, FilterPart, InDump};
 use serde_json::{Value, json};
 
-use crate::cli::split::{Dumped, Heard, Parts, can_be_heard, list, names, parts};
+use crate::cli::split::{DumpSplit, EventSplit, Parts, can_be_heard, list, names, parts};
 
 /// The cost of every dump, whatever its filter.
 const WALK: &str = "the kernel always walks its whole hash table, including the entries of other network namespaces; \
@@ -16,11 +16,11 @@ const WALK: &str = "the kernel always walks its whole hash table, including the 
 /// How a filter is applied, and by which part.
 pub(super) struct Explanation {
     given: Parts,
-    dumped: Dumped,
+    dumped: DumpSplit,
     /// The parts that the kernel does not apply in a dump, and why.
     left: Vec<(FilterPart, &'static str)>,
     copied: Option<Copied>,
-    heard: Option<Heard>,
+    heard: Option<EventSplit>,
     /// Whether the event filter can test none of the parts, not even one alone.
     unheard: bool,
 }
@@ -39,7 +39,7 @@ impl Explanation {
     /// Explains the filter.
     pub(super) fn of(filter: &Filter) -> Self {
         let filters = std::slice::from_ref(filter);
-        let dumped = Dumped::of(filters);
+        let dumped = DumpSplit::of(filters);
         let family = family_of(&dumped);
         let left = dumped.left.iter().map(|part| (*part, why_left(*part, family))).collect();
         let of_copy = |holds: fn(FilterPart) -> bool| parts(filters, |filter, part| filter.has(part) && holds(part));
@@ -55,7 +55,7 @@ impl Explanation {
             dumped,
             left,
             copied: is_answered.then_some(copied),
-            heard: Heard::of(filters),
+            heard: EventSplit::of(filters),
             unheard: !FilterPart::ALL.into_iter().any(|part| can_be_heard(filter, part)),
         }
     }
@@ -102,7 +102,7 @@ impl Explanation {
 
     fn events(&self) -> String {
         match &self.heard {
-            Some(Heard { instructions, kernel, left }) => {
+            Some(EventSplit { instructions, kernel, left }) => {
                 let left = if left.is_empty() { String::new() } else { format!("; ctwarden matches {}", list(left)) };
                 format!("the kernel drops other events, by {} ({instructions} instructions){left}", list(kernel))
             }
@@ -144,7 +144,7 @@ impl Explanation {
 }
 
 /// The family in the kernel's filter.
-fn family_of(dumped: &Dumped) -> Option<Family> {
+fn family_of(dumped: &DumpSplit) -> Option<Family> {
     let (_, name) = dumped.kernel.iter().find(|(part, _)| *part == FilterPart::Family)?;
     if name == "ipv6" { Some(Family::Ipv6) } else { Some(Family::Ipv4) }
 }

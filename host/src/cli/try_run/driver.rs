@@ -14,7 +14,7 @@ use ctwarden_model::{
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-use super::table::Table;
+use super::table::TriedTable;
 use crate::plugins::{PluginReply, PluginThread};
 use crate::sinks::{Missing, Sinks};
 use crate::{clock, log};
@@ -36,7 +36,7 @@ pub(super) struct TryRun {
     pub(super) sinks: Sinks,
     /// Plugins whose verdicts the daemon would carry out.
     pub(super) enforcing: BTreeSet<PluginName>,
-    pub(super) table: Table,
+    pub(super) table: TriedTable,
     /// The running sweep, and the last place that it has read.
     pub(super) sweep: Option<(SweepId, u64)>,
     /// Flows that policies would have ended, and whose end is not reported to the engine yet.

@@ -8,7 +8,7 @@ use ctwarden_model::{EventKind, Filter, Flow, FlowId, FlowKey, Mark, Masked, Tup
 
 /// Flows by place: in the order in which they began.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct TriedTable {
     flows: BTreeMap<u64, Flow>,
     /// The place of each flow, by zone and tuple of either direction, as the kernel finds it.
     places: HashMap<(Zone, Tuple), u64>,
@@ -21,7 +21,7 @@ fn names(flow: &Flow) -> [(Zone, Tuple); 2] {
     [flow.reply_key(), flow.key()].map(|key| (key.zone, key.original))
 }
 
-impl Table {
+impl TriedTable {
     /// Gives the flow an id if the text has none, because a verdict names its flow by id. A flow keeps its id until it
     /// ends.
     pub(super) fn name(&mut self, kind: EventKind, flow: &mut Flow) {
@@ -141,7 +141,7 @@ mod tests {
         Flow::new(PerDirection { original, reply: original.reversed() })
     }
 
-    fn heard(table: &mut Table, kind: EventKind, port: u16) -> FlowKey {
+    fn heard(table: &mut TriedTable, kind: EventKind, port: u16) -> FlowKey {
         let mut flow = flow(port);
         table.name(kind, &mut flow);
         table.hear(kind, &flow);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_flow_keeps_its_id_until_its_end() {
-        let mut table = Table::default();
+        let mut table = TriedTable::default();
         let first = heard(&mut table, EventKind::New, 1);
         let other = heard(&mut table, EventKind::New, 2);
         assert_ne!(first.id, other.id);
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_change_keeps_what_it_does_not_tell() {
-        let mut table = Table::default();
+        let mut table = TriedTable::default();
         let mut row = flow(1);
         row.id = Some(FlowId(7));
         row.timeout = Some(30);

@@ -27,7 +27,7 @@ const READS: usize = 512;
 
 /// The notifications since the last reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct RuleNews {
     /// Rules may have changed.
     pub(crate) changed: bool,
     /// A rule was loaded that prevents entries from sending events of their begin or end. Also set if the kernel dropped
@@ -49,24 +49,24 @@ impl RuleChanges {
         Ok(Self { socket })
     }
 
-    pub(crate) fn read(&mut self) -> io::Result<Told> {
-        let mut told = Told::default();
+    pub(crate) fn read(&mut self) -> io::Result<RuleNews> {
+        let mut told = RuleNews::default();
         for _ in 0..READS {
             match self.socket.read()? {
                 Read::Nothing => return Ok(told),
-                Read::Overrun => told = Told { changed: true, mutes: true, ..told },
+                Read::Overrun => told = RuleNews { changed: true, mutes: true, ..told },
                 Read::Bytes => hear(self.socket.bytes(), &mut told),
             }
         }
-        Ok(Told { more: true, ..told })
+        Ok(RuleNews { more: true, ..told })
     }
 }
 
 /// Evaluates the notifications of one read. An unreadable notification may be anything, so it counts as a change.
-fn hear(bytes: &[u8], told: &mut Told) {
+fn hear(bytes: &[u8], told: &mut RuleNews) {
     for message in Messages::new(bytes) {
         let Ok(message) = message else {
-            *told = Told { changed: true, mutes: true, ..*told };
+            *told = RuleNews { changed: true, mutes: true, ..*told };
             return;
         };
         let [subsystem, kind] = [message.header.kind >> 8, message.header.kind & 0xff];
@@ -77,7 +77,7 @@ fn hear(bytes: &[u8], told: &mut Told) {
         if kind == NEW_RULE {
             let family = message.payload.first().copied().unwrap_or_default();
             let attributes = message.payload.get(HEAD..).unwrap_or_default().to_vec();
-            told.mutes |= mutes(&netfilter::Told { family, attributes });
+            told.mutes |= mutes(&netfilter::RuleNews { family, attributes });
         }
     }
 }
@@ -87,14 +87,14 @@ mod tests {
     use super::*;
     use crate::witness::{in_own_namespace, nft};
 
-    const MUTES: Told = Told { changed: true, mutes: true, more: false };
-    const CHANGED: Told = Told { changed: true, mutes: false, more: false };
+    const MUTES: RuleNews = RuleNews { changed: true, mutes: true, more: false };
+    const CHANGED: RuleNews = RuleNews { changed: true, mutes: false, more: false };
 
     #[test]
     fn a_rule_that_mutes_is_told_though_it_is_gone_again() {
         in_own_namespace(|| {
             let mut changes = RuleChanges::listen().unwrap();
-            assert_eq!(changes.read().unwrap(), Told::default());
+            assert_eq!(changes.read().unwrap(), RuleNews::default());
             nft("add table inet t; add chain inet t c; add rule inet t c ct state new");
             assert_eq!(changes.read().unwrap(), CHANGED);
             nft("add rule inet t c udp dport 53 ct event set destroy");
@@ -104,7 +104,7 @@ mod tests {
             assert_eq!(changes.read().unwrap(), CHANGED, "this one leaves out nothing that counts");
             nft("delete table inet t");
             assert_eq!(changes.read().unwrap(), CHANGED);
-            assert_eq!(changes.read().unwrap(), Told::default());
+            assert_eq!(changes.read().unwrap(), RuleNews::default());
         });
     }
 
@@ -115,13 +115,13 @@ mod tests {
             let mut changes = RuleChanges::listen().unwrap();
             nft("add element inet t s { 192.0.2.1 timeout 1h, 198.51.100.0/24 }");
             nft("delete element inet t s { 192.0.2.1 }");
-            assert_eq!(changes.read().unwrap(), Told::default());
+            assert_eq!(changes.read().unwrap(), RuleNews::default());
         });
     }
 
     #[test]
     fn what_cannot_be_read_may_be_anything() {
-        let mut told = Told::default();
+        let mut told = RuleNews::default();
         hear(&[7; 5], &mut told);
         assert_eq!(told, MUTES);
     }
@@ -131,8 +131,8 @@ mod tests {
         let mut message = 20_u32.to_ne_bytes().to_vec();
         message.extend((1_u16 << 8 | NEW_RULE).to_ne_bytes());
         message.resize(20, 0);
-        let mut told = Told::default();
+        let mut told = RuleNews::default();
         hear(&message, &mut told);
-        assert_eq!(told, Told::default());
+        assert_eq!(told, RuleNews::default());
     }
 }

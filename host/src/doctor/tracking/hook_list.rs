@@ -4,7 +4,7 @@
 
 use ctwarden_model::Family;
 
-use super::super::netfilter::{Question, Told, attributes, dump, find, text};
+use super::super::netfilter::{DumpedObject, ObjectRequest, attributes, dump, find, text};
 use super::super::per_family::PerFamily;
 
 /// `NFNL_SUBSYS_HOOK` and `NFNL_MSG_HOOK_GET` (linux/netfilter/nfnetlink.h, nfnetlink_hook.h).
@@ -24,15 +24,15 @@ pub(super) fn read() -> Option<PerFamily<bool>> {
 }
 
 /// The hooks of arriving packets (`NF_INET_PRE_ROUTING`, 0).
-fn question(family: u8) -> Question {
+fn question(family: u8) -> ObjectRequest {
     let [low, high] = HOOK_NUMBER.to_ne_bytes();
     let [length, zero] = 8_u16.to_ne_bytes();
     // The number is big-endian, like all numbers of netfilter.
-    Question { kind: HOOK_GET, family, attributes: vec![length, zero, low, high, 0, 0, 0, 0] }
+    ObjectRequest { kind: HOOK_GET, family, attributes: vec![length, zero, low, high, 0, 0, 0, 0] }
 }
 
 /// `None` if hooks have no names, as on a kernel without symbols.
-fn has_conntrack(family: Family, hooks: &[Told]) -> Option<bool> {
+fn has_conntrack(family: Family, hooks: &[DumpedObject]) -> Option<bool> {
     // net/netfilter/nf_conntrack_proto.c
     let function = match family {
         Family::Ipv4 => "ipv4_conntrack_in",
@@ -55,7 +55,7 @@ mod tests {
 
     /// A message as `nfnl_hook_dump_one` (net/netfilter/nfnetlink_hook.c) writes it: the function's name first, then
     /// hook number and priority.
-    fn hook(function: Option<&str>, priority: i32) -> Told {
+    fn hook(function: Option<&str>, priority: i32) -> DumpedObject {
         let mut attributes = Vec::new();
         let mut push = |kind: u16, value: &[u8]| {
             attributes.extend_from_slice(&u16::try_from(value.len() + 4).unwrap().to_ne_bytes());
@@ -68,7 +68,7 @@ mod tests {
         }
         push(HOOK_NUMBER, &0_u32.to_be_bytes());
         push(2, &priority.to_be_bytes());
-        Told { family: IPV4, attributes }
+        DumpedObject { family: IPV4, attributes }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fs;
 use ctwarden_model::Family;
 use serde::Serialize;
 
-use super::super::netfilter::{Dumped, Question, Told, attributes, dump, find, text};
+use super::super::netfilter::{DumpedObject, ObjectDump, ObjectRequest, attributes, dump, find, text};
 use super::super::per_family::PerFamily;
 
 /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETRULE` (linux/netfilter/nf_tables.h).
@@ -62,14 +62,14 @@ pub(in super::super) struct Rules {
 impl Rules {
     /// Reads the rules of nftables; `None` if they cannot be read.
     pub(super) fn read() -> Option<Self> {
-        match dump(&Question { kind: GET_RULE, family: 0, attributes: Vec::new() }) {
-            Dumped::All(rules) => Some(Self::of(&rules)),
-            Dumped::NoSubsystem => Some(Self::default()),
-            Dumped::Failed => None,
+        match dump(&ObjectRequest { kind: GET_RULE, family: 0, attributes: Vec::new() }) {
+            ObjectDump::All(rules) => Some(Self::of(&rules)),
+            ObjectDump::NoSubsystem => Some(Self::default()),
+            ObjectDump::Failed => None,
         }
     }
 
-    fn of(rules: &[Told]) -> Self {
+    fn of(rules: &[DumpedObject]) -> Self {
         let mut sum = Self::default();
         for rule in rules {
             let expressions = || attributes(find(&rule.attributes, RULE_EXPRESSIONS).unwrap_or_default());
@@ -97,7 +97,7 @@ impl Rules {
 }
 
 /// Whether a rule, given as a notification, excludes the events of the begin or the end of a flow.
-pub(in super::super) fn mutes(rule: &Told) -> bool {
+pub(in super::super) fn mutes(rule: &DumpedObject) -> bool {
     Rules::of(std::slice::from_ref(rule)).muting > 0
 }
 
@@ -192,10 +192,13 @@ mod tests {
         attribute(LIST_ELEMENT, &[named, attribute(EXPRESSION_DATA, &data.concat())].concat())
     }
 
-    fn rule(family: u8, expressions: &[Vec<u8>]) -> Told {
+    fn rule(family: u8, expressions: &[Vec<u8>]) -> DumpedObject {
         let table = attribute(1, b"t\0");
         // The kernel marks lists (NLA_F_NESTED).
-        Told { family, attributes: [table, attribute(RULE_EXPRESSIONS | 0x8000, &expressions.concat())].concat() }
+        DumpedObject {
+            family,
+            attributes: [table, attribute(RULE_EXPRESSIONS | 0x8000, &expressions.concat())].concat(),
+        }
     }
 
     fn ct(way: u16, key: u32) -> Vec<u8> {

@@ -12,7 +12,8 @@ use netlink_packet_netfilter::nftables::{
 use std::net::IpAddr;
 
 use super::interval::{Element, Lifetime, Range};
-use super::{Change, SetKind, Table, Told};
+use super::{Change, RawMessage, SetKind};
+use crate::table_name::TableName;
 
 /// `NFTA_SET_ELEM_LIST_ELEMENTS` and `NFTA_SET_ELEM_*` (linux/netfilter/nf_tables.h).
 const LIST_ELEMENTS: u16 = 3;
@@ -34,7 +35,7 @@ const OPEN_INTERVAL: [u8; 6] = [USERDATA_FLAGS, 4, 1, 0, 0, 0];
 /// A set, as messages name it.
 #[derive(Clone, Debug)]
 pub(super) struct SetHandle {
-    pub(super) table: Table,
+    pub(super) table: TableName,
     pub(super) name: String,
     pub(super) kind: SetKind,
     /// Timeout in milliseconds that the kernel gives to an element without its own. 0 means forever.
@@ -165,7 +166,7 @@ impl SetHandle {
 
     /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is
     /// the end below the first range that `nft` puts into its sets.
-    pub(super) fn elements(&self, mut bounds: Vec<Bound>) -> Vec<Element> {
+    pub(super) fn elements(&self, mut bounds: Vec<IntervalEnd>) -> Vec<Element> {
         bounds.sort_by_key(|bound| (bound.key, !bound.end));
         let mut elements: Vec<Element> = Vec::new();
         let mut closed = true;
@@ -187,14 +188,14 @@ impl SetHandle {
 
 /// A start or an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bound {
+pub(super) struct IntervalEnd {
     pub(super) key: u128,
     pub(super) end: bool,
     lifetime: Lifetime,
     userdata: Vec<u8>,
 }
 
-impl Bound {
+impl IntervalEnd {
     /// The element that starts here and ends at `last`.
     pub(super) fn up_to(self, last: u128) -> Element {
         let range = Range { first: self.key, last };
@@ -203,7 +204,7 @@ impl Bound {
 
     /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the
     /// catch-all element, which has no key.
-    pub(super) fn read_all(told: &Told) -> Result<Vec<Self>, DecodeError> {
+    pub(super) fn read_all(told: &RawMessage) -> Result<Vec<Self>, DecodeError> {
         let mut bounds = Vec::new();
         for list in NlasIterator::new(told.attributes()) {
             let list = list?;

@@ -14,9 +14,10 @@ use thiserror::Error;
 pub(crate) use open::OpenError;
 use open::{find, get_set};
 
-use super::element::{Bound, SetHandle, range_of};
+use super::element::{IntervalEnd, SetHandle, range_of};
 use super::interval::{self, Element, Lifetime, Range};
-use super::{Change, CommitError, ExchangeError, Nftables, Table, Told, errno_text};
+use super::{Change, CommitError, ExchangeError, Nftables, RawMessage, errno_text};
+use crate::table_name::TableName;
 
 /// How often a change is retried after another program changed the rule set, or an element expired, in between.
 const ATTEMPTS: usize = 16;
@@ -88,11 +89,11 @@ pub(crate) enum ChangeError {
     NoTime(Prefix),
     /// Another program has removed the set.
     #[error("nftables set {set} in table {table} no longer exists")]
-    SetGone { table: Table, set: String },
+    SetGone { table: TableName, set: String },
     /// Another program has recreated the set with a kind that cannot be used.
     #[error("nftables set {set} in table {table} was recreated and {fault}")]
     WrongKind {
-        table: Table,
+        table: TableName,
         set: String,
         /// What is wrong with the new set.
         fault: &'static str,
@@ -124,7 +125,7 @@ impl Sets {
     ///
     /// # Errors
     /// [`OpenError`], with the command that creates the set if one is missing or wrong.
-    pub(crate) fn open(table: &Table, ipv4: Option<&str>, ipv6: Option<&str>) -> Result<Self, OpenError> {
+    pub(crate) fn open(table: &TableName, ipv4: Option<&str>, ipv6: Option<&str>) -> Result<Self, OpenError> {
         if ipv4.is_none() && ipv6.is_none() {
             return Err(OpenError::NoName(table.clone()));
         }
@@ -377,7 +378,7 @@ impl Sets {
     }
 
     /// Looks up one bound. `None` if the kernel has none.
-    fn bound(&mut self, handle: &SetHandle, address: u128, end: bool) -> Result<Option<Bound>, CommitError> {
+    fn bound(&mut self, handle: &SetHandle, address: u128, end: bool) -> Result<Option<IntervalEnd>, CommitError> {
         let answer = self.nftables.ask(handle.table.family, handle.get(address, end), false)?;
         match answer.errno {
             None => {}
@@ -404,10 +405,10 @@ impl Sets {
     }
 }
 
-fn bounds(told: &[Told]) -> Result<Vec<Bound>, ExchangeError> {
+fn bounds(told: &[RawMessage]) -> Result<Vec<IntervalEnd>, ExchangeError> {
     let mut bounds = Vec::new();
     for told in told {
-        bounds.extend(Bound::read_all(told)?);
+        bounds.extend(IntervalEnd::read_all(told)?);
     }
     Ok(bounds)
 }

@@ -14,8 +14,8 @@ use ctwarden_model::{Descriptor, Flow, FlowKey, PluginName, PrefixMap, SetName, 
 use serde_json::Value;
 
 use super::confine::{allow, confine, used_memory};
-use super::frame::{Bounds, read, write};
-use super::message::{Answer, Described, FromLoader, Job, Phase, Question, Stream};
+use super::frame::{FrameLimits, read, write};
+use super::message::{Answer, Described, FromLoader, LoaderJob, Phase, Question, Stream};
 use crate::clock;
 use crate::config::check_against_schema;
 use crate::plugins::limits::guest_limits;
@@ -35,11 +35,11 @@ pub(crate) fn serve() -> ExitCode {
 
 fn load() -> io::Result<()> {
     confine()?;
-    let daemon = Daemon::connect()?;
-    let (job, component) = daemon.hear::<Job>()?;
+    let daemon = DaemonStream::connect()?;
+    let (job, component) = daemon.hear::<LoaderJob>()?;
     let (_, configuration) = daemon.hear::<()>()?;
     let name = PluginName::new(&job.name).map_err(io::Error::other)?;
-    let work = Work { daemon: daemon.clone(), job, name };
+    let work = Examination { daemon: daemon.clone(), job, name };
     let outcome = work.examine(&component, &configuration)?;
     daemon.say(&FromLoader::Ends(outcome), &[])
 }
@@ -47,13 +47,13 @@ fn load() -> io::Result<()> {
 /// The problems of the component or its configuration. The outer error is one of this process.
 type Outcome<T> = io::Result<Result<T, Vec<String>>>;
 
-struct Work {
-    daemon: Daemon,
-    job: Job,
+struct Examination {
+    daemon: DaemonStream,
+    job: LoaderJob,
     name: PluginName,
 }
 
-impl Work {
+impl Examination {
     fn examine(&self, bytes: &[u8], configuration: &[u8]) -> Outcome<Described> {
         allow(Phase::Compile.cpu(&self.job.limits), Phase::Compile.memory(&self.job.limits))?;
         let one = |error: anyhow::Error| vec![format!("{error:#}")];
@@ -144,9 +144,9 @@ pub(crate) fn refused(error: ConfigureError) -> String {
 
 /// The other end of the stream, which is also the plugin's host.
 #[derive(Clone)]
-struct Daemon(Arc<Mutex<UnixStream>>);
+struct DaemonStream(Arc<Mutex<UnixStream>>);
 
-impl Daemon {
+impl DaemonStream {
     fn connect() -> io::Result<Self> {
         let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         Ok(Self(Arc::new(Mutex::new(stream))))
@@ -157,7 +157,7 @@ impl Daemon {
     }
 
     fn hear<T: serde::de::DeserializeOwned>(&self) -> io::Result<(T, Vec<u8>)> {
-        read(&mut *self.stream(), Bounds::OF_DAEMON)
+        read(&mut *self.stream(), FrameLimits::OF_DAEMON)
     }
 
     fn say(&self, word: &FromLoader, payload: &[u8]) -> io::Result<()> {
@@ -174,7 +174,7 @@ impl Daemon {
 /// The error if an answer does not fit the question.
 const NO_ANSWER: &str = "the daemon did not answer";
 
-impl Host for Daemon {
+impl Host for DaemonStream {
     fn get(&mut self, _: &FlowKey) -> Option<Flow> {
         // No flow has been delivered to the plugin yet, so the plugin can know no key.
         None

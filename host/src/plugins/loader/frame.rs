@@ -10,16 +10,16 @@ use serde::de::DeserializeOwned;
 
 /// Most bytes of a value, and most bytes of the payload.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct FrameLimits {
     value: u32,
     payload: u32,
 }
 
-impl Bounds {
-    /// Bounds for the process's messages: a lookup of 4 MiB of addresses, which are text here; a value of the plugin's
+impl FrameLimits {
+    /// Limits for the process's messages: a lookup of 4 MiB of addresses, which are text here; a value of the plugin's
     /// memory.
     pub(super) const OF_LOADER: Self = Self { value: 16 << 20, payload: 8 << 20 };
-    /// Bounds for the daemon's messages: values for as many addresses; a component or a configuration.
+    /// Limits for the daemon's messages: values for as many addresses; a component or a configuration.
     pub(super) const OF_DAEMON: Self = Self { value: 64 << 20, payload: 128 << 20 };
 }
 
@@ -35,7 +35,7 @@ pub(super) fn write(stream: &mut impl Write, value: &impl Serialize, payload: &[
 }
 
 /// Reads a value and bytes.
-pub(super) fn read<T: DeserializeOwned>(stream: &mut impl Read, bounds: Bounds) -> io::Result<(T, Vec<u8>)> {
+pub(super) fn read<T: DeserializeOwned>(stream: &mut impl Read, bounds: FrameLimits) -> io::Result<(T, Vec<u8>)> {
     let (value, payload) = (length(stream)?, length(stream)?);
     if value > bounds.value || payload > bounds.payload {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    const SMALL: Bounds = Bounds { value: 100, payload: 100 };
+    const SMALL: FrameLimits = FrameLimits { value: 100, payload: 100 };
 
     #[test]
     fn what_is_written_is_read() {

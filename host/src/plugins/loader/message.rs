@@ -13,7 +13,7 @@ const BESIDE: u64 = 256 << 20;
 
 /// The job of the process. The component follows as payload, then the configuration.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Job {
+pub(super) struct LoaderJob {
     pub(super) name: String,
     /// Whether to compile the component; otherwise the code is already there.
     pub(super) compile: bool,

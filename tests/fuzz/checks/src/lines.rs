@@ -1,6 +1,6 @@
 //! Checks lines of tables that people paste: text, JSON and saved command lines.
 
-use ctwarden_format::read::{self, Entry, Form, Legend};
+use ctwarden_format::read::{self, Entry, Legend, LineForm};
 use ctwarden_format::{command, json};
 
 fn line(bytes: &[u8]) -> Option<&str> {
@@ -18,7 +18,7 @@ fn again(entry: &Entry) -> Entry {
 /// If a text line can be read, its JSON form reads as the same flow.
 pub(crate) fn text(bytes: &[u8]) {
     let Some(line) = line(bytes) else { return };
-    if Form::of(line) == Form::Text {
+    if LineForm::of(line) == LineForm::Text {
         drop(read::expectation(line));
         if let Ok(entry) = read::line(line, &Legend::PLAIN) {
             assert_eq!(again(&entry).flow, entry.flow);
@@ -29,7 +29,7 @@ pub(crate) fn text(bytes: &[u8]) {
 /// If a JSON line can be read, its printed form reads as the same flow and the same event.
 pub(crate) fn json(bytes: &[u8]) {
     let Some(line) = line(bytes) else { return };
-    if Form::of(line) == Form::Json {
+    if LineForm::of(line) == LineForm::Json {
         drop(read::expectation(line));
         if let Ok(entry) = read::line(line, &Legend::PLAIN) {
             let again = again(&entry);

@@ -34,20 +34,18 @@ impl Intake {
     /// Interrupts the sweep for plugins whose queues have far more rows than allowed: the program passed rows without
     /// being asked.
     pub(super) fn put_off_flooded(&mut self) {
-        let Some(running) = self.sweeps.running.as_ref() else { return };
         let flooded = |id: &PluginId| {
             self.plugins.get(*id).is_some_and(|plugin| plugin.queue.rows() > 2 * self.row_limit(plugin))
         };
-        let ids: Vec<PluginId> = running.participants().iter().map(|participant| participant.plugin).collect();
-        for id in ids.into_iter().filter(flooded).collect::<Vec<_>>() {
+        let ids = self.sweeps.participants().iter().map(|participant| participant.plugin);
+        for id in ids.filter(flooded).collect::<Vec<_>>() {
             self.put_off(id);
         }
     }
 
     /// Interrupts the sweep for one plugin. The plugin gets another sweep.
     fn put_off(&mut self, id: PluginId) {
-        let Some(running) = self.sweeps.running.as_mut() else { return };
-        let gone = running.leave(id);
+        let gone = self.sweeps.leave(id);
         let Some(plugin) = self.plugins.get_mut(id) else { return };
         for participant in gone {
             plugin.wants_sweep |= participant.subscribed;
@@ -76,19 +74,16 @@ impl Intake {
     /// Records since when the sweep has waited for a plugin, and ends a wait that has lasted too long.
     pub(super) fn watch_stall(&mut self, verdicts: &Verdicts) {
         let now = verdicts.now().steady;
-        let Some(running) = self.sweeps.running.as_ref() else { return };
-        let slow: Vec<PluginId> = running
+        let slow: Vec<PluginId> = self
+            .sweeps
             .participants()
             .iter()
             .filter(|participant| !self.has_room(participant))
             .map(|participant| participant.plugin)
             .collect();
-        let Some(running) = self.sweeps.running.as_mut() else { return };
-        if slow.is_empty() {
-            running.go_on();
-            return;
+        if let Some(running) = self.sweeps.running.as_mut() {
+            if slow.is_empty() { running.go_on() } else { running.stall(now) }
         }
-        running.stall(now);
         if self.stall_deadline(verdicts).is_some_and(|end| end <= now) {
             for id in slow {
                 self.put_off(id);

@@ -79,6 +79,16 @@ impl Sweeps {
     fn running_mut(&mut self, id: SweepId) -> Option<&mut RunningSweep> {
         self.running.as_mut().filter(|running| running.id == id)
     }
+
+    /// The plugins that take rows of the running sweep; none without a sweep.
+    pub(super) fn participants(&self) -> &[Participant] {
+        self.running.as_ref().map(RunningSweep::participants).unwrap_or_default()
+    }
+
+    /// Removes a plugin from the running sweep. Returns what the plugin took part for; nothing without a sweep.
+    pub(super) fn leave(&mut self, id: PluginId) -> Vec<Participant> {
+        self.running.as_mut().map(|running| running.leave(id)).unwrap_or_default()
+    }
 }
 
 impl Intake {
@@ -276,10 +286,10 @@ impl Intake {
     fn flush_rows(&mut self, verdicts: &mut Verdicts) {
         // The collected events happened before the rows were read.
         self.flush_collected(verdicts);
-        let Some(running) = self.sweeps.running.as_mut() else { return };
-        let Some((rows, told)) = running.take_rows() else { return };
+        let Some((rows, told)) = self.sweeps.running.as_mut().and_then(RunningSweep::take_rows) else { return };
         let rows = Arc::new(rows);
-        let parts = running
+        let parts = self
+            .sweeps
             .participants()
             .iter()
             .filter_map(|participant| {
@@ -294,10 +304,9 @@ impl Intake {
     }
 
     fn flush_expectation_rows(&mut self, verdicts: &mut Verdicts) {
-        let Some(running) = self.sweeps.running.as_mut() else { return };
-        let events = running.take_expectations();
-        let Some(running) = self.sweeps.running.as_ref() else { return };
-        let takers: Vec<PluginId> = running
+        let events = self.sweeps.running.as_mut().map(RunningSweep::take_expectations).unwrap_or_default();
+        let takers: Vec<PluginId> = self
+            .sweeps
             .participants()
             .iter()
             .filter(|participant| self.takes_expectations(participant))
@@ -308,12 +317,11 @@ impl Intake {
 
     /// Ends the running sweep. The end of another sweep is ignored.
     pub(crate) fn end_sweep(&mut self, verdicts: &mut Verdicts, id: SweepId, complete: bool) {
-        if self.sweeps.running_mut(id).is_none() {
-            return;
+        if self.sweeps.running_mut(id).is_some() {
+            self.flush_rows(verdicts);
+            self.flush_expectation_rows(verdicts);
         }
-        self.flush_rows(verdicts);
-        self.flush_expectation_rows(verdicts);
-        let Some(running) = self.sweeps.running.take() else { return };
+        let Some(running) = self.sweeps.running.take_if(|running| running.id == id) else { return };
         let now = verdicts.now();
         let ended = running.into_ended();
         if ended.source == SweepSource::Table {
@@ -343,10 +351,8 @@ impl Intake {
 
     /// A plugin has failed. It takes no more rows, and its requests are void. A fresh instance gets its own sweep.
     pub(super) fn leave_sweep(&mut self, verdicts: &mut Verdicts, id: PluginId) {
-        let mut asked = Vec::new();
-        if let Some(running) = self.sweeps.running.as_mut() {
-            asked.extend(running.leave(id).into_iter().flat_map(|participant| participant.asked));
-        }
+        let left = self.sweeps.leave(id).into_iter();
+        let mut asked: Vec<VerdictId> = left.flat_map(|participant| participant.asked).collect();
         if let Some(plugin) = self.plugins.get_mut(id) {
             asked.append(&mut plugin.asked);
         }

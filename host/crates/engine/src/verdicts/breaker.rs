@@ -20,7 +20,7 @@ struct Second {
 
 /// Until when a plugin only observes, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Opened {
+pub(crate) struct OpenBreaker {
     pub(crate) until: Steady,
     /// Flows and verdicts that were over budget within the window.
     pub(crate) refused: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Opened {
 pub(crate) struct Breaker {
     /// Seconds of the window in which the budget was used up.
     exhausted: VecDeque<Second>,
-    opened: Option<Opened>,
+    opened: Option<OpenBreaker>,
 }
 
 impl Breaker {
@@ -57,7 +57,7 @@ impl Breaker {
             return None;
         }
         self.exhausted.clear();
-        self.opened = Some(Opened { until: now.plus(limits.observe_for), refused });
+        self.opened = Some(OpenBreaker { until: now.plus(limits.observe_for), refused });
         Some(limits.observe_for)
     }
 
@@ -68,7 +68,7 @@ impl Breaker {
 
     /// Until when the breaker is open, and why. The value stays until `notice_closing` notices that the breaker has
     /// closed.
-    pub(crate) const fn opened(&self) -> Option<Opened> {
+    pub(crate) const fn opened(&self) -> Option<OpenBreaker> {
         self.opened
     }
 
@@ -100,7 +100,7 @@ mod tests {
         }
         assert_eq!(breaker.exhausted(&limits, 10, at(1_500)), None);
         assert_eq!(breaker.exhausted(&limits, 10, at(2_500)), Some(limits.observe_for));
-        assert_eq!(breaker.opened(), Some(Opened { until: at(302_500), refused: 1_002 }));
+        assert_eq!(breaker.opened(), Some(OpenBreaker { until: at(302_500), refused: 1_002 }));
         assert!(breaker.is_open(at(2_500)));
         assert!(!breaker.notice_closing(at(302_499)));
         assert!(!breaker.is_open(at(302_500)));

@@ -13,15 +13,16 @@ use crate::ids::VerdictId;
 use crate::verdicts::Verdicts;
 use crate::verdicts::accounts::EndedVerdict;
 use crate::verdicts::claim::Change;
-use crate::verdicts::open_verdicts::Open;
-use crate::verdicts::replies::Ended;
+use crate::verdicts::open_verdicts::OpenVerdict;
+use crate::verdicts::replies::MessageVerdict;
 
 impl Verdicts {
     /// Ends a verdict. Counts it once, writes its own record or folds it into a shared one, and reports the outcome to
     /// the sender of the message that caused it.
     pub(crate) fn finish(&mut self, id: VerdictId, outcome: Outcome) {
         let Some(open) = self.open.remove(id) else { return };
-        let Open { plugin, mut record, bytes, arrived, ticket, selection, answers_event: _, awaits_sweep } = open;
+        let OpenVerdict { plugin, mut record, bytes, arrived, ticket, selection, answers_event: _, awaits_sweep } =
+            open;
         let kind = record.verdict.action.kind();
         record.outcome = outcome;
         let refusal = record.refusal().or_else(|| selection.as_ref()?.refused().map(|refusal| refusal.to_string()));
@@ -52,7 +53,7 @@ impl Verdicts {
                 None if is_about_one_flow => one_flow(outcome),
                 None => Tally::default(),
             };
-            self.replies.verdict_ended(ticket, Ended { id, kind, ends, outcome, flows, looked_for_all });
+            self.replies.verdict_ended(ticket, MessageVerdict { id, kind, ends, outcome, flows, looked_for_all });
         }
         record.at = self.clock.wall;
         // The breaker may have opened or closed since the verdict arrived.

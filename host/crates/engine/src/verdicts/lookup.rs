@@ -49,7 +49,7 @@ enum Asking {
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenLookup {
     asking: Asking,
     /// Number of ends of flows that had been received when the lookup was opened.
     ends: u64,
@@ -62,7 +62,7 @@ struct Open {
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     next: u64,
-    open: BTreeMap<LookupId, Open>,
+    open: BTreeMap<LookupId, OpenLookup>,
     /// The open lookup of a flow of a round. A late answer of the round joins it.
     of_round: BTreeMap<(RoundId, FlowKey), LookupId>,
     outbox: VecDeque<LookupId>,
@@ -98,7 +98,7 @@ impl Lookups {
         None
     }
 
-    fn close(&mut self, id: LookupId) -> Option<Open> {
+    fn close(&mut self, id: LookupId) -> Option<OpenLookup> {
         let open = self.open.remove(&id)?;
         self.asked = self.asked.saturating_sub(usize::from(open.asked.is_some()));
         if let Asking::Flow(FlowGroup { round: Some(round), key, .. }) = &open.asking {
@@ -122,7 +122,7 @@ impl Lookups {
         if let Asking::Flow(FlowGroup { round: Some(round), key, .. }) = &asking {
             self.of_round.insert((*round, *key), id);
         }
-        self.open.insert(id, Open { asking, ends, asked: None });
+        self.open.insert(id, OpenLookup { asking, ends, asked: None });
         self.outbox.push_back(id);
         // The time runs from now, not from when the lookup is taken. Verdicts must not wait for a program that never
         // asks the kernel.
@@ -160,7 +160,9 @@ impl Verdicts {
     /// Looks up the whole entry and keeps the verdicts until the answer is there.
     pub(crate) fn look_up(&mut self, group: FlowGroup) {
         let same = group.round.and_then(|round| self.lookups.of_round.get(&(round, group.key)));
-        if let Some(Open { asking: Asking::Flow(waiting), .. }) = same.and_then(|id| self.lookups.open.get_mut(id)) {
+        if let Some(OpenLookup { asking: Asking::Flow(waiting), .. }) =
+            same.and_then(|id| self.lookups.open.get_mut(id))
+        {
             waiting.sight = waiting.sight.with_another_look(group.sight);
             waiting.claims.extend(group.claims);
             waiting.gates.extend(group.gates);
@@ -184,7 +186,7 @@ impl Verdicts {
         }
         loop {
             let id = self.lookups.outbox.pop_front()?;
-            if let Some(Open { asking, asked, .. }) = self.lookups.open.get_mut(&id) {
+            if let Some(OpenLookup { asking, asked, .. }) = self.lookups.open.get_mut(&id) {
                 *asked = Some(self.clock.steady);
                 self.lookups.asked += 1;
                 let key = match asking {
@@ -197,7 +199,7 @@ impl Verdicts {
     }
 
     pub(crate) fn looked_up(&mut self, id: LookupId, looked: Looked) {
-        let Some(Open { asking, ends, asked }) = self.lookups.close(id) else { return };
+        let Some(OpenLookup { asking, ends, asked }) = self.lookups.close(id) else { return };
         let group = match asking {
             Asking::Flow(group) => group,
             Asking::Master(group) => return self.master_looked_up(group, looked),
@@ -269,7 +271,7 @@ impl Verdicts {
     pub(crate) fn void_lookups(&mut self) {
         let Lookups { open, next, .. } = core::mem::take(&mut self.lookups);
         self.lookups.next = next;
-        for Open { asking, .. } in open.into_values() {
+        for OpenLookup { asking, .. } in open.into_values() {
             match asking {
                 Asking::Flow(group) => self.void(group.claims),
                 Asking::Master(group) => self.conclude_expectation(group, Outcome::Refused(Refusal::PluginGone)),

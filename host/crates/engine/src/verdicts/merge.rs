@@ -27,7 +27,7 @@ struct AdmittedClaim<'a> {
 }
 
 /// The plugins that have ended a flow.
-struct Ended {
+struct EndedBy {
     /// Plugins whose delete passed all checks, observing plugins included. Their other verdicts on the flow end
     /// superseded.
     by: Vec<PluginId>,
@@ -138,7 +138,7 @@ impl Verdicts {
         claims: &[(Claim, Unprotected)],
         round: Option<RoundId>,
         gates: &[GateId],
-    ) -> Ended {
+    ) -> EndedBy {
         // At most as many elements as there are plugins, and usually one.
         let mut by = Vec::new();
         let (mut winners, mut passed) = (Vec::new(), None);
@@ -170,7 +170,7 @@ impl Verdicts {
             }
         }
         let Some(effect) = Granted::new(Effect::Delete(*key), passed.as_ref()) else {
-            return Ended { by, by_effect: false };
+            return EndedBy { by, by_effect: false };
         };
         if let Some(round) = round {
             self.rounds.remember_deleted(round, *key);
@@ -178,7 +178,7 @@ impl Verdicts {
         if let Some(winners) = self.effects.join_delete(key, winners) {
             self.effects.add(effect, winners, gates);
         }
-        Ended { by, by_effect: true }
+        EndedBy { by, by_effect: true }
     }
 
     fn is_selection(&self, verdict: VerdictId) -> bool {

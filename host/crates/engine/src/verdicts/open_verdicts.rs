@@ -15,7 +15,7 @@ use crate::{PluginId, Ticket};
 
 /// A verdict without an outcome.
 #[derive(Debug)]
-pub(crate) struct Open {
+pub(crate) struct OpenVerdict {
     pub(crate) plugin: PluginId,
     /// The record to write, as far as it is known. Its outcome is [`Refusal::NoAnswer`] until the real outcome is
     /// known.
@@ -32,7 +32,7 @@ pub(crate) struct Open {
     pub(crate) awaits_sweep: bool,
 }
 
-impl Open {
+impl OpenVerdict {
     /// Creates the open verdict of a plugin with this name and mode. The flow of the verdict is not known yet.
     pub(crate) fn new(plugin: PluginId, name: PluginName, mode: Mode, verdict: Verdict, arrived: Now) -> Self {
         let bytes = size_of::<VerdictRecord>().saturating_add(verdict.heap_bytes());
@@ -63,7 +63,7 @@ impl Open {
 #[derive(Debug, Default)]
 pub(crate) struct OpenVerdicts {
     next: u64,
-    places: Vec<Option<(VerdictId, Open)>>,
+    places: Vec<Option<(VerdictId, OpenVerdict)>>,
     free: Vec<usize>,
 }
 
@@ -72,7 +72,7 @@ impl OpenVerdicts {
         self.places.len() - self.free.len()
     }
 
-    pub(crate) fn insert(&mut self, open: Open) -> VerdictId {
+    pub(crate) fn insert(&mut self, open: OpenVerdict) -> VerdictId {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() - 1
@@ -85,15 +85,15 @@ impl OpenVerdicts {
         id
     }
 
-    pub(crate) fn get(&self, id: VerdictId) -> Option<&Open> {
+    pub(crate) fn get(&self, id: VerdictId) -> Option<&OpenVerdict> {
         self.places.get(id.place)?.as_ref().filter(|(at, _)| *at == id).map(|(_, open)| open)
     }
 
-    pub(crate) fn get_mut(&mut self, id: VerdictId) -> Option<&mut Open> {
+    pub(crate) fn get_mut(&mut self, id: VerdictId) -> Option<&mut OpenVerdict> {
         self.places.get_mut(id.place)?.as_mut().filter(|(at, _)| *at == id).map(|(_, open)| open)
     }
 
-    pub(crate) fn remove(&mut self, id: VerdictId) -> Option<Open> {
+    pub(crate) fn remove(&mut self, id: VerdictId) -> Option<OpenVerdict> {
         let (_, open) = self.places.get_mut(id.place)?.take_if(|(at, _)| *at == id)?;
         self.free.push(id.place);
         Some(open)
@@ -115,12 +115,12 @@ mod tests {
 
     use super::*;
 
-    fn open(plugin: u32) -> Open {
+    fn open(plugin: u32) -> OpenVerdict {
         let verdict =
             Verdict { target: Target::None, action: Action::Sweep, code: String::new(), reason: String::new() };
         let name = PluginName::new("first").unwrap();
         let now = Now { wall: Timestamp(0), steady: Steady(0) };
-        Open::new(PluginId(plugin), name, Mode::Enforce, verdict, now)
+        OpenVerdict::new(PluginId(plugin), name, Mode::Enforce, verdict, now)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::verdicts::accounts::PLUGIN_GONE;
 use crate::verdicts::call_context::CallContext;
 use crate::verdicts::claim::{Candidate, Change, Subject};
 use crate::verdicts::guard::{self, Allowed};
-use crate::verdicts::open_verdicts::Open;
+use crate::verdicts::open_verdicts::OpenVerdict;
 use crate::verdicts::resolved_target::ResolvedTarget;
 use crate::verdicts::selection_progress::SelectionProgress;
 use crate::verdicts::sight::Named;
@@ -41,7 +41,7 @@ enum Disposition {
 }
 
 /// The verdicts of one call that need a further step.
-struct Opened {
+struct OpenedVerdicts {
     candidates: Vec<Candidate>,
     /// Verdicts that request rows.
     asking: Vec<VerdictId>,
@@ -52,11 +52,11 @@ impl Verdicts {
     pub(crate) fn judge(&mut self, said: Said) -> Vec<VerdictId> {
         let Said { plugin, context, delivered, verdicts, reply } = said;
         let mut batch = Named::of(&context, delivered);
-        let mut opened = Opened { candidates: Vec::with_capacity(verdicts.len()), asking: Vec::new() };
+        let mut opened = OpenedVerdicts { candidates: Vec::with_capacity(verdicts.len()), asking: Vec::new() };
         for verdict in verdicts {
             self.open_verdict(plugin, &mut batch, verdict, &mut opened);
         }
-        let Opened { candidates, asking } = opened;
+        let OpenedVerdicts { candidates, asking } = opened;
         match context.round() {
             Some(round) => {
                 let (now, window) = (self.clock.steady, self.config.merge_window);
@@ -79,7 +79,7 @@ impl Verdicts {
     pub(crate) fn refuse(&mut self, said: Said, name: &PluginName, mode: Mode) {
         let Said { plugin, context, delivered, verdicts, reply: _ } = said;
         for verdict in verdicts {
-            let mut open = Open::new(plugin, name.clone(), mode, verdict, self.clock);
+            let mut open = OpenVerdict::new(plugin, name.clone(), mode, verdict, self.clock);
             let mut batch = Named::of(&context, delivered);
             open.record.flow = self.resolve(plugin, &mut batch, &open.record.verdict.target).flow();
             let id = self.open.insert(open);
@@ -92,9 +92,10 @@ impl Verdicts {
 
     /// Opens a verdict. A verdict that needs no merge ends at once or requests rows. Any other verdict becomes a
     /// candidate.
-    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict, opened: &mut Opened) {
+    fn open_verdict(&mut self, id: PluginId, batch: &mut Named<'_>, verdict: Verdict, opened: &mut OpenedVerdicts) {
         let Some(account) = self.guard.account(id) else { return };
-        let mut open = Open::new(id, account.name().clone(), account.mode(self.clock.steady), verdict, self.clock);
+        let mut open =
+            OpenVerdict::new(id, account.name().clone(), account.mode(self.clock.steady), verdict, self.clock);
         let verdict = &open.record.verdict;
         let checked = guard::check(account.spec(), verdict);
         let target = self.resolve(id, batch, &verdict.target);

@@ -10,7 +10,7 @@ use ctwarden_model::{FlowKey, PluginName, Steady};
 
 /// A protection by one plugin.
 #[derive(Clone, Copy, Debug)]
-struct Protection {
+struct PluginProtection {
     until: Steady,
     /// Whether the plugin only observes. Its protection then holds for its own verdicts only: its simulation is
     /// correct, and no other plugin is held back.
@@ -20,7 +20,7 @@ struct Protection {
 /// Protected flows, kept over reloads. Bounded for each plugin by [`crate::PluginBounds::protections`].
 #[derive(Debug, Default)]
 pub(crate) struct PluginProtections {
-    flows: BTreeMap<FlowKey, BTreeMap<PluginName, Protection>>,
+    flows: BTreeMap<FlowKey, BTreeMap<PluginName, PluginProtection>>,
     /// Number of flows of each plugin in `flows`, ended protections included.
     held: BTreeMap<PluginName, usize>,
     /// When ended protections were last removed. This happens at most once a second, because it walks over all flows.
@@ -45,7 +45,7 @@ impl PluginProtections {
                 return false;
             }
         }
-        if self.flows.entry(key).or_default().insert(by.clone(), Protection { until, observed }).is_none() {
+        if self.flows.entry(key).or_default().insert(by.clone(), PluginProtection { until, observed }).is_none() {
             *self.held.entry(by.clone()).or_default() += 1;
         }
         true
@@ -84,7 +84,7 @@ impl PluginProtections {
 
     /// Number of flows that are protected now.
     pub(crate) fn count(&self, now: Steady) -> usize {
-        let live = |protections: &&BTreeMap<PluginName, Protection>| protections.values().any(|p| p.until > now);
+        let live = |protections: &&BTreeMap<PluginName, PluginProtection>| protections.values().any(|p| p.until > now);
         self.flows.values().filter(live).count()
     }
 }

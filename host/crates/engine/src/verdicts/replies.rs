@@ -143,9 +143,9 @@ impl Replies {
         }
     }
 
-    pub(crate) fn verdict_ended(&mut self, ticket: Ticket, ended: Ended) {
+    pub(crate) fn verdict_ended(&mut self, ticket: Ticket, ended: MessageVerdict) {
         if let Some(message) = self.under_way.get_mut(&ticket) {
-            let Ended { id, kind, ends, outcome, flows, looked_for_all } = ended;
+            let MessageVerdict { id, kind, ends, outcome, flows, looked_for_all } = ended;
             message.open = message.open.saturating_sub(1);
             message.resting.remove(&id);
             message.verdicts.add(kind, outcome);
@@ -310,7 +310,7 @@ impl Replies {
 
 /// The end of a verdict that a message caused.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct MessageVerdict {
     pub(crate) id: VerdictId,
     pub(crate) kind: VerdictKind,
     /// Whether the verdict asks for the end of flows.

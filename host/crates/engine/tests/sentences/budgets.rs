@@ -227,6 +227,22 @@ fn frugal(deletes: u32) -> ctwarden_engine::PluginSpec {
 }
 
 #[test]
+fn an_observing_plugin_spends_the_same_share_but_no_flow_comes_back_to_it() {
+    let observing = |share| frugal(share).with(|spec| spec.mode = Mode::Observe);
+    let mut world = World::new([observing(3)]);
+    world.events((1..=5).map(new));
+    world.answer("a", (0..5).map(|n| delete("d", entry(n))));
+    let spent = ["a d observed", "a d observed", "a d observed", "a d over-budget", "a d over-budget"];
+    assert_eq!(world.outcomes(), spent);
+    // An observing plugin deletes nothing, so each further event is the same flow, and not one that came back.
+    let mut world = World::new([observing(40)]);
+    for _ in 0..20 {
+        world.judge(new(1), [("a", vec![delete("d", entry(0))])]);
+    }
+    assert_eq!(world.outcomes(), ["a d observed"; 20]);
+}
+
+#[test]
 fn a_flow_that_comes_back_does_not_use_up_what_a_later_ban_needs() {
     let mut world = World::new([frugal(40)]);
     // Nothing drops the packets of flow 1. Each packet creates the entry again, with another id.

@@ -10,7 +10,7 @@ use super::number;
 
 /// The text after the slash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(super) enum PrefixLength {
     /// There is no slash.
     None,
     Bits(u8),
@@ -54,14 +54,14 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// An address with the text after its slash.
-pub(super) fn with_length(text: &str) -> Option<(IpAddr, Length)> {
+pub(super) fn with_length(text: &str) -> Option<(IpAddr, PrefixLength)> {
     let mut end = text.len().min(TEXT_MAX);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);
     }
     let text = text.get(..end)?;
     let Some((host, length)) = text.split_once('/') else {
-        return address(text).map(|address| (address, Length::None));
+        return address(text).map(|address| (address, PrefixLength::None));
     };
     let address = address(host)?;
     let read = number::decimal(length);
@@ -69,7 +69,7 @@ pub(super) fn with_length(text: &str) -> Option<(IpAddr, Length)> {
     let whole = read.rest.is_empty();
     let bits = number::low_bits(length);
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let length = if whole && bits <= most { Length::Bits(number::low8(bits)) } else { Length::Invalid };
+    let length = if whole && bits <= most { PrefixLength::Bits(number::low8(bits)) } else { PrefixLength::Invalid };
     Some((address, length))
 }
 
@@ -155,15 +155,15 @@ mod tests {
     #[test]
     fn a_length_is_one_of_its_family() {
         for (text, expected) in [
-            ("1.2.3.4", Length::None),
-            ("1.2.3.4/0", Length::Bits(0)),
-            ("1.2.3.4/", Length::Bits(0)),
-            ("1.2.3.4/32", Length::Bits(32)),
-            ("1.2.3.4/33", Length::Invalid),
-            ("1.2.3.4/-1", Length::Invalid),
-            ("1.2.3.4/8x", Length::Invalid),
-            ("::1/128", Length::Bits(128)),
-            ("::1/129", Length::Invalid),
+            ("1.2.3.4", PrefixLength::None),
+            ("1.2.3.4/0", PrefixLength::Bits(0)),
+            ("1.2.3.4/", PrefixLength::Bits(0)),
+            ("1.2.3.4/32", PrefixLength::Bits(32)),
+            ("1.2.3.4/33", PrefixLength::Invalid),
+            ("1.2.3.4/-1", PrefixLength::Invalid),
+            ("1.2.3.4/8x", PrefixLength::Invalid),
+            ("::1/128", PrefixLength::Bits(128)),
+            ("::1/129", PrefixLength::Invalid),
         ] {
             assert_eq!(with_length(text).map(|(_, length)| length), Some(expected), "{text}");
         }

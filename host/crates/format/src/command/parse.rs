@@ -10,7 +10,7 @@ use core::net::IpAddr;
 
 use ctwarden_model::{EventKind, Family, Flow, FlowId, NatTo, Protocol, Zone};
 
-use super::address::{self, Length};
+use super::address::{self, PrefixLength};
 use super::environment::Environment;
 use super::error::{Checked, Refused, other, parameter};
 use super::named::{self, output};
@@ -23,7 +23,7 @@ use super::settle;
 use super::template::{LabelWord, Template};
 use super::value::{Command, Parsed, Source, Table};
 use super::verb::{CommandDefinition, Verb};
-use super::words::{Code, Step, Words};
+use super::words::{Code, CommandWords, Step};
 
 /// Reads a command line. `program` is the name that the command was called by, which one message quotes; `words` are the
 /// words after it.
@@ -46,8 +46,12 @@ pub(super) fn read<'a>(
     words: impl Iterator<Item = &'a str>,
     environment: &impl Environment,
 ) -> Result<Parsed, Refused> {
-    let mut reader =
-        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), environment };
+    let mut reader = CommandReader {
+        words: CommandWords::new(program, words),
+        template: Template::default(),
+        warnings: Vec::new(),
+        environment,
+    };
     let command = reader.all().and_then(|()| settle::command(&reader.template, environment, &mut reader.warnings));
     match command {
         Ok(command) => Ok(Parsed { command, warnings: reader.warnings }),
@@ -61,20 +65,24 @@ pub(super) fn entry<'a>(
     words: impl Iterator<Item = &'a str>,
     environment: &impl Environment,
 ) -> Result<(EventKind, Flow), Refused> {
-    let mut reader =
-        Reader { words: Words::new(program, words), template: Template::default(), warnings: Vec::new(), environment };
+    let mut reader = CommandReader {
+        words: CommandWords::new(program, words),
+        template: Template::default(),
+        warnings: Vec::new(),
+        environment,
+    };
     let entry = reader.all().and_then(|()| settle::entry(&reader.template, environment, &mut reader.warnings));
     entry.map_err(|problem| Refused { warnings: reader.warnings, problem })
 }
 
-struct Reader<'a, S> {
-    words: Words<'a>,
+struct CommandReader<'a, S> {
+    words: CommandWords<'a>,
     template: Template,
     warnings: Vec<String>,
     environment: &'a S,
 }
 
-impl<S: Environment> Reader<'_, S> {
+impl<S: Environment> CommandReader<'_, S> {
     fn all(&mut self) -> Checked<()> {
         while let Some(step) = self.words.step() {
             match step {
@@ -253,16 +261,16 @@ impl<S: Environment> Reader<'_, S> {
             (Key::TupleDst, Key::MaskDst),
         ];
         let mask_of = masks.into_iter().find(|(option, _)| *option == key).map(|(_, mask)| mask);
-        if length != Length::None && mask_of.is_none() {
+        if length != PrefixLength::None && mask_of.is_none() {
             let name = OPTIONS.iter().find(|option| option.key == key).and_then(|option| option.long.first());
             return parameter(format!("CIDR notation unavailable for `--{}'", name.copied().unwrap_or_default()));
         }
-        if length == Length::Invalid {
+        if length == PrefixLength::Invalid {
             return parameter("Invalid netmask");
         }
         self.place(key, address);
         let whole = if address.is_ipv4() { 32 } else { 128 };
-        if let (Length::Bits(bits), Some(mask)) = (length, mask_of)
+        if let (PrefixLength::Bits(bits), Some(mask)) = (length, mask_of)
             && bits != whole
         {
             self.place(mask, address::mask(address, bits));

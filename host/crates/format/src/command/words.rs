@@ -56,7 +56,7 @@ pub(super) enum Step<'a> {
 ///    options │ no options                │ options           │ not read yet
 ///            first_nonopt .. last_nonopt │ last_nonopt .. optind
 /// ```
-pub(super) struct Words<'a> {
+pub(super) struct CommandWords<'a> {
     /// The program's name comes first; words that are not options move to the end.
     words: Vec<&'a str>,
     /// Index of the next word to read.
@@ -71,7 +71,7 @@ pub(super) struct Words<'a> {
     protocols: Vec<&'static ProtocolDefinition>,
 }
 
-impl<'a> Words<'a> {
+impl<'a> CommandWords<'a> {
     pub(super) fn new(program: &'a str, words: impl Iterator<Item = &'a str>) -> Self {
         // A saved entry has some thirty words.
         let mut all = Vec::with_capacity(40);
@@ -196,7 +196,7 @@ impl<'a> Words<'a> {
 
     /// The option with exactly that name: nearly all names are written in full.
     fn of_whole_name(&self, name: &str) -> Option<(Code, Takes)> {
-        let Length { commands, options } = LENGTHS.get(name.len()).copied().unwrap_or_default();
+        let NamesOfLength { commands, options } = LENGTHS.get(name.len()).copied().unwrap_or_default();
         if let Some(command) = places(commands).find_map(|at| COMMANDS.get(at).filter(|command| command.long == name)) {
             let takes = if command.long_value { Takes::Perhaps } else { Takes::Nothing };
             return Some((Code::Command(command), takes));
@@ -260,17 +260,17 @@ const fn letters() -> [Option<(Code, Takes)>; 128] {
 
 /// Commands and options with a long name of one length: one bit for the index of each in its table.
 #[derive(Clone, Copy, Default)]
-struct Length {
+struct NamesOfLength {
     commands: u64,
     options: u64,
 }
 
 /// By length of the name: few names share a length, so few comparisons are needed.
-static LENGTHS: [Length; 32] = lengths();
+static LENGTHS: [NamesOfLength; 32] = lengths();
 
 #[expect(clippy::indexing_slicing, reason = "done while compiling: a name out of the table does not compile")]
-const fn lengths() -> [Length; 32] {
-    let mut lengths = [Length { commands: 0, options: 0 }; 32];
+const fn lengths() -> [NamesOfLength; 32] {
+    let mut lengths = [NamesOfLength { commands: 0, options: 0 }; 32];
     let mut at = 0;
     while at < COMMANDS.len() {
         lengths[COMMANDS[at].long.len()].commands |= 1 << at;

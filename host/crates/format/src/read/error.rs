@@ -7,7 +7,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use super::form::Form;
+use super::form::LineForm;
 
 /// Maximum characters of the line that an error repeats.
 const EXCERPT: usize = 32;
@@ -18,11 +18,11 @@ const EXCERPT: usize = 32;
 pub struct LineError {
     /// Column of the mistake in characters, counted from 1.
     pub column: usize,
-    pub problem: Problem,
+    pub problem: LineProblem,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum LineProblem {
     /// The line has something else at this position.
     Expected {
         expected: &'static str,
@@ -44,18 +44,18 @@ pub enum Problem {
     /// Addresses of different families in one entry.
     TwoFamilies,
     /// A form that is not read here.
-    Form(Form),
+    LineForm(LineForm),
 }
 
 impl LineError {
     /// A mistake at that byte of the line.
-    pub(super) fn at(line: &str, at: usize, problem: Problem) -> Self {
+    pub(super) fn at(line: &str, at: usize, problem: LineProblem) -> Self {
         let column = line.get(..at).map_or(at, |before| before.chars().count()).saturating_add(1);
         Self { column, problem }
     }
 }
 
-impl Problem {
+impl LineProblem {
     /// Something else was expected.
     pub(super) fn expected(expected: &'static str, found: &str) -> Self {
         Self::Expected { expected, found: excerpt(found) }
@@ -79,7 +79,7 @@ fn excerpt(text: &str) -> String {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for LineProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expected { expected, found } if found.is_empty() => {
@@ -90,11 +90,11 @@ impl fmt::Display for Problem {
             Self::Missing(field) => write!(f, "{field} is missing; was the line cut?"),
             Self::Cut(word) => write!(f, "{word:?} is what is left of a field; the line was cut"),
             Self::TwoFamilies => f.write_str("IPv4 and IPv6 addresses are mixed in one entry"),
-            Self::Form(Form::Blank) => f.write_str("there is nothing in the line"),
-            Self::Form(Form::Summary) => f.write_str("this is what the command says of a list, and no entry"),
-            Self::Form(Form::Save) => f.write_str("this is a command line; load it with -R"),
-            Self::Form(Form::Xml) => f.write_str("XML is not read; print the table as text, save or json"),
-            Self::Form(Form::Json | Form::Text) => f.write_str("the line is not of this form"),
+            Self::LineForm(LineForm::Blank) => f.write_str("there is nothing in the line"),
+            Self::LineForm(LineForm::Summary) => f.write_str("this is what the command says of a list, and no entry"),
+            Self::LineForm(LineForm::Save) => f.write_str("this is a command line; load it with -R"),
+            Self::LineForm(LineForm::Xml) => f.write_str("XML is not read; print the table as text, save or json"),
+            Self::LineForm(LineForm::Json | LineForm::Text) => f.write_str("the line is not of this form"),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::summary::before_summary;
 
 /// The form of a line, by its first characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum LineForm {
     /// Nothing, or a comment that starts with `#`.
     Blank,
     /// The command's summary after a list: the number of entries shown.
@@ -19,7 +19,7 @@ pub enum Form {
     Text,
 }
 
-impl Form {
+impl LineForm {
     #[must_use]
     pub fn of(line: &str) -> Self {
         match line.trim_ascii_start().as_bytes().first() {

@@ -20,24 +20,24 @@ use crate::json::event_kind;
 use crate::print_options::TIMESTAMP_EVENT;
 
 use super::entry::Entry;
-use super::error::{LineError, Problem};
+use super::error::{LineError, LineProblem};
 use super::json_syntax::Json;
 use super::tuple::{nowhere, pair};
 
-use direction::Direction;
+use direction::ReadDirection;
 pub(super) use expectation::entry as expectation;
 use expected::{TEXT, U8, U16, U32, U64};
 use told_protocol::ToldProtocol;
 
 /// The members read so far.
 #[derive(Default)]
-struct Told<'a> {
+struct FlowMembers<'a> {
     protocol: ToldProtocol,
     state: Option<(usize, Cow<'a, str>)>,
     status: Option<u32>,
     status_bits: Option<u32>,
-    original: Option<(usize, Direction)>,
-    reply: Option<(usize, Direction)>,
+    original: Option<(usize, ReadDirection)>,
+    reply: Option<(usize, ReadDirection)>,
     role: Option<u8>,
     handshake_seq: Option<u64>,
     rare: Rare,
@@ -47,7 +47,7 @@ struct Told<'a> {
 pub(super) fn entry(line: &str) -> Result<Entry, LineError> {
     let mut json = Json::of(line);
     let begin = json.at();
-    let mut told = Told::default();
+    let mut told = FlowMembers::default();
     let mut kind = EventKind::Row;
     let (mut portid, mut program) = (None, None);
     // Tuples are known only at the end, so the other members are collected in an entry without tuples.
@@ -61,7 +61,8 @@ pub(super) fn entry(line: &str) -> Result<Entry, LineError> {
                 let at = json.at();
                 let text = json.string(TEXT)?;
                 let known = event_kind(&text);
-                kind = known.ok_or_else(|| json.fail(at, Problem::value("event", "new, update or destroy", &text)))?;
+                kind =
+                    known.ok_or_else(|| json.fail(at, LineProblem::value("event", "new, update or destroy", &text)))?;
             }
             "portid" => portid = Some(json.number("portid", U32)?),
             "program" => program = Some(String::from(json.string(TEXT)?)),
@@ -74,7 +75,12 @@ pub(super) fn entry(line: &str) -> Result<Entry, LineError> {
     Ok(Entry { kind, time: None, flow, lasted: None, portid, program })
 }
 
-fn read_field<'a>(json: &mut Json<'a>, name: &str, flow: &mut Flow, told: &mut Told<'a>) -> Result<(), LineError> {
+fn read_field<'a>(
+    json: &mut Json<'a>,
+    name: &str,
+    flow: &mut Flow,
+    told: &mut FlowMembers<'a>,
+) -> Result<(), LineError> {
     match name {
         "id" => flow.id = Some(FlowId(json.number("id", U32)?)),
         "zone" => flow.zone = Zone(json.number("zone", U16)?),
@@ -82,8 +88,8 @@ fn read_field<'a>(json: &mut Json<'a>, name: &str, flow: &mut Flow, told: &mut T
         "timeout" => flow.timeout = Some(json.number("timeout", U32)?),
         "status" => told.status = Some(read_status(json)?),
         "status_bits" => told.status_bits = Some(json.number("status_bits", U32)?),
-        "original" => told.original = Some((json.at(), Direction::read(json)?)),
-        "reply" => told.reply = Some((json.at(), Direction::read(json)?)),
+        "original" => told.original = Some((json.at(), ReadDirection::read(json)?)),
+        "reply" => told.reply = Some((json.at(), ReadDirection::read(json)?)),
         "mark" => flow.mark = Some(Mark(json.number("mark", U32)?)),
         "labels" => flow.labels = Some(read_labels(json)?),
         "started_ns" => flow.started = Some(Timestamp(json.number("started_ns", U64)?)),
@@ -111,7 +117,7 @@ fn read_rare(json: &mut Json<'_>, name: &str, rare: &mut Rare) -> Result<(), Lin
         "secmark" => rare.secmark = Some(json.number("secmark", U32)?),
         "master" => {
             let at = json.at();
-            let direction = Direction::read(json)?;
+            let direction = ReadDirection::read(json)?;
             let master = direction.tuple(None).map_err(|problem| json.fail(at, problem))?;
             rare.master = Some(master);
         }
@@ -139,7 +145,7 @@ fn read_rare(json: &mut Json<'_>, name: &str, rare: &mut Rare) -> Result<(), Lin
                 }
                 Ok(())
             })?;
-            let missing = |field| json.fail(at, Problem::Missing(field));
+            let missing = |field| json.fail(at, LineProblem::Missing(field));
             let number = number.ok_or_else(|| missing("attribute"))?;
             rare.unknown.push(Attribute { number, payload: payload.ok_or_else(|| missing("payload"))? });
             Ok(())
@@ -156,7 +162,7 @@ fn read_status(json: &mut Json<'_>) -> Result<u32, LineError> {
         let name = json.string(TEXT)?;
         let known = Status::NAMES.into_iter().find(|(_, known)| *known == name);
         let (Status(bit), _) =
-            known.ok_or_else(|| json.fail(at, Problem::value("status", "names of status bits", &name)))?;
+            known.ok_or_else(|| json.fail(at, LineProblem::value("status", "names of status bits", &name)))?;
         bits |= bit;
         Ok(())
     })?;
@@ -170,7 +176,7 @@ fn read_labels(json: &mut Json<'_>) -> Result<Labels, LineError> {
         let at = json.at();
         let bit: u8 = json.number("labels", BIT)?;
         if bit > 127 {
-            return Err(json.fail(at, Problem::value("labels", BIT, "a higher number")));
+            return Err(json.fail(at, LineProblem::value("labels", BIT, "a higher number")));
         }
         labels.0 |= 1 << bit;
         Ok(())
@@ -185,12 +191,12 @@ fn read_hex(json: &mut Json<'_>, field: &'static str) -> Result<Vec<u8>, LineErr
     let (pairs, odd) = text.as_bytes().as_chunks();
     let bytes = pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect::<Option<Vec<u8>>>();
     let bytes = bytes.filter(|_| odd.is_empty());
-    bytes.ok_or_else(|| json.fail(at, Problem::value(field, "pairs of hexadecimal digits", &text)))
+    bytes.ok_or_else(|| json.fail(at, LineProblem::value(field, "pairs of hexadecimal digits", &text)))
 }
 
 /// Builds the parts that can be checked only at the end of the object.
-fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: Told<'_>) -> Result<Flow, LineError> {
-    let missing = |field| json.fail(begin, Problem::Missing(field));
+fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: FlowMembers<'_>) -> Result<Flow, LineError> {
+    let missing = |field| json.fail(begin, LineProblem::Missing(field));
     let protocol = told.protocol.get().ok_or_else(|| missing("protocol"))?;
     let (at, original) = told.original.ok_or_else(|| missing("original"))?;
     let tuple = original.tuple(Some(protocol)).map_err(|problem| json.fail(at, problem))?;
@@ -202,7 +208,7 @@ fn finish(json: &Json<'_>, begin: usize, mut flow: Flow, told: Told<'_>) -> Resu
     flow.tuples = pair(tuple, reversed).map_err(|problem| json.fail(at, problem))?;
     let reply = reply.unwrap_or_default();
     flow.status = told.status_bits.or(told.status).map(Status);
-    let counters = |direction: &Direction| match (direction.packets, direction.bytes) {
+    let counters = |direction: &ReadDirection| match (direction.packets, direction.bytes) {
         (None, None) => None,
         (packets, bytes) => Some(Counters { packets: packets.unwrap_or_default(), bytes: bytes.unwrap_or_default() }),
     };
@@ -226,8 +232,8 @@ type State<'a> = Option<(usize, Cow<'a, str>)>;
 fn info(
     json: &Json<'_>,
     protocol: Protocol,
-    original: &Direction,
-    reply: &Direction,
+    original: &ReadDirection,
+    reply: &ReadDirection,
     state: State<'_>,
     (role, handshake_seq): (Option<u8>, Option<u64>),
 ) -> Result<Option<ProtocolInfo>, LineError> {
@@ -243,7 +249,7 @@ fn info(
             let named = (0..=u8::MAX).find(|number| name_of(*number) == Some(&text));
             let number = named.or_else(|| text.parse().ok()).filter(|_| stateful && !text.starts_with('+'));
             let expected = "one that the protocol has";
-            Some(number.ok_or_else(|| json.fail(at, Problem::value("state", expected, &text)))?)
+            Some(number.ok_or_else(|| json.fail(at, LineProblem::value("state", expected, &text)))?)
         }
         None => None,
     };

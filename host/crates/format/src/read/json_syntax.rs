@@ -5,7 +5,7 @@
 
 use alloc::borrow::Cow;
 
-use super::error::{LineError, Problem};
+use super::error::{LineError, LineProblem};
 
 /// Maximum nesting of objects and lists; ctwarden's own have four levels.
 const DEPTH: u8 = 32;
@@ -31,7 +31,7 @@ impl<'a> Json<'a> {
     }
 
     /// An error at that byte.
-    pub(super) fn fail(&self, at: usize, problem: Problem) -> LineError {
+    pub(super) fn fail(&self, at: usize, problem: LineProblem) -> LineError {
         LineError::at(self.line, at, problem)
     }
 
@@ -67,7 +67,7 @@ impl<'a> Json<'a> {
     }
 
     fn unexpected(&self, expected: &'static str) -> LineError {
-        self.fail(self.at, Problem::expected(expected, self.rest()))
+        self.fail(self.at, LineProblem::expected(expected, self.rest()))
     }
 
     fn takes(&mut self, sign: u8) -> bool {
@@ -180,7 +180,7 @@ impl<'a> Json<'a> {
 
     fn bad_escape(&self, at: usize) -> LineError {
         let found = self.line.get(at..).unwrap_or_default();
-        self.fail(at, Problem::expected("what JSON allows behind a backslash", found))
+        self.fail(at, LineProblem::expected("what JSON allows behind a backslash", found))
     }
 
     /// Four hexadecimal digits, or twice that if the first four are half of a surrogate pair.
@@ -224,7 +224,7 @@ impl<'a> Json<'a> {
         let digits = self.digits();
         let found = if digits.is_empty() { self.rest() } else { digits };
         let number = whole(digits).and_then(|number| T::try_from(number).ok());
-        number.ok_or_else(|| self.fail(at, Problem::value(field, expected, found)))
+        number.ok_or_else(|| self.fail(at, LineProblem::value(field, expected, found)))
     }
 
     /// Skips a value whose field this program does not read.
@@ -237,7 +237,7 @@ impl<'a> Json<'a> {
             Some(b'-' | b'0'..=b'9') => {
                 let at = self.at;
                 let digits = self.digits();
-                if is_number(digits) { Ok(()) } else { Err(self.fail(at, Problem::expected("a number", digits))) }
+                if is_number(digits) { Ok(()) } else { Err(self.fail(at, LineProblem::expected("a number", digits))) }
             }
             Some(_) | None => {
                 let word = ["true", "false", "null"].into_iter().find(|word| self.rest().starts_with(word));

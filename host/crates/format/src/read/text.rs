@@ -19,7 +19,7 @@ use ctwarden_model::{
 use crate::{CivilTime, LabelMap};
 
 use super::entry::Entry;
-use super::error::{LineError, Problem};
+use super::error::{LineError, LineProblem};
 use super::legend::Legend;
 use super::tuple::{TupleParts, nowhere, pair};
 use super::words::Word;
@@ -37,7 +37,7 @@ pub(super) fn entry(line: &str, legend: &Legend<'_>) -> Result<Entry, LineError>
     let protocol = reader.protocol()?;
     let timeout = reader.timeout()?;
     let info = reader.state(protocol)?;
-    let mut fields = Fields::new();
+    let mut fields = FlowFields::new();
     while let Some(word) = reader.words.peek() {
         reader.field(word, &mut fields, legend)?;
     }
@@ -79,7 +79,7 @@ const fn ends(tuple: &Tuple) -> (u16, u16) {
 }
 
 /// The values of the fields. In `status`, the bit `SEEN_REPLY` means `[UNREPLIED]`.
-struct Fields {
+struct FlowFields {
     /// Source addresses seen: 1 within the original tuple, 2 within the reply.
     sources: u8,
     original: TupleParts,
@@ -102,13 +102,13 @@ impl<'a> Reader<'a> {
         }
         const NAME: &str = "the name of a protocol";
         let at = self.words.at();
-        let name = self.words.take().ok_or_else(|| self.fail(at, Problem::expected(NAME, "")))?;
+        let name = self.words.take().ok_or_else(|| self.fail(at, LineProblem::expected(NAME, "")))?;
         if !is_name(name.text) {
-            return Err(self.fail(name.at, Problem::expected(NAME, name.text)));
+            return Err(self.fail(name.at, LineProblem::expected(NAME, name.text)));
         }
         let number = Protocol(self.number("the number of the protocol", U8)?);
         if !is_name_of(name.text, number) {
-            return Err(self.fail(name.at, Problem::expected("the name that belongs to the number", name.text)));
+            return Err(self.fail(name.at, LineProblem::expected("the name that belongs to the number", name.text)));
         }
         Ok(number)
     }
@@ -123,14 +123,14 @@ impl<'a> Reader<'a> {
         }
         let info = state_of(protocol, word.text);
         if info.is_none() && is_part_of_state(protocol, word.text) {
-            return Err(self.fail(word.at, Problem::value("the state", "one that the protocol has", word.text)));
+            return Err(self.fail(word.at, LineProblem::value("the state", "one that the protocol has", word.text)));
         }
         self.words.take();
         Ok(info)
     }
 
     /// Reads one of the fields that follow in any order.
-    fn field(&mut self, word: Word<'a>, fields: &mut Fields, legend: &Legend<'_>) -> Result<(), LineError> {
+    fn field(&mut self, word: Word<'a>, fields: &mut FlowFields, legend: &Legend<'_>) -> Result<(), LineError> {
         if let Some((inside, length)) = self.bracketed() {
             self.words.pass(length);
             fields.counted.leave();
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
                 fields.flow.labels = legend.labels.map(|_| Labels(0));
                 Ok(())
             }
-            None if is_remnant(word.text) => Err(self.fail(word.at, Problem::cut(word.text))),
+            None if is_remnant(word.text) => Err(self.fail(word.at, LineProblem::cut(word.text))),
             None => Ok(()),
         }
     }
@@ -216,7 +216,7 @@ fn state_of(protocol: Protocol, name: &str) -> Option<ProtocolInfo> {
     }
 }
 
-impl Fields {
+impl FlowFields {
     fn new() -> Self {
         Self {
             sources: 0,
@@ -237,13 +237,13 @@ impl Fields {
     }
 
     /// Reads the content of brackets: the first word counts, because vendors write numbers after it.
-    fn flag(&mut self, inside: &str, legend: &Legend<'_>) -> Result<(), Problem> {
+    fn flag(&mut self, inside: &str, legend: &Legend<'_>) -> Result<(), LineProblem> {
         if let Some((key @ ("start" | "stop"), text)) = inside.split_once('=') {
             let (name, place) = match key {
                 "start" => ("start", &mut self.flow.started),
                 _ => ("stop", &mut self.flow.stopped),
             };
-            *place = Some(moment(text, legend).ok_or_else(|| Problem::value(name, "a date of ctime(3)", text))?);
+            *place = Some(moment(text, legend).ok_or_else(|| LineProblem::value(name, "a date of ctime(3)", text))?);
             return Ok(());
         }
         self.status = self.status
@@ -258,7 +258,7 @@ impl Fields {
         Ok(())
     }
 
-    fn set(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
+    fn set(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), LineProblem> {
         if layer4(self.tuple(), key, value)? {
             return Ok(());
         }
@@ -266,7 +266,7 @@ impl Fields {
             "src" => {
                 self.sources = self.sources.saturating_add(1);
                 if self.sources > 2 {
-                    return Err(Problem::expected("two tuples", "a third"));
+                    return Err(LineProblem::expected("two tuples", "a third"));
                 }
                 self.counted.enter();
                 self.tuple().src = Some(address("src", value)?);
@@ -289,7 +289,7 @@ impl Fields {
     }
 
     /// Reads a field that belongs to no direction.
-    fn set_of_entry(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), Problem> {
+    fn set_of_entry(&mut self, key: &str, value: &str, labels: Option<&LabelMap>) -> Result<(), LineProblem> {
         match key {
             "id" => self.flow.id = Some(FlowId(number("id", U32, value)?)),
             "mark" => self.flow.mark = Some(Mark(any_number("mark", U32, value)?)),
@@ -320,10 +320,10 @@ fn moment(text: &str, legend: &Legend<'_>) -> Option<Timestamp> {
     u64::try_from(seconds).ok()?.checked_mul(1_000_000_000).map(Timestamp)
 }
 
-fn bits(map: &LabelMap, names: &str) -> Result<Labels, Problem> {
+fn bits(map: &LabelMap, names: &str) -> Result<Labels, LineProblem> {
     let mut labels = Labels(0);
     for name in names.split(',') {
-        let bit = map.bit(name).ok_or_else(|| Problem::value("labels", "names of the label map", name))?;
+        let bit = map.bit(name).ok_or_else(|| LineProblem::value("labels", "names of the label map", name))?;
         labels.0 |= 1 << bit;
     }
     Ok(labels)

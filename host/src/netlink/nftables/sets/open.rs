@@ -8,18 +8,19 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::netlink::nftables::element::SetHandle;
-use crate::netlink::nftables::{ExchangeError, Nftables, SetKind, Table, errno_text};
+use crate::netlink::nftables::{ExchangeError, Nftables, SetKind, errno_text};
+use crate::table_name::TableName;
 
 /// Why sets cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
     /// The configuration names no set.
     #[error("table {0}: no set is named; name a set for IPv4, for IPv6 or for both")]
-    NoName(Table),
+    NoName(TableName),
     /// There is no such set.
     #[error("there is no nftables set {name} in table {table}; create it with: {way_out}")]
     Missing {
-        table: Table,
+        table: TableName,
         name: String,
         /// The command that creates the set.
         way_out: String,
@@ -31,7 +32,7 @@ pub(crate) enum OpenError {
          another set with: {way_out}, use it in your rules and name it here"
     )]
     Kind {
-        table: Table,
+        table: TableName,
         name: String,
         fault: &'static str,
         /// The command that creates a right set.
@@ -39,7 +40,7 @@ pub(crate) enum OpenError {
     },
     /// The kernel refused the request for the description of the set.
     #[error("cannot read nftables set {name} in table {table}: {}", errno_text(*errno))]
-    Refused { table: Table, name: String, errno: i32 },
+    Refused { table: TableName, name: String, errno: i32 },
     #[error("no permission to change nftables: it needs CAP_NET_ADMIN; run ctwarden as root")]
     Privilege,
     /// The exchange with the kernel failed before an answer arrived.
@@ -49,7 +50,12 @@ pub(crate) enum OpenError {
 
 /// Looks a set up and checks it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what a set may have beside these is not asked for")]
-pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: Family) -> Result<SetHandle, OpenError> {
+pub(super) fn find(
+    nftables: &mut Nftables,
+    table: &TableName,
+    name: &str,
+    family: Family,
+) -> Result<SetHandle, OpenError> {
     let wanted = SetKind { family, interval: true };
     let way_out = |name: &str| {
         format!(
@@ -115,7 +121,7 @@ pub(super) fn find(nftables: &mut Nftables, table: &Table, name: &str, family: F
 }
 
 /// The request for the description of a set.
-pub(super) fn get_set(table: &Table, name: &str) -> NfTablesMessage {
+pub(super) fn get_set(table: &TableName, name: &str) -> NfTablesMessage {
     let attributes = vec![SetAttribute::Table(table.name.clone()), SetAttribute::Name(name.to_owned())];
     NfTablesMessage::GetSet(SetMessage { attributes })
 }

@@ -15,7 +15,7 @@ const MAKE: &str = "add table inet t; \
     add set inet t a4 { type ipv4_addr; flags timeout; }; \
     add set inet t a6 { type ipv6_addr; flags timeout; }";
 
-fn table() -> Table {
+fn table() -> TableName {
     "inet t".parse().unwrap()
 }
 

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use ctwarden_model::{Protocol, SequenceAdjustment, TcpFlags, Tuple, Zone};
 
-use super::super::error::{LineError, Problem};
+use super::super::error::{LineError, LineProblem};
 use super::super::json_syntax::Json;
 use super::super::tuple::TupleParts;
 use super::expected::{TEXT, U8, U16, U32, U64};
@@ -16,7 +16,7 @@ const I32: &str = "a whole number of 32 bits with a sign";
 
 /// The known parts of a direction.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Direction {
+pub(super) struct ReadDirection {
     protocol: ToldProtocol,
     parts: TupleParts,
     pub(super) zone: Option<Zone>,
@@ -29,7 +29,7 @@ pub(super) struct Direction {
     pub(super) sequence: Option<SequenceAdjustment>,
 }
 
-impl Direction {
+impl ReadDirection {
     pub(super) fn read(json: &mut Json<'_>) -> Result<Self, LineError> {
         let mut told = Self::default();
         json.members(|json, name| told.read_field(json, name))?;
@@ -65,8 +65,8 @@ impl Direction {
     }
 
     /// The tuple, with its own protocol or else the given one.
-    pub(super) fn tuple(&self, protocol: Option<Protocol>) -> Result<Tuple, Problem> {
-        let protocol = self.protocol.get().or(protocol).ok_or(Problem::Missing("protocol"))?;
+    pub(super) fn tuple(&self, protocol: Option<Protocol>) -> Result<Tuple, LineProblem> {
+        let protocol = self.protocol.get().or(protocol).ok_or(LineProblem::Missing("protocol"))?;
         self.parts.tuple(protocol)
     }
 
@@ -79,7 +79,7 @@ impl Direction {
 fn address(json: &mut Json<'_>, field: &'static str) -> Result<IpAddr, LineError> {
     let at = json.at();
     let text = json.string(TEXT)?;
-    text.parse().map_err(|_| json.fail(at, Problem::value(field, "an IPv4 or IPv6 address", &text)))
+    text.parse().map_err(|_| json.fail(at, LineProblem::value(field, "an IPv4 or IPv6 address", &text)))
 }
 
 fn sequence(json: &mut Json<'_>) -> Result<SequenceAdjustment, LineError> {

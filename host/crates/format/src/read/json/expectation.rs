@@ -10,26 +10,26 @@ use crate::json::event_kind;
 use crate::text::EXPECTATION_FLAGS;
 
 use super::super::entry::ExpectationEntry;
-use super::super::error::{LineError, Problem};
+use super::super::error::{LineError, LineProblem};
 use super::super::json_syntax::Json;
-use super::direction::Direction;
+use super::direction::ReadDirection;
 use super::expected::{TEXT, U16, U32};
 use super::told_protocol::ToldProtocol;
 
 /// Parts that can be checked only at the end of the object.
 #[derive(Default)]
-struct Told {
+struct ExpectationMembers {
     protocol: ToldProtocol,
-    tuples: [Option<(usize, Direction)>; 3],
+    tuples: [Option<(usize, ReadDirection)>; 3],
     flags: Option<u32>,
     flags_bits: Option<u32>,
-    nat: Option<(usize, Option<u32>, Option<Direction>)>,
+    nat: Option<(usize, Option<u32>, Option<ReadDirection>)>,
 }
 
 pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError> {
     let mut json = Json::of(line);
     let begin = json.at();
-    let mut told = Told::default();
+    let mut told = ExpectationMembers::default();
     let mut kind = EventKind::Row;
     let (mut portid, mut program) = (None, None);
     let (mut id, mut zone, mut timeout, mut class) = (None, Zone(0), None, None);
@@ -43,7 +43,7 @@ pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError>
                 let at = json.at();
                 let text = json.string(TEXT)?;
                 kind = event_kind(&text)
-                    .ok_or_else(|| json.fail(at, Problem::value("event", "new, update or destroy", &text)))?;
+                    .ok_or_else(|| json.fail(at, LineProblem::value("event", "new, update or destroy", &text)))?;
             }
             "portid" => portid = Some(json.number("portid", U32)?),
             "program" => program = Some(String::from(json.string(TEXT)?)),
@@ -58,16 +58,16 @@ pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError>
         Ok(())
     })?;
     json.end()?;
-    let missing = |field| json.fail(begin, Problem::Missing(field));
+    let missing = |field| json.fail(begin, LineProblem::Missing(field));
     let protocol = told.protocol.get().ok_or_else(|| missing("protocol"))?;
-    let complete = |told: Option<(usize, Direction)>, field| {
+    let complete = |told: Option<(usize, ReadDirection)>, field| {
         let (at, direction) = told.ok_or_else(|| missing(field))?;
         direction.tuple(Some(protocol)).map_err(|problem| json.fail(at, problem))
     };
     let [tuple, mask, master] = told.tuples;
     let nat = match told.nat {
         Some((at, direction, tuple)) => {
-            let direction = direction.ok_or_else(|| json.fail(at, Problem::Missing("direction")))?;
+            let direction = direction.ok_or_else(|| json.fail(at, LineProblem::Missing("direction")))?;
             let tuple: Tuple = complete(tuple.map(|tuple| (at, tuple)), "tuple")?;
             Some((direction, tuple))
         }
@@ -89,13 +89,13 @@ pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError>
     Ok(ExpectationEntry { kind, time: None, expectation, portid, program })
 }
 
-impl Told {
+impl ExpectationMembers {
     fn read(&mut self, json: &mut Json<'_>, name: &str) -> Result<(), LineError> {
         let [tuple, mask, master] = &mut self.tuples;
         match name {
-            "expected" => *tuple = Some((json.at(), Direction::read(json)?)),
-            "mask" => *mask = Some((json.at(), Direction::read(json)?)),
-            "master" => *master = Some((json.at(), Direction::read(json)?)),
+            "expected" => *tuple = Some((json.at(), ReadDirection::read(json)?)),
+            "mask" => *mask = Some((json.at(), ReadDirection::read(json)?)),
+            "master" => *master = Some((json.at(), ReadDirection::read(json)?)),
             "flags_bits" => self.flags_bits = Some(json.number("flags_bits", U32)?),
             "flags" => {
                 let mut flags = 0;
@@ -104,7 +104,7 @@ impl Told {
                     let name = json.string(TEXT)?;
                     let known = EXPECTATION_FLAGS.into_iter().find(|(_, known)| *known == name);
                     let names = "PERMANENT, INACTIVE and USERSPACE";
-                    let (bit, _) = known.ok_or_else(|| json.fail(at, Problem::value("flags", names, &name)))?;
+                    let (bit, _) = known.ok_or_else(|| json.fail(at, LineProblem::value("flags", names, &name)))?;
                     flags |= bit;
                     Ok(())
                 })?;
@@ -116,7 +116,7 @@ impl Told {
                 json.members(|json, name| {
                     match name {
                         "direction" => direction = Some(json.number("direction", U32)?),
-                        "tuple" => tuple = Some(Direction::read(json)?),
+                        "tuple" => tuple = Some(ReadDirection::read(json)?),
                         _ => json.skip()?,
                     }
                     Ok(())

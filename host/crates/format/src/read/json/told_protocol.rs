@@ -2,7 +2,7 @@
 
 use ctwarden_model::Protocol;
 
-use super::super::error::{LineError, Problem};
+use super::super::error::{LineError, LineProblem};
 use super::super::json_syntax::Json;
 use super::expected::{TEXT, U8};
 
@@ -25,7 +25,8 @@ impl ToldProtocol {
                 let text = json.string(TEXT)?;
                 let protocol = Protocol::parse(&text).filter(|_| !text.starts_with('+'));
                 let expected = "the name or the number of a protocol";
-                self.name = Some(protocol.ok_or_else(|| json.fail(at, Problem::value("protocol", expected, &text)))?);
+                self.name =
+                    Some(protocol.ok_or_else(|| json.fail(at, LineProblem::value("protocol", expected, &text)))?);
             }
             "protocol_number" => self.number = Some(Protocol(json.number("protocol_number", U8)?)),
             _ => return Ok(false),

@@ -5,7 +5,7 @@
 
 use ctwarden_model::{Counters, PerDirection};
 
-use super::super::error::Problem;
+use super::super::error::LineProblem;
 use super::field::{U64, number};
 
 /// The position in the line.
@@ -64,7 +64,7 @@ impl Counted {
         is_of_tuple.then_some(if of_reply { &mut self.pairs.reply } else { &mut self.pairs.original })
     }
 
-    pub(super) fn packets(&mut self, value: &str) -> Result<(), Problem> {
+    pub(super) fn packets(&mut self, value: &str) -> Result<(), LineProblem> {
         let packets = number("packets", U64, value)?;
         if let Some(pair) = self.pair().filter(|pair| pair.packets.is_none()) {
             pair.packets = Some(packets);
@@ -73,7 +73,7 @@ impl Counted {
     }
 
     /// A number of bytes without a number of packets is a total.
-    pub(super) fn bytes(&mut self, value: &str) -> Result<(), Problem> {
+    pub(super) fn bytes(&mut self, value: &str) -> Result<(), LineProblem> {
         let bytes = number("bytes", U64, value)?;
         if let Some(pair) = self.pair().filter(|pair| pair.packets.is_some() && pair.bytes.is_none()) {
             pair.bytes = Some(bytes);
@@ -82,10 +82,10 @@ impl Counted {
     }
 
     /// The counters of both directions.
-    pub(super) fn counters(&self) -> Result<PerDirection<Option<Counters>>, Problem> {
+    pub(super) fn counters(&self) -> Result<PerDirection<Option<Counters>>, LineProblem> {
         let counters = |pair: Pair| match (pair.packets, pair.bytes) {
             (Some(packets), Some(bytes)) => Ok(Some(Counters { packets, bytes })),
-            (Some(_), None) => Err(Problem::Missing("bytes= behind packets=")),
+            (Some(_), None) => Err(LineProblem::Missing("bytes= behind packets=")),
             (None, _) => Ok(None),
         };
         Ok(PerDirection { original: counters(self.pairs.original)?, reply: counters(self.pairs.reply)? })

@@ -7,7 +7,7 @@ use ctwarden_model::{Expectation, Protocol, Zone};
 use crate::text::EXPECTATION_FLAGS;
 
 use super::super::entry::ExpectationEntry;
-use super::super::error::{LineError, Problem};
+use super::super::error::{LineError, LineProblem};
 use super::super::tuple::TupleParts;
 use super::super::words::Word;
 use super::field::{U8, U16, U32, address, layer4, number};
@@ -15,7 +15,7 @@ use super::reader::Reader;
 
 /// The values of the fields: expected tuple, mask and master, and which of them the next field belongs to.
 #[derive(Default)]
-struct Fields<'a> {
+struct ExpectationFields<'a> {
     protocol: Option<Protocol>,
     tuples: [TupleParts; 3],
     current: usize,
@@ -30,13 +30,13 @@ pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError>
     let time = reader.moment()?;
     let kind = reader.kind();
     let timeout = reader.timeout()?;
-    let mut fields = Fields::default();
+    let mut fields = ExpectationFields::default();
     while let Some(word) = reader.words.take() {
         let at = word.at.saturating_add(word.text.find('=').map_or(0, |sign| sign.saturating_add(1)));
         fields.set(word).map_err(|problem| reader.fail(at, problem))?;
     }
     let fail = |problem| LineError::at(line, line.trim_ascii_end().len(), problem);
-    let protocol = fields.protocol.ok_or_else(|| fail(Problem::Missing("proto=")))?;
+    let protocol = fields.protocol.ok_or_else(|| fail(LineProblem::Missing("proto=")))?;
     let [tuple, mask, master] = fields.tuples;
     let expectation = Expectation {
         id: None,
@@ -54,8 +54,8 @@ pub(in super::super) fn entry(line: &str) -> Result<ExpectationEntry, LineError>
     Ok(ExpectationEntry { kind, time, expectation, portid: None, program: None })
 }
 
-impl<'a> Fields<'a> {
-    fn set(&mut self, word: Word<'a>) -> Result<(), Problem> {
+impl<'a> ExpectationFields<'a> {
+    fn set(&mut self, word: Word<'a>) -> Result<(), LineProblem> {
         let Some((key, value)) = word.field() else { return self.set_flags(word.text) };
         self.current = match key {
             "mask-src" => 1,
@@ -79,11 +79,11 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    fn set_flags(&mut self, names: &str) -> Result<(), Problem> {
+    fn set_flags(&mut self, names: &str) -> Result<(), LineProblem> {
         let mut flags = 0;
         for name in names.split(',') {
             let known = EXPECTATION_FLAGS.into_iter().find(|(_, known)| *known == name);
-            let (bit, _) = known.ok_or_else(|| Problem::expected("a field=value or flags", name))?;
+            let (bit, _) = known.ok_or_else(|| LineProblem::expected("a field=value or flags", name))?;
             flags |= bit;
         }
         self.flags = Some(flags);

@@ -4,7 +4,7 @@
 
 use core::net::IpAddr;
 
-use super::super::error::Problem;
+use super::super::error::LineProblem;
 use super::super::tuple::TupleParts;
 
 pub(super) const U8: &str = "a number from 0 to 255";
@@ -14,7 +14,7 @@ pub(super) const U64: &str = "a number of at most 64 bits";
 
 /// Reads a field of the protocol's part of a tuple. Returns whether the field was one. The identifier of ICMP is
 /// excluded: its key has another meaning elsewhere.
-pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<bool, Problem> {
+pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<bool, LineProblem> {
     match key {
         "sport" => parts.ports.0 = Some(number("sport", U16, value)?),
         "dport" => parts.ports.1 = Some(number("dport", U16, value)?),
@@ -27,12 +27,16 @@ pub(super) fn layer4(parts: &mut TupleParts, key: &str, value: &str) -> Result<b
     Ok(true)
 }
 
-pub(super) fn address(field: &'static str, value: &str) -> Result<IpAddr, Problem> {
-    value.parse().map_err(|_| Problem::value(field, "an IPv4 or IPv6 address", value))
+pub(super) fn address(field: &'static str, value: &str) -> Result<IpAddr, LineProblem> {
+    value.parse().map_err(|_| LineProblem::value(field, "an IPv4 or IPv6 address", value))
 }
 
-pub(super) fn number<T: TryFrom<u64>>(field: &'static str, expected: &'static str, value: &str) -> Result<T, Problem> {
-    digits(value).ok_or_else(|| Problem::value(field, expected, value))
+pub(super) fn number<T: TryFrom<u64>>(
+    field: &'static str,
+    expected: &'static str,
+    value: &str,
+) -> Result<T, LineProblem> {
+    digits(value).ok_or_else(|| LineProblem::value(field, expected, value))
 }
 
 /// A number in decimal, or in hexadecimal after `0x`, as some programs write marks.
@@ -40,7 +44,7 @@ pub(super) fn any_number<T: TryFrom<u64>>(
     field: &'static str,
     expected: &'static str,
     value: &str,
-) -> Result<T, Problem> {
+) -> Result<T, LineProblem> {
     let hexadecimal = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
     match hexadecimal.and_then(|digits| u64::from_str_radix(digits, 16).ok()).and_then(|value| T::try_from(value).ok())
     {
@@ -49,10 +53,10 @@ pub(super) fn any_number<T: TryFrom<u64>>(
     }
 }
 
-fn key_of(field: &'static str, value: &str) -> Result<u16, Problem> {
+fn key_of(field: &'static str, value: &str) -> Result<u16, LineProblem> {
     let digits = value.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
     let key = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
-    key.ok_or_else(|| Problem::value(field, "0x and at most four hexadecimal digits", value))
+    key.ok_or_else(|| LineProblem::value(field, "0x and at most four hexadecimal digits", value))
 }
 
 /// A decimal number that consists only of digits.

@@ -2,7 +2,7 @@
 
 use ctwarden_model::{EventKind, Timestamp};
 
-use super::super::error::{LineError, Problem};
+use super::super::error::{LineError, LineProblem};
 use super::super::words::Words;
 use super::field::{U32, digits};
 
@@ -16,7 +16,7 @@ impl<'a> Reader<'a> {
         Self { line, words: Words::of(line) }
     }
 
-    pub(super) fn fail(&self, at: usize, problem: Problem) -> LineError {
+    pub(super) fn fail(&self, at: usize, problem: LineProblem) -> LineError {
         LineError::at(self.line, at, problem)
     }
 
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
             .zip(digits::<u32>(microseconds.trim_ascii()).filter(|microseconds| *microseconds < 1_000_000))
             .and_then(|(seconds, microseconds)| seconds.checked_add(u64::from(microseconds) * 1_000));
         let nanoseconds = nanoseconds
-            .ok_or_else(|| self.fail(at, Problem::value("the time in front", "[seconds.microseconds]", inside)))?;
+            .ok_or_else(|| self.fail(at, LineProblem::value("the time in front", "[seconds.microseconds]", inside)))?;
         self.words.pass(length);
         Ok(Some(Timestamp(nanoseconds)))
     }
@@ -60,8 +60,8 @@ impl<'a> Reader<'a> {
         expected: &'static str,
     ) -> Result<T, LineError> {
         let at = self.words.at();
-        let word = self.words.take().ok_or_else(|| self.fail(at, Problem::Missing(field)))?;
-        digits(word.text).ok_or_else(|| self.fail(word.at, Problem::value(field, expected, word.text)))
+        let word = self.words.take().ok_or_else(|| self.fail(at, LineProblem::Missing(field)))?;
+        digits(word.text).ok_or_else(|| self.fail(word.at, LineProblem::value(field, expected, word.text)))
     }
 
     pub(super) fn timeout(&mut self) -> Result<Option<u32>, LineError> {

@@ -10,7 +10,7 @@ use ctwarden_model::{Action, Outcome, PluginName, Record, VerdictRecord};
 
 /// Facts about one plugin, besides the engine's counts.
 #[derive(Debug, Default)]
-pub(super) struct About {
+pub(super) struct PluginGrants {
     /// The version that the plugin reports.
     pub(super) version: String,
     /// Grants that its configuration needs and does not have.
@@ -19,22 +19,22 @@ pub(super) struct About {
     refused: Option<String>,
 }
 
-impl About {
+impl PluginGrants {
     pub(super) fn not_granted(&self) -> Vec<String> {
         self.missing.iter().chain(&self.refused).cloned().collect()
     }
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Granting(BTreeMap<PluginName, About>);
+pub(super) struct MissingGrants(BTreeMap<PluginName, PluginGrants>);
 
-impl Granting {
+impl MissingGrants {
     /// Adds a plugin that the loop has taken over.
     pub(super) fn put(&mut self, name: PluginName, version: String, missing: Vec<String>) {
-        self.0.insert(name, About { version, missing, refused: None });
+        self.0.insert(name, PluginGrants { version, missing, refused: None });
     }
 
-    pub(super) fn of(&self, name: &PluginName) -> Option<&About> {
+    pub(super) fn of(&self, name: &PluginName) -> Option<&PluginGrants> {
         self.0.get(name)
     }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_first_refusal_of_each_plugin_is_told() {
-        let mut granting = Granting::default();
+        let mut granting = MissingGrants::default();
         for name in ["a", "b"] {
             granting.put(PluginName::new(name).unwrap(), "1.0.0".to_owned(), Vec::new());
         }
