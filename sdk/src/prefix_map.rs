@@ -20,16 +20,6 @@ impl<V> PrefixMap<V> {
         Self(ctwarden_net::PrefixMap::new())
     }
 
-    /// Adds a network or changes its value. Returns the old value, if there was one.
-    pub fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
-        self.0.insert(prefix.network(), value)
-    }
-
-    /// Removes exactly this network and returns its value.
-    pub fn remove(&mut self, prefix: Prefix) -> Option<V> {
-        self.0.remove(prefix.network())
-    }
-
     /// Returns the value of exactly this network.
     #[must_use]
     pub fn get(&self, prefix: Prefix) -> Option<&V> {
@@ -78,6 +68,18 @@ impl<V> PrefixMap<V> {
     /// Returns all networks and their values, ordered by address, the wider first.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
         self.0.iter().map(|(network, value)| (Prefix::meant(network), value))
+    }
+}
+
+impl<V: Clone> PrefixMap<V> {
+    /// Adds a network or changes its value. Returns the old value, if there was one.
+    pub fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
+        self.0.insert(prefix.network(), value)
+    }
+
+    /// Removes exactly this network and returns its value.
+    pub fn remove(&mut self, prefix: Prefix) -> Option<V> {
+        self.0.remove(prefix.network())
     }
 }
 

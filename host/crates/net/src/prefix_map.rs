@@ -14,9 +14,10 @@ use crate::{Family, Prefix};
 
 /// A map from networks to values.
 ///
-/// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest
-/// to the address and the one that contains it. An insertion or a removal costs time for each network that the network
-/// covers. An IPv4 network takes 8 bytes and an IPv6 network 24 bytes, in addition to its value.
+/// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest to
+/// the address and the one that contains it. An insertion or a removal costs time for each network that the network covers.
+/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value. A copy of a map shares all networks with the
+/// map; a change afterwards copies about a hundred of them.
 #[derive(Clone)]
 pub struct PrefixMap<V> {
     ipv4: Nested<Ipv4, V>,
@@ -45,36 +46,12 @@ impl<V> PrefixMap<V> {
         Self { ipv4: Nested::new(), ipv6: Nested::new() }
     }
 
-    /// Adds a network, and returns the value that the network had before.
-    pub fn insert(&mut self, network: Prefix, value: V) -> Option<V> {
-        match network.into() {
-            Stored::Ipv4(network) => self.ipv4.insert(network, value),
-            Stored::Ipv6(network) => self.ipv6.insert(network, value),
-        }
-    }
-
-    /// Removes a network, and returns its value.
-    pub fn remove(&mut self, network: Prefix) -> Option<V> {
-        match network.into() {
-            Stored::Ipv4(network) => self.ipv4.remove(network),
-            Stored::Ipv6(network) => self.ipv6.remove(network),
-        }
-    }
-
     /// The value of exactly this network.
     #[must_use]
     pub fn get(&self, network: Prefix) -> Option<&V> {
         match network.into() {
             Stored::Ipv4(network) => self.ipv4.get(network),
             Stored::Ipv6(network) => self.ipv6.get(network),
-        }
-    }
-
-    /// The value of exactly this network, for a change.
-    pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
-        match network.into() {
-            Stored::Ipv4(network) => self.ipv4.get_mut(network),
-            Stored::Ipv6(network) => self.ipv6.get_mut(network),
         }
     }
 
@@ -150,6 +127,33 @@ impl<V> PrefixMap<V> {
     /// Every network with its value, by address, the wider first; IPv4 before IPv6.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
         self.ipv4.iter().map(shown).chain(self.ipv6.iter().map(shown))
+    }
+}
+
+/// Changes need copies of values, because copies of a map share their parts.
+impl<V: Clone> PrefixMap<V> {
+    /// Adds a network, and returns the value that the network had before.
+    pub fn insert(&mut self, network: Prefix, value: V) -> Option<V> {
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.insert(network, value),
+            Stored::Ipv6(network) => self.ipv6.insert(network, value),
+        }
+    }
+
+    /// Removes a network, and returns its value.
+    pub fn remove(&mut self, network: Prefix) -> Option<V> {
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.remove(network),
+            Stored::Ipv6(network) => self.ipv6.remove(network),
+        }
+    }
+
+    /// The value of exactly this network, for a change.
+    pub fn get_mut(&mut self, network: Prefix) -> Option<&mut V> {
+        match network.into() {
+            Stored::Ipv4(network) => self.ipv4.get_mut(network),
+            Stored::Ipv6(network) => self.ipv6.get_mut(network),
+        }
     }
 }
 

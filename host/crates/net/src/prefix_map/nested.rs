@@ -33,44 +33,8 @@ impl<N: Network, V> Nested<N, V> {
         })))
     }
 
-    /// Adds a network and returns the value that the network had. Costs time for each network that it covers.
-    pub(super) fn insert(&mut self, mut network: N, value: V) -> Option<V> {
-        if let Some(old) = self.get_mut(network) {
-            return Some(core::mem::replace(old, value));
-        }
-        let wider =
-            self.covering(network).and_then(|place| self.0.network(place)).map_or(NO_WIDER, |wider| wider.length());
-        self.0.change_from(self.0.first_behind(network), |inner| {
-            let inside = network.contains(inner.address());
-            if inside && inner.wider() == wider {
-                inner.set_wider(network.length());
-            }
-            inside
-        });
-        network.set_wider(wider);
-        self.0.insert(network, value);
-        None
-    }
-
-    /// Removes a network and returns its value. Costs time for each network that it covers.
-    pub(super) fn remove(&mut self, network: N) -> Option<V> {
-        let (removed, value) = self.0.remove(self.0.find(network)?)?;
-        self.0.change_from(self.0.first_behind(network), |inner| {
-            let inside = removed.contains(inner.address());
-            if inside && inner.wider() == removed.length() {
-                inner.set_wider(removed.wider());
-            }
-            inside
-        });
-        Some(value)
-    }
-
     pub(super) fn get(&self, network: N) -> Option<&V> {
         self.0.value(self.0.find(network)?)
-    }
-
-    pub(super) fn get_mut(&mut self, network: N) -> Option<&mut V> {
-        self.0.value_mut(self.0.find(network)?)
     }
 
     /// The longest network that contains the address.
@@ -127,5 +91,43 @@ impl<N: Network, V> Nested<N, V> {
             return None;
         }
         self.0.find(network.shortened(network.wider()))
+    }
+}
+
+impl<N: Network, V: Clone> Nested<N, V> {
+    /// Adds a network and returns the value that the network had. Costs time for each network that it covers.
+    pub(super) fn insert(&mut self, mut network: N, value: V) -> Option<V> {
+        if let Some(old) = self.get_mut(network) {
+            return Some(core::mem::replace(old, value));
+        }
+        let wider =
+            self.covering(network).and_then(|place| self.0.network(place)).map_or(NO_WIDER, |wider| wider.length());
+        self.0.change_from(self.0.first_behind(network), |inner| {
+            let inside = network.contains(inner.address());
+            if inside && inner.wider() == wider {
+                inner.set_wider(network.length());
+            }
+            inside
+        });
+        network.set_wider(wider);
+        self.0.insert(network, value);
+        None
+    }
+
+    /// Removes a network and returns its value. Costs time for each network that it covers.
+    pub(super) fn remove(&mut self, network: N) -> Option<V> {
+        let (removed, value) = self.0.remove(self.0.find(network)?)?;
+        self.0.change_from(self.0.first_behind(network), |inner| {
+            let inside = removed.contains(inner.address());
+            if inside && inner.wider() == removed.length() {
+                inner.set_wider(removed.wider());
+            }
+            inside
+        });
+        Some(value)
+    }
+
+    pub(super) fn get_mut(&mut self, network: N) -> Option<&mut V> {
+        self.0.value_mut(self.0.find(network)?)
     }
 }

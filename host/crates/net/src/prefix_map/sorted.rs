@@ -3,7 +3,10 @@
 //! A search is one binary search over the first network of each short list and one within that list. The addresses lie
 //! next to each other and apart from the values, so that a search among a million networks touches few cache lines. An
 //! insertion moves at most [`MOST`] networks.
+//!
+//! Copies share the short lists. A change copies only the short lists that it touches.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::network::Network;
@@ -28,7 +31,7 @@ pub(super) struct Place {
 /// No run is empty.
 #[derive(Clone)]
 pub(super) struct Sorted<N: Network, V> {
-    runs: Vec<Run<N, V>>,
+    runs: Vec<Arc<Run<N, V>>>,
     /// The first network of each run.
     firsts: Vec<N>,
     len: usize,
@@ -46,22 +49,24 @@ impl<N: Network, V> Sorted<N, V> {
     /// Takes networks that are in order and differ.
     pub(super) fn from_ordered(ordered: impl Iterator<Item = (N, V)>) -> Self {
         let mut sorted = Self::new();
+        let mut last = Run::new();
         for (network, value) in ordered {
-            sorted.append(network, value);
+            if last.networks.len() >= MOST {
+                sorted.append(core::mem::replace(&mut last, Run::new()));
+            }
+            last.networks.push(network);
+            last.values.push(value);
         }
+        sorted.append(last);
         sorted
     }
 
-    /// Adds a network behind all others.
-    fn append(&mut self, network: N, value: V) {
-        if self.runs.last().is_none_or(|run| run.networks.len() >= MOST) {
-            self.firsts.push(network);
-            self.runs.push(Run { networks: Vec::new(), values: Vec::new() });
-        }
-        if let Some(run) = self.runs.last_mut() {
-            run.networks.push(network);
-            run.values.push(value);
-            self.len += 1;
+    /// Adds a run behind all others, unless the run is empty.
+    fn append(&mut self, run: Run<N, V>) {
+        if let Some(first) = run.networks.first() {
+            self.firsts.push(*first);
+            self.len += run.networks.len();
+            self.runs.push(Arc::new(run));
         }
     }
 
@@ -101,22 +106,35 @@ impl<N: Network, V> Sorted<N, V> {
         self.runs.get(place.run)?.values.get(place.index)
     }
 
+    /// The networks and values from a place on.
+    pub(super) fn iter_from(&self, place: Place) -> impl Iterator<Item = (N, &V)> {
+        let first = self.runs.get(place.run).into_iter().flat_map(move |run| run.from(place.index));
+        first.chain(self.runs.iter().skip(place.run + 1).flat_map(|run| run.from(0)))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (N, &V)> {
+        self.iter_from(Place { run: 0, index: 0 })
+    }
+}
+
+/// Changes. A short list that a copy shares is copied first.
+impl<N: Network, V: Clone> Sorted<N, V> {
     pub(super) fn value_mut(&mut self, place: Place) -> Option<&mut V> {
-        self.runs.get_mut(place.run)?.values.get_mut(place.index)
+        Arc::make_mut(self.runs.get_mut(place.run)?).values.get_mut(place.index)
     }
 
     /// Adds a network that the list does not have.
     pub(super) fn insert(&mut self, network: N, value: V) {
         let Some(at) = self.run_of(network).or_else(|| (!self.runs.is_empty()).then_some(0)) else {
-            return self.append(network, value);
+            return self.append(Run::of(network, value));
         };
-        let Some(run) = self.runs.get_mut(at) else { return };
+        let Some(run) = self.runs.get_mut(at).map(Arc::make_mut) else { return };
         let index = run.networks.partition_point(|other| *other < network);
         if run.networks.len() >= MOST {
             let last = at + 1 == self.firsts.len();
             if last && index == run.networks.len() {
                 // Networks that arrive in order fill each run.
-                return self.append(network, value);
+                return self.append(Run::of(network, value));
             }
             self.split(at);
             return self.insert(network, value);
@@ -129,7 +147,7 @@ impl<N: Network, V> Sorted<N, V> {
 
     /// Removes the network at a place. `None` if the place has no network.
     pub(super) fn remove(&mut self, place: Place) -> Option<(N, V)> {
-        let run = self.runs.get_mut(place.run)?;
+        let run = Arc::make_mut(self.runs.get_mut(place.run)?);
         if place.index >= run.networks.len() {
             return None;
         }
@@ -150,7 +168,7 @@ impl<N: Network, V> Sorted<N, V> {
     pub(super) fn change_from(&mut self, place: Place, mut change: impl FnMut(&mut N) -> bool) {
         let mut skipped = place.index;
         for run in self.runs.iter_mut().skip(place.run) {
-            for network in run.networks.iter_mut().skip(skipped) {
+            for network in Arc::make_mut(run).networks.iter_mut().skip(skipped) {
                 if !change(network) {
                     return;
                 }
@@ -159,24 +177,14 @@ impl<N: Network, V> Sorted<N, V> {
         }
     }
 
-    /// The networks and values from a place on.
-    pub(super) fn iter_from(&self, place: Place) -> impl Iterator<Item = (N, &V)> {
-        let first = self.runs.get(place.run).into_iter().flat_map(move |run| run.from(place.index));
-        first.chain(self.runs.iter().skip(place.run + 1).flat_map(|run| run.from(0)))
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (N, &V)> {
-        self.iter_from(Place { run: 0, index: 0 })
-    }
-
     /// Makes two runs of one.
     fn split(&mut self, at: usize) {
-        let Some(run) = self.runs.get_mut(at) else { return };
+        let Some(run) = self.runs.get_mut(at).map(Arc::make_mut) else { return };
         let half = run.networks.len() / 2;
         let second = Run { networks: run.networks.split_off(half), values: run.values.split_off(half) };
         if let Some(first) = second.networks.first() {
             self.firsts.insert(at + 1, *first);
-            self.runs.insert(at + 1, second);
+            self.runs.insert(at + 1, Arc::new(second));
         }
     }
 
@@ -187,9 +195,9 @@ impl<N: Network, V> Sorted<N, V> {
         if this + next > MOST / 2 {
             return;
         }
-        let Run { networks, values } = self.runs.remove(at + 1);
+        let Run { networks, values } = Arc::unwrap_or_clone(self.runs.remove(at + 1));
         self.firsts.remove(at + 1);
-        if let Some(run) = self.runs.get_mut(at) {
+        if let Some(run) = self.runs.get_mut(at).map(Arc::make_mut) {
             run.networks.extend(networks);
             run.values.extend(values);
         }
@@ -204,6 +212,17 @@ impl<N: Network, V> Sorted<N, V> {
 }
 
 impl<N: Network, V> Run<N, V> {
+    const fn new() -> Self {
+        Self { networks: Vec::new(), values: Vec::new() }
+    }
+
+    fn of(network: N, value: V) -> Self {
+        let mut run = Self::new();
+        run.networks.push(network);
+        run.values.push(value);
+        run
+    }
+
     fn from(&self, index: usize) -> impl Iterator<Item = (N, &V)> {
         self.networks.iter().copied().zip(&self.values).skip(index)
     }
