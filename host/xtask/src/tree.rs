@@ -15,7 +15,7 @@ pub(crate) struct Crate {
 }
 
 /// Crates that must compile without an operating system.
-pub(crate) const PURE_CRATES: [&str; 7] = [
+pub(crate) const PURE_CRATES: [&str; 8] = [
     "ctwarden-net",
     "ctwarden-model",
     "ctwarden-wire",
@@ -23,6 +23,7 @@ pub(crate) const PURE_CRATES: [&str; 7] = [
     "ctwarden-engine",
     "ctwarden-replica",
     "ctwarden-reader",
+    "ctwarden-sets",
 ];
 
 /// The folder that holds the workspace's manifest.
