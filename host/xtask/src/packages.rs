@@ -47,6 +47,10 @@ pub(crate) const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
 
+/// The peers of the benchmark that no test needs.
+pub(crate) const BENCH: &[Need] =
+    &[Need { program: "ipset", packages: &["ipset"], purpose: "load a list of networks beside ctwarden's address set" }];
+
 /// The compiler of the fuzzer's runtime.
 pub(crate) const FUZZ: &[Need] =
     &[Need { program: "c++", packages: &["g++"], purpose: "compile the fuzzer's runtime" }];

@@ -24,6 +24,7 @@ pub(crate) const PURE_CRATES: [&str; 8] = [
     "ctwarden-engine",
     "ctwarden-replica",
     "ctwarden-reader",
+    "ctwarden-sets",
 ];
 
 /// The folder that holds the workspace's manifest.

@@ -1,6 +1,7 @@
 //! One address set: the claims of all sources, by network.
 
-use std::net::IpAddr;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use ctwarden_model::{Prefix, PrefixMap, Timestamp};
 

@@ -1,6 +1,8 @@
 //! A claim: why and how long a source wants a member in a set.
 
-use std::sync::Arc;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::sync::Arc;
 
 use ctwarden_model::Timestamp;
 

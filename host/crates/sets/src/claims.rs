@@ -1,6 +1,8 @@
 //! All claims on one network: nearly always one, so that one takes no allocation.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use ctwarden_model::Timestamp;
 
@@ -48,14 +50,14 @@ pub(crate) enum Claims {
 impl Claims {
     pub(crate) fn all(&self) -> &[Stored] {
         match self {
-            Self::One(claim) => std::slice::from_ref(claim),
+            Self::One(claim) => core::slice::from_ref(claim),
             Self::Several(claims) => claims,
         }
     }
 
     pub(crate) fn get_mut(&mut self, source: SourceId, service: Option<Service>) -> Option<&mut Stored> {
         let claims = match self {
-            Self::One(claim) => std::slice::from_mut(claim),
+            Self::One(claim) => core::slice::from_mut(claim),
             Self::Several(claims) => claims,
         };
         claims.iter_mut().find(|claim| claim.is(source, service))

@@ -1,7 +1,7 @@
 //! Networks with claims that end, by the second of the end.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
 
 use ctwarden_model::{Prefix, Timestamp};
 

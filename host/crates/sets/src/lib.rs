@@ -24,7 +24,10 @@
 //! assert!(banned.remove(&operator, host).is_some());
 //! assert_eq!(banned.lookup([198, 51, 100, 7].into(), second(10)).unwrap().source, &list);
 //! ```
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod address_set;
 mod claim;

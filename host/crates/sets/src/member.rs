@@ -1,6 +1,6 @@
 //! What a claim covers: a network, or one service of the network.
 
-use std::fmt;
+use core::fmt;
 
 use ctwarden_model::{PortRange, Prefix, Protocol};
 
@@ -93,6 +93,8 @@ impl fmt::Display for Member {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     fn member(network: &str, service: Option<(u8, u16, u16)>) -> Member {

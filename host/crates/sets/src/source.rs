@@ -1,7 +1,7 @@
 //! Who fills a set.
 
-use std::fmt;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::fmt;
 
 use ctwarden_model::PluginName;
 

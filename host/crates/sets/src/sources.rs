@@ -1,5 +1,7 @@
 //! The sources of one set, by a short number, with the number of claims of each.
 
+use alloc::vec::Vec;
+
 use crate::Source;
 
 /// A source of one set.

@@ -13,6 +13,7 @@ mod listen;
 mod marks;
 mod memory;
 mod selective;
+mod sets;
 mod sweep;
 
 use anyhow::{Result, ensure};
@@ -39,6 +40,7 @@ pub(crate) const LINES: &[Line] = &[
     marks::LINE,
     bans::LINE,
     banlist::LINE,
+    sets::LINE,
     events::LINE,
     event_cost::LINE,
     latency::LINE,

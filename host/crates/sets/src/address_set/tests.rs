@@ -1,4 +1,7 @@
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ctwarden_model::{PortRange, Protocol};
 use proptest::prelude::*;
@@ -201,7 +204,7 @@ proptest! {
             let expected: Vec<_> = naive.iter().map(|(key, end)| (key.clone(), end.map(second))).collect();
             prop_assert_eq!(all, expected);
             for address in ["10.1.2.3", "10.9.9.9", "2001:db8::1", "192.0.2.1"] {
-                let address: std::net::IpAddr = address.parse().unwrap();
+                let address: core::net::IpAddr = address.parse().unwrap();
                 let holds = |member: &Member| member.only().is_none() && member.prefix().contains(address);
                 let valid = naive.iter().filter(|((_, m), end)| holds(m) && end.is_none_or(|end| end > now));
                 let best = valid.max_by_key(|((_, m), end)| (m.prefix().length(), end.unwrap_or(u64::MAX)));
