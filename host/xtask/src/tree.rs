@@ -15,7 +15,7 @@ pub(crate) struct Crate {
 }
 
 /// Crates that must compile without an operating system.
-pub(crate) const PURE_CRATES: [&str; 8] = [
+pub(crate) const PURE_CRATES: [&str; 9] = [
     "ctwarden-net",
     "ctwarden-model",
     "ctwarden-wire",
