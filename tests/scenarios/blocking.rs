@@ -50,7 +50,7 @@ fn this_host_and_its_way_out_are_never_blocked() {
         "255.255.255.255",
     ] {
         let said = daemon.send("scripted", &format!("none: block bad {network} 60"));
-        assert!(said.err.contains("this host's"), "{network}: {said:?}");
+        assert!(said.err.contains("belongs to this host"), "{network}: {said:?}");
         assert!(said.short().contains("block: 1 protected"), "{network}");
     }
     assert!(elements("inet ward bad4").is_empty() && elements("inet ward bad6").is_empty());

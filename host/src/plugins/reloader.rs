@@ -164,7 +164,7 @@ mod tests {
         }
         reloader.begin(at(1_200));
         let (reading, outcome) = received.blocking_recv().unwrap();
-        assert!(outcome.unwrap_err().to_string().contains("start ctwarden again"));
+        assert!(outcome.unwrap_err().to_string().contains("restart ctwarden"));
         assert!(reloader.ended(reading, at(1_200)));
     }
 }

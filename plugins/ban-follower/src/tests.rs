@@ -391,7 +391,7 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     let ports = "ports: one of the given protocols has no ports; remove one of the two";
     assert_eq!(refused(json!({ "protocols": ["icmp"], "ports": [22] })), ports);
     let schema = <Config as Configuration>::schema();
-    for key in ["block-set", "shortest-ipv6-prefix", "put into before their flows are ended"] {
+    for key in ["block-set", "shortest-ipv6-prefix", "before it ends their flows"] {
         assert!(schema.contains(key), "{schema}");
     }
 }
