@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ctwarden_model::{ListCounts, SetName};
+use ctwarden_model::{ListCounts, Prefix, PrefixMap, SetName};
 
 use crate::set_file::{Networks, Results, Version};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressSet {
-    /// The networks of the set; `None` until a good list was read.
+    /// The networks of the file or of the configuration; `None` until a good list was read.
     pub(crate) networks: Option<Networks>,
+    /// The networks that people and programs claim.
+    claimed: Networks,
+    /// All networks of the set; `None` if there is neither a good list nor a claim.
+    all: Option<Networks>,
     /// The version of the file that is in use, for a set that comes from a file.
     pub(crate) version: Option<Arc<Version>>,
     /// The file of the networks; `None` if they are in the configuration.
@@ -29,9 +33,67 @@ pub(crate) struct Refusal {
 }
 
 impl AddressSet {
+    /// A set with these networks, which nothing but a reload changes.
+    pub(crate) fn of_networks(networks: Networks) -> Self {
+        Self { networks: Some(networks), ..Self::default() }
+    }
+
+    pub(crate) fn of_file(file: PathBuf, version: Arc<Version>) -> Self {
+        let networks = Some(Arc::clone(version.networks()));
+        Self { networks, version: Some(version), file: Some(file), ..Self::default() }
+    }
+
+    /// A set without networks, because its file has no good list.
+    pub(crate) fn of_refused_file(file: PathBuf, refusal: Refusal) -> Self {
+        Self { file: Some(file), refused: Some(refusal), ..Self::default() }
+    }
+
+    /// All networks of the set: those of its list, and those that people and programs claim.
+    pub(crate) const fn all(&self) -> Option<&Networks> {
+        self.all.as_ref()
+    }
+
     fn take(&mut self, version: Arc<Version>) {
         self.networks = Some(Arc::clone(version.networks()));
         self.version = Some(version);
+        self.merge();
+    }
+
+    /// Puts list and claims together. The list has no ends, so its value counts where both have a network.
+    fn merge(&mut self) {
+        self.all = match &self.networks {
+            Some(listed) if self.claimed.is_empty() => Some(Arc::clone(listed)),
+            None if self.claimed.is_empty() => None,
+            None => Some(Arc::clone(&self.claimed)),
+            Some(listed) => {
+                let mut all = PrefixMap::clone(listed);
+                for (network, value) in self.claimed.iter().filter(|(network, _)| listed.get(*network).is_none()) {
+                    all.insert(network, value.clone());
+                }
+                Some(Arc::new(all))
+            }
+        };
+    }
+
+    /// Changes what is claimed of one network; `None`: nobody claims it any more.
+    fn claim(&mut self, network: Prefix, value: Option<&str>) {
+        put(Arc::make_mut(&mut self.claimed), network, value);
+        match &mut self.all {
+            // The copy shares its parts with the map that the plugins hold, so a change of a large set is cheap.
+            Some(all) if !self.claimed.is_empty() => {
+                if self.networks.as_ref().is_none_or(|listed| listed.get(network).is_none()) {
+                    put(Arc::make_mut(all), network, value);
+                }
+            }
+            Some(_) | None => self.merge(),
+        }
+    }
+}
+
+fn put(networks: &mut PrefixMap<String>, network: Prefix, value: Option<&str>) {
+    match value {
+        Some(value) => drop(networks.insert(network, value.to_owned())),
+        None => drop(networks.remove(network)),
     }
 }
 
@@ -49,8 +111,25 @@ pub(crate) enum Renewed {
 pub(crate) struct AddressSets(Arc<RwLock<BTreeMap<SetName, AddressSet>>>);
 
 impl AddressSets {
-    pub(crate) fn insert(&self, name: SetName, set: AddressSet) {
+    pub(crate) fn insert(&self, name: SetName, mut set: AddressSet) {
+        set.merge();
         self.change(|sets| drop(sets.insert(name, set)));
+    }
+
+    /// Changes what people and programs claim of networks, each with its value; `None`: nobody claims it any more.
+    /// Returns the number of networks of the set, or `None` if there is no such set.
+    pub(crate) fn claim<'a>(
+        &self,
+        name: &SetName,
+        networks: impl IntoIterator<Item = (Prefix, Option<&'a str>)>,
+    ) -> Option<usize> {
+        self.change(|sets| {
+            let set = sets.get_mut(name)?;
+            for (network, value) in networks {
+                set.claim(network, value);
+            }
+            Some(set.all.as_ref().map_or(0, |all| all.len()))
+        })
     }
 
     /// Replaces the networks by those of a later version. If it was read from the file, the file has a good list again.
@@ -97,15 +176,15 @@ impl AddressSets {
         self.look(|sets| Some(sets.get(name)?.version.as_ref()?.results().clone()))
     }
 
-    /// The list in use.
+    /// All networks of a set.
     ///
     /// # Errors
-    /// Why there is no list, on one line.
+    /// Why there are none, on one line.
     pub(crate) fn get(&self, name: &SetName) -> Result<Networks, String> {
         let Some(set) = self.look(|sets| sets.get(name).cloned()) else {
             return Err(format!("there is no set {name}"));
         };
-        set.networks.ok_or_else(|| {
+        set.all.ok_or_else(|| {
             let why =
                 set.refused.as_ref().and_then(|refusal| refusal.text.lines().next()).unwrap_or("nothing was read");
             format!("set {name} has no valid list: {why}")

@@ -1,12 +1,15 @@
 //! The command line: one file for each verb, and the exit status of the program.
 
+mod add;
 mod check;
+mod claims;
 mod completions;
 mod conntrack;
 mod doctor;
 mod explain;
 mod man;
 mod out;
+mod remove;
 mod run;
 mod send;
 mod split;
@@ -22,6 +25,9 @@ use clap::{Args, Parser, Subcommand};
 
 /// Default path of the configuration file.
 const CONFIGURATION: &str = "/etc/ctwarden/ctwarden.toml";
+
+/// The daemon has answered another request.
+const UNEXPECTED: &str = "unexpected answer from the daemon; use the daemon's own version";
 
 /// A WASI-sandboxed policy host for Linux connection tracking.
 #[derive(Parser)]
@@ -59,6 +65,9 @@ enum Verb {
     Try(try_run::Try),
     Status(status::Status),
     Send(send::Send),
+    Add(add::Add),
+    Remove(remove::Remove),
+    Claims(claims::Claims),
     Doctor(doctor::Doctor),
     Conntrack(conntrack::Conntrack),
     Man(man::Man),
@@ -92,6 +101,9 @@ fn carry_out(verb: Verb) -> ExitCode {
         Verb::Try(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
+        Verb::Add(verb) => verb.run(),
+        Verb::Remove(verb) => verb.run(),
+        Verb::Claims(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
         Verb::Conntrack(verb) => Ok(verb.run()),
         Verb::Man(verb) => verb.run(),

@@ -6,6 +6,7 @@
 
 mod allowance;
 mod answers;
+mod claiming;
 mod hearing;
 mod lists;
 mod missing_grants;
@@ -33,6 +34,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 pub(crate) use self::allowance::Allowance;
 use self::answers::Waiting;
+pub(crate) use self::claiming::Claiming;
 use self::hearing::Hearing;
 use self::missing_grants::MissingGrants;
 use self::socket_readiness::SocketReadiness;
@@ -95,6 +97,7 @@ pub(crate) struct EventLoop {
     reloader: Reloader<LoadedConfig>,
     prepared: UnboundedReceiver<(ReloadId, Result<LoadedConfig>)>,
     sets: AddressSets,
+    claiming: Claiming,
     set_watch: SetWatch,
     statistics: Requests,
     /// This host's own addresses, and the time they were read.
@@ -140,6 +143,7 @@ impl EventLoop {
         prepared: LoadedConfig,
         sinks: Sinks,
         asked: Receiver<ControlRequest>,
+        claiming: Claiming,
     ) -> Result<Self> {
         let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
@@ -175,6 +179,7 @@ impl EventLoop {
             reloader: Reloader::new(move || Ok(loader.load()?), preparing),
             prepared: prepared_later,
             sets: AddressSets::default(),
+            claiming,
             set_watch: SetWatch::idle(),
             statistics: Requests::open()?,
             own: PrefixSet::new(),
@@ -448,6 +453,7 @@ impl EventLoop {
     fn check_health(&mut self) -> Result<()> {
         let now = clock::now();
         self.sense(now.steady);
+        self.expire_claims();
         // Exit instead of running without the plugin: a service manager restarts the daemon.
         if let Some(dead) = self.plugins.values().find(|thread| thread.has_ended()) {
             bail!("the thread of plugin {} has died; start ctwarden again", dead.name());

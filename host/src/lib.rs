@@ -4,6 +4,7 @@
 //! fuzz targets.
 
 mod address_sets;
+mod claims;
 mod cli;
 mod clock;
 mod config;

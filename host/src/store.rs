@@ -45,9 +45,7 @@ pub(crate) enum StoreError {
     #[error("{0} is in use by another ctwarden; stop that process or set another [daemon] state")]
     InUse(PathBuf),
     /// The file is not a database, or a broken one.
-    #[error(
-        "{path} is damaged: {error}; move it away to start with empty plugin memories (`mv {path} {path}.damaged`)"
-    )]
+    #[error("{path} is damaged: {error}; move it away to start without its content (`mv {path} {path}.damaged`)")]
     Damaged {
         path: PathBuf,
         /// The error of the database.
@@ -105,11 +103,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] with the file and the remedy.
     pub(crate) fn open(directory: &Path, report: impl Fn(String) + Send + 'static) -> Result<Self, StoreError> {
-        let directory = Directory::open_or_make(directory, Mode::RWXU)
-            .map_err(|error| StoreError::Directory { path: directory.to_path_buf(), error })?;
-        let mut disk = Disk { path: directory.path().join(FILE), directory, database: None };
-        disk.database = Some(disk.open()?);
-        let disk = Arc::new(Mutex::new(disk));
+        let disk = Arc::new(Mutex::new(Disk::open_in(directory, FILE)?));
         let memories = Memories::default();
         let (stop, stopped) = channel();
         let mut flusher = Flusher { disk: Arc::clone(&disk), memories: Arc::clone(&memories), failing: false, report };
@@ -240,16 +234,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The database. After a failure of the disk redb refuses all further work on a handle, so the database is opened
 /// again.
 #[derive(Debug)]
-struct Disk {
+pub(crate) struct Disk {
     /// Held open, so nothing else can take its path while the daemon runs.
     directory: Directory,
+    file: &'static str,
     path: PathBuf,
     database: Option<Database>,
 }
 
 impl Disk {
+    /// Opens a database in a directory. Both are created if they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the file and the remedy.
+    pub(crate) fn open_in(directory: &Path, file: &'static str) -> Result<Self, StoreError> {
+        let directory = Directory::open_or_make(directory, Mode::RWXU)
+            .map_err(|error| StoreError::Directory { path: directory.to_path_buf(), error })?;
+        let mut disk = Self { path: directory.path().join(file), directory, file, database: None };
+        disk.database = Some(disk.open()?);
+        Ok(disk)
+    }
+
     /// Runs work on the database.
-    fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+    pub(crate) fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
             None => self.open()?,
@@ -265,7 +272,7 @@ impl Disk {
 
     fn open(&self) -> Result<Database, StoreError> {
         let path = || self.path.clone();
-        let file = self.directory.open_or_make_file(OsStr::new(FILE), Mode::RUSR | Mode::WUSR);
+        let file = self.directory.open_or_make_file(OsStr::new(self.file), Mode::RUSR | Mode::WUSR);
         let file = file.map_err(|error| StoreError::Access { path: path(), error })?;
         // Check the whole file at each opening: it is small, and a damaged file must be reported, not trusted.
         let opened = FileBackend::new(file).and_then(|file| {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::control::ControlServer;
-use crate::event_loop::EventLoop;
+use crate::event_loop::{Claiming, EventLoop};
 use crate::log;
 use crate::netlink::Requests;
 use crate::plugins::{ConfigLoader, StateDirectory, places, read_configuration};
@@ -47,6 +47,7 @@ pub(super) fn serve(file: &Path) -> Result<()> {
         bail!("{} cannot be run here; see `ctwarden check`", file.display());
     }
     let server = ControlServer::bind(&daemon.control, daemon.control_group.as_ref())?;
+    let claiming = Claiming::open(&daemon.state)?;
     let state = StateDirectory::open(&daemon.state)?;
     let loader = ConfigLoader::new(file, Some(state))?;
     let loaded = loader.load_read(configuration)?;
@@ -62,7 +63,7 @@ pub(super) fn serve(file: &Path) -> Result<()> {
         }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
         let serving = tokio::spawn(server.serve(requests));
-        let outcome = EventLoop::new(file, loader, loaded, sinks, asked)?.run().await;
+        let outcome = EventLoop::new(file, loader, loaded, sinks, asked, claiming)?.run().await;
         serving.abort();
         outcome
     })

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::Socket;
 use super::out::Out;
+use super::{Socket, UNEXPECTED};
 use crate::control::{self, Client, Request, Response};
 
 /// Send messages to a plugin and print the outcome of each
@@ -70,8 +70,6 @@ fn send(client: &mut Client, message: control::Send) -> Result<bool> {
             crate::log::say(&why);
             Ok(false)
         }
-        Response::Status(_) => {
-            bail!("unexpected answer from the daemon; use the daemon's own version")
-        }
+        Response::Status(_) | Response::Changed(_) | Response::Claims(_) => bail!("{UNEXPECTED}"),
     }
 }

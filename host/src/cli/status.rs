@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::Socket;
 use super::out::Out;
+use super::{Socket, UNEXPECTED};
 use crate::control::{Client, Request, Response};
 use crate::plain_json;
 
@@ -27,9 +27,7 @@ impl Status {
         let report = match client.ask(&Request::Status)? {
             Response::Status(report) => report,
             Response::Error(why) => bail!("{why}"),
-            Response::Sent(_) => {
-                bail!("unexpected answer from the daemon; use the daemon's own version")
-            }
+            Response::Sent(_) | Response::Changed(_) | Response::Claims(_) => bail!("{UNEXPECTED}"),
         };
         let mut out = Out::coloured();
         if self.json {

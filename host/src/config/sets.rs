@@ -42,12 +42,15 @@ impl Resolver<'_, '_> {
                 }
                 (None, Some(entries)) => {
                     self.refuse_keys_of_files(&key, set);
-                    let networks = Some(self.set_of_entries(&key, entries.get_ref(), shortest));
-                    AddressSet { networks, ..AddressSet::default() }
+                    let networks = self.set_of_entries(&key, entries.get_ref(), shortest);
+                    AddressSet::of_networks(networks)
                 }
-                (None, None) | (Some(_), Some(_)) => {
-                    let either =
-                        format_args!("{key}: write either file = \"NAME.txt\" or entries = [\"192.0.2.0/24\"]");
+                (None, None) => {
+                    self.refuse_keys_of_files(&key, set);
+                    AddressSet::of_networks(Networks::default())
+                }
+                (Some(_), Some(_)) => {
+                    let either = format_args!("{key}: has both file and entries; remove one of the two");
                     self.findings.at(&name.span(), either);
                     continue;
                 }
@@ -79,7 +82,7 @@ impl Resolver<'_, '_> {
     /// Refuses keys that say how a file is read, because the set has none.
     fn refuse_keys_of_files(&mut self, key: &str, set: &Set) {
         for (name, place) in keys_of_files(set) {
-            let what = format_args!("{key}.{name}: goes with a file, and this set has entries; remove the key");
+            let what = format_args!("{key}.{name}: goes with a file, and this set has none; remove the key");
             self.findings.at(&place, what);
         }
     }
@@ -176,8 +179,7 @@ impl Resolver<'_, '_> {
                 if let Some(why) = version.results().skipped_in_words() {
                     crate::log::say(&format!("set {name}: skipped lines: {}: {why}", version.results().counts.bad));
                 }
-                let networks = Some(Arc::clone(version.networks()));
-                AddressSet { networks, version: Some(version), file: Some(path), refused: None }
+                AddressSet::of_file(path, version)
             }
             Err(error) => {
                 let (text, counts) = (error.to_string(), error.counts());
@@ -185,7 +187,7 @@ impl Resolver<'_, '_> {
                 for line in text.lines() {
                     self.findings.tolerate(&file.span(), format_args!("{key}: {line}"));
                 }
-                AddressSet { file: Some(path), refused: Some(Refusal { text, counts }), ..AddressSet::default() }
+                AddressSet::of_refused_file(path, Refusal { text, counts })
             }
         }
     }

@@ -155,13 +155,26 @@ fn every_mistake_of_sets_is_told() {
         &[
             &format!("2: sets.a: {}:2:1: \"nonsense\" is not an address or network; write for example", bad.display()),
             &format!("4: sets.b: there is no {}; create it or correct the path", gone.display()),
-            "5: sets.c: write either file = \"NAME.txt\" or entries = [",
             "8: sets.d: \"10.0.0.0/99\" has a prefix that is longer than its address; write /32 at most",
             "9: sets.e f: \"e f\" is not a name; use 1 to 64 letters, digits, - or _",
             "12: block.x.table: \"ctwarden\" is not an nftables table; write family and name, for example \"inet",
             "14: block.y: names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both",
             "17: block.z.table: \"0x\" is not an nftables name; use letters",
             "18: block.z.ipv4: \"a b\" is not an nftables name; use letters",
+        ],
+    );
+}
+
+#[test]
+fn a_set_has_a_file_or_entries_or_is_filled_at_run_time() {
+    let scene = Scene::new();
+    let read = scene.load("[sets.banned]\n").unwrap();
+    assert!(read.sets[&SetName("banned".into())].networks.as_ref().unwrap().is_empty());
+    scene.expect(
+        "[sets.a]\nfile = \"banned.txt\"\nentries = []\n[sets.b]\nlifetime = \"7d\"\n",
+        &[
+            "1: sets.a: has both file and entries; remove one of the two",
+            "5: sets.b.lifetime: goes with a file, and this set has none; remove the key",
         ],
     );
 }
@@ -206,8 +219,8 @@ fn keys_that_do_not_fit_are_told() {
          format = \"cvs\"\n[sets.g]\nfile = \"banned.txt\"\non-bad-line = \"ignore\"\n[sets.h]\nfile = \"banned.txt\"\n\
          list = []\n[sets.i]\nfile = \"banned.txt\"\nlist = \"x\"\nvalue-column = 2\n[sets.j]\nfile = \"banned.txt\"\nlist = 7\n",
         &[
-            "3: sets.a.format: goes with a file, and this set has entries; remove the key",
-            "4: sets.a.list: goes with a file, and this set has entries; remove the key",
+            "3: sets.a.format: goes with a file, and this set has none; remove the key",
+            "4: sets.a.list: goes with a file, and this set has none; remove the key",
             "8: sets.b.address-column: format \"ipset\" has no columns; remove the key, or write format = \"csv\"",
             "12: sets.c.list: a file of format \"plain\" has one list; remove the key, or write format = \"ipset\" or \"nft\"",
             "13: sets.c.largest-loss: 101 is no percentage; write 0 to 100",

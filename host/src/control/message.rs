@@ -20,6 +20,53 @@ pub(crate) enum Request {
     Status,
     /// A message to a plugin.
     Send(Send),
+    /// Adds networks to an address set.
+    Add(AddToSet),
+    /// Removes networks from an address set.
+    Remove(RemoveFromSet),
+    /// Requests the claims of people and programs on an address set.
+    Claims(ClaimsOfSet),
+}
+
+/// Networks for an address set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddToSet {
+    /// Name of the set in the configuration.
+    pub set: String,
+    /// Name of the person or program that claims the networks: 1 to 64 printable ASCII characters.
+    pub source: String,
+    /// Addresses and networks, as `192.0.2.1` or `2001:db8::/32`.
+    pub networks: Vec<String>,
+    /// How long the networks stay; without it, until they are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// The value that policies read; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// The reason for people; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// Networks that are to leave an address set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveFromSet {
+    pub set: String,
+    /// Only the claims of this source are removed.
+    pub source: String,
+    pub networks: Vec<String>,
+    /// Whether the claims of all people and programs are removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+}
+
+/// Which claims are listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimsOfSet {
+    pub set: String,
 }
 
 /// A message to a plugin.
@@ -35,7 +82,7 @@ pub(crate) struct Send {
     pub no_wait: bool,
 }
 
-/// The daemon's answer: `{"status":{…}}`, `{"sent":{…}}` or `{"error":"…"}`.
+/// The daemon's answer: `{"status":{…}}`, `{"sent":{…}}`, `{"changed":[…]}`, `{"claims":{…}}` or `{"error":"…"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Response {
@@ -43,8 +90,49 @@ pub(crate) enum Response {
     Status(Box<StatusReport>),
     /// The answer to [`Request::Send`].
     Sent(Sent),
+    /// The answer to [`Request::Add`] and [`Request::Remove`], after the change is on the disk: one item for each
+    /// network, in their order.
+    Changed(Vec<ChangedNetwork>),
+    /// The answer to [`Request::Claims`].
+    Claims(ClaimsReport),
     /// The daemon cannot fulfil the request. One line gives the reason and the remedy.
     Error(String),
+}
+
+/// What a request has done with one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangedNetwork {
+    pub network: String,
+    /// In words: "added until 2026-11-30T13:00:00Z".
+    pub text: String,
+    /// Whether the network is now in the set, or no longer in the set, as asked.
+    pub done: bool,
+}
+
+/// The claims of people and programs on one address set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClaimsReport {
+    /// By network, the wider first; IPv4 before IPv6.
+    pub claims: Vec<ClaimReport>,
+    /// Claims that did not fit into the answer.
+    pub more: u64,
+    /// Networks of the set, those of its list included.
+    pub networks: u64,
+}
+
+/// One claim. Times are those of RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClaimReport {
+    pub network: String,
+    pub source: String,
+    pub since: String,
+    /// Absent if the claim stays until it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// The result of a message.

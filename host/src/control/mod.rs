@@ -1,4 +1,4 @@
-//! The control socket: how `ctwarden status` and `ctwarden send` talk to the running daemon.
+//! The control socket: how commands such as `ctwarden status` talk to the running daemon.
 //!
 //! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. The
 //! socket's owner and mode decide who may connect, and the daemon checks the peer's credentials again.
@@ -12,7 +12,9 @@ mod server;
 mod status;
 
 pub(crate) use client::Client;
-pub(crate) use message::{Request, Response, Send, Sent};
+pub(crate) use message::{
+    AddToSet, ChangedNetwork, ClaimReport, ClaimsOfSet, ClaimsReport, RemoveFromSet, Request, Response, Send, Sent,
+};
 pub(crate) use plugin_condition::PluginCondition;
 pub(crate) use server::{ControlRequest, ControlServer};
 pub(crate) use status::{

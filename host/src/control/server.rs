@@ -263,7 +263,7 @@ impl Connection {
             let response = match serde_json::from_slice(&line) {
                 Ok(request) => self.ask(request).await,
                 Err(error) => {
-                    let forms = "\"status\" or {\"send\":{\"plugin\":\"NAME\",\"text\":\"…\"}}";
+                    let forms = "for example \"status\" or {\"send\":{\"plugin\":\"NAME\",\"text\":\"…\"}}";
                     Response::Error(format!("not a request: {error}; write {forms}"))
                 }
             };

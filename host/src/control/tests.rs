@@ -40,6 +40,7 @@ impl Daemon {
                                 Response::Sent(Sent { text, ..Sent::default() })
                             }
                             Request::Send(Send { plugin, .. }) if plugin == "dies" => continue,
+                            Request::Add(_) | Request::Remove(_) | Request::Claims(_) => Response::Changed(Vec::new()),
                             Request::Send(Send { plugin, .. }) => {
                                 Response::Error(format!("there is no plugin {plugin}; `ctwarden status` lists them"))
                             }

@@ -11,7 +11,7 @@ use super::EventLoop;
 use super::missing_grants::PluginGrants;
 use crate::address_sets::AddressSet;
 use crate::clock;
-use crate::control::{self, ControlRequest, Request, Response, Sent, StatusReport};
+use crate::control::{self, ClaimsOfSet, ControlRequest, Request, Response, Sent, StatusReport};
 use crate::set_file::Results;
 use crate::sinks::Rfc3339;
 
@@ -125,10 +125,11 @@ fn replica_report(replica: &Replica, complete: bool, hears: bool) -> control::Re
 }
 
 fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
+    let networks = set.all().map_or(0, |networks| count(networks.len()));
     control::SetReport {
         name: name.to_string(),
+        networks,
         file: set.file.map(|file| file.display().to_string()),
-        networks: set.networks.map_or(0, |networks| count(networks.len())),
         list: set.version.map(|version| {
             let Results { format, counts, skipped, read } = version.results();
             control::ListReport {
@@ -149,6 +150,9 @@ impl EventLoop {
     pub(super) fn answer(&mut self, asked: ControlRequest) {
         let response = match asked.request {
             Request::Status => Response::Status(Box::new(self.report())),
+            Request::Add(add) => return self.add_to_set(&add, asked.answer),
+            Request::Remove(remove) => return self.remove_from_set(&remove, asked.answer),
+            Request::Claims(ClaimsOfSet { set }) => self.claims_of_set(&set),
             Request::Send(control::Send { plugin, text, no_wait }) => {
                 let wait = if no_wait { Wait::Answer } else { Wait::Outcomes };
                 match self.engine.handle_message(clock::now(), &plugin, text, wait) {

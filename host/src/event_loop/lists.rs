@@ -18,8 +18,9 @@ impl EventLoop {
                     crate::log::say(&format!("set {name}: {note}"));
                 }
                 let before = self.sets.results(&name);
-                let changed = changed_set(&name, &version);
-                match self.sets.renew(&name, Arc::clone(&version), is_read) {
+                let renewed = self.sets.renew(&name, Arc::clone(&version), is_read);
+                let changed = self.changed_set(&name, &version);
+                match renewed {
                     Renewed::Networks => self.engine.handle_set_changed(clock::now(), changed),
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}
@@ -38,7 +39,7 @@ impl EventLoop {
     /// Reports that lines of the list in use were skipped: in the records and among the alerts.
     pub(super) fn tell_skipped(&self, name: &SetName, version: &Version) {
         if let Some(why) = version.results().skipped_in_words() {
-            self.write(Notice::SetLinesSkipped(changed_set(name, version), why));
+            self.write(Notice::SetLinesSkipped(self.changed_set(name, version), why));
         }
     }
 
@@ -78,9 +79,9 @@ impl EventLoop {
         }
         refused
     }
-}
 
-fn changed_set(name: &SetName, version: &Version) -> ChangedSet {
-    let networks = version.networks().len().try_into().unwrap_or(u64::MAX);
-    ChangedSet { name: name.clone(), networks, counts: version.results().counts }
+    fn changed_set(&self, name: &SetName, version: &Version) -> ChangedSet {
+        let networks = self.sets.get(name).map_or(0, |networks| networks.len()).try_into().unwrap_or(u64::MAX);
+        ChangedSet { name: name.clone(), networks, counts: Some(version.results().counts) }
+    }
 }

@@ -26,6 +26,7 @@ impl EventLoop {
         }
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
+        self.claiming.fill(&self.sets);
         self.set_watch = set_watch;
         for (name, why, counts) in refused {
             self.refuse_set(name, why, counts);

@@ -223,9 +223,10 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
 fn changed_set<M: SerializeMap>(map: &mut M, set: &ChangedSet) -> Result<(), M::Error> {
     map.serialize_entry("set", &set.name.0)?;
     map.serialize_entry("networks", &set.networks)?;
-    map.serialize_entry("lines", &set.counts.lines)?;
-    map.serialize_entry("entries", &set.counts.entries)?;
-    map.serialize_entry("skipped", &set.counts.bad)
+    let Some(counts) = &set.counts else { return Ok(()) };
+    map.serialize_entry("lines", &counts.lines)?;
+    map.serialize_entry("entries", &counts.entries)?;
+    map.serialize_entry("skipped", &counts.bad)
 }
 
 /// Name of a notice, as the line has it.

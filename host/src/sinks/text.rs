@@ -101,7 +101,7 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
             write!(f, "set {name} has changed: {networks} networks")
         }
         Notice::SetLinesSkipped(ChangedSet { name, networks: _, counts }, why) => {
-            write!(f, "set {name}: skipped lines: {}: {why}", counts.bad)
+            write!(f, "set {name}: skipped lines: {}: {why}", counts.map_or(0, |counts| counts.bad))
         }
         Notice::SetRefused { set, counts: _, text } => write!(f, "the new list of set {set} was refused: {text}"),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),

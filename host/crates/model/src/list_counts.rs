@@ -19,6 +19,6 @@ pub struct ChangedSet {
     pub name: SetName,
     /// Networks that the set has now.
     pub networks: u64,
-    /// Counts of the list that was read last.
-    pub counts: ListCounts,
+    /// Counts of the list that was read last. `None` if the set has no list, or the change is not one of the list.
+    pub counts: Option<ListCounts>,
 }

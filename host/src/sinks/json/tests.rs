@@ -239,7 +239,7 @@ fn a_fault_has_its_line() {
 fn each_notice_has_its_line() {
     let plugin = PluginName::new("x").unwrap();
     let counts = ListCounts { lines: 9, entries: 4, bad: 1 };
-    let changed = ChangedSet { name: SetName("s".into()), networks: 5, counts };
+    let changed = ChangedSet { name: SetName("s".into()), networks: 5, counts: Some(counts) };
     for (notice, expected) in [
         (Notice::Overrun, r#""notice":"overrun""#),
         (

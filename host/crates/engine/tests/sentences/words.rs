@@ -215,5 +215,5 @@ pub(crate) fn bounded(change: impl FnOnce(&mut EngineBounds)) -> EngineConfig {
 
 /// A set of that name that has changed.
 pub(crate) fn changed(name: &SetName) -> ChangedSet {
-    ChangedSet { name: name.clone(), networks: 1, counts: ListCounts { lines: 1, entries: 1, bad: 0 } }
+    ChangedSet { name: name.clone(), networks: 1, counts: Some(ListCounts { lines: 1, entries: 1, bad: 0 }) }
 }

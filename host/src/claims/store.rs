@@ -1,0 +1,182 @@
+//! The claims in the embedded database: read whole at a start, and written change by change.
+//!
+//! A thread of its own writes, because a commit waits for the disk. Requests that wait for the disk together share one
+//! commit.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use ctwarden_model::{Prefix, SetName, Timestamp};
+use ctwarden_sets::{Claim, Source};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use thiserror::Error;
+
+use crate::store::{Disk, StoreError};
+
+/// Key: set, network, source. Value: begin, end ([`FOREVER`]: none), value, reason.
+const TABLE: TableDefinition<'_, (&str, &str, &str), (u64, u64, &str, &str)> = TableDefinition::new("claims");
+/// Name of the database in the state directory. A database of its own, because a commit of claims must not wait for the
+/// memories of plugins.
+const FILE: &str = "claims.redb";
+/// Instead of an end: the claim has none.
+const FOREVER: u64 = u64::MAX;
+
+/// A claim of the control socket, as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClaimRow {
+    pub(crate) set: SetName,
+    pub(crate) source: Source,
+    pub(crate) network: Prefix,
+    /// `None`: the claim is removed.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// Why claims could not be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum ClaimStoreError {
+    #[error("claims of address sets: {0}")]
+    Store(#[from] StoreError),
+    #[error("cannot start the thread that writes claims: {0}; raise the limit of threads of the daemon's user")]
+    Thread(io::Error),
+}
+
+/// Called once with the result of the commit.
+pub(crate) type Committed = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// The loop's handle of the thread. The thread writes all that is queued before it ends.
+#[derive(Debug)]
+pub(crate) struct ClaimStore {
+    jobs: Option<Sender<(Vec<ClaimRow>, Committed)>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl ClaimStore {
+    /// Reads all claims and starts the thread.
+    ///
+    /// # Errors
+    /// [`ClaimStoreError`] with the file and the remedy.
+    pub(crate) fn open(directory: &Path) -> Result<(Self, Vec<ClaimRow>), ClaimStoreError> {
+        let mut disk = Disk::open_in(directory, FILE)?;
+        let rows = disk.with(read)?;
+        let (jobs, inbox) = channel();
+        let writer = thread::Builder::new()
+            .name("ctwarden-claims".into())
+            .spawn(move || write_all(&mut disk, &inbox))
+            .map_err(ClaimStoreError::Thread)?;
+        Ok((Self { jobs: Some(jobs), writer: Some(writer) }, rows))
+    }
+
+    /// Writes rows and then calls `committed`.
+    pub(crate) fn write(&self, rows: Vec<ClaimRow>, committed: Committed) {
+        if let Some(jobs) = &self.jobs
+            && let Err(lost) = jobs.send((rows, committed))
+        {
+            (lost.0.1)(Err("the thread that writes claims has died; start ctwarden again".to_owned()));
+        }
+    }
+}
+
+impl Drop for ClaimStore {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(writer) = self.writer.take() {
+            // That thread has reported its own panic.
+            drop(writer.join());
+        }
+    }
+}
+
+fn write_all(disk: &mut Disk, inbox: &Receiver<(Vec<ClaimRow>, Committed)>) {
+    while let Ok(first) = inbox.recv() {
+        let jobs: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).collect();
+        let rows = || jobs.iter().flat_map(|(rows, _)| rows);
+        let written = disk.with(|database| write(database, rows())).map_err(|error| error.to_string());
+        for (_, committed) in jobs {
+            committed(written.clone());
+        }
+    }
+}
+
+fn read(database: &Database) -> Result<Vec<ClaimRow>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(TABLE) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut rows = Vec::new();
+    for entry in table.iter()? {
+        let (key, claim) = entry?;
+        let (set, network, source) = key.value();
+        let (since, until, value, reason) = claim.value();
+        // Only this program writes the table; a network that cannot be read is one of a later version.
+        if let Ok(network) = network.parse() {
+            let until = (until != FOREVER).then_some(Timestamp(until));
+            rows.push(ClaimRow {
+                set: SetName(set.to_owned()),
+                source: Source::Control(source.into()),
+                network,
+                claim: Some(Claim::new(Timestamp(since), until, value, reason)),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn write<'a>(database: &Database, rows: impl Iterator<Item = &'a ClaimRow>) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for ClaimRow { set, source, network, claim } in rows {
+            let (network, source) = (network.to_string(), source.to_string());
+            let key = (set.0.as_str(), network.as_str(), source.as_str());
+            match claim {
+                Some(claim) => {
+                    let until = claim.until.map_or(FOREVER, |until| until.0);
+                    let (value, reason) = (claim.note.value.as_str(), claim.note.reason.as_str());
+                    drop(table.insert(key, (claim.since.0, until, value, reason))?);
+                }
+                None => drop(table.remove(key)?),
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(network: &str, until: Option<u64>) -> ClaimRow {
+        ClaimRow {
+            set: SetName("banned".into()),
+            source: Source::Control("alice".into()),
+            network: network.parse().unwrap(),
+            claim: Some(Claim::new(Timestamp(5), until.map(Timestamp), "v", "a reason")),
+        }
+    }
+
+    fn commit(store: &ClaimStore, rows: Vec<ClaimRow>) {
+        let (done, result) = channel();
+        store.write(rows, Box::new(move |committed| done.send(committed).unwrap()));
+        assert_eq!(result.recv().unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn what_was_committed_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, rows) = ClaimStore::open(folder.path()).unwrap();
+        assert_eq!(rows, []);
+        let (one, two) = (row("198.51.100.7", Some(9)), row("2001:db8::/32", None));
+        commit(&store, vec![two.clone(), one.clone()]);
+        drop(store);
+        let (store, rows) = ClaimStore::open(folder.path()).unwrap();
+        assert_eq!(rows, [one.clone(), two.clone()]);
+        commit(&store, vec![ClaimRow { claim: None, ..one }]);
+        drop(store);
+        assert_eq!(ClaimStore::open(folder.path()).unwrap().1, [two]);
+    }
+}
