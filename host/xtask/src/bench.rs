@@ -30,7 +30,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let (program, rest) = split(arguments)?;
     let mut progress = Progress::new();
     if !rest.iter().any(|word| word == "--help" || word == "-h") {
-        progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::TEST, packages::BENCH]))?;
+        progress.step("packages", |progress| {
+            packages::ensure(progress, &[packages::BUILD, packages::TEST, packages::BENCH])
+        })?;
         progress.step("policies", |progress| guests::build(progress, &policies()?, Origin::forced()?))?;
     }
     let (program, command) = progress.step("ctwarden and conntrack", |_| build(program))?;

@@ -48,8 +48,11 @@ pub(crate) const TEST: &[Need] = &[
 ];
 
 /// The peers of the benchmark that no test needs.
-pub(crate) const BENCH: &[Need] =
-    &[Need { program: "ipset", packages: &["ipset"], purpose: "load a list of networks beside ctwarden's address set" }];
+pub(crate) const BENCH: &[Need] = &[Need {
+    program: "ipset",
+    packages: &["ipset"],
+    purpose: "load a list of networks beside ctwarden's address set",
+}];
 
 /// The compiler of the fuzzer's runtime.
 pub(crate) const FUZZ: &[Need] =

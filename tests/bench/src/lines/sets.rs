@@ -120,7 +120,9 @@ fn peers(list: &[Prefix], runs: usize) -> Result<(Vec<Duration>, Vec<Duration>)>
         // A new namespace each time, because a set with elements is not loaded again but compared.
         let _world = World::new()?;
         nft.push(command::run("nft", &["-f", text(&for_nft)?])?.good("nft -f")?.wall);
-        ipset.push(command::run("ipset", &["restore", "-exist", "-file", text(&for_ipset)?])?.good("ipset restore")?.wall);
+        ipset.push(
+            command::run("ipset", &["restore", "-exist", "-file", text(&for_ipset)?])?.good("ipset restore")?.wall,
+        );
     }
     Ok((nft, ipset))
 }
