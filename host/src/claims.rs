@@ -239,7 +239,7 @@ fn later(now: Timestamp, after: Duration) -> Timestamp {
 }
 
 fn until_in_words(until: Option<Timestamp>) -> String {
-    until.map_or_else(|| "until it is removed".to_owned(), |until| format!("until {}", Rfc3339(until)))
+    until.map_or_else(|| "until it is removed".to_owned(), |until| format!("until {:#}", Rfc3339(until)))
 }
 
 #[cfg(test)]

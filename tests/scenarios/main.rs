@@ -12,6 +12,7 @@ mod banning;
 mod blocking;
 mod capping;
 mod changing;
+mod claiming;
 mod conntrack;
 mod containing;
 mod counting;

@@ -324,7 +324,10 @@ fn a_finding_knows_its_section() {
     };
     assert_eq!(of("[daemon]\nstate = 5\n"), [Some(Section::Daemon)], "of writing");
     assert_eq!(of("[daemon]\nstate = \"here\"\n"), [Some(Section::Daemon)], "of meaning");
-    assert_eq!(of("[deamon]\n[[protect]]\n[sets.a]\n"), [None, Some(Section::Protect), Some(Section::Sets)]);
+    assert_eq!(
+        of("[deamon]\n[[protect]]\n[sets.a]\nlifetime = \"7d\"\n"),
+        [None, Some(Section::Protect), Some(Section::Sets)]
+    );
     assert_eq!(of("[[plugin]]\nname = \"daemon.\"\npath = \"a\"\n").first(), Some(&Some(Section::Plugin)));
 }
 

@@ -110,11 +110,18 @@ fn the_wire_is_what_is_documented() {
     assert_eq!(ask("{\"send\":{\"plugin\":\"echo\",\"text\":\"a\"}}\n"), "{\"sent\":{\"text\":\"a\"}}");
     let quick = "{\"send\":{\"plugin\":\"echo\",\"text\":\"a\",\"no-wait\":true}}\n";
     assert_eq!(ask(quick), "{\"sent\":{\"text\":\"a\"}}");
+    let networks = "\"set\":\"banned\",\"source\":\"alice\",\"networks\":[\"192.0.2.1\"]";
+    assert_eq!(
+        ask(&format!("{{\"add\":{{{networks},\"seconds\":60,\"value\":\"v\",\"reason\":\"r\"}}}}\n")),
+        "{\"changed\":[]}"
+    );
+    assert_eq!(ask(&format!("{{\"remove\":{{{networks},\"all\":true}}}}\n")), "{\"changed\":[]}");
+    assert_eq!(ask("{\"claims\":{\"set\":\"banned\"}}\n"), "{\"changed\":[]}");
     assert!(ask("\"status\"\n").starts_with("{\"status\":{\"version\":\"1.2.3\",\"pid\":42,"));
     for wrong in ["\n", "{}\n", "\"stop\"\n", "{\"send\":{\"plugin\":\"echo\",\"text\":\"a\",\"x\":1}}\n", "\u{0}\n"] {
         let said = ask(wrong);
         assert!(said.starts_with("{\"error\":\"not a request: "), "{wrong:?}: {said}");
-        assert!(said.contains("; write \\\"status\\\" or {\\\"send\\\""), "{said}");
+        assert!(said.contains("; write for example \\\"status\\\" or {\\\"send\\\""), "{said}");
     }
     assert_eq!(ask("{\"send\":{\"plugin\":\"echo\",\"text\":\"b\"}}\n"), "{\"sent\":{\"text\":\"b\"}}");
 }

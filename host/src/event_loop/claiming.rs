@@ -41,8 +41,8 @@ impl Claiming {
         let claims = self.claims.all(set).take(LISTED).map(|(member, source, claim)| ClaimReport {
             network: member.to_string(),
             source: source.to_string(),
-            since: Rfc3339(claim.since).to_string(),
-            until: claim.until.map(|until| Rfc3339(until).to_string()),
+            since: format!("{:#}", Rfc3339(claim.since)),
+            until: claim.until.map(|until| format!("{:#}", Rfc3339(until))),
             value: claim.note.value.clone(),
             reason: claim.note.reason.clone(),
         });

@@ -13,10 +13,12 @@ const NANOS: u64 = 1_000_000_000;
 pub(crate) struct Rfc3339(pub Timestamp);
 
 impl fmt::Display for Rfc3339 {
+    /// With nanoseconds, or in whole seconds as `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = i64::try_from(self.0.0 / NANOS).unwrap_or(i64::MAX);
         let CivilTime { year, month, day, weekday: _, hour, minute, second } = CivilTime::utc(seconds);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:09}Z", self.0.0 % NANOS)
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if f.alternate() { f.write_str("Z") } else { write!(f, ".{:09}Z", self.0.0 % NANOS) }
     }
 }
 
@@ -32,6 +34,7 @@ mod tests {
     fn known_moments() {
         // As `date -u --date=@SECONDS` gives them.
         assert_eq!(written(0, 0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(format!("{:#}", Rfc3339(Timestamp(NANOS - 1))), "1970-01-01T00:00:00Z");
         assert_eq!(written(951_782_400, 1), "2000-02-29T00:00:00.000000001Z");
         assert_eq!(written(1_709_251_199, 999_999_999), "2024-02-29T23:59:59.999999999Z");
         assert_eq!(written(4_107_542_400, 0), "2100-03-01T00:00:00.000000000Z");

@@ -193,7 +193,7 @@ fn a_damaged_file_is_told_and_never_trusted() {
     }
     drop((memory, store));
     let good = fs::read(&file).unwrap();
-    let way_out = format!("move it away to start with empty plugin memories (`mv {0} {0}.damaged`)", file.display());
+    let way_out = format!("move it away to start without its content (`mv {0} {0}.damaged`)", file.display());
 
     fs::write(&file, b"this is no database, whatever its name says; ".repeat(200)).unwrap();
     let said = Store::open(dir.path(), silent).unwrap_err().to_string();
