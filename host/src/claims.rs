@@ -21,7 +21,7 @@ pub(crate) use store::{ClaimRow, ClaimStore, ClaimStoreError};
 /// Claims of all sets together: as many networks as a large list has, in at most a hundred megabytes.
 const MOST: usize = 1_000_000;
 /// Claims that end are removed in steps of so many networks, because a step delays the loop.
-const ENDS_AT_ONCE: usize = 1_000;
+const ENDS_AT_ONCE: usize = 10_000;
 /// Longest name of a source, and longest reason or value, in bytes.
 const SOURCE_MAX: usize = 64;
 const TEXT_MAX: usize = 256;

@@ -15,8 +15,12 @@ use thiserror::Error;
 
 use crate::store::{Disk, StoreError};
 
-/// Key: set, network, source. Value: begin, end ([`FOREVER`]: none), value, reason.
-const TABLE: TableDefinition<'_, (&str, &str, &str), (u64, u64, &str, &str)> = TableDefinition::new("claims");
+/// Set, network and source.
+type Key = (&'static str, &'static str, &'static str);
+/// Begin, end ([`FOREVER`]: none), value and reason. Times are nanoseconds since the Unix epoch.
+type Value = (u64, u64, &'static str, &'static str);
+
+const TABLE: TableDefinition<'_, Key, Value> = TableDefinition::new("claims");
 /// Name of the database in the state directory. A database of its own, because a commit of claims must not wait for the
 /// memories of plugins.
 const FILE: &str = "claims.redb";
