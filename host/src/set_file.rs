@@ -142,7 +142,7 @@ impl SetFiles {
         self.files.values().any(|watched| watched.rest.is_awaited() && watched.refused.is_none())
     }
 
-    /// The sets whose file has changed since the last check, and rests, or of which networks have ended.
+    /// The sets whose file has changed since the last check and rests, and the sets with networks that have ended.
     pub(crate) fn changed(&mut self, now: Instant) -> Vec<SetChange> {
         self.files.iter_mut().filter_map(|(name, watched)| Some((name.clone(), watched.look(now)?))).collect()
     }

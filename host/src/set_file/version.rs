@@ -113,7 +113,7 @@ impl Version {
         self.with_first_end()
     }
 
-    /// Shares the networks of the version before if they are the same. Nobody is told of a change then.
+    /// Shares the networks of the version before if they are the same. Then no change is reported.
     pub(super) fn share_networks(mut self, before: &Self) -> Self {
         if self.networks == before.networks {
             self.networks = Arc::clone(&before.networks);

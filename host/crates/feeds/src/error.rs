@@ -14,7 +14,6 @@ use crate::finding::Finding;
 pub enum ListError {
     /// Lines of the list are wrong.
     Lines {
-        /// The first mistakes.
         first: Vec<Finding>,
         counts: ListCounts,
         /// Whether bad lines would be skipped, and no other line is left.
@@ -24,7 +23,6 @@ pub enum ListError {
     Whole(Finding),
     /// The list has no entry.
     Empty {
-        /// The last line.
         line: usize,
         counts: ListCounts,
     },

@@ -24,7 +24,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// All formats.
     pub const ALL: [Self; 5] = [Self::Plain, Self::Csv, Self::JsonLines, Self::Ipset, Self::Nft];
 
     /// Name of the format, as the key `format` of a set spells it.

@@ -21,7 +21,7 @@ impl Default for Shortest {
 }
 
 impl Shortest {
-    /// Refuses networks of which one is too wide.
+    /// Refuses networks if one of them is too wide.
     pub(crate) fn check(self, networks: &[Prefix]) -> Result<(), Fault> {
         networks.iter().try_for_each(|network| {
             let (length, key) = match network.family() {
