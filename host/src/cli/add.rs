@@ -12,9 +12,9 @@ use crate::control::{AddToSet, Client, Request};
 
 /// Add networks to an address set
 ///
-/// The daemon keeps the networks on the disk, so that they survive a restart and a power loss. Policies that read the set
-/// are told of the change. A network that you added before for a longer time keeps that time. The exit status is 0 only if
-/// every network is in the set.
+/// The daemon keeps the networks on the disk, so that they survive a restart, also after a crash. Policies that subscribe
+/// to the set learn of the change. A network that you added before for a longer time keeps that time. The exit status is 0
+/// only if every network is in the set.
 #[derive(Args)]
 pub(super) struct Add {
     #[command(flatten)]
