@@ -22,10 +22,7 @@ pub enum ListError {
     /// The list as a whole cannot be read.
     Whole(Finding),
     /// The list has no entry.
-    Empty {
-        line: usize,
-        counts: ListCounts,
-    },
+    Empty { line: usize, counts: ListCounts },
 }
 
 impl ListError {
