@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ctwarden_model::{ListCounts, Prefix, PrefixMap, SetName};
 
-use crate::set_file::{Networks, Results, Version};
+use crate::set_file::{Networks, Results, Shortest, Version};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressSet {
@@ -22,6 +22,8 @@ pub(crate) struct AddressSet {
     pub(crate) file: Option<PathBuf>,
     /// Why the current content of the file is not in use.
     pub(crate) refused: Option<Refusal>,
+    /// Wider networks are not added, whoever adds them.
+    pub(crate) shortest: Shortest,
 }
 
 /// Why the content of a file is not in use.
@@ -36,6 +38,10 @@ impl AddressSet {
     /// A set with these networks, which nothing but a reload changes.
     pub(crate) fn of_networks(networks: Networks) -> Self {
         Self { networks: Some(networks), ..Self::default() }
+    }
+
+    pub(crate) fn with_shortest(self, shortest: Shortest) -> Self {
+        Self { shortest, ..self }
     }
 
     pub(crate) fn of_file(file: PathBuf, version: Arc<Version>) -> Self {

@@ -13,7 +13,7 @@ use ctwarden_model::{Prefix, SetName, Timestamp};
 use ctwarden_sets::{Added, AddressSet, Claim, Member, Source};
 
 use crate::control::{AddToSet, ChangedNetwork, RemoveFromSet};
-use crate::set_file::Networks;
+use crate::set_file::{Networks, Shortest, parse_line};
 use crate::sinks::Rfc3339;
 
 pub(crate) use store::{ClaimRow, ClaimStore, ClaimStoreError};
@@ -74,11 +74,16 @@ impl Claims {
         self.sets.get(set).map_or(0, AddressSet::len)
     }
 
-    /// Adds claims. `listed` has the networks of the set's list.
+    /// Adds claims on networks that are not wider than the set's shortest prefix.
     ///
     /// # Errors
     /// Why nothing was added, on one line.
-    pub(crate) fn add(&mut self, request: &AddToSet, now: Timestamp) -> Result<ClaimChange, String> {
+    pub(crate) fn add(
+        &mut self,
+        request: &AddToSet,
+        shortest: Shortest,
+        now: Timestamp,
+    ) -> Result<ClaimChange, String> {
         let source = source(&request.source)?;
         for (what, text) in [("reason", &request.reason), ("value", &request.value)] {
             if text.len() > TEXT_MAX || text.chars().any(char::is_control) {
@@ -87,7 +92,7 @@ impl Claims {
                 ));
             }
         }
-        let networks = networks(&request.networks)?;
+        let networks = networks(&request.networks, shortest)?;
         let total: usize = self.sets.values().map(AddressSet::len).sum();
         if total.saturating_add(networks.len()) > MOST {
             return Err(format!("the sets have {total} claims and may have {MOST}; remove claims that are not needed"));
@@ -127,7 +132,7 @@ impl Claims {
         now: Timestamp,
     ) -> Result<ClaimChange, String> {
         let asked = source(&request.source)?;
-        let networks = networks(&request.networks)?;
+        let networks = networks(&request.networks, Shortest { ipv4: 0, ipv6: 0 })?;
         let name = SetName(request.set.clone());
         let mut change = ClaimChange::default();
         let set = self.sets.entry(name.clone()).or_default();
@@ -230,8 +235,16 @@ fn source(name: &str) -> Result<Source, String> {
     ))
 }
 
-fn networks(texts: &[String]) -> Result<Vec<Prefix>, String> {
-    texts.iter().map(|text| text.parse().map_err(|error| format!("{error}; nothing was changed"))).collect()
+/// The networks of a request, written as in a list.
+fn networks(texts: &[String], shortest: Shortest) -> Result<Vec<Prefix>, String> {
+    let mut networks = Vec::with_capacity(texts.len());
+    for text in texts {
+        match parse_line(text, shortest) {
+            Ok(line) => networks.extend(line.iter().flat_map(|line| line.networks())),
+            Err(mistake) => return Err(format!("{}; nothing was changed", mistake.told())),
+        }
+    }
+    Ok(networks)
 }
 
 fn later(now: Timestamp, after: Duration) -> Timestamp {

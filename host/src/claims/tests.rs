@@ -4,6 +4,8 @@ use ctwarden_model::PrefixMap;
 
 use super::*;
 
+const ANY: Shortest = Shortest { ipv4: 0, ipv6: 0 };
+
 fn second(seconds: u64) -> Timestamp {
     Timestamp(seconds * 1_000_000_000)
 }
@@ -37,13 +39,13 @@ fn set() -> SetName {
 fn a_network_is_added_once_and_a_short_time_does_not_shorten_a_long_one() {
     let mut claims = Claims::default();
     let now = second(0);
-    let change = claims.add(&add(&["198.51.100.7", "2001:db8::/32"], Some(60), "alice"), now).unwrap();
+    let change = claims.add(&add(&["198.51.100.7", "2001:db8::/32"], Some(60), "alice"), ANY, now).unwrap();
     assert_eq!((change.rows.len(), change.networks[&set()].len()), (2, 2));
     assert_eq!(lines(Ok(change))[0], "198.51.100.7 added until 1970-01-01T00:01:00Z");
-    let again = claims.add(&add(&["198.51.100.7"], Some(30), "alice"), now).unwrap();
+    let again = claims.add(&add(&["198.51.100.7"], Some(30), "alice"), ANY, now).unwrap();
     assert!(again.rows.is_empty() && again.networks.is_empty(), "nothing is written and nobody is told");
     assert_eq!(lines(Ok(again)), ["198.51.100.7 is there until 1970-01-01T00:01:00Z already"]);
-    let longer = claims.add(&add(&["198.51.100.7"], None, "alice"), second(9)).unwrap();
+    let longer = claims.add(&add(&["198.51.100.7"], None, "alice"), ANY, second(9)).unwrap();
     assert_eq!(longer.rows[0].claim.as_ref().unwrap().since, now, "the claim keeps its begin");
     assert_eq!(lines(Ok(longer)), ["198.51.100.7 stays until it is removed"]);
 }
@@ -52,8 +54,8 @@ fn a_network_is_added_once_and_a_short_time_does_not_shorten_a_long_one() {
 fn what_others_claim_stays_and_is_named() {
     let mut claims = Claims::default();
     let now = second(0);
-    claims.add(&add(&["198.51.100.7"], None, "alice"), now).unwrap();
-    claims.add(&add(&["198.51.100.7", "198.51.100.0/24"], Some(60), "fail2ban"), now).unwrap();
+    claims.add(&add(&["198.51.100.7"], None, "alice"), ANY, now).unwrap();
+    claims.add(&add(&["198.51.100.7", "198.51.100.0/24"], Some(60), "fail2ban"), ANY, now).unwrap();
     let of_bob = lines(claims.remove(&remove(&["198.51.100.7"], "bob", false), None, now));
     assert_eq!(of_bob, ["198.51.100.7 was not claimed, but stays in the set: alice claims 198.51.100.7 and 2 more !"]);
     let of_alice = lines(claims.remove(&remove(&["198.51.100.7"], "alice", false), None, now));
@@ -74,10 +76,10 @@ fn a_claim_ends_by_itself_and_the_next_value_counts() {
     let mut claims = Claims::default();
     let valued =
         |seconds, value: &str, source: &str| AddToSet { value: value.into(), ..add(&["192.0.2.1"], seconds, source) };
-    claims.add(&valued(Some(60), "short", "alice"), second(0)).unwrap();
-    claims.add(&valued(Some(90), "long", "bob"), second(0)).unwrap();
+    claims.add(&valued(Some(60), "short", "alice"), ANY, second(0)).unwrap();
+    claims.add(&valued(Some(90), "long", "bob"), ANY, second(0)).unwrap();
     assert_eq!(claims.networks(&set(), second(0)), [("192.0.2.1".parse().unwrap(), "long".to_owned())]);
-    claims.add(&valued(Some(120), "short", "alice"), second(0)).unwrap();
+    claims.add(&valued(Some(120), "short", "alice"), ANY, second(0)).unwrap();
     assert_eq!(claims.next_end(), Some(second(60)));
     assert!(claims.expire(second(60)).rows.is_empty(), "the claim is longer now");
     let ended = claims.expire(second(90));
@@ -90,8 +92,8 @@ fn a_claim_ends_by_itself_and_the_next_value_counts() {
 #[test]
 fn what_the_store_has_is_there_again_but_for_what_has_ended() {
     let mut claims = Claims::default();
-    let mut rows = claims.add(&add(&["192.0.2.1"], Some(60), "alice"), second(0)).unwrap().rows;
-    rows.extend(claims.add(&add(&["192.0.2.2"], None, "alice"), second(0)).unwrap().rows);
+    let mut rows = claims.add(&add(&["192.0.2.1"], Some(60), "alice"), ANY, second(0)).unwrap().rows;
+    rows.extend(claims.add(&add(&["192.0.2.2"], None, "alice"), ANY, second(0)).unwrap().rows);
     let again = Claims::of(rows, second(60));
     assert_eq!(again.networks(&set(), second(60)), [("192.0.2.2".parse().unwrap(), String::new())]);
 }
@@ -99,10 +101,13 @@ fn what_the_store_has_is_there_again_but_for_what_has_ended() {
 #[test]
 fn a_bad_request_changes_nothing_and_says_why() {
     let mut claims = Claims::default();
-    let refused = |claims: &mut Claims, request: AddToSet| claims.add(&request, second(0)).unwrap_err();
+    let refused =
+        |claims: &mut Claims, request: AddToSet| claims.add(&request, Shortest::default(), second(0)).unwrap_err();
     assert!(
         refused(&mut claims, add(&["192.0.2.1", "x"], None, "alice")).ends_with("2001:db8::1; nothing was changed")
     );
+    let wide = refused(&mut claims, add(&["192.0.2.1", "0.0.0.0/0"], None, "alice"));
+    assert!(wide.starts_with("\"0.0.0.0/0\" is wider than /8, the set's shortest-ipv4-prefix; "), "{wide}");
     assert!(refused(&mut claims, add(&["192.0.2.1"], None, "two words")).contains("is not the name of a source"));
     let long = AddToSet { reason: "x".repeat(300), ..add(&["192.0.2.1"], None, "alice") };
     assert!(refused(&mut claims, long).starts_with("the reason is longer than 256 bytes"));

@@ -55,7 +55,7 @@ impl Resolver<'_, '_> {
                     continue;
                 }
             };
-            sets.insert(set_name, resolved);
+            sets.insert(set_name, resolved.with_shortest(shortest));
         }
         sets
     }

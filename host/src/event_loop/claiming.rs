@@ -28,13 +28,20 @@ impl Claiming {
         Ok(Self { claims: Claims::of(rows, clock::now().wall), store })
     }
 
-    /// Gives a new configuration's sets the networks that are claimed.
-    pub(super) fn fill(&self, sets: &AddressSets) {
+    /// Gives a new configuration's sets the networks that are claimed. Returns the sets that have any: plugins that looked
+    /// them up while they were configured have not seen these.
+    pub(super) fn fill(&self, sets: &AddressSets) -> Vec<ChangedSet> {
         let now = clock::now().wall;
+        let mut changed = Vec::new();
         for name in sets.all().into_keys() {
-            let networks = self.claims.networks(&name, now);
-            sets.claim(&name, networks.iter().map(|(network, value)| (*network, Some(value.as_str()))));
+            let claimed = self.claims.networks(&name, now);
+            if !claimed.is_empty() {
+                let claimed = claimed.iter().map(|(network, value)| (*network, Some(value.as_str())));
+                let networks = sets.claim(&name, claimed).unwrap_or_default();
+                changed.push(changed_set(name, networks));
+            }
         }
+        changed
     }
 
     fn report(&self, set: &SetName, networks: usize) -> ClaimsReport {
@@ -52,10 +59,14 @@ impl Claiming {
     }
 }
 
+fn changed_set(name: SetName, networks: usize) -> ChangedSet {
+    ChangedSet { name, networks: u64::try_from(networks).unwrap_or(u64::MAX), counts: None }
+}
+
 impl EventLoop {
     pub(super) fn add_to_set(&mut self, request: &AddToSet, answer: oneshot::Sender<Response>) {
         let change = match self.set_named(&request.set) {
-            Ok(_) => self.claiming.claims.add(request, clock::now().wall),
+            Ok(set) => self.claiming.claims.add(request, set.shortest, clock::now().wall),
             Err(why) => Err(why),
         };
         self.carry_out(change, answer);
@@ -120,9 +131,7 @@ impl EventLoop {
         for (name, networks) in &change.networks {
             let networks = networks.iter().map(|(network, value)| (*network, value.as_deref()));
             if let Some(networks) = self.sets.claim(name, networks) {
-                let networks = u64::try_from(networks).unwrap_or(u64::MAX);
-                let changed = ChangedSet { name: name.clone(), networks, counts: None };
-                self.engine.handle_set_changed(clock::now(), changed);
+                self.engine.handle_set_changed(clock::now(), changed_set(name.clone(), networks));
             }
         }
     }

@@ -26,7 +26,7 @@ impl EventLoop {
         }
         self.effects.use_sets(prepared.block_sets);
         self.sets = prepared.sets;
-        self.claiming.fill(&self.sets);
+        let claimed = self.claiming.fill(&self.sets);
         self.set_watch = set_watch;
         for (name, why, counts) in refused {
             self.refuse_set(name, why, counts);
@@ -60,6 +60,9 @@ impl EventLoop {
         for (id, thread) in ids.into_iter().zip(threads) {
             thread.named(id, self.saying.clone());
             self.plugins.insert(id, thread);
+        }
+        for set in claimed {
+            self.engine.handle_set_changed(now, set);
         }
         self.listen()
     }
