@@ -193,12 +193,26 @@ impl AddressSet {
     }
 
     fn decides(&self, address: IpAddr, now: Timestamp, counts: impl Fn(Option<Service>) -> bool) -> Option<Found<'_>> {
-        self.networks.holding(address.to_canonical()).find_map(|(network, claims)| {
-            let valid = claims.all().iter().filter(|claim| counts(claim.service) && !claim.is_over(now));
-            let last = valid.max_by_key(|claim| claim.until)?;
-            let source = self.sources.get(last.source);
-            Some(Found { network, until: last.until.moment(), source, note: &last.note })
+        let address = address.to_canonical();
+        // Nearly always the longest network decides, and most addresses are in none.
+        let (longest, claims) = self.networks.longest(address)?;
+        self.found(longest, claims, now, &counts).or_else(|| {
+            let mut wider = self.networks.holding_wider(address, longest.length());
+            wider.find_map(|(network, claims)| self.found(network, claims, now, &counts))
         })
+    }
+
+    /// The claim on a network that ends last, among those that count.
+    fn found<'a>(
+        &'a self,
+        network: Prefix,
+        claims: &'a Claims,
+        now: Timestamp,
+        counts: impl Fn(Option<Service>) -> bool,
+    ) -> Option<Found<'a>> {
+        let valid = claims.all().iter().filter(|claim| counts(claim.service) && !claim.is_over(now));
+        let last = valid.max_by_key(|claim| claim.until)?;
+        Some(Found { network, until: last.until.moment(), source: self.sources.get(last.source), note: &last.note })
     }
 
     /// The claims that keep the whole member in the set: on the member itself and on wider ones, the longest network
