@@ -22,7 +22,7 @@ pub(crate) struct AddressSet {
     pub(crate) file: Option<PathBuf>,
     /// Why the current content of the file is not in use.
     pub(crate) refused: Option<Refusal>,
-    /// Wider networks are not added, whoever adds them.
+    /// Wider networks are refused, from every source.
     pub(crate) shortest: Shortest,
 }
 

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use crate::host::details;
 use crate::{Entry, FlowTuple, Status, Timestamp};
 
-/// A flow that is being judged. It has everything that [`Entry`] has, and rare attributes, each of which is a call of
+/// A flow that is being judged. It has everything that [`Entry`] has, and rare attributes. Each rare attribute is a call of
 /// the host.
 ///
 /// A flow lives no longer than the call. To remember it, keep its [`key`](Entry::key).

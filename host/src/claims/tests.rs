@@ -1,3 +1,5 @@
+//! Sentences about requests and their answers.
+
 use std::sync::Arc;
 
 use ctwarden_model::PrefixMap;

@@ -1,3 +1,5 @@
+//! Sentences about sets, and a comparison with a plain list of claims.
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
