@@ -3,6 +3,7 @@
 //! A thread of its own writes, because a commit waits for the disk. Requests that wait for the disk together share one
 //! commit.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -93,13 +94,38 @@ impl Drop for ClaimStore {
 }
 
 fn write_all(disk: &mut Disk, inbox: &Receiver<(Vec<ClaimRow>, Committed)>) {
+    let mut unwritten = Unwritten::default();
     while let Ok(first) = inbox.recv() {
-        let jobs: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).collect();
-        let rows = || jobs.iter().flat_map(|(rows, _)| rows);
-        let written = disk.with(|database| write(database, rows())).map_err(|error| error.to_string());
-        for (_, committed) in jobs {
+        let mut waiting = Vec::new();
+        for (rows, committed) in std::iter::once(first).chain(inbox.try_iter()) {
+            unwritten.add(rows);
+            waiting.push(committed);
+        }
+        let written = unwritten.write(|rows| disk.with(|database| write(database, rows)));
+        let written = written.map_err(|error| error.to_string());
+        for committed in waiting {
             committed(written.clone());
         }
+    }
+}
+
+/// Rows that no commit has had, by their keys. A commit that fails leaves them for the next one: a client that asks again
+/// changes nothing in memory, and must not be told that the change is on the disk.
+#[derive(Debug, Default)]
+struct Unwritten(BTreeMap<(SetName, Prefix, Source), Option<Claim>>);
+
+impl Unwritten {
+    fn add(&mut self, rows: Vec<ClaimRow>) {
+        self.0.extend(rows.into_iter().map(|row| ((row.set, row.network, row.source), row.claim)));
+    }
+
+    /// Writes all rows, and keeps them if that fails.
+    fn write<E>(&mut self, commit: impl FnOnce(&Self) -> Result<(), E>) -> Result<(), E> {
+        if !self.0.is_empty() {
+            commit(self)?;
+            self.0.clear();
+        }
+        Ok(())
     }
 }
 
@@ -129,11 +155,11 @@ fn read(database: &Database) -> Result<Vec<ClaimRow>, redb::Error> {
     Ok(rows)
 }
 
-fn write<'a>(database: &Database, rows: impl Iterator<Item = &'a ClaimRow>) -> Result<(), redb::Error> {
+fn write(database: &Database, rows: &Unwritten) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(TABLE)?;
-        for ClaimRow { set, source, network, claim } in rows {
+        for ((set, network, source), claim) in &rows.0 {
             let (network, source) = (network.to_string(), source.to_string());
             let key = (set.0.as_str(), network.as_str(), source.as_str());
             match claim {
@@ -167,6 +193,31 @@ mod tests {
         let (done, result) = channel();
         store.write(rows, Box::new(move |committed| done.send(committed).unwrap()));
         assert_eq!(result.recv().unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn what_a_commit_could_not_write_is_in_the_next_one() {
+        let mut unwritten = Unwritten::default();
+        unwritten.add(vec![row("198.51.100.7", Some(9))]);
+        assert_eq!(unwritten.write(|_| Err("the disk is full")), Err("the disk is full"));
+        // A client asks again, and nothing changes.
+        unwritten.add(Vec::new());
+        assert_eq!(unwritten.write(|_| Err("the disk is full")), Err("the disk is full"));
+        unwritten.add(vec![row("198.51.100.7", None), row("192.0.2.1", None)]);
+        let mut written = Vec::new();
+        let commit = |rows: &Unwritten| {
+            written.extend(
+                rows.0.iter().map(|((_, network, _), claim)| (network.to_string(), claim.clone().unwrap().until)),
+            );
+            Ok::<(), &str>(())
+        };
+        assert_eq!(unwritten.write(commit), Ok(()));
+        assert_eq!(
+            written,
+            [("192.0.2.1".to_owned(), None), ("198.51.100.7".to_owned(), None)],
+            "the later row counts"
+        );
+        assert_eq!(unwritten.write(|_| Err("not called")), Ok(()), "nothing is left");
     }
 
     #[test]

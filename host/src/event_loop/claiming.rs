@@ -119,7 +119,7 @@ impl EventLoop {
             let response = match written {
                 Ok(()) => Response::Changed(lines),
                 Err(why) => Response::Error(format!(
-                    "the sets are changed, but the change is not on the disk and ends with the daemon: {why}"
+                    "the sets are changed, but not yet on the disk; correct the cause and ask again: {why}"
                 )),
             };
             let _ = answer.send(response);
