@@ -81,7 +81,7 @@ impl AddressSet {
         };
     }
 
-    /// Changes what is claimed of one network; `None`: nobody claims it any more.
+    /// Changes the claimed value of one network. `None` means that no claim is left.
     fn claim(&mut self, network: Prefix, value: Option<&str>) {
         put(Arc::make_mut(&mut self.claimed), network, value);
         match &mut self.all {
@@ -122,7 +122,7 @@ impl AddressSets {
         self.change(|sets| drop(sets.insert(name, set)));
     }
 
-    /// Changes what people and programs claim of networks, each with its value; `None`: nobody claims it any more.
+    /// Changes the claimed values of networks. `None` means that no claim is left.
     /// Returns the number of networks of the set, or `None` if there is no such set.
     pub(crate) fn claim<'a>(
         &self,

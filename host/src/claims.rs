@@ -33,7 +33,7 @@ pub(crate) struct ClaimChange {
     pub(crate) lines: Vec<ChangedNetwork>,
     /// What the store has to write.
     pub(crate) rows: Vec<ClaimRow>,
-    /// The networks of each set whose claims have changed, with their value now; `None`: nobody claims them any more.
+    /// The networks of each set whose claims have changed, with their value now. `None` means that no claim is left.
     pub(crate) networks: BTreeMap<SetName, Vec<(Prefix, Option<String>)>>,
 }
 

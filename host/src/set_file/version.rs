@@ -18,7 +18,7 @@ const REASONS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     networks: Networks,
-    /// When networks end that do not stay for ever.
+    /// The ends of the networks that end.
     ends: BTreeMap<Prefix, Instant>,
     /// The first of those ends.
     first_end: Option<Instant>,

@@ -52,7 +52,7 @@ impl List {
         &self.networks
     }
 
-    /// How long the networks last that do not last for ever.
+    /// The time that is left of each network that ends.
     #[must_use]
     pub const fn ends(&self) -> &BTreeMap<Prefix, Duration> {
         &self.ends
