@@ -303,9 +303,11 @@ impl StatusReport {
 }
 
 impl SetReport {
-    /// Writes a line for a set that comes from a file, what was read, and the reasons why its list is refused.
+    /// Writes a line for the set. If the set comes from a file, also what was read, and why its list is refused.
     fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else {
+            return writeln!(out, "set:     {}, {} networks", self.name, self.networks);
+        };
         let Some(refused) = &self.refused else {
             writeln!(out, "set:     {}, {} networks, {file}", self.name, self.networks)?;
             return self.list.iter().try_for_each(|list| list.write(out, colour));
