@@ -32,13 +32,17 @@ extern crate alloc;
 mod address_set;
 mod claim;
 mod claims;
+mod coverage;
 mod ends;
 mod member;
 mod second;
+mod service_coverage;
 mod source;
 mod sources;
 
 pub use address_set::{Added, AddressSet, Ended, Found, Replaced};
 pub use claim::{Claim, Note};
+pub use coverage::{Coverage, Piece, number_of};
 pub use member::{Member, Service};
+pub use service_coverage::{ServiceCoverage, ServicePiece};
 pub use source::Source;
