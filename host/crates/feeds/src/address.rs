@@ -4,10 +4,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
-use ctwarden_model::{Prefix, PrefixError};
+use ctwarden_model::{Family, Prefix, PrefixError, networks_of_range};
 
 use crate::fault::Fault;
-use crate::range;
 
 /// The networks of an address, a network or a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,12 @@ pub(crate) fn parse(text: &str) -> Result<Networks, Fault> {
 /// The networks that form a range.
 pub(crate) fn of_range(first: &str, last: &str) -> Result<Networks, Fault> {
     let networks = match (address(first)?, address(last)?) {
-        (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => range::of_ipv4(first, last),
-        (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => range::of_ipv6(first, last),
+        (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {
+            networks_of_range(Family::Ipv4, first.to_bits().into(), last.to_bits().into())
+        }
+        (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
+            networks_of_range(Family::Ipv6, first.to_bits(), last.to_bits())
+        }
         (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => return Err(Fault::Order),
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return Err(Fault::Families),
     };

@@ -46,7 +46,6 @@ mod line;
 mod list;
 mod nft;
 mod plain;
-mod range;
 mod reading;
 mod record;
 mod seen_lists;

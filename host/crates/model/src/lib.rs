@@ -57,7 +57,7 @@ mod verdict;
 
 pub use ctwarden_net::{
     DccpState, Family, Masked, MaskedError, PortRange, PortRanges, Prefix, PrefixError, PrefixMap, PrefixSet, Protocol,
-    SctpState, TcpState,
+    SctpState, TcpState, networks_of_range,
 };
 
 pub use any_of::AnyOf;

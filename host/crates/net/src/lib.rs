@@ -32,6 +32,7 @@ mod prefix;
 mod prefix_map;
 mod prefix_set;
 mod protocol;
+mod range;
 
 pub use family::Family;
 pub use masked::{Masked, MaskedError};
@@ -41,3 +42,4 @@ pub use prefix::{Prefix, PrefixError};
 pub use prefix_map::PrefixMap;
 pub use prefix_set::PrefixSet;
 pub use protocol::{DccpState, Protocol, ProtocolError, SctpState, TcpState};
+pub use range::networks_of_range;

@@ -3,17 +3,19 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctwarden_model::Prefix;
+use crate::{Family, Prefix};
 
-/// A range of IPv4; `first` is not above `last`.
-pub(crate) fn of_ipv4(first: Ipv4Addr, last: Ipv4Addr) -> Vec<Prefix> {
-    let of = |bits: u128| IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX)));
-    cover(first.to_bits().into(), last.to_bits().into(), 32, of)
-}
-
-/// A range of IPv6; `first` is not above `last`.
-pub(crate) fn of_ipv6(first: Ipv6Addr, last: Ipv6Addr) -> Vec<Prefix> {
-    cover(first.to_bits(), last.to_bits(), 128, |bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
+/// Returns the fewest networks that contain exactly the addresses from `first` to `last`, both included, as numbers of
+/// one address family. Returns none if `first` is above `last`.
+#[must_use]
+pub fn networks_of_range(family: Family, first: u128, last: u128) -> Vec<Prefix> {
+    match family {
+        Family::Ipv4 => {
+            let of = |bits: u128| IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX)));
+            cover(first, last.min(u32::MAX.into()), 32, of)
+        }
+        Family::Ipv6 => cover(first, last, 128, |bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
+    }
 }
 
 /// Takes the largest network that begins at the start of the range and does not reach beyond its end, then continues
@@ -39,7 +41,7 @@ fn cover(mut first: u128, last: u128, bits: u8, address: impl Fn(u128) -> IpAddr
 
 #[cfg(test)]
 mod tests {
-    use std::string::{String, ToString};
+    use alloc::string::{String, ToString};
 
     use proptest::prelude::*;
 
@@ -51,7 +53,10 @@ mod tests {
 
     #[test]
     fn ranges_are_covered_by_the_fewest_networks() {
-        let ipv4 = |first: [u8; 4], last: [u8; 4]| told(&of_ipv4(first.into(), last.into()));
+        let ipv4 = |first: [u8; 4], last: [u8; 4]| {
+            let number = |address| u32::from_be_bytes(address).into();
+            told(&networks_of_range(Family::Ipv4, number(first), number(last)))
+        };
         assert_eq!(ipv4([198, 51, 100, 0], [198, 51, 100, 255]), ["198.51.100.0/24"]);
         assert_eq!(
             ipv4([198, 51, 100, 10], [198, 51, 100, 20]),
@@ -60,7 +65,10 @@ mod tests {
         assert_eq!(ipv4([0; 4], [255; 4]), ["0.0.0.0/0"]);
         assert_eq!(ipv4([255; 4], [255; 4]), ["255.255.255.255"]);
         assert_eq!(ipv4([0, 0, 0, 1], [255, 255, 255, 254]).len(), 62);
-        let ipv6 = |first: &str, last: &str| told(&of_ipv6(first.parse().unwrap(), last.parse().unwrap()));
+        let ipv6 = |first: &str, last: &str| {
+            let number = |text: &str| text.parse::<Ipv6Addr>().unwrap().to_bits();
+            told(&networks_of_range(Family::Ipv6, number(first), number(last)))
+        };
         assert_eq!(ipv6("2001:db8::", "2001:db8:0:ffff:ffff:ffff:ffff:ffff"), ["2001:db8::/48"]);
         assert_eq!(ipv6("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), ["::/0"]);
         assert_eq!(ipv6("::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe").len(), 254);
@@ -70,7 +78,7 @@ mod tests {
         #[test]
         fn exactly_the_range_is_covered(first: u32, length in 0_u32..100_000) {
             let last = first.saturating_add(length);
-            let networks = of_ipv4(Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+            let networks = networks_of_range(Family::Ipv4, first.into(), last.into());
             let mut next = Some(first);
             for network in networks {
                 let (IpAddr::V4(begin), IpAddr::V4(end)) = (network.address(), network.last()) else { unreachable!() };
