@@ -1,18 +1,20 @@
-//! What people and programs claim of address sets over the control socket.
+//! What people, programs and policies claim of address sets.
 //!
 //! A claim survives the daemon: [`ClaimStore`] writes each change into the embedded database, and the client gets its
-//! answer after the commit. This module decides what a request changes; the event loop carries the changes to the sets
-//! that plugins read.
+//! answer after the commit. This module decides what a request changes; the event loop carries the changes to the packet
+//! filter and to the sets that plugins read.
 
 mod store;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ctwarden_model::{Prefix, SetName, Timestamp};
+use ctwarden_model::{Block, PluginName, PolicyBlock, PolicyUnblock, Prefix, Service, SetName, Timestamp};
 use ctwarden_sets::{Added, AddressSet, Claim, Member, Source};
 
 use crate::control::{AddToSet, ChangedNetwork, RemoveFromSet};
+use crate::firewall::LatestEnd;
+use crate::never_banned::NeverBanned;
 use crate::set_file::{Networks, Shortest, parse_line};
 use crate::sinks::Rfc3339;
 
@@ -35,6 +37,19 @@ pub(crate) struct ClaimChange {
     pub(crate) rows: Vec<ClaimRow>,
     /// The networks of each set whose claims have changed, with their value now. `None` means that no claim is left.
     pub(crate) networks: BTreeMap<SetName, Vec<(Prefix, Option<String>)>>,
+    /// The members of each set whose claims have changed, with their latest end now.
+    pub(crate) members: BTreeMap<SetName, Vec<(Member, LatestEnd)>>,
+}
+
+/// What a set accepts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepts<'a> {
+    /// Wider networks are refused.
+    pub(crate) shortest: Shortest,
+    /// Addresses that the packet filter must not hold, for a set that is mirrored there.
+    pub(crate) never: Option<&'a NeverBanned>,
+    /// Whether the packet filter can hold single services.
+    pub(crate) services: bool,
 }
 
 /// The claims on all sets, configured or not: a set that leaves the configuration keeps its claims until they end.
@@ -50,7 +65,7 @@ impl Claims {
         for row in rows {
             if let Some(claim) = row.claim.filter(|claim| claim.until.is_none_or(|until| until > now)) {
                 let set = claims.sets.entry(row.set).or_default();
-                set.add(&row.source, Member::network(row.network), claim);
+                set.add(&row.source, row.member, claim);
             }
         }
         claims
@@ -74,14 +89,22 @@ impl Claims {
         self.sets.get(set).map_or(0, AddressSet::len)
     }
 
-    /// Adds claims on networks that are not wider than the set's shortest prefix.
+    /// Every claimed member of a set with its latest end.
+    pub(crate) fn members(&self, set: &SetName, now: Timestamp) -> Vec<(Member, Option<Timestamp>)> {
+        let Some(set) = self.sets.get(set) else { return Vec::new() };
+        let mut members: Vec<Member> = set.iter().map(|(member, ..)| member).collect();
+        members.dedup();
+        members.into_iter().filter_map(|member| Some((member, latest_end(set, member, now)?))).collect()
+    }
+
+    /// Adds claims on networks, as far as the set accepts them.
     ///
     /// # Errors
     /// Why nothing was added, on one line.
     pub(crate) fn add(
         &mut self,
         request: &AddToSet,
-        shortest: Shortest,
+        accepts: Accepts<'_>,
         now: Timestamp,
     ) -> Result<ClaimChange, String> {
         let source = source(&request.source)?;
@@ -92,9 +115,12 @@ impl Claims {
                 ));
             }
         }
-        let networks = networks(&request.networks, shortest)?;
-        let total: usize = self.sets.values().map(AddressSet::len).sum();
-        if total.saturating_add(networks.len()) > MOST {
+        let members = members(&request.networks, request.service.as_deref(), accepts.shortest)?;
+        if request.service.is_some() && !accepts.services {
+            return Err("the set's own nftables sets hold no services; use a set with firewall = true".to_owned());
+        }
+        let total = self.total();
+        if total.saturating_add(members.len()) > MOST {
             return Err(format!("the sets have {total} claims and may have {MOST}; remove claims that are not needed"));
         }
         let until = request.seconds.map(|seconds| later(now, Duration::from_secs(seconds)));
@@ -102,26 +128,28 @@ impl Claims {
         let name = SetName(request.set.clone());
         let set = self.sets.entry(name.clone()).or_default();
         let mut change = ClaimChange::default();
-        for network in networks {
-            let added = set.add(&source, Member::network(network), claim.clone());
+        for member in members {
+            if let Some(refusal) = accepts.never.and_then(|never| never.refusal(member.prefix())) {
+                change.line(member, refusal, false);
+                continue;
+            }
+            let added = set.add(&source, member, claim.clone());
             let (text, is_changed) = match &added {
                 Added::New => (format!("added {}", until_in_words(until)), true),
                 Added::Longer { .. } => (format!("stays {}", until_in_words(until)), true),
                 Added::AlreadyThere { until } => (format!("is there {} already", until_in_words(*until)), false),
                 Added::TooManySources => return Err("the set has claims of too many sources; remove some".to_owned()),
             };
-            change.lines.push(ChangedNetwork { network: network.to_string(), text, done: true });
+            change.line(member, text, true);
             if is_changed {
-                let kept = stored(set, &source, network).unwrap_or_else(|| claim.clone());
-                change.row(&name, &source, network, Some(kept));
-                change.changed(&name, network, value(set, network, now));
+                change.claimed(&name, set, &source, member, now);
             }
         }
         Ok(change)
     }
 
-    /// Removes the claims of one source, or with `all` those of all people and programs. A network stays in the set if
-    /// another claim or the list covers it, and the line says so.
+    /// Removes the claims of one source, or with `all` those of all people, programs and policies. A network stays in
+    /// the set if another claim or the list covers it, and the line says so.
     ///
     /// # Errors
     /// Why nothing was removed, on one line.
@@ -132,12 +160,12 @@ impl Claims {
         now: Timestamp,
     ) -> Result<ClaimChange, String> {
         let asked = source(&request.source)?;
-        let networks = networks(&request.networks, Shortest { ipv4: 0, ipv6: 0 })?;
+        let anything = Shortest { ipv4: 0, ipv6: 0 };
+        let members = members(&request.networks, request.service.as_deref(), anything)?;
         let name = SetName(request.set.clone());
         let mut change = ClaimChange::default();
         let set = self.sets.entry(name.clone()).or_default();
-        for network in networks {
-            let member = Member::network(network);
+        for member in members {
             let sources = if request.all {
                 let of_network = set.covering(member, now).filter(|(holder, ..)| *holder == member);
                 of_network.map(|(_, source, _)| source.clone()).collect()
@@ -146,10 +174,7 @@ impl Claims {
             };
             let removed: Vec<Source> = sources.into_iter().filter(|of| set.remove(of, member).is_some()).collect();
             for source in &removed {
-                change.row(&name, source, network, None);
-            }
-            if !removed.is_empty() {
-                change.changed(&name, network, value(set, network, now));
+                change.claimed(&name, set, source, member, now);
             }
             let holders = holders(set, listed, member, now);
             let did = if removed.is_empty() { "was not claimed" } else { "removed" };
@@ -159,9 +184,54 @@ impl Claims {
                 [one] => (format!("{did}, but stays in the set: {one}"), false),
                 [one, others @ ..] => (format!("{did}, but stays in the set: {one} and {} more", others.len()), false),
             };
-            change.lines.push(ChangedNetwork { network: network.to_string(), text, done });
+            change.line(member, text, done);
         }
         Ok(change)
+    }
+
+    /// Adds the claim of a policy. Returns `None` if the sets have no room.
+    pub(crate) fn block(&mut self, effect: &PolicyBlock, now: Timestamp) -> Option<ClaimChange> {
+        if self.total() >= MOST {
+            return None;
+        }
+        let PolicyBlock { policy, block: Block { set: name, network, seconds }, reason } = effect;
+        let until = seconds.map(|seconds| later(now, Duration::from_secs(seconds.into())));
+        let claim = Claim::new(now, until, "", &cut(reason));
+        let (source, member) = (Source::Plugin(policy.clone()), Member::network(*network));
+        let set = self.sets.entry(name.clone()).or_default();
+        let mut change = ClaimChange::default();
+        match set.add(&source, member, claim) {
+            Added::New | Added::Longer { .. } => change.claimed(name, set, &source, member, now),
+            Added::AlreadyThere { .. } => {}
+            Added::TooManySources => return None,
+        }
+        Some(change)
+    }
+
+    /// Removes the claim of a policy. Returns `None` if the policy has none.
+    pub(crate) fn unblock(&mut self, effect: &PolicyUnblock, now: Timestamp) -> Option<ClaimChange> {
+        let PolicyUnblock { policy, unblock } = effect;
+        let (source, member) = (Source::Plugin(policy.clone()), Member::network(unblock.network));
+        let set = self.sets.get_mut(&unblock.set)?;
+        set.remove(&source, member)?;
+        let mut change = ClaimChange::default();
+        change.claimed(&unblock.set, set, &source, member, now);
+        Some(change)
+    }
+
+    /// Policies with claims on any set, and the number of claims of each.
+    pub(crate) fn policies(&self) -> BTreeMap<PluginName, usize> {
+        let mut policies = BTreeMap::new();
+        for (source, claims) in self.sets.values().flat_map(AddressSet::sources) {
+            if let Source::Plugin(name) = source {
+                *policies.entry(name.clone()).or_default() += claims;
+            }
+        }
+        policies
+    }
+
+    fn total(&self) -> usize {
+        self.sets.values().map(AddressSet::len).sum()
     }
 
     /// When the next claim ends.
@@ -174,9 +244,7 @@ impl Claims {
         let mut change = ClaimChange::default();
         for (name, set) in &mut self.sets {
             for ended in set.expire(now, ENDS_AT_ONCE) {
-                let network = ended.member.prefix();
-                change.row(name, &ended.source, network, None);
-                change.changed(name, network, value(set, network, now));
+                change.claimed(name, set, &ended.source, ended.member, now);
             }
         }
         self.sets.retain(|_, set| !set.is_empty());
@@ -185,18 +253,24 @@ impl Claims {
 }
 
 impl ClaimChange {
-    fn row(&mut self, set: &SetName, source: &Source, network: Prefix, claim: Option<Claim>) {
-        self.rows.push(ClaimRow { set: set.clone(), source: source.clone(), network, claim });
+    fn line(&mut self, member: Member, text: String, done: bool) {
+        self.lines.push(ChangedNetwork { network: member.to_string(), text, done });
     }
 
-    fn changed(&mut self, set: &SetName, network: Prefix, value: Option<String>) {
-        self.networks.entry(set.clone()).or_default().push((network, value));
+    /// Notes that a source has changed its claim on a member.
+    fn claimed(&mut self, name: &SetName, set: &AddressSet, source: &Source, member: Member, now: Timestamp) {
+        let claim = stored(set, source, member);
+        self.rows.push(ClaimRow { set: name.clone(), source: source.clone(), member, claim });
+        self.members.entry(name.clone()).or_default().push((member, latest_end(set, member, now)));
+        if member.only().is_none() {
+            let network = member.prefix();
+            self.networks.entry(name.clone()).or_default().push((network, value(set, network, now)));
+        }
     }
 }
 
-/// The claim of a source on exactly this network.
-fn stored(set: &AddressSet, source: &Source, network: Prefix) -> Option<Claim> {
-    let member = Member::network(network);
+/// The claim of a source on exactly this member.
+fn stored(set: &AddressSet, source: &Source, member: Member) -> Option<Claim> {
     let mut claims = set.covering(member, Timestamp(0));
     claims.find_map(|(holder, of, claim)| (holder == member && of == source).then_some(claim))
 }
@@ -207,6 +281,12 @@ fn value(set: &AddressSet, network: Prefix, now: Timestamp) -> Option<String> {
     let claims = set.covering(member, now).filter(|(holder, ..)| *holder == member);
     let last = claims.max_by_key(|(_, _, claim)| claim.until.map_or(u64::MAX, |until| until.0))?;
     Some(last.2.note.value.clone())
+}
+
+/// The latest end of all claims on exactly this member; `None` if there is none.
+fn latest_end(set: &AddressSet, member: Member, now: Timestamp) -> LatestEnd {
+    let claims = set.covering(member, now).filter(|(holder, ..)| *holder == member);
+    claims.map(|(_, _, claim)| claim.until).reduce(|a, b| Some(a?.max(b?)))
 }
 
 /// What keeps the whole member in the set.
@@ -235,16 +315,28 @@ fn source(name: &str) -> Result<Source, String> {
     ))
 }
 
-/// The networks of a request, written as in a list.
-fn networks(texts: &[String], shortest: Shortest) -> Result<Vec<Prefix>, String> {
-    let mut networks = Vec::with_capacity(texts.len());
+/// The members of a request: networks, written as in a list, or one service of them.
+fn members(texts: &[String], service: Option<&str>, shortest: Shortest) -> Result<Vec<Member>, String> {
+    let service: Option<Service> =
+        service.map(|text| text.parse().map_err(|error| format!("{error}; nothing was changed"))).transpose()?;
+    let member = |network: &Prefix| match service {
+        Some(service) => Member::service(*network, service),
+        None => Member::network(*network),
+    };
+    let mut members = Vec::with_capacity(texts.len());
     for text in texts {
         match parse_line(text, shortest) {
-            Ok(line) => networks.extend(line.iter().flat_map(|line| line.networks())),
+            Ok(line) => members.extend(line.iter().flat_map(|line| line.networks()).map(member)),
             Err(mistake) => return Err(format!("{}; nothing was changed", mistake.told())),
         }
     }
-    Ok(networks)
+    Ok(members)
+}
+
+/// The reason of a policy, as long as a claim may have one.
+fn cut(reason: &str) -> String {
+    let end = (0..=TEXT_MAX.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or_default();
+    reason.get(..end).unwrap_or_default().to_owned()
 }
 
 fn later(now: Timestamp, after: Duration) -> Timestamp {

@@ -2,10 +2,9 @@
 //!
 //! A separate thread does this, because a send returns only when the kernel has executed the request, and the loop
 //! would block. The loop itself sends a few effects if none is queued before them: that takes less time than waking the
-//! thread and being woken by it. Effects keep their order, so a network is in its set before the flows of the same
-//! answer are deleted.
+//! thread and being woken by it. Blocks do not come here: they are claims on address sets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -14,13 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ctwarden_engine::{Ack, Granted, Looked, Lookup, LookupId};
-use ctwarden_model::{Block, BlockRefusal, Effect, EffectId, FlowKey, SetName, Unblock};
-use rustix::io::Errno;
+use ctwarden_model::{Effect, EffectId, FlowKey};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
 use crate::netlink::Requests;
-use crate::netlink::nftables::{ChangeError, Sets};
 
 /// Most effects or lookups that the loop sends itself. They take about forty microseconds of its time.
 const AT_ONCE: usize = 8;
@@ -28,9 +25,6 @@ const AT_ONCE: usize = 8;
 /// The age up to which a flow is updated without another lookup. It is longer than an event usually waits, and shorter
 /// than a slow plugin takes.
 const FRESH: Duration = Duration::from_millis(100);
-
-/// nftables sets by the name that the operator gave them.
-pub(crate) type BlockSets = BTreeMap<SetName, Sets>;
 
 /// Results that the thread returns.
 pub(crate) enum EffectResults {
@@ -43,7 +37,6 @@ pub(crate) enum EffectResults {
 enum EffectJob {
     Apply(Vec<(EffectId, Granted<Effect>)>),
     LookUp(Vec<Lookup>),
-    Sets(BlockSets),
 }
 
 /// The loop's handle of the thread. The thread ends when the handle is dropped and all queued jobs are done.
@@ -64,7 +57,7 @@ impl Effects {
         let requests = Arc::new(Mutex::new(requests));
         let open = Arc::new(AtomicUsize::new(0));
         let (jobs, inbox) = channel();
-        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open), sets: BlockSets::new() };
+        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open) };
         thread::Builder::new()
             .name("effects".to_owned())
             .spawn(move || work.carry_out(&inbox, &outcomes))
@@ -79,8 +72,7 @@ impl Effects {
 
     /// Carries out effects and returns their outcomes, or queues them for the thread and returns nothing.
     pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) -> Vec<(EffectId, Ack)> {
-        let few = effects.len() <= AT_ONCE && !effects.iter().any(|(_, effect)| on_set(effect.get()));
-        if few
+        if effects.len() <= AT_ONCE
             && self.open.load(Ordering::Acquire) == 0
             && let Ok(mut requests) = self.requests.try_lock()
         {
@@ -102,11 +94,6 @@ impl Effects {
         Vec::new()
     }
 
-    /// Replaces the block sets for all later effects.
-    pub(crate) fn use_sets(&self, sets: BlockSets) {
-        self.give(EffectJob::Sets(sets));
-    }
-
     fn give(&self, job: EffectJob) {
         self.open.fetch_add(1, Ordering::AcqRel);
         // Without the thread no outcome arrives. The engine then reports each effect as unanswered.
@@ -118,23 +105,20 @@ impl Effects {
 struct Work {
     requests: Arc<Mutex<Requests>>,
     open: Arc<AtomicUsize>,
-    sets: BlockSets,
 }
 
 impl Work {
-    fn carry_out(mut self, inbox: &Receiver<EffectJob>, outcomes: &UnboundedSender<EffectResults>) {
+    fn carry_out(self, inbox: &Receiver<EffectJob>, outcomes: &UnboundedSender<EffectResults>) {
         while let Ok(job) = inbox.recv() {
             // The loop holds the lock only while this thread is idle, and a panic there has ended the program.
             let Ok(mut requests) = self.requests.lock() else { return };
             let heard = match job {
-                EffectJob::Sets(new) => {
-                    self.sets = new;
-                    true
-                }
                 // Without an answer, the engine does nothing to the flow.
                 EffectJob::LookUp(lookups) => outcomes.send(EffectResults::Lookups(requests.look_up(&lookups))).is_ok(),
-                EffectJob::Apply(effects) => parts(&effects).all(|part| {
-                    let acks = apply(part, &mut requests, &mut self.sets);
+                // The outcomes of one part are reported before the next part begins, so the loop and the kernel work at the
+                // same time.
+                EffectJob::Apply(effects) => effects.chunks(Requests::IN_ONE_SEND).all(|part| {
+                    let acks = change_table(part, &mut requests);
                     outcomes.send(EffectResults::Effects(acks)).is_ok()
                 }),
             };
@@ -145,21 +129,6 @@ impl Work {
             }
         }
     }
-}
-
-/// Splits effects into parts that are sent together: effects for the same socket, up to the limit of one send. The
-/// outcomes of one part are reported before the next part begins, so the loop and the kernel work at the same time.
-fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
-    effects
-        .chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get()))
-        .flat_map(|run| run.chunks(Requests::IN_ONE_SEND))
-}
-
-fn apply(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
-    let mut acks = Vec::with_capacity(part.len());
-    acks.extend(part.iter().filter_map(|(id, effect)| Some((*id, change_set(sets, effect.get())?))));
-    acks.extend(change_table(part, requests));
-    acks
 }
 
 /// Changes the table. The kernel does not compare the id in an update, so a flow that was last seen long ago is looked
@@ -185,48 +154,4 @@ const fn updated(effect: &Effect) -> Option<FlowKey> {
         Effect::Update(update) => Some(update.key),
         Effect::Delete(_) | Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => None,
     }
-}
-
-const fn on_set(effect: &Effect) -> bool {
-    match effect {
-        Effect::Block(_) | Effect::Unblock(_) => true,
-        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => false,
-    }
-}
-
-/// Changes a set. Returns `None` if the effect is not about a set.
-fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
-    let changed = match effect {
-        Effect::Block(Block { set, network, seconds }) => {
-            sets.get_mut(set).map(|set| set.add(*network, *seconds).map(drop))
-        }
-        Effect::Unblock(Unblock { set, network }) => sets.get_mut(set).map(|set| set.remove(*network).map(drop)),
-        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => return None,
-    };
-    Some(match changed {
-        Some(Ok(())) => Ack::Done,
-        // A reload removed the set after the verdict was granted.
-        None => Ack::NotBlocked(BlockRefusal::NotConfigured),
-        Some(Err(error)) => {
-            let ack = refusal(&error);
-            // The record has no field for the names of the table and the set.
-            crate::log::say(&format!("{:#}", anyhow::Error::from(error)));
-            ack
-        }
-    })
-}
-
-fn refusal(error: &ChangeError) -> Ack {
-    Ack::NotBlocked(match error {
-        ChangeError::NoSet(_) => BlockRefusal::NoSetForFamily,
-        ChangeError::NoNetworks { .. } => BlockRefusal::SingleAddresses,
-        ChangeError::SetGone { .. } => BlockRefusal::SetGone,
-        ChangeError::WrongKind { fault, .. } => BlockRefusal::WrongKind(fault),
-        ChangeError::InPart { errno, .. } => BlockRefusal::InPart(*errno),
-        ChangeError::Refused { errno, .. } if *errno == Errno::NFILE.raw_os_error() => BlockRefusal::SetFull,
-        ChangeError::Refused { errno, .. } if *errno == Errno::AGAIN.raw_os_error() => BlockRefusal::Contended,
-        ChangeError::Refused { errno, .. } => return Ack::Refused(*errno),
-        ChangeError::NoTime(_) => return Ack::Refused(Errno::INVAL.raw_os_error()),
-        ChangeError::Exchange(_) => return Ack::NoAnswer,
-    })
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ctwarden_engine::{Delivery, Engine, Granted, Lookup, Output, PluginId, SelectionRequest, SweepId, TableReader};
-use ctwarden_model::{Effect, EffectId, Notice, PrefixSet, Record, Steady};
+use ctwarden_model::{Effect, EffectId, Notice, Record, Steady};
 use ctwarden_reader::{Listening, Reader, Search, Searches};
 use ctwarden_replica::Seed;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -45,7 +45,9 @@ use crate::config;
 use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{EffectResults, Effects};
-use crate::netlink::{Drained, Ends, EventSocket, Groups, KernelMessage, Requests, own_addresses};
+use crate::firewall::{Firewall, FirewallResult};
+use crate::netlink::{Drained, Ends, EventSocket, Groups, HostAddresses, KernelMessage, Requests, own_addresses};
+use crate::never_banned::NeverBanned;
 use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
@@ -100,8 +102,13 @@ pub(crate) struct EventLoop {
     claiming: Claiming,
     set_watch: SetWatch,
     statistics: Requests,
+    firewall: Firewall,
+    firewalled: UnboundedReceiver<FirewallResult>,
+    /// The `[[protect]]` sections, and the addresses that are never banned because of them and of `own`.
+    protected: Vec<config::Protected>,
+    never: NeverBanned,
     /// This host's own addresses, and the time they were read.
-    own: PrefixSet,
+    own: HostAddresses,
     own_read: Option<Steady>,
     stop: Option<Steady>,
     configuration: PathBuf,
@@ -119,6 +126,9 @@ enum Wakeup {
     Results(EffectResults),
     /// The effects thread ended, which happens only after a panic.
     EffectsEnded,
+    Firewalled(FirewallResult),
+    /// The thread ended, which happens only after a panic.
+    FirewallEnded,
     Said(PluginReply),
     Asked(ControlRequest),
     Prepared(ReloadId, Box<Result<LoadedConfig>>),
@@ -148,6 +158,7 @@ impl EventLoop {
         let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
         let (preparing, prepared_later) = unbounded_channel();
+        let (firewalling, firewalled) = unbounded_channel();
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
         let mut event_loop = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
@@ -182,7 +193,11 @@ impl EventLoop {
             claiming,
             set_watch: SetWatch::idle(),
             statistics: Requests::open()?,
-            own: PrefixSet::new(),
+            firewall: Firewall::start(firewalling)?,
+            firewalled,
+            protected: Vec::new(),
+            never: NeverBanned::default(),
+            own: HostAddresses::default(),
             own_read: None,
             stop: None,
         };
@@ -223,6 +238,10 @@ impl EventLoop {
             self.readiness.watch(watches).context("cannot watch the event socket")?;
             match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut health_check).await {
                 Wakeup::Results(results) => self.note_results(results),
+                Wakeup::Firewalled(result) => self.note_firewall(result),
+                Wakeup::FirewallEnded => {
+                    bail!("the thread that changes the packet filter has died; start ctwarden again")
+                }
                 Wakeup::EffectsEnded => bail!("the thread that carries out verdicts has died; start ctwarden again"),
                 Wakeup::Said(said) => said.tell(&mut self.engine, clock::now()),
                 Wakeup::Asked(asked) => self.answer(asked),
@@ -267,6 +286,7 @@ impl EventLoop {
             Some(()) = interrupt.recv() => Wakeup::Terminate,
             Some(()) = reload.recv() => Wakeup::Reload,
             outcomes = self.outcomes.recv() => outcomes.map_or(Wakeup::EffectsEnded, Wakeup::Results),
+            held = self.firewalled.recv() => held.map_or(Wakeup::FirewallEnded, Wakeup::Firewalled),
             Some(said) = self.said.recv() => Wakeup::Said(said),
             () = self.readiness.ready() => Wakeup::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Wakeup::Look,
@@ -286,6 +306,10 @@ impl EventLoop {
         for _ in 0..OUTCOMES {
             let Ok(outcomes) = self.outcomes.try_recv() else { break };
             self.note_results(outcomes);
+        }
+        for _ in 0..OUTCOMES {
+            let Ok(held) = self.firewalled.try_recv() else { break };
+            self.note_firewall(held);
         }
         // 2. Answers: a verdict is worth more than the next event.
         for _ in 0..ANSWERS {
@@ -409,7 +433,7 @@ impl EventLoop {
                         thread.restart();
                     }
                 }
-                Some(Output::Reply(ticket, outcome)) => self.waiting.settle(ticket, *outcome),
+                Some(Output::Reply(ticket, outcome)) => self.waiting.settle(ticket, *outcome, &self.claiming),
                 Some(Output::Record(record)) => {
                     if let Some(told) = self.granting.hear(&record) {
                         crate::log::say(&told);
@@ -424,6 +448,9 @@ impl EventLoop {
     }
 
     fn apply_effects(&mut self, effects: Vec<(EffectId, Granted<Effect>)>, lookups: Vec<Lookup>) {
+        let is_claim = |effect: &Granted<Effect>| matches!(effect.get(), Effect::Block(_) | Effect::Unblock(_));
+        let (claims, effects): (Vec<_>, Vec<_>) = effects.into_iter().partition(|(_, effect)| is_claim(effect));
+        self.claim_for_policies(claims);
         if !effects.is_empty() {
             let acks = self.effects.apply(effects);
             self.note_results(EffectResults::Effects(acks));
@@ -488,8 +515,10 @@ impl EventLoop {
         match own_addresses() {
             Ok(own) if own == self.own => {}
             Ok(own) => {
-                self.engine.handle_addresses(now, &own);
+                self.engine.handle_addresses(now, &own.all());
                 self.own = own;
+                self.never = NeverBanned::new(&self.protected, &self.own);
+                self.firewall.use_never(self.never.networks());
             }
             Err(error) if first => {
                 let error = anyhow::Error::from(error)

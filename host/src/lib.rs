@@ -12,11 +12,13 @@ mod control;
 mod doctor;
 mod effects;
 mod event_loop;
+mod firewall;
 #[doc(hidden)]
 pub mod fuzzing;
 mod log;
 mod manual;
 mod netlink;
+mod never_banned;
 mod niceness;
 mod plain_json;
 mod plugins;

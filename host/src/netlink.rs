@@ -11,5 +11,5 @@ mod requests;
 pub(crate) use ctwarden_netlink::{OpenError, exchange};
 pub(crate) use dump::{Dump, DumpProgress, Row};
 pub(crate) use events::{Drained, Ends, EventSocket, Groups, KernelMessage};
-pub(crate) use own_addresses::own_addresses;
+pub(crate) use own_addresses::{HostAddresses, own_addresses};
 pub(crate) use requests::Requests;

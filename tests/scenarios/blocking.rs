@@ -99,7 +99,7 @@ fn too_wide_a_network_is_refused_and_a_foreign_set_not_granted() {
     let Some(scene) = Scene::new() else { return };
     load(SETS);
     load("table inet ward { set other { type ipv4_addr; flags interval, timeout; }; }");
-    let other = "[block.other]\ntable = \"inet ward\"\nipv4 = \"other\"\n";
+    let other = "[block.other]\ntable = \"inet ward\"\nipv4 = \"other\"\nipv6 = false\n";
     let mut daemon = scene.start(format!("{other}{}", policy(&[])));
     assert!(daemon.send("scripted", "none: block bad 0.0.0.0/0 60").short().contains("block: 1 refused"));
     assert!(daemon.send("scripted", "none: block bad 10.0.0.0/7 60").short().contains("block: 1 refused"));
@@ -209,7 +209,7 @@ fn a_block_that_the_set_cannot_take_says_why() {
     let Some(scene) = Scene::new() else { return };
     load("table inet ward { set bad4 { type ipv4_addr; flags timeout; size 2; }; }");
     let policy = Policy::scripted_with(&["block", "unblock", "delete"], &[]).key("block-sets = [\"bad\"]");
-    let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\n{policy}"));
+    let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = false\n{policy}"));
     refused(&mut daemon, "2001:db8::7", "no nftables set is named for addresses of its family");
     refused(&mut daemon, "192.0.2.0/24", "holds single addresses only");
     let said = daemon.send("scripted", "none: block bad 192.0.2.1 600; block bad 192.0.2.2 600").good();

@@ -14,7 +14,7 @@ fn following() -> String {
         "allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]\nread-sets = [\"banned\"]",
     );
     let policy = policy.config("sets = [\"banned\"]\nblock-set = \"bad\"");
-    format!("[sets.banned]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\n{policy}")
+    format!("[sets.banned]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = false\n{policy}")
 }
 
 fn claims(daemon: &Daemon) -> String {

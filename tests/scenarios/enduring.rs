@@ -109,7 +109,7 @@ fn a_block_set_that_vanishes_is_told_and_comes_back() {
     let set = "table inet ward { set bad { type ipv4_addr; flags interval, timeout; }; }";
     load(set);
     let policy = Policy::scripted_with(&["block"], &[]).key("block-sets = [\"bad\"]");
-    let daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n{policy}"));
+    let daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\nipv6 = false\n{policy}"));
     load("delete table inet ward");
     let said = daemon.send("scripted", "none: block bad 192.0.2.1 60").short();
     assert!(said.contains("block: 1 refused"), "{said}");

@@ -102,7 +102,7 @@ fn a_filter_that_an_event_cannot_answer_is_answered_by_the_kernel() {
 fn a_network_with_a_protected_address_is_not_blocked() {
     let Some(scene) = Scene::new() else { return };
     load("table inet ward { set bad { type ipv4_addr; flags interval, timeout; }; }");
-    let config = "[[protect]]\neither = [\"192.0.2.7\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n";
+    let config = "[[protect]]\neither = [\"192.0.2.7\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\nipv6 = false\n";
     let policy = Policy::scripted_with(&["block"], &[]).key("block-sets = [\"bad\"]");
     let daemon = scene.start(format!("{config}{policy}"));
     let said = daemon
@@ -192,7 +192,7 @@ fn who_spends_its_budget_again_and_again_only_observes() {
         .key("block-sets = [\"bad\"]")
         .of("budget", "verdicts-per-second = 1")
         .config("tick-every = 50");
-    let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n{policy}"));
+    let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\nipv6 = false\n{policy}"));
     let opened = daemon.wait_for("the breaker", |record| record.is_notice("breaker-opened"));
     let reason = daemon.plugin_status("scripted")["reason"].as_str().map(str::to_owned);
     assert!(reason.is_some_and(|reason| reason.contains("exceeded its budget by")), "it is told why");
@@ -215,7 +215,7 @@ fn observing_changes_nothing_and_records_the_same() {
         "row tcp: delete because tcp|no",
         "row udp 54: timeout 9; labels +3",
     ];
-    let config = "[[protect]]\noriginal-src = [\"10.0.0.4\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\n";
+    let config = "[[protect]]\noriginal-src = [\"10.0.0.4\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\nipv6 = false\n";
     // First in observe mode, which is the default, then in enforce mode.
     let seen: Vec<_> = [true, false].into_iter().filter_map(|observe| {
         let scene = Scene::new()?;

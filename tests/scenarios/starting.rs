@@ -280,7 +280,7 @@ fn everything_that_is_missing_is_told_at_once() {
 #[test]
 fn mistakes_of_the_text_hide_no_set_and_no_place_that_is_missing() {
     let Some(scene) = Scene::new() else { return };
-    let block = "[block.a]\ntable = \"inet a\"\nipv4 = \"a4\"\n";
+    let block = "[block.a]\ntable = \"inet a\"\nipv4 = \"a4\"\nipv6 = false\n";
     let protect = "[[protect]]\nprotocols = [\"tpc\"]\n";
     scene.configure(format!("{protect}{block}{}", Policy::new("trap", "guest-trap")));
     let whole = fs::read_to_string(scene.configuration()).unwrap();

@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use ctwarden_model::{Prefix, SetName, Timestamp};
-use ctwarden_sets::{Claim, Source};
+use ctwarden_model::{PluginName, SetName, Timestamp};
+use ctwarden_sets::{Claim, Member, Source};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use thiserror::Error;
 
 use crate::store::{Disk, StoreError};
 
-/// Set, network and source.
+/// Set, member and source.
 type Key = (&'static str, &'static str, &'static str);
 /// Begin, end ([`FOREVER`]: none), value and reason. Times are nanoseconds since the Unix epoch.
 type Value = (u64, u64, &'static str, &'static str);
@@ -28,12 +28,12 @@ const FILE: &str = "claims.redb";
 /// Instead of an end: the claim has none.
 const FOREVER: u64 = u64::MAX;
 
-/// A claim of the control socket, as the database has it.
+/// A claim, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClaimRow {
     pub(crate) set: SetName,
     pub(crate) source: Source,
-    pub(crate) network: Prefix,
+    pub(crate) member: Member,
     /// `None`: the claim is removed.
     pub(crate) claim: Option<Claim>,
 }
@@ -112,11 +112,11 @@ fn write_all(disk: &mut Disk, inbox: &Receiver<(Vec<ClaimRow>, Committed)>) {
 /// Rows that no commit has had, by their keys. A commit that fails leaves them for the next one: a client that asks again
 /// changes nothing in memory, and must not be told that the change is on the disk.
 #[derive(Debug, Default)]
-struct Unwritten(BTreeMap<(SetName, Prefix, Source), Option<Claim>>);
+struct Unwritten(BTreeMap<(SetName, Member, Source), Option<Claim>>);
 
 impl Unwritten {
     fn add(&mut self, rows: Vec<ClaimRow>) {
-        self.0.extend(rows.into_iter().map(|row| ((row.set, row.network, row.source), row.claim)));
+        self.0.extend(rows.into_iter().map(|row| ((row.set, row.member, row.source), row.claim)));
     }
 
     /// Writes all rows, and keeps them if that fails.
@@ -139,15 +139,15 @@ fn read(database: &Database) -> Result<Vec<ClaimRow>, redb::Error> {
     let mut rows = Vec::new();
     for entry in table.iter()? {
         let (key, claim) = entry?;
-        let (set, network, source) = key.value();
+        let (set, member, source) = key.value();
         let (since, until, value, reason) = claim.value();
-        // Only this program writes the table; a network that cannot be read is one of a later version.
-        if let Ok(network) = network.parse() {
+        // Only this program writes the table; what cannot be read is of a later version.
+        if let (Ok(member), Some(source)) = (member.parse(), source_of(source)) {
             let until = (until != FOREVER).then_some(Timestamp(until));
             rows.push(ClaimRow {
                 set: SetName(set.to_owned()),
-                source: Source::Control(source.into()),
-                network,
+                source,
+                member,
                 claim: Some(Claim::new(Timestamp(since), until, value, reason)),
             });
         }
@@ -155,13 +155,21 @@ fn read(database: &Database) -> Result<Vec<ClaimRow>, redb::Error> {
     Ok(rows)
 }
 
+/// The source that a text names. The name of a control client has no space, so it never looks like a policy.
+fn source_of(text: &str) -> Option<Source> {
+    match text.strip_prefix("policy ") {
+        Some(name) => PluginName::new(name).ok().map(Source::Plugin),
+        None => Some(Source::Control(text.into())),
+    }
+}
+
 fn write(database: &Database, rows: &Unwritten) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(TABLE)?;
-        for ((set, network, source), claim) in &rows.0 {
-            let (network, source) = (network.to_string(), source.to_string());
-            let key = (set.0.as_str(), network.as_str(), source.as_str());
+        for ((set, member, source), claim) in &rows.0 {
+            let (member, source) = (member.to_string(), source.to_string());
+            let key = (set.0.as_str(), member.as_str(), source.as_str());
             match claim {
                 Some(claim) => {
                     let until = claim.until.map_or(FOREVER, |until| until.0);
@@ -184,7 +192,7 @@ mod tests {
         ClaimRow {
             set: SetName("banned".into()),
             source: Source::Control("alice".into()),
-            network: network.parse().unwrap(),
+            member: network.parse().unwrap(),
             claim: Some(Claim::new(Timestamp(5), until.map(Timestamp), "v", "a reason")),
         }
     }
@@ -207,7 +215,7 @@ mod tests {
         let mut written = Vec::new();
         let commit = |rows: &Unwritten| {
             written.extend(
-                rows.0.iter().map(|((_, network, _), claim)| (network.to_string(), claim.clone().unwrap().until)),
+                rows.0.iter().map(|((_, member, _), claim)| (member.to_string(), claim.clone().unwrap().until)),
             );
             Ok::<(), &str>(())
         };
@@ -226,12 +234,14 @@ mod tests {
         let (store, rows) = ClaimStore::open(folder.path()).unwrap();
         assert_eq!(rows, []);
         let (one, two) = (row("198.51.100.7", Some(9)), row("2001:db8::/32", None));
-        commit(&store, vec![two.clone(), one.clone()]);
+        let policy = Source::Plugin(PluginName::new("port-scan").unwrap());
+        let of_policy = ClaimRow { source: policy, ..row("198.51.100.7 tcp/22", None) };
+        commit(&store, vec![two.clone(), of_policy.clone(), one.clone()]);
         drop(store);
         let (store, rows) = ClaimStore::open(folder.path()).unwrap();
-        assert_eq!(rows, [one.clone(), two.clone()]);
+        assert_eq!(rows, [one.clone(), of_policy.clone(), two.clone()]);
         commit(&store, vec![ClaimRow { claim: None, ..one }]);
         drop(store);
-        assert_eq!(ClaimStore::open(folder.path()).unwrap().1, [two]);
+        assert_eq!(ClaimStore::open(folder.path()).unwrap().1, [of_policy, two]);
     }
 }

@@ -6,7 +6,7 @@ use ctwarden_model::PrefixMap;
 
 use super::*;
 
-const ANY: Shortest = Shortest { ipv4: 0, ipv6: 0 };
+const ANY: Accepts<'_> = Accepts { shortest: Shortest { ipv4: 0, ipv6: 0 }, never: None, services: true };
 
 fn second(seconds: u64) -> Timestamp {
     Timestamp(seconds * 1_000_000_000)
@@ -17,6 +17,7 @@ fn add(networks: &[&str], seconds: Option<u64>, source: &str) -> AddToSet {
         set: "banned".into(),
         source: source.into(),
         networks: networks.iter().map(ToString::to_string).collect(),
+        service: None,
         seconds,
         value: String::new(),
         reason: "scan".into(),
@@ -25,7 +26,7 @@ fn add(networks: &[&str], seconds: Option<u64>, source: &str) -> AddToSet {
 
 fn remove(networks: &[&str], source: &str, all: bool) -> RemoveFromSet {
     let networks = networks.iter().map(ToString::to_string).collect();
-    RemoveFromSet { set: "banned".into(), source: source.into(), networks, all }
+    RemoveFromSet { set: "banned".into(), source: source.into(), networks, service: None, all }
 }
 
 fn lines(change: Result<ClaimChange, String>) -> Vec<String> {
@@ -101,10 +102,69 @@ fn what_the_store_has_is_there_again_but_for_what_has_ended() {
 }
 
 #[test]
+fn a_policy_claims_for_itself_and_others_keep_their_claims() {
+    let mut claims = Claims::default();
+    let policy = PluginName::new("port-scan").unwrap();
+    let network: Prefix = "192.0.2.1".parse().unwrap();
+    let block = PolicyBlock {
+        policy: policy.clone(),
+        block: Block { set: set(), network, seconds: Some(60) },
+        reason: "é".repeat(TEXT_MAX),
+    };
+    let change = claims.block(&block, second(0)).unwrap();
+    assert_eq!(change.rows[0].claim.as_ref().unwrap().note.reason.len(), TEXT_MAX);
+    assert_eq!(change.members[&set()], [(Member::network(network), Some(Some(second(60))))]);
+    assert!(claims.block(&block, second(0)).unwrap().rows.is_empty(), "an equal block changes nothing");
+    claims.add(&add(&["192.0.2.1"], Some(90), "alice"), ANY, second(0)).unwrap();
+    assert_eq!(claims.policies(), [(policy.clone(), 1)].into());
+    let unblock = PolicyUnblock { policy, unblock: ctwarden_model::Unblock { set: set(), network } };
+    let change = claims.unblock(&unblock, second(0)).unwrap();
+    assert_eq!(change.members[&set()], [(Member::network(network), Some(Some(second(90))))], "alice still claims");
+    assert!(claims.unblock(&unblock, second(0)).is_none());
+}
+
+#[test]
+fn what_is_protected_is_not_added_and_the_rest_is() {
+    let mut claims = Claims::default();
+    let host = crate::netlink::HostAddresses {
+        own: ["192.0.2.1".parse().unwrap()].into_iter().collect(),
+        ..Default::default()
+    };
+    let never = NeverBanned::new(&[], &host);
+    let accepts = Accepts { never: Some(&never), ..ANY };
+    let change = claims.add(&add(&["192.0.2.1", "192.0.2.2", "::1"], None, "alice"), accepts, second(0));
+    let expected = [
+        "192.0.2.1 not banned: protected (an address of this host) !",
+        "192.0.2.2 added until it is removed",
+        "::1 not banned: protected (loopback) !",
+    ];
+    assert_eq!(lines(change), expected);
+}
+
+#[test]
+fn a_service_is_claimed_beside_the_whole_network() {
+    let mut claims = Claims::default();
+    let ssh = AddToSet { service: Some("tcp/22".into()), ..add(&["192.0.2.1"], None, "alice") };
+    let change = claims.add(&ssh, ANY, second(0)).unwrap();
+    assert!(change.networks.is_empty(), "the address as a whole is not in the set");
+    assert_eq!(change.members[&set()].len(), 1);
+    assert_eq!(lines(Ok(change)), ["192.0.2.1 tcp/22 added until it is removed"]);
+    let wrong = AddToSet { service: Some("ssh".into()), ..ssh.clone() };
+    assert!(claims.add(&wrong, ANY, second(0)).unwrap_err().starts_with("\"ssh\" is not a service; write "));
+    let elsewhere = claims.add(&ssh, Accepts { services: false, ..ANY }, second(0)).unwrap_err();
+    assert!(elsewhere.contains("firewall = true"), "{elsewhere}");
+    let whole = lines(claims.remove(&remove(&["192.0.2.1"], "alice", false), None, second(0)));
+    assert_eq!(whole, ["192.0.2.1 is not in the set"]);
+    let request = RemoveFromSet { service: Some("tcp/22".into()), ..remove(&["192.0.2.1"], "alice", false) };
+    assert_eq!(lines(claims.remove(&request, None, second(0))), ["192.0.2.1 tcp/22 removed"]);
+}
+
+#[test]
 fn a_bad_request_changes_nothing_and_says_why() {
     let mut claims = Claims::default();
-    let refused =
-        |claims: &mut Claims, request: AddToSet| claims.add(&request, Shortest::default(), second(0)).unwrap_err();
+    let refused = |claims: &mut Claims, request: AddToSet| {
+        claims.add(&request, Accepts { shortest: Shortest::default(), ..ANY }, second(0)).unwrap_err()
+    };
     assert!(
         refused(&mut claims, add(&["192.0.2.1", "x"], None, "alice")).ends_with("2001:db8::1; nothing was changed")
     );

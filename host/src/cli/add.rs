@@ -13,8 +13,9 @@ use crate::control::{AddToSet, Client, Request};
 /// Add networks to an address set
 ///
 /// The daemon keeps the networks on the disk, so that they survive a restart, also after a crash. Policies that subscribe
-/// to the set learn of the change. A network that you added before for a longer time keeps that time. The exit status is 0
-/// only if every network is in the set.
+/// to the set learn of the change, and the packet filter drops the networks if the set has a firewall. A network that you
+/// added before for a longer time keeps that time. Protected addresses are not added. The exit status is 0 only if every
+/// network is in the set and in its firewall.
 #[derive(Args)]
 pub(super) struct Add {
     #[command(flatten)]
@@ -28,6 +29,9 @@ pub(super) struct Add {
     /// Value that policies read with the network
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     value: String,
+    /// Only one service of the networks: a protocol, or a protocol and destination ports, such as tcp/22
+    #[arg(long, value_name = "PROTOCOL/PORTS")]
+    service: Option<String>,
     #[command(flatten)]
     source: SourceName,
     /// Name of the set in the configuration
@@ -42,9 +46,10 @@ impl Add {
         let source = self.source.name()?;
         let mut client = Client::connect(&self.socket.path()?)?;
         let request = |networks| {
-            let Self { set, reason, value, .. } = &self;
-            let (set, reason, value) = (set.clone(), reason.clone(), value.clone());
-            Request::Add(AddToSet { set, source: source.clone(), networks, seconds, value, reason })
+            let Self { set, service, reason, value, .. } = &self;
+            let (set, service) = (set.clone(), service.clone());
+            let (reason, value) = (reason.clone(), value.clone());
+            Request::Add(AddToSet { set, source: source.clone(), networks, service, seconds, value, reason })
         };
         remove::change(&mut client, &self.networks, request)
     }

@@ -24,9 +24,12 @@ const IN_ONE_REQUEST: usize = 10_000;
 pub(super) struct Remove {
     #[command(flatten)]
     socket: Socket,
-    /// Remove what all people and programs added
+    /// Remove what all people, programs and policies added
     #[arg(long)]
     all: bool,
+    /// Only one service of the networks, such as tcp/22
+    #[arg(long, value_name = "PROTOCOL/PORTS")]
+    service: Option<String>,
     #[command(flatten)]
     source: SourceName,
     /// Name of the set in the configuration
@@ -40,7 +43,8 @@ impl Remove {
         let source = self.source.name()?;
         let mut client = Client::connect(&self.socket.path()?)?;
         let request = |networks| {
-            Request::Remove(RemoveFromSet { set: self.set.clone(), source: source.clone(), networks, all: self.all })
+            let (set, service) = (self.set.clone(), self.service.clone());
+            Request::Remove(RemoveFromSet { set, source: source.clone(), networks, service, all: self.all })
         };
         change(&mut client, &self.networks, request)
     }

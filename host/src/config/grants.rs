@@ -23,8 +23,15 @@ pub(super) struct GrantReader<'w> {
 impl<'w> GrantReader<'w> {
     pub(super) fn new(written: &'w written::Written) -> Self {
         Self {
-            sets: written.sets.keys().map(|name| name.get_ref().as_str()).collect(),
-            block_sets: written.block.keys().map(|name| name.get_ref().as_str()).collect(),
+            sets: written.sets.keys().chain(written.block.keys()).map(|name| name.get_ref().as_str()).collect(),
+            block_sets: written
+                .sets
+                .iter()
+                .filter(|(_, set)| set.as_ref().is_none_or(is_mirrored))
+                .map(|(name, _)| name)
+                .chain(written.block.keys())
+                .map(|name| name.get_ref().as_str())
+                .collect(),
             granted: Vec::new(),
         }
     }
@@ -48,8 +55,18 @@ impl<'w> GrantReader<'w> {
             grants.label_mask |= read.unwrap_or_default();
         }
         let block_sets = plugin.block_sets.as_ref().map_or(&[][..], |names| names.get_ref());
-        grants.block_sets = known_sets(&format!("{name}: block-sets"), "block", &self.block_sets, block_sets, findings);
-        grants.read_sets = known_sets(&format!("{name}: read-sets"), "sets", &self.sets, &plugin.read_sets, findings);
+        let key = format!("{name}: block-sets");
+        grants.block_sets = known_sets(&key, &self.block_sets, block_sets, findings, |set| {
+            if self.sets.contains(set) {
+                format!("[sets.{set}] is not in the firewall; write firewall = true there")
+            } else {
+                format!("there is no set \"{set}\"; declare [sets.{set}] with firewall = true")
+            }
+        });
+        let key = format!("{name}: read-sets");
+        grants.read_sets = known_sets(&key, &self.sets, &plugin.read_sets, findings, |set| {
+            format!("there is no set \"{set}\"; declare it as [sets.{set}]")
+        });
         self.check_shared(name, plugin, &grants, findings);
         grants
     }
@@ -80,22 +97,26 @@ impl<'w> GrantReader<'w> {
     }
 }
 
+/// Whether a set is mirrored in the packet filter. Only such a set can block.
+const fn is_mirrored(set: &written::Set) -> bool {
+    set.firewall.is_some() || set.table.is_some()
+}
+
 /// Returns the names that are declared, and notes the others.
 fn known_sets(
     key: &str,
-    section: &str,
     declared: &BTreeSet<&str>,
     names: &[Spanned<String>],
     findings: &mut Findings<'_>,
+    wrong: impl Fn(&str) -> String,
 ) -> BTreeSet<SetName> {
     let mut known = BTreeSet::new();
     for name in names {
-        let set = name.get_ref();
-        if declared.contains(set.as_str()) {
-            known.insert(SetName(set.clone()));
+        let set = name.get_ref().as_str();
+        if declared.contains(set) {
+            known.insert(SetName(set.to_owned()));
         } else {
-            let what = format_args!("{key}: there is no set \"{set}\"; declare it as [{section}.{set}]");
-            findings.at(&name.span(), what);
+            findings.at(&name.span(), format_args!("{key}: {}", wrong(set)));
         }
     }
     known

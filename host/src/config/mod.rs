@@ -6,6 +6,7 @@
 mod filter;
 mod grants;
 mod json;
+mod mirrors;
 mod names;
 mod parse;
 pub(crate) mod problem;
@@ -26,7 +27,8 @@ use problem::Findings;
 pub(crate) use problem::{Problem, Problems, Section};
 pub(crate) use quantity::{Period, Size};
 pub(crate) use resolved::{
-    BlockSet, Configuration, ControlGroup, Daemon, Destination, Limits, OnFailure, Plugin, ReplicaUse,
+    Configuration, ControlGroup, Daemon, Destination, Limits, Mirror, OnFailure, OperatorsTable, Plugin, Protected,
+    ReplicaUse,
 };
 pub(crate) use schema::check_against_schema;
 

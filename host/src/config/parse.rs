@@ -228,7 +228,7 @@ mod tests {
             "ctwarden.toml:2: daemon.control: 1 is not a path in quotes; write for example control = \"/run/",
             "ctwarden.toml:4: protect[0].family: there is no choice \"ipv5\"; did you mean ipv",
             "ctwarden.toml:6: sets.a.files: there is no key \"files\"; did you mean file? the keys are file, entries",
-            "ctwarden.toml:7: block.b: table is missing; write for example table = \"inet ctwarden\"",
+            "ctwarden.toml:7: block.b: table is missing; write for example table = \"inet filter\"",
             "ctwarden.toml:11: plugin a: mode: there is no choice \"enforced\"; did you mean enforce? the choices are",
             "ctwarden.toml:15: plugin b: limits.memory: \"64MB\" is not a size; write digits and one of B, KiB",
         ]) {

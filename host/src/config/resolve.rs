@@ -1,13 +1,13 @@
 //! From the written to the resolved configuration: this stage checks what the words mean, and accesses the system.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctwarden_model::{Mode, PluginName, SetName};
+use ctwarden_model::{Mode, PluginName};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
@@ -15,12 +15,11 @@ use super::grants::GrantReader;
 use super::json::to_json;
 use super::problem::{Findings, Problem, Section};
 use super::quantity::{Period, Size};
-use super::resolved::{BlockSet, Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
-use super::word::{control_group, destination, niceness, set_name};
+use super::resolved::{Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
+use super::word::{control_group, destination, niceness};
 use super::{filter, written};
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
-use crate::table_name::identifier;
 use crate::trusted_path::{self, AccessError};
 
 /// Largest component. The largest components in circulation (whole JavaScript engines) have 12 MiB.
@@ -45,14 +44,14 @@ pub(super) fn resolve(
     let protected = protected.collect();
     let mut set_files = SetFiles::new();
     resolver.findings.enter(Some(Section::Sets));
-    let sets = resolver.sets(&written.sets, &mut set_files);
+    let (mut sets, mut mirrors) = resolver.sets(&written.sets, &mut set_files);
     resolver.findings.enter(Some(Section::Block));
-    let block_sets = resolver.block_sets(&written.block);
+    mirrors.extend(resolver.block_sets(&written.block, &mut sets));
     resolver.findings.enter(Some(Section::Plugin));
     let granting = GrantReader::new(written);
     let plugins = resolver.plugins(&written.plugin, granting, line_of);
     let refused = resolver.findings.tolerated();
-    Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, refused, block_sets, plugins }
+    Configuration { file: file.to_path_buf(), daemon, protected, sets, set_files, refused, mirrors, plugins }
 }
 
 pub(super) struct Resolver<'a, 'f> {
@@ -138,33 +137,6 @@ impl Resolver<'_, '_> {
             alert_window: written.alert_window.as_ref().map_or(Duration::from_secs(60), |window| window.get_ref().0),
             sweep_pause: written.sweep_pause.as_ref().map_or(Duration::from_secs(1), |pause| pause.get_ref().0),
         }
-    }
-
-    fn block_sets(
-        &mut self,
-        written: &BTreeMap<Spanned<String>, Option<written::Block>>,
-    ) -> BTreeMap<SetName, BlockSet> {
-        let mut sets = BTreeMap::new();
-        for (name, block) in written {
-            let Some(block) = block else { continue };
-            let key = format!("block.{}", name.get_ref());
-            let set_name = self.keep(&name.span(), &key, set_name(name.get_ref()));
-            let table = self.keep(&block.table.span(), &format!("{key}.table"), block.table.get_ref().parse());
-            let ipv4 = self.nft_set(&format!("{key}.ipv4"), block.ipv4.as_ref());
-            let ipv6 = self.nft_set(&format!("{key}.ipv6"), block.ipv6.as_ref());
-            if block.ipv4.is_none() && block.ipv6.is_none() {
-                let what = "names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both";
-                self.findings.at(&name.span(), format_args!("{key}: {what}"));
-            }
-            if let (Some(set_name), Some(table)) = (set_name, table) {
-                sets.insert(set_name, BlockSet { table, ipv4, ipv6 });
-            }
-        }
-        sets
-    }
-
-    fn nft_set(&mut self, key: &str, written: Option<&Spanned<String>>) -> Option<String> {
-        written.and_then(|name| self.keep(&name.span(), key, identifier(name.get_ref()).map(str::to_owned)))
     }
 
     fn plugins<'w>(

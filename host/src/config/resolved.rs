@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::problem::Problem;
 pub(crate) use super::written::ReplicaUse;
 use crate::address_sets::AddressSet;
+use crate::netlink::nftables::managed::FilterVerdict;
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
 use crate::table_name::TableName;
@@ -33,8 +34,8 @@ pub(crate) struct Configuration {
     pub set_files: SetFiles,
     /// Lists that were refused. The daemon starts without them: one list must not stop all policies.
     pub refused: Vec<Problem>,
-    /// nftables sets of `block` verdicts.
-    pub block_sets: BTreeMap<SetName, BlockSet>,
+    /// Where sets are mirrored in the packet filter. `block` verdicts name these sets.
+    pub mirrors: BTreeMap<SetName, Mirror>,
     /// Policies, in the order of the file.
     pub plugins: Vec<Plugin>,
 }
@@ -130,9 +131,18 @@ pub(crate) struct Protected {
     pub filter: Filter,
 }
 
-/// A `[block.NAME]` section: the nftables sets of one name.
+/// Where a set is mirrored in the packet filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BlockSet {
+pub(crate) enum Mirror {
+    /// In the table that ctwarden owns.
+    Managed(FilterVerdict),
+    /// In sets of the operator.
+    Operators(OperatorsTable),
+}
+
+/// The nftables sets of the operator that mirror one set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OperatorsTable {
     pub table: TableName,
     /// Name of the set of IPv4 networks. `None` means that IPv4 cannot be blocked.
     pub ipv4: Option<String>,

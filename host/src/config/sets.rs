@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::names::Names;
 use super::resolve::{Resolver, period};
+use super::resolved::Mirror;
 use super::scalar::Scalar;
 use super::word::set_name;
 use super::written::{Set, WrittenFormat, WrittenOnBadLine};
@@ -22,13 +23,16 @@ impl Resolver<'_, '_> {
         &mut self,
         written: &BTreeMap<Spanned<String>, Option<Set>>,
         files: &mut SetFiles,
-    ) -> BTreeMap<SetName, AddressSet> {
-        let mut sets = BTreeMap::new();
+    ) -> (BTreeMap<SetName, AddressSet>, BTreeMap<SetName, Mirror>) {
+        let (mut sets, mut mirrors) = (BTreeMap::new(), BTreeMap::new());
         for (name, set) in written {
             let Some(set) = set else { continue };
             let key = format!("sets.{}", name.get_ref());
             let Some(set_name) = self.keep(&name.span(), &key, set_name(name.get_ref())) else { continue };
             let shortest = self.shortest(&key, set);
+            if let Some(mirror) = self.mirror(&key, set) {
+                mirrors.insert(set_name.clone(), mirror);
+            }
             let resolved = match (&set.file, &set.entries) {
                 (Some(file), None) => {
                     let before = self.findings.count();
@@ -57,7 +61,7 @@ impl Resolver<'_, '_> {
             };
             sets.insert(set_name, resolved.with_shortest(shortest));
         }
-        sets
+        (sets, mirrors)
     }
 
     /// Shortest prefixes, as written or by default.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::resolved::{Budget, Limits};
 use super::*;
+use crate::netlink::nftables::managed::FilterVerdict;
 
 /// A directory with two components and a set, as the example needs them.
 struct Scene {
@@ -79,19 +80,21 @@ fn the_example_is_good_and_means_what_it_says() {
     };
     assert_eq!(longest(&banned, "192.0.2.66").as_deref(), Some("scanner"));
     assert_eq!(longest(&SetName("offices".into()), "2001:db8:1::9").as_deref(), Some("tokyo"));
-    let block = &read.block_sets[&banned];
-    assert_eq!(block.table.to_string(), "inet ctwarden");
-    assert_eq!((block.ipv4.as_deref(), block.ipv6.as_deref()), (Some("banned4"), Some("banned6")));
+    let bad = SetName("bad".into());
+    assert_eq!(read.mirrors[&bad], Mirror::Managed(FilterVerdict::Drop));
+    let Mirror::Operators(table) = &read.mirrors[&SetName("blocked".into())] else { panic!("not managed") };
+    assert_eq!(table.table.to_string(), "inet filter");
+    assert_eq!((table.ipv4.as_deref(), table.ipv6.as_deref()), (Some("blocked4"), None));
 
     let [ban, mark] = read.plugins.as_slice() else { panic!("two plugins") };
     assert_eq!((ban.name.as_str(), ban.mode, &*ban.component), ("ban-follower", Mode::Enforce, &b"\0asm one"[..]));
     let kinds = ["delete", "block", "unblock", "alert", "sweep"];
     let kinds: VerdictKinds = VerdictKind::ALL.into_iter().filter(|kind| kinds.contains(&kind.name())).collect();
     assert_eq!(ban.grants.kinds, kinds);
-    assert_eq!(ban.grants.block_sets.iter().collect::<Vec<_>>(), [&banned]);
+    assert_eq!(ban.grants.block_sets.iter().collect::<Vec<_>>(), [&bad]);
     assert_eq!(ban.grants.read_sets.iter().collect::<Vec<_>>(), [&banned]);
     assert_eq!((ban.budget, ban.limits, ban.on_failure), (Budget::default(), Limits::default(), OnFailure::Restart));
-    assert_eq!(ban.config, json!({"sets": ["banned"], "block-set": "banned", "block-seconds": 3600}));
+    assert_eq!(ban.config, json!({"sets": ["banned"], "block-set": "bad", "block-seconds": 3600}));
     assert_eq!(mark.mode, Mode::Observe);
     assert_eq!((mark.grants.mark_mask, mark.grants.label_mask), (0xff, 0b110));
     assert_eq!(mark.config["rules"][0]["mark"], "0x10/0xff");
@@ -151,16 +154,18 @@ fn every_mistake_of_sets_is_told() {
     scene.expect(
         "[sets.a]\nfile = \"bad.txt\"\n[sets.b]\nfile = \"gone.txt\"\n[sets.c]\n[sets.d]\nentries = [\"10.0.0.0/8\",\n\
          \"10.0.0.0/99\"]\n[sets.\"e f\"]\nentries = []\n[block.x]\ntable = \"ctwarden\"\nipv4 = \"a\"\n[block.y]\n\
-         table = \"inet x\"\n[block.z]\ntable = \"ip 0x\"\nipv4 = \"a b\"\n",
+         table = \"inet x\"\nipv4 = false\nipv6 = false\n[block.z]\ntable = \"ip 0x\"\nipv4 = \"a b\"\n",
         &[
             &format!("2: sets.a: {}:2:1: \"nonsense\" is not an address or network; write for example", bad.display()),
             &format!("4: sets.b: there is no {}; create it or correct the path", gone.display()),
             "8: sets.d: \"10.0.0.0/99\" has a prefix that is longer than its address; write /32 at most",
             "9: sets.e f: \"e f\" is not a name; use 1 to 64 letters, digits, - or _",
+            "11: block.x.ipv6: no set is named, so addresses of this family would not be blocked; write ipv6 = ",
             "12: block.x.table: \"ctwarden\" is not an nftables table; write family and name, for example \"inet",
             "14: block.y: names no set; write ipv4 = \"SET\", ipv6 = \"SET\" or both",
-            "17: block.z.table: \"0x\" is not an nftables name; use letters",
-            "18: block.z.ipv4: \"a b\" is not an nftables name; use letters",
+            "18: block.z.ipv6: no set is named",
+            "19: block.z.table: \"0x\" is not an nftables name; use letters",
+            "20: block.z.ipv4: \"a b\" is not an nftables name; use letters",
         ],
     );
 }
@@ -175,6 +180,26 @@ fn a_set_has_a_file_or_entries_or_is_filled_at_run_time() {
         &[
             "1: sets.a: has both file and entries; remove one of the two",
             "5: sets.b.lifetime: goes with a file, and this set has none; remove the key",
+        ],
+    );
+}
+
+#[test]
+fn a_set_is_in_one_packet_filter_or_in_none() {
+    let scene = Scene::new();
+    let read = scene.load("[sets.a]\nfirewall = \"reject\"\n[sets.b]\nfirewall = false\n").unwrap();
+    let mirrors: Vec<_> = read.mirrors.into_iter().collect();
+    assert_eq!(mirrors, [(SetName("a".into()), Mirror::Managed(FilterVerdict::Reject))]);
+    scene.expect(
+        "[sets.a]\nfirewall = true\ntable = \"inet t\"\n[sets.b]\nfirewall = \"accept\"\n[sets.c]\nipv4 = \"c4\"\n\
+         [sets.d]\ntable = \"inet t\"\nipv4 = true\nipv6 = \"d6\"\n[sets.e]\n[block.e]\ntable = \"inet t\"\n\
+         ipv4 = \"e4\"\nipv6 = \"e6\"\n",
+        &[
+            "2: sets.a: the table inet ctwarden or one of yours: remove firewall or table",
+            "5: sets.b.firewall: \"accept\" is no verdict; write true, \"drop\" or \"reject\"",
+            "7: sets.c.ipv4: names a set of your own table; add table, or remove the key",
+            "10: sets.d.ipv4: write the name of the set, or false",
+            "13: block.e: there is [sets.e] too; write table, ipv4 and ipv6 there",
         ],
     );
 }
@@ -267,7 +292,7 @@ fn every_mistake_of_a_plugin_is_told_with_its_name() {
             "19: plugin b: label-bits: allow lacks [\"labels\"]; add it to allow or remove label-bits",
             "19: plugin b: label-bits: 128 is not a label bit; write a number from 0 to 127",
             "20: plugin b: block-sets: allow lacks [\"block\", \"unblock\"]; add it",
-            "20: plugin b: block-sets: there is no set \"x\"; declare it as [block.x]",
+            "20: plugin b: block-sets: there is no set \"x\"; declare [sets.x] with firewall = true",
             "22: plugin b: has the name of another plugin; give each [[plugin]] its own name",
             "25: plugin b: mark-mask: is empty and grants nothing",
             "26: plugin b: label-bits: is empty and grants nothing",

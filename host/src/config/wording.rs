@@ -122,7 +122,7 @@ mod tests {
                 "1.5 is not a whole number from 0 to 255; write for example table-share-per-minute = 10",
             ),
             ("invalid type: map, expected a string", "none-such", "a table is not a text in quotes"),
-            ("missing field `table`", "b", "table is missing; write for example table = \"inet ctwarden\""),
+            ("missing field `table`", "b", "table is missing; write for example table = \"inet filter\""),
             (
                 "unknown field `alerts-per-secon`, expected one of `verdicts-per-second`, `alerts-per-second`",
                 "alerts-per-secon",

@@ -115,6 +115,32 @@ pub(crate) struct Set {
     /// Percentage of its networks that a list may lose from one version to the next, 0 to 100. A list that lost more is
     /// refused. Default: 100.
     pub largest_loss: Option<Spanned<u8>>,
+    /// Whether packets from and to the networks are dropped: `true` or `"drop"`, or `"reject"` with an ICMP error.
+    /// ctwarden then keeps the set in a table of its own, `inet ctwarden`. Default: false.
+    pub firewall: Option<Spanned<WrittenFirewall>>,
+    /// A table of yours, as `nft` writes it ("inet filter"): ctwarden keeps the networks in the sets of this table that
+    /// `ipv4` and `ipv6` name. Your own rules decide what happens to the packets.
+    pub table: Option<Spanned<String>>,
+    /// Name of a set of type `ipv4_addr` with `flags interval, timeout`; `false` if there is none on purpose.
+    pub ipv4: Option<Spanned<WrittenKernelSet>>,
+    /// Name of a set of type `ipv6_addr` with the same flags; `false` if there is none on purpose.
+    pub ipv6: Option<Spanned<WrittenKernelSet>>,
+}
+
+/// Whether packets are dropped, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected true, \"drop\" or \"reject\"")]
+pub(crate) enum WrittenFirewall {
+    Whether(bool),
+    Verdict(String),
+}
+
+/// The name of a kernel set, or `false` for none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected the name of an nftables set, or false")]
+pub(crate) enum WrittenKernelSet {
+    Whether(bool),
+    Name(String),
 }
 
 /// The format of a list.
@@ -136,17 +162,16 @@ pub(crate) enum WrittenOnBadLine {
     Skip,
 }
 
-/// A `[block.NAME]` section: the nftables sets into which a `block` verdict puts networks. One of the two sets may be
-/// missing.
+/// A `[block.NAME]` section: short for a `[sets.NAME]` without a list that has `table`, `ipv4` and `ipv6`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Block {
     /// Family and name of the table, as `nft` writes them: "inet ctwarden".
     pub table: Spanned<String>,
-    /// Name of a set of type `ipv4_addr`. With `flags interval` the set takes networks, with `flags timeout` lifetimes.
-    pub ipv4: Option<Spanned<String>>,
-    /// Name of a set of type `ipv6_addr`, with the same flags.
-    pub ipv6: Option<Spanned<String>>,
+    /// Name of a set of type `ipv4_addr` with `flags interval, timeout`; `false` if there is none on purpose.
+    pub ipv4: Option<Spanned<WrittenKernelSet>>,
+    /// Name of a set of type `ipv6_addr` with the same flags; `false` if there is none on purpose.
+    pub ipv6: Option<Spanned<WrittenKernelSet>>,
 }
 
 /// A `[[plugin]]` section: one policy with its grants and limits.
@@ -168,7 +193,8 @@ pub(crate) struct Plugin {
     pub mark_mask: Option<Spanned<Scalar>>,
     /// Label bits 0 to 127 that the plugin may change. Needed with `labels`. No two plugins share a bit.
     pub label_bits: Option<Spanned<Vec<Spanned<u8>>>>,
-    /// Names of the `[block.NAME]` sections that the plugin may use. Needed with `block` and `unblock`.
+    /// Names of the sets that the plugin may fill: `[sets.NAME]` with `firewall` or `table`, or `[block.NAME]`. Needed
+    /// with `block` and `unblock`.
     pub block_sets: Option<Spanned<Vec<Spanned<String>>>>,
     /// Names of the `[sets.NAME]` sections that the plugin may look up.
     #[serde(default)]

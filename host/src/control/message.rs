@@ -38,6 +38,9 @@ pub(crate) struct AddToSet {
     pub source: String,
     /// Addresses and networks, as `192.0.2.1` or `2001:db8::/32`.
     pub networks: Vec<String>,
+    /// One service of the networks, such as `tcp/22`; without it, all their traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// How long the networks stay; without it, until they are removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
@@ -57,7 +60,10 @@ pub(crate) struct RemoveFromSet {
     /// Only the claims of this source are removed.
     pub source: String,
     pub networks: Vec<String>,
-    /// Whether the claims of all people and programs are removed.
+    /// As in [`AddToSet`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Whether the claims of all people, programs and policies are removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
 }

@@ -72,6 +72,38 @@ pub(crate) struct SetReport {
     /// Why the list in the file is not in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<String>,
+    /// What the packet filter holds, if the set is mirrored there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) firewall: Option<FirewallReport>,
+}
+
+/// What the packet filter holds of a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FirewallReport {
+    /// Ranges in the kernel.
+    pub(crate) elements: u64,
+    /// Networks that are not in the kernel, because they overlap an address that is never banned.
+    pub(crate) held_back: u64,
+    /// The first of these networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) first_held_back: Vec<String>,
+    /// Why the last change or repair failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+impl FirewallReport {
+    fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        writeln!(out, "           firewall: {} ranges", self.elements)?;
+        if self.held_back > 0 {
+            let networks = self.first_held_back.join(", ");
+            let held_back = colour.paint(Paint::Yellow, format!("{} networks are not blocked", self.held_back));
+            writeln!(out, "           {held_back}, because they hold protected addresses: {networks}")?;
+        }
+        self.error.iter().try_for_each(|error| {
+            writeln!(out, "           {}: {error}", colour.paint(Paint::Red, "the packet filter does not follow"))
+        })
+    }
 }
 
 /// The list of a set, as it was read.
@@ -305,6 +337,11 @@ impl StatusReport {
 impl SetReport {
     /// Writes a line for the set. If the set comes from a file, also what was read, and why its list is refused.
     fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        self.write_list(out, colour)?;
+        self.firewall.iter().try_for_each(|firewall| firewall.write(out, colour))
+    }
+
+    fn write_list(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
         let Some(file) = &self.file else {
             return writeln!(out, "set:     {}, {} networks", self.name, self.networks);
         };

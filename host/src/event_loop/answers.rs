@@ -7,8 +7,8 @@ use ctwarden_model::{Outcome, SetName, Tally, Timestamp, VerdictKind};
 use ctwarden_replica::Replica;
 use tokio::sync::oneshot;
 
-use super::EventLoop;
 use super::missing_grants::PluginGrants;
+use super::{Claiming, EventLoop};
 use crate::address_sets::AddressSet;
 use crate::clock;
 use crate::control::{self, ClaimsOfSet, ControlRequest, Request, Response, Sent, StatusReport};
@@ -20,10 +20,9 @@ use crate::sinks::Rfc3339;
 pub(super) struct Waiting(BTreeMap<Ticket, oneshot::Sender<Response>>);
 
 impl Waiting {
-    pub(super) fn settle(&mut self, ticket: Ticket, outcome: MessageOutcome) {
-        // An error means that the client has disconnected and needs no answer.
+    pub(super) fn settle(&mut self, ticket: Ticket, outcome: MessageOutcome, claiming: &Claiming) {
         if let Some(answer) = self.0.remove(&ticket) {
-            let _ = answer.send(sent(outcome));
+            claiming.answer_after_commit(answer, sent(outcome));
         }
     }
 }
@@ -142,6 +141,7 @@ fn set_report(name: &SetName, set: AddressSet) -> control::SetReport {
             }
         }),
         refused: set.refused.map(|refusal| refusal.text),
+        firewall: None,
     }
 }
 
@@ -199,8 +199,18 @@ impl EventLoop {
             records_lost: sinks.lost,
             log_lines_lost: crate::log::lost(),
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),
-            sets: self.sets.all().into_iter().map(|(name, set)| set_report(&name, set)).collect(),
+            sets: self.sets.all().into_iter().map(|(name, set)| self.set_report(&name, set)).collect(),
         }
+    }
+
+    fn set_report(&self, name: &SetName, set: AddressSet) -> control::SetReport {
+        let firewall = self.firewall.state().sets.get(name).map(|state| control::FirewallReport {
+            elements: count(state.elements),
+            held_back: count(state.held_back.count),
+            first_held_back: state.held_back.first.iter().map(ToString::to_string).collect(),
+            error: state.error.clone(),
+        });
+        control::SetReport { firewall, ..set_report(name, set) }
     }
 
     fn plugin_report(&self, plugin: &PluginStatus, now: Timestamp) -> control::PluginReport {

@@ -1,15 +1,23 @@
-//! Claims of people and programs on address sets: requests of the control socket, and claims that end.
+//! Claims on address sets: requests of the control socket, verdicts of policies, and claims that end.
+//!
+//! A change goes to the packet filter first. Once the kernel holds the change, policies learn of it, and the verdict of a
+//! policy has its outcome. A client gets its answer when the change is on the disk as well.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ctwarden_model::{ChangedSet, SetName};
+use ctwarden_engine::{Ack, Granted};
+use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, SetName};
 use tokio::sync::oneshot;
 
 use super::EventLoop;
 use crate::address_sets::{AddressSet, AddressSets};
-use crate::claims::{ClaimChange, ClaimStore, ClaimStoreError, Claims};
+use crate::claims::{Accepts, ClaimChange, ClaimRow, ClaimStore, ClaimStoreError, Claims};
 use crate::clock;
-use crate::control::{AddToSet, ClaimReport, ClaimsReport, RemoveFromSet, Response};
+use crate::control::{AddToSet, ChangedNetwork, ClaimReport, ClaimsReport, RemoveFromSet, Response};
+use crate::firewall::{FirewallError, FirewallResult, FirewallTicket, Mirror, MirroredSet};
 use crate::sinks::Rfc3339;
 
 /// Claims in one answer, which takes about a megabyte.
@@ -19,13 +27,34 @@ const LISTED: usize = 10_000;
 pub(crate) struct Claiming {
     claims: Claims,
     store: ClaimStore,
+    /// Changes that the packet filter carries out.
+    pending: BTreeMap<FirewallTicket, Pending>,
+    /// Changes by policies that are not on the disk yet.
+    unwritten: Arc<AtomicUsize>,
+}
+
+/// Who waits for a change.
+enum Whom {
+    /// A client, with what it is told of each network.
+    Client(oneshot::Sender<Response>, Vec<ChangedNetwork>),
+    Policy(EffectId),
+    Nobody,
+}
+
+/// A change that the packet filter carries out.
+struct Pending {
+    set: SetName,
+    changed: Option<ChangedSet>,
+    rows: Vec<ClaimRow>,
+    whom: Whom,
 }
 
 impl Claiming {
     /// Reads the claims that the state directory has.
     pub(crate) fn open(state: &Path) -> Result<Self, ClaimStoreError> {
         let (store, rows) = ClaimStore::open(state)?;
-        Ok(Self { claims: Claims::of(rows, clock::now().wall), store })
+        let claims = Claims::of(rows, clock::now().wall);
+        Ok(Self { claims, store, pending: BTreeMap::new(), unwritten: Arc::default() })
     }
 
     /// Gives a new configuration's sets the networks that are claimed. Returns the sets that have any: plugins that looked
@@ -42,6 +71,54 @@ impl Claiming {
             }
         }
         changed
+    }
+
+    /// The sets that the packet filter mirrors, with their members.
+    pub(super) fn mirrored(&self, mirrors: BTreeMap<SetName, Mirror>, sets: &AddressSets) -> Vec<MirroredSet> {
+        let now = clock::now().wall;
+        let all = sets.all();
+        let mirrored = mirrors.into_iter().map(|(name, mirror)| {
+            let list = all.get(&name).and_then(|set| set.networks.clone());
+            let claims = self.claims.members(&name, now);
+            MirroredSet { name, mirror, list, claims }
+        });
+        mirrored.collect()
+    }
+
+    /// Policies that have claims, with the number of their claims.
+    pub(super) fn policies(&self) -> BTreeMap<ctwarden_model::PluginName, usize> {
+        self.claims.policies()
+    }
+
+    /// Sends an answer once everything that policies claimed before is on the disk.
+    pub(super) fn answer_after_commit(&self, answer: oneshot::Sender<Response>, response: Response) {
+        if self.unwritten.load(Ordering::Acquire) == 0 {
+            // An error means that the client has disconnected and needs no answer.
+            let _ = answer.send(response);
+            return;
+        }
+        let committed = move |written: Result<(), String>| {
+            let _ = answer.send(match written {
+                Ok(()) => response,
+                Err(why) => Response::Error(not_on_disk(&why)),
+            });
+        };
+        self.store.write(Vec::new(), Box::new(committed));
+    }
+
+    fn write(&self, rows: Vec<ClaimRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        let unwritten = Arc::clone(&self.unwritten);
+        unwritten.fetch_add(1, Ordering::AcqRel);
+        let committed = move |written: Result<(), String>| {
+            unwritten.fetch_sub(1, Ordering::AcqRel);
+            if let Err(why) = written {
+                crate::log::say(&format!("claims on address sets are not on the disk: {why}"));
+            }
+        };
+        self.store.write(rows, Box::new(committed));
     }
 
     fn report(&self, set: &SetName, networks: usize) -> ClaimsReport {
@@ -63,13 +140,25 @@ fn changed_set(name: SetName, networks: usize) -> ChangedSet {
     ChangedSet { name, networks: u64::try_from(networks).unwrap_or(u64::MAX), counts: None }
 }
 
+fn not_on_disk(why: &str) -> String {
+    format!("the sets are changed, but not yet on the disk; correct the cause and ask again: {why}")
+}
+
 impl EventLoop {
     pub(super) fn add_to_set(&mut self, request: &AddToSet, answer: oneshot::Sender<Response>) {
         let change = match self.set_named(&request.set) {
-            Ok(set) => self.claiming.claims.add(request, set.shortest, clock::now().wall),
+            Ok(set) => {
+                let mirror = self.firewall.mirror(&SetName(request.set.clone()));
+                let accepts = Accepts {
+                    shortest: set.shortest,
+                    never: mirror.map(|_| &self.never),
+                    services: mirror.is_none_or(|mirror| mirror.holds_services),
+                };
+                self.claiming.claims.add(request, accepts, clock::now().wall)
+            }
             Err(why) => Err(why),
         };
-        self.carry_out(change, answer);
+        self.carry_out(&request.set, change, answer);
     }
 
     pub(super) fn remove_from_set(&mut self, request: &RemoveFromSet, answer: oneshot::Sender<Response>) {
@@ -77,7 +166,7 @@ impl EventLoop {
             Ok(set) => self.claiming.claims.remove(request, set.networks.as_ref(), clock::now().wall),
             Err(why) => Err(why),
         };
-        self.carry_out(change, answer);
+        self.carry_out(&request.set, change, answer);
     }
 
     pub(super) fn claims_of_set(&self, name: &str) -> Response {
@@ -95,43 +184,123 @@ impl EventLoop {
         let now = clock::now().wall;
         if self.claiming.claims.next_end().is_some_and(|end| end <= now) {
             let change = self.claiming.claims.expire(now);
-            self.apply_claims(&change);
-            let failed =
-                |why: String| crate::log::say(&format!("ended claims stay on the disk until a restart: {why}"));
-            let committed = move |written: Result<(), String>| written.err().map_or((), failed);
-            self.claiming.store.write(change.rows, Box::new(committed));
+            self.spread(change, |_| Whom::Nobody);
         }
     }
 
-    /// Carries out a change. The client gets the answer once the change is on the disk.
-    fn carry_out(&mut self, change: Result<ClaimChange, String>, answer: oneshot::Sender<Response>) {
-        let change = match change {
-            Ok(change) => change,
-            Err(why) => {
-                // An error means that the client has disconnected and needs no answer.
-                let _ = answer.send(Response::Error(why));
-                return;
-            }
-        };
-        self.apply_claims(&change);
-        let lines = change.lines;
-        let committed = move |written: Result<(), String>| {
-            let response = match written {
-                Ok(()) => Response::Changed(lines),
-                Err(why) => Response::Error(format!(
-                    "the sets are changed, but not yet on the disk; correct the cause and ask again: {why}"
-                )),
+    /// Carries out the blocks and unblocks of policies. Their outcomes come once the kernel holds them.
+    pub(super) fn claim_for_policies(&mut self, effects: Vec<(EffectId, Granted<Effect>)>) {
+        let now = clock::now();
+        for (id, effect) in effects {
+            let (set, change) = match effect.into_inner() {
+                Effect::Block(block) => {
+                    let change = self.claiming.claims.block(&block, now.wall);
+                    (block.block.set, change.ok_or(Ack::NotBlocked(BlockRefusal::SetFull)))
+                }
+                Effect::Unblock(unblock) => {
+                    let change = self.claiming.claims.unblock(&unblock, now.wall);
+                    (unblock.unblock.set, change.ok_or(Ack::Gone))
+                }
+                Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => continue,
             };
-            let _ = answer.send(response);
-        };
-        self.claiming.store.write(change.rows, Box::new(committed));
+            match change {
+                // A reload has removed the set after the verdict was granted.
+                Ok(_) if !self.firewall.mirrors(&set) => {
+                    self.engine.handle_ack(now, id, Ack::NotBlocked(BlockRefusal::NotConfigured));
+                }
+                Ok(change) => self.spread_to(set, change, Whom::Policy(id)),
+                Err(ack) => self.engine.handle_ack(now, id, ack),
+            }
+        }
     }
 
-    fn apply_claims(&mut self, change: &ClaimChange) {
-        for (name, networks) in &change.networks {
+    /// Carries out a request.
+    fn carry_out(&mut self, set: &str, change: Result<ClaimChange, String>, answer: oneshot::Sender<Response>) {
+        match change {
+            Ok(mut change) => {
+                let lines = std::mem::take(&mut change.lines);
+                self.spread_to(SetName(set.to_owned()), change, Whom::Client(answer, lines));
+            }
+            // An error means that the client has disconnected and needs no answer.
+            Err(why) => drop(answer.send(Response::Error(why))),
+        }
+    }
+
+    /// Carries out a change of several sets.
+    fn spread(&mut self, mut change: ClaimChange, whom: impl Fn(&SetName) -> Whom) {
+        for name in change.members.keys().cloned().collect::<Vec<_>>() {
+            let (rows, others) = change.rows.into_iter().partition(|row| row.set == name);
+            change.rows = others;
+            let part = ClaimChange {
+                lines: Vec::new(),
+                rows,
+                networks: change.networks.remove_entry(&name).into_iter().collect(),
+                members: change.members.remove_entry(&name).into_iter().collect(),
+            };
+            self.spread_to(name.clone(), part, whom(&name));
+        }
+    }
+
+    /// Gives a change of one set to the policies' view of the set and to the packet filter.
+    fn spread_to(&mut self, set: SetName, mut change: ClaimChange, whom: Whom) {
+        let networks = change.networks.remove(&set).filter(|networks| !networks.is_empty());
+        let changed = networks.and_then(|networks| {
             let networks = networks.iter().map(|(network, value)| (*network, value.as_deref()));
-            if let Some(networks) = self.sets.claim(name, networks) {
-                self.engine.handle_set_changed(clock::now(), changed_set(name.clone(), networks));
+            self.sets.claim(&set, networks).map(|networks| changed_set(set.clone(), networks))
+        });
+        let members = change.members.remove(&set).unwrap_or_default();
+        let pending = Pending { set: set.clone(), changed, rows: change.rows, whom };
+        // An unchanged set is held too: an earlier change may still be on its way.
+        if self.firewall.mirrors(&set) {
+            let ticket = self.firewall.change(set, members);
+            self.claiming.pending.insert(ticket, pending);
+        } else {
+            self.conclude(pending, Ok(()));
+        }
+    }
+
+    /// Takes note of what the packet filter has done.
+    pub(super) fn note_firewall(&mut self, (ticket, result): FirewallResult) {
+        if let Some(pending) = self.claiming.pending.remove(&ticket) {
+            self.conclude(pending, result);
+        }
+    }
+
+    fn conclude(&mut self, pending: Pending, held: Result<(), FirewallError>) {
+        let Pending { set, changed, rows, whom } = pending;
+        let now = clock::now();
+        if let Some(changed) = changed {
+            self.engine.handle_set_changed(now, changed);
+        }
+        match whom {
+            Whom::Nobody => self.claiming.write(rows),
+            Whom::Policy(effect) => {
+                let ack = match &held {
+                    Ok(()) => Ack::Done,
+                    Err(error) => {
+                        // The record has no field for the names of the table and the set.
+                        crate::log::say(&format!("set {set}: {error}"));
+                        error.ack()
+                    }
+                };
+                self.engine.handle_ack(now, effect, ack);
+                self.claiming.write(rows);
+            }
+            Whom::Client(answer, mut lines) => {
+                if let Err(error) = held {
+                    for line in &mut lines {
+                        line.text = format!("{}, but the packet filter does not follow: {error}", line.text);
+                        line.done = false;
+                    }
+                }
+                let committed = move |written: Result<(), String>| {
+                    // An error means that the client has disconnected and needs no answer.
+                    let _ = answer.send(match written {
+                        Ok(()) => Response::Changed(lines),
+                        Err(why) => Response::Error(not_on_disk(&why)),
+                    });
+                };
+                self.claiming.store.write(rows, Box::new(committed));
             }
         }
     }

@@ -21,7 +21,10 @@ impl EventLoop {
                 let renewed = self.sets.renew(&name, Arc::clone(&version), is_read);
                 let changed = self.changed_set(&name, &version);
                 match renewed {
-                    Renewed::Networks => self.engine.handle_set_changed(clock::now(), changed),
+                    Renewed::Networks => {
+                        self.firewall.use_list(name.clone(), Arc::clone(version.networks()));
+                        self.engine.handle_set_changed(clock::now(), changed);
+                    }
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}
                 }

@@ -6,6 +6,7 @@ use ctwarden_model::Notice;
 use super::EventLoop;
 use super::missing_grants::MissingGrants;
 use crate::clock;
+use crate::never_banned::NeverBanned;
 use crate::plugins::{LoadedConfig, ReloadId, summary};
 use crate::set_file::SetWatch;
 
@@ -24,7 +25,11 @@ impl EventLoop {
         if std::mem::replace(&mut self.protects, protects) && !protects {
             crate::log::say("warning: the new configuration has no [[protect]]; no flow is protected now");
         }
-        self.effects.use_sets(prepared.block_sets);
+        self.protected = prepared.protected;
+        self.read_own_addresses();
+        self.never = NeverBanned::new(&self.protected, &self.own);
+        let mirrored = self.claiming.mirrored(prepared.mirrors, &prepared.sets);
+        self.firewall.configure(mirrored, self.never.networks()).context("cannot fill the packet filter")?;
         self.sets = prepared.sets;
         let claimed = self.claiming.fill(&self.sets);
         self.set_watch = set_watch;
@@ -45,6 +50,13 @@ impl EventLoop {
                 crate::log::say(&format!("warning: plugin {}: {warning}", ready.spec.name));
             }
         }
+        for (policy, claims) in self.claiming.policies() {
+            if !prepared.plugins.iter().any(|ready| ready.spec.name == policy) {
+                crate::log::say(&format!(
+                    "policy {policy} is not configured; its claims stay until they end: {claims}"
+                ));
+            }
+        }
         self.granting = MissingGrants::default();
         for ready in &prepared.plugins {
             let (name, version) = (ready.spec.name.clone(), ready.described.version.clone());
@@ -52,7 +64,6 @@ impl EventLoop {
         }
         let (specs, threads): (Vec<_>, Vec<_>) =
             prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
-        self.read_own_addresses();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);
         for old in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(old.stop());

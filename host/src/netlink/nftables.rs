@@ -5,13 +5,15 @@
 
 mod element;
 mod interval;
+pub(crate) mod managed;
 mod set_kind;
 mod sets;
 
 use std::convert::Infallible;
 
 use ctwarden_netlink::Protocol;
-use ctwarden_netlink::exchange::{Answer, Connection, ExchangeError, Request};
+pub(crate) use ctwarden_netlink::exchange::ExchangeError;
+use ctwarden_netlink::exchange::{Answer, Connection, Request};
 use netlink_packet_core::{
     DefaultNla, NLM_F_ACK, NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader, ParseableParametrized,
 };
@@ -20,6 +22,8 @@ use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
 use thiserror::Error;
 
+pub(crate) use element::IntervalEnd;
+pub(crate) use interval::{Element, Lifetime, Range};
 pub(crate) use set_kind::SetKind;
 pub(crate) use sets::{ChangeError, Sets};
 
@@ -32,6 +36,9 @@ const BATCH_BEGIN: u8 = 16;
 /// `NFNL_BATCH_GENID`: the kernel refuses the transaction with `ERESTART` if the rule set has changed since that
 /// generation.
 const BATCH_GENERATION: u16 = 1;
+
+/// Most changes of a transaction that are acknowledged: the acknowledgements have to fit into the receive buffer.
+const MOST_ACKNOWLEDGED: usize = 100;
 
 const fn protocol(family: TableFamily) -> NetfilterProtoFamily {
     match family {
@@ -64,6 +71,12 @@ pub(crate) enum CommitError {
     /// The kernel refused the transaction as a whole.
     #[error("nftables refused the transaction with {}", errno_text(*errno))]
     Transaction { errno: i32 },
+    /// The table that ctwarden wants to create exists, and is not ctwarden's.
+    #[error(
+        "there is a table inet ctwarden that ctwarden did not create; rename your table, or name it in the set: \
+         table = \"inet ctwarden\""
+    )]
+    NotOurs,
     /// The exchange with the kernel failed before an answer arrived.
     #[error("the request to nftables failed")]
     Exchange(#[from] ExchangeError),
@@ -77,6 +90,11 @@ pub(crate) struct Nftables {
 impl Nftables {
     pub(crate) fn open() -> Result<Self, ExchangeError> {
         Ok(Self { connection: Connection::open(Protocol::Netfilter)? })
+    }
+
+    /// `nlmsg_pid` of the notifications that this socket's changes cause.
+    pub(crate) const fn port(&self) -> u32 {
+        self.connection.port()
     }
 
     /// Carries out all changes or none.
@@ -94,9 +112,11 @@ impl Nftables {
             generation.map(|id| DefaultNla::new(BATCH_GENERATION, id.to_be_bytes().to_vec())).into_iter().collect();
         let begin = ControlMessage::Other { message_type: BATCH_BEGIN, attributes };
         let mut requests = vec![bracket(begin)];
-        requests.extend(changes.into_iter().map(|change| Request {
+        // The kernel reports an error of any change. The acknowledgement of the last change tells that there was none.
+        let acknowledged = changes.len().saturating_sub(MOST_ACKNOWLEDGED);
+        requests.extend(changes.into_iter().enumerate().map(|(index, change)| Request {
             message: NetfilterMessage::new(NetfilterHeader::new(protocol(change.family), 0, 0), change.message),
-            flags: change.flags | NLM_F_ACK,
+            flags: if index >= acknowledged { change.flags | NLM_F_ACK } else { change.flags },
         }));
         requests.push(bracket(ControlMessage::BatchEnd));
         let answers: Vec<Answer<RawMessage>> = self.connection.exchange(requests)?;
@@ -113,7 +133,7 @@ impl Nftables {
     }
 
     /// Sends one question outside of a transaction.
-    fn ask(
+    pub(crate) fn ask(
         &mut self,
         family: TableFamily,
         message: NfTablesMessage,
@@ -146,9 +166,20 @@ impl Nftables {
     }
 }
 
+/// Finds out whether this process may create the table that ctwarden owns, without a change.
+///
+/// # Errors
+/// The kernel has no nftables, the process lacks CAP_NET_ADMIN, or somebody else has a table of that name.
+pub(crate) fn probe() -> Result<(), CommitError> {
+    match managed::owner(&mut Nftables::open()?)? {
+        managed::Owner::Another => Err(CommitError::NotOurs),
+        managed::Owner::Nobody | managed::Owner::Ctwarden => Ok(()),
+    }
+}
+
 /// A message as received. `netlink-packet-netfilter` takes time quadratic in the number of set elements of a message
 /// (it builds an error text for each of them), so ctwarden decodes those itself.
-struct RawMessage {
+pub(crate) struct RawMessage {
     kind: u16,
     payload: Vec<u8>,
 }

@@ -19,16 +19,32 @@ const FAR_AWAY: [IpAddr; 2] =
 /// A default route's destination is at most this long: some systems write it in two halves, or as 2000::/3.
 const DEFAULT_LENGTH: u8 = 3;
 
+/// Addresses whose loss cuts the host off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HostAddresses {
+    pub(crate) own: PrefixSet,
+    /// Next hops of default routes.
+    pub(crate) gateways: PrefixSet,
+}
+
+impl HostAddresses {
+    pub(crate) fn all(&self) -> PrefixSet {
+        self.own.iter().chain(self.gateways.iter()).collect()
+    }
+}
+
 /// Returns the present addresses in the network namespace of the calling thread.
-pub(crate) fn own_addresses() -> Result<PrefixSet, ExchangeError> {
+pub(crate) fn own_addresses() -> Result<HostAddresses, ExchangeError> {
     let mut connection = Connection::open(Protocol::Route)?;
     let everything = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let mut requests = vec![Request { message: everything, flags: NLM_F_DUMP }];
     let of_interfaces: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;
     requests = FAR_AWAY.into_iter().map(|address| Request { message: route_to(address), flags: NLM_F_ACK }).collect();
     let routes: Vec<Answer<RouteNetlinkMessage>> = connection.exchange(requests)?;
-    let messages = of_interfaces.into_iter().chain(routes).flat_map(|answer| answer.messages);
-    Ok(messages.flat_map(addresses).map(Prefix::host).collect())
+    let networks = |answers: Vec<Answer<RouteNetlinkMessage>>| {
+        answers.into_iter().flat_map(|answer| answer.messages).flat_map(addresses).map(Prefix::host).collect()
+    };
+    Ok(HostAddresses { own: networks(of_interfaces), gateways: networks(routes) })
 }
 
 fn route_to(address: IpAddr) -> RouteNetlinkMessage {

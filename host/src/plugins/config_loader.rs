@@ -3,7 +3,7 @@
 //! The loader reports all problems at once, before the caller swaps or listens to anything. If one plugin cannot run,
 //! none does: a start fails, and a reload keeps the old plugins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,8 @@ use super::places;
 use super::thread::{InstanceSpec, PluginThread};
 use crate::address_sets::AddressSets;
 use crate::config::{self, Configuration, Problem, Problems, Section};
-use crate::effects::BlockSets;
-use crate::netlink::nftables::Sets;
+use crate::firewall::Mirror;
+use crate::netlink::nftables::{Sets, probe};
 use crate::set_file::SetFiles;
 use crate::store::{PluginMemory, Quota, Store, StoreError};
 use crate::trusted_path::Directory;
@@ -42,7 +42,10 @@ pub(crate) struct LoadedConfig {
     pub(crate) set_files: SetFiles,
     /// Lists that were refused. They do not prevent a start.
     pub(crate) refused: Vec<Problem>,
-    pub(crate) block_sets: BlockSets,
+    /// Where sets are mirrored in the packet filter.
+    pub(crate) mirrors: BTreeMap<SetName, Mirror>,
+    /// The `[[protect]]` sections, in the order of the file.
+    pub(crate) protected: Vec<config::Protected>,
     pub(crate) daemon: config::Daemon,
 }
 
@@ -94,22 +97,33 @@ pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems>
     // If a section was not read whole, this would check defaults.
     let places =
         if reading.has_whole(Section::Daemon) { places::problems(&reading.configuration.daemon) } else { Vec::new() };
-    let (_, missing) = open_block_sets(&reading.configuration);
+    let (_, missing) = open_mirrors(&reading.configuration);
     let problem = |what| Problem { file: file.to_path_buf(), line: None, section: None, what };
     reading.problems.extend(places.into_iter().chain(missing).map(problem));
     Err(Problems(reading.problems))
 }
 
-/// Opens the nftables sets of every block set. Returns them and their problems.
-fn open_block_sets(configuration: &Configuration) -> (BlockSets, Vec<String>) {
-    let (mut sets, mut findings) = (BlockSets::new(), Vec::new());
-    for (name, set) in &configuration.block_sets {
-        match open_sets(set) {
-            Ok(opened) => drop(sets.insert(name.clone(), opened)),
-            Err(errors) => findings.extend(errors.into_iter().map(|error| format!("block set {name}: {error}"))),
+/// Opens the nftables sets in which sets are mirrored. Returns them and their problems.
+fn open_mirrors(configuration: &Configuration) -> (BTreeMap<SetName, Mirror>, Vec<String>) {
+    let (mut mirrors, mut findings) = (BTreeMap::new(), Vec::new());
+    let mut is_managed = false;
+    for (name, mirror) in &configuration.mirrors {
+        let opened = match mirror {
+            config::Mirror::Managed(verdict) => {
+                is_managed = true;
+                Ok(Mirror::Managed(*verdict))
+            }
+            config::Mirror::Operators(table) => open_sets(table).map(Mirror::Operators),
+        };
+        match opened {
+            Ok(opened) => drop(mirrors.insert(name.clone(), opened)),
+            Err(errors) => findings.extend(errors.into_iter().map(|error| format!("set {name}: {error}"))),
         }
     }
-    (sets, findings)
+    if is_managed && let Err(error) = probe() {
+        findings.push(format!("firewall = true: {:#}", anyhow::Error::from(error)));
+    }
+    (mirrors, findings)
 }
 
 impl ConfigLoader {
@@ -126,21 +140,21 @@ impl ConfigLoader {
     /// Does the same as [`Self::load`], with a configuration that was already read.
     pub(crate) fn load_read(&self, configuration: Configuration) -> Result<LoadedConfig, Problems> {
         let mut findings: Vec<String> = places::problems(&configuration.daemon);
-        let (block_sets, missing) = open_block_sets(&configuration);
+        let (mirrors, missing) = open_mirrors(&configuration);
         findings.extend(missing);
-        self.plugins_of(configuration, block_sets, findings)
+        self.plugins_of(configuration, mirrors, findings)
     }
 
     /// Starts the plugins without checking the kernel or the places where the daemon writes.
     pub(crate) fn load_plugins(&self, configuration: Configuration) -> Result<LoadedConfig, Problems> {
-        self.plugins_of(configuration, BlockSets::new(), Vec::new())
+        self.plugins_of(configuration, BTreeMap::new(), Vec::new())
     }
 
     /// Starts the plugins, unless they have problems or earlier problems were found.
     fn plugins_of(
         &self,
         configuration: Configuration,
-        block_sets: BlockSets,
+        mirrors: BTreeMap<SetName, Mirror>,
         findings: Vec<String>,
     ) -> Result<LoadedConfig, Problems> {
         let sets = AddressSets::default();
@@ -152,15 +166,15 @@ impl ConfigLoader {
         let mut problem = |line: Option<usize>, what: String| {
             problems.push(Problem { file: configuration.file.clone(), line, section: None, what });
         };
-        if configuration.plugins.is_empty() {
-            let what = "names no plugin, so nothing would be watched or protected; write a [[plugin]], or check \
-                        whether the file was cut short";
+        if configuration.plugins.is_empty() && configuration.mirrors.is_empty() {
+            let what = "names no plugin and no set with a firewall, so nothing would be watched or protected; write a \
+                        [[plugin]], or check whether the file was cut short";
             problem(None, what.to_owned());
         }
         findings.into_iter().for_each(|finding| problem(None, finding));
         let mut plugins = Vec::new();
         let declared =
-            Declared { sets: set_names.iter().collect(), block_sets: configuration.block_sets.keys().collect() };
+            Declared { sets: set_names.iter().collect(), block_sets: configuration.mirrors.keys().collect() };
         let started = in_parallel(&configuration.plugins, |plugin| self.load_plugin(plugin, &sets, &declared));
         for (plugin, outcome) in configuration.plugins.iter().zip(started) {
             let (name, path, line) = (&plugin.name, &plugin.path, plugin.line);
@@ -177,7 +191,7 @@ impl ConfigLoader {
             return Err(Problems(problems));
         }
         let engine = EngineConfig {
-            protect: configuration.protected.into_iter().map(|protected| protected.filter).collect(),
+            protect: configuration.protected.iter().map(|protected| protected.filter.clone()).collect(),
             merge_window: configuration.daemon.merge_window,
             alert_window: configuration.daemon.alert_window,
             sweep_rest: configuration.daemon.sweep_pause,
@@ -185,8 +199,8 @@ impl ConfigLoader {
         };
         let blocks = plugins.iter().any(|plugin| plugin.spec.grants.kinds.contains(VerdictKind::Block));
         let warnings = without_address(&engine.protect).filter(|_| blocks).into_iter().collect();
-        let Configuration { set_files, refused, daemon, .. } = configuration;
-        Ok(LoadedConfig { engine, plugins, warnings, sets, set_files, refused, block_sets, daemon })
+        let Configuration { set_files, refused, daemon, protected, .. } = configuration;
+        Ok(LoadedConfig { engine, plugins, warnings, sets, set_files, refused, mirrors, protected, daemon })
     }
 
     fn load_plugin(
@@ -248,7 +262,7 @@ impl ConfigLoader {
 }
 
 /// Opens the sets of one name, or returns all problems of either of them.
-fn open_sets(set: &config::BlockSet) -> Result<Sets, Vec<String>> {
+fn open_sets(set: &config::OperatorsTable) -> Result<Sets, Vec<String>> {
     let told = |error: anyhow::Error| format!("{error:#}");
     let (ipv4, ipv6) = (set.ipv4.as_deref(), set.ipv6.as_deref());
     Sets::open(&set.table, ipv4, ipv6).map_err(|first| {

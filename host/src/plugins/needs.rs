@@ -8,7 +8,7 @@ use ctwarden_model::{Grants, Mode, SetName, Subscription, VerdictKind, VerdictKi
 pub(super) struct Declared<'a> {
     /// Names of `[sets.NAME]` sections.
     pub(super) sets: BTreeSet<&'a SetName>,
-    /// Names of `[block.NAME]` sections.
+    /// Names of the sets that are mirrored in the packet filter.
     pub(super) block_sets: BTreeSet<&'a SetName>,
 }
 
@@ -50,10 +50,14 @@ pub(super) fn check_needs(
              [[plugin]], or change them in its [plugin.config]"
         ));
     }
-    let of_blocks =
-        NamedSets { verb: "blocks in", key: "block-sets", section: "block", declared: &declared.block_sets };
+    let of_blocks = NamedSets {
+        verb: "blocks in",
+        key: "block-sets",
+        with: " with firewall = true",
+        declared: &declared.block_sets,
+    };
     missing.extend(of_blocks.missing(&reach.block_sets, &grants.block_sets));
-    let of_reads = NamedSets { verb: "reads", key: "read-sets", section: "sets", declared: &declared.sets };
+    let of_reads = NamedSets { verb: "reads", key: "read-sets", with: "", declared: &declared.sets };
     missing.extend(of_reads.missing(&subscription.read_sets(), &grants.read_sets));
     match mode {
         Mode::Enforce if !missing.is_empty() => Err(missing),
@@ -89,7 +93,8 @@ fn missing_kinds(grants: &Grants, subscription: &Subscription) -> Option<String>
 struct NamedSets<'a> {
     verb: &'static str,
     key: &'static str,
-    section: &'static str,
+    /// What a declaration needs beside the name.
+    with: &'static str,
     declared: &'a BTreeSet<&'a SetName>,
 }
 
@@ -100,7 +105,7 @@ impl NamedSets<'_> {
         needed: &'s BTreeSet<SetName>,
         granted: &'s BTreeSet<SetName>,
     ) -> impl Iterator<Item = String> + 's {
-        let Self { verb, key, section, declared } = self;
+        let Self { verb, key, with, declared } = self;
         needed.difference(granted).map(move |set| {
             if declared.contains(set) {
                 let all: Vec<String> = granted.iter().chain([set]).map(ToString::to_string).collect();
@@ -111,8 +116,8 @@ impl NamedSets<'_> {
                 let nearest = nearest(set, declared.iter().copied());
                 let meant = nearest.map_or_else(|| ";".to_owned(), |name| format!("; did you mean {name}?"));
                 format!(
-                    "its configuration {verb} the set {set}, and there is no [{section}.{set}]{meant} correct the name in its \
-                     [plugin.config], or declare [{section}.{set}] and add it to its {key}"
+                    "its configuration {verb} the set {set}, and there is no [sets.{set}]{with}{meant} correct the name in \
+                     its [plugin.config], or declare [sets.{set}]{with} and add it to its {key}"
                 )
             }
         })
@@ -249,7 +254,7 @@ mod tests {
             ),
             (
                 2,
-                "its configuration blocks in the set wors, and there is no [block.wors]; did you mean worse?",
+                "its configuration blocks in the set wors, and there is no [sets.wors] with firewall = true; did you mean worse?",
                 "correct",
             ),
             (3, "its configuration blocks in the set worse, which is not granted", "block-sets = [\"bad\", \"worse\"]"),

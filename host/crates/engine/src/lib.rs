@@ -93,4 +93,5 @@ pub use tracked::Tracked;
 pub use verdicts::effects::Ack;
 pub use verdicts::guard::Granted;
 pub use verdicts::lookup::{Looked, Lookup};
+pub use verdicts::protected_flows::SPECIAL_NETWORKS;
 pub use verdicts::replies::{MessageError, MessageOutcome, REFUSALS, Shortfall, Wait};

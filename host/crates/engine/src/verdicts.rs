@@ -23,7 +23,7 @@ mod networks;
 mod open_verdicts;
 pub(crate) mod opening;
 mod plugin_protections;
-mod protected_flows;
+pub(crate) mod protected_flows;
 mod record_rate;
 mod records;
 mod repeats;

@@ -1,6 +1,8 @@
 //! Changes to the kernel, as values before they become bytes.
 
-use crate::{Block, ExpectationKey, FlowKey, LabelChange, Masked, Unblock};
+use alloc::string::String;
+
+use crate::{Block, ExpectationKey, FlowKey, LabelChange, Masked, PluginName, Unblock};
 
 /// Identifies an effect until its outcome is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +19,23 @@ pub struct Update {
     pub timeout: Option<u32>,
 }
 
+/// A network that a policy claims in an address set. The claim belongs to the policy: it changes no claim of another
+/// source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyBlock {
+    pub policy: PluginName,
+    pub block: Block,
+    /// Why, for people; may be empty.
+    pub reason: String,
+}
+
+/// The end of a policy's claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyUnblock {
+    pub policy: PluginName,
+    pub unblock: Unblock,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// `IPCTNL_MSG_CT_DELETE` with tuple, zone and id.
@@ -25,8 +44,8 @@ pub enum Effect {
     Update(Update),
     /// `IPCTNL_MSG_EXP_DELETE` for one expectation.
     DeleteExpectation(ExpectationKey),
-    /// Adds an element to an nftables set.
-    Block(Block),
-    /// Removes an element from an nftables set.
-    Unblock(Unblock),
+    /// Adds a claim to an address set that the packet filter mirrors.
+    Block(PolicyBlock),
+    /// Removes a claim from such a set.
+    Unblock(PolicyUnblock),
 }

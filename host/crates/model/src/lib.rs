@@ -47,6 +47,7 @@ mod part_value;
 mod plugin;
 mod rare_filter;
 mod record;
+mod service;
 mod status;
 mod table;
 pub mod text;
@@ -62,7 +63,7 @@ pub use ctwarden_net::{
 
 pub use any_of::AnyOf;
 pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent};
-pub use effect::{Effect, EffectId, Update};
+pub use effect::{Effect, EffectId, PolicyBlock, PolicyUnblock, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};
 pub use facts::{Fact, Facts, Known};
@@ -80,6 +81,7 @@ pub use part_value::{Networks, PartValue};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, Subscription};
 pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};
 pub use record::{FaultRecord, FoldedCount, Notice, Record, VerdictRecord};
+pub use service::{Service, ServiceError};
 pub use status::Status;
 pub use table::TableStatistics;
 pub use time::{Now, Steady, Timestamp};

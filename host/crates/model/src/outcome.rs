@@ -49,9 +49,6 @@ pub enum BlockRefusal {
     /// The configuration names no nftables set for the network's family.
     #[error("no nftables set is named for addresses of its family; name one in [block]")]
     NoSetForFamily,
-    /// The nftables set holds single addresses only.
-    #[error("the nftables set holds single addresses only; create it with \"flags interval\"")]
-    SingleAddresses,
     /// The nftables set was created again with another type. The text says what is wrong with it.
     #[error("the nftables set {0}")]
     WrongKind(&'static str),

@@ -86,6 +86,12 @@ impl Connection {
         Ok(Self { socket: RequestSocket::open(protocol, PATIENCE)?, batch: Batch::new() })
     }
 
+    /// `nlmsg_pid` of the events that the requests cause.
+    #[must_use]
+    pub const fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
     /// Sends all requests at once and waits until each request that asks for an answer (`NLM_F_ACK`, `NLM_F_DUMP`) has
     /// one. The answers are in the order of the requests.
     ///

@@ -28,6 +28,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// little above a round number, so that the places do not compete for the same lines of the processor's caches.
 const MESSAGE_BYTES: usize = 8 * 1024 + 64;
 
+/// Room that the kernel wants in the send buffer beside the message itself.
+const SEND_OVERHEAD: usize = 4096;
+
 /// Why a socket could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -140,7 +143,16 @@ impl NetlinkSocket {
 
     /// Sends requests. The kernel has handled all of them when this method returns.
     pub fn send(&self, requests: &[u8]) -> io::Result<()> {
-        let sent = self.socket.send_to(requests, &SocketAddr::new(0, 0), 0)?;
+        let to_kernel = SocketAddr::new(0, 0);
+        let sent = match self.socket.send_to(requests, &to_kernel, 0) {
+            // A long transaction of nftables must go out with one send.
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
+                // The kernel doubles the value that it receives (socket(7)).
+                setsockopt(&self.socket, sockopt::SndBufForce, &requests.len().saturating_add(SEND_OVERHEAD))?;
+                self.socket.send_to(requests, &to_kernel, 0)?
+            }
+            sent => sent?,
+        };
         if sent == requests.len() {
             Ok(())
         } else {

@@ -43,6 +43,7 @@ mod sources;
 pub use address_set::{Added, AddressSet, Ended, Found, Replaced};
 pub use claim::{Claim, Note};
 pub use coverage::{Coverage, Piece, number_of};
-pub use member::{Member, Service};
+pub use ctwarden_model::Service;
+pub use member::{Member, MemberError};
 pub use service_coverage::{ServiceCoverage, ServicePiece};
 pub use source::Source;

@@ -2,39 +2,10 @@
 
 use core::fmt;
 
-use ctwarden_model::{PortRange, Prefix, Protocol};
+use core::str::FromStr;
 
-/// A protocol, and the ports of the network's side. Protocols without ports have all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Service {
-    pub protocol: Protocol,
-    pub ports: PortRange,
-}
-
-impl Service {
-    /// Every port of a protocol.
-    #[must_use]
-    pub const fn all(protocol: Protocol) -> Self {
-        Self { protocol, ports: PortRange { first: 0, last: u16::MAX } }
-    }
-
-    fn covers(self, other: Self) -> bool {
-        self.protocol == other.protocol
-            && self.ports.contains(other.ports.first)
-            && self.ports.contains(other.ports.last)
-    }
-}
-
-impl fmt::Display for Service {
-    /// `tcp`, `tcp/443` or `tcp/8000-8999`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::all(self.protocol) {
-            write!(f, "{}", self.protocol)
-        } else {
-            write!(f, "{}/{}", self.protocol, self.ports)
-        }
-    }
-}
+use ctwarden_model::{Prefix, PrefixError, Service, ServiceError};
+use thiserror::Error;
 
 /// A network, or one service of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,9 +62,32 @@ impl fmt::Display for Member {
     }
 }
 
+/// The text names no member.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MemberError {
+    #[error(transparent)]
+    Network(#[from] PrefixError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl FromStr for Member {
+    type Err = MemberError;
+
+    /// Reads a member as [`Display`](fmt::Display) writes one.
+    fn from_str(text: &str) -> Result<Self, MemberError> {
+        Ok(match text.split_once(' ') {
+            None => Self::network(text.parse()?),
+            Some((network, service)) => Self::service(network.parse()?, service.parse()?),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
+
+    use ctwarden_model::{PortRange, Protocol};
 
     use super::*;
 
@@ -122,5 +116,15 @@ mod tests {
         assert_eq!(member("198.51.100.7", Some((17, 1, 9))).to_string(), "198.51.100.7 udp/1-9");
         let ping = Member::service("2001:db8::1".parse().unwrap(), Service::all(Protocol::ICMPV6));
         assert_eq!(ping.to_string(), "2001:db8::1 icmpv6");
+    }
+
+    #[test]
+    fn a_member_is_read_as_it_is_written() {
+        for text in ["198.51.100.0/24", "198.51.100.7 tcp/443", "2001:db8::/32 udp/1-9", "2001:db8::1 icmpv6"] {
+            assert_eq!(text.parse::<Member>().unwrap().to_string(), text);
+        }
+        for text in ["198.51.100.7 tcp/", "198.51.100.7 tcp/9-1", "198.51.100.7 x/1", "tcp/443", ""] {
+            assert!(text.parse::<Member>().is_err(), "{text}");
+        }
     }
 }

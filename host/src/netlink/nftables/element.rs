@@ -16,11 +16,11 @@ use super::{Change, RawMessage, SetKind};
 use crate::table_name::TableName;
 
 /// `NFTA_SET_ELEM_LIST_ELEMENTS` and `NFTA_SET_ELEM_*` (linux/netfilter/nf_tables.h).
-const LIST_ELEMENTS: u16 = 3;
-const ELEMENT_KEY: u16 = 1;
+pub(super) const LIST_ELEMENTS: u16 = 3;
+pub(super) const ELEMENT_KEY: u16 = 1;
 const ELEMENT_FLAGS: u16 = 3;
-const ELEMENT_TIMEOUT: u16 = 4;
-const ELEMENT_EXPIRATION: u16 = 5;
+pub(super) const ELEMENT_TIMEOUT: u16 = 4;
+pub(super) const ELEMENT_EXPIRATION: u16 = 5;
 const ELEMENT_USERDATA: u16 = 6;
 
 /// Most elements of one message: the attribute that holds them has a length of 16 bits, and an element takes less than
@@ -34,12 +34,12 @@ const OPEN_INTERVAL: [u8; 6] = [USERDATA_FLAGS, 4, 1, 0, 0, 0];
 
 /// A set, as messages name it.
 #[derive(Clone, Debug)]
-pub(super) struct SetHandle {
-    pub(super) table: TableName,
-    pub(super) name: String,
-    pub(super) kind: SetKind,
+pub(crate) struct SetHandle {
+    pub(crate) table: TableName,
+    pub(crate) name: String,
+    pub(crate) kind: SetKind,
     /// Timeout in milliseconds that the kernel gives to an element without its own. 0 means forever.
-    pub(super) default_timeout: u64,
+    pub(crate) default_timeout: u64,
 }
 
 /// The addresses of a network as numbers.
@@ -57,13 +57,13 @@ fn number_of(address: IpAddr) -> u128 {
 impl SetHandle {
     /// Returns the changes of an `add element`. With `exclusive`, an element that exists or overlaps is an error
     /// (`EEXIST`).
-    pub(super) fn add(&self, elements: &[Element], exclusive: bool) -> Vec<Change> {
+    pub(crate) fn add(&self, elements: &[Element], exclusive: bool) -> Vec<Change> {
         let flags = if exclusive { NLM_F_CREATE | NLM_F_EXCL } else { NLM_F_CREATE };
         self.changes(elements, |element| self.entries(element, true), NfTablesMessage::NewSetElement, flags)
     }
 
     /// Returns the changes of a `delete element`.
-    pub(super) fn delete(&self, elements: &[Element]) -> Vec<Change> {
+    pub(crate) fn delete(&self, elements: &[Element]) -> Vec<Change> {
         self.changes(elements, |element| self.entries(element, false), NfTablesMessage::DeleteSetElement, 0)
     }
 
@@ -78,7 +78,7 @@ impl SetHandle {
     }
 
     /// Returns the request for a dump of all elements.
-    pub(super) fn get_all(&self) -> NfTablesMessage {
+    pub(crate) fn get_all(&self) -> NfTablesMessage {
         NfTablesMessage::GetSetElement(SetElementMessage {
             attributes: vec![SetElementList::Table(self.table.name.clone()), SetElementList::Set(self.name.clone())],
         })
@@ -118,7 +118,7 @@ impl SetHandle {
             start.extend(self.values(element, open));
         }
         let mut entries = vec![ListAttribute::Element(start)];
-        if self.kind.interval && !open {
+        if !open {
             let behind = self.key(element.range.last.saturating_add(1));
             let flags = SetElementAttribute::Flags(SetElementFlags::IntervalEnd);
             entries.push(ListAttribute::Element(vec![behind, flags]));
@@ -139,7 +139,7 @@ impl SetHandle {
             values.extend(left.map(SetElementAttribute::Expiration));
         }
         let mut userdata = without_flags(&element.userdata);
-        if open && self.kind.interval {
+        if open {
             userdata.extend(OPEN_INTERVAL);
         }
         if !userdata.is_empty() {
@@ -157,7 +157,7 @@ impl SetHandle {
         SetElementAttribute::Key(DataAttribute::Value(bytes.get(from..).unwrap_or_default().to_vec()))
     }
 
-    pub(super) const fn highest(&self) -> u128 {
+    pub(crate) const fn highest(&self) -> u128 {
         match self.kind.family {
             Family::Ipv4 => u32::MAX as u128,
             Family::Ipv6 => u128::MAX,
@@ -166,7 +166,7 @@ impl SetHandle {
 
     /// Combines the bounds to ranges, lowest first. An end without a reported start belongs to an expired range, or is
     /// the end below the first range that `nft` puts into its sets.
-    pub(super) fn elements(&self, mut bounds: Vec<IntervalEnd>) -> Vec<Element> {
+    pub(crate) fn elements(&self, mut bounds: Vec<IntervalEnd>) -> Vec<Element> {
         bounds.sort_by_key(|bound| (bound.key, !bound.end));
         let mut elements: Vec<Element> = Vec::new();
         let mut closed = true;
@@ -177,9 +177,8 @@ impl SetHandle {
                 }
                 closed = true;
             } else {
-                let last = if self.kind.interval { self.highest() } else { bound.key };
-                elements.push(bound.up_to(last));
-                closed = !self.kind.interval;
+                elements.push(bound.up_to(self.highest()));
+                closed = false;
             }
         }
         elements
@@ -188,7 +187,7 @@ impl SetHandle {
 
 /// A start or an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IntervalEnd {
+pub(crate) struct IntervalEnd {
     pub(super) key: u128,
     pub(super) end: bool,
     lifetime: Lifetime,
@@ -204,7 +203,7 @@ impl IntervalEnd {
 
     /// Decodes the bounds in a message of set elements. Everything else in the message is skipped, and so is the
     /// catch-all element, which has no key.
-    pub(super) fn read_all(told: &RawMessage) -> Result<Vec<Self>, DecodeError> {
+    pub(crate) fn read_all(told: &RawMessage) -> Result<Vec<Self>, DecodeError> {
         let mut bounds = Vec::new();
         for list in NlasIterator::new(told.attributes()) {
             let list = list?;
@@ -244,11 +243,11 @@ impl IntervalEnd {
 }
 
 /// All numbers here are big-endian.
-fn number(bytes: &[u8]) -> u128 {
+pub(super) fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-fn milliseconds(bytes: &[u8]) -> Option<u64> {
+pub(super) fn milliseconds(bytes: &[u8]) -> Option<u64> {
     u64::try_from(number(bytes)).ok().filter(|milliseconds| *milliseconds != 0)
 }
 

@@ -7,13 +7,13 @@
 
 /// Addresses from `first` to `last`, both included, as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Range {
-    pub(super) first: u128,
-    pub(super) last: u128,
+pub(crate) struct Range {
+    pub(crate) first: u128,
+    pub(crate) last: u128,
 }
 
 impl Range {
-    pub(super) const fn overlaps(self, other: Self) -> bool {
+    pub(crate) const fn overlaps(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last
     }
 
@@ -25,17 +25,24 @@ impl Range {
     }
 }
 
+impl Range {
+    /// The parts of this range that none of the others has.
+    pub(crate) fn without(self, others: &[Self]) -> Vec<Self> {
+        others.iter().fold(vec![self], |parts, other| parts.into_iter().flat_map(|part| part.outside(*other)).collect())
+    }
+}
+
 /// How long an element stays, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lifetime {
+pub(crate) struct Lifetime {
     /// The full timeout (`NFTA_SET_ELEM_TIMEOUT`), if the element has its own.
-    pub(super) whole: Option<u64>,
+    pub(crate) whole: Option<u64>,
     /// The remaining time (`NFTA_SET_ELEM_EXPIRATION`). `None` means forever.
-    pub(super) left: Option<u64>,
+    pub(crate) left: Option<u64>,
 }
 
 impl Lifetime {
-    pub(super) const FOREVER: Self = Self { whole: None, left: None };
+    pub(crate) const FOREVER: Self = Self { whole: None, left: None };
 
     /// A lifetime that begins now.
     pub(super) fn fresh(seconds: Option<u32>) -> Self {
@@ -56,10 +63,10 @@ impl Lifetime {
 
 /// One element: its range, its lifetime, and its owner's user data (`NFTA_SET_ELEM_USERDATA`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Element {
-    pub(super) range: Range,
-    pub(super) lifetime: Lifetime,
-    pub(super) userdata: Vec<u8>,
+pub(crate) struct Element {
+    pub(crate) range: Range,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) userdata: Vec<u8>,
 }
 
 /// Elements to remove, then elements to add, in one transaction.

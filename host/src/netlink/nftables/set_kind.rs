@@ -6,8 +6,6 @@ use ctwarden_model::Family;
 pub(crate) struct SetKind {
     /// Family of its addresses.
     pub(crate) family: Family,
-    /// Whether the set accepts networks, not only single addresses.
-    pub(crate) interval: bool,
 }
 
 impl SetKind {

@@ -1,7 +1,6 @@
 //! The operator's address sets: adds networks with a lifetime, and removes them.
 //!
-//! "Block" has one meaning, whether the set holds single addresses or networks, and whatever it held before: see
-//! [`Sets::add`] and [`Sets::remove`].
+//! "Block" has one meaning, whatever the set held before: see [`Sets::add`] and [`Sets::remove`].
 
 mod open;
 
@@ -75,15 +74,6 @@ pub(crate) enum ChangeError {
     /// No set holds addresses of that family.
     #[error("{0} cannot be added: no nftables set is named for its address family")]
     NoSet(Prefix),
-    /// The set holds single addresses.
-    #[error(
-        "{network} cannot be added to nftables set {set}: it lacks \"flags interval\" and holds single addresses only"
-    )]
-    NoNetworks {
-        /// The network to add.
-        network: Prefix,
-        set: String,
-    },
     /// A lifetime of zero, which would mean forever in nftables.
     #[error("{0} cannot be added to a set for 0 seconds")]
     NoTime(Prefix),
@@ -135,10 +125,44 @@ impl Sets {
         Ok(Self { nftables, ipv4, ipv6 })
     }
 
-    /// Whether the set of that family accepts networks, not only single addresses.
-    #[cfg(test)]
-    pub(crate) fn holds_networks(&self, family: Family) -> bool {
-        self.handle(family).is_some_and(|handle| handle.kind.interval)
+    /// `nlmsg_pid` of the notifications that changes cause.
+    pub(crate) const fn port(&self) -> u32 {
+        self.nftables.port()
+    }
+
+    /// Whether an object of a table may be one of these sets or their table. `None` names the table itself. Tables of
+    /// several families may have the same name.
+    pub(crate) fn may_be_at(&self, table: &str, object: Option<&str>) -> bool {
+        let handles = [&self.ipv4, &self.ipv6];
+        let named = |handle: &&SetHandle| handle.table.name == table && object.is_none_or(|name| name == handle.name);
+        handles.into_iter().flatten().any(|handle| named(&handle))
+    }
+
+    /// Returns the ranges that the set of that family does not hold whole.
+    pub(crate) fn absent(&mut self, family: Family, ranges: &[Range]) -> Result<Vec<Range>, ChangeError> {
+        let Some(handle) = self.handle(family).cloned() else { return Ok(Vec::new()) };
+        let mut attempts = 0..ATTEMPTS;
+        let mut present = loop {
+            let read = self.all(&handle).map_err(|error| match error {
+                CommitError::Exchange(error) => ChangeError::Exchange(error),
+                CommitError::Change { .. } | CommitError::Transaction { .. } | CommitError::NotOurs => gone(&handle),
+            })?;
+            match read {
+                Some(present) => break present,
+                None if attempts.next().is_some() => {}
+                None => return Ok(ranges.to_vec()),
+            }
+        };
+        if present.is_empty() && !self.is_there(&handle)? {
+            return Err(gone(&handle));
+        }
+        present.sort_by_key(|element| element.range);
+        let holds = |range: &Range| {
+            let overlapping = present.partition_point(|element| element.range.last < range.first);
+            let near = present.iter().skip(overlapping).take_while(|element| element.range.first <= range.last);
+            range.without(&near.map(|element| element.range).collect::<Vec<_>>()).is_empty()
+        };
+        Ok(ranges.iter().filter(|range| !holds(range)).copied().collect())
     }
 
     /// Adds a network to its set for `seconds`, or until it is removed.
@@ -146,8 +170,8 @@ impl Sets {
     /// Afterwards each address of the network is in the set for at least that long. A longer stay is not shortened, so
     /// a short block never ends a long one. No address outside of the network stays longer than before. If the network
     /// overlaps present elements that end sooner, those are cut at its borders, in one transaction (one for each
-    /// thousand elements). On a set with intervals, a network that overlaps anything costs the kernel a dump of the
-    /// set. A single address does not.
+    /// thousand elements). A network that overlaps anything costs the kernel a dump of the set. A
+    /// single address does not.
     ///
     /// # Errors
     /// [`ChangeError`]. A network over more than a thousand elements may then be present in part.
@@ -158,9 +182,6 @@ impl Sets {
     fn add_to_known(&mut self, network: Prefix, seconds: Option<u32>) -> Result<Added, ChangeError> {
         let handle = self.handle(network.family()).ok_or(ChangeError::NoSet(network))?.clone();
         let range = range_of(network);
-        if range.first != range.last && !handle.kind.interval {
-            return Err(ChangeError::NoNetworks { network, set: handle.name });
-        }
         if seconds == Some(0) {
             return Err(ChangeError::NoTime(network));
         }
@@ -200,9 +221,7 @@ impl Sets {
         mut change: impl FnMut(&mut Self) -> Result<T, ChangeError>,
     ) -> Result<T, ChangeError> {
         let error = match change(self) {
-            Err(
-                error @ (ChangeError::NoNetworks { .. } | ChangeError::Refused { .. } | ChangeError::InPart { .. }),
-            ) => error,
+            Err(error @ (ChangeError::Refused { .. } | ChangeError::InPart { .. })) => error,
             Ok(done) => return Ok(done),
             Err(
                 error @ (ChangeError::NoSet(_)
@@ -417,6 +436,7 @@ impl CommitError {
     fn told(self, network: Prefix, handle: &SetHandle) -> ChangeError {
         match self {
             Self::Change { errno, .. } | Self::Transaction { errno } => refused(handle, network, errno),
+            Self::NotOurs => refused(handle, network, Errno::EEXIST as i32),
             Self::Exchange(error) => ChangeError::Exchange(error),
         }
     }
@@ -433,6 +453,7 @@ fn outcome(committed: Result<(), CommitError>) -> Result<Option<i32>, ExchangeEr
     match committed {
         Ok(()) => Ok(None),
         Err(CommitError::Change { errno, .. } | CommitError::Transaction { errno }) => Ok(Some(errno)),
+        Err(CommitError::NotOurs) => Ok(Some(Errno::EEXIST as i32)),
         Err(CommitError::Exchange(error)) => Err(error),
     }
 }

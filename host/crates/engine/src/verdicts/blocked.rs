@@ -107,7 +107,7 @@ impl Blocked {
         }
     }
 
-    /// Reports that a network was taken out of a set, no matter which plugin asked for it.
+    /// Reports that the plugin has given up its claim on a network.
     pub(crate) fn unblocked(&mut self, unblock: &Unblock) {
         self.release(&unblock.set, unblock.network);
     }

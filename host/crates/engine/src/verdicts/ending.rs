@@ -101,7 +101,7 @@ impl Verdicts {
                 }
             }
             Action::Unblock(unblock) if matches!(outcome, Outcome::Applied | Outcome::Gone) => {
-                for account in self.guard.accounts_mut() {
+                if let Some(account) = self.guard.account_mut(plugin) {
                     account.unblocked(unblock);
                 }
             }

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 
 use ctwarden_model::{
     Action, Block, Effect, ExpectationKey, Family, Flow, FlowKey, Known, Mode, Notice, Now, Outcome, Prefix, PrefixSet,
-    Refusal, Selection, Steady, Target, Truth, Unblock, Verdict,
+    Refusal, Selection, Steady, Target, Truth, Verdict,
 };
 
 use crate::per_plugin::PerPlugin;
@@ -84,8 +84,8 @@ impl Admitted<'_> {
             (Self::Delete(admitted), Effect::Delete(key)) => admitted == key,
             (Self::Update(admitted), Effect::Update(update)) => *admitted == update.key,
             (Self::DeleteExpectation(admitted), Effect::DeleteExpectation(key)) => admitted == key,
-            (Self::Block(admitted), Effect::Block(Block { network, .. }))
-            | (Self::Unblock(admitted), Effect::Unblock(Unblock { network, .. })) => admitted == *network,
+            (Self::Block(admitted), Effect::Block(effect)) => admitted == effect.block.network,
+            (Self::Unblock(admitted), Effect::Unblock(effect)) => admitted == effect.unblock.network,
             (
                 Self::Delete(_)
                 | Self::Update(_)

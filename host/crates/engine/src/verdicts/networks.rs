@@ -1,16 +1,17 @@
-//! Settles blocks and unblocks. The verdicts of several plugins on one network of one set merge into one effect.
-//!
-//! A block wins over an unblock, and the longest block holds for all plugins that block the network. A lost unblock
-//! costs a wait until the block ends; a lost block would expose the host at once.
+//! Settles blocks and unblocks. Each plugin claims networks for itself, so the verdicts of several plugins on one network
+//! do not merge: the network stays in the set while any plugin claims it.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Action, Block, Effect, Outcome, Prefix, SetName, Unblock};
+use ctwarden_model::{Action, Block, Effect, Outcome, PolicyBlock, PolicyUnblock, Prefix, SetName, Unblock, Verdict};
 
 use crate::PluginId;
 use crate::ids::{GateId, VerdictId};
 use crate::verdicts::Verdicts;
+use crate::verdicts::accounts::PLUGIN_GONE;
 use crate::verdicts::guard::{Admission, Allowed, Granted, Harmless, Protection, Unprotected};
 
 /// A verdict on a network, after the first check.
@@ -37,13 +38,6 @@ impl NetworkChange {
     }
 }
 
-/// All verdicts on one network of one set.
-#[derive(Default)]
-struct NetworkClaims {
-    blocks: Vec<(NetworkClaim, Unprotected, Block)>,
-    unblocks: Vec<(NetworkClaim, Unblock)>,
-}
-
 impl Verdicts {
     pub(crate) fn settle_networks(&mut self, claims: Vec<NetworkClaim>, gate: GateId) {
         if claims.is_empty() {
@@ -60,26 +54,16 @@ impl Verdicts {
             last_changes.insert((set, network, claim.plugin), claim.verdict);
             changes.push((claim, change));
         }
-        let mut networks: Vec<NetworkClaims> = Vec::new();
-        let mut places: BTreeMap<(SetName, Prefix), usize> = BTreeMap::new();
         for (claim, change) in changes {
             let (set, network) = change.about();
-            if last_changes.get(&(set.clone(), network, claim.plugin)) != Some(&claim.verdict) {
+            if last_changes.get(&(set, network, claim.plugin)) != Some(&claim.verdict) {
                 self.finish(claim.verdict, Outcome::Superseded);
                 continue;
             }
-            let place = *places.entry((set, network)).or_insert(networks.len());
-            if place == networks.len() {
-                networks.push(NetworkClaims::default());
-            }
-            let Some(wanted) = networks.get_mut(place) else { continue };
             match change {
-                NetworkChange::Block(block, unprotected) => wanted.blocks.push((claim, unprotected, block)),
-                NetworkChange::Unblock(unblock) => wanted.unblocks.push((claim, unblock)),
+                NetworkChange::Block(block, unprotected) => self.settle_block(claim, unprotected, block, gate),
+                NetworkChange::Unblock(unblock) => self.settle_unblock(claim, unblock),
             }
-        }
-        for wanted in networks {
-            self.settle_network(wanted, gate);
         }
     }
 
@@ -104,58 +88,43 @@ impl Verdicts {
         }
     }
 
-    fn settle_network(&mut self, wanted: NetworkClaims, gate: GateId) {
-        let mut longest: Option<Block> = None;
-        let (mut winners, mut passed) = (Vec::new(), None);
-        for (claim, unprotected, block) in wanted.blocks {
-            let proofs = (claim.allowed, unprotected);
-            match self.guard.admit_block(claim.plugin, &block, proofs, self.clock, &mut self.records) {
-                Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
-                Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
-                Admission::Enforce(pass) => {
-                    winners.push(claim.verdict);
-                    passed = Some(pass);
-                    longest = Some(match longest {
-                        Some(before) if outlasts(before.seconds, block.seconds) => before,
-                        Some(_) | None => block,
-                    });
+    fn settle_block(&mut self, claim: NetworkClaim, unprotected: Unprotected, block: Block, gate: GateId) {
+        let proofs = (claim.allowed, unprotected);
+        match self.guard.admit_block(claim.plugin, &block, proofs, self.clock, &mut self.records) {
+            Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
+            Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
+            Admission::Enforce(pass) => {
+                let Some(policy) = self.guard.account(claim.plugin).map(|account| account.name().clone()) else {
+                    return self.finish(claim.verdict, PLUGIN_GONE);
+                };
+                let reason = self.open.get(claim.verdict).map(|open| reason(&open.record.verdict)).unwrap_or_default();
+                let effect = Effect::Block(PolicyBlock { policy, block, reason });
+                if let Some(effect) = Granted::new(effect, Some(&pass)) {
+                    self.effects.add(effect, vec![claim.verdict], &[gate]);
                 }
             }
         }
-        let blocked = longest.and_then(|block| Granted::new(Effect::Block(block), passed.as_ref()));
-        let is_blocked = blocked.is_some();
-        if let Some(effect) = blocked {
-            self.effects.add(effect, winners, &[gate]);
-        }
-        let (mut winners, mut passed) = (Vec::new(), None);
-        let mut unblock = None;
-        for (claim, wanted) in wanted.unblocks {
-            if is_blocked {
-                self.finish(claim.verdict, Outcome::Superseded);
-                continue;
-            }
-            let what = Harmless::Unblock(wanted.network);
-            match self.guard.admit_harmless(claim.plugin, what, claim.allowed, self.clock, &mut self.records) {
-                Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
-                Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
-                Admission::Enforce(pass) => {
-                    winners.push(claim.verdict);
-                    passed = Some(pass);
-                    unblock = Some(wanted);
+    }
+
+    fn settle_unblock(&mut self, claim: NetworkClaim, unblock: Unblock) {
+        let what = Harmless::Unblock(unblock.network);
+        match self.guard.admit_harmless(claim.plugin, what, claim.allowed, self.clock, &mut self.records) {
+            Admission::Refuse(outcome) => self.finish(claim.verdict, outcome),
+            Admission::Observe => self.finish(claim.verdict, Outcome::Observed),
+            Admission::Enforce(pass) => {
+                let Some(policy) = self.guard.account(claim.plugin).map(|account| account.name().clone()) else {
+                    return self.finish(claim.verdict, PLUGIN_GONE);
+                };
+                let effect = Effect::Unblock(PolicyUnblock { policy, unblock });
+                if let Some(effect) = Granted::new(effect, Some(&pass)) {
+                    self.effects.add(effect, vec![claim.verdict], &[]);
                 }
             }
-        }
-        if let Some(effect) = unblock.and_then(|unblock| Granted::new(Effect::Unblock(unblock), passed.as_ref())) {
-            self.effects.add(effect, winners, &[]);
         }
     }
 }
 
-/// Whether a lifetime is at least as long as `other`. `None` never ends.
-fn outlasts(lifetime: Option<u32>, other: Option<u32>) -> bool {
-    match (lifetime, other) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(lifetime), Some(other)) => lifetime >= other,
-    }
+/// Why a policy blocks: the reason of its verdict, or the code if the verdict gives none.
+fn reason(verdict: &Verdict) -> String {
+    if verdict.reason.is_empty() { verdict.code.clone() } else { verdict.reason.clone() }
 }

@@ -8,22 +8,23 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_model::{Filter, Known, Prefix, PrefixSet, Truth};
 
-/// Networks that no plugin may block, in addition to this host's own addresses. They stand for this host (RFC 1122,
+/// Networks that nobody may block, in addition to this host's own addresses, with their names. They stand for this host (RFC 1122,
 /// section 3.2.1.3; RFC 4291, sections 2.5.2 and 2.5.3), for every host on a link, or for a multicast group.
-const NOBODYS: [(IpAddr, u8); 7] = [
-    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8),
-    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
-    (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
-    (IpAddr::V4(Ipv4Addr::BROADCAST), 32),
-    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128),
-    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-    (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
+pub const SPECIAL_NETWORKS: [(IpAddr, u8, &str); 7] = [
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8, "this network"),
+    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8, "loopback"),
+    (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4, "multicast"),
+    (IpAddr::V4(Ipv4Addr::BROADCAST), 32, "broadcast"),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128, "no address"),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128, "loopback"),
+    (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8, "multicast"),
 ];
 
-/// [`NOBODYS`] and this host's own addresses.
+/// [`SPECIAL_NETWORKS`] and this host's own addresses.
 pub(crate) fn never_blocked(own: &PrefixSet) -> PrefixSet {
-    let nobodys = NOBODYS.into_iter().filter_map(|(address, length)| Prefix::new(address, length).ok());
-    own.iter().chain(nobodys).collect()
+    let special = SPECIAL_NETWORKS.into_iter();
+    let special = special.filter_map(|(address, length, _)| Prefix::new(address, length).ok());
+    own.iter().chain(special).collect()
 }
 
 /// The `protect` filters of the configuration.

@@ -1,13 +1,22 @@
-//! Blocks and unblocks: sent before the deletes of the same answer, and merged into one effect for each network.
+//! Blocks and unblocks: sent before the deletes of the same answer, and carried out for each plugin on its own.
 
 use ctwarden_engine::{Ack, REFUSALS};
-use ctwarden_model::{Block, BlockRefusal, Effect, Outcome, Refusal, SetName, Unblock, VerdictKind};
+use ctwarden_model::{
+    Block, BlockRefusal, Effect, Outcome, PluginName, PolicyBlock, PolicyUnblock, Refusal, SetName, Unblock,
+    VerdictKind,
+};
 
 use crate::words::*;
 use crate::world::World;
 
-fn blocked(network: &str, seconds: Option<u32>) -> Effect {
-    Effect::Block(Block { set: SetName("banned".into()), network: network.parse().unwrap(), seconds })
+fn blocked(policy: &str, code: &str, network: &str, seconds: Option<u32>) -> Effect {
+    let block = Block { set: SetName("banned".into()), network: network.parse().unwrap(), seconds };
+    Effect::Block(PolicyBlock { policy: PluginName::new(policy).unwrap(), block, reason: code.into() })
+}
+
+fn unblocked(policy: &str, network: &str) -> Effect {
+    let unblock = Unblock { set: SetName("banned".into()), network: network.parse().unwrap() };
+    Effect::Unblock(PolicyUnblock { policy: PluginName::new(policy).unwrap(), unblock })
 }
 
 #[test]
@@ -23,9 +32,9 @@ fn deletes_wait_until_the_blocks_of_the_same_answer_are_in_place() {
             block("b2", "10.0.0.2", Some(60)),
         ],
     );
-    assert_eq!(world.effects(), [blocked("10.0.0.1", Some(60)), blocked("10.0.0.2", Some(60))]);
+    assert_eq!(world.effects(), [blocked("a", "b1", "10.0.0.1", Some(60)), blocked("a", "b2", "10.0.0.2", Some(60))]);
     world.ack(Ack::Done);
-    assert_eq!(world.effects(), [blocked("10.0.0.2", Some(60))], "one of two is not enough");
+    assert_eq!(world.effects(), [blocked("a", "b2", "10.0.0.2", Some(60))], "one of two is not enough");
     world.ack(Ack::Done);
     assert_eq!(world.effects(), [Effect::Delete(key_of(1)), Effect::Delete(key_of(2))]);
     world.ack_all();
@@ -58,7 +67,7 @@ fn selections_wait_for_the_blocks_too() {
 }
 
 #[test]
-fn the_longest_of_several_blocks_serves_all() {
+fn each_plugin_claims_the_network_for_itself() {
     let mut world = World::new([plugin("a"), plugin("b"), plugin("c").observes()]);
     world.judge(
         new(1),
@@ -68,24 +77,28 @@ fn the_longest_of_several_blocks_serves_all() {
             ("c", vec![block("c1", "10.0.0.1", None)]),
         ],
     );
-    assert_eq!(world.effects(), [blocked("10.0.0.1", Some(3_600)), blocked("10.0.0.2", None)]);
+    let expected = [
+        blocked("a", "a1", "10.0.0.1", Some(60)),
+        blocked("b", "b1", "10.0.0.1", Some(3_600)),
+        blocked("b", "b2", "10.0.0.2", None),
+    ];
+    assert_eq!(world.effects(), expected);
     world.ack_all();
     assert_eq!(world.outcomes(), ["a a1 applied", "b b1 applied", "b b2 applied", "c c1 observed"]);
 }
 
 #[test]
-fn the_last_word_of_one_plugin_counts_and_a_block_beats_anothers_unblock() {
+fn the_last_word_of_one_plugin_counts_and_no_plugin_unblocks_for_another() {
     let mut world = World::new([plugin("a")]);
     world.judge(new(1), [("a", vec![block("b", "10.0.0.1", None), unblock("u", "10.0.0.1")])]);
-    let unblocked = Effect::Unblock(Unblock { set: SetName("banned".into()), network: "10.0.0.1".parse().unwrap() });
-    assert_eq!(world.effects(), [unblocked]);
+    assert_eq!(world.effects(), [unblocked("a", "10.0.0.1")]);
     world.ack_all();
     assert_eq!(world.outcomes(), ["a b superseded", "a u applied"]);
     let mut world = World::new([plugin("a"), plugin("b")]);
     world.judge(new(1), [("a", vec![unblock("u", "10.0.0.1")]), ("b", vec![block("b", "10.0.0.1", Some(1))])]);
-    assert_eq!(world.effects(), [blocked("10.0.0.1", Some(1))]);
+    assert_eq!(world.effects(), [unblocked("a", "10.0.0.1"), blocked("b", "b", "10.0.0.1", Some(1))]);
     world.ack_all();
-    assert_eq!(world.outcomes(), ["a u superseded", "b b applied"]);
+    assert_eq!(world.outcomes(), ["a u applied", "b b applied"]);
 }
 
 #[test]
@@ -100,7 +113,6 @@ fn a_network_that_was_not_in_the_set_is_gone_not_refused() {
 fn why_a_network_was_not_blocked_is_told_in_record_reply_and_status() {
     for why in [
         BlockRefusal::NoSetForFamily,
-        BlockRefusal::SingleAddresses,
         BlockRefusal::SetFull,
         BlockRefusal::SetGone,
         BlockRefusal::WrongKind("lacks \"flags timeout\""),

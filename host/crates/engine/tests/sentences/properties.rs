@@ -316,14 +316,14 @@ impl History {
                 }
                 Effect::Block(block) => {
                     assert!(
-                        granted(VerdictKind::Block).any(|s| s.grants.block_sets.contains(&block.set)),
+                        granted(VerdictKind::Block).any(|s| s.grants.block_sets.contains(&block.block.set)),
                         "{effect:?}"
                     );
-                    assert!(!block.network.contains(address(BY_TUPLE)), "{effect:?}");
+                    assert!(!block.block.network.contains(address(BY_TUPLE)), "{effect:?}");
                 }
                 Effect::Unblock(unblock) => {
                     assert!(
-                        granted(VerdictKind::Unblock).any(|s| s.grants.block_sets.contains(&unblock.set)),
+                        granted(VerdictKind::Unblock).any(|s| s.grants.block_sets.contains(&unblock.unblock.set)),
                         "{effect:?}"
                     );
                 }

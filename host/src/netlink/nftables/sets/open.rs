@@ -56,7 +56,7 @@ pub(super) fn find(
     name: &str,
     family: Family,
 ) -> Result<SetHandle, OpenError> {
-    let wanted = SetKind { family, interval: true };
+    let wanted = SetKind { family };
     let way_out = |name: &str| {
         format!(
             "nft 'add table {table}; add set {table} {name} {{ type {}; flags interval, timeout; }}'",
@@ -116,7 +116,10 @@ pub(super) fn find(
     if !flags.contains(SetFlags::Timeout) {
         return Err(wrong("lacks \"flags timeout\""));
     }
-    let kind = SetKind { family, interval: flags.contains(SetFlags::Interval) };
+    if !flags.contains(SetFlags::Interval) {
+        return Err(wrong("lacks \"flags interval\" and holds no networks"));
+    }
+    let kind = SetKind { family };
     Ok(SetHandle { table: table.clone(), name: name.to_owned(), kind, default_timeout })
 }
 

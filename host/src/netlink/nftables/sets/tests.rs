@@ -11,9 +11,7 @@ use crate::witness::{in_own_namespace, nft};
 
 const MAKE: &str = "add table inet t; \
     add set inet t n4 { type ipv4_addr; flags interval, timeout; }; \
-    add set inet t n6 { type ipv6_addr; flags interval, timeout; }; \
-    add set inet t a4 { type ipv4_addr; flags timeout; }; \
-    add set inet t a6 { type ipv6_addr; flags timeout; }";
+    add set inet t n6 { type ipv6_addr; flags interval, timeout; }";
 
 fn table() -> TableName {
     "inet t".parse().unwrap()
@@ -22,11 +20,6 @@ fn table() -> TableName {
 fn networks() -> Sets {
     nft(MAKE);
     Sets::open(&table(), Some("n4"), Some("n6")).unwrap()
-}
-
-fn addresses() -> Sets {
-    nft(MAKE);
-    Sets::open(&table(), Some("a4"), Some("a6")).unwrap()
 }
 
 fn prefix(text: &str) -> Prefix {
@@ -51,11 +44,6 @@ fn nft_prints_what_was_added() {
         assert_eq!(sets.add(prefix("2001:db9::1"), None).unwrap(), Added::New);
         assert_eq!(listed("n4"), ["192.0.2.0/24 timeout 1h", "198.51.100.7"]);
         assert_eq!(listed("n6"), ["2001:db8::/32 timeout 1m", "2001:db9::1"]);
-        let mut sets = Sets::open(&table(), Some("a4"), Some("a6")).unwrap();
-        assert_eq!(sets.add(prefix("192.0.2.1"), Some(3600)).unwrap(), Added::New);
-        assert_eq!(sets.add(prefix("2001:db8::1"), None).unwrap(), Added::New);
-        assert_eq!(listed("a4"), ["192.0.2.1 timeout 1h"]);
-        assert_eq!(listed("a6"), ["2001:db8::1"]);
     });
 }
 
@@ -83,24 +71,20 @@ fn the_borders_of_the_address_space_are_networks_too() {
 fn again_is_renewed_and_never_shortened() {
     in_own_namespace(|| {
         nft(MAKE);
-        for (set, open) in
-            [("a4", Sets::open(&table(), Some("a4"), None)), ("n4", Sets::open(&table(), Some("n4"), None))]
-        {
-            let mut sets = open.unwrap();
-            let one = prefix("192.0.2.1");
-            assert_eq!(sets.add(one, Some(60)).unwrap(), Added::New);
-            assert_eq!(sets.add(one, Some(30)).unwrap(), Added::AlreadyThere);
-            assert_eq!(listed(set), ["192.0.2.1 timeout 1m"]);
-            assert_eq!(sets.add(one, Some(3600)).unwrap(), Added::Renewed);
-            assert_eq!(listed(set), ["192.0.2.1 timeout 1h"]);
-            assert_eq!(sets.add(one, None).unwrap(), Added::Renewed);
-            assert_eq!(listed(set), ["192.0.2.1"]);
-            assert_eq!(sets.add(one, Some(3600)).unwrap(), Added::AlreadyThere);
-            assert_eq!(sets.add(one, None).unwrap(), Added::AlreadyThere);
-            assert_eq!(sets.remove(one).unwrap(), Removed::Removed);
-            assert_eq!(sets.remove(one).unwrap(), Removed::NotThere);
-            assert_eq!(listed(set), [""; 0]);
-        }
+        let mut sets = Sets::open(&table(), Some("n4"), None).unwrap();
+        let one = prefix("192.0.2.1");
+        assert_eq!(sets.add(one, Some(60)).unwrap(), Added::New);
+        assert_eq!(sets.add(one, Some(30)).unwrap(), Added::AlreadyThere);
+        assert_eq!(listed("n4"), ["192.0.2.1 timeout 1m"]);
+        assert_eq!(sets.add(one, Some(3600)).unwrap(), Added::Renewed);
+        assert_eq!(listed("n4"), ["192.0.2.1 timeout 1h"]);
+        assert_eq!(sets.add(one, None).unwrap(), Added::Renewed);
+        assert_eq!(listed("n4"), ["192.0.2.1"]);
+        assert_eq!(sets.add(one, Some(3600)).unwrap(), Added::AlreadyThere);
+        assert_eq!(sets.add(one, None).unwrap(), Added::AlreadyThere);
+        assert_eq!(sets.remove(one).unwrap(), Removed::Removed);
+        assert_eq!(sets.remove(one).unwrap(), Removed::NotThere);
+        assert_eq!(listed("n4"), [""; 0]);
     });
 }
 
@@ -175,35 +159,25 @@ fn neighbours_are_not_torn_open() {
 fn what_has_expired_is_added_anew() {
     in_own_namespace(|| {
         nft(MAKE);
-        for set in ["a4", "n4"] {
-            let mut sets = Sets::open(&table(), Some(set), None).unwrap();
-            nft(&format!("add element inet t {set} {{ 192.0.2.1 timeout 50ms }}"));
-            let end = Instant::now() + Duration::from_secs(5);
-            while !listed(set).is_empty() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            assert_eq!(sets.add(prefix("192.0.2.1"), Some(60)).unwrap(), Added::New, "{set}");
-            assert_eq!(listed(set), ["192.0.2.1 timeout 1m"]);
+        let mut sets = Sets::open(&table(), Some("n4"), None).unwrap();
+        nft("add element inet t n4 { 192.0.2.1 timeout 50ms }");
+        let end = Instant::now() + Duration::from_secs(5);
+        while !listed("n4").is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
         }
+        assert_eq!(sets.add(prefix("192.0.2.1"), Some(60)).unwrap(), Added::New);
+        assert_eq!(listed("n4"), ["192.0.2.1 timeout 1m"]);
     });
 }
 
 #[test]
 fn what_cannot_be_added_is_named() {
     in_own_namespace(|| {
-        let mut sets = addresses();
-        assert!(!sets.holds_networks(Family::Ipv4));
-        let error = sets.add(prefix("192.0.2.0/24"), Some(60)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "192.0.2.0/24 cannot be added to nftables set a4: it lacks \"flags interval\" and holds single addresses \
-             only"
-        );
-        assert!(matches!(sets.add(prefix("192.0.2.1"), Some(0)), Err(ChangeError::NoTime(_))));
+        nft(MAKE);
         let mut sets = Sets::open(&table(), Some("n4"), None).unwrap();
-        assert!(sets.holds_networks(Family::Ipv4) && !sets.holds_networks(Family::Ipv6));
+        assert!(matches!(sets.add(prefix("192.0.2.1"), Some(0)), Err(ChangeError::NoTime(_))));
         assert!(matches!(sets.add(prefix("::1"), None), Err(ChangeError::NoSet(_))));
-        nft("add set inet t full { type ipv4_addr; flags timeout; size 1; }");
+        nft("add set inet t full { type ipv4_addr; flags interval, timeout; size 1; }");
         let mut sets = Sets::open(&table(), Some("full"), None).unwrap();
         sets.add(prefix("192.0.2.1"), Some(60)).unwrap();
         let error = sets.add(prefix("192.0.2.2"), Some(60)).unwrap_err();
@@ -216,7 +190,7 @@ fn what_cannot_be_added_is_named() {
         let error = sets.add(prefix("192.0.2.2"), None).unwrap_err();
         assert_eq!(error.to_string(), "nftables set full in table inet t no longer exists");
         // The set is found by name, not by handle, so a rule set that was loaded again is used at once.
-        nft("add set inet t full { type ipv4_addr; flags timeout; }");
+        nft("add set inet t full { type ipv4_addr; flags interval, timeout; }");
         assert_eq!(sets.add(prefix("192.0.2.2"), None).unwrap(), Added::New);
     });
 }
@@ -238,11 +212,13 @@ fn a_set_that_cannot_be_used_is_named_with_the_way_out() {
         assert!(open(None, Some("n4")).contains("set n4 in table inet t does not hold IPv6 addresses;"));
         assert!(open(None, None).contains("no set is named"));
         nft("add set inet t ports { type inet_service; flags timeout; }; \
-             add set inet t plain { type ipv4_addr; }; \
+             add set inet t plain { type ipv4_addr; flags interval; }; \
+             add set inet t single { type ipv4_addr; flags timeout; }; \
              add map inet t m { type ipv4_addr : verdict; flags timeout; }; \
              add set inet t fixed { type ipv4_addr; flags constant; }");
         assert!(open(Some("ports"), None).contains("does not hold IPv4 addresses"));
         assert!(open(Some("plain"), None).contains("lacks \"flags timeout\""));
+        assert!(open(Some("single"), None).contains("lacks \"flags interval\" and holds no networks"));
         assert!(open(Some("m"), None).contains("is a map"));
         assert!(open(Some("fixed"), None).contains("cannot be changed"));
     });

@@ -1,0 +1,236 @@
+//! Mirrors address sets in the packet filter.
+//!
+//! A set belongs to the host, and the kernel's sets are copies of it. A thread of its own makes the changes, because a
+//! change of a large set takes longer than the event loop may wait. The thread also listens to nftables: whatever
+//! another program removes comes back.
+//!
+//! A set is mirrored in the table `inet ctwarden`, which ctwarden owns and keeps exactly equal, or in nftables sets of the
+//! operator, to which ctwarden only adds its own elements. Networks that overlap an address that is never banned are held
+//! back.
+
+mod held;
+mod managed_table;
+mod members;
+mod monitor;
+mod operators_sets;
+mod thread;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+use ctwarden_engine::Ack;
+use ctwarden_model::{BlockRefusal, PrefixSet, SetName, Timestamp};
+use ctwarden_sets::Member;
+use nix::errno::Errno;
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::netlink::nftables::managed::FilterVerdict;
+use crate::netlink::nftables::{ChangeError, CommitError, Nftables, Sets};
+use crate::set_file::Networks;
+use monitor::{Monitor, Touched};
+use thread::Work;
+
+pub(crate) use members::{HeldBack, LatestEnd};
+
+/// Where a set is mirrored.
+#[derive(Debug)]
+pub(crate) enum Mirror {
+    /// In the table that ctwarden owns.
+    Managed(FilterVerdict),
+    /// In sets of the operator.
+    Operators(Sets),
+}
+
+/// A set to mirror, with its members.
+#[derive(Debug)]
+pub(crate) struct MirroredSet {
+    pub(crate) name: SetName,
+    pub(crate) mirror: Mirror,
+    pub(crate) list: Option<Networks>,
+    pub(crate) claims: Vec<(Member, Option<Timestamp>)>,
+}
+
+/// Identifies a change until the kernel has carried it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FirewallTicket(pub(crate) u64);
+
+/// The result of a change.
+pub(crate) type FirewallResult = (FirewallTicket, Result<(), FirewallError>);
+
+/// Why the packet filter does not hold what a set has.
+#[derive(Debug, Error)]
+pub(crate) enum FirewallError {
+    #[error("table inet ctwarden: {0}")]
+    Managed(#[from] CommitError),
+    #[error(transparent)]
+    Operators(#[from] ChangeError),
+}
+
+impl FirewallError {
+    /// What a verdict's outcome says.
+    pub(crate) fn ack(&self) -> Ack {
+        match self {
+            Self::Managed(CommitError::Change { errno, .. } | CommitError::Transaction { errno }) => {
+                Ack::Refused(*errno)
+            }
+            Self::Managed(CommitError::NotOurs) => Ack::NotBlocked(BlockRefusal::SetGone),
+            Self::Managed(CommitError::Exchange(_)) | Self::Operators(ChangeError::Exchange(_)) => Ack::NoAnswer,
+            Self::Operators(error) => Ack::NotBlocked(match error {
+                ChangeError::NoSet(_) => BlockRefusal::NoSetForFamily,
+                ChangeError::SetGone { .. } => BlockRefusal::SetGone,
+                ChangeError::WrongKind { fault, .. } => BlockRefusal::WrongKind(fault),
+                ChangeError::InPart { errno, .. } => BlockRefusal::InPart(*errno),
+                ChangeError::Refused { errno, .. } if *errno == Errno::ENFILE as i32 => BlockRefusal::SetFull,
+                ChangeError::Refused { errno, .. } if *errno == Errno::EAGAIN as i32 => BlockRefusal::Contended,
+                ChangeError::Refused { errno, .. } => return Ack::Refused(*errno),
+                ChangeError::NoTime(_) => return Ack::Refused(Errno::EINVAL as i32),
+                ChangeError::Exchange(_) => return Ack::NoAnswer,
+            }),
+        }
+    }
+}
+
+/// What the packet filter holds of a set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MirrorState {
+    /// Ranges in the kernel.
+    pub(crate) elements: usize,
+    /// Networks of the set that are not in the kernel, because they overlap an address that is never banned.
+    pub(crate) held_back: HeldBack,
+    /// Why the last change or repair failed.
+    pub(crate) error: Option<String>,
+}
+
+/// State of all mirrored sets, for the status.
+#[derive(Debug, Default)]
+pub(crate) struct FirewallState {
+    pub(crate) sets: BTreeMap<SetName, MirrorState>,
+    /// How often something had to be repaired.
+    pub(crate) repairs: u64,
+}
+
+/// What the thread has to do.
+enum Job {
+    /// Answers with the result over the channel, because a start and a reload depend on it.
+    Configure(Vec<MirroredSet>, PrefixSet, Sender<Result<(), FirewallError>>),
+    Change(SetName, Vec<(Member, LatestEnd)>, FirewallTicket),
+    List(SetName, Networks),
+    Never(PrefixSet),
+    Touched(u32, Touched),
+}
+
+/// The loop's handle of the thread. The thread ends when the handle is dropped and all queued jobs are done.
+pub(crate) struct Firewall {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    /// Present while any set is mirrored.
+    monitor: Option<Monitor>,
+    state: Arc<Mutex<FirewallState>>,
+    mirrored: BTreeMap<SetName, MirrorKind>,
+    next: u64,
+}
+
+/// How a set is mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MirrorKind {
+    /// Whether the kernel's sets can hold single services.
+    pub(crate) holds_services: bool,
+}
+
+impl Firewall {
+    /// Starts the thread in the network namespace of the calling thread.
+    pub(crate) fn start(results: UnboundedSender<FirewallResult>) -> Result<Self> {
+        let (jobs, inbox) = channel();
+        let state = Arc::new(Mutex::new(FirewallState::default()));
+        let work = Work::new(Nftables::open()?, Arc::clone(&state), results);
+        let thread = std::thread::Builder::new()
+            .name("firewall".to_owned())
+            .spawn(move || work.run(&inbox))
+            .context("cannot start the thread that changes the packet filter")?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), monitor: None, state, mirrored: BTreeMap::new(), next: 0 })
+    }
+
+    /// Mirrors these sets and no others. Waits until the kernel holds them.
+    ///
+    /// # Errors
+    /// The kernel refuses the table or an element. The sets are mirrored all the same as far as the kernel permits.
+    pub(crate) fn configure(&mut self, sets: Vec<MirroredSet>, never: PrefixSet) -> Result<()> {
+        match (sets.is_empty(), &self.monitor) {
+            (true, _) => self.monitor = None,
+            (false, Some(_)) => {}
+            (false, None) => {
+                let jobs = self.jobs.clone();
+                let told = move |port, what| {
+                    if let Some(jobs) = &jobs {
+                        // Without the thread nothing is left to repair.
+                        let _ = jobs.send(Job::Touched(port, what));
+                    }
+                };
+                self.monitor = Some(Monitor::start(told).context("cannot listen to nftables")?);
+            }
+        }
+        let kind = |mirror: &Mirror| MirrorKind { holds_services: matches!(mirror, Mirror::Managed(_)) };
+        self.mirrored = sets.iter().map(|set| (set.name.clone(), kind(&set.mirror))).collect();
+        let (answer, answered) = channel();
+        self.give(Job::Configure(sets, never, answer));
+        answered.recv().context("the thread that changes the packet filter has died; start ctwarden again")??;
+        Ok(())
+    }
+
+    /// Changes members of a set. The result arrives later.
+    pub(crate) fn change(&mut self, set: SetName, members: Vec<(Member, LatestEnd)>) -> FirewallTicket {
+        let ticket = FirewallTicket(self.next);
+        self.next += 1;
+        self.give(Job::Change(set, members, ticket));
+        ticket
+    }
+
+    /// Replaces the list of a set.
+    pub(crate) fn use_list(&self, set: SetName, list: Networks) {
+        self.give(Job::List(set, list));
+    }
+
+    /// Replaces the addresses that are never banned.
+    pub(crate) fn use_never(&self, never: PrefixSet) {
+        self.give(Job::Never(never));
+    }
+
+    /// Whether a set is mirrored.
+    pub(crate) fn mirrors(&self, set: &SetName) -> bool {
+        self.mirrored.contains_key(set)
+    }
+
+    /// How a set is mirrored.
+    pub(crate) fn mirror(&self, set: &SetName) -> Option<MirrorKind> {
+        self.mirrored.get(set).copied()
+    }
+
+    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, FirewallState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // Without the thread no result arrives. The engine then reports each block as unanswered.
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+impl Drop for Firewall {
+    fn drop(&mut self) {
+        self.monitor = None;
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // That thread has reported its own panic.
+            drop(thread.join());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
