@@ -2,6 +2,7 @@
 
 mod nested;
 mod network;
+mod short_list;
 mod sorted;
 
 use alloc::vec::Vec;
@@ -16,8 +17,8 @@ use crate::{Family, Prefix};
 ///
 /// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest to
 /// the address and the one that contains it. An insertion or a removal costs time for each network that the network covers.
-/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value. A copy of a map shares all networks with the
-/// map; a change afterwards copies about a hundred of them.
+/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value, where lists of 64 are full. A copy of a map
+/// shares all networks with the map; a change afterwards copies one such list, and the list of 64 lists above it.
 #[derive(Clone)]
 pub struct PrefixMap<V> {
     ipv4: Nested<Ipv4, V>,
