@@ -253,6 +253,23 @@ mod tests {
         }
 
         #[test]
+        fn a_copy_keeps_its_networks_while_the_map_changes(
+            before in prop::collection::vec(network(), 0..100),
+            changes in prop::collection::vec((network(), any::<bool>()), 0..100),
+        ) {
+            let mut map: PrefixMap<usize> = before.iter().map(|network| (*network, 0)).collect();
+            let copies: Vec<_> = changes.into_iter().enumerate().map(|(at, (network, removed))| {
+                let (copy, content) = (map.clone(), map.iter().map(|(n, v)| (n, *v)).collect::<Vec<_>>());
+                if removed { map.remove(network) } else { map.insert(network, at) };
+                (copy, content)
+            }).collect();
+            for (copy, content) in copies {
+                prop_assert_eq!(copy.len(), content.len());
+                prop_assert_eq!(&copy, &content.into_iter().collect::<PrefixMap<_>>());
+            }
+        }
+
+        #[test]
         fn agrees_with_looking_at_every_network(
             networks in prop::collection::vec((network(), any::<u8>()), 0..40),
             removed in prop::collection::vec(network(), 0..10),
