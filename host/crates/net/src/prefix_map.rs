@@ -2,6 +2,7 @@
 
 mod nested;
 mod network;
+mod short_list;
 mod sorted;
 
 use alloc::vec::Vec;
@@ -16,8 +17,8 @@ use crate::{Family, Prefix};
 ///
 /// A lookup of an address is one search, and one more for each level of nesting between the network that begins nearest to
 /// the address and the one that contains it. An insertion or a removal costs time for each network that the network covers.
-/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value. A copy of a map shares all networks with the
-/// map; a change afterwards copies about a hundred of them.
+/// An IPv4 network takes 8 bytes and an IPv6 network 24 bytes beside its value, where lists of 64 are full. A copy of a map
+/// shares all networks with the map; a change afterwards copies one such list, and the list of 64 lists above it.
 #[derive(Clone)]
 pub struct PrefixMap<V> {
     ipv4: Nested<Ipv4, V>,
@@ -248,6 +249,23 @@ mod tests {
                 };
                 prop_assert_eq!(containing(&map), containing(&at_once));
                 prop_assert_eq!(map.overlapping(network), at_once.overlapping(network));
+            }
+        }
+
+        #[test]
+        fn a_copy_keeps_its_networks_while_the_map_changes(
+            before in prop::collection::vec(network(), 0..100),
+            changes in prop::collection::vec((network(), any::<bool>()), 0..100),
+        ) {
+            let mut map: PrefixMap<usize> = before.iter().map(|network| (*network, 0)).collect();
+            let copies: Vec<_> = changes.into_iter().enumerate().map(|(at, (network, removed))| {
+                let (copy, content) = (map.clone(), map.iter().map(|(n, v)| (n, *v)).collect::<Vec<_>>());
+                if removed { map.remove(network) } else { map.insert(network, at) };
+                (copy, content)
+            }).collect();
+            for (copy, content) in copies {
+                prop_assert_eq!(copy.len(), content.len());
+                prop_assert_eq!(&copy, &content.into_iter().collect::<PrefixMap<_>>());
             }
         }
 

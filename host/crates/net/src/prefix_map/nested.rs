@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::network::{NO_WIDER, Network};
-use super::sorted::{Place, Sorted};
+use super::sorted::{Entry, Sorted};
 
 #[derive(Clone)]
 pub(super) struct Nested<N: Network, V>(Sorted<N, V>);
@@ -34,64 +34,65 @@ impl<N: Network, V> Nested<N, V> {
     }
 
     pub(super) fn get(&self, network: N) -> Option<&V> {
-        self.0.value(self.0.find(network)?)
+        self.0.find(network)?.value()
     }
 
     /// The longest network that contains the address.
     #[inline]
     pub(super) fn longest(&self, address: N::Address) -> Option<(N, &V)> {
-        self.entry(self.longest_place(address)?)
+        shown(&self.longest_entry(address)?)
     }
 
     /// Every network that contains the address, the longest first.
     pub(super) fn containing(&self, address: N::Address) -> impl Iterator<Item = (N, &V)> {
-        core::iter::successors(self.longest_place(address), |place| self.wider(*place))
-            .filter_map(|place| self.entry(place))
+        core::iter::successors(self.longest_entry(address), |entry| self.wider(entry.network))
+            .filter_map(|entry| shown(&entry))
     }
 
     /// The networks that begin behind a network, or in it and are longer, in order.
     pub(super) fn behind(&self, network: N) -> impl Iterator<Item = (N, &V)> {
-        self.0.iter_from(self.0.first_behind(network))
+        self.0.iter_behind(network)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (N, &V)> {
         self.0.iter()
     }
 
-    fn entry(&self, place: Place) -> Option<(N, &V)> {
-        Some((self.0.network(place)?, self.0.value(place)?))
-    }
-
     #[inline]
-    fn longest_place(&self, address: N::Address) -> Option<Place> {
-        self.climb(self.0.last_until(N::new(address, u8::MAX, NO_WIDER))?, address)
+    fn longest_entry(&self, address: N::Address) -> Option<Entry<'_, N, V>> {
+        self.climb(self.0.last_until(N::new(address, N::BITS, NO_WIDER))?, address)
     }
 
     /// The longest network that covers the given one and is not the same.
-    fn covering(&self, network: N) -> Option<Place> {
+    fn covering(&self, network: N) -> Option<N> {
         // Nothing is wider than a network of length 0.
         let length = network.length().checked_sub(1)?;
-        self.climb(self.0.last_until(N::new(network.address(), length, NO_WIDER))?, network.address())
+        let last = self.0.last_until(N::new(network.address(), length, NO_WIDER))?;
+        Some(self.climb(last, network.address())?.network)
     }
 
-    /// The network at the place if it contains the address, or the longest of those that cover it and do.
+    /// The entry if its network contains the address, or the longest of those that cover it and do.
     #[inline]
-    fn climb(&self, mut place: Place, address: N::Address) -> Option<Place> {
-        while !self.0.network(place)?.contains(address) {
-            place = self.wider(place)?;
+    fn climb<'a>(&'a self, mut entry: Entry<'a, N, V>, address: N::Address) -> Option<Entry<'a, N, V>> {
+        while !entry.network.contains(address) {
+            entry = self.wider(entry.network)?;
         }
-        Some(place)
+        Some(entry)
     }
 
     /// The next wider network that covers this one.
     #[inline]
-    fn wider(&self, place: Place) -> Option<Place> {
-        let network = self.0.network(place)?;
+    fn wider(&self, network: N) -> Option<Entry<'_, N, V>> {
         if network.wider() == NO_WIDER {
             return None;
         }
         self.0.find(network.shortened(network.wider()))
     }
+}
+
+#[inline]
+fn shown<'a, N: Network, V>(entry: &Entry<'a, N, V>) -> Option<(N, &'a V)> {
+    Some((entry.network, entry.value()?))
 }
 
 impl<N: Network, V: Clone> Nested<N, V> {
@@ -100,9 +101,8 @@ impl<N: Network, V: Clone> Nested<N, V> {
         if let Some(old) = self.get_mut(network) {
             return Some(core::mem::replace(old, value));
         }
-        let wider =
-            self.covering(network).and_then(|place| self.0.network(place)).map_or(NO_WIDER, |wider| wider.length());
-        self.0.change_from(self.0.first_behind(network), |inner| {
+        let wider = self.covering(network).map_or(NO_WIDER, |wider| wider.length());
+        self.0.change_behind(network, |inner| {
             let inside = network.contains(inner.address());
             if inside && inner.wider() == wider {
                 inner.set_wider(network.length());
@@ -116,8 +116,8 @@ impl<N: Network, V: Clone> Nested<N, V> {
 
     /// Removes a network and returns its value. Costs time for each network that it covers.
     pub(super) fn remove(&mut self, network: N) -> Option<V> {
-        let (removed, value) = self.0.remove(self.0.find(network)?)?;
-        self.0.change_from(self.0.first_behind(network), |inner| {
+        let (removed, value) = self.0.remove(network)?;
+        self.0.change_behind(network, |inner| {
             let inside = removed.contains(inner.address());
             if inside && inner.wider() == removed.length() {
                 inner.set_wider(removed.wider());
@@ -128,6 +128,6 @@ impl<N: Network, V: Clone> Nested<N, V> {
     }
 
     pub(super) fn get_mut(&mut self, network: N) -> Option<&mut V> {
-        self.0.value_mut(self.0.find(network)?)
+        self.0.find_mut(network)
     }
 }

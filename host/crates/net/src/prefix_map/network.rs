@@ -16,6 +16,12 @@ pub(super) trait Network: Copy + Ord {
     /// An address of the family.
     type Address: Copy;
 
+    /// Number of bits of an address.
+    const BITS: u8;
+
+    /// Behind every network and every key of a search.
+    const PADDING: Self;
+
     fn new(address: Self::Address, length: u8, wider: u8) -> Self;
 
     fn length(self) -> u8;
@@ -53,6 +59,10 @@ pub(super) struct Ipv4(u64);
 
 impl Network for Ipv4 {
     type Address = u32;
+
+    const BITS: u8 = 32;
+
+    const PADDING: Self = Self(u64::MAX);
 
     #[inline]
     fn new(address: u32, length: u8, wider: u8) -> Self {
@@ -109,6 +119,10 @@ pub(super) struct Ipv6 {
 
 impl Network for Ipv6 {
     type Address = u128;
+
+    const BITS: u8 = 128;
+
+    const PADDING: Self = Self { first: u64::MAX, second: u64::MAX, length: u8::MAX, wider: u8::MAX };
 
     #[inline]
     fn new(address: u128, length: u8, wider: u8) -> Self {
