@@ -13,6 +13,7 @@ mod quantity;
 mod resolve;
 mod resolved;
 mod scalar;
+mod scalars;
 mod schema;
 mod sets;
 mod word;

@@ -322,7 +322,9 @@ impl SetReport {
 impl ListReport {
     fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
         let Self { format, lines, entries, skipped, read, .. } = self;
-        writeln!(out, "           in use: {format}, {lines} lines, {entries} entries, read {read}")?;
+        // A database has no lines.
+        let lines = if format == "mmdb" { String::new() } else { format!("{lines} lines, ") };
+        writeln!(out, "           in use: {format}, {lines}{entries} entries, read {read}")?;
         if *skipped > 0 {
             let told = colour.paint(Paint::Yellow, format_args!("skipped lines: {skipped}"));
             writeln!(out, "           {told}")?;
