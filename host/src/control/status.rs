@@ -77,7 +77,7 @@ pub(crate) struct SetReport {
 /// The list of a set, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListReport {
-    /// Format of the file: `plain`, `csv`, `json-lines`, `ipset` or `nft`.
+    /// Format of the file: `plain`, `csv`, `json-lines`, `ipset`, `nft` or `mmdb`.
     pub(crate) format: String,
     pub(crate) lines: u64,
     /// Addresses, networks and ranges, as written.
