@@ -100,7 +100,16 @@ fn refer(value: &Value, out: &mut Vec<u8>, place: &mut dyn FnMut(&Value) -> Opti
 fn place(value: &Value, data: &mut Vec<u8>, written: &mut BTreeMap<Vec<u8>, usize>) -> Option<usize> {
     match value {
         Value::Text(_) | Value::Map(_) | Value::Array(_) => Some(value.write(data, written)),
-        _ => None,
+        Value::Bytes(_)
+        | Value::U16(_)
+        | Value::U32(_)
+        | Value::U64(_)
+        | Value::U128(_)
+        | Value::I32(_)
+        | Value::Double(_)
+        | Value::Float(_)
+        | Value::Bool(_)
+        | Value::Pointer(_) => None,
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) struct Value {
     behind_pointer: Option<usize>,
 }
 
+/// Takes a key of a map, and the place of its value.
+pub(super) type EachField<'d, 't> = dyn FnMut(&'d [u8], usize, &mut Steps) -> Result<(), Damage> + 't;
+
 enum Head {
     Pointer(usize),
     Value(Kind, usize),
@@ -127,12 +130,7 @@ impl<'d> Data<'d> {
     }
 
     /// Calls `take` with each key of a map and the place of its value.
-    pub(super) fn each_key(
-        &self,
-        map: Value,
-        steps: &mut Steps,
-        take: &mut dyn FnMut(&'d [u8], usize, &mut Steps) -> Result<(), Damage>,
-    ) -> Result<(), Damage> {
+    pub(super) fn each_key(&self, map: Value, steps: &mut Steps, take: &mut EachField<'d, '_>) -> Result<(), Damage> {
         let mut at = map.at;
         for _ in 0..map.size {
             let (key, value) = self.key(at, steps)?;

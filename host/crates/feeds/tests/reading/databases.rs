@@ -38,7 +38,7 @@ fn refused(bytes: &[u8], reading: &Reading) -> String {
 }
 
 fn field(path: &str) -> Reading {
-    any().field(FieldPath::dotted(path).unwrap())
+    any().field(FieldPath::dotted(path).expect("a path"))
 }
 
 fn only(values: &[&str]) -> Reading {

@@ -12,7 +12,7 @@ use super::as_format;
 const LONG: Duration = Duration::from_secs(20);
 
 fn reading() -> Reading {
-    as_format(Format::Mmdb).field(FieldPath::dotted("a.b").unwrap())
+    as_format(Format::Mmdb).field(FieldPath::dotted("a.b").expect("a path"))
 }
 
 #[track_caller]
