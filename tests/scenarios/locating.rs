@@ -1,6 +1,9 @@
 //! Address sets that read MaxMind databases: by country, by autonomous system, swapped while the daemon runs, and of the
 //! wrong kind.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use ctwarden_mmdb_writer::{Value, Writer, map, text};
 use ctwarden_tests::{Daemon, Policy, Scene, eventually, insert, table};
 use serde_json::Value as Json;
@@ -43,7 +46,10 @@ fn status(daemon: &Daemon) -> Json {
 
 /// As downloaders do: a new file under another name, then a rename.
 fn swap(scene: &Scene, bytes: &[u8]) {
-    std::fs::rename(scene.write("geo.new", bytes), scene.path("geo.mmdb")).unwrap();
+    let new = scene.write("geo.new", bytes);
+    // Otherwise messages do not show what is in it.
+    std::fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
+    std::fs::rename(new, scene.path("geo.mmdb")).unwrap();
 }
 
 #[test]
@@ -90,7 +96,7 @@ fn a_database_of_the_wrong_kind_is_told_the_same_way_everywhere() {
         scene.path("geo.mmdb").display()
     );
     let keys = "format = \"mmdb\"\nfield = \"country.iso_code\"";
-    scene.write("geo.mmdb", systems());
+    swap(&scene, &systems());
     scene.configure(following(keys));
     let checked = scene.verb("check");
     assert!(!checked.is_good() && checked.out.contains(&why), "{checked:?}");
