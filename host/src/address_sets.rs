@@ -96,9 +96,9 @@ impl AddressSet {
     }
 }
 
-fn put(networks: &mut PrefixMap<String>, network: Prefix, value: Option<&str>) {
+fn put(networks: &mut PrefixMap<Arc<str>>, network: Prefix, value: Option<&str>) {
     match value {
-        Some(value) => drop(networks.insert(network, value.to_owned())),
+        Some(value) => drop(networks.insert(network, value.into())),
         None => drop(networks.remove(network)),
     }
 }

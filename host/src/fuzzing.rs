@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ctwarden_feeds::{Column, Format, Reading};
+use ctwarden_feeds::{Column, FieldPath, Format, List, ListError, Reading};
 use ctwarden_model::{Prefix, text};
 
 use crate::set_file::Shortest;
@@ -45,7 +45,8 @@ pub fn list_line(bytes: &[u8]) {
 pub fn list(bytes: &[u8]) {
     let Some((keys, bytes)) = bytes.split_first() else { return };
     let shortest = Shortest { ipv4: 8, ipv6: 19 };
-    let mut reading = Reading::new(shortest).skip_bad_lines(keys & 0x10 != 0).secret(keys & 0x20 != 0);
+    let reading = Reading::new(shortest).shortest_of_databases(shortest);
+    let mut reading = reading.skip_bad_lines(keys & 0x10 != 0).secret(keys & 0x20 != 0);
     if let Some(format) = Format::ALL.get(usize::from(keys & 0x0f)) {
         reading = reading.format(*format);
     }
@@ -55,14 +56,44 @@ pub fn list(bytes: &[u8]) {
     if keys & 0x80 != 0 {
         reading = reading.lists(vec!["bad".to_owned()]);
     }
-    match ctwarden_feeds::parse(bytes, &reading) {
-        Ok(list) => list.networks().iter().for_each(|(network, _)| is_narrow(network, shortest)),
-        Err(error) => {
-            for line in error.told("list").lines() {
-                assert!(line.starts_with("list:") && line.len() <= FINDING_BYTES_MAX, "{line:?}");
-                assert!(!line.chars().any(text::is_obeyed), "{line:?}");
-            }
-        }
+    let parsed = ctwarden_feeds::parse(bytes, &reading);
+    is_told(&parsed);
+    if let Ok(list) = parsed {
+        list.networks().iter().for_each(|(network, _)| is_narrow(network, shortest));
+    }
+}
+
+/// Reads a MaxMind database. The first byte says with which keys.
+pub fn database(bytes: &[u8]) {
+    let Some((keys, bytes)) = bytes.split_first() else { return };
+    let mut reading = Reading::default().format(Format::Mmdb).secret(keys & 0x10 != 0).allow_empty(keys & 0x20 != 0);
+    let field = match keys & 0x03 {
+        0 => None,
+        1 => FieldPath::dotted("country.iso_code"),
+        2 => FieldPath::dotted("list.1.name"),
+        _ => FieldPath::dotted("n"),
+    };
+    if let Some(field) = field {
+        reading = reading.field(field);
+    }
+    if keys & 0x04 != 0 {
+        reading = reading.only(vec!["RU".to_owned(), "7".to_owned()]);
+    }
+    let parsed = ctwarden_feeds::parse(bytes, &reading);
+    is_told(&parsed);
+    if let Ok(list) = parsed {
+        assert_eq!(list.networks().is_empty(), list.counts().entries == 0);
+        let entries = u64::try_from(list.networks().len()).unwrap_or(u64::MAX);
+        assert!(entries <= list.counts().entries, "joined networks are fewer");
+    }
+}
+
+/// Whether the message about a list is one that people can read.
+fn is_told(parsed: &Result<List, ListError>) {
+    let Err(error) = parsed else { return };
+    for line in error.told("list").lines() {
+        assert!(line.starts_with("list:") && line.len() <= FINDING_BYTES_MAX, "{line:?}");
+        assert!(!line.chars().any(text::is_obeyed), "{line:?}");
     }
 }
 

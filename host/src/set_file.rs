@@ -5,6 +5,7 @@
 
 mod error;
 mod rules;
+mod sealed_copy;
 mod stamp;
 mod version;
 mod watch;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use ctwarden_feeds::List;
+use ctwarden_feeds::{Format, List, METADATA_BYTES_MAX, has_metadata, has_whole_metadata};
 pub(crate) use ctwarden_feeds::{Shortest, parse_line};
 use ctwarden_model::{PrefixMap, SetName};
 
@@ -31,9 +32,12 @@ use crate::trusted_path;
 
 /// Largest file, enough for about 8 million networks. A file of a hundred million addresses is not supported.
 const BYTES_MAX: u64 = 256 << 20;
+/// Largest database. The largest that are published have half of it.
+const DATABASE_BYTES_MAX: u64 = 1 << 30;
 /// A version is checked again after this time before it is read, because a program may write it in steps.
 const SETTLED: Duration = Duration::from_millis(50);
-/// How long a last line without a line end counts as unfinished: `10.0.0.0/2` is valid, and a `4` may still follow.
+/// How long a last line without a line end counts as unfinished: `10.0.0.0/2` is valid, and a `4` may still follow. A
+/// database without its end counts as unfinished for as long.
 const LAST_LINE: Duration = Duration::from_secs(3);
 /// How long a start or a reload waits for a file to rest. After that, the file is used as soon as it rests.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +50,7 @@ const ENDS: Duration = Duration::from_secs(1);
 const OTHER_READ: u32 = 0o004;
 
 /// Networks with their values, shared by all plugins that may read the set.
-pub(crate) type Networks = Arc<PrefixMap<String>>;
+pub(crate) type Networks = Arc<PrefixMap<Arc<str>>>;
 
 /// A new version of a set.
 #[derive(Debug)]
@@ -214,6 +218,9 @@ impl Watched {
     }
 
     fn take(&mut self, list: List, now: Instant) -> Result<Fresh, SetFileError> {
+        if list.format() == Format::Mmdb && self.rules.lifetime.is_some() {
+            return Err(SetFileError::Lifetime(self.path.clone()));
+        }
         let note = list.note().map(|note| format!("{}:{note}", self.path.display()));
         let version = Version::of(list, &self.path, now);
         let version = match &self.version {
@@ -286,25 +293,42 @@ impl Watched {
 fn read_whole(path: &Path, seen: Stamp, rested: Duration, rules: &Rules) -> Result<Option<List>, SetFileError> {
     let file = trusted_path::open(path)?;
     let again = file.try_clone();
-    if Stamp::of_open(&file) != seen || rested < LAST_LINE && !ends_in_a_line(&file) {
+    let end = end(&file);
+    let is_database = rules.reading.is_of_databases() || has_metadata(&end);
+    let is_whole = if is_database { has_whole_metadata(&end) } else { end.ends_with(b"\n") };
+    if Stamp::of_open(&file) != seen || rested < LAST_LINE && !is_whole {
         return Ok(None);
     }
     let metadata = file.metadata();
     let disclosed = metadata.is_ok_and(|metadata| metadata.mode() & OTHER_READ != 0);
-    let bytes = trusted_path::read_from(file, path, BYTES_MAX)?;
-    if again.is_ok_and(|file| Stamp::of_open(&file) != seen) || Stamp::of_path(path) != seen {
-        return Ok(None);
-    }
     let reading = rules.reading.clone().secret(!disclosed);
-    let list = ctwarden_feeds::parse(&bytes, &reading);
+    let changed = || again.is_ok_and(|file| Stamp::of_open(&file) != seen) || Stamp::of_path(path) != seen;
+    let list = if is_database {
+        let bytes = sealed_copy::map(file, path, DATABASE_BYTES_MAX)?;
+        if changed() {
+            return Ok(None);
+        }
+        ctwarden_feeds::parse(&bytes, &reading)
+    } else {
+        let bytes = trusted_path::read_from(file, path, BYTES_MAX)?;
+        if changed() {
+            return Ok(None);
+        }
+        ctwarden_feeds::parse(&bytes, &reading)
+    };
     list.map(Some).map_err(|error| SetFileError::List { path: path.to_path_buf(), error })
 }
 
-/// Whether the last byte ends a line. An empty file does not count: a program may have truncated it to write it anew.
-fn ends_in_a_line(file: &File) -> bool {
-    let mut last = [0];
+/// The end of a file, which says whether the file is a database, and whether it may be whole. An empty file is not: a
+/// program may have truncated it to write it anew.
+fn end(file: &File) -> Vec<u8> {
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    length.checked_sub(1).is_some_and(|at| file.read_exact_at(&mut last, at).is_ok()) && last == *b"\n"
+    let most = u64::try_from(METADATA_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut end = vec![0; usize::try_from(length.min(most)).unwrap_or_default()];
+    match file.read_exact_at(&mut end, length.saturating_sub(most)) {
+        Ok(()) => end,
+        Err(_) => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! All unsafe code of the program, each with the reason why it is sound.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use ctwarden_guest::Code;
+use memmap2::Mmap;
+use rustix::fs::{SealFlags, fcntl_get_seals};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -38,5 +41,22 @@ pub(crate) fn seal_code_of_loader(file: OwnedFd) -> io::Result<Code> {
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         Code::seal(file)
+    }
+}
+
+/// Maps a file in memory that is sealed against changes.
+///
+/// # Errors
+/// If the file is not sealed, or cannot be mapped.
+pub(crate) fn map_sealed(file: &File) -> io::Result<Mmap> {
+    let needed = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    if !fcntl_get_seals(file)?.contains(needed) {
+        return Err(io::Error::other("the file is not sealed"));
+    }
+    // SAFETY: the bytes of a mapping must not change, and none may vanish. The seals exclude both, and no seal can be taken
+    // off again.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        Mmap::map(file)
     }
 }

@@ -27,6 +27,7 @@ mod guarding;
 mod hearing;
 mod listing;
 mod loading;
+mod locating;
 mod losing;
 mod marking;
 mod naming;

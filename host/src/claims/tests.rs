@@ -67,7 +67,7 @@ fn what_others_claim_stays_and_is_named() {
     let all = lines(claims.remove(&remove(&["198.51.100.7"], "alice", true), None, now));
     let wider = "fail2ban claims 198.51.100.0/24 until 1970-01-01T00:01:00Z";
     assert_eq!(all, [format!("198.51.100.7 removed, but stays in the set: {wider} !")]);
-    let listed: Networks = Arc::new(PrefixMap::from_iter([("198.51.0.0/16".parse().unwrap(), String::new())]));
+    let listed: Networks = Arc::new(PrefixMap::from_iter([("198.51.0.0/16".parse().unwrap(), Arc::default())]));
     let wide = lines(claims.remove(&remove(&["198.51.100.0/24"], "fail2ban", false), Some(&listed), now));
     assert_eq!(wide, ["198.51.100.0/24 removed, but stays in the set: its list has 198.51.0.0/16 !"]);
     assert_eq!(lines(claims.remove(&remove(&["192.0.2.1"], "bob", true), None, now)), ["192.0.2.1 is not in the set"]);

@@ -14,6 +14,7 @@ mod quantity;
 mod resolve;
 mod resolved;
 mod scalar;
+mod scalars;
 mod schema;
 mod sets;
 mod word;

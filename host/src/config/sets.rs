@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ctwarden_feeds::{Column, Format, Reading};
+use ctwarden_feeds::{Column, FieldPath, Format, Reading};
 use ctwarden_model::{PrefixMap, SetName};
 use toml::Spanned;
 
@@ -13,6 +13,7 @@ use super::names::Names;
 use super::resolve::{Resolver, period};
 use super::resolved::Mirror;
 use super::scalar::Scalar;
+use super::scalars::Scalars;
 use super::word::set_name;
 use super::written::{Set, WrittenFormat, WrittenOnBadLine};
 use crate::address_sets::{AddressSet, Refusal};
@@ -109,6 +110,7 @@ impl Resolver<'_, '_> {
             self.check_list(key, list, set, format);
             reading = reading.lists(list.get_ref().0.clone());
         }
+        reading = self.of_database(key, set, format, reading);
         if let Some(largest) = set.largest_loss.as_ref().filter(|largest| *largest.get_ref() > 100) {
             let what = format_args!("{key}.largest-loss: {} is no percentage; write 0 to 100", largest.get_ref());
             self.findings.at(&largest.span(), what);
@@ -166,6 +168,61 @@ impl Resolver<'_, '_> {
         }
     }
 
+    /// Adds what the keys say about a database, and refuses those that go with lists of text.
+    fn of_database(&mut self, key: &str, set: &Set, format: Option<Format>, mut reading: Reading) -> Reading {
+        let bits = |written: Option<&Spanned<u8>>| written.map_or(0, |written| *written.get_ref());
+        let (ipv4, ipv6) = (bits(set.shortest_ipv4_prefix.as_ref()), bits(set.shortest_ipv6_prefix.as_ref()));
+        reading = reading.shortest_of_databases(Shortest { ipv4, ipv6 });
+        let is_text = format.is_some_and(|format| format != Format::Mmdb);
+        for (name, written) in [("field", &set.field), ("only", &set.only)] {
+            if let Some(written) = written.as_ref().filter(|_| is_text) {
+                let what = "goes with a MaxMind database; remove the key, or write format = \"mmdb\"";
+                self.findings.at(&written.span(), format_args!("{key}.{name}: {what}"));
+            }
+        }
+        if is_text {
+            return reading;
+        }
+        if let Some(field) = &set.field {
+            let path = field_path(field.get_ref());
+            let example = "names no field; write for example field = \"country.iso_code\"";
+            if let Some(path) = self.keep(&field.span(), &format!("{key}.field"), path.ok_or(example)) {
+                reading = reading.field(path);
+            }
+        }
+        if let Some(only) = &set.only {
+            let values: Vec<String> = only.get_ref().0.iter().map(Scalar::to_string).collect();
+            if values.is_empty() {
+                let what = "names no value; write for example only = [\"RU\"], or remove the key to read all networks";
+                self.findings.at(&only.span(), format_args!("{key}.only: {what}"));
+            }
+            reading = reading.only(values);
+        }
+        if format == Some(Format::Mmdb) || set.field.is_some() || set.only.is_some() {
+            self.refuse_keys_of_text(key, set);
+        }
+        reading
+    }
+
+    /// Refuses keys of lists that go with no database.
+    fn refuse_keys_of_text(&mut self, key: &str, set: &Set) {
+        let skips = set.on_bad_line.as_ref().filter(|on| *on.get_ref() == WrittenOnBadLine::Skip);
+        // Where the format is written, the other keys of lists have been refused already.
+        let is_free = set.format.is_none();
+        let keys = [
+            ("address-column", set.address_column.as_ref().filter(|_| is_free).map(Spanned::span)),
+            ("value-column", set.value_column.as_ref().filter(|_| is_free).map(Spanned::span)),
+            ("list", set.list.as_ref().filter(|_| is_free).map(Spanned::span)),
+            ("on-bad-line", skips.map(Spanned::span)),
+            ("lifetime", set.lifetime.as_ref().map(Spanned::span)),
+        ];
+        for (name, place) in keys.into_iter().filter_map(|(name, place)| Some((name, place?))) {
+            let what =
+                format_args!("{key}.{name}: goes with lists of text, and this set has a database; remove the key");
+            self.findings.at(&place, what);
+        }
+    }
+
     fn set_of_file(
         &mut self,
         key: &str,
@@ -202,7 +259,7 @@ impl Resolver<'_, '_> {
             let read = parse_line(entry.get_ref(), shortest).map_err(|mistake| mistake.told());
             if let Some(Some(line)) = self.keep(&entry.span(), key, read) {
                 for network in line.networks() {
-                    networks.insert(*network, line.value().to_owned());
+                    networks.insert(*network, line.value().into());
                 }
             }
         }
@@ -217,12 +274,22 @@ fn keys_of_files(set: &Set) -> impl Iterator<Item = (&'static str, Range<usize>)
         ("address-column", set.address_column.as_ref().map(Spanned::span)),
         ("value-column", set.value_column.as_ref().map(Spanned::span)),
         ("list", set.list.as_ref().map(Spanned::span)),
+        ("field", set.field.as_ref().map(Spanned::span)),
+        ("only", set.only.as_ref().map(Spanned::span)),
         ("on-bad-line", set.on_bad_line.as_ref().map(Spanned::span)),
         ("allow-empty", set.allow_empty.as_ref().map(Spanned::span)),
         ("lifetime", set.lifetime.as_ref().map(Spanned::span)),
         ("largest-loss", set.largest_loss.as_ref().map(Spanned::span)),
     ];
     keys.into_iter().filter_map(|(name, place)| Some((name, place?)))
+}
+
+/// A field as one text with dots, or as its steps.
+fn field_path(Scalars(steps): &Scalars) -> Option<FieldPath> {
+    match steps.as_slice() {
+        [Scalar::Word(path)] => FieldPath::dotted(path),
+        steps => FieldPath::new(steps.iter().map(Scalar::to_string).collect()),
+    }
 }
 
 impl From<WrittenFormat> for Format {
@@ -233,6 +300,7 @@ impl From<WrittenFormat> for Format {
             WrittenFormat::JsonLines => Self::JsonLines,
             WrittenFormat::Ipset => Self::Ipset,
             WrittenFormat::Nft => Self::Nft,
+            WrittenFormat::Mmdb => Self::Mmdb,
         }
     }
 }

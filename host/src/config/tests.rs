@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ctwarden_mmdb_writer::{Value, Writer, map, text};
 use ctwarden_model::{Mode, SetName, VerdictKind, VerdictKinds};
 use proptest::prelude::*;
 use serde_json::json;
@@ -253,11 +254,50 @@ fn keys_that_do_not_fit_are_told() {
             "18: sets.d.value-column: a field of an object has no number; write its name",
             "22: sets.e.address-column: columns are counted from 1; write a number from 1 up, or a name",
             "23: sets.e.value-column: names no column; write its name, or its number from 1",
-            "26: sets.f.format: there is no choice \"cvs\"; the choices are plain, csv, json-lines, ipset, nft",
+            "26: sets.f.format: there is no choice \"cvs\"; the choices are plain, csv, json-lines, ipset, nft, mmdb",
             "29: sets.g.on-bad-line: there is no choice \"ignore\"; the choices are refuse, skip",
             "32: sets.h.list: names no set; write for example list = \"bad\", or remove the key to read all sets",
             "35: sets.i.list: goes with the formats ipset and nft, which have no columns; remove this key, or the columns",
             "39: sets.j.list: 7 is not a text in quotes or a list of such texts",
+        ],
+    );
+}
+
+#[test]
+fn keys_of_databases_are_checked() {
+    let scene = Scene::new();
+    let record = map([("country", map([("iso_code", text("RU"))])), ("a.b", Value::Array(vec![Value::U32(7)]))]);
+    let bytes = Writer::new("GeoLite2-Country", true, 24).with("192.0.2.0/24", &record).finish();
+    std::fs::write(scene.dir.path().join("c.mmdb"), bytes).unwrap();
+    let read = scene
+        .load(
+            "[sets.a]\nfile = \"c.mmdb\"\n[sets.b]\nfile = \"c.mmdb\"\nformat = \"mmdb\"\nfield = \"country.iso_code\"\n\
+             only = \"RU\"\n[sets.c]\nfile = \"c.mmdb\"\nfield = [\"a.b\", 0]\nonly = [\"x\", 7]\nlargest-loss = 50\n",
+        )
+        .unwrap();
+    for (name, expected) in [("a", "RU"), ("b", "RU"), ("c", "7")] {
+        let networks = read.sets[&SetName(name.into())].networks.clone().unwrap();
+        let networks: Vec<_> = networks.iter().map(|(network, value)| format!("{network} {value}")).collect();
+        assert_eq!(networks, [format!("192.0.2.0/24 {expected}")]);
+    }
+    scene.expect(
+        "[sets.a]\nentries = []\nfield = \"x\"\n[sets.b]\nfile = \"c.mmdb\"\nformat = \"csv\"\nonly = \"RU\"\n\
+         [sets.c]\nfile = \"c.mmdb\"\nfield = \"a..b\"\nonly = []\n[sets.d]\nfile = \"c.mmdb\"\nformat = \"mmdb\"\n\
+         value-column = \"x\"\nlifetime = \"7d\"\non-bad-line = \"skip\"\n[sets.e]\nfile = \"c.mmdb\"\nonly = \"RU\"\n\
+         list = \"x\"\n[sets.f]\nfile = \"c.mmdb\"\nonly = -1\n[sets.g]\nfile = \"c.mmdb\"\nlifetime = \"7d\"\n[sets.h]\n\
+         file = \"c.mmdb\"\nfield = \"city.name\"\n",
+        &[
+            "3: sets.a.field: goes with a file, and this set has none; remove the key",
+            "7: sets.b.only: goes with a MaxMind database; remove the key, or write format = \"mmdb\"",
+            "10: sets.c.field: names no field; write for example field = \"country.iso_code\"",
+            "11: sets.c.only: names no value; write for example only = [\"RU\"], or remove the key to read all networks",
+            "15: sets.d.value-column: format \"mmdb\" has no columns; remove the key, or write format = \"csv\"",
+            "16: sets.d.lifetime: goes with lists of text, and this set has a database; remove the key",
+            "17: sets.d.on-bad-line: goes with lists of text, and this set has a database; remove the key",
+            "21: sets.e.list: goes with lists of text, and this set has a database; remove the key",
+            "24: sets.f.only: -1 is not a string, a number that is not negative, or a list of such values",
+            "26: sets.g: ",
+            "29: sets.h: ",
         ],
     );
 }

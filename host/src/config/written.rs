@@ -13,6 +13,7 @@ use super::filter::Protect;
 use super::names::Names;
 use super::quantity::{Period, Size};
 use super::scalar::Scalar;
+use super::scalars::Scalars;
 
 #[derive(Debug, Default)]
 pub(crate) struct Written {
@@ -87,13 +88,13 @@ pub(crate) enum ReplicaUse {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Set {
     /// File with the list, in the form in which it is published: a plain list (one address, network or range a line,
-    /// then a value), columns, JSON lines, or the output of `ipset save` or `nft -j`. A relative path starts at the
-    /// configuration file's directory. A changed file is read again once it rests.
+    /// then a value), columns, JSON lines, the output of `ipset save` or `nft -j`, or a MaxMind database. A relative path
+    /// starts at the configuration file's directory. A changed file is read again once it rests.
     pub file: Option<Spanned<PathBuf>>,
     /// The lines of the set, in the configuration itself.
     pub entries: Option<Spanned<Vec<Spanned<String>>>>,
     /// Shortest IPv4 prefix that the set accepts, so that a slip or half a line does not cover half of all addresses.
-    /// Default for a file: 8; for entries: 0.
+    /// Default for a file: 8; for entries: 0. A database may have any network, unless the key is written.
     pub shortest_ipv4_prefix: Option<Spanned<u8>>,
     /// Shortest IPv6 prefix that the set accepts. Default for a file: 16; for entries: 0.
     pub shortest_ipv6_prefix: Option<Spanned<u8>>,
@@ -106,6 +107,11 @@ pub(crate) struct Set {
     pub value_column: Option<Spanned<Scalar>>,
     /// Names of the sets that are read of a file with several sets (ipset, nft). Default: all.
     pub list: Option<Spanned<Names>>,
+    /// Field of the records of a database that is the value of a network: `country.iso_code`, or its steps as a list.
+    /// Default: the country's code or the number of the autonomous system, by the type of the database.
+    pub field: Option<Spanned<Scalars>>,
+    /// Values of a database whose networks are in the set. Default: all.
+    pub only: Option<Spanned<Scalars>>,
     /// What follows a bad line: `refuse` (default) refuses the whole list, `skip` skips the line and counts it.
     pub on_bad_line: Option<Spanned<WrittenOnBadLine>>,
     /// Whether a list without entries is valid. Default: false.
@@ -152,6 +158,7 @@ pub(crate) enum WrittenFormat {
     JsonLines,
     Ipset,
     Nft,
+    Mmdb,
 }
 
 /// What follows a bad line of a list.

@@ -109,7 +109,7 @@ impl FirewallReport {
 /// The list of a set, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListReport {
-    /// Format of the file: `plain`, `csv`, `json-lines`, `ipset` or `nft`.
+    /// Format of the file: `plain`, `csv`, `json-lines`, `ipset`, `nft` or `mmdb`.
     pub(crate) format: String,
     pub(crate) lines: u64,
     /// Addresses, networks and ranges, as written.
@@ -359,7 +359,9 @@ impl SetReport {
 impl ListReport {
     fn write(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
         let Self { format, lines, entries, skipped, read, .. } = self;
-        writeln!(out, "           in use: {format}, {lines} lines, {entries} entries, read {read}")?;
+        // A database has no lines.
+        let lines = if format == "mmdb" { String::new() } else { format!("{lines} lines, ") };
+        writeln!(out, "           in use: {format}, {lines}{entries} entries, read {read}")?;
         if *skipped > 0 {
             let told = colour.paint(Paint::Yellow, format_args!("skipped lines: {skipped}"));
             writeln!(out, "           {told}")?;

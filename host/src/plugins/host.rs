@@ -61,7 +61,7 @@ impl Host for PluginHost {
 
     fn lookup(&mut self, set: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
         let networks = self.set(set)?;
-        let value = |address| networks.longest(address).map(|(_, value)| value.clone());
+        let value = |address| networks.longest(address).map(|(_, value)| value.to_string());
         // An IPv4-mapped address counts as the IPv4 address, in lists and in lookups. Only a wide IPv6 network can
         // contain the mapped form as well.
         Ok(addresses.iter().map(|address| value(address.to_canonical()).or_else(|| value(*address))).collect())

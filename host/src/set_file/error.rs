@@ -25,6 +25,8 @@ pub(crate) enum SetFileError {
         loss(*before, *now)
     )]
     Loss { path: PathBuf, before: usize, now: usize, largest: u8, counts: ListCounts },
+    #[error("{0}: the file is a MaxMind database, and lifetime goes with lists of text; remove the key")]
+    Lifetime(PathBuf),
     #[error("{0} is being written; ctwarden reads it once it stops changing")]
     Unsettled(PathBuf),
 }
@@ -35,7 +37,7 @@ impl SetFileError {
         match self {
             Self::List { error, .. } => error.counts(),
             Self::Loss { counts, .. } => Some(*counts),
-            Self::Access(_) | Self::Unsettled(_) => None,
+            Self::Access(_) | Self::Lifetime(_) | Self::Unsettled(_) => None,
         }
     }
 }

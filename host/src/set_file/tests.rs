@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Write;
 
+use ctwarden_mmdb_writer::{Writer, map, text};
+
 use super::*;
 use crate::address_sets::{AddressSets, Refusal, Renewed};
 
@@ -404,4 +406,66 @@ fn a_reload_goes_on_with_what_is_in_use() {
     assert!(read.is_err() && version == Ok(4), "the set keeps what it has");
     let (_, version, _) = reload(&hosts([1]), &all());
     assert_eq!(version, Ok(1), "the new rules count");
+}
+
+/// A database in which these networks are of that country.
+fn database(networks: &[&str]) -> Vec<u8> {
+    let record = map([("country", map([("iso_code", text("RU"))]))]);
+    let mut writer = Writer::new("GeoLite2-Country", true, 24);
+    networks.iter().for_each(|network| writer.insert(network, &record));
+    writer.finish()
+}
+
+#[test]
+fn a_database_counts_once_it_is_whole() {
+    let mut scene = Scene::new("192.0.2.1\n");
+    scene.replace(database(&["198.51.100.0/24"]));
+    assert_eq!(scene.look(), taken(&["198.51.100.0/24"]), "read as soon as it rests");
+    let bytes = database(&["198.51.100.0/24", "203.0.113.0/24"]);
+    for cut in [1, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(scene.path(), &bytes[..cut]).unwrap();
+        assert_eq!(scene.look(), None, "the rest may follow");
+        assert_eq!(scene.look_after(SETTLED), None);
+        fs::write(scene.path(), &bytes).unwrap();
+        assert_eq!(scene.look().map(|taken| taken.unwrap().len()), (cut == 1).then_some(2));
+    }
+    fs::write(scene.path(), &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(scene.look(), None);
+    let said = scene.look_after(LAST_LINE).unwrap().unwrap_err();
+    assert!(said.contains("banned.txt: the file is not a MaxMind database, or its end is cut off"), "{said}");
+    assert_eq!(scene.version().networks().len(), 2, "the networks before stay");
+    assert_eq!(scene.look_after(LAST_LINE), None, "told once");
+}
+
+#[test]
+fn a_database_has_no_lifetime() {
+    let mut scene = Scene::with("192.0.2.1\n", Rules { lifetime: Some(LAST_LINE), ..Rules::default() });
+    scene.replace(database(&["198.51.100.0/24"]));
+    let said = scene.look().unwrap().unwrap_err();
+    assert!(
+        said.ends_with("the file is a MaxMind database, and lifetime goes with lists of text; remove the key"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_database_that_lost_too_much_is_refused() {
+    let rules = Rules { largest_loss: Some(50), ..Rules::default() };
+    let mut scene = Scene::with("192.0.2.1\n192.0.2.3\n192.0.2.5\n", rules);
+    scene.replace(database(&["198.51.100.0/24"]));
+    assert!(scene.look().unwrap().unwrap_err().contains("it lost 67 %"));
+}
+
+#[test]
+fn readers_keep_the_version_that_they_have() {
+    let mut scene = Scene::new("192.0.2.1\n");
+    scene.replace(database(&["198.51.100.0/24"]));
+    assert!(scene.look().unwrap().is_ok());
+    let (before, shared) = (Arc::clone(scene.version().networks()), Arc::downgrade(scene.version().networks()));
+    scene.replace(database(&["203.0.113.0/24"]));
+    assert_eq!(scene.look(), taken(&["203.0.113.0/24"]));
+    assert_eq!(before.longest("198.51.100.7".parse().unwrap()).map(|(_, value)| &**value), Some("RU"));
+    assert_eq!(scene.look_after(SETTLED), None);
+    drop(before);
+    assert!(shared.upgrade().is_none(), "nobody keeps the version before");
 }

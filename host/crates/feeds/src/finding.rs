@@ -4,9 +4,11 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 
-/// A remark about a place in a list. It is shown as `LINE:COLUMN: text`, behind the name of the file.
+/// A remark about a place in a list, or about the whole file. It is shown as `LINE:COLUMN: text`, behind the name of the
+/// file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// 0 if the remark is about the whole file.
     line: usize,
     column: usize,
     what: String,
@@ -22,7 +24,12 @@ impl Finding {
         Self { line, column, what: what.to_owned() }
     }
 
-    /// The line, from 1.
+    /// A remark about a file without lines.
+    pub(crate) const fn whole(what: String) -> Self {
+        Self { line: 0, column: 0, what }
+    }
+
+    /// The line, from 1; 0 if the remark is about the whole file.
     #[must_use]
     pub const fn line(&self) -> usize {
         self.line
@@ -43,7 +50,10 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.what)
+        match self.line {
+            0 => write!(f, " {}", self.what),
+            line => write!(f, "{line}:{}: {}", self.column, self.what),
+        }
     }
 }
 

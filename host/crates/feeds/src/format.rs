@@ -21,10 +21,12 @@ pub enum Format {
     Ipset,
     /// Output of `nft -j list set` or `nft -j list ruleset`.
     Nft,
+    /// A MaxMind database.
+    Mmdb,
 }
 
 impl Format {
-    pub const ALL: [Self; 5] = [Self::Plain, Self::Csv, Self::JsonLines, Self::Ipset, Self::Nft];
+    pub const ALL: [Self; 6] = [Self::Plain, Self::Csv, Self::JsonLines, Self::Ipset, Self::Nft, Self::Mmdb];
 
     /// Name of the format, as the key `format` of a set spells it.
     #[must_use]
@@ -35,6 +37,7 @@ impl Format {
             Self::JsonLines => "json-lines",
             Self::Ipset => "ipset",
             Self::Nft => "nft",
+            Self::Mmdb => "mmdb",
         }
     }
 
@@ -49,7 +52,7 @@ impl Format {
     pub const fn has_columns(self) -> bool {
         match self {
             Self::Csv | Self::JsonLines => true,
-            Self::Plain | Self::Ipset | Self::Nft => false,
+            Self::Plain | Self::Ipset | Self::Nft | Self::Mmdb => false,
         }
     }
 
@@ -58,7 +61,7 @@ impl Format {
     pub const fn has_lists(self) -> bool {
         match self {
             Self::Ipset | Self::Nft => true,
-            Self::Plain | Self::Csv | Self::JsonLines => false,
+            Self::Plain | Self::Csv | Self::JsonLines | Self::Mmdb => false,
         }
     }
 
@@ -120,6 +123,7 @@ impl fmt::Display for Format {
             Self::JsonLines => "objects of JSON, one a line",
             Self::Ipset => "the output of ipset save",
             Self::Nft => "the output of nft -j",
+            Self::Mmdb => "a MaxMind database",
         })
     }
 }

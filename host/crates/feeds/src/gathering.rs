@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -24,7 +25,9 @@ const MISTAKES_SHOWN: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Gathering<'r> {
     pub(crate) reading: &'r Reading,
-    networks: PrefixMap<String>,
+    networks: PrefixMap<Arc<str>>,
+    /// The value before. Neighbours often have the same, and share it.
+    last_value: Arc<str>,
     ends: BTreeMap<Prefix, Duration>,
     counts: ListCounts,
     mistakes: Vec<Finding>,
@@ -32,10 +35,11 @@ pub(crate) struct Gathering<'r> {
 }
 
 impl<'r> Gathering<'r> {
-    pub(crate) const fn new(reading: &'r Reading) -> Self {
+    pub(crate) fn new(reading: &'r Reading) -> Self {
         Self {
             reading,
             networks: PrefixMap::new(),
+            last_value: Arc::default(),
             ends: BTreeMap::new(),
             counts: ListCounts { lines: 0, entries: 0, bad: 0 },
             mistakes: Vec::new(),
@@ -61,18 +65,17 @@ impl<'r> Gathering<'r> {
         if read.host_bits {
             self.note_host_bits(place, word, read.networks.first());
         }
-        let mut networks = read.networks.into_iter();
-        let last = networks.next_back();
-        for network in networks {
-            self.insert(network, value.clone(), end);
+        if *self.last_value != *value {
+            self.last_value = value.into();
         }
-        if let Some(network) = last {
-            self.insert(network, value, end);
+        for network in read.networks {
+            self.insert(network, end);
         }
     }
 
-    fn insert(&mut self, network: Prefix, value: String, end: Option<Duration>) {
-        let is_known = self.networks.insert(network, value).is_some();
+    /// Inserts a network with the last value.
+    fn insert(&mut self, network: Prefix, end: Option<Duration>) {
+        let is_known = self.networks.insert(network, Arc::clone(&self.last_value)).is_some();
         match (end, is_known) {
             (Some(end), false) => drop(self.ends.insert(network, end)),
             (Some(end), true) => {

@@ -1,7 +1,7 @@
 //! Lists of addresses and networks, in the forms in which they are published.
 //!
-//! [`parse`] reads the bytes of a list: plain text, columns with commas between, JSON lines, and the outputs of ipset and
-//! nft. [`Format`] has the formats. If the reader of the list does not name one, the first line of content decides. The
+//! [`parse`] reads the bytes of a list: plain text, columns with commas between, JSON lines, the outputs of ipset and nft,
+//! and MaxMind databases. [`Format`] has the formats. If the reader of the list does not name one, the first line of content decides. The
 //! crate has no clock and no I/O, and it does not panic on any input.
 //!
 //! ```
@@ -12,7 +12,7 @@
 //! let list = parse(b"; a list\n192.0.2.0/24 ; SBL000001\n", &Reading::default())?;
 //! assert_eq!(list.format(), Format::Plain);
 //! let (network, value) = list.networks().longest("192.0.2.7".parse()?).ok_or("not listed")?;
-//! assert_eq!((network.to_string().as_str(), value.as_str()), ("192.0.2.0/24", "SBL000001"));
+//! assert_eq!((network.to_string().as_str(), &**value), ("192.0.2.0/24", "SBL000001"));
 //!
 //! let saved = b"create bad hash:ip\nadd bad 198.51.100.7 timeout 60\nadd bad 198.51.100.8,tcp:443\n";
 //! let refused = parse(saved, &Reading::default()).unwrap_err();
@@ -44,6 +44,7 @@ mod json_lines;
 mod json_place;
 mod line;
 mod list;
+mod mmdb;
 mod nft;
 mod plain;
 mod reading;
@@ -58,5 +59,6 @@ pub use finding::Finding;
 pub use format::Format;
 pub use line::{Line, Mistake, parse as parse_line};
 pub use list::{List, parse};
+pub use mmdb::{FieldPath, METADATA_BYTES_MAX, has_metadata, has_whole_metadata};
 pub use reading::Reading;
 pub use shortest::Shortest;

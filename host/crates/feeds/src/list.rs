@@ -1,7 +1,7 @@
 //! A list that was read, and the way from its bytes.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::finding::Finding;
 use crate::format::Format;
 use crate::gathering::Gathering;
 use crate::reading::Reading;
-use crate::{csv, ipset, json_lines, nft, plain, text_lines};
+use crate::{csv, ipset, json_lines, mmdb, nft, plain, text_lines};
 
 /// Editors on Windows begin UTF-8 files with this mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -21,7 +21,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Clone, Debug)]
 pub struct List {
     format: Format,
-    networks: PrefixMap<String>,
+    networks: PrefixMap<Arc<str>>,
     ends: BTreeMap<Prefix, Duration>,
     counts: ListCounts,
     skipped: Vec<Finding>,
@@ -31,7 +31,7 @@ pub struct List {
 impl List {
     pub(crate) const fn new(
         format: Format,
-        networks: PrefixMap<String>,
+        networks: PrefixMap<Arc<str>>,
         ends: BTreeMap<Prefix, Duration>,
         counts: ListCounts,
         skipped: Vec<Finding>,
@@ -48,7 +48,7 @@ impl List {
 
     /// The networks and their values.
     #[must_use]
-    pub const fn networks(&self) -> &PrefixMap<String> {
+    pub const fn networks(&self) -> &PrefixMap<Arc<str>> {
         &self.networks
     }
 
@@ -60,7 +60,7 @@ impl List {
 
     /// The networks and their ends, as own values.
     #[must_use]
-    pub fn into_parts(self) -> (PrefixMap<String>, BTreeMap<Prefix, Duration>) {
+    pub fn into_parts(self) -> (PrefixMap<Arc<str>>, BTreeMap<Prefix, Duration>) {
         (self.networks, self.ends)
     }
 
@@ -88,6 +88,9 @@ impl List {
 /// # Errors
 /// [`ListError`] if the list has no entry, if its format is unknown, or if a line is wrong and wrong lines are not skipped.
 pub fn parse(bytes: &[u8], reading: &Reading) -> Result<List, ListError> {
+    if reading.is_of_databases() || reading.format.is_none() && mmdb::has_metadata(bytes) {
+        return mmdb::read(bytes, reading).map_err(ListError::Whole);
+    }
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let format = match reading.format {
         Some(format) => format,
@@ -100,6 +103,7 @@ pub fn parse(bytes: &[u8], reading: &Reading) -> Result<List, ListError> {
         Format::JsonLines => json_lines::read(bytes, &mut gathering),
         Format::Ipset => ipset::read(bytes, &mut gathering).map_err(ListError::Whole)?,
         Format::Nft => nft::read(bytes, &mut gathering).map_err(ListError::Whole)?,
+        Format::Mmdb => return mmdb::read(bytes, reading).map_err(ListError::Whole),
     }
     gathering.finish(format, text_lines::count(bytes))
 }

@@ -32,7 +32,7 @@ pub trait Host: Send {
     ///
     /// # Errors
     /// As [`Host::lookup`]. The text becomes the refusal of the verdict.
-    fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<String>>, String>;
+    fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<Arc<str>>>, String>;
 
     /// Returns the fill level of the table, or `None` if the kernel does not report it (`table.read`).
     fn table(&mut self) -> Option<TableStatistics>;
@@ -69,7 +69,7 @@ impl Host for NoHost {
         Err("describe has no sets".to_owned())
     }
 
-    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<Arc<str>>>, String> {
         Err("describe has no sets".to_owned())
     }
 

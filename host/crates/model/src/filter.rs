@@ -142,7 +142,6 @@ pub(crate) fn any_address(facts: &impl Facts, holds: impl Fn(IpAddr) -> bool) ->
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
-    use alloc::string::String;
     use alloc::sync::Arc;
     use alloc::vec::Vec;
     use core::net::{Ipv4Addr, Ipv6Addr};
@@ -267,7 +266,7 @@ mod tests {
     fn sets() -> impl Strategy<Value = Vec<NamedSet>> {
         let set = networks().prop_map(|networks| NamedSet {
             name: SetName("feed".into()),
-            networks: Arc::new(networks.into_iter().map(|network| (network, String::new())).collect()),
+            networks: Arc::new(networks.into_iter().map(|network| (network, Arc::default())).collect()),
         });
         prop_oneof![4 => Just(Vec::new()), 1 => prop::collection::vec(set, 1..3)]
     }

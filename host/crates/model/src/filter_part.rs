@@ -373,7 +373,7 @@ mod tests {
         let masked = Some(MaskedAddress { address: [192, 0, 2, 1].into(), mask: [255, 0, 255, 0].into() });
         let set = NamedSet {
             name: SetName("feed".into()),
-            networks: [("192.0.2.0/24".parse().unwrap(), String::new())]
+            networks: [("192.0.2.0/24".parse().unwrap(), alloc::sync::Arc::default())]
                 .into_iter()
                 .collect::<crate::PrefixMap<_>>()
                 .into(),

@@ -3,7 +3,6 @@
 //! A ban list can have a hundred thousand networks. The filter shares the networks and shows only the name, so neither
 //! a verdict nor its record grows with the list.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -14,8 +13,8 @@ use crate::{PrefixMap, SetName};
 pub struct NamedSet {
     /// The name in the operator's configuration.
     pub name: SetName,
-    /// The networks of the set, each with its value.
-    pub networks: Arc<PrefixMap<String>>,
+    /// The networks of the set, each with its value. Many networks can have one value, so they share it.
+    pub networks: Arc<PrefixMap<Arc<str>>>,
 }
 
 impl fmt::Debug for NamedSet {

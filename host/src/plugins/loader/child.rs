@@ -188,7 +188,7 @@ impl Host for DaemonStream {
         }
     }
 
-    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<Arc<str>>>, String> {
         Err("a plugin gives no verdicts while it is configured".to_owned())
     }
 

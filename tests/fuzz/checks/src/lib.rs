@@ -21,6 +21,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "components", check: components::check },
     Check { name: "configurations", check: ctwarden::fuzzing::configuration },
     Check { name: "control-requests", check: ctwarden::fuzzing::control_request },
+    Check { name: "databases", check: ctwarden::fuzzing::database },
     Check { name: "filters", check: ctwarden::fuzzing::filter },
     Check { name: "json-lines", check: lines::json },
     Check { name: "list-lines", check: ctwarden::fuzzing::list_line },

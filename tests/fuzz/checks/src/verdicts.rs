@@ -43,7 +43,7 @@ impl Host for Nothing {
     fn lookup(&mut self, _: &SetName, addresses: &[IpAddr]) -> Result<Vec<Option<String>>, String> {
         Ok(vec![None; addresses.len()])
     }
-    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+    fn set(&mut self, _: &SetName) -> Result<Arc<PrefixMap<Arc<str>>>, String> {
         Ok(Arc::default())
     }
     fn table(&mut self) -> Option<TableStatistics> {

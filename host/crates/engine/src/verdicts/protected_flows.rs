@@ -55,7 +55,6 @@ impl ProtectedFlows {
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
-    use alloc::string::String;
     use alloc::sync::Arc;
 
     use ctwarden_model::{
@@ -111,7 +110,7 @@ mod tests {
         let rare = (networks(), proptest::option::of(0_u16..4), 0..8_u8).prop_map(|(networks, port, odd)| {
             let sets = (!networks.is_empty()).then(|| NamedSet {
                 name: SetName("feed".into()),
-                networks: Arc::new(networks.iter().map(|network| (network, String::new())).collect()),
+                networks: Arc::new(networks.iter().map(|network| (network, Arc::default())).collect()),
             });
             Box::new(RareFilter {
                 reply_src_ports: port.map(|last| PortRange { first: 0, last }).into_iter().collect(),

@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that fails may panic")]
 
 mod columns;
+mod databases;
+mod hostile_databases;
 mod ipsets;
 mod json;
 mod nftables;
@@ -10,6 +12,8 @@ mod properties;
 mod published;
 mod recognising;
 mod refusing;
+
+use std::sync::Arc;
 
 use ctwarden_feeds::{Format, List, Reading, parse};
 
@@ -27,7 +31,7 @@ fn refused(text: impl AsRef<[u8]>, reading: &Reading) -> String {
 
 /// Each network with its value and, if it ends, its seconds: `192.0.2.0/24 value 60s`.
 fn told(list: &List) -> Vec<String> {
-    let tell = |(network, value): (ctwarden_model::Prefix, &String)| {
+    let tell = |(network, value): (ctwarden_model::Prefix, &Arc<str>)| {
         let value = if value.is_empty() { String::new() } else { format!(" {value}") };
         let end = list.ends().get(&network).map(|end| format!(" {}s", end.as_secs())).unwrap_or_default();
         format!("{network}{value}{end}")

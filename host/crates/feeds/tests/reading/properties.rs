@@ -129,7 +129,7 @@ proptest! {
             prop_assert_eq!(list.networks().len(), entries.len());
             for (address, (value, end)) in &entries {
                 let (network, found) = list.networks().longest(*address).unwrap();
-                prop_assert_eq!(found, value);
+                prop_assert_eq!(&**found, value);
                 let found = list.ends().get(&network).map(|end| end.as_secs());
                 prop_assert_eq!(found, (has_ends && *end > 0).then_some(*end));
             }

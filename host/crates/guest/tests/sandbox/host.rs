@@ -64,11 +64,11 @@ impl Host for Recorder {
     }
 
     /// The set `known` consists of one network.
-    fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<String>>, String> {
+    fn set(&mut self, set: &SetName) -> Result<Arc<PrefixMap<Arc<str>>>, String> {
         if set.0 != "known" {
             return Err(format!("no set is called {set}"));
         }
-        Ok(Arc::new(PrefixMap::from_iter([("192.0.2.0/24".parse().unwrap(), String::new())])))
+        Ok(Arc::new(PrefixMap::from_iter([("192.0.2.0/24".parse().unwrap(), Arc::default())])))
     }
 
     fn table(&mut self) -> Option<TableStatistics> {

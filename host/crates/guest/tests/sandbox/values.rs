@@ -31,7 +31,7 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
         rare: Some(Box::new(RareFilter {
             sets: vec![NamedSet {
                 name: SetName("known".to_owned()),
-                networks: Arc::new(PrefixMap::from_iter([(network, String::new())])),
+                networks: Arc::new(PrefixMap::from_iter([(network, Arc::default())])),
             }],
             ..RareFilter::default()
         })),

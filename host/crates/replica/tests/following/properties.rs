@@ -71,7 +71,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     // From an empty set, which holds no flow, to a set with more networks than there are flows.
     let named = networks(0..60).prop_map(|networks| NamedSet {
         name: SetName("feed".into()),
-        networks: Arc::new(networks.iter().map(|network| (network, String::new())).collect()),
+        networks: Arc::new(networks.iter().map(|network| (network, Arc::default())).collect()),
     });
     let sets = prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(named, 1..3)];
     let masked = prop::sample::select(vec![(0, 3), (1, 1), (2, 3), (0, 0), (3, 3)]);
