@@ -25,6 +25,7 @@ impl<P: Policy> Instance<P> {
             summary: summary.to_owned(),
             configuration_schema: P::Config::schema(),
             wants: VerdictKind::flags(P::WANTS),
+            codes: P::CODES.iter().map(Into::into).collect(),
         }
     }
 
@@ -97,9 +98,9 @@ const fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64
 }
 
-/// Whether the daemon accepts the summary: at most 256 bytes on one line.
-const fn is_summary(summary: &str) -> bool {
-    let (mut rest, mut before) = (summary.as_bytes(), 0);
+/// Whether the text has at most this many bytes on one line, as the daemon demands of texts for people.
+pub(crate) const fn is_one_line(text: &str, bytes: usize) -> bool {
+    let (mut rest, mut before) = (text.as_bytes(), 0);
     while let [byte, behind @ ..] = rest {
         // U+0080 to U+009F are control characters too. In UTF-8 they are 0xc2 and a byte up to 0x9f.
         if byte.is_ascii_control() || before == 0xc2 && *byte <= 0x9f {
@@ -107,7 +108,7 @@ const fn is_summary(summary: &str) -> bool {
         }
         (rest, before) = (behind, *byte);
     }
-    summary.len() <= 256
+    text.len() <= bytes
 }
 
 /// Fails the build of a component that the daemon would refuse.
@@ -131,7 +132,7 @@ pub const fn check_crate(name: &str, version: &str, summary: &str) {
         "the crate's version is the plugin's: use at most 64 bytes; change version in Cargo.toml"
     );
     assert!(
-        is_summary(summary),
+        is_one_line(summary, 256),
         "the crate's description is the plugin's summary: use at most 256 bytes on one line; change description in Cargo.toml"
     );
 }
@@ -220,6 +221,8 @@ macro_rules! __plugin {
             ::std::env!("CARGO_PKG_DESCRIPTION"),
         );
 
+        const _: () = $crate::__check_codes(<$policy as $crate::Policy>::CODES);
+
         struct Plugin;
 
         impl $crate::bindings::exports::ctwarden::conntrack::policy::Guest for Plugin {
@@ -277,7 +280,7 @@ mod tests {
     use super::*;
     use crate::expectation::Expectation;
     use crate::testing::flow;
-    use crate::{Flow, Kind, Nothing, Subscription, alert, delete, reply, sweep};
+    use crate::{Flow, Kind, Nothing, ReasonCode, Subscription, alert, delete, reply, sweep};
 
     /// Answers each call with the name of the call.
     struct Echo;
@@ -285,6 +288,7 @@ mod tests {
     impl Policy for Echo {
         type Config = Nothing;
         const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Alert, VerdictKind::Sweep];
+        const CODES: &[ReasonCode] = &[ReasonCode::new("word", "The policy says a word.")];
 
         fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> {
             Ok(Self)
@@ -379,6 +383,8 @@ mod tests {
         assert_eq!((descriptor.summary.as_str(), descriptor.configuration_schema.as_str()), ("Answers", ""));
         let wants = wit::VerdictKinds::DELETE | wit::VerdictKinds::ALERT | wit::VerdictKinds::SWEEP;
         assert_eq!(descriptor.wants, wants);
+        let word = wit::ReasonCode { code: "word".to_owned(), meaning: "The policy says a word.".to_owned() };
+        assert_eq!(descriptor.codes, [word]);
         let subscription = Instance::<Echo>::new().configure(0, "").unwrap();
         assert_eq!((subscription.kinds, subscription.sets), (wit::Kinds::UPDATE, vec!["list".to_owned()]));
     }
@@ -392,10 +398,10 @@ mod tests {
             assert!(!is_name(name), "{name}");
         }
         for summary in ["", "Ends flows of banned addresses.", "für alle", &"x".repeat(256)] {
-            assert!(is_summary(summary), "{summary}");
+            assert!(is_one_line(summary, 256), "{summary}");
         }
         for summary in ["two\nlines", "a\tb", "\u{9b}", "\u{7f}", &"x".repeat(257)] {
-            assert!(!is_summary(summary), "{summary}");
+            assert!(!is_one_line(summary, 256), "{summary}");
         }
     }
 

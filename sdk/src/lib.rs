@@ -20,6 +20,7 @@
 //!
 //! - **[`Policy::WANTS`]** lists the kinds of verdicts that the policy may return. A verdict also needs a grant of the
 //!   operator. If a configuration needs fewer kinds, [`Subscription::needs`] says which.
+//! - **[`Policy::CODES`]** lists the codes of its verdicts, which become labels in metrics.
 //! - **[`Policy::Config`]** is the type of the configuration. The host checks what the operator wrote against the JSON
 //!   schema of this type.
 //! - **[`Subscription`]** says what the host delivers: kinds of events, filters, sweeps, ticks. The host filters early.
@@ -139,6 +140,7 @@ mod prefix;
 mod prefix_map;
 #[cfg(test)]
 mod protocol;
+mod reason_code;
 mod refusal;
 mod reply;
 pub mod sets;
@@ -172,6 +174,9 @@ pub use self::lifetime::{Lifetime, LifetimeError};
 pub use self::policy::Policy;
 pub use self::prefix::Prefix;
 pub use self::prefix_map::{PrefixMap, PrefixSet};
+pub use self::reason_code::ReasonCode;
+#[doc(hidden)]
+pub use self::reason_code::check_codes as __check_codes;
 pub use self::refusal::Refusal;
 pub use self::reply::{Reply, reply};
 pub use self::status::Status;
@@ -187,8 +192,8 @@ pub mod prelude {
     pub use crate::{
         Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
         Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
-        PrefixMap, PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp,
-        Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets,
-        sweep, table, timeout, unblock,
+        PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, Severity, Status, Subscription,
+        TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory,
+        protect, reply, sets, sweep, table, timeout, unblock,
     };
 }

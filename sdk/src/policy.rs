@@ -1,6 +1,8 @@
 //! The one trait that a policy implements.
 
-use crate::{Batch, Configuration, Extent, Flow, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts};
+use crate::{
+    Batch, Configuration, Extent, Flow, ReasonCode, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts,
+};
 
 /// A policy: a function from flows to verdicts. The struct itself is the state between calls.
 ///
@@ -16,6 +18,11 @@ pub trait Policy: Sized + 'static {
     /// operator sees them in `ctwarden check` and grants each of them. If a configuration needs fewer kinds, use
     /// [`Subscription::needs`].
     const WANTS: &'static [VerdictKind];
+
+    /// Codes that verdicts of the policy have, whatever its configuration. The host counts verdicts by these codes and by
+    /// those of [`Subscription::code`]. It carries out a verdict with another code all the same, and counts it as
+    /// `other`.
+    const CODES: &'static [ReasonCode] = &[];
 
     /// Creates the policy from its configuration.
     ///

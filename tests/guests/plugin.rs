@@ -73,6 +73,7 @@ pub(crate) fn descriptor() -> Descriptor {
         summary: "a guest of the tests".to_owned(),
         configuration_schema: String::new(),
         wants: VerdictKinds::all(),
+        codes: Vec::new(),
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn everything() -> Subscription {
         own_changes: false,
         sets: Vec::new(),
         selects: false,
+        codes: Vec::new(),
     }
 }
 

@@ -141,6 +141,10 @@ fn show(out: &mut impl Write, plugin: &LoadedPlugin) -> io::Result<()> {
     if !in_vain.is_empty() {
         writeln!(out, "  not needed {} (but granted)", names(in_vain))?;
     }
+    if !spec.codes.is_empty() {
+        let codes: Vec<_> = spec.codes.iter().map(String::as_str).collect();
+        writeln!(out, "  codes      {}", codes.join(", "))?;
+    }
     writeln!(out, "  listens    {}", listens(plugin))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::{Answer, Declared};
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
@@ -15,7 +15,7 @@ use crate::{Configuration, Entry, Filter, Flow, Policy, Subscription, Timestamp,
 pub struct Harness<P> {
     policy: P,
     subscription: Subscription,
-    needs: Vec<VerdictKind>,
+    declared: Declared,
     config: Value,
     host: Host,
     now: Timestamp,
@@ -35,8 +35,8 @@ impl<P: Policy> Harness<P> {
         let configure = || P::Config::read(&config.to_string()).and_then(|config| P::configure(config, now));
         let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
-        let needs = subscription.needed(P::WANTS)?;
-        Ok(Self { policy, subscription, needs, config, host, now })
+        let declared = Declared::of::<P>(&subscription)?;
+        Ok(Self { policy, subscription, declared, config, host, now })
     }
 
     /// Returns the policy itself.
@@ -51,7 +51,7 @@ impl<P: Policy> Harness<P> {
 
     /// Returns the kinds of verdicts that the policy needs with its configuration.
     pub fn needs(&self) -> &[VerdictKind] {
-        &self.needs
+        self.declared.needs()
     }
 
     /// Returns the time of the next call.
@@ -135,7 +135,7 @@ impl<P: Policy> Harness<P> {
     pub fn tick(&mut self) -> Answer {
         let (policy, now) = (&mut self.policy, self.now);
         let verdicts = imports::on(&mut self.host, || policy.tick(now));
-        Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), 0)
+        Answer::new(&self.declared, &self.host, verdicts, String::new(), 0)
     }
 
     /// Calls `message` with this text.
@@ -146,7 +146,7 @@ impl<P: Policy> Harness<P> {
     pub fn message(&mut self, text: &str) -> Result<Answer, String> {
         let (policy, now) = (&mut self.policy, self.now);
         let reply = imports::on(&mut self.host, || export::message(policy, text, now))?;
-        Ok(Answer::new(P::WANTS, &self.needs, &self.host, reply.verdicts, reply.text, 0))
+        Ok(Answer::new(&self.declared, &self.host, reply.verdicts, reply.text, 0))
     }
 
     /// Stops the policy in order and starts it again with the same configuration, memory and sets. The time does not
@@ -197,6 +197,6 @@ impl<P: Policy> Harness<P> {
         let batch = wit::Batch { cause, now: now.0, missed, flows: records };
         let policy = &mut self.policy;
         let verdicts = imports::on(&mut self.host, || export::judge(policy, batch));
-        Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), entries)
+        Answer::new(&self.declared, &self.host, verdicts, String::new(), entries)
     }
 }

@@ -188,6 +188,7 @@ fn spec(name: &str) -> Result<PluginSpec> {
         name: PluginName::new(name)?,
         mode: Mode::Enforce,
         wants: kinds,
+        codes: [].into(),
         grants: Grants { kinds, mark_mask: u32::MAX, ..Grants::default() },
         subscription: Subscription {
             needs: kinds,

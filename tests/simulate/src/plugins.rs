@@ -59,6 +59,7 @@ pub(crate) fn spec(name: &str, chance: &mut Chance) -> Option<PluginSpec> {
         name: PluginName::new(name).ok()?,
         mode: if name == "watch" { Mode::Observe } else { Mode::Enforce },
         wants: all(),
+        codes: [].into(),
         grants: Grants {
             kinds: all(),
             mark_mask: 0xff,

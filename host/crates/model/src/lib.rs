@@ -77,7 +77,7 @@ pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};
 pub use part_value::{Networks, PartValue};
-pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, Subscription};
+pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, ReasonCode, Subscription};
 pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};
 pub use record::{FaultRecord, FoldedCount, Notice, Record, VerdictRecord};
 pub use status::Status;

@@ -71,6 +71,7 @@ pub(crate) fn check(bytes: &[u8]) {
         name,
         mode: Mode::Enforce,
         wants: VerdictKind::ALL.into_iter().collect(),
+        codes: [].into(),
         grants: Grants {
             kinds: VerdictKind::ALL.into_iter().collect(),
             mark_mask: u32::MAX,

@@ -30,6 +30,7 @@ impl policy::Guest for Expectations {
             summary: "a guest of the tests".to_owned(),
             configuration_schema: r#"{"type":"string"}"#.to_owned(),
             wants: VerdictKinds::DELETE | VerdictKinds::LOG,
+            codes: Vec::new(),
         }
     }
 
@@ -45,6 +46,7 @@ impl policy::Guest for Expectations {
             own_changes: true,
             sets: vec!["banned".to_owned()],
             selects: true,
+            codes: Vec::new(),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::verdicts::breaker::Breaker;
 use crate::verdicts::budget::{self, Budget};
 use crate::verdicts::record_rate::RecordRate;
 use crate::verdicts::repeats::{Repeat, Repeats};
-use crate::{BreakerLimits, BreakerStatus, PluginLimits, PluginSpec, VerdictCounts};
+use crate::{BreakerLimits, BreakerStatus, CodeCounts, PluginLimits, PluginSpec, VerdictCounts};
 
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -35,6 +35,8 @@ pub(crate) struct Account {
     verdicts: VerdictCounts,
     /// Counts of the same outcomes by flow. Every flow of a selection counts.
     flows: VerdictCounts,
+    /// Counts of the same verdicts by code.
+    codes: CodeCounts,
     last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
@@ -42,6 +44,7 @@ pub(crate) struct Account {
 #[derive(Debug)]
 pub(crate) struct EndedVerdict<'a> {
     pub(crate) kind: VerdictKind,
+    pub(crate) code: &'a str,
     pub(crate) outcome: Outcome,
     /// Outcomes of the flows, if the verdict is over a selection.
     pub(crate) tally: Option<&'a Tally>,
@@ -64,6 +67,7 @@ impl Account {
             awaiting_sweep: 0,
             verdicts: VerdictCounts::default(),
             flows: VerdictCounts::default(),
+            codes: CodeCounts::default(),
             last_refusal: None,
             spec,
         }
@@ -117,8 +121,9 @@ impl Account {
     }
 
     pub(crate) fn ended(&mut self, ended: &EndedVerdict<'_>) {
-        let EndedVerdict { kind, outcome, tally, is_about_one_flow, bytes, awaited_sweep } = *ended;
+        let EndedVerdict { kind, code, outcome, tally, is_about_one_flow, bytes, awaited_sweep } = *ended;
         self.verdicts.add(kind, outcome);
+        self.codes.add(&self.spec.codes, code, kind, outcome);
         self.open_bytes = self.open_bytes.saturating_sub(bytes);
         match tally {
             Some(tally) => self.flows.add_tally(kind, tally),
@@ -227,6 +232,10 @@ impl Account {
 
     pub(crate) const fn flows(&self) -> &VerdictCounts {
         &self.flows
+    }
+
+    pub(crate) const fn codes(&self) -> &CodeCounts {
+        &self.codes
     }
 
     /// Number of verdicts without their own record.

@@ -32,6 +32,7 @@ impl Verdicts {
         if let Some(account) = self.guard.account_mut(plugin) {
             account.ended(&EndedVerdict {
                 kind,
+                code: &record.verdict.code,
                 outcome,
                 tally: tally.as_deref(),
                 is_about_one_flow,
