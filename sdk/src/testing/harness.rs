@@ -32,6 +32,7 @@ pub fn start<P: Policy>(config: Value) -> Result<Harness<P>, String> {
 
 impl<P: Policy> Harness<P> {
     pub(crate) fn new(mut host: Host, config: Value, now: Timestamp) -> Result<Self, String> {
+        host.now = now;
         let configure = || P::Config::read(&config.to_string()).and_then(|config| P::configure(config, now));
         let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
@@ -62,6 +63,7 @@ impl<P: Policy> Harness<P> {
     /// Moves the time of the next call forward.
     pub fn advance(&mut self, by: Duration) {
         self.now = self.now + by;
+        self.host.now = self.now;
     }
 
     /// Delivers events in one batch: those that the subscription matches.

@@ -48,8 +48,24 @@ impl Policy for Puppet {
 
     fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
         self.0 = text.to_owned();
+        match text {
+            "remember" => memory::set_for("k", b"v", Lifetime::from_secs(60))?,
+            "recall" => return Ok(reply(format!("{:?} {:?}", memory::get("k"), memory::keys("")))),
+            _ => {}
+        }
         Ok(reply(now.as_secs().to_string()))
     }
+}
+
+#[test]
+fn a_key_in_memory_ends_after_its_lifetime() {
+    let mut policy = puppet("remember");
+    let recalled = |policy: &mut Harness<Puppet>| policy.message("recall").unwrap().text().to_owned();
+    policy.advance(Duration::from_millis(59_999));
+    assert_eq!(recalled(&mut policy), "Some([118]) [\"k\"]");
+    let mut policy = policy.restart().unwrap();
+    policy.advance(Duration::from_millis(1));
+    assert_eq!(recalled(&mut policy), "None []");
 }
 
 fn puppet(behaviour: &str) -> Harness<Puppet> {

@@ -118,8 +118,8 @@ pub(super) enum Question {
     Table,
     /// A call of `memory.get`.
     Get(String),
-    /// A call of `memory.set`; the value is the payload.
-    Set(String),
+    /// A call of `memory.set` with a lifetime in seconds; the value is the payload.
+    Set { key: String, lifetime: Option<u32> },
     /// A call of `memory.remove`.
     Remove(String),
     /// A call of `memory.keys`.
