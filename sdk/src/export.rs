@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use crate::bindings::exports::ctwarden::conntrack::{expectations as wit_expectations, policy as wit};
 use crate::expectation::ExpectationBatch;
-use crate::{Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, Timestamp, VerdictKind, Verdicts};
+use crate::{
+    Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, SetChange, Timestamp, VerdictKind, Verdicts,
+};
 
 /// The one policy of a component: none until it is configured. A call before that is answered with no verdicts.
 #[doc(hidden)]
@@ -160,7 +162,10 @@ pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
         wit::Cause::Events | wit::Cause::SweepBegin(_) | wit::Cause::SweepRows | wit::Cause::Overrun => {}
         wit::Cause::SweepComplete => verdicts.extend(policy.sweep_end(true, now)),
         wit::Cause::SweepInterrupted => verdicts.extend(policy.sweep_end(false, now)),
-        wit::Cause::SetsChanged(sets) => verdicts.extend(policy.sets_changed(&sets, now)),
+        wit::Cause::SetsChanged(changes) => {
+            let changes: Vec<SetChange> = changes.into_iter().map(Into::into).collect();
+            verdicts.extend(policy.sets_changed(&changes, now));
+        }
     }
     verdicts
 }
@@ -358,7 +363,10 @@ mod tests {
         assert_eq!(judge(wit::Cause::SweepComplete, 0, 0), ["complete"]);
         assert_eq!(judge(wit::Cause::SweepInterrupted, 0, 0), ["interrupted"]);
         assert_eq!(judge(wit::Cause::Overrun, 0, 0), ["overrun 0"]);
-        assert_eq!(judge(wit::Cause::SetsChanged(vec!["list".into()]), 0, 0), ["Action::Sweep Target::None"]);
+        assert_eq!(
+            judge(wit::Cause::SetsChanged(vec![wit::SetChange { set: "list".into(), added: None }]), 0, 0),
+            ["Action::Sweep Target::None"]
+        );
         let rows = ["overrun 7", "Action::Delete Target::Entry(0)", "word", "Action::Sweep Target::None"];
         assert_eq!(judge(wit::Cause::SweepRows, 7, 1), rows);
         assert_eq!(judge(wit::Cause::Events, 0, 0), [""; 0]);

@@ -143,6 +143,7 @@ mod protocol;
 mod reason_code;
 mod refusal;
 mod reply;
+mod set_change;
 pub mod sets;
 mod status;
 mod subscription;
@@ -179,6 +180,7 @@ pub use self::reason_code::ReasonCode;
 pub use self::reason_code::check_codes as __check_codes;
 pub use self::refusal::Refusal;
 pub use self::reply::{Reply, reply};
+pub use self::set_change::SetChange;
 pub use self::status::Status;
 pub use self::subscription::Subscription;
 pub use self::time::Timestamp;
@@ -192,8 +194,8 @@ pub mod prelude {
     pub use crate::{
         Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
         Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
-        PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, Severity, Status, Subscription,
-        TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory,
-        protect, reply, sets, sweep, table, timeout, unblock,
+        PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, SetChange, Severity, Status,
+        Subscription, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log,
+        mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
     };
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ctwarden_model::{ChangedSet, SetName};
+use ctwarden_model::{ChangedSet, Prefix, SetName};
 use tokio::sync::oneshot;
 
 use super::EventLoop;
@@ -129,9 +129,11 @@ impl EventLoop {
 
     fn apply_claims(&mut self, change: &ClaimChange) {
         for (name, networks) in &change.networks {
+            let added: Vec<Prefix> =
+                networks.iter().filter_map(|(network, value)| value.as_ref().map(|_| *network)).collect();
             let networks = networks.iter().map(|(network, value)| (*network, value.as_deref()));
             if let Some(networks) = self.sets.claim(name, networks) {
-                self.engine.handle_set_changed(clock::now(), changed_set(name.clone(), networks));
+                self.engine.handle_set_changed(clock::now(), changed_set(name.clone(), networks), Some(&added));
             }
         }
     }

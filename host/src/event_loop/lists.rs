@@ -13,7 +13,7 @@ use crate::set_file::{Fresh, SetChange, SetFileError, Version};
 impl EventLoop {
     pub(super) fn change_set(&mut self, (name, found): SetChange) {
         match found {
-            Ok(Fresh { version, is_read, note }) => {
+            Ok(Fresh { version, is_read, added, note }) => {
                 if let Some(note) = note {
                     crate::log::say(&format!("set {name}: {note}"));
                 }
@@ -21,7 +21,7 @@ impl EventLoop {
                 let renewed = self.sets.renew(&name, Arc::clone(&version), is_read);
                 let changed = self.changed_set(&name, &version);
                 match renewed {
-                    Renewed::Networks => self.engine.handle_set_changed(clock::now(), changed),
+                    Renewed::Networks => self.engine.handle_set_changed(clock::now(), changed, added.as_deref()),
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}
                 }

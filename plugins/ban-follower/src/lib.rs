@@ -115,10 +115,11 @@ impl Policy for BanFollower {
         self.block_remembered(now)
     }
 
-    /// Asks only for flows with an address in the changed sets, because no other flow needs a verdict.
-    fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {
-        let listed = sets.iter().fold(self.config.scope(), Filter::in_set);
-        sweep().on(listed).because("set-changed", sets.join(", ")).into()
+    /// Asks only for flows with an added address, because no other flow needs a verdict.
+    fn sets_changed(&mut self, changes: &[SetChange], _: Timestamp) -> Verdicts {
+        let why = SetChange::names(changes);
+        let added = SetChange::filters(changes, &self.config.scope());
+        added.into_iter().map(|flows| sweep().on(flows).because("set-changed", why.clone())).collect()
     }
 
     fn tick(&mut self, now: Timestamp) -> Verdicts {

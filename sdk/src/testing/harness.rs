@@ -8,7 +8,7 @@ use super::answer::{Answer, Declared};
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
-use crate::{Configuration, Entry, Filter, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
+use crate::{Configuration, Entry, Filter, Flow, Policy, PrefixMap, Subscription, Timestamp, VerdictKind, export};
 
 /// A configured policy, and the host that it can call.
 #[derive(Debug)]
@@ -121,12 +121,17 @@ impl<P: Policy> Harness<P> {
         self.deliver(if missed == 0 { wit::Cause::Overrun } else { wit::Cause::Events }, missed, [])
     }
 
-    /// Replaces the networks of a set, written as in [`Host::set`]. Reports the change if the policy subscribed to it.
+    /// Replaces the networks of a set, written as in [`Host::set`]. Reports the change if the policy subscribed to it,
+    /// with the networks that it adds.
     #[track_caller]
     pub fn change_set<'a>(&mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Answer {
-        self.host.sets.insert(name.to_owned(), imports::set_of(networks));
+        let now = imports::set_of(networks);
+        let before = self.host.sets.insert(name.to_owned(), now.clone()).unwrap_or_else(PrefixMap::new);
+        let new = now.iter().filter(|(network, value)| before.get(*network) != Some(value));
+        let added: Vec<_> = new.map(|(network, _)| network.into()).collect();
+        let added = (added.len() <= ctwarden_model::SetChange::ADDED).then_some(added);
         if self.subscription.sets().iter().any(|set| set == name) {
-            self.deliver(wit::Cause::SetsChanged(vec![name.to_owned()]), 0, [])
+            self.deliver(wit::Cause::SetsChanged(vec![wit::SetChange { set: name.to_owned(), added }]), 0, [])
         } else {
             Answer::default()
         }

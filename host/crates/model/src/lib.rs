@@ -61,7 +61,7 @@ pub use ctwarden_net::{
 };
 
 pub use any_of::AnyOf;
-pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent};
+pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent, SetChange};
 pub use effect::{Effect, EffectId, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};

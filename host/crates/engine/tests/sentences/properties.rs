@@ -150,7 +150,7 @@ impl History {
         match deed {
             Deed::Events(events) => self.events(events),
             Deed::Overrun => self.world.overrun(),
-            Deed::SetChanged => self.world.engine.handle_set_changed(now, changed(&SetName("feed".into()))),
+            Deed::SetChanged => self.world.engine.handle_set_changed(now, changed(&SetName("feed".into())), None),
             Deed::Table(entries) => self.world.engine.handle_table(now, entries),
             Deed::Answer(n, verdicts) => self.answer(n, |what, history| {
                 let verdicts = history.say(verdicts);

@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 
 use ctwarden_model::{
-    Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, Layer4, TableStatistics, Tuple,
+    Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, Layer4, Prefix, SetChange, TableStatistics,
+    Tuple,
 };
 
 use super::bindings::ctwarden::conntrack::table::Statistics;
@@ -23,8 +24,17 @@ pub(super) fn cause(cause: &Cause) -> policy::Cause {
         Cause::SweepComplete => policy::Cause::SweepComplete,
         Cause::SweepInterrupted => policy::Cause::SweepInterrupted,
         Cause::Overrun => policy::Cause::Overrun,
-        Cause::SetsChanged(sets) => policy::Cause::SetsChanged(sets.iter().map(|set| set.0.clone()).collect()),
+        Cause::SetsChanged(changes) => policy::Cause::SetsChanged(changes.iter().map(set_change).collect()),
     }
+}
+
+fn set_change(change: &SetChange) -> policy::SetChange {
+    let added = change.added.as_ref().map(|added| added.iter().copied().map(prefix).collect());
+    policy::SetChange { set: change.set.0.clone(), added }
+}
+
+pub(super) const fn prefix(prefix: Prefix) -> types::Prefix {
+    types::Prefix { address: address(prefix.address()), length: prefix.length() }
 }
 
 const fn kind(kind: EventKind) -> types::Kind {

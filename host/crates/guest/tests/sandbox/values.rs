@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ctwarden_model::{
     Action, Alert, Attribute, Batch, Block, Cause, Counters, Entries, Event, EventKind, Expectation, ExpectationBatch,
     ExpectationEvent, Extent, Filter, Flaw, Flow, FlowId, LabelChange, Labels, Layer4, Mark, Masked, NamedSet,
-    PerDirection, Prefix, PrefixMap, PrefixSet, Protocol, ProtocolInfo, RareFilter, Selection, SetName, Status, Target,
-    TcpState, Timestamp, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    PerDirection, Prefix, PrefixMap, PrefixSet, Protocol, ProtocolInfo, RareFilter, Selection, SetChange, SetName,
+    Status, Target, TcpState, Timestamp, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
 use crate::setup::{NOW, PROVOCATION, batch, configured, flow, flows, limits, load, start, tuple};
@@ -147,7 +147,9 @@ fn every_field_of_an_entry_comes_through() {
 #[test]
 fn every_cause_comes_through_with_what_it_tells() {
     let (mut instance, _) = configured("guest-good", "\"echo\"", limits());
-    let sets = Vec::from(["feed", "office"].map(|name| SetName(name.to_owned())));
+    let change = |name: &str, added| SetChange { set: SetName(name.to_owned()), added };
+    let networks = ["192.0.2.0/24", "2001:db8::/32"].map(|network| network.parse().unwrap());
+    let changes = vec![change("feed", Some(networks.to_vec())), change("office", None)];
     for (cause, told) in [
         (Cause::Events, "Cause::Events"),
         (Cause::SweepBegin(Extent::Subscribed), "Cause::SweepBegin(Extent::Subscribed)"),
@@ -156,7 +158,10 @@ fn every_cause_comes_through_with_what_it_tells() {
         (Cause::SweepComplete, "Cause::SweepComplete"),
         (Cause::SweepInterrupted, "Cause::SweepInterrupted"),
         (Cause::Overrun, "Cause::Overrun"),
-        (Cause::SetsChanged(sets), "Cause::SetsChanged([\"feed\", \"office\"])"),
+        (
+            Cause::SetsChanged(changes),
+            "Cause::SetsChanged([SetChange { set: \"feed\", added: Some([Prefix { address: IpAddress::Ipv4(3221225984), length: 24 }, Prefix { address: IpAddress::Ipv6((2306139568115548160, 0)), length: 32 }]) }, SetChange { set: \"office\", added: None }])",
+        ),
     ] {
         let batch = Batch { cause, now: NOW, missed: 0, entries: Entries::none() };
         assert_eq!(instance.judge(&batch).unwrap()[0].reason, told);
