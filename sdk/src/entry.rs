@@ -294,6 +294,10 @@ impl FlowKey {
     pub fn fetch(self) -> Option<Entry> {
         crate::host::details::get(self.into()).map(Entry)
     }
+
+    pub(crate) fn from_wit(key: wit::FlowKey) -> Self {
+        Self { id: key.id, zone: key.zone, protocol: Protocol(key.protocol), original: key.original.into() }
+    }
 }
 
 impl From<FlowKey> for wit::FlowKey {

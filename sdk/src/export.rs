@@ -2,10 +2,14 @@
 
 use std::cell::RefCell;
 
-use crate::bindings::exports::ctwarden::conntrack::{expectations as wit_expectations, policy as wit};
+use crate::bindings::exports::ctwarden::conntrack::{
+    expectations as wit_expectations, outcomes as wit_outcomes, policy as wit,
+};
 use crate::expectation::ExpectationBatch;
+use crate::outcome::ReportBatch;
 use crate::{
-    Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, SetChange, Timestamp, VerdictKind, Verdicts,
+    Batch, Configuration, Expectations, Extent, Outcomes, Policy, Refusal, Reply, SetChange, Timestamp, VerdictKind,
+    Verdicts,
 };
 
 /// The one policy of a component: none until it is configured. A call before that is answered with no verdicts.
@@ -77,6 +81,13 @@ impl<P: Expectations> Instance<P> {
     #[must_use]
     pub fn judge_expectations(&self, batch: wit_expectations::ExpectationBatch) -> Vec<wit::Verdict> {
         self.run(|policy| policy.expectations(&ExpectationBatch::from_wit(batch)))
+    }
+}
+
+impl<P: Outcomes> Instance<P> {
+    #[must_use]
+    pub fn concluded(&self, batch: wit_outcomes::ReportBatch) -> Vec<wit::Verdict> {
+        self.run(|policy| policy.reports(&ReportBatch::from_wit(batch)))
     }
 }
 
@@ -178,40 +189,95 @@ pub(crate) fn message<P: Policy>(policy: &mut P, text: &str, now: Timestamp) -> 
 /// the crate (`name`, `version` and `description` in Cargo.toml). A crate with an underscore in its name does not
 /// build, because the name of a plugin has no underscore.
 ///
-/// `export!(MyPolicy with expectations)` also exports the optional [`Expectations`] interface.
+/// `export!(MyPolicy with expectations)` also exports the optional [`Expectations`] interface,
+/// `export!(MyPolicy with outcomes)` exports [`Outcomes`], and `export!(MyPolicy with expectations, outcomes)` both.
 ///
 /// A native build exports nothing, so that the crate can be tested like any other: `crate-type = ["cdylib", "rlib"]`.
 #[macro_export]
 macro_rules! export {
+    ($policy:ident with expectations, outcomes) => {
+        const _: () = {
+            $crate::__plugin!($policy);
+            $crate::__expectations!();
+            $crate::__outcomes!();
+        };
+    };
     ($policy:ident with expectations) => {
         const _: () = {
             $crate::__plugin!($policy);
-
-            impl $crate::bindings::exports::ctwarden::conntrack::expectations::Guest for Plugin {
-                fn judge_expectations(
-                    batch: $crate::bindings::exports::ctwarden::conntrack::expectations::ExpectationBatch,
-                ) -> Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
-                    INSTANCE.with(|instance| instance.judge_expectations(batch))
-                }
-            }
-
-            #[cfg(target_family = "wasm")]
-    $crate::bindings::export_with_expectations!(Plugin with_types_in $crate::bindings);
+            $crate::__expectations!();
+        };
+    };
+    ($policy:ident with outcomes) => {
+        const _: () = {
+            $crate::__plugin!($policy);
+            $crate::__outcomes!();
         };
     };
     ($policy:ty) => {
         const _: () = {
             $crate::__plugin!($policy);
-
-            #[cfg(target_family = "wasm")]
-            $crate::bindings::exports::ctwarden::conntrack::policy::__export_ctwarden_conntrack_policy_0_1_0_cabi!(
-                Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::policy
-            );
         };
     };
 }
 
-/// The part that both forms of [`export!`] share.
+/// Exports expectations.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __expectations {
+    () => {
+        impl $crate::bindings::exports::ctwarden::conntrack::expectations::Guest for Plugin {
+            fn judge_expectations(
+                batch: $crate::bindings::exports::ctwarden::conntrack::expectations::ExpectationBatch,
+            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
+                INSTANCE.with(|instance| instance.judge_expectations(batch))
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::exports::ctwarden::conntrack::expectations::__export_ctwarden_conntrack_expectations_0_1_0_cabi!(
+            Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::expectations
+        );
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            #[allow(dead_code)]
+            #[unsafe(link_section = "component-type:ctwarden-sdk:plugin-with-expectations")]
+            static DESCRIPTION: [u8; $crate::bindings::EXPECTATIONS.len()] =
+                $crate::bindings::section($crate::bindings::EXPECTATIONS);
+        };
+    };
+}
+
+/// Exports outcomes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __outcomes {
+    () => {
+        impl $crate::bindings::exports::ctwarden::conntrack::outcomes::Guest for Plugin {
+            fn concluded(
+                batch: $crate::bindings::exports::ctwarden::conntrack::outcomes::ReportBatch,
+            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
+                INSTANCE.with(|instance| instance.concluded(batch))
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::exports::ctwarden::conntrack::outcomes::__export_ctwarden_conntrack_outcomes_0_1_0_cabi!(
+            Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::outcomes
+        );
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            #[allow(dead_code)]
+            #[unsafe(link_section = "component-type:ctwarden-sdk:plugin-with-outcomes")]
+            static DESCRIPTION: [u8; $crate::bindings::OUTCOMES.len()] =
+                $crate::bindings::section($crate::bindings::OUTCOMES);
+        };
+    };
+}
+
+/// The part that all forms of [`export!`] share.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin {
@@ -274,6 +340,11 @@ macro_rules! __plugin {
             }
         }
 
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::exports::ctwarden::conntrack::policy::__export_ctwarden_conntrack_policy_0_1_0_cabi!(
+            Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::policy
+        );
+
         // A native build exports nothing. This line keeps the compiler from calling the policy dead code.
         #[cfg(not(target_family = "wasm"))]
         const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::conntrack::policy::Guest>::stop;
@@ -284,6 +355,7 @@ macro_rules! __plugin {
 mod tests {
     use super::*;
     use crate::expectation::Expectation;
+    use crate::outcome::{Outcome, Report};
     use crate::testing::flow;
     use crate::{Flow, Kind, Nothing, ReasonCode, Subscription, alert, delete, reply, sweep};
 
@@ -464,5 +536,30 @@ mod tests {
         assert_eq!(titles(configured().judge_expectations(batch)), ["Action::Delete Target::Entry(1)"]);
     }
 
-    crate::export!(Echo with expectations);
+    impl Outcomes for Echo {
+        fn concluded(&mut self, report: &Report, _: Timestamp) -> Verdicts {
+            alert(format!("{} {:?}", report.kind(), report.outcome())).into()
+        }
+    }
+
+    #[test]
+    fn reports_find_their_method() {
+        let report = |kind: &str, outcome| wit_outcomes::Report {
+            kind: kind.to_owned(),
+            code: "word".to_owned(),
+            flow: None,
+            network: None,
+            outcome,
+            flows: vec![(wit_outcomes::Outcome::Applied, 2), (wit_outcomes::Outcome::Gone, 1)],
+            detail: String::new(),
+        };
+        let reports =
+            vec![report("delete", wit_outcomes::Outcome::Applied), report("mark", wit_outcomes::Outcome::Gone)];
+        let heard = Report::from(reports[0].clone());
+        assert_eq!((heard.flows(Outcome::Applied), heard.flows(Outcome::Refused)), (2, 0));
+        let batch = wit_outcomes::ReportBatch { now: 1, missed: 0, reports };
+        assert_eq!(titles(configured().concluded(batch)), ["delete Applied", "mark Gone"]);
+    }
+
+    crate::export!(Echo with expectations, outcomes);
 }

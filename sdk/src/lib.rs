@@ -104,6 +104,8 @@
 //! - [`table`] says how full the kernel's table is.
 //! - [`memory`] outlives restarts.
 //!
+//! A policy that implements [`Outcomes`] also hears what became of its verdicts.
+//!
 //! Text that a policy prints becomes log lines. A policy has no files, no network and no handle to the kernel.
 //!
 //! # Building
@@ -134,6 +136,7 @@ mod host;
 mod lifetime;
 mod masked;
 pub mod memory;
+pub mod outcome;
 mod policy;
 mod ports;
 mod prefix;
@@ -172,6 +175,7 @@ pub use self::export::{Instance as __Instance, check_crate as __check_crate};
 pub use self::filter::Filter;
 pub use self::flow::{Flow, Labels};
 pub use self::lifetime::{Lifetime, LifetimeError};
+pub use self::outcome::{Outcome, Outcomes};
 pub use self::policy::Policy;
 pub use self::prefix::Prefix;
 pub use self::prefix_map::{PrefixMap, PrefixSet};
@@ -193,9 +197,9 @@ pub mod prelude {
 
     pub use crate::{
         Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
-        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
-        PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, SetChange, Severity, Status,
-        Subscription, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log,
-        mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
+        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Outcome, Outcomes, Policy,
+        Ports, Prefix, PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, SetChange, Severity,
+        Status, Subscription, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export,
+        labels, log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
     };
 }

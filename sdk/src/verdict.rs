@@ -125,6 +125,25 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Returns the network of a block or unblock.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) const fn network(&self) -> Option<Prefix> {
+        match self {
+            Self::Block(block) => Some(block.network),
+            Self::Unblock { network, .. } => Some(*network),
+            Self::Delete
+            | Self::Mark(_)
+            | Self::Labels { .. }
+            | Self::Timeout(_)
+            | Self::Alert(_)
+            | Self::Log(_)
+            | Self::Protect(_)
+            | Self::Sweep => None,
+        }
+    }
+}
+
 /// The subject of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -33,6 +33,7 @@ mod naming;
 mod recording;
 mod reloading;
 mod replica;
+mod reporting;
 mod resizing;
 mod speaking;
 mod starting;

@@ -224,6 +224,9 @@ fn listens(plugin: &LoadedPlugin) -> String {
     if subscription.expectations {
         parts.push("expectations".to_owned());
     }
+    if subscription.outcomes {
+        parts.push("outcomes of its verdicts".to_owned());
+    }
     let filters = match subscription.filters.len() {
         0 => "every flow".to_owned(),
         1 => "flows of 1 filter".to_owned(),

@@ -8,7 +8,12 @@ use super::answer::{Answer, Declared};
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
-use crate::{Configuration, Entry, Filter, Flow, Policy, PrefixMap, Subscription, Timestamp, VerdictKind, export};
+use crate::outcome::{Report, ReportBatch};
+use crate::verdict::{Target, Verdict};
+use crate::{
+    Configuration, Entry, Filter, Flow, FlowKey, Outcome, Outcomes, Policy, PrefixMap, Subscription, Timestamp,
+    VerdictKind, export,
+};
 
 /// A configured policy, and the host that it can call.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub struct Harness<P> {
     config: Value,
     host: Host,
     now: Timestamp,
+    /// Keys of the flows in the last batch.
+    judged: Vec<FlowKey>,
 }
 
 /// Configures a policy on a host without sets, memory, statistics and entries. For a host that has some, see
@@ -37,7 +44,7 @@ impl<P: Policy> Harness<P> {
         let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
         let declared = Declared::of::<P>(&subscription)?;
-        Ok(Self { policy, subscription, declared, config, host, now })
+        Ok(Self { policy, subscription, declared, config, host, now, judged: Vec::new() })
     }
 
     /// Returns the policy itself.
@@ -201,9 +208,39 @@ impl<P: Policy> Harness<P> {
         if empty {
             return Answer::default();
         }
+        self.judged = records.iter().map(|record| Entry::from_wit(*record).key()).collect();
         let batch = wit::Batch { cause, now: now.0, missed, flows: records };
         let policy = &mut self.policy;
         let verdicts = imports::on(&mut self.host, || export::judge(policy, batch));
         Answer::new(&self.declared, &self.host, verdicts, String::new(), entries)
+    }
+}
+
+impl<P: Outcomes> Harness<P> {
+    /// Reports that the verdict ended like this. The verdict is one of the last answer. `detail` is the reason of a
+    /// refusal.
+    #[track_caller]
+    pub fn conclude(&mut self, verdict: &Verdict, outcome: Outcome, detail: &str) -> Answer {
+        let report = Report {
+            kind: verdict.kind().name().to_owned(),
+            code: verdict.code().to_owned(),
+            flow: self.flow_of(verdict),
+            network: verdict.action().network(),
+            outcome,
+            flows: Vec::new(),
+            detail: detail.to_owned(),
+        };
+        let batch = ReportBatch::new(self.now, 0, vec![report]);
+        let policy = &mut self.policy;
+        let verdicts = imports::on(&mut self.host, || policy.reports(&batch));
+        Answer::new(&self.declared, &self.host, verdicts, String::new(), 0)
+    }
+
+    fn flow_of(&self, verdict: &Verdict) -> Option<FlowKey> {
+        match verdict.target()? {
+            Target::Entry(index) => self.judged.get(usize::try_from(*index).ok()?).copied(),
+            Target::Key(key) => Some(*key),
+            Target::Matching { .. } => None,
+        }
     }
 }

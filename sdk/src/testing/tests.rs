@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Harness, Host, flow, json, start};
+use crate::outcome::Report;
 use crate::prelude::*;
 use crate::table::Statistics;
 use crate::verdict::Action;
@@ -55,6 +56,21 @@ impl Policy for Puppet {
         }
         Ok(reply(now.as_secs().to_string()))
     }
+}
+
+impl Outcomes for Puppet {
+    fn concluded(&mut self, report: &Report, _: Timestamp) -> Verdicts {
+        let flow = report.flow().map(|key| key.original.dst_port);
+        log([("heard", format!("{} {:?} {:?} {}", report.code(), flow, report.outcome(), report.detail()))]).into()
+    }
+}
+
+#[test]
+fn a_policy_hears_what_became_of_its_verdicts() {
+    let mut policy = puppet("");
+    let answer = policy.event(flow().tcp().to("198.51.100.1:22"));
+    let heard = policy.conclude(&answer[0], Outcome::Refused, "the kernel says no");
+    assert_eq!(heard.lines(), [r#"log [("heard", "delete Some(22) Refused the kernel says no")]: log"#]);
 }
 
 #[test]

@@ -145,7 +145,9 @@ impl World {
                 Output::Call(delivery) => {
                     let verdicts = match &delivery.what {
                         Call::Judge(batch) => self.judge(delivery.plugin, batch),
-                        Call::JudgeExpectations(_) | Call::Tick(_) | Call::Message { .. } => Vec::new(),
+                        Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) | Call::Message { .. } => {
+                            Vec::new()
+                        }
                     };
                     self.engine.handle_answer(self.now, delivery.call, Answer::Verdicts(verdicts));
                 }

@@ -107,6 +107,7 @@ pub struct Component {
     pub(crate) ready: InstancePre<State>,
     pub(crate) weight: Weight,
     expectations: bool,
+    outcomes: bool,
 }
 
 impl Component {
@@ -126,8 +127,9 @@ impl Component {
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch { version: version.number, source: error.into() };
         let ready = linker.instantiate_pre(&component).map_err(mismatch)?;
         (version.check)(&ready).map_err(mismatch)?;
-        let expectations = exports.iter().any(|name| without_version(name) == version.expectations);
-        Ok(Self { shared: Arc::clone(shared), version, ready, weight: Weight::of(bytes), expectations })
+        let has = |interface| exports.iter().any(|name| without_version(name) == interface);
+        let (expectations, outcomes) = (has(version.expectations), has(version.outcomes));
+        Ok(Self { shared: Arc::clone(shared), version, ready, weight: Weight::of(bytes), expectations, outcomes })
     }
 
     /// Checks that an instance fits within the limits before it allocates any memory.
@@ -155,6 +157,12 @@ impl Component {
     #[must_use]
     pub const fn exports_expectations(&self) -> bool {
         self.expectations
+    }
+
+    /// Whether the plugin exports the interface for outcomes.
+    #[must_use]
+    pub const fn exports_outcomes(&self) -> bool {
+        self.outcomes
     }
 
     /// Returns the interface version that the host uses with the plugin.

@@ -105,6 +105,8 @@ pub struct Subscription {
     pub codes: BTreeSet<String>,
     /// Whether the component exports `expectations`.
     pub expectations: bool,
+    /// Whether the component exports `outcomes`.
+    pub outcomes: bool,
 }
 
 impl Subscription {

@@ -114,7 +114,9 @@ fn judged(spec: PluginSpec, verdicts: Vec<Verdict>) {
                             let verdicts = verdicts.take().unwrap_or_default();
                             Answer::Reply(Reply { text: String::new(), verdicts })
                         }
-                        Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
+                        Call::Judge(_) | Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) => {
+                            Answer::Verdicts(Vec::new())
+                        }
                     };
                     engine.handle_answer(now, delivery.call, answer);
                 }

@@ -2,13 +2,15 @@
 //!
 //! On a reload the plugin of the same name takes over what was spent. A reload therefore cannot reset a budget.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use ctwarden_model::{
-    Alert, Block, FlowKey, FoldedCount, Mode, Notice, Outcome, PluginName, Refusal, Steady, Tally, Timestamp, Unblock,
-    VerdictKind, VerdictRecord,
+    Alert, Block, FlowKey, FoldedCount, Mode, Notice, Outcome, PluginName, Refusal, Report, Steady, Tally, Timestamp,
+    Unblock, VerdictKind, VerdictRecord,
 };
 
 use crate::verdicts::alerts::Alerts;
@@ -17,6 +19,7 @@ use crate::verdicts::breaker::Breaker;
 use crate::verdicts::budget::{self, Budget};
 use crate::verdicts::record_rate::RecordRate;
 use crate::verdicts::repeats::{Repeat, Repeats};
+use crate::verdicts::reports::Reports;
 use crate::{BreakerLimits, BreakerStatus, CodeCounts, PluginLimits, PluginSpec, VerdictCounts};
 
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(crate) struct Account {
     flows: VerdictCounts,
     /// Counts of the same verdicts by code.
     codes: CodeCounts,
+    /// Reports for the plugin; `None` if it takes none.
+    reports: Option<Reports>,
     last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
@@ -68,6 +73,7 @@ impl Account {
             verdicts: VerdictCounts::default(),
             flows: VerdictCounts::default(),
             codes: CodeCounts::default(),
+            reports: spec.subscription.outcomes.then(|| Reports::new(now)),
             last_refusal: None,
             spec,
         }
@@ -133,6 +139,22 @@ impl Account {
         if awaited_sweep {
             self.awaiting_sweep = self.awaiting_sweep.saturating_sub(1);
         }
+    }
+
+    /// Keeps a report of the ended verdict for the plugin, if the plugin takes reports.
+    pub(crate) fn report(&mut self, ended: &VerdictRecord, tally: Option<&Tally>, detail: String, now: Steady) {
+        if let Some(reports) = &mut self.reports {
+            reports.add(ended, tally, detail, now);
+        }
+    }
+
+    pub(crate) fn has_reports(&self) -> bool {
+        self.reports.as_ref().is_some_and(|reports| !reports.is_empty())
+    }
+
+    /// Takes at most `most` reports, and the number of reports dropped since the last call.
+    pub(crate) fn take_reports(&mut self, most: usize) -> (Vec<Report>, u64) {
+        self.reports.as_mut().map(|reports| reports.take(most)).unwrap_or_default()
     }
 
     pub(crate) fn refused(&mut self, at: Timestamp, kind: VerdictKind, why: String) {
@@ -203,7 +225,7 @@ impl Account {
     }
 
     /// Takes the counts of verdicts without their own record, if the counts are due or `all` is set.
-    pub(crate) fn take_folded(&mut self, all: bool, now: Steady) -> Option<alloc::boxed::Box<[FoldedCount]>> {
+    pub(crate) fn take_folded(&mut self, all: bool, now: Steady) -> Option<Box<[FoldedCount]>> {
         self.rate.due().filter(|due| all || *due <= now).and_then(|_| self.rate.take_folded())
     }
 

@@ -42,6 +42,8 @@ impl Verdicts {
             if let Some(why) = &refusal {
                 account.refused(self.clock.wall, kind, shortened(why));
             }
+            let detail = refusal.as_deref().map(shortened).unwrap_or_default();
+            account.report(&record, tally.as_deref(), detail, self.clock.steady);
         }
         self.account_of_blocks(plugin, &record.verdict.action, outcome);
         if let Some(ticket) = ticket {

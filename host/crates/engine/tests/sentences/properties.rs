@@ -156,7 +156,9 @@ impl History {
                 let verdicts = history.say(verdicts);
                 Some(match what {
                     Call::Message { .. } => Answer::Reply(Reply { text: "done".into(), verdicts }),
-                    Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(verdicts),
+                    Call::Judge(_) | Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) => {
+                        Answer::Verdicts(verdicts)
+                    }
                 })
             }),
             Deed::Refuse(n) => self

@@ -140,6 +140,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         selects: subscription.selects,
         codes: codes(subscription.codes)?,
         expectations: false,
+        outcomes: false,
     })
 }
 

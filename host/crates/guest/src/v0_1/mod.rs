@@ -11,11 +11,11 @@ mod to_guest;
 
 use std::sync::Arc;
 
-use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Timestamp, Verdict};
+use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, ReportBatch, Timestamp, Verdict};
 use wasmtime::component::{ComponentType, HasSelf, Instance, InstancePre, Linker, Lower, TypedFunc};
 use wasmtime::{Error, Store};
 
-use self::bindings::exports::ctwarden::conntrack::{expectations, policy};
+use self::bindings::exports::ctwarden::conntrack::{expectations, outcomes, policy};
 use self::flow_image::FlowImage;
 use crate::interface::{Configured, InterfaceVersion, Policy};
 use crate::state::State;
@@ -33,6 +33,7 @@ pub(crate) const VERSION: InterfaceVersion = InterfaceVersion {
     ],
     policy: "ctwarden:conntrack/policy",
     expectations: "ctwarden:conntrack/expectations",
+    outcomes: "ctwarden:conntrack/outcomes",
     link,
     check,
     bind,
@@ -40,6 +41,7 @@ pub(crate) const VERSION: InterfaceVersion = InterfaceVersion {
 
 const POLICY: &str = "ctwarden:conntrack/policy@0.1.0";
 const EXPECTATIONS: &str = "ctwarden:conntrack/expectations@0.1.0";
+const OUTCOMES: &str = "ctwarden:conntrack/outcomes@0.1.0";
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     use self::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
@@ -56,6 +58,9 @@ fn check(ready: &InstancePre<State>) -> wasmtime::Result<()> {
     policy::GuestIndices::new(ready)?;
     if ready.component().get_export_index(None, EXPECTATIONS).is_some() {
         expectations::GuestIndices::new(ready)?;
+    }
+    if ready.component().get_export_index(None, OUTCOMES).is_some() {
+        outcomes::GuestIndices::new(ready)?;
     }
     Ok(())
 }
@@ -75,8 +80,13 @@ fn bind(
     } else {
         None
     };
+    let outcomes = if ready.component().get_export_index(None, OUTCOMES).is_some() {
+        Some(outcomes::GuestIndices::new(ready)?.load(&mut *store, instance)?)
+    } else {
+        None
+    };
     let batch = Arc::new(FlowBatch { cause: policy::Cause::Events, now: 0, missed: 0, flows: Vec::new() });
-    Ok(Box::new(Exports { policy, judge, expectations, batch }))
+    Ok(Box::new(Exports { policy, judge, expectations, outcomes, batch }))
 }
 
 /// The exported functions of one instance.
@@ -85,6 +95,7 @@ struct Exports {
     /// `judge` of the policy, with flows that are already in the plugin's memory layout.
     judge: TypedFunc<(Arc<FlowBatch>,), (Vec<policy::Verdict>,)>,
     expectations: Option<expectations::Guest>,
+    outcomes: Option<outcomes::Guest>,
     /// Kept to reuse its memory.
     batch: Arc<FlowBatch>,
 }
@@ -165,6 +176,17 @@ impl Policy for Exports {
             expectations: batch.events.iter().map(to_guest::expectation).collect(),
         };
         let verdicts = exports.call_judge_expectations(&mut *store, &batch)?;
+        answer(store, verdicts, 0)
+    }
+
+    fn concluded(&mut self, store: &mut Store<State>, batch: &ReportBatch) -> wasmtime::Result<Vec<Verdict>> {
+        let Some(exports) = &self.outcomes else { return Ok(Vec::new()) };
+        let batch = outcomes::ReportBatch {
+            now: batch.now.0,
+            missed: batch.missed,
+            reports: batch.reports.iter().map(to_guest::report).collect(),
+        };
+        let verdicts = exports.call_concluded(&mut *store, &batch)?;
         answer(store, verdicts, 0)
     }
 }

@@ -70,6 +70,7 @@ fn every_guest_but_one_says_who_it_is() {
         assert_eq!(descriptor.name, *guest);
         assert_eq!(descriptor.version, env!("CARGO_PKG_VERSION"));
         assert_eq!(component.exports_expectations(), *guest == "guest-expectations", "{guest}");
+        assert_eq!(component.exports_outcomes(), *guest == "guest-expectations", "{guest}");
         assert_eq!(component.interface_version(), "0.1.0");
     }
 }
