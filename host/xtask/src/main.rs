@@ -8,6 +8,7 @@ mod dist;
 mod example;
 mod fuzz;
 mod guests;
+mod interface;
 mod licences;
 mod lint;
 mod no_os;
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND
   simulate [--seeds N] [--from SEED] [--seed SEED]
                             engine, reader and replica against a simulated kernel with faults
   guests [--force-fallback] compile plugins and test guests into target/guests/components
+  interface [--keep]        compare the WIT with the released one
   no-os                     compile the pure crates for a target without an operating system
   lint                      formatting, compiler of CI, clippy, documentation, licences
 
@@ -73,6 +75,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("fuzz") => fuzz::run(rest),
         Some("simulate") => simulate::run(rest),
         Some("guests") => guests::run(guests::GuestOptions::parse(rest)?),
+        Some("interface") => interface::run(rest),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),
         Some("help" | "--help" | "-h") => {
