@@ -9,6 +9,7 @@ mod example;
 mod fuzz;
 mod guests;
 mod interface;
+mod languages;
 mod licences;
 mod lint;
 mod no_os;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
   test [-- FILTER...]       build everything and run all tests
   bench [--dev | --program PATH] [LINE...] [--entries N] [--runs N] [--json FILE]
                             measure ctwarden beside its peers; `bench --help` lists the lines
+  components [--keep]       build the policy in JavaScript and Python; --keep: also in C and Rust, to keep
   counts [--keep] [NAME...] count the instructions of the pure parts, and compare them with the landed counts
   dist [ctwarden|conntrack] build the programs as packages have them, into target/dist
   fuzz [NAME...] [--seconds N] [--keep]
@@ -70,6 +72,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("demo") => demo::run(after_separator(rest)),
         Some("test") => test::run(after_separator(rest)),
         Some("bench") => bench::run(rest),
+        Some("components") => languages::run(rest),
         Some("counts") => counts::run(rest),
         Some("dist") => dist::run(rest),
         Some("fuzz") => fuzz::run(rest),

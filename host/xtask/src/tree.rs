@@ -72,6 +72,11 @@ pub(crate) fn released_interfaces() -> PathBuf {
     interfaces().join("released")
 }
 
+/// One policy in several languages, and its kept components.
+pub(crate) fn kept_components() -> PathBuf {
+    root().join("tests").join("components")
+}
+
 /// The example policy, a crate outside the workspace.
 pub(crate) fn example() -> PathBuf {
     root().join("sdk").join("examples").join("close-ports")
