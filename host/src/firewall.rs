@@ -118,7 +118,7 @@ enum Job {
     /// Answers with the result over the channel, because a start and a reload depend on it.
     Configure(Vec<MirroredSet>, PrefixSet, Sender<Result<(), FirewallError>>),
     Change(SetName, Vec<(Member, LatestEnd)>, FirewallTicket),
-    List(SetName, Networks),
+    List(SetName, Networks, FirewallTicket),
     Never(PrefixSet),
     Touched(u32, Touched),
 }
@@ -183,15 +183,22 @@ impl Firewall {
 
     /// Changes members of a set. The result arrives later.
     pub(crate) fn change(&mut self, set: SetName, members: Vec<(Member, LatestEnd)>) -> FirewallTicket {
-        let ticket = FirewallTicket(self.next);
-        self.next += 1;
+        let ticket = self.ticket();
         self.give(Job::Change(set, members, ticket));
         ticket
     }
 
-    /// Replaces the list of a set.
-    pub(crate) fn use_list(&self, set: SetName, list: Networks) {
-        self.give(Job::List(set, list));
+    /// Replaces the list of a set. The result arrives later.
+    pub(crate) fn use_list(&mut self, set: SetName, list: Networks) -> FirewallTicket {
+        let ticket = self.ticket();
+        self.give(Job::List(set, list, ticket));
+        ticket
+    }
+
+    const fn ticket(&mut self) -> FirewallTicket {
+        let ticket = FirewallTicket(self.next);
+        self.next += 1;
+        ticket
     }
 
     /// Replaces the addresses that are never banned.

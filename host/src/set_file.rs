@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ctwarden_feeds::{Format, List, METADATA_BYTES_MAX, has_metadata, has_whole_metadata};
 pub(crate) use ctwarden_feeds::{Shortest, parse_line};
-use ctwarden_model::{PrefixMap, SetName};
+use ctwarden_model::{Prefix, PrefixMap, SetName};
 
 pub(crate) use self::error::SetFileError;
 use self::error::loss;
@@ -59,6 +59,8 @@ pub(crate) struct Fresh {
     /// Whether the version was read from the file. Otherwise, networks of the version in use have ended, and a list that
     /// was refused is still refused.
     pub(crate) is_read: bool,
+    /// Networks that the version before lacks or has with another value, if they are few.
+    pub(crate) added: Option<Vec<Prefix>>,
     /// A remark for people about something that is not a mistake.
     pub(crate) note: Option<String>,
 }
@@ -227,7 +229,8 @@ impl Watched {
             Some(before) => self.follow(before, version, now)?,
             None => version,
         };
-        Ok(Fresh { version: self.replace(version), is_read: true, note })
+        let added = self.version.as_ref().and_then(|before| version.added_to(before));
+        Ok(Fresh { version: self.replace(version), is_read: true, added, note })
     }
 
     /// The version that follows another one, by the rules about what vanishes from a list.
@@ -284,7 +287,7 @@ impl Watched {
         }
         self.dropped = Some(now);
         let later = version.without_ended(now);
-        Some(Fresh { version: self.replace(later), is_read: false, note: None })
+        Some(Fresh { version: self.replace(later), is_read: false, added: Some(Vec::new()), note: None })
     }
 }
 

@@ -4,7 +4,11 @@
 //! in memory. A separate thread writes the changes into one embedded database (redb), all in one transaction a second
 //! and at the end. A crash of the daemon loses at most that second and never half a transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,16 +17,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
 
-use ctwarden_model::PluginName;
+use ctwarden_model::{PluginName, Timestamp};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 use rustix::fs::Mode;
 use thiserror::Error;
 
+use self::memory::{Memory, Stored};
+use crate::clock;
 use crate::trusted_path::{AccessError, Directory};
 
 /// Plugin and key to value.
 const TABLE: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("memory");
+/// Plugin and key to the end of the key's lifetime, in nanoseconds since the Unix epoch. A key without a row here has no
+/// end.
+const ENDS: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("memory-ends");
 /// Name of the database in the state directory.
 const FILE: &str = "memory.redb";
 /// The limit of a key in the WIT.
@@ -72,15 +81,6 @@ pub(crate) struct Quota {
     pub bytes: usize,
 }
 
-/// One plugin's keys, and those that are not yet in the database.
-#[derive(Debug)]
-struct Memory {
-    values: BTreeMap<String, Vec<u8>>,
-    bytes: usize,
-    quota: Quota,
-    dirty: BTreeSet<String>,
-}
-
 type Memories = Arc<Mutex<BTreeMap<String, Arc<Mutex<Memory>>>>>;
 
 /// The store of all plugins.
@@ -126,9 +126,7 @@ impl Store {
             lock(known).quota = quota;
             return Ok(PluginMemory(Arc::clone(known)));
         }
-        let values = disk.read(name.as_str())?;
-        let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let memory = Arc::new(Mutex::new(Memory { values, bytes, quota, dirty: BTreeSet::new() }));
+        let memory = Arc::new(Mutex::new(Memory::new(disk.read(name.as_str())?, quota)));
         memories.insert(name.as_str().to_owned(), Arc::clone(&memory));
         Ok(PluginMemory(memory))
     }
@@ -139,7 +137,7 @@ impl Store {
     /// [`StoreError`] if the database fails. The changes are kept and tried again.
     #[cfg(test)]
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        flush(&self.disk, &self.memories)
+        flush(&self.disk, &self.memories, clock::now().wall)
     }
 }
 
@@ -156,31 +154,44 @@ impl Drop for Store {
 impl PluginMemory {
     /// An empty memory that belongs to no store.
     pub(crate) fn scratch(quota: Quota) -> Self {
-        Self(Arc::new(Mutex::new(Memory { values: BTreeMap::new(), bytes: 0, quota, dirty: BTreeSet::new() })))
+        Self(Arc::new(Mutex::new(Memory::new(BTreeMap::new(), quota))))
     }
 
     /// Copies the keys into a memory that belongs to no store, so no change of the copy lasts.
     pub(crate) fn copy(&self) -> Self {
-        let Memory { values, bytes, quota, .. } = &*lock(&self.0);
-        let (values, dirty) = (values.clone(), BTreeSet::new());
-        Self(Arc::new(Mutex::new(Memory { values, bytes: *bytes, quota: *quota, dirty })))
+        let Memory { values, quota, .. } = &*lock(&self.0);
+        Self(Arc::new(Mutex::new(Memory::new(values.clone(), *quota))))
     }
 
     /// The value of a key.
     #[must_use]
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
-        lock(&self.0).values.get(key).cloned()
+        self.present(clock::now().wall).values.get(key).map(|stored| stored.value.clone())
     }
 
-    /// Sets the value of a key.
+    /// Locks the memory and removes what has ended.
+    fn present(&self, now: Timestamp) -> MutexGuard<'_, Memory> {
+        let mut memory = lock(&self.0);
+        memory.expire(now);
+        memory
+    }
+
+    /// Sets the value of a key, for `lifetime` seconds. `None`: until it is removed.
     ///
     /// # Errors
     /// One line for the plugin: the key is too long, or the quota of keys or bytes is used up.
-    pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), String> {
+    pub(crate) fn set(&self, key: &str, value: &[u8], lifetime: Option<u32>) -> Result<(), String> {
+        let now = clock::now().wall;
+        let end =
+            lifetime.map(|seconds| Timestamp(now.0.saturating_add(u64::from(seconds).saturating_mul(1_000_000_000))));
+        self.set_until(key, value, end, now)
+    }
+
+    fn set_until(&self, key: &str, value: &[u8], end: Option<Timestamp>, now: Timestamp) -> Result<(), String> {
         if key.len() > KEY_BYTES_MAX {
             return Err(format!("the key has {} bytes, more than the allowed {KEY_BYTES_MAX}", key.len()));
         }
-        let mut memory = lock(&self.0);
+        let mut memory = self.present(now);
         let Memory { values, bytes, quota, .. } = &*memory;
         let before = values.get(key);
         if before.is_none() && values.len() >= quota.keys {
@@ -189,7 +200,7 @@ impl PluginMemory {
                 quota.keys
             ));
         }
-        let freed = before.map_or(0, |before| key.len() + before.len());
+        let freed = before.map_or(0, |before| key.len() + before.value.len());
         let needed = bytes.saturating_sub(freed).saturating_add(key.len()).saturating_add(value.len());
         // A value that does not grow is accepted even over a lowered quota.
         if needed > quota.bytes && needed > *bytes {
@@ -198,28 +209,23 @@ impl PluginMemory {
                 quota.bytes
             ));
         }
-        if before.is_some_and(|before| before == value) {
+        if before.is_some_and(|before| before.value == value && before.end == end) {
             return Ok(());
         }
-        memory.bytes = needed;
-        memory.values.insert(key.to_owned(), value.to_owned());
-        memory.dirty.insert(key.to_owned());
+        memory.insert(key, Stored { value: value.to_owned(), end });
+        memory.expire(now);
         Ok(())
     }
 
     /// Removes a key. A missing key is no error.
     pub(crate) fn remove(&self, key: &str) {
-        let mut memory = lock(&self.0);
-        if let Some(value) = memory.values.remove(key) {
-            memory.bytes = memory.bytes.saturating_sub(key.len() + value.len());
-            memory.dirty.insert(key.to_owned());
-        }
+        lock(&self.0).remove(key);
     }
 
     /// Returns the keys with this prefix, in order of their bytes.
     #[must_use]
     pub(crate) fn keys(&self, beginning: &str) -> Vec<String> {
-        let memory = lock(&self.0);
+        let memory = self.present(clock::now().wall);
         let from_there =
             memory.values.range::<str, _>((std::ops::Bound::Included(beginning), std::ops::Bound::Unbounded));
         from_there.map(|(key, _)| key).take_while(|key| key.starts_with(beginning)).cloned().collect()
@@ -286,7 +292,7 @@ impl Disk {
         }
     }
 
-    fn read(&mut self, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+    fn read(&mut self, plugin: &str) -> Result<BTreeMap<String, Stored>, StoreError> {
         self.with(|database| read(database, plugin))
     }
 }
@@ -308,7 +314,7 @@ fn of_database(path: &Path, error: &redb::Error) -> StoreError {
     if damaged { StoreError::Damaged { path, error: text } } else { StoreError::Io { path, error: text } }
 }
 
-fn read(database: &Database, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, redb::Error> {
+fn read(database: &Database, plugin: &str) -> Result<BTreeMap<String, Stored>, redb::Error> {
     let transaction = database.begin_read()?;
     let table = match transaction.open_table(TABLE) {
         Ok(table) => table,
@@ -322,13 +328,28 @@ fn read(database: &Database, plugin: &str) -> Result<BTreeMap<String, Vec<u8>>, 
         if owner != plugin {
             break;
         }
-        values.insert(key.to_owned(), value.value().to_owned());
+        values.insert(key.to_owned(), Stored { value: value.value().to_owned(), end: None });
+    }
+    let ends = match transaction.open_table(ENDS) {
+        Ok(ends) => ends,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(values),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in ends.range((plugin, "")..)? {
+        let (key, end) = entry?;
+        let (owner, key) = key.value();
+        if owner != plugin {
+            break;
+        }
+        if let Some(stored) = values.get_mut(key) {
+            stored.end = Some(Timestamp(end.value()));
+        }
     }
     Ok(values)
 }
 
-/// Writes every changed key in one transaction.
-fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
+/// Removes the keys that have ended, and writes every changed key in one transaction.
+fn flush(disk: &Mutex<Disk>, memories: &Memories, now: Timestamp) -> Result<(), StoreError> {
     // Lock the disk first: a caller that then finds no changes knows that they are written.
     let mut disk = lock(disk);
     let memories: Vec<_> = lock(memories).iter().map(|(name, memory)| (name.clone(), Arc::clone(memory))).collect();
@@ -336,6 +357,7 @@ fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
     for (name, memory) in &memories {
         // Hold the lock only for the copy: a plugin does not wait for the disk.
         let mut held = lock(memory);
+        held.expire(now);
         let dirty = std::mem::take(&mut held.dirty);
         let copied: NewValues = dirty
             .into_iter()
@@ -362,17 +384,22 @@ fn flush(disk: &Mutex<Disk>, memories: &Memories) -> Result<(), StoreError> {
 }
 
 /// Keys with their new value. `None` means removed.
-type NewValues = Vec<(String, Option<Vec<u8>>)>;
+type NewValues = Vec<(String, Option<Stored>)>;
 
 fn write(database: &Database, changes: &[(&str, &Arc<Mutex<Memory>>, NewValues)]) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
-        let mut table = transaction.open_table(TABLE)?;
+        let (mut table, mut ends) = (transaction.open_table(TABLE)?, transaction.open_table(ENDS)?);
         for (name, _, changes) in changes {
-            for (key, value) in changes {
-                match value {
-                    Some(value) => drop(table.insert((*name, key.as_str()), value.as_slice())?),
-                    None => drop(table.remove((*name, key.as_str()))?),
+            for (key, stored) in changes {
+                let place = (*name, key.as_str());
+                match stored {
+                    Some(stored) => drop(table.insert(place, stored.value.as_slice())?),
+                    None => drop(table.remove(place)?),
+                }
+                match stored.as_ref().and_then(|stored| stored.end) {
+                    Some(end) => drop(ends.insert(place, end.0)?),
+                    None => drop(ends.remove(place)?),
                 }
             }
         }
@@ -403,7 +430,7 @@ impl<R: Fn(String)> Flusher<R> {
     }
 
     fn flush(&mut self) {
-        match flush(&self.disk, &self.memories) {
+        match flush(&self.disk, &self.memories, clock::now().wall) {
             Ok(()) if self.failing => {
                 self.failing = false;
                 (self.report)("plugins' memories can be written again; nothing is lost".to_owned());
@@ -417,6 +444,3 @@ impl<R: Fn(String)> Flusher<R> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

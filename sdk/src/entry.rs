@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::{DccpState, Endpoints, Family, Protocol, SctpState, Status, TcpState, Timestamp};
 
 /// How the host learned of an entry: from a sweep or from an event.
@@ -293,6 +293,10 @@ impl FlowKey {
     #[must_use]
     pub fn fetch(self) -> Option<Entry> {
         crate::host::details::get(self.into()).map(Entry)
+    }
+
+    pub(crate) fn from_wit(key: wit::FlowKey) -> Self {
+        Self { id: key.id, zone: key.zone, protocol: Protocol(key.protocol), original: key.original.into() }
     }
 }
 

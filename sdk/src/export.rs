@@ -2,9 +2,15 @@
 
 use std::cell::RefCell;
 
-use crate::bindings::exports::ctwarden::policy::{expectations as wit_expectations, policy as wit};
+use crate::bindings::exports::ctwarden::conntrack::{
+    expectations as wit_expectations, outcomes as wit_outcomes, policy as wit,
+};
 use crate::expectation::ExpectationBatch;
-use crate::{Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, Timestamp, VerdictKind, Verdicts};
+use crate::outcome::ReportBatch;
+use crate::{
+    Batch, Configuration, Expectations, Extent, Outcomes, Policy, Refusal, Reply, SetChange, Timestamp, VerdictKind,
+    Verdicts,
+};
 
 /// The one policy of a component: none until it is configured. A call before that is answered with no verdicts.
 #[doc(hidden)]
@@ -25,6 +31,7 @@ impl<P: Policy> Instance<P> {
             summary: summary.to_owned(),
             configuration_schema: P::Config::schema(),
             wants: VerdictKind::flags(P::WANTS),
+            codes: P::CODES.iter().map(Into::into).collect(),
         }
     }
 
@@ -77,6 +84,13 @@ impl<P: Expectations> Instance<P> {
     }
 }
 
+impl<P: Outcomes> Instance<P> {
+    #[must_use]
+    pub fn concluded(&self, batch: wit_outcomes::ReportBatch) -> Vec<wit::Verdict> {
+        self.run(|policy| policy.reports(&ReportBatch::from_wit(batch)))
+    }
+}
+
 impl<P: Policy> Default for Instance<P> {
     fn default() -> Self {
         Self::new()
@@ -97,9 +111,9 @@ const fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64
 }
 
-/// Whether the daemon accepts the summary: at most 256 bytes on one line.
-const fn is_summary(summary: &str) -> bool {
-    let (mut rest, mut before) = (summary.as_bytes(), 0);
+/// Whether the text has at most this many bytes on one line, as the daemon demands of texts for people.
+pub(crate) const fn is_one_line(text: &str, bytes: usize) -> bool {
+    let (mut rest, mut before) = (text.as_bytes(), 0);
     while let [byte, behind @ ..] = rest {
         // U+0080 to U+009F are control characters too. In UTF-8 they are 0xc2 and a byte up to 0x9f.
         if byte.is_ascii_control() || before == 0xc2 && *byte <= 0x9f {
@@ -107,7 +121,7 @@ const fn is_summary(summary: &str) -> bool {
         }
         (rest, before) = (behind, *byte);
     }
-    summary.len() <= 256
+    text.len() <= bytes
 }
 
 /// Fails the build of a component that the daemon would refuse.
@@ -131,7 +145,7 @@ pub const fn check_crate(name: &str, version: &str, summary: &str) {
         "the crate's version is the plugin's: use at most 64 bytes; change version in Cargo.toml"
     );
     assert!(
-        is_summary(summary),
+        is_one_line(summary, 256),
         "the crate's description is the plugin's summary: use at most 256 bytes on one line; change description in Cargo.toml"
     );
 }
@@ -159,7 +173,10 @@ pub(crate) fn judge<P: Policy>(policy: &mut P, batch: wit::Batch) -> Verdicts {
         wit::Cause::Events | wit::Cause::SweepBegin(_) | wit::Cause::SweepRows | wit::Cause::Overrun => {}
         wit::Cause::SweepComplete => verdicts.extend(policy.sweep_end(true, now)),
         wit::Cause::SweepInterrupted => verdicts.extend(policy.sweep_end(false, now)),
-        wit::Cause::SetsChanged(sets) => verdicts.extend(policy.sets_changed(&sets, now)),
+        wit::Cause::SetsChanged(changes) => {
+            let changes: Vec<SetChange> = changes.into_iter().map(Into::into).collect();
+            verdicts.extend(policy.sets_changed(&changes, now));
+        }
     }
     verdicts
 }
@@ -172,40 +189,95 @@ pub(crate) fn message<P: Policy>(policy: &mut P, text: &str, now: Timestamp) -> 
 /// the crate (`name`, `version` and `description` in Cargo.toml). A crate with an underscore in its name does not
 /// build, because the name of a plugin has no underscore.
 ///
-/// `export!(MyPolicy with expectations)` also exports the optional [`Expectations`] interface.
+/// `export!(MyPolicy with expectations)` also exports the optional [`Expectations`] interface,
+/// `export!(MyPolicy with outcomes)` exports [`Outcomes`], and `export!(MyPolicy with expectations, outcomes)` both.
 ///
 /// A native build exports nothing, so that the crate can be tested like any other: `crate-type = ["cdylib", "rlib"]`.
 #[macro_export]
 macro_rules! export {
+    ($policy:ident with expectations, outcomes) => {
+        const _: () = {
+            $crate::__plugin!($policy);
+            $crate::__expectations!();
+            $crate::__outcomes!();
+        };
+    };
     ($policy:ident with expectations) => {
         const _: () = {
             $crate::__plugin!($policy);
-
-            impl $crate::bindings::exports::ctwarden::policy::expectations::Guest for Plugin {
-                fn judge_expectations(
-                    batch: $crate::bindings::exports::ctwarden::policy::expectations::ExpectationBatch,
-                ) -> Vec<$crate::bindings::exports::ctwarden::policy::policy::Verdict> {
-                    INSTANCE.with(|instance| instance.judge_expectations(batch))
-                }
-            }
-
-            #[cfg(target_family = "wasm")]
-    $crate::bindings::export_with_expectations!(Plugin with_types_in $crate::bindings);
+            $crate::__expectations!();
+        };
+    };
+    ($policy:ident with outcomes) => {
+        const _: () = {
+            $crate::__plugin!($policy);
+            $crate::__outcomes!();
         };
     };
     ($policy:ty) => {
         const _: () = {
             $crate::__plugin!($policy);
-
-            #[cfg(target_family = "wasm")]
-            $crate::bindings::exports::ctwarden::policy::policy::__export_ctwarden_policy_policy_0_1_0_cabi!(
-                Plugin with_types_in $crate::bindings::exports::ctwarden::policy::policy
-            );
         };
     };
 }
 
-/// The part that both forms of [`export!`] share.
+/// Exports expectations.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __expectations {
+    () => {
+        impl $crate::bindings::exports::ctwarden::conntrack::expectations::Guest for Plugin {
+            fn judge_expectations(
+                batch: $crate::bindings::exports::ctwarden::conntrack::expectations::ExpectationBatch,
+            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
+                INSTANCE.with(|instance| instance.judge_expectations(batch))
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::exports::ctwarden::conntrack::expectations::__export_ctwarden_conntrack_expectations_0_1_0_cabi!(
+            Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::expectations
+        );
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            #[allow(dead_code)]
+            #[unsafe(link_section = "component-type:ctwarden-sdk:plugin-with-expectations")]
+            static DESCRIPTION: [u8; $crate::bindings::EXPECTATIONS.len()] =
+                $crate::bindings::section($crate::bindings::EXPECTATIONS);
+        };
+    };
+}
+
+/// Exports outcomes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __outcomes {
+    () => {
+        impl $crate::bindings::exports::ctwarden::conntrack::outcomes::Guest for Plugin {
+            fn concluded(
+                batch: $crate::bindings::exports::ctwarden::conntrack::outcomes::ReportBatch,
+            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
+                INSTANCE.with(|instance| instance.concluded(batch))
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::exports::ctwarden::conntrack::outcomes::__export_ctwarden_conntrack_outcomes_0_1_0_cabi!(
+            Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::outcomes
+        );
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            #[allow(dead_code)]
+            #[unsafe(link_section = "component-type:ctwarden-sdk:plugin-with-outcomes")]
+            static DESCRIPTION: [u8; $crate::bindings::OUTCOMES.len()] =
+                $crate::bindings::section($crate::bindings::OUTCOMES);
+        };
+    };
+}
+
+/// The part that all forms of [`export!`] share.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin {
@@ -220,10 +292,12 @@ macro_rules! __plugin {
             ::std::env!("CARGO_PKG_DESCRIPTION"),
         );
 
+        const _: () = $crate::__check_codes(<$policy as $crate::Policy>::CODES);
+
         struct Plugin;
 
-        impl $crate::bindings::exports::ctwarden::policy::policy::Guest for Plugin {
-            fn describe() -> $crate::bindings::exports::ctwarden::policy::policy::Descriptor {
+        impl $crate::bindings::exports::ctwarden::conntrack::policy::Guest for Plugin {
+            fn describe() -> $crate::bindings::exports::ctwarden::conntrack::policy::Descriptor {
                 $crate::__Instance::<$policy>::describe(
                     ::std::env!("CARGO_PKG_NAME"),
                     ::std::env!("CARGO_PKG_VERSION"),
@@ -235,19 +309,19 @@ macro_rules! __plugin {
                 now: u64,
                 configuration: ::std::string::String,
             ) -> ::std::result::Result<
-                $crate::bindings::exports::ctwarden::policy::policy::Subscription,
+                $crate::bindings::exports::ctwarden::conntrack::policy::Subscription,
                 ::std::string::String,
             > {
                 INSTANCE.with(|instance| instance.configure(now, &configuration))
             }
 
             fn judge(
-                batch: $crate::bindings::exports::ctwarden::policy::policy::Batch,
-            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::policy::policy::Verdict> {
+                batch: $crate::bindings::exports::ctwarden::conntrack::policy::Batch,
+            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
                 INSTANCE.with(|instance| instance.judge(batch))
             }
 
-            fn tick(now: u64) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::policy::policy::Verdict> {
+            fn tick(now: u64) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
                 INSTANCE.with(|instance| instance.tick(now))
             }
 
@@ -255,7 +329,7 @@ macro_rules! __plugin {
                 now: u64,
                 text: ::std::string::String,
             ) -> ::std::result::Result<
-                $crate::bindings::exports::ctwarden::policy::policy::Reply,
+                $crate::bindings::exports::ctwarden::conntrack::policy::Reply,
                 ::std::string::String,
             > {
                 INSTANCE.with(|instance| instance.message(now, &text))
@@ -266,9 +340,14 @@ macro_rules! __plugin {
             }
         }
 
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::exports::ctwarden::conntrack::policy::__export_ctwarden_conntrack_policy_0_1_0_cabi!(
+            Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::policy
+        );
+
         // A native build exports nothing. This line keeps the compiler from calling the policy dead code.
         #[cfg(not(target_family = "wasm"))]
-        const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::policy::policy::Guest>::stop;
+        const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::conntrack::policy::Guest>::stop;
     };
 }
 
@@ -276,8 +355,9 @@ macro_rules! __plugin {
 mod tests {
     use super::*;
     use crate::expectation::Expectation;
+    use crate::outcome::{Outcome, Report};
     use crate::testing::flow;
-    use crate::{Flow, Kind, Nothing, Subscription, alert, delete, reply, sweep};
+    use crate::{Flow, Kind, Nothing, ReasonCode, Subscription, alert, delete, reply, sweep};
 
     /// Answers each call with the name of the call.
     struct Echo;
@@ -285,6 +365,7 @@ mod tests {
     impl Policy for Echo {
         type Config = Nothing;
         const WANTS: &[VerdictKind] = &[VerdictKind::Delete, VerdictKind::Alert, VerdictKind::Sweep];
+        const CODES: &[ReasonCode] = &[ReasonCode::new("word", "The policy says a word.")];
 
         fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> {
             Ok(Self)
@@ -354,7 +435,10 @@ mod tests {
         assert_eq!(judge(wit::Cause::SweepComplete, 0, 0), ["complete"]);
         assert_eq!(judge(wit::Cause::SweepInterrupted, 0, 0), ["interrupted"]);
         assert_eq!(judge(wit::Cause::Overrun, 0, 0), ["overrun 0"]);
-        assert_eq!(judge(wit::Cause::SetsChanged(vec!["list".into()]), 0, 0), ["Action::Sweep Target::None"]);
+        assert_eq!(
+            judge(wit::Cause::SetsChanged(vec![wit::SetChange { set: "list".into(), added: None }]), 0, 0),
+            ["Action::Sweep Target::None"]
+        );
         let rows = ["overrun 7", "Action::Delete Target::Entry(0)", "word", "Action::Sweep Target::None"];
         assert_eq!(judge(wit::Cause::SweepRows, 7, 1), rows);
         assert_eq!(judge(wit::Cause::Events, 0, 0), [""; 0]);
@@ -379,6 +463,8 @@ mod tests {
         assert_eq!((descriptor.summary.as_str(), descriptor.configuration_schema.as_str()), ("Answers", ""));
         let wants = wit::VerdictKinds::DELETE | wit::VerdictKinds::ALERT | wit::VerdictKinds::SWEEP;
         assert_eq!(descriptor.wants, wants);
+        let word = wit::ReasonCode { code: "word".to_owned(), meaning: "The policy says a word.".to_owned() };
+        assert_eq!(descriptor.codes, [word]);
         let subscription = Instance::<Echo>::new().configure(0, "").unwrap();
         assert_eq!((subscription.kinds, subscription.sets), (wit::Kinds::UPDATE, vec!["list".to_owned()]));
     }
@@ -392,10 +478,10 @@ mod tests {
             assert!(!is_name(name), "{name}");
         }
         for summary in ["", "Ends flows of banned addresses.", "für alle", &"x".repeat(256)] {
-            assert!(is_summary(summary), "{summary}");
+            assert!(is_one_line(summary, 256), "{summary}");
         }
         for summary in ["two\nlines", "a\tb", "\u{9b}", "\u{7f}", &"x".repeat(257)] {
-            assert!(!is_summary(summary), "{summary}");
+            assert!(!is_one_line(summary, 256), "{summary}");
         }
     }
 
@@ -427,9 +513,9 @@ mod tests {
     #[test]
     fn expectations_are_judged() {
         let endpoints = flow().record().original;
-        let tuple = crate::bindings::ctwarden::policy::types::FlowTuple { protocol: 6, endpoints };
+        let tuple = crate::bindings::ctwarden::conntrack::types::FlowTuple { protocol: 6, endpoints };
         let expectation = |helper: &str| wit_expectations::Expectation {
-            kind: crate::bindings::ctwarden::policy::types::Kind::New,
+            kind: crate::bindings::ctwarden::conntrack::types::Kind::New,
             id: 1,
             zone: 0,
             by_us: false,
@@ -450,5 +536,30 @@ mod tests {
         assert_eq!(titles(configured().judge_expectations(batch)), ["Action::Delete Target::Entry(1)"]);
     }
 
-    crate::export!(Echo with expectations);
+    impl Outcomes for Echo {
+        fn concluded(&mut self, report: &Report, _: Timestamp) -> Verdicts {
+            alert(format!("{} {:?}", report.kind(), report.outcome())).into()
+        }
+    }
+
+    #[test]
+    fn reports_find_their_method() {
+        let report = |kind: &str, outcome| wit_outcomes::Report {
+            kind: kind.to_owned(),
+            code: "word".to_owned(),
+            flow: None,
+            network: None,
+            outcome,
+            flows: vec![(wit_outcomes::Outcome::Applied, 2), (wit_outcomes::Outcome::Gone, 1)],
+            detail: String::new(),
+        };
+        let reports =
+            vec![report("delete", wit_outcomes::Outcome::Applied), report("mark", wit_outcomes::Outcome::Gone)];
+        let heard = Report::from(reports[0].clone());
+        assert_eq!((heard.flows(Outcome::Applied), heard.flows(Outcome::Refused)), (2, 0));
+        let batch = wit_outcomes::ReportBatch { now: 1, missed: 0, reports };
+        assert_eq!(titles(configured().concluded(batch)), ["delete Applied", "mark Gone"]);
+    }
+
+    crate::export!(Echo with expectations, outcomes);
 }

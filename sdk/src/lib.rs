@@ -20,6 +20,7 @@
 //!
 //! - **[`Policy::WANTS`]** lists the kinds of verdicts that the policy may return. A verdict also needs a grant of the
 //!   operator. If a configuration needs fewer kinds, [`Subscription::needs`] says which.
+//! - **[`Policy::CODES`]** lists the codes of its verdicts, which become labels in metrics.
 //! - **[`Policy::Config`]** is the type of the configuration. The host checks what the operator wrote against the JSON
 //!   schema of this type.
 //! - **[`Subscription`]** says what the host delivers: kinds of events, filters, sweeps, ticks. The host filters early.
@@ -103,6 +104,8 @@
 //! - [`table`] says how full the kernel's table is.
 //! - [`memory`] outlives restarts.
 //!
+//! A policy that implements [`Outcomes`] also hears what became of its verdicts.
+//!
 //! Text that a policy prints becomes log lines. A policy has no files, no network and no handle to the kernel.
 //!
 //! # Building
@@ -133,14 +136,17 @@ mod host;
 mod lifetime;
 mod masked;
 pub mod memory;
+pub mod outcome;
 mod policy;
 mod ports;
 mod prefix;
 mod prefix_map;
 #[cfg(test)]
 mod protocol;
+mod reason_code;
 mod refusal;
 mod reply;
+mod set_change;
 pub mod sets;
 mod status;
 mod subscription;
@@ -169,11 +175,16 @@ pub use self::export::{Instance as __Instance, check_crate as __check_crate};
 pub use self::filter::Filter;
 pub use self::flow::{Flow, Labels};
 pub use self::lifetime::{Lifetime, LifetimeError};
+pub use self::outcome::{Outcome, Outcomes};
 pub use self::policy::Policy;
 pub use self::prefix::Prefix;
 pub use self::prefix_map::{PrefixMap, PrefixSet};
+pub use self::reason_code::ReasonCode;
+#[doc(hidden)]
+pub use self::reason_code::check_codes as __check_codes;
 pub use self::refusal::Refusal;
 pub use self::reply::{Reply, reply};
+pub use self::set_change::SetChange;
 pub use self::status::Status;
 pub use self::subscription::Subscription;
 pub use self::time::Timestamp;
@@ -186,9 +197,9 @@ pub mod prelude {
 
     pub use crate::{
         Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
-        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
-        PrefixMap, PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp,
-        Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets,
-        sweep, table, timeout, unblock,
+        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Outcome, Outcomes, Policy,
+        Ports, Prefix, PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, SetChange, Severity,
+        Status, Subscription, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export,
+        labels, log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
     };
 }

@@ -1,6 +1,9 @@
 //! The one trait that a policy implements.
 
-use crate::{Batch, Configuration, Extent, Flow, Refusal, Reply, Subscription, Timestamp, VerdictKind, Verdicts};
+use crate::{
+    Batch, Configuration, Extent, Flow, ReasonCode, Refusal, Reply, SetChange, Subscription, Timestamp, VerdictKind,
+    Verdicts,
+};
 
 /// A policy: a function from flows to verdicts. The struct itself is the state between calls.
 ///
@@ -16,6 +19,11 @@ pub trait Policy: Sized + 'static {
     /// operator sees them in `ctwarden check` and grants each of them. If a configuration needs fewer kinds, use
     /// [`Subscription::needs`].
     const WANTS: &'static [VerdictKind];
+
+    /// Codes that verdicts of the policy have, whatever its configuration. The host counts verdicts by these codes and by
+    /// those of [`Subscription::code`]. It carries out a verdict with another code all the same, and counts it as
+    /// `other`.
+    const CODES: &'static [ReasonCode] = &[];
 
     /// Creates the policy from its configuration.
     ///
@@ -61,20 +69,13 @@ pub trait Policy: Sized + 'static {
 
     /// These sets changed. All of them are named in the subscription. By default, the policy asks for a sweep if it
     /// wants and needs [`VerdictKind::Sweep`]: a flow may need a new verdict because its address is now in the set, or
-    /// no longer in it. A policy that acts only on addresses in the set, such as a list of bans, can ask for just those
-    /// flows. With [`Subscription::selects`] the host finds them without reading the table:
-    ///
-    /// ```
-    /// # use ctwarden_sdk::prelude::*;
-    /// fn sets_changed(sets: &[String]) -> Verdicts {
-    ///     let listed = sets.iter().fold(Filter::new(), |filter, set| filter.in_set(set));
-    ///     sweep().on(listed).because("set-changed", sets.join(", ")).into()
-    /// }
-    /// ```
-    fn sets_changed(&mut self, sets: &[String], now: Timestamp) -> Verdicts {
+    /// no longer in it. A policy that acts only on addresses in the set, such as a list of bans, can ask for just the
+    /// flows of added addresses with [`SetChange::filters`]. With [`Subscription::selects`] the host finds them without
+    /// reading the table.
+    fn sets_changed(&mut self, changes: &[SetChange], now: Timestamp) -> Verdicts {
         let _ = now;
         if Self::WANTS.contains(&VerdictKind::Sweep) && self.subscription().may(VerdictKind::Sweep) {
-            crate::sweep().because("set-changed", sets.join(", ")).into()
+            crate::sweep().because("set-changed", SetChange::names(changes)).into()
         } else {
             Verdicts::none()
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 
 /// What the host delivers to the policy. The default is new flows and rows of sweeps: with these a policy judges every
@@ -34,6 +34,7 @@ pub struct Subscription {
     own_changes: bool,
     sets: Vec<String>,
     selects: bool,
+    codes: BTreeSet<String>,
 }
 
 impl Default for Subscription {
@@ -46,6 +47,9 @@ impl Subscription {
     /// Maximum number of filters in one subscription. The host matches each event against each filter. A policy with
     /// more filters has to join some of them, or to subscribe to every flow and match flows itself.
     pub const FILTERS: usize = 64;
+
+    /// Maximum number of codes in one subscription. Each is a label in metrics.
+    pub const CODES: usize = 256;
 
     /// Subscribes to entries of these kinds.
     pub fn to(kinds: &[Kind]) -> Self {
@@ -62,6 +66,7 @@ impl Subscription {
             own_changes: false,
             sets: Vec::new(),
             selects: false,
+            codes: BTreeSet::new(),
         }
     }
 
@@ -138,6 +143,22 @@ impl Subscription {
         Self { selects: true, ..self }
     }
 
+    /// Adds a code that verdicts have with this configuration, besides [`CODES`](crate::Policy::CODES). It has 1 to 64
+    /// letters, digits or `-`. Beyond [`CODES`](Self::CODES), codes are left out, and the host counts their verdicts as
+    /// `other`.
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        if self.codes.len() < Self::CODES {
+            self.codes.insert(code.into());
+        }
+        self
+    }
+
+    /// Returns the codes that the subscription adds.
+    #[must_use]
+    pub const fn codes(&self) -> &BTreeSet<String> {
+        &self.codes
+    }
+
     /// Whether the host would deliver the flow.
     #[must_use]
     pub fn holds(&self, flow: &Flow<'_>) -> bool {
@@ -206,6 +227,7 @@ impl Subscription {
             own_changes: self.own_changes,
             sets: self.sets,
             selects: self.selects,
+            codes: self.codes.into_iter().collect(),
         })
     }
 }
@@ -240,6 +262,14 @@ mod tests {
             read_sets: vec!["offices".to_owned()],
         };
         assert_eq!((told.reach, told.sets), (reach, vec!["feed".to_owned()]));
+    }
+
+    #[test]
+    fn a_code_is_declared_once_and_few_are() {
+        let told = Subscription::default().code("web").code("ssh").code("web").into_wit(&[]).unwrap();
+        assert_eq!(told.codes, ["ssh", "web"]);
+        let many = (0..300).fold(Subscription::default(), |all, number| all.code(number.to_string()));
+        assert_eq!(many.into_wit(&[]).unwrap().codes.len(), Subscription::CODES);
     }
 
     #[test]

@@ -209,7 +209,8 @@ fn a_block_that_the_set_cannot_take_says_why() {
     let Some(scene) = Scene::new() else { return };
     load("table inet ward { set bad4 { type ipv4_addr; flags timeout; size 2; }; }");
     let policy = Policy::scripted_with(&["block", "unblock", "delete"], &[]).key("block-sets = [\"bad\"]");
-    let mut daemon = scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = false\n{policy}"));
+    let mut daemon =
+        scene.start(format!("[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = false\n{policy}"));
     refused(&mut daemon, "2001:db8::7", "no nftables set is named for addresses of its family");
     refused(&mut daemon, "192.0.2.0/24", "holds single addresses only");
     let said = daemon.send("scripted", "none: block bad 192.0.2.1 600; block bad 192.0.2.2 600").good();

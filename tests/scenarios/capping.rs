@@ -100,7 +100,8 @@ fn who_is_over_the_cap_can_be_blocked() {
         .key("allow = [\"alert\", \"delete\", \"block\", \"sweep\"]\nblock-sets = [\"greedy\"]");
     let policy = policy
         .config("limit = 2\naction = \"block\"\nblock-set = \"greedy\"\nblock-seconds = 120\nprotocols = [\"tcp\"]");
-    let mut daemon = scene.start(format!("[block.greedy]\ntable = \"inet ward\"\nipv4 = \"greedy\"\nipv6 = false\n{policy}"));
+    let mut daemon =
+        scene.start(format!("[block.greedy]\ntable = \"inet ward\"\nipv4 = \"greedy\"\nipv6 = false\n{policy}"));
     daemon.wait_for("the first count", |record| record.is_notice("swept"));
     // Another host, because this host cannot be blocked.
     let host = Peer::connect("outside", &["10.9.0.1/24"], &["10.9.0.7/24", "10.9.0.8/24"]);

@@ -125,7 +125,9 @@ fn address_sets_are_looked_up_and_followed() {
     daemon.wait_for("the plugin is told", |record| {
         record.came("log", "applied") && record.0["fields"]["set"] == "changed"
     });
-    eventually("by its name", || daemon.err().contains("scripted: changed: bad\n").then_some(()));
+    eventually("by its name, with what is new", || {
+        daemon.err().contains("scripted: changed: bad +198.51.100.0/24\n").then_some(())
+    });
     assert!(
         daemon
             .records

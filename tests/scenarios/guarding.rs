@@ -102,7 +102,8 @@ fn a_filter_that_an_event_cannot_answer_is_answered_by_the_kernel() {
 fn a_network_with_a_protected_address_is_not_blocked() {
     let Some(scene) = Scene::new() else { return };
     load("table inet ward { set bad { type ipv4_addr; flags interval, timeout; }; }");
-    let config = "[[protect]]\neither = [\"192.0.2.7\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\nipv6 = false\n";
+    let config =
+        "[[protect]]\neither = [\"192.0.2.7\"]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad\"\nipv6 = false\n";
     let policy = Policy::scripted_with(&["block"], &[]).key("block-sets = [\"bad\"]");
     let daemon = scene.start(format!("{config}{policy}"));
     let said = daemon

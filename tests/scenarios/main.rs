@@ -34,6 +34,7 @@ mod naming;
 mod recording;
 mod reloading;
 mod replica;
+mod reporting;
 mod resizing;
 mod speaking;
 mod starting;

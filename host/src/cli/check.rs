@@ -141,6 +141,10 @@ fn show(out: &mut impl Write, plugin: &LoadedPlugin) -> io::Result<()> {
     if !in_vain.is_empty() {
         writeln!(out, "  not needed {} (but granted)", names(in_vain))?;
     }
+    if !spec.codes.is_empty() {
+        let codes: Vec<_> = spec.codes.iter().map(String::as_str).collect();
+        writeln!(out, "  codes      {}", codes.join(", "))?;
+    }
     writeln!(out, "  listens    {}", listens(plugin))
 }
 
@@ -219,6 +223,9 @@ fn listens(plugin: &LoadedPlugin) -> String {
     parts.extend(subscription.tick_every.map(|every| format!("ticks every {every:?}")));
     if subscription.expectations {
         parts.push("expectations".to_owned());
+    }
+    if subscription.outcomes {
+        parts.push("outcomes of its verdicts".to_owned());
     }
     let filters = match subscription.filters.len() {
         0 => "every flow".to_owned(),

@@ -233,7 +233,7 @@ impl Resolver<'_, '_> {
     ) -> AddressSet {
         let path = self.base.join(file.get_ref());
         match files.add(name.clone(), &path, rules) {
-            Ok(Fresh { version, is_read: _, note }) => {
+            Ok(Fresh { version, is_read: _, added: _, note }) => {
                 if let Some(note) = note {
                     crate::log::say(&format!("set {name}: {note}"));
                 }

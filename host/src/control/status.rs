@@ -1,5 +1,6 @@
 //! The status of the daemon and its plugins: the report, and its form for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -192,6 +193,9 @@ pub(crate) struct PluginReport {
     /// Flows of these verdicts, by kind and outcome. For a verdict over a selection, each flow counts.
     #[serde(default, skip_serializing_if = "Outcomes::is_empty")]
     pub flows: Outcomes,
+    /// The verdicts by code, kind and outcome. Codes that the plugin did not declare count as `other`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub codes: BTreeMap<String, Outcomes>,
     /// Grants that the plugin's configuration needs and lacks, and the first verdict that was refused because a grant
     /// was missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -231,6 +231,7 @@ impl EventLoop {
             verdicts: by_kind(&plugin.verdicts),
             folded: plugin.folded,
             flows: by_kind(&plugin.flows),
+            codes: plugin.codes.iter().map(|(code, counts)| (code.to_owned(), by_kind(counts))).collect(),
             faults: plugin.faults.values().sum(),
             last_fault: plugin.last_fault.as_ref().map(|(at, fault)| control::Fault {
                 time: Rfc3339(*at).to_string(),

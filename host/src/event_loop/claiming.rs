@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ctwarden_engine::{Ack, Granted};
-use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, SetName};
+use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, Prefix, SetName};
 use tokio::sync::oneshot;
 
 use super::EventLoop;
@@ -18,6 +18,7 @@ use crate::claims::{Accepts, ClaimChange, ClaimRow, ClaimStore, ClaimStoreError,
 use crate::clock;
 use crate::control::{AddToSet, ChangedNetwork, ClaimReport, ClaimsReport, RemoveFromSet, Response};
 use crate::firewall::{FirewallError, FirewallResult, FirewallTicket, Mirror, MirroredSet};
+use crate::set_file::Networks;
 use crate::sinks::Rfc3339;
 
 /// Claims in one answer, which takes about a megabyte.
@@ -44,7 +45,8 @@ enum Whom {
 /// A change that the packet filter carries out.
 struct Pending {
     set: SetName,
-    changed: Option<ChangedSet>,
+    /// The set, if its networks have changed, and the networks that it gained, if they are known.
+    changed: Option<(ChangedSet, Option<Vec<Prefix>>)>,
     rows: Vec<ClaimRow>,
     whom: Whom,
 }
@@ -245,14 +247,34 @@ impl EventLoop {
     fn spread_to(&mut self, set: SetName, mut change: ClaimChange, whom: Whom) {
         let networks = change.networks.remove(&set).filter(|networks| !networks.is_empty());
         let changed = networks.and_then(|networks| {
+            let gained = networks.iter().filter(|(_, value)| value.is_some()).map(|(network, _)| *network);
+            let gained = gained.collect();
             let networks = networks.iter().map(|(network, value)| (*network, value.as_deref()));
-            self.sets.claim(&set, networks).map(|networks| changed_set(set.clone(), networks))
+            Some((changed_set(set.clone(), self.sets.claim(&set, networks)?), Some(gained)))
         });
         let members = change.members.remove(&set).unwrap_or_default();
         let pending = Pending { set: set.clone(), changed, rows: change.rows, whom };
         // An unchanged set is held too: an earlier change may still be on its way.
         if self.firewall.mirrors(&set) {
             let ticket = self.firewall.change(set, members);
+            self.claiming.pending.insert(ticket, pending);
+        } else {
+            self.conclude(pending, Ok(()));
+        }
+    }
+
+    /// Gives a new list of a set to the packet filter. Policies learn of the list once the kernel holds it.
+    pub(super) fn spread_list(
+        &mut self,
+        set: SetName,
+        list: Networks,
+        changed: ChangedSet,
+        gained: Option<Vec<Prefix>>,
+    ) {
+        let pending =
+            Pending { set: set.clone(), changed: Some((changed, gained)), rows: Vec::new(), whom: Whom::Nobody };
+        if self.firewall.mirrors(&set) {
+            let ticket = self.firewall.use_list(set, list);
             self.claiming.pending.insert(ticket, pending);
         } else {
             self.conclude(pending, Ok(()));
@@ -269,8 +291,8 @@ impl EventLoop {
     fn conclude(&mut self, pending: Pending, held: Result<(), FirewallError>) {
         let Pending { set, changed, rows, whom } = pending;
         let now = clock::now();
-        if let Some(changed) = changed {
-            self.engine.handle_set_changed(now, changed);
+        if let Some((changed, gained)) = changed {
+            self.engine.handle_set_changed(now, changed, gained.as_deref());
         }
         match whom {
             Whom::Nobody => self.claiming.write(rows),

@@ -13,7 +13,7 @@ use crate::set_file::{Fresh, SetChange, SetFileError, Version};
 impl EventLoop {
     pub(super) fn change_set(&mut self, (name, found): SetChange) {
         match found {
-            Ok(Fresh { version, is_read, note }) => {
+            Ok(Fresh { version, is_read, added, note }) => {
                 if let Some(note) = note {
                     crate::log::say(&format!("set {name}: {note}"));
                 }
@@ -22,8 +22,7 @@ impl EventLoop {
                 let changed = self.changed_set(&name, &version);
                 match renewed {
                     Renewed::Networks => {
-                        self.firewall.use_list(name.clone(), Arc::clone(version.networks()));
-                        self.engine.handle_set_changed(clock::now(), changed);
+                        self.spread_list(name.clone(), Arc::clone(version.networks()), changed, added);
                     }
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}

@@ -73,7 +73,7 @@ impl EventLoop {
             self.plugins.insert(id, thread);
         }
         for set in claimed {
-            self.engine.handle_set_changed(now, set);
+            self.engine.handle_set_changed(now, set, None);
         }
         self.listen()
     }

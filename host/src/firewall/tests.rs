@@ -23,8 +23,8 @@ fn member(text: &str) -> Member {
 }
 
 fn managed(set: &str, list: &[&str], claims: &[(&str, Option<u64>)]) -> MirroredSet {
-    let networks: PrefixMap<String> =
-        list.iter().map(|text| (text.parse::<Prefix>().unwrap(), String::new())).collect();
+    let networks: PrefixMap<Arc<str>> =
+        list.iter().map(|text| (text.parse::<Prefix>().unwrap(), Arc::default())).collect();
     let claims = claims.iter().map(|(text, seconds)| (member(text), seconds.map(after))).collect();
     let list = (!networks.is_empty()).then(|| Arc::new(networks));
     MirroredSet { name: name(set), mirror: Mirror::Managed(FilterVerdict::Drop), list, claims }
@@ -109,7 +109,7 @@ fn the_table_holds_lists_and_claims_of_every_kind() {
         // A new list, and then no set at all.
         world.0.use_list(
             name("banned"),
-            Arc::new([("192.0.2.128/25".parse().unwrap(), String::new())].into_iter().collect()),
+            Arc::new([("192.0.2.128/25".parse().unwrap(), Arc::default())].into_iter().collect()),
         );
         wait_for("banned4", &["192.0.2.9", "192.0.2.128/25", "198.51.100.8"]);
         world.0.configure(Vec::new(), none()).unwrap();

@@ -112,13 +112,14 @@ impl Work {
                 self.note(&set, &changed);
                 let _ = self.results.send((ticket, changed));
             }
-            Job::List(set, list) => {
+            Job::List(set, list, ticket) => {
                 let changed = match self.operators.get_mut(&set) {
                     Some(sets) => sets.use_list(list, &self.never, now).map_err(FirewallError::from),
                     None => self.table.use_list(&set, list, now).map_err(FirewallError::from),
                 };
                 self.tell(&set, &changed);
                 self.note(&set, &changed);
+                let _ = self.results.send((ticket, changed));
             }
             Job::Never(never) => {
                 self.never = never;

@@ -10,7 +10,7 @@ use super::loader::{Described, Examined};
 use crate::config;
 
 /// Increment this number when an examination checks more than before, so that components are examined again.
-const EXAMINATION: u32 = 1;
+const EXAMINATION: u32 = 2;
 
 /// The cache entry of one plugin.
 pub(super) struct CachedExamination<'a> {

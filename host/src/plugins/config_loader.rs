@@ -223,7 +223,7 @@ impl ConfigLoader {
         let (thread, subscription) = PluginThread::start(spec).map_err(|error| vec![refused(error)])?;
         let wants = described.wants();
         let warnings = check_needs(plugin.mode, &plugin.grants, wants, &subscription, declared)?;
-        let spec = specification(plugin, wants, subscription);
+        let spec = specification(plugin, &described, subscription);
         Ok(LoadedPlugin { spec, described, path: plugin.path.clone(), warnings, thread })
     }
 
@@ -277,12 +277,13 @@ fn open_sets(set: &config::OperatorsTable) -> Result<Sets, Vec<String>> {
     })
 }
 
-fn specification(plugin: &config::Plugin, wants: VerdictKinds, subscription: Subscription) -> PluginSpec {
+fn specification(plugin: &config::Plugin, described: &Described, subscription: Subscription) -> PluginSpec {
     let (budget, defaults) = (&plugin.budget, PluginLimits::default());
     PluginSpec {
         name: plugin.name.clone(),
         mode: plugin.mode,
-        wants,
+        wants: described.wants(),
+        codes: described.codes().union(&subscription.codes).cloned().collect(),
         grants: plugin.grants.clone(),
         subscription,
         limits: PluginLimits {

@@ -82,8 +82,8 @@ impl Host for PluginHost {
         self.parts.memory.get(key)
     }
 
-    fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String> {
-        self.parts.memory.set(key, &value)
+    fn memory_set(&mut self, key: &str, value: Vec<u8>, lifetime: Option<u32>) -> Result<(), String> {
+        self.parts.memory.set(key, &value, lifetime)
     }
 
     fn memory_remove(&mut self, key: &str) {

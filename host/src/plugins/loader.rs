@@ -264,7 +264,7 @@ fn answer(question: Question, payload: Vec<u8>, host: &mut dyn Host) -> (Answer,
             Some(value) => (Answer::Found(true), value),
             None => (Answer::Found(false), Vec::new()),
         },
-        Question::Set(key) => (Answer::Done(host.memory_set(&key, payload)), Vec::new()),
+        Question::Set { key, lifetime } => (Answer::Done(host.memory_set(&key, payload, lifetime)), Vec::new()),
         Question::Remove(key) => {
             host.memory_remove(&key);
             (Answer::Done(Ok(())), Vec::new())

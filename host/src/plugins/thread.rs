@@ -183,6 +183,7 @@ fn answer(instance: &mut Option<Instance>, call: Call) -> Answer {
     let outcome = match call {
         Call::Judge(batch) => running.judge(&batch).map(Answer::Verdicts),
         Call::JudgeExpectations(batch) => running.judge_expectations(&batch).map(Answer::Verdicts),
+        Call::Concluded(batch) => running.concluded(&batch).map(Answer::Verdicts),
         Call::Tick(now) => running.tick(now).map(Answer::Verdicts),
         Call::Message { now, text } => {
             running.message(now, &text).map(|said| said.map_or_else(Answer::MessageRefused, Answer::Reply))

@@ -89,6 +89,26 @@ fn taken(networks: &[&str]) -> Option<Result<Vec<String>, String>> {
 }
 
 #[test]
+fn few_new_networks_are_listed() {
+    let mut scene = Scene::new("192.0.2.1 old\n192.0.2.2\n");
+    let mut added = |text: &str| {
+        scene.replace(text);
+        scene.files.changed(scene.now);
+        scene.now += SETTLED;
+        let (_, fresh) = scene.files.changed(scene.now).pop().unwrap();
+        fresh.unwrap().added.map(|added| added.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let networks = |networks: &[&str]| Some(networks.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(added("192.0.2.1 new\n192.0.2.3\n"), networks(&["192.0.2.1", "192.0.2.3"]));
+    assert_eq!(added("# the same\n192.0.2.1 new\n192.0.2.3\n"), networks(&[]));
+    assert_eq!(added("192.0.2.3\n"), networks(&[]), "a network left");
+    let list =
+        |range: std::ops::Range<u16>| -> String { range.map(|n| format!("10.0.{}.{}\n", n / 256, n % 256)).collect() };
+    assert_eq!(added(&list(0..1_024)).map(|added| added.len()), Some(1_024));
+    assert_eq!(added(&list(1_024..2_049)), None);
+}
+
+#[test]
 fn a_change_is_seen_once_and_a_broken_version_is_told_once() {
     let mut scene = Scene::new("192.0.2.1\n");
     assert_eq!(scene.look(), None);

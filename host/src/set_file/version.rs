@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctwarden_feeds::{Format, List};
-use ctwarden_model::{ListCounts, Prefix, PrefixMap, Timestamp};
+use ctwarden_model::{ListCounts, Prefix, PrefixMap, SetChange, Timestamp};
 
 use super::Networks;
 use crate::clock;
@@ -119,6 +119,16 @@ impl Version {
             self.networks = Arc::clone(&before.networks);
         }
         self
+    }
+
+    /// The networks that are new in this version or have a new value. `None` if they are too many to report.
+    pub(super) fn added_to(&self, before: &Self) -> Option<Vec<Prefix>> {
+        if Arc::ptr_eq(&self.networks, &before.networks) {
+            return Some(Vec::new());
+        }
+        let new = self.networks.iter().filter(|(network, value)| before.networks.get(*network) != Some(value));
+        let added: Vec<Prefix> = new.map(|(network, _)| network).take(SetChange::ADDED + 1).collect();
+        (added.len() <= SetChange::ADDED).then_some(added)
     }
 
     /// This version without the networks that have ended.

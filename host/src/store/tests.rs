@@ -29,12 +29,12 @@ fn what_is_set_is_there_after_a_restart_and_belongs_to_one_plugin() {
     let store = open(&state);
     let a = store.plugin(&name("a"), QUOTA).unwrap();
     let b = store.plugin(&name("b"), QUOTA).unwrap();
-    a.set("seen/1", b"one").unwrap();
-    a.set("seen/2", b"").unwrap();
-    a.set("gone", b"x").unwrap();
+    a.set("seen/1", b"one", None).unwrap();
+    a.set("seen/2", b"", None).unwrap();
+    a.set("gone", b"x", None).unwrap();
     a.remove("gone");
     a.remove("never there");
-    b.set("seen/1", b"other").unwrap();
+    b.set("seen/1", b"other", None).unwrap();
     assert_eq!(a.get("seen/1").as_deref(), Some(&b"one"[..]));
     drop((a, b, store));
 
@@ -68,10 +68,10 @@ fn an_instance_that_replaces_another_finds_its_memory() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let old = store.plugin(&name("a"), QUOTA).unwrap();
-    old.set("k", b"1").unwrap();
+    old.set("k", b"1", None).unwrap();
     let new = store.plugin(&name("a"), Quota { keys: 1, bytes: 10 }).unwrap();
     assert_eq!(new.get("k").as_deref(), Some(&b"1"[..]));
-    assert!(old.set("l", b"").is_err(), "the new quota holds for both");
+    assert!(old.set("l", b"", None).is_err(), "the new quota holds for both");
 }
 
 #[test]
@@ -79,27 +79,30 @@ fn the_quota_holds_and_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let memory = store.plugin(&name("a"), Quota { keys: 2, bytes: 10 }).unwrap();
-    assert_eq!(memory.set(&"k".repeat(257), b"").unwrap_err(), "the key has 257 bytes, more than the allowed 256");
-    memory.set("a", b"1234").unwrap();
-    memory.set("b", b"1234").unwrap();
+    assert_eq!(
+        memory.set(&"k".repeat(257), b"", None).unwrap_err(),
+        "the key has 257 bytes, more than the allowed 256"
+    );
+    memory.set("a", b"1234", None).unwrap();
+    memory.set("b", b"1234", None).unwrap();
     let full = "the quota of 2 keys is used up; remove keys or raise store-keys in its [plugin.limits]";
-    assert_eq!(memory.set("c", b"").unwrap_err(), full);
+    assert_eq!(memory.set("c", b"", None).unwrap_err(), full);
     let full = "the quota of 10 bytes is used up; remove keys or raise store in its [plugin.limits]";
-    assert_eq!(memory.set("b", b"12345").unwrap_err(), full);
-    memory.set("b", b"4321").unwrap();
+    assert_eq!(memory.set("b", b"12345", None).unwrap_err(), full);
+    memory.set("b", b"4321", None).unwrap();
     memory.remove("a");
-    memory.set("b", b"123456789").unwrap();
-    assert_eq!(memory.set("c", b"").unwrap_err(), full, "the key's own byte counts");
-    memory.set("", b"").unwrap();
+    memory.set("b", b"123456789", None).unwrap();
+    assert_eq!(memory.set("c", b"", None).unwrap_err(), full, "the key's own byte counts");
+    memory.set("", b"", None).unwrap();
     assert_eq!(memory.keys(""), ["", "b"]);
     // A lowered quota drops nothing, and values may still shrink.
     let memory = store.plugin(&name("a"), Quota { keys: 1, bytes: 5 }).unwrap();
     assert_eq!(
-        memory.set("b", b"1234567890").unwrap_err(),
+        memory.set("b", b"1234567890", None).unwrap_err(),
         "the quota of 5 bytes is used up; remove keys or raise store in its [plugin.limits]"
     );
-    memory.set("b", b"12345678").unwrap();
-    memory.set("b", b"1").unwrap();
+    memory.set("b", b"12345678", None).unwrap();
+    memory.set("b", b"1", None).unwrap();
 }
 
 #[test]
@@ -107,10 +110,63 @@ fn the_quota_counts_what_was_kept_before() {
     let dir = tempfile::tempdir().unwrap();
     let quota = Quota { keys: 2, bytes: 10 };
     let store = open(dir.path());
-    store.plugin(&name("a"), quota).unwrap().set("a", b"123456789").unwrap();
+    store.plugin(&name("a"), quota).unwrap().set("a", b"123456789", None).unwrap();
     drop(store);
     let store = open(dir.path());
-    assert!(store.plugin(&name("a"), quota).unwrap().set("b", b"").is_err());
+    assert!(store.plugin(&name("a"), quota).unwrap().set("b", b"", None).is_err());
+}
+
+#[test]
+fn a_key_with_a_lifetime_ends_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let memory = store.plugin(&name("a"), QUOTA).unwrap();
+    let now = clock::now().wall;
+    let later = |seconds: u64| Timestamp(now.0 + seconds * 1_000_000_000);
+    memory.set_until("soon", b"12", Some(later(60)), now).unwrap();
+    memory.set_until("late", b"1234", Some(later(3600)), now).unwrap();
+    memory.set_until("stays", b"1", None, now).unwrap();
+    memory.set("at once", b"1", Some(0)).unwrap();
+    assert_eq!(memory.get("at once"), None);
+    memory.set("soon after", b"1", Some(u32::MAX)).unwrap();
+    memory.remove("soon after");
+    drop((memory, store));
+
+    let store = open(dir.path());
+    let memory = store.plugin(&name("a"), QUOTA).unwrap();
+    assert_eq!(memory.keys(""), ["late", "soon", "stays"]);
+    assert_eq!(memory.present(later(59)).values.len(), 3);
+    assert_eq!(memory.present(later(60)).values.len(), 2);
+    assert_eq!(memory.get("soon"), None);
+    // A value that is set again has the lifetime of the last call.
+    memory.set_until("late", b"1234", None, now).unwrap();
+    memory.set_until("stays", b"1", Some(later(120)), now).unwrap();
+    drop((memory, store));
+
+    let store = open(dir.path());
+    flush(&store.disk, &store.memories, now).unwrap();
+    let written: Vec<_> =
+        lock(&store.disk).read("a").unwrap().into_iter().map(|(key, stored)| (key, stored.end)).collect();
+    assert_eq!(written, [("late".to_owned(), None), ("stays".to_owned(), Some(later(120)))]);
+    let memory = store.plugin(&name("a"), QUOTA).unwrap();
+    // Nobody asks, and the database still loses the key.
+    flush(&store.disk, &store.memories, later(120)).unwrap();
+    assert_eq!(lock(&store.disk).read("a").unwrap().into_keys().collect::<Vec<_>>(), ["late"]);
+    assert_eq!(memory.keys(""), ["late"]);
+}
+
+#[test]
+fn a_key_that_has_ended_does_not_count() {
+    let memory = PluginMemory::scratch(Quota { keys: 2, bytes: 10 });
+    let now = clock::now().wall;
+    let later = |seconds: u64| Timestamp(now.0 + seconds * 1_000_000_000);
+    memory.set_until("a", b"1234", Some(later(10)), now).unwrap();
+    memory.set_until("b", b"1234", Some(later(20)), now).unwrap();
+    assert!(memory.set_until("c", b"1", None, later(9)).is_err());
+    memory.set_until("c", b"1", None, later(10)).unwrap();
+    assert!(memory.set_until("c", b"12345", None, later(19)).is_err());
+    memory.set_until("c", b"123456789", None, later(20)).unwrap();
+    assert_eq!(memory.keys(""), ["c"]);
 }
 
 #[test]
@@ -120,7 +176,7 @@ fn a_write_for_each_flow_does_not_wait_for_the_disk() {
     let memory = store.plugin(&name("a"), Quota { keys: 1000, bytes: 1 << 20 }).unwrap();
     let begin = Instant::now();
     for round in 0..100_000u32 {
-        memory.set(&format!("{}", round % 1000), &round.to_be_bytes()).unwrap();
+        memory.set(&format!("{}", round % 1000), &round.to_be_bytes(), None).unwrap();
     }
     // One fsync for each write would take minutes.
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
@@ -135,7 +191,7 @@ fn what_was_flushed_survives_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let memory = store.plugin(&name("a"), QUOTA).unwrap();
-    memory.set("k", b"v").unwrap();
+    memory.set("k", b"v", None).unwrap();
     store.flush().unwrap();
     // A copy of the file stands for the disk at the moment of a crash.
     let crashed = tempfile::tempdir().unwrap();
@@ -149,7 +205,7 @@ fn the_thread_writes_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let memory = store.plugin(&name("a"), QUOTA).unwrap();
-    memory.set("k", b"v").unwrap();
+    memory.set("k", b"v", None).unwrap();
     let begin = Instant::now();
     while !lock(&memory.0).dirty.is_empty() {
         assert!(begin.elapsed() < Duration::from_secs(20));
@@ -189,7 +245,7 @@ fn a_damaged_file_is_told_and_never_trusted() {
     let store = open(dir.path());
     let memory = store.plugin(&name("a"), QUOTA).unwrap();
     for key in 0..50 {
-        memory.set(&format!("key {key}"), &[7; 100]).unwrap();
+        memory.set(&format!("key {key}"), &[7; 100], None).unwrap();
     }
     drop((memory, store));
     let good = fs::read(&file).unwrap();
@@ -238,13 +294,13 @@ fn a_disk_that_fails_is_told_once_and_nothing_is_lost() {
     fs::rename(&file, dir.path().join("aside")).unwrap();
     fs::create_dir(&file).unwrap();
     drop(disk);
-    memory.set("k", b"v").unwrap();
+    memory.set("k", b"v", None).unwrap();
     let said = reported.recv_timeout(Duration::from_secs(20)).unwrap();
     let begin =
         format!("cannot write plugins' memories, the daemon keeps them until it can: cannot use {}: ", file.display());
     assert!(said.starts_with(&begin), "{said}");
     assert!(store.flush().is_err());
-    memory.set("l", b"w").unwrap();
+    memory.set("l", b"w", None).unwrap();
     let (told, again) = reports();
     let (disk, memories) = (Arc::clone(&store.disk), Arc::clone(&store.memories));
     let mut flusher = Flusher { disk, memories, failing: false, report: |line| drop(told.send(line)) };
@@ -315,7 +371,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Set(key, value) => {
-                    memory.set(&key, &value).unwrap();
+                    memory.set(&key, &value, None).unwrap();
                     model.insert(key, value);
                 }
                 Step::Remove(key) => {
@@ -329,7 +385,9 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(&lock(&memory.0).values, &model);
+        let values = lock(&memory.0).values.clone();
+        let values: BTreeMap<_, _> = values.into_iter().map(|(key, stored)| (key, stored.value)).collect();
+        prop_assert_eq!(&values, &model);
         prop_assert_eq!(lock(&memory.0).bytes, model.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>());
         let keys: Vec<_> = model.keys().filter(|key| key.starts_with(&beginning)).cloned().collect();
         prop_assert_eq!(memory.keys(&beginning), keys);

@@ -2,11 +2,13 @@
 //! and cargo cannot make a test depend on a crate for another target.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::progress::Progress;
-use crate::toolchain::{Origin, Target, Toolchain};
+use crate::toolchain::{Origin, Output, Target, Toolchain};
 use crate::tree::Crate;
 use crate::{components, packages, tree};
 
@@ -55,28 +57,27 @@ pub(crate) fn build(progress: &Progress, guests: &[Crate], forced: Option<Origin
     progress.say(&format!("compiling {} guests with {}", guests.len(), toolchain.name()));
     let output = toolchain.cargo_into(&tree::target().join("guests").join("build"), Target::Component)?;
     for (number, guest) in guests.iter().enumerate() {
-        // One crate at a time, with an explicit crate type: a plugin is also a library for its own native tests, and
-        // cargo omits link-time optimisation for a crate that is both.
-        let mut cargo = output.cargo("rustc");
-        cargo.args([
-            "--locked",
-            "--quiet",
-            "--lib",
-            "--crate-type",
-            "cdylib",
-            "--profile",
-            PROFILE,
-            "--package",
-            &guest.name,
-        ]);
-        crate::process::run(cargo.current_dir(tree::root()))
+        crate::process::run(&mut compilation(&output, &guest.name))
             .with_context(|| format!("cannot compile guest {} in {}", guest.name, guest.folder.display()))?;
-        let file = format!("{}.wasm", guest.name.replace('-', "_"));
-        let bytes = components::publish(&output.artifacts(PROFILE).join(file), &components::path(&guest.name))?;
+        let bytes = components::publish(&compiled(&output, &guest.name), &components::path(&guest.name))?;
         progress.say(&format!("guest {}/{}: {} ({} KiB)", number + 1, guests.len(), guest.name, bytes.div_ceil(1024)));
     }
     let present = all()?;
     components::retain(&components::folder(), &present.iter().map(|guest| guest.name.as_str()).collect::<Vec<_>>())
+}
+
+/// Cargo for one crate, with an explicit crate type: a plugin is also a library for its own native tests, and cargo
+/// omits link-time optimisation for a crate that is both.
+pub(crate) fn compilation(output: &Output<'_>, guest: &str) -> Command {
+    let mut cargo = output.cargo("rustc");
+    cargo.args(["--locked", "--quiet", "--lib", "--crate-type", "cdylib", "--profile", PROFILE, "--package", guest]);
+    cargo.current_dir(tree::root());
+    cargo
+}
+
+/// Where cargo puts the component of the crate.
+pub(crate) fn compiled(output: &Output<'_>, guest: &str) -> PathBuf {
+    output.artifacts(PROFILE).join(format!("{}.wasm", guest.replace('-', "_")))
 }
 
 #[cfg(test)]

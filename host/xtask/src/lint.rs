@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::progress::Progress;
-use crate::{licences, packages, process, rust_version, tree};
+use crate::{interface, licences, packages, process, rust_version, tree};
 
 /// Runs every check. All failed checks are named at the end.
 pub(crate) fn run() -> Result<()> {
@@ -31,6 +31,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("formatting", |_| process::run(cargo("fmt").args(["--all", "--check"]))),
     ("rust-version", |_| rust_version::check()),
     ("licences and sources", |_| licences::check()),
+    ("released interfaces", |_| interface::check()),
     ("cargo-deny", deny),
     ("clippy", |_| process::run(workspace("clippy").args(["--all-targets", "--", "-D", "warnings"]))),
     ("documentation", |_| process::run(workspace("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))),

@@ -8,6 +8,8 @@ mod dist;
 mod example;
 mod fuzz;
 mod guests;
+mod interface;
+mod languages;
 mod licences;
 mod lint;
 mod no_os;
@@ -33,6 +35,7 @@ usage: cargo xtask COMMAND
   test [-- FILTER...]       build everything and run all tests
   bench [--dev | --program PATH] [LINE...] [--entries N] [--runs N] [--json FILE]
                             measure ctwarden beside its peers; `bench --help` lists the lines
+  components [--keep]       build the policy in JavaScript and Python; --keep: also in C and Rust, to keep
   counts [--keep] [NAME...] count the instructions of the pure parts, and compare them with the landed counts
   dist [ctwarden|conntrack] build the programs as packages have them, into target/dist
   fuzz [NAME...] [--seconds N] [--keep]
@@ -40,6 +43,7 @@ usage: cargo xtask COMMAND
   simulate [--seeds N] [--from SEED] [--seed SEED]
                             engine, reader and replica against a simulated kernel with faults
   guests [--force-fallback] compile plugins and test guests into target/guests/components
+  interface [--keep]        compare the WIT with the released one
   no-os                     compile the pure crates for a target without an operating system
   lint                      formatting, compiler of CI, clippy, documentation, licences
 
@@ -68,11 +72,13 @@ fn run(arguments: &[OsString]) -> Result<()> {
         Some("demo") => demo::run(after_separator(rest)),
         Some("test") => test::run(after_separator(rest)),
         Some("bench") => bench::run(rest),
+        Some("components") => languages::run(rest),
         Some("counts") => counts::run(rest),
         Some("dist") => dist::run(rest),
         Some("fuzz") => fuzz::run(rest),
         Some("simulate") => simulate::run(rest),
         Some("guests") => guests::run(guests::GuestOptions::parse(rest)?),
+        Some("interface") => interface::run(rest),
         Some("no-os") => no_args(rest).and_then(|()| no_os::run()),
         Some("lint") => no_args(rest).and_then(|()| lint::run()),
         Some("help" | "--help" | "-h") => {

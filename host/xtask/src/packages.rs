@@ -58,6 +58,22 @@ pub(crate) const BENCH: &[Need] = &[Need {
 pub(crate) const FUZZ: &[Need] =
     &[Need { program: "c++", packages: &["g++"], purpose: "compile the fuzzer's runtime" }];
 
+/// The compiler of the kept component in C.
+pub(crate) const C: &[Need] = &[
+    Need {
+        program: "clang",
+        packages: &["clang", "libclang-rt-dev-wasm32", "wasi-libc"],
+        purpose: "compile the policy in C",
+    },
+    Need { program: "wasm-ld", packages: &["lld"], purpose: "link the policy in C" },
+];
+
+/// What builds components of JavaScript and Python.
+pub(crate) const LANGUAGES: &[Need] = &[
+    Need { program: "npm", packages: &["nodejs", "npm"], purpose: "build the policy in JavaScript" },
+    Need { program: "pip3", packages: &["python3", "python3-pip"], purpose: "build the policy in Python" },
+];
+
 pub(crate) const COUNT: &[Need] = &[Need {
     program: "valgrind",
     packages: &["valgrind"],

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::progress::Progress;
 use crate::toolchain::Origin;
-use crate::{components, example, guests, no_os, packages, process, tree};
+use crate::{components, example, guests, languages, no_os, packages, process, tree};
 
 /// The environment variable that names the folder of components for the tests.
 const GUESTS: &str = "CTWARDEN_GUESTS";
@@ -28,6 +28,10 @@ pub(crate) fn run(filters: &[OsString]) -> Result<()> {
 fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) -> Result<()> {
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD, packages::TEST]))?;
     progress.step("guests", |progress| guests::build(progress, &guests::all()?, forced))?;
+    // Elsewhere, the test of these components is skipped: their tools are a download of some hundred megabytes.
+    if std::env::var_os("CI").is_some() {
+        languages::build(progress)?;
+    }
     // Selects the same crates as below, so that each crate is compiled once, with one set of features.
     progress.step("build program and tests", |_| {
         process::run(cargo("build").args(["--lib", "--bins", "--tests", "--examples"]))

@@ -62,6 +62,21 @@ pub(crate) fn ci_workflow() -> PathBuf {
     root().join(".github").join("workflows").join("ci.yml")
 }
 
+/// The folder with one folder for each interface version.
+pub(crate) fn interfaces() -> PathBuf {
+    root().join("wit")
+}
+
+/// The folder with a copy of each released interface version.
+pub(crate) fn released_interfaces() -> PathBuf {
+    interfaces().join("released")
+}
+
+/// One policy in several languages, and its kept components.
+pub(crate) fn kept_components() -> PathBuf {
+    root().join("tests").join("components")
+}
+
 /// The example policy, a crate outside the workspace.
 pub(crate) fn example() -> PathBuf {
     root().join("sdk").join("examples").join("close-ports")

@@ -50,6 +50,14 @@ impl Policy for BanFollower {
     type Config = Config;
     const WANTS: &'static [VerdictKind] =
         &[VerdictKind::Delete, VerdictKind::Block, VerdictKind::Unblock, VerdictKind::Alert, VerdictKind::Sweep];
+    const CODES: &'static [ReasonCode] = &[
+        ReasonCode::new("banned", "An address of the flow, or the network, is banned."),
+        ReasonCode::new("unbanned", "A message ended the ban of the network."),
+        ReasonCode::new("ended", "The time of the ban is over."),
+        ReasonCode::new("remembered", "The ban is older than this run, and the network is blocked again."),
+        ReasonCode::new("set-changed", "A set changed, and flows of its addresses are looked for."),
+        ReasonCode::new("set", "A set cannot be read, so its bans have no effect."),
+    ];
 
     fn configure(config: Config, now: Timestamp) -> Result<Self, Refusal> {
         if !config.ports.is_empty() && config.protocols.iter().any(|protocol| !protocol.has_ports()) {
@@ -107,10 +115,11 @@ impl Policy for BanFollower {
         self.block_remembered(now)
     }
 
-    /// Asks only for flows with an address in the changed sets, because no other flow needs a verdict.
-    fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {
-        let listed = sets.iter().fold(self.config.scope(), Filter::in_set);
-        sweep().on(listed).because("set-changed", sets.join(", ")).into()
+    /// Asks only for flows with an added address, because no other flow needs a verdict.
+    fn sets_changed(&mut self, changes: &[SetChange], _: Timestamp) -> Verdicts {
+        let why = SetChange::names(changes);
+        let added = SetChange::filters(changes, &self.config.scope());
+        added.into_iter().map(|flows| sweep().on(flows).because("set-changed", why.clone())).collect()
     }
 
     fn tick(&mut self, now: Timestamp) -> Verdicts {

@@ -46,6 +46,11 @@ impl Policy for ConnectionCap {
     type Config = Config;
     const WANTS: &'static [VerdictKind] =
         &[VerdictKind::Alert, VerdictKind::Delete, VerdictKind::Block, VerdictKind::Sweep];
+    const CODES: &'static [ReasonCode] = &[
+        ReasonCode::new("over-cap", "The source has more connections than it may have."),
+        ReasonCode::new("recount", "A sweep was interrupted, and the connections are counted again."),
+        ReasonCode::new("full", "There are more connections than the policy counts."),
+    ];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         match (config.action, &config.block_set) {

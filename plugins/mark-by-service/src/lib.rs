@@ -31,6 +31,7 @@ pub struct MarkByService {
 impl Policy for MarkByService {
     type Config = Config;
     const WANTS: &'static [VerdictKind] = &[VerdictKind::Mark, VerdictKind::Labels];
+    const CODES: &'static [ReasonCode] = &[ReasonCode::new(DEFAULT, "The flow belongs to no service.")];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         if config.rules.is_empty() && config.default.is_none() {
@@ -54,6 +55,7 @@ impl Policy for MarkByService {
 
     fn subscription(&self) -> Subscription {
         let all = Subscription::default().sweep_every(self.sweep_every).needs(self.needs());
+        let all = self.services.iter().map(Service::name).fold(all, Subscription::code);
         let all = self.changes().fold(all, |all, change| {
             let marked = change.mark.map_or(0, |mark| mark.mask());
             all.changes_mark(marked).changes_labels(change.labels.iter().copied())

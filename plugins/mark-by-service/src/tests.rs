@@ -123,9 +123,12 @@ fn more_rules_than_the_host_takes_filters_are_matched_here() {
         let policy: Harness<MarkByService> = start(json!({ "sweep-seconds": 0, "rules": rules(count) })).unwrap();
         policy.subscription().clone()
     };
-    let all = Subscription::default().needs([VerdictKind::Mark]).changes_mark(u32::MAX);
-    assert_eq!(subscription(65), all);
-    assert_eq!(subscription(64), (1..=64_u16).fold(all, |all, port| all.only(Filter::new().tcp().dst_port(port))));
+    let all = |count: u16| {
+        let all = Subscription::default().needs([VerdictKind::Mark]).changes_mark(u32::MAX);
+        (1..=count).fold(all, |all, rule| all.code(format!("r{rule}")))
+    };
+    assert_eq!(subscription(65), all(65));
+    assert_eq!(subscription(64), (1..=64_u16).fold(all(64), |all, port| all.only(Filter::new().tcp().dst_port(port))));
 }
 
 #[test]
@@ -140,20 +143,21 @@ fn no_more_is_subscribed_to_than_rules_speak_of() {
     let expected = Subscription::default()
         .needs([VerdictKind::Mark])
         .changes_mark(u32::MAX)
+        .code("a")
+        .code("b")
+        .code("c")
         .only(Filter::new().tcp().dst_port(22).from(network("10.0.0.0/8")))
         .only(Filter::new().to(network("192.0.2.0/24")))
         .only(Filter::new().status(Status::EXPECTED));
     assert_eq!(*policy.subscription(), expected);
     let every = std::time::Duration::from_secs(300);
-    for config in [
-        json!({ "default": { "mark": 1 }, "rules": [{ "name": "a", "ports": [22], "mark": 1 }] }),
-        json!({ "rules": [{ "name": "a", "ports": [22], "mark": 1 }, { "name": "b", "mark": 1 }] }),
+    for (config, codes) in [
+        (json!({ "default": { "mark": 1 }, "rules": [{ "name": "a", "ports": [22], "mark": 1 }] }), &["a"][..]),
+        (json!({ "rules": [{ "name": "a", "ports": [22], "mark": 1 }, { "name": "b", "mark": 1 }] }), &["a", "b"]),
     ] {
         let policy: Harness<MarkByService> = start(config).unwrap();
-        assert_eq!(
-            *policy.subscription(),
-            Subscription::default().sweep_every(every).needs([VerdictKind::Mark]).changes_mark(u32::MAX)
-        );
+        let all = Subscription::default().sweep_every(every).needs([VerdictKind::Mark]).changes_mark(u32::MAX);
+        assert_eq!(*policy.subscription(), codes.iter().copied().fold(all, Subscription::code));
     }
 }
 

@@ -1,10 +1,32 @@
 //! The answer of a policy, in forms that a test compares.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use super::imports::Host;
 use crate::verdict::{Action, Target, Verdict};
-use crate::{Filter, Severity, VerdictKind, Verdicts};
+use crate::{Filter, Policy, Refusal, Severity, Subscription, VerdictKind, Verdicts};
+
+/// What a policy declares about its verdicts.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    wants: &'static [VerdictKind],
+    needs: Vec<VerdictKind>,
+    codes: BTreeSet<String>,
+}
+
+impl Declared {
+    /// # Errors
+    /// The subscription needs a kind that the policy does not want, or the host would refuse the subscription.
+    pub(crate) fn of<P: Policy>(subscription: &Subscription) -> Result<Self, Refusal> {
+        let codes = P::CODES.iter().map(|code| code.code().to_owned()).chain(subscription.codes().iter().cloned());
+        Ok(Self { wants: P::WANTS, needs: subscription.needed(P::WANTS)?, codes: codes.collect() })
+    }
+
+    pub(crate) fn needs(&self) -> &[VerdictKind] {
+        &self.needs
+    }
+}
 
 /// Verdicts of one or more calls, in order, and the text of a reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,20 +44,17 @@ impl Deref for Answer {
 }
 
 impl Answer {
-    /// Checks each verdict as the host does, and panics if the host would refuse one.
+    /// Checks each verdict as the host does, and panics if the host would refuse one or count it as `other`.
     #[track_caller]
-    pub(crate) fn new(
-        wants: &[VerdictKind],
-        needs: &[VerdictKind],
-        host: &Host,
-        verdicts: Verdicts,
-        text: String,
-        entries: usize,
-    ) -> Self {
+    pub(crate) fn new(declared: &Declared, host: &Host, verdicts: Verdicts, text: String, entries: usize) -> Self {
         let verdicts: Vec<Verdict> = verdicts.into_iter().collect();
         for verdict in &verdicts {
-            if let Err(fault) = check(wants, needs, host, verdict, entries) {
+            if let Err(fault) = check(declared, host, verdict, entries) {
                 panic!("the host would refuse \"{verdict}\": {fault}");
+            }
+            let code = verdict.code();
+            if !declared.codes.is_empty() && !declared.codes.contains(code) {
+                panic!("neither CODES nor the subscription declares the code {code} of \"{verdict}\"");
             }
         }
         Self { verdicts, text }
@@ -93,18 +112,12 @@ impl Answer {
     }
 }
 
-fn check(
-    wants: &[VerdictKind],
-    needs: &[VerdictKind],
-    host: &Host,
-    verdict: &Verdict,
-    entries: usize,
-) -> Result<(), String> {
+fn check(declared: &Declared, host: &Host, verdict: &Verdict, entries: usize) -> Result<(), String> {
     let kind = verdict.kind();
-    if !wants.contains(&kind) {
+    if !declared.wants.contains(&kind) {
         return Err(format!("WANTS does not list {}", kind.name()));
     }
-    if !needs.contains(&kind) {
+    if !declared.needs.contains(&kind) {
         return Err(format!("the needs of its subscription do not list {}", kind.name()));
     }
     if let Some(Target::Matching { filter, .. }) = verdict.target()

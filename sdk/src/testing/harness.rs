@@ -4,21 +4,28 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::{Answer, Declared};
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
-use crate::bindings::exports::ctwarden::policy::policy as wit;
-use crate::{Configuration, Entry, Filter, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
+use crate::outcome::{Report, ReportBatch};
+use crate::verdict::{Target, Verdict};
+use crate::{
+    Configuration, Entry, Filter, Flow, FlowKey, Outcome, Outcomes, Policy, PrefixMap, Subscription, Timestamp,
+    VerdictKind, export,
+};
 
 /// A configured policy, and the host that it can call.
 #[derive(Debug)]
 pub struct Harness<P> {
     policy: P,
     subscription: Subscription,
-    needs: Vec<VerdictKind>,
+    declared: Declared,
     config: Value,
     host: Host,
     now: Timestamp,
+    /// Keys of the flows in the last batch.
+    judged: Vec<FlowKey>,
 }
 
 /// Configures a policy on a host without sets, memory, statistics and entries. For a host that has some, see
@@ -32,11 +39,12 @@ pub fn start<P: Policy>(config: Value) -> Result<Harness<P>, String> {
 
 impl<P: Policy> Harness<P> {
     pub(crate) fn new(mut host: Host, config: Value, now: Timestamp) -> Result<Self, String> {
+        host.now = now;
         let configure = || P::Config::read(&config.to_string()).and_then(|config| P::configure(config, now));
         let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
-        let needs = subscription.needed(P::WANTS)?;
-        Ok(Self { policy, subscription, needs, config, host, now })
+        let declared = Declared::of::<P>(&subscription)?;
+        Ok(Self { policy, subscription, declared, config, host, now, judged: Vec::new() })
     }
 
     /// Returns the policy itself.
@@ -51,7 +59,7 @@ impl<P: Policy> Harness<P> {
 
     /// Returns the kinds of verdicts that the policy needs with its configuration.
     pub fn needs(&self) -> &[VerdictKind] {
-        &self.needs
+        self.declared.needs()
     }
 
     /// Returns the time of the next call.
@@ -62,6 +70,7 @@ impl<P: Policy> Harness<P> {
     /// Moves the time of the next call forward.
     pub fn advance(&mut self, by: Duration) {
         self.now = self.now + by;
+        self.host.now = self.now;
     }
 
     /// Delivers events in one batch: those that the subscription matches.
@@ -119,12 +128,17 @@ impl<P: Policy> Harness<P> {
         self.deliver(if missed == 0 { wit::Cause::Overrun } else { wit::Cause::Events }, missed, [])
     }
 
-    /// Replaces the networks of a set, written as in [`Host::set`]. Reports the change if the policy subscribed to it.
+    /// Replaces the networks of a set, written as in [`Host::set`]. Reports the change if the policy subscribed to it,
+    /// with the networks that it adds.
     #[track_caller]
     pub fn change_set<'a>(&mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Answer {
-        self.host.sets.insert(name.to_owned(), imports::set_of(networks));
+        let now = imports::set_of(networks);
+        let before = self.host.sets.insert(name.to_owned(), now.clone()).unwrap_or_else(PrefixMap::new);
+        let new = now.iter().filter(|(network, value)| before.get(*network) != Some(value));
+        let added: Vec<_> = new.map(|(network, _)| network.into()).collect();
+        let added = (added.len() <= ctwarden_model::SetChange::ADDED).then_some(added);
         if self.subscription.sets().iter().any(|set| set == name) {
-            self.deliver(wit::Cause::SetsChanged(vec![name.to_owned()]), 0, [])
+            self.deliver(wit::Cause::SetsChanged(vec![wit::SetChange { set: name.to_owned(), added }]), 0, [])
         } else {
             Answer::default()
         }
@@ -135,7 +149,7 @@ impl<P: Policy> Harness<P> {
     pub fn tick(&mut self) -> Answer {
         let (policy, now) = (&mut self.policy, self.now);
         let verdicts = imports::on(&mut self.host, || policy.tick(now));
-        Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), 0)
+        Answer::new(&self.declared, &self.host, verdicts, String::new(), 0)
     }
 
     /// Calls `message` with this text.
@@ -146,7 +160,7 @@ impl<P: Policy> Harness<P> {
     pub fn message(&mut self, text: &str) -> Result<Answer, String> {
         let (policy, now) = (&mut self.policy, self.now);
         let reply = imports::on(&mut self.host, || export::message(policy, text, now))?;
-        Ok(Answer::new(P::WANTS, &self.needs, &self.host, reply.verdicts, reply.text, 0))
+        Ok(Answer::new(&self.declared, &self.host, reply.verdicts, reply.text, 0))
     }
 
     /// Stops the policy in order and starts it again with the same configuration, memory and sets. The time does not
@@ -194,9 +208,39 @@ impl<P: Policy> Harness<P> {
         if empty {
             return Answer::default();
         }
+        self.judged = records.iter().map(|record| Entry::from_wit(*record).key()).collect();
         let batch = wit::Batch { cause, now: now.0, missed, flows: records };
         let policy = &mut self.policy;
         let verdicts = imports::on(&mut self.host, || export::judge(policy, batch));
-        Answer::new(P::WANTS, &self.needs, &self.host, verdicts, String::new(), entries)
+        Answer::new(&self.declared, &self.host, verdicts, String::new(), entries)
+    }
+}
+
+impl<P: Outcomes> Harness<P> {
+    /// Reports that the verdict ended like this. The verdict is one of the last answer. `detail` is the reason of a
+    /// refusal.
+    #[track_caller]
+    pub fn conclude(&mut self, verdict: &Verdict, outcome: Outcome, detail: &str) -> Answer {
+        let report = Report {
+            kind: verdict.kind().name().to_owned(),
+            code: verdict.code().to_owned(),
+            flow: self.flow_of(verdict),
+            network: verdict.action().network(),
+            outcome,
+            flows: Vec::new(),
+            detail: detail.to_owned(),
+        };
+        let batch = ReportBatch::new(self.now, 0, vec![report]);
+        let policy = &mut self.policy;
+        let verdicts = imports::on(&mut self.host, || policy.reports(&batch));
+        Answer::new(&self.declared, &self.host, verdicts, String::new(), 0)
+    }
+
+    fn flow_of(&self, verdict: &Verdict) -> Option<FlowKey> {
+        match verdict.target()? {
+            Target::Entry(index) => self.judged.get(usize::try_from(*index).ok()?).copied(),
+            Target::Key(key) => Some(*key),
+            Target::Matching { .. } => None,
+        }
     }
 }

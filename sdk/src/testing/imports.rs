@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::flow::{FlowBuilder, Rare};
 use super::harness::Harness;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::table::Statistics;
 use crate::{Policy, Prefix, PrefixMap, Timestamp};
 
@@ -16,7 +16,9 @@ use crate::{Policy, Prefix, PrefixMap, Timestamp};
 #[must_use]
 pub struct Host {
     pub(crate) sets: BTreeMap<String, PrefixMap<String>>,
-    pub(crate) memory: BTreeMap<String, Vec<u8>>,
+    pub(crate) memory: BTreeMap<String, Remembered>,
+    /// The time of the call.
+    pub(crate) now: Timestamp,
     pub(crate) memory_keys: Option<usize>,
     pub(crate) statistics: Option<Statistics>,
     pub(crate) entries: Vec<wit::Flow>,
@@ -48,7 +50,7 @@ impl Host {
 
     /// Adds a key that is already in memory.
     pub fn remembering(mut self, key: &str, value: &[u8]) -> Self {
-        self.memory.insert(key.to_owned(), value.to_vec());
+        self.memory.insert(key.to_owned(), Remembered { value: value.to_vec(), end: None });
         self
     }
 
@@ -71,6 +73,21 @@ impl Host {
     pub fn start<P: Policy>(self, config: serde_json::Value) -> Result<Harness<P>, String> {
         // 1 January 2026, so that a test is the same on every day.
         Harness::new(self, config, Timestamp::from_secs(1_767_225_600))
+    }
+}
+
+/// The value of a key in memory, and when the key is removed.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    value: Vec<u8>,
+    end: Option<Timestamp>,
+}
+
+impl Host {
+    /// Removes the keys whose lifetime is over.
+    fn expire(&mut self) {
+        let now = self.now;
+        self.memory.retain(|_, remembered| remembered.end.is_none_or(|end| end > now));
     }
 }
 
@@ -159,7 +176,7 @@ pub(crate) mod table {
     //! Statistics of the table.
 
     use super::CURRENT;
-    use crate::bindings::ctwarden::policy::table as wit;
+    use crate::bindings::ctwarden::conntrack::table as wit;
 
     pub(crate) fn read() -> Option<wit::Statistics> {
         let figures = CURRENT.with_borrow(|host| host.statistics)?;
@@ -178,14 +195,20 @@ pub(crate) mod table {
 pub(crate) mod memory {
     //! Memory that outlives the instance.
 
-    use super::CURRENT;
+    use std::time::Duration;
+
+    use super::{CURRENT, Remembered};
 
     pub(crate) fn get(key: &str) -> Option<Vec<u8>> {
-        CURRENT.with_borrow(|host| host.memory.get(key).cloned())
+        CURRENT.with_borrow_mut(|host| {
+            host.expire();
+            host.memory.get(key).map(|remembered| remembered.value.clone())
+        })
     }
 
-    pub(crate) fn set(key: &str, value: &[u8]) -> Result<(), String> {
+    pub(crate) fn set(key: &str, value: &[u8], lifetime: Option<u32>) -> Result<(), String> {
         CURRENT.with_borrow_mut(|host| {
+            host.expire();
             if key.len() > 256 {
                 return Err(format!("a key of {} bytes is longer than 256 bytes", key.len()));
             }
@@ -193,7 +216,8 @@ pub(crate) mod memory {
             if full && !host.memory.contains_key(key) {
                 return Err(format!("the quota of {} keys is used up", host.memory.len()));
             }
-            host.memory.insert(key.to_owned(), value.to_vec());
+            let end = lifetime.map(|seconds| host.now + Duration::from_secs(seconds.into()));
+            host.memory.insert(key.to_owned(), Remembered { value: value.to_vec(), end });
             Ok(())
         })
     }
@@ -203,6 +227,9 @@ pub(crate) mod memory {
     }
 
     pub(crate) fn keys(beginning: &str) -> Vec<String> {
-        CURRENT.with_borrow(|host| host.memory.keys().filter(|key| key.starts_with(beginning)).cloned().collect())
+        CURRENT.with_borrow_mut(|host| {
+            host.expire();
+            host.memory.keys().filter(|key| key.starts_with(beginning)).cloned().collect()
+        })
     }
 }

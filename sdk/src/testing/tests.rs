@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Harness, Host, flow, json, start};
+use crate::outcome::Report;
 use crate::prelude::*;
 use crate::table::Statistics;
 use crate::verdict::Action;
@@ -48,8 +49,39 @@ impl Policy for Puppet {
 
     fn message(&mut self, text: &str, now: Timestamp) -> Result<Reply, Refusal> {
         self.0 = text.to_owned();
+        match text {
+            "remember" => memory::set_for("k", b"v", Lifetime::from_secs(60))?,
+            "recall" => return Ok(reply(format!("{:?} {:?}", memory::get("k"), memory::keys("")))),
+            _ => {}
+        }
         Ok(reply(now.as_secs().to_string()))
     }
+}
+
+impl Outcomes for Puppet {
+    fn concluded(&mut self, report: &Report, _: Timestamp) -> Verdicts {
+        let flow = report.flow().map(|key| key.original.dst_port);
+        log([("heard", format!("{} {:?} {:?} {}", report.code(), flow, report.outcome(), report.detail()))]).into()
+    }
+}
+
+#[test]
+fn a_policy_hears_what_became_of_its_verdicts() {
+    let mut policy = puppet("");
+    let answer = policy.event(flow().tcp().to("198.51.100.1:22"));
+    let heard = policy.conclude(&answer[0], Outcome::Refused, "the kernel says no");
+    assert_eq!(heard.lines(), [r#"log [("heard", "delete Some(22) Refused the kernel says no")]: log"#]);
+}
+
+#[test]
+fn a_key_in_memory_ends_after_its_lifetime() {
+    let mut policy = puppet("remember");
+    let recalled = |policy: &mut Harness<Puppet>| policy.message("recall").unwrap().text().to_owned();
+    policy.advance(Duration::from_millis(59_999));
+    assert_eq!(recalled(&mut policy), "Some([118]) [\"k\"]");
+    let mut policy = policy.restart().unwrap();
+    policy.advance(Duration::from_millis(1));
+    assert_eq!(recalled(&mut policy), "None []");
 }
 
 fn puppet(behaviour: &str) -> Harness<Puppet> {

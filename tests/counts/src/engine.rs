@@ -145,7 +145,9 @@ impl World {
                 Output::Call(delivery) => {
                     let verdicts = match &delivery.what {
                         Call::Judge(batch) => self.judge(delivery.plugin, batch),
-                        Call::JudgeExpectations(_) | Call::Tick(_) | Call::Message { .. } => Vec::new(),
+                        Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) | Call::Message { .. } => {
+                            Vec::new()
+                        }
                     };
                     self.engine.handle_answer(self.now, delivery.call, Answer::Verdicts(verdicts));
                 }
@@ -188,6 +190,7 @@ fn spec(name: &str) -> Result<PluginSpec> {
         name: PluginName::new(name)?,
         mode: Mode::Enforce,
         wants: kinds,
+        codes: [].into(),
         grants: Grants { kinds, mark_mask: u32::MAX, ..Grants::default() },
         subscription: Subscription {
             needs: kinds,

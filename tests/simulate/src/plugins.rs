@@ -59,6 +59,7 @@ pub(crate) fn spec(name: &str, chance: &mut Chance) -> Option<PluginSpec> {
         name: PluginName::new(name).ok()?,
         mode: if name == "watch" { Mode::Observe } else { Mode::Enforce },
         wants: all(),
+        codes: [].into(),
         grants: Grants {
             kinds: all(),
             mark_mask: 0xff,
@@ -94,7 +95,7 @@ pub(crate) fn answer(call: &Call, memory: &mut Memory, said: &mut Said, faults: 
     }
     match call {
         Call::Judge(batch) => Answer::Verdicts(judge(batch, memory, said, chance)),
-        Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
+        Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
         Call::Message { text, .. } => {
             let client = text.parse().unwrap_or(0);
             Answer::Reply(Reply { text: String::new(), verdicts: ban(client, said, chance) })

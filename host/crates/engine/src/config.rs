@@ -1,6 +1,8 @@
 //! Settings of the operator, each with its unit, its default and its reason. [`crate::bounds`] has the figures that are
 //! not configurable.
 
+use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -29,6 +31,8 @@ pub struct PluginSpec {
     /// Kinds of verdicts that the component requests in its descriptor. [`PluginSpec::subscription`] has those of them
     /// that its configuration needs.
     pub wants: VerdictKinds,
+    /// Codes of the descriptor and of the subscription. Verdicts are counted by them.
+    pub codes: BTreeSet<String>,
     /// What the operator grants.
     pub grants: Grants,
     /// What the engine delivers to the plugin.

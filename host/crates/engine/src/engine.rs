@@ -8,7 +8,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Now, PrefixSet, Steady};
+use ctwarden_model::{
+    ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Now, Prefix, PrefixSet, Steady,
+};
 
 use crate::intake::{Intake, STOPPED};
 use crate::verdicts::Verdicts;
@@ -262,10 +264,11 @@ impl Engine {
         self.intake.take_message(&mut self.verdicts, plugin, text, wait)
     }
 
-    /// Reports that a named address set has changed.
-    pub fn handle_set_changed(&mut self, now: Now, set: ChangedSet) {
+    /// Reports that a named address set has changed. `added` are the networks that are new in the set or have a new
+    /// value, if they are known. More than [`SetChange::ADDED`](ctwarden_model::SetChange::ADDED) count as unknown.
+    pub fn handle_set_changed(&mut self, now: Now, set: ChangedSet, added: Option<&[Prefix]>) {
         self.verdicts.tell_time(now);
-        self.intake.set_changed(&mut self.verdicts, set);
+        self.intake.set_changed(&mut self.verdicts, set, added);
     }
 
     /// Sets the number of entries in the table, from which shares are computed. Once a second or so is enough.

@@ -11,6 +11,8 @@
 //! what [`Engine::poll`] returns:
 //!
 //! ```
+//! use std::collections::BTreeSet;
+//!
 //! use ctwarden_engine::{Ack, Answer, Engine, EngineConfig, OnFailure, Output, PluginLimits, PluginSpec, TableReader};
 //! use ctwarden_model::{
 //!     Action, Effect, Event, EventKind, EventKinds, Flow, FlowId, Grants, Layer4, Mode, Now, Outcome, PerDirection,
@@ -22,6 +24,7 @@
 //!     name: PluginName::new("no-telnet").unwrap(),
 //!     mode: Mode::Enforce,
 //!     wants: kinds(),
+//!     codes: BTreeSet::from(["telnet".to_owned()]),
 //!     grants: Grants { kinds: kinds(), ..Grants::default() },
 //!     subscription: Subscription {
 //!         needs: kinds(),
@@ -87,7 +90,7 @@ pub use ids::{CallId, LookupId, PluginId, SelectionId, SweepId, Ticket};
 pub use intake::delivery::{Answer, Call, Delivery};
 pub use output::{Output, TableReader};
 pub use requests::{Detail, Knows, SelectionRequest, SweepRequest, SweepSource, WaitingSelection, rest_after};
-pub use status::{BreakerStatus, PluginState, PluginStatus, Status, VerdictCounts};
+pub use status::{BreakerStatus, CodeCounts, PluginState, PluginStatus, Status, VerdictCounts};
 pub use subscribed::Subscribed;
 pub use tracked::Tracked;
 pub use verdicts::effects::Ack;

@@ -2,7 +2,8 @@
 //!
 //! They show whether a plugin is healthy, held back or dead, and why.
 
-use alloc::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -53,6 +54,30 @@ impl VerdictCounts {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// Counts of verdicts by code. A code that the plugin did not declare counts as [`Self::OTHER`], so that a plugin cannot
+/// make ever more labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeCounts(BTreeMap<String, VerdictCounts>);
+
+impl CodeCounts {
+    /// Counts for all codes that the plugin did not declare.
+    pub const OTHER: &'static str = "other";
+
+    pub(crate) fn add(&mut self, declared: &BTreeSet<String>, code: &str, kind: VerdictKind, outcome: Outcome) {
+        let label = if declared.contains(code) { code } else { Self::OTHER };
+        if let Some(counts) = self.0.get_mut(label) {
+            counts.add(kind, outcome);
+        } else {
+            self.0.entry(label.to_owned()).or_default().add(kind, outcome);
+        }
+    }
+
+    /// The counts of each code that a verdict had, in the order of the codes.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &VerdictCounts)> {
+        self.0.iter().map(|(code, counts)| (code.as_str(), counts))
     }
 }
 
@@ -110,6 +135,8 @@ pub struct PluginStatus {
     pub folded: u64,
     /// Flows of the verdicts, by outcome. Each flow of a selection counts.
     pub flows: VerdictCounts,
+    /// The verdicts by code.
+    pub codes: CodeCounts,
     /// Faults of the plugin by name ([`Fault::name`]).
     pub faults: BTreeMap<&'static str, u64>,
     /// Time and content of the last fault.
@@ -186,6 +213,7 @@ fn plugin_status(plugin: &Plugin, account: Option<&Account>, now: Now) -> Plugin
         verdicts: account.map(Account::verdicts).cloned().unwrap_or_default(),
         folded: account.map_or(0, Account::folded),
         flows: account.map(Account::flows).cloned().unwrap_or_default(),
+        codes: account.map(Account::codes).cloned().unwrap_or_default(),
         faults: plugin.faults.clone(),
         last_fault: plugin.last_fault.clone(),
         last_refusal: account.and_then(Account::last_refusal).cloned(),

@@ -28,6 +28,7 @@ mod record_rate;
 mod records;
 mod repeats;
 pub(crate) mod replies;
+mod reports;
 mod resolved_target;
 mod rounds;
 mod selection;
@@ -41,7 +42,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, Steady, Target};
+use ctwarden_model::{
+    Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, ReportBatch, Steady, Target,
+};
 
 use self::accounts::Account;
 use self::effects::Effects;
@@ -163,6 +166,18 @@ impl Verdicts {
 
     pub(crate) fn mode(&self, plugin: PluginId) -> Option<Mode> {
         self.guard.mode(plugin, self.clock.steady)
+    }
+
+    /// Whether reports of outcomes wait for the plugin.
+    pub(crate) fn has_reports(&self, plugin: PluginId) -> bool {
+        self.account(plugin).is_some_and(Account::has_reports)
+    }
+
+    /// Takes the reports that wait for the plugin, at most `most` of them.
+    pub(crate) fn take_reports(&mut self, plugin: PluginId, most: usize) -> ReportBatch {
+        let (reports, missed) =
+            self.guard.account_mut(plugin).map(|account| account.take_reports(most)).unwrap_or_default();
+        ReportBatch { now: self.clock.wall, missed, reports }
     }
 
     /// Begins a round. Each of these plugins receives a part of its entries.

@@ -35,7 +35,7 @@ impl Host for Nothing {
     fn memory_get(&mut self, _: &str) -> Option<Vec<u8>> {
         None
     }
-    fn memory_set(&mut self, _: &str, _: Vec<u8>) -> Result<(), String> {
+    fn memory_set(&mut self, _: &str, _: Vec<u8>, _: Option<u32>) -> Result<(), String> {
         Ok(())
     }
     fn memory_remove(&mut self, _: &str) {}

@@ -48,11 +48,11 @@ pub enum LoadError {
     #[error("it is not a valid component")]
     Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The component lacks an export of a plugin.
-    #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:policy/plugin", list(.exports))]
+    #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:conntrack/plugin", list(.exports))]
     OtherWorld { missing: String, exports: Vec<String> },
     /// The component was built for an interface version that this host does not know.
     #[error(
-        "it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or use a \
+        "it was built for ctwarden:conntrack@{found}, this host knows {}; build it against one of these, or use a \
          ctwarden that knows it",
         list(.known)
     )]
@@ -64,7 +64,7 @@ pub enum LoadError {
     },
     /// The component imports interfaces that the host does not offer.
     #[error(
-        "it imports {}, which this host does not offer: {}; a plugin may import ctwarden:policy and, of WASI 0.2, io, clocks, random, \
+        "it imports {}, which this host does not offer: {}; a plugin may import ctwarden:conntrack and, of WASI 0.2, io, clocks, random, \
          cli, filesystem and sockets",
         list(.names),
         without(.names)
@@ -74,7 +74,7 @@ pub enum LoadError {
         names: Vec<String>,
     },
     /// The type of an import or export differs from the interface. The source names it.
-    #[error("it does not fit the interface ctwarden:policy@{version}; build it against that version")]
+    #[error("it does not fit the interface ctwarden:conntrack@{version}; build it against that version")]
     Mismatch {
         version: &'static str,
         #[source]
@@ -107,6 +107,7 @@ pub struct Component {
     pub(crate) ready: InstancePre<State>,
     pub(crate) weight: Weight,
     expectations: bool,
+    outcomes: bool,
 }
 
 impl Component {
@@ -126,8 +127,9 @@ impl Component {
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch { version: version.number, source: error.into() };
         let ready = linker.instantiate_pre(&component).map_err(mismatch)?;
         (version.check)(&ready).map_err(mismatch)?;
-        let expectations = exports.iter().any(|name| without_version(name) == version.expectations);
-        Ok(Self { shared: Arc::clone(shared), version, ready, weight: Weight::of(bytes), expectations })
+        let has = |interface| exports.iter().any(|name| without_version(name) == interface);
+        let (expectations, outcomes) = (has(version.expectations), has(version.outcomes));
+        Ok(Self { shared: Arc::clone(shared), version, ready, weight: Weight::of(bytes), expectations, outcomes })
     }
 
     /// Checks that an instance fits within the limits before it allocates any memory.
@@ -155,6 +157,12 @@ impl Component {
     #[must_use]
     pub const fn exports_expectations(&self) -> bool {
         self.expectations
+    }
+
+    /// Whether the plugin exports the interface for outcomes.
+    #[must_use]
+    pub const fn exports_outcomes(&self) -> bool {
+        self.outcomes
     }
 
     /// Returns the interface version that the host uses with the plugin.
@@ -242,7 +250,7 @@ fn without(names: &[String]) -> &'static str {
          `ctwarden send`"
     } else if any(|name| name.starts_with("wasi:") && !name.contains("@0.2.")) {
         "build it for WASI 0.2, in Rust with `cargo build --target wasm32-wasip2`"
-    } else if any(|name| name.starts_with("ctwarden:policy/")) {
+    } else if any(|name| name.starts_with("ctwarden:conntrack/")) {
         "build it against a version of the interface that this ctwarden knows"
     } else if any(|name| name.starts_with("wasi:")) {
         "build it without the code that uses them"

@@ -40,11 +40,11 @@ pub trait Host: Send {
     /// Returns a value of the plugin's lasting memory (`memory.get`).
     fn memory_get(&mut self, key: &str) -> Option<Vec<u8>>;
 
-    /// Stores a value (`memory.set`).
+    /// Stores a value for `lifetime` seconds, or until it is removed if `None` (`memory.set`).
     ///
     /// # Errors
     /// The quota is used up or the key is too long. The plugin gets the text.
-    fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String>;
+    fn memory_set(&mut self, key: &str, value: Vec<u8>, lifetime: Option<u32>) -> Result<(), String>;
 
     /// Removes a value of the plugin's memory (`memory.remove`).
     fn memory_remove(&mut self, key: &str);
@@ -81,7 +81,7 @@ impl Host for NoHost {
         None
     }
 
-    fn memory_set(&mut self, _: &str, _: Vec<u8>) -> Result<(), String> {
+    fn memory_set(&mut self, _: &str, _: Vec<u8>, _: Option<u32>) -> Result<(), String> {
         Err("describe has no memory".to_owned())
     }
 

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use ctwarden_model::{
-    Batch, Descriptor, Entries, ExpectationBatch, Fault, PluginName, Reply, Subscription, Timestamp, Verdict,
+    Batch, Descriptor, Entries, ExpectationBatch, Fault, PluginName, Reply, ReportBatch, Subscription, Timestamp,
+    Verdict,
 };
 use thiserror::Error;
 use wasmtime::Store;
@@ -97,7 +98,9 @@ impl Instance {
     pub fn configure(&mut self, now: Timestamp, json: &str) -> Result<Subscription, ConfigureError> {
         match self.call(None, |policy, store| policy.configure(store, now, json)) {
             Ok(Configured::Subscribed(subscription)) => {
-                Ok(Subscription { expectations: self.component.exports_expectations(), ..subscription })
+                let (expectations, outcomes) =
+                    (self.component.exports_expectations(), self.component.exports_outcomes());
+                Ok(Subscription { expectations, outcomes, ..subscription })
             }
             Ok(Configured::Malformed(what)) => Err(ConfigureError::Malformed(what)),
             Ok(Configured::Refused(reason)) => Err(ConfigureError::Refused(reason)),
@@ -120,6 +123,14 @@ impl Instance {
     /// The plugin failed.
     pub fn judge_expectations(&mut self, batch: &ExpectationBatch) -> Result<Vec<Verdict>, Fault> {
         self.call(None, |policy, store| policy.judge_expectations(store, batch))
+    }
+
+    /// Reports outcomes to the plugin and returns its verdicts. A plugin that does not export the interface returns none.
+    ///
+    /// # Errors
+    /// The plugin failed.
+    pub fn concluded(&mut self, batch: &ReportBatch) -> Result<Vec<Verdict>, Fault> {
+        self.call(None, |policy, store| policy.concluded(store, batch))
     }
 
     /// Reports the time to the plugin and returns its verdicts.

@@ -1,6 +1,6 @@
 //! The parts that every interface version provides, and the exported functions of a plugin in terms of the model.
 
-use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Subscription, Timestamp, Verdict};
+use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, ReportBatch, Subscription, Timestamp, Verdict};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre, Linker};
 
@@ -19,6 +19,8 @@ pub(crate) struct InterfaceVersion {
     pub(crate) policy: &'static str,
     /// The interface that its plugins may export, without version.
     pub(crate) expectations: &'static str,
+    /// Another interface that its plugins may export, without version.
+    pub(crate) outcomes: &'static str,
     /// Checks that the interface is complete.
     pub(crate) check: fn(&InstancePre<State>) -> wasmtime::Result<()>,
     /// Finds the exports of an instance.
@@ -61,4 +63,7 @@ pub(crate) trait Policy: Send {
         store: &mut Store<State>,
         batch: &ExpectationBatch,
     ) -> wasmtime::Result<Vec<Verdict>>;
+
+    /// Returns no verdicts if the plugin does not export the function.
+    fn concluded(&mut self, store: &mut Store<State>, batch: &ReportBatch) -> wasmtime::Result<Vec<Verdict>>;
 }

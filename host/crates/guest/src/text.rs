@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use ctwarden_model::text;
 
+/// Bytes of a verdict's code, which is a label in metrics. A verdict with a longer code is malformed.
+pub(crate) const CODE: usize = 64;
 /// Bytes of a verdict's reason. A longer reason is cut.
 pub(crate) const REASON: usize = 512;
 /// Bytes of an alert's title. A longer title is cut.
@@ -43,6 +45,16 @@ fn shown(words: String, bytes: usize, clean: impl Fn(&str) -> Cow<'_, str>) -> S
         Cow::Borrowed(_) => short,
         Cow::Owned(cleaned) => text::cut(cleaned, bytes),
     }
+}
+
+/// Whether a code may have the character.
+pub(crate) const fn fits_code(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-'
+}
+
+/// Whether the text is a code that a plugin may declare.
+pub(crate) fn is_code(code: &str) -> bool {
+    !code.is_empty() && code.len() <= CODE && code.chars().all(fits_code)
 }
 
 /// Returns the text in a form for errors.

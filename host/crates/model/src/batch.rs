@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::{Event, ExpectationEvent, SetName, Timestamp};
+use crate::{Event, ExpectationEvent, Prefix, SetName, Timestamp};
 
 /// Which dump entries a sweep delivers to a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +15,30 @@ pub enum Extent {
     Subscribed,
     /// Only the entries of flows for which the plugin asked by a filter.
     Asked,
+}
+
+/// A change of an address set (WIT `set-change`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetChange {
+    pub set: SetName,
+    /// Networks that are new in the set or have a new value. `None` if they are unknown or more than [`Self::ADDED`].
+    pub added: Option<Vec<Prefix>>,
+}
+
+impl SetChange {
+    /// Networks that one change lists: after a longer list, a plugin had better look at the whole set.
+    pub const ADDED: usize = 1_024;
+
+    #[must_use]
+    pub fn new(set: SetName, added: Option<&[Prefix]>) -> Self {
+        Self { set, added: added.filter(|added| added.len() <= Self::ADDED).map(<[_]>::to_vec) }
+    }
+
+    /// Adds a later change of the same set.
+    pub fn then(&mut self, added: Option<&[Prefix]>) {
+        let together = self.added.take().zip(added);
+        self.added = together.map(|(before, later)| [&before, later].concat()).filter(|all| all.len() <= Self::ADDED);
+    }
 }
 
 /// Why a batch was delivered.
@@ -33,7 +57,7 @@ pub enum Cause {
     Overrun,
     /// These address sets changed since the host last reported changes to the plugin, each named once. The batch has no
     /// entries.
-    SetsChanged(Vec<SetName>),
+    SetsChanged(Vec<SetChange>),
 }
 
 /// Shared entries, or a subset of them. An index counts within the subset. The entries stay in the list that collected

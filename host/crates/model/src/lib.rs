@@ -47,6 +47,7 @@ mod part_value;
 mod plugin;
 mod rare_filter;
 mod record;
+mod report;
 mod service;
 mod status;
 mod table;
@@ -62,7 +63,7 @@ pub use ctwarden_net::{
 };
 
 pub use any_of::AnyOf;
-pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent};
+pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent, SetChange};
 pub use effect::{Effect, EffectId, PolicyBlock, PolicyUnblock, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};
@@ -78,9 +79,10 @@ pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};
 pub use part_value::{Networks, PartValue};
-pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, Subscription};
+pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, ReasonCode, Subscription};
 pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};
 pub use record::{FaultRecord, FoldedCount, Notice, Record, VerdictRecord};
+pub use report::{Report, ReportBatch};
 pub use service::{Service, ServiceError};
 pub use status::Status;
 pub use table::TableStatistics;

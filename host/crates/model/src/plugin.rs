@@ -56,6 +56,16 @@ pub struct Descriptor {
     pub configuration_schema: Option<String>,
     /// Kinds of verdicts that it may return, with any configuration.
     pub wants: VerdictKinds,
+    /// Codes that its verdicts may have, with any configuration.
+    pub codes: Vec<ReasonCode>,
+}
+
+/// A code of verdicts (WIT `reason-code`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReasonCode {
+    pub code: String,
+    /// What the code means, for people.
+    pub meaning: String,
 }
 
 /// How far the verdicts of a configuration go, and which address sets the plugin looks up (WIT `reach`).
@@ -91,8 +101,12 @@ pub struct Subscription {
     pub sets: Vec<SetName>,
     /// Whether its verdicts name flows by filters, which makes a replica of the table worthwhile.
     pub selects: bool,
+    /// Codes that its verdicts have with its configuration, besides [`Descriptor::codes`].
+    pub codes: BTreeSet<String>,
     /// Whether the component exports `expectations`.
     pub expectations: bool,
+    /// Whether the component exports `outcomes`.
+    pub outcomes: bool,
 }
 
 impl Subscription {

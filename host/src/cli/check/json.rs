@@ -33,6 +33,7 @@ pub(super) fn plugin(loaded: &LoadedPlugin, pushdown: &Pushdown) -> Value {
         "listens": {
             "events": events,
             "expectations": subscription.expectations,
+            "outcomes": subscription.outcomes,
             "sweeps": kinds.row,
             "sweep-every-seconds": subscription.sweep_every.map(|every| every.as_secs_f64()),
             "tick-every-seconds": subscription.tick_every.map(|every| every.as_secs_f64()),

@@ -186,6 +186,7 @@ mod tests {
             name: PluginName::new(name).unwrap(),
             mode: Mode::Observe,
             wants: VerdictKinds::NONE,
+            codes: [].into(),
             grants: Grants::default(),
             subscription: Subscription { kinds, filters, selects, ..Subscription::default() },
             limits: PluginLimits::default(),

@@ -206,8 +206,8 @@ impl Host for DaemonStream {
         }
     }
 
-    fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String> {
-        match self.ask(Question::Set(key.to_owned()), &value) {
+    fn memory_set(&mut self, key: &str, value: Vec<u8>, lifetime: Option<u32>) -> Result<(), String> {
+        match self.ask(Question::Set { key: key.to_owned(), lifetime }, &value) {
             Some((Answer::Done(outcome), _)) => outcome,
             Some(_) | None => Err(NO_ANSWER.to_owned()),
         }

@@ -1,5 +1,6 @@
 //! The messages between the daemon and the process that loads a component, and the limits of each step.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -117,8 +118,8 @@ pub(super) enum Question {
     Table,
     /// A call of `memory.get`.
     Get(String),
-    /// A call of `memory.set`; the value is the payload.
-    Set(String),
+    /// A call of `memory.set` with a lifetime in seconds; the value is the payload.
+    Set { key: String, lifetime: Option<u32> },
     /// A call of `memory.remove`.
     Remove(String),
     /// A call of `memory.keys`.
@@ -173,9 +174,16 @@ pub(crate) struct Described {
     /// Summary of the policy in one line.
     pub(crate) summary: String,
     wants: Vec<String>,
+    /// Codes that the policy declares, whatever its configuration.
+    codes: BTreeSet<String>,
 }
 
 impl Described {
+    /// Codes that the policy declares, whatever its configuration.
+    pub(crate) const fn codes(&self) -> &BTreeSet<String> {
+        &self.codes
+    }
+
     /// Kinds of verdicts that the policy may return.
     pub(crate) fn wants(&self) -> VerdictKinds {
         VerdictKind::ALL.into_iter().filter(|kind| self.wants.iter().any(|name| name == kind.name())).collect()
@@ -185,6 +193,7 @@ impl Described {
 impl From<Descriptor> for Described {
     fn from(descriptor: Descriptor) -> Self {
         let wants = descriptor.wants.iter().map(|kind| kind.name().to_owned()).collect();
-        Self { name: descriptor.name, version: descriptor.version, summary: descriptor.summary, wants }
+        let codes = descriptor.codes.into_iter().map(|code| code.code).collect();
+        Self { name: descriptor.name, version: descriptor.version, summary: descriptor.summary, wants, codes }
     }
 }

@@ -17,6 +17,7 @@ struct Config {
 impl Policy for ClosePorts {
     type Config = Config;
     const WANTS: &[VerdictKind] = &[VerdictKind::Delete];
+    const CODES: &[ReasonCode] = &[ReasonCode::new("closed-port", "Nobody may use the destination port.")];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         if config.ports.is_empty() {

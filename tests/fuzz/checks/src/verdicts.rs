@@ -52,7 +52,7 @@ impl Host for Nothing {
     fn memory_get(&mut self, _: &str) -> Option<Vec<u8>> {
         None
     }
-    fn memory_set(&mut self, _: &str, _: Vec<u8>) -> Result<(), String> {
+    fn memory_set(&mut self, _: &str, _: Vec<u8>, _: Option<u32>) -> Result<(), String> {
         Ok(())
     }
     fn memory_remove(&mut self, _: &str) {}
@@ -71,6 +71,7 @@ pub(crate) fn check(bytes: &[u8]) {
         name,
         mode: Mode::Enforce,
         wants: VerdictKind::ALL.into_iter().collect(),
+        codes: [].into(),
         grants: Grants {
             kinds: VerdictKind::ALL.into_iter().collect(),
             mark_mask: u32::MAX,
@@ -113,7 +114,9 @@ fn judged(spec: PluginSpec, verdicts: Vec<Verdict>) {
                             let verdicts = verdicts.take().unwrap_or_default();
                             Answer::Reply(Reply { text: String::new(), verdicts })
                         }
-                        Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(Vec::new()),
+                        Call::Judge(_) | Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) => {
+                            Answer::Verdicts(Vec::new())
+                        }
                     };
                     engine.handle_answer(now, delivery.call, answer);
                 }

@@ -1,18 +1,19 @@
-//! Exports the optional interface: deletes each expectation of the helper that its configuration names, and records all
-//! expectations.
+//! Exports the optional interfaces: deletes each expectation of the helper that its configuration names, and records all
+//! expectations and all reports of outcomes.
 //!
-//! This guest shows that expectations reach a plugin that wants them, and the value of each of their fields.
+//! This guest shows that expectations and reports reach a plugin that wants them, and the value of each of their fields.
 
 /// The code that wit-bindgen generates from the WIT.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:policy/plugin-with-expectations" });
+    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:conntrack/plugin-with-all" });
 }
 
 use std::cell::RefCell;
 
-use bindings::exports::ctwarden::policy::expectations::{self, ExpectationBatch};
-use bindings::exports::ctwarden::policy::policy::{
+use bindings::exports::ctwarden::conntrack::expectations::{self, ExpectationBatch};
+use bindings::exports::ctwarden::conntrack::outcomes::{self, ReportBatch};
+use bindings::exports::ctwarden::conntrack::policy::{
     self, Action, Batch, Descriptor, Kinds, Reach, Reply, Subscription, Target, Verdict, VerdictKinds,
 };
 
@@ -30,6 +31,7 @@ impl policy::Guest for Expectations {
             summary: "a guest of the tests".to_owned(),
             configuration_schema: r#"{"type":"string"}"#.to_owned(),
             wants: VerdictKinds::DELETE | VerdictKinds::LOG,
+            codes: Vec::new(),
         }
     }
 
@@ -45,6 +47,7 @@ impl policy::Guest for Expectations {
             own_changes: true,
             sets: vec!["banned".to_owned()],
             selects: true,
+            codes: Vec::new(),
         })
     }
 
@@ -82,6 +85,17 @@ impl expectations::Guest for Expectations {
         }
         HELPER.set(wanted);
         verdicts
+    }
+}
+
+impl outcomes::Guest for Expectations {
+    fn concluded(batch: ReportBatch) -> Vec<Verdict> {
+        vec![Verdict {
+            target: Target::None,
+            action: Action::Log(vec![("reports".to_owned(), format!("{batch:?}"))]),
+            code: "outcome".to_owned(),
+            reason: String::new(),
+        }]
     }
 }
 

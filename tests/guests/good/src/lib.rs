@@ -7,9 +7,9 @@ mod plugin;
 
 use std::cell::{Cell, RefCell};
 
-use plugin::bindings::ctwarden::policy::types::{FlowKey, IpAddress, Masked, Prefix};
-use plugin::bindings::ctwarden::policy::{details, memory, sets, table};
-use plugin::bindings::exports::ctwarden::policy::policy::{Alert, Block, LabelChange, Unblock};
+use plugin::bindings::ctwarden::conntrack::types::{FlowKey, IpAddress, Masked, Prefix};
+use plugin::bindings::ctwarden::conntrack::{details, memory, sets, table};
+use plugin::bindings::exports::ctwarden::conntrack::policy::{Alert, Block, LabelChange, Unblock};
 use plugin::{
     Action, Batch, Descriptor, Filter, Flow, Guest, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
     any_flow, descriptor, everything, verdict,
@@ -78,7 +78,9 @@ fn answer(text: &str) -> Result<String, String> {
             let addresses = [IpAddress::Ipv4(0xc000_0201), IpAddress::Ipv6((0x2001_0db8_0000_0000, 1))];
             sets::lookup(set, &addresses).map(|values| format!("{values:?}"))
         }
-        ("remember", value) => memory::set("key", value.as_bytes()).map(|()| format!("{:?}", memory::keys("k"))),
+        ("remember", value) => {
+            memory::set("key", value.as_bytes(), Some(60)).map(|()| format!("{:?}", memory::keys("k")))
+        }
         ("recall", _) => Ok(format!("{:?}", memory::get("key").map(|bytes| bytes.len()))),
         ("forget", _) => {
             memory::remove("key");
@@ -87,7 +89,7 @@ fn answer(text: &str) -> Result<String, String> {
         ("fill", _) => {
             let value = vec![0; 1 << 20];
             let mut kept = 0;
-            while memory::set("big", &value).is_ok() {
+            while memory::set("big", &value, None).is_ok() {
                 kept += 1;
             }
             Ok(format!("{kept}"))

@@ -6,7 +6,7 @@
 #[path = "../../plugin.rs"]
 mod plugin;
 
-use plugin::bindings::ctwarden::policy::memory;
+use plugin::bindings::ctwarden::conntrack::memory;
 use plugin::{Action, Target};
 use plugin::{Provoked, Subscription, Verdict, everything, verdict};
 
@@ -25,7 +25,7 @@ impl Provoked for RemembersEarly {
     }
 
     fn configure(_configuration: &str) -> Result<Subscription, String> {
-        memory::set(KEY, &(count() + 1).to_le_bytes())?;
+        memory::set(KEY, &(count() + 1).to_le_bytes(), None)?;
         if memory::get(KEY).is_none() || memory::keys("conf").len() != 1 {
             return Err("what was set is not there".to_owned());
         }

@@ -128,8 +128,12 @@ impl Policy for Scripted {
         self.turn("overrun")
     }
 
-    fn sets_changed(&mut self, sets: &[String], _: Timestamp) -> Verdicts {
-        println!("changed: {}", sets.join(" "));
+    fn sets_changed(&mut self, changes: &[SetChange], _: Timestamp) -> Verdicts {
+        for change in changes {
+            let added: String =
+                change.added().iter().copied().flatten().map(|network| format!(" +{network}")).collect();
+            println!("changed: {}{added}", change.set());
+        }
         self.turn("set-changed")
     }
 

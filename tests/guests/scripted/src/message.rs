@@ -35,6 +35,10 @@ pub(crate) fn answer(text: &str, remembered: &BTreeMap<String, Named>) -> Result
             memory::set(name, value.as_bytes())?;
             Ok(reply("stored"))
         }
+        ["store", name, value, seconds] => {
+            memory::set_for(name, value.as_bytes(), Lifetime::from_secs(seconds.parse()?))?;
+            Ok(reply("stored"))
+        }
         ["load", name] => Ok(reply(
             memory::get(name)
                 .map_or_else(|| "nothing".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned()),

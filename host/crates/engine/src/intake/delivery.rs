@@ -9,10 +9,12 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Batch, Entries, ExpectationBatch, Fault, Mode, PluginName, Reply, Timestamp, Verdict};
+use ctwarden_model::{
+    Batch, Entries, ExpectationBatch, Fault, Mode, PluginName, Reply, ReportBatch, Timestamp, Verdict,
+};
 
 use crate::intake::Intake;
-use crate::intake::queue::Item;
+use crate::intake::queue::{Item, Queue};
 use crate::intake::roster::Plugin;
 use crate::verdicts::Verdicts;
 use crate::verdicts::call_context::CallContext;
@@ -36,6 +38,8 @@ pub enum Call {
     Judge(Batch),
     /// `judge-expectations`, for entries of the expectation table.
     JudgeExpectations(ExpectationBatch),
+    /// `concluded`, for outcomes of the plugin's verdicts.
+    Concluded(ReportBatch),
     /// `tick`, with the wall time of the tick.
     Tick(Timestamp),
     /// `message`, for a message of the operator.
@@ -49,7 +53,7 @@ pub enum Call {
 /// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Result of `judge`, `judge-expectations` or `tick`.
+    /// Result of `judge`, `judge-expectations`, `concluded` or `tick`.
     Verdicts(Vec<Verdict>),
     /// Result of `message`: verdicts and a text for the sender.
     Reply(Reply),
@@ -108,37 +112,30 @@ impl Intake {
         // The queue of a plugin is bounded, but its verdicts are not. So a plugin is not called while its open verdicts
         // take too much memory.
         let has_room = |id| verdicts.account(id).is_some_and(|account| !account.is_full());
-        let free = |id: &PluginId| self.plugins.get(*id).is_some_and(Plugin::can_be_called) && has_room(*id);
-        let id = self.plugins.ids_after(self.calls.last_served).find(free)?;
+        let has_work = |plugin: &Plugin| !plugin.queue.is_empty() || verdicts.has_reports(plugin.id);
+        let is_next = |id: &PluginId| {
+            self.plugins.get(*id).is_some_and(|plugin| plugin.is_free() && has_work(plugin)) && has_room(*id)
+        };
+        let id = self.plugins.ids_after(self.calls.last_served).find(is_next)?;
         self.calls.last_served = Some(id);
         self.deliver(verdicts, id)
     }
 
     fn deliver(&mut self, verdicts: &mut Verdicts, id: PluginId) -> Option<Delivery> {
         let now = verdicts.now();
+        let most = self.batch_entries();
         let plugin = self.plugins.get_mut(id)?;
-        let item = plugin.queue.pop()?;
+        let reports = verdicts.has_reports(id) && (plugin.queue.is_empty() || !plugin.reported_last);
+        let (what, context) = if reports {
+            (Call::Concluded(verdicts.take_reports(id, most)), CallContext::Nothing)
+        } else {
+            let item = plugin.queue.pop()?;
+            call_of(item, id, &mut plugin.queue, verdicts)
+        };
         let call = self.calls.name();
+        plugin.reported_last = reports;
         plugin.outstanding = Some(call);
         plugin.calls = plugin.calls.saturating_add(1);
-        let mut missed = || plugin.queue.take_missed();
-        let (what, context) = match item {
-            Item::Entries { round, cause, entries, told } => {
-                verdicts.hand_over(id, told.received, entries.all_placed());
-                let batch = Batch { cause: cause.clone(), now: now.wall, missed: missed(), entries: entries.clone() };
-                (Call::Judge(batch), CallContext::Entries { round, cause, entries, told })
-            }
-            Item::Expectations { round, cause, events } => {
-                let batch = ExpectationBatch { cause, now: now.wall, missed: missed(), events: Arc::clone(&events) };
-                (Call::JudgeExpectations(batch), CallContext::Expectations { round, events })
-            }
-            Item::Turn(cause) => {
-                let batch = Batch { cause, now: now.wall, missed: missed(), entries: Entries::none() };
-                (Call::Judge(batch), CallContext::Nothing)
-            }
-            Item::Tick => (Call::Tick(now.wall), CallContext::Nothing),
-            Item::Message(ticket, text) => (Call::Message { now: now.wall, text }, CallContext::Message(ticket)),
-        };
         plugin.entries = plugin.entries.saturating_add(context.entries());
         let (name, mode) = (plugin.spec.name.clone(), verdicts.mode(id).unwrap_or(Mode::Observe));
         self.calls.add(call, Outstanding { plugin: id, name, mode, context, delivered: now.wall });
@@ -207,5 +204,27 @@ impl Intake {
             plugin.is_behind = false;
             plugin.wants_sweep |= plugin.spec.subscription.kinds.row;
         }
+    }
+}
+
+/// The call that delivers an item of the plugin's queue.
+fn call_of(item: Item, id: PluginId, queue: &mut Queue, verdicts: &mut Verdicts) -> (Call, CallContext) {
+    let now = verdicts.now().wall;
+    match item {
+        Item::Entries { round, cause, entries, told } => {
+            verdicts.hand_over(id, told.received, entries.all_placed());
+            let batch = Batch { cause: cause.clone(), now, missed: queue.take_missed(), entries: entries.clone() };
+            (Call::Judge(batch), CallContext::Entries { round, cause, entries, told })
+        }
+        Item::Expectations { round, cause, events } => {
+            let batch = ExpectationBatch { cause, now, missed: queue.take_missed(), events: Arc::clone(&events) };
+            (Call::JudgeExpectations(batch), CallContext::Expectations { round, events })
+        }
+        Item::Turn(cause) => {
+            let batch = Batch { cause, now, missed: queue.take_missed(), entries: Entries::none() };
+            (Call::Judge(batch), CallContext::Nothing)
+        }
+        Item::Tick => (Call::Tick(now), CallContext::Nothing),
+        Item::Message(ticket, text) => (Call::Message { now, text }, CallContext::Message(ticket)),
     }
 }

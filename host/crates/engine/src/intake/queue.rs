@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Cause, Entries, ExpectationEvent, SetName};
+use ctwarden_model::{Cause, Entries, ExpectationEvent, Prefix, SetChange, SetName};
 
 use crate::Ticket;
 use crate::ids::RoundId;
@@ -135,24 +135,29 @@ impl Queue {
 
     /// Reports a changed set to the plugin. All sets that changed before the plugin's next turn share this turn: the
     /// plugin looks into their current content, and one sweep serves for all.
-    pub(crate) fn push_changed_set(&mut self, set: &SetName) {
+    pub(crate) fn push_changed_set(&mut self, set: &SetName, added: Option<&[Prefix]>) {
         let turn = self.items.iter_mut().find_map(|item| match item {
-            Item::Turn(Cause::SetsChanged(sets)) => Some(sets),
+            Item::Turn(Cause::SetsChanged(changes)) => Some(changes),
             Item::Turn(_) | Item::Entries { .. } | Item::Expectations { .. } | Item::Tick | Item::Message(..) => None,
         });
         match turn {
-            Some(sets) if sets.contains(set) => {}
-            Some(sets) => sets.push(set.clone()),
-            None => self.push_before_rows(Item::Turn(Cause::SetsChanged([set.clone()].into()))),
+            Some(changes) => match changes.iter_mut().find(|change| change.set == *set) {
+                Some(change) => change.then(added),
+                None => changes.push(SetChange::new(set.clone(), added)),
+            },
+            None => {
+                let change = SetChange::new(set.clone(), added);
+                self.push_before_rows(Item::Turn(Cause::SetsChanged([change].into())));
+            }
         }
     }
 
     /// Removes turns about other sets than `wanted`, for a plugin that no longer subscribes to them.
     pub(crate) fn keep_sets(&mut self, wanted: &[SetName]) {
         self.items.retain_mut(|item| match item {
-            Item::Turn(Cause::SetsChanged(sets)) => {
-                sets.retain(|set| wanted.contains(set));
-                !sets.is_empty()
+            Item::Turn(Cause::SetsChanged(changes)) => {
+                changes.retain(|change| wanted.contains(&change.set));
+                !changes.is_empty()
             }
             Item::Turn(_) | Item::Entries { .. } | Item::Expectations { .. } | Item::Tick | Item::Message(..) => true,
         });

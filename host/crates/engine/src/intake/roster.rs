@@ -21,6 +21,8 @@ pub(crate) struct Plugin {
     pub(crate) supervision: Supervision,
     /// The call without an answer.
     pub(crate) outstanding: Option<CallId>,
+    /// Whether the last call brought reports. Reports and other calls take turns.
+    pub(crate) reported_last: bool,
     /// Whether the plugin needs a sweep.
     pub(crate) wants_sweep: bool,
     /// Open verdicts of the plugin that request rows.
@@ -48,6 +50,7 @@ impl Plugin {
             queue: Queue::default(),
             supervision: Supervision::default(),
             outstanding: None,
+            reported_last: false,
             wants_sweep: spec.subscription.kinds.row,
             asked: Vec::new(),
             is_behind: false,
@@ -69,12 +72,12 @@ impl Plugin {
 
     /// Whether the plugin can be called now and its queue is empty.
     pub(crate) fn is_idle(&self) -> bool {
-        self.supervision.is_running() && self.outstanding.is_none() && self.queue.is_empty()
+        self.is_free() && self.queue.is_empty()
     }
 
-    /// Whether the plugin can be called now and its queue is not empty.
-    pub(crate) fn can_be_called(&self) -> bool {
-        self.supervision.is_running() && self.outstanding.is_none() && !self.queue.is_empty()
+    /// Whether the plugin can be called now.
+    pub(crate) fn is_free(&self) -> bool {
+        self.supervision.is_running() && self.outstanding.is_none()
     }
 
     /// Whether entries are queued for the plugin: while it runs, and during a short pause.

@@ -1,6 +1,6 @@
 //! Turns without entries that plugins get in order with their events: overruns and changed sets.
 
-use ctwarden_model::{Cause, ChangedSet, Notice};
+use ctwarden_model::{Cause, ChangedSet, Notice, Prefix};
 
 use crate::intake::Intake;
 use crate::verdicts::Verdicts;
@@ -21,11 +21,11 @@ impl Intake {
         }
     }
 
-    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: ChangedSet) {
+    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: ChangedSet, added: Option<&[Prefix]>) {
         self.flush_collected(verdicts);
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
             if plugin.spec.subscription.sets.contains(&set.name) {
-                plugin.queue.push_changed_set(&set.name);
+                plugin.queue.push_changed_set(&set.name, added);
             }
         }
         verdicts.notice(Notice::SetChanged(set));

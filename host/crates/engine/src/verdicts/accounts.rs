@@ -2,13 +2,15 @@
 //!
 //! On a reload the plugin of the same name takes over what was spent. A reload therefore cannot reset a budget.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use ctwarden_model::{
-    Alert, Block, FlowKey, FoldedCount, Mode, Notice, Outcome, PluginName, Refusal, Steady, Tally, Timestamp, Unblock,
-    VerdictKind, VerdictRecord,
+    Alert, Block, FlowKey, FoldedCount, Mode, Notice, Outcome, PluginName, Refusal, Report, Steady, Tally, Timestamp,
+    Unblock, VerdictKind, VerdictRecord,
 };
 
 use crate::verdicts::alerts::Alerts;
@@ -17,7 +19,8 @@ use crate::verdicts::breaker::Breaker;
 use crate::verdicts::budget::{self, Budget};
 use crate::verdicts::record_rate::RecordRate;
 use crate::verdicts::repeats::{Repeat, Repeats};
-use crate::{BreakerLimits, BreakerStatus, PluginLimits, PluginSpec, VerdictCounts};
+use crate::verdicts::reports::Reports;
+use crate::{BreakerLimits, BreakerStatus, CodeCounts, PluginLimits, PluginSpec, VerdictCounts};
 
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -35,6 +38,10 @@ pub(crate) struct Account {
     verdicts: VerdictCounts,
     /// Counts of the same outcomes by flow. Every flow of a selection counts.
     flows: VerdictCounts,
+    /// Counts of the same verdicts by code.
+    codes: CodeCounts,
+    /// Reports for the plugin; `None` if it takes none.
+    reports: Option<Reports>,
     last_refusal: Option<(Timestamp, VerdictKind, String)>,
 }
 
@@ -42,6 +49,7 @@ pub(crate) struct Account {
 #[derive(Debug)]
 pub(crate) struct EndedVerdict<'a> {
     pub(crate) kind: VerdictKind,
+    pub(crate) code: &'a str,
     pub(crate) outcome: Outcome,
     /// Outcomes of the flows, if the verdict is over a selection.
     pub(crate) tally: Option<&'a Tally>,
@@ -64,6 +72,8 @@ impl Account {
             awaiting_sweep: 0,
             verdicts: VerdictCounts::default(),
             flows: VerdictCounts::default(),
+            codes: CodeCounts::default(),
+            reports: spec.subscription.outcomes.then(|| Reports::new(now)),
             last_refusal: None,
             spec,
         }
@@ -117,8 +127,9 @@ impl Account {
     }
 
     pub(crate) fn ended(&mut self, ended: &EndedVerdict<'_>) {
-        let EndedVerdict { kind, outcome, tally, is_about_one_flow, bytes, awaited_sweep } = *ended;
+        let EndedVerdict { kind, code, outcome, tally, is_about_one_flow, bytes, awaited_sweep } = *ended;
         self.verdicts.add(kind, outcome);
+        self.codes.add(&self.spec.codes, code, kind, outcome);
         self.open_bytes = self.open_bytes.saturating_sub(bytes);
         match tally {
             Some(tally) => self.flows.add_tally(kind, tally),
@@ -128,6 +139,22 @@ impl Account {
         if awaited_sweep {
             self.awaiting_sweep = self.awaiting_sweep.saturating_sub(1);
         }
+    }
+
+    /// Keeps a report of the ended verdict for the plugin, if the plugin takes reports.
+    pub(crate) fn report(&mut self, ended: &VerdictRecord, tally: Option<&Tally>, detail: String, now: Steady) {
+        if let Some(reports) = &mut self.reports {
+            reports.add(ended, tally, detail, now);
+        }
+    }
+
+    pub(crate) fn has_reports(&self) -> bool {
+        self.reports.as_ref().is_some_and(|reports| !reports.is_empty())
+    }
+
+    /// Takes at most `most` reports, and the number of reports dropped since the last call.
+    pub(crate) fn take_reports(&mut self, most: usize) -> (Vec<Report>, u64) {
+        self.reports.as_mut().map(|reports| reports.take(most)).unwrap_or_default()
     }
 
     pub(crate) fn refused(&mut self, at: Timestamp, kind: VerdictKind, why: String) {
@@ -198,7 +225,7 @@ impl Account {
     }
 
     /// Takes the counts of verdicts without their own record, if the counts are due or `all` is set.
-    pub(crate) fn take_folded(&mut self, all: bool, now: Steady) -> Option<alloc::boxed::Box<[FoldedCount]>> {
+    pub(crate) fn take_folded(&mut self, all: bool, now: Steady) -> Option<Box<[FoldedCount]>> {
         self.rate.due().filter(|due| all || *due <= now).and_then(|_| self.rate.take_folded())
     }
 
@@ -227,6 +254,10 @@ impl Account {
 
     pub(crate) const fn flows(&self) -> &VerdictCounts {
         &self.flows
+    }
+
+    pub(crate) const fn codes(&self) -> &CodeCounts {
+        &self.codes
     }
 
     /// Number of verdicts without their own record.

@@ -32,6 +32,7 @@ impl Verdicts {
         if let Some(account) = self.guard.account_mut(plugin) {
             account.ended(&EndedVerdict {
                 kind,
+                code: &record.verdict.code,
                 outcome,
                 tally: tally.as_deref(),
                 is_about_one_flow,
@@ -41,6 +42,8 @@ impl Verdicts {
             if let Some(why) = &refusal {
                 account.refused(self.clock.wall, kind, shortened(why));
             }
+            let detail = refusal.as_deref().map(shortened).unwrap_or_default();
+            account.report(&record, tally.as_deref(), detail, self.clock.steady);
         }
         self.account_of_blocks(plugin, &record.verdict.action, outcome);
         if let Some(ticket) = ticket {

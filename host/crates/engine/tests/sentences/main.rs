@@ -17,6 +17,7 @@ mod protection;
 mod records;
 mod recurring;
 mod reload;
+mod reports;
 mod rounds;
 mod selections;
 mod stop;

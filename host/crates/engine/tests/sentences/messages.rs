@@ -100,7 +100,7 @@ fn a_message_and_a_changed_set_wait_behind_events_but_not_behind_rows() {
     world.rows(id, [flow(4), flow(5)]);
     world.message("a", "first");
     world.message("a", "second");
-    world.engine.handle_set_changed(world.now, changed(&banned));
+    world.engine.handle_set_changed(world.now, changed(&banned), None);
     let mut came = Vec::new();
     while let Some(call) = world.call("a") {
         if let Call::Message { text, .. } = call {

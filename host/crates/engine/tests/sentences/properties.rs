@@ -150,13 +150,15 @@ impl History {
         match deed {
             Deed::Events(events) => self.events(events),
             Deed::Overrun => self.world.overrun(),
-            Deed::SetChanged => self.world.engine.handle_set_changed(now, changed(&SetName("feed".into()))),
+            Deed::SetChanged => self.world.engine.handle_set_changed(now, changed(&SetName("feed".into())), None),
             Deed::Table(entries) => self.world.engine.handle_table(now, entries),
             Deed::Answer(n, verdicts) => self.answer(n, |what, history| {
                 let verdicts = history.say(verdicts);
                 Some(match what {
                     Call::Message { .. } => Answer::Reply(Reply { text: "done".into(), verdicts }),
-                    Call::Judge(_) | Call::JudgeExpectations(_) | Call::Tick(_) => Answer::Verdicts(verdicts),
+                    Call::Judge(_) | Call::JudgeExpectations(_) | Call::Concluded(_) | Call::Tick(_) => {
+                        Answer::Verdicts(verdicts)
+                    }
                 })
             }),
             Deed::Refuse(n) => self

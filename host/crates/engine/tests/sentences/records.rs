@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use ctwarden_engine::{MessageError, PluginSpec, Wait};
+use ctwarden_engine::{CodeCounts, MessageError, PluginSpec, Wait};
 use ctwarden_engine::{Output, TableReader};
 use ctwarden_model::{Action, Flaw, Flow, Notice, Outcome, Record, Verdict, VerdictKind, VerdictKinds};
 
@@ -81,6 +81,27 @@ fn verdicts_of_every_outcome_that_changes_nothing_are_folded_above_the_rate() {
     all_above_the_rate_are_folded(slow("a"), |_| delete("d", entry(9)), VerdictKind::Delete, "refused");
     all_above_the_rate_are_folded(slow("a"), malformed, VerdictKind::Mark, "refused");
     all_above_the_rate_are_folded(slow("a"), |_| protect("p", entry(0), 0), VerdictKind::Protect, "refused");
+}
+
+#[test]
+fn verdicts_are_counted_by_the_codes_that_the_plugin_declares() {
+    let mut world =
+        World::new([plugin("a").with(|spec| spec.codes = ["known".to_owned(), "unused".to_owned()].into())]);
+    let said = vec![log("known"), log("made-up"), log("made-up-too"), log(""), delete("known", entry(0))];
+    world.judge(new(1), [("a", said)]);
+    world.ack_all();
+    let status = &world.engine.status(world.now).plugins[0];
+    let counted: Vec<_> = status
+        .codes
+        .iter()
+        .flat_map(|(code, counts)| counts.iter().map(move |(kind, outcome, count)| (code, kind, outcome, count)))
+        .collect();
+    let expected = [
+        ("known", VerdictKind::Delete, "applied", 1),
+        ("known", VerdictKind::Log, "applied", 1),
+        (CodeCounts::OTHER, VerdictKind::Log, "applied", 3),
+    ];
+    assert_eq!(counted, expected);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use ctwarden_engine::Call;
-use ctwarden_model::{Cause, Extent, Notice, SetName};
+use ctwarden_model::{Cause, Extent, Notice, Prefix, SetChange, SetName};
 
 use crate::words::*;
 use crate::world::World;
@@ -74,20 +74,56 @@ fn lasting_loss_does_not_become_a_storm_of_sweeps() {
 #[test]
 fn changed_sets_are_told_once_by_name_to_those_who_asked() {
     let set = |name: &str| SetName(name.into());
+    let change = |name: &str| SetChange { set: set(name), added: None };
     let wants = plugin("a").with(|spec| spec.subscription.sets = vec![set("feed"), set("more"), set("quiet")]);
     let mut world = World::new([wants, plugin("b").with(|spec| spec.subscription.sets = vec![set("quiet")])]);
     world.events([new(1)]);
     for name in ["more", "feed", "more", "foreign", "feed"] {
-        world.engine.handle_set_changed(world.now, changed(&set(name)));
+        world.engine.handle_set_changed(world.now, changed(&set(name)), None);
     }
     world.answer("a", []);
-    assert_eq!(world.cause("a"), Cause::SetsChanged(vec![set("more"), set("feed")]));
-    world.engine.handle_set_changed(world.now, changed(&set("feed")));
+    assert_eq!(world.cause("a"), Cause::SetsChanged(vec![change("more"), change("feed")]));
+    world.engine.handle_set_changed(world.now, changed(&set("feed")), None);
     world.answer("a", []);
-    assert_eq!(world.cause("a"), Cause::SetsChanged(vec![set("feed")]), "it has changed again since it was told");
+    assert_eq!(world.cause("a"), Cause::SetsChanged(vec![change("feed")]), "it has changed again since it was told");
     world.answer("a", [delete("d", matching(from(1)))]);
     assert!(world.call("a").is_none());
     world.answer("b", []);
     assert!(world.call("b").is_none());
     assert!(world.poll_sweep().is_some());
+}
+
+#[test]
+fn what_a_set_gained_is_told_while_it_can_be_listed() {
+    let feed = SetName("feed".into());
+    let gained = |numbers: std::ops::Range<u16>| -> Vec<Prefix> {
+        let network = |n: u16| {
+            let [high, low] = n.to_be_bytes();
+            format!("10.0.{high}.{low}").parse().unwrap()
+        };
+        numbers.map(network).collect()
+    };
+    let told = |changes: &[Option<Vec<Prefix>>]| {
+        let mut world = World::new([plugin("a").with(|spec| spec.subscription.sets = vec![feed.clone()])]);
+        world.events([new(1)]);
+        for added in changes {
+            world.engine.handle_set_changed(world.now, changed(&feed), added.as_deref());
+        }
+        world.answer("a", []);
+        let Cause::SetsChanged(told) = world.cause("a") else { panic!("{:?}", world.cause("a")) };
+        told[0].added.clone()
+    };
+    assert_eq!(told(&[Some(gained(0..2))]), Some(gained(0..2)));
+    assert_eq!(told(&[Some(Vec::new())]), Some(Vec::new()), "networks were only removed");
+    assert_eq!(told(&[Some(gained(0..2)), Some(gained(2..3))]), Some(gained(0..3)), "two changes in one turn");
+    assert_eq!(told(&[Some(gained(0..1_024))]), Some(gained(0..1_024)));
+    for unlisted in [
+        &[None][..],
+        &[Some(gained(0..1_025))],
+        &[Some(gained(0..1_000)), Some(gained(1_000..1_025))],
+        &[None, Some(gained(0..1))],
+        &[Some(gained(0..1)), None],
+    ] {
+        assert_eq!(told(unlisted), None);
+    }
 }

@@ -19,6 +19,7 @@ pub(crate) fn plugin(name: &str) -> PluginSpec {
         name: PluginName::new(name).unwrap(),
         mode: Mode::Enforce,
         wants: all,
+        codes: [].into(),
         grants: Grants {
             kinds: all,
             mark_mask: u32::MAX,

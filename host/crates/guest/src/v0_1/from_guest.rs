@@ -3,17 +3,18 @@
 //! A verdict with a value out of range is neither dropped nor a fault of the call. It becomes a malformed verdict. So
 //! it ends in a record like every other verdict, and its author sees it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ctwarden_model::{
     Action, Alert, AnyOf, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange,
-    Layer4, Masked, NamedSet, PortRange, PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, SecondsRange,
-    Selection, SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Layer4, Masked, NamedSet, PortRange, PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, ReasonCode,
+    SecondsRange, Selection, SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
-use super::bindings::ctwarden::policy::types;
-use super::bindings::exports::ctwarden::policy::policy;
+use super::bindings::ctwarden::conntrack::types;
+use super::bindings::exports::ctwarden::conntrack::policy;
 use crate::{Host, text};
 
 /// Names the value that is out of range.
@@ -34,15 +35,15 @@ const FIELDS: What = "it has more than 64 fields";
 const FIELD_NAME: What = "a field's name is longer than 64 bytes";
 const SET_NAME: What = "a set's name is longer than 64 bytes";
 
-/// Longest code of a verdict in bytes. The code is a label in metrics.
-const CODE_BYTES: usize = 64;
-
 /// Values in one list of a filter: there are no more ports or zones than that. Reading a list looks at each value once.
 const LIST: usize = 1 << 16;
 
 /// Filters of a subscription. Each event is matched against each filter. A policy needs one filter for each kind of
 /// rule.
 const FILTERS: usize = 64;
+
+/// Codes of a subscription. Each is a label in metrics.
+const CODES: usize = 256;
 
 /// Shortest time between ticks (WIT `subscription.tick-every`).
 const TICK_MILLISECONDS_MIN: u32 = 10;
@@ -55,6 +56,22 @@ pub(super) fn descriptor(descriptor: policy::Descriptor) -> Descriptor {
         summary: descriptor.summary,
         configuration_schema: if schema.is_empty() { None } else { Some(schema) },
         wants: verdict_kinds(descriptor.wants),
+        codes: descriptor.codes.into_iter().map(reason_code).collect(),
+    }
+}
+
+fn reason_code(given: policy::ReasonCode) -> ReasonCode {
+    ReasonCode { code: given.code, meaning: given.meaning }
+}
+
+/// Returns the codes that a configuration adds. An error says what is wrong with them.
+fn codes(given: Vec<String>) -> Result<BTreeSet<String>, String> {
+    if given.len() > CODES {
+        return Err(format!("{} codes, more than {CODES}; declare fewer, the others count as other", given.len()));
+    }
+    match given.iter().find(|code| !text::is_code(code)) {
+        Some(code) => Err(format!("the code \"{}\" is not 1 to 64 letters, digits or -", text::shortened(code))),
+        None => Ok(given.into_iter().collect()),
     }
 }
 
@@ -121,7 +138,9 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         own_changes: subscription.own_changes,
         sets: subscription.sets.into_iter().map(set_name).collect::<Result<_, _>>()?,
         selects: subscription.selects,
+        codes: codes(subscription.codes)?,
         expectations: false,
+        outcomes: false,
     })
 }
 
@@ -334,20 +353,19 @@ pub(super) fn verdict(verdict: policy::Verdict, host: &mut dyn Host) -> Verdict 
 
 /// Returns the code, or its printable part and the problem.
 fn code(code: String) -> (String, Option<What>) {
-    let fits = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
-    if code.len() <= CODE_BYTES && code.chars().all(|c| fits(&c)) {
+    if code.len() <= text::CODE && code.chars().all(text::fits_code) {
         return (code, None);
     }
-    (code.chars().filter(fits).take(CODE_BYTES).collect(), Some(CODE))
+    (code.chars().filter(|c| text::fits_code(*c)).take(text::CODE).collect(), Some(CODE))
 }
 
 /// Counts the bytes of text and lists in a subscription.
 pub(super) fn subscription_bytes(subscription: &policy::Subscription) -> usize {
     let filters = subscription.filters.iter().map(|filter| size_of_val(filter).saturating_add(filter_bytes(filter)));
     let reach = &subscription.reach;
-    let sets = [&subscription.sets, &reach.block_sets, &reach.read_sets].into_iter().flatten();
-    let sets = sets.map(|name| size_of_val(name).saturating_add(name.len()));
-    filters.chain(sets).chain([reach.label_bits.len()]).fold(0, usize::saturating_add)
+    let names = [&subscription.sets, &reach.block_sets, &reach.read_sets, &subscription.codes].into_iter().flatten();
+    let names = names.map(|name| size_of_val(name).saturating_add(name.len()));
+    filters.chain(names).chain([reach.label_bits.len()]).fold(0, usize::saturating_add)
 }
 
 /// Counts the bytes of text and lists in a verdict.
@@ -428,22 +446,43 @@ mod tests {
     }
 
     fn subscribed(filters: Vec<types::Filter>) -> Result<Subscription, String> {
-        subscription(policy::Subscription {
+        subscription(policy::Subscription { filters, ..nothing() })
+    }
+
+    fn nothing() -> policy::Subscription {
+        policy::Subscription {
             needs: policy::VerdictKinds::empty(),
             kinds: policy::Kinds::empty(),
-            filters,
+            filters: Vec::new(),
             sweep_every: 0,
             tick_every: 0,
             own_changes: false,
             sets: Vec::new(),
             selects: false,
+            codes: Vec::new(),
             reach: policy::Reach {
                 mark_bits: 0,
                 label_bits: Vec::new(),
                 block_sets: Vec::new(),
                 read_sets: Vec::new(),
             },
-        })
+        }
+    }
+
+    #[test]
+    fn a_declared_code_can_be_a_label() {
+        let declared = |codes: Vec<String>| subscription(policy::Subscription { codes, ..nothing() });
+        let of = |codes: &[&str]| declared(codes.iter().map(|code| (*code).to_owned()).collect());
+        let kept = of(&["web", "ssh-2", "web", &"x".repeat(64)]).unwrap().codes;
+        assert_eq!(kept.iter().map(String::as_str).collect::<Vec<_>>(), ["ssh-2", "web", &"x".repeat(64)]);
+        for wrong in ["", "two words", "ä", "a_b", &"x".repeat(65)] {
+            let said = of(&["web", wrong]).unwrap_err();
+            assert!(said.ends_with("is not 1 to 64 letters, digits or -"), "{said}");
+        }
+        let numbered = |count: usize| (0..count).map(|number| number.to_string()).collect();
+        assert!(declared(numbered(256)).is_ok());
+        let said = declared(numbered(257)).unwrap_err();
+        assert_eq!(said, "257 codes, more than 256; declare fewer, the others count as other");
     }
 
     #[test]

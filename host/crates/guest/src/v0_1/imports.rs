@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ctwarden_model::{Flow, Rare};
 
-use super::bindings::ctwarden::policy::{details, memory, sets, table, types};
+use super::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
 use super::{from_guest, to_guest};
 use crate::state::State;
 
@@ -90,9 +90,9 @@ impl memory::Host for State {
         Ok(self.host().memory_get(&key))
     }
 
-    fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+    fn set(&mut self, key: String, value: Vec<u8>, lifetime: Option<u32>) -> wasmtime::Result<Result<(), String>> {
         self.pass(key.len().saturating_add(value.len()))?;
-        Ok(self.host().memory_set(&key, value))
+        Ok(self.host().memory_set(&key, value, lifetime))
     }
 
     fn remove(&mut self, key: String) -> wasmtime::Result<()> {

@@ -1,4 +1,4 @@
-//! `ctwarden:policy@0.1`: the adapter between the types of that version and the model.
+//! `ctwarden:conntrack@0.1`: the adapter between the types of that version and the model.
 //!
 //! Everything that depends on the version is in this folder. A later version gets another folder, and this folder does
 //! not change.
@@ -11,11 +11,11 @@ mod to_guest;
 
 use std::sync::Arc;
 
-use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Timestamp, Verdict};
+use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, ReportBatch, Timestamp, Verdict};
 use wasmtime::component::{ComponentType, HasSelf, Instance, InstancePre, Linker, Lower, TypedFunc};
 use wasmtime::{Error, Store};
 
-use self::bindings::exports::ctwarden::policy::{expectations, policy};
+use self::bindings::exports::ctwarden::conntrack::{expectations, outcomes, policy};
 use self::flow_image::FlowImage;
 use crate::interface::{Configured, InterfaceVersion, Policy};
 use crate::state::State;
@@ -25,24 +25,26 @@ use crate::text;
 pub(crate) const VERSION: InterfaceVersion = InterfaceVersion {
     number: "0.1.0",
     imports: &[
-        "ctwarden:policy/details",
-        "ctwarden:policy/memory",
-        "ctwarden:policy/sets",
-        "ctwarden:policy/table",
-        "ctwarden:policy/types",
+        "ctwarden:conntrack/details",
+        "ctwarden:conntrack/memory",
+        "ctwarden:conntrack/sets",
+        "ctwarden:conntrack/table",
+        "ctwarden:conntrack/types",
     ],
-    policy: "ctwarden:policy/policy",
-    expectations: "ctwarden:policy/expectations",
+    policy: "ctwarden:conntrack/policy",
+    expectations: "ctwarden:conntrack/expectations",
+    outcomes: "ctwarden:conntrack/outcomes",
     link,
     check,
     bind,
 };
 
-const POLICY: &str = "ctwarden:policy/policy@0.1.0";
-const EXPECTATIONS: &str = "ctwarden:policy/expectations@0.1.0";
+const POLICY: &str = "ctwarden:conntrack/policy@0.1.0";
+const EXPECTATIONS: &str = "ctwarden:conntrack/expectations@0.1.0";
+const OUTCOMES: &str = "ctwarden:conntrack/outcomes@0.1.0";
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    use self::bindings::ctwarden::policy::{details, memory, sets, table, types};
+    use self::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
 
     details::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     memory::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
@@ -56,6 +58,9 @@ fn check(ready: &InstancePre<State>) -> wasmtime::Result<()> {
     policy::GuestIndices::new(ready)?;
     if ready.component().get_export_index(None, EXPECTATIONS).is_some() {
         expectations::GuestIndices::new(ready)?;
+    }
+    if ready.component().get_export_index(None, OUTCOMES).is_some() {
+        outcomes::GuestIndices::new(ready)?;
     }
     Ok(())
 }
@@ -75,8 +80,13 @@ fn bind(
     } else {
         None
     };
+    let outcomes = if ready.component().get_export_index(None, OUTCOMES).is_some() {
+        Some(outcomes::GuestIndices::new(ready)?.load(&mut *store, instance)?)
+    } else {
+        None
+    };
     let batch = Arc::new(FlowBatch { cause: policy::Cause::Events, now: 0, missed: 0, flows: Vec::new() });
-    Ok(Box::new(Exports { policy, judge, expectations, batch }))
+    Ok(Box::new(Exports { policy, judge, expectations, outcomes, batch }))
 }
 
 /// The exported functions of one instance.
@@ -85,6 +95,7 @@ struct Exports {
     /// `judge` of the policy, with flows that are already in the plugin's memory layout.
     judge: TypedFunc<(Arc<FlowBatch>,), (Vec<policy::Verdict>,)>,
     expectations: Option<expectations::Guest>,
+    outcomes: Option<outcomes::Guest>,
     /// Kept to reuse its memory.
     batch: Arc<FlowBatch>,
 }
@@ -165,6 +176,17 @@ impl Policy for Exports {
             expectations: batch.events.iter().map(to_guest::expectation).collect(),
         };
         let verdicts = exports.call_judge_expectations(&mut *store, &batch)?;
+        answer(store, verdicts, 0)
+    }
+
+    fn concluded(&mut self, store: &mut Store<State>, batch: &ReportBatch) -> wasmtime::Result<Vec<Verdict>> {
+        let Some(exports) = &self.outcomes else { return Ok(Vec::new()) };
+        let batch = outcomes::ReportBatch {
+            now: batch.now.0,
+            missed: batch.missed,
+            reports: batch.reports.iter().map(to_guest::report).collect(),
+        };
+        let verdicts = exports.call_concluded(&mut *store, &batch)?;
         answer(store, verdicts, 0)
     }
 }

@@ -5,12 +5,13 @@
 use std::net::IpAddr;
 
 use ctwarden_model::{
-    Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, Layer4, TableStatistics, Tuple,
+    Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, FlowKey, Layer4, Outcome, Prefix, Report,
+    SetChange, TableStatistics, Tuple,
 };
 
-use super::bindings::ctwarden::policy::table::Statistics;
-use super::bindings::ctwarden::policy::types;
-use super::bindings::exports::ctwarden::policy::{expectations, policy};
+use super::bindings::ctwarden::conntrack::table::Statistics;
+use super::bindings::ctwarden::conntrack::types;
+use super::bindings::exports::ctwarden::conntrack::{expectations, outcomes, policy};
 
 pub(super) fn cause(cause: &Cause) -> policy::Cause {
     match cause {
@@ -23,8 +24,17 @@ pub(super) fn cause(cause: &Cause) -> policy::Cause {
         Cause::SweepComplete => policy::Cause::SweepComplete,
         Cause::SweepInterrupted => policy::Cause::SweepInterrupted,
         Cause::Overrun => policy::Cause::Overrun,
-        Cause::SetsChanged(sets) => policy::Cause::SetsChanged(sets.iter().map(|set| set.0.clone()).collect()),
+        Cause::SetsChanged(changes) => policy::Cause::SetsChanged(changes.iter().map(set_change).collect()),
     }
+}
+
+fn set_change(change: &SetChange) -> policy::SetChange {
+    let added = change.added.as_ref().map(|added| added.iter().copied().map(prefix).collect());
+    policy::SetChange { set: change.set.0.clone(), added }
+}
+
+pub(super) const fn prefix(prefix: Prefix) -> types::Prefix {
+    types::Prefix { address: address(prefix.address()), length: prefix.length() }
 }
 
 const fn kind(kind: EventKind) -> types::Kind {
@@ -108,6 +118,51 @@ pub(super) fn expectation(event: &ExpectationEvent) -> expectations::Expectation
         class: expectation.class,
         helper: expectation.helper.clone(),
     }
+}
+
+pub(super) fn report(report: &Report) -> outcomes::Report {
+    let flows = report.tally.iter().flat_map(|tally| OUTCOMES.into_iter().zip(tally.by_outcome()));
+    outcomes::Report {
+        kind: report.kind.name().to_owned(),
+        code: report.code.clone(),
+        flow: report.flow.as_ref().map(key),
+        network: report.network.map(prefix),
+        outcome: outcome(report.outcome),
+        flows: flows.filter(|(_, count)| *count > 0).collect(),
+        detail: report.detail.clone(),
+    }
+}
+
+/// The outcomes in the order of [`Outcome::NAMES`].
+const OUTCOMES: [outcomes::Outcome; Outcome::NAMES.len()] = [
+    outcomes::Outcome::Applied,
+    outcomes::Outcome::Gone,
+    outcomes::Outcome::Replaced,
+    outcomes::Outcome::Refused,
+    outcomes::Outcome::OverBudget,
+    outcomes::Outcome::NotGranted,
+    outcomes::Outcome::Protected,
+    outcomes::Outcome::Observed,
+    outcomes::Outcome::Superseded,
+];
+
+const fn outcome(outcome: Outcome) -> outcomes::Outcome {
+    match outcome {
+        Outcome::Applied => outcomes::Outcome::Applied,
+        Outcome::Gone => outcomes::Outcome::Gone,
+        Outcome::Replaced => outcomes::Outcome::Replaced,
+        Outcome::Refused(_) => outcomes::Outcome::Refused,
+        Outcome::OverBudget => outcomes::Outcome::OverBudget,
+        Outcome::NotGranted => outcomes::Outcome::NotGranted,
+        Outcome::Protected => outcomes::Outcome::Protected,
+        Outcome::Observed => outcomes::Outcome::Observed,
+        Outcome::Superseded => outcomes::Outcome::Superseded,
+    }
+}
+
+const fn key(key: &FlowKey) -> types::FlowKey {
+    let original = endpoints(&key.original);
+    types::FlowKey { id: key.id.0, zone: key.zone.0, protocol: key.original.protocol.0, original }
 }
 
 pub(super) const fn statistics(table: TableStatistics) -> Statistics {

@@ -71,6 +71,7 @@ fn functions_of_the_host_answer() {
     assert_eq!(ask("recall").unwrap(), "None");
     assert_eq!(ask("remember four").unwrap(), r#"["key"]"#);
     assert_eq!(ask("recall").unwrap(), "Some(4)");
+    assert_eq!(recorded.with(|seen| seen.lifetimes["key"]), Some(60));
     assert_eq!(ask("forget").unwrap(), "None");
     // Details exist only for the batch that is judged, and no batch is judged now.
     assert_eq!(ask("detail").unwrap(), "None None");

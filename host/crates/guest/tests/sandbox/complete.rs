@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::{behaves, denied, fails, loads, setup, values};
+use crate::{behaves, denied, fails, languages, loads, setup, values};
 
 /// Each guest, and the test for which the guest exists.
 const TESTED: &[(&str, fn())] = &[
+    ("ban-kill", languages::the_rust_source_is_the_policy_of_the_kept_component),
     ("guest-bad-descriptor", loads::a_descriptor_is_checked),
     ("guest-chatty", fails::a_log_is_bounded),
     ("guest-configure-refuses", behaves::a_refusal_and_a_wrong_subscription_are_told_apart),
@@ -70,6 +71,7 @@ fn every_guest_but_one_says_who_it_is() {
         assert_eq!(descriptor.name, *guest);
         assert_eq!(descriptor.version, env!("CARGO_PKG_VERSION"));
         assert_eq!(component.exports_expectations(), *guest == "guest-expectations", "{guest}");
+        assert_eq!(component.exports_outcomes(), *guest == "guest-expectations", "{guest}");
         assert_eq!(component.interface_version(), "0.1.0");
     }
 }

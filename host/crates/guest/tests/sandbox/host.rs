@@ -16,6 +16,8 @@ pub(crate) struct Seen {
     pub(crate) keys: Vec<FlowKey>,
     pub(crate) lookups: Vec<(String, Vec<IpAddr>)>,
     pub(crate) memory: BTreeMap<String, Vec<u8>>,
+    /// The lifetime that each key was set with.
+    pub(crate) lifetimes: BTreeMap<String, Option<u32>>,
 }
 
 /// The record, shared between the host and the test.
@@ -79,8 +81,11 @@ impl Host for Recorder {
         self.0.with(|seen| seen.memory.get(key).cloned())
     }
 
-    fn memory_set(&mut self, key: &str, value: Vec<u8>) -> Result<(), String> {
-        self.0.with(|seen| seen.memory.insert(key.to_owned(), value));
+    fn memory_set(&mut self, key: &str, value: Vec<u8>, lifetime: Option<u32>) -> Result<(), String> {
+        self.0.with(|seen| {
+            seen.lifetimes.insert(key.to_owned(), lifetime);
+            seen.memory.insert(key.to_owned(), value)
+        });
         Ok(())
     }
 

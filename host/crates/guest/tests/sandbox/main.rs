@@ -10,6 +10,7 @@ mod complete;
 mod denied;
 mod fails;
 mod host;
+mod languages;
 mod loads;
 mod setup;
 mod values;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ctwarden_model::{
     Action, Alert, Attribute, Batch, Block, Cause, Counters, Entries, Event, EventKind, Expectation, ExpectationBatch,
-    ExpectationEvent, Extent, Filter, Flaw, Flow, FlowId, LabelChange, Labels, Layer4, Mark, Masked, NamedSet,
-    PerDirection, Prefix, PrefixMap, PrefixSet, Protocol, ProtocolInfo, RareFilter, Selection, SetName, Status, Target,
-    TcpState, Timestamp, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    ExpectationEvent, Extent, Filter, Flaw, Flow, FlowId, FlowKey, LabelChange, Labels, Layer4, Mark, Masked, NamedSet,
+    Outcome, PerDirection, Prefix, PrefixMap, PrefixSet, Protocol, ProtocolInfo, RareFilter, Refusal, Report,
+    ReportBatch, Selection, SetChange, SetName, Status, Tally, Target, TcpState, Timestamp, Tuple, Unblock, Verdict,
+    VerdictKind, VerdictKinds, Zone,
 };
 
 use crate::setup::{NOW, PROVOCATION, batch, configured, flow, flows, limits, load, start, tuple};
@@ -147,7 +148,9 @@ fn every_field_of_an_entry_comes_through() {
 #[test]
 fn every_cause_comes_through_with_what_it_tells() {
     let (mut instance, _) = configured("guest-good", "\"echo\"", limits());
-    let sets = Vec::from(["feed", "office"].map(|name| SetName(name.to_owned())));
+    let change = |name: &str, added| SetChange { set: SetName(name.to_owned()), added };
+    let networks = ["192.0.2.0/24", "2001:db8::/32"].map(|network| network.parse().unwrap());
+    let changes = vec![change("feed", Some(networks.to_vec())), change("office", None)];
     for (cause, told) in [
         (Cause::Events, "Cause::Events"),
         (Cause::SweepBegin(Extent::Subscribed), "Cause::SweepBegin(Extent::Subscribed)"),
@@ -156,7 +159,10 @@ fn every_cause_comes_through_with_what_it_tells() {
         (Cause::SweepComplete, "Cause::SweepComplete"),
         (Cause::SweepInterrupted, "Cause::SweepInterrupted"),
         (Cause::Overrun, "Cause::Overrun"),
-        (Cause::SetsChanged(sets), "Cause::SetsChanged([\"feed\", \"office\"])"),
+        (
+            Cause::SetsChanged(changes),
+            "Cause::SetsChanged([SetChange { set: \"feed\", added: Some([Prefix { address: IpAddress::Ipv4(3221225984), length: 24 }, Prefix { address: IpAddress::Ipv6((2306139568115548160, 0)), length: 32 }]) }, SetChange { set: \"office\", added: None }])",
+        ),
     ] {
         let batch = Batch { cause, now: NOW, missed: 0, entries: Entries::none() };
         assert_eq!(instance.judge(&batch).unwrap()[0].reason, told);
@@ -304,4 +310,57 @@ pub(crate) fn an_expectation_goes_through_whole() {
     // A plugin that does not export the interface returns no verdicts.
     let (mut instance, _) = configured("guest-good", "{}", limits());
     assert_eq!(instance.judge_expectations(&batch).unwrap(), []);
+}
+
+#[test]
+fn a_report_goes_through_whole() {
+    let (mut instance, _) = configured("guest-expectations", "\"ftp\"", limits());
+    let original = tuple("10.0.0.1", "10.0.0.2", Protocol::TCP, Layer4::Ports { src: 3, dst: 4 });
+    let ended = Report {
+        kind: VerdictKind::Delete,
+        code: "banned".to_owned(),
+        flow: Some(FlowKey { id: FlowId(5), zone: Zone(6), original }),
+        network: None,
+        outcome: Outcome::Refused(Refusal::NoAnswer),
+        tally: None,
+        detail: "no answer came".to_owned(),
+    };
+    let tally = Tally { matched: 5, applied: 2, superseded: 3, ..Tally::default() };
+    let blocked = Report {
+        kind: VerdictKind::Block,
+        flow: None,
+        network: Some("192.0.2.0/24".parse().unwrap()),
+        outcome: Outcome::Applied,
+        tally: Some(Box::new(tally)),
+        detail: String::new(),
+        ..ended.clone()
+    };
+    let batch = ReportBatch { now: NOW, missed: 7, reports: vec![ended, blocked] };
+    let verdicts = instance.concluded(&batch).unwrap();
+    let Action::Log(fields) = &verdicts[0].action else { panic!("{:?}", verdicts[0].action) };
+    let told = fields[0].1.replace('_', "-");
+    for part in [
+        "missed: 7",
+        "Report { kind: \"delete\", code: \"banned\", flow: Some(FlowKey { id: 5, zone: 6, protocol: 6,",
+        "src-port: 3, dst-port: 4 } }), network: None, outcome: Outcome::Refused, flows: [], detail: \"no answer came\" }",
+        "Report { kind: \"block\", code: \"banned\", flow: None, network: Some(Prefix {",
+        "length: 24 }), outcome: Outcome::Applied, flows: [(Outcome::Applied, 2), (Outcome::Superseded, 3)], detail: \"\" }",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+
+    // A policy of the SDK, with this optional export alone.
+    let component = load("guest-outcomes");
+    assert!(component.exports_outcomes() && !component.exports_expectations());
+    let (mut instance, _) = configured("guest-outcomes", "{}", limits());
+    let heard = instance.concluded(&batch).unwrap();
+    let Action::Log(fields) = &heard[0].action else { panic!("{:?}", heard[0].action) };
+    assert_eq!(
+        fields.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
+        ["delete", "banned", "4", "Refused"]
+    );
+    assert_eq!(heard.len(), 2);
+
+    let (mut instance, _) = configured("guest-good", "{}", limits());
+    assert_eq!(instance.concluded(&batch).unwrap(), []);
 }
