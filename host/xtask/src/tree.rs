@@ -15,7 +15,7 @@ pub(crate) struct Crate {
 }
 
 /// Crates that must compile without an operating system.
-pub(crate) const PURE_CRATES: [&str; 10] = [
+pub(crate) const PURE_CRATES: [&str; 11] = [
     "ctwarden-net",
     "ctwarden-model",
     "ctwarden-wire",
@@ -26,6 +26,7 @@ pub(crate) const PURE_CRATES: [&str; 10] = [
     "ctwarden-reader",
     "ctwarden-sets",
     "ctwarden-hash",
+    "ctwarden-counters",
 ];
 
 /// The folder that holds the workspace's manifest.
