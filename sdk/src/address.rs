@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Family;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 
 impl From<Family> for wit::Family {
     fn from(family: Family) -> Self {

@@ -1,6 +1,6 @@
 //! Alerts: notifications for people.
 
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::verdict::{Action, Target, Verdict};
 
 /// Severity of an alert, with the names and numbers of syslog (RFC 5424).

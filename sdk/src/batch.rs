@@ -1,6 +1,6 @@
 //! The flows of one call. A call delivers many flows, because a call costs more than a flow.
 
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::{Entry, Flow, Timestamp, Verdicts};
 
 /// The rows that a sweep delivers to a policy.

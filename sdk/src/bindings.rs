@@ -30,11 +30,11 @@ mod plain {
         world: "plugin",
         path: "../wit/v0.1",
         with: {
-            "ctwarden:policy/types@0.1.0": crate::bindings::ctwarden::policy::types,
-            "ctwarden:policy/details@0.1.0": crate::bindings::ctwarden::policy::details,
-            "ctwarden:policy/sets@0.1.0": crate::bindings::ctwarden::policy::sets,
-            "ctwarden:policy/table@0.1.0": crate::bindings::ctwarden::policy::table,
-            "ctwarden:policy/memory@0.1.0": crate::bindings::ctwarden::policy::memory,
+            "ctwarden:conntrack/types@0.1.0": crate::bindings::ctwarden::conntrack::types,
+            "ctwarden:conntrack/details@0.1.0": crate::bindings::ctwarden::conntrack::details,
+            "ctwarden:conntrack/sets@0.1.0": crate::bindings::ctwarden::conntrack::sets,
+            "ctwarden:conntrack/table@0.1.0": crate::bindings::ctwarden::conntrack::table,
+            "ctwarden:conntrack/memory@0.1.0": crate::bindings::ctwarden::conntrack::memory,
         },
     });
 }

@@ -1,7 +1,7 @@
 //! Blocks: a network in an nftables set for a time. A block stops traffic; deleting a flow alone does not.
 
 use crate::Prefix;
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::verdict::{Action, Target, Verdict};
 
 /// A network to put into an nftables set. It becomes a [`Verdict`] with `.into()` or with [`because`](Self::because).

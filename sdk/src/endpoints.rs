@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::Protocol;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 
 /// Addresses and layer-4 numbers of one direction.
 ///

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::{DccpState, Endpoints, Family, Protocol, SctpState, Status, TcpState, Timestamp};
 
 /// How the host learned of an entry: from a sweep or from an event.

@@ -1,7 +1,7 @@
 //! Entries of the expectation table: flows that a helper (such as FTP or SIP) expects.
 
-use crate::bindings::exports::ctwarden::policy::expectations as wit;
-use crate::bindings::exports::ctwarden::policy::policy::Cause as WitCause;
+use crate::bindings::exports::ctwarden::conntrack::expectations as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy::Cause as WitCause;
 use crate::{Endpoints, FlowTuple, Kind, Policy, Protocol, Timestamp, Verdicts};
 
 /// A policy that also judges expectations. Export it with [`export!(T with expectations)`](crate::export!).

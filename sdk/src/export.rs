@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::bindings::exports::ctwarden::policy::{expectations as wit_expectations, policy as wit};
+use crate::bindings::exports::ctwarden::conntrack::{expectations as wit_expectations, policy as wit};
 use crate::expectation::ExpectationBatch;
 use crate::{Batch, Configuration, Expectations, Extent, Policy, Refusal, Reply, Timestamp, VerdictKind, Verdicts};
 
@@ -181,10 +181,10 @@ macro_rules! export {
         const _: () = {
             $crate::__plugin!($policy);
 
-            impl $crate::bindings::exports::ctwarden::policy::expectations::Guest for Plugin {
+            impl $crate::bindings::exports::ctwarden::conntrack::expectations::Guest for Plugin {
                 fn judge_expectations(
-                    batch: $crate::bindings::exports::ctwarden::policy::expectations::ExpectationBatch,
-                ) -> Vec<$crate::bindings::exports::ctwarden::policy::policy::Verdict> {
+                    batch: $crate::bindings::exports::ctwarden::conntrack::expectations::ExpectationBatch,
+                ) -> Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
                     INSTANCE.with(|instance| instance.judge_expectations(batch))
                 }
             }
@@ -198,8 +198,8 @@ macro_rules! export {
             $crate::__plugin!($policy);
 
             #[cfg(target_family = "wasm")]
-            $crate::bindings::exports::ctwarden::policy::policy::__export_ctwarden_policy_policy_0_1_0_cabi!(
-                Plugin with_types_in $crate::bindings::exports::ctwarden::policy::policy
+            $crate::bindings::exports::ctwarden::conntrack::policy::__export_ctwarden_conntrack_policy_0_1_0_cabi!(
+                Plugin with_types_in $crate::bindings::exports::ctwarden::conntrack::policy
             );
         };
     };
@@ -222,8 +222,8 @@ macro_rules! __plugin {
 
         struct Plugin;
 
-        impl $crate::bindings::exports::ctwarden::policy::policy::Guest for Plugin {
-            fn describe() -> $crate::bindings::exports::ctwarden::policy::policy::Descriptor {
+        impl $crate::bindings::exports::ctwarden::conntrack::policy::Guest for Plugin {
+            fn describe() -> $crate::bindings::exports::ctwarden::conntrack::policy::Descriptor {
                 $crate::__Instance::<$policy>::describe(
                     ::std::env!("CARGO_PKG_NAME"),
                     ::std::env!("CARGO_PKG_VERSION"),
@@ -235,19 +235,19 @@ macro_rules! __plugin {
                 now: u64,
                 configuration: ::std::string::String,
             ) -> ::std::result::Result<
-                $crate::bindings::exports::ctwarden::policy::policy::Subscription,
+                $crate::bindings::exports::ctwarden::conntrack::policy::Subscription,
                 ::std::string::String,
             > {
                 INSTANCE.with(|instance| instance.configure(now, &configuration))
             }
 
             fn judge(
-                batch: $crate::bindings::exports::ctwarden::policy::policy::Batch,
-            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::policy::policy::Verdict> {
+                batch: $crate::bindings::exports::ctwarden::conntrack::policy::Batch,
+            ) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
                 INSTANCE.with(|instance| instance.judge(batch))
             }
 
-            fn tick(now: u64) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::policy::policy::Verdict> {
+            fn tick(now: u64) -> ::std::vec::Vec<$crate::bindings::exports::ctwarden::conntrack::policy::Verdict> {
                 INSTANCE.with(|instance| instance.tick(now))
             }
 
@@ -255,7 +255,7 @@ macro_rules! __plugin {
                 now: u64,
                 text: ::std::string::String,
             ) -> ::std::result::Result<
-                $crate::bindings::exports::ctwarden::policy::policy::Reply,
+                $crate::bindings::exports::ctwarden::conntrack::policy::Reply,
                 ::std::string::String,
             > {
                 INSTANCE.with(|instance| instance.message(now, &text))
@@ -268,7 +268,7 @@ macro_rules! __plugin {
 
         // A native build exports nothing. This line keeps the compiler from calling the policy dead code.
         #[cfg(not(target_family = "wasm"))]
-        const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::policy::policy::Guest>::stop;
+        const _: fn() = <Plugin as $crate::bindings::exports::ctwarden::conntrack::policy::Guest>::stop;
     };
 }
 
@@ -427,9 +427,9 @@ mod tests {
     #[test]
     fn expectations_are_judged() {
         let endpoints = flow().record().original;
-        let tuple = crate::bindings::ctwarden::policy::types::FlowTuple { protocol: 6, endpoints };
+        let tuple = crate::bindings::ctwarden::conntrack::types::FlowTuple { protocol: 6, endpoints };
         let expectation = |helper: &str| wit_expectations::Expectation {
-            kind: crate::bindings::ctwarden::policy::types::Kind::New,
+            kind: crate::bindings::ctwarden::conntrack::types::Kind::New,
             id: 1,
             zone: 0,
             by_us: false,

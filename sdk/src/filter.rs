@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use ctwarden_model::{SecondsRange, Truth, Zone};
 
 use crate::address::halves;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::flow_facts::FlowFacts;
 use crate::verdict::Target;
 use crate::{Family, Flow, Masked, Ports, Prefix, Protocol, Status};

@@ -1,7 +1,7 @@
 //! Conversion of a value under a mask to the WIT.
 
 use crate::Masked;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 
 impl From<Masked> for wit::Masked {
     fn from(masked: Masked) -> Self {

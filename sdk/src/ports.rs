@@ -1,7 +1,7 @@
 //! Conversion of a port or a range of ports to the WIT.
 
 use crate::Ports;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 
 impl From<Ports> for wit::PortRange {
     fn from(ports: Ports) -> Self {

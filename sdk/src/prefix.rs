@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::{Family, PrefixError};
 
 /// A network in CIDR form, or one address. In a configuration: text such as `"192.0.2.0/24"` or `"2001:db8::1"`.

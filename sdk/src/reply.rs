@@ -1,7 +1,7 @@
 //! The answer to a message: text for the sender, and verdicts.
 
 use crate::Verdicts;
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 
 /// The answer to a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use crate::Refusal;
-use crate::bindings::ctwarden::policy::types::IpAddress;
+use crate::bindings::ctwarden::conntrack::types::IpAddress;
 
 /// Looks up addresses in a set. The result has one element for each address: the value of the longest prefix that
 /// contains the address, or `None` if no prefix contains it. The value is empty if the list gives none. One call for

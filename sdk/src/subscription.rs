@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 
 /// What the host delivers to the policy. The default is new flows and rows of sweeps: with these a policy judges every

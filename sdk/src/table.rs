@@ -1,6 +1,6 @@
 //! Statistics that say how full the kernel's table is.
 
-use crate::bindings::ctwarden::policy::table as wit;
+use crate::bindings::ctwarden::conntrack::table as wit;
 
 /// Statistics of the table. Counters are sums over the processors since boot (`CTA_STATS_*`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

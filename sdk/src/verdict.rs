@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::filter::bit_numbers;
 use crate::{Alert, Block, Filter, Flow, FlowKey, Masked, Prefix};
 
@@ -345,7 +345,7 @@ mod tests {
     fn every_action_crosses_the_wall() {
         let sent = |verdict: Verdict| wit::Verdict::from(verdict).action;
         assert_eq!(sent(delete()), wit::Action::Delete);
-        let masked = crate::bindings::ctwarden::policy::types::Masked { value: 7, mask: u32::MAX };
+        let masked = crate::bindings::ctwarden::conntrack::types::Masked { value: 7, mask: u32::MAX };
         assert_eq!(sent(mark(7)), wit::Action::Mark(masked));
         let change = wit::LabelChange { set: vec![0, 127], clear: vec![64] };
         assert_eq!(sent(labels([127, 0, 128], [64, 0])), wit::Action::Labels(change));

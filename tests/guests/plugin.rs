@@ -9,11 +9,11 @@
 /// The code that wit-bindgen generates from the WIT.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:policy/plugin" });
+    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:conntrack/plugin" });
 }
 
-pub(crate) use bindings::ctwarden::policy::types::{Filter, Flow};
-pub(crate) use bindings::exports::ctwarden::policy::policy::{
+pub(crate) use bindings::ctwarden::conntrack::types::{Filter, Flow};
+pub(crate) use bindings::exports::ctwarden::conntrack::policy::{
     Action, Batch, Descriptor, Guest, Kinds, Reach, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
 };
 

@@ -56,12 +56,12 @@ fn what_is_no_webassembly_is_told_so() {
 fn a_component_of_another_world_is_told_what_it_lacks() {
     // Layer 1, version 13, and no content.
     let Some(said) = refused_component(b"\0asm\x0d\0\x01\0") else { return };
-    assert!(said.contains("ctwarden:policy/policy@0.1") && said.contains("lacks"), "{said}");
+    assert!(said.contains("ctwarden:conntrack/policy@0.1") && said.contains("lacks"), "{said}");
 }
 
 #[test]
 fn a_component_of_another_line_is_told_both_versions() {
-    let name = b"ctwarden:policy/policy@0.9.0";
+    let name = b"ctwarden:conntrack/policy@0.9.0";
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     // An instance without exports, exported by this name (component-model, Binary.md: sections 5 and 11).
     bytes.extend([5, 3, 1, 1, 0]);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::{Endpoints, Entry, Family, FlowKey, FlowTuple, Protocol, Status, TcpState, Timestamp};
 
 /// A flow to deliver to a policy. By default it is a new TCP connection without an answer and without NAT, with an id

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
-use crate::bindings::exports::ctwarden::policy::policy as wit;
+use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::{Configuration, Entry, Filter, Flow, Policy, Subscription, Timestamp, VerdictKind, export};
 
 /// A configured policy, and the host that it can call.

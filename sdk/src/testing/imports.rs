@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::flow::{FlowBuilder, Rare};
 use super::harness::Harness;
-use crate::bindings::ctwarden::policy::types as wit;
+use crate::bindings::ctwarden::conntrack::types as wit;
 use crate::table::Statistics;
 use crate::{Policy, Prefix, PrefixMap, Timestamp};
 
@@ -159,7 +159,7 @@ pub(crate) mod table {
     //! Statistics of the table.
 
     use super::CURRENT;
-    use crate::bindings::ctwarden::policy::table as wit;
+    use crate::bindings::ctwarden::conntrack::table as wit;
 
     pub(crate) fn read() -> Option<wit::Statistics> {
         let figures = CURRENT.with_borrow(|host| host.statistics)?;

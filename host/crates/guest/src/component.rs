@@ -48,11 +48,11 @@ pub enum LoadError {
     #[error("it is not a valid component")]
     Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The component lacks an export of a plugin.
-    #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:policy/plugin", list(.exports))]
+    #[error("it is not a plugin: it lacks the export {missing} and has {}; build it against the world ctwarden:conntrack/plugin", list(.exports))]
     OtherWorld { missing: String, exports: Vec<String> },
     /// The component was built for an interface version that this host does not know.
     #[error(
-        "it was built for ctwarden:policy@{found}, this host knows {}; build it against one of these, or use a \
+        "it was built for ctwarden:conntrack@{found}, this host knows {}; build it against one of these, or use a \
          ctwarden that knows it",
         list(.known)
     )]
@@ -64,7 +64,7 @@ pub enum LoadError {
     },
     /// The component imports interfaces that the host does not offer.
     #[error(
-        "it imports {}, which this host does not offer: {}; a plugin may import ctwarden:policy and, of WASI 0.2, io, clocks, random, \
+        "it imports {}, which this host does not offer: {}; a plugin may import ctwarden:conntrack and, of WASI 0.2, io, clocks, random, \
          cli, filesystem and sockets",
         list(.names),
         without(.names)
@@ -74,7 +74,7 @@ pub enum LoadError {
         names: Vec<String>,
     },
     /// The type of an import or export differs from the interface. The source names it.
-    #[error("it does not fit the interface ctwarden:policy@{version}; build it against that version")]
+    #[error("it does not fit the interface ctwarden:conntrack@{version}; build it against that version")]
     Mismatch {
         version: &'static str,
         #[source]
@@ -242,7 +242,7 @@ fn without(names: &[String]) -> &'static str {
          `ctwarden send`"
     } else if any(|name| name.starts_with("wasi:") && !name.contains("@0.2.")) {
         "build it for WASI 0.2, in Rust with `cargo build --target wasm32-wasip2`"
-    } else if any(|name| name.starts_with("ctwarden:policy/")) {
+    } else if any(|name| name.starts_with("ctwarden:conntrack/")) {
         "build it against a version of the interface that this ctwarden knows"
     } else if any(|name| name.starts_with("wasi:")) {
         "build it without the code that uses them"

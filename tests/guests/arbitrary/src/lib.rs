@@ -10,7 +10,7 @@ mod bytes;
 mod value;
 
 use bytes::Bytes;
-use plugin::bindings::exports::ctwarden::policy::policy::{Batch, Descriptor, Guest, Reply, Subscription, Verdict};
+use plugin::bindings::exports::ctwarden::conntrack::policy::{Batch, Descriptor, Guest, Reply, Subscription, Verdict};
 
 pub struct Arbitrary;
 

@@ -1,10 +1,10 @@
 //! Makes each type of the interface from bytes. No value is left out because it makes no sense.
 
 use crate::bytes::Bytes;
-use crate::plugin::bindings::ctwarden::policy::types::{
+use crate::plugin::bindings::ctwarden::conntrack::types::{
     Endpoints, Family, Filter, FlowKey, IpAddress, Masked, PortRange, Prefix, SecondsRange,
 };
-use crate::plugin::bindings::exports::ctwarden::policy::policy::{
+use crate::plugin::bindings::exports::ctwarden::conntrack::policy::{
     Action, Alert, Block, LabelChange, Selection, Target, Unblock, Verdict,
 };
 

@@ -6,13 +6,13 @@
 /// The code that wit-bindgen generates from the WIT.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:policy/plugin-with-expectations" });
+    wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "ctwarden:conntrack/plugin-with-expectations" });
 }
 
 use std::cell::RefCell;
 
-use bindings::exports::ctwarden::policy::expectations::{self, ExpectationBatch};
-use bindings::exports::ctwarden::policy::policy::{
+use bindings::exports::ctwarden::conntrack::expectations::{self, ExpectationBatch};
+use bindings::exports::ctwarden::conntrack::policy::{
     self, Action, Batch, Descriptor, Kinds, Reach, Reply, Subscription, Target, Verdict, VerdictKinds,
 };
 

@@ -8,7 +8,7 @@ mod plugin;
 
 use std::sync::Mutex;
 
-use plugin::bindings::exports::ctwarden::policy::policy::Alert;
+use plugin::bindings::exports::ctwarden::conntrack::policy::Alert;
 use plugin::{
     Action, Batch, Descriptor, Guest, Reply, Subscription, Target, Verdict, VerdictKinds, descriptor, everything, seen,
 };

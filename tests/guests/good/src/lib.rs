@@ -7,9 +7,9 @@ mod plugin;
 
 use std::cell::{Cell, RefCell};
 
-use plugin::bindings::ctwarden::policy::types::{FlowKey, IpAddress, Masked, Prefix};
-use plugin::bindings::ctwarden::policy::{details, memory, sets, table};
-use plugin::bindings::exports::ctwarden::policy::policy::{Alert, Block, LabelChange, Unblock};
+use plugin::bindings::ctwarden::conntrack::types::{FlowKey, IpAddress, Masked, Prefix};
+use plugin::bindings::ctwarden::conntrack::{details, memory, sets, table};
+use plugin::bindings::exports::ctwarden::conntrack::policy::{Alert, Block, LabelChange, Unblock};
 use plugin::{
     Action, Batch, Descriptor, Filter, Flow, Guest, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
     any_flow, descriptor, everything, verdict,

@@ -8,7 +8,7 @@
 #[path = "../../plugin.rs"]
 mod plugin;
 
-use plugin::bindings::ctwarden::policy::types::PortRange;
+use plugin::bindings::ctwarden::conntrack::types::PortRange;
 use plugin::{
     Action, Batch, Descriptor, Filter, Guest, Reply, Selection, Subscription, Target, Verdict, VerdictKinds, any_flow,
     descriptor, everything, verdict,

@@ -6,8 +6,8 @@
 #[path = "../../plugin.rs"]
 mod plugin;
 
-use plugin::bindings::ctwarden::policy::types::{Endpoints, FlowKey, IpAddress, Masked, PortRange, Prefix};
-use plugin::bindings::exports::ctwarden::policy::policy::{Alert, Block, LabelChange, Unblock};
+use plugin::bindings::ctwarden::conntrack::types::{Endpoints, FlowKey, IpAddress, Masked, PortRange, Prefix};
+use plugin::bindings::exports::ctwarden::conntrack::policy::{Alert, Block, LabelChange, Unblock};
 use plugin::{Action, Filter, Provoked, Selection, Target, Verdict, any_flow, seen, verdict};
 
 pub struct Malformed;

@@ -6,7 +6,7 @@
 #[path = "../../plugin.rs"]
 mod plugin;
 
-use plugin::bindings::ctwarden::policy::memory;
+use plugin::bindings::ctwarden::conntrack::memory;
 use plugin::{Action, Target};
 use plugin::{Provoked, Subscription, Verdict, everything, verdict};
 

@@ -2,6 +2,6 @@
 
 wasmtime::component::bindgen!({
     path: "../../../wit/v0.1",
-    world: "ctwarden:policy/plugin-with-expectations",
+    world: "ctwarden:conntrack/plugin-with-expectations",
     imports: { default: trappable },
 });

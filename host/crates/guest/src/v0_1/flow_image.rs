@@ -8,7 +8,7 @@ use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceT
 use wasmtime::component::{ComponentType, Lower};
 use wasmtime::{Error, Result};
 
-use super::bindings::ctwarden::policy::types::{Counters, Endpoints, Flow, IpAddress};
+use super::bindings::ctwarden::conntrack::types::{Counters, Endpoints, Flow, IpAddress};
 
 /// Size of a flow in bytes.
 const SIZE: usize = <Flow as ComponentType>::SIZE32;
@@ -159,7 +159,7 @@ mod tests {
     use wasmtime::{Engine, Store};
 
     use super::*;
-    use crate::v0_1::bindings::ctwarden::policy::types::Kind;
+    use crate::v0_1::bindings::ctwarden::conntrack::types::Kind;
 
     /// A component that returns the bytes of the flows that it receives. Its memory is empty before, so gaps are zero.
     fn echo() -> String {

@@ -12,8 +12,8 @@ use ctwarden_model::{
     Selection, SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
-use super::bindings::ctwarden::policy::types;
-use super::bindings::exports::ctwarden::policy::policy;
+use super::bindings::ctwarden::conntrack::types;
+use super::bindings::exports::ctwarden::conntrack::policy;
 use crate::{Host, text};
 
 /// Names the value that is out of range.

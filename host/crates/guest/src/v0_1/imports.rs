@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ctwarden_model::{Flow, Rare};
 
-use super::bindings::ctwarden::policy::{details, memory, sets, table, types};
+use super::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
 use super::{from_guest, to_guest};
 use crate::state::State;
 

@@ -1,4 +1,4 @@
-//! `ctwarden:policy@0.1`: the adapter between the types of that version and the model.
+//! `ctwarden:conntrack@0.1`: the adapter between the types of that version and the model.
 //!
 //! Everything that depends on the version is in this folder. A later version gets another folder, and this folder does
 //! not change.
@@ -15,7 +15,7 @@ use ctwarden_model::{Batch, Descriptor, ExpectationBatch, Reply, Timestamp, Verd
 use wasmtime::component::{ComponentType, HasSelf, Instance, InstancePre, Linker, Lower, TypedFunc};
 use wasmtime::{Error, Store};
 
-use self::bindings::exports::ctwarden::policy::{expectations, policy};
+use self::bindings::exports::ctwarden::conntrack::{expectations, policy};
 use self::flow_image::FlowImage;
 use crate::interface::{Configured, InterfaceVersion, Policy};
 use crate::state::State;
@@ -25,24 +25,24 @@ use crate::text;
 pub(crate) const VERSION: InterfaceVersion = InterfaceVersion {
     number: "0.1.0",
     imports: &[
-        "ctwarden:policy/details",
-        "ctwarden:policy/memory",
-        "ctwarden:policy/sets",
-        "ctwarden:policy/table",
-        "ctwarden:policy/types",
+        "ctwarden:conntrack/details",
+        "ctwarden:conntrack/memory",
+        "ctwarden:conntrack/sets",
+        "ctwarden:conntrack/table",
+        "ctwarden:conntrack/types",
     ],
-    policy: "ctwarden:policy/policy",
-    expectations: "ctwarden:policy/expectations",
+    policy: "ctwarden:conntrack/policy",
+    expectations: "ctwarden:conntrack/expectations",
     link,
     check,
     bind,
 };
 
-const POLICY: &str = "ctwarden:policy/policy@0.1.0";
-const EXPECTATIONS: &str = "ctwarden:policy/expectations@0.1.0";
+const POLICY: &str = "ctwarden:conntrack/policy@0.1.0";
+const EXPECTATIONS: &str = "ctwarden:conntrack/expectations@0.1.0";
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    use self::bindings::ctwarden::policy::{details, memory, sets, table, types};
+    use self::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
 
     details::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     memory::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;

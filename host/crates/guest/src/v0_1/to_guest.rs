@@ -8,9 +8,9 @@ use ctwarden_model::{
     Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, Layer4, TableStatistics, Tuple,
 };
 
-use super::bindings::ctwarden::policy::table::Statistics;
-use super::bindings::ctwarden::policy::types;
-use super::bindings::exports::ctwarden::policy::{expectations, policy};
+use super::bindings::ctwarden::conntrack::table::Statistics;
+use super::bindings::ctwarden::conntrack::types;
+use super::bindings::exports::ctwarden::conntrack::{expectations, policy};
 
 pub(super) fn cause(cause: &Cause) -> policy::Cause {
     match cause {

@@ -47,24 +47,24 @@ fn another_world_is_named_by_what_is_missing() {
     let error = refused_text(r#"(component (instance $i) (export "acme:greeter/greet@1.0.0" (instance $i)))"#);
     assert_eq!(
         error.to_string(),
-        "it is not a plugin: it lacks the export ctwarden:policy/policy@0.1.0 and has acme:greeter/greet@1.0.0; build it against the world ctwarden:policy/plugin"
+        "it is not a plugin: it lacks the export ctwarden:conntrack/policy@0.1.0 and has acme:greeter/greet@1.0.0; build it against the world ctwarden:conntrack/plugin"
     );
     assert!(refused_text("(component)").to_string().contains("and has nothing;"));
 }
 
 #[test]
 fn another_line_is_named_with_both_versions() {
-    let error = refused_text(r#"(component (instance $i) (export "ctwarden:policy/policy@0.9.0" (instance $i)))"#);
+    let error = refused_text(r#"(component (instance $i) (export "ctwarden:conntrack/policy@0.9.0" (instance $i)))"#);
     assert_eq!(
         error.to_string(),
-        "it was built for ctwarden:policy@0.9.0, this host knows 0.1.0; build it against one of these, or use a \
+        "it was built for ctwarden:conntrack@0.9.0, this host knows 0.1.0; build it against one of these, or use a \
          ctwarden that knows it"
     );
 }
 
 #[test]
 fn a_part_of_the_interface_is_not_the_whole() {
-    let error = refused_text(r#"(component (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#);
+    let error = refused_text(r#"(component (instance $i) (export "ctwarden:conntrack/policy@0.1.0" (instance $i)))"#);
     let LoadError::Mismatch { version: "0.1.0", source } = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("describe"), "{source}");
     assert!(!error.to_string().contains(&source.to_string()));
@@ -78,14 +78,14 @@ fn unknown_imports_are_all_named() {
             (import "wasi:http/types@0.2.0" (instance))
             (import "wasi:io/poll@0.3.0" (instance))
             (import "wasi:io/error@0.2.0" (instance))
-            (import "ctwarden:policy/details@0.1.0" (instance))
-            (import "ctwarden:policy/details@0.2.0" (instance))
-            (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#,
+            (import "ctwarden:conntrack/details@0.1.0" (instance))
+            (import "ctwarden:conntrack/details@0.2.0" (instance))
+            (instance $i) (export "ctwarden:conntrack/policy@0.1.0" (instance $i)))"#,
     );
     let LoadError::UnknownImports { names } = &error else { panic!("{error:?}") };
     assert_eq!(
         *names,
-        ["acme:oracle/ask@1.0.0", "wasi:http/types@0.2.0", "wasi:io/poll@0.3.0", "ctwarden:policy/details@0.2.0"]
+        ["acme:oracle/ask@1.0.0", "wasi:http/types@0.2.0", "wasi:io/poll@0.3.0", "ctwarden:conntrack/details@0.2.0"]
     );
     assert!(error.to_string().starts_with("it imports acme:oracle/ask@1.0.0, wasi:http/types@0.2.0,"), "{error}");
 }
@@ -97,12 +97,12 @@ fn each_unknown_import_is_told_with_the_way_out() {
         ("wasi:http/types@0.3.0", "`ctwarden send`"),
         ("wasi:cli/exit@0.3.0", "--target wasm32-wasip2"),
         ("wasi:keyvalue/store@0.2.0-draft", "without the code that uses them"),
-        ("ctwarden:policy/oracle@0.1.0", "a version of the interface"),
+        ("ctwarden:conntrack/oracle@0.1.0", "a version of the interface"),
         ("acme:oracle/ask@1.0.0", "wac plug"),
     ] {
         let error = refused_text(&format!(
             r#"(component (import "{import}" (instance))
-                (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#
+                (instance $i) (export "ctwarden:conntrack/policy@0.1.0" (instance $i)))"#
         ));
         let said = error.to_string();
         assert!(said.contains(import) && said.contains(way_out), "{said}");
@@ -114,7 +114,7 @@ fn an_import_of_another_shape_is_told() {
     let error = refused_text(
         r#"(component
             (import "wasi:cli/exit@0.2.0" (instance (export "leave" (func))))
-            (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#,
+            (instance $i) (export "ctwarden:conntrack/policy@0.1.0" (instance $i)))"#,
     );
     let source = error.source().unwrap().to_string();
     assert!(matches!(error, LoadError::Mismatch { .. }) && source.contains("wasi:cli/exit"), "{source}");
@@ -126,7 +126,7 @@ fn everything_that_is_said_to_be_linked_is() {
     for interface in interfaces.split(' ') {
         let text = format!(
             r#"(component (import "wasi:cli/{interface}@0.2.0" (instance))
-                (instance $i) (export "ctwarden:policy/policy@0.1.0" (instance $i)))"#
+                (instance $i) (export "ctwarden:conntrack/policy@0.1.0" (instance $i)))"#
         );
         // The missing export is reported, not an import.
         let error = refused_text(&text);
