@@ -20,6 +20,7 @@ mod netlink;
 mod niceness;
 mod plain_json;
 mod plugins;
+mod seed;
 mod set_file;
 mod sinks;
 mod store;

@@ -102,6 +102,7 @@
 //! - [`sets`] looks up addresses in lists that the operator keeps.
 //! - [`table`] says how full the kernel's table is.
 //! - [`memory`] outlives restarts.
+//! - A [`Counter`] is a sum or a number of distinct values over a sliding window, by key.
 //!
 //! Text that a policy prints becomes log lines. A policy has no files, no network and no handle to the kernel.
 //!
@@ -122,6 +123,7 @@ mod batch;
 pub mod bindings;
 mod block;
 mod configuration;
+mod counter;
 mod endpoints;
 mod entry;
 pub mod expectation;
@@ -161,6 +163,7 @@ pub use self::alert::{Alert, Severity, alert};
 pub use self::batch::{Batch, Extent};
 pub use self::block::{Block, block};
 pub use self::configuration::{Configuration, Nothing};
+pub use self::counter::{Counter, CounterKey, Counting, Distinct, Sum};
 pub use self::endpoints::{Endpoints, FlowTuple};
 pub use self::entry::{Counters, Entry, FlowKey, Icmp, Kind};
 pub use self::expectation::Expectations;
@@ -185,10 +188,10 @@ pub mod prelude {
     pub use schemars::{self, JsonSchema};
 
     pub use crate::{
-        Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
-        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
-        PrefixMap, PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp,
-        Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets,
-        sweep, table, timeout, unblock,
+        Alert, Batch, Block, Configuration, Counter, CounterKey, Counters, DccpState, Distinct, Endpoints, Entry,
+        Expectations, Extent, Family, Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing,
+        Policy, Ports, Prefix, PrefixMap, PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status,
+        Subscription, Sum, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels,
+        log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
     };
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::counters;
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
@@ -33,9 +34,13 @@ pub fn start<P: Policy>(config: Value) -> Result<Harness<P>, String> {
 impl<P: Policy> Harness<P> {
     pub(crate) fn new(mut host: Host, config: Value, now: Timestamp) -> Result<Self, String> {
         let configure = || P::Config::read(&config.to_string()).and_then(|config| P::configure(config, now));
+        // As in the host: counters exist when configure has returned. A restart keeps none of them.
+        host.now = now;
+        host.counters.clear();
         let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
         let needs = subscription.needed(P::WANTS)?;
+        host.counters = counters::open(subscription.counters())?;
         Ok(Self { policy, subscription, needs, config, host, now })
     }
 
@@ -62,6 +67,7 @@ impl<P: Policy> Harness<P> {
     /// Moves the time of the next call forward.
     pub fn advance(&mut self, by: Duration) {
         self.now = self.now + by;
+        self.host.now = self.now;
     }
 
     /// Delivers events in one batch: those that the subscription matches.
@@ -149,8 +155,8 @@ impl<P: Policy> Harness<P> {
         Ok(Answer::new(P::WANTS, &self.needs, &self.host, reply.verdicts, reply.text, 0))
     }
 
-    /// Stops the policy in order and starts it again with the same configuration, memory and sets. The time does not
-    /// change.
+    /// Stops the policy in order and starts it again with the same configuration, memory and sets. Counters begin again,
+    /// as after a restart of the daemon. The time does not change.
     ///
     /// # Errors
     /// The policy refused its configuration; the text says why.

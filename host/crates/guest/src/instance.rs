@@ -97,6 +97,7 @@ impl Instance {
     pub fn configure(&mut self, now: Timestamp, json: &str) -> Result<Subscription, ConfigureError> {
         match self.call(None, |policy, store| policy.configure(store, now, json)) {
             Ok(Configured::Subscribed(subscription)) => {
+                self.store.data_mut().host().open_counters(&subscription.counters);
                 Ok(Subscription { expectations: self.component.exports_expectations(), ..subscription })
             }
             Ok(Configured::Malformed(what)) => Err(ConfigureError::Malformed(what)),
