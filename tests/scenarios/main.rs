@@ -34,6 +34,7 @@ mod recording;
 mod reloading;
 mod replica;
 mod resizing;
+mod scanning;
 mod speaking;
 mod starting;
 mod trying;
