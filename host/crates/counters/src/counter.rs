@@ -198,10 +198,10 @@ impl<T: Tally> Counter<T> {
         let key = PackedKey::new(key).ok_or(KeyTooLong)?;
         let hash = upper_half(key.hash(self.seed));
         let (handle, is_new) = match self.find(hash, &key) {
-            Some(handle) => (handle, false),
+            Some(handle) => (Some(handle), false),
             None => (self.admit(Slot { key, tally: T::default(), at: now, hash }), true),
         };
-        let Some(slot) = self.slots.get_mut(handle) else { return Ok(0) };
+        let Some(slot) = handle.and_then(|handle| self.slots.get_mut(handle)) else { return Ok(0) };
         let before = slot.tally.bytes();
         if slot.at < now {
             slot.tally.advance(slot.at, now);
@@ -211,7 +211,7 @@ impl<T: Tally> Counter<T> {
         let (after, value) = (slot.tally.bytes(), slot.tally.value());
         self.heap = (self.heap + after).saturating_sub(before);
         if is_new || after > before {
-            self.keep_to_limit(Some(handle));
+            self.keep_to_limit(handle);
         }
         Ok(value)
     }
@@ -220,28 +220,46 @@ impl<T: Tally> Counter<T> {
         self.index.find(hash, |handle| self.slots.get(handle).is_some_and(|slot| slot.key == *key))
     }
 
-    /// Takes in a new key: in the place of a key whose window is over, or else in a new place.
-    fn admit(&mut self, slot: Slot<T>) -> Handle {
+    /// Takes in a new key: in the place of a key whose window is over or that is evicted, or else in a new place.
+    /// Returns `None` if the index has no room for it, which takes hundreds of keys with one hash.
+    fn admit(&mut self, slot: Slot<T>) -> Option<Handle> {
         if self.slots.len() >= GROUP
-            && let Some((handle, 0)) = self.least(None)
+            && let Some((handle, value)) = self.least(None)
+            && (value == 0 || self.bytes_at_most() + size_of::<Slot<T>>() > self.limit)
         {
-            self.remove(handle);
+            self.count_eviction(value);
+            return self.replace(handle, slot);
         }
         let hash = slot.hash;
         self.heap += slot.bytes();
         let handle = self.slots.push(slot);
-        if !self.index.insert(hash, handle) {
-            // Hundreds of keys with one hash: this one is not counted.
-            self.drop_last();
-        }
-        handle
+        self.enter(hash, handle)
     }
 
-    fn drop_last(&mut self) {
-        if let Some(last) = self.slots.len().checked_sub(1)
-            && let Some(slot) = self.slots.swap_remove(last as Handle)
-        {
-            self.heap = self.heap.saturating_sub(slot.bytes());
+    /// Enters a key into the index. A key that does not fit is removed again.
+    fn enter(&mut self, hash: u32, handle: Handle) -> Option<Handle> {
+        if self.index.insert(hash, handle) {
+            return Some(handle);
+        }
+        self.count_eviction(1);
+        self.remove(handle);
+        None
+    }
+
+    /// Puts a key into the place of another one.
+    fn replace(&mut self, handle: Handle, slot: Slot<T>) -> Option<Handle> {
+        let place = self.slots.get_mut(handle)?;
+        let hash = slot.hash;
+        self.heap += slot.bytes();
+        let gone = core::mem::replace(place, slot);
+        self.heap = self.heap.saturating_sub(gone.bytes());
+        self.index.remove(gone.hash, handle);
+        self.enter(hash, handle)
+    }
+
+    /// Counts the eviction of a key. A key whose window is over is no loss.
+    const fn count_eviction(&mut self, value: u64) {
+        if value > 0 {
             self.evictions = self.evictions.saturating_add(1);
         }
     }
@@ -250,9 +268,7 @@ impl<T: Tally> Counter<T> {
     fn keep_to_limit(&mut self, mut kept: Option<Handle>) {
         while self.bytes_at_most() > self.limit && self.slots.len() > GROUP {
             let Some((victim, value)) = self.least(kept) else { return };
-            if value > 0 {
-                self.evictions = self.evictions.saturating_add(1);
-            }
+            self.count_eviction(value);
             self.remove(victim);
             // The last key has the place of the victim now.
             if kept.is_some_and(|kept| kept as usize == self.slots.len()) {

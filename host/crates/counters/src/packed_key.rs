@@ -1,142 +1,157 @@
-//! A key as bytes: up to 22 of them in place, which are all addresses, services and networks, and all short texts.
+//! A key in 24 bytes: all addresses, services, networks and numbers, and texts of up to 16 bytes. Other keys have an
+//! allocation.
+//!
+//! A short key is made of numbers, so that an addition copies and compares no bytes.
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ctwarden_hash::{Seed, keyed_hash};
 use ctwarden_model::{COUNTER_KEY_BYTES, CounterKey, Prefix};
 
-const IN_PLACE: usize = 22;
-/// The longest key: a kind, and a text.
-const LONGEST: usize = COUNTER_KEY_BYTES + 1;
+/// Longest text without an allocation in bytes.
+const SHORT_TEXT: usize = 16;
 
-/// The first byte of a key.
-const TEXT: u8 = 0;
-const NUMBER: u8 = 1;
-const ADDRESS: u8 = 2;
-const PAIR: u8 = 3;
-const SERVICE: u8 = 4;
-const NETWORK: u8 = 5;
-
-/// The bytes of a key, which are zero after its length.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PackedKey {
-    Short([u8; IN_PLACE], u8),
-    Long(Box<[u8]>),
+    Short {
+        kind: Kind,
+        /// The length of a text or network, or protocol and port.
+        extra: u32,
+        content: [u64; 2],
+    },
+    Text(Box<str>),
+    /// A pair with an IPv6 address.
+    Pair(Box<(IpAddr, IpAddr)>),
+}
+
+/// The kind of a short key, with the family of its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    Ipv4,
+    Ipv6,
+    Ipv4Pair,
+    Ipv4Service,
+    Ipv6Service,
+    Ipv4Network,
+    Ipv6Network,
 }
 
 impl PackedKey {
     /// Packs a key, unless its text is too long.
+    #[inline]
     pub(crate) fn new(key: &CounterKey) -> Option<Self> {
-        if let CounterKey::Text(text) = key {
-            return Self::text(text);
-        }
-        let mut packed = Writer { bytes: [0; IN_PLACE + 13], length: 0 };
-        match key {
-            CounterKey::Text(_) => {}
-            CounterKey::Number(number) => {
-                packed.put(&[NUMBER]);
-                packed.put(&number.to_be_bytes());
+        Some(match key {
+            CounterKey::Text(text) => return Self::text(text),
+            CounterKey::Number(number) => Self::Short { kind: Kind::Number, extra: 0, content: [*number, 0] },
+            CounterKey::Address(address) => Self::of_address(*address, [Kind::Ipv4, Kind::Ipv6], 0),
+            CounterKey::Pair(IpAddr::V4(one), IpAddr::V4(other)) => {
+                let pair = u64::from(one.to_bits()) << 32 | u64::from(other.to_bits());
+                Self::Short { kind: Kind::Ipv4Pair, extra: 0, content: [pair, 0] }
             }
-            CounterKey::Address(address) => {
-                packed.put(&[ADDRESS]);
-                packed.address(*address);
-            }
-            CounterKey::Pair(one, other) => {
-                packed.put(&[PAIR]);
-                packed.address(*one);
-                packed.address(*other);
-            }
+            CounterKey::Pair(one, other) => Self::Pair(Box::new((*one, *other))),
             CounterKey::Service(address, protocol, port) => {
-                packed.put(&[SERVICE]);
-                packed.address(*address);
-                packed.put(&[*protocol]);
-                packed.put(&port.to_be_bytes());
+                let extra = u32::from(*protocol) << 16 | u32::from(*port);
+                Self::of_address(*address, [Kind::Ipv4Service, Kind::Ipv6Service], extra)
             }
             CounterKey::Network(network) => {
-                packed.put(&[NETWORK]);
-                packed.address(network.address());
-                packed.put(&[network.length()]);
+                let kinds = [Kind::Ipv4Network, Kind::Ipv6Network];
+                Self::of_address(network.address(), kinds, network.length().into())
+            }
+        })
+    }
+
+    fn of_address(address: IpAddr, [ipv4, ipv6]: [Kind; 2], extra: u32) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::Short { kind: ipv4, extra, content: [address.to_bits().into(), 0] },
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                Self::Short { kind: ipv6, extra, content: [(bits >> 64) as u64, bits as u64] }
             }
         }
-        Some(Self::of(packed.bytes.get(..packed.length).unwrap_or_default()))
     }
 
     fn text(text: &str) -> Option<Self> {
-        if text.len() > COUNTER_KEY_BYTES {
-            return None;
-        }
-        let mut bytes = [TEXT; LONGEST];
-        bytes.get_mut(1..=text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self::of(bytes.get(..=text.len())?))
-    }
-
-    fn of(bytes: &[u8]) -> Self {
-        let mut short = [0; IN_PLACE];
-        match short.get_mut(..bytes.len()) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                Self::Short(short, bytes.len() as u8)
+        match text.len() {
+            0..=SHORT_TEXT => {
+                Some(Self::Short { kind: Kind::Text, extra: text.len() as u32, content: words(text.as_bytes()) })
             }
-            None => Self::Long(bytes.into()),
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Short(bytes, length) => bytes.get(..usize::from(*length)).unwrap_or_default(),
-            Self::Long(bytes) => bytes,
+            ..=COUNTER_KEY_BYTES => Some(Self::Text(text.into())),
+            _ => None,
         }
     }
 
     /// Heap memory in bytes, with 16 bytes of the allocator.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Short(..) => 0,
-            Self::Long(bytes) => bytes.len() + 16,
+            Self::Short { .. } => 0,
+            Self::Text(text) => text.len() + 16,
+            Self::Pair(pair) => size_of_val(&**pair) + 16,
         }
     }
 
+    #[inline]
     pub(crate) fn hash(&self, seed: Seed) -> u64 {
         match self {
-            Self::Short(bytes, length) => {
-                // The bytes after the length are zero, and the length tells them from zeros of the key.
-                let [first, second, third] = words(bytes);
-                keyed_hash(seed, [first, second, third | u64::from(*length) << 56])
+            Self::Short { kind, extra, content: [first, second] } => {
+                keyed_hash(seed, [*first, *second, (*kind as u64) << 32 | u64::from(*extra)])
             }
-            Self::Long(bytes) => bytes.chunks(16).fold(bytes.len() as u64, |hash, chunk| {
+            Self::Text(text) => text.as_bytes().chunks(SHORT_TEXT).fold(text.len() as u64, |hash, chunk| {
                 let [first, second] = words(chunk);
                 keyed_hash(seed, [hash, first, second])
             }),
+            Self::Pair(pair) => {
+                let [one, other] = [pair.0, pair.1].map(halves);
+                keyed_hash(seed, [one[0], one[1], other[0], other[1]])
+            }
         }
     }
 
     /// Returns the key. `None` never comes from a key that [`PackedKey::new`] packed.
     pub(crate) fn unpack(&self) -> Option<CounterKey> {
-        let (kind, rest) = self.as_slice().split_first()?;
-        let mut reader = Reader(rest);
-        Some(match *kind {
-            TEXT => CounterKey::Text(String::from_utf8(rest.to_vec()).ok()?),
-            NUMBER => CounterKey::Number(u64::from_be_bytes(reader.take()?)),
-            ADDRESS => CounterKey::Address(reader.address()?),
-            PAIR => CounterKey::Pair(reader.address()?, reader.address()?),
-            SERVICE => {
-                let (address, [protocol]) = (reader.address()?, reader.take()?);
-                CounterKey::Service(address, protocol, u16::from_be_bytes(reader.take()?))
+        let (kind, extra, [first, second]) = match self {
+            Self::Text(text) => return Some(CounterKey::Text(String::from(&**text))),
+            Self::Pair(pair) => return Some(CounterKey::Pair(pair.0, pair.1)),
+            Self::Short { kind, extra, content } => (*kind, *extra, *content),
+        };
+        let ipv4 = |bits: u64| IpAddr::V4(Ipv4Addr::from_bits(bits as u32));
+        let ipv6 = || IpAddr::V6(Ipv6Addr::from_bits(u128::from(first) << 64 | u128::from(second)));
+        let service = |address| CounterKey::Service(address, (extra >> 16) as u8, extra as u16);
+        let network = |address| Some(CounterKey::Network(Prefix::new(address, extra as u8).ok()?));
+        Some(match kind {
+            Kind::Text => {
+                let bytes: Vec<u8> = [first, second].into_iter().flat_map(u64::to_le_bytes).collect();
+                let text = bytes.get(..usize::try_from(extra).ok()?)?;
+                CounterKey::Text(String::from(core::str::from_utf8(text).ok()?))
             }
-            NETWORK => {
-                let (address, [length]) = (reader.address()?, reader.take()?);
-                CounterKey::Network(Prefix::new(address, length).ok()?)
-            }
-            _ => return None,
+            Kind::Number => CounterKey::Number(first),
+            Kind::Ipv4 => CounterKey::Address(ipv4(first)),
+            Kind::Ipv6 => CounterKey::Address(ipv6()),
+            Kind::Ipv4Pair => CounterKey::Pair(ipv4(first >> 32), ipv4(first)),
+            Kind::Ipv4Service => service(ipv4(first)),
+            Kind::Ipv6Service => service(ipv6()),
+            Kind::Ipv4Network => return network(ipv4(first)),
+            Kind::Ipv6Network => return network(ipv6()),
         })
     }
 }
 
+/// The halves of an address, which differ between the families.
+fn halves(address: IpAddr) -> [u64; 2] {
+    match address {
+        // An address in ::/96 has the same hash and is another key.
+        IpAddr::V4(address) => [0, address.to_bits().into()],
+        IpAddr::V6(address) => [(address.to_bits() >> 64) as u64, address.to_bits() as u64],
+    }
+}
+
 /// Bytes as words. Bytes that are missing are zero.
-fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
-    let mut words = [0; N];
+fn words(bytes: &[u8]) -> [u64; 2] {
+    let mut words = [0; 2];
     for (word, chunk) in words.iter_mut().zip(bytes.chunks(8)) {
         let mut padded = [0; 8];
         if let Some(place) = padded.get_mut(..chunk.len()) {
@@ -145,53 +160,6 @@ fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
         *word = u64::from_le_bytes(padded);
     }
     words
-}
-
-struct Writer {
-    /// Room for a pair of IPv6 addresses.
-    bytes: [u8; IN_PLACE + 13],
-    length: usize,
-}
-
-impl Writer {
-    fn put(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if let Some(place) = self.bytes.get_mut(self.length..end) {
-            place.copy_from_slice(bytes);
-            self.length = end;
-        }
-    }
-
-    fn address(&mut self, address: IpAddr) {
-        match address {
-            IpAddr::V4(address) => {
-                self.put(&[4]);
-                self.put(&address.octets());
-            }
-            IpAddr::V6(address) => {
-                self.put(&[6]);
-                self.put(&address.octets());
-            }
-        }
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn address(&mut self) -> Option<IpAddr> {
-        match self.take()? {
-            [4] => Some(Ipv4Addr::from(self.take::<4>()?).into()),
-            [6] => Some(Ipv6Addr::from(self.take::<16>()?).into()),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -205,7 +173,7 @@ mod tests {
     fn a_key_is_unpacked_as_it_was_packed_and_differs_from_every_other() {
         let four = IpAddr::from([192, 0, 2, 1]);
         let six: IpAddr = "2001:db8::1".parse().unwrap();
-        let mut keys: Vec<CounterKey> = [0, 1, 20, 21, 22, 23, 255, 256]
+        let mut keys: Vec<CounterKey> = [0, 1, 15, 16, 17, 32, 33, 255, 256]
             .into_iter()
             .map(|length| CounterKey::Text("x".repeat(length)))
             .chain([0, 1, u64::MAX].map(CounterKey::Number))
