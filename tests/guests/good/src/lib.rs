@@ -120,7 +120,7 @@ fn answer(text: &str) -> Result<String, String> {
             let number = counters::add_distinct(counter, &Key::Number(443), &Key::Number(80))?;
             Ok(format!("{numbers:?} {number} {:?}", counters::largest(counter, 2)?))
         }
-        ("long key", _) => counters::add("rate", &Key::Text("x".repeat(257)), 1).map(|sum| sum.to_string()),
+        ("overlong", _) => counters::add("rate", &Key::Text("x".repeat(257)), 1).map(|sum| sum.to_string()),
         // Outside `judge` there is no batch.
         ("detail", _) => Ok(format!("{:?} {:?}", details::helper(0), details::labels(0))),
         ("configuration", _) => Ok(format!("{} {}", CONFIGURED.get(), CONFIGURATION.with_borrow(Clone::clone))),

@@ -109,7 +109,7 @@ fn counters_take_keys_of_each_kind() {
     let unknown =
         "there is no counter \"other\"; name it in subscription.counters, and use it after configure has returned";
     assert_eq!(ask("count other").unwrap_err(), unknown);
-    assert_eq!(ask("long key").unwrap_err(), "the text of a counter's key is longer than 256 bytes");
+    assert_eq!(ask("overlong").unwrap_err(), "the text of a counter's key is longer than 256 bytes");
 }
 
 #[test]
