@@ -15,7 +15,6 @@ mod socket_readiness;
 mod sweep;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::{JoinHandle, available_parallelism};
@@ -25,8 +24,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use ctwarden_engine::{Delivery, Engine, Granted, Lookup, Output, PluginId, SelectionRequest, SweepId, TableReader};
 use ctwarden_model::{Effect, EffectId, Notice, Record, Steady};
 use ctwarden_reader::{Listening, Reader, Search, Searches};
-use ctwarden_replica::Seed;
-use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
@@ -49,6 +46,7 @@ use crate::firewall::{Firewall, FirewallResult};
 use crate::netlink::{Drained, Ends, EventSocket, Groups, HostAddresses, KernelMessage, Requests, own_addresses};
 use crate::never_banned::NeverBanned;
 use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
+use crate::seed;
 use crate::set_file::{SetChange, SetWatch};
 use crate::sinks::Sinks;
 
@@ -162,7 +160,7 @@ impl EventLoop {
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
         let mut event_loop = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
-            reader: Reader::new(seed()?, has_two_processors(), clock::now().steady),
+            reader: Reader::new(seed::random()?, has_two_processors(), clock::now().steady),
             readiness: SocketReadiness::new(&events).context("cannot watch the event socket")?,
             events,
             sweeping: None,
@@ -594,16 +592,6 @@ impl EventLoop {
 async fn until(deadline: Option<Steady>) {
     let Some(deadline) = deadline else { return std::future::pending().await };
     sleep_until(Instant::now() + deadline.since(clock::now().steady)).await;
-}
-
-/// Returns a random seed. Senders of packets choose addresses and ports, and must not be able to predict the slots of
-/// flows in the replica's indexes.
-fn seed() -> io::Result<Seed> {
-    let mut bytes = [0; 16];
-    getrandom(&mut bytes[..], GetRandomFlags::empty())?;
-    let (low, high) = bytes.split_at(8);
-    let word = |bytes: &[u8]| bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
-    Ok(Seed([word(low), word(high)]))
 }
 
 fn has_two_processors() -> bool {

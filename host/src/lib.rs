@@ -22,6 +22,7 @@ mod never_banned;
 mod niceness;
 mod plain_json;
 mod plugins;
+mod seed;
 mod set_file;
 mod sinks;
 mod store;

@@ -2,6 +2,7 @@
 
 mod cached_examination;
 mod config_loader;
+mod counters;
 mod cover;
 mod host;
 mod limits;
@@ -14,6 +15,7 @@ mod reloader;
 mod thread;
 
 pub(crate) use config_loader::{ConfigLoader, LoadedConfig, LoadedPlugin, StateDirectory, read_configuration, summary};
+pub(crate) use counters::CounterSize;
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
 pub(crate) use needs::names;
 pub(crate) use reloader::{ReloadId, Reloader};

@@ -35,6 +35,7 @@ mod plain {
             "ctwarden:conntrack/sets@0.1.0": crate::bindings::ctwarden::conntrack::sets,
             "ctwarden:conntrack/table@0.1.0": crate::bindings::ctwarden::conntrack::table,
             "ctwarden:conntrack/memory@0.1.0": crate::bindings::ctwarden::conntrack::memory,
+            "ctwarden:conntrack/counters@0.1.0": crate::bindings::ctwarden::conntrack::counters,
         },
     });
 }

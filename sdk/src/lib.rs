@@ -103,6 +103,7 @@
 //! - [`sets`] looks up addresses in lists that the operator keeps.
 //! - [`table`] says how full the kernel's table is.
 //! - [`memory`] outlives restarts.
+//! - A [`Counter`] is a sum or a number of distinct values over a sliding window, by key.
 //!
 //! A policy that implements [`Outcomes`] also hears what became of its verdicts.
 //!
@@ -125,6 +126,7 @@ mod batch;
 pub mod bindings;
 mod block;
 mod configuration;
+mod counter;
 mod endpoints;
 mod entry;
 pub mod expectation;
@@ -167,6 +169,7 @@ pub use self::alert::{Alert, Severity, alert};
 pub use self::batch::{Batch, Extent};
 pub use self::block::{Block, block};
 pub use self::configuration::{Configuration, Nothing};
+pub use self::counter::{Counter, CounterKey, Counting, Distinct, Sum};
 pub use self::endpoints::{Endpoints, FlowTuple};
 pub use self::entry::{Counters, Entry, FlowKey, Icmp, Kind};
 pub use self::expectation::Expectations;
@@ -196,10 +199,10 @@ pub mod prelude {
     pub use schemars::{self, JsonSchema};
 
     pub use crate::{
-        Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
-        Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Outcome, Outcomes, Policy,
-        Ports, Prefix, PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply, SctpState, SetChange, Severity,
-        Status, Subscription, TcpState, Timestamp, Verdict, VerdictKind, Verdicts, alert, block, delete, export,
-        labels, log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
+        Alert, Batch, Block, Configuration, Counter, CounterKey, Counters, DccpState, Distinct, Endpoints, Entry,
+        Expectations, Extent, Family, Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing,
+        Outcome, Outcomes, Policy, Ports, Prefix, PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply,
+        SctpState, SetChange, Severity, Status, Subscription, Sum, TcpState, Timestamp, Verdict, VerdictKind, Verdicts,
+        alert, block, delete, export, labels, log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
     };
 }

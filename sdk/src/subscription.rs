@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
-use crate::{Entry, Filter, Flow, Kind, Refusal, VerdictKind};
+use crate::counter::{Counting, Declared};
+use crate::{Counter, Entry, Filter, Flow, Kind, Refusal, VerdictKind};
 
 /// What the host delivers to the policy. The default is new flows and rows of sweeps: with these a policy judges every
 /// flow once.
@@ -32,6 +33,7 @@ pub struct Subscription {
     sweep_every: Duration,
     tick_every: Duration,
     own_changes: bool,
+    counters: Vec<Declared>,
     sets: Vec<String>,
     selects: bool,
     codes: BTreeSet<String>,
@@ -64,6 +66,7 @@ impl Subscription {
             sweep_every: Duration::ZERO,
             tick_every: Duration::ZERO,
             own_changes: false,
+            counters: Vec::new(),
             sets: Vec::new(),
             selects: false,
             codes: BTreeSet::new(),
@@ -130,6 +133,12 @@ impl Subscription {
         Self { own_changes: true, ..self }
     }
 
+    /// Adds a counter that the host keeps for the policy. The host accepts at most 16.
+    pub fn counter<K: Counting>(mut self, counter: &Counter<K>) -> Self {
+        self.counters.push(counter.declared());
+        self
+    }
+
     /// Adds an operator-named address set. The host reports its changes to
     /// [`sets_changed`](crate::Policy::sets_changed). The operator has to grant it (`read-sets`).
     pub fn set(mut self, name: impl Into<String>) -> Self {
@@ -188,6 +197,12 @@ impl Subscription {
         self.needs.as_ref().is_none_or(|needs| needs.contains(&kind))
     }
 
+    /// Returns the counters that the host keeps.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn counters(&self) -> impl ExactSizeIterator<Item = wit::Counter> {
+        self.counters.iter().copied().map(Into::into)
+    }
+
     /// Returns the names of the sets whose changes the host reports.
     #[must_use]
     pub fn sets(&self) -> &[String] {
@@ -225,6 +240,7 @@ impl Subscription {
             sweep_every: at_least(1, self.sweep_every.as_nanos().div_ceil(1_000_000_000)),
             tick_every: at_least(10, self.tick_every.as_nanos().div_ceil(1_000_000)),
             own_changes: self.own_changes,
+            counters: self.counters.into_iter().map(Into::into).collect(),
             sets: self.sets,
             selects: self.selects,
             codes: self.codes.into_iter().collect(),

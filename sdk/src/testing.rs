@@ -29,6 +29,7 @@
 #![expect(clippy::panic, reason = "a check that does not hold in a test is a panic")]
 
 mod answer;
+mod counters;
 mod flow;
 mod harness;
 pub(crate) mod imports;

@@ -87,6 +87,7 @@ pub(crate) fn everything() -> Subscription {
         sweep_every: 0,
         tick_every: 0,
         own_changes: false,
+        counters: Vec::new(),
         sets: Vec::new(),
         selects: false,
         codes: Vec::new(),

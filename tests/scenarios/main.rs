@@ -36,6 +36,7 @@ mod reloading;
 mod replica;
 mod reporting;
 mod resizing;
+mod scanning;
 mod speaking;
 mod starting;
 mod trying;

@@ -25,6 +25,9 @@ use crate::trusted_path::{self, AccessError};
 /// Largest component. The largest components in circulation (whole JavaScript engines) have 12 MiB.
 const COMPONENT_MAX: u64 = 64 << 20;
 
+/// Least memory of all counters of a plugin: each of its 16 counters has room for some keys.
+const COUNTERS_MIN: u64 = 1 << 20;
+
 /// Returns the configuration. It is usable only if `findings` has no mistake that prevents a start.
 pub(super) fn resolve(
     file: &Path,
@@ -275,6 +278,16 @@ impl Resolver<'_, '_> {
         }
     }
 
+    fn counters(&mut self, key: &str, written: Option<&Spanned<Size>>, default: u64) -> u64 {
+        let Some(written) = written else { return default };
+        let size = written.get_ref();
+        if size.0 < COUNTERS_MIN {
+            let least = Size(COUNTERS_MIN);
+            self.findings.at(&written.span(), format_args!("{key}: {size} is too little; write at least {least}"));
+        }
+        size.0
+    }
+
     fn limits(&mut self, key: &str, written: &written::Limits) -> Limits {
         let default = Limits::default();
         let key = |name| format!("{key}: limits.{name}");
@@ -304,6 +317,7 @@ impl Resolver<'_, '_> {
             // Zero is valid for these two: the plugin may store nothing.
             store_keys: written.store_keys.as_ref().map_or(default.store_keys, |keys| *keys.get_ref()),
             store_bytes: written.store.as_ref().map_or(default.store_bytes, |size| size.get_ref().0),
+            counters: self.counters(&key("counters"), written.counters.as_ref(), default.counters),
             load_cpu: self.positive(&key("load-cpu"), written.load_cpu.as_ref(), period, default.load_cpu),
             load_memory: self.positive(&key("load-memory"), written.load_memory.as_ref(), bytes, default.load_memory),
         }

@@ -246,6 +246,8 @@ pub(crate) struct Limits {
     pub store_keys: u32,
     /// Bytes that the plugin may store.
     pub store_bytes: u64,
+    /// Bytes of all counters that the host keeps for the plugin.
+    pub counters: u64,
     /// Processor time for compiling the component.
     pub load_cpu: Duration,
     /// Memory for compiling the component.
@@ -268,6 +270,8 @@ impl Default for Limits {
             text_per_call: 1 << 20,
             store_keys: 10_000,
             store_bytes: 16 << 20,
+            // 200,000 sources that occur once, or 70,000 that occur again and again.
+            counters: 16 << 20,
             // A policy in Rust takes a tenth of a second and some 50 MiB, an interpreter of 18 MB fifty times as long.
             load_cpu: Duration::from_secs(20),
             load_memory: 1 << 30,

@@ -303,6 +303,14 @@ fn keys_of_databases_are_checked() {
 }
 
 #[test]
+fn counters_have_room_for_some_keys() {
+    Scene::new().expect(
+        "[[plugin]]\nname = \"a\"\npath = \"ban-follower.wasm\"\n[plugin.limits]\ncounters = \"512KiB\"\n",
+        &["5: plugin a: limits.counters: 512KiB is too little; write at least 1MiB"],
+    );
+}
+
+#[test]
 fn every_mistake_of_a_plugin_is_told_with_its_name() {
     let scene = Scene::new();
     let gone = scene.dir.path().join("gone.wasm");

@@ -286,6 +286,9 @@ pub(crate) struct Limits {
     pub store_keys: Option<Spanned<u32>>,
     /// Bytes of keys and values that the plugin may store across restarts. Default: `16MiB`.
     pub store: Option<Spanned<Size>>,
+    /// Memory of all counters that the host keeps for the plugin, at least `1MiB`. Each has an equal share. Default:
+    /// `16MiB`.
+    pub counters: Option<Spanned<Size>>,
     /// Processor time for compiling the component, in a separate process. Default: `20s`.
     pub load_cpu: Option<Spanned<Period>>,
     /// Memory for compiling the component in that process. Default: `1GiB`.

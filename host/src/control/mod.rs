@@ -18,7 +18,8 @@ pub(crate) use message::{
 pub(crate) use plugin_condition::PluginCondition;
 pub(crate) use server::{ControlRequest, ControlServer};
 pub(crate) use status::{
-    Fault, FirewallReport, FlowTable, LastRefusal, ListReport, PluginReport, ReplicaReport, SetReport, StatusReport,
+    CounterReport, Fault, FirewallReport, FlowTable, LastRefusal, ListReport, PluginReport, ReplicaReport, SetReport,
+    StatusReport,
 };
 
 pub(crate) use crate::warning::Warning;

@@ -204,9 +204,26 @@ pub(crate) struct PluginReport {
     pub faults: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_fault: Option<Fault>,
+    /// Counters that the host keeps for the plugin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<CounterReport>,
     /// The plugin's last verdict that was refused, in whole or for some of its flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_refusal: Option<LastRefusal>,
+}
+
+/// The status of a counter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CounterReport {
+    pub name: String,
+    /// Keys in memory, with those whose window is over.
+    pub keys: u64,
+    /// Memory in use, in bytes.
+    pub bytes: u64,
+    /// Memory limit, in bytes.
+    pub limit: u64,
+    /// Keys that were evicted for lack of memory.
+    pub evictions: u64,
 }
 
 /// A verdict that was refused.
@@ -428,6 +445,11 @@ impl PluginReport {
         if self.folded > 0 {
             let folded = colour.paint(Paint::Yellow, format_args!("{} verdicts", self.folded));
             writeln!(out, "  {folded} have no record of their own; see records-per-second in its [plugin.budget]")?;
+        }
+        for counter in self.counters.iter().filter(|counter| counter.evictions > 0) {
+            let CounterReport { name, keys, evictions, .. } = counter;
+            let evicted = colour.paint(Paint::Yellow, format_args!("{evictions} keys evicted"));
+            writeln!(out, "  counter {name}: {keys} keys, {evicted}; see counters in its [plugin.limits]")?;
         }
         if let Some(fault) = &self.last_fault {
             let said = colour.paint(Paint::Red, format_args!("{}: {}", fault.kind, fault.text.replace('\n', "; ")));

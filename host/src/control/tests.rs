@@ -379,6 +379,10 @@ fn report() -> StatusReport {
                     ("delete".into(), counts(&[("applied", 10), ("gone", 2), ("refused", 1), ("observed", 0)])),
                     ("block".into(), counts(&[("applied", 1)])),
                 ]),
+                counters: vec![
+                    CounterReport { name: "ports".into(), keys: 5_000, bytes: 1 << 20, limit: 1 << 20, evictions: 7 },
+                    CounterReport { name: "quiet".into(), keys: 1, bytes: 9_000, limit: 1 << 20, evictions: 0 },
+                ],
                 not_granted: vec!["its configuration needs sweep, which is not granted".into()],
                 last_refusal: Some(LastRefusal {
                     time: "2026-11-22T12:00:01.000000000Z".into(),
@@ -424,6 +428,7 @@ ban-follower  0.1.0    enforce  running              5/65536     120000       0 
   block: 1 applied
   delete: 10 applied, 2 gone, 1 refused
   not granted: its configuration needs sweep, which is not granted
+  counter ports: 5000 keys, 7 keys evicted; see counters in its [plugin.limits]
   last refusal: delete: no answer 2026-11-22T12:00:01.000000000Z
 cap           12.0.1   observe  quarantined (1m 1s)      0/8          0      99         0       3
   last fault: trap: trapped: unreachable; at f 2026-11-22T12:00:00.000000000Z

@@ -12,6 +12,7 @@ use super::{Claiming, EventLoop};
 use crate::address_sets::AddressSet;
 use crate::clock;
 use crate::control::{self, ClaimsOfSet, ControlRequest, Request, Response, Sent, StatusReport};
+use crate::plugins::{CounterSize, PluginThread};
 use crate::set_file::Results;
 use crate::sinks::Rfc3339;
 
@@ -238,6 +239,7 @@ impl EventLoop {
                 kind: fault.name().to_owned(),
                 text: fault.to_string(),
             }),
+            counters: self.plugins.get(&plugin.id).map(counters_report).unwrap_or_default(),
             last_refusal: plugin.last_refusal.as_ref().map(|(at, kind, why)| control::LastRefusal {
                 time: Rfc3339(*at).to_string(),
                 kind: kind.name().to_owned(),
@@ -245,6 +247,17 @@ impl EventLoop {
             }),
         }
     }
+}
+
+fn counters_report(plugin: &PluginThread) -> Vec<control::CounterReport> {
+    let report = |size: CounterSize| control::CounterReport {
+        name: size.name,
+        keys: count(size.keys),
+        bytes: count(size.bytes),
+        limit: count(size.limit),
+        evictions: size.evictions,
+    };
+    plugin.counter_sizes().into_iter().map(report).collect()
 }
 
 fn count(number: usize) -> u64 {

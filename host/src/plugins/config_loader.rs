@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
@@ -14,6 +15,7 @@ use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind, Verdi
 use rustix::fs::Mode as FileMode;
 
 use super::cached_examination::CachedExamination;
+use super::counters::CounterStore;
 use super::cover::without_address;
 use super::host::HostParts;
 use super::limits::{guest_limits, saturate};
@@ -66,6 +68,7 @@ pub(crate) struct LoadedPlugin {
 pub(crate) struct ConfigLoader {
     file: PathBuf,
     runtime: Runtime,
+    counters: Arc<CounterStore>,
     state: Option<StateDirectory>,
 }
 
@@ -129,7 +132,8 @@ fn open_mirrors(configuration: &Configuration) -> (BTreeMap<SetName, Mirror>, Ve
 impl ConfigLoader {
     /// `state` is `None` for a dry run: plugin storage does not persist then.
     pub(crate) fn new(file: &Path, state: Option<StateDirectory>) -> Result<Self> {
-        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, state })
+        let counters = CounterStore::new().context("cannot create counters: the kernel gives no random numbers")?;
+        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, counters, state })
     }
 
     /// Reads and checks the configuration, and starts its plugins.
@@ -211,7 +215,9 @@ impl ConfigLoader {
     ) -> Result<LoadedPlugin, Vec<String>> {
         let one = |error: anyhow::Error| vec![format!("{error:#}")];
         let memory = self.memory(plugin).map_err(|error| one(error.into()))?;
-        let host = HostParts { sets: sets.clone(), read_sets: plugin.grants.read_sets.clone(), memory };
+        let counters =
+            self.counters.plugin(&plugin.name, usize::try_from(plugin.limits.counters).unwrap_or(usize::MAX));
+        let host = HostParts { sets: sets.clone(), read_sets: plugin.grants.read_sets.clone(), memory, counters };
         let (component, described) = self.component(plugin, &host)?;
         let spec = InstanceSpec {
             name: plugin.name.clone(),

@@ -1,15 +1,17 @@
 //! The implementation of a plugin's imports: the kernel's table, the operator's address sets, the plugin's lasting
-//! memory, the log.
+//! memory, its counters, the log.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use ctwarden_guest::{Host, LogStream};
-use ctwarden_model::{Flow, FlowKey, PluginName, SetName, TableStatistics};
+use ctwarden_model::{CounterKey, CounterSpec, Flow, FlowKey, PluginName, SetName, TableStatistics};
 
+use super::counters::{OpenCounters, PluginCounters};
 use super::log_rate::LogRate;
 use crate::address_sets::AddressSets;
+use crate::clock;
 use crate::netlink::Requests;
 use crate::set_file::Networks;
 use crate::store::PluginMemory;
@@ -21,6 +23,7 @@ pub(crate) struct HostParts {
     /// The sets that the plugin may read.
     pub(crate) read_sets: BTreeSet<SetName>,
     pub(crate) memory: PluginMemory,
+    pub(crate) counters: PluginCounters,
 }
 
 impl HostParts {
@@ -31,7 +34,13 @@ impl HostParts {
 
     /// Opens the host side of one instance.
     pub(crate) fn open(&self, name: &PluginName) -> PluginHost {
-        PluginHost { name: name.clone(), parts: self.clone(), requests: None, log_rate: LogRate::new(Instant::now()) }
+        PluginHost {
+            name: name.clone(),
+            parts: self.clone(),
+            counters: OpenCounters::default(),
+            requests: None,
+            log_rate: LogRate::new(Instant::now()),
+        }
     }
 }
 
@@ -39,6 +48,8 @@ impl HostParts {
 pub(crate) struct PluginHost {
     name: PluginName,
     parts: HostParts,
+    /// None until the instance is configured.
+    counters: OpenCounters,
     /// Opened at the first query of the kernel: few plugins query it.
     requests: Option<Requests>,
     log_rate: LogRate,
@@ -92,6 +103,30 @@ impl Host for PluginHost {
 
     fn memory_keys(&mut self, beginning: &str) -> Vec<String> {
         self.parts.memory.keys(beginning)
+    }
+
+    fn open_counters(&mut self, counters: &[CounterSpec]) {
+        self.counters = self.parts.counters.open(counters);
+    }
+
+    fn counter_add(&mut self, counter: &str, additions: &[(CounterKey, u64)]) -> Result<Vec<u64>, String> {
+        self.counters.add(counter, additions, clock::now().steady)
+    }
+
+    fn counter_see(&mut self, counter: &str, additions: &[(CounterKey, CounterKey)]) -> Result<Vec<u64>, String> {
+        self.counters.see(counter, additions, clock::now().steady)
+    }
+
+    fn counter_value(&mut self, counter: &str, key: &CounterKey) -> Result<u64, String> {
+        self.counters.value(counter, key, clock::now().steady)
+    }
+
+    fn counter_largest(&mut self, counter: &str, most: usize) -> Result<Vec<(CounterKey, u64)>, String> {
+        self.counters.largest(counter, most, clock::now().steady)
+    }
+
+    fn counter_reset(&mut self, counter: &str, key: &CounterKey) -> Result<(), String> {
+        self.counters.reset(counter, key)
     }
 
     fn log(&mut self, stream: LogStream, line: &str) {

@@ -11,6 +11,7 @@ use ctwarden_guest::{Component, ConfigureError, Instance, Limits};
 use ctwarden_model::{Fault, Now, PluginName, Subscription};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::counters::{CounterSize, PluginCounters};
 use super::host::HostParts;
 use crate::clock;
 
@@ -55,6 +56,7 @@ enum PluginJob {
 /// The loop's handle of the thread. Dropping it stops the plugin in order after its running call.
 pub(crate) struct PluginThread {
     name: PluginName,
+    counters: PluginCounters,
     jobs: Sender<PluginJob>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -64,11 +66,11 @@ impl PluginThread {
     pub(crate) fn start(spec: InstanceSpec) -> Result<(Self, Subscription), ConfigureError> {
         let (jobs, inbox) = channel();
         let (first, started) = channel();
-        let name = spec.name.clone();
+        let (name, counters) = (spec.name.clone(), spec.host.counters.clone());
         let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&spec, &inbox, &first));
         let lost = |why: String| ConfigureError::Fault(Fault::Trap(why));
         let thread = spawned.map_err(|error| lost(format!("cannot start its thread: {error}")))?;
-        let plugin = Self { name, jobs, thread: Some(thread) };
+        let plugin = Self { name, counters, jobs, thread: Some(thread) };
         match started.recv() {
             Ok(outcome) => outcome.map(|subscription| (plugin, subscription)),
             Err(_) => Err(lost("its thread ended".to_owned())),
@@ -98,6 +100,11 @@ impl PluginThread {
 
     pub(crate) const fn name(&self) -> &PluginName {
         &self.name
+    }
+
+    /// The sizes of the plugin's counters.
+    pub(crate) fn counter_sizes(&self) -> Vec<CounterSize> {
+        self.counters.sizes()
     }
 
     /// Whether the thread has ended, which should happen only on request.

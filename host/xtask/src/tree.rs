@@ -15,7 +15,7 @@ pub(crate) struct Crate {
 }
 
 /// Crates that must compile without an operating system.
-pub(crate) const PURE_CRATES: [&str; 9] = [
+pub(crate) const PURE_CRATES: [&str; 11] = [
     "ctwarden-net",
     "ctwarden-model",
     "ctwarden-wire",
@@ -25,6 +25,8 @@ pub(crate) const PURE_CRATES: [&str; 9] = [
     "ctwarden-replica",
     "ctwarden-reader",
     "ctwarden-sets",
+    "ctwarden-hash",
+    "ctwarden-counters",
 ];
 
 /// The folder that holds the workspace's manifest.

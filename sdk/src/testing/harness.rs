@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::answer::{Answer, Declared};
+use super::counters;
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
@@ -41,9 +42,13 @@ impl<P: Policy> Harness<P> {
     pub(crate) fn new(mut host: Host, config: Value, now: Timestamp) -> Result<Self, String> {
         host.now = now;
         let configure = || P::Config::read(&config.to_string()).and_then(|config| P::configure(config, now));
+        // As in the host: counters exist when configure has returned. A restart keeps none of them.
+        host.now = now;
+        host.counters.clear();
         let policy = imports::on(&mut host, configure)?;
         let subscription = policy.subscription();
         let declared = Declared::of::<P>(&subscription)?;
+        host.counters = counters::open(subscription.counters())?;
         Ok(Self { policy, subscription, declared, config, host, now, judged: Vec::new() })
     }
 
@@ -163,8 +168,8 @@ impl<P: Policy> Harness<P> {
         Ok(Answer::new(&self.declared, &self.host, reply.verdicts, reply.text, 0))
     }
 
-    /// Stops the policy in order and starts it again with the same configuration, memory and sets. The time does not
-    /// change.
+    /// Stops the policy in order and starts it again with the same configuration, memory and sets. Counters begin again,
+    /// as after a restart of the daemon. The time does not change.
     ///
     /// # Errors
     /// The policy refused its configuration; the text says why.

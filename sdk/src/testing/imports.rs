@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::counters::TestCounter;
 use super::flow::{FlowBuilder, Rare};
 use super::harness::Harness;
 use crate::bindings::ctwarden::conntrack::types as wit;
@@ -24,6 +25,10 @@ pub struct Host {
     pub(crate) entries: Vec<wit::Flow>,
     /// Rare attributes of the current batch.
     pub(crate) rare: Vec<Rare>,
+    /// Counters of the subscription.
+    pub(crate) counters: Vec<TestCounter>,
+    /// Time of the current call.
+    pub(crate) now: Timestamp,
 }
 
 impl Host {
@@ -231,5 +236,53 @@ pub(crate) mod memory {
             host.expire();
             host.memory.keys().filter(|key| key.starts_with(beginning)).cloned().collect()
         })
+    }
+}
+
+pub(crate) mod counters {
+    //! Counters over a sliding window.
+
+    use super::CURRENT;
+    use crate::Timestamp;
+    use crate::bindings::ctwarden::conntrack::counters::Key;
+    use crate::testing::counters::{Added, TestCounter, named};
+
+    fn with<R>(name: &str, call: impl FnOnce(&mut TestCounter, Timestamp) -> Result<R, String>) -> Result<R, String> {
+        CURRENT.with_borrow_mut(|host| {
+            let now = host.now;
+            named(&mut host.counters, name).and_then(|counter| call(counter, now))
+        })
+    }
+
+    pub(crate) fn add(name: &str, key: &Key, amount: u64) -> Result<u64, String> {
+        with(name, |counter, now| counter.add(key, Added::Amount(amount), now))
+    }
+
+    pub(crate) fn add_all(name: &str, additions: &[(Key, u64)]) -> Result<Vec<u64>, String> {
+        with(name, |counter, now| {
+            additions.iter().map(|(key, amount)| counter.add(key, Added::Amount(*amount), now)).collect()
+        })
+    }
+
+    pub(crate) fn add_distinct(name: &str, key: &Key, value: &Key) -> Result<u64, String> {
+        with(name, |counter, now| counter.add(key, Added::Value(value.clone()), now))
+    }
+
+    pub(crate) fn add_all_distinct(name: &str, additions: &[(Key, Key)]) -> Result<Vec<u64>, String> {
+        with(name, |counter, now| {
+            additions.iter().map(|(key, value)| counter.add(key, Added::Value(value.clone()), now)).collect()
+        })
+    }
+
+    pub(crate) fn value(name: &str, key: &Key) -> Result<u64, String> {
+        with(name, |counter, now| counter.value(key, now))
+    }
+
+    pub(crate) fn largest(name: &str, most: u32) -> Result<Vec<(Key, u64)>, String> {
+        with(name, |counter, now| Ok(counter.largest(most, now)))
+    }
+
+    pub(crate) fn reset(name: &str, key: &Key) -> Result<(), String> {
+        with(name, |counter, _| counter.reset(key))
     }
 }

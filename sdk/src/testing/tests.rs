@@ -177,3 +177,120 @@ fn pings_are_echo_requests_of_their_family() {
         assert_eq!((entry.src_port(), entry.dst_port()), (None, None));
     }
 }
+
+/// Counts as its messages say.
+struct Counting;
+
+const RATE: Counter<Sum> = Counter::sum("rate", Duration::from_secs(10));
+const PORTS: Counter<Distinct> = Counter::distinct("ports", Duration::from_millis(1));
+const UNNAMED: Counter<Sum> = Counter::sum("unnamed", Duration::from_secs(10));
+
+impl Policy for Counting {
+    type Config = Nothing;
+    const WANTS: &[VerdictKind] = &[];
+
+    fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> {
+        match RATE.add("early", 1) {
+            Ok(_) => Err("a counter exists before configure has returned".into()),
+            Err(_) => Ok(Self),
+        }
+    }
+
+    fn subscription(&self) -> Subscription {
+        Subscription::default().counter(&RATE).counter(&PORTS)
+    }
+
+    fn judge(&mut self, _: &Flow<'_>) -> Verdicts {
+        Verdicts::none()
+    }
+
+    fn message(&mut self, text: &str, _: Timestamp) -> Result<Reply, Refusal> {
+        let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(reply(match name {
+            "add" => RATE.add(rest, 2)?.to_string(),
+            "see" => PORTS.add("source", rest)?.to_string(),
+            "value" => RATE.value(rest)?.to_string(),
+            "reset" => RATE.reset(rest).map(|()| String::new())?,
+            "all" => format!("{:?}", RATE.add_all(["a", "b", "a"].map(|key| (key.into(), 1)))?),
+            "largest" => {
+                RATE.largest(2)?.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+            }
+            _ => UNNAMED.add(rest, 1)?.to_string(),
+        }))
+    }
+}
+
+#[test]
+fn counters_count_over_their_window() {
+    let mut policy = start::<Counting>(json!({})).unwrap();
+    let said = |policy: &mut Harness<Counting>, text: &str| policy.message(text).map(|reply| reply.text().to_owned());
+    assert_eq!(said(&mut policy, "add a").unwrap(), "2");
+    policy.advance(Duration::from_secs(10));
+    assert_eq!(said(&mut policy, "add a").unwrap(), "4");
+    policy.advance(Duration::from_secs(1));
+    assert_eq!(said(&mut policy, "value a").unwrap(), "2");
+    assert_eq!(said(&mut policy, "all").unwrap(), "[3, 1, 4]");
+    assert_eq!(said(&mut policy, "largest").unwrap(), "a=4 b=1");
+    assert_eq!(said(&mut policy, "reset a").unwrap(), "");
+    assert_eq!(said(&mut policy, "largest").unwrap(), "b=1");
+    for (port, number) in [("22", "1"), ("80", "2"), ("22", "2")] {
+        assert_eq!(said(&mut policy, &format!("see {port}")).unwrap(), number);
+    }
+    policy.advance(Duration::from_secs(2));
+    assert_eq!(said(&mut policy, "see 22").unwrap(), "1", "the window is a second at least");
+    assert!(said(&mut policy, "other").unwrap_err().contains("there is no counter \"unnamed\""));
+    assert!(said(&mut policy, &format!("add {}", "x".repeat(257))).unwrap_err().contains("longer than 256 bytes"));
+    let mut policy = policy.restart().unwrap();
+    assert_eq!(said(&mut policy, "value b").unwrap(), "0", "a restart begins again");
+}
+
+#[test]
+fn keys_of_counters_are_shown_as_they_are_meant() {
+    let (four, six): (std::net::IpAddr, std::net::IpAddr) = ([192, 0, 2, 1].into(), "2001:db8::1".parse().unwrap());
+    let shown = [
+        CounterKey::from("a text"),
+        CounterKey::from(443),
+        CounterKey::from(four),
+        CounterKey::from((four, six)),
+        CounterKey::from((four, Protocol::TCP, 443)),
+        CounterKey::from((six, Protocol::UDP, 53)),
+        CounterKey::from(Prefix::around(four, 24)),
+    ];
+    let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let expected = [
+        "a text",
+        "443",
+        "192.0.2.1",
+        "192.0.2.1 2001:db8::1",
+        "tcp 192.0.2.1:443",
+        "udp [2001:db8::1]:53",
+        "192.0.2.0/24",
+    ];
+    assert_eq!(shown, expected);
+}
+
+/// Has two counters of one name.
+struct Overdone;
+
+impl Policy for Overdone {
+    type Config = Nothing;
+    const WANTS: &[VerdictKind] = &[];
+
+    fn configure(_: Nothing, _: Timestamp) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+
+    fn subscription(&self) -> Subscription {
+        Subscription::default().counter(&RATE).counter(&RATE)
+    }
+
+    fn judge(&mut self, _: &Flow<'_>) -> Verdicts {
+        Verdicts::none()
+    }
+}
+
+#[test]
+fn counters_that_the_host_would_refuse_fail_the_start() {
+    let refused = start::<Overdone>(json!({})).map(|_| ()).unwrap_err();
+    assert_eq!(refused, "two counters have the name rate; give each its own");
+}

@@ -3,6 +3,7 @@
 //! The times (`cargo bench -p ctwarden-counts`) and the counted instructions (`cargo xtask counts`) use the same list
 //! of bodies. They therefore always measure the same work. The inputs are the same in each run and on each machine.
 
+mod counters;
 mod decode;
 mod encode;
 mod engine;
@@ -74,6 +75,13 @@ pub const BODIES: &[Body] = &[
     Body { name: "replica-address", operation: "all of one address among 100,000", prepare: replica::address },
     Body { name: "replica-scan", operation: "a flow, where all are asked for a port", prepare: replica::scan },
     Body { name: "replica-sweep", operation: "a row of a sweep of 100,000", prepare: replica::sweep },
+    Body { name: "counter-add", operation: "an amount for one of 100,000 addresses", prepare: counters::add },
+    Body {
+        name: "counter-distinct",
+        operation: "a known value of one of 100,000 addresses",
+        prepare: counters::distinct,
+    },
+    Body { name: "counter-flood", operation: "a new address that evicts another", prepare: counters::flood },
     Body { name: "engine-event", operation: "an event, one plugin, no verdict", prepare: engine::event },
     Body { name: "engine-verdicts", operation: "an event that three plugins mark", prepare: engine::verdicts },
     Body { name: "engine-row", operation: "a row, three plugins, every tenth marked", prepare: engine::row },

@@ -6,7 +6,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ctwarden_model::{Flow, FlowKey, PrefixMap, SetName, TableStatistics};
+use ctwarden_model::{
+    COUNTER_NAME_BYTES, CounterKey, CounterSpec, Flow, FlowKey, PrefixMap, SetName, TableStatistics, text,
+};
 
 /// The stream to which a plugin wrote a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,9 +54,61 @@ pub trait Host: Send {
     /// Returns the keys with this prefix, in order of their bytes (`memory.keys`).
     fn memory_keys(&mut self, beginning: &str) -> Vec<String>;
 
+    /// Opens the counters of the subscription, after `configure` and before any other call. Their specifications are
+    /// valid, and each has a name of its own.
+    fn open_counters(&mut self, _counters: &[CounterSpec]) {}
+
+    /// Adds amounts to keys of a counter (`counters.add-all`). Returns the sums, as many as additions.
+    ///
+    /// # Errors
+    /// There is no such counter of sums, or a key is too long. The plugin gets the text.
+    fn counter_add(&mut self, counter: &str, _additions: &[(CounterKey, u64)]) -> Result<Vec<u64>, String> {
+        Err(no_counter(counter))
+    }
+
+    /// Notes values of keys of a counter (`counters.add-all-distinct`). Returns the numbers of distinct values, as many
+    /// as additions.
+    ///
+    /// # Errors
+    /// There is no such counter of distinct values, or a key or a value is too long.
+    fn counter_see(&mut self, counter: &str, _additions: &[(CounterKey, CounterKey)]) -> Result<Vec<u64>, String> {
+        Err(no_counter(counter))
+    }
+
+    /// Returns the value of a key (`counters.value`).
+    ///
+    /// # Errors
+    /// There is no such counter, or the key is too long.
+    fn counter_value(&mut self, counter: &str, _key: &CounterKey) -> Result<u64, String> {
+        Err(no_counter(counter))
+    }
+
+    /// Returns the keys with the largest values (`counters.largest`), at most `most`.
+    ///
+    /// # Errors
+    /// There is no such counter.
+    fn counter_largest(&mut self, counter: &str, _most: usize) -> Result<Vec<(CounterKey, u64)>, String> {
+        Err(no_counter(counter))
+    }
+
+    /// Forgets a key (`counters.reset`).
+    ///
+    /// # Errors
+    /// There is no such counter, or the key is too long.
+    fn counter_reset(&mut self, counter: &str, _key: &CounterKey) -> Result<(), String> {
+        Err(no_counter(counter))
+    }
+
     /// Logs a line that the plugin wrote: without its line end, without control characters, and at most
     /// [`LOG_LINE_BYTES`](crate::LOG_LINE_BYTES) long.
     fn log(&mut self, stream: LogStream, line: &str);
+}
+
+/// The error for a counter that is not open.
+#[must_use]
+pub fn no_counter(name: &str) -> String {
+    let name: String = text::line(name).chars().take(COUNTER_NAME_BYTES).collect();
+    format!("there is no counter \"{name}\"; name it in subscription.counters, and use it after configure has returned")
 }
 
 /// A host without any services, for instances that are used once and dropped.

@@ -98,6 +98,7 @@ impl Instance {
     pub fn configure(&mut self, now: Timestamp, json: &str) -> Result<Subscription, ConfigureError> {
         match self.call(None, |policy, store| policy.configure(store, now, json)) {
             Ok(Configured::Subscribed(subscription)) => {
+                self.store.data_mut().host().open_counters(&subscription.counters);
                 let (expectations, outcomes) =
                     (self.component.exports_expectations(), self.component.exports_outcomes());
                 Ok(Subscription { expectations, outcomes, ..subscription })

@@ -80,7 +80,7 @@ pub use code::{CODE_BYTES_MAX, Code};
 pub use component::{COMPONENT_BYTES_MAX, Component, LoadError, TooHeavy};
 pub use console::LOG_LINE_BYTES;
 pub use descriptor::DescribeError;
-pub use host::{Host, LogStream};
+pub use host::{Host, LogStream, no_counter};
 pub use instance::{ConfigureError, Instance};
 pub use limits::Limits;
 pub use runtime::{Runtime, RuntimeError};

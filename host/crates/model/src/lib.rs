@@ -31,6 +31,7 @@ extern crate alloc;
 
 mod any_of;
 mod batch;
+mod counter;
 mod effect;
 mod event;
 mod expectation;
@@ -64,6 +65,10 @@ pub use ctwarden_net::{
 
 pub use any_of::AnyOf;
 pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent, SetChange};
+pub use counter::{
+    COUNTER_KEY_BYTES, COUNTER_NAME_BYTES, COUNTERS_MAX, CounterError, CounterKey, CounterKind, CounterSpec,
+    WINDOW_SECONDS_MAX,
+};
 pub use effect::{Effect, EffectId, PolicyBlock, PolicyUnblock, Update};
 pub use event::{Event, EventKind, EventKinds};
 pub use expectation::{Expectation, ExpectationEvent, ExpectationKey};

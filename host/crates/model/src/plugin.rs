@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::{EventKinds, Filter, SetName, VerdictKinds};
+use crate::{CounterSpec, EventKinds, Filter, SetName, VerdictKinds};
 
 /// Name of a plugin in the configuration, in records and in counters. Clones share the text, because each record holds
 /// a name.
@@ -97,6 +97,8 @@ pub struct Subscription {
     pub tick_every: Option<Duration>,
     /// Whether to deliver events that ctwarden's own verdicts caused.
     pub own_changes: bool,
+    /// Counters that the host keeps for the plugin. Each has a name of its own.
+    pub counters: Vec<CounterSpec>,
     /// Address sets whose changes the host reports to the plugin.
     pub sets: Vec<SetName>,
     /// Whether its verdicts name flows by filters, which makes a replica of the table worthwhile.

@@ -6,9 +6,9 @@ use core::cmp::Ordering;
 use core::fmt::Debug;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ctwarden_hash::{Seed, keyed_hash, upper_half};
 use ctwarden_model::Family;
 
-use crate::hash::{Seed, hash};
 use crate::slab::Handle;
 
 /// An address of one family.
@@ -60,7 +60,7 @@ impl Address for u32 {
     }
 
     fn hash(src: Self, dst: Self, [a, b]: [u64; 2], seed: Seed) -> u32 {
-        hash(seed, [u64::from(src) << 32 | u64::from(dst), a, b])
+        upper_half(keyed_hash(seed, [u64::from(src) << 32 | u64::from(dst), a, b]))
     }
 }
 
@@ -139,6 +139,6 @@ impl Address for Long {
 
     fn hash(src: Self, dst: Self, [a, b]: [u64; 2], seed: Seed) -> u32 {
         let (src, dst) = (src.bits(), dst.bits());
-        hash(seed, [(src >> 64) as u64, src as u64, (dst >> 64) as u64, dst as u64, a, b])
+        upper_half(keyed_hash(seed, [(src >> 64) as u64, src as u64, (dst >> 64) as u64, dst as u64, a, b]))
     }
 }

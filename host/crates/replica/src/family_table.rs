@@ -2,13 +2,12 @@
 //!
 //! The table keeps the four consistent. It has no notion of time: its callers decide what an event or a row means.
 
+use ctwarden_hash::{HashIndex, Seed};
 use ctwarden_model::{Flow, Tuple};
 
 use crate::address::Address;
 use crate::address_index::AddressIndex;
 use crate::flags::Flags;
-use crate::hash::Seed;
-use crate::hash_index::HashIndex;
 use crate::record::{Direction, Identity, Record, Translated};
 use crate::slab::{Handle, NONE, Slab};
 

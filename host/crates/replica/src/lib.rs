@@ -86,8 +86,6 @@ mod address_index;
 mod family_table;
 mod flags;
 mod follow;
-mod hash;
-mod hash_index;
 mod knowledge;
 mod lasting;
 mod record;
@@ -100,7 +98,7 @@ mod sweep;
 mod view;
 mod walk;
 
-pub use hash::Seed;
+pub use ctwarden_hash::Seed;
 pub use knowledge::Knowledge;
 pub use replica::Replica;
 pub use selection::Selection;

@@ -4,11 +4,11 @@
 //! A whole `Flow` has 300 bytes. The record holds nothing that can change, because the kernel does not report all
 //! changes.
 
+use ctwarden_hash::Seed;
 use ctwarden_model::{FlowId, FlowKey, Layer4, Protocol, Tuple, Zone};
 
 use crate::address::Address;
 use crate::flags::Flags;
-use crate::hash::Seed;
 use crate::slab::{Handle, NONE, Place};
 
 /// The layer-4 part of a tuple in 32 bits, and its kind.

@@ -2,11 +2,11 @@
 //!
 //! All access goes through this file. The flow tables of the families (`table.rs`) do not know sweeps.
 
+use ctwarden_hash::Seed;
 use ctwarden_model::{Event, EventKind, Family, Filter, Flow, FlowKey, Steady};
 
 use crate::address::{Address, Long};
 use crate::family_table::FamilyTable;
-use crate::hash::Seed;
 use crate::knowledge::Knowledge;
 use crate::scan::Scans;
 use crate::selection::Selection;

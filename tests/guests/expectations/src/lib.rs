@@ -45,6 +45,7 @@ impl policy::Guest for Expectations {
             sweep_every: 60,
             tick_every: 1000,
             own_changes: true,
+            counters: Vec::new(),
             sets: vec!["banned".to_owned()],
             selects: true,
             codes: Vec::new(),

@@ -7,9 +7,12 @@ mod plugin;
 
 use std::cell::{Cell, RefCell};
 
+use plugin::bindings::ctwarden::conntrack::counters::{self, Key};
 use plugin::bindings::ctwarden::conntrack::types::{FlowKey, IpAddress, Masked, Prefix};
 use plugin::bindings::ctwarden::conntrack::{details, memory, sets, table};
-use plugin::bindings::exports::ctwarden::conntrack::policy::{Alert, Block, LabelChange, Unblock};
+use plugin::bindings::exports::ctwarden::conntrack::policy::{
+    Alert, Block, Counter, CounterKind, LabelChange, Unblock,
+};
 use plugin::{
     Action, Batch, Descriptor, Filter, Flow, Guest, Reply, Selection, Subscription, Target, Verdict, VerdictKinds,
     any_flow, descriptor, everything, verdict,
@@ -56,6 +59,19 @@ fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
     ]
 }
 
+/// A key of each kind.
+fn keys() -> Vec<Key> {
+    let (four, six) = (IpAddress::Ipv4(0xc000_0201), IpAddress::Ipv6((0x2001_0db8_0000_0000, 1)));
+    vec![
+        Key::Text("text".to_owned()),
+        Key::Number(443),
+        Key::Address(four),
+        Key::Pair((four, six)),
+        Key::Service((six, 6, 443)),
+        Key::Network(Prefix { address: four, length: 24 }),
+    ]
+}
+
 /// The host's details of a flow, as one line of text.
 fn detail(index: u32, flow: &Flow) -> String {
     format!(
@@ -94,6 +110,19 @@ fn answer(text: &str) -> Result<String, String> {
             }
             Ok(format!("{kept}"))
         }
+        ("count", counter) => {
+            let sums = counters::add_all(counter, &keys().into_iter().zip(1..).collect::<Vec<_>>())?;
+            let sum = counters::add(counter, &Key::Number(443), u64::MAX)?;
+            counters::reset(counter, &Key::Number(443))?;
+            Ok(format!("{sums:?} {sum} {:?}", counters::value(counter, &Key::Number(443))))
+        }
+        ("distinct", counter) => {
+            let pairs: Vec<_> = keys().into_iter().map(|value| (Key::Number(443), value)).collect();
+            let numbers = counters::add_all_distinct(counter, &pairs)?;
+            let number = counters::add_distinct(counter, &Key::Number(443), &Key::Number(80))?;
+            Ok(format!("{numbers:?} {number} {:?}", counters::largest(counter, 2)?))
+        }
+        ("overlong", _) => counters::add("rate", &Key::Text("x".repeat(257)), 1).map(|sum| sum.to_string()),
         // Outside `judge` there is no batch.
         ("detail", _) => Ok(format!("{:?} {:?}", details::helper(0), details::labels(0))),
         ("configuration", _) => Ok(format!("{} {}", CONFIGURED.get(), CONFIGURATION.with_borrow(Clone::clone))),
@@ -122,7 +151,13 @@ impl Guest for Good {
     fn configure(now: u64, configuration: String) -> Result<Subscription, String> {
         CONFIGURED.set(now);
         CONFIGURATION.set(configuration);
-        Ok(Subscription { needs: VerdictKinds::all(), ..everything() })
+        let counter = |name: &str, kind| Counter { name: name.to_owned(), kind, window: 60 };
+        let counters = vec![counter("rate", CounterKind::Sum), counter("ports", CounterKind::Distinct)];
+        // Counters exist only after this call.
+        if let Ok(sum) = counters::add("rate", &Key::Number(1), 1) {
+            return Err(format!("a counter exists too early and has {sum}"));
+        }
+        Ok(Subscription { needs: VerdictKinds::all(), counters, ..everything() })
     }
 
     /// Marks every flow. With the configuration `"every kind"`, it returns each kind of verdict. With `"echo"`, it

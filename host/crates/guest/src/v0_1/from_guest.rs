@@ -8,12 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ctwarden_model::{
-    Action, Alert, AnyOf, Block, Descriptor, EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange,
-    Layer4, Masked, NamedSet, PortRange, PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, ReasonCode,
-    SecondsRange, Selection, SetName, Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
+    Action, Alert, AnyOf, Block, COUNTER_KEY_BYTES, COUNTERS_MAX, CounterKey, CounterKind, CounterSpec, Descriptor,
+    EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange, Layer4, Masked, NamedSet, PortRange,
+    PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, ReasonCode, SecondsRange, Selection, SetName,
+    Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
-use super::bindings::ctwarden::conntrack::types;
+use super::bindings::ctwarden::conntrack::{counters as wit_counters, types};
 use super::bindings::exports::ctwarden::conntrack::policy;
 use crate::{Host, text};
 
@@ -34,6 +35,7 @@ const KEY: What = "an alert's key is longer than 256 bytes";
 const FIELDS: What = "it has more than 64 fields";
 const FIELD_NAME: What = "a field's name is longer than 64 bytes";
 const SET_NAME: What = "a set's name is longer than 64 bytes";
+const COUNTER_KEY: What = "the text of a counter's key is longer than 256 bytes";
 
 /// Values in one list of a filter: there are no more ports or zones than that. Reading a list looks at each value once.
 const LIST: usize = 1 << 16;
@@ -136,6 +138,7 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
         sweep_every: some_if_not_zero(subscription.sweep_every).map(|s| Duration::from_secs(s.into())),
         tick_every,
         own_changes: subscription.own_changes,
+        counters: counters(subscription.counters)?,
         sets: subscription.sets.into_iter().map(set_name).collect::<Result<_, _>>()?,
         selects: subscription.selects,
         codes: codes(subscription.codes)?,
@@ -146,6 +149,51 @@ pub(super) fn subscription(subscription: policy::Subscription) -> Result<Subscri
 
 const fn some_if_not_zero(number: u32) -> Option<u32> {
     if number == 0 { None } else { Some(number) }
+}
+
+fn counters(given: Vec<policy::Counter>) -> Result<Vec<CounterSpec>, String> {
+    if given.len() > COUNTERS_MAX {
+        return Err(format!("{} counters, more than {COUNTERS_MAX}; count more keys in fewer counters", given.len()));
+    }
+    let mut counters: Vec<CounterSpec> = Vec::with_capacity(given.len());
+    for policy::Counter { name, kind, window } in given {
+        let kind = match kind {
+            policy::CounterKind::Sum => CounterKind::Sum,
+            policy::CounterKind::Distinct => CounterKind::Distinct,
+        };
+        let counter = CounterSpec::new(name, kind, window).map_err(|error| error.to_string())?;
+        if counters.iter().any(|other| other.name() == counter.name()) {
+            return Err(format!("two counters have the name {}; give each its own", counter.name()));
+        }
+        counters.push(counter);
+    }
+    Ok(counters)
+}
+
+/// Converts a key of a counter.
+pub(super) fn counter_key(key: wit_counters::Key) -> Result<CounterKey, What> {
+    Ok(match key {
+        wit_counters::Key::Text(text) if text.len() > COUNTER_KEY_BYTES => return Err(COUNTER_KEY),
+        wit_counters::Key::Text(text) => CounterKey::Text(text),
+        wit_counters::Key::Number(number) => CounterKey::Number(number),
+        wit_counters::Key::Address(given) => CounterKey::Address(address(given)),
+        wit_counters::Key::Pair((one, other)) => CounterKey::Pair(address(one), address(other)),
+        wit_counters::Key::Service((given, protocol, port)) => CounterKey::Service(address(given), protocol, port),
+        wit_counters::Key::Network(given) => CounterKey::Network(prefix(given)?),
+    })
+}
+
+/// Counts the bytes of a key of a counter.
+pub(super) fn counter_key_bytes(key: &wit_counters::Key) -> usize {
+    let text = match key {
+        wit_counters::Key::Text(text) => text.len(),
+        wit_counters::Key::Number(_)
+        | wit_counters::Key::Address(_)
+        | wit_counters::Key::Pair(_)
+        | wit_counters::Key::Service(_)
+        | wit_counters::Key::Network(_) => 0,
+    };
+    text.saturating_add(size_of::<wit_counters::Key>())
 }
 
 pub(super) const fn address(address: types::IpAddress) -> IpAddr {
@@ -365,7 +413,9 @@ pub(super) fn subscription_bytes(subscription: &policy::Subscription) -> usize {
     let reach = &subscription.reach;
     let names = [&subscription.sets, &reach.block_sets, &reach.read_sets, &subscription.codes].into_iter().flatten();
     let names = names.map(|name| size_of_val(name).saturating_add(name.len()));
-    filters.chain(names).chain([reach.label_bits.len()]).fold(0, usize::saturating_add)
+    let counters = subscription.counters.iter();
+    let counters = counters.map(|counter| size_of_val(counter).saturating_add(counter.name.len()));
+    filters.chain(names).chain(counters).chain([reach.label_bits.len()]).fold(0, usize::saturating_add)
 }
 
 /// Counts the bytes of text and lists in a verdict.
@@ -457,6 +507,7 @@ mod tests {
             sweep_every: 0,
             tick_every: 0,
             own_changes: false,
+            counters: Vec::new(),
             sets: Vec::new(),
             selects: false,
             codes: Vec::new(),
@@ -483,6 +534,31 @@ mod tests {
         assert!(declared(numbered(256)).is_ok());
         let said = declared(numbered(257)).unwrap_err();
         assert_eq!(said, "257 codes, more than 256; declare fewer, the others count as other");
+    }
+
+    #[test]
+    fn a_subscription_has_its_counters_each_with_a_name_of_its_own() {
+        let counted = |counters: &[(&str, u32)]| {
+            let counter = |(name, window): &(&str, u32)| policy::Counter {
+                name: (*name).to_owned(),
+                kind: policy::CounterKind::Distinct,
+                window: *window,
+            };
+            let counters = counters.iter().map(counter).collect();
+            subscription(policy::Subscription { counters, ..nothing() })
+        };
+        let subscription = counted(&[("scans", 60), ("rate", 1)]).unwrap();
+        assert_eq!(subscription.counters[0], CounterSpec::new("scans".to_owned(), CounterKind::Distinct, 60).unwrap());
+        let names: Vec<String> = (0..17).map(|number| format!("c{number}")).collect();
+        let many: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        for (counters, said) in [
+            (&many[..], "17 counters, more than 16; count more keys in fewer counters"),
+            (&[("a", 1), ("b", 1), ("a", 2)], "two counters have the name a; give each its own"),
+            (&[("a", 0)], "the counter a has a window of 0 seconds; use 1 to 86400"),
+            (&[("a b", 1)], "the counter name \"a b\" is not a name: use 1 to 64 letters, digits or -"),
+        ] {
+            assert_eq!(counted(counters).unwrap_err(), said);
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! The functions that the plugin calls: details, sets, table and memory. The current batch and the
+//! The functions that the plugin calls: details, sets, table, memory and counters. The current batch and the
 //! [`Host`](crate::Host) answer them.
 //!
 //! Every byte that the plugin passes is counted before the host sees it.
 
 use std::net::IpAddr;
 
-use ctwarden_model::{Flow, Rare};
+use ctwarden_model::{CounterKey, Flow, Rare};
 
-use super::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
+use super::bindings::ctwarden::conntrack::{counters, details, memory, sets, table, types};
 use super::{from_guest, to_guest};
 use crate::state::State;
 
@@ -104,5 +104,90 @@ impl memory::Host for State {
     fn keys(&mut self, beginning: String) -> wasmtime::Result<Vec<String>> {
         self.pass(beginning.len())?;
         Ok(self.host().memory_keys(&beginning))
+    }
+}
+
+/// Keys that `counters.largest` returns at most.
+const LARGEST_MAX: usize = 1_000;
+
+impl State {
+    /// Counts and converts what the plugin adds to a counter.
+    fn added<A, B>(
+        &mut self,
+        counter: &str,
+        additions: Vec<A>,
+        bytes: impl Fn(&A) -> usize,
+        convert: impl Fn(A) -> Result<B, &'static str>,
+    ) -> wasmtime::Result<Result<Vec<B>, String>> {
+        self.pass(additions.iter().map(bytes).fold(counter.len(), usize::saturating_add))?;
+        let converted: Result<Vec<B>, _> = additions.into_iter().map(convert).collect();
+        Ok(converted.map_err(str::to_owned))
+    }
+
+    /// Counts and converts a key.
+    fn counter_key(&mut self, counter: &str, key: counters::Key) -> wasmtime::Result<Result<CounterKey, String>> {
+        self.pass(from_guest::counter_key_bytes(&key).saturating_add(counter.len()))?;
+        Ok(from_guest::counter_key(key).map_err(str::to_owned))
+    }
+}
+
+/// The one element of an answer to one addition.
+fn only(values: Vec<u64>) -> u64 {
+    values.first().copied().unwrap_or(0)
+}
+
+impl counters::Host for State {
+    fn add(&mut self, counter: String, key: counters::Key, amount: u64) -> wasmtime::Result<Result<u64, String>> {
+        Ok(self.add_all(counter, vec![(key, amount)])?.map(only))
+    }
+
+    fn add_all(
+        &mut self,
+        counter: String,
+        additions: Vec<(counters::Key, u64)>,
+    ) -> wasmtime::Result<Result<Vec<u64>, String>> {
+        let bytes = |(key, _): &(counters::Key, u64)| from_guest::counter_key_bytes(key).saturating_add(8);
+        let convert = |(key, amount)| Ok((from_guest::counter_key(key)?, amount));
+        let additions = self.added(&counter, additions, bytes, convert)?;
+        Ok(additions.and_then(|additions| self.host().counter_add(&counter, &additions)))
+    }
+
+    fn add_distinct(
+        &mut self,
+        counter: String,
+        key: counters::Key,
+        value: counters::Key,
+    ) -> wasmtime::Result<Result<u64, String>> {
+        Ok(self.add_all_distinct(counter, vec![(key, value)])?.map(only))
+    }
+
+    fn add_all_distinct(
+        &mut self,
+        counter: String,
+        additions: Vec<(counters::Key, counters::Key)>,
+    ) -> wasmtime::Result<Result<Vec<u64>, String>> {
+        let bytes = |(key, value): &(counters::Key, counters::Key)| {
+            from_guest::counter_key_bytes(key).saturating_add(from_guest::counter_key_bytes(value))
+        };
+        let convert = |(key, value)| Ok((from_guest::counter_key(key)?, from_guest::counter_key(value)?));
+        let additions = self.added(&counter, additions, bytes, convert)?;
+        Ok(additions.and_then(|additions| self.host().counter_see(&counter, &additions)))
+    }
+
+    fn value(&mut self, counter: String, key: counters::Key) -> wasmtime::Result<Result<u64, String>> {
+        let key = self.counter_key(&counter, key)?;
+        Ok(key.and_then(|key| self.host().counter_value(&counter, &key)))
+    }
+
+    fn largest(&mut self, counter: String, most: u32) -> wasmtime::Result<Result<Vec<(counters::Key, u64)>, String>> {
+        self.pass(counter.len())?;
+        let most = usize::try_from(most).unwrap_or(LARGEST_MAX).min(LARGEST_MAX);
+        let keys = self.host().counter_largest(&counter, most);
+        Ok(keys.map(|keys| keys.into_iter().map(|(key, value)| (to_guest::counter_key(key), value)).collect()))
+    }
+
+    fn reset(&mut self, counter: String, key: counters::Key) -> wasmtime::Result<Result<(), String>> {
+        let key = self.counter_key(&counter, key)?;
+        Ok(key.and_then(|key| self.host().counter_reset(&counter, &key)))
     }
 }

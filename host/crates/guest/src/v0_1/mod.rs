@@ -25,6 +25,7 @@ use crate::text;
 pub(crate) const VERSION: InterfaceVersion = InterfaceVersion {
     number: "0.1.0",
     imports: &[
+        "ctwarden:conntrack/counters",
         "ctwarden:conntrack/details",
         "ctwarden:conntrack/memory",
         "ctwarden:conntrack/sets",
@@ -44,8 +45,9 @@ const EXPECTATIONS: &str = "ctwarden:conntrack/expectations@0.1.0";
 const OUTCOMES: &str = "ctwarden:conntrack/outcomes@0.1.0";
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    use self::bindings::ctwarden::conntrack::{details, memory, sets, table, types};
+    use self::bindings::ctwarden::conntrack::{counters, details, memory, sets, table, types};
 
+    counters::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     details::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     memory::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     sets::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;

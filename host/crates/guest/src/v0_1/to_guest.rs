@@ -5,12 +5,12 @@
 use std::net::IpAddr;
 
 use ctwarden_model::{
-    Cause, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, FlowKey, Layer4, Outcome, Prefix, Report,
-    SetChange, TableStatistics, Tuple,
+    Cause, CounterKey, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, FlowKey, Layer4, Outcome, Prefix,
+    Report, SetChange, TableStatistics, Tuple,
 };
 
 use super::bindings::ctwarden::conntrack::table::Statistics;
-use super::bindings::ctwarden::conntrack::types;
+use super::bindings::ctwarden::conntrack::{counters as wit_counters, types};
 use super::bindings::exports::ctwarden::conntrack::{expectations, outcomes, policy};
 
 pub(super) fn cause(cause: &Cause) -> policy::Cause {
@@ -52,6 +52,20 @@ const fn address(address: IpAddr) -> types::IpAddress {
         IpAddr::V6(address) => {
             let bits = address.to_bits();
             types::IpAddress::Ipv6(((bits >> 64) as u64, bits as u64))
+        }
+    }
+}
+
+/// Converts a key of a counter.
+pub(super) fn counter_key(key: CounterKey) -> wit_counters::Key {
+    match key {
+        CounterKey::Text(text) => wit_counters::Key::Text(text),
+        CounterKey::Number(number) => wit_counters::Key::Number(number),
+        CounterKey::Address(given) => wit_counters::Key::Address(address(given)),
+        CounterKey::Pair(one, other) => wit_counters::Key::Pair((address(one), address(other))),
+        CounterKey::Service(given, protocol, port) => wit_counters::Key::Service((address(given), protocol, port)),
+        CounterKey::Network(network) => {
+            wit_counters::Key::Network(types::Prefix { address: address(network.address()), length: network.length() })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Behaviour without faults: the life of an instance, and the functions of the host.
 
 use ctwarden_guest::{ConfigureError, LogStream};
-use ctwarden_model::{Action, EventKinds, Target, Timestamp};
+use ctwarden_model::{Action, CounterKey, CounterKind, EventKinds, Target, Timestamp};
 
 use crate::setup::{NOW, configured, flow, flows, limits, start};
 
@@ -75,6 +75,42 @@ fn functions_of_the_host_answer() {
     assert_eq!(ask("forget").unwrap(), "None");
     // Details exist only for the batch that is judged, and no batch is judged now.
     assert_eq!(ask("detail").unwrap(), "None None");
+}
+
+#[test]
+fn counters_take_keys_of_each_kind() {
+    let (mut instance, recorded) = configured("guest-good", "{}", limits());
+    let mut ask = |text: &str| instance.message(NOW, text).unwrap().map(|reply| reply.text);
+    let specs = recorded.with(|seen| seen.counters.clone());
+    let specs: Vec<_> = specs.iter().map(|spec| (spec.name(), spec.kind(), spec.window())).collect();
+    assert_eq!(specs, [("rate", CounterKind::Sum, 60), ("ports", CounterKind::Distinct, 60)]);
+
+    let (four, six) = ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+    let keys = [
+        CounterKey::Text("text".to_owned()),
+        CounterKey::Number(443),
+        CounterKey::Address(four),
+        CounterKey::Pair(four, six),
+        CounterKey::Service(six, 6, 443),
+        CounterKey::Network("192.0.2.0/24".parse().unwrap()),
+    ];
+    assert_eq!(ask("count rate").unwrap(), format!("[1, 2, 3, 4, 5, 6] {} Ok(7)", u64::MAX));
+    let added = recorded.with(|seen| seen.added.clone());
+    let expected = keys.iter().cloned().zip(1..).chain([(CounterKey::Number(443), u64::MAX)]);
+    assert_eq!(added, expected.collect::<Vec<_>>());
+    assert_eq!(recorded.with(|seen| seen.reset.clone()), [CounterKey::Number(443)]);
+
+    let largest =
+        "[(Key::Number(80), 5), (Key::Network(Prefix { address: IpAddress::Ipv4(3221225984), length: 24 }), 6)]";
+    assert_eq!(ask("distinct ports").unwrap(), format!("[0, 1, 2, 3, 4, 5] 6 {largest}"));
+    let noted = recorded.with(|seen| seen.distinct.clone());
+    let expected = keys.into_iter().chain([CounterKey::Number(80)]).map(|value| (CounterKey::Number(443), value));
+    assert_eq!(noted, expected.collect::<Vec<_>>());
+
+    let unknown =
+        "there is no counter \"other\"; name it in subscription.counters, and use it after configure has returned";
+    assert_eq!(ask("count other").unwrap_err(), unknown);
+    assert_eq!(ask("overlong").unwrap_err(), "the text of a counter's key is longer than 256 bytes");
 }
 
 #[test]

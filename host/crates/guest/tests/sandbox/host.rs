@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use ctwarden_guest::{Host, LogStream};
-use ctwarden_model::{Flow, FlowKey, Mark, PrefixMap, SetName, TableStatistics};
+use ctwarden_guest::{Host, LogStream, no_counter};
+use ctwarden_model::{CounterKey, CounterSpec, Flow, FlowKey, Mark, PrefixMap, SetName, TableStatistics};
 
 use crate::setup;
 
@@ -18,6 +18,10 @@ pub(crate) struct Seen {
     pub(crate) memory: BTreeMap<String, Vec<u8>>,
     /// The lifetime that each key was set with.
     pub(crate) lifetimes: BTreeMap<String, Option<u32>>,
+    pub(crate) counters: Vec<CounterSpec>,
+    pub(crate) added: Vec<(CounterKey, u64)>,
+    pub(crate) distinct: Vec<(CounterKey, CounterKey)>,
+    pub(crate) reset: Vec<CounterKey>,
 }
 
 /// The record, shared between the host and the test.
@@ -38,6 +42,11 @@ impl Recorded {
 pub(crate) struct Recorder(Recorded);
 
 impl Recorder {
+    fn known(&self, counter: &str) -> Result<(), String> {
+        let is_known = self.0.with(|seen| seen.counters.iter().any(|spec| spec.name() == counter));
+        if is_known { Ok(()) } else { Err(no_counter(counter)) }
+    }
+
     pub(crate) fn new() -> (Self, Recorded) {
         let recorded = Recorded::default();
         (Self(recorded.clone()), recorded)
@@ -95,6 +104,46 @@ impl Host for Recorder {
 
     fn memory_keys(&mut self, beginning: &str) -> Vec<String> {
         self.0.with(|seen| seen.memory.keys().filter(|key| key.starts_with(beginning)).cloned().collect())
+    }
+
+    fn open_counters(&mut self, counters: &[CounterSpec]) {
+        self.0.with(|seen| seen.counters = counters.to_vec());
+    }
+
+    /// Returns the amounts.
+    fn counter_add(&mut self, counter: &str, additions: &[(CounterKey, u64)]) -> Result<Vec<u64>, String> {
+        self.known(counter)?;
+        self.0.with(|seen| seen.added.extend_from_slice(additions));
+        Ok(additions.iter().map(|(_, amount)| *amount).collect())
+    }
+
+    /// Returns how many values were noted before.
+    fn counter_see(&mut self, counter: &str, additions: &[(CounterKey, CounterKey)]) -> Result<Vec<u64>, String> {
+        self.known(counter)?;
+        let before = self.0.with(|seen| {
+            seen.distinct.extend_from_slice(additions);
+            seen.distinct.len() - additions.len()
+        });
+        Ok((0..).skip(before).take(additions.len()).collect())
+    }
+
+    fn counter_value(&mut self, counter: &str, _: &CounterKey) -> Result<u64, String> {
+        self.known(counter)?;
+        Ok(7)
+    }
+
+    /// Returns the values that were noted last.
+    fn counter_largest(&mut self, counter: &str, most: usize) -> Result<Vec<(CounterKey, u64)>, String> {
+        self.known(counter)?;
+        let last = |seen: &mut Seen| seen.distinct.iter().rev().take(most).map(|(_, value)| value.clone()).collect();
+        let last: Vec<CounterKey> = self.0.with(last);
+        Ok(last.into_iter().zip(5..).collect())
+    }
+
+    fn counter_reset(&mut self, counter: &str, key: &CounterKey) -> Result<(), String> {
+        self.known(counter)?;
+        self.0.with(|seen| seen.reset.push(key.clone()));
+        Ok(())
     }
 
     fn log(&mut self, stream: LogStream, line: &str) {

@@ -1,14 +1,15 @@
 //! Finds handles by hash: extendible hashing over segments with open addressing.
 //!
 //! A table that doubles would have to move a million handles at once, or keep two tables for a while. Here one split
-//! concerns only one segment of 512 slots and takes some microseconds. Keys are in the slab; a slot holds the hash and
-//! the handle. Therefore probing, moving and deleting read no record except the one that is found.
+//! concerns only one segment of 512 slots and takes some microseconds. Keys are elsewhere; a slot holds the hash and the
+//! handle. Therefore probing, moving and deleting read no key except the one that is found.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::slab::Handle;
+/// Names the place of a key outside the index.
+pub type Handle = u32;
 
 /// Slots of a segment. The low bits of the hash select the slot.
 const PLACES: usize = 512;
@@ -28,8 +29,9 @@ struct Segment {
     slots: Box<[Slot]>,
 }
 
-#[derive(Debug)]
-pub(crate) struct HashIndex {
+/// An index of handles by hash.
+#[derive(Debug, Default)]
+pub struct HashIndex {
     /// Number of leading hash bits that index the directory.
     depth: u32,
     /// Segment for each value of those bits.
@@ -38,19 +40,22 @@ pub(crate) struct HashIndex {
 }
 
 impl HashIndex {
-    pub(crate) const fn new() -> Self {
+    /// An empty index, which has allocated nothing.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { depth: 0, directory: Vec::new(), segments: Vec::new() }
     }
 
     /// Allocated heap in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
             + self.segments.capacity() * size_of::<Segment>()
             + self.segments.len() * PLACES * size_of::<Slot>()
     }
 
     /// The handle with that hash for which `is_it` returns true.
-    pub(crate) fn find(&self, hash: u32, is_it: impl Fn(Handle) -> bool) -> Option<Handle> {
+    pub fn find(&self, hash: u32, is_it: impl Fn(Handle) -> bool) -> Option<Handle> {
         let slots = &self.segments.get(self.segment_of(hash)?)?.slots;
         let mut place = home(hash);
         for _ in 0..PLACES {
@@ -68,8 +73,8 @@ impl HashIndex {
     }
 
     /// Inserts a handle that is not in the index yet. Returns `false` if there is no room, which takes hundreds of
-    /// flows with one hash.
-    pub(crate) fn insert(&mut self, hash: u32, handle: Handle) -> bool {
+    /// keys with one hash.
+    pub fn insert(&mut self, hash: u32, handle: Handle) -> bool {
         if self.segments.is_empty() {
             self.segments.push(Segment::new(0));
             self.directory.push(0);
@@ -93,7 +98,8 @@ impl HashIndex {
         }
     }
 
-    pub(crate) fn remove(&mut self, hash: u32, handle: Handle) {
+    /// Removes a handle. It is no error if the index does not have it.
+    pub fn remove(&mut self, hash: u32, handle: Handle) {
         let wanted = u64::from(hash) << 32 | (u64::from(handle) + 1);
         let segment = self.segment_of(hash).and_then(|index| self.segments.get_mut(index));
         if let Some(segment) = segment {
@@ -211,7 +217,7 @@ mod tests {
     use super::*;
 
     fn scattered(number: u32) -> u32 {
-        crate::hash::hash(crate::Seed([3, 4]), [number.into()])
+        crate::upper_half(crate::keyed_hash(crate::Seed([3, 4]), [number.into()]))
     }
 
     proptest! {

@@ -1,9 +1,9 @@
-//! A keyed hash of a flow's identity: SipHash-1-3 over whole words.
+//! A keyed hash for tables whose keys come from packets: SipHash-1-3 over whole words.
 //!
-//! The sender of a packet chooses addresses and ports. Without a secret key, a sender could put all flows into one slot
-//! of the index. (`core` has SipHash only in a deprecated form.)
+//! The sender of a packet chooses addresses and ports. Without a secret key, a sender could put all of them into one
+//! slot of a table. (`core` has SipHash only in a deprecated form.)
 
-/// The key of the replica's hash. It is random, new at each start, and secret.
+/// The key of a hash. It is random, new at each start, and secret.
 #[derive(Clone, Copy)]
 pub struct Seed(pub [u64; 2]);
 
@@ -15,8 +15,9 @@ impl core::fmt::Debug for Seed {
 }
 
 /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") of words instead of bytes. The number of
-/// words replaces the length. Returns the upper half of the result.
-pub(crate) fn hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u32 {
+/// words replaces the length.
+#[must_use]
+pub fn keyed_hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u64 {
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,
         k1 ^ 0x646f_7261_6e64_6f6d,
@@ -29,7 +30,13 @@ pub(crate) fn hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u32
     v = absorb(v, (N as u64) << 59);
     let [a, b, c, d] = v;
     let [a, b, c, d] = round(round(round([a, b, c ^ 0xff, d])));
-    ((a ^ b ^ c ^ d) >> 32) as u32
+    a ^ b ^ c ^ d
+}
+
+/// The upper half of a hash, for tables that store 32 bits of it.
+#[must_use]
+pub const fn upper_half(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 const fn absorb([a, b, c, d]: [u64; 4], word: u64) -> [u64; 4] {
@@ -86,12 +93,12 @@ mod tests {
 
     #[test]
     fn depends_on_the_key_and_on_every_word() {
-        let all: BTreeSet<u32> = [
-            hash(Seed([1, 2]), [0, 0]),
-            hash(Seed([2, 1]), [0, 0]),
-            hash(Seed([1, 2]), [1, 0]),
-            hash(Seed([1, 2]), [0, 1]),
-            hash(Seed([1, 2]), [0]),
+        let all: BTreeSet<u64> = [
+            keyed_hash(Seed([1, 2]), [0, 0]),
+            keyed_hash(Seed([2, 1]), [0, 0]),
+            keyed_hash(Seed([1, 2]), [1, 0]),
+            keyed_hash(Seed([1, 2]), [0, 1]),
+            keyed_hash(Seed([1, 2]), [0]),
         ]
         .into();
         assert_eq!(all.len(), 5);
