@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
+use crate::kills::{Kills, NoTable};
 use crate::netlink::Requests;
 use crate::netlink::nftables::{ChangeError, Sets};
 
@@ -64,7 +65,8 @@ impl Effects {
         let requests = Arc::new(Mutex::new(requests));
         let open = Arc::new(AtomicUsize::new(0));
         let (jobs, inbox) = channel();
-        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open), sets: BlockSets::new() };
+        let kills = Kills::new(Box::new(NoTable));
+        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open), sets: BlockSets::new(), kills };
         thread::Builder::new()
             .name("effects".to_owned())
             .spawn(move || work.carry_out(&inbox, &outcomes))
@@ -79,7 +81,8 @@ impl Effects {
 
     /// Carries out effects and returns their outcomes, or queues them for the thread and returns nothing.
     pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) -> Vec<(EffectId, Ack)> {
-        let few = effects.len() <= AT_ONCE && !effects.iter().any(|(_, effect)| on_set(effect.get()));
+        let few =
+            effects.len() <= AT_ONCE && effects.iter().all(|(_, effect)| Target::of(effect.get()) == Target::Table);
         if few
             && self.open.load(Ordering::Acquire) == 0
             && let Ok(mut requests) = self.requests.try_lock()
@@ -119,13 +122,15 @@ struct Work {
     requests: Arc<Mutex<Requests>>,
     open: Arc<AtomicUsize>,
     sets: BlockSets,
+    kills: Kills,
 }
 
 impl Work {
     fn carry_out(mut self, inbox: &Receiver<EffectJob>, outcomes: &UnboundedSender<EffectResults>) {
         while let Ok(job) = inbox.recv() {
             // The loop holds the lock only while this thread is idle, and a panic there has ended the program.
-            let Ok(mut requests) = self.requests.lock() else { return };
+            let shared = Arc::clone(&self.requests);
+            let Ok(mut requests) = shared.lock() else { return };
             let heard = match job {
                 EffectJob::Sets(new) => {
                     self.sets = new;
@@ -134,7 +139,7 @@ impl Work {
                 // Without an answer, the engine does nothing to the flow.
                 EffectJob::LookUp(lookups) => outcomes.send(EffectResults::Lookups(requests.look_up(&lookups))).is_ok(),
                 EffectJob::Apply(effects) => parts(&effects).all(|part| {
-                    let acks = apply(part, &mut requests, &mut self.sets);
+                    let acks = self.apply(part, &mut requests);
                     outcomes.send(EffectResults::Effects(acks)).is_ok()
                 }),
             };
@@ -145,21 +150,24 @@ impl Work {
             }
         }
     }
+
+    /// Carries out the effects of one part.
+    fn apply(&mut self, part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -> Vec<(EffectId, Ack)> {
+        let mut acks = Vec::with_capacity(part.len());
+        let sets = &mut self.sets;
+        acks.extend(part.iter().filter_map(|(id, effect)| Some((*id, change_set(sets, effect.get())?))));
+        acks.extend(self.kills.carry_out(part, requests));
+        acks.extend(change_table(part, requests));
+        acks
+    }
 }
 
-/// Splits effects into parts that are sent together: effects for the same socket, up to the limit of one send. The
+/// Splits effects into parts that are sent together: effects of the same kind of target, up to the limit of one send. The
 /// outcomes of one part are reported before the next part begins, so the loop and the kernel work at the same time.
 fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
     effects
-        .chunk_by(|(_, a), (_, b)| on_set(a.get()) == on_set(b.get()))
+        .chunk_by(|(_, a), (_, b)| Target::of(a.get()) == Target::of(b.get()))
         .flat_map(|run| run.chunks(Requests::IN_ONE_SEND))
-}
-
-fn apply(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests, sets: &mut BlockSets) -> Vec<(EffectId, Ack)> {
-    let mut acks = Vec::with_capacity(part.len());
-    acks.extend(part.iter().filter_map(|(id, effect)| Some((*id, change_set(sets, effect.get())?))));
-    acks.extend(change_table(part, requests));
-    acks
 }
 
 /// Changes the table. The kernel does not compare the id in an update, so a flow that was last seen long ago is looked
@@ -183,14 +191,30 @@ fn change_table(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -
 const fn updated(effect: &Effect) -> Option<FlowKey> {
     match effect {
         Effect::Update(update) => Some(update.key),
-        Effect::Delete(_) | Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => None,
+        Effect::Delete(_) | Effect::Kill(_) | Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => {
+            None
+        }
     }
 }
 
-const fn on_set(effect: &Effect) -> bool {
-    match effect {
-        Effect::Block(_) | Effect::Unblock(_) => true,
-        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => false,
+/// What carries out an effect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// One request to the tables of conntrack.
+    Table,
+    /// Changes of nftables sets.
+    Set,
+    /// The sockets of programs, and then the table.
+    Connection,
+}
+
+impl Target {
+    const fn of(effect: &Effect) -> Self {
+        match effect {
+            Effect::Block(_) | Effect::Unblock(_) => Self::Set,
+            Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => Self::Table,
+            Effect::Kill(_) => Self::Connection,
+        }
     }
 }
 
@@ -201,7 +225,7 @@ fn change_set(sets: &mut BlockSets, effect: &Effect) -> Option<Ack> {
             sets.get_mut(set).map(|set| set.add(*network, *seconds).map(drop))
         }
         Effect::Unblock(Unblock { set, network }) => sets.get_mut(set).map(|set| set.remove(*network).map(drop)),
-        Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => return None,
+        Effect::Delete(_) | Effect::Kill(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => return None,
     };
     Some(match changed {
         Some(Ok(())) => Ack::Done,

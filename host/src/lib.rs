@@ -14,6 +14,7 @@ mod effects;
 mod event_loop;
 #[doc(hidden)]
 pub mod fuzzing;
+mod kills;
 mod log;
 mod manual;
 mod netlink;

@@ -177,7 +177,7 @@ pub use self::reply::{Reply, reply};
 pub use self::status::Status;
 pub use self::subscription::Subscription;
 pub use self::time::Timestamp;
-pub use self::verdict::{Verdict, VerdictKind, delete, labels, log, mark, protect, sweep, timeout, unblock};
+pub use self::verdict::{Verdict, VerdictKind, delete, kill, labels, log, mark, protect, sweep, timeout, unblock};
 pub use self::verdicts::Verdicts;
 
 /// The items that a policy usually needs: `use ctwarden_sdk::prelude::*;`.
@@ -188,7 +188,7 @@ pub mod prelude {
         Alert, Batch, Block, Configuration, Counters, DccpState, Endpoints, Entry, Expectations, Extent, Family,
         Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing, Policy, Ports, Prefix,
         PrefixMap, PrefixSet, Protocol, Refusal, Reply, SctpState, Severity, Status, Subscription, TcpState, Timestamp,
-        Verdict, VerdictKind, Verdicts, alert, block, delete, export, labels, log, mark, memory, protect, reply, sets,
-        sweep, table, timeout, unblock,
+        Verdict, VerdictKind, Verdicts, alert, block, delete, export, kill, labels, log, mark, memory, protect, reply,
+        sets, sweep, table, timeout, unblock,
     };
 }

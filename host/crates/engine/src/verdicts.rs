@@ -41,7 +41,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, Steady, Target};
+use ctwarden_model::{
+    Action, Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, Steady, Target,
+};
 
 use self::accounts::Account;
 use self::effects::Effects;
@@ -265,7 +267,8 @@ impl Verdicts {
             self.ends.take_back(&key, end);
         }
         for verdict in answered.waiters {
-            self.conclude(verdict, ack.outcome());
+            let kills = self.open.get(verdict).is_some_and(|open| open.record.verdict.action == Action::Kill);
+            self.conclude(verdict, ack.outcome(kills));
         }
         for selection in answered.selections {
             self.await_sweep(selection);
