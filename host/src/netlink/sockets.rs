@@ -130,7 +130,6 @@ impl Sockets {
     }
 
     /// Whether the kernel can close sockets. It is asked to close a socket that does not exist.
-    #[cfg(test)]
     pub(crate) fn can_close(&mut self) -> Result<bool, ExchangeError> {
         let any: SocketAddr = ([0, 0, 0, 0], 0).into();
         let end = SocketEnd { protocol: Protocol::TCP, local: any, peer: any };
