@@ -15,6 +15,7 @@ mod capability;
 mod ctnetlink;
 mod finding;
 mod kernel;
+mod kills;
 mod labels;
 mod muting;
 mod netfilter;
@@ -38,6 +39,7 @@ use buckets::Buckets;
 use capability::Capability;
 use ctnetlink::Ctnetlink;
 use kernel::Kernel;
+use kills::Kills;
 use labels::LabelRoom;
 use presence::Presence;
 use receive_buffer::ReceiveBuffer;
@@ -60,6 +62,7 @@ pub(crate) struct Facts {
     switches: Switches,
     timeouts: Timeouts,
     receive_buffer: ReceiveBuffer,
+    kills: Kills,
 }
 
 impl Facts {
@@ -80,6 +83,7 @@ impl Facts {
             switches: Switches::read(),
             timeouts: Timeouts::read(),
             receive_buffer: ReceiveBuffer::try_out(),
+            kills: Kills::try_out(),
             ctnetlink,
         }
     }
@@ -101,6 +105,7 @@ impl Facts {
             switches: Switches::default(),
             timeouts: Timeouts::default(),
             receive_buffer: ReceiveBuffer { limit: None, forced: false, bytes: None, events: None },
+            kills: Kills::Unknown("not examined".to_owned()),
         }
     }
 

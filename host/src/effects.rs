@@ -17,6 +17,7 @@ use ctwarden_model::{Effect, EffectId, FlowKey};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
+use crate::kills::{Kills, NoTable};
 use crate::netlink::Requests;
 
 /// Most effects or lookups that the loop sends itself. They take about forty microseconds of its time.
@@ -57,7 +58,8 @@ impl Effects {
         let requests = Arc::new(Mutex::new(requests));
         let open = Arc::new(AtomicUsize::new(0));
         let (jobs, inbox) = channel();
-        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open) };
+        let kills = Kills::new(Box::new(NoTable));
+        let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open), kills };
         thread::Builder::new()
             .name("effects".to_owned())
             .spawn(move || work.carry_out(&inbox, &outcomes))
@@ -73,6 +75,7 @@ impl Effects {
     /// Carries out effects and returns their outcomes, or queues them for the thread and returns nothing.
     pub(crate) fn apply(&self, effects: Vec<(EffectId, Granted<Effect>)>) -> Vec<(EffectId, Ack)> {
         if effects.len() <= AT_ONCE
+            && !effects.iter().any(|(_, effect)| is_kill(effect.get()))
             && self.open.load(Ordering::Acquire) == 0
             && let Ok(mut requests) = self.requests.try_lock()
         {
@@ -105,20 +108,20 @@ impl Effects {
 struct Work {
     requests: Arc<Mutex<Requests>>,
     open: Arc<AtomicUsize>,
+    kills: Kills,
 }
 
 impl Work {
-    fn carry_out(self, inbox: &Receiver<EffectJob>, outcomes: &UnboundedSender<EffectResults>) {
+    fn carry_out(mut self, inbox: &Receiver<EffectJob>, outcomes: &UnboundedSender<EffectResults>) {
         while let Ok(job) = inbox.recv() {
             // The loop holds the lock only while this thread is idle, and a panic there has ended the program.
-            let Ok(mut requests) = self.requests.lock() else { return };
+            let shared = Arc::clone(&self.requests);
+            let Ok(mut requests) = shared.lock() else { return };
             let heard = match job {
                 // Without an answer, the engine does nothing to the flow.
                 EffectJob::LookUp(lookups) => outcomes.send(EffectResults::Lookups(requests.look_up(&lookups))).is_ok(),
-                // The outcomes of one part are reported before the next part begins, so the loop and the kernel work at the
-                // same time.
-                EffectJob::Apply(effects) => effects.chunks(Requests::IN_ONE_SEND).all(|part| {
-                    let acks = change_table(part, &mut requests);
+                EffectJob::Apply(effects) => parts(&effects).all(|part| {
+                    let acks = self.apply(part, &mut requests);
                     outcomes.send(EffectResults::Effects(acks)).is_ok()
                 }),
             };
@@ -129,6 +132,20 @@ impl Work {
             }
         }
     }
+
+    /// Carries out the effects of one part.
+    fn apply(&mut self, part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -> Vec<(EffectId, Ack)> {
+        let mut acks = self.kills.carry_out(part, requests);
+        acks.extend(change_table(part, requests));
+        acks
+    }
+}
+
+/// Splits effects into parts that are sent together: kills or other effects, up to the limit of one send. The outcomes of one part are reported before the next part begins, so the loop and the kernel work at the same time.
+fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
+    effects
+        .chunk_by(|(_, a), (_, b)| is_kill(a.get()) == is_kill(b.get()))
+        .flat_map(|run| run.chunks(Requests::IN_ONE_SEND))
 }
 
 /// Changes the table. The kernel does not compare the id in an update, so a flow that was last seen long ago is looked
@@ -152,6 +169,13 @@ fn change_table(part: &[(EffectId, Granted<Effect>)], requests: &mut Requests) -
 const fn updated(effect: &Effect) -> Option<FlowKey> {
     match effect {
         Effect::Update(update) => Some(update.key),
-        Effect::Delete(_) | Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => None,
+        Effect::Delete(_) | Effect::Kill(_) | Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => {
+            None
+        }
     }
+}
+
+/// Whether an effect closes sockets before it changes the table.
+const fn is_kill(effect: &Effect) -> bool {
+    matches!(effect, Effect::Kill(_))
 }

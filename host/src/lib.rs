@@ -15,6 +15,7 @@ mod event_loop;
 mod firewall;
 #[doc(hidden)]
 pub mod fuzzing;
+mod kills;
 mod log;
 mod manual;
 mod netlink;

@@ -4,10 +4,13 @@
 mod changes;
 mod dump;
 mod events;
+mod interfaces;
 pub(crate) mod nftables;
 mod own_addresses;
 mod requests;
+pub(crate) mod sockets;
 
+pub(crate) use ctwarden_netlink::exchange::ExchangeError;
 pub(crate) use ctwarden_netlink::{OpenError, exchange};
 pub(crate) use dump::{Dump, DumpProgress, Row};
 pub(crate) use events::{Drained, Ends, EventSocket, Groups, KernelMessage};

@@ -48,6 +48,11 @@ fn ask(program: &str, arguments: &[&str]) -> String {
     text
 }
 
+/// Runs `ip` with these words.
+pub(crate) fn ip(words: &[&str]) {
+    ask("ip", words);
+}
+
 /// Runs `nft` with one line of its language.
 pub(crate) fn nft(line: &str) -> String {
     ask("nft", &[line])

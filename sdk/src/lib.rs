@@ -191,7 +191,7 @@ pub use self::set_change::SetChange;
 pub use self::status::Status;
 pub use self::subscription::Subscription;
 pub use self::time::Timestamp;
-pub use self::verdict::{Verdict, VerdictKind, delete, labels, log, mark, protect, sweep, timeout, unblock};
+pub use self::verdict::{Verdict, VerdictKind, delete, kill, labels, log, mark, protect, sweep, timeout, unblock};
 pub use self::verdicts::Verdicts;
 
 /// The items that a policy usually needs: `use ctwarden_sdk::prelude::*;`.
@@ -203,6 +203,7 @@ pub mod prelude {
         Expectations, Extent, Family, Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing,
         Outcome, Outcomes, Policy, Ports, Prefix, PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply,
         SctpState, SetChange, Severity, Status, Subscription, Sum, TcpState, Timestamp, Verdict, VerdictKind, Verdicts,
-        alert, block, delete, export, labels, log, mark, memory, protect, reply, sets, sweep, table, timeout, unblock,
+        alert, block, delete, export, kill, labels, log, mark, memory, protect, reply, sets, sweep, table, timeout,
+        unblock,
     };
 }

@@ -14,6 +14,8 @@ use crate::{Alert, Block, Filter, Flow, FlowKey, Masked, Prefix};
 pub enum VerdictKind {
     /// The kind of [`delete`] verdicts.
     Delete,
+    /// The kind of [`kill`] verdicts.
+    Kill,
     /// The kind of [`mark`] verdicts.
     Mark,
     /// The kind of [`labels`] verdicts.
@@ -40,6 +42,7 @@ impl VerdictKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Delete => "delete",
+            Self::Kill => "kill",
             Self::Mark => "mark",
             Self::Labels => "labels",
             Self::Timeout => "timeout",
@@ -57,6 +60,7 @@ impl VerdictKind {
             .iter()
             .map(|kind| match kind {
                 Self::Delete => wit::VerdictKinds::DELETE,
+                Self::Kill => wit::VerdictKinds::KILL,
                 Self::Mark => wit::VerdictKinds::MARK,
                 Self::Labels => wit::VerdictKinds::LABELS,
                 Self::Timeout => wit::VerdictKinds::TIMEOUT,
@@ -76,6 +80,8 @@ impl VerdictKind {
 pub enum Action {
     /// End the tracking of the flow.
     Delete,
+    /// End the connection, then the tracking of the flow.
+    Kill,
     /// Change the mark under a mask.
     Mark(Masked),
     /// Set and clear label bits. Bit N of a number is label bit N.
@@ -112,6 +118,7 @@ impl Action {
     pub const fn kind(&self) -> VerdictKind {
         match self {
             Self::Delete => VerdictKind::Delete,
+            Self::Kill => VerdictKind::Kill,
             Self::Mark(_) => VerdictKind::Mark,
             Self::Labels { .. } => VerdictKind::Labels,
             Self::Timeout(_) => VerdictKind::Timeout,
@@ -195,6 +202,15 @@ pub struct Verdict {
 /// [`block`](crate::block()).
 pub const fn delete() -> Verdict {
     Verdict::new(Action::Delete)
+}
+
+/// Ends the connection, then the tracking of the flow.
+///
+/// The host closes the sockets of its network namespace that are connected for the flow. Their programs get the error
+/// `ECONNABORTED`, and the peer of a TCP connection gets a reset. Then the host deletes the entry. If no such socket
+/// exists and no firewall table of the host blocks the flow, the host only deletes the entry, and the verdict is refused.
+pub const fn kill() -> Verdict {
+    Verdict::new(Action::Kill)
 }
 
 /// Changes the mark under a mask. A plain number is the whole mark.
@@ -300,7 +316,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind().name())?;
         match &self.action {
-            Action::Delete | Action::Sweep => {}
+            Action::Delete | Action::Kill | Action::Sweep => {}
             Action::Mark(masked) => write!(f, " {masked}")?,
             Action::Labels { set, clear } => write!(f, " +{:?} -{:?}", bit_numbers(*set), bit_numbers(*clear))?,
             Action::Timeout(seconds) | Action::Protect(seconds) => write!(f, " {seconds} s")?,
@@ -335,6 +351,7 @@ impl From<Verdict> for wit::Verdict {
         };
         let action = match verdict.action {
             Action::Delete => wit::Action::Delete,
+            Action::Kill => wit::Action::Kill,
             Action::Mark(masked) => wit::Action::Mark(masked.into()),
             Action::Labels { set, clear } => {
                 wit::Action::Labels(wit::LabelChange { set: bit_numbers(set), clear: bit_numbers(clear) })
@@ -364,6 +381,7 @@ mod tests {
     fn every_action_crosses_the_wall() {
         let sent = |verdict: Verdict| wit::Verdict::from(verdict).action;
         assert_eq!(sent(delete()), wit::Action::Delete);
+        assert_eq!(sent(kill()), wit::Action::Kill);
         let masked = crate::bindings::ctwarden::conntrack::types::Masked { value: 7, mask: u32::MAX };
         assert_eq!(sent(mark(7)), wit::Action::Mark(masked));
         let change = wit::LabelChange { set: vec![0, 127], clear: vec![64] };

@@ -24,13 +24,24 @@ fn check_says_what_is_asked_needed_granted_and_missing() {
     for words in [
         &["scripted", "enforce"][..],
         &["second", "observe"],
-        &["asks", "delete", "mark", "labels", "timeout", "alert", "log", "block", "unblock", "protect", "sweep"],
+        &[
+            "asks", "delete", "kill", "mark", "labels", "timeout", "alert", "log", "block", "unblock", "protect",
+            "sweep",
+        ],
         &["granted", "mark", "log", "0xf0", "office"],
         &["needs", "mark, log (with this configuration)"],
         &["missing", "nothing"],
         &["granted", "nothing"],
-        &["missing", "delete", "mark", "labels", "timeout", "alert", "log", "block", "unblock", "protect", "sweep"],
-        &["warning", "needs delete, mark", "allow = [\"delete\", \"mark\"", "mark-mask and label-bits and block-sets"],
+        &[
+            "missing", "delete", "kill", "mark", "labels", "timeout", "alert", "log", "block", "unblock", "protect",
+            "sweep",
+        ],
+        &[
+            "warning",
+            "needs delete, kill, mark",
+            "allow = [\"delete\", \"kill\", \"mark\"",
+            "mark-mask and label-bits and block-sets",
+        ],
         &["guest-scripted.wasm"],
         &["new", "update", "destroy", "30s"],
         &["protected", "1"],

@@ -25,6 +25,7 @@ mod entrusting;
 mod flooding;
 mod guarding;
 mod hearing;
+mod killing;
 mod listing;
 mod loading;
 mod locating;

@@ -147,14 +147,14 @@ fn every_mistake_in_the_file_is_named_with_its_line() {
     let other = Policy::new("other", "guest-scripted")
         .key("allow = [\"mark\", \"destroy\"]\nmark-mask = 0xf0\nmod = \"enforce\"");
     let first = Policy::new("first", "guest-scripted").key("allow = [\"mark\"]\nmark-mask = 0x30");
-    let second = Policy::new("second", "guest-scripted").key("allow = [\"mark\", \"kill\"]\nmark-mask = 0x60");
+    let second = Policy::new("second", "guest-scripted").key("allow = [\"mark\", \"ban\"]\nmark-mask = 0x60");
     scene.configure(format!("{first}{second}{other}[[protect]]\nstates = [\"OPEN\"]\n"));
     let lines = refused(&scene);
     let text = fs::read_to_string(scene.configuration()).unwrap();
     let line_of = |part: &str| text.lines().position(|line| line.contains(part)).unwrap() + 1;
     for (part, words) in [
         ("mod = ", vec!["mod", "plugin other", "mode"]),
-        ("\"kill\"", vec!["kill", "plugin second", "delete"]),
+        ("\"ban\"", vec!["ban", "plugin second", "delete"]),
         ("0x60", vec!["mark-mask", "plugin second", "plugin first", "0x20"]),
         ("OPEN", vec!["OPEN", "states"]),
     ] {

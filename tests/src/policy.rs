@@ -25,7 +25,7 @@ impl Policy {
     /// except block, and all mark and label bits. A scenario grants block sets with a key of its own.
     #[must_use]
     pub fn scripted(rules: &[&str]) -> Self {
-        let kinds = ["delete", "mark", "labels", "timeout", "alert", "log", "protect", "sweep"];
+        let kinds = ["delete", "kill", "mark", "labels", "timeout", "alert", "log", "protect", "sweep"];
         let bits: Vec<u8> = (0..128).collect();
         Self::new("scripted", "guest-scripted")
             .enforce()

@@ -192,7 +192,8 @@ pub(crate) struct Plugin {
     /// `observe` (default): all checks, no effect. `enforce`: the daemon carries out the verdicts.
     #[serde(default)]
     pub mode: WrittenMode,
-    /// Kinds of verdicts that are granted: delete, mark, labels, timeout, alert, log, block, unblock, protect, sweep.
+    /// Kinds of verdicts that are granted: delete, kill, mark, labels, timeout, alert, log, block, unblock, protect,
+    /// sweep.
     /// Default: none.
     #[serde(default)]
     pub allow: Vec<Spanned<String>>,

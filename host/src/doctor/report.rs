@@ -38,6 +38,7 @@ impl Report {
         findings.push(muting::judge(facts.tracking.rules.as_ref()));
         findings.extend(facts.timeouts.judge());
         findings.push(facts.receive_buffer.judge());
+        findings.push(facts.kills.judge());
         Self { findings, facts }
     }
 

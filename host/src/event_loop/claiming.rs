@@ -203,7 +203,7 @@ impl EventLoop {
                     let change = self.claiming.claims.unblock(&unblock, now.wall);
                     (unblock.unblock.set, change.ok_or(Ack::Gone))
                 }
-                Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => continue,
+                Effect::Delete(_) | Effect::Kill(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => continue,
             };
             match change {
                 // A reload has removed the set after the verdict was granted.

@@ -64,6 +64,7 @@ fn told(record: &VerdictRecord) -> String {
             format!("names the set {}, which needs allow = [\"unblock\"] and block-sets", unblock.set)
         }
         Action::Delete
+        | Action::Kill
         | Action::Timeout(_)
         | Action::Alert(_)
         | Action::Log(_)

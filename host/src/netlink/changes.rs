@@ -53,7 +53,7 @@ impl Changes {
     pub(super) const fn takes(effect: &Effect) -> bool {
         match effect {
             Effect::Delete(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => true,
-            Effect::Block(_) | Effect::Unblock(_) => false,
+            Effect::Kill(_) | Effect::Block(_) | Effect::Unblock(_) => false,
         }
     }
 
@@ -75,7 +75,7 @@ impl Changes {
                 meant = Some(update.key);
             }
             Effect::DeleteExpectation(key) => request::expectation::delete(buffer, sequence, last, key),
-            Effect::Block(_) | Effect::Unblock(_) => return,
+            Effect::Kill(_) | Effect::Block(_) | Effect::Unblock(_) => return,
         }
         self.asked.push(SentChange { effect, meant, told: RequestResult::Nothing });
     }

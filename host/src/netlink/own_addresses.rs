@@ -73,7 +73,7 @@ fn addresses(message: RouteNetlinkMessage) -> Vec<IpAddr> {
 }
 
 /// On a point-to-point link the address attribute is the peer's. IPv6 has only that attribute.
-fn of_interface(message: &AddressMessage) -> Vec<IpAddr> {
+pub(super) fn of_interface(message: &AddressMessage) -> Vec<IpAddr> {
     let (mut local, mut other) = (Vec::new(), Vec::new());
     for attribute in &message.attributes {
         if let AddressAttribute::Local(address) = attribute {

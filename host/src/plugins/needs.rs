@@ -161,7 +161,7 @@ mod tests {
         names.into_iter().map(|name| SetName(name.to_owned())).collect()
     }
 
-    const ALL: [VerdictKind; 10] = VerdictKind::ALL;
+    const ALL: [VerdictKind; 11] = VerdictKind::ALL;
 
     /// Checks with the sets `bad` and `worse` declared, both as address sets and as block sets.
     fn check(mode: Mode, grants: &Grants, subscription: &Subscription) -> Result<Vec<String>, Vec<String>> {

@@ -125,7 +125,7 @@ fn verdict<M: SerializeMap>(map: &mut M, record: &VerdictRecord) -> Result<(), M
 fn action<M: SerializeMap>(map: &mut M, action: &Action) -> Result<(), M::Error> {
     match action {
         // The refusal says what was wrong.
-        Action::Delete | Action::Sweep | Action::Malformed(..) => Ok(()),
+        Action::Delete | Action::Kill | Action::Sweep | Action::Malformed(..) => Ok(()),
         Action::Mark(mark) => map.serialize_entry("mark", &MaskedJson(*mark)),
         Action::Labels(change) => map.serialize_entry("labels", &LabelsJson(*change)),
         Action::Timeout(seconds) => map.serialize_entry("timeout_seconds", seconds),

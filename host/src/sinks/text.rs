@@ -29,6 +29,7 @@ fn verdict(f: &mut Formatter<'_>, record: &VerdictRecord) -> fmt::Result {
     write!(f, "{}: ", record.plugin)?;
     match &record.verdict.action {
         Action::Delete => f.write_str("delete")?,
+        Action::Kill => f.write_str("kill")?,
         Action::Mark(mark) => write!(f, "mark {mark}")?,
         Action::Labels(change) => write!(f, "labels +{:#x} -{:#x}", change.set, change.clear)?,
         Action::Timeout(seconds) => write!(f, "timeout {seconds} s")?,

@@ -129,12 +129,21 @@ fn check(declared: &Declared, host: &Host, verdict: &Verdict, entries: usize) ->
         (Some(Target::Entry(index)), _) if usize::try_from(*index).is_ok_and(|index| index >= entries) => {
             return Err(format!("the batch has {entries} entries"));
         }
-        (None, Action::Delete | Action::Mark(_) | Action::Labels { .. } | Action::Timeout(_) | Action::Protect(_)) => {
+        (
+            None,
+            Action::Delete
+            | Action::Kill
+            | Action::Mark(_)
+            | Action::Labels { .. }
+            | Action::Timeout(_)
+            | Action::Protect(_),
+        ) => {
             return Err("it names no flow; name one with on()".to_owned());
         }
         (
             None | Some(_),
             Action::Delete
+            | Action::Kill
             | Action::Mark(_)
             | Action::Labels { .. }
             | Action::Timeout(_)

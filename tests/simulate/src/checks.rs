@@ -63,6 +63,7 @@ impl Checks {
         let Some((kind, life)) = meant.and_then(|meant| Some((meant.kind, meant.life?))) else { return Ok(()) };
         let deed = match kind {
             VerdictKind::Delete => Deed::Deleted,
+            VerdictKind::Kill => Deed::Killed,
             VerdictKind::Mark | VerdictKind::Timeout => Deed::Updated,
             VerdictKind::Labels
             | VerdictKind::Alert
@@ -75,8 +76,9 @@ impl Checks {
         let said_at = self.said_at.get(code).copied().unwrap_or(0);
         let end = self.heard.get(&life).copied().filter(|end| *end <= said_at);
         if let Some(end) = end.filter(|_| record.outcome == Outcome::Applied) {
-            let is_shared =
-                kernel.done_beside(deed, life).any(|other| other.ends < end || said.means(kind, other.life));
+            let means =
+                |life| said.means(kind, life) || kind == VerdictKind::Delete && said.means(VerdictKind::Kill, life);
+            let is_shared = kernel.done_beside(deed, life).any(|other| other.ends < end || means(other.life));
             ensure!(kernel.did(deed, life) || is_shared, "{code} is applied, but {life:?} was never {deed:?}");
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ctwarden_engine::{Ack, Looked};
-use ctwarden_model::{Effect, Event, EventKind, Filter, Flow, FlowId, FlowKey, Mark, Steady, Update};
+use ctwarden_model::{Effect, Event, EventKind, Filter, Flow, FlowId, FlowKey, KillRefusal, Mark, Steady, Update};
 
 use crate::chance::Chance;
 use crate::flows::{self, Life, PLACES};
@@ -17,6 +17,8 @@ const FRESH_MILLIS: u64 = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Deleted,
+    /// The connection was ended. The entry was deleted as well, which is a deed of its own.
+    Killed,
     Updated,
 }
 
@@ -178,6 +180,7 @@ impl Kernel {
     pub(crate) fn carry_out(&mut self, effect: &Effect, seen: Option<Steady>, ends: u64, now: Steady) -> Ack {
         match effect {
             Effect::Delete(key) => self.delete(key, ends),
+            Effect::Kill(key) => self.kill(key, ends),
             Effect::Update(update) => {
                 let is_stale = seen.is_some_and(|seen| now.since(seen).as_millis() >= FRESH_MILLIS.into());
                 self.update(update, is_stale, ends)
@@ -196,6 +199,21 @@ impl Kernel {
                 let life = self.remove(place, true);
                 self.deeds.extend(life.map(|life| Done { deed: Deed::Deleted, place, life, ends }));
                 Ack::Done
+            }
+        }
+    }
+
+    /// Deletes an entry, and ends its connection if this host has a socket of it. It has one at every other place.
+    fn kill(&mut self, key: &FlowKey, ends: u64) -> Ack {
+        let before = self.deeds.len();
+        match self.delete(key, ends) {
+            Ack::Done if Self::place_of(key).is_some_and(|place| place % 2 == 0) => {
+                Ack::NotKilled(KillRefusal::NoSocket)
+            }
+            ack => {
+                let killed = self.deeds.get(before).map(|done| Done { deed: Deed::Killed, ..*done });
+                self.deeds.extend(killed);
+                ack
             }
         }
     }

@@ -112,7 +112,8 @@ fn ban(client: usize, said: &mut Said, chance: &mut Chance) -> Vec<Verdict> {
         verdicts.push(said.verdict(Target::None, Action::Block(block), None));
     }
     let selection = Selection { filter: flows::from_client(client), limit: None };
-    verdicts.push(said.verdict(Target::Matching(Box::new(selection)), Action::Delete, None));
+    let action = if chance.percent(30) { Action::Kill } else { Action::Delete };
+    verdicts.push(said.verdict(Target::Matching(Box::new(selection)), action, None));
     verdicts
 }
 
@@ -144,7 +145,8 @@ fn judge(batch: &Batch, memory: &mut Memory, said: &mut Said, chance: &mut Chanc
 
 fn any_action(chance: &mut Chance) -> Action {
     match chance.below(10) {
-        0..4 => Action::Delete,
+        0..3 => Action::Delete,
+        3 => Action::Kill,
         4..8 => Masked::new(0x01, 0x0f).map_or(Action::Delete, Action::Mark),
         8 => Action::Timeout(700),
         _ => Action::Protect(2),

@@ -43,7 +43,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ctwarden_model::{
-    Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, ReportBatch, Steady, Target,
+    Action, Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, ReportBatch, Steady,
+    Target,
 };
 
 use self::accounts::Account;
@@ -280,7 +281,8 @@ impl Verdicts {
             self.ends.take_back(&key, end);
         }
         for verdict in answered.waiters {
-            self.conclude(verdict, ack.outcome());
+            let kills = self.open.get(verdict).is_some_and(|open| open.record.verdict.action == Action::Kill);
+            self.conclude(verdict, ack.outcome(kills));
         }
         for selection in answered.selections {
             self.await_sweep(selection);

@@ -40,6 +40,8 @@ pub struct PolicyUnblock {
 pub enum Effect {
     /// `IPCTNL_MSG_CT_DELETE` with tuple, zone and id.
     Delete(FlowKey),
+    /// Ends the connection of the flow, then deletes the entry as [`Effect::Delete`] does.
+    Kill(FlowKey),
     /// `IPCTNL_MSG_CT_NEW` for an entry that exists.
     Update(Update),
     /// `IPCTNL_MSG_EXP_DELETE` for one expectation.

@@ -96,6 +96,7 @@ impl Action {
             Self::Malformed(_, Flaw::Set(why)) => why.capacity(),
             Self::Malformed(_, Flaw::Value(_))
             | Self::Delete
+            | Self::Kill
             | Self::Mark(_)
             | Self::Labels(_)
             | Self::Timeout(_)

@@ -82,7 +82,7 @@ pub use flow::{
 pub use list_counts::{ChangedSet, ListCounts};
 pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
-pub use outcome::{BlockRefusal, Outcome, Refusal, Tally};
+pub use outcome::{BlockRefusal, KillRefusal, Outcome, Refusal, Tally};
 pub use part_value::{Networks, PartValue};
 pub use plugin::{Descriptor, Fault, Grants, Mode, NameError, PluginName, Reach, ReasonCode, Subscription};
 pub use rare_filter::{IcmpFilter, MaskedAddress, RareFilter};

@@ -35,12 +35,37 @@ pub enum Refusal {
     /// The block set was not changed, or only in part.
     #[error("the block set was not changed: {0}")]
     Block(BlockRefusal),
+    /// The connection was not ended. Its entry was deleted.
+    #[error("only the entry was deleted, the connection was not ended: {0}")]
+    Kill(KillRefusal),
     /// Several flows were refused, possibly for different reasons.
     #[error("the reasons differ from flow to flow")]
     Several,
     /// The plugin stopped before its verdict was carried out.
     #[error("the plugin stopped before its verdict was carried out")]
     PluginGone,
+}
+
+/// Why a connection was not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum KillRefusal {
+    /// No connected socket of this network namespace is an end of the flow, and nothing drops its packets.
+    #[error("no local socket is connected for this flow, and no managed firewall table blocks it")]
+    NoSocket,
+    /// The kernel lacks the diagnostics of the protocol's sockets, so no socket can be found.
+    #[error(
+        "this kernel does not report the sockets of the flow's protocol; load the modules: modprobe -a tcp_diag udp_diag"
+    )]
+    NoDiagnostics,
+    /// The kernel cannot close a socket of another program.
+    #[error("this kernel cannot close sockets; it needs CONFIG_INET_DIAG_DESTROY")]
+    NoDestroy,
+    /// The kernel refused to close a socket, with this error number.
+    #[error("the kernel refused to close its socket with error number {0}")]
+    Socket(i32),
+    /// The kernel's answer about the sockets was lost.
+    #[error("no answer about its sockets came from the kernel")]
+    NoAnswer,
 }
 
 /// Why a network was not added to a block set, or not removed from it.

@@ -93,6 +93,8 @@ pub struct Unblock {
 pub enum Action {
     /// Ends the tracking of the flow.
     Delete,
+    /// Ends the connection, then the tracking of the flow.
+    Kill,
     Mark(Masked),
     Labels(LabelChange),
     /// Seconds until the flow expires.
@@ -142,6 +144,7 @@ impl Action {
     pub const fn kind(&self) -> VerdictKind {
         match self {
             Self::Delete => VerdictKind::Delete,
+            Self::Kill => VerdictKind::Kill,
             Self::Mark(_) => VerdictKind::Mark,
             Self::Labels(_) => VerdictKind::Labels,
             Self::Timeout(_) => VerdictKind::Timeout,
@@ -160,6 +163,7 @@ impl Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VerdictKind {
     Delete,
+    Kill,
     Mark,
     Labels,
     Timeout,
@@ -173,8 +177,9 @@ pub enum VerdictKind {
 
 impl VerdictKind {
     /// All kinds, in the order of the WIT flags.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Delete,
+        Self::Kill,
         Self::Mark,
         Self::Labels,
         Self::Timeout,
@@ -197,6 +202,7 @@ impl VerdictKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Delete => "delete",
+            Self::Kill => "kill",
             Self::Mark => "mark",
             Self::Labels => "labels",
             Self::Timeout => "timeout",
@@ -213,7 +219,7 @@ impl VerdictKind {
     #[must_use]
     pub const fn touches_kernel(self) -> bool {
         match self {
-            Self::Delete | Self::Mark | Self::Labels | Self::Timeout | Self::Block | Self::Unblock => true,
+            Self::Delete | Self::Kill | Self::Mark | Self::Labels | Self::Timeout | Self::Block | Self::Unblock => true,
             Self::Alert | Self::Log | Self::Protect | Self::Sweep => false,
         }
     }

@@ -1,6 +1,6 @@
 //! The netlink protocols that ctwarden uses.
 
-use netlink_sys::constants::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::constants::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 
 /// A netlink protocol, `NETLINK_*` (linux/netlink.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub enum Protocol {
     Route,
     /// Connection tracking and nftables.
     Netfilter,
+    /// The sockets of programs.
+    SocketDiagnostics,
 }
 
 impl Protocol {
@@ -16,6 +18,7 @@ impl Protocol {
         match self {
             Self::Route => NETLINK_ROUTE,
             Self::Netfilter => NETLINK_NETFILTER,
+            Self::SocketDiagnostics => NETLINK_SOCK_DIAG,
         }
     }
 }

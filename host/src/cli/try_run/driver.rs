@@ -178,7 +178,7 @@ impl TryRun {
             (Target::Entry(_) | Target::Key(_) | Target::None, None) => Vec::new(),
         };
         match record.verdict.action {
-            Action::Delete | Action::Timeout(0) => {
+            Action::Delete | Action::Kill | Action::Timeout(0) => {
                 self.ends.extend(flows.iter().filter_map(|key| self.table.end(key)));
             }
             Action::Mark(mark) => flows.iter().for_each(|key| self.table.mark(key, mark)),

@@ -30,7 +30,7 @@ fn target(bytes: &mut Bytes) -> Target {
 }
 
 fn action(bytes: &mut Bytes) -> Action {
-    match bytes.byte() % 10 {
+    match bytes.byte() % 11 {
         0 => Action::Delete,
         1 => Action::Mark(masked(bytes)),
         2 => Action::Labels(LabelChange { set: bytes.list(Bytes::byte), clear: bytes.list(Bytes::byte) }),
@@ -45,7 +45,8 @@ fn action(bytes: &mut Bytes) -> Action {
         6 => Action::Block(Block { set: set(bytes), network: prefix(bytes), seconds: bytes.number() }),
         7 => Action::Unblock(Unblock { set: set(bytes), network: prefix(bytes) }),
         8 => Action::Protect(bytes.number()),
-        _ => Action::Sweep,
+        9 => Action::Sweep,
+        _ => Action::Kill,
     }
 }
 

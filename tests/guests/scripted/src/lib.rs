@@ -66,6 +66,7 @@ impl Policy for Scripted {
     type Config = Script;
     const WANTS: &'static [VerdictKind] = &[
         VerdictKind::Delete,
+        VerdictKind::Kill,
         VerdictKind::Mark,
         VerdictKind::Labels,
         VerdictKind::Timeout,

@@ -1,6 +1,6 @@
 //! The words for one verdict.
 //!
-//! The forms are `delete`, `mark VALUE/MASK`, `labels +BIT -BIT …`, `timeout SECONDS`, `alert KEY TITLE …`,
+//! The forms are `delete`, `kill`, `mark VALUE/MASK`, `labels +BIT -BIT …`, `timeout SECONDS`, `alert KEY TITLE …`,
 //! `log NAME=VALUE …`, `block SET NETWORK SECONDS`, `unblock SET NETWORK`, `protect SECONDS`, `sweep`. `$NAME` stands
 //! for an attribute of the entry, see [`of_flow`]. `by-reply` before a verdict names the entry by its reply tuple.
 //! `because CODE|REASON` after a verdict sets its code and its reason.
@@ -21,6 +21,7 @@ pub(crate) fn verdict(text: &str, flow: Option<&Flow<'_>>) -> Result<Verdict, Re
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let wanted = match words.as_slice() {
         ["delete"] => delete(),
+        ["kill"] => kill(),
         ["mark", masked] => mark(masked.parse::<Masked>()?),
         ["labels", bits @ ..] => {
             let of = |sign: char| bits.iter().filter_map(move |bit| bit.strip_prefix(sign)?.parse::<u8>().ok());

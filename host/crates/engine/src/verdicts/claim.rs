@@ -44,6 +44,7 @@ pub(crate) enum Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Delete,
+    Kill,
     Mark(Masked),
     Labels(LabelChange),
     Timeout(u32),
@@ -58,6 +59,7 @@ impl Change {
             Action::Labels(labels) => Some(Self::Labels(*labels)),
             // A timeout of 0 ends the flow. Use a delete instead, because only a delete is carried out by id.
             Action::Delete | Action::Timeout(0) => Some(Self::Delete),
+            Action::Kill => Some(Self::Kill),
             Action::Timeout(seconds) => Some(Self::Timeout(*seconds)),
             Action::Protect(seconds) => Some(Self::Protect(*seconds)),
             Action::Alert(_)
@@ -71,7 +73,7 @@ impl Change {
 
     pub(crate) const fn cost(self) -> Cost {
         match self {
-            Self::Delete => Cost::End,
+            Self::Delete | Self::Kill => Cost::End,
             Self::Timeout(seconds) => Cost::Timeout(seconds),
             Self::Mark(_) | Self::Labels(_) => Cost::Change,
             Self::Protect(_) => Cost::None,
@@ -83,8 +85,18 @@ impl Change {
         match (self, later) {
             (Self::Mark(mark), Self::Mark(over)) => mark.mask() & !over.mask() == 0,
             (Self::Labels(labels), Self::Labels(over)) => labels.mask() & !over.mask() == 0,
-            (Self::Timeout(_), Self::Timeout(_)) | (Self::Delete, Self::Delete) => true,
-            (Self::Delete | Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) | Self::Protect(_), _) => false,
+            (Self::Timeout(_), Self::Timeout(_)) | (Self::Delete, Self::Delete) | (Self::Kill, Self::Kill) => true,
+            (Self::Delete | Self::Kill | Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) | Self::Protect(_), _) => {
+                false
+            }
+        }
+    }
+
+    /// Whether the change ends the flow.
+    pub(crate) const fn ends_flow(self) -> bool {
+        match self {
+            Self::Delete | Self::Kill => true,
+            Self::Mark(_) | Self::Labels(_) | Self::Timeout(_) | Self::Protect(_) => false,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Effects in flight, until they are answered or given up.
 //!
-//! A flow is deleted once. Verdicts that delete the same flow while the delete is in flight share its outcome. Deletes
-//! of an answer that also blocks wait here until the blocks are in place. If the delete came first, the next packet
+//! A flow is deleted once. Verdicts that delete the same flow while the delete is in flight share its outcome. A kill
+//! takes the place of a delete that was not handed out yet. Deletes and kills of an answer that also blocks wait here until the blocks are in place. If the delete came first, the next packet
 //! would create the entry again, and the new entry would live on.
 
 use alloc::collections::VecDeque;
 use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 
-use ctwarden_model::{BlockRefusal, Effect, EffectId, FlowKey, Outcome, Refusal, Steady};
+use ctwarden_model::{BlockRefusal, Effect, EffectId, FlowKey, KillRefusal, Outcome, Refusal, Steady};
 use hashbrown::HashMap;
 
 use crate::Granted;
@@ -30,6 +30,8 @@ pub enum Ack {
     Replaced,
     /// The kernel refused the request with this `errno` (positive).
     Refused(i32),
+    /// The entry was deleted, but the connection was not ended.
+    NotKilled(KillRefusal),
     /// The network was not put into its block set, or not taken out of it.
     NotBlocked(BlockRefusal),
     /// The request or its answer was lost.
@@ -37,9 +39,12 @@ pub enum Ack {
 }
 
 impl Ack {
-    pub(crate) const fn outcome(self) -> Outcome {
+    /// The outcome of a verdict that waits for the effect. `kills` is whether the verdict asks for the end of the
+    /// connection.
+    pub(crate) const fn outcome(self, kills: bool) -> Outcome {
         match self {
-            Self::Done => Outcome::Applied,
+            Self::NotKilled(why) if kills => Outcome::Refused(Refusal::Kill(why)),
+            Self::NotKilled(_) | Self::Done => Outcome::Applied,
             Self::Gone => Outcome::Gone,
             Self::Replaced => Outcome::Replaced,
             Self::Refused(errno) => Outcome::Refused(Refusal::Kernel(errno)),
@@ -54,6 +59,10 @@ struct InFlight {
     /// Verdicts that end with this effect.
     waiters: Vec<VerdictId>,
     deletes: Option<FlowKey>,
+    /// Whether the effect also ends the connection.
+    kills: bool,
+    /// A kill that takes the place of the effect, which is a delete.
+    instead: Option<Granted<Effect>>,
     /// Number of the end of the flow that the effect deletes. Set when the effect is handed out.
     end: Option<u64>,
     opens: Option<GateId>,
@@ -68,7 +77,7 @@ struct HeldEffect {
     shut: usize,
 }
 
-/// Deletes and selections that wait for blocks.
+/// Deletes, kills and selections that wait for blocks.
 #[derive(Debug, Default)]
 struct Gate {
     blocks: usize,
@@ -131,10 +140,11 @@ impl Effects {
         }
         let id = EffectId(self.next);
         self.next = self.next.wrapping_add(1);
-        let (mut deletes, mut opens, mut shut) = (None, None, 0);
+        let (mut deletes, mut kills, mut opens, mut shut) = (None, false, None, 0);
         match effect.get() {
-            Effect::Delete(key) => {
+            Effect::Delete(key) | Effect::Kill(key) => {
                 deletes = Some(*key);
+                kills = is_kill(&effect);
                 self.deleting.insert(*key, id);
                 shut = self.hold(id, gates);
             }
@@ -147,7 +157,8 @@ impl Effects {
             }
             Effect::Update(_) | Effect::Unblock(_) => {}
         }
-        self.effects.insert(id, InFlight { waiters, deletes, end: None, opens, handed_out: false });
+        self.effects
+            .insert(id, InFlight { waiters, deletes, kills, instead: None, end: None, opens, handed_out: false });
         if shut == 0 {
             self.outbox.push_back((id, effect));
         } else {
@@ -172,16 +183,28 @@ impl Effects {
         self.deleting.contains_key(key)
     }
 
-    /// Lets verdicts share the outcome of the delete that is in flight. Returns the verdicts if there is no such
-    /// delete.
-    pub(crate) fn join_delete(&mut self, key: &FlowKey, verdicts: Vec<VerdictId>) -> Option<Vec<VerdictId>> {
+    /// Lets verdicts share the outcome of the effect in flight that ends the flow. A kill takes the place of a delete
+    /// that was not handed out. Returns the effect and its verdicts if there is nothing to share: a delete that was
+    /// handed out ends no connection.
+    pub(crate) fn join_end(
+        &mut self,
+        key: &FlowKey,
+        effect: Granted<Effect>,
+        verdicts: Vec<VerdictId>,
+    ) -> Option<(Granted<Effect>, Vec<VerdictId>)> {
         let joined = self.deleting.get(key).copied().and_then(|id| self.effects.get_mut(&id));
         match joined {
-            Some(effect) => {
-                effect.waiters.extend(verdicts);
+            Some(in_flight) if in_flight.kills || !is_kill(&effect) => {
+                in_flight.waiters.extend(verdicts);
                 None
             }
-            None => Some(verdicts),
+            Some(in_flight) if !in_flight.handed_out => {
+                in_flight.waiters.extend(verdicts);
+                in_flight.kills = true;
+                in_flight.instead = Some(effect);
+                None
+            }
+            Some(_) | None => Some((effect, verdicts)),
         }
     }
 
@@ -203,8 +226,9 @@ impl Effects {
         deadline: Steady,
         ends: impl FnOnce(FlowKey) -> u64,
     ) -> Option<(EffectId, Granted<Effect>)> {
-        let (id, effect) = self.outbox.pop_front()?;
+        let (id, mut effect) = self.outbox.pop_front()?;
         if let Some(in_flight) = self.effects.get_mut(&id) {
+            effect = in_flight.instead.take().unwrap_or(effect);
             in_flight.handed_out = true;
             in_flight.end = in_flight.deletes.map(ends);
         }
@@ -218,7 +242,8 @@ impl Effects {
             return None;
         }
         let ended = self.effects.remove(&id)?;
-        if let Some(key) = ended.deletes {
+        // A kill may have followed a delete that was handed out.
+        if let Some(key) = ended.deletes.filter(|key| self.deleting.get(key) == Some(&id)) {
             self.deleting.remove(&key);
         }
         let mut selections = Vec::new();
@@ -273,4 +298,8 @@ impl Effects {
         let (next, next_gate) = (self.next, self.next_gate);
         *self = Self { next, next_gate, ..Self::default() };
     }
+}
+
+const fn is_kill(effect: &Granted<Effect>) -> bool {
+    matches!(effect.get(), Effect::Kill(_))
 }

@@ -50,7 +50,7 @@ impl Verdicts {
             if let Some(why) = refusal {
                 self.replies.refused(ticket, shortened(&why));
             }
-            let ends = matches!(record.verdict.action, Action::Delete | Action::Timeout(0));
+            let ends = Change::of(&record.verdict.action).is_some_and(Change::ends_flow);
             let flows = match &tally {
                 Some(tally) => **tally,
                 None if is_about_one_flow => one_flow(outcome),
@@ -110,6 +110,7 @@ impl Verdicts {
             }
             Action::Unblock(_)
             | Action::Delete
+            | Action::Kill
             | Action::Mark(_)
             | Action::Labels(_)
             | Action::Timeout(_)

@@ -70,6 +70,7 @@ pub(crate) struct Unprotected(());
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admitted<'a> {
     Delete(&'a FlowKey),
+    Kill(&'a FlowKey),
     Update(&'a FlowKey),
     /// Kept by the engine, without an effect.
     Protect(&'a FlowKey),
@@ -81,13 +82,16 @@ pub(crate) enum Admitted<'a> {
 impl Admitted<'_> {
     fn is(self, effect: &Effect) -> bool {
         match (self, effect) {
-            (Self::Delete(admitted), Effect::Delete(key)) => admitted == key,
+            (Self::Delete(admitted), Effect::Delete(key)) | (Self::Kill(admitted), Effect::Kill(key)) => {
+                admitted == key
+            }
             (Self::Update(admitted), Effect::Update(update)) => *admitted == update.key,
             (Self::DeleteExpectation(admitted), Effect::DeleteExpectation(key)) => admitted == key,
             (Self::Block(admitted), Effect::Block(effect)) => admitted == effect.block.network,
             (Self::Unblock(admitted), Effect::Unblock(effect)) => admitted == effect.unblock.network,
             (
                 Self::Delete(_)
+                | Self::Kill(_)
                 | Self::Update(_)
                 | Self::Protect(_)
                 | Self::DeleteExpectation(_)
@@ -170,6 +174,7 @@ pub(crate) fn check(spec: &PluginSpec, verdict: &Verdict) -> Result<Allowed, Out
         Action::Block(block) => spec.grants.block_sets.contains(&block.set),
         Action::Unblock(unblock) => spec.grants.block_sets.contains(&unblock.set),
         Action::Delete
+        | Action::Kill
         | Action::Timeout(_)
         | Action::Alert(_)
         | Action::Log(_)
@@ -197,6 +202,7 @@ fn well_formed(limits: &PluginLimits, verdict: &Verdict) -> Result<(), Refusal> 
         Action::Malformed(_, flaw) => return Err(flaw.refusal()),
         Action::Protect(0) => return Err(Refusal::Malformed("a protection of 0 seconds protects nothing")),
         Action::Delete
+        | Action::Kill
         | Action::Mark(_)
         | Action::Labels(_)
         | Action::Timeout(_)
@@ -231,7 +237,12 @@ enum Takes {
 
 const fn takes(action: &Action) -> Takes {
     match action {
-        Action::Delete | Action::Mark(_) | Action::Labels(_) | Action::Timeout(_) | Action::Protect(_) => Takes::Flows,
+        Action::Delete
+        | Action::Kill
+        | Action::Mark(_)
+        | Action::Labels(_)
+        | Action::Timeout(_)
+        | Action::Protect(_) => Takes::Flows,
         Action::Alert(_) | Action::Log(_) | Action::Block(_) | Action::Unblock(_) | Action::Malformed(..) => {
             Takes::OneOrNothing
         }

@@ -1,9 +1,10 @@
 //! Merges the verdicts of several plugins on one flow into at most one effect of a kind.
 //!
-//! Protect wins over delete, and delete wins over the rest. Marks and labels merge by mask; a later change of one
+//! Protect wins over kill, kill over delete, and delete over the rest. Marks and labels merge by mask; a later change of one
 //! plugin wins over its earlier change. A verdict that is not allowed, over budget or only observed never wins over a
-//! verdict of another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A verdict
-//! that loses, or that repeats a verdict of the same plugin, ends superseded.
+//! verdict of another plugin. Equal deletes and blocks of several plugins share one effect and its outcome. A kill and the
+//! deletes of other plugins also share one effect, because a kill deletes the entry. A verdict that loses, or that
+//! repeats a verdict of the same plugin, ends superseded.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -28,7 +29,7 @@ struct AdmittedClaim<'a> {
 
 /// The plugins that have ended a flow.
 struct EndedBy {
-    /// Plugins whose delete passed all checks, observing plugins included. Their other verdicts on the flow end
+    /// Plugins whose delete or kill passed all checks, observing plugins included. Their other verdicts on the flow end
     /// superseded.
     by: Vec<PluginId>,
     /// Whether an effect deletes the flow.
@@ -99,7 +100,13 @@ impl Verdicts {
             let outcome = match self.guard.protection(&group.key, held, claim.plugin, self.clock.steady) {
                 Protection::Protected => Outcome::Protected,
                 Protection::Free(_) | Protection::Unknown if group.gone => Outcome::Gone,
-                Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => Outcome::Superseded,
+                // A delete that has ended the flow is not as strong as a kill.
+                Protection::Free(_) | Protection::Unknown if ended_before && !on_its_way => match claim.change {
+                    Change::Kill => Outcome::Gone,
+                    Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Timeout(_) | Change::Protect(_) => {
+                        Outcome::Superseded
+                    }
+                },
                 Protection::Free(unprotected) => return Some((claim, unprotected)),
                 Protection::Unknown => {
                     unknown.push(claim);
@@ -115,9 +122,9 @@ impl Verdicts {
             self.look_up(FlowGroup { claims: unknown, ..group });
             return;
         }
-        let ended = self.settle_deletes(&group.key, &free, group.round, &group.gates);
+        let ended = self.settle_ends(&group.key, &free, group.round, &group.gates);
         let mut admitted = Vec::with_capacity(free.len());
-        for (claim, unprotected) in free.into_iter().filter(|(claim, _)| claim.change != Change::Delete) {
+        for (claim, unprotected) in free.into_iter().filter(|(claim, _)| !claim.change.ends_flow()) {
             if on_its_way || ended.by_effect || ended.by.contains(&claim.plugin) {
                 self.conclude(claim.verdict, Outcome::Superseded);
                 continue;
@@ -131,8 +138,9 @@ impl Verdicts {
         self.update(group.key, group.sight, admitted);
     }
 
-    /// Settles the deletes among the claims on one flow. All enforcing plugins share one effect.
-    fn settle_deletes(
+    /// Settles the kills and deletes among the claims on one flow. All enforcing plugins share one effect, which is a
+    /// kill if any of them may kill.
+    fn settle_ends(
         &mut self,
         key: &FlowKey,
         claims: &[(Claim, Unprotected)],
@@ -142,7 +150,11 @@ impl Verdicts {
         // At most as many elements as there are plugins, and usually one.
         let mut by = Vec::new();
         let (mut winners, mut passed) = (Vec::new(), None);
-        for &(claim, unprotected) in claims.iter().filter(|(claim, _)| claim.change == Change::Delete) {
+        // A kill does more than a delete of the same plugin, so it comes first.
+        let of = |change| claims.iter().filter(move |(claim, _)| claim.change == change);
+        for &(claim, unprotected) in of(Change::Kill).chain(of(Change::Delete)) {
+            let kills = claim.change == Change::Kill;
+            let what = if kills { Admitted::Kill(key) } else { Admitted::Delete(key) };
             if by.contains(&claim.plugin) {
                 // Two selections of one plugin may have two senders. Each sender gets the outcome of the flow.
                 if self.is_selection(claim.verdict) && winners.iter().any(|winner| self.is_of(*winner, claim.plugin)) {
@@ -156,7 +168,7 @@ impl Verdicts {
                 self.conclude(claim.verdict, Outcome::OverBudget);
                 continue;
             }
-            match self.admit(&claim, Admitted::Delete(key), unprotected) {
+            match self.admit(&claim, what, unprotected) {
                 Admission::Refuse(outcome) => self.conclude(claim.verdict, outcome),
                 Admission::Observe => {
                     by.push(claim.plugin);
@@ -165,17 +177,22 @@ impl Verdicts {
                 Admission::Enforce(pass) => {
                     by.push(claim.plugin);
                     winners.push(claim.verdict);
-                    passed = Some(pass);
+                    // The first pass is that of a kill, if there is one.
+                    passed.get_or_insert((pass, kills));
                 }
             }
         }
-        let Some(effect) = Granted::new(Effect::Delete(*key), passed.as_ref()) else {
+        let effect = passed.and_then(|(pass, kills)| {
+            let effect = if kills { Effect::Kill(*key) } else { Effect::Delete(*key) };
+            Granted::new(effect, Some(&pass))
+        });
+        let Some(effect) = effect else {
             return EndedBy { by, by_effect: false };
         };
         if let Some(round) = round {
             self.rounds.remember_deleted(round, *key);
         }
-        if let Some(winners) = self.effects.join_delete(key, winners) {
+        if let Some((effect, winners)) = self.effects.join_end(key, effect, winners) {
             self.effects.add(effect, winners, gates);
         }
         EndedBy { by, by_effect: true }
@@ -215,7 +232,7 @@ impl Verdicts {
             .extract_if(.., |claim| matches!(claim.change, Change::Protect(_)))
             .filter_map(|claim| match claim.change {
                 Change::Protect(seconds) => Some((claim, seconds)),
-                Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Timeout(_) => None,
+                Change::Delete | Change::Kill | Change::Mark(_) | Change::Labels(_) | Change::Timeout(_) => None,
             })
             .collect();
         for (claim, seconds) in protects {
@@ -286,7 +303,7 @@ impl Verdicts {
                 Change::Labels(labels) => {
                     update.labels = Some(update.labels.map_or(labels, |before| before.then(labels)));
                 }
-                Change::Timeout(_) | Change::Delete | Change::Protect(_) => {}
+                Change::Timeout(_) | Change::Delete | Change::Kill | Change::Protect(_) => {}
             }
             winners.push(claim.verdict);
             passed = Some(pass);
@@ -314,7 +331,12 @@ fn is_undone(admitted: &[AdmittedClaim<'_>], index: usize, claim: &Claim) -> boo
 fn longest_timeout(admitted: &[AdmittedClaim<'_>]) -> Option<u32> {
     let of = |(index, AdmittedClaim { claim, pass }): (usize, &AdmittedClaim<'_>)| match claim.change {
         Change::Timeout(seconds) if pass.is_some() && !is_undone(admitted, index, claim) => Some(seconds),
-        Change::Timeout(_) | Change::Delete | Change::Mark(_) | Change::Labels(_) | Change::Protect(_) => None,
+        Change::Timeout(_)
+        | Change::Delete
+        | Change::Kill
+        | Change::Mark(_)
+        | Change::Labels(_)
+        | Change::Protect(_) => None,
     };
     admitted.iter().enumerate().filter_map(of).max()
 }

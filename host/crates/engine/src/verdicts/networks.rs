@@ -77,6 +77,7 @@ impl Verdicts {
             },
             Action::Unblock(unblock) => Some(NetworkChange::Unblock(unblock.clone())),
             Action::Delete
+            | Action::Kill
             | Action::Mark(_)
             | Action::Labels(_)
             | Action::Timeout(_)

@@ -74,6 +74,7 @@ impl RecordRate {
 /// or is a shown alert. The plugin's budget bounds these verdicts, and a plugin must not be able to hide one among
 /// others.
 fn has_own_record(record: &VerdictRecord) -> bool {
-    let may_have_changed = matches!(record.outcome, Outcome::Applied | Outcome::Refused(Refusal::NoAnswer));
+    let may_have_changed =
+        matches!(record.outcome, Outcome::Applied | Outcome::Refused(Refusal::NoAnswer | Refusal::Kill(_)));
     may_have_changed && record.verdict.action.kind().touches_kernel() || record.is_alert()
 }

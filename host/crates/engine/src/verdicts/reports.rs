@@ -42,6 +42,7 @@ impl Reports {
             Action::Block(block) => Some(block.network),
             Action::Unblock(unblock) => Some(unblock.network),
             Action::Delete
+            | Action::Kill
             | Action::Mark(_)
             | Action::Labels(_)
             | Action::Timeout(_)

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ctwarden_model::{Action, Flow, Known, Mode, Outcome, Refusal, Target, Truth, VerdictKind};
+use ctwarden_model::{Action, Flow, Known, Mode, Outcome, Refusal, Target, Truth};
 
 use crate::ids::{GateId, VerdictId};
 use crate::verdicts::Verdicts;
@@ -20,7 +20,7 @@ use crate::verdicts::sight::Sight;
 const REST: Duration = Duration::from_secs(1);
 
 fn ends_flows(action: &Action) -> bool {
-    Change::of(action) == Some(Change::Delete)
+    Change::of(action).is_some_and(Change::ends_flow)
 }
 
 /// Whether id, zone and tuples of a flow suffice to carry out the action: the kernel compares the id, or is not
@@ -28,7 +28,7 @@ fn ends_flows(action: &Action) -> bool {
 /// may be old.
 pub(crate) fn goes_by_name(action: &Action) -> bool {
     match Change::of(action) {
-        Some(Change::Delete | Change::Protect(_)) => true,
+        Some(Change::Delete | Change::Kill | Change::Protect(_)) => true,
         Some(Change::Mark(_) | Change::Labels(_) | Change::Timeout(_)) | None => false,
     }
 }
@@ -213,9 +213,10 @@ impl Verdicts {
             return false;
         }
         let so_far = progress.rest(left);
+        let kind = open.record.verdict.action.kind();
         self.selections.rest(returns, id);
         if let Some(ticket) = open.ticket {
-            self.replies.verdict_rests(ticket, id, VerdictKind::Delete, so_far);
+            self.replies.verdict_rests(ticket, id, kind, so_far);
         }
         true
     }

@@ -85,7 +85,7 @@ fn a_table_is_not_emptied_by_timeouts_that_grow_shorter_and_shorter() {
         world.sweep_of((1..=5).map(flow));
         let soon = world.effects.iter().filter(|(_, effect)| match effect {
             Effect::Update(update) => update.timeout.is_some_and(|seconds| seconds < 600),
-            Effect::Delete(_) => true,
+            Effect::Delete(_) | Effect::Kill(_) => true,
             Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => false,
         });
         ended += soon.count();

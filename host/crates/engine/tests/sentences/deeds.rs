@@ -111,7 +111,8 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
     let network = || prop_oneof![Just("10.0.0.2"), Just("10.0.0.3"), Just("10.0.0.0"), Just("0.0.0.0/0")];
     let seconds = || proptest::option::of(1_u32..3);
     prop_oneof![
-        6 => any_target().prop_map(|t| delete("", t)),
+        5 => any_target().prop_map(|t| delete("", t)),
+        3 => any_target().prop_map(|t| kill("", t)),
         3 => (any_target(), any::<u8>(), any::<u8>())
             .prop_map(|(t, v, m)| mark("", t, (v & m).into(), m.into())),
         2 => (any_target(), any::<u8>(), any::<u8>()).prop_map(|(t, s, c)| labels("", t, s.into(), c.into())),
@@ -164,7 +165,7 @@ pub(crate) fn any_deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         8 => vec((0_u8..3, any::<bool>(), any::<bool>()), 1..6).prop_map(Deed::Events),
         12 => (any::<usize>(), verdicts()).prop_map(|(n, v)| Deed::Answer(n, v)),
-        8 => (any::<usize>(), 0_u8..5).prop_map(|(n, a)| Deed::Ack(n, a)),
+        8 => (any::<usize>(), 0_u8..6).prop_map(|(n, a)| Deed::Ack(n, a)),
         3 => (0_u8..5).prop_map(Deed::Lookups),
         3 => Just(Deed::Sweep),
         1 => Just(Deed::Asked),

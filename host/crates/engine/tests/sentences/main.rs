@@ -9,6 +9,7 @@ mod budgets;
 mod deeds;
 mod faults;
 mod grants;
+mod kills;
 mod merge;
 mod messages;
 mod naming;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ctwarden_engine::{Ack, Answer, Call, EngineBounds, Knows, Looked, PluginSpec, PluginState, SweepId, Ticket};
 use ctwarden_model::{
-    Action, Effect, EffectId, Event, EventKind, Fault, Filter, FlowId, FlowKey, Mode, Outcome, Reply, SetName, Steady,
-    Target, Verdict, VerdictKind,
+    Action, Effect, EffectId, Event, EventKind, Fault, Filter, FlowId, FlowKey, KillRefusal, Mode, Outcome, Reply,
+    SetName, Steady, Target, Verdict, VerdictKind,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -58,7 +58,7 @@ impl History {
             verdict.code = format!("v{}", self.said);
             self.said += 1;
             if self.obedient_kernel {
-                let ends = matches!(verdict.action, Action::Delete | Action::Timeout(0));
+                let ends = matches!(verdict.action, Action::Delete | Action::Kill | Action::Timeout(0));
                 match &mut verdict.target {
                     Target::Matching(_) if ends => verdict.action = Action::Mark(masked(1, 1)),
                     Target::Key(key) => {
@@ -102,12 +102,14 @@ impl History {
         self.check_one_change_for_a_flow(before);
     }
 
-    /// One answer causes at most one effect on a flow: a delete or an update.
+    /// One answer causes at most one effect on a flow: a delete, a kill or an update.
     fn check_one_change_for_a_flow(&self, before: usize) {
         let mut touched = BTreeSet::new();
         for (_, effect) in self.world.effects.iter().skip(before) {
             let fresh = match effect {
-                Effect::Delete(key) | Effect::Update(ctwarden_model::Update { key, .. }) => touched.insert(*key),
+                Effect::Delete(key) | Effect::Kill(key) | Effect::Update(ctwarden_model::Update { key, .. }) => {
+                    touched.insert(*key)
+                }
                 Effect::DeleteExpectation(_) | Effect::Block(_) | Effect::Unblock(_) => true,
             };
             assert!(fresh, "two effects on one flow: {:?}", self.world.effects());
@@ -120,7 +122,9 @@ impl History {
         }
         let place = n % self.world.effects.len();
         let (id, _) = self.world.effects.remove(place).unwrap();
-        let ack = [Ack::Done, Ack::Gone, Ack::Replaced, Ack::Refused(16), Ack::NoAnswer][usize::from(how)];
+        let not_killed = Ack::NotKilled(KillRefusal::NoSocket);
+        let acks = [Ack::Done, Ack::Gone, Ack::Replaced, Ack::Refused(16), Ack::NoAnswer, not_killed];
+        let ack = acks[usize::from(how)];
         self.world.engine.handle_ack(self.world.now, id, ack);
     }
 
@@ -253,7 +257,7 @@ impl History {
             self.world.pump();
             for place in known..self.world.effects.len() {
                 let effect = self.world.effects[place].1.clone();
-                if let Effect::Delete(key) = effect {
+                if let Effect::Delete(key) | Effect::Kill(key) = effect {
                     *self.deletes.entry(key).or_default() += 1;
                 }
             }
@@ -297,14 +301,21 @@ impl History {
     fn check_effects(&self) {
         let enforcing = || self.specs.iter().filter(|spec| spec.mode == Mode::Enforce);
         let granted = |kind: VerdictKind| enforcing().filter(move |spec| spec.grants.kinds.contains(kind));
-        let mut deleting = BTreeSet::new();
+        let mut ending = BTreeSet::new();
         for (_, effect) in &self.world.effects {
             match effect {
                 Effect::Delete(key) => {
                     // A timeout of 0 seconds is sent as a delete.
                     let kinds = [VerdictKind::Delete, VerdictKind::Timeout];
                     assert!(kinds.into_iter().any(|kind| granted(kind).count() > 0), "{effect:?}");
-                    assert!(deleting.insert(*key), "two deletes of a flow on their way: {effect:?}");
+                    assert!(ending.insert((*key, false)), "two deletes of a flow on their way: {effect:?}");
+                    assert!(!ending.contains(&(*key, true)), "a delete after a kill: {effect:?}");
+                    self.check_unprotected(key);
+                }
+                // A kill may follow a delete that was sent before.
+                Effect::Kill(key) => {
+                    assert!(granted(VerdictKind::Kill).count() > 0, "{effect:?}");
+                    assert!(ending.insert((*key, true)), "two kills of a flow on their way: {effect:?}");
                     self.check_unprotected(key);
                 }
                 Effect::Update(update) => {

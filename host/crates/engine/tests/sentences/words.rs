@@ -160,6 +160,10 @@ pub(crate) fn delete(code: &str, target: Target) -> Verdict {
     verdict(code, target, Action::Delete)
 }
 
+pub(crate) fn kill(code: &str, target: Target) -> Verdict {
+    verdict(code, target, Action::Kill)
+}
+
 pub(crate) fn masked(value: u32, mask: u32) -> Masked {
     Masked::new(value, mask).unwrap()
 }

@@ -84,6 +84,7 @@ fn verdict_kinds(flags: policy::VerdictKinds) -> VerdictKinds {
 const fn flag(kind: VerdictKind) -> policy::VerdictKinds {
     match kind {
         VerdictKind::Delete => policy::VerdictKinds::DELETE,
+        VerdictKind::Kill => policy::VerdictKinds::KILL,
         VerdictKind::Mark => policy::VerdictKinds::MARK,
         VerdictKind::Labels => policy::VerdictKinds::LABELS,
         VerdictKind::Timeout => policy::VerdictKinds::TIMEOUT,
@@ -341,6 +342,7 @@ fn fields(given: Fields) -> Result<Fields, What> {
 const fn kind(action: &policy::Action) -> VerdictKind {
     match action {
         policy::Action::Delete => VerdictKind::Delete,
+        policy::Action::Kill => VerdictKind::Kill,
         policy::Action::Mark(_) => VerdictKind::Mark,
         policy::Action::Labels(_) => VerdictKind::Labels,
         policy::Action::Timeout(_) => VerdictKind::Timeout,
@@ -356,6 +358,7 @@ const fn kind(action: &policy::Action) -> VerdictKind {
 fn action(action: policy::Action) -> Result<Action, What> {
     Ok(match action {
         policy::Action::Delete => Action::Delete,
+        policy::Action::Kill => Action::Kill,
         policy::Action::Mark(given) => Action::Mark(masked(given)?),
         policy::Action::Labels(change) => {
             Action::Labels(LabelChange { set: label_bits(&change.set)?, clear: label_bits(&change.clear)? })
@@ -433,6 +436,7 @@ pub(super) fn verdict_bytes(verdict: &policy::Verdict) -> usize {
         policy::Action::Block(block) => block.set.len(),
         policy::Action::Unblock(unblock) => unblock.set.len(),
         policy::Action::Delete
+        | policy::Action::Kill
         | policy::Action::Mark(_)
         | policy::Action::Timeout(_)
         | policy::Action::Protect(_)

@@ -216,6 +216,7 @@ pub(crate) fn a_value_out_of_range_is_a_malformed_verdict() {
             Action::Malformed(kind, Flaw::Value(what)) => Some((kind, what)),
             Action::Malformed(kind, Flaw::Set(ref why)) => Some((kind, why.as_str())),
             Action::Delete
+            | Action::Kill
             | Action::Mark(_)
             | Action::Labels(_)
             | Action::Timeout(_)
