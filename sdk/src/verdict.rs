@@ -140,6 +140,7 @@ impl Action {
             Self::Block(block) => Some(block.network),
             Self::Unblock { network, .. } => Some(*network),
             Self::Delete
+            | Self::Kill
             | Self::Mark(_)
             | Self::Labels { .. }
             | Self::Timeout(_)

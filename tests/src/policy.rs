@@ -81,7 +81,8 @@ impl Policy {
         self
     }
 
-    fn rules(mut self, rules: &[&str]) -> Self {
+    /// Adds rules of the scripted guest.
+    pub fn rules(mut self, rules: &[&str]) -> Self {
         self.rules.extend(rules.iter().map(|&rule| rule.to_owned()));
         self
     }

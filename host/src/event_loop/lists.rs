@@ -6,7 +6,6 @@ use ctwarden_model::{ChangedSet, ListCounts, Notice, SetName};
 
 use super::EventLoop;
 use crate::address_sets::{Refusal, Renewed};
-use crate::clock;
 use crate::plugins::LoadedConfig;
 use crate::set_file::{Fresh, SetChange, SetFileError, Version};
 

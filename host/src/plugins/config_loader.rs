@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ctwarden_engine::{EngineConfig, PluginLimits, PluginSpec};
 use ctwarden_guest::{Code, CodeCache, Component, Runtime};
-use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind, VerdictKinds};
+use ctwarden_model::{Mode, PluginName, SetName, Subscription, VerdictKind};
 use rustix::fs::Mode as FileMode;
 
 use super::cached_examination::CachedExamination;

@@ -27,8 +27,6 @@ pub struct Host {
     pub(crate) rare: Vec<Rare>,
     /// Counters of the subscription.
     pub(crate) counters: Vec<TestCounter>,
-    /// Time of the current call.
-    pub(crate) now: Timestamp,
 }
 
 impl Host {

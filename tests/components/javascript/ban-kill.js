@@ -77,7 +77,7 @@ export const policy = {
     const verdicts = [];
     batch.flows.forEach((flow, index) => {
       const { tag, val } = flow.original.src;
-      if (tag === "ipv4" && banned.has(val)) {
+      if (tag === "ipv4" && banned.has(val >>> 0)) {
         verdicts.push(deletion({ tag: "entry", val: index }));
       }
     });
@@ -95,7 +95,9 @@ export const policy = {
     }
     set(KEY + text.slice(4), new Uint8Array(), undefined);
     banned.add(address);
-    const network = { address: { tag: "ipv4", val: address }, length: 32 };
+    // The engine passes a number above 2^31 - 1 as 2^31 - 1, so the address is passed as the negative number with the
+    // same bits.
+    const network = { address: { tag: "ipv4", val: address | 0 }, length: 32 };
     const flows = { tag: "matching", val: { filter: either([network]), limit: 0 } };
     return { text: `${text.slice(4)} is banned`, verdicts: [deletion(flows)] };
   },

@@ -1,7 +1,7 @@
 //! Kills: the end of a connection, which is more than the delete of its entry.
 
 use ctwarden_engine::{Ack, REFUSALS};
-use ctwarden_model::{Block, Effect, KillRefusal, Outcome, Refusal, SetName, VerdictKind};
+use ctwarden_model::{Block, Effect, KillRefusal, Outcome, PluginName, PolicyBlock, Refusal, SetName, VerdictKind};
 
 use crate::words::*;
 use crate::world::World;
@@ -130,6 +130,7 @@ fn a_kill_waits_for_the_blocks_of_the_same_answer() {
         [("a", vec![kill("k", entry(0)), kill("selection", matching(from(2))), block("b", "10.0.0.1", Some(60))])],
     );
     let blocked = Block { set: SetName("banned".into()), network: "10.0.0.1".parse().unwrap(), seconds: Some(60) };
+    let blocked = PolicyBlock { policy: PluginName::new("a").unwrap(), block: blocked, reason: "b".into() };
     assert_eq!(world.effects(), [Effect::Block(blocked)]);
     assert!(world.poll_sweep().is_none());
     world.ack(Ack::Done);
