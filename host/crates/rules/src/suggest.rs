@@ -2,7 +2,12 @@
 
 /// Returns `; did you mean X?`, or an empty text if no name is like the given one.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let likeness = |known: &str| strsim::jaro_winkler(name, known).max(last_parts(name, known));
+    // Jaro's measure does not see the swapped letters of a short name: scr for src.
+    let slip = |known: &str| name.len() > 2 && strsim::osa_distance(name, known) == 1;
+    let likeness = |known: &str| match slip(known) {
+        true => 1.0,
+        false => strsim::jaro_winkler(name, known).max(last_parts(name, known)),
+    };
     let nearest = known.into_iter().map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((likeness, nearest)) if likeness > 0.8 => format!("; did you mean {nearest}?"),

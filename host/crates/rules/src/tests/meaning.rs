@@ -202,7 +202,7 @@ prop_compose! {
 }
 
 /// The flow as CEL's interpreter sees it: tables of numbers, and an absent field is an absent key.
-fn context(flow: &Flow) -> Context<'static> {
+fn context(flow: &Flow) -> Context<'static, 'static> {
     let mut tables: HashMap<&str, HashMap<String, Value>> = HashMap::new();
     for name in numbers() {
         let Some((_, Named::Number(field, _))) = NAMES.iter().find(|(known, _)| *known == name) else { continue };
