@@ -357,7 +357,6 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::String;
     use alloc::vec;
 
     use super::*;

@@ -1,0 +1,138 @@
+//! Applies the operator's rules to flows. The rules themselves are in the crate `ctwarden-rules`, which the host also
+//! uses to check them. This crate connects them to the host.
+
+mod config;
+mod convert;
+mod decision;
+mod source;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use std::time::Duration;
+
+use ctwarden_rules::{Judge, LocalCounters, Lookup, Rule, Rules, Then, Tools};
+use ctwarden_sdk::prelude::*;
+
+pub use crate::config::Config;
+use crate::source::BatchSource;
+use crate::tools::HostMemory;
+
+/// Greatest number of keys and values of the counters. Hash tables double, and this number just fits 65,536 places: about
+/// 18 MiB for both.
+const COUNTED: usize = 57_344;
+
+/// Time between two calls that forget what is old.
+const TIDY: Duration = Duration::from_secs(60);
+
+/// The policy: rules and their counters.
+#[derive(Debug)]
+pub struct RulesPolicy {
+    judge: Judge,
+    counters: LocalCounters,
+    lookups: Vec<Lookup>,
+    /// Whether the running sweep shows every flow of the subscription.
+    whole_sweep: bool,
+}
+
+impl Policy for RulesPolicy {
+    type Config = Config;
+    const WANTS: &'static [VerdictKind] = &[
+        VerdictKind::Delete,
+        VerdictKind::Mark,
+        VerdictKind::Labels,
+        VerdictKind::Timeout,
+        VerdictKind::Alert,
+        VerdictKind::Log,
+        VerdictKind::Block,
+        VerdictKind::Sweep,
+    ];
+
+    fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
+        // The host says whether a set exists and may be read.
+        let read_set = |set: &str| sets::lookup(set, &[]).map(drop).map_err(String::from);
+        let rules = Rules::read(&config.0, &read_set)?;
+        let counters = LocalCounters::new(rules.counters(), COUNTED);
+        let lookups = rules.lookups().to_vec();
+        Ok(Self { judge: Judge::new(rules), counters, lookups, whole_sweep: false })
+    }
+
+    fn subscription(&self) -> Subscription {
+        subscribe::subscription(self.judge.rules()).tick_every(TIDY)
+    }
+
+    fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
+        self.each(std::slice::from_ref(flow))
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Verdicts {
+        self.each(&batch.flows().collect::<Vec<_>>())
+    }
+
+    fn sweep_begin(&mut self, extent: Extent, _: Timestamp) -> Verdicts {
+        self.whole_sweep = extent == Extent::Subscribed;
+        if self.whole_sweep {
+            self.judge.sweep_begins();
+        }
+        Verdicts::none()
+    }
+
+    fn sweep_end(&mut self, complete: bool, _: Timestamp) -> Verdicts {
+        if complete && self.whole_sweep {
+            self.judge.sweep_ends();
+        }
+        self.whole_sweep = false;
+        Verdicts::none()
+    }
+
+    fn sets_changed(&mut self, changes: &[SetChange], _: Timestamp) -> Verdicts {
+        let changed: Vec<String> = changes.iter().map(|change| change.set().to_owned()).collect();
+        subscribe::sweeps(self.judge.rules(), &changed)
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Verdicts {
+        self.judge.tidy(now.0, &mut HostMemory);
+        if let Some((flows, why)) = self.judge.uncounted() {
+            eprintln!("{flows} flows were not counted: {why}");
+        }
+        Verdicts::none()
+    }
+}
+
+impl RulesPolicy {
+    fn each(&mut self, flows: &[Flow<'_>]) -> Verdicts {
+        let Self { judge, counters, lookups, .. } = self;
+        let mut verdicts = Verdicts::none();
+        let mut source = BatchSource::new(lookups, flows);
+        let mut decisions = Vec::new();
+        for (place, flow) in flows.iter().enumerate() {
+            source.turn_to(place);
+            let mut tools = Tools { source: &mut source, counters: &mut *counters, memory: &mut HostMemory };
+            judge.judge(&convert::flow(flow), &mut tools, &mut decisions);
+            for decision in decisions.drain(..) {
+                let code = judge.rules().rules().get(decision.rule).map_or("rule", Rule::name);
+                verdicts.extend(decision::verdict(decision, code, flow));
+            }
+        }
+        verdicts
+    }
+}
+
+/// Returns the kinds of verdicts that a rule needs.
+fn kinds_of(then: &Then) -> Vec<VerdictKind> {
+    [
+        (then.delete, VerdictKind::Delete),
+        (then.mark.is_some(), VerdictKind::Mark),
+        (then.labels.is_some(), VerdictKind::Labels),
+        (then.timeout.is_some(), VerdictKind::Timeout),
+        (then.block.is_some(), VerdictKind::Block),
+        (then.alert.is_some(), VerdictKind::Alert),
+        (then.log, VerdictKind::Log),
+    ]
+    .into_iter()
+    .filter_map(|(needed, kind)| needed.then_some(kind))
+    .collect()
+}
+
+export!(RulesPolicy);
