@@ -47,7 +47,7 @@ impl Memory for Nothing {
 
 fn flow(number: u32) -> Flow {
     let address = |bits: u32| IpAddr::V4(Ipv4Addr::from_bits(bits));
-    let (src, dst) = (address(0x0a00_0000 | number.wrapping_mul(40_503)), address(0xc633_6400 | number % 256));
+    let (src, dst) = (address(0x0a00_0000 | number.wrapping_mul(40_503)), address(0xc633_6400 | (number % 256)));
     let port = u16::try_from(number % 60_000).unwrap_or(0);
     let volume = Volume { packets: number.into(), bytes: u64::from(number) * 700 };
     Flow {

@@ -1,5 +1,6 @@
 //! Compiles comparisons: `==`, `<`, `in`. A field and a constant become a range, and a comparison that has one answer for
 //! every flow is refused.
+#![allow(clippy::wildcard_enum_match_arm, reason = "what is not compiled is refused, a new variant too")]
 
 use std::net::IpAddr;
 
@@ -28,7 +29,7 @@ impl<'e> Compiler<'e, '_> {
                 Predicate::in_networks(address, [host])
             }
             (Value::Helper, Value::Text(name)) => Predicate::Helper([name].into()),
-            (Value::SetValue(lookup), Value::Text(value)) => Predicate::ListedAs(lookup, [value].into()),
+            (Value::LookedUp(lookup), Value::Text(value)) => Predicate::ListedAs(lookup, [value].into()),
             (one @ (Value::Bool(_) | Value::Bit(_)), other @ (Value::Bool(_) | Value::Bit(_))) => {
                 let (Some(one), Some(other)) = (condition(one), condition(other)) else {
                     return Err(Fault { at, what: "these cannot be compared".to_owned() });
@@ -180,7 +181,7 @@ impl<'e> Compiler<'e, '_> {
                 Predicate::in_networks(address, networks.collect::<Result<Vec<_>, _>>()?)
             }
             Value::Helper => Predicate::Helper(self.texts(elements)?),
-            Value::SetValue(lookup) => Predicate::ListedAs(lookup, self.texts(elements)?),
+            Value::LookedUp(lookup) => Predicate::ListedAs(lookup, self.texts(elements)?),
             Value::Number(kind, number) => return self.number_in_list(kind, number, elements, at),
             other => {
                 return Err(Fault { at, what: format!("{} cannot be looked for in a list", other.kind().name()) });

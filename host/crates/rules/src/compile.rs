@@ -1,4 +1,5 @@
 //! Compiles an expression to typed conditions. A part that cannot be compiled is refused, and not interpreted.
+#![allow(clippy::wildcard_enum_match_arm, reason = "what is not compiled is refused, a new variant too")]
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr};
@@ -233,7 +234,7 @@ impl<'e> Compiler<'e, '_> {
             };
         }
         match (self.value(set)?, self.value(address)?) {
-            (Value::Set(set), Value::Address(address)) => Ok(Value::SetValue(self.lookups.add(set, address))),
+            (Value::Set(set), Value::Address(address)) => Ok(Value::LookedUp(self.lookups.add(set, address))),
             _ => self.fault(part, "only a set has values; write for example sets.countries[flow.original.src]"),
         }
     }

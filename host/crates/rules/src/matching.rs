@@ -206,7 +206,9 @@ fn networks(reader: &mut Reader, table: &Map<String, Value>, key: &'static str) 
 fn state(reader: &mut Reader, value: &Value, protocols: &[Protocol]) -> Option<u64> {
     match value {
         Value::String(name) => reader.keep(states::number(name, protocols)).map(u64::from),
-        other => reader.number(other, 0, u8::MAX.into()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            reader.number(value, 0, u8::MAX.into())
+        }
     }
 }
 

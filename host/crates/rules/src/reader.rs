@@ -128,10 +128,10 @@ impl Reader {
                 let seconds = crate::duration::seconds(text);
                 self.keep(seconds)
             }
-            other => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 self.note(format!(
                     "{} is not a duration in quotes; write for example \"10s\" or \"1h30m\"",
-                    shown(other)
+                    shown(value)
                 ));
                 None
             }

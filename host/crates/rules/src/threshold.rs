@@ -180,7 +180,9 @@ fn bytes(reader: &mut Reader, value: &Value) -> Option<u64> {
             let read = crate::duration::bytes(text);
             reader.keep(read)
         }
-        other => reader.number(other, 1, u64::MAX),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            reader.number(value, 1, u64::MAX)
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Value<'e> {
     Bit(u32),
     Set(String),
     /// What a set says about an address, by the index of the lookup.
-    SetValue(usize),
+    LookedUp(usize),
     List(&'e [IdedExpr]),
 }
 
@@ -32,7 +32,7 @@ impl Value<'_> {
             Self::Bool(_) | Self::Bit(_) => Type::Bool,
             Self::Number(kind, _) => *kind,
             Self::Address(_) => Type::Address,
-            Self::Text(_) | Self::Helper | Self::SetValue(_) => Type::Text,
+            Self::Text(_) | Self::Helper | Self::LookedUp(_) => Type::Text,
             Self::Labels => Type::Labels,
             Self::Set(_) => Type::Set,
             Self::List(_) => Type::List,

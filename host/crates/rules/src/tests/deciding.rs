@@ -93,7 +93,7 @@ fn a_block_without_a_limit_does_not_double_and_takes_the_network_of_the_counter(
     );
     scene.judge(&from(1, 0));
     let network = Action::Block { set: "drop".to_owned(), network: "192.0.2.0/24".parse().unwrap(), seconds: 10 };
-    assert_eq!(scene.judge(&from(2, 0)), [network.clone()]);
+    assert_eq!(scene.judge(&from(2, 0)), std::slice::from_ref(&network));
     scene.judge(&from(1, 20));
     assert_eq!(scene.judge(&from(2, 20)), [network]);
     let mut scene =
